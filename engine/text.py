@@ -1,0 +1,33 @@
+"""Untrusted text stays text: documents, LLM answers, names and reasons are cleaned here, at the door.
+
+Control characters (C0, C1), bidirectional overrides and invisible format characters can drive a terminal or hide what a line says.
+They become a middle dot; tabs and newlines become spaces in a line and stay in a block.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f\ud800-\udfff]"
+)
+_SPACE = re.compile(r"\s+")
+MARK = "·"
+
+
+def clean_line(text: str, limit: int = 500) -> str:
+    """One printable line of at most `limit` characters; an ellipsis shows that it was cut."""
+    flat = _UNSAFE.sub(MARK, _SPACE.sub(" ", text[: limit * 8])).strip()
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def clean_block(text: str, limit: int = 100_000) -> str:
+    """Printable text that keeps its lines, at most `limit` characters."""
+    flat = text[:limit].replace("\r\n", "\n").replace("\r", "\n")
+    return _UNSAFE.sub(MARK, flat)
+
+
+def normal(text: str) -> str:
+    """NFC, so that the same word typed two ways is one word."""
+    return unicodedata.normalize("NFC", text)
