@@ -1,0 +1,41 @@
+"""What is stored of each extraction: one record, written once, folded into the roll-ups in the same transaction."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+Arm = Literal["treatment", "control"]
+Method = Literal["llm", "frequency"]
+
+
+class Extraction(Struct, frozen=True):
+    """One document extracted once.
+
+    `arm` is where routing put it; `method` is what served the keywords. An LLM *attempt* (`attempted`) is a document that
+    asked the LLM, or was turned away by an open breaker; it *failed* when `error` is set, and then `method` is frequency
+    (`fallback`). A cache hit is no attempt. `ms` is wall time from send to the last answer; `queue_ms` is the wait before.
+    A `shadow` record is of the LLM's answer that was stored and not served; it counts for nothing but the paired analysis.
+    """
+
+    at: float
+    document_id: str
+    arm: Arm
+    method: Method
+    stage: int
+    epoch: int
+    attempted: bool = False
+    cached: bool = False
+    lookup: bool = False  # the cache was asked
+    fallback: bool = False
+    skipped: bool = False  # too short for the LLM
+    shadow: bool = False
+    error: str | None = None  # an ErrorKind of engine.extraction.llm
+    message: str | None = None
+    ms: float = 0.0
+    queue_ms: float = 0.0
+    keywords: int = 0
+    proposed: int = 0  # keywords the LLM gave
+    ungrounded: int = 0  # of which dropped
+    server: str | None = None

@@ -1,0 +1,132 @@
+"""The database's shape, as a list of small steps. A step that has landed is never edited: add another.
+
+sqlite-utils runs them (0.2 s to import), so only the holder of the lock imports this file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+migrations = Migrations("rollout")
+
+
+def _run(db: Database, script: str) -> None:
+    """Each statement by itself: executescript would commit the transaction that makes the step all or nothing."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            db.conn.execute(statement)
+            statement = ""
+
+
+@migrations()
+def control_and_log(db: Database) -> None:
+    """The state, one row, and the append-only log that it can be rebuilt from."""
+    _run(
+        db,
+        """
+        CREATE TABLE control (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            epoch INTEGER NOT NULL, rev INTEGER NOT NULL, percent_bp INTEGER NOT NULL CHECK (percent_bp BETWEEN 0 AND 10000),
+            state TEXT NOT NULL
+        ) STRICT;
+        CREATE TABLE decision (
+            rev INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL,
+            stage INTEGER NOT NULL, percent_from INTEGER NOT NULL, percent_to INTEGER NOT NULL, epoch INTEGER NOT NULL,
+            body TEXT NOT NULL, request_id TEXT NOT NULL UNIQUE, prev TEXT NOT NULL, hash TEXT NOT NULL
+        ) STRICT;
+        CREATE TRIGGER decision_is_append_only_u BEFORE UPDATE ON decision
+            BEGIN SELECT RAISE(ABORT, 'the decision log is append-only'); END;
+        CREATE TRIGGER decision_is_append_only_d BEFORE DELETE ON decision
+            BEGIN SELECT RAISE(ABORT, 'the decision log is append-only'); END;
+        CREATE TABLE proof (rev INTEGER PRIMARY KEY REFERENCES decision(rev), at REAL NOT NULL, body TEXT NOT NULL) STRICT;
+        CREATE TABLE lease (id INTEGER PRIMARY KEY CHECK (id = 1), token INTEGER NOT NULL, pid INTEGER NOT NULL,
+            started REAL NOT NULL, heartbeat REAL NOT NULL, evaluated REAL NOT NULL, clean INTEGER NOT NULL) STRICT;
+        CREATE TABLE live (id INTEGER PRIMARY KEY CHECK (id = 1), at REAL NOT NULL, body BLOB NOT NULL) STRICT;
+        CREATE TABLE presence (console TEXT PRIMARY KEY, name TEXT NOT NULL, terminal TEXT NOT NULL, screen TEXT NOT NULL,
+            since REAL NOT NULL, seen REAL NOT NULL) STRICT;
+        """
+    )
+
+
+@migrations()
+def extractions(db: Database) -> None:
+    """Documents, every extraction raw, the roll-ups, and the LLM cache.
+
+    A document keeps the keywords of both methods; `method` says which are served, so that a restore changes one column and
+    neither the texts nor the search index.
+    """
+    _run(
+        db,
+        """
+        CREATE TABLE extraction (
+            id INTEGER PRIMARY KEY, at REAL NOT NULL, document_id TEXT NOT NULL, arm TEXT NOT NULL, method TEXT NOT NULL,
+            stage INTEGER NOT NULL, epoch INTEGER NOT NULL, attempted INTEGER NOT NULL, cached INTEGER NOT NULL,
+            lookup INTEGER NOT NULL, fallback INTEGER NOT NULL, skipped INTEGER NOT NULL, shadow INTEGER NOT NULL,
+            error TEXT, message TEXT, ms REAL NOT NULL, queue_ms REAL NOT NULL, keywords INTEGER NOT NULL,
+            proposed INTEGER NOT NULL, ungrounded INTEGER NOT NULL, server TEXT
+        ) STRICT;
+        CREATE INDEX extraction_at ON extraction(at);
+        CREATE INDEX extraction_attempt ON extraction(at) WHERE attempted OR cached;
+        CREATE INDEX extraction_error ON extraction(at) WHERE error IS NOT NULL;
+        CREATE TABLE rollup (
+            level INTEGER NOT NULL, t INTEGER NOT NULL, arm TEXT NOT NULL, method TEXT NOT NULL, stage INTEGER NOT NULL,
+            epoch INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (level, t, arm, method, stage, epoch)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE document (
+            id TEXT PRIMARY KEY, title TEXT NOT NULL, digest TEXT NOT NULL, updated REAL NOT NULL,
+            arm TEXT NOT NULL, method TEXT NOT NULL, frequency TEXT NOT NULL, llm TEXT, shadow TEXT,
+            llm_at REAL, llm_stage INTEGER, llm_epoch INTEGER, restore_id INTEGER
+        ) STRICT;
+        CREATE INDEX document_llm ON document(llm_at) WHERE llm IS NOT NULL;
+        CREATE INDEX document_restored ON document(restore_id) WHERE restore_id IS NOT NULL;
+        CREATE TABLE document_text (document_id TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT;
+        CREATE TABLE restore (id INTEGER PRIMARY KEY, at REAL NOT NULL, rev INTEGER NOT NULL, since REAL, until REAL,
+            documents INTEGER NOT NULL, undone REAL) STRICT;
+        CREATE VIRTUAL TABLE document_fts USING fts5(title, frequency, llm, tokenize='porter unicode61');
+        CREATE TABLE llm_cache (key TEXT PRIMARY KEY, body TEXT NOT NULL, bytes INTEGER NOT NULL, used REAL NOT NULL) STRICT;
+        CREATE INDEX llm_cache_used ON llm_cache(used);
+        """
+    )
+
+
+@migrations()
+def people(db: Database) -> None:
+    """What people do: checklists, feedback, reviews, messages, reminders, lessons; and what triggers saw."""
+    _run(
+        db,
+        """
+        CREATE TABLE checked (stage INTEGER NOT NULL, item TEXT NOT NULL, state TEXT NOT NULL, actor TEXT NOT NULL,
+            at REAL NOT NULL, note TEXT NOT NULL, evidence TEXT NOT NULL, PRIMARY KEY (stage, item)) STRICT;
+        CREATE TABLE trigger_state (id INTEGER PRIMARY KEY CHECK (id = 1), at REAL NOT NULL, body TEXT NOT NULL) STRICT;
+        CREATE TABLE trigger_evidence (at REAL NOT NULL, trigger TEXT NOT NULL, verdict TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+        CREATE INDEX trigger_evidence_at ON trigger_evidence(trigger, at);
+        CREATE TABLE probe (at REAL NOT NULL, server TEXT NOT NULL, ok INTEGER NOT NULL, ms REAL, message TEXT NOT NULL) STRICT;
+        CREATE INDEX probe_at ON probe(at);
+        CREATE TABLE feedback (id TEXT PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, document_id TEXT, arm TEXT, stage INTEGER NOT NULL,
+            value REAL, text TEXT NOT NULL, source TEXT NOT NULL) STRICT;
+        CREATE INDEX feedback_at ON feedback(kind, at);
+        CREATE TABLE review_sample (id INTEGER PRIMARY KEY, at REAL NOT NULL, stage INTEGER NOT NULL, seed INTEGER NOT NULL, size INTEGER NOT NULL,
+            blind INTEGER NOT NULL, documents TEXT NOT NULL, actor TEXT NOT NULL) STRICT;
+        CREATE TABLE review (sample INTEGER NOT NULL, document_id TEXT NOT NULL, reviewer TEXT NOT NULL, at REAL NOT NULL, body TEXT NOT NULL,
+            PRIMARY KEY (sample, document_id, reviewer)) STRICT;
+        CREATE TABLE measure (at REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+        CREATE INDEX measure_kind ON measure(kind, at);
+        CREATE TABLE outbox (id INTEGER PRIMARY KEY, at REAL NOT NULL, message TEXT NOT NULL, subject TEXT NOT NULL, body TEXT NOT NULL,
+            state TEXT NOT NULL, tries INTEGER NOT NULL, next_try REAL NOT NULL, error TEXT NOT NULL, request_id TEXT NOT NULL UNIQUE) STRICT;
+        CREATE TABLE reminder (id TEXT NOT NULL, stage INTEGER NOT NULL, due REAL NOT NULL, done REAL, actor TEXT,
+            PRIMARY KEY (id, stage, due)) STRICT;
+        CREATE TABLE note (id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL, text TEXT NOT NULL) STRICT;
+        CREATE TABLE run (id INTEGER PRIMARY KEY, at REAL NOT NULL, stage INTEGER NOT NULL, command TEXT NOT NULL, actor TEXT NOT NULL, exit INTEGER,
+            ms REAL NOT NULL, output TEXT NOT NULL) STRICT;
+        """
+    )
+
+
+def migrate(conn: sqlite3.Connection) -> None:
+    """Bring the database up to date; each step in a transaction of its own."""
+    migrations.apply(Database(conn))

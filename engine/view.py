@@ -1,0 +1,247 @@
+"""What a screen shows, whole, in one value: composed by the engine at each tick, stored, read by every console.
+
+`rollout status --json` prints it. Unknown numbers are None, never 0 and never NaN. Sentences are ready to show; numbers beside
+them carry value, threshold, n and window, so that every number explains itself.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+Health = Literal["ok", "watch", "alert", "blind", "rolled_back", "held", "locked", "idle"]
+
+
+class Gauge(Struct, frozen=True):
+    """One measured number. `ok` is None when it cannot be judged (no data, too few)."""
+
+    metric: str
+    value: float | None
+    n: int
+    k: int | None
+    window_s: float
+    target: float | None
+    op: str
+    ok: bool | None
+    sentence: str
+    p95: float | None = None
+    bound: float | None = None  # the confidence bound that the gate judges
+    control: float | None = None  # the same number on the frequency arm
+
+
+class TriggerView(Struct, frozen=True):
+    id: str
+    text: str
+    action: str
+    severity: str
+    verdict: str  # ok | breach | insufficient | blind | muted | locked | disabled
+    value: float | None
+    threshold: float | None
+    n: int
+    k: int | None
+    held_s: float
+    for_s: float
+    rule: str  # which rule acts: literal, fallback-100, cusum, ...
+    sentence: str
+    resets_when: str
+    fires_in_s: float | None
+    timeline_s: float = 0.0
+
+
+class ConditionView(Struct, frozen=True):
+    id: str
+    text: str
+    met: bool | None
+    value: float | None
+    n: int
+    bound: float | None
+    bound_name: str
+    sentence: str
+    missing: str
+    eta_s: float | None
+
+
+class ItemView(Struct, frozen=True):
+    id: str
+    text: str
+    kind: str  # manual, or how the machine checks it
+    state: Literal["open", "done", "failed"]
+    by: str
+    at: float | None
+    note: str
+    evidence: str
+    required: bool
+
+
+class GateView(Struct, frozen=True):
+    """The way up from the current stage. `open` only when nothing is missing."""
+
+    open: bool
+    next_stage: int
+    next_name: str
+    next_percent_bp: int
+    sentence: str  # the plan's decision gate
+    missing: tuple[str, ...]
+    conditions: tuple[ConditionView, ...]
+    items: tuple[ItemView, ...]
+    bake_s: float
+    baked_s: float
+    approvals_needed: int
+    approvals: tuple[str, ...]
+    blocked: tuple[str, ...]  # hold, lock, cool-down, quiet hours, freeze, blind: each says until when
+    met: int
+    total: int
+
+
+class ServerView(Struct, frozen=True):
+    name: str
+    url: str
+    up: bool | None
+    state: str  # in words: "up", "refused", "breaker open, tries again in 9 s"
+    in_flight: int
+    window: float
+    latency_ms: float | None
+    failures: int
+    error: str
+
+
+class DecisionView(Struct, frozen=True):
+    rev: int
+    at: float
+    kind: str
+    actor: str
+    where: str
+    reason: str
+    stage: int
+    percent_from: int
+    percent_to: int
+    epoch: int
+    sentence: str
+
+
+class ProofView(Struct, frozen=True):
+    """The last rollback: claimed, then proven. `effective_ms` is None until 0 % was observed."""
+
+    rev: int
+    at: float
+    actor: str
+    reason: str
+    automatic: bool
+    effective_ms: float | None
+    last_call: float | None  # when the last LLM call started
+    last_call_ended: float | None
+    cancelled: int
+    documents_since: int
+    llm_since: int
+    probes: int
+    overdue: bool  # not observed within 5 s
+    sentence: str
+
+
+class RestoreView(Struct, frozen=True):
+    """Documents that still serve what the LLM wrote, and since when."""
+
+    documents: int
+    since: float | None
+    until: float | None
+    window_documents: int
+    last_id: int | None
+    last_documents: int
+    undoable: bool
+    sentence: str
+
+
+class PresenceView(Struct, frozen=True):
+    name: str
+    terminal: str
+    screen: str
+    since: float
+
+
+class ReminderView(Struct, frozen=True):
+    id: str
+    text: str
+    due: float
+    overdue: bool
+
+
+class MatrixView(Struct, frozen=True):
+    condition: str
+    severity: str
+    action: str
+    timeline: str
+    trigger: str
+    lit: bool
+    left_s: float | None
+
+
+class EngineView(Struct, frozen=True):
+    pid: int
+    started: float
+    token: int
+    state: Literal["active", "standby", "stopping"]
+    documents_per_min: float
+    llm_per_min: float
+    in_flight: int
+    queue: int
+    address: str
+    problems: tuple[str, ...]
+
+
+class View(Struct, frozen=True):
+    at: float
+    name: str
+    environment: str
+    service: str
+    rehearsal: bool
+    speed: float
+    plan_digest: str
+    engine: EngineView
+    # the state
+    stage: int
+    stages: int
+    stage_name: str
+    stage_objective: str
+    stage_percent_bp: int
+    percent_bp: int  # what was decided
+    effective_bp: int  # what routers obey now: 0 without `armed` or with an expired lease
+    why_effective: str  # "" when they are the same
+    stable: bool
+    ab_test: bool
+    shadow_bp: int
+    epoch: int
+    rev: int
+    armed: bool
+    entered_at: float
+    changed_at: float
+    held: str  # "" or the sentence with who and why
+    locked: str
+    blind: str
+    cooldown_until: float | None
+    undo_until: float | None  # a rollback by hand can be taken back until then
+    # health
+    health: Health
+    health_sentence: str
+    attribution: str
+    error_rate: Gauge
+    latency: Gauge
+    cache: Gauge
+    methods: dict[str, int]  # served in the window: llm, frequency, and of these fallback, cached
+    servers: tuple[ServerView, ...]
+    triggers: tuple[TriggerView, ...]
+    matrix: tuple[MatrixView, ...]
+    # what happens next
+    next: tuple[str, ...]
+    waiting: tuple[str, ...]
+    gate: GateView
+    reminders: tuple[ReminderView, ...]
+    rollback: ProofView | None
+    restore: RestoreView | None
+    operators: tuple[PresenceView, ...]
+    log: tuple[DecisionView, ...]
+    events: tuple[tuple[float, str], ...]  # not decisions: server taken out, blind, hook failed
+    stage_percents: tuple[int, ...] = ()
+    stage_names: tuple[str, ...] = ()
+    quality: dict[str, float | None] = {}
+    faults: dict[str, float] = {}
