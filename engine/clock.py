@@ -28,6 +28,14 @@ class Clock(Protocol):
         """Wait for `seconds` of ``monotonic``."""
 
 
+def _machine() -> float:
+    """Seconds since boot, sleep included, so that a lease expires on a suspended machine too."""
+    return time.clock_gettime(_BOOT)
+
+
+_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 class SystemClock:
     """The machine's own time."""
 
@@ -38,7 +46,7 @@ class SystemClock:
         return time.monotonic()
 
     def real(self) -> float:
-        return time.monotonic()
+        return _machine()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -72,7 +80,7 @@ class LapseClock:
         return self._anchor_lapsed + (time.monotonic() - self._anchor_real) * self._speed
 
     def real(self) -> float:
-        return time.monotonic()
+        return _machine()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds / self._speed)

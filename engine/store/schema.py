@@ -49,7 +49,7 @@ def control_and_log(db: Database) -> None:
         CREATE TABLE live (id INTEGER PRIMARY KEY CHECK (id = 1), at REAL NOT NULL, body BLOB NOT NULL) STRICT;
         CREATE TABLE presence (console TEXT PRIMARY KEY, name TEXT NOT NULL, terminal TEXT NOT NULL, screen TEXT NOT NULL,
             since REAL NOT NULL, seen REAL NOT NULL) STRICT;
-        """
+        """,
     )
 
 
@@ -90,7 +90,7 @@ def extractions(db: Database) -> None:
         CREATE VIRTUAL TABLE document_fts USING fts5(title, frequency, llm, tokenize='porter unicode61');
         CREATE TABLE llm_cache (key TEXT PRIMARY KEY, body TEXT NOT NULL, bytes INTEGER NOT NULL, used REAL NOT NULL) STRICT;
         CREATE INDEX llm_cache_used ON llm_cache(used);
-        """
+        """,
     )
 
 
@@ -123,7 +123,7 @@ def people(db: Database) -> None:
         CREATE TABLE note (id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL, text TEXT NOT NULL) STRICT;
         CREATE TABLE run (id INTEGER PRIMARY KEY, at REAL NOT NULL, stage INTEGER NOT NULL, command TEXT NOT NULL, actor TEXT NOT NULL, exit INTEGER,
             ms REAL NOT NULL, output TEXT NOT NULL) STRICT;
-        """
+        """,
     )
 
 

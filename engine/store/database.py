@@ -1,0 +1,79 @@
+"""Connections to the one SQLite file, and what must be true of each.
+
+Two connections write, both in the writer's thread: control commits reach the disk before they return (`synchronous=FULL`), metrics
+do not wait for it (`NORMAL`: a power cut loses at most the last batch, a kill nothing). Everyone else opens read-only.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import Literal
+
+from engine.store.folder import Folder, StoreError
+
+BUSY_MS = 1000
+
+
+def create(folder: Folder) -> None:
+    """Create or migrate the database. Only for the holder of the lock. StoreError when the file is not usable."""
+    from engine.store.schema import migrate  # sqlite-utils: 0.2 s, needed once
+
+    folder.prepare()
+    if not folder.database.exists():
+        os.close(os.open(folder.database, os.O_RDWR | os.O_CREAT, folder.file_mode))
+    try:
+        conn = sqlite3.connect(folder.database, timeout=5.0, isolation_level=None)
+        try:
+            conn.execute("PRAGMA journal_mode=WAL")
+            migrate(conn)
+        finally:
+            conn.close()
+    except sqlite3.DatabaseError as error:
+        raise StoreError(
+            f"The store {folder.database} cannot be opened: {error}. If it is damaged, move it away and put back the last "
+            "`rollout backup`."
+        ) from None
+
+
+def open_writer(folder: Folder, durability: Literal["FULL", "NORMAL"]) -> sqlite3.Connection:
+    """A writing connection, autocommit: transactions are begun explicitly, always IMMEDIATE."""
+    conn = sqlite3.connect(
+        folder.database, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False
+    )
+    conn.execute(f"PRAGMA synchronous={durability}")
+    conn.execute("PRAGMA journal_size_limit=67108864")
+    conn.execute("PRAGMA wal_autocheckpoint=1000")
+    return conn
+
+
+def open_reader(folder: Folder) -> sqlite3.Connection:
+    """A read-only connection. StoreError when there is no store, or nobody keeps its log open and it cannot be read."""
+    if not folder.database.exists():
+        raise StoreError(
+            f"There is no store in {folder.path}. Start the engine (`rollout` or `rollout serve`) or give --store."
+        )
+    try:
+        conn = sqlite3.connect(
+            f"file:{_quoted(folder)}?mode=ro",
+            uri=True,
+            timeout=0.2,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        conn.execute("SELECT 1 FROM control LIMIT 1").fetchone()
+    except sqlite3.Error as error:
+        raise StoreError(f"The store {folder.database} cannot be read: {error}.") from None
+    return conn
+
+
+def _quoted(folder: Folder) -> str:
+    return str(folder.database).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL" or "full" in str(error)
+
+
+def is_locked(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))

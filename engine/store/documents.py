@@ -1,0 +1,251 @@
+"""Documents and their keywords by both methods; restore; search.
+
+`document.method` says which keywords are served. The frequency keywords are always there, so a restore is one UPDATE of that
+column, undoing it another, and neither touches texts nor the search index (which has a column a method).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+TEXT_LIMIT = 100_000
+
+
+class DocumentWrite(Struct, frozen=True):
+    """What an extraction leaves of its document. Keywords are ranked, best first; `technical` is a part of them."""
+
+    id: str
+    title: str
+    text: str
+    digest: str
+    at: float
+    arm: str
+    method: str
+    frequency: tuple[str, ...]
+    frequency_technical: tuple[str, ...]
+    llm: tuple[str, ...] | None
+    llm_technical: tuple[str, ...]
+    stage: int
+    epoch: int
+    shadow: bool = False
+
+
+class Document(Struct, frozen=True):
+    """A stored document. `keywords` are the ones served now."""
+
+    id: str
+    title: str
+    updated: float
+    arm: str
+    method: str
+    keywords: tuple[str, ...]
+    technical: tuple[str, ...]
+    frequency: tuple[str, ...]
+    llm: tuple[str, ...] | None
+    shadow: tuple[str, ...] | None
+    llm_at: float | None
+    llm_stage: int | None
+    restored: bool
+    text: str = ""
+
+
+def _pack(ranked: Sequence[str], technical: Sequence[str]) -> str:
+    return json.dumps([list(ranked), list(technical)], ensure_ascii=False, separators=(",", ":"))
+
+
+def _unpack(body: str | None) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    if body is None:
+        return None
+    ranked, technical = json.loads(body)
+    return tuple(ranked), tuple(technical)
+
+
+def write(conn: sqlite3.Connection, documents: Sequence[DocumentWrite]) -> None:
+    """Insert or update inside the caller's transaction."""
+    for d in documents:
+        frequency = _pack(d.frequency, d.frequency_technical)
+        llm = _pack(d.llm, d.llm_technical) if d.llm is not None and not d.shadow else None
+        shadow = _pack(d.llm, d.llm_technical) if d.llm is not None and d.shadow else None
+        served = d.at if llm is not None else None
+        (rowid,) = conn.execute(
+            """
+            INSERT INTO document (id, title, digest, updated, arm, method, frequency, llm, shadow, llm_at, llm_stage, llm_epoch)
+            VALUES (?,?,?,?,?,?,?,?,?,?,?,?)
+            ON CONFLICT(id) DO UPDATE SET title = excluded.title, updated = excluded.updated, arm = excluded.arm,
+                method = excluded.method, frequency = excluded.frequency, restore_id = NULL,
+                llm = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm WHEN digest = excluded.digest THEN llm END,
+                shadow = CASE WHEN excluded.shadow IS NOT NULL THEN excluded.shadow WHEN digest = excluded.digest THEN shadow END,
+                llm_at = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm_at WHEN digest = excluded.digest THEN llm_at END,
+                llm_stage = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm_stage WHEN digest = excluded.digest THEN llm_stage END,
+                llm_epoch = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm_epoch WHEN digest = excluded.digest THEN llm_epoch END,
+                digest = excluded.digest
+            RETURNING rowid
+            """,
+            (
+                d.id, d.title, d.digest, d.at, d.arm, d.method, frequency, llm, shadow, served,
+                d.stage if served is not None else None, d.epoch if served is not None else None,
+            ),
+        ).fetchone()  # fmt: skip
+        conn.execute(
+            "INSERT INTO document_text VALUES (?, ?) ON CONFLICT(document_id) DO UPDATE SET text = excluded.text WHERE text <> excluded.text",
+            (d.id, d.text[:TEXT_LIMIT]),
+        )
+        conn.execute("DELETE FROM document_fts WHERE rowid = ?", (rowid,))
+        conn.execute(
+            "INSERT INTO document_fts (rowid, title, frequency, llm) VALUES (?,?,?,?)",
+            (rowid, d.title, " ; ".join(d.frequency), " ; ".join(d.llm or ()) if not d.shadow else ""),
+        )
+
+
+_COLUMNS = "d.id, d.title, d.updated, d.arm, d.method, d.frequency, d.llm, d.shadow, d.llm_at, d.llm_stage, d.restore_id"
+
+
+def _document(row: tuple[Any, ...], text: str = "") -> Document:
+    frequency = _unpack(row[5]) or ((), ())
+    llm = _unpack(row[6])
+    shadow = _unpack(row[7])
+    served = llm if row[4] == "llm" and llm is not None else frequency
+    return Document(
+        row[0], row[1], row[2], row[3], row[4], served[0], served[1], frequency[0], llm[0] if llm else None,
+        shadow[0] if shadow else None, row[8], row[9], row[10] is not None, text,
+    )  # fmt: skip
+
+
+def get(conn: sqlite3.Connection, document_id: str) -> Document | None:
+    row = conn.execute(
+        f"SELECT {_COLUMNS}, t.text FROM document d LEFT JOIN document_text t ON t.document_id = d.id WHERE d.id = ?",
+        (document_id,),
+    ).fetchone()
+    return _document(row, row[11] or "") if row else None
+
+
+def recent(
+    conn: sqlite3.Connection,
+    method: str | None = None,
+    limit: int = 50,
+    since: float = 0.0,
+    text: bool = False,
+) -> list[Document]:
+    """Latest documents first, of one served method or of both."""
+    join = "LEFT JOIN document_text t ON t.document_id = d.id" if text else ""
+    column = "t.text" if text else "''"
+    where, given = ("d.updated >= ?", [since])
+    if method:
+        where, given = where + " AND d.method = ?", [since, method]  # type: ignore[list-item]
+    found = conn.execute(
+        f"SELECT {_COLUMNS}, {column} FROM document d {join} WHERE {where} ORDER BY d.updated DESC, d.id LIMIT ?",
+        (*given, limit),
+    ).fetchall()
+    return [_document(row, row[11] or "") for row in found]
+
+
+def search(conn: sqlite3.Connection, query: str, limit: int = 20) -> list[Document]:
+    """Full-text search over titles and the keywords that are served; every word must occur. Any text is a valid query."""
+    words = re.findall(r"\w+", query)[:32]
+    if not words:
+        return recent(conn, limit=limit)
+    terms = " ".join(f'"{word}"' for word in words)
+    found = conn.execute(
+        f"""
+        SELECT {_COLUMNS}, m.rank FROM (
+            SELECT rowid AS r, bm25(document_fts, 4.0, 1.0, 0.0) AS rank, 'frequency' AS served
+              FROM document_fts WHERE document_fts MATCH ?
+            UNION ALL
+            SELECT rowid, bm25(document_fts, 4.0, 0.0, 1.0), 'llm' FROM document_fts WHERE document_fts MATCH ?
+        ) m JOIN document d ON d.rowid = m.r AND d.method = m.served ORDER BY m.rank, d.id LIMIT ?
+        """,
+        ("{title frequency} : (" + terms + ")", "{title llm} : (" + terms + ")", limit),
+    ).fetchall()
+    return [_document(row) for row in found]
+
+
+# -- restore -----------------------------------------------------------------------------------------------------------
+
+
+class Affected(Struct, frozen=True):
+    """Documents that serve LLM keywords: how many, and written when."""
+
+    documents: int
+    since: float | None
+    until: float | None
+
+
+def affected(
+    conn: sqlite3.Connection, since: float | None = None, until: float | None = None, stage: int | None = None
+) -> Affected:
+    where, given = _window(since, until, stage)
+    row = conn.execute(
+        f"SELECT count(*), min(llm_at), max(llm_at) FROM document WHERE {where}", given
+    ).fetchone()
+    return Affected(*row)
+
+
+def affected_documents(
+    conn: sqlite3.Connection,
+    since: float | None = None,
+    until: float | None = None,
+    stage: int | None = None,
+    limit: int = 100,
+) -> list[Document]:
+    where, given = _window(since, until, stage)
+    found = conn.execute(
+        f"SELECT {_COLUMNS} FROM document d WHERE {where} ORDER BY llm_at DESC LIMIT ?", (*given, limit)
+    ).fetchall()
+    return [_document(row) for row in found]
+
+
+def _window(since: float | None, until: float | None, stage: int | None) -> tuple[str, list[float]]:
+    where, given = ["method = 'llm'", "llm IS NOT NULL"], []
+    for clause, value in (("llm_at >= ?", since), ("llm_at <= ?", until), ("llm_stage = ?", stage)):
+        if value is not None:
+            where.append(clause)
+            given.append(value)
+    return " AND ".join(where), given
+
+
+def restore(
+    conn: sqlite3.Connection,
+    at: float,
+    rev: int,
+    since: float | None = None,
+    until: float | None = None,
+    stage: int | None = None,
+) -> tuple[int, int]:
+    """Serve frequency keywords again for those documents; (restore id, documents). Inside the caller's transaction."""
+    where, given = _window(since, until, stage)
+    cursor = conn.execute(
+        "INSERT INTO restore (at, rev, since, until, documents) VALUES (?,?,?,?,0)", (at, rev, since, until)
+    )
+    number = int(cursor.lastrowid or 0)
+    count = conn.execute(
+        f"UPDATE document SET method = 'frequency', restore_id = ? WHERE {where}", (number, *given)
+    ).rowcount
+    conn.execute("UPDATE restore SET documents = ? WHERE id = ?", (count, number))
+    return number, count
+
+
+def undo_restore(conn: sqlite3.Connection, at: float) -> tuple[int, int]:
+    """Serve the LLM keywords of the last restore again; (restore id, documents), (0, 0) when there is none to undo."""
+    row = conn.execute("SELECT id FROM restore WHERE undone IS NULL ORDER BY id DESC LIMIT 1").fetchone()
+    if row is None:
+        return 0, 0
+    count = conn.execute(
+        "UPDATE document SET method = 'llm', restore_id = NULL WHERE restore_id = ? AND llm IS NOT NULL",
+        (row[0],),
+    ).rowcount
+    conn.execute("UPDATE restore SET undone = ? WHERE id = ?", (at, row[0]))
+    return row[0], count
+
+
+def last_restore(conn: sqlite3.Connection) -> tuple[int, int] | None:
+    """(id, documents) of the last restore that is not undone."""
+    row = conn.execute(
+        "SELECT id, documents FROM restore WHERE undone IS NULL ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    return (row[0], row[1]) if row else None

@@ -1,0 +1,274 @@
+"""The store's folder: the database, the lock, the keyed switch, the ballast, rollback intents and the engine's socket.
+
+Every file here has one purpose that must work when the others do not: `armed` needs no Python and no free disk, the lock is
+freed by the kernel when its holder dies, an intent waits for an engine that is stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import grp
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+BALLAST_BYTES = 256 * 1024
+NETWORK_FILE_SYSTEMS = frozenset(
+    "nfs nfs4 cifs smb3 smbfs 9p afs ncpfs fuse.sshfs fuse.glusterfs ceph lustre gpfs beegfs".split()
+)
+
+
+class StoreError(Exception):
+    """The store cannot be used: a sentence that says where, why and what to do."""
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """A rollback that could not reach the engine; applied before anything else when it wakes."""
+
+    request_id: str
+    at: float
+    actor: dict[str, object]
+    reason: str
+    seen: str = ""
+    to_stage: int | None = None
+
+
+class Folder:
+    """Paths and the small files. Nothing here opens the database."""
+
+    def __init__(self, path: Path, group: str = "") -> None:
+        self.path = Path(path)
+        self.group = group
+        self.database = self.path / "store.db"
+        self.armed = self.path / "armed"
+        self.lock = self.path / "lock"
+        self.socket = self.path / "engine.sock"
+        self.ballast = self.path / "ballast"
+        self.engine_log = self.path / "engine.log"
+
+    @property
+    def exists(self) -> bool:
+        return self.database.exists()
+
+    def prepare(self) -> None:
+        """Create the folder (0700, or 2770 for a group). StoreError when it cannot be used safely."""
+        shared = bool(self.group)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if shared:
+                os.chown(self.path, -1, grp.getgrnam(self.group).gr_gid)
+            os.chmod(self.path, 0o2770 if shared else 0o700)
+        except KeyError:
+            raise StoreError(
+                f"The store's group {self.group!r} does not exist on this machine. Set [store] group to one that does."
+            ) from None
+        except OSError as error:
+            raise StoreError(
+                f"The store folder {self.path} cannot be prepared: {error.strerror}. Check [store] path and its permissions."
+            ) from None
+        kind = file_system(self.path)
+        if kind in NETWORK_FILE_SYSTEMS:
+            raise StoreError(
+                f"The store folder {self.path} is on a network file system ({kind}). SQLite's log needs shared memory, which "
+                "such a file system does not give, and a write could be lost. Set [store] path to a folder on a local disk."
+            )
+
+    @property
+    def file_mode(self) -> int:
+        return 0o660 if self.group else 0o600
+
+    # -- the keyed switch ------------------------------------------------------------------------------------------
+
+    def is_armed(self) -> bool:
+        """One stat (2 us). No file, no LLM call."""
+        try:
+            os.stat(self.armed)
+        except OSError:
+            return False
+        return True
+
+    def arm(self, note: str) -> None:
+        """OSError when the file cannot be written: then the LLM stays at 0 %, which is the safe side."""
+        descriptor = os.open(self.armed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, self.file_mode)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(note + "\n")
+        self._sync()
+
+    def disarm(self) -> bool:
+        """Remove the switch; True when it was there. Works on a full disk. OSError when the folder is not writable."""
+        try:
+            os.unlink(self.armed)
+        except FileNotFoundError:
+            return False
+        self._sync()
+        return True
+
+    def _sync(self) -> None:
+        with contextlib.suppress(OSError):
+            descriptor = os.open(self.path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    # -- the ballast: room for one commit on a full disk -------------------------------------------------------------
+
+    def lay_ballast(self) -> None:
+        """Best effort: on a full disk there is none, and a rollback is still effective before it is recorded."""
+        if self.ballast.exists() and self.ballast.stat().st_size >= BALLAST_BYTES:
+            return
+        with contextlib.suppress(OSError):
+            descriptor = os.open(self.ballast, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.write(
+                    descriptor, os.urandom(BALLAST_BYTES)
+                )  # incompressible, so that the room is really taken
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def drop_ballast(self) -> bool:
+        try:
+            os.unlink(self.ballast)
+        except OSError:
+            return False
+        self._sync()
+        return True
+
+    # -- intents -----------------------------------------------------------------------------------------------------
+
+    def leave_intent(self, intent: Intent) -> Path:
+        """Write a rollback for the engine to find. On a full disk the ballast makes room. OSError when nothing helps."""
+        path = self.path / f"rollback-{intent.request_id}.intent"
+        body = msgspec.json.encode(intent)
+        try:
+            self._write(path, body)
+        except OSError:
+            self.drop_ballast()
+            self._write(path, body)
+        return path
+
+    def _write(self, path: Path, body: bytes) -> None:
+        part = path.with_suffix(".part")
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, self.file_mode)
+        try:
+            os.write(descriptor, body)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(part, path)
+        self._sync()
+
+    def intents(self) -> list[tuple[Path, Intent]]:
+        """Waiting rollbacks, oldest first. A file that cannot be read still counts: it asks for 0 %."""
+        found: list[tuple[Path, Intent]] = []
+        for name in os.listdir(self.path):
+            if not name.endswith(".intent"):
+                continue
+            path = self.path / name
+            try:
+                intent = msgspec.json.decode(path.read_bytes(), type=Intent)
+            except (OSError, msgspec.MsgspecError):
+                intent = Intent(name, 0.0, {"name": "unknown"}, "a rollback intent that could not be read")
+            found.append((path, intent))
+        return sorted(found, key=lambda pair: pair[1].at)
+
+    def has_intents(self) -> bool:
+        return any(name.endswith(".intent") for name in os.listdir(self.path))
+
+    # -- the lock ----------------------------------------------------------------------------------------------------
+
+    def try_lock(self) -> Lock | None:
+        """The right to write the database, or None when somebody has it. Freed by the kernel at death."""
+        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, self.file_mode)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return None
+        return Lock(descriptor)
+
+    def is_locked(self) -> bool:
+        """Whether an engine (or a console that commits a rollback) holds the lock now."""
+        lock = self.try_lock()
+        if lock is None:
+            return True
+        lock.release()
+        return False
+
+    # -- the socket --------------------------------------------------------------------------------------------------
+
+    def listen(self) -> socket.socket:
+        """A listening unix socket that replaces a dead engine's."""
+        with contextlib.suppress(FileNotFoundError):
+            self.socket.unlink()
+        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with _short(self.socket) as address:
+            server.bind(address)
+        os.chmod(self.socket, self.file_mode)
+        server.listen(64)
+        return server
+
+    def connect(self, timeout_s: float) -> socket.socket:
+        """OSError when nobody listens or nobody answers in time."""
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        client.settimeout(timeout_s)
+        try:
+            with _short(self.socket) as address:
+                client.connect(address)
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+
+class Lock:
+    """A held `flock`."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Lock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A unix socket's address holds about 107 bytes; a deep folder is reached through its descriptor."""
+    if len(os.fsencode(path)) < 100:
+        yield str(path)
+        return
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{path.name}"
+    finally:
+        os.close(descriptor)
+
+
+def file_system(path: Path) -> str:
+    """The type of the file system that holds `path` ("ext4", "nfs4"), or "" where the system does not tell."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    target = os.path.realpath(path)
+    best, kind = "", ""
+    for line in lines:
+        left, _, right = line.partition(" - ")
+        mount = left.split()[4].encode().decode("unicode_escape")
+        inside = target == mount or target.startswith(mount.rstrip("/") + "/")
+        if inside and len(mount) >= len(best):
+            best, kind = mount, right.split()[0]
+    return kind

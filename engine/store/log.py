@@ -1,0 +1,188 @@
+"""The decision log: append-only, hash-chained, and the one place where the control state is written.
+
+A commit is one `BEGIN IMMEDIATE` transaction: read the state, decide, append the decision, write the state. A request id that is
+in the log already is answered from it, because a commit may land unacknowledged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from engine.control import Decision, Refusal, State, transition
+
+_encoder = msgspec.json.Encoder(order="sorted")
+_state = msgspec.json.Decoder(State)
+_decision = msgspec.json.Decoder(Decision)
+GENESIS = "0" * 64
+
+
+class Fenced(Exception):
+    """Another engine has taken over: this one may write nothing more."""
+
+
+class Outcome(Struct, frozen=True):
+    """What a commit did. `decision` is None when it was refused (`refusal`) or when there was nothing to do."""
+
+    state: State
+    before: State
+    decision: Decision | None = None
+    refusal: Refusal | None = None
+
+
+class Row(Struct, frozen=True):
+    """A decision as logged, with its place in the chain."""
+
+    rev: int
+    decision: Decision
+    percent_from: int
+    epoch: int
+    prev: str
+    hash: str
+
+
+def read_state(conn: sqlite3.Connection) -> State:
+    row = conn.execute("SELECT state FROM control WHERE id = 1").fetchone()
+    return _state.decode(row[0]) if row else State()
+
+
+def begin(conn: sqlite3.Connection, token: int | None) -> None:
+    """Open a write transaction under a fencing token. Fenced when the token is no longer the current one."""
+    conn.execute("BEGIN IMMEDIATE")
+    if token is None:
+        return
+    row = conn.execute("SELECT token FROM lease WHERE id = 1").fetchone()
+    if row is None or row[0] != token:
+        conn.execute("ROLLBACK")
+        current = row[0] if row else "none"
+        raise Fenced(
+            f"This engine's token {token} is over (the store's is {current}): another engine has taken over."
+        )
+
+
+def commit(
+    conn: sqlite3.Connection,
+    request_id: str,
+    decide: Callable[[State], Decision | Refusal | None],
+    token: int | None = None,
+    also: Callable[[sqlite3.Connection, int], None] | None = None,
+) -> Outcome:
+    """Decide and record in one transaction. `also(conn, rev)` writes what belongs to the decision (a restore, a signature).
+
+    sqlite3.Error and Fenced leave nothing behind.
+    """
+    begin(conn, token)
+    try:
+        before = read_state(conn)
+        known = conn.execute("SELECT body FROM decision WHERE request_id = ?", (request_id,)).fetchone()
+        if known:
+            conn.execute("ROLLBACK")
+            return Outcome(before, before, _decision.decode(known[0]))
+        decision = decide(before)
+        if not isinstance(decision, Decision):
+            conn.execute("ROLLBACK")
+            return Outcome(before, before, None, decision)
+        after = append(conn, before, decision)
+        if also is not None:
+            also(conn, after.rev)
+        conn.execute("COMMIT")
+        return Outcome(after, before, decision)
+    except BaseException:
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+        raise
+
+
+def append(conn: sqlite3.Connection, before: State, decision: Decision) -> State:
+    """Write one decision and the state it leads to; the caller holds the transaction."""
+    after = transition(before, decision)
+    last = conn.execute("SELECT hash FROM decision ORDER BY rev DESC LIMIT 1").fetchone()
+    prev = last[0] if last else GENESIS
+    body = _encoder.encode(decision).decode()
+    digest = chain(prev, after.rev, body)
+    conn.execute(
+        "INSERT INTO decision VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        (
+            after.rev, decision.at, decision.kind, decision.actor.name, decision.reason, decision.stage, before.percent_bp,
+            decision.percent_bp, after.epoch, body, decision.request_id, prev, digest,
+        ),
+    )  # fmt: skip
+    conn.execute(
+        "INSERT INTO control VALUES (1,?,?,?,?) ON CONFLICT(id) DO UPDATE SET epoch = excluded.epoch, rev = excluded.rev, "
+        "percent_bp = excluded.percent_bp, state = excluded.state",
+        (after.epoch, after.rev, after.percent_bp, _encoder.encode(after).decode()),
+    )
+    return after
+
+
+def chain(prev: str, rev: int, body: str) -> str:
+    return hashlib.sha256(f"{prev}\n{rev}\n{body}".encode()).hexdigest()
+
+
+def rows(
+    conn: sqlite3.Connection, after: int = 0, before: int | None = None, limit: int = 100, newest: bool = True
+) -> list[Row]:
+    """Decisions with rev in (after, before), newest first unless asked otherwise."""
+    order = "DESC" if newest else "ASC"
+    found = conn.execute(
+        f"SELECT rev, body, percent_from, epoch, prev, hash FROM decision WHERE rev > ? AND rev < ? ORDER BY rev {order} LIMIT ?",
+        (after, before if before is not None else 1 << 60, limit),
+    ).fetchall()
+    return [
+        Row(rev, _decision.decode(body), was, epoch, prev, digest)
+        for rev, body, was, epoch, prev, digest in found
+    ]
+
+
+def every(conn: sqlite3.Connection) -> Iterator[Row]:
+    """The whole log, oldest first, in pages, so that no read transaction stays open."""
+    after = 0
+    while page := rows(conn, after=after, limit=500, newest=False):
+        yield from page
+        after = page[-1].rev
+
+
+class Verification(Struct, frozen=True):
+    """Whether the log is whole and leads to the stored state."""
+
+    ok: bool
+    decisions: int
+    head: str
+    sentence: str
+
+
+def verify(conn: sqlite3.Connection) -> Verification:
+    """Check every link of the chain, the numbering, and that a replay gives the stored state."""
+    prev, state, count = GENESIS, State(), 0
+    for found in conn.execute("SELECT rev, body, prev, hash FROM decision ORDER BY rev").fetchall():
+        rev, body, was, digest = found
+        count += 1
+        if rev != count or was != prev or chain(prev, rev, body) != digest:
+            return Verification(
+                False,
+                count,
+                digest,
+                f"The log is broken at decision {rev}: its hash does not follow from what is before it.",
+            )
+        prev, state = digest, transition(state, _decision.decode(body))
+    stored = read_state(conn)
+    if stored != state:
+        return Verification(
+            False, count, prev, "The log is whole, but the stored state is not the one it leads to."
+        )
+    return Verification(
+        True,
+        count,
+        prev,
+        f"{count} decisions, every hash follows, a replay gives the stored state. Head {prev[:16]}.",
+    )
+
+
+def json_body(value: Any) -> str:
+    """Deterministic JSON of structs and plain values, for a TEXT column."""
+    return _encoder.encode(value).decode()

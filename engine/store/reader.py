@@ -1,0 +1,161 @@
+"""What consoles and commands read, without the engine's help: the live view, the log, documents, series."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from engine.control import State
+from engine.store import database, documents, log
+from engine.store.documents import Document
+from engine.store.folder import Folder, StoreError
+from engine.view import DecisionView, View
+
+T = TypeVar("T")
+_view = msgspec.json.Decoder(View)
+
+
+class Glance(Struct, frozen=True):
+    """The last view the engine left, and when its heart last beat (epoch seconds of the machine, real time)."""
+
+    view: View | None
+    heartbeat: float
+    token: int
+    pid: int
+    state: State
+
+
+class Reader:
+    """Read-only; reopens by itself when the store was replaced or was away. Every method raises only StoreError.
+
+    May be used from several threads; one query at a time.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self._conn: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._conn is not None:
+                self._conn.close()
+                self._conn = None
+
+    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `query(conn)`; it must not leave a cursor half read, for that would keep the log from shrinking."""
+        with self._lock:
+            try:
+                if self._conn is None:
+                    self._conn = database.open_reader(self.folder)
+                return query(self._conn)
+            except sqlite3.Error as error:
+                if self._conn is not None:
+                    self._conn.close()
+                    self._conn = None
+                raise StoreError(
+                    f"The store {self.folder.database} cannot be read now: {error}. It is tried again."
+                ) from None
+
+    def glance(self) -> Glance:
+        """The live view and the control row: two prepared reads and one decode."""
+
+        def query(conn: sqlite3.Connection) -> Glance:
+            live = conn.execute("SELECT body FROM live WHERE id = 1").fetchone()
+            lease = conn.execute("SELECT heartbeat, token, pid FROM lease WHERE id = 1").fetchone() or (
+                0.0,
+                0,
+                0,
+            )
+            view = None
+            if live is not None:
+                try:
+                    view = _view.decode(live[0])
+                except msgspec.MsgspecError as error:
+                    raise StoreError(
+                        f"The engine's view has another shape ({error}): console and engine differ in version. Run `rollout stop`, then `rollout`."
+                    ) from None
+            return Glance(view, lease[0], lease[1], lease[2], log.read_state(conn))
+
+        return self.read(query)
+
+    def state(self) -> State:
+        return self.read(log.read_state)
+
+    def log(
+        self, limit: int = 100, before: int | None = None, text: str = "", kind: str = ""
+    ) -> list[DecisionView]:
+        """Decisions, newest first; `text` filters over sentence, actor and reason, case-insensitively."""
+
+        def query(conn: sqlite3.Connection) -> list[DecisionView]:
+            found: list[DecisionView] = []
+            at = before
+            while len(found) < limit:
+                page = log.rows(conn, before=at, limit=200)
+                if not page:
+                    break
+                at = page[-1].rev
+                for row in page:
+                    shown = decision_view(row)
+                    if kind and shown.kind != kind:
+                        continue
+                    if (
+                        text
+                        and text.lower()
+                        not in f"{shown.sentence} {shown.actor} {shown.reason} {shown.kind}".lower()
+                    ):
+                        continue
+                    found.append(shown)
+            return found[:limit]
+
+        return self.read(query)
+
+    def evidence(self, rev: int) -> dict[str, Any]:
+        """What a decision acted on; {} when there is none."""
+
+        def query(conn: sqlite3.Connection) -> dict[str, Any]:
+            found = log.rows(conn, after=rev - 1, before=rev + 1, limit=1)
+            return dict(found[0].decision.evidence) if found else {}
+
+        return self.read(query)
+
+    def series(
+        self, metric: str, window_s: float, points: int, end: float, arm: str = "treatment"
+    ) -> list[tuple[float, float | None]]:
+        """`points` values of a metric over the last `window_s`, oldest first; None where there is no data."""
+        from engine.metrics.read import series
+
+        return self.read(lambda conn: series(conn, metric, end - window_s, end, points, arm))
+
+    def documents(self, text: str = "", limit: int = 50, method: str | None = None) -> list[Document]:
+        def query(conn: sqlite3.Connection) -> list[Document]:
+            return (
+                documents.search(conn, text, limit) if text.strip() else documents.recent(conn, method, limit)
+            )
+
+        return self.read(query)
+
+    def document(self, document_id: str) -> Document | None:
+        return self.read(lambda conn: documents.get(conn, document_id))
+
+
+def decision_view(row: log.Row) -> DecisionView:
+    d = row.decision
+    return DecisionView(
+        row.rev,
+        d.at,
+        d.kind,
+        d.actor.name,
+        d.actor.where,
+        d.reason,
+        d.stage,
+        row.percent_from,
+        d.percent_bp,
+        row.epoch,
+        d.sentence,
+    )

@@ -1,0 +1,182 @@
+"""The one writer: a thread that owns both writing connections.
+
+Control jobs come first and reach the disk at once; extractions are committed together every 50 ms (or at 200). An extraction is
+acknowledged when its batch is committed. When the store fails (locked, full) nothing is dropped: the batch waits and is tried
+again, `problem` says why, and a control job on a full disk takes the ballast's room.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from engine.metrics.rollup import insert_and_fold
+from engine.store import database, documents
+from engine.store.documents import DocumentWrite
+from engine.store.folder import Folder
+from engine.store.log import Fenced, begin
+from engine.store.records import Extraction
+
+T = TypeVar("T")
+Job = Callable[[sqlite3.Connection], Any]
+
+BATCH_S = 0.05
+BATCH_MAX = 200
+PENDING_MAX = 20_000
+RETRY_S = 0.1
+
+
+class Writer:
+    """`token` is this engine's fencing token; every transaction checks it."""
+
+    def __init__(self, folder: Folder, token: int) -> None:
+        self._folder = folder
+        self._token = token
+        self._control: deque[tuple[Job, Future[Any], bool]] = deque()
+        self._records: deque[tuple[Extraction, DocumentWrite | None, Future[None]]] = deque()
+        self._jobs: deque[Job] = deque()
+        self._wake = threading.Condition()
+        self._stopping = False
+        self.problem = ""  # why the store does not take writes now, or ""
+        self.fenced = False
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Write what waits, then end."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join(timeout_s)
+
+    @property
+    def pending(self) -> int:
+        return len(self._records)
+
+    def control(self, job: Callable[[sqlite3.Connection], T], insist: bool = False) -> Future[T]:
+        """Run `job(conn)` before anything else, on the durable connection; it begins its own transaction.
+
+        With `insist` (a rollback) a locked or full store is tried again until it takes it.
+        """
+        future: Future[T] = Future()
+        with self._wake:
+            self._control.append((job, future, insist))
+            self._wake.notify()
+        return future
+
+    def append(self, record: Extraction, document: DocumentWrite | None = None) -> Future[None]:
+        """Store one extraction; the future is done when it is committed."""
+        future: Future[None] = Future()
+        with self._wake:
+            if len(self._records) >= PENDING_MAX:
+                future.set_exception(
+                    OSError(f"the store is not taking writes ({self.problem or 'overloaded'}); try again")
+                )
+                return future
+            self._records.append((record, document, future))
+            if len(self._records) >= BATCH_MAX or len(self._records) == 1:
+                self._wake.notify()
+        return future
+
+    def later(self, job: Job) -> None:
+        """Run `job(conn)` inside the next batch's transaction: the live view, evidence, presence."""
+        with self._wake:
+            self._jobs.append(job)
+            self._wake.notify()
+
+    # -- the thread --------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        durable = database.open_writer(self._folder, "FULL")
+        fast = database.open_writer(self._folder, "NORMAL")
+        due = 0.0
+        while True:
+            with self._wake:
+                while not self._control:
+                    waiting = bool(self._records or self._jobs)
+                    if self._stopping and not waiting:
+                        break
+                    left = due - time.monotonic()
+                    if waiting and (left <= 0 or self._stopping or len(self._records) >= BATCH_MAX):
+                        break
+                    self._wake.wait(left if waiting else None)
+                job = self._control.popleft() if self._control else None
+                if job is None and self._stopping and not (self._records or self._jobs):
+                    break
+            if job is not None:
+                self._run_control(durable, *job)
+            else:
+                ok = self._run_batch(fast)
+                due = time.monotonic() + (BATCH_S if ok else RETRY_S)
+                if not ok and self._stopping:
+                    break
+        for conn in (fast, durable):
+            conn.close()
+
+    def _run_control(self, conn: sqlite3.Connection, job: Job, future: Future[Any], insist: bool) -> None:
+        while True:
+            try:
+                result = job(conn)
+            except sqlite3.OperationalError as error:
+                self.problem = f"the store does not take a decision: {error}"
+                if database.is_full(error) and self._folder.drop_ballast():
+                    continue
+                if insist and not self._stopping:
+                    time.sleep(RETRY_S)
+                    continue
+                future.set_exception(error)
+            except Fenced as error:
+                self.fenced = True
+                self.problem = str(error)
+                future.set_exception(error)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                self.problem = ""
+                future.set_result(result)
+            return
+
+    def _run_batch(self, conn: sqlite3.Connection) -> bool:
+        with self._wake:
+            batch = [self._records.popleft() for _ in range(min(len(self._records), BATCH_MAX))]
+            jobs = list(self._jobs)
+            self._jobs.clear()
+        try:
+            begin(conn, self._token)
+            try:
+                if batch:
+                    insert_and_fold(conn, [record for record, _, _ in batch])
+                    documents.write(conn, [document for _, document, _ in batch if document is not None])
+                for job in jobs:
+                    job(conn)
+                conn.execute("COMMIT")
+            except BaseException:
+                if conn.in_transaction:
+                    conn.execute("ROLLBACK")
+                raise
+        except Fenced as error:
+            self.fenced, self.problem = True, str(error)
+            for _, _, future in batch:
+                future.set_exception(error)
+            return False
+        except sqlite3.OperationalError as error:
+            self.problem = f"the store does not take writes: {error}"
+            with self._wake:
+                self._records.extendleft(reversed(batch))
+            return False
+        except Exception as error:
+            self.problem = f"a batch could not be written: {error}"
+            for _, _, future in batch:
+                future.set_exception(error)
+            return True
+        self.problem = ""
+        for _, _, future in batch:
+            future.set_result(None)
+        return True
