@@ -1,315 +1,349 @@
-"""The plan as data: what rollout.toml says, typed. Loaded by `engine.plan.load`; everything else only reads it.
+"""The plan as data: what rollout.toml says, typed. `engine.plan.load` loads it; everyone else only reads it.
 
 Durations are seconds (float), percentages basis points (0..10000), rates 0..1, latencies milliseconds.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import field
 
+from engine.plan.settings import (
+    Access,
+    Apply,
+    Calendar,
+    Freeze,
+    Hours,
+    Http,
+    Llm,
+    Notify,
+    StoreSettings,
+    TriggerSettings,
+)
+from engine.plan.vocabulary import (
+    Action,
+    BasisPoints,
+    Id,
+    Metric,
+    Mode,
+    Op,
+    Part,
+    Seconds,
+    Severity,
+    Threshold,
+    Title,
+    says,
+)
 
-class Action(StrEnum):
-    """What a trigger does, strongest first. None of them raises the percentage."""
-
-    to_zero = "to_zero"
-    previous_stage = "previous_stage"
-    halve = "halve"
-    pause = "pause"
-    investigate = "investigate"
-
-
-class Severity(StrEnum):
-    critical = "critical"
-    high = "high"
-    medium = "medium"
-
-
-Mode = Literal["guarded", "literal", "early"]
-Metric = Literal[
-    "error_rate",  # LLM attempts without usable keywords / LLM attempts
-    "latency_mean",  # ms, LLM arm, fresh calls
-    "latency_p95",
-    "cache_hit_rate",  # hits / look-ups on the LLM arm
-    "llm_available",  # 1 while the service answers
-    "complaints",  # in this stage
-    "error_creep",  # the CUSUM 1 % -> 6 %
-    "grounded_rate",  # keywords that the document supports / keywords
-    "quality_score",  # reviewed documents judged good / reviewed
-    "search_improvement",  # relative change of the search score, LLM against frequency
-    "satisfaction",  # positive ratings / ratings
-    "documents",  # LLM documents since the stage began
-    "ab_verdict",  # 1 when the declared A/B test ended in favour of the LLM
-    "critical_incidents",  # since the stage began
-    "latency_ratio",  # mean time of the LLM arm / mean time of the frequency arm
+__all__ = [
+    "Access",
+    "Action",
+    "Apply",
+    "Calendar",
+    "Check",
+    "Command",
+    "Condition",
+    "Contact",
+    "Experiment",
+    "Freeze",
+    "Hours",
+    "Http",
+    "Item",
+    "Llm",
+    "MatrixRow",
+    "Message",
+    "Metric",
+    "Mode",
+    "Notify",
+    "Op",
+    "Panel",
+    "Plan",
+    "Reminder",
+    "Sampling",
+    "Severity",
+    "Stage",
+    "StoreSettings",
+    "Trigger",
+    "TriggerSettings",
 ]
-Op = Literal["<", "<=", ">", ">="]
 
 
-class Condition(Struct, frozen=True, forbid_unknown_fields=True):
-    """A gate condition or success metric: `metric op value`. `confidence` is that of the bound it is judged by."""
+class Condition(Part, frozen=True):
+    """A condition of a gate: `metric op value`."""
 
-    id: str
-    text: str
-    metric: Metric
-    op: Op
-    value: float
-    confidence: float = 0.95
-    min_n: int = 0
+    id: Annotated[Id, says("Its name, once in the stage.", example="error_rate")]
+    text: Annotated[Title, says("As people read it.", example="Error rate < 1 %")]
+    metric: Annotated[Metric, says("What is measured.")]
+    op: Annotated[Op, says("How it is compared.")]
+    value: Annotated[Threshold, says("With what.", example='"1 %"')]
+    confidence: Annotated[
+        float,
+        says(
+            "The bound that is compared: 0.95 wants 95 % certainty (an error rate below 1 % then takes 300 "
+            "clean documents), 0.5 takes the figure itself.",
+            least=0.5,
+            most=0.9999,
+        ),
+    ] = 0.95
+    min_n: Annotated[int, says("Fewest samples that count.", least=0)] = 0
+    required: Annotated[
+        bool, says("false: without any figures it does not hold the gate; a figure that misses still does.")
+    ] = True
 
 
-class Check(Struct, frozen=True, forbid_unknown_fields=True):
-    """How the machine proves a checklist item; `kind` picks which of the other fields count."""
+class Check(Part, frozen=True):
+    """How the machine proves a checklist item; `kind` picks which of the other keys count."""
 
-    kind: Literal[
-        "manual", "llm", "http", "command", "metric", "backup", "notify", "rollback_drill", "rehearsal", "triggers"
+    kind: Annotated[
+        Literal[
+            "manual",
+            "llm",
+            "http",
+            "command",
+            "metric",
+            "backup",
+            "notify",
+            "rollback_drill",
+            "rehearsal",
+            "triggers",
+        ],
+        says(
+            "manual: a person signs; llm: service healthy, model present, answers in time; "
+            "http: `url` answers; command: `command` ends with 0; metric: `metric op value`; "
+            "backup: one is taken and verified; "
+            "notify: a test message arrives; rollback_drill: a dry run takes effect; "
+            "rehearsal: one was passed `within`; triggers: armed and backtested."
+        ),
     ] = "manual"
-    url: str = ""
-    status: int = 200
-    contains: str = ""
-    command: str = ""
-    timeout_s: float = 60.0
-    metric: str = ""
-    op: Op = "<"
-    value: float = 0.0
-    within_s: float = 0.0  # for `rehearsal`: passed no longer ago than this
+    url: Annotated[
+        str,
+        says(
+            "http: what to fetch; one that begins with / is asked of this engine.",
+            pattern=r"^(https?://\S+|/\S*)?$",
+            example="/metrics",
+        ),
+    ] = ""
+    status: Annotated[int, says("http: the status it must answer.", least=100, most=599)] = 200
+    contains: Annotated[str, says("http: a text that the answer must contain.")] = ""
+    command: Annotated[str, says("command: a shell command line.", lines=True)] = ""
+    timeout_s: Annotated[Seconds, says("http, command: its time limit.", least=0.1, example="1m")] = 60.0
+    metric: Annotated[Metric | Literal[""], says("metric: what is measured.")] = ""
+    op: Annotated[Op, says("metric: how it is compared.")] = "<"
+    value: Annotated[Threshold, says("metric: with what.", example='"1 %"')] = 0.0
+    within_s: Annotated[
+        Seconds, says("rehearsal: passed no longer ago than this; 0: ever.", example="30d")
+    ] = 0.0
 
 
-class Item(Struct, frozen=True, forbid_unknown_fields=True):
+class Item(Part, frozen=True):
     """One box to tick."""
 
-    id: str
-    text: str
-    check: Check = Check()
-    required: bool = True
+    id: Annotated[Id, says("Its name, once in its list.", example="backups")]
+    text: Annotated[Title, says("What must be so.", example="Database backups created")]
+    check: Annotated[Check, says("How it is proven; without it a person signs.")] = Check()
+    required: Annotated[bool, says("false: it does not hold the gate.")] = True
 
 
-class Command(Struct, frozen=True, forbid_unknown_fields=True):
-    """A line of the plan that a person may copy or run; it is never run by itself."""
+class Command(Part, frozen=True):
+    """A line that a person may copy or run; it is never run by itself."""
 
-    text: str
-    run: str
-
-
-class Message(Struct, frozen=True, forbid_unknown_fields=True):
-    """A message of the communication plan. `body` is a template with {placeholders}."""
-
-    id: str
-    audience: Literal["team", "stakeholders", "users"]
-    when: Literal["daily", "weekly", "before", "gate", "rollback", "hold", "after", "stage"]
-    subject: str
-    body: str
-    stages: tuple[int, ...] = ()
-    automatic: bool = False
+    text: Annotated[Title, says("What it is for.", example="Average processing time (target: < 2000ms)")]
+    run: Annotated[Title, says("The command line.", lines=True)]
 
 
-class Sampling(Struct, frozen=True, forbid_unknown_fields=True):
-    """How many LLM documents a person reviews at this stage, and at what."""
+class Message(Part, frozen=True):
+    """A message of the communication plan."""
 
-    documents: int
-    look_for: tuple[str, ...] = ()
-    every_s: float = 0.0
-
-
-class Reminder(Struct, frozen=True, forbid_unknown_fields=True):
-    """Monitoring that is due: every `every_s` until `until_s` after the stage began (0 = for as long as it lasts)."""
-
-    id: str
-    text: str
-    every_s: float
-    from_s: float = 0.0
-    until_s: float = 0.0
-
-
-class Stage(Struct, frozen=True, forbid_unknown_fields=True):
-    number: int
-    name: str
-    objective: str
-    percent_bp: int
-    duration_text: str  # as the plan says it: "2-3 days"
-    bake_s: float  # least time in this stage before its gate opens
-    ab_test: bool = False
-    shadow_bp: int = 0
-    approvals: int = 1
-    gate: str = ""  # the decision gate's sentence
-    checklist: tuple[Item, ...] = ()
-    actions: tuple[str, ...] = ()
-    validation: tuple[Command, ...] = ()
-    monitoring: tuple[Command, ...] = ()
-    reminders: tuple[Reminder, ...] = ()
-    success: tuple[Condition, ...] = ()  # the gate's conditions
-    sampling: Sampling | None = None
-    feedback: tuple[str, ...] = ()
+    id: Annotated[Id, says("Its name, once in the file; `rollout notify preview ID`.")]
+    audience: Annotated[Literal["team", "stakeholders", "users"], says("Whom it is for.")]
+    when: Annotated[
+        Literal["daily", "weekly", "before", "gate", "rollback", "hold", "after", "stage"],
+        says(
+            "What it belongs to: daily and weekly while a stage of `stages` lasts, before the rollout, "
+            "each stage gate, a rollback, a hold, after completion, or the beginning of a stage of `stages`."
+        ),
+    ]
+    subject: Annotated[Title, says("Its subject; may hold placeholders.")]
+    body: Annotated[Title, says("Its text; may hold placeholders in braces.", lines=True)]
+    stages: Annotated[tuple[int, ...], says("Stages that it belongs to; none means all.", least=0)] = ()
+    automatic: Annotated[
+        bool, says("true: goes out by itself (daily and weekly at `notify.daily_at`); false: by a key.")
+    ] = False
 
 
-class Trigger(Struct, frozen=True, forbid_unknown_fields=True):
-    """One row of the rollback triggers: `metric` above `above` (or below `below`) for `for_s` -> `action`.
+class Sampling(Part, frozen=True):
+    """How many LLM documents people review in this stage, and at what they look."""
 
-    A row that the plan gives as a band (3-5 %) has only its lower edge here: above the band counts on, and the stronger
-    trigger mutes it when it fires.
+    documents: Annotated[int, says("How many.", least=1)]
+    look_for: Annotated[tuple[str, ...], says("What a reviewer judges.")] = ()
+    every_s: Annotated[Seconds, says("How often; 0: once.", example="7d")] = 0.0
+    commands: Annotated[tuple[Command, ...], says("The same outside the console.")] = ()
+
+
+class Reminder(Part, frozen=True):
+    """Monitoring that is due."""
+
+    id: Annotated[Id, says("Its name, once in the stage.")]
+    text: Annotated[Title, says("What is to be done.")]
+    every_s: Annotated[Seconds, says("How often.", least=1, example="4h")]
+    from_s: Annotated[Seconds, says("From this long after the stage began.", example="1d")] = 0.0
+    until_s: Annotated[
+        Seconds, says("Until this long after the stage began; 0: while it lasts.", example="1d")
+    ] = 0.0
+
+
+class Experiment(Part, frozen=True):
+    """The A/B test as declared before its start."""
+
+    duration_s: Annotated[Seconds, says("It is read once, after this long.", least=3600, example="7d")]
+    control: Annotated[str, says("What the control group gets.")] = ""
+    treatment: Annotated[str, says("What the treatment group gets.")] = ""
+    sample: Annotated[str, says("Which documents take part.")] = ""
+    alpha: Annotated[float, says("Significance level.", least=0.0001, most=0.2)] = 0.05
+    uplift: Annotated[float, says("The improvement it is to find; 0.15 is +15 %.", least=0.001, most=10)] = (
+        0.15
+    )
+    power: Annotated[float, says("Chance of finding it, for the n still needed.", least=0.5, most=0.999)] = (
+        0.8
+    )
+    performance: Annotated[tuple[str, ...], says("What the groups are compared on: performance.")] = ()
+    quality: Annotated[tuple[str, ...], says("What the groups are compared on: quality.")] = ()
+    tests: Annotated[tuple[str, ...], says("The tests that are read at the end.")] = ()
+
+
+class Stage(Part, frozen=True):
+    """One stage, in order; the next one opens through this one's gate."""
+
+    number: Annotated[int, says("0, 1, 2, ... in order.", least=0, most=99)]
+    name: Annotated[Title, says("Its name.", example="Canary")]
+    objective: Annotated[str, says("What it is for.")]
+    percent_bp: Annotated[
+        BasisPoints,
+        says(
+            "Documents whose keywords come from the LLM: 0 to 100, at most two decimals; never falls.",
+            example="25",
+        ),
+    ]
+    duration_text: Annotated[str, says("As the plan says it.", example="2-3 days")] = field(name="duration")
+    bake_s: Annotated[Seconds, says("Least time in this stage before its gate opens.", example="2d")]
+    ab_test: Annotated[bool, says("true: an A/B test runs in this stage.")] = False
+    shadow_bp: Annotated[
+        BasisPoints,
+        says(
+            "Of this share of documents the LLM's answer is stored beside the one that is served, and "
+            "never served: paired data before any canary.",
+            example="100",
+        ),
+    ] = 0
+    approvals: Annotated[int, says("How many different people must approve.", least=0, most=20)] = 1
+    gate: Annotated[str, says("The decision gate in one sentence.")] = ""
+    checklist: Annotated[tuple[Item, ...], says("Boxes to tick before the gate opens.")] = ()
+    actions: Annotated[tuple[str, ...], says("What else people do in this stage.")] = ()
+    validation: Annotated[tuple[Command, ...], says("Commands that put the stage in place or prove it.")] = ()
+    monitoring: Annotated[tuple[Command, ...], says("Commands to watch it by.")] = ()
+    reminders: Annotated[tuple[Reminder, ...], says("Monitoring that is due.")] = ()
+    success: Annotated[tuple[Condition, ...], says("Conditions of the gate.")] = field(
+        name="conditions", default=()
+    )
+    sampling: Annotated[Sampling | None, says("The quality review.")] = None
+    experiment: Annotated[Experiment | None, says("The A/B test; needed where `ab_test` is true.")] = None
+    feedback: Annotated[tuple[str, ...], says("What to ask users.")] = ()
+
+
+class Trigger(Part, frozen=True):
+    """A reason to act: `metric` above `above` (or below `below`) for `for` -> `action`.
+
+    A band (3-5 %) has only its lower edge here: above the band counts on, and the stronger trigger mutes it
+    when it fires.
     """
 
-    id: str
-    text: str
-    metric: Metric
-    action: Action
-    severity: Severity
-    for_s: float = 0.0
-    above: float | None = None
-    inclusive: bool = False  # `>=` rather than `>`
-    below: float | None = None
-    mode: Mode | None = None  # None: the plan's default
-    timeline_s: float = 0.0  # the decision matrix's "< 15 min"
-    enabled: bool = True
+    id: Annotated[Id, says("Its name, once in the file.", example="error_critical")]
+    text: Annotated[Title, says("As people read it.")]
+    metric: Annotated[Metric, says("What is measured.")]
+    action: Annotated[
+        Action,
+        says(
+            "to_zero: rolls back to 0 %; previous_stage: rolls back one stage; halve: halves the percentage; "
+            "pause: holds promotion; investigate: asks a person to look. None raises the percentage."
+        ),
+    ]
+    severity: Annotated[Severity, says("A critical trigger that fires mutes the lower ones.")]
+    for_s: Annotated[Seconds, says("For how long; 0: at once.", example="5m")] = 0.0
+    above: Annotated[Threshold | None, says("Fires above this ...", example='"5 %"')] = None
+    inclusive: Annotated[bool, says("... or, when true, at exactly this too (also for `below`).")] = False
+    below: Annotated[Threshold | None, says("Fires below this.", example='"10 %"')] = None
+    mode: Annotated[Mode | None, says("guarded, literal or early; without it `trigger_settings.mode`.")] = (
+        None
+    )
+    timeline_s: Annotated[
+        Seconds, says("People are to have dealt with it in this time; 0: not said.", example="15m")
+    ] = 0.0
+    page: Annotated[bool, says("true: also calls people at once, whatever the action.")] = False
+    enabled: Annotated[bool, says("false: shown, never acts.")] = True
 
 
-class TriggerSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    mode: Mode = "guarded"
-    min_n: int = 20
-    fallback_n: int = 100
-    latency_fallback_n: int = 50
-    blind_after_s: float = 120.0
-    blind_step_down_s: float = 1800.0
-    lease_s: float = 30.0
-    cooldown_s: float = 1800.0
-    unavailable_calls: int = 5
-    unavailable_span_s: float = 15.0
-    unavailable_probes: int = 3
-    probe_every_s: float = 5.0
+class MatrixRow(Part, frozen=True):
+    """A row of the rollback decision matrix as people read it."""
+
+    condition: Annotated[Title, says("When.")]
+    severity: Annotated[Severity, says("How bad.")]
+    action: Annotated[Title, says("What is done.")]
+    timeline: Annotated[Title, says("How soon.", example="< 15 min")]
+    trigger: Annotated[Id, says("The trigger that lights it.")]
 
 
-class MatrixRow(Struct, frozen=True, forbid_unknown_fields=True):
-    """A row of the decision matrix as people read it; `trigger` names the one that lights it."""
+class Contact(Part, frozen=True):
+    """Whom to call; shown on the rollback screen."""
 
-    condition: str
-    severity: Severity
-    action: str
-    timeline: str
-    trigger: str
-
-
-class Llm(Struct, frozen=True, forbid_unknown_fields=True):
-    urls: tuple[str, ...]
-    model: str
-    api: Literal["ollama", "openai"] = "ollama"
-    api_key_env: str = ""
-    timeout_s: float = 30.0  # the deadline a document has for everything
-    retries: int = 2
-    num_ctx: int = 8192
-    max_descriptive: int = 8
-    max_technical: int = 10
-    max_total: int = 15
-    max_concurrency: int = 64
-    temperature: float = 0.1
-    min_length: int = 50
-    chunk_chars: int = 12_000
-    breaker_failures: int = 5
-    breaker_open_s: float = 15.0
-    cache_bytes: int = 64 * 1024 * 1024
+    role: Annotated[Title, says("Role.", example="Technical Lead")]
+    name: Annotated[str, says("Name. `[Name]` is a placeholder; `rollout check` asks for it.")]
+    phone: Annotated[str, says("Phone.")]
+    email: Annotated[str, says("Mail address.")]
 
 
-class Hours(Struct, frozen=True, forbid_unknown_fields=True):
-    """Times in which nothing goes up. `days` are mon..sun; times are local to `timezone`."""
-
-    start: str
-    end: str
-    days: tuple[str, ...] = ()
-
-
-class Freeze(Struct, frozen=True, forbid_unknown_fields=True):
-    start: str  # ISO 8601 date or time
-    end: str
-    reason: str
-
-
-class Calendar(Struct, frozen=True, forbid_unknown_fields=True):
-    timezone: str = "UTC"
-    quiet: tuple[Hours, ...] = ()
-    freeze: tuple[Freeze, ...] = ()
-
-
-class Access(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who may promote and configure; empty: everyone who can open the store. Rollback is everyone's."""
-
-    promote: tuple[str, ...] = ()
-    group: str = ""
-
-
-class Apply(Struct, frozen=True, forbid_unknown_fields=True):
-    """Run on each change of percentage, for a service beside the engine."""
-
-    env_file: str = ""
-    command: str = ""
-    timeout_s: float = 30.0
-
-
-class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    path: str = ""
-    group: str = ""
-    resume: Literal["last", "safe"] = "last"  # after an unclean start: the last percentage, or 0 %
-    raw_days: float = 30.0
-    ten_second_days: float = 2.0
-    minute_days: float = 8.0
-
-
-class Http(Struct, frozen=True, forbid_unknown_fields=True):
-    host: str = "127.0.0.1"
-    port: int = 8080
-    token_env: str = "ROLLOUT_TOKEN"
-
-
-class Contact(Struct, frozen=True, forbid_unknown_fields=True):
-    role: str
-    name: str
-    phone: str
-    email: str
-
-
-class Notify(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where messages go: names of environment variables, or a 0600 file, that hold apprise URLs; never the URLs."""
-
-    urls_env: str = "ROLLOUT_NOTIFY_URLS"
-    urls_file: str = ""
-    daily_at: str = ""
-
-
-class Panel(Struct, frozen=True, forbid_unknown_fields=True):
+class Panel(Part, frozen=True):
     """A panel of the dashboard with the plan's metric name and its target or alert threshold."""
 
-    panel: str
-    metric: str
-    type: str
-    target: float | None = None
-    alert_threshold: float | None = None
-    thresholds: tuple[float, ...] = ()
+    panel: Annotated[Title, says("Its title.")]
+    metric: Annotated[Title, says("The metric's name at /metrics.")]
+    type: Annotated[Literal["gauge", "time_series", "pie_chart"], says("How it is drawn.")]
+    target: Annotated[Threshold | None, says("Drawn as the goal.", example='"20 %"')] = None
+    alert_threshold: Annotated[Threshold | None, says("Drawn as the limit.", example='"2000 ms"')] = None
+    thresholds: Annotated[tuple[float, ...], says("Marks on a gauge.")] = ()
 
 
-class Plan(Struct, frozen=True, forbid_unknown_fields=True):
-    name: str
-    environment: str  # "production", "staging": shown in the header
-    service: str
-    stages: tuple[Stage, ...]
-    triggers: tuple[Trigger, ...]
-    llm: Llm
-    matrix: tuple[MatrixRow, ...] = ()
-    messages: tuple[Message, ...] = ()
-    contacts: tuple[Contact, ...] = ()
-    dashboard: tuple[Panel, ...] = ()
-    trends: tuple[str, ...] = ()
-    references: tuple[str, ...] = ()
-    post_rollout: tuple[Item, ...] = ()
-    trigger_settings: TriggerSettings = TriggerSettings()
-    calendar: Calendar = Calendar()
-    access: Access = Access()
-    apply: Apply = Apply()
-    store: StoreSettings = StoreSettings()
-    http: Http = Http()
-    notify: Notify = Notify()
-    salt: str = "keyword-extraction"
-    source: str = ""  # the file it came from
-    digest: str = ""  # of that file's bytes
+class Plan(Part, frozen=True):
+    """A staged rollout."""
+
+    name: Annotated[Title, says("Title of the plan.")]
+    service: Annotated[Title, says("What is rolled out; shown in the header.", example="keyword-extraction")]
+    environment: Annotated[Title, says("Where; shown in the header in capitals.", example="production")]
+    llm: Annotated[Llm, says("The LLM service.")]
+    stages: Annotated[tuple[Stage, ...], says("The stages, in order.")]
+    triggers: Annotated[tuple[Trigger, ...], says("The rollback triggers.")]
+    salt: Annotated[
+        Title, says("Decides which documents are in the LLM arm. Changing it re-draws all of them: do not.")
+    ] = "keyword-extraction"
+    http: Annotated[Http, says("The engine's HTTP API.")] = Http()
+    store: Annotated[StoreSettings, says("The store.")] = StoreSettings()
+    notify: Annotated[Notify, says("Where messages go.")] = Notify()
+    access: Annotated[Access, says("Who may promote.")] = Access()
+    calendar: Annotated[Calendar, says("When nothing goes up.")] = Calendar()
+    apply: Annotated[Apply, says("Hooks for a service beside the engine.")] = Apply()
+    trigger_settings: Annotated[TriggerSettings, says("How triggers judge.")] = TriggerSettings()
+    matrix: Annotated[tuple[MatrixRow, ...], says("The decision matrix.")] = ()
+    messages: Annotated[tuple[Message, ...], says("The communication plan.")] = ()
+    contacts: Annotated[tuple[Contact, ...], says("Emergency contacts.")] = ()
+    dashboard: Annotated[tuple[Panel, ...], says("The dashboard's panels.")] = ()
+    trends: Annotated[tuple[str, ...], says("Historical trends that are kept.")] = ()
+    post_rollout: Annotated[tuple[Item, ...], says("The last checklist, after the last stage's gate.")] = ()
+    review: Annotated[
+        tuple[str, ...], says("Headings of the review that the report asks people to fill in.")
+    ] = ()
+    references: Annotated[tuple[str, ...], says("Further reading.")] = ()
+    source: str = ""  # the file it came from; not a key
+    digest: str = ""  # SHA-256 of that file's bytes, hex; not a key
 
     def stage(self, number: int) -> Stage:
         """IndexError when the plan has no such stage."""

@@ -1,0 +1,119 @@
+"""rollout.toml -> Plan, or every mistake in it at once, each with file, line, place, what is wrong and what is allowed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from engine.plan.model import Plan
+from engine.plan.places import Path as Place
+from engine.plan.places import Places, dotted, find_places
+from engine.plan.problems import PlanError, Problem
+from engine.plan.rules import RULES
+from engine.plan.typed import build
+
+__all__ = ["PlanError", "Problem", "default_plan_text", "find_plan", "load_plan", "parse_plan"]
+
+NAME = "rollout.toml"
+_DEFAULT = Path(__file__).with_name("default.toml")
+_LARGEST = 1024 * 1024
+_AT_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
+
+
+def load_plan(path: str | Path) -> Plan:
+    """The plan in the file at `path`. PlanError names everything that is wrong with it."""
+    source = str(path)
+    try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise _whole(source, "this is not a file; give the path of a rollout.toml")
+        with Path(path).open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except FileNotFoundError:
+        raise _whole(source, "there is no such file; `rollout init` writes one") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _whole(source, f"it cannot be read ({reason}); check the path and who may read it") from None
+    if len(data) > _LARGEST:
+        raise _whole(source, "the file is larger than 1 MiB; this is hardly a rollout.toml")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        message = f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        raise PlanError(source, [Problem("", line, message)]) from None
+    return replace(parse_plan(text, source), digest=hashlib.sha256(data).hexdigest())
+
+
+def parse_plan(text: str, source: str = NAME) -> Plan:
+    """The plan in `text`; `source` names it in messages. PlanError names everything that is wrong with it."""
+    try:
+        data = tomllib.loads(text)
+        places = find_places(text)
+    except RecursionError:
+        raise _whole(source, "lists or tables are nested too deep") from None
+    except ValueError as error:
+        raise PlanError(source, [_syntax(str(error), text)]) from None
+    _one_url(data, places)
+
+    found: list[tuple[Place, str]] = []
+
+    def report(place: Place, message: str) -> None:
+        # What follows from a mistake already reported at the same place is not worth a second line.
+        if all(place != other[: len(place)] and other != place[: len(other)] for other, _ in found):
+            found.append((place, message))
+
+    plan = build(Plan, data, (), report)
+    for rule in RULES:
+        for place, message in rule(plan):
+            report(place, message)
+    if found:
+        problems = [Problem(dotted(place), places.line(place), message) for place, message in found]
+        raise PlanError(source, sorted(problems, key=lambda problem: problem.line or 0))
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return replace(plan, source=source, digest=digest)
+
+
+def find_plan(start: str | Path = ".") -> Path | None:
+    """The rollout.toml in the folder `start` or the nearest one above it."""
+    folder = Path(start).absolute()
+    for candidate in (folder, *folder.parents):
+        try:
+            if (candidate / NAME).is_file():
+                return candidate / NAME
+        except OSError:
+            continue
+    return None
+
+
+def default_plan_text() -> str:
+    """The plan that comes with the product, as commented TOML."""
+    return _DEFAULT.read_text("utf-8")
+
+
+def _whole(source: str, message: str) -> PlanError:
+    return PlanError(source, [Problem("", None, message)])
+
+
+def _syntax(error: str, text: str) -> Problem:
+    at = _AT_LINE.search(error)
+    line = None if at is None else int(at[1] or text.count("\n") + 1)
+    reason = _AT_LINE.sub("", error)
+    if "Cannot overwrite" in reason:
+        reason = "this key stands twice in its table; remove one"
+    elif "Cannot declare" in reason:
+        reason = f"{reason}: the table stands twice, or a key already has its name"
+    return Problem("", line, f"not valid TOML: {reason}")
+
+
+def _one_url(data: dict[str, Any], places: Places) -> None:
+    """`url = "..."` under [llm] is `urls` with one."""
+    llm = data.get("llm")
+    if isinstance(llm, dict) and "url" in llm and "urls" not in llm:
+        llm["urls"] = [llm.pop("url")]
+        places.values["llm", "urls"] = places.values["llm", "urls", 0] = places.values["llm", "url"]
