@@ -76,7 +76,7 @@ class Condition(Part, frozen=True):
     text: Annotated[Title, says("As people read it.", example="Error rate < 1 %")]
     metric: Annotated[Metric, says("What is measured.")]
     op: Annotated[Op, says("How it is compared.")]
-    value: Annotated[Threshold, says("With what.", example='"1 %"')]
+    value: Annotated[Threshold, says("With what.", example="1 %")]
     confidence: Annotated[
         float,
         says(
@@ -130,7 +130,7 @@ class Check(Part, frozen=True):
     timeout_s: Annotated[Seconds, says("http, command: its time limit.", least=0.1, example="1m")] = 60.0
     metric: Annotated[Metric | Literal[""], says("metric: what is measured.")] = ""
     op: Annotated[Op, says("metric: how it is compared.")] = "<"
-    value: Annotated[Threshold, says("metric: with what.", example='"1 %"')] = 0.0
+    value: Annotated[Threshold, says("metric: with what.", example="1 %")] = 0.0
     within_s: Annotated[
         Seconds, says("rehearsal: passed no longer ago than this; 0: ever.", example="30d")
     ] = 0.0
@@ -270,9 +270,9 @@ class Trigger(Part, frozen=True):
     ]
     severity: Annotated[Severity, says("A critical trigger that fires mutes the lower ones.")]
     for_s: Annotated[Seconds, says("For how long; 0: at once.", example="5m")] = 0.0
-    above: Annotated[Threshold | None, says("Fires above this ...", example='"5 %"')] = None
+    above: Annotated[Threshold | None, says("Fires above this ...", example="5 %")] = None
     inclusive: Annotated[bool, says("... or, when true, at exactly this too (also for `below`).")] = False
-    below: Annotated[Threshold | None, says("Fires below this.", example='"10 %"')] = None
+    below: Annotated[Threshold | None, says("Fires below this.", example="10 %")] = None
     mode: Annotated[Mode | None, says("guarded, literal or early; without it `trigger_settings.mode`.")] = (
         None
     )
@@ -308,8 +308,8 @@ class Panel(Part, frozen=True):
     panel: Annotated[Title, says("Its title.")]
     metric: Annotated[Title, says("The metric's name at /metrics.")]
     type: Annotated[Literal["gauge", "time_series", "pie_chart"], says("How it is drawn.")]
-    target: Annotated[Threshold | None, says("Drawn as the goal.", example='"20 %"')] = None
-    alert_threshold: Annotated[Threshold | None, says("Drawn as the limit.", example='"2000 ms"')] = None
+    target: Annotated[Threshold | None, says("Drawn as the goal.", example="20 %")] = None
+    alert_threshold: Annotated[Threshold | None, says("Drawn as the limit.", example="2000 ms")] = None
     thresholds: Annotated[tuple[float, ...], says("Marks on a gauge.")] = ()
 
 

@@ -180,7 +180,7 @@ class Apply(Part, frozen=True):
 class StoreSettings(Part, frozen=True):
     """Where the state lives and for how long."""
 
-    path: Annotated[str, says("Folder of the store; empty: `.rollout` beside this file.")] = ""
+    path: Annotated[str, says("Folder of the store, from this file's folder; empty: `.rollout`.")] = ""
     group: Annotated[str, says("Unix group that shares it; empty: its owner alone.")] = ""
     resume: Annotated[
         Literal["last", "safe"],

@@ -41,6 +41,12 @@ class Shape:
     table: type[Part] | None = None
     enum: type[StrEnum] | None = None
 
+    def sample(self) -> str:
+        """The example as it stands in the file, "" where none is given."""
+        example = self.rule.example
+        quoted = self.kind in ("text", "id", "duration", "threshold")
+        return f'"{example}"' if example and quoted else example
+
 
 @dataclass(frozen=True)
 class Key:

@@ -32,6 +32,18 @@ _LONGEST_TEXT = 20_000
 _LARGEST = 2**53
 _ABSENT = {"whole": 0, "number": 0.0, "duration": 0.0, "percent": 0, "threshold": 0.0, "yes_no": False}
 
+_NAMES = {
+    "text": ("a text", ""),
+    "id": ("an id", '"error_rate"'),
+    "yes_no": ("true or false", ""),
+    "whole": ("a whole number", ""),
+    "number": ("a number", ""),
+    "duration": ("a duration", '"5m"'),
+    "percent": ("a percentage", "25"),
+    "threshold": ("a number", ""),
+    "table": ("a table of keys", ""),
+}
+
 
 class _Unusable(ValueError):
     """Says what is wrong with one value and what is allowed."""
@@ -111,28 +123,13 @@ def _lower(sentence: str) -> str:
 
 def wanted(shape: Shape) -> str:
     """What a value of this shape looks like, for an error message: 'a duration such as "5m"'."""
-    example = shape.rule.example
     if shape.kind == "choice":
         return "one of " + ", ".join(f'"{choice}"' for choice in shape.choices)
     if shape.kind == "list" and shape.of is not None:
-        return "a list of tables" if shape.of.kind == "table" else f"a list: [{_sample(shape.of)}, ...]"
-    if shape.kind == "table":
-        return "a table of keys"
-    if shape.kind == "duration":
-        return f'a duration such as "{example or "5m"}"'
-    if shape.kind == "percent":
-        return f"a percentage such as {example or '25'}"
-    if shape.kind == "threshold":
-        return f"a number such as {example}" if example else "a number"
-    name = {"id": "an id", "yes_no": "true or false", "whole": "a whole number", "number": "a number"}
-    text = name.get(shape.kind, "a text")
-    return f"{text} such as {_sample(shape)}" if example else text
-
-
-def _sample(shape: Shape) -> str:
-    if shape.kind in ("text", "id"):
-        return f'"{shape.rule.example or "..."}"'
-    return shape.rule.example or "..."
+        return "a list of tables" if shape.of.kind == "table" else f"a list: [{shape.of.sample() or '...'}]"
+    name, example = _NAMES[shape.kind]
+    sample = shape.sample() or example
+    return f"{name} such as {sample}" if sample else name
 
 
 def _shown(raw: Any) -> str:
@@ -169,7 +166,7 @@ def _read_id(shape: Shape, raw: Any, table: Table) -> str:
     if not isinstance(raw, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,59}", raw):
         raise _Unusable(
             f"{_shown(raw)} is not an id; use lower-case letters, digits, _ and -, such as "
-            f'"{shape.rule.example or "error_rate"}"'
+            f"{shape.sample() or 'error_rate'}"
         )
     return raw
 

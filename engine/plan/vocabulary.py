@@ -42,7 +42,7 @@ class says:
     least: float | None = None
     most: float | None = None
     pattern: str = ""
-    example: str = ""  # as it stands in the file
+    example: str = ""  # without the quotes that it may have in the file
     lines: bool = False  # line breaks are allowed
 
 

@@ -1,0 +1,73 @@
+"""The plan's three environment variables: printed for a stage, and honoured as a ceiling when the engine starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.plan.model import Plan
+from engine.text import clean_line
+
+PERCENTAGE = "XZE_KEYWORD_EXTRACTION_ROLLOUT_PERCENTAGE"
+AB_TEST = "XZE_KEYWORD_EXTRACTION_AB_TEST"
+METRICS = "XZE_KEYWORD_EXTRACTION_METRICS"
+
+_PERCENT = re.compile(r"(?a:\d{1,3}(\.\d{1,2})?)")
+_YES_NO = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What the environment allows at most; None where it says nothing."""
+
+    percent_bp: int | None = None
+    ab_test: bool | None = None
+    metrics: bool | None = None
+
+
+def environment(plan: Plan, stage_number: int, percent_bp: int) -> list[str]:
+    """The `export` lines of a stage at a percentage (they differ after `halve`). IndexError: no such stage.
+
+    Past the last stage (*stable*) there is no A/B test.
+    """
+    ab_test = stage_number != plan.stable and plan.stage(stage_number).ab_test
+    return [
+        f"export {PERCENTAGE}={percent_bp / 100:g}",
+        f"export {AB_TEST}={'true' if ab_test else 'false'}",
+        f"export {METRICS}=true",
+    ]
+
+
+def ceiling(environ: Mapping[str, str]) -> Ceiling:
+    """What the three variables allow. ValueError names each that cannot be read, one sentence a line."""
+    problems: list[str] = []
+    percent_bp = None
+    if PERCENTAGE in environ:
+        text = environ[PERCENTAGE].strip()
+        if _PERCENT.fullmatch(text) and float(text) <= 100:
+            percent_bp = round(float(text) * 100)
+        else:
+            problems.append(
+                f'{PERCENTAGE}="{clean_line(text, 60)}" is not a percentage; '
+                "set a number from 0 to 100 such as 10 or 12.5, without %, or unset it"
+            )
+    switches: dict[str, bool | None] = {AB_TEST: None, METRICS: None}
+    for name in switches:
+        if name in environ:
+            switches[name] = _YES_NO.get(environ[name].strip().lower())
+            if switches[name] is None:
+                shown = clean_line(environ[name], 60)
+                problems.append(f'{name}="{shown}" is neither true nor false; set one of them, or unset it')
+    if problems:
+        raise ValueError("\n".join(problems))
+    return Ceiling(percent_bp, switches[AB_TEST], switches[METRICS])

@@ -1,0 +1,209 @@
+"""Writing rollout.toml: the first one for a service, and one value at a time, keeping what a person wrote."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tomli_w
+
+from engine.plan.load import default_plan_text
+from engine.plan.places import Path, Places, dotted, find_places, key_text, parts
+from engine.text import clean_line
+
+Value = str | int | float | bool | Sequence[Any]
+"""What a key can be set to, as it stands in the file: a duration is "2d", a percentage 12.5."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What `rollout init` asks; what is None stays as in the plan that comes with the product.
+
+    `contacts` maps a role to any of name, phone, email; a role that the plan does not have is added.
+    """
+
+    service: str | None = None
+    environment: str | None = None
+    llm_url: str | None = None
+    llm_model: str | None = None
+    llm_api: str | None = None
+    http_port: int | None = None
+    contacts: Mapping[str, Mapping[str, str]] | None = None
+
+
+def initial_plan(answers: Answers) -> str:
+    """The commented plan for one's own service. What was answered is not judged here: `parse_plan` does that."""
+    text = default_plan_text()
+    asked: dict[str, Value | None] = {
+        "service": answers.service,
+        "environment": answers.environment,
+        "llm.url": answers.llm_url,
+        "llm.model": answers.llm_model,
+        "llm.api": answers.llm_api,
+        "http.port": answers.http_port,
+    }
+    for path, value in asked.items():
+        if value is not None:
+            text = set_value(text, path, clean_line(value) if isinstance(value, str) else value)
+    if answers.http_port is not None:
+        text = text.replace("http://localhost:8080/", f"http://localhost:{answers.http_port}/")
+    roles = [contact["role"] for contact in tomllib.loads(text)["contacts"]]
+    for role, details in (answers.contacts or {}).items():
+        if role not in roles:
+            text = _add_contact(text, len(roles), clean_line(role))
+            roles.append(role)
+        for key, detail in details.items():
+            text = set_value(text, f"contacts[{roles.index(role)}].{key}", clean_line(detail))
+    return text
+
+
+def _add_contact(text: str, count: int, role: str) -> str:
+    end = find_places(text).sections["contacts", count - 1].end
+    blanks = "".join(f'{key} = "[{key.capitalize()}]"\n' for key in ("name", "phone", "email"))
+    return f"{text[:end]}\n[[contacts]]\nrole = {_toml(role)}\n{blanks}{text[end:]}"
+
+
+def set_value(text: str, dotted_path: str, value: Value) -> str:
+    """`text` with one key changed or added, everything else as it was, comments and order included.
+
+    The path is like "llm.model", "stages[2].percent" or, by id, "triggers[error_critical].for". A key that stands
+    there as a comment with its default (`# retries = 2`) is taken out of the comment. A missing table is added, a
+    missing element of a list is not. KeyError is a sentence: there is no such place. ValueError: the text is not
+    valid TOML, or the value has no place in a TOML file.
+    """
+    before = tomllib.loads(text)
+    places = find_places(text)
+    path = _by_index(parts(dotted_path), before)
+    wanted = _with(before, path, value)
+    for change in (_replaced, _uncommented, _added):
+        changed = change(text, places, path, _toml(value))
+        if changed is not None and _reads(changed, wanted):
+            return changed
+    raise KeyError(f"{dotted(path)} cannot be set where it stands; change it in an editor")
+
+
+def _toml(value: Value) -> str:
+    lines = isinstance(value, str) and "\n" in value and "\r" not in value
+    try:
+        written = tomli_w.dumps({"x": value}, multiline_strings=lines)
+    except TypeError:
+        raise ValueError(f"{value!r} has no place in a TOML file") from None
+    if not written.startswith("x = ") or (isinstance(value, float) and value != value):
+        raise ValueError(f"{value!r} is not one value; set its keys one by one")
+    written.encode("utf-8")
+    return written.removeprefix("x = ").removesuffix("\n")
+
+
+def _reads(text: str, wanted: dict[str, Any]) -> bool:
+    try:
+        return tomllib.loads(text) == wanted
+    except tomllib.TOMLDecodeError:
+        return False
+
+
+def _by_index(path: Path, data: Any) -> Path:
+    """The path with ids in brackets made positions. KeyError when a list has no such element."""
+    found: list[str | int] = []
+    for part in path:
+        if isinstance(data, list):
+            at = part if isinstance(part, int) else _position(data, part)
+            if at is None or at >= len(data):
+                raise KeyError(f"{dotted(tuple(found))} has no element {part}; it has {len(data)}, from 0")
+            found.append(at)
+            data = data[at]
+        elif isinstance(data, dict) and isinstance(part, str):
+            found.append(part)
+            data = data.get(part, {})
+        else:
+            raise KeyError(f"{dotted(tuple(found))} is a single value; it has no {part}")
+    return tuple(found)
+
+
+def _position(elements: list[Any], name: str) -> int | None:
+    for index, element in enumerate(elements):
+        if isinstance(element, dict) and element.get("id") == name:
+            return index
+    return None
+
+
+def _with(data: Any, path: Path, value: Any) -> Any:
+    """A copy of `data` with `value` at `path`."""
+    if not path:
+        return list(value) if isinstance(value, tuple) else value
+    first, rest = path[0], path[1:]
+    if isinstance(data, list) and isinstance(first, int):
+        return [_with(each, rest, value) if at == first else each for at, each in enumerate(data)]
+    return {**data, first: _with(data.get(first, {}), rest, value)}
+
+
+def _replaced(text: str, places: Places, path: Path, written: str) -> str | None:
+    span = places.values.get(path)
+    if span is None or span.end <= span.start:
+        return None
+    return _splice(text, span.start, span.end, written)
+
+
+def _uncommented(text: str, places: Places, path: Path, written: str) -> str | None:
+    section, key = places.sections.get(path[:-1]), path[-1]
+    if section is None or not isinstance(key, str):
+        return None
+    following = [other.start for other in places.sections.values() if other.start > section.start]
+    end = min(following, default=len(text))
+    hidden = re.compile(
+        rf"^(?P<indent>[ \t]*)# (?P<key>{re.escape(key_text(key))} = )(?P<old>[^#\n]*?)(?=[ \t]*(?:#|\r?$))",
+        re.M,
+    )
+    header = re.compile(r"^[ \t]*#[ \t]*\[", re.M).search(text, section.end, end)
+    line = hidden.search(text, section.end, header.start() if header else end)
+    if line is None:
+        return None
+    return _splice(text, line.start(), line.end("old"), line["indent"] + line["key"] + written)
+
+
+def _added(text: str, places: Places, path: Path, written: str) -> str | None:
+    table, key = path[:-1], key_text(str(path[-1]))
+    newline = "\r\n" if "\r\n" in text else "\n"
+    if table in places.sections:
+        section = places.sections[table]
+        indent = re.match("[ \t]*", text[text.rfind("\n", 0, section.start) + 1 :])
+        return _line_at(text, section.end, f"{indent[0] if indent else ''}{key} = {written}", newline)
+    if table in places.dotted:
+        owner, end = places.dotted[table]
+        line_end = text.find("\n", end)
+        relative = ".".join(key_text(str(part)) for part in (*table[len(owner) :], path[-1]))
+        return _line_at(text, len(text) if line_end < 0 else line_end + 1, f"{relative} = {written}", newline)
+    span = places.values.get(table)
+    if span is not None and text[span.start : span.start + 1] == "{":
+        inside = text[span.start + 1 : span.end - 1]
+        kept = f"{inside.rstrip()}, " if inside.strip() else " "
+        return f"{text[: span.start + 1]}{kept}{key} = {written} }}{text[span.end :]}"
+    return _added_table(text, places, path, f"{key} = {written}", newline)
+
+
+def _added_table(text: str, places: Places, path: Path, line: str, newline: str) -> str | None:
+    table = path[:-1]
+    if not table or isinstance(table[-1], int):
+        return None
+    header = "[" + ".".join(key_text(part) for part in table if isinstance(part, str)) + "]"
+    owner = table[:-1]
+    while owner and owner not in places.sections:
+        owner = owner[:-1]
+    end = places.sections[owner].end if owner else len(text)
+    return _line_at(text, end, f"{newline}{header}{newline}{line}", newline)
+
+
+def _line_at(text: str, at: int, line: str, newline: str) -> str:
+    lead = newline if at and text[at - 1] != "\n" else ""
+    return f"{text[:at]}{lead}{line}{newline}{text[at:]}"
+
+
+def _splice(text: str, start: int, end: int, new: str) -> str:
+    """`new` in place of a part; a comment behind it on the line stays in its column where there is room."""
+    gap = re.compile(r"[ \t]+(?=#)").match(text, end)
+    if gap is None or "\n" in new or "\n" in text[start:end]:
+        return text[:start] + new + text[end:]
+    width = max(2, gap.end() - start - len(new))
+    return text[:start] + new + " " * width + text[gap.end() :]
