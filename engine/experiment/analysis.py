@@ -1,0 +1,292 @@
+"""The A/B test's three readings and its verdict, from two arms' sufficient statistics. Pure; cost does not grow with documents.
+
+- Any time: always-valid confidence sequences (`difference`, `uplift`, `p` of each metric).
+- At declared looks, once each: O'Brien-Fleming bounds.
+- At the declared end, once: Welch's t-test and chi-square.
+
+What may be read only once stays read: give the stored report back as `previous`. The primary metric is tested at alpha
+by itself, having been declared to be the one that counts; all others share alpha by Holm's correction (at the looks, by
+Bonferroni's); guardrails see `engine.experiment.guardrail`.
+"""
+
+from __future__ import annotations
+
+import math
+
+from msgspec.structs import replace
+
+from engine.experiment import effects, fixed, group_sequential, guardrail, power, sequence
+from engine.experiment.declaration import DAY, ArmStats, Declaration, MetricPlan
+from engine.experiment.moments import Counts, Measure, Moments
+from engine.experiment.multiplicity import holm
+from engine.experiment.report import (
+    Fixed,
+    GuardrailReading,
+    Lock,
+    Look,
+    LookMetric,
+    MetricReport,
+    Report,
+    Side,
+    Signal,
+)
+from engine.experiment.srm import sample_ratio
+from engine.experiment.verdict import decide
+from engine.experiment.words import number, span
+from engine.plan.durations import format_duration
+
+
+def analyse(
+    declaration: Declaration,
+    control: ArmStats,
+    treatment: ArmStats,
+    now: float,
+    previous: Report | None = None,
+) -> Report:
+    """`now` is UTC epoch seconds; `previous` the report before this one, or None at the first.
+
+    Looks and fixed tests in `previous` are kept, a final report is returned as it is, and a split once found wrong
+    stays wrong: it takes a new test, not a better day.
+    """
+    if previous is not None and previous.final:
+        return previous
+    lock = _lock(declaration, control, treatment, now)
+    ratio = sample_ratio(control.documents, treatment.documents, declaration.share, final=lock.open)
+    if previous is not None and previous.ratio.mismatch:
+        ratio = replace(ratio, mismatch=True, sentence=previous.ratio.sentence)
+    looks = _looks(declaration, control, treatment, now, lock, previous.looks if previous is not None else ())
+    before = {metric.name: metric for metric in previous.metrics} if previous is not None else {}
+    metrics = _correct(
+        declaration,
+        [
+            _metric(declaration, plan, *_measures(plan, control, treatment), now, lock, before.get(plan.name))
+            for plan in declaration.metrics
+        ],
+    )
+    verdict = decide(declaration, lock, ratio, metrics, looks)
+    crossed = declaration.decide_by == "daily" and any(
+        look.metrics[declaration.primary.name].signal in ("better", "worse")
+        for look in looks
+        if declaration.primary.name in look.metrics
+    )
+    final = (lock.open or crossed) and verdict.word not in ("not yet", "void")
+    taken = {look.number for look in looks}
+    times = [
+        declaration.started + declaration.days * DAY * k / declaration.looks
+        for k in range(1, declaration.looks + 1)
+    ]
+    ahead = [at for k, at in enumerate(times, start=1) if k not in taken and at > now]
+    return Report(
+        now,
+        verdict,
+        final,
+        lock,
+        ratio,
+        metrics,
+        looks,
+        ahead[0] if ahead else None,
+        _correction(declaration),
+    )
+
+
+def _correction(declaration: Declaration) -> str:
+    others = declaration.others
+    return (
+        f"{declaration.primary.label} is tested at {declaration.alpha:g} by itself, as declared; the other {others} share "
+        f"{declaration.alpha:g} by Holm's correction (at the daily bounds by Bonferroni's). Each guardrail must hold at "
+        f"{declaration.alpha:g}, one-sided; to be called broken it must pass {declaration.alpha:g}/{max(1, others)}."
+    )
+
+
+def _lock(declaration: Declaration, control: ArmStats, treatment: ArmStats, now: float) -> Lock:
+    seconds = max(0.0, declaration.ends - now)
+    missing = sum(max(0, declaration.documents_per_arm - arm.documents) for arm in (control, treatment))
+    if seconds == 0.0 and missing == 0:
+        return Lock(True, declaration.ends, 0.0, 0, "The declared end is reached: the test is read.")
+    waits = [format_duration(max(1.0, seconds))] if seconds > 0.0 else []
+    if missing:
+        waits.append(f"{missing} document{'' if missing == 1 else 's'}")
+    return Lock(False, declaration.ends, seconds, missing, f"{' and '.join(waits)} to go")
+
+
+def _measures(plan: MetricPlan, control: ArmStats, treatment: ArmStats) -> tuple[Measure, Measure]:
+    """An arm that did not measure a metric has no values of it, of the kind that the other arm has."""
+    first, second = control.measures.get(plan.name), treatment.measures.get(plan.name)
+    if first is None and second is None:
+        return Moments(), Moments()
+    if first is None:
+        first = Counts() if isinstance(second, Counts) else Moments()
+    if second is None:
+        second = Counts() if isinstance(first, Counts) else Moments()
+    return first, second
+
+
+def _side(measure: Measure) -> Side:
+    if isinstance(measure, Counts):
+        return Side(measure.n, measure.mean, None, measure.k)
+    spread = measure.variance
+    return Side(measure.n, measure.mean, None if spread is None else math.sqrt(spread))
+
+
+def _metric(
+    declaration: Declaration,
+    plan: MetricPlan,
+    control: Measure,
+    treatment: Measure,
+    now: float,
+    lock: Lock,
+    before: MetricReport | None,
+) -> MetricReport:
+    """Everything but what needs the other metrics: adjusted p, signal and sentence."""
+    alpha, expected = declaration.alpha, declaration.expected_n(plan)
+    comparable = _comparable(control, treatment)
+    live = sequence.sequence(effects.difference(control, treatment), alpha, expected) if comparable else None
+    relative = sequence.sequence(effects.uplift(control, treatment), alpha, expected) if comparable else None
+    size = effects.standardised(control, treatment)
+    target = power.needed_per_arm(control, plan.worthwhile, alpha, declaration.power, treatment=treatment)
+    needed = None if target is None else sum(max(0, target - arm.n) for arm in (control, treatment))
+    read = before.fixed if before is not None else None
+    if read is None and lock.open:
+        read = _read(control, treatment, alpha, now)
+    return MetricReport(
+        plan.name,
+        plan.label,
+        plan.unit,
+        plan.role,
+        plan.better,
+        _side(control),
+        _side(treatment),
+        None if live is None else effects.Interval(live.estimate, live.low, live.high),
+        None if relative is None else effects.Interval(relative.estimate, relative.low, relative.high),
+        None if live is None else live.p,
+        None,
+        "unknown",
+        None if size is None else size.estimate,
+        power.power_now(control, treatment, plan.worthwhile, alpha),
+        needed,
+        read,
+        None,
+        _guardrail(declaration, plan, control, treatment, lock, before),
+        "",
+    )
+
+
+def _comparable(control: Measure, treatment: Measure) -> bool:
+    if isinstance(control, Counts) and isinstance(treatment, Counts):
+        return sequence.normal_enough(control, treatment)
+    return isinstance(control, Moments) and isinstance(treatment, Moments)
+
+
+def _read(control: Measure, treatment: Measure, alpha: float, now: float) -> Fixed | None:
+    tested = fixed.test_for(control, treatment)
+    if tested is None:
+        return None
+    plan_p = None
+    if isinstance(control, Moments) and isinstance(treatment, Moments):
+        script = fixed.student(control, treatment)
+        plan_p = None if script is None else script.p
+    absolute, relative = effects.difference(control, treatment), effects.uplift(control, treatment)
+    confidence = 1.0 - alpha
+    return Fixed(
+        now,
+        tested.name,
+        tested.statistic,
+        tested.p,
+        plan_p,
+        tested.exact_p,
+        tested.warning,
+        None if absolute is None else effects.fixed_interval(absolute, confidence),
+        None if relative is None else effects.fixed_interval(relative, confidence),
+        effects.standardised(control, treatment, confidence),
+    )
+
+
+def _guardrail(
+    declaration: Declaration,
+    plan: MetricPlan,
+    control: Measure,
+    treatment: Measure,
+    lock: Lock,
+    before: MetricReport | None,
+) -> GuardrailReading | None:
+    """Any-time bounds until the end; there the fixed bounds, once. What was certain then stays; what was open goes on live."""
+    if plan.role != "guardrail":
+        return None
+    kept = before.guardrail if before is not None else None
+    read = kept is not None and kept.at_end
+    if kept is not None and read and kept.state in ("held", "broken"):
+        return kept
+    bounds = guardrail.once if lock.open and not read else guardrail.any_time(declaration.expected_n(plan))
+    found = guardrail.judge(plan, control, treatment, declaration.alpha, max(1, declaration.others), bounds)
+    return replace(found, at_end=lock.open)
+
+
+def _signal(better: str, estimate: float, significant: bool) -> Signal:
+    if not significant or estimate == 0.0:
+        return "none"
+    if better == "neither":
+        return "different"
+    return "better" if (estimate > 0.0) == (better == "higher") else "worse"
+
+
+def _correct(declaration: Declaration, metrics: list[MetricReport]) -> tuple[MetricReport, ...]:
+    """Holm over all but the primary, for the live p-values and for those of the fixed tests."""
+    others = [metric for metric in metrics if metric.role != "primary"]
+    live = holm({metric.name: metric.p for metric in others})
+    ended = holm({metric.name: metric.fixed.judged_p if metric.fixed else None for metric in others})
+    found = []
+    for metric in metrics:
+        alone = metric.role == "primary"
+        adjusted = metric.p if alone else live[metric.name]
+        at_end = (metric.fixed.judged_p if metric.fixed else None) if alone else ended[metric.name]
+        if metric.fixed is not None and metric.fixed.difference is not None and at_end is not None:
+            signal = _signal(metric.better, metric.fixed.difference.estimate, at_end < declaration.alpha)
+        elif metric.difference is not None and adjusted is not None:
+            signal = _signal(metric.better, metric.difference.estimate, adjusted < declaration.alpha)
+        else:
+            signal = "unknown"
+        complete = replace(metric, adjusted_p=adjusted, fixed_adjusted_p=at_end, signal=signal)
+        found.append(replace(complete, sentence=_sentence(complete)))
+    return tuple(found)
+
+
+def _sentence(metric: MetricReport) -> str:
+    arms = f"{number(metric.treatment.mean, metric.unit)} against {number(metric.control.mean, metric.unit)}"
+    change = metric.fixed.uplift if metric.fixed is not None else metric.uplift
+    how = {
+        "better": "better",
+        "worse": "worse",
+        "different": "different",
+        "none": "no difference shown",
+        "unknown": "too little data to compare",
+    }[metric.signal]
+    shown = f", {span(change)}" if change is not None else ""
+    return f"{metric.label[0].upper()}{metric.label[1:]} {arms}{shown}: {how}."
+
+
+def _looks(
+    declaration: Declaration,
+    control: ArmStats,
+    treatment: ArmStats,
+    now: float,
+    lock: Lock,
+    taken: tuple[Look, ...],
+) -> tuple[Look, ...]:
+    """Take the latest declared look that is due, once. Looks that were missed meanwhile stay missed, which costs power only."""
+    passed = math.floor((now - declaration.started) / (declaration.days * DAY) * declaration.looks + 1e-9)
+    due = declaration.looks if lock.open else min(passed, declaration.looks - 1)
+    if due < 1 or any(look.number >= due for look in taken):
+        return taken
+    alone = group_sequential.bounds(declaration.looks, declaration.alpha)[due - 1]
+    shared = group_sequential.bounds(declaration.looks, declaration.alpha / max(1, declaration.others))[
+        due - 1
+    ]
+    readings = {}
+    for plan in declaration.metrics:
+        measures = _measures(plan, control, treatment)
+        found = effects.difference(*measures) if _comparable(*measures) else None
+        if found is None or found.n < sequence.START:
+            continue
+        bound = (alone if plan.role == "primary" else shared).z
+        readings[plan.name] = LookMetric(found.z, bound, _signal(plan.better, found.z, abs(found.z) >= bound))
+    return (*taken, Look(due, now, control.documents, treatment.documents, alone.p, readings))

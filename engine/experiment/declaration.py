@@ -1,0 +1,115 @@
+"""What is declared before the test starts, and never changed by what it shows: metrics, targets, length, looks.
+
+The defaults are the rollout plan's: search quality better by 15 %, processing time under twice the control's, error
+rate under 1 %, satisfaction up or unchanged, seven days, p < 0.05.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from engine.experiment.moments import Measure
+from engine.experiment.words import Unit
+
+DAY = 86400.0
+
+
+class MetricPlan(Struct, frozen=True, forbid_unknown_fields=True):
+    """One metric. `worthwhile` is the relative change worth finding; of the primary metric it is what shipping asks for.
+
+    A guardrail has one limit: `max_rate` for the treatment alone (0..1), `max_ratio` of treatment to control, or
+    `margin`, the loss against the control that still counts as unchanged (in the metric's unit).
+    """
+
+    name: str
+    label: str
+    unit: Unit = "score"
+    role: Literal["primary", "guardrail", "secondary"] = "secondary"
+    better: Literal["higher", "lower", "neither"] = "higher"
+    worthwhile: float = 0.15
+    max_rate: float | None = None
+    max_ratio: float | None = None
+    margin: float | None = None
+    required: bool = True  # an uncertain guardrail keeps from shipping; False: only a broken one does
+    expected_n: int = 0  # of both arms, where it is not one value a document; tunes the sequence
+
+    def __post_init__(self) -> None:
+        limits = [limit for limit in (self.max_rate, self.max_ratio, self.margin) if limit is not None]
+        if self.role == "guardrail" and len(limits) != 1:
+            raise ValueError(f'guardrail "{self.name}" needs exactly one of max_rate, max_ratio and margin')
+        if self.max_rate is not None and not 0.0 < self.max_rate < 1.0:
+            raise ValueError(
+                f'guardrail "{self.name}": max_rate is a share between 0 and 1, not {self.max_rate}'
+            )
+        if self.max_ratio is not None and not 0.0 < self.max_ratio < 1e6:
+            raise ValueError(f'guardrail "{self.name}": max_ratio is a number above 0, not {self.max_ratio}')
+
+
+DEFAULT_METRICS = (
+    MetricPlan("search_quality", "search quality", role="primary"),
+    MetricPlan("processing_ms", "processing time", "ms", "guardrail", "lower", max_ratio=2.0),
+    MetricPlan("error_rate", "error rate", "rate", "guardrail", "lower", max_rate=0.01),
+    # The plan collects feedback "if applicable": few ratings do not keep from shipping, worse ratings do.
+    MetricPlan("satisfaction", "satisfaction", "rate", "guardrail", "higher", margin=0.05, required=False),
+    MetricPlan("cache_hit_rate", "cache hits", "rate"),
+    MetricPlan("keywords", "keywords per document", "count", better="neither"),
+    MetricPlan("relevance", "keyword relevance"),
+    MetricPlan("click_through", "click-through", "rate"),
+)
+
+
+class Declaration(Struct, frozen=True, forbid_unknown_fields=True):
+    """`started` is UTC epoch seconds. `decide_by` "end": the verdict is the fixed test's at the declared end, and the daily
+    bounds inform. "daily": the daily bounds decide, the last of them at the end, and a crossing ends the test early.
+
+    700 documents an arm find +15 % with 80 % power when documents vary as much as their mean (cv 1).
+    """
+
+    started: float
+    days: float = 7.0
+    documents_per_arm: int = 700
+    share: float = 0.5  # of the treatment
+    alpha: float = 0.05
+    power: float = 0.8
+    looks: int = 7
+    decide_by: Literal["end", "daily"] = "end"
+    metrics: tuple[MetricPlan, ...] = DEFAULT_METRICS
+
+    def __post_init__(self) -> None:
+        names = [metric.name for metric in self.metrics]
+        if len(set(names)) != len(names):
+            raise ValueError(f"a metric is declared twice: {', '.join(names)}")
+        if sum(metric.role == "primary" for metric in self.metrics) != 1:
+            raise ValueError(
+                "the A/B test needs exactly one primary metric: the one that the verdict is about"
+            )
+        if not (0.0 < self.share < 1.0 and 0.0 < self.alpha < 0.5 and 0.0 < self.power < 1.0):
+            raise ValueError("share and power lie between 0 and 1, alpha between 0 and 0.5")
+        if not (self.days > 0.0 and self.documents_per_arm > 0 and 1 <= self.looks <= 100):
+            raise ValueError("the A/B test needs days > 0, documents_per_arm > 0 and 1 to 100 looks")
+
+    @property
+    def primary(self) -> MetricPlan:
+        return next(metric for metric in self.metrics if metric.role == "primary")
+
+    @property
+    def ends(self) -> float:
+        """UTC epoch seconds before which the fixed test stays closed."""
+        return self.started + self.days * DAY
+
+    @property
+    def others(self) -> int:
+        """How many metrics share the correction: all but the primary."""
+        return len(self.metrics) - 1
+
+    def expected_n(self, metric: MetricPlan) -> int:
+        return metric.expected_n or 2 * self.documents_per_arm
+
+
+class ArmStats(Struct, frozen=True):
+    """One arm so far: documents assigned, and each metric's sufficient statistics by name (absent: not measured)."""
+
+    documents: int
+    measures: dict[str, Measure]

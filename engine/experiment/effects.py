@@ -1,0 +1,169 @@
+"""How large is the difference: absolute, relative (delta method), standardised; and the fixed intervals around it.
+
+Every function is total: it answers None where the number is unknown (no data, no variation, no baseline).
+The intervals here hold at one look, the declared one; `engine.experiment.sequence` has those that hold at any.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+from msgspec import Struct
+
+from engine.experiment.moments import Counts, Measure, Moments, known
+
+_NORMAL = NormalDist()
+
+
+class Interval(Struct, frozen=True):
+    """An estimate and where the truth lies; a bound of None is unknown, or open in a one-sided interval."""
+
+    estimate: float
+    low: float | None
+    high: float | None
+
+
+class Contrast(Struct, frozen=True):
+    """An estimate with its standard error; `n` documents (both arms) carry it, `dof` is Welch-Satterthwaite's."""
+
+    estimate: float
+    se: float
+    n: int
+    dof: float
+
+    @property
+    def variance(self) -> float:
+        """Per document: what the confidence sequence calls sigma squared."""
+        return self.se * self.se * self.n
+
+    @property
+    def z(self) -> float:
+        return self.estimate / self.se
+
+
+def contrast(
+    control: Measure, treatment: Measure, weight: float = 1.0, *, scale: float = 1.0
+) -> Contrast | None:
+    """`scale * treatment - weight * control`; None without two values in each arm or without any variation."""
+    if control.mean is None or treatment.mean is None:
+        return None
+    if control.variance is None or treatment.variance is None:
+        return None
+    parts = (
+        weight * weight * control.variance / control.n,
+        scale * scale * treatment.variance / treatment.n,
+    )
+    estimate, total = scale * treatment.mean - weight * control.mean, parts[0] + parts[1]
+    # The second condition: squares of tiny or huge numbers leave the range of a float before the numbers do.
+    if not (math.isfinite(estimate) and 1e-290 < total < 1e290 and abs(estimate) < 1e150):
+        return None
+    shares = (parts[0] / total, parts[1] / total)
+    dof = 1.0 / (shares[0] * shares[0] / (control.n - 1) + shares[1] * shares[1] / (treatment.n - 1))
+    return Contrast(estimate, math.sqrt(total), control.n + treatment.n, dof)
+
+
+def difference(control: Measure, treatment: Measure) -> Contrast | None:
+    """Treatment minus control."""
+    return contrast(control, treatment)
+
+
+def single(values: Measure) -> Contrast | None:
+    """One mean by itself, as of paired differences; None with under two values or without variation."""
+    mean, spread = values.mean, values.variance
+    if mean is None or spread is None or not 1e-290 < spread / values.n < 1e290 or abs(mean) > 1e150:
+        return None
+    return Contrast(mean, math.sqrt(spread / values.n), values.n, float(values.n - 1))
+
+
+def uplift(control: Measure, treatment: Measure) -> Contrast | None:
+    """(treatment - control) / control by the delta method: Var(t)/c^2 + Var(c) t^2/c^4.
+
+    None unless the control's mean is above 0 by three standard errors: a ratio to almost nothing has no interval.
+    """
+    base, mean, spread = control.mean, treatment.mean, control.variance
+    if base is None or mean is None or spread is None or not 1e-140 < base < 1e140 or abs(mean) > 1e140:
+        return None
+    if base <= 3.0 * math.sqrt(spread / control.n):
+        return None
+    found = contrast(control, treatment, weight=mean / base / base, scale=1.0 / base)
+    if found is None:
+        return None
+    return Contrast(mean / base - 1.0, found.se, found.n, found.dof)
+
+
+def ratio(control: Measure, treatment: Measure) -> float | None:
+    """Treatment's mean / control's."""
+    if control.mean is None or treatment.mean is None or control.mean <= 0.0:
+        return None
+    return known(treatment.mean / control.mean)
+
+
+def fixed_interval(of: Contrast, confidence: float = 0.95) -> Interval:
+    """Student's t with Welch's degrees of freedom; the same interval scipy's `ttest_ind(...).confidence_interval` gives."""
+    width = t_quantile(0.5 + confidence / 2.0, of.dof) * of.se
+    return Interval(of.estimate, of.estimate - width, of.estimate + width)
+
+
+def t_quantile(level: float, dof: float) -> float:
+    from scipy import special  # 0.2 s: only the declared end needs it
+
+    return float(special.stdtrit(dof, level))
+
+
+def standardised(control: Measure, treatment: Measure, confidence: float = 0.95) -> Interval | None:
+    """Effect size without unit: Cohen's d (pooled sd) for means, Cohen's h (arcsine) for rates.
+
+    Interval by the large-sample variance: (a+b)/ab + d^2/2(a+b) (Hedges and Olkin 1985, eq. 5.8) and 1/a + 1/b.
+    """
+    first, second = control.mean, treatment.mean
+    if first is None or second is None or control.n < 2 or treatment.n < 2:
+        return None
+    inverse = 1.0 / control.n + 1.0 / treatment.n
+    if isinstance(control, Counts) and isinstance(treatment, Counts):
+        size = 2.0 * (math.asin(math.sqrt(second)) - math.asin(math.sqrt(first)))
+        variance = inverse
+    elif isinstance(control, Moments) and isinstance(treatment, Moments):
+        if control.variance is None or treatment.variance is None:
+            return None
+        total = control.n + treatment.n
+        pooled = (control.n - 1) / (total - 2) * control.variance + (treatment.n - 1) / (
+            total - 2
+        ) * treatment.variance
+        if not 1e-290 < pooled < 1e290 or abs(second - first) > 1e150:
+            return None
+        size = (second - first) / math.sqrt(pooled)
+        variance = inverse + size * size / (2.0 * total)
+    else:
+        return None
+    width = _NORMAL.inv_cdf(0.5 + confidence / 2.0) * math.sqrt(variance)
+    if not math.isfinite(size) or not math.isfinite(width):
+        return None
+    return Interval(size, size - width, size + width)
+
+
+def wilson(counts: Counts, confidence: float = 0.95) -> Interval | None:
+    """A proportion's interval that behaves at 0 and at n (Wilson 1927); None without data."""
+    rate = counts.mean
+    if rate is None:
+        return None
+    z = _NORMAL.inv_cdf(0.5 + confidence / 2.0)
+    n = float(counts.n)
+    centre = (rate + z * z / (2.0 * n)) / (1.0 + z * z / n)
+    width = z / (1.0 + z * z / n) * math.sqrt(rate * (1.0 - rate) / n + z * z / (4.0 * n * n))
+    low = 0.0 if counts.k == 0 else max(0.0, centre - width)
+    high = 1.0 if counts.k == counts.n else min(1.0, centre + width)
+    return Interval(rate, low, high)
+
+
+def exact_bounds(counts: Counts, alpha: float) -> Interval | None:
+    """Clopper and Pearson: each bound by itself is wrong with probability at most `alpha`; None without data."""
+    rate = counts.mean
+    if rate is None:
+        return None
+    from scipy import special
+
+    n, k = counts.n, counts.k
+    low = 0.0 if k == 0 else float(special.betaincinv(k, n - k + 1, alpha))
+    high = 1.0 if k == n else float(special.betaincinv(k + 1, n - k, 1.0 - alpha))
+    return Interval(rate, low, high)

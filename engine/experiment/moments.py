@@ -1,0 +1,76 @@
+"""What a metric is reduced to before anything is computed: n, sum and sum of squares, or n and k.
+
+Both merge by addition, so roll-ups of any width give the same answer as the raw rows.
+An unknown number is None: no data, one value where two are needed, or a sum that is not finite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from sys import float_info
+
+from msgspec import Struct
+
+
+def known(value: float) -> float | None:
+    """The value, or None when it is NaN or infinite: neither may reach a screen or a JSON file."""
+    return value if math.isfinite(value) else None
+
+
+class Moments(Struct, frozen=True, tag="moments"):
+    """A continuous metric: how many values, their sum, the sum of their squares."""
+
+    n: int = 0
+    sum: float = 0.0
+    sum_sq: float = 0.0
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Moments:
+        """Exactly rounded sums; values that are not finite are left out, for they were never measured."""
+        finite = [float(value) for value in values if math.isfinite(value)]
+        try:
+            return cls(len(finite), math.fsum(finite), math.fsum(value * value for value in finite))
+        except OverflowError:
+            return cls(len(finite), math.inf, math.inf)
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(self.n + other.n, self.sum + other.sum, self.sum_sq + other.sum_sq)
+
+    @property
+    def mean(self) -> float | None:
+        return known(self.sum / self.n) if self.n > 0 else None
+
+    @property
+    def variance(self) -> float | None:
+        """Of the sample (n - 1). 0 when the spread is below what the sums can resolve (cv about 1e-8)."""
+        if self.n < 2 or not math.isfinite(self.sum) or not math.isfinite(self.sum_sq):
+            return None
+        spread = self.sum_sq - self.sum / self.n * self.sum
+        # Summing n rounded squares is off by about sqrt(n) ulp: below that a spread is rounding, not data.
+        if spread <= abs(self.sum_sq) * 4 * float_info.epsilon * math.sqrt(self.n):
+            return 0.0
+        return known(spread / (self.n - 1))
+
+
+class Counts(Struct, frozen=True, tag="counts"):
+    """A yes-or-no metric: k of n."""
+
+    n: int = 0
+    k: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.n + other.n, self.k + other.k)
+
+    @property
+    def mean(self) -> float | None:
+        return self.k / self.n if self.n > 0 and 0 <= self.k <= self.n else None
+
+    @property
+    def variance(self) -> float | None:
+        """Of one observation: p (1 - p)."""
+        rate = self.mean
+        return rate * (1.0 - rate) if rate is not None and self.n > 1 else None
+
+
+Measure = Moments | Counts

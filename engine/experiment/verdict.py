@@ -1,0 +1,127 @@
+"""One word and why. Order is protection first: a wrong split, then harm, then patience, then the question itself."""
+
+from __future__ import annotations
+
+from engine.experiment.declaration import Declaration
+from engine.experiment.report import Lock, Look, MetricReport, Signal, Verdict
+from engine.experiment.srm import SampleRatio
+from engine.experiment.words import percent, span
+
+
+def decide(
+    declaration: Declaration,
+    lock: Lock,
+    ratio: SampleRatio,
+    metrics: tuple[MetricReport, ...],
+    looks: tuple[Look, ...],
+) -> Verdict:
+    """ "ship" only at the end that was declared (or, if declared so, at a crossed daily bound); "worse" at any time."""
+    if ratio.mismatch:
+        return Verdict(
+            "void", f"{ratio.sentence} Find out why, then start a new test: nothing here may be used."
+        )
+    harm = _harm(metrics, looks)
+    if harm:
+        return Verdict("worse", harm[0], harm[1:])
+    primary = next(metric for metric in metrics if metric.role == "primary")
+    early = next((look for look in looks if _at(look, primary.name) == "better"), None)
+    by_looks = declaration.decide_by == "daily"
+    if not lock.open and not (by_looks and early):
+        return Verdict("not yet", _waiting(lock, primary, early))
+    better = early is not None if by_looks else primary.signal == "better"
+    if primary.signal == "unknown" and not better:
+        return Verdict(
+            "not yet", f"The time is up, but {primary.label} could not be compared: {_absent(primary)}"
+        )
+    change = primary.fixed.uplift if primary.fixed is not None else primary.uplift
+    if not better:
+        return Verdict("no difference", _no_difference(declaration, primary))
+    if change is None:
+        return Verdict(
+            "not yet",
+            f"{primary.sentence} Its relative size is unknown, for the control's mean is too near 0.",
+        )
+    target = declaration.primary.worthwhile
+    if change.estimate < target:
+        sentence = f"{primary.label} is better by {span(change)}, less than the {percent(target, signed=True)} that was asked for."
+        return Verdict("short of target", _capital(sentence))
+    uncertain = [
+        metric.guardrail.sentence
+        for metric, plan in zip(metrics, declaration.metrics, strict=True)
+        if metric.guardrail is not None and plan.required and metric.guardrail.state != "held"
+    ]
+    if uncertain:
+        sentence = f"{primary.label} is better by {span(change)}, but {len(uncertain)} of the limits cannot be called kept."
+        return Verdict("not yet", _capital(sentence), tuple(uncertain))
+    kept = tuple(metric.guardrail.sentence for metric in metrics if metric.guardrail is not None)
+    how = "a declared daily bound was passed" if by_looks and primary.fixed is None else _p(primary)
+    return Verdict(
+        "ship",
+        _capital(f"{primary.label} is better by {span(change)} ({how}) and nothing else got worse."),
+        kept,
+    )
+
+
+def _at(look: Look, name: str) -> Signal:
+    reading = look.metrics.get(name)
+    return "unknown" if reading is None else reading.signal
+
+
+def _harm(metrics: tuple[MetricReport, ...], looks: tuple[Look, ...]) -> tuple[str, ...]:
+    """A broken guardrail, or the primary or a secondary metric worse. A guardrail's own difference is no harm: its limit allows it."""
+    found = [
+        metric.guardrail.sentence
+        for metric in metrics
+        if metric.guardrail and metric.guardrail.state == "broken"
+    ]
+    for metric in metrics:
+        if metric.role == "guardrail":
+            continue
+        if metric.signal == "worse":
+            found.append(metric.sentence)
+        else:
+            look = next((look for look in looks if _at(look, metric.name) == "worse"), None)
+            if look is not None:
+                found.append(
+                    f"{_capital(metric.label)} was worse at declared look {look.number}, beyond its bound."
+                )
+    return tuple(found)
+
+
+def _waiting(lock: Lock, primary: MetricReport, early: Look | None) -> str:
+    if primary.signal == "better":
+        so_far = f"{primary.label} is better at any look, {span(primary.uplift)}; the decision is due at the declared end"
+    elif early is not None:
+        so_far = f"{primary.label} passed its bound at look {early.number}; the decision is due at the declared end"
+    elif primary.uplift is not None:
+        so_far = f"{primary.label} so far {span(primary.uplift)}, which may still be chance"
+    else:
+        so_far = f"{primary.label} cannot be compared yet"
+    return f"{_capital(lock.sentence)}. {_capital(so_far)}."
+
+
+def _no_difference(declaration: Declaration, primary: MetricReport) -> str:
+    change = primary.fixed.uplift if primary.fixed is not None else primary.uplift
+    target = percent(declaration.primary.worthwhile, signed=True)
+    chance = (
+        ""
+        if primary.power is None
+        else f" A true {target} would have been seen with probability {percent(primary.power)}."
+    )
+    return _capital(f"{primary.label} shows no difference: {span(change)} ({_p(primary)}).{chance}")
+
+
+def _absent(primary: MetricReport) -> str:
+    return f"{primary.control.n} values in the control arm, {primary.treatment.n} in the treatment arm."
+
+
+def _p(primary: MetricReport) -> str:
+    return (
+        "no fixed test"
+        if primary.fixed is None
+        else f"{primary.fixed.test}, p = {primary.fixed.judged_p:.2g}"
+    )
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

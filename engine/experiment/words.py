@@ -1,0 +1,37 @@
+"""Numbers of the A/B test as people read them; None is a dash."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine.experiment.effects import Interval
+
+Unit = Literal["ms", "rate", "count", "score"]
+
+
+def percent(value: float | None, *, signed: bool = False) -> str:
+    """Three significant digits: "0.83 %", "+16.2 %", "100 %"."""
+    if value is None:
+        return "–"
+    scaled = value * 100.0
+    digits = 0 if abs(scaled) >= 99.95 else 1 if abs(scaled) >= 9.995 else 2
+    return f"{scaled:{'+' if signed else ''}.{digits}f} %"
+
+
+def number(value: float | None, unit: Unit, *, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    if value is None:
+        return "–"
+    if unit == "rate":
+        return percent(value, signed=signed)
+    if unit == "ms":
+        return f"{value:{sign}.0f} ms" if abs(value) >= 10 else f"{value:{sign}.2f} ms"
+    return f"{value:{sign}.1f}" if unit == "count" else f"{value:{sign}.3f}"
+
+
+def span(of: Interval | None) -> str:
+    """A relative change with its interval: "+16.2 % [+8.10 %, +24.0 %]"."""
+    if of is None:
+        return "–"
+    low, high = percent(of.low, signed=True), percent(of.high, signed=True)
+    return f"{percent(of.estimate, signed=True)} [{low}, {high}]"
