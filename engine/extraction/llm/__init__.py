@@ -1,0 +1,16 @@
+"""The LLM method: documents to keywords through servers that speak Ollama's or OpenAI's API."""
+
+from engine.extraction.llm.failure import ErrorKind, LlmFailure, NotPermitted
+from engine.extraction.llm.pool import LlmAnswer, LlmPool
+from engine.extraction.llm.prompt import PROMPT_VERSION
+from engine.extraction.llm.server import ServerHealth
+
+__all__ = [
+    "PROMPT_VERSION",
+    "ErrorKind",
+    "LlmAnswer",
+    "LlmFailure",
+    "LlmPool",
+    "NotPermitted",
+    "ServerHealth",
+]

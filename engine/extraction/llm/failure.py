@@ -1,0 +1,96 @@
+"""What can go wrong between a document and its keywords, in the words that the log, the screen and the triggers use."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+
+class ErrorKind(StrEnum):
+    timeout = "timeout"  # the document's deadline, or one server's share of it, ran out
+    transport = "transport"  # refused, reset, unreachable, not HTTP
+    http = "http"  # an HTTP status that is none of the following
+    busy = "busy"  # 503 with a full queue, 429
+    loading = "loading"  # the model is still being read into memory
+    model_missing = "model_missing"
+    too_long = "too_long"  # the prompt does not fit the context, or was cut without a word
+    invalid = "invalid"  # an answer that is not the asked JSON, or was cut
+    empty = "empty"  # an answer without a keyword
+    ungrounded = "ungrounded"  # keywords, none of which the document supports
+    breaker_open = "breaker_open"  # every server is taken out; nothing was sent
+
+
+Retry = Literal["never", "soon", "other_seed"]
+
+# How an attempt that ended like this may succeed when it is made again.
+RETRY: dict[ErrorKind, Retry] = {
+    ErrorKind.timeout: "soon",
+    ErrorKind.transport: "soon",
+    ErrorKind.http: "soon",
+    ErrorKind.busy: "soon",
+    ErrorKind.loading: "soon",
+    ErrorKind.model_missing: "never",
+    ErrorKind.too_long: "never",
+    ErrorKind.invalid: "other_seed",
+    ErrorKind.empty: "other_seed",
+    ErrorKind.ungrounded: "other_seed",
+    ErrorKind.breaker_open: "never",
+}
+
+# Ends that say something about the service, not about the document: these move the circuit breaker.
+SERVICE = frozenset(
+    {ErrorKind.timeout, ErrorKind.transport, ErrorKind.http, ErrorKind.loading, ErrorKind.model_missing}
+)
+
+
+class Fault(Exception):
+    """One attempt failed. `after_s` is the wait the server asked for; `context` the context length it told, in tokens."""
+
+    def __init__(
+        self,
+        kind: ErrorKind,
+        message: str,
+        *,
+        retry: Retry | None = None,
+        after_s: float = 0.0,
+        context: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.retry: Retry = RETRY[kind] if retry is None else retry
+        self.after_s = after_s
+        self.context = context
+
+
+class LlmFailure(Exception):
+    """The document got no LLM keywords.
+
+    `sent`: whether anything of it went over the wire; `ms`: wall time from the first send, without queueing (0 if unsent).
+    """
+
+    def __init__(
+        self,
+        kind: ErrorKind,
+        message: str,
+        *,
+        sent: bool,
+        ms: float,
+        attempts: int = 0,
+        queue_ms: float = 0.0,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.sent = sent
+        self.ms = ms
+        self.attempts = attempts
+        self.queue_ms = queue_ms
+
+
+class NotPermitted(Exception):
+    """`permit` said no right before a send, and nothing was sent after that. `sent`: an earlier attempt had been."""
+
+    def __init__(self, *, sent: bool = False) -> None:
+        super().__init__("calls to the LLM are not permitted now; the document goes to frequency")
+        self.sent = sent

@@ -1,0 +1,398 @@
+"""The two wire formats, Ollama's own and OpenAI's, as pure functions: what to send, and what an answer means.
+
+Nothing a server says is trusted: an answer of 200 may be an error (inside a stream), cut (done:false, "length"), empty
+(a thinking model) or about another prompt (its head dropped to fit). Sources: the API documents and code of Ollama 0.30 to 0.33,
+llama.cpp's server, vLLM.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from engine.extraction.llm.failure import ErrorKind, Fault, Retry
+from engine.extraction.llm.prompt import ANSWER_TOKENS, Prompt
+from engine.plan.model import Llm
+from engine.text import clean_line
+
+KEEP_ALIVE_S = 1800  # how long an idle model stays loaded; Ollama's own 5m makes every quiet hour end cold
+
+Thinking = bool | Literal["low"] | None  # what to send as `think`; None: do not send it
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How this server and model must be spoken to; learnt from what the server says about itself or refuses."""
+
+    think: Thinking = None
+    structured: Literal["schema", "object", "none"] = "schema"
+    token_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    temperature: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model wrote. `flaw` says why it cannot be taken as whole ("" = it can); times in ms."""
+
+    text: str
+    flaw: str = ""
+    thought: bool = False
+    prompt_tokens: int | None = None
+    answer_tokens: int | None = None
+    load_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a server says of itself and of the model; "" and 0 where it does not."""
+
+    version: str = ""
+    digest: str = ""
+    loaded: str = ""
+    context: int = 0
+    slots: int = 0
+    thinking: bool = False
+    family: str = ""
+
+
+class Wire(Protocol):
+    name: str
+    ask_path: str
+    health_path: str
+
+    def ask(self, config: Llm, prompt: Prompt, *, seed: int, dialect: Dialect) -> bytes:
+        """The body of the request."""
+
+    def read(self, status: int, body: bytes, config: Llm, retry_after: str = "") -> Reply:
+        """What the model wrote. Raises Fault."""
+
+
+def wire(config: Llm) -> Wire:
+    return Ollama() if config.api == "ollama" else OpenAi()
+
+
+class Ollama:
+    """/api/chat. Every default that bites is set: stream, think, truncate, shift, num_ctx, num_predict."""
+
+    name = "ollama"
+    ask_path = "/api/chat"
+    health_path = "/api/version"
+
+    def ask(self, config: Llm, prompt: Prompt, *, seed: int, dialect: Dialect) -> bytes:
+        body: dict[str, Any] = {
+            "model": config.model,
+            "messages": [
+                {"role": "system", "content": prompt.system},
+                {"role": "user", "content": prompt.user},
+            ],
+            "stream": False,
+            "truncate": False,
+            "shift": False,
+            "keep_alive": f"{KEEP_ALIVE_S}s",
+            "options": {**self.options(config), "temperature": config.temperature, "seed": seed},
+        }
+        if dialect.structured != "none":
+            body["format"] = prompt.schema if dialect.structured == "schema" else "json"
+        if dialect.think is not None:
+            body["think"] = dialect.think
+        return msgspec.json.encode(body)
+
+    @staticmethod
+    def options(config: Llm) -> dict[str, Any]:
+        """The same in every request: another num_ctx makes the server load the model again."""
+        return {"num_ctx": config.num_ctx, "num_predict": ANSWER_TOKENS}
+
+    def preload(self, config: Llm) -> bytes:
+        """No messages: the server loads the model and answers done_reason "load"."""
+        return msgspec.json.encode(
+            {
+                "model": config.model,
+                "messages": [],
+                "stream": False,
+                "keep_alive": f"{KEEP_ALIVE_S}s",
+                "options": self.options(config),
+            }
+        )
+
+    def read(self, status: int, body: bytes, config: Llm, retry_after: str = "") -> Reply:
+        if status != 200:
+            raise fault(status, body, config, retry_after)
+        parts = _objects(body)
+        if not parts:
+            raise Fault(ErrorKind.invalid, f"the server answered 200 with {_what(body)}, not Ollama's JSON")
+        text: list[str] = []
+        thought = False
+        for part in parts:
+            if part.get("error"):
+                raise fault(500, msgspec.json.encode(part), config, "")
+            message = part.get("message")
+            said = message.get("content") if isinstance(message, dict) else part.get("response")
+            text.append(said if isinstance(said, str) else "")
+            thought = thought or bool(isinstance(message, dict) and message.get("thinking"))
+        last = parts[-1]
+        flaw = ""
+        if last.get("done") is not True:
+            flaw = "the server gave up in the middle of the answer (done:false, Ollama's sign of a repetition loop)"
+        elif last.get("done_reason") not in ("stop", None):
+            flaw = f"the answer was cut (done_reason {clean_line(str(last.get('done_reason')), 40)!r})"
+        return Reply(
+            "".join(text),
+            flaw,
+            thought,
+            _count(last.get("prompt_eval_count")),
+            _count(last.get("eval_count")),
+            (_count(last.get("load_duration")) or 0) / 1e6,
+        )
+
+
+class OpenAi:
+    """/v1/chat/completions of llama.cpp's server, vLLM, LM Studio, Ollama or a hosted service."""
+
+    name = "openai"
+    ask_path = "/v1/chat/completions"
+    health_path = "/health"
+
+    def ask(self, config: Llm, prompt: Prompt, *, seed: int, dialect: Dialect) -> bytes:
+        body: dict[str, Any] = {
+            "model": config.model,
+            "messages": [
+                {"role": "system", "content": prompt.system},
+                {"role": "user", "content": prompt.user},
+            ],
+            "stream": False,
+            "seed": seed,
+            dialect.token_field: ANSWER_TOKENS,
+        }
+        if dialect.temperature:
+            body["temperature"] = config.temperature
+        if dialect.structured == "schema":
+            body["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {"name": "keywords", "schema": prompt.schema},
+            }
+        elif dialect.structured == "object":
+            body["response_format"] = {"type": "json_object"}
+        return msgspec.json.encode(body)
+
+    def read(self, status: int, body: bytes, config: Llm, retry_after: str = "") -> Reply:
+        if status != 200:
+            raise fault(status, body, config, retry_after)
+        parts = _objects(body)
+        answer = parts[0] if parts else {}
+        if answer.get("error"):
+            raise fault(500, body, config, "")
+        choices = answer.get("choices")
+        choice = (
+            choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
+        )
+        if choice is None:
+            raise Fault(
+                ErrorKind.invalid, f"the server answered 200 with {_what(body)}, not a chat completion"
+            )
+        message = choice.get("message")
+        message = message if isinstance(message, dict) else {}
+        said = message.get("content")
+        finish = choice.get("finish_reason")
+        usage = answer.get("usage")
+        usage = usage if isinstance(usage, dict) else {}
+        return Reply(
+            said if isinstance(said, str) else "",
+            ""
+            if finish in ("stop", None)
+            else f"the answer was cut (finish_reason {clean_line(str(finish), 40)!r})",
+            bool(message.get("reasoning_content") or message.get("reasoning")),
+            _count(usage.get("prompt_tokens")),
+            _count(usage.get("completion_tokens")),
+        )
+
+
+_MODEL = re.compile(
+    r"model\b.*\b(?:not found|does not exist|not exist|no such)|pull", re.IGNORECASE | re.DOTALL
+)
+_LONG = re.compile(
+    r"exceed_context_size|exceeds? the (?:available |maximum )?context|context (?:length|size|window)"
+    r"|(?:input|prompt)\b.{0,40}\b(?:too long|too large|exceeds)|maximum (?:input|prompt) length",
+    re.IGNORECASE,
+)
+_BUSY = re.compile(
+    r"busy|pending requests|queue|overloaded|rate limit|too many requests|capacity", re.IGNORECASE
+)
+_LOADING = re.compile(r"loading|starting up|warming", re.IGNORECASE)
+_FORMAT = re.compile(
+    r"does not match the expected|failed to parse (?:the )?(?:output|input at pos)", re.IGNORECASE
+)
+
+
+def fault(status: int, body: bytes, config: Llm, retry_after: str = "") -> Fault:
+    """The meaning of an HTTP answer that is not 200."""
+    error = _error(body)
+    said = clean_line(str(error.get("message") or ""), 300)
+    tail = f": {said}" if said else ""
+    after = _seconds(retry_after)
+    kind, text = ErrorKind.http, f"the server answered {status}{tail}"
+    retry: Retry | None = None
+    code = f"{error.get('type', '')} {error.get('code', '')}"
+    if status == 413 or (400 <= status <= 500 and _LONG.search(f"{code} {said}")):
+        kind, text = ErrorKind.too_long, f"the text does not fit the model's context ({status}{tail})"
+    elif status in (400, 404) and ("model_not_found" in code or _MODEL.search(said)):
+        kind, text = ErrorKind.model_missing, missing(config, said)
+    elif status == 429 or (status in (500, 503) and _BUSY.search(said)):
+        kind, text = ErrorKind.busy, f"the server's queue is full ({status}{tail})"
+    elif status == 503 and _LOADING.search(said):
+        kind, text = ErrorKind.loading, f"the server is loading the model ({status}{tail})"
+    elif status == 500 and _FORMAT.search(said):
+        kind, text = ErrorKind.invalid, f"the model's output did not fit the format ({status}{tail})"
+    elif status in (401, 403):
+        retry, text = (
+            "never",
+            f"the server refuses the key ({status}{tail}); check the variable that api_key_env names",
+        )
+    elif status == 404:
+        retry, text = (
+            "never",
+            f"the server has no {config.api} API at this address (404{tail}); check [llm] url and api",
+        )
+    elif status < 500 and status != 408:
+        retry = "never"
+    return Fault(kind, text, retry=retry, after_s=after, context=_count(error.get("n_ctx")) or 0)
+
+
+def missing(config: Llm, said: str = "") -> str:
+    name = clean_line(config.model, 100)
+    cure = f"run: ollama pull {name}" if config.api == "ollama" else "check [llm] model"
+    return f"the server does not have the model {name}; {cure}" + (f" ({said})" if said else "")
+
+
+def adapted(dialect: Dialect, status: int, body: bytes) -> Dialect | None:
+    """Another way to ask that this refusal calls for; None when it is no matter of dialect."""
+    if status not in (400, 422):
+        return None
+    said = str(_error(body).get("message") or "").lower()
+    if "max_completion_tokens" in said and dialect.token_field == "max_tokens":
+        return replace(dialect, token_field="max_completion_tokens")
+    if "temperature" in said and dialect.temperature:
+        return replace(dialect, temperature=False)
+    if "think" in said and dialect.think is not None:
+        return replace(dialect, think=None)
+    if ("response_format" in said or "json_schema" in said or "invalid format" in said) and (
+        dialect.structured != "none"
+    ):
+        return replace(dialect, structured="object" if dialect.structured == "schema" else "none")
+    return None
+
+
+def ollama_facts(model: str, version: Any, tags: Any, show: Any, loaded: Any) -> tuple[Facts, bool]:
+    """What /api/version, /api/tags, /api/show and /api/ps say, and whether the model is there. Missing parts are {}."""
+    wanted = {model, model if ":" in model else f"{model}:latest"}
+    entry = next((m for m in _dicts(tags, "models") if {m.get("name"), m.get("model")} & wanted), None)
+    running = _dicts(loaded, "models")
+    mine = next((m for m in running if {m.get("name"), m.get("model")} & wanted), None)
+    show = show if isinstance(show, dict) else {}
+    info = show.get("model_info")
+    info = info if isinstance(info, dict) else {}
+    trained = next((_count(v) for k, v in info.items() if str(k).endswith(".context_length")), None) or 0
+    details = show.get("details")
+    family = str(details.get("family") or "") if isinstance(details, dict) else ""
+    can = show.get("capabilities")
+    return (
+        Facts(
+            version=clean_line(str(version.get("version") or ""), 40) if isinstance(version, dict) else "",
+            digest=clean_line(str((entry or {}).get("digest") or ""), 80),
+            loaded=clean_line(", ".join(str(m.get("name") or "") for m in running), 200),
+            context=_count((mine or {}).get("context_length")) or trained,
+            thinking=isinstance(can, list) and "thinking" in can,
+            family=clean_line(family, 40),
+        ),
+        entry is not None,
+    )
+
+
+def openai_facts(model: str, models: Any, props: Any) -> tuple[Facts, bool]:
+    """What /v1/models and llama.cpp's /props say. A list without the model is not proof that it is missing
+    (llama.cpp's server ignores the name), unless the server owns several."""
+    known = _dicts(models, "data")
+    entry = next((m for m in known if m.get("id") == model), None)
+    props = props if isinstance(props, dict) else {}
+    defaults = props.get("default_generation_settings")
+    context = _count(defaults.get("n_ctx")) if isinstance(defaults, dict) else None
+    first = entry or (known[0] if known else {})
+    meta = first.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
+    mark = [str(first.get("id") or ""), *(f"{k}={meta[k]}" for k in ("n_params", "size") if k in meta)]
+    return (
+        Facts(
+            version=clean_line(str(props.get("build_info") or ""), 40),
+            digest=clean_line(" ".join(m for m in mark if m), 120),
+            loaded=clean_line(str(first.get("id") or ""), 100),
+            context=context or _count(first.get("max_model_len")) or 0,
+            slots=_count(props.get("total_slots")) or 0,
+        ),
+        entry is not None or len(known) < 2,
+    )
+
+
+def thinking(facts: Facts) -> Thinking:
+    """What to send as `think`: gpt-oss cannot stop thinking, only think little; others are told not to."""
+    if not facts.thinking:
+        return None
+    return "low" if facts.family in ("gptoss", "gpt-oss") else False
+
+
+def _dicts(answer: Any, key: str) -> list[dict[str, Any]]:
+    found = answer.get(key) if isinstance(answer, dict) else None
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _objects(body: bytes) -> list[dict[str, Any]]:
+    """The JSON object of an answer, or those of a stream, one a line; a line that is none ends it."""
+    try:
+        whole = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    else:
+        return [whole] if isinstance(whole, dict) else []
+    parts: list[dict[str, Any]] = []
+    for line in body.splitlines():
+        if not line.strip():
+            continue
+        try:
+            part = msgspec.json.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            break
+        if not isinstance(part, dict):
+            break
+        parts.append(part)
+    return parts
+
+
+def _error(body: bytes) -> dict[str, Any]:
+    """{"message", ...} of an error in any of the shapes in use."""
+    parts = _objects(body)
+    if not parts:
+        return {"message": body[:600].decode("utf-8", "replace")}
+    error = parts[-1].get("error", parts[-1].get("detail"))
+    if isinstance(error, dict):
+        return error
+    return {"message": error} if error is not None else parts[-1]
+
+
+def _count(value: Any) -> int | None:
+    ok = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15
+    return int(value) if ok else None
+
+
+def _seconds(header: str) -> float:
+    """Retry-After in seconds, at most a minute; a date or nonsense counts as nothing."""
+    try:
+        return min(60.0, max(0.0, float(header)))
+    except ValueError:
+        return 0.0
+
+
+def _what(body: bytes) -> str:
+    return (
+        "an empty body" if not body.strip() else repr(clean_line(body[:200].decode("utf-8", "replace"), 60))
+    )

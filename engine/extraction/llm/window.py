@@ -1,0 +1,234 @@
+"""How many calls one server gets at a time: found from what it does, since none of them says what it can.
+
+The window holds the measured throughput by Little's law, X = calls in flight / mean latency, at two sizes and moves to the
+larger only while that pays: doubling while X grows (seek), then settling at X times the unqueued latency plus an eighth, so that a slot
+never waits for the client; from there small probes up and down, ever rarer. That needs no idea of what a "normal" latency is, so
+answers of very different length do not shrink it, and a batching server settles at the knee of its curve. 503 and
+timeouts halve it, once for all calls that were under way; after a 503 it climbs back to what was accepted and tries
+more only after 200 answers. Latency on an unsaturated window teaches nothing and is ignored.
+
+Pure: no clock, no waiting. The caller takes a ticket before a send and gives it back with how it ended.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+Phase = Literal["seek", "climb", "hold", "up", "down"]
+SEEK_GROWS = 1.45  # a first round after doubling looks like 4/3 even where nothing was gained
+SEEK_PAYS = 1.3
+PROBE_FIRST_S = 5.0
+PROBE_MOST_S = 60.0
+AFTER_BUSY = 200  # answers before a size that was refused is tried again
+
+
+@dataclass(slots=True)
+class Ticket:
+    serial: int
+    epoch: int
+
+
+@dataclass(slots=True)
+class _Sample:
+    """Mean and spread of latencies; old ones fade."""
+
+    n: float = 0.0
+    total: float = 0.0
+    squares: float = 0.0
+
+    def add(self, value: float) -> None:
+        if self.n >= 256:
+            self.n, self.total, self.squares = self.n / 2, self.total / 2, self.squares / 2
+        self.n += 1
+        self.total += value
+        self.squares += value * value
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.n if self.n else 0.0
+
+    @property
+    def relative_error(self) -> float:
+        if self.n < 2 or self.mean <= 0:
+            return math.inf
+        variance = max(0.0, self.squares / self.n - self.mean**2) * self.n / (self.n - 1)
+        return math.sqrt(variance / self.n) / self.mean
+
+
+@dataclass(slots=True)
+class Window:
+    """`most`: the limit it never passes. All times in seconds on one clock that only grows."""
+
+    most: int
+    limit: int = 1
+    in_flight: int = 0
+    phase: Phase = "seek"
+    latency: float = 0.0  # smoothed, for choosing between servers and for the screen
+    _serial: int = 0
+    _epoch: int = 0
+    _cut_at: int = 0  # tickets up to this serial were under way when the window was last halved
+    _sample: _Sample = field(default_factory=_Sample)
+    _settling: int = 0  # answers of this epoch still to be ignored
+    _seen: list[tuple[int, float]] = field(default_factory=list)  # seek: (limit, mean latency)
+    _second_look: bool = False
+    _held: tuple[int, float, float] = (0, 0.0, 0.0)  # before a probe: limit, mean latency, its relative error
+    _next: Literal["up", "down"] = "up"
+    _probe_at: float = 0.0
+    _probe_every: float = PROBE_FIRST_S
+    _ceiling: int = 0  # accepted at the last 503; 0 = none known
+    _target: int = 0  # climb: where to
+    _since_busy: int = 0
+
+    @property
+    def free(self) -> bool:
+        return self.in_flight < self.limit
+
+    @property
+    def load(self) -> float:
+        return self.in_flight / self.limit
+
+    def take(self) -> Ticket:
+        self.in_flight += 1
+        self._serial += 1
+        return Ticket(self._serial, self._epoch)
+
+    def drop(self, ticket: Ticket) -> None:
+        """It ended in a way that says nothing about capacity."""
+        self.in_flight -= 1
+
+    def answered(self, ticket: Ticket, seconds: float, now: float) -> None:
+        full = self.in_flight >= self.limit - self.limit // 8
+        self.in_flight -= 1
+        self._since_busy += 1
+        self.latency = seconds if not self.latency else self.latency + 0.1 * (seconds - self.latency)
+        if ticket.epoch != self._epoch or not full:
+            return
+        if self._settling > 0:
+            self._settling -= 1
+            return
+        self._sample.add(max(seconds, 1e-6))
+        if self._enough(now):
+            self._conclude(now)
+
+    def busy(self, ticket: Ticket, now: float) -> None:
+        """503: the server's queue is full."""
+        self.in_flight -= 1
+        accepted = max(1, self.in_flight)
+        if ticket.serial <= self._cut_at:  # of the same burst
+            self._ceiling = self._target = max(1, min(self._ceiling or accepted, accepted))
+            return
+        self._since_busy = 0
+        self._ceiling = accepted
+        self._cut(accepted, now)
+
+    def late(self, ticket: Ticket, now: float) -> None:
+        """A timeout."""
+        self.in_flight -= 1
+        if ticket.serial > self._cut_at:
+            self._cut(max(1, self.limit * 3 // 4), now)
+
+    def restart(self) -> None:
+        """The server was away: what was known of it is void."""
+        self._seen.clear()
+        self._ceiling = 0
+        self._cut_at = self._serial
+        self._probe_every = PROBE_FIRST_S
+        self._move(1, "seek")
+
+    def _cut(self, target: int, now: float) -> None:
+        self._cut_at = self._serial
+        self._target = target
+        self._probe_every = PROBE_FIRST_S
+        self._probe_at = now + self._probe_every
+        self._move(max(1, self.limit // 2), "climb")
+
+    def _move(self, limit: int, phase: Phase, settling: int = 0) -> None:
+        self._epoch += 1
+        self._sample = _Sample()
+        self._settling = settling
+        self._second_look = False
+        self.limit = max(1, min(limit, self.most))
+        self.phase = phase
+
+    def _enough(self, now: float) -> bool:
+        n, error = self._sample.n, self._sample.relative_error
+        if self.phase == "climb":
+            return n >= self.limit
+        if self.phase == "seek":
+            return n >= max(2, self.limit) and (error <= 0.2 or n >= 4 * self.limit + 8)
+        if self.phase == "hold":
+            return n >= max(16, 2 * self.limit) and now >= self._probe_at and (error <= 0.04 or n >= 200)
+        return n >= max(8, self.limit) and (error <= 0.05 or n >= 160)
+
+    def _conclude(self, now: float) -> None:
+        if self.phase == "climb":
+            if self.limit >= self._target:
+                self._hold(self._target, now)
+            else:
+                self._move(min(self.limit * 2, self._target), "climb")
+        elif self.phase == "seek":
+            self._sought(now)
+        elif self.phase == "hold":
+            self._probe(now)
+        else:
+            self._judge(now)
+
+    def _sought(self, now: float) -> None:
+        mean = self._sample.mean
+        gain = 2.0
+        if self._seen:
+            before, latency = self._seen[-1]
+            gain = (self.limit / mean) / (before / latency)
+        if not self._second_look and 1.1 < gain < SEEK_GROWS:
+            self._sample = _Sample()
+            self._second_look = True
+            return
+        if gain >= SEEK_PAYS and self.limit < self.most:
+            self._seen.append((self.limit, mean))
+            self._move(self.limit * 2, "seek")
+            return
+        self._seen.append((self.limit, mean))
+        throughput = max(limit / latency for limit, latency in self._seen)
+        unqueued = min(latency for _, latency in self._seen)
+        slots = max(1, round(throughput * unqueued))
+        self._hold(self.limit if gain >= SEEK_PAYS else slots + (-(-slots // 8) if slots > 2 else 0), now)
+
+    def _hold(self, limit: int, now: float) -> None:
+        self._probe_at = now + self._probe_every
+        self._move(limit, "hold", settling=limit)
+
+    def _probe(self, now: float) -> None:
+        self._held = (self.limit, self._sample.mean, self._sample.relative_error)
+        up = self._next == "up"
+        self._next = "down" if up else "up"
+        if up:
+            step = max(1, round(self.limit / 4))
+            if self._ceiling and self.limit + step > self._ceiling:
+                step = 1 if self._since_busy >= AFTER_BUSY else self._ceiling - self.limit
+            wanted = min(self.limit + step, self.most)
+        else:
+            wanted = self.limit - max(1, round(self.limit / 8))
+        if wanted < 1 or wanted == self.limit:
+            self._probe_at = now + self._probe_every
+            return
+        self._move(wanted, "up" if up else "down", settling=wanted)
+
+    def _judge(self, now: float) -> None:
+        limit, latency, error = self._held
+        here = self._sample.mean
+        ratio = (self.limit / here) / (limit / latency)
+        doubt = ratio * math.hypot(error, self._sample.relative_error)
+        step = self.limit / limit - 1
+        pays = ratio - 1 - doubt >= 0.5 * step if step > 0 else 1 - ratio + doubt <= 0.35 * -step
+        if pays:
+            if step > 0 and self.limit > self._ceiling:
+                self._ceiling = 0
+            self._next = "up" if step > 0 else "down"
+            self._probe_every = PROBE_FIRST_S
+            self._hold(self.limit, now)
+            self._probe_at = now
+        else:
+            self._probe_every = min(PROBE_MOST_S, self._probe_every * 2)
+            self._hold(limit, now)
