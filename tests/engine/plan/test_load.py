@@ -1,0 +1,540 @@
+"""One test a kind of mistake: each names file, line, place, what is wrong and what is allowed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.plan.init import set_value
+from engine.plan.load import PlanError, Problem, default_plan_text, find_plan, load_plan, parse_plan
+
+SMALL = """\
+name = "Plan"
+service = "docs"
+environment = "test"
+
+[llm]
+url = "http://127.0.0.1:11434"
+model = "m"
+
+[[stages]]
+number = 0
+name = "Preparation"
+objective = "Get ready"
+percent = 0
+duration = "1 day"
+bake = "1d"
+
+[[stages]]
+number = 1
+name = "Canary"
+objective = "Look"
+percent = 10
+duration = "2-3 days"
+bake = "2d"
+
+[[stages.checklist]]
+id = "box"
+text = "A box"
+
+[[stages.conditions]]
+id = "errors"
+text = "Few errors"
+metric = "error_rate"
+op = "<"
+value = "1 %"
+
+[[triggers]]
+id = "error_critical"
+text = "Many errors"
+metric = "error_rate"
+above = "5 %"
+for = "5m"
+action = "to_zero"
+severity = "critical"
+
+[[matrix]]
+condition = "Error rate > 5%"
+severity = "critical"
+action = "Immediate rollback to 0%"
+timeline = "< 5 min"
+trigger = "error_critical"
+
+[[messages]]
+id = "hello"
+audience = "team"
+when = "daily"
+subject = "Stage {stage}"
+body = "At {percent}"
+"""
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(PlanError) as refused:
+        parse_plan(text, "rollout.toml")
+    return refused.value.lines()
+
+
+def only(text: str) -> str:
+    (line,) = problems(text)
+    return line
+
+
+def swapped(old: str, new: str) -> str:
+    """The small plan with one part changed; the part must stand there."""
+    assert old in SMALL
+    return SMALL.replace(old, new, 1)
+
+
+def line_of(text: str, part: str) -> int:
+    return text[: text.index(part)].count("\n") + 1
+
+
+def test_the_small_plan_is_right() -> None:
+    plan = parse_plan(SMALL)
+    assert [stage.percent_bp for stage in plan.stages] == [0, 1000]
+    assert plan.llm.urls == ("http://127.0.0.1:11434",)
+    assert plan.triggers[0].above == 0.05
+    assert plan.stages[1].success[0].value == 0.01
+
+
+def test_percentage_out_of_range() -> None:
+    text = swapped("percent = 10", "percent = 150")
+    assert only(text) == (
+        f"rollout.toml:{line_of(text, 'percent = 150')}, stages[1].percent: "
+        "150 is outside 0 to 100; give a percentage such as 25"
+    )
+
+
+@pytest.mark.parametrize("written", ["-1", "100.01", "inf", "nan", "1e400", "9" * 400])
+def test_percentage_out_of_range_in_other_ways(written: str) -> None:
+    assert "give a percentage such as 25" in only(swapped("percent = 10", f"percent = {written}"))
+
+
+def test_percentage_with_three_decimals() -> None:
+    assert "12.345 has more than two decimals" in only(swapped("percent = 10", "percent = 12.345"))
+
+
+@pytest.mark.parametrize(("written", "bp"), [("12.5", 1250), ("0.29", 29), ("99.99", 9999), ("100", 10_000)])
+def test_percentages_become_basis_points(written: str, bp: int) -> None:
+    assert parse_plan(swapped("percent = 10", f"percent = {written}")).stages[1].percent_bp == bp
+
+
+def test_percentage_as_text() -> None:
+    assert '"10%" is not a number; give a percentage such as 25, without quotes or %' in only(
+        swapped("percent = 10", 'percent = "10%"')
+    )
+
+
+def test_unknown_key_suggests_the_near_one_and_lists_the_allowed() -> None:
+    text = swapped("percent = 10", "percent = 10\nbakes = 5")
+    line = only(text)
+    assert line.startswith(
+        f'rollout.toml:{line_of(text, "bakes")}, stages[1].bakes: "bakes" is not a key here;'
+    )
+    assert 'did you mean "bake"?' in line
+    assert "Allowed: number, name, objective, percent, duration, bake, ab_test" in line
+
+
+def test_unknown_key_far_from_any_lists_the_allowed() -> None:
+    assert '"zzz" is not a key here. Allowed: name, service, environment, llm' in only("zzz = 1\n" + SMALL)
+
+
+def test_bad_duration() -> None:
+    line = only(swapped('bake = "2d"', 'bake = "2 days"'))
+    assert 'stages[1].bake: "2 days" is not a duration; write a number and a unit' in line
+
+
+def test_duration_without_a_unit() -> None:
+    assert 'for: 300 has no unit; give a duration such as "5m", in quotes' in only(
+        swapped('for = "5m"', "for = 300")
+    )
+
+
+def test_duration_out_of_range() -> None:
+    line = only(SMALL + '[trigger_settings]\nlease = "1d"\n')
+    assert "trigger_settings.lease: 1d is too large; the most is 10m" in line
+
+
+def test_missing_key_is_named_with_the_line_of_its_table() -> None:
+    text = swapped('bake = "2d"\n', "")
+    header = SMALL.index("[[stages]]", SMALL.index("[[stages]]") + 1)
+    expected = SMALL[:header].count("\n") + 1
+    assert only(text) == (
+        f'rollout.toml:{expected}, stages[1].bake: "bake" is missing; give a duration such as "2d"'
+    )
+
+
+def test_missing_table() -> None:
+    text = swapped('[llm]\nurl = "http://127.0.0.1:11434"\nmodel = "m"\n', "")
+    assert only(text) == "rollout.toml, llm: the table [llm] is missing; the LLM service"
+
+
+def test_missing_stages() -> None:
+    start, end = SMALL.index("[[stages]]"), SMALL.index("[[triggers]]")
+    assert "stages: there are no [[stages]]" in only(SMALL[:start] + SMALL[end:])
+
+
+def test_empty_file_names_everything_that_must_be_given() -> None:
+    places = [line.split(": ")[0] for line in problems("")]
+    assert places == [
+        f"rollout.toml, {key}" for key in ("name", "service", "environment", "llm", "stages", "triggers")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('name = "Canary"', "name = 3", "3 is not a text"),
+        ('name = "Canary"', 'name = "  "', "the text is empty"),
+        ("number = 1", 'number = "1"', '"1" is not a whole number'),
+        ("number = 1", "number = true", "true is not a whole number"),
+        ("number = 1", "number = 1.0", "1.0 is not a whole number"),
+        ("percent = 10", "percent = 10\nab_test = 1", "1 is neither true nor false"),
+        ("percent = 10", 'percent = 10\nfeedback = "x"', '"x" is not a list'),
+        ("percent = 10", "percent = 10\nfeedback = [1]", "feedback[0]: 1 is not a text"),
+        ("percent = 10", "percent = 10\nsampling = 20", "20 is not a table"),
+        ("percent = 10", "percent = 10\nreminders = [1]", "a list is not a list of tables"),
+        ('model = "m"', "model = 2026-11-24", "2026-11-24 is not a text"),
+        ('op = "<"', "op = 1", "1 is not a text; give one of"),
+        ('value = "1 %"', "value = true", "true is not a number"),
+        ('value = "1 %"', 'value = "one"', '"one" is not a number with %, ms or s'),
+        ('model = "m"', 'model = "m"\ntemperature = "hot"', '"hot" is not a number'),
+        ('model = "m"', 'model = "m"\ntemperature = 3', "3 is too large; the most is 2"),
+        ('model = "m"', 'model = "m"\nretries = -1', "-1 is too small; the least is 0"),
+        ('model = "m"', 'model = "m"\nmin_length = 99999999999999999999', "is too large"),
+    ],
+)
+def test_wrong_type_or_range(old: str, new: str, said: str) -> None:
+    assert said in only(swapped(old, new))
+
+
+def test_unknown_action_lists_the_actions() -> None:
+    line = only(swapped('action = "to_zero"', 'action = "to_zer"'))
+    assert '"to_zer" is not a choice; did you mean "to_zero"? Allowed: to_zero, previous_stage, halve' in line
+
+
+def test_trigger_on_an_unknown_metric() -> None:
+    text = SMALL.replace('metric = "error_rate"\nabove', 'metric = "error_rat"\nabove')
+    assert 'triggers[0].metric: "error_rat" is not a choice; did you mean "error_rate"?' in only(text)
+
+
+def test_trigger_without_a_threshold() -> None:
+    assert 'triggers[0].above: "above" is missing' in only(swapped('above = "5 %"\n', ""))
+
+
+def test_trigger_with_two_thresholds() -> None:
+    assert "both given" in only(swapped('above = "5 %"', 'above = "5 %"\nbelow = "1 %"'))
+
+
+def test_a_rate_above_one_says_how_to_write_percent() -> None:
+    line = only(swapped('above = "5 %"', "above = 5"))
+    assert 'triggers[0].above: 5 is outside 0 to 1 for error_rate; for 5 % write "5 %"' in line
+
+
+@pytest.mark.parametrize(
+    ("metric", "written"), [("latency_mean", "5 %"), ("error_rate", "5 s"), ("complaints", "3 ms")]
+)
+def test_a_threshold_in_the_wrong_unit(metric: str, written: str) -> None:
+    text = SMALL.replace('metric = "error_rate"\nabove = "5 %"', f'metric = "{metric}"\nabove = "{written}"')
+    assert f'"{written}" does not measure {metric}, which is' in only(text)
+
+
+@pytest.mark.parametrize(
+    ("metric", "written", "value"),
+    [
+        ("latency_mean", '"3 s"', 3000),
+        ("latency_mean", '"2000ms"', 2000),
+        ("latency_mean", "1500", 1500),
+        ("error_rate", '"0.5%"', 0.005),
+        ("error_rate", "0.05", 0.05),
+        ("search_improvement", '"15 %"', 0.15),
+        ("complaints", "10", 10),
+    ],
+)
+def test_thresholds_are_read_in_the_unit_of_their_metric(metric: str, written: str, value: float) -> None:
+    text = SMALL.replace('metric = "error_rate"\nabove = "5 %"', f'metric = "{metric}"\nabove = {written}')
+    assert parse_plan(text).triggers[0].above == value
+
+
+def test_matrix_row_naming_an_unknown_trigger() -> None:
+    line = only(swapped('trigger = "error_critical"', 'trigger = "error_crit"'))
+    assert (
+        'matrix[0].trigger: "error_crit" is not the id of a trigger; did you mean "error_critical"?' in line
+    )
+
+
+def test_stages_out_of_order() -> None:
+    assert "stages[1].number: 2 stands where 1 belongs" in only(swapped("number = 1", "number = 2"))
+
+
+def test_percentages_that_fall() -> None:
+    line = only(swapped("percent = 0", "percent = 25"))
+    assert "stages[1].percent: 10 % is less than the 25 % of the stage before" in line
+
+
+def test_duplicate_id() -> None:
+    text = swapped(
+        '[[stages.conditions]]\nid = "errors"',
+        '[[stages.checklist]]\nid = "box"\ntext = "Again"\n\n[[stages.conditions]]\nid = "errors"',
+    )
+    line = only(text)
+    assert (
+        'stages[1].checklist[1].id: "box" is already the id of stages[1].checklist[0]; give another' in line
+    )
+    second = text.index('id = "box"', text.index('id = "box"') + 1)
+    assert line.startswith(f"rollout.toml:{text[:second].count(chr(10)) + 1},")
+
+
+def test_bad_id() -> None:
+    assert (
+        '"Error Critical" is not an id'
+        in problems(swapped('id = "error_critical"', 'id = "Error Critical"'))[0]
+    )
+
+
+@pytest.mark.parametrize(
+    "written", ["{percnt}", "{percent.__class__}", "{percent!r}", "{percent:>9}", "{}", "{0}"]
+)
+def test_unknown_placeholder(written: str) -> None:
+    line = only(swapped('body = "At {percent}"', f'body = "At {written}"'))
+    assert f"messages[0].body: {written} is not a placeholder" in line
+    assert "Known: service, environment, stage," in line
+
+
+def test_lone_brace_in_a_message() -> None:
+    assert "a brace stands alone" in only(swapped('body = "At {percent}"', 'body = "At {percent"'))
+
+
+def test_message_for_a_stage_that_is_not_there() -> None:
+    line = only(swapped('when = "daily"', 'when = "daily"\nstages = [1, 7]'))
+    assert "messages[0].stages[1]: there is no stage 7; the last one is 1" in line
+
+
+def test_check_without_what_it_needs() -> None:
+    line = only(swapped('text = "A box"', 'text = "A box"\ncheck = { kind = "http" }'))
+    assert 'stages[1].checklist[0].check.url: "url" is missing; a check of kind "http" needs it' in line
+
+
+def test_ab_test_with_one_arm_or_undeclared() -> None:
+    text = SMALL.replace("percent = 10", "percent = 100\nab_test = true")
+    first, second = problems(text)
+    assert "stages[1].experiment: the table [stages.experiment] is missing" in first + second
+    assert "100 % leaves an A/B test one arm only" in first + second
+
+
+def test_reminder_that_ends_before_it_begins() -> None:
+    reminder = (
+        '[[stages.reminders]]\nid = "r"\ntext = "t"\nevery = "4h"\nfrom = "2d"\nuntil = "1d"\n\n[[triggers]]'
+    )
+    assert "the reminder ends before it begins" in only(swapped("[[triggers]]", reminder))
+
+
+def test_llm_without_a_server() -> None:
+    assert "llm.urls: the list is empty" in only(swapped('url = "http://127.0.0.1:11434"', "urls = []"))
+
+
+def test_llm_url_that_is_none() -> None:
+    text = swapped('url = "http://127.0.0.1:11434"', 'url = "localhost:11434"')
+    line = only(text)
+    assert line.startswith(f"rollout.toml:{line_of(text, 'url =')}, llm.urls[0]: ")
+    assert 'give a text such as "http://127.0.0.1:11434"' in line
+
+
+def test_calendar_that_is_not_real() -> None:
+    calendar = '[calendar]\ntimezone = "Mars/Base"\n[[calendar.freeze]]\nstart = "2026-12-40"\n'
+    lines = problems(SMALL + calendar + 'end = "2026-12-24"\nreason = "x"\n')
+    assert "is not a time zone" in lines[0]
+    assert '"2026-12-40" is not a date' in lines[1]
+
+
+def test_freeze_that_ends_before_it_begins() -> None:
+    freeze = '[[calendar.freeze]]\nstart = "2026-12-24"\nend = "2026-12-23"\nreason = "x"\n'
+    assert "the freeze ends before it begins" in only(SMALL + freeze)
+
+
+def test_text_that_acts_on_a_terminal() -> None:
+    line = only(swapped('name = "Canary"', 'name = "Can\\u001b[2Jary"'))
+    assert "the text holds U+001B, which acts on a terminal; remove it" in line
+    assert "\x1b" not in line
+
+
+def test_unknown_key_that_acts_on_a_terminal_is_shown_harmless() -> None:
+    assert "\x1b" not in only('"\\u001b[2J" = 1\n' + SMALL)
+
+
+def test_line_break_in_a_line() -> None:
+    assert "the text has a line break" in only(swapped('name = "Canary"', 'name = "a\\nb"'))
+
+
+def test_toml_syntax_error_has_its_line() -> None:
+    text = swapped("percent = 10", "percent = = 10")
+    line = only(text)
+    assert line.startswith(f"rollout.toml:{line_of(text, 'percent = = 10')}: not valid TOML: ")
+    assert "(at line" not in line
+
+
+def test_toml_that_ends_too_soon_has_the_last_line() -> None:
+    text = 'name = """\nabc\n'
+    assert only(text).startswith("rollout.toml:3: not valid TOML")
+
+
+def test_key_that_stands_twice_in_its_table() -> None:
+    text = swapped("percent = 10", "percent = 10\npercent = 20")
+    assert only(text) == (
+        f"rollout.toml:{line_of(text, 'percent = 20')}: not valid TOML: this key stands twice in its table; remove one"
+    )
+
+
+def test_nesting_without_end_is_a_message() -> None:
+    assert "nested too deep" in only("x = " + "[" * 5000)
+
+
+def test_number_too_long_for_the_machine_is_a_message() -> None:
+    assert "not valid TOML" in only("x = " + "9" * 5000)
+
+
+def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file() -> None:
+    text = (
+        SMALL.replace('environment = "test"', "environment = 1")
+        .replace('bake = "1d"', 'bake = "soon"')
+        .replace("percent = 10", "percent = 150\nextra = 1")
+        .replace('action = "to_zero"', 'action = "explode"')
+        .replace('trigger = "error_critical"', 'trigger = "nobody"')
+        .replace("{percent}", "{nothing}")
+    )
+    lines = problems(text)
+    places = [line.split(", ")[1].split(": ")[0] for line in lines]
+    assert places == [
+        "environment",
+        "stages[0].bake",
+        "stages[1].percent",
+        "stages[1].extra",
+        "triggers[0].action",
+        "matrix[0].trigger",
+        "messages[0].body",
+    ]
+    numbers = [int(line.split(":")[1].split(",")[0]) for line in lines]
+    assert numbers == sorted(numbers)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match=r"there is no such file; `rollout init` writes one"):
+        load_plan(tmp_path / "rollout.toml")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_file_without_permission(tmp_path: Path) -> None:
+    path = tmp_path / "rollout.toml"
+    path.write_text(SMALL)
+    path.chmod(0)
+    with pytest.raises(PlanError, match=r"cannot be read \(Permission denied\)"):
+        load_plan(path)
+
+
+def test_a_name_too_long_for_the_machine(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="cannot be read"):
+        load_plan(tmp_path / ("x" * 5000))
+    with pytest.raises(PlanError, match="cannot be read"):
+        load_plan("a\0b")
+
+
+def test_a_folder_or_a_pipe_is_not_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(PlanError, match="this is not a file"):
+            load_plan(path)
+
+
+def test_huge_file(tmp_path: Path) -> None:
+    path = tmp_path / "rollout.toml"
+    path.write_bytes(b"#" * (1024 * 1024 + 1))
+    with pytest.raises(PlanError, match="larger than 1 MiB"):
+        load_plan(path)
+
+
+def test_not_utf8_has_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "rollout.toml"
+    path.write_bytes(b'name = "Plan"\nservice = "caf\xe9"\n')
+    with pytest.raises(PlanError) as refused:
+        load_plan(path)
+    assert str(refused.value) == f"{path}:2: byte 0xe9 is not UTF-8; save the file as UTF-8"
+
+
+def test_windows_line_ends_and_byte_order_mark_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "rollout.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + SMALL.replace("\n", "\r\n").encode())
+    assert load_plan(path).service == "docs"
+    bad = SMALL.replace("percent = 10", "percent = 150").replace("\n", "\r\n")
+    assert only(bad).startswith(f"rollout.toml:{line_of(SMALL, 'percent = 10')},")
+
+
+def test_digest_is_of_the_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "rollout.toml"
+    path.write_text(SMALL)
+    first = load_plan(path)
+    path.write_text(SMALL + "# a comment\n")
+    assert first.source == str(path)
+    assert len(first.digest) == 64
+    assert load_plan(path).digest != first.digest
+    assert parse_plan(SMALL).digest == first.digest
+
+
+def test_the_nearest_plan_is_found_from_below(tmp_path: Path) -> None:
+    (tmp_path / "rollout.toml").write_text(SMALL)
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    assert find_plan(below) == tmp_path / "rollout.toml"
+    (tmp_path / "a" / "rollout.toml").write_text(SMALL)
+    assert find_plan(below) == tmp_path / "a" / "rollout.toml"
+    (below / "rollout.toml").mkdir()
+    assert find_plan(below) == tmp_path / "a" / "rollout.toml"
+
+
+def test_no_plan_anywhere_above(tmp_path: Path) -> None:
+    assert find_plan(tmp_path) is None
+
+
+VALUES = st.one_of(
+    st.integers(), st.floats(), st.booleans(), st.text(max_size=20), st.lists(st.integers(), max_size=2),
+    st.just({"a": 1}), st.dates(), st.just([{"id": 1}, 2]),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(SMALL.splitlines()), VALUES)
+def test_whatever_a_value_is_the_answer_is_a_plan_or_sentences(line: str, value: object) -> None:
+    import tomli_w
+
+    if " = " not in line:
+        return
+    key = line.split(" = ")[0]
+    written = tomli_w.dumps({key: [value]}).removeprefix(f"{key} = [").rstrip().removesuffix("]").strip()
+    text = SMALL.replace(line, f"{key} = {written.removesuffix(',')}", 1)
+    found = []
+    try:
+        parse_plan(text)
+    except PlanError as error:
+        found = [*error.problems] or ["nothing said"]
+    assert all(isinstance(problem, Problem) and problem.message and problem.line for problem in found)
+
+
+def test_every_line_number_is_right_in_the_whole_plan() -> None:
+    """A mistake put at each key of the plan in turn is found at that line."""
+    text = default_plan_text()
+    for path in ("stages[2].percent", "triggers[cache_low].for", "stages[4].experiment.alpha", "http.port"):
+        broken = set_value(text, path, "wrong")
+        changed = next(
+            number
+            for number, (old, new) in enumerate(
+                zip(text.splitlines(), broken.splitlines(), strict=True), start=1
+            )
+            if old != new
+        )
+        with pytest.raises(PlanError) as refused:
+            parse_plan(broken, "rollout.toml")
+        assert [problem.line for problem in refused.value.problems] == [changed]

@@ -1,0 +1,65 @@
+"""The configuration reference names everything that the typed plan has."""
+
+from __future__ import annotations
+
+import inspect
+
+from msgspec.structs import fields
+
+from engine.plan import model, settings
+from engine.plan.model import Plan
+from engine.plan.reference import reference
+from engine.plan.shape import keys
+from engine.plan.vocabulary import METRICS, PLACEHOLDERS, Action, Part
+
+TEXT = reference()
+STRUCTS = [
+    struct
+    for module in (model, settings)
+    for _, struct in inspect.getmembers(module, inspect.isclass)
+    if issubclass(struct, Part) and struct is not Part
+]
+
+
+def section(struct: type[Part]) -> str:
+    about = " ".join((struct.__doc__ or "").split())
+    mark = "The top of the file\n" if struct is Plan else f"\n\n{about}\n\n"
+    (found,) = (part for part in TEXT.split("\n## ") if mark in part)
+    return found
+
+
+def test_it_names_every_field_of_every_struct_with_its_meaning() -> None:
+    assert len(set(STRUCTS)) >= 20
+    for struct in set(STRUCTS):
+        rows = section(struct)
+        for field in fields(struct):
+            if (struct, field.name) in ((Plan, "source"), (Plan, "digest")):
+                continue
+            key = keys(struct)[field.encode_name]
+            assert key.meaning, f"{struct.__name__}.{field.name} says nothing"
+            (row,) = (line for line in rows.splitlines() if line.startswith(f"| `{key.name}` |"))
+            assert key.meaning in row
+
+
+def test_it_gives_defaults_as_they_stand_in_the_file() -> None:
+    assert '| `timeout` | duration | `"30s"` |' in TEXT
+    assert "| `shadow_percent` | percentage | `0` | 0 to 100 |" in TEXT
+    assert "| `port` | whole number | `8080` | from 0 to 65535 |" in TEXT
+    assert '| `cooldown` | duration | `"30m"` |' in TEXT
+    assert "| `bake` | duration | must be given |" in TEXT
+
+
+def test_it_lists_the_words() -> None:
+    for word in (*METRICS, *Action, *(f"{{{name}}}" for name in PLACEHOLDERS)):
+        assert f"`{word}`" in TEXT or f'`"{word}"`' in TEXT
+
+
+def test_every_row_of_a_table_has_as_many_cells_as_its_head() -> None:
+    width = 0
+    for line in TEXT.splitlines():
+        if line.startswith("|"):
+            cells = line.replace("\\|", "").count("|")
+            width = width or cells
+            assert cells == width, line
+        else:
+            width = 0
