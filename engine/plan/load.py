@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from engine.plan.model import Plan
 from engine.plan.places import Path as Place
-from engine.plan.places import Places, dotted, find_places
+from engine.plan.places import dotted, find_places
 from engine.plan.problems import PlanError, Problem
 from engine.plan.rules import RULES
 from engine.plan.typed import build
@@ -54,13 +54,11 @@ def parse_plan(text: str, source: str = NAME) -> Plan:
     """The plan in `text`; `source` names it in messages. PlanError names everything that is wrong with it."""
     try:
         data = tomllib.loads(text)
-        places = find_places(text)
     except RecursionError:
         raise _whole(source, "lists or tables are nested too deep") from None
     except ValueError as error:
         raise PlanError(source, [_syntax(str(error), text)]) from None
-    _one_url(data, places)
-
+    one_url = _one_url(data)
     found: list[tuple[Place, str]] = []
 
     def report(place: Place, message: str) -> None:
@@ -73,6 +71,11 @@ def parse_plan(text: str, source: str = NAME) -> Plan:
         for place, message in rule(plan):
             report(place, message)
     if found:
+        if one_url:
+            found = [
+                (("llm", "url") if place[:2] == ("llm", "urls") else place, said) for place, said in found
+            ]
+        places = find_places(text)
         problems = [Problem(dotted(place), places.line(place), message) for place, message in found]
         raise PlanError(source, sorted(problems, key=lambda problem: problem.line or 0))
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -111,9 +114,10 @@ def _syntax(error: str, text: str) -> Problem:
     return Problem("", line, f"not valid TOML: {reason}")
 
 
-def _one_url(data: dict[str, Any], places: Places) -> None:
-    """`url = "..."` under [llm] is `urls` with one."""
+def _one_url(data: dict[str, Any]) -> bool:
+    """`url = "..."` under [llm] is `urls` with one; True when it is written so."""
     llm = data.get("llm")
-    if isinstance(llm, dict) and "url" in llm and "urls" not in llm:
-        llm["urls"] = [llm.pop("url")]
-        places.values["llm", "urls"] = places.values["llm", "urls", 0] = places.values["llm", "url"]
+    if not isinstance(llm, dict) or "url" not in llm or "urls" in llm:
+        return False
+    llm["urls"] = [llm.pop("url")]
+    return True

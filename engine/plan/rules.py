@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from string import Formatter
 
-from engine.plan.model import Plan
+from engine.plan.model import Item, Plan
 from engine.plan.places import Path, dotted
 from engine.plan.typed import closest
 from engine.plan.vocabulary import PLACEHOLDERS, Id
@@ -86,17 +86,16 @@ def matrix_names_triggers(plan: Plan) -> Iterator[Mistake]:
 
 def checks_have_what_they_need(plan: Plan) -> Iterator[Mistake]:
     needs = {"http": "url", "command": "command", "metric": "metric"}
-    lists: list[tuple[Path, tuple[object, ...]]] = [
+    lists: list[tuple[Path, tuple[Item, ...]]] = [
         (("stages", index, "checklist"), stage.checklist) for index, stage in enumerate(plan.stages)
     ]
     for path, items in [*lists, (("post_rollout",), plan.post_rollout)]:
         for index, item in enumerate(items):
-            check = item.check  # type: ignore[attr-defined]
-            needed = needs.get(check.kind)
-            if needed and not getattr(check, needed):
+            needed = needs.get(item.check.kind)
+            if needed and not getattr(item.check, needed):
                 yield (
                     (*path, index, "check", needed),
-                    f'"{needed}" is missing; a check of kind "{check.kind}" needs it',
+                    f'"{needed}" is missing; a check of kind "{item.check.kind}" needs it',
                 )
 
 

@@ -6,6 +6,7 @@ import tomllib
 from typing import Any
 
 import pytest
+import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -101,6 +102,30 @@ def test_every_key_is_found_where_it_stands(text: str) -> None:
         assert (
             text.count("\n", 0, span.start) + 1 == span.line or span.line <= text.count("\n", 0, span.end) + 1
         )
+
+
+TREES = st.dictionaries(
+    st.text(max_size=4),
+    st.recursive(
+        st.one_of(st.booleans(), st.integers(-9, 9), st.text(max_size=6), st.datetimes(), st.just("a\nb\\")),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+        max_leaves=8,
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(TREES, st.booleans())
+def test_every_key_of_any_file_is_found(data: dict[str, Any], lines: bool) -> None:
+    text = "# first\n" + tomli_w.dumps(data, multiline_strings=lines)
+    places = find_places(text)
+    for path in leaves(tomllib.loads(text)):
+        span = places.values.get(path)
+        # A list of tables is told by the headers of its elements.
+        if span is not None and span.end > span.start:
+            assert tomllib.loads(f"x = {text[span.start : span.end]}")["x"] == at(tomllib.loads(text), path)
+        assert path == () or places.line(path), path
 
 
 @pytest.mark.parametrize("path", [*LEAVES, *leaves(tomllib.loads(DEFAULT))[::40]])

@@ -315,6 +315,10 @@ def test_message_for_a_stage_that_is_not_there() -> None:
     assert "messages[0].stages[1]: there is no stage 7; the last one is 1" in line
 
 
+def test_message_for_the_beginning_of_no_stage() -> None:
+    assert 'messages[0].stages: "stages" is missing' in only(swapped('when = "daily"', 'when = "stage"'))
+
+
 def test_check_without_what_it_needs() -> None:
     line = only(swapped('text = "A box"', 'text = "A box"\ncheck = { kind = "http" }'))
     assert 'stages[1].checklist[0].check.url: "url" is missing; a check of kind "http" needs it' in line
@@ -341,7 +345,7 @@ def test_llm_without_a_server() -> None:
 def test_llm_url_that_is_none() -> None:
     text = swapped('url = "http://127.0.0.1:11434"', 'url = "localhost:11434"')
     line = only(text)
-    assert line.startswith(f"rollout.toml:{line_of(text, 'url =')}, llm.urls[0]: ")
+    assert line.startswith(f"rollout.toml:{line_of(text, 'url =')}, llm.url: ")
     assert 'give a text such as "http://127.0.0.1:11434"' in line
 
 
