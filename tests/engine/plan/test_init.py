@@ -191,6 +191,13 @@ def test_a_default_in_a_comment_is_taken_out_of_it() -> None:
     )
 
 
+def test_a_default_in_a_comment_without_a_word_behind_it_is_taken_out_too() -> None:
+    for end in ("\n", "\r\n"):
+        text = f'[llm]{end}# timeout = "30s"{end}[http]{end}# timeout = "1s"{end}'
+        assert set_value(text, "llm.timeout", "5s") == text.replace('# timeout = "30s"', 'timeout = "5s"')
+        assert set_value(text, "http.timeout", "5s") == text.replace('# timeout = "1s"', 'timeout = "5s"')
+
+
 def test_a_default_of_another_table_is_left_in_its_comment() -> None:
     text = '[calendar]\n# [[calendar.quiet]]\n# start = "18:00"\n'
     assert (
