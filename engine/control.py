@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from engine.plan.model import Action, Plan
 
@@ -131,6 +130,15 @@ def transition(state: State, decision: Decision) -> State:
         approvals=approvals,
         last_rev=rev if down else state.last_rev,
     )
+
+
+def unlawful(state: State, decision: Decision) -> Refusal | None:
+    """The last wall before the log: the percentage never rises by itself, whatever code made the decision."""
+    if decision.percent_bp <= state.percent_bp:
+        return None
+    if decision.kind in UP and decision.actor.kind == "person":
+        return None
+    return Refusal(f"Not done: {decision.kind} by {decision.actor.name} would raise the percentage, and only a person may.")
 
 
 def replay(decisions: list[Decision]) -> State:
@@ -334,8 +342,3 @@ def note(
         kind, ask.actor, ask.reason, state.stage, state.percent_bp, ask.at, ask.request_id, sentence,
         seen=ask.seen, evidence=evidence or {},
     )  # fmt: skip
-
-
-def with_reduced(state: State, bp: int) -> State:
-    """The state as routers see it when something outside the log caps it (an environment ceiling, an expired lease)."""
-    return replace(state, percent_bp=min(state.percent_bp, bp))

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from engine.control import Decision, Refusal, State, transition
+from engine.control import Decision, Refusal, State, transition, unlawful
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _state = msgspec.json.Decoder(State)
@@ -87,6 +87,9 @@ def commit(
         if not isinstance(decision, Decision):
             conn.execute("ROLLBACK")
             return Outcome(before, before, None, decision)
+        if (refusal := unlawful(before, decision)) is not None:
+            conn.execute("ROLLBACK")
+            return Outcome(before, before, None, refusal)
         after = append(conn, before, decision)
         if also is not None:
             also(conn, after.rev)

@@ -1,0 +1,44 @@
+"""Keywords of a document, and when two phrases are the same phrase."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import snowballstemmer
+from msgspec import Struct
+
+MAX_DESCRIPTIVE = 8
+MAX_TECHNICAL = 10
+MAX_TOTAL = 15
+
+_stemmer = snowballstemmer.stemmer("porter")
+_WORD = re.compile(r"[^\s\-_/‐-―]+")
+_EDGES = ".,;:!?\"'`()[]{}<>*“”‘’"
+
+
+class Keywords(Struct, frozen=True):
+    """`ranked`: all of them, best first. `technical`: those that are identifiers or terms of the craft."""
+
+    ranked: tuple[str, ...] = ()
+    technical: tuple[str, ...] = ()
+
+    @property
+    def descriptive(self) -> tuple[str, ...]:
+        technical = set(self.technical)
+        return tuple(keyword for keyword in self.ranked if keyword not in technical)
+
+    def __len__(self) -> int:
+        return len(self.ranked)
+
+
+@lru_cache(1 << 17)
+def stem(word: str) -> str:
+    """Porter stem of one lower-case word."""
+    return str(_stemmer.stemWord(word))
+
+
+def stem_phrase(text: str) -> str:
+    """What a phrase is compared by: lower case, split at spaces, hyphens, slashes and underscores, each word stemmed."""
+    words = (word.strip(_EDGES) for word in _WORD.findall(text.lower()))
+    return " ".join(stem(word) for word in words if word)

@@ -1,0 +1,28 @@
+"""Which arm a document belongs to: a published, stable hash of its id, so that every engine on every host draws the same.
+
+``bucket = blake2b(salt \\0 id, 8 bytes, big-endian) mod 10000``; the LLM arm is ``bucket < percent_bp``. Growing the percentage
+therefore never moves a document out of the LLM arm, shrinking is last in, first out, and a restart re-draws nobody. By id and
+not by content: an edited document keeps its arm.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Literal
+
+BUCKETS = 10_000
+
+
+def bucket(salt: str, document_id: str) -> int:
+    """0..9999."""
+    digest = blake2b(f"{salt}\0{document_id}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % BUCKETS
+
+
+def arm(salt: str, document_id: str, percent_bp: int) -> Literal["treatment", "control"]:
+    return "treatment" if bucket(salt, document_id) < percent_bp else "control"
+
+
+def in_shadow(salt: str, document_id: str, shadow_bp: int) -> bool:
+    """A draw independent of the arm's, so that shadow documents are a fair sample of both."""
+    return bucket(salt + "/shadow", document_id) < shadow_bp
