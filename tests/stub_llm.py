@@ -4,7 +4,7 @@ It behaves as the real ones do where that hurts: `stream`, `think`, `truncate` d
 again, the queue is full at some point, llama.cpp's server refuses a prompt that is too long. Its keywords are words of the document.
 
 In a test, in the same loop:      async with StubLlm(slots=2, latency_s=0.02) as stub: ... stub.url ...
-As a process of its own:          python -m tests.stub_llm --slots 8 --latency-ms 50     (prints its address)
+As a process of its own:          python -m tests.stub_llm --slots 8 --latency-ms 50     (prints its address; counters at /stub)
 """
 
 from __future__ import annotations
@@ -279,6 +279,9 @@ class _Connection(asyncio.Protocol):
                 "build_info": "b6700-stub",
             }
             self.send(200, props)
+        elif path == "/stub":
+            names = ("served", "turned_away", "gone", "loads", "most_at_once")
+            self.send(200, {name: getattr(stub, name) for name in names})
         else:
             self.send(404, b"404 page not found", "text/plain")
 

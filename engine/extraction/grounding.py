@@ -139,7 +139,7 @@ def ground(proposed: Iterable[str], text: Ground) -> Grounded:
 
 
 def _folded(text: str) -> str:
-    return re.sub(r"\s+", " ", unicodedata.normalize("NFC", text)).casefold()
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
 def _words(text: str) -> list[str]:

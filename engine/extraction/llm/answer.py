@@ -36,29 +36,33 @@ class Proposal:
 def parse(text: str) -> Proposal:
     """The JSON object (or list) in the text, with or without a Markdown fence or words around it; else its complete items."""
     text = text[:MOST_CHARS]
-    start = min((at for at in (text.find("{"), text.find("[")) if at >= 0), default=-1)
     if not text.strip():
         return Proposal(flaw="the answer is empty")
-    if start < 0:
-        return Proposal(flaw="the answer is not JSON")
-    try:
-        value, _ = _DECODER.raw_decode(text, start)
-    except (ValueError, RecursionError):
-        return _salvage(text)
-    if isinstance(value, list):
-        value = {"descriptive": value}
-    if not isinstance(value, dict):
-        return Proposal(flaw="the answer is not a JSON object")
+    for opening in "{[":
+        start = text.find(opening)
+        if start < 0:
+            continue
+        try:
+            value, _ = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        found, strange = _lists({"descriptive": value} if isinstance(value, list) else value)
+        if found:
+            return Proposal(found.get("descriptive", ()), found.get("technical", ()), "", strange)
+    return _salvage(text)
+
+
+def _lists(value: dict[str, Any]) -> tuple[dict[str, tuple[str, ...]], int]:
+    """The lists of keywords under any of their names, and how many of their items are no strings."""
     found: dict[str, tuple[str, ...]] = {}
     strange = 0
     for name, spellings in _NAMES.items():
         items = next((value[s] for s in spellings if isinstance(value.get(s), list)), None)
         if items is not None:
-            strings = [item for item in items[:MOST_ITEMS] if isinstance(item, str)]
-            strange += len(items[:MOST_ITEMS]) - len(strings)
-            found[name] = tuple(strings)
-    flaw = "" if found else "the answer's JSON has no list of keywords"
-    return Proposal(found.get("descriptive", ()), found.get("technical", ()), flaw, strange)
+            strings = tuple(item for item in items[:MOST_ITEMS] if isinstance(item, str))
+            strange += min(len(items), MOST_ITEMS) - len(strings)
+            found[name] = strings
+    return found, strange
 
 
 def _salvage(text: str) -> Proposal:

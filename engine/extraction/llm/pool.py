@@ -83,6 +83,8 @@ class LlmPool:
         """Open the client and learn about the servers in the background; health probes every `probe_every_s` if above 0."""
         import httpx
 
+        from engine.extraction.llm.lanes import Lanes
+
         if self._client is not None:
             return
         headers = {"accept-encoding": "identity", "user-agent": "rollout-console"}
@@ -91,13 +93,7 @@ class LlmPool:
         self._client = httpx.AsyncClient(
             headers=headers,
             timeout=httpx.Timeout(None, connect=min(CONNECT_S, self.config.timeout_s)),
-            limits=httpx.Limits(
-                max_connections=None,
-                max_keepalive_connections=self.config.max_concurrency * len(self._servers),
-                keepalive_expiry=KEEP_IDLE_S,
-            ),
-            # A proxy of the environment is for the world outside, never for a server on this machine.
-            mounts={"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None},
+            transport=Lanes(self._clock.real),
         )
         self._spawn(self._learn())
         if probe_every_s > 0:
