@@ -56,7 +56,7 @@ def contrast(
     )
     estimate, total = scale * treatment.mean - weight * control.mean, parts[0] + parts[1]
     # The second condition: squares of tiny or huge numbers leave the range of a float before the numbers do.
-    if not (math.isfinite(estimate) and 1e-290 < total < 1e290 and abs(estimate) < 1e150):
+    if not (math.isfinite(estimate) and 1e-140 < total < 1e140 and abs(estimate) < 1e100):
         return None
     shares = (parts[0] / total, parts[1] / total)
     dof = 1.0 / (shares[0] * shares[0] / (control.n - 1) + shares[1] * shares[1] / (treatment.n - 1))
@@ -71,7 +71,7 @@ def difference(control: Measure, treatment: Measure) -> Contrast | None:
 def single(values: Measure) -> Contrast | None:
     """One mean by itself, as of paired differences; None with under two values or without variation."""
     mean, spread = values.mean, values.variance
-    if mean is None or spread is None or not 1e-290 < spread / values.n < 1e290 or abs(mean) > 1e150:
+    if mean is None or spread is None or not 1e-140 < spread / values.n < 1e140 or abs(mean) > 1e100:
         return None
     return Contrast(mean, math.sqrt(spread / values.n), values.n, float(values.n - 1))
 
@@ -130,7 +130,7 @@ def standardised(control: Measure, treatment: Measure, confidence: float = 0.95)
         pooled = (control.n - 1) / (total - 2) * control.variance + (treatment.n - 1) / (
             total - 2
         ) * treatment.variance
-        if not 1e-290 < pooled < 1e290 or abs(second - first) > 1e150:
+        if not 1e-140 < pooled < 1e140 or abs(second - first) > 1e100:
             return None
         size = (second - first) / math.sqrt(pooled)
         variance = inverse + size * size / (2.0 * total)

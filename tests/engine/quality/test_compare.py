@@ -1,0 +1,100 @@
+"""compare-keywords: by stem, grounded in the text, honest where exports do not meet."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.quality.compare import Row, compare, read_rows
+
+TEXT = "The harbor crane lifts containers. Wind limits apply to cranes when extracting keywords."
+
+
+def test_overlap_is_by_stem_and_duplicates_are_counted():
+    llm = [Row(("harbor cranes", "keyword extraction", "Harbor Crane", "wind limits"), "a", "a.md", TEXT)]
+    frequency = [Row(("harbor crane", "containers"), "a", "a.md")]
+    (document,) = compare(llm, frequency).documents
+    assert document.shared == ("harbor cranes",)
+    assert document.only_llm == ("keyword extraction", "wind limits")
+    assert document.only_frequency == ("containers",)
+    assert document.overlap == pytest.approx(1 / 4)
+    assert (document.llm.count, document.llm.duplicates) == (4, 1)
+
+
+def test_made_up_keywords_are_counted_and_shown():
+    found = compare(
+        [Row(("harbor crane", "blockchain"), "a", "a.md", TEXT)], [Row(("containers",), "a", "a.md")]
+    )
+    assert found.documents[0].llm.ungrounded == ("blockchain",)
+    assert found.overall.llm.grounded.estimate == 0.5
+    assert found.overall.frequency.grounded.estimate == 1.0  # the other export's text serves both
+    assert ("ungrounded", ("blockchain",)) in [(example.kind, example.llm) for example in found.examples]
+
+
+def test_without_text_grounding_is_unknown_not_perfect():
+    found = compare([Row(("x1",), "a")], [Row(("x1",), "a")])
+    assert found.overall.llm.grounded is None
+    assert found.documents[0].llm.ungrounded is None
+    assert "1 of 1 documents came without text" in found.notes[0]
+
+
+def test_exports_of_different_documents_say_so():
+    found = compare([Row(("x1",), "a")], [Row(("x1",), "b")])
+    assert (found.overall.both, found.overall.overlap) == (0, None)
+    assert found.notes[0].startswith("No document is in both exports")
+    assert found.documents[0].only_llm == ()
+    assert compare([], []).overall.llm.mean_count is None
+
+
+def test_overall_numbers():
+    llm = [Row(tuple(f"k{i} w{j}" for j in range(12)), str(i)) for i in range(10)]
+    frequency = [Row(tuple(f"k{i} w{j}" for j in range(6 + i % 2)), str(i)) for i in range(10)]
+    overall = compare(llm, frequency).overall
+    assert (overall.both, overall.llm.keywords, overall.llm.mean_count) == (10, 120, 12.0)
+    assert overall.llm.in_range.estimate == 1.0
+    assert overall.frequency.in_range.estimate == 0.0
+    assert overall.overlap.estimate == pytest.approx((6 / 12 + 7 / 12) / 2)
+    assert overall.overlap.low < overall.overlap.estimate < overall.overlap.high
+    assert overall.count_difference.estimate == pytest.approx(5.5)
+    assert overall.llm.vocabulary == 120
+
+
+def test_rows_are_matched_by_id_else_by_file_and_the_first_of_a_document_counts():
+    found = compare([Row(("x1",), "", "a.md"), Row(("y1",), "", "a.md")], [Row(("x1",), "", "a.md")])
+    assert [document.overlap for document in found.documents] == [1.0]
+
+
+def test_exports_are_read_as_the_plan_writes_them():
+    rows = read_rows(b'[{"file": "a.md", "id": 7, "keywords": ["x"], "method": "llm"}]', "a.json")
+    assert rows == (Row(("x",), 7, "a.md"),)
+    with pytest.raises(ValueError, match=r"a.json is not an export .*rollout export"):
+        read_rows(b'{"control": 1}', "a.json")
+    with pytest.raises(ValueError, match="not an export"):
+        read_rows(b"\xff", "a.json")
+
+
+rows = st.lists(
+    st.builds(
+        Row,
+        st.lists(st.text(max_size=12), max_size=5).map(tuple),
+        st.sampled_from("abc"),
+        st.just("f"),
+        st.text(max_size=40),
+    ),
+    max_size=4,
+)
+
+
+@given(rows, rows)
+def test_any_rows_give_printable_json_without_nan(llm, frequency):
+    found = compare(llm, frequency)
+    text = msgspec.json.encode(found)
+    assert b"NaN" not in text
+    assert b"\\u001b" not in text
+    for document in found.documents:
+        assert document.overlap is None or 0.0 <= document.overlap <= 1.0
+        for side in (document.llm, document.frequency):
+            assert side is None or side.duplicates >= 0
+            assert side is None or side.grounded is None or 0.0 <= side.grounded <= 1.0
