@@ -1,0 +1,62 @@
+"""Series for the plots: read when a column closes, not at every tick, and never by the screen's own loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from console.link import Link
+from engine.plan.durations import format_duration
+from engine.store.folder import StoreError
+
+METRICS = ("error_rate", "latency_mean", "cache_hit_rate", "llm_documents")
+
+
+class History:
+    """The last `window_s` of a few metrics at the resolution of a screen."""
+
+    def __init__(self, link: Link, window_s: float = 3600.0, metrics: tuple[str, ...] = METRICS) -> None:
+        self.link = link
+        self.window_s = window_s
+        self.metrics = metrics
+        self.points = 120
+        self.series: dict[str, list[float | None]] = {}
+        self._closed = -1
+        self._read_at = 0.0
+        self.busy = False
+
+    @property
+    def window_text(self) -> str:
+        return format_duration(self.window_s)
+
+    def get(self, metric: str, width: int) -> list[float | None]:
+        """What is known now; a wide plot asks for more points next time."""
+        if width > 100 and self.points < 240:
+            self.points, self._closed = 240, -1
+        return self.series.get(metric, [])
+
+    def due(self, now: float) -> bool:
+        """Whether a column closed since the last read (`now` is the engine's time); in a time lapse at most every 2 s."""
+        column = int(now / (self.window_s / self.points))
+        if self.busy or column == self._closed or (self.series and time.monotonic() - self._read_at < 2.0):
+            return False
+        self._closed = column
+        return True
+
+    def read(
+        self, now: float, arm_of: Callable[[str], str] = lambda _: "treatment"
+    ) -> dict[str, list[float | None]]:
+        """Read all metrics; called from a thread. A metric that cannot be read keeps what it had."""
+        column = self.window_s / self.points
+        end = (int(now / column) + 1) * column
+        found = dict(self.series)
+        for metric in self.metrics:
+            try:
+                found[metric] = [
+                    value
+                    for _, value in self.link.series(metric, self.window_s, self.points, end, arm_of(metric))
+                ]
+            except (StoreError, KeyError, ValueError):
+                continue
+        self._read_at = time.monotonic()
+        return found

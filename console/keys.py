@@ -1,0 +1,50 @@
+"""Whether a key was meant. Type-ahead and pasted text must not act; a tired person's one key must.
+
+- Keys that were typed before the first paint are dropped: nobody saw what they would act on.
+- Outside of inputs a printable key that follows another within 30 ms is part of a paste and is dropped. j and k are not: a held key
+  over a slow line arrives in lumps.
+- R, u and y are *deliberate*: they wait 4 ms for what follows. R is refused only inside an evident paste (four or more keys, three of
+  them different), because over a slow line "2" and "R" may well arrive together, and a rollback too many can be undone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Literal
+
+Verdict = Literal["take", "drop", "wait", "refuse"]
+
+BURST_S = 0.030
+GRACE_S = 0.004
+DELIBERATE = frozenset("Ruy")
+FREE = frozenset("jk")
+
+
+class Hands:
+    """The last keys and when they came (seconds of one monotonic clock)."""
+
+    def __init__(self) -> None:
+        self.ready = False
+        self._chain: deque[str] = deque(maxlen=64)
+        self._last = -1.0
+
+    def take(self, character: str | None, at: float, typing: bool, waited: bool = False) -> Verdict:
+        """`typing`: an input has the focus and this key is text for it. `waited`: its grace is over."""
+        if not self.ready:
+            return "drop"
+        if typing or character is None or not character.isprintable():
+            return "take"
+        if waited:
+            return self._settle(character)
+        if at - self._last > BURST_S:
+            self._chain.clear()
+        self._chain.append(character)
+        self._last = at
+        if character in DELIBERATE:
+            return "wait"
+        return "take" if len(self._chain) == 1 or character in FREE else "drop"
+
+    def _settle(self, character: str) -> Verdict:
+        if character == "R":
+            return "refuse" if len(self._chain) >= 4 and len(set(self._chain)) >= 3 else "take"
+        return "take" if len(self._chain) <= 1 else "drop"

@@ -1,0 +1,71 @@
+"""A rollback from the key to its proof: what was done, by which way, and how long ago. Pure but for the call itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from console.link import Link, Sight
+from engine.client import RollbackResult
+from engine.plan.durations import format_duration
+from engine.view import ProofView
+
+OVERDUE_S = 5.0
+
+
+class Rolling:
+    """One press of the key. `start` returns at once; the thread does the rest and cannot be stopped by the screen."""
+
+    def __init__(self, link: Link, seen: str, rev: int, changed: Callable[[], None]) -> None:
+        self.link = link
+        self.seen = seen
+        self.rev = rev  # decisions known when the key was pressed
+        self.pressed = time.monotonic()
+        self.result: RollbackResult | None = None
+        self.unreachable = False
+        self.proven_s: float | None = None
+        self._changed = changed
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="rollback", daemon=False).start()
+
+    def _run(self) -> None:
+        try:
+            self.result = self.link.rollback(seen=self.seen)
+        except Exception as error:  # the client promises not to; if it does, the person must know what to do
+            armed = self.link.folder.armed
+            self.result = RollbackResult(
+                False, f"Not certain ({type(error).__name__}: {error}). Now, in any shell: rm {armed}", (), ""
+            )
+        self._changed()
+
+    def proof(self, sight: Sight) -> ProofView | None:
+        """The engine's proof of this press: a rollback newer than what was known then."""
+        proof = sight.view.rollback if sight.view else None
+        if proof is None:
+            return None
+        if self.result is not None and self.result.rev is not None:
+            return proof if proof.rev >= self.result.rev else None
+        return proof if proof.rev > self.rev else None
+
+    def state(self, sight: Sight, now: float | None = None) -> Literal["running", "proven", "overdue"]:
+        """`now` is monotonic seconds. Once proven, always proven; unproven for 5 s is overdue."""
+        elapsed = (time.monotonic() if now is None else now) - self.pressed
+        proof = self.proof(sight)
+        if self.proven_s is None:
+            if proof is not None and proof.effective_ms is not None:
+                self.proven_s = proof.effective_ms / 1000
+            elif self.unreachable and self.result is not None:
+                self.proven_s = elapsed
+        if self.proven_s is not None:
+            return "proven"
+        return "overdue" if elapsed > OVERDUE_S or (proof is not None and proof.overdue) else "running"
+
+    def clock(self, now: float | None = None) -> str:
+        """The stopwatch: "0.4 s" while it runs, "0.04 s" when proven."""
+        if self.proven_s is not None:
+            return f"{self.proven_s:.2f} s" if self.proven_s < 10 else format_duration(self.proven_s)
+        elapsed = (time.monotonic() if now is None else now) - self.pressed
+        return f"{elapsed:.1f} s" if elapsed < 60 else format_duration(elapsed)

@@ -1,0 +1,148 @@
+"""A question before something goes up or out: the safe answer has the focus, and the key that confirms is not the one that asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from console.screens.page import key
+from console.widgets.canvas import Canvas, Span, wrapped
+from console.widgets.sheet import Sheet
+
+if TYPE_CHECKING:
+    from console.app import Console
+
+
+class Ask(ModalScreen[str | None]):
+    """Dismissed with None for "no", else with what was typed ("" where nothing was asked for).
+
+    `confirm` is the key that says yes, `field` the prompt of a text that is needed (`least` characters) or optional (0).
+    """
+
+    AUTO_FOCUS = ""
+    ESCAPE_TO_MINIMIZE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        key("y", "yes", "yes, do it"),
+        key("enter", "chosen", "what has the focus"),
+        key("n,escape,q", "no", "no, leave everything as it is"),
+        key("tab,left,right,shift+tab,h,l", "turn", "other answer"),
+    ]
+    DEFAULT_CSS = """
+    Ask { align: center middle; }
+    Ask > Vertical { width: 72; max-width: 96%; height: auto; background: $surface; border: round $accent; padding: 0 1; }
+    Ask Sheet { height: 8; }
+    Ask Input { height: 3; border: tall $accent; }
+    .ascii Ask > Vertical, Ask.ascii > Vertical { border: ascii $accent; }
+    Ask.ascii Input { border: ascii $accent; }
+    """
+
+    def __init__(
+        self,
+        title: str,
+        facts: Sequence[str],
+        yes: str,
+        no: str,
+        *,
+        field: str = "",
+        least: int = 0,
+        danger: bool = False,
+        typed: str = "",
+    ) -> None:
+        super().__init__()
+        self.title_text = title
+        self.facts = list(facts)
+        self.yes_text, self.no_text = yes, no
+        self.field, self.least, self.danger, self.typed = field, least, danger, typed
+        self.on_yes = False
+        self.complaint = ""
+
+    def compose(self) -> ComposeResult:
+        app = cast("Console", self.app)
+        self.set_class(app.ascii_only, "ascii")
+        with Vertical():
+            yield Sheet(id="ask")
+            if self.field:
+                yield Input(value=self.typed, placeholder=self.field, max_length=400)
+
+    def on_mount(self) -> None:
+        width = min(70, self.app.size.width - 6)
+        rows = sum(len(wrapped(fact, width)) for fact in self.facts)
+        self.query_one(Sheet).styles.height = min(
+            rows + 5, max(5, self.app.size.height - (8 if self.field else 4))
+        )
+        if self.field:
+            self.query_one(Input).focus()
+        self.call_after_refresh(self.repaint)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.repaint)
+
+    def repaint(self) -> None:
+        app = cast("Console", self.app)
+        sheet = self.query_one(Sheet)
+        if not sheet.size.width:
+            return
+        c = Canvas(*sheet.size, app.ascii_only)
+        c.put(0, 0, self.title_text, "strong")
+        if app.rehearsal:
+            c.right(c.width, 0, " REHEARSAL ", "rehearsal")
+        y = 2
+        for fact in self.facts:
+            y += c.block(0, y, c.width, max(1, c.height - y - 2), fact, "text")
+        y = c.height - 1
+        if self.complaint:
+            c.put(0, y - 1, self.complaint, "bad")
+        typing = self.field and self.focused is not None
+        parts: list[Span] = []
+        for chosen, label, hit in ((not self.on_yes, self.no_text, "esc"), (self.on_yes, self.yes_text, "y")):
+            mark = "▸ " if chosen and not typing else "  "
+            style = "select" if chosen and not typing else "text"
+            parts += [(mark, "key"), (f" {label} ", style), (f" {hit}   ", "key")]
+        c.spans(0, y, parts)
+        if typing:
+            c.right(c.width, y, "enter: on to the answer", "dim")
+        sheet.show(c, app.palette)
+
+    def action_turn(self) -> None:
+        self.on_yes = not self.on_yes
+        self.repaint()
+
+    def action_chosen(self) -> None:
+        if self.on_yes:
+            self.action_yes()
+        else:
+            self.action_no()
+
+    def action_no(self) -> None:
+        self.dismiss(None)
+
+    def action_yes(self) -> None:
+        typed = self.query_one(Input).value.strip() if self.field else ""
+        if len(typed) < self.least:
+            self.complaint = f"This needs at least {self.least} characters; it stays in the log."
+            self.query_one(Input).focus()
+            self.repaint()
+            return
+        self.dismiss(typed)
+
+    @on(Input.Submitted)
+    def typed_it(self, event: Input.Submitted) -> None:
+        """Enter in the text leads to the answers, with the safe one focused; it decides nothing."""
+        event.stop()
+        if len(event.value.strip()) < self.least:
+            self.complaint = f"This needs at least {self.least} characters; it stays in the log."
+            self.repaint()
+            return
+        self.complaint = ""
+        if self.least == 0 and not self.danger:  # a note or a comment: nothing goes up, so Enter is enough
+            self.dismiss(event.value.strip())
+            return
+        self.set_focus(None)
+        self.call_after_refresh(self.repaint)

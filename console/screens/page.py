@@ -1,0 +1,156 @@
+"""What every screen is: a sheet painted from the latest sight, a header, a footer, and keys that say what they do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from console.link import Sight
+from console.widgets import blocks
+from console.widgets.canvas import Canvas
+from console.widgets.sheet import Sheet
+from engine.view import View
+
+if TYPE_CHECKING:
+    from console.app import Console
+
+Hint = tuple[str, str, str]  # key, words, action for a click
+
+
+class Page(Screen[None]):
+    """A screen with a number. Subclasses paint below the header and above the footer."""
+
+    NUMBER: ClassVar[int] = 0
+    TITLE: ClassVar[str] = ""
+    ABOUT: ClassVar[str] = ""  # one line for the help
+    ESCAPE_TO_MINIMIZE = False
+    AUTO_FOCUS = ""
+    DEFAULT_CSS = "Page { layout: vertical; }"
+
+    @property
+    def console(self) -> Console:
+        return cast("Console", self.app)
+
+    @property
+    def sight(self) -> Sight:
+        return self.console.sight
+
+    def compose(self) -> ComposeResult:
+        sheet = Sheet(id="sheet")
+        width, height = self.app.size
+        if width and height:
+            sheet.show(self._canvas(width, height), self.console.palette)
+        yield sheet
+        yield from self.more()
+
+    def more(self) -> ComposeResult:
+        """Widgets beside the sheet: an input, mostly."""
+        yield from ()
+
+    # -- painting ----------------------------------------------------------------------------------------------------------
+
+    def paint(self, c: Canvas, v: View, y: int) -> None:
+        """Everything below row `y`; the last row is the footer's, the one above it the hints' where there are any."""
+        raise NotImplementedError
+
+    def hints(self) -> tuple[Hint, ...]:
+        """Keys of this screen, for the row above the footer."""
+        return ()
+
+    def _canvas(self, width: int, height: int) -> Canvas:
+        app = self.console
+        c = Canvas(width, height, app.ascii_only)
+        blocks.header(c, self.sight, app.who, app.read_only)
+        y = 1
+        if blocks.banner(c, y, self.sight):
+            y += 1
+        v = self.sight.view
+        if v is None:
+            self.nothing(c, y)
+        else:
+            self.paint(c, v, y)
+        blocks.footer(c, self.NUMBER, bool(v and v.rehearsal) or app.rehearsal, self.hints())
+        if app.said:
+            self._say(c, *app.said)
+        return c
+
+    def nothing(self, c: Canvas, y: int) -> None:
+        c.block(
+            2,
+            y + 2,
+            c.width - 4,
+            4,
+            self.sight.pulse.sentence or "Waiting for the engine's first figures.",
+            "text",
+        )
+        c.put(2, y + 7, f"Store: {self.console.link.folder.path}", "dim")
+
+    def _say(self, c: Canvas, sentence: str, style: str) -> None:
+        from console.widgets.canvas import wrapped
+
+        lines = wrapped(sentence, c.width - 2)[: max(1, c.height // 5)]
+        top = c.height - 1 - len(lines)
+        for i, line in enumerate(lines):
+            c.fill(0, top + i, c.width, style)
+            c.put(1, top + i, line, style)
+
+    def repaint(self) -> None:
+        """Cheap when nothing changed: only differing spans are sent."""
+        sheet = self.query("#sheet").first(Sheet) if self.is_mounted and self.query("#sheet") else None
+        if sheet is not None and sheet.size.width and sheet.size.height:
+            sheet.show(self._canvas(*sheet.size), self.console.palette)
+
+    def refreshed(self) -> None:
+        """A new sight came in; screens that read more than the view start that here."""
+        self.repaint()
+
+    def on_resize(self, _: events.Resize) -> None:
+        self.call_after_refresh(self.repaint)
+
+    def on_screen_resume(self) -> None:
+        self.refreshed()
+
+    def text(self) -> str:
+        return self.query_one("#sheet", Sheet).canvas.text()
+
+
+def key(
+    keys: str, action: str, description: str, *, show: bool = True, priority: bool = False
+) -> BindingType:
+    """A binding whose words appear in the help."""
+    return Binding(keys, action, description, show=show, priority=priority)
+
+
+class Rows:
+    """A selection in a list that may shrink, and the part of it that is seen."""
+
+    def __init__(self) -> None:
+        self.at = 0
+        self.top = 0
+
+    def move(self, by: int, count: int) -> None:
+        self.at = max(0, min(count - 1, self.at + by))
+
+    def window(self, count: int, room: int) -> range:
+        """Indexes to draw, the selected one among them."""
+        self.at = max(0, min(self.at, count - 1))
+        if self.at < self.top:
+            self.top = self.at
+        elif self.at >= self.top + room:
+            self.top = self.at - room + 1
+        self.top = max(0, min(self.top, max(0, count - room)))
+        return range(self.top, min(count, self.top + room))
+
+
+LIST_KEYS: list[BindingType] = [
+    key("j,down", "move(1)", "next line"),
+    key("k,up", "move(-1)", "line before"),
+    key("pagedown,ctrl+d,space", "move(10)", "ten down", show=False),
+    key("pageup,ctrl+u", "move(-10)", "ten up", show=False),
+    key("g,home", "move(-100000)", "first", show=False),
+    key("G,end", "move(100000)", "last", show=False),
+]

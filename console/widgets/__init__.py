@@ -1,0 +1,1 @@
+"""Parts that screens are painted from: a canvas of cells, the sheet that shows it, plots, words."""

@@ -1,0 +1,159 @@
+"""Numbers and states in words, the same on every screen. An unknown number is "no data", never 0 and never NaN."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from engine.plan.durations import clock, format_duration, iso
+from engine.plan.vocabulary import METRICS
+from engine.view import Gauge, Health, TriggerView, View
+
+__all__ = ["ago", "clock", "format_duration", "hour", "minute", "moment"]
+
+NO_DATA = "no data"
+
+# sign, word, style: three ways to say the same
+HEALTH: dict[Health, tuple[str, str, str]] = {
+    "ok": ("✔", "HEALTHY", "ok"),
+    "watch": ("▲", "WATCH", "warn"),
+    "alert": ("✖", "ALERT", "bad"),
+    "blind": ("?", "BLIND", "warn"),
+    "rolled_back": ("▼", "ROLLED BACK", "bad"),
+    "held": ("‖", "HELD", "warn"),
+    "locked": ("■", "LOCKED", "bad"),
+    "idle": ("·", "IDLE", "dim"),
+}
+
+VERDICT: dict[str, tuple[str, str]] = {  # sign, style
+    "ok": ("✔", "ok"),
+    "breach": ("✖", "bad"),
+    "insufficient": ("·", "dim"),
+    "blind": ("?", "warn"),
+    "muted": ("‖", "dim"),
+    "locked": ("■", "dim"),
+    "disabled": ("-", "faint"),
+}
+
+
+def percent(bp: int) -> str:
+    """Basis points: 1000 -> "10 %"."""
+    return f"{bp / 100:g} %"
+
+
+def rate(value: float | None, digits: int = 1) -> str:
+    """0.056 -> "5.6 %"."""
+    return NO_DATA if value is None or not isfinite(value) else f"{value * 100:.{digits}f} %"
+
+
+def ms(value: float | None) -> str:
+    """840 -> "840 ms", 1240 -> "1.24 s"."""
+    if value is None or not isfinite(value):
+        return NO_DATA
+    return (
+        f"{value:.0f} ms"
+        if value < 999.5
+        else f"{value / 1000:.2f} s"
+        if value < 99_995
+        else f"{value / 1000:.0f} s"
+    )
+
+
+def figure(metric: str, value: float | None) -> str:
+    """A value in the unit of its metric."""
+    if value is None or not isfinite(value):
+        return NO_DATA
+    unit = METRICS[metric].unit if metric in METRICS else "rate"  # type: ignore[index]
+    match unit:
+        case "rate":
+            return rate(value)
+        case "change":
+            return f"{value * 100:+.1f} %"
+        case "ms":
+            return ms(value)
+        case "flag":
+            return "yes" if value else "no"
+        case "ratio":
+            return f"{value:.2f}x"
+        case _:
+            return f"{value:,.0f}".replace(",", " ")
+
+
+def target(gauge: Gauge) -> str:
+    """ "<1 %", ">20 %", "<2 s": the goal as short as it goes."""
+    if gauge.target is None:
+        return ""
+    if gauge.metric.startswith("latency"):
+        return (
+            f"{gauge.op}{gauge.target / 1000:g} s"
+            if gauge.target >= 1000
+            else f"{gauge.op}{gauge.target:g} ms"
+        )
+    return f"{gauge.op}{gauge.target * 100:g} %"
+
+
+def mark(ok: bool | None) -> tuple[str, str]:
+    """Sign and style of a judged number; `None` is not judged."""
+    return ("·", "dim") if ok is None else ("✔", "ok") if ok else ("✖", "bad")
+
+
+def minute(at: float) -> str:
+    """ "14:03"."""
+    return iso(at)[11:16]
+
+
+def moment(at: float) -> str:
+    """ "14:03:07"."""
+    return iso(at)[11:19]
+
+
+def hour(at: float, now: float) -> str:
+    """The time of day today, the date before: "14:03:07", "11-24 14:03"."""
+    return moment(at) if iso(at)[:10] == iso(now)[:10] else iso(at)[5:16].replace("T", " ")
+
+
+def ago(at: float, now: float) -> str:
+    return f"{format_duration(max(0.0, now - at))} ago"
+
+
+def count(number: int) -> str:
+    """12345 -> "12 345"."""
+    return f"{number:,}".replace(",", " ")
+
+
+def worst(view: View) -> TriggerView | None:
+    """The trigger that acts first, or that is furthest on its way."""
+    running = [t for t in view.triggers if t.verdict == "breach"]
+    if not running:
+        return None
+    return min(running, key=lambda t: (t.fires_in_s if t.fires_in_s is not None else 1e9, t.id))
+
+
+ACTION = {
+    "to_zero": "0 %",
+    "previous_stage": "previous stage",
+    "halve": "half",
+    "pause": "hold",
+    "investigate": "look into it",
+}
+
+
+def short(name: str) -> str:
+    """A stage's name without what every stage's name says: "Canary Rollout" -> "Canary"."""
+    for common in ("Pre-Rollout ", " Rollout", " Testing"):
+        if common in name and len(name) > len(common):
+            name = (name.split(common)[0] or name.split(common)[1]).strip()
+    return name
+
+
+def stage(view: View, brief: bool = False) -> str:
+    """ "STAGE 2 Canary Rollout", in brief "STAGE 2 Canary"; or "STABLE"."""
+    name = short(view.stage_name) if brief else view.stage_name
+    return "STABLE" if view.stable else f"STAGE {view.stage} {name}"
+
+
+def title(view: View) -> str:
+    """The terminal's title: stage and health where a list of tabs can show them."""
+    sign, word, _ = HEALTH[view.health]
+    kind = "REHEARSAL " if view.rehearsal else ""
+    error = "" if view.error_rate.value is None else f" err {rate(view.error_rate.value)}"
+    return f"{kind}{view.stage_name} {percent(view.effective_bp)} {sign} {word.lower()}{error}"

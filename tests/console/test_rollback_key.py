@@ -1,0 +1,191 @@
+"""R works from everywhere, at once, without a question; it is proven or it is loud."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from console.app import Console
+from console.screens.ask import Ask
+from console.screens.rollback import Rollback
+from engine.client import RollbackResult
+from tests.console.samples import PLAN, FakeLink
+
+pytestmark = pytest.mark.anyio
+
+
+async def settled(pilot: Pilot[int], when: Callable[[], bool], seconds: float = 3.0) -> None:
+    for _ in range(int(seconds / 0.02)):
+        if when():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("it did not come to pass")
+
+
+async def walk(
+    state: str, steps: Callable[[Console, FakeLink, Pilot[int]], Awaitable[None]], **more: bool
+) -> FakeLink:
+    link = FakeLink(state)
+    app = Console(link, PLAN, rehearsal=state.startswith("rehearsal"), **more)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: app.hands.ready)
+        await steps(app, link, pilot)
+    return link
+
+
+@pytest.mark.parametrize("state", ["normal", "alert", "blind", "dead", "frozen", "gone", "nothing", "idle"])
+async def test_one_key_is_enough_in_every_state(state: str) -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        await pilot.press("R")
+        await settled(pilot, lambda: bool(link.rollbacks))
+        await settled(pilot, lambda: isinstance(app.screen, Rollback))
+
+    link = await walk(state, steps)
+    assert len(link.rollbacks) == 1
+
+
+@pytest.mark.parametrize("digit", "1234567890")
+async def test_from_every_screen(digit: str) -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        await pilot.press(digit)
+        await pilot.pause(0.05)
+        await pilot.press("R")
+        await settled(pilot, lambda: bool(link.rollbacks))
+
+    link = await walk("rehearsal", steps)
+    assert len(link.rollbacks) == 1
+
+
+async def test_over_a_question_and_in_a_text_by_the_second_key() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        app.push_screen(Ask("Promote?", ["facts"], "yes", "no", field="reason", least=8, danger=True))
+        await settled(pilot, lambda: isinstance(app.focused, Input))
+        await pilot.press("R")
+        await pilot.pause(0.05)
+        assert link.rollbacks == []
+        assert app.screen.query_one(Input).value == "R"
+        await pilot.press("f9")
+        await settled(pilot, lambda: bool(link.rollbacks))
+        await settled(pilot, lambda: isinstance(app.screen, Rollback))
+        assert not any(isinstance(s, Ask) for s in app.screen_stack)
+
+    await walk("normal", steps)
+
+
+async def test_over_a_question_without_a_text() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        app.push_screen(Ask("Promote?", ["facts"], "yes", "no"))
+        await pilot.pause(0.05)
+        await pilot.press("R")
+        await settled(pilot, lambda: bool(link.rollbacks))
+
+    await walk("normal", steps)
+
+
+async def test_read_only_does_not_unbind_it() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        await pilot.press("R")
+        await settled(pilot, lambda: bool(link.rollbacks))
+
+    await walk("normal", steps, read_only=True)
+
+
+async def test_the_stopwatch_runs_until_the_engine_proves_it() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        await pilot.press("R")
+        await settled(pilot, lambda: isinstance(app.screen, Rollback) and app.screen.is_mounted)
+        link.put("running")
+        await pilot.pause(0.3)
+        assert app.rolling is not None
+        assert app.rolling.proven_s is None
+        assert "ROLLING BACK" in app.screen.text()
+        link.put("rolled_back")
+        await settled(pilot, lambda: "PROVEN" in app.screen.text())
+        assert "0.04 s" in app.screen.text()
+
+    await walk("normal", steps)
+
+
+async def test_unproven_for_five_seconds_is_said_loudly_with_what_to_do() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        await pilot.press("R")
+        await settled(pilot, lambda: isinstance(app.screen, Rollback) and app.screen.is_mounted)
+        assert app.rolling is not None
+        app.rolling.pressed -= 6.0
+        await settled(pilot, lambda: "NOT OBSERVED" in app.screen.text())
+        assert f"rm {link.folder.armed}" in app.screen.text()
+
+    await walk("frozen", steps)
+
+
+async def test_without_engine_and_key_nothing_can_call_the_llm_and_that_is_proof() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        link.result = RollbackResult(
+            True,
+            "Rolled back to 0 % without the engine.",
+            ("armed file removed", "committed by this console"),
+            "r",
+            42,
+        )
+        link.out_of_reach = lambda: True  # type: ignore[method-assign]
+        await pilot.press("R")
+        await settled(
+            pilot,
+            lambda: (
+                isinstance(app.screen, Rollback)
+                and app.screen.is_mounted
+                and "nothing can call the LLM" in app.screen.text()
+            ),
+        )
+
+    await walk("dead", steps)
+
+
+async def test_a_client_that_breaks_its_promise_still_leaves_the_person_with_a_command() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        def broken(reason: str = "", seen: str = "") -> RollbackResult:
+            raise RuntimeError("boom")
+
+        link.rollback = broken  # type: ignore[method-assign]
+        await pilot.press("R")
+        await settled(pilot, lambda: app.rolling is not None and app.rolling.result is not None)
+        assert app.rolling is not None
+        assert app.rolling.result is not None
+        assert "rm " in app.rolling.result.sentence
+
+    await walk("normal", steps)
+
+
+async def test_what_was_on_the_screen_goes_into_the_log() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        await pilot.press("R")
+        await settled(pilot, lambda: bool(link.rollbacks))
+        assert "error rate 20.4 %" in link.rollbacks[0]
+
+    await walk("alert", steps)
+
+
+async def test_the_screen_does_not_wait_for_a_slow_engine() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        import threading
+
+        gate = threading.Event()
+        done = link.rollback
+
+        def slow(reason: str = "", seen: str = "") -> RollbackResult:
+            gate.wait(5)
+            return done(reason, seen)
+
+        link.rollback = slow  # type: ignore[method-assign]
+        await pilot.press("R")
+        await settled(
+            pilot, lambda: isinstance(app.screen, Rollback) and "ROLLING BACK" in app.screen.text(), 1.0
+        )
+        gate.set()
+        await asyncio.sleep(0)
+
+    await walk("normal", steps)
