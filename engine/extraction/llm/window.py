@@ -13,6 +13,7 @@ Pure: no clock, no waiting. The caller takes a ticket before a send and gives it
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,7 +21,8 @@ Phase = Literal["seek", "climb", "hold", "up", "down"]
 SEEK_GROWS = 1.45  # a first round after doubling looks like 4/3 even where nothing was gained
 SEEK_PAYS = 1.3
 PROBE_FIRST_S = 5.0
-PROBE_MOST_S = 60.0
+PROBE_MOST_S = 120.0
+SLOWER = 1.6  # than when the size was last examined: examine it again, downwards first
 AFTER_BUSY = 200  # answers before a size that was refused is tried again
 
 
@@ -57,6 +59,13 @@ class _Sample:
         return math.sqrt(variance / self.n) / self.mean
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    limit: int
+    mean: float
+    error: float
+
+
 @dataclass(slots=True)
 class Window:
     """`most`: the limit it never passes. All times in seconds on one clock that only grows."""
@@ -73,8 +82,8 @@ class Window:
     _settling: int = 0  # answers of this epoch still to be ignored
     _seen: list[tuple[int, float]] = field(default_factory=list)  # seek: (limit, mean latency)
     _second_look: bool = False
-    _held: tuple[int, float, float] = (0, 0.0, 0.0)  # before a probe: limit, mean latency, its relative error
-    _next: Literal["up", "down"] = "up"
+    _held: _Held = field(default_factory=lambda: _Held(0, 0.0, 0.0))  # what was known before the last probe
+    _cycle: deque[str] = field(default_factory=lambda: deque(("far", "down", "far", "near")))
     _probe_at: float = 0.0
     _probe_every: float = PROBE_FIRST_S
     _ceiling: int = 0  # accepted at the last 503; 0 = none known
@@ -117,11 +126,12 @@ class Window:
         self.in_flight -= 1
         accepted = max(1, self.in_flight)
         if ticket.serial <= self._cut_at:  # of the same burst
-            self._ceiling = self._target = max(1, min(self._ceiling or accepted, accepted))
+            self._ceiling = max(1, min(self._ceiling or accepted, accepted))
+            self._target = min(self._target, self._ceiling)
             return
         self._since_busy = 0
         self._ceiling = accepted
-        self._cut(accepted, now)
+        self._cut(min(accepted, self._held.limit) if self.phase == "up" else accepted, now)
 
     def late(self, ticket: Ticket, now: float) -> None:
         """A timeout."""
@@ -141,8 +151,10 @@ class Window:
         self._cut_at = self._serial
         self._target = target
         self._probe_every = PROBE_FIRST_S
-        self._probe_at = now + self._probe_every
-        self._move(max(1, self.limit // 2), "climb")
+        seeking = self.phase == "seek"
+        if seeking:
+            self._seen = [seen for seen in self._seen if seen[0] < self.limit // 2]
+        self._move(self.limit // 2, "seek" if seeking else "climb")
 
     def _move(self, limit: int, phase: Phase, settling: int = 0) -> None:
         self._epoch += 1
@@ -153,14 +165,23 @@ class Window:
         self.phase = phase
 
     def _enough(self, now: float) -> bool:
+        """Whether the sample says what this phase wants to know; the smaller the step that it judges, the more it takes."""
         n, error = self._sample.n, self._sample.relative_error
         if self.phase == "climb":
             return n >= self.limit
         if self.phase == "seek":
-            return n >= max(2, self.limit) and (error <= 0.2 or n >= 4 * self.limit + 8)
+            wanted, most = (0.12, 32) if self._second_look else (0.25, 12)
+            return n >= max(2, self.limit) and (error <= wanted or n >= max(most, 2 * self.limit))
         if self.phase == "hold":
-            return n >= max(16, 2 * self.limit) and now >= self._probe_at and (error <= 0.04 or n >= 200)
-        return n >= max(8, self.limit) and (error <= 0.05 or n >= 160)
+            soon = now >= self._probe_at or self._sped_down()
+            wanted = abs(self._step() / self.limit - 1) / 6
+            return soon and n >= max(8, self.limit) and (error <= max(wanted, 0.02) or n >= 200)
+        wanted = abs(self.limit / self._held.limit - 1) / 6
+        return n >= max(8, self.limit) and (error <= max(wanted, 0.02) or n >= 200)
+
+    def _sped_down(self) -> bool:
+        """The server answers much slower than when this size was chosen: it may have less to give."""
+        return self._held.limit == self.limit and self.latency > SLOWER * self._held.mean > 0
 
     def _conclude(self, now: float) -> None:
         if self.phase == "climb":
@@ -177,58 +198,66 @@ class Window:
 
     def _sought(self, now: float) -> None:
         mean = self._sample.mean
+        cap = min(self.most, self._ceiling or self.most)
         gain = 2.0
         if self._seen:
             before, latency = self._seen[-1]
             gain = (self.limit / mean) / (before / latency)
-        if not self._second_look and 1.1 < gain < SEEK_GROWS:
+        if gain < SEEK_GROWS and not self._second_look:
             self._sample = _Sample()
             self._second_look = True
             return
-        if gain >= SEEK_PAYS and self.limit < self.most:
-            self._seen.append((self.limit, mean))
-            self._move(self.limit * 2, "seek")
-            return
         self._seen.append((self.limit, mean))
+        if gain >= SEEK_PAYS:
+            if self.limit < cap:
+                self._move(min(self.limit * 2, cap), "seek")
+            else:
+                self._hold(self.limit, now)
+            return
         throughput = max(limit / latency for limit, latency in self._seen)
         unqueued = min(latency for _, latency in self._seen)
         slots = max(1, round(throughput * unqueued))
-        self._hold(self.limit if gain >= SEEK_PAYS else slots + (-(-slots // 8) if slots > 2 else 0), now)
+        self._hold(min(cap, slots + (-(-slots // 8) if slots > 2 else 0)), now)
 
-    def _hold(self, limit: int, now: float) -> None:
-        self._probe_at = now + self._probe_every
+    def _hold(self, limit: int, now: float, wait: bool = True) -> None:
+        self._probe_at = now + self._probe_every if wait else now
         self._move(limit, "hold", settling=limit)
 
+    def _step(self) -> int:
+        """The size that the next probe tries."""
+        kind = "down" if self._sped_down() else self._cycle[0]
+        if kind == "down":
+            return max(1, self.limit - max(1, round(self.limit / 4)))
+        far = self.limit if self.limit <= 8 else self.limit // 2
+        step = max(1, far if kind == "far" else round(self.limit / 8))
+        if self._ceiling and self.limit + step > self._ceiling:
+            step = 1 if self._since_busy >= AFTER_BUSY else max(0, self._ceiling - self.limit)
+        return min(self.limit + step, self.most)
+
     def _probe(self, now: float) -> None:
-        self._held = (self.limit, self._sample.mean, self._sample.relative_error)
-        up = self._next == "up"
-        self._next = "down" if up else "up"
-        if up:
-            step = max(1, round(self.limit / 4))
-            if self._ceiling and self.limit + step > self._ceiling:
-                step = 1 if self._since_busy >= AFTER_BUSY else self._ceiling - self.limit
-            wanted = min(self.limit + step, self.most)
-        else:
-            wanted = self.limit - max(1, round(self.limit / 8))
-        if wanted < 1 or wanted == self.limit:
+        wanted = self._step()
+        self._held = _Held(self.limit, self._sample.mean, self._sample.relative_error)
+        if wanted == self.limit:
+            self._cycle.rotate(-1)
             self._probe_at = now + self._probe_every
             return
-        self._move(wanted, "up" if up else "down", settling=wanted)
+        self._move(wanted, "up" if wanted > self.limit else "down", settling=wanted)
 
     def _judge(self, now: float) -> None:
-        limit, latency, error = self._held
+        held = self._held
         here = self._sample.mean
-        ratio = (self.limit / here) / (limit / latency)
-        doubt = ratio * math.hypot(error, self._sample.relative_error)
-        step = self.limit / limit - 1
-        pays = ratio - 1 - doubt >= 0.5 * step if step > 0 else 1 - ratio + doubt <= 0.35 * -step
+        ratio = (self.limit / here) / (held.limit / held.mean)
+        doubt = ratio * math.hypot(held.error, self._sample.relative_error)
+        step = self.limit / held.limit - 1
+        pays = ratio - 1 - doubt / 2 >= 0.5 * step if step > 0 else 1 - ratio + doubt <= 0.35 * -step
         if pays:
-            if step > 0 and self.limit > self._ceiling:
+            if self.limit > self._ceiling:
                 self._ceiling = 0
-            self._next = "up" if step > 0 else "down"
+            while step > 0 and self._cycle[0] != "far":
+                self._cycle.rotate(-1)
             self._probe_every = PROBE_FIRST_S
-            self._hold(self.limit, now)
-            self._probe_at = now
+            self._hold(self.limit, now, wait=False)
         else:
-            self._probe_every = min(PROBE_MOST_S, self._probe_every * 2)
-            self._hold(limit, now)
+            self._cycle.rotate(-1)
+            self._probe_every = min(PROBE_MOST_S, self._probe_every * 1.5)
+            self._hold(held.limit, now)
