@@ -12,10 +12,8 @@ import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
-import snowballstemmer
-
+from engine.extraction.keywords import stem
 from engine.text import MARK, clean_line
 
 KEYWORD_CHARS = 60  # also the schema's maxLength: an unbounded string is where small models loop
@@ -106,10 +104,10 @@ class Ground:
         return False
 
     def _spots(self, word: str) -> list[int]:
-        stem = _stem(word)
+        wanted = stem(word)
         found: list[int] = []
         for other in self._begins.get(word[:3], ()):
-            if _stem(other) == stem:
+            if stem(other) == wanted:
                 found.extend(self._places[other])
         return sorted(found)
 
@@ -152,14 +150,6 @@ def _border(left: str, right: str) -> bool:
     if not (left.isalnum() and right.isalnum()):
         return True
     return ord(left) > 0x2E80 or ord(right) > 0x2E80 or "\u0e00" <= left <= "\u0eff"
-
-
-_english = snowballstemmer.stemmer("english")
-
-
-@lru_cache(maxsize=50_000)
-def _stem(word: str) -> str:
-    return str(_english.stemWord(word))
 
 
 def _near(places: list[list[int]], reach: int) -> bool:

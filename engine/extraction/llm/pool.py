@@ -19,6 +19,7 @@ from engine.clock import Clock
 from engine.extraction import chunks, grounding
 from engine.extraction.keywords import Keywords, stem_phrase
 from engine.extraction.llm import answer, prompt
+from engine.extraction.llm.check import CheckReport, check
 from engine.extraction.llm.document import Document
 from engine.extraction.llm.failure import SERVICE, ErrorKind, Fault, LlmFailure, NotPermitted
 from engine.extraction.llm.line import Line, Slot
@@ -37,7 +38,7 @@ KEEP_IDLE_S = (
 BACKOFF_S = 0.2
 BACKOFF_MOST_S = 2.0
 SALVAGE_LEAST = 3  # keywords saved from a broken answer that make it usable after all
-SMALLEST_PIECE = 1_000  # characters; a text that does not fit even so is too long
+SMALLEST_PIECE = 500  # characters; a text that does not fit even so is too long
 
 
 class LlmAnswer(msgspec.Struct, frozen=True):
@@ -152,6 +153,10 @@ class LlmPool:
         await asyncio.gather(*(server.probe(client) for server in self._servers))
         self._line.serve()
         return self.servers()
+
+    async def check(self) -> CheckReport:
+        """Version, model, context, thinking, schema and capacity of every server, by a few calls on a built-in sample text."""
+        return await check(self._servers, self._http(), self.config)
 
     @property
     def model_digest(self) -> str:

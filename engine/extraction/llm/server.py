@@ -164,12 +164,18 @@ class Server:
         """Some versions drop the head of a long prompt, the instructions with it, and answer 200."""
         if reply.prompt_tokens is None:
             return
-        full = self.context or (self._config.num_ctx if self._config.api == "ollama" else 0)
+        full = self.context if self._config.api == "ollama" else 0  # others refuse what does not fit
         if reply.prompt_tokens < 0.9 * prompt.words or (full and reply.prompt_tokens >= full - 32):
             raise Fault(
                 ErrorKind.too_long,
                 f"the server cut the prompt without a word: it read {reply.prompt_tokens} tokens of a text of "
                 f"{prompt.words} words; raise the server's context length or lower [llm] chunk_chars",
+            )
+        used = reply.prompt_tokens + (reply.answer_tokens or 0)
+        if reply.flaw and self.context and used >= self.context - 2:
+            raise Fault(
+                ErrorKind.too_long,
+                f"the text left no room for the answer: {used} of {self.context} tokens; lower [llm] chunk_chars",
             )
 
     async def warm_up(self, client: httpx.AsyncClient) -> None:
