@@ -1,95 +1,156 @@
 """What is counted of a set of extractions, mergeable by addition. What counts is decided here and nowhere else.
 
-Error rate = LLM attempts that ended without usable keywords / LLM attempts; a document turned away by an open breaker is an
-attempt. Latency = fresh calls of the LLM arm that answered. Cache hit rate = hits / look-ups on the LLM arm. Shadow calls count in
-fields of their own and in none of these.
+- Error rate = LLM attempts that ended without usable keywords / LLM attempts. A document turned away by an open breaker is an
+  attempt; a cache hit, a document too short for the LLM and a call that a rollback ended are none.
+- Latency = fresh LLM calls, wall time seen by the document (see `timed`).
+- Cache hit rate = hits / look-ups.
+- Shadow calls count in fields of their own and in none of these.
+- On the frequency arm the same two numbers stand in the `plain` fields, for attribution and for the A/B test.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable
 
 import msgspec
 
-from engine.metrics.histogram import Histogram
+from engine.metrics.histogram import Histogram, key_of
 from engine.store.records import Extraction
 
 
-class Bucket:
-    """Plain counters; `histogram` is of the fresh calls' milliseconds. On the control arm `ms` is of frequency extractions."""
+def timed(r: Extraction) -> float | None:
+    """The milliseconds that a record adds to the LLM's latency, or None when it adds nothing.
 
-    COUNTS = (
-        "n", "attempts", "errors", "fresh", "lookups", "hits", "fallbacks", "skipped", "keywords", "proposed", "ungrounded",
-        "shadow_n", "shadow_errors", "llm", "frequency",
-    )  # fmt: skip
-    SUMS = ("ms_sum", "ms_sq", "queue_sum", "keywords_sq")
-    __slots__ = ("kinds", "histogram", *COUNTS, *SUMS)
+    A fresh call that was answered counts, and so does one that ran into its deadline: it took at least that long, and without
+    it a service would look faster the more of its answers come too late. A call that failed otherwise says nothing about
+    speed: refused connections would make a dead service look quick.
+    """
+    if not r.attempted or r.shadow or not 0.0 <= r.ms < math.inf:
+        return None
+    if r.error is None or (r.error == "timeout" and r.ms > 0.0):
+        return r.ms
+    return None
 
-    n: int
-    attempts: int
-    errors: int
-    fresh: int
-    lookups: int
-    hits: int
-    fallbacks: int
-    skipped: int
-    keywords: int
-    proposed: int
-    ungrounded: int
-    shadow_n: int
-    shadow_errors: int
-    llm: int
-    frequency: int
-    ms_sum: float
-    ms_sq: float
-    queue_sum: float
-    keywords_sq: float
 
-    def __init__(self) -> None:
-        for name in self.COUNTS:
-            setattr(self, name, 0)
-        for name in self.SUMS:
-            setattr(self, name, 0.0)
-        self.kinds: dict[str, int] = {}
-        self.histogram = Histogram()
+class Bucket(msgspec.Struct, array_like=True):
+    """Counters, sums and histograms of milliseconds. Stored as they stand: new fields go to the end, with a default."""
+
+    n: int = 0  # documents; llm + frequency
+    llm: int = 0  # served by the LLM, from its cache or fresh
+    frequency: int = 0  # served by frequency, fallbacks and skipped ones included
+    attempts: int = 0
+    errors: int = 0
+    lookups: int = 0
+    hits: int = 0
+    fallbacks: int = 0
+    skipped: int = 0
+    fresh: int = 0  # calls in ms_sum, ms_sq and histogram
+    ms_sum: float = 0.0
+    ms_sq: float = 0.0
+    queue_sum: float = 0.0  # ms that attempts waited before they were sent
+    keywords: int = 0
+    keywords_sq: int = 0
+    proposed: int = 0
+    ungrounded: int = 0
+    shadow_n: int = 0
+    shadow_errors: int = 0
+    shadow_ms_sum: float = 0.0  # of those without error
+    plain_n: int = 0  # frequency extractions on the frequency arm
+    plain_errors: int = 0
+    plain_ms_sum: float = 0.0
+    plain_ms_sq: float = 0.0
+    kinds: dict[str, int] = {}  # errors of LLM attempts by kind
+    histogram: Histogram = msgspec.field(default_factory=Histogram)
+    plain_histogram: Histogram = msgspec.field(default_factory=Histogram)
 
     def add(self, r: Extraction) -> None:
         if r.shadow:
             self.shadow_n += 1
-            self.shadow_errors += r.error is not None
+            if r.error is not None:
+                self.shadow_errors += 1
+            elif 0.0 <= r.ms < math.inf:
+                self.shadow_ms_sum += r.ms
             return
         self.n += 1
         if r.method == "llm":
             self.llm += 1
         else:
             self.frequency += 1
-        self.keywords += r.keywords
-        self.keywords_sq += r.keywords * r.keywords
-        self.lookups += r.lookup
-        self.hits += r.cached
-        self.fallbacks += r.fallback
-        self.skipped += r.skipped
+        if r.keywords:
+            self.keywords += r.keywords
+            self.keywords_sq += r.keywords * r.keywords
+        if r.arm == "control" and not r.attempted:
+            self._add_plain(r)
+            return
+        if r.lookup:
+            self.lookups += 1
+            if r.cached:
+                self.hits += 1
+        if r.fallback:
+            self.fallbacks += 1
+        if r.skipped:
+            self.skipped += 1
+        if not r.attempted:
+            return
+        self.attempts += 1
         self.proposed += r.proposed
         self.ungrounded += r.ungrounded
-        if r.attempted:
-            self.attempts += 1
+        if 0.0 < r.queue_ms < math.inf:
             self.queue_sum += r.queue_ms
-            if r.error is not None:
-                self.errors += 1
-                self.kinds[r.error] = self.kinds.get(r.error, 0) + 1
-        fresh = r.attempted and r.error is None if r.arm == "treatment" else r.method == "frequency"
-        if fresh:
+        if r.error is not None:
+            self.errors += 1
+            self.kinds[r.error] = self.kinds.get(r.error, 0) + 1
+        ms = timed(r)
+        if ms is not None:
             self.fresh += 1
-            self.ms_sum += r.ms
-            self.ms_sq += r.ms * r.ms
-            self.histogram.add(r.ms)
+            self.ms_sum += ms
+            self.ms_sq += ms * ms
+            counts, key = self.histogram.counts, key_of(ms)
+            counts[key] = counts.get(key, 0) + 1
+
+    def _add_plain(self, r: Extraction) -> None:
+        if r.error is not None:
+            self.plain_n += 1
+            self.plain_errors += 1
+        elif 0.0 <= r.ms < math.inf:
+            self.plain_n += 1
+            self.plain_ms_sum += r.ms
+            self.plain_ms_sq += r.ms * r.ms
+            counts, key = self.plain_histogram.counts, key_of(r.ms)
+            counts[key] = counts.get(key, 0) + 1
 
     def merge(self, other: Bucket) -> None:
-        for name in (*self.COUNTS, *self.SUMS):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.n += other.n
+        self.llm += other.llm
+        self.frequency += other.frequency
+        self.attempts += other.attempts
+        self.errors += other.errors
+        self.lookups += other.lookups
+        self.hits += other.hits
+        self.fallbacks += other.fallbacks
+        self.skipped += other.skipped
+        self.fresh += other.fresh
+        self.ms_sum += other.ms_sum
+        self.ms_sq += other.ms_sq
+        self.queue_sum += other.queue_sum
+        self.keywords += other.keywords
+        self.keywords_sq += other.keywords_sq
+        self.proposed += other.proposed
+        self.ungrounded += other.ungrounded
+        self.shadow_n += other.shadow_n
+        self.shadow_errors += other.shadow_errors
+        self.shadow_ms_sum += other.shadow_ms_sum
+        self.plain_n += other.plain_n
+        self.plain_errors += other.plain_errors
+        self.plain_ms_sum += other.plain_ms_sum
+        self.plain_ms_sq += other.plain_ms_sq
         for kind, count in other.kinds.items():
             self.kinds[kind] = self.kinds.get(kind, 0) + count
-        self.histogram.merge(other.histogram)
+        if other.fresh:
+            self.histogram.merge(other.histogram)
+        if other.plain_n:
+            self.plain_histogram.merge(other.plain_histogram)
 
     @classmethod
     def of(cls, records: Iterable[Extraction]) -> Bucket:
@@ -123,21 +184,48 @@ class Bucket:
     def grounded_rate(self) -> float | None:
         return 1 - self.ungrounded / self.proposed if self.proposed else None
 
+    @property
+    def keywords_mean(self) -> float | None:
+        return self.keywords / self.n if self.n else None
+
+    @property
+    def queue_mean_ms(self) -> float | None:
+        return self.queue_sum / self.attempts if self.attempts else None
+
+    @property
+    def plain_error_rate(self) -> float | None:
+        return self.plain_errors / self.plain_n if self.plain_n else None
+
+    @property
+    def plain_mean_ms(self) -> float | None:
+        answered = self.plain_n - self.plain_errors
+        return self.plain_ms_sum / answered if answered else None
+
+    @property
+    def shadow_mean_ms(self) -> float | None:
+        answered = self.shadow_n - self.shadow_errors
+        return self.shadow_ms_sum / answered if answered else None
+
+    @property
+    def breakdown(self) -> dict[str, int]:
+        """Documents by how they got their keywords; each is in one part, so the parts add up to `n`."""
+        return {
+            "llm": self.llm - self.hits,
+            "frequency": self.frequency - self.fallbacks,
+            "cached": self.hits,
+            "fallback": self.fallbacks,
+        }
+
     # -- one blob ----------------------------------------------------------------------------------------------------------
 
     def encode(self) -> bytes:
-        values: Sequence[object] = [getattr(self, name) for name in (*self.COUNTS, *self.SUMS)]
-        return msgspec.msgpack.encode((values, self.kinds, self.histogram.encode()))
+        return _encode(self)
 
     @classmethod
     def decode(cls, body: bytes) -> Bucket:
-        values, kinds, histogram = _decoder.decode(body)
-        made = cls()
-        for name, value in zip((*cls.COUNTS, *cls.SUMS), values, strict=True):
-            setattr(made, name, value)
-        made.kinds = kinds
-        made.histogram = Histogram.decode(histogram)
-        return made
+        """msgspec.ValidationError: not what `encode` wrote."""
+        return decode(body)
 
 
-_decoder = msgspec.msgpack.Decoder(tuple[list[float | int], dict[str, int], bytes])
+_encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Bucket).decode

@@ -1,58 +1,104 @@
-"""Every extraction raw, and folded in the same transaction into buckets of 10 s, 1 min and 1 h by arm, method, stage and epoch."""
+"""Every extraction raw, and folded in the same transaction into buckets by arm, method, stage and epoch.
+
+Three widths, 10 s, 1 min and 1 h, for windows and curves; and one bucket for all time (`ALL`), so that totals, a stage's table
+and the A/B test cost the same after a year as on the first day.
+"""
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Sequence
 
-from engine.metrics.bucket import Bucket
+from engine.metrics.bucket import Bucket, decode
 from engine.store.records import Extraction
 
 LEVELS = (10, 60, 3600)
+ALL = 0
+
+Key = tuple[int, int, str, str, int, int]  # level, t, arm, method, stage, epoch
 
 _INSERT = (
     "INSERT INTO extraction (at, document_id, arm, method, stage, epoch, attempted, cached, lookup, fallback, skipped, shadow, "
     "error, message, ms, queue_ms, keywords, proposed, ungrounded, server) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
-_READ = "SELECT body FROM rollup WHERE level = ? AND t = ? AND arm = ? AND method = ? AND stage = ? AND epoch = ?"
+_READ = (
+    "SELECT body FROM rollup WHERE level = ? AND t = ? AND arm = ? AND method = ? AND stage = ? AND epoch = ?"
+)
 _WRITE = "INSERT OR REPLACE INTO rollup VALUES (?,?,?,?,?,?,?)"
 
 
 def insert_and_fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
-    """Inside the caller's transaction; each bucket touched is read and written once a flush."""
+    """Inside the caller's transaction; each bucket touched is read and written once a call."""
     conn.executemany(
         _INSERT,
         [
             (
                 r.at, r.document_id, r.arm, r.method, r.stage, r.epoch, r.attempted, r.cached, r.lookup, r.fallback, r.skipped,
-                r.shadow, r.error, r.message, r.ms, r.queue_ms, r.keywords, r.proposed, r.ungrounded, r.server,
+                r.shadow, r.error, r.message, _finite(r.ms), _finite(r.queue_ms), r.keywords, r.proposed, r.ungrounded, r.server,
             )
             for r in records
         ],
     )  # fmt: skip
-    made: dict[tuple[int, int, str, str, int, int], Bucket] = {}
+    fold(conn, records)
+
+
+def fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
+    """The second half of `insert_and_fold` alone: the buckets."""
+    finest: dict[tuple[int, str, str, int, int], Bucket] = {}
     for r in records:
-        made.setdefault((10, int(r.at // 10) * 10, r.arm, r.method, r.stage, r.epoch), Bucket()).add(r)
-    for level in LEVELS[1:]:
-        for (_, t, *series), bucket in [item for item in made.items() if item[0][0] == 10]:
-            key = (level, t // level * level, *series)
-            made.setdefault(key, Bucket()).merge(bucket)  # type: ignore[arg-type]
-    for key, bucket in made.items():
-        row = conn.execute(_READ, key).fetchone()
+        key = (int(r.at // 10) * 10, r.arm, r.method, r.stage, r.epoch)
+        bucket = finest.get(key)
+        if bucket is None:
+            bucket = finest[key] = Bucket()
+        bucket.add(r)
+    made: dict[Key, Bucket] = {}
+    for (t, arm, method, stage, epoch), bucket in finest.items():
+        for level in (*LEVELS[1:], ALL):
+            wider = (level, t // level * level if level else 0, arm, method, stage, epoch)
+            made.setdefault(wider, Bucket()).merge(bucket)
+        made[10, t, arm, method, stage, epoch] = bucket
+    written = []
+    for whole, bucket in made.items():
+        row = conn.execute(_READ, whole).fetchone()
         if row is not None:
-            bucket.merge(Bucket.decode(row[0]))
-        conn.execute(_WRITE, (*key, bucket.encode()))
+            bucket.merge(decode(row[0]))
+        written.append((*whole, bucket.encode()))
+    conn.executemany(_WRITE, written)
 
 
-def retain(conn: sqlite3.Connection, now: float, raw_s: float, ten_s: float, minute_s: float, limit: int = 500) -> int:
-    """Delete at most `limit` old rows of each kind, inside the caller's transaction; how many. Hours stay for ever."""
-    gone = conn.execute(
-        "DELETE FROM extraction WHERE id IN (SELECT id FROM extraction WHERE at < ? ORDER BY at LIMIT ?)", (now - raw_s, limit)
-    ).rowcount
+def _finite(ms: float) -> float:
+    """One odd number must not cost a whole batch: SQLite takes NaN for NULL, which the column refuses."""
+    return ms if math.isfinite(ms) else 0.0
+
+
+def retain(
+    conn: sqlite3.Connection, now: float, raw_s: float, ten_s: float, minute_s: float, limit: int = 500
+) -> int:
+    """Delete at most about `limit` old rows of each kind, oldest first, inside the caller's transaction; how many.
+
+    Raw rows (extractions, probes, what triggers saw) are kept for `raw_s` seconds, 10 s and 1 min buckets for `ten_s` and
+    `minute_s`; hours stay for ever. Call again until it says 0.
+    """
+    raw = "DELETE FROM extraction WHERE id IN (SELECT id FROM extraction WHERE at < ? ORDER BY at LIMIT ?)"
+    gone = conn.execute(raw, (now - raw_s, limit)).rowcount
+    for table in (
+        "probe",
+        "trigger_evidence",
+    ):  # written in the order of time, so the oldest have the lowest rowid
+        oldest = f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} ORDER BY rowid LIMIT ?) AND at < ?"
+        gone += conn.execute(oldest, (limit, now - raw_s)).rowcount
     for level, keep in ((10, ten_s), (60, minute_s)):
-        old = conn.execute(
-            "SELECT level, t, arm, method, stage, epoch FROM rollup WHERE level = ? AND t < ? LIMIT ?", (level, int(now - keep), limit)
-        ).fetchall()
-        conn.executemany("DELETE FROM rollup WHERE level = ? AND t = ? AND arm = ? AND method = ? AND stage = ? AND epoch = ?", old)
-        gone += len(old)
+        gone += _delete_before(conn, level, now - keep - level, limit)
     return gone
+
+
+def _delete_before(conn: sqlite3.Connection, level: int, end: float, limit: int) -> int:
+    """All arms and methods of a moment go together, so that what is left of it is not half the truth."""
+    query = "SELECT t FROM rollup WHERE level = ? AND t <= ? ORDER BY t LIMIT 1 OFFSET ?"
+    first = conn.execute(query, (level, end, 0)).fetchone()
+    if first is None:
+        return 0
+    beyond = conn.execute(query, (level, end, limit)).fetchone()
+    last = end if beyond is None else max(first[0], beyond[0] - level)
+    return conn.execute("DELETE FROM rollup WHERE level = ? AND t <= ?", (level, last)).rowcount
