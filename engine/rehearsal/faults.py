@@ -1,0 +1,140 @@
+"""What can be made to go wrong with the simulated LLM service, and what an operator should then see.
+
+A rate is a share of *texts*, not of calls: a text that fails once fails at every retry, on every server. A fault of 20 % of calls
+would vanish behind two retries (0.8 %), and a rehearsal is for seeing it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+BASE_HALLUCINATE = 0.02  # no model is without
+
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Factor = Annotated[float, Meta(ge=0.1, le=100.0)]
+OnOff = Annotated[float, Meta(ge=0.0, le=1.0, multiple_of=1.0)]
+Unit = Literal["share", "factor", "on/off"]
+
+_UNITS: dict[object, Unit] = {Share: "share", Factor: "factor", OnOff: "on/off"}
+
+
+class Faults(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is switched on at one server; the defaults are a healthy one."""
+
+    error_rate: Share = 0.0
+    invalid_rate: Share = 0.0
+    empty_rate: Share = 0.0
+    slow: Factor = 1.0
+    hang: Share = 0.0
+    down: OnOff = 0.0
+    busy: Share = 0.0
+    not_found: OnOff = 0.0
+    drip: Share = 0.0
+    hallucinate: Share = BASE_HALLUCINATE
+
+
+class FaultKind(Struct, frozen=True):
+    """One fault as a console lists it. `explanation`: what it does, and what the operator should see."""
+
+    name: str
+    title: str
+    unit: Unit
+    off_value: float
+    default_on_value: float
+    explanation: str
+
+
+def _kind(name: str, title: str, on: float, explanation: str) -> FaultKind:
+    unit = _UNITS[get_type_hints(Faults, include_extras=True)[name]]
+    return FaultKind(name, title, unit, float(getattr(Faults(), name)), on, explanation)
+
+
+FAULTS: tuple[FaultKind, ...] = (
+    _kind(
+        "error_rate", "Errors", 0.2,
+        "This share of documents is answered with HTTP 500, as when the model's process crashes on them. The error rate climbs to "
+        "it on the LLM arm only; above 5 % for 5 minutes error_critical takes the percentage to 0.",
+    ),
+    _kind(
+        "invalid_rate", "Broken answers", 0.2,
+        "This share of answers is JSON that stops in the middle. The server calls it a success; the error rate says otherwise, "
+        "with `invalid` as the reason.",
+    ),
+    _kind(
+        "empty_rate", "Empty answers", 0.2,
+        "This share of answers holds no text at all. The error rate rises, with `empty` as the reason.",
+    ),
+    _kind(
+        "slow", "Slow", 4.0,
+        "Every answer takes this many times longer. Mean latency passes 2 s, then 3 s: latency_high goes back a stage after 10 "
+        "minutes. Calls queue; far above, documents run into their deadline and count as errors.",
+    ),
+    _kind(
+        "hang", "Hanging calls", 0.3,
+        "This share of calls is accepted and never answered, while the health check still says yes. Slots stay taken until the "
+        "client gives up; the error rate rises, with `timeout` as the reason, and latency with it.",
+    ),
+    _kind(
+        "down", "Down", 1.0,
+        "The server refuses connections and resets those it had. With every server down llm_unavailable takes the percentage to 0 "
+        "after 60 s; with one of several the others take over and only the server's line turns red.",
+    ),
+    _kind(
+        "busy", "Queue full", 0.5,
+        "This share of calls is turned away with 503, \"server busy\". The client sends fewer at once and tries again: throughput "
+        "falls and waiting grows before any error counts.",
+    ),
+    _kind(
+        "not_found", "Model missing", 1.0,
+        "The server no longer has the model: 404 to every call, and it is gone from the list of models. Every LLM document fails "
+        "at once, with `model_missing` as the reason and the command that mends it.",
+    ),
+    _kind(
+        "drip", "Dripping answers", 0.3,
+        "This share of answers comes a byte at a time, so that no read ever times out. Only the document's own deadline ends "
+        "them: the error rate rises, with `timeout` as the reason.",
+    ),
+    _kind(
+        "hallucinate", "Hallucinations", 0.6,
+        "This share of keywords is about something else. Grounding drops what the document does not support, so the error rate "
+        "stays low: watch dropped keywords, keywords per document, ratings, and complaints, which pause the rollout above 5.",
+    ),
+)  # fmt: skip
+
+BY_NAME: dict[str, FaultKind] = {kind.name: kind for kind in FAULTS}
+
+
+def checked(name: str, value: float) -> FaultKind:
+    """The kind of this fault. ValueError, as a sentence, when there is none of this name or the value is out of its range."""
+    if name not in BY_NAME:
+        raise ValueError(f"There is no fault {str(name)[:40]!r}; there are {', '.join(BY_NAME)}.")
+    try:
+        msgspec.convert({name: value}, Faults)
+    except msgspec.ValidationError:
+        raise ValueError(f"{name} is {_range(name)}; {str(value)[:40]} is not.") from None
+    return BY_NAME[name]
+
+
+def changed(faults: Faults, fields: object) -> Faults:
+    """`faults` with the fields of a JSON object such as {"error_rate": 0.2}. ValueError is a sentence."""
+    if not isinstance(fields, dict):
+        raise ValueError('Send a JSON object of faults and their values, such as {"error_rate": 0.2}.')
+    for name, value in fields.items():
+        checked(name, value)
+    return msgspec.structs.replace(faults, **{name: float(value) for name, value in fields.items()})
+
+
+def _range(name: str) -> str:
+    bounds = get_args(get_type_hints(Faults, include_extras=True)[name])[1]
+    kind = BY_NAME[name]
+    if kind.unit == "on/off":
+        return "0 (off) or 1 (on)"
+    return f"a {kind.unit} from {bounds.ge:g} to {bounds.le:g}"
+
+
+def active(faults: Faults) -> tuple[FaultKind, ...]:
+    """Those that are not at their off value."""
+    return tuple(kind for kind in FAULTS if getattr(faults, kind.name) != kind.off_value)

@@ -1,0 +1,144 @@
+"""The model behind the simulated service: real keywords of the text in the prompt, now and then one that is about something else.
+
+Better for search than counting words: it reads titles and headings as names, which is what people search for. What a text gets is
+drawn from a digest of the text, so that the same text always meets the same fate, at every retry and on every server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from engine.extraction import frequency
+from engine.extraction.keywords import MAX_DESCRIPTIVE, MAX_TECHNICAL, Keywords
+
+READ_CHARS = 2000  # of the prose; headings are read to the end. A real model reads all of it, at a price this one cannot pay
+HEADING_CHARS = 60
+FATES = ("error_rate", "invalid_rate", "empty_rate", "hang", "busy", "drip")
+
+_HEADING = re.compile(
+    r"^\#{1,6}[ \t]+(?P<hash>[^\n]{3,80})"  # Markdown
+    r"|^(?P<ruled>[^\s=\-~*^#+].{2,70})\n(?:={3,}|-{3,}|~{3,}|\*{3,}|\^{3,})[ \t]*$",  # reStructuredText
+    re.M,
+)
+_WORD = re.compile(r"\w")
+_CUT = re.compile(r"\s+[-–—:|(]\s*|\s+\(|[:;,.](?:\s|$)|\(")
+_EDGE = " \t#*`'\"=-_~<>|"
+
+# What a model says that has seen too much of the web. None is likely in a text about software by chance.
+_ELSEWHERE = (
+    "blockchain ledger", "quantum annealing", "kubernetes operator", "medieval poetry", "supply chain finance",
+    "photosynthesis", "GraphQL federation", "monetary policy", "sourdough starter", "protein folding",
+    "customer journey", "COBOL copybook", "glacier retreat", "agile ceremonies", "autonomous vehicles",
+    "tax compliance", "Terraform modules", "baroque architecture", "reinforcement learning", "brand awareness",
+    "serverless mesh", "marine biology", "zero-knowledge proof", "volcanic soil",
+)  # fmt: skip
+
+
+class Reading(Struct, frozen=True):
+    """A text and what is drawn for it: `draws` has a number in 0..1 for each of FATES, compared with a fault's share."""
+
+    text: str
+    draws: dict[str, float]
+    seed: int
+
+    def meets(self, fate: str, share: float) -> bool:
+        return self.draws[fate] < share
+
+
+def read(prompt: str, seed: int = 0) -> Reading:
+    """The document in a user prompt: what stands between two equal lines (a fence), else all of it."""
+    text = _between_fences(prompt)
+    digest = hashlib.blake2b(text.encode("utf-8", "replace"), key=b"%d" % seed, digest_size=64).digest()
+    draws = {
+        fate: int.from_bytes(digest[8 * i : 8 * i + 8], "big") / 2**64
+        for i, fate in enumerate(FATES, start=1)
+    }
+    return Reading(text, draws, int.from_bytes(digest[:8], "big"))
+
+
+def _between_fences(prompt: str) -> str:
+    start = prompt.find("\n")
+    while 0 <= start < 2000:
+        line = prompt[prompt.rfind("\n", 0, start) + 1 : start]
+        if len(line) >= 3 and (end := prompt.find(f"\n{line}", start)) > 0:
+            return prompt[start + 1 : end]
+        start = prompt.find("\n", start + 1)
+    return prompt
+
+
+def keywords(reading: Reading, hallucinate: float) -> tuple[list[str], list[str]]:
+    """(descriptive, technical), best first. `hallucinate`: share of them that is not of this text."""
+    text = reading.text
+    counted = _counted(text[:READ_CHARS])
+    known: dict[str, str] = {}
+    for name in [*headings(text), *counted.descriptive]:
+        known.setdefault(name.casefold(), name)
+    technical = list(counted.technical[:MAX_TECHNICAL])
+    descriptive = [name for name in known.values() if name not in technical][:MAX_DESCRIPTIVE]
+    chance = random.Random(reading.seed)
+    low = text[:READ_CHARS].casefold()
+    elsewhere = [name for name in _ELSEWHERE if name.casefold() not in low]
+    chance.shuffle(elsewhere)
+    for found in (descriptive, technical):
+        for place in range(len(found)):
+            if chance.random() < hallucinate and elsewhere:
+                found[place] = elsewhere.pop()
+    return descriptive, technical
+
+
+@lru_cache(maxsize=512)  # a retry and a repeat cost nothing
+def _counted(text: str) -> Keywords:
+    return frequency.extract(text)
+
+
+def headings(text: str, most: int = 4) -> list[str]:
+    """The title (the first line that says something) and the headings, as phrases of at most six words."""
+    lines = [line for line in text[:600].splitlines() if len(_WORD.findall(line)) > 2]
+    found = lines[:1] + [m["hash"] or m["ruled"] for m in _HEADING.finditer(text)][: 2 * most]
+    phrases: dict[str, str] = {}
+    for line in found:
+        phrase = " ".join(_CUT.split(line.strip(_EDGE), maxsplit=1)[0].strip(_EDGE).split()[:6])
+        if 3 <= len(phrase) <= HEADING_CHARS:
+            phrases.setdefault(phrase.casefold(), phrase)
+    return list(phrases.values())[:most]
+
+
+def answer(reading: Reading, schema: Mapping[str, Any], hallucinate: float) -> str:
+    """The keywords as JSON in the schema that was asked for: its lists of strings, by name, within their maxItems."""
+    descriptive, technical = keywords(reading, hallucinate)
+    lists = _lists(schema) or {"descriptive": MAX_DESCRIPTIVE, "technical": MAX_TECHNICAL}
+    if len(lists) == 1:
+        ((name, most),) = lists.items()
+        return _json({name: (descriptive + technical)[:most]})
+    return _json(
+        {name: (technical if "tech" in name else descriptive)[:most] for name, most in lists.items()}
+    )
+
+
+def _lists(schema: Mapping[str, Any]) -> dict[str, int]:
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return {}
+    found: dict[str, int] = {}
+    for name, shape in properties.items():
+        if isinstance(shape, dict) and shape.get("type") == "array":
+            most = shape.get("maxItems")
+            found[str(name)] = most if isinstance(most, int) else 15
+    return found
+
+
+def _json(value: dict[str, list[str]]) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def tokens(texts: Sequence[str]) -> int:
+    """About what a tokenizer would count; never fewer than the words."""
+    return sum(max(len(text) // 4, int(1.15 * len(text.split()))) + 4 for text in texts)

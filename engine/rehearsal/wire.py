@@ -1,0 +1,186 @@
+"""What goes over the wire of the simulated service: requests read leniently, answers in the forms of Ollama's API and of OpenAI's."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+DEFAULT_CONTEXT = 4096  # Ollama's, on a machine without a large GPU
+DEFAULT_KEEP_S = 300.0
+
+_KEEP = re.compile(r"^(-?\d+(?:\.\d+)?)(ms|s|m|h)?$")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+
+
+class Asked(Struct, frozen=True):
+    """A request. `prompt`: the longest text of the user; "" = only load the model."""
+
+    model: str
+    texts: tuple[str, ...]
+    prompt: str
+    stream: bool
+    schema: dict[str, Any]
+    context: int
+    most_tokens: int
+    truncate: bool
+    keep_s: float
+
+
+class Usage(Struct, frozen=True):
+    """Counts and times of an answer; durations in seconds."""
+
+    model: str
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    load_s: float = 0.0
+    prompt_s: float = 0.0
+    answer_s: float = 0.0
+    reason: str = "stop"
+
+
+class Form(Protocol):
+    """How one path of the API says things."""
+
+    streams: bool  # what `stream` is when the request does not say
+    stream_type: str
+
+    def whole(self, text: str, usage: Usage) -> bytes: ...
+    def part(self, text: str, usage: Usage) -> bytes: ...
+    def end(self, usage: Usage) -> bytes: ...
+
+
+class _Ollama:
+    """Of /api/chat (`field` "message") and /api/generate (`field` "response")."""
+
+    streams = True
+    stream_type = "application/x-ndjson"
+
+    def __init__(self, field: str) -> None:
+        self._field = field
+
+    def _said(self, text: str) -> Any:
+        return {"role": "assistant", "content": text} if self._field == "message" else text
+
+    def _head(self, text: str, usage: Usage) -> dict[str, Any]:
+        at = datetime.fromtimestamp(time.time(), UTC).isoformat().replace("+00:00", "Z")
+        return {"model": usage.model, "created_at": at, self._field: self._said(text)}
+
+    def whole(self, text: str, usage: Usage) -> bytes:
+        body = self._head(text, usage) | {"done": True, "done_reason": usage.reason}
+        if usage.prompt_tokens:
+            load, prompt, answer = (int(s * 1e9) for s in (usage.load_s, usage.prompt_s, usage.answer_s))
+            body |= {
+                "total_duration": load + prompt + answer + 1_500_000,
+                "load_duration": load or 45_000_000,  # what Ollama reports for a model that is there
+                "prompt_eval_count": usage.prompt_tokens,
+                "prompt_eval_duration": prompt,
+                "eval_count": usage.answer_tokens,
+                "eval_duration": answer,
+            }
+        return msgspec.json.encode(body)
+
+    def part(self, text: str, usage: Usage) -> bytes:
+        return msgspec.json.encode(self._head(text, usage) | {"done": False}) + b"\n"
+
+    def end(self, usage: Usage) -> bytes:
+        return self.whole("", usage) + b"\n"
+
+
+class _OpenAi:
+    streams = False
+    stream_type = "text/event-stream"
+
+    def _body(self, kind: str, choice: dict[str, Any], usage: Usage) -> dict[str, Any]:
+        at = time.time()
+        head = {"id": f"chatcmpl-{int(at * 1000) % 1000}", "object": kind, "created": int(at)}
+        return head | {"model": usage.model, "choices": [{"index": 0, **choice}]}
+
+    def whole(self, text: str, usage: Usage) -> bytes:
+        choice = {"message": {"role": "assistant", "content": text}, "finish_reason": usage.reason}
+        p, a = usage.prompt_tokens, usage.answer_tokens
+        counts = {"prompt_tokens": p, "completion_tokens": a, "total_tokens": p + a}
+        return msgspec.json.encode(self._body("chat.completion", choice, usage) | {"usage": counts})
+
+    def part(self, text: str, usage: Usage) -> bytes:
+        choice = {"delta": {"role": "assistant", "content": text}, "finish_reason": None}
+        return b"data: " + msgspec.json.encode(self._body("chat.completion.chunk", choice, usage)) + b"\n\n"
+
+    def end(self, usage: Usage) -> bytes:
+        choice = {"delta": {}, "finish_reason": usage.reason}
+        body = msgspec.json.encode(self._body("chat.completion.chunk", choice, usage))
+        return b"data: " + body + b"\n\ndata: [DONE]\n\n"
+
+
+CHAT: Form = _Ollama("message")
+GENERATE: Form = _Ollama("response")
+OPENAI: Form = _OpenAi()
+
+
+def error(form: Form, sentence: str, status: int) -> bytes:
+    if form is OPENAI:
+        kind = {400: "invalid_request_error", 404: "not_found_error", 503: "overloaded_error"}.get(
+            status, "api_error"
+        )
+        return msgspec.json.encode(
+            {"error": {"message": sentence, "type": kind, "param": None, "code": None}}
+        )
+    return msgspec.json.encode({"error": sentence})
+
+
+def parse(body: bytes, form: Form) -> Asked:
+    """The request. ValueError, as a sentence, when it is none."""
+    try:
+        fields = msgspec.json.decode(body or b"{}")
+    except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
+        raise ValueError(f"the request is not JSON: {wrong}") from None
+    if not isinstance(fields, dict):
+        raise ValueError("the request is not a JSON object")
+    messages = [m for m in fields.get("messages") or () if isinstance(m, dict)]
+    said = [(m.get("role"), str(m.get("content") or "")) for m in messages]
+    if form is GENERATE:
+        said = [("system", str(fields.get("system") or "")), ("user", str(fields.get("prompt") or ""))]
+    options = fields.get("options")
+    options = options if isinstance(options, dict) else {}
+    most = (
+        fields.get("max_completion_tokens") or fields.get("max_tokens")
+        if form is OPENAI
+        else options.get("num_predict")
+    )
+    return Asked(
+        model=str(fields.get("model") or ""),
+        texts=tuple(text for _, text in said),
+        prompt=max((text for role, text in said if role == "user"), key=len, default=""),
+        stream=bool(fields.get("stream", form.streams)),
+        schema=_schema(fields),
+        context=_whole_number(options.get("num_ctx"), DEFAULT_CONTEXT if form is not OPENAI else 1 << 30),
+        most_tokens=_whole_number(most, 1 << 30),
+        truncate=fields.get("truncate") is not False,
+        keep_s=_keep_s(fields.get("keep_alive")),
+    )
+
+
+def _schema(fields: dict[str, Any]) -> dict[str, Any]:
+    """The JSON schema that is asked for, {} for none: Ollama's `format`, OpenAI's `response_format`."""
+    asked = fields.get("format")
+    if isinstance(fields.get("response_format"), dict):
+        asked = fields["response_format"].get("json_schema")
+        asked = asked.get("schema") if isinstance(asked, dict) else None
+    return asked if isinstance(asked, dict) else {}
+
+
+def _whole_number(value: Any, otherwise: int) -> int:
+    return int(value) if isinstance(value, int | float) and value > 0 else otherwise
+
+
+def _keep_s(value: Any) -> float:
+    """Seconds: a number of them, or Go's "30m"; negative is for ever."""
+    found = _KEEP.match(str(value)) if isinstance(value, str | int | float) else None
+    if found is None:
+        return DEFAULT_KEEP_S
+    seconds = float(found[1]) * _UNIT_S[found[2]]
+    return seconds if seconds >= 0 else float("inf")
