@@ -69,6 +69,18 @@ class Histogram(msgspec.Struct, array_like=True):
         limit = key_of(ms) if ms < math.inf else LAST
         return sum(count for key, count in self.counts.items() if key <= limit)
 
+    def cumulative(self, limits: Iterable[float]) -> list[int]:
+        """`up_to` of each of several limits that ascend, in one pass."""
+        keys, found = sorted(self.counts), []
+        at = seen = 0
+        for limit in limits:
+            last = key_of(limit)
+            while at < len(keys) and keys[at] <= last:
+                seen += self.counts[keys[at]]
+                at += 1
+            found.append(seen)
+        return found
+
     def encode(self) -> bytes:
         """MessagePack, about five bytes a used bucket."""
         return _encode(self)

@@ -1,0 +1,256 @@
+"""GET /metrics: JSON for people and scripts, Prometheus or OpenMetrics text for scrapers. Pure: a reading in, bytes out.
+
+The plan's names are kept word for word, `keyword_extraction_avg_time_ms` too, although Prometheus would have seconds: those are in
+the histogram. A number that is not known is null in JSON and absent in the text (the family keeps its HELP and TYPE). NaN, the other
+custom, would poison every avg_over_time that meets one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.metrics.bucket import Bucket
+from engine.metrics.histogram import Histogram
+from engine.metrics.reading import Reading
+from engine.plan.durations import iso
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+JSON = "application/json"
+# Seconds; 2 and 3 are the plan's limits. Frequency takes milliseconds, the LLM seconds.
+LIMITS = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0,
+)  # fmt: skip
+
+
+def render(reading: Reading, accept: str, kinds: Iterable[str] = ()) -> tuple[bytes, str]:
+    """(body, content type) for an Accept header. `kinds`: error kinds to count from 0 on, before the first of them."""
+    if wants_text(accept):
+        return _text(reading, accept, kinds)
+    return msgspec.json.encode(plain(reading)) + b"\n", JSON
+
+
+def wants_text(accept: str) -> bool:
+    """Whether text is asked for by name and rather than JSON; `*/*`, nothing and a browser get JSON."""
+    text = json = 0.0
+    for part in accept.lower().split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        weight = 1.0
+        for parameter in parameters:
+            if parameter.startswith("q="):
+                try:
+                    weight = float(parameter[2:])
+                except ValueError:
+                    weight = 0.0
+        if name in ("text/plain", "application/openmetrics-text"):
+            text = max(text, weight)
+        elif name == JSON:
+            json = max(json, weight)
+    return text > json
+
+
+# -- JSON ----------------------------------------------------------------------------------------------------------------
+
+
+def plain(reading: Reading) -> dict[str, Any]:
+    """The JSON of /metrics as a dictionary: rates 0..1, times in ms, None where nothing was measured."""
+    return {
+        "at": iso(reading.at),
+        "current_rollout_percentage": _percent(reading.percent_bp),
+        "decided_rollout_percentage": _percent(reading.decided_bp),
+        "stage": reading.stage,
+        "keyword_extraction": {
+            **numbers(reading.window),
+            "total_extractions": reading.ever.n,
+            "window_s": reading.window_s,
+            "since_change": numbers(reading.since_change),
+            "ever": numbers(reading.ever),
+        },
+    }
+
+
+def numbers(bucket: Bucket) -> dict[str, Any]:
+    """Every number of a bucket under the names of /metrics; `n` is documents, each rate has its own n beside it."""
+    return {
+        "error_rate": bucket.error_rate,
+        "avg_extraction_time_ms": rounded(bucket.mean_ms),
+        "cache_hit_rate": bucket.hit_rate,
+        "method_breakdown": bucket.breakdown,
+        "n": bucket.n,
+        "llm_attempts": bucket.attempts,
+        "llm_errors": bucket.errors,
+        "errors_by_kind": dict(sorted(bucket.kinds.items(), key=lambda item: (-item[1], item[0]))),
+        "timed_calls": bucket.fresh,
+        **quantiles(bucket.histogram),
+        "avg_queue_time_ms": rounded(bucket.queue_mean_ms),
+        "cache_lookups": bucket.lookups,
+        "cache_hits": bucket.hits,
+        "fallbacks": bucket.fallbacks,
+        "skipped": bucket.skipped,
+        "avg_keywords": rounded(bucket.keywords_mean),
+        "grounded_rate": bucket.grounded_rate,
+        "frequency_arm": {
+            "n": bucket.plain_n,
+            "error_rate": bucket.plain_error_rate,
+            "avg_extraction_time_ms": rounded(bucket.plain_mean_ms),
+            **quantiles(bucket.plain_histogram),
+        },
+        "shadow": {
+            "n": bucket.shadow_n,
+            "errors": bucket.shadow_errors,
+            "avg_extraction_time_ms": rounded(bucket.shadow_mean_ms),
+        },
+    }
+
+
+def quantiles(histogram: Histogram) -> dict[str, float | None]:
+    names = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+    return {f"{name}_extraction_time_ms": rounded(histogram.quantile(q)) for name, q in names}
+
+
+def rounded(value: float | None) -> float | None:
+    """To a thousandth: more digits than that say nothing about milliseconds or keywords."""
+    return None if value is None else round(value, 3)
+
+
+def _percent(basis_points: int) -> int | float:
+    return basis_points // 100 if basis_points % 100 == 0 else basis_points / 100
+
+
+# -- text ----------------------------------------------------------------------------------------------------------------
+
+
+def _text(reading: Reading, accept: str, kinds: Iterable[str]) -> tuple[bytes, str]:
+    from prometheus_client.exposition import (
+        choose_encoder,
+    )  # 40 ms, and only an engine that is scraped needs it
+
+    encode, content_type = choose_encoder(accept)
+    return encode(_Families(list(_families(reading, kinds)))), content_type
+
+
+class _Families:
+    """What prometheus-client takes for a registry."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _families(reading: Reading, kinds: Iterable[str]) -> Iterator[Metric]:
+    yield from _gauges(reading)
+    yield from _counters(reading.ever, kinds)
+    yield _durations(reading.ever)
+
+
+def _gauges(reading: Reading) -> Iterator[Metric]:
+    from prometheus_client.core import GaugeMetricFamily as Gauge
+
+    b, window = (
+        reading.window,
+        f"over the last {reading.window_s:g} s, since the last change of percentage at most",
+    )
+    absent = "absent while there are none"
+    found: list[tuple[str, str, float | None]] = [
+        (
+            "current_rollout_percentage",
+            "Share of documents that the LLM extracts, 0..100, as in force now.",
+            reading.percent_bp / 100,
+        ),
+        (
+            "decided_rollout_percentage",
+            "The same as last decided; more than in force while the switch or the lease holds the LLM back.",
+            reading.decided_bp / 100,
+        ),
+        ("current_rollout_stage", "Stage of the rollout plan, 0 is preparation.", reading.stage),
+        (
+            "keyword_extraction_error_rate",
+            f"Failed LLM attempts of LLM attempts, 0..1, {window}; {absent}.",
+            b.error_rate,
+        ),
+        (
+            "keyword_extraction_avg_time_ms",
+            f"Mean time of fresh LLM calls in ms, {window}; {absent}.",
+            b.mean_ms,
+        ),
+        (
+            "keyword_extraction_cache_hit_rate",
+            f"Hits of cache look-ups, 0..1, {window}; {absent}.",
+            b.hit_rate,
+        ),
+        (
+            "keyword_extraction_window_seconds",
+            "Length of the window of the rates, of the mean and of the method breakdown.",
+            reading.window_s,
+        ),
+    ]
+    for name, documentation, value in found:
+        gauge = Gauge(name, documentation)
+        if value is not None:
+            gauge.add_metric([], value)
+        yield gauge
+    methods = Gauge(
+        "keyword_extraction_method_breakdown",
+        f"Documents by how they got their keywords, {window}.",
+        labels=["method"],
+    )
+    for method, count in b.breakdown.items():
+        methods.add_metric([method], count)
+    yield methods
+
+
+def _counters(ever: Bucket, kinds: Iterable[str]) -> Iterator[Metric]:
+    from prometheus_client.core import CounterMetricFamily as Counter
+
+    documents = Counter("keyword_extraction", "Documents by how they got their keywords.", labels=["method"])
+    for method, count in ever.breakdown.items():
+        documents.add_metric([method], count)
+    yield documents
+    errors = Counter(
+        "keyword_extraction_errors",
+        "LLM attempts that ended without usable keywords, by kind.",
+        labels=["kind"],
+    )
+    for kind, count in sorted((dict.fromkeys(kinds, 0) | ever.kinds).items()):
+        errors.add_metric([str(kind)], count)
+    yield errors
+    found = (
+        ("attempts", "Documents that asked the LLM or were turned away by an open breaker.", ever.attempts),
+        ("cache_lookups", "Documents whose answer was looked up in the cache.", ever.lookups),
+        ("cache_hits", "Documents whose answer was in the cache.", ever.hits),
+        ("fallbacks", "Documents of the LLM arm that got frequency keywords instead.", ever.fallbacks),
+        ("skipped", "Documents of the LLM arm that were too short for it.", ever.skipped),
+        ("keywords", "Keywords served.", ever.keywords),
+        ("proposed_keywords", "Keywords that the LLM proposed.", ever.proposed),
+        ("ungrounded_keywords", "Proposed keywords dropped, for their document does not contain them.", ever.ungrounded),
+        ("queue_seconds", "Time that LLM attempts waited before they were sent.", ever.queue_sum / 1000),
+        ("frequency_errors", "Frequency extractions that failed, on the frequency arm.", ever.plain_errors),
+        ("shadow", "LLM calls whose answers were stored and not served.", ever.shadow_n),
+        ("shadow_errors", "Shadow calls that failed.", ever.shadow_errors),
+    )  # fmt: skip
+    for name, documentation, value in found:
+        yield Counter(f"keyword_extraction_{name}", documentation, value)
+
+
+def _durations(ever: Bucket) -> Metric:
+    from prometheus_client.core import HistogramMetricFamily
+
+    family = HistogramMetricFamily(
+        "keyword_extraction_duration_seconds",
+        "Time of fresh LLM calls, and of frequency extractions on the frequency arm.",
+        labels=["method"],
+    )
+    for method, histogram, total_ms in (
+        ("llm", ever.histogram, ever.ms_sum),
+        ("frequency", ever.plain_histogram, ever.plain_ms_sum),
+    ):
+        counts = histogram.cumulative(limit * 1000 for limit in LIMITS)
+        buckets = [(str(limit), float(count)) for limit, count in zip(LIMITS, counts, strict=True)]
+        family.add_metric([method], [*buckets, ("+Inf", float(histogram.n))], total_ms / 1000)
+    return family

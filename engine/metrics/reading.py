@@ -1,0 +1,51 @@
+"""All numbers of one moment, taken from the store at once: what /metrics shows and `rollout metrics snapshot` prints."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from msgspec import Struct
+
+from engine.metrics import read
+from engine.metrics.bucket import Bucket
+
+WINDOW_S = 300.0
+
+
+class Reading(Struct, frozen=True):
+    """`percent_bp` is in force, `decided_bp` was decided: they differ while the keyed switch or the lease holds the LLM back.
+
+    `window` is of the last `window_s` seconds, and like `since_change` only of what came after the last change of percentage;
+    `ever` is everything. Each holds both arms: a bucket keeps them apart.
+    """
+
+    at: float
+    percent_bp: int
+    decided_bp: int
+    stage: int
+    window_s: float
+    window: Bucket
+    since_change: Bucket
+    ever: Bucket
+
+
+def take(
+    conn: sqlite3.Connection,
+    now: float,
+    *,
+    percent_bp: int,
+    decided_bp: int,
+    stage: int,
+    epoch: int,
+    window_s: float = WINDOW_S,
+) -> Reading:
+    return Reading(
+        now,
+        percent_bp,
+        decided_bp,
+        stage,
+        window_s,
+        read.window(conn, now, window_s, since_epoch=epoch),
+        read.since_change(conn, epoch),
+        read.total(conn),
+    )
