@@ -1,0 +1,254 @@
+"""Real text that a Python installation carries: the language reference, docstrings of the standard library (read, never imported), help
+texts, licences, the long descriptions of installed packages. Two thousand documents and more, then edited versions, without end.
+
+Everything is lazy, because a rehearsal starts at once and its engine must not stand still: a file is read when its turn comes, and files
+that take long to parse are left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import html
+import os
+import random
+import re
+import sysconfig
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+LEAST_CHARS, MOST_CHARS = 50, 40_000
+REPEATS = 0.3  # share of the endless stream that is a document of late, unchanged: what a cache is for
+LATELY = 400  # how far back a repeat reaches
+MIXED = 12  # files that are read in turns, so that neighbours are not of one module
+PARSED_BYTES = 60_000  # parsing holds the interpreter; a larger source file would be felt as a pause
+LONG_DOCSTRING = 200  # of a class or function, in characters; a module's own is always taken
+
+_NOT_HERE = {
+    "test",
+    "tests",
+    "idle_test",
+    "__pycache__",
+    "site-packages",
+    "dist-packages",
+    "_bundled",
+    "encodings",
+}
+_TEXTS = (".rst", ".txt", ".md")
+_LISTS = {
+    "top_level.txt",
+    "entry_points.txt",
+    "sources.txt",
+    "requires.txt",
+    "dependency_links.txt",
+    "grammar.txt",
+}
+_TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]+>", re.DOTALL | re.IGNORECASE)
+_BLANK = re.compile(r"\n\s*\n\s*\n+")
+
+
+class Document(Struct, frozen=True):
+    id: str
+    title: str
+    text: str
+
+
+Source = Callable[[], Iterator[Document]]
+
+
+def documents(seed: int = 7) -> Iterator[Document]:
+    """Each document once, 50 to 40,000 characters, in an order that the seed and the installation fix."""
+    chance = random.Random(seed)
+    sources = _sources()
+    chance.shuffle(sources)
+    waiting = iter(sources)
+    open_: deque[Iterator[Document]] = deque()
+    seen: set[bytes] = set()
+    while True:
+        while len(open_) < MIXED and (source := next(waiting, None)) is not None:
+            open_.append(source())
+        if not open_:
+            return
+        turn = open_.popleft()
+        found = next(turn, None)
+        if found is None:
+            continue
+        open_.append(turn)
+        text = found.text[:MOST_CHARS]
+        mark = hashlib.blake2b(" ".join(text.split()).encode("utf-8", "replace"), digest_size=16).digest()
+        if len(text) >= LEAST_CHARS and mark not in seen:
+            seen.add(mark)
+            yield replace(found, text=text)
+
+
+def stream(seed: int = 7, repeats: float = REPEATS) -> Iterator[Document]:
+    """Without end: `documents`, then edited versions of them ("#2", "#3", ...); a share `repeats` is one of the latest again."""
+    chance = random.Random(seed + 1)
+    lately: deque[Document] = deque(maxlen=LATELY)
+    for document in _versions(seed, chance):
+        while lately and chance.random() < repeats:
+            yield chance.choice(lately)
+        lately.append(document)
+        yield document
+
+
+def _versions(seed: int, chance: random.Random) -> Iterator[Document]:
+    first: list[Document] = []
+    for document in documents(seed):
+        first.append(document)
+        yield document
+    version = 1
+    while True:
+        version += 1
+        for document in first:
+            yield _edited(document, version, chance)
+
+
+def _edited(document: Document, version: int, chance: random.Random) -> Document:
+    """As after an edit: a new id, the paragraphs rotated below the first, one of many gone, a line that says so."""
+    head, *rest = document.text.split("\n\n")
+    if rest:
+        cut = chance.randrange(len(rest))
+        rest = rest[cut:] + rest[:cut]
+        if len(rest) > 3:
+            rest.pop(chance.randrange(len(rest)))
+    text = "\n\n".join([head, *rest, f"Revision {version}."])
+    return replace(
+        document, id=f"{document.id}#{version}", text=text[-MOST_CHARS:] if len(text) > MOST_CHARS else text
+    )
+
+
+def _sources() -> list[Source]:
+    """What there is, unread; sorted, because a file system's order is its own."""
+    places = sysconfig.get_paths()
+    library, packages = Path(places["stdlib"]), Path(places["purelib"])
+    # the topics in parts, else they would come one after the other
+    found: list[tuple[str, Source]] = [(f"topics {part}", partial(_topics, part)) for part in range(8)]
+    for path in _files(library):
+        name = path.relative_to(library).as_posix()
+        if path.suffix == ".py":
+            found.append((name, partial(_docstrings, path, name)))
+        elif _is_text(path):
+            found.append((name, partial(_file, path, f"python/{name}")))
+    for path in _files(packages):
+        name = path.relative_to(packages).as_posix()
+        if path.name == "METADATA":
+            found.append((name, partial(_description, path)))
+        elif _is_text(path):
+            found.append((name, partial(_file, path, f"packages/{name}")))
+    found.sort(key=lambda entry: entry[0])
+    return [source for _, source in found]
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(
+            name for name in folders if name not in _NOT_HERE and not name.startswith("config-")
+        )
+        for name in names:
+            yield Path(folder, name)
+
+
+def _is_text(path: Path) -> bool:
+    name = path.name.lower()
+    if name in _LISTS:
+        return False
+    return name.endswith((*_TEXTS, ".html")) or name.startswith(
+        ("license", "copying", "readme", "news", "changelog")
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(4 * MOST_CHARS)
+    except OSError:
+        return ""
+
+
+def _topics(part: int) -> Iterator[Document]:
+    try:
+        from pydoc_data import topics
+    except ImportError:  # some distributions leave it out
+        return
+    for name in sorted(topics.topics)[part::8]:
+        text = topics.topics[name].strip()
+        title = next((line.strip() for line in text.splitlines() if line.strip(" *\"'")), name)
+        yield Document(f"python/reference/{name}", title.strip(" *\"'")[:100], text)
+
+
+def _description(path: Path) -> Iterator[Document]:
+    """A package's long description: what follows the headers."""
+    headers, _, text = _read(path).partition("\n\n")
+    facts = dict(line.split(": ", 1) for line in headers.splitlines() if ": " in line)
+    name = facts.get("Name", path.parent.name)
+    summary = facts.get("Summary", "").strip()
+    yield Document(f"packages/{name}", f"{name}: {summary}"[:100] if summary else name, _plain(text))
+
+
+def _file(path: Path, name: str) -> Iterator[Document]:
+    text = _read(path)
+    if path.suffix == ".html":
+        text = html.unescape(_TAG.sub(" ", text))
+    text = _plain(text)
+    first = next((line.strip(" #=*-~\t") for line in text.splitlines() if line.strip(" #=*-~\t")), path.stem)
+    owner = next((p for p in reversed(path.parts[:-1]) if p.endswith("-info")), path.parent.name)
+    yield Document(name, f"{owner.split('-')[0]}: {first}"[:100], text)
+
+
+def _docstrings(path: Path, name: str) -> Iterator[Document]:
+    """Of the module; of its public classes and functions where they are long; and a page of all, as a manual has it."""
+    module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    try:
+        if path.stat().st_size > PARSED_BYTES:
+            return
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
+        return
+    own = ast.get_docstring(tree) or ""
+    members = list(_members(tree, module))
+    if len(members) >= 2:
+        parts = [f"## {call}\n\n{_plain(text)}" for _, call, text in members]
+        page = "\n\n".join([f"# {module}", _plain(own), *parts])
+        yield Document(f"python/{module}/page", _titled(f"{module} reference", own), page)
+    elif own:
+        yield _entry(module, module, own)
+    for member, call, text in members:
+        if len(text) >= LONG_DOCSTRING:
+            yield _entry(member, call, text)
+
+
+def _members(tree: ast.Module | ast.ClassDef, within: str) -> Iterator[tuple[str, str, str]]:
+    """(name, signature, docstring) of what is public and has more than a line to say."""
+    for node in tree.body:
+        if not isinstance(
+            node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        ) or node.name.startswith("_"):
+            continue
+        name = f"{within}.{node.name}"
+        text = ast.get_docstring(node)
+        if text and len(text) >= LEAST_CHARS:
+            called = "" if isinstance(node, ast.ClassDef) else f"({', '.join(a.arg for a in node.args.args)})"
+            yield name, name + called, text
+        if isinstance(node, ast.ClassDef):
+            yield from _members(node, name)
+
+
+def _entry(name: str, call: str, text: str) -> Document:
+    """As a reference manual has it: the name with its signature on top."""
+    return Document(f"python/{name}", _titled(name, text), f"{call}\n\n{_plain(text)}")
+
+
+def _titled(name: str, text: str) -> str:
+    """The name, and the first sentence of the text when it is short enough for a title."""
+    summary = " ".join(text.split("\n\n", 1)[0].split()).rstrip(".")
+    return f"{name}: {summary}" if summary not in ("", name) and len(summary) <= 80 else name
+
+
+def _plain(text: str) -> str:
+    return _BLANK.sub("\n\n", text.expandtabs(4)).strip()
