@@ -28,6 +28,7 @@ _HEADING = re.compile(
     r"|^(?P<ruled>[^\s=\-~*^#+].{2,70})\n(?:={3,}|-{3,}|~{3,}|\*{3,}|\^{3,})[ \t]*$",  # reStructuredText
     re.M,
 )
+_FENCE = re.compile(r"^(?=[^\w\s]{3})[^\n]{3,100}$", re.M)  # a line that begins with three signs
 _WORD = re.compile(r"\w")
 _CUT = re.compile(r"\s+[-–—:|(]\s*|\s+\(|[:;,.](?:\s|$)|\(")
 _EDGE = " \t#*`'\"=-_~<>|"
@@ -65,12 +66,10 @@ def read(prompt: str, seed: int = 0) -> Reading:
 
 
 def _between_fences(prompt: str) -> str:
-    start = prompt.find("\n")
-    while 0 <= start < 2000:
-        line = prompt[prompt.rfind("\n", 0, start) + 1 : start]
-        if len(line) >= 3 and (end := prompt.find(f"\n{line}", start)) > 0:
-            return prompt[start + 1 : end]
-        start = prompt.find("\n", start + 1)
+    for fence in _FENCE.finditer(prompt[:2000]):
+        end = prompt.rfind(f"\n{fence[0]}")
+        if end > fence.end():
+            return prompt[fence.end() + 1 : end]
     return prompt
 
 
