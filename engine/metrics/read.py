@@ -266,13 +266,13 @@ def _draw(conn: sqlite3.Connection, metrics: Sequence[str], start: float, end: f
             if value:
                 for place in touched:
                     counts[place] += value * (min(high, place + 1) - max(low, place))
-    began = _began(conn)
-    if began is not None:
-        drawn.known = [start + (number + 1) * span > began for number in range(points)]
+    first = began(conn)
+    if first is not None:
+        drawn.known = [start + (number + 1) * span > first for number in range(points)]
     return drawn
 
 
-def _began(conn: sqlite3.Connection) -> int | None:
+def began(conn: sqlite3.Connection) -> int | None:
     """When the first extraction ever was stored, as exactly as is still known."""
     hour: int | None = conn.execute("SELECT min(t) FROM rollup WHERE level = 3600").fetchone()[0]
     if hour is None:

@@ -43,21 +43,22 @@ def insert_and_fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> 
     fold(conn, records)
 
 
-def fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
-    """The second half of `insert_and_fold` alone: the buckets."""
+def fold(conn: sqlite3.Connection, records: Sequence[Extraction], levels: Sequence[int] = LEVELS) -> None:
+    """The second half of `insert_and_fold` alone: the buckets, of `levels` (ascending) and of all time."""
     finest: dict[tuple[int, str, str, int, int], Bucket] = {}
+    width = levels[0]
     for r in records:
-        key = (int(r.at // 10) * 10, r.arm, r.method, r.stage, r.epoch)
+        key = (int(r.at // width) * width, r.arm, r.method, r.stage, r.epoch)
         bucket = finest.get(key)
         if bucket is None:
             bucket = finest[key] = Bucket()
         bucket.add(r)
     made: dict[Key, Bucket] = {}
     for (t, arm, method, stage, epoch), bucket in finest.items():
-        for level in (*LEVELS[1:], ALL):
+        for level in (*levels[1:], ALL):
             wider = (level, t // level * level if level else 0, arm, method, stage, epoch)
             made.setdefault(wider, Bucket()).merge(bucket)
-        made[10, t, arm, method, stage, epoch] = bucket
+        made[width, t, arm, method, stage, epoch] = bucket
     written = []
     for whole, bucket in made.items():
         row = conn.execute(_READ, whole).fetchone()

@@ -1,0 +1,211 @@
+"""What recording one extraction costs, and whether gauges and trends cost more when there is more to look back on.
+
+    python -m tests.bench.bench_metrics [--full] [--repeat 40]
+
+Recording: one transaction a batch on a real file (WAL, synchronous=NORMAL, as the engine's writer), half of the documents on each arm.
+Refreshing: one store of 10^5 documents over 31 days; then ten times as many documents over ten times as long (history grows), and ten
+times as many over the same 31 days (traffic grows). --full adds 10^7 of each (minutes, and 5 GB in the temporary folder). Raw rows
+are all kept, buckets as retention keeps them. The stores take turns, so that a drifting machine drifts for all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.metrics import read, reading, rollup
+from engine.metrics.bucket import Bucket
+from engine.store import database
+from engine.store.folder import Folder
+from engine.store.records import Extraction
+
+NOW = 1_800_000_000.0
+DAY = 86400.0
+EPOCHS = 12
+INSERTED = 20_000
+
+
+def extraction(rng: random.Random, at: float, number: int, epoch: int = 7) -> Extraction:
+    stage = 2 + epoch % 3
+    if rng.random() < 0.5:
+        ms = rng.lognormvariate(0.5, 0.5)
+        return Extraction(at, f"docs/{number}.md", "control", "frequency", stage, epoch, ms=ms, keywords=12)
+    kind = rng.random()
+    if kind < 0.25:
+        return Extraction(
+            at, f"docs/{number}.md", "treatment", "llm", stage, epoch, lookup=True, cached=True, keywords=12
+        )
+    if kind < 0.27:
+        return Extraction(
+            at, f"docs/{number}.md", "treatment", "frequency", stage, epoch, attempted=True, lookup=True, fallback=True,
+            error="timeout", message="no answer from 10.0.0.1:11434 in 8.0 s", ms=8000.0, keywords=12, server="ollama-1",
+        )  # fmt: skip
+    return Extraction(
+        at, f"docs/{number}.md", "treatment", "llm", stage, epoch, attempted=True, lookup=True, ms=rng.lognormvariate(7.0, 0.6),
+        queue_ms=3.0, keywords=12, proposed=14, ungrounded=1, server="ollama-1",
+    )  # fmt: skip
+
+
+def opened(folder: Path) -> sqlite3.Connection:
+    found = Folder(folder)
+    database.create(found)
+    return database.open_writer(found, "NORMAL")
+
+
+# -- recording ---------------------------------------------------------------------------------------------------------------
+
+
+def recording(folder: Path, size: int, raw_only: bool) -> tuple[float, float]:
+    """Median and 99th percentile of the microseconds a record, commit included, at ten documents a second."""
+    conn, rng, spent = opened(folder / f"record-{size}-{raw_only}"), random.Random(1), []
+    at, fold = NOW, rollup.fold
+    if raw_only:
+        rollup.fold = lambda *_: None  # type: ignore[assignment]
+    try:
+        for batch in range(max(200, 2000 // size)):
+            records = [extraction(rng, at + n * 0.1, batch * size + n) for n in range(size)]
+            at += size * 0.1
+            began = time.perf_counter()
+            conn.execute("BEGIN IMMEDIATE")
+            rollup.insert_and_fold(conn, records)
+            conn.execute("COMMIT")
+            spent.append((time.perf_counter() - began) / size * 1e6)
+    finally:
+        rollup.fold = fold
+        conn.close()
+    return statistics.median(spent), sorted(spent)[int(len(spent) * 0.99)]
+
+
+# -- refreshing --------------------------------------------------------------------------------------------------------------
+
+
+def filled(folder: Path, rows: int, days: float) -> sqlite3.Connection:
+    """A store of that many documents, evenly over that many days up to now; a change of percentage every twelfth of it."""
+    conn, rng = opened(folder), random.Random(rows)
+    conn.execute("PRAGMA synchronous=OFF")
+    start, step = NOW - days * DAY, days * DAY / rows
+    for first in range(0, rows, INSERTED):
+        numbers = range(first, min(rows, first + INSERTED))
+        records = [extraction(rng, start + n * step, n, 1 + n * EPOCHS // rows) for n in numbers]
+        conn.execute("BEGIN IMMEDIATE")
+        whole, rollup.fold = rollup.fold, lambda *_: None  # type: ignore[assignment]
+        try:
+            rollup.insert_and_fold(conn, records)
+        finally:
+            rollup.fold = whole
+        for low, high, levels in ((-1e18, 8.0, (3600,)), (8.0, 2.0, (60, 3600)), (2.0, 0.0, (10, 60, 3600))):
+            aged = [
+                r
+                for r in records
+                if NOW - low * DAY <= r.at < NOW - high * DAY or (low < 0 and r.at < NOW - high * DAY)
+            ]
+            if aged:
+                rollup.fold(conn, aged, levels)
+        conn.execute("COMMIT")
+    conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return conn
+
+
+def gauges(conn: sqlite3.Connection) -> object:
+    return reading.take(conn, NOW, percent_bp=1000, decided_bp=1000, stage=2, epoch=EPOCHS)
+
+
+def raw_week(conn: sqlite3.Connection) -> object:
+    return conn.execute(
+        "SELECT CAST(at / 7200 AS INTEGER) t, arm, count(*), sum(attempted), sum(attempted AND error IS NOT NULL), sum(cached), "
+        "avg(CASE WHEN attempted AND error IS NULL THEN ms END) FROM extraction WHERE at >= ? GROUP BY t, arm",
+        (NOW - 7 * DAY,),
+    ).fetchall()
+
+
+WORK: dict[str, Callable[[sqlite3.Connection], object]] = {
+    "gauges: 5 min, since the change, ever": gauges,
+    **{
+        f"trends over {int(seconds / 3600)} h": lambda conn, s=seconds: read.trends(conn, NOW, s)  # type: ignore[misc]
+        for seconds in read.WINDOWS
+    },
+    "all of them (one refresh)": lambda conn: (
+        gauges(conn),
+        [read.trends(conn, NOW, s) for s in read.WINDOWS],
+    ),
+    "the 7-day trend from raw rows, without percentiles": raw_week,
+}
+
+
+def timed(
+    work: Callable[[sqlite3.Connection], object], stores: list[sqlite3.Connection], repeat: int
+) -> list[float]:
+    """Median milliseconds of each store, taking turns."""
+    spent: list[list[float]] = [[] for _ in stores]
+    for turn in range(repeat + 2):
+        for store, mine in zip(stores, spent, strict=True):
+            began = time.perf_counter()
+            work(store)
+            if turn >= 2:
+                mine.append((time.perf_counter() - began) * 1000)
+    return [statistics.median(mine) for mine in spent]
+
+
+def checked(conn: sqlite3.Connection) -> None:
+    """The buckets say what the raw rows say, or the rest means nothing."""
+    n, k, ms = conn.execute(
+        "SELECT count(*), sum(error IS NOT NULL), sum(CASE WHEN attempted THEN ms END) FROM extraction"
+    ).fetchone()
+    ever: Bucket = read.total(conn)
+    assert (ever.n, ever.errors) == (n, k)
+    assert abs(ever.ms_sum - ms) < 1e-6 * ms
+    assert Bucket.merged(b for *_, b in read.buckets(conn, 3600, 0, NOW + DAY)).n == n
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--full", action="store_true", help="also 10^7 rows")
+    parser.add_argument("--repeat", type=int, default=40)
+    given = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="bench-metrics-"))
+    print(
+        f"load average before: {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores, SQLite {sqlite3.sqlite_version}\n"
+    )
+    try:
+        print(
+            "| recording one extraction | raw row alone, us p50 | with roll-ups, us p50 | p99 | for the roll-ups |"
+        )
+        print("|---|---|---|---|---|")
+        for size in (1, 10, 100, 500):
+            bare, _ = recording(folder, size, raw_only=True)
+            whole, worst = recording(folder, size, raw_only=False)
+            print(
+                f"| {size} a batch | {bare:.1f} | {whole:.1f} | {worst:.1f} | {whole - bare:.1f} |",
+                flush=True,
+            )
+        cases = [(100_000, 31.0), (1_000_000, 310.0), (1_000_000, 31.0)]
+        if given.full:
+            cases += [(10_000_000, 3100.0), (10_000_000, 31.0)]
+        stores = []
+        for rows, days in cases:
+            stores.append(filled(folder / f"{rows}-{days:.0f}", rows, days))
+            checked(stores[-1])
+        print(
+            "\n| refresh, ms p50 | "
+            + " | ".join(f"{rows:.0e} in {days:.0f} d (ratio)" for rows, days in cases)
+            + " |"
+        )
+        print("|---" * (len(cases) + 1) + "|")
+        for name, work in WORK.items():
+            found = timed(work, stores, given.repeat if work is not raw_week else 3)
+            cells = [f"{ms:.2f} ({ms / found[0]:.2f})" for ms in found]
+            print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
