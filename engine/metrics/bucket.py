@@ -121,36 +121,40 @@ class Bucket(msgspec.Struct, array_like=True):
             counts[key] = counts.get(key, 0) + 1
 
     def merge(self, other: Bucket) -> None:
+        """Add another's. What a bucket of one arm never holds is skipped as a whole: this runs thousands of times a curve."""
         self.n += other.n
         self.llm += other.llm
         self.frequency += other.frequency
-        self.attempts += other.attempts
-        self.errors += other.errors
-        self.lookups += other.lookups
-        self.hits += other.hits
-        self.fallbacks += other.fallbacks
-        self.skipped += other.skipped
-        self.fresh += other.fresh
-        self.ms_sum += other.ms_sum
-        self.ms_sq += other.ms_sq
-        self.queue_sum += other.queue_sum
         self.keywords += other.keywords
         self.keywords_sq += other.keywords_sq
-        self.proposed += other.proposed
-        self.ungrounded += other.ungrounded
-        self.shadow_n += other.shadow_n
-        self.shadow_errors += other.shadow_errors
-        self.shadow_ms_sum += other.shadow_ms_sum
-        self.plain_n += other.plain_n
-        self.plain_errors += other.plain_errors
-        self.plain_ms_sum += other.plain_ms_sum
-        self.plain_ms_sq += other.plain_ms_sq
-        for kind, count in other.kinds.items():
-            self.kinds[kind] = self.kinds.get(kind, 0) + count
-        if other.fresh:
-            self.histogram.merge(other.histogram)
+        if other.lookups or other.fallbacks or other.skipped:
+            self.lookups += other.lookups
+            self.hits += other.hits
+            self.fallbacks += other.fallbacks
+            self.skipped += other.skipped
+        if other.attempts:
+            self.attempts += other.attempts
+            self.errors += other.errors
+            self.proposed += other.proposed
+            self.ungrounded += other.ungrounded
+            self.queue_sum += other.queue_sum
+            for kind, count in other.kinds.items():
+                self.kinds[kind] = self.kinds.get(kind, 0) + count
+            if other.fresh:
+                self.fresh += other.fresh
+                self.ms_sum += other.ms_sum
+                self.ms_sq += other.ms_sq
+                self.histogram.merge(other.histogram)
         if other.plain_n:
+            self.plain_n += other.plain_n
+            self.plain_errors += other.plain_errors
+            self.plain_ms_sum += other.plain_ms_sum
+            self.plain_ms_sq += other.plain_ms_sq
             self.plain_histogram.merge(other.plain_histogram)
+        if other.shadow_n:
+            self.shadow_n += other.shadow_n
+            self.shadow_errors += other.shadow_errors
+            self.shadow_ms_sum += other.shadow_ms_sum
 
     @classmethod
     def of(cls, records: Iterable[Extraction]) -> Bucket:
@@ -227,5 +231,15 @@ class Bucket(msgspec.Struct, array_like=True):
         return decode(body)
 
 
-_encode = msgspec.msgpack.Encoder().encode
-decode = msgspec.msgpack.Decoder(Bucket).decode
+def _to_blob(value: object) -> bytes:
+    if isinstance(value, Histogram):
+        return value.encode()
+    raise NotImplementedError(f"a bucket holds no {type(value).__name__}")
+
+
+def _from_blob(_: type, body: bytes) -> Histogram:
+    return Histogram.decode(body)
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_to_blob).encode
+decode = msgspec.msgpack.Decoder(Bucket, dec_hook=_from_blob).decode
