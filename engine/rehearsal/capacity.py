@@ -58,6 +58,10 @@ class Service:
         """The seed is the same for all servers of a rehearsal: what fails here fails there."""
         return model.read(prompt, self._seed)
 
+    def feels_busy(self) -> bool:
+        """Drawn for each call: a full queue is no matter of the text."""
+        return self._chance.random() < self.faults.busy
+
     def seconds(self, tokens: int, slow: float) -> float:
         """How long one answer takes: lognormal around the configured mean, a little longer for a long prompt."""
         factor = self._chance.lognormvariate(-(SPREAD**2) / 2, SPREAD)

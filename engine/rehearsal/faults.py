@@ -1,7 +1,7 @@
 """What can be made to go wrong with the simulated LLM service, and what an operator should then see.
 
-A rate is a share of *texts*, not of calls: a text that fails once fails at every retry, on every server. A fault of 20 % of calls
-would vanish behind two retries (0.8 %), and a rehearsal is for seeing it.
+A rate is a share of *texts*, not of calls (but for `busy`): a text that fails once fails at every retry, on every server. A fault of
+20 % of calls would vanish behind two retries (0.8 %), and a rehearsal is for seeing it.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ FAULTS: tuple[FaultKind, ...] = (
         "This share of answers holds no text at all. The error rate rises, with `empty` as the reason.",
     ),
     _kind(
-        "slow", "Slow", 4.0,
+        "slow", "Slow", 5.0,
         "Every answer takes this many times longer. Mean latency passes 2 s, then 3 s: latency_high goes back a stage after 10 "
         "minutes. Calls queue; far above, documents run into their deadline and count as errors.",
     ),
     _kind(
         "hang", "Hanging calls", 0.3,
-        "This share of calls is accepted and never answered, while the health check still says yes. Slots stay taken until the "
-        "client gives up; the error rate rises, with `timeout` as the reason, and latency with it.",
+        "This share of documents is accepted and never answered, while the health check still says yes. Slots stay taken until the "
+        "client gives up: `timeout` as the reason, and after several in a row the server is taken out, `breaker_open`.",
     ),
     _kind(
         "down", "Down", 1.0,
@@ -84,8 +84,8 @@ FAULTS: tuple[FaultKind, ...] = (
     ),
     _kind(
         "busy", "Queue full", 0.5,
-        "This share of calls is turned away with 503, \"server busy\". The client sends fewer at once and tries again: throughput "
-        "falls and waiting grows before any error counts.",
+        "This share of calls is turned away with 503, \"server busy\". The client sends fewer at once and tries again: latency "
+        "grows, and hardly an error counts.",
     ),
     _kind(
         "not_found", "Model missing", 1.0,
@@ -94,11 +94,11 @@ FAULTS: tuple[FaultKind, ...] = (
     ),
     _kind(
         "drip", "Dripping answers", 0.3,
-        "This share of answers comes a byte at a time, so that no read ever times out. Only the document's own deadline ends "
-        "them: the error rate rises, with `timeout` as the reason.",
+        "This share of answers comes a byte at a time, so that no single read ever times out. Only the document's own deadline "
+        "ends them: `timeout` as the reason, and after several in a row the server is taken out.",
     ),
     _kind(
-        "hallucinate", "Hallucinations", 0.6,
+        "hallucinate", "Hallucinations", 0.5,
         "This share of keywords is about something else. Grounding drops what the document does not support, so the error rate "
         "stays low: watch dropped keywords, keywords per document, ratings, and complaints, which pause the rollout above 5.",
     ),

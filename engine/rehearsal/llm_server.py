@@ -86,7 +86,7 @@ class Answering:
         service.counters.calls += 1
         faults = service.faults
         reading = service.read(asked.prompt)
-        if reading.meets("busy", faults.busy):
+        if service.feels_busy():
             await self._turn_away(send)
             return
         tokens = model.tokens(asked.texts)

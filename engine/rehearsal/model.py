@@ -21,7 +21,7 @@ from engine.extraction.keywords import MAX_DESCRIPTIVE, MAX_TECHNICAL, Keywords
 
 READ_CHARS = 2000  # of the prose; headings are read to the end. A real model reads all of it, at a price this one cannot pay
 HEADING_CHARS = 60
-FATES = ("error_rate", "invalid_rate", "empty_rate", "hang", "busy", "drip")
+FATES = ("error_rate", "invalid_rate", "empty_rate", "hang", "drip")
 
 _HEADING = re.compile(
     r"^\#{1,6}[ \t]+(?P<hash>[^\n]{3,80})"  # Markdown

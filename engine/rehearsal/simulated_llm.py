@@ -20,7 +20,7 @@ STOP_S = 2.0
 SWITCH_S = 3.0
 
 
-class SimulatedLlmError(Exception):
+class SimulatedLlmError(OSError):
     """The simulated service does not do what it is told: a sentence."""
 
 
@@ -41,6 +41,7 @@ class SimulatedLlm:
         self, servers: int = 2, *, seed: int = 7, slots: int = 32, queue: int = 64, latency_ms: float = 900.0,
         load_ms: float = 1500.0, model: str = "llama3.2:3b",
     ) -> None:  # fmt: skip
+        self.model = model
         self._count = servers
         self._options = {
             "seed": seed, "slots": slots, "queue": queue, "latency-ms": latency_ms, "load-ms": load_ms, "model": model,

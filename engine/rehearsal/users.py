@@ -1,0 +1,72 @@
+"""What people do about search results: look, click, rate, and rarely complain."""
+
+from __future__ import annotations
+
+import random
+from itertools import count
+from typing import Literal
+
+from msgspec import Struct
+
+VISITORS = 200  # enough that none of them is over the feedback door's limit
+RATES = 0.2  # of visits, are followed by a rating
+GRUMBLE = 2e-5  # of visits that found nothing, end in a complaint though nothing is wrong: less than one a week of the calendar
+ANGER = 0.5  # the same when all keywords are about something else
+
+COMPLAINTS = (
+    "the search finds words that are not in the document",
+    "I searched for the exact title and it is not on the first page",
+    "results were better last week",
+    "half of the tags on this page have nothing to do with it",
+    "this page comes up for everything now",
+)
+
+
+class Experience(Struct, frozen=True):
+    """`liked`: share of visits that find what they look for. `bad`: share of keywords that are about something else."""
+
+    liked: float = 0.78
+    bad: float = 0.0
+
+
+class Reaction(Struct, frozen=True, omit_defaults=True):
+    """In the fields of feedback. `value`: 1..5, of a rating."""
+
+    id: str
+    kind: Literal["impression", "click", "rating", "complaint"]
+    document: str
+    source: str
+    value: float | None = None
+    text: str = ""
+
+
+def experience(by_llm: bool, hallucinate: float = 0.0) -> Experience:
+    """The LLM's keywords are liked more (0.88 against 0.78), unless it hallucinates."""
+    if not by_llm:
+        return Experience()
+    return Experience(0.88 * (1 - 0.7 * hallucinate), hallucinate)
+
+
+class Users:
+    def __init__(self, seed: int = 7, visit: str = "visit") -> None:
+        self._chance = random.Random(f"{seed}/users")
+        self._visit = visit
+        self._number = count(1)
+
+    def visit(self, document: str, found: Experience) -> list[Reaction]:
+        """One person, one search that shows the document."""
+        chance = self._chance
+        name = f"{self._visit}-{next(self._number)}"
+        source = f"visitor {chance.randrange(VISITORS)}"
+        liked = chance.random() < found.liked
+        did = [Reaction(name, "impression", document, source)]
+        if liked:
+            did.append(Reaction(f"{name}-click", "click", document, source))
+        if chance.random() < RATES:
+            value = float(chance.choice((4, 5, 5) if liked else (1, 2, 3)))
+            did.append(Reaction(f"{name}-rating", "rating", document, source, value))
+        if not liked and chance.random() < GRUMBLE + ANGER * found.bad**2:
+            did.append(
+                Reaction(f"{name}-complaint", "complaint", document, source, text=chance.choice(COMPLAINTS))
+            )
+        return did

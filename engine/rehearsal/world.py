@@ -1,0 +1,97 @@
+"""The world around a rehearsal's engine: simulated LLM servers, documents that arrive, users who react."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from msgspec import to_builtins
+from msgspec.structs import replace
+
+from engine.clock import LapseClock
+from engine.control import Actor
+from engine.plan.model import Plan
+from engine.rehearsal.corpus import Document
+from engine.rehearsal.faults import active, checked
+from engine.rehearsal.feeder import Feeder
+from engine.rehearsal.simulated_llm import SimulatedLlm
+from engine.rehearsal.users import Experience, Reaction, experience
+
+if TYPE_CHECKING:
+    from engine.service.engine import Engine
+
+PER_MINUTE = 60.0  # documents a minute of lapsed time, as long as the machine can
+PER_REAL_SECOND = 40.0
+LATENCY_MS = 700.0
+TIMEOUT_S = 8.0  # a rehearsal does not wait half a minute for a call that hangs
+VISITOR = Actor("visitor", kind="http")
+
+
+class World:
+    """Start it before the engine (its servers' addresses go into the plan), `attach` after."""
+
+    def __init__(self, clock: LapseClock, seed: int = 7, servers: int = 2) -> None:
+        self._clock = clock
+        self._seed = seed
+        self._llm = SimulatedLlm(servers, seed=seed, latency_ms=LATENCY_MS)
+        self._feeder: Feeder | None = None
+        self._feeding: asyncio.Task[None] | None = None
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return self._llm.urls
+
+    @property
+    def faults(self) -> dict[str, float]:
+        """What is switched on, on the first server."""
+        now = self._llm.current()
+        return {kind.name: getattr(now, kind.name) for kind in active(now)}
+
+    @property
+    def offered(self) -> int:
+        return self._feeder.offered if self._feeder else 0
+
+    async def start(self) -> None:
+        """OSError when a server does not come up."""
+        await self._llm.start()
+
+    def plan(self, plan: Plan) -> Plan:
+        """The plan on the simulated service."""
+        llm = replace(
+            plan.llm, urls=self.urls, api="ollama", model=self._llm.model, api_key_env="", timeout_s=TIMEOUT_S
+        )
+        return replace(plan, llm=llm)
+
+    def attach(self, engine: Engine) -> None:
+        async def extract(document: Document) -> None:
+            await engine.extract(document.id, document.text, document.title)
+
+        async def react(reaction: Reaction) -> None:
+            await engine.command("feedback", to_builtins(reaction), VISITOR)
+
+        def found(document: Document) -> Experience:
+            row = engine.conn.execute("SELECT method FROM document WHERE id = ?", (document.id,)).fetchone()
+            return experience(row is not None and row[0] == "llm", self._llm.current().hallucinate)
+
+        self._feeder = Feeder(
+            extract, self._clock, PER_MINUTE, seed=self._seed, max_per_real_second=PER_REAL_SECOND,
+            react=react, experience=found, visit=f"visit-{engine.token}",
+        )  # fmt: skip
+        self._feeding = asyncio.create_task(self._feeder.run())
+
+    async def stop(self) -> None:
+        if self._feeding is not None:
+            self._feeding.cancel()
+            await asyncio.gather(self._feeding, return_exceptions=True)
+        await self._llm.stop()
+
+    async def set_fault(self, name: str, value: float) -> str:
+        """Switch a fault on all servers, 0 for off; the sentence for the log. ValueError or OSError as a sentence."""
+        if value == 0:
+            value = checked(name, 1.0).off_value
+        kind = checked(name, value)
+        await self._llm.set(name, value)
+        if value == kind.off_value:
+            return f"Fault {kind.title} switched off."
+        shown = {"share": f"{value * 100:g} %", "factor": f"x{value:g}", "on/off": "on"}[kind.unit]
+        return f"Fault {kind.title} switched on ({shown}): {kind.explanation}"
