@@ -12,6 +12,7 @@ from msgspec import Struct
 
 DEFAULT_CONTEXT = 4096  # Ollama's, on a machine without a large GPU
 DEFAULT_KEEP_S = 300.0
+THERE_S = 0.001  # to find that the model is loaded; reported, not waited for
 
 _KEEP = re.compile(r"^(-?\d+(?:\.\d+)?)(ms|s|m|h)?$")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
@@ -73,10 +74,12 @@ class _Ollama:
     def whole(self, text: str, usage: Usage) -> bytes:
         body = self._head(text, usage) | {"done": True, "done_reason": usage.reason}
         if usage.prompt_tokens:
-            load, prompt, answer = (int(s * 1e9) for s in (usage.load_s, usage.prompt_s, usage.answer_s))
+            load, prompt, answer = (
+                int(s * 1e9) for s in (usage.load_s or THERE_S, usage.prompt_s, usage.answer_s)
+            )
             body |= {
                 "total_duration": load + prompt + answer + 1_500_000,
-                "load_duration": load or 45_000_000,  # what Ollama reports for a model that is there
+                "load_duration": load,
                 "prompt_eval_count": usage.prompt_tokens,
                 "prompt_eval_duration": prompt,
                 "eval_count": usage.answer_tokens,

@@ -14,7 +14,7 @@ from engine.plan.model import Plan
 from engine.rehearsal.corpus import Document
 from engine.rehearsal.faults import active, checked
 from engine.rehearsal.feeder import Feeder
-from engine.rehearsal.simulated_llm import SimulatedLlm
+from engine.rehearsal.simulated_llm import SimulatedLlm, SimulatedLlmError
 from engine.rehearsal.users import Experience, Reaction, experience
 
 if TYPE_CHECKING:
@@ -86,11 +86,14 @@ class World:
         await self._llm.stop()
 
     async def set_fault(self, name: str, value: float) -> str:
-        """Switch a fault on all servers, 0 for off; the sentence for the log. ValueError or OSError as a sentence."""
+        """Switch a fault on all servers, 0 for off; the sentence for the log. ValueError as a sentence."""
         if value == 0:
             value = checked(name, 1.0).off_value
         kind = checked(name, value)
-        await self._llm.set(name, value)
+        try:
+            await self._llm.set(name, value)
+        except SimulatedLlmError as error:
+            raise ValueError(str(error)) from None
         if value == kind.off_value:
             return f"Fault {kind.title} switched off."
         shown = {"share": f"{value * 100:g} %", "factor": f"x{value:g}", "on/off": "on"}[kind.unit]
