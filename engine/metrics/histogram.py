@@ -108,14 +108,13 @@ class Histogram:
         made = cls()
         if not body:
             return made
-        if len(body) % (6 if body[0] == 0 else 4) != (1 if body[0] == 0 else 3):
-            raise ValueError(
-                "a stored histogram is cut short: the store is damaged, put back the last `rollout backup`"
-            )
-        if body[0] == 0:
+        if body[0] == 0 and len(body) % 6 == 1:
             made.counts = dict(_PAIR.iter_unpack(memoryview(body)[1:]))
-        else:
-            made.bulk = int.from_bytes(memoryview(body)[3:], "little") << 32 * (body[1] + 256 * body[2])
+        elif body[0] == 1 and len(body) % 4 == 3:
+            first = body[1] + 256 * body[2]
+            made.bulk = int.from_bytes(memoryview(body)[3:], "little") << 32 * min(first, LAST + 1)
+        if not made._sane():
+            raise ValueError("a stored histogram is damaged; put back the last `rollout backup`")
         return made
 
     @classmethod
@@ -124,6 +123,13 @@ class Histogram:
         for ms in values:
             made.add(ms)
         return made
+
+    def _sane(self) -> bool:
+        return (
+            bool(self.counts or self.bulk)
+            and self.bulk >> 32 * (LAST + 1) == 0
+            and max(self.counts, default=0) <= LAST
+        )
 
     def _whole(self) -> int:
         """All of it as one number."""

@@ -6,9 +6,12 @@ and the A/B test cost the same after a year as on the first day.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sqlite3
 from collections.abc import Sequence
+
+import msgspec
 
 from engine.metrics.bucket import Bucket, decode
 from engine.store.records import Extraction
@@ -63,7 +66,9 @@ def fold(conn: sqlite3.Connection, records: Sequence[Extraction], levels: Sequen
     for whole, bucket in made.items():
         row = conn.execute(_READ, whole).fetchone()
         if row is not None:
-            bucket.merge(decode(row[0]))
+            # A bucket that cannot be read is begun anew: what it counted is still in the raw rows, and extraction goes on.
+            with contextlib.suppress(msgspec.DecodeError):
+                bucket.merge(decode(row[0]))
         written.append((*whole, bucket.encode()))
     conn.executemany(_WRITE, written)
 

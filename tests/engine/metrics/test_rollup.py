@@ -267,6 +267,39 @@ def test_no_number_is_never_a_value() -> None:
     assert (histogram.n, histogram.quantile(0.5)) == (0, None)
 
 
+def test_few_and_many_counts_merge_alike_and_survive_their_blob() -> None:
+    few, many = [1.0, 2.0, 3.0e8], [1.05**n for n in range(300)]
+    for one, other in ((few, many), (many, few), (many, many), (few, few)):
+        merged = Histogram.decode(Histogram.of(one).encode())
+        merged.merge(Histogram.decode(Histogram.of(other).encode()))
+        merged.add(5.0)
+        assert merged == Histogram.of([*one, *other, 5.0])
+        assert Histogram.decode(merged.encode()) == merged
+        assert merged.n == len(one) + len(other) + 1
+
+
+def test_a_billion_in_one_bucket_does_not_spill_into_the_next() -> None:
+    histogram = Histogram.of([1000.0, 1050.0])
+    for _ in range(30):
+        histogram.merge(Histogram.decode(histogram.encode()))
+    assert histogram.n == 2**31
+    assert histogram.up_to(1000.0) == 2**30
+
+
+@pytest.mark.parametrize("body", [b"\0abc", b"\0\xff\xffabcd", b"\1a", b"\1abcdef", b"\2abcdef"])
+def test_a_damaged_histogram_is_said_to_be_one(body: bytes) -> None:
+    with pytest.raises(ValueError, match="damaged"):
+        Histogram.decode(body)
+
+
+def test_a_damaged_bucket_stops_no_extraction(conn: sqlite3.Connection) -> None:
+    insert_and_fold(conn, [record()])
+    conn.execute("UPDATE rollup SET body = x'93ff'")
+    insert_and_fold(conn, [record(), record()])
+    assert conn.execute("SELECT count(*) FROM extraction").fetchone() == (3,)
+    assert read.window(conn, T0, 60).n == 2
+
+
 # -- retention ---------------------------------------------------------------------------------------------------------------
 
 
