@@ -70,8 +70,10 @@ class _Group:
         self.last = entry.at
         if entry.server:
             self.servers[entry.server] += 1
-        if all(entry.message != each.message for each in self.examples):
-            self.examples.append(entry)
+        same = next((each for each in self.examples if each.message == entry.message), None)
+        if same is not None:
+            self.examples.remove(same)
+        self.examples.append(entry)
 
 
 def error_analysis(

@@ -199,6 +199,14 @@ def test_errors_are_grouped_by_kind_and_shape_with_first_last_and_examples(conn:
     json.dumps(found, allow_nan=False)
 
 
+def test_an_example_is_the_latest_of_its_kind(conn: sqlite3.Connection) -> None:
+    insert_and_fold(
+        conn, [failed("http", T0 + n, message="HTTP 500", document_id=f"doc-{n}") for n in range(5)]
+    )
+    (group,) = error_analysis(conn, T0, T0 + 60)["groups"]
+    assert [example["document"] for example in group["examples"]] == ["doc-4"]
+
+
 def test_errors_outside_the_days_asked_for_are_not_in_it(conn: sqlite3.Connection) -> None:
     insert_and_fold(
         conn, [failed("http", T0 - 1), failed("http", T0), failed("http", T0 + 60), failed("http", T0 + 61)]
