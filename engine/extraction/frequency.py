@@ -1,278 +1,409 @@
-"""The frequency method: the control arm, and what every failure falls back to. Standard library, deterministic, any text.
+"""The frequency method: the control arm, and what every failure falls back to. Pure, deterministic, any text, never raises.
 
-Candidates are runs of words between punctuation, function words and verbs, trimmed of weak words at the left edge: a poor man's noun
-phrase. Each is scored log-linearly by how often it stands whole and inside longer ones, by its words' frequency and company,
-its length, where it first stands and how far it spreads; what a better phrase contains is absorbed. Identifiers survive whole.
+Candidates are phrases (see candidates), and parts of phrases that stand in two of them. Each is scored log-linearly; the weights were fitted by logistic regression on abstracts
+with indexers' keywords (short texts) and authors' keywords (long texts), and lie between the two by the logarithm of the length.
 
-English lists harm other languages: a text with too few English function words is cut at its own shortest frequent words instead.
+All of up to 15 keywords may be descriptive: a text about ideas has no technical terms, and the control is not made weaker for it.
 """
 
 from __future__ import annotations
 
+import html
 import math
 import re
-from collections import Counter
-from itertools import pairwise
 from typing import NamedTuple
 
-from engine.extraction.keywords import MAX_DESCRIPTIVE, MAX_TECHNICAL, MAX_TOTAL, Keywords
-from engine.extraction.words import FUNCTION, VERBS, WEAK_ALONE, WEAK_LEFT
-
-MAX_WORDS = 5
-MAX_KEYWORD = 80
-SAMPLE_CHARS = 400_000  # of a longer text: its beginning, and slices spread evenly over the rest
-LONG_TEXT = 300  # words from which on a phrase has to be repeated to be worth much
-
-_TOKEN = re.compile(
-    r"--[A-Za-z][\w-]*"  # --flag
-    r"|\w+(?:(?:::|->|[-_.'’/@])\w+)*(?:\+\+|#|\(\))?"  # words, max_tokens, Cargo.toml, std::io, HTTP/2, C++, foo()
+from engine.extraction.candidates import (
+    ACRONYM,
+    CJK,
+    IDENTIFIER,
+    KINDS,
+    MAX_CHARS,
+    Piece,
+    Span,
+    phrases,
+    pieces,
+    tokenise,
 )
-_BREAK = re.compile(r"^[ \t]?\n?[ \t]*$")
-_TECHNICAL = re.compile(
-    r"^--|_|::|->|\(\)$|\+\+$|#$|[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z]|^v?\d+(\.\d+)+$|^[A-Z][A-Z0-9&-]{1,7}s?$|\w\.[A-Za-z]\w{0,5}$|[A-Z]/|/\d"
+from engine.extraction.keywords import MAX_TECHNICAL, MAX_TOTAL, Keywords
+from engine.extraction.languages import ENGLISH
+from engine.extraction.words import EMPTY, GENERAL, SOFT, TECHNOLOGIES, TECHNOLOGIES_BY_NAME, WEAK
+
+SAMPLE_CHARS = (
+    400_000  # read of a longer text: its beginning and end, and slices spread evenly between, an eighth each
 )
-_FENCE = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.M | re.S)
-_TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>|&[a-z]{2,8};")
-_LINK = re.compile(r"\]\([^)\s]{1,500}\)|https?://\S+|<https?://[^>]*>")
-_RULE = re.compile(r"^[ \t]*(?:[-=*_~#|+:]{3,}|#{1,6}|[-*+]|\d+[.)])[ \t]*", re.M)
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
+SHORT, LONG = 150, 450  # tokens at which the weights are wholly the one or the other
+SELDOM = 400  # candidates from which on one that comes once, and late, is not worth scoring
+EARLY = 400  # tokens
+
+Words = tuple[str, ...]
 
 
-class _Span(NamedTuple):
-    words: tuple[str, ...]  # as compared: lower case, plural folded
+class Weights(NamedTuple):
+    size: tuple[float, ...]  # by number of words, 1 to 5
+    stands: float  # log(times as a phrase + a third of the times inside one)
+    occurs: float  # log(all times)
+    late: float  # log(1 + first token / 20)
+    spread: float  # share of the text between first and last time
+    name: float  # capitalised inside the text
+    weight: float  # share of words that say something
+    general_alone: float
+    general_last: float
+    empty_last: float
+    adjective_first: float
+    soft_first: float
+    participle_first: float  # -ing
+    verb_last: float  # noun or verb: increase, result
+    part: float  # never a phrase by itself
+    number: float
+    identifier_alone: float
+
+
+_SHORT = Weights(
+    (-1.1, 0.22, 0.3, -0.03, -0.75),
+    0.65,
+    0.2,
+    -0.35,
+    0.2,
+    0.3,
+    0.8,
+    -1.2,
+    0.0,
+    -1.2,
+    0.25,
+    -0.65,
+    -0.5,
+    -0.5,
+    -0.5,
+    -0.9,
+    0.3,
+)
+_LONG = Weights(
+    (-0.65, 0.35, 0.18, -0.4, -0.95),
+    0.0,
+    0.9,
+    -0.45,
+    0.0,
+    0.1,
+    0.3,
+    -1.4,
+    -0.35,
+    -1.2,
+    0.22,
+    -0.6,
+    -0.5,
+    -0.75,
+    -0.9,
+    -0.9,
+    0.3,
+)
+# of a language without lists: shorter phrases, since verbs are in them
+_FOREIGN = Weights(
+    (0.0, 0.2, -0.2, -1.0, -1.0),
+    0.5,
+    0.5,
+    -0.3,
+    0.2,
+    0.3,
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+    -0.9,
+    -0.5,
+    0.0,
+)
+
+
+class _Found(NamedTuple):
+    """A candidate as it sorts: best first, then where it first stands, then by spelling."""
+
+    loss: float
+    at: int
     text: str
-    at: int  # ordinal of its first word
+    words: Words
+    stands: int
 
 
 def extract(text: str, *, limit: int = MAX_TOTAL) -> Keywords:
-    """Ranked keywords of a text of any length and language; never raises. `limit` bounds their number."""
-    body = _plain(text)
-    tokens = [(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(body)]
-    if not tokens:
+    """At most `limit` keywords of a text of any length and language, best first."""
+    if limit <= 0:
         return Keywords()
-    english = _is_english(tokens)
-    stops = FUNCTION if english else _own_stops(tokens)
-    spans = _cjk_spans(body) if _CJK.search(body) else []
-    spans += _spans(body, tokens, stops, english)
-    ranked = _rank(spans, len(tokens), english)
-    return _choose(ranked, limit)
+    body = prose(_sample(text))
+    quoted = frozenset(_QUOTED.findall(body))
+    found: list[_Found] = []
+    if CJK.search(body):
+        found = [_of_piece(piece, len(body)) for piece in pieces(body)]
+        body = CJK.sub(" . ", body)
+    tokens = tokenise(body)
+    spans, language = phrases(tokens)
+    found += _scored(spans, len(tokens), language == ENGLISH)
+    found.sort()
+    return _chosen(found, limit, quoted, language, 2 if len(tokens) < (SHORT + LONG) // 2 else 1)
 
 
-def _plain(text: str) -> str:
-    """The prose: no code blocks, tags, link targets, rules or list marks; a long text is sampled."""
-    if len(text) > SAMPLE_CHARS:
-        part = SAMPLE_CHARS // 8
-        step = (len(text) - part) // 7
-        text = "\n\n".join(text[i * step : i * step + part] for i in range(8))
+# -- the text that is prose --------------------------------------------------------------------------------------------------------
+
+_FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,})[^\n]*$", re.M)
+_QUOTED = re.compile(r"`([^`\s]{2,60})`")
+_TAG = re.compile(r"</?[A-Za-z!][^<>]{0,400}>")
+_CLOSING_TAG = re.compile(r"</[A-Za-z]")
+_ADDRESS = re.compile(r"\]\([^()\s]{1,400}\)|\b(?:https?|ftp|file)://[^\s<>]+|\bwww\.[^\s<>]+")
+_DIRECTIVE = re.compile(r"^[ \t]*\.\. [\w:+-]+::.*$|^[ \t]*:[\w -]+:|:[\w+:-]+:(?=`)", re.M)
+_CODE_LINE = re.compile(
+    r"^(?:[ \t]*(?:>>>|\.\.\.|\$|#!) [^\n]*|(?: {4}|\t)[^\n]*(?:[;{}]|[=(]\S*\)?:?)[ \t]*)$", re.M
+)
+_FEW = 200  # characters of prose beside which code is read too
+
+
+def prose(text: str) -> str:
+    """The text without code blocks, tags, addresses and directives. If hardly anything else is there, with its code."""
+    text = text.replace("\r", "")
     if "```" in text or "~~~" in text:
-        prose = _FENCE.sub("\n\n", text)
-        text = prose if len(prose) > 40 else text
-    if "<" in text or "&" in text:
-        text = _TAG.sub(" . ", text)
-    if "](" in text or "://" in text:
-        text = _LINK.sub(" . ", text)
-    return _RULE.sub(" . ", text).replace("`", " ` ").replace("’", "'")
+        text = _unless_little(text, _unfenced(text))
+    if "<" in text and _CLOSING_TAG.search(text):
+        for begin, end in (
+            ("<!--", "-->"),
+            ("<script", "</script>"),
+            ("<style", "</style>"),
+            ("<pre", "</pre>"),
+        ):
+            text = _unless_little(text, _without(text, begin, end))
+        text = html.unescape(_TAG.sub(" . ", text))
+    if "://" in text or "](" in text or "www." in text:
+        text = _ADDRESS.sub(" . ", text)
+    if ":" in text:
+        text = _DIRECTIVE.sub(" . ", text)
+    if "\n    " in text or "\n\t" in text or "\n>>> " in text or "\n$ " in text:
+        text = _unless_little(text, _CODE_LINE.sub("", text))
+    if text.isupper():
+        text = text.lower()
+    return text
 
 
-def _is_english(tokens: list[tuple[str, int, int]]) -> bool:
-    sample = tokens if len(tokens) < 400 else tokens[:: len(tokens) // 400]
-    common = sum(token.lower() in _COMMON for token, _, _ in sample)
-    latin = sum(token.isascii() for token, _, _ in sample)
-    return latin > 0.9 * len(sample) and (common >= 0.12 * len(sample) or len(sample) < 12)
+def _unless_little(text: str, less: str) -> str:
+    return less if len(less.strip()) >= min(_FEW, len(text) // 4) else text
 
 
-_COMMON = frozenset("the of and to in is for that with on are as be by this it an from which or we can not at have has was".split())
+def _unfenced(text: str) -> str:
+    kept, begun, mark = [], 0, ""
+    for fence in _FENCE.finditer(text):
+        signs = fence[1]
+        if not mark:
+            kept.append(text[begun : fence.start()])
+            mark = signs
+        elif signs.startswith(mark):
+            begun, mark = fence.end(), ""
+    if not mark:
+        kept.append(text[begun:])
+    return "\n\n".join(kept)
 
 
-def _own_stops(tokens: list[tuple[str, int, int]]) -> frozenset[str]:
-    """Function words of an unknown language: its short words that come again and again, without capitals."""
-    counts = Counter(token for token, _, _ in tokens if token.islower() and len(token) <= 4)
-    least = max(2, len(tokens) // 150)
-    return frozenset(word for word, count in counts.items() if count >= least) | frozenset(t for t in counts if len(t) <= 2)
+def _without(text: str, begin: str, end: str) -> str:
+    """Without what stands between the two, in any case; an opening without an end stays."""
+    low = text.lower()
+    if len(low) != len(text):  # a letter whose small form is longer: places would not agree
+        low = text
+    kept, at = [], 0
+    while (start := low.find(begin, at)) >= 0 and (stop := low.find(end, start)) >= 0:
+        kept.append(text[at:start])
+        at = stop + len(end)
+    return "\n\n".join([*kept, text[at:]])
 
 
-def _fold(word: str, english: bool) -> str:
-    """Lower case; an English plural as its singular."""
-    low = word.lower()
-    if not english or len(low) < 4 or not low.endswith("s") or low.endswith(("ss", "us", "is")):
-        return low
-    if low.endswith("ies") and len(low) > 4:
-        return low[:-3] + "y"
-    if low.endswith(("xes", "ches", "shes", "sses", "zes")):
-        return low[:-2]
-    return low[:-1]
+def _sample(text: str) -> str:
+    if len(text) <= SAMPLE_CHARS:
+        return text
+    part = SAMPLE_CHARS // 8
+    step = (len(text) - part) / 7
+    slices = [text[int(n * step) : int(n * step) + part] for n in range(8)]
+    return "\n\n".join(slices[:1] + [s[max(s.find(" ", 0, 200), 0) :] for s in slices[1:]])
 
 
-def _spans(body: str, tokens: list[tuple[str, int, int]], stops: frozenset[str], english: bool) -> list[_Span]:
-    spans: list[_Span] = []
-    run: list[tuple[str, str]] = []
-    begun, last_end = 0, 0
-    for number, (token, start, end) in enumerate(tokens):
-        low = token.lower()
-        gap = body[last_end:start]
-        if run and gap != " " and not _BREAK.match(gap):
-            _close(spans, run, begun, english)
-            run = []
-        last_end = end
-        if low in stops or (english and _verbal(token, low)) or (low.isdigit()):
-            if run:
-                _close(spans, run, begun, english)
-                run = []
-            continue
-        if not run:
-            begun = number
-        run.append((token, _fold(token, english)))
-    if run:
-        _close(spans, run, begun, english)
-    return spans
+# -- scores ------------------------------------------------------------------------------------------------------------------------
 
 
-def _verbal(token: str, low: str) -> bool:
-    return low in VERBS or (low.endswith("ly") and len(low) > 4 and low.islower() and token == low)
-
-
-def _close(spans: list[_Span], run: list[tuple[str, str]], begun: int, english: bool) -> None:
-    """Trim the left edge and keep the run; a run that is too long keeps its last words, where the head is."""
-    if english:
-        while len(run) > 1 and run[0][1] in WEAK_LEFT:
-            run = run[1:]
-            begun += 1
-    if len(run) > MAX_WORDS:
-        begun += len(run) - MAX_WORDS
-        run = run[-MAX_WORDS:]
-    words = tuple(folded for _, folded in run)
-    if len(words) == 1 and (len(words[0]) < 2 or (len(words[0]) < 3 and not _TECHNICAL.search(run[0][0]))):
-        return
-    text = " ".join(token for token, _ in run)
-    if len(text) <= MAX_KEYWORD:
-        spans.append(_Span(words, text, begun))
-
-
-def _cjk_spans(body: str) -> list[_Span]:
-    """Scripts without spaces: pairs to quadruples of characters that come again."""
-    counts: Counter[str] = Counter()
-    first: dict[str, int] = {}
-    for match in _CJK.finditer(body):
-        run = match.group()
-        for size in (2, 3, 4):
-            for i in range(len(run) - size + 1):
-                piece = run[i : i + size]
-                counts[piece] += 1
-                first.setdefault(piece, match.start() + i)
-    return [_Span((piece,), piece, first[piece]) for piece, count in counts.most_common(60) for _ in range(min(count, 20))]
-
-
-class _Scored(NamedTuple):
-    score: float
-    words: tuple[str, ...]
-    text: str
-
-
-def _rank(spans: list[_Span], length: int, english: bool) -> list[_Scored]:
-    """Candidates, best first; ties by first place, then by spelling."""
-    whole: Counter[tuple[str, ...]] = Counter()
-    forms: dict[tuple[str, ...], Counter[str]] = {}
-    first: dict[tuple[str, ...], int] = {}
-    last: dict[tuple[str, ...], int] = {}
-    word_tf: Counter[str] = Counter()
-    word_degree: Counter[str] = Counter()
+def _scored(spans: list[Span], length: int, english: bool) -> list[_Found]:
+    whole: dict[Words, int] = {}
+    forms: dict[Words, dict[str, int]] = {}
+    first: dict[Words, int] = {}
+    last: dict[Words, int] = {}
     for words, text, at in spans:
-        whole[words] += 1
-        forms.setdefault(words, Counter())[text] += 1
-        first.setdefault(words, at)
-        last[words] = at
-        for word in words:
-            word_tf[word] += 1
-            word_degree[word] += len(words)
-    embedded: Counter[tuple[str, ...]] = Counter()
-    for words, count in whole.items():
-        size = len(words)
-        if size > 1:
-            for i in range(size):
-                for j in range(i + 1, size + 1):
-                    part = words[i:j]
-                    if j - i < size and part in whole:
-                        embedded[part] += count
-    long_text = length > LONG_TEXT
-    weights = _LONG if long_text else _SHORT
-    scored = []
-    for words, count in whole.items():
-        size = len(words)
-        text = _surface(forms[words])
-        technical = bool(_TECHNICAL.search(text)) and len(text) > 1
-        tf = count + 0.33 * embedded[words]
-        mean_tf = sum(math.log(word_tf[w]) for w in words) / size
-        company = sum(word_degree[w] / word_tf[w] for w in words) / size
-        score = weights.tf * math.log(tf) + weights.word * mean_tf + weights.company * math.log(company)
-        score += weights.size[size - 1]
-        score -= weights.first * math.log(1 + first[words] / 20)
-        score += weights.spread * (last[words] - first[words]) / max(length, 1)
-        if technical:
-            score += weights.technical
-        elif text[:1].isupper() and text[1:2].islower() and size > 1:
-            score += weights.capital
-        if english and words[-1] in WEAK_ALONE:
-            score -= weights.weak_alone if size == 1 else weights.weak_last
-        if english and size == 1 and (words[0] in WEAK_LEFT or words[0].endswith(("ing", "ed", "able", "ful", "ive", "ous", "al", "ic"))):
-            score -= weights.weak_alone
-        scored.append((-score, first[words], words, text))
-    scored.sort()
-    return [_Scored(-score, words, text) for score, _, words, text in scored]
-
-
-class _Weights(NamedTuple):
-    tf: float
-    word: float
-    company: float
-    size: tuple[float, float, float, float, float]
-    first: float
-    spread: float
-    technical: float
-    capital: float
-    weak_alone: float
-    weak_last: float
-
-
-_SHORT = _Weights(0.9, 0.35, 0.5, (-0.5, 0.7, 0.7, 0.3, -0.2), 0.12, 0.2, 0.2, 0.2, 1.2, 0.15)
-_LONG = _Weights(1.0, 0.25, 0.3, (-0.9, 0.5, 0.4, -0.2, -0.8), 0.28, 0.5, 0.2, 0.0, 1.2, 0.2)
-
-
-def _surface(forms: Counter[str]) -> str:
-    """The most frequent spelling; at a tie the one without capitals, then the alphabet's first."""
-    return min(forms, key=lambda text: (-forms[text], sum(c.isupper() for c in text), text))
-
-
-def _choose(ranked: list[_Scored], limit: int) -> Keywords:
-    """The best ones: no repetitions, contained phrases absorbed, the two kinds within their bounds."""
-    kept: list[_Scored] = []
-    technical: list[str] = []
-    descriptive = 0
-    for found in ranked:
-        if len(kept) >= limit:
-            break
-        if any(_within(found.words, other.words) for other in kept if len(found.words) == 1 or len(other.words) > len(found.words)):
-            continue
-        text = _shown(found.text)
-        if _TECHNICAL.search(found.text):
-            if limit <= MAX_TOTAL and len(technical) >= MAX_TECHNICAL:
-                continue
-            technical.append(text)
+        if words in whole:
+            whole[words] += 1
+            same = forms[words]
+            same[text] = same.get(text, 0) + 1
         else:
-            if limit <= MAX_TOTAL and descriptive >= max(MAX_DESCRIPTIVE, limit):
-                continue
-            descriptive += 1
-        kept.append(found)
-    return Keywords(tuple(_shown(found.text) for found in kept), tuple(technical))
+            whole[words] = 1
+            forms[words] = {text: 1}
+            first[words] = at
+        last[words] = at
+    inside, shared = _inside(whole, first, last)
+    weights = _between(length) if english else _FOREIGN
+    candidates = list(whole)
+    candidates += [part for part in shared if part not in whole and (len(part) > 1 or part[0] not in GENERAL)]
+    many = len(candidates) > SELDOM
+    found = []
+    for words in candidates:
+        stands, within = whole.get(words, 0), inside.get(words, 0)
+        at = first[words]
+        if many and stands + within < 2 and at > EARLY:
+            continue
+        if stands:
+            text = _spelling(forms[words])
+            surface = text.split()
+        else:
+            text, surface = " ".join(words), list(words)
+        if len(text) > MAX_CHARS or not any(map(str.isalpha, text)):
+            continue
+        size = len(words)
+        begins, ends = KINDS[surface[0]], KINDS[surface[-1]]
+        if english and not stands and (ends in "aewv#." or begins in "wv#"):
+            continue
+        score = weights.stands * math.log(stands + 0.33 * within) + weights.occurs * math.log(stands + within)
+        score += (
+            weights.size[size - 1]
+            + weights.late * math.log1p(at / 20)
+            + weights.spread * (last[words] - at) / length
+        )
+        if not stands:
+            score += weights.part
+        if at and text[0].isupper() and text[1:2].islower():
+            score += weights.name
+        if any(word[0].isdigit() for word in words):
+            score += weights.number
+        if size == 1 and begins == "i":
+            score += weights.identifier_alone
+        if english:
+            head = words[-1]
+            score += weights.weight * sum(word not in GENERAL and word not in WEAK for word in words) / size
+            if head in GENERAL:
+                score += weights.general_alone if size == 1 else weights.general_last
+                if head in EMPTY:
+                    score += weights.empty_last
+            if ends == "b":
+                score += weights.verb_last
+            if size > 1:
+                if begins == "a":
+                    score += weights.adjective_first
+                    if words[0] in SOFT:
+                        score += weights.soft_first
+                elif begins == "g":
+                    score += weights.participle_first
+        found.append(_Found(-score, at, text, words, stands))
+    return found
 
 
-def _within(part: tuple[str, ...], whole: tuple[str, ...]) -> bool:
+def _inside(
+    whole: dict[Words, int], first: dict[Words, int], last: dict[Words, int]
+) -> tuple[dict[Words, int], dict[Words, None]]:
+    """How often each part of a phrase occurs inside one; those that are in two different phrases. Completes `first` and `last`."""
+    inside: dict[Words, int] = {}
+    shared: dict[Words, None] = {}
+    for words, count in whole.items():
+        size = len(words)
+        if size == 1:
+            continue
+        begins, ends = first[words], last[words]
+        for i in range(size):
+            for j in range(i + 1, size + 1 if i else size):
+                part = words[i:j]
+                if part in inside:
+                    inside[part] += count
+                    shared[part] = None
+                    if first[part] > begins + i:
+                        first[part] = begins + i
+                    if last[part] < ends + i:
+                        last[part] = ends + i
+                else:
+                    inside[part] = count
+                    if part not in first or first[part] > begins + i:
+                        first[part] = begins + i
+                    last[part] = max(last.get(part, 0), ends + i)
+    return inside, shared
+
+
+def _between(length: int) -> Weights:
+    """The weights for a text of this many tokens."""
+    share = min(1.0, max(0.0, math.log(max(length, 1) / SHORT) / math.log(LONG / SHORT)))
+    if share in (0.0, 1.0):
+        return _LONG if share else _SHORT
+    sizes = tuple(short + share * (long - short) for short, long in zip(_SHORT.size, _LONG.size, strict=True))
+    return Weights(
+        sizes, *(short + share * (long - short) for short, long in zip(_SHORT[1:], _LONG[1:], strict=True))
+    )
+
+
+def _of_piece(piece: Piece, length: int) -> _Found:
+    loss = -math.log(piece.times) - 0.3 * min(len(piece.text), 4) + 0.45 * math.log1p(piece.at / 40)
+    return _Found(loss, piece.at, piece.text, tuple(piece.text), piece.times)
+
+
+def _spelling(forms: dict[str, int]) -> str:
+    """The most frequent one; at a tie the one with fewest capitals, then the shortest, then by spelling."""
+    if len(forms) == 1:
+        return next(iter(forms))
+    return min(forms, key=lambda text: (-forms[text], sum(map(str.isupper, text)), len(text), text))
+
+
+# -- the choice --------------------------------------------------------------------------------------------------------------------
+
+
+def _chosen(
+    found: list[_Found], limit: int, quoted: frozenset[str], language: str | None, least: int
+) -> Keywords:
+    """The best, without what says the same again: spelt otherwise, or as a part of a better one that stands alone fewer than `least` times."""
+    ranked: dict[str, None] = {}
+    technical: list[str] = []
+    kept: list[Words] = []
+    keys: set[Words] = set()
+    for candidate in found:
+        if len(ranked) >= limit:
+            break
+        words = candidate.words
+        key = tuple(map(_root, words)) if language == ENGLISH else words
+        if key in keys or (candidate.stands < least and any(_contains(other, words) for other in kept)):
+            continue
+        is_technical = candidate.text in quoted or any(map(_technical, candidate.text.split()))
+        if is_technical and len(technical) >= MAX_TECHNICAL:
+            continue
+        keyword = _shown(candidate.text, quoted) if language == ENGLISH else candidate.text
+        if keyword in ranked:
+            continue
+        ranked[keyword] = None
+        keys.add(key)
+        kept.append(words)
+        if is_technical:
+            technical.append(keyword)
+    return Keywords(tuple(ranked), tuple(technical))
+
+
+def _root(word: str) -> str:
+    """Enough of a stem to see that clustering and clusters are one keyword."""
+    for ending in ("ing", "ed", "e"):
+        if word.endswith(ending) and len(word) > len(ending) + 3:
+            return word[: -len(ending)]
+    return word
+
+
+def _contains(words: Words, part: Words) -> bool:
     size = len(part)
-    return any(whole[i : i + size] == part for i in range(len(whole) - size + 1))
+    return any(words[i : i + size] == part for i in range(len(words) - size + 1))
 
 
-def _shown(text: str) -> str:
-    """Lower case, but identifiers and names as they are written."""
-    return " ".join(word if _TECHNICAL.search(word) else word.lower() for word in text.split())
+def _technical(word: str) -> bool:
+    low = word.lower()
+    if low in TECHNOLOGIES or (low in TECHNOLOGIES_BY_NAME and word != low):
+        return True
+    return bool(IDENTIFIER.search(word)) or (ACRONYM.fullmatch(word) is not None and low not in GENERAL)
 
 
-__all__ = ["extract", "pairwise"]
+def _shown(text: str, quoted: frozenset[str]) -> str:
+    """In small letters, but identifiers and acronyms as they are written."""
+    if text in quoted:
+        return text
+    return " ".join(word if KINDS[word] == "i" else word.lower() for word in text.split())

@@ -1,83 +1,382 @@
-"""English word lists: what ends a phrase, and what may not begin or end one. Sorted, by hand; used for English text only."""
+"""English word lists: what ends a phrase, and what says little in one. By hand, sorted; for English text only.
+
+They are kinds of words of general English, not of one field: what no keyword begins with, ends in or consists of.
+"""
 
 from __future__ import annotations
 
-FUNCTION = frozenset(
-    """a about above according across actually after again against all almost along already also although always am among an and
-    another any anybody anyone anything anyway are aren't around as at away back be became because become becomes been before behind
-    being below beside besides between beyond both briefly but by can can't cannot certain certainly could couldn't did didn't do
-    does doesn't doing don't done down due during e.g each either else elsewhere enough especially etc even ever every everyone
-    everything except far few fewer first for former from further furthermore g generally had hardly has hasn't have haven't having
-    he hence her here hers herself him himself his how however i i.e if in indeed instead into is isn't it it's its itself just
-    largely last lately later least less let like likely made mainly many may maybe me meanwhile might mine moreover most mostly much
-    must my myself namely near nearly necessarily neither never nevertheless next no nobody none nor not nothing now nowhere
-    obviously of off often on once one one's only onto or other others otherwise our ours ourselves out over own particular
-    particularly per perhaps please possibly quite rather really recently regarding relatively respectively same secondly seem seemed
-    seems several shall she should shouldn't simply since so some somehow someone something sometimes somewhat soon still such than
-    that that's the their theirs them themselves then there thereby therefore these they thing things this those though three through
-    throughout thus to together too toward towards two under unless unlike until up upon us using usually very via was wasn't we well
-    were weren't what whatever when where whereas whether which while who whole whom whose why will with within without won't would
-    wouldn't yes yet you your yours yourself""".split()
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+DETERMINERS = _set(
+    """a all an another any both each either every half her his its many most much my neither no our several
+    some such that the their these this those various what whatever which whichever whose your"""
 )
 
-_VERBS = """achieve address adopt aim allow analyse analyze appear apply argue arise ask assess assume attempt avoid become begin
-    believe bring call carry cause choose combine come compare comprise compute conclude conduct confirm consider consist construct
-    contain contribute create deal decide define demonstrate denote depend derive describe determine develop devise differ discuss
-    employ enable encourage enhance ensure establish evaluate examine exhibit exist expect explain explore express extend face
-    facilitate fail find focus follow formulate gain generalise generalize generate get give go grow handle happen help hold identify
-    illustrate implement imply improve include incorporate increase indicate introduce investigate involve keep know lead learn let
-    lie look maintain make manage mean meet motivate need note obtain observe occur offer outline overcome perform permit play
-    present prevent produce propose prove provide put raise reach read realise realize receive reduce refer reflect relate rely
-    remain remove represent require resolve result reveal run satisfy say see seek seem select serve show simplify solve speak
-    start stay stem study suffer suggest summarise summarize support take tell tend treat try turn understand undertake use utilise
-    utilize vary verify view want work write yield""".split()
+# after these a word that may be noun or verb is a verb: to test, they report, it may cause
+BEFORE_VERBS = _set(
+    """can can't cannot could couldn't did didn't do does doesn't don't he i it may might must please shall
+    she should shouldn't they to we who will won't would wouldn't you"""
+)
 
-_IRREGULAR = """arose arisen became begun began brought came chose chosen dealt found gave given got gotten grew grown held kept knew
-    known led lain lay made meant met put ran said saw seen showed shown sought spoke spoken taken thought told took tried understood
-    undertook went gone wrote written built""".split()
+# after these a participle is a verb: was arrested, has been designed, is growing
+AUXILIARIES = _set(
+    """am are aren't be been being get gets got had hadn't has hasn't have haven't having is isn't it's
+    that's they're was wasn't we're we've were weren't"""
+)
+
+# what a program is written with; nobody searches for it
+CODE = _set("def elif endif enddef fn foo func impl printf struct var")
+
+FUNCTION = (
+    _set(
+        """about above according accordingly across actually after afterwards again against ago ahead albeit
+    alike almost alone along already also although altogether always amid among amongst and anybody
+    anyhow anyone anything anyway anywhere apart around as aside at away back because before beforehand
+    behind below beneath beside besides between beyond but by certain concerning consequently
+    corresponding despite down due during e.g else elsewhere enough especially et etc even ever everybody
+    everyone everything everywhere except far few fewer fifth first firstly five for former forth forward
+    four fourth from further furthermore hence henceforth here hereby herein herself him himself hitherto
+    how however i.e ibid if in inasmuch indeed inside instead into itself just last lastly later latter
+    least less let like likewise maybe me meanwhile mere mine more moreover myself namely near nearby
+    never nevertheless next nine nobody non none nonetheless nor not nothing notwithstanding now nowadays
+    nowhere of off often okay on once one one's ones oneself only onto opposed or other others otherwise
+    ought ourselves out outside over own par per perhaps plus previously prior quite rather re regarding
+    regardless regards respectively s said same second secondly seldom seven since six so somebody
+    somehow someone something sometime sometimes somewhat somewhere soon still t ten than thanks theirs
+    them themselves then thereafter thereby therefore therein thereof thing things third thirdly though
+    three through throughout thus till today together tomorrow too toward towards twice two under
+    underneath unless unlike unlikely until unto up upon us useful using usual versus very via vis vs
+    want was well were what's when whence whenever where whereas whereby wherein wherever whether while
+    whilst whither who's whole whom why with within without worth yes yesterday yet yours yourself
+    yourselves"""
+    )
+    | DETERMINERS
+    | BEFORE_VERBS
+    | AUXILIARIES
+    | CODE
+)
+
+# names that begin with a weak word
+AFTER_NEW = _set(
+    "brunswick caledonia deal delhi england guinea hampshire haven jersey mexico orleans south testament york zealand"
+)
+
+# verbs only: they end a phrase in every form, participles too (proposed, using)
+_VERBS = _set(
+    """abandon accelerate accept accommodate accompany accomplish account accuse achieve acknowledge acquire
+    acquit act adapt add address adjust admit adopt affect agree aim allege alleviate allocate allow
+    alter amount analyse analyze announce anticipate appear apply appoint appreciate approve argue arise
+    arrange arrest arrive articulate ask assemble assert assess assign assist associate assume assure
+    attach attain attempt attend attract attribute augment avoid await ban base become befall beget begin
+    behave believe belong blame blow boast bomb borrow bound break bring broaden build burn calculate
+    call capture carry cause cease celebrate challenge characterise characterize check choose circumvent
+    cite claim clarify classify click climb coincide collaborate collapse collect combine come commence
+    comment compare compensate compete complain complement complete complicate comprise compute
+    concentrate concern conclude condemn conduct configure confirm conform confront conjecture connect
+    consider consist constitute constrain construct consult contain contend continue contradict
+    contribute convert convey convict convince cope correspond counter cover crash create criticize cross
+    cut damage deal decide declare decline decompose decrease dedicate deduce deem defeat defend define
+    delay delete deliver demand demonstrate denote deny depart depend depict deploy derive describe
+    deserve designate desire destroy detain detect deteriorate determine develop deviate devise devote
+    differ differentiate diminish direct disable disagree disappear discard discover discuss dismiss
+    display dispose distinguish distribute divide download draw drive drop ease elaborate elect elicit
+    eliminate embed embody emerge emphasise emphasize employ enable encompass encounter encourage endorse
+    enforce engage enhance enjoy enlarge ensure entail entitle enumerate envisage equip erupt escape
+    establish estimate evacuate evaluate evolve examine exceed exclude execute exemplify exhibit exist
+    expand expect experience explain explode exploit explore export expose express extend extract face
+    facilitate fail fall favor favour feel fetch fight fill find finish fire fit flee fly focus follow
+    force formalise formalize formulate foster fulfil fulfill furnish gain gather generalise generalize
+    generate get give go grant grow guarantee guide handle happen hear help highlight hijack hinder hold
+    hope host hurt identify ignore illustrate imagine impede implement imply import impose improve
+    include incorporate increase incur indicate induce infer inform inherit inhibit initiate inject
+    injure insert insist inspire install instantiate intend interact interpret introduce invent
+    investigate invite invoke involve isolate jail join justify keep kill know lack launch lay lead learn
+    leave lend leverage lie listen locate look lose maintain make manage manifest marry maximise maximize
+    mean measure meet mention merge minimise minimize mitigate modify motivate move necessitate need
+    neglect nominate note notice notify observe obtain occupy occur offer omit operate oppose opt
+    optimise optimize order originate outline outperform overcome override oversee overview own parse
+    participate pass pay perceive perform permit persist pertain play plead point pose possess postulate
+    precede predict prefer prepare present preserve presume prevail prevent print proceed produce
+    progress prohibit promise promote prompt propose protest prove provide publish pursue push put
+    quantify question quit raise range reach react read realise realize rebuild recall receive recognise
+    recognize recommend reconcile reconsider record recover reduce refer refine reflect refuse regard
+    reiterate reject rejoin relate relax relieve rely remain remark remember remind remove render reopen
+    repeat replace reply report represent reproduce request require rescue resemble reside resign resolve
+    respond rest restart restrict result retain retire retrieve return reuse reveal review revisit rise
+    rule run satisfy save say schedule see seek seem seize select sell send sentence separate serve
+    settle share shoot show sign simplify simulate sit skip slam smash solve speak specify spend spread
+    stand start state stay stem stimulate stop storm strengthen strike strip strive study submit succeed
+    sue suffer suffice suggest suit summarise summarize supersede supply support suppose surrender
+    surround survive suspect suspend sustain swear sweep tackle take talk tell tend terminate test
+    testify thank think threaten throw touch transform trap travel treat trigger try turn undergo
+    underlie understand undertake update uphold upload urge use utilise utilize validate vary verify veto
+    view violate visit vote vow wait want warn weaken wish withdraw witness wonder work worry worsen
+    wound wrap write yield"""
+)
+
+_IRREGULAR = _set(
+    """arisen arose ate became began begun bent bought broke broken brought built came chose chosen dealt
+    drawn drew driven drove eaten fallen fell felt fled flew flown forbidden forgot forgotten fought
+    found gave given gone got gotten grew grown heard held hid hidden hit kept knew known laid lain led
+    left lent lost made meant met paid proven put ran risen rose said sat saw seen sent shot shown sold
+    sought spent spoke spoken stole stolen stood struck swept sworn taken taught thought threw thrown
+    told took tried underlay underlies underlying understood undertook went won wore worn written wrote"""
+)
+
+# as often a noun: the base form and its plural stay in a phrase, unless to, we or will comes before
+_NOUNS_TOO = _set(
+    """account address aim amount approach attempt attribute ban base blow bomb bound break build call
+    capture cause challenge check claim collapse comment compute concern contact counter cover crash
+    cross cut damage deal decline decrease defeat delay demand deploy design desire display download
+    drive drop ease escape estimate experience exploit export extract face fall favor favour fight fire
+    fit focus force gain grant guarantee guide handle help hold hope host import increase install
+    interest join lack launch lead measure merge move need note notice offer order own pass pay play
+    point present print progress promise prompt protest push question range read record regard remark
+    report request rescue rest result return reuse review rise rule run schedule sell sentence share
+    shoot show sign spread stand start state stem stop storm strike study supply support surrender
+    suspect talk test touch transform trap travel trigger try turn update upload urge use veto view visit
+    vote wait wish witness work wound yield"""
+)
 
 
-def _forms(verb: str) -> list[str]:
-    """verb, verbs, verbed, verbing, by the regular rules."""
+def _forms(verb: str) -> tuple[str, str, str]:
+    """-s, -ed and -ing by the regular rules."""
     if verb.endswith("e"):
-        return [verb, verb + "s", verb + "d", verb[:-1] + "ing"]
+        return verb + "s", verb + "d", (verb[:-2] + "ying" if verb.endswith("ie") else verb[:-1] + "ing")
     if verb.endswith("y") and verb[-2] not in "aeiou":
-        return [verb, verb[:-1] + "ies", verb[:-1] + "ied", verb + "ing"]
-    ending = "es" if verb.endswith(("s", "sh", "ch", "x", "z", "o")) else "s"
-    doubled = verb + verb[-1] if verb[-1] in "tnpg" and len(verb) <= 4 and verb[-2] in "aeiou" and verb[-3] not in "aeiou" else verb
-    return [verb, verb + ending, doubled + "ed", doubled + "ing"]
+        return verb[:-1] + "ies", verb[:-1] + "ied", verb + "ing"
+    short = len(verb) <= 4 and verb[-1] in "bdgmnprt" and verb[-2] in "aeiou" and verb[-3] not in "aeiou"
+    stem = (
+        verb + verb[-1]
+        if short
+        or verb
+        in ("admit", "commit", "embed", "incur", "infer", "omit", "permit", "prefer", "refer", "submit")
+        else verb
+    )
+    return (
+        verb + ("es" if verb.endswith(("s", "sh", "ch", "x", "z", "o")) else "s"),
+        stem + "ed",
+        stem + "ing",
+    )
 
 
-# nouns as often as verbs: they stay inside phrases in their base form
-_NOUNS_TOO = frozenset("address aim approach call cause focus help increase need note play result run show study support use view work yield".split())
-
-VERBS = frozenset(form for verb in _VERBS for form in _forms(verb) if not (form in _NOUNS_TOO and form == verb)) | frozenset(_IRREGULAR)
-
-# adjectives and nouns that say little: never at the left edge of a phrase, never a keyword alone
-WEAK_LEFT = frozenset(
-    """able actual additional adequate advanced alternative appropriate available basic best better big bigger broad careful clear
-    close common commonly comprehensive considerable consistent conventional corresponding critical crucial current different
-    difficult direct distinct easy effective efficient entire essential excellent existing experimental extensive fast final fixed
-    full fundamental general given global good great greater growing hard high higher highly important improved increasing
-    independent individual initial interesting internal known large larger latest limited little local long low lower main major
-    minor modern multiple natural necessary new newly novel numerous obvious old original overall popular possible potential powerful
-    practical precise present previous primary promising proper proposed real reasonable recent related relevant reliable respective
-    rich right robust short significant similar simple single small smaller special specific standard strong sufficient suitable
-    theoretical traditional typical unique useful usual valid valuable various wide widely""".split()
+EITHER = _NOUNS_TOO | {_forms(verb)[0] for verb in _NOUNS_TOO}
+# -ing forms that are as often nouns or adjectives of a term: programming by example, learning, processing
+_ING_NOUNS = _set(
+    """accounting adapting building caching computing drawing learning matching meaning modeling modelling
+    operating planning pricing processing programming reading recording reporting running sharing testing
+    training understanding updating voting writing"""
+)
+_ED_KEPT = _set(
+    "associated combined connected constrained directed distributed embedded estimated extended generalized isolated modified related restricted simulated tested weighted"
+)
+VERBS = (
+    ({form for verb in _VERBS for form in (verb, *_forms(verb))} | _IRREGULAR)
+    - EITHER
+    - _ING_NOUNS
+    - _ED_KEPT
 )
 
-WEAK_ALONE = frozenset(
-    """abstract account activity addition advantage amount analysis answer application approach area article aspect author basis
-    benefit book capability case chapter characteristic choice class code combination comparison component concept conclusion
-    condition consequence content context contribution cost data date day degree description design detail development difference
-    difficulty discussion effect effort element end environment evaluation event evidence example experience experiment extent fact
-    factor feature field figure file form function future goal group guide hand idea implementation importance improvement
-    information input instance interest introduction issue item kind knowledge lack language level life limit line list literature
-    lot matter means measure method methodology model name nature number object objective observation operation opportunity option
-    order organization output page paper parameter part people performance period person phase point position possibility power
-    practice presence principle problem procedure process product program project property proposal purpose quality question range
-    rate reason reference relation relationship report requirement research resource respect response result review role rule sample
-    scheme science section sense series service set side size solution sort source space stage state statement step strategy strength
-    structure study subject success summary support survey system table target task technique technology term test theory time title
-    tool topic type understanding use user value variable variety version view way work world year""".split()
+# adverbs without -ly; words in -ly that are none
+ADVERBS = _set("ad altogether et hoc perhaps quite today very")
+NOT_ADVERBS = _set(
+    "anomaly assembly butterfly daily early family friendly hourly italy july likely monopoly monthly multiply only rally reply supply weekly yearly"
+)
+
+# adjectives and other words that say little: never at the left edge of a phrase, never a keyword
+WEAK = _set(
+    """able absolute acceptable actual additional adequate advanced alternate alternative ambitious apparent
+    appropriate attractive available aware basic best better big bigger biggest brief broad broader busy
+    capable careful challenging cheap classic clean clear close closer common comparable compelling
+    complete completed complicated comprehensive considerable consistent convenient conventional cool
+    correct crucial cumbersome current deeper desirable desired detailed different difficult direct
+    disparate distinct diverse dramatic earlier early easier easy effective efficient elegant emerging
+    enormous entire equal essential evident excellent existing expected expensive experimental extensive
+    extra familiar famous fast faster favorable feasible final fine following fresh full fundamental
+    further future general given good great greater greatest growing happy heavy helpful higher highest
+    huge ideal identical immense important impossible impressive improved inadequate increased increasing
+    incredible individual inherent innovative insufficient intended interested interesting intermediate
+    involved key large larger largest latest leading likely limited little long longer lowest main major
+    massive meaningful minor modern narrow necessary new newer newly nice notable novel numerous observed
+    obvious old older optional original overall particular past perfect pleased poor popular possible
+    potential powerful practical precise preferred preliminary present previous prominent promising
+    proper proposed prospective pure quick ready real-life real-world realistic reasonable recent related
+    relevant reliable remaining remarkable representative required resulting rich right rigorous rough
+    satisfactory selected sensible separate serious shorter significant similar simple simpler slight
+    slow small smaller so-called sophisticated special specific standard state-of-the-art straightforward
+    stronger subsequent substantial successful sufficient suitable superior sure surprising systematic
+    tested theoretical thorough tight tiny top total traditional tremendous true typical ultimate unable
+    unclear unexpected unique unknown unprecedented unusual up-to-date upcoming use useful uses usual
+    valid valuable varied various vast viable vital well-established well-known wide wider widespread
+    wrong young younger"""
+)
+
+# these may begin a phrase, though they add little: high pressure, multiple processors
+SOFT = _set(
+    """arbitrary average bad central competitive complex critical deep dependent exact explicit fair free
+    frequent global hard high independent initial internal joint large-scale late live low lower minimal
+    missing moderate multiple mutual naive natural normal open ordinary positive primary principal real
+    relative robust severe short single solid strict strong"""
+)
+
+# nouns (and a few others) of any field: hardly a keyword alone, and a little less likely one at the end of a phrase
+GENERAL = _set(
+    """ability absence abstract academic acceptance access accordance accuracy achievement acronym action
+    activity addition adjustment adoption advance advantage advice affair age agency agent agreement aim
+    algorithm alternative amount analysis analyst angle answer anyone appearance appendix applicability
+    application approach area argument arrangement arrival art article aspect assessment assumption
+    attempt attention attitude audience author authority availability average awareness background
+    balance base baseline basis beginning behavior behaviour belief benchmark benefit bit block board
+    body book bottleneck bottom boundary box branch break breakthrough bunch business button candidate
+    capability capacity care case category cause center centre century chain challenge chance change
+    chapter character characteristic characterization chart chief choice circumstance city claim class
+    classification clause click client code coefficient collaboration collection color column combination
+    comment communication community company comparison competition complexity component compromise
+    computation computer concentration concept concern conclusion condition conference confidence
+    configuration conjunction connection consensus consequence consideration constraint construction
+    consumer contact content context contrast contribution control convenience convention conversation
+    core corporation correctness correlation correspondence cost country couple course coverage creation
+    criteria criterion critic culture current curve customer cycle damage data database dataset date day
+    deal dealer decade decision decrease default definition degree delay demand demonstration department
+    dependence dependency deployment depth derivation description design designer desire detail detection
+    developer development deviation device diagram dimension direction director discipline discovery
+    discussion disk display distance distinction distribution diversity document documentation domain
+    door doubt draft drawback dynamic ease edge edition effect effectiveness efficacy efficiency effort
+    element emergence emphasis employee end enterprise entity entry environment equation equipment
+    equivalent error essence establishment estimate evaluation event evidence evolution example exception
+    exchange execution exercise existence expansion expectation expense experience experiment
+    experimentation expert expertise explanation exploration expression extension extent face facility
+    fact factor failure fashion fate favor feasibility feature feedback feeling field figure file finding
+    firm fit flexibility flow focus force form formalism format formation formula formulation foundation
+    fraction fragment frame framework freedom frequency friend front function functionality future gain
+    gap generality generation glance goal good government grade graph ground group growth guarantee
+    guidance guide guideline half hand handling head heading health heart height help hierarchy highlight
+    history home hope host hour house human hundred hypothesis idea identification illustration image
+    impact implementation implication importance improvement incident inclusion increase indication
+    individual industry influence information infrastructure initiative innovation input insight
+    inspection instance institution instruction integration intention interaction interest interface
+    interpretation interval introduction investigation issue item job journal judgment justification kind
+    knowledge label lack language law layer leader learner lecture left length lesson letter level life
+    light limit limitation line link list literature little load location logic look loss lot machine
+    magazine maintenance majority management manager manipulation manner manual map mapping mark market
+    mass match material matter maximum mean meaning means measure measurement mechanism medium meeting
+    member memory mention message method methodology metric middle million mind minimum minute mistake
+    mix mixture mode model modification module moment money month motion motivation move movement name
+    nation nature need neighborhood network news night node noise notation note notion novelty number
+    object objective observation occasion occurrence offer office officer official one operation opinion
+    opportunity option order organisation organization origin outcome outlook output overhead overview
+    owner package page pair paper paradigm paragraph parameter part participant participation party past
+    path pattern penalty people percent percentage performance period permission person perspective phase
+    phenomenon photo phrase picture piece pioneer place plan plane platform player plot point policy
+    population portion position possibility post potential power practice practitioner precision
+    preference preparation presence presentation pressure price principle priority probability problem
+    procedure proceeding process processing product production profession professional professor program
+    programme progress project promise proof property proportion proposal proposition prospect prototype
+    provider provision publication purpose pursuit quality quantity query quest question race range rank
+    rate ratio reader reality realization reason reasoning recall recognition recommendation record
+    reduction reference refinement region relation relationship release relevance report representation
+    request requirement research researcher resident resource respect respondent response responsibility
+    rest restriction result return review revision reward rise risk role room root round route row rule
+    run sake sale sample satisfaction saving scale scenario schedule scheme scholar school science
+    scientist scope score screen search season section sector segment selection sense sentence separation
+    sequence series server service session set setting setup shape share shift shortcoming show side sign
+    significance similarity simplicity site situation size skill society software solution sort source
+    space span speaker specialist specification spectrum speed spirit staff stage stakeholder stand
+    standpoint start state statement statistic status step storage story strategy stream street strength
+    stress string structure student study style subject subset success suggestion suitability sum summary
+    superiority supervisor supplier support surface surprise survey symbol symposium system table tactic
+    talk target task team technique technology tendency term terminology test testing text theme theory
+    thesis thing thinking thought thousand threshold time title tool top topic total trade tradeoff
+    tradition training transaction transfer transformation transition treatment tree trend trial trouble
+    truth turn tutorial type understanding unit university update usability usage use usefulness user
+    utility validation validity value variable variance variant variation variety vector version view
+    viewpoint virtue vision visit volume war way weakness web website week weight whole width window wish
+    woman word work worker workshop world writer year yield"""
+)
+
+# of those, what is no keyword even at the end of a phrase: number of users, way, first part
+EMPTY = _set(
+    """abstract account addition advantage aim amount anyone article aspect attention author basis benefit
+    bit case category chance claim comment comparison conclusion contact couple day decade degree detail
+    difference difficulty effort end example extent fact fashion figure finding glance goal hand help
+    idea importance improvement instance interest introduction issue item kind lack list literature lot
+    majority manner means mention month need note notion number objective one opportunity other outline
+    overview paper part people period piece place point possibility presence purpose question range
+    reason reference report respect result role section sense series set show side situation sort step
+    study sum summary term thing thousand time today topic total type usage use variety version view way
+    week work year"""
+)
+
+# nouns that look like adjectives
+_NOUNS_IN_AL = _set(
+    """academic animal approval arithmetic arrival arsenal cable canal capital cathedral characteristic
+    chemical classic clinic criminal critic crystal decimal diagonal dialect digital dynamic economic
+    electronic ethic fabric festival financial functional general graphic heuristic hospital individual
+    integral interval journal journalistic kinematic linguistic logic logistic magic manual mathematic
+    mechanic medal metal metric mosaic music narrative native objective official optic panic perspective
+    physic polynomial portal potential proposal protocol public refusal relative removal renewal
+    representative republic residential retrieval rival robotic semantic sensitive signal statistic
+    survival table tactic terminal topic traffic trial tribunal tutorial variable vegetable withdrawal"""
+)
+_ADJECTIVE_ENDINGS = (
+    "able",
+    "ible",
+    "ic",
+    "ical",
+    "ous",
+    "ive",
+    "ful",
+    "less",
+    "ary",
+    "al",
+    "ian",
+    "ish",
+    "like",
+    "based",
+    "oriented",
+    "driven",
+    "specific",
+)
+_MORE_ADJECTIVES = _set(
+    """absent abstract accurate adjacent american ancient autonomous binary black blind blue british chinese
+    civil coarse concrete concurrent continuous convex dense discrete dynamic electric elliptic empty
+    european explicit extreme false federal female fine flat foreign former french fuzzy german green
+    grey hidden hybrid implicit inner integer intelligent invariant japanese latent local male mixed
+    mobile multi multimodal multivariate national nested noisy non-linear nonlinear obscure offline
+    online outer parallel partial prone quantum random rapid raw red redundant remote rigid rural russian
+    scalable secure senior silent smart smooth social soft sparse spatial stable static steady stiff
+    stochastic transient transparent unified uniform universal unstable upper urban vague virtual wet
+    white wireless"""
+)
+
+
+def is_adjective(word: str) -> bool:
+    """Whether a lower-case word is more likely an adjective than a noun, so that no keyword ends in it."""
+    return (
+        word in _MORE_ADJECTIVES
+        or word in SOFT
+        or (word.endswith(_ADJECTIVE_ENDINGS) and len(word) > 4 and word not in _NOUNS_IN_AL)
+    )
+
+
+# names of technologies, and those that are technologies only with a capital letter
+TECHNOLOGIES = _set(
+    """android ansible api arduino aws azure bash bazel cassandra chrome clickhouse cmake cpu css curl
+    cython debian django docker elasticsearch erlang etcd fastapi fedora firebase firefox fortran gcc git
+    github gitlab golang gpu gradle grafana graphql grpc gunicorn hadoop haskell heroku html http https
+    influxdb ios istio java javascript jenkins jira json jupyter jwt kafka keras kibana kotlin kubectl
+    kubernetes ldap linux llvm lua macos mariadb markdown matlab memcached mongodb mqtt mypy mysql netty
+    nginx nomad npm numpy nvidia oauth ollama openai openapi opencv openssl pandas perl php pip podman
+    postgres postgresql powershell prometheus protobuf pydantic pytest python pytorch qt rabbitmq redis
+    regex rspec rst scikit-learn scipy sdk selenium solr splunk sql sqlalchemy sqlite ssh ssl svelte svg
+    systemd tcp tensorflow terraform tls tomcat toml tox typescript ubuntu udp unix uvicorn vagrant vim
+    vue wasm webassembly webpack websocket wordpress xml yaml yarn zig zookeeper zsh"""
+)
+TECHNOLOGIES_BY_NAME = _set(
+    """angular apache argo celery consul dart electron elixir envoy excel flask flink flutter go helm julia
+    lambda latex llama maven nats nix node oracle poetry pulsar rails react ruby ruff rust sass scala
+    shell snowflake spark sphinx spring starlette swift textual travis vault vite windows"""
 )

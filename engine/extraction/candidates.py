@@ -1,0 +1,255 @@
+"""What may be a keyword: phrases of a text, found by a grammar over one letter a word.
+
+Every token gets a letter for the kind of word it is: a dictionary look-up, so that a token costs less than a microsecond. The letters
+of a text make one string; regular expressions over it settle what is a verb here, and find the noun phrases.
+
+    f function word   t determiner   m before a verb: to, we, will   x auxiliary   v verb   d adverb   . break
+    w weak word   a adjective   e -ed   g -ing   b noun or verb   n noun   c capital   i identifier   # number
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import snowballstemmer
+
+from engine.extraction import words
+from engine.extraction.languages import ENGLISH, FUNCTION_WORDS, language, own_function_words
+
+MAX_WORDS = 5
+MAX_CHARS = 60  # of a keyword
+CACHED = 50_000  # tokens
+
+# The marks that scripts from Hebrew to Khmer write vowels with, which are no letters to Python's re.
+_MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0981-\u0dff\u0e31-\u0e3a\u0e47-\u0e4e\u0eb1-\u0ebc\u0ec8-\u0ecd\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3"
+_MARKED = re.compile(f"[{_MARKS}]")
+
+
+def _tokens(letter: str) -> re.Pattern[str]:
+    return re.compile(
+        r"__\w+__"  # __init__
+        r"|(?<![\w-])--[A-Za-z][A-Za-z0-9]*(?:[-_.][A-Za-z0-9]+)*"  # --flag
+        rf"|{letter}+-[ \t]*\n\s*[a-z]+"  # a word divided at the end of a line: neither half is a word
+        rf"|{letter}+(?:(?:[-‐‑.'’/@&]|::|->|_+){letter}+)*(?:\(\)|\+\+|#(?!\w))?"  # words, max_tokens, Cargo.toml, std::io, HTTP/2, foo(), C++
+        r"|\n\s*(?=[^\sa-z])"  # a new line that does not go on in small letters
+        r"|[^\w\s]+|_+"
+    )
+
+
+_PLAIN = _tokens(r"[^\W_]")
+_WITH_MARKS = _tokens(rf"(?:[^\W_]|[{_MARKS}])")
+
+IDENTIFIER = re.compile(
+    r"^--|_|::|->|\(\)$|\+\+$|#$|[a-z][A-Z]|^v?\d+(?:\.\d+)+\w*$|\w\.[A-Za-z]\w*$|^[A-Z]+\d*/|/\d|[A-Za-z]\d|\d[A-Za-z]"
+)
+ACRONYM = re.compile(r"[A-Z][A-Z0-9]{1,5}s?(?:[-/&][A-Z0-9]{1,6})*")
+_NUMBER = re.compile(
+    r"[\d.,:/-]+(?:st|nd|rd|th|s|am|pm|[mckn]?m|[mk]?g|[mn]?s|[kmgt]i?b|[kmg]?hz|[kx%])?", re.I
+)
+
+
+class Span(NamedTuple):
+    """An occurrence: its words as they are compared, its text, the ordinal of its first token."""
+
+    words: tuple[str, ...]
+    text: str
+    at: int
+
+
+class _Known(dict[str, str]):
+    """What a token is, asked once; bounded, since documents can hold any number of tokens."""
+
+    def __init__(self, ask: Callable[[str], str]) -> None:
+        super().__init__()
+        self._ask = ask
+
+    def __missing__(self, token: str) -> str:
+        if len(self) >= CACHED:
+            self.clear()
+        answer = self[token] = self._ask(token)
+        return answer
+
+
+def _shape(token: str) -> str:
+    """The letters that need no language: break, number, identifier, capital; else n."""
+    first = token[0]
+    if not (first.isalnum() or (len(token) > 3 and first in "-_")) or "\n" in token or len(token) > MAX_CHARS:
+        return "."
+    if _NUMBER.fullmatch(token) and not IDENTIFIER.search(token):
+        return "#"
+    if len(token) == 1:
+        return "n" if first.isupper() or ord(first) > 0x2E80 else "."
+    if IDENTIFIER.search(token) or ACRONYM.fullmatch(token):
+        return "." if "@" in token else "i"
+    return "c" if first.isupper() else "n"
+
+
+def _kind(token: str) -> str:
+    """The letter of an English token."""
+    low = token.lower().replace("’", "'")
+    if low in words.FUNCTION:
+        if low in words.DETERMINERS:
+            return "t"
+        if low in words.BEFORE_VERBS:
+            return "m"
+        return "x" if low in words.AUXILIARIES else "f"
+    shape = _shape(token)
+    if shape not in "nc":
+        return shape
+    if low in words.WEAK:
+        return "w"
+    if low in words.EITHER:
+        return "b"
+    if low in words.VERBS:
+        return "v"
+    if low in words.ADVERBS or (
+        low.endswith("ly") and len(low) > 4 and low not in words.NOT_ADVERBS and "-" not in low
+    ):
+        return "d"
+    if words.is_adjective(low):
+        return "a"
+    if shape == "c":
+        return "c"
+    if low.endswith("ed") and len(low) > 4 and not low.endswith("eed"):
+        return "e"
+    return "g" if low.endswith("ing") and len(low) > 5 else "n"
+
+
+def _folded(token: str) -> str:
+    """Lower case; an English plural as its singular, a possessive as its owner."""
+    low = token.lower().replace("’", "'")
+    if low.endswith("'s"):
+        low = low[:-2]
+    if len(low) < 4 or not low.endswith("s") or low.endswith(("ss", "us", "is")):
+        return low
+    if low.endswith("ies"):
+        return low[:-3] + "y" if len(low) > 5 else low[:-1]
+    if low.endswith(("xes", "ches", "shes", "sses", "zzes")):
+        return low[:-2]
+    return low[:-1]
+
+
+KINDS = _Known(_kind)
+FOLDS = _Known(_folded)
+
+# In place, letter for letter: what is a verb here.
+_SETTLED = (
+    re.compile(r"(?<=m)d?b|(?<=[nc])b(?=t)"),  # to use; the system supports the
+    re.compile(
+        r"(?<=x)d?[eg]|(?<=[mx])e|(?<=[nbcig])e(?=[tfm.xd#c])|(?<=[.fdv])g(?=t)"
+    ),  # is growing; police arrested the; by reading the
+)
+_PHRASE = re.compile(r"[awegnbci](?:[awegnbci#]*[gnbci#])?")
+_FOREIGN_PHRASE = re.compile(r"[nci](?:[nci#]*[nci])?")
+_GERMAN_PHRASE = re.compile(r"[nci]{0,2}[ci]")  # its nouns have capitals
+ELIDING = ("french", "italian")
+_ELIDED = re.compile(r"^(?:[cdjlmnst]|qu|all|dall|dell|nell|sull|un)['’](?=\w)", re.I)  # l'eau
+
+
+def _verbs(match: re.Match[str]) -> str:
+    return "v" * len(match[0])
+
+
+def tokenise(text: str) -> list[str]:
+    """Words, identifiers, and breaks: punctuation, and lines that begin anew. What stands between two of them is white space."""
+    return (_WITH_MARKS if _MARKED.search(text) else _PLAIN).findall(text)
+
+
+def phrases(tokens: list[str]) -> tuple[list[Span], str | None]:
+    """All occurrences in the order of the text, and the language they were found by (None: unlisted)."""
+    spoken = language([token for token in tokens if token[0].isalpha()])
+    return (_english(tokens) if spoken == ENGLISH else _foreign(tokens, spoken)), spoken
+
+
+def _english(tokens: list[str]) -> list[Span]:
+    kinds = "".join(map(KINDS.__getitem__, tokens))
+    for pattern in _SETTLED:
+        kinds = pattern.sub(_verbs, kinds)
+    fold = FOLDS.__getitem__
+    spans = []
+    for match in _PHRASE.finditer(kinds):
+        start, end = match.span()
+        while (
+            start < end
+            and kinds[start] == "w"
+            and not (tokens[start] == "New" and tokens[start + 1].lower() in words.AFTER_NEW)
+        ):
+            start += 1
+        if end - start > MAX_WORDS:  # the head of an English phrase is its end
+            start = end - MAX_WORDS
+        if end - start < 2 and (end == start or kinds[start] in "awe"):
+            continue
+        run = tokens[start:end]
+        spans.append(Span(tuple(map(fold, run)), " ".join(run), start))
+    return spans
+
+
+def _foreign(tokens: list[str], spoken: str | None) -> list[Span]:
+    stops = FUNCTION_WORDS[spoken] if spoken else own_function_words(tokens)
+    stemmer = snowballstemmer.stemmer(spoken) if spoken in snowballstemmer.algorithms() else None
+    kinds = "".join("f" if token.lower().replace("’", "'") in stops else _shape(token) for token in tokens)
+    fold = _Known(
+        lambda token: str(stemmer.stemWord(token.lower())) if stemmer else token.lower()
+    ).__getitem__
+    spans = []
+    for match in (_GERMAN_PHRASE if spoken == "german" else _FOREIGN_PHRASE).finditer(kinds):
+        start, end = match.span()
+        for first in range(start, end, 3):  # without a list of verbs a long run is a sentence, not a phrase
+            run = tokens[first : min(first + 3, end)]
+            if spoken in ELIDING:
+                run[0] = _ELIDED.sub("", run[0])
+            spans.append(Span(tuple(map(fold, run)), " ".join(run), first))
+    return spans
+
+
+# -- scripts without spaces ------------------------------------------------------------------------------------------------------
+
+CJK = re.compile("[\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f]+")
+_CJK_WORDS = re.compile(
+    "[\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]{2,40}|[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
+)
+# Chinese particles, pronouns, prepositions and conjunctions, one character each: they end a word
+_PARTICLES = re.compile(
+    "[的了是在和与及或而但对为从到以于被把将也都就不有这那其之我们你他她它个么吗呢吧着过给让向由并且还又很更最只可能会要該該這們個為與對從將還會過讓於]"
+)
+
+
+class Piece(NamedTuple):
+    text: str
+    times: int
+    at: int  # character
+
+
+def pieces(text: str, most: int = 60) -> list[Piece]:
+    """Words of Chinese and Japanese text, by repetition: short runs whole, of longer ones what comes again."""
+    counts: dict[str, int] = {}
+    first: dict[str, int] = {}
+    whole: set[str] = set()
+    for found in _CJK_WORDS.finditer(text):
+        at = found.start()
+        for run in _PARTICLES.split(found[0]):
+            foreign = "\u30a0" <= run[:1] <= "\u31ff" or run[:1] >= "\uff66"
+            if foreign or 2 <= len(run) <= 6:
+                whole.add(run)
+                counts[run] = counts.get(run, 0) + 1
+                first.setdefault(run, at)
+            for size in range(2, 0 if foreign else min(6, len(run))):
+                for i in range(len(run) - size + 1):
+                    part = run[i : i + size]
+                    counts[part] = counts.get(part, 0) + 1
+                    first.setdefault(part, at + i)
+            at += len(run) + 1
+    inside: dict[str, int] = {}  # the count of the most frequent longer one
+    for part, count in counts.items():
+        if count > 1 or part in whole:
+            for inner in (part[1:], part[:-1]):
+                inside[inner] = max(inside.get(inner, 0), count)
+    kept = [
+        Piece(part, count, first[part])
+        for part, count in counts.items()
+        if (count > 1 or part in whole) and inside.get(part, 0) < count
+    ]
+    kept.sort(key=lambda piece: (-piece.times * len(piece.text), piece.at))
+    return kept[:most]
