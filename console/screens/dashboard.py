@@ -246,7 +246,7 @@ class Dashboard(Page):
             y,
             c.width - 2,
             2 if c.height >= 10 else 1,
-            v.health_sentence,
+            words.sentence(v),
             style if style != "dim" else "text",
         )
         e, lat = v.error_rate, v.latency

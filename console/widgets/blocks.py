@@ -77,7 +77,7 @@ def stage_line(c: Canvas, y: int, v: View) -> None:
     parts.append(("   ", "text"))
     x = c.spans(0, y, parts)
     x = c.put(x, y, f" {sign} {word} ", {"ok": "fine", "warn": "caution", "bad": "alarm"}.get(style, "bar"))
-    c.put(x + 1, y, v.health_sentence, style if style != "dim" else "text")
+    c.put(x + 1, y, words.sentence(v), style if style != "dim" else "text")
 
 
 def coming(v: View) -> list[Span]:

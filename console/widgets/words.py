@@ -120,6 +120,15 @@ def count(number: int) -> str:
     return f"{number:,}".replace(",", " ")
 
 
+def sentence(view: View) -> str:
+    """The health in a sentence without the word that stands before it already."""
+    text = view.health_sentence
+    for _, word, _ in HEALTH.values():
+        if text.startswith(word):
+            return text[len(word) :].lstrip(" ,:")
+    return text
+
+
 def worst(view: View) -> TriggerView | None:
     """The trigger that acts first, or that is furthest on its way."""
     running = [t for t in view.triggers if t.verdict == "breach"]

@@ -13,8 +13,13 @@ import math
 from functools import lru_cache
 from itertools import pairwise
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import NDArray
 
 _NORMAL = NormalDist()
 _NODES = 96
@@ -57,20 +62,26 @@ def crossing(fractions: tuple[float, ...], c: float) -> float:
     """Probability that |S_k| passes `c` at one of the looks when there is no difference."""
     import numpy as np  # 0.1 s: only a look needs it
 
-    nodes, weights = np.polynomial.legendre.leggauss(_nodes(fractions))
+    narrowest = min(after - before for before, after in pairwise((0.0, *fractions)))
+    nodes, weights = _quadrature(min(1000, max(_NODES, math.ceil(16.0 / math.sqrt(narrowest)))))
     at, weights = c * nodes, c * weights
+    apart = (at[:, None] - at[None, :]) ** 2
     density = np.exp(-(at**2) / (2.0 * fractions[0])) / math.sqrt(2.0 * math.pi * fractions[0])
+    step, kernel = 0.0, apart
     for before, after in pairwise(fractions):
-        step = after - before
-        kernel = np.exp(-((at[:, None] - at[None, :]) ** 2) / (2.0 * step)) / math.sqrt(2.0 * math.pi * step)
+        if not math.isclose(after - before, step, rel_tol=1e-12):
+            step = after - before
+            kernel = np.exp(-apart / (2.0 * step)) / math.sqrt(2.0 * math.pi * step)
         density = kernel @ (weights * density)
     return 1.0 - float(weights @ density)
 
 
-def _nodes(fractions: tuple[float, ...]) -> int:
-    """Quadrature must resolve the narrowest step's normal curve."""
-    narrowest = min(after - before for before, after in pairwise((0.0, *fractions)))
-    return min(2000, max(_NODES, math.ceil(16.0 / math.sqrt(narrowest))))
+@lru_cache(maxsize=8)
+def _quadrature(nodes: int) -> tuple[NDArray[float64], NDArray[float64]]:
+    """Gauss and Legendre's, on -1..1; enough nodes that the narrowest step's normal curve is resolved."""
+    import numpy as np
+
+    return np.polynomial.legendre.leggauss(nodes)
 
 
 @lru_cache(maxsize=64)

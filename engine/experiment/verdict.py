@@ -20,7 +20,7 @@ def decide(
         return Verdict(
             "void", f"{ratio.sentence} Find out why, then start a new test: nothing here may be used."
         )
-    harm = _harm(metrics, looks)
+    harm = _harm(declaration, metrics, looks)
     if harm:
         return Verdict("worse", harm[0], harm[1:])
     primary = next(metric for metric in metrics if metric.role == "primary")
@@ -67,24 +67,26 @@ def _at(look: Look, name: str) -> Signal:
     return "unknown" if reading is None else reading.signal
 
 
-def _harm(metrics: tuple[MetricReport, ...], looks: tuple[Look, ...]) -> tuple[str, ...]:
-    """A broken guardrail, or the primary or a secondary metric worse. A guardrail's own difference is no harm: its limit allows it."""
+def _harm(
+    declaration: Declaration, metrics: tuple[MetricReport, ...], looks: tuple[Look, ...]
+) -> tuple[str, ...]:
+    """A broken guardrail, or the primary or a secondary metric worse. A guardrail's own difference is no harm: its limit
+    allows it. The primary is judged by one reading, the declared one, so that no reading adds its errors to another's.
+    """
     found = [
         metric.guardrail.sentence
         for metric in metrics
-        if metric.guardrail and metric.guardrail.state == "broken"
+        if metric.guardrail is not None and metric.guardrail.state == "broken"
     ]
     for metric in metrics:
-        if metric.role == "guardrail":
-            continue
-        if metric.signal == "worse":
-            found.append(metric.sentence)
-        else:
+        if metric.role == "primary" and declaration.decide_by == "daily":
             look = next((look for look in looks if _at(look, metric.name) == "worse"), None)
             if look is not None:
                 found.append(
                     f"{_capital(metric.label)} was worse at declared look {look.number}, beyond its bound."
                 )
+        elif metric.role != "guardrail" and metric.signal == "worse":
+            found.append(metric.sentence)
     return tuple(found)
 
 

@@ -1,0 +1,107 @@
+"""`rollout`: one command, many verbs. A verb's module is imported when it is called, so that `rollback` starts at once."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import click
+
+from console.place import Place
+
+VERSION = "0.1.0"
+
+# verb -> module of console.verbs; the summary shows in --help without importing it
+VERBS: dict[str, tuple[str, str]] = {
+    "rehearse": ("engine", "Everything on a simulated LLM service and sample documents, in a throw-away store."),
+    "serve": ("engine", "Run the engine in the foreground, for systemd."),
+    "stop": ("engine", "End the engine of this store; what is in flight is finished."),
+    "status": ("engine", "Where the rollout stands, in words or as JSON; --watch goes on."),
+    "check": ("setup", "Validate rollout.toml and probe everything it names."),
+    "init": ("setup", "Write a commented rollout.toml for your own service."),
+    "env": ("setup", "The export lines of the current stage."),
+    "promote": ("control", "One step up, through the gate."),
+    "approve": ("control", "Approve the next step, where a stage asks for more than one person."),
+    "hold": ("control", "Keep the gate shut until someone resumes."),
+    "resume": ("control", "Release a hold, or the lock after an automatic rollback."),
+    "rollback": ("control", "To 0 % now, with or without an engine, and proven."),
+    "restore": ("control", "Serve frequency keywords again for what the LLM wrote."),
+    "sign": ("control", "Sign a checklist item, or have the machine check it."),
+    "load": ("documents", "Extract keywords from files, folders, globs or standard input."),
+    "query": ("documents", "Search the documents by their keywords and titles."),
+    "export": ("documents", "Write documents with their keywords as JSON."),
+    "analyze": ("analysis", "Compare two exports."),
+    "metrics": ("analysis", "Performance over days, or a snapshot of now."),
+    "logs": ("analysis", "Errors by kind and shape of message."),
+    "ab-test": ("analysis", "The A/B test: assignments and analysis."),
+    "triggers": ("triggers", "List the triggers, explain one, backtest all."),
+    "feedback": ("people", "A complaint, a rating, a click or an impression; or many from a file."),
+    "notify": ("people", "Preview or send a message of the communication plan."),
+    "report": ("people", "The whole story as Markdown or HTML."),
+    "log": ("people", "The decision log: show, filter, verify."),
+    "backup": ("people", "A verified copy of the store, taken while the engine runs."),
+}
+
+
+class Verbs(click.Group):
+    """Loads a verb when it is needed; lists all without loading any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"console.verbs.{VERBS[cmd_name][0]}")
+        return getattr(module, cmd_name.replace("-", "_"))  # type: ignore[no-any-return]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):  # type: ignore[no-untyped-def]
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], VERBS, n=1)
+            if close:
+                error.message += f" Did you mean '{close[0]}'?"
+            raise
+
+
+@click.group(cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="rollout")
+@click.option("--plan", type=click.Path(path_type=Path), help="The plan; default: rollout.toml here or above.")
+@click.option("--store", type=click.Path(path_type=Path), help="The store's folder; default: .rollout beside the plan.")
+@click.option("--read-only", is_flag=True, help="The console shows and does not act; R still rolls back.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="No line-drawing or braille characters.")
+@click.option("--theme", help="dark, light, contrast or colour-blind; remembered.")
+@click.pass_context
+def rollout(
+    ctx: click.Context, plan: Path | None, store: Path | None, read_only: bool, ascii_only: bool, theme: str | None
+) -> None:
+    """Take LLM keyword extraction from 0 % to 100 % of documents, safely.
+
+    Without a verb: open the console, and start the engine if none runs.
+    """
+    ctx.obj = Place(plan, store)
+    if ctx.invoked_subcommand is None:
+        from console.verbs.engine import open_console
+
+        ctx.exit(open_console(ctx.obj, read_only=read_only, ascii_only=ascii_only, theme=theme))
+
+
+def main() -> None:
+    """Entry point. Mistakes end in a sentence and exit code 1 or 2; no traceback reaches a user."""
+    try:
+        rollout(prog_name="rollout")
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.exit(1)
+    except Exception as error:  # the last wall: a sentence, and the details where only this user reads them
+        from console.place import sentence_of
+
+        click.echo(sentence_of(error), err=True)
+        sys.exit(1)

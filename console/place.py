@@ -1,0 +1,136 @@
+"""Where a command works: which plan, which store; and how it speaks: sentences, or JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import traceback
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from engine.client import EngineClient
+    from engine.plan.model import Plan
+    from engine.store.folder import Folder
+    from engine.store.reader import Reader
+
+
+class Failed(click.ClickException):
+    """Refused or failed: a sentence on stderr, exit code 1."""
+
+    def show(self, file: Any = None) -> None:
+        click.echo(self.message, err=True)
+
+
+class Place:
+    """Resolved when first needed, so that `rollout --help` works anywhere."""
+
+    def __init__(self, plan: Path | None, store: Path | None) -> None:
+        self._plan = plan
+        self._store = store
+
+    @cached_property
+    def plan_path(self) -> Path:
+        from engine.plan.load import find_plan
+
+        if self._plan is not None:
+            return self._plan
+        if os.environ.get("ROLLOUT_PLAN"):
+            return Path(os.environ["ROLLOUT_PLAN"])
+        found = find_plan(Path.cwd())
+        if found is None:
+            raise Failed(
+                "There is no rollout.toml here or in a folder above. `rollout init` writes one, `rollout rehearse` needs none, "
+                "--plan FILE names one elsewhere."
+            )
+        return found
+
+    @cached_property
+    def plan(self) -> Plan:
+        from engine.plan.load import PlanError, load_plan
+
+        try:
+            return load_plan(self.plan_path)
+        except PlanError as error:
+            raise Failed(str(error)) from None
+
+    @cached_property
+    def folder(self) -> Folder:
+        from engine.store.folder import Folder
+
+        if self._store is not None:
+            return Folder(self._store, self.plan.store.group if self._plan_known() else "")
+        plan = self.plan
+        path = Path(plan.store.path).expanduser() if plan.store.path else Path(".rollout")
+        return Folder(self.plan_path.resolve().parent / path, plan.store.group)
+
+    def _plan_known(self) -> bool:
+        try:
+            return self.plan is not None
+        except Failed:
+            return False
+
+    @cached_property
+    def client(self) -> EngineClient:
+        from engine.client import EngineClient
+
+        return EngineClient(self.folder, self.plan)
+
+    @cached_property
+    def reader(self) -> Reader:
+        from engine.store.reader import Reader
+
+        return Reader(self.folder)
+
+
+def say(value: Any, sentence: str, as_json: bool) -> None:
+    """Print the JSON of `value`, or the sentence."""
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    else:
+        click.echo(sentence)
+
+
+def fail(sentence: str, as_json: bool = False, data: Any = None) -> NoReturn:
+    """Exit 1 with a sentence; as JSON on stdout when asked, because a program reads it there."""
+    if as_json:
+        click.echo(json.dumps({"ok": False, "sentence": sentence, **(data or {})}, indent=2))
+        raise SystemExit(1)
+    raise Failed(sentence)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file whole or not at all. `-` is standard output."""
+    import msgspec
+
+    body = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    if str(path) == "-":
+        click.echo(body.decode(), nl=False)
+        return
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(body)
+        part.replace(path)
+    except OSError as error:
+        raise Failed(f"{path} could not be written: {error.strerror}. Give --output another place.") from None
+
+
+def sentence_of(error: BaseException) -> str:
+    """A sentence for an error nobody expected; the traceback goes to a 0600 file."""
+    from engine.store.folder import StoreError
+
+    if isinstance(error, StoreError | OSError):
+        return str(error)
+    descriptor, name = tempfile.mkstemp(prefix="rollout-", suffix=".traceback", text=True)
+    with os.fdopen(descriptor, "w") as file:
+        traceback.print_exception(error, file=file)
+    return f"This should not have happened: {type(error).__name__}: {error}. Details, for a bug report: {name}"
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")

@@ -1,0 +1,103 @@
+"""Screens that read more than the view: in a thread, on demand, with the last answer on the screen meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.widgets import Input
+
+from console.screens.page import Page, key
+from engine.store.folder import StoreError
+
+T = TypeVar("T")
+
+
+class Reading(Page):
+    """A page that fetches. `wanted` says what is wanted; when it changes, `fetch` runs in a thread and `got` takes the answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trouble = ""
+        self.busy = False
+        self._have: Any = None
+
+    def wanted(self) -> Any:
+        """A value that changes when other data are needed."""
+        return None
+
+    def fetch(self, wanted: Any) -> Callable[[], None]:
+        """Read (in a thread); the returned function puts the answer in place (in the screen's loop)."""
+        raise NotImplementedError
+
+    def refreshed(self) -> None:
+        wanted = self.wanted()
+        if wanted != self._have and not self.busy:
+            self._have, self.busy = wanted, True
+            self.run_worker(self._fetch(wanted), exit_on_error=False, group="reading")
+        self.repaint()
+
+    async def _fetch(self, wanted: Any) -> None:
+        try:
+            put = await asyncio.to_thread(self.fetch, wanted)
+            put()
+            self.trouble = ""
+        except (StoreError, KeyError, ValueError) as error:
+            self.trouble = str(error)
+            self._have = None
+        finally:
+            self.busy = False
+        self.refreshed() if self.wanted() != wanted and not self.trouble else self.repaint()
+
+
+class Searching(Reading):
+    """A page with a line to type in: `/` opens it, Enter keeps the text, esc clears it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [key("slash", "search", "filter or search")]
+    PROMPT: ClassVar[str] = "filter"
+    DEFAULT_CSS = """
+    Searching #sheet { height: 1fr; }
+    Searching Input { dock: bottom; height: 1; border: none; padding: 0 1; display: none; offset-y: -1; background: $panel; }
+    Searching Input.open { display: block; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text_wanted = ""
+
+    def more(self) -> ComposeResult:
+        yield Input(placeholder=f"{self.PROMPT}: type, enter keeps it, esc clears it (F9 rolls back)", id="search", max_length=200)
+
+    def action_search(self) -> None:
+        line = self.query_one("#search", Input)
+        line.add_class("open")
+        line.focus()
+
+    @on(Input.Changed, "#search")
+    def typed(self, event: Input.Changed) -> None:
+        self.text_wanted = event.value
+        self.refreshed()
+
+    @on(Input.Submitted, "#search")
+    def kept(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        line = self.query_one("#search", Input)
+        line.remove_class("open")
+        self.set_focus(None)
+        self.refreshed()
+
+    def on_key(self, event: Any) -> None:
+        if event.key == "escape" and self.focused is not None:
+            event.stop()
+            event.prevent_default()
+            self.query_one("#search", Input).value = ""
+            self._close()
+        elif event.key in ("down", "up") and self.focused is not None:
+            event.stop()
+            self._close()

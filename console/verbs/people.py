@@ -1,0 +1,200 @@
+"""Verbs of people's side: feedback, messages, the report, the log, a backup."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from console.place import Failed, Place, fail, json_option, say
+
+
+@click.group()
+def feedback() -> None:
+    """What users say of the search. Complaints feed the triggers: above 5 in a stage a pause, above 10 a rollback."""
+
+
+def _give(place: Place, as_json: bool, **fields: Any) -> None:
+    reply = place.client.command("feedback", **fields)
+    if not reply.ok:
+        fail(reply.sentence, as_json)
+    say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
+
+
+@feedback.command()
+@click.argument("text", default="")
+@click.option("--document", default="", help="The document it is about.")
+@click.option("--id", "given", default="", help="The ticket's number; the same id counts once.")
+@json_option
+@click.pass_obj
+def complaint(place: Place, text: str, document: str, given: str, as_json: bool) -> None:
+    """A complaint about search quality."""
+    _give(place, as_json, kind="complaint", text=text, document=document, id=given)
+
+
+@feedback.command()
+@click.argument("value", type=click.FloatRange(1, 5))
+@click.option("--document", default="")
+@click.option("--text", default="")
+@click.option("--id", "given", default="")
+@json_option
+@click.pass_obj
+def rating(place: Place, value: float, document: str, text: str, given: str, as_json: bool) -> None:
+    """A rating from 1 to 5; 4 and 5 are satisfied."""
+    _give(place, as_json, kind="rating", value=value, document=document, text=text, id=given)
+
+
+@feedback.command()
+@click.argument("document")
+@click.option("--id", "given", default="")
+@json_option
+@click.pass_obj
+def click_(place: Place, document: str, given: str, as_json: bool) -> None:
+    """A search result that was opened."""
+    _give(place, as_json, kind="click", document=document, id=given)
+
+
+@feedback.command()
+@click.argument("document")
+@click.option("--id", "given", default="")
+@json_option
+@click.pass_obj
+def impression(place: Place, document: str, given: str, as_json: bool) -> None:
+    """A search result that was shown."""
+    _give(place, as_json, kind="impression", document=document, id=given)
+
+
+feedback.add_command(click_, "click")
+
+
+@feedback.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+@click.pass_obj
+def import_(place: Place, file: Path, as_json: bool) -> None:
+    """Many, from a CSV with a header or JSON lines: kind, document, value, text, id."""
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise Failed(f"{file} cannot be read: {error.strerror}.") from None
+    rows: list[dict[str, Any]] = []
+    troubles: list[str] = []
+    if text.lstrip().startswith("{"):
+        for number, line in enumerate(text.splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                rows.append(dict(json.loads(line)))
+            except (ValueError, TypeError):
+                troubles.append(f"line {number}: not a JSON object")
+    else:
+        rows = [dict(row) for row in csv.DictReader(text.splitlines())]
+    new = 0
+    for number, row in enumerate(rows, 1):
+        fields = {key: row.get(key) for key in ("kind", "document", "value", "text", "id") if row.get(key) not in (None, "")}
+        reply = place.client.command("feedback", source=f"import {file.name} {number // 50}", **fields)
+        new += bool(reply.ok and reply.data.get("new"))
+        if not reply.ok:
+            troubles.append(f"row {number}: {reply.sentence}")
+    for trouble in troubles[:20]:
+        click.echo(f"skipped {trouble}", err=True)
+    say({"ok": not troubles, "rows": len(rows), "new": new, "skipped": troubles}, f"{len(rows)} rows, {new} new, {len(troubles)} skipped.", as_json)
+    if troubles:
+        raise SystemExit(1)
+
+
+@click.group()
+def notify() -> None:
+    """Messages of the communication plan."""
+
+
+@notify.command()
+@click.argument("kind", required=False)
+@json_option
+@click.pass_obj
+def preview(place: Place, kind: str | None, as_json: bool) -> None:
+    """A message with the numbers of now; without KIND, list the messages."""
+    if kind is None:
+        lines = [f"{m.id:<24} {m.audience:<13} {m.when:<9} {m.subject}" for m in place.plan.messages]
+        say([{"id": m.id, "audience": m.audience, "when": m.when, "subject": m.subject} for m in place.plan.messages], "\n".join(lines), as_json)
+        return
+    reply = place.client.command("preview", id=kind)
+    if not reply.ok:
+        fail(reply.sentence, as_json)
+    say(reply.data, f"Subject: {reply.data['subject']}\n\n{reply.data['body']}", as_json)
+
+
+@notify.command()
+@click.argument("kind")
+@json_option
+@click.pass_obj
+def send(place: Place, kind: str, as_json: bool) -> None:
+    """Queue a message; delivery is tried until it works."""
+    reply = place.client.command("message", id=kind)
+    if not reply.ok:
+        fail(reply.sentence, as_json)
+    say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
+
+
+@click.command()
+@click.option("--format", "form", type=click.Choice(["md", "html"]), default="md", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), default=Path("-"))
+@click.pass_obj
+def report(place: Place, form: str, output: Path) -> None:
+    """The whole story of the rollout: metrics by stage, timeline, decisions with evidence, incidents, lessons."""
+    from engine import report as writing
+
+    story = place.reader.read(lambda conn: writing.gather(conn, place.plan))
+    text = writing.markdown(story) if form == "md" else writing.html(story)
+    if str(output) == "-":
+        click.echo(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Failed(f"{output} could not be written: {error.strerror}.") from None
+    click.echo(f"Wrote {output}.")
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@click.option("--filter", "text", default="", help="Only what contains this.")
+@click.option("--kind", default="", help="Only this kind: promote, rollback, trigger, hold, sign, ...")
+@click.option("--verify", is_flag=True, help="Check the chain of hashes and that a replay gives the state.")
+@json_option
+@click.pass_obj
+def log(place: Place, limit: int, text: str, kind: str, verify: bool, as_json: bool) -> None:
+    """The decision log, newest last."""
+    if verify:
+        from engine.store.log import verify as check
+
+        found = place.reader.read(check)
+        if not found.ok:
+            fail(found.sentence, as_json)
+        say(found, found.sentence, as_json)
+        return
+    from engine.plan.durations import iso
+
+    rows = place.reader.log(limit, text=text, kind=kind)[::-1]
+    lines = [f"{row.rev:>5} {iso(row.at)} {row.kind:<13} {row.sentence}" for row in rows]
+    say(rows, "\n".join(lines) or "No decision matches.", as_json)
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@json_option
+@click.pass_obj
+def backup(place: Place, path: Path, as_json: bool) -> None:
+    """A copy of the store at PATH, taken while the engine runs, verified."""
+    from engine.backup import take
+
+    if path.exists():
+        fail(f"{path} is there already; give another name.", as_json)
+    found = take(place.folder, path)
+    if not found.ok:
+        fail(found.sentence, as_json)
+    say(found, found.sentence[0].upper() + found.sentence[1:] + ".", as_json)

@@ -1,0 +1,168 @@
+"""The gate of a stage: each condition judged by its confidence bound, and the exact missing fact with the time it will take.
+
+"Error rate < 1 %" is met when the *upper bound* of the rate is below 1 %: with few documents a small figure proves nothing. Rates
+are bounded by Clopper-Pearson (exact), means by the one-sided t interval. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from engine import bounds
+from engine.plan.durations import format_duration
+from engine.plan.model import Condition, Stage
+from engine.plan.vocabulary import METRICS
+from engine.triggers.sample import Error, NoData, Ok, Sample, Stale
+from engine.view import ConditionView, ItemView
+
+MARGIN = 0.5  # from this confidence down the figure itself is judged
+
+
+class Facts(Struct, frozen=True):
+    """What was measured: a sample by metric, and LLM documents a minute for the expected times."""
+
+    samples: Mapping[str, Sample] = {}
+    per_min: float = 0.0
+
+
+class GateReport(Struct, frozen=True):
+    """`missing`: what an override would pass over; `blocked`: what nothing passes over."""
+
+    conditions: tuple[ConditionView, ...]
+    missing: tuple[str, ...]
+    blocked: tuple[str, ...]
+    met: int
+    total: int
+
+    @property
+    def open(self) -> bool:
+        return not self.missing and not self.blocked
+
+
+def assess(
+    stage: Stage | None, facts: Facts, items: Sequence[ItemView], baked_s: float, approvals: int, blocked: tuple[str, ...]
+) -> GateReport:
+    """`stage` is None once stable: there is no gate then."""
+    if stage is None:
+        return GateReport((), (), blocked, 0, 0)
+    conditions = tuple(judge(condition, facts) for condition in stage.success)
+    missing = [view.missing for view in conditions if view.missing]
+    undone = [item for item in items if item.state != "done" and item.required]
+    if undone:
+        first = ", ".join(item.id for item in undone[:3]) + (" ..." if len(undone) > 3 else "")
+        missing.append(f"{len(undone)} of {len(items)} checklist items ({first})")
+    if baked_s < stage.bake_s:
+        missing.append(f"bake: {format_duration(stage.bake_s - baked_s)} left of {format_duration(stage.bake_s)}")
+    # the one who promotes is an approver; where one is enough the promotion itself is the approval
+    if stage.approvals > 1 and approvals < stage.approvals:
+        missing.append(f"approvals: {approvals} of {stage.approvals}")
+    total = len(conditions) + (1 if items else 0) + 1 + (1 if stage.approvals > 1 else 0)
+    return GateReport(conditions, tuple(missing), blocked, max(0, total - _unmet(missing)), total)
+
+
+def _unmet(missing: Sequence[str]) -> int:
+    return len(missing)
+
+
+def judge(condition: Condition, facts: Facts) -> ConditionView:
+    """One condition: value, n, bound and, when it is not met, the exact missing fact."""
+    sample = facts.samples.get(condition.metric, NoData())
+    if not isinstance(sample, Ok):
+        return _without(condition, sample, facts)
+    if sample.n < condition.min_n:
+        more = condition.min_n - sample.n
+        return _view(condition, None, sample, None, "", f"{condition.text}: n = {sample.n} of {condition.min_n}, {more} to go", None)
+    bound, name = bound_of(condition, sample)
+    judged = sample.value if bound is None else bound
+    met = _compare(judged, condition.op, condition.value)
+    shown = figure(condition, sample, bound)
+    if met:
+        return _view(condition, True, sample, bound, name, "", None)
+    more, eta = _to_go(condition, sample, facts)
+    return _view(condition, False, sample, bound, name, f"{condition.text}: {shown}{more}", eta)
+
+
+def bound_of(condition: Condition, sample: Ok) -> tuple[float | None, str]:
+    """The bound on the side that the condition could be missed on, and its name; (None, "") where the figure is judged."""
+    if condition.confidence <= MARGIN:
+        return None, ""
+    upper = condition.op in ("<", "<=")
+    if sample.k is not None and 0 <= sample.k <= sample.n:
+        rate = bounds.rate_upper if upper else bounds.rate_lower
+        return rate(sample.k, sample.n, condition.confidence), "Clopper-Pearson"
+    if sample.variance is not None and sample.n >= 2:
+        mean = bounds.mean_upper if upper else bounds.mean_lower
+        return mean(sample.value, sample.variance, sample.n, condition.confidence), "t"
+    return None, ""
+
+
+def figure(condition: Condition, sample: Ok, bound: float | None) -> str:
+    """ "0/180 errors: at most 1.65 %"."""
+    unit = METRICS[condition.metric].unit
+    side = "at most" if condition.op in ("<", "<=") else "at least"
+    if sample.k is not None:
+        what = "errors" if condition.metric == "error_rate" else "of them"
+        head = f"{sample.k}/{sample.n} {what}"
+    elif sample.n:
+        head = f"{amount(sample.value, unit)} (n {sample.n})"
+    else:
+        head = amount(sample.value, unit)
+    return head if bound is None else f"{head}: {side} {amount(bound, unit)}"
+
+
+def amount(value: float, unit: str) -> str:
+    if unit == "rate":
+        return f"{value * 100:.3g} %"
+    if unit == "change":
+        return f"{value * 100:+.3g} %"
+    if unit == "ms":
+        return f"{value / 1000:.2f} s"
+    return f"{value:g}"
+
+
+def _to_go(condition: Condition, sample: Ok, facts: Facts) -> tuple[str, float | None]:
+    """How many more documents, clean or as good as now, and how long they take at today's traffic."""
+    upper = condition.op in ("<", "<=")
+    if not _compare(sample.value, condition.op, condition.value):
+        return f", not {condition.op} {amount(condition.value, METRICS[condition.metric].unit)}", None
+    if sample.k is None or condition.metric not in ("error_rate", "cache_hit_rate", "grounded_rate"):
+        return "", None
+    if upper and 0 < condition.value < 1:
+        need = bounds.documents_for_rate_below(sample.k, condition.value, condition.confidence)
+    else:
+        share, k, n = sample.value, sample.k, sample.n
+        found = bounds.first_true(
+            lambda m: bounds.rate_lower(int(k + share * (m - n)), m, condition.confidence) > condition.value, n, 1 << 24
+        )
+        need = found or n
+    more = max(1, need - sample.n)
+    eta = more / facts.per_min * 60 if facts.per_min > 0 else None
+    about = f", about {format_duration(eta)}" if eta is not None else ""
+    return f"; {more} more documents{about}", eta
+
+
+def _without(condition: Condition, sample: Sample, facts: Facts) -> ConditionView:
+    why = {NoData: "nothing measured yet", Stale: "the last figure is old", Error: "it could not be measured"}[type(sample)]
+    if isinstance(sample, Error) and sample.sentence:
+        why = sample.sentence
+    missing = f"{condition.text}: {why}" if condition.required else ""
+    if missing and condition.metric == "error_rate" and condition.confidence > MARGIN and 0 < condition.value < 1:
+        need = bounds.documents_for_rate_below(0, condition.value, condition.confidence)
+        missing += f"; it takes {need} clean documents"
+    return ConditionView(condition.id, condition.text, None, None, 0, None, "", why, missing, None)
+
+
+def _view(
+    condition: Condition, met: bool | None, sample: Ok, bound: float | None, name: str, missing: str, eta: float | None
+) -> ConditionView:
+    if met is None and not condition.required:
+        missing = ""
+    return ConditionView(
+        condition.id, condition.text, met, sample.value, sample.n, bound, name, figure(condition, sample, bound), missing, eta
+    )
+
+
+def _compare(value: float, op: str, other: float) -> bool:
+    return {"<": value < other, "<=": value <= other, ">": value > other, ">=": value >= other}[op]

@@ -1,0 +1,171 @@
+"""The view in the making: numbers and states put into the words that a tired person reads first. Pure.
+
+One sentence answers each of: is it healthy, what will the system do next if nobody touches it, what does it wait for from me.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from engine.control import State, percent, stage_name
+from engine.metrics.bucket import Bucket
+from engine.plan.durations import clock as timer
+from engine.plan.durations import format_duration
+from engine.plan.model import Plan, Severity
+from engine.view import Gauge, GateView, Health, MatrixView, ReminderView, ServerView, TriggerView
+
+WINDOW_S = 300.0
+
+
+def error_gauge(treatment: Bucket, target: float | None, bound: float | None, window_s: float) -> Gauge:
+    n, k = treatment.attempts, treatment.errors
+    rate = k / n if n else None
+    ok = None if rate is None or target is None else rate < target
+    if rate is None:
+        sentence = f"error rate: no LLM documents in the last {format_duration(window_s)}"
+    else:
+        limit = f", bound {bound * 100:.1f} %" if bound is not None else ""
+        sentence = f"error rate {rate * 100:.1f} % ({k} of {n} in {format_duration(window_s)}{limit}){_target(target, '<', percent_unit)}"
+    return Gauge("error_rate", rate, n, k, window_s, target, "<", ok, sentence, bound=bound, control=treatment.plain_error_rate)
+
+
+def latency_gauge(treatment: Bucket, target: float | None, window_s: float) -> Gauge:
+    n = treatment.fresh
+    mean = treatment.ms_sum / n if n else None
+    p95 = treatment.histogram.quantile(0.95) if n else None
+    ok = None if mean is None or target is None else mean < target
+    if mean is None:
+        sentence = f"latency: no fresh LLM call in the last {format_duration(window_s)}"
+    else:
+        tail = f", p95 {p95 / 1000:.2f} s" if p95 is not None else ""
+        sentence = f"latency mean {mean / 1000:.2f} s{tail} (n {n} in {format_duration(window_s)}){_target(target, '<', seconds_unit)}"
+    return Gauge("latency_mean", mean, n, None, window_s, target, "<", ok, sentence, p95=p95)
+
+
+def cache_gauge(treatment: Bucket, target: float | None, window_s: float) -> Gauge:
+    n, k = treatment.lookups, treatment.hits
+    rate = k / n if n else None
+    ok = None if rate is None or target is None else rate > target
+    if rate is None:
+        sentence = f"cache: no look-up in the last {format_duration(window_s)}"
+    else:
+        sentence = f"cache hits {rate * 100:.0f} % ({k} of {n} in {format_duration(window_s)}){_target(target, '>', percent_unit)}"
+    return Gauge("cache_hit_rate", rate, n, k, window_s, target, ">", ok, sentence)
+
+
+def percent_unit(value: float) -> str:
+    return f"{value * 100:g} %"
+
+
+def seconds_unit(value: float) -> str:
+    return f"{value / 1000:g} s"
+
+
+def _target(target: float | None, op: str, unit: Callable[[float], str]) -> str:
+    return "" if target is None else f", target {op} {unit(target)}"
+
+
+def health(
+    state: State, plan: Plan, why_effective: str, blind: str, triggers: Sequence[TriggerView], n: int, gauges: Sequence[Gauge]
+) -> tuple[Health, str]:
+    """The one word and the one sentence, worst first."""
+    firing = [t for t in triggers if t.verdict == "breach"]
+    worst = min(firing, key=_urgency, default=None)
+    if state.percent_bp and why_effective:
+        return "alert", f"0 % IN FORCE, {percent(state.percent_bp)} decided: {why_effective}"
+    if worst is not None and worst.severity in (Severity.critical, Severity.high):
+        return "alert", _watch(worst)
+    if state.locked:
+        return "rolled_back" if not state.percent_bp else "locked", f"ROLLED BACK, locked: {state.locked}"
+    if worst is not None:
+        return "watch", _watch(worst)
+    if blind:
+        return "blind", f"BLIND: {blind}"
+    if state.held:
+        return "held", f"HELD by {state.held}"
+    off = [g for g in gauges if g.ok is False]
+    if off and state.percent_bp:
+        return "watch", f"WATCH: {off[0].sentence}"
+    if not state.percent_bp:
+        if state.last_rev and state.undo is None and state.last_rev == state.rev:
+            return "rolled_back", "ROLLED BACK to 0 %: every document goes to frequency"
+        return "idle", "IDLE at 0 %: every document goes to frequency"
+    if not n:
+        return "watch", "NO DATA yet since the last change of percentage"
+    return "ok", "HEALTHY: every number within its target"
+
+
+def _urgency(trigger: TriggerView) -> tuple[int, float]:
+    rank = {"critical": 0, "high": 1, "medium": 2}[trigger.severity]
+    return rank, trigger.fires_in_s if trigger.fires_in_s is not None else 1e9
+
+
+def _watch(trigger: TriggerView) -> str:
+    does = DOES.get(trigger.action, trigger.action)
+    when = f", {does} in {timer(trigger.fires_in_s)}" if trigger.fires_in_s is not None else f", {does}"
+    return f"WATCH: {trigger.sentence}{when}"
+
+
+DOES = {
+    "to_zero": "rolls back to 0 %",
+    "previous_stage": "goes back one stage",
+    "halve": "halves the percentage",
+    "pause": "holds promotion",
+    "investigate": "asks for a look",
+}
+
+
+def what_next(
+    state: State, plan: Plan, triggers: Sequence[TriggerView], gate: GateView, blind: str, blind_step_in_s: float | None
+) -> tuple[str, ...]:
+    """What the system does by itself if nobody touches it, soonest first."""
+    out: list[str] = []
+    for t in sorted((t for t in triggers if t.verdict == "breach"), key=lambda t: t.fires_in_s or 0):
+        left = f"in {timer(t.fires_in_s)}" if t.fires_in_s is not None else "soon"
+        out.append(f"{left}: {t.id} {DOES.get(t.action, t.action)} ({timer(t.held_s)} of {timer(t.for_s)})")
+    if any(t.verdict == "breach" and t.action in ("to_zero", "previous_stage", "halve") for t in triggers):
+        out.append("then the way up is locked until someone writes why")
+    if blind and blind_step_in_s is not None:
+        out.append(f"blind: one stage down in {timer(blind_step_in_s)}")
+    if gate.bake_s and gate.baked_s < gate.bake_s:
+        out.append(f"bake {format_duration(gate.baked_s)} of {format_duration(gate.bake_s)}")
+    if not out:
+        out.append("nothing: it goes on as it is until a person acts")
+    elif not any(t.verdict == "breach" for t in triggers):
+        out.append("the percentage never rises by itself")
+    return tuple(out)
+
+
+def waiting_for(state: State, plan: Plan, gate: GateView, reminders: Sequence[ReminderView]) -> tuple[str, ...]:
+    """What a person has to do, most pressing first."""
+    out: list[str] = []
+    if state.locked:
+        out.append("write the cause and resume: " + state.locked)
+    if state.held:
+        out.append("resume, or keep holding: " + state.held)
+    out += [f"due: {r.text}" for r in reminders if r.overdue]
+    if gate.open:
+        out.append(f"the gate is open: promote to {gate.next_name}, {percent(gate.next_percent_bp)}")
+    elif state.stage <= plan.last_stage:
+        out += [m for m in gate.missing]
+    return tuple(out)
+
+
+def matrix(plan: Plan, triggers: Sequence[TriggerView]) -> tuple[MatrixView, ...]:
+    """The decision matrix with the live rows lit and their timelines counting."""
+    by_id = {t.id: t for t in triggers}
+    out = []
+    for row in plan.matrix:
+        live = by_id.get(row.trigger)
+        lit = live is not None and live.verdict == "breach"
+        left = max(0.0, live.timeline_s - live.held_s) if lit and live is not None and live.timeline_s else None
+        out.append(MatrixView(row.condition, str(row.severity), row.action, row.timeline, row.trigger, lit, left))
+    return tuple(out)
+
+
+def servers_sentence(servers: Sequence[ServerView]) -> str:
+    return "  ".join(f"{s.name} {s.state}" for s in servers)
+
+
+def title(plan: Plan, state: State) -> str:
+    return f"stage {state.stage} {stage_name(plan, state.stage)}, {percent(state.percent_bp)}"

@@ -1,0 +1,333 @@
+"""What the triggers see and decide, once a second.
+
+The monitor gathers evidence (recent attempts in memory, probes, complaints, people's judgements in the store), asks the pure
+`evaluate`, and keeps the timers over restarts. It writes nothing but through the writer and changes nothing by itself: it makes a
+`Decision`, the engine carries it out. How the numbers are shown is `engine.showing`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections import deque
+from typing import Any
+
+import msgspec
+
+from engine import checklist, control, gates
+from engine.calendar import blocked_until
+from engine.checklist import Finding
+from engine.clock import Clock
+from engine.control import ENGINE, Actor, Ask, Decision, State
+from engine.extraction.llm import ErrorKind, LlmPool, ServerHealth
+from engine.metrics import exposition, read, reading
+from engine.metrics.bucket import Bucket, timed
+from engine.metrics.rollup import retain
+from engine.plan.durations import iso
+from engine.plan.model import Action, Metric, Plan, Stage
+from engine.store.records import Extraction
+from engine.store.writer import Writer
+from engine.triggers import evaluate as triggers
+from engine.triggers.evidence import Evidence, Moment, Probes, Timers, silence
+from engine.triggers.recent import RecentAttempts
+from engine.triggers.sample import NoData, Ok, Sample, mean, rate
+
+PRESENT_S = 15.0
+EVIDENCE_EVERY_S = 60.0
+REBUILD_S = 7 * 3600.0  # of raw rows that the memory is rebuilt from after a restart
+REBUILD_ROWS = 200_000
+FACTS_EVERY_S = 1.0  # real seconds between two readings of the gate's facts
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """Kept in the store from tick to tick, so that a restart forgets no timer: only watched time counts."""
+
+    timers: Timers = Timers()
+    stage: int = -1
+    baked_s: float = 0.0
+
+
+class Monitor:
+    def __init__(self, plan: Plan, clock: Clock, conn: sqlite3.Connection, writer: Writer, pool: LlmPool) -> None:
+        self.plan = plan
+        self.clock = clock
+        self.conn = conn
+        self.writer = writer
+        self.pool = pool
+        self.writing_conn = conn  # during a promotion: the transaction's own
+        self.servers: tuple[ServerHealth, ...] = ()
+        self.people: dict[str, tuple[Actor, str, float, float]] = {}
+        self.watch = Watch()
+        self.verdict = triggers.Decision((), Timers())
+        self.recent = RecentAttempts(plan.triggers, plan.trigger_settings, clock.monotonic())
+        self.documents: deque[float] = deque(maxlen=4000)
+        self._percents = tuple(stage.percent_bp for stage in plan.stages)
+        self._failed_probes = 0
+        self._looked_up = clock.monotonic()
+        self._complaints = 0
+        self._evidence_at = -1e18
+        self._last_verdicts: dict[str, str] = {}
+        self._facts: gates.Facts | None = None
+        self._facts_at = -1e18
+        self._probe: asyncio.Task[None] | None = None
+
+    # -- life ------------------------------------------------------------------------------------------------------------
+
+    def restore(self, state: State) -> None:
+        """After a start: the timers as they were, the attempts since the last change of percentage from the raw rows."""
+        row = self.conn.execute("SELECT body FROM trigger_state WHERE id = 1").fetchone()
+        if row is not None:
+            with contextlib.suppress(msgspec.MsgspecError):
+                kept = msgspec.json.decode(row[0], type=Watch)
+                self.watch = msgspec.structs.replace(kept, timers=kept.timers.restored())
+        now, mono = self.clock.now(), self.clock.monotonic()
+        since = max(state.changed_at, now - REBUILD_S)
+        found = self.conn.execute(
+            "SELECT at, error, ms, attempted, lookup, cached FROM extraction WHERE at >= ? AND arm = 'treatment' AND shadow = 0 "
+            "AND epoch >= ? ORDER BY at DESC LIMIT ?", (since, state.epoch, REBUILD_ROWS),
+        ).fetchall()  # fmt: skip
+        self.recent.reset(mono - (now - since))
+        for at, error, ms, attempted, lookup, cached in reversed(found):
+            t = mono - max(0.0, now - at)
+            if lookup:
+                self.recent.look_up(t, cached)
+            if attempted:
+                answered = error is None or (error == "timeout" and ms > 0)
+                self.recent.add(t, error is None, ms if answered else None, answered)
+        self.complained(state)
+
+    def start(self) -> None:
+        self._probe = asyncio.create_task(self._probe_for_ever())
+
+    async def stop(self) -> None:
+        if self._probe is not None:
+            self._probe.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._probe
+
+    async def _probe_for_ever(self) -> None:
+        """Health of the LLM service, asked in the machine's time: a network does not hurry in a time lapse."""
+        while True:
+            try:
+                self.servers = await self.pool.probe()
+                up = any(server.up for server in self.servers)
+                self._failed_probes = 0 if up else self._failed_probes + 1
+            except Exception:
+                self._failed_probes += 1
+            await asyncio.sleep(self.plan.trigger_settings.probe_every_s)
+
+    # -- what happens ------------------------------------------------------------------------------------------------------
+
+    def observe(self, record: Extraction) -> None:
+        """Every record, as it is made."""
+        t = self.clock.monotonic()
+        self.documents.append(t)
+        if record.arm != "treatment" or record.shadow:
+            return
+        if record.lookup:
+            self._looked_up = t
+            self.recent.look_up(t, record.cached)
+        if record.attempted:
+            self._looked_up = t
+            ms = timed(record)
+            self.recent.add(t, record.error is None, ms, ms is not None)
+
+    def changed(self, state: State) -> None:
+        """The percentage or the stage changed: only what comes after counts."""
+        self.recent.reset(self.clock.monotonic())
+        self._looked_up = self.clock.monotonic()
+        self._facts = None
+        self.complained(state)
+
+    def complained(self, state: State) -> None:
+        row = self.conn.execute(
+            "SELECT count(*) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at >= ?", (state.stage, state.entered_at)
+        ).fetchone()
+        self._complaints = row[0]
+
+    def presence(self, console: str, actor: Actor, screen: str, gone: bool) -> None:
+        if gone:
+            self.people.pop(console, None)
+            return
+        since = self.people[console][2] if console in self.people else self.clock.now()
+        self.people[console] = (actor, screen, since, self.clock.real())
+
+    def present(self) -> list[tuple[Actor, str, float]]:
+        limit = self.clock.real() - PRESENT_S
+        self.people = {key: value for key, value in self.people.items() if value[3] >= limit}
+        return [(actor, screen, since) for actor, screen, since, _ in self.people.values()]
+
+    # -- the triggers --------------------------------------------------------------------------------------------------------
+
+    def evaluate(self, state: State, ask: Ask) -> Decision | None:
+        """One evaluation; the decision that follows from it, if any. Timers and evidence go to the store."""
+        mono = self.clock.monotonic()
+        evidence = self._gather(state, mono)
+        moment = Moment(mono, state.epoch, state.stage, state.percent_bp, self._percents, bool(state.held), state.locked)
+        before = self.watch.timers
+        lease_s = self.plan.trigger_settings.lease_s * self._speed()  # a gap is a gap in the machine's time
+        settings = msgspec.structs.replace(self.plan.trigger_settings, lease_s=lease_s)
+        self.verdict = triggers.evaluate(self.plan.triggers, settings, before, evidence, moment)
+        dt = mono - before.at if before.at is not None else 0.0
+        watched = dt if 0 < dt <= lease_s else 0.0
+        stays = self.watch.stage == state.stage
+        baked = self.watch.baked_s if stays else 0.0
+        if not self.verdict.blind:
+            baked += watched
+        self.watch = Watch(self.verdict.timers, state.stage, baked)
+        self._store(ask.at)
+        return self._decide(state, ask)
+
+    def _speed(self) -> float:
+        return float(getattr(self.clock, "speed", 1.0))
+
+    def _gather(self, state: State, mono: float) -> Evidence:
+        samples: dict[Metric, Sample] = {"complaints": Ok(float(self._complaints), self._complaints)}
+        attempts = self.recent.at(mono)
+        unseen = ""
+        if state.percent_bp:
+            unseen = silence(mono - self._looked_up, attempts.per_min)
+            if self.writer.problem:
+                unseen = self.writer.problem
+        return Evidence(attempts, Probes(self._failed_probes, len(self.servers)), samples, unseen)
+
+    def _decide(self, state: State, ask: Ask) -> Decision | None:
+        winner = self.verdict.winner
+        if winner is None:
+            return None
+        reading_of = next((r for r in self.verdict.readings if r.id == winner.id), None)
+        evidence: dict[str, Any] = {
+            "trigger": winner.id, "rule": winner.rule, "sentence": winner.sentence, "firing": list(self.verdict.firing),
+            "reading": msgspec.to_builtins(reading_of) if reading_of else {},
+        }  # fmt: skip
+        asked = msgspec.structs.replace(ask, actor=ENGINE, reason=winner.id)
+        made = control.act(self.plan, state, winner.action, asked, winner.sentence, evidence)
+        if made is None and winner.action is Action.investigate:
+            return control.note(state, asked, "investigate", f"{winner.id} asks for a look: {winner.sentence}", evidence)
+        return made
+
+    def _store(self, at: float) -> None:
+        body = msgspec.json.encode(self.watch).decode()
+        verdicts = {r.id: r.verdict for r in self.verdict.readings}
+        due = at - self._evidence_at >= EVIDENCE_EVERY_S
+        rows = [
+            (at, r.id, r.verdict, msgspec.json.encode(r).decode())
+            for r in self.verdict.readings
+            if due or self._last_verdicts.get(r.id) != r.verdict
+        ]
+        self._last_verdicts = verdicts
+        if due:
+            self._evidence_at = at
+
+        def write(conn: sqlite3.Connection) -> None:
+            conn.execute(
+                "INSERT INTO trigger_state VALUES (1,?,?) ON CONFLICT(id) DO UPDATE SET at = excluded.at, body = excluded.body", (at, body)
+            )
+            if rows:
+                conn.executemany("INSERT INTO trigger_evidence VALUES (?,?,?,?)", rows)
+
+        self.writer.later(write)
+
+    # -- the gate ------------------------------------------------------------------------------------------------------------
+
+    def gate_facts(self, state: State) -> gates.Facts:
+        """What was measured since the last change of percentage, and what people judged in this stage."""
+        if self._facts is not None and self.clock.real() - self._facts_at < FACTS_EVERY_S:
+            return self._facts
+        bucket = read.since_change(self.conn, state.epoch)
+        per_min = self.recent.at(self.clock.monotonic()).per_min
+        self._facts = gates.Facts(self._samples(state, bucket), per_min)
+        self._facts_at = self.clock.real()
+        return self._facts
+
+    def _samples(self, state: State, b: Bucket) -> dict[str, Sample]:
+        since = (state.stage, state.entered_at)
+        found: dict[str, Sample] = {
+            "error_rate": rate(b.errors, b.attempts),
+            "latency_mean": mean(b.ms_sum, b.ms_sq, b.fresh),
+            "latency_p95": Ok(b.histogram.quantile(0.95) or 0.0, b.fresh) if b.fresh else NoData(),
+            "cache_hit_rate": rate(b.hits, b.lookups),
+            "grounded_rate": rate(b.proposed - b.ungrounded, b.proposed),
+            "documents": Ok(float(b.llm), b.llm),
+            "complaints": Ok(float(self._complaints), self._complaints),
+            "llm_available": Ok(0.0 if self._failed_probes else 1.0),
+        }
+        incidents = self.conn.execute(
+            "SELECT count(*) FROM decision WHERE kind IN ('trigger', 'rollback') AND at >= ? AND rev > "
+            "coalesce((SELECT max(rev) FROM decision WHERE kind = 'promote' AND stage = ?), 0)", (state.entered_at, state.stage),
+        ).fetchone()[0]  # fmt: skip
+        found["critical_incidents"] = Ok(float(incidents), incidents)
+        good, all_of = self.conn.execute(
+            "SELECT coalesce(sum(json_extract(body, '$.good')), 0), count(*) FROM review r JOIN review_sample s ON s.id = r.sample "
+            "WHERE s.stage = ? AND r.at >= ?", since,
+        ).fetchone()  # fmt: skip
+        found["quality_score"] = rate(int(good), all_of)
+        liked, rated = self.conn.execute(
+            "SELECT coalesce(sum(value >= 4), 0), count(*) FROM feedback WHERE kind = 'rating' AND stage = ? AND at >= ?", since
+        ).fetchone()
+        found["satisfaction"] = rate(liked, rated)
+        for metric in ("search_improvement", "ab_verdict"):
+            row = self.conn.execute(
+                "SELECT body FROM measure WHERE kind = ? AND at >= ? ORDER BY at DESC LIMIT 1", (metric, state.entered_at)
+            ).fetchone()
+            found[metric] = msgspec.json.decode(row[0], type=Ok) if row else NoData()
+        return found
+
+    def stage_of(self, state: State) -> Stage | None:
+        return self.plan.stages[state.stage] if state.stage < len(self.plan.stages) else None
+
+    def gate(self, state: State, facts: gates.Facts, conn: sqlite3.Connection) -> gates.GateReport:
+        items = checklist.read(conn, self.plan, state.stage)
+        baked = self.watch.baked_s if self.watch.stage == state.stage else 0.0
+        return gates.assess(self.stage_of(state), facts, items, baked, len(state.approvals), self.blocked(state))
+
+    def blocked(self, state: State) -> tuple[str, ...]:
+        """What no override passes over; each says until when."""
+        now = self.clock.now()
+        out = []
+        if state.held:
+            out.append(f"held by {state.held}; resume first")
+        if state.locked:
+            until = f", not before {iso(state.cooldown_until)}" if state.cooldown_until and state.cooldown_until > now else ""
+            out.append(f"locked ({state.locked}); resume with the cause{until}")
+        if self.verdict.blind:
+            out.append(self.verdict.blind)
+        if (stop := blocked_until(self.plan.calendar, now)) is not None:
+            out.append(f"{stop[1]}, until {iso(stop[0])}")
+        return tuple(out)
+
+    def judge(self, metric: str, op: str, value: float) -> Finding:
+        """A checklist item that asks for a metric."""
+        sample = self._facts.samples.get(metric, NoData()) if self._facts else NoData()
+        if not isinstance(sample, Ok):
+            return Finding(False, f"{metric}: nothing measured yet")
+        met = {"<": sample.value < value, "<=": sample.value <= value, ">": sample.value > value, ">=": sample.value >= value}[op]
+        return Finding(met, f"{metric} is {sample.value:g} (n {sample.n}), asked for {op} {value:g}")
+
+    # -- housekeeping ----------------------------------------------------------------------------------------------------------
+
+    def retain(self, conn: sqlite3.Connection, now: float) -> None:
+        keep = self.plan.store
+        day = 86400.0
+        retain(conn, now, keep.raw_days * day, keep.ten_second_days * day, keep.minute_days * day)
+
+    def exposition(self, state: State, percent_bp: int, accept: str) -> tuple[bytes, str]:
+        taken = reading.take(
+            self.conn, self.clock.now(), percent_bp=percent_bp, decided_bp=state.percent_bp, stage=state.stage, epoch=state.epoch
+        )
+        return exposition.render(taken, accept, tuple(ErrorKind))
+
+    def documents_per_min(self) -> float:
+        mono = self.clock.monotonic()
+        while self.documents and mono - self.documents[0] > 600:
+            self.documents.popleft()
+        span = min(600.0, mono - self.documents[0]) if self.documents else 0.0
+        return len(self.documents) / max(span, 30.0) * 60 if self.documents else 0.0
+
+    def baked(self, state: State) -> tuple[float, float]:
+        """(watched seconds in this stage, seconds asked for)."""
+        stage = self.stage_of(state)
+        return (self.watch.baked_s if self.watch.stage == state.stage else 0.0), (stage.bake_s if stage else 0.0)
+
+

@@ -1,0 +1,329 @@
+"""A document's way: routing, cache, LLM or frequency, fallback, store. Every document gets keywords; none is lost.
+
+The frequency keywords are computed for every document: they are the control arm, the fallback of every failure, and what a
+restore puts back. A document is acknowledged when its record is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+from engine import routing
+from engine.clock import Clock
+from engine.control import State
+from engine.extraction import frequency
+from engine.extraction.cache import LlmCache, cache_key
+from engine.extraction.keywords import Keywords
+from engine.extraction.llm import PROMPT_VERSION, ErrorKind, LlmFailure, LlmPool, NotPermitted
+from engine.plan.model import Plan
+from engine.store.documents import DocumentWrite
+from engine.store.records import Extraction
+from engine.store.writer import Writer
+from engine.switch import Switch
+from engine.text import clean_block, clean_line, normal
+
+ID_LIMIT = 512
+TITLE_LIMIT = 300
+TEXT_LIMIT = 10_000_000
+INLINE_CHARS = 20_000  # longer documents are counted in a thread, so that a key press or a rollback never waits for one
+SHADOW_WAITING = 64
+
+MethodAsked = Literal["auto", "llm", "frequency"]
+
+
+class Extracted(Struct, frozen=True):
+    """The answer for one document, as POST /v1/extract gives it."""
+
+    id: str
+    keywords: tuple[str, ...]
+    descriptive: tuple[str, ...]
+    technical: tuple[str, ...]
+    method: str
+    cached: bool
+    fallback: bool
+    epoch: int
+    ms: float
+    note: str = ""
+
+
+class Refused(Exception):
+    """A document that cannot be taken, or a method that may not be used now: a sentence."""
+
+
+class Pipeline:
+    """`state` gives the control state; `observe` receives each record for the triggers' evidence."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        clock: Clock,
+        writer: Writer,
+        switch: Switch,
+        conn: sqlite3.Connection,
+        pool: LlmPool,
+        state: Callable[[], State],
+        observe: Callable[[Extraction], None],
+    ) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._writer = writer
+        self._switch = switch
+        self._conn = conn
+        self._pool = pool
+        self._state = state
+        self._observe = observe
+        self._cache = LlmCache(plan.llm.cache_bytes)
+        self._calls: set[asyncio.Task[object]] = set()
+        self._shadows: set[asyncio.Task[None]] = set()
+        self.last_call: float | None = None  # when the last LLM call was sent, epoch seconds
+        self.last_call_ended: float | None = None
+        self.routed: deque[tuple[float, str]] = deque(maxlen=4096)  # (when, method) of the latest documents
+        self.active = 0
+
+    # -- calls in flight -----------------------------------------------------------------------------------------------
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._calls)
+
+    def cancel_calls(self) -> int:
+        """End every LLM call in flight; their documents are finished by frequency. How many there were."""
+        calls = [task for task in self._calls if not task.done()]
+        for task in calls:
+            task.cancel()
+        return len(calls)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait for shadow work, then give it up."""
+        if self._shadows:
+            await asyncio.wait(self._shadows, timeout=timeout_s)
+        for task in self._shadows:
+            task.cancel()
+
+    # -- one document ----------------------------------------------------------------------------------------------------
+
+    async def extract(self, document_id: str, text: str, title: str = "", method: MethodAsked = "auto") -> Extracted:
+        """Keywords for one document, stored. Refused when the id or text is not usable, or when `llm` is not allowed now."""
+        document_id = clean_line(document_id, ID_LIMIT)
+        if not document_id:
+            raise Refused("A document needs an id: any line of text that names it.")
+        if len(text) > TEXT_LIMIT:
+            raise Refused(f"The document has {len(text):,} characters; at most {TEXT_LIMIT:,} are taken. Split it.")
+        text = clean_block(normal(text), TEXT_LIMIT)
+        title = clean_line(title, TITLE_LIMIT) or first_line(text) or document_id
+        self.active += 1
+        try:
+            return await self._extract(document_id, text, title, method)
+        finally:
+            self.active -= 1
+
+    async def _extract(self, document_id: str, text: str, title: str, method: MethodAsked) -> Extracted:
+        started = self._clock.real()
+        plain = await self._frequency(text)
+        frequency_ms = (self._clock.real() - started) * 1000
+        permit = self._switch.read()
+        state = self._state()
+        if method == "llm":
+            self._check_by_hand(state, permit.why)
+        arm = routing.arm(self._plan.salt, document_id, permit.percent_bp)
+        if method != "auto":
+            arm = "treatment" if method == "llm" else "control"
+        self.routed.append((self._clock.now(), "llm" if arm == "treatment" else "frequency"))
+        made = _Made(document_id, text, title, arm, plain, state.stage, permit.epoch)
+        if arm == "treatment":
+            made = await self._treat(made)
+        else:
+            made = made.serve("frequency", plain, ms=frequency_ms)
+        await self._keep(made)
+        if arm == "control" and method == "auto" and permit.shadow:
+            self._maybe_shadow(made, state)
+        return made.extracted()
+
+    def _check_by_hand(self, state: State, why: str) -> None:
+        """By hand a person may use the LLM at Internal's 0 %, never against the switch."""
+        if state.stage == 0:
+            raise Refused("Stage 0 Preparation makes no LLM call. Pass its gate first, or load with --method frequency.")
+        if why:
+            raise Refused(f"No LLM call may be made now: {why}.")
+
+    async def _frequency(self, text: str) -> Keywords:
+        if len(text) <= INLINE_CHARS:
+            return frequency.extract(text)
+        return await asyncio.to_thread(frequency.extract, text)
+
+    async def _treat(self, made: _Made) -> _Made:
+        """The LLM arm: cache, call, or fall back and say why."""
+        if len(made.text.strip()) < self._plan.llm.min_length:
+            return made.serve("frequency", made.plain, skipped=True)
+        key = cache_key(made.text, self._pool.model_digest, PROMPT_VERSION, self._plan.llm)
+        known = self._cached(key)
+        if known is not None:
+            now = self._clock.now()
+            self._writer.later(lambda conn: self._cache.touch(conn, key, now))
+            return made.serve("llm", known, lookup=True, cached=True)
+        try:
+            answer = await self._call(made.text)
+        except _Cancelled:
+            return made.serve("frequency", made.plain, lookup=True, fallback=True, message="ended by a rollback")
+        except NotPermitted:
+            return made.serve("frequency", made.plain, fallback=True, message="the percentage went to 0 before the call")
+        except LlmFailure as failure:
+            return made.serve(
+                "frequency", made.plain, lookup=True, attempted=True, fallback=True,
+                error=str(failure.kind), message=clean_line(failure.message, 300), ms=failure.ms,
+            )  # fmt: skip
+        now = self._clock.now()
+        self._writer.later(lambda conn: self._cache.keep(conn, key, answer.keywords, now))
+        return made.serve(
+            "llm", answer.keywords, lookup=True, attempted=True, ms=answer.ms, queue_ms=answer.queue_ms,
+            proposed=answer.proposed, ungrounded=answer.dropped_ungrounded, server=answer.server,
+        )  # fmt: skip
+
+    def _cached(self, key: str) -> Keywords | None:
+        try:
+            return self._cache.look_up(self._conn, key)
+        except sqlite3.Error:
+            return None
+
+    async def _call(self, text: str):  # type: ignore[no-untyped-def]
+        """One LLM extraction as a task of its own, so that a rollback can end it without ending the document."""
+        task = asyncio.create_task(self._pool.extract(text, permit=self._granted))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if not task.cancelled():  # the document's own task was cancelled, not the call
+                task.cancel()
+                raise
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            raise _Cancelled from None
+        finally:
+            self.last_call_ended = self._clock.now()
+
+    def _granted(self) -> bool:
+        """Asked right before every send: this is where 'the last LLM call started at T' comes from."""
+        if not self._switch.may_call():
+            return False
+        self.last_call = self._clock.now()
+        return True
+
+    async def _keep(self, made: _Made) -> None:
+        now = self._clock.now()
+        record = made.record(now)
+        self._observe(record)
+        await asyncio.wrap_future(self._writer.append(record, made.write(now)))
+
+    # -- shadow: stored, never served ------------------------------------------------------------------------------------
+
+    def _maybe_shadow(self, made: _Made, state: State) -> None:
+        shadow_bp = self._plan.stages[state.stage].shadow_bp if state.stage < len(self._plan.stages) else 0
+        if not shadow_bp or not routing.in_shadow(self._plan.salt, made.id, shadow_bp):
+            return
+        if len(self._shadows) >= SHADOW_WAITING or len(made.text.strip()) < self._plan.llm.min_length:
+            return
+        task = asyncio.create_task(self._shadow(made))
+        self._shadows.add(task)
+        task.add_done_callback(self._shadows.discard)
+
+    async def _shadow(self, made: _Made) -> None:
+        try:
+            answer = await self._call(made.text)
+        except (_Cancelled, NotPermitted):
+            return
+        except LlmFailure as failure:
+            failed = made.serve(
+                "llm", Keywords(), shadow=True, attempted=True, error=str(failure.kind),
+                message=clean_line(failure.message, 300), ms=failure.ms,
+            )  # fmt: skip
+            self._writer.append(failed.record(self._clock.now()))
+            return
+        done = made.serve(
+            "llm", answer.keywords, shadow=True, attempted=True, ms=answer.ms, queue_ms=answer.queue_ms,
+            proposed=answer.proposed, ungrounded=answer.dropped_ungrounded, server=answer.server,
+        )  # fmt: skip
+        now = self._clock.now()
+        self._writer.append(done.record(now), done.write(now))
+
+
+class _Cancelled(Exception):
+    """The LLM call was ended by a rollback."""
+
+
+class _Made(Struct, frozen=True):
+    """A document on its way, and what has been made of it."""
+
+    id: str
+    text: str
+    title: str
+    arm: str
+    plain: Keywords
+    stage: int
+    epoch: int
+    method: str = "frequency"
+    keywords: Keywords = Keywords()
+    attempted: bool = False
+    cached: bool = False
+    lookup: bool = False
+    fallback: bool = False
+    skipped: bool = False
+    shadow: bool = False
+    error: str | None = None
+    message: str | None = None
+    ms: float = 0.0
+    queue_ms: float = 0.0
+    proposed: int = 0
+    ungrounded: int = 0
+    server: str | None = None
+
+    def serve(self, method: str, keywords: Keywords, **facts: object) -> _Made:
+        from msgspec.structs import replace
+
+        return replace(self, method=method, keywords=keywords, **facts)
+
+    def record(self, at: float) -> Extraction:
+        return Extraction(
+            at, self.id, self.arm, self.method, self.stage, self.epoch, self.attempted, self.cached, self.lookup,  # type: ignore[arg-type]
+            self.fallback, self.skipped, self.shadow, self.error, self.message, self.ms, self.queue_ms, len(self.keywords),
+            self.proposed, self.ungrounded, self.server,
+        )  # fmt: skip
+
+    def write(self, at: float) -> DocumentWrite:
+        by_llm = self.method == "llm"
+        return DocumentWrite(
+            self.id, self.title, self.text, digest(self.text), at, self.arm, "frequency" if self.shadow else self.method,
+            self.plain.ranked, self.plain.technical, self.keywords.ranked if by_llm else None,
+            self.keywords.technical if by_llm else (), self.stage, self.epoch, self.shadow,
+        )  # fmt: skip
+
+    def extracted(self) -> Extracted:
+        k = self.keywords
+        return Extracted(
+            self.id, k.ranked, k.descriptive, k.technical, self.method, self.cached, self.fallback, self.epoch,
+            round(self.ms, 3), self.message or "",
+        )  # fmt: skip
+
+
+def digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def first_line(text: str) -> str:
+    """The first line that says something, without Markdown's marks: a title for a document that has none."""
+    for line in text[:4000].splitlines():
+        found = line.strip().strip("#=*-_ `").strip()
+        if found:
+            return clean_line(found, TITLE_LIMIT)
+    return ""
+
+
+__all__ = ["ErrorKind", "Extracted", "Pipeline", "Refused", "first_line"]

@@ -1,0 +1,199 @@
+"""The view of one moment: everything the engine knows, in the value that all consoles read. Reads, writes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from engine import bounds, checklist, control, glance
+from engine.clock import LapseClock
+from engine.control import State, stage_name
+from engine.metrics import read
+from engine.metrics.bucket import Bucket
+from engine.plan.durations import iso
+from engine.plan.model import Plan
+from engine.store import documents, log
+from engine.store.reader import decision_view
+from engine.view import (
+    EngineView,
+    GateView,
+    PresenceView,
+    ReminderView,
+    RestoreView,
+    ServerView,
+    TriggerView,
+    View,
+)
+
+if TYPE_CHECKING:
+    from engine.service.engine import Engine
+
+WINDOW_S = glance.WINDOW_S
+LOG_ROWS = 30
+
+
+def view(engine: Engine) -> View:
+    plan, state, monitor = engine.plan, engine.state, engine.monitor
+    now = engine.clock.now()
+    permit = engine.switch.read()
+    bucket = read.window(engine.conn, now, WINDOW_S, since_epoch=state.epoch)
+    targets = _targets(plan, state)
+    bound = bounds.rate_upper(bucket.errors, bucket.attempts) if bucket.attempts else None
+    gauges = (
+        glance.error_gauge(bucket, targets.get("error_rate"), bound, WINDOW_S),
+        glance.latency_gauge(bucket, targets.get("latency_mean"), WINDOW_S),
+        glance.cache_gauge(bucket, targets.get("cache_hit_rate"), WINDOW_S),
+    )
+    triggers = _triggers(engine)
+    servers = _servers(engine)
+    gate = _gate(engine)
+    reminders = _reminders(engine)
+    why = permit.why if state.percent_bp else ""
+    blind = monitor.verdict.blind
+    health, sentence = glance.health(state, plan, why, blind, triggers, bucket.attempts, gauges)
+    left = plan.trigger_settings.blind_step_down_s - monitor.watch.timers.blind_s if blind else None
+    stage = monitor.stage_of(state)
+    rows = log.rows(engine.conn, limit=LOG_ROWS)
+    undo = state.undo.until if state.undo and now < state.undo.until and not state.locked and not state.held else None
+    return View(
+        at=now, name=plan.name, environment=plan.environment, service=plan.service, rehearsal=engine.rehearsal,
+        speed=engine.clock.speed if isinstance(engine.clock, LapseClock) else 1.0, plan_digest=plan.digest,
+        engine=_engine(engine),
+        stage=state.stage, stages=len(plan.stages), stage_name=stage_name(plan, state.stage),
+        stage_objective=stage.objective if stage else "The rollout is stable; the triggers stay armed.",
+        stage_percent_bp=stage.percent_bp if stage else plan.stages[-1].percent_bp, percent_bp=state.percent_bp,
+        effective_bp=permit.percent_bp, why_effective=why, stable=state.stage >= plan.stable,
+        ab_test=bool(stage and stage.ab_test), shadow_bp=stage.shadow_bp if stage else 0, epoch=state.epoch, rev=state.rev,
+        armed=engine.folder.is_armed(), entered_at=state.entered_at, changed_at=state.changed_at,
+        held=state.held, locked=state.locked, blind=blind, cooldown_until=state.cooldown_until, undo_until=undo,
+        health=health, health_sentence=sentence, attribution=_attribution(bucket),
+        error_rate=gauges[0], latency=gauges[1], cache=gauges[2],
+        methods={"llm": bucket.llm, "frequency": bucket.frequency, "fallback": bucket.fallbacks, "cached": bucket.hits},
+        servers=servers, triggers=triggers, matrix=glance.matrix(plan, triggers),
+        next=glance.what_next(state, plan, triggers, gate, blind, left), waiting=glance.waiting_for(state, plan, gate, reminders),
+        gate=gate, reminders=reminders, rollback=engine.proof.view if engine.proof else None, restore=_restore(engine),
+        operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
+        log=tuple(decision_view(row) for row in rows), events=tuple(engine.events)[-20:],
+        stage_percents=tuple(s.percent_bp for s in plan.stages), stage_names=tuple(s.name for s in plan.stages),
+        quality=_quality(engine, bucket), faults=dict(engine.world.faults) if engine.world else {},
+    )  # fmt: skip
+
+
+def _targets(plan: Plan, state: State) -> dict[str, float]:
+    """The stage's own conditions; where it has none, the first stage's that has."""
+    found: dict[str, float] = {}
+    here = plan.stages[min(state.stage, plan.last_stage)]
+    for stage in (here, *plan.stages):
+        for condition in stage.success:
+            found.setdefault(condition.metric, condition.value)
+    return found
+
+
+def _triggers(engine: Engine) -> tuple[TriggerView, ...]:
+    rules = {rule.id: rule for rule in engine.plan.triggers}
+    out = []
+    for r in engine.monitor.verdict.readings:
+        rule = rules[r.id]
+        out.append(
+            TriggerView(
+                r.id, rule.text, str(rule.action), str(rule.severity), r.verdict, r.value, r.threshold, r.n, r.k, r.held_s,
+                r.for_s, r.rule, r.sentence, r.resets_when, r.fires_in_s, rule.timeline_s,
+            )
+        )  # fmt: skip
+    return tuple(out)
+
+
+def _servers(engine: Engine) -> tuple[ServerView, ...]:
+    out = []
+    for number, s in enumerate(engine.pool.servers(), 1):
+        host = urlsplit(s.url).hostname or s.url
+        name = f"{engine.plan.llm.api}-{number}" if host in ("127.0.0.1", "localhost", "::1") else host
+        out.append(
+            ServerView(name, s.url, s.up, s.state, s.in_flight, s.window, s.latency_ms, s.consecutive_failures, s.last_error)
+        )
+    return tuple(out)
+
+
+def _gate(engine: Engine) -> GateView:
+    plan, state, monitor = engine.plan, engine.state, engine.monitor
+    report = monitor.gate(state, monitor.gate_facts(state), engine.conn)
+    stage = monitor.stage_of(state)
+    next_stage, next_bp = control.next_step(plan, state)
+    baked, asked = monitor.baked(state)
+    return GateView(
+        open=report.open and state.stage < plan.stable, next_stage=next_stage, next_name=stage_name(plan, next_stage),
+        next_percent_bp=next_bp, sentence=stage.gate if stage else "", missing=report.missing, conditions=report.conditions,
+        items=checklist.read(engine.conn, plan, state.stage), bake_s=asked, baked_s=baked,
+        approvals_needed=stage.approvals if stage else 0, approvals=state.approvals, blocked=report.blocked,
+        met=report.met, total=report.total,
+    )  # fmt: skip
+
+
+def _reminders(engine: Engine) -> tuple[ReminderView, ...]:
+    stage, state = engine.monitor.stage_of(engine.state), engine.state
+    if stage is None:
+        return ()
+    now = engine.clock.now()
+    out = []
+    for reminder in stage.reminders:
+        begins = state.entered_at + reminder.from_s
+        ends = state.entered_at + reminder.until_s if reminder.until_s else None
+        row = engine.conn.execute(
+            "SELECT max(done) FROM reminder WHERE id = ? AND stage = ? AND done >= ?", (reminder.id, state.stage, state.entered_at)
+        ).fetchone()
+        due = max(begins, row[0]) + reminder.every_s if row[0] else begins + reminder.every_s
+        if ends is None or due <= ends:
+            out.append(ReminderView(reminder.id, reminder.text, due, now >= due))
+    return tuple(out)
+
+
+def _attribution(b: Bucket) -> str:
+    """The same number on the frequency arm, and whether rolling back would help."""
+    if not b.attempts or not b.plain_n:
+        return ""
+    low, high = bounds.difference(b.errors, b.attempts, b.plain_errors, b.plain_n)
+    difference = (b.errors / b.attempts - b.plain_errors / b.plain_n) * 100
+    plain = f"frequency arm {b.plain_errors / b.plain_n * 100:.1f} %"
+    if low > 0:
+        return f"{plain}: LLM arm only, {difference:+.1f} points [{low * 100:.1f}, {high * 100:.1f}]"
+    if b.plain_errors and b.errors:
+        return f"{plain}: both arms have errors, it may not be the rollout"
+    return f"{plain}: no difference that could be shown"
+
+
+def _restore(engine: Engine) -> RestoreView | None:
+    every, last = engine.restorable()
+    if not every.documents and last is None:
+        return None
+    changed = engine.state.changed_at
+    window = documents.affected(engine.conn, until=changed)
+    done = f"; the last restore put back {last[1]}, and can be undone" if last else ""
+    since = f", first written {iso(every.since)}" if every.since else ""
+    return RestoreView(
+        every.documents, every.since, every.until, window.documents, last[0] if last else None, last[1] if last else 0,
+        last is not None, f"{every.documents} documents serve what the LLM wrote{since}{done}",
+    )  # fmt: skip
+
+
+def _quality(engine: Engine, b: Bucket) -> dict[str, float | None]:
+    from engine.triggers.sample import Ok
+
+    found: dict[str, float | None] = {"grounded_rate": b.grounded_rate, "keywords_mean": b.keywords_mean}
+    samples = engine.monitor.gate_facts(engine.state).samples
+    for metric in ("quality_score", "satisfaction", "search_improvement", "ab_verdict"):
+        sample = samples.get(metric)
+        found[metric] = sample.value if isinstance(sample, Ok) else None
+    return found
+
+
+def _engine(engine: Engine) -> EngineView:
+    import os
+
+    problems = [p for p in (engine.writer.problem, engine.applier.problem) if p]
+    if engine.post.trouble and not engine.rehearsal and any(m.automatic for m in engine.plan.messages):
+        problems.append(engine.post.trouble)
+    return EngineView(
+        os.getpid(), engine.started, engine.token, "stopping" if engine.stopping else "active",
+        engine.monitor.documents_per_min(), engine.monitor.recent.at(engine.clock.monotonic()).per_min, engine.pipeline.in_flight,
+        engine.writer.pending, engine.address, tuple(problems),
+    )  # fmt: skip

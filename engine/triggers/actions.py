@@ -1,0 +1,43 @@
+"""Where an action leads. None of them raises the percentage."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from engine.plan.model import Action
+
+STRENGTH: dict[Action, int] = {action: rank for rank, action in enumerate(Action)}
+
+
+class Result(Struct, frozen=True):
+    stage: int
+    percent_bp: int
+    held: bool
+
+
+def resulting(
+    action: Action, stage: int, percent_bp: int, stages: tuple[int, ...], held: bool = False
+) -> Result:
+    """`stage` may be one past the end (*stable*). Total, whatever the figures.
+
+    to_zero lands on the highest stage that runs at 0 %, so that every gate is passed again. previous_stage lands on the
+    nearest earlier stage that has a lower percentage than now (from *stable* the one before the last); halve stays in its
+    stage, also where half is off every stage (50 -> 25, 10 -> 5).
+    """
+    percent_bp = max(0, percent_bp)
+    here = max(0, min(stage, len(stages)))
+    match action:
+        case Action.to_zero:
+            zero = max((number for number, bp in enumerate(stages[: here + 1]) if bp == 0), default=0)
+            return Result(min(here, zero), 0, held)
+        case Action.previous_stage:
+            for number in range(min(here, len(stages)) - 1, -1, -1):
+                if stages[number] < percent_bp:
+                    return Result(number, max(0, stages[number]), held)
+            return Result(here, percent_bp if not here else 0, held)
+        case Action.halve:
+            return Result(here, percent_bp // 2, held)
+        case Action.pause:
+            return Result(here, percent_bp, True)
+        case Action.investigate:
+            return Result(here, percent_bp, held)

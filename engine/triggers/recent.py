@@ -1,0 +1,215 @@
+"""The LLM attempts since the last change of percentage, in memory: what triggers judge by.
+
+Windows are differences of running totals, kept by the second: adding costs O(1), any window O(log), whatever the traffic.
+After a restart it is rebuilt from the stored rows (`add` and `look_up` again, oldest first, in today's monotonic time): the
+rows of the last six hours, or since the last change of percentage, are enough. A gap in the rows is a gap in the windows.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+
+from msgspec import Struct
+
+from engine.plan.model import Trigger, TriggerSettings
+from engine.triggers.cusum import (
+    CAP,
+    Cusum,
+    Design,
+    Level,
+    detectors,
+    early_threshold,
+    is_around,
+    target_threshold,
+)
+
+HOUR = 3600.0
+SIX_HOURS = 6 * HOUR
+SECONDS_KEPT = 21_600  # at most so many steps of a running total
+
+
+class Window(Struct, frozen=True):
+    """Attempts and look-ups of the last `span_s` seconds. `ms`, `ms_squares`: sums over the `fresh` calls alone."""
+
+    span_s: float
+    n: int
+    k: int
+    fresh: int = 0
+    ms: float = 0.0
+    ms_squares: float = 0.0
+    lookups: int = 0
+    hits: int = 0
+
+
+class Attempts(Struct, frozen=True):
+    """What is known of the attempts at one moment; made by `RecentAttempts.at`."""
+
+    t: float
+    n: int  # since the last change of percentage
+    k: int
+    windows: dict[float, Window]  # by span in seconds
+    last: Window  # the last 100 attempts
+    slow: Window  # the last 50 fresh calls
+    failures_in_row: int
+    failures_span_s: float  # from the first to the last of them
+    clean_in_row: int
+    clean_s: float  # since the last failure; since the beginning when there was none
+    levels: dict[Design, Level]
+    per_min: float  # LLM documents a minute, over the last hour
+
+
+class RecentAttempts:
+    """Feed it with every LLM attempt and look-up; ask it at each evaluation; `reset` it when the percentage changes."""
+
+    def __init__(self, rules: Iterable[Trigger], settings: TriggerSettings, start: float = 0.0) -> None:
+        rules = tuple(rules)
+        self.spans = tuple(sorted({rule.for_s for rule in rules if rule.for_s > 0}))
+        designs = {design for rule in rules for design in detectors(rule) if design}
+        self._cusums = {design: Cusum(design) for design in sorted(designs)}
+        self._around = {design: is_around(design) for design in self._cusums}
+        self._last_n, self._slow_n = settings.fallback_n, settings.latency_fallback_n
+        self._horizon = max((*self.spans, HOUR)) + 60
+        self._attempts = _Totals(self._horizon)
+        self._lookups = _Totals(self._horizon)
+        self.reset(start)
+
+    def reset(self, t: float) -> None:
+        """The percentage changed at t: nothing from before counts."""
+        self._start = t
+        self._attempts.clear()
+        self._lookups.clear()
+        self._last: deque[tuple[float, bool]] = deque(maxlen=self._last_n)
+        self._last_k = 0
+        self._slow: deque[tuple[float, float]] = deque(maxlen=self._slow_n)
+        self._n = self._k = 0
+        self._failures = self._clean = 0
+        self._first_failure = self._last_failure = t
+        self._rate_at, self._per_min = -math.inf, 0.0
+        self._caps: list[tuple[Cusum, float]] = [(cusum, math.inf) for cusum in self._cusums.values()]
+        for cusum in self._cusums.values():
+            cusum.reset()
+
+    def add(self, t: float, ok: bool, ms: float | None = None, fresh: bool = True) -> None:
+        """One LLM attempt that ended at t. `ms` counts only when `fresh`; an attempt stopped by an open breaker has none."""
+        self._n += 1
+        last = self._last
+        if len(last) == self._last_n:
+            self._last_k -= not last[0][1]
+        last.append((t, ok))
+        timed = ms if fresh and ms is not None and math.isfinite(ms) else None
+        if timed is None:
+            self._attempts.add(t, 1, not ok, 0, 0.0, 0.0)
+        else:
+            self._attempts.add(t, 1, not ok, 1, timed, timed * timed)
+            self._slow.append((t, timed))
+        if ok:
+            self._clean += 1
+            self._failures = 0
+        else:
+            self._k += 1
+            self._last_k += 1
+            if not self._failures:
+                self._first_failure = t
+            self._failures += 1
+            self._clean, self._last_failure = 0, t
+        if t - self._rate_at >= 10:
+            self._retune(t)
+        for cusum, cap in self._caps:
+            cusum.add(t, ok, cap)
+
+    def look_up(self, t: float, hits: int, lookups: int = 1) -> None:
+        """The cache was asked on the LLM arm."""
+        self._lookups.add(t, lookups, hits, 0, 0.0, 0.0)
+
+    def _retune(self, t: float) -> None:
+        """Traffic over the last hour, with one document a minute assumed at the very start; it sets the CUSUMs' caps."""
+        span = max(0.0, min(HOUR, t - self._start))
+        n = self._attempts.window(t, span).n if span else 0
+        self._rate_at, self._per_min = t, (n + 1) / (span + 60) * 60
+        high = early_threshold(self._per_min) + CAP, target_threshold(self._per_min) + CAP
+        self._caps = [
+            (cusum, high[0] if self._around[design] else high[1]) for design, cusum in self._cusums.items()
+        ]
+
+    def window(self, t: float, span_s: float) -> Window:
+        """The last `span_s` seconds before t (to the second)."""
+        attempts = self._attempts.window(t, span_s)
+        asked = self._lookups.window(t, span_s)
+        return Window(
+            span_s, attempts.n, attempts.k, attempts.fresh, attempts.ms, attempts.ms_squares, asked.n, asked.k
+        )
+
+    def at(self, t: float) -> Attempts:
+        """Everything that `evaluate` needs, for all rules at once."""
+        self._retune(t)
+        last, slow = self._last, self._slow
+        ms = [each for _, each in slow]
+        return Attempts(
+            t, self._n, self._k,
+            {span: self.window(t, span) for span in self.spans},
+            Window(max(0.0, t - last[0][0]) if last else 0.0, len(last), self._last_k),
+            Window(
+                max(0.0, t - slow[0][0]) if slow else 0.0, len(ms), 0, len(ms), math.fsum(ms), math.fsum(x * x for x in ms)
+            ),
+            self._failures, self._last_failure - self._first_failure if self._failures else 0.0,
+            self._clean, max(0.0, t - self._last_failure),
+            {design: cusum.level(t) for design, cusum in self._cusums.items()},
+            self._per_min,
+        )  # fmt: skip
+
+
+class _Totals:
+    """Running totals by the second (coarser when a rule looks back further than six hours)."""
+
+    def __init__(self, horizon_s: float) -> None:
+        self._horizon = horizon_s
+        self._step = max(1.0, math.ceil(horizon_s / (SECONDS_KEPT + 60)))
+        self.clear()
+
+    def clear(self) -> None:
+        # Each entry holds the totals up to the end of its second; the first is the zero before all of them.
+        self._times: list[float] = [-math.inf]
+        self._totals: list[tuple[int, int, int, float, float]] = [(0, 0, 0, 0.0, 0.0)]
+
+    def add(self, t: float, n: int, k: int, fresh: int, ms: float, squares: float) -> None:
+        times, totals = self._times, self._totals
+        before = totals[-1]
+        total = (before[0] + n, before[1] + k, before[2] + fresh, before[3] + ms, before[4] + squares)
+        second = t // self._step * self._step
+        if second <= times[-1]:
+            totals[-1] = total
+            return
+        times.append(second)
+        totals.append(total)
+        if len(times) > 2 * SECONDS_KEPT or (len(times) > 512 and times[len(times) // 2] < t - self._horizon):
+            self._trim(t)
+
+    def _trim(self, t: float) -> None:
+        keep = max(1, bisect_left(self._times, t - self._horizon) - 1)
+        base = self._totals[keep - 1]
+        self._times = [-math.inf, *islice(self._times, keep, None)]
+        self._totals = [
+            (0, 0, 0, 0.0, 0.0),
+            *(
+                (a - base[0], b - base[1], c - base[2], d - base[3], e - base[4])
+                for a, b, c, d, e in islice(self._totals, keep, None)
+            ),
+        ]
+
+    def window(self, t: float, span_s: float) -> Window:
+        end = self._totals[-1]
+        start = (
+            self._totals[bisect_left(self._times, t - span_s) - 1] if self._times[-1] >= t - span_s else end
+        )
+        return Window(
+            span_s,
+            end[0] - start[0],
+            end[1] - start[1],
+            end[2] - start[2],
+            end[3] - start[3],
+            max(0.0, end[4] - start[4]),
+        )

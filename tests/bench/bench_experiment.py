@@ -1,0 +1,317 @@
+"""The A/B test, simulated: false positives under hourly looks, power, sample-ratio check, cost.
+
+    python -m tests.bench.bench_experiment [--full]
+
+Thresholds come from the engine's own functions (widths by number of documents, bounds by look); only the comparison of
+z with them is vectorised. Quick: 2 000 runs, about half a minute. Full: 10 000 runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from statistics import median
+
+import numpy as np
+from scipy import special
+
+from engine.experiment import group_sequential, power, sequence, srm
+from engine.experiment.analysis import analyse
+from engine.experiment.declaration import DAY, ArmStats, Declaration
+from engine.experiment.effects import difference
+from engine.experiment.moments import Counts, Moments
+from engine.quality.queries import Document, known_items
+from engine.quality.search import search_quality
+
+HOURS, DAYS, ALPHA = 168, 7, 0.05
+RANKS = np.array(
+    [1.0, 1 / 2, 1 / 3, 1 / 4, 1 / 5, 0.0]
+)  # reciprocal ranks, as a search quality score has them
+RANK_P = np.array([0.35, 0.12, 0.08, 0.05, 0.04, 0.36])
+Rows = list[tuple[str, str, str]]
+
+
+def better(uplift: float) -> np.ndarray:
+    """RANK_P with every hit likelier by `uplift`: the mean rises by exactly that."""
+    hits = RANK_P[:-1] * (1.0 + uplift)
+    return np.append(hits, 1.0 - hits.sum())
+
+
+def ranks(rng: np.random.Generator, shape: tuple[int, ...], uplift: float = 0.0) -> np.ndarray:
+    return RANKS[np.searchsorted(np.cumsum(better(uplift))[:-1], rng.random(shape), side="right")]
+
+
+def times(rng: np.random.Generator, shape: tuple[int, ...], uplift: float = 0.0) -> np.ndarray:
+    return rng.lognormal(7.0, 0.8, shape) * (1.0 + uplift)
+
+
+def errors(rng: np.random.Generator, shape: tuple[int, ...], uplift: float = 0.0) -> np.ndarray:
+    return (rng.random(shape) < 0.008 * (1.0 + uplift)).astype(float)
+
+
+class Looks:
+    """Hourly z, Welch's dof and documents of `runs` experiments with `per_hour` documents an arm and hour."""
+
+    def __init__(self, draw, rng: np.random.Generator, runs: int, per_hour: int, uplift: float) -> None:
+        sums = []
+        for lift in (0.0, uplift):
+            values = draw(rng, (runs, HOURS, per_hour), lift)
+            sums.append((values.sum(2).cumsum(1), (values**2).sum(2).cumsum(1)))
+        n = per_hour * np.arange(1, HOURS + 1)
+        self.n = 2 * n
+        means = [total / n for total, _ in sums]
+        parts = [
+            np.maximum(square - total * mean, 0.0) / (n - 1) / n
+            for (total, square), mean in zip(sums, means, strict=True)
+        ]
+        variance = parts[0] + parts[1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self.z = np.where(variance > 0, (means[1] - means[0]) / np.sqrt(variance), 0.0)
+            self.dof = variance**2 / ((parts[0] ** 2 + parts[1] ** 2) / (n - 1))
+        self.p = np.where(
+            variance > 0, 2 * special.stdtr(np.where(variance > 0, self.dof, 1.0), -np.abs(self.z)), 1.0
+        )
+        self.events = sums[0][0] + sums[1][0]
+
+
+def crossed(looks: Looks, binary: bool) -> dict[str, np.ndarray]:
+    """Per rule, which runs ever called a difference."""
+    tuned = sequence.rho(ALPHA, float(looks.n[-1]))
+    limit = np.array(
+        [
+            sequence.half_width(float(n), float(n), ALPHA, tuned) if n >= sequence.START else np.inf
+            for n in looks.n
+        ]
+    )
+    live = np.abs(looks.z) > limit
+    if binary:
+        live &= np.minimum(looks.events, looks.n - looks.events) >= 5
+    bounds = np.array([bound.z for bound in group_sequential.bounds(DAYS, ALPHA)])
+    daily = np.abs(looks.z[:, 23::24]) >= bounds
+    return {
+        "live view (confidence sequence, hourly)": live.any(1),
+        "daily bounds (O'Brien-Fleming)": daily.any(1),
+        "declared end (Welch, once)": looks.p[:, -1] < ALPHA,
+        "t-test peeked at hourly, p < 0.05": (looks.p < ALPHA).any(1),
+    }
+
+
+def share(hits: np.ndarray) -> str:
+    rate = float(hits.mean())
+    return f"{100 * rate:.1f} % ± {196 * (rate * (1 - rate) / hits.size) ** 0.5:.1f}"
+
+
+def simulate(
+    draw, runs: int, per_hour: int, uplift: float, seed: int, binary: bool = False
+) -> dict[str, np.ndarray]:
+    rng, found = np.random.default_rng(seed), []
+    chunk = max(1, 4_000_000 // (HOURS * per_hour))
+    for begin in range(0, runs, chunk):
+        found.append(crossed(Looks(draw, rng, min(chunk, runs - begin), per_hour, uplift), binary))
+    return {rule: np.concatenate([part[rule] for part in found]) for rule in found[0]}
+
+
+def false_positives(runs: int) -> Rows:
+    rows: Rows = []
+    for name, draw, binary in (
+        ("search score", ranks, False),
+        ("processing time", times, False),
+        ("error rate", errors, True),
+    ):
+        for rule, hits in simulate(draw, runs, 10, 0.0, 1, binary).items():
+            wanted = "about 40 %" if "peeked" in rule else "<= 5 %"
+            rows.append((f"A/A, {name}, 1680 an arm, 168 hourly looks: {rule}", share(hits), wanted))
+    return rows
+
+
+def power_at_fifteen(runs: int) -> Rows:
+    rows: Rows = []
+    for per_hour in (2, 5):
+        n = per_hour * HOURS
+        p, q = better(0.0), better(0.15)
+        spread = [float(w @ RANKS**2 - (w @ RANKS) ** 2) for w in (p, q)]
+        theory = power.power(0.15 * float(p @ RANKS), (sum(spread) / n) ** 0.5, ALPHA)
+        for rule, hits in simulate(ranks, runs, per_hour, 0.15, 2).items():
+            if "peeked" not in rule:
+                wanted = f"theory {100 * (theory or 0):.1f} %, ± 5 points" if "Welch" in rule else ""
+                rows.append((f"power at +15 %, {n} an arm: {rule}", share(hits), wanted))
+    return rows
+
+
+def splits(runs: int) -> Rows:
+    rng = np.random.default_rng(3)
+    counts = rng.binomial(5000, 0.53, runs)
+    found = np.array([srm.sample_ratio(5000 - int(k), int(k), final=True).mismatch for k in counts])
+    p = np.array([srm.split_p(5000 - int(k), int(k), 0.5) for k in counts])
+    rows: Rows = [
+        ("53/47 at n = 5000, one look: chi-square p < 0.001", share(p < 0.001), "83 % by theory"),
+        ("53/47 at n = 5000, one look: chi-square or e-value", share(found), "found"),
+    ]
+    weeks = runs // 2
+    for name, truth, wanted in (("true split", 0.5, "<= 1 %"), ("53/47", 0.53, "")):
+        arrived = rng.binomial(30, truth, (weeks, HOURS)).cumsum(1)
+        totals = 30 * np.arange(1, HOURS + 1)
+        e = np.zeros(weeks, bool)
+        chi = np.zeros(weeks, bool)
+        for hour in range(HOURS):
+            for week in range(weeks):
+                k, n = int(arrived[week, hour]), int(totals[hour])
+                e[week] |= bool(srm.sample_ratio(n - k, k).mismatch)
+            chi |= (
+                special.erfc(np.abs(arrived[:, hour] - totals[hour] / 2) / (totals[hour] / 2) ** 0.5) < 0.001
+            )
+        rows.append((f"{name}, hourly for a week (5040 documents): e-value >= 100", share(e), wanted))
+        rows.append(
+            (f"{name}, hourly for a week: chi-square p < 0.001", share(chi), "1.7 %" if truth == 0.5 else "")
+        )
+    return rows
+
+
+def stats(rng: np.random.Generator, n: int, uplift: float) -> ArmStats:
+    """An hour's documents of one arm, every metric."""
+    good = ranks(rng, (n,), uplift)
+    return ArmStats(
+        n,
+        {
+            "search_quality": Moments.of(good.tolist()),
+            "processing_ms": Moments.of(times(rng, (n,)).tolist()),
+            "error_rate": Counts(n, int(rng.binomial(n, 0.003))),
+            "satisfaction": Counts(n // 2, int(rng.binomial(n // 2, 0.85))),
+            "cache_hit_rate": Counts(n, int(rng.binomial(n, 0.3))),
+            "keywords": Moments.of(rng.normal(12.0, 2.0, n).tolist()),
+            "relevance": Moments.of(rng.beta(7, 3, n).tolist()),
+            "click_through": Counts(n, int(rng.binomial(n, 0.2))),
+        },
+    )
+
+
+def merged(one: ArmStats, other: ArmStats) -> ArmStats:
+    return ArmStats(
+        one.documents + other.documents,
+        {name: value + other.measures[name] for name, value in one.measures.items()},  # type: ignore[operator]
+    )
+
+
+def verdicts(runs: int) -> Rows:
+    """The whole analysis, report after report, as the console runs it: which words came up, and which stood at the end."""
+    rng, rows = np.random.default_rng(4), []
+    for uplift in (0.0, 0.25):
+        ever: dict[str, int] = {}
+        last: dict[str, int] = {}
+        for _ in range(runs):
+            declaration = Declaration(started=0.0)
+            control, treatment, report, words = stats(rng, 10, 0.0), stats(rng, 10, uplift), None, set()
+            for look in range(1, 85):  # every two hours: 840 documents an arm
+                report = analyse(declaration, control, treatment, look * 7200.0, report)
+                words.add(report.verdict.word)
+                control, treatment = (
+                    merged(control, stats(rng, 10, 0.0)),
+                    merged(treatment, stats(rng, 10, uplift)),
+                )
+            assert report is not None
+            for word in words - {"not yet"}:
+                ever[word] = ever.get(word, 0) + 1
+            last[report.verdict.word] = last.get(report.verdict.word, 0) + 1
+
+        def shown(counts: dict[str, int]) -> str:
+            return ", ".join(f"{word} {100 * k / runs:.0f} %" for word, k in sorted(counts.items()))
+
+        name = f"8 metrics, {'A/A' if not uplift else f'search {100 * uplift:+.0f} %'}, {runs} runs x 84 looks: word"
+        rows.append((f"{name} at the end", shown(last), "ship <= 2.5 %" if not uplift else ""))
+        rows.append((f"{name} ever shown", shown(ever), "worse <= 5 %" if not uplift else ""))
+    return rows
+
+
+def cost() -> Rows:
+    rng = np.random.default_rng(5)
+    minute = [stats(rng, 50, 0.0) for _ in range(20)]
+
+    def folded(minutes: int) -> ArmStats:
+        total = minute[0]
+        for i in range(1, minutes):
+            total = merged(total, minute[i % 20])
+        return total
+
+    def ms(what) -> float:
+        spent = []
+        for _ in range(9):
+            begin = time.perf_counter()
+            what()
+            spent.append((time.perf_counter() - begin) * 1000)
+        return median(spent)
+
+    small, large = folded(20), folded(10_000)
+    declaration = Declaration(started=0.0)
+    rows: Rows = []
+    for name, arm in (("2 000", small), ("1 000 000", large)):
+        first = analyse(declaration, arm, arm, 3.5 * DAY)
+        end = analyse(declaration, arm, arm, 7 * DAY)
+        rows.append(
+            (
+                f"one report on {name} documents: live / at a look / the declared end (warm)",
+                f"{ms(lambda a=arm, r=first: analyse(declaration, a, a, 3.5 * DAY, r)):.2f} / "
+                f"{ms(lambda a=arm: analyse(declaration, a, a, 3.5 * DAY)):.2f} / "
+                f"{ms(lambda a=arm: analyse(declaration, a, a, 7 * DAY)):.2f} ms",
+                "< 100 ms" if end.lock.open else "",
+            )
+        )
+    rows.append(("adding up 10 000 roll-ups of 8 metrics", f"{ms(lambda: folded(10_000)):.0f} ms", ""))
+    pair = Moments.of(rng.normal(0, 1, 500).tolist()), Moments.of(rng.normal(0, 1, 500).tolist())
+    rows.append(
+        (
+            "one difference and its sequence",
+            f"{1000 * ms(lambda: sequence.sequence(difference(*pair), 0.05, 1000)):.0f} us",
+            "",
+        )
+    )
+    group_sequential._constant.cache_clear()
+    rows.append(
+        (
+            "O'Brien-Fleming bounds, 7 looks, not cached",
+            f"{ms(lambda: (group_sequential._constant.cache_clear(), group_sequential.bounds(7))):.0f} ms",
+            "",
+        )
+    )
+    return rows
+
+
+def search_cost() -> Rows:
+    rng = random.Random(1)
+    vocabulary = ["w" + "".join(rng.choices("abcdefghijklmnop", k=6)) for _ in range(8000)]
+    weights = [1 / (i + 1) for i in range(8000)]
+    documents = []
+    for i in range(2000):
+        words = rng.choices(vocabulary, weights, k=60)
+        text = "\n".join("# " + " ".join(rng.choices(words, k=4)) for _ in range(4))
+        llm = tuple(" ".join(rng.sample(words, 2)) for _ in range(13))
+        documents.append(
+            Document(f"docs/{i}.md", " ".join(words[:5]), text, llm, tuple(rng.sample(words, 12)))
+        )
+    begin = time.perf_counter()
+    queries = known_items(documents, most=2000)
+    found = search_quality(documents, queries)
+    spent = time.perf_counter() - begin
+    return [
+        (
+            f"search quality, {len(documents)} documents x {found.queries} queries x 2 methods",
+            f"{spent:.1f} s",
+            "a few seconds",
+        )
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Simulate the A/B test.")
+    parser.add_argument("--full", action="store_true", help="10 000 runs instead of 2 000")
+    full = parser.parse_args().full
+    runs = 10_000 if full else 2_000
+    rows = false_positives(runs) + power_at_fifteen(runs) + splits(runs // (1 if full else 2))
+    rows += verdicts(1000 if full else 120) + cost() + search_cost()
+    print("| what | measured | wanted |\n|---|---|---|")
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+
+
+if __name__ == "__main__":
+    main()
