@@ -38,7 +38,6 @@ VERBS: dict[str, tuple[str, str]] = {
     "triggers": ("triggers", "List the triggers, explain one, backtest all."),
     "feedback": ("people", "A complaint, a rating, a click or an impression; or many from a file."),
     "notify": ("people", "Preview or send a message of the communication plan."),
-    "report": ("people", "The whole story as Markdown or HTML."),
     "log": ("people", "The decision log: show, filter, verify."),
     "backup": ("people", "A verified copy of the store, taken while the engine runs."),
 }
@@ -60,16 +59,16 @@ class Verbs(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
 
-    def resolve_command(self, ctx: click.Context, args: list[str]):  # type: ignore[no-untyped-def]
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            import difflib
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        import difflib
 
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
             close = difflib.get_close_matches(args[0], VERBS, n=1)
-            if close:
-                error.message += f" Did you mean '{close[0]}'?"
-            raise
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            raise click.UsageError(f"No such verb '{args[0]}'.{hint}", ctx)
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

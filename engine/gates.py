@@ -80,8 +80,8 @@ def judge(condition: Condition, facts: Facts) -> ConditionView:
     shown = figure(condition, sample, bound)
     if met:
         return _view(condition, True, sample, bound, name, "", None)
-    more, eta = _to_go(condition, sample, facts)
-    return _view(condition, False, sample, bound, name, f"{condition.text}: {shown}{more}", eta)
+    left, eta = _to_go(condition, sample, facts)
+    return _view(condition, False, sample, bound, name, f"{condition.text}: {shown}{left}", eta)
 
 
 def bound_of(condition: Condition, sample: Ok) -> tuple[float | None, str]:

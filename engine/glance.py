@@ -12,7 +12,7 @@ from engine.metrics.bucket import Bucket
 from engine.plan.durations import clock as timer
 from engine.plan.durations import format_duration
 from engine.plan.model import Plan, Severity
-from engine.view import Gauge, GateView, Health, MatrixView, ReminderView, ServerView, TriggerView
+from engine.view import GateView, Gauge, Health, MatrixView, ReminderView, ServerView, TriggerView
 
 WINDOW_S = 300.0
 

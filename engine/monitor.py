@@ -209,7 +209,7 @@ class Monitor:
 
     def _store(self, at: float) -> None:
         body = msgspec.json.encode(self.watch).decode()
-        verdicts = {r.id: r.verdict for r in self.verdict.readings}
+        verdicts: dict[str, str] = {r.id: r.verdict for r in self.verdict.readings}
         due = at - self._evidence_at >= EVIDENCE_EVERY_S
         rows = [
             (at, r.id, r.verdict, msgspec.json.encode(r).decode())

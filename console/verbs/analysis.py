@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from console.place import Failed, Place, fail, json_option, say, write_json
+
+if TYPE_CHECKING:
+    from engine.quality.compare import Row
 
 output_option = click.option("--output", type=click.Path(path_type=Path), default=Path("-"), help="A file, or - for standard output.")
 
@@ -30,19 +33,18 @@ def compare_keywords(llm: Path, frequency: Path, output: Path) -> None:
     found = compare(_rows(llm), _rows(frequency))
     write_json(output, found)
     if str(output) != "-":
-        click.echo(f"Wrote {output}.")
+        click.echo(f"{found.overall.sentence}\nWrote {output}.")
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _rows(path: Path) -> tuple[Row, ...]:
+    from engine.quality.compare import read_rows
+
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        return read_rows(path.read_bytes(), str(path))
     except OSError as error:
         raise Failed(f"{path} cannot be read: {error.strerror}. `rollout export` writes such a file.") from None
     except ValueError as error:
-        raise Failed(f"{path} is not JSON: {error}.") from None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and "keywords" in row for row in rows):
-        raise Failed(f'{path} is not an export: it must be a list of objects with "file" and "keywords".')
-    return rows
+        raise Failed(str(error)) from None
 
 
 @click.group()
@@ -58,7 +60,8 @@ def metrics_analyze(place: Place, days: float, output: Path) -> None:
     """Performance over days: documents, errors, latency, cache; a row a day and all together."""
     from engine.metrics.analysis import performance_report
 
-    report = place.reader.read(lambda conn: performance_report(conn, _now(place), days))
+    now = _now(place)
+    report = place.reader.read(lambda conn: performance_report(conn, now, days))
     write_json(output, report)
     if str(output) != "-":
         click.echo(f"Wrote {output}.")
@@ -71,7 +74,8 @@ def snapshot(place: Place, as_json: bool) -> None:
     """The numbers of now, for a log of your own."""
     from engine.metrics.analysis import snapshot as take
 
-    found = place.reader.read(lambda conn: take(conn, _now(place)))
+    now = _now(place)
+    found = place.reader.read(lambda conn: take(conn, now))
     say(found, json.dumps(found, indent=2), as_json)
 
 
@@ -92,7 +96,7 @@ def logs() -> None:
 @click.option("--days", type=click.FloatRange(0.01, 3650), default=7.0, show_default=True)
 @json_option
 @click.pass_obj
-def logs_analyze(place: Place, level: str, text: str, days: float, as_json: bool) -> None:
+def logs_analyze(place: Place, level: Literal["error", "warning", "all"], text: str, days: float, as_json: bool) -> None:
     """Errors grouped by kind and shape of message: how many, first and last seen, examples."""
     from engine.metrics.analysis import error_analysis
     from engine.plan.durations import iso
@@ -137,9 +141,10 @@ def ab_export(place: Place, output: Path) -> None:
 @click.pass_obj
 def ab_analyze(place: Place, output: Path) -> None:
     """Both arms metric by metric, the verdict in words, and the search quality scores that the plan's script reads."""
-    from engine import experiment
+    from engine import trial
 
-    found = place.reader.read(lambda conn: experiment.results(conn, place.plan, _now(place)))
+    now = _now(place)
+    found = place.reader.read(lambda conn: trial.results(conn, place.plan, now))
     write_json(output, found)
     if str(output) != "-":
         click.echo(f"{found['verdict']}\nWrote {output}.")

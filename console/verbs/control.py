@@ -93,8 +93,8 @@ def _proof(place: Place, request_id: str) -> dict[str, Any] | None:
     while time.monotonic() < until:
         reply = place.client.command("proof", timeout_s=1.0, of=request_id)
         proof = reply.data.get("proof") if reply.ok else None
-        if proof and (proof.get("effective_ms") is not None or proof.get("overdue")):
-            return proof
+        if proof is not None and (proof.get("effective_ms") is not None or proof.get("overdue")):
+            break
         time.sleep(0.02)
     return proof
 

@@ -31,7 +31,7 @@ def open_console(place: Place, *, read_only: bool, ascii_only: bool, theme: str 
             raise Failed(trouble)
     from console.app import run
 
-    code = run(folder, plan, rehearsal=False, read_only=read_only, ascii=ascii_only, theme=theme)
+    code = run(folder.path, plan, rehearsal=False, read_only=read_only, ascii=ascii_only, theme=theme)
     click.echo(f"The engine {'started here ' if started else ''}goes on in {folder.path}. `rollout` attaches again, `rollout stop` ends it.")
     return code
 
@@ -62,7 +62,7 @@ def rehearse(ctx: click.Context, speed: float, no_console: bool, keep: Path | No
         from console.app import run
 
         code = run(
-            rehearsal.folder, rehearsal.plan, rehearsal=True,
+            rehearsal.folder.path, rehearsal.plan, rehearsal=True,
             read_only=bool(options.get("read_only")), ascii=bool(options.get("ascii_only")), theme=options.get("theme"),
         )  # fmt: skip
     ctx.exit(code)

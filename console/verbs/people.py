@@ -95,7 +95,7 @@ def import_(place: Place, file: Path, as_json: bool) -> None:
         rows = [dict(row) for row in csv.DictReader(text.splitlines())]
     new = 0
     for number, row in enumerate(rows, 1):
-        fields = {key: row.get(key) for key in ("kind", "document", "value", "text", "id") if row.get(key) not in (None, "")}
+        fields: dict[str, Any] = {key: row.get(key) for key in ("kind", "document", "value", "text", "id") if row.get(key) not in (None, "")}
         reply = place.client.command("feedback", source=f"import {file.name} {number // 50}", **fields)
         new += bool(reply.ok and reply.data.get("new"))
         if not reply.ok:
@@ -138,26 +138,6 @@ def send(place: Place, kind: str, as_json: bool) -> None:
     if not reply.ok:
         fail(reply.sentence, as_json)
     say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
-
-
-@click.command()
-@click.option("--format", "form", type=click.Choice(["md", "html"]), default="md", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), default=Path("-"))
-@click.pass_obj
-def report(place: Place, form: str, output: Path) -> None:
-    """The whole story of the rollout: metrics by stage, timeline, decisions with evidence, incidents, lessons."""
-    from engine import report as writing
-
-    story = place.reader.read(lambda conn: writing.gather(conn, place.plan))
-    text = writing.markdown(story) if form == "md" else writing.html(story)
-    if str(output) == "-":
-        click.echo(text)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Failed(f"{output} could not be written: {error.strerror}.") from None
-    click.echo(f"Wrote {output}.")
 
 
 @click.command()

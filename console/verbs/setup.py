@@ -50,7 +50,8 @@ def _probes(place: Place) -> list[dict[str, Any]]:
         await pool.start()
         try:
             report = await pool.check()
-            return report.ok, report.sentence
+            bad = [line.text for line in report.lines if line.state != "ok"]
+            return report.ok, "; ".join(bad or [line.text for line in report.lines])
         finally:
             await pool.close()
 
@@ -85,7 +86,7 @@ def init(place: Place, yes: bool, output: Path, force: bool) -> None:
         raise Failed(f"{output} is there already; nothing was changed. --force replaces it and keeps the old one as {output}.bak.")
     answers = Answers()
     if not yes:
-        given = {
+        given: dict[str, Any] = {
             "service": click.prompt("Service", default="keyword-extraction"),
             "environment": click.prompt("Environment", default="production"),
             "llm_url": click.prompt("LLM service's address", default="http://127.0.0.1:11434"),

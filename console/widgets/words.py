@@ -62,7 +62,7 @@ def figure(metric: str, value: float | None) -> str:
     """A value in the unit of its metric."""
     if value is None or not isfinite(value):
         return NO_DATA
-    unit = METRICS[metric].unit if metric in METRICS else "rate"  # type: ignore[index]
+    unit = METRICS[metric].unit if metric in METRICS else "rate"
     match unit:
         case "rate":
             return rate(value)

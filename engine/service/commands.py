@@ -6,6 +6,7 @@ check and no wait in its way (see `Engine.command`).
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import uuid
 from collections.abc import Awaitable, Callable
@@ -13,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine import checklist, control, feedback
+from engine import checklist, control, feedback, notify, trial
 from engine.client import Reply
 from engine.clock import LapseClock
-from engine.control import Actor, Ask, Decision, Refusal, State, note, percent, stage_name
-from engine.store import documents, log
+from engine.control import Actor, Ask, Decision, Refusal, State, note
+from engine.facts import facts
+from engine.store import database, documents, log
 from engine.store.log import Outcome
 from engine.text import clean_block, clean_line
+from engine.triggers.sample import Ok
 
 if TYPE_CHECKING:
     from engine.service.engine import Engine
@@ -117,8 +120,6 @@ async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 async def _commit_with_conn(engine: Engine, ask: Ask, decide: Callable[[State], Decision | Refusal]) -> Outcome:
     """Commit with the gate evaluated inside the transaction, on the transaction's own connection."""
-    import asyncio
-
     def job(conn: sqlite3.Connection) -> Outcome:
         engine.monitor.writing_conn = conn
         return log.commit(conn, ask.request_id, decide, engine.token)
@@ -321,7 +322,103 @@ async def fault(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     return Reply(True, sentence)
 
 
-def step_words(engine: Engine, state: State) -> str:
-    """ "stage 3 Limited, 25 %": where the next promotion leads."""
-    stage, bp = control.next_step(engine.plan, state)
-    return f"{stage_name(engine.plan, stage)}, {percent(bp)}"
+# -- is it better ----------------------------------------------------------------------------------------------------------
+
+
+@request("sample")
+async def draw_sample(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Draw documents for a quality review: seeded and stored, so that it can be drawn again."""
+    state = engine.state
+    stage = engine.monitor.stage_of(state)
+    size = int(fields.get("size") or (stage.sampling.documents if stage and stage.sampling else 20))
+    seed = int(fields.get("seed") or engine.state.rev)
+    ids = trial.draw_sample(engine.conn, max(1, min(500, size)), seed)
+    if not ids:
+        return Reply(False, "No document serves LLM keywords yet, so there is nothing to review.")
+    number = 0
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        nonlocal number
+        cursor = conn.execute(
+            "INSERT INTO review_sample (at, stage, seed, size, blind, documents, actor) VALUES (?,?,?,?,?,?,?)",
+            (ask.at, state.stage, seed, len(ids), bool(fields.get("blind")), log.json_body(list(ids)), ask.actor.name),
+        )
+        number = int(cursor.lastrowid or 0)
+
+    sentence = f"{ask.actor.name} drew {len(ids)} LLM documents for review (seed {seed})"
+    outcome = await engine.commit(ask, lambda now: note(now, ask, "sample", sentence, {"seed": seed, "size": len(ids)}), also)
+    return told(outcome, sample=number, documents=list(ids), seed=seed)
+
+
+@request("judge")
+async def judge(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """One reviewer's judgement of one document of a sample."""
+    row = engine.conn.execute("SELECT documents FROM review_sample WHERE id = ?", (fields.get("sample"),)).fetchone()
+    document = clean_line(str(fields.get("document") or ""), 512)
+    if row is None or document not in msgspec.json.decode(row[0]):
+        return Reply(False, "That document is not in that sample. Draw one first.")
+    marks = {name: bool(fields.get(name)) for name in ("relevant", "grounded", "count", "better")}
+    body = log.json_body({**marks, "good": bool(fields.get("good", all(marks.values())))})
+    number, who, at = int(fields["sample"]), ask.actor.name, ask.at
+
+    def job(conn: sqlite3.Connection) -> None:
+        conn.execute("BEGIN IMMEDIATE")
+        conn.execute("INSERT OR REPLACE INTO review VALUES (?,?,?,?,?)", (number, document, who, at, body))
+        conn.execute("COMMIT")
+
+    await asyncio.wrap_future(engine.writer.control(job))
+    return Reply(True, f"{document}: {'good' if fields.get('good') else 'not good'}.")
+
+
+@request("measure")
+async def measure(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Measure search quality and the A/B verdict now, as evidence for the gate. Runs beside the loop, on its own connection."""
+
+    def work() -> tuple[Any, dict[str, Any]]:
+        conn = database.open_reader(engine.folder)
+        try:
+            return trial.search_measure(conn), trial.results(conn, engine.plan, ask.at)
+        finally:
+            conn.close()
+
+    quality, found = await asyncio.to_thread(work)
+    change = trial.improvement(quality)
+    word = found["report"]["verdict"]["word"]
+    at = ask.at
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        if change is not None:
+            conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, "search_improvement", log.json_body(change)))
+        conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, "search_quality", log.json_body(quality)))
+        conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, "ab_report", log.json_body(found["report"])))
+        if word in ("ship", "worse", "no difference"):
+            conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, "ab_verdict", log.json_body(Ok(float(word == "ship"), 1))))
+
+    sentence = f"measured for {ask.actor.name}: {quality.sentence} A/B: {found['verdict']}"
+    outcome = await engine.commit(ask, lambda now: note(now, ask, "measure", sentence), also)
+    return told(outcome, search=msgspec.to_builtins(quality), verdict=found["verdict"])
+
+
+@request("message")
+async def message(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Queue a message of the communication plan."""
+    draft = _draft(engine, str(fields.get("id")))
+    if draft is None:
+        return Reply(False, f"The plan has no such message. It has: {', '.join(m.id for m in engine.plan.messages)}.")
+    await engine.post.send(draft)
+    sentence = f"{ask.actor.name} sent the message {draft.message}: {draft.subject}"
+    return told(await engine.commit(ask, lambda now: note(now, ask, "message", sentence, {"body": draft.body})))
+
+
+@request("preview")
+async def preview(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    draft = _draft(engine, str(fields.get("id")))
+    if draft is None:
+        return Reply(False, f"The plan has no such message. It has: {', '.join(m.id for m in engine.plan.messages)}.")
+    return Reply(True, draft.subject, {"subject": draft.subject, "body": draft.body})
+
+
+def _draft(engine: Engine, which: str) -> notify.Draft | None:
+    found = next((m for m in engine.plan.messages if m.id == which), None)
+    view = engine.view()
+    return notify.render(found, facts(engine.plan, view)) if found is not None and view is not None else None

@@ -23,8 +23,8 @@ import msgspec
 
 from engine import showing
 from engine.apply import Applier
-from engine.clock import Clock, LapseClock
 from engine.client import Reply
+from engine.clock import Clock, LapseClock
 from engine.control import ENGINE, Actor, Ask, Decision, Refusal, State, note, percent, roll_back
 from engine.extraction.llm import LlmPool
 from engine.feedback import Door

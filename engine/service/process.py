@@ -191,7 +191,7 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
         (
             Server(
                 uvicorn.Config(
-                    app, http=protocol, log_level="warning", access_log=False, lifespan="off", ws="none",  # type: ignore[arg-type]
+                    app, http=protocol, log_level="warning", access_log=False, lifespan="off", ws="none",
                     timeout_graceful_shutdown=int(DRAIN_S), timeout_keep_alive=30, server_header=False, loop="asyncio",
                 )
             ),

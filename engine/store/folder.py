@@ -18,7 +18,7 @@ import msgspec
 
 BALLAST_BYTES = 256 * 1024
 NETWORK_FILE_SYSTEMS = frozenset(
-    "nfs nfs4 cifs smb3 smbfs 9p afs ncpfs fuse.sshfs fuse.glusterfs ceph lustre gpfs beegfs".split()
+    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ncpfs", "fuse.sshfs", "fuse.glusterfs", "ceph", "lustre", "gpfs", "beegfs"]
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -125,7 +125,7 @@ class Reader:
         return self.read(query)
 
     def series(
-        self, metric: str, window_s: float, points: int, end: float, arm: str = "treatment"
+        self, metric: str, window_s: float, points: int, end: float, arm: Literal["treatment", "control"] = "treatment"
     ) -> list[tuple[float, float | None]]:
         """`points` values of a metric over the last `window_s`, oldest first; None where there is no data."""
         from engine.metrics.read import series

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from engine.plan.model import Mode, Trigger, TriggerSettings
+from engine.plan.vocabulary import METRICS
 from engine.triggers import words
 from engine.triggers.cusum import (
     Detectors,
@@ -302,7 +303,7 @@ def _plain(rule: Trigger, settings: TriggerSettings, mode: Mode, sample: Ok) -> 
     if (
         mode != "literal"
         and sample.n
-        and words.METRICS[rule.metric].unit != "count"
+        and METRICS[rule.metric].unit != "count"
         and sample.n < settings.min_n
     ):
         return Finding(
