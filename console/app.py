@@ -392,7 +392,7 @@ class Console(App[int]):
         else:
             self.push_screen(screen)
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         if len(self.screen_stack) > 1:
             self.pop_screen()
 

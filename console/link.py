@@ -61,6 +61,7 @@ class Link(Protocol):
     ) -> list[tuple[float, float | None]]: ...
     def documents(self, text: str = "", limit: int = 50, method: str | None = None) -> list[Document]: ...
     def document(self, document_id: str) -> Document | None: ...
+    def ab_results(self) -> dict[str, Any]: ...
     def command(self, kind: str, **fields: Any) -> Reply: ...
     def rollback(self, reason: str = "", seen: str = "") -> RollbackResult: ...
     def out_of_reach(self) -> bool: ...
@@ -150,13 +151,22 @@ class StoreLink:
     def series(
         self, metric: str, window_s: float, points: int, end: float, arm: str = "treatment"
     ) -> list[tuple[float, float | None]]:
-        return self.reader.series(metric, window_s, points, end, arm)
+        return self.reader.series(metric, window_s, points, end, "control" if arm == "control" else "treatment")
 
     def documents(self, text: str = "", limit: int = 50, method: str | None = None) -> list[Document]:
         return self.reader.documents(text, limit, method)
 
     def document(self, document_id: str) -> Document | None:
         return self.reader.document(document_id)
+
+    def ab_results(self) -> dict[str, Any]:
+        """Both arms and the report, as `rollout ab-test analyze` writes them; seconds on a large store: call it in a thread."""
+        from engine.trial import results
+
+        view, plan = self.reader.glance().view, self.client.plan
+        if view is None or plan is None:
+            return {}
+        return self.reader.read(lambda conn: results(conn, plan, view.at))
 
     def command(self, kind: str, **fields: Any) -> Reply:
         return self.client.command(kind, **fields)

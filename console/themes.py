@@ -10,7 +10,7 @@ import json
 import os
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.style import Style
 from textual.theme import Theme
@@ -69,7 +69,7 @@ def palette(name: str) -> dict[str, Style]:
         return _terminal()
     t = TONES[name]
 
-    def on(color: str, back: str = t.back, **more: bool) -> Style:
+    def on(color: str, back: str = t.back, **more: Any) -> Style:
         return Style(color=color, bgcolor=back, **more)
 
     base = {

@@ -1,6 +1,12 @@
 """Shared by all tests: one async backend, and no trace of the developer's own settings."""
 
+import hypothesis
 import pytest
+
+# the same examples everywhere and every time; a search for new ones is `--hypothesis-profile=search`
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile("search", deadline=None)
+hypothesis.settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

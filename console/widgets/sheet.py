@@ -68,4 +68,5 @@ class Sheet(Widget):
         action = self.canvas.at(event.x, event.y)
         if action:
             event.stop()
-            await self.run_action(action, self.screen)
+            if not await self.app.run_action(action, self.screen):
+                await self.app.run_action(action, self.app)

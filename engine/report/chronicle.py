@@ -210,7 +210,8 @@ def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Ro
     d = row.decision
     automatic = d.kind != "rollback" or d.actor.kind == "engine"
     trigger, detected = _detected(conn, plan, row)
-    onset = _onset(conn, plan, trigger, detected, row) if detected is not None else None
+    before = next((other.decision.stage for other in rows if other.rev == row.rev - 1), d.stage)
+    onset = _onset(conn, plan, trigger, detected, before) if detected is not None else None
     proof = figures.decode(_one(conn, "SELECT body FROM proof WHERE rev = ?", row.rev) or "{}")
     ms = proof.get("effective_ms")
     after = [other for other in rows if row.rev < other.rev < end]
@@ -263,14 +264,14 @@ def _detected(conn: sqlite3.Connection, plan: Plan, row: Row) -> tuple[str, floa
 _LOOK_BACK = 6 * HOUR
 
 
-def _onset(conn: sqlite3.Connection, plan: Plan, name: str, detected: float, row: Row) -> float | None:
+def _onset(conn: sqlite3.Connection, plan: Plan, name: str, detected: float, stage: int) -> float | None:
     """The first failure (slow answer, complaint) of the run of bad minutes that ended in the breach. None: not to be told."""
     trigger = next((t for t in plan.triggers if t.id == name), None)
     if trigger is None:
         return None
     if trigger.metric == "complaints":
         found = conn.execute(
-            "SELECT min(at) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at <= ?", (_stage_before(row), detected)
+            "SELECT min(at) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at <= ?", (stage, detected)
         ).fetchone()[0]
         return float(found) if found is not None else None
     if trigger.metric in ("error_rate", "error_creep", "llm_available"):
@@ -296,17 +297,13 @@ def _onset(conn: sqlite3.Connection, plan: Plan, name: str, detected: float, row
     return None if onset is None else min(float(onset), detected)
 
 
-def _stage_before(row: Row) -> int:
-    return row.decision.stage
-
-
 def _one(conn: sqlite3.Connection, query: str, *given: object) -> Any:
     row = conn.execute(query, given).fetchone()
     return row[0] if row else None
 
 
 def duration(seconds: float | None) -> str:
-    """For the report's tables: "0.04 s", "3 min 12 s" is too fine, so "3 min"; None is said."""
+    """For the report's tables: "0.04 s", "3 min", "1 d 4 h"; None is said."""
     if seconds is None:
         return "not known"
     return f"{seconds:.2f} s" if seconds < 10 else words.duration(seconds)

@@ -1,0 +1,6 @@
+"""placeholder"""
+from engine.report.story import Story
+
+
+def html(story: Story) -> str:
+    return ""
