@@ -105,7 +105,7 @@ async def test_ollama_drops_the_head_of_a_long_prompt_unless_told_not_to() -> No
 
 @pytest.mark.parametrize("api", APIS)
 async def test_a_prompt_cut_without_a_word_is_noticed_by_its_token_count(api: str) -> None:
-    async with StubLlm(fault="silent_cut", context=400) as stub, started(stub, api=api) as pool:
+    async with StubLlm(fault="silent_cut", context=100) as stub, started(stub, api=api) as pool:
         failed = await failure(pool, "gateway pool retry jitter " * 100)
         assert failed.kind is ErrorKind.too_long
         assert "without a word" in failed.message
