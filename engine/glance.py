@@ -101,11 +101,19 @@ def _urgency(trigger: TriggerView) -> tuple[int, float]:
 
 
 def _watch(trigger: TriggerView) -> str:
-    does = DOES.get(trigger.action, trigger.action)
-    when = f", {does} in {timer(trigger.fires_in_s)}" if trigger.fires_in_s is not None else f", {does}"
-    return f"WATCH: {trigger.sentence}{when}"
+    does = SOON.get(trigger.action, trigger.action)
+    when = f"{does} in {timer(trigger.fires_in_s)}" if trigger.fires_in_s else does
+    figures, _, evidence = trigger.sentence.partition(" for ")
+    return f"WATCH: {figures}, {when}" + (f" ({evidence})" if evidence else "")
 
 
+SOON = {
+    "to_zero": "0 %",
+    "previous_stage": "one stage back",
+    "halve": "halved",
+    "pause": "held",
+    "investigate": "look",
+}
 DOES = {
     "to_zero": "rolls back to 0 %",
     "previous_stage": "goes back one stage",
@@ -120,7 +128,8 @@ def what_next(
 ) -> tuple[str, ...]:
     """What the system does by itself if nobody touches it, soonest first."""
     out: list[str] = []
-    for t in sorted((t for t in triggers if t.verdict == "breach"), key=lambda t: t.fires_in_s or 0):
+    running = [t for t in triggers if t.verdict == "breach" and t.fires_in_s != 0]
+    for t in sorted(running, key=lambda t: t.fires_in_s or 1e9):
         left = f"in {timer(t.fires_in_s)}" if t.fires_in_s is not None else "soon"
         out.append(f"{left}: {t.id} {DOES.get(t.action, t.action)} ({timer(t.held_s)} of {timer(t.for_s)})")
     if any(t.verdict == "breach" and t.action in ("to_zero", "previous_stage", "halve") for t in triggers):
