@@ -50,7 +50,7 @@ class EngineClient:
         self.plan = plan
         self.actor = actor or whoami()
 
-    def command(self, kind: str, timeout_s: float = 10.0, **fields: Any) -> Reply:
+    def command(self, kind: str, /, timeout_s: float = 10.0, **fields: Any) -> Reply:
         """POST /v1/control/`kind`. A refusal, a dead and a frozen engine are all sentences."""
         request_id = fields.pop("request_id", None) or uuid.uuid4().hex
         try:

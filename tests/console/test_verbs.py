@@ -1,0 +1,121 @@
+"""The command line on a real store: each verb's sentence, JSON and exit code. One engine for all."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.plan.init import set_value
+from engine.plan.load import default_plan_text
+from engine.service.process import spawn, wait_until_up
+from engine.store.folder import Folder
+
+COMMAND = [sys.executable, "-c", "from console.cli import main; main()"]
+
+
+class Shell:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, *words: str, code: int = 0) -> str:
+        environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, cwd=self.folder, env=environ, timeout=60)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        assert "should not have happened" not in done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    root = tmp_path_factory.mktemp("place")
+    text = set_value(default_plan_text(), "http.port", 0)
+    text = set_value(text, "llm.url", "http://127.0.0.1:9")  # nothing listens there
+    (root / "rollout.toml").write_text(text)
+    docs = root / "docs"
+    docs.mkdir()
+    for name in ("backoff", "queues", "caches"):
+        (docs / f"{name}.md").write_text(f"# About {name}\n\nThe worker pool retries failed requests with {name} and jitter.\n" * 3)
+    folder = Folder(root / ".rollout")
+    process = spawn(root / "rollout.toml", folder)
+    assert wait_until_up(folder, process) == ""
+    yield Shell(root)
+    process.terminate()
+    process.wait(15)
+
+
+def test_load_says_how_many_by_which_method_and_names_what_it_skipped(shell: Shell) -> None:
+    assert "3 by frequency" in shell("load", "docs/")
+    (shell.folder / "broken.bin").write_bytes(b"\0\1")
+    assert "not a text file" in shell("load", "broken.bin", code=1)
+    assert "unchanged" in shell("load", "--resume", "docs/")
+
+
+def test_load_by_the_llm_is_refused_in_preparation(shell: Shell) -> None:
+    assert "Stage 0 Preparation makes no LLM call" in shell("load", "--method", "llm", "docs/backoff.md", code=1)
+
+
+def test_query_finds_by_keyword_and_export_gives_what_the_plan_s_jq_reads(shell: Shell) -> None:
+    shell("load", "docs/")
+    assert "docs/queues.md" in shell("query", "queues")
+    shell("export", "--method", "frequency", "--limit", "2", "--output", "f.json")
+    rows = json.loads((shell.folder / "f.json").read_text())
+    assert all(row["file"] and row["keywords"] for row in rows)
+    shell("analyze", "compare-keywords", "--llm", "f.json", "--frequency", "f.json", "--output", "c.json")
+    assert json.loads((shell.folder / "c.json").read_text())["overall"]["both"] == len(rows)
+
+
+def test_status_and_its_json(shell: Shell) -> None:
+    assert "Stage 0" in shell("status")
+    found = json.loads(shell("status", "--json"))
+    assert (found["stage"], found["engine_state"]) == (0, "running")
+
+
+def test_a_rollback_prints_its_proof(shell: Shell) -> None:
+    found = json.loads(shell("rollback", "--reason", "drill", "--json"))
+    assert found["proof"]["effective_ms"] is not None
+
+
+def test_feedback_is_counted_once_an_id(shell: Shell) -> None:
+    shell("feedback", "complaint", "wrong words", "--id", "T-1")
+    assert "already" in shell("feedback", "complaint", "wrong words", "--id", "T-1")
+    shell("feedback", "rating", "5", "--document", "docs/backoff.md")
+    (shell.folder / "many.csv").write_text("kind,document,value,text,id\nclick,docs/caches.md,,,c1\nrating,docs/caches.md,9,,c2\n")
+    assert "1 skipped" in shell("feedback", "import", "many.csv", code=1)
+
+
+def test_the_plan_s_measuring_lines(shell: Shell) -> None:
+    shell("metrics", "analyze", "--days", "7", "--output", "performance_report.json")
+    shell("metrics", "snapshot", "--json")
+    shell("logs", "analyze", "--level", "error", "--filter", "keyword_extraction")
+    shell("ab-test", "export", "--output", "ab_test_assignments.json")
+    shell("ab-test", "analyze", "--output", "ab_test_results.json")
+    results = json.loads((shell.folder / "ab_test_results.json").read_text())
+    assert isinstance(results["control"]["search_quality_scores"], list)
+    assert isinstance(results["treatment"]["search_quality_scores"], list)
+
+
+def test_log_verify_backup_and_triggers(shell: Shell) -> None:
+    assert "every hash follows" in shell("log", "--verify")
+    shell("backup", "copy.db")
+    assert "is there already" in shell("backup", "copy.db", code=1)
+    assert "error_critical" in shell("triggers", "list")
+    shell("triggers", "why", "error_critical")
+    assert "There are:" in shell("triggers", "why", "nonsense", code=1)
+
+
+def test_mistakes_are_sentences_with_the_right_exit_code(shell: Shell) -> None:
+    assert "Did you mean 'promote'" in shell("promot", code=2)
+    assert "gate is not open" in shell("promote", code=1)
+    assert "Nothing to resume" in shell("resume", code=1)
+    assert "needs a terminal" in shell(code=1)
+
+
+def test_env_prints_the_plan_s_three_lines(shell: Shell) -> None:
+    assert "export XZE_KEYWORD_EXTRACTION_ROLLOUT_PERCENTAGE=0" in shell("env")
