@@ -1,0 +1,98 @@
+"""A gate is judged by confidence bounds and says the exact missing fact; the calendar blocks up and says until when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from engine import gates
+from engine.calendar import blocked_until
+from engine.plan.load import default_plan_text, parse_plan
+from engine.plan.model import Calendar, Condition, Freeze, Hours
+from engine.triggers.sample import Error, NoData, Ok, Sample, rate
+
+PLAN = parse_plan(default_plan_text())
+CANARY = PLAN.stages[2]
+
+
+def error_rate(confidence: float = 0.95) -> Condition:
+    return Condition("error_rate", "Error rate < 1 %", "error_rate", "<", 0.01, confidence)
+
+
+def judged(sample: Sample, condition: Condition | None = None, per_min: float = 1.0):  # type: ignore[no-untyped-def]
+    condition = condition or error_rate()
+    return gates.judge(condition, gates.Facts({condition.metric: sample}, per_min))
+
+
+def test_a_clean_error_rate_needs_299_documents() -> None:
+    assert judged(rate(0, 298)).met is False
+    assert judged(rate(0, 299)).met is True
+
+
+def test_it_says_how_many_more_documents_and_how_long() -> None:
+    view = judged(rate(0, 180))
+    assert "0/180 errors: at most 1.65 %" in view.missing
+    assert "119 more documents, about 1h 59m" in view.missing
+
+
+def test_at_confidence_one_half_the_figure_itself_is_judged() -> None:
+    assert judged(rate(0, 10), error_rate(0.5)).met is True
+
+
+@pytest.mark.parametrize("sample", [NoData(), Error("the store is locked")])
+def test_no_data_never_meets_a_condition(sample: Sample) -> None:
+    view = judged(sample)
+    assert view.met is None
+    assert view.missing
+
+
+def test_a_condition_that_is_not_required_waits_for_nobody_but_a_miss_holds() -> None:
+    condition = Condition("s", "Satisfaction > 80 %", "satisfaction", ">", 0.8, 0.5, required=False)
+    assert judged(NoData(), condition).missing == ""
+    assert judged(rate(5, 10), condition).missing
+
+
+def test_a_mean_is_judged_by_its_upper_bound() -> None:
+    condition = Condition("t", "time < 2 s", "latency_mean", "<", 2000.0)
+    assert judged(Ok(1900.0, 10, None, 1e6), condition).met is False
+    assert judged(Ok(1900.0, 1000, None, 1e6), condition).met is True
+
+
+def test_the_gate_opens_only_when_nothing_is_missing_and_nothing_blocks() -> None:
+    good: dict[str, Sample] = {
+        "error_rate": rate(0, 400), "latency_mean": Ok(900.0, 400, None, 1e5), "cache_hit_rate": rate(200, 400), "quality_score": rate(20, 20),
+    }  # fmt: skip
+    facts = gates.Facts(good, 1.0)
+    assert gates.assess(CANARY, facts, (), CANARY.bake_s, 0, ()).open
+    baking = gates.assess(CANARY, facts, (), CANARY.bake_s - 3600, 0, ())
+    assert not baking.open
+    assert "bake: 1h left" in baking.missing[0]
+    assert not gates.assess(CANARY, facts, (), CANARY.bake_s, 0, ("held by bo",)).open
+
+
+def at(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+def test_quiet_hours_over_midnight_block_until_the_morning() -> None:
+    calendar = Calendar("UTC", quiet=(Hours("22:00", "07:00"),))
+    for moment in ("2026-11-24T23:00", "2026-11-25T06:59"):
+        found = blocked_until(calendar, at(moment))
+        assert found is not None
+        assert found[0] == at("2026-11-25T07:00")
+    assert blocked_until(calendar, at("2026-11-25T07:00")) is None
+
+
+def test_quiet_days_are_those_on_which_the_hours_begin() -> None:
+    calendar = Calendar("UTC", quiet=(Hours("22:00", "07:00", ("fri",)),))
+    assert blocked_until(calendar, at("2026-11-28T03:00")) is not None  # Saturday morning, begun on Friday
+    assert blocked_until(calendar, at("2026-11-27T03:00")) is None
+
+
+def test_a_freeze_includes_its_last_day() -> None:
+    calendar = Calendar("UTC", freeze=(Freeze("2026-12-23", "2027-01-02", "holidays"),))
+    found = blocked_until(calendar, at("2027-01-02T23:00"))
+    assert found is not None
+    assert "holidays" in found[1]
+    assert blocked_until(calendar, at("2027-01-03T00:00")) is None
