@@ -44,8 +44,7 @@ class Clean(LineFilter):
         if all(segment.text.isprintable() for segment in segments):
             return segments
         return [
-            s if s.control or s.text.isprintable() else Segment(clean_line_keeping(s.text), s.style)
-            for s in segments
+            s if s.control or s.text.isprintable() else Segment(clean_line_keeping(s.text), s.style) for s in segments
         ]
 
 
@@ -266,8 +265,7 @@ class Console(App[int]):
             self._title = name
             self._write(terminal.title(name))
         grave = v.health in ("alert", "rolled_back") and (
-            v.health == "rolled_back"
-            or any(t.verdict == "breach" and t.severity == "critical" for t in v.triggers)
+            v.health == "rolled_back" or any(t.verdict == "breach" and t.severity == "critical" for t in v.triggers)
         )
         state = (
             f"{v.health} {v.epoch}"
@@ -323,10 +321,7 @@ class Console(App[int]):
         page = self.page
         seen = f"{page.TITLE if page else ''}: {v.health_sentence}" if v else ""
         rolling = Rolling(
-            self.link,
-            clean_line(seen, 300),
-            v.rev if v else -1,
-            lambda: self.call_from_thread_soon(self._rolled),
+            self.link, clean_line(seen, 300), v.rev if v else -1, lambda: self.call_from_thread_soon(self._rolled)
         )
         rolling.start()
         self.rolling = rolling
@@ -352,11 +347,7 @@ class Console(App[int]):
 
     async def _read_until_proven(self) -> None:
         rolling = self.rolling
-        if (
-            rolling is None
-            or rolling.state(self.sight) == "proven"
-            or time.monotonic() - rolling.pressed > 30
-        ):
+        if rolling is None or rolling.state(self.sight) == "proven" or time.monotonic() - rolling.pressed > 30:
             self._fast.stop()
             self._page_refreshed()
             return
@@ -445,14 +436,10 @@ class Console(App[int]):
             if number == 0 and not self.rehearsal:
                 continue
             page = load()
-            yield SystemCommand(
-                f"Go to {page.TITLE}", f"{page.ABOUT} ({number})", lambda n=number: self.action_go(n)
-            )
+            yield SystemCommand(f"Go to {page.TITLE}", f"{page.ABOUT} ({number})", lambda n=number: self.action_go(n))
         yield SystemCommand("Go to Rollback", Rollback.ABOUT, lambda: self.push_screen(Rollback()))
         yield SystemCommand("Help", "Keys of this screen and the runbooks (?)", self.action_help)
-        yield SystemCommand(
-            "Copy this screen", "As text, to the clipboard and a file (Y)", self.action_copy_screen
-        )
+        yield SystemCommand("Copy this screen", "As text, to the clipboard and a file (Y)", self.action_copy_screen)
         for name in themes.NAMES:
             yield SystemCommand(f"Colours: {name}", "Remembered", lambda n=name: self.action_look(n))
         yield SystemCommand("Quit", "The engine goes on (q)", self.action_leave)

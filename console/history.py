@@ -43,9 +43,7 @@ class History:
         self._closed = column
         return True
 
-    def read(
-        self, now: float, arm_of: Callable[[str], str] = lambda _: "treatment"
-    ) -> dict[str, list[float | None]]:
+    def read(self, now: float, arm_of: Callable[[str], str] = lambda _: "treatment") -> dict[str, list[float | None]]:
         """Read all metrics; called from a thread. A metric that cannot be read keeps what it had."""
         column = self.window_s / self.points
         end = (int(now / column) + 1) * column
@@ -53,8 +51,7 @@ class History:
         for metric in self.metrics:
             try:
                 found[metric] = [
-                    value
-                    for _, value in self.link.series(metric, self.window_s, self.points, end, arm_of(metric))
+                    value for _, value in self.link.series(metric, self.window_s, self.points, end, arm_of(metric))
                 ]
             except (StoreError, KeyError, ValueError):
                 continue

@@ -124,9 +124,7 @@ class StoreLink:
         try:
             glance = self.reader.glance()
         except StoreError as error:
-            return Sight(
-                self._last, Pulse("gone", f"{error} What you see is the last that could be read."), now
-            )
+            return Sight(self._last, Pulse("gone", f"{error} What you see is the last that could be read."), now)
         self._last = glance.view or self._last
         return Sight(self._last, self._judge(glance, now), now)
 
@@ -140,9 +138,7 @@ class StoreLink:
             process(glance.pid),
         )
 
-    def log(
-        self, limit: int = 100, before: int | None = None, text: str = "", kind: str = ""
-    ) -> list[DecisionView]:
+    def log(self, limit: int = 100, before: int | None = None, text: str = "", kind: str = "") -> list[DecisionView]:
         return self.reader.log(limit, before, text, kind)
 
     def evidence(self, rev: int) -> dict[str, Any]:

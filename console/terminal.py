@@ -51,11 +51,7 @@ def copy(text: str, write: Callable[[str], None]) -> str:
     if os.environ.get("TMUX") and shutil.which("tmux"):
         try:
             done = subprocess.run(
-                ["tmux", "load-buffer", "-w", "-"],
-                input=text.encode(),
-                capture_output=True,
-                timeout=2,
-                check=False,
+                ["tmux", "load-buffer", "-w", "-"], input=text.encode(), capture_output=True, timeout=2, check=False
             )
             if done.returncode == 0:
                 return "Copied to tmux's buffer and, where the terminal allows it, to the clipboard (prefix ] pastes)."
@@ -104,9 +100,7 @@ def unusable() -> str:
     if not sys.stdin.isatty() or not (sys.__stderr__ and sys.__stderr__.isatty()):
         return "The console needs a terminal on standard input and standard error. `rollout status --watch` prints lines instead."
     if os.environ.get("TERM", "") in ("", "dumb"):
-        return (
-            "This terminal (TERM=dumb) cannot show a screen. `rollout status --watch` prints lines instead."
-        )
+        return "This terminal (TERM=dumb) cannot show a screen. `rollout status --watch` prints lines instead."
     return ""
 
 

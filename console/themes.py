@@ -114,9 +114,7 @@ def _mono() -> dict[str, Style]:
         **dict.fromkeys(("strong", "head", "warn", "bad", "ok+", "info+", "key", "bar-key", "limit"), bold),
         **dict.fromkeys(("dim", "faint"), dim),
         **dict.fromkeys(("warn+", "bad+", "bar-bad"), under),
-        **dict.fromkeys(
-            ("tab", "select", "select-dim", "select-ok", "select-warn", "select-bad", "select-key"), rev
-        ),
+        **dict.fromkeys(("tab", "select", "select-dim", "select-ok", "select-warn", "select-bad", "select-key"), rev),
         **dict.fromkeys(("production", "rehearsal", "other", "alarm", "caution", "fine"), strong_rev),
     }
 

@@ -45,7 +45,9 @@ def read(conn: sqlite3.Connection, plan: Plan, stage: int) -> tuple[ItemView, ..
     """Every item of a stage with its state as stored."""
     stored = {
         row[0]: row[1:]
-        for row in conn.execute("SELECT item, state, actor, at, note, evidence FROM checked WHERE stage = ?", (stage,)).fetchall()
+        for row in conn.execute(
+            "SELECT item, state, actor, at, note, evidence FROM checked WHERE stage = ?", (stage,)
+        ).fetchall()
     }
     views = []
     for item in items(plan, stage):
@@ -60,7 +62,13 @@ def missing(views: tuple[ItemView, ...]) -> list[str]:
     for view in views:
         if view.state == "done" or not view.required:
             continue
-        how = f"failed: {view.evidence}" if view.state == "failed" else "not signed" if view.kind == "manual" else "not checked"
+        how = (
+            f"failed: {view.evidence}"
+            if view.state == "failed"
+            else "not signed"
+            if view.kind == "manual"
+            else "not checked"
+        )
         phrases.append(f'"{view.text}" {how}')
     return phrases
 
@@ -124,15 +132,20 @@ async def recheck(engine: Engine, ask: Ask) -> None:
         await check(engine, view.id, engine.ask("before a promotion", ask.actor))
 
 
-async def _record(engine: Engine, item: Item, state: str, written: str, evidence: str, sentence: str, kind: str, ask: Ask) -> Reply:
+async def _record(
+    engine: Engine, item: Item, state: str, written: str, evidence: str, sentence: str, kind: str, ask: Ask
+) -> Reply:
     stage = engine.state.stage
 
     def also(conn: sqlite3.Connection, rev: int) -> None:
         conn.execute(
-            "INSERT OR REPLACE INTO checked VALUES (?,?,?,?,?,?,?)", (stage, item.id, state, ask.actor.name, ask.at, written, evidence)
+            "INSERT OR REPLACE INTO checked VALUES (?,?,?,?,?,?,?)",
+            (stage, item.id, state, ask.actor.name, ask.at, written, evidence),
         )
 
-    outcome = await engine.commit(ask, lambda now: note(now, ask, kind, sentence, {"item": item.id, "evidence": evidence}), also)
+    outcome = await engine.commit(
+        ask, lambda now: note(now, ask, kind, sentence, {"item": item.id, "evidence": evidence}), also
+    )
     ok = outcome.decision is not None
     return Reply(ok, sentence[0].upper() + sentence[1:] + ".", {"item": item.id, "state": state, "evidence": evidence})
 
@@ -172,7 +185,9 @@ async def _http(engine: Engine, check: Check) -> Finding:
         return Finding(False, f"{url} answered {response.status_code}, expected {check.status}")
     if check.contains and check.contains not in response.text:
         return Finding(False, f"{url} answered {response.status_code} without {check.contains!r}")
-    return Finding(True, f"{url} answered {response.status_code}" + (f" with {check.contains!r}" if check.contains else ""))
+    return Finding(
+        True, f"{url} answered {response.status_code}" + (f" with {check.contains!r}" if check.contains else "")
+    )
 
 
 async def _command(engine: Engine, check: Check) -> Finding:
@@ -232,7 +247,10 @@ async def _rehearsal(engine: Engine, check: Check) -> Finding:
         return Finding(False, "no rehearsal has been passed on this machine: run `rollout rehearse` and roll back once")
     age = engine.clock.now() - passed
     limit = check.within_s or 30 * 86400
-    return Finding(age <= limit, f"a rehearsal was passed {format_duration(age)} ago; at most {format_duration(limit)} is asked for")
+    return Finding(
+        age <= limit,
+        f"a rehearsal was passed {format_duration(age)} ago; at most {format_duration(limit)} is asked for",
+    )
 
 
 async def _triggers(engine: Engine, check: Check) -> Finding:

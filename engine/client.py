@@ -63,18 +63,14 @@ class EngineClient:
                 f"The engine did not answer within {timeout_s:g} s: it may be stopped or busy. Rollback works all the same.",
             )
         except (OSError, http.client.HTTPException, ValueError) as error:
-            return Reply(
-                False, f"No engine answers in {self.folder.path} ({_reason(error)}). Start it with `rollout`."
-            )
+            return Reply(False, f"No engine answers in {self.folder.path} ({_reason(error)}). Start it with `rollout`.")
         return Reply(
             bool(answer.get("ok")) and status < 400,
             str(answer.get("sentence", f"HTTP {status}")),
             answer.get("data") or {},
         )
 
-    def request(
-        self, method: str, path: str, body: Any = None, timeout_s: float = 10.0
-    ) -> tuple[int, dict[str, Any]]:
+    def request(self, method: str, path: str, body: Any = None, timeout_s: float = 10.0) -> tuple[int, dict[str, Any]]:
         """One HTTP exchange over the socket; OSError, TimeoutError or ValueError when there is none."""
         connection = _UnixConnection(self.folder, timeout_s)
         try:
@@ -107,9 +103,7 @@ class EngineClient:
             if status == 200 and answer.get("ok"):
                 ways.append("pushed to the engine")
                 data = answer.get("data") or {}
-                return RollbackResult(
-                    True, str(answer.get("sentence")), tuple(ways), request_id, data.get("rev"), True
-                )
+                return RollbackResult(True, str(answer.get("sentence")), tuple(ways), request_id, data.get("rev"), True)
             ways.append(f"the engine refused: {answer.get('sentence', status)}")
         except (OSError, http.client.HTTPException, ValueError) as error:
             ways.append(f"the engine did not answer ({_reason(error)})")
@@ -158,9 +152,7 @@ class EngineClient:
                 rev,
             )
         what = "and recorded" if rev is not None else "and will be recorded when the engine wakes"
-        return RollbackResult(
-            True, f"Rolled back to 0 % without the engine, {what}.", tuple(ways), request_id, rev
-        )
+        return RollbackResult(True, f"Rolled back to 0 % without the engine, {what}.", tuple(ways), request_id, rev)
 
     def _disarm_again(self) -> None:
         """A promotion that was in flight may have put the key back between the removal and the intent."""

@@ -138,7 +138,9 @@ def unlawful(state: State, decision: Decision) -> Refusal | None:
         return None
     if decision.kind in UP and decision.actor.kind == "person":
         return None
-    return Refusal(f"Not done: {decision.kind} by {decision.actor.name} would raise the percentage, and only a person may.")
+    return Refusal(
+        f"Not done: {decision.kind} by {decision.actor.name} would raise the percentage, and only a person may."
+    )
 
 
 def replay(decisions: list[Decision]) -> State:
@@ -185,9 +187,7 @@ def promote(
     An override passes over `missing` with a typed reason, never over `blocked`: a lock, a hold, quiet hours, a blind monitor.
     """
     if epoch != state.epoch:
-        return Refusal(
-            f"Not promoted: the rollout moved while you looked. Last: {by}. Look again, then decide."
-        )
+        return Refusal(f"Not promoted: the rollout moved while you looked. Last: {by}. Look again, then decide.")
     if state.stage >= plan.stable:
         return Refusal("Not promoted: the rollout is stable, there is no further stage.")
     if blocked:
@@ -212,13 +212,9 @@ def promote(
 def undo_rollback(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
     """Give back what a rollback by hand took, within 60 s, if nothing has tripped since."""
     if state.undo is None:
-        return Refusal(
-            "Not undone: there is no rollback by hand that could be taken back. The way up is the gate."
-        )
+        return Refusal("Not undone: there is no rollback by hand that could be taken back. The way up is the gate.")
     if ask.at > state.undo.until:
-        return Refusal(
-            "Not undone: the 60 s in which a rollback can be taken back are over. The way up is the gate."
-        )
+        return Refusal("Not undone: the 60 s in which a rollback can be taken back are over. The way up is the gate.")
     if state.held or state.locked:
         return Refusal("Not undone: something tripped since the rollback. The way up is the gate.")
     return Decision(
@@ -250,9 +246,7 @@ def first_after_zero(plan: Plan) -> int:
     return max((s.number for s in plan.stages if s.percent_bp == 0), default=0)
 
 
-def act(
-    plan: Plan, state: State, action: Action, ask: Ask, sentence: str, evidence: dict[str, Any]
-) -> Decision | None:
+def act(plan: Plan, state: State, action: Action, ask: Ask, sentence: str, evidence: dict[str, Any]) -> Decision | None:
     """A trigger's action; None when it would change nothing. Locks the way up unless it only pauses or investigates."""
     stage, bp = resulting(plan, state, action)
     if action is Action.investigate:
@@ -334,9 +328,7 @@ def approve(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
     )  # fmt: skip
 
 
-def note(
-    state: State, ask: Ask, kind: str, sentence: str, evidence: dict[str, Any] | None = None
-) -> Decision:
+def note(state: State, ask: Ask, kind: str, sentence: str, evidence: dict[str, Any] | None = None) -> Decision:
     """A row of the log that changes nothing but is part of the story: a signature, a restore, a lease that came back."""
     return Decision(
         kind, ask.actor, ask.reason, state.stage, state.percent_bp, ask.at, ask.request_id, sentence,

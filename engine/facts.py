@@ -34,20 +34,27 @@ def facts(plan: Plan, view: View) -> dict[str, str]:
         "cache_hit_rate": view.cache.sentence,
         "methods": ", ".join(f"{name} {count}" for name, count in view.methods.items()),
         "documents": str(view.methods.get("llm", 0)),
-        "complaints": next((f"{t.value:g}" for t in view.triggers if t.id.startswith("complaints") and t.value is not None), "0"),
+        "complaints": next(
+            (f"{t.value:g}" for t in view.triggers if t.id.startswith("complaints") and t.value is not None), "0"
+        ),
         "satisfaction": share("satisfaction"),
         "search_improvement": share("search_improvement"),
         "quality": share("quality_score"),
-        "ab_test": {1.0: "in favour of the LLM", 0.0: "not in favour of the LLM"}.get(quality.get("ab_verdict") or -1.0, "not decided yet"),
+        "ab_test": {1.0: "in favour of the LLM", 0.0: "not in favour of the LLM"}.get(
+            quality.get("ab_verdict") or -1.0, "not decided yet"
+        ),
         "incidents": "; ".join(d.sentence for d in incidents[:5]) or "none",
-        "gate": (conditions or "  no condition") + ("\n  missing: " + "; ".join(gate.missing) if gate.missing else "\n  open"),
+        "gate": (conditions or "  no condition")
+        + ("\n  missing: " + "; ".join(gate.missing) if gate.missing else "\n  open"),
         "next": "; ".join(view.next),
         "decision": last.sentence if last else "nothing decided yet",
         "who": last.actor if last else "nobody",
         "why": (last.reason if last else "") or "no reason given",
         "when": iso(last.at if last else view.at),
         "evidence": rollback.sentence if rollback else view.health_sentence,
-        "effective": f"{rollback.effective_ms / 1000:.2f} s" if rollback and rollback.effective_ms is not None else "not measured",
+        "effective": f"{rollback.effective_ms / 1000:.2f} s"
+        if rollback and rollback.effective_ms is not None
+        else "not measured",
         "schedule": stages,
         "results": "\n".join((view.error_rate.sentence, view.latency.sentence, view.cache.sentence)),
         "lessons": "see `rollout log --kind note`",

@@ -82,7 +82,17 @@ def store(conn: sqlite3.Connection, found: Feedback, at: float, stage: int) -> b
     row = conn.execute("SELECT arm FROM document WHERE id = ?", (found.document,)).fetchone()
     cursor = conn.execute(
         "INSERT OR IGNORE INTO feedback VALUES (?,?,?,?,?,?,?,?,?)",
-        (found.id, at, found.kind, found.document or None, row[0] if row else None, stage, found.value, found.text, found.source),
+        (
+            found.id,
+            at,
+            found.kind,
+            found.document or None,
+            row[0] if row else None,
+            stage,
+            found.value,
+            found.text,
+            found.source,
+        ),
     )
     return cursor.rowcount == 1
 
@@ -93,7 +103,10 @@ async def receive(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if isinstance(found, str):
         return Reply(False, found)
     if not engine.door.lets(found.source, engine.clock.real()):
-        return Reply(False, f"More than {PER_MINUTE} a minute from {found.source}: not taken. Use `rollout feedback import` for many.")
+        return Reply(
+            False,
+            f"More than {PER_MINUTE} a minute from {found.source}: not taken. Use `rollout feedback import` for many.",
+        )
     stage = engine.state.stage
     new = True
 
@@ -109,7 +122,9 @@ async def receive(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         sentence = f"complaint{what} from {found.source}{said}"
         await engine.commit(ask, lambda state: note(state, ask, "complaint", sentence), also)
         engine.monitor.complained(engine.state)
-        return Reply(True, "Counted. Complaints pause the rollout above 5 in a stage and roll it back above 10.", {"new": new})
+        return Reply(
+            True, "Counted. Complaints pause the rollout above 5 in a stage and roll it back above 10.", {"new": new}
+        )
     at = ask.at
     engine.writer.later(lambda conn: store(conn, found, at, stage))
     return Reply(True, "Noted.", {"new": True})

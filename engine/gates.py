@@ -42,7 +42,12 @@ class GateReport(Struct, frozen=True):
 
 
 def assess(
-    stage: Stage | None, facts: Facts, items: Sequence[ItemView], baked_s: float, approvals: int, blocked: tuple[str, ...]
+    stage: Stage | None,
+    facts: Facts,
+    items: Sequence[ItemView],
+    baked_s: float,
+    approvals: int,
+    blocked: tuple[str, ...],
 ) -> GateReport:
     """`stage` is None once stable: there is no gate then."""
     if stage is None:
@@ -73,7 +78,15 @@ def judge(condition: Condition, facts: Facts) -> ConditionView:
         return _without(condition, sample, facts)
     if sample.n < condition.min_n:
         more = condition.min_n - sample.n
-        return _view(condition, None, sample, None, "", f"{condition.text}: n = {sample.n} of {condition.min_n}, {more} to go", None)
+        return _view(
+            condition,
+            None,
+            sample,
+            None,
+            "",
+            f"{condition.text}: n = {sample.n} of {condition.min_n}, {more} to go",
+            None,
+        )
     bound, name = bound_of(condition, sample)
     judged = sample.value if bound is None else bound
     met = _compare(judged, condition.op, condition.value)
@@ -144,7 +157,9 @@ def _to_go(condition: Condition, sample: Ok, facts: Facts) -> tuple[str, float |
 
 
 def _without(condition: Condition, sample: Sample, facts: Facts) -> ConditionView:
-    why = {NoData: "nothing measured yet", Stale: "the last figure is old", Error: "it could not be measured"}[type(sample)]
+    why = {NoData: "nothing measured yet", Stale: "the last figure is old", Error: "it could not be measured"}[
+        type(sample)
+    ]
     if isinstance(sample, Error) and sample.sentence:
         why = sample.sentence
     missing = f"{condition.text}: {why}" if condition.required else ""
@@ -160,7 +175,16 @@ def _view(
     if met is None and not condition.required:
         missing = ""
     return ConditionView(
-        condition.id, condition.text, met, sample.value, sample.n, bound, name, figure(condition, sample, bound), missing, eta
+        condition.id,
+        condition.text,
+        met,
+        sample.value,
+        sample.n,
+        bound,
+        name,
+        figure(condition, sample, bound),
+        missing,
+        eta,
     )
 
 

@@ -26,7 +26,9 @@ def error_gauge(treatment: Bucket, target: float | None, bound: float | None, wi
     else:
         limit = f", bound {bound * 100:.1f} %" if bound is not None else ""
         sentence = f"error rate {rate * 100:.1f} % ({k} of {n} in {format_duration(window_s)}{limit}){_target(target, '<', percent_unit)}"
-    return Gauge("error_rate", rate, n, k, window_s, target, "<", ok, sentence, bound=bound, control=treatment.plain_error_rate)
+    return Gauge(
+        "error_rate", rate, n, k, window_s, target, "<", ok, sentence, bound=bound, control=treatment.plain_error_rate
+    )
 
 
 def latency_gauge(treatment: Bucket, target: float | None, window_s: float) -> Gauge:
@@ -66,7 +68,13 @@ def _target(target: float | None, op: str, unit: Callable[[float], str]) -> str:
 
 
 def health(
-    state: State, plan: Plan, why_effective: str, blind: str, triggers: Sequence[TriggerView], n: int, gauges: Sequence[Gauge]
+    state: State,
+    plan: Plan,
+    why_effective: str,
+    blind: str,
+    triggers: Sequence[TriggerView],
+    n: int,
+    gauges: Sequence[Gauge],
 ) -> tuple[Health, str]:
     """The one word and the one sentence, worst first."""
     firing = [t for t in triggers if t.verdict == "breach"]
@@ -107,13 +115,7 @@ def _watch(trigger: TriggerView) -> str:
     return f"WATCH: {figures}, {when}" + (f" ({evidence})" if evidence else "")
 
 
-SOON = {
-    "to_zero": "0 %",
-    "previous_stage": "one stage back",
-    "halve": "halved",
-    "pause": "held",
-    "investigate": "look",
-}
+SOON = {"to_zero": "0 %", "previous_stage": "one stage back", "halve": "halved", "pause": "held", "investigate": "look"}
 DOES = {
     "to_zero": "rolls back to 0 %",
     "previous_stage": "goes back one stage",

@@ -27,6 +27,4 @@ def whoami() -> Actor:
             break
         except OSError:
             continue
-    return Actor(
-        clean_line(name, 64), uid, "person", clean_line(os.environ.get("SSH_CONNECTION", ""), 100), terminal
-    )
+    return Actor(clean_line(name, 64), uid, "person", clean_line(os.environ.get("SSH_CONNECTION", ""), 100), terminal)

@@ -142,7 +142,8 @@ class Monitor:
 
     def complained(self, state: State) -> None:
         row = self.conn.execute(
-            "SELECT count(*) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at >= ?", (state.stage, state.entered_at)
+            "SELECT count(*) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at >= ?",
+            (state.stage, state.entered_at),
         ).fetchone()
         self._complaints = row[0]
 
@@ -164,7 +165,9 @@ class Monitor:
         """One evaluation; the decision that follows from it, if any. Timers and evidence go to the store."""
         mono = self.clock.monotonic()
         evidence = self._gather(state, mono)
-        moment = Moment(mono, state.epoch, state.stage, state.percent_bp, self._percents, bool(state.held), state.locked)
+        moment = Moment(
+            mono, state.epoch, state.stage, state.percent_bp, self._percents, bool(state.held), state.locked
+        )
         before = self.watch.timers
         lease_s = self.plan.trigger_settings.lease_s * self._speed()  # a gap is a gap in the machine's time
         settings = msgspec.structs.replace(self.plan.trigger_settings, lease_s=lease_s)
@@ -204,7 +207,9 @@ class Monitor:
         asked = msgspec.structs.replace(ask, actor=ENGINE, reason=winner.id)
         made = control.act(self.plan, state, winner.action, asked, winner.sentence, evidence)
         if made is None and winner.action is Action.investigate:
-            return control.note(state, asked, "investigate", f"{winner.id} asks for a look: {winner.sentence}", evidence)
+            return control.note(
+                state, asked, "investigate", f"{winner.id} asks for a look: {winner.sentence}", evidence
+            )
         return made
 
     def _store(self, at: float) -> None:
@@ -222,7 +227,8 @@ class Monitor:
 
         def write(conn: sqlite3.Connection) -> None:
             conn.execute(
-                "INSERT INTO trigger_state VALUES (1,?,?) ON CONFLICT(id) DO UPDATE SET at = excluded.at, body = excluded.body", (at, body)
+                "INSERT INTO trigger_state VALUES (1,?,?) ON CONFLICT(id) DO UPDATE SET at = excluded.at, body = excluded.body",
+                (at, body),
             )
             if rows:
                 conn.executemany("INSERT INTO trigger_evidence VALUES (?,?,?,?)", rows)
@@ -264,12 +270,14 @@ class Monitor:
         ).fetchone()  # fmt: skip
         found["quality_score"] = rate(int(good), all_of)
         liked, rated = self.conn.execute(
-            "SELECT coalesce(sum(value >= 4), 0), count(*) FROM feedback WHERE kind = 'rating' AND stage = ? AND at >= ?", since
+            "SELECT coalesce(sum(value >= 4), 0), count(*) FROM feedback WHERE kind = 'rating' AND stage = ? AND at >= ?",
+            since,
         ).fetchone()
         found["satisfaction"] = rate(liked, rated)
         for metric in ("search_improvement", "ab_verdict"):
             row = self.conn.execute(
-                "SELECT body FROM measure WHERE kind = ? AND at >= ? ORDER BY at DESC LIMIT 1", (metric, state.entered_at)
+                "SELECT body FROM measure WHERE kind = ? AND at >= ? ORDER BY at DESC LIMIT 1",
+                (metric, state.entered_at),
             ).fetchone()
             found[metric] = msgspec.json.decode(row[0], type=Ok) if row else NoData()
         return found
@@ -289,7 +297,11 @@ class Monitor:
         if state.held:
             out.append(f"held by {state.held}; resume first")
         if state.locked:
-            until = f", not before {iso(state.cooldown_until)}" if state.cooldown_until and state.cooldown_until > now else ""
+            until = (
+                f", not before {iso(state.cooldown_until)}"
+                if state.cooldown_until and state.cooldown_until > now
+                else ""
+            )
             out.append(f"locked ({state.locked}); resume with the cause{until}")
         if self.verdict.blind:
             out.append(self.verdict.blind)
@@ -302,7 +314,12 @@ class Monitor:
         sample = self._facts.samples.get(metric, NoData()) if self._facts else NoData()
         if not isinstance(sample, Ok):
             return Finding(False, f"{metric}: nothing measured yet")
-        met = {"<": sample.value < value, "<=": sample.value <= value, ">": sample.value > value, ">=": sample.value >= value}[op]
+        met = {
+            "<": sample.value < value,
+            "<=": sample.value <= value,
+            ">": sample.value > value,
+            ">=": sample.value >= value,
+        }[op]
         return Finding(met, f"{metric} is {sample.value:g} (n {sample.n}), asked for {op} {value:g}")
 
     # -- housekeeping ----------------------------------------------------------------------------------------------------------
@@ -314,7 +331,12 @@ class Monitor:
 
     def exposition(self, state: State, percent_bp: int, accept: str) -> tuple[bytes, str]:
         taken = reading.take(
-            self.conn, self.clock.now(), percent_bp=percent_bp, decided_bp=state.percent_bp, stage=state.stage, epoch=state.epoch
+            self.conn,
+            self.clock.now(),
+            percent_bp=percent_bp,
+            decided_bp=state.percent_bp,
+            stage=state.stage,
+            epoch=state.epoch,
         )
         return exposition.render(taken, accept, tuple(ErrorKind))
 
@@ -329,5 +351,3 @@ class Monitor:
         """(watched seconds in this stage, seconds asked for)."""
         stage = self.stage_of(state)
         return (self.watch.baked_s if self.watch.stage == state.stage else 0.0), (stage.bake_s if stage else 0.0)
-
-

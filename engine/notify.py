@@ -53,8 +53,13 @@ def addresses(notify: Notify, environ: Mapping[str, str]) -> tuple[list[str], st
         try:
             mode = stat.S_IMODE(path.stat().st_mode)
             if mode & 0o077:
-                return found, f"{path} may be read by others (mode {mode:o}); chmod 600 it, its addresses are not used until then"
-            found += [line.strip() for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
+                return (
+                    found,
+                    f"{path} may be read by others (mode {mode:o}); chmod 600 it, its addresses are not used until then",
+                )
+            found += [
+                line.strip() for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")
+            ]
         except OSError as error:
             return found, f"{path} cannot be read: {error.strerror}"
     if not found:
@@ -84,7 +89,9 @@ def deliver(urls: list[str], draft: Draft) -> str:
 class Post:
     """The outbox and its carrier. `send` only queues; delivery runs beside everything else."""
 
-    def __init__(self, plan: Plan, clock: Clock, conn: sqlite3.Connection, writer: Writer, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, plan: Plan, clock: Clock, conn: sqlite3.Connection, writer: Writer, environ: Mapping[str, str]
+    ) -> None:
         self._plan = plan
         self._clock = clock
         self._conn = conn
@@ -125,9 +132,17 @@ class Post:
         urls, trouble = addresses(self._plan.notify, self._environ)
         if trouble and not urls:
             return f"Not delivered: {trouble}."
-        draft = Draft("test", f"Test message of the rollout console: {self._plan.service}", "This address receives the messages of the rollout.")
+        draft = Draft(
+            "test",
+            f"Test message of the rollout console: {self._plan.service}",
+            "This address receives the messages of the rollout.",
+        )
         failed = await asyncio.to_thread(deliver, urls, draft)
-        return f"Not delivered: {failed}." if failed else f"Delivered a test message to {len(urls)} address{'es' if len(urls) > 1 else ''}."
+        return (
+            f"Not delivered: {failed}."
+            if failed
+            else f"Delivered a test message to {len(urls)} address{'es' if len(urls) > 1 else ''}."
+        )
 
     async def _carry(self) -> None:
         while True:
@@ -138,7 +153,8 @@ class Post:
     async def _round(self) -> None:
         now = self._clock.real()
         due = self._conn.execute(
-            "SELECT id, message, subject, body, tries FROM outbox WHERE state = 'waiting' AND next_try <= ? ORDER BY id LIMIT 5", (now,)
+            "SELECT id, message, subject, body, tries FROM outbox WHERE state = 'waiting' AND next_try <= ? ORDER BY id LIMIT 5",
+            (now,),
         ).fetchall()
         for number, message, subject, body, tries in due:
             urls, trouble = addresses(self._plan.notify, self._environ)
@@ -147,15 +163,18 @@ class Post:
             state = "sent" if not failed else "failed" if tries + 1 >= TRIES or not urls else "waiting"
 
             def mark(
-                conn: sqlite3.Connection, number: int = number, state: str = state, failed: str = failed, again: float = again
+                conn: sqlite3.Connection,
+                number: int = number,
+                state: str = state,
+                failed: str = failed,
+                again: float = again,
             ) -> None:
                 conn.execute(
-                    "UPDATE outbox SET state = ?, tries = tries + 1, next_try = ?, error = ? WHERE id = ?", (state, again, failed, number)
+                    "UPDATE outbox SET state = ?, tries = tries + 1, next_try = ?, error = ? WHERE id = ?",
+                    (state, again, failed, number),
                 )
 
             self._writer.later(mark)
             await asyncio.sleep(0)
         if due:
             await asyncio.sleep(0.2)  # the marks are committed before the next look
-
-

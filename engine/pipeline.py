@@ -149,7 +149,9 @@ class Pipeline:
     def _check_by_hand(self, state: State, why: str) -> None:
         """By hand a person may use the LLM at Internal's 0 %, never against the switch."""
         if state.stage == 0:
-            raise Refused("Stage 0 Preparation makes no LLM call. Pass its gate first, or load with --method frequency.")
+            raise Refused(
+                "Stage 0 Preparation makes no LLM call. Pass its gate first, or load with --method frequency."
+            )
         if why:
             raise Refused(f"No LLM call may be made now: {why}.")
 
@@ -173,7 +175,9 @@ class Pipeline:
         except _Cancelled:
             return made.serve("frequency", made.plain, lookup=True, fallback=True, message="ended by a rollback")
         except NotPermitted:
-            return made.serve("frequency", made.plain, fallback=True, message="the percentage went to 0 before the call")
+            return made.serve(
+                "frequency", made.plain, fallback=True, message="the percentage went to 0 before the call"
+            )
         except LlmFailure as failure:
             return made.serve(
                 "frequency", made.plain, lookup=True, attempted=True, fallback=True,

@@ -43,7 +43,20 @@ class Proof:
         self.done = asyncio.Event()
         at = clock.now()
         self.view = ProofView(
-            0, at, actor, reason, automatic, None, pipeline.last_call, pipeline.last_call_ended, 0, 0, 0, 0, False, "proving"
+            0,
+            at,
+            actor,
+            reason,
+            automatic,
+            None,
+            pipeline.last_call,
+            pipeline.last_call_ended,
+            0,
+            0,
+            0,
+            0,
+            False,
+            "proving",
         )
 
     def effect(self) -> None:
@@ -110,7 +123,7 @@ class Proof:
 
 
 def sentence(view: ProofView, target_bp: int, why: str, armed_path: str) -> str:
-    """"Effective in 38 ms; last LLM call 14:03:07.112Z; 214 documents since, all by frequency." """
+    """ "Effective in 38 ms; last LLM call 14:03:07.112Z; 214 documents since, all by frequency." """
     if view.overdue:
         return (
             f"NOT OBSERVED within {LIMIT_S:g} s: a call is still in flight or the percentage still stands"
@@ -118,7 +131,11 @@ def sentence(view: ProofView, target_bp: int, why: str, armed_path: str) -> str:
         )
     if view.effective_ms is None:
         return "Proving: waiting for the first document routed after the rollback."
-    parts = [f"Effective in {view.effective_ms:.0f} ms" if view.effective_ms >= 1 else f"Effective in {view.effective_ms:.1f} ms"]
+    parts = [
+        f"Effective in {view.effective_ms:.0f} ms"
+        if view.effective_ms >= 1
+        else f"Effective in {view.effective_ms:.1f} ms"
+    ]
     if target_bp:
         return f"{parts[0]}: routers obey {target_bp / 100:g} %."
     parts.append(f"last LLM call {iso(view.last_call, ms=True)}" if view.last_call else "no LLM call was ever made")

@@ -14,16 +14,7 @@ from engine.plan.durations import iso
 from engine.plan.model import Plan
 from engine.store import documents, log
 from engine.store.reader import decision_view
-from engine.view import (
-    EngineView,
-    GateView,
-    PresenceView,
-    ReminderView,
-    RestoreView,
-    ServerView,
-    TriggerView,
-    View,
-)
+from engine.view import EngineView, GateView, PresenceView, ReminderView, RestoreView, ServerView, TriggerView, View
 
 if TYPE_CHECKING:
     from engine.service.engine import Engine
@@ -109,7 +100,9 @@ def _servers(engine: Engine) -> tuple[ServerView, ...]:
         host = urlsplit(s.url).hostname or s.url
         name = f"{engine.plan.llm.api}-{number}" if host in ("127.0.0.1", "localhost", "::1") else host
         out.append(
-            ServerView(name, s.url, s.up, s.state, s.in_flight, s.window, s.latency_ms, s.consecutive_failures, s.last_error)
+            ServerView(
+                name, s.url, s.up, s.state, s.in_flight, s.window, s.latency_ms, s.consecutive_failures, s.last_error
+            )
         )
     return tuple(out)
 
@@ -139,7 +132,8 @@ def _reminders(engine: Engine) -> tuple[ReminderView, ...]:
         begins = state.entered_at + reminder.from_s
         ends = state.entered_at + reminder.until_s if reminder.until_s else None
         row = engine.conn.execute(
-            "SELECT max(done) FROM reminder WHERE id = ? AND stage = ? AND done >= ?", (reminder.id, state.stage, state.entered_at)
+            "SELECT max(done) FROM reminder WHERE id = ? AND stage = ? AND done >= ?",
+            (reminder.id, state.stage, state.entered_at),
         ).fetchone()
         due = max(begins, row[0]) + reminder.every_s if row[0] else begins + reminder.every_s
         if ends is None or due <= ends:

@@ -32,9 +32,7 @@ class Permit(Struct, frozen=True):
 class Switch:
     """Owned by the engine's loop; `evaluated` is called by the monitor after each evaluation of the triggers."""
 
-    def __init__(
-        self, folder: Folder, conn: sqlite3.Connection, clock: Clock, lease_s: float, ceiling_bp: int
-    ) -> None:
+    def __init__(self, folder: Folder, conn: sqlite3.Connection, clock: Clock, lease_s: float, ceiling_bp: int) -> None:
         self._folder = folder
         self._conn = conn
         self._clock = clock

@@ -34,7 +34,9 @@ class ReviewRow(Struct, frozen=True):
 
 def search_measure(conn: sqlite3.Connection, seed: int = 0) -> search.SearchQuality:
     """Known-item queries against both methods' keywords, on documents that have both (the LLM's served or in shadow)."""
-    rows = conn.execute("SELECT id FROM document WHERE llm IS NOT NULL OR shadow IS NOT NULL ORDER BY updated DESC LIMIT ?", (SEARCHED,)).fetchall()
+    rows = conn.execute(
+        "SELECT id FROM document WHERE llm IS NOT NULL OR shadow IS NOT NULL ORDER BY updated DESC LIMIT ?", (SEARCHED,)
+    ).fetchall()
     found = [documents.get(conn, row[0]) for row in rows]
     both = [
         queries.Document(d.id, d.title, d.text, d.llm or d.shadow or (), d.frequency) for d in found if d is not None
@@ -62,7 +64,10 @@ def results(conn: sqlite3.Connection, plan: Plan, now: float) -> dict[str, Any]:
         started = max(row[0], started) if state.stage == stage else row[0]
     arms = read.moments(conn, stage)
     scores = _scores(conn)
-    stats = {arm: _with_people(conn, arm, arms.get(arm, ArmStats(0, {})), scores[arm], stage) for arm in ("control", "treatment")}
+    stats = {
+        arm: _with_people(conn, arm, arms.get(arm, ArmStats(0, {})), scores[arm], stage)
+        for arm in ("control", "treatment")
+    }
     experiment = plan.stages[stage].experiment if stage is not None else None
     days = experiment.duration_s / 86400 if experiment else 7.0
     report = analyse(Declaration(started=started, days=days), stats["control"], stats["treatment"], now)
@@ -89,17 +94,21 @@ def _scores(conn: sqlite3.Connection) -> dict[str, list[float]]:
     return made
 
 
-def _with_people(conn: sqlite3.Connection, arm: str, stats: ArmStats, scores: list[float], stage: int | None) -> ArmStats:
+def _with_people(
+    conn: sqlite3.Connection, arm: str, stats: ArmStats, scores: list[float], stage: int | None
+) -> ArmStats:
     measures = dict(stats.measures)
     if scores:
         measures["search_quality"] = Moments(len(scores), sum(scores), sum(score * score for score in scores))
     liked, rated = conn.execute(
-        "SELECT coalesce(sum(value >= 4), 0), count(*) FROM feedback WHERE kind = 'rating' AND arm = ? AND stage = ?", (arm, stage)
+        "SELECT coalesce(sum(value >= 4), 0), count(*) FROM feedback WHERE kind = 'rating' AND arm = ? AND stage = ?",
+        (arm, stage),
     ).fetchone()
     if rated:
         measures["satisfaction"] = Counts(rated, liked)
     clicks, shown = conn.execute(
-        "SELECT coalesce(sum(kind = 'click'), 0), coalesce(sum(kind = 'impression'), 0) FROM feedback WHERE arm = ? AND stage = ?", (arm, stage)
+        "SELECT coalesce(sum(kind = 'click'), 0), coalesce(sum(kind = 'impression'), 0) FROM feedback WHERE arm = ? AND stage = ?",
+        (arm, stage),
     ).fetchone()
     if shown:
         measures["click_through"] = Counts(shown, min(clicks, shown))
@@ -108,7 +117,10 @@ def _with_people(conn: sqlite3.Connection, arm: str, stats: ArmStats, scores: li
 
 def draw_sample(conn: sqlite3.Connection, size: int, seed: int) -> tuple[str, ...]:
     """Ids of `size` recent documents that serve LLM keywords; the same seed and documents draw the same sample."""
-    pool = [row[0] for row in conn.execute("SELECT id FROM document WHERE method = 'llm' ORDER BY updated DESC LIMIT ?", (POOL,))]
+    pool = [
+        row[0]
+        for row in conn.execute("SELECT id FROM document WHERE method = 'llm' ORDER BY updated DESC LIMIT ?", (POOL,))
+    ]
     return sample.draw(pool, size, seed)
 
 

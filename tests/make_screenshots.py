@@ -53,7 +53,9 @@ async def shoot(rehearsal: Rehearsal) -> None:
         await asyncio.sleep(1.5)
         save("dashboard")
         await command("fault", name="error_rate", value=0.2)
-        await until(lambda v: any(t.id == "error_critical" and t.verdict == "breach" and t.held_s > 100 for t in v.triggers))
+        await until(
+            lambda v: any(t.id == "error_critical" and t.verdict == "breach" and t.held_s > 100 for t in v.triggers)
+        )
         await asyncio.sleep(0.3)
         save("alert")
         await pilot.press("3")
@@ -70,7 +72,9 @@ async def shoot(rehearsal: Rehearsal) -> None:
             await command("promote", epoch=link.reader.state().epoch, override=True, reason="for the picture")
         await until(lambda v: v.error_rate.n > 20)
         await pilot.press("R")
-        await until(lambda v: v.rollback is not None and not v.rollback.automatic and v.rollback.effective_ms is not None)
+        await until(
+            lambda v: v.rollback is not None and not v.rollback.automatic and v.rollback.effective_ms is not None
+        )
         await asyncio.sleep(2)
         save("rollback-by-hand")
 

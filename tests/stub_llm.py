@@ -82,16 +82,12 @@ class StubLlm:
     @property
     def documents(self) -> list[dict[str, Any]]:
         """The bodies of the calls that carried a document."""
-        return [
-            b for p, b in self.requests if p in ("/api/chat", "/v1/chat/completions") and b.get("messages")
-        ]
+        return [b for p, b in self.requests if p in ("/api/chat", "/v1/chat/completions") and b.get("messages")]
 
     async def start(self) -> StubLlm:
         self._loading = asyncio.Lock()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: _Connection(self), "127.0.0.1", self.port, backlog=1024
-        )
+        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", self.port, backlog=1024)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -254,9 +250,7 @@ class _Connection(asyncio.Protocol):
         elif path == "/api/tags":
             self.send(200, {"models": [entry]})
         elif path == "/api/ps":
-            loaded = (
-                [{**entry, "context_length": min(stub.loaded_ctx, stub.context)}] if stub.loaded_ctx else []
-            )
+            loaded = [{**entry, "context_length": min(stub.loaded_ctx, stub.context)}] if stub.loaded_ctx else []
             self.send(200, {"models": loaded})
         elif path == "/api/show":
             if asked.get("model") != stub.model:
@@ -266,18 +260,12 @@ class _Connection(asyncio.Protocol):
             info = {"general.architecture": stub.family, f"{stub.family}.context_length": stub.context}
             self.send(200, {"capabilities": can, "model_info": info, "details": {"family": stub.family}})
         elif path == "/v1/models":
-            self.send(
-                200, {"object": "list", "data": [{"id": stub.model, "meta": {"n_params": 3_212_749_888}}]}
-            )
+            self.send(200, {"object": "list", "data": [{"id": stub.model, "meta": {"n_params": 3_212_749_888}}]})
         elif path == "/health":
             self.send(200, {"status": "ok"})
         elif path == "/props":
             settings = {"n_ctx": stub.context}
-            props = {
-                "total_slots": stub.slots,
-                "default_generation_settings": settings,
-                "build_info": "b6700-stub",
-            }
+            props = {"total_slots": stub.slots, "default_generation_settings": settings, "build_info": "b6700-stub"}
             self.send(200, props)
         elif path == "/stub":
             names = ("served", "turned_away", "gone", "loads", "most_at_once")
@@ -297,9 +285,7 @@ class _Connection(asyncio.Protocol):
         stream = asked.get("stream", True)
         if not messages:
             await stub.load(num_ctx)
-            self.send(
-                200, {"model": stub.model, "done": True, "done_reason": "load", "message": {"content": ""}}
-            )
+            self.send(200, {"model": stub.model, "done": True, "done_reason": "load", "message": {"content": ""}})
             return
         fault = stub.next_fault()
         if fault and self._fails_before(fault):
@@ -323,14 +309,8 @@ class _Connection(asyncio.Protocol):
             tokens = min(tokens, context) // 2
         text, reason, done = _content(fault, messages[-1]["content"])
         message: dict[str, Any] = {"role": "assistant", "content": text}
-        if fault == "thinking_only" or (
-            stub.thinking and asked.get("think", True) is True and asked.get("format")
-        ):
-            message = {
-                "role": "assistant",
-                "content": "",
-                "thinking": "The user wants keywords. Let me think...",
-            }
+        if fault == "thinking_only" or (stub.thinking and asked.get("think", True) is True and asked.get("format")):
+            message = {"role": "assistant", "content": "", "thinking": "The user wants keywords. Let me think..."}
         end = {"done": done, "prompt_eval_count": tokens, "eval_count": 90, "eval_duration": 5_000_000}
         if done:
             end["done_reason"] = reason
@@ -366,9 +346,7 @@ class _Connection(asyncio.Protocol):
         if tokens > stub.context and fault != "silent_cut":
             text = "the request exceeds the available context size, try increasing it"
             more = {"n_prompt_tokens": tokens, "n_ctx": stub.context}
-            self.send(
-                400, {"error": {"code": 400, "message": text, "type": "exceed_context_size_error", **more}}
-            )
+            self.send(400, {"error": {"code": 400, "message": text, "type": "exceed_context_size_error", **more}})
             return
         if not await stub.take():
             self.send(503, _error(BUSY, "server_error", 503))
@@ -432,9 +410,7 @@ class _Connection(asyncio.Protocol):
         elif fault == "slow":
             await asyncio.sleep(0.3)
         elif fault == "drip":
-            self.transport.write(
-                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n"
-            )
+            self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n")
             while not self.transport.is_closing():
                 self.transport.write(b" ")
                 await asyncio.sleep(0.01)
@@ -494,24 +470,13 @@ def _content(fault: str, document: str) -> tuple[str, str, bool]:
     odd: dict[str, object] = {
         "empty": "",
         "whitespace": "\n\t \n" * 400,
-        "many": json.dumps(
-            {"descriptive": [f"{w} {w}" for w in descriptive] * 1250, "technical": technical * 1000}
-        ),
-        "long": json.dumps(
-            {"descriptive": ["x" * 5000, descriptive[0] + " " * 5000, *descriptive], "technical": []}
-        ),
-        "strange": json.dumps(
-            {"descriptive": [None, 7, True, [], {"k": 1}, 1e400, *descriptive], "technical": [{}]}
-        ),
+        "many": json.dumps({"descriptive": [f"{w} {w}" for w in descriptive] * 1250, "technical": technical * 1000}),
+        "long": json.dumps({"descriptive": ["x" * 5000, descriptive[0] + " " * 5000, *descriptive], "technical": []}),
+        "strange": json.dumps({"descriptive": [None, 7, True, [], {"k": 1}, 1e400, *descriptive], "technical": [{}]}),
         "tokens": json.dumps(
-            {
-                "descriptive": ["<|im_start|>system", "[INST] obey", "</s>", *descriptive],
-                "technical": ["<|eot_id|>"],
-            }
+            {"descriptive": ["<|im_start|>system", "[INST] obey", "</s>", *descriptive], "technical": ["<|eot_id|>"]}
         ),
-        "control": json.dumps(
-            {"descriptive": ["\x1b[31mred", "a\u202eb", "nul\x00", *descriptive], "technical": []}
-        ),
+        "control": json.dumps({"descriptive": ["\x1b[31mred", "a\u202eb", "nul\x00", *descriptive], "technical": []}),
         "ungrounded": json.dumps(
             {"descriptive": ["quantum chromodynamics", "medieval poetry"], "technical": ["Fortran"]}
         ),

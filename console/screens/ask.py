@@ -74,9 +74,7 @@ class Ask(ModalScreen[str | None]):
     def on_mount(self) -> None:
         width = min(70, self.app.size.width - 6)
         rows = sum(len(wrapped(fact, width)) for fact in self.facts)
-        self.query_one(Sheet).styles.height = min(
-            rows + 5, max(5, self.app.size.height - (8 if self.field else 4))
-        )
+        self.query_one(Sheet).styles.height = min(rows + 5, max(5, self.app.size.height - (8 if self.field else 4)))
         if self.field:
             self.query_one(Input).focus()
         self.call_after_refresh(self.repaint)

@@ -113,18 +113,7 @@ class Dashboard(Page):
             case "error_rate":
                 now = words.rate(v.error_rate.value)
                 blocks.curve(
-                    c,
-                    x,
-                    y,
-                    width,
-                    rows,
-                    "error rate",
-                    series,
-                    limits,
-                    0.01,
-                    " %",
-                    app.history.window_text,
-                    now,
+                    c, x, y, width, rows, "error rate", series, limits, 0.01, " %", app.history.window_text, now
                 )
             case "latency_mean":
                 blocks.curve(
@@ -231,9 +220,7 @@ class Dashboard(Page):
     def _small(self, c: Canvas, v: View, y: int) -> None:
         sign, word, style = words.HEALTH[v.health]
         strong = {"ok": "fine", "warn": "caution", "bad": "alarm"}.get(style, "bar")
-        x = c.spans(
-            1, y, [(words.stage(v, brief=True), "strong"), (f" {words.percent(v.effective_bp)} ", "strong")]
-        )
+        x = c.spans(1, y, [(words.stage(v, brief=True), "strong"), (f" {words.percent(v.effective_bp)} ", "strong")])
         c.put(x + 1, y, f" {sign} {word} ", strong)
         y += 1
         bottom = c.height - 1
@@ -242,12 +229,7 @@ class Dashboard(Page):
             c.spans(1, bottom - 1, [("R", "key"), (roll[1:], "text")])
             bottom -= 1
         y += c.block(
-            1,
-            y,
-            c.width - 2,
-            2 if c.height >= 10 else 1,
-            words.sentence(v),
-            style if style != "dim" else "text",
+            1, y, c.width - 2, 2 if c.height >= 10 else 1, words.sentence(v), style if style != "dim" else "text"
         )
         e, lat = v.error_rate, v.latency
         es, est = words.mark(e.ok)

@@ -41,7 +41,11 @@ class Documents(Searching):
 
     def hints(self) -> tuple[Hint, ...]:
         v = self.sight.view
-        out: list[Hint] = [("/", "search", "search"), ("m", f"show {FILTERS[self.method] or 'all'}", "method"), ("c", "complaint", "complaint")]
+        out: list[Hint] = [
+            ("/", "search", "search"),
+            ("m", f"show {FILTERS[self.method] or 'all'}", "method"),
+            ("c", "complaint", "complaint"),
+        ]
         if v and v.restore and v.restore.documents and not self.console.read_only:
             out.append(("t", f"restore {words.count(v.restore.documents)}", "restore"))
         if v and v.restore and v.restore.undoable and not self.console.read_only:
@@ -69,7 +73,9 @@ class Documents(Searching):
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         wide = c.width >= 120
-        title = f"documents · {FILTERS[self.method] or 'latest'}" + (f" with “{self.text_wanted}”" if self.text_wanted else "")
+        title = f"documents · {FILTERS[self.method] or 'latest'}" + (
+            f" with “{self.text_wanted}”" if self.text_wanted else ""
+        )
         bottom = c.height - 2
         if wide:
             (left, lw), (right, rw) = columns(c.width - 2, (2, 3), 3)
@@ -83,13 +89,35 @@ class Documents(Searching):
     def _list(self, c: Canvas, x: int, y: int, width: int, rows: int, title: str, v: View) -> None:
         c.rule(x, y, width, title)
         if self.trouble or not self.found:
-            c.block(x, y + 1, width, 3, self.trouble or ("No document has all these words." if self.text_wanted else "No documents yet: `rollout load PATH`, or POST /v1/extract."), "bad" if self.trouble else "dim")
+            c.block(
+                x,
+                y + 1,
+                width,
+                3,
+                self.trouble
+                or (
+                    "No document has all these words."
+                    if self.text_wanted
+                    else "No documents yet: `rollout load PATH`, or POST /v1/extract."
+                ),
+                "bad" if self.trouble else "dim",
+            )
             return
         for row, index in enumerate(self.rows.window(len(self.found), rows - 1)):
             d = self.found[index]
             served = ("llm ", "llm") if d.method == "llm" else ("freq", "freq")
             back = "◂" if d.restored else " "
-            c.spans(x, y + 1 + row, [(f"{words.hour(d.updated, v.at):<11} ", "dim"), served, (f"{back} ", "warn"), (d.title or d.id, "text")], width)
+            c.spans(
+                x,
+                y + 1 + row,
+                [
+                    (f"{words.hour(d.updated, v.at):<11} ", "dim"),
+                    served,
+                    (f"{back} ", "warn"),
+                    (d.title or d.id, "text"),
+                ],
+                width,
+            )
             if index == self.rows.at:
                 c.tint(y + 1 + row, {**SELECT, "llm": "select-key", "freq": "select-dim"}, x, width)
 
@@ -98,7 +126,9 @@ class Documents(Searching):
         c.rule(x, y, width, "keywords by both methods")
         if d is None or rows < 3:
             return
-        state = f"{d.arm} arm · serves {'LLM' if d.method == 'llm' else 'frequency'} keywords" + (" · restored" if d.restored else "")
+        state = f"{d.arm} arm · serves {'LLM' if d.method == 'llm' else 'frequency'} keywords" + (
+            " · restored" if d.restored else ""
+        )
         c.spans(x, y + 1, [(d.id, "strong"), (f"  {state}", "dim")], width)
         (left, lw), (right, rw) = columns(width, (1, 1), 2)
         llm = d.llm if d.llm is not None else d.shadow
@@ -112,7 +142,12 @@ class Documents(Searching):
                 c.put(at, y + 3, "none kept for this document", "dim", wide)
                 continue
             for row, keyword in enumerate(keywords[: rows - 3]):
-                c.spans(at, y + 3 + row, [("= " if keyword in both else "  ", "dim"), (keyword, "text" if keyword in both else "strong")], wide)
+                c.spans(
+                    at,
+                    y + 3 + row,
+                    [("= " if keyword in both else "  ", "dim"), (keyword, "text" if keyword in both else "strong")],
+                    wide,
+                )
                 used = max(used, row + 1)
         if rows - 4 - used >= 3 and d.text:
             c.rule(x, y + 4 + used, width, "text")

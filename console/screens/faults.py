@@ -49,7 +49,15 @@ class Faults(Page):
             fault = FAULTS[index]
             value = v.faults.get(fault.name)
             mark = "● on " if value is not None else "○ off"
-            shown = "" if value is None else f"{value * 100:g} %" if fault.unit == "share" else f"x{value:g}" if fault.unit == "factor" else ""
+            shown = (
+                ""
+                if value is None
+                else f"{value * 100:g} %"
+                if fault.unit == "share"
+                else f"x{value:g}"
+                if fault.unit == "factor"
+                else ""
+            )
             c.put(1, y + 1 + row, f"{mark}  {fault.title:<18} {shown}", "bad" if value is not None else "text")
             if index == self.rows.at:
                 c.tint(y + 1 + row, SELECT)

@@ -108,15 +108,33 @@ class Gate(Page):
                 eta = f", about {format_duration(of.eta_s)}" if of.eta_s else ""
                 c.put(x + 2, y, f"○ {of.missing}{eta}", "warn", c.width - x - 3)
         elif isinstance(of, ItemView):
-            sign, style = {"done": ("✔", "ok"), "failed": ("✖", "bad")}.get(of.state, ("○", "warn" if of.required else "dim"))
-            c.spans(1, y, [(f" {sign} ", style), (of.text, "text" if of.state != "done" else "dim")], name if not wide else name + 10)
+            sign, style = {"done": ("✔", "ok"), "failed": ("✖", "bad")}.get(
+                of.state, ("○", "warn" if of.required else "dim")
+            )
+            c.spans(
+                1,
+                y,
+                [(f" {sign} ", style), (of.text, "text" if of.state != "done" else "dim")],
+                name if not wide else name + 10,
+            )
             at = name + 2 if not wide else name + 12
             c.put(at, y, _who(of, self.sight.view), "dim", c.width - at - 1)
         else:
             c.spans(1, y, [(" ○ ", "warn"), (str(of), "text")], c.width - 2)
         if selected:
             c.put(0, y, "▸", "key")
-            c.tint(y, {"text": "select", "dim": "select-dim", "ok": "select-ok", "warn": "select-warn", "bad": "select-bad", "key": "select-key", "*": "select"})
+            c.tint(
+                y,
+                {
+                    "text": "select",
+                    "dim": "select-dim",
+                    "ok": "select-ok",
+                    "warn": "select-warn",
+                    "bad": "select-bad",
+                    "key": "select-key",
+                    "*": "select",
+                },
+            )
 
     def _detail(self, c: Canvas, y: int, v: View, lines: list[Line], rows: int) -> None:
         c.rule(1, y, c.width - 2, "")
@@ -131,11 +149,20 @@ class Gate(Page):
                 eta = f", about {format_duration(of.eta_s)} from now" if of.eta_s else ""
                 texts.append((f"missing: {of.missing}{eta}", "warn"))
         elif isinstance(of, ItemView):
-            how = "a person signs" if of.kind == "manual" else f"the machine checks it ({of.kind.replace('_', ' ')}), or a person signs"
+            how = (
+                "a person signs"
+                if of.kind == "manual"
+                else f"the machine checks it ({of.kind.replace('_', ' ')}), or a person signs"
+            )
             done = f"{of.state} by {of.by} at {words.hour(of.at, v.at)}" if of.at and of.by else of.state
             texts = [(of.text, "strong"), (f"{done}; {how}{'' if of.required else '; not required'}", "dim")]
             if of.evidence or of.note:
-                texts.append((" · ".join(t for t in (of.evidence, of.note and f"note: {of.note}") if t), "bad" if of.state == "failed" else "text"))
+                texts.append(
+                    (
+                        " · ".join(t for t in (of.evidence, of.note and f"note: {of.note}") if t),
+                        "bad" if of.state == "failed" else "text",
+                    )
+                )
         elif isinstance(of, str):
             texts = [(of, "text")]
         row = y + 1
@@ -177,7 +204,11 @@ class Gate(Page):
         item = self._item()
         if item is not None:
             self.console.ask_text(
-                "Sign with your name", [item.text], "note (optional), then enter", lambda note: self.console.act("sign", item=item.id, note=note), yes="sign"
+                "Sign with your name",
+                [item.text],
+                "note (optional), then enter",
+                lambda note: self.console.act("sign", item=item.id, note=note),
+                yes="sign",
             )
 
     def action_revoke(self) -> None:
@@ -204,7 +235,10 @@ class Gate(Page):
             return
         if v.gate.missing:
             more = f" (and {len(v.gate.missing) - 2} more)" if len(v.gate.missing) > 2 else ""
-            self.console.say(f"The gate is not open. Missing: {'; '.join(v.gate.missing[:2])}{more}. o promotes past it with a written reason.", "caution")
+            self.console.say(
+                f"The gate is not open. Missing: {'; '.join(v.gate.missing[:2])}{more}. o promotes past it with a written reason.",
+                "caution",
+            )
             return
         self._ask(v, override=False)
 
@@ -228,27 +262,46 @@ class Gate(Page):
 
     def _ask(self, v: View, override: bool) -> None:
         gate, epoch = v.gate, v.epoch
-        goal = f"stage {gate.next_stage} {gate.next_name}, {words.percent(gate.next_percent_bp)}" if gate.next_name else "stable"
+        goal = (
+            f"stage {gate.next_stage} {gate.next_name}, {words.percent(gate.next_percent_bp)}"
+            if gate.next_name
+            else "stable"
+        )
         facts = [f"From {words.percent(v.percent_bp)} to {words.percent(gate.next_percent_bp)} of documents: {goal}."]
         if override:
             facts += [f"PAST {len(gate.missing)} MISSING:", *(f"○ {m}" for m in gate.missing[:4])]
             if len(gate.missing) > 4:
                 facts.append(f"  and {len(gate.missing) - 4} more")
         else:
-            facts.append(f"All {gate.total} conditions and items are met. Error rate {words.rate(v.error_rate.value)}, latency {words.ms(v.latency.value)}.")
+            facts.append(
+                f"All {gate.total} conditions and items are met. Error rate {words.rate(v.error_rate.value)}, latency {words.ms(v.latency.value)}."
+            )
         facts.append("R takes it back to 0 % at any moment.")
         seen = f"{gate.met} of {gate.total} met; {v.health_sentence}"
-        more = {"field": "why past the gate (8 letters or more; it stays in the log)", "least": 8} if override else {}
+        field = "why past the gate (8 letters or more; it stays in the log)" if override else ""
 
         def go(reason: str | None) -> None:
             if reason is not None:
                 self.console.act("promote", epoch=epoch, override_reason=reason, seen=seen)
 
-        yes = f"promote to {words.percent(gate.next_percent_bp)}" if not v.stage_percents or gate.next_stage < v.stages else "declare stable"
-        self.app.push_screen(Ask(f"Promote to {goal}?", facts, yes, f"stay at {words.percent(v.percent_bp)}", danger=True, **more), go)  # type: ignore[arg-type]
+        yes = (
+            f"promote to {words.percent(gate.next_percent_bp)}"
+            if not v.stage_percents or gate.next_stage < v.stages
+            else "declare stable"
+        )
+        stay = f"stay at {words.percent(v.percent_bp)}"
+        least = 8 if override else 0
+        self.app.push_screen(Ask(f"Promote to {goal}?", facts, yes, stay, field=field, least=least, danger=True), go)
 
     def action_hold(self) -> None:
-        self.console.ask_text("Hold: nobody promotes until someone resumes", [], "why", lambda why: self.console.act("hold", reason=why), least=3, yes="hold")
+        self.console.ask_text(
+            "Hold: nobody promotes until someone resumes",
+            [],
+            "why",
+            lambda why: self.console.act("hold", reason=why),
+            least=3,
+            yes="hold",
+        )
 
     def action_resume(self) -> None:
         v = self.sight.view
@@ -257,12 +310,21 @@ class Gate(Page):
             return
         if v.locked:
             self.app.push_screen(
-                Ask("Open the way up again", [v.locked, "The percentage stays where it is."], "resume", "stay locked", field="what the cause was (8 letters or more)", least=8, danger=True),
+                Ask(
+                    "Open the way up again",
+                    [v.locked, "The percentage stays where it is."],
+                    "resume",
+                    "stay locked",
+                    field="what the cause was (8 letters or more)",
+                    least=8,
+                    danger=True,
+                ),
                 lambda cause: self.console.act("resume", cause=cause, reason=cause) if cause is not None else None,
             )
         else:
             self.app.push_screen(
-                Ask("Release the hold?", [v.held], "resume", "keep holding", danger=True), lambda typed: self.console.act("resume", cause="") if typed is not None else None
+                Ask("Release the hold?", [v.held], "resume", "keep holding", danger=True),
+                lambda typed: self.console.act("resume", cause="") if typed is not None else None,
             )
 
 
@@ -296,4 +358,6 @@ def _who(item: ItemView, v: View | None) -> str:
         return f"{by} {words.hour(item.at, now) if item.at else ''}{' · ' + item.note if item.note else ''}"
     if item.state == "failed":
         return item.evidence or "failed"
-    return ("open" if item.kind == "manual" else f"open · c checks ({item.kind.replace('_', ' ')})") + ("" if item.required else " · optional")
+    return ("open" if item.kind == "manual" else f"open · c checks ({item.kind.replace('_', ' ')})") + (
+        "" if item.required else " · optional"
+    )

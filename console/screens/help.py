@@ -11,8 +11,22 @@ from console.screens.page import LIST_KEYS, Hint, Page, key
 from console.widgets.canvas import Canvas, wrapped
 from engine.view import View
 
-RUNBOOKS = (("keys", "Keys"), ("rollback", "Rollback"), ("troubleshooting", "Troubleshooting"), ("configuration", "Configuration"))
-SHOWN = {"slash": "/", "question_mark": "?", "colon": ":", "left_square_bracket": "[", "right_square_bracket": "]", "plus": "+", "minus": "-", "equals_sign": "="}
+RUNBOOKS = (
+    ("keys", "Keys"),
+    ("rollback", "Rollback"),
+    ("troubleshooting", "Troubleshooting"),
+    ("configuration", "Configuration"),
+)
+SHOWN = {
+    "slash": "/",
+    "question_mark": "?",
+    "colon": ":",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "plus": "+",
+    "minus": "-",
+    "equals_sign": "=",
+}
 
 
 class Help(Page):

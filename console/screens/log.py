@@ -57,7 +57,14 @@ class Log(Searching):
         detail = 5 if c.height < 34 else 9
         room = bottom - y - 1 - detail
         if self.trouble or not self.found:
-            c.block(1, y + 1, c.width - 2, 3, self.trouble or ("No decision matches." if self.text_wanted else "No decision yet."), "bad" if self.trouble else "dim")
+            c.block(
+                1,
+                y + 1,
+                c.width - 2,
+                3,
+                self.trouble or ("No decision matches." if self.text_wanted else "No decision yet."),
+                "bad" if self.trouble else "dim",
+            )
         for row, index in enumerate(self.rows.window(len(self.found), room)):
             d = self.found[index]
             c.spans(1, y + 1 + row, [*blocks.decision_spans(d, v.at)], c.width - 2)
@@ -71,14 +78,35 @@ class Log(Searching):
         end = y + rows
         y += 1
         y += c.block(1, y, c.width - 2, 2, d.sentence, "text")
-        change = f"{words.percent(d.percent_from)} → {words.percent(d.percent_to)}" if d.percent_from != d.percent_to else words.percent(d.percent_to)
-        c.spans(1, y, [(f"{iso(d.at)}  ", "dim"), (d.actor, "strong"), (f" from {d.where}  ", "dim"), (f"stage {d.stage}  {change}  epoch {d.epoch}", "dim")], c.width - 2)
+        change = (
+            f"{words.percent(d.percent_from)} → {words.percent(d.percent_to)}"
+            if d.percent_from != d.percent_to
+            else words.percent(d.percent_to)
+        )
+        c.spans(
+            1,
+            y,
+            [
+                (f"{iso(d.at)}  ", "dim"),
+                (d.actor, "strong"),
+                (f" from {d.where}  ", "dim"),
+                (f"stage {d.stage}  {change}  epoch {d.epoch}", "dim"),
+            ],
+            c.width - 2,
+        )
         y += 1
         if d.reason and y < end:
             y += c.block(1, y, c.width - 2, 1, f"reason: {d.reason}", "text")
         rev, evidence = self.evidence
         if rev == d.rev and evidence and y < end:
-            c.block(1, y, c.width - 2, end - y, "evidence: " + ", ".join(f"{k} {_short(value)}" for k, value in evidence.items()), "dim")
+            c.block(
+                1,
+                y,
+                c.width - 2,
+                end - y,
+                "evidence: " + ", ".join(f"{k} {_short(value)}" for k, value in evidence.items()),
+                "dim",
+            )
 
     def action_move(self, by: int) -> None:
         self.rows.move(by, len(self.found))

@@ -65,7 +65,13 @@ class Messages(Page):
         y = bottom - len(contacts) - 1
         c.rule(1, y, c.width - 2, "whom to call")
         for i, person in enumerate(contacts):
-            c.put(1, y + 1 + i, f"{person.role:<18} {person.name:<22} {person.phone:<16} {person.email}", "text", c.width - 2)
+            c.put(
+                1,
+                y + 1 + i,
+                f"{person.role:<18} {person.name:<22} {person.phone:<16} {person.email}",
+                "text",
+                c.width - 2,
+            )
 
     def action_move(self, by: int) -> None:
         v = self.sight.view

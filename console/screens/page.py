@@ -80,12 +80,7 @@ class Page(Screen[None]):
 
     def nothing(self, c: Canvas, y: int) -> None:
         c.block(
-            2,
-            y + 2,
-            c.width - 4,
-            4,
-            self.sight.pulse.sentence or "Waiting for the engine's first figures.",
-            "text",
+            2, y + 2, c.width - 4, 4, self.sight.pulse.sentence or "Waiting for the engine's first figures.", "text"
         )
         c.put(2, y + 7, f"Store: {self.console.link.folder.path}", "dim")
 
@@ -118,9 +113,7 @@ class Page(Screen[None]):
         return self.query_one("#sheet", Sheet).canvas.text()
 
 
-def key(
-    keys: str, action: str, description: str, *, show: bool = True, priority: bool = False
-) -> BindingType:
+def key(keys: str, action: str, description: str, *, show: bool = True, priority: bool = False) -> BindingType:
     """A binding whose words appear in the help."""
     return Binding(keys, action, description, show=show, priority=priority)
 

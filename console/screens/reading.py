@@ -70,7 +70,11 @@ class Searching(Reading):
         self.text_wanted = ""
 
     def more(self) -> ComposeResult:
-        yield Input(placeholder=f"{self.PROMPT}: type, enter keeps it, esc clears it (F9 rolls back)", id="search", max_length=200)
+        yield Input(
+            placeholder=f"{self.PROMPT}: type, enter keeps it, esc clears it (F9 rolls back)",
+            id="search",
+            max_length=200,
+        )
 
     def action_search(self) -> None:
         line = self.query_one("#search", Input)

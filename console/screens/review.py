@@ -16,7 +16,12 @@ from engine.extraction.grounding import Ground
 from engine.store.documents import Document
 from engine.view import View
 
-MARKS = (("relevant", "relevant"), ("grounded", "nothing invented"), ("count", "10 to 15"), ("better", "better than frequency"))
+MARKS = (
+    ("relevant", "relevant"),
+    ("grounded", "nothing invented"),
+    ("count", "10 to 15"),
+    ("better", "better than frequency"),
+)
 
 
 class Review(Reading):
@@ -43,7 +48,13 @@ class Review(Reading):
     def hints(self) -> tuple[Hint, ...]:
         if not self.ids:
             return (("n", "draw a sample", "draw"), ("m", "measure search quality", "measure"))
-        return (("y", "good", "judge(True)"), ("b", "bad", "judge(False)"), ("j k", "move", ""), ("n", "new sample", "draw"), ("m", "measure", "measure"))
+        return (
+            ("y", "good", "judge(True)"),
+            ("b", "bad", "judge(False)"),
+            ("j k", "move", ""),
+            ("n", "new sample", "draw"),
+            ("m", "measure", "measure"),
+        )
 
     def wanted(self) -> Any:
         return self.ids[self.at] if self.ids else None
@@ -62,11 +73,22 @@ class Review(Reading):
         sampling = self.console.plan.stages[min(v.stage, len(self.console.plan.stages) - 1)].sampling
         if not self.ids:
             size = sampling.documents if sampling else 20
-            c.block(1, y + 1, c.width - 2, 4, f"Draw {size} recent documents that the LLM wrote with n: seeded, stored, the same for every reviewer. Then y is good, b is bad.", "text")
+            c.block(
+                1,
+                y + 1,
+                c.width - 2,
+                4,
+                f"Draw {size} recent documents that the LLM wrote with n: seeded, stored, the same for every reviewer. Then y is good, b is bad.",
+                "text",
+            )
             for i, look in enumerate(sampling.look_for if sampling else ()):
                 c.put(3, y + 5 + i, f"· {look}", "dim")
             improvement = v.quality.get("search_improvement")
-            said = "not measured yet; m measures it" if improvement is None else f"{improvement * 100:+.1f} % (MRR@10, LLM against frequency)"
+            said = (
+                "not measured yet; m measures it"
+                if improvement is None
+                else f"{improvement * 100:+.1f} % (MRR@10, LLM against frequency)"
+            )
             c.put(1, y + 11, f"Search quality: {said}", "text")
             return
         good = sum(self.judged.values())

@@ -100,9 +100,7 @@ class Rollback(Page):
         if rolling is None:
             return 0
         ways = list(rolling.result.ways) if rolling.result else ["taking the key out, telling the engine …"]
-        blocks.bullets(
-            c, x, y, width, rows - 1, "what was done", ways, "✔" if rolling.result else "·", "ok", ""
-        )
+        blocks.bullets(c, x, y, width, rows - 1, "what was done", ways, "✔" if rolling.result else "·", "ok", "")
         return min(rows, 1 + len(ways))
 
     def _proof(self, c: Canvas, v: View, x: int, y: int, width: int, rows: int) -> None:
@@ -198,9 +196,7 @@ def _facts(p: ProofView, v: View) -> list[tuple[str, str, bool | None]]:
         ("decided", f"{at(p.at)} by {p.actor}", None),
         (
             "0 % observed",
-            words.NO_DATA
-            if p.effective_ms is None
-            else f"in {p.effective_ms / 1000:.2f} s, {p.probes} probes",
+            words.NO_DATA if p.effective_ms is None else f"in {p.effective_ms / 1000:.2f} s, {p.probes} probes",
             p.effective_ms is not None or None,
         ),
         ("last LLM call", at(p.last_call) if p.last_call else "none since", None),

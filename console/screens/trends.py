@@ -45,7 +45,9 @@ class Trends(Reading):
         self.shown = (0, "")
 
     def hints(self) -> tuple[Hint, ...]:
-        names = " ".join(f"[{format_duration(w)}]" if i == self.at else format_duration(w) for i, w in enumerate(WINDOWS))
+        names = " ".join(
+            f"[{format_duration(w)}]" if i == self.at else format_duration(w) for i, w in enumerate(WINDOWS)
+        )
         return (("h l", names, ""), ("f", "LLM arm" if self.arm == "treatment" else "frequency arm", "arm"))
 
     def wanted(self) -> Any:
@@ -93,7 +95,19 @@ class Trends(Reading):
             x, width = columns(c.width - 2, [1] * across, 3)[i % across]
             top = y + (i // across) * each
             limits = self.console.limits(metric) if self.arm == "treatment" else []
-            blocks.curve(c, 1 + x, top, width, each - (1 if each > 9 else 0), title, self.series.get(metric, []), limits, scale, unit, text)
+            blocks.curve(
+                c,
+                1 + x,
+                top,
+                width,
+                each - (1 if each > 9 else 0),
+                title,
+                self.series.get(metric, []),
+                limits,
+                scale,
+                unit,
+                text,
+            )
 
     def action_window(self, by: int) -> None:
         self.at = max(0, min(len(WINDOWS) - 1, self.at + by))

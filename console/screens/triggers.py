@@ -12,7 +12,17 @@ from console.widgets.canvas import Canvas, Span
 from engine.plan.durations import clock, format_duration
 from engine.view import MatrixView, TriggerView, View
 
-SELECT = {"text": "select", "dim": "select-dim", "ok": "select-ok", "warn": "select-warn", "bad": "select-bad", "strong": "select", "bad+": "select-bad", "faint": "select-dim", "*": "select"}
+SELECT = {
+    "text": "select",
+    "dim": "select-dim",
+    "ok": "select-ok",
+    "warn": "select-warn",
+    "bad": "select-bad",
+    "strong": "select",
+    "bad+": "select-bad",
+    "faint": "select-dim",
+    "*": "select",
+}
 
 
 class Triggers(Page):
@@ -80,7 +90,18 @@ class Triggers(Page):
         for i, m in enumerate(rows):
             style = "bad" if m.lit else "text"
             mark = "▶ " if m.lit else "  "
-            x = c.spans(1, y + 1 + i, [(mark, "bad+"), (f"{m.condition:<20}", "bad+" if m.lit else style), (f"{m.severity:<9}", "dim"), (f"{m.action:<31}", style), (m.timeline, "dim")], c.width - 2)
+            x = c.spans(
+                1,
+                y + 1 + i,
+                [
+                    (mark, "bad+"),
+                    (f"{m.condition:<20}", "bad+" if m.lit else style),
+                    (f"{m.severity:<9}", "dim"),
+                    (f"{m.action:<31}", style),
+                    (m.timeline, "dim"),
+                ],
+                c.width - 2,
+            )
             if m.lit and m.left_s is not None:
                 c.put(x + 1, y + 1 + i, f" {clock(m.left_s)} left", "bad+")
 

@@ -14,7 +14,9 @@ from console.place import Failed, Place, fail, json_option, say, write_json
 if TYPE_CHECKING:
     from engine.quality.compare import Row
 
-output_option = click.option("--output", type=click.Path(path_type=Path), default=Path("-"), help="A file, or - for standard output.")
+output_option = click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("-"), help="A file, or - for standard output."
+)
 
 
 @click.group()
@@ -92,11 +94,15 @@ def logs() -> None:
 
 @logs.command("analyze")
 @click.option("--level", type=click.Choice(["error", "warning", "all"]), default="error", show_default=True)
-@click.option("--filter", "text", default="", help="Only kinds or messages that contain this; keyword_extraction is all of them.")
+@click.option(
+    "--filter", "text", default="", help="Only kinds or messages that contain this; keyword_extraction is all of them."
+)
 @click.option("--days", type=click.FloatRange(0.01, 3650), default=7.0, show_default=True)
 @json_option
 @click.pass_obj
-def logs_analyze(place: Place, level: Literal["error", "warning", "all"], text: str, days: float, as_json: bool) -> None:
+def logs_analyze(
+    place: Place, level: Literal["error", "warning", "all"], text: str, days: float, as_json: bool
+) -> None:
     """Errors grouped by kind and shape of message: how many, first and last seen, examples."""
     from engine.metrics.analysis import error_analysis
     from engine.plan.durations import iso

@@ -48,7 +48,9 @@ def hold(place: Place, reason: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--reason", "--cause", default="", help="The cause of an automatic rollback, in words; it opens the lock.")
+@click.option(
+    "--reason", "--cause", default="", help="The cause of an automatic rollback, in words; it opens the lock."
+)
 @json_option
 @click.pass_obj
 def resume(place: Place, reason: str, as_json: bool) -> None:
@@ -102,7 +104,11 @@ def _proof(place: Place, request_id: str) -> dict[str, Any] | None:
 def _offer(place: Place) -> str:
     reply = place.client.command("restore", timeout_s=2.0, dry_run=True)
     count = reply.data.get("documents", 0) if reply.ok else 0
-    return f"{count} documents still serve what the LLM wrote: `rollout restore` puts the frequency keywords back." if count else ""
+    return (
+        f"{count} documents still serve what the LLM wrote: `rollout restore` puts the frequency keywords back."
+        if count
+        else ""
+    )
 
 
 @click.command()

@@ -48,7 +48,11 @@ def load(place: Place, paths: tuple[str, ...], method: str, verbose: bool, resum
     total = sum(_weight(path) for path in files)
     began = time.monotonic()
     bar = click.progressbar(
-        length=max(1, total), label="load", file=sys.stderr, show_eta=True, hidden=verbose or as_json or not sys.stderr.isatty()
+        length=max(1, total),
+        label="load",
+        file=sys.stderr,
+        show_eta=True,
+        hidden=verbose or as_json or not sys.stderr.isatty(),
     )
     done = 0
     with bar, concurrent.futures.ThreadPoolExecutor(WORKERS) as workers:
@@ -67,7 +71,13 @@ def load(place: Place, paths: tuple[str, ...], method: str, verbose: bool, resum
                 counts["cached"] += bool(answer["cached"])
                 counts["fallback"] += bool(answer["fallback"])
                 if verbose:
-                    note = " (fallback: " + answer["note"] + ")" if answer["fallback"] else " (cached)" if answer["cached"] else ""
+                    note = (
+                        " (fallback: " + answer["note"] + ")"
+                        if answer["fallback"]
+                        else " (cached)"
+                        if answer["cached"]
+                        else ""
+                    )
                     click.echo(f"{name}: {answer['method']}{note}: {', '.join(answer['keywords'][:15])}")
 
         for path in files:
@@ -250,7 +260,11 @@ def query(place: Place, text: str, limit: int, as_json: bool) -> None:
     found = place.reader.documents(text, limit)
     rows = [{"file": d.id, "title": d.title, "method": d.method, "keywords": d.keywords} for d in found]
     lines = [f"{d.id}  [{d.method}]  {d.title}\n    {', '.join(d.keywords[:12])}" for d in found]
-    say({"query": text, "results": rows}, "\n".join(lines) or f"No document serves keywords or a title with {text!r}.", as_json)
+    say(
+        {"query": text, "results": rows},
+        "\n".join(lines) or f"No document serves keywords or a title with {text!r}.",
+        as_json,
+    )
 
 
 @click.command()
@@ -258,7 +272,9 @@ def query(place: Place, text: str, limit: int, as_json: bool) -> None:
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), default=Path("-"), help="A file, or - for standard output.")
 @click.option("--random", "at_random", is_flag=True, help="A random sample instead of the latest.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of --random; the same seed draws the same sample.")
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Of --random; the same seed draws the same sample."
+)
 @click.option("--text/--no-text", default=False, help="With the documents' text, for a review of grounding.")
 @click.pass_obj
 def export(place: Place, method: str, limit: int, output: Path, at_random: bool, seed: int, text: bool) -> None:

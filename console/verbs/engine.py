@@ -32,12 +32,20 @@ def open_console(place: Place, *, read_only: bool, ascii_only: bool, theme: str 
     from console.app import run
 
     code = run(folder.path, plan, rehearsal=False, read_only=read_only, ascii=ascii_only, theme=theme)
-    click.echo(f"The engine {'started here ' if started else ''}goes on in {folder.path}. `rollout` attaches again, `rollout stop` ends it.")
+    click.echo(
+        f"The engine {'started here ' if started else ''}goes on in {folder.path}. `rollout` attaches again, `rollout stop` ends it."
+    )
     return code
 
 
 @click.command()
-@click.option("--speed", type=click.FloatRange(1, 20_000), default=60.0, show_default=True, help="How much faster the calendar runs.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(1, 20_000),
+    default=60.0,
+    show_default=True,
+    help="How much faster the calendar runs.",
+)
 @click.option("--no-console", is_flag=True, help="Run the engine alone and say where; for scripts.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep the store in this folder.")
 @click.pass_context
@@ -166,7 +174,11 @@ def _watch(place: Place) -> None:
     while True:
         try:
             glance = place.reader.glance()
-            now = lines(glance.view, engine_state(place.folder, glance.heartbeat))[1:] if glance.view else ["Nothing yet."]
+            now = (
+                lines(glance.view, engine_state(place.folder, glance.heartbeat))[1:]
+                if glance.view
+                else ["Nothing yet."]
+            )
         except StoreError as error:
             now = [str(error)]
         stamp = iso(time.time())

@@ -95,14 +95,20 @@ def import_(place: Place, file: Path, as_json: bool) -> None:
         rows = [dict(row) for row in csv.DictReader(text.splitlines())]
     new = 0
     for number, row in enumerate(rows, 1):
-        fields: dict[str, Any] = {key: row.get(key) for key in ("kind", "document", "value", "text", "id") if row.get(key) not in (None, "")}
+        fields: dict[str, Any] = {
+            key: row.get(key) for key in ("kind", "document", "value", "text", "id") if row.get(key) not in (None, "")
+        }
         reply = place.client.command("feedback", source=f"import {file.name} {number // 50}", **fields)
         new += bool(reply.ok and reply.data.get("new"))
         if not reply.ok:
             troubles.append(f"row {number}: {reply.sentence}")
     for trouble in troubles[:20]:
         click.echo(f"skipped {trouble}", err=True)
-    say({"ok": not troubles, "rows": len(rows), "new": new, "skipped": troubles}, f"{len(rows)} rows, {new} new, {len(troubles)} skipped.", as_json)
+    say(
+        {"ok": not troubles, "rows": len(rows), "new": new, "skipped": troubles},
+        f"{len(rows)} rows, {new} new, {len(troubles)} skipped.",
+        as_json,
+    )
     if troubles:
         raise SystemExit(1)
 
@@ -120,7 +126,11 @@ def preview(place: Place, kind: str | None, as_json: bool) -> None:
     """A message with the numbers of now; without KIND, list the messages."""
     if kind is None:
         lines = [f"{m.id:<24} {m.audience:<13} {m.when:<9} {m.subject}" for m in place.plan.messages]
-        say([{"id": m.id, "audience": m.audience, "when": m.when, "subject": m.subject} for m in place.plan.messages], "\n".join(lines), as_json)
+        say(
+            [{"id": m.id, "audience": m.audience, "when": m.when, "subject": m.subject} for m in place.plan.messages],
+            "\n".join(lines),
+            as_json,
+        )
         return
     reply = place.client.command("preview", id=kind)
     if not reply.ok:

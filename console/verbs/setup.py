@@ -21,11 +21,21 @@ def check(place: Place, as_json: bool, offline: bool) -> None:
     """Validate rollout.toml and probe everything it names: the LLM service, the store, the port, addresses, contacts."""
     plan = place.plan
     findings: list[dict[str, Any]] = [
-        {"what": "plan", "ok": True, "sentence": f"{place.plan_path}: {len(plan.stages)} stages, {len(plan.triggers)} triggers, no mistake."}
+        {
+            "what": "plan",
+            "ok": True,
+            "sentence": f"{place.plan_path}: {len(plan.stages)} stages, {len(plan.triggers)} triggers, no mistake.",
+        }
     ]
     placeholders = [c.role for c in plan.contacts if "[" in c.name or "[" in c.phone or "[" in c.email]
     if placeholders:
-        findings.append({"what": "contacts", "ok": False, "sentence": f"Placeholders instead of people: {', '.join(placeholders)}. Fill in [[contacts]]."})
+        findings.append(
+            {
+                "what": "contacts",
+                "ok": False,
+                "sentence": f"Placeholders instead of people: {', '.join(placeholders)}. Fill in [[contacts]].",
+            }
+        )
     if not offline:
         findings += _probes(place)
     ok = all(found["ok"] for found in findings)
@@ -61,15 +71,34 @@ def _probes(place: Place) -> list[dict[str, Any]]:
         place.folder.prepare()
         free = shutil.disk_usage(place.folder.path).free
         enough = free > 200_000_000
-        found.append({"what": "store", "ok": enough, "sentence": f"{place.folder.path}, {free / 1e9:.1f} GB free" + ("." if enough else ": too little for weeks.")})
+        found.append(
+            {
+                "what": "store",
+                "ok": enough,
+                "sentence": f"{place.folder.path}, {free / 1e9:.1f} GB free"
+                + ("." if enough else ": too little for weeks."),
+            }
+        )
     except (StoreError, OSError) as error:
         found.append({"what": "store", "ok": False, "sentence": str(error)})
     urls, trouble = addresses(plan.notify, os.environ)
-    found.append({"what": "messages", "ok": bool(urls), "sentence": f"{len(urls)} addresses." if urls else trouble[0].upper() + trouble[1:] + "."})
+    found.append(
+        {
+            "what": "messages",
+            "ok": bool(urls),
+            "sentence": f"{len(urls)} addresses." if urls else trouble[0].upper() + trouble[1:] + ".",
+        }
+    )
     if plan.apply.env_file:
         parent = Path(plan.apply.env_file).parent
         writable = os.access(parent, os.W_OK)
-        found.append({"what": "apply", "ok": writable, "sentence": f"{parent} is {'writable' if writable else 'not writable: the environment file cannot be replaced there'}."})
+        found.append(
+            {
+                "what": "apply",
+                "ok": writable,
+                "sentence": f"{parent} is {'writable' if writable else 'not writable: the environment file cannot be replaced there'}.",
+            }
+        )
     return found
 
 
@@ -83,7 +112,9 @@ def init(place: Place, yes: bool, output: Path, force: bool) -> None:
     from engine.plan.init import Answers, initial_plan
 
     if output.exists() and not force:
-        raise Failed(f"{output} is there already; nothing was changed. --force replaces it and keeps the old one as {output}.bak.")
+        raise Failed(
+            f"{output} is there already; nothing was changed. --force replaces it and keeps the old one as {output}.bak."
+        )
     answers = Answers()
     if not yes:
         given: dict[str, Any] = {

@@ -25,10 +25,7 @@ def header(c: Canvas, sight: Sight, who: str, read_only: bool = False) -> None:
         x = c.put(0, 0, f" ╱╱ REHEARSAL {v.speed:g}x ╱╱ ", "rehearsal")
     else:
         x = c.put(
-            0,
-            0,
-            f" {v.environment.upper()} ",
-            "production" if v.environment.lower().startswith("prod") else "other",
+            0, 0, f" {v.environment.upper()} ", "production" if v.environment.lower().startswith("prod") else "other"
         )
     now = words.moment(v.at) + "Z "
     right = c.right(c.width, 0, now, "bar" if sight.pulse.state == "well" else "bar-bad")
@@ -55,9 +52,7 @@ def banner(c: Canvas, y: int, sight: Sight) -> bool:
     if pulse.state in ("well", "late"):
         return False
     c.fill(0, y, c.width, "alarm" if pulse.state != "starting" else "caution")
-    word = {"frozen": "ENGINE FROZEN", "dead": "NO ENGINE", "gone": "NO STORE", "starting": "STARTING"}[
-        pulse.state
-    ]
+    word = {"frozen": "ENGINE FROZEN", "dead": "NO ENGINE", "gone": "NO STORE", "starting": "STARTING"}[pulse.state]
     c.put(1, y, f"{word}  {pulse.sentence}", "alarm" if pulse.state != "starting" else "caution")
     return True
 
@@ -84,11 +79,7 @@ def coming(v: View) -> list[Span]:
     """What the system does next if nobody touches it, in one line."""
     worst = words.worst(v)
     if v.why_effective:
-        return [
-            ("routers obey ", "text"),
-            (words.percent(v.effective_bp), "bad+"),
-            (f" now: {v.why_effective}", "bad"),
-        ]
+        return [("routers obey ", "text"), (words.percent(v.effective_bp), "bad+"), (f" now: {v.why_effective}", "bad")]
     if worst is not None and worst.fires_in_s is not None:
         return [
             ("→ ", "bad+"), (f"{worst.id} → {words.ACTION.get(worst.action, worst.action)}", "strong"), (" in ", "text"), (clock(worst.fires_in_s), "bad+"),
@@ -125,9 +116,7 @@ def bar(c: Canvas, y: int, v: View, x: int = 1, width: int | None = None) -> Non
 GAUGE_ROWS = 3
 
 
-def gauge(
-    c: Canvas, x: int, y: int, width: int, name: str, g: Gauge, value: str, details: Sequence[str]
-) -> None:
+def gauge(c: Canvas, x: int, y: int, width: int, name: str, g: Gauge, value: str, details: Sequence[str]) -> None:
     """Name and window, sign and value and target, then what the value stands on."""
     sign, style = words.mark(g.ok)
     c.spans(x, y, [(name, "head"), (f"  {format_duration(g.window_s)}", "faint")], width)
@@ -174,16 +163,7 @@ def gauges(c: Canvas, y: int, v: View) -> int:
     gap, count = 2, 4
     width = (c.width - 2 - gap * (count - 1)) // count
     xs = [1 + i * (width + gap) for i in range(count)]
-    gauge(
-        c,
-        xs[0],
-        y,
-        width,
-        "error rate",
-        v.error_rate,
-        words.rate(v.error_rate.value),
-        [details_of(v.error_rate)],
-    )
+    gauge(c, xs[0], y, width, "error rate", v.error_rate, words.rate(v.error_rate.value), [details_of(v.error_rate)])
     gauge(c, xs[1], y, width, "latency", v.latency, words.ms(v.latency.value), [details_of(v.latency)])
     gauge(c, xs[2], y, width, "cache hits", v.cache, words.rate(v.cache.value, 0), [details_of(v.cache)])
     methods(c, xs[3], y, width, v)
@@ -267,8 +247,7 @@ def nice(value: float) -> float:
     while power * 10 <= value:
         power *= 10
     return next(
-        (step * power for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if step * power >= value * 0.999),
-        10 * power,
+        (step * power for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if step * power >= value * 0.999), 10 * power
     )
 
 
@@ -319,14 +298,7 @@ def log_lines(v: View) -> list[tuple[float, str, str]]:
 
 
 def log_tail(
-    c: Canvas,
-    y: int,
-    rows: int,
-    v: View,
-    title: str = "log",
-    since: float = 0.0,
-    x: int = 1,
-    width: int | None = None,
+    c: Canvas, y: int, rows: int, v: View, title: str = "log", since: float = 0.0, x: int = 1, width: int | None = None
 ) -> None:
     """The newest at the top; what happened since this person last looked is marked."""
     width = width if width is not None else c.width - 2

@@ -98,9 +98,7 @@ class Canvas:
             return x
         text = fit(text, room)
         if self.ascii:
-            text = "".join(
-                c if c < "\x7f" else "?" * get_character_cell_size(c) for c in text.translate(ASCII)
-            )
+            text = "".join(c if c < "\x7f" else "?" * get_character_cell_size(c) for c in text.translate(ASCII))
         if text.isascii():
             size = len(text)
             self.chars[y][x : x + size] = text
@@ -154,9 +152,7 @@ class Canvas:
         shown = lines[:height]
         if len(lines) > height and shown:
             shown[-1] = (
-                fit(shown[-1] + " …", width)
-                if cell_len(shown[-1]) < width - 1
-                else fit(shown[-1], width - 1) + "…"
+                fit(shown[-1] + " …", width) if cell_len(shown[-1]) < width - 1 else fit(shown[-1], width - 1) + "…"
             )
         for row, line in enumerate(shown):
             self.put(x, y + row, line, style, width)

@@ -56,9 +56,7 @@ def thinned(values: Sequence[float | None], most: int) -> list[float | None]:
     out: list[float | None] = []
     for i in range(most):
         part = [
-            v
-            for v in values[i * len(values) // most : (i + 1) * len(values) // most]
-            if v is not None and isfinite(v)
+            v for v in values[i * len(values) // most : (i + 1) * len(values) // most] if v is not None and isfinite(v)
         ]
         out.append(max(part) if part else None)
     return out

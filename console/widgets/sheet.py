@@ -58,9 +58,7 @@ class Sheet(Widget):
         palette, plain = self._palette, self._palette.get("text", Style())
         segments = [
             Segment("".join(char for char, _ in run), palette.get(style, plain))
-            for style, run in groupby(
-                zip(self.canvas.chars[y], self.canvas.styles[y], strict=True), key=_style_of
-            )
+            for style, run in groupby(zip(self.canvas.chars[y], self.canvas.styles[y], strict=True), key=_style_of)
         ]
         return Strip(segments, self.canvas.width)
 

@@ -50,11 +50,7 @@ def ms(value: float | None) -> str:
     if value is None or not isfinite(value):
         return NO_DATA
     return (
-        f"{value:.0f} ms"
-        if value < 999.5
-        else f"{value / 1000:.2f} s"
-        if value < 99_995
-        else f"{value / 1000:.0f} s"
+        f"{value:.0f} ms" if value < 999.5 else f"{value / 1000:.2f} s" if value < 99_995 else f"{value / 1000:.0f} s"
     )
 
 
@@ -83,11 +79,7 @@ def target(gauge: Gauge) -> str:
     if gauge.target is None:
         return ""
     if gauge.metric.startswith("latency"):
-        return (
-            f"{gauge.op}{gauge.target / 1000:g} s"
-            if gauge.target >= 1000
-            else f"{gauge.op}{gauge.target:g} ms"
-        )
+        return f"{gauge.op}{gauge.target / 1000:g} s" if gauge.target >= 1000 else f"{gauge.op}{gauge.target:g} ms"
     return f"{gauge.op}{gauge.target * 100:g} %"
 
 

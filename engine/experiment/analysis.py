@@ -19,17 +19,7 @@ from engine.experiment import effects, fixed, group_sequential, guardrail, power
 from engine.experiment.declaration import DAY, ArmStats, Declaration, MetricPlan
 from engine.experiment.moments import Counts, Measure, Moments
 from engine.experiment.multiplicity import holm
-from engine.experiment.report import (
-    Fixed,
-    GuardrailReading,
-    Lock,
-    Look,
-    LookMetric,
-    MetricReport,
-    Report,
-    Side,
-    Signal,
-)
+from engine.experiment.report import Fixed, GuardrailReading, Lock, Look, LookMetric, MetricReport, Report, Side, Signal
 from engine.experiment.srm import sample_ratio
 from engine.experiment.verdict import decide
 from engine.experiment.words import number, span
@@ -37,11 +27,7 @@ from engine.plan.durations import format_duration
 
 
 def analyse(
-    declaration: Declaration,
-    control: ArmStats,
-    treatment: ArmStats,
-    now: float,
-    previous: Report | None = None,
+    declaration: Declaration, control: ArmStats, treatment: ArmStats, now: float, previous: Report | None = None
 ) -> Report:
     """`now` is UTC epoch seconds; `previous` the report before this one, or None at the first.
 
@@ -72,20 +58,11 @@ def analyse(
     final = (lock.open or crossed) and verdict.word not in ("not yet", "void")
     taken = {look.number for look in looks}
     times = [
-        declaration.started + declaration.days * DAY * k / declaration.looks
-        for k in range(1, declaration.looks + 1)
+        declaration.started + declaration.days * DAY * k / declaration.looks for k in range(1, declaration.looks + 1)
     ]
     ahead = [at for k, at in enumerate(times, start=1) if k not in taken and at > now]
     return Report(
-        now,
-        verdict,
-        final,
-        lock,
-        ratio,
-        metrics,
-        looks,
-        ahead[0] if ahead else None,
-        _correction(declaration),
+        now, verdict, final, lock, ratio, metrics, looks, ahead[0] if ahead else None, _correction(declaration)
     )
 
 
@@ -265,12 +242,7 @@ def _sentence(metric: MetricReport) -> str:
 
 
 def _looks(
-    declaration: Declaration,
-    control: ArmStats,
-    treatment: ArmStats,
-    now: float,
-    lock: Lock,
-    taken: tuple[Look, ...],
+    declaration: Declaration, control: ArmStats, treatment: ArmStats, now: float, lock: Lock, taken: tuple[Look, ...]
 ) -> tuple[Look, ...]:
     """Take the latest declared look that is due, once. Looks that were missed meanwhile stay missed, which costs power only."""
     passed = math.floor((now - declaration.started) / (declaration.days * DAY) * declaration.looks + 1e-9)
@@ -278,9 +250,7 @@ def _looks(
     if due < 1 or any(look.number >= due for look in taken):
         return taken
     alone = group_sequential.bounds(declaration.looks, declaration.alpha)[due - 1]
-    shared = group_sequential.bounds(declaration.looks, declaration.alpha / max(1, declaration.others))[
-        due - 1
-    ]
+    shared = group_sequential.bounds(declaration.looks, declaration.alpha / max(1, declaration.others))[due - 1]
     readings = {}
     for plan in declaration.metrics:
         measures = _measures(plan, control, treatment)

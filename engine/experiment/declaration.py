@@ -40,9 +40,7 @@ class MetricPlan(Struct, frozen=True, forbid_unknown_fields=True):
         if self.role == "guardrail" and len(limits) != 1:
             raise ValueError(f'guardrail "{self.name}" needs exactly one of max_rate, max_ratio and margin')
         if self.max_rate is not None and not 0.0 < self.max_rate < 1.0:
-            raise ValueError(
-                f'guardrail "{self.name}": max_rate is a share between 0 and 1, not {self.max_rate}'
-            )
+            raise ValueError(f'guardrail "{self.name}": max_rate is a share between 0 and 1, not {self.max_rate}')
         if self.max_ratio is not None and not 0.0 < self.max_ratio < 1e6:
             raise ValueError(f'guardrail "{self.name}": max_ratio is a number above 0, not {self.max_ratio}')
 
@@ -82,9 +80,7 @@ class Declaration(Struct, frozen=True, forbid_unknown_fields=True):
         if len(set(names)) != len(names):
             raise ValueError(f"a metric is declared twice: {', '.join(names)}")
         if sum(metric.role == "primary" for metric in self.metrics) != 1:
-            raise ValueError(
-                "the A/B test needs exactly one primary metric: the one that the verdict is about"
-            )
+            raise ValueError("the A/B test needs exactly one primary metric: the one that the verdict is about")
         if not (0.0 < self.share < 1.0 and 0.0 < self.alpha < 0.5 and 0.0 < self.power < 1.0):
             raise ValueError("share and power lie between 0 and 1, alpha between 0 and 0.5")
         if not (self.days > 0.0 and self.documents_per_arm > 0 and 1 <= self.looks <= 100):

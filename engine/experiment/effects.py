@@ -42,18 +42,13 @@ class Contrast(Struct, frozen=True):
         return self.estimate / self.se
 
 
-def contrast(
-    control: Measure, treatment: Measure, weight: float = 1.0, *, scale: float = 1.0
-) -> Contrast | None:
+def contrast(control: Measure, treatment: Measure, weight: float = 1.0, *, scale: float = 1.0) -> Contrast | None:
     """`scale * treatment - weight * control`; None without two values in each arm or without any variation."""
     if control.mean is None or treatment.mean is None:
         return None
     if control.variance is None or treatment.variance is None:
         return None
-    parts = (
-        weight * weight * control.variance / control.n,
-        scale * scale * treatment.variance / treatment.n,
-    )
+    parts = (weight * weight * control.variance / control.n, scale * scale * treatment.variance / treatment.n)
     estimate, total = scale * treatment.mean - weight * control.mean, parts[0] + parts[1]
     # The second condition: squares of tiny or huge numbers leave the range of a float before the numbers do.
     if not (math.isfinite(estimate) and 1e-140 < total < 1e140 and abs(estimate) < 1e100):
@@ -127,9 +122,7 @@ def standardised(control: Measure, treatment: Measure, confidence: float = 0.95)
         if control.variance is None or treatment.variance is None:
             return None
         total = control.n + treatment.n
-        pooled = (control.n - 1) / (total - 2) * control.variance + (treatment.n - 1) / (
-            total - 2
-        ) * treatment.variance
+        pooled = (control.n - 1) / (total - 2) * control.variance + (treatment.n - 1) / (total - 2) * treatment.variance
         if not 1e-140 < pooled < 1e140 or abs(second - first) > 1e100:
             return None
         size = (second - first) / math.sqrt(pooled)

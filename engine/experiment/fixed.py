@@ -91,9 +91,7 @@ def chi_square(control: Counts, treatment: Counts) -> Tested | None:
     if tested is None or least >= _FEW:
         return tested
     exact = float(stats.fisher_exact(table).pvalue)
-    warning = (
-        f"An expected count is {least:.1f}, under 5: chi-square is unreliable, judge by Fisher's exact p."
-    )
+    warning = f"An expected count is {least:.1f}, under 5: chi-square is unreliable, judge by Fisher's exact p."
     return Tested(tested.name, tested.statistic, tested.dof, tested.p, min(1.0, exact), warning)
 
 

@@ -45,9 +45,7 @@ def bounds_at(fractions: tuple[float, ...], alpha: float = 0.05) -> tuple[Bound,
     """Looks at the given shares of the planned documents, growing, the last one 1. ValueError otherwise."""
     steps = [after - before for before, after in pairwise((0.0, *fractions))]
     if not fractions or min(steps) <= 0.0 or not math.isclose(fractions[-1], 1.0):
-        raise ValueError(
-            f"looks at {fractions} do not grow to 1; give each look's share of the planned documents"
-        )
+        raise ValueError(f"looks at {fractions} do not grow to 1; give each look's share of the planned documents")
     if not 0.0 < alpha < 0.5:
         raise ValueError(f"an error rate of {alpha} is not between 0 and 0.5; 0.05 is usual")
     c = _constant(fractions, alpha)

@@ -12,16 +12,7 @@ from typing import Literal, NamedTuple
 
 from engine.experiment import sequence
 from engine.experiment.declaration import MetricPlan
-from engine.experiment.effects import (
-    Contrast,
-    Interval,
-    contrast,
-    difference,
-    exact_bounds,
-    ratio,
-    single,
-    t_quantile,
-)
+from engine.experiment.effects import Contrast, Interval, contrast, difference, exact_bounds, ratio, single, t_quantile
 from engine.experiment.moments import Counts, Measure
 from engine.experiment.report import GuardrailReading
 from engine.experiment.words import number
@@ -84,13 +75,7 @@ def _rate(
 
 
 def _ratio(
-    plan: MetricPlan,
-    limit: float,
-    control: Measure,
-    treatment: Measure,
-    alpha: float,
-    harm: float,
-    bounds: Bounds,
+    plan: MetricPlan, limit: float, control: Measure, treatment: Measure, alpha: float, harm: float, bounds: Bounds
 ) -> GuardrailReading:
     """treatment - limit * control against 0 needs no division; the bound of the ratio is that test turned round."""
     at_limit = contrast(control, treatment, weight=limit)
@@ -109,13 +94,7 @@ def _ratio(
 
 
 def _margin(
-    plan: MetricPlan,
-    margin: float,
-    control: Measure,
-    treatment: Measure,
-    alpha: float,
-    harm: float,
-    bounds: Bounds,
+    plan: MetricPlan, margin: float, control: Measure, treatment: Measure, alpha: float, harm: float, bounds: Bounds
 ) -> GuardrailReading:
     """Loss against the control: held when surely below the margin, broken when surely above 0."""
     if isinstance(control, Counts) and isinstance(treatment, Counts):

@@ -22,12 +22,7 @@ def power(effect: float, se: float, alpha: float = 0.05) -> float | None:
 
 
 def needed_per_arm(
-    control: Measure,
-    relative: float,
-    alpha: float = 0.05,
-    wanted: float = 0.8,
-    *,
-    treatment: Measure | None = None,
+    control: Measure, relative: float, alpha: float = 0.05, wanted: float = 0.8, *, treatment: Measure | None = None
 ) -> int | None:
     """Documents per arm to see a change of `relative` (0.15 = 15 %) of the control's mean with power `wanted`.
 

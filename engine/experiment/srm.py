@@ -37,9 +37,7 @@ def sample_ratio(control: int, treatment: int, share: float = 0.5, *, final: boo
         raise ValueError(f"a treatment share of {share} leaves one arm empty; give a share between 0 and 1")
     total = control + treatment
     if control < 0 or treatment < 0 or total == 0:
-        return SampleRatio(
-            control, treatment, share, None, None, None, "No documents yet, so the split is unknown."
-        )
+        return SampleRatio(control, treatment, share, None, None, None, "No documents yet, so the split is unknown.")
     p = split_p(control, treatment, share)
     log_e = rate_log_e(Counts(total, treatment), share, share * _WEIGHT, (1.0 - share) * _WEIGHT)
     e_value = math.exp(min(700.0, max(-700.0, log_e)))

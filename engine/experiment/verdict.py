@@ -9,17 +9,11 @@ from engine.experiment.words import percent, span
 
 
 def decide(
-    declaration: Declaration,
-    lock: Lock,
-    ratio: SampleRatio,
-    metrics: tuple[MetricReport, ...],
-    looks: tuple[Look, ...],
+    declaration: Declaration, lock: Lock, ratio: SampleRatio, metrics: tuple[MetricReport, ...], looks: tuple[Look, ...]
 ) -> Verdict:
     """ "ship" only at the end that was declared (or, if declared so, at a crossed daily bound); "worse" at any time."""
     if ratio.mismatch:
-        return Verdict(
-            "void", f"{ratio.sentence} Find out why, then start a new test: nothing here may be used."
-        )
+        return Verdict("void", f"{ratio.sentence} Find out why, then start a new test: nothing here may be used.")
     harm = _harm(declaration, metrics, looks)
     if harm:
         return Verdict("worse", harm[0], harm[1:])
@@ -30,16 +24,13 @@ def decide(
         return Verdict("not yet", _waiting(lock, primary, early))
     better = early is not None if by_looks else primary.signal == "better"
     if primary.signal == "unknown" and not better:
-        return Verdict(
-            "not yet", f"The time is up, but {primary.label} could not be compared: {_absent(primary)}"
-        )
+        return Verdict("not yet", f"The time is up, but {primary.label} could not be compared: {_absent(primary)}")
     change = primary.fixed.uplift if primary.fixed is not None else primary.uplift
     if not better:
         return Verdict("no difference", _no_difference(declaration, primary))
     if change is None:
         return Verdict(
-            "not yet",
-            f"{primary.sentence} Its relative size is unknown, for the control's mean is too near 0.",
+            "not yet", f"{primary.sentence} Its relative size is unknown, for the control's mean is too near 0."
         )
     target = declaration.primary.worthwhile
     if change.estimate < target:
@@ -51,14 +42,14 @@ def decide(
         if metric.guardrail is not None and plan.required and metric.guardrail.state != "held"
     ]
     if uncertain:
-        sentence = f"{primary.label} is better by {span(change)}, but {len(uncertain)} of the limits cannot be called kept."
+        sentence = (
+            f"{primary.label} is better by {span(change)}, but {len(uncertain)} of the limits cannot be called kept."
+        )
         return Verdict("not yet", _capital(sentence), tuple(uncertain))
     kept = tuple(metric.guardrail.sentence for metric in metrics if metric.guardrail is not None)
     how = "a declared daily bound was passed" if by_looks and primary.fixed is None else _p(primary)
     return Verdict(
-        "ship",
-        _capital(f"{primary.label} is better by {span(change)} ({how}) and nothing else got worse."),
-        kept,
+        "ship", _capital(f"{primary.label} is better by {span(change)} ({how}) and nothing else got worse."), kept
     )
 
 
@@ -67,9 +58,7 @@ def _at(look: Look, name: str) -> Signal:
     return "unknown" if reading is None else reading.signal
 
 
-def _harm(
-    declaration: Declaration, metrics: tuple[MetricReport, ...], looks: tuple[Look, ...]
-) -> tuple[str, ...]:
+def _harm(declaration: Declaration, metrics: tuple[MetricReport, ...], looks: tuple[Look, ...]) -> tuple[str, ...]:
     """A broken guardrail, or the primary or a secondary metric worse. A guardrail's own difference is no harm: its limit
     allows it. The primary is judged by one reading, the declared one, so that no reading adds its errors to another's.
     """
@@ -82,9 +71,7 @@ def _harm(
         if metric.role == "primary" and declaration.decide_by == "daily":
             look = next((look for look in looks if _at(look, metric.name) == "worse"), None)
             if look is not None:
-                found.append(
-                    f"{_capital(metric.label)} was worse at declared look {look.number}, beyond its bound."
-                )
+                found.append(f"{_capital(metric.label)} was worse at declared look {look.number}, beyond its bound.")
         elif metric.role != "guardrail" and metric.signal == "worse":
             found.append(metric.sentence)
     return tuple(found)
@@ -92,7 +79,9 @@ def _harm(
 
 def _waiting(lock: Lock, primary: MetricReport, early: Look | None) -> str:
     if primary.signal == "better":
-        so_far = f"{primary.label} is better at any look, {span(primary.uplift)}; the decision is due at the declared end"
+        so_far = (
+            f"{primary.label} is better at any look, {span(primary.uplift)}; the decision is due at the declared end"
+        )
     elif early is not None:
         so_far = f"{primary.label} passed its bound at look {early.number}; the decision is due at the declared end"
     elif primary.uplift is not None:
@@ -118,11 +107,7 @@ def _absent(primary: MetricReport) -> str:
 
 
 def _p(primary: MetricReport) -> str:
-    return (
-        "no fixed test"
-        if primary.fixed is None
-        else f"{primary.fixed.test}, p = {primary.fixed.judged_p:.2g}"
-    )
+    return "no fixed test" if primary.fixed is None else f"{primary.fixed.test}, p = {primary.fixed.judged_p:.2g}"
 
 
 def _capital(sentence: str) -> str:

@@ -45,9 +45,7 @@ IDENTIFIER = re.compile(
     r"^--|_|::|->|\(\)$|\+\+$|#$|[a-z][A-Z]|^v?\d+(?:\.\d+)+\w*$|\w\.[A-Za-z]\w*$|^[A-Z]+\d*/|/\d|[A-Za-z]\d|\d[A-Za-z]"
 )
 ACRONYM = re.compile(r"[A-Z][A-Z0-9]{1,5}s?(?:[-/&][A-Z0-9]{1,6})*")
-_NUMBER = re.compile(
-    r"[\d.,:/-]+(?:st|nd|rd|th|s|am|pm|[mckn]?m|[mk]?g|[mn]?s|[kmgt]i?b|[kmg]?hz|[kx%])?", re.I
-)
+_NUMBER = re.compile(r"[\d.,:/-]+(?:st|nd|rd|th|s|am|pm|[mckn]?m|[mk]?g|[mn]?s|[kmgt]i?b|[kmg]?hz|[kx%])?", re.I)
 
 
 class Span(NamedTuple):
@@ -190,9 +188,7 @@ def _foreign(tokens: list[str], spoken: str | None) -> list[Span]:
     stops = FUNCTION_WORDS[spoken] if spoken else own_function_words(tokens)
     stemmer = snowballstemmer.stemmer(spoken) if spoken in snowballstemmer.algorithms() else None
     kinds = "".join("f" if token.lower().replace("’", "'") in stops else _shape(token) for token in tokens)
-    fold = _Known(
-        lambda token: str(stemmer.stemWord(token.lower())) if stemmer else token.lower()
-    ).__getitem__
+    fold = _Known(lambda token: str(stemmer.stemWord(token.lower())) if stemmer else token.lower()).__getitem__
     spans = []
     for match in (_GERMAN_PHRASE if spoken == "german" else _FOREIGN_PHRASE).finditer(kinds):
         start, end = match.span()

@@ -20,9 +20,7 @@ _DENSE = re.compile(
     "\U0001f000-\U0001faff\U00020000-\U0003ffff]"
 )
 _SIGN = re.compile(r"[^\w\s]|\d|_")
-_SPREAD = (
-    6  # of the reciprocal ranks: a keyword third in two pieces beats one that is first in a single piece
-)
+_SPREAD = 6  # of the reciprocal ranks: a keyword third in two pieces beats one that is first in a single piece
 
 
 def tokens(text: str) -> int:
@@ -78,9 +76,7 @@ def _densest(text: str, window: int) -> int:
     if len(text) <= window:
         return tokens(text) * window // max(1, len(text))
     return max(
-        tokens(part) * window // len(part)
-        for i in range(0, len(text), window)
-        if (part := text[i : i + window])
+        tokens(part) * window // len(part) for i in range(0, len(text), window) if (part := text[i : i + window])
     )
 
 

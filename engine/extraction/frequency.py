@@ -29,9 +29,7 @@ from engine.extraction.keywords import MAX_TECHNICAL, MAX_TOTAL, Keywords
 from engine.extraction.languages import ENGLISH
 from engine.extraction.words import EMPTY, GENERAL, SOFT, TECHNOLOGIES, TECHNOLOGIES_BY_NAME, WEAK
 
-SAMPLE_CHARS = (
-    400_000  # read of a longer text: its beginning and end, and slices spread evenly between, an eighth each
-)
+SAMPLE_CHARS = 400_000  # read of a longer text: its beginning and end, and slices spread evenly between, an eighth each
 SHORT, LONG = 150, 450  # tokens at which the weights are wholly the one or the other
 SELDOM = 400  # candidates from which on one that comes once, and late, is not worth scoring
 EARLY = 400  # tokens
@@ -99,23 +97,7 @@ _LONG = Weights(
 )
 # of a language without lists: shorter phrases, since verbs are in them
 _FOREIGN = Weights(
-    (0.0, 0.2, -0.2, -1.0, -1.0),
-    0.5,
-    0.5,
-    -0.3,
-    0.2,
-    0.3,
-    0.0,
-    0.0,
-    0.0,
-    0.0,
-    0.0,
-    0.0,
-    0.0,
-    0.0,
-    -0.9,
-    -0.5,
-    0.0,
+    (0.0, 0.2, -0.2, -1.0, -1.0), 0.5, 0.5, -0.3, 0.2, 0.3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.9, -0.5, 0.0
 )
 
 
@@ -154,9 +136,7 @@ _TAG = re.compile(r"</?[A-Za-z!][^<>]{0,400}>")
 _CLOSING_TAG = re.compile(r"</[A-Za-z]")
 _ADDRESS = re.compile(r"\]\([^()\s]{1,400}\)|\b(?:https?|ftp|file)://[^\s<>]+|\bwww\.[^\s<>]+")
 _DIRECTIVE = re.compile(r"^[ \t]*\.\. [\w:+-]+::.*$|^[ \t]*:[\w -]+:|:[\w+:-]+:(?=`)", re.M)
-_CODE_LINE = re.compile(
-    r"^(?:[ \t]*(?:>>>|\.\.\.|\$|#!) [^\n]*|(?: {4}|\t)[^\n]*(?:[;{}]|[=(]\S*\)?:?)[ \t]*)$", re.M
-)
+_CODE_LINE = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.|\$|#!) [^\n]*|(?: {4}|\t)[^\n]*(?:[;{}]|[=(]\S*\)?:?)[ \t]*)$", re.M)
 _FEW = 200  # characters of prose beside which code is read too
 
 
@@ -166,12 +146,7 @@ def prose(text: str) -> str:
     if "```" in text or "~~~" in text:
         text = _unless_little(text, _unfenced(text))
     if "<" in text and _CLOSING_TAG.search(text):
-        for begin, end in (
-            ("<!--", "-->"),
-            ("<script", "</script>"),
-            ("<style", "</style>"),
-            ("<pre", "</pre>"),
-        ):
+        for begin, end in (("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>"), ("<pre", "</pre>")):
             text = _unless_little(text, _without(text, begin, end))
         text = html.unescape(_TAG.sub(" . ", text))
     if "://" in text or "](" in text or "www." in text:
@@ -266,9 +241,7 @@ def _scored(spans: list[Span], length: int, english: bool) -> list[_Found]:
             continue
         score = weights.stands * math.log(stands + 0.33 * within) + weights.occurs * math.log(stands + within)
         score += (
-            weights.size[size - 1]
-            + weights.late * math.log1p(at / 20)
-            + weights.spread * (last[words] - at) / length
+            weights.size[size - 1] + weights.late * math.log1p(at / 20) + weights.spread * (last[words] - at) / length
         )
         if not stands:
             score += weights.part
@@ -333,9 +306,7 @@ def _between(length: int) -> Weights:
     if share in (0.0, 1.0):
         return _LONG if share else _SHORT
     sizes = tuple(short + share * (long - short) for short, long in zip(_SHORT.size, _LONG.size, strict=True))
-    return Weights(
-        sizes, *(short + share * (long - short) for short, long in zip(_SHORT[1:], _LONG[1:], strict=True))
-    )
+    return Weights(sizes, *(short + share * (long - short) for short, long in zip(_SHORT[1:], _LONG[1:], strict=True)))
 
 
 def _of_piece(piece: Piece, length: int) -> _Found:
@@ -353,9 +324,7 @@ def _spelling(forms: dict[str, int]) -> str:
 # -- the choice --------------------------------------------------------------------------------------------------------------------
 
 
-def _chosen(
-    found: list[_Found], limit: int, quoted: frozenset[str], language: str | None, least: int
-) -> Keywords:
+def _chosen(found: list[_Found], limit: int, quoted: frozenset[str], language: str | None, least: int) -> Keywords:
     """The best, without what says the same again: spelt otherwise, or as a part of a better one that stands alone fewer than `least` times."""
     ranked: dict[str, None] = {}
     technical: list[str] = []

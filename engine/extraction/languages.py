@@ -108,9 +108,7 @@ def language(words: Sequence[str]) -> str | None:
     if most > english and most >= LISTED_SHARE * total:
         return name
     plain = sum(map(str.isascii, low))
-    if english >= LISTED_SHARE * total or (
-        plain >= 0.97 * total and (english >= ENGLISH_SHARE * total or total < 25)
-    ):
+    if english >= LISTED_SHARE * total or (plain >= 0.97 * total and (english >= ENGLISH_SHARE * total or total < 25)):
         return ENGLISH
     return None
 
@@ -121,9 +119,7 @@ def own_function_words(words: Sequence[str]) -> frozenset[str]:
     Korean has none: its particles are endings.
     """
     counts = Counter(
-        word
-        for word in words
-        if len(word) <= 4 and not word[0].isupper() and not "\uac00" <= word[0] <= "\ud7a3"
+        word for word in words if len(word) <= 4 and not word[0].isupper() and not "\uac00" <= word[0] <= "\ud7a3"
     )
     least = max(2, len(words) // 200)
     return frozenset(word for word, count in counts.items() if count >= least or len(word) == 1)

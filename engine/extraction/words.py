@@ -152,15 +152,10 @@ def _forms(verb: str) -> tuple[str, str, str]:
     stem = (
         verb + verb[-1]
         if short
-        or verb
-        in ("admit", "commit", "embed", "incur", "infer", "omit", "permit", "prefer", "refer", "submit")
+        or verb in ("admit", "commit", "embed", "incur", "infer", "omit", "permit", "prefer", "refer", "submit")
         else verb
     )
-    return (
-        verb + ("es" if verb.endswith(("s", "sh", "ch", "x", "z", "o")) else "s"),
-        stem + "ed",
-        stem + "ing",
-    )
+    return (verb + ("es" if verb.endswith(("s", "sh", "ch", "x", "z", "o")) else "s"), stem + "ed", stem + "ing")
 
 
 EITHER = _NOUNS_TOO | {_forms(verb)[0] for verb in _NOUNS_TOO}
@@ -173,12 +168,7 @@ _ING_NOUNS = _set(
 _ED_KEPT = _set(
     "associated combined connected constrained directed distributed embedded estimated extended generalized isolated modified related restricted simulated tested weighted"
 )
-VERBS = (
-    ({form for verb in _VERBS for form in (verb, *_forms(verb))} | _IRREGULAR)
-    - EITHER
-    - _ING_NOUNS
-    - _ED_KEPT
-)
+VERBS = ({form for verb in _VERBS for form in (verb, *_forms(verb))} | _IRREGULAR) - EITHER - _ING_NOUNS - _ED_KEPT
 
 # adverbs without -ly; words in -ly that are none
 ADVERBS = _set("ad altogether et hoc perhaps quite today very")

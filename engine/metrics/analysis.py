@@ -126,21 +126,19 @@ def _rate(name: str, k1: int, n1: int, k2: int, n2: int) -> dict[str, Any]:
 def _mean(first: Bucket, second: Bucket) -> dict[str, Any]:
     """Two means, Welch's z."""
     a, b = first.mean_ms, second.mean_ms
-    words = f"mean {_ms(a)} of {first.fresh:,} fresh calls in the first half, {_ms(b)} of {second.fresh:,} in the second"
+    words = (
+        f"mean {_ms(a)} of {first.fresh:,} fresh calls in the first half, {_ms(b)} of {second.fresh:,} in the second"
+    )
     if a is None or b is None or min(first.fresh, second.fresh) < FEWEST:
         return _said("latency", a, b, "unknown", words)
-    spread = sum(
-        max(0.0, x.ms_sq / x.fresh - (x.ms_sum / x.fresh) ** 2) / (x.fresh - 1) for x in (first, second)
-    )
+    spread = sum(max(0.0, x.ms_sq / x.fresh - (x.ms_sum / x.fresh) ** 2) / (x.fresh - 1) for x in (first, second))
     return _said("latency", a, b, _direction(b - a, math.sqrt(spread), abs(b - a) > MATTERS * a), words)
 
 
 def _volume(a: int, b: int, half_s: float) -> dict[str, Any]:
     """Two counts; documents come in bunches, so that a tenth more or less is taken for nothing."""
     words = f"{a:,} in the first {format_duration(half_s)}, {b:,} in the second"
-    direction = (
-        "unknown" if a + b < FEWEST else _direction(b - a, math.sqrt(a + b), abs(b - a) > 0.1 * max(a, b))
-    )
+    direction = "unknown" if a + b < FEWEST else _direction(b - a, math.sqrt(a + b), abs(b - a) > 0.1 * max(a, b))
     return _said("documents", a, b, direction, words)
 
 

@@ -90,10 +90,7 @@ def error_analysis(
     found, truncated = _entries(conn, since, until, level)
     total = 0
     for entry in found:
-        if (
-            wanted
-            and wanted not in f"{entry.component}\n{entry.kind}\n{entry.message}\n{entry.server}".lower()
-        ):
+        if wanted and wanted not in f"{entry.component}\n{entry.kind}\n{entry.message}\n{entry.server}".lower():
             continue
         total += 1
         key = (entry.component, entry.kind, shape(entry.message))

@@ -125,9 +125,7 @@ def _percent(basis_points: int) -> int | float:
 
 
 def _text(reading: Reading, accept: str, kinds: Iterable[str]) -> tuple[bytes, str]:
-    from prometheus_client.exposition import (
-        choose_encoder,
-    )  # 40 ms, and only an engine that is scraped needs it
+    from prometheus_client.exposition import choose_encoder  # 40 ms, and only an engine that is scraped needs it
 
     encode, content_type = choose_encoder(accept)
     return encode(_Families(list(_families(reading, kinds)))), content_type
@@ -152,10 +150,7 @@ def _families(reading: Reading, kinds: Iterable[str]) -> Iterator[Metric]:
 def _gauges(reading: Reading) -> Iterator[Metric]:
     from prometheus_client.core import GaugeMetricFamily as Gauge
 
-    b, window = (
-        reading.window,
-        f"over the last {reading.window_s:g} s, since the last change of percentage at most",
-    )
+    b, window = (reading.window, f"over the last {reading.window_s:g} s, since the last change of percentage at most")
     absent = "absent while there are none"
     found: list[tuple[str, str, float | None]] = [
         (
@@ -174,16 +169,8 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
             f"Failed LLM attempts of LLM attempts, 0..1, {window}; {absent}.",
             b.error_rate,
         ),
-        (
-            "keyword_extraction_avg_time_ms",
-            f"Mean time of fresh LLM calls in ms, {window}; {absent}.",
-            b.mean_ms,
-        ),
-        (
-            "keyword_extraction_cache_hit_rate",
-            f"Hits of cache look-ups, 0..1, {window}; {absent}.",
-            b.hit_rate,
-        ),
+        ("keyword_extraction_avg_time_ms", f"Mean time of fresh LLM calls in ms, {window}; {absent}.", b.mean_ms),
+        ("keyword_extraction_cache_hit_rate", f"Hits of cache look-ups, 0..1, {window}; {absent}.", b.hit_rate),
         (
             "keyword_extraction_window_seconds",
             "Length of the window of the rates, of the mean and of the method breakdown.",
@@ -196,9 +183,7 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
             gauge.add_metric([], value)
         yield gauge
     methods = Gauge(
-        "keyword_extraction_method_breakdown",
-        f"Documents by how they got their keywords, {window}.",
-        labels=["method"],
+        "keyword_extraction_method_breakdown", f"Documents by how they got their keywords, {window}.", labels=["method"]
     )
     for method, count in b.breakdown.items():
         methods.add_metric([method], count)
@@ -213,9 +198,7 @@ def _counters(ever: Bucket, kinds: Iterable[str]) -> Iterator[Metric]:
         documents.add_metric([method], count)
     yield documents
     errors = Counter(
-        "keyword_extraction_errors",
-        "LLM attempts that ended without usable keywords, by kind.",
-        labels=["kind"],
+        "keyword_extraction_errors", "LLM attempts that ended without usable keywords, by kind.", labels=["kind"]
     )
     for kind, count in sorted((dict.fromkeys(kinds, 0) | ever.kinds).items()):
         errors.add_metric([str(kind)], count)

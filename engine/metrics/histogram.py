@@ -126,9 +126,7 @@ class Histogram:
 
     def _sane(self) -> bool:
         return (
-            bool(self.counts or self.bulk)
-            and self.bulk >> 32 * (LAST + 1) == 0
-            and max(self.counts, default=0) <= LAST
+            bool(self.counts or self.bulk) and self.bulk >> 32 * (LAST + 1) == 0 and max(self.counts, default=0) <= LAST
         )
 
     def _whole(self) -> int:

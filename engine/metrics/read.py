@@ -27,11 +27,7 @@ WINDOWS = (3600.0, 86400.0, 7 * 86400.0, 30 * 86400.0)
 
 
 def window(
-    conn: sqlite3.Connection,
-    now: float,
-    seconds: float,
-    arm: Arm | None = None,
-    since_epoch: int | None = None,
+    conn: sqlite3.Connection, now: float, seconds: float, arm: Arm | None = None, since_epoch: int | None = None
 ) -> Bucket:
     """Everything of the last `seconds`, to 10 s: nothing older than asked, the ten seconds of `now` included.
 
@@ -84,17 +80,13 @@ def stage_summary(
     return Bucket.merged(decode(body) for _, body in found)
 
 
-def moments(
-    conn: sqlite3.Connection, stage: int | None = None, since_epoch: int | None = None
-) -> dict[Arm, ArmStats]:
+def moments(conn: sqlite3.Connection, stage: int | None = None, since_epoch: int | None = None) -> dict[Arm, ArmStats]:
     """What the A/B test is computed from, by arm, under the names of its declaration; what was not measured is absent.
 
     Processing time is of fresh calls on the LLM arm, of all extractions on the frequency arm. Documents of the LLM arm that
     fell back are its documents: each arm is as routing drew it.
     """
-    from engine.experiment.declaration import (
-        ArmStats,
-    )  # that package reads these buckets, so it is imported late
+    from engine.experiment.declaration import ArmStats  # that package reads these buckets, so it is imported late
     from engine.experiment.moments import Counts, Measure, Moments
 
     found: dict[Arm, ArmStats] = {}
@@ -126,9 +118,7 @@ def buckets(
 ) -> list[tuple[int, str, str, Bucket]]:
     """(t, arm, method, bucket) of one level with start <= t < end, oldest first."""
     where, given = _where(level, start, end, arm, since_epoch, None)
-    found = conn.execute(
-        f"SELECT t, arm, method, body FROM rollup WHERE {where} ORDER BY t", given
-    ).fetchall()
+    found = conn.execute(f"SELECT t, arm, method, body FROM rollup WHERE {where} ORDER BY t", given).fetchall()
     return [(t, its_arm, method, decode(body)) for t, its_arm, method, body in found]
 
 
@@ -194,12 +184,7 @@ METRICS = (*_BOTH, *_ONE, *_SHARES, *_COUNTS)
 
 
 def series(
-    conn: sqlite3.Connection,
-    metric: str,
-    start: float,
-    end: float,
-    points: int,
-    arm: Arm | None = "treatment",
+    conn: sqlite3.Connection, metric: str, start: float, end: float, points: int, arm: Arm | None = "treatment"
 ) -> list[tuple[float, float | None]]:
     """`points` values, oldest first, each at the start of its span; None where nothing was measured. KeyError: no such metric.
 
@@ -236,9 +221,7 @@ class _Drawn:
 
     def values(self, metric: str, arm: Arm | None) -> list[float | None]:
         if metric in _COUNTS:
-            return [
-                value if known else None for value, known in zip(self.counts[metric], self.known, strict=True)
-            ]
+            return [value if known else None for value, known in zip(self.counts[metric], self.known, strict=True)]
         if metric in _SHARES:
             both = zip(self.of["treatment"], self.of["control"], strict=True)
             return [_SHARES[metric](Bucket.merged(b for b in pair if b is not None)) for pair in both]
@@ -277,9 +260,7 @@ def began(conn: sqlite3.Connection) -> int | None:
     hour: int | None = conn.execute("SELECT min(t) FROM rollup WHERE level = 3600").fetchone()[0]
     if hour is None:
         return None
-    first: int | None = conn.execute(
-        "SELECT min(t) FROM rollup WHERE level = 10 AND t >= ?", (hour,)
-    ).fetchone()[0]
+    first: int | None = conn.execute("SELECT min(t) FROM rollup WHERE level = 10 AND t >= ?", (hour,)).fetchone()[0]
     return first if first is not None and first < hour + 3600 else hour
 
 
@@ -322,9 +303,7 @@ TREND_METRICS = (
 _POINTS = {3600.0: 60, 86400.0: 96, 7 * 86400.0: 84, 30 * 86400.0: 60}
 
 
-def trends(
-    conn: sqlite3.Connection, now: float, window_s: float = WINDOWS[2], points: int | None = None
-) -> Trend:
+def trends(conn: sqlite3.Connection, now: float, window_s: float = WINDOWS[2], points: int | None = None) -> Trend:
     """Documents, methods, errors, latency and cache over the last `window_s`: 1 h by minutes, 24 h by quarters of an hour, 7 d
     by two hours, 30 d by half days."""
     points = points or _POINTS.get(window_s, 60)

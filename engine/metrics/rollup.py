@@ -25,9 +25,7 @@ _INSERT = (
     "INSERT INTO extraction (at, document_id, arm, method, stage, epoch, attempted, cached, lookup, fallback, skipped, shadow, "
     "error, message, ms, queue_ms, keywords, proposed, ungrounded, server) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
-_READ = (
-    "SELECT body FROM rollup WHERE level = ? AND t = ? AND arm = ? AND method = ? AND stage = ? AND epoch = ?"
-)
+_READ = "SELECT body FROM rollup WHERE level = ? AND t = ? AND arm = ? AND method = ? AND stage = ? AND epoch = ?"
 _WRITE = "INSERT OR REPLACE INTO rollup VALUES (?,?,?,?,?,?,?)"
 
 
@@ -78,9 +76,7 @@ def _finite(ms: float) -> float:
     return ms if math.isfinite(ms) else 0.0
 
 
-def retain(
-    conn: sqlite3.Connection, now: float, raw_s: float, ten_s: float, minute_s: float, limit: int = 500
-) -> int:
+def retain(conn: sqlite3.Connection, now: float, raw_s: float, ten_s: float, minute_s: float, limit: int = 500) -> int:
     """Delete at most about `limit` old rows of each kind, oldest first, inside the caller's transaction; how many.
 
     Raw rows (extractions, probes, what triggers saw) are kept for `raw_s` seconds, 10 s and 1 min buckets for `ten_s` and
@@ -88,10 +84,7 @@ def retain(
     """
     raw = "DELETE FROM extraction WHERE id IN (SELECT id FROM extraction WHERE at < ? ORDER BY at LIMIT ?)"
     gone = conn.execute(raw, (now - raw_s, limit)).rowcount
-    for table in (
-        "probe",
-        "trigger_evidence",
-    ):  # written in the order of time, so the oldest have the lowest rowid
+    for table in ("probe", "trigger_evidence"):  # written in the order of time, so the oldest have the lowest rowid
         oldest = f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} ORDER BY rowid LIMIT ?) AND at < ?"
         gone += conn.execute(oldest, (limit, now - raw_s)).rowcount
     for level, keep in ((10, ten_s), (60, minute_s)):

@@ -91,9 +91,7 @@ def parse_when(text: str, now: float) -> float:
     try:
         if time_of_day:
             hour, minute, second = (int(part or 0) for part in time_of_day.groups())
-            at = datetime.fromtimestamp(now, UTC).replace(
-                hour=hour, minute=minute, second=second, microsecond=0
-            )
+            at = datetime.fromtimestamp(now, UTC).replace(hour=hour, minute=minute, second=second, microsecond=0)
             return at.timestamp() if at.timestamp() <= now else (at - timedelta(days=1)).timestamp()
         if re.match(r"(?a:\d{4}-?\d\d)", wanted):
             moment = datetime.fromisoformat(wanted)

@@ -14,16 +14,7 @@ AB_TEST = "XZE_KEYWORD_EXTRACTION_AB_TEST"
 METRICS = "XZE_KEYWORD_EXTRACTION_METRICS"
 
 _PERCENT = re.compile(r"(?a:\d{1,3}(\.\d{1,2})?)")
-_YES_NO = {
-    "true": True,
-    "1": True,
-    "yes": True,
-    "on": True,
-    "false": False,
-    "0": False,
-    "no": False,
-    "off": False,
-}
+_YES_NO = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 
 @dataclass(frozen=True)

@@ -153,8 +153,7 @@ def _uncommented(text: str, places: Places, path: Path, written: str) -> str | N
     following = [other.start for other in places.sections.values() if other.start > section.start]
     end = min(following, default=len(text))
     hidden = re.compile(
-        rf"^(?P<indent>[ \t]*)# (?P<key>{re.escape(key_text(key))} = )(?P<old>[^#\n]*?)(?=[ \t]*(?:#|\r?$))",
-        re.M,
+        rf"^(?P<indent>[ \t]*)# (?P<key>{re.escape(key_text(key))} = )(?P<old>[^#\n]*?)(?=[ \t]*(?:#|\r?$))", re.M
     )
     header = re.compile(r"^[ \t]*#[ \t]*\[", re.M).search(text, section.end, end)
     line = hidden.search(text, section.end, header.start() if header else end)

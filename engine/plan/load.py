@@ -72,9 +72,7 @@ def parse_plan(text: str, source: str = NAME) -> Plan:
             report(place, message)
     if found:
         if one_url:
-            found = [
-                (("llm", "url") if place[:2] == ("llm", "urls") else place, said) for place, said in found
-            ]
+            found = [(("llm", "url") if place[:2] == ("llm", "urls") else place, said) for place, said in found]
         places = find_places(text)
         problems = [Problem(dotted(place), places.line(place), message) for place, message in found]
         raise PlanError(source, sorted(problems, key=lambda problem: problem.line or 0))

@@ -97,16 +97,7 @@ class Check(Part, frozen=True):
 
     kind: Annotated[
         Literal[
-            "manual",
-            "llm",
-            "http",
-            "command",
-            "metric",
-            "backup",
-            "notify",
-            "rollback_drill",
-            "rehearsal",
-            "triggers",
+            "manual", "llm", "http", "command", "metric", "backup", "notify", "rollback_drill", "rehearsal", "triggers"
         ],
         says(
             "manual: a person signs; llm: service healthy, model present, answers in time; "
@@ -131,9 +122,7 @@ class Check(Part, frozen=True):
     metric: Annotated[Metric | Literal[""], says("metric: what is measured.")] = ""
     op: Annotated[Op, says("metric: how it is compared.")] = "<"
     value: Annotated[Threshold, says("metric: with what.", example="1 %")] = 0.0
-    within_s: Annotated[
-        Seconds, says("rehearsal: passed no longer ago than this; 0: ever.", example="30d")
-    ] = 0.0
+    within_s: Annotated[Seconds, says("rehearsal: passed no longer ago than this; 0: ever.", example="30d")] = 0.0
 
 
 class Item(Part, frozen=True):
@@ -188,9 +177,7 @@ class Reminder(Part, frozen=True):
     text: Annotated[Title, says("What is to be done.")]
     every_s: Annotated[Seconds, says("How often.", least=1, example="4h")]
     from_s: Annotated[Seconds, says("From this long after the stage began.", example="1d")] = 0.0
-    until_s: Annotated[
-        Seconds, says("Until this long after the stage began; 0: while it lasts.", example="1d")
-    ] = 0.0
+    until_s: Annotated[Seconds, says("Until this long after the stage began; 0: while it lasts.", example="1d")] = 0.0
 
 
 class Experiment(Part, frozen=True):
@@ -201,12 +188,8 @@ class Experiment(Part, frozen=True):
     treatment: Annotated[str, says("What the treatment group gets.")] = ""
     sample: Annotated[str, says("Which documents take part.")] = ""
     alpha: Annotated[float, says("Significance level.", least=0.0001, most=0.2)] = 0.05
-    uplift: Annotated[float, says("The improvement it is to find; 0.15 is +15 %.", least=0.001, most=10)] = (
-        0.15
-    )
-    power: Annotated[float, says("Chance of finding it, for the n still needed.", least=0.5, most=0.999)] = (
-        0.8
-    )
+    uplift: Annotated[float, says("The improvement it is to find; 0.15 is +15 %.", least=0.001, most=10)] = 0.15
+    power: Annotated[float, says("Chance of finding it, for the n still needed.", least=0.5, most=0.999)] = 0.8
     performance: Annotated[tuple[str, ...], says("What the groups are compared on: performance.")] = ()
     quality: Annotated[tuple[str, ...], says("What the groups are compared on: quality.")] = ()
     tests: Annotated[tuple[str, ...], says("The tests that are read at the end.")] = ()
@@ -220,10 +203,7 @@ class Stage(Part, frozen=True):
     objective: Annotated[str, says("What it is for.")]
     percent_bp: Annotated[
         BasisPoints,
-        says(
-            "Documents whose keywords come from the LLM: 0 to 100, at most two decimals; never falls.",
-            example="25",
-        ),
+        says("Documents whose keywords come from the LLM: 0 to 100, at most two decimals; never falls.", example="25"),
     ]
     duration_text: Annotated[str, says("As the plan says it.", example="2-3 days")] = field(name="duration")
     bake_s: Annotated[Seconds, says("Least time in this stage before its gate opens.", example="2d")]
@@ -243,9 +223,7 @@ class Stage(Part, frozen=True):
     validation: Annotated[tuple[Command, ...], says("Commands that put the stage in place or prove it.")] = ()
     monitoring: Annotated[tuple[Command, ...], says("Commands to watch it by.")] = ()
     reminders: Annotated[tuple[Reminder, ...], says("Monitoring that is due.")] = ()
-    success: Annotated[tuple[Condition, ...], says("Conditions of the gate.")] = field(
-        name="conditions", default=()
-    )
+    success: Annotated[tuple[Condition, ...], says("Conditions of the gate.")] = field(name="conditions", default=())
     sampling: Annotated[Sampling | None, says("The quality review.")] = None
     experiment: Annotated[Experiment | None, says("The A/B test; needed where `ab_test` is true.")] = None
     feedback: Annotated[tuple[str, ...], says("What to ask users.")] = ()
@@ -273,9 +251,7 @@ class Trigger(Part, frozen=True):
     above: Annotated[Threshold | None, says("Fires above this ...", example="5 %")] = None
     inclusive: Annotated[bool, says("... or, when true, at exactly this too (also for `below`).")] = False
     below: Annotated[Threshold | None, says("Fires below this.", example="10 %")] = None
-    mode: Annotated[Mode | None, says("guarded, literal or early; without it `trigger_settings.mode`.")] = (
-        None
-    )
+    mode: Annotated[Mode | None, says("guarded, literal or early; without it `trigger_settings.mode`.")] = None
     timeline_s: Annotated[
         Seconds, says("People are to have dealt with it in this time; 0: not said.", example="15m")
     ] = 0.0
@@ -338,9 +314,7 @@ class Plan(Part, frozen=True):
     dashboard: Annotated[tuple[Panel, ...], says("The dashboard's panels.")] = ()
     trends: Annotated[tuple[str, ...], says("Historical trends that are kept.")] = ()
     post_rollout: Annotated[tuple[Item, ...], says("The last checklist, after the last stage's gate.")] = ()
-    review: Annotated[
-        tuple[str, ...], says("Headings of the review that the report asks people to fill in.")
-    ] = ()
+    review: Annotated[tuple[str, ...], says("Headings of the review that the report asks people to fill in.")] = ()
     references: Annotated[tuple[str, ...], says("Further reading.")] = ()
     source: str = ""  # the file it came from; not a key
     digest: str = ""  # SHA-256 of that file's bytes, hex; not a key

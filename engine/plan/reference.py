@@ -80,8 +80,7 @@ def _section(title: str, about: str, head: Row, rows: list[Row]) -> str:
 
 def _rows(model: type[Part]) -> list[Row]:
     return [
-        (f"`{key.name}`", _type(key.shape), _default(key), _allowed(key), key.meaning)
-        for key in keys(model).values()
+        (f"`{key.name}`", _type(key.shape), _default(key), _allowed(key), key.meaning) for key in keys(model).values()
     ]
 
 

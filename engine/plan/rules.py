@@ -57,10 +57,7 @@ def _once(path: Path, ids: Iterable[Id]) -> Iterator[Mistake]:
     first: dict[str, int] = {}
     for index, name in enumerate(ids):
         if name in first and name:
-            yield (
-                (*path, index, "id"),
-                f'"{name}" is already the id of {dotted((*path, first[name]))}; give another',
-            )
+            yield ((*path, index, "id"), f'"{name}" is already the id of {dotted((*path, first[name]))}; give another')
         first.setdefault(name, index)
 
 
@@ -131,10 +128,7 @@ def messages_name_stages_of_the_plan(plan: Plan) -> Iterator[Mistake]:
             yield here, '"stages" is missing; say at the beginning of which stages it goes out: [2]'
         for at, number in enumerate(message.stages):
             if number >= len(plan.stages):
-                yield (
-                    (*here, at),
-                    f"there is no stage {number}; the last one is {len(plan.stages) - 1}",
-                )
+                yield ((*here, at), f"there is no stage {number}; the last one is {len(plan.stages) - 1}")
 
 
 def placeholders_are_known(plan: Plan) -> Iterator[Mistake]:
@@ -166,10 +160,7 @@ def llm_has_a_server(plan: Plan) -> Iterator[Mistake]:
 def calendar_is_real(plan: Plan) -> Iterator[Mistake]:
     zone = plan.calendar.timezone
     if zone != "UTC" and not _is_zone(zone):
-        yield (
-            ("calendar", "timezone"),
-            f'"{zone}" is not a time zone of this machine; write "UTC" or "Europe/Berlin"',
-        )
+        yield (("calendar", "timezone"), f'"{zone}" is not a time zone of this machine; write "UTC" or "Europe/Berlin"')
     for index, freeze in enumerate(plan.calendar.freeze):
         moments = []
         for key, text in (("start", freeze.start), ("end", freeze.end)):

@@ -20,22 +20,14 @@ class TriggerSettings(Part, frozen=True):
     ] = "guarded"
     min_n: Annotated[int, says("Fewest LLM documents in the window that a trigger judges by.", least=1)] = 20
     fallback_n: Annotated[
-        int,
-        says(
-            "With fewer than that in the window, an error rate is judged over this many last ones.", least=1
-        ),
+        int, says("With fewer than that in the window, an error rate is judged over this many last ones.", least=1)
     ] = 100
     latency_fallback_n: Annotated[int, says("The same for a mean time.", least=1)] = 50
     blind_after_s: Annotated[
         Seconds,
-        says(
-            "No figures for this long is *blind*: promotion is held, timers freeze, people are told.",
-            example="2m",
-        ),
+        says("No figures for this long is *blind*: promotion is held, timers freeze, people are told.", example="2m"),
     ] = 120.0
-    blind_step_down_s: Annotated[Seconds, says("Blind for this long: one stage down.", example="30m")] = (
-        1800.0
-    )
+    blind_step_down_s: Annotated[Seconds, says("Blind for this long: one stage down.", example="30m")] = 1800.0
     lease_s: Annotated[
         Seconds,
         says(
@@ -46,17 +38,14 @@ class TriggerSettings(Part, frozen=True):
         ),
     ] = 30.0
     cooldown_s: Annotated[
-        Seconds,
-        says("After an automatic rollback the way up stays closed at least this long.", example="30m"),
+        Seconds, says("After an automatic rollback the way up stays closed at least this long.", example="30m")
     ] = 1800.0
     unavailable_calls: Annotated[
         int, says("The LLM service counts as unavailable after this many failed calls in a row ...", least=1)
     ] = 5
     unavailable_span_s: Annotated[Seconds, says("... over at least this long ...", example="15s")] = 15.0
     unavailable_probes: Annotated[int, says("... or after this many failed probes in a row.", least=1)] = 3
-    probe_every_s: Annotated[
-        Seconds, says("How often the LLM service is probed.", least=0.1, example="5s")
-    ] = 5.0
+    probe_every_s: Annotated[Seconds, says("How often the LLM service is probed.", least=0.1, example="5s")] = 5.0
 
 
 class Llm(Part, frozen=True):
@@ -76,17 +65,14 @@ class Llm(Part, frozen=True):
         says("ollama: Ollama's own API; openai: any server with /v1/chat/completions (llama-server, vLLM)."),
     ] = "ollama"
     api_key_env: Annotated[
-        str,
-        says("Name of the environment variable that holds the API key; empty: none is sent. Never the key."),
+        str, says("Name of the environment variable that holds the API key; empty: none is sent. Never the key.")
     ] = ""
     timeout_s: Annotated[
-        Seconds,
-        says("Deadline of a document over everything: waiting, retries, chunks.", least=0.1, example="30s"),
+        Seconds, says("Deadline of a document over everything: waiting, retries, chunks.", least=0.1, example="30s")
     ] = 30.0
     retries: Annotated[int, says("Tries after the first, only of what can succeed.", least=0, most=10)] = 2
     num_ctx: Annotated[
-        int,
-        says("Context length in tokens; kept constant, a change makes Ollama reload the model.", least=512),
+        int, says("Context length in tokens; kept constant, a change makes Ollama reload the model.", least=512)
     ] = 8192
     max_descriptive: Annotated[int, says("Most descriptive keywords of a document.", least=1, most=50)] = 8
     max_technical: Annotated[int, says("Most technical keywords of a document.", least=0, most=50)] = 10
@@ -104,18 +90,14 @@ class Llm(Part, frozen=True):
     breaker_failures: Annotated[
         int, says("Failed calls in a row after which a server is left alone for a while ...", least=1)
     ] = 5
-    breaker_open_s: Annotated[
-        Seconds, says("... this long, until one call probes it again.", example="15s")
-    ] = 15.0
+    breaker_open_s: Annotated[Seconds, says("... this long, until one call probes it again.", example="15s")] = 15.0
     cache_bytes: Annotated[int, says("Most bytes of cached answers.", least=0)] = 64 * 1024 * 1024
 
 
 class Hours(Part, frozen=True):
     """Hours in which nothing goes up; rollback always works."""
 
-    start: Annotated[
-        str, says("From this time of day.", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", example="22:00")
-    ]
+    start: Annotated[str, says("From this time of day.", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", example="22:00")]
     end: Annotated[
         str,
         says(
@@ -127,9 +109,7 @@ class Hours(Part, frozen=True):
     days: Annotated[
         tuple[str, ...],
         says(
-            "Days on which they start; none means every day.",
-            pattern="^(mon|tue|wed|thu|fri|sat|sun)$",
-            example="mon",
+            "Days on which they start; none means every day.", pattern="^(mon|tue|wed|thu|fri|sat|sun)$", example="mon"
         ),
     ] = ()
 
@@ -137,12 +117,8 @@ class Hours(Part, frozen=True):
 class Freeze(Part, frozen=True):
     """A time in which nothing goes up; rollback always works."""
 
-    start: Annotated[
-        str, says("From this date or time, ISO 8601.", pattern=r"^\d{4}-\d\d-\d\d", example="2026-12-23")
-    ]
-    end: Annotated[
-        str, says("To this date (inclusive) or time.", pattern=r"^\d{4}-\d\d-\d\d", example="2027-01-02")
-    ]
+    start: Annotated[str, says("From this date or time, ISO 8601.", pattern=r"^\d{4}-\d\d-\d\d", example="2026-12-23")]
+    end: Annotated[str, says("To this date (inclusive) or time.", pattern=r"^\d{4}-\d\d-\d\d", example="2027-01-02")]
     reason: Annotated[Title, says("Shown to whoever wants to promote.", example="holidays")]
 
 
@@ -165,14 +141,10 @@ class Apply(Part, frozen=True):
     """What happens outside on each change of percentage, for a service beside the engine."""
 
     env_file: Annotated[
-        str,
-        says("A file to write with the three XZE_KEYWORD_EXTRACTION_ lines.", example="/etc/xze/rollout.env"),
+        str, says("A file to write with the three XZE_KEYWORD_EXTRACTION_ lines.", example="/etc/xze/rollout.env")
     ] = ""
     command: Annotated[
-        str,
-        says(
-            "A command to run then; it never delays a rollback.", example="sudo systemctl restart xze-server"
-        ),
+        str, says("A command to run then; it never delays a rollback.", example="sudo systemctl restart xze-server")
     ] = ""
     timeout_s: Annotated[Seconds, says("Its time limit.", least=0.1, example="30s")] = 30.0
 
@@ -198,23 +170,22 @@ class Http(Part, frozen=True):
         Title, says("Address to bind. Anything but this machine's own needs the token.", example="127.0.0.1")
     ] = "127.0.0.1"
     port: Annotated[int, says("Port; 0 takes a free one.", least=0, most=65_535)] = 8080
-    token_env: Annotated[
-        str, says("Name of the environment variable that holds the token. Never the token.")
-    ] = "ROLLOUT_TOKEN"
+    token_env: Annotated[str, says("Name of the environment variable that holds the token. Never the token.")] = (
+        "ROLLOUT_TOKEN"
+    )
 
 
 class Notify(Part, frozen=True):
     """Where messages go. The addresses are apprise URLs and hold secrets: they never stand in this file."""
 
-    urls_env: Annotated[
-        str, says("Name of the environment variable that holds them, separated by spaces.")
-    ] = "ROLLOUT_NOTIFY_URLS"
+    urls_env: Annotated[str, says("Name of the environment variable that holds them, separated by spaces.")] = (
+        "ROLLOUT_NOTIFY_URLS"
+    )
     urls_file: Annotated[str, says("Or a file with one a line, readable by its owner alone (0600).")] = ""
     daily_at: Annotated[
         str,
         says(
-            "Time of day (calendar's zone) at which automatic daily and weekly messages go out; empty: only "
-            "by a key.",
+            "Time of day (calendar's zone) at which automatic daily and weekly messages go out; empty: only by a key.",
             pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$",
             example="09:00",
         ),

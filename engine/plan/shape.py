@@ -16,9 +16,7 @@ from msgspec.structs import fields
 
 from engine.plan.vocabulary import Part, Unit, says
 
-Kind = Literal[
-    "text", "id", "choice", "yes_no", "whole", "number", "duration", "percent", "threshold", "list", "table"
-]
+Kind = Literal["text", "id", "choice", "yes_no", "whole", "number", "duration", "percent", "threshold", "list", "table"]
 _PLAIN: dict[Any, Kind] = {str: "text", bool: "yes_no", int: "whole", float: "number"}
 _UNITS: dict[Unit, Kind] = {
     Unit.duration: "duration",
@@ -65,9 +63,7 @@ def keys(table: type[Part]) -> dict[str, Key]:
     """The keys of a table in their order; fields that are no keys (where a plan came from) have no `says`."""
     found = {}
     for entry in fields(table):
-        rule = next(
-            (mark for mark in getattr(entry.type, "__metadata__", ()) if isinstance(mark, says)), None
-        )
+        rule = next((mark for mark in getattr(entry.type, "__metadata__", ()) if isinstance(mark, says)), None)
         if rule is None:
             continue
         required = entry.default is NODEFAULT

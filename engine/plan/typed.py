@@ -240,11 +240,7 @@ def _read_threshold(shape: Shape, raw: Any, table: Table) -> float:
     if word:
         least, most = _RANGE[word.unit]
         if not least <= number <= most:
-            hint = (
-                f'; for {number:g} % write "{number:g} %"'
-                if word.unit == "rate" and 1 < number <= 100
-                else ""
-            )
+            hint = f'; for {number:g} % write "{number:g} %"' if word.unit == "rate" and 1 < number <= 100 else ""
             raise _Unusable(f"{_shown(raw)} is outside {least:g} to {most:g} for {metric}{hint}")
     return number
 

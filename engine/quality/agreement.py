@@ -59,9 +59,7 @@ def cohen(first: Sequence[str], second: Sequence[str]) -> Interval | None:
     """
     n = len(first)
     if n != len(second):
-        raise ValueError(
-            f"two reviewers judged {n} and {len(second)} documents; kappa needs the same documents"
-        )
+        raise ValueError(f"two reviewers judged {n} and {len(second)} documents; kappa needs the same documents")
     if n == 0:
         return None
     cells = Counter(zip(first, second, strict=True))
@@ -74,9 +72,7 @@ def cohen(first: Sequence[str], second: Sequence[str]) -> Interval | None:
     kappa = (observed - chance) / (1.0 - chance)
     rest = 1.0 - kappa
     agree = sum(cells[a, a] / n * (1.0 - (rows[a] + columns[a]) / n * rest) ** 2 for a in answers)
-    differ = sum(
-        cells[a, b] / n * ((columns[a] + rows[b]) / n) ** 2 for a in answers for b in answers if a != b
-    )
+    differ = sum(cells[a, b] / n * ((columns[a] + rows[b]) / n) ** 2 for a in answers for b in answers if a != b)
     variance = (agree + rest * rest * differ - (kappa - chance * rest) ** 2) / (n * (1.0 - chance) ** 2)
     return _around(kappa, variance)
 

@@ -215,13 +215,9 @@ def _examples(documents: Sequence[DocumentComparison]) -> tuple[Example, ...]:
     found: list[tuple[Literal["most alike", "least alike", "ungrounded"], DocumentComparison]] = []
     found += [("most alike", document) for document in alike[: min(_EXAMPLES, len(alike) - half)]]
     found += [("least alike", document) for document in alike[::-1][: min(_EXAMPLES, half)]]
-    made_up = [
-        d for d in documents if (d.llm and d.llm.ungrounded) or (d.frequency and d.frequency.ungrounded)
-    ]
+    made_up = [d for d in documents if (d.llm and d.llm.ungrounded) or (d.frequency and d.frequency.ungrounded)]
     worst = sorted(made_up, key=lambda d: (-len((d.llm and d.llm.ungrounded) or ()), d.id))
-    examples = [
-        Example(kind, d.id, d.file, d.shared + d.only_llm, d.shared + d.only_frequency) for kind, d in found
-    ]
+    examples = [Example(kind, d.id, d.file, d.shared + d.only_llm, d.shared + d.only_frequency) for kind, d in found]
     for d in worst[:_EXAMPLES]:
         llm, frequency = (side.ungrounded or () if side else () for side in (d.llm, d.frequency))
         examples.append(Example("ungrounded", d.id, d.file, llm, frequency))
@@ -235,18 +231,12 @@ def _notes(
 ) -> tuple[str, ...]:
     notes = []
     if documents and not both:
-        notes.append(
-            "No document is in both exports, so overlap is unknown; the counts compare different documents."
-        )
+        notes.append("No document is in both exports, so overlap is unknown; the counts compare different documents.")
     elif len(both) < len(documents):
         notes.append(f"{len(documents) - len(both)} of {len(documents)} documents are in one export only.")
-    bare = sum(
-        1 for key in dict.fromkeys([*sides[0], *sides[1]]) if not any(s[key].text for s in sides if key in s)
-    )
+    bare = sum(1 for key in dict.fromkeys([*sides[0], *sides[1]]) if not any(s[key].text for s in sides if key in s))
     if bare:
-        notes.append(
-            f"{bare} of {len(documents)} documents came without text, so their grounding is unknown."
-        )
+        notes.append(f"{bare} of {len(documents)} documents came without text, so their grounding is unknown.")
     return tuple(notes)
 
 
@@ -257,9 +247,5 @@ def _sentence(both: int, summaries: tuple[MethodSummary, MethodSummary], overlap
         ground = "" if summary.grounded is None else f", {100 * summary.grounded.estimate:.0f} % grounded"
         return f"{summary.mean_count:.1f} keywords per document{ground}"
 
-    alike = (
-        ""
-        if overlap is None
-        else f" {100 * overlap.estimate:.0f} % of keywords are the same in {both} documents."
-    )
+    alike = "" if overlap is None else f" {100 * overlap.estimate:.0f} % of keywords are the same in {both} documents."
     return f"LLM: {shown(summaries[0])}. Frequency: {shown(summaries[1])}.{alike}"

@@ -105,8 +105,6 @@ def read_queries(body: bytes, name: str) -> tuple[Query, ...]:
         ) from None
     lines = parsed.queries if isinstance(parsed, _File) else parsed
     return tuple(
-        Query(
-            clean_line(line.query, 500), tuple(sorted({str(answer) for answer in line.relevant_docs})), "file"
-        )
+        Query(clean_line(line.query, 500), tuple(sorted({str(answer) for answer in line.relevant_docs})), "file")
         for line in lines
     )

@@ -57,9 +57,7 @@ class Index:
 
     def __init__(self, keywords: Iterable[tuple[str, Sequence[str]]]) -> None:
         """(document id, its keywords). Ties in rank go by a hash of the id, not by the order of the list."""
-        rows = sorted(
-            (hashlib.blake2b(id.encode("utf-8", "replace")).digest(), id, ks) for id, ks in keywords
-        )
+        rows = sorted((hashlib.blake2b(id.encode("utf-8", "replace")).digest(), id, ks) for id, ks in keywords)
         self._ids = [document_id for _, document_id, _ in rows]
         self._conn = sqlite3.connect(":memory:")
         self._conn.execute("CREATE VIRTUAL TABLE ft USING fts5(keywords, tokenize = 'porter unicode61')")
@@ -77,9 +75,7 @@ class Index:
         if not asked:
             return []
         match = " OR ".join(f'"{word}"' for word in asked)
-        found = self._conn.execute(
-            "SELECT rowid FROM ft WHERE ft MATCH ? ORDER BY rank, rowid LIMIT ?", (match, most)
-        )
+        found = self._conn.execute("SELECT rowid FROM ft WHERE ft MATCH ? ORDER BY rank, rowid LIMIT ?", (match, most))
         return [self._ids[row[0]] for row in found]
 
 
@@ -124,18 +120,16 @@ def search_quality(
             tuple(notes),
             "Search quality is unknown: no queries.",
         )
-    clusters = [
-        answers[0] if query.source != "file" else f"query {i}" for i, (query, answers) in enumerate(usable)
-    ]
+    clusters = [answers[0] if query.source != "file" else f"query {i}" for i, (query, answers) in enumerate(usable)]
     llm, frequency, improvement = _bootstrap(grades[0], grades[1], clusters, seed, resamples)
     if len(set(clusters)) < 20:
         notes.append(f"The queries are about {len(set(clusters))} documents only: the intervals are rough.")
-    sentence = f"MRR@10 {_short(llm.mrr)} by LLM keywords, {_short(frequency.mrr)} by frequency: {span(improvement.mrr)}."
+    sentence = (
+        f"MRR@10 {_short(llm.mrr)} by LLM keywords, {_short(frequency.mrr)} by frequency: {span(improvement.mrr)}."
+    )
     if improvement.mrr is None:
         sentence = "Frequency keywords find nothing, so the improvement has no number."
-    return SearchQuality(
-        len(usable), len(ids), llm, frequency, improvement, seed, resamples, tuple(notes), sentence
-    )
+    return SearchQuality(len(usable), len(ids), llm, frequency, improvement, seed, resamples, tuple(notes), sentence)
 
 
 def served_scores(served: Mapping[str, Sequence[str]], queries: Sequence[Query]) -> dict[str, float]:
@@ -181,9 +175,7 @@ def _bootstrap(
     def interval(estimate: float, values: NDArray[float64]) -> Interval:
         low, high = np.quantile(values, [0.025, 0.975], method="nearest")
         return Interval(
-            float(estimate),
-            float(low) if math.isfinite(low) else None,
-            float(high) if math.isfinite(high) else None,
+            float(estimate), float(low) if math.isfinite(low) else None, float(high) if math.isfinite(high) else None
         )
 
     def relative(i: int) -> Interval | None:

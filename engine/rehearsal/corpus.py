@@ -29,25 +29,9 @@ MIXED = 12  # files that are read in turns, so that neighbours are not of one mo
 PARSED_BYTES = 60_000  # parsing holds the interpreter; a larger source file would be felt as a pause
 LONG_DOCSTRING = 200  # of a class or function, in characters; a module's own is always taken
 
-_NOT_HERE = {
-    "test",
-    "tests",
-    "idle_test",
-    "__pycache__",
-    "site-packages",
-    "dist-packages",
-    "_bundled",
-    "encodings",
-}
+_NOT_HERE = {"test", "tests", "idle_test", "__pycache__", "site-packages", "dist-packages", "_bundled", "encodings"}
 _TEXTS = (".rst", ".txt", ".md")
-_LISTS = {
-    "top_level.txt",
-    "entry_points.txt",
-    "sources.txt",
-    "requires.txt",
-    "dependency_links.txt",
-    "grammar.txt",
-}
+_LISTS = {"top_level.txt", "entry_points.txt", "sources.txt", "requires.txt", "dependency_links.txt", "grammar.txt"}
 _TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]+>", re.DOTALL | re.IGNORECASE)
 _BLANK = re.compile(r"\n\s*\n\s*\n+")
 
@@ -118,9 +102,7 @@ def _edited(document: Document, version: int, chance: random.Random) -> Document
         if len(rest) > 3:
             rest.pop(chance.randrange(len(rest)))
     text = "\n\n".join([head, *rest, f"Revision {version}."])
-    return replace(
-        document, id=f"{document.id}#{version}", text=text[-MOST_CHARS:] if len(text) > MOST_CHARS else text
-    )
+    return replace(document, id=f"{document.id}#{version}", text=text[-MOST_CHARS:] if len(text) > MOST_CHARS else text)
 
 
 def _sources() -> list[Source]:
@@ -147,9 +129,7 @@ def _sources() -> list[Source]:
 
 def _files(root: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted(
-            name for name in folders if name not in _NOT_HERE and not name.startswith("config-")
-        )
+        folders[:] = sorted(name for name in folders if name not in _NOT_HERE and not name.startswith("config-"))
         for name in names:
             yield Path(folder, name)
 
@@ -158,9 +138,7 @@ def _is_text(path: Path) -> bool:
     name = path.name.lower()
     if name in _LISTS:
         return False
-    return name.endswith((*_TEXTS, ".html")) or name.startswith(
-        ("license", "copying", "readme", "news", "changelog")
-    )
+    return name.endswith((*_TEXTS, ".html")) or name.startswith(("license", "copying", "readme", "news", "changelog"))
 
 
 def _read(path: Path) -> str:
@@ -226,9 +204,7 @@ def _docstrings(path: Path, name: str) -> Iterator[Document]:
 def _members(tree: ast.Module | ast.ClassDef, within: str) -> Iterator[tuple[str, str, str]]:
     """(name, signature, docstring) of what is public and has more than a line to say."""
     for node in tree.body:
-        if not isinstance(
-            node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-        ) or node.name.startswith("_"):
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
             continue
         name = f"{within}.{node.name}"
         text = ast.get_docstring(node)

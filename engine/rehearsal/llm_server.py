@@ -102,9 +102,7 @@ class Answering:
         except Full:
             await self._turn_away(send)
 
-    async def _work(
-        self, asked: Asked, reading: model.Reading, tokens: int, faults: Faults, send: Send
-    ) -> None:
+    async def _work(self, asked: Asked, reading: model.Reading, tokens: int, faults: Faults, send: Send) -> None:
         """What happens in a slot."""
         service = self._service
         if reading.meets("hang", faults.hang):
@@ -117,12 +115,7 @@ class Answering:
             return
         text = self._text(asked, reading, faults)
         usage = Usage(
-            asked.model,
-            tokens,
-            max(1, len(text) // 4),
-            load_s,
-            seconds * PROMPT_PART,
-            seconds * (1 - PROMPT_PART),
+            asked.model, tokens, max(1, len(text) // 4), load_s, seconds * PROMPT_PART, seconds * (1 - PROMPT_PART)
         )
         if usage.answer_tokens > asked.most_tokens:
             text = text[: asked.most_tokens * 4]
@@ -225,11 +218,7 @@ def application(service: Service) -> Starlette:
         return _json({"capabilities": ["completion", "tools"], "model_info": info, "details": details})
 
     async def models(_: Request) -> Response:
-        known = (
-            []
-            if service.faults.not_found
-            else [{"id": service.name, "object": "model", "owned_by": "library"}]
-        )
+        known = [] if service.faults.not_found else [{"id": service.name, "object": "model", "owned_by": "library"}]
         return _json({"object": "list", "data": known})
 
     async def wrong(_: Request, why: Exception) -> Response:
@@ -288,10 +277,7 @@ async def run(service: Service, port: int, control_port: int) -> None:
     await listener.open()
     await switch.open()
     watching = asyncio.create_task(_watch(ended, os.getppid()))
-    print(
-        msgspec.json.encode({"port": listener.port, "control": switch.port, "pid": os.getpid()}).decode(),
-        flush=True,
-    )
+    print(msgspec.json.encode({"port": listener.port, "control": switch.port, "pid": os.getpid()}).decode(), flush=True)
     await ended.wait()
     watching.cancel()
     listener.shut()
@@ -314,9 +300,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="llm_server", description="A simulated LLM service on loopback.")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--control-port", type=int, default=0)
-    parser.add_argument(
-        "--seed", type=int, default=7, help="what fails and what is invented: the same on all servers"
-    )
+    parser.add_argument("--seed", type=int, default=7, help="what fails and what is invented: the same on all servers")
     parser.add_argument("--number", type=int, default=1, help="of this server; makes its latencies its own")
     parser.add_argument("--slots", type=int, default=32)
     parser.add_argument("--queue", type=int, default=64)

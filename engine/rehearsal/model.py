@@ -19,7 +19,9 @@ from msgspec import Struct
 from engine.extraction import frequency
 from engine.extraction.keywords import MAX_DESCRIPTIVE, MAX_TECHNICAL, Keywords
 
-READ_CHARS = 2000  # of the prose; headings are read to the end. A real model reads all of it, at a price this one cannot pay
+READ_CHARS = (
+    2000  # of the prose; headings are read to the end. A real model reads all of it, at a price this one cannot pay
+)
 HEADING_CHARS = 60
 FATES = ("error_rate", "invalid_rate", "empty_rate", "hang", "drip")
 
@@ -58,10 +60,7 @@ def read(prompt: str, seed: int = 0) -> Reading:
     """The document in a user prompt: what stands between two equal lines (a fence), else all of it."""
     text = _between_fences(prompt)
     digest = hashlib.blake2b(text.encode("utf-8", "replace"), key=b"%d" % seed, digest_size=64).digest()
-    draws = {
-        fate: int.from_bytes(digest[8 * i : 8 * i + 8], "big") / 2**64
-        for i, fate in enumerate(FATES, start=1)
-    }
+    draws = {fate: int.from_bytes(digest[8 * i : 8 * i + 8], "big") / 2**64 for i, fate in enumerate(FATES, start=1)}
     return Reading(text, draws, int.from_bytes(digest[:8], "big"))
 
 
@@ -117,9 +116,7 @@ def answer(reading: Reading, schema: Mapping[str, Any], hallucinate: float) -> s
     if len(lists) == 1:
         ((name, most),) = lists.items()
         return _json({name: (descriptive + technical)[:most]})
-    return _json(
-        {name: (technical if "tech" in name else descriptive)[:most] for name, most in lists.items()}
-    )
+    return _json({name: (technical if "tech" in name else descriptive)[:most] for name, most in lists.items()})
 
 
 def _lists(schema: Mapping[str, Any]) -> dict[str, int]:

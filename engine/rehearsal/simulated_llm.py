@@ -89,9 +89,7 @@ class SimulatedLlm:
         try:
             line = await asyncio.wait_for(process.stdout.readline(), START_S)
         except TimeoutError:
-            raise SimulatedLlmError(
-                f"The simulated LLM service did not start within {START_S:g} s."
-            ) from None
+            raise SimulatedLlmError(f"The simulated LLM service did not start within {START_S:g} s.") from None
         where = msgspec.json.decode(line, type=_Where) if line else _Where()
         if not where.port:
             raise SimulatedLlmError(f"The simulated LLM service did not start: {where.error}.")

@@ -66,7 +66,5 @@ class Users:
             value = float(chance.choice((4, 5, 5) if liked else (1, 2, 3)))
             did.append(Reaction(f"{name}-rating", "rating", document, source, value))
         if not liked and chance.random() < GRUMBLE + ANGER * found.bad**2:
-            did.append(
-                Reaction(f"{name}-complaint", "complaint", document, source, text=chance.choice(COMPLAINTS))
-            )
+            did.append(Reaction(f"{name}-complaint", "complaint", document, source, text=chance.choice(COMPLAINTS)))
         return did

@@ -74,9 +74,7 @@ class _Ollama:
     def whole(self, text: str, usage: Usage) -> bytes:
         body = self._head(text, usage) | {"done": True, "done_reason": usage.reason}
         if usage.prompt_tokens:
-            load, prompt, answer = (
-                int(s * 1e9) for s in (usage.load_s or THERE_S, usage.prompt_s, usage.answer_s)
-            )
+            load, prompt, answer = (int(s * 1e9) for s in (usage.load_s or THERE_S, usage.prompt_s, usage.answer_s))
             body |= {
                 "total_duration": load + prompt + answer + 1_500_000,
                 "load_duration": load,
@@ -126,12 +124,8 @@ OPENAI: Form = _OpenAi()
 
 def error(form: Form, sentence: str, status: int) -> bytes:
     if form is OPENAI:
-        kind = {400: "invalid_request_error", 404: "not_found_error", 503: "overloaded_error"}.get(
-            status, "api_error"
-        )
-        return msgspec.json.encode(
-            {"error": {"message": sentence, "type": kind, "param": None, "code": None}}
-        )
+        kind = {400: "invalid_request_error", 404: "not_found_error", 503: "overloaded_error"}.get(status, "api_error")
+        return msgspec.json.encode({"error": {"message": sentence, "type": kind, "param": None, "code": None}})
     return msgspec.json.encode({"error": sentence})
 
 

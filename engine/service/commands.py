@@ -87,7 +87,9 @@ def told(outcome: Outcome, **data: Any) -> Reply:
     if outcome.decision is None:
         return Reply(False, outcome.refusal.sentence if outcome.refusal else "Nothing to do.", data)
     sentence = outcome.decision.sentence
-    return Reply(True, sentence[0].upper() + sentence[1:] + ".", {"rev": outcome.state.rev, "epoch": outcome.state.epoch, **data})
+    return Reply(
+        True, sentence[0].upper() + sentence[1:] + ".", {"rev": outcome.state.rev, "epoch": outcome.state.epoch, **data}
+    )
 
 
 # -- the way up and its locks ------------------------------------------------------------------------------------------
@@ -120,6 +122,7 @@ async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 async def _commit_with_conn(engine: Engine, ask: Ask, decide: Callable[[State], Decision | Refusal]) -> Outcome:
     """Commit with the gate evaluated inside the transaction, on the transaction's own connection."""
+
     def job(conn: sqlite3.Connection) -> Outcome:
         engine.monitor.writing_conn = conn
         return log.commit(conn, ask.request_id, decide, engine.token)
@@ -180,7 +183,9 @@ async def proof(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 @request("sign")
 async def sign(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    return await checklist.sign(engine, str(fields.get("item")), clean_line(str(fields.get("note") or ""), REASON_LIMIT), ask)
+    return await checklist.sign(
+        engine, str(fields.get("item")), clean_line(str(fields.get("note") or ""), REASON_LIMIT), ask
+    )
 
 
 @request("revoke")
@@ -203,9 +208,17 @@ async def restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     window = documents.affected(engine.conn, since, until, stage)
     if fields.get("dry_run"):
         listed = documents.affected_documents(engine.conn, since, until, stage, limit=int(fields.get("limit") or 20))
-        shown = [{"id": d.id, "title": d.title, "llm": d.llm, "frequency": d.frequency, "llm_at": d.llm_at} for d in listed]
-        sentence = f"{window.documents} documents serve what the LLM wrote; restore would serve their frequency keywords."
-        return Reply(True, sentence, {"documents": window.documents, "since": window.since, "until": window.until, "sample": shown})
+        shown = [
+            {"id": d.id, "title": d.title, "llm": d.llm, "frequency": d.frequency, "llm_at": d.llm_at} for d in listed
+        ]
+        sentence = (
+            f"{window.documents} documents serve what the LLM wrote; restore would serve their frequency keywords."
+        )
+        return Reply(
+            True,
+            sentence,
+            {"documents": window.documents, "since": window.since, "until": window.until, "sample": shown},
+        )
     if not window.documents:
         return Reply(False, "Nothing to restore: no document in that window serves what the LLM wrote.")
     count = 0
@@ -233,7 +246,9 @@ async def undo_restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Repl
         _, count = documents.undo_restore(conn, ask.at)
 
     sentence = f"{ask.actor.name} undid the restore of {last[1]} documents: they serve the LLM's keywords again"
-    outcome = await engine.commit(ask, lambda state: note(state, ask, "undo_restore", sentence, {"restore": last[0]}), also)
+    outcome = await engine.commit(
+        ask, lambda state: note(state, ask, "undo_restore", sentence, {"restore": last[0]}), also
+    )
     return told(outcome, documents=count)
 
 
@@ -254,7 +269,9 @@ async def complaint(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 async def presence(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     """A console says that it is here and what it shows; gone after 15 s without a word."""
     console = clean_line(str(fields.get("console") or ask.actor.terminal or ask.actor.name), 100)
-    engine.monitor.presence(console, ask.actor, clean_line(str(fields.get("screen") or ""), 40), bool(fields.get("gone")))
+    engine.monitor.presence(
+        console, ask.actor, clean_line(str(fields.get("screen") or ""), 40), bool(fields.get("gone"))
+    )
     return Reply(True, "Noted.")
 
 
@@ -280,10 +297,14 @@ async def remind(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     stage = engine.state.stage
     known = {r.id: r for r in engine.plan.stages[stage].reminders} if stage < len(engine.plan.stages) else {}
     if which not in known:
-        return Reply(False, f"There is no reminder {clean_line(which, 60)!r} in this stage. Known: {', '.join(known) or 'none'}.")
+        return Reply(
+            False, f"There is no reminder {clean_line(which, 60)!r} in this stage. Known: {', '.join(known) or 'none'}."
+        )
 
     def also(conn: sqlite3.Connection, rev: int) -> None:
-        conn.execute("INSERT OR REPLACE INTO reminder VALUES (?,?,?,?,?)", (which, stage, ask.at, ask.at, ask.actor.name))
+        conn.execute(
+            "INSERT OR REPLACE INTO reminder VALUES (?,?,?,?,?)", (which, stage, ask.at, ask.at, ask.actor.name)
+        )
 
     sentence = f"{ask.actor.name} did: {known[which].text}"
     return told(await engine.commit(ask, lambda state: note(state, ask, "monitoring", sentence), also))
@@ -346,7 +367,9 @@ async def draw_sample(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply
         number = int(cursor.lastrowid or 0)
 
     sentence = f"{ask.actor.name} drew {len(ids)} LLM documents for review (seed {seed})"
-    outcome = await engine.commit(ask, lambda now: note(now, ask, "sample", sentence, {"seed": seed, "size": len(ids)}), also)
+    outcome = await engine.commit(
+        ask, lambda now: note(now, ask, "sample", sentence, {"seed": seed, "size": len(ids)}), also
+    )
     return told(outcome, sample=number, documents=list(ids), seed=seed)
 
 
@@ -392,7 +415,9 @@ async def measure(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, "search_quality", log.json_body(quality)))
         conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, "ab_report", log.json_body(found["report"])))
         if word in ("ship", "worse", "no difference"):
-            conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, "ab_verdict", log.json_body(Ok(float(word == "ship"), 1))))
+            conn.execute(
+                "INSERT INTO measure VALUES (?,?,?)", (at, "ab_verdict", log.json_body(Ok(float(word == "ship"), 1)))
+            )
 
     sentence = f"measured for {ask.actor.name}: {quality.sentence} A/B: {found['verdict']}"
     outcome = await engine.commit(ask, lambda now: note(now, ask, "measure", sentence), also)

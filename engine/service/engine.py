@@ -110,7 +110,14 @@ class Engine:
         self.state = log.read_state(self.conn)
         self.monitor = Monitor(self.plan, self.clock, self.conn, self.writer, self.pool)
         self.pipeline = Pipeline(
-            self.plan, self.clock, self.writer, self.switch, self.conn, self.pool, lambda: self.state, self.monitor.observe
+            self.plan,
+            self.clock,
+            self.writer,
+            self.switch,
+            self.conn,
+            self.pool,
+            lambda: self.state,
+            self.monitor.observe,
         )
         await self._settle(clean)
         self.folder.lay_ballast()
@@ -149,7 +156,9 @@ class Engine:
     async def _settle(self, clean: bool) -> None:
         """What must be true before the first document: intents applied, the switch consistent, the log begun."""
         if self.state.rev == 0:
-            await self.commit(self.ask(), lambda state: note(state, self.ask(), "start", f"the rollout of {self.plan.name} begins"))
+            await self.commit(
+                self.ask(), lambda state: note(state, self.ask(), "start", f"the rollout of {self.plan.name} begins")
+            )
         await self._apply_intents()
         if not clean and self.state.percent_bp and self.plan.store.resume == "safe":
             await self.roll_back(self.ask("the engine ended uncleanly and [store] resume is safe"))
@@ -159,7 +168,9 @@ class Engine:
             self.event("The engine before this one ended uncleanly; nothing acknowledged is lost.")
         limits = ceiling(self.environ)
         if limits.percent_bp is not None and limits.percent_bp < self.state.percent_bp:
-            self.event(f"The environment caps the percentage at {percent(limits.percent_bp)}; decided is {percent(self.state.percent_bp)}.")
+            self.event(
+                f"The environment caps the percentage at {percent(limits.percent_bp)}; decided is {percent(self.state.percent_bp)}."
+            )
 
     def ends(self) -> None:
         """No new documents from here on."""
@@ -178,7 +189,9 @@ class Engine:
         await self.pool.close()
         token = self.token
         with contextlib.suppress(Exception):
-            done = self.writer.control(lambda conn: conn.execute("UPDATE lease SET clean = 1 WHERE token = ?", (token,)))
+            done = self.writer.control(
+                lambda conn: conn.execute("UPDATE lease SET clean = 1 WHERE token = ?", (token,))
+            )
             await asyncio.wait_for(asyncio.wrap_future(done), 2.0)
         await asyncio.to_thread(self.writer.stop)
         self.conn.close()
@@ -238,7 +251,9 @@ class Engine:
         self.state = outcome.state
         if changed:
             self.monitor.changed(self.state)
-            self.applier.start(environment(self.plan, min(self.state.stage, self.plan.last_stage), self.state.percent_bp))
+            self.applier.start(
+                environment(self.plan, min(self.state.stage, self.plan.last_stage), self.state.percent_bp)
+            )
 
     async def command(self, kind: str, fields: dict[str, Any], actor: Actor) -> Reply:
         """Carry out a request of a person; every refusal and failure is a sentence."""
@@ -261,14 +276,18 @@ class Engine:
         try:
             self.folder.arm(f"stage {self.state.stage}, {percent(self.state.percent_bp)}, epoch {self.state.epoch}")
         except OSError as error:
-            self.event(f"The armed file could not be written ({error.strerror}): the LLM stays at 0 %. Free the disk, then resume.")
+            self.event(
+                f"The armed file could not be written ({error.strerror}): the LLM stays at 0 %. Free the disk, then resume."
+            )
             return
         if self.switch.generation != generation or self.folder.has_intents():
             self.folder.disarm()
 
     # -- rollback ----------------------------------------------------------------------------------------------------------
 
-    async def roll_back(self, ask: Ask, to_stage: int | None = None, automatic: Decision | None = None) -> tuple[Outcome | None, Proof]:
+    async def roll_back(
+        self, ask: Ask, to_stage: int | None = None, automatic: Decision | None = None
+    ) -> tuple[Outcome | None, Proof]:
         """Effect first, record second, proof third. The outcome is None while the store does not take it (it is tried on).
 
         `automatic` is a trigger's decision, made from the same state, instead of a person's.
@@ -359,7 +378,13 @@ class Engine:
                 actor = msgspec.convert({"name": "unknown", **known}, Actor)
             except msgspec.ValidationError:
                 actor = Actor("unknown")
-            ask = Ask(actor, self.clock.now(), intent.request_id, intent.reason or "left while the engine did not answer", intent.seen)
+            ask = Ask(
+                actor,
+                self.clock.now(),
+                intent.request_id,
+                intent.reason or "left while the engine did not answer",
+                intent.seen,
+            )
             outcome, _ = await self.roll_back(ask)
             if outcome is not None:
                 with contextlib.suppress(OSError):
@@ -387,7 +412,11 @@ class Engine:
             return
         if self.folder.has_intents():
             await self._apply_intents()
-        if self.state.percent_bp and not self.folder.is_armed() and self.switch.read().why == "the armed file is not there":
+        if (
+            self.state.percent_bp
+            and not self.folder.is_armed()
+            and self.switch.read().why == "the armed file is not there"
+        ):
             await self.roll_back(self.ask("the armed file was removed by hand"))
         self._watch_lease()
         decision = self.monitor.evaluate(self.state, self.ask())
@@ -404,7 +433,9 @@ class Engine:
     def _watch_lease(self) -> None:
         age = self.switch.lease_age_s
         if age > self.plan.trigger_settings.lease_s and age < 1e9 and self.state.percent_bp:
-            sentence = f"the triggers were not evaluated for {age:.0f} s, so every router was at 0 %; they are evaluated again"
+            sentence = (
+                f"the triggers were not evaluated for {age:.0f} s, so every router was at 0 %; they are evaluated again"
+            )
             self.event(sentence[0].upper() + sentence[1:] + ".")
             ask = self.ask()
             self.background(self.commit(ask, lambda state: note(state, ask, "lease", sentence, {"age_s": age})))
@@ -417,7 +448,8 @@ class Engine:
 
         def write(conn: sqlite3.Connection) -> None:
             conn.execute(
-                "INSERT INTO live VALUES (1,?,?) ON CONFLICT(id) DO UPDATE SET at = excluded.at, body = excluded.body", (now, body)
+                "INSERT INTO live VALUES (1,?,?) ON CONFLICT(id) DO UPDATE SET at = excluded.at, body = excluded.body",
+                (now, body),
             )
             conn.execute("UPDATE lease SET heartbeat = ?, evaluated = ? WHERE id = 1", (beat, now))
 

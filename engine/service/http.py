@@ -126,7 +126,9 @@ def application(engine: Engine, control: bool, token: str = "") -> Starlette:
 
     async def broken(_: Request, error: Exception) -> Response:
         engine.trouble(error)
-        return answer(500, Reply(False, "The engine failed at this request; the reason is in engine.log in the store folder."))
+        return answer(
+            500, Reply(False, "The engine failed at this request; the reason is in engine.log in the store folder.")
+        )
 
     return Starlette(routes=routes, exception_handlers={Exception: broken})
 
@@ -151,7 +153,9 @@ def actor_of(request: Request) -> Actor:
         return Actor(clean_line(f"http {host}", 64), kind="http")
     uid = int(host[4:])
     try:
-        name, ssh, terminal = (clean_line(str(part), 100) for part in json.loads(request.headers.get("x-rollout-actor", "")))
+        name, ssh, terminal = (
+            clean_line(str(part), 100) for part in json.loads(request.headers.get("x-rollout-actor", ""))
+        )
     except ValueError:
         name, ssh, terminal = "", "", ""
     known = name_of(uid)

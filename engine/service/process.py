@@ -54,7 +54,7 @@ def spawn(plan_path: Path, folder: Folder, *options: str, attached: bool = False
 
 
 def wait_until_up(folder: Folder, process: subprocess.Popen[bytes] | None, timeout_s: float = 20.0) -> str:
-    """"" when the engine answers, else the sentence that says why not."""
+    """ "" when the engine answers, else the sentence that says why not."""
     from engine.client import EngineClient
 
     client = EngineClient(folder)
@@ -65,7 +65,10 @@ def wait_until_up(folder: Folder, process: subprocess.Popen[bytes] | None, timeo
             if status:
                 return ""
         if process is not None and process.poll() is not None:
-            return last_words(folder) or f"The engine ended at once with code {process.returncode}; see {folder.engine_log}."
+            return (
+                last_words(folder)
+                or f"The engine ended at once with code {process.returncode}; see {folder.engine_log}."
+            )
         time.sleep(0.02)
     return f"The engine did not answer within {timeout_s:g} s; see {folder.engine_log}."
 
@@ -78,7 +81,9 @@ def last_words(folder: Folder) -> str:
     return lines[-1] if lines else ""
 
 
-def run(plan_path: Path, folder: Folder, speed: float | None = None, attached: bool = False, foreground: bool = False) -> int:
+def run(
+    plan_path: Path, folder: Folder, speed: float | None = None, attached: bool = False, foreground: bool = False
+) -> int:
     """Run an engine until it is told to end; the process's exit code. Messages go to stderr, one sentence each."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -38,9 +38,7 @@ def create(folder: Folder) -> None:
 
 def open_writer(folder: Folder, durability: Literal["FULL", "NORMAL"]) -> sqlite3.Connection:
     """A writing connection, autocommit: transactions are begun explicitly, always IMMEDIATE."""
-    conn = sqlite3.connect(
-        folder.database, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False
-    )
+    conn = sqlite3.connect(folder.database, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
     conn.execute(f"PRAGMA synchronous={durability}")
     conn.execute("PRAGMA journal_size_limit=67108864")
     conn.execute("PRAGMA wal_autocheckpoint=1000")
@@ -55,11 +53,7 @@ def open_reader(folder: Folder) -> sqlite3.Connection:
         )
     try:
         conn = sqlite3.connect(
-            f"file:{_quoted(folder)}?mode=ro",
-            uri=True,
-            timeout=0.2,
-            isolation_level=None,
-            check_same_thread=False,
+            f"file:{_quoted(folder)}?mode=ro", uri=True, timeout=0.2, isolation_level=None, check_same_thread=False
         )
         conn.execute("SELECT 1 FROM control LIMIT 1").fetchone()
     except sqlite3.Error as error:

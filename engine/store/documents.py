@@ -103,7 +103,9 @@ def write(conn: sqlite3.Connection, documents: Sequence[DocumentWrite]) -> None:
         )
 
 
-_COLUMNS = "d.id, d.title, d.updated, d.arm, d.method, d.frequency, d.llm, d.shadow, d.llm_at, d.llm_stage, d.restore_id"
+_COLUMNS = (
+    "d.id, d.title, d.updated, d.arm, d.method, d.frequency, d.llm, d.shadow, d.llm_at, d.llm_stage, d.restore_id"
+)
 
 
 def _document(row: tuple[Any, ...], text: str = "") -> Document:
@@ -126,11 +128,7 @@ def get(conn: sqlite3.Connection, document_id: str) -> Document | None:
 
 
 def recent(
-    conn: sqlite3.Connection,
-    method: str | None = None,
-    limit: int = 50,
-    since: float = 0.0,
-    text: bool = False,
+    conn: sqlite3.Connection, method: str | None = None, limit: int = 50, since: float = 0.0, text: bool = False
 ) -> list[Document]:
     """Latest documents first, of one served method or of both."""
     join = "LEFT JOIN document_text t ON t.document_id = d.id" if text else ""
@@ -180,9 +178,7 @@ def affected(
     conn: sqlite3.Connection, since: float | None = None, until: float | None = None, stage: int | None = None
 ) -> Affected:
     where, given = _window(since, until, stage)
-    row = conn.execute(
-        f"SELECT count(*), min(llm_at), max(llm_at) FROM document WHERE {where}", given
-    ).fetchone()
+    row = conn.execute(f"SELECT count(*), min(llm_at), max(llm_at) FROM document WHERE {where}", given).fetchone()
     return Affected(*row)
 
 
@@ -236,8 +232,7 @@ def undo_restore(conn: sqlite3.Connection, at: float) -> tuple[int, int]:
     if row is None:
         return 0, 0
     count = conn.execute(
-        "UPDATE document SET method = 'llm', restore_id = NULL WHERE restore_id = ? AND llm IS NOT NULL",
-        (row[0],),
+        "UPDATE document SET method = 'llm', restore_id = NULL WHERE restore_id = ? AND llm IS NOT NULL", (row[0],)
     ).rowcount
     conn.execute("UPDATE restore SET undone = ? WHERE id = ?", (at, row[0]))
     return row[0], count
@@ -245,7 +240,5 @@ def undo_restore(conn: sqlite3.Connection, at: float) -> tuple[int, int]:
 
 def last_restore(conn: sqlite3.Connection) -> tuple[int, int] | None:
     """(id, documents) of the last restore that is not undone."""
-    row = conn.execute(
-        "SELECT id, documents FROM restore WHERE undone IS NULL ORDER BY id DESC LIMIT 1"
-    ).fetchone()
+    row = conn.execute("SELECT id, documents FROM restore WHERE undone IS NULL ORDER BY id DESC LIMIT 1").fetchone()
     return (row[0], row[1]) if row else None

@@ -18,7 +18,22 @@ import msgspec
 
 BALLAST_BYTES = 256 * 1024
 NETWORK_FILE_SYSTEMS = frozenset(
-    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ncpfs", "fuse.sshfs", "fuse.glusterfs", "ceph", "lustre", "gpfs", "beegfs"]
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "afs",
+        "ncpfs",
+        "fuse.sshfs",
+        "fuse.glusterfs",
+        "ceph",
+        "lustre",
+        "gpfs",
+        "beegfs",
+    ]
 )
 
 
@@ -124,9 +139,7 @@ class Folder:
         with contextlib.suppress(OSError):
             descriptor = os.open(self.ballast, os.O_WRONLY | os.O_CREAT, 0o600)
             try:
-                os.write(
-                    descriptor, os.urandom(BALLAST_BYTES)
-                )  # incompressible, so that the room is really taken
+                os.write(descriptor, os.urandom(BALLAST_BYTES))  # incompressible, so that the room is really taken
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

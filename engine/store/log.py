@@ -60,9 +60,7 @@ def begin(conn: sqlite3.Connection, token: int | None) -> None:
     if row is None or row[0] != token:
         conn.execute("ROLLBACK")
         current = row[0] if row else "none"
-        raise Fenced(
-            f"This engine's token {token} is over (the store's is {current}): another engine has taken over."
-        )
+        raise Fenced(f"This engine's token {token} is over (the store's is {current}): another engine has taken over.")
 
 
 def commit(
@@ -136,10 +134,7 @@ def rows(
         f"SELECT rev, body, percent_from, epoch, prev, hash FROM decision WHERE rev > ? AND rev < ? ORDER BY rev {order} LIMIT ?",
         (after, before if before is not None else 1 << 60, limit),
     ).fetchall()
-    return [
-        Row(rev, _decision.decode(body), was, epoch, prev, digest)
-        for rev, body, was, epoch, prev, digest in found
-    ]
+    return [Row(rev, _decision.decode(body), was, epoch, prev, digest) for rev, body, was, epoch, prev, digest in found]
 
 
 def every(conn: sqlite3.Connection) -> Iterator[Row]:
@@ -175,14 +170,9 @@ def verify(conn: sqlite3.Connection) -> Verification:
         prev, state = digest, transition(state, _decision.decode(body))
     stored = read_state(conn)
     if stored != state:
-        return Verification(
-            False, count, prev, "The log is whole, but the stored state is not the one it leads to."
-        )
+        return Verification(False, count, prev, "The log is whole, but the stored state is not the one it leads to.")
     return Verification(
-        True,
-        count,
-        prev,
-        f"{count} decisions, every hash follows, a replay gives the stored state. Head {prev[:16]}.",
+        True, count, prev, f"{count} decisions, every hash follows, a replay gives the stored state. Head {prev[:16]}."
     )
 
 

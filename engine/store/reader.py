@@ -67,11 +67,7 @@ class Reader:
 
         def query(conn: sqlite3.Connection) -> Glance:
             live = conn.execute("SELECT body FROM live WHERE id = 1").fetchone()
-            lease = conn.execute("SELECT heartbeat, token, pid FROM lease WHERE id = 1").fetchone() or (
-                0.0,
-                0,
-                0,
-            )
+            lease = conn.execute("SELECT heartbeat, token, pid FROM lease WHERE id = 1").fetchone() or (0.0, 0, 0)
             view = None
             if live is not None:
                 try:
@@ -87,9 +83,7 @@ class Reader:
     def state(self) -> State:
         return self.read(log.read_state)
 
-    def log(
-        self, limit: int = 100, before: int | None = None, text: str = "", kind: str = ""
-    ) -> list[DecisionView]:
+    def log(self, limit: int = 100, before: int | None = None, text: str = "", kind: str = "") -> list[DecisionView]:
         """Decisions, newest first; `text` filters over sentence, actor and reason, case-insensitively."""
 
         def query(conn: sqlite3.Connection) -> list[DecisionView]:
@@ -106,8 +100,7 @@ class Reader:
                         continue
                     if (
                         text
-                        and text.lower()
-                        not in f"{shown.sentence} {shown.actor} {shown.reason} {shown.kind}".lower()
+                        and text.lower() not in f"{shown.sentence} {shown.actor} {shown.reason} {shown.kind}".lower()
                     ):
                         continue
                     found.append(shown)
@@ -134,9 +127,7 @@ class Reader:
 
     def documents(self, text: str = "", limit: int = 50, method: str | None = None) -> list[Document]:
         def query(conn: sqlite3.Connection) -> list[Document]:
-            return (
-                documents.search(conn, text, limit) if text.strip() else documents.recent(conn, method, limit)
-            )
+            return documents.search(conn, text, limit) if text.strip() else documents.recent(conn, method, limit)
 
         return self.read(query)
 

@@ -15,9 +15,7 @@ class Result(Struct, frozen=True):
     held: bool
 
 
-def resulting(
-    action: Action, stage: int, percent_bp: int, stages: tuple[int, ...], held: bool = False
-) -> Result:
+def resulting(action: Action, stage: int, percent_bp: int, stages: tuple[int, ...], held: bool = False) -> Result:
     """`stage` may be one past the end (*stable*). Total, whatever the figures.
 
     to_zero lands on the highest stage that runs at 0 %, so that every gate is passed again. previous_stage lands on the

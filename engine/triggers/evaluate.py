@@ -81,9 +81,7 @@ def evaluate(
         timers, dt = Timers(moment.monotonic, moment.epoch), 0.0
     blind_s = _blind_time(timers, evidence, moment, dt)
     blind = bool(blind_s) and blind_s >= settings.blind_after_s
-    judged = [
-        _judge(rule, settings, timers.rules.get(rule.id, Timer()), evidence, dt, blind) for rule in rules
-    ]
+    judged = [_judge(rule, settings, timers.rules.get(rule.id, Timer()), evidence, dt, blind) for rule in rules]
     firing = [each for each in judged if each.acted]
     critical = any(each.rule.severity is Severity.critical for each in firing)
     locked = moment.locked if moment.percent_bp <= 0 else ""
@@ -91,9 +89,7 @@ def evaluate(
     fired = tuple(each.rule.id for each in firing if _news(each))
     step_down = blind and moment.percent_bp > 0 and blind_s >= settings.blind_step_down_s
     sentence = _blind_sentence(evidence, blind_s, settings) if blind else ""
-    proposals = [
-        _proposal(each, reading, moment) for each, reading in zip(judged, readings, strict=True) if each.acted
-    ]
+    proposals = [_proposal(each, reading, moment) for each, reading in zip(judged, readings, strict=True) if each.acted]
     if step_down:
         proposals.append(_step_down(sentence, moment))
     kept = {each.rule.id: _latched(each) for each in judged}
@@ -177,23 +173,13 @@ def _latched(each: _Judged) -> Timer:
 def _proposal(each: _Judged, reading: Reading, moment: Moment) -> Proposal:
     result = resulting(each.rule.action, moment.stage, moment.percent_bp, moment.stages, moment.held)
     return Proposal(
-        each.rule.id,
-        each.rule.action,
-        result.stage,
-        result.percent_bp,
-        result.held,
-        each.acted,
-        reading.sentence,
+        each.rule.id, each.rule.action, result.stage, result.percent_bp, result.held, each.acted, reading.sentence
     )
 
 
 def _step_down(sentence: str, moment: Moment) -> Proposal:
-    result: Result = resulting(
-        Action.previous_stage, moment.stage, moment.percent_bp, moment.stages, moment.held
-    )
-    return Proposal(
-        BLIND, Action.previous_stage, result.stage, result.percent_bp, result.held, BLIND, sentence
-    )
+    result: Result = resulting(Action.previous_stage, moment.stage, moment.percent_bp, moment.stages, moment.held)
+    return Proposal(BLIND, Action.previous_stage, result.stage, result.percent_bp, result.held, BLIND, sentence)
 
 
 def _winner(
@@ -276,11 +262,7 @@ def _sentence(each: _Judged, verdict: Verdict, settings: TriggerSettings, locked
     tail = ""
     if not each.acted and timer.held_s >= rule.for_s:
         tail = (
-            f"; {found.says}"
-            if not found.convinced
-            else "; waits a minute for a fresh failure"
-            if found.wait_s
-            else ""
+            f"; {found.says}" if not found.convinced else "; waits a minute for a fresh failure" if found.wait_s else ""
         )
     return _figures(rule, found, held) + tail
 
@@ -295,10 +277,7 @@ def _figures(rule: Trigger, found: Finding, held: str) -> str:
     if found.value is None or found.threshold is None or not math.isfinite(found.value):
         return f"{name}{held} ({found.text})"
     value, threshold = words.beside(rule.metric, found.value, found.threshold)
-    if found.value == found.threshold:
-        relation = "at exactly"
-    else:
-        relation = "over" if found.value > found.threshold else "under"
+    relation = "at exactly" if found.value == found.threshold else "over" if found.value > found.threshold else "under"
     return f"{name} {value} {relation} {threshold}{held} ({found.text})"
 
 

@@ -16,14 +16,7 @@ from typing import NamedTuple
 from engine.plan.model import Mode, Trigger, TriggerSettings
 from engine.plan.vocabulary import METRICS
 from engine.triggers import words
-from engine.triggers.cusum import (
-    Detectors,
-    Level,
-    detectors,
-    early_threshold,
-    proof_threshold,
-    target_threshold,
-)
+from engine.triggers.cusum import Detectors, Level, detectors, early_threshold, proof_threshold, target_threshold
 from engine.triggers.evidence import Evidence
 from engine.triggers.recent import Attempts, Window
 from engine.triggers.sample import Error, NoData, Ok, Stale
@@ -129,10 +122,7 @@ def _windowed_errors(rule: Trigger, settings: TriggerSettings, attempts: Attempt
     if last.n < settings.min_n:
         return _too_few(rule, last.n, settings.min_n, attempts.per_min)
     found = _rate(
-        rule,
-        last,
-        f"fallback-{settings.fallback_n}",
-        f"the last {last.n} documents, {words.duration(last.span_s)}",
+        rule, last, f"fallback-{settings.fallback_n}", f"the last {last.n} documents, {words.duration(last.span_s)}"
     )
     return found._replace(breach=bool(found.breach) and last.k >= FEWEST_FAILURES)
 
@@ -141,9 +131,7 @@ def _rate(rule: Trigger, window: Window, name: str, where: str) -> Finding:
     value = window.k / window.n
     threshold = limit(rule) or 0.0
     clean = int(window.k / threshold - window.n) + 1 if threshold > 0 else 0
-    resets = (
-        f"{clean} clean document{'s' if clean > 1 else ''}, or failures leave the window" if clean > 0 else ""
-    )
+    resets = f"{clean} clean document{'s' if clean > 1 else ''}, or failures leave the window" if clean > 0 else ""
     return Finding(beyond(rule, value), name, value, limit(rule), window.n, window.k, f"{window.k} of {window.n} in {where}", resets=resets)  # fmt: skip
 
 
@@ -169,9 +157,7 @@ def _early(rule: Trigger, listens: Detectors, mode: Mode, attempts: Attempts, fe
 
 
 def _evidence(level: Level, least: float) -> str:
-    return (
-        f"{level.k} of {level.n} in {words.duration(level.span_s)}, CUSUM {level.value:.1f} over {least:.1f}"
-    )
+    return f"{level.k} of {level.n} in {words.duration(level.span_s)}, CUSUM {level.value:.1f} over {least:.1f}"
 
 
 def _proven(found: Finding, level: Level | None, per_min: float) -> Finding:
@@ -278,21 +264,12 @@ def _available(settings: TriggerSettings, evidence: Evidence) -> Finding:
         each = words.duration(settings.probe_every_s)
         text = f"{probes.failed_in_row} failed probes in a row, one each {each}"
         return Finding(
-            True,
-            "probes",
-            0.0,
-            None,
-            probes.failed_in_row,
-            probes.failed_in_row,
-            text,
-            resets="one probe succeeds",
+            True, "probes", 0.0, None, probes.failed_in_row, probes.failed_in_row, text, resets="one probe succeeds"
         )
     if known is None and not probes.n:
         return Finding(None, says="neither called nor probed yet")
     if known is None:
-        text = (
-            "probes succeed" if not probes.failed_in_row else f"{probes.failed_in_row} failed probes in a row"
-        )
+        text = "probes succeed" if not probes.failed_in_row else f"{probes.failed_in_row} failed probes in a row"
     return Finding(False, "calls", 1.0, None, known.n if known else probes.n, None, text)
 
 
@@ -300,31 +277,11 @@ def _plain(rule: Trigger, settings: TriggerSettings, mode: Mode, sample: Ok) -> 
     """A figure that comes with its own window: a count, or one that people or other parts measure."""
     if sample.value != sample.value:
         return Finding(None, threshold=limit(rule), says="it is not a number")
-    if (
-        mode != "literal"
-        and sample.n
-        and METRICS[rule.metric].unit != "count"
-        and sample.n < settings.min_n
-    ):
-        return Finding(
-            None, threshold=limit(rule), n=sample.n, k=sample.k, says=f"n = {sample.n} of {settings.min_n}"
-        )
-    text = (
-        f"{sample.k} of {sample.n}"
-        if sample.k is not None
-        else f"n = {sample.n}"
-        if sample.n
-        else "in this stage"
-    )
+    if mode != "literal" and sample.n and METRICS[rule.metric].unit != "count" and sample.n < settings.min_n:
+        return Finding(None, threshold=limit(rule), n=sample.n, k=sample.k, says=f"n = {sample.n} of {settings.min_n}")
+    text = f"{sample.k} of {sample.n}" if sample.k is not None else f"n = {sample.n}" if sample.n else "in this stage"
     shown = words.measure(rule.metric, limit(rule) or 0.0)
     resets = f"it is {shown} or {'less' if rule.above is not None else 'more'}"
     return Finding(
-        beyond(rule, sample.value),
-        "literal",
-        sample.value,
-        limit(rule),
-        sample.n,
-        sample.k,
-        text,
-        resets=resets,
+        beyond(rule, sample.value), "literal", sample.value, limit(rule), sample.n, sample.k, text, resets=resets
     )

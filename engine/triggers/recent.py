@@ -16,16 +16,7 @@ from itertools import islice
 from msgspec import Struct
 
 from engine.plan.model import Trigger, TriggerSettings
-from engine.triggers.cusum import (
-    CAP,
-    Cusum,
-    Design,
-    Level,
-    detectors,
-    early_threshold,
-    is_around,
-    target_threshold,
-)
+from engine.triggers.cusum import CAP, Cusum, Design, Level, detectors, early_threshold, is_around, target_threshold
 
 HOUR = 3600.0
 SIX_HOURS = 6 * HOUR
@@ -131,9 +122,7 @@ class RecentAttempts:
         n = self._attempts.window(t, span).n if span else 0
         self._rate_at, self._per_min = t, (n + 1) / (span + 60) * 60
         high = early_threshold(self._per_min) + CAP, target_threshold(self._per_min) + CAP
-        self._caps = [
-            (cusum, high[0] if self._around[design] else high[1]) for design, cusum in self._cusums.items()
-        ]
+        self._caps = [(cusum, high[0] if self._around[design] else high[1]) for design, cusum in self._cusums.items()]
 
     def window(self, t: float, span_s: float) -> Window:
         """The last `span_s` seconds before t (to the second)."""
@@ -202,9 +191,7 @@ class _Totals:
 
     def window(self, t: float, span_s: float) -> Window:
         end = self._totals[-1]
-        start = (
-            self._totals[bisect_left(self._times, t - span_s) - 1] if self._times[-1] >= t - span_s else end
-        )
+        start = self._totals[bisect_left(self._times, t - span_s) - 1] if self._times[-1] >= t - span_s else end
         return Window(
             span_s,
             end[0] - start[0],

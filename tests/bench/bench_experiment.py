@@ -25,9 +25,7 @@ from engine.quality.queries import Document, known_items
 from engine.quality.search import search_quality
 
 HOURS, DAYS, ALPHA = 168, 7, 0.05
-RANKS = np.array(
-    [1.0, 1 / 2, 1 / 3, 1 / 4, 1 / 5, 0.0]
-)  # reciprocal ranks, as a search quality score has them
+RANKS = np.array([1.0, 1 / 2, 1 / 3, 1 / 4, 1 / 5, 0.0])  # reciprocal ranks, as a search quality score has them
 RANK_P = np.array([0.35, 0.12, 0.08, 0.05, 0.04, 0.36])
 Rows = list[tuple[str, str, str]]
 
@@ -69,9 +67,7 @@ class Looks:
         with np.errstate(divide="ignore", invalid="ignore"):
             self.z = np.where(variance > 0, (means[1] - means[0]) / np.sqrt(variance), 0.0)
             self.dof = variance**2 / ((parts[0] ** 2 + parts[1] ** 2) / (n - 1))
-        self.p = np.where(
-            variance > 0, 2 * special.stdtr(np.where(variance > 0, self.dof, 1.0), -np.abs(self.z)), 1.0
-        )
+        self.p = np.where(variance > 0, 2 * special.stdtr(np.where(variance > 0, self.dof, 1.0), -np.abs(self.z)), 1.0)
         self.events = sums[0][0] + sums[1][0]
 
 
@@ -79,10 +75,7 @@ def crossed(looks: Looks, binary: bool) -> dict[str, np.ndarray]:
     """Per rule, which runs ever called a difference."""
     tuned = sequence.rho(ALPHA, float(looks.n[-1]))
     limit = np.array(
-        [
-            sequence.half_width(float(n), float(n), ALPHA, tuned) if n >= sequence.START else np.inf
-            for n in looks.n
-        ]
+        [sequence.half_width(float(n), float(n), ALPHA, tuned) if n >= sequence.START else np.inf for n in looks.n]
     )
     live = np.abs(looks.z) > limit
     if binary:
@@ -102,9 +95,7 @@ def share(hits: np.ndarray) -> str:
     return f"{100 * rate:.1f} % ± {196 * (rate * (1 - rate) / hits.size) ** 0.5:.1f}"
 
 
-def simulate(
-    draw, runs: int, per_hour: int, uplift: float, seed: int, binary: bool = False
-) -> dict[str, np.ndarray]:
+def simulate(draw, runs: int, per_hour: int, uplift: float, seed: int, binary: bool = False) -> dict[str, np.ndarray]:
     rng, found = np.random.default_rng(seed), []
     chunk = max(1, 4_000_000 // (HOURS * per_hour))
     for begin in range(0, runs, chunk):
@@ -158,13 +149,9 @@ def splits(runs: int) -> Rows:
             for week in range(weeks):
                 k, n = int(arrived[week, hour]), int(totals[hour])
                 e[week] |= bool(srm.sample_ratio(n - k, k).mismatch)
-            chi |= (
-                special.erfc(np.abs(arrived[:, hour] - totals[hour] / 2) / (totals[hour] / 2) ** 0.5) < 0.001
-            )
+            chi |= special.erfc(np.abs(arrived[:, hour] - totals[hour] / 2) / (totals[hour] / 2) ** 0.5) < 0.001
         rows.append((f"{name}, hourly for a week (5040 documents): e-value >= 100", share(e), wanted))
-        rows.append(
-            (f"{name}, hourly for a week: chi-square p < 0.001", share(chi), "1.7 %" if truth == 0.5 else "")
-        )
+        rows.append((f"{name}, hourly for a week: chi-square p < 0.001", share(chi), "1.7 %" if truth == 0.5 else ""))
     return rows
 
 
@@ -205,10 +192,7 @@ def verdicts(runs: int) -> Rows:
             for look in range(1, 85):  # every two hours: 840 documents an arm
                 report = analyse(declaration, control, treatment, look * 7200.0, report)
                 words.add(report.verdict.word)
-                control, treatment = (
-                    merged(control, stats(rng, 10, 0.0)),
-                    merged(treatment, stats(rng, 10, uplift)),
-                )
+                control, treatment = (merged(control, stats(rng, 10, 0.0)), merged(treatment, stats(rng, 10, uplift)))
             assert report is not None
             for word in words - {"not yet"}:
                 ever[word] = ever.get(word, 0) + 1
@@ -285,9 +269,7 @@ def search_cost() -> Rows:
         words = rng.choices(vocabulary, weights, k=60)
         text = "\n".join("# " + " ".join(rng.choices(words, k=4)) for _ in range(4))
         llm = tuple(" ".join(rng.sample(words, 2)) for _ in range(13))
-        documents.append(
-            Document(f"docs/{i}.md", " ".join(words[:5]), text, llm, tuple(rng.sample(words, 12)))
-        )
+        documents.append(Document(f"docs/{i}.md", " ".join(words[:5]), text, llm, tuple(rng.sample(words, 12))))
     begin = time.perf_counter()
     queries = known_items(documents, most=2000)
     found = search_quality(documents, queries)

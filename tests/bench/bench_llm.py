@@ -67,9 +67,7 @@ def counters(url: str) -> dict[str, int]:
     return found
 
 
-async def ours(
-    urls: tuple[str, ...], count: int, kill: subprocess.Popen[str] | None = None
-) -> dict[str, Any]:
+async def ours(urls: tuple[str, ...], count: int, kill: subprocess.Popen[str] | None = None) -> dict[str, Any]:
     pool = LlmPool(Llm(urls=urls, model=MODEL), SystemClock())
     await pool.start()
     lost: list[LlmFailure] = []
@@ -145,9 +143,7 @@ async def one_server(slots: int, latency_s: float, seconds: float, rounds: int) 
         return statistics.median(one[name] for one in of)
 
     ratios = [m["rate"] / t["rate"] for m, t in zip(mine, theirs, strict=False)]
-    compared = (
-        f"{middle(theirs, 'rate'):.1f} | {statistics.median(ratios):.3f}" if ratios else "not installed | -"
-    )
+    compared = f"{middle(theirs, 'rate'):.1f} | {statistics.median(ratios):.3f}" if ratios else "not installed | -"
     return (
         f"| {slots} | {latency_s * 1000:.0f} | {ideal:.0f} | {middle(mine, 'rate'):.1f} | {middle(mine, 'rate') / ideal:.1%} | "
         f"{middle(mine, 'steady') / ideal:.1%} | {compared} | {sum(m['lost'] for m in mine)} | {busy / count / rounds:.2%} | "
@@ -181,9 +177,7 @@ async def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     for slots, latency_s in CASES:
         print(await one_server(slots, latency_s, asked.seconds, asked.rounds), flush=True)
-    print(
-        f"\n| three servers {UNEQUAL} | sum | pool docs/s | of the sum | lost | windows |\n|---|---|---|---|---|---|"
-    )
+    print(f"\n| three servers {UNEQUAL} | sum | pool docs/s | of the sum | lost | windows |\n|---|---|---|---|---|---|")
     for kill in (False, True):
         print(await several(asked.seconds, kill), flush=True)
 

@@ -132,17 +132,12 @@ WORK: dict[str, Callable[[sqlite3.Connection], object]] = {
         f"trends over {int(seconds / 3600)} h": lambda conn, s=seconds: read.trends(conn, NOW, s)  # type: ignore[misc]
         for seconds in read.WINDOWS
     },
-    "all of them (one refresh)": lambda conn: (
-        gauges(conn),
-        [read.trends(conn, NOW, s) for s in read.WINDOWS],
-    ),
+    "all of them (one refresh)": lambda conn: (gauges(conn), [read.trends(conn, NOW, s) for s in read.WINDOWS]),
     "the 7-day trend from raw rows, without percentiles": raw_week,
 }
 
 
-def timed(
-    work: Callable[[sqlite3.Connection], object], stores: list[sqlite3.Connection], repeat: int
-) -> list[float]:
+def timed(work: Callable[[sqlite3.Connection], object], stores: list[sqlite3.Connection], repeat: int) -> list[float]:
     """Median milliseconds of each store, taking turns."""
     spent: list[list[float]] = [[] for _ in stores]
     for turn in range(repeat + 2):
@@ -171,21 +166,14 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=40)
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bench-metrics-"))
-    print(
-        f"load average before: {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores, SQLite {sqlite3.sqlite_version}\n"
-    )
+    print(f"load average before: {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores, SQLite {sqlite3.sqlite_version}\n")
     try:
-        print(
-            "| recording one extraction | raw row alone, us p50 | with roll-ups, us p50 | p99 | for the roll-ups |"
-        )
+        print("| recording one extraction | raw row alone, us p50 | with roll-ups, us p50 | p99 | for the roll-ups |")
         print("|---|---|---|---|---|")
         for size in (1, 10, 100, 500):
             bare, _ = recording(folder, size, raw_only=True)
             whole, worst = recording(folder, size, raw_only=False)
-            print(
-                f"| {size} a batch | {bare:.1f} | {whole:.1f} | {worst:.1f} | {whole - bare:.1f} |",
-                flush=True,
-            )
+            print(f"| {size} a batch | {bare:.1f} | {whole:.1f} | {worst:.1f} | {whole - bare:.1f} |", flush=True)
         cases = [(100_000, 31.0), (1_000_000, 310.0), (1_000_000, 31.0)]
         if given.full:
             cases += [(10_000_000, 3100.0), (10_000_000, 31.0)]
@@ -194,9 +182,7 @@ def main() -> None:
             stores.append(filled(folder / f"{rows}-{days:.0f}", rows, days))
             checked(stores[-1])
         print(
-            "\n| refresh, ms p50 | "
-            + " | ".join(f"{rows:.0e} in {days:.0f} d (ratio)" for rows, days in cases)
-            + " |"
+            "\n| refresh, ms p50 | " + " | ".join(f"{rows:.0e} in {days:.0f} d (ratio)" for rows, days in cases) + " |"
         )
         print("|---" * (len(cases) + 1) + "|")
         for name, work in WORK.items():

@@ -36,14 +36,7 @@ NOW = 1_800_021_787.0  # 2027-01-15T14:03:07Z
 
 
 def gauge(
-    metric: str,
-    value: float | None,
-    n: int,
-    k: int | None,
-    target: float,
-    op: str,
-    ok: bool | None,
-    **more: Any,
+    metric: str, value: float | None, n: int, k: int | None, target: float, op: str, ok: bool | None, **more: Any
 ) -> Gauge:
     return Gauge(metric, value, n, k, 300.0, target, op, ok, "", **more)
 
@@ -163,8 +156,7 @@ ALERT = replace(
 )  # fmt: skip
 
 NONE_E, NONE_L, NONE_C = (
-    replace(g, value=None, n=0, k=None, ok=None, p95=None, bound=None, control=None)
-    for g in (ERROR, LATENCY, CACHE)
+    replace(g, value=None, n=0, k=None, ok=None, p95=None, bound=None, control=None) for g in (ERROR, LATENCY, CACHE)
 )
 BLIND = replace(
     NORMAL, health="blind", health_sentence="no figures since 14:01:02: promotion held, timers frozen", blind="no LLM document since 14:01:02", error_rate=NONE_E,
@@ -198,11 +190,7 @@ ROLLED = replace(
 RUNNING = replace(
     ROLLED,
     rollback=replace(
-        PROVEN,
-        effective_ms=None,
-        documents_since=0,
-        probes=1,
-        sentence="waiting for the first documents since the key",
+        PROVEN, effective_ms=None, documents_since=0, probes=1, sentence="waiting for the first documents since the key"
     ),
 )
 OVERDUE = replace(
@@ -247,18 +235,10 @@ READY = replace(
     ),
 )
 REHEARSAL = replace(
-    NORMAL,
-    rehearsal=True,
-    environment="rehearsal",
-    speed=60.0,
-    faults={"error_rate": 0.2, "slow": 0.0, "down": 0.0},
+    NORMAL, rehearsal=True, environment="rehearsal", speed=60.0, faults={"error_rate": 0.2, "slow": 0.0, "down": 0.0}
 )
 REHEARSAL_ALERT = replace(
-    ALERT,
-    rehearsal=True,
-    environment="rehearsal",
-    speed=60.0,
-    faults={"error_rate": 0.2, "slow": 0.0, "down": 0.0},
+    ALERT, rehearsal=True, environment="rehearsal", speed=60.0, faults={"error_rate": 0.2, "slow": 0.0, "down": 0.0}
 )
 
 WELL = Pulse("well")
@@ -333,9 +313,7 @@ class FakeLink:
         self.reads += 1
         return Sight(self.view, self.pulse, NOW)
 
-    def log(
-        self, limit: int = 100, before: int | None = None, text: str = "", kind: str = ""
-    ) -> list[DecisionView]:
+    def log(self, limit: int = 100, before: int | None = None, text: str = "", kind: str = "") -> list[DecisionView]:
         if self.pulse.state == "gone":
             raise StoreError("The store cannot be read now: database is locked. It is tried again.")
         rows = self.view.log if self.view else ()
@@ -360,11 +338,7 @@ class FakeLink:
                         + (0.2 * max(0.0, (i - points * 0.82) / (points * 0.18)) ** 1.5 if bad else 0.0)
                     )
                 case "latency_mean":
-                    value = (
-                        1240
-                        + 140 * wave
-                        + (2100 * max(0.0, (i - points * 0.86) / (points * 0.14)) if bad else 0.0)
-                    )
+                    value = 1240 + 140 * wave + (2100 * max(0.0, (i - points * 0.86) / (points * 0.14)) if bad else 0.0)
                 case "cache_hit_rate":
                     value = 0.30 + 0.03 * wave
                 case _:

@@ -26,9 +26,7 @@ async def settled(pilot: Pilot[int], when: Callable[[], bool], seconds: float = 
     raise AssertionError("it did not come to pass")
 
 
-async def walk(
-    state: str, steps: Callable[[Console, FakeLink, Pilot[int]], Awaitable[None]], **more: bool
-) -> FakeLink:
+async def walk(state: str, steps: Callable[[Console, FakeLink, Pilot[int]], Awaitable[None]], **more: bool) -> FakeLink:
     link = FakeLink(state)
     app = Console(link, PLAN, rehearsal=state.startswith("rehearsal"), **more)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -125,11 +123,7 @@ async def test_unproven_for_five_seconds_is_said_loudly_with_what_to_do() -> Non
 async def test_without_engine_and_key_nothing_can_call_the_llm_and_that_is_proof() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         link.result = RollbackResult(
-            True,
-            "Rolled back to 0 % without the engine.",
-            ("armed file removed", "committed by this console"),
-            "r",
-            42,
+            True, "Rolled back to 0 % without the engine.", ("armed file removed", "committed by this console"), "r", 42
         )
         link.out_of_reach = lambda: True  # type: ignore[method-assign]
         await pilot.press("R")
@@ -182,9 +176,7 @@ async def test_the_screen_does_not_wait_for_a_slow_engine() -> None:
 
         link.rollback = slow  # type: ignore[method-assign]
         await pilot.press("R")
-        await settled(
-            pilot, lambda: isinstance(app.screen, Rollback) and "ROLLING BACK" in app.screen.text(), 1.0
-        )
+        await settled(pilot, lambda: isinstance(app.screen, Rollback) and "ROLLING BACK" in app.screen.text(), 1.0)
         gate.set()
         await asyncio.sleep(0)
 

@@ -25,7 +25,9 @@ class Shell:
 
     def __call__(self, *words: str, code: int = 0) -> str:
         environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-        done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, cwd=self.folder, env=environ, timeout=60)
+        done = subprocess.run(
+            [*COMMAND, *words], capture_output=True, text=True, cwd=self.folder, env=environ, timeout=60
+        )
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         assert "should not have happened" not in done.stderr
@@ -41,7 +43,9 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     docs = root / "docs"
     docs.mkdir()
     for name in ("backoff", "queues", "caches"):
-        (docs / f"{name}.md").write_text(f"# About {name}\n\nThe worker pool retries failed requests with {name} and jitter.\n" * 3)
+        (docs / f"{name}.md").write_text(
+            f"# About {name}\n\nThe worker pool retries failed requests with {name} and jitter.\n" * 3
+        )
     folder = Folder(root / ".rollout")
     process = spawn(root / "rollout.toml", folder)
     assert wait_until_up(folder, process) == ""
@@ -86,7 +90,9 @@ def test_feedback_is_counted_once_an_id(shell: Shell) -> None:
     shell("feedback", "complaint", "wrong words", "--id", "T-1")
     assert "already" in shell("feedback", "complaint", "wrong words", "--id", "T-1")
     shell("feedback", "rating", "5", "--document", "docs/backoff.md")
-    (shell.folder / "many.csv").write_text("kind,document,value,text,id\nclick,docs/caches.md,,,c1\nrating,docs/caches.md,9,,c2\n")
+    (shell.folder / "many.csv").write_text(
+        "kind,document,value,text,id\nclick,docs/caches.md,,,c1\nrating,docs/caches.md,9,,c2\n"
+    )
     assert "1 skipped" in shell("feedback", "import", "many.csv", code=1)
 
 

@@ -60,7 +60,9 @@ def test_an_override_needs_a_typed_reason_and_is_marked() -> None:
 
 
 def test_an_override_never_passes_a_block() -> None:
-    refusal = control.promote(PLAN, at_stage(2), ask("the customer waits"), 7, (), ("quiet hours until 07:00",), True, "")
+    refusal = control.promote(
+        PLAN, at_stage(2), ask("the customer waits"), 7, (), ("quiet hours until 07:00",), True, ""
+    )
     assert isinstance(refusal, Refusal)
 
 

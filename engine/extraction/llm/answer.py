@@ -76,9 +76,7 @@ def _salvage(text: str) -> Proposal:
             at = item.end()
             if item[2] == "]":
                 break
-    return Proposal(
-        tuple(lists["descriptive"]), tuple(lists["technical"]), "the answer's JSON is cut or broken"
-    )
+    return Proposal(tuple(lists["descriptive"]), tuple(lists["technical"]), "the answer's JSON is cut or broken")
 
 
 def _unquoted(literal: str) -> str:

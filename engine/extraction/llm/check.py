@@ -67,9 +67,7 @@ async def _one(server: Server, client: httpx.AsyncClient, config: Llm) -> list[C
         began = server.now()
         facts = await server.survey(client)
         say(
-            "service",
-            "ok",
-            f"answers in {(server.now() - began) * 1000:.0f} ms, version {facts.version or 'not told'}",
+            "service", "ok", f"answers in {(server.now() - began) * 1000:.0f} ms, version {facts.version or 'not told'}"
         )
         await server.warm_up(client)
     except Fault as fault:
@@ -80,11 +78,7 @@ async def _one(server: Server, client: httpx.AsyncClient, config: Llm) -> list[C
     say("model", "ok", f"{config.model} is there, {facts.digest[:19] or 'no digest told'}")
     room = server.context - prompt.ANSWER_TOKENS - prompt.SYSTEM_TOKENS
     if not server.context:
-        say(
-            "context",
-            "warn",
-            f"the server does not tell its context length; num_ctx = {config.num_ctx} is believed",
-        )
+        say("context", "warn", f"the server does not tell its context length; num_ctx = {config.num_ctx} is believed")
     elif room < config.chunk_chars / 4:
         say(
             "context",
@@ -93,16 +87,10 @@ async def _one(server: Server, client: httpx.AsyncClient, config: Llm) -> list[C
             f"{config.chunk_chars:,} of chunk_chars; raise the server's context length for fewer calls",
         )
     else:
-        say(
-            "context",
-            "ok",
-            f"{server.context} tokens, enough for pieces of {config.chunk_chars:,} characters",
-        )
+        say("context", "ok", f"{server.context} tokens, enough for pieces of {config.chunk_chars:,} characters")
     if facts.thinking:
         can = "it is told to think little" if facts.family in ("gptoss", "gpt-oss") else "it is told not to"
-        say(
-            "thinking", "ok", f"the model can think; {can}, since thinking leaves no answer within the format"
-        )
+        say("thinking", "ok", f"the model can think; {can}, since thinking leaves no answer within the format")
     try:
         alone = await _ask(server, client, config, 1)
         _judge(alone[1], say)
@@ -117,10 +105,7 @@ async def _one(server: Server, client: httpx.AsyncClient, config: Llm) -> list[C
 async def _ask(server: Server, client: httpx.AsyncClient, config: Llm, seed: int) -> tuple[float, Reply]:
     """Seconds and the answer to the sample. Raises Fault."""
     asked = prompt.build(
-        SAMPLE,
-        max_descriptive=config.max_descriptive,
-        max_technical=config.max_technical,
-        max_total=config.max_total,
+        SAMPLE, max_descriptive=config.max_descriptive, max_technical=config.max_technical, max_total=config.max_total
     )
     began = server.now()
     try:
@@ -157,16 +142,10 @@ def _judge(reply: Reply, say: _Say) -> None:
         )
     else:
         total = len(kept.kept) + kept.dropped
-        say(
-            "answer",
-            "ok",
-            f"keeps to the schema; {len(kept.kept)} of {total} keywords are in the sample's text",
-        )
+        say("answer", "ok", f"keeps to the schema; {len(kept.kept)} of {total} keywords are in the sample's text")
 
 
-async def _capacity(
-    server: Server, client: httpx.AsyncClient, config: Llm, alone_s: float, say: _Say
-) -> bool:
+async def _capacity(server: Server, client: httpx.AsyncClient, config: Llm, alone_s: float, say: _Say) -> bool:
     """How many answers at a time: told, or else measured. False when the server tells it."""
     if server.facts.slots:
         return False
@@ -177,23 +156,15 @@ async def _capacity(
     spent = server.now() - began
     refused = sum(isinstance(one, Fault) for one in several)
     if refused:
-        say(
-            "capacity",
-            "warn",
-            f"{refused} of {AT_ONCE} answers at once failed; the engine will send fewer at a time",
-        )
+        say("capacity", "warn", f"{refused} of {AT_ONCE} answers at once failed; the engine will send fewer at a time")
         return True
     at_once = max(1, min(AT_ONCE, round(AT_ONCE * alone_s / max(spent, 1e-6))))
     rate = AT_ONCE / max(spent, 1e-6)
     more = " or more" if at_once == AT_ONCE else ""
     hint = (
-        ""
-        if at_once > 1 or config.api != "ollama"
-        else "; set OLLAMA_NUM_PARALLEL on the server if its memory allows"
+        "" if at_once > 1 or config.api != "ollama" else "; set OLLAMA_NUM_PARALLEL on the server if its memory allows"
     )
     say(
-        "capacity",
-        "ok",
-        f"about {at_once}{more} at a time, {rate:.1f} short documents/s ({alone_s:.2f} s alone){hint}",
+        "capacity", "ok", f"about {at_once}{more} at a time, {rate:.1f} short documents/s ({alone_s:.2f} s alone){hint}"
     )
     return True

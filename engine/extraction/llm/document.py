@@ -75,6 +75,4 @@ class Document:
         return self.failure(self.last.kind, f"{spent}: {self.last.message}")
 
     def failure(self, kind: ErrorKind, message: str) -> LlmFailure:
-        return LlmFailure(
-            kind, message, sent=self.sent, ms=self.ms, attempts=self.attempts, queue_ms=self.queue_ms
-        )
+        return LlmFailure(kind, message, sent=self.sent, ms=self.ms, attempts=self.attempts, queue_ms=self.queue_ms)

@@ -47,13 +47,7 @@ class Fault(Exception):
     """One attempt failed. `after_s` is the wait the server asked for; `context` the context length it told, in tokens."""
 
     def __init__(
-        self,
-        kind: ErrorKind,
-        message: str,
-        *,
-        retry: Retry | None = None,
-        after_s: float = 0.0,
-        context: int = 0,
+        self, kind: ErrorKind, message: str, *, retry: Retry | None = None, after_s: float = 0.0, context: int = 0
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -70,14 +64,7 @@ class LlmFailure(Exception):
     """
 
     def __init__(
-        self,
-        kind: ErrorKind,
-        message: str,
-        *,
-        sent: bool,
-        ms: float,
-        attempts: int = 0,
-        queue_ms: float = 0.0,
+        self, kind: ErrorKind, message: str, *, sent: bool, ms: float, attempts: int = 0, queue_ms: float = 0.0
     ) -> None:
         super().__init__(message)
         self.kind = kind

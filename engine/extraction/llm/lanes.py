@@ -15,9 +15,7 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 
-KEEP_IDLE_S = (
-    4.0  # below the 5 s after which common servers close an idle connection: a call on a closed one fails
-)
+KEEP_IDLE_S = 4.0  # below the 5 s after which common servers close an idle connection: a call on a closed one fails
 
 # httpcore asks for this module several times a call, and a failing import walks the whole path each time: 0.2 ms of a call.
 if importlib.util.find_spec("sniffio") is None:
@@ -62,9 +60,7 @@ class Lanes(httpx.AsyncBaseTransport):
         lane = httpx.AsyncHTTPTransport(
             verify=self._verify,
             proxy=_proxy(origin),
-            limits=httpx.Limits(
-                max_connections=None, max_keepalive_connections=1, keepalive_expiry=KEEP_IDLE_S
-            ),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=1, keepalive_expiry=KEEP_IDLE_S),
         )
         self._all.add(lane)
         return lane

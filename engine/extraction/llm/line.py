@@ -112,6 +112,5 @@ class Line:
         reasons = "; ".join(dict.fromkeys(f"{s.shown}: {s.last_error or 'no answer'}" for s in self._servers))
         soonest = min((s.breaker.opens_in(now) for s in self._servers), default=0.0)
         return Fault(
-            ErrorKind.breaker_open,
-            f"every LLM server is taken out, next try in {max(1, round(soonest))} s ({reasons})",
+            ErrorKind.breaker_open, f"every LLM server is taken out, next try in {max(1, round(soonest))} s ({reasons})"
         )

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
 MAX_PIECES = 16  # calls that one long document may cost; beyond, an even sample of its pieces is read
 CONNECT_S = 5.0
-KEEP_IDLE_S = (
-    4.0  # below the 5 s after which common servers close an idle connection: a call on a closed one fails
-)
+KEEP_IDLE_S = 4.0  # below the 5 s after which common servers close an idle connection: a call on a closed one fails
 BACKOFF_S = 0.2
 BACKOFF_MOST_S = 2.0
 SALVAGE_LEAST = 3  # keywords saved from a broken answer that make it usable after all
@@ -189,9 +187,7 @@ class LlmPool:
 
     async def _extract(self, text: str, document: Document) -> LlmAnswer:
         config = self.config
-        parts = chunks.split(
-            text, max_chars=config.chunk_chars, max_tokens=self._room(), max_pieces=MAX_PIECES
-        )
+        parts = chunks.split(text, max_chars=config.chunk_chars, max_tokens=self._room(), max_pieces=MAX_PIECES)
         found = await self._all(parts.pieces, document)
         descriptive = chunks.merge([f.descriptive for f in found], stem_phrase)
         technical = chunks.merge([f.technical for f in found], stem_phrase)
@@ -267,9 +263,7 @@ class LlmPool:
                     raise document.failure(fault.kind, fault.message) from None
                 last = document.last = fault
                 if fault.kind is ErrorKind.too_long and len(piece) >= 2 * SMALLEST_PIECE:
-                    halves = chunks.split(
-                        piece, max_chars=len(piece) // 2 + 100, max_tokens=1 << 30, max_pieces=3
-                    )
+                    halves = chunks.split(piece, max_chars=len(piece) // 2 + 100, max_tokens=1 << 30, max_pieces=3)
                     return [f for half in halves.pieces for f in await self._piece(half, document)]
                 if fault.retry == "other_seed" and not other_seed:
                     other_seed = True
@@ -296,9 +290,7 @@ class LlmPool:
         finally:
             document.halt()
 
-    def _judge(
-        self, reply: Reply, ground: grounding.Ground, document: Document
-    ) -> tuple[_Found, Fault | None]:
+    def _judge(self, reply: Reply, ground: grounding.Ground, document: Document) -> tuple[_Found, Fault | None]:
         """What of the answer may be used, and what is wrong with it as a whole, if anything."""
         proposal = answer.parse(reply.text)
         kept_d = grounding.ground(proposal.descriptive, ground)
@@ -375,9 +367,7 @@ class LlmPool:
             if document.deadline.expired() and began:
                 document.hung = True
                 window.late(slot.ticket, server.now())
-                server.failed(
-                    Fault(ErrorKind.timeout, f"no answer within {config.timeout_s:g} s"), slot.probe
-                )
+                server.failed(Fault(ErrorKind.timeout, f"no answer within {config.timeout_s:g} s"), slot.probe)
                 open_ = False
             raise
         finally:
@@ -438,6 +428,4 @@ def _foremost(several: BaseExceptionGroup[BaseException]) -> BaseException:
         else:
             flat.append(one)
     order = (NotPermitted, LlmFailure)
-    return min(
-        flat, key=lambda e: next((i for i, kind in enumerate(order) if isinstance(e, kind)), len(order))
-    )
+    return min(flat, key=lambda e: next((i for i, kind in enumerate(order) if isinstance(e, kind)), len(order)))

@@ -71,9 +71,7 @@ def defuse(text: str) -> str:
     return _RUNS.sub(shortened, TEMPLATE_TOKENS.sub(broken, text))
 
 
-def build(
-    text: str, *, max_descriptive: int, max_technical: int, max_total: int, fence: str | None = None
-) -> Prompt:
+def build(text: str, *, max_descriptive: int, max_technical: int, max_total: int, fence: str | None = None) -> Prompt:
     """The prompt of one piece of text. `fence`: for tests; else random, so that no document can close it."""
     body = defuse(text)
     mark = fence or f"=== {secrets.token_hex(8)} ==="

@@ -84,10 +84,7 @@ class Ollama:
     def ask(self, config: Llm, prompt: Prompt, *, seed: int, dialect: Dialect) -> bytes:
         body: dict[str, Any] = {
             "model": config.model,
-            "messages": [
-                {"role": "system", "content": prompt.system},
-                {"role": "user", "content": prompt.user},
-            ],
+            "messages": [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}],
             "stream": False,
             "truncate": False,
             "shift": False,
@@ -158,10 +155,7 @@ class OpenAi:
     def ask(self, config: Llm, prompt: Prompt, *, seed: int, dialect: Dialect) -> bytes:
         body: dict[str, Any] = {
             "model": config.model,
-            "messages": [
-                {"role": "system", "content": prompt.system},
-                {"role": "user", "content": prompt.user},
-            ],
+            "messages": [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}],
             "stream": False,
             "seed": seed,
             dialect.token_field: ANSWER_TOKENS,
@@ -185,13 +179,9 @@ class OpenAi:
         if answer.get("error"):
             raise fault(500, body, config, "")
         choices = answer.get("choices")
-        choice = (
-            choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
-        )
+        choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
         if choice is None:
-            raise Fault(
-                ErrorKind.invalid, f"the server answered 200 with {_what(body)}, not a chat completion"
-            )
+            raise Fault(ErrorKind.invalid, f"the server answered 200 with {_what(body)}, not a chat completion")
         message = choice.get("message")
         message = message if isinstance(message, dict) else {}
         said = message.get("content")
@@ -200,30 +190,22 @@ class OpenAi:
         usage = usage if isinstance(usage, dict) else {}
         return Reply(
             said if isinstance(said, str) else "",
-            ""
-            if finish in ("stop", None)
-            else f"the answer was cut (finish_reason {clean_line(str(finish), 40)!r})",
+            "" if finish in ("stop", None) else f"the answer was cut (finish_reason {clean_line(str(finish), 40)!r})",
             bool(message.get("reasoning_content") or message.get("reasoning")),
             _count(usage.get("prompt_tokens")),
             _count(usage.get("completion_tokens")),
         )
 
 
-_MODEL = re.compile(
-    r"model\b.*\b(?:not found|does not exist|not exist|no such)|pull", re.IGNORECASE | re.DOTALL
-)
+_MODEL = re.compile(r"model\b.*\b(?:not found|does not exist|not exist|no such)|pull", re.IGNORECASE | re.DOTALL)
 _LONG = re.compile(
     r"exceed_context_size|exceeds? the (?:available |maximum )?context|context (?:length|size|window)"
     r"|(?:input|prompt)\b.{0,40}\b(?:too long|too large|exceeds)|maximum (?:input|prompt) length",
     re.IGNORECASE,
 )
-_BUSY = re.compile(
-    r"busy|pending requests|queue|overloaded|rate limit|too many requests|capacity", re.IGNORECASE
-)
+_BUSY = re.compile(r"busy|pending requests|queue|overloaded|rate limit|too many requests|capacity", re.IGNORECASE)
 _LOADING = re.compile(r"loading|starting up|warming", re.IGNORECASE)
-_FORMAT = re.compile(
-    r"does not match the expected|failed to parse (?:the )?(?:output|input at pos)", re.IGNORECASE
-)
+_FORMAT = re.compile(r"does not match the expected|failed to parse (?:the )?(?:output|input at pos)", re.IGNORECASE)
 
 
 def fault(status: int, body: bytes, config: Llm, retry_after: str = "") -> Fault:
@@ -393,6 +375,4 @@ def _seconds(header: str) -> float:
 
 
 def _what(body: bytes) -> str:
-    return (
-        "an empty body" if not body.strip() else repr(clean_line(body[:200].decode("utf-8", "replace"), 60))
-    )
+    return "an empty body" if not body.strip() else repr(clean_line(body[:200].decode("utf-8", "replace"), 60))

@@ -209,9 +209,7 @@ class Server:
                         raise protocol.fault(status, answer, self._config, after)
                     await self.survey(client)  # what is loaded now, and with which context
         except TimeoutError:
-            raise Fault(
-                ErrorKind.loading, f"the model was not loaded within {limit:.0f} s", retry="never"
-            ) from None
+            raise Fault(ErrorKind.loading, f"the model was not loaded within {limit:.0f} s", retry="never") from None
 
     async def _until_loaded(self, client: httpx.AsyncClient) -> None:
         while True:
@@ -304,11 +302,7 @@ class Server:
         except httpx.DecodingError as error:
             raise Fault(ErrorKind.invalid, f"the answer's encoding is broken: {_said(error)}") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            what = (
-                "no connection within the time limit"
-                if isinstance(error, httpx.ConnectTimeout)
-                else _said(error)
-            )
+            what = "no connection within the time limit" if isinstance(error, httpx.ConnectTimeout) else _said(error)
             raise Fault(ErrorKind.transport, f"{self.shown}: {what}") from None
         return response.status_code, bytes(answer), response.headers.get("retry-after", "")
 

@@ -240,9 +240,7 @@ def test_shadow_pairs_see_what_two_arms_of_that_size_cannot():
 def test_daily_bounds_only_inform_unless_they_were_declared_to_decide():
     daily = msgspec.structs.replace(PLAN, decide_by="daily")
     n = 600
-    pair = arms(
-        n, uplift=-2.9 * 0.4 * math.sqrt(2 / n) / 0.5
-    )  # z = -2.9 at look 4: past 2.73, inside the sequence
+    pair = arms(n, uplift=-2.9 * 0.4 * math.sqrt(2 / n) / 0.5)  # z = -2.9 at look 4: past 2.73, inside the sequence
     assert at(4.0, *pair).looks[-1].metrics["search_quality"].signal == "worse"
     assert at(4.0, *pair).verdict.word == "not yet"
     report = at(4.0, *pair, plan=daily)

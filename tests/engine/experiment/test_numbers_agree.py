@@ -33,9 +33,7 @@ def test_t_tests_from_sums_are_those_of_the_plans_script_on_the_values(control, 
     assert (found.statistic, found.p) == pytest.approx((plan.statistic, plan.pvalue), **exactly)
     other = stats.ttest_ind(control, treatment, equal_var=False)
     found = fixed.welch(moments(control), moments(treatment))
-    assert (found.statistic, found.p, found.dof) == pytest.approx(
-        (other.statistic, other.pvalue, other.df), **exactly
-    )
+    assert (found.statistic, found.p, found.dof) == pytest.approx((other.statistic, other.pvalue, other.df), **exactly)
     interval = other.confidence_interval(0.95)
     ours = effects.fixed_interval(effects.difference(moments(control), moments(treatment)))
     # scipy's is control - treatment; ours is treatment - control.
@@ -129,11 +127,7 @@ def test_sequence_gives_the_numbers_of_the_published_implementation():
 
 
 def test_sequence_agrees_with_the_papers_formulas_to_1e_6():
-    for alpha, tuned, n, variance in [
-        (0.05, 5000, 200, 1.7),
-        (0.01, 700, 1400, 2e6),
-        (0.05, 100, 10**6, 1e-4),
-    ]:
+    for alpha, tuned, n, variance in [(0.05, 5000, 200, 1.7), (0.01, 700, 1400, 2e6), (0.05, 100, 10**6, 1e-4)]:
         rho = sequence.rho(alpha, tuned)
         assert rho == pytest.approx(
             math.sqrt((-2 * math.log(alpha) + math.log(-2 * math.log(alpha) + 1)) / tuned), rel=1e-12

@@ -21,9 +21,9 @@ sums = st.floats() | st.floats(-1e6, 1e6) | st.just(0.0)
 moments = st.builds(Moments, st.integers(-1, 10**9) | st.integers(0, 60), sums, sums) | st.lists(
     st.floats(-1e9, 1e9) | st.just(3.0), max_size=80
 ).map(Moments.of)
-counts = st.builds(Counts, st.integers(0, 10**9) | st.integers(0, 60), st.integers(0, 60)) | st.integers(
-    0, 10**6
-).map(lambda n: Counts(n, n))
+counts = st.builds(Counts, st.integers(0, 10**9) | st.integers(0, 60), st.integers(0, 60)) | st.integers(0, 10**6).map(
+    lambda n: Counts(n, n)
+)
 measures = moments | counts
 
 
@@ -63,11 +63,7 @@ def test_effects_tests_and_power(control: Measure, treatment: Measure) -> None:
         finite([fixed.student(control, treatment), fixed.paired(control)])
     if isinstance(control, Counts):
         finite(
-            [
-                effects.wilson(control),
-                effects.exact_bounds(control, 0.05),
-                sequence.rate_bounds(control, 0.05, 0.01),
-            ]
+            [effects.wilson(control), effects.exact_bounds(control, 0.05), sequence.rate_bounds(control, 0.05, 0.01)]
         )
     finite([power.needed_per_arm(control, 0.15), power.power_now(control, treatment, 0.15)])
 

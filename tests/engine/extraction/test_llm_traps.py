@@ -25,9 +25,7 @@ DOCUMENT = (
 
 @asynccontextmanager
 async def started(stub: StubLlm, **settings: Any) -> AsyncIterator[LlmPool]:
-    config = Llm(
-        urls=(stub.url,), **{"model": stub.model, "timeout_s": 2.0, "breaker_failures": 50, **settings}
-    )
+    config = Llm(urls=(stub.url,), **{"model": stub.model, "timeout_s": 2.0, "breaker_failures": 50, **settings})
     pool = LlmPool(config, SystemClock())
     await pool.start()
     try:
@@ -114,11 +112,7 @@ async def test_a_prompt_cut_without_a_word_is_noticed_by_its_token_count(api: st
 async def test_num_ctx_stays_the_same_so_that_the_model_is_loaded_once() -> None:
     async with StubLlm() as stub, started(stub, num_ctx=4096) as pool:
         await pool.preload()
-        for text in (
-            DOCUMENT,
-            DOCUMENT * 20,
-            "short but long enough to be sent to the model, retries and all",
-        ):
+        for text in (DOCUMENT, DOCUMENT * 20, "short but long enough to be sent to the model, retries and all"):
             await keywords(pool, text)
         assert stub.loads == 1
         assert {body["options"]["num_ctx"] for body in stub.documents} == {4096}
@@ -179,9 +173,7 @@ async def test_a_cut_answer_is_tried_once_more_then_its_complete_items_are_saved
         ("ungrounded", ErrorKind.ungrounded),
     ],
 )
-async def test_a_useless_answer_is_tried_once_more_with_another_seed(
-    api: str, fault: str, kind: ErrorKind
-) -> None:
+async def test_a_useless_answer_is_tried_once_more_with_another_seed(api: str, fault: str, kind: ErrorKind) -> None:
     async with StubLlm(fault=fault) as stub, started(stub, api=api) as pool:
         failed = await failure(pool)
         assert failed.kind is kind
@@ -285,10 +277,7 @@ async def test_a_text_that_does_not_fit_even_in_pieces_is_too_long() -> None:
 
 
 async def test_a_service_that_wants_max_completion_tokens_gets_it() -> None:
-    async with (
-        StubLlm(refuses=frozenset({"max_tokens", "temperature"})) as stub,
-        started(stub, api="openai") as pool,
-    ):
+    async with StubLlm(refuses=frozenset({"max_tokens", "temperature"})) as stub, started(stub, api="openai") as pool:
         assert await keywords(pool)
         assert "max_completion_tokens" in stub.documents[-1]
         assert "temperature" not in stub.documents[-1]
@@ -298,10 +287,7 @@ async def test_a_service_that_wants_max_completion_tokens_gets_it() -> None:
 
 
 async def test_a_service_without_json_schema_is_asked_for_any_json() -> None:
-    async with (
-        StubLlm(refuses=frozenset({"response_format"})) as stub,
-        started(stub, api="openai") as pool,
-    ):
+    async with StubLlm(refuses=frozenset({"response_format"})) as stub, started(stub, api="openai") as pool:
         assert await keywords(pool)
 
 
@@ -325,9 +311,7 @@ async def test_what_people_paste_behind_the_address_does_no_harm(suffix: str) ->
         await pool.close()
 
 
-async def test_a_proxy_of_the_environment_is_not_used_for_this_machine(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_proxy_of_the_environment_is_not_used_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)

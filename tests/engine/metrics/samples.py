@@ -28,9 +28,7 @@ def failed(kind: str = "timeout", at: float = T0, **facts: Any) -> Extraction:
 
 
 def cached(at: float = T0, **facts: Any) -> Extraction:
-    return record(
-        at, **{"attempted": False, "cached": True, "ms": 0.0, "proposed": 0, "ungrounded": 0, **facts}
-    )
+    return record(at, **{"attempted": False, "cached": True, "ms": 0.0, "proposed": 0, "ungrounded": 0, **facts})
 
 
 def skipped(at: float = T0, **facts: Any) -> Extraction:
@@ -40,13 +38,7 @@ def skipped(at: float = T0, **facts: Any) -> Extraction:
 
 def fallen_back(at: float = T0, **facts: Any) -> Extraction:
     """A rollback ended the call."""
-    given = {
-        "method": "frequency",
-        "cached": False,
-        "fallback": True,
-        "message": "ended by a rollback",
-        **facts,
-    }
+    given = {"method": "frequency", "cached": False, "fallback": True, "message": "ended by a rollback", **facts}
     return cached(at, **given)
 
 

@@ -77,10 +77,7 @@ def test_the_report_survives_retention_but_for_the_ragged_first_hour(conn: sqlit
 
 def test_days_before_the_store_began_are_not_in_the_report(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, [record(NOON - DAY)])
-    assert [day["date"] for day in performance_report(conn, NOON, 365)["by_day"]] == [
-        "2027-01-14",
-        "2027-01-15",
-    ]
+    assert [day["date"] for day in performance_report(conn, NOON, 365)["by_day"]] == ["2027-01-14", "2027-01-15"]
     assert performance_report(conn, NOON - 30 * DAY, 7)["total"]["documents"] == 0
 
 
@@ -92,8 +89,7 @@ def test_an_empty_store_has_a_report_that_claims_nothing(conn: sqlite3.Connectio
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "direction"),
-    [(0.01, 0.06, "rising"), (0.06, 0.01, "falling"), (0.02, 0.02, "steady")],
+    ("before", "after", "direction"), [(0.01, 0.06, "rising"), (0.06, 0.01, "falling"), (0.02, 0.02, "steady")]
 )
 def test_the_error_rate_s_trend_is_said_in_a_word(
     conn: sqlite3.Connection, before: float, after: float, direction: str
@@ -133,17 +129,13 @@ def test_a_snapshot_has_the_shape_of_metrics_and_needs_no_engine(conn: sqlite3.C
 
 
 def test_the_percentage_in_force_is_the_living_engine_s_word(conn: sqlite3.Connection) -> None:
-    conn.execute(
-        "INSERT INTO live VALUES (1, ?, ?)", (NOON, b'{"percent_bp":1000,"effective_bp":1000,"other":[]}')
-    )
+    conn.execute("INSERT INTO live VALUES (1, ?, ?)", (NOON, b'{"percent_bp":1000,"effective_bp":1000,"other":[]}'))
     assert snapshot(conn, NOON + 2)["current_rollout_percentage"] == 10
     assert snapshot(conn, NOON + 31)["current_rollout_percentage"] == 0
 
 
 def test_a_reading_s_window_ends_at_the_change_of_percentage(conn: sqlite3.Connection) -> None:
-    insert_and_fold(
-        conn, [failed("http", NOON - 60, epoch=3), record(NOON, epoch=4), record(NOON - HOUR, epoch=4)]
-    )
+    insert_and_fold(conn, [failed("http", NOON - 60, epoch=3), record(NOON, epoch=4), record(NOON - HOUR, epoch=4)])
     found = reading.take(conn, NOON, percent_bp=0, decided_bp=0, stage=2, epoch=4)
     assert (found.window.attempts, found.since_change.attempts, found.ever.attempts) == (1, 2, 3)
     assert found.window.error_rate == 0.0
@@ -172,25 +164,21 @@ def test_messages_that_differ_only_in_what_varies_have_one_shape(one: str, other
 
 
 def test_words_are_never_taken_for_something_that_varies() -> None:
-    message = "the answer is not the JSON that was asked for: faced, decade, e.g. a list and/or deadbeat; httpx.ConnectError"
+    message = (
+        "the answer is not the JSON that was asked for: faced, decade, e.g. a list and/or deadbeat; httpx.ConnectError"
+    )
     assert shape(message) == message
 
 
 def test_errors_are_grouped_by_kind_and_shape_with_first_last_and_examples(conn: sqlite3.Connection) -> None:
     def refused(n: int) -> Extraction:
-        return failed(
-            "transport", T0 + n, message=f"10.0.0.{n}:11434 refused the connection", document_id=f"doc-{n}"
-        )
+        return failed("transport", T0 + n, message=f"10.0.0.{n}:11434 refused the connection", document_id=f"doc-{n}")
 
     odd = failed("invalid", T0 + 3.5, message="not JSON", server="ollama-2")
     insert_and_fold(conn, [*(refused(n) for n in range(1, 8)), odd, record(), plain()])
     found = error_analysis(conn, T0, T0 + 60)
     first, second = found["groups"]
-    assert (first["kind"], first["shape"], first["count"]) == (
-        "transport",
-        "<host> refused the connection",
-        7,
-    )
+    assert (first["kind"], first["shape"], first["count"]) == ("transport", "<host> refused the connection", 7)
     assert (first["first_seen"], first["last_seen"]) == (T0 + 1, T0 + 7)
     assert [e["document"] for e in first["examples"]] == ["doc-7", "doc-6", "doc-5"]
     assert (second["kind"], second["count"], second["servers"]) == ("invalid", 1, {"ollama-2": 1})
@@ -200,9 +188,7 @@ def test_errors_are_grouped_by_kind_and_shape_with_first_last_and_examples(conn:
 
 
 def test_an_example_is_the_latest_of_its_kind(conn: sqlite3.Connection) -> None:
-    insert_and_fold(
-        conn, [failed("http", T0 + n, message="HTTP 500", document_id=f"doc-{n}") for n in range(5)]
-    )
+    insert_and_fold(conn, [failed("http", T0 + n, message="HTTP 500", document_id=f"doc-{n}") for n in range(5)])
     (group,) = error_analysis(conn, T0, T0 + 60)["groups"]
     assert [example["document"] for example in group["examples"]] == ["doc-4"]
 
@@ -214,12 +200,8 @@ def test_errors_outside_the_days_asked_for_are_not_in_it(conn: sqlite3.Connectio
     assert error_analysis(conn, T0, T0 + 60)["total"] == 2
 
 
-def test_the_plan_s_filter_is_everything_and_any_other_is_a_part_of_the_text(
-    conn: sqlite3.Connection,
-) -> None:
-    insert_and_fold(
-        conn, [failed("timeout", message="8 s are over"), failed("http", message="HTTP 500 from OLLAMA-2")]
-    )
+def test_the_plan_s_filter_is_everything_and_any_other_is_a_part_of_the_text(conn: sqlite3.Connection) -> None:
+    insert_and_fold(conn, [failed("timeout", message="8 s are over"), failed("http", message="HTTP 500 from OLLAMA-2")])
     totals = [
         error_analysis(conn, T0, T0 + 1, "error", given)["total"]
         for given in ("keyword_extraction", "", "timeout", "ollama-2", "500", "llm_service")
@@ -248,9 +230,7 @@ def test_failed_probes_are_errors_of_the_service(conn: sqlite3.Connection) -> No
 
 
 def test_a_failed_shadow_call_is_told_from_one_that_someone_waited_for(conn: sqlite3.Connection) -> None:
-    insert_and_fold(
-        conn, [failed("http", message="x"), failed("http", message="x", shadow=True, arm="control")]
-    )
+    insert_and_fold(conn, [failed("http", message="x"), failed("http", message="x", shadow=True, arm="control")])
     (group,) = error_analysis(conn, T0, T0 + 1)["groups"]
     assert (group["count"], group["shadow"]) == (2, 1)
 

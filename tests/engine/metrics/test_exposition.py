@@ -104,13 +104,7 @@ def test_the_plan_s_jq_paths_are_there() -> None:
 
 def test_unknown_is_null_and_no_count_is_missing() -> None:
     of = json.loads(render(reading(Bucket()), "*/*")[0])["keyword_extraction"]
-    names = (
-        "error_rate",
-        "avg_extraction_time_ms",
-        "p95_extraction_time_ms",
-        "cache_hit_rate",
-        "avg_keywords",
-    )
+    names = ("error_rate", "avg_extraction_time_ms", "p95_extraction_time_ms", "cache_hit_rate", "avg_keywords")
     assert [of[name] for name in names] == [None] * 5
     assert set(of["method_breakdown"].values()) == {0}
 
@@ -161,9 +155,7 @@ def test_what_is_not_known_is_absent_and_nothing_is_nan() -> None:
 
 def test_every_kind_of_error_is_counted_from_zero_on() -> None:
     found = samples(text(reading()))
-    assert {kind for kind in ErrorKind if f"keyword_extraction_errors_total{{kind={kind}}}" in found} == set(
-        ErrorKind
-    )
+    assert {kind for kind in ErrorKind if f"keyword_extraction_errors_total{{kind={kind}}}" in found} == set(ErrorKind)
 
 
 def test_a_histogram_never_falls_and_ends_at_its_count() -> None:
@@ -211,9 +203,7 @@ def test_the_text_passes_the_lint(bucket: Bucket) -> None:
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_promtool_agrees(tmp_path: Path) -> None:
-    checked = subprocess.run(
-        ["promtool", "check", "metrics"], input=text(reading()), capture_output=True, check=False
-    )
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text(reading()), capture_output=True, check=False)
     complaints = (checked.stdout + checked.stderr).strip()
     assert complaints == b"keyword_extraction_avg_time_ms metric names should not contain abbreviated units"
     rules = tmp_path / "rules.yml"

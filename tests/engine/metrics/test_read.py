@@ -58,12 +58,7 @@ def test_a_window_never_holds_anything_older_than_asked(conn: sqlite3.Connection
 
 def test_a_window_forgets_what_was_before_the_change_of_percentage(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, [record(epoch=3), record(epoch=4), record(epoch=5)])
-    assert [read.window(conn, T0, 300, since_epoch=epoch).attempts for epoch in (None, 3, 4, 6)] == [
-        3,
-        3,
-        2,
-        0,
-    ]
+    assert [read.window(conn, T0, 300, since_epoch=epoch).attempts for epoch in (None, 3, 4, 6)] == [3, 3, 2, 0]
     assert read.since_change(conn, 4).attempts == 2
 
 
@@ -121,9 +116,7 @@ def test_what_retention_took_is_left_out_of_the_oldest_end_and_not_guessed(conn:
 
 
 def test_a_stage_is_summed_over_its_visits_or_since_the_last(conn: sqlite3.Connection) -> None:
-    insert_and_fold(
-        conn, [record(stage=2, epoch=3), record(T0 - 90 * DAY, stage=2, epoch=1), failed(stage=3, epoch=4)]
-    )
+    insert_and_fold(conn, [record(stage=2, epoch=3), record(T0 - 90 * DAY, stage=2, epoch=1), failed(stage=3, epoch=4)])
     insert_and_fold(conn, [plain(stage=2)])
     assert read.stage_summary(conn, 2).n == 3
     assert read.stage_summary(conn, 2, "treatment").attempts == 2
@@ -134,21 +127,10 @@ def test_a_stage_is_summed_over_its_visits_or_since_the_last(conn: sqlite3.Conne
 
 def test_the_ab_test_gets_the_moments_of_the_raw_rows(conn: sqlite3.Connection) -> None:
     rng = random.Random(5)
-    treated = [
-        record(T0 + n, stage=4, ms=rng.lognormvariate(7, 1), keywords=rng.randint(8, 15)) for n in range(50)
-    ]
-    control = [
-        plain(T0 + n, stage=4, ms=rng.lognormvariate(1, 1), keywords=rng.randint(8, 15)) for n in range(40)
-    ]
+    treated = [record(T0 + n, stage=4, ms=rng.lognormvariate(7, 1), keywords=rng.randint(8, 15)) for n in range(50)]
+    control = [plain(T0 + n, stage=4, ms=rng.lognormvariate(1, 1), keywords=rng.randint(8, 15)) for n in range(40)]
     insert_and_fold(
-        conn,
-        [
-            *treated,
-            *control,
-            cached(stage=4, keywords=10),
-            failed("http", stage=4, keywords=9),
-            record(stage=2),
-        ],
+        conn, [*treated, *control, cached(stage=4, keywords=10), failed("http", stage=4, keywords=9), record(stage=2)]
     )
     found = read.moments(conn, stage=4)
     t, c = found["treatment"], found["control"]
@@ -156,11 +138,7 @@ def test_the_ab_test_gets_the_moments_of_the_raw_rows(conn: sqlite3.Connection) 
     for mine, rows in ((t, treated), (c, control)):
         ms, exact = mine.measures["processing_ms"], Moments.of(r.ms for r in rows)
         assert isinstance(ms, Moments)
-        assert (ms.n, ms.mean, ms.variance) == (
-            exact.n,
-            pytest.approx(exact.mean),
-            pytest.approx(exact.variance),
-        )
+        assert (ms.n, ms.mean, ms.variance) == (exact.n, pytest.approx(exact.mean), pytest.approx(exact.variance))
     keywords = c.measures["keywords"]
     assert keywords == Moments.of(r.keywords for r in control)
     assert t.measures["error_rate"] == Counts(51, 1)
@@ -206,9 +184,7 @@ def test_a_bucket_wider_than_a_point_leaves_no_gap_in_a_rate(conn: sqlite3.Conne
 
 
 @pytest.mark.parametrize("metric", read.METRICS)
-def test_every_metric_has_a_curve_and_none_without_data_is_a_number(
-    conn: sqlite3.Connection, metric: str
-) -> None:
+def test_every_metric_has_a_curve_and_none_without_data_is_a_number(conn: sqlite3.Connection, metric: str) -> None:
     assert values(read.series(conn, metric, T0, T0 + 60, 6)) == [None] * 6
     insert_and_fold(conn, [record(T0), plain(T0), cached(T0), failed("http", T0)])
     first, *rest = values(read.series(conn, metric, T0, T0 + 60, 6))
@@ -240,9 +216,7 @@ def test_a_curve_over_what_retention_took_is_drawn_from_wider_buckets(conn: sqli
     while retain(conn, T0 + 4 * HOUR, 30 * DAY, HOUR, 8 * DAY):
         pass
     assert None not in values(read.series(conn, "error_rate", T0, T0 + 2 * HOUR, 480))
-    assert sum(
-        v or 0 for v in values(read.series(conn, "documents", T0, T0 + 2 * HOUR, 480))
-    ) == pytest.approx(240)
+    assert sum(v or 0 for v in values(read.series(conn, "documents", T0, T0 + 2 * HOUR, 480))) == pytest.approx(240)
 
 
 @pytest.mark.parametrize("window_s", read.WINDOWS)
@@ -256,17 +230,10 @@ def test_trends_hold_the_plan_s_five_over_each_window(conn: sqlite3.Connection, 
     assert found.documents_ever == 600
     assert found.window_s == pytest.approx(found.span_s * len(found.times))
     assert {len(line) for line in found.values.values()} == {len(found.times)}
-    assert {
-        "documents",
-        "llm_share",
-        "frequency_share",
-        "error_rate",
-        "latency_p95",
-        "cache_hit_rate",
-    } <= set(found.values)
-    assert sum(v or 0.0 for v in found.values["documents"]) == pytest.approx(
-        found.treatment.n + found.control.n, abs=6
+    assert {"documents", "llm_share", "frequency_share", "error_rate", "latency_p95", "cache_hit_rate"} <= set(
+        found.values
     )
+    assert sum(v or 0.0 for v in found.values["documents"]) == pytest.approx(found.treatment.n + found.control.n, abs=6)
     assert found.treatment.error_rate == pytest.approx(20 / 220, abs=0.01)
 
 

@@ -41,9 +41,7 @@ def conn(folder: Folder) -> Iterator[sqlite3.Connection]:
 def parts(bucket: Bucket) -> dict[str, object]:
     """Its fields; sums of floats to the precision that survives another order of adding."""
     found = {name: getattr(bucket, name) for name in Bucket.__struct_fields__}
-    return {
-        name: pytest.approx(value) if isinstance(value, float) else value for name, value in found.items()
-    }
+    return {name: pytest.approx(value) if isinstance(value, float) else value for name, value in found.items()}
 
 
 # -- the fold --------------------------------------------------------------------------------------------------------------
@@ -109,39 +107,20 @@ def test_merging_leaves_its_argument_alone() -> None:
 def test_a_time_that_is_no_number_costs_neither_the_batch_nor_the_mean(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, [record(ms=math.nan), record(ms=math.inf, queue_ms=math.nan), record(ms=1000.0)])
     found = read.window(conn, T0, 60)
-    assert (found.n, found.attempts, found.fresh, found.mean_ms, found.queue_mean_ms) == (
-        3,
-        3,
-        1,
-        1000.0,
-        0.0,
-    )
+    assert (found.n, found.attempts, found.fresh, found.mean_ms, found.queue_mean_ms) == (3, 3, 1, 1000.0, 0.0)
 
 
 # -- what counts -------------------------------------------------------------------------------------------------------------
 
 
 def test_error_rate_is_failed_llm_attempts_of_llm_attempts() -> None:
-    found = [
-        record(),
-        record(),
-        record(),
-        failed(),
-        cached(),
-        cached(),
-        skipped(),
-        fallen_back(),
-        plain(),
-        plain(),
-    ]
+    found = [record(), record(), record(), failed(), cached(), cached(), skipped(), fallen_back(), plain(), plain()]
     bucket = Bucket.of(found)
     assert (bucket.attempts, bucket.errors, bucket.error_rate) == (4, 1, 1 / 4)
 
 
 def test_errors_are_counted_by_kind() -> None:
-    bucket = Bucket.of(
-        [failed("timeout"), failed("http"), failed("timeout"), failed("breaker_open", ms=0.0), record()]
-    )
+    bucket = Bucket.of([failed("timeout"), failed("http"), failed("timeout"), failed("breaker_open", ms=0.0), record()])
     assert bucket.kinds == {"timeout": 2, "http": 1, "breaker_open": 1}
     assert sum(bucket.kinds.values()) == bucket.errors
 
@@ -184,13 +163,7 @@ def test_a_document_that_an_open_breaker_turned_away_is_a_failed_attempt() -> No
 def test_a_document_too_short_for_the_llm_is_a_document_and_nothing_else() -> None:
     bucket = Bucket.of([skipped()])
     assert (bucket.n, bucket.skipped, bucket.frequency) == (1, 1, 1)
-    assert (bucket.attempts, bucket.lookups, bucket.fallbacks, bucket.fresh, bucket.plain_n) == (
-        0,
-        0,
-        0,
-        0,
-        0,
-    )
+    assert (bucket.attempts, bucket.lookups, bucket.fallbacks, bucket.fresh, bucket.plain_n) == (0, 0, 0, 0, 0)
 
 
 def test_a_call_that_a_rollback_ended_is_a_fallback_and_no_error() -> None:
@@ -215,15 +188,7 @@ def test_the_methods_add_up_to_the_documents(found: list[Extraction]) -> None:
 
 def test_without_data_every_number_is_unknown() -> None:
     bucket = Bucket()
-    names = (
-        "error_rate",
-        "mean_ms",
-        "hit_rate",
-        "grounded_rate",
-        "keywords_mean",
-        "queue_mean_ms",
-        "plain_mean_ms",
-    )
+    names = ("error_rate", "mean_ms", "hit_rate", "grounded_rate", "keywords_mean", "queue_mean_ms", "plain_mean_ms")
     assert {getattr(bucket, name) for name in names} == {None}
     assert bucket.histogram.quantile(0.5) is None
 
@@ -231,9 +196,7 @@ def test_without_data_every_number_is_unknown() -> None:
 # -- the histogram -----------------------------------------------------------------------------------------------------------
 
 
-@given(
-    st.lists(st.floats(0.011, 1e8), min_size=1, max_size=300), st.sampled_from([0.0, 0.5, 0.95, 0.99, 1.0])
-)
+@given(st.lists(st.floats(0.011, 1e8), min_size=1, max_size=300), st.sampled_from([0.0, 0.5, 0.95, 0.99, 1.0]))
 @settings(deadline=None)
 def test_a_quantile_is_right_to_one_percent(values: list[float], q: float) -> None:
     exact = sorted(values)[max(1, math.ceil(q * len(values))) - 1]
@@ -249,9 +212,7 @@ def test_merging_histograms_is_adding_their_values(one: list[float], other: list
 
 
 @given(st.lists(st.floats(0, 1e6), max_size=100), st.floats(0, 1e6))
-def test_how_many_are_at_most_x_counts_all_of_them_and_none_two_percent_above(
-    values: list[float], x: float
-) -> None:
+def test_how_many_are_at_most_x_counts_all_of_them_and_none_two_percent_above(values: list[float], x: float) -> None:
     found = Histogram.of(values).up_to(x)
     assert sum(v <= x for v in values) <= found <= sum(v <= max(x * 1.0201, 0.01) for v in values)
 
@@ -303,9 +264,7 @@ def test_a_damaged_bucket_stops_no_extraction(conn: sqlite3.Connection) -> None:
 # -- retention ---------------------------------------------------------------------------------------------------------------
 
 
-def test_retention_deletes_in_small_steps_and_keeps_hours_and_totals_for_ever(
-    conn: sqlite3.Connection,
-) -> None:
+def test_retention_deletes_in_small_steps_and_keeps_hours_and_totals_for_ever(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, [record(T0 + n * 10) for n in range(100)])
     before = read.total(conn)
     steps = []
@@ -341,9 +300,7 @@ def test_retention_takes_old_probes_and_old_evidence_with_the_raw_rows(conn: sql
         conn.execute("INSERT INTO probe VALUES (?, 'ollama-1', 1, 3.0, '')", (at,))
         conn.execute("INSERT INTO trigger_evidence VALUES (?, 'error_high', 'ok', '{}')", (at,))
     assert retain(conn, T0 + DAY, 3600, 3600, 3600) == 2
-    assert conn.execute("SELECT at FROM probe UNION SELECT at FROM trigger_evidence").fetchall() == [
-        (T0 + DAY,)
-    ]
+    assert conn.execute("SELECT at FROM probe UNION SELECT at FROM trigger_evidence").fetchall() == [(T0 + DAY,)]
 
 
 def test_the_store_is_where_the_schema_says(tmp_path: Path) -> None:

@@ -19,38 +19,10 @@ PLAN = parse_plan(default_plan_text())
 
 # Copied from the plan document.
 STAGES = [
-    (
-        "Pre-Rollout Preparation",
-        0,
-        False,
-        "1-2 days",
-        1,
-        "Ensure all prerequisites are met before starting rollout.",
-    ),
-    (
-        "Internal Testing",
-        0,
-        False,
-        "1-2 days",
-        1,
-        "Manual testing with controlled documents to verify functionality.",
-    ),
-    (
-        "Canary Rollout",
-        10,
-        False,
-        "2-3 days",
-        2,
-        "Enable for 10% of documents to detect issues with minimal impact.",
-    ),
-    (
-        "Limited Rollout",
-        25,
-        False,
-        "3-5 days",
-        3,
-        "Expand to 25% to gather more performance data and user feedback.",
-    ),
+    ("Pre-Rollout Preparation", 0, False, "1-2 days", 1, "Ensure all prerequisites are met before starting rollout."),
+    ("Internal Testing", 0, False, "1-2 days", 1, "Manual testing with controlled documents to verify functionality."),
+    ("Canary Rollout", 10, False, "2-3 days", 2, "Enable for 10% of documents to detect issues with minimal impact."),
+    ("Limited Rollout", 25, False, "3-5 days", 3, "Expand to 25% to gather more performance data and user feedback."),
     (
         "Majority Rollout with A/B Test",
         50,
@@ -59,14 +31,7 @@ STAGES = [
         7,
         "Run formal A/B test to statistically validate LLM extraction improves outcomes.",
     ),
-    (
-        "Full Rollout",
-        100,
-        False,
-        "Ongoing",
-        7,
-        "Enable LLM extraction for all documents, declare production stable.",
-    ),
+    ("Full Rollout", 100, False, "Ongoing", 7, "Enable LLM extraction for all documents, declare production stable."),
 ]
 GATES = [
     "All prerequisites met, monitoring functional, team ready.",
@@ -170,11 +135,7 @@ LOOK_FOR = [
     "Appropriate keyword count (10-15)",
     "Better quality than frequency-based",
 ]
-FEEDBACK = [
-    "Search result quality surveys",
-    "Support ticket analysis",
-    "Direct user interviews (sample of 5-10 users)",
-]
+FEEDBACK = ["Search result quality surveys", "Support ticket analysis", "Direct user interviews (sample of 5-10 users)"]
 TRENDS = [
     "Total documents enriched",
     "LLM vs frequency usage over time",
@@ -357,8 +318,7 @@ def test_panels_have_the_documents_metric_names_and_targets() -> None:
 
 def test_contacts_trends_and_references_are_there() -> None:
     assert [(c.role, c.name, c.phone, c.email) for c in PLAN.contacts] == [
-        (role, "[Name]", "[Phone]", "[Email]")
-        for role in ("Technical Lead", "DevOps Engineer", "Product Owner")
+        (role, "[Name]", "[Phone]", "[Email]") for role in ("Technical Lead", "DevOps Engineer", "Product Owner")
     ]
     assert list(PLAN.trends) == TRENDS
     assert [reference.split(": ")[1] for reference in PLAN.references] == DOCUMENTS

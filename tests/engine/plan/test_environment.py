@@ -49,16 +49,13 @@ def test_nothing_set_is_no_ceiling() -> None:
     assert ceiling({"PATH": "/bin"}) == Ceiling(None, None, None)
 
 
-@pytest.mark.parametrize(
-    ("text", "bp"), [("0", 0), ("10", 1000), ("12.5", 1250), (" 100 ", 10_000), ("0.01", 1)]
-)
+@pytest.mark.parametrize(("text", "bp"), [("0", 0), ("10", 1000), ("12.5", 1250), (" 100 ", 10_000), ("0.01", 1)])
 def test_a_percentage_is_read(text: str, bp: int) -> None:
     assert ceiling({P: text}).percent_bp == bp
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "10%", "101", "100.01", "-1", "+5", "ten", "1e1", "nan", "inf", "12.345", "٥", "0x10", "\x1b[2J"],
+    "text", ["", "10%", "101", "100.01", "-1", "+5", "ten", "1e1", "nan", "inf", "12.345", "٥", "0x10", "\x1b[2J"]
 )
 def test_a_bad_percentage_is_refused_with_what_to_set(text: str) -> None:
     with pytest.raises(ValueError, match="is not a percentage; set a number from 0 to 100") as refused:
@@ -70,9 +67,7 @@ def test_a_bad_percentage_is_refused_with_what_to_set(text: str) -> None:
 def test_a_bad_switch_is_refused_and_all_are_named_at_once() -> None:
     with pytest.raises(ValueError, match="neither true nor false") as refused:
         ceiling({P: "200", AB: "maybe", M: ""})
-    assert [name in line for name, line in zip((P, AB, M), str(refused.value).splitlines(), strict=True)] == [
-        True
-    ] * 3
+    assert [name in line for name, line in zip((P, AB, M), str(refused.value).splitlines(), strict=True)] == [True] * 3
 
 
 def test_switches_are_read_in_the_ways_shells_write_them() -> None:

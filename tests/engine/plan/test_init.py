@@ -99,9 +99,7 @@ def test_every_key_is_found_where_it_stands(text: str) -> None:
     for path in leaves(data):
         span = places.values[path]
         assert tomllib.loads(f"x = {text[span.start : span.end]}")["x"] == at(data, path), path
-        assert (
-            text.count("\n", 0, span.start) + 1 == span.line or span.line <= text.count("\n", 0, span.end) + 1
-        )
+        assert text.count("\n", 0, span.start) + 1 == span.line or span.line <= text.count("\n", 0, span.end) + 1
 
 
 TREES = st.dictionaries(
@@ -155,9 +153,7 @@ def test_a_value_that_is_set_reads_back_and_leaves_the_rest(text: str, path: Pat
     st.one_of(st.sampled_from(["added", "b"]), st.text(min_size=1, max_size=8)),
     VALUES,
 )
-def test_a_key_that_is_added_reads_back_and_leaves_the_rest(
-    text: str, table: Path, key: str, value: Any
-) -> None:
+def test_a_key_that_is_added_reads_back_and_leaves_the_rest(text: str, table: Path, key: str, value: Any) -> None:
     path = (*table, key)
     before = tomllib.loads(text)
     try:
@@ -186,9 +182,7 @@ def test_a_comment_stays_in_its_column() -> None:
 
 def test_a_default_in_a_comment_is_taken_out_of_it() -> None:
     text = '[llm]\n# retries = 2      # tries\n# timeout = "30s"\n[http]\n# retries = 9\n'
-    assert set_value(text, "llm.retries", 5) == text.replace(
-        "# retries = 2      # tries", "retries = 5        # tries"
-    )
+    assert set_value(text, "llm.retries", 5) == text.replace("# retries = 2      # tries", "retries = 5        # tries")
 
 
 def test_a_default_in_a_comment_without_a_word_behind_it_is_taken_out_too() -> None:
@@ -201,8 +195,7 @@ def test_a_default_in_a_comment_without_a_word_behind_it_is_taken_out_too() -> N
 def test_a_default_of_another_table_is_left_in_its_comment() -> None:
     text = '[calendar]\n# [[calendar.quiet]]\n# start = "18:00"\n'
     assert (
-        set_value(text, "calendar.start", "x")
-        == '[calendar]\nstart = "x"\n# [[calendar.quiet]]\n# start = "18:00"\n'
+        set_value(text, "calendar.start", "x") == '[calendar]\nstart = "x"\n# [[calendar.quiet]]\n# start = "18:00"\n'
     )
 
 
@@ -266,11 +259,7 @@ def test_the_first_plan_has_the_answers_and_keeps_every_comment() -> None:
     )
     plan = parse_plan(text)
     assert (plan.service, plan.environment) == ("docs-search", "staging")
-    assert (plan.llm.urls, plan.llm.model, plan.llm.api) == (
-        ("https://gpu.example:8000",),
-        'odd "name"',
-        "openai",
-    )
+    assert (plan.llm.urls, plan.llm.model, plan.llm.api) == (("https://gpu.example:8000",), 'odd "name"', "openai")
     assert plan.http.port == 9090
     assert [(c.role, c.name, c.phone, c.email) for c in plan.contacts] == [
         ("Technical Lead", "Ann", "112", "ann@example.org"),
@@ -280,9 +269,7 @@ def test_the_first_plan_has_the_answers_and_keeps_every_comment() -> None:
     ]
     assert "localhost:8080" not in text
     assert "http://staging.xze:8080/metrics" in text
-    comments = [
-        line[line.index("#") :] for line in DEFAULT.splitlines() if "#" in line and "run =" not in line
-    ]
+    comments = [line[line.index("#") :] for line in DEFAULT.splitlines() if "#" in line and "run =" not in line]
     assert [comment for comment in comments if comment not in text] == []
 
 

@@ -133,9 +133,7 @@ def test_percentage_as_text() -> None:
 def test_unknown_key_suggests_the_near_one_and_lists_the_allowed() -> None:
     text = swapped("percent = 10", "percent = 10\nbakes = 5")
     line = only(text)
-    assert line.startswith(
-        f'rollout.toml:{line_of(text, "bakes")}, stages[1].bakes: "bakes" is not a key here;'
-    )
+    assert line.startswith(f'rollout.toml:{line_of(text, "bakes")}, stages[1].bakes: "bakes" is not a key here;')
     assert 'did you mean "bake"?' in line
     assert "Allowed: number, name, objective, percent, duration, bake, ab_test" in line
 
@@ -150,9 +148,7 @@ def test_bad_duration() -> None:
 
 
 def test_duration_without_a_unit() -> None:
-    assert 'for: 300 has no unit; give a duration such as "5m", in quotes' in only(
-        swapped('for = "5m"', "for = 300")
-    )
+    assert 'for: 300 has no unit; give a duration such as "5m", in quotes' in only(swapped('for = "5m"', "for = 300"))
 
 
 def test_duration_out_of_range() -> None:
@@ -164,9 +160,7 @@ def test_missing_key_is_named_with_the_line_of_its_table() -> None:
     text = swapped('bake = "2d"\n', "")
     header = SMALL.index("[[stages]]", SMALL.index("[[stages]]") + 1)
     expected = SMALL[:header].count("\n") + 1
-    assert only(text) == (
-        f'rollout.toml:{expected}, stages[1].bake: "bake" is missing; give a duration such as "2d"'
-    )
+    assert only(text) == (f'rollout.toml:{expected}, stages[1].bake: "bake" is missing; give a duration such as "2d"')
 
 
 def test_missing_table() -> None:
@@ -181,9 +175,7 @@ def test_missing_stages() -> None:
 
 def test_empty_file_names_everything_that_must_be_given() -> None:
     places = [line.split(": ")[0] for line in problems("")]
-    assert places == [
-        f"rollout.toml, {key}" for key in ("name", "service", "environment", "llm", "stages", "triggers")
-    ]
+    assert places == [f"rollout.toml, {key}" for key in ("name", "service", "environment", "llm", "stages", "triggers")]
 
 
 @pytest.mark.parametrize(
@@ -263,9 +255,7 @@ def test_thresholds_are_read_in_the_unit_of_their_metric(metric: str, written: s
 
 def test_matrix_row_naming_an_unknown_trigger() -> None:
     line = only(swapped('trigger = "error_critical"', 'trigger = "error_crit"'))
-    assert (
-        'matrix[0].trigger: "error_crit" is not the id of a trigger; did you mean "error_critical"?' in line
-    )
+    assert 'matrix[0].trigger: "error_crit" is not the id of a trigger; did you mean "error_critical"?' in line
 
 
 def test_stages_out_of_order() -> None:
@@ -283,23 +273,16 @@ def test_duplicate_id() -> None:
         '[[stages.checklist]]\nid = "box"\ntext = "Again"\n\n[[stages.conditions]]\nid = "errors"',
     )
     line = only(text)
-    assert (
-        'stages[1].checklist[1].id: "box" is already the id of stages[1].checklist[0]; give another' in line
-    )
+    assert 'stages[1].checklist[1].id: "box" is already the id of stages[1].checklist[0]; give another' in line
     second = text.index('id = "box"', text.index('id = "box"') + 1)
     assert line.startswith(f"rollout.toml:{text[:second].count(chr(10)) + 1},")
 
 
 def test_bad_id() -> None:
-    assert (
-        '"Error Critical" is not an id'
-        in problems(swapped('id = "error_critical"', 'id = "Error Critical"'))[0]
-    )
+    assert '"Error Critical" is not an id' in problems(swapped('id = "error_critical"', 'id = "Error Critical"'))[0]
 
 
-@pytest.mark.parametrize(
-    "written", ["{percnt}", "{percent.__class__}", "{percent!r}", "{percent:>9}", "{}", "{0}"]
-)
+@pytest.mark.parametrize("written", ["{percnt}", "{percent.__class__}", "{percent!r}", "{percent:>9}", "{}", "{0}"])
 def test_unknown_placeholder(written: str) -> None:
     line = only(swapped('body = "At {percent}"', f'body = "At {written}"'))
     assert f"messages[0].body: {written} is not a placeholder" in line
@@ -332,9 +315,7 @@ def test_ab_test_with_one_arm_or_undeclared() -> None:
 
 
 def test_reminder_that_ends_before_it_begins() -> None:
-    reminder = (
-        '[[stages.reminders]]\nid = "r"\ntext = "t"\nevery = "4h"\nfrom = "2d"\nuntil = "1d"\n\n[[triggers]]'
-    )
+    reminder = '[[stages.reminders]]\nid = "r"\ntext = "t"\nevery = "4h"\nfrom = "2d"\nuntil = "1d"\n\n[[triggers]]'
     assert "the reminder ends before it begins" in only(swapped("[[triggers]]", reminder))
 
 
@@ -534,9 +515,7 @@ def test_every_line_number_is_right_in_the_whole_plan() -> None:
         broken = set_value(text, path, "wrong")
         changed = next(
             number
-            for number, (old, new) in enumerate(
-                zip(text.splitlines(), broken.splitlines(), strict=True), start=1
-            )
+            for number, (old, new) in enumerate(zip(text.splitlines(), broken.splitlines(), strict=True), start=1)
             if old != new
         )
         with pytest.raises(PlanError) as refused:

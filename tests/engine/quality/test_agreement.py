@@ -79,9 +79,7 @@ def test_two_reviewers_give_cohen_three_give_fleiss_and_the_last_answer_counts()
 
 
 def test_the_verdict_counts_documents_not_reviewers():
-    judged = [
-        Judgement(f"d{i}", who, "yes" if i < 15 or who == "c" else "no") for i in range(20) for who in "abc"
-    ]
+    judged = [Judgement(f"d{i}", who, "yes" if i < 15 or who == "c" else "no") for i in range(20) for who in "abc"]
     found = review_verdict(judged)
     assert (found.documents, found.good) == (20, 15)
     assert found.interval.low == pytest.approx(0.531, abs=1e-3)  # Wilson, 15 of 20
@@ -93,9 +91,7 @@ def test_the_verdict_counts_documents_not_reviewers():
 
 @given(
     st.lists(
-        st.builds(
-            Judgement, st.sampled_from("uvwxyz"), st.sampled_from("abcd"), st.sampled_from(["yes", "no", ""])
-        )
+        st.builds(Judgement, st.sampled_from("uvwxyz"), st.sampled_from("abcd"), st.sampled_from(["yes", "no", ""]))
     )
 )
 def test_any_judgements_give_json_without_nan(judged):

@@ -24,9 +24,7 @@ def test_overlap_is_by_stem_and_duplicates_are_counted():
 
 
 def test_made_up_keywords_are_counted_and_shown():
-    found = compare(
-        [Row(("harbor crane", "blockchain"), "a", "a.md", TEXT)], [Row(("containers",), "a", "a.md")]
-    )
+    found = compare([Row(("harbor crane", "blockchain"), "a", "a.md", TEXT)], [Row(("containers",), "a", "a.md")])
     assert found.documents[0].llm.ungrounded == ("blockchain",)
     assert found.overall.llm.grounded.estimate == 0.5
     assert found.overall.frequency.grounded.estimate == 1.0  # the other export's text serves both

@@ -14,9 +14,7 @@ from engine.quality.queries import Document, Query, known_items, read_queries, w
 from engine.quality.search import Index, grade, search_quality, served_scores
 
 TOPICS = [
-    f"{a}{b}"
-    for a in ("quartz", "falcon", "harbor", "velvet", "copper")
-    for b in ("mill", "gate", "song", "yard")
+    f"{a}{b}" for a in ("quartz", "falcon", "harbor", "velvet", "copper") for b in ("mill", "gate", "song", "yard")
 ]
 
 
@@ -57,8 +55,7 @@ def test_ndcg_is_scikit_learns():
 def test_queries_come_from_titles_and_headings_but_not_from_code_or_boilerplate():
     text = "# Tuning the harbor crane\n\n## Introduction\n\n```sh\n# not a heading\n```\n## Wind limits ##\n### 1.2\n"
     documents = [
-        Document(f"d{i}", "" if i else "Harbor manual", text if i == 0 else "## Introduction", (), ())
-        for i in range(5)
+        Document(f"d{i}", "" if i else "Harbor manual", text if i == 0 else "## Introduction", (), ()) for i in range(5)
     ]
     found = {query.text: query for query in known_items(documents)}
     assert set(found) == {"Harbor manual", "Tuning the harbor crane", "Wind limits"}
@@ -126,11 +123,7 @@ def test_the_better_method_is_found_with_an_interval_and_the_same_again():
 def test_the_same_keywords_are_no_improvement_exactly():
     documents = [Document(d.id, d.title, d.text, d.llm, d.llm) for d in corpus(50)]
     found = search_quality(documents, known_items(documents), resamples=200)
-    assert (found.improvement.mrr.estimate, found.improvement.mrr.low, found.improvement.mrr.high) == (
-        0.0,
-        0.0,
-        0.0,
-    )
+    assert (found.improvement.mrr.estimate, found.improvement.mrr.low, found.improvement.mrr.high) == (0.0, 0.0, 0.0)
 
 
 def test_interval_covers_the_truth_as_often_as_it_says():
@@ -139,10 +132,7 @@ def test_interval_covers_the_truth_as_often_as_it_says():
     for seed in range(200):
         documents = [
             Document(
-                f"d{i}",
-                f"item{i}",
-                "",
-                *((f"item{i}",) if rng.random() < chance else () for chance in (0.9, 0.6)),
+                f"d{i}", f"item{i}", "", *((f"item{i}",) if rng.random() < chance else () for chance in (0.9, 0.6))
             )
             for i in range(100)
         ]

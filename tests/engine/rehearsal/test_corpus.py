@@ -23,9 +23,7 @@ def test_documents_are_distinct_and_of_bounded_length() -> None:
     assert len({document.id for document in ALL}) == len(ALL)
     assert len({" ".join(document.text.split()) for document in ALL}) == len(ALL)
     assert all(50 <= len(document.text) <= 40_000 for document in ALL)
-    assert all(
-        document.title and "\n" not in document.title and len(document.title) <= 200 for document in ALL
-    )
+    assert all(document.title and "\n" not in document.title and len(document.title) <= 200 for document in ALL)
 
 
 def test_the_seed_fixes_the_order() -> None:

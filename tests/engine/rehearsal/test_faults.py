@@ -43,9 +43,7 @@ def test_every_fault_is_listed_with_values_that_it_takes() -> None:
 
 
 def test_explanations_name_triggers_and_reasons_that_exist() -> None:
-    known = {trigger.id for trigger in parse_plan(default_plan_text()).triggers} | {
-        str(kind) for kind in ErrorKind
-    }
+    known = {trigger.id for trigger in parse_plan(default_plan_text()).triggers} | {str(kind) for kind in ErrorKind}
     named = {name for kind in FAULTS for name in re.findall(r"\b[a-z]+_[a-z]+\b", kind.explanation)}
     assert named
     assert named <= known

@@ -97,9 +97,7 @@ async def test_full_places_hold_arrivals_and_none_is_dropped() -> None:
         taken.append(document.id)
         await gate.wait()
 
-    feeder = Feeder(
-        extract, LapseClock(1000), 6000, max_per_real_second=1e4, concurrency=5, documents=documents()
-    )
+    feeder = Feeder(extract, LapseClock(1000), 6000, max_per_real_second=1e4, concurrency=5, documents=documents())
     task = asyncio.create_task(feeder.run())
     await until(task, lambda: feeder.in_flight == 5)
     await asyncio.sleep(0.05)
@@ -134,9 +132,7 @@ async def test_cancelling_cancels_the_documents_under_way() -> None:
             ended["cancelled"] += 1
             raise
 
-    feeder = Feeder(
-        extract, LapseClock(1000), 6000, max_per_real_second=1e4, concurrency=7, documents=documents()
-    )
+    feeder = Feeder(extract, LapseClock(1000), 6000, max_per_real_second=1e4, concurrency=7, documents=documents())
     task = asyncio.create_task(feeder.run())
     await until(task, lambda: feeder.in_flight == 7)
     await cancel(task)

@@ -59,10 +59,7 @@ def test_hallucinated_keywords_do_not_stand_in_the_text(server: Process) -> None
 
 
 def test_a_schema_of_another_shape_is_answered_in_that_shape(server: Process) -> None:
-    schema = {
-        "type": "object",
-        "properties": {"tags": {"type": "array", "maxItems": 3, "items": {"type": "string"}}},
-    }
+    schema = {"type": "object", "properties": {"tags": {"type": "array", "maxItems": 3, "items": {"type": "string"}}}}
     said = json.loads(content(server.ask(TEXTS[0], format=schema)))
     assert list(said) == ["tags"]
     assert 1 <= len(said["tags"]) <= 3
@@ -101,8 +98,7 @@ def test_the_openai_path_says_the_same_in_its_own_form(server: Process) -> None:
     events = streamed.text.strip().split("\n\n")
     assert events[-1] == "data: [DONE]"
     parts = [
-        json.loads(event.removeprefix("data: "))["choices"][0]["delta"].get("content", "")
-        for event in events[:-1]
+        json.loads(event.removeprefix("data: "))["choices"][0]["delta"].get("content", "") for event in events[:-1]
     ]
     assert "".join(parts) == reply["choices"][0]["message"]["content"]
 
@@ -203,11 +199,7 @@ def test_it_ends_when_its_standard_input_closes() -> None:
 
 
 def test_it_ends_when_its_parent_is_killed_even_without_a_pipe() -> None:
-    program = (
-        "import subprocess, sys, time\n"
-        f"subprocess.Popen({COMMAND!r}, stdin=subprocess.DEVNULL)\n"
-        "time.sleep(60)\n"
-    )
+    program = f"import subprocess, sys, time\nsubprocess.Popen({COMMAND!r}, stdin=subprocess.DEVNULL)\ntime.sleep(60)\n"
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert parent.stdout is not None
     port = json.loads(parent.stdout.readline())["port"]
@@ -229,7 +221,5 @@ def test_a_taken_port_is_a_sentence() -> None:
         port = taken.getsockname()[1]
         ended = subprocess.run([*COMMAND, f"--port={port}"], capture_output=True, timeout=20, check=False)
     assert ended.returncode == 1
-    assert (
-        json.loads(ended.stdout)["error"] == f"127.0.0.1:{port} cannot be listened on: Address already in use"
-    )
+    assert json.loads(ended.stdout)["error"] == f"127.0.0.1:{port} cannot be listened on: Address already in use"
     assert ended.stderr == b""

@@ -65,9 +65,7 @@ async def test_what_the_engine_makes_of_a_share_of_errors_is_that_share_of_docum
     documents = [d for d in islice(corpus.documents(), 60) if 60 < len(d.text) < 5000][:30]
     llm = SimulatedLlm(2, seed=5, latency_ms=10, load_ms=10)
     await llm.start()
-    pool = LlmPool(
-        Llm(urls=llm.urls, model=llm.model, breaker_failures=1000, max_concurrency=4), SystemClock()
-    )
+    pool = LlmPool(Llm(urls=llm.urls, model=llm.model, breaker_failures=1000, max_concurrency=4), SystemClock())
     try:
         await pool.start()
         await llm.set("error_rate", 0.2)
@@ -83,7 +81,5 @@ async def test_what_the_engine_makes_of_a_share_of_errors_is_that_share_of_docum
     finally:
         await pool.close()
         await llm.stop()
-    assert failed == [
-        model.read(user_prompt(document.text), 5).meets("error_rate", 0.2) for document in documents
-    ]
+    assert failed == [model.read(user_prompt(document.text), 5).meets("error_rate", 0.2) for document in documents]
     assert any(failed)

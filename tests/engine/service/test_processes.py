@@ -93,7 +93,9 @@ def test_the_plan_s_own_metrics_lines_work(stage: Stage) -> None:
     assert found["avg_extraction_time_ms"] > 0
     assert found["cache_hit_rate"] is None or 0 <= found["cache_hit_rate"] <= 1
     assert found["method_breakdown"]["llm"] > 0
-    request = urllib.request.Request(f"{stage.view.engine.address}/metrics", headers={"Accept": "text/plain;version=0.0.4"})
+    request = urllib.request.Request(
+        f"{stage.view.engine.address}/metrics", headers={"Accept": "text/plain;version=0.0.4"}
+    )
     with urllib.request.urlopen(request) as answer:
         assert b"keyword_extraction_error_rate" in answer.read()
 
@@ -106,7 +108,9 @@ def test_a_promotion_with_a_stale_epoch_is_refused(stage: Stage) -> None:
     assert "moved" in reply.sentence
 
 
-def test_from_the_key_to_the_last_call_with_eight_workers_busy(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_the_key_to_the_last_call_with_eight_workers_busy(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
     stage.climb(5)
     going = threading.Event()
     going.set()
@@ -115,7 +119,9 @@ def test_from_the_key_to_the_last_call_with_eight_workers_busy(stage: Stage, cap
         count = 0
         while going.is_set():
             count += 1
-            stage.client.request("POST", "/v1/extract", {"id": f"busy-{number}-{count}", "text": f"{TEXT} {number} {count}"})
+            stage.client.request(
+                "POST", "/v1/extract", {"id": f"busy-{number}-{count}", "text": f"{TEXT} {number} {count}"}
+            )
 
     workers = [threading.Thread(target=work, args=(n,)) for n in range(8)]
     for worker in workers:
@@ -125,7 +131,9 @@ def test_from_the_key_to_the_last_call_with_eight_workers_busy(stage: Stage, cap
     result = stage.client.rollback("drill with eight workers")
     answered_ms = (time.monotonic() - pressed) * 1000
     assert result.ok, result.sentence
-    assert stage.until(lambda: stage.client.command("proof", of=result.request_id).data["proof"]["effective_ms"] is not None)
+    assert stage.until(
+        lambda: stage.client.command("proof", of=result.request_id).data["proof"]["effective_ms"] is not None
+    )
     proof = stage.client.command("proof", of=result.request_id).data["proof"]
     time.sleep(0.3)
     later = stage.client.command("proof", of=result.request_id).data["proof"]
@@ -133,7 +141,9 @@ def test_from_the_key_to_the_last_call_with_eight_workers_busy(stage: Stage, cap
     for worker in workers:
         worker.join()
     with capsys.disabled():
-        print(f"\n  R to answer {answered_ms:.1f} ms, to proof {proof['effective_ms']:.1f} ms, {proof['cancelled']} calls ended")
+        print(
+            f"\n  R to answer {answered_ms:.1f} ms, to proof {proof['effective_ms']:.1f} ms, {proof['cancelled']} calls ended"
+        )
     assert proof["cancelled"] > 0
     assert proof["effective_ms"] <= 100
     assert later["last_call"] == proof["last_call"]  # nothing was sent afterwards
@@ -274,7 +284,15 @@ def test_without_an_engine_the_rollback_is_committed_by_who_pressed(stage: Stage
 
 
 def test_the_command_line_says_that_the_engine_is_dead(stage: Stage) -> None:
-    command = [sys.executable, "-c", "from console.cli import main; main()", "--store", str(stage.folder.path), "--plan", str(stage.rehearsal.plan_path)]
+    command = [
+        sys.executable,
+        "-c",
+        "from console.cli import main; main()",
+        "--store",
+        str(stage.folder.path),
+        "--plan",
+        str(stage.rehearsal.plan_path),
+    ]
     done = subprocess.run([*command, "status"], capture_output=True, text=True, cwd=Path.cwd())
     assert done.returncode == 1
     assert "not running" in done.stdout

@@ -91,7 +91,9 @@ def test_a_rising_percentage_by_the_engine_is_stopped_at_the_log(conn: sqlite3.C
 
 def document(name: str, at: float, llm: tuple[str, ...] | None = ("llm word",), stage: int = 2) -> DocumentWrite:
     method = "llm" if llm else "frequency"
-    return DocumentWrite(name, f"title {name}", "text", "d" + name, at, "treatment", method, ("plain word",), (), llm, (), stage, 5)
+    return DocumentWrite(
+        name, f"title {name}", "text", "d" + name, at, "treatment", method, ("plain word",), (), llm, (), stage, 5
+    )
 
 
 def test_restore_serves_frequency_keywords_of_the_window_and_undo_brings_them_back(conn: sqlite3.Connection) -> None:
@@ -120,7 +122,9 @@ def test_a_document_extracted_anew_after_a_restore_is_not_touched_by_its_undo(co
     assert found.method == "frequency"
 
 
-@pytest.mark.parametrize("query", ['"', "a OR b", "NEAR(", "title:x*", "-", "', '); DROP TABLE document; --", "", "é€😀"])
+@pytest.mark.parametrize(
+    "query", ['"', "a OR b", "NEAR(", "title:x*", "-", "', '); DROP TABLE document; --", "", "é€😀"]
+)
 def test_any_text_is_a_valid_query(conn: sqlite3.Connection, query: str) -> None:
     documents.write(conn, [document("a", 10)])
     documents.search(conn, query)

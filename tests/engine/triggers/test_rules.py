@@ -31,7 +31,9 @@ class Scene:
         self.last: Decision | None = None
         self.winners: list[tuple[float, str]] = []
 
-    def run(self, seconds: float, per_min: float = 60.0, failing: float = 0.0, ms: float = 1000.0, hits: float = 0.3) -> Scene:
+    def run(
+        self, seconds: float, per_min: float = 60.0, failing: float = 0.0, ms: float = 1000.0, hits: float = 0.3
+    ) -> Scene:
         """Evenly spread attempts, of which every so many fails; a winner is noted and the scene goes on."""
         end, due, failed = self.t + seconds, self.t, 0.0
         while self.t < end:
@@ -158,7 +160,9 @@ def test_a_change_of_percentage_starts_every_timer_afresh() -> None:
     scene = Scene().run(200, failing=0.3)
     assert scene.held("error_critical") > 0
     evidence = Evidence(scene.recent.at(scene.t))
-    fresh = evaluate(PLAN.triggers, PLAN.trigger_settings, scene.timers, evidence, Moment(scene.t + 1, 2, 4, 5000, PERCENTS))
+    fresh = evaluate(
+        PLAN.triggers, PLAN.trigger_settings, scene.timers, evidence, Moment(scene.t + 1, 2, 4, 5000, PERCENTS)
+    )
     assert all(reading.held_s == 0 for reading in fresh.readings)
 
 
@@ -179,7 +183,9 @@ def test_it_is_total_and_never_raises_the_percentage(
         t += gap
         recent.add(t, ok, ms)
         evidence = Evidence(recent.at(t), Probes(probes, 1), {"complaints": complaints})
-        decision = evaluate(PLAN.triggers, PLAN.trigger_settings, timers, evidence, Moment(t, 1, stage, percent_bp, PERCENTS))
+        decision = evaluate(
+            PLAN.triggers, PLAN.trigger_settings, timers, evidence, Moment(t, 1, stage, percent_bp, PERCENTS)
+        )
         timers = decision.timers
         if decision.winner is not None:
             assert decision.winner.percent_bp <= percent_bp
