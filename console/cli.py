@@ -35,7 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "metrics": ("analysis", "Performance over days, or a snapshot of now."),
     "logs": ("analysis", "Errors by kind and shape of message."),
     "ab-test": ("analysis", "The A/B test: assignments and analysis."),
-    "triggers": ("triggers", "List the triggers as they stand; explain one."),
+    "triggers": ("triggers", "List the triggers as they stand; explain one; backtest all."),
     "feedback": ("people", "A complaint, a rating, a click or an impression; or many from a file."),
     "notify": ("people", "Preview or send a message of the communication plan."),
     "log": ("people", "The decision log: show, filter, verify."),
