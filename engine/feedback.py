@@ -9,16 +9,11 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct
 
-from engine.client import Reply
-from engine.control import Ask, note
 from engine.text import clean_block, clean_line
-
-if TYPE_CHECKING:
-    from engine.service.engine import Engine
 
 KINDS = ("complaint", "rating", "click", "impression")
 PER_MINUTE = 60
@@ -95,36 +90,3 @@ def store(conn: sqlite3.Connection, found: Feedback, at: float, stage: int) -> b
         ),
     )
     return cursor.rowcount == 1
-
-
-async def receive(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """One piece of feedback. A complaint is a row of the decision log too, because it can move the rollout."""
-    found = read(fields, ask.actor.name, ask.at)
-    if isinstance(found, str):
-        return Reply(False, found)
-    if not engine.door.lets(found.source, engine.clock.real()):
-        return Reply(
-            False,
-            f"More than {PER_MINUTE} a minute from {found.source}: not taken. Use `rollout feedback import` for many.",
-        )
-    stage = engine.state.stage
-    new = True
-
-    def also(conn: sqlite3.Connection, rev: int) -> None:
-        nonlocal new
-        new = store(conn, found, ask.at, stage)
-
-    if found.kind == "complaint":
-        if engine.conn.execute("SELECT 1 FROM feedback WHERE id = ?", (found.id,)).fetchone():
-            return Reply(True, "This complaint was counted already.", {"new": False})
-        what = f" about {found.document}" if found.document else ""
-        said = f": {clean_line(found.text, 160)}" if found.text else ""
-        sentence = f"complaint{what} from {found.source}{said}"
-        await engine.commit(ask, lambda state: note(state, ask, "complaint", sentence), also)
-        engine.monitor.complained(engine.state)
-        return Reply(
-            True, "Counted. Complaints pause the rollout above 5 in a stage and roll it back above 10.", {"new": new}
-        )
-    at = ask.at
-    engine.writer.later(lambda conn: store(conn, found, at, stage))
-    return Reply(True, "Noted.", {"new": True})

@@ -2,7 +2,7 @@
 
 The monitor gathers evidence (recent attempts in memory, probes, complaints, people's judgements in the store), asks the pure
 `evaluate`, and keeps the timers over restarts. It writes nothing but through the writer and changes nothing by itself: it makes a
-`Decision`, the engine carries it out. How the numbers are shown is `engine.showing`.
+`Decision`, the engine carries it out. How the numbers are shown is `engine.service.showing`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,6 @@ class Monitor:
         self.conn = conn
         self.writer = writer
         self.pool = pool
-        self.writing_conn = conn  # during a promotion: the transaction's own
         self.servers: tuple[ServerHealth, ...] = ()
         self.people: dict[str, tuple[Actor, str, float, float]] = {}
         self.watch = Watch()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from msgspec import to_builtins
 from msgspec.structs import replace
@@ -16,9 +17,6 @@ from engine.rehearsal.faults import active, checked
 from engine.rehearsal.feeder import Feeder
 from engine.rehearsal.simulated_llm import SimulatedLlm, SimulatedLlmError
 from engine.rehearsal.users import Experience, Reaction, experience
-
-if TYPE_CHECKING:
-    from engine.service.engine import Engine
 
 PER_MINUTE = 60.0  # documents a minute of lapsed time, as long as the machine can
 PER_REAL_SECOND = 40.0
@@ -62,20 +60,27 @@ class World:
         )
         return replace(plan, llm=llm)
 
-    def attach(self, engine: Engine) -> None:
-        async def extract(document: Document) -> None:
-            await engine.extract(document.id, document.text, document.title)
+    def attach(
+        self,
+        extract: Callable[[str, str, str], Awaitable[object]],
+        feedback: Callable[[dict[str, Any], Actor], Awaitable[object]],
+        served_by_llm: Callable[[str], bool],
+        visit: str,
+    ) -> None:
+        """Let documents arrive at `extract(id, text, title)` and users react through `feedback`. `visit` names this run."""
+
+        async def arrive(document: Document) -> None:
+            await extract(document.id, document.text, document.title)
 
         async def react(reaction: Reaction) -> None:
-            await engine.command("feedback", to_builtins(reaction), VISITOR)
+            await feedback(to_builtins(reaction), VISITOR)
 
         def found(document: Document) -> Experience:
-            row = engine.conn.execute("SELECT method FROM document WHERE id = ?", (document.id,)).fetchone()
-            return experience(row is not None and row[0] == "llm", self._llm.current().hallucinate)
+            return experience(served_by_llm(document.id), self._llm.current().hallucinate)
 
         self._feeder = Feeder(
-            extract, self._clock, PER_MINUTE, seed=self._seed, max_per_real_second=PER_REAL_SECOND,
-            react=react, experience=found, visit=f"visit-{engine.token}",
+            arrive, self._clock, PER_MINUTE, seed=self._seed, max_per_real_second=PER_REAL_SECOND,
+            react=react, experience=found, visit=visit,
         )  # fmt: skip
         self._feeding = asyncio.create_task(self._feeder.run())
 

@@ -10,7 +10,7 @@ import json
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -23,10 +23,9 @@ from engine.client import Reply
 from engine.control import Actor
 from engine.identity import name_of
 from engine.pipeline import Refused
+from engine.service import commands
+from engine.service.engine import Engine
 from engine.text import clean_line
-
-if TYPE_CHECKING:
-    from engine.service.engine import Engine
 
 BODY_LIMIT = 41_000_000  # 10 million characters of four bytes, and their envelope
 
@@ -86,8 +85,8 @@ def application(engine: Engine, control: bool, token: str = "") -> Starlette:
         return await command(request, "feedback", body)
 
     async def status(_: Request) -> Response:
-        view = engine.view()
-        return answer(503, {"error": "starting"}) if view is None else answer(200, view)
+        starting = {"error": "starting"}
+        return answer(503, starting) if engine.view is None else answer(200, engine.view)
 
     async def health(_: Request) -> Response:
         ok, sentence = engine.healthy()
@@ -111,7 +110,7 @@ def application(engine: Engine, control: bool, token: str = "") -> Starlette:
             return answer(400, Reply(False, f"Not understood: {error}. Send a JSON object."))
         if not isinstance(fields, dict):
             return answer(400, Reply(False, "Not understood: send a JSON object."))
-        reply = await engine.command(kind, fields, actor_of(request))
+        reply = await commands.carry_out(engine, kind, fields, actor_of(request))
         return answer(200 if reply.ok else 409, reply)
 
     routes = [

@@ -18,14 +18,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.clock import Clock, LapseClock, SystemClock
+from engine.control import Actor
 from engine.plan.load import PlanError, load_plan
 from engine.plan.model import Plan
 from engine.store.folder import Folder, StoreError
 
 if TYPE_CHECKING:
+    from engine.rehearsal.world import World
     from engine.service.engine import Engine
 
 STANDBY_POLL_S = 0.2
@@ -109,6 +111,7 @@ def _sentence(error: BaseException) -> str:
 
 async def _main(plan: Plan, folder: Folder, clock: Clock, attached: bool) -> int:
     from engine.service.engine import Engine
+    from engine.service.heart import Heart
 
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -135,9 +138,10 @@ async def _main(plan: Plan, folder: Folder, clock: Clock, attached: bool) -> int
             plan = world.plan(plan)
         tcp = _bind(plan, world is not None)
         engine = Engine(plan, folder, clock, environ=dict(os.environ), ending=ending, world=world)
-        await engine.start(address=f"http://{tcp.getsockname()[0]}:{tcp.getsockname()[1]}")
+        await engine.open(address=f"http://{tcp.getsockname()[0]}:{tcp.getsockname()[1]}")
+        await Heart(engine).start()
         if world is not None:
-            world.attach(engine)
+            _populate(world, engine)
         try:
             await _serve(engine, plan, folder, tcp, ending)
         finally:
@@ -145,6 +149,21 @@ async def _main(plan: Plan, folder: Folder, clock: Clock, attached: bool) -> int
                 await world.stop()
             await engine.stop()
     return 0
+
+
+def _populate(world: World, engine: Engine) -> None:
+    """Let a rehearsal's documents and users come to its engine."""
+    from engine.service.commands import carry_out
+    from engine.store import documents
+
+    def served_by_llm(document_id: str) -> bool:
+        found = documents.get(engine.conn, document_id)
+        return found is not None and found.method == "llm"
+
+    async def feedback(fields: dict[str, Any], actor: Actor) -> None:
+        await carry_out(engine, "feedback", fields, actor)
+
+    world.attach(engine.extract, feedback, served_by_llm, visit=f"visit-{engine.token}")
 
 
 def _end_when_closed(loop: asyncio.AbstractEventLoop, ending: asyncio.Event) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from engine import bounds, checklist, control, glance
@@ -12,12 +11,10 @@ from engine.metrics import read
 from engine.metrics.bucket import Bucket
 from engine.plan.durations import iso
 from engine.plan.model import Plan
+from engine.service.engine import Engine
 from engine.store import documents, log
 from engine.store.reader import decision_view
 from engine.view import EngineView, GateView, PresenceView, ReminderView, RestoreView, ServerView, TriggerView, View
-
-if TYPE_CHECKING:
-    from engine.service.engine import Engine
 
 WINDOW_S = glance.WINDOW_S
 LOG_ROWS = 30

@@ -1,0 +1,127 @@
+"""The engine's heart: what must be true before the first document, then once a second triggers, switch and view."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+
+import msgspec
+
+from engine.control import Ask, note, percent
+from engine.plan.environment import ceiling
+from engine.service import rollback, showing
+from engine.service.engine import Engine, machine_time
+
+TICK_S = 1.0
+LAPSED_TICK_S = 0.25
+RETAIN_EVERY_S = 60.0
+
+
+class Heart:
+    """Beats for an opened engine until the engine is stopped. Without it the lease runs out and every router is at 0 %."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._last_retained = 0.0
+
+    async def start(self) -> None:
+        """Settle what waits, start the parts, beat once, and go on."""
+        engine = self._engine
+        await self._settle()
+        engine.folder.lay_ballast()
+        engine.monitor.restore(engine.state)
+        await engine.pool.start()
+        engine.monitor.start()
+        engine.post.start()
+        await self.tick()
+        engine.background(self._beat())
+
+    async def _settle(self) -> None:
+        """What must be true before the first document: intents applied, the switch consistent, the log begun."""
+        engine = self._engine
+        if engine.state.rev == 0:
+            await engine.commit(
+                engine.ask(),
+                lambda state: note(state, engine.ask(), "start", f"the rollout of {engine.plan.name} begins"),
+            )
+        await rollback.apply_intents(engine)
+        if not engine.clean_start and engine.state.percent_bp and engine.plan.store.resume == "safe":
+            await rollback.roll_back(engine, engine.ask("the engine ended uncleanly and [store] resume is safe"))
+        elif engine.state.percent_bp and not engine.folder.is_armed():
+            await rollback.roll_back(engine, engine.ask("the armed file was removed while no engine ran"))
+        if not engine.clean_start:
+            engine.event("The engine before this one ended uncleanly; nothing acknowledged is lost.")
+        limits = ceiling(engine.environ)
+        if limits.percent_bp is not None and limits.percent_bp < engine.state.percent_bp:
+            engine.event(
+                f"The environment caps the percentage at {percent(limits.percent_bp)}; decided is {percent(engine.state.percent_bp)}."
+            )
+
+    async def _beat(self) -> None:
+        engine = self._engine
+        period = LAPSED_TICK_S if engine.rehearsal else TICK_S
+        while True:
+            began = engine.clock.real()
+            try:
+                await self.tick()
+            except Exception as error:
+                engine.trouble(error)  # without `evaluated` the lease runs out by itself
+            await asyncio.sleep(max(0.05, period - (engine.clock.real() - began)))
+
+    async def tick(self) -> None:
+        """One beat: intents, the keyed switch, the triggers, then the view for the consoles."""
+        engine = self._engine
+        if engine.writer.fenced:
+            engine.switch.fenced = True
+            engine.event("Another engine has taken over; this one ends.")
+            engine.ending.set()
+            return
+        if engine.folder.has_intents():
+            await rollback.apply_intents(engine)
+        if (
+            engine.state.percent_bp
+            and not engine.folder.is_armed()
+            and engine.switch.read().why == "the armed file is not there"
+        ):
+            await rollback.roll_back(engine, engine.ask("the armed file was removed by hand"))
+        self._watch_lease()
+        decision = engine.monitor.evaluate(engine.state, engine.ask())
+        if decision is not None:
+            if decision.percent_bp < engine.state.percent_bp or decision.kind == "trigger":
+                await rollback.roll_back(
+                    engine, Ask(decision.actor, decision.at, decision.request_id, decision.reason), automatic=decision
+                )
+            else:
+                await engine.commit(engine.ask(decision.reason), lambda state: decision)
+        engine.switch.evaluated()
+        self._publish()
+
+    def _watch_lease(self) -> None:
+        engine = self._engine
+        age = engine.switch.lease_age_s
+        if age > engine.plan.trigger_settings.lease_s and age < 1e9 and engine.state.percent_bp:
+            sentence = (
+                f"the triggers were not evaluated for {age:.0f} s, so every router was at 0 %; they are evaluated again"
+            )
+            engine.event(sentence[0].upper() + sentence[1:] + ".")
+            ask = engine.ask()
+            engine.background(engine.commit(ask, lambda state: note(state, ask, "lease", sentence, {"age_s": age})))
+
+    def _publish(self) -> None:
+        engine = self._engine
+        if engine.proof is not None:
+            engine.proof.refresh()
+        engine.view = showing.view(engine)
+        now, beat, body = engine.clock.now(), machine_time(), msgspec.json.encode(engine.view)
+
+        def write(conn: sqlite3.Connection) -> None:
+            conn.execute(
+                "INSERT INTO live VALUES (1,?,?) ON CONFLICT(id) DO UPDATE SET at = excluded.at, body = excluded.body",
+                (now, body),
+            )
+            conn.execute("UPDATE lease SET heartbeat = ?, evaluated = ? WHERE id = 1", (beat, now))
+
+        engine.writer.later(write)
+        if engine.clock.real() - self._last_retained > RETAIN_EVERY_S:
+            self._last_retained = engine.clock.real()
+            engine.writer.later(lambda conn: engine.monitor.retain(conn, now))

@@ -1,0 +1,134 @@
+"""What people say, sign, write and do: checklist, feedback, presence, notes, reminders, messages."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from engine import feedback, notify
+from engine.client import Reply
+from engine.control import Ask, note
+from engine.facts import facts
+from engine.service import signing
+from engine.service.engine import REASON_LIMIT, Engine, told
+from engine.text import clean_block, clean_line
+
+
+async def sign(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    return await signing.sign(
+        engine, str(fields.get("item")), clean_line(str(fields.get("note") or ""), REASON_LIMIT), ask
+    )
+
+
+async def revoke(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    return await signing.revoke(engine, str(fields.get("item")), ask)
+
+
+async def check(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    return await signing.check(engine, str(fields.get("item")), ask)
+
+
+async def give_feedback(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    return await _receive(engine, fields, ask)
+
+
+async def complaint(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    return await _receive(engine, {**fields, "kind": "complaint", "source": "console"}, ask)
+
+
+async def _receive(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """One piece of feedback. A complaint is a row of the decision log too, because it can move the rollout."""
+    found = feedback.read(fields, ask.actor.name, ask.at)
+    if isinstance(found, str):
+        return Reply(False, found)
+    if not engine.door.lets(found.source, engine.clock.real()):
+        return Reply(
+            False,
+            f"More than {feedback.PER_MINUTE} a minute from {found.source}: not taken. Use `rollout feedback import` for many.",
+        )
+    stage = engine.state.stage
+    new = True
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        nonlocal new
+        new = feedback.store(conn, found, ask.at, stage)
+
+    if found.kind == "complaint":
+        if engine.conn.execute("SELECT 1 FROM feedback WHERE id = ?", (found.id,)).fetchone():
+            return Reply(True, "This complaint was counted already.", {"new": False})
+        what = f" about {found.document}" if found.document else ""
+        said = f": {clean_line(found.text, 160)}" if found.text else ""
+        sentence = f"complaint{what} from {found.source}{said}"
+        await engine.commit(ask, lambda state: note(state, ask, "complaint", sentence), also)
+        engine.monitor.complained(engine.state)
+        return Reply(
+            True, "Counted. Complaints pause the rollout above 5 in a stage and roll it back above 10.", {"new": new}
+        )
+    at = ask.at
+    engine.writer.later(lambda conn: feedback.store(conn, found, at, stage))
+    return Reply(True, "Noted.", {"new": True})
+
+
+async def presence(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """A console says that it is here and what it shows; gone after 15 s without a word."""
+    console = clean_line(str(fields.get("console") or ask.actor.terminal or ask.actor.name), 100)
+    engine.monitor.presence(
+        console, ask.actor, clean_line(str(fields.get("screen") or ""), 40), bool(fields.get("gone"))
+    )
+    return Reply(True, "Noted.")
+
+
+async def write_note(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """A lesson or an action item for the report."""
+    kind = str(fields.get("kind") or "lesson")
+    text = clean_block(str(fields.get("text") or ""), 4000).strip()
+    if kind not in ("lesson", "action", "well", "improve", "incident") or not text:
+        return Reply(False, "A note needs a kind (well, improve, lesson, action, incident) and a text.")
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        conn.execute("INSERT INTO note (at, kind, actor, text) VALUES (?,?,?,?)", (ask.at, kind, ask.actor.name, text))
+
+    sentence = f"{ask.actor.name} noted ({kind}): {clean_line(text, 120)}"
+    return told(await engine.commit(ask, lambda state: note(state, ask, "note", sentence), also))
+
+
+async def remind(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Tick off monitoring that was due."""
+    which = str(fields.get("id") or "")
+    stage = engine.state.stage
+    known = {r.id: r for r in engine.plan.stages[stage].reminders} if stage < len(engine.plan.stages) else {}
+    if which not in known:
+        return Reply(
+            False, f"There is no reminder {clean_line(which, 60)!r} in this stage. Known: {', '.join(known) or 'none'}."
+        )
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        conn.execute(
+            "INSERT OR REPLACE INTO reminder VALUES (?,?,?,?,?)", (which, stage, ask.at, ask.at, ask.actor.name)
+        )
+
+    sentence = f"{ask.actor.name} did: {known[which].text}"
+    return told(await engine.commit(ask, lambda state: note(state, ask, "monitoring", sentence), also))
+
+
+async def message(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Queue a message of the communication plan."""
+    draft = _draft(engine, str(fields.get("id")))
+    if draft is None:
+        return Reply(False, f"The plan has no such message. It has: {', '.join(m.id for m in engine.plan.messages)}.")
+    await engine.post.send(draft)
+    sentence = f"{ask.actor.name} sent the message {draft.message}: {draft.subject}"
+    return told(await engine.commit(ask, lambda now: note(now, ask, "message", sentence, {"body": draft.body})))
+
+
+async def preview(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    draft = _draft(engine, str(fields.get("id")))
+    if draft is None:
+        return Reply(False, f"The plan has no such message. It has: {', '.join(m.id for m in engine.plan.messages)}.")
+    return Reply(True, draft.subject, {"subject": draft.subject, "body": draft.body})
+
+
+def _draft(engine: Engine, which: str) -> notify.Draft | None:
+    found = next((m for m in engine.plan.messages if m.id == which), None)
+    view = engine.view
+    return notify.render(found, facts(engine.plan, view)) if found is not None and view is not None else None
