@@ -38,6 +38,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "triggers": ("triggers", "List the triggers as they stand; explain one; backtest all."),
     "feedback": ("people", "A complaint, a rating, a click or an impression; or many from a file."),
     "notify": ("people", "Preview or send a message of the communication plan."),
+    "report": ("people", "The rollout for someone who was not there, as Markdown or one HTML file."),
+    "note": ("people", "Write for the report: what went well, a lesson, an action item."),
     "log": ("people", "The decision log: show, filter, verify."),
     "backup": ("people", "A verified copy of the store, taken while the engine runs."),
 }

@@ -109,13 +109,17 @@ def write_json(path: Path, value: Any) -> None:
     """Write a file whole or not at all. `-` is standard output."""
     import msgspec
 
-    body = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    write_text(path, msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """The same for a text."""
     if str(path) == "-":
-        click.echo(body.decode(), nl=False)
+        click.echo(text, nl=False)
         return
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(body)
+        part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
         raise Failed(f"{path} could not be written: {error.strerror}. Give --output another place.") from None

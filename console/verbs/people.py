@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from console.place import Failed, Place, fail, json_option, say
+from console.place import Failed, Place, fail, json_option, say, write_text
 
 
 @click.group()
@@ -172,6 +172,46 @@ def log(place: Place, limit: int, text: str, kind: str, verify: bool, as_json: b
     rows = place.reader.log(limit, text=text, kind=kind)[::-1]
     lines = [f"{row.rev:>5} {iso(row.at)} {row.kind:<13} {row.sentence}" for row in rows]
     say(rows, "\n".join(lines) or "No decision matches.", as_json)
+
+
+@click.command()
+@click.option("--format", "form", type=click.Choice(["md", "html"]), default="md", show_default=True)
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="A file instead of the terminal; .html is enough to say so."
+)
+@click.pass_context
+def report(ctx: click.Context, form: str, output: Path | None) -> None:
+    """The whole rollout for someone who was not there: figures, incidents, decisions, lessons. Needs no engine."""
+    from engine.report import gather, html, markdown
+
+    place: Place = ctx.obj
+    given = ctx.get_parameter_source("form") is not click.core.ParameterSource.DEFAULT
+    if output is not None and output.suffix in (".html", ".htm") and not given:
+        form = "html"
+    plan = place.plan
+    story = place.reader.read(lambda conn: gather(conn, plan))
+    text = html(story) if form == "html" else markdown(story)
+    if output is None or str(output) == "-":
+        click.echo(text, nl=False)
+        return
+    write_text(output, text)
+    missing = [chapter.heading for chapter in story.review if not chapter.written]
+    hint = f" Nothing is written yet under {', '.join(missing)}: `rollout note`." if missing else ""
+    click.echo(f"Wrote {output}.{hint}")
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["well", "improve", "lesson", "action"]))
+@click.argument("text", nargs=-1)
+@json_option
+@click.pass_obj
+def note(place: Place, kind: str, text: tuple[str, ...], as_json: bool) -> None:
+    """Write for the report: what went well, what to improve, a lesson, an action item. TEXT, or standard input."""
+    said = " ".join(text) if text and text != ("-",) else sys.stdin.read()
+    reply = place.client.command("note", kind=kind, text=said)
+    if not reply.ok:
+        fail(reply.sentence, as_json)
+    say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
 
 
 @click.command()

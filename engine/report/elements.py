@@ -1,0 +1,38 @@
+"""HTML and SVG as trees: every text and attribute is escaped on the way out, because nothing here writes markup by hand."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+Element = ET.Element
+Child = Element | str | None
+
+
+def el(tag: str, *children: Child, **attributes: str | float | None) -> Element:
+    """An element. `class_` is `class`, `stroke_width` is `stroke-width`; an attribute that is None is left out."""
+    made = ET.Element(tag)
+    for name, value in attributes.items():
+        if value is not None:
+            text = value if isinstance(value, str) else f"{value:.6g}"
+            made.set(name.rstrip("_").replace("_", "-") if name != "viewBox" else name, text)
+    for child in children:
+        add(made, child)
+    return made
+
+
+def add(parent: Element, child: Child) -> None:
+    """Append an element, or a text after what is there already."""
+    if child is None:
+        return
+    if isinstance(child, str):
+        if len(parent):
+            parent[-1].tail = (parent[-1].tail or "") + child
+        else:
+            parent.text = (parent.text or "") + child
+    else:
+        parent.append(child)
+
+
+def page(root: Element) -> str:
+    """The whole document as text. Style sheets are the one thing that HTML does not escape; ours is a file of the product."""
+    return "<!DOCTYPE html>\n" + ET.tostring(root, encoding="unicode", method="html") + "\n"

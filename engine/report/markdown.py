@@ -1,0 +1,278 @@
+"""The story as Markdown: reads well as plain text too. What people and machines wrote is text, never markup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from engine.control import percent
+from engine.plan.durations import iso
+from engine.report.chronicle import duration
+from engine.report.story import Chapter, Figure, Incident, Sent, Signed, StageStory, Story, Verdict
+
+_ACTS = re.compile(r"([\\`*\[\]<>|~])|(?<!\w)(_)|(_)(?!\w)|(&)(?=#?\w+;)|(!)(?=\[)")
+_STARTS = re.compile(r"^(\s*)([#+\-=>]|\d+[.)])")
+
+STATES = {"done": "[x]", "open": "[ ]", "failed": "[!]"}
+PROMPTS = {
+    "well": "Nothing was written yet. What worked, and should be done again?",
+    "improve": "Nothing was written yet. What was slow, unclear or missing?",
+    "lesson": "Nothing was written yet. What should the next rollout know?",
+    "action": "Nothing was written yet. Who does what until when?",
+}
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return _ACTS.sub(lambda found: "\\" + found[0], text)
+
+
+def block(text: str, indent: str = "  ") -> str:
+    """Several lines as the rest of a list item."""
+    lines = [_STARTS.sub(r"\1\\\2", escape(line)) for line in text.split("\n")]
+    return f"\n{indent}".join(line or "" for line in lines)
+
+
+def markdown(story: Story) -> str:
+    parts = [
+        f"# {escape(story.title)}: report",
+        f"**{escape(story.headline)}**",
+        f"{escape(story.service)}, {escape(story.environment)}. As of {iso(story.at)}"
+        + (f", begun {iso(story.began)}." if story.began is not None else "."),
+    ]
+    if story.rehearsal:
+        parts.append("**This was a rehearsal**: a simulated LLM service, sample documents, time in lapse.")
+    parts += [_list(story.summary), "## Metrics by stage", _metrics(story), "## Time by stage", _times(story.stages)]
+    parts += ["## Incidents", *(_incidents(story))]
+    parts += (
+        ["## Decisions", *(_verdict(each) for each in story.verdicts)]
+        if story.verdicts
+        else ["## Decisions", "None yet."]
+    )
+    parts += ["## Overrides", _overrides(story), "## Quality", _findings(story), "## Checklists", *_checklists(story)]
+    parts += ["## Communications", _messages(story.messages), "## Review", *(_chapter(each) for each in story.review)]
+    parts += ["## Timeline", _timeline(story), "## Appendix: to reproduce this report", _appendix(story)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _list(items: tuple[str, ...]) -> str:
+    return "\n".join(f"- {escape(item)}" for item in items)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "|".join(" --- " for _ in head) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(cell or " " for cell in row) + " |" for row in rows])
+
+
+def _metrics(story: Story) -> str:
+    stages = [s for s in story.stages if s.number >= 2 or s.llm_documents]
+    head = ("Metric", *(escape(f"Stage {s.number} {s.name}") for s in stages))
+    rows = [(name, *(_cell(s, of(s)) for s in stages)) for name, of in METRICS]
+    documents = (
+        "Documents (by the LLM)",
+        *(f"{s.documents} ({s.llm_documents})" if s.documents else "none" for s in stages),
+    )
+    complaints = ("Complaints", *(str(s.complaints) if s.entered is not None else "" for s in stages))
+    return (
+        table(head, [*rows, documents, complaints])
+        + "\n\nok: within the stage's target; MISSED: outside of it; without a word there is no target, or nothing to judge."
+    )
+
+
+METRICS: tuple[tuple[str, Callable[[StageStory], Figure]], ...] = (
+    ("Error Rate", lambda s: s.error_rate),
+    ("Avg Time", lambda s: s.latency),
+    ("95th percentile", lambda s: s.p95),
+    ("Cache Hit Rate", lambda s: s.cache),
+    ("Search Quality", lambda s: s.search),
+    ("Reviewed quality", lambda s: s.quality),
+    ("User Satisfaction", lambda s: s.satisfaction),
+)
+
+
+def _cell(stage: StageStory, figure: Figure) -> str:
+    return "not entered" if stage.entered is None else escape(marked(figure))
+
+
+def marked(figure: Figure) -> str:
+    """The number and, in a word, whether it is within its target."""
+    return figure.words + {True: ", ok", False: ", MISSED", None: ""}[figure.good]
+
+
+def _times(stages: tuple[StageStory, ...]) -> str:
+    head = (
+        "Stage",
+        "Percentage",
+        "Entered",
+        "Left",
+        "In all",
+        "Soaking",
+        "For figures",
+        "For people",
+        "Held or locked",
+    )
+    rows: list[tuple[str, ...]] = []
+    for s in stages:
+        name = escape(f"{s.number} {s.name}") + (f" ({s.visits} visits)" if s.visits > 1 else "")
+        if s.entered is None:
+            rows.append((name, percent(s.percent_bp), "never", "", "", "", "", "", ""))
+            continue
+        left = iso(s.left) if s.left is not None else "still there"
+        spans = (s.spent_s, s.soaked_s, s.figures_s, s.waited_s, s.held_s)
+        rows.append((name, percent(s.percent_bp), iso(s.entered), left, *(duration(value) for value in spans)))
+    note = (
+        "Soaking is the stage's least time. For figures: from then until the gate's conditions on the figures held, to the hour. "
+        "For people: what was left until the step, without holds and locks."
+    )
+    return table(head, rows) + "\n\n" + note
+
+
+def _incidents(story: Story) -> list[str]:
+    if not story.incidents:
+        return ["None: nothing rolled back and no trigger acted."]
+    head = ("When", "What", "Detected after", "Decided after", "Effective after", "Way up open after")
+    rows = [
+        (iso(i.decided), f"{percent(i.percent_from)} to {percent(i.percent_to)}, {by(i)}", *times(i))
+        for i in story.incidents
+    ]
+    note = (
+        "Detected: from the first failure to the trigger's first breach. Decided: from there to the decision (the trigger's own time "
+        "included). Effective: until 0 %, or the lower percentage, was observed."
+    )
+    return [table(head, rows), note, *(_incident(i) for i in story.incidents)]
+
+
+def by(incident: Incident) -> str:
+    return escape(
+        f"trigger {incident.trigger}"
+        if incident.automatic and incident.trigger
+        else "by itself"
+        if incident.automatic
+        else "by hand"
+    )
+
+
+def times(i: Incident) -> tuple[str, str, str, str]:
+    """Time to detect, to decide, to take effect, and until the way up was open again."""
+    decide = (
+        duration(i.decide_s) if i.detected is not None else "no trigger had seen it" if not i.automatic else "not known"
+    )
+    resumed = duration(i.resumed - i.decided) if i.resumed is not None else "not yet"
+    effect = duration(i.effect_s) if i.effect_s is not None or i.percent_to < i.percent_from else "nothing to observe"
+    return duration(i.detect_s), decide, effect, resumed
+
+
+def _incident(i: Incident) -> str:
+    lines = [f"### Decision {i.rev}: {escape(i.what)}"]
+    facts = [f"Stage {i.stage}."]
+    if i.proof:
+        facts.append(f"Proof: {escape(i.proof)}")
+    facts.append(f"Cause, as written: {escape(i.cause)}" if i.cause else "Nobody wrote down a cause.")
+    if i.restored:
+        facts.append(f"{i.restored} documents were given their frequency keywords back.")
+    return lines[0] + "\n\n" + "\n".join(f"- {fact}" for fact in facts)
+
+
+def _verdict(v: Verdict) -> str:
+    mark = "**OVERRIDE** " if v.override else ""
+    lines = [f"### {v.rev}. {mark}{escape(v.sentence)}", ""]
+    lines.append(
+        f"- {iso(v.at)}, {escape(v.who)} ({escape(v.where)}), {percent(v.percent_from)} to {percent(v.percent_to)}, stage {v.stage}"
+    )
+    if v.reason:
+        lines.append(f"- Reason: {escape(v.reason)}")
+    if v.seen:
+        lines.append(f"- On screen: {escape(v.seen)}")
+    lines += [f"- {escape(name)}: {escape(value)}" for name, value in v.evidence]
+    return "\n".join(lines)
+
+
+def _overrides(story: Story) -> str:
+    if not story.overrides:
+        return "None: every gate was open when it was passed."
+    head = ("Decision", "When", "Who", "Reason", "What was missing")
+    return table(
+        head,
+        [
+            (str(v.rev), iso(v.at), escape(v.who), escape(v.reason), escape(dict(v.evidence).get("missing", "")))
+            for v in story.overrides
+        ],
+    )
+
+
+def _findings(story: Story) -> str:
+    found = [*story.quality, *story.experiment]
+    if not found:
+        return "Neither a review nor a search measurement nor an A/B reading is stored."
+    lines = []
+    for each in found:
+        lines.append(f"- {iso(each.at)} {escape(each.what)}: {escape(each.sentence)}")
+        lines += [f"  - {escape(detail)}" for detail in each.details]
+    return "\n".join(lines)
+
+
+def _checklists(story: Story) -> list[str]:
+    out = []
+    for stage in story.stages:
+        if stage.signed:
+            out.append(
+                f"### Stage {stage.number} {escape(stage.name)}\n\n" + "\n".join(_signed(item) for item in stage.signed)
+            )
+    if story.post_rollout:
+        out.append("### After the rollout\n\n" + "\n".join(_signed(item) for item in story.post_rollout))
+    return out or ["The plan has none."]
+
+
+def _signed(item: Signed) -> str:
+    who = f" ({escape(item.by)}, {iso(item.at)})" if item.by and item.at is not None else ""
+    said = f": {escape(item.words)}" if item.words else ""
+    return f"- {STATES.get(item.state, '[ ]')} {escape(item.text)}{who}{said}"
+
+
+def _messages(messages: tuple[Sent, ...]) -> str:
+    if not messages:
+        return "No message was sent."
+    head = ("When", "To", "Message", "Subject", "Delivery")
+    return table(head, [(iso(m.at), m.audience, m.message, escape(m.subject), escape(delivery(m))) for m in messages])
+
+
+def delivery(message: Sent) -> str:
+    """ "sent", "waiting after 2 tries: mailto: not accepted"."""
+    tries = (
+        f" after {message.tries} {'try' if message.tries == 1 else 'tries'}"
+        if message.state != "sent" and message.tries
+        else ""
+    )
+    return f"{message.state}{tries}" + (f": {message.error}" if message.error else "")
+
+
+def _chapter(chapter: Chapter) -> str:
+    lines = [f"### {escape(chapter.heading)}", ""]
+    if not chapter.written:
+        lines.append(f"*{PROMPTS[chapter.kind]}*")
+    lines += [f"- {block(w.text)} ({escape(w.who)}, {iso(w.at)})" for w in chapter.written]
+    return "\n".join(lines)
+
+
+def _timeline(story: Story) -> str:
+    if not story.timeline:
+        return "The log is empty."
+    head = ("When", "Stage", "Percentage", "What")
+    rows = []
+    for e in story.timeline:
+        mark = "**OVERRIDE** " if e.override else ""
+        until = f" to {iso(e.until)}" if e.until is not None else ""
+        rows.append((iso(e.at) + until, str(e.stage), percent(e.percent_bp), mark + escape(e.sentence)))
+    return table(head, rows)
+
+
+def _appendix(story: Story) -> str:
+    a = story.appendix
+    lines = [
+        f"- Plan: {escape(a.plan_source or 'unknown')}, SHA-256 `{a.plan_digest or 'unknown'}`",
+        *(f"- {name}: {escape(value)}" for name, value in a.versions),
+        f"- Log: {a.decisions} decisions, head `{a.head}`",
+        f"- {escape(a.chain)}",
+    ]
+    references = "\n\nReferences\n\n" + _list(story.references) if story.references else ""
+    return "\n".join(lines) + "\n\n```\n" + "\n".join(a.commands) + "\n```" + references
