@@ -55,6 +55,9 @@ class StubLlm:
     script: deque[str] = field(default_factory=deque)
     port: int = 0
     keep_requests: int = 1000
+    close_idle_on_next_call: str = (
+        ""  # "reset" or "end": as a keep-alive timeout that runs out while the call is on its way
+    )
     refuses: frozenset[str] = frozenset()  # request fields answered with 400, as some hosted services do
 
     served: int = 0
@@ -214,6 +217,11 @@ class _Connection(asyncio.Protocol):
 
     async def _answer(self, method: str, path: str, body: bytes) -> None:
         stub = self.stub
+        if how := stub.close_idle_on_next_call:
+            stub.close_idle_on_next_call = ""
+            assert self.transport is not None
+            self.cut() if how == "reset" else self.transport.close()
+            return
         stub.calls[path] += 1
         asked = json.loads(body) if body else {}
         if stub.keep_requests:

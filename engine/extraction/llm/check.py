@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
 from engine.extraction import grounding
 from engine.extraction.llm import answer, prompt
 from engine.extraction.llm.failure import ErrorKind, Fault
+from engine.extraction.llm.http import Http
 from engine.extraction.llm.protocol import Reply
 from engine.extraction.llm.server import COLD_MS, Server
 from engine.plan.model import Llm
-
-if TYPE_CHECKING:
-    import httpx
 
 AT_ONCE = 4
 _State = Literal["ok", "warn", "fail"]
@@ -46,9 +44,9 @@ class CheckReport(msgspec.Struct, frozen=True):
         return not any(line.state == "fail" for line in self.lines)
 
 
-async def check(servers: tuple[Server, ...], client: httpx.AsyncClient, config: Llm) -> CheckReport:
+async def check(servers: tuple[Server, ...], http: Http, config: Llm) -> CheckReport:
     """All servers at once; about as long as three answers of the slowest, plus loading its model."""
-    found = await asyncio.gather(*(_one(server, client, config) for server in servers))
+    found = await asyncio.gather(*(_one(server, http, config) for server in servers))
     lines = [line for lines in found for line in lines]
     digests = {server.facts.digest for server in servers if server.facts.digest}
     if len(digests) > 1:
@@ -57,19 +55,19 @@ async def check(servers: tuple[Server, ...], client: httpx.AsyncClient, config: 
     return CheckReport(tuple(lines))
 
 
-async def _one(server: Server, client: httpx.AsyncClient, config: Llm) -> list[CheckLine]:
+async def _one(server: Server, http: Http, config: Llm) -> list[CheckLine]:
     lines: list[CheckLine] = []
 
     def say(what: str, state: _State, text: str) -> None:
-        lines.append(CheckLine(server.shown, what, state, text))
+        lines.append(CheckLine(server.url, what, state, text))
 
     try:
         began = server.now()
-        facts = await server.survey(client)
+        facts = await server.survey(http)
         say(
             "service", "ok", f"answers in {(server.now() - began) * 1000:.0f} ms, version {facts.version or 'not told'}"
         )
-        await server.warm_up(client)
+        await server.warm_up(http)
     except Fault as fault:
         server.note(fault)
         say("model" if fault.kind is ErrorKind.model_missing else "service", "fail", fault.message)
@@ -92,9 +90,9 @@ async def _one(server: Server, client: httpx.AsyncClient, config: Llm) -> list[C
         can = "it is told to think little" if facts.family in ("gptoss", "gpt-oss") else "it is told not to"
         say("thinking", "ok", f"the model can think; {can}, since thinking leaves no answer within the format")
     try:
-        alone = await _ask(server, client, config, 1)
+        alone = await _ask(server, http, config, 1)
         _judge(alone[1], say)
-        if not await _capacity(server, client, config, alone[0], say):
+        if not await _capacity(server, http, config, alone[0], say):
             say("capacity", "ok", f"the server says {facts.slots} at a time")
     except Fault as fault:
         server.note(fault)
@@ -102,7 +100,7 @@ async def _one(server: Server, client: httpx.AsyncClient, config: Llm) -> list[C
     return lines
 
 
-async def _ask(server: Server, client: httpx.AsyncClient, config: Llm, seed: int) -> tuple[float, Reply]:
+async def _ask(server: Server, http: Http, config: Llm, seed: int) -> tuple[float, Reply]:
     """Seconds and the answer to the sample. Raises Fault."""
     asked = prompt.build(
         SAMPLE, max_descriptive=config.max_descriptive, max_technical=config.max_technical, max_total=config.max_total
@@ -110,7 +108,7 @@ async def _ask(server: Server, client: httpx.AsyncClient, config: Llm, seed: int
     began = server.now()
     try:
         async with asyncio.timeout(config.timeout_s):
-            reply = await server.ask(client, asked, seed=seed)
+            reply = await server.ask(http, asked, seed=seed)
     except TimeoutError:
         raise Fault(
             ErrorKind.timeout,
@@ -145,13 +143,13 @@ def _judge(reply: Reply, say: _Say) -> None:
         say("answer", "ok", f"keeps to the schema; {len(kept.kept)} of {total} keywords are in the sample's text")
 
 
-async def _capacity(server: Server, client: httpx.AsyncClient, config: Llm, alone_s: float, say: _Say) -> bool:
+async def _capacity(server: Server, http: Http, config: Llm, alone_s: float, say: _Say) -> bool:
     """How many answers at a time: told, or else measured. False when the server tells it."""
     if server.facts.slots:
         return False
     began = server.now()
     several = await asyncio.gather(
-        *(_ask(server, client, config, seed) for seed in range(2, 2 + AT_ONCE)), return_exceptions=True
+        *(_ask(server, http, config, seed) for seed in range(2, 2 + AT_ONCE)), return_exceptions=True
     )
     spent = server.now() - began
     refused = sum(isinstance(one, Fault) for one in several)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from engine.clock import Clock
 from engine.extraction.llm.failure import ErrorKind, Fault, LlmFailure
+from engine.extraction.llm.found import Found
+from engine.extraction.llm.protocol import Reply
 
 
 @dataclass
@@ -38,6 +40,21 @@ class Document:
     _running: int = 0
     _since: float = 0.0
     _spent: float = 0.0
+
+    def send(self, server: str) -> None:
+        """A call of it goes out now."""
+        self.sent = True
+        self.attempts += 1
+        self.last_send_at = self.clock.now()
+        self.server = server
+
+    def read(self, reply: Reply) -> None:
+        self.prompt_tokens += reply.prompt_tokens or 0
+        self.answer_tokens += reply.answer_tokens or 0
+
+    def count(self, found: Found) -> None:
+        self.proposed += found.proposed
+        self.dropped += found.dropped
 
     def run(self) -> None:
         if self._running == 0:
@@ -75,4 +92,12 @@ class Document:
         return self.failure(self.last.kind, f"{spent}: {self.last.message}")
 
     def failure(self, kind: ErrorKind, message: str) -> LlmFailure:
-        return LlmFailure(kind, message, sent=self.sent, ms=self.ms, attempts=self.attempts, queue_ms=self.queue_ms)
+        return LlmFailure(
+            kind,
+            message,
+            sent=self.sent,
+            ms=self.ms,
+            attempts=self.attempts,
+            queue_ms=self.queue_ms,
+            server=self.server,
+        )

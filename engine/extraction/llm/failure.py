@@ -20,9 +20,10 @@ class ErrorKind(StrEnum):
     breaker_open = "breaker_open"  # every server is taken out; nothing was sent
 
 
-Retry = Literal["never", "soon", "other_seed"]
+Retry = Literal["never", "soon", "other_seed", "at_once"]
 
-# How an attempt that ended like this may succeed when it is made again.
+# How an attempt that ended like this may succeed when it is made again: "soon" after a pause, "other_seed" once with another
+# seed, "at_once" (an idle connection that the server had closed) once on a new connection and as if nothing had been.
 RETRY: dict[ErrorKind, Retry] = {
     ErrorKind.timeout: "soon",
     ErrorKind.transport: "soon",
@@ -60,11 +61,20 @@ class Fault(Exception):
 class LlmFailure(Exception):
     """The document got no LLM keywords.
 
-    `sent`: whether anything of it went over the wire; `ms`: wall time from the first send, without queueing (0 if unsent).
+    `sent`: whether anything of it went over the wire, and to which `server` last; `ms`: wall time from the first send, without
+    queueing (0 if unsent).
     """
 
     def __init__(
-        self, kind: ErrorKind, message: str, *, sent: bool, ms: float, attempts: int = 0, queue_ms: float = 0.0
+        self,
+        kind: ErrorKind,
+        message: str,
+        *,
+        sent: bool,
+        ms: float,
+        attempts: int = 0,
+        queue_ms: float = 0.0,
+        server: str = "",
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -73,6 +83,7 @@ class LlmFailure(Exception):
         self.ms = ms
         self.attempts = attempts
         self.queue_ms = queue_ms
+        self.server = server
 
 
 class NotPermitted(Exception):

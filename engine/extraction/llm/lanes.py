@@ -11,7 +11,7 @@ import importlib.util
 import ipaddress
 import sys
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 
@@ -21,7 +21,13 @@ KEEP_IDLE_S = 4.0  # below the 5 s after which common servers close an idle conn
 if importlib.util.find_spec("sniffio") is None:
     sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
+STALE_S = 0.5  # a server that closed the connection before the call came answers with its end at once
+
 _Origin = tuple[str, str, int | None]
+
+
+class StaleConnection(httpx.TransportError):
+    """The server had closed an idle connection while the call was on its way: the call has not been seen, and may go again."""
 
 
 class Lanes(httpx.AsyncBaseTransport):
@@ -38,15 +44,30 @@ class Lanes(httpx.AsyncBaseTransport):
         idle = self._idle.setdefault(origin, [])
         while idle and idle[0][0] < self._now() - KEEP_IDLE_S:
             await self._close(idle.pop(0)[1])
-        lane = idle.pop()[1] if idle else self._open(origin)
+        used = bool(idle)
+        lane = idle.pop()[1] if used else self._open(origin)
+        began = self._now()
         try:
             response = await lane.handle_async_request(request)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
+            await self._close(lane)
+            if used and self._now() - began < STALE_S:
+                while idle:  # those are as old
+                    await self._close(idle.pop()[1])
+                raise StaleConnection(str(error)) from None
+            raise
         except BaseException:
-            # What was half done is closed by now, and the lane opens another connection.
-            idle.append((self._now(), lane))
+            await self._close(lane)
             raise
         assert isinstance(response.stream, httpx.AsyncByteStream)
-        stream = _Stream(response.stream, lambda: idle.append((self._now(), lane)))
+
+        async def free(whole: bool) -> None:
+            if whole:
+                idle.append((self._now(), lane))
+            else:
+                await self._close(lane)
+
+        stream = _Stream(response.stream, free)
         return httpx.Response(
             response.status_code, headers=response.headers, stream=stream, extensions=response.extensions
         )
@@ -71,15 +92,17 @@ class Lanes(httpx.AsyncBaseTransport):
 
 
 class _Stream(httpx.AsyncByteStream):
-    """A response's body; its lane is free when it is closed."""
+    """A response's body. When it is closed its lane is free again, or, if it was not read to its end, closed too."""
 
-    def __init__(self, inner: httpx.AsyncByteStream, free: Callable[[], None]) -> None:
+    def __init__(self, inner: httpx.AsyncByteStream, free: Callable[[bool], Awaitable[None]]) -> None:
         self._inner = inner
-        self._free: Callable[[], None] | None = free
+        self._free: Callable[[bool], Awaitable[None]] | None = free
+        self._whole = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self._inner:
             yield part
+        self._whole = True
 
     async def aclose(self) -> None:
         free, self._free = self._free, None
@@ -87,7 +110,7 @@ class _Stream(httpx.AsyncByteStream):
             await self._inner.aclose()
         finally:
             if free is not None:
-                free()
+                await free(self._whole)
 
 
 def _proxy(origin: _Origin) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from engine.extraction.llm.failure import ErrorKind, Fault, Retry
+from engine.extraction.llm.http import Answer
 from engine.extraction.llm.prompt import ANSWER_TOKENS, Prompt
 from engine.plan.model import Llm
 from engine.text import clean_line
@@ -45,8 +46,7 @@ class Reply:
     load_ms: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What a server says of itself and of the model; "" and 0 where it does not."""
 
     version: str = ""
@@ -66,8 +66,11 @@ class Wire(Protocol):
     def ask(self, config: Llm, prompt: Prompt, *, seed: int, dialect: Dialect) -> bytes:
         """The body of the request."""
 
-    def read(self, status: int, body: bytes, config: Llm, retry_after: str = "") -> Reply:
+    def read(self, answer: Answer, config: Llm) -> Reply:
         """What the model wrote. Raises Fault."""
+
+    def digest(self, health: Answer, config: Llm) -> str:
+        """The model's digest in the answer of `health_path`, "" where it is not told."""
 
 
 def wire(config: Llm) -> Wire:
@@ -79,7 +82,10 @@ class Ollama:
 
     name = "ollama"
     ask_path = "/api/chat"
-    health_path = "/api/version"
+    health_path = "/api/tags"
+
+    def digest(self, health: Answer, config: Llm) -> str:
+        return clean_line(str(_entry(config.model, body(health)).get("digest") or ""), 80)
 
     def ask(self, config: Llm, prompt: Prompt, *, seed: int, dialect: Dialect) -> bytes:
         body: dict[str, Any] = {
@@ -114,17 +120,17 @@ class Ollama:
             }
         )
 
-    def read(self, status: int, body: bytes, config: Llm, retry_after: str = "") -> Reply:
-        if status != 200:
-            raise fault(status, body, config, retry_after)
-        parts = _objects(body)
+    def read(self, answer: Answer, config: Llm) -> Reply:
+        if answer.status != 200:
+            raise fault(answer, config)
+        parts = _objects(answer.body)
         if not parts:
-            raise Fault(ErrorKind.invalid, f"the server answered 200 with {_what(body)}, not Ollama's JSON")
+            raise Fault(ErrorKind.invalid, f"the server answered 200 with {_what(answer.body)}, not Ollama's JSON")
         text: list[str] = []
         thought = False
         for part in parts:
             if part.get("error"):
-                raise fault(500, msgspec.json.encode(part), config, "")
+                raise fault(Answer(500, msgspec.json.encode(part)), config)
             message = part.get("message")
             said = message.get("content") if isinstance(message, dict) else part.get("response")
             text.append(said if isinstance(said, str) else "")
@@ -152,6 +158,9 @@ class OpenAi:
     ask_path = "/v1/chat/completions"
     health_path = "/health"
 
+    def digest(self, health: Answer, config: Llm) -> str:
+        return ""
+
     def ask(self, config: Llm, prompt: Prompt, *, seed: int, dialect: Dialect) -> bytes:
         body: dict[str, Any] = {
             "model": config.model,
@@ -171,22 +180,22 @@ class OpenAi:
             body["response_format"] = {"type": "json_object"}
         return msgspec.json.encode(body)
 
-    def read(self, status: int, body: bytes, config: Llm, retry_after: str = "") -> Reply:
-        if status != 200:
-            raise fault(status, body, config, retry_after)
-        parts = _objects(body)
-        answer = parts[0] if parts else {}
-        if answer.get("error"):
-            raise fault(500, body, config, "")
-        choices = answer.get("choices")
+    def read(self, answer: Answer, config: Llm) -> Reply:
+        if answer.status != 200:
+            raise fault(answer, config)
+        parts = _objects(answer.body)
+        whole = parts[0] if parts else {}
+        if whole.get("error"):
+            raise fault(Answer(500, answer.body), config)
+        choices = whole.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
         if choice is None:
-            raise Fault(ErrorKind.invalid, f"the server answered 200 with {_what(body)}, not a chat completion")
+            raise Fault(ErrorKind.invalid, f"the server answered 200 with {_what(answer.body)}, not a chat completion")
         message = choice.get("message")
         message = message if isinstance(message, dict) else {}
         said = message.get("content")
         finish = choice.get("finish_reason")
-        usage = answer.get("usage")
+        usage = whole.get("usage")
         usage = usage if isinstance(usage, dict) else {}
         return Reply(
             said if isinstance(said, str) else "",
@@ -208,12 +217,13 @@ _LOADING = re.compile(r"loading|starting up|warming", re.IGNORECASE)
 _FORMAT = re.compile(r"does not match the expected|failed to parse (?:the )?(?:output|input at pos)", re.IGNORECASE)
 
 
-def fault(status: int, body: bytes, config: Llm, retry_after: str = "") -> Fault:
+def fault(answer: Answer, config: Llm) -> Fault:
     """The meaning of an HTTP answer that is not 200."""
-    error = _error(body)
+    status = answer.status
+    error = _error(answer.body)
     said = clean_line(str(error.get("message") or ""), 300)
     tail = f": {said}" if said else ""
-    after = _seconds(retry_after)
+    after = _seconds(answer.retry_after)
     kind, text = ErrorKind.http, f"the server answered {status}{tail}"
     retry: Retry | None = None
     code = f"{error.get('type', '')} {error.get('code', '')}"
@@ -248,11 +258,11 @@ def missing(config: Llm, said: str = "") -> str:
     return f"the server does not have the model {name}; {cure}" + (f" ({said})" if said else "")
 
 
-def adapted(dialect: Dialect, status: int, body: bytes) -> Dialect | None:
+def adapted(dialect: Dialect, answer: Answer) -> Dialect | None:
     """Another way to ask that this refusal calls for; None when it is no matter of dialect."""
-    if status not in (400, 422):
+    if answer.status not in (400, 422):
         return None
-    said = str(_error(body).get("message") or "").lower()
+    said = str(_error(answer.body).get("message") or "").lower()
     if "max_completion_tokens" in said and dialect.token_field == "max_tokens":
         return replace(dialect, token_field="max_completion_tokens")
     if "temperature" in said and dialect.temperature:
@@ -266,38 +276,43 @@ def adapted(dialect: Dialect, status: int, body: bytes) -> Dialect | None:
     return None
 
 
-def ollama_facts(model: str, version: Any, tags: Any, show: Any, loaded: Any) -> tuple[Facts, bool]:
-    """What /api/version, /api/tags, /api/show and /api/ps say, and whether the model is there. Missing parts are {}."""
-    wanted = {model, model if ":" in model else f"{model}:latest"}
-    entry = next((m for m in _dicts(tags, "models") if {m.get("name"), m.get("model")} & wanted), None)
-    running = _dicts(loaded, "models")
-    mine = next((m for m in running if {m.get("name"), m.get("model")} & wanted), None)
-    show = show if isinstance(show, dict) else {}
+def body(answer: Answer) -> dict[str, Any]:
+    """The JSON object of an answer of 200, else {}."""
+    parts = _objects(answer.body) if answer.status == 200 else []
+    return parts[0] if parts else {}
+
+
+def ollama_facts(
+    model: str, version: dict[str, Any], tags: dict[str, Any], show: dict[str, Any], loaded: dict[str, Any]
+) -> Facts:
+    """What /api/version, /api/tags, /api/show and /api/ps say; {} for what did not answer."""
     info = show.get("model_info")
     info = info if isinstance(info, dict) else {}
     trained = next((_count(v) for k, v in info.items() if str(k).endswith(".context_length")), None) or 0
     details = show.get("details")
     family = str(details.get("family") or "") if isinstance(details, dict) else ""
     can = show.get("capabilities")
-    return (
-        Facts(
-            version=clean_line(str(version.get("version") or ""), 40) if isinstance(version, dict) else "",
-            digest=clean_line(str((entry or {}).get("digest") or ""), 80),
-            loaded=clean_line(", ".join(str(m.get("name") or "") for m in running), 200),
-            context=_count((mine or {}).get("context_length")) or trained,
-            thinking=isinstance(can, list) and "thinking" in can,
-            family=clean_line(family, 40),
-        ),
-        entry is not None,
+    return Facts(
+        version=clean_line(str(version.get("version") or ""), 40),
+        digest=clean_line(str(_entry(model, tags).get("digest") or ""), 80),
+        loaded=clean_line(", ".join(str(m.get("name") or "") for m in _dicts(loaded, "models")), 200),
+        context=_count(_entry(model, loaded).get("context_length")) or trained,
+        thinking=isinstance(can, list) and "thinking" in can,
+        family=clean_line(family, 40),
     )
 
 
-def openai_facts(model: str, models: Any, props: Any) -> tuple[Facts, bool]:
+def _entry(model: str, models: dict[str, Any]) -> dict[str, Any]:
+    """The model's entry in a list of /api/tags or /api/ps, else {}."""
+    wanted = {model, model if ":" in model else f"{model}:latest"}
+    return next((m for m in _dicts(models, "models") if {m.get("name"), m.get("model")} & wanted), {})
+
+
+def openai_facts(model: str, models: dict[str, Any], props: dict[str, Any]) -> tuple[Facts, bool]:
     """What /v1/models and llama.cpp's /props say. A list without the model is not proof that it is missing
     (llama.cpp's server ignores the name), unless the server owns several."""
     known = _dicts(models, "data")
     entry = next((m for m in known if m.get("id") == model), None)
-    props = props if isinstance(props, dict) else {}
     defaults = props.get("default_generation_settings")
     context = _count(defaults.get("n_ctx")) if isinstance(defaults, dict) else None
     first = entry or (known[0] if known else {})
@@ -323,8 +338,8 @@ def thinking(facts: Facts) -> Thinking:
     return "low" if facts.family in ("gptoss", "gpt-oss") else False
 
 
-def _dicts(answer: Any, key: str) -> list[dict[str, Any]]:
-    found = answer.get(key) if isinstance(answer, dict) else None
+def _dicts(answer: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    found = answer.get(key)
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 

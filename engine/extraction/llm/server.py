@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,17 +11,14 @@ from engine.clock import Clock
 from engine.extraction.llm import protocol
 from engine.extraction.llm.breaker import Breaker
 from engine.extraction.llm.failure import ErrorKind, Fault
+from engine.extraction.llm.http import Answer, Http, split_user
 from engine.extraction.llm.prompt import Prompt
 from engine.extraction.llm.protocol import KEEP_ALIVE_S, Dialect, Facts, Reply
 from engine.extraction.llm.window import Window
 from engine.plan.model import Llm
-from engine.text import clean_line
 
-if TYPE_CHECKING:
-    import httpx
-
-ANSWER_BYTES = 1 << 20  # a bounded answer is a few kB; a server that never stops must not fill the memory
 ASIDE_S = 5.0  # for a question about the server itself
+SMALLEST_CUT = 256  # tokens: half of the smallest context there is
 LOAD_S = 300.0  # how long a document waits, outside its deadline, for a model that is being loaded
 POLL_S = 0.5  # while a model loads
 COLD_MS = 300.0  # a load_duration above it means that the model was read into memory for this call
@@ -52,8 +48,7 @@ class ServerHealth(msgspec.Struct, frozen=True):
 
 class Server:
     def __init__(self, url: str, config: Llm, clock: Clock) -> None:
-        self.url = _base(url)
-        self.shown = re.sub(r"//[^/@]*@", "//", self.url)
+        self.url, self._user = split_user(_base(url))
         self.window = Window(max(1, config.max_concurrency))
         self.breaker = Breaker(config.breaker_failures, config.breaker_open_s)
         self.facts = Facts()
@@ -121,7 +116,7 @@ class Server:
         else:
             state = "up" if self.answers or self.facts != Facts() else "not tried yet"
         return ServerHealth(
-            self.shown,
+            self.url,
             state,
             breaker,
             self.window.in_flight,
@@ -138,21 +133,21 @@ class Server:
 
     # over the wire
 
-    async def ask(self, client: httpx.AsyncClient, prompt: Prompt, *, seed: int, hot: bool = False) -> Reply:
+    async def ask(self, http: Http, prompt: Prompt, *, seed: int, hot: bool = False) -> Reply:
         """One answer. Raises Fault. `hot`: a second try, with more chance in it."""
         config = self._config
         if hot:
             config = msgspec.structs.replace(config, temperature=max(0.7, config.temperature))
         for _ in range(4):
             body = self._wire.ask(config, prompt, seed=seed, dialect=self._dialect)
-            status, answer, after = await self._send(client, "POST", self._wire.ask_path, body)
-            other = protocol.adapted(self._dialect, status, answer)
+            answer = await self._post(http, body)
+            other = protocol.adapted(self._dialect, answer)
             if other is None:
                 break
             self._dialect = other
         self._used_at = self.now()
         try:
-            reply = self._wire.read(status, answer, config, after)
+            reply = self._wire.read(answer, config)
         except Fault as fault:
             if fault.kind is ErrorKind.too_long and fault.context:
                 self.context = fault.context
@@ -161,27 +156,32 @@ class Server:
         return reply
 
     def _look_for_a_cut(self, reply: Reply, prompt: Prompt) -> None:
-        """Some versions drop the head of a long prompt, the instructions with it, and answer 200."""
-        if reply.prompt_tokens is None:
+        """Some versions drop the head of a long prompt, the instructions with it, and answer 200.
+
+        What is left fills the context or half of it; a count far below that is only of what the server's cache did not hold.
+        """
+        read, full = reply.prompt_tokens, self.context
+        if read is None:
             return
-        full = self.context if self._config.api == "ollama" else 0  # others refuse what does not fit
-        if reply.prompt_tokens < 0.9 * prompt.words or (full and reply.prompt_tokens >= full - 32):
+        least = 0.4 * full if full else SMALLEST_CUT
+        filled = self._config.api == "ollama" and full and read >= full - 32  # others refuse what does not fit
+        if filled or (least <= read < 0.9 * prompt.words):
             raise Fault(
                 ErrorKind.too_long,
-                f"the server cut the prompt without a word: it read {reply.prompt_tokens} tokens of a text of "
+                f"the server cut the prompt without a word: it read {read} tokens of a text of "
                 f"{prompt.words} words; raise the server's context length or lower [llm] chunk_chars",
             )
-        used = reply.prompt_tokens + (reply.answer_tokens or 0)
-        if reply.flaw and self.context and used >= self.context - 2:
+        used = read + (reply.answer_tokens or 0)
+        if reply.flaw and full and used >= full - 2:
             raise Fault(
                 ErrorKind.too_long,
-                f"the text left no room for the answer: {used} of {self.context} tokens; lower [llm] chunk_chars",
+                f"the text left no room for the answer: {used} of {full} tokens; lower [llm] chunk_chars",
             )
 
-    async def warm_up(self, client: httpx.AsyncClient) -> None:
+    async def warm_up(self, http: Http) -> None:
         """Ask the server what it is and have the model loaded; shared by all who wait for it. Raises Fault."""
         if self._warming is None:
-            self._warming = asyncio.create_task(self._prepare(client))
+            self._warming = asyncio.create_task(self._prepare(http))
             self._warming.add_done_callback(self._prepared)
         await asyncio.shield(self._warming)
 
@@ -196,121 +196,99 @@ class Server:
             self._warming.cancel()
             await asyncio.gather(self._warming, return_exceptions=True)
 
-    async def _prepare(self, client: httpx.AsyncClient) -> None:
-        limit = LOAD_S
+    async def _prepare(self, http: Http) -> None:
         try:
-            async with asyncio.timeout(limit):
-                await self._until_loaded(client)
-                await self.survey(client)
+            async with asyncio.timeout(LOAD_S):
+                await self._until_loaded(http)
+                await self.survey(http)
                 if isinstance(self._wire, protocol.Ollama):
-                    body = self._wire.preload(self._config)
-                    status, answer, after = await self._send(client, "POST", self._wire.ask_path, body)
-                    if status != 200:
-                        raise protocol.fault(status, answer, self._config, after)
-                    await self.survey(client)  # what is loaded now, and with which context
+                    await self._preload(http, self._wire)
         except TimeoutError:
-            raise Fault(ErrorKind.loading, f"the model was not loaded within {limit:.0f} s", retry="never") from None
+            raise Fault(ErrorKind.loading, f"the model was not loaded within {LOAD_S:.0f} s", retry="never") from None
 
-    async def _until_loaded(self, client: httpx.AsyncClient) -> None:
+    async def _preload(self, http: Http, wire: protocol.Ollama) -> None:
+        """Have the model read into memory. A refusal that is only of the empty request stops nothing: a document will tell."""
+        answer = await self._post(http, wire.preload(self._config))
+        if answer.status != 200:
+            fault = protocol.fault(answer, self._config)
+            if fault.kind is not ErrorKind.http or answer.status == 404:
+                raise fault
+        await self.survey(http)  # what is loaded now, and with which context
+
+    async def _until_loaded(self, http: Http) -> None:
         while True:
-            status, answer, after = await self._aside(client, "GET", self._wire.health_path)
-            if status != 503:
+            answer = await self._aside(http, "GET", self._wire.health_path)
+            if answer.status != 503:
                 return
-            fault = protocol.fault(status, answer, self._config, after)
+            fault = protocol.fault(answer, self._config)
             if fault.kind is not ErrorKind.loading:
                 raise fault
             await asyncio.sleep(POLL_S)
 
-    async def survey(self, client: httpx.AsyncClient) -> Facts:
-        """Learn version, model, digest, context. Raises Fault: unreachable, or the model is missing."""
-        model = self._config.model
-        if self._config.api == "ollama":
-            asked = msgspec.json.encode({"model": model})
-            version, tags, (status, shown), loaded = await asyncio.gather(
-                self._json(client, "GET", "/api/version"),
-                self._json(client, "GET", "/api/tags"),
-                self._json(client, "POST", "/api/show", asked),
-                self._json(client, "GET", "/api/ps"),
-            )
-            facts, _ = protocol.ollama_facts(model, version[1], tags[1], shown, loaded[1])
-            if status == 404 and tags[0] == 200:
-                raise Fault(ErrorKind.model_missing, protocol.missing(self._config))
-            self.context = min(facts.context, self._config.num_ctx) if facts.context else self._config.num_ctx
-            self._dialect = Dialect(think=protocol.thinking(facts), structured=self._dialect.structured)
-        else:
-            models, props = await asyncio.gather(
-                self._json(client, "GET", "/v1/models"), self._json(client, "GET", "/props")
-            )
-            facts, there = protocol.openai_facts(model, models[1], props[1])
-            if models[0] == 200 and not there:
-                raise Fault(ErrorKind.model_missing, protocol.missing(self._config))
-            self.context = facts.context
+    async def survey(self, http: Http) -> Facts:
+        """Learn version, model, digest, context. Raises Fault: unreachable, of the other API, or the model is missing."""
+        facts, there = await (self._ollama(http) if self._config.api == "ollama" else self._openai(http))
         self.facts = facts
+        if not there:
+            raise Fault(ErrorKind.model_missing, protocol.missing(self._config))
         return facts
 
-    async def probe(self, client: httpx.AsyncClient) -> bool:
-        """Whether the service answers at all; no model is asked. A failed probe counts as a failure of the service."""
+    async def _ollama(self, http: Http) -> tuple[Facts, bool]:
+        asked = msgspec.json.encode({"model": self._config.model})
+        version, tags, show, loaded = await asyncio.gather(
+            self._aside(http, "GET", "/api/version"),
+            self._aside(http, "GET", "/api/tags"),
+            self._aside(http, "POST", "/api/show", asked),
+            self._aside(http, "GET", "/api/ps"),
+        )
+        facts = protocol.ollama_facts(self._config.model, *map(protocol.body, (version, tags, show, loaded)))
+        self.context = min(facts.context, self._config.num_ctx) if facts.context else self._config.num_ctx
+        self._dialect = Dialect(think=protocol.thinking(facts), structured=self._dialect.structured)
+        lacks = show.status == 404 and protocol.fault(show, self._config).kind is ErrorKind.model_missing
+        return facts, not lacks
+
+    async def _openai(self, http: Http) -> tuple[Facts, bool]:
+        models, props = await asyncio.gather(self._aside(http, "GET", "/v1/models"), self._aside(http, "GET", "/props"))
+        facts, there = protocol.openai_facts(self._config.model, protocol.body(models), protocol.body(props))
+        self.context = facts.context
+        return facts, there or models.status != 200
+
+    async def is_ollama(self, http: Http) -> bool:
+        """Whether it answers as Ollama does, whatever the plan says it is."""
+        return "version" in protocol.body(await self._aside(http, "GET", "/api/version"))
+
+    async def probe(self, http: Http) -> bool:
+        """Whether the service answers at all; no model is asked to work. A failed probe counts as a failure of the service."""
         try:
-            status, answer, after = await self._aside(client, "GET", self._wire.health_path)
-            if status >= 500 and status != 501:
-                raise protocol.fault(status, answer, self._config, after)
+            answer = await self._aside(http, "GET", self._wire.health_path)
+            if answer.status >= 500 and answer.status != 501:
+                raise protocol.fault(answer, self._config)
         except Fault as fault:
+            if fault.retry == "at_once":
+                return await self.probe(http)
             self.failed_probes += 1
             self.failed(fault)
             return False
         self.failed_probes = 0
+        digest = self._wire.digest(answer, self._config)
+        if digest:  # the weights behind a name may change while it is used
+            self.facts = msgspec.structs.replace(self.facts, digest=digest)
         if self.last_error_kind is ErrorKind.transport:
             self.breaker.try_now(self.now())
         return True
 
-    async def _json(
-        self, client: httpx.AsyncClient, method: str, path: str, body: bytes | None = None
-    ) -> tuple[int, Any]:
-        status, answer, _ = await self._aside(client, method, path, body)
-        try:
-            return status, msgspec.json.decode(answer) if status == 200 else {}
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return status, {}
+    async def _post(self, http: Http, body: bytes) -> Answer:
+        return await http.send("POST", self.url + self._wire.ask_path, body, self._user)
 
-    async def _aside(
-        self, client: httpx.AsyncClient, method: str, path: str, body: bytes | None = None
-    ) -> tuple[int, bytes, str]:
+    async def _aside(self, http: Http, method: str, path: str, body: bytes | None = None) -> Answer:
+        """A question about the server itself."""
         try:
             async with asyncio.timeout(ASIDE_S):
-                return await self._send(client, method, path, body)
+                return await http.send(method, self.url + path, body, self._user)
         except TimeoutError:
-            raise Fault(ErrorKind.timeout, f"{self.shown}{path} did not answer in {ASIDE_S:.0f} s") from None
-
-    async def _send(
-        self, client: httpx.AsyncClient, method: str, path: str, body: bytes | None = None
-    ) -> tuple[int, bytes, str]:
-        """Status, body, Retry-After. Cancelling it closes the connection, which ends the generation on the server."""
-        import httpx
-
-        headers = {"content-type": "application/json"} if body is not None else None
-        try:
-            request = client.build_request(method, self.url + path, content=body, headers=headers)
-            response = await client.send(request, stream=True)
-            try:
-                answer = bytearray()
-                async for part in response.aiter_bytes():
-                    answer += part
-                    if len(answer) > ANSWER_BYTES:
-                        raise Fault(ErrorKind.invalid, f"the answer is larger than {ANSWER_BYTES >> 10} KiB")
-            finally:
-                await response.aclose()
-        except httpx.DecodingError as error:
-            raise Fault(ErrorKind.invalid, f"the answer's encoding is broken: {_said(error)}") from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            what = "no connection within the time limit" if isinstance(error, httpx.ConnectTimeout) else _said(error)
-            raise Fault(ErrorKind.transport, f"{self.shown}: {what}") from None
-        return response.status_code, bytes(answer), response.headers.get("retry-after", "")
+            raise Fault(ErrorKind.timeout, f"{self.url}{path} did not answer in {ASIDE_S:.0f} s") from None
 
 
 def _base(url: str) -> str:
     """The address without what people paste behind it."""
     return re.sub(r"/(?:v1|api)(?:/chat(?:/completions)?)?/?$", "", url.strip().rstrip("/")).rstrip("/")
-
-
-def _said(error: Exception) -> str:
-    return clean_line(str(error), 200) or f"the connection broke ({type(error).__name__})"

@@ -216,11 +216,12 @@ async def test_a_full_queue_without_retry_after_is_waited_out() -> None:
 
 async def test_the_wait_that_a_rate_limit_asks_for_is_kept() -> None:
     from engine.extraction.llm import protocol
+    from engine.extraction.llm.http import Answer
 
-    fault = protocol.fault(429, b'{"error": "slow down"}', Llm(urls=(), model="m"), "7")
+    fault = protocol.fault(Answer(429, b'{"error": "slow down"}', "7"), Llm(urls=(), model="m"))
     assert fault.kind is ErrorKind.busy
     assert fault.after_s == 7.0
-    assert protocol.fault(429, b"", Llm(urls=(), model="m"), "Wed, 21 Oct").after_s == 0.0
+    assert protocol.fault(Answer(429, b"", "Wed, 21 Oct"), Llm(urls=(), model="m")).after_s == 0.0
 
 
 @pytest.mark.parametrize("fault", ["http_500", "reset", "close_early", "not_http"])

@@ -1,0 +1,102 @@
+"""One call to one server, and what its end teaches: the window its size, the breaker its state, the document its time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from engine.extraction.llm import prompt
+from engine.extraction.llm.document import Document
+from engine.extraction.llm.failure import SERVICE, ErrorKind, Fault, NotPermitted
+from engine.extraction.llm.http import Http
+from engine.extraction.llm.line import Slot
+from engine.extraction.llm.protocol import Reply
+from engine.extraction.llm.server import COLD_MS
+from engine.plan.model import Llm
+
+
+async def call(
+    slot: Slot, piece: str, document: Document, http: Http, config: Llm, limit_s: float | None, other_seed: bool
+) -> Reply:
+    """Send one piece to the server of the slot and settle the slot, however it ends. Raises Fault, NotPermitted.
+
+    `limit_s`: this server's share of the document's deadline; None = all of it.
+    """
+    server, window = slot.server, slot.server.window
+    asked = prompt.build(
+        piece, max_descriptive=config.max_descriptive, max_technical=config.max_technical, max_total=config.max_total
+    )
+    began = 0.0
+    settled = False
+    try:
+        if not server.warm:
+            _permitted(document)
+            await server.warm_up(http)
+        _permitted(document)
+        document.send(server.url)
+        document.run()
+        try:
+            began = server.now()
+            async with asyncio.timeout(limit_s):
+                reply = await server.ask(http, asked, seed=2 if other_seed else 1, hot=other_seed)
+        finally:
+            document.halt()
+        cold_ms = reply.load_ms if reply.load_ms >= COLD_MS else 0.0
+        document.load_ms += cold_ms
+        took = max(0.0, server.now() - began - cold_ms / 1000)
+        window.answered(slot.ticket, took, server.now())
+        server.succeeded(took * 1000)
+        settled = True
+        return reply
+    except TimeoutError:
+        fault = Fault(ErrorKind.timeout, f"{server.url} did not answer in {server.now() - began:.1f} s")
+        window.late(slot.ticket, server.now())
+        server.failed(fault, slot.probe)
+        settled = True
+        raise fault from None
+    except Fault as fault:
+        _learn_from(fault, slot)
+        settled = True
+        raise
+    except asyncio.CancelledError:
+        if document.deadline.expired() and began:
+            document.hung = True
+            window.late(slot.ticket, server.now())
+            server.failed(Fault(ErrorKind.timeout, f"no answer within {config.timeout_s:g} s"), slot.probe)
+            settled = True
+        raise
+    finally:
+        if not settled:
+            window.drop(slot.ticket)
+            server.breaker.undecided(slot.probe)
+
+
+def _permitted(document: Document) -> None:
+    if not document.permit():
+        raise NotPermitted(sent=document.sent)
+
+
+def _learn_from(fault: Fault, slot: Slot) -> None:
+    server, window, now = slot.server, slot.server.window, slot.server.now()
+    if fault.kind is ErrorKind.busy:
+        alone = window.limit == 1
+        window.busy(slot.ticket, now)
+        if alone:  # the window cannot shrink further: others keep this server full
+            server.failed(fault, slot.probe)
+        else:
+            server.note(fault)
+            server.breaker.undecided(slot.probe)
+        return
+    if fault.kind is ErrorKind.timeout:
+        window.late(slot.ticket, now)
+    else:
+        window.drop(slot.ticket)
+    if fault.retry == "at_once":  # an idle connection was closed: no word about the service
+        server.breaker.undecided(slot.probe)
+    elif fault.kind in SERVICE and not (fault.kind is ErrorKind.http and fault.retry == "other_seed"):
+        if fault.kind in (ErrorKind.loading, ErrorKind.transport):  # it may come back as another one
+            server.cool()
+        server.failed(fault, slot.probe)
+    else:
+        server.note(fault)
+        if slot.probe:  # it answered, which is what the probe asks
+            server.breaker.succeeded()

@@ -1,0 +1,172 @@
+"""One request and its answer: bounded in bytes, never redirected, and every way it can break a Fault with a sentence.
+
+httpx is imported when a pool starts, since it takes 0.1 s.
+"""
+
+from __future__ import annotations
+
+import base64
+import socket
+import ssl
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+
+from engine.extraction.llm.failure import ErrorKind, Fault
+from engine.text import clean_line
+
+if TYPE_CHECKING:
+    import httpx
+
+ANSWER_BYTES = 1 << 20  # a bounded answer is a few kB; a server that never stops must not fill the memory
+CONNECT_S = 5.0
+
+
+class Answer(Struct, frozen=True):
+    """`retry_after`: the header as it came, "" without one."""
+
+    status: int
+    body: bytes
+    retry_after: str = ""
+
+
+class Http:
+    """The one client of a pool. Proxies and certificates are those of the environment (see `lanes`), redirects are not followed:
+    the key and the documents go to the address in the plan and nowhere else."""
+
+    def __init__(self, now: Callable[[], float], api_key: str | None = None, connect_s: float = CONNECT_S) -> None:
+        import httpx
+
+        from engine.extraction.llm.lanes import Lanes
+
+        headers = {"accept-encoding": "identity", "user-agent": "rollout-console"}
+        if api_key:
+            headers["authorization"] = f"Bearer {api_key}"
+        self._secret = (api_key or "").encode()
+        self._client = httpx.AsyncClient(
+            headers=headers,
+            timeout=httpx.Timeout(None, connect=min(CONNECT_S, connect_s)),
+            transport=Lanes(now),
+            follow_redirects=False,
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def send(self, method: str, url: str, body: bytes | None = None, user: str = "") -> Answer:
+        """Raises Fault. No time limit but that of connecting: the caller has one over everything.
+
+        `user`: "name:password" for basic authentication. Cancelling it closes the connection, which ends the generation.
+        """
+        import httpx
+
+        from engine.extraction.llm.lanes import StaleConnection
+
+        headers = {"content-type": "application/json"} if body is not None else {}
+        if user:
+            headers["authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
+        try:
+            request = self._client.build_request(method, url, content=body, headers=headers)
+            response = await self._client.send(request, stream=True)
+            try:
+                _refuse_redirect(response)
+                said = await _read(response)
+            finally:
+                await response.aclose()
+        except StaleConnection:
+            raise Fault(
+                ErrorKind.transport, f"{_shown(url)} closed an idle connection as it was used", retry="at_once"
+            ) from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise _broken(error, url) from None
+        if self._secret and response.status_code != 200:  # some services repeat the key that they refuse
+            said = said.replace(self._secret, b"[the key]")
+        return Answer(response.status_code, said, response.headers.get("retry-after", ""))
+
+
+def split_user(url: str) -> tuple[str, str]:
+    """(the address without its user, "name:password" or ""): httpx would write them into its log."""
+    scheme, mark, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    user, _, host = host.rpartition("@")
+    return f"{scheme}{mark}{host}{slash}{path}", unquote(user)
+
+
+def _refuse_redirect(response: httpx.Response) -> None:
+    if response.is_redirect:
+        target = clean_line(_shown(response.headers["location"]), 120)
+        raise Fault(
+            ErrorKind.http, f"the server sends calls on to {target} ({response.status_code}); set [llm] url to the "
+            "address that answers itself", retry="never",
+        )  # fmt: skip
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """The body, at most ANSWER_BYTES of it, also where it comes compressed though that was not asked for."""
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
+        raise Fault(
+            ErrorKind.invalid, f"the answer is encoded as {clean_line(encoding, 40)!r}, which was not asked for"
+        )
+    unpack = None if encoding in ("", "identity") else zlib.decompressobj(wbits=47)  # either format, by its header
+    body = bytearray()
+    try:
+        async for part in response.aiter_raw():
+            body += part if unpack is None else unpack.decompress(part, ANSWER_BYTES + 1 - len(body))
+            if len(body) > ANSWER_BYTES:
+                raise Fault(ErrorKind.invalid, f"the answer is larger than {ANSWER_BYTES >> 10} KiB")
+    except zlib.error as error:
+        raise Fault(ErrorKind.invalid, f"the answer's {encoding} encoding is broken: {error}") from None
+    return bytes(body)
+
+
+def _broken(error: Exception, url: str) -> Fault:
+    """Why there is no answer. What a person has to mend (a name, a certificate) is not tried again."""
+    import httpx
+
+    where = _shown(url)
+    causes = [error, *_causes(error)]
+    said = clean_line(str(error), 200) or f"the connection broke ({type(error).__name__})"
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = clean_line(cause.verify_message or str(cause), 120)
+            return Fault(
+                ErrorKind.transport, f"{where}: its certificate is not trusted ({why}); name your authority's file in "
+                "SSL_CERT_FILE", retry="never",
+            )  # fmt: skip
+        if isinstance(cause, ssl.SSLError):
+            why = clean_line(cause.reason or str(cause), 80)
+            return Fault(
+                ErrorKind.transport, f"{where}: TLS failed ({why}); does this port speak https?", retry="never"
+            )
+        if isinstance(cause, ConnectionRefusedError):
+            return Fault(ErrorKind.transport, f"{where} refuses connections: is the server running?")
+        if isinstance(cause, socket.gaierror):
+            return Fault(ErrorKind.transport, f"{where}: no such host ({clean_line(cause.strerror or str(cause), 80)})")
+    if isinstance(error, httpx.ConnectTimeout):
+        said = "no connection within the time limit"
+    return Fault(ErrorKind.transport, f"{where}: {said}")
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """What led to an error, also inside groups (one attempt per address of a name)."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting and len(found) < 32:
+        one = waiting.pop()
+        if one is None or one in found:
+            continue
+        found.append(one)
+        waiting += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+    return found
+
+
+def _shown(url: str) -> str:
+    """An address for people: scheme, host and port, without a user, a key or a path."""
+    parts = urlsplit(split_user(url)[0])
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else clean_line(parts.path, 80)
