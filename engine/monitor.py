@@ -28,7 +28,8 @@ from engine.plan.durations import iso
 from engine.plan.model import Action, Metric, Plan, Stage
 from engine.store.records import Extraction
 from engine.store.writer import Writer
-from engine.triggers import evaluate as triggers
+from engine.triggers.decision import Decision as Decided
+from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Probes, Timers, silence
 from engine.triggers.recent import RecentAttempts
 from engine.triggers.sample import NoData, Ok, Sample, mean, rate
@@ -58,7 +59,7 @@ class Monitor:
         self.servers: tuple[ServerHealth, ...] = ()
         self.people: dict[str, tuple[Actor, str, float, float]] = {}
         self.watch = Watch()
-        self.verdict = triggers.Decision((), Timers())
+        self.verdict = Decided((), Timers())
         self.recent = RecentAttempts(plan.triggers, plan.trigger_settings, clock.monotonic())
         self.documents: deque[float] = deque(maxlen=4000)
         self._percents = tuple(stage.percent_bp for stage in plan.stages)
@@ -170,7 +171,7 @@ class Monitor:
         before = self.watch.timers
         lease_s = self.plan.trigger_settings.lease_s * self._speed()  # a gap is a gap in the machine's time
         settings = msgspec.structs.replace(self.plan.trigger_settings, lease_s=lease_s)
-        self.verdict = triggers.evaluate(self.plan.triggers, settings, before, evidence, moment)
+        self.verdict = evaluate(self.plan.triggers, settings, before, evidence, moment)
         dt = mono - before.at if before.at is not None else 0.0
         watched = dt if 0 < dt <= lease_s else 0.0
         stays = self.watch.stage == state.stage

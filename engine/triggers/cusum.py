@@ -9,6 +9,7 @@ fitted by simulation (tests/bench/bench_triggers.py) to about 0.1 false alarms a
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -37,6 +38,7 @@ class Detectors(NamedTuple):
     proof: Design | None = None  # the window alone does not convince
 
 
+@lru_cache(maxsize=256)
 def detectors(rule: Trigger) -> Detectors:
     """Early is tuned around the threshold (5 %: 3 -> 8 %) and so ignores what is bad but allowed; the other two tell the
     plan's target from trouble (1 -> 6 % for both 5 % and 3 %).

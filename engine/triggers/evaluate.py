@@ -7,69 +7,18 @@ neither advances nor resets it. A change of percentage (another epoch) starts al
 
 from __future__ import annotations
 
-import math
-from typing import Literal
-
-from msgspec import Struct, structs
-
 from engine.plan.durations import clock
 from engine.plan.model import Action, Severity, Trigger, TriggerSettings
 from engine.triggers import words
-from engine.triggers.actions import STRENGTH, Result, resulting
+from engine.triggers.actions import STRENGTH, resulting
+from engine.triggers.decision import BLIND, Decision, Judged, Proposal
 from engine.triggers.evidence import Evidence, Moment, Timer, Timers
-from engine.triggers.judge import WINDOWED, Finding, find
+from engine.triggers.judge import WINDOWED, find
+from engine.triggers.reading import read
 from engine.triggers.sample import Stale
 
-Verdict = Literal["ok", "breach", "insufficient", "blind", "muted", "locked", "disabled"]
-BLIND = "blind"  # the id under which blindness itself steps down
-
-
-class Reading(Struct, frozen=True):
-    """One rule, ready to show. `fires_in_s` is 0 while it fires, None when nobody can say."""
-
-    id: str
-    verdict: Verdict
-    value: float | None
-    threshold: float | None
-    n: int
-    k: int | None
-    held_s: float
-    for_s: float
-    rule: str
-    sentence: str
-    resets_when: str
-    fires_in_s: float | None
-
-
-class Proposal(Struct, frozen=True):
-    """What is to be done: at most one a moment. It never raises the percentage."""
-
-    id: str
-    action: Action
-    stage: int
-    percent_bp: int
-    held: bool
-    rule: str
-    sentence: str
-
-
-class Decision(Struct, frozen=True):
-    """`firing`: every rule whose time has run out; `fired`: those of them that had not before (log, notify)."""
-
-    readings: tuple[Reading, ...]
-    timers: Timers
-    firing: tuple[str, ...] = ()
-    fired: tuple[str, ...] = ()
-    winner: Proposal | None = None
-    blind: str = ""  # the sentence; promotion is held while it is not empty
-
-
-class _Judged(Struct, frozen=True):
-    rule: Trigger
-    found: Finding
-    timer: Timer
-    acted: str  # "" or the detector whose time has run out
-    blind: bool
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+_FRESH = Timer()
 
 
 def evaluate(
@@ -81,25 +30,26 @@ def evaluate(
         timers, dt = Timers(moment.monotonic, moment.epoch), 0.0
     blind_s = _blind_time(timers, evidence, moment, dt)
     blind = bool(blind_s) and blind_s >= settings.blind_after_s
-    judged = [_judge(rule, settings, timers.rules.get(rule.id, Timer()), evidence, dt, blind) for rule in rules]
+    before = timers.rules
+    judged = tuple(_judge(rule, settings, before.get(rule.id, _FRESH), evidence, dt, blind) for rule in rules)
     firing = [each for each in judged if each.acted]
     critical = any(each.rule.severity is Severity.critical for each in firing)
     locked = moment.locked if moment.percent_bp <= 0 else ""
-    readings = tuple(_reading(each, settings, critical, locked) for each in judged)
     fired = tuple(each.rule.id for each in firing if _news(each))
     step_down = blind and moment.percent_bp > 0 and blind_s >= settings.blind_step_down_s
     sentence = _blind_sentence(evidence, blind_s, settings) if blind else ""
-    proposals = [_proposal(each, reading, moment) for each, reading in zip(judged, readings, strict=True) if each.acted]
+    proposals = [_proposal(each, read(each, critical, locked).sentence, moment) for each in firing]
     if step_down:
         proposals.append(_step_down(sentence, moment))
-    kept = {each.rule.id: _latched(each) for each in judged}
     return Decision(
-        readings,
-        Timers(moment.monotonic, moment.epoch, kept, blind_s, step_down),
+        judged,
+        Timers(moment.monotonic, moment.epoch, {each.rule.id: _latched(each) for each in judged}, blind_s, step_down),
         (*(each.rule.id for each in firing), *((BLIND,) if step_down else ())),
         (*fired, *((BLIND,) if step_down and not timers.blind_fired else ())),
-        _winner(proposals, moment, rules, fired),
+        _winner(proposals, moment, judged, fired) if proposals else None,
         sentence,
+        locked,
+        critical,
     )
 
 
@@ -123,22 +73,22 @@ def _blind_time(timers: Timers, evidence: Evidence, moment: Moment, dt: float) -
 
 def _judge(
     rule: Trigger, settings: TriggerSettings, timer: Timer, evidence: Evidence, dt: float, blind: bool
-) -> _Judged:
+) -> Judged:
     found = find(rule, settings, evidence)
     blind = blind and rule.metric in WINDOWED
     if not rule.enabled:
-        return _Judged(rule, found, Timer(), "", False)
+        return Judged(rule, found, _FRESH, "", False)
     if blind:
-        return _Judged(rule, found, timer, "", True)
+        return Judged(rule, found, timer, "", True)
     held, breach = _advance(timer.held_s, timer.breach, found.breach, dt)
     early_s, early = _advance(timer.early_s, timer.early, found.early, dt)
-    timer = structs.replace(timer, held_s=held, breach=breach, early_s=early_s, early=early)
+    timer = Timer(held, breach, early_s, early, timer.fired, timer.fired_value)
     acted = ""
     if early and early_s >= found.early_for_s and found.early_fresh:
         acted = found.early_rule
     if breach and held >= rule.for_s + found.wait_s and found.convinced:
         acted = found.rule
-    return _Judged(rule, found, timer, acted, False)
+    return Judged(rule, found, timer, acted, False)
 
 
 def _advance(held_s: float, was: bool, now: bool | None, dt: float) -> tuple[float, bool]:
@@ -150,7 +100,7 @@ def _advance(held_s: float, was: bool, now: bool | None, dt: float) -> tuple[flo
     return (held_s + dt if was else held_s), True
 
 
-def _news(each: _Judged) -> bool:
+def _news(each: Judged) -> bool:
     """Fires now and did not before, or a count grew since (one more complaint)."""
     if not each.timer.fired:
         return True
@@ -158,35 +108,33 @@ def _news(each: _Judged) -> bool:
     return each.rule.metric == "complaints" and value is not None and before is not None and value > before
 
 
-def _latched(each: _Judged) -> Timer:
+def _latched(each: Judged) -> Timer:
     """A rule that fired has acted until its breach ends: a person who resumes is not overruled by the same breach."""
-    timer = each.timer
+    t = each.timer
     if each.acted:
-        return structs.replace(timer, fired=True, fired_value=each.found.value)
-    over = each.found.breach is False and not timer.early and not each.blind
-    return structs.replace(timer, fired=False, fired_value=None) if over and timer.fired else timer
+        return Timer(t.held_s, t.breach, t.early_s, t.early, True, each.found.value)
+    over = t.fired and each.found.breach is False and not t.early and not each.blind
+    return Timer(t.held_s, t.breach, t.early_s, t.early) if over else t
 
 
 # -- which one acts ----------------------------------------------------------------------------------------------------
 
 
-def _proposal(each: _Judged, reading: Reading, moment: Moment) -> Proposal:
+def _proposal(each: Judged, sentence: str, moment: Moment) -> Proposal:
     result = resulting(each.rule.action, moment.stage, moment.percent_bp, moment.stages, moment.held)
-    return Proposal(
-        each.rule.id, each.rule.action, result.stage, result.percent_bp, result.held, each.acted, reading.sentence
-    )
+    return Proposal(each.rule.id, each.rule.action, result.stage, result.percent_bp, result.held, each.acted, sentence)
 
 
 def _step_down(sentence: str, moment: Moment) -> Proposal:
-    result: Result = resulting(Action.previous_stage, moment.stage, moment.percent_bp, moment.stages, moment.held)
+    result = resulting(Action.previous_stage, moment.stage, moment.percent_bp, moment.stages, moment.held)
     return Proposal(BLIND, Action.previous_stage, result.stage, result.percent_bp, result.held, BLIND, sentence)
 
 
 def _winner(
-    proposals: list[Proposal], moment: Moment, rules: tuple[Trigger, ...], fired: tuple[str, ...]
+    proposals: list[Proposal], moment: Moment, judged: tuple[Judged, ...], fired: tuple[str, ...]
 ) -> Proposal | None:
     """The lowest resulting percentage, also from a rule that is muted: muting is for people, not for protection."""
-    severity = {rule.id: list(Severity).index(rule.severity) for rule in rules}
+    severity = {each.rule.id: _RANK[each.rule.severity] for each in judged}
 
     def changes(each: Proposal) -> bool:
         if each.percent_bp < moment.percent_bp:
@@ -200,85 +148,6 @@ def _winner(
         key=lambda each: (each.percent_bp, STRENGTH[each.action], severity.get(each.id, 0)),
         default=None,
     )
-
-
-# -- in words ----------------------------------------------------------------------------------------------------------
-
-
-def _reading(each: _Judged, settings: TriggerSettings, critical: bool, locked: str) -> Reading:
-    rule, found, timer = each.rule, each.found, each.timer
-    verdict = _verdict(each, critical, locked)
-    fires_in = _fires_in(each) if verdict in ("breach", "muted") else None
-    by_early = each.acted and each.acted == found.early_rule
-    held, for_s = (timer.early_s, found.early_for_s) if by_early else (timer.held_s, rule.for_s)
-    name = each.acted or (found.rule if found.breach is not False or not timer.early else found.early_rule)
-    return Reading(
-        rule.id, verdict, found.value, found.threshold, found.n, found.k, held, for_s, name,
-        _sentence(each, verdict, settings, locked), found.resets if verdict in ("breach", "muted") else "", fires_in,
-    )  # fmt: skip
-
-
-def _verdict(each: _Judged, critical: bool, locked: str) -> Verdict:
-    if not each.rule.enabled:
-        return "disabled"
-    if locked:
-        return "locked"
-    if each.blind:
-        return "blind"
-    if each.found.breach or each.timer.early:
-        return "muted" if critical and each.rule.severity is not Severity.critical else "breach"
-    return "insufficient" if each.found.breach is None else "ok"
-
-
-def _fires_in(each: _Judged) -> float | None:
-    if each.acted:
-        return 0.0
-    found, timer = each.found, each.timer
-    ends = []
-    if timer.breach and found.convinced:
-        ends.append(each.rule.for_s + found.wait_s - timer.held_s)
-    if timer.early and found.early_fresh:
-        ends.append(found.early_for_s - timer.early_s)
-    return max(0.0, min(ends)) if ends else None
-
-
-def _sentence(each: _Judged, verdict: Verdict, settings: TriggerSettings, locked: str) -> str:
-    rule, found, timer = each.rule, each.found, each.timer
-    if verdict == "disabled":
-        return "disabled: it never acts"
-    if verdict == "locked":
-        return f"locked: {locked}"
-    if verdict == "blind":
-        return f"blind: the timer stands at {clock(timer.held_s)} of {clock(rule.for_s)}"
-    if verdict == "insufficient":
-        frozen = f", the timer stands at {clock(timer.held_s)} of {clock(rule.for_s)}" if timer.held_s else ""
-        return f"insufficient: {found.says}{frozen}"
-    if verdict == "ok":
-        return _figures(rule, found, "")
-    if (each.acted and each.acted == found.early_rule) or not found.breach:
-        head = f"{words.NAMES[rule.metric]} is rising" if rule.metric != "latency_mean" else "time is rising"
-        return f"{head}: {found.early_text}, for {clock(timer.early_s)} of {clock(found.early_for_s)}"
-    held = f" for {clock(timer.held_s)} of {clock(rule.for_s)}" if rule.for_s else ""
-    tail = ""
-    if not each.acted and timer.held_s >= rule.for_s:
-        tail = (
-            f"; {found.says}" if not found.convinced else "; waits a minute for a fresh failure" if found.wait_s else ""
-        )
-    return _figures(rule, found, held) + tail
-
-
-def _figures(rule: Trigger, found: Finding, held: str) -> str:
-    """ "error rate 5.6 % over 5 % for 3:12 of 5:00 (17 of 304 in 5 min)"."""
-    name = words.NAMES[rule.metric]
-    if rule.metric == "llm_available":
-        return f"LLM service {'unavailable' if found.breach else 'answers'}{held} ({found.text})"
-    if rule.metric == "error_creep":
-        return f"error rate {'creeps up' if found.breach else 'steady'}{held} ({found.text})"
-    if found.value is None or found.threshold is None or not math.isfinite(found.value):
-        return f"{name}{held} ({found.text})"
-    value, threshold = words.beside(rule.metric, found.value, found.threshold)
-    relation = "at exactly" if found.value == found.threshold else "over" if found.value > found.threshold else "under"
-    return f"{name} {value} {relation} {threshold}{held} ({found.text})"
 
 
 def _blind_sentence(evidence: Evidence, blind_s: float, settings: TriggerSettings) -> str:

@@ -8,7 +8,8 @@ from hypothesis import given
 
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action, Metric
-from engine.triggers.evaluate import Decision, evaluate
+from engine.triggers.decision import Decision
+from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Probes, Timers
 from engine.triggers.recent import RecentAttempts
 from engine.triggers.sample import NoData, Ok, Sample

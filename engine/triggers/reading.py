@@ -1,0 +1,87 @@
+"""A judged rule in words: value, threshold, n and timer in one sentence, what resets it, when it would fire. Pure."""
+
+from __future__ import annotations
+
+import math
+
+from engine.plan.durations import clock
+from engine.plan.model import Severity, Trigger
+from engine.triggers import words
+from engine.triggers.decision import Judged, Reading, Verdict
+from engine.triggers.judge import Finding
+
+
+def read(each: Judged, critical: bool, locked: str) -> Reading:
+    rule, found, timer = each.rule, each.found, each.timer
+    verdict = _verdict(each, critical, locked)
+    fires_in = _fires_in(each) if verdict in ("breach", "muted") else None
+    by_early = each.acted and each.acted == found.early_rule
+    held, for_s = (timer.early_s, found.early_for_s) if by_early else (timer.held_s, rule.for_s)
+    name = each.acted or (found.rule if found.breach is not False or not timer.early else found.early_rule)
+    return Reading(
+        rule.id, verdict, found.value, found.threshold, found.n, found.k, held, for_s, name,
+        _sentence(each, verdict, locked), found.resets if verdict in ("breach", "muted") else "", fires_in,
+    )  # fmt: skip
+
+
+def _verdict(each: Judged, critical: bool, locked: str) -> Verdict:
+    if not each.rule.enabled:
+        return "disabled"
+    if locked:
+        return "locked"
+    if each.blind:
+        return "blind"
+    if each.found.breach or each.timer.early:
+        return "muted" if critical and each.rule.severity is not Severity.critical else "breach"
+    return "insufficient" if each.found.breach is None else "ok"
+
+
+def _fires_in(each: Judged) -> float | None:
+    if each.acted:
+        return 0.0
+    found, timer = each.found, each.timer
+    ends = []
+    if timer.breach and found.convinced:
+        ends.append(each.rule.for_s + found.wait_s - timer.held_s)
+    if timer.early and found.early_fresh:
+        ends.append(found.early_for_s - timer.early_s)
+    return max(0.0, min(ends)) if ends else None
+
+
+def _sentence(each: Judged, verdict: Verdict, locked: str) -> str:
+    rule, found, timer = each.rule, each.found, each.timer
+    if verdict == "disabled":
+        return "disabled: it never acts"
+    if verdict == "locked":
+        return f"locked: {locked}"
+    if verdict == "blind":
+        return f"blind: the timer stands at {clock(timer.held_s)} of {clock(rule.for_s)}"
+    if verdict == "insufficient":
+        frozen = f", the timer stands at {clock(timer.held_s)} of {clock(rule.for_s)}" if timer.held_s else ""
+        return f"insufficient: {found.says}{frozen}"
+    if verdict == "ok":
+        return _figures(rule, found, "")
+    if (each.acted and each.acted == found.early_rule) or not found.breach:
+        head = f"{words.NAMES[rule.metric]} is rising" if rule.metric != "latency_mean" else "time is rising"
+        return f"{head}: {found.early_text}, for {clock(timer.early_s)} of {clock(found.early_for_s)}"
+    held = f" for {clock(timer.held_s)} of {clock(rule.for_s)}" if rule.for_s else ""
+    tail = ""
+    if not each.acted and timer.held_s >= rule.for_s:
+        tail = (
+            f"; {found.says}" if not found.convinced else "; waits a minute for a fresh failure" if found.wait_s else ""
+        )
+    return _figures(rule, found, held) + tail
+
+
+def _figures(rule: Trigger, found: Finding, held: str) -> str:
+    """ "error rate 5.6 % over 5 % for 3:12 of 5:00 (17 of 304 in 5 min)"."""
+    name = words.NAMES[rule.metric]
+    if rule.metric == "llm_available":
+        return f"LLM service {'unavailable' if found.breach else 'answers'}{held} ({found.text})"
+    if rule.metric == "error_creep":
+        return f"error rate {'creeps up' if found.breach else 'steady'}{held} ({found.text})"
+    if found.value is None or found.threshold is None or not math.isfinite(found.value):
+        return f"{name}{held} ({found.text})"
+    value, threshold = words.beside(rule.metric, found.value, found.threshold)
+    relation = "at exactly" if found.value == found.threshold else "over" if found.value > found.threshold else "under"
+    return f"{name} {value} {relation} {threshold}{held} ({found.text})"
