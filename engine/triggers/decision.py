@@ -3,43 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal
 
 from msgspec import Struct
 
-from engine.plan.model import Action, Trigger
-from engine.triggers.evidence import Timer, Timers
-from engine.triggers.judge import Finding
+from engine.plan.model import Action
+from engine.triggers.evidence import Timers
+from engine.triggers.reading import Judged, Reading, read
 
-Verdict = Literal["ok", "breach", "insufficient", "blind", "muted", "locked", "disabled"]
 BLIND = "blind"  # the id under which blindness itself steps down
-
-
-class Reading(Struct, frozen=True):
-    """One rule, ready to show. `fires_in_s` is 0 while it fires, None when nobody can say."""
-
-    id: str
-    verdict: Verdict
-    value: float | None
-    threshold: float | None
-    n: int
-    k: int | None
-    held_s: float
-    for_s: float
-    rule: str
-    sentence: str
-    resets_when: str
-    fires_in_s: float | None
-
-
-class Judged(Struct, frozen=True):
-    """One rule judged: what it saw, its timer after that, and which detector's time has run out ("" for none)."""
-
-    rule: Trigger
-    found: Finding
-    timer: Timer
-    acted: str
-    blind: bool
 
 
 class Proposal(Struct, frozen=True):
@@ -69,6 +40,4 @@ class Decision(Struct, frozen=True, dict=True):
     @cached_property
     def readings(self) -> tuple[Reading, ...]:
         """Every rule in the plan's order, put into words."""
-        from engine.triggers.reading import read
-
         return tuple(read(each, self.critical, self.locked) for each in self.judged)

@@ -11,10 +11,10 @@ from engine.plan.durations import clock
 from engine.plan.model import Action, Severity, Trigger, TriggerSettings
 from engine.triggers import words
 from engine.triggers.actions import STRENGTH, resulting
-from engine.triggers.decision import BLIND, Decision, Judged, Proposal
+from engine.triggers.decision import BLIND, Decision, Proposal
 from engine.triggers.evidence import Evidence, Moment, Timer, Timers
 from engine.triggers.judge import WINDOWED, find
-from engine.triggers.reading import read
+from engine.triggers.reading import Judged, read
 from engine.triggers.sample import Stale
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}

@@ -3,12 +3,44 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
+
+from msgspec import Struct
 
 from engine.plan.durations import clock
 from engine.plan.model import Severity, Trigger
 from engine.triggers import words
-from engine.triggers.decision import Judged, Reading, Verdict
+from engine.triggers.evidence import Timer
 from engine.triggers.judge import Finding
+
+Verdict = Literal["ok", "breach", "insufficient", "blind", "muted", "locked", "disabled"]
+
+
+class Reading(Struct, frozen=True):
+    """One rule, ready to show. `fires_in_s` is 0 while it fires, None when nobody can say."""
+
+    id: str
+    verdict: Verdict
+    value: float | None
+    threshold: float | None
+    n: int
+    k: int | None
+    held_s: float
+    for_s: float
+    rule: str
+    sentence: str
+    resets_when: str
+    fires_in_s: float | None
+
+
+class Judged(Struct, frozen=True):
+    """One rule judged: what it saw, its timer after that, and which detector's time has run out ("" for none)."""
+
+    rule: Trigger
+    found: Finding
+    timer: Timer
+    acted: str
+    blind: bool
 
 
 def read(each: Judged, critical: bool, locked: str) -> Reading:
