@@ -18,7 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "serve": ("engine", "Run the engine in the foreground, for systemd."),
     "stop": ("engine", "End the engine of this store; what is in flight is finished."),
     "status": ("engine", "Where the rollout stands, in words or as JSON; --watch goes on."),
-    "check": ("setup", "Validate rollout.toml and probe everything it names."),
+    "check": ("check", "Validate rollout.toml and probe everything it names."),
     "init": ("setup", "Write a commented rollout.toml for your own service."),
     "env": ("setup", "The export lines of the current stage."),
     "promote": ("control", "One step up, through the gate."),

@@ -55,6 +55,7 @@ class StubLlm:
     script: deque[str] = field(default_factory=deque)
     port: int = 0
     keep_requests: int = 1000
+    only: str = ""  # "ollama" or "openai": the paths of the other API are not there
     close_idle_on_next_call: str = (
         ""  # "reset" or "end": as a keep-alive timeout that runs out while the call is on its way
     )
@@ -228,7 +229,9 @@ class _Connection(asyncio.Protocol):
             stub.requests.append((path, asked))
             if len(stub.requests) > stub.keep_requests:
                 stub.requests.popleft()
-        if path == "/api/chat" and method == "POST":
+        if (stub.only == "ollama" and path.startswith("/v1/")) or (stub.only == "openai" and path.startswith("/api/")):
+            self.send(404, _error("File Not Found", "not_found_error", 404))
+        elif path == "/api/chat" and method == "POST":
             await self._ollama(asked)
         elif path == "/v1/chat/completions" and method == "POST":
             await self._openai(asked)

@@ -110,29 +110,33 @@ def headings(text: str, most: int = 4) -> list[str]:
 
 
 def answer(reading: Reading, schema: Mapping[str, Any], hallucinate: float) -> str:
-    """The keywords as JSON in the schema that was asked for: its lists of strings, by name, within their maxItems."""
+    """The keywords as JSON in the schema that was asked for: its lists of strings, by name, within maxItems and maxLength."""
     descriptive, technical = keywords(reading, hallucinate)
-    lists = _lists(schema) or {"descriptive": MAX_DESCRIPTIVE, "technical": MAX_TECHNICAL}
-    if len(lists) == 1:
-        ((name, most),) = lists.items()
-        return _json({name: (descriptive + technical)[:most]})
-    return _json({name: (technical if "tech" in name else descriptive)[:most] for name, most in lists.items()})
+    lists = _lists(schema) or {
+        "descriptive": (MAX_DESCRIPTIVE, HEADING_CHARS),
+        "technical": (MAX_TECHNICAL, HEADING_CHARS),
+    }
+    said: dict[str, list[str]] = {}
+    for name, (most, chars) in lists.items():
+        known = descriptive + technical if len(lists) == 1 else technical if "tech" in name else descriptive
+        said[name] = [keyword[:chars] for keyword in known[:most]]
+    return msgspec.json.encode(said).decode()
 
 
-def _lists(schema: Mapping[str, Any]) -> dict[str, int]:
+def _lists(schema: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """The schema's lists: (most items, most characters of each)."""
     properties = schema.get("properties")
-    if not isinstance(properties, dict):
-        return {}
-    found: dict[str, int] = {}
-    for name, shape in properties.items():
+    found: dict[str, tuple[int, int]] = {}
+    for name, shape in properties.items() if isinstance(properties, dict) else ():
         if isinstance(shape, dict) and shape.get("type") == "array":
+            items = shape.get("items")
+            chars = items.get("maxLength") if isinstance(items, dict) else None
             most = shape.get("maxItems")
-            found[str(name)] = most if isinstance(most, int) else 15
+            found[str(name)] = (
+                most if isinstance(most, int) else 15,
+                chars if isinstance(chars, int) else HEADING_CHARS,
+            )
     return found
-
-
-def _json(value: dict[str, list[str]]) -> str:
-    return msgspec.json.encode(value).decode()
 
 
 def tokens(texts: Sequence[str]) -> int:

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from engine.extraction import grounding
-from engine.extraction.llm import answer, prompt
+from engine.extraction.llm import prompt
 from engine.extraction.llm.failure import ErrorKind, Fault
+from engine.extraction.llm.found import judge
 from engine.extraction.llm.http import Http
 from engine.extraction.llm.protocol import Reply
 from engine.extraction.llm.server import COLD_MS, Server
 from engine.plan.model import Llm
 
 AT_ONCE = 4
+SLOW_S = 10.0  # an answer that takes longer says enough; several at once would only make people wait
+TARGET_S = 2.0  # the plan's mean processing time
 _State = Literal["ok", "warn", "fail"]
-_Say = Callable[[str, _State, str], None]
 SAMPLE = (
     "# Connection pooling in the gateway\n\nThe gateway keeps a connection pool per upstream server. Idle connections are closed after "
     "`keepalive_timeout` seconds, and at most `max_connections` are open at a time; both are read from gateway.yaml. Requests that fail are "
     "retried with exponential backoff and jitter, but only when they are idempotent. A circuit breaker stops traffic to an upstream "
     "that keeps failing. Latency and error rate are exported to Prometheus over HTTP/2.\n"
 )
+# A shape that no model would think of: it comes back only where the server holds the model to the schema.
+ODD_ITEMS, ODD_CHARS = 3, 24
+_ODD_LIST = {"type": "array", "maxItems": ODD_ITEMS, "items": {"type": "string", "maxLength": ODD_CHARS}}
+ODD_SCHEMA: dict[str, Any] = {
+    "type": "object", "properties": {"zq7": _ODD_LIST}, "required": ["zq7"], "additionalProperties": False,
+}  # fmt: skip
+ODD = prompt.Prompt("Answer with JSON.", "Name three parts of a bicycle, as JSON.", ODD_SCHEMA, 8)
 
 
 class CheckLine(msgspec.Struct, frozen=True):
@@ -44,125 +54,231 @@ class CheckReport(msgspec.Struct, frozen=True):
         return not any(line.state == "fail" for line in self.lines)
 
 
-async def check(servers: tuple[Server, ...], http: Http, config: Llm) -> CheckReport:
-    """All servers at once; about as long as three answers of the slowest, plus loading its model."""
-    found = await asyncio.gather(*(_one(server, http, config) for server in servers))
-    lines = [line for lines in found for line in lines]
+Say = Callable[[CheckLine], None]
+
+
+async def check(servers: tuple[Server, ...], http: Http, config: Llm, say: Say | None = None) -> CheckReport:
+    """All servers at once; about as long as three answers of the slowest, plus loading its model. `say` hears each finding as
+    it is made."""
+    lines: list[CheckLine] = []
+
+    def found(line: CheckLine) -> None:
+        lines.append(line)
+        if say is not None:
+            say(line)
+
+    await asyncio.gather(*(_Examination(server, http, config, found).run() for server in servers))
     digests = {server.facts.digest for server in servers if server.facts.digest}
     if len(digests) > 1:
         text = f"the servers hold different weights under the name {config.model}; pull the model anew on all of them"
-        lines.append(CheckLine("all", "model", "warn", text))
+        found(CheckLine("all servers", "model", "warn", text))
     return CheckReport(tuple(lines))
 
 
-async def _one(server: Server, http: Http, config: Llm) -> list[CheckLine]:
-    lines: list[CheckLine] = []
+class _Examination:
+    """Of one server: what it is, whether it has the model, what it holds, what it answers, how much of that at a time."""
 
-    def say(what: str, state: _State, text: str) -> None:
-        lines.append(CheckLine(server.url, what, state, text))
+    def __init__(self, server: Server, http: Http, config: Llm, found: Say) -> None:
+        self._server = server
+        self._http = http
+        self._config = config
+        self._found = found
+        self._doing = "service"
 
-    try:
+    def _say(self, state: _State, text: str) -> None:
+        self._found(CheckLine(self._server.url, self._doing, state, text))
+
+    async def run(self) -> None:
+        try:
+            await self._service()
+            await self._model()
+            self._context()
+            self._thinking()
+            alone_s = await self._answer()
+            await self._schema()
+            await self._capacity(alone_s)
+        except Fault as fault:
+            self._server.note(fault)
+            self._doing = "model" if fault.kind is ErrorKind.model_missing else self._doing
+            self._say("fail", fault.message)
+
+    async def _service(self) -> None:
+        server = self._server
         began = server.now()
-        facts = await server.survey(http)
-        say(
-            "service", "ok", f"answers in {(server.now() - began) * 1000:.0f} ms, version {facts.version or 'not told'}"
+        lacks: Fault | None = None
+        try:
+            await server.survey(self._http)
+        except Fault as fault:
+            if fault.kind is not ErrorKind.model_missing:
+                raise
+            lacks = fault
+        took_ms = (server.now() - began) * 1000
+        await self._other_api()
+        self._say("ok", f"answers in {took_ms:.0f} ms, version {server.facts.version or 'not told'}")
+        if lacks is not None:
+            raise lacks
+
+    async def _other_api(self) -> None:
+        """The wrong `api` in the plan: a server of the other kind says so itself. Raises Fault where it cannot work."""
+        server, http = self._server, self._http
+        if await server.is_ollama(http):
+            if self._config.api == "openai":
+                self._say(
+                    "warn",
+                    'this is Ollama: set [llm] api = "ollama", else num_ctx is not set, a long text is cut without a word '
+                    "and a model that thinks is not told not to",
+                )
+        elif self._config.api == "ollama" and await server.is_openai(http):
+            raise Fault(
+                ErrorKind.http,
+                'this is no Ollama but a server with the OpenAI-compatible API: set [llm] api = "openai"',
+                retry="never",
+            )
+
+    async def _model(self) -> None:
+        server, facts = self._server, self._server.facts
+        self._doing = "model"
+        digest = facts.digest[:19] or "no digest told"
+        loading = self._config.api == "ollama" and not facts.loaded
+        then = "; it is not in memory, loading it now" if loading else ""
+        self._say("ok", f"the server has {self._config.model}, {digest}{then}")
+        began = server.now()
+        await server.warm_up(self._http)
+        took = server.now() - began
+        if took > 1.0:
+            self._say("ok", f"loading it took {took:.1f} s; the engine does that before the first document")
+
+    def _context(self) -> None:
+        server, config = self._server, self._config
+        self._doing = "context"
+        room = server.context - prompt.ANSWER_TOKENS - prompt.SYSTEM_TOKENS
+        if not server.context:
+            self._say(
+                "warn", f"the server does not tell its context length; [llm] num_ctx = {config.num_ctx} is believed"
+            )
+        elif room < config.chunk_chars / 4:
+            self._say(
+                "warn",
+                f"{server.context} tokens: texts are split into pieces of about {max(0, room) * 3:,} characters, not the "
+                f"{config.chunk_chars:,} of chunk_chars; raise the server's context length for fewer calls",
+            )
+        else:
+            self._say("ok", f"{server.context} tokens, enough for pieces of {config.chunk_chars:,} characters")
+
+    def _thinking(self) -> None:
+        facts = self._server.facts
+        if facts.thinking:
+            self._doing = "thinking"
+            can = "it is told to think little" if facts.family in ("gptoss", "gpt-oss") else "it is told not to"
+            self._say("ok", f"the model can think; {can}, since thinking leaves no answer within the format")
+
+    async def _answer(self) -> float:
+        """Seconds that the sample took alone."""
+        self._doing = "answer"
+        config = self._config
+        took, reply = await self._ask(_sample(config), 1)
+        found = judge(reply, grounding.Ground(SAMPLE))
+        kept = len(found.descriptive) + len(found.technical)
+        flaw = found.flaw
+        if flaw is not None and flaw.kind is ErrorKind.empty and not reply.text.strip():
+            thought = "; it thinks instead: use a model without thinking" if reply.thought else ""
+            self._say("fail", f"the model's answer to the sample is empty{thought}")
+        elif flaw is not None and flaw.kind is ErrorKind.invalid:
+            self._say(
+                "warn", f"the sample's answer is not what was asked for: {flaw.message}; such answers are tried again"
+            )
+        elif not kept:
+            self._say(
+                "warn",
+                f"none of the {found.proposed} keywords of the sample's answer is in its text; a better model is needed",
+            )
+        else:
+            self._say("ok", f"{kept} of {found.proposed} keywords of the sample's answer are in its text")
+        if took > TARGET_S:
+            self._doing = "latency"
+            self._say(
+                "warn",
+                f"a short sample took {took:.1f} s, and the plan wants a mean below {TARGET_S:g} s: use a smaller model, "
+                "a faster machine, or more servers in [llm] urls",
+            )
+        return took
+
+    async def _schema(self) -> None:
+        """Whether the server holds the model to a JSON schema, lengths and counts included."""
+        self._doing = "schema"
+        _, reply = await self._ask(ODD, 1)
+        refused = self._server.structured != "schema"
+        if refused:
+            self._say("warn", "the server refuses JSON schemas, so answers are asked for in words; more of them fail")
+            return
+        items = _odd_items(reply.text)
+        if items is None:
+            self._say(
+                "warn",
+                "the server does not hold the model to the JSON schema: every answer is checked all the same, and more of them "
+                "fail; update the server (Ollama 0.5 or later, llama-server, vLLM)",
+            )
+        elif len(items) > ODD_ITEMS or any(len(str(item)) > ODD_CHARS for item in items):
+            self._say(
+                "warn", "the server ignores maxItems or maxLength of the schema: answers may run until they are cut"
+            )
+        else:
+            self._say("ok", "the model is held to the JSON schema, counts and lengths included")
+
+    async def _capacity(self, alone_s: float) -> None:
+        """How many answers at a time: told, or else measured."""
+        self._doing = "capacity"
+        config, server = self._config, self._server
+        if server.facts.slots:
+            self._say("ok", f"the server says {server.facts.slots} at a time")
+            return
+        if alone_s > SLOW_S:
+            self._say("warn", f"not measured, since one answer takes {alone_s:.0f} s; the engine finds it by itself")
+            return
+        began = server.now()
+        several = await asyncio.gather(
+            *(self._ask(_sample(config), seed) for seed in range(2, 2 + AT_ONCE)), return_exceptions=True
         )
-        await server.warm_up(http)
-    except Fault as fault:
-        server.note(fault)
-        say("model" if fault.kind is ErrorKind.model_missing else "service", "fail", fault.message)
-        return lines
-    facts = server.facts
-    say("model", "ok", f"{config.model} is there, {facts.digest[:19] or 'no digest told'}")
-    room = server.context - prompt.ANSWER_TOKENS - prompt.SYSTEM_TOKENS
-    if not server.context:
-        say("context", "warn", f"the server does not tell its context length; num_ctx = {config.num_ctx} is believed")
-    elif room < config.chunk_chars / 4:
-        say(
-            "context",
-            "warn",
-            f"{server.context} tokens: texts are split into pieces of about {max(0, room) * 3:,} characters, not the "
-            f"{config.chunk_chars:,} of chunk_chars; raise the server's context length for fewer calls",
+        spent = max(server.now() - began, 1e-6)
+        refused = sum(isinstance(one, Fault) for one in several)
+        if refused:
+            self._say("warn", f"{refused} of {AT_ONCE} answers at once failed; the engine will send fewer at a time")
+            return
+        at_once = max(1, min(AT_ONCE, round(AT_ONCE * alone_s / spent)))
+        more = " or more" if at_once == AT_ONCE else ""
+        hint = "" if at_once > 1 or config.api != "ollama" else "; set OLLAMA_NUM_PARALLEL there if its memory allows"
+        self._say(
+            "ok",
+            f"about {at_once}{more} at a time, {AT_ONCE / spent:.1f} short documents/s ({alone_s:.2f} s alone){hint}",
         )
-    else:
-        say("context", "ok", f"{server.context} tokens, enough for pieces of {config.chunk_chars:,} characters")
-    if facts.thinking:
-        can = "it is told to think little" if facts.family in ("gptoss", "gpt-oss") else "it is told not to"
-        say("thinking", "ok", f"the model can think; {can}, since thinking leaves no answer within the format")
-    try:
-        alone = await _ask(server, http, config, 1)
-        _judge(alone[1], say)
-        if not await _capacity(server, http, config, alone[0], say):
-            say("capacity", "ok", f"the server says {facts.slots} at a time")
-    except Fault as fault:
-        server.note(fault)
-        say("answer", "fail", fault.message)
-    return lines
+
+    async def _ask(self, asked: prompt.Prompt, seed: int) -> tuple[float, Reply]:
+        """Seconds and the answer. Raises Fault."""
+        server, config = self._server, self._config
+        began = server.now()
+        try:
+            async with asyncio.timeout(config.timeout_s):
+                reply = await server.ask(self._http, asked, seed=seed)
+        except TimeoutError:
+            raise Fault(
+                ErrorKind.timeout,
+                f"no answer to a short sample within {config.timeout_s:g} s; raise [llm] timeout or use a faster model",
+            ) from None
+        cold_s = reply.load_ms / 1000 if reply.load_ms >= COLD_MS else 0.0
+        return server.now() - began - cold_s, reply
 
 
-async def _ask(server: Server, http: Http, config: Llm, seed: int) -> tuple[float, Reply]:
-    """Seconds and the answer to the sample. Raises Fault."""
-    asked = prompt.build(
+def _sample(config: Llm) -> prompt.Prompt:
+    return prompt.build(
         SAMPLE, max_descriptive=config.max_descriptive, max_technical=config.max_technical, max_total=config.max_total
     )
-    began = server.now()
+
+
+def _odd_items(text: str) -> list[Any] | None:
+    """The list of the odd schema, if that is what came back."""
     try:
-        async with asyncio.timeout(config.timeout_s):
-            reply = await server.ask(http, asked, seed=seed)
-    except TimeoutError:
-        raise Fault(
-            ErrorKind.timeout,
-            f"no answer to a short sample within {config.timeout_s:g} s; raise timeout_s or use a faster model",
-        ) from None
-    cold = reply.load_ms / 1000 if reply.load_ms >= COLD_MS else 0.0
-    return server.now() - began - cold, reply
-
-
-def _judge(reply: Reply, say: _Say) -> None:
-    proposal = answer.parse(reply.text)
-    ground = grounding.Ground(SAMPLE)
-    kept = grounding.ground((*proposal.descriptive, *proposal.technical), ground)
-    flaw = reply.flaw or proposal.flaw
-    if not reply.text.strip():
-        thought = "; it thinks instead: use a model without thinking" if reply.thought else ""
-        say("answer", "fail", f"the model's answer to the sample is empty{thought}")
-    elif flaw:
-        say(
-            "answer",
-            "warn",
-            f"the sample's answer is not what the schema asks for: {flaw}; such answers are tried again",
-        )
-    elif not kept.kept:
-        say(
-            "answer",
-            "warn",
-            f"none of the {proposal.count} keywords of the sample's answer is in its text; a better model is needed",
-        )
-    else:
-        total = len(kept.kept) + kept.dropped
-        say("answer", "ok", f"keeps to the schema; {len(kept.kept)} of {total} keywords are in the sample's text")
-
-
-async def _capacity(server: Server, http: Http, config: Llm, alone_s: float, say: _Say) -> bool:
-    """How many answers at a time: told, or else measured. False when the server tells it."""
-    if server.facts.slots:
-        return False
-    began = server.now()
-    several = await asyncio.gather(
-        *(_ask(server, http, config, seed) for seed in range(2, 2 + AT_ONCE)), return_exceptions=True
-    )
-    spent = server.now() - began
-    refused = sum(isinstance(one, Fault) for one in several)
-    if refused:
-        say("capacity", "warn", f"{refused} of {AT_ONCE} answers at once failed; the engine will send fewer at a time")
-        return True
-    at_once = max(1, min(AT_ONCE, round(AT_ONCE * alone_s / max(spent, 1e-6))))
-    rate = AT_ONCE / max(spent, 1e-6)
-    more = " or more" if at_once == AT_ONCE else ""
-    hint = (
-        "" if at_once > 1 or config.api != "ollama" else "; set OLLAMA_NUM_PARALLEL on the server if its memory allows"
-    )
-    say(
-        "capacity", "ok", f"about {at_once}{more} at a time, {rate:.1f} short documents/s ({alone_s:.2f} s alone){hint}"
-    )
-    return True
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    items = value.get("zq7") if isinstance(value, dict) else None
+    return items if isinstance(items, list) else None

@@ -143,9 +143,12 @@ def _broken(error: Exception, url: str) -> Fault:
                 ErrorKind.transport, f"{where}: TLS failed ({why}); does this port speak https?", retry="never"
             )
         if isinstance(cause, ConnectionRefusedError):
-            return Fault(ErrorKind.transport, f"{where} refuses connections: is the server running?")
+            return Fault(ErrorKind.transport, f"{where}: connection refused; start the server there, or mend [llm] url")
         if isinstance(cause, socket.gaierror):
-            return Fault(ErrorKind.transport, f"{where}: no such host ({clean_line(cause.strerror or str(cause), 80)})")
+            return Fault(
+                ErrorKind.transport,
+                f"{where}: no such host; mend [llm] url ({clean_line(cause.strerror or str(cause), 80)})",
+            )
     if isinstance(error, httpx.ConnectTimeout):
         said = "no connection within the time limit"
     return Fault(ErrorKind.transport, f"{where}: {said}")

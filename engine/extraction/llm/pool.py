@@ -19,7 +19,7 @@ from engine.extraction import chunks, grounding
 from engine.extraction.keywords import Keywords
 from engine.extraction.llm import prompt
 from engine.extraction.llm.call import call
-from engine.extraction.llm.check import CheckReport, check
+from engine.extraction.llm.check import CheckReport, Say, check
 from engine.extraction.llm.document import Document
 from engine.extraction.llm.failure import ErrorKind, Fault, LlmFailure, NotPermitted
 from engine.extraction.llm.found import Found, judge, merged
@@ -133,9 +133,11 @@ class LlmPool:
         self._line.serve()
         return self.servers()
 
-    async def check(self) -> CheckReport:
-        """Version, model, context, thinking, schema and capacity of every server, by a few calls on a built-in sample text."""
-        return await check(self._servers, self._http(), self.config)
+    async def check(self, say: Say | None = None) -> CheckReport:
+        """Version, model, context, thinking, schema and capacity of every server, by a few calls on a built-in sample text.
+
+        `say` hears each finding as it is made."""
+        return await check(self._servers, self._http(), self.config, say)
 
     async def known(self) -> None:
         """Return when the servers were asked who they are, or did not say in time: at most 5 s after `start`."""

@@ -77,6 +77,11 @@ class Server:
         """Whether the model is thought to be in memory."""
         return self._warm and (self._config.api != "ollama" or self.now() - self._used_at < KEEP_ALIVE_S)
 
+    @property
+    def structured(self) -> str:
+        """What of a schema the server takes: "schema", only "object" (any JSON), or "none"."""
+        return self._dialect.structured
+
     def cool(self) -> None:
         self._warm = False
 
@@ -256,6 +261,9 @@ class Server:
     async def is_ollama(self, http: Http) -> bool:
         """Whether it answers as Ollama does, whatever the plan says it is."""
         return "version" in protocol.body(await self._aside(http, "GET", "/api/version"))
+
+    async def is_openai(self, http: Http) -> bool:
+        return "data" in protocol.body(await self._aside(http, "GET", "/v1/models"))
 
     async def probe(self, http: Http) -> bool:
         """Whether the service answers at all; no model is asked to work. A failed probe counts as a failure of the service."""

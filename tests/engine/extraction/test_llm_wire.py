@@ -243,7 +243,9 @@ async def test_a_server_that_is_not_there_says_so_in_words() -> None:
         async with pool_of(f"http://127.0.0.1:{port}") as pool:
             failed = await failure(pool)
         assert failed.kind is ErrorKind.transport
-        assert failed.message == f"http://127.0.0.1:{port} refuses connections: is the server running?"
+        assert (
+            failed.message == f"http://127.0.0.1:{port}: connection refused; start the server there, or mend [llm] url"
+        )
 
 
 @contextmanager

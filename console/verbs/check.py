@@ -1,0 +1,176 @@
+"""`rollout check`: validate the plan and probe what it names. Each finding is a sentence, printed as it is made."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from console.place import Place, json_option, say
+
+if TYPE_CHECKING:
+    from engine.extraction.llm import CheckLine
+    from engine.plan.model import Llm, Plan
+
+ROOM = 200_000_000  # bytes: weeks of measures and a backup
+_WORD = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
+
+
+class Finding(NamedTuple):
+    """`state`: ok, warn (works, and could be better) or fail. `where`: which server, "" when there is only one such thing."""
+
+    what: str
+    state: str
+    sentence: str
+    where: str = ""
+
+    @property
+    def line(self) -> str:
+        where = f" {self.where}" if self.where else ""
+        return f"{_WORD[self.state]} {self.what}{where}: {self.sentence}"
+
+    @property
+    def row(self) -> dict[str, Any]:
+        more = {"server": self.where} if self.where else {}
+        return {"what": self.what, "ok": self.state != "fail", "state": self.state, "sentence": self.sentence, **more}
+
+
+Say = Callable[[Finding], None]
+
+
+@click.command()
+@json_option
+@click.option("--offline", is_flag=True, help="Validate the file only; probe nothing.")
+@click.pass_obj
+def check(place: Place, as_json: bool, offline: bool) -> None:
+    """Validate rollout.toml and probe everything it names: the LLM service (whether it is there, has the model, keeps to a
+    schema, and how much it can do), the store, the port, addresses, contacts.
+
+    Exit code 1 when something fails; a warning is not a failure.
+    """
+    findings: list[Finding] = []
+
+    def found(finding: Finding) -> None:
+        findings.append(finding)
+        if not as_json:
+            click.echo(finding.line)
+
+    _plan(place, found)
+    if not offline:
+        _store(place, found)
+        _port(place, found)
+        _messages(place.plan, found)
+        _apply(place.plan, found)
+        asyncio.run(_llm(place.plan.llm, found))
+    failed = sum(finding.state == "fail" for finding in findings)
+    warned = sum(finding.state == "warn" for finding in findings)
+    if as_json:
+        say({"ok": not failed, "findings": [finding.row for finding in findings]}, "", True)
+    else:
+        click.echo(_summary(failed, warned, offline))
+    if failed:
+        raise SystemExit(1)
+
+
+def _summary(failed: int, warned: int, offline: bool) -> str:
+    warnings = f"{warned} warning{'s' if warned != 1 else ''}"
+    if failed:
+        return f"{failed} failed, {warnings}: mend what FAIL names, then check again."
+    told = f"Nothing failed, {warnings}." if warned else "All is well."
+    return told + (" Nothing was probed." if offline else " Next: `rollout`.")
+
+
+def _plan(place: Place, found: Say) -> None:
+    plan = place.plan
+    found(
+        Finding(
+            "plan", "ok", f"{place.plan_path}: {len(plan.stages)} stages, {len(plan.triggers)} triggers, no mistake."
+        )
+    )
+    missing = [c.role for c in plan.contacts if "[" in c.name or "[" in c.phone or "[" in c.email]
+    if missing:
+        found(
+            Finding("contacts", "warn", f"Placeholders instead of people: {', '.join(missing)}. Fill in [[contacts]].")
+        )
+    key = plan.llm.api_key_env
+    if key and not os.environ.get(key):
+        found(Finding("key", "warn", f"[llm] api_key_env names {key}, which is not set here: no key is sent."))
+
+
+def _store(place: Place, found: Say) -> None:
+    from engine.store.folder import StoreError
+
+    try:
+        place.folder.prepare()
+        free = shutil.disk_usage(place.folder.path).free
+    except (StoreError, OSError) as error:
+        found(Finding("store", "fail", str(error)))
+        return
+    enough = free > ROOM
+    more = "." if enough else ": too little for weeks; free some or set [store] path."
+    found(Finding("store", "ok" if enough else "fail", f"{place.folder.path}, {free / 1e9:.1f} GB free{more}"))
+
+
+def _port(place: Place, found: Say) -> None:
+    """Whether the engine could listen where the plan says, or does."""
+    http = place.plan.http
+    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((http.host, http.port))
+        except OSError as error:
+            if place.folder.path.is_dir() and place.folder.is_locked():
+                found(Finding("port", "ok", f"{http.host}:{http.port}, this store's engine is running."))
+                return
+            why = error.strerror or str(error)
+            found(
+                Finding(
+                    "port", "fail", f"{http.host}:{http.port} cannot be bound ({why}): set [http] port to a free one."
+                )
+            )
+            return
+    found(Finding("port", "ok", f"{http.host}:{http.port} is free."))
+
+
+def _messages(plan: Plan, found: Say) -> None:
+    from engine.notify import addresses
+
+    urls, trouble = addresses(plan.notify, os.environ)
+    if urls:
+        found(Finding("messages", "ok", f"{len(urls)} addresses; `rollout notify send` tries one."))
+    else:
+        found(Finding("messages", "warn", trouble[0].upper() + trouble[1:] + "."))
+
+
+def _apply(plan: Plan, found: Say) -> None:
+    if not plan.apply.env_file:
+        return
+    parent = Path(plan.apply.env_file).parent
+    if os.access(parent, os.W_OK):
+        found(Finding("apply", "ok", f"{parent} is writable."))
+    else:
+        found(Finding("apply", "fail", f"{parent} is not writable: {plan.apply.env_file} cannot be replaced there."))
+
+
+async def _llm(llm: Llm, found: Say) -> None:
+    from engine.clock import SystemClock
+    from engine.extraction.llm import LlmPool
+
+    def one(line: CheckLine) -> None:
+        text = line.text.removeprefix(f"{line.server}: ")
+        sentence = text[0].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
+        found(Finding(f"llm {line.what}", line.state, sentence, line.server))
+
+    pool = LlmPool(llm, SystemClock(), api_key=os.environ.get(llm.api_key_env) if llm.api_key_env else None)
+    await pool.start()
+    try:
+        await pool.check(one)
+    finally:
+        await pool.close()

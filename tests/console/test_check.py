@@ -1,0 +1,80 @@
+"""`rollout check` from outside, with a server in a process of its own and without one."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from console.cli import rollout
+from engine.plan.init import set_value
+from engine.plan.load import default_plan_text
+from tests.engine.rehearsal.process import Process
+
+Check = Callable[..., Result]
+
+
+@pytest.fixture
+def check(tmp_path: Path) -> Check:
+    def run(url: str, *words: str, **values: object) -> Result:
+        text = set_value(set_value(default_plan_text(), "http.port", 0), "llm.url", url)
+        for name, value in values.items():
+            text = set_value(text, name.replace("__", "."), value)
+        (tmp_path / "rollout.toml").write_text(text)
+        return CliRunner().invoke(rollout, ["--plan", str(tmp_path / "rollout.toml"), "check", *words])
+
+    return run
+
+
+def test_a_service_in_order_passes_with_a_line_for_each_thing(check: Check) -> None:
+    with Process() as server:
+        done = check(server.url)
+        told = json.loads(check(server.url, "--json").stdout)
+    assert done.exit_code == 0, done.output
+    for what in (
+        "plan",
+        "store",
+        "port",
+        "llm service",
+        "llm model",
+        "llm context",
+        "llm answer",
+        "llm schema",
+        "llm capacity",
+    ):
+        assert f"ok   {what}" in done.stdout
+    assert told["ok"]
+    assert {"what": "llm schema", "ok": True, "state": "ok", "server": server.url} in [
+        {key: row.get(key) for key in ("what", "ok", "state", "server")} for row in told["findings"]
+    ]
+
+
+def test_a_service_that_is_down_is_one_failure_at_once(check: Check) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        began = time.monotonic()
+        done = check(f"http://127.0.0.1:{held.getsockname()[1]}")
+    assert done.exit_code == 1
+    assert "Connection refused; start the server there, or mend [llm] url." in done.stdout
+    assert time.monotonic() - began < 2.0
+
+
+def test_a_missing_model_is_named_with_the_command_that_mends_it(check: Check) -> None:
+    with Process() as server:
+        done = check(server.url, llm__model="qwen3:8b")
+    assert done.exit_code == 1
+    assert "run: ollama pull qwen3:8b" in done.stdout
+
+
+def test_a_taken_port_fails_and_offline_probes_nothing(check: Check) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = check("http://127.0.0.1:9", http__port=taken.getsockname()[1])
+        assert "set [http] port to a free one" in done.stdout
+    done = check("http://127.0.0.1:9", "--offline")
+    assert done.exit_code == 0
+    assert "Nothing was probed" in done.stdout
