@@ -35,7 +35,7 @@ class Place:
 
     @cached_property
     def plan_path(self) -> Path:
-        from engine.plan.load import find_plan
+        from engine.plan.locate import find_plan
 
         if self._plan is not None:
             return self._plan
@@ -60,13 +60,29 @@ class Place:
 
     @cached_property
     def folder(self) -> Folder:
+        from engine.plan.locate import store_of
         from engine.store.folder import Folder
 
         if self._store is not None:
             return Folder(self._store, self.plan.store.group if self._plan_known() else "")
-        plan = self.plan
-        path = Path(plan.store.path).expanduser() if plan.store.path else Path(".rollout")
-        return Folder(self.plan_path.resolve().parent / path, plan.store.group)
+        return Folder(store_of(self.plan_path), self.plan.store.group)
+
+    @cached_property
+    def store(self) -> Folder:
+        """The store's folder for a rollback: found although the plan may be broken, and without loading it."""
+        from engine.plan.locate import store_of
+        from engine.store.folder import Folder
+
+        if self._store is not None:
+            return Folder(self._store)
+        return Folder(store_of(self.plan_path))
+
+    @cached_property
+    def plan_or_none(self) -> Plan | None:
+        try:
+            return self.plan
+        except Failed:
+            return None
 
     def _plan_known(self) -> bool:
         try:

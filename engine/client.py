@@ -5,20 +5,22 @@ Light on purpose: `rollout rollback` must start fast, so only the standard libra
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import socket
 import time
 import uuid
-from typing import Any
+from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from engine.clock import SystemClock
 from engine.control import Actor, Ask, Decision, roll_back
 from engine.identity import whoami
 from engine.plan.model import Plan
-from engine.store.folder import Folder, Intent
+from engine.store.folder import Folder, Intent, take_key_out
 
 PUSH_TIMEOUT_S = 0.2
 
@@ -32,14 +34,22 @@ class Reply(Struct, frozen=True):
 
 
 class RollbackResult(Struct, frozen=True):
-    """What was done and by which ways. `ok`: 0 % is in force as far as this side can know; the proof follows in the view."""
+    """What was done and by which ways. `ok`: 0 % is in force as far as this side can know; the proof follows in the view.
+
+    `engine`: whether it answered, holds the store and is silent, or does not run (then nothing can call the LLM without the key).
+    """
 
     ok: bool
     sentence: str
     ways: tuple[str, ...]
     request_id: str
     rev: int | None = None
-    pushed: bool = False
+    engine: Literal["answered", "silent", "none"] = "silent"
+    took_s: float = 0.0  # from the key to here
+
+    @property
+    def pushed(self) -> bool:
+        return self.engine == "answered"
 
 
 class EngineClient:
@@ -86,80 +96,95 @@ class EngineClient:
 
     # -- rollback: nothing in its way ------------------------------------------------------------------------------------
 
-    def rollback(self, reason: str = "", seen: str = "", to_stage: int | None = None) -> RollbackResult:
+    def rollback(
+        self,
+        reason: str = "",
+        seen: str = "",
+        to_stage: int | None = None,
+        pressed: float | None = None,
+        done: tuple[str, ...] = (),
+    ) -> RollbackResult:
         """To 0 %: take the key out, push to the engine; without one, commit or leave an intent. Never raises, never waits long.
 
         To an earlier stage above 0 % (`to_stage`) the key stays in and only the engine can do it; if it does not answer, this
-        goes to 0 % instead, because down is the safe side.
+        goes to 0 % instead, because down is the safe side. `pressed` is the moment of the key on `machine_s`, now if not given;
+        `done` says what was done for this rollback already (the key taken out before this module was loaded).
         """
+        pressed = machine_s() if pressed is None else pressed
         request_id = uuid.uuid4().hex
-        ways: list[str] = []
-        partial = to_stage is not None
-        if not partial:
+        ways = list(done)
+        if to_stage is None and not done:
             self._disarm(ways)
-        body = {"request_id": request_id, "reason": reason, "seen": seen, "to_stage": to_stage}
+        result = self._push(request_id, reason, seen, to_stage, pressed, ways)
+        if result is None:
+            if to_stage is not None:
+                self._disarm(ways)
+            result = self._without_engine(request_id, reason, seen, ways)
+        self.folder.sync()  # the key's absence outlasts a power cut; nothing waits for this
+        return structs.replace(result, took_s=machine_s() - pressed)
+
+    def _push(
+        self, request_id: str, reason: str, seen: str, to_stage: int | None, pressed: float, ways: list[str]
+    ) -> RollbackResult | None:
+        body = {
+            "request_id": request_id, "reason": reason, "seen": seen, "to_stage": to_stage, "pressed": pressed,
+        }  # fmt: skip
         try:
             status, answer = self.request("POST", "/v1/control/rollback", body, PUSH_TIMEOUT_S)
-            if status == 200 and answer.get("ok"):
-                ways.append("pushed to the engine")
-                data = answer.get("data") or {}
-                return RollbackResult(True, str(answer.get("sentence")), tuple(ways), request_id, data.get("rev"), True)
-            ways.append(f"the engine refused: {answer.get('sentence', status)}")
         except (OSError, http.client.HTTPException, ValueError) as error:
             ways.append(f"the engine did not answer ({_reason(error)})")
-        if partial:
-            self._disarm(ways)
-        return self._without_engine(request_id, reason, seen, ways)
+            return None
+        if status != 200 or not answer.get("ok"):
+            ways.append(f"the engine refused: {answer.get('sentence', status)}")
+            return None
+        ways.append("pushed to the engine")
+        rev = (answer.get("data") or {}).get("rev")
+        return RollbackResult(True, str(answer.get("sentence")), tuple(ways), request_id, rev, "answered")
 
     def _disarm(self, ways: list[str]) -> None:
-        try:
-            ways.append("armed file removed" if self.folder.disarm() else "armed file was not there")
-        except OSError as error:
-            ways.append(
-                f"the armed file could not be removed ({error.strerror}); as a user who may: rm {self.folder.armed}"
-            )
+        ways.append(take_key_out(self.folder))
 
     def _without_engine(self, request_id: str, reason: str, seen: str, ways: list[str]) -> RollbackResult:
         """The lock is free: commit here. It is held by an engine that does not answer: leave an intent for it to find."""
+        if not self.folder.path.is_dir():
+            return RollbackResult(
+                False,
+                f"There is no store in {self.folder.path}, so there is nothing here to roll back. Give --store or --plan.",
+                tuple(ways), request_id, None, "none",
+            )  # fmt: skip
         rev: int | None = None
+        engine: Literal["silent", "none"] = "silent"
         try:
             lock = self.folder.try_lock()
         except OSError as error:
             lock = None
             ways.append(f"the lock could not be tried ({error.strerror})")
         if lock is not None:
+            engine = "none"
             with lock:
                 rev = self._commit(request_id, reason, seen, ways)
         if rev is None:
-            actor = {
-                "name": self.actor.name,
-                "uid": self.actor.uid,
-                "ssh": self.actor.ssh,
-                "terminal": self.actor.terminal,
-            }
-            try:
-                self.folder.leave_intent(Intent(request_id, time.time(), actor, reason, seen))
-                ways.append("intent left for the engine")
-            except OSError as error:
-                ways.append(f"no intent could be left ({error.strerror})")
-            self._disarm_again()
+            self._leave_intent(request_id, reason, seen, ways)
         if self.folder.is_armed():
             return RollbackResult(
                 False,
                 f"Not certain: the armed file is still there. Now, in any shell: rm {self.folder.armed}",
-                tuple(ways),
-                request_id,
-                rev,
-            )
-        what = "and recorded" if rev is not None else "and will be recorded when the engine wakes"
-        return RollbackResult(True, f"Rolled back to 0 % without the engine, {what}.", tuple(ways), request_id, rev)
+                tuple(ways), request_id, rev, engine,
+            )  # fmt: skip
+        when = {"silent": "when the engine wakes", "none": "when an engine starts"}[engine]
+        what = "and recorded" if rev is not None else f"and will be recorded {when}"
+        sentence = f"Rolled back to 0 % without the engine, {what}."
+        return RollbackResult(True, sentence, tuple(ways), request_id, rev, engine)
 
-    def _disarm_again(self) -> None:
-        """A promotion that was in flight may have put the key back between the removal and the intent."""
+    def _leave_intent(self, request_id: str, reason: str, seen: str, ways: list[str]) -> None:
+        actor = structs.asdict(self.actor)
         try:
-            self.folder.disarm()
-        except OSError:
-            return
+            self.folder.leave_intent(Intent(request_id, time.time(), actor, reason, seen))
+            ways.append("intent left for the engine")
+        except OSError as error:
+            ways.append(f"no intent could be left ({error.strerror})")
+        with contextlib.suppress(OSError):
+            self.folder.disarm()  # a promotion that was in flight may have put the key back before it could see the intent
 
     def _commit(self, request_id: str, reason: str, seen: str, ways: list[str]) -> int | None:
         import sqlite3
@@ -167,7 +192,9 @@ class EngineClient:
         from engine.store import database, log
 
         if self.plan is None or not self.folder.exists:
-            ways.append("nothing to record: there is no store")
+            ways.append(
+                "not recorded here: " + ("the plan cannot be read" if self.folder.exists else "no database yet")
+            )
             return None
         plan = self.plan
         ask = Ask(self.actor, time.time(), request_id, reason, seen)
@@ -177,7 +204,7 @@ class EngineClient:
 
         for attempt in (1, 2):
             try:
-                conn = database.open_writer(self.folder, "FULL")
+                conn = database.open_writer(self.folder, "FULL", PUSH_TIMEOUT_S)
                 try:
                     outcome = log.commit(conn, request_id, decide)
                 finally:
@@ -185,10 +212,15 @@ class EngineClient:
                 ways.append("committed by this console")
                 return outcome.state.rev
             except sqlite3.Error as error:
-                if attempt == 1 and database.is_full(error) and self.folder.drop_ballast():
+                if attempt == 1 and not database.is_locked(error) and self.folder.drop_ballast():
                     continue
                 ways.append(f"the database did not take it ({error})")
         return None
+
+
+def machine_s() -> float:
+    """The machine's monotonic clock, which the engine's stopwatch reads too (`Clock.real`)."""
+    return SystemClock().real()
 
 
 class _UnixConnection(http.client.HTTPConnection):

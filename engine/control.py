@@ -295,9 +295,13 @@ def hold(state: State, ask: Ask) -> Decision | Refusal:
     )  # fmt: skip
 
 
-def resume(state: State, ask: Ask) -> Decision | Refusal:
-    """Release a hold or, with a written cause and after the cool-down, the lock of an automatic rollback."""
-    if not state.held and not state.locked:
+def resume(state: State, ask: Ask, armed: bool = True) -> Decision | Refusal:
+    """Release a hold or, with a written cause and after the cool-down, the lock of an automatic rollback.
+
+    After a rollback the key is out (`armed` is False): this is also how a person puts it back in, for calls by hand and shadow
+    calls at the percentage as it stands.
+    """
+    if not state.held and not state.locked and (armed or state.stage == 0):
         return Refusal("Nothing to resume: the rollout is neither held nor locked.")
     if state.locked:
         if len(ask.reason.strip()) < 8:

@@ -180,7 +180,7 @@ class Monitor:
             baked += watched
         self.watch = Watch(self.verdict.timers, state.stage, baked)
         self._store(ask.at)
-        return self._decide(state, ask)
+        return self.decide(state, ask, self.verdict)
 
     def _speed(self) -> float:
         return float(getattr(self.clock, "speed", 1.0))
@@ -195,13 +195,14 @@ class Monitor:
                 unseen = self.writer.problem
         return Evidence(attempts, Probes(self._failed_probes, len(self.servers)), samples, unseen)
 
-    def _decide(self, state: State, ask: Ask) -> Decision | None:
-        winner = self.verdict.winner
+    def decide(self, state: State, ask: Ask, verdict: Decided) -> Decision | None:
+        """What a verdict leads to from `state`; pure, so that it may be asked again inside a transaction."""
+        winner = verdict.winner
         if winner is None:
             return None
-        reading_of = next((r for r in self.verdict.readings if r.id == winner.id), None)
+        reading_of = next((r for r in verdict.readings if r.id == winner.id), None)
         evidence: dict[str, Any] = {
-            "trigger": winner.id, "rule": winner.rule, "sentence": winner.sentence, "firing": list(self.verdict.firing),
+            "trigger": winner.id, "rule": winner.rule, "sentence": winner.sentence, "firing": list(verdict.firing),
             "reading": msgspec.to_builtins(reading_of) if reading_of else {},
         }  # fmt: skip
         asked = msgspec.structs.replace(ask, actor=ENGINE, reason=winner.id)

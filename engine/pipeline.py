@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sqlite3
-from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
@@ -26,7 +25,7 @@ from engine.plan.model import Plan
 from engine.store.documents import DocumentWrite
 from engine.store.records import Extraction
 from engine.store.writer import Writer
-from engine.switch import Switch
+from engine.switch import Permit, Switch
 from engine.text import clean_block, clean_line, normal
 
 ID_LIMIT = 512
@@ -51,6 +50,21 @@ class Extracted(Struct, frozen=True):
     epoch: int
     ms: float
     note: str = ""
+
+
+class Route(Struct, frozen=True):
+    """Where a document goes by the percentage in force now."""
+
+    bucket: int
+    arm: Literal["treatment", "control"]
+    permit: Permit
+
+
+class Routed(Struct, frozen=True):
+    """Documents routed since the engine started, by arm. A difference of two says what happened in between."""
+
+    llm: int = 0
+    frequency: int = 0
 
 
 class Refused(Exception):
@@ -82,9 +96,10 @@ class Pipeline:
         self._cache = LlmCache(plan.llm.cache_bytes)
         self._calls: set[asyncio.Task[object]] = set()
         self._shadows: set[asyncio.Task[None]] = set()
+        self._cancelled_for = ""  # why calls in flight were last ended
         self.last_call: float | None = None  # when the last LLM call was sent, epoch seconds
         self.last_call_ended: float | None = None
-        self.routed: deque[tuple[float, str]] = deque(maxlen=4096)  # (when, method) of the latest documents
+        self.routed = Routed()
         self.active = 0
 
     # -- calls in flight -----------------------------------------------------------------------------------------------
@@ -93,8 +108,9 @@ class Pipeline:
     def in_flight(self) -> int:
         return len(self._calls)
 
-    def cancel_calls(self) -> int:
+    def cancel_calls(self, why: str = "ended by a rollback") -> int:
         """End every LLM call in flight; their documents are finished by frequency. How many there were."""
+        self._cancelled_for = why
         calls = [task for task in self._calls if not task.done()]
         for task in calls:
             task.cancel()
@@ -128,23 +144,35 @@ class Pipeline:
         started = self._clock.real()
         plain = await self._frequency(text)
         frequency_ms = (self._clock.real() - started) * 1000
-        permit = self._switch.read()
+        route = self.route(document_id)
+        permit, arm = route.permit, route.arm
         state = self._state()
         if method == "llm":
             self._check_by_hand(state, permit.why)
-        arm = routing.arm(self._plan.salt, document_id, permit.percent_bp)
-        if method != "auto":
+        if method == "auto":
+            self._count(arm)
+        else:
             arm = "treatment" if method == "llm" else "control"
-        self.routed.append((self._clock.now(), "llm" if arm == "treatment" else "frequency"))
+        bucket = route.bucket if method == "auto" else None
         made = _Made(document_id, text, title, arm, plain, state.stage, permit.epoch)
         if arm == "treatment":
-            made = await self._treat(made)
+            made = await self._treat(made, bucket)
         else:
             made = made.serve("frequency", plain, ms=frequency_ms)
         await self._keep(made)
         if arm == "control" and method == "auto" and permit.shadow:
             self._maybe_shadow(made, state)
         return made.extracted()
+
+    def route(self, document_id: str) -> Route:
+        """The one place where a document is given to an arm; the proof of a rollback sends its probes here too."""
+        permit = self._switch.read()
+        bucket = routing.bucket(self._plan.salt, document_id)
+        return Route(bucket, routing.arm_of(bucket, permit.percent_bp), permit)
+
+    def _count(self, arm: str) -> None:
+        llm, frequency = self.routed.llm, self.routed.frequency
+        self.routed = Routed(llm + 1, frequency) if arm == "treatment" else Routed(llm, frequency + 1)
 
     def _check_by_hand(self, state: State, why: str) -> None:
         """By hand a person may use the LLM at Internal's 0 %, never against the switch."""
@@ -160,7 +188,7 @@ class Pipeline:
             return frequency.extract(text)
         return await asyncio.to_thread(frequency.extract, text)
 
-    async def _treat(self, made: _Made) -> _Made:
+    async def _treat(self, made: _Made, bucket: int | None) -> _Made:
         """The LLM arm: cache, call, or fall back and say why."""
         if len(made.text.strip()) < self._plan.llm.min_length:
             return made.serve("frequency", made.plain, skipped=True)
@@ -171,9 +199,9 @@ class Pipeline:
             self._writer.later(lambda conn: self._cache.touch(conn, key, now))
             return made.serve("llm", known, lookup=True, cached=True)
         try:
-            answer = await self._call(made.text)
-        except _Cancelled:
-            return made.serve("frequency", made.plain, lookup=True, fallback=True, message="ended by a rollback")
+            answer = await self._call(made.text, bucket)
+        except _Cancelled as ended:
+            return made.serve("frequency", made.plain, lookup=True, fallback=True, message=str(ended))
         except NotPermitted:
             return made.serve(
                 "frequency", made.plain, fallback=True, message="the percentage went to 0 before the call"
@@ -196,13 +224,18 @@ class Pipeline:
         except sqlite3.Error:
             return None
 
-    async def _call(self, text: str):  # type: ignore[no-untyped-def]
+    async def _call(self, text: str, bucket: int | None = None):  # type: ignore[no-untyped-def]
         """One LLM extraction as a task of its own, so that a rollback can end it without ending the document."""
-        task = asyncio.create_task(self._pool.extract(text, permit=self._granted))
+        task = asyncio.create_task(self._pool.extract(text, permit=lambda: self._granted(bucket)))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
         try:
-            return await task
+            answer = await task
+            if not self._switch.may_call(
+                bucket
+            ):  # an engine that was stopped wakes up with the answer, after a rollback
+                raise _Cancelled("the percentage fell while the call was in flight")
+            return answer
         except asyncio.CancelledError:
             if not task.cancelled():  # the document's own task was cancelled, not the call
                 task.cancel()
@@ -210,13 +243,13 @@ class Pipeline:
             current = asyncio.current_task()
             if current is not None and current.cancelling():
                 raise
-            raise _Cancelled from None
+            raise _Cancelled(self._cancelled_for) from None
         finally:
             self.last_call_ended = self._clock.now()
 
-    def _granted(self) -> bool:
+    def _granted(self, bucket: int | None) -> bool:
         """Asked right before every send: this is where 'the last LLM call started at T' comes from."""
-        if not self._switch.may_call():
+        if not self._switch.may_call(bucket):
             return False
         self.last_call = self._clock.now()
         return True
@@ -260,7 +293,7 @@ class Pipeline:
 
 
 class _Cancelled(Exception):
-    """The LLM call was ended by a rollback."""
+    """The LLM call was ended, by a rollback or the engine's end: a phrase."""
 
 
 class _Made(Struct, frozen=True):

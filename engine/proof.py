@@ -1,20 +1,18 @@
 """A rollback is proven, not claimed: a stopwatch until 0 % is observed in routed documents and the last LLM call has ended.
 
-Observed means: no call is in flight, none was sent after the rollback, and every document routed since (or, without traffic,
-every probe document) was drawn for the frequency arm. Not observed within 5 s is said loudly.
+Observed means: no call is in flight, none may be sent, and every document routed since (without traffic: every probe document)
+went to the frequency arm. Probes take the way of real documents, `Pipeline.route`. Not observed within 5 s is said loudly.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from engine import routing
 from engine.clock import Clock
-from engine.pipeline import Pipeline
+from engine.pipeline import Pipeline, Routed
 from engine.plan.durations import iso
 from engine.switch import Switch
 from engine.view import ProofView
@@ -26,119 +24,104 @@ STEP_S = 0.002
 
 
 class Proof:
-    """The proof of one rollback. `view` is what is known so far; `running` until proven or overdue."""
+    """The proof of one rollback. `view` is what is known so far.
+
+    `pressed` is when the key was pressed, in the machine's monotonic seconds, so that the stopwatch runs from the person's finger
+    and not from the engine's receipt.
+    """
 
     def __init__(
-        self, pipeline: Pipeline, switch: Switch, clock: Clock, salt: str, armed_path: str, *,
-        actor: str, reason: str, automatic: bool, target_bp: int,
+        self, pipeline: Pipeline, switch: Switch, clock: Clock, armed_path: str, *,
+        actor: str, reason: str, automatic: bool, target_bp: int, pressed: float | None = None,
     ) -> None:  # fmt: skip
         self._pipeline = pipeline
         self._switch = switch
         self._clock = clock
-        self._salt = salt
         self._armed_path = armed_path
-        self._target_bp = target_bp
-        self._began = clock.real()
-        self._cancelled = 0
-        self.done = asyncio.Event()
-        at = clock.now()
+        self._began = clock.real() if pressed is None else pressed
+        self._before: Routed = pipeline.routed
+        self.target_bp = target_bp
         self.view = ProofView(
-            0,
-            at,
-            actor,
-            reason,
-            automatic,
-            None,
-            pipeline.last_call,
-            pipeline.last_call_ended,
-            0,
-            0,
-            0,
-            0,
-            False,
-            "proving",
-        )
+            rev=0, at=clock.now(), actor=actor, reason=reason, automatic=automatic, effective_ms=None,
+            last_call=pipeline.last_call, last_call_ended=pipeline.last_call_ended, cancelled=0, documents_since=0,
+            llm_since=0, probes=0, overdue=False, sentence="Proving: waiting for the first document routed since.",
+        )  # fmt: skip
 
     def effect(self) -> None:
         """The moment of the rollback, in this instruction: calls in flight end, no further one starts."""
-        if self._target_bp == 0:
-            self._cancelled = self._pipeline.cancel_calls()
+        self._before = self._pipeline.routed
+        if self.target_bp == 0:
+            self.view = replace(self.view, cancelled=self._pipeline.cancel_calls())
 
-    async def run(self, stored: Callable[[ProofView], None]) -> None:
-        """Watch until observed, or for 5 s; then once more keep `documents_since` current through `refresh`."""
-        probes = 0
+    async def run(self) -> ProofView:
+        """Watch until observed, or for 5 s."""
         while True:
             elapsed = self._clock.real() - self._began
-            if elapsed > PROBE_AFTER_S and not self._since() and not probes:
-                probes = self._probe()
-                if probes < 0:
-                    probes = 0
-            if self._observed(probes):
-                self._conclude(elapsed, probes, overdue=False)
-                break
-            if elapsed > LIMIT_S:
-                self._conclude(None, probes, overdue=True)
-                break
+            probes = self._probe() if elapsed > PROBE_AFTER_S and not self._since().frequency else 0
+            why = self._unproven(probes)
+            if not why or elapsed > LIMIT_S:
+                return self._conclude(None if why else elapsed, probes, why)
             await asyncio.sleep(STEP_S)
-        stored(self.view)
-        self.done.set()
 
-    def _since(self) -> list[str]:
-        return [method for at, method in self._pipeline.routed if at >= self.view.at]
+    def _since(self) -> Routed:
+        now = self._pipeline.routed
+        return Routed(now.llm - self._before.llm, now.frequency - self._before.frequency)
 
-    def _observed(self, probes: int) -> bool:
-        if self._target_bp > 0:
-            return self._switch.read().percent_bp <= self._target_bp
-        if self._pipeline.in_flight or self._switch.read().percent_bp:
-            return False
+    def _unproven(self, probes: int) -> str:
+        """What still speaks against it; "" when it is observed."""
+        if self._switch.read().percent_bp > self.target_bp:
+            return f"routers still obey {self._switch.read().percent_bp / 100:g} %"
+        if self.target_bp:
+            return ""
         since = self._since()
-        return (bool(since) and since[-1] == "frequency") or probes >= PROBES
+        if since.llm:
+            return f"{since.llm} documents were routed to the LLM since"
+        if self._pipeline.in_flight:
+            return f"{self._pipeline.in_flight} LLM calls are still in flight"
+        if self._switch.may_call():
+            return "LLM calls may still be sent"
+        if not since.frequency and probes < PROBES:
+            return f"only {probes} of {PROBES} probe documents went to frequency"
+        return ""
 
     def _probe(self) -> int:
-        """Route probe documents as real ones are; how many were drawn for frequency, or -1 if one was not."""
-        for _ in range(PROBES):
-            permit = self._switch.read()
-            if routing.arm(self._salt, f"probe-{uuid.uuid4().hex}", permit.percent_bp) != "control":
-                return -1
-        return PROBES
+        """Route probe documents as real ones are; how many were drawn for frequency."""
+        routes = [self._pipeline.route(f"probe-{uuid.uuid4().hex}") for _ in range(PROBES)]
+        return sum(route.arm == "control" for route in routes)
 
-    def _conclude(self, elapsed: float | None, probes: int, overdue: bool) -> None:
+    def _conclude(self, elapsed: float | None, probes: int, why: str) -> ProofView:
         self.view = replace(
             self.view,
             effective_ms=None if elapsed is None else round(elapsed * 1000, 2),
             last_call=self._pipeline.last_call,
             last_call_ended=self._pipeline.last_call_ended,
-            cancelled=self._cancelled,
             probes=probes,
-            overdue=overdue,
+            overdue=elapsed is None,
         )
-        self.refresh()
+        self.refresh(why)
+        return self.view
 
-    def refresh(self) -> None:
-        """Count the documents routed since, and put the whole into words."""
+    def refresh(self, why: str = "") -> None:
+        """Count the documents routed since, and put the whole into words. Not for a percentage that has risen again since."""
         since = self._since()
-        llm = sum(method == "llm" for method in since)
-        view = replace(self.view, documents_since=len(since), llm_since=llm)
-        self.view = replace(view, sentence=sentence(view, self._target_bp, self._switch.read().why, self._armed_path))
+        view = replace(self.view, documents_since=since.llm + since.frequency, llm_since=since.llm)
+        said = sentence(view, self.target_bp, self._armed_path, why or self._unproven(view.probes))
+        self.view = replace(view, sentence=said)
 
 
-def sentence(view: ProofView, target_bp: int, why: str, armed_path: str) -> str:
+def sentence(view: ProofView, target_bp: int, armed_path: str, why: str = "") -> str:
     """ "Effective in 38 ms; last LLM call 14:03:07.112Z; 214 documents since, all by frequency." """
     if view.overdue:
-        return (
-            f"NOT OBSERVED within {LIMIT_S:g} s: a call is still in flight or the percentage still stands"
-            f"{f' ({why})' if why else ''}. Now, in any shell: rm {armed_path}"
-        )
+        return f"NOT OBSERVED within {LIMIT_S:g} s{f': {why}' if why else ''}. Now, in any shell: rm {armed_path}"
     if view.effective_ms is None:
-        return "Proving: waiting for the first document routed after the rollback."
-    parts = [
-        f"Effective in {view.effective_ms:.0f} ms"
-        if view.effective_ms >= 1
-        else f"Effective in {view.effective_ms:.1f} ms"
-    ]
+        return "Proving: waiting for the first document routed since."
+    took = f"{view.effective_ms:.0f} ms" if view.effective_ms >= 1 else f"{view.effective_ms:.1f} ms"
     if target_bp:
-        return f"{parts[0]}: routers obey {target_bp / 100:g} %."
-    parts.append(f"last LLM call {iso(view.last_call, ms=True)}" if view.last_call else "no LLM call was ever made")
+        return f"Effective in {took}: routers obey {target_bp / 100:g} %."
+    parts = [
+        f"Effective in {took}",
+        f"last LLM call {iso(view.last_call, ms=True)}" if view.last_call else "no LLM call was ever made",
+    ]
     if view.cancelled:
         parts.append(f"{view.cancelled} in flight ended")
     if view.documents_since:

@@ -20,7 +20,11 @@ def bucket(salt: str, document_id: str) -> int:
 
 
 def arm(salt: str, document_id: str, percent_bp: int) -> Literal["treatment", "control"]:
-    return "treatment" if bucket(salt, document_id) < percent_bp else "control"
+    return arm_of(bucket(salt, document_id), percent_bp)
+
+
+def arm_of(bucket: int, percent_bp: int) -> Literal["treatment", "control"]:
+    return "treatment" if bucket < percent_bp else "control"
 
 
 def in_shadow(salt: str, document_id: str, shadow_bp: int) -> bool:

@@ -1,7 +1,8 @@
 """What routers obey now: asked before every LLM call, cached by nobody.
 
-Four things must agree before a call is made, cheapest veto first: no rollback is under way in this process, the triggers were
-evaluated lately (the lease), the keyed switch `armed` is there (a stat, 2 us), and the control row says so (a prepared read, 3 us).
+What must agree before a call is made, cheapest veto first: no rollback is under way in this process, no other engine has taken
+over, the triggers were evaluated lately (the lease), the keyed switch `armed` is there (a stat, 2 us), and the control row still
+gives the document to the LLM (a prepared read, 3 us).
 """
 
 from __future__ import annotations
@@ -30,18 +31,25 @@ class Permit(Struct, frozen=True):
 
 
 class Switch:
-    """Owned by the engine's loop; `evaluated` is called by the monitor after each evaluation of the triggers."""
+    """Owned by the engine's loop; `evaluated` is called by the heart after each evaluation of the triggers.
 
-    def __init__(self, folder: Folder, conn: sqlite3.Connection, clock: Clock, lease_s: float, ceiling_bp: int) -> None:
+    `token` is this engine's fencing token: when the store's is another, this engine has been replaced and routes nothing.
+    """
+
+    def __init__(
+        self, folder: Folder, conn: sqlite3.Connection, clock: Clock, lease_s: float, ceiling_bp: int, token: int
+    ) -> None:
         self._folder = folder
         self._conn = conn
         self._clock = clock
         self._lease_s = lease_s
-        self.ceiling_bp = ceiling_bp
+        self._token = token
         self._evaluated = -1e18
-        self._zeros = 0  # rollbacks in force but not yet in the control row
+        self._lowered: dict[
+            str, int
+        ] = {}  # rollbacks in force and not yet in the control row: request id -> percent_bp
+        self.ceiling_bp = ceiling_bp
         self.generation = 0  # grows with every rollback, so that an arming under way can see that it is too late
-        self.fenced = False
 
     def evaluated(self) -> None:
         self._evaluated = self._clock.real()
@@ -55,38 +63,45 @@ class Switch:
     def lease_valid(self) -> bool:
         return self.lease_age_s <= self._lease_s
 
-    def zero(self) -> None:
-        """0 % from this instruction on, whatever the control row says; until `recorded`."""
-        self._zeros += 1
+    def lower(self, request_id: str, percent_bp: int) -> None:
+        """At most this from this instruction on, whatever the control row says; until `recorded`."""
+        self._lowered[request_id] = percent_bp
         self.generation += 1
 
-    def recorded(self) -> None:
+    def recorded(self, request_id: str) -> None:
         """The rollback is in the control row now, which takes over."""
-        self._zeros -= 1
+        self._lowered.pop(request_id, None)
+
+    @property
+    def lowering(self) -> bool:
+        """Whether a rollback is in force that the control row does not know yet."""
+        return bool(self._lowered)
 
     def read(self) -> Permit:
         """Never raises: a store that cannot be read is 0 %."""
         try:
-            row = self._conn.execute("SELECT percent_bp, epoch FROM control WHERE id = 1").fetchone()
-            decided, epoch = row or (0, 0)
+            row = self._conn.execute(
+                "SELECT percent_bp, epoch, (SELECT token FROM lease WHERE id = 1) FROM control WHERE id = 1"
+            ).fetchone()
         except sqlite3.Error as error:
             return Permit(0, 0, 0, False, f"the store cannot be read ({error})")
-        why = self._veto()
+        decided, epoch, token = row or (0, 0, self._token)
+        why = "another engine has taken over" if token != self._token else self._veto()
         if why:
             return Permit(0, decided, epoch, False, why)
-        return Permit(min(decided, self.ceiling_bp), decided, epoch, True, "")
+        return Permit(min(decided, self.ceiling_bp, *self._lowered.values()), decided, epoch, True, "")
 
     def _veto(self) -> str:
-        if self._zeros:
+        if self._lowered and min(self._lowered.values()) == 0:
             return "a rollback is under way"
-        if self.fenced:
-            return "another engine has taken over"
         if not self.lease_valid:
             return f"the triggers were not evaluated for {self.lease_age_s:.0f} s"
         if not self._folder.is_armed():
             return "the armed file is not there"
         return ""
 
-    def may_call(self) -> bool:
-        """The last question before a send; see the module's first line."""
-        return not self._veto()
+    def may_call(self, bucket: int | None = None) -> bool:
+        """The last question before a send. `bucket` of a document on the LLM arm; None for a call that serves nobody by routing
+        (shadow, or by hand)."""
+        permit = self.read()
+        return permit.open and (bucket is None or bucket < permit.percent_bp)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from console.place import Place, fail, json_option, say
+
+if TYPE_CHECKING:
+    from engine.client import EngineClient
 
 
 def _send(place: Place, as_json: bool, kind: str, **fields: Any) -> None:
@@ -65,44 +70,81 @@ def resume(place: Place, reason: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def rollback(place: Place, to_stage: int | None, reason: str, undo: bool, as_json: bool) -> None:
-    """To 0 % now. Works with the engine dead, stopped or busy; prints the proof."""
+    """To 0 % now. Works with the engine dead, stopped or busy, and with a broken plan; prints the proof."""
     if undo:
         _send(place, as_json, "undo_rollback", reason=reason)
         return
-    result = place.client.rollback(reason, "rollout rollback", to_stage)
+    from engine.store.folder import take_key_out
+
+    done = () if to_stage is not None else (take_key_out(place.store),)
+    # the key is out; what is slow to load comes after it
+    from engine.client import EngineClient
+    from engine.text import clean_line
+
+    client = EngineClient(place.store, place.plan_or_none)
+    result = client.rollback(clean_line(reason, 500), "rollout rollback", to_stage, started_s(), done)
+    told: dict[str, Any] = {"ways": result.ways, "rev": result.rev}
     if not result.ok:
-        fail(result.sentence, as_json, {"ways": list(result.ways)})
-    sentence, proof = result.sentence, None
-    if result.pushed:
-        proof = _proof(place, result.request_id)
-        if proof is None or proof.get("effective_ms") is None:
-            fail(
-                f"{result.sentence}\nNOT OBSERVED within 5 s. Now, in any shell: rm {place.folder.armed}",
-                as_json,
-                {"ways": list(result.ways), "proof": proof},
-            )
-        sentence = f"{result.sentence}\n{proof['sentence']}"
-    offer = _offer(place)
-    if offer:
+        fail("\n".join((result.sentence, *result.ways)), as_json, told)
+    if result.engine == "none":
+        proven = "No engine runs and the armed file is out: nothing can call the LLM."
+        sentence = f"{result.sentence}\nEffective in {result.took_s * 1000:.0f} ms. {proven}"
+        say({"ok": True, "sentence": sentence, **told, "proof": None}, sentence, as_json)
+        return
+    proof = _proof(client, result.request_id)
+    told["proof"] = proof
+    if proof is None or proof.get("effective_ms") is None:
+        fail(f"{result.sentence}\n{_unproven(place, proof)}", as_json, told)
+    sentence = f"{result.sentence}\n{proof['sentence']}"
+    if offer := _offer(client):
         sentence += f"\n{offer}"
-    say({"ok": True, "sentence": sentence, "ways": result.ways, "rev": result.rev, "proof": proof}, sentence, as_json)
+    say({"ok": True, "sentence": sentence, **told}, sentence, as_json)
 
 
-def _proof(place: Place, request_id: str) -> dict[str, Any] | None:
+def started_s() -> float | None:
+    """When this command was started, on the machine's monotonic clock: the stopwatch runs from the person's key."""
+    try:
+        ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+        return int(ticks) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _proof(client: EngineClient, request_id: str) -> dict[str, Any] | None:
     """Ask until the engine has observed 0 %, at most a little over 5 s."""
     until = time.monotonic() + 5.5
     proof: dict[str, Any] | None = None
     while time.monotonic() < until:
-        reply = place.client.command("proof", timeout_s=1.0, of=request_id)
-        proof = reply.data.get("proof") if reply.ok else None
+        reply = client.command("proof", timeout_s=1.0, of=request_id)
+        proof = reply.data.get("proof") if reply.ok else proof
         if proof is not None and (proof.get("effective_ms") is not None or proof.get("overdue")):
             break
         time.sleep(0.02)
     return proof
 
 
-def _offer(place: Place) -> str:
-    reply = place.client.command("restore", timeout_s=2.0, dry_run=True)
+def _unproven(place: Place, proof: dict[str, Any] | None) -> str:
+    """Loud: the reason as far as it can be seen from here, and what to do in any shell."""
+    if proof is not None and proof.get("overdue"):
+        return str(proof["sentence"])
+    from console.link import process
+    from engine.store.folder import StoreError
+    from engine.store.reader import Reader
+
+    try:
+        pid = Reader(place.store).glance().pid
+        state = {"stopped": "is stopped", "ended": "has ended"}.get(process(pid), "does not answer")
+        why = f"the engine, process {pid}, {state}"
+    except StoreError as error:
+        why = f"the engine does not answer and {error}"
+    return (
+        f"NOT OBSERVED within 5 s: {why}. Without the armed file it sends no LLM call. "
+        f"Make sure, in any shell: rm -f {place.store.armed}"
+    )
+
+
+def _offer(client: EngineClient) -> str:
+    reply = client.command("restore", timeout_s=2.0, dry_run=True)
     count = reply.data.get("documents", 0) if reply.ok else 0
     return (
         f"{count} documents still serve what the LLM wrote: `rollout restore` puts the frequency keywords back."

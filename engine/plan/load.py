@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from engine.plan.locate import NAME, find_plan
 from engine.plan.model import Plan
 from engine.plan.places import Path as Place
 from engine.plan.places import dotted, find_places
@@ -20,7 +21,6 @@ from engine.plan.typed import build
 
 __all__ = ["PlanError", "Problem", "default_plan_text", "find_plan", "load_plan", "parse_plan"]
 
-NAME = "rollout.toml"
 _DEFAULT = Path(__file__).with_name("default.toml")
 _LARGEST = 1024 * 1024
 _AT_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
@@ -78,18 +78,6 @@ def parse_plan(text: str, source: str = NAME) -> Plan:
         raise PlanError(source, sorted(problems, key=lambda problem: problem.line or 0))
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     return replace(plan, source=source, digest=digest)
-
-
-def find_plan(start: str | Path = ".") -> Path | None:
-    """The rollout.toml in the folder `start` or the nearest one above it."""
-    folder = Path(start).absolute()
-    for candidate in (folder, *folder.parents):
-        try:
-            if (candidate / NAME).is_file():
-                return candidate / NAME
-        except OSError:
-            continue
-    return None
 
 
 def default_plan_text() -> str:

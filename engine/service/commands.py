@@ -89,6 +89,11 @@ async def carry_out(engine: Engine, kind: str, fields: dict[str, Any], actor: Ac
         return await handler(engine, fields, ask)
     except (sqlite3.Error, log.Fenced) as error:
         return Reply(False, f"Not recorded: {error}. Nothing has changed; try again.")
+    except OSError as error:
+        why = error.strerror or str(error)
+        return Reply(
+            False, f"Not done: the store's folder takes no file ({why}). Nothing has changed; make room first."
+        )
 
 
 def _ask_of(engine: Engine, fields: dict[str, Any], actor: Actor) -> Ask:
@@ -102,16 +107,23 @@ def _ask_of(engine: Engine, fields: dict[str, Any], actor: Actor) -> Ask:
 
 async def _roll_back(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     to_stage = fields.get("to_stage")
-    if to_stage is not None and not isinstance(to_stage, int):
-        return Reply(False, "to_stage is a stage's number, or absent for 0 %.")
+    if not isinstance(to_stage, int):
+        to_stage = None  # whatever was meant, 0 % is the safe side
     was = engine.state.percent_bp
-    outcome, proof = await rollback.roll_back(engine, ask, to_stage)
-    recorded = outcome is not None
-    after = outcome.state.percent_bp if outcome else 0
-    how = "recorded" if recorded else "in force; the store does not take the record yet, it is tried on"
+    outcome, proof = await rollback.roll_back(engine, ask, to_stage, pressed=_pressed(engine, fields))
+    how = "recorded" if outcome else "in force; the store does not take the record yet, it is tried on"
+    after = outcome.state.percent_bp if outcome else proof.target_bp
     return Reply(
         True,
         f"Rolled back from {percent(was)} to {percent(after)}, {how}.",
-        {"rev": outcome.state.rev if outcome else None, "recorded": recorded, "request_id": ask.request_id,
+        {"rev": outcome.state.rev if outcome else None, "recorded": outcome is not None, "request_id": ask.request_id,
          "proof": msgspec.to_builtins(proof.view)},
     )  # fmt: skip
+
+
+def _pressed(engine: Engine, fields: dict[str, Any]) -> float | None:
+    """When the key was pressed, by the machine's monotonic clock; None where that is not said or cannot be true."""
+    pressed = fields.get("pressed")
+    if isinstance(pressed, float) and 0 <= engine.clock.real() - pressed < 60:
+        return pressed
+    return None

@@ -99,7 +99,7 @@ class Engine:
         limits = ceiling(self.environ)
         self.switch = Switch(
             self.folder, self.conn, self.clock, self.plan.trigger_settings.lease_s,
-            10_000 if limits.percent_bp is None else limits.percent_bp,
+            10_000 if limits.percent_bp is None else limits.percent_bp, self.token,
         )  # fmt: skip
         self.writer = Writer(self.folder, self.token)
         self.writer.start()

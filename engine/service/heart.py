@@ -7,7 +7,7 @@ import sqlite3
 
 import msgspec
 
-from engine.control import Ask, note, percent
+from engine.control import Ask, Decision, State, note, percent
 from engine.plan.environment import ceiling
 from engine.service import rollback, showing
 from engine.service.engine import Engine, machine_time
@@ -72,29 +72,34 @@ class Heart:
         """One beat: intents, the keyed switch, the triggers, then the view for the consoles."""
         engine = self._engine
         if engine.writer.fenced:
-            engine.switch.fenced = True
             engine.event("Another engine has taken over; this one ends.")
             engine.ending.set()
             return
         if engine.folder.has_intents():
             await rollback.apply_intents(engine)
-        if (
-            engine.state.percent_bp
-            and not engine.folder.is_armed()
-            and engine.switch.read().why == "the armed file is not there"
-        ):
+        if engine.state.percent_bp and not engine.folder.is_armed() and not engine.switch.lowering:
             await rollback.roll_back(engine, engine.ask("the armed file was removed by hand"))
         self._watch_lease()
-        decision = engine.monitor.evaluate(engine.state, engine.ask())
-        if decision is not None:
-            if decision.percent_bp < engine.state.percent_bp or decision.kind == "trigger":
-                await rollback.roll_back(
-                    engine, Ask(decision.actor, decision.at, decision.request_id, decision.reason), automatic=decision
-                )
-            else:
-                await engine.commit(engine.ask(decision.reason), lambda state: decision)
+        await self._judge()
         engine.switch.evaluated()
         self._publish()
+
+    async def _judge(self) -> None:
+        """Evaluate the triggers and carry out what follows, decided anew inside the transaction that records it."""
+        engine = self._engine
+        decision = engine.monitor.evaluate(engine.state, engine.ask())
+        if decision is None:
+            return
+        ask = Ask(decision.actor, decision.at, decision.request_id, decision.reason)
+        verdict = engine.monitor.verdict
+
+        def decide(state: State) -> Decision | None:
+            return engine.monitor.decide(state, ask, verdict)
+
+        if decision.kind != "trigger":
+            await engine.commit(ask, decide)
+        elif not engine.switch.lowering:
+            await rollback.roll_back(engine, ask, automatic=decide)
 
     def _watch_lease(self) -> None:
         engine = self._engine
@@ -109,7 +114,7 @@ class Heart:
 
     def _publish(self) -> None:
         engine = self._engine
-        if engine.proof is not None:
+        if engine.proof is not None and engine.state.percent_bp <= engine.proof.target_bp:
             engine.proof.refresh()
         engine.view = showing.view(engine)
         now, beat, body = engine.clock.now(), machine_time(), msgspec.json.encode(engine.view)

@@ -1,6 +1,6 @@
-"""Down, and the key: a rollback takes effect first, is recorded second, and is proven third; arming comes after a recorded raise.
+"""Down, and the key. A rollback takes effect first, is recorded second, and is proven third; a raise is recorded first.
 
-Nothing here waits for a lock, a gate or a question.
+Nothing on the way down waits for a lock, a gate, a disk or a question.
 """
 
 from __future__ import annotations
@@ -13,125 +13,150 @@ from collections.abc import Callable
 import msgspec
 
 from engine import control
-from engine.control import Actor, Ask, Decision, State, percent
+from engine.control import Actor, Ask, Decision, State, note
 from engine.proof import Proof
 from engine.service.engine import Engine
 from engine.store import log
+from engine.store.folder import Intent
 from engine.store.log import Outcome
-from engine.view import ProofView
+
+ANSWER_S = 0.1  # how long a rollback's answer waits for its record
+INTENT_AFTER_S = (
+    0.5  # a record that takes longer is left as a file too, so that a kill does not lose who pressed and why
+)
+PROOFS = 32
+
+Decide = Callable[[State], Decision | None]
 
 
-async def arm(engine: Engine) -> None:
-    """Put the key in after a decision upward; never against a rollback that came meanwhile."""
-    generation = engine.switch.generation
-    stage = (
-        engine.plan.stages[engine.state.stage]
-        if engine.state.stage < len(engine.plan.stages)
-        else engine.plan.stages[-1]
-    )
-    if not engine.state.percent_bp and not stage.shadow_bp:
-        return
-    if engine.folder.has_intents():
-        await apply_intents(engine)
-        return
-    try:
-        engine.folder.arm(f"stage {engine.state.stage}, {percent(engine.state.percent_bp)}, epoch {engine.state.epoch}")
-    except OSError as error:
-        engine.event(
-            f"The armed file could not be written ({error.strerror}): the LLM stays at 0 %. Free the disk, then resume."
-        )
-        return
-    if engine.switch.generation != generation or engine.folder.has_intents():
-        engine.folder.disarm()
+# -- up: recorded first -------------------------------------------------------------------------------------------------
 
 
-async def roll_back(
-    engine: Engine, ask: Ask, to_stage: int | None = None, automatic: Decision | None = None
-) -> tuple[Outcome | None, Proof]:
-    """Effect first, record second, proof third. The outcome is None while the store does not take it (it is tried on).
+async def raised(engine: Engine, job: Callable[[sqlite3.Connection], Outcome]) -> Outcome:
+    """Record a decision after which the LLM may be called, then put the key in; never against a rollback that came meanwhile.
 
-    `automatic` is a trigger's decision, made from the same state, instead of a person's.
+    OSError, with nothing changed, when the key cannot be made: a percentage that stands without its key would be rolled back.
     """
-    target = (
-        automatic.percent_bp
-        if automatic is not None
-        else control.roll_back(engine.plan, engine.state, ask, to_stage).percent_bp
-    )
-    to_zero = target == 0
-    proof = Proof(
-        engine.pipeline, engine.switch, engine.clock, engine.plan.salt, str(engine.folder.armed),
-        actor=ask.actor.name, reason=ask.reason, automatic=automatic is not None, target_bp=target,
-    )  # fmt: skip
-    if to_zero:
-        engine.switch.zero()
-        with contextlib.suppress(OSError):
+    generation = engine.switch.generation
+    engine.folder.forge(f"made at {engine.clock.now():.3f} by engine {engine.token}")
+    outcome = await engine.record(job)
+    late = engine.switch.generation != generation or engine.folder.has_intents()
+    if outcome.decision is not None and engine.state.stage > 0 and not late:
+        engine.folder.arm()
+        if engine.folder.has_intents():  # left by a console between the look and the arming
             engine.folder.disarm()
-    proof.effect()
-    engine.proof = proof
-    engine.proofs[ask.request_id] = proof
-    while len(engine.proofs) > 32:
-        engine.proofs.pop(next(iter(engine.proofs)))
-    epoch = engine.state.epoch
-
-    def decide(state: State) -> Decision | None:
-        if automatic is None:
-            return control.roll_back(engine.plan, state, ask, to_stage)
-        return automatic if state.epoch == epoch else None  # it was made for a percentage that is gone
-
-    recording = engine.background(_record(engine, ask, decide, to_zero, proof))
-    if not to_zero:
-        await recording  # a smaller percentage is in force when the row says so
-    engine.background(_prove(engine, proof, recording))
-    with contextlib.suppress(TimeoutError):
-        return await asyncio.wait_for(asyncio.shield(recording), 0.1), proof
-    return None, proof
-
-
-async def _record(
-    engine: Engine, ask: Ask, decide: Callable[[State], Decision | None], zeroed: bool, proof: Proof
-) -> Outcome | None:
-    try:
-        outcome = await engine.commit(ask, decide, insist=True)
-    except (sqlite3.Error, log.Fenced) as error:
-        engine.event(f"The rollback is in force and not yet recorded: {error}.")
-        return None  # `zero` stays: 0 % in this process whatever the row says
-    if zeroed:
-        engine.switch.recorded()
-    proof.view = msgspec.structs.replace(proof.view, rev=outcome.state.rev)
-    engine.folder.lay_ballast()
     return outcome
 
 
-async def _prove(engine: Engine, proof: Proof, recording: asyncio.Task[Outcome | None]) -> None:
-    seen: list[ProofView] = []
-    await proof.run(seen.append)
+# -- down: in force first -----------------------------------------------------------------------------------------------
+
+
+async def roll_back(
+    engine: Engine, ask: Ask, to_stage: int | None = None, automatic: Decide | None = None, pressed: float | None = None
+) -> tuple[Outcome | None, Proof]:
+    """The outcome is None while the store does not take it: it is in force, and tried on.
+
+    `automatic` is a trigger's action instead of a person's; it is decided anew inside the transaction, so that a promotion which
+    lands in between is rolled back too. `pressed`: see `Proof`.
+    """
+    if (known := engine.proofs.get(ask.request_id)) is not None:
+        return None, known
+    decide: Decide = automatic or (lambda state: control.roll_back(engine.plan, state, ask, to_stage))
+    made = decide(engine.state)
+    target = engine.state.percent_bp if made is None else made.percent_bp
+    proof = Proof(
+        engine.pipeline, engine.switch, engine.clock, str(engine.folder.armed),
+        actor=ask.actor.name, reason=ask.reason, automatic=automatic is not None, target_bp=target, pressed=pressed,
+    )  # fmt: skip
+    engine.switch.lower(ask.request_id, target)
+    proof.effect()
+    if target == 0:
+        with contextlib.suppress(OSError):
+            engine.folder.disarm()
+    engine.proof = proof
+    engine.proofs[ask.request_id] = proof
+    while len(engine.proofs) > PROOFS:
+        engine.proofs.pop(next(iter(engine.proofs)))
+    recording = engine.background(_record(engine, ask, decide, proof))
+    engine.background(_prove(engine, ask, proof, recording))
+    with contextlib.suppress(TimeoutError):
+        return await asyncio.wait_for(asyncio.shield(recording), ANSWER_S), proof
+    return None, proof
+
+
+async def _record(engine: Engine, ask: Ask, decide: Decide, proof: Proof) -> Outcome | None:
+    keeping = engine.background(_keep_intent(engine, ask))
+    try:
+        outcome = await engine.commit(ask, decide, insist=True)
+    except (sqlite3.Error, log.Fenced, asyncio.CancelledError) as error:
+        engine.event(f"The rollback is in force and not yet recorded: {error or 'the engine ends'}.")
+        _leave_intent(engine, ask)
+        if isinstance(error, asyncio.CancelledError):
+            raise
+        return None  # what was lowered stays so in this process, whatever the row says
+    finally:
+        keeping.cancel()
+    proof.view = msgspec.structs.replace(proof.view, rev=outcome.state.rev)
+    if proof.target_bp == 0 and engine.folder.is_armed():
+        engine.event(
+            f"The armed file could not be removed: this engine makes no LLM call while it runs; rm {engine.folder.armed}"
+        )
+    else:
+        engine.switch.recorded(ask.request_id)
+    await asyncio.to_thread(_tidy, engine, ask)
+    return outcome
+
+
+async def _keep_intent(engine: Engine, ask: Ask) -> None:
+    await asyncio.sleep(INTENT_AFTER_S)
+    await asyncio.to_thread(_leave_intent, engine, ask)
+
+
+def _leave_intent(engine: Engine, ask: Ask) -> None:
+    actor = {name: getattr(ask.actor, name) for name in ("name", "uid", "kind", "ssh", "terminal")}
+    with contextlib.suppress(OSError):
+        engine.folder.leave_intent(Intent(ask.request_id, ask.at, actor, ask.reason, ask.seen))
+
+
+def _tidy(engine: Engine, ask: Ask) -> None:
+    """What may wait for the disk."""
+    with contextlib.suppress(OSError):
+        engine.folder.intent_path(ask.request_id).unlink(missing_ok=True)
+    engine.folder.sync()
+    engine.folder.lay_ballast()
+
+
+async def _prove(engine: Engine, ask: Ask, proof: Proof, recording: asyncio.Task[Outcome | None]) -> None:
+    """The proof becomes a row of the log, which belongs to the rollback's."""
+    await proof.run()
     if proof.view.overdue:
         engine.event(proof.view.sentence)
-    outcome = await recording
-    if outcome is None:
+    outcome = await asyncio.shield(recording)
+    if outcome is None or outcome.decision is None:
         return
     rev = outcome.state.rev
     proof.view = msgspec.structs.replace(proof.view, rev=rev)
-    now, body = engine.clock.now(), log.json_body(proof.view)
-    engine.writer.later(lambda conn: conn.execute("INSERT OR REPLACE INTO proof VALUES (?,?,?)", (rev, now, body)))
+    about = engine.ask(request_id=f"{ask.request_id}-proof")
+    evidence = {"of": rev, **msgspec.to_builtins(proof.view)}
+    sentence = f"rollback {rev}: {proof.view.sentence}"
+    with contextlib.suppress(sqlite3.Error, log.Fenced):
+        await engine.commit(about, lambda state: note(state, about, "proof", sentence, evidence), insist=True)
 
 
 async def apply_intents(engine: Engine) -> None:
+    """Rollbacks that consoles, or the engine before this one, left as files."""
     for path, intent in engine.folder.intents():
-        known = {k: v for k, v in intent.actor.items() if k in ("name", "uid", "ssh", "terminal")}
+        recorded = engine.conn.execute("SELECT 1 FROM decision WHERE request_id = ?", (intent.request_id,)).fetchone()
+        if recorded:
+            path.unlink(missing_ok=True)
+            continue
+        if intent.request_id in engine.proofs:
+            continue  # in force, and being recorded
+        known = {k: v for k, v in intent.actor.items() if k in ("name", "uid", "kind", "ssh", "terminal")}
         try:
             actor = msgspec.convert({"name": "unknown", **known}, Actor)
         except msgspec.ValidationError:
             actor = Actor("unknown")
-        ask = Ask(
-            actor,
-            engine.clock.now(),
-            intent.request_id,
-            intent.reason or "left while the engine did not answer",
-            intent.seen,
-        )
-        outcome, _ = await roll_back(engine, ask)
-        if outcome is not None:
-            with contextlib.suppress(OSError):
-                path.unlink()
+        reason = intent.reason or "left while the engine did not answer"
+        await roll_back(engine, Ask(actor, engine.clock.now(), intent.request_id, reason, intent.seen))
         engine.event(f"A rollback by {actor.name}, left while the engine did not answer, was applied.")

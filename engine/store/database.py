@@ -12,7 +12,7 @@ from typing import Literal
 
 from engine.store.folder import Folder, StoreError
 
-BUSY_MS = 1000
+BUSY_S = 1.0
 
 
 def create(folder: Folder) -> None:
@@ -21,7 +21,7 @@ def create(folder: Folder) -> None:
 
     folder.prepare()
     if not folder.database.exists():
-        os.close(os.open(folder.database, os.O_RDWR | os.O_CREAT, folder.file_mode))
+        os.close(folder.create(folder.database))
     try:
         conn = sqlite3.connect(folder.database, timeout=5.0, isolation_level=None)
         try:
@@ -36,9 +36,9 @@ def create(folder: Folder) -> None:
         ) from None
 
 
-def open_writer(folder: Folder, durability: Literal["FULL", "NORMAL"]) -> sqlite3.Connection:
-    """A writing connection, autocommit: transactions are begun explicitly, always IMMEDIATE."""
-    conn = sqlite3.connect(folder.database, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+def open_writer(folder: Folder, durability: Literal["FULL", "NORMAL"], busy_s: float = BUSY_S) -> sqlite3.Connection:
+    """A writing connection, autocommit: transactions are begun explicitly, always IMMEDIATE. It waits `busy_s` for a lock."""
+    conn = sqlite3.connect(folder.database, timeout=busy_s, isolation_level=None, check_same_thread=False)
     conn.execute(f"PRAGMA synchronous={durability}")
     conn.execute("PRAGMA journal_size_limit=67108864")
     conn.execute("PRAGMA wal_autocheckpoint=1000")

@@ -7,10 +7,12 @@ freed by the kernel when its holder dies, an intent waits for an engine that is 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import grp
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,12 +29,25 @@ NETWORK_FILE_SYSTEMS = frozenset(
         "9p",
         "afs",
         "ncpfs",
-        "fuse.sshfs",
-        "fuse.glusterfs",
         "ceph",
         "lustre",
         "gpfs",
         "beegfs",
+        "ocfs2",
+        "gfs2",
+        "pvfs2",
+        "fuse.sshfs",
+        "fuse.glusterfs",
+        "fuse.ceph",
+        "fuse.s3fs",
+        "fuse.gcsfuse",
+        "fuse.rclone",
+        "fuse.juicefs",
+        "fuse.davfs2",
+        "fuse.curlftpfs",
+        "fuse.moosefs",
+        "fuse.vmhgfs-fuse",
+        "davfs",
     ]
 )
 
@@ -60,6 +75,7 @@ class Folder:
         self.group = group
         self.database = self.path / "store.db"
         self.armed = self.path / "armed"
+        self._key = self.path / "armed.forged"
         self.lock = self.path / "lock"
         self.socket = self.path / "engine.sock"
         self.ballast = self.path / "ballast"
@@ -71,16 +87,15 @@ class Folder:
 
     def prepare(self) -> None:
         """Create the folder (0700, or 2770 for a group). StoreError when it cannot be used safely."""
-        shared = bool(self.group)
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            if shared:
-                os.chown(self.path, -1, grp.getgrnam(self.group).gr_gid)
-            os.chmod(self.path, 0o2770 if shared else 0o700)
+            group = grp.getgrnam(self.group).gr_gid if self.group else -1
         except KeyError:
             raise StoreError(
                 f"The store's group {self.group!r} does not exist on this machine. Set [store] group to one that does."
             ) from None
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._permit(group)
         except OSError as error:
             raise StoreError(
                 f"The store folder {self.path} cannot be prepared: {error.strerror}. Check [store] path and its permissions."
@@ -92,9 +107,36 @@ class Folder:
                 "such a file system does not give, and a write could be lost. Set [store] path to a folder on a local disk."
             )
 
+    def _permit(self, group: int) -> None:
+        """Mode and group of the folder. Only its owner may set them; a member of the group finds them set."""
+        found = os.stat(self.path)
+        mode = 0o2770 if self.group else 0o700
+        if os.geteuid() in (0, found.st_uid):
+            if self.group and found.st_gid != group:
+                os.chown(self.path, -1, group)
+            if stat.S_IMODE(found.st_mode) != mode:
+                os.chmod(self.path, mode)
+        elif not os.access(self.path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
     @property
     def file_mode(self) -> int:
-        return 0o660 if self.group else 0o600
+        """0600, or 0660 in a folder that a group shares, whoever opens it."""
+        return 0o660 if self.group or self._is_shared() else 0o600
+
+    def _is_shared(self) -> bool:
+        try:
+            return bool(os.stat(self.path).st_mode & stat.S_IWGRP)
+        except OSError:
+            return False
+
+    def create(self, path: Path, flags: int = 0) -> int:
+        """Open one of the store's files for writing, with its mode whatever the umask; the descriptor."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, self.file_mode)
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != self.file_mode:
+            with contextlib.suppress(PermissionError):  # another member of the group made it
+                os.fchmod(descriptor, self.file_mode)
+        return descriptor
 
     # -- the keyed switch ------------------------------------------------------------------------------------------
 
@@ -106,23 +148,31 @@ class Folder:
             return False
         return True
 
-    def arm(self, note: str) -> None:
-        """OSError when the file cannot be written: then the LLM stays at 0 %, which is the safe side."""
-        descriptor = os.open(self.armed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, self.file_mode)
-        with os.fdopen(descriptor, "w") as file:
+    def forge(self, note: str) -> None:
+        """Make the key beside its place, before anything is decided. OSError when the folder or the disk takes no file."""
+        with os.fdopen(self.create(self._key, os.O_TRUNC), "w") as file:
             file.write(note + "\n")
-        self._sync()
+            file.flush()
+            os.fsync(file.fileno())
+
+    def arm(self) -> None:
+        """Put the forged key in; needs no room on the disk."""
+        os.replace(self._key, self.armed)
+        self.sync()
 
     def disarm(self) -> bool:
-        """Remove the switch; True when it was there. Works on a full disk. OSError when the folder is not writable."""
+        """Remove the switch; True when it was there. Works on a full disk. OSError when the folder is not writable.
+
+        In force at once; `sync` makes it outlast a power cut, and may wait for the disk, so it comes after everything else.
+        """
         try:
             os.unlink(self.armed)
         except FileNotFoundError:
             return False
-        self._sync()
         return True
 
-    def _sync(self) -> None:
+    def sync(self) -> None:
+        """Make the folder's entries durable."""
         with contextlib.suppress(OSError):
             descriptor = os.open(self.path, os.O_RDONLY)
             try:
@@ -134,13 +184,13 @@ class Folder:
 
     def lay_ballast(self) -> None:
         """Best effort: on a full disk there is none, and a rollback is still effective before it is recorded."""
-        if self.ballast.exists() and self.ballast.stat().st_size >= BALLAST_BYTES:
-            return
         with contextlib.suppress(OSError):
-            descriptor = os.open(self.ballast, os.O_WRONLY | os.O_CREAT, 0o600)
+            descriptor = self.create(self.ballast, os.O_APPEND)
             try:
-                os.write(descriptor, os.urandom(BALLAST_BYTES))  # incompressible, so that the room is really taken
-                os.fsync(descriptor)
+                short = BALLAST_BYTES - os.fstat(descriptor).st_size
+                if short > 0:
+                    os.write(descriptor, os.urandom(short))  # incompressible, so that the room is really taken
+                    os.fsync(descriptor)
             finally:
                 os.close(descriptor)
 
@@ -149,14 +199,13 @@ class Folder:
             os.unlink(self.ballast)
         except OSError:
             return False
-        self._sync()
         return True
 
     # -- intents -----------------------------------------------------------------------------------------------------
 
     def leave_intent(self, intent: Intent) -> Path:
         """Write a rollback for the engine to find. On a full disk the ballast makes room. OSError when nothing helps."""
-        path = self.path / f"rollback-{intent.request_id}.intent"
+        path = self.intent_path(intent.request_id)
         body = msgspec.json.encode(intent)
         try:
             self._write(path, body)
@@ -167,14 +216,15 @@ class Folder:
 
     def _write(self, path: Path, body: bytes) -> None:
         part = path.with_suffix(".part")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, self.file_mode)
-        try:
-            os.write(descriptor, body)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with os.fdopen(self.create(part, os.O_TRUNC), "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(part, path)
-        self._sync()
+        self.sync()
+
+    def intent_path(self, request_id: str) -> Path:
+        return self.path / f"rollback-{request_id}.intent"
 
     def intents(self) -> list[tuple[Path, Intent]]:
         """Waiting rollbacks, oldest first. A file that cannot be read still counts: it asks for 0 %."""
@@ -197,7 +247,7 @@ class Folder:
 
     def try_lock(self) -> Lock | None:
         """The right to write the database, or None when somebody has it. Freed by the kernel at death."""
-        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, self.file_mode)
+        descriptor = self.create(self.lock)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -270,10 +320,10 @@ def _short(path: Path) -> Iterator[str]:
         os.close(descriptor)
 
 
-def file_system(path: Path) -> str:
+def file_system(path: Path, table: Path = Path("/proc/self/mountinfo")) -> str:
     """The type of the file system that holds `path` ("ext4", "nfs4"), or "" where the system does not tell."""
     try:
-        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+        lines = table.read_text().splitlines()
     except OSError:
         return ""
     target = os.path.realpath(path)
@@ -285,3 +335,11 @@ def file_system(path: Path) -> str:
         if inside and len(mount) >= len(best):
             best, kind = mount, right.split()[0]
     return kind
+
+
+def take_key_out(folder: Folder) -> str:
+    """The first step of every rollback; what came of it, in words."""
+    try:
+        return "armed file removed" if folder.disarm() else "armed file was not there"
+    except OSError as error:
+        return f"the armed file could not be removed ({error.strerror}); as a user who may: rm {folder.armed}"

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.control import Decision, Refusal, State, transition, unlawful
+from engine.plan.durations import iso
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _state = msgspec.json.Decoder(State)
@@ -135,6 +136,15 @@ def rows(
         (after, before if before is not None else 1 << 60, limit),
     ).fetchall()
     return [Row(rev, _decision.decode(body), was, epoch, prev, digest) for rev, body, was, epoch, prev, digest in found]
+
+
+def moved_by(conn: sqlite3.Connection, epoch: int) -> str:
+    """Who did what when the rollout came to this epoch: "bo promoted to stage 3, 25 % (14:03:07Z)"."""
+    row = conn.execute("SELECT body FROM decision WHERE epoch = ? ORDER BY rev LIMIT 1", (epoch,)).fetchone()
+    if row is None:
+        return "nothing"
+    decision = _decision.decode(row[0])
+    return f"{decision.sentence} ({iso(decision.at)})"
 
 
 def every(conn: sqlite3.Connection) -> Iterator[Row]:

@@ -127,6 +127,23 @@ def people(db: Database) -> None:
     )
 
 
+@migrations()
+def the_log_only_grows(db: Database) -> None:
+    """A REPLACE passes the triggers on delete, so a row must come after the last. Proofs are rows of the log."""
+    _run(
+        db,
+        """
+        CREATE TRIGGER decision_is_append_only_i BEFORE INSERT ON decision
+            WHEN NEW.rev <> (SELECT coalesce(max(rev), 0) + 1 FROM decision)
+            BEGIN SELECT RAISE(ABORT, 'the decision log is append-only: a row comes after the last'); END;
+        CREATE INDEX decision_epoch ON decision(epoch);
+        CREATE INDEX decision_kind ON decision(kind, rev);
+        CREATE INDEX document_served ON document(llm_at, llm_stage) WHERE method = 'llm' AND llm IS NOT NULL;
+        DROP TABLE proof;
+        """,
+    )
+
+
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring the database up to date; each step in a transaction of its own."""
     migrations.apply(Database(conn))

@@ -2,17 +2,18 @@
 
 Control jobs come first and reach the disk at once; extractions are committed together every 50 ms (or at 200). An extraction is
 acknowledged when its batch is committed. When the store fails (locked, full) nothing is dropped: the batch waits and is tried
-again, `problem` says why, and a control job on a full disk takes the ballast's room.
+again, `problem` says why, and a rollback on a full disk takes the ballast's room.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import Any, TypeVar
 
 from engine.metrics.rollup import insert_and_fold
@@ -29,6 +30,7 @@ BATCH_S = 0.05
 BATCH_MAX = 200
 PENDING_MAX = 20_000
 RETRY_S = 0.1
+JOBS_MAX = 20_000  # while the store takes nothing; then the oldest go
 
 
 class Writer:
@@ -39,7 +41,7 @@ class Writer:
         self._token = token
         self._control: deque[tuple[Job, Future[Any], bool]] = deque()
         self._records: deque[tuple[Extraction, DocumentWrite | None, Future[None]]] = deque()
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[Job] = deque(maxlen=JOBS_MAX)
         self._wake = threading.Condition()
         self._stopping = False
         self.problem = ""  # why the store does not take writes now, or ""
@@ -63,7 +65,7 @@ class Writer:
     def control(self, job: Callable[[sqlite3.Connection], T], insist: bool = False) -> Future[T]:
         """Run `job(conn)` before anything else, on the durable connection; it begins its own transaction.
 
-        With `insist` (a rollback) a locked or full store is tried again until it takes it.
+        With `insist` (a rollback) a locked or full store is tried again until it takes it, in the ballast's room if need be.
         """
         future: Future[T] = Future()
         with self._wake:
@@ -126,21 +128,21 @@ class Writer:
                 result = job(conn)
             except sqlite3.OperationalError as error:
                 self.problem = f"the store does not take a decision: {error}"
-                if database.is_full(error) and self._folder.drop_ballast():
+                if insist and not database.is_locked(error) and self._folder.drop_ballast():
                     continue
                 if insist and not self._stopping:
                     time.sleep(RETRY_S)
                     continue
-                future.set_exception(error)
+                _fail(future, error)
             except Fenced as error:
                 self.fenced = True
                 self.problem = str(error)
-                future.set_exception(error)
+                _fail(future, error)
             except BaseException as error:
-                future.set_exception(error)
+                _fail(future, error)
             else:
                 self.problem = ""
-                future.set_result(result)
+                _done(future, result)
             return
 
     def _run_batch(self, conn: sqlite3.Connection) -> bool:
@@ -154,8 +156,7 @@ class Writer:
                 if batch:
                     insert_and_fold(conn, [record for record, _, _ in batch])
                     documents.write(conn, [document for _, document, _ in batch if document is not None])
-                for job in jobs:
-                    job(conn)
+                trouble = [error for job in jobs if (error := _aside(conn, job))]
                 conn.execute("COMMIT")
             except BaseException:
                 if conn.in_transaction:
@@ -164,19 +165,48 @@ class Writer:
         except Fenced as error:
             self.fenced, self.problem = True, str(error)
             for _, _, future in batch:
-                future.set_exception(error)
+                _fail(future, error)
             return False
         except sqlite3.OperationalError as error:
             self.problem = f"the store does not take writes: {error}"
             with self._wake:
                 self._records.extendleft(reversed(batch))
+                self._jobs.extendleft(reversed(jobs))
             return False
         except Exception as error:
             self.problem = f"a batch could not be written: {error}"
             for _, _, future in batch:
-                future.set_exception(error)
+                _fail(future, error)
             return True
-        self.problem = ""
+        self.problem = f"something beside the documents could not be written: {trouble[0]}" if trouble else ""
         for _, _, future in batch:
-            future.set_result(None)
+            _done(future, None)
         return True
+
+
+def _aside(conn: sqlite3.Connection, job: Job) -> Exception | None:
+    """Run what rides with a batch so that its mistake costs no document: rolled back by itself, and told."""
+    conn.execute("SAVEPOINT aside")
+    try:
+        job(conn)
+    except sqlite3.OperationalError:
+        raise  # the store's trouble, not the job's: the whole batch waits
+    except Exception as error:
+        conn.execute("ROLLBACK TO aside")
+        conn.execute("RELEASE aside")
+        return error
+    conn.execute("RELEASE aside")
+    return None
+
+
+# whoever waited may be gone (a request given up, an engine that ends); the writer goes on
+
+
+def _done(future: Future[Any], result: Any) -> None:
+    with contextlib.suppress(InvalidStateError):
+        future.set_result(result)
+
+
+def _fail(future: Future[Any], error: BaseException) -> None:
+    with contextlib.suppress(InvalidStateError):
+        future.set_exception(error)

@@ -299,7 +299,7 @@ class FakeLink:
         self.rollbacks: list[str] = []
         self.reply = Reply(True, "Done.")
         self.result = RollbackResult(
-            True, "Rolled back to 0 %.", ("armed file removed", "pushed to the engine"), "r1", 42, True
+            True, "Rolled back to 0 %.", ("armed file removed", "pushed to the engine"), "r1", 42, "answered"
         )
         self.docs: tuple[Document, ...] = DOCS
         self.reads = 0

@@ -33,15 +33,14 @@ async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
         def decide(state: State) -> Decision | Refusal:
             report = engine.monitor.gate(state, facts, conn)
-            last = log.rows(conn, limit=1)
-            by = last[0].decision.sentence if last else "nothing"
+            by = log.moved_by(conn, state.epoch)
             return control.promote(engine.plan, state, ask, epoch, report.missing, report.blocked, override, by)
 
         return log.commit(conn, ask.request_id, decide, engine.token)
 
-    outcome = await engine.record(job)
-    if outcome.decision is not None:
-        await rollback.arm(engine)
+    outcome = await rollback.raised(engine, job)
+    if outcome.decision is not None and engine.switch.lowering:
+        return Reply(False, "Promoted, and rolled back in the same moment: the rollback stands.")
     return told(outcome, percent_bp=outcome.state.percent_bp, stage=outcome.state.stage)
 
 
@@ -56,17 +55,21 @@ async def hold(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 async def resume(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if fields.get("cause"):
         ask = msgspec.structs.replace(ask, reason=clean_line(str(fields["cause"]), REASON_LIMIT))
-    outcome = await engine.commit(ask, lambda state: control.resume(state, ask))
-    if outcome.decision is not None:
-        await rollback.arm(engine)
-    return told(outcome)
+    armed = engine.folder.is_armed()
+
+    def job(conn: sqlite3.Connection) -> Outcome:
+        return log.commit(conn, ask.request_id, lambda state: control.resume(state, ask, armed), engine.token)
+
+    return told(await rollback.raised(engine, job))
 
 
 async def undo_rollback(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    outcome = await engine.commit(ask, lambda state: control.undo_rollback(engine.plan, state, ask))
-    if outcome.decision is not None:
-        await rollback.arm(engine)
-    return told(outcome)
+    def job(conn: sqlite3.Connection) -> Outcome:
+        return log.commit(
+            conn, ask.request_id, lambda state: control.undo_rollback(engine.plan, state, ask), engine.token
+        )
+
+    return told(await rollback.raised(engine, job))
 
 
 async def rollback_reason(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:

@@ -133,12 +133,14 @@ def test_any_text_is_a_valid_query(conn: sqlite3.Connection, query: str) -> None
 def test_folder_and_files_are_their_owner_s_alone(folder: Folder) -> None:
     assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
     assert stat.S_IMODE(folder.database.stat().st_mode) == 0o600
-    folder.arm("stage 2")
+    folder.forge("stage 2")
+    folder.arm()
     assert stat.S_IMODE(folder.armed.stat().st_mode) == 0o600
 
 
 def test_the_switch_is_a_file_that_any_shell_can_remove(folder: Folder) -> None:
-    folder.arm("stage 2")
+    folder.forge("stage 2")
+    folder.arm()
     assert folder.is_armed()
     subprocess.run(["rm", str(folder.armed)], check=True)
     assert not folder.is_armed()
