@@ -93,7 +93,7 @@ class Pipeline:
         self._pool = pool
         self._state = state
         self._observe = observe
-        self._cache = LlmCache(plan.llm.cache_bytes)
+        self.cache = LlmCache(plan.llm.cache_bytes)
         self._calls: set[asyncio.Task[object]] = set()
         self._shadows: set[asyncio.Task[None]] = set()
         self._cancelled_for = ""  # why calls in flight were last ended
@@ -196,7 +196,7 @@ class Pipeline:
         known = self._cached(key)
         if known is not None:
             now = self._clock.now()
-            self._writer.later(lambda conn: self._cache.touch(conn, key, now))
+            self._writer.later(lambda conn: self.cache.touch(conn, key, now))
             return made.serve("llm", known, lookup=True, cached=True)
         try:
             answer = await self._call(made.text, bucket)
@@ -212,7 +212,7 @@ class Pipeline:
                 error=str(failure.kind), message=clean_line(failure.message, 300), ms=failure.ms,
             )  # fmt: skip
         now = self._clock.now()
-        self._writer.later(lambda conn: self._cache.keep(conn, key, answer.keywords, now))
+        self._writer.later(lambda conn: self.cache.keep(conn, key, answer.keywords, now))
         return made.serve(
             "llm", answer.keywords, lookup=True, attempted=True, ms=answer.ms, queue_ms=answer.queue_ms,
             proposed=answer.proposed, ungrounded=answer.dropped_ungrounded, server=answer.server,
@@ -220,7 +220,7 @@ class Pipeline:
 
     def _cached(self, key: str) -> Keywords | None:
         try:
-            return self._cache.look_up(self._conn, key)
+            return self.cache.look_up(self._conn, key)
         except sqlite3.Error:
             return None
 

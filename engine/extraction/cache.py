@@ -21,7 +21,7 @@ def cache_key(text: str, model_digest: str, prompt_version: str, llm: Llm) -> st
 
 
 class LlmCache:
-    """`keep` and `touch` run in the writer's thread only, `look_up` in the loop's."""
+    """`keep`, `touch` and `forget` run in the writer's thread only, `look_up` in the loop's."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
@@ -55,3 +55,8 @@ class LlmCache:
 
     def touch(self, conn: sqlite3.Connection, key: str, at: float) -> None:
         conn.execute("UPDATE llm_cache SET used = ? WHERE key = ?", (at, key))
+
+    def forget(self, conn: sqlite3.Connection, since: float) -> None:
+        """Drop every answer that was made or served since then: what a restore put back is not to come again from here."""
+        conn.execute("DELETE FROM llm_cache WHERE used >= ?", (since,))
+        self._total = None

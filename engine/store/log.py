@@ -138,6 +138,21 @@ def rows(
     return [Row(rev, _decision.decode(body), was, epoch, prev, digest) for rev, body, was, epoch, prev, digest in found]
 
 
+def last(conn: sqlite3.Connection, kinds: tuple[str, ...], before: int = 1 << 60) -> Row | None:
+    """The latest decision of these kinds with a rev below `before`."""
+    marks = ",".join("?" * len(kinds))
+    row = conn.execute(
+        f"SELECT max(rev) FROM decision WHERE kind IN ({marks}) AND rev < ?", (*kinds, before)
+    ).fetchone()
+    return None if row[0] is None else rows(conn, after=row[0] - 1, before=row[0] + 1, limit=1)[0]
+
+
+def began(conn: sqlite3.Connection, epoch: int) -> float:
+    """When the rollout came to this epoch; 0 for one before the log."""
+    row = conn.execute("SELECT at FROM decision WHERE epoch = ? ORDER BY rev LIMIT 1", (epoch,)).fetchone()
+    return float(row[0]) if row else 0.0
+
+
 def moved_by(conn: sqlite3.Connection, epoch: int) -> str:
     """Who did what when the rollout came to this epoch: "bo promoted to stage 3, 25 % (14:03:07Z)"."""
     row = conn.execute("SELECT body FROM decision WHERE epoch = ? ORDER BY rev LIMIT 1", (epoch,)).fetchone()

@@ -62,6 +62,11 @@ class Writer:
     def pending(self) -> int:
         return len(self._records)
 
+    def waiting(self) -> Future[None] | None:
+        """Done when every extraction given to the writer so far is committed (or refused); None when none waits."""
+        with self._wake:
+            return self._records[-1][2] if self._records else None
+
     def control(self, job: Callable[[sqlite3.Connection], T], insist: bool = False) -> Future[T]:
         """Run `job(conn)` before anything else, on the durable connection; it begins its own transaction.
 
