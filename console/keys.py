@@ -19,6 +19,33 @@ GRACE_S = 0.004
 DELIBERATE = frozenset("Ruy")
 FREE = frozenset("jk")
 
+# actions that change something; a read-only console does not bind them. R is not among them: who may look may roll back
+ACTING = frozenset(
+    [
+        "undo",
+        "promote",
+        "override",
+        "approve",
+        "hold",
+        "resume",
+        "sign",
+        "revoke",
+        "check_item",
+        "restore",
+        "undo_restore",
+        "why",
+        "complaint",
+        "draw",
+        "judge",
+        "measure",
+        "send",
+        "remind",
+        "fault",
+        "calm",
+        "speed",
+    ]
+)
+
 
 class Hands:
     """The last keys and when they came (seconds of one monotonic clock)."""
@@ -28,14 +55,12 @@ class Hands:
         self._chain: deque[str] = deque(maxlen=64)
         self._last = -1.0
 
-    def take(self, character: str | None, at: float, typing: bool, waited: bool = False) -> Verdict:
-        """`typing`: an input has the focus and this key is text for it. `waited`: its grace is over."""
+    def take(self, character: str | None, at: float, typing: bool) -> Verdict:
+        """`typing`: an input has the focus and this key is text for it. After "wait" ask `settle` when the grace is over."""
         if not self.ready:
             return "drop"
         if typing or character is None or not character.isprintable():
             return "take"
-        if waited:
-            return self._settle(character)
         if at - self._last > BURST_S:
             self._chain.clear()
         self._chain.append(character)
@@ -44,7 +69,8 @@ class Hands:
             return "wait"
         return "take" if len(self._chain) == 1 or character in FREE else "drop"
 
-    def _settle(self, character: str) -> Verdict:
+    def settle(self, character: str) -> Verdict:
+        """The verdict on a deliberate key, now that what came right after it is known."""
         if character == "R":
             return "refuse" if len(self._chain) >= 4 and len(set(self._chain)) >= 3 else "take"
         return "take" if len(self._chain) <= 1 else "drop"

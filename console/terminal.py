@@ -14,14 +14,13 @@ import tempfile
 import termios
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from engine.text import clean_line
 
-# what Textual 8.2 leaves on: pixel mouse; then the modes again, for a way out that did not pass through its driver
-RESET = "\x1b[?1016l\x1b[?1006l\x1b[?1015l\x1b[?1003l\x1b[?1000l\x1b[?2004l\x1b[?2048l\x1b[?1004l\x1b[<u\x1b[?1049l\x1b[?25h\x1b[0m"
 PIXEL_MOUSE_OFF = "\x1b[?1016l"
+ABANDON = "\x18\x1b[0m"  # ends a sequence that was cut in the middle
 SAVE_TITLE, RESTORE_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 
 
@@ -127,15 +126,17 @@ def on_signals(loop: asyncio.AbstractEventLoop, leave: Callable[[int], None]) ->
         signal.signal(signal.SIGHUP, hang_up)
 
 
-def save_modes() -> Callable[[], None]:
-    """Remember the line's settings; the function puts them back with the modes off. Harmless when all went well."""
+@contextlib.contextmanager
+def left_as_found() -> Iterator[None]:
+    """Put the line's settings back whatever happens inside, and drop keys that were typed before: nobody saw what they would do."""
     try:
         before = termios.tcgetattr(0)
+        termios.tcflush(0, termios.TCIFLUSH)
     except (termios.error, OSError):
-        return lambda: None
-
-    def restore() -> None:
+        yield
+        return
+    try:
+        yield
+    finally:
         with contextlib.suppress(termios.error, OSError, ValueError):
             termios.tcsetattr(0, termios.TCSANOW, before)
-
-    return restore

@@ -1,1 +1,28 @@
-"""One screen a file; each paints what the engine's view says and turns keys into commands."""
+"""The screens by number. Each is imported when it is first opened, so that the first paint does not wait for it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from console.screens.page import Page
+
+SCREENS: dict[int, tuple[str, str]] = {
+    1: ("dashboard", "Dashboard"),
+    2: ("gate", "Gate"),
+    3: ("triggers", "Triggers"),
+    4: ("trends", "Trends"),
+    5: ("review", "Review"),
+    6: ("ab", "AbTest"),
+    7: ("documents", "Documents"),
+    8: ("log", "Log"),
+    9: ("messages", "Messages"),
+    0: ("faults", "Faults"),  # a rehearsal's own
+}
+
+
+def screen(number: int) -> type[Page]:
+    """The class of a screen; KeyError when there is none of that number."""
+    module, name = SCREENS[number]
+    return getattr(importlib.import_module(f"console.screens.{module}"), name)  # type: ignore[no-any-return]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,12 +12,10 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from console.screens.host import Host
 from console.screens.page import key
 from console.widgets.canvas import Canvas, Span, wrapped
 from console.widgets.sheet import Sheet
-
-if TYPE_CHECKING:
-    from console.app import Console
 
 
 class Ask(ModalScreen[str | None]):
@@ -64,7 +62,7 @@ class Ask(ModalScreen[str | None]):
         self.complaint = ""
 
     def compose(self) -> ComposeResult:
-        app = cast("Console", self.app)
+        app = cast(Host, self.app)
         self.set_class(app.ascii_only, "ascii")
         with Vertical():
             yield Sheet(id="ask")
@@ -83,7 +81,7 @@ class Ask(ModalScreen[str | None]):
         self.call_after_refresh(self.repaint)
 
     def repaint(self) -> None:
-        app = cast("Console", self.app)
+        app = cast(Host, self.app)
         sheet = self.query_one(Sheet)
         if not sheet.size.width:
             return

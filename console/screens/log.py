@@ -116,11 +116,8 @@ class Log(Searching):
 
     def action_copy_line(self) -> None:
         if self.found:
-            from console import terminal
-
             d = self.found[self.rows.at]
-            how = terminal.copy(f"{iso(d.at)} {d.sentence}\n", self.console._write)
-            self.console.say(how)
+            self.console.say(self.console.copy(f"{iso(d.at)} {d.sentence}\n"))
 
 
 def _short(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -10,13 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from console.link import Sight
+from console.screens.host import Host
 from console.widgets import blocks
 from console.widgets.canvas import Canvas
 from console.widgets.sheet import Sheet
 from engine.view import View
-
-if TYPE_CHECKING:
-    from console.app import Console
 
 Hint = tuple[str, str, str]  # key, words, action for a click
 
@@ -32,8 +30,8 @@ class Page(Screen[None]):
     DEFAULT_CSS = "Page { layout: vertical; }"
 
     @property
-    def console(self) -> Console:
-        return cast("Console", self.app)
+    def console(self) -> Host:
+        return cast(Host, self.app)
 
     @property
     def sight(self) -> Sight:

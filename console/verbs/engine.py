@@ -23,19 +23,13 @@ def open_console(place: Place, *, read_only: bool, ascii_only: bool, theme: str 
         raise Failed("The console needs a terminal. `rollout status --watch` is the same for pipes and screen readers.")
     folder, plan = place.folder, place.plan
     folder.prepare()
-    started = False
     if not folder.is_locked():
         process = spawn(place.plan_path.resolve(), folder)
-        started = True
         if trouble := wait_until_up(folder, process):
             raise Failed(trouble)
-    from console.app import run
+    from console.session import run
 
-    code = run(folder.path, plan, rehearsal=False, read_only=read_only, ascii=ascii_only, theme=theme)
-    click.echo(
-        f"The engine {'started here ' if started else ''}goes on in {folder.path}. `rollout` attaches again, `rollout stop` ends it."
-    )
-    return code
+    return run(folder.path, plan, read_only=read_only, ascii=ascii_only, theme=theme)
 
 
 @click.command()
@@ -67,7 +61,7 @@ def rehearse(ctx: click.Context, speed: float, no_console: bool, keep: Path | No
             except KeyboardInterrupt:
                 return
             return
-        from console.app import run
+        from console.session import run
 
         code = run(
             rehearsal.folder.path, rehearsal.plan, rehearsal=True,

@@ -1,0 +1,51 @@
+"""Calling for attention: the window's title, the bell, the desktop notification. Only what is new, and not too often."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from console import terminal
+from console.link import Sight
+from console.widgets import words
+from engine.view import View
+
+QUIET_S = 20.0  # between two notifications, whatever happens in between
+
+
+class Attention:
+    """`write` takes sequences to the terminal; `now` is monotonic seconds."""
+
+    def __init__(self, write: Callable[[str], None], now: Callable[[], float] = time.monotonic) -> None:
+        self._write = write
+        self._now = now
+        self._title = ""
+        self._said = ""  # the state that was last told, "" when all is well
+        self._rang = float("-inf")
+
+    def notice(self, sight: Sight) -> None:
+        """Set the title when it changed; ring when something grave is new. Within the quiet time it waits, and rings if it lasts."""
+        v = sight.view
+        if v is None:
+            return
+        title = words.title(v) if sight.fresh else f"✖ {sight.pulse.state} · {v.stage_name}"
+        if title != self._title:
+            self._title = title
+            self._write(terminal.title(title))
+        state, sentence = _grave(sight, v)
+        if state and state != self._said:
+            if self._now() - self._rang < QUIET_S:
+                return
+            self._rang = self._now()
+            self._write(terminal.notification(f"{v.environment}: {sentence}"))
+        self._said = state
+
+
+def _grave(sight: Sight, v: View) -> tuple[str, str]:
+    """(what is grave, said so that a repetition is recognised; its sentence), or ("", "")."""
+    if sight.pulse.state in ("frozen", "dead"):
+        return sight.pulse.state, sight.pulse.sentence
+    critical = any(t.verdict == "breach" and t.severity == "critical" for t in v.triggers)
+    if v.health == "rolled_back" or (v.health == "alert" and critical):
+        return f"{v.health} {v.epoch}", v.health_sentence
+    return "", ""

@@ -1,0 +1,62 @@
+"""What a screen needs of the app that shows it. Screens know this, never the app itself: imports go one way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from rich.style import Style
+
+from console.history import History
+from console.link import Link, Sight
+from console.rolling import Rolling
+from engine.client import Reply
+from engine.plan.model import Plan
+
+
+class Host(Protocol):
+    link: Link
+    plan: Plan
+    history: History
+    rehearsal: bool
+    read_only: bool
+    ascii_only: bool
+    palette: dict[str, Style]
+    said: tuple[str, str] | None  # a sentence above the footer and its style
+    since: float  # when this person last looked, the engine's epoch seconds; 0 when never
+    rolling: Rolling | None  # the last rollback by this console
+
+    @property
+    def sight(self) -> Sight: ...
+
+    @property
+    def who(self) -> str: ...
+
+    def say(self, sentence: str, style: str = "bar") -> None:
+        """Show a sentence for a few seconds."""
+
+    def act(self, kind: str, then: Callable[[Reply], None] | None = None, **fields: Any) -> None:
+        """Send a command and show its answer; `then` gets it."""
+
+    def ask_text(
+        self,
+        title: str,
+        facts: Sequence[str],
+        field: str,
+        then: Callable[[str], None],
+        *,
+        least: int = 0,
+        yes: str = "send",
+    ) -> None:
+        """Ask for a text; nothing happens when it is left."""
+
+    def copy(self, text: str) -> str:
+        """To the clipboard; the sentence says by which way."""
+
+    def restore(self) -> None:
+        """Serve frequency keywords again for what the LLM wrote."""
+
+    def limits(self, metric: str) -> list[tuple[float, str]]:
+        """Thresholds of the plan's triggers on a metric, with words for the plot."""
+
+    def push_screen(self, screen: Any, callback: Any = None, /) -> Any: ...

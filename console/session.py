@@ -1,0 +1,47 @@
+"""A console on this terminal, from the first look at the terminal to the last word after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from console import terminal, themes
+from console.app import Console
+from console.link import StoreLink
+from console.widgets import words
+from engine.plan.model import Plan
+
+
+def run(
+    folder: Path,
+    plan: Plan,
+    *,
+    rehearsal: bool = False,
+    read_only: bool = False,
+    ascii: bool = False,
+    theme: str | None = None,
+) -> int:
+    """Show the console until it is left; the exit code. The engine is not touched."""
+    why = terminal.unusable()
+    if why:
+        print(why)
+        return 1
+    app = Console(
+        StoreLink(folder, plan),
+        plan,
+        rehearsal=rehearsal,
+        read_only=read_only,
+        ascii_only=ascii or terminal.ascii_only(),
+        theme=themes.choose(theme),
+    )
+    with terminal.left_as_found():
+        app.run()
+    code = app.return_code or 0
+    v = app.sight.view
+    if code == 0 and not rehearsal and v is not None:
+        print(
+            f"The engine goes on: {words.stage(v)}, {words.percent(v.effective_bp)}, process {v.engine.pid}. "
+            "`rollout` attaches again, `rollout stop` ends it."
+            if app.sight.fresh
+            else app.sight.pulse.sentence
+        )
+    return code
