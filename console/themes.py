@@ -2,6 +2,9 @@
 
 `dark` and `light` for daily use, `contrast` for bright rooms and tired eyes, `colour-blind` (blue and orange instead of green and
 red), `terminal` for the terminal's own 16 colours, and `mono` without any (chosen by itself under NO_COLOR).
+
+Every text stands on its background with a contrast of 4.5 or more (WCAG 2.1, AA); a test computes it. Only `line` is weaker: hair
+lines and empty tracks, which nobody reads.
 """
 
 from __future__ import annotations
@@ -10,98 +13,121 @@ import json
 import os
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from rich.color import Color, blend_rgb
 from rich.style import Style
 from textual.theme import Theme
 
 
 class Tones(NamedTuple):
-    """A look in seventeen colours."""
+    """A look in a few colours; everything else is one of these on another, or two of them mixed."""
 
     dark: bool
     back: str
     text: str
-    dim: str
-    faint: str
+    dim: str  # what is read second
+    line: str  # what is not read: rules, borders, empty tracks
     ok: str
     warn: str
     bad: str
-    info: str
-    accent: str
+    accent: str  # keys, the selected, curves
     llm: str
     freq: str
     select: str
     production: tuple[str, str]  # text, background
     rehearsal: tuple[str, str]
     other: tuple[str, str]
-    bar: str  # background of the header beside the environment
+    bar: str  # the footer
 
 
 TONES: dict[str, Tones] = {
     "dark": Tones(
-        True, "#10141b", "#d3dae6", "#8a94a7", "#465064", "#86c98e", "#e5b567", "#ff7a72", "#7fb4f0", "#7fb4f0", "#c3a3f2", "#6d8fb3",
-        "#243149", ("#ffffff", "#8f2433"), ("#1b1033", "#b9a0ff"), ("#06231f", "#6fd0bd"), "#1a212d",
+        True, "#0f1319", "#d8dfeb", "#98a3b7", "#3a4456", "#7fcf8f", "#edb95e", "#ff8078", "#79b8ff", "#c6a5ff", "#7da3cc",
+        "#22304a", ("#ffffff", "#a3263a"), ("#1b1033", "#b9a0ff"), ("#06231f", "#6fd0bd"), "#1a212d",
     ),
     "light": Tones(
-        False, "#fbfaf7", "#23272e", "#5d6673", "#b9bfc8", "#1f7a3a", "#8a5a00", "#c02626", "#1c5fae", "#1c5fae", "#7436b8", "#3d6389",
-        "#dbe6f5", ("#ffffff", "#a31f33"), ("#ffffff", "#6a3fc4"), ("#ffffff", "#0d7565"), "#eceae3",
+        False, "#fbfaf7", "#1f242b", "#545d6a", "#c9c6bd", "#176a31", "#7d4f00", "#b3202a", "#17559f", "#6a2fae", "#34587d",
+        "#dce7f6", ("#ffffff", "#a31f33"), ("#ffffff", "#6a3fc4"), ("#ffffff", "#0d7565"), "#eceae3",
     ),
     "contrast": Tones(
-        True, "#000000", "#ffffff", "#e0e0e0", "#9a9a9a", "#5dff7f", "#ffd84d", "#ff6b6b", "#7fd0ff", "#ffff00", "#ff9dff", "#8fd0ff",
-        "#0040c0", ("#ffffff", "#c00020"), ("#000000", "#ffb0ff"), ("#000000", "#7fffe0"), "#202020",
+        True, "#000000", "#ffffff", "#e4e4e4", "#8a8a8a", "#5dff7f", "#ffd84d", "#ff9a9a", "#7fd7ff", "#ff9dff", "#8fd0ff",
+        "#00307a", ("#ffffff", "#c00020"), ("#000000", "#ffb0ff"), ("#000000", "#7fffe0"), "#202020",
     ),
     "colour-blind": Tones(
-        True, "#10141b", "#d9dee7", "#919aab", "#4a5366", "#56b4e9", "#f0e442", "#ff9a2e", "#9fc6ff", "#9fc6ff", "#e69fd0", "#7394b5",
-        "#243149", ("#10141b", "#ff9a2e"), ("#10141b", "#cfd8e6"), ("#10141b", "#56b4e9"), "#1a212d",
+        True, "#0f1319", "#d9dfe9", "#9aa4b6", "#3a4456", "#56b4e9", "#f0e442", "#ff9a2e", "#a9c8ff", "#e69fd0", "#86a7c8",
+        "#22304a", ("#10141b", "#ff9a2e"), ("#10141b", "#cfd8e6"), ("#10141b", "#56b4e9"), "#1a212d",
     ),
 }  # fmt: skip
 
 NAMES = (*TONES, "terminal", "mono")
+STATES = ("ok", "warn", "bad", "dim")
+PLACES = ("production", "rehearsal", "other")
 
 
 @cache
 def palette(name: str) -> dict[str, Style]:
     """Style names to styles. Every name that a canvas may hold is here."""
-    if name == "mono":
-        return _mono()
-    if name == "terminal":
-        return _terminal()
-    t = TONES[name]
+    match name:
+        case "mono":
+            return _mono()
+        case "terminal":
+            return _terminal()
+        case _:
+            return _coloured(TONES[name])
 
-    def on(color: str, back: str = t.back, **more: Any) -> Style:
-        return Style(color=color, bgcolor=back, **more)
 
-    base = {
-        "text": on(t.text), "strong": on(t.text, bold=True), "dim": on(t.dim), "faint": on(t.faint), "head": on(t.dim, bold=True),
-        "ok": on(t.ok), "warn": on(t.warn), "bad": on(t.bad), "info": on(t.info), "accent": on(t.accent),
-        "ok+": on(t.ok, bold=True), "warn+": on(t.warn, bold=True), "bad+": on(t.bad, bold=True), "info+": on(t.info, bold=True),
-        "key": on(t.accent, bold=True), "llm": on(t.llm), "freq": on(t.freq), "curve": on(t.info), "limit": on(t.warn),
+def _coloured(t: Tones) -> dict[str, Style]:
+    def on(color: str, back: str = t.back, bold: bool = False) -> Style:
+        return Style(color=color, bgcolor=back, bold=bold or None)
+
+    badge_text = t.back if t.dark else "#ffffff"
+    styles = {
+        "text": on(t.text), "strong": on(t.text, bold=True), "dim": on(t.dim), "faint": on(t.dim), "line": on(t.line), "head": on(t.dim, bold=True),
+        "ok": on(t.ok), "warn": on(t.warn), "bad": on(t.bad), "info": on(t.accent), "accent": on(t.accent),
+        "ok+": on(t.ok, bold=True), "warn+": on(t.warn, bold=True), "bad+": on(t.bad, bold=True), "info+": on(t.accent, bold=True),
+        "key": on(t.accent, bold=True), "llm": on(t.llm), "freq": on(t.freq), "curve": on(t.accent), "over": on(t.bad), "limit": on(t.warn),
         "bar": on(t.text, t.bar), "bar-dim": on(t.dim, t.bar), "bar-key": on(t.accent, t.bar, bold=True), "bar-bad": on(t.bad, t.bar, bold=True),
         "tab": on(t.back, t.accent, bold=True),
         "select": on(t.text, t.select), "select-dim": on(t.dim, t.select), "select-ok": on(t.ok, t.select), "select-warn": on(t.warn, t.select),
         "select-bad": on(t.bad, t.select), "select-key": on(t.accent, t.select, bold=True),
-        "production": Style(color=t.production[0], bgcolor=t.production[1], bold=True),
-        "rehearsal": Style(color=t.rehearsal[0], bgcolor=t.rehearsal[1], bold=True),
-        "other": Style(color=t.other[0], bgcolor=t.other[1], bold=True),
-        "alarm": Style(color=t.back if t.dark else "#ffffff", bgcolor=t.bad, bold=True),
-        "caution": Style(color=t.back if t.dark else "#ffffff", bgcolor=t.warn, bold=True),
-        "fine": Style(color=t.back if t.dark else "#ffffff", bgcolor=t.ok, bold=True),
+        "alarm": on(badge_text, t.bad, bold=True), "caution": on(badge_text, t.warn, bold=True), "fine": on(badge_text, t.ok, bold=True),
+        "calm": on(t.text, t.select, bold=True),
     }  # fmt: skip
-    return base
+    for state, color in zip(STATES, (t.ok, t.warn, t.bad, t.dim), strict=True):
+        tint = mixed(t.back, color, 0.14)
+        styles |= {f"band-{state}": on(t.text, tint), f"band-{state}+": on(t.text, tint, bold=True)}
+    for place, (text, back) in zip(PLACES, (t.production, t.rehearsal, t.other), strict=True):
+        tint = mixed(t.back, back, 0.18)
+        styles |= {
+            place: on(text, back, bold=True),
+            f"{place}-bar": on(t.text, tint),
+            f"{place}-key": on(t.text, tint, bold=True),
+        }
+    return styles
+
+
+def mixed(one: str, other: str, share: float) -> str:
+    """A colour between two: `share` of the other."""
+    first, second = (Color.parse(color).get_truecolor() for color in (one, other))
+    return blend_rgb(first, second, share).hex
 
 
 def _terminal() -> dict[str, Style]:
     p = Style.parse
     return {
-        "text": p("default"), "strong": p("bold"), "dim": p("dim"), "faint": p("dim"), "head": p("bold"), "ok": p("green"),
-        "warn": p("yellow"), "bad": p("red"), "info": p("cyan"), "accent": p("cyan"), "ok+": p("bold green"), "warn+": p("bold yellow"),
-        "bad+": p("bold red"), "info+": p("bold cyan"), "key": p("bold cyan"), "llm": p("magenta"), "freq": p("blue"), "curve": p("cyan"),
-        "limit": p("yellow"), "bar": p("reverse"), "bar-dim": p("reverse"), "bar-key": p("bold reverse"), "bar-bad": p("bold red reverse"),
-        "tab": p("bold reverse"), "select": p("reverse"), "select-dim": p("reverse"), "select-ok": p("reverse green"),
-        "select-warn": p("reverse yellow"), "select-bad": p("reverse red"), "select-key": p("bold reverse"),
-        "production": p("bold white on red"), "rehearsal": p("bold black on magenta"), "other": p("bold black on cyan"),
-        "alarm": p("bold white on red"), "caution": p("bold black on yellow"), "fine": p("bold black on green"),
+        "text": p("default"), "strong": p("bold"), "dim": p("default"), "faint": p("default"), "line": p("dim"), "head": p("bold"),
+        "ok": p("green"), "warn": p("yellow"), "bad": p("red"), "info": p("cyan"), "accent": p("cyan"), "ok+": p("bold green"),
+        "warn+": p("bold yellow"), "bad+": p("bold red"), "info+": p("bold cyan"), "key": p("bold cyan"), "llm": p("magenta"), "freq": p("blue"),
+        "curve": p("cyan"), "over": p("red"), "limit": p("yellow"), "bar": p("reverse"), "bar-dim": p("reverse"), "bar-key": p("bold reverse"),
+        "bar-bad": p("bold red reverse"), "tab": p("bold black on cyan"), "select": p("reverse"), "select-dim": p("reverse"),
+        "select-ok": p("reverse green"), "select-warn": p("reverse yellow"), "select-bad": p("reverse red"), "select-key": p("bold reverse"),
+        "alarm": p("bold white on red"), "caution": p("bold black on yellow"), "fine": p("bold black on green"), "calm": p("bold reverse"),
+        "band-ok": p("green"), "band-ok+": p("bold"), "band-warn": p("yellow"), "band-warn+": p("bold"), "band-bad": p("red"),
+        "band-bad+": p("bold"), "band-dim": p("default"), "band-dim+": p("bold"),
+        "production": p("bold white on red"), "production-bar": p("reverse"), "production-key": p("bold reverse"),
+        "rehearsal": p("bold black on magenta"), "rehearsal-bar": p("reverse"), "rehearsal-key": p("bold reverse"),
+        "other": p("bold black on cyan"), "other-bar": p("reverse"), "other-key": p("bold reverse"),
     }  # fmt: skip
 
 
@@ -110,13 +136,15 @@ def _mono() -> dict[str, Style]:
     plain, bold, dim, rev = p("default"), p("bold"), p("dim"), p("reverse")
     strong_rev, under = p("bold reverse"), p("bold underline")
     return {
-        **dict.fromkeys(("text", "ok", "info", "accent", "llm", "freq", "curve", "bar", "bar-dim"), plain),
+        **dict.fromkeys(("text", "dim", "faint", "ok", "info", "accent", "llm", "freq", "curve", "over", "bar", "bar-dim"), plain),
         **dict.fromkeys(("strong", "head", "warn", "bad", "ok+", "info+", "key", "bar-key", "limit"), bold),
-        **dict.fromkeys(("dim", "faint"), dim),
         **dict.fromkeys(("warn+", "bad+", "bar-bad"), under),
         **dict.fromkeys(("tab", "select", "select-dim", "select-ok", "select-warn", "select-bad", "select-key"), rev),
-        **dict.fromkeys(("production", "rehearsal", "other", "alarm", "caution", "fine"), strong_rev),
-    }
+        **dict.fromkeys((*PLACES, "alarm", "caution", "fine", "calm"), strong_rev),
+        **dict.fromkeys([f"band-{state}" for state in STATES] + [f"{place}-bar" for place in PLACES], plain),
+        **dict.fromkeys([f"band-{state}+" for state in STATES] + [f"{place}-key" for place in PLACES], bold),
+        "line": dim,
+    }  # fmt: skip
 
 
 def theme(name: str) -> Theme:

@@ -9,7 +9,6 @@ from textual.binding import BindingType
 
 from console.screens.page import Hint, key
 from console.screens.reading import Reading
-from console.widgets import blocks
 from console.widgets.canvas import Canvas
 from engine.view import View
 
@@ -40,8 +39,6 @@ class AbTest(Reading):
         return put
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
-        blocks.stage_line(c, y, v)
-        y += 1
         report = self.found.get("report")
         if not report:
             text = self.trouble or "Reading both arms ..."

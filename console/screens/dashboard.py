@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
-from console.screens.page import Page
-from console.widgets import blocks, words
-from console.widgets.canvas import Canvas, columns
+from console.screens.page import Hint, Page
+from console.widgets import blocks, curves, gauges, logs, words
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas, Span, columns
 from engine.plan.durations import clock, format_duration
-from engine.view import View
+from engine.view import Gauge, View
+
+NEXT = "what happens next"
+WAITING = "waiting for a person"
 
 
 class Dashboard(Page):
@@ -19,250 +24,217 @@ class Dashboard(Page):
     def paint(self, c: Canvas, v: View, y: int) -> None:
         if c.width < 78 or c.height < 22:
             self._small(c, v, y)
-        elif c.width < 120 or c.height < 34:
+        elif c.width < 120 or c.height < 36:
             self._normal(c, v, y)
         else:
             self._large(c, v, y)
 
+    def hints(self) -> tuple[Hint, ...]:
+        if self.size.height < 36:
+            return ()  # each row is needed
+        undo = (("u", "take the rollback back", "app.undo"),) if self.sight.view and self.sight.view.undo_until else ()
+        return (
+            *undo,
+            ("Y", "copy this screen for the incident channel", "app.copy_screen"),
+            ("?", "keys and runbooks", "app.help"),
+        )
+
     # -- 80x24 -------------------------------------------------------------------------------------------------------------
 
     def _normal(self, c: Canvas, v: View, y: int) -> None:
-        y = self._head(c, v, y)
-        y += blocks.gauges(c, y, v)
-        blocks.evidence_line(c, y, v)
+        y += blocks.percent_bar(c, y, v)
+        y += gauges.gauges(c, y, v)
+        gauges.evidence_line(c, y, v)
         y += 1
-        room = c.height - 1 - y
-        log_rows = max(3, min(4 if c.height < 28 else room // 4, room - 12))
-        next_rows = 5 if room < 20 else 7
-        plot_rows = room - log_rows - next_rows
+        bottom = c.height - 1
+        log_rows = 4 if c.height < 28 else 6
+        next_rows = 5 if c.height < 28 else 7
+        plot_rows = bottom - y - log_rows - next_rows
         (left, lw), (right, rw) = columns(c.width - 2, (1, 1))
-        self._plot(c, v, "error_rate", 1 + left, y, lw, plot_rows)
-        self._plot(c, v, "latency_mean", 1 + right, y, rw, plot_rows)
+        self._curve(c, v, "error_rate", Area(1 + left, y, lw, plot_rows))
+        self._curve(c, v, "latency_mean", Area(1 + right, y, rw, plot_rows))
         y += plot_rows
-        self._next(c, v, 1 + left, y, lw, next_rows - 1)
-        self._waiting(c, v, 1 + right, y, rw, next_rows - 1)
+        self._next(c, v, Area(1 + left, y, lw, next_rows))
+        self._waiting(c, v, Area(1 + right, y, rw, next_rows))
         y += next_rows
-        self._log(c, v, y, c.height - 1 - y)
+        self._log(c, v, Area(1, y, c.width - 2, bottom - y))
 
-    def _head(self, c: Canvas, v: View, y: int) -> int:
-        blocks.stage_line(c, y, v)
-        blocks.bar(c, y + 1, v)
-        return y + 2
-
-    def _next(self, c: Canvas, v: View, x: int, y: int, width: int, rows: int) -> None:
+    def _next(self, c: Canvas, v: View, area: Area) -> None:
+        x, y, width, rows = blocks.panel(c, area, NEXT)
         lines = list(v.next)
         if v.why_effective:
             lines.insert(0, f"routers obey {words.percent(v.effective_bp)} now: {v.why_effective}")
         worst = words.worst(v)
-        c.rule(x, y, width, "what happens next")
-        row = 1
-        if worst is not None:
-            cells = max(4, min(16, width - 34))
-            blocks.meter(c, x, y + 1, cells, worst.held_s / worst.for_s if worst.for_s else 1.0, "bad")
+        if worst is not None and worst.for_s:
+            cells = max(4, min(12, width - 34))
+            blocks.meter(c, x, y, cells, worst.held_s / worst.for_s, "bad")
+            act = f"{worst.id} → {words.ACTION.get(worst.action, worst.action)}"
             c.spans(
-                x + cells + 1, y + 1,
-                [(f"{clock(worst.held_s)} of {clock(worst.for_s)} ", "bad+"), (f"{worst.id} → {words.ACTION.get(worst.action, worst.action)}", "strong")],
+                x + cells + 1,
+                y,
+                [(f"{clock(worst.held_s)} of {clock(worst.for_s)} ", "bad+"), (act, "strong")],
                 width - cells - 1,
-            )  # fmt: skip
-            row, lines = 2, [line for line in lines if worst.id not in line]
-        inner = Canvas(c.width, c.height, c.ascii)
-        blocks.bullets(
-            inner,
-            x,
-            y + row - 1,
-            width,
-            rows - row + 1,
-            "",
-            lines,
-            "→",
-            "accent",
-            "" if worst else "nothing changes by itself",
-        )
-        for r in range(y + row, y + rows + 1):
-            if r < c.height:
-                c.chars[r][x : x + width] = inner.chars[r][x : x + width]
-                c.styles[r][x : x + width] = inner.styles[r][x : x + width]
+            )
+            lines = [line for line in lines if worst.id not in line]
+            y, rows = y + 1, rows - 1
+        blocks.bullets(c, Area(x, y, width, rows), lines, "→", "accent", "" if worst else "nothing changes by itself")
 
-    def _waiting(self, c: Canvas, v: View, x: int, y: int, width: int, rows: int) -> None:
+    def _waiting(self, c: Canvas, v: View, area: Area) -> None:
+        inner = blocks.panel(c, area, WAITING)
         blocks.bullets(
-            c,
-            x,
-            y,
-            width,
-            rows,
-            "waiting for a person",
-            v.waiting,
-            "○",
-            "warn",
-            "nothing: watch, or go to the gate with 2",
+            c, inner, v.waiting, "○", "warn", "nothing: watch, or look at the gate (2)", ": the gate (2) has them"
         )
 
-    def _log(self, c: Canvas, v: View, y: int, rows: int, x: int = 1, width: int | None = None) -> None:
+    def _log(self, c: Canvas, v: View, area: Area) -> None:
         title, since = "log", self.console.since
-        if since:
-            fresh = [row for row in blocks.log_lines(v) if row[0] > since]
-            if fresh:
-                title = f"since you left {words.ago(since, v.at)}: {len(fresh)} new"
-        blocks.log_tail(c, y, rows, v, title, since, x, width)
+        fresh = sum(at > since for at, _, _ in logs.lines(v)) if since else 0
+        if fresh:
+            title = f"since you left {words.ago(since, v.at)}: {fresh} new"
+        logs.tail(c, blocks.panel(c, area, title), v, since)
 
-    def _plot(self, c: Canvas, v: View, metric: str, x: int, y: int, width: int, rows: int) -> None:
-        app = self.console
-        series = app.history.get(metric, width)
-        limits = app.limits(metric)
-        match metric:
-            case "error_rate":
-                now = words.rate(v.error_rate.value)
-                blocks.curve(
-                    c, x, y, width, rows, "error rate", series, limits, 0.01, " %", app.history.window_text, now
-                )
-            case "latency_mean":
-                blocks.curve(
-                    c,
-                    x,
-                    y,
-                    width,
-                    rows,
-                    "latency",
-                    series,
-                    limits,
-                    1000.0,
-                    " s",
-                    app.history.window_text,
-                    words.ms(v.latency.value),
-                )
-            case "cache_hit_rate":
-                blocks.curve(
-                    c,
-                    x,
-                    y,
-                    width,
-                    rows,
-                    "cache hits",
-                    series,
-                    limits,
-                    0.01,
-                    " %",
-                    app.history.window_text,
-                    words.rate(v.cache.value, 0),
-                )
-            case _:
-                blocks.curve(
-                    c,
-                    x,
-                    y,
-                    width,
-                    rows,
-                    "LLM documents a minute",
-                    series,
-                    (),
-                    1.0,
-                    "",
-                    app.history.window_text,
-                    f"{v.engine.llm_per_min:.1f}",
-                )
+    def _curve(self, c: Canvas, v: View, metric: str, area: Area) -> None:
+        history = self.console.history
+        now = {
+            "error_rate": words.rate(v.error_rate.value),
+            "latency_mean": words.ms(v.latency.value),
+            "cache_hit_rate": words.rate(v.cache.value, 0),
+            "llm_documents": f"{v.engine.llm_per_min:.1f}",
+        }[metric]
+        marks = curves.marks(v.log, v.at, history.window_s)
+        series = history.get(metric, area.width)
+        curves.curve(
+            c, area, curves.MEASURES[metric], series, self.console.limits(metric), history.window_text, now, marks
+        )
 
-    # -- 120x34 and up ---------------------------------------------------------------------------------------------------
+    # -- 120x36 and up ---------------------------------------------------------------------------------------------------
 
     def _large(self, c: Canvas, v: View, y: int) -> None:
-        y = self._head(c, v, y)
-        c.put(2, y, v.stage_objective, "dim", c.width - 4)
-        y += 2
-        y += blocks.gauges(c, y, v)
+        y += blocks.percent_bar(c, y, v)
+        y += gauges.gauges(c, y, v, large=True)
+        gauges.evidence_line(c, y, v)
         y += 1
-        blocks.evidence_line(c, y, v)
-        y += 2
-        bottom = c.height - 1
-        log_rows = max(7, (bottom - y) // 4)
-        main = bottom - y - log_rows - 1
-        (left, lw), (right, rw) = columns(c.width - 2, (3, 2), 3)
-        four = lw >= 130 and main >= 24
-        metrics = (
-            ("error_rate", "latency_mean", "cache_hit_rate", "llm_documents")
-            if four
-            else ("error_rate", "latency_mean")
-        )
-        across = 2 if four else 1
-        each = main // (len(metrics) // across)
-        for i, metric in enumerate(metrics):
-            px, pw = columns(lw, [1] * across, 3)[i % across]
-            self._plot(c, v, metric, 1 + left + px, y + (i // across) * each, pw, each - 1)
-        self._side(c, v, 1 + right, y, rw, main)
-        self._log(c, v, bottom - log_rows, log_rows)
-
-    def _side(self, c: Canvas, v: View, x: int, y: int, width: int, rows: int) -> None:
-        n_next = min(len(v.next) + 2, max(4, rows // 5))
-        self._next(c, v, x, y, width, n_next)
-        y, rows = y + n_next + 2, rows - n_next - 2
-        n_wait = min(len(v.waiting) + 1, max(3, rows // 4))
-        self._waiting(c, v, x, y, width, n_wait)
-        y, rows = y + n_wait + 2, rows - n_wait - 2
-        if rows < 4:
+        bottom = c.height - 2
+        if c.width < 200:
+            log_rows = min(len(logs.lines(v)) + 2, max(6, (bottom - y) // 4))
+            (left, lw), (right, rw) = columns(c.width - 2, (5, 4), 1)
+            main = bottom - y - log_rows
+            self._curves(c, v, Area(1 + left, y, lw, main), ("error_rate", "latency_mean"), 1)
+            self._side(c, v, Area(1 + right, y, rw, main), triggers=True)
+            self._log(c, v, Area(1, y + main, c.width - 2, log_rows))
             return
-        c.rule(x, y, width, f"triggers · {sum(t.verdict == 'breach' for t in v.triggers)} running")
-        drawn = blocks.trigger_rows(c, x, y + 1, width, rows - 1, v.triggers)
-        y, rows = y + drawn + 2, rows - drawn - 2
-        if rows >= 4:
-            gate = v.gate
-            c.rule(x, y, width, f"gate to {gate.next_name} · {gate.met} of {gate.total} met")
-            blocks.meter(c, x, y + 1, 16, gate.baked_s / gate.bake_s if gate.bake_s else 1.0, "accent")
+        (left, lw), (middle, mw), (right, rw) = columns(c.width - 2, (6, 4, 4), 1)
+        self._curves(
+            c,
+            v,
+            Area(1 + left, y, lw, bottom - y),
+            ("error_rate", "latency_mean", "cache_hit_rate", "llm_documents"),
+            2,
+        )
+        self._side(c, v, Area(1 + middle, y, mw, bottom - y), triggers=False)
+        triggers, log = blocks.stack(Area(1 + right, y, rw, bottom - y), (len(v.triggers) + 2, 0))
+        self._triggers(c, v, triggers)
+        self._log(c, v, log)
+
+    def _curves(self, c: Canvas, v: View, area: Area, metrics: Sequence[str], across: int) -> None:
+        down = -(-len(metrics) // across)
+        heights = columns(area.height, (1,) * down, 0)
+        widths = columns(area.width, (1,) * across, 1)
+        for i, metric in enumerate(metrics):
+            (top, height), (left, width) = heights[i // across], widths[i % across]
+            self._curve(c, v, metric, Area(area.x + left, area.y + top, width, height))
+
+    def _side(self, c: Canvas, v: View, area: Area, triggers: bool) -> None:
+        wanted = [len(v.next) + 3, len(v.waiting) + 3, len(v.triggers) + 2 if triggers else 0, 0]
+        upcoming, waiting, running, gate = blocks.stack(area, wanted)
+        self._next(c, v, upcoming)
+        self._waiting(c, v, waiting)
+        if triggers:
+            self._triggers(c, v, running)
+        if gate.height >= 3:
+            self._gate(c, v, gate)
+
+    def _triggers(self, c: Canvas, v: View, area: Area) -> None:
+        """One line a trigger: sign, name, its timer while it runs, the sentence."""
+        running = sum(t.verdict == "breach" for t in v.triggers)
+        x, y, width, rows = blocks.panel(
+            c, area, "triggers", f"{running} running" if running else "none running", "bad+" if running else "dim"
+        )
+        for row, t in enumerate(v.triggers[:rows]):
+            sign, style = words.VERDICT.get(t.verdict, ("·", "dim"))
+            live = t.verdict == "breach"
+            c.spans(x, y + row, [(f"{sign} ", style), (t.id, "strong" if live else "text")], 18)
+            timer = f"{clock(t.held_s)} of {clock(t.for_s)}  " if live and t.for_s else ""
+            c.spans(x + 19, y + row, [(timer, "bad+"), (t.sentence, "text" if live else "dim")], width - 19)
+
+    def _gate(self, c: Canvas, v: View, area: Area) -> None:
+        gate = v.gate
+        x, y, width, rows = blocks.panel(
+            c,
+            area,
+            f"gate to {words.short(gate.next_name)}" if gate.next_name else "gate",
+            f"{gate.met} of {gate.total} met",
+            "text",
+        )
+        if gate.bake_s:
+            blocks.meter(c, x, y, 16, gate.baked_s / gate.bake_s, "accent")
             c.put(
-                x + 18,
-                y + 1,
-                f"bake {format_duration(gate.baked_s)} of {format_duration(gate.bake_s)}",
-                "dim",
-                width - 18,
+                x + 17, y, f"bake {format_duration(gate.baked_s)} of {format_duration(gate.bake_s)}", "dim", width - 17
             )
-            for i, missing in enumerate(gate.missing[: rows - 2]):
-                c.spans(x, y + 2 + i, [("○ ", "warn"), (missing, "text")], width)
+            y, rows = y + 1, rows - 1
+        lines = [(f"{sign} ", style, text) for sign, style, text in gate_lines(v)]
+        for row, (sign, style, text) in enumerate(lines[: max(0, rows)]):
+            c.spans(x, y + row, [(sign, style), (text, "text")], width)
 
     # -- below 80x24: what matters, down to 40x10 ----------------------------------------------------------------------------
 
     def _small(self, c: Canvas, v: View, y: int) -> None:
-        sign, word, style = words.HEALTH[v.health]
-        strong = {"ok": "fine", "warn": "caution", "bad": "alarm"}.get(style, "bar")
-        x = c.spans(1, y, [(words.stage(v, brief=True), "strong"), (f" {words.percent(v.effective_bp)} ", "strong")])
-        c.put(x + 1, y, f" {sign} {word} ", strong)
-        y += 1
         bottom = c.height - 1
-        roll = "R rollback to 0 %"
-        if c.width < 60:
-            c.spans(1, bottom - 1, [("R", "key"), (roll[1:], "text")])
+        if c.width < 46:  # the header has no room for it
             bottom -= 1
-        y += c.block(
-            1, y, c.width - 2, 2 if c.height >= 10 else 1, words.sentence(v), style if style != "dim" else "text"
-        )
-        e, lat = v.error_rate, v.latency
-        es, est = words.mark(e.ok)
-        ls, lst = words.mark(lat.ok)
-        if y < bottom:
-            c.spans(
-                1,
-                y,
-                [
-                    ("error rate ", "dim"),
-                    (f"{es} {words.rate(e.value)}", f"{est}+" if e.ok is not None else "strong"),
-                    (f" {words.target(e)}  {blocks.details_of(e)}", "dim"),
-                ],
-                c.width - 2,
-            )
+            c.spans(1, bottom, [("R", "key"), (" rollback to 0 %", "text")])
+        lines: list[list[Span]] = [
+            _gauge_line("error rate", v.error_rate, words.rate(v.error_rate.value)),
+            _coming(v),
+            _gauge_line("latency", v.latency, words.ms(v.latency.value)),
+            _gauge_line("cache hits", v.cache, words.rate(v.cache.value, 0)),
+            *([(f"○ {text}", "text")] for text in v.waiting[:2]),
+        ]
+        for line in lines[: max(0, bottom - y)]:
+            c.spans(1, y, line, c.width - 2)
             y += 1
-        if y < bottom - 1:
-            c.spans(
-                1,
-                y,
-                [
-                    ("latency    ", "dim"),
-                    (f"{ls} {words.ms(lat.value)}", f"{lst}+" if lat.ok is not None else "strong"),
-                    (f" {words.target(lat)}", "dim"),
-                ],
-                c.width - 2,
-            )
-            y += 1
-        if y < bottom - 1:
-            c.spans(1, y, blocks.coming(v), c.width - 2)
-            y += 1
-        for at, _, text in blocks.log_lines(v)[: max(1, bottom - y)]:
-            if y >= bottom:
-                break
-            c.spans(1, y, [(f"{words.minute(at)} ", "dim"), (text, "text")], c.width - 2)
-            y += 1
+        if bottom - y >= 2:
+            self._log(c, v, Area(1, y, c.width - 2, bottom - y))
+
+
+def gate_lines(v: View) -> list[tuple[str, str, str]]:
+    """(sign, style, text) of the gate's conditions with what each lacks, then of what else is missing."""
+    out = []
+    for condition in v.gate.conditions:
+        sign, style = words.mark(condition.met)
+        out.append((sign, style, f"{condition.text}: {condition.missing or condition.sentence}"))
+    known = {condition.missing for condition in v.gate.conditions}
+    return out + [("○", "warn", text) for text in v.gate.missing if text not in known]
+
+
+def _gauge_line(name: str, g: Gauge, value: str) -> list[Span]:
+    sign, style = words.mark(g.ok)
+    return [
+        (f"{name:<11}", "dim"),
+        (f"{sign} ", style),
+        (value, gauges.value_style(g)),
+        (f"  {words.target(g)}  {gauges.evidence(g)}", "dim"),
+    ]
+
+
+def _coming(v: View) -> list[Span]:
+    """What the system does next if nobody touches it, in one line."""
+    worst = words.worst(v)
+    if v.why_effective:
+        return [(f"routers obey {words.percent(v.effective_bp)} now: {v.why_effective}", "bad")]
+    if worst is not None and worst.fires_in_s is not None:
+        act = words.ACTION.get(worst.action, worst.action)
+        return [
+            (f"→ {act} in {clock(worst.fires_in_s)}", "bad+"),
+            (f"  {worst.id}, {clock(worst.held_s)} of {clock(worst.for_s)}", "text"),
+        ]
+    return [("→ ", "accent"), (v.next[0] if v.next else "nothing changes by itself", "text")]

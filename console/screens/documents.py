@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
 from console.screens.page import LIST_KEYS, Hint, Rows, key
 from console.screens.reading import Searching
-from console.screens.triggers import SELECT
-from console.widgets import words
+from console.widgets import blocks, words
+from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns
 from engine.store.documents import Document
 from engine.text import clean_line
@@ -72,86 +72,85 @@ class Documents(Searching):
         return put
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
-        wide = c.width >= 120
-        title = f"documents · {FILTERS[self.method] or 'latest'}" + (
-            f" with “{self.text_wanted}”" if self.text_wanted else ""
-        )
-        bottom = c.height - 2
-        if wide:
-            (left, lw), (right, rw) = columns(c.width - 2, (2, 3), 3)
-            self._list(c, 1 + left, y, lw, bottom - y, title, v)
-            self._both(c, 1 + right, y, rw, bottom - y, v)
-        else:
-            rows = (bottom - y) // 2
-            self._list(c, 1, y, c.width - 2, rows, title, v)
-            self._both(c, 1, y + rows, c.width - 2, bottom - y - rows, v)
-
-    def _list(self, c: Canvas, x: int, y: int, width: int, rows: int, title: str, v: View) -> None:
-        c.rule(x, y, width, title)
-        if self.trouble or not self.found:
-            c.block(
-                x,
-                y + 1,
-                width,
-                3,
-                self.trouble
-                or (
-                    "No document has all these words."
-                    if self.text_wanted
-                    else "No documents yet: `rollout load PATH`, or POST /v1/extract."
-                ),
-                "bad" if self.trouble else "dim",
-            )
+        area = self.area(c, y)
+        if c.width >= 120:
+            (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
+            self._list(c, Area(area.x + left, y, lw, area.height), v)
+            self._chosen(c, Area(area.x + right, y, rw, area.height))
             return
-        for row, index in enumerate(self.rows.window(len(self.found), rows - 1)):
+        rows = max(4, area.height * 2 // 5)
+        self._list(c, Area(area.x, y, area.width, rows), v)
+        self._chosen(c, Area(area.x, y + rows, area.width, area.height - rows))
+
+    def _list(self, c: Canvas, area: Area, v: View) -> None:
+        served = {None: "all", "llm": "served by LLM", "frequency": "served by frequency"}[FILTERS[self.method]]
+        search = f" with “{self.text_wanted}”" if self.text_wanted else ""
+        inner = blocks.panel(c, area, f"documents · {served}{search}", self._restorable(v), "dim")
+        if self.trouble or not self.found:
+            self._none(c, inner)
+        for row, index in enumerate(self.rows.window(len(self.found), inner.height) if self.found else ()):
             d = self.found[index]
-            served = ("llm ", "llm") if d.method == "llm" else ("freq", "freq")
-            back = "◂" if d.restored else " "
+            method = ("llm ", "llm") if d.method == "llm" else ("freq", "freq")
+            stamp = (f"{words.hour(d.updated, v.at):<11} ", "dim")
             c.spans(
-                x,
-                y + 1 + row,
-                [
-                    (f"{words.hour(d.updated, v.at):<11} ", "dim"),
-                    served,
-                    (f"{back} ", "warn"),
-                    (d.title or d.id, "text"),
-                ],
-                width,
+                inner.x,
+                inner.y + row,
+                [stamp, method, ("◂ " if d.restored else "  ", "warn"), (d.title or d.id, "text")],
+                inner.width,
             )
             if index == self.rows.at:
-                c.tint(y + 1 + row, {**SELECT, "llm": "select-key", "freq": "select-dim"}, x, width)
+                blocks.tinted(c, inner.y + row, inner.x, inner.width)
 
-    def _both(self, c: Canvas, x: int, y: int, width: int, rows: int, v: View) -> None:
+    def _none(self, c: Canvas, area: Area) -> None:
+        if self.trouble:
+            c.block(area.x, area.y, area.width, 3, self.trouble, "bad")
+        elif self.busy and not self.text_wanted:
+            c.put(area.x, area.y, "Reading the documents …", "dim", area.width)
+        elif self.text_wanted:
+            c.block(
+                area.x,
+                area.y,
+                area.width,
+                3,
+                "No document has all these words. / changes them, esc in the line clears them.",
+                "dim",
+            )
+        elif FILTERS[self.method]:
+            c.block(area.x, area.y, area.width, 3, "No document is served by this method. m shows the others.", "dim")
+        else:
+            c.block(area.x, area.y, area.width, 3, "No documents yet: `rollout load PATH`, or POST /v1/extract.", "dim")
+
+    def _restorable(self, v: View) -> str:
+        n = v.restore.documents if v.restore else 0
+        return f"{words.count(n)} serve LLM keywords" if n else ""
+
+    def _chosen(self, c: Canvas, area: Area) -> None:
+        """The keywords of both methods side by side, what they share marked, then the text."""
         d = self.chosen
-        c.rule(x, y, width, "keywords by both methods")
+        served = (
+            f"serves {'LLM' if d.method == 'llm' else 'frequency'} keywords{', restored' if d.restored else ''}"
+            if d
+            else ""
+        )
+        x, y, width, rows = blocks.panel(c, area, "keywords by both methods", served, "dim")
         if d is None or rows < 3:
             return
-        state = f"{d.arm} arm · serves {'LLM' if d.method == 'llm' else 'frequency'} keywords" + (
-            " · restored" if d.restored else ""
-        )
-        c.spans(x, y + 1, [(d.id, "strong"), (f"  {state}", "dim")], width)
-        (left, lw), (right, rw) = columns(width, (1, 1), 2)
+        c.spans(x, y, [(d.title or d.id, "strong"), (f"  {d.arm} arm", "dim")], width)
         llm = d.llm if d.llm is not None else d.shadow
         name = "LLM" if d.llm is not None or d.shadow is None else "LLM (shadow, never served)"
-        both = set(d.frequency) & set(llm or ())
-        c.put(x + left, y + 2, f"{name}{' · served' if d.method == 'llm' else ''}", "llm", lw)
-        c.put(x + right, y + 2, f"frequency{' · served' if d.method != 'llm' else ''}", "freq", rw)
-        used = 0
-        for at, wide, keywords in ((x + left, lw, llm), (x + right, rw, d.frequency)):
-            if keywords is None:
-                c.put(at, y + 3, "none kept for this document", "dim", wide)
-                continue
-            for row, keyword in enumerate(keywords[: rows - 3]):
-                c.spans(
-                    at,
-                    y + 3 + row,
-                    [("= " if keyword in both else "  ", "dim"), (keyword, "text" if keyword in both else "strong")],
-                    wide,
-                )
-                used = max(used, row + 1)
-        if rows - 4 - used >= 3 and d.text:
-            c.rule(x, y + 4 + used, width, "text")
-            c.block(x, y + 5 + used, width, rows - 5 - used, clean_line(d.text, 4000), "dim")
+        (left, lw), (right, rw) = columns(width, (1, 1), 2)
+        shared = set(d.frequency) & set(llm or ())
+        used = _keywords(c, Area(x + left, y + 1, lw, rows - 1), name, "llm", llm, shared, d.method == "llm")
+        used = max(
+            used,
+            _keywords(
+                c, Area(x + right, y + 1, rw, rows - 1), "frequency", "freq", d.frequency, shared, d.method != "llm"
+            ),
+        )
+        top = used + 2
+        if rows - top >= 3 and d.text:
+            c.rule(x, y + top, width, "text")
+            c.block(x, y + top + 1, width, rows - top - 1, clean_line(d.text, 6000), "dim")
 
     def action_move(self, by: int) -> None:
         self.rows.move(by, len(self.found))
@@ -175,3 +174,22 @@ class Documents(Searching):
             "A complaint about search quality", [about, "More than 5 pause the rollout, more than 10 roll it back."], "what was said",
             lambda text: self.console.act("complaint", text=text, document=d.id if d else ""), least=1, yes="record",
         )  # fmt: skip
+
+
+def _keywords(
+    c: Canvas, area: Area, name: str, style: str, keywords: Sequence[str] | None, shared: set[str], served: bool
+) -> int:
+    """One method's keywords below its name; "=" marks those that the other method found too. The rows used."""
+    x, y, width, rows = area
+    number = f" · {len(keywords)}" if keywords else ""
+    c.spans(x, y, [(name, style), (number, "dim"), (" ● served" if served else "", style)], width)
+    if keywords is None:
+        c.put(x, y + 1, "none: it never wrote this document", "dim", width)
+        return 2
+    shown = keywords[: rows - 1]
+    for row, keyword in enumerate(shown):
+        c.spans(x, y + 1 + row, [("= " if keyword in shared else "  ", "dim"), (keyword, "text")], width)
+    if len(keywords) > len(shown) and rows > 1:
+        c.fill(x, y + rows - 1, width, "text")
+        c.put(x + 2, y + rows - 1, f"and {len(keywords) - len(shown) + 1} more", "dim", width)
+    return 1 + len(shown)

@@ -7,10 +7,10 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from console.screens.page import LIST_KEYS, Hint, Page, Rows, key
-from console.screens.triggers import SELECT
 from console.widgets import blocks
+from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
-from engine.rehearsal.faults import FAULTS
+from engine.rehearsal.faults import FAULTS, FaultKind
 from engine.view import View
 
 SPEEDS = (1.0, 10.0, 60.0, 300.0, 1440.0, 7200.0)
@@ -33,37 +33,56 @@ class Faults(Page):
         self.rows = Rows()
 
     def hints(self) -> tuple[Hint, ...]:
-        return (("s", "switch", "fault"), ("x", "all off", "calm"), ("+ -", "speed of the calendar", "speed(1)"))
+        v = self.sight.view
+        on = bool(v and FAULTS[self.rows.at].name in v.faults)
+        return (
+            ("s", "switch off" if on else "switch on", "fault"),
+            ("x", "all off", "calm"),
+            ("+ -", "faster, slower calendar", "speed(1)"),
+            ("1", "watch it", "app.go(1)"),
+        )
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
-        blocks.stage_line(c, y, v)
-        y += 1
+        area = self.area(c, y)
         day = 86400 / v.speed
         lasts = f"a day lasts {day:.0f} s" if day < 120 else f"a day lasts {day / 60:.0f} min"
-        c.put(1, y, f"The calendar runs {v.speed:g} times faster: {lasts}. Latencies stay real.", "text")
-        y += 1
-        c.rule(1, y, c.width - 2, "faults of the simulated LLM service")
-        detail = 5
-        room = c.height - 2 - detail - y - 1
-        for row, index in enumerate(self.rows.window(len(FAULTS), room)):
+        c.spans(
+            1,
+            y,
+            [("calendar ", "dim"), (f"{v.speed:g}x", "strong"), (f": {lasts}. Latencies stay real.", "text")],
+            area.width,
+        )
+        detail = max(3, min(6, area.height // 4))
+        rows = min(len(FAULTS) + 2, area.height - 1 - detail)
+        on = sum(fault.name in v.faults for fault in FAULTS)
+        inner = blocks.panel(
+            c,
+            Area(1, y + 1, area.width, rows),
+            "faults of the simulated LLM service",
+            f"{on} on" if on else "none on",
+            "bad+" if on else "dim",
+        )
+        for row, index in enumerate(self.rows.window(len(FAULTS), inner.height)):
             fault = FAULTS[index]
             value = v.faults.get(fault.name)
-            mark = "● on " if value is not None else "○ off"
-            shown = (
-                ""
-                if value is None
-                else f"{value * 100:g} %"
-                if fault.unit == "share"
-                else f"x{value:g}"
-                if fault.unit == "factor"
-                else ""
+            style = "text" if value is None else "bad+"
+            wide = [(f"  {fault.explanation}", "dim")] if c.width >= 120 else []
+            c.spans(
+                inner.x,
+                inner.y + row,
+                [
+                    ("○ off " if value is None else "● on  ", style),
+                    (f"{fault.title:<18}", style),
+                    (f"{_amount(fault, value):<8}", style),
+                    *wide,
+                ],
+                inner.width,
             )
-            c.put(1, y + 1 + row, f"{mark}  {fault.title:<18} {shown}", "bad" if value is not None else "text")
             if index == self.rows.at:
-                c.tint(y + 1 + row, SELECT)
-        top = c.height - 2 - detail
-        c.rule(1, top, c.width - 2, FAULTS[self.rows.at].title)
-        c.block(1, top + 1, c.width - 2, detail - 1, FAULTS[self.rows.at].explanation, "dim")
+                blocks.tinted(c, inner.y + row, inner.x, inner.width)
+        chosen = FAULTS[self.rows.at]
+        inner = blocks.panel(c, Area(1, y + 1 + rows, area.width, detail), chosen.title)
+        c.block(inner.x, inner.y, inner.width, inner.height, chosen.explanation, "text")
 
     def action_move(self, by: int) -> None:
         self.rows.move(by, len(FAULTS))
@@ -88,3 +107,10 @@ class Faults(Page):
             return
         near = min(range(len(SPEEDS)), key=lambda i: abs(SPEEDS[i] - v.speed))
         self.console.act("speed", value=SPEEDS[max(0, min(len(SPEEDS) - 1, near + by))])
+
+
+def _amount(fault: FaultKind, value: float | None) -> str:
+    """How much of it: a share, a factor, or nothing to say."""
+    if value is None:
+        return ""
+    return {"share": f"{value * 100:g} %", "factor": f"x{value:g}"}.get(fault.unit, "")

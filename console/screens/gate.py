@@ -8,12 +8,12 @@ from textual.binding import BindingType
 
 from console.screens.ask import Ask
 from console.screens.page import LIST_KEYS, Hint, Page, Rows, key
-from console.widgets import blocks, words
-from console.widgets.canvas import Canvas
+from console.widgets import blocks, checklist, logs, words
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas, columns
+from console.widgets.checklist import Line
 from engine.plan.durations import format_duration
-from engine.view import ConditionView, GateView, ItemView, View
-
-Line = tuple[str, ConditionView | ItemView | str]  # what kind of line, and of what
+from engine.view import ItemView, View
 
 
 class Gate(Page):
@@ -42,8 +42,8 @@ class Gate(Page):
             return ()
         line = self._selected(v)
         out: list[Hint] = []
-        if line is not None and line[0] == "item" and isinstance(line[1], ItemView):
-            item = line[1]
+        if line is not None and line.item is not None:
+            item = line.item
             out.append(("x", "take back", "revoke") if item.state == "done" else ("s", "sign", "sign"))
             if item.kind != "manual":
                 out.append(("c", "check", "check_item"))
@@ -58,143 +58,94 @@ class Gate(Page):
     # -- painting ----------------------------------------------------------------------------------------------------------
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
-        gate = v.gate
-        blocks.stage_line(c, y, v)
-        y = self._head(c, y + 1, v, gate)
-        bottom = c.height - 2
-        detail_rows = 3 if c.height < 34 else 6
-        lines = _lines(gate)
-        room = bottom - y - detail_rows - 1
-        shown = self.rows.window(len(lines), room) if lines else range(0)
-        self._skip_titles(lines)
-        for row, index in enumerate(shown):
-            self._line(c, y + row, lines[index], index == self.rows.at)
-        if shown and shown.stop < len(lines):
-            c.right(c.width - 1, y + room - 1, f" {len(lines) - shown.stop} more ▼", "dim")
-        self._detail(c, bottom - detail_rows, v, lines, detail_rows)
+        y += self._head(c, y, v)
+        area = self.area(c, y)
+        found = checklist.lines(v.gate)
+        self.rows.at = checklist.selectable(found, min(self.rows.at, max(0, len(found) - 1)), 1)
+        if c.width < 120 or area.height < 20:
+            detail_rows = min(4, max(2, area.height // 4))
+            self._list(c, Area(area.x, y, area.width, area.height - detail_rows), v, found)
+            inner = blocks.panel(c, Area(area.x, y + area.height - detail_rows, area.width, detail_rows), "")
+            checklist.paragraphs(c, inner, self._about(v, found))
+            return
+        (left, lw), (right, rw) = columns(area.width, (3, 2), 1)
+        inner = blocks.panel(
+            c, Area(area.x + left, y, lw, area.height), "the way up", f"{v.gate.met} of {v.gate.total} met"
+        )
+        self._list(c, inner, v, found)
+        chosen, missing, done = blocks.stack(
+            Area(area.x + right, y, rw, area.height), (8, len(v.gate.missing) + len(v.gate.blocked) + 5, 0)
+        )
+        checklist.paragraphs(c, blocks.panel(c, chosen, "selected"), self._about(v, found))
+        lacking = [*v.gate.blocked, *v.gate.missing]
+        blocks.bullets(c, blocks.panel(c, missing, "missing"), lacking, "○", "warn", "nothing: p promotes")
+        logs.tail(c, blocks.panel(c, done, "log"), v)
 
-    def _head(self, c: Canvas, y: int, v: View, gate: GateView) -> int:
+    def _head(self, c: Canvas, y: int, v: View) -> int:
+        """Open or shut, to where, how much is met; the plan's own words for the gate; what blocks it whatever is met. Rows used."""
+        gate, start = v.gate, y
         if v.stable:
-            c.put(1, y, "Stable: every gate is passed. Lessons and the report are what is left.", "ok")
-            return y + 2
+            return (
+                c.block(
+                    1,
+                    y,
+                    c.width - 2,
+                    2,
+                    "Stable: every gate is passed. Lessons and the report (9) are what is left.",
+                    "ok",
+                )
+                + 1
+            )
         goal = f"{words.short(gate.next_name)}, {words.percent(gate.next_percent_bp)}" if gate.next_name else "stable"
         badge, style = (" ✔ GATE OPEN ", "fine") if gate.open else (" ○ GATE SHUT ", "caution")
         x = c.put(1, y, badge, style)
-        x = c.spans(x + 1, y, [("to ", "dim"), (goal, "strong"), (f"  {gate.met} of {gate.total} met", "text")])
-        if gate.bake_s:
-            x = c.put(x, y, "   bake ", "dim")
-            blocks.meter(c, x, y, 8, gate.baked_s / gate.bake_s, "ok" if gate.baked_s >= gate.bake_s else "accent")
-            c.put(x + 9, y, f"{format_duration(gate.baked_s)} of {format_duration(gate.bake_s)}", "text")
+        x = c.spans(x + 1, y, [("to ", "dim"), (goal, "strong"), (f"   {gate.met} of {gate.total} met", "text")])
+        bake = f"bake {format_duration(gate.baked_s)} of {format_duration(gate.bake_s)}"
+        if gate.bake_s and x + 16 + len(bake) < c.width:
+            blocks.meter(c, x + 3, y, 10, gate.baked_s / gate.bake_s, "ok" if gate.baked_s >= gate.bake_s else "accent")
+            c.put(x + 14, y, bake, "text")
         y += 1
-        rows = c.block(1, y, c.width - 2, 2, gate.sentence, "dim")
-        y += rows
+        y += c.block(1, y, c.width - 2, 1 if c.height < 30 else 2, gate.sentence, "dim")
         for text in gate.blocked:
-            c.spans(1, y, [("■ ", "bad"), (text, "bad")], c.width - 2)
-            y += 1
-        return y
+            c.put(1, y, "■", "bad")
+            y += c.block(3, y, c.width - 4, 2, text, "bad")
+        return y - start
 
-    def _line(self, c: Canvas, y: int, line: Line, selected: bool) -> None:
-        kind, of = line
-        wide = c.width >= 110
-        name = 52 if wide else 34
-        if kind == "title":
-            c.rule(1, y, c.width - 2, str(of))
-            return
-        if isinstance(of, ConditionView):
-            sign, style = ("·", "dim") if of.met is None else ("✔", "ok") if of.met else ("✖", "bad")
-            x = c.spans(1, y, [(f" {sign} ", style), (of.text, "text")], name)
-            x = c.put(name + 2, y, of.sentence, "dim", c.width - name - 4)
-            if of.missing and wide and x + 6 < c.width:
-                eta = f", about {format_duration(of.eta_s)}" if of.eta_s else ""
-                c.put(x + 2, y, f"○ {of.missing}{eta}", "warn", c.width - x - 3)
-        elif isinstance(of, ItemView):
-            sign, style = {"done": ("✔", "ok"), "failed": ("✖", "bad")}.get(
-                of.state, ("○", "warn" if of.required else "dim")
-            )
-            c.spans(
-                1,
-                y,
-                [(f" {sign} ", style), (of.text, "text" if of.state != "done" else "dim")],
-                name if not wide else name + 10,
-            )
-            at = name + 2 if not wide else name + 12
-            c.put(at, y, _who(of, self.sight.view), "dim", c.width - at - 1)
-        else:
-            c.spans(1, y, [(" ○ ", "warn"), (str(of), "text")], c.width - 2)
-        if selected:
-            c.put(0, y, "▸", "key")
-            c.tint(
-                y,
-                {
-                    "text": "select",
-                    "dim": "select-dim",
-                    "ok": "select-ok",
-                    "warn": "select-warn",
-                    "bad": "select-bad",
-                    "key": "select-key",
-                    "*": "select",
-                },
-            )
+    def _list(self, c: Canvas, area: Area, v: View, found: list[Line]) -> None:
+        shown = self.rows.window(len(found), area.height) if found else range(0)
+        for row, index in enumerate(shown):
+            checklist.put(c, Area(area.x, area.y + row, area.width, 1), found[index], v.at)
+            if index == self.rows.at:
+                blocks.tinted(c, area.y + row, area.x, area.width)
+        if shown and shown.stop < len(found):
+            more = f" {len(found) - shown.stop} more below "
+            y = area.y + area.height - 1
+            c.fill(area.x + area.width - len(more), y, len(more), "dim")
+            c.right(area.x + area.width, y, more, "dim")
 
-    def _detail(self, c: Canvas, y: int, v: View, lines: list[Line], rows: int) -> None:
-        c.rule(1, y, c.width - 2, "")
-        line = self._selected(v)
-        if line is None:
-            return
-        of = line[1]
-        texts: list[tuple[str, str]] = []
-        if isinstance(of, ConditionView):
-            texts = [(of.text + ": " + (of.sentence or words.NO_DATA), "text")]
-            if of.missing:
-                eta = f", about {format_duration(of.eta_s)} from now" if of.eta_s else ""
-                texts.append((f"missing: {of.missing}{eta}", "warn"))
-        elif isinstance(of, ItemView):
-            how = (
-                "a person signs"
-                if of.kind == "manual"
-                else f"the machine checks it ({of.kind.replace('_', ' ')}), or a person signs"
-            )
-            done = f"{of.state} by {of.by} at {words.hour(of.at, v.at)}" if of.at and of.by else of.state
-            texts = [(of.text, "strong"), (f"{done}; {how}{'' if of.required else '; not required'}", "dim")]
-            if of.evidence or of.note:
-                texts.append(
-                    (
-                        " · ".join(t for t in (of.evidence, of.note and f"note: {of.note}") if t),
-                        "bad" if of.state == "failed" else "text",
-                    )
-                )
-        elif isinstance(of, str):
-            texts = [(of, "text")]
-        row = y + 1
-        for text, style in texts:
-            if row < y + 1 + rows:
-                row += c.block(1, row, c.width - 2, y + 1 + rows - row, text, style)
+    def _about(self, v: View, found: list[Line]) -> list[tuple[str, str]]:
+        return checklist.detail(found[self.rows.at], v.at) if found else []
 
     # -- selection ---------------------------------------------------------------------------------------------------------
 
     def _selected(self, v: View) -> Line | None:
-        lines = _lines(v.gate)
-        return lines[self.rows.at] if 0 <= self.rows.at < len(lines) and lines[self.rows.at][0] != "title" else None
-
-    def _skip_titles(self, lines: list[Line]) -> None:
-        if lines and self.rows.at < len(lines) and lines[self.rows.at][0] == "title":
-            self.rows.at = min(len(lines) - 1, self.rows.at + 1)
+        found = checklist.lines(v.gate)
+        return found[checklist.selectable(found, min(self.rows.at, len(found) - 1), 1)] if found else None
 
     def action_move(self, by: int) -> None:
         v = self.sight.view
         if v is None:
             return
-        lines = _lines(v.gate)
-        self.rows.move(by, len(lines))
-        if lines and lines[self.rows.at][0] == "title":
-            self.rows.move(1 if by > 0 or self.rows.at == 0 else -1, len(lines))
+        found = checklist.lines(v.gate)
+        self.rows.move(by, len(found))
+        self.rows.at = checklist.selectable(found, self.rows.at, by)
         self.repaint()
 
     def _item(self) -> ItemView | None:
         v = self.sight.view
         line = self._selected(v) if v else None
-        if line is not None and isinstance(line[1], ItemView):
-            return line[1]
+        if line is not None and line.item is not None:
+            return line.item
         self.console.say("Select a checklist item first (j, k).", "caution")
         return None
 
@@ -326,38 +277,3 @@ class Gate(Page):
                 Ask("Release the hold?", [v.held], "resume", "keep holding", danger=True),
                 lambda typed: self.console.act("resume", cause="") if typed is not None else None,
             )
-
-
-def _lines(gate: GateView) -> list[Line]:
-    """Titles and lines in the order of the screen: what is measured, what people tick, who approved."""
-    out: list[Line] = []
-    if gate.conditions:
-        met = sum(c.met is True for c in gate.conditions)
-        out.append(("title", f"conditions · {met} of {len(gate.conditions)}"))
-        out += [("condition", c) for c in gate.conditions]
-    if gate.items:
-        done = sum(i.state == "done" for i in gate.items)
-        out.append(("title", f"checklist · {done} of {len(gate.items)}"))
-        out += [("item", i) for i in gate.items]
-    if gate.approvals_needed > 1 or gate.approvals:
-        names = ", ".join(gate.approvals) or "nobody yet"
-        out.append(("title", f"approvals · {len(gate.approvals)} of {gate.approvals_needed}"))
-        out.append(("approval", f"approved by {names}"))
-    known = {c.missing for c in gate.conditions}
-    rest = [m for m in gate.missing if m not in known and "item" not in m]
-    if rest:
-        out.append(("title", "still missing"))
-        out += [("missing", m) for m in rest]
-    return out
-
-
-def _who(item: ItemView, v: View | None) -> str:
-    now = v.at if v else (item.at or 0.0)
-    if item.state == "done":
-        by = item.by or "the machine"
-        return f"{by} {words.hour(item.at, now) if item.at else ''}{' · ' + item.note if item.note else ''}"
-    if item.state == "failed":
-        return item.evidence or "failed"
-    return ("open" if item.kind == "manual" else f"open · c checks ({item.kind.replace('_', ' ')})") + (
-        "" if item.required else " · optional"
-    )

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from console.screens.page import LIST_KEYS, Hint, Page, key
+from console.screens.reading import Searching
 from console.widgets.canvas import Canvas, wrapped
 from engine.view import View
 
@@ -26,16 +27,22 @@ SHOWN = {
     "plus": "+",
     "minus": "-",
     "equals_sign": "=",
+    "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+    "f1": "F1",
+    "f9": "F9",
 }
 
 
-class Help(Page):
+class Help(Searching):
     TITLE: ClassVar[str] = "Help"
     ABOUT: ClassVar[str] = "keys of the screen, and the runbooks"
+    PROMPT: ClassVar[str] = "search this page"
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
-        key("tab,l,right", "turn(1)", "next runbook"),
-        key("shift+tab,h,left", "turn(-1)", "runbook before"),
+        key("tab,l,right", "turn(1)", "next page"),
+        key("shift+tab,h,left", "turn(-1)", "page before"),
     ]
 
     def __init__(self, page: Page | None = None) -> None:
@@ -45,34 +52,12 @@ class Help(Page):
         self.top = 0
 
     def hints(self) -> tuple[Hint, ...]:
-        names = "  ".join(f"[{title}]" if i == self.book else title for i, (_, title) in enumerate(RUNBOOKS))
-        return (("tab", names, "turn(1)"), ("j k", "scroll", ""), ("esc", "back", "back"))
-
-    def lines(self, width: int) -> list[tuple[str, str]]:
-        name = RUNBOOKS[self.book][0]
-        if name == "keys":
-            return self._keys()
-        text = book(name)
-        out: list[tuple[str, str]] = []
-        for line in text.splitlines():
-            style = "head" if line.startswith("#") else "text"
-            for part in wrapped(line.lstrip("# ") if style == "head" else line, width) or [""]:
-                out.append((part, style))
-        return out
-
-    def _keys(self) -> list[tuple[str, str]]:
-        out: list[tuple[str, str]] = []
-        groups = [("Everywhere", type(self.app).BINDINGS)]
-        if self.about is not None:
-            groups.insert(0, (self.about.TITLE, type(self.about).BINDINGS))
-        for title, bindings in groups:
-            out += [(title, "head")]
-            for binding in bindings:
-                if isinstance(binding, Binding) and binding.description:
-                    keys = " ".join(SHOWN.get(part, part) for part in binding.key.split(","))
-                    out.append((f"  {keys:<24} {binding.description}", "text"))
-            out.append(("", "text"))
-        return out
+        return (
+            ("tab", "next page", "turn(1)"),
+            ("j k", "scroll", ""),
+            ("/", "search", "search"),
+            ("esc", "back", "app.back"),
+        )
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         self._paint(c, y)
@@ -81,13 +66,43 @@ class Help(Page):
         self._paint(c, y)
 
     def _paint(self, c: Canvas, y: int) -> None:
-        lines = self.lines(c.width - 2)
-        room = c.height - 2 - y
-        self.top = max(0, min(self.top, len(lines) - room))
-        for row, (text, style) in enumerate(lines[self.top : self.top + room]):
-            c.put(1, y + row, text, style)
-        if self.top + room < len(lines):
-            c.right(c.width - 1, c.height - 3, f" {len(lines) - self.top - room} more ", "dim")
+        """The names of the pages, then the page; lines are kept short enough to read."""
+        x = 1
+        for i, (_, title) in enumerate(RUNBOOKS):
+            x = c.put(x, y, f" {title} ", "tab" if i == self.book else "dim") + 1
+        area = self.area(c, y + 2)
+        lines = self.lines(min(area.width, 100))
+        self.top = max(0, min(self.top, len(lines) - area.height))
+        for row, (text, style) in enumerate(lines[self.top : self.top + area.height]):
+            c.put(1, area.y + row, text, style, area.width)
+        left = len(lines) - self.top - area.height
+        if left > 0:
+            c.right(c.width - 1, y, f"{left} lines more", "dim")
+        if not lines:
+            c.put(1, area.y, "Nothing here has these words; esc in the search (/) shows all again.", "dim")
+
+    def lines(self, width: int) -> list[tuple[str, str]]:
+        name = RUNBOOKS[self.book][0]
+        found = self._keys() if name == "keys" else _text(book(name), width)
+        wanted = self.text_wanted.lower()
+        return [line for line in found if wanted in line[0].lower()] if wanted else found
+
+    def _keys(self) -> list[tuple[str, str]]:
+        """From the bindings themselves: what is listed is what works."""
+        groups = [("Everywhere", _bindings(type(self.app)))]
+        if self.about is not None:
+            own = [
+                binding for kind in type(self.about).__mro__ if issubclass(kind, Page) for binding in _bindings(kind)
+            ]
+            groups.insert(0, (f"{self.about.TITLE}: {self.about.ABOUT}", own))
+        out: list[tuple[str, str]] = []
+        for title, bindings in groups:
+            out.append((title, "head"))
+            out += [(f"  {_shown(binding.key):<22} {binding.description}", "text") for binding in bindings]
+            if not bindings:
+                out.append(("  no keys of its own", "dim"))
+            out.append(("", "text"))
+        return out
 
     def action_move(self, by: int) -> None:
         self.top = max(0, self.top + by)
@@ -96,6 +111,49 @@ class Help(Page):
     def action_turn(self, by: int) -> None:
         self.book, self.top = (self.book + by) % len(RUNBOOKS), 0
         self.repaint()
+
+
+def _bindings(kind: type) -> list[Binding]:
+    """What a class itself binds and describes; the ten digits are one line."""
+    own = [b for b in kind.__dict__.get("BINDINGS", ()) if isinstance(b, Binding) and b.description]
+    digits = [b for b in own if b.key.isdigit()]
+    if digits:
+        own[own.index(digits[0])] = Binding("1 … 9 0", "", "the screens, as named in the last row")
+    return [b for b in own if not b.key.isdigit()]
+
+
+def _shown(keys: str) -> str:
+    return " ".join(SHOWN.get(part, part) for part in keys.split(","))
+
+
+def _text(markdown: str, width: int) -> list[tuple[str, str]]:
+    """A runbook in lines: headings, paragraphs and list items joined and wrapped to the width, commands as they are."""
+    out: list[tuple[str, str]] = []
+    paragraph: list[str] = []
+
+    def flush() -> None:
+        if paragraph:
+            out.extend((part, "text") for part in wrapped(" ".join(paragraph), width))
+            paragraph.clear()
+
+    for line in markdown.splitlines():
+        if line.startswith("  ") and paragraph and paragraph[0].startswith("- ") and not line.startswith("    "):
+            paragraph.append(line.strip())  # a list item goes on
+        elif line.startswith("    "):
+            flush()
+            out.append((line, "accent"))
+        elif line.startswith("#"):
+            flush()
+            out.append((line.lstrip("# "), "strong"))
+        elif not line.strip():
+            flush()
+            out.append(("", "text"))
+        else:
+            if line.startswith(("- ", "|")):
+                flush()
+            paragraph.append(line.strip())
+    flush()
+    return out
 
 
 def book(name: str) -> str:

@@ -9,9 +9,9 @@ from textual.binding import BindingType
 
 from console.screens.page import LIST_KEYS, Hint, Rows, key
 from console.screens.reading import Searching
-from console.screens.triggers import SELECT
-from console.widgets import blocks, words
-from console.widgets.canvas import Canvas
+from console.widgets import blocks, logs, words
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas, columns
 from engine.plan.durations import iso
 from engine.view import DecisionView, View
 
@@ -33,8 +33,12 @@ class Log(Searching):
         self.limit = PAGE
 
     def hints(self) -> tuple[Hint, ...]:
-        shown = f"{len(self.found)} decisions" + (f" with “{self.text_wanted}”" if self.text_wanted else "")
-        return (("/", "filter", "search"), ("j k", "move", ""), ("y", "copy", "copy_line"), ("", shown, ""))
+        return (
+            ("/", "filter", "search"),
+            ("j k", "move", ""),
+            ("g G", "newest, oldest", ""),
+            ("y", "copy the line", "copy_line"),
+        )
 
     def wanted(self) -> Any:
         v = self.sight.view
@@ -52,61 +56,62 @@ class Log(Searching):
         return put
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
-        c.rule(1, y, c.width - 2, "log")
-        bottom = c.height - 2
-        detail = 5 if c.height < 34 else 9
-        room = bottom - y - 1 - detail
+        area = self.area(c, y)
+        if c.width >= 140:
+            (left, lw), (right, rw) = columns(area.width, (3, 2), 1)
+            self._list(c, Area(area.x + left, y, lw, area.height), v)
+            self._detail(c, Area(area.x + right, y, rw, area.height))
+            return
+        detail = 6 if area.height >= 14 else 0
+        self._list(c, Area(area.x, y, area.width, area.height - detail), v)
+        if detail:
+            self._detail(c, Area(area.x, y + area.height - detail, area.width, detail))
+
+    def _list(self, c: Canvas, area: Area, v: View) -> None:
+        search = f" with “{self.text_wanted}”" if self.text_wanted else ""
+        more = "+" if len(self.found) == self.limit else ""
+        inner = blocks.panel(c, area, f"decisions{search}", f"{len(self.found)}{more}" if self.found else "", "dim")
         if self.trouble or not self.found:
+            said = (
+                "No decision matches; esc in the filter (/) shows all again."
+                if self.text_wanted
+                else "No decision yet."
+            )
             c.block(
-                1,
-                y + 1,
-                c.width - 2,
+                inner.x,
+                inner.y,
+                inner.width,
                 3,
-                self.trouble or ("No decision matches." if self.text_wanted else "No decision yet."),
+                self.trouble or ("Reading the log …" if self.busy else said),
                 "bad" if self.trouble else "dim",
             )
-        for row, index in enumerate(self.rows.window(len(self.found), room)):
-            d = self.found[index]
-            c.spans(1, y + 1 + row, [*blocks.decision_spans(d, v.at)], c.width - 2)
+        for row, index in enumerate(self.rows.window(len(self.found), inner.height) if self.found else ()):
+            c.spans(inner.x, inner.y + row, logs.decision_spans(self.found[index], v.at), inner.width)
             if index == self.rows.at:
-                c.tint(y + 1 + row, SELECT)
-        if self.found:
-            self._detail(c, bottom - detail, detail, self.found[self.rows.at])
+                blocks.tinted(c, inner.y + row, inner.x, inner.width)
 
-    def _detail(self, c: Canvas, y: int, rows: int, d: DecisionView) -> None:
-        c.rule(1, y, c.width - 2, f"decision {d.rev}")
-        end = y + rows
-        y += 1
-        y += c.block(1, y, c.width - 2, 2, d.sentence, "text")
+    def _detail(self, c: Canvas, area: Area) -> None:
+        """Who, from where, why, what changed, and the evidence: all that the log keeps of a decision."""
+        if not self.found:
+            return
+        d = self.found[min(self.rows.at, len(self.found) - 1)]
+        inner = blocks.panel(c, area, f"decision {d.rev}", iso(d.at), "dim")
         change = (
-            f"{words.percent(d.percent_from)} → {words.percent(d.percent_to)}"
-            if d.percent_from != d.percent_to
-            else words.percent(d.percent_to)
+            words.percent(d.percent_to)
+            if d.percent_from == d.percent_to
+            else f"{words.percent(d.percent_from)} → {words.percent(d.percent_to)}"
         )
-        c.spans(
-            1,
-            y,
-            [
-                (f"{iso(d.at)}  ", "dim"),
-                (d.actor, "strong"),
-                (f" from {d.where}  ", "dim"),
-                (f"stage {d.stage}  {change}  epoch {d.epoch}", "dim"),
-            ],
-            c.width - 2,
-        )
-        y += 1
-        if d.reason and y < end:
-            y += c.block(1, y, c.width - 2, 1, f"reason: {d.reason}", "text")
         rev, evidence = self.evidence
-        if rev == d.rev and evidence and y < end:
-            c.block(
-                1,
-                y,
-                c.width - 2,
-                end - y,
-                "evidence: " + ", ".join(f"{k} {_short(value)}" for k, value in evidence.items()),
-                "dim",
-            )
+        stands = ", ".join(f"{name} {_short(value)}" for name, value in evidence.items()) if rev == d.rev else ""
+        rows = [
+            ("by", f"{d.actor}, from {d.where}" if d.where else d.actor, "text"),
+            ("state", f"stage {d.stage}, {change}, epoch {d.epoch}", "text"),
+            ("reason", d.reason, "text"),
+            ("evidence", stands, "dim"),
+        ]
+        used = c.block(inner.x, inner.y, inner.width, 2, d.sentence, "strong")
+        rest = Area(inner.x, inner.y + used, inner.width, inner.height - used)
+        blocks.facts(c, rest, [row for row in rows if row[1]])
 
     def action_move(self, by: int) -> None:
         self.rows.move(by, len(self.found))

@@ -8,7 +8,6 @@ from textual.binding import BindingType
 
 from console.screens.ask import Ask
 from console.screens.page import LIST_KEYS, Hint, Page, Rows, key
-from console.screens.triggers import SELECT
 from console.widgets import blocks
 from console.widgets.canvas import Canvas
 from engine.facts import facts
@@ -40,8 +39,6 @@ class Messages(Page):
         return (("s", "send", "send"), ("d", "monitoring done", "remind"), ("j k", "move", ""))
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
-        blocks.stage_line(c, y, v)
-        y += 1
         due = [r for r in v.reminders if r.overdue]
         if due:
             c.put(1, y, f"due: {due[0].text}", "caution", c.width - 2)
@@ -56,7 +53,7 @@ class Messages(Page):
             m = messages[index]
             c.put(1, y + 1 + row, f"{m.id:<22} {m.audience:<13} {m.when:<9} {m.subject}", "text", c.width - 2)
             if index == self.rows.at:
-                c.tint(y + 1 + row, SELECT)
+                blocks.tinted(c, y + 1 + row)
         y += 1 + room
         if messages:
             draft = render(messages[self.rows.at], facts(self.console.plan, v))

@@ -12,11 +12,12 @@ from textual.screen import Screen
 from console.link import Sight
 from console.screens.host import Host
 from console.widgets import blocks
-from console.widgets.canvas import Canvas
+from console.widgets.blocks import Area, Hint
+from console.widgets.canvas import Canvas, wrapped
 from console.widgets.sheet import Sheet
 from engine.view import View
 
-Hint = tuple[str, str, str]  # key, words, action for a click
+__all__ = ["LIST_KEYS", "Hint", "Page", "Rows", "key"]
 
 
 class Page(Screen[None]):
@@ -41,7 +42,7 @@ class Page(Screen[None]):
         sheet = Sheet(id="sheet")
         width, height = self.app.size
         if width and height:
-            sheet.show(self._canvas(width, height), self.console.palette)
+            sheet.show(self.canvas(width, height), self.console.palette)
         yield sheet
         yield from self.more()
 
@@ -52,39 +53,40 @@ class Page(Screen[None]):
     # -- painting ----------------------------------------------------------------------------------------------------------
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
-        """Everything below row `y`; the last row is the footer's, the one above it the hints' where there are any."""
+        """Everything below row `y`; the last row is the footer's, the one above it the hints'."""
         raise NotImplementedError
 
     def hints(self) -> tuple[Hint, ...]:
-        """Keys of this screen, for the row above the footer."""
+        """Keys of this screen, for the row above the footer; the most useful first."""
         return ()
 
-    def _canvas(self, width: int, height: int) -> Canvas:
+    def area(self, c: Canvas, y: int) -> Area:
+        """What a screen may paint on: from row `y` to the hints, a cell of air at both sides."""
+        return Area(1, y, c.width - 2, max(0, c.height - 2 - y))
+
+    def canvas(self, width: int, height: int) -> Canvas:
+        """The whole screen as it is now, at this size."""
         app = self.console
         c = Canvas(width, height, app.ascii_only)
         blocks.header(c, self.sight, app.who, app.read_only)
-        y = 1
-        if blocks.banner(c, y, self.sight):
-            y += 1
+        y = 1 + blocks.banner(c, 1, self.sight)
         v = self.sight.view
         if v is None:
             self.nothing(c, y)
         else:
-            self.paint(c, v, y)
+            self.paint(c, v, y + blocks.band(c, y, v))
         blocks.footer(c, self.NUMBER, bool(v and v.rehearsal) or app.rehearsal, self.hints())
         if app.said:
             self._say(c, *app.said)
         return c
 
     def nothing(self, c: Canvas, y: int) -> None:
-        c.block(
-            2, y + 2, c.width - 4, 4, self.sight.pulse.sentence or "Waiting for the engine's first figures.", "text"
-        )
-        c.put(2, y + 7, f"Store: {self.console.link.folder.path}", "dim")
+        sentence = self.sight.pulse.sentence or "Waiting for the engine's first figures."
+        y += 1 + c.block(2, y + 1, c.width - 4, 4, sentence, "text")
+        c.put(2, y + 1, f"store {self.console.link.folder.path}", "dim", c.width - 4)
+        c.spans(2, y + 2, [("R", "key"), (" goes to 0 % all the same; it needs no figures", "dim")], c.width - 4)
 
     def _say(self, c: Canvas, sentence: str, style: str) -> None:
-        from console.widgets.canvas import wrapped
-
         lines = wrapped(sentence, c.width - 2)[: max(1, c.height // 5)]
         top = c.height - 1 - len(lines)
         for i, line in enumerate(lines):
@@ -95,7 +97,7 @@ class Page(Screen[None]):
         """Cheap when nothing changed: only differing spans are sent."""
         sheet = self.query("#sheet").first(Sheet) if self.is_mounted and self.query("#sheet") else None
         if sheet is not None and sheet.size.width and sheet.size.height:
-            sheet.show(self._canvas(*sheet.size), self.console.palette)
+            sheet.show(self.canvas(*sheet.size), self.console.palette)
 
     def refreshed(self) -> None:
         """A new sight came in; screens that read more than the view start that here."""

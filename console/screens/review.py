@@ -9,7 +9,6 @@ from textual.binding import BindingType
 
 from console.screens.page import Hint, key
 from console.screens.reading import Reading
-from console.widgets import blocks
 from console.widgets.canvas import Canvas, columns
 from engine.client import Reply
 from engine.extraction.grounding import Ground
@@ -68,8 +67,6 @@ class Review(Reading):
         return put
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
-        blocks.stage_line(c, y, v)
-        y += 1
         sampling = self.console.plan.stages[min(v.stage, len(self.console.plan.stages) - 1)].sampling
         if not self.ids:
             size = sampling.documents if sampling else 20

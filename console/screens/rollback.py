@@ -7,7 +7,8 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from console.screens.page import Hint, Page, key
-from console.widgets import blocks, words
+from console.widgets import blocks, numerals, words
+from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns
 from engine.plan.durations import clock
 from engine.view import ProofView, View
@@ -45,109 +46,129 @@ class Rollback(Page):
 
     def nothing(self, c: Canvas, y: int) -> None:
         """Rollback works without a view: the press and its ways are shown all the same."""
-        self._watch(c, y + 1, None)
-        self._ways(c, 2, y + 6, c.width - 4, 5)
+        y = self._watch(c, y + 1, None)
+        self._ways(c, Area(1, y, c.width - 2, 6))
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
-        blocks.stage_line(c, y, v)
-        y = self._watch(c, y + 2, v)
-        (left, lw), (right, rw) = columns(c.width - 4, (1, 1), 3)
-        bottom = c.height - 2
-        ways = self._ways(c, 2 + left, y, lw, max(4, (bottom - y) // 2))
-        self._proof(c, v, 2 + left, y + ways + 1, lw, bottom - y - ways - 1)
-        used = self._back(c, v, 2 + right, y, rw, bottom - y - 2)
-        self._contacts(c, 2 + right, y + used + 1, rw, bottom - y - used - 1)
+        y = self._watch(c, y, v)
+        area = self.area(c, y)
+        if c.width < 70:
+            proof, back = blocks.stack(area, (len(_facts(v.rollback)) + 1 if v.rollback else 0, 0))
+            self._proof(c, v, proof)
+            self._back(c, v, back)
+            return
+        (left, lw), (right, rw) = columns(area.width, (1, 1), 2 if c.width < blocks.BOXED else 1)
+        ways, proof = blocks.stack(Area(area.x + left, y, lw, area.height), (6 if self.console.rolling else 0, 0))
+        self._ways(c, ways)
+        self._proof(c, v, proof)
+        contacts = len(self.console.plan.contacts) + (2 if c.width >= blocks.BOXED else 1) + 1
+        back, whom = blocks.stack(Area(area.x + right, y, rw, area.height), (max(8, area.height - contacts), 0))
+        self._back(c, v, back)
+        self._contacts(c, whom)
 
     def _watch(self, c: Canvas, y: int, v: View | None) -> int:
-        """The stopwatch and the one sentence that counts; the next free row."""
+        """The stopwatch, large, and the one sentence that counts; the next free row."""
+        state, took, sentence = self._standing(v)
+        style = {"none": "dim", "proven": "ok+", "running": "warn+", "overdue": "bad+"}[state]
+        if state == "none":
+            c.put(1, y + 1, sentence, "text", c.width - 2)
+            return y + 3
+        x = 3
+        if c.height >= 20:
+            x = numerals.put(c, 3, y, took, style) + 2
+        badge = {"proven": " ✔ PROVEN ", "running": " ROLLING BACK TO 0 % ", "overdue": " ✖ NOT OBSERVED "}[state]
+        at = c.put(x, y, badge, {"proven": "fine", "running": "caution", "overdue": "alarm"}[state])
+        c.put(
+            at + 1,
+            y,
+            {
+                "proven": f"0 % was observed after {took}",
+                "running": f"{took}, waiting until 0 % is observed",
+                "overdue": f"after {took}",
+            }[state],
+            "strong",
+        )
+        rows = 2
+        if state == "overdue":
+            c.spans(
+                x,
+                y + 1,
+                [("now, in any shell:  ", "bad+"), (f"rm {self.console.link.folder.armed}", "strong")],
+                c.width - x - 1,
+            )
+            y, rows = y + 1, 2
+        c.block(x, y + 1, c.width - x - 1, rows, sentence, "text")
+        return y + 4
+
+    def _standing(self, v: View | None) -> tuple[str, str, str]:
+        """(none, running, proven or overdue; how long it took; what is to say)."""
         rolling, sight = self.console.rolling, self.sight
-        armed = self.console.link.folder.armed
         if rolling is None:
             proof = v.rollback if v else None
             if proof is None:
-                c.put(2, y, "No rollback yet. R goes to 0 % at once, from every screen.", "dim")
-                return y + 2
-            state = "proven" if proof.effective_ms is not None else "overdue" if proof.overdue else "running"
-            took = f"{proof.effective_ms / 1000:.2f} s" if proof.effective_ms is not None else "…"
-            sentence = proof.sentence
-        else:
-            state, took = rolling.state(sight), rolling.clock()
-            proof = rolling.proof(sight)
-            sentence = (
-                proof.sentence
-                if proof
-                else (rolling.result.sentence if rolling.result else "The key is being taken out …")
-            )
-        if state == "proven":
-            head = f" ✔ PROVEN  0 % observed, effective in {took} "
-            if rolling is not None and rolling.unreachable and (proof is None or proof.effective_ms is None):
-                head = " ✔ 0 %  no engine runs and the key is out: nothing can call the LLM "
-            c.put(2, y, head, "fine")
-        elif state == "running":
-            c.put(2, y, f" ROLLING BACK TO 0 %  {took} ", "caution")
-            c.put(2 + len(f" ROLLING BACK TO 0 %  {took} ") + 1, y, "waiting until it is observed", "text")
-        else:
-            c.fill(0, y, c.width, "alarm")
-            c.put(2, y, f"✖ NOT OBSERVED AFTER {took}.  Now, in any shell:", "alarm")
-            c.fill(0, y + 1, c.width, "alarm")
-            c.put(4, y + 1, f"rm {armed}", "alarm")
-            y += 1
-        c.block(2, y + 1, c.width - 4, 2, sentence, "text")
-        return y + 4
+                return "none", "", "No rollback yet. R goes to 0 % at once, from every screen, and asks nothing."
+            if proof.effective_ms is not None:
+                return "proven", f"{proof.effective_ms / 1000:.2f} s", proof.sentence
+            return "overdue" if proof.overdue else "running", "…", proof.sentence
+        state, proof = rolling.state(sight), rolling.proof(sight)
+        if state == "proven" and rolling.unreachable and (proof is None or proof.effective_ms is None):
+            return state, rolling.clock(), "No engine, no key: nothing can call the LLM."
+        if proof is not None:
+            return state, rolling.clock(), proof.sentence
+        return state, rolling.clock(), rolling.result.sentence if rolling.result else "The key is being taken out …"
 
-    def _ways(self, c: Canvas, x: int, y: int, width: int, rows: int) -> int:
+    def _ways(self, c: Canvas, area: Area) -> None:
         rolling = self.console.rolling
-        if rolling is None:
-            return 0
+        if rolling is None or area.height < 2:
+            return
         ways = list(rolling.result.ways) if rolling.result else ["taking the key out, telling the engine …"]
-        blocks.bullets(c, x, y, width, rows - 1, "what was done", ways, "✔" if rolling.result else "·", "ok", "")
-        return min(rows, 1 + len(ways))
+        inner = blocks.panel(c, area, "what was done")
+        blocks.bullets(c, inner, ways, "✔" if rolling.result else "·", "ok")
 
-    def _proof(self, c: Canvas, v: View, x: int, y: int, width: int, rows: int) -> None:
-        proof = v.rollback
-        if proof is None or rows < 2:
+    def _proof(self, c: Canvas, v: View, area: Area) -> None:
+        if v.rollback is None or area.height < 2:
             return
-        c.rule(x, y, width, "proof")
-        for i, (name, value, good) in enumerate(_facts(proof, v)[: rows - 1]):
+        x, y, width, rows = blocks.panel(c, area, "proof")
+        for row, (name, value, good) in enumerate(_facts(v.rollback)[:rows]):
             sign, style = words.mark(good)
-            c.spans(x, y + 1 + i, [(f"{sign} ", style), (f"{name:<16}", "dim"), (value, "text")], width)
+            c.spans(x, y + row, [(f"{sign} ", style), (f"{name:<16}", "dim"), (value, "text")], width)
 
-    def _back(self, c: Canvas, v: View, x: int, y: int, width: int, rows: int) -> int:
-        c.rule(x, y, width, "the way back")
-        row = 1
+    def _back(self, c: Canvas, v: View, area: Area) -> None:
+        x, y, width, rows = blocks.panel(c, area, "the way back")
+        end = y + rows
         if v.undo_until is not None and v.undo_until > v.at:
-            blocks.meter(c, x, y + row, 10, (v.undo_until - v.at) / 60.0, "warn")
+            blocks.meter(c, x, y, 10, (v.undo_until - v.at) / 60.0, "warn")
             c.spans(
-                x + 11,
-                y + row,
-                [("u", "key"), (f" takes it back, {clock(v.undo_until - v.at)} left", "text")],
-                width - 11,
+                x + 11, y, [("u", "key"), (f" takes it back, {clock(v.undo_until - v.at)} left", "text")], width - 11
             )
-            row += 1
+            y += 1
         if v.restore is not None and (v.restore.documents or v.restore.undoable):
-            row += c.block(x, y + row, width, 3, v.restore.sentence, "text")
-            if v.restore.documents:
-                c.spans(x, y + row, [("t", "key"), (" restores their frequency keywords", "text")], width)
-                row += 1
-        if v.locked:
-            row += c.block(x, y + row, width, 2, v.locked, "warn")
-        row += c.block(x, y + row, width, 2, "Up again: only through the gate (2), by a person.", "dim")
-        return min(row, max(rows, 1))
+            y += c.block(x, y, width, min(3, end - y), v.restore.sentence, "text")
+            if v.restore.documents and y < end:
+                c.spans(x, y, [("t", "key"), (" restores their frequency keywords", "text")], width)
+                y += 1
+            if v.restore.undoable and y < end:
+                c.spans(x, y, [("T", "key"), (" takes the restore back", "text")], width)
+                y += 1
+        if v.locked and y < end:
+            y += c.block(x, y, width, min(3, end - y), f"locked: {v.locked}", "warn")
+        if y < end:
+            c.block(x, y, width, end - y, "Up again: by a person, through the gate (2).", "dim")
 
-    def _contacts(self, c: Canvas, x: int, y: int, width: int, rows: int) -> None:
+    def _contacts(self, c: Canvas, area: Area) -> None:
         contacts = self.console.plan.contacts
-        if rows < 2 or not contacts:
+        if area.height < 2 or not contacts:
             return
-        c.rule(x, y, width, "whom to call")
-        for i, contact in enumerate(contacts[: rows - 1]):
+        x, y, width, rows = blocks.panel(c, area, "whom to call")
+        if not any(known(contact.phone) or known(contact.email) for contact in contacts):
+            c.block(x, y, width, rows, "nobody yet: fill in [[contacts]] in rollout.toml (name, phone, email)", "warn")
+            return
+        for row, contact in enumerate(contacts[:rows]):
+            reach = known(contact.phone) or known(contact.email) or "not filled in yet"
             c.spans(
                 x,
-                y + 1 + i,
-                [
-                    (f"{contact.role}  ", "dim"),
-                    (f"{contact.name}  ", "text"),
-                    (contact.phone or contact.email, "strong"),
-                ],
+                y + row,
+                [(f"{contact.role}  ", "dim"), (f"{known(contact.name)}  ", "text"), (reach, "strong")],
                 width,
             )
 
@@ -188,22 +209,28 @@ class Rollback(Page):
         )
 
 
-def _facts(p: ProofView, v: View) -> list[tuple[str, str, bool | None]]:
+def known(value: str) -> str:
+    """A contact's detail; "" while it is still the plan's placeholder, such as "[Phone]"."""
+    return "" if value.startswith("[") and value.endswith("]") else value
+
+
+def _facts(p: ProofView) -> list[tuple[str, str, bool | None]]:
     def at(moment: float | None) -> str:
         return words.NO_DATA if moment is None else words.moment(moment) + "Z"
 
+    seen = p.effective_ms is not None
     return [
         ("decided", f"{at(p.at)} by {p.actor}", None),
         (
             "0 % observed",
-            words.NO_DATA if p.effective_ms is None else f"in {p.effective_ms / 1000:.2f} s, {p.probes} probes",
-            p.effective_ms is not None or None,
+            f"in {(p.effective_ms or 0) / 1000:.2f} s, {p.probes} probes" if seen else "not yet",
+            seen or None,
         ),
         ("last LLM call", at(p.last_call) if p.last_call else "none since", None),
-        ("calls cancelled", str(p.cancelled), None),
+        ("calls cancelled", words.count(p.cancelled), None),
         (
             "documents since",
-            f"{p.documents_since}, by LLM {p.llm_since}",
+            f"{words.count(p.documents_since)}, by LLM {p.llm_since}",
             p.llm_since == 0 if p.documents_since else None,
         ),
         ("reason", p.reason or "none; w writes one", None),

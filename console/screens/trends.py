@@ -1,4 +1,4 @@
-"""How it went: the plan's historical trends over an hour, a day or a week."""
+"""How it went: the plan's historical trends over an hour, a day, a week, a month."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from textual.binding import BindingType
 
 from console.screens.page import Hint, key
 from console.screens.reading import Reading
-from console.widgets import blocks
+from console.widgets import curves
+from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns
-from engine.plan.durations import format_duration
 from engine.store.folder import StoreError
 from engine.view import View
 
-WINDOWS = (3600.0, 6 * 3600.0, 86400.0, 7 * 86400.0, 28 * 86400.0)
-# metric, title, scale, unit
-PANELS = (
-    ("error_rate", "error rate", 0.01, " %"),
-    ("latency_mean", "latency, mean", 1000.0, " s"),
-    ("cache_hit_rate", "cache hits", 0.01, " %"),
-    ("llm_share", "share of documents by LLM", 0.01, " %"),
-    ("documents", "documents enriched", 1.0, ""),
-    ("latency_p95", "latency, p95", 1000.0, " s"),
-)
+HOUR, DAY = 3600.0, 86_400.0
+WINDOWS = (
+    ("h", "1 h", HOUR),
+    ("d", "24 h", DAY),
+    ("w", "7 d", 7 * DAY),
+    ("m", "30 d", 30 * DAY),
+)  # key, words, seconds
+PANELS = ("error_rate", "latency_mean", "cache_hit_rate", "llm_share", "documents", "latency_p95")
+ARMS = {"treatment": "LLM arm", "control": "frequency arm"}
 
 
 class Trends(Reading):
     NUMBER: ClassVar[int] = 4
     TITLE: ClassVar[str] = "Trends"
-    ABOUT: ClassVar[str] = "error rate, latency, cache, methods over an hour to four weeks"
+    ABOUT: ClassVar[str] = "error rate, latency, cache, methods over an hour to a month"
     BINDINGS: ClassVar[list[BindingType]] = [
-        key("left_square_bracket,h,left", "window(-1)", "shorter window"),
-        key("right_square_bracket,l,right", "window(1)", "longer window"),
-        key("f", "arm", "LLM arm or frequency arm"),
+        *(key(hit, f"window({i})", f"the last {name}") for i, (hit, name, _) in enumerate(WINDOWS)),
+        key("left,left_square_bracket", "step(-1)", "shorter window"),
+        key("right,right_square_bracket", "step(1)", "longer window"),
+        key("f,tab", "arm", "LLM arm or frequency arm"),
     ]
 
     def __init__(self) -> None:
@@ -42,76 +42,71 @@ class Trends(Reading):
         self.at = 0
         self.arm = "treatment"
         self.series: dict[str, list[float | None]] = {}
-        self.shown = (0, "")
 
     def hints(self) -> tuple[Hint, ...]:
-        names = " ".join(
-            f"[{format_duration(w)}]" if i == self.at else format_duration(w) for i, w in enumerate(WINDOWS)
-        )
-        return (("h l", names, ""), ("f", "LLM arm" if self.arm == "treatment" else "frequency arm", "arm"))
+        windows = [
+            (hit, f"[{name}]" if i == self.at else name, f"window({i})") for i, (hit, name, _) in enumerate(WINDOWS)
+        ]
+        other = "control" if self.arm == "treatment" else "treatment"
+        return (*windows, ("f", f"show the {ARMS[other]}", "arm"), ("", "▲ ▼ changes of the percentage", ""))
 
     def wanted(self) -> Any:
         v = self.sight.view
-        window = WINDOWS[self.at]
         points = 240 if self.size.width >= 120 else 120
-        column = window / points
+        column = WINDOWS[self.at][2] / points
         return (self.at, self.arm, points, int(v.at // max(column, 2.0 * v.speed)) if v else 0)
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
         at, arm, points, _ = wanted
         v = self.sight.view
-        window = WINDOWS[at]
-        end = (int(v.at / (window / points)) + 1) * (window / points) if v else 0.0
+        window = WINDOWS[at][2]
+        column = window / points
+        end = (int(v.at / column) + 1) * column if v else 0.0
         found: dict[str, list[float | None]] = {}
-        trouble = ""
-        for metric, *_rest in PANELS:
+        trouble: StoreError | None = None
+        for metric in PANELS:
             try:
                 found[metric] = [value for _, value in self.console.link.series(metric, window, points, end, arm)]
             except (KeyError, ValueError):
                 found[metric] = []
             except StoreError as error:
-                trouble = str(error)
-        if trouble and not found:
-            raise StoreError(trouble)
+                trouble = error
+        if trouble is not None and not found:
+            raise trouble
 
         def put() -> None:
-            self.series, self.shown = found, (at, arm)
+            self.series = found
 
         return put
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
-        blocks.stage_line(c, y, v)
-        y += 1
-        bottom = c.height - 2
+        area = self.area(c, y)
         if self.trouble:
-            c.block(1, y + 1, c.width - 2, 2, self.trouble, "bad")
+            c.block(1, y, c.width - 2, 3, self.trouble, "bad")
             return
-        across = 2 if c.width < 200 else 3
-        count = 4 if c.height < 34 else 6
-        down = -(-count // across)
-        each = (bottom - y) // down
-        text = format_duration(WINDOWS[self.at])
-        for i, (metric, title, scale, unit) in enumerate(PANELS[:count]):
-            x, width = columns(c.width - 2, [1] * across, 3)[i % across]
-            top = y + (i // across) * each
-            limits = self.console.limits(metric) if self.arm == "treatment" else []
-            blocks.curve(
-                c,
-                1 + x,
-                top,
-                width,
-                each - (1 if each > 9 else 0),
-                title,
-                self.series.get(metric, []),
-                limits,
-                scale,
-                unit,
-                text,
-            )
+        across = 1 if c.width < 70 else 2 if c.width < 200 else 3
+        fit = max(1, area.height // 6) * across
+        metrics = PANELS[: min(6 if c.height >= 34 else 4, fit)]
+        heights = columns(area.height, (1,) * -(-len(metrics) // across), 0)
+        widths = columns(area.width, (1,) * across, 2 if c.width < 110 else 1)
+        for i, metric in enumerate(metrics):
+            (top, height), (left, width) = heights[i // across], widths[i % across]
+            self._curve(c, v, metric, Area(area.x + left, y + top, width, height))
 
-    def action_window(self, by: int) -> None:
-        self.at = max(0, min(len(WINDOWS) - 1, self.at + by))
+    def _curve(self, c: Canvas, v: View, metric: str, area: Area) -> None:
+        _, name, seconds = WINDOWS[self.at]
+        limits = self.console.limits(metric) if self.arm == "treatment" else []
+        marks = curves.marks(v.log, v.at, seconds)
+        curves.curve(
+            c, area, curves.MEASURES[metric], self.series.get(metric, []), limits, name.replace(" ", ""), marks=marks
+        )
+
+    def action_window(self, at: int) -> None:
+        self.at = at
         self.refreshed()
+
+    def action_step(self, by: int) -> None:
+        self.action_window(max(0, min(len(WINDOWS) - 1, self.at + by)))
 
     def action_arm(self) -> None:
         self.arm = "control" if self.arm == "treatment" else "treatment"

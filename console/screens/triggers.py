@@ -2,111 +2,173 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
 
-from console.screens.page import LIST_KEYS, Page, Rows
-from console.widgets import blocks, words
-from console.widgets.canvas import Canvas, Span
+from console.screens.page import LIST_KEYS, Hint, Rows
+from console.screens.reading import Searching
+from console.widgets import blocks, curves, words
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas, Span, columns
 from engine.plan.durations import clock, format_duration
 from engine.view import MatrixView, TriggerView, View
 
-SELECT = {
-    "text": "select",
-    "dim": "select-dim",
-    "ok": "select-ok",
-    "warn": "select-warn",
-    "bad": "select-bad",
-    "strong": "select",
-    "bad+": "select-bad",
-    "faint": "select-dim",
-    "*": "select",
-}
 
-
-class Triggers(Page):
+class Triggers(Searching):
     NUMBER: ClassVar[int] = 3
     TITLE: ClassVar[str] = "Triggers"
     ABOUT: ClassVar[str] = "what makes it act by itself, and the decision matrix"
+    PROMPT: ClassVar[str] = "filter the triggers"
     BINDINGS: ClassVar[list[BindingType]] = [*LIST_KEYS]
 
     def __init__(self) -> None:
         super().__init__()
         self.rows = Rows()
 
+    def hints(self) -> tuple[Hint, ...]:
+        return (
+            ("j k", "which trigger", ""),
+            ("/", "filter", "search"),
+            ("0", "faults to try them", "app.go(0)") if self.console.rehearsal else ("8", "what they did", "app.go(8)"),
+        )
+
+    def triggers(self, v: View) -> list[TriggerView]:
+        wanted = self.text_wanted.lower()
+        return [t for t in v.triggers if wanted in f"{t.id} {t.text} {t.action} {t.severity} {t.verdict}".lower()]
+
     def paint(self, c: Canvas, v: View, y: int) -> None:
-        blocks.stage_line(c, y, v)
-        y += 1
-        running = sum(t.verdict == "breach" for t in v.triggers)
-        c.rule(1, y, c.width - 2, f"triggers · {running} running" if running else "triggers · none running")
-        y += 1
-        bottom = c.height - 1
-        matrix_rows = len(v.matrix) + 1
-        detail = 4 if c.height < 34 else 7
-        room = max(3, bottom - y - matrix_rows - detail)
-        shown = self.rows.window(len(v.triggers), room)
-        for row, index in enumerate(shown):
-            self._line(c, y + row, v.triggers[index])
-            if index == self.rows.at:
-                c.tint(y + row, SELECT)
-        y += len(shown)
-        if v.triggers:
-            self._detail(c, y, detail, v.triggers[self.rows.at], v)
-        self._matrix(c, bottom - matrix_rows, v.matrix)
-
-    def _line(self, c: Canvas, y: int, t: TriggerView) -> None:
-        sign, style = words.VERDICT.get(t.verdict, ("·", "dim"))
-        x = c.spans(1, y, [(f"{sign} ", style), (f"{t.id:<17}", "strong" if t.verdict == "breach" else "text")])
-        goes = words.ACTION.get(t.action, t.action)
-        x = c.put(x, y, f"→ {goes:<15}", "dim", 18)
-        if t.verdict == "breach" and t.for_s:
-            blocks.meter(c, x, y, 8, t.held_s / t.for_s, "bad")
-            x = c.put(x + 9, y, f"{clock(t.held_s)} of {clock(t.for_s)}  ", "bad+")
-        c.put(x, y, t.sentence or t.text, "text" if t.verdict == "breach" else "dim", c.width - x - 1)
-
-    def _detail(self, c: Canvas, y: int, rows: int, t: TriggerView, v: View) -> None:
-        c.rule(1, y, c.width - 2, t.id)
-        plan = next((p for p in self.console.plan.triggers if p.id == t.id), None)
-        metric = plan.metric if plan else "error_rate"
-        window = f" for {format_duration(t.for_s)}" if t.for_s else ""
-        facts: list[list[Span]] = [
-            [(t.text, "text"), (f" → {t.action.replace('_', ' ')}", "strong"), (f" · {t.severity}", "warn" if t.severity == "critical" else "dim")],
-            [
-                ("value ", "dim"), (words.figure(metric, t.value), "strong"), ("  threshold ", "dim"), (words.figure(metric, t.threshold) if t.threshold is not None else "–", "text"),
-                (f"  n {t.n}" + (f", {t.k} of them" if t.k is not None else ""), "dim"), (window, "dim"), (f"  rule: {t.rule}" if t.rule else "", "dim"),
-            ],
-            [("now ", "dim"), (t.verdict, words.VERDICT.get(t.verdict, ("", "dim"))[1]), (f"  held {clock(t.held_s)}" if t.held_s else "", "text"), (f"  fires in {clock(t.fires_in_s)}" if t.fires_in_s is not None else "", "bad+"), (f"  resets when {t.resets_when}" if t.resets_when else "", "dim")],
-        ]  # fmt: skip
-        if t.sentence:
-            facts.append([(t.sentence, "text")])
-        if t.timeline_s:
-            facts.append([("people have dealt with it within ", "dim"), (format_duration(t.timeline_s), "text")])
-        for row, spans in enumerate(facts[: rows - 1]):
-            c.spans(1, y + 1 + row, spans, c.width - 2)
-
-    def _matrix(self, c: Canvas, y: int, rows: tuple[MatrixView, ...]) -> None:
-        c.rule(1, y, c.width - 2, "rollback decision matrix")
-        for i, m in enumerate(rows):
-            style = "bad" if m.lit else "text"
-            mark = "▶ " if m.lit else "  "
-            x = c.spans(
-                1,
-                y + 1 + i,
-                [
-                    (mark, "bad+"),
-                    (f"{m.condition:<20}", "bad+" if m.lit else style),
-                    (f"{m.severity:<9}", "dim"),
-                    (f"{m.action:<31}", style),
-                    (m.timeline, "dim"),
-                ],
-                c.width - 2,
+        area = self.area(c, y)
+        triggers = self.triggers(v)
+        if c.width < 120 or area.height < 28:
+            self._narrow(c, v, area, triggers)
+            return
+        (left, lw), (right, rw) = columns(area.width, (5, 4), 1)
+        matrix_rows = len(v.matrix) + 2
+        room = area.height - matrix_rows
+        self._list(c, Area(area.x + left, y, lw, min(room, len(v.triggers) + 2)), v, triggers)
+        at = y + min(room, len(v.triggers) + 2)
+        _matrix(c, Area(area.x + left, at, lw, matrix_rows), v.matrix)
+        if chosen := self._chosen(triggers):
+            detail = Area(area.x + right, y, rw, 14)
+            inner = blocks.panel(
+                c, detail, chosen.id, chosen.verdict, words.VERDICT.get(chosen.verdict, ("", "dim"))[1]
             )
-            if m.lit and m.left_s is not None:
-                c.put(x + 1, y + 1 + i, f" {clock(m.left_s)} left", "bad+")
+            blocks.facts(c, inner, self._facts(chosen))
+            self._curve(c, v, chosen, Area(area.x + right, y + 14, rw, max(0, min(area.height - 14, 20))))
+
+    def _narrow(self, c: Canvas, v: View, area: Area, triggers: Sequence[TriggerView]) -> None:
+        x, y, width, height = area
+        matrix_rows = len(v.matrix) + 1 if height >= 14 else 0
+        list_rows = min(len(v.triggers) + 1, height - matrix_rows - 2)
+        self._list(c, Area(x, y, width, list_rows), v, triggers)
+        if chosen := self._chosen(triggers):
+            self._detail(c, Area(x, y + list_rows, width, height - matrix_rows - list_rows), chosen)
+        if matrix_rows:
+            _matrix(c, Area(x, y + height - matrix_rows, width, matrix_rows), v.matrix)
+
+    def _list(self, c: Canvas, area: Area, v: View, triggers: Sequence[TriggerView]) -> None:
+        running = sum(t.verdict == "breach" for t in v.triggers)
+        title = f"triggers with “{self.text_wanted}”" if self.text_wanted else "triggers"
+        inner = blocks.panel(
+            c, area, title, f"{running} running" if running else "none running", "bad+" if running else "dim"
+        )
+        if not triggers:
+            c.put(inner.x, inner.y, "No trigger matches; esc in the filter (/) shows all again.", "dim", inner.width)
+        for row, index in enumerate(self.rows.window(len(triggers), inner.height) if triggers else ()):
+            _line(c, inner, inner.y + row, triggers[index])
+            if index == self.rows.at:
+                blocks.tinted(c, inner.y + row, inner.x, inner.width)
+
+    def _chosen(self, triggers: Sequence[TriggerView]) -> TriggerView | None:
+        return triggers[min(self.rows.at, len(triggers) - 1)] if triggers else None
+
+    def _metric(self, t: TriggerView) -> str:
+        return next((p.metric for p in self.console.plan.triggers if p.id == t.id), "error_rate")
+
+    def _detail(self, c: Canvas, area: Area, t: TriggerView) -> None:
+        """What fits in two rows: the rule as the plan has it with its figures, and the whole sentence."""
+        c.block(
+            area.x,
+            area.y,
+            area.width,
+            1,
+            f"{t.text} → {words.ACTION.get(t.action, t.action)}; {self._figures(t)}",
+            "text",
+        )
+        c.block(area.x, area.y + 1, area.width, max(1, area.height - 1), t.sentence, "dim")
+
+    def _figures(self, t: TriggerView) -> str:
+        metric = self._metric(t)
+        limit = f" against {words.figure(metric, t.threshold)}" if t.threshold is not None else ""
+        return f"{words.figure(metric, t.value)}{limit}, n {t.n}" + (f", rule {t.rule}" if t.rule else "")
+
+    def _facts(self, t: TriggerView) -> list[tuple[str, str, str]]:
+        metric = self._metric(t)
+        of = f", {t.k} of them" if t.k is not None else ""
+        rows = [
+            ("condition", t.text, "strong"),
+            ("does", words.ACTION.get(t.action, t.action), "text"),
+            ("severity", t.severity, "warn" if t.severity == "critical" else "text"),
+            ("value", words.figure(metric, t.value), "strong"),
+            ("threshold", words.figure(metric, t.threshold) if t.threshold is not None else "", "text"),
+            ("stands on", f"n {t.n}{of}", "text"),
+            ("rule", t.rule, "text"),
+            ("held", f"{clock(t.held_s)} of {clock(t.for_s)}" if t.for_s else "", "text"),
+            ("acts in", clock(t.fires_in_s) if t.fires_in_s is not None else "", "bad+"),
+            ("resets when", t.resets_when, "text"),
+            ("people act", f"within {format_duration(t.timeline_s)}" if t.timeline_s else "", "text"),
+            ("now", t.sentence, "text"),
+        ]
+        return [row for row in rows if row[1]]
+
+    def _curve(self, c: Canvas, v: View, t: TriggerView, area: Area) -> None:
+        history, metric = self.console.history, self._metric(t)
+        series = history.get(metric, area.width)
+        if series and area.height >= 6:
+            marks = curves.marks(v.log, v.at, history.window_s)
+            curves.curve(
+                c, area, curves.MEASURES[metric], series, self.console.limits(metric), history.window_text, marks=marks
+            )
 
     def action_move(self, by: int) -> None:
         v = self.sight.view
         if v is not None:
-            self.rows.move(by, len(v.triggers))
+            self.rows.move(by, len(self.triggers(v)))
             self.repaint()
+
+
+def _line(c: Canvas, area: Area, y: int, t: TriggerView) -> None:
+    """Sign, name, what it does, its timer as a bar and a clock while it runs, the sentence."""
+    sign, style = words.VERDICT.get(t.verdict, ("·", "dim"))
+    live = t.verdict == "breach"
+    c.spans(area.x, y, [(f"{sign} ", style), (t.id, "strong" if live else "text")], 18)
+    c.put(area.x + 18, y, f"→ {words.ACTION.get(t.action, t.action)}", "text" if live else "dim", 17)
+    x = area.x + 36
+    if live and t.for_s:
+        cells = 8 if area.width < 100 else 12
+        blocks.meter(c, x, y, cells, t.held_s / t.for_s, "bad")
+        x = c.put(x + cells + 1, y, f"{clock(t.held_s)} of {clock(t.for_s)}  ", "bad+")
+    c.put(x, y, t.sentence or t.text, "text" if live else "dim", area.x + area.width - x)
+
+
+def _matrix(c: Canvas, area: Area, rows: Sequence[MatrixView]) -> None:
+    """The plan's table. A lit row is live, and its time is what is left of it."""
+    lit = sum(m.lit for m in rows)
+    inner = blocks.panel(
+        c, area, "rollback decision matrix", f"{lit} live" if lit else "no row live", "bad+" if lit else "dim"
+    )
+    for row, m in enumerate(rows[: inner.height]):
+        live = "bad+" if m.lit else "text"
+        left = m.lit and m.left_s is not None
+        time = f"{clock(m.left_s or 0)} left" if left else m.timeline
+        parts: list[Span] = [
+            ("▶ " if m.lit else "  ", "bad+"),
+            (f"{m.condition:<20}", live),
+            (f"{m.severity:<9}", "bad" if m.lit else "dim"),
+            (f"{m.action:<33}", live),
+            (time, "bad+" if left else "dim"),
+            (f"  of {m.timeline.removeprefix('< ')}" if left and inner.width >= 84 else "", "dim"),
+        ]
+        c.spans(inner.x, inner.y + row, parts, inner.width)

@@ -19,7 +19,7 @@ Span = tuple[str, str]  # text, style name
 ASCII = str.maketrans(
     {
         "━": "=", "─": "-", "╌": "-", "┄": "-", "│": "|", "┃": "|", "┌": "+", "┐": "+", "└": "+", "┘": "+", "├": "+", "┤": "+",
-        "╭": "+", "╮": "+", "╰": "+", "╯": "+", "┬": "+", "┴": "+", "╱": "/", "█": "#", "▇": "#", "▆": "#", "░": ".", "▒": ":",
+        "┊": ":", "╭": "+", "╮": "+", "╰": "+", "╯": "+", "┬": "+", "┴": "+", "╱": "/", "█": "#", "▇": "#", "▆": "#", "░": ".", "▒": ":",
         "●": "@", "○": "o", "◆": "*", "◇": "o", "■": "#", "□": ".", "▲": "!", "▼": "v", "▸": ">", "▶": ">", "◂": "<", "▏": "|", "▌": "|",
         "✔": "+", "✖": "x", "✗": "x", "‖": "=", "·": ".", "…": "~", "→": ">", "←": "<", "↑": "^", "↓": "v", "×": "x", "≤": "<",
         "≥": ">", "±": "~", "–": "-", "—": "-", "“": '"', "”": '"', "‘": "'", "’": "'", "Σ": "S", "µ": "u",
@@ -158,9 +158,7 @@ class Canvas:
             self.put(x, y + row, line, style, width)
         return len(shown)
 
-    def rule(
-        self, x: int, y: int, width: int, title: str = "", style: str = "faint", title_style: str = "head"
-    ) -> None:
+    def rule(self, x: int, y: int, width: int, title: str = "", style: str = "line", title_style: str = "head") -> None:
         """A hair line with a title in it: what a panel begins with."""
         self.fill(x, y, width, style, "-" if self.ascii else "─")
         if title:

@@ -63,9 +63,18 @@ def thinned(values: Sequence[float | None], most: int) -> list[float | None]:
 
 
 def curve(
-    values: Sequence[float | None], width: int, height: int, low: float, high: float, ascii_only: bool = False
+    values: Sequence[float | None],
+    width: int,
+    height: int,
+    low: float,
+    high: float,
+    ascii_only: bool = False,
+    filled: bool = False,
 ) -> list[str]:
-    """`height` rows of `width` characters: the curve alone, without axes. Blank rows when there is nothing to draw."""
+    """`height` rows of `width` characters: the curve alone, without axes. Blank rows when there is nothing to draw.
+
+    `filled` paints down to the lower edge, so that a level is seen and not only its change.
+    """
     blank = [" " * width for _ in range(height)]
     if width < 8 or height < 3 or not isfinite(low) or not isfinite(high) or not low < high:
         return blank
@@ -88,6 +97,8 @@ def curve(
             signal = figure.signal(xs, ys, marker=marker)
             if len(xs) > 1:
                 signal.lines()
+            if filled:
+                signal.fillx()
             figure.draw(signal)
         rows = figure.build().string(True).split("\n")
     rows = [row[:width].ljust(width).replace("\u2800", " ") for row in rows[:height]]

@@ -31,7 +31,7 @@ VERDICT: dict[str, tuple[str, str]] = {  # sign, style
     "blind": ("?", "warn"),
     "muted": ("‖", "dim"),
     "locked": ("■", "dim"),
-    "disabled": ("-", "faint"),
+    "disabled": ("-", "dim"),
 }
 
 

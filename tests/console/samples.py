@@ -341,6 +341,10 @@ class FakeLink:
                     value = 1240 + 140 * wave + (2100 * max(0.0, (i - points * 0.86) / (points * 0.14)) if bad else 0.0)
                 case "cache_hit_rate":
                     value = 0.30 + 0.03 * wave
+                case "llm_share":
+                    value = 0.10 + 0.01 * wave
+                case "latency_p95":
+                    value = 2100 + 240 * wave
                 case _:
                     value = 3.2 + wave
             if (

@@ -1,0 +1,124 @@
+"""What a gate consists of, as lines that can be selected: conditions, checklist items, approvals, and what else is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from console.widgets import words
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas
+from engine.plan.durations import format_duration
+from engine.view import ConditionView, GateView, ItemView
+
+STATUS_WIDTH = 19
+ITEM = {"done": ("✔", "ok"), "failed": ("✖", "bad")}
+
+
+class Line(NamedTuple):
+    """A title, or something below one."""
+
+    title: str = ""
+    condition: ConditionView | None = None
+    item: ItemView | None = None
+    text: str = ""
+
+
+def lines(gate: GateView) -> list[Line]:
+    """In the order of the screen: what is measured, what people tick, who approved, what else is missing."""
+    out: list[Line] = []
+    if gate.conditions:
+        met = sum(c.met is True for c in gate.conditions)
+        out.append(Line(f"conditions · {met} of {len(gate.conditions)} met"))
+        out += [Line(condition=c) for c in gate.conditions]
+    if gate.items:
+        done = sum(i.state == "done" for i in gate.items)
+        out.append(Line(f"checklist · {done} of {len(gate.items)} done"))
+        out += [Line(item=i) for i in gate.items]
+    if gate.approvals_needed > 1 or gate.approvals:
+        out.append(Line(f"approvals · {len(gate.approvals)} of {gate.approvals_needed}"))
+        out.append(Line(text=f"approved by {', '.join(gate.approvals) or 'nobody yet: a approves'}"))
+    known = {c.missing for c in gate.conditions}
+    rest = [m for m in gate.missing if m not in known and "item" not in m]
+    if rest:
+        out.append(Line("still missing"))
+        out += [Line(text=m) for m in rest]
+    return out
+
+
+def put(c: Canvas, area: Area, line: Line, now: float) -> None:
+    """One line in the first row of `area`: sign, what it is, and at the right where it stands."""
+    x, y, width, _ = area
+    if line.title:
+        c.rule(x, y, width, line.title)
+    elif line.condition is not None:
+        of = line.condition
+        sign, style = words.mark(of.met)
+        name = min(width // 2, 46)
+        c.spans(x, y, [(f" {sign} ", style), (of.text, "text")], name)
+        eta = f", about {format_duration(of.eta_s)}" if of.eta_s else ""
+        at = c.put(x + name + 1, y, of.sentence, "dim", width - name - 1)
+        if of.missing and width >= 100:
+            c.put(at + 2, y, f"○ {of.missing}{eta}", "warn", x + width - at - 2)
+    elif line.item is not None:
+        item = line.item
+        sign, style = ITEM.get(item.state, ("○", "warn" if item.required else "dim"))
+        room = STATUS_WIDTH if width < 100 else width // 3
+        c.spans(x, y, [(f" {sign} ", style), (item.text, "dim" if item.state == "done" else "text")], width - room - 1)
+        c.put(x + width - room, y, _status(item, now, room), "dim", room)
+    else:
+        c.spans(x, y, [(" ○ ", "warn"), (line.text, "text")], width)
+
+
+def _status(item: ItemView, now: float, room: int) -> str:
+    """Who did it and when; or what to press."""
+    optional = "" if item.required else " · optional"
+    if item.state == "done":
+        by = f"{item.by or 'the machine'} {words.hour(item.at, now) if item.at else ''}"
+        return by + (f" · {item.note or item.evidence}" if (item.note or item.evidence) and room > STATUS_WIDTH else "")
+    if item.state == "failed":
+        return item.evidence if room > STATUS_WIDTH and item.evidence else "failed · c again"
+    return ("s signs" if item.kind == "manual" else "c checks · s signs") + optional
+
+
+def detail(line: Line, now: float) -> list[tuple[str, str]]:
+    """(text, style) of all that is known about a line."""
+    if line.condition is not None:
+        of = line.condition
+        out = [(of.text, "strong"), (of.sentence or words.NO_DATA, "text")]
+        if of.missing:
+            eta = f", about {format_duration(of.eta_s)} from now" if of.eta_s else ""
+            out.append((f"missing: {of.missing}{eta}", "warn"))
+        return out
+    if line.item is not None:
+        item = line.item
+        how = (
+            "a person signs (s)"
+            if item.kind == "manual"
+            else f"the machine checks it (c: {item.kind.replace('_', ' ')}), or a person signs (s)"
+        )
+        state = f"{item.state}, {item.by} at {words.hour(item.at, now)}" if item.at and item.by else item.state
+        out = [(item.text, "strong"), (f"{state}; {how}{'' if item.required else '; not required'}", "dim")]
+        known = " · ".join(text for text in (item.evidence, item.note and f"note: {item.note}") if text)
+        return [*out, (known, "bad" if item.state == "failed" else "text")] if known else out
+    return [(line.text, "text")] if line.text else []
+
+
+def paragraphs(c: Canvas, area: Area, texts: Sequence[tuple[str, str]]) -> int:
+    """Texts below each other, as far as there is room; the rows used."""
+    used = 0
+    for text, style in texts:
+        if used < area.height:
+            used += c.block(area.x, area.y + used, area.width, area.height - used, text, style)
+    return used
+
+
+def selectable(found: Sequence[Line], at: int, by: int) -> int:
+    """The nearest line from `at` in the direction `by` that is not a title."""
+    step: Callable[[int], int] = (lambda i: i + 1) if by >= 0 else (lambda i: i - 1)
+    start = at
+    while 0 <= at < len(found) and found[at].title:
+        at = step(at)
+    if 0 <= at < len(found):
+        return at
+    return selectable(found, start, -by or -1) if any(not line.title for line in found) else 0

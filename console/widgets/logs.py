@@ -1,0 +1,41 @@
+"""Decisions and events as lines, newest first."""
+
+from __future__ import annotations
+
+from console.widgets import words
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas, Span
+from engine.view import DecisionView, View
+
+KIND: dict[str, tuple[str, str]] = {
+    "promote": ("▲", "ok"), "rollback": ("▼", "bad"), "trigger": ("▼", "bad"), "hold": ("‖", "warn"), "resume": ("▸", "ok"),
+    "undo_rollback": ("▲", "warn"), "approve": ("✔", "ok"), "sign": ("✔", "ok"), "revoke": ("✗", "warn"), "restore": ("◂", "warn"),
+    "proof": ("✔", "ok"), "event": ("·", "dim"),
+}  # fmt: skip
+
+
+def lines(v: View) -> list[tuple[float, str, str]]:
+    """(at, kind, sentence) of decisions and events together, newest first."""
+    rows = [(d.at, d.kind, d.sentence) for d in v.log] + [(at, "event", text) for at, text in v.events]
+    return sorted(rows, key=lambda row: row[0], reverse=True)
+
+
+def tail(c: Canvas, area: Area, v: View, since: float = 0.0) -> None:
+    """The newest at the top, as many as fit; what happened since this person last looked is bright."""
+    shown = lines(v)[: max(0, area.height)]
+    stamps = [words.hour(at, v.at) for at, _, _ in shown]
+    width = max((len(stamp) for stamp in stamps), default=0)
+    for row, ((at, kind, text), stamp) in enumerate(zip(shown, stamps, strict=True)):
+        sign, style = KIND.get(kind, ("·", "text"))
+        fresh = since and at > since
+        parts = [
+            (f"{stamp:<{width}} ", "strong" if fresh else "dim"),
+            (f"{sign} ", style),
+            (text, "dim" if kind == "event" else "text"),
+        ]
+        c.spans(area.x, area.y + row, parts, area.width)
+
+
+def decision_spans(d: DecisionView, now: float, width: int = 11) -> list[Span]:
+    sign, style = KIND.get(d.kind, ("·", "text"))
+    return [(f"{words.hour(d.at, now):<{width}} ", "dim"), (f"{sign} ", style), (d.sentence, "text")]

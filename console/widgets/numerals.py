@@ -1,0 +1,32 @@
+"""Numbers three rows high, for the few that are read from across a room. Digits are drawn, everything else stands on the base line."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+
+from console.widgets.canvas import Canvas
+
+ROWS = 3
+WIDTH = 3
+LINES = ("┏━┓ ╻ ╺━┓╺━┓╻ ╻┏━╸┏━╸╺━┓┏━┓┏━┓", "┃ ┃ ┃ ┏━┛ ━┫┗━┫┗━┓┣━┓  ┃┣━┫┗━┫", "┗━┛ ╹ ┗━╸╺━┛  ╹╺━┛┗━┛  ╹┗━┛╺━┛")
+ASCII = (" _     _  _     _  _  _  _  _ ", "| |  | _| _||_||_ |_   ||_||_|", "|_|  ||_  _|  | _||_|  ||_| _|")
+
+
+def width(text: str) -> int:
+    """Cells that `text` takes."""
+    return sum(WIDTH + 1 if char.isascii() and char.isdigit() else cell_len(char) for char in text)
+
+
+def put(c: Canvas, x: int, y: int, text: str, style: str) -> int:
+    """Draw `text` with its top left at (x, y); the x after it."""
+    lines = ASCII if c.ascii else LINES
+    for char in text:
+        if char.isascii() and char.isdigit():
+            start = int(char) * WIDTH
+            for row, line in enumerate(lines):
+                c.put(x, y + row, line[start : start + WIDTH], style)
+            x += WIDTH + 1
+        else:
+            c.put(x, y + ROWS - 1, char, style)
+            x += cell_len(char)
+    return x
