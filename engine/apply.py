@@ -31,7 +31,7 @@ def write_environment(path: Path, lines: Sequence[str]) -> None:
 
 
 async def run_command(command: str, timeout_s: float) -> tuple[int | None, str]:
-    """(exit status, output); None when it took too long and was ended with its children."""
+    """(exit status, output); None when it took too long. Ended, too late or given up, it ends with its children."""
     try:
         process = await asyncio.create_subprocess_exec(
             *shlex.split(command),
@@ -44,19 +44,21 @@ async def run_command(command: str, timeout_s: float) -> tuple[int | None, str]:
         return 127, str(error)
     try:
         output, _ = await asyncio.wait_for(process.communicate(), timeout_s)
+        return process.returncode, output.decode(errors="replace")[-OUTPUT_LIMIT:]
     except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
         return None, f"no end after {timeout_s:g} s; it was ended"
-    return process.returncode, output.decode(errors="replace")[-OUTPUT_LIMIT:]
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
 
 
 async def apply_once(apply: Apply, lines: Sequence[str]) -> str:
     """Write and run; "" when both worked, else a sentence."""
     if apply.env_file:
         try:
-            await asyncio.to_thread(write_environment, Path(apply.env_file), lines)
+            await _to_the_end(asyncio.create_task(asyncio.to_thread(write_environment, Path(apply.env_file), lines)))
         except OSError as error:
             return f"The environment file {apply.env_file} could not be written ({error.strerror})."
     if apply.command:
@@ -68,11 +70,25 @@ async def apply_once(apply: Apply, lines: Sequence[str]) -> str:
     return ""
 
 
-class Applier:
-    """One at a time, the latest wins; a failure is retried until it works or the percentage changes again."""
+async def _to_the_end(writing: asyncio.Task[None]) -> None:
+    """A thread cannot be cancelled: wait for it, so that an older percentage is never written after a newer one."""
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait([writing])
+        raise
 
-    def __init__(self, apply: Apply) -> None:
+
+class Applier:
+    """One at a time, the latest wins: a change ends the command of the one before. A failure is retried until it works.
+
+    `done` is a file that remembers what was applied last, so that an engine that starts applies what a dead one, or a rollback
+    without an engine, could not.
+    """
+
+    def __init__(self, apply: Apply, done: Path) -> None:
         self._apply = apply
+        self._done = done
         self._task: asyncio.Task[None] | None = None
         self.problem = ""
 
@@ -81,13 +97,26 @@ class Applier:
             return
         if self._task is not None:
             self._task.cancel()
-        self._task = asyncio.create_task(self._insist(lines))
+        self._task = asyncio.create_task(self._insist(lines, self._task))
 
-    async def _insist(self, lines: Sequence[str]) -> None:
+    def catch_up(self, lines: Sequence[str]) -> None:
+        """At a start: apply unless this is what was applied last."""
+        try:
+            if self._done.read_text() == "\n".join(lines):
+                return
+        except OSError:
+            pass
+        self.start(lines)
+
+    async def _insist(self, lines: Sequence[str], before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])  # its command is being ended
         tries = 0
         while True:
             self.problem = await apply_once(self._apply, lines)
             if not self.problem:
+                with contextlib.suppress(OSError):
+                    self._done.write_text("\n".join(lines))
                 return
             await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
             tries += 1
@@ -95,5 +124,4 @@ class Applier:
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])

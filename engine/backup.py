@@ -35,7 +35,8 @@ def take(folder: Folder, target: Path) -> BackupReport:
         os.close(os.open(part, os.O_RDWR | os.O_CREAT, 0o600))
         copy = sqlite3.connect(part)
         try:
-            source.backup(copy, pages=2000, sleep=0.001)
+            source.backup(copy)  # in one read transaction: in steps, each commit meanwhile would begin it anew
+            copy.execute("PRAGMA journal_mode=DELETE")  # one file, whole by itself
             (integrity,) = copy.execute("PRAGMA quick_check").fetchone()
             verified = log.verify(copy)
         finally:
@@ -43,6 +44,8 @@ def take(folder: Folder, target: Path) -> BackupReport:
         if integrity != "ok" or not verified.ok:
             part.unlink()
             return BackupReport(False, f"No backup: the copy does not verify ({integrity}; {verified.sentence})")
+        with part.open("rb") as whole:
+            os.fsync(whole.fileno())
         os.replace(part, target)
     except (OSError, sqlite3.Error) as error:
         with contextlib.suppress(OSError):
@@ -52,6 +55,7 @@ def take(folder: Folder, target: Path) -> BackupReport:
         source.close()
     size = target.stat().st_size
     return BackupReport(
-        True, f"backed up to {target} ({size / 1e6:.1f} MB) and verified: {verified.decisions} decisions, integrity ok",
+        True, f"backed up to {target} ({size / 1e6:.1f} MB) and verified: {verified.decisions} decisions, integrity ok, "
+        f"head {verified.head[:16]}",
         str(target), size, verified.decisions,
     )  # fmt: skip

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from engine.plan.model import Calendar, Freeze, Hours
 
+_AHEAD = 60
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -19,7 +20,24 @@ def zone(calendar: Calendar) -> tzinfo:
 
 
 def blocked_until(calendar: Calendar, now: float) -> tuple[float, str] | None:
-    """(end as epoch seconds, reason) of what blocks promotion now, the longest first; None when nothing does."""
+    """(end as epoch seconds, reason) of what blocks promotion now; None when nothing does.
+
+    What follows without a gap counts on, at most `_AHEAD` blocks of it: quiet hours that end inside a freeze end with the freeze.
+    """
+    found = _block(calendar, now)
+    if found is None:
+        return None
+    end, reason = found
+    for _ in range(_AHEAD):
+        following = _block(calendar, end)
+        if following is None:
+            break
+        end, reason = following[0], reason if following[1] in reason else f"{reason}, then {following[1]}"
+    return end, reason
+
+
+def _block(calendar: Calendar, now: float) -> tuple[float, str] | None:
+    """The longest of the blocks that hold at a moment."""
     here = datetime.fromtimestamp(now, zone(calendar))
     found = [end for freeze in calendar.freeze if (end := _frozen(freeze, here))]
     found += [end for hours in calendar.quiet if (end := _quiet(hours, here))]
@@ -30,7 +48,8 @@ def _frozen(freeze: Freeze, here: datetime) -> tuple[float, str] | None:
     start, end = _moment(freeze.start, here.tzinfo), _moment(freeze.end, here.tzinfo)
     if len(freeze.end) <= 10:
         end += timedelta(days=1)  # a date is inclusive
-    return (end.timestamp(), f"freeze ({freeze.reason})") if start <= here < end else None
+    inside = start.timestamp() <= here.timestamp() < end.timestamp()
+    return (end.timestamp(), f"freeze ({freeze.reason})") if inside else None
 
 
 def _moment(text: str, at: tzinfo | None) -> datetime:
@@ -46,6 +65,7 @@ def _quiet(hours: Hours, here: datetime) -> tuple[float, str] | None:
             continue
         begins = datetime.combine(day, start, here.tzinfo)
         ends = datetime.combine(day if end > start else day + timedelta(days=1), end, here.tzinfo)
-        if begins <= here < ends:
+        # as moments, not as wall times: a night in which the clocks are put back has an hour more
+        if begins.timestamp() <= here.timestamp() < ends.timestamp():
             return ends.timestamp(), f"quiet hours {hours.start} to {hours.end}"
     return None

@@ -12,7 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from engine.plan.durations import format_duration
 from engine.plan.model import Action, Plan
 
 UNDO_S = 60.0
@@ -61,6 +63,7 @@ class State(Struct, frozen=True):
     cooldown_until: float | None = None
     undo: Undo | None = None
     approvals: tuple[str, ...] = ()
+    approvers: tuple[int, ...] = ()  # their uids: a name can be taken, a uid is the kernel's
     last_rev: int = 0  # the rev of the last rollback
 
 
@@ -83,6 +86,7 @@ class Decision(Struct, frozen=True):
     seen: str = ""  # what was on the screen of the one who decided
     evidence: dict[str, Any] = {}
     override: bool = False
+    clock_step_s: float = 0.0  # the wall clock was set by this much
 
 
 class Refusal(Struct, frozen=True):
@@ -108,15 +112,15 @@ def transition(state: State, decision: Decision) -> State:
     down = decision.kind in DOWN
     fresh = moved or changed or down
     rev = state.rev + 1
-    approvals = state.approvals
+    approvals, approvers = state.approvals, state.approvers
     if fresh:
-        approvals = ()
+        approvals, approvers = (), ()
     elif decision.approval:
-        approvals = (*approvals, decision.approval)
+        approvals, approvers = (*approvals, decision.approval), (*approvers, decision.actor.uid)
     undo = state.undo
     if fresh or decision.locked:
         undo = decision.undo
-    return State(
+    after = State(
         epoch=state.epoch + 1 if fresh else state.epoch,
         rev=rev,
         stage=decision.stage,
@@ -128,7 +132,22 @@ def transition(state: State, decision: Decision) -> State:
         cooldown_until=decision.cooldown_until if decision.locked is not None else state.cooldown_until,
         undo=undo,
         approvals=approvals,
+        approvers=approvers,
         last_rev=rev if down else state.last_rev,
+    )
+    return _stepped(after, decision.clock_step_s) if decision.clock_step_s else after
+
+
+def _stepped(state: State, by: float) -> State:
+    """After the wall clock was set: what ends at a time ends after the same wait as before; what counts from a time counts on."""
+    undo = state.undo and replace(state.undo, until=state.undo.until + by)
+    back = min(0.0, by)
+    return replace(
+        state,
+        undo=undo,
+        cooldown_until=None if state.cooldown_until is None else state.cooldown_until + by,
+        entered_at=state.entered_at + back,
+        changed_at=state.changed_at + back,
     )
 
 
@@ -321,10 +340,14 @@ def resume(state: State, ask: Ask, armed: bool = True) -> Decision | Refusal:
 
 
 def approve(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
-    """One person's approval of the next step; nobody approves twice."""
-    who = f"{ask.actor.name}"
-    if who in state.approvals:
-        return Refusal(f"{who} has approved this step already; another person has to.")
+    """One person's approval of the next step; nobody approves twice, under whatever name."""
+    who = ask.actor.name
+    if ask.actor.uid in state.approvers:
+        known = state.approvals[state.approvers.index(ask.actor.uid)]
+        as_whom = "" if known == who else f" (as {known}: the same uid {ask.actor.uid})"
+        return Refusal(
+            f"{who} has approved this step already{as_whom}; another person has to, from a login of their own."
+        )
     stage, bp = next_step(plan, state)
     return Decision(
         "approve", ask.actor, ask.reason, state.stage, state.percent_bp, ask.at, ask.request_id,
@@ -338,3 +361,10 @@ def note(state: State, ask: Ask, kind: str, sentence: str, evidence: dict[str, A
         kind, ask.actor, ask.reason, state.stage, state.percent_bp, ask.at, ask.request_id, sentence,
         seen=ask.seen, evidence=evidence or {},
     )  # fmt: skip
+
+
+def clock_step(state: State, ask: Ask, by: float) -> Decision:
+    """The wall clock was set: a row of the log, because it moves the ends of the cool-down and of the undo."""
+    way = "forward" if by > 0 else "back"
+    sentence = f"the machine's clock was set {way} by {format_duration(abs(by))}; cool-down and undo keep their length"
+    return replace(note(state, ask, "clock", sentence), clock_step_s=by)

@@ -155,14 +155,17 @@ def send(place: Place, kind: str, as_json: bool) -> None:
 @click.option("--filter", "text", default="", help="Only what contains this.")
 @click.option("--kind", default="", help="Only this kind: promote, rollback, trigger, hold, sign, ...")
 @click.option("--verify", is_flag=True, help="Check the chain of hashes and that a replay gives the state.")
+@click.option(
+    "--head", default="", help="With --verify: a head noted earlier (a backup prints it) must be in the chain."
+)
 @json_option
 @click.pass_obj
-def log(place: Place, limit: int, text: str, kind: str, verify: bool, as_json: bool) -> None:
+def log(place: Place, limit: int, text: str, kind: str, verify: bool, head: str, as_json: bool) -> None:
     """The decision log, newest last."""
-    if verify:
+    if verify or head:
         from engine.store.log import verify as check
 
-        found = place.reader.read(check)
+        found = place.reader.read(lambda conn: check(conn, head.strip().lower()))
         if not found.ok:
             fail(found.sentence, as_json)
         say(found, found.sentence, as_json)

@@ -20,6 +20,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol, TypeVar
 
+from msgspec import Struct
+
 from engine.apply import Applier
 from engine.client import Reply
 from engine.clock import Clock, LapseClock, SystemClock
@@ -33,11 +35,12 @@ from engine.plan.environment import ceiling, environment
 from engine.plan.model import Plan
 from engine.proof import Proof
 from engine.store import database, documents, log
+from engine.store.documents import Affected
 from engine.store.folder import Folder
 from engine.store.log import Outcome
 from engine.store.writer import Writer
 from engine.switch import Switch
-from engine.view import View
+from engine.view import ProofView, View
 
 journal = logging.getLogger("rollout.engine")
 
@@ -79,9 +82,13 @@ class Engine:
         self.started = clock.now()
         self.events: deque[tuple[float, str]] = deque(maxlen=50)
         self.proof: Proof | None = None  # of the last rollback
+        self.last_proof: ProofView | None = None  # of a rollback before this engine
         self.proofs: dict[str, Proof] = {}  # by request id
         self.stopping = False
         self.view: View | None = None  # as last shown
+        self._restorable: tuple[Restorable, int, float] | None = (
+            None  # with the rev it was counted at, and until when it holds
+        )
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -105,7 +112,7 @@ class Engine:
         self.writer.start()
         key = os.environ.get(self.plan.llm.api_key_env) if self.plan.llm.api_key_env else None
         self.pool = LlmPool(self.plan.llm, self.clock, api_key=key)
-        self.applier = Applier(self.plan.apply)
+        self.applier = Applier(self.plan.apply, self.folder.path / "applied")
         self.post = Post(self.plan, self.clock, self.conn, self.writer, self.environ)
         self.state = log.read_state(self.conn)
         self.monitor = Monitor(self.plan, self.clock, self.conn, self.writer, self.pool)
@@ -221,9 +228,11 @@ class Engine:
         self.state = outcome.state
         if changed:
             self.monitor.changed(self.state)
-            self.applier.start(
-                environment(self.plan, min(self.state.stage, self.plan.last_stage), self.state.percent_bp)
-            )
+            self.applier.start(self.environment())
+
+    def environment(self) -> list[str]:
+        """The lines for a service beside the engine."""
+        return environment(self.plan, self.state.stage, self.state.percent_bp)
 
     # -- what others read ----------------------------------------------------------------------------------------------------
 
@@ -244,8 +253,27 @@ class Engine:
         trial.write_text("drill\n")
         trial.unlink()
 
-    def restorable(self) -> tuple[documents.Affected, tuple[int, int] | None]:
-        return documents.affected(self.conn), documents.last_restore(self.conn)
+    def restorable(self) -> Restorable:
+        """What a restore would put back. Counting takes time where there is much: at most a fiftieth of it is spent so."""
+        now, state = self.clock.real(), self.state
+        kept = self._restorable
+        if kept is None or kept[1] != state.rev or now >= kept[2]:
+            found = Restorable(
+                documents.affected(self.conn),
+                documents.affected(self.conn, until=state.changed_at).documents,
+                documents.last_restore(self.conn),
+            )
+            took = self.clock.real() - now
+            kept = self._restorable = (found, state.rev, now + 50 * took)
+        return kept[0]
+
+
+class Restorable(Struct, frozen=True):
+    """Documents that serve what the LLM wrote: all, those from before the last change, and the last restore (id, documents)."""
+
+    every: Affected
+    before_change: int
+    last: tuple[int, int] | None
 
 
 def machine_time() -> float:

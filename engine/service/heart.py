@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 
 import msgspec
 
-from engine.control import Ask, Decision, State, note, percent
+from engine.control import Ask, Decision, State, clock_step, note, percent
 from engine.plan.environment import ceiling
 from engine.service import rollback, showing
 from engine.service.engine import Engine, machine_time
+from engine.store import log
+from engine.view import ProofView
 
 TICK_S = 1.0
 LAPSED_TICK_S = 0.25
 RETAIN_EVERY_S = 60.0
+CLOCK_STEP_S = 2.0
 
 
 class Heart:
@@ -23,18 +27,29 @@ class Heart:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._last_retained = 0.0
+        self._wall_s: float | None = None  # the wall clock against the machine's own, as last seen
 
     async def start(self) -> None:
         """Settle what waits, start the parts, beat once, and go on."""
         engine = self._engine
+        self._recall_proof()
         await self._settle()
-        engine.folder.lay_ballast()
+        engine.applier.catch_up(engine.environment())
+        await asyncio.to_thread(engine.folder.lay_ballast)
         engine.monitor.restore(engine.state)
         await engine.pool.start()
         engine.monitor.start()
         engine.post.start()
         await self.tick()
         engine.background(self._beat())
+
+    def _recall_proof(self) -> None:
+        """The last rollback's proof, shown until there is another."""
+        engine = self._engine
+        row = log.last(engine.conn, ("proof",))
+        if row is not None:
+            with contextlib.suppress(msgspec.ValidationError):
+                engine.last_proof = msgspec.convert(row.decision.evidence, ProofView)
 
     async def _settle(self) -> None:
         """What must be true before the first document: intents applied, the switch consistent, the log begun."""
@@ -80,6 +95,7 @@ class Heart:
         if engine.state.percent_bp and not engine.folder.is_armed() and not engine.switch.lowering:
             await rollback.roll_back(engine, engine.ask("the armed file was removed by hand"))
         self._watch_lease()
+        await self._watch_clock()
         await self._judge()
         engine.switch.evaluated()
         self._publish()
@@ -112,6 +128,20 @@ class Heart:
             ask = engine.ask()
             engine.background(engine.commit(ask, lambda state: note(state, ask, "lease", sentence, {"age_s": age})))
 
+    async def _watch_clock(self) -> None:
+        """Somebody, or NTP, set the wall clock. Timers run on the monotonic one; what ends at a time is moved along."""
+        engine = self._engine
+        if engine.rehearsal:
+            return
+        before, self._wall_s = self._wall_s, engine.clock.now() - engine.clock.real()
+        step = 0.0 if before is None else self._wall_s - before
+        if abs(step) < CLOCK_STEP_S:
+            return
+        ask = engine.ask()
+        outcome = await engine.commit(ask, lambda state: clock_step(state, ask, step))
+        if outcome.decision is not None:
+            engine.event(outcome.decision.sentence[0].upper() + outcome.decision.sentence[1:] + ".")
+
     def _publish(self) -> None:
         engine = self._engine
         if engine.proof is not None and engine.state.percent_bp <= engine.proof.target_bp:
@@ -130,3 +160,4 @@ class Heart:
         if engine.clock.real() - self._last_retained > RETAIN_EVERY_S:
             self._last_retained = engine.clock.real()
             engine.writer.later(lambda conn: engine.monitor.retain(conn, now))
+            engine.background(asyncio.to_thread(engine.folder.lay_ballast))

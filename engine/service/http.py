@@ -21,7 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from engine.client import Reply
 from engine.control import Actor
-from engine.identity import name_of
+from engine.identity import peer
 from engine.pipeline import Refused
 from engine.service import commands
 from engine.service.engine import Engine
@@ -157,6 +157,4 @@ def actor_of(request: Request) -> Actor:
         )
     except ValueError:
         name, ssh, terminal = "", "", ""
-    known = name_of(uid)
-    # root may act for the login name behind sudo; everyone else is who the kernel says
-    return Actor(name if uid == 0 and name else known, uid, "person", ssh, terminal)
+    return peer(uid, request.client.port if request.client else 0, name, ssh, terminal)

@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -27,11 +28,16 @@ from engine.plan.model import Plan
 from engine.store.folder import Folder, StoreError
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
     from engine.rehearsal.world import World
     from engine.service.engine import Engine
 
 STANDBY_POLL_S = 0.2
-DRAIN_S = 10.0
+SOCKET_LOOK_S = 1.0
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+DRAIN_CALLS_S = 7.0  # what is in flight at the end may take this long with the LLM, then it is finished by frequency
+DRAIN_S = 9.0  # systemd gives up after 10 to 15 s, and the store needs its last commit
 NICE = 5  # below the console, whose keys must never wait for a document
 
 log = logging.getLogger("rollout.engine")
@@ -40,7 +46,7 @@ log = logging.getLogger("rollout.engine")
 def spawn(plan_path: Path, folder: Folder, *options: str, attached: bool = False) -> subprocess.Popen[bytes]:
     """Start an engine of its own session, logging to the store's folder. `attached`: it ends when its stdin pipe closes."""
     folder.prepare()
-    output = os.open(folder.engine_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    output = folder.create(folder.engine_log, os.O_APPEND)
     try:
         return subprocess.Popen(
             [sys.executable, "-m", "engine.service.process", "--plan", str(plan_path), "--store", str(folder.path), *options]
@@ -99,17 +105,13 @@ def run(
     with contextlib.suppress(OSError):
         os.nice(NICE)
     try:
-        return asyncio.run(_main(plan, folder, clock, attached))
-    except (StoreError, OSError) as error:
-        print(_sentence(error), file=sys.stderr)
+        return asyncio.run(_main(plan_path, plan, folder, clock, attached))
+    except (StoreError, OSError, ValueError, sqlite3.Error) as error:
+        print(error if isinstance(error, StoreError) else f"The engine cannot run: {error}.", file=sys.stderr)
         return 1
 
 
-def _sentence(error: BaseException) -> str:
-    return str(error) if isinstance(error, StoreError) else f"The engine cannot run: {error}."
-
-
-async def _main(plan: Plan, folder: Folder, clock: Clock, attached: bool) -> int:
+async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attached: bool) -> int:
     from engine.service.engine import Engine
     from engine.service.heart import Heart
 
@@ -128,6 +130,9 @@ async def _main(plan: Plan, folder: Folder, clock: Clock, attached: bool) -> int
             lock = folder.try_lock()
         if lock is None:
             return 0
+        log.info("standby: the lock is free; taking over")
+        with contextlib.suppress(PlanError):  # it may have been edited while this one waited
+            plan = load_plan(plan_path)
     with lock:
         world = None
         if isinstance(clock, LapseClock):
@@ -175,7 +180,7 @@ def _end_when_closed(loop: asyncio.AbstractEventLoop, ending: asyncio.Event) -> 
 def _bind(plan: Plan, rehearsal: bool) -> socket.socket:
     """The TCP socket. OSError as a sentence when the address is taken; a rehearsal then takes any free port."""
     http = plan.http
-    if http.host not in ("127.0.0.1", "::1", "localhost") and not os.environ.get(http.token_env):
+    if http.host not in LOOPBACK and not os.environ.get(http.token_env):
         raise StoreError(
             f"[http] host {http.host} is not loopback, so a token is required: set {http.token_env} in the engine's environment."
         )
@@ -196,6 +201,7 @@ def _bind(plan: Plan, rehearsal: bool) -> socket.socket:
 
 
 async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket, ending: asyncio.Event) -> None:
+    """Serve both addresses until the end is asked for, then finish what is in flight, within `DRAIN_S`."""
     import uvicorn
 
     from engine.service.http import PeerProtocol, application
@@ -205,35 +211,43 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
         def capture_signals(self) -> Iterator[None]:
             yield  # signals are the process's affair
 
-    token = os.environ.get(plan.http.token_env, "") if plan.http.host not in ("127.0.0.1", "::1", "localhost") else ""
-    unix = folder.listen()
-    pairs = (
-        (application(engine, control=True), unix, PeerProtocol),
-        (application(engine, control=False, token=token), tcp, "h11"),
-    )
-    servers = [
-        (
-            Server(
-                uvicorn.Config(
-                    app, http=protocol, log_level="warning", access_log=False, lifespan="off", ws="none",
-                    timeout_graceful_shutdown=int(DRAIN_S), timeout_keep_alive=30, server_header=False, loop="asyncio",
-                )
-            ),
-            sock,
-        )
-        for app, sock, protocol in pairs
-    ]  # fmt: skip
-    tasks = [asyncio.create_task(server.serve(sockets=[sock])) for server, sock in servers]
+    running: dict[asyncio.Task[None], Server] = {}
+
+    def serve(app: Starlette, sock: socket.socket, protocol: Any) -> None:
+        config = uvicorn.Config(
+            app, http=protocol, log_level="warning", access_log=False, lifespan="off", ws="none", loop="asyncio",
+            timeout_graceful_shutdown=int(DRAIN_S), timeout_keep_alive=30, server_header=False,
+            proxy_headers=False,  # a header must not say who is at the other end
+        )  # fmt: skip
+        server = Server(config)
+        running[asyncio.create_task(server.serve(sockets=[sock]))] = server
+
+    async def listen_again() -> None:
+        """Somebody who tidies up may remove the socket: without it consoles reach the engine by files alone."""
+        while True:
+            await asyncio.sleep(SOCKET_LOOK_S)
+            if not folder.socket.exists():
+                engine.event("The engine's socket was removed; it listens again.")
+                serve(private, folder.listen(), PeerProtocol)
+
+    private = application(engine, control=True)
+    token = os.environ.get(plan.http.token_env, "") if plan.http.host not in LOOPBACK else ""
+    serve(private, folder.listen(), PeerProtocol)
+    serve(application(engine, control=False, token=token), tcp, "h11")
     log.info("engine up: %s and %s", folder.socket, engine.address)
+    looking = asyncio.create_task(listen_again())
     waiting = asyncio.create_task(ending.wait())
-    await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    engine.ends()
-    for server, _ in servers:
-        server.should_exit = True
-    await asyncio.wait(tasks, timeout=DRAIN_S + 1)
+    await asyncio.wait([waiting, looking, *running], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    with contextlib.suppress(OSError):
-        folder.socket.unlink()
+    looking.cancel()
+    engine.ends()
+    for server in running.values():
+        server.should_exit = True
+    _, unfinished = await asyncio.wait(running, timeout=DRAIN_CALLS_S)
+    if unfinished:
+        engine.pipeline.cancel_calls("ended with the engine")  # their documents are finished by frequency
+        await asyncio.wait(unfinished, timeout=DRAIN_S - DRAIN_CALLS_S)
+    folder.stop_listening()
 
 
 def main() -> int:

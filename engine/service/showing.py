@@ -12,7 +12,7 @@ from engine.metrics.bucket import Bucket
 from engine.plan.durations import iso
 from engine.plan.model import Plan
 from engine.service.engine import Engine
-from engine.store import documents, log
+from engine.store import log
 from engine.store.reader import decision_view
 from engine.view import EngineView, GateView, PresenceView, ReminderView, RestoreView, ServerView, TriggerView, View
 
@@ -59,7 +59,7 @@ def view(engine: Engine) -> View:
         methods={"llm": bucket.llm, "frequency": bucket.frequency, "fallback": bucket.fallbacks, "cached": bucket.hits},
         servers=servers, triggers=triggers, matrix=glance.matrix(plan, triggers),
         next=glance.what_next(state, plan, triggers, gate, blind, left), waiting=glance.waiting_for(state, plan, gate, reminders),
-        gate=gate, reminders=reminders, rollback=engine.proof.view if engine.proof else None, restore=_restore(engine),
+        gate=gate, reminders=reminders, rollback=engine.proof.view if engine.proof else engine.last_proof, restore=_restore(engine),
         operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
         log=tuple(decision_view(row) for row in rows), events=tuple(engine.events)[-20:],
         stage_percents=tuple(s.percent_bp for s in plan.stages), stage_names=tuple(s.name for s in plan.stages),
@@ -153,15 +153,14 @@ def _attribution(b: Bucket) -> str:
 
 
 def _restore(engine: Engine) -> RestoreView | None:
-    every, last = engine.restorable()
+    found = engine.restorable()
+    every, last = found.every, found.last
     if not every.documents and last is None:
         return None
-    changed = engine.state.changed_at
-    window = documents.affected(engine.conn, until=changed)
     done = f"; the last restore put back {last[1]}, and can be undone" if last else ""
     since = f", first written {iso(every.since)}" if every.since else ""
     return RestoreView(
-        every.documents, every.since, every.until, window.documents, last[0] if last else None, last[1] if last else 0,
+        every.documents, every.since, every.until, found.before_change, last[0] if last else None, last[1] if last else 0,
         last is not None, f"{every.documents} documents serve what the LLM wrote{since}{done}",
     )  # fmt: skip
 

@@ -179,26 +179,51 @@ class Verification(Struct, frozen=True):
     sentence: str
 
 
-def verify(conn: sqlite3.Connection) -> Verification:
-    """Check every link of the chain, the numbering, and that a replay gives the stored state."""
-    prev, state, count = GENESIS, State(), 0
-    for found in conn.execute("SELECT rev, body, prev, hash FROM decision ORDER BY rev").fetchall():
-        rev, body, was, digest = found
+def verify(conn: sqlite3.Connection, head: str = "") -> Verification:
+    """Check the numbering, every link of the chain, that the columns say what the bodies say, and that a replay gives the state.
+
+    A log that was cut off at its end, and the state with it, is still a chain: `head`, a hash noted earlier (as this function and
+    every backup say it), must occur in it.
+    """
+    prev, state, count, seen = GENESIS, State(), 0, not head
+    for rev, body, was, digest, *columns in conn.execute(
+        "SELECT rev, body, prev, hash, at, kind, actor, reason, stage, percent_from, percent_to, epoch, request_id "
+        "FROM decision ORDER BY rev"
+    ):
         count += 1
-        if rev != count or was != prev or chain(prev, rev, body) != digest:
-            return Verification(
-                False,
-                count,
-                digest,
-                f"The log is broken at decision {rev}: its hash does not follow from what is before it.",
+        if rev != count:
+            return _broken(count, prev, f"decision {count} is missing: after {count - 1} comes {rev}")
+        if was != prev or chain(prev, rev, body) != digest:
+            return _broken(
+                count, prev, f"decision {rev} was changed or moved: its hash does not follow from what is before it"
             )
-        prev, state = digest, transition(state, _decision.decode(body))
-    stored = read_state(conn)
-    if stored != state:
-        return Verification(False, count, prev, "The log is whole, but the stored state is not the one it leads to.")
+        decision = _decision.decode(body)
+        after = transition(state, decision)
+        told = [
+            decision.at, decision.kind, decision.actor.name, decision.reason, decision.stage, state.percent_bp,
+            decision.percent_bp, after.epoch, decision.request_id,
+        ]  # fmt: skip
+        if columns != told:
+            return _broken(count, prev, f"decision {rev}'s columns do not say what its body says")
+        prev, state = digest, after
+        seen = seen or digest.startswith(head)
+    if not seen:
+        return _broken(
+            count, prev, f"no decision has the hash {head[:16]}: the log was cut off or written anew since it was noted"
+        )
+    if read_state(conn) != state:
+        return Verification(
+            False, count, prev,
+            f"The log is a chain of {count} decisions, but the stored state is not the one it leads to: rows are missing at its "
+            "end, or the state was changed.",
+        )  # fmt: skip
     return Verification(
         True, count, prev, f"{count} decisions, every hash follows, a replay gives the stored state. Head {prev[:16]}."
     )
+
+
+def _broken(count: int, prev: str, what: str) -> Verification:
+    return Verification(False, count, prev, f"The log is broken: {what}.")
 
 
 def json_body(value: Any) -> str:

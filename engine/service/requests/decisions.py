@@ -28,13 +28,16 @@ async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
     await signing.recheck(engine, ask)
 
+    unwatched = () if engine.switch.lease_valid else ("the triggers are not evaluated now",)
+
     def job(conn: sqlite3.Connection) -> Outcome:
         """The gate is evaluated inside the transaction, on the transaction's own connection."""
 
         def decide(state: State) -> Decision | Refusal:
             report = engine.monitor.gate(state, facts, conn)
             by = log.moved_by(conn, state.epoch)
-            return control.promote(engine.plan, state, ask, epoch, report.missing, report.blocked, override, by)
+            blocked = (*report.blocked, *unwatched)
+            return control.promote(engine.plan, state, ask, epoch, report.missing, blocked, override, by)
 
         return log.commit(conn, ask.request_id, decide, engine.token)
 
