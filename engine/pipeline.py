@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import sqlite3
 from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine import routing
 from engine.clock import Clock
@@ -20,7 +22,7 @@ from engine.control import State
 from engine.extraction import frequency
 from engine.extraction.cache import LlmCache, cache_key
 from engine.extraction.keywords import Keywords
-from engine.extraction.llm import PROMPT_VERSION, ErrorKind, LlmFailure, LlmPool, NotPermitted
+from engine.extraction.llm import PROMPT_VERSION, ErrorKind, LlmAnswer, LlmFailure, LlmPool, NotPermitted
 from engine.plan.model import Plan
 from engine.store.documents import DocumentWrite
 from engine.store.records import Extraction
@@ -28,11 +30,14 @@ from engine.store.writer import Writer
 from engine.switch import Permit, Switch
 from engine.text import clean_block, clean_line, normal
 
+journal = logging.getLogger("rollout.engine")
+
 ID_LIMIT = 512
 TITLE_LIMIT = 300
 TEXT_LIMIT = 10_000_000
 INLINE_CHARS = 20_000  # longer documents are counted in a thread, so that a key press or a rollback never waits for one
-SHADOW_WAITING = 64
+SHADOW_WAITING = 2000  # documents that wait for their shadow call; more are passed over and counted
+SHADOW_CHARS = 50_000_000  # of their texts together
 
 MethodAsked = Literal["auto", "llm", "frequency"]
 
@@ -96,6 +101,8 @@ class Pipeline:
         self.cache = LlmCache(plan.llm.cache_bytes)
         self._calls: set[asyncio.Task[object]] = set()
         self._shadows: set[asyncio.Task[None]] = set()
+        self._shadow_chars = 0
+        self.shadows_passed_over = 0  # documents of the share that got no shadow call, since too many waited
         self._cancelled_for = ""  # why calls in flight were last ended
         self.last_call: float | None = None  # when the last LLM call was sent, epoch seconds
         self.last_call_ended: float | None = None
@@ -154,7 +161,7 @@ class Pipeline:
         else:
             arm = "treatment" if method == "llm" else "control"
         bucket = route.bucket if method == "auto" else None
-        made = _Made(document_id, text, title, arm, plain, state.stage, permit.epoch)
+        made = _Made(document_id, text, title, arm, plain, state.stage, permit.epoch, state.rev)
         if arm == "treatment":
             made = await self._treat(made, bucket)
         else:
@@ -190,10 +197,11 @@ class Pipeline:
 
     async def _treat(self, made: _Made, bucket: int | None) -> _Made:
         """The LLM arm: cache, call, or fall back and say why."""
-        if len(made.text.strip()) < self._plan.llm.min_length:
+        if self._too_short(made.text):
             return made.serve("frequency", made.plain, skipped=True)
+        await self._pool.known()
         key = cache_key(made.text, self._pool.model_digest, PROMPT_VERSION, self._plan.llm)
-        known = self._cached(key)
+        known = self.cache.look_up(self._conn, key, self._cached_since())
         if known is not None:
             now = self._clock.now()
             self._writer.later(lambda conn: self.cache.touch(conn, key, now))
@@ -204,29 +212,25 @@ class Pipeline:
             return made.serve("frequency", made.plain, lookup=True, fallback=True, message=str(ended))
         except NotPermitted:
             return made.serve(
-                "frequency", made.plain, fallback=True, message="the percentage went to 0 before the call"
+                "frequency", made.plain, fallback=True, message="the percentage was lowered before the call"
             )
         except LlmFailure as failure:
-            return made.serve(
-                "frequency", made.plain, lookup=True, attempted=True, fallback=True,
-                error=str(failure.kind), message=clean_line(failure.message, 300), ms=failure.ms,
-            )  # fmt: skip
+            return made.failed("frequency", made.plain, failure, lookup=True, fallback=True)
         now = self._clock.now()
-        self._writer.later(lambda conn: self.cache.keep(conn, key, answer.keywords, now))
-        return made.serve(
-            "llm", answer.keywords, lookup=True, attempted=True, ms=answer.ms, queue_ms=answer.queue_ms,
-            proposed=answer.proposed, ungrounded=answer.dropped_ungrounded, server=answer.server,
-        )  # fmt: skip
+        self._writer.later(lambda conn: self.cache.keep(conn, key, answer.keywords, made.rev, now))
+        return made.answered(answer, lookup=True)
 
-    def _cached(self, key: str) -> Keywords | None:
-        try:
-            return self.cache.look_up(self._conn, key)
-        except sqlite3.Error:
-            return None
+    def _cached_since(self) -> int:
+        """The revision from which cached answers may be served: none from before the last rollback, unless the plan says so."""
+        return 0 if self._plan.llm.cache_after_rollback else self._state().last_rev
 
-    async def _call(self, text: str, bucket: int | None = None):  # type: ignore[no-untyped-def]
+    def _too_short(self, text: str) -> bool:
+        return len(text.strip()) < self._plan.llm.min_length
+
+    async def _call(self, text: str, bucket: int | None = None, background: bool = False) -> LlmAnswer:
         """One LLM extraction as a task of its own, so that a rollback can end it without ending the document."""
-        task = asyncio.create_task(self._pool.extract(text, permit=lambda: self._granted(bucket)))
+        call = self._pool.extract(text, permit=lambda: self._granted(bucket), background=background)
+        task = asyncio.create_task(call)
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
         try:
@@ -264,30 +268,36 @@ class Pipeline:
 
     def _maybe_shadow(self, made: _Made, state: State) -> None:
         shadow_bp = self._plan.stages[state.stage].shadow_bp if state.stage < len(self._plan.stages) else 0
-        if not shadow_bp or not routing.in_shadow(self._plan.salt, made.id, shadow_bp):
+        if not routing.in_shadow(self._plan.salt, made.id, shadow_bp) or self._too_short(made.text):
             return
-        if len(self._shadows) >= SHADOW_WAITING or len(made.text.strip()) < self._plan.llm.min_length:
+        if len(self._shadows) >= SHADOW_WAITING or self._shadow_chars + len(made.text) > SHADOW_CHARS:
+            if self.shadows_passed_over % SHADOW_WAITING == 0:
+                journal.warning(
+                    "%d documents wait for a shadow call, the LLM is slower than they come: more are passed over",
+                    len(self._shadows),
+                )
+            self.shadows_passed_over += 1
             return
         task = asyncio.create_task(self._shadow(made))
         self._shadows.add(task)
-        task.add_done_callback(self._shadows.discard)
+        self._shadow_chars += len(made.text)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._shadows.discard(task)
+            self._shadow_chars -= len(made.text)
+
+        task.add_done_callback(ended)
 
     async def _shadow(self, made: _Made) -> None:
+        """The LLM's answer for a document that frequency served: stored, never served, never cached."""
         try:
-            answer = await self._call(made.text)
+            done = made.answered(await self._call(made.text, background=True), shadow=True)
         except (_Cancelled, NotPermitted):
             return
         except LlmFailure as failure:
-            failed = made.serve(
-                "llm", Keywords(), shadow=True, attempted=True, error=str(failure.kind),
-                message=clean_line(failure.message, 300), ms=failure.ms,
-            )  # fmt: skip
+            failed = made.failed("llm", Keywords(), failure, shadow=True)
             self._writer.append(failed.record(self._clock.now()))
             return
-        done = made.serve(
-            "llm", answer.keywords, shadow=True, attempted=True, ms=answer.ms, queue_ms=answer.queue_ms,
-            proposed=answer.proposed, ungrounded=answer.dropped_ungrounded, server=answer.server,
-        )  # fmt: skip
         now = self._clock.now()
         self._writer.append(done.record(now), done.write(now))
 
@@ -306,6 +316,7 @@ class _Made(Struct, frozen=True):
     plain: Keywords
     stage: int
     epoch: int
+    rev: int  # of the control state it was routed under
     method: str = "frequency"
     keywords: Keywords = Keywords()
     attempted: bool = False
@@ -323,9 +334,21 @@ class _Made(Struct, frozen=True):
     server: str | None = None
 
     def serve(self, method: str, keywords: Keywords, **facts: object) -> _Made:
-        from msgspec.structs import replace
-
         return replace(self, method=method, keywords=keywords, **facts)
+
+    def answered(self, answer: LlmAnswer, **facts: object) -> _Made:
+        """By the LLM, called anew."""
+        return self.serve(
+            "llm", answer.keywords, attempted=True, ms=answer.ms, queue_ms=answer.queue_ms, proposed=answer.proposed,
+            ungrounded=answer.dropped_ungrounded, server=answer.server, **facts,
+        )  # fmt: skip
+
+    def failed(self, method: str, keywords: Keywords, failure: LlmFailure, **facts: object) -> _Made:
+        """The LLM was asked, or would have been but for its open breakers, and gave nothing that can be used."""
+        return self.serve(
+            method, keywords, attempted=True, error=str(failure.kind), message=clean_line(failure.message, 300),
+            ms=failure.ms, queue_ms=failure.queue_ms, server=failure.server or None, **facts,
+        )  # fmt: skip
 
     def record(self, at: float) -> Extraction:
         return Extraction(

@@ -1,7 +1,8 @@
 """The LLM cache: persistent, bounded by bytes, exact.
 
-A key says everything that the answer depends on: the text, the model's digest, the prompt's version, the limits. Only answers of
-the LLM are kept; a fallback never is. Reads use the loop's read-only connection, writes ride in the writer's batches.
+A key says everything that the answer depends on: the text, the model and its digest, the prompt's version, the limits. Only served
+answers of the LLM are kept; a fallback never is. Each remembers the revision of the control state it was made under, so that a
+rollback can void what was made before it. Reads use the loop's read-only connection, writes ride in the writer's batches.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ import sqlite3
 from engine.extraction.keywords import Keywords
 from engine.plan.model import Llm
 
+ROW_BYTES = 64  # of a row beside its key and body
+RECOUNT = 256  # answers between two sums over the table: a batch that was rolled back leaves the running total wrong
+
 
 def cache_key(text: str, model_digest: str, prompt_version: str, llm: Llm) -> str:
-    limits = f"{llm.max_descriptive}|{llm.max_technical}|{llm.max_total}|{llm.chunk_chars}"
-    head = f"{llm.model}|{model_digest}|{prompt_version}|{limits}"
+    limits = (llm.max_descriptive, llm.max_technical, llm.max_total, llm.chunk_chars, llm.num_ctx, llm.temperature)
+    head = json.dumps([llm.api, llm.model, model_digest, prompt_version, *limits])
     return hashlib.sha256(f"{head}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -25,21 +29,27 @@ class LlmCache:
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
-        self._total: int | None = None
+        self._total = 0
+        self._kept = 0
 
-    def look_up(self, conn: sqlite3.Connection, key: str) -> Keywords | None:
-        row = conn.execute("SELECT body FROM llm_cache WHERE key = ?", (key,)).fetchone()
-        if row is None:
+    def look_up(self, conn: sqlite3.Connection, key: str, since_rev: int = 0) -> Keywords | None:
+        """The answer, unless it was made before revision `since_rev`. What cannot be read is not there."""
+        try:
+            row = conn.execute("SELECT body FROM llm_cache WHERE key = ?", (key,)).fetchone()
+            if row is None:
+                return None
+            ranked, technical, rev = json.loads(row[0])
+            return Keywords(tuple(ranked), tuple(technical)) if rev >= since_rev else None
+        except (sqlite3.Error, ValueError, TypeError):
             return None
-        ranked, technical = json.loads(row[0])
-        return Keywords(tuple(ranked), tuple(technical))
 
-    def keep(self, conn: sqlite3.Connection, key: str, keywords: Keywords, at: float) -> None:
+    def keep(self, conn: sqlite3.Connection, key: str, keywords: Keywords, rev: int, at: float) -> None:
         """Store one answer and drop the least recently used beyond the limit. Inside the caller's transaction."""
-        if self._total is None:
+        if self._kept % RECOUNT == 0:
             (self._total,) = conn.execute("SELECT coalesce(sum(bytes), 0) FROM llm_cache").fetchone()
-        body = json.dumps([list(keywords.ranked), list(keywords.technical)], ensure_ascii=False)
-        size = len(body.encode()) + len(key) + 64
+        self._kept += 1
+        body = json.dumps([list(keywords.ranked), list(keywords.technical), rev], ensure_ascii=False)
+        size = len(body.encode()) + len(key) + ROW_BYTES
         replaced = conn.execute("DELETE FROM llm_cache WHERE key = ? RETURNING bytes", (key,)).fetchall()
         conn.execute("INSERT INTO llm_cache VALUES (?,?,?,?)", (key, body, size, at))
         self._total += size - sum(old for (old,) in replaced)
@@ -59,4 +69,4 @@ class LlmCache:
     def forget(self, conn: sqlite3.Connection, since: float) -> None:
         """Drop every answer that was made or served since then: what a restore put back is not to come again from here."""
         conn.execute("DELETE FROM llm_cache WHERE used >= ?", (since,))
-        self._total = None
+        self._kept = 0

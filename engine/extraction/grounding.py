@@ -61,9 +61,13 @@ def tidy(raw: str) -> str | None:
 
 
 class Ground:
-    """A text as evidence for keywords. Building it costs one pass; stems are taken only of words that a keyword asks for."""
+    """A text as evidence for keywords. Building it costs one pass; stems are taken only of words that a keyword asks for.
+
+    Chat-template tokens are no evidence: they are orders to a model, not words of a document.
+    """
 
     def __init__(self, text: str) -> None:
+        text = TEMPLATE_TOKENS.sub(" ", text)
         self._text = _folded(text)
         self._places: dict[str, list[int]] = {}
         self._begins: dict[str, list[str]] = {}

@@ -68,7 +68,13 @@ class Llm(Part, frozen=True):
         str, says("Name of the environment variable that holds the API key; empty: none is sent. Never the key.")
     ] = ""
     timeout_s: Annotated[
-        Seconds, says("Deadline of a document over everything: waiting, retries, chunks.", least=0.1, example="30s")
+        Seconds,
+        says(
+            "Deadline of a document over everything that is done for it: calls, retries, pauses, parts. Waiting for a free "
+            "place on a server does not count.",
+            least=0.1,
+            example="30s",
+        ),
     ] = 30.0
     retries: Annotated[int, says("Tries after the first, only of what can succeed.", least=0, most=10)] = 2
     num_ctx: Annotated[
@@ -92,6 +98,13 @@ class Llm(Part, frozen=True):
     ] = 5
     breaker_open_s: Annotated[Seconds, says("... this long, until one call probes it again.", example="15s")] = 15.0
     cache_bytes: Annotated[int, says("Most bytes of cached answers.", least=0)] = 64 * 1024 * 1024
+    cache_after_rollback: Annotated[
+        bool,
+        says(
+            "false: a rollback voids the cached answers from before it, so that none is served when the way up opens again; "
+            "true: they stay."
+        ),
+    ] = False
 
 
 class Hours(Part, frozen=True):

@@ -38,6 +38,8 @@ class Heart:
         await asyncio.to_thread(engine.folder.lay_ballast)
         engine.monitor.restore(engine.state)
         await engine.pool.start()
+        if engine.folder.is_armed():
+            engine.background(engine.pool.preload())
         engine.monitor.start()
         engine.post.start()
         await self.tick()

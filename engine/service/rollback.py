@@ -45,6 +45,8 @@ async def raised(engine: Engine, job: Callable[[sqlite3.Connection], Outcome]) -
         engine.folder.arm()
         if engine.folder.has_intents():  # left by a console between the look and the arming
             engine.folder.disarm()
+        else:
+            engine.background(engine.pool.preload())  # so that no document waits for the model to be read into memory
     return outcome
 
 

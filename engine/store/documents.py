@@ -69,18 +69,20 @@ def _unpack(body: str | None) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
 def write(conn: sqlite3.Connection, documents: Sequence[DocumentWrite]) -> None:
     """Insert or update inside the caller's transaction."""
     for d in documents:
+        llm = _pack(d.llm, d.llm_technical) if d.llm is not None else None
+        if d.shadow:  # only beside the version it is of: the document may have been extracted anew meanwhile
+            conn.execute("UPDATE document SET shadow = ? WHERE id = ? AND digest = ?", (llm, d.id, d.digest))
+            continue
         frequency = _pack(d.frequency, d.frequency_technical)
-        llm = _pack(d.llm, d.llm_technical) if d.llm is not None and not d.shadow else None
-        shadow = _pack(d.llm, d.llm_technical) if d.llm is not None and d.shadow else None
         served = d.at if llm is not None else None
         (rowid,) = conn.execute(
             """
-            INSERT INTO document (id, title, digest, updated, arm, method, frequency, llm, shadow, llm_at, llm_stage, llm_epoch)
-            VALUES (?,?,?,?,?,?,?,?,?,?,?,?)
+            INSERT INTO document (id, title, digest, updated, arm, method, frequency, llm, llm_at, llm_stage, llm_epoch)
+            VALUES (?,?,?,?,?,?,?,?,?,?,?)
             ON CONFLICT(id) DO UPDATE SET title = excluded.title, updated = excluded.updated, arm = excluded.arm,
                 method = excluded.method, frequency = excluded.frequency, restore_id = NULL,
                 llm = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm WHEN digest = excluded.digest THEN llm END,
-                shadow = CASE WHEN excluded.shadow IS NOT NULL THEN excluded.shadow WHEN digest = excluded.digest THEN shadow END,
+                shadow = CASE WHEN digest = excluded.digest THEN shadow END,
                 llm_at = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm_at WHEN digest = excluded.digest THEN llm_at END,
                 llm_stage = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm_stage WHEN digest = excluded.digest THEN llm_stage END,
                 llm_epoch = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm_epoch WHEN digest = excluded.digest THEN llm_epoch END,
@@ -88,7 +90,7 @@ def write(conn: sqlite3.Connection, documents: Sequence[DocumentWrite]) -> None:
             RETURNING rowid
             """,
             (
-                d.id, d.title, d.digest, d.at, d.arm, d.method, frequency, llm, shadow, served,
+                d.id, d.title, d.digest, d.at, d.arm, d.method, frequency, llm, served,
                 d.stage if served is not None else None, d.epoch if served is not None else None,
             ),
         ).fetchone()  # fmt: skip
@@ -99,7 +101,7 @@ def write(conn: sqlite3.Connection, documents: Sequence[DocumentWrite]) -> None:
         conn.execute("DELETE FROM document_fts WHERE rowid = ?", (rowid,))
         conn.execute(
             "INSERT INTO document_fts (rowid, title, frequency, llm) VALUES (?,?,?,?)",
-            (rowid, d.title, " ; ".join(d.frequency), " ; ".join(d.llm or ()) if not d.shadow else ""),
+            (rowid, d.title, " ; ".join(d.frequency), " ; ".join(d.llm or ())),
         )
 
 

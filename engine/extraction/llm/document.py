@@ -24,6 +24,7 @@ class Document:
     limit_s: float
     deadline: asyncio.Timeout
     started: float
+    background: bool = False  # nobody waits for it
     sent: bool = False
     attempts: int = 0
     proposed: int = 0

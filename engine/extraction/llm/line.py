@@ -32,37 +32,44 @@ class _Waiting:
 
 
 class Line:
+    """Two lines in truth: what nobody waits for (`background`) gets a place only when nobody else wants it."""
+
     def __init__(self, servers: Sequence[Server]) -> None:
         self._servers = servers
-        self._line: deque[_Waiting] = deque()
+        self._served: deque[_Waiting] = deque()
+        self._background: deque[_Waiting] = deque()
 
     def __len__(self) -> int:
-        return len(self._line)
+        return len(self._served) + len(self._background)
 
     def turn_away(self, why: Fault) -> None:
         """Nobody who waits gets a place."""
-        while self._line:
-            waiting = self._line.popleft()
-            if not waiting.slot.done():
-                waiting.slot.set_exception(why)
+        for line in (self._served, self._background):
+            while line:
+                waiting = line.popleft()
+                if not waiting.slot.done():
+                    waiting.slot.set_exception(why)
 
     def elsewhere(self, avoid: set[Server]) -> bool:
         """Whether a server outside `avoid` takes calls."""
         return any(s not in avoid and s.breaker.admits(s.now()) for s in self._servers)
 
-    async def slot(self, avoid: set[Server], last: Fault | None) -> Slot:
-        """A place on the least loaded server, when it is this call's turn. Raises Fault(breaker_open) when all are taken out."""
-        if not self._line or last is not None:
+    async def slot(self, avoid: set[Server], again: bool, background: bool) -> Slot:
+        """A place on the least loaded server, when it is this call's turn; `again`: it was sent before, its time runs, it goes
+        first. Raises Fault(breaker_open) when all servers are taken out."""
+        line = self._background if background else self._served
+        if not self._served and (again or not line):
             server = self._best(avoid)
             if server is not None:
                 return self._take(server)
-        if not any(s.breaker.admits(s.now()) for s in self._servers):
+        if not self._admitted():
             raise self._all_out()
         waiting = _Waiting(asyncio.get_running_loop().create_future(), avoid)
-        if last is None:
-            self._line.append(waiting)
-        else:  # it has been sent before, and its time runs: first in line
-            self._line.appendleft(waiting)
+        if again:
+            line.appendleft(waiting)
+            self.serve()
+        else:
+            line.append(waiting)
         try:
             return await waiting.slot
         except asyncio.CancelledError:
@@ -72,29 +79,32 @@ class Line:
                 given.server.window.drop(given.ticket)
                 given.server.breaker.undecided(given.probe)
                 self.serve()
-            else:
-                self._line.remove(waiting)
+            elif waiting in line:
+                line.remove(waiting)
             raise
 
     def serve(self) -> None:
         """Give free places to those who wait, in order; turn all away when no server is left."""
-        line = self._line
-        if not line:
+        if not len(self):
             return
-        if not any(s.breaker.admits(s.now()) for s in self._servers):
+        if not self._admitted():
             self.turn_away(self._all_out())
             return
-        passed: list[_Waiting] = []
-        while line and any(s.window.free and s.breaker.admits(s.now()) for s in self._servers):
-            waiting = line.popleft()
-            if waiting.slot.done():
-                continue
-            server = self._best(waiting.avoid)
-            if server is None:
-                passed.append(waiting)
-            else:
-                waiting.slot.set_result(self._take(server))
-        line.extendleft(reversed(passed))
+        for line in (self._served, self._background):
+            passed: list[_Waiting] = []
+            while line and any(s.window.free and s.breaker.admits(s.now()) for s in self._servers):
+                waiting = line.popleft()
+                if waiting.slot.done():
+                    continue
+                server = self._best(waiting.avoid)
+                if server is None:
+                    passed.append(waiting)
+                else:
+                    waiting.slot.set_result(self._take(server))
+            line.extendleft(reversed(passed))
+
+    def _admitted(self) -> bool:
+        return any(s.breaker.admits(s.now()) for s in self._servers)
 
     def _best(self, avoid: set[Server]) -> Server | None:
         """The least loaded server with a free place; one that failed this document only when there is no other."""

@@ -157,15 +157,15 @@ class LlmPool:
 
     # one document
 
-    async def extract(self, text: str, *, permit: Callable[[], bool]) -> LlmAnswer:
-        """Keywords of the text. `permit` is asked right before every send.
+    async def extract(self, text: str, *, permit: Callable[[], bool], background: bool = False) -> LlmAnswer:
+        """Keywords of the text. `permit` is asked right before every send; `background`: nobody waits for it, others go first.
 
         Raises NotPermitted when it says no (nothing is sent after that), LlmFailure for everything else. Cancelling closes the connections.
         """
         self._http()
         started = self._clock.real()
         async with asyncio.timeout(None) as deadline:
-            document = Document(self._clock, permit, self.config.timeout_s, deadline, started)
+            document = Document(self._clock, permit, self.config.timeout_s, deadline, started, background)
             try:
                 return await self._extract(text, document)
             except asyncio.CancelledError:
@@ -234,7 +234,7 @@ class LlmPool:
         while True:
             slot = None
             try:
-                slot = await self._line.slot(avoid, last)
+                slot = await self._line.slot(avoid, last is not None, document.background)
                 reply = await self._call(slot, piece, document, other_seed)
                 ground = ground or grounding.Ground(piece)
                 found = judge(reply, ground)

@@ -62,7 +62,7 @@ def defuse(text: str) -> str:
     """The text with its chat-template tokens broken apart and its long runs of one sign or of blanks shortened."""
 
     def broken(found: re.Match[str]) -> str:
-        return " ".join(re.findall(r"\w+", found[0]))
+        return " " + " ".join(re.findall(r"[^\W_]+", found[0])) + " "
 
     def shortened(found: re.Match[str]) -> str:
         run = found[0]
