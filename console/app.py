@@ -24,7 +24,8 @@ from console.history import History
 from console.keys import ACTING, GRACE_S, Hands
 from console.link import Link, Sight
 from console.rolling import Rolling
-from console.screens import SCREENS, screen
+from console.running import Runner, Running, surroundings
+from console.screens import SCREENS, screen, work
 from console.screens.ask import Ask
 from console.screens.dashboard import Dashboard
 from console.screens.page import Page
@@ -86,10 +87,12 @@ class Console(App[int]):
         self.said: tuple[str, str] | None = None
         self.since = 0.0
         self.rolling: Rolling | None = None
+        self.runner = Runner(lambda: surroundings(plan, link.folder.path), self._changed_soon, self._ran)
         self.crash = ""
         self._said_until = 0.0
         self._shown = self.watching.sight
         self._present_at = 0.0
+        self._repaint_due = False
         for name in themes.NAMES:
             self.register_theme(themes.theme(name))
         self.theme = f"console-{theme}"
@@ -145,6 +148,7 @@ class Console(App[int]):
         self.exit(code, return_code=code)
 
     def on_unmount(self) -> None:
+        self.runner.cancel()
         v = self.sight.view
         if v is not None and not self.rehearsal:
             themes.remember(f"seen {self.link.folder.path.resolve()}", str(v.at))
@@ -376,6 +380,9 @@ class Console(App[int]):
                 continue
             page = screen(number)
             yield SystemCommand(f"Go to {page.TITLE}", f"{page.ABOUT} ({number})", lambda n=number: self.action_go(n))
+        for name in ("commands", "story"):
+            page = work(name)
+            yield SystemCommand(f"Go to {page.TITLE}", f"{page.ABOUT} (9, tab)", lambda p=page: self.push_screen(p()))
         yield SystemCommand("Go to Rollback", Rollback.ABOUT, lambda: self.push_screen(Rollback()))
         yield SystemCommand("Help", "Keys of this screen and the runbooks (?)", self.action_help)
         yield SystemCommand("Copy this screen", "As text, to the clipboard and a file (Y)", self.action_copy_screen)
@@ -395,7 +402,7 @@ class Console(App[int]):
         """To the clipboard; the sentence says by which way."""
         return terminal.copy(text, self.write)
 
-    def act(self, kind: str, then: Callable[[Reply], None] | None = None, **fields: Any) -> None:
+    def act(self, kind: str, then: Callable[[Reply], None] | None = None, /, **fields: Any) -> None:
         """Send a command in a thread; its sentence is shown, whatever it is."""
         if self.read_only:
             self.say("This console is read-only; only R acts.", "caution")
@@ -428,6 +435,26 @@ class Console(App[int]):
             Ask(title, facts, yes, "leave", field=field, least=least),
             lambda typed: then(typed) if typed is not None else None,
         )
+
+    def _changed_soon(self) -> None:
+        """What the page shows has changed: repainted soon, however often this is called."""
+        if not self._repaint_due:
+            self._repaint_due = True
+            self.set_timer(0.1, self._repaint)
+
+    def _repaint(self) -> None:
+        self._repaint_due = False
+        if self.page is not None and self.page.is_mounted:
+            self.page.repaint()
+
+    def _ran(self, running: Running) -> None:
+        """A command of the plan has ended: its output goes into the log."""
+        done = running.done
+        if done is not None:
+            self.act(
+                "ran", command=running.command.run, text=running.command.text, line=running.line, exit=done.exit, ms=done.ms,
+                ended=done.ended, output=running.output,
+            )  # fmt: skip
 
     def restore(self) -> None:
         """Serve frequency keywords again for what the LLM wrote. Reversible, so it does not ask."""

@@ -22,6 +22,7 @@ class Attention:
         self._title = ""
         self._said = ""  # the state that was last told, "" when all is well
         self._rang = float("-inf")
+        self._due: set[tuple[str, float]] = set()  # monitoring that was announced
 
     def notice(self, sight: Sight) -> None:
         """Set the title when it changed; ring when something grave is new. Within the quiet time it waits, and rings if it lasts."""
@@ -39,6 +40,11 @@ class Attention:
             self._rang = self._now()
             self._write(terminal.notification(f"{v.environment}: {sentence}"))
         self._said = state
+        due = {(r.id, r.due): r.text for r in v.reminders if r.overdue}
+        new = [text for which, text in due.items() if which not in self._due]
+        self._due = set(due)
+        if new and sight.fresh:
+            self._write(terminal.notification(f"{v.environment}: due: {new[0]}"))
 
 
 def _grave(sight: Sight, v: View) -> tuple[str, str]:

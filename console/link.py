@@ -6,9 +6,11 @@ Liveness is judged here, never by the engine: a frozen engine would say that it 
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -19,6 +21,8 @@ from engine.store.documents import Document
 from engine.store.folder import Folder, StoreError
 from engine.store.reader import Glance, Reader
 from engine.view import DecisionView, View
+
+T = TypeVar("T")
 
 LATE_S = 1.6  # the engine beats about once a second
 SILENT_S = 5.0
@@ -62,7 +66,8 @@ class Link(Protocol):
     def documents(self, text: str = "", limit: int = 50, method: str | None = None) -> list[Document]: ...
     def document(self, document_id: str) -> Document | None: ...
     def ab_results(self) -> dict[str, Any]: ...
-    def command(self, kind: str, **fields: Any) -> Reply: ...
+    def read(self, query: Callable[[sqlite3.Connection], T]) -> T: ...
+    def command(self, kind: str, /, **fields: Any) -> Reply: ...
     def rollback(self, reason: str = "", seen: str = "") -> RollbackResult: ...
     def out_of_reach(self) -> bool: ...
 
@@ -164,7 +169,11 @@ class StoreLink:
             return {}
         return self.reader.read(lambda conn: results(conn, plan, view.at))
 
-    def command(self, kind: str, **fields: Any) -> Reply:
+    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Any query of the engine's library on the store; StoreError."""
+        return self.reader.read(query)
+
+    def command(self, kind: str, /, **fields: Any) -> Reply:
         return self.client.command(kind, **fields)
 
     def rollback(self, reason: str = "", seen: str = "") -> RollbackResult:

@@ -58,13 +58,19 @@ class Place:
         except PlanError as error:
             raise Failed(str(error)) from None
 
+    @property
+    def _given(self) -> Path | None:
+        """The store that was named: --store, or ROLLOUT_STORE where a command of the plan runs from the console."""
+        named = os.environ.get("ROLLOUT_STORE")
+        return self._store or (Path(named) if named else None)
+
     @cached_property
     def folder(self) -> Folder:
         from engine.plan.locate import store_of
         from engine.store.folder import Folder
 
-        if self._store is not None:
-            return Folder(self._store, self.plan.store.group if self._plan_known() else "")
+        if self._given is not None:
+            return Folder(self._given, self.plan.store.group if self._plan_known() else "")
         return Folder(store_of(self.plan_path), self.plan.store.group)
 
     @cached_property
@@ -73,8 +79,8 @@ class Place:
         from engine.plan.locate import store_of
         from engine.store.folder import Folder
 
-        if self._store is not None:
-            return Folder(self._store)
+        if self._given is not None:
+            return Folder(self._given)
         return Folder(store_of(self.plan_path))
 
     @cached_property

@@ -8,15 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shlex
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine import shell
 from engine.plan.model import Apply
 
 RETRY_S = (1.0, 5.0, 15.0, 60.0)
-OUTPUT_LIMIT = 4000
 
 
 def write_environment(path: Path, lines: Sequence[str]) -> None:
@@ -30,30 +28,6 @@ def write_environment(path: Path, lines: Sequence[str]) -> None:
     os.replace(part, path)
 
 
-async def run_command(command: str, timeout_s: float) -> tuple[int | None, str]:
-    """(exit status, output); None when it took too long. Ended, too late or given up, it ends with its children."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *shlex.split(command),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        return 127, str(error)
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), timeout_s)
-        return process.returncode, output.decode(errors="replace")[-OUTPUT_LIMIT:]
-    except TimeoutError:
-        return None, f"no end after {timeout_s:g} s; it was ended"
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-
-
 async def apply_once(apply: Apply, lines: Sequence[str]) -> str:
     """Write and run; "" when both worked, else a sentence."""
     if apply.env_file:
@@ -62,11 +36,9 @@ async def apply_once(apply: Apply, lines: Sequence[str]) -> str:
         except OSError as error:
             return f"The environment file {apply.env_file} could not be written ({error.strerror})."
     if apply.command:
-        status, output = await run_command(apply.command, apply.timeout_s)
-        if status != 0:
-            last = output.strip().splitlines()[-1:] or [""]
-            how = "took too long" if status is None else f"ended with {status}"
-            return f"The apply command `{apply.command}` {how}: {last[0]}"
+        done = await shell.run(apply.command, apply.timeout_s)
+        if not done.ok:
+            return f"The apply command `{apply.command}` {done.sentence}: {done.last_line}"
     return ""
 
 

@@ -22,6 +22,20 @@ SCREENS: dict[int, tuple[str, str]] = {
 }
 
 
+# the screens of people's work share a digit; tab turns from one to the next
+WORK: tuple[tuple[str, str, str], ...] = (
+    ("messages", "Messages", "Messages"),
+    ("commands", "Commands", "Commands"),
+    ("story", "Report", "Report"),
+)
+
+
+def work(module: str) -> type[Page]:
+    """The class of one of the screens under 9."""
+    (name,) = (name for found, name, _ in WORK if found == module)
+    return getattr(importlib.import_module(f"console.screens.{module}"), name)  # type: ignore[no-any-return]
+
+
 def screen(number: int) -> type[Page]:
     """The class of a screen; KeyError when there is none of that number."""
     module, name = SCREENS[number]

@@ -10,6 +10,7 @@ from rich.style import Style
 from console.history import History
 from console.link import Link, Sight
 from console.rolling import Rolling
+from console.running import Runner
 from engine.client import Reply
 from engine.plan.model import Plan
 
@@ -25,6 +26,7 @@ class Host(Protocol):
     said: tuple[str, str] | None  # a sentence above the footer and its style
     since: float  # when this person last looked, the engine's epoch seconds; 0 when never
     rolling: Rolling | None  # the last rollback by this console
+    runner: Runner  # of the plan's commands
 
     @property
     def sight(self) -> Sight: ...
@@ -35,7 +37,7 @@ class Host(Protocol):
     def say(self, sentence: str, style: str = "bar") -> None:
         """Show a sentence for a few seconds."""
 
-    def act(self, kind: str, then: Callable[[Reply], None] | None = None, **fields: Any) -> None:
+    def act(self, kind: str, then: Callable[[Reply], None] | None = None, /, **fields: Any) -> None:
         """Send a command and show its answer; `then` gets it."""
 
     def ask_text(

@@ -164,7 +164,7 @@ class Rollback(Page):
             c.block(x, y, width, rows, "nobody yet: fill in [[contacts]] in rollout.toml (name, phone, email)", "warn")
             return
         for row, contact in enumerate(contacts[:rows]):
-            reach = known(contact.phone) or known(contact.email) or "not filled in yet"
+            reach = "  ".join(filter(None, (known(contact.phone), known(contact.email)))) or "not filled in yet"
             c.spans(
                 x,
                 y + row,

@@ -93,7 +93,7 @@ def _plan(place: Place, found: Say) -> None:
             "plan", "ok", f"{place.plan_path}: {len(plan.stages)} stages, {len(plan.triggers)} triggers, no mistake."
         )
     )
-    missing = [c.role for c in plan.contacts if "[" in c.name or "[" in c.phone or "[" in c.email]
+    missing = [contact.role for contact in plan.contacts if contact.missing]
     if missing:
         found(
             Finding("contacts", "warn", f"Placeholders instead of people: {', '.join(missing)}. Fill in [[contacts]].")
@@ -140,11 +140,12 @@ def _port(place: Place, found: Say) -> None:
 
 
 def _messages(plan: Plan, found: Say) -> None:
-    from engine.notify import addresses
+    from engine.messages.addresses import addresses
 
     urls, trouble = addresses(plan.notify, os.environ)
-    if urls:
-        found(Finding("messages", "ok", f"{len(urls)} addresses; `rollout notify send` tries one."))
+    if urls and not trouble:
+        kinds = ", ".join(sorted({address.kind for address in urls}))
+        found(Finding("messages", "ok", f"{len(urls)} addresses ({kinds}); `rollout notify test` tries them."))
     else:
         found(Finding("messages", "warn", trouble[0].upper() + trouble[1:] + "."))
 

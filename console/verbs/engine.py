@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 from console.place import Failed, Place, fail, json_option, say
 
 if TYPE_CHECKING:
+    from engine.rehearsal.stage import Rehearsal
     from engine.store.folder import Folder
 
 
@@ -56,10 +58,9 @@ def rehearse(ctx: click.Context, speed: float, no_console: bool, keep: Path | No
             raise Failed(trouble)
         if no_console:
             click.echo(f"rehearsal: store {rehearsal.folder.path}, plan {rehearsal.plan_path}; ends with this command")
-            try:
+            with contextlib.suppress(KeyboardInterrupt):
                 rehearsal.wait()
-            except KeyboardInterrupt:
-                return
+            _record_rehearsal(rehearsal, ctx.obj)
             return
         from console.session import run
 
@@ -67,7 +68,25 @@ def rehearse(ctx: click.Context, speed: float, no_console: bool, keep: Path | No
             rehearsal.folder.path, rehearsal.plan, rehearsal=True,
             read_only=bool(options.get("read_only")), ascii=bool(options.get("ascii_only")), theme=options.get("theme"),
         )  # fmt: skip
+        _record_rehearsal(rehearsal, ctx.obj)
     ctx.exit(code)
+
+
+def _record_rehearsal(rehearsal: Rehearsal, place: Place) -> None:
+    """A passed rehearsal proves a checklist item of the real rollout: keep its record in that store."""
+    from engine.rehearsal import record
+
+    made = rehearsal.passed()
+    if made is None:
+        click.echo("Not recorded as passed: that takes a rollback by a trigger and one by hand, both proven.")
+        return
+    try:
+        kept = place.plan is not None and record.keep(place.folder.path, made)
+    except Failed:
+        kept = False
+    where = place.folder.path if kept else record.home()
+    if kept or record.keep(record.home(), made):
+        click.echo(f"Recorded in {where}: {made.sentence}")
 
 
 @click.command()

@@ -78,6 +78,15 @@ def wrapped(text: str, width: int) -> list[str]:
     return lines
 
 
+def paragraphs(text: str, width: int) -> list[str]:
+    """A text of several lines, each wrapped by itself with its indentation kept."""
+    out: list[str] = []
+    for line in text.split("\n"):
+        indent = " " * min(len(line) - len(line.lstrip(" ")), width // 2)
+        out += [indent + part for part in wrapped(line.strip(" "), width - len(indent))]
+    return out
+
+
 class Canvas:
     """`chars[y][x]` is what a cell shows ("" right of a wide character), `styles[y][x]` the name of its style."""
 

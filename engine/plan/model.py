@@ -119,6 +119,13 @@ class Check(Part, frozen=True):
     contains: Annotated[str, says("http: a text that the answer must contain.")] = ""
     command: Annotated[str, says("command: a shell command line.", lines=True)] = ""
     timeout_s: Annotated[Seconds, says("http, command: its time limit.", least=0.1, example="1m")] = 60.0
+    message: Annotated[
+        str,
+        says(
+            "notify: this message of the plan was delivered; without it a test message is sent.",
+            example="before_rollout",
+        ),
+    ] = ""
     metric: Annotated[Metric | Literal[""], says("metric: what is measured.")] = ""
     op: Annotated[Op, says("metric: how it is compared.")] = "<"
     value: Annotated[Threshold, says("metric: with what.", example="1 %")] = 0.0
@@ -139,6 +146,7 @@ class Command(Part, frozen=True):
 
     text: Annotated[Title, says("What it is for.", example="Average processing time (target: < 2000ms)")]
     run: Annotated[Title, says("The command line.", lines=True)]
+    timeout_s: Annotated[Seconds, says("Its time limit.", least=1, example="30m")] = 600.0
 
 
 class Message(Part, frozen=True):
@@ -276,6 +284,12 @@ class Contact(Part, frozen=True):
     name: Annotated[str, says("Name. `[Name]` is a placeholder; `rollout check` asks for it.")]
     phone: Annotated[str, says("Phone.")]
     email: Annotated[str, says("Mail address.")]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What of it is empty or still a placeholder in brackets."""
+        given = {"name": self.name, "phone": self.phone, "email": self.email}
+        return tuple(key for key, text in given.items() if not text.strip() or text.strip().startswith("["))
 
 
 class Panel(Part, frozen=True):

@@ -1,29 +1,81 @@
-"""When a rehearsal was last passed on this machine by this user: evidence for the checklist item that asks for one."""
+"""Rehearsals that were passed: a file of one line each, written when one ends, evidence for the checklist item that asks for one.
+
+Passed means: in it a trigger rolled back by itself and a person rolled back by hand, and for both 0 % was observed. The record lies
+in the store for which it was done (of the rollout.toml at which `rollout rehearse` was called), so that an engine of another user
+finds it; without one, with the user.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import sqlite3
 from pathlib import Path
 
+import msgspec
 import platformdirs
+from msgspec import Struct
 
-from engine.store.folder import Folder
+from engine.plan.durations import iso
+from engine.text import clean_line
 
-
-def _file() -> Path:
-    return Path(platformdirs.user_state_dir("rollout-console")) / "rehearsal-passed"
-
-
-def record_passed(at: float) -> None:
-    """A rehearsal counts as passed when an automatic rollback and one by hand were both proven in it."""
-    with contextlib.suppress(OSError):
-        _file().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _file().write_text(f"{at}\n")
+NAME = "rehearsals.jsonl"
 
 
-def last_passed(_: Folder) -> float | None:
-    """Epoch seconds of the machine, or None."""
-    try:
-        return float(_file().read_text())
-    except (OSError, ValueError):
+class Passed(Struct, frozen=True):
+    """`at` is epoch seconds of the machine; the proofs are those of the rehearsal's own rollbacks."""
+
+    at: float
+    who: str
+    automatic: str
+    by_hand: str
+    decisions: int
+    head: str  # of the rehearsal's log
+
+    @property
+    def sentence(self) -> str:
+        who = clean_line(self.who, 60)
+        return f"{who} passed a rehearsal on {iso(self.at)} (by a trigger: {clean_line(self.automatic, 160)} By hand: {clean_line(self.by_hand, 160)})"
+
+
+def passed(conn: sqlite3.Connection, who: str, at: float) -> Passed | None:
+    """The record of a rehearsal's store; None while one of the two proofs is missing."""
+    from engine.store import log
+
+    lowered = {rev for (rev,) in conn.execute("SELECT rev FROM decision WHERE percent_from > percent_to").fetchall()}
+    found: dict[bool, str] = {}
+    for row in log.every(conn):
+        proof = row.decision.evidence
+        if row.decision.kind == "proof" and proof.get("of") in lowered and proof.get("effective_ms") is not None:
+            found[bool(proof.get("automatic"))] = str(proof.get("sentence", ""))
+    if len(found) < 2:
         return None
+    verified = log.verify(conn)
+    return Passed(at, who, found[True], found[False], verified.decisions, verified.head) if verified.ok else None
+
+
+def keep(folder: Path, record: Passed) -> bool:
+    """Append to the store's file; False when that cannot be written."""
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(record) + b"\n")
+        return True
+    return False
+
+
+def home() -> Path:
+    """Where a rehearsal is recorded that belongs to no store: with this user, on this machine."""
+    return Path(platformdirs.user_state_dir("rollout-console"))
+
+
+def last_passed(*folders: Path) -> Passed | None:
+    """The latest of the records in these folders; lines that are none are passed over."""
+    found: list[Passed] = []
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            for line in (folder / NAME).read_bytes().splitlines():
+                with contextlib.suppress(msgspec.MsgspecError):
+                    found.append(msgspec.json.decode(line, type=Passed))
+    return max(found, key=lambda each: each.at, default=None)

@@ -13,11 +13,15 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
+from engine.clock import SystemClock
+from engine.identity import whoami
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text, load_plan
 from engine.plan.model import Plan
+from engine.rehearsal.record import Passed, passed
 from engine.service.process import spawn, wait_until_up
-from engine.store.folder import Folder
+from engine.store.folder import Folder, StoreError
+from engine.store.reader import Reader
 
 
 class Rehearsal:
@@ -37,6 +41,8 @@ class Rehearsal:
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         text = default_plan_text()
         text = set_value(text, "environment", "rehearsal")
+        # what stands in the real variable is for real messages only
+        text = set_value(text, "notify.urls_env", "ROLLOUT_REHEARSAL_NOTIFY_URLS")
         self.plan_path.write_text(text)
         self.plan = load_plan(self.plan_path)
         self._process = spawn(self.plan_path, self.folder, "--speed", str(self._speed), attached=True)
@@ -45,6 +51,16 @@ class Rehearsal:
     def wait(self) -> None:
         if self._process is not None:
             self._process.wait()
+
+    def passed(self) -> Passed | None:
+        """The record of this rehearsal, once a trigger and a person have each rolled back and it was proven."""
+        reader = Reader(self.folder)
+        try:
+            return reader.read(lambda conn: passed(conn, whoami().name, SystemClock().now()))
+        except StoreError:
+            return None
+        finally:
+            reader.close()
 
     def __enter__(self) -> Rehearsal:
         return self

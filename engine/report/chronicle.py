@@ -192,7 +192,7 @@ def moved(row: Row) -> str:
 def incidents(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row]) -> tuple[Incident, ...]:
     """Rollbacks that lowered something, triggers that acted, holds by a trigger; oldest first."""
     found = [row for row in rows if is_incident(row)]
-    ends = [row.rev for row in found[1:]] + [1 << 60]
+    ends = [*(row.rev for row in found[1:]), *([1 << 60] if found else [])]
     return tuple(_incident(conn, plan, rows, row, end) for row, end in zip(found, ends, strict=True))
 
 
@@ -211,9 +211,9 @@ def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Ro
     trigger, detected = _detected(conn, plan, row)
     before = next((other.decision.stage for other in rows if other.rev == row.rev - 1), d.stage)
     onset = _onset(conn, plan, trigger, detected, before) if detected is not None else None
-    proof = figures.decode(_one(conn, "SELECT body FROM proof WHERE rev = ?", row.rev) or "{}")
-    ms = proof.get("effective_ms")
     after = [other for other in rows if row.rev < other.rev < end]
+    proof = proof_of(row.rev, after)
+    ms = proof.get("effective_ms")
     resumed = next((other for other in after if other.decision.kind in ("resume", "undo_rollback")), None)
     until = next((other.decision.at for other in rows if other.rev == end), 1e18)
     restored = conn.execute(
@@ -224,6 +224,12 @@ def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Ro
         d.at + ms / 1000 if isinstance(ms, int | float) else None, clean_line(str(proof.get("sentence", "")), 400),
         cause(row, after), resumed.decision.at if resumed else None, int(restored),
     )  # fmt: skip
+
+
+def proof_of(rev: int, after: Sequence[Row]) -> dict[str, Any]:
+    """What was observed of a rollback; {} while nothing is."""
+    found = (row.decision.evidence for row in after if row.decision.kind == "proof")
+    return next((evidence for evidence in found if evidence.get("of") == rev), {})
 
 
 def cause(row: Row, after: Sequence[Row]) -> str:
@@ -295,11 +301,6 @@ def _onset(conn: sqlite3.Connection, plan: Plan, name: str, detected: float, sta
             break
         onset, last = first, minute
     return None if onset is None else min(float(onset), detected)
-
-
-def _one(conn: sqlite3.Connection, query: str, *given: object) -> Any:
-    row = conn.execute(query, given).fetchone()
-    return row[0] if row else None
 
 
 def duration(seconds: float | None) -> str:

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
-from engine import backup
-from engine.apply import run_command
+from engine import backup, drill, shell
 from engine.checklist import Finding
-from engine.plan.durations import format_duration
-from engine.plan.model import Check
+from engine.messages import outbox
+from engine.plan.durations import format_duration, iso
+from engine.plan.model import Check, Plan
+from engine.rehearsal import record
 from engine.service.engine import Engine
+from engine.store import database
+from engine.store.attempts import stored
+from engine.text import clean_line
+from engine.triggers.backtest import Attempt, Inject, backtest
+
+KEPT_BACKUPS = 3
+MOST_STORED = 3000  # latest attempts that the triggers' check replays
+OUTPUT = 300
 
 
 async def examine(engine: Engine, check: Check) -> Finding:
     """Run one check; never raises, a failure is a finding."""
-    kinds: dict[str, Any] = {
-        "llm": _llm, "http": _http, "command": _command, "metric": _metric, "backup": _backup, "notify": _notify,
-        "rollback_drill": _drill, "rehearsal": _rehearsal, "triggers": _triggers,
-    }  # fmt: skip
     try:
-        finding: Finding = await kinds[check.kind](engine, check)
-        return finding
+        return await KINDS[check.kind](engine, check)
     except Exception as error:
-        return Finding(False, f"the check itself failed: {type(error).__name__}: {error}")
+        return Finding(False, f"the check itself failed: {type(error).__name__}: {clean_line(str(error), 200)}")
+
+
+def again_before_promotion(check: Check) -> bool:
+    """Whether a promotion runs it anew: not what sends something to people, and no command of unknown length."""
+    return check.kind not in ("manual", "command") and (check.kind != "notify" or bool(check.message))
 
 
 async def _llm(engine: Engine, check: Check) -> Finding:
@@ -37,12 +47,15 @@ async def _llm(engine: Engine, check: Check) -> Finding:
 async def _http(engine: Engine, check: Check) -> Finding:
     import httpx
 
-    url = engine.address + check.url if check.url.startswith("/") else check.url
+    own = check.url.startswith("/")
+    url = engine.address + check.url if own else check.url
+    token = engine.environ.get(engine.plan.http.token_env) if own else None
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         async with httpx.AsyncClient(timeout=check.timeout_s) as client:
-            response = await client.get(url)
-    except httpx.HTTPError as error:
-        return Finding(False, f"{url} did not answer: {error or type(error).__name__}")
+            response = await client.get(url, headers=headers)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Finding(False, f"{url} did not answer: {str(error) or type(error).__name__}")
     if response.status_code != check.status:
         return Finding(False, f"{url} answered {response.status_code}, expected {check.status}")
     if check.contains and check.contains not in response.text:
@@ -53,35 +66,55 @@ async def _http(engine: Engine, check: Check) -> Finding:
 
 
 async def _command(engine: Engine, check: Check) -> Finding:
-    status, output = await run_command(check.command, check.timeout_s)
-    last = (output.strip().splitlines() or [""])[-1]
-    if status is None:
-        return Finding(False, f"`{check.command}` did not end within {check.timeout_s:g} s")
-    return Finding(status == 0, f"`{check.command}` ended with {status}: {last}")
+    done = await shell.run(check.command, check.timeout_s)
+    command = clean_line(check.command, 120)
+    return Finding(done.ok, f"`{command}` {done.sentence}: {clean_line(done.output[-OUTPUT:], OUTPUT)}")
 
 
 async def _metric(engine: Engine, check: Check) -> Finding:
+    engine.monitor.gate_facts(engine.state)  # measured anew when what is there is old
     return engine.monitor.judge(check.metric, check.op, check.value)
 
 
 async def _backup(engine: Engine, check: Check) -> Finding:
-    target = engine.folder.path / "backups" / f"store-{int(engine.clock.now())}.db"
-    report = await asyncio.to_thread(backup.take, engine.folder, target)
-    return Finding(report.ok, report.sentence)
+    folder = engine.folder.path / "backups"
+    target = folder / f"store-{iso(engine.clock.now()).replace(':', '')}.db"
+
+    def take() -> Finding:
+        report = backup.take(engine.folder, target)
+        if report.ok:
+            for old in sorted(folder.glob("store-*.db"))[:-KEPT_BACKUPS]:
+                old.unlink(missing_ok=True)
+        return Finding(report.ok, report.sentence)
+
+    return await asyncio.to_thread(take)
 
 
 async def _notify(engine: Engine, check: Check) -> Finding:
+    if check.message:
+        return _delivered(engine, check.message)
     if engine.rehearsal and engine.post.trouble:
         return Finding(True, "a rehearsal sends nothing; with an address in [notify] this sends a test message")
     sentence = await engine.post.test()
     return Finding(sentence.startswith("Delivered"), sentence)
 
 
+def _delivered(engine: Engine, message: str) -> Finding:
+    """Whether a message of the plan reached its addresses; it is sent by a person, not by the check."""
+    last = next((d for d in outbox.deliveries(engine.conn, 1000) if d.message == message), None)
+    if last is None:
+        return Finding(False, f"{message} was not sent yet: screen 9, or `rollout notify send {message}`")
+    if last.state == "sent":
+        return Finding(True, f"{message} was delivered, queued {iso(last.at)}: {last.subject}")
+    if last.state == "kept":
+        return Finding(True, f"{message} was made {iso(last.at)}; a rehearsal sends nothing")
+    why = f": {last.error}" if last.error else ""
+    return Finding(False, f"{message} is {last.state} after {last.tries} tries{why}")
+
+
 async def _drill(engine: Engine, check: Check) -> Finding:
-    """A dry run in this store: the way of a rollback, file and commit included, without touching the percentage."""
-    began = time.perf_counter()
-    engine.drill()
-    file_ms = (time.perf_counter() - began) * 1000
+    """A dry run beside the live store, and how soon the live writer would take a decision."""
+    found = await asyncio.to_thread(drill.drill, engine.folder, engine.plan)
     began = time.perf_counter()
 
     def touch(conn: sqlite3.Connection) -> None:
@@ -91,34 +124,86 @@ async def _drill(engine: Engine, check: Check) -> Finding:
 
     await asyncio.wrap_future(engine.writer.control(touch))
     commit_ms = (time.perf_counter() - began) * 1000
-    read = engine.switch.read()
+    if not found.ok:
+        return Finding(False, f"dry run: {found.trouble or 'a rollback did not take effect'}")
     return Finding(
         True,
-        f"dry run: the switch could be taken out and put back in {file_ms:.1f} ms, a durable commit took {commit_ms:.1f} ms, "
-        f"routers now obey {read.percent_bp / 100:g} %",
+        f"dry run on this disk: from 100 % a router read 0 % after {found.effective_ms:.2f} ms, the decision was on the disk after "
+        f"{found.recorded_ms:.1f} ms; the live store takes a decision in {commit_ms:.1f} ms and stays at {engine.state.percent_bp / 100:g} %",
     )
 
 
 async def _rehearsal(engine: Engine, check: Check) -> Finding:
-    from engine.rehearsal.record import last_passed
-
     if engine.rehearsal:
         return Finding(True, "this is one")
-    passed = last_passed(engine.folder)
+    passed = record.last_passed(engine.folder.path, record.home())
     if passed is None:
-        return Finding(False, "no rehearsal has been passed on this machine: run `rollout rehearse` and roll back once")
-    age = engine.clock.now() - passed
-    limit = check.within_s or 30 * 86400
-    return Finding(
-        age <= limit,
-        f"a rehearsal was passed {format_duration(age)} ago; at most {format_duration(limit)} is asked for",
-    )
+        return Finding(
+            False,
+            "no rehearsal has been passed for this store: run `rollout rehearse` beside rollout.toml, let a trigger roll back and roll back by hand",
+        )
+    age = engine.clock.now() - passed.at
+    limit = check.within_s
+    asked = f"; at most {format_duration(limit)} is asked for" if limit else ""
+    return Finding(not limit or age <= limit, f"{passed.sentence}, {format_duration(max(0.0, age))} ago{asked}")
 
 
 async def _triggers(engine: Engine, check: Check) -> Finding:
-    armed = [t.id for t in engine.plan.triggers if t.enabled]
+    """All on, evaluated now, silent on a healthy stretch, and quick on a fault; then what the stored attempts would have done."""
     off = [t.id for t in engine.plan.triggers if not t.enabled]
     if off:
         return Finding(False, f"switched off in the plan: {', '.join(off)}")
     age = engine.switch.lease_age_s
-    return Finding(age < 5, f"{len(armed)} triggers are evaluated every second, last {age:.1f} s ago")
+    if age >= 5:
+        return Finding(False, f"the triggers were last evaluated {age:.0f} s ago")
+    folder, plan, now = engine.folder, engine.plan, engine.clock.now()
+
+    def read() -> list[Attempt]:
+        conn = database.open_reader(folder)
+        try:
+            return list(stored(conn, now - 86400))[-MOST_STORED:]
+        finally:
+            conn.close()
+
+    false, found = await asyncio.to_thread(fault_found, plan)
+    attempts = await asyncio.to_thread(read)
+    fired = await asyncio.to_thread(backtest, plan.triggers, plan.trigger_settings, attempts)
+    armed = f"{len(plan.triggers)} triggers armed, evaluated {age:.1f} s ago"
+    if false:
+        return Finding(False, f"{armed}; backtest: {false} fires on a healthy stretch")
+    if not found:
+        return Finding(False, f"{armed}; backtest: an error rate of 20 % makes none of them act")
+    history = f"; on the last {len(attempts)} stored attempts {len(fired)} would have fired" if attempts else ""
+    return Finding(
+        True,
+        f"{armed}; backtest: silent on 4 h of healthy documents, an error rate of 20 % is acted on by {found}{history}",
+    )
+
+
+def fault_found(plan: Plan) -> tuple[str, str]:
+    """(a trigger that fires without need, the one that lowers the percentage first and how soon): 4 h at 6 LLM documents a minute."""
+    rng = random.Random(11)
+    healthy = [
+        Attempt(10.0 * i, 1, True, rng.random() >= 0.003, rng.uniform(500, 1100), True, rng.random() < 0.3)
+        for i in range(1440)
+    ]
+    false = backtest(plan.triggers, plan.trigger_settings, healthy)
+    faulty = backtest(plan.triggers, plan.trigger_settings, healthy, Inject(0.2, 7200.0))
+    acted = next(
+        (f for f in faulty if f.action in ("to_zero", "previous_stage", "halve") and f.delay_s is not None), None
+    )
+    first = f"{acted.trigger} after {format_duration(acted.delay_s or 0.0)}" if acted else ""
+    return (false[0].trigger if false else ""), first
+
+
+KINDS: Mapping[str, Callable[[Engine, Check], Awaitable[Finding]]] = {
+    "llm": _llm,
+    "http": _http,
+    "command": _command,
+    "metric": _metric,
+    "backup": _backup,
+    "notify": _notify,
+    "rollback_drill": _drill,
+    "rehearsal": _rehearsal,
+    "triggers": _triggers,
+}

@@ -28,8 +28,8 @@ from engine.clock import Clock, LapseClock, SystemClock
 from engine.control import ENGINE, Actor, Ask, Decision, Refusal, State
 from engine.extraction.llm import LlmPool
 from engine.feedback import Door
+from engine.messages.post import Post
 from engine.monitor import Monitor
-from engine.notify import Post
 from engine.pipeline import Extracted, MethodAsked, Pipeline
 from engine.plan.environment import ceiling, environment
 from engine.plan.model import Plan
@@ -113,7 +113,7 @@ class Engine:
         key = os.environ.get(self.plan.llm.api_key_env) if self.plan.llm.api_key_env else None
         self.pool = LlmPool(self.plan.llm, self.clock, api_key=key)
         self.applier = Applier(self.plan.apply, self.folder.path / "applied")
-        self.post = Post(self.plan, self.clock, self.conn, self.writer, self.environ)
+        self.post = Post(self.plan, self.clock, self.conn, self.writer, self.environ, self.rehearsal)
         self.state = log.read_state(self.conn)
         self.monitor = Monitor(self.plan, self.clock, self.conn, self.writer, self.pool)
         self.pipeline = Pipeline(
@@ -246,12 +246,6 @@ class Engine:
     def metrics(self, accept: str) -> tuple[bytes, str]:
         """(body, content type) of GET /metrics: JSON, or Prometheus text when that is asked for."""
         return self.monitor.exposition(self.state, self.switch.read().percent_bp, accept)
-
-    def drill(self) -> None:
-        """Take the key out and put it back, if it is there: the first step of a rollback, without the rest."""
-        trial = self.folder.path / "armed.drill"
-        trial.write_text("drill\n")
-        trial.unlink()
 
     def restorable(self) -> Restorable:
         """What a restore would put back. Counting takes time where there is much: at most a fiftieth of it is spent so."""

@@ -12,6 +12,7 @@ from engine.control import Ask, Decision, State, clock_step, note, percent
 from engine.plan.environment import ceiling
 from engine.service import rollback, showing
 from engine.service.engine import Engine, machine_time
+from engine.service.mailing import Mailing
 from engine.store import log
 from engine.view import ProofView
 
@@ -19,6 +20,7 @@ TICK_S = 1.0
 LAPSED_TICK_S = 0.25
 RETAIN_EVERY_S = 60.0
 CLOCK_STEP_S = 2.0
+MAIL_S = 1.0
 
 
 class Heart:
@@ -44,6 +46,7 @@ class Heart:
         engine.post.start()
         await self.tick()
         engine.background(self._beat())
+        engine.background(self._mail())
 
     def _recall_proof(self) -> None:
         """The last rollback's proof, shown until there is another."""
@@ -84,6 +87,16 @@ class Heart:
             except Exception as error:
                 engine.trouble(error)  # without `evaluated` the lease runs out by itself
             await asyncio.sleep(max(0.05, period - (engine.clock.real() - began)))
+
+    async def _mail(self) -> None:
+        """Beside the beat, which no message may delay."""
+        mailing = Mailing(self._engine)
+        while True:
+            try:
+                await mailing.look()
+            except sqlite3.Error as error:
+                self._engine.event(f"Messages are not looked at now: {error}.")
+            await asyncio.sleep(MAIL_S)
 
     async def tick(self) -> None:
         """One beat: intents, the keyed switch, the triggers, then the view for the consoles."""

@@ -6,13 +6,14 @@ that says why; the machine's finding stays beside it, for ever.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 
 from engine.checklist import items, read
 from engine.client import Reply
 from engine.control import Ask, note
 from engine.plan.model import Item
-from engine.service.checks import examine
+from engine.service.checks import again_before_promotion, examine
 from engine.service.engine import Engine
 from engine.text import clean_line
 
@@ -60,7 +61,12 @@ async def check(engine: Engine, item_id: str, ask: Ask) -> Reply:
         return _unknown(engine, item_id)
     if item.check.kind == "manual":
         return Reply(False, f'"{item.text}" is for a person to sign; no machine can prove it.')
+    stage = engine.state.stage
     finding = await examine(engine, item.check)
+    if engine.state.stage != stage:
+        return Reply(
+            False, f'"{item.text}" was checked, but its stage is over: {clean_line(finding.evidence, EVIDENCE_LIMIT)}'
+        )
     state = "done" if finding.ok else "failed"
     word = "proved" if finding.ok else "could not prove"
     evidence = clean_line(finding.evidence, EVIDENCE_LIMIT)
@@ -70,14 +76,18 @@ async def check(engine: Engine, item_id: str, ask: Ask) -> Reply:
 
 
 async def recheck(engine: Engine, ask: Ask) -> None:
-    """Before a promotion: run again every machine check that was proved a while ago. What fails closes the gate."""
+    """Before a promotion: run again, side by side, every machine check that was proved a while ago. What fails closes the gate."""
     now = engine.clock.now()
-    for view in read(engine.conn, engine.plan, engine.state.stage):
-        if view.kind == "manual" or view.state != "done" or (view.at is not None and now - view.at < FRESH_S):
-            continue
-        if view.note.startswith("by hand") or view.kind in ("backup", "notify", "rollback_drill", "command"):
-            continue  # signed by hand, or it acts on the world: repeated only when asked for
-        await check(engine, view.id, engine.ask("before a promotion", ask.actor))
+    checks = {item.id: item.check for item in items(engine.plan, engine.state.stage)}
+    old = [
+        view.id
+        for view in read(engine.conn, engine.plan, engine.state.stage)
+        if view.state == "done"
+        and again_before_promotion(checks[view.id])
+        and not view.note.startswith("by hand")
+        and (view.at is None or now - view.at >= FRESH_S)
+    ]
+    await asyncio.gather(*(check(engine, name, engine.ask("before a promotion", ask.actor)) for name in old))
 
 
 async def _record(

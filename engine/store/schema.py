@@ -144,6 +144,18 @@ def the_log_only_grows(db: Database) -> None:
     )
 
 
+@migrations()
+def outbox_by_address(db: Database) -> None:
+    """Which addresses have taken a message, so that a retry spares them; and whom it is for."""
+    _run(
+        db,
+        """
+        ALTER TABLE outbox ADD COLUMN delivered TEXT NOT NULL DEFAULT '[]';
+        ALTER TABLE outbox ADD COLUMN audience TEXT NOT NULL DEFAULT 'team';
+        """,
+    )
+
+
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring the database up to date; each step in a transaction of its own."""
     migrations.apply(Database(conn))

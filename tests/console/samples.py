@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -14,6 +16,7 @@ from engine.plan.load import load_plan
 from engine.plan.model import Plan
 from engine.store.documents import Document
 from engine.store.folder import Folder, StoreError
+from engine.store.schema import migrate
 from engine.view import (
     ConditionView,
     DecisionView,
@@ -30,6 +33,8 @@ from engine.view import (
     TriggerView,
     View,
 )  # fmt: skip
+
+T = TypeVar("T")
 
 PLAN: Plan = load_plan(Path(__file__).parents[2] / "rollout.toml")
 NOW = 1_800_021_787.0  # 2027-01-15T14:03:07Z
@@ -303,6 +308,7 @@ class FakeLink:
         )
         self.docs: tuple[Document, ...] = DOCS
         self.reads = 0
+        self._conn: sqlite3.Connection | None = None
 
     who = "alice"
 
@@ -366,10 +372,17 @@ class FakeLink:
     def ab_results(self) -> dict[str, Any]:
         return {}
 
-    def command(self, kind: str, **fields: Any) -> Reply:
+    def command(self, kind: str, /, **fields: Any) -> Reply:
         if kind != "presence":
             self.asked.append((kind, fields))
         return self.reply
+
+    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """A real, empty store in memory."""
+        if self._conn is None:
+            self._conn = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            migrate(self._conn)
+        return query(self._conn)
 
     def rollback(self, reason: str = "", seen: str = "") -> RollbackResult:
         self.rollbacks.append(seen)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from engine import feedback, notify
+from engine import feedback
 from engine.client import Reply
 from engine.control import Ask, note
-from engine.facts import facts
-from engine.service import signing
+from engine.messages import outbox
+from engine.messages.draft import Draft
+from engine.service import mailing, signing
 from engine.service.engine import REASON_LIMIT, Engine, told
 from engine.text import clean_block, clean_line
 
@@ -111,24 +112,69 @@ async def remind(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     return told(await engine.commit(ask, lambda state: note(state, ask, "monitoring", sentence), also))
 
 
+async def ran(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """A command of the plan was run by a person; its output is kept. The engine runs nothing here."""
+    command = clean_block(str(fields.get("command") or ""), 2000).strip()
+    output = clean_block(str(fields.get("output") or ""), 20_000)
+    code = fields.get("exit") if isinstance(fields.get("exit"), int) else None
+    ms = float(fields.get("ms") or 0.0)
+    ended = clean_line(str(fields.get("ended") or "was ended"), 200)
+    if not command:
+        return Reply(False, "No command was named; nothing is kept.")
+    stage = engine.state.stage
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        conn.execute(
+            "INSERT INTO run (at, stage, command, actor, exit, ms, output) VALUES (?,?,?,?,?,?,?)",
+            (ask.at, stage, command, ask.actor.name, code, ms, output),
+        )
+
+    how = ended if code is None else "worked" if code == 0 else f"ended with {code}"
+    line = clean_line(str(fields.get("line") or command), 500)
+    sentence = f"{ask.actor.name} ran “{clean_line(str(fields.get('text') or command), 120)}”: {how}"
+    evidence = {"command": line, "exit": code, "ms": ms, "output": output[-2000:]}
+    return told(await engine.commit(ask, lambda state: note(state, ask, "run", sentence, evidence), also))
+
+
 async def message(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     """Queue a message of the communication plan."""
     draft = _draft(engine, str(fields.get("id")))
     if draft is None:
-        return Reply(False, f"The plan has no such message. It has: {', '.join(m.id for m in engine.plan.messages)}.")
-    await engine.post.send(draft)
+        return _no_message(engine)
     sentence = f"{ask.actor.name} sent the message {draft.message}: {draft.subject}"
-    return told(await engine.commit(ask, lambda now: note(now, ask, "message", sentence, {"body": draft.body})))
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        engine.post.queue(conn, draft)
+
+    return told(await engine.commit(ask, lambda now: note(now, ask, "message", sentence, {"body": draft.body}), also))
 
 
 async def preview(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     draft = _draft(engine, str(fields.get("id")))
     if draft is None:
-        return Reply(False, f"The plan has no such message. It has: {', '.join(m.id for m in engine.plan.messages)}.")
+        return _no_message(engine)
     return Reply(True, draft.subject, {"subject": draft.subject, "body": draft.body})
 
 
-def _draft(engine: Engine, which: str) -> notify.Draft | None:
+async def resend(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Try at once what waits for its next try, and what was given up."""
+    count = 0
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        nonlocal count
+        count = outbox.again(conn, ask.at)
+
+    sentence = f"{ask.actor.name} had undelivered messages tried again"
+    outcome = await engine.commit(ask, lambda now: note(now, ask, "message", sentence), also)
+    if outcome.decision is not None and not count:
+        return Reply(True, "Every message was delivered; there is nothing to try again.")
+    return told(outcome, messages=count)
+
+
+def _no_message(engine: Engine) -> Reply:
+    return Reply(False, f"The plan has no such message. It has: {', '.join(m.id for m in engine.plan.messages)}.")
+
+
+def _draft(engine: Engine, which: str) -> Draft | None:
     found = next((m for m in engine.plan.messages if m.id == which), None)
-    view = engine.view
-    return notify.render(found, facts(engine.plan, view)) if found is not None and view is not None else None
+    return mailing.draft(engine, found) if found is not None else None

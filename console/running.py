@@ -1,0 +1,95 @@
+"""A command line of the plan that runs from the console: as the person at the keyboard, in the folder where the console was started.
+
+One at a time. It goes on when its screen is left, and ends with the console.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from engine import shell
+from engine.plan.model import Command, Plan
+from engine.text import clean_block
+
+SHOWN = 20_000
+
+
+def localized(command: str, plan: Plan, address: str) -> str:
+    """The line with this engine's own address where the plan's port stands, for a rehearsal may have taken another."""
+    if address and plan.http.port:
+        for host in ("localhost", "127.0.0.1"):
+            command = command.replace(f"http://{host}:{plan.http.port}/", f"{address}/")
+    return command
+
+
+def surroundings(plan: Plan, store: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a command: `rollout` is this one, and means this plan and this store."""
+    found = dict(os.environ if environ is None else environ)
+    here = shutil.which("rollout", path=str(Path(sys.executable).parent))
+    if here is not None:
+        found["PATH"] = f"{Path(here).parent}{os.pathsep}{found.get('PATH', os.defpath)}"
+    if plan.source:
+        found["ROLLOUT_PLAN"] = str(Path(plan.source).resolve())
+    found["ROLLOUT_STORE"] = str(store.resolve())
+    return found
+
+
+class Running:
+    """One run: `output` grows; `done` is None while it goes on."""
+
+    def __init__(self, command: Command, line: str) -> None:
+        self.command = command
+        self.line = line
+        self.done: shell.Run | None = None
+        self.kept = shell.Kept()
+        self._began = asyncio.get_running_loop().time()
+
+    @property
+    def output(self) -> str:
+        return clean_block(self.kept.text, SHOWN)
+
+    @property
+    def seconds(self) -> float:
+        return self.done.ms / 1000 if self.done else asyncio.get_running_loop().time() - self._began
+
+
+class Runner:
+    """`changed` is called when there is something new to show, `ended` once for each run."""
+
+    def __init__(
+        self, environ: Callable[[], Mapping[str, str]], changed: Callable[[], None], ended: Callable[[Running], None]
+    ) -> None:
+        self.last: Running | None = None
+        self._environ = environ
+        self._changed = changed
+        self._ended = ended
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self.last is not None and self.last.done is None
+
+    def start(self, command: Command, line: str) -> None:
+        self.last = Running(command, line)
+        self._task = asyncio.create_task(self._run(self.last))
+
+    async def _run(self, running: Running) -> None:
+        def heard(text: str) -> None:
+            running.kept.add(text)
+            self._changed()
+
+        limit = running.command.timeout_s
+        try:
+            running.done = await shell.run(running.line, limit, environ=self._environ(), heard=heard)
+        except asyncio.CancelledError:
+            running.done = shell.Run(None, running.seconds * 1000, running.kept.text, "cancelled")
+        self._ended(running)
+
+    def cancel(self) -> None:
+        if self._task is not None and self.busy:
+            self._task.cancel()

@@ -1,0 +1,252 @@
+"""The plan's own command lines for this stage: copy one, or run it here after a confirmation; and the monitoring that is due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from msgspec import Struct
+from textual.binding import BindingType
+
+from console.running import localized
+from console.screens.ask import Ask
+from console.screens.page import LIST_KEYS, Hint, Rows, key
+from console.screens.work import Work
+from console.widgets import blocks, words
+from console.widgets.canvas import Canvas
+from engine.plan.durations import format_duration
+from engine.plan.model import Command, Plan
+from engine.text import clean_block, clean_line
+from engine.view import ReminderView, View
+
+
+class Ran(Struct, frozen=True):
+    """A command's last run as stored."""
+
+    at: float
+    actor: str
+    exit: int | None
+    ms: float
+    output: str
+
+
+Line = tuple[str, Command | ReminderView | str]  # title, command or reminder
+
+
+def lines(plan: Plan, v: View) -> list[Line]:
+    """What is due, then the stage's validation, monitoring and sampling commands."""
+    out: list[Line] = []
+    if v.reminders:
+        out += [("title", "monitoring that is due"), *(("reminder", r) for r in v.reminders)]
+    if v.stage < len(plan.stages):
+        stage = plan.stages[v.stage]
+        sampling = stage.sampling.commands if stage.sampling else ()
+        for title, commands in (
+            ("validation", stage.validation),
+            ("monitoring", stage.monitoring),
+            ("quality", sampling),
+        ):
+            if commands:
+                out += [("title", title), *(("command", command) for command in commands)]
+    return out
+
+
+class Commands(Work):
+    TAB: ClassVar[int] = 1
+    TITLE: ClassVar[str] = "Commands"
+    ABOUT: ClassVar[str] = "the plan's commands: copy or run; monitoring that is due"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *LIST_KEYS,
+        key("r,enter", "run", "run the command (asks; y confirms)"),
+        key("c", "copy", "copy the command"),
+        key("K", "cancel", "end the command that runs"),
+        key("d", "tick", "tick the monitoring off as done"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = Rows()
+        self.ran: dict[str, Ran] = {}
+
+    def wanted(self) -> Any:
+        v = self.sight.view
+        return (v.stage, v.rev) if v else None
+
+    def fetch(self, wanted: Any) -> Callable[[], None]:
+        found = self.console.link.read(
+            lambda conn: conn.execute(
+                "SELECT command, at, actor, exit, ms, output FROM run WHERE id IN (SELECT max(id) FROM run GROUP BY command)"
+            ).fetchall()
+        )
+
+        def put() -> None:
+            self.ran = {row[0]: Ran(*row[1:]) for row in found}
+
+        return put
+
+    # -- painting ----------------------------------------------------------------------------------------------------------
+
+    def hints(self) -> tuple[Hint, ...]:
+        if self.console.runner.busy:
+            return (("K", "end it", "cancel"), ("c", "copy", "copy"), self.turn_hint())
+        line = self._selected()
+        if line is not None and line[0] == "reminder":
+            return (("d", "done", "tick"), self.turn_hint(), ("j k", "move", ""))
+        return (("r", "run", "run"), ("c", "copy", "copy"), self.turn_hint(), ("j k", "move", ""))
+
+    def paint(self, c: Canvas, v: View, y: int) -> None:
+        y = self.tabs(c, y)
+        found = lines(self.console.plan, v)
+        bottom = c.height - 2
+        if not found:
+            c.block(1, y + 1, c.width - 2, 2, "The plan has no commands and no reminders for this stage.", "dim")
+        self._skip_titles(found)
+        room = max(5, min(len(found), (bottom - y) // 2))
+        for row, index in enumerate(self.rows.window(len(found), room)):
+            self._line(c, y + row, v, found[index])
+            if index == self.rows.at:
+                c.put(0, y + row, "▸", "key")
+                blocks.tinted(c, y + row)
+        y += room
+        self._detail(c, y, bottom - y, v)
+
+    def _line(self, c: Canvas, y: int, v: View, line: Line) -> None:
+        of = line[1]
+        if isinstance(of, str):
+            c.rule(1, y, c.width - 2, of)
+        elif isinstance(of, ReminderView):
+            when = (
+                f"due since {words.hour(of.due, v.at)}"
+                if of.overdue
+                else f"in {format_duration(max(60.0, of.due - v.at))}"
+            )
+            sign, style = ("●", "warn") if of.overdue else ("○", "dim")
+            x = c.spans(1, y, [(f" {sign} ", style), (f"{when:<16}", style)])
+            c.put(x, y, of.text, "text", c.width - x - 1)
+        else:
+            last = self.ran.get(of.run)
+            sign, style = ("·", "dim") if last is None else ("✔", "ok") if last.exit == 0 else ("✖", "bad")
+            name = 40 if c.width < 110 else 60
+            c.spans(1, y, [(f" {sign} ", style), (of.text, "text")], name)
+            c.put(name + 2, y, clean_line(of.run, 300), "dim", c.width - name - 3)
+
+    def _detail(self, c: Canvas, y: int, rows: int, v: View) -> None:
+        running = self.console.runner.last
+        line = self._selected()
+        shown = (
+            running if running is not None and (running.done is None or self._of(line) == running.command.run) else None
+        )
+        if shown is not None:
+            state = (
+                shown.done.sentence
+                if shown.done
+                else f"runs for {shown.seconds:.0f} s of at most {shown.command.timeout_s:.0f} s; K ends it"
+            )
+            c.rule(1, y, c.width - 2, clean_line(state, 200))
+            c.put(1, y + 1, f"$ {clean_line(shown.line, 300)}", "strong", c.width - 2)
+            self._output(c, y + 2, rows - 2, shown.output)
+            return
+        if line is None:
+            return
+        of = line[1]
+        if isinstance(of, ReminderView):
+            c.rule(1, y, c.width - 2, "monitoring")
+            c.block(1, y + 1, c.width - 2, rows - 1, f"{of.text}. Look, then d ticks it off with your name.", "text")
+        elif isinstance(of, Command):
+            last = self.ran.get(of.run)
+            title = "not run yet"
+            if last is not None:
+                how = "was ended" if last.exit is None else f"ended with {last.exit}"
+                title = f"{how}, {words.hour(last.at, v.at)} by {clean_line(last.actor, 40)}"
+            c.rule(1, y, c.width - 2, title)
+            used = c.block(1, y + 1, c.width - 2, 4, "$ " + of.run.strip(), "strong")
+            if last is not None:
+                self._output(c, y + 1 + used, rows - 1 - used, clean_block(last.output, 20_000))
+
+    def _output(self, c: Canvas, y: int, rows: int, text: str) -> None:
+        """The end of it, for that is where it says how it went."""
+        if rows <= 0:
+            return
+        wrapped = [line.replace("\t", "    ") for line in text.splitlines()][-rows:]
+        for row, line in enumerate(wrapped):
+            c.put(1, y + row, line, "text", c.width - 2)
+
+    # -- selection ---------------------------------------------------------------------------------------------------------
+
+    def _selected(self) -> Line | None:
+        v = self.sight.view
+        found = lines(self.console.plan, v) if v else []
+        return found[self.rows.at] if self.rows.at < len(found) and found[self.rows.at][0] != "title" else None
+
+    @staticmethod
+    def _of(line: Line | None) -> str:
+        return line[1].run if line is not None and isinstance(line[1], Command) else ""
+
+    def _skip_titles(self, found: list[Line]) -> None:
+        self.rows.at = max(0, min(self.rows.at, len(found) - 1))
+        if found and found[self.rows.at][0] == "title":
+            self.rows.at = min(len(found) - 1, self.rows.at + 1)
+
+    def action_move(self, by: int) -> None:
+        v = self.sight.view
+        found = lines(self.console.plan, v) if v else []
+        self.rows.move(by, len(found))
+        if found and found[self.rows.at][0] == "title":
+            self.rows.move(1 if by > 0 or self.rows.at == 0 else -1, len(found))
+        self.repaint()
+
+    # -- acting ------------------------------------------------------------------------------------------------------------
+
+    def _command(self) -> Command | None:
+        line = self._selected()
+        if line is not None and isinstance(line[1], Command):
+            return line[1]
+        self.console.say("Select a command first (j, k).", "caution")
+        return None
+
+    def _text(self, command: Command) -> str:
+        v = self.sight.view
+        return localized(command.run.strip(), self.console.plan, v.engine.address if v else "")
+
+    def action_copy(self) -> None:
+        command = self._command()
+        if command is not None:
+            self.console.say(self.console.copy(self._text(command) + "\n"))
+
+    def action_run(self) -> None:
+        line = self._selected()
+        if line is not None and line[0] == "reminder":
+            self.action_tick()
+            return
+        command = self._command()
+        if command is None:
+            return
+        if self.console.read_only:
+            self.console.say("This console is read-only; only R acts.", "caution")
+            return
+        if self.console.runner.busy:
+            self.console.say("A command runs already; K ends it.", "caution")
+            return
+        text = self._text(command)
+        facts = [text, f"As {self.console.who}, in this folder, for at most {format_duration(command.timeout_s)}."]
+        if self.console.rehearsal:
+            facts.append("This is no simulation: the line runs on this machine.")
+
+        def go(typed: str | None) -> None:
+            if typed is not None:
+                self.console.runner.start(command, text)
+                self.repaint()
+
+        self.console.push_screen(Ask("Run this command?", facts, "run it", "leave"), go)
+
+    def action_cancel(self) -> None:
+        if not self.console.runner.busy:
+            self.console.say("No command runs.")
+        self.console.runner.cancel()
+
+    def action_tick(self) -> None:
+        line = self._selected()
+        if line is not None and isinstance(line[1], ReminderView):
+            self.console.act("remind", id=line[1].id)
+        else:
+            self.console.say("Select what is due first (j, k).", "caution")

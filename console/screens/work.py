@@ -1,0 +1,41 @@
+"""What the screens under 9 share: tab turns from messages to commands to the report."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import BindingType
+
+from console.screens import WORK, work
+from console.screens.page import Hint, key
+from console.screens.reading import Reading
+from console.widgets.canvas import Canvas, Span
+
+
+class Work(Reading):
+    """A screen of people's work; `TAB` is its place among them."""
+
+    NUMBER: ClassVar[int] = 9
+    TAB: ClassVar[int] = 0
+    BINDINGS: ClassVar[list[BindingType]] = [
+        key("tab,right_square_bracket", "turn(1)", "messages, commands, report: the next one"),
+        key("shift+tab,left_square_bracket", "turn(-1)", "the one before"),
+    ]
+
+    def tabs(self, c: Canvas, y: int) -> int:
+        """The row that says where tab leads; the next free row."""
+        parts: list[Span] = []
+        for index, (_, _, title) in enumerate(WORK):
+            parts += [(f" {title} ", "select" if index == self.TAB else "dim"), (" ", "text")]
+        c.spans(1, y, parts)
+        for index, (_, _, title) in enumerate(WORK):
+            at = 1 + sum(len(t) + 3 for _, _, t in WORK[:index])
+            c.zone(at, y, len(title) + 2, 1, f"turn({index - self.TAB})")
+        return y + 1
+
+    def turn_hint(self) -> Hint:
+        return ("tab", WORK[(self.TAB + 1) % len(WORK)][2].lower(), "turn(1)")
+
+    def action_turn(self, by: int) -> None:
+        if by % len(WORK):
+            self.app.switch_screen(work(WORK[(self.TAB + by) % len(WORK)][0])())

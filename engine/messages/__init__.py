@@ -1,0 +1,1 @@
+"""Messages of the communication plan: made from its templates, queued in the store, carried by apprise."""

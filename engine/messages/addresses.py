@@ -1,0 +1,71 @@
+"""Where messages go: apprise URLs, each for everything or for some audiences. They are secrets and stay out of every sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.plan.model import Notify
+from engine.text import clean_line
+
+_TAGGED = re.compile(r"(?P<tags>[a-z0-9_,-]+)=(?P<url>[A-Za-z][A-Za-z0-9+.-]*://\S+)")
+
+
+@dataclass(frozen=True)
+class Address:
+    """One apprise URL. `tags` are audiences or ids of messages; none means all. Its text shows the kind, never the URL."""
+
+    url: str = field(repr=False)
+    tags: frozenset[str] = frozenset()
+
+    @property
+    def kind(self) -> str:
+        """ "mailto", "slack": what may be shown."""
+        return clean_line(self.url.partition("://")[0], 20)
+
+    def takes(self, message: str, audience: str) -> bool:
+        return not self.tags or bool(self.tags & {message, audience})
+
+    def mark(self, salt: str) -> str:
+        """16 bits that tell a message's addresses apart and say nothing about the URL."""
+        return hashlib.blake2b(self.url.encode(), key=salt.encode()[:64], digest_size=2).hexdigest()
+
+
+def addresses(notify: Notify, environ: Mapping[str, str]) -> tuple[list[Address], str]:
+    """(addresses, trouble in words). Whatever goes wrong, no URL is part of the words."""
+    words = environ.get(notify.urls_env, "").split()
+    trouble = ""
+    if notify.urls_file:
+        path = Path(notify.urls_file).expanduser()
+        try:
+            mode = stat.S_IMODE(path.stat().st_mode)
+            if mode & 0o077:
+                trouble = (
+                    f"{path} may be read by others (mode {mode:o}); chmod 600 it, its addresses are not used until then"
+                )
+            else:
+                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+                words += [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        except OSError as error:
+            trouble = f"{path} cannot be read: {error.strerror}"
+    found: list[Address] = []
+    for number, word in enumerate(words, 1):
+        address = _address(word)
+        if address is None:
+            trouble = trouble or f"address {number} is not an apprise URL (kind://...), alone or behind audience="
+        else:
+            found.append(address)
+    if not found and not trouble:
+        trouble = f"nowhere to send: put apprise URLs into {notify.urls_env} or [notify] urls_file"
+    return found, trouble
+
+
+def _address(word: str) -> Address | None:
+    tagged = _TAGGED.fullmatch(word)
+    if tagged is not None:
+        return Address(tagged["url"], frozenset(tagged["tags"].split(",")))
+    return Address(word) if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://\S", word) else None

@@ -1,0 +1,37 @@
+"""A message of the plan with the facts of the moment filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from engine.plan.model import Message
+from engine.text import clean_block, clean_line
+
+_BRACES = re.compile(r"\{\{|\}\}|\{(\w+)\}")
+
+
+class Draft(Struct, frozen=True):
+    """A message ready to send."""
+
+    message: str
+    audience: str
+    subject: str
+    body: str
+
+
+def render(message: Message, facts: Mapping[str, str]) -> Draft:
+    """Fill the template; a fact that is not known says so instead of leaving a brace. What a fact holds is never a template."""
+
+    def fill(text: str) -> str:
+        def one(found: re.Match[str]) -> str:
+            if found[1] is None:
+                return found[0][0]
+            return facts.get(found[1], f"({found[1]} unknown)")
+
+        return _BRACES.sub(one, text)
+
+    body = clean_block(fill(message.body), 20_000).strip()
+    return Draft(message.id, message.audience, clean_line(fill(message.subject), 200), body)

@@ -1,0 +1,136 @@
+"""What the messages' placeholders stand for now: every number with its n, every unknown in words."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from engine.control import percent
+from engine.plan.durations import iso
+from engine.plan.model import Plan
+from engine.report import figures
+from engine.store import log
+from engine.store.reader import decision_view
+from engine.view import DecisionView, View
+
+INCIDENTS = ("trigger", "rollback", "hold")
+MOST = 5
+
+
+def facts(
+    plan: Plan, view: View, conn: sqlite3.Connection, about: int | None = None, since: float | None = None
+) -> dict[str, str]:
+    """A text for each name in `engine.plan.vocabulary.PLACEHOLDERS`.
+
+    `about` is the rev of the decision that the message tells of, without it the last one that people or triggers made; `since` is
+    when the same message last went out: incidents before it are old news.
+    """
+    rows = log.rows(conn, limit=400)
+    told = next((row for row in rows if row.rev == about), None) or next(
+        (row for row in rows if row.decision.kind in (*INCIDENTS, "promote", "resume", "undo_rollback")), None
+    )
+    return {
+        **_now(plan, view),
+        **_people(conn, view),
+        **_decision(view, told),
+        "incidents": _incidents([decision_view(row) for row in rows], view.entered_at if since is None else since),
+        "results": _results(conn, plan),
+        "lessons": _written(conn, "lesson"),
+        "schedule": "\n".join(
+            f"  {s.number} {s.name}: {percent(s.percent_bp)}, {s.duration_text}" for s in plan.stages
+        ),
+        "contacts": "\n".join(f"  {c.role}: {c.name}, {c.phone}, {c.email}" for c in plan.contacts),
+    }
+
+
+def _now(plan: Plan, view: View) -> dict[str, str]:
+    gate = view.gate
+    conditions = "\n".join(f"  {'met' if c.met else 'open'}: {c.missing or c.sentence}" for c in gate.conditions)
+    missing = "\n  missing: " + "; ".join(gate.missing) if gate.missing else "\n  open"
+    return {
+        "service": plan.service,
+        "environment": plan.environment,
+        "stage": str(view.stage),
+        "stage_name": view.stage_name,
+        "percent": percent(view.percent_bp),
+        "next_stage": gate.next_name,
+        "next_percent": percent(gate.next_percent_bp),
+        "methods": ", ".join(f"{name} {count}" for name, count in view.methods.items()),
+        "gate": (conditions or "  no condition") + missing,
+        "next": "; ".join(view.next),
+    }
+
+
+def _people(conn: sqlite3.Connection, view: View) -> dict[str, str]:
+    """Figures of the stage: since it began, not of the last five minutes, because a message is read later."""
+    llm, both = figures.stage_bucket(conn, view.stage)
+    search = [body for _, _, body in figures.measures(conn, figures.SEARCH, view.entered_at)]
+    experiment = [body for _, _, body in figures.measures(conn, figures.EXPERIMENT, view.entered_at)]
+    return {
+        "error_rate": figures.error_rate(llm).words,
+        "latency_mean": figures.latency(llm).words,
+        "latency_p95": figures.latency_p95(llm).words,
+        "cache_hit_rate": figures.cache(llm).words,
+        "methods": figures.methods(both),
+        "documents": f"{both.llm:,}",
+        "complaints": str(figures.complaints(conn, view.stage, view.entered_at)),
+        "satisfaction": figures.satisfaction(conn, view.stage, view.entered_at).words,
+        "quality": figures.quality(conn, view.stage).words,
+        "search_improvement": figures.said(search[-1]) if search else "not measured in this stage",
+        "ab_test": figures.said(experiment[-1]) if experiment else "not decided yet",
+    }
+
+
+def _decision(view: View, row: log.Row | None) -> dict[str, str]:
+    if row is None:
+        unknown = ("decision", "nothing decided yet"), ("who", "nobody"), ("why", ""), ("when", iso(view.at))
+        return {**dict(unknown), "evidence": view.health_sentence, "effective": "not measured"}
+    d, proof = row.decision, view.rollback
+    proven = proof if proof is not None and proof.rev == row.rev else None
+    evidence = [str(d.evidence.get("sentence") or "")]
+    reading = d.evidence.get("reading")
+    if isinstance(reading, dict) and reading.get("value") is not None:
+        evidence.append(
+            f"value {reading['value']:.4g}, threshold {reading.get('threshold')}, n {reading.get('n')}, "
+            f"for {reading.get('held_s', 0):.0f} s of {reading.get('for_s', 0):.0f} s, by the rule {reading.get('rule')}"
+        )
+    if d.seen:
+        evidence.append(f"on screen: {d.seen}")
+    evidence.append(proven.sentence if proven else "")
+    return {
+        "decision": d.sentence,
+        "who": d.actor.name if d.actor.kind == "person" else f"trigger {d.reason}" if d.reason else "the engine",
+        "why": (d.reason if d.actor.kind == "person" else "")
+        or ("" if d.actor.kind == "engine" else "No reason was given."),
+        "when": iso(d.at),
+        "evidence": "\n".join(line for line in evidence if line) or view.health_sentence,
+        "effective": f"{proven.effective_ms / 1000:.2f} s"
+        if proven and proven.effective_ms is not None
+        else "a time not known yet",
+    }
+
+
+def _incidents(rows: list[DecisionView], since: float) -> str:
+    found = [d for d in rows if d.kind in INCIDENTS and d.at >= since]
+    if not found:
+        return "No incident or anomaly."
+    more = f"\n  and {len(found) - MOST} more" if len(found) > MOST else ""
+    return "\n".join(f"  {iso(d.at)} {d.sentence}" for d in found[:MOST]) + more
+
+
+def _results(conn: sqlite3.Connection, plan: Plan) -> str:
+    """The plan's metrics by stage, a line each."""
+    out = []
+    for stage in plan.stages:
+        llm, both = figures.stage_bucket(conn, stage.number)
+        if not both.llm and not llm.attempts:
+            continue
+        out.append(
+            f"  Stage {stage.number} {stage.name}: error rate {figures.error_rate(llm).words}, average time "
+            f"{figures.latency(llm).words}, cache hit rate {figures.cache(llm).words}, quality {figures.quality(conn, stage.number).words}"
+        )
+    return "\n".join(out) or "  nothing measured yet"
+
+
+def _written(conn: sqlite3.Connection, kind: str) -> str:
+    found = conn.execute("SELECT text FROM note WHERE kind = ? ORDER BY at, id", (kind,)).fetchall()
+    return "\n".join(f"  {text}" for (text,) in found) or "  None written yet."

@@ -1,0 +1,107 @@
+"""The queue of messages in the store: what waits, what was delivered where, what was given up."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct
+
+from engine.messages.draft import Draft
+
+RETRY_S = (10.0, 60.0, 300.0, 900.0, 3600.0)
+TRIES = 12  # about eight hours
+Change = Callable[[sqlite3.Connection], object]
+
+
+class Queued(Struct, frozen=True):
+    """A message that waits. `delivered` are the marks of the addresses that have taken it."""
+
+    id: int
+    draft: Draft
+    tries: int
+    delivered: tuple[str, ...]
+    key: str
+
+
+class Delivery(Struct, frozen=True):
+    """A message as people see it: waiting, sent, failed, or kept (a rehearsal sends nothing)."""
+
+    id: int
+    at: float
+    message: str
+    subject: str
+    state: str
+    tries: int
+    error: str
+
+
+def put(conn: sqlite3.Connection, draft: Draft, at: float, key: str, state: str = "waiting") -> bool:
+    """Queue it, inside the caller's transaction; False when a message with this key is there already."""
+    cursor = conn.execute(
+        "INSERT OR IGNORE INTO outbox (at, message, audience, subject, body, state, tries, next_try, error, request_id, delivered) "
+        "VALUES (?,?,?,?,?,?,0,?,'',?,'[]')",
+        (at, draft.message, draft.audience, draft.subject, draft.body, state, at, key),
+    )
+    return cursor.rowcount == 1
+
+
+def due(conn: sqlite3.Connection, now: float, limit: int = 50) -> list[Queued]:
+    """What waits and may be tried now, oldest first."""
+    found = conn.execute(
+        "SELECT id, message, audience, subject, body, tries, delivered, request_id FROM outbox WHERE state = 'waiting' AND next_try <= ? "
+        "ORDER BY id LIMIT ?",
+        (now, limit),
+    ).fetchall()
+    return [
+        Queued(row[0], Draft(row[1], row[2], row[3], row[4]), row[5], tuple(json.loads(row[6])), row[7])
+        for row in found
+    ]
+
+
+def took(conn: sqlite3.Connection, number: int, mark: str, all_of: Iterable[str]) -> None:
+    """One address has taken the message; when all have, it is sent."""
+    row = conn.execute("SELECT delivered FROM outbox WHERE id = ?", (number,)).fetchone()
+    done = {*json.loads(row[0]), mark} if row else {mark}
+    state = "sent" if done >= set(all_of) else "waiting"
+    conn.execute(
+        "UPDATE outbox SET delivered = ?, state = ?, error = CASE WHEN ? = 'sent' THEN '' ELSE error END WHERE id = ?",
+        (json.dumps(sorted(done)), state, state, number),
+    )
+
+
+def refused(conn: sqlite3.Connection, number: int, why: str, now: float) -> None:
+    """An address has not taken it: tried again later, and given up after `TRIES`."""
+    row = conn.execute("SELECT tries, state FROM outbox WHERE id = ?", (number,)).fetchone()
+    if row is None or row[1] != "waiting":
+        return
+    tries = row[0] + 1
+    again = now + RETRY_S[min(tries - 1, len(RETRY_S) - 1)]
+    state = "failed" if tries >= TRIES else "waiting"
+    conn.execute(
+        "UPDATE outbox SET tries = ?, state = ?, next_try = ?, error = ? WHERE id = ?",
+        (tries, state, again, why, number),
+    )
+
+
+def again(conn: sqlite3.Connection, now: float) -> int:
+    """What was given up, and what waits for its next try, is tried at once; how many."""
+    cursor = conn.execute(
+        "UPDATE outbox SET state = 'waiting', tries = 0, next_try = ? WHERE state = 'failed' OR (state = 'waiting' AND next_try > ?)",
+        (now, now),
+    )
+    return cursor.rowcount
+
+
+def deliveries(conn: sqlite3.Connection, limit: int = 50) -> list[Delivery]:
+    """The latest first."""
+    found = conn.execute(
+        "SELECT id, at, message, subject, state, tries, error FROM outbox ORDER BY id DESC LIMIT ?", (limit,)
+    ).fetchall()
+    return [Delivery(*row) for row in found]
+
+
+def last_queued(conn: sqlite3.Connection) -> dict[str, float]:
+    """When each message was last queued, epoch seconds."""
+    return dict(conn.execute("SELECT message, max(at) FROM outbox GROUP BY message").fetchall())
