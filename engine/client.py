@@ -146,7 +146,7 @@ class EngineClient:
 
     def _without_engine(self, request_id: str, reason: str, seen: str, ways: list[str]) -> RollbackResult:
         """The lock is free: commit here. It is held by an engine that does not answer: leave an intent for it to find."""
-        if not self.folder.path.is_dir():
+        if self.folder.missing:
             return RollbackResult(
                 False,
                 f"There is no store in {self.folder.path}, so there is nothing here to roll back. Give --store or --plan.",
@@ -163,28 +163,31 @@ class EngineClient:
             engine = "none"
             with lock:
                 rev = self._commit(request_id, reason, seen, ways)
-        if rev is None:
-            self._leave_intent(request_id, reason, seen, ways)
-        if self.folder.is_armed():
+        left = rev is not None or self._leave_intent(request_id, reason, seen, ways)
+        if not self.folder.is_surely_out():
             return RollbackResult(
                 False,
-                f"Not certain: the armed file is still there. Now, in any shell: rm {self.folder.armed}",
+                f"Not certain: the armed file may still be there. As a user who may: rm {self.folder.armed}",
                 tuple(ways), request_id, rev, engine,
             )  # fmt: skip
         when = {"silent": "when the engine wakes", "none": "when an engine starts"}[engine]
         what = "and recorded" if rev is not None else f"and will be recorded {when}"
+        if not left:
+            what = "not recorded: an engine that starts finds the armed file gone and logs that"
         sentence = f"Rolled back to 0 % without the engine, {what}."
         return RollbackResult(True, sentence, tuple(ways), request_id, rev, engine)
 
-    def _leave_intent(self, request_id: str, reason: str, seen: str, ways: list[str]) -> None:
-        actor = structs.asdict(self.actor)
+    def _leave_intent(self, request_id: str, reason: str, seen: str, ways: list[str]) -> bool:
+        actor, left = structs.asdict(self.actor), False
         try:
             self.folder.leave_intent(Intent(request_id, time.time(), actor, reason, seen))
             ways.append("intent left for the engine")
+            left = True
         except OSError as error:
             ways.append(f"no intent could be left ({error.strerror})")
         with contextlib.suppress(OSError):
             self.folder.disarm()  # a promotion that was in flight may have put the key back before it could see the intent
+        return left
 
     def _commit(self, request_id: str, reason: str, seen: str, ways: list[str]) -> int | None:
         import sqlite3
@@ -215,6 +218,7 @@ class EngineClient:
                 if attempt == 1 and not database.is_locked(error) and self.folder.drop_ballast():
                     continue
                 ways.append(f"the database did not take it ({error})")
+                return None
         return None
 
 

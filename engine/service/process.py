@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 STANDBY_POLL_S = 0.2
 SOCKET_LOOK_S = 1.0
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-DRAIN_CALLS_S = 7.0  # what is in flight at the end may take this long with the LLM, then it is finished by frequency
+DRAIN_CALLS_S = 5.0  # what is in flight at the end may take this long with the LLM, then it is finished by frequency
 DRAIN_S = 9.0  # systemd gives up after 10 to 15 s, and the store needs its last commit
 NICE = 5  # below the console, whose keys must never wait for a document
 

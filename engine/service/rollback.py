@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from engine import control
-from engine.control import Actor, Ask, Decision, State, note
+from engine.control import Actor, Ask, Decision, Refusal, State, note
 from engine.proof import Proof
 from engine.service.engine import Engine
 from engine.store import log
@@ -37,6 +37,8 @@ async def raised(engine: Engine, job: Callable[[sqlite3.Connection], Outcome]) -
 
     OSError, with nothing changed, when the key cannot be made: a percentage that stands without its key would be rolled back.
     """
+    if engine.switch.lowering:
+        return Outcome(engine.state, engine.state, None, Refusal("Not done: a rollback is in force and comes first."))
     generation = engine.switch.generation
     engine.folder.forge(f"made at {engine.clock.now():.3f} by engine {engine.token}")
     outcome = await engine.record(job)

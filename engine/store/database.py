@@ -47,7 +47,15 @@ def open_writer(folder: Folder, durability: Literal["FULL", "NORMAL"], busy_s: f
 
 def open_reader(folder: Folder) -> sqlite3.Connection:
     """A read-only connection. StoreError when there is no store, or nobody keeps its log open and it cannot be read."""
-    if not folder.database.exists():
+    if not folder.exists:
+        try:
+            os.stat(folder.database)
+        except PermissionError:
+            raise StoreError(
+                f"The store in {folder.path} is not open to this user: ask its owner, or use sudo."
+            ) from None
+        except OSError:
+            pass
         raise StoreError(
             f"There is no store in {folder.path}. Start the engine (`rollout` or `rollout serve`) or give --store."
         )

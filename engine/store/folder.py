@@ -84,7 +84,19 @@ class Folder:
 
     @property
     def exists(self) -> bool:
-        return self.database.exists()
+        """Whether a database is there, as far as this user may look."""
+        return os.path.exists(self.database)
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is no folder; one that this user may not look into is not missing."""
+        try:
+            os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+        return False
 
     def prepare(self) -> None:
         """Create the folder (0700, or 2770 for a group). StoreError when it cannot be used safely."""
@@ -148,6 +160,16 @@ class Folder:
         except OSError:
             return False
         return True
+
+    def is_surely_out(self) -> bool:
+        """That the switch is seen not to be there; a folder that this user may not look into proves nothing."""
+        try:
+            os.stat(self.armed)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return False
 
     def forge(self, note: str) -> None:
         """Make the key beside its place, before anything is decided. OSError when the folder or the disk takes no file."""

@@ -183,8 +183,18 @@ def verify(conn: sqlite3.Connection, head: str = "") -> Verification:
     """Check the numbering, every link of the chain, that the columns say what the bodies say, and that a replay gives the state.
 
     A log that was cut off at its end, and the state with it, is still a chain: `head`, a hash noted earlier (as this function and
-    every backup say it), must occur in it.
+    every backup say it), must occur in it. Read in one transaction, so that an engine may write meanwhile.
     """
+    if conn.in_transaction:
+        return _verify(conn, head)
+    conn.execute("BEGIN")
+    try:
+        return _verify(conn, head)
+    finally:
+        conn.execute("COMMIT")
+
+
+def _verify(conn: sqlite3.Connection, head: str) -> Verification:
     prev, state, count, seen = GENESIS, State(), 0, not head
     for rev, body, was, digest, *columns in conn.execute(
         "SELECT rev, body, prev, hash, at, kind, actor, reason, stage, percent_from, percent_to, epoch, request_id "

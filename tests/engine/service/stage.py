@@ -1,0 +1,165 @@
+"""A real engine process on a store of its own, and the ways to reach it and to hurt it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from engine.client import EngineClient
+from engine.plan.init import set_value
+from engine.plan.load import default_plan_text, load_plan
+from engine.plan.model import Plan
+from engine.service.process import spawn, wait_until_up
+from engine.store import log
+from engine.store.folder import Folder
+from engine.store.reader import Reader
+from engine.view import View
+
+TEXT = "The scheduler assigns each task to a worker pool and retries failed tasks with exponential backoff. " * 4
+SETTINGS: Mapping[str, object] = {"environment": "test", "http.port": 0}
+
+
+class Stage:
+    """A plan with `settings`, its store under `root`, and the engines that ran on it.
+
+    With a `speed` it is a rehearsal's engine: a simulated LLM service, documents that arrive, a calendar that runs faster.
+    """
+
+    def __init__(self, root: Path, speed: float | None = 60.0, settings: Mapping[str, object] = SETTINGS) -> None:
+        self.root = root
+        self.speed = speed
+        root.mkdir(parents=True, exist_ok=True)
+        text = default_plan_text()
+        for place, value in {**SETTINGS, **settings}.items():
+            text = set_value(text, place, value)
+        self.plan_path = root / "rollout.toml"
+        self.plan_path.write_text(text)
+        self.plan: Plan = load_plan(self.plan_path)
+        self.folder = Folder(root / "store", self.plan.store.group)
+        self.client = EngineClient(self.folder, self.plan)
+        self.reader = Reader(self.folder)
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    # -- engines ---------------------------------------------------------------------------------------------------------
+
+    def engine(self, wait: bool = True) -> subprocess.Popen[bytes]:
+        """Start an engine (a standby when one runs) that ends with this process."""
+        options = () if self.speed is None else ("--speed", str(self.speed))
+        process = spawn(self.plan_path, self.folder, *options, attached=True)
+        self.processes.append(process)
+        if wait:
+            assert wait_until_up(self.folder, process, 30.0) == ""
+            assert self.until(lambda: self.reader.glance().pid == process.pid)
+        return process
+
+    def end(self) -> None:
+        for process in self.processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            if process.stdin is not None:
+                with contextlib.suppress(OSError):
+                    process.stdin.close()
+            process.wait()
+        self.reader.close()
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.end()
+
+    def cli(self, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        """`rollout WORDS` as a process of its own."""
+        command = [sys.executable, "-c", "from console.cli import main; main()"]
+        where = ["--store", str(self.folder.path), "--plan", str(self.plan_path)]
+        return subprocess.run([*command, *where, *words], capture_output=True, text=True, cwd=self.root, **more)
+
+    # -- what is seen ----------------------------------------------------------------------------------------------------
+
+    @property
+    def view(self) -> View:
+        found = self.reader.glance().view
+        assert found is not None
+        return found
+
+    @property
+    def pid(self) -> int:
+        return self.reader.glance().pid
+
+    @property
+    def percent_bp(self) -> int:
+        return self.reader.state().percent_bp
+
+    def kinds(self) -> list[str]:
+        """The log, oldest first."""
+        return [row.decision.kind for row in self.reader.read(lambda conn: list(log.every(conn)))]
+
+    def until(self, holds: Callable[[], bool], seconds: float = 20.0) -> bool:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if holds():
+                return True
+            time.sleep(0.02)
+        return False
+
+    # -- what is done ----------------------------------------------------------------------------------------------------
+
+    def climb(self, stage: int) -> None:
+        """Up to a stage, each gate overridden with a reason."""
+        while (state := self.reader.state()).stage < stage:
+            if state.locked:
+                assert self.until(lambda: self.client.command("resume", reason="the test goes on").ok, 60)
+            reply = self.client.command("promote", epoch=state.epoch, override=True, reason="climbing in a test")
+            assert reply.ok, reply.sentence
+
+    def extract(self, name: str, text: str = TEXT) -> dict[str, Any]:
+        status, answer = self.client.request("POST", "/v1/extract", {"id": name, "text": text}, 20.0)
+        assert status == 200, answer
+        return answer
+
+    def proof(self, request_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+
+        def proven() -> bool:
+            nonlocal found
+            found = self.client.command("proof", of=request_id).data.get("proof") or {}
+            return found.get("effective_ms") is not None or bool(found.get("overdue"))
+
+        assert self.until(proven, 8)
+        return found
+
+
+NOBODY = 65534
+
+
+def as_nobody(work: Callable[[], dict[str, Any]], groups: tuple[int, ...] = ()) -> dict[str, Any]:
+    """What `work` returns in a child process of another user, who may read neither this user's files nor its modules.
+
+    Only for root. The modules must be loaded before.
+    """
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups(groups)
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            os.write(write, json.dumps(work()).encode())
+        except BaseException as error:
+            os.write(write, json.dumps({"raised": repr(error)}).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as answer:
+        body = answer.read()
+    os.waitpid(child, 0)
+    found: dict[str, Any] = json.loads(body)
+    return found

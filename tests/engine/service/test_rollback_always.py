@@ -1,0 +1,336 @@
+"""Promise 1, rollback always works: on real processes, with each thing broken that a rollback must not need."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from engine.client import EngineClient
+from engine.control import Actor
+from engine.identity import whoami
+from engine.store import database, log
+from engine.store.folder import Folder
+from tests.engine.service.stage import TEXT, Stage, as_nobody
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with Stage(tmp_path_factory.mktemp("always")) as made:
+        made.engine()
+        yield made
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 8 MB of its own."""
+    root = tmp_path / "disk"
+    root.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(root)], capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {made.stderr.strip()}")
+    yield root
+    subprocess.run(["umount", "-l", str(root)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """To the last byte."""
+    filler = disk / "filler"
+    with filler.open("ab", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue
+    return filler
+
+
+# -- the engine busy, stopped, out of reach ---------------------------------------------------------------------------------
+
+
+def test_at_100_percent_cpu(stage: Stage) -> None:
+    stage.climb(4)
+    going = threading.Event()
+    going.set()
+    big = TEXT * 200  # 80 kB: a thread of the engine counts words without a pause
+
+    def flood(number: int) -> None:
+        while going.is_set():
+            stage.client.request(
+                "POST", "/v1/extract", {"id": f"cpu-{number}-{time.monotonic_ns()}", "text": f"{number} {big}"}, 30.0
+            )
+
+    floods = [threading.Thread(target=flood, args=(n,)) for n in range(8)]
+    for each in floods:
+        each.start()
+    time.sleep(0.7)
+    pressed = time.monotonic()
+    result = stage.client.rollback("busy")
+    took = time.monotonic() - pressed
+    gone = not stage.folder.is_armed()
+    recorded = stage.until(lambda: stage.percent_bp == 0, 5)
+    going.clear()
+    for each in floods:
+        each.join()
+    assert gone
+    assert result.ok
+    assert took < 1.0
+    assert recorded
+
+
+def test_without_the_socket_file_which_comes_back_by_itself(stage: Stage) -> None:
+    stage.climb(3)
+    stage.folder.socket.unlink()
+    result = stage.client.rollback("no socket")
+    assert result.ok
+    assert result.engine == "silent"
+    assert not stage.folder.is_armed()
+    assert stage.until(lambda: stage.percent_bp == 0, 3)
+    assert stage.until(lambda: stage.client.command("proof", of=result.request_id).ok, 3)
+    assert stage.proof(result.request_id)["effective_ms"] is not None
+
+
+def test_with_an_old_screen_and_a_broken_plan_on_the_command_line(stage: Stage) -> None:
+    stage.climb(3)
+    whole = stage.plan_path.read_text()
+    stage.plan_path.write_text("[[stages]\nthis is no TOML")
+    try:
+        done = stage.cli("rollback", "--reason", "the plan is being edited")
+    finally:
+        stage.plan_path.write_text(whole)
+    assert done.returncode == 0, done.stderr
+    assert "Effective in" in done.stdout
+    assert "frequency" in done.stdout
+    assert stage.percent_bp == 0
+
+
+def test_stopped_the_command_line_is_loud_and_the_engine_obeys_when_it_wakes(stage: Stage) -> None:
+    stage.climb(2)
+    os.kill(stage.pid, signal.SIGSTOP)
+    try:
+        done = stage.cli("rollback")
+    finally:
+        os.kill(stage.pid, signal.SIGCONT)
+    assert done.returncode == 1
+    assert "NOT OBSERVED within 5 s" in done.stderr
+    assert "is stopped" in done.stderr
+    assert f"rm -f {stage.folder.armed}" in done.stderr
+    assert stage.until(lambda: stage.percent_bp == 0 and not stage.folder.has_intents(), 5)
+
+
+def test_another_user_without_rights_gets_a_sentence(stage: Stage) -> None:
+    stage.climb(2)
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    found = as_nobody(lambda: {"result": structs.asdict(EngineClient(stage.folder, stage.plan).rollback())})
+    assert "result" in found, found
+    assert not found["result"]["ok"]
+    assert f"rm {stage.folder.armed}" in " ".join(found["result"]["ways"])
+    assert stage.percent_bp > 0
+
+
+# -- against a promotion ------------------------------------------------------------------------------------------------------
+
+
+def test_two_consoles_at_once_a_hundred_times_never_both_and_never_lost(stage: Stage) -> None:
+    """Whoever comes first, it ends at 0 % with the key out, and every press that was answered is in the log."""
+    stage.climb(1)
+    bo = EngineClient(stage.folder, stage.plan, Actor("bo", os.getuid()))
+    stage.client.rollback("from the start")
+    pressed: list[str] = []
+    won = 0
+    for number in range(100):
+        state = stage.reader.state()
+        start = threading.Barrier(2)
+        replies = {}
+
+        def up(start: threading.Barrier = start, epoch: int = state.epoch, replies: dict = replies) -> None:  # type: ignore[type-arg]
+            start.wait()
+            replies["up"] = stage.client.command("promote", epoch=epoch, override=True, reason="a race in a test")
+
+        def down(start: threading.Barrier = start, replies: dict = replies, late: float = number % 10 / 1000) -> None:  # type: ignore[type-arg]
+            start.wait()
+            time.sleep(late)
+            replies["down"] = bo.rollback("a race in a test")
+
+        both = [threading.Thread(target=up), threading.Thread(target=down)]
+        for each in both:
+            each.start()
+        for each in both:
+            each.join()
+        assert replies["down"].ok
+        pressed.append(replies["down"].request_id)
+        won += replies["up"].ok
+        assert stage.until(lambda: stage.percent_bp == 0, 3)
+        assert not stage.folder.is_armed(), f"round {number}"
+        if state.stage == 0:
+            stage.climb(1)
+    rows = {row.decision.request_id: row for row in stage.reader.read(lambda conn: list(log.every(conn)))}
+    assert all(each in rows for each in pressed)
+    assert 0 < won < 100, "both orders must have occurred for this test to say anything"
+    assert stage.reader.read(log.verify).ok
+
+
+def test_while_another_program_holds_the_database_nothing_is_lost_even_by_a_kill(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        process = stage.engine()
+        stage.climb(3)
+        blocker = database.open_writer(stage.folder, "NORMAL", 5.0)
+        blocker.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        result = stage.client.rollback("somebody holds the database")
+        assert time.monotonic() - began < 1.0
+        assert "does not take the record yet" in result.sentence
+        assert stage.proof(result.request_id)["effective_ms"] < 1000
+        assert stage.until(stage.folder.has_intents, 3)
+        process.kill()
+        process.wait()
+        began = time.monotonic()
+        second = stage.client.rollback("and now the engine is dead too")
+        assert time.monotonic() - began < 1.0
+        assert second.ok
+        blocker.execute("ROLLBACK")
+        blocker.close()
+        stage.engine()
+        assert stage.percent_bp == 0
+        rows = {row.decision.request_id: row.decision.reason for row in stage.reader.read(lambda c: list(log.every(c)))}
+        assert rows[result.request_id] == "somebody holds the database"
+        assert rows[second.request_id] == "and now the engine is dead too"
+
+
+# -- on a full disk -----------------------------------------------------------------------------------------------------------
+
+
+def test_on_a_full_disk_the_ballast_lets_it_be_recorded_and_without_it_that_waits_for_room(small_disk: Path) -> None:
+    with Stage(small_disk) as stage:
+        process = stage.engine()
+        stage.climb(2)
+        filler = fill(small_disk)
+        result = stage.client.rollback("the disk is full")
+        assert result.ok
+        assert not stage.folder.is_armed()
+        assert stage.until(lambda: stage.percent_bp == 0, 3)
+        assert stage.proof(result.request_id)["effective_ms"] is not None
+
+        filler.unlink()
+        stage.climb(2)
+        stage.folder.drop_ballast()
+        filler = fill(small_disk)
+        result = stage.client.rollback("the disk is full again")
+        assert result.ok
+        assert not stage.folder.is_armed()
+        assert stage.proof(result.request_id)["effective_ms"] is not None
+        assert stage.percent_bp == 1000  # this is what the ballast is for
+        filler.unlink()
+        assert stage.until(lambda: stage.percent_bp == 0, 3)
+
+        stage.climb(2)
+        stage.folder.lay_ballast()
+        process.kill()
+        process.wait()
+        fill(small_disk)
+        result = stage.client.rollback("the disk is full and the engine dead")
+        assert "committed by this console" in result.ways
+        fill(small_disk)
+        result = stage.client.rollback("and now the ballast is spent")
+        assert result.ok
+        assert result.rev is None
+        assert not stage.folder.is_armed()
+
+
+# -- from the command line, cold ------------------------------------------------------------------------------------------------
+
+
+def test_the_key_is_out_before_the_command_has_loaded_what_is_slow(tmp_path: Path) -> None:
+    """Neither the plan's parser nor HTTP, SQLite or the engine stand between the start of the command and the unlink."""
+    script = (
+        "import os, sys\n"
+        "unlink = os.unlink\n"
+        "def spy(path, *a, **k):\n"
+        "    print(sorted(m for m in sys.modules if m in SLOW), file=sys.stderr)\n"
+        "    return unlink(path, *a, **k)\n"
+        "SLOW = {'http.client', 'sqlite3', 'asyncio', 'engine.plan.load', 'engine.service.engine', 'textual', 'httpx'}\n"
+        "os.unlink = spy\n"
+        "from console.cli import main\n"
+        "main()\n"
+    )
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "armed").touch()
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--store", str(store), "rollback", "--json"],
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.stderr.splitlines()[0] == "[]"
+    answer = json.loads(done.stdout)
+    assert answer["ok"]
+    assert "armed file removed" in answer["ways"]
+    assert not (store / "armed").exists()
+
+
+def test_in_a_place_without_a_store_it_does_not_claim_to_have_worked(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from console.cli import main; main()", "--store", str(tmp_path / "none"), "rollback"],
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "There is no store in" in done.stderr
+
+
+def test_a_group_shares_the_store_and_its_members_roll_back_under_their_own_name(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    group = next((g for g in grp.getgrall() if g.gr_name == "games"), None)
+    if group is None:
+        pytest.skip("there is no group to share with")
+    base = Path("/tmp") / f"rollout-shared-{os.getpid()}"  # pytest's own folders are closed to other users
+
+    def press() -> dict[str, object]:
+        folder = Folder(stage.folder.path)
+        return {"result": structs.asdict(EngineClient(folder, stage.plan).rollback("by a member"))}
+
+    before = os.umask(0o077)
+    try:
+        with Stage(base, settings={"store.group": "games"}) as stage:
+            os.chmod(base, 0o755)
+            process = stage.engine()
+            stage.climb(2)
+            found = as_nobody(press, (group.gr_gid,))
+            assert found["result"]["ok"], found
+            assert stage.until(lambda: stage.percent_bp == 0, 3)
+            assert stage.reader.log(5, kind="rollback")[0].actor == as_nobody(lambda: {"name": whoami().name})["name"]
+            process.kill()
+            process.wait()
+            found = as_nobody(press, (group.gr_gid,))
+            assert "committed by this console" in found["result"]["ways"], found
+            assert not stage.folder.is_armed()
+    finally:
+        os.umask(before)
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def test_the_database_cannot_be_opened_at_all(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        stage.folder.prepare()
+        stage.folder.database.write_bytes(os.urandom(8192))
+        stage.folder.forge("")
+        stage.folder.arm()
+        result = stage.client.rollback("the store is damaged")
+        assert result.ok
+        assert not stage.folder.is_armed()
+        assert any("did not take it" in way for way in result.ways)
+        with pytest.raises(sqlite3.DatabaseError):
+            database.open_writer(stage.folder, "FULL").execute("SELECT * FROM control")
