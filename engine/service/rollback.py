@@ -20,7 +20,7 @@ from engine.store import log
 from engine.store.folder import Intent
 from engine.store.log import Outcome
 
-ANSWER_S = 0.1  # how long a rollback's answer waits for its record
+ANSWER_S = 0.05  # how long a rollback's answer waits for its record
 INTENT_AFTER_S = (
     0.5  # a record that takes longer is left as a file too, so that a kill does not lose who pressed and why
 )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +22,7 @@ from engine.plan.init import set_value
 from engine.plan.load import default_plan_text, load_plan
 from engine.plan.model import Plan
 from engine.service.process import spawn, wait_until_up
-from engine.store import log
+from engine.store import database, documents, log
 from engine.store.folder import Folder
 from engine.store.reader import Reader
 from engine.view import View
@@ -135,6 +139,54 @@ class Stage:
 
         assert self.until(proven, 8)
         return found
+
+
+def kill_mid_write(stage: Stage) -> int:
+    """kill -9 while four clients extract and one decides. How much was acknowledged; AssertionError for anything lost.
+
+    What is acknowledged must be in the store with the keywords that were answered, and every decision in the log.
+    """
+    kept: dict[str, list[str]] = {}
+    decided: list[str] = []
+    going = threading.Event()
+    going.set()
+    tag = time.monotonic_ns()
+
+    def extract(number: int) -> None:
+        while going.is_set():
+            name = f"kill-{tag}-{number}-{len(kept)}"
+            with contextlib.suppress(OSError, ValueError, AssertionError, http.client.HTTPException):
+                kept[name] = stage.extract(name)["keywords"]
+
+    def decide() -> None:
+        while going.is_set():
+            name = f"kill-{tag}-note-{len(decided)}"
+            if stage.client.command("note", request_id=name, kind="lesson", text="written in a test").ok:
+                decided.append(name)
+
+    clients = [threading.Thread(target=extract, args=(n,)) for n in range(4)] + [threading.Thread(target=decide)]
+    for each in clients:
+        each.start()
+    assert stage.until(lambda: len(kept) > 20 and len(decided) > 5)
+    os.kill(stage.pid, signal.SIGKILL)
+    going.clear()
+    for each in clients:
+        each.join()
+    assert stage.until(lambda: not stage.folder.is_locked(), 5)
+
+    def check(conn: sqlite3.Connection) -> None:
+        for name, keywords in kept.items():
+            document = documents.get(conn, name)
+            assert document is not None, f"{name} was acknowledged and is lost"
+            assert list(document.keywords) == keywords
+        for name in decided:
+            assert conn.execute("SELECT 1 FROM decision WHERE request_id = ?", (name,)).fetchone(), f"{name} is lost"
+
+    conn = database.open_writer(stage.folder, "NORMAL")  # as the next engine does: it finds the dead one's log
+    check(conn)
+    assert conn.execute("PRAGMA quick_check").fetchone() == ("ok",)
+    conn.close()
+    return len(kept) + len(decided)
 
 
 NOBODY = 65534
