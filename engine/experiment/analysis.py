@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from engine.experiment import effects, fixed, group_sequential, guardrail, power, sequence
 from engine.experiment.declaration import DAY, ArmStats, Declaration, MetricPlan
-from engine.experiment.moments import Counts, Measure, Moments
+from engine.experiment.moments import Counts, Measure, Moments, Ratio
 from engine.experiment.multiplicity import holm
 from engine.experiment.report import Fixed, GuardrailReading, Lock, Look, LookMetric, MetricReport, Report, Side, Signal
 from engine.experiment.srm import sample_ratio
@@ -88,19 +88,20 @@ def _lock(declaration: Declaration, control: ArmStats, treatment: ArmStats, now:
 
 def _measures(plan: MetricPlan, control: ArmStats, treatment: ArmStats) -> tuple[Measure, Measure]:
     """An arm that did not measure a metric has no values of it, of the kind that the other arm has."""
-    first, second = control.measures.get(plan.name), treatment.measures.get(plan.name)
-    if first is None and second is None:
-        return Moments(), Moments()
-    if first is None:
-        first = Counts() if isinstance(second, Counts) else Moments()
-    if second is None:
-        second = Counts() if isinstance(first, Counts) else Moments()
-    return first, second
+    first, second = (_based(arm.measures.get(plan.name), plan.base) for arm in (control, treatment))
+    none = type(first if first is not None else second if second is not None else Moments())()
+    return first if first is not None else none, second if second is not None else none
+
+
+def _based(measure: Measure | None, base: float) -> Measure | None:
+    return measure.shifted(base) if base and isinstance(measure, Moments) else measure
 
 
 def _side(measure: Measure) -> Side:
     if isinstance(measure, Counts):
         return Side(measure.n, measure.mean, None, measure.k)
+    if isinstance(measure, Ratio):
+        return Side(measure.n, measure.mean, None, measure.yes, measure.asked)
     spread = measure.variance
     return Side(measure.n, measure.mean, None if spread is None else math.sqrt(spread))
 
@@ -149,19 +150,15 @@ def _metric(
 
 
 def _comparable(control: Measure, treatment: Measure) -> bool:
-    if isinstance(control, Counts) and isinstance(treatment, Counts):
-        return sequence.normal_enough(control, treatment)
-    return isinstance(control, Moments) and isinstance(treatment, Moments)
+    if type(control) is not type(treatment):
+        return False
+    return isinstance(control, Moments) or sequence.normal_enough(control, treatment)  # type: ignore[arg-type]
 
 
 def _read(control: Measure, treatment: Measure, alpha: float, now: float) -> Fixed | None:
     tested = fixed.test_for(control, treatment)
     if tested is None:
         return None
-    plan_p = None
-    if isinstance(control, Moments) and isinstance(treatment, Moments):
-        script = fixed.student(control, treatment)
-        plan_p = None if script is None else script.p
     absolute, relative = effects.difference(control, treatment), effects.uplift(control, treatment)
     confidence = 1.0 - alpha
     return Fixed(
@@ -169,7 +166,7 @@ def _read(control: Measure, treatment: Measure, alpha: float, now: float) -> Fix
         tested.name,
         tested.statistic,
         tested.p,
-        plan_p,
+        fixed.plan_p(control, treatment),
         tested.exact_p,
         tested.warning,
         None if absolute is None else effects.fixed_interval(absolute, confidence),
@@ -230,6 +227,10 @@ def _correct(declaration: Declaration, metrics: list[MetricReport]) -> tuple[Met
 def _sentence(metric: MetricReport) -> str:
     arms = f"{number(metric.treatment.mean, metric.unit)} against {number(metric.control.mean, metric.unit)}"
     change = metric.fixed.uplift if metric.fixed is not None else metric.uplift
+    label = f"{metric.label[0].upper()}{metric.label[1:]}"
+    if bool(metric.control.n) != bool(metric.treatment.n):
+        side, other = (metric.treatment, "control") if metric.treatment.n else (metric.control, "treatment")
+        return f"{label} {number(side.mean, metric.unit)}; the {other} group has none to compare with."
     how = {
         "better": "better",
         "worse": "worse",
@@ -238,7 +239,7 @@ def _sentence(metric: MetricReport) -> str:
         "unknown": "too little data to compare",
     }[metric.signal]
     shown = f", {span(change)}" if change is not None else ""
-    return f"{metric.label[0].upper()}{metric.label[1:]} {arms}{shown}: {how}."
+    return f"{label} {arms}{shown}: {how}."
 
 
 def _looks(

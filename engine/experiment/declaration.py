@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.experiment.moments import Measure
 from engine.experiment.words import Unit
+from engine.plan.model import Experiment
 
 DAY = 86400.0
 
@@ -33,6 +35,8 @@ class MetricPlan(Struct, frozen=True, forbid_unknown_fields=True):
     max_ratio: float | None = None
     margin: float | None = None
     required: bool = True  # an uncertain guardrail keeps from shipping; False: only a broken one does
+    decides: bool = True  # False: shown, and left to the gate's checklist
+    base: float = 0.0  # added to every value of both arms: what a document costs beside what was measured
     expected_n: int = 0  # of both arms, where it is not one value a document; tunes the sequence
 
     def __post_init__(self) -> None:
@@ -102,6 +106,37 @@ class Declaration(Struct, frozen=True, forbid_unknown_fields=True):
 
     def expected_n(self, metric: MetricPlan) -> int:
         return metric.expected_n or 2 * self.documents_per_arm
+
+
+def declare(plan: Experiment, started: float, share: float, expected: dict[str, int]) -> Declaration:
+    """What the plan's `[stages.experiment]` declares, as of `started`; a look a day.
+
+    `expected`: documents of both arms by metric at the end, from the traffic before the start ("" for every metric not named);
+    it tunes the sequences and decides nothing. Extraction by frequency takes a millisecond, so the ratio of processing times
+    can be judged only when the plan says what else it takes to load a document (`load_time`); else people judge it.
+    """
+
+    def told(metric: MetricPlan) -> MetricPlan:
+        n = max(2 * plan.documents, expected.get(metric.name, expected.get("", 0)))
+        metric = replace(metric, expected_n=n)
+        if metric.role == "primary":
+            return replace(metric, worthwhile=plan.uplift)
+        if metric.max_ratio is not None:
+            return replace(metric, decides=plan.load_time_s > 0.0, base=1000.0 * plan.load_time_s)
+        return metric
+
+    days = plan.duration_s / DAY
+    return Declaration(
+        started,
+        days,
+        plan.documents,
+        share,
+        plan.alpha,
+        plan.power,
+        max(1, min(100, round(days))),
+        plan.decide_by,
+        tuple(told(metric) for metric in DEFAULT_METRICS),
+    )
 
 
 class ArmStats(Struct, frozen=True):

@@ -11,7 +11,7 @@ from statistics import NormalDist
 
 from msgspec import Struct
 
-from engine.experiment.moments import Counts, Measure, Moments, known
+from engine.experiment.moments import Counts, Measure, Moments, Ratio, known
 
 _NORMAL = NormalDist()
 
@@ -109,7 +109,8 @@ def t_quantile(level: float, dof: float) -> float:
 def standardised(control: Measure, treatment: Measure, confidence: float = 0.95) -> Interval | None:
     """Effect size without unit: Cohen's d (pooled sd) for means, Cohen's h (arcsine) for rates.
 
-    Interval by the large-sample variance: (a+b)/ab + d^2/2(a+b) (Hedges and Olkin 1985, eq. 5.8) and 1/a + 1/b.
+    Interval by the large-sample variance: (a+b)/ab + d^2/2(a+b) (Hedges and Olkin 1985, eq. 5.8) and 1/a + 1/b; for rates
+    with several answers a document the latter by the variance of their means.
     """
     first, second = control.mean, treatment.mean
     if first is None or second is None or control.n < 2 or treatment.n < 2:
@@ -118,6 +119,12 @@ def standardised(control: Measure, treatment: Measure, confidence: float = 0.95)
     if isinstance(control, Counts) and isinstance(treatment, Counts):
         size = 2.0 * (math.asin(math.sqrt(second)) - math.asin(math.sqrt(first)))
         variance = inverse
+    elif isinstance(control, Ratio) and isinstance(treatment, Ratio):
+        if control.variance is None or treatment.variance is None or not (0.0 < first < 1.0 and 0.0 < second < 1.0):
+            return None
+        size = 2.0 * (math.asin(math.sqrt(second)) - math.asin(math.sqrt(first)))
+        variance = control.variance / control.n / (first * (1.0 - first))
+        variance += treatment.variance / treatment.n / (second * (1.0 - second))
     elif isinstance(control, Moments) and isinstance(treatment, Moments):
         if control.variance is None or treatment.variance is None:
             return None

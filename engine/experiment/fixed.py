@@ -12,7 +12,7 @@ import math
 from msgspec import Struct
 
 from engine.experiment.effects import difference, single
-from engine.experiment.moments import Counts, Measure, Moments
+from engine.experiment.moments import Counts, Measure, Moments, Ratio
 
 _FEW = 5.0
 
@@ -95,8 +95,34 @@ def chi_square(control: Counts, treatment: Counts) -> Tested | None:
     return Tested(tested.name, tested.statistic, tested.dof, tested.p, min(1.0, exact), warning)
 
 
+def by_document(control: Ratio, treatment: Ratio) -> Tested | None:
+    """Welch's t-test of two rates whose answers come in documents; the sign is scipy's, control minus treatment."""
+    of = difference(control, treatment)
+    if of is None:
+        return None
+    from scipy import special
+
+    return _tested("Welch's t-test by document", -of.z, of.dof, 2.0 * float(special.stdtr(of.dof, -abs(of.z))))
+
+
+def plan_p(control: Measure, treatment: Measure) -> float | None:
+    """The p-value of the rollout plan's test to the letter: Student's t of means, chi-square of answers."""
+    tested = None
+    if isinstance(control, Moments) and isinstance(treatment, Moments):
+        tested = student(control, treatment)
+    elif isinstance(control, Ratio) and isinstance(treatment, Ratio):
+        tested = chi_square(control.counts, treatment.counts)
+    elif isinstance(control, Counts) and isinstance(treatment, Counts):
+        tested = chi_square(control, treatment)
+    return None if tested is None else tested.p
+
+
 def test_for(control: Measure, treatment: Measure) -> Tested | None:
-    """Welch for continuous metrics, chi-square for categorical ones; None when unknown or of two kinds."""
+    """Welch for continuous metrics, chi-square for categorical ones, by document where one has many answers; None when
+    unknown or of two kinds.
+    """
+    if isinstance(control, Ratio) and isinstance(treatment, Ratio):
+        return by_document(control, treatment)
     if isinstance(control, Counts) and isinstance(treatment, Counts):
         return chi_square(control, treatment)
     if isinstance(control, Moments) and isinstance(treatment, Moments):

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from engine.experiment import sequence
 from engine.experiment.declaration import MetricPlan
 from engine.experiment.effects import Contrast, Interval, contrast, difference, exact_bounds, ratio, single, t_quantile
-from engine.experiment.moments import Counts, Measure
+from engine.experiment.moments import Counts, Measure, Moments
 from engine.experiment.report import GuardrailReading
 from engine.experiment.words import number
 
@@ -97,10 +97,10 @@ def _margin(
     plan: MetricPlan, margin: float, control: Measure, treatment: Measure, alpha: float, harm: float, bounds: Bounds
 ) -> GuardrailReading:
     """Loss against the control: held when surely below the margin, broken when surely above 0."""
-    if isinstance(control, Counts) and isinstance(treatment, Counts):
-        enough = sequence.normal_enough(control, treatment)
-    else:
+    if isinstance(control, Moments) or isinstance(treatment, Moments):
         enough = True
+    else:
+        enough = sequence.normal_enough(control, treatment)
     arms = (treatment, control) if plan.better == "higher" else (control, treatment)
     loss = difference(*arms) if enough else None
     found = _state(bounds(loss, alpha), margin, bounds(loss, harm), 0.0)
@@ -121,5 +121,6 @@ def _say(plan: MetricPlan, found: _Found, limit: float, rule: str) -> GuardrailR
     }[found.state]
     loss = "loss " if plan.margin is not None else ""
     seen = "" if found.value is None else f": {loss}{shown(found.value)}, at most {shown(found.bound)}"
-    sentence = f"{plan.label[0].upper()}{plan.label[1:]} {what}{seen} ({rule})."
+    left = "" if plan.decides else " It is extraction alone, so it decides nothing here: people judge it at the gate."
+    sentence = f"{plan.label[0].upper()}{plan.label[1:]} {what}{seen} ({rule}).{left}"
     return GuardrailReading(found.state, limit, found.value, found.bound, sentence)

@@ -1,6 +1,7 @@
-"""What a metric is reduced to before anything is computed: n, sum and sum of squares, or n and k.
+"""What a metric is reduced to before anything is computed: n, sum and sum of squares; n and k; or,
+where one document has many answers (clicks, ratings), sums over documents.
 
-Both merge by addition, so roll-ups of any width give the same answer as the raw rows.
+All merge by addition, so roll-ups of any width give the same answer as the raw rows.
 An unknown number is None: no data, one value where two are needed, or a sum that is not finite.
 """
 
@@ -36,6 +37,10 @@ class Moments(Struct, frozen=True, tag="moments"):
 
     def __add__(self, other: Moments) -> Moments:
         return Moments(self.n + other.n, self.sum + other.sum, self.sum_sq + other.sum_sq)
+
+    def shifted(self, by: float) -> Moments:
+        """The same values, each greater by `by`."""
+        return Moments(self.n, self.sum + self.n * by, self.sum_sq + by * (2.0 * self.sum + self.n * by))
 
     @property
     def mean(self) -> float | None:
@@ -73,4 +78,56 @@ class Counts(Struct, frozen=True, tag="counts"):
         return rate * (1.0 - rate) if rate is not None and self.n > 1 else None
 
 
-Measure = Moments | Counts
+class Ratio(Struct, frozen=True, tag="ratio"):
+    """A yes-or-no metric with several answers a document: `yes` of `asked`, summed over `n` documents, with their products.
+
+    The arms are drawn by document, so a document is one observation however often it is clicked or rated: two hundred
+    ratings of one page are not two hundred pages. `variance` is that of the linearised ratio (delta method; Deng, Knoblich
+    and Lu 2018, arXiv 1803.06336, eq. 8), so that `variance / n` is the square of the ratio's standard error.
+    """
+
+    n: int = 0
+    yes: int = 0
+    asked: int = 0
+    yes_sq: int = 0
+    asked_sq: int = 0
+    cross: int = 0
+
+    @classmethod
+    def one(cls, yes: int, asked: int) -> Ratio:
+        """One document's answers; nothing when it was never asked."""
+        return cls(1, yes, asked, yes * yes, asked * asked, yes * asked) if asked > 0 else cls()
+
+    def __add__(self, other: Ratio) -> Ratio:
+        return self._with(other, 1)
+
+    def __sub__(self, other: Ratio) -> Ratio:
+        return self._with(other, -1)
+
+    def _with(self, o: Ratio, sign: int) -> Ratio:
+        return Ratio(
+            self.n + sign * o.n, self.yes + sign * o.yes, self.asked + sign * o.asked, self.yes_sq + sign * o.yes_sq,
+            self.asked_sq + sign * o.asked_sq, self.cross + sign * o.cross,
+        )  # fmt: skip
+
+    @property
+    def counts(self) -> Counts:
+        """As if every answer came from a document of its own: what a plain chi-square test takes them for."""
+        return Counts(self.asked, self.yes)
+
+    @property
+    def mean(self) -> float | None:
+        return self.yes / self.asked if self.n > 0 and 0 <= self.yes <= self.asked and self.asked > 0 else None
+
+    @property
+    def variance(self) -> float | None:
+        rate = self.mean
+        if rate is None or self.n < 2:
+            return None
+        spread = self.yes_sq - 2.0 * rate * self.cross + rate * rate * self.asked_sq
+        if spread <= self.yes_sq * 1e-12:
+            return 0.0
+        return known(spread / (self.n - 1) / (self.asked / self.n) ** 2)
+
+
+Measure = Moments | Counts | Ratio

@@ -15,16 +15,17 @@ Word = Literal["ship", "short of target", "no difference", "worse", "not yet", "
 
 
 class Side(Struct, frozen=True):
-    """One arm of one metric; `sd` for continuous metrics, `k` for rates."""
+    """One arm of one metric; `sd` for continuous metrics, `k` for rates: of `n`, or of `asked` where a document has many."""
 
     n: int
     mean: float | None
     sd: float | None = None
     k: int | None = None
+    asked: int | None = None
 
 
 class Fixed(Struct, frozen=True):
-    """The test read once, at the declared end. `plan_p` is the plan's script to the letter (equal variances)."""
+    """The test read once, at the declared end. `plan_p` is the plan's test to the letter (`fixed.plan_p`)."""
 
     at: float
     test: str

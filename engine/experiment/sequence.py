@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 
 from engine.experiment.effects import Contrast, Interval
-from engine.experiment.moments import Counts
+from engine.experiment.moments import Counts, Ratio
 
 START = 50  # documents before a mean is taken for normal
 _LEAST_EVENTS = 5  # of the rarer outcome, both arms together, likewise
@@ -89,10 +89,11 @@ def bounds(of: Contrast | None, alpha: float, expected_n: float) -> Interval | N
     return Interval(of.estimate, of.estimate - width, of.estimate + width)
 
 
-def normal_enough(*arms: Counts) -> bool:
+def normal_enough(*arms: Counts | Ratio) -> bool:
     """Whether rates may be compared by the asymptotic sequence: 5 of either outcome over all arms."""
-    hits = sum(arm.k for arm in arms)
-    return min(hits, sum(arm.n for arm in arms) - hits) >= _LEAST_EVENTS
+    counts = [arm.counts if isinstance(arm, Ratio) else arm for arm in arms]
+    hits = sum(arm.k for arm in counts)
+    return min(hits, sum(arm.n for arm in counts) - hits) >= _LEAST_EVENTS
 
 
 def rate_log_e(counts: Counts, rate: float, a: float, b: float) -> float:

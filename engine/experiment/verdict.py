@@ -39,7 +39,7 @@ def decide(
     uncertain = [
         metric.guardrail.sentence
         for metric, plan in zip(metrics, declaration.metrics, strict=True)
-        if metric.guardrail is not None and plan.required and metric.guardrail.state != "held"
+        if metric.guardrail is not None and plan.decides and plan.required and metric.guardrail.state != "held"
     ]
     if uncertain:
         sentence = (
@@ -64,8 +64,8 @@ def _harm(declaration: Declaration, metrics: tuple[MetricReport, ...], looks: tu
     """
     found = [
         metric.guardrail.sentence
-        for metric in metrics
-        if metric.guardrail is not None and metric.guardrail.state == "broken"
+        for metric, plan in zip(metrics, declaration.metrics, strict=True)
+        if metric.guardrail is not None and plan.decides and metric.guardrail.state == "broken"
     ]
     for metric in metrics:
         if metric.role == "primary" and declaration.decide_by == "daily":

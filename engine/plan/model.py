@@ -198,6 +198,21 @@ class Experiment(Part, frozen=True):
     alpha: Annotated[float, says("Significance level.", least=0.0001, most=0.2)] = 0.05
     uplift: Annotated[float, says("The improvement it is to find; 0.15 is +15 %.", least=0.001, most=10)] = 0.15
     power: Annotated[float, says("Chance of finding it, for the n still needed.", least=0.5, most=0.999)] = 0.8
+    documents: Annotated[int, says("Fewest documents in each group before it is read.", least=50, most=10_000_000)] = (
+        700
+    )
+    decide_by: Annotated[
+        Literal["end", "daily"],
+        says("end: by the tests at the end; daily: by O'Brien-Fleming bounds, one look a day, which may end it early."),
+    ] = "end"
+    load_time_s: Annotated[
+        Seconds,
+        says(
+            "What loading a document takes beside extraction, on both arms, for the limit of twice the processing time; "
+            "0: unknown, and the limit is left to the checklist.",
+            example="4s",
+        ),
+    ] = 0.0
     performance: Annotated[tuple[str, ...], says("What the groups are compared on: performance.")] = ()
     quality: Annotated[tuple[str, ...], says("What the groups are compared on: quality.")] = ()
     tests: Annotated[tuple[str, ...], says("The tests that are read at the end.")] = ()
