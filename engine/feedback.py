@@ -1,36 +1,45 @@
 """What users say: complaints, ratings, clicks, impressions. Attached to document, arm and stage; counted once.
 
 Complaints feed the triggers, so the door is narrow: bounded text, a known kind, one row an id, and at most 60 a minute from one
-source.
+source, 6000 from one caller.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import sqlite3
+import uuid
 from collections import deque
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
 
 from engine.text import clean_block, clean_line
+from engine.trial import ledger
 
 KINDS = ("complaint", "rating", "click", "impression")
-PER_MINUTE = 60
+PER_MINUTE = 60  # from one source
+CALLER_PER_MINUTE = 6000  # whatever sources it names
 TEXT_LIMIT = 2000
 
 
 class Feedback(Struct, frozen=True):
+    """`source` is who said it, where that is known; `by` is the source, else who passed it on. `at`: UTC epoch seconds."""
+
     id: str
     kind: str
+    at: float
     document: str = ""
     value: float | None = None  # of a rating: 1..5
     text: str = ""
     source: str = ""
+    by: str = ""
 
 
-def read(fields: dict[str, Any], actor: str, at: float) -> Feedback | str:
-    """A clean Feedback, or the sentence that says what is wrong."""
+def read(fields: dict[str, Any], actor: str, now: float, row: int | None = None) -> Feedback | str:
+    """A clean Feedback, or the sentence that says what is wrong. `row` is its place in a file that is imported."""
     kind = str(fields.get("kind") or "")
     if kind not in KINDS:
         return f"Unknown kind {clean_line(kind, 40)!r}: {', '.join(KINDS)}."
@@ -44,49 +53,100 @@ def read(fields: dict[str, Any], actor: str, at: float) -> Feedback | str:
             return "A rating needs a value from 1 to 5."
     else:
         value = None
+    at = _moment(fields.get("at"), now)
+    if at is None:
+        return f"{clean_line(str(fields.get('at')), 40)!r} is no time: give it as 2026-11-25T14:03:07Z or in epoch seconds."
     text = clean_block(str(fields.get("text") or ""), TEXT_LIMIT).strip()
     document = clean_line(str(fields.get("document") or ""), 512)
-    source = clean_line(str(fields.get("source") or actor), 100)
-    given = clean_line(str(fields.get("id") or ""), 100)
-    if not given:
-        bucket = int(at) if kind in ("click", "impression") else int(at // 3600)
-        given = hashlib.sha256(f"{kind}|{document}|{value}|{text}|{source}|{bucket}".encode()).hexdigest()[:24]
-    return Feedback(given, kind, document, value, text, source)
+    if kind in ("click", "impression") and not document:
+        return f"{'An' if kind == 'impression' else 'A'} {kind} needs the document that was shown."
+    source = clean_line(str(fields.get("source") or ""), 100)
+    by = source or actor
+    given = clean_line(str(fields.get("id") or ""), 100) or _name(kind, at, document, value, text, source, by, row)
+    return Feedback(given, kind, at, document, value, text, source, by)
+
+
+def _name(
+    kind: str, at: float, document: str, value: float | None, text: str, source: str, by: str, row: int | None
+) -> str:
+    """An id for what came without one, so that what is sent again counts once: a click in the same second by the same person,
+    a complaint or rating of the same words in the same hour, a row of the same file. Clicks by nobody known are all different.
+    """
+    often = kind in ("click", "impression")
+    if often and not source and row is None:
+        return uuid.uuid4().hex[:24]
+    moment = int(at) if often and row is None else int(at // 3600)
+    return hashlib.sha256(f"{kind}|{document}|{value}|{text}|{by}|{moment}|{row}".encode()).hexdigest()[:24]
+
+
+def _moment(given: Any, now: float) -> float | None:
+    """A time of the past, never later than now; None when it cannot be read."""
+    if given in (None, ""):
+        return now
+    try:
+        at = float(given)
+    except (TypeError, ValueError):
+        try:
+            found = datetime.fromisoformat(str(given))
+        except ValueError:
+            return None
+        at = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    return min(at, now) if math.isfinite(at) and at >= 0 else None
 
 
 class Door:
-    """The rate limit, by source."""
+    """The rate limit, by source and by caller; times are the machine's, in seconds."""
 
     def __init__(self) -> None:
         self._seen: dict[str, deque[float]] = {}
 
-    def lets(self, source: str, at: float) -> bool:
-        times = self._seen.setdefault(source, deque())
-        while times and at - times[0] > 60:
-            times.popleft()
-        if len(times) >= PER_MINUTE:
+    def lets(self, source: str, caller: str, at: float) -> bool:
+        asked = ((f"source {source}", PER_MINUTE), (f"caller {caller}", CALLER_PER_MINUTE))
+        times = [self._lately(name, at) for name, _ in asked]
+        if any(len(seen) >= most for seen, (_, most) in zip(times, asked, strict=True)):
             return False
-        times.append(at)
-        if len(self._seen) > 1000:
+        for seen in times:
+            seen.append(at)
+        if len(self._seen) > 2 * CALLER_PER_MINUTE:
             self._seen = {name: seen for name, seen in self._seen.items() if seen and at - seen[-1] < 60}
         return True
 
+    def _lately(self, name: str, at: float) -> deque[float]:
+        seen = self._seen.setdefault(name, deque())
+        while seen and at - seen[0] > 60:
+            seen.popleft()
+        return seen
 
-def store(conn: sqlite3.Connection, found: Feedback, at: float, stage: int) -> bool:
-    """Write it with the document's arm; False when this id was there already. Inside the caller's transaction."""
+
+def known(conn: sqlite3.Connection, found: Feedback) -> bool:
+    return conn.execute("SELECT 1 FROM feedback WHERE id = ?", (found.id,)).fetchone() is not None
+
+
+def store(conn: sqlite3.Connection, found: Feedback) -> bool:
+    """Write it with the document's arm and the stage of its time; False when this id was there already.
+
+    Inside the caller's transaction. In the A/B test one person counts once a document: repeated clicks and ratings are kept here
+    and change nothing there.
+    """
     row = conn.execute("SELECT arm FROM document WHERE id = ?", (found.document,)).fetchone()
+    stage = conn.execute("SELECT stage FROM decision WHERE at <= ? ORDER BY rev DESC LIMIT 1", (found.at,)).fetchone()
+    repeated = bool(found.source) and _said(conn, found, found.kind)
+    unseen = bool(found.source) and found.kind == "click" and not _said(conn, found, "impression")
     cursor = conn.execute(
         "INSERT OR IGNORE INTO feedback VALUES (?,?,?,?,?,?,?,?,?)",
         (
-            found.id,
-            at,
-            found.kind,
-            found.document or None,
-            row[0] if row else None,
-            stage,
-            found.value,
-            found.text,
-            found.source,
+            found.id, found.at, found.kind, found.document or None, row[0] if row else None, stage[0] if stage else 0,
+            found.value, found.text, found.source or found.by,
         ),
-    )
-    return cursor.rowcount == 1
+    )  # fmt: skip
+    new = cursor.rowcount == 1
+    if new and not repeated and not unseen:
+        ledger.people(conn, found.kind, found.document, found.value, found.at)
+    return new
+
+
+def _said(conn: sqlite3.Connection, found: Feedback, kind: str) -> bool:
+    """Whether this person did that to this document since the A/B test began."""
+    since = conn.execute("SELECT started FROM trial WHERE ended IS NULL").fetchone()
+    query = "SELECT 1 FROM feedback WHERE document_id = ? AND kind = ? AND source = ? AND at >= ? LIMIT 1"
+    return conn.execute(query, (found.document, kind, found.source, since[0] if since else 0.0)).fetchone() is not None

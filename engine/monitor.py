@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from engine import checklist, control, gates
+from engine import checklist, control, gates, review
 from engine.calendar import blocked_until
 from engine.checklist import Finding
 from engine.clock import Clock
@@ -32,7 +32,7 @@ from engine.triggers.decision import Decision as Decided
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Probes, Timers, silence
 from engine.triggers.recent import RecentAttempts
-from engine.triggers.sample import NoData, Ok, Sample, mean, rate
+from engine.triggers.sample import Error, NoData, Ok, Sample, mean, rate
 
 PRESENT_S = 15.0
 EVIDENCE_EVERY_S = 60.0
@@ -265,11 +265,8 @@ class Monitor:
             "coalesce((SELECT max(rev) FROM decision WHERE kind = 'promote' AND stage = ?), 0)", (state.entered_at, state.stage),
         ).fetchone()[0]  # fmt: skip
         found["critical_incidents"] = Ok(float(incidents), incidents)
-        good, all_of = self.conn.execute(
-            "SELECT coalesce(sum(json_extract(body, '$.good')), 0), count(*) FROM review r JOIN review_sample s ON s.id = r.sample "
-            "WHERE s.stage = ? AND r.at >= ?", since,
-        ).fetchone()  # fmt: skip
-        found["quality_score"] = rate(int(good), all_of)
+        reviewed = review.verdict(self.conn, *since)
+        found["quality_score"] = rate(reviewed.good, reviewed.documents)
         liked, rated = self.conn.execute(
             "SELECT coalesce(sum(value >= 4), 0), count(*) FROM feedback WHERE kind = 'rating' AND stage = ? AND at >= ?",
             since,
@@ -281,6 +278,12 @@ class Monitor:
                 (metric, state.entered_at),
             ).fetchone()
             found[metric] = msgspec.json.decode(row[0], type=Ok) if row else NoData()
+        if not isinstance(found["ab_verdict"], Ok):
+            waits = self.conn.execute(
+                "SELECT json_extract(report, '$.lock.sentence') FROM trial WHERE ended IS NULL"
+            ).fetchone()
+            if waits is not None and waits[0]:
+                found["ab_verdict"] = Error(f"the test is not read yet, {waits[0]}")
         return found
 
     def stage_of(self, state: State) -> Stage | None:

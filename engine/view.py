@@ -245,3 +245,7 @@ class View(Struct, frozen=True):
     stage_names: tuple[str, ...] = ()
     quality: dict[str, float | None] = {}
     faults: dict[str, float] = {}
+    judged: dict[
+        str, str
+    ] = {}  # quality_score, satisfaction, search_improvement, ab_test: what was found, in a sentence
+    measuring: float | None = None  # the share of a running measurement of search quality that is done

@@ -27,9 +27,17 @@ from engine.plan.durations import format_duration
 
 
 def analyse(
-    declaration: Declaration, control: ArmStats, treatment: ArmStats, now: float, previous: Report | None = None
+    declaration: Declaration,
+    control: ArmStats,
+    treatment: ArmStats,
+    now: float,
+    previous: Report | None = None,
+    *,
+    read: bool = True,
 ) -> Report:
     """`now` is UTC epoch seconds; `previous` the report before this one, or None at the first.
+
+    With `read` False nothing that may be read only once is: who shows a report without keeping it asks so.
 
     Looks and fixed tests in `previous` are kept, a final report is returned as it is, and a split once found wrong
     stays wrong: it takes a new test, not a better day.
@@ -37,10 +45,16 @@ def analyse(
     if previous is not None and previous.final:
         return previous
     lock = _lock(declaration, control, treatment, now)
+    if lock.open and not read and not (previous is not None and previous.lock.open):
+        lock = Lock(
+            False, lock.opens_at, 0.0, 0, "The declared end is reached, and the engine has not read the test yet"
+        )
     ratio = sample_ratio(control.documents, treatment.documents, declaration.share, final=lock.open)
     if previous is not None and previous.ratio.mismatch:
         ratio = replace(ratio, mismatch=True, sentence=previous.ratio.sentence)
-    looks = _looks(declaration, control, treatment, now, lock, previous.looks if previous is not None else ())
+    looks = previous.looks if previous is not None else ()
+    if read:
+        looks = _looks(declaration, control, treatment, now, lock, looks)
     before = {metric.name: metric for metric in previous.metrics} if previous is not None else {}
     metrics = _correct(
         declaration,
@@ -235,7 +249,7 @@ def _sentence(metric: MetricReport) -> str:
         "better": "better",
         "worse": "worse",
         "different": "different",
-        "none": "no difference shown",
+        "none": "no difference shown" if metric.fixed is not None else "nothing shown yet",
         "unknown": "too little data to compare",
     }[metric.signal]
     shown = f", {span(change)}" if change is not None else ""

@@ -65,7 +65,7 @@ def known_items(documents: Iterable[Document], most: int = 2000, seed: int = 0) 
     """
     asked: dict[tuple[str, ...], tuple[str, Literal["title", "heading"], set[str]]] = {}
     for document in documents:
-        for place, line in enumerate(_lines(document)):
+        for place, line in enumerate(lines(document)):
             key = words(line)
             if not any(len(word) >= 3 or not word.isascii() for word in key):
                 continue
@@ -79,7 +79,7 @@ def known_items(documents: Iterable[Document], most: int = 2000, seed: int = 0) 
     return tuple(queries[key] for key in draw(queries, most, seed))
 
 
-def _lines(document: Document) -> Sequence[str]:
+def lines(document: Document) -> Sequence[str]:
     """The title first, then the headings in their order; headings inside code fences are comments of a program."""
     found = [clean_line(document.title, 200)]
     fenced = False

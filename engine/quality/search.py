@@ -12,7 +12,7 @@ import hashlib
 import math
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -50,6 +50,7 @@ class SearchQuality(Struct, frozen=True):
     resamples: int
     notes: tuple[str, ...]
     sentence: str
+    differences: tuple[float, ...] = ()  # of MRR, LLM minus frequency, a document (a query of a file is one)
 
 
 class Index:
@@ -90,17 +91,27 @@ def grade(found: Sequence[str], relevant: Sequence[str]) -> tuple[float, float, 
 
 
 def search_quality(
-    documents: Sequence[Document], queries: Sequence[Query], *, seed: int = 0, resamples: int = 2000
+    documents: Sequence[Document],
+    queries: Sequence[Query],
+    *,
+    seed: int = 0,
+    resamples: int = 2000,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> SearchQuality:
-    """Score both methods on the same documents and queries. Same seed, same intervals."""
+    """Score both methods on the same documents and queries. Same seed, same intervals. `progress` is told 0..1."""
     ids = {document.id for document in documents}
     asked = [(query, [answer for answer in query.relevant if answer in ids]) for query in queries]
     usable = [(query, answers) for query, answers in asked if answers and words(query.text)]
-    grades = []
+    grades: list[list[tuple[float, float, float]]] = []
     for keywords in ([(d.id, d.llm) for d in documents], [(d.id, d.frequency) for d in documents]):
         index = Index(keywords)
-        grades.append([grade(index.search(query.text), answers) for query, answers in usable])
+        graded = []
+        for query, answers in usable:
+            graded.append(grade(index.search(query.text), answers))
+            if len(graded) % 50 == 0:
+                progress((len(grades) + len(graded) / len(usable)) / 2)
         index.close()
+        grades.append(graded)
     notes = []
     if len(usable) < len(queries):
         notes.append(
@@ -129,7 +140,20 @@ def search_quality(
     )
     if improvement.mrr is None:
         sentence = "Frequency keywords find nothing, so the improvement has no number."
-    return SearchQuality(len(usable), len(ids), llm, frequency, improvement, seed, resamples, tuple(notes), sentence)
+    return SearchQuality(
+        len(usable), len(ids), llm, frequency, improvement, seed, resamples, tuple(notes), sentence,
+        _differences(grades[0], grades[1], clusters),
+    )  # fmt: skip
+
+
+def _differences(
+    llm: Sequence[tuple[float, float, float]], frequency: Sequence[tuple[float, float, float]], clusters: Sequence[str]
+) -> tuple[float, ...]:
+    """Mean difference of the reciprocal ranks of each cluster's queries."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for cluster, mine, its in zip(clusters, llm, frequency, strict=True):
+        found[cluster].append(mine[0] - its[0])
+    return tuple(math.fsum(each) / len(each) for each in found.values())
 
 
 def served_scores(served: Mapping[str, Sequence[str]], queries: Sequence[Query]) -> dict[str, float]:

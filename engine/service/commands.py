@@ -17,7 +17,7 @@ from engine.client import Reply
 from engine.control import Actor, Ask, percent
 from engine.service import rollback
 from engine.service.engine import REASON_LIMIT, Engine
-from engine.service.requests import data, decisions, evidence, people, process
+from engine.service.requests import data, decisions, evidence, feedback, people, process
 from engine.store import log
 from engine.text import clean_line
 
@@ -36,8 +36,9 @@ REQUESTS: Mapping[str, Handler] = {
     "check": people.check,
     "restore": data.restore,
     "undo_restore": data.undo_restore,
-    "feedback": people.give_feedback,
-    "complaint": people.complaint,
+    "feedback": feedback.give,
+    "complaint": feedback.complaint,
+    "feedback_import": feedback.take_many,
     "presence": people.presence,
     "note": people.write_note,
     "remind": people.remind,

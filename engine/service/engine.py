@@ -40,6 +40,7 @@ from engine.store.folder import Folder
 from engine.store.log import Outcome
 from engine.store.writer import Writer
 from engine.switch import Switch
+from engine.trial import ledger
 from engine.view import ProofView, View
 
 journal = logging.getLogger("rollout.engine")
@@ -89,6 +90,9 @@ class Engine:
         self._restorable: tuple[Restorable, int, float] | None = (
             None  # with the rev it was counted at, and until when it holds
         )
+        self.judged: dict[str, str] = {}  # what measurements and people say, in sentences, by the gate's metric
+        self.measuring: float | None = None  # the share of a measurement of search quality that is done
+        self.search_asked: Ask | None = None  # somebody wants search quality measured at the next beat
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -108,7 +112,7 @@ class Engine:
             self.folder, self.conn, self.clock, self.plan.trigger_settings.lease_s,
             10_000 if limits.percent_bp is None else limits.percent_bp, self.token,
         )  # fmt: skip
-        self.writer = Writer(self.folder, self.token)
+        self.writer = Writer(self.folder, self.token, ledger.fold)
         self.writer.start()
         key = os.environ.get(self.plan.llm.api_key_env) if self.plan.llm.api_key_env else None
         self.pool = LlmPool(self.plan.llm, self.clock, api_key=key)

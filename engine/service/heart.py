@@ -15,6 +15,7 @@ from engine.service.engine import Engine, machine_time
 from engine.service.mailing import Mailing
 from engine.store import log
 from engine.view import ProofView
+from engine.service.trials import Trials
 
 TICK_S = 1.0
 LAPSED_TICK_S = 0.25
@@ -30,6 +31,7 @@ class Heart:
         self._engine = engine
         self._last_retained = 0.0
         self._wall_s: float | None = None  # the wall clock against the machine's own, as last seen
+        self._trials = Trials(engine)
 
     async def start(self) -> None:
         """Settle what waits, start the parts, beat once, and go on."""
@@ -44,6 +46,7 @@ class Heart:
             engine.background(engine.pool.preload())
         engine.monitor.start()
         engine.post.start()
+        self._trials.restore()
         await self.tick()
         engine.background(self._beat())
         engine.background(self._mail())
@@ -113,6 +116,7 @@ class Heart:
         await self._watch_clock()
         await self._judge()
         engine.switch.evaluated()
+        await self._trials.tick()
         self._publish()
 
     async def _judge(self) -> None:

@@ -64,6 +64,7 @@ def view(engine: Engine) -> View:
         log=tuple(decision_view(row) for row in rows), events=tuple(engine.events)[-20:],
         stage_percents=tuple(s.percent_bp for s in plan.stages), stage_names=tuple(s.name for s in plan.stages),
         quality=_quality(engine, bucket), faults=dict(engine.world.faults) if engine.world else {},
+        judged=_judged(engine), measuring=engine.measuring,
     )  # fmt: skip
 
 
@@ -173,6 +174,18 @@ def _quality(engine: Engine, b: Bucket) -> dict[str, float | None]:
     for metric in ("quality_score", "satisfaction", "search_improvement", "ab_verdict"):
         sample = samples.get(metric)
         found[metric] = sample.value if isinstance(sample, Ok) else None
+    return found
+
+
+def _judged(engine: Engine) -> dict[str, str]:
+    from engine.triggers.sample import Ok
+
+    found = dict(engine.judged)
+    samples = engine.monitor.gate_facts(engine.state).samples
+    for metric, what in (("quality_score", "reviewed documents are good"), ("satisfaction", "ratings are 4 or 5")):
+        sample = samples.get(metric)
+        if isinstance(sample, Ok) and sample.n:
+            found[metric] = f"{sample.k} of {sample.n} {what}: {sample.value * 100:.0f} %"
     return found
 
 

@@ -145,6 +145,16 @@ def recent(
     return [_document(row, row[11] or "") for row in found]
 
 
+def paired(conn: sqlite3.Connection, limit: int) -> list[Document]:
+    """Latest documents that have keywords by both methods, the LLM's served or in shadow; with their texts."""
+    found = conn.execute(
+        f"SELECT {_COLUMNS}, t.text FROM document d LEFT JOIN document_text t ON t.document_id = d.id "
+        "WHERE d.llm IS NOT NULL OR d.shadow IS NOT NULL ORDER BY d.updated DESC LIMIT ?",
+        (limit,),
+    ).fetchall()
+    return [_document(row, row[11] or "") for row in found]
+
+
 def search(conn: sqlite3.Connection, query: str, limit: int = 20) -> list[Document]:
     """Full-text search over titles and the keywords that are served; every word must occur. Any text is a valid query."""
     words = re.findall(r"\w+", query)[:32]

@@ -156,6 +156,32 @@ def outbox_by_address(db: Database) -> None:
     )
 
 
+@migrations()
+def trials_and_reviews(db: Database) -> None:
+    """The A/B test's documents and sums; what a reviewer was shown, as it was shown; ways to the latest documents."""
+    _run(
+        db,
+        """
+        CREATE TABLE trial (id INTEGER PRIMARY KEY, started REAL NOT NULL, stage INTEGER NOT NULL, epoch INTEGER NOT NULL,
+            percent_bp INTEGER NOT NULL, salt TEXT NOT NULL, declaration TEXT NOT NULL, report TEXT, scored_until REAL NOT NULL,
+            ended REAL, why TEXT NOT NULL) STRICT;
+        CREATE TABLE trial_arm (trial INTEGER NOT NULL, arm TEXT NOT NULL, bucket BLOB NOT NULL, measures TEXT NOT NULL,
+            PRIMARY KEY (trial, arm)) STRICT;
+        CREATE TABLE trial_document (trial INTEGER NOT NULL, document_id TEXT NOT NULL, arm TEXT NOT NULL, at REAL NOT NULL,
+            search REAL, relevance REAL, shown INTEGER NOT NULL DEFAULT 0, clicked INTEGER NOT NULL DEFAULT 0,
+            rated INTEGER NOT NULL DEFAULT 0, liked INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (trial, document_id)) STRICT, WITHOUT ROWID;
+        CREATE INDEX trial_document_at ON trial_document(trial, at);
+        CREATE INDEX trial_document_scored ON trial_document(trial, document_id, arm, search) WHERE search IS NOT NULL;
+        CREATE TABLE review_document (sample INTEGER NOT NULL, place INTEGER NOT NULL, document_id TEXT NOT NULL, title TEXT NOT NULL,
+            llm TEXT NOT NULL, frequency TEXT NOT NULL, first TEXT NOT NULL, PRIMARY KEY (sample, place)) STRICT;
+        CREATE INDEX document_updated ON document(updated);
+        CREATE INDEX document_by_method ON document(method, updated);
+        CREATE INDEX document_paired ON document(updated) WHERE llm IS NOT NULL OR shadow IS NOT NULL;
+        CREATE INDEX feedback_of ON feedback(document_id, kind, source);
+        """,
+    )
+
+
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring the database up to date; each step in a transaction of its own."""
     migrations.apply(Database(conn))

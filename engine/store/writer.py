@@ -34,11 +34,12 @@ JOBS_MAX = 20_000  # while the store takes nothing; then the oldest go
 
 
 class Writer:
-    """`token` is this engine's fencing token; every transaction checks it."""
+    """`token` is this engine's fencing token; every transaction checks it. `counted` sees each batch in its transaction."""
 
-    def __init__(self, folder: Folder, token: int) -> None:
+    def __init__(self, folder: Folder, token: int, counted: Callable[..., None] = lambda conn, records: None) -> None:
         self._folder = folder
         self._token = token
+        self._counted = counted
         self._control: deque[tuple[Job, Future[Any], bool]] = deque()
         self._records: deque[tuple[Extraction, DocumentWrite | None, Future[None]]] = deque()
         self._jobs: deque[Job] = deque(maxlen=JOBS_MAX)
@@ -159,7 +160,9 @@ class Writer:
             begin(conn, self._token)
             try:
                 if batch:
-                    insert_and_fold(conn, [record for record, _, _ in batch])
+                    records = [record for record, _, _ in batch]
+                    insert_and_fold(conn, records)
+                    self._counted(conn, records)
                     documents.write(conn, [document for _, document, _ in batch if document is not None])
                 trouble = [error for job in jobs if (error := _aside(conn, job))]
                 conn.execute("COMMIT")

@@ -1,11 +1,10 @@
-"""What people say, sign, write and do: checklist, feedback, presence, notes, reminders, messages."""
+"""What people sign, write and do: checklist, presence, notes, reminders, messages."""
 
 from __future__ import annotations
 
 import sqlite3
 from typing import Any
 
-from engine import feedback
 from engine.client import Reply
 from engine.control import Ask, note
 from engine.messages import outbox
@@ -27,47 +26,6 @@ async def revoke(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 async def check(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     return await signing.check(engine, str(fields.get("item")), ask)
-
-
-async def give_feedback(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    return await _receive(engine, fields, ask)
-
-
-async def complaint(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    return await _receive(engine, {**fields, "kind": "complaint", "source": "console"}, ask)
-
-
-async def _receive(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """One piece of feedback. A complaint is a row of the decision log too, because it can move the rollout."""
-    found = feedback.read(fields, ask.actor.name, ask.at)
-    if isinstance(found, str):
-        return Reply(False, found)
-    if not engine.door.lets(found.source, engine.clock.real()):
-        return Reply(
-            False,
-            f"More than {feedback.PER_MINUTE} a minute from {found.source}: not taken. Use `rollout feedback import` for many.",
-        )
-    stage = engine.state.stage
-    new = True
-
-    def also(conn: sqlite3.Connection, rev: int) -> None:
-        nonlocal new
-        new = feedback.store(conn, found, ask.at, stage)
-
-    if found.kind == "complaint":
-        if engine.conn.execute("SELECT 1 FROM feedback WHERE id = ?", (found.id,)).fetchone():
-            return Reply(True, "This complaint was counted already.", {"new": False})
-        what = f" about {found.document}" if found.document else ""
-        said = f": {clean_line(found.text, 160)}" if found.text else ""
-        sentence = f"complaint{what} from {found.source}{said}"
-        await engine.commit(ask, lambda state: note(state, ask, "complaint", sentence), also)
-        engine.monitor.complained(engine.state)
-        return Reply(
-            True, "Counted. Complaints pause the rollout above 5 in a stage and roll it back above 10.", {"new": new}
-        )
-    at = ask.at
-    engine.writer.later(lambda conn: feedback.store(conn, found, at, stage))
-    return Reply(True, "Noted.", {"new": True})
 
 
 async def presence(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:

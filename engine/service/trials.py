@@ -1,0 +1,290 @@
+"""The engine's part in the A/B test: it begins and ends with its stage, is analysed on time, and search quality is measured.
+
+Analysis costs a few milliseconds; imports of scipy and measurements of search quality cost up to seconds. Both run in a thread,
+one at a time, on a connection of their own, and search rests far longer than it works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sqlite3
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
+
+from engine.control import Ask, State, note
+from engine.experiment.analysis import analyse
+from engine.experiment.declaration import DAY, declare
+from engine.experiment.report import Report
+from engine.plan.durations import format_duration
+from engine.plan.model import Stage
+from engine.service.engine import Engine
+from engine.store import database, log
+from engine.trial import ledger, searching
+from engine.trial.ledger import Trial
+from engine.triggers.sample import Ok
+
+ANALYSE_EVERY_S = 600.0  # of the calendar
+SCORE_EVERY_S = 3600.0
+MEASURE_EVERY_S = 6 * 3600.0
+SETTLES_S = (
+    600.0  # after a change of stage, or while there is little to measure, before search quality is measured by itself
+)
+FEW_QUERIES = 50
+ANALYSIS_RESTS_S = 2.0  # of the machine, whatever the calendar says
+SEARCH_RESTS_S = 20.0
+SEARCH_SHARE = 0.05  # of the machine's time that search quality may take by itself
+ENDED = {"ship": 1.0, "short of target": 0.0, "no difference": 0.0, "worse": 0.0, "void": 0.0}
+
+T = TypeVar("T")
+
+
+class Trials:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._trial: Trial | None = None
+        self._analysed = (-1e18, -1e18)  # (calendar, machine)
+        self._scored = -1e18
+        self._measured = -1e18
+        self._search_due = 0.0  # machine
+        self._work: asyncio.Task[None] | None = None
+
+    def restore(self) -> None:
+        """After a start: the test that runs, and what was measured last."""
+        engine = self._engine
+        self._trial = ledger.running(engine.conn)
+        if self._trial is not None and self._trial.report is not None:
+            engine.judged["ab_test"] = self._trial.report.verdict.sentence
+        row = engine.conn.execute(
+            "SELECT at, json_extract(body, '$.sentence') FROM measure WHERE kind = 'search_quality' ORDER BY at DESC LIMIT 1"
+        ).fetchone()
+        if row is not None:
+            self._measured, engine.judged["search_improvement"] = row
+
+    async def tick(self) -> None:
+        """Once a beat: cheap unless something is due."""
+        await self._follow(self._engine.state)
+        if self._work is None or self._work.done():
+            work = self._due()
+            self._work = self._engine.background(work) if work is not None else None
+
+    # -- begins and ends ---------------------------------------------------------------------------------------------------
+
+    async def _follow(self, state: State) -> None:
+        trial = self._trial
+        stage = self._engine.monitor.stage_of(state)
+        here = stage is not None and stage.ab_test and 0 < state.percent_bp < 10_000
+        if trial is not None and (not here or (trial.epoch, trial.salt) != (state.epoch, self._engine.plan.salt)):
+            await self._end(trial, state)
+        elif trial is None and here and stage is not None and state.percent_bp == stage.percent_bp:
+            await self._begin(stage, state)
+
+    async def _begin(self, stage: Stage, state: State) -> None:
+        engine = self._engine
+        if stage.experiment is None:
+            return
+        ask = engine.ask()
+        share = state.percent_bp / 10_000
+        declaration = declare(stage.experiment, ask.at, share, self._expected(stage.experiment.duration_s))
+        days = format_duration(stage.experiment.duration_s)
+        sentence = (
+            f"A/B test declared: {declaration.primary.label} {declaration.primary.worthwhile:+.0%} in {days}, at least "
+            f"{declaration.documents_per_arm} documents in each group, alpha {declaration.alpha:g}, {declaration.looks} looks"
+        )
+        outcome = await engine.commit(
+            ask,
+            lambda now: (
+                note(now, ask, "ab_begin", sentence, {"declaration": log.json_body(declaration)})
+                if now.epoch == state.epoch
+                else None
+            ),
+            lambda conn, rev: ledger.begin(
+                conn, declaration, state.stage, state.epoch, state.percent_bp, engine.plan.salt
+            ),
+        )
+        if outcome.decision is not None:
+            self._trial = ledger.running(engine.conn)
+            self._scored = declaration.started
+            engine.judged["ab_test"] = "The A/B test has begun; nothing is read yet."
+
+    def _expected(self, seconds: float) -> dict[str, int]:
+        """Documents of both arms at the end, by metric, from the traffic so far."""
+        engine = self._engine
+        days = seconds / DAY
+        documents = round(engine.monitor.documents_per_min() * 1440 * days)
+        scored = min(documents, round(searching.A_ROUND * seconds / SCORE_EVERY_S))
+        since = engine.clock.now() - DAY
+        said = {}
+        for kind, metric in (("impression", "click_through"), ("rating", "satisfaction")):
+            row = engine.conn.execute(
+                "SELECT count(DISTINCT document_id) FROM feedback WHERE kind = ? AND at >= ?", (kind, since)
+            ).fetchone()
+            said[metric] = round(row[0] * days)
+        return {"": documents, "search_quality": scored, "relevance": scored, **said}
+
+    async def _end(self, trial: Trial, state: State) -> None:
+        engine = self._engine
+        ask = engine.ask()
+        report = trial.report
+        if report is not None and report.final:
+            why = "it was read, and the rollout went on"
+            sentence = f"A/B test ended: {why}. {report.verdict.sentence}"
+        else:
+            why = "the percentage changed before it was read"
+            sentence = f"A/B test ended: {why}; its figures are kept and count for no other test"
+        await engine.commit(
+            ask,
+            lambda now: note(now, ask, "ab_end", sentence.rstrip(".")),
+            lambda conn, rev: ledger.end(conn, trial.id, ask.at, why),
+        )
+        self._trial = None
+
+    # -- what is due -------------------------------------------------------------------------------------------------------
+
+    def _due(self) -> Coroutine[Any, Any, None] | None:
+        engine, trial = self._engine, self._trial
+        if engine.search_asked is not None:
+            ask, engine.search_asked = engine.search_asked, None
+            return self._measure(ask)
+        now, real = engine.clock.now(), engine.clock.real()
+        if (
+            trial is not None
+            and now - self._analysed[0] >= ANALYSE_EVERY_S
+            and real - self._analysed[1] >= ANALYSIS_RESTS_S
+        ):
+            return self._analyse(trial)
+        if real < self._search_due:
+            return None
+        scores = self._scored + SCORE_EVERY_S if trial is not None else math.inf
+        measures = self._measure_due()
+        if min(scores, measures) > now:
+            return None
+        return self._score(trial) if trial is not None and scores <= measures else self._measure()
+
+    def _measure_due(self) -> float:
+        state, stage = self._engine.state, self._engine.monitor.stage_of(self._engine.state)
+        if not state.percent_bp and (stage is None or not stage.shadow_bp):
+            return math.inf
+        fresh = self._measured < state.entered_at
+        return state.entered_at + SETTLES_S if fresh else self._measured + MEASURE_EVERY_S
+
+    async def _analyse(self, trial: Trial) -> None:
+        engine = self._engine
+        now = engine.clock.now()
+        self._analysed = (now, engine.clock.real())
+
+        def work(conn: sqlite3.Connection) -> Report:
+            return analyse(trial.declaration, *ledger.stats(conn, trial.id), now, trial.report)
+
+        report = await self._beside(work)
+        if self._trial is None or self._trial.id != trial.id or report is trial.report:
+            return
+        before = trial.report
+        looked = len(report.looks) > (len(before.looks) if before is not None else 0)
+        told = looked or (report.lock.open and (before is None or before.verdict.word != report.verdict.word))
+
+        def keep(conn: sqlite3.Connection) -> None:
+            ledger.keep(conn, trial.id, report)
+            if told:
+                conn.execute("INSERT INTO measure VALUES (?,?,?)", (now, "ab_report", log.json_body(report)))
+            if report.verdict.word in ENDED:
+                verdict = Ok(ENDED[report.verdict.word], 1)
+                conn.execute("INSERT INTO measure VALUES (?,?,?)", (now, "ab_verdict", log.json_body(verdict)))
+
+        if told:
+            ask = engine.ask()
+            what = "read" if report.lock.open else f"look {report.looks[-1].number} of {trial.declaration.looks}"
+            sentence = f"A/B test, {what}: {report.verdict.word}. {report.verdict.sentence}".rstrip(".")
+            evidence = {"report": log.json_body(report)}
+            await engine.commit(
+                ask, lambda state: note(state, ask, "ab_test", sentence, evidence), lambda conn, rev: keep(conn)
+            )
+        else:
+            await self._write(keep)
+        if self._trial is not None and self._trial.id == trial.id:
+            self._trial = replace(self._trial, report=report)
+        engine.judged["ab_test"] = f"{report.verdict.word}: {report.verdict.sentence}"
+
+    # -- search quality ----------------------------------------------------------------------------------------------------
+
+    async def _score(self, trial: Trial) -> None:
+        engine = self._engine
+        now = engine.clock.now()
+        self._scored = now
+        written, _ = searching.written_queries(engine.plan)
+        found = await self._searching(lambda conn: searching.score(conn, trial, now, written, self._progress))
+        await self._write(lambda conn: ledger.scored(conn, trial.id, found, now))
+        if self._trial is not None and self._trial.id == trial.id:
+            self._trial = replace(self._trial, scored_until=now)
+
+    async def _measure(self, ask: Ask | None = None) -> None:
+        """Measure search quality now and keep it as evidence for the gate; who asked is told by the log."""
+        engine = self._engine
+        at = engine.clock.now()
+        self._measured = at
+        written, trouble = searching.written_queries(engine.plan)
+        if trouble:
+            engine.event(f"{trouble} The known-item queries are asked without it.")
+        found = await self._searching(
+            lambda conn: searching.measure(conn, at, written, trouble, progress=self._progress)
+        )
+        stored = replace(found, quality=replace(found.quality, differences=()))
+
+        def keep(conn: sqlite3.Connection) -> None:
+            if found.sample is not None:
+                conn.execute(
+                    "INSERT INTO measure VALUES (?,?,?)", (at, "search_improvement", log.json_body(found.sample))
+                )
+            conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, "search_quality", log.json_body(stored.quality)))
+            conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, "search_pairs", log.json_body(stored.pairs)))
+
+        engine.judged["search_improvement"] = found.quality.sentence
+        if found.quality.queries < FEW_QUERIES:
+            self._measured = at + SETTLES_S - MEASURE_EVERY_S
+        if ask is None:
+            await self._write(keep)
+            return
+        sentence = f"measured for {ask.actor.name}: {found.quality.sentence}".rstrip(".")
+        await engine.commit(ask, lambda now: note(now, ask, "measure", sentence), lambda conn, rev: keep(conn))
+
+    def _progress(self, share: float) -> None:
+        self._engine.measuring = share
+
+    async def _searching(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Beside the loop, with progress; then a rest in proportion to what it took."""
+        clock = self._engine.clock
+        began = clock.real()
+        self._engine.measuring = 0.0
+        try:
+            return await self._beside(work)
+        finally:
+            self._engine.measuring = None
+            spent = clock.real() - began
+            self._search_due = clock.real() + max(SEARCH_RESTS_S, spent / SEARCH_SHARE)
+
+    async def _beside(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def run() -> T:
+            conn = database.open_reader(self._engine.folder)
+            try:
+                return work(conn)
+            finally:
+                conn.close()
+
+        return await asyncio.to_thread(run)
+
+    async def _write(self, job: Callable[[sqlite3.Connection], None]) -> None:
+        """One transaction of the writer's."""
+        token = self._engine.token
+
+        def run(conn: sqlite3.Connection) -> None:
+            log.begin(conn, token)
+            try:
+                job(conn)
+                conn.execute("COMMIT")
+            except BaseException:
+                conn.execute("ROLLBACK")
+                raise
+
+        await asyncio.wrap_future(self._engine.writer.control(run))

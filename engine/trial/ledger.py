@@ -1,0 +1,250 @@
+"""The A/B test's rows in the store: its declaration, the documents that take part, and what is counted of each arm.
+
+A test belongs to one epoch: it begins when its stage stands at its percentage and ends when the percentage changes, because
+figures from two splits must not be added up (Simpson's paradox). A document takes part once, by its first extraction since the
+test began, in the arm that routing drew; extractions whose method somebody forced do not. Per arm only sums are kept, so that an
+analysis costs the same for a million documents as for a thousand.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from engine import routing
+from engine.experiment.declaration import ArmStats, Declaration
+from engine.experiment.moments import Counts, Measure, Moments, Ratio
+from engine.experiment.report import Report
+from engine.metrics.bucket import Bucket
+from engine.store.records import Arm, Extraction
+
+ARMS: tuple[Arm, Arm] = ("control", "treatment")
+LIKED = 4.0  # of 5: a rating from here on is a satisfied user's
+
+_declaration = msgspec.json.Decoder(Declaration)
+_report = msgspec.json.Decoder(Report)
+_measures = msgspec.json.Decoder(dict[str, Measure])
+_COLUMNS = "id, started, stage, epoch, percent_bp, salt, declaration, report, scored_until, ended, why"
+
+
+class Trial(Struct, frozen=True):
+    """One A/B test. `report` is the last one kept; documents that joined before `scored_until` are scored or passed over."""
+
+    id: int
+    started: float
+    stage: int
+    epoch: int
+    percent_bp: int
+    salt: str
+    declaration: Declaration
+    report: Report | None
+    scored_until: float
+    ended: float | None
+    why: str
+
+
+def running(conn: sqlite3.Connection) -> Trial | None:
+    return _one(conn, "WHERE ended IS NULL")
+
+
+def last(conn: sqlite3.Connection) -> Trial | None:
+    """The one that runs, else the one that ran last."""
+    return _one(conn, "")
+
+
+def _one(conn: sqlite3.Connection, where: str) -> Trial | None:
+    row = conn.execute(f"SELECT {_COLUMNS} FROM trial {where} ORDER BY id DESC LIMIT 1").fetchone()
+    if row is None:
+        return None
+    number, started, stage, epoch, percent_bp, salt, declaration, report, scored_until, ended, why = row
+    return Trial(
+        number, started, stage, epoch, percent_bp, salt, _declaration.decode(declaration),
+        None if report is None else _report.decode(report), scored_until, ended, why,
+    )  # fmt: skip
+
+
+# -- written by the engine, each inside the caller's transaction -----------------------------------------------------------
+
+
+def begin(
+    conn: sqlite3.Connection, declaration: Declaration, stage: int, epoch: int, percent_bp: int, salt: str
+) -> None:
+    at, body = declaration.started, _json(declaration)
+    cursor = conn.execute(
+        "INSERT INTO trial (started, stage, epoch, percent_bp, salt, declaration, scored_until, why) VALUES (?,?,?,?,?,?,?,'')",
+        (at, stage, epoch, percent_bp, salt, body, at),
+    )
+    for arm in ARMS:
+        conn.execute("INSERT INTO trial_arm VALUES (?,?,?,'{}')", (cursor.lastrowid, arm, Bucket().encode()))
+
+
+def end(conn: sqlite3.Connection, trial: int, at: float, why: str) -> None:
+    conn.execute("UPDATE trial SET ended = ?, why = ? WHERE id = ? AND ended IS NULL", (at, why, trial))
+
+
+def keep(conn: sqlite3.Connection, trial: int, report: Report) -> None:
+    """Looks and tests that were read are in the report, so it is kept before anyone sees it."""
+    conn.execute("UPDATE trial SET report = ? WHERE id = ?", (_json(report), trial))
+
+
+def fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
+    """Count the documents that join the running test."""
+    row = conn.execute("SELECT id, epoch, percent_bp, salt FROM trial WHERE ended IS NULL").fetchone()
+    if row is None:
+        return
+    trial, epoch, percent_bp, salt = row
+    joined: dict[str, list[Extraction]] = {}
+    for r in records:
+        if r.epoch != epoch or r.shadow or r.arm != routing.arm(salt, r.document_id, percent_bp):
+            continue
+        new = conn.execute(
+            "INSERT OR IGNORE INTO trial_document (trial, document_id, arm, at) VALUES (?,?,?,?)",
+            (trial, r.document_id, r.arm, r.at),
+        ).rowcount
+        if new == 1:
+            joined.setdefault(r.arm, []).append(r)
+    for arm, new_ones in joined.items():
+        bucket = _bucket(conn, trial, arm)
+        for record in new_ones:
+            bucket.add(record)
+        conn.execute("UPDATE trial_arm SET bucket = ? WHERE trial = ? AND arm = ?", (bucket.encode(), trial, arm))
+
+
+def _bucket(conn: sqlite3.Connection, trial: int, arm: str) -> Bucket:
+    row = conn.execute("SELECT bucket FROM trial_arm WHERE trial = ? AND arm = ?", (trial, arm)).fetchone()
+    return Bucket.decode(row[0]) if row else Bucket()
+
+
+class Scored(Struct, frozen=True):
+    """A document's search score (mean reciprocal rank, 0..1) and the share of its keywords that its title or headings bear out."""
+
+    document: str
+    search: float | None
+    relevance: float | None
+
+
+def scored(conn: sqlite3.Connection, trial: int, found: Iterable[Scored], until: float) -> None:
+    """Add the scores of documents that have none yet; a document is scored once."""
+    sums: dict[str, dict[str, list[float]]] = {arm: {} for arm in ARMS}
+    for one in found:
+        row = conn.execute(
+            "UPDATE trial_document SET search = ?, relevance = ? WHERE trial = ? AND document_id = ? AND search IS NULL AND "
+            "relevance IS NULL RETURNING arm",
+            (one.search, one.relevance, trial, one.document),
+        ).fetchone()
+        if row is not None:
+            for name, value in (("search_quality", one.search), ("relevance", one.relevance)):
+                if value is not None:
+                    sums[row[0]].setdefault(name, []).append(value)
+    for arm, values in sums.items():
+        _add(conn, trial, arm, {name: Moments.of(each) for name, each in values.items()})
+    conn.execute("UPDATE trial SET scored_until = max(scored_until, ?) WHERE id = ?", (until, trial))
+
+
+def people(conn: sqlite3.Connection, kind: str, document: str, value: float | None, at: float) -> None:
+    """Count an impression, a click or a rating of a document that takes part, said since the test began.
+
+    A click without an impression counts nothing.
+    """
+    row = conn.execute(
+        "SELECT d.trial, d.arm, d.shown, d.clicked, d.rated, d.liked FROM trial_document d "
+        "JOIN trial t ON t.id = d.trial WHERE t.ended IS NULL AND t.started <= ? AND d.document_id = ?",
+        (at, document),
+    ).fetchone()
+    if row is None:
+        return
+    trial, arm, shown, clicked, rated, liked = row
+    before = Ratio.one(clicked, shown), Ratio.one(liked, rated)
+    if kind == "impression":
+        shown += 1
+    elif kind == "click" and clicked < shown:
+        clicked += 1
+    elif kind == "rating" and value is not None:
+        rated, liked = rated + 1, liked + (value >= LIKED)
+    else:
+        return
+    conn.execute(
+        "UPDATE trial_document SET shown = ?, clicked = ?, rated = ?, liked = ? WHERE trial = ? AND document_id = ?",
+        (shown, clicked, rated, liked, trial, document),
+    )
+    after = Ratio.one(clicked, shown), Ratio.one(liked, rated)
+    change = {
+        name: new - old
+        for name, old, new in zip(("click_through", "satisfaction"), before, after, strict=True)
+        if new != old
+    }
+    _add(conn, trial, arm, change)
+
+
+def _add(conn: sqlite3.Connection, trial: int, arm: str, more: Mapping[str, Measure]) -> None:
+    if not more:
+        return
+    row = conn.execute("SELECT measures FROM trial_arm WHERE trial = ? AND arm = ?", (trial, arm)).fetchone()
+    kept = _measures.decode(row[0])
+    for name, measure in more.items():
+        kept[name] = kept[name] + measure if name in kept else measure  # type: ignore[operator]
+    body = _json(kept)
+    conn.execute("UPDATE trial_arm SET measures = ? WHERE trial = ? AND arm = ?", (body, trial, arm))
+
+
+# -- read ------------------------------------------------------------------------------------------------------------------
+
+
+def stats(conn: sqlite3.Connection, trial: int) -> tuple[ArmStats, ArmStats]:
+    """Control and treatment, under the names of the declaration; what was not measured is absent. Two rows are read."""
+    found = {arm: ArmStats(0, {}) for arm in ARMS}
+    for arm, blob, measures in conn.execute(
+        "SELECT arm, bucket, measures FROM trial_arm WHERE trial = ?", (trial,)
+    ).fetchall():
+        bucket = Bucket.decode(blob)
+        found[arm] = ArmStats(bucket.n, {**extraction_measures(arm, bucket), **_measures.decode(measures)})
+    return found["control"], found["treatment"]
+
+
+def extraction_measures(arm: Arm, bucket: Bucket) -> dict[str, Measure]:
+    """Processing time is of fresh calls on the LLM arm, of all extractions on the frequency arm. Documents of the LLM arm that
+    fell back to frequency are its documents: each arm is as routing drew it.
+    """
+    if arm == "treatment":
+        ms = Moments(bucket.fresh, bucket.ms_sum, bucket.ms_sq)
+        rates = {
+            "error_rate": Counts(bucket.attempts, bucket.errors),
+            "cache_hit_rate": Counts(bucket.lookups, bucket.hits),
+        }
+    else:
+        ms = Moments(bucket.plain_n - bucket.plain_errors, bucket.plain_ms_sum, bucket.plain_ms_sq)
+        rates = {"error_rate": Counts(bucket.plain_n, bucket.plain_errors)}
+    keywords = Moments(bucket.n, float(bucket.keywords), float(bucket.keywords_sq))
+    measures: dict[str, Measure] = {"processing_ms": ms, **rates, "keywords": keywords}
+    return {name: each for name, each in measures.items() if each.n}
+
+
+def joined(conn: sqlite3.Connection, trial: int, after: float, until: float) -> list[str]:
+    """Ids of the documents that joined in (after, until]."""
+    rows = conn.execute(
+        "SELECT document_id FROM trial_document WHERE trial = ? AND at > ? AND at <= ?", (trial, after, until)
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
+def assignments(conn: sqlite3.Connection, trial: int) -> Iterator[tuple[str, str]]:
+    """(document, arm) of every document that takes part, by document."""
+    yield from conn.execute(
+        "SELECT document_id, arm FROM trial_document WHERE trial = ? ORDER BY document_id", (trial,)
+    )
+
+
+def search_scores(conn: sqlite3.Connection, trial: int) -> dict[str, list[float]]:
+    """Each scored document's search score, by arm, in the order of their ids."""
+    found: dict[str, list[float]] = {arm: [] for arm in ARMS}
+    query = "SELECT arm, search FROM trial_document WHERE trial = ? AND search IS NOT NULL ORDER BY document_id"
+    for arm, score in conn.execute(query, (trial,)):
+        found[arm].append(score)
+    return found
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

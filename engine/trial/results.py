@@ -1,0 +1,127 @@
+"""What the A/B test says now, for the screen and for `rollout ab-test`: read from the store, nothing written.
+
+Only the engine reads what may be read once (a declared look, the test at the end) and keeps it. Everyone else is shown what it
+kept, with the any-time figures as of now.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from engine.experiment.analysis import analyse
+from engine.experiment.declaration import ArmStats
+from engine.experiment.moments import Ratio
+from engine.experiment.report import Report
+from engine.plan.durations import iso
+from engine.trial import ledger
+from engine.trial.ledger import Trial
+
+
+class People(Struct, frozen=True):
+    """What users said about one arm's documents: rates are None without any answer."""
+
+    shown: int
+    clicked: int
+    rated: int
+    liked: int
+
+    @property
+    def click_through(self) -> float | None:
+        return self.clicked / self.shown if self.shown else None
+
+    @property
+    def satisfaction(self) -> float | None:
+        return self.liked / self.rated if self.rated else None
+
+
+class Standing(Struct, frozen=True):
+    """Where a test stands. `report` is as of its `at`; `people` by arm."""
+
+    trial: Trial
+    report: Report
+    people: dict[str, People]
+
+
+def report_of(conn: sqlite3.Connection, trial: Trial, now: float) -> Report:
+    """The kept report brought up to now, short of what the engine alone may read."""
+    kept = trial.report
+    if kept is not None and (kept.final or trial.ended is not None):
+        return kept
+    control, treatment = ledger.stats(conn, trial.id)
+    return analyse(trial.declaration, control, treatment, now, kept, read=False)
+
+
+def _answers(stats: ArmStats, name: str) -> Ratio:
+    found = stats.measures.get(name)
+    return found if isinstance(found, Ratio) else Ratio()
+
+
+def standing(conn: sqlite3.Connection, now: float) -> Standing | None:
+    """Of the test that runs, else of the last one; None when none ever began. Two rows of sums are read, whatever the size."""
+    trial = ledger.last(conn)
+    if trial is None:
+        return None
+    said: dict[str, People] = {}
+    for arm, stats in zip(ledger.ARMS, ledger.stats(conn, trial.id), strict=True):
+        clicks, ratings = (_answers(stats, name) for name in ("click_through", "satisfaction"))
+        said[arm] = People(clicks.asked, clicks.yes, ratings.asked, ratings.yes)
+    return Standing(trial, report_of(conn, trial, now), said)
+
+
+def results(conn: sqlite3.Connection, now: float) -> dict[str, Any]:
+    """What `rollout ab-test analyze` writes: the report, and per arm the search quality scores that the plan's script reads."""
+    found = standing(conn, now)
+    if found is None:
+        nothing = {"documents": 0, "search_quality_scores": []}
+        verdict = "No A/B test has begun: it begins by itself when its stage does (in the default plan stage 4)."
+        return {"at": now, "stage": None, "verdict": verdict, "control": nothing, "treatment": nothing, "report": None}
+    scores = ledger.search_scores(conn, found.trial.id)
+    ended = f" Ended {iso(found.trial.ended)}: {found.trial.why}." if found.trial.ended is not None else ""
+    arms: dict[str, Any] = {
+        arm: {
+            "documents": getattr(found.report.ratio, arm),
+            "feedback": {
+                **msgspec.to_builtins(found.people[arm]),
+                "click_through": found.people[arm].click_through,
+                "satisfaction": found.people[arm].satisfaction,
+            },
+            "search_quality_scores": scores[arm],
+        }
+        for arm in ledger.ARMS
+    }
+    return {
+        "at": found.report.at,
+        "stage": found.trial.stage,
+        "verdict": found.report.verdict.sentence + ended,
+        **arms,
+        "declaration": msgspec.to_builtins(found.trial.declaration),
+        "report": msgspec.to_builtins(found.report),
+    }
+
+
+def assignments(conn: sqlite3.Connection, salt: str, percent_bp: int) -> dict[str, Any]:
+    """What `rollout ab-test export` writes: the documents of the test, each in the arm that routing drew.
+
+    Before the first test: every document, in the arm of its last extraction, with `started` null.
+    """
+    trial = ledger.last(conn)
+    if trial is None:
+        drawn = dict(conn.execute("SELECT id, arm FROM document ORDER BY id"))
+        started = ended = None
+    else:
+        drawn = dict(ledger.assignments(conn, trial.id))
+        salt, percent_bp = trial.salt, trial.percent_bp
+        started, ended = iso(trial.started), None if trial.ended is None else iso(trial.ended)
+    treatment = sum(arm == "treatment" for arm in drawn.values())
+    return {
+        "treatment_percentage": percent_bp / 100,
+        "salt": salt,
+        "started": started,
+        "ended": ended,
+        "assignments": drawn,
+        "summary": {"control_count": len(drawn) - treatment, "treatment_count": treatment, "total": len(drawn)},
+    }
