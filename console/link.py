@@ -65,7 +65,6 @@ class Link(Protocol):
     ) -> list[tuple[float, float | None]]: ...
     def documents(self, text: str = "", limit: int = 50, method: str | None = None) -> list[Document]: ...
     def document(self, document_id: str) -> Document | None: ...
-    def ab_results(self) -> dict[str, Any]: ...
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T: ...
     def command(self, kind: str, /, **fields: Any) -> Reply: ...
     def rollback(self, reason: str = "", seen: str = "") -> RollbackResult: ...
@@ -159,15 +158,6 @@ class StoreLink:
 
     def document(self, document_id: str) -> Document | None:
         return self.reader.document(document_id)
-
-    def ab_results(self) -> dict[str, Any]:
-        """Both arms and the report, as `rollout ab-test analyze` writes them; seconds on a large store: call it in a thread."""
-        from engine.trial import results
-
-        view, plan = self.reader.glance().view, self.client.plan
-        if view is None or plan is None:
-            return {}
-        return self.reader.read(lambda conn: results(conn, plan, view.at))
 
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Any query of the engine's library on the store; StoreError."""

@@ -1,25 +1,33 @@
-"""Quality review: a seeded sample of documents that the LLM wrote, text and keywords of both methods, judged by keys."""
+"""Quality review: a seeded sample of documents that the LLM wrote, both methods' keywords side by side, judged by single keys.
+
+Blind, the lists are A and B in an order that was drawn with the sample; what is pressed is about a side, and the engine reads it
+back to the method. Which method is which is on no screen before the reviewer has judged the whole sample, and then only in sums.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import BindingType
 
+from console.screens.ask import Ask
 from console.screens.page import Hint, key
 from console.screens.reading import Reading
-from console.widgets.canvas import Canvas, columns
+from console.widgets import blocks
+from console.widgets.canvas import Canvas, Span, columns, wrapped
 from engine.client import Reply
-from engine.extraction.grounding import Ground
+from engine.quality.compare import WANTED, DocumentComparison, Keywords, Row, compare
 from engine.store.documents import Document
 from engine.view import View
 
-MARKS = (
-    ("relevant", "relevant"),
-    ("grounded", "nothing invented"),
-    ("count", "10 to 15"),
-    ("better", "better than frequency"),
+if TYPE_CHECKING:
+    from engine.review import Better, Flaw, Judged, Sample, Shown, Side
+
+FLAW_KEYS: tuple[tuple[str, Flaw, str, str], ...] = (
+    ("r", "relevant", "relevant", "not relevant"),
+    ("i", "grounded", "nothing invented", "something invented"),
+    ("n", "count", f"{WANTED[0]} to {WANTED[1]}", "wrong number"),
 )
 
 
@@ -28,116 +36,391 @@ class Review(Reading):
     TITLE: ClassVar[str] = "Quality review"
     ABOUT: ClassVar[str] = "judge a sample of LLM keywords; the verdict is evidence in the gate"
     BINDINGS: ClassVar[list[BindingType]] = [
-        key("n", "draw", "draw a sample (20 or 50, as the stage asks)"),
-        key("y,enter", "judge(True)", "good: every mark holds"),
-        key("b", "judge(False)", "bad"),
-        key("j,down,l,right", "step(1)", "next document"),
-        key("k,up,h,left", "step(-1)", "document before"),
-        key("m", "measure", "measure search quality and the A/B test now"),
+        key("d", "draw(False)", "draw a sample (20 or 50, as the stage asks)"),
+        key("D", "draw(True)", "draw one to be judged blind: no list says whose it is"),
+        key("a", "better('left')", "the left list is better; on to the next document"),
+        key("b", "better('right')", "the right list is better; on"),
+        key("e", "better('same')", "they are as good as each other; on"),
+        key("r", "flaw('relevant')", "mark: not relevant (again: relevant)"),
+        key("i", "flaw('grounded')", "mark: something is invented"),
+        key("n", "flaw('count')", "mark: the wrong number, not 10 to 15"),
+        key("tab", "turn", "blind: mark the other list"),
+        key("j,right,l", "step(1)", "next document"),
+        key("k,left,h", "step(-1)", "document before"),
+        key("space,pagedown,down", "scroll(1)", "further in the text"),
+        key("pageup,up", "scroll(-1)", "back in the text"),
+        key("v", "verdict", "what the reviewers say together, and back"),
+        key("m", "measure", "measure search quality now"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self.sample = 0
-        self.ids: list[str] = []
+        self.sample: Sample | None = None
+        self.judged: tuple[Judged, ...] = ()
         self.at = 0
-        self.judged: dict[str, bool] = {}
         self.document: Document | None = None
+        self.compared: DocumentComparison | None = None
+        self.flaws: dict[Side, set[Flaw]] = {}
+        self.side: Side = "first"  # the list that r, i, n are about
+        self.top = 0  # first line of the text that is shown
+        self.page_rows = 5
+        self.summing = False
+        self.beat = 0  # grows when something was judged or drawn
+        self._placed = 0  # the sample in which the place has been found
+
+    # -- what it is about --------------------------------------------------------------------------------------------------
+
+    @property
+    def shown(self) -> Shown | None:
+        return self.sample.documents[self.at] if self.sample and self.at < len(self.sample.documents) else None
+
+    @property
+    def mine(self) -> dict[str, Judged]:
+        return {j.document: j for j in self.judged if j.reviewer == self.console.who}
+
+    @property
+    def done(self) -> bool:
+        return self.sample is not None and len(self.mine) >= len(self.sample.documents)
+
+    @property
+    def left(self) -> Side:
+        """The side that stands left: the first when blind, else the LLM's."""
+        if self.sample is None or self.shown is None or self.sample.blind:
+            return "first"
+        return "first" if self.shown.first == "llm" else "second"
+
+    @property
+    def right(self) -> Side:
+        return "second" if self.left == "first" else "first"
 
     def hints(self) -> tuple[Hint, ...]:
-        if not self.ids:
-            return (("n", "draw a sample", "draw"), ("m", "measure search quality", "measure"))
+        if self.sample is None:
+            return (
+                ("d", "draw a sample", "draw(False)"),
+                ("D", "draw one, blind", "draw(True)"),
+                ("m", "search", "measure"),
+            )
+        if self.summing:
+            return (
+                ("v", "back to the documents", "verdict"),
+                ("d", "draw", "draw(False)"),
+                ("D", "blind", "draw(True)"),
+            )
+        better: tuple[Hint, ...] = (
+            ("a", "LLM better" if not self.sample.blind else "A", "better('left')"),
+            ("b", "frequency" if not self.sample.blind else "B", "better('right')"),
+            ("e", "equal", "better('same')"),
+        )
+        turn: tuple[Hint, ...] = (("tab", "list", "turn"),) if self.sample.blind else ()
         return (
-            ("y", "good", "judge(True)"),
-            ("b", "bad", "judge(False)"),
+            *better,
+            ("r i n", "flaws", ""),
+            *turn,
             ("j k", "move", ""),
-            ("n", "new sample", "draw"),
-            ("m", "measure", "measure"),
+            ("space", "text", "scroll(1)"),
+            ("v", "so far", "verdict"),
         )
 
+    # -- reading -----------------------------------------------------------------------------------------------------------
+
     def wanted(self) -> Any:
-        return self.ids[self.at] if self.ids else None
+        v = self.sight.view
+        if v is None:
+            return None
+        return (v.stage, v.entered_at, self.beat, self.at, int(v.at // max(5.0, 5 * v.speed)) if self.summing else 0)
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
-        found = self.console.link.document(wanted) if wanted else None
+        stage, since, _, at, _ = wanted
+        found = self.console.link.review(stage, since)
+        sample, judged = found if found is not None else (None, ())
+        if sample is not None and sample.id != self._placed:
+            mine = {j.document for j in judged if j.reviewer == self.console.who}
+            at = next((i for i, one in enumerate(sample.documents) if one.document not in mine), 0)
+        document = compared = None
+        if sample is not None and at < len(sample.documents):
+            one = sample.documents[at]
+            document = self.console.link.document(one.document)
+            text = document.text if document is not None else ""
+            rows = [Row(side, one.document, "", text) for side in (one.llm, one.frequency)]
+            compared = compare(rows[:1], rows[1:]).documents[0]
 
         def put() -> None:
-            self.document = found
+            fresh = sample is not None and sample.id != self._placed
+            self.sample, self.judged = sample, judged
+            if fresh or at == self.at:
+                moved = fresh or self.document is None or document is None or self.document.id != document.id
+                self.at, self.document, self.compared = at, document, compared
+                if moved:
+                    self._open()
+            if fresh and sample is not None:
+                self._placed = sample.id
+                self.summing = self.done
 
         return put
 
+    def _open(self) -> None:
+        """A document comes on: its marks as they were given, else as the machine counts."""
+        self.top, self.side = 0, self.left
+        shown = self.shown
+        if shown is None:
+            return
+        known = self.mine.get(shown.document)
+        sides: tuple[Side, Side] = ("first", "second")
+        if known is not None:
+            self.flaws = {side: set(known.marks.flaws.get(side, ())) for side in sides}
+        else:
+            few_or_many = {side: not WANTED[0] <= len(shown.side(side)) <= WANTED[1] for side in sides}
+            self.flaws = {side: {"count"} if few_or_many[side] else set() for side in sides}
+
+    # -- painting ----------------------------------------------------------------------------------------------------------
+
     def paint(self, c: Canvas, v: View, y: int) -> None:
+        if self.trouble:
+            c.block(1, y + 1, c.width - 2, 3, self.trouble, "bad")
+        elif self.sample is None:
+            self._nothing(c, v, y)
+        elif self.summing:
+            self._summary(c, y)
+        else:
+            self._document(c, y)
+
+    def _nothing(self, c: Canvas, v: View, y: int) -> None:
         sampling = self.console.plan.stages[min(v.stage, len(self.console.plan.stages) - 1)].sampling
-        if not self.ids:
-            size = sampling.documents if sampling else 20
+        size = sampling.documents if sampling else 20
+        y += 1
+        y += c.block(
+            1, y, c.width - 2, 4,
+            f"Draw {size} recent documents that the LLM wrote with d: seeded, stored, the same for every reviewer. With D they are "
+            "judged blind: both methods' lists in random order, without names.", "text",
+        )  # fmt: skip
+        y += 1
+        for look in sampling.look_for if sampling else ():
+            c.put(3, y, f"· {look}", "dim")
+            y += 1
+        y += 1
+        y += c.block(
+            1, y, c.width - 2, 2, f"Review: {v.judged.get('quality_score', 'nothing reviewed in this stage')}.", "text"
+        )
+        self._search(c, v, y)
+
+    def _search(self, c: Canvas, v: View, y: int) -> None:
+        said = v.judged.get("search_improvement", "Not measured yet; it is measured by itself, or now with m.")
+        y += c.block(1, y, c.width - 2, 2, f"Search: {said}", "text")
+        if v.measuring is not None:
+            x = c.put(1, y, "measuring ", "dim")
+            blocks.meter(c, x, y, 20, v.measuring, "accent")
+
+    def _document(self, c: Canvas, y: int) -> None:
+        sample, shown = self.sample, self.shown
+        if sample is None or shown is None:
+            return
+        known = self.mine.get(shown.document)
+        many = len(sample.documents)
+        x = c.put(1, y, f"{self.at + 1}/{many} ", "strong")
+        blocks.meter(c, x, y, 10, len(self.mine) / many, "accent")
+        how = "blind" if sample.blind else "open"
+        end = c.width - 1
+        if known is not None:
+            end = c.right(end, y, self._said(known), "ok" if known.marks.good or sample.blind else "warn")
+        drawn = f"{len(self.mine)} judged by you · {how}, drawn by {sample.actor}, seed {sample.seed}"
+        c.put(x + 11, y, drawn, "dim", end - x - 13)
+        c.put(1, y + 1, shown.title or shown.document, "strong", c.width - 2)
+        bottom = c.height - 2
+        halves = columns(c.width - 2, (1, 1), 2)
+        longest = max(len(wrapped(", ".join(shown.side(side)), halves[0][1])) for side in (self.left, self.right))
+        room = bottom - y - 4
+        lists = max(3, min(longest + 1, room - 4))  # keywords first: a text can be scrolled
+        rows = room - lists
+        self._text(c, y + 2, rows, shown)
+        top = y + 3 + rows
+        for (left, width), side, name in zip(halves, (self.left, self.right), ("A", "B"), strict=True):
+            self._list(c, 1 + left, top, width, bottom - 1 - top - 1, shown, side, name)
+        self._marks(c, bottom - 1)
+
+    def _said(self, known: Judged) -> str:
+        marks = known.marks
+        if self.sample is not None and self.sample.blind:
+            side = {"first": "A better", "second": "B better", "same": "equal"}[marks.better]
+            return f"you said: {side}"
+        return f"you said: {'good' if marks.good else 'not good'}"
+
+    def _text(self, c: Canvas, y: int, rows: int, shown: Shown) -> None:
+        text = self.document.text if self.document is not None else ""
+        lines = [line for part in text.splitlines() for line in wrapped(part.rstrip(), c.width - 2)]
+        self.page_rows = max(1, rows - 1)
+        self.top = max(0, min(self.top, len(lines) - rows))
+        place = f" {self.top + 1}-{min(len(lines), self.top + rows)} of {len(lines)} " if len(lines) > rows else " "
+        c.rule(1, y, c.width - 2, shown.document)
+        c.right(c.width - 1, y, place, "dim")
+        if self.document is None:
+            c.put(1, y + 1, "The text is no longer in the store.", "warn")
+        for row, line in enumerate(lines[self.top : self.top + rows]):
+            c.put(1, y + 1 + row, line, "text", c.width - 2)
+
+    def _list(self, c: Canvas, x: int, y: int, width: int, rows: int, shown: Shown, side: Side, name: str) -> None:
+        keywords = shown.side(side)
+        blind = self.sample is not None and self.sample.blind
+        if not blind:
+            name = "LLM" if side == self.left else "frequency"
+        found = self._automatic(side)
+        facts = f"{len(keywords)} keywords"
+        if found is not None and found.grounded is not None:
+            facts += f", {found.grounded * 100:.0f} % grounded"
+        if found is not None and found.duplicates:
+            facts += f", {found.duplicates} twice"
+        if side == self.right and self.compared is not None and self.compared.overlap is not None:
+            facts += f", {self.compared.overlap * 100:.0f} % alike"
+        c.rule(x, y, width, name)
+        c.put(x + len(name) + 1, y, f" {facts} ", "dim", width - len(name) - 1)
+        c.block(x, y + 1, width, rows, ", ".join(keywords) or "no keywords", "text")
+
+    def _automatic(self, side: Side) -> Keywords | None:
+        if self.compared is None or self.shown is None:
+            return None
+        return self.compared.llm if (self.shown.first == "llm") == (side == "first") else self.compared.frequency
+
+    def _marks(self, c: Canvas, y: int) -> None:
+        blind = self.sample is not None and self.sample.blind
+        name = f"list {'A' if self.side == self.left else 'B'}: " if blind else "LLM's: "
+        parts: list[Span] = [(name, "head")]
+        for letter, flaw, good, bad in FLAW_KEYS:
+            flawed = flaw in self.flaws.get(self.side, ())
+            parts += [
+                (f"{letter} ", "key"),
+                (f"✖ {bad}" if flawed else f"✔ {good}", "bad" if flawed else "ok"),
+                ("   ", "text"),
+            ]
+        c.spans(1, y, parts)
+
+    def _summary(self, c: Canvas, y: int) -> None:
+        from engine.review import summary
+
+        sample = self.sample
+        if sample is None:
+            return
+        found = summary(self.judged)
+        bottom = c.height - 2
+        c.rule(
+            1,
+            y,
+            c.width - 2,
+            f"sample of {len(sample.documents)}, seed {sample.seed}, {'blind' if sample.blind else 'open'}",
+        )
+        y += 1
+        for name, count in sorted(found.reviewers.items()):
+            x = c.put(1, y, f"{name} ", "text", 20)
+            blocks.meter(c, x, y, 20, count / len(sample.documents), "accent")
+            c.put(x + 21, y, f"{count}/{len(sample.documents)}", "dim")
+            y += 1
+        if not found.reviewers:
+            c.put(1, y, "Nobody has judged yet.", "dim")
+            y += 1
+        if sample.blind and not self.done:
+            y += 1
             c.block(
                 1,
-                y + 1,
+                y,
                 c.width - 2,
-                4,
-                f"Draw {size} recent documents that the LLM wrote with n: seeded, stored, the same for every reviewer. Then y is good, b is bad.",
-                "text",
+                3,
+                "What the lists were is told here when you have judged all of them; others' answers too.",
+                "dim",
             )
-            for i, look in enumerate(sampling.look_for if sampling else ()):
-                c.put(3, y + 5 + i, f"· {look}", "dim")
-            improvement = v.quality.get("search_improvement")
-            said = (
-                "not measured yet; m measures it"
-                if improvement is None
-                else f"{improvement * 100:+.1f} % (MRR@10, LLM against frequency)"
-            )
-            c.put(1, y + 11, f"Search quality: {said}", "text")
             return
-        good = sum(self.judged.values())
-        c.put(1, y, f"document {self.at + 1} of {len(self.ids)} · judged {len(self.judged)}: {good} good", "head")
-        d = self.document
-        if d is None:
-            return
-        c.put(1, y + 1, d.title, "strong", c.width - 2)
-        if d.id in self.judged:
-            good_one = self.judged[d.id]
-            c.right(c.width - 1, y, "judged good" if good_one else "judged bad", "ok" if good_one else "bad")
-        bottom = c.height - 2
-        half = max(4, (bottom - y - 3) // 2)
-        c.rule(1, y + 2, c.width - 2, d.id)
-        c.block(1, y + 3, c.width - 2, half - 1, " ".join(d.text.split()), "dim")
-        top = y + 2 + half
-        ground = Ground(d.text)
-        llm = d.llm or ()
-        supported = sum(ground.supports(keyword) for keyword in llm)
-        shared = len(set(llm) & set(d.frequency))
-        heads = (f"LLM: {len(llm)}, {supported} grounded, {shared} shared", f"frequency: {len(d.frequency)}")
-        for (x, width), head, words in zip(columns(c.width - 2, [1, 1], 2), heads, (llm, d.frequency), strict=True):
-            c.rule(1 + x, top, width, head)
-            c.block(1 + x, top + 1, width, bottom - top - 1, ", ".join(words), "text")
+        y += 1
+        y += c.block(1, y, c.width - 2, 2, found.verdict.sentence, "strong")
+        if found.winners:
+            won = found.winners
+            text = f"LLM better {won.get('llm', 0)}, frequency better {won.get('frequency', 0)}, equal {won.get('same', 0)}. "
+            text += ", ".join(f"{found.flaws[flaw]} {bad}" for _, flaw, _, bad in FLAW_KEYS) + "."
+            y += c.block(1, y, c.width - 2, 2, text, "text")
+        c.rule(1, y + 1, c.width - 2, "do the reviewers agree")
+        y += 2
+        y += c.block(1, y, c.width - 2, 2, found.agreement.sentence, "text")
+        for name, each in found.by_mark.items():
+            if each.documents and y < bottom:
+                label = {
+                    "winner": "which is better",
+                    "relevant": "relevance",
+                    "grounded": "invention",
+                    "count": "number",
+                }[name]
+                y += c.block(1, y, c.width - 2, 2, f"{label}: {each.sentence}", "dim")
+
+    # -- keys --------------------------------------------------------------------------------------------------------------
 
     def action_step(self, by: int) -> None:
-        self.at = max(0, min(len(self.ids) - 1, self.at + by)) if self.ids else 0
+        if self.sample is None:
+            return
+        self.summing = False
+        self.at = max(0, min(len(self.sample.documents) - 1, self.at + by))
         self.refreshed()
 
-    def action_draw(self) -> None:
+    def action_scroll(self, pages: int) -> None:
+        self.top = max(0, self.top + pages * self.page_rows)
+        self.repaint()
+
+    def action_verdict(self) -> None:
+        self.summing = not self.summing
+        self.beat += 1
+        self.refreshed()
+
+    def action_turn(self) -> None:
+        if self.sample is not None and self.sample.blind:
+            self.side = self.right if self.side == self.left else self.left
+            self.repaint()
+
+    def action_flaw(self, flaw: Flaw) -> None:
+        if self.shown is None or self.summing:
+            return
+        marks = self.flaws.setdefault(self.side, set())
+        marks.symmetric_difference_update({flaw})
+        self.repaint()
+
+    def action_draw(self, blind: bool) -> None:
         def drawn(reply: Reply) -> None:
             if reply.ok:
-                self.sample, self.ids = int(reply.data["sample"]), list(reply.data["documents"])
-                self.at, self.judged = 0, {}
+                self.summing, self.at = False, 0
+                self.beat += 1
                 self.refreshed()
 
-        self.console.act("sample", drawn)
+        def go() -> None:
+            self.console.act("sample", drawn, blind=blind)
 
-    def action_judge(self, good: bool) -> None:
-        if not self.ids:
-            self.console.say("Draw a sample first: n.", "caution")
+        if self.sample is None or self.done:
+            go()
             return
-        document = self.ids[self.at]
+        facts = [
+            f"You have judged {len(self.mine)} of {len(self.sample.documents)} of this sample. What was judged is kept and counts."
+        ]
+        self.console.push_screen(
+            Ask("Draw another sample?", facts, "draw", "go on with this one"),
+            lambda yes: go() if yes is not None else None,
+        )
 
-        def done(reply: Reply) -> None:
-            if reply.ok:
-                self.judged[document] = good
-                self.action_step(1)
+    def action_better(self, which: str) -> None:
+        shown = self.shown
+        if self.sample is None or shown is None:
+            self.console.say("Draw a sample first: d.", "caution")
+            return
+        if self.summing:
+            return
+        better: Better = "same" if which == "same" else self.left if which == "left" else self.right
+        flaws = {side: sorted(found) for side, found in self.flaws.items() if found}
+        if not self.sample.blind:
+            flaws = {side: found for side, found in flaws.items() if side == self.left}
+        at = self.at
 
-        marks = {name: good for name, _ in MARKS}
-        self.console.act("judge", done, sample=self.sample, document=document, good=good, **marks)
+        def judged(reply: Reply) -> None:
+            if not reply.ok:
+                return
+            self.beat += 1
+            if self.sample is not None and at + 1 < len(self.sample.documents):
+                self.at = at + 1
+            elif self.sample is not None:
+                self.summing = True
+            self.refreshed()
+
+        self.console.act("judge", judged, sample=self.sample.id, document=shown.document, better=better, flaws=flaws)
 
     def action_measure(self) -> None:
-        self.console.say("Measuring search quality on the latest documents; this takes a few seconds.", "bar")
         self.console.act("measure")

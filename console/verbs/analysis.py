@@ -1,4 +1,4 @@
-"""Verbs that measure: compare two exports, performance over days, errors by shape, the A/B test."""
+"""Verbs that measure: compare two exports, search quality, performance over days, errors by shape."""
 
 from __future__ import annotations
 
@@ -49,6 +49,37 @@ def _rows(path: Path) -> tuple[Row, ...]:
         raise Failed(str(error)) from None
 
 
+@analyze.command("search-quality")
+@click.option(
+    "--queries", type=click.Path(path_type=Path), help='More queries: [{"query": "...", "relevant_docs": ["id", ...]}].'
+)
+@output_option
+@click.pass_obj
+def search_quality(place: Place, queries: Path | None, output: Path) -> None:
+    """Both methods' keywords as a search index, asked for titles, headings and your queries: MRR, nDCG and success at 10."""
+    from engine.quality.queries import read_queries
+    from engine.trial import searching
+
+    if queries is None:
+        written, trouble = searching.written_queries(place.plan)
+    else:
+        try:
+            written, trouble = read_queries(queries.read_bytes(), str(queries)), ""
+        except OSError as error:
+            raise Failed(f"{queries} cannot be read: {error.strerror}.") from None
+        except ValueError as error:
+            raise Failed(str(error)) from None
+    if trouble:
+        raise Failed(trouble)
+    now = machine_or_engine_time(place)
+    found = place.reader.read(lambda conn: searching.measure(conn, now, written))
+    if not found.quality.queries:
+        fail(f"{found.quality.sentence} It needs documents that have both methods' keywords.")
+    write_json(output, found)
+    if str(output) != "-":
+        click.echo(f"{found.quality.sentence}\nWrote {output}.")
+
+
 @click.group()
 def metrics() -> None:
     """Numbers over time."""
@@ -62,7 +93,7 @@ def metrics_analyze(place: Place, days: float, output: Path) -> None:
     """Performance over days: documents, errors, latency, cache; a row a day and all together."""
     from engine.metrics.analysis import performance_report
 
-    now = _now(place)
+    now = machine_or_engine_time(place)
     report = place.reader.read(lambda conn: performance_report(conn, now, days))
     write_json(output, report)
     if str(output) != "-":
@@ -76,12 +107,12 @@ def snapshot(place: Place, as_json: bool) -> None:
     """The numbers of now, for a log of your own."""
     from engine.metrics.analysis import snapshot as take
 
-    now = _now(place)
+    now = machine_or_engine_time(place)
     found = place.reader.read(lambda conn: take(conn, now))
     say(found, json.dumps(found, indent=2), as_json)
 
 
-def _now(place: Place) -> float:
+def machine_or_engine_time(place: Place) -> float:
     """The engine's clock: in a rehearsal it runs ahead of the machine's."""
     view = place.reader.glance().view
     return max(time.time(), view.at) if view is not None else time.time()
@@ -107,50 +138,10 @@ def logs_analyze(
     from engine.metrics.analysis import error_analysis
     from engine.plan.durations import iso
 
-    now = _now(place)
+    now = machine_or_engine_time(place)
     found = place.reader.read(lambda conn: error_analysis(conn, now - days * 86400, now, level, text))
     lines = [
         f"{group['count']:>6}  {group['kind']}: {group['shape']}  (first {iso(group['first_seen'])}, last {iso(group['last_seen'])})"
         for group in found["groups"]
     ]
     say(found, "\n".join(lines) or f"No {level} in the last {days:g} days.", as_json)
-
-
-@click.group("ab-test")
-def ab_test() -> None:
-    """The A/B test of the plan's stage 4."""
-
-
-@ab_test.command("export")
-@output_option
-@click.pass_obj
-def ab_export(place: Place, output: Path) -> None:
-    """Which document is in which arm."""
-    rows = place.reader.read(lambda conn: conn.execute("SELECT id, arm FROM document ORDER BY id").fetchall())
-    if not rows:
-        fail("No document has been extracted yet.")
-    treatment = sum(arm == "treatment" for _, arm in rows)
-    state = place.reader.state()
-    body = {
-        "treatment_percentage": state.percent_bp / 100,
-        "salt": place.plan.salt,
-        "assignments": dict(rows),
-        "summary": {"control_count": len(rows) - treatment, "treatment_count": treatment, "total": len(rows)},
-    }
-    write_json(output, body)
-    if str(output) != "-":
-        click.echo(f"{len(rows)} assignments in {output}.")
-
-
-@ab_test.command("analyze")
-@output_option
-@click.pass_obj
-def ab_analyze(place: Place, output: Path) -> None:
-    """Both arms metric by metric, the verdict in words, and the search quality scores that the plan's script reads."""
-    from engine import trial
-
-    now = _now(place)
-    found = place.reader.read(lambda conn: trial.results(conn, place.plan, now))
-    write_json(output, found)
-    if str(output) != "-":
-        click.echo(f"{found['verdict']}\nWrote {output}.")

@@ -1,116 +1,13 @@
-"""Verbs of people's side: feedback, messages, the report, the log, a backup."""
+"""Verbs of people's side: messages, the log, the report and its notes, a backup."""
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
-from console.place import Failed, Place, fail, json_option, say, write_text
-
-
-@click.group()
-def feedback() -> None:
-    """What users say of the search. Complaints feed the triggers: above 5 in a stage a pause, above 10 a rollback."""
-
-
-def _give(place: Place, as_json: bool, **fields: Any) -> None:
-    reply = place.client.command("feedback", **fields)
-    if not reply.ok:
-        fail(reply.sentence, as_json)
-    say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
-
-
-@feedback.command()
-@click.argument("text", default="")
-@click.option("--document", default="", help="The document it is about.")
-@click.option("--id", "given", default="", help="The ticket's number; the same id counts once.")
-@json_option
-@click.pass_obj
-def complaint(place: Place, text: str, document: str, given: str, as_json: bool) -> None:
-    """A complaint about search quality."""
-    _give(place, as_json, kind="complaint", text=text, document=document, id=given)
-
-
-@feedback.command()
-@click.argument("value", type=click.FloatRange(1, 5))
-@click.option("--document", default="")
-@click.option("--text", default="")
-@click.option("--id", "given", default="")
-@json_option
-@click.pass_obj
-def rating(place: Place, value: float, document: str, text: str, given: str, as_json: bool) -> None:
-    """A rating from 1 to 5; 4 and 5 are satisfied."""
-    _give(place, as_json, kind="rating", value=value, document=document, text=text, id=given)
-
-
-@feedback.command()
-@click.argument("document")
-@click.option("--id", "given", default="")
-@json_option
-@click.pass_obj
-def click_(place: Place, document: str, given: str, as_json: bool) -> None:
-    """A search result that was opened."""
-    _give(place, as_json, kind="click", document=document, id=given)
-
-
-@feedback.command()
-@click.argument("document")
-@click.option("--id", "given", default="")
-@json_option
-@click.pass_obj
-def impression(place: Place, document: str, given: str, as_json: bool) -> None:
-    """A search result that was shown."""
-    _give(place, as_json, kind="impression", document=document, id=given)
-
-
-feedback.add_command(click_, "click")
-
-
-@feedback.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@json_option
-@click.pass_obj
-def import_(place: Place, file: Path, as_json: bool) -> None:
-    """Many, from a CSV with a header or JSON lines: kind, document, value, text, id."""
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise Failed(f"{file} cannot be read: {error.strerror}.") from None
-    rows: list[dict[str, Any]] = []
-    troubles: list[str] = []
-    if text.lstrip().startswith("{"):
-        for number, line in enumerate(text.splitlines(), 1):
-            if not line.strip():
-                continue
-            try:
-                rows.append(dict(json.loads(line)))
-            except (ValueError, TypeError):
-                troubles.append(f"line {number}: not a JSON object")
-    else:
-        rows = [dict(row) for row in csv.DictReader(text.splitlines())]
-    new = 0
-    for number, row in enumerate(rows, 1):
-        fields: dict[str, Any] = {
-            key: row.get(key) for key in ("kind", "document", "value", "text", "id") if row.get(key) not in (None, "")
-        }
-        reply = place.client.command("feedback", source=f"import {file.name} {number // 50}", **fields)
-        new += bool(reply.ok and reply.data.get("new"))
-        if not reply.ok:
-            troubles.append(f"row {number}: {reply.sentence}")
-    for trouble in troubles[:20]:
-        click.echo(f"skipped {trouble}", err=True)
-    say(
-        {"ok": not troubles, "rows": len(rows), "new": new, "skipped": troubles},
-        f"{len(rows)} rows, {new} new, {len(troubles)} skipped.",
-        as_json,
-    )
-    if troubles:
-        raise SystemExit(1)
+from console.place import Place, fail, json_option, say, write_text
 
 
 @click.group()

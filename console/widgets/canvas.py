@@ -161,7 +161,7 @@ class Canvas:
         shown = lines[:height]
         if len(lines) > height and shown:
             shown[-1] = (
-                fit(shown[-1] + " …", width) if cell_len(shown[-1]) < width - 1 else fit(shown[-1], width - 1) + "…"
+                fit(shown[-1] + " …", width) if cell_len(shown[-1]) < width - 1 else fit(shown[-1], width - 1, "") + "…"
             )
         for row, line in enumerate(shown):
             self.put(x, y + row, line, style, width)

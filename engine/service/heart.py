@@ -13,9 +13,9 @@ from engine.plan.environment import ceiling
 from engine.service import rollback, showing
 from engine.service.engine import Engine, machine_time
 from engine.service.mailing import Mailing
+from engine.service.trials import Trials
 from engine.store import log
 from engine.view import ProofView
-from engine.service.trials import Trials
 
 TICK_S = 1.0
 LAPSED_TICK_S = 0.25

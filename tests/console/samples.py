@@ -369,9 +369,6 @@ class FakeLink:
     def document(self, document_id: str) -> Document | None:
         return next((d for d in self.docs if d.id == document_id), None)
 
-    def ab_results(self) -> dict[str, Any]:
-        return {}
-
     def command(self, kind: str, /, **fields: Any) -> Reply:
         if kind != "presence":
             self.asked.append((kind, fields))

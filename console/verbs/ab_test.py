@@ -1,0 +1,48 @@
+"""The A/B test from outside: who is in which group, and what both groups say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from console.place import Place, fail, write_json
+from console.verbs.analysis import machine_or_engine_time, output_option
+
+
+@click.group("ab-test")
+def ab_test() -> None:
+    """The A/B test of the plan's stage 4."""
+
+
+@ab_test.command("export")
+@output_option
+@click.pass_obj
+def export(place: Place, output: Path) -> None:
+    """Which document of the test is in which group."""
+    from engine.trial.results import assignments
+
+    percent_bp = place.reader.state().percent_bp
+    body = place.reader.read(lambda conn: assignments(conn, place.plan.salt, percent_bp))
+    if not body["assignments"]:
+        fail("No document has been extracted yet.")
+    write_json(output, body)
+    if str(output) != "-":
+        since = (
+            f"of the A/B test begun {body['started']}" if body["started"] else "of all documents: no A/B test has begun"
+        )
+        click.echo(f"{body['summary']['total']} assignments {since}, in {output}.")
+
+
+@ab_test.command("analyze")
+@output_option
+@click.pass_obj
+def analyze(place: Place, output: Path) -> None:
+    """Both groups metric by metric, the verdict in words, and the search quality scores that the plan's script reads."""
+    from engine.trial.results import results
+
+    now = machine_or_engine_time(place)
+    found = place.reader.read(lambda conn: results(conn, now))
+    write_json(output, found)
+    if str(output) != "-":
+        click.echo(f"{found['verdict']}\nWrote {output}.")

@@ -1,0 +1,138 @@
+"""What users say of the search, one at a time or many from a file."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from console.place import Failed, Place, fail, json_option, say
+
+A_BATCH = 500
+FIELDS = ("kind", "document", "value", "text", "id", "source", "at")
+
+
+@click.group()
+def feedback() -> None:
+    """What users say of the search. Complaints feed the triggers: above 5 in a stage a pause, above 10 a rollback."""
+
+
+def common(command: Callable[..., None]) -> Callable[..., None]:
+    """Options of every kind."""
+    user = click.option("--user", default="", help="Who said it; one user counts once a document in the A/B test.")
+    given = click.option("--id", "given", default="", help="A ticket's number or the like; the same id counts once.")
+    wrapped: Callable[..., None] = given(user(json_option(click.pass_obj(command))))
+    return wrapped
+
+
+def _give(place: Place, as_json: bool, **fields: Any) -> None:
+    reply = place.client.command("feedback", **fields)
+    if not reply.ok:
+        fail(reply.sentence, as_json)
+    say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
+
+
+@feedback.command()
+@click.argument("text", default="")
+@click.option("--document", default="", help="The document it is about.")
+@common
+def complaint(place: Place, text: str, document: str, given: str, user: str, as_json: bool) -> None:
+    """A complaint about search quality."""
+    _give(place, as_json, kind="complaint", text=text, document=document, id=given, source=user)
+
+
+@feedback.command()
+@click.argument("value", type=click.FloatRange(1, 5))
+@click.option("--document", default="", help="The document it is about.")
+@click.option("--text", default="")
+@common
+def rating(place: Place, value: float, document: str, text: str, given: str, user: str, as_json: bool) -> None:
+    """A rating from 1 to 5; 4 and 5 are satisfied."""
+    _give(place, as_json, kind="rating", value=value, document=document, text=text, id=given, source=user)
+
+
+@feedback.command("click")
+@click.argument("document")
+@common
+def opened(place: Place, document: str, given: str, user: str, as_json: bool) -> None:
+    """A search result that was opened."""
+    _give(place, as_json, kind="click", document=document, id=given, source=user)
+
+
+@feedback.command()
+@click.argument("document")
+@common
+def impression(place: Place, document: str, given: str, user: str, as_json: bool) -> None:
+    """A search result that was shown."""
+    _give(place, as_json, kind="impression", document=document, id=given, source=user)
+
+
+@feedback.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+@click.pass_obj
+def import_(place: Place, file: Path, as_json: bool) -> None:
+    """Many, from a CSV with a header or JSON lines: kind, document, value, text, id, source, at. - reads standard input.
+
+    `at` (2026-11-25T14:03:07Z) puts a row into its own time and stage; without it, it was said now. The same id counts once.
+    """
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise Failed(f"{file} cannot be read: {error.strerror}.") from None
+    troubles: list[str] = []
+    rows = list(_json_lines(text, troubles) if text.lstrip().startswith("{") else _csv(text, str(file)))
+    counts = {"new": 0, "complaints": 0}
+    for begin in range(0, len(rows), A_BATCH):
+        reply = place.client.command(
+            "feedback_import", timeout_s=60.0, rows=rows[begin : begin + A_BATCH], first=begin + 1, file=file.name
+        )
+        if not reply.ok:
+            fail(
+                f"{reply.sentence} {begin} rows were sent before; sending all again counts none twice that has an id.",
+                as_json,
+            )
+        for name in counts:
+            counts[name] += reply.data[name]
+        troubles += reply.data["skipped"]
+    for trouble in troubles[:20]:
+        click.echo(f"skipped {trouble}", err=True)
+    say(
+        {"ok": not troubles, "rows": len(rows), **counts, "skipped": troubles},
+        f"{len(rows)} rows, {counts['new']} new ({counts['complaints']} complaints), {len(troubles)} skipped.",
+        as_json,
+    )
+    if troubles:
+        raise SystemExit(1)
+
+
+def _json_lines(text: str, troubles: list[str]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if isinstance(row, dict):
+            yield {key: row[key] for key in FIELDS if row.get(key) not in (None, "")}
+        else:
+            troubles.append(f"line {number}: not a JSON object")
+
+
+def _csv(text: str, name: str) -> Iterator[dict[str, Any]]:
+    reader = csv.DictReader(text.splitlines(keepends=True))
+    if "kind" not in (reader.fieldnames or ()):
+        raise Failed(
+            f'{name} has no column "kind": its first line names the columns, {",".join(FIELDS)}, in any order.'
+        )
+    try:
+        for row in reader:
+            yield {key: row[key] for key in FIELDS if row.get(key)}
+    except csv.Error as error:
+        raise Failed(f"{name}, line {reader.line_num}: {error}.") from None
