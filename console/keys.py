@@ -37,8 +37,6 @@ ACTING = frozenset(
         "complaint",
         "draw",
         "better",
-        "draw",
-        "measure",
         "measure",
         "send",
         "resend",

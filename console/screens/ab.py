@@ -3,7 +3,7 @@ their day."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import BindingType
@@ -11,11 +11,13 @@ from textual.binding import BindingType
 from console.screens.page import Hint, key
 from console.screens.reading import Reading
 from console.widgets import blocks, words
+from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
 from console.widgets.intervals import interval, span_of
 from engine.experiment.declaration import DAY
+from engine.experiment.effects import Interval
 from engine.experiment.report import MetricReport, Report
-from engine.experiment.words import number, percent
+from engine.experiment.words import Unit, number, percent
 from engine.plan.durations import format_duration
 from engine.view import View
 
@@ -29,7 +31,13 @@ WORD = {
 }  # fmt: skip
 GUARD = {"held": ("✔", "ok"), "broken": ("✖", "bad"), "open": ("·", "text"), "unknown": ("?", "dim")}
 VERDICT = {"ship": "fine", "worse": "alarm", "void": "alarm"}
-PAIRED = {"search_quality": "score", "keywords": "count", "relevance": "score", "overlap": "rate"}
+PAIRED: dict[str, tuple[str, Unit]] = {
+    "search_quality": ("search score", "score"),
+    "keywords": ("keywords", "count"),
+    "relevance": ("relevance", "score"),
+    "overlap": ("keywords in common", "rate"),
+}
+ROOMY = 120  # from this width on there is room for sentences
 
 
 class AbTest(Reading):
@@ -47,6 +55,9 @@ class AbTest(Reading):
         self.read_once = False
 
     def hints(self) -> tuple[Hint, ...]:
+        v = self.sight.view
+        if v is not None and v.measuring is not None:
+            return (("", f"measuring search quality: {v.measuring:.0%}", ""),)
         return (("m", "measure search quality", "measure"),)
 
     def wanted(self) -> Any:
@@ -57,236 +68,236 @@ class AbTest(Reading):
         found, pairs = self.console.link.ab_test(), self.console.link.pairs()
 
         def put() -> None:
-            self.found, self.pairs, self.read_once = found, pairs, True
+            self.found, self.pairs, self.read_once = found, tuple(p for p in pairs if p.n), True
 
         return put
 
-    def paint(self, c: Canvas, v: View, y: int) -> None:
-        if self.trouble or not self.read_once:
-            c.block(
-                1, y + 1, c.width - 2, 3, self.trouble or "Reading both groups ...", "bad" if self.trouble else "dim"
-            )
-            return
-        bottom = c.height - 2
-        if self.found is None:
-            y = self._none(c, y)
-        else:
-            y = self._head(c, y, self.found, v)
-            y = self._metrics(c, y, bottom, self.found.report)
-            y = self._limits(c, y, bottom, self.found.report)
-            if bottom - y > 6:
-                y = self._details(c, y, bottom, self.found)
-        if bottom - y >= 3:
-            self._pairs(c, y, bottom)
+    # -- painting ----------------------------------------------------------------------------------------------------------
 
-    def _none(self, c: Canvas, y: int) -> int:
+    def paint(self, c: Canvas, v: View, y: int) -> None:
+        area = self.area(c, y)
+        if self.trouble or not self.read_once:
+            text, style = (self.trouble, "bad") if self.trouble else ("Reading both groups ...", "dim")
+            c.block(area.x, area.y, area.width, 3, text, style)
+            return
+        if self.found is None:
+            area = self._before(c, area)
+        else:
+            area = self._head(c, area, self.found, v)
+            area = self._metrics(c, area, self.found.report)
+            area = self._limits(c, area, self.found.report)
+            area = self._details(c, area, self.found)
+        self._pairs(c, area)
+
+    def _before(self, c: Canvas, area: Area) -> Area:
         stage = next((s for s in self.console.plan.stages if s.ab_test and s.experiment), None)
         if stage is None or stage.experiment is None:
-            c.block(1, y + 1, c.width - 2, 2, "The plan has no A/B test: no stage has `ab_test = true`.", "text")
-            return y + 4
+            text = "The plan has no A/B test: no stage has `ab_test = true`."
+            return below(area, c.block(area.x, area.y, area.width, 2, text, "text") + 1)
         e = stage.experiment
-        y += 1
-        y += c.block(
-            1, y, c.width - 2, 3,
-            f"The A/B test begins by itself with stage {stage.number}, {stage.name}, at {words.percent(stage.percent_bp)}.", "strong",
-        )  # fmt: skip
+        begins = f"The A/B test begins by itself with stage {stage.number}, {stage.name}, at {words.percent(stage.percent_bp)}."
+        used = c.block(area.x, area.y, area.width, 3, begins, "strong")
         for line in (
-            f"Declared before it begins: search quality {e.uplift:+.0%}, {format_duration(e.duration_s)}, at least {e.documents} documents in each group, p < {e.alpha:g}.",
+            f"Declared before it begins: search quality {e.uplift:+.0%}, {format_duration(e.duration_s)}, at least {e.documents} "
+            f"documents in each group, p < {e.alpha:g}.",
             f"Control: {e.control or 'frequency'}. Treatment: {e.treatment or 'LLM'}.",
-            "While it runs this screen shows intervals that hold however often you look. The t-test and chi-square are read once, at the end.",
+            "While it runs this screen shows intervals that hold however often you look. The t-test and chi-square are read once, "
+            "at the end.",
         ):
-            y += c.block(1, y, c.width - 2, 3, line, "dim")
-        return y + 1
+            used += c.block(area.x, area.y + used, area.width, 3, line, "dim")
+        return below(area, used + 1)
 
-    def _head(self, c: Canvas, y: int, found: Standing, v: View) -> int:
-        report, trial = found.report, found.trial
-        declared = trial.declaration
-        word = f" {report.verdict.word.upper()} "
-        end = c.put(1, y, word, VERDICT.get(report.verdict.word, "bar"))
-        taken = c.block(end + 1, y, c.width - end - 2, 3, report.verdict.sentence, "strong")
-        y += max(1, taken)
-        if trial.ended is not None:
-            c.put(1, y, f"Ended {words.hour(trial.ended, v.at)}: {trial.why}.", "warn", c.width - 2)
-            y += 1
+    def _head(self, c: Canvas, area: Area, found: Standing, v: View) -> Area:
+        """The verdict, how far it is, whether the split is right, what is still shut."""
+        report, declared = found.report, found.trial.declaration
+        x, y, width, _ = area
+        end = c.put(x, y, f" {report.verdict.word.upper()} ", VERDICT.get(report.verdict.word, "calm"))
+        used = max(1, c.block(end + 1, y, width - (end + 1 - x), 2, report.verdict.sentence, "strong"))
+        if found.trial.ended is not None:
+            c.put(x, y + used, f"Ended {words.hour(found.trial.ended, v.at)}: {found.trial.why}.", "warn", width)
+            used += 1
         passed = min(declared.days, max(0.0, (report.at - declared.started) / DAY))
-        x = c.put(1, y, f"day {passed:.1f} of {declared.days:g} ", "text")
-        blocks.meter(c, x, y, 10, passed / declared.days, "accent")
-        x += 12
+        at = c.put(x, y + used, f"day {passed:.1f} of {declared.days:g} ", "text")
+        blocks.meter(c, at, y + used, 8, passed / declared.days, "accent")
+        at += 10
         for name, n in (("control", report.ratio.control), ("LLM", report.ratio.treatment)):
-            wanted = declared.documents_per_arm
-            sign, style = ("✔", "ok") if n >= wanted else ("·", "dim")
-            x = c.spans(
-                x,
-                y,
-                [
-                    (f"{name} ", "dim"),
-                    (f"{words.count(n)}", "text"),
-                    (f" of {words.count(wanted)} ", "dim"),
-                    (sign, style),
-                ],
+            enough = n >= declared.documents_per_arm
+            parts = [
+                (f"{name} ", "dim"),
+                (words.count(n), "text"),
+                (f" of {words.count(declared.documents_per_arm)} ", "dim"),
+            ]
+            at = (
+                c.spans(at, y + used, [*parts, ("✔" if enough else "·", "ok" if enough else "dim")], x + width - at) + 2
             )
-            x += 3
-        y += 1
-        sign, style = (
-            ("✖", "bad+") if report.ratio.mismatch else ("✔", "ok") if report.ratio.mismatch is False else ("·", "dim")
-        )
-        c.put(1, y, sign, style)
-        split = report.ratio.sentence if report.ratio.mismatch else report.ratio.sentence.partition(" (p =")[0] + "."
-        y += c.block(3, y, c.width - 4, 2, split, "bad" if report.ratio.mismatch else "dim")
-        c.put(1, y, "‖" if not report.lock.open else "✔", "dim" if not report.lock.open else "ok")
-        y += c.block(3, y, c.width - 4, 2, self._tests(report, declared.looks, v), "dim")
-        return y
+        used += 1
+        sign, style = {True: ("✖", "bad"), False: ("✔", "ok"), None: ("·", "dim")}[report.ratio.mismatch]
+        c.put(x, y + used, sign, style)
+        split = report.ratio.sentence
+        if not report.ratio.mismatch:
+            total = report.ratio.control + report.ratio.treatment
+            share = percent(report.ratio.treatment / total) if total else "unknown"
+            split = f"The split is as declared: {share} by LLM, {percent(report.ratio.expected_share)} declared."
+        used += c.block(x + 2, y + used, width - 2, 2, split, style)
+        c.put(x, y + used, "✔" if report.lock.open else "‖", "ok" if report.lock.open else "dim")
+        used += c.block(x + 2, y + used, width - 2, 2, self._tests(report, declared.looks, v), "dim")
+        return below(area, used)
 
     def _tests(self, report: Report, looks: int, v: View) -> str:
         if report.lock.open:
             return "t-test and chi-square were read once, at the declared end; they are not read again."
-        daily = (
-            f": look {report.looks[-1].number} of {looks} taken" if report.looks else f": none of {looks} looks taken"
-        )
-        then = f", next {words.hour(report.next_look, v.at)}" if report.next_look is not None else ""
-        return f"t-test and chi-square: shut until {words.hour(report.lock.opens_at, v.at)}, read once. Daily bounds{daily}{then}."
+        taken = f"look {report.looks[-1].number} of {looks} taken" if report.looks else f"none of {looks} looks taken"
+        return f"t-test and chi-square: shut until {words.hour(report.lock.opens_at, v.at)}. Daily bounds: {taken}."
 
-    def _metrics(self, c: Canvas, y: int, bottom: int, report: Report) -> int:
-        name, arm = (26, 12) if c.width >= 120 else (17, 9)
-        shown = max(16, c.width - name - 2 * arm - 28)
-        if shown % 2 == 0:
-            shown -= 1
-        changes = [self._change(metric) for metric in report.metrics]
+    def _metrics(self, c: Canvas, area: Area, report: Report) -> Area:
+        boxed = c.width >= blocks.BOXED
+        rows = len(report.metrics) + (3 if boxed else 1)
+        inner = blocks.panel(c, Area(area.x, area.y, area.width, min(rows, area.height)), "metric")
+        name, arm = (24, 12) if c.width >= ROOMY else (17, 9)
+        heads = inner.y if boxed else inner.y - 1
+        shown = (max(15, inner.width - name - 2 * arm - 27) - 1) | 1
+        changes = [_change(metric) for metric in report.metrics]
         span = span_of(change for metric, change in zip(report.metrics, changes, strict=True) if metric.unit != "ms")
-        c.rule(1, y, c.width - 2, "metric")
-        c.right(1 + name + arm, y, " control", "head")
-        c.right(1 + name + 2 * arm, y, " LLM", "head")
-        at = 3 + name + 2 * arm
-        c.put(at, y, f" {-span:+.0%} ", "head")
-        c.put(at + shown // 2, y, "0", "head")
-        c.right(at + shown, y, f" {span:+.0%} ", "head")
-        y += 1
-        for metric, change in zip(report.metrics, changes, strict=True):
-            if y >= bottom:
-                return y
-            style = self._style(metric)
-            primary = metric.role == "primary"
-            label = metric.label[0].upper() + metric.label[1:]
-            c.put(1, y, label, "strong" if primary else "text", name)
-            c.right(1 + name + arm, y, number(metric.control.mean, metric.unit), "text")
-            c.right(1 + name + 2 * arm, y, number(metric.treatment.mean, metric.unit), "text")
+        x, at = inner.x, inner.x + name + 2 * arm + 2
+        c.right(x + name + arm, heads, " control", "head")
+        c.right(x + name + 2 * arm, heads, " LLM", "head")
+        c.put(at, heads, f" {-span:+.0%} ", "head")
+        c.put(at + shown // 2, heads, "0", "head")
+        c.right(at + shown, heads, f" {span:+.0%} ", "head")
+        for row, (metric, change) in enumerate(zip(report.metrics, changes, strict=True)):
+            y = heads + 1 + row
+            if y >= inner.y + inner.height:
+                break
+            style = _style(metric)
+            c.put(x, y, _capital(metric.label), "strong" if metric.role == "primary" else "text", name)
+            c.right(x + name + arm, y, number(metric.control.mean, metric.unit), "text")
+            c.right(x + name + 2 * arm, y, number(metric.treatment.mean, metric.unit), "text")
             interval(c, at, y, shown, change, span, style)
-            word = WORD[metric.signal]
-            if metric.signal == "none" and metric.fixed is not None:
-                word = "· no difference"
-            if metric.signal == "unknown" and metric.control.n and metric.treatment.n:
-                word = "? too few yet"
-            if not metric.control.n and metric.treatment.n:
-                word = "  LLM only"
-            change_text = percent(change.estimate, signed=True) if change is not None else ""
-            if metric.unit == "ms" and change is not None:
-                change_text = f"{change.estimate + 1:.0f} times"
-            c.put(at + shown + 1, y, f"{change_text:>9}", style)
-            c.put(at + shown + 11, y, word, style)
-            y += 1
-        return y
+            c.right(at + shown + 10, y, _change_text(metric, change), style)
+            c.put(at + shown + 11, y, _word(metric), style)
+        return below(area, rows)
 
-    def _change(self, metric: MetricReport) -> Any:
-        return metric.fixed.uplift if metric.fixed is not None else metric.uplift
-
-    def _style(self, metric: MetricReport) -> str:
-        if metric.guardrail is not None and metric.signal == "worse":  # worse within its limit is what a limit allows
-            return "text" if metric.guardrail.state == "held" else "warn"
-        return STYLE[metric.signal]
-
-    def _limits(self, c: Canvas, y: int, bottom: int, report: Report) -> int:
+    def _limits(self, c: Canvas, area: Area, report: Report) -> Area:
         limits = [metric for metric in report.metrics if metric.guardrail is not None]
-        if bottom - y < 2:
-            return y
-        c.rule(1, y, c.width - 2, "limits, one-sided")
-        y += 1
-        for i, metric in enumerate(limits):
-            if y >= bottom:
-                return y
+        extra = 2 if c.width >= blocks.BOXED else 1
+        if area.height < extra + 1 or not limits:
+            return area
+        inner = blocks.panel(
+            c, Area(area.x, area.y, area.width, min(area.height, len(limits) + extra)), "limits, one-sided"
+        )
+        for row, metric in enumerate(limits[: inner.height]):
             assert metric.guardrail is not None
             sign, style = GUARD[metric.guardrail.state]
-            rows = max(1, min(2, bottom - y - (len(limits) - i - 1)))
-            c.put(1, y, sign, style)
-            text = metric.guardrail.sentence if c.width >= 120 else self._brief(metric)
-            y += c.block(3, y, c.width - 4, rows, text, "text")
-        return y
+            c.put(inner.x, inner.y + row, sign, style)
+            text = metric.guardrail.sentence if c.width >= ROOMY else self._brief(metric)
+            c.put(inner.x + 2, inner.y + row, text, "text", inner.width - 2)
+        return below(area, len(limits) + extra)
 
     def _brief(self, metric: MetricReport) -> str:
         """Value, bound and limit without the words around them."""
         found = metric.guardrail
         assert found is not None
-        label = metric.label[0].upper() + metric.label[1:]
         if found.value is None:
-            return f"{label}: unknown, for want of data"
-        if metric.unit == "ms":
-            return f"{label} {found.value:.3g} times the control's, limit {found.limit:g}" + self._left_to_people(
-                metric
-            )
-        loss = "loss " if metric.name == "satisfaction" else ""
-        shown = [number(value, metric.unit) for value in (found.value, found.bound, found.limit)]
-        return f"{label}: {loss}{shown[0]}, at most {shown[1]}, limit {shown[2]}"
-
-    def _left_to_people(self, metric: MetricReport) -> str:
+            return f"{_capital(metric.label)}: unknown, for want of data"
         plans = self.found.trial.declaration.metrics if self.found is not None else ()
-        decides = all(plan.decides for plan in plans if plan.name == metric.name)
-        return "" if decides else "; people judge it at the gate"
+        plan = next(plan for plan in plans if plan.name == metric.name)
+        people = "" if plan.decides else "; people judge it at the gate"
+        if plan.max_ratio is not None:
+            return f"{_capital(metric.label)} {found.value:.3g} times the control's, limit {found.limit:g}{people}"
+        loss = "loss " if plan.margin is not None else ""
+        value, bound, limit = (number(each, metric.unit) for each in (found.value, found.bound, found.limit))
+        return f"{_capital(metric.label)}: {loss}{value}, at most {bound}, limit {limit}{people}"
 
-    def _details(self, c: Canvas, y: int, bottom: int, found: Standing) -> int:
-        report = found.report
-        primary = next(metric for metric in report.metrics if metric.role == "primary")
-        c.rule(1, y, c.width - 2, "how it is judged")
-        y += 1
-        lines = []
-        if primary.needed is not None and not report.lock.open:
-            chance = (
-                "" if primary.power is None else f"; with what is there it would be seen with {percent(primary.power)}"
-            )
-            lines.append(
-                f"{primary.label}: {words.count(primary.needed)} more scored documents for {found.trial.declaration.power:.0%} power at "
-                f"{found.trial.declaration.primary.worthwhile:+.0%}{chance}."
-            )
-        for metric in report.metrics:
-            if metric.fixed is not None:
-                letter = "" if metric.fixed.plan_p is None else f", the plan's own test p = {metric.fixed.plan_p:.2g}"
-                lines.append(
-                    f"{metric.label}: {metric.fixed.test} p = {metric.fixed.judged_p:.2g}{letter}. {metric.fixed.warning}"
-                )
-        for arm, people in found.people.items():
-            lines.append(
-                f"{'LLM' if arm == 'treatment' else arm}: {people.clicked} clicks of {people.shown} impressions, "
-                f"{people.liked} of {people.rated} ratings are 4 or 5."
-            )
-        lines.append(report.correction)
+    def _details(self, c: Canvas, area: Area, found: Standing) -> Area:
+        if area.height < 5:
+            return area
+        lines = _judged_how(found)
+        wanted = sum(1 if len(line) < area.width - 4 else 2 for line in lines) + 2
+        inner = blocks.panel(c, Area(area.x, area.y, area.width, min(area.height, wanted)), "how it is judged")
+        used = 0
         for line in lines:
-            if y >= bottom:
-                return y
-            y += c.block(1, y, c.width - 2, min(2, bottom - y), line[0].upper() + line[1:], "dim")
-        return y
+            if used >= inner.height:
+                break
+            used += c.block(inner.x, inner.y + used, inner.width, min(2, inner.height - used), line, "dim")
+        return below(area, min(area.height, wanted))
 
-    def _pairs(self, c: Canvas, y: int, bottom: int) -> None:
+    def _pairs(self, c: Canvas, area: Area) -> None:
         """The same documents by both methods: served, or in shadow."""
-        if not any(p.n for p in self.pairs):
+        extra = 2 if c.width >= blocks.BOXED else 1
+        if not self.pairs or area.height < len(self.pairs) + extra:
             return
-        c.rule(
-            1,
-            y,
-            c.width - 2,
-            f"same documents by both methods, n = {max(p.n for p in self.pairs)}: LLM minus frequency",
-        )
-        y += 1
-        for p in self.pairs:
-            unit: Any = PAIRED.get(p.name, "score")
-            bounds = (
-                ""
-                if p.interval is None
-                else f" [{number(p.interval.low, unit, signed=True)}, {number(p.interval.high, unit, signed=True)}]"
+        n = words.count(max(p.n for p in self.pairs))
+        title = f"the same {n} documents by both methods: LLM minus frequency"
+        inner = blocks.panel(c, Area(area.x, area.y, area.width, len(self.pairs) + extra), title)
+        for row, p in enumerate(self.pairs):
+            label, unit = PAIRED.get(p.name, (p.name, "score"))
+            signed = p.name != "overlap"
+            bounds = ""
+            if p.interval is not None and signed:
+                low, high = (number(edge, unit, signed=True) for edge in (p.interval.low, p.interval.high))
+                bounds = f"  [{low}, {high}]"
+            c.put(inner.x, inner.y + row, _capital(label), "text", 22)
+            c.put(
+                inner.x + 22, inner.y + row, f"{number(p.mean, unit, signed=signed)}{bounds}", "text", inner.width - 22
             )
-            text = f"{p.name.replace('_', ' ')} {number(p.mean, unit, signed=p.name != 'overlap')}{bounds}"
-            if p.name == "overlap":
-                text = f"keywords in common {number(p.mean, unit)}"
-            if y < bottom:
-                c.put(1, y, text[0].upper() + text[1:], "text", c.width - 2)
-            y += 1
 
     def action_measure(self) -> None:
         self.console.act("measure")
+
+
+def below(area: Area, rows: int) -> Area:
+    """What is left of an area under its first `rows`."""
+    return Area(area.x, area.y + rows, area.width, max(0, area.height - rows))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _change(metric: MetricReport) -> Interval | None:
+    return metric.fixed.uplift if metric.fixed is not None else metric.uplift
+
+
+def _change_text(metric: MetricReport, change: Interval | None) -> str:
+    if change is None:
+        return ""
+    return f"{change.estimate + 1:.0f} times" if metric.unit == "ms" else percent(change.estimate, signed=True)
+
+
+def _style(metric: MetricReport) -> str:
+    if metric.guardrail is not None and metric.signal == "worse":  # worse within its limit is what a limit allows
+        return "text" if metric.guardrail.state == "held" else "warn"
+    return STYLE[metric.signal]
+
+
+def _word(metric: MetricReport) -> str:
+    if not metric.control.n and metric.treatment.n:
+        return "  LLM only"
+    if metric.signal == "unknown" and metric.treatment.n:
+        return "? too few yet"
+    if metric.signal == "none" and metric.fixed is not None:
+        return "· no difference"
+    return WORD[metric.signal]
+
+
+def _judged_how(found: Standing) -> Sequence[str]:
+    report, declared = found.report, found.trial.declaration
+    lines = []
+    primary = next(metric for metric in report.metrics if metric.role == "primary")
+    if primary.needed is not None and not report.lock.open:
+        chance = "" if primary.power is None else f"; with what is there it would be seen with {percent(primary.power)}"
+        lines.append(
+            f"{_capital(primary.label)}: {words.count(primary.needed)} more scored documents for {declared.power:.0%} power at "
+            f"{declared.primary.worthwhile:+.0%}{chance}."
+        )
+    for metric in report.metrics:
+        if metric.fixed is not None:
+            letter = "" if metric.fixed.plan_p is None else f", the plan's own test p = {metric.fixed.plan_p:.2g}"
+            tested = f"{metric.fixed.test} p = {metric.fixed.judged_p:.2g}{letter}"
+            lines.append(f"{_capital(metric.label)}: {tested}. {metric.fixed.warning}".rstrip())
+    for arm, said in found.people.items():
+        lines.append(
+            f"{'LLM' if arm == 'treatment' else 'Control'}: {words.count(said.clicked)} clicks of {words.count(said.shown)} "
+            f"impressions, {words.count(said.liked)} of {words.count(said.rated)} ratings are 4 or 5."
+        )
+    return [*lines, _capital(report.correction)]
