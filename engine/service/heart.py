@@ -116,7 +116,7 @@ class Heart:
         await self._watch_clock()
         await self._judge()
         engine.switch.evaluated()
-        await self._trials.tick()
+        self._trials.tick()
         self._publish()
 
     async def _judge(self) -> None:

@@ -63,23 +63,24 @@ class Trials:
         if row is not None:
             self._measured, engine.judged["search_improvement"] = row
 
-    async def tick(self) -> None:
-        """Once a beat: cheap unless something is due."""
-        await self._follow(self._engine.state)
+    def tick(self) -> None:
+        """Once a beat: starts what is due, if anything; the beat waits for none of it, whatever state the store is in."""
         if self._work is None or self._work.done():
             work = self._due()
             self._work = self._engine.background(work) if work is not None else None
 
     # -- begins and ends ---------------------------------------------------------------------------------------------------
 
-    async def _follow(self, state: State) -> None:
+    def _turn(self, state: State) -> Coroutine[Any, Any, None] | None:
+        """The end or the beginning that the state asks for."""
         trial = self._trial
         stage = self._engine.monitor.stage_of(state)
         here = stage is not None and stage.ab_test and 0 < state.percent_bp < 10_000
         if trial is not None and (not here or (trial.epoch, trial.salt) != (state.epoch, self._engine.plan.salt)):
-            await self._end(trial, state)
-        elif trial is None and here and stage is not None and state.percent_bp == stage.percent_bp:
-            await self._begin(stage, state)
+            return self._end(trial)
+        if trial is None and here and stage is not None and state.percent_bp == stage.percent_bp:
+            return self._begin(stage, state)
+        return None
 
     async def _begin(self, stage: Stage, state: State) -> None:
         engine = self._engine
@@ -124,7 +125,7 @@ class Trials:
             said[metric] = round(row[0] * days)
         return {"": documents, "search_quality": scored, "relevance": scored, **said}
 
-    async def _end(self, trial: Trial, state: State) -> None:
+    async def _end(self, trial: Trial) -> None:
         engine = self._engine
         ask = engine.ask()
         report = trial.report
@@ -145,6 +146,8 @@ class Trials:
 
     def _due(self) -> Coroutine[Any, Any, None] | None:
         engine, trial = self._engine, self._trial
+        if (turn := self._turn(engine.state)) is not None:
+            return turn
         if engine.search_asked is not None:
             ask, engine.search_asked = engine.search_asked, None
             return self._measure(ask)
