@@ -177,6 +177,12 @@ def judgements(conn: sqlite3.Connection, sample: int) -> tuple[Judged, ...]:
     return tuple(Judged(document, reviewer, at, _marks.decode(body)) for document, reviewer, at, body in rows)
 
 
+def latest(conn: sqlite3.Connection, stage: int, since: float) -> tuple[Sample | None, tuple[Judged, ...]]:
+    """The last sample of this stage since then, and what was judged of it."""
+    sample = latest_sample(conn, stage, since)
+    return (sample, judgements(conn, sample.id)) if sample is not None else (None, ())
+
+
 def verdict(conn: sqlite3.Connection, stage: int, since: float) -> ReviewVerdict:
     """What all reviews of this stage since then say together: documents, not answers, are counted."""
     rows = conn.execute(

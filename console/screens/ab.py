@@ -4,7 +4,7 @@ their day."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
@@ -16,14 +16,13 @@ from console.widgets.canvas import Canvas
 from console.widgets.intervals import interval, span_of
 from engine.experiment.declaration import DAY
 from engine.experiment.effects import Interval
+from engine.experiment.pairs import PairedReport
 from engine.experiment.report import MetricReport, Report
 from engine.experiment.words import Unit, number, percent
 from engine.plan.durations import format_duration
+from engine.trial.results import Standing, standing
+from engine.trial.searching import last_pairs
 from engine.view import View
-
-if TYPE_CHECKING:
-    from engine.experiment.pairs import PairedReport
-    from engine.trial.results import Standing
 
 STYLE = {"better": "ok", "worse": "bad", "different": "warn", "none": "text", "unknown": "dim"}
 WORD = {
@@ -65,7 +64,10 @@ class AbTest(Reading):
         return int(v.at // max(10.0, 2.0 * v.speed)) if v else None
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
-        found, pairs = self.console.link.ab_test(), self.console.link.pairs()
+        v = self.sight.view
+        now = v.at if v is not None else 0.0
+        found = self.console.link.read(lambda conn: standing(conn, now))
+        pairs = self.console.link.read(last_pairs)
 
         def put() -> None:
             self.found, self.pairs, self.read_once = found, tuple(p for p in pairs if p.n), True

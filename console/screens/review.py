@@ -7,7 +7,7 @@ back to the method. Which method is which is on no screen before the reviewer ha
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
@@ -16,13 +16,12 @@ from console.screens.page import Hint, key
 from console.screens.reading import Reading
 from console.widgets import blocks
 from console.widgets.canvas import Canvas, Span, columns, wrapped
+from engine import review
 from engine.client import Reply
 from engine.quality.compare import WANTED, DocumentComparison, Keywords, Row, compare
+from engine.review import Better, Flaw, Judged, Sample, Shown, Side
 from engine.store.documents import Document
 from engine.view import View
-
-if TYPE_CHECKING:
-    from engine.review import Better, Flaw, Judged, Sample, Shown, Side
 
 FLAW_KEYS: tuple[tuple[str, Flaw, str, str], ...] = (
     ("r", "relevant", "relevant", "not relevant"),
@@ -131,8 +130,7 @@ class Review(Reading):
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
         stage, since, _, at, _ = wanted
-        found = self.console.link.review(stage, since)
-        sample, judged = found if found is not None else (None, ())
+        sample, judged = self.console.link.read(lambda conn: review.latest(conn, stage, since))
         if sample is not None and sample.id != self._placed:
             mine = {j.document for j in judged if j.reviewer == self.console.who}
             at = next((i for i, one in enumerate(sample.documents) if one.document not in mine), 0)
@@ -293,12 +291,10 @@ class Review(Reading):
         c.spans(1, y, parts)
 
     def _summary(self, c: Canvas, y: int) -> None:
-        from engine.review import summary
-
         sample = self.sample
         if sample is None:
             return
-        found = summary(self.judged)
+        found = review.summary(self.judged)
         bottom = c.height - 2
         c.rule(
             1,
