@@ -59,6 +59,7 @@ class Console(App[int]):
         Binding("q", "back_or_quit", "back; on Live: quit (the engine goes on)"),
         Binding("escape", "back", "back"),
         Binding("ctrl+c,ctrl+q", "leave", "quit", show=False),
+        Binding("ctrl+l", "redraw", "draw the screen anew", show=False),
         Binding("Y", "copy_screen", "copy this screen as text, to clipboard and file"),
     ]
 
@@ -216,7 +217,10 @@ class Console(App[int]):
             self._tell_presence()
 
     @on(Redraw)
-    def _redraw(self) -> None:
+    def action_redraw(self) -> None:
+        """Everything anew: the line lost a part, or another program wrote over the screen."""
+        if self.line is not None:
+            self.line.forget()
         for each in self.screen_stack:
             each.refresh(layout=True)
             for sheet in each.query(Sheet):
@@ -240,6 +244,8 @@ class Console(App[int]):
     # -- keys --------------------------------------------------------------------------------------------------------------
 
     async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Resize) and self.line is not None:
+            self.line.forget()
         if isinstance(event, events.Key) and not event.is_forwarded:
             focused = self.focused
             typing = focused is not None and focused.check_consume_key(event.key, event.character)

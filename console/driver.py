@@ -18,6 +18,7 @@ from typing import Any
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
+from console.frame import Frame
 from console.terminal import ABANDON, PIXEL_MOUSE_OFF
 
 MOST_WAITING = 64 * 1024  # bytes; several whole screens
@@ -36,6 +37,7 @@ class PatientDriver(LinuxDriver):
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._terminal = _open_terminal()
+        self._frame = Frame()
         self._waiting = bytearray()
         self._lost = False
         self.gone = False  # hung up
@@ -47,13 +49,19 @@ class PatientDriver(LinuxDriver):
         """Output waits; painting more now would only be thrown away."""
         return bool(self._waiting)
 
+    def forget(self) -> None:
+        """What stands on the terminal is not known any more: a resize, another program's words. The next frames are sent whole."""
+        with self._turn:
+            self._frame.forget()
+
     def write(self, data: str) -> None:
         with self._turn:
             if len(self._waiting) > MOST_WAITING:
                 self._waiting[:] = ABANDON.encode()
                 self._lost = True
+                self._frame.forget()
             waited = bool(self._waiting)
-            self._waiting += data.encode("utf-8", "replace")
+            self._waiting += self._frame.diff(data).encode("utf-8", "replace")
             if not waited:
                 self._push()
             if self._waiting and not waited:
@@ -85,6 +93,7 @@ class PatientDriver(LinuxDriver):
         with self._turn:
             if self._waiting:
                 self._waiting[:] = ABANDON.encode()
+            self._frame.forget()
         self.write(PIXEL_MOUSE_OFF)  # Textual 8.2 turns it on and leaves it on
         super().stop_application_mode()
 

@@ -1,0 +1,199 @@
+"""What stands on the terminal, cell by cell, so that only what differs is sent: over a bad line bytes are time.
+
+Textual sends a widget's changed spans with every colour named anew, and the whole screen when the screen changes (17 KB at 80x24).
+Here its output is read as text in cells, compared with what the terminal shows already, and what is left is written with the fewest
+moves and colour changes. Everything that is not text in cells (titles, modes, answers) passes as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from rich.cells import get_character_cell_size
+
+_TOKENS = re.compile(
+    r"\x1b\[(?P<y>\d+);(?P<x>\d+)H"
+    r"|\x1b\[(?P<sgr>[\d;]*)m"
+    r"|(?P<line>\r?\n)"
+    r"|(?P<text>[^\x00-\x1f\x7f-\x9f]+)"
+    r"|(?P<mode>\x1b\[[?<=>][\d;$]*[A-Za-z]|\x1b\[[\d;]*t|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1bP(?:[^\x1b]|\x1b\x1b|\x1b[^\\])*\x1b\\|\x07)"
+    r"|(?P<other>\x1b.?|.)",
+    re.DOTALL,
+)
+_ALTERNATE = "\x1b[?1049"
+_BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"  # a frame that the terminal shows at once
+_UNKNOWN = ("\0", "?")
+Cell = tuple[str, str]  # what it shows, and the style as SGR parameters
+NEAR = 4  # unchanged cells that cost less to write again than to step over
+
+
+class Frame:
+    """`diff` turns what Textual writes into what the terminal still needs. Sizes in cells, positions from 0."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, list[Cell]] = {}  # y -> (character, style) for each cell, from the left
+        self._at: tuple[int, int] | None = None  # where the terminal's cursor is; None when that is not certain
+        self._style: str | None = None  # the style it writes in
+        self._begun = False  # a frame has begun of which nothing was sent yet
+
+    def forget(self) -> None:
+        """The terminal may show anything: the next frame is sent whole."""
+        self._rows.clear()
+        self._at = self._style = None
+
+    def diff(self, data: str) -> str:
+        out: list[str] = []
+        x = y = 0
+        rest: tuple[int, int] | None = None  # where the cursor is left, for the terminal's own pop-ups
+        style = ""
+        run: list[Cell] = []
+        begin = 0
+        for token in _TOKENS.finditer(data):
+            kind = token.lastgroup
+            if kind == "text":
+                cells = _cells(token["text"], style)
+                if not run:
+                    begin = x
+                run += cells
+                x += len(cells)
+                rest = None
+                continue
+            if kind == "sgr":
+                style = "" if token["sgr"] in ("", "0") else token["sgr"]
+                continue
+            if run:
+                self._write(begin, y, run, out)
+                run = []
+            if kind == "x":
+                x, y = int(token["x"]) - 1, int(token["y"]) - 1
+                rest = (x, y)
+            elif kind == "line":
+                x, y = 0, y + 1
+            elif token[0] == _BEGIN:
+                self._begun = True
+            elif token[0] == _END and self._begun:
+                self._begun = False
+            else:
+                if kind == "other" or token[0].startswith(_ALTERNATE):
+                    self.forget()
+                out.append(token[0])
+        if run:
+            self._write(begin, y, run, out)
+        if rest is not None and out and self._at != rest:
+            self._move(*rest, out)
+        if out and self._begun:
+            self._begun = False
+            out.insert(0, _BEGIN)
+        return "".join(out)
+
+    def _write(self, x: int, y: int, cells: list[Cell], out: list[str]) -> None:
+        """Send the cells that differ from what stands there."""
+        row, end = self._rows.setdefault(y, []), x + len(cells)
+        row += [_UNKNOWN] * (end - len(row))
+        old = row[x:end]
+        if old == cells:
+            return
+        # of wide and combined characters never a part: terminals differ in what they make of it
+        whole = any(len(char) != 1 for char, _ in cells) or any(len(char) != 1 for char, _ in old)
+        for first, last in [(0, len(cells))] if whole else _differing(old, cells):
+            if self._at != (x + first, y):
+                self._move(x + first, y, out)
+            for char, style in cells[first:last]:
+                if style != self._style:
+                    out.append(_change(self._style, style))
+                    self._style = style
+                out.append(char)
+            self._at = (x + last, y)
+        row[x:end] = cells
+        if whole:
+            self._at = None
+            if x and old[0][0] == "":
+                row[x - 1] = _UNKNOWN
+            if end < len(row) and row[end][0] == "":
+                row[end] = _UNKNOWN
+
+    def _move(self, x: int, y: int, out: list[str]) -> None:
+        at = self._at
+        if at is not None and at[1] == y and at[0] < x:
+            out.append("\x1b[C" if x - at[0] == 1 else f"\x1b[{x - at[0]}C")
+        elif x == 0:
+            out.append(f"\x1b[{y + 1}H")
+        else:
+            out.append(f"\x1b[{y + 1};{x + 1}H")
+        self._at = (x, y)
+
+
+def _cells(text: str, style: str) -> list[Cell]:
+    """One pair a cell; right of a wide character an empty one, marks that combine join the cell before."""
+    if text.isascii():
+        return [(char, style) for char in text]
+    cells: list[Cell] = []
+    for char in text:
+        wide = get_character_cell_size(char)
+        if wide == 0 and cells:
+            before, its = cells[-1]
+            cells[-1] = (before + char, its)
+            continue
+        cells.append((char, style))
+        if wide == 2:
+            cells.append(("", style))
+    return cells
+
+
+def _differing(old: list[Cell], new: list[Cell]) -> list[tuple[int, int]]:
+    """(first, last + 1) of the stretches that differ, those closer than `NEAR` together."""
+    runs: list[tuple[int, int]] = []
+    first = last = -1
+    for i, pair in enumerate(new):
+        if pair != old[i]:
+            if first < 0:
+                first = i
+            elif i - last > NEAR:
+                runs.append((first, last + 1))
+                first = i
+            last = i
+    runs.append((first, last + 1))
+    return runs
+
+
+class _Style(NamedTuple):
+    attributes: frozenset[str]
+    fore: str
+    back: str
+
+
+@lru_cache(4096)
+def _change(old: str | None, new: str) -> str:
+    """The shortest sequence from one style to another; styles are SGR parameters as Textual writes them."""
+    whole = f"\x1b[0;{new}m" if new else "\x1b[m"
+    if old is None or not new:
+        return whole
+    had, wanted = _parsed(old), _parsed(new)
+    if had.attributes - wanted.attributes:
+        return whole
+    parts = sorted(wanted.attributes - had.attributes)
+    if wanted.fore != had.fore:
+        parts.append(wanted.fore or "39")
+    if wanted.back != had.back:
+        parts.append(wanted.back or "49")
+    partial = f"\x1b[{';'.join(parts)}m"
+    return partial if len(partial) < len(whole) else whole
+
+
+def _parsed(style: str) -> _Style:
+    attributes, fore, back = set(), "", ""
+    numbers = iter(style.split(";") if style else ())
+    for number in numbers:
+        if number in ("38", "48"):
+            kind = next(numbers, "5")
+            colour = ";".join((number, kind, *(next(numbers, "0") for _ in range(3 if kind == "2" else 1))))
+            fore, back = (colour, back) if number == "38" else (fore, colour)
+        elif number[:1] in ("3", "9") and len(number) == 2:
+            fore = "" if number == "39" else number
+        elif (number[:1] == "4" and len(number) == 2) or (number[:2] == "10" and len(number) == 3):
+            back = "" if number == "49" else number
+        else:
+            attributes.add(number)
+    return _Style(frozenset(attributes), fore, back)

@@ -1,0 +1,80 @@
+"""The frame sends less and shows the same."""
+
+from __future__ import annotations
+
+import pyte
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.frame import Frame
+
+COLUMNS, ROWS = 20, 4
+STYLES = ("", "0", "1", "1;31", "31;42", "38;5;188;48;5;16", "38;2;1;2;3;48;5;16", "1;7;97", "4;48;2;9;9;9", "90;104")
+CHARS = "ab  ─●▇ö⣿"
+
+
+@st.composite
+def writes(draw: st.DrawFn, spans: int = 5) -> str:
+    """A frame as Textual writes one: spans of styled segments, each at its place."""
+    out = []
+    for _ in range(draw(st.integers(1, spans))):
+        y, x = draw(st.integers(0, ROWS - 1)), draw(st.integers(0, COLUMNS - 2))
+        out.append(f"\x1b[{y + 1};{x + 1}H")
+        room = COLUMNS - x
+        for _ in range(draw(st.integers(1, 3))):
+            text = draw(st.text(CHARS, min_size=1, max_size=8))[:room]
+            room -= len(text)
+            style = draw(st.sampled_from(STYLES))
+            out.append(f"\x1b[{style}m{text}\x1b[0m" if style else text)
+        if y < ROWS - 1 and draw(st.booleans()):
+            out.append("\n")
+    return "".join(out) + "\x1b[1;1H"
+
+
+class Shown:
+    def __init__(self) -> None:
+        self.screen = pyte.Screen(COLUMNS, ROWS)
+        self.screen.reset_mode(pyte.modes.DECAWM)  # as Textual sets it: no line wraps by itself
+        self.stream = pyte.Stream(self.screen)
+
+    def cells(self) -> list[list[object]]:
+        return [[self.screen.buffer[y][x] for x in range(COLUMNS)] for y in range(ROWS)]
+
+
+@given(st.lists(writes(), min_size=1, max_size=8))
+def test_what_is_left_out_was_there_already(frames: list[str]) -> None:
+    frame, all_of_it, less = Frame(), Shown(), Shown()
+    for data in frames:
+        all_of_it.stream.feed(data.replace("\n", "\r\n"))
+        less.stream.feed(frame.diff(data))
+        assert less.cells() == all_of_it.cells()
+
+
+@given(writes(spans=1))
+def test_a_frame_that_changes_nothing_sends_nothing(data: str) -> None:
+    frame = Frame()
+    frame.diff(data)
+    assert frame.diff("\x1b[?2026h") + frame.diff(data) + frame.diff("\x1b[?2026l") == ""
+
+
+def test_titles_bells_and_modes_pass_and_forgetting_sends_all_again() -> None:
+    frame = Frame()
+    assert frame.diff("\x1b[?1006h\x1b]2;title\x07\x07\x1b[22;2t") == "\x1b[?1006h\x1b]2;title\x07\x07\x1b[22;2t"
+    first = frame.diff("\x1b[2;3H\x1b[31mred\x1b[0m")
+    assert frame.diff("\x1b[2;3H\x1b[31mred\x1b[0m") == ""
+    frame.forget()
+    assert frame.diff("\x1b[2;3H\x1b[31mred\x1b[0m") == first
+
+
+def test_one_changed_figure_costs_a_few_bytes() -> None:
+    frame = Frame()
+    line = "\x1b[4;2H\x1b[38;5;246;48;5;16merror rate  \x1b[0m\x1b[1;38;5;114;48;5;16m{} %\x1b[0m"
+    frame.diff(line.format("0.4"))
+    assert len(frame.diff(line.format("0.5"))) < 20
+
+
+def test_a_wide_character_is_never_sent_in_part() -> None:
+    frame = Frame()
+    frame.diff("\x1b[1;1H日本")
+    assert "日" in frame.diff("\x1b[1;1H日x ")
+    assert "本" in frame.diff("\x1b[1;3H本")

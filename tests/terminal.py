@@ -1,0 +1,193 @@
+"""A terminal with a person in front of it: a real pseudo-terminal whose output is kept with its times, that answers what programs
+ask terminals, and whose keys are bytes on the line."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pyte
+
+ROLLOUT = (sys.executable, "-c", "from console.cli import main; main()")
+ROOT = Path(__file__).parent.parent
+
+# what a modern terminal says when it is asked who it is, which modes it knows, and its colours
+ANSWERS = (
+    (re.compile(rb"\x1b\[0?c"), b"\x1b[?62;22c"),
+    (re.compile(rb"\x1b\[>0?c"), b"\x1b[>41;390;0c"),
+    (re.compile(rb"\x1b\[\?2026\$p"), b"\x1b[?2026;2$y"),
+    (re.compile(rb"\x1b\[\?2048\$p"), b"\x1b[?2048;2$y"),
+    (re.compile(rb"\x1b\[\?u"), b"\x1b[?0u"),
+    (re.compile(rb"\x1b\]10;\?(?:\x07|\x1b\\)"), b"\x1b]10;rgb:d3d3/dada/e6e6\x1b\\"),
+    (re.compile(rb"\x1b\]11;\?(?:\x07|\x1b\\)"), b"\x1b]11;rgb:1010/1414/1b1b\x1b\\"),
+)
+
+
+class Chunk(NamedTuple):
+    at: float  # monotonic seconds
+    data: bytes
+
+
+class Terminal:
+    """Runs a program on its own pseudo-terminal. `answers=False`: a terminal that answers nothing, as an old one."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        rows: int = 24,
+        columns: int = 80,
+        environ: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        answers: bool = True,
+        stderr: Path | None = None,
+    ) -> None:
+        self.rows, self.columns = rows, columns
+        self.answers = answers
+        self.chunks: list[Chunk] = []
+        self.status: int | None = None  # as from waitpid
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self._fed = 0
+        line, child_line = pty.openpty()
+        fcntl.ioctl(child_line, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.found = termios.tcgetattr(child_line)  # how the line was, for who asks whether it is so again
+        env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(ROOT)}
+        env |= {"TERM": "xterm-256color", "LANG": "C.UTF-8", **(environ or {})}
+        self.began = time.monotonic()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.setsid()
+            fcntl.ioctl(child_line, termios.TIOCSCTTY, 0)
+            for descriptor in (0, 1, 2):
+                os.dup2(child_line, descriptor)
+            if stderr is not None:
+                os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT, 0o600), 2)
+            os.closerange(3, 64)
+            if cwd is not None:
+                os.chdir(cwd)
+            os.execve(command[0], list(command), env)
+        self.line, self.child_line = line, child_line
+
+    # -- what comes out ----------------------------------------------------------------------------------------------------
+
+    def read(self, seconds: float = 0.05) -> bool:
+        """What comes within `seconds`, at least one look; whether anything came."""
+        end = time.monotonic() + seconds
+        came = False
+        while True:
+            ready, _, _ = select.select([self.line], [], [], max(0.0, end - time.monotonic()))
+            if not ready:
+                return came
+            try:
+                data = os.read(self.line, 65536)
+            except OSError:
+                return came
+            came = True
+            self.chunks.append(Chunk(time.monotonic(), data))
+            if self.answers:
+                self._answer(data)
+            if time.monotonic() >= end:
+                return came
+
+    def _answer(self, data: bytes) -> None:
+        for asked, answer in ANSWERS:
+            for _ in asked.findall(data):
+                with contextlib.suppress(OSError):
+                    os.write(self.line, answer)
+
+    @property
+    def raw(self) -> bytes:
+        return b"".join(chunk.data for chunk in self.chunks)
+
+    @property
+    def text(self) -> str:
+        """What stands on the screen."""
+        for chunk in self.chunks[self._fed :]:
+            self._stream.feed(chunk.data)
+        self._fed = len(self.chunks)
+        return "\n".join(self._screen.display)
+
+    def shows(self, *words: str, seconds: float = 30.0) -> bool:
+        """Whether all the words stand on the screen, at the latest after `seconds`."""
+        end = time.monotonic() + seconds
+        while not all(word in self.text for word in words):
+            if time.monotonic() > end:
+                return False
+            self.read()
+        return True
+
+    def until(self, *words: str, seconds: float = 30.0) -> None:
+        assert self.shows(*words, seconds=seconds), f"not on the screen within {seconds:g} s: {words}\n{self.text}"
+
+    # -- what goes in ------------------------------------------------------------------------------------------------------
+
+    def press(self, *keys: str) -> None:
+        """One key after the other, at a person's pace: bursts are taken for a paste."""
+        for each in keys:
+            os.write(self.line, each.encode())
+            self.read(0.15)
+
+    def type(self, text: str) -> None:
+        for char in text:
+            self.press(char)
+
+    def send(self, text: str) -> None:
+        """All at once, as a paste or a lump of a slow line."""
+        os.write(self.line, text.encode())
+
+    def resize(self, columns: int, rows: int) -> None:
+        self.text  # noqa: B018  what came before belongs to the old size
+        self.rows, self.columns = rows, columns
+        self._screen.resize(rows, columns)
+        fcntl.ioctl(self.line, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    # -- its end -----------------------------------------------------------------------------------------------------------
+
+    def ended(self, seconds: float = 0.0) -> bool:
+        """Whether the program has ended, at the latest after `seconds`; reads on meanwhile."""
+        end = time.monotonic() + seconds
+        while self.status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = status
+                break
+            if time.monotonic() >= end:
+                return False
+            self.read(0.01)
+        self.read(0.0)
+        return True
+
+    def hang_up(self) -> None:
+        """The line is gone: both ends that this side holds are closed."""
+        for descriptor in (self.line, self.child_line):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    def close(self) -> None:
+        """SIGTERM, then SIGKILL; nothing of it stays."""
+        for number, seconds in ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0)):
+            if self.status is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, number)
+                with contextlib.suppress(OSError, ValueError):
+                    self.ended(seconds)
+        self.hang_up()
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
