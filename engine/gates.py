@@ -14,6 +14,7 @@ from engine import bounds
 from engine.plan.durations import format_duration
 from engine.plan.model import Condition, Stage
 from engine.plan.vocabulary import METRICS
+from engine.stability import Stability
 from engine.triggers.sample import Error, NoData, Ok, Sample, Stale
 from engine.view import ConditionView, ItemView
 
@@ -25,6 +26,7 @@ class Facts(Struct, frozen=True):
 
     samples: Mapping[str, Sample] = {}
     per_min: float = 0.0
+    stability: Stability | None = None  # of the last stage: its bake is a count of clean days
 
 
 class GateReport(Struct, frozen=True):
@@ -58,13 +60,20 @@ def assess(
     if undone:
         first = ", ".join(item.id for item in undone[:3]) + (" ..." if len(undone) > 3 else "")
         missing.append(f"{len(undone)} of {len(items)} checklist items ({first})")
-    if baked_s < stage.bake_s:
-        missing.append(f"bake: {format_duration(stage.bake_s - baked_s)} left of {format_duration(stage.bake_s)}")
+    if (soak := soaking(stage, facts, baked_s)) < stage.bake_s:
+        left = f"{format_duration(stage.bake_s - soak)} left of {format_duration(stage.bake_s)}"
+        stable = facts.stability
+        missing.append(f"stable within targets: {left}, {stable.sentence}" if stable else f"bake: {left}")
     # the one who promotes is an approver; where one is enough the promotion itself is the approval
     if stage.approvals > 1 and approvals < stage.approvals:
         missing.append(f"approvals: {approvals} of {stage.approvals}")
     total = len(conditions) + (1 if items else 0) + 1 + (1 if stage.approvals > 1 else 0)
     return GateReport(conditions, tuple(missing), blocked, max(0, total - _unmet(missing)), total)
+
+
+def soaking(stage: Stage, facts: Facts, baked_s: float) -> float:
+    """Seconds of the stage's bake that are done: watched ones, in the last stage only since it is stable."""
+    return baked_s if facts.stability is None else min(baked_s, facts.stability.clean_s)
 
 
 def _unmet(missing: Sequence[str]) -> int:

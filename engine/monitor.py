@@ -26,6 +26,7 @@ from engine.metrics.bucket import Bucket, timed
 from engine.metrics.rollup import retain
 from engine.plan.durations import iso
 from engine.plan.model import Action, Metric, Plan, Stage
+from engine.stability import Stability, stability
 from engine.store.records import Extraction
 from engine.store.writer import Writer
 from engine.triggers.decision import Decision as Decided
@@ -38,6 +39,7 @@ PRESENT_S = 15.0
 EVIDENCE_EVERY_S = 60.0
 REBUILD_S = 7 * 3600.0  # of raw rows that the memory is rebuilt from after a restart
 REBUILD_ROWS = 200_000
+STABLE_EVERY_S = 30.0
 FACTS_EVERY_S = 1.0  # real seconds between two readings of the gate's facts
 
 
@@ -70,6 +72,7 @@ class Monitor:
         self._last_verdicts: dict[str, str] = {}
         self._facts: gates.Facts | None = None
         self._facts_at = -1e18
+        self._stable: tuple[int, float, Stability | None] | None = None
         self._probe: asyncio.Task[None] | None = None
 
     # -- life ------------------------------------------------------------------------------------------------------------
@@ -244,9 +247,18 @@ class Monitor:
             return self._facts
         bucket = read.since_change(self.conn, state.epoch)
         per_min = self.recent.at(self.clock.monotonic()).per_min
-        self._facts = gates.Facts(self._samples(state, bucket), per_min)
+        self._facts = gates.Facts(self._samples(state, bucket), per_min, self._stability(state))
         self._facts_at = self.clock.real()
         return self._facts
+
+    def _stability(self, state: State) -> Stability | None:
+        """Hours are read for it, so it is read anew only every half a minute, and counted on in between."""
+        now, real = self.clock.now(), self.clock.real()
+        kept = self._stable
+        if kept is None or kept[0] != state.rev or real - kept[1] > STABLE_EVERY_S:
+            kept = self._stable = (state.rev, real, stability(self.conn, self.plan, state, now))
+        found = kept[2]
+        return found and msgspec.structs.replace(found, clean_s=max(0.0, now - found.since))
 
     def _samples(self, state: State, b: Bucket) -> dict[str, Sample]:
         since = (state.stage, state.entered_at)
@@ -352,6 +364,9 @@ class Monitor:
         return len(self.documents) / max(span, 30.0) * 60 if self.documents else 0.0
 
     def baked(self, state: State) -> tuple[float, float]:
-        """(watched seconds in this stage, seconds asked for)."""
+        """(seconds of the bake that are done, seconds asked for)."""
         stage = self.stage_of(state)
-        return (self.watch.baked_s if self.watch.stage == state.stage else 0.0), (stage.bake_s if stage else 0.0)
+        if stage is None:
+            return 0.0, 0.0
+        watched = self.watch.baked_s if self.watch.stage == state.stage else 0.0
+        return gates.soaking(stage, self.gate_facts(state), watched), stage.bake_s

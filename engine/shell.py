@@ -6,6 +6,7 @@ Ended means ended: the whole group, first asked (SIGTERM), then not (SIGKILL).
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import os
 import signal
@@ -79,19 +80,29 @@ async def run(
     def took() -> float:
         return (time.monotonic() - began) * 1000
 
+    # a pipe of our own: asyncio would wait for its own to close, and a daemon that the command leaves behind keeps it open
+    read_end, write_end = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
             "/bin/sh", "-c", command,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            stdin=asyncio.subprocess.DEVNULL, stdout=write_end, stderr=write_end,
             start_new_session=True, cwd=cwd, env=dict(environ) if environ is not None else None,
         )  # fmt: skip
     except (OSError, ValueError) as error:
+        os.close(read_end)
         return Run(127, took(), str(error))
+    finally:
+        os.close(write_end)
+    reader = asyncio.StreamReader()
+    pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
+    )
+
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     async def listen() -> None:
-        assert process.stdout is not None
-        while chunk := await process.stdout.read(65536):
-            text = chunk.decode(errors="replace")
+        while chunk := await reader.read(65536):
+            text = decoder.decode(chunk)
             kept.add(text)
             if heard is not None:
                 heard(text)
@@ -99,8 +110,7 @@ async def run(
     listening = asyncio.create_task(listen())
     try:
         await asyncio.wait_for(process.wait(), timeout_s)
-        with contextlib.suppress(TimeoutError):  # what it started in the background may hold the pipe for ever
-            await asyncio.wait_for(asyncio.shield(listening), LAST_WORDS_S)
+        await asyncio.wait([listening], timeout=LAST_WORDS_S)
     except TimeoutError:
         await _end(process)
         return Run(None, took(), kept.text, f"no end within {timeout_s:g} s: it was ended")
@@ -109,9 +119,7 @@ async def run(
         raise
     finally:
         listening.cancel()
-        transport = getattr(process, "_transport", None)
-        if transport is not None:
-            transport.close()
+        pipe.close()
     return Run(process.returncode, took(), kept.text)
 
 

@@ -39,6 +39,7 @@ class Post:
         environ: Mapping[str, str],
         rehearsal: bool = False,
         limit_s: float = LIMIT_S,
+        poll_s: float = POLL_S,
     ) -> None:
         self._plan = plan
         self._clock = clock
@@ -47,6 +48,7 @@ class Post:
         self._environ = environ
         self._rehearsal = rehearsal
         self._limit_s = limit_s
+        self._poll_s = poll_s
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -99,7 +101,7 @@ class Post:
         while True:
             with contextlib.suppress(sqlite3.Error):
                 await self._round()
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(self._poll_s)
 
     async def _round(self) -> None:
         now = self._clock.now()

@@ -1,0 +1,202 @@
+"""Messages arrive: over real mail and HTTP servers, once each, whatever is down meanwhile, and without telling an address."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from engine.clock import ManualClock
+from engine.messages import outbox
+from engine.messages.draft import Draft, render
+from engine.messages.outbox import Delivery
+from engine.messages.post import Post
+from engine.plan.load import default_plan_text, parse_plan
+from engine.store import database
+from engine.store.folder import Folder
+from engine.store.writer import Writer
+from tests.engine.messages.servers import deaf_server, free_port, http_server, mail_server, mail_url
+
+pytestmark = pytest.mark.anyio
+
+PLAN = parse_plan(default_plan_text())
+DAILY = Draft("daily_summary", "team", "metrics summary", "Error rate 0.4 %\nCache 31 %")
+
+
+class Place:
+    """A store with its writer, and the carrier on it."""
+
+    def __init__(
+        self, folder: Folder, writer: Writer, conn: sqlite3.Connection, clock: ManualClock, post: Post
+    ) -> None:
+        self.folder, self.writer, self.conn, self.clock, self.post = folder, writer, conn, clock, post
+
+    async def queue(self, draft: Draft, key: str = "") -> None:
+        def job(conn: sqlite3.Connection) -> None:
+            conn.execute("BEGIN IMMEDIATE")
+            self.post.queue(conn, draft, key)
+            conn.execute("COMMIT")
+
+        await asyncio.wrap_future(self.writer.control(job))
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        return outbox.deliveries(self.conn)
+
+    async def until(self, holds: Callable[[], bool], seconds: float = 20.0) -> bool:
+        for _ in range(int(seconds / 0.02)):
+            if holds():
+                return True
+            await asyncio.sleep(0.02)
+        return False
+
+    async def all_sent(self) -> bool:
+        return await self.until(lambda: all(d.state == "sent" for d in self.deliveries))
+
+
+@asynccontextmanager
+async def place(
+    path: Path, *urls: str, limit_s: float = 30.0, clock: ManualClock | None = None
+) -> AsyncIterator[Place]:
+    folder, clock = Folder(path / "store"), clock or ManualClock()
+    database.create(folder)
+    with database.open_writer(folder, "FULL") as setup:
+        setup.execute("INSERT OR IGNORE INTO lease VALUES (1, 1, 0, 0, 0, 0, 1)")
+    setup.close()
+    writer, conn = Writer(folder, 1), database.open_reader(folder)
+    writer.start()
+    environ = {PLAN.notify.urls_env: " ".join(urls)}
+    post = Post(PLAN, clock, conn, writer, environ, limit_s=limit_s, poll_s=0.02)
+    post.start()
+    try:
+        yield Place(folder, writer, conn, clock, post)
+    finally:
+        await post.stop()
+        writer.stop()
+        conn.close()
+
+
+async def test_a_mail_arrives_word_for_word(tmp_path: Path) -> None:
+    message = next(m for m in PLAN.messages if m.id == "users_canary")
+    with mail_server() as mail:
+        async with place(tmp_path, mail.url) as at:
+            await at.queue(render(message, {}))
+            assert await at.all_sent()
+        (arrived,) = mail.box.mails
+        assert arrived["Subject"] == "Improved keyword extraction"
+        assert mail.box.text().strip() == "We're testing improved keyword extraction on a small subset of documents"
+
+
+async def test_a_mail_server_that_never_answers_delays_nothing_else(tmp_path: Path) -> None:
+    with deaf_server() as deaf, http_server() as (url, posted):
+        async with place(tmp_path, mail_url(deaf), url, limit_s=120.0) as at:
+            await at.queue(DAILY)
+            await at.queue(Draft("hold", "team", "HOLD", "why"))
+            assert await at.until(lambda: len(posted) == 2)
+            assert [body["title"] for body in posted] == ["metrics summary", "HOLD"]
+            assert [d.tries for d in at.deliveries] == [0, 0]  # the mail is still being tried, and nobody waits for it
+
+
+async def test_a_delivery_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    with deaf_server() as deaf:
+        async with place(tmp_path, mail_url(deaf), limit_s=0.5) as at:
+            await at.queue(DAILY)
+            assert await at.until(lambda: at.deliveries[0].tries == 1)
+            assert at.deliveries[0].error == "mailto: no answer within 0.5 s"
+
+
+async def test_what_is_refused_is_tried_again_later_and_later_until_it_arrives(tmp_path: Path) -> None:
+    port = free_port()
+    async with place(tmp_path, mail_url(port)) as at:
+        await at.queue(DAILY)
+        assert await at.until(lambda: at.deliveries[0].tries == 1)
+        assert at.deliveries[0].error == "mailto: connection refused"
+        at.clock.advance(outbox.RETRY_S[0] - 1)
+        await asyncio.sleep(0.2)
+        assert at.deliveries[0].tries == 1  # not yet
+        with mail_server(port) as mail:
+            at.clock.advance(1)
+            assert await at.all_sent()
+            assert len(mail.box.mails) == 1
+
+
+async def test_what_waits_survives_a_restart_and_spares_who_has_it(tmp_path: Path) -> None:
+    port, clock = free_port(), ManualClock()
+    with http_server() as (url, posted):
+        async with place(tmp_path, mail_url(port), url, clock=clock) as at:
+            await at.queue(DAILY, "daily 1")
+            assert await at.until(lambda: len(posted) == 1 and at.deliveries[0].tries == 1)
+        clock.advance(3600)
+        with mail_server(port) as mail:
+            async with place(tmp_path, mail_url(port), url, clock=clock) as at:
+                await at.queue(DAILY, "daily 1")  # the same message once more: it has its key
+                assert await at.all_sent()
+                assert len(at.deliveries) == len(mail.box.mails) == len(posted) == 1
+
+
+async def test_it_gives_up_in_the_end_says_so_and_can_be_told_to_try_again(tmp_path: Path) -> None:
+    async with place(tmp_path) as at:  # no address: refused at once, without a process
+        await at.queue(DAILY)
+        for _ in range(outbox.TRIES):
+            tries = at.deliveries[0].tries
+            assert await at.until(lambda tries=tries: at.deliveries[0].tries > tries)  # type: ignore[misc]
+            at.clock.advance(3600)
+        assert at.deliveries[0].state == "failed"
+        assert "nowhere to send" in at.deliveries[0].error
+        await asyncio.wrap_future(at.writer.control(lambda conn: outbox.again(conn, at.clock.now())))
+        assert await at.until(lambda: at.deliveries[0].tries == 1)
+
+
+async def test_an_address_with_a_name_before_it_takes_only_those_messages(tmp_path: Path) -> None:
+    with http_server() as (users, for_users), http_server() as (team, for_team):
+        async with place(tmp_path, f"users={users}", f"team,stage_gate={team}") as at:
+            await at.queue(DAILY)
+            await at.queue(Draft("users_full", "users", "News", "launched"))
+            await at.queue(Draft("stage_gate", "stakeholders", "Gate", "passed"))
+            assert await at.all_sent()
+        assert [body["title"] for body in for_users] == ["News"]
+        assert sorted(body["title"] for body in for_team) == ["Gate", "metrics summary"]
+
+
+async def test_no_part_of_an_address_is_stored_logged_or_shown(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    secret = "hunter2secret"
+    urls = (
+        f"mailto://bob:{secret}@127.0.0.1:{free_port()}",
+        f"slack://{secret}A/{secret}B/{secret}C",
+        f"nonsense://{secret}",
+    )
+    async with place(tmp_path, *urls) as at:
+        await at.queue(DAILY)
+        assert await at.until(lambda: at.deliveries[0].tries >= 1)
+        said = await at.post.test()
+        assert said.startswith("Not delivered: mailto: ")
+        assert repr(at.post.addresses()).count(secret) == 0
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "store").iterdir() if path.is_file())
+    out, err = capfd.readouterr()
+    for text in (said, caplog.text, out, err):
+        assert secret not in text
+    assert secret.encode() not in stored
+
+
+def test_a_file_of_addresses_that_others_may_read_is_not_used(tmp_path: Path) -> None:
+    from msgspec.structs import replace
+
+    from engine.messages.addresses import addresses
+
+    file = tmp_path / "addresses"
+    file.write_text("# who gets what\nteam=json://127.0.0.1:1/\nmailto://127.0.0.1\n")
+    notify = replace(PLAN.notify, urls_file=str(file))
+    file.chmod(0o644)
+    found, trouble = addresses(notify, {})
+    assert (found, "chmod 600" in trouble) == ([], True)
+    file.chmod(0o600)
+    found, trouble = addresses(notify, {})
+    assert ([a.kind for a in found], trouble) == (["json", "mailto"], "")
