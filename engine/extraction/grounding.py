@@ -10,10 +10,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
+
+import snowballstemmer
 
 from engine.extraction.keywords import stem
+from engine.extraction.languages import ENGLISH, language
 from engine.text import MARK, clean_line
 
 KEYWORD_CHARS = 60  # also the schema's maxLength: an unbounded string is where small models loop
@@ -30,6 +34,8 @@ TEMPLATE_TOKENS = re.compile(
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_BURMESE = frozenset(map(chr, range(0x1000, 0x10A0)))
+_KHMER = frozenset(map(chr, range(0x1780, 0x1800)))
 _EDGE = " \t\"'`“”‘’«»*•·,;:=|<>"
 _SMALL = frozenset(
     re.findall(
@@ -45,11 +51,11 @@ def tidy(raw: str) -> str | None:
     if len(raw) > 4 * KEYWORD_CHARS or TEMPLATE_TOKENS.search(raw):
         return None
     flat = clean_line(unicodedata.normalize("NFC", raw), 4 * KEYWORD_CHARS)
-    if MARK in flat and MARK not in raw:
+    if (MARK in flat and MARK not in raw) or not flat.isprintable():
         return None
     flat = flat.strip(_EDGE)
     if flat.endswith(".") and not flat[:-1].endswith("."):
-        flat = flat[:-1].rstrip()
+        flat = flat[:-1].strip(_EDGE)
     if not 2 <= len(flat) <= KEYWORD_CHARS and not (len(flat) == 1 and ord(flat) > 0x2E80):
         return None
     words = flat.casefold().split()
@@ -71,7 +77,8 @@ class Ground:
         self._text = _folded(text)
         self._places: dict[str, list[int]] = {}
         self._begins: dict[str, list[str]] = {}
-        for place, word in enumerate(_words(text)):
+        self._words = _words(text)
+        for place, word in enumerate(self._words):
             spots = self._places.get(word)
             if spots is None:
                 self._places[word] = [place]
@@ -84,8 +91,12 @@ class Ground:
         if self._literal(keyword):
             return True
         wanted = [w for w in dict.fromkeys(_words(keyword)) if w not in _SMALL]
-        if not wanted:
+        dense = [w for w in wanted if _dense(w[0])]
+        if not wanted or not all(w in self._text for w in dense):
             return False
+        wanted = [w for w in wanted if w not in dense]
+        if not wanted:
+            return True
         places = []
         for word in wanted:
             spots = self._spots(word)
@@ -108,12 +119,25 @@ class Ground:
         return False
 
     def _spots(self, word: str) -> list[int]:
-        wanted = stem(word)
+        """Where a word with this stem stands: by English stems, else by those of the text's own language."""
+        return self._stemmed(word, stem) or (self._stemmed(word, own) if (own := self._own_stem) else [])
+
+    def _stemmed(self, word: str, stem_of: Callable[[str], str]) -> list[int]:
+        wanted = stem_of(word)
         found: list[int] = []
         for other in self._begins.get(word[:3], ()):
-            if stem(other) == wanted:
+            if stem_of(other) == wanted:
                 found.extend(self._places[other])
         return sorted(found)
+
+    @cached_property
+    def _own_stem(self) -> Callable[[str], str] | None:
+        """The stemmer of the text's language where that is another than English and there is one."""
+        name = language(self._words)
+        if name is None or name == ENGLISH or name not in snowballstemmer.algorithms():
+            return None
+        stemmer = snowballstemmer.stemmer(name)
+        return lambda word: str(stemmer.stemWord(word))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,19 +165,24 @@ def ground(proposed: Iterable[str], text: Ground) -> Grounded:
 
 
 def _folded(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _words(text: str) -> list[str]:
     """Words in lower case; the parts of identifiers (max_tokens, maxTokens, key-word) are words."""
-    return [w.casefold() for w in _WORD.findall(_CAMEL.sub(" ", unicodedata.normalize("NFC", text)))]
+    return [w.casefold() for w in _WORD.findall(_CAMEL.sub(" ", unicodedata.normalize("NFKC", text)))]
 
 
 def _border(left: str, right: str) -> bool:
     """Whether a word may end between these two characters."""
     if not (left.isalnum() and right.isalnum()):
         return True
-    return ord(left) > 0x2E80 or ord(right) > 0x2E80 or "\u0e00" <= left <= "\u0eff"
+    return _dense(left) or _dense(right)
+
+
+def _dense(letter: str) -> bool:
+    """Of a script that puts no spaces between words (Chinese, Japanese, Thai, Lao, Burmese, Khmer) or hangs endings on them (Korean)."""
+    return ord(letter) > 0x2E80 or "\u0e00" <= letter <= "\u0eff" or letter in _BURMESE or letter in _KHMER
 
 
 def _near(places: list[list[int]], reach: int) -> bool:

@@ -38,14 +38,17 @@ def parse(text: str) -> Proposal:
     text = text[:MOST_CHARS]
     if not text.strip():
         return Proposal(flaw="the answer is empty")
-    for opening in "{[":
-        start = text.find(opening)
-        if start < 0:
-            continue
+    start = text.find("{")
+    bare = text.find("[")
+    if (
+        start < 0 or 0 <= bare < start
+    ):  # inside an object a list is a part of it, and an object that is cut is not whole
+        start = bare
+    if start >= 0:
         try:
             value, _ = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
-            continue
+            return _salvage(text)
         found, strange = _lists({"descriptive": value} if isinstance(value, list) else value)
         if found:
             return Proposal(found.get("descriptive", ()), found.get("technical", ()), "", strange)

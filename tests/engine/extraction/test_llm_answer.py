@@ -1,0 +1,127 @@
+"""Whatever a model writes, the parser gives two bounded lists of strings, or says what is wrong; it never raises."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.extraction.grounding import Ground
+from engine.extraction.llm.answer import MOST_ITEMS, parse
+from engine.extraction.llm.failure import ErrorKind
+from engine.extraction.llm.found import judge, merged
+from engine.extraction.llm.protocol import Reply
+from engine.plan.model import Llm
+
+words = st.text(min_size=1, max_size=30)
+lists = st.lists(words, max_size=12)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40),
+    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(max_size=12), inner, max_size=6),
+    max_leaves=20,
+)
+DOCUMENT = "The gateway retries failed requests with backoff; max_connections bounds the pool of tokio workers."
+
+
+@given(
+    lists,
+    lists,
+    st.sampled_from(["", "```json\n", "Sure! Here it is:\n", "\n\n"]),
+    st.sampled_from(["", "\n```", " Done."]),
+)
+def test_what_was_asked_for_is_read_whole_with_or_without_words_around_it(
+    descriptive: list[str], technical: list[str], before: str, after: str
+) -> None:
+    text = before + json.dumps({"descriptive": descriptive, "technical": technical}) + after
+    found = parse(text)
+    assert found.flaw == ""
+    assert (list(found.descriptive), list(found.technical)) == (descriptive, technical)
+
+
+@given(lists, lists, st.booleans(), st.data())
+def test_of_a_cut_answer_every_complete_item_is_saved_and_no_other(
+    descriptive: list[str], technical: list[str], ascii_only: bool, data: st.DataObject
+) -> None:
+    whole = json.dumps({"descriptive": descriptive, "technical": technical}, ensure_ascii=ascii_only)
+    cut = data.draw(st.integers(0, len(whole) - 1))
+    found = parse(whole[:cut])
+    assert found.flaw
+    assert list(found.descriptive) == descriptive[: len(found.descriptive)]
+    assert list(found.technical) == technical[: len(found.technical)]
+    if cut > whole.index('], "technical": ['):  # within a string the quotes are escaped
+        assert list(found.descriptive) == descriptive
+
+
+@given(st.text(max_size=300) | st.binary(max_size=300).map(lambda b: b.decode("latin-1")) | anything.map(json.dumps))
+def test_nothing_that_a_model_writes_raises(text: str) -> None:
+    found = parse(text)
+    for item in (*found.descriptive, *found.technical):
+        assert isinstance(item, str)
+    assert found.count or found.flaw or "[" in text
+
+
+@given(anything)
+def test_items_that_are_no_strings_are_counted_and_dropped(value: object) -> None:
+    found = parse(json.dumps({"descriptive": [value, "gateway"], "technical": value}))
+    assert "gateway" in found.descriptive
+    if not isinstance(value, str):
+        assert found.descriptive == ("gateway",)
+        assert found.strange >= 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"descriptive": ' + "[" * 100_000,
+        "{" * 100_000,
+        '{"descriptive": ["' + "\\" * 100_000,
+        '{"descriptive": ["' + "x" * 1_000_000,
+        json.dumps({"descriptive": ["word"] * 10_000, "technical": ["w" * 5_000] * 40}),
+        '"descriptive": [' * 20_000,
+        '{"descriptive": ["a' + '", "a' * 60_000,
+    ],
+)
+def test_an_answer_made_to_hurt_costs_little_and_stays_bounded(text: str) -> None:
+    began = time.process_time()
+    found = parse(text)
+    assert time.process_time() - began < 0.5
+    assert len(found.descriptive) <= MOST_ITEMS
+    assert len(found.technical) <= MOST_ITEMS
+
+
+@given(anything.map(json.dumps) | st.text(max_size=200))
+def test_what_is_judged_usable_is_within_the_limits_and_in_the_document(text: str) -> None:
+    found = judge(Reply(text), Ground(DOCUMENT))
+    keywords = merged([found], Llm(urls=("http://a",), model="m"))
+    assert found.flaw is not None or len(keywords) > 0
+    assert len(keywords) <= 15
+    assert set(keywords.technical) <= set(keywords.ranked)
+    assert all(Ground(DOCUMENT).supports(keyword) for keyword in keywords.ranked)
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (Reply(""), ErrorKind.empty),
+        (Reply(" \n\t"), ErrorKind.empty),
+        (Reply('{"descriptive": [], "technical": []}'), ErrorKind.empty),
+        (Reply('{"descriptive": ["moonlight"], "technical": []}'), ErrorKind.ungrounded),
+        (Reply('{"descriptive": ["gateway"], "technical": []}', flaw="the answer was cut"), ErrorKind.invalid),
+        (Reply('{"descriptive": ["gateway"'), ErrorKind.invalid),
+        (Reply('{"keywords": "gateway"}'), ErrorKind.invalid),
+    ],
+)
+def test_each_useless_answer_has_its_kind(reply: Reply, kind: ErrorKind) -> None:
+    flaw = judge(reply, Ground(DOCUMENT)).flaw
+    assert flaw is not None
+    assert flaw.kind is kind
+
+
+def test_both_lists_share_the_ranking_and_a_keyword_in_both_is_technical() -> None:
+    said = {"descriptive": ["failed requests", "pools", "backoff"], "technical": ["tokio", "pool"]}
+    keywords = merged([judge(Reply(json.dumps(said)), Ground(DOCUMENT))], Llm(urls=("http://a",), model="m"))
+    assert keywords.ranked == ("failed requests", "tokio", "backoff", "pool")
+    assert keywords.technical == ("tokio", "pool")
