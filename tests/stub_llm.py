@@ -71,6 +71,7 @@ class StubLlm:
     calls: Counter[str] = field(default_factory=Counter)
     requests: deque[tuple[str, dict[str, Any]]] = field(default_factory=deque)
     loaded_ctx: int = 0
+    arrivals: list[float] = field(default_factory=list)  # of calls that carried a document, on the loop's clock
 
     def __post_init__(self) -> None:
         self._random = random.Random(7)
@@ -298,6 +299,7 @@ class _Connection(asyncio.Protocol):
             await stub.load(num_ctx)
             self.send(200, {"model": stub.model, "done": True, "done_reason": "load", "message": {"content": ""}})
             return
+        stub.arrivals.append(asyncio.get_running_loop().time())
         fault = stub.next_fault()
         if fault and self._fails_before(fault):
             return

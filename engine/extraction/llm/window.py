@@ -22,6 +22,7 @@ SEEK_GROWS = 1.45  # a first round after doubling looks like 4/3 even where noth
 SEEK_PAYS = 1.3
 PROBE_FIRST_S = 5.0
 PROBE_MOST_S = 120.0
+SMALL = 3
 SLOWER = 1.6  # than when the size was last examined: examine it again, downwards first
 AFTER_BUSY = 200  # answers before a size that was refused is tried again
 
@@ -46,6 +47,11 @@ class _Sample:
         self.n += 1
         self.total += value
         self.squares += value * value
+
+    def include(self, other: _Sample) -> None:
+        self.n += other.n
+        self.total += other.total
+        self.squares += other.squares
 
     @property
     def mean(self) -> float:
@@ -80,7 +86,7 @@ class Window:
     _cut_at: int = 0  # tickets up to this serial were under way when the window was last halved
     _sample: _Sample = field(default_factory=_Sample)
     _settling: int = 0  # answers of this epoch still to be ignored
-    _seen: list[tuple[int, float]] = field(default_factory=list)  # seek: (limit, mean latency)
+    _unqueued: _Sample = field(default_factory=_Sample)  # seek: latency at all sizes that the server had slots for
     _second_look: bool = False
     _held: _Held = field(default_factory=lambda: _Held(0, 0.0, 0.0))  # what was known before the last probe
     _cycle: deque[str] = field(default_factory=lambda: deque(("far", "down", "far", "near")))
@@ -141,7 +147,7 @@ class Window:
 
     def restart(self) -> None:
         """The server was away: what was known of it is void."""
-        self._seen.clear()
+        self._unqueued = _Sample()
         self._ceiling = 0
         self._cut_at = self._serial
         self._probe_every = PROBE_FIRST_S
@@ -151,10 +157,7 @@ class Window:
         self._cut_at = self._serial
         self._target = target
         self._probe_every = PROBE_FIRST_S
-        seeking = self.phase == "seek"
-        if seeking:
-            self._seen = [seen for seen in self._seen if seen[0] < self.limit // 2]
-        self._move(self.limit // 2, "seek" if seeking else "climb")
+        self._move(self.limit // 2, "seek" if self.phase == "seek" else "climb")
 
     def _move(self, limit: int, phase: Phase, settling: int = 0) -> None:
         self._epoch += 1
@@ -170,16 +173,16 @@ class Window:
         if self.phase == "climb":
             return n >= self.limit
         if self.phase == "seek":
-            wanted, most = (0.12, 32) if self._second_look else (0.25, 12)
+            wanted, most = (0.1, 48) if self._second_look else (0.15, 16)
             return n >= max(2, self.limit) and (error <= wanted or n >= max(most, 2 * self.limit))
         if self.phase == "hold":
-            soon = now >= self._probe_at or self._sped_down()
+            soon = now >= self._probe_at or self._slowed()
             wanted = abs(self._step() / self.limit - 1) / 6
             return soon and n >= max(8, self.limit) and (error <= max(wanted, 0.02) or n >= 200)
         wanted = abs(self.limit / self._held.limit - 1) / 6
         return n >= max(8, self.limit) and (error <= max(wanted, 0.02) or n >= 200)
 
-    def _sped_down(self) -> bool:
+    def _slowed(self) -> bool:
         """The server answers much slower than when this size was chosen: it may have less to give."""
         return self._held.limit == self.limit and self.latency > SLOWER * self._held.mean > 0
 
@@ -197,26 +200,26 @@ class Window:
             self._judge(now)
 
     def _sought(self, now: float) -> None:
+        """One size of the search is known. Below the server's size latency is what one call takes, whatever the size, so all
+        those samples together say what throughput to expect: `_unqueued`."""
         mean = self._sample.mean
         cap = min(self.most, self._ceiling or self.most)
         gain = 2.0
-        if self._seen:
-            before, latency = self._seen[-1]
-            gain = (self.limit / mean) / (before / latency)
+        if self._unqueued.n:
+            gain = self.limit / mean / (self.limit // 2 / self._unqueued.mean)
         if gain < SEEK_GROWS and not self._second_look:
             self._sample = _Sample()
             self._second_look = True
             return
-        self._seen.append((self.limit, mean))
+        if gain >= SEEK_GROWS:
+            self._unqueued.include(self._sample)
         if gain >= SEEK_PAYS:
             if self.limit < cap:
                 self._move(min(self.limit * 2, cap), "seek")
             else:
                 self._hold(self.limit, now)
             return
-        throughput = max(limit / latency for limit, latency in self._seen)
-        unqueued = min(latency for _, latency in self._seen)
-        slots = max(1, round(throughput * unqueued))
+        slots = max(1, round(self.limit / mean * self._unqueued.mean))
         self._hold(min(cap, slots + (-(-slots // 8) if slots > 2 else 0)), now)
 
     def _hold(self, limit: int, now: float, wait: bool = True) -> None:
@@ -225,7 +228,10 @@ class Window:
 
     def _step(self) -> int:
         """The size that the next probe tries."""
-        kind = "down" if self._sped_down() else self._cycle[0]
+        slower = self._slowed()
+        kind = "down" if slower else self._cycle[0]
+        if kind == "down" and self.limit <= SMALL and not slower:
+            return self.limit  # one less of so few costs more than it could save
         if kind == "down":
             return max(1, self.limit - max(1, round(self.limit / 4)))
         far = self.limit if self.limit <= 8 else self.limit // 2

@@ -1,0 +1,340 @@
+"""The pool under way: deadlines, retries, permission, breakers, several servers, long documents; over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from engine.clock import SystemClock
+from engine.extraction.llm import ErrorKind, LlmAnswer, LlmFailure, LlmPool, NotPermitted
+from engine.plan.model import Llm
+from tests.stub_llm import StubLlm
+
+pytestmark = pytest.mark.anyio
+
+DOCUMENT = (
+    "The async runtime schedules tasks over worker threads. Cargo.toml pins tokio, and max_connections bounds the pool. "
+    "Retries use exponential backoff with jitter, so that an overloaded server recovers."
+)
+
+
+@asynccontextmanager
+async def pool_of(*stubs: StubLlm, **settings: Any) -> AsyncIterator[LlmPool]:
+    given = {"model": stubs[0].model, "timeout_s": 3.0, "breaker_failures": 50, **settings}
+    pool = LlmPool(Llm(urls=tuple(stub.url for stub in stubs), **given), SystemClock())
+    await pool.start()
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def ask(pool: LlmPool, text: str = DOCUMENT, **more: Any) -> LlmAnswer:
+    return await pool.extract(text, permit=lambda: True, **more)
+
+
+async def failure(pool: LlmPool, text: str = DOCUMENT) -> LlmFailure:
+    with pytest.raises(LlmFailure) as caught:
+        await ask(pool, text)
+    return caught.value
+
+
+async def several(pool: LlmPool, count: int) -> list[LlmAnswer | BaseException]:
+    return await asyncio.gather(*(ask(pool, f"Report {i}. {DOCUMENT}") for i in range(count)), return_exceptions=True)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5.0):
+        while not holds():  # noqa: ASYNC110, the stub tells nobody
+            await asyncio.sleep(0.005)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+# one deadline over everything
+
+
+@pytest.mark.parametrize("fault", ["drip", "hang"])
+async def test_a_server_that_drips_or_hangs_ends_with_the_document_s_deadline(fault: str) -> None:
+    async with StubLlm() as stub, pool_of(stub, timeout_s=0.4) as pool:
+        await ask(pool)
+        stub.fault = fault
+        began = now()
+        failed = await failure(pool)
+        assert failed.kind is ErrorKind.timeout
+        assert 0.3 < now() - began < 0.9
+        assert 300 < failed.ms < 900
+        await until(lambda: stub.in_service == 0)  # the closed connection ended the work
+
+
+async def test_the_deadline_is_over_all_retries_and_names_what_did_not_go_away() -> None:
+    async with StubLlm() as stub, pool_of(stub, timeout_s=0.6, retries=10) as pool:
+        await ask(pool)
+        stub.fault = "http_500"
+        began = now()
+        failed = await failure(pool)
+        assert now() - began < 1.2
+        assert failed.attempts > 1
+        assert failed.kind is ErrorKind.http
+        assert "exit status 2" in failed.message
+
+
+async def test_the_deadline_is_over_all_pieces_of_a_long_document() -> None:
+    async with StubLlm(slots=1, latency_s=0.2) as stub, pool_of(stub, timeout_s=0.5, chunk_chars=500) as pool:
+        began = now()
+        failed = await failure(pool, "\n\n".join(f"# Part {i}\n\n{DOCUMENT}" for i in range(10)))
+        assert failed.kind is ErrorKind.timeout
+        assert now() - began < 1.5
+
+
+async def test_waiting_in_the_pool_s_own_line_is_no_latency_and_costs_no_deadline() -> None:
+    async with StubLlm(slots=1, latency_s=0.1) as stub, pool_of(stub, timeout_s=0.4, max_concurrency=1) as pool:
+        answers = await several(pool, 8)
+        assert all(isinstance(answer, LlmAnswer) for answer in answers)
+        took = [answer for answer in answers if isinstance(answer, LlmAnswer)]
+        assert max(answer.ms for answer in took) < 300
+        assert max(answer.queue_ms for answer in took) > 500
+
+
+async def test_reading_the_model_into_memory_is_no_latency_and_costs_no_deadline() -> None:
+    async with StubLlm(load_s=0.6) as stub, pool_of(stub, timeout_s=0.5) as pool:
+        answer = await ask(pool)
+        assert answer.ms < 300
+        assert answer.queue_ms > 500
+        stub.loaded_ctx = 0  # another model took its place: this call carries the load_duration
+        stub.load_s = 0.4
+        answer = await ask(pool)
+        assert answer.ms < 300
+        assert pool.servers()[0].latency_ms is not None
+        assert pool.servers()[0].latency_ms < 300
+
+
+async def test_preloading_spares_the_first_document_the_wait() -> None:
+    async with StubLlm(load_s=0.4) as stub, pool_of(stub) as pool:
+        await pool.preload()
+        assert stub.loads == 1
+        assert (await ask(pool)).queue_ms < 200
+
+
+# retries
+
+
+async def test_retries_come_after_pauses_of_different_length() -> None:
+    async with StubLlm() as stub, pool_of(stub, timeout_s=5.0) as pool:
+        await ask(pool)
+        pauses = []
+        for _ in range(5):
+            stub.arrivals.clear()
+            stub.script.append("http_500")
+            await ask(pool)
+            pauses += [after - before for before, after in pairwise(stub.arrivals)]
+        assert len(pauses) == 5
+        assert min(pauses) > 0.08
+        assert max(pauses) - min(pauses) > 0.01
+
+
+async def test_a_server_that_failed_a_document_is_avoided_by_its_retry_when_there_is_another() -> None:
+    async with StubLlm(fault="http_500") as bad, StubLlm() as good, pool_of(bad, good, retries=1) as pool:
+        answers = await several(pool, 6)
+        assert all(isinstance(answer, LlmAnswer) for answer in answers)
+
+
+# permission
+
+
+async def test_without_permission_nothing_is_sent() -> None:
+    async with StubLlm() as stub, pool_of(stub) as pool:
+        with pytest.raises(NotPermitted):
+            await pool.extract(DOCUMENT, permit=lambda: False)
+        assert stub.documents == []
+
+
+async def test_permission_is_asked_again_before_a_retry() -> None:
+    async with StubLlm() as stub, pool_of(stub) as pool:
+        await ask(pool)
+        sent = len(stub.documents)
+        stub.fault = "http_500"
+        with pytest.raises(NotPermitted) as caught:
+            await pool.extract(DOCUMENT, permit=lambda: len(stub.documents) == sent)
+        assert caught.value.sent
+        assert len(stub.documents) == sent + 1
+
+
+async def test_cancelling_a_document_ends_the_work_on_the_server() -> None:
+    async with StubLlm(latency_s=60.0) as stub, pool_of(stub, timeout_s=60.0) as pool:
+        task = asyncio.create_task(ask(pool))
+        await until(lambda: stub.in_service == 1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await until(lambda: stub.in_service == 0)
+        assert stub.gone == 1
+        assert pool.servers()[0].in_flight == 0
+        assert pool.servers()[0].consecutive_failures == 0
+
+
+# the breaker
+
+
+async def test_after_a_row_of_failures_nothing_is_sent_until_one_call_tries() -> None:
+    async with (
+        StubLlm(latency_s=0.05) as stub,
+        pool_of(stub, breaker_failures=3, breaker_open_s=0.4, retries=0) as pool,
+    ):
+        await ask(pool)
+        stub.fault = "http_500"
+        for _ in range(3):
+            assert (await failure(pool)).kind is ErrorKind.http
+        sent = len(stub.documents)
+        refused = await failure(pool)
+        assert refused.kind is ErrorKind.breaker_open
+        assert not refused.sent
+        assert "exit status 2" in refused.message
+        assert len(stub.documents) == sent
+        assert pool.servers()[0].breaker == "open"
+        await asyncio.sleep(0.45)
+        stub.fault = ""
+        answers = await several(
+            pool, 6
+        )  # while half-open, one of them goes out and the others wait for it or are turned away
+        assert len(stub.documents) - sent <= 6
+        assert any(isinstance(answer, LlmAnswer) for answer in answers)
+        assert pool.servers()[0].breaker == "closed"
+
+
+async def test_a_half_open_breaker_sends_one_call_at_a_time() -> None:
+    async with StubLlm(latency_s=0.3) as stub, pool_of(stub, breaker_failures=1, breaker_open_s=0.2, retries=0) as pool:
+        await ask(pool)
+        stub.fault = "http_500"
+        await failure(pool)
+        await asyncio.sleep(0.25)
+        stub.fault = ""
+        sent = len(stub.documents)
+        trying = asyncio.create_task(several(pool, 5))
+        await asyncio.sleep(0.15)
+        assert len(stub.documents) - sent == 1
+        await trying
+
+
+async def test_answers_that_are_no_fault_of_the_service_leave_the_breaker_closed() -> None:
+    async with StubLlm(fault="ungrounded") as stub, pool_of(stub, breaker_failures=2) as pool:
+        for _ in range(4):
+            assert (await failure(pool)).kind is ErrorKind.ungrounded
+        assert pool.servers()[0].breaker == "closed"
+
+
+# capacity
+
+
+async def test_a_full_queue_shrinks_the_window_and_loses_no_document() -> None:
+    async with StubLlm(slots=2, queue=1, latency_s=0.02) as stub, pool_of(stub, timeout_s=20.0) as pool:
+        answers = await several(pool, 150)
+        assert all(isinstance(answer, LlmAnswer) for answer in answers)
+        assert stub.turned_away <= 8
+        assert pool.servers()[0].window <= 4
+
+
+async def test_what_waits_waits_outside_the_http_client() -> None:
+    async with StubLlm(slots=4, latency_s=0.01) as stub, pool_of(stub, max_concurrency=4, timeout_s=20.0) as pool:
+        await several(pool, 200)
+        assert stub.most_at_once <= 4
+        assert len(stub._connections) <= 4 + 4  # and those of the questions about the server
+
+
+# several servers
+
+
+async def test_unequal_servers_are_all_used_by_their_size() -> None:
+    async with (
+        StubLlm(slots=1, latency_s=0.04) as small,
+        StubLlm(slots=6, latency_s=0.04) as large,
+        pool_of(small, large, timeout_s=20.0) as pool,
+    ):
+        answers = await several(pool, 250)
+        assert all(isinstance(answer, LlmAnswer) for answer in answers)
+        assert small.served > 10
+        assert large.served > 2 * small.served
+        assert {server.url for server in pool.servers()} == {small.url, large.url}
+
+
+async def test_when_one_of_several_dies_no_document_is_lost_and_it_is_probed_back_in() -> None:
+    async with (
+        StubLlm(slots=4, latency_s=0.02) as one,
+        StubLlm(slots=4, latency_s=0.02) as two,
+        pool_of(one, two, breaker_failures=3, breaker_open_s=30.0, timeout_s=20.0) as pool,
+    ):
+        running = asyncio.create_task(several(pool, 200))
+        await until(lambda: one.served > 20 and two.served > 20)
+        await two.stop()
+        answers = await running
+        assert all(isinstance(answer, LlmAnswer) for answer in answers)
+        dead, health = pool.servers()[1], pool.servers()[0]
+        assert dead.breaker == "open"
+        assert "taken out" in dead.state
+        assert "refused" in dead.last_error or "closed" in dead.last_error or "broke" in dead.last_error
+        assert health.breaker == "closed"
+        assert health.last_error == ""
+        await two.start()
+        await pool.probe()  # it answers: the next call may try it, long before the 30 s are over
+        served = two.served
+        await several(pool, 30)
+        assert two.served > served
+        assert pool.servers()[1].breaker == "closed"
+
+
+async def test_with_all_servers_dead_documents_fail_at_once_and_say_where() -> None:
+    async with StubLlm() as one, StubLlm() as two, pool_of(one, two, breaker_failures=1, retries=0) as pool:
+        await one.stop()
+        await two.stop()
+        for _ in range(3):
+            failed = await failure(pool)
+        assert failed.kind is ErrorKind.breaker_open
+        assert one.url in failed.message
+        assert two.url in failed.message
+
+
+# long documents
+
+
+async def test_a_long_document_is_read_to_its_end_in_pieces_cut_at_headings() -> None:
+    topics = ["gateway", "scheduler", "allocator", "compiler", "debugger", "profiler"]
+    body = "\n\n".join(f"# The {topic}\n\n" + f"Notes about the {topic}. " * 18 for topic in topics)
+    async with StubLlm() as stub, pool_of(stub, chunk_chars=600) as pool:
+        answer = await ask(pool, body)
+        assert answer.pieces == answer.pieces_of == len(topics)
+        pieces = [request["messages"][-1]["content"] for request in stub.documents]
+        assert all(sum(f"# The {topic}" in piece for topic in topics[1:]) <= 1 for piece in pieces)
+        assert all("The gateway" in piece for piece in pieces)  # each begins with the title
+        assert len(answer.keywords.ranked) <= 15
+
+
+async def test_a_piece_without_keywords_does_not_spoil_the_others() -> None:
+    body = "\n\n".join(f"# Part {i}\n\n{DOCUMENT}" for i in range(4))
+    async with StubLlm() as stub, pool_of(stub, chunk_chars=500) as pool:
+        await ask(pool)
+        stub.script.extend(["empty", "empty"])
+        assert (await ask(pool, body)).keywords.ranked
+
+
+# the end
+
+
+async def test_closing_turns_away_what_waits_and_leaves_nothing_behind() -> None:
+    async with StubLlm(slots=1, latency_s=60.0) as stub:
+        async with pool_of(stub, timeout_s=60.0, max_concurrency=1) as pool:
+            first = asyncio.create_task(ask(pool))
+            await until(lambda: stub.in_service == 1)
+            second = asyncio.create_task(ask(pool))
+            await until(lambda: pool.waiting == 1)
+        with pytest.raises(LlmFailure, match="stopping"):
+            await second
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        await until(lambda: not stub._connections)

@@ -1,0 +1,193 @@
+"""The window finds a server's size without being told; the breaker takes a server out and lets one call try. Both pure, on a clock of the test's."""
+
+from __future__ import annotations
+
+import heapq
+import random
+import statistics
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.extraction.llm.breaker import LONGEST, Breaker
+from engine.extraction.llm.window import Ticket, Window
+
+
+class Served:
+    """A server of `slots` and `latency_s` with a bounded queue, always offered as much as the window lets through."""
+
+    def __init__(
+        self,
+        slots: int,
+        latency_s: float,
+        queue: int = 10_000,
+        spread: float = 0.0,
+        batching: float = 0.0,
+        seed: int = 7,
+    ) -> None:
+        self.slots, self.latency_s, self.queue = slots, latency_s, queue
+        self.chance = random.Random(seed)
+        self.spread = spread
+        self.batching = batching  # how much slower each call is for every other one under way
+        self.window = Window(64)
+        self.now = 0.0
+        self.answered = self.refused = 0
+        self._events: list[tuple[float, int, Ticket, float]] = []
+        self._serial = 0
+        self._running = 0
+        self._queued: list[tuple[Ticket, float]] = []
+
+    def run(self, seconds: float) -> float:
+        """Answers a second over the time, as a share of slots / latency."""
+        end, before = self.now + seconds, self.answered
+        while self.now < end:
+            while self.window.free:
+                self._send(self.window.take())
+            self.now, _, ticket, sent = heapq.heappop(self._events)
+            self._running -= 1
+            if self._queued and self._running < self.slots:
+                self._start(*self._queued.pop(0))
+            self.window.answered(ticket, self.now - sent, self.now)
+            self.answered += 1
+        return (self.answered - before) / seconds / (self.slots / self.latency_s)
+
+    def _send(self, ticket: Ticket) -> None:
+        if self._running < self.slots:
+            self._start(ticket, self.now)
+        elif len(self._queued) < self.queue:
+            self._queued.append((ticket, self.now))
+        else:
+            self.refused += 1
+            self.window.busy(ticket, self.now)
+
+    def _start(self, ticket: Ticket, sent: float) -> None:
+        factor = self.chance.lognormvariate(-(self.spread**2) / 2, self.spread) * (1 + self.batching * self._running)
+        self._running += 1
+        self._serial += 1
+        heapq.heappush(self._events, (self.now + self.latency_s * factor, self._serial, ticket, sent))
+
+
+SIZES = [(1, 0.2), (2, 1.0), (8, 0.05), (32, 0.1), (48, 2.0)]
+
+
+@pytest.mark.parametrize(("slots", "latency_s"), SIZES)
+@pytest.mark.parametrize("spread", [0.0, 0.4])
+def test_it_keeps_every_slot_busy_and_queues_little(slots: int, latency_s: float, spread: float) -> None:
+    shares = []
+    for seed in range(5 if spread else 1):
+        server = Served(slots, latency_s, spread=spread, seed=seed)
+        server.run(40 * latency_s)
+        shares.append(server.run(200 * latency_s))
+        assert server.window.limit <= 2 * slots + 2
+    assert statistics.median(shares) >= 0.95
+
+
+@pytest.mark.parametrize(("slots", "latency_s"), SIZES)
+def test_a_short_queue_is_met_by_fewer_than_one_refusal_in_a_hundred(slots: int, latency_s: float) -> None:
+    server = Served(slots, latency_s, queue=max(1, slots // 4), spread=0.2)
+    assert server.run(600 * latency_s) >= 0.9
+    assert server.refused < 0.01 * server.answered + 8
+
+
+def test_a_server_that_gets_more_slots_is_used_more_and_one_that_loses_them_less() -> None:
+    server = Served(4, 0.1)
+    server.run(20)
+    server.slots = 16
+    server.run(120)
+    assert server.run(60) >= 0.9
+    server.slots = 4
+    server.run(120)
+    assert server.window.limit <= 10
+
+
+def test_a_batching_server_is_not_pushed_past_the_knee_of_its_curve() -> None:
+    server = Served(64, 0.1, batching=0.5)  # twice the calls, twice the latency: nothing gained
+    server.run(120)
+    assert server.window.limit <= 16
+
+
+def test_a_timeout_makes_it_smaller_once_for_all_calls_under_way() -> None:
+    window = Window(64, limit=32)
+    tickets = [window.take() for _ in range(32)]
+    for ticket in tickets:
+        window.late(ticket, 1.0)
+    assert 8 <= window.limit < 32
+    assert window.in_flight == 0
+
+
+def test_a_slow_answer_on_an_unsaturated_window_teaches_nothing() -> None:
+    window = Window(64, limit=32)
+    for i in range(200):
+        window.answered(window.take(), 30.0, float(i))
+    assert window.limit == 32
+
+
+ENDS = st.lists(st.tuples(st.sampled_from("tabld"), st.floats(0.001, 100.0)), max_size=300)
+
+
+@given(ENDS, st.integers(1, 64))
+def test_whatever_happens_it_stays_within_its_bounds_and_loses_no_ticket(
+    ends: list[tuple[str, float]], most: int
+) -> None:
+    window = Window(most)
+    out: list[Ticket] = []
+    now = 0.0
+    for what, value in ends:
+        now += value
+        if what == "t":
+            if window.free:
+                out.append(window.take())
+        elif out:
+            ticket = out.pop(0)
+            if what == "a":
+                window.answered(ticket, value, now)
+            elif what == "b":
+                window.busy(ticket, now)
+            elif what == "l":
+                window.late(ticket, now)
+            else:
+                window.drop(ticket)
+        assert 1 <= window.limit <= most
+        assert window.in_flight == len(out)
+
+
+# the breaker
+
+
+def test_it_opens_at_the_failure_that_completes_the_row_and_a_success_begins_it_anew() -> None:
+    breaker = Breaker(3, 15.0)
+    assert not breaker.failed(0.0)
+    breaker.succeeded()
+    assert [breaker.failed(1.0) for _ in range(3)] == [False, False, True]
+    assert not breaker.admits(1.0)
+    assert breaker.opens_in(6.0) == 10.0
+
+
+def test_half_open_lets_exactly_one_call_try_and_its_success_closes() -> None:
+    breaker = Breaker(1, 15.0)
+    breaker.failed(0.0)
+    assert not breaker.admits(14.9)
+    assert breaker.admits(15.0)
+    assert breaker.take()
+    assert breaker.state(15.0) == "half-open"
+    assert not breaker.admits(15.0)
+    breaker.succeeded()
+    assert breaker.state(15.0) == "closed"
+    assert not breaker.take()
+
+
+def test_a_failed_probe_waits_longer_up_to_a_limit_and_one_cut_short_decides_nothing() -> None:
+    breaker = Breaker(1, 10.0)
+    breaker.failed(0.0)
+    now, waits = 0.0, []
+    for _ in range(5):
+        now += breaker.opens_in(now)
+        probe = breaker.take()
+        breaker.failed(now, probe)
+        waits.append(breaker.opens_in(now))
+    assert waits == [20.0, 40.0, 40.0, 40.0, 40.0]
+    assert LONGEST == 4
+    now += breaker.opens_in(now)
+    breaker.undecided(breaker.take())
+    assert breaker.admits(now)
