@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from functools import lru_cache
 
 import snowballstemmer
@@ -12,7 +13,6 @@ MAX_DESCRIPTIVE = 8
 MAX_TECHNICAL = 10
 MAX_TOTAL = 15
 
-_stemmer = snowballstemmer.stemmer("porter")
 _WORD = re.compile(r"[^\s\-_/‐-―]+")
 _EDGES = ".,;:!?\"'`()[]{}<>*“”‘’"
 
@@ -32,10 +32,20 @@ class Keywords(Struct, frozen=True):
         return len(self.ranked)
 
 
+class _Stemmer(threading.local):
+    """One a thread: a stemmer keeps the word that it works on, and long documents are counted beside the loop."""
+
+    def __init__(self) -> None:
+        self.of = snowballstemmer.stemmer("porter").stemWord
+
+
+_stemmer = _Stemmer()
+
+
 @lru_cache(1 << 17)
 def stem(word: str) -> str:
-    """Porter stem of one lower-case word."""
-    return str(_stemmer.stemWord(word))
+    """Porter stem of one lower-case word; from any thread."""
+    return str(_stemmer.of(word))
 
 
 def stem_phrase(text: str) -> str:
