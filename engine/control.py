@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from engine.plan.durations import format_duration
 from engine.plan.model import Action, Plan
+from engine.triggers import actions
 
 UNDO_S = 60.0
 
@@ -288,17 +289,10 @@ def act(plan: Plan, state: State, action: Action, ask: Ask, sentence: str, evide
 
 
 def resulting(plan: Plan, state: State, action: Action) -> tuple[int, int]:
-    """(stage, percent_bp) after an action; never above the present percentage."""
-    match action:
-        case Action.to_zero:
-            return min(state.stage, first_after_zero(plan)), 0
-        case Action.previous_stage:
-            stage = max(0, min(state.stage, len(plan.stages)) - 1)
-            return stage, min(state.percent_bp, plan.stages[stage].percent_bp)
-        case Action.halve:
-            return state.stage, state.percent_bp // 2
-        case _:
-            return state.stage, state.percent_bp
+    """(stage, percent_bp) after an action: what the triggers reckoned with when they chose it."""
+    percents = tuple(stage.percent_bp for stage in plan.stages)
+    found = actions.resulting(action, state.stage, state.percent_bp, percents)
+    return found.stage, found.percent_bp
 
 
 # -- neither up nor down -----------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ are bounded by Clopper-Pearson (exact), means by the one-sided t interval. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -18,6 +19,7 @@ from engine.stability import Stability
 from engine.triggers.sample import Error, NoData, Ok, Sample, Stale
 from engine.view import ConditionView, ItemView
 
+MEASURED = frozenset({"error_rate", "latency_mean", "latency_p95", "cache_hit_rate", "grounded_rate", "documents"})
 MARGIN = 0.5  # from this confidence down the figure itself is judged
 
 
@@ -66,7 +68,7 @@ def assess(
         missing.append(f"stable within targets: {left}, {stable.sentence}" if stable else f"bake: {left}")
     # the one who promotes is an approver; where one is enough the promotion itself is the approval
     if stage.approvals > 1 and approvals < stage.approvals:
-        missing.append(f"approvals: {approvals} of {stage.approvals}")
+        missing.append(f"approvals: {approvals} of {stage.approvals}, {stage.approvals - approvals} to go")
     total = len(conditions) + (1 if items else 0) + 1 + (1 if stage.approvals > 1 else 0)
     return GateReport(conditions, tuple(missing), blocked, max(0, total - _unmet(missing)), total)
 
@@ -86,16 +88,9 @@ def judge(condition: Condition, facts: Facts) -> ConditionView:
     if not isinstance(sample, Ok):
         return _without(condition, sample, facts)
     if sample.n < condition.min_n:
-        more = condition.min_n - sample.n
-        return _view(
-            condition,
-            None,
-            sample,
-            None,
-            "",
-            f"{condition.text}: n = {sample.n} of {condition.min_n}, {more} to go",
-            None,
-        )
+        left, eta = _more("to go", condition.min_n - sample.n, facts if condition.metric in MEASURED else Facts())
+        missing = f"{condition.text}: n = {sample.n} of {condition.min_n}{left}"
+        return _view(condition, None, sample, None, "", missing, eta)
     bound, name = bound_of(condition, sample)
     judged = sample.value if bound is None else bound
     met = _compare(judged, condition.op, condition.value)
@@ -145,24 +140,55 @@ def amount(value: float, unit: str) -> str:
 
 
 def _to_go(condition: Condition, sample: Ok, facts: Facts) -> tuple[str, float | None]:
-    """How many more documents, clean or as good as now, and how long they take at today's traffic."""
-    upper = condition.op in ("<", "<=")
+    """How many more documents it takes and how long that is at today's traffic: ("; 120 more documents, about 2h", 7200)."""
+    if sample.k is not None and condition.metric in COUNTED:
+        return _rate_to_go(condition, sample.k, sample.n, facts)
     if not _compare(sample.value, condition.op, condition.value):
         return f", not {condition.op} {amount(condition.value, METRICS[condition.metric].unit)}", None
-    if sample.k is None or condition.metric not in ("error_rate", "cache_hit_rate", "grounded_rate"):
+    if sample.variance is None or sample.n < 2 or condition.metric not in ("latency_mean",):
         return "", None
-    if upper and 0 < condition.value < 1:
-        need = bounds.documents_for_rate_below(sample.k, condition.value, condition.confidence)
-    else:
-        share, k, n = sample.value, sample.k, sample.n
-        found = bounds.first_true(
-            lambda m: bounds.rate_lower(int(k + share * (m - n)), m, condition.confidence) > condition.value, n, 1 << 24
-        )
-        need = found or n
-    more = max(1, need - sample.n)
-    eta = more / facts.per_min * 60 if facts.per_min > 0 else None
+    # from Student's t to its limit: for the sample sizes at which a mean is close to its target they agree
+    wide = bounds.t_quantile(condition.confidence, sample.n - 1) * sample.variance**0.5
+    need = math.ceil((wide / (condition.value - sample.value)) ** 2)
+    return _more("more fresh calls", max(1, need - sample.n), facts)
+
+
+def _rate_to_go(condition: Condition, k: int, n: int, facts: Facts) -> tuple[str, float | None]:
+    upper, target, sure = condition.op in ("<", "<="), condition.value, condition.confidence
+    inside = _compare(k / n, condition.op, target) if n else False
+    if upper and 0 < target < 1:
+        text, eta = _more("more clean documents" if k else "more documents", _short(k, n, target, sure), facts)
+        if not k:
+            return text, eta
+        going_on = _at_this_rate(lambda m: bounds.rate_upper(round(k / n * m), m, sure) < target, n) if inside else None
+        tail = f" ({going_on - n} if errors go on as now)" if going_on else "" if inside else ", and errors must stop"
+        return text + tail, eta
+    if not inside:
+        return f", not {condition.op} {amount(target, 'rate')}", None
+    found = _at_this_rate(lambda m: bounds.rate_lower(int(k / n * m), m, sure) > target, n)
+    return (
+        _more("more look-ups" if condition.metric == "cache_hit_rate" else "more", found - n, facts)
+        if found
+        else ("", None)
+    )
+
+
+COUNTED = frozenset({"error_rate", "cache_hit_rate", "grounded_rate"})
+
+
+def _short(k: int, n: int, rate: float, confidence: float) -> int:
+    return max(1, bounds.documents_for_rate_below(k, rate, confidence) - n)
+
+
+def _at_this_rate(holds: Callable[[int], bool], n: int) -> int | None:
+    """The n at which it holds when everything goes on as so far; None when that is beyond sixteen million."""
+    return bounds.first_true(holds, max(1, n), 1 << 24)
+
+
+def _more(what: str, count: int, facts: Facts) -> tuple[str, float | None]:
+    eta = count / facts.per_min * 60 if facts.per_min > 0 else None
     about = f", about {format_duration(eta)}" if eta is not None else ""
-    return f"; {more} more documents{about}", eta
+    return f"; {count} {what}{about}", eta
 
 
 def _without(condition: Condition, sample: Sample, facts: Facts) -> ConditionView:
@@ -174,7 +200,7 @@ def _without(condition: Condition, sample: Sample, facts: Facts) -> ConditionVie
     missing = f"{condition.text}: {why}" if condition.required else ""
     if missing and condition.metric == "error_rate" and condition.confidence > MARGIN and 0 < condition.value < 1:
         need = bounds.documents_for_rate_below(0, condition.value, condition.confidence)
-        missing += f"; it takes {need} clean documents"
+        missing += "; it takes " + _more("clean documents", need, facts)[0].removeprefix("; ")
     return ConditionView(condition.id, condition.text, None, None, 0, None, "", why, missing, None)
 
 

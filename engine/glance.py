@@ -69,37 +69,44 @@ def _target(target: float | None, op: str, unit: Callable[[float], str]) -> str:
 
 def health(
     state: State,
-    plan: Plan,
     why_effective: str,
     blind: str,
     triggers: Sequence[TriggerView],
     n: int,
     gauges: Sequence[Gauge],
+    now: float,
 ) -> tuple[Health, str]:
-    """The one word and the one sentence, worst first."""
-    firing = [t for t in triggers if t.verdict == "breach"]
-    worst = min(firing, key=_urgency, default=None)
+    """The one word and the one sentence, worst first.
+
+    A line of 80 columns leaves the sentence about 45: who is in trouble, by how much, what the system does and when come first.
+    """
+    worst = min((t for t in triggers if t.verdict == "breach"), key=_urgency, default=None)
     if state.percent_bp and why_effective:
         return "alert", f"0 % IN FORCE, {percent(state.percent_bp)} decided: {why_effective}"
     if worst is not None and worst.severity in (Severity.critical, Severity.high):
-        return "alert", _watch(worst)
+        return "alert", f"ALERT: {running(worst)}"
     if state.locked:
-        return "rolled_back" if not state.percent_bp else "locked", f"ROLLED BACK, locked: {state.locked}"
+        left = (state.cooldown_until or 0.0) - now
+        then = f"locked {timer(left)} more" if left > 0 else "resume needs the cause"
+        who = state.locked.partition(" fired: ")[0]
+        return (
+            ("locked", f"LOCKED: {who}, {then}") if state.percent_bp else ("rolled_back", f"ROLLED BACK: {who}, {then}")
+        )
     if worst is not None:
-        return "watch", _watch(worst)
+        return "watch", f"WATCH: {running(worst)}"
     if blind:
-        return "blind", f"BLIND: {blind}"
+        return "blind", f"BLIND: {blind.removeprefix('blind ')}"
     if state.held:
         return "held", f"HELD by {state.held}"
     off = [g for g in gauges if g.ok is False]
     if off and state.percent_bp:
-        return "watch", f"WATCH: {off[0].sentence}"
+        return "watch", f"WATCH: {_beside_target(off[0])}"
     if not state.percent_bp:
         if state.last_rev and state.undo is None and state.last_rev == state.rev:
             return "rolled_back", "ROLLED BACK to 0 %: every document goes to frequency"
         return "idle", "IDLE at 0 %: every document goes to frequency"
     if not n:
-        return "watch", "NO DATA yet since the last change of percentage"
+        return "watch", "WATCH: no LLM document in the last 5 minutes"
     return "ok", "HEALTHY: every number within its target"
 
 
@@ -108,41 +115,74 @@ def _urgency(trigger: TriggerView) -> tuple[int, float]:
     return rank, trigger.fires_in_s if trigger.fires_in_s is not None else 1e9
 
 
-def _watch(trigger: TriggerView) -> str:
-    does = SOON.get(trigger.action, trigger.action)
-    when = f"{does} in {timer(trigger.fires_in_s)}" if trigger.fires_in_s else does
-    figures, _, evidence = trigger.sentence.partition(" for ")
-    return f"WATCH: {figures}, {when}" + (f" ({evidence})" if evidence else "")
+def _beside_target(gauge: Gauge) -> str:
+    """ "errors 2.0 %, target < 1 % (5 of 250)"."""
+    assert gauge.value is not None
+    match gauge.metric:
+        case "error_rate":
+            figures, of = f"errors {gauge.value * 100:.1f} %", f"{gauge.k} of {gauge.n}"
+        case "latency_mean":
+            figures, of = f"time {gauge.value / 1000:.2f} s", f"n {gauge.n}"
+        case _:
+            figures, of = f"cache hits {gauge.value * 100:.0f} %", f"{gauge.k} of {gauge.n}"
+    unit = seconds_unit if gauge.metric == "latency_mean" else percent_unit
+    return f"{figures}{_target(gauge.target, gauge.op, unit)} ({of})"
 
 
-SOON = {"to_zero": "0 %", "previous_stage": "one stage back", "halve": "halved", "pause": "held", "investigate": "look"}
+SOON = {
+    "to_zero": "rolls back",
+    "previous_stage": "stage back",
+    "halve": "halves",
+    "pause": "holds",
+    "investigate": "wants a look",
+}
+FIRED = {
+    "to_zero": "rolling back",
+    "previous_stage": "one stage back",
+    "halve": "halving",
+    "pause": "promotion held",
+    "investigate": "have a look",
+}
 DOES = {
-    "to_zero": "rolls back to 0 %",
-    "previous_stage": "goes back one stage",
-    "halve": "halves the percentage",
-    "pause": "holds promotion",
-    "investigate": "asks for a look",
+    "to_zero": "to 0 %",
+    "previous_stage": "one stage back",
+    "halve": "half the percentage",
+    "pause": "promotion held",
+    "investigate": "someone should look",
 }
 
 
+def running(trigger: TriggerView) -> str:
+    """A trigger in breach: "errors 12.2 % over 5 %, rolls back in 1:48 (17 of 139 in 5 min)"."""
+    left = trigger.fires_in_s
+    if left is None:
+        when = "not yet sure"
+    elif left > 0:
+        when = f"{SOON.get(trigger.action, trigger.action)} in {timer(left)}"
+    else:
+        when = FIRED.get(trigger.action, trigger.action)
+    evidence = trigger.sentence.rpartition(" (")[2].removesuffix(")") if trigger.sentence.endswith(")") else ""
+    return f"{trigger.headline or trigger.id}, {when}" + (f" ({evidence})" if evidence else "")
+
+
 def what_next(
-    state: State, plan: Plan, triggers: Sequence[TriggerView], gate: GateView, blind: str, blind_step_in_s: float | None
+    triggers: Sequence[TriggerView], gate: GateView, blind: str, blind_step_in_s: float | None
 ) -> tuple[str, ...]:
-    """What the system does by itself if nobody touches it, soonest first."""
+    """What the system does by itself if nobody touches it, soonest first; a column of the screen is 36 wide."""
     out: list[str] = []
-    running = [t for t in triggers if t.verdict == "breach" and t.fires_in_s != 0]
-    for t in sorted(running, key=lambda t: t.fires_in_s or 1e9):
-        left = f"in {timer(t.fires_in_s)}" if t.fires_in_s is not None else "soon"
-        out.append(f"{left}: {t.id} {DOES.get(t.action, t.action)} ({timer(t.held_s)} of {timer(t.for_s)})")
-    if any(t.verdict == "breach" and t.action in ("to_zero", "previous_stage", "halve") for t in triggers):
-        out.append("then the way up is locked until someone writes why")
+    breach = [t for t in triggers if t.verdict == "breach"]
+    for t in sorted((t for t in breach if t.fires_in_s != 0), key=lambda t: t.fires_in_s or 1e9):
+        left = f"in {timer(t.fires_in_s)}" if t.fires_in_s is not None else "once sure"
+        out.append(f"{left} {DOES.get(t.action, t.action)}: {t.id}, {timer(t.held_s)} of {timer(t.for_s)}")
+    if any(t.action in ("to_zero", "previous_stage", "halve") for t in breach):
+        out.append("then locked until someone writes why")
     if blind and blind_step_in_s is not None:
-        out.append(f"blind: one stage down in {timer(blind_step_in_s)}")
+        out.append(f"in {timer(blind_step_in_s)} one stage back: blind")
     if gate.bake_s and gate.baked_s < gate.bake_s:
         out.append(f"bake {format_duration(gate.baked_s)} of {format_duration(gate.bake_s)}")
     if not out:
-        out.append("nothing: it goes on as it is until a person acts")
-    elif not any(t.verdict == "breach" for t in triggers):
+        out.append("nothing until a person acts")
+    elif not breach:
         out.append("the percentage never rises by itself")
     return tuple(out)
 
@@ -151,7 +191,7 @@ def waiting_for(state: State, plan: Plan, gate: GateView, reminders: Sequence[Re
     """What a person has to do, most pressing first."""
     out: list[str] = []
     if state.locked:
-        out.append("write the cause and resume: " + state.locked)
+        out.append("resume with the cause: " + state.locked)
     if state.held:
         out.append("resume, or keep holding: " + state.held)
     out += [f"due: {r.text}" for r in reminders if r.overdue]

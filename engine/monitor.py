@@ -24,7 +24,7 @@ from engine.extraction.llm import ErrorKind, LlmPool, ServerHealth
 from engine.metrics import exposition, read, reading
 from engine.metrics.bucket import Bucket, timed
 from engine.metrics.rollup import retain
-from engine.plan.durations import iso
+from engine.plan.durations import clock, iso
 from engine.plan.model import Action, Metric, Plan, Stage
 from engine.stability import Stability, stability
 from engine.store.records import Extraction
@@ -41,6 +41,8 @@ REBUILD_S = 7 * 3600.0  # of raw rows that the memory is rebuilt from after a re
 REBUILD_ROWS = 200_000
 STABLE_EVERY_S = 30.0
 FACTS_EVERY_S = 1.0  # real seconds between two readings of the gate's facts
+BEFORE_S = 86400.0  # what an alert's window is compared with
+BEFORE_EVERY_S = 30.0  # real seconds
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -73,6 +75,9 @@ class Monitor:
         self._facts: gates.Facts | None = None
         self._facts_at = -1e18
         self._stable: tuple[int, float, Stability | None] | None = None
+        self._before = Bucket()
+        self._before_at = -1e18
+        self._blind_told = False
         self._probe: asyncio.Task[None] | None = None
 
     # -- life ------------------------------------------------------------------------------------------------------------
@@ -98,6 +103,7 @@ class Monitor:
             if attempted:
                 answered = error is None or (error == "timeout" and ms > 0)
                 self.recent.add(t, error is None, ms if answered else None, answered)
+        self._blind_told = self.watch.timers.blind_s >= self.plan.trigger_settings.blind_after_s
         self.complained(state)
 
     def start(self) -> None:
@@ -183,7 +189,19 @@ class Monitor:
             baked += watched
         self.watch = Watch(self.verdict.timers, state.stage, baked)
         self._store(ask.at)
-        return self.decide(state, ask, self.verdict)
+        return self.decide(state, ask, self.verdict) or self._blindness(state, ask, before.blind_s, evidence.unseen)
+
+    def _blindness(self, state: State, ask: Ask, blind_s: float, unseen: str) -> Decision | None:
+        """The rows of the log that say since when nothing was seen, and that it is seen again."""
+        asked = msgspec.structs.replace(ask, actor=ENGINE)
+        if self.verdict.blind and not self._blind_told:
+            self._blind_told = True
+            return control.note(state, asked, "blind", self.verdict.blind, {"unseen": unseen})
+        if self._blind_told and not self.verdict.blind:
+            self._blind_told = False
+            if not unseen:
+                return control.note(state, asked, "blind", f"sees again after {clock(blind_s)} blind; the timers go on")
+        return None
 
     def _speed(self) -> float:
         return float(getattr(self.clock, "speed", 1.0))
@@ -223,7 +241,7 @@ class Monitor:
         rows = [
             (at, r.id, r.verdict, msgspec.json.encode(r).decode())
             for r in self.verdict.readings
-            if due or self._last_verdicts.get(r.id) != r.verdict
+            if due or r.id in self.verdict.fired or self._last_verdicts.get(r.id) != r.verdict
         ]
         self._last_verdicts = verdicts
         if due:
@@ -238,6 +256,14 @@ class Monitor:
                 conn.executemany("INSERT INTO trigger_evidence VALUES (?,?,?,?)", rows)
 
         self.writer.later(write)
+
+    def day_before(self) -> Bucket:
+        """Both arms over the day before the window that the screen shows; at most half a minute old."""
+        if self.clock.real() - self._before_at > BEFORE_EVERY_S:
+            end = self.clock.now() - reading.WINDOW_S
+            self._before = read.between(self.conn, end - BEFORE_S, end)
+            self._before_at = self.clock.real()
+        return self._before
 
     # -- the gate ------------------------------------------------------------------------------------------------------------
 

@@ -47,6 +47,7 @@ class TriggerView(Struct, frozen=True):
     resets_when: str
     fires_in_s: float | None
     timeline_s: float = 0.0
+    headline: str = ""  # "errors 12.2 % over 5 %": what is wrong in as few words as it takes
 
 
 class ConditionView(Struct, frozen=True):

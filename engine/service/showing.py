@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from engine import bounds, checklist, control, glance
+from engine import attribution, bounds, checklist, control, glance
 from engine.clock import LapseClock
 from engine.control import State, stage_name
 from engine.metrics import read
@@ -38,7 +38,7 @@ def view(engine: Engine) -> View:
     reminders = _reminders(engine)
     why = permit.why if state.percent_bp else ""
     blind = monitor.verdict.blind
-    health, sentence = glance.health(state, plan, why, blind, triggers, bucket.attempts, gauges)
+    health, sentence = glance.health(state, why, blind, triggers, bucket.attempts, gauges, now)
     left = plan.trigger_settings.blind_step_down_s - monitor.watch.timers.blind_s if blind else None
     stage = monitor.stage_of(state)
     rows = log.rows(engine.conn, limit=LOG_ROWS)
@@ -54,11 +54,11 @@ def view(engine: Engine) -> View:
         ab_test=bool(stage and stage.ab_test), shadow_bp=stage.shadow_bp if stage else 0, epoch=state.epoch, rev=state.rev,
         armed=engine.folder.is_armed(), entered_at=state.entered_at, changed_at=state.changed_at,
         held=state.held, locked=state.locked, blind=blind, cooldown_until=state.cooldown_until, undo_until=undo,
-        health=health, health_sentence=sentence, attribution=_attribution(bucket),
+        health=health, health_sentence=sentence, attribution=_attribution(engine, bucket, triggers),
         error_rate=gauges[0], latency=gauges[1], cache=gauges[2],
         methods={"llm": bucket.llm, "frequency": bucket.frequency, "fallback": bucket.fallbacks, "cached": bucket.hits},
         servers=servers, triggers=triggers, matrix=glance.matrix(plan, triggers),
-        next=glance.what_next(state, plan, triggers, gate, blind, left), waiting=glance.waiting_for(state, plan, gate, reminders),
+        next=glance.what_next(triggers, gate, blind, left), waiting=glance.waiting_for(state, plan, gate, reminders),
         gate=gate, reminders=reminders, rollback=engine.proof.view if engine.proof else engine.last_proof, restore=_restore(engine),
         operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
         log=tuple(decision_view(row) for row in rows), events=tuple(engine.events)[-20:],
@@ -86,7 +86,7 @@ def _triggers(engine: Engine) -> tuple[TriggerView, ...]:
         out.append(
             TriggerView(
                 r.id, rule.text, str(rule.action), str(rule.severity), r.verdict, r.value, r.threshold, r.n, r.k, r.held_s,
-                r.for_s, r.rule, r.sentence, r.resets_when, r.fires_in_s, rule.timeline_s,
+                r.for_s, r.rule, r.sentence, r.resets_when, r.fires_in_s, rule.timeline_s, r.headline,
             )
         )  # fmt: skip
     return tuple(out)
@@ -139,18 +139,14 @@ def _reminders(engine: Engine) -> tuple[ReminderView, ...]:
     return tuple(out)
 
 
-def _attribution(b: Bucket) -> str:
-    """The same number on the frequency arm, and whether rolling back would help."""
-    if not b.attempts or not b.plain_n:
-        return ""
-    low, high = bounds.difference(b.errors, b.attempts, b.plain_errors, b.plain_n)
-    difference = (b.errors / b.attempts - b.plain_errors / b.plain_n) * 100
-    plain = f"frequency arm {b.plain_errors / b.plain_n * 100:.1f} %"
-    if low > 0:
-        return f"{plain}: LLM arm only, {difference:+.1f} points [{low * 100:.1f}, {high * 100:.1f}]"
-    if b.plain_errors and b.errors:
-        return f"{plain}: both arms have errors, it may not be the rollout"
-    return f"{plain}: no difference that could be shown"
+def _attribution(engine: Engine, now: Bucket, triggers: tuple[TriggerView, ...]) -> str:
+    """Of the number that is in trouble; of errors when none is."""
+    before = engine.monitor.day_before()
+    metrics = {rule.id: rule.metric for rule in engine.plan.triggers}
+    wrong = {metrics.get(t.id) for t in triggers if t.verdict in ("breach", "muted")}
+    if "latency_mean" in wrong and not wrong & {"error_rate", "error_creep"}:
+        return attribution.of_times(now, before)
+    return attribution.of_errors(now, before)
 
 
 def _restore(engine: Engine) -> RestoreView | None:

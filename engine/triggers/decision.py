@@ -36,8 +36,9 @@ class Decision(Struct, frozen=True, dict=True):
     blind: str = ""  # the sentence; promotion is held while it is not empty
     locked: str = ""
     critical: bool = False  # a critical rule fires: the lower ones are muted
+    idle: bool = False  # at 0 %: no LLM documents are expected
 
     @cached_property
     def readings(self) -> tuple[Reading, ...]:
         """Every rule in the plan's order, put into words."""
-        return tuple(read(each, self.critical, self.locked) for each in self.judged)
+        return tuple(read(each, self.critical, self.locked, self.idle) for each in self.judged)

@@ -50,6 +50,7 @@ def evaluate(
         sentence,
         locked,
         critical,
+        moment.percent_bp <= 0,
     )
 
 
@@ -158,5 +159,5 @@ def _blind_sentence(evidence: Evidence, blind_s: float, settings: TriggerSetting
     else:
         why = "no figures"
     left = settings.blind_step_down_s - blind_s
-    then = f"one stage down in {clock(left)}" if left > 0 else "one stage down"
-    return f"blind for {clock(blind_s)}: {why}; promotion is held, timers are frozen, {then}"
+    then = f"one stage back in {clock(left)}" if left > 0 else "one stage back"
+    return f"blind {clock(blind_s)}, {then}: {why}; promotion is held, timers are frozen"

@@ -81,4 +81,4 @@ def silence(quiet_s: float, per_min: float) -> str:
         return ""
     if not math.isfinite(quiet_s) or quiet_s <= 0:
         return ""
-    return f"no document looked up for {int(quiet_s)} s"
+    return f"no look-ups for {int(quiet_s)} s"

@@ -25,6 +25,8 @@ FEWEST_FAILURES = 3  # one failed document of 19 is over 5 % and says nothing
 EARLY_S = 120.0  # an early detector must stand this long
 FRESH_S = 60.0  # and a failure must be this recent, or among
 FRESH_DOCUMENTS = 5  # this many documents: else what was broken has healed
+BURST = 4  # failures in a row are an outage, not a rate
+HEALED_DOCUMENTS = 15  # clean ones in a row after it
 EARLY_MEAN = 0.2  # of `for`: 2 minutes of 10
 
 
@@ -105,8 +107,8 @@ def _errors(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Atte
     found = _windowed_errors(rule, settings, attempts, window)
     if found.breach and listens.proof:
         found = _proven(found, attempts.levels.get(listens.proof), attempts.per_min)
-    if found.breach and not _fresh(attempts):
-        found = found._replace(wait_s=FRESH_S)
+    if found.breach and (healed := _healed(rule, attempts, window)):
+        found = found._replace(convinced=False, says=healed)
     return found._replace(
         early=early.breach, early_rule=early.rule, early_text=early.text, early_fresh=_fresh(attempts),
         early_for_s=EARLY_S / 2 if mode == "early" else EARLY_S,
@@ -116,9 +118,7 @@ def _errors(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Atte
 def _windowed_errors(rule: Trigger, settings: TriggerSettings, attempts: Attempts, window: Window) -> Finding:
     last = attempts.last
     if window.n >= settings.min_n:
-        found = _rate(rule, window, "literal", _span(window))
-        if not found.breach or window.k >= FEWEST_FAILURES:
-            return found
+        return _rate(rule, window, "literal", _span(window))
     if last.n < settings.min_n:
         return _too_few(rule, last.n, settings.min_n, attempts.per_min)
     found = _rate(
@@ -171,6 +171,21 @@ def _proven(found: Finding, level: Level | None, per_min: float) -> Finding:
 
 def _fresh(attempts: Attempts) -> bool:
     return attempts.clean_s <= FRESH_S or attempts.clean_in_row < FRESH_DOCUMENTS
+
+
+def _healed(rule: Trigger, attempts: Attempts, window: Window) -> str:
+    """Why a breach may be over although the window still shows it: all of it was one run of failures that has ended.
+
+    A minute's outage stays in a window of five for four minutes more. A second run, or a rate that is bad without it, counts.
+    """
+    burst = attempts.burst
+    if burst < BURST or attempts.clean_s <= FRESH_S or attempts.clean_in_row < HEALED_DOCUMENTS:
+        return ""
+    seen = window if window.n >= attempts.last.n else attempts.last
+    if attempts.burst_ago_s > seen.span_s or beyond(rule, max(0, seen.k - burst) / seen.n):
+        return ""
+    ended = words.duration(attempts.burst_ago_s)
+    return f"{burst} failures in a row, over for {ended}, {attempts.clean_in_row} clean since: waits for another"
 
 
 def _too_few(rule: Trigger, n: int, need: int, per_min: float, what: str = "LLM documents") -> Finding:

@@ -11,7 +11,7 @@ from engine.plan.durations import clock
 from engine.plan.model import Severity, Trigger
 from engine.triggers import words
 from engine.triggers.evidence import Timer
-from engine.triggers.judge import Finding
+from engine.triggers.judge import WINDOWED, Finding
 
 Verdict = Literal["ok", "breach", "insufficient", "blind", "muted", "locked", "disabled"]
 
@@ -31,6 +31,7 @@ class Reading(Struct, frozen=True):
     sentence: str
     resets_when: str
     fires_in_s: float | None
+    headline: str = ""  # "errors 12.2 % over 5 %"; empty while it is not in breach
 
 
 class Judged(Struct, frozen=True):
@@ -43,7 +44,7 @@ class Judged(Struct, frozen=True):
     blind: bool
 
 
-def read(each: Judged, critical: bool, locked: str) -> Reading:
+def read(each: Judged, critical: bool = False, locked: str = "", idle: bool = False) -> Reading:
     rule, found, timer = each.rule, each.found, each.timer
     verdict = _verdict(each, critical, locked)
     fires_in = _fires_in(each) if verdict in ("breach", "muted") else None
@@ -52,7 +53,8 @@ def read(each: Judged, critical: bool, locked: str) -> Reading:
     name = each.acted or (found.rule if found.breach is not False or not timer.early else found.early_rule)
     return Reading(
         rule.id, verdict, found.value, found.threshold, found.n, found.k, held, for_s, name,
-        _sentence(each, verdict, locked), found.resets if verdict in ("breach", "muted") else "", fires_in,
+        _sentence(each, verdict, locked, idle), found.resets if verdict in ("breach", "muted") else "", fires_in,
+        _headline(each) if verdict in ("breach", "muted") else "",
     )  # fmt: skip
 
 
@@ -80,16 +82,18 @@ def _fires_in(each: Judged) -> float | None:
     return max(0.0, min(ends)) if ends else None
 
 
-def _sentence(each: Judged, verdict: Verdict, locked: str) -> str:
+def _sentence(each: Judged, verdict: Verdict, locked: str, idle: bool) -> str:
     rule, found, timer = each.rule, each.found, each.timer
     if verdict == "disabled":
         return "disabled: it never acts"
     if verdict == "locked":
         return f"locked: {locked}"
     if verdict == "blind":
-        return f"blind: the timer stands at {clock(timer.held_s)} of {clock(rule.for_s)}"
+        return f"blind: timer frozen at {clock(timer.held_s)} of {clock(rule.for_s)}"
+    if verdict == "insufficient" and idle and rule.metric in WINDOWED:
+        return "no LLM documents at 0 %: nothing to judge"
     if verdict == "insufficient":
-        frozen = f", the timer stands at {clock(timer.held_s)} of {clock(rule.for_s)}" if timer.held_s else ""
+        frozen = f", timer frozen at {clock(timer.held_s)} of {clock(rule.for_s)}" if timer.held_s else ""
         return f"insufficient: {found.says}{frozen}"
     if verdict == "ok":
         return _figures(rule, found, "")
@@ -105,6 +109,26 @@ def _sentence(each: Judged, verdict: Verdict, locked: str) -> str:
     return _figures(rule, found, held) + tail
 
 
+def _headline(each: Judged) -> str:
+    rule, found = each.rule, each.found
+    short = {"error_rate": "errors", "latency_mean": "time", "cache_hit_rate": "cache hits"}
+    name = short.get(rule.metric, words.NAMES[rule.metric])
+    if rule.metric == "llm_available":
+        return "LLM unavailable"
+    if rule.metric == "error_creep":
+        return f"errors creep up, {found.k} of {found.n}"
+    if not found.breach:
+        return f"{name} rising"
+    if found.value is None or found.threshold is None or not math.isfinite(found.value):
+        return name
+    value, threshold = words.beside(rule.metric, found.value, found.threshold)
+    return f"{name} {value} {_relation(found.value, found.threshold)} {threshold}"
+
+
+def _relation(value: float, threshold: float) -> str:
+    return "at exactly" if value == threshold else "over" if value > threshold else "under"
+
+
 def _figures(rule: Trigger, found: Finding, held: str) -> str:
     """ "error rate 5.6 % over 5 % for 3:12 of 5:00 (17 of 304 in 5 min)"."""
     name = words.NAMES[rule.metric]
@@ -115,5 +139,4 @@ def _figures(rule: Trigger, found: Finding, held: str) -> str:
     if found.value is None or found.threshold is None or not math.isfinite(found.value):
         return f"{name}{held} ({found.text})"
     value, threshold = words.beside(rule.metric, found.value, found.threshold)
-    relation = "at exactly" if found.value == found.threshold else "over" if found.value > found.threshold else "under"
-    return f"{name} {value} {relation} {threshold}{held} ({found.text})"
+    return f"{name} {value} {_relation(found.value, found.threshold)} {threshold}{held} ({found.text})"

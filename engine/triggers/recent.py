@@ -47,6 +47,8 @@ class Attempts(Struct, frozen=True):
     slow: Window  # the last 50 fresh calls
     failures_in_row: int
     failures_span_s: float  # from the first to the last of them
+    burst: int  # failures in the last run of them that has ended
+    burst_ago_s: float
     clean_in_row: int
     clean_s: float  # since the last failure; since the beginning when there was none
     levels: dict[Design, Level]
@@ -77,7 +79,8 @@ class RecentAttempts:
         self._last_k = 0
         self._slow: deque[tuple[float, float]] = deque(maxlen=self._slow_n)
         self._n = self._k = 0
-        self._failures = self._clean = 0
+        self._failures = self._clean = self._burst = 0
+        self._burst_end = t
         self._first_failure = self._last_failure = t
         self._rate_at, self._per_min = -math.inf, 0.0
         self._caps: list[tuple[Cusum, float]] = [(cusum, math.inf) for cusum in self._cusums.values()]
@@ -99,6 +102,8 @@ class RecentAttempts:
             self._slow.append((t, timed))
         if ok:
             self._clean += 1
+            if self._failures > 1:
+                self._burst, self._burst_end = self._failures, self._last_failure
             self._failures = 0
         else:
             self._k += 1
@@ -145,6 +150,7 @@ class RecentAttempts:
                 max(0.0, t - slow[0][0]) if slow else 0.0, len(ms), 0, len(ms), math.fsum(ms), math.fsum(x * x for x in ms)
             ),
             self._failures, self._last_failure - self._first_failure if self._failures else 0.0,
+            self._burst, max(0.0, t - self._burst_end),
             self._clean, max(0.0, t - self._last_failure),
             {design: cusum.level(t) for design, cusum in self._cusums.items()},
             self._per_min,

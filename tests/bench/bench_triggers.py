@@ -33,7 +33,7 @@ from msgspec import structs
 
 from engine import bounds
 from engine.plan.load import default_plan_text, parse_plan
-from engine.plan.model import Mode
+from engine.plan.model import Mode, Trigger
 from engine.triggers.decision import Decision
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Timers
@@ -42,6 +42,7 @@ from engine.triggers.recent import Attempts, RecentAttempts
 
 PLAN = parse_plan(default_plan_text())
 STAGES = tuple(stage.percent_bp for stage in PLAN.stages)
+CRITICAL = tuple(rule for rule in PLAN.triggers if rule.id == "error_critical")
 STAGE, PERCENT_BP = 4, 5000
 TICK_S = 10.0
 WEEK_S = 7 * 86400.0
@@ -73,6 +74,7 @@ class World(NamedTuple):
     fails: Fails
     takes: Takes
     wanders: bool = False  # whether times can come near a threshold
+    rules: tuple[Trigger, ...] = PLAN.triggers
 
 
 class Quiet(NamedTuple):
@@ -85,12 +87,13 @@ class Watch:
     """The whole default plan on guard over one stream of attempts, at 50 %."""
 
     def __init__(self, mode: str, world: World, every_tick: bool) -> None:
-        self.naive = mode == "naive"
+        self.naive, self.rules = mode == "naive", world.rules
         rules: Mode = "literal" if mode == "naive" else mode  # type: ignore[assignment]
         self.settings = structs.replace(PLAN.trigger_settings, mode=rules)
-        self.fewest = 1 if rules == "literal" else FEWEST_FAILURES
+        # One failure of twenty is beyond 3 %; where windows never hold twenty, rules ask for more.
+        self.fewest = 1 if rules == "literal" or world.per_min > 1 else FEWEST_FAILURES
         self.skips = not (every_tick or world.wanders)
-        self.recent = RecentAttempts(PLAN.triggers, self.settings, 0.0)
+        self.recent = RecentAttempts(world.rules, self.settings, 0.0)
         self.timers, self.epoch, self.due, self.calm = Timers(), 1, TICK_S, False
 
     def until(self, t: float) -> Iterator[tuple[float, str, tuple[str, ...]]]:
@@ -106,7 +109,7 @@ class Watch:
     def _tick(self, t: float) -> tuple[str, tuple[str, ...]]:
         attempts = self.recent.at(t)
         moment = Moment(t, self.epoch, STAGE, PERCENT_BP, STAGES)
-        decision = evaluate(PLAN.triggers, self.settings, self.timers, Evidence(attempts), moment)
+        decision = evaluate(self.rules, self.settings, self.timers, Evidence(attempts), moment)
         self.timers = decision.timers
         self.calm = self._calm(attempts)
         if self.naive:
@@ -117,7 +120,7 @@ class Watch:
     def _calm(self, attempts: Attempts) -> bool:
         return (
             attempts.last.k < self.fewest
-            and all(attempts.windows[span].k < self.fewest for span in (300.0, 600.0))
+            and all(window.k < self.fewest for span, window in attempts.windows.items() if span <= 600)
             and all(level.value < 4.0 for level in attempts.levels.values())
             and not any(timer.held_s or timer.breach or timer.early for timer in self.timers.rules.values())
         )
@@ -198,6 +201,8 @@ def service(kind: str, per_min: float, what: float) -> World:
             return World(per_min, lambda _: what, steady)
         case "fault":
             return World(per_min, lambda since: what if since >= 0 else HEALTHY, steady)
+        case "critical":
+            return service("fault", per_min, what)._replace(rules=CRITICAL)
         case "blip":
             return World(per_min, lambda since: 1.0 if 0 <= since < 60 else HEALTHY, steady)
         case "quiet-ms":
@@ -242,6 +247,10 @@ def jobs_of(share: float, every_tick: bool) -> list[Job]:
                 ]
             for rate in FAULTS:
                 made += [Job("fault", mode, per_min, rate, 1000 + n, GIVE_UP_S, every_tick) for n in range(runs)]
+            if mode in ("literal", "guarded") and per_min >= 10:
+                made += [
+                    Job("critical", mode, per_min, rate, 1000 + n, GIVE_UP_S) for rate in FAULTS for n in range(runs)
+                ]
             made += [Job("blip", mode, per_min, 0.0, 1000 + n, 3600.0, every_tick) for n in range(runs)]
             if mode != "early" and per_min in (1.0, 10.0):
                 weeks = max(0.5, (4 if mode != "guarded" else 12) * share)
@@ -336,13 +345,9 @@ def verdicts(found: Found) -> list[tuple[bool, str]]:
         )
     for per_min in (10.0, 100.0):
         for rate in FAULTS:
-            share = not_later(found["fault", "guarded", per_min, rate], found["fault", "literal", per_min, rate])
-            out.append(
-                (
-                    share == 1.0,
-                    f"not later than literal + 1 min, {rate * 100:g} %, {per_min:g}/min: {share * 100:.1f} % of runs",
-                )
-            )
+            share = not_later(found["critical", "guarded", per_min, rate], found["critical", "literal", per_min, rate])
+            text = f"error_critical not later than literal + 1 min, {rate * 100:g} %, {per_min:g}/min: {share * 100:.1f} % of runs"
+            out.append((share == 1.0, text))
     return out
 
 

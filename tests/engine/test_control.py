@@ -122,8 +122,9 @@ def test_a_rollback_by_a_trigger_cannot_be_taken_back() -> None:
         (4, 5000, Action.halve, (4, 2500)),
         (2, 1000, Action.halve, (2, 500)),
         (3, 2500, Action.halve, (3, 1250)),
-        (4, 1000, Action.previous_stage, (3, 1000)),
-        (PLAN.stable, 10_000, Action.previous_stage, (5, 10_000)),
+        (4, 2500, Action.previous_stage, (2, 1000)),  # the nearest that is lower: it is a rollback
+        (4, 1000, Action.previous_stage, (1, 0)),
+        (PLAN.stable, 10_000, Action.previous_stage, (4, 5000)),
     ],
 )
 def test_what_each_action_leads_to(stage: int, percent_bp: int, action: Action, expected: tuple[int, int]) -> None:
