@@ -220,7 +220,7 @@ def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Ro
         "SELECT total(documents) FROM restore WHERE at >= ? AND at < ? AND undone IS NULL", (d.at, until)
     ).fetchone()[0]
     return Incident(
-        row.rev, clean_line(d.sentence, 600), d.stage, automatic, trigger, row.percent_from, d.percent_bp, onset, detected, d.at,
+        row.rev, clean_line(d.sentence, 600), before, automatic, trigger, row.percent_from, d.percent_bp, onset, detected, d.at,
         d.at + ms / 1000 if isinstance(ms, int | float) else None, clean_line(str(proof.get("sentence", "")), 400),
         cause(row, after), resumed.decision.at if resumed else None, int(restored),
     )  # fmt: skip
@@ -308,6 +308,11 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return "not known"
     return f"{seconds:.2f} s" if seconds < 10 else words.duration(seconds)
+
+
+def span(seconds: float) -> str:
+    """A part of a stage's time: less than a second is none."""
+    return words.duration(seconds) if seconds >= 1 else "none"
 
 
 def moment_of(at: float, seconds: bool = False) -> str:

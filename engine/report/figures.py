@@ -79,8 +79,8 @@ def methods(bucket: Bucket) -> str:
     """ "LLM 142 (12 of them from the cache), frequency 1277 (3 of them fallbacks)"."""
     if not bucket.n:
         return "no documents"
-    cached = f" ({bucket.hits} of them from the cache)" if bucket.hits else ""
-    fell = f" ({bucket.fallbacks} of them fallbacks)" if bucket.fallbacks else ""
+    cached = f" ({bucket.hits:,} of them from the cache)" if bucket.hits else ""
+    fell = f" ({bucket.fallbacks:,} of them fallbacks)" if bucket.fallbacks else ""
     return f"LLM {bucket.llm:,}{cached}, frequency {bucket.frequency:,}{fell}"
 
 

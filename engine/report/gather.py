@@ -213,9 +213,8 @@ def _curves(
     first = read.began(conn)
     if began is None or first is None or at <= began:
         return None
-    start = max(began, first - HOUR)
-    span = _span(at - start)
-    start, end = start // span * span, at // span * span + span
+    span = _span(at - began)
+    start, end = began // span * span, at // span * span + span
     points = max(2, round((end - start) / span))
     drawn = read.series_of(conn, ("error_rate", "latency_mean", "latency_p95", "llm_share"), start, end, points)
     moved = [
@@ -297,9 +296,14 @@ def _incident_words(incidents: tuple[Incident, ...]) -> str:
     if not incidents:
         return "No incident: nothing rolled back and no trigger acted."
     automatic = sum(each.automatic for each in incidents)
+    found = f"{automatic} by triggers, {len(incidents) - automatic} by people"
+    if automatic in (0, len(incidents)):
+        found = "by triggers" if automatic else "by people"
     effects = [each.effect_s for each in incidents if each.effect_s is not None]
-    slowest = f"; the slowest took effect after {chronicle.duration(max(effects))}" if effects else ""
-    return f"{_many(len(incidents), 'incident', 'incidents')}, {automatic} found by triggers and {len(incidents) - automatic} by people{slowest}."
+    slowest = f"; the slowest took effect after {chronicle.duration(max(effects))}" if len(effects) > 1 else ""
+    if len(effects) == 1:
+        slowest = f"; in effect after {chronicle.duration(effects[0])}"
+    return f"{_many(len(incidents), 'incident', 'incidents')}, found {found}{slowest}."
 
 
 def _many(count: int, one: str, more: str) -> str:

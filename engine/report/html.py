@@ -12,7 +12,7 @@ from importlib.resources import files
 from engine.control import percent
 from engine.plan.durations import iso
 from engine.report import charts
-from engine.report.chronicle import duration, moment_of
+from engine.report.chronicle import moment_of, span
 from engine.report.elements import Child, Element, el, page
 from engine.report.markdown import METRICS, PROMPTS, delivery, times
 from engine.report.story import Chapter, Figure, Finding, Incident, Signed, StageStory, Story, Verdict
@@ -231,7 +231,7 @@ def _spent(story: Story) -> Section | None:
         name = el("span", f"{s.number} {s.name}", el("small", f"{s.visits} visits") if s.visits > 1 else None)
         spans = (s.spent_s, s.soaked_s, s.figures_s, s.waited_s, s.held_s)
         left: Child = when(s.left) if s.left is not None else "still there"
-        rows.append([name, when(s.entered or 0.0), left, *(duration(value) for value in spans)])
+        rows.append([name, when(s.entered or 0.0), left, *(span(value) for value in spans)])
     note = (
         "Soaking is the least time that a stage lasts. For figures: from then until the gate's conditions on the figures held, to the hour. "
         "For people: what was left until the step was taken, without holds and locks."

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from engine.control import percent
 from engine.plan.durations import iso
-from engine.report.chronicle import duration
+from engine.report.chronicle import duration, span
 from engine.report.story import Chapter, Figure, Incident, Sent, Signed, StageStory, Story, Verdict
 
 _ACTS = re.compile(r"([\\`*\[\]<>|~])|(?<!\w)(_)|(_)(?!\w)|(&)(?=#?\w+;)|(!)(?=\[)")
@@ -119,7 +119,7 @@ def _times(stages: tuple[StageStory, ...]) -> str:
             continue
         left = iso(s.left) if s.left is not None else "still there"
         spans = (s.spent_s, s.soaked_s, s.figures_s, s.waited_s, s.held_s)
-        rows.append((name, percent(s.percent_bp), iso(s.entered), left, *(duration(value) for value in spans)))
+        rows.append((name, percent(s.percent_bp), iso(s.entered), left, *(span(value) for value in spans)))
     note = (
         "Soaking is the stage's least time. For figures: from then until the gate's conditions on the figures held, to the hour. "
         "For people: what was left until the step, without holds and locks."

@@ -1,0 +1,221 @@
+"""The report says what the store says: figures by stage, incidents with their times, decisions with evidence, people's words as text."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from engine.report import Story, gather, html, markdown
+from tests.engine.report.history import DAY, HOSTILE, History, whole
+
+VOID = {"meta", "br", "img", "hr", "link", "input"}
+
+
+@pytest.fixture(scope="module")
+def history() -> Iterator[History]:
+    made = whole()
+    yield made
+    made.conn.close()
+
+
+@pytest.fixture(scope="module")
+def story(history: History) -> Story:
+    return gather(history.conn, history.plan)
+
+
+@pytest.fixture(scope="module")
+def page(story: Story) -> str:
+    return html(story)
+
+
+# -- the story ---------------------------------------------------------------------------------------------------------
+
+
+def test_each_stage_has_the_figures_that_were_stored(story: Story) -> None:
+    canary, limited = story.stages[2], story.stages[3]
+    # the incident's 24 failures of 120 and then 1 of 400
+    assert canary.error_rate.value == pytest.approx(25 / 520)
+    assert (canary.error_rate.good, limited.error_rate.good) == (False, True)
+    assert limited.error_rate.words == "0.25 % (1 of 400, at most 1.18 %)"
+    assert limited.latency.value == pytest.approx(800.0)
+    assert limited.cache.words == "33.3 % (200 of 600)"
+    assert (limited.documents, limited.llm_documents) == (1000, 599)
+
+
+def test_an_incident_has_its_time_to_detect_to_decide_and_to_take_effect(story: Story) -> None:
+    (incident,) = story.incidents
+    assert (incident.trigger, incident.percent_from, incident.percent_to) == ("error_critical", 1000, 0)
+    assert incident.detect_s == pytest.approx(180.0)  # the first failure to the first breach
+    assert incident.decide_s == pytest.approx(300.0)
+    assert incident.effect_s == pytest.approx(0.04)
+    assert incident.cause.startswith("a full disk")
+
+
+def test_soaking_is_told_from_waiting_for_people(story: Story) -> None:
+    canary = story.stages[2]
+    assert canary.visits == 2
+    full = story.stages[5]
+    assert full.soaked_s == pytest.approx(7 * DAY)
+    total = full.soaked_s + full.figures_s + full.held_s + full.waited_s
+    assert total == pytest.approx(full.spent_s)
+    preparation = story.stages[0]
+    assert (preparation.soaked_s, preparation.waited_s) == (pytest.approx(DAY), pytest.approx(DAY / 2))
+
+
+def test_an_override_stands_out_with_its_reason_and_what_was_missing(story: Story) -> None:
+    (override,) = story.overrides
+    assert override.reason.startswith("the drill was done by hand")
+    assert "rollback_works" in dict(override.evidence)["missing"]
+
+
+def test_the_same_store_gives_the_same_report(history: History, story: Story, page: str) -> None:
+    again = gather(history.conn, history.plan)
+    assert again == story
+    assert html(again) == page
+
+
+def test_a_store_in_which_nothing_happened_has_a_report_too() -> None:
+    empty = History()
+    found = gather(empty.conn, empty.plan)
+    assert found.headline == "Nothing has been decided yet."
+    assert "# Staged Rollout Plan" in markdown(found)
+    assert "</html>" in html(found)
+    empty.conn.close()
+
+
+def test_the_plan_s_review_headings_ask_for_what_is_not_written_yet() -> None:
+    empty = History()
+    text = markdown(gather(empty.conn, empty.plan))
+    for heading in ("What Went Well", "What Could Be Improved", "Lessons Learned", "Action Items"):
+        assert f"### {heading}\n\n*Nothing was written yet." in text
+    empty.conn.close()
+
+
+# -- as Markdown -------------------------------------------------------------------------------------------------------
+
+
+def test_markdown_has_the_plan_s_table_and_no_text_acts_as_markup(story: Story) -> None:
+    text = markdown(story)
+    (head,) = (line for line in text.splitlines() if line.startswith("| Metric |"))
+    assert [cell.strip() for cell in head.strip("|").split("|")][1:3] == [
+        "Stage 2 Canary Rollout",
+        "Stage 3 Limited Rollout",
+    ]
+    assert "<script>" not in text.replace("\\<script\\>", "")
+    assert "\x1b" not in text
+    for line in text.splitlines():
+        if line.startswith("|") and "onerror" in line:
+            assert line.count("|") - line.count("\\|") <= 8
+    assert "\n# not a heading" not in text
+
+
+# -- as HTML -----------------------------------------------------------------------------------------------------------
+
+
+class Reader(HTMLParser):
+    """Checks nesting, and collects what matters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+@pytest.fixture(scope="module")
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    assert reader.open == []
+    return reader
+
+
+def test_html_needs_nothing_from_anywhere(read: Reader, page: str) -> None:
+    names = {tag for tag, _ in read.tags}
+    assert not names & {"script", "link", "img", "iframe", "object", "embed", "form", "base"}
+    for _, attributes in read.tags:
+        assert not [name for name in attributes if name.startswith("on") or name in ("src", "srcset", "style")]
+        assert (attributes.get("href") or "#").startswith("#")
+    assert "default-src 'none'" in page
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_hostile_texts_are_shown_as_they_are(read: Reader, page: str) -> None:
+    shown = "".join(read.texts)
+    visible = HOSTILE.replace("\x1b", "·")
+    assert shown.count(visible) >= 4  # a reason, a signature, a lesson, a subject
+    assert "\x1b" not in page
+
+
+def test_every_link_has_a_target_and_every_id_is_unique(read: Reader) -> None:
+    ids = [attributes["id"] for _, attributes in read.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in read.tags:
+        if (href := attributes.get("href")) is not None:
+            assert href.removeprefix("#") in ids
+
+
+def test_tables_have_headers_and_drawings_say_what_they_show(read: Reader) -> None:
+    names = [tag for tag, _ in read.tags]
+    assert names.count("svg") >= 5
+    assert names.count("desc") == names.count("svg")
+    for at, (tag, attributes) in enumerate(read.tags):
+        if tag == "svg":
+            assert (attributes["role"], names[at + 1], names[at + 2]) == ("img", "title", "desc")
+            assert attributes["aria-label"]
+        if tag == "th":
+            assert attributes["scope"] in ("row", "col")
+    assert names.count("caption") == names.count("table") > 3
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def chromium(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    quiet = (
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}",
+    )  # fmt: skip
+    assert CHROMIUM is not None
+    return subprocess.run(
+        [CHROMIUM, *quiet, *options],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
+def test_a_browser_shows_it_whole_and_prints_it(tmp_path: Path, page: str) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(page, encoding="utf-8")
+    pdf = tmp_path / "report.pdf"
+    dom = chromium(tmp_path, "--dump-dom", file.as_uri()).stdout
+    assert dom.count("<svg") == page.count("<svg")
+    assert dom.count("<tr") == page.count("<tr")
+    assert "<script" not in dom  # and a browser saw no tag where the text has one
+    assert "<img" not in dom
+    chromium(tmp_path, f"--print-to-pdf={pdf}", "--no-pdf-header-footer", file.as_uri())
+    printed = pdf.read_bytes()
+    assert printed.startswith(b"%PDF")
+    assert 4 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 40
