@@ -53,6 +53,10 @@ class Proof:
         if self.target_bp == 0:
             self.view = replace(self.view, cancelled=self._pipeline.cancel_calls())
 
+    def recorded(self, rev: int, at: float) -> None:
+        """The rollback is in the log as `rev` since `at` (seconds of `Clock.real`)."""
+        self.view = replace(self.view, rev=rev, recorded_ms=round((at - self._began) * 1000, 2))
+
     async def run(self) -> ProofView:
         """Watch until observed, or for 5 s."""
         while True:

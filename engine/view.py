@@ -138,6 +138,7 @@ class ProofView(Struct, frozen=True):
     probes: int
     overdue: bool  # not observed within 5 s
     sentence: str
+    recorded_ms: float | None = None  # from the key to the commit
 
 
 class RestoreView(Struct, frozen=True):

@@ -18,6 +18,7 @@ import traceback
 import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
@@ -221,7 +222,11 @@ class Engine:
 
     async def record(self, job: Callable[[sqlite3.Connection], Outcome], insist: bool = False) -> Outcome:
         """Run a job that commits a decision, then follow its outcome: state, evidence, the service beside the engine."""
-        outcome = await asyncio.wrap_future(self.writer.control(job, insist))
+        return await self.follow(self.writer.control(job, insist))
+
+    async def follow(self, job: Future[Outcome]) -> Outcome:
+        """The same for a job that the writer has already."""
+        outcome = await asyncio.wrap_future(job)
         self._follow(outcome)
         return outcome
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 STANDBY_POLL_S = 0.2
 SOCKET_LOOK_S = 1.0
+SWITCH_S = 0.001  # between the loop and the writer's thread: a rollback is handed over in 1 ms, not in Python's 5
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 DRAIN_CALLS_S = 5.0  # what is in flight at the end may take this long with the LLM, then it is finished by frequency
 DRAIN_S = 9.0  # systemd gives up after 10 to 15 s, and the store needs its last commit
@@ -102,8 +103,10 @@ def run(
         print(error, file=sys.stderr)
         return 1
     clock: Clock = SystemClock() if speed is None else LapseClock(speed)
-    with contextlib.suppress(OSError):
-        os.nice(NICE)
+    sys.setswitchinterval(SWITCH_S)
+    if not foreground:  # a service manager says itself how nice its services are
+        with contextlib.suppress(OSError):
+            os.nice(NICE)
     try:
         return asyncio.run(_main(plan_path, plan, folder, clock, attached))
     except (StoreError, OSError, ValueError, sqlite3.Error) as error:
@@ -123,6 +126,7 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
         loop.add_reader(0, _end_when_closed, loop, ending)
     lock = folder.try_lock()
     if lock is None:
+        _load_all()
         log.info("standby: another engine holds %s; waiting to take over", folder.lock)
         while lock is None and not ending.is_set():
             with contextlib.suppress(TimeoutError):
@@ -154,6 +158,16 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
                 await world.stop()
             await engine.stop()
     return 0
+
+
+def _load_all() -> None:
+    """A standby loads while it waits what it will need at once."""
+    import uvicorn.protocols.http.h11_impl
+
+    import engine.service.http
+    import engine.store.schema
+
+    log.debug("loaded %s", (uvicorn.protocols.http.h11_impl, engine.service.http, engine.store.schema))
 
 
 def _populate(world: World, engine: Engine) -> None:

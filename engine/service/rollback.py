@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import Future
 
 import msgspec
 
@@ -81,17 +82,27 @@ async def roll_back(
     engine.proofs[ask.request_id] = proof
     while len(engine.proofs) > PROOFS:
         engine.proofs.pop(next(iter(engine.proofs)))
-    recording = engine.background(_record(engine, ask, decide, proof))
+    committed: list[float] = []
+
+    def job(conn: sqlite3.Connection) -> Outcome:
+        outcome = log.commit(conn, ask.request_id, decide, engine.token)
+        committed.append(engine.clock.real())
+        return outcome
+
+    waiting = engine.writer.control(job, insist=True)  # in this instruction: no promotion is queued in between
+    recording = engine.background(_record(engine, ask, proof, waiting, committed))
     engine.background(_prove(engine, ask, proof, recording))
     with contextlib.suppress(TimeoutError):
         return await asyncio.wait_for(asyncio.shield(recording), ANSWER_S), proof
     return None, proof
 
 
-async def _record(engine: Engine, ask: Ask, decide: Decide, proof: Proof) -> Outcome | None:
+async def _record(
+    engine: Engine, ask: Ask, proof: Proof, job: Future[Outcome], committed: list[float]
+) -> Outcome | None:
     keeping = engine.background(_keep_intent(engine, ask))
     try:
-        outcome = await engine.commit(ask, decide, insist=True)
+        outcome = await engine.follow(job)
     except (sqlite3.Error, log.Fenced, asyncio.CancelledError) as error:
         engine.event(f"The rollback is in force and not yet recorded: {error or 'the engine ends'}.")
         _leave_intent(engine, ask)
@@ -100,7 +111,7 @@ async def _record(engine: Engine, ask: Ask, decide: Decide, proof: Proof) -> Out
         return None  # what was lowered stays so in this process, whatever the row says
     finally:
         keeping.cancel()
-    proof.view = msgspec.structs.replace(proof.view, rev=outcome.state.rev)
+    proof.recorded(outcome.state.rev, committed[-1])
     if proof.target_bp == 0 and engine.folder.is_armed():
         engine.event(
             f"The armed file could not be removed: this engine makes no LLM call while it runs; rm {engine.folder.armed}"
@@ -139,7 +150,6 @@ async def _prove(engine: Engine, ask: Ask, proof: Proof, recording: asyncio.Task
     if outcome is None or outcome.decision is None:
         return
     rev = outcome.state.rev
-    proof.view = msgspec.structs.replace(proof.view, rev=rev)
     about = engine.ask(request_id=f"{ask.request_id}-proof")
     evidence = {"of": rev, **msgspec.to_builtins(proof.view)}
     sentence = f"rollback {rev}: {proof.view.sentence}"

@@ -28,6 +28,7 @@ from engine.store.reader import Reader
 from engine.view import View
 
 TEXT = "The scheduler assigns each task to a worker pool and retries failed tasks with exponential backoff. " * 4
+COMMAND = [sys.executable, "-c", "from console.cli import main; main()"]
 SETTINGS: Mapping[str, object] = {"environment": "test", "http.port": 0}
 
 
@@ -64,6 +65,15 @@ class Stage:
             assert self.until(lambda: self.reader.glance().pid == process.pid)
         return process
 
+    def serve(self) -> subprocess.Popen[bytes]:
+        """`rollout serve`, as a service manager runs it."""
+        with self.folder.engine_log.open("ab") as output:
+            process = subprocess.Popen(
+                [*COMMAND, *self._where, "serve"], stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        self.processes.append(process)
+        return process
+
     def end(self) -> None:
         for process in self.processes:
             with contextlib.suppress(ProcessLookupError):
@@ -82,9 +92,12 @@ class Stage:
 
     def cli(self, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
         """`rollout WORDS` as a process of its own."""
-        command = [sys.executable, "-c", "from console.cli import main; main()"]
-        where = ["--store", str(self.folder.path), "--plan", str(self.plan_path)]
-        return subprocess.run([*command, *where, *words], capture_output=True, text=True, cwd=self.root, **more)
+        command = [*COMMAND, *self._where, *words]
+        return subprocess.run(command, capture_output=True, text=True, cwd=self.root, **more)
+
+    @property
+    def _where(self) -> list[str]:
+        return ["--store", str(self.folder.path), "--plan", str(self.plan_path)]
 
     # -- what is seen ----------------------------------------------------------------------------------------------------
 
@@ -129,13 +142,15 @@ class Stage:
         assert status == 200, answer
         return answer
 
-    def proof(self, request_id: str) -> dict[str, Any]:
+    def proof(self, request_id: str, recorded: bool = False) -> dict[str, Any]:
+        """When it is proven or overdue, and where asked for recorded too."""
         found: dict[str, Any] = {}
 
         def proven() -> bool:
             nonlocal found
             found = self.client.command("proof", of=request_id).data.get("proof") or {}
-            return found.get("effective_ms") is not None or bool(found.get("overdue"))
+            done = found.get("effective_ms") is not None or bool(found.get("overdue"))
+            return done and (not recorded or found["recorded_ms"] is not None)
 
         assert self.until(proven, 8)
         return found

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
@@ -47,6 +48,24 @@ def test_the_plan_s_own_metrics_lines_work(stage: Stage) -> None:
     )
     with urllib.request.urlopen(request) as answer:
         assert b"keyword_extraction_error_rate" in answer.read()
+
+
+def test_on_tcp_there_is_no_control_and_nobody_can_pretend_to_be_a_user(stage: Stage) -> None:
+    address = stage.view.engine.address
+    for kind in ("promote", "rollback", "stop"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(f"{address}/v1/control/{kind}", b"{}"))
+        assert refused.value.code in (404, 405)
+    said = {"kind": "complaint", "text": "from afar", "id": "afar-1"}
+    request = urllib.request.Request(
+        f"{address}/v1/feedback",
+        json.dumps(said).encode(),
+        {"X-Forwarded-For": "uid:0", "X-Rollout-Actor": json.dumps(["root", "", ""])},
+    )
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 200
+    who = stage.reader.log(5, kind="complaint")[0].actor
+    assert who.startswith("http")
 
 
 def test_a_promotion_with_a_stale_epoch_is_refused(stage: Stage) -> None:

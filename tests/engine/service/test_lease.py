@@ -1,0 +1,230 @@
+"""Promise 4: one engine at a time, a live one or no LLM. On real processes, and on an injected clock that people set."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.clock import ManualClock
+from engine.control import Actor, Ask, Decision, State, roll_back
+from engine.plan.durations import format_duration
+from engine.service import commands, rollback
+from engine.service.engine import Engine
+from engine.service.heart import Heart
+from engine.service.process import wait_until_up
+from engine.store import log
+from tests.engine.service.stage import Stage
+
+ALICE = Actor("alice", 1000)
+
+
+# -- one engine ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_standby_takes_over_within_two_seconds_and_a_store_marked_safe_starts_at_zero(tmp_path: Path) -> None:
+    with Stage(tmp_path, None, {"store.resume": "safe", "llm.url": "http://127.0.0.1:9"}) as stage:
+        first = stage.engine()
+        stage.climb(2)
+        assert stage.folder.is_armed()
+        standby = stage.serve()
+        assert stage.until(lambda: "standby" in stage.folder.engine_log.read_text())
+        token = stage.reader.glance().token
+        first.kill()
+        first.wait()
+        killed = time.monotonic()
+        assert stage.until(lambda: stage.pid == standby.pid and stage.reader.glance().token == token + 1, 15)
+        took = time.monotonic() - killed
+        assert wait_until_up(stage.folder, standby) == ""
+        assert took < 2.0
+        assert stage.until(lambda: stage.percent_bp == 0, 3)
+        assert "resume is safe" in stage.reader.log(5, kind="rollback")[0].reason
+        assert not stage.folder.is_armed()
+
+
+def test_an_engine_that_wakes_after_it_was_replaced_writes_nothing_says_so_and_ends(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        old = stage.engine()
+        stage.climb(2)
+        os.kill(old.pid, signal.SIGSTOP)
+        stage.folder.lock.unlink()  # what somebody desperate does instead of kill -9
+        new = stage.engine()
+        rev = stage.reader.state().rev
+        os.kill(old.pid, signal.SIGCONT)
+        assert old.wait(10) == 0
+        assert "Another engine has taken over" in stage.folder.engine_log.read_text()
+        assert new.poll() is None
+        assert stage.client.request("GET", "/healthz")[0] == 200  # the old one did not take the new one's socket along
+        assert stage.reader.glance().pid == new.pid
+        assert [d.kind for d in stage.reader.log(50) if d.rev > rev and d.kind not in ("complaint", "lease")] == []
+        assert stage.reader.read(log.verify).ok
+
+
+def test_stopped_for_longer_than_the_lease_it_wakes_at_zero_and_logs_that(tmp_path: Path) -> None:
+    with Stage(tmp_path, speed=1.0, settings={"trigger_settings.lease": "1s"}) as stage:
+        process = stage.engine()
+        stage.climb(5)
+        assert stage.until(lambda: stage.view.effective_bp == 10_000)
+        os.kill(process.pid, signal.SIGSTOP)
+        answers: list[dict[str, object]] = []
+        asking = [threading.Thread(target=lambda n=n: answers.append(stage.extract(f"asleep-{n}"))) for n in range(4)]  # type: ignore[misc]
+        for each in asking:
+            each.start()
+        time.sleep(1.6)
+        os.kill(process.pid, signal.SIGCONT)
+        for each in asking:
+            each.join()
+        assert stage.until(lambda: "lease" in stage.kinds(), 5)
+        note = stage.reader.log(20, kind="lease")[0].sentence
+        assert "every router was at 0 %" in note
+        assert stage.percent_bp == 10_000  # it is no rollback
+        assert stage.until(lambda: stage.view.effective_bp == 10_000, 5)
+
+
+# -- its end ------------------------------------------------------------------------------------------------------------------
+
+
+def test_sigterm_finishes_what_is_in_flight_within_ten_seconds(tmp_path: Path) -> None:
+    """Calls that hang are given up after a while and their documents finished by frequency: nobody's document is dropped."""
+    with Stage(tmp_path, speed=1.0) as stage:
+        process = stage.engine()
+        stage.climb(5)
+        assert stage.client.command("fault", name="hang", value=1).ok
+        answers: list[dict[str, object]] = []
+        asking = [threading.Thread(target=lambda n=n: answers.append(stage.extract(f"late-{n}"))) for n in range(4)]  # type: ignore[misc]
+        for each in asking:
+            each.start()
+        assert stage.until(lambda: stage.view.engine.in_flight >= 4)
+        began = time.monotonic()
+        process.terminate()
+        assert process.wait(12) == 0
+        took = time.monotonic() - began
+        for each in asking:
+            each.join()
+        assert took < 10
+        assert [answer["method"] for answer in answers] == ["frequency"] * 4
+        assert stage.reader.read(lambda conn: conn.execute("SELECT clean FROM lease").fetchone()) == (1,)
+        names = stage.reader.read(
+            lambda c: c.execute("SELECT count(*) FROM document WHERE id LIKE 'late-%'").fetchone()
+        )
+        assert names == (4,)
+
+
+# -- clocks that are set ------------------------------------------------------------------------------------------------------
+
+
+class Clocked:
+    """An engine and its heart in this process, on a clock that the test moves. No LLM answers at its address."""
+
+    def __init__(self, root: Path) -> None:
+        self.stage = Stage(root, settings={"llm.url": "http://127.0.0.1:9"})
+        self.clock = ManualClock(time.time())
+        self.engine = Engine(self.stage.plan, self.stage.folder, self.clock, environ={})
+        self.heart = Heart(self.engine)
+
+    async def __aenter__(self) -> Clocked:
+        self.stage.folder.prepare()
+        self.lock = self.stage.folder.try_lock()
+        await self.engine.open()
+        await self.heart.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.engine.stop()
+        assert self.lock is not None
+        self.lock.release()
+        self.stage.reader.close()
+
+    async def command(self, kind: str, **fields: object) -> commands.Reply:
+        return await commands.carry_out(self.engine, kind, fields, ALICE)
+
+    async def climb(self, stage: int) -> None:
+        while self.engine.state.stage < stage:
+            epoch = self.engine.state.epoch
+            reply = await self.command("promote", epoch=epoch, override=True, reason="climbing in a test")
+            assert reply.ok, reply.sentence
+
+    async def settled(self, holds) -> None:  # type: ignore[no-untyped-def]
+        for _ in range(500):
+            if holds():
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("it did not come to pass")
+
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_lease_runs_out_by_the_machine_s_own_clock_and_not_by_the_wall_s(tmp_path: Path) -> None:
+    async with Clocked(tmp_path) as c:
+        await c.climb(2)
+        for step in (3600.0, -7200.0, 3600.0):
+            c.clock.step_wall(step)
+            assert c.engine.switch.read().percent_bp == 1000
+        c.clock.advance(30.5)  # a suspended machine: no wall clock was set, nothing was evaluated
+        permit = c.engine.switch.read()
+        assert permit.percent_bp == 0
+        assert "not evaluated for 30 s" in permit.why or "not evaluated for 31 s" in permit.why
+        assert not c.engine.switch.may_call()
+        refused = await c.command("promote", epoch=c.engine.state.epoch, override=True, reason="nobody watches now")
+        assert not refused.ok
+        await c.heart.tick()
+        assert c.engine.switch.read().percent_bp == 1000
+        await c.settled(lambda: log.last(c.engine.conn, ("lease",)) is not None)
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+async def test_undo_and_cool_down_keep_their_length_when_the_clock_is_set(tmp_path: Path, step: float) -> None:
+    async with Clocked(tmp_path) as c:
+        await c.climb(2)
+        await rollback.roll_back(c.engine, c.engine.ask("by mistake", ALICE))
+        await c.settled(lambda: c.engine.state.percent_bp == 0)
+        c.clock.advance(20)
+        c.clock.step_wall(step)
+        await c.heart.tick()
+        way = "forward" if step > 0 else "back"
+        assert f"set {way} by {format_duration(3600)}" in c.engine.events[-1][1]
+        c.clock.advance(30)
+        assert c.engine.state.undo is not None
+        assert c.engine.state.undo.until - c.clock.now() == pytest.approx(10, abs=1)
+        assert (await c.command("undo_rollback")).ok
+        assert c.engine.conn.execute("SELECT 1").fetchone()
+        assert log.verify(c.engine.conn).ok
+
+
+async def test_a_step_back_loses_no_complaint_of_the_stage(tmp_path: Path) -> None:
+    async with Clocked(tmp_path) as c:
+        await c.climb(2)
+        c.clock.advance(5)
+        assert (await c.command("complaint", text="one", document="a")).ok
+        c.clock.step_wall(-3600)
+        await c.heart.tick()
+        assert (await c.command("complaint", text="two", document="b")).ok
+        await c.heart.tick()
+        found = next(t for t in c.engine.monitor.verdict.readings if t.id == "complaints_many")
+        assert found.value == 2
+
+
+async def test_a_trigger_s_rollback_beats_a_promotion_that_lands_in_between(tmp_path: Path) -> None:
+    """It was decided at 10 %; inside the transaction it finds 25 % and takes that to zero."""
+    async with Clocked(tmp_path) as c:
+        await c.climb(2)
+        ask = c.engine.ask("error_critical")
+
+        def to_zero(state: State) -> Decision:
+            return roll_back(c.stage.plan, state, Ask(ask.actor, ask.at, ask.request_id, ask.reason))
+
+        promoting = asyncio.create_task(
+            c.command("promote", epoch=c.engine.state.epoch, override=True, reason="a race in a test")
+        )
+        await asyncio.sleep(0)
+        await rollback.roll_back(c.engine, ask, automatic=to_zero)
+        await promoting
+        await c.settled(lambda: not c.engine.switch.lowering)
+        assert c.engine.state.percent_bp == 0
+        assert not c.stage.folder.is_armed()
