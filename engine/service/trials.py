@@ -34,9 +34,11 @@ SETTLES_S = (
 )
 FEW_QUERIES = 50
 ANALYSIS_RESTS_S = 2.0  # of the machine, whatever the calendar says
-SEARCH_RESTS_S = 20.0
-SEARCH_SHARE = 0.05  # of the machine's time that search quality may take by itself
+SEARCH_RESTS_S = 15.0
+SEARCH_SHARE = 0.05  # of the machine's time that measuring, and that scoring, may take by itself
 ENDED = {"ship": 1.0, "short of target": 0.0, "no difference": 0.0, "worse": 0.0, "void": 0.0}
+
+READ = "it was read"
 
 T = TypeVar("T")
 
@@ -45,18 +47,21 @@ class Trials:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._trial: Trial | None = None
+        self._past = -1  # the epoch of the last test that ended: an epoch has one test
         self._analysed = (-1e18, -1e18)  # (calendar, machine)
         self._scored = -1e18
         self._measured = -1e18
-        self._search_due = 0.0  # machine
+        self._rests = {"score": 0.0, "measure": 0.0}  # until when, by the machine
         self._work: asyncio.Task[None] | None = None
 
     def restore(self) -> None:
         """After a start: the test that runs, and what was measured last."""
         engine = self._engine
-        self._trial = ledger.running(engine.conn)
-        if self._trial is not None and self._trial.report is not None:
-            engine.judged["ab_test"] = self._trial.report.verdict.sentence
+        last = ledger.last(engine.conn)
+        if last is not None:
+            self._trial, self._past = (last, -1) if last.ended is None else (None, last.epoch)
+            if last.report is not None:
+                engine.judged["ab_test"] = f"{last.report.verdict.word}: {last.report.verdict.sentence}"
         row = engine.conn.execute(
             "SELECT at, json_extract(body, '$.sentence') FROM measure WHERE kind = 'search_quality' ORDER BY at DESC LIMIT 1"
         ).fetchone()
@@ -78,7 +83,7 @@ class Trials:
         here = stage is not None and stage.ab_test and 0 < state.percent_bp < 10_000
         if trial is not None and (not here or (trial.epoch, trial.salt) != (state.epoch, self._engine.plan.salt)):
             return self._end(trial)
-        if trial is None and here and stage is not None and state.percent_bp == stage.percent_bp:
+        if trial is None and here and stage and state.percent_bp == stage.percent_bp and state.epoch != self._past:
             return self._begin(stage, state)
         return None
 
@@ -128,19 +133,14 @@ class Trials:
     async def _end(self, trial: Trial) -> None:
         engine = self._engine
         ask = engine.ask()
-        report = trial.report
-        if report is not None and report.final:
-            why = "it was read, and the rollout went on"
-            sentence = f"A/B test ended: {why}. {report.verdict.sentence}"
-        else:
-            why = "the percentage changed before it was read"
-            sentence = f"A/B test ended: {why}; its figures are kept and count for no other test"
+        why = "the percentage changed before it was read"
+        sentence = f"A/B test ended: {why}; its figures are kept and count for no other test"
         await engine.commit(
             ask,
-            lambda now: note(now, ask, "ab_end", sentence.rstrip(".")),
+            lambda now: note(now, ask, "ab_end", sentence),
             lambda conn, rev: ledger.end(conn, trial.id, ask.at, why),
         )
-        self._trial = None
+        self._trial, self._past = None, trial.epoch
 
     # -- what is due -------------------------------------------------------------------------------------------------------
 
@@ -152,16 +152,16 @@ class Trials:
             ask, engine.search_asked = engine.search_asked, None
             return self._measure(ask)
         now, real = engine.clock.now(), engine.clock.real()
+        if trial is not None and self._scored < trial.declaration.ends <= now:
+            return self._score(trial)  # what is read at the end has all its scores
         if (
             trial is not None
             and now - self._analysed[0] >= ANALYSE_EVERY_S
             and real - self._analysed[1] >= ANALYSIS_RESTS_S
         ):
             return self._analyse(trial)
-        if real < self._search_due:
-            return None
-        scores = self._scored + SCORE_EVERY_S if trial is not None else math.inf
-        measures = self._measure_due()
+        scores = self._scored + SCORE_EVERY_S if trial is not None and real >= self._rests["score"] else math.inf
+        measures = self._measure_due() if real >= self._rests["measure"] else math.inf
         if min(scores, measures) > now:
             return None
         return self._score(trial) if trial is not None and scores <= measures else self._measure()
@@ -182,33 +182,38 @@ class Trials:
             return analyse(trial.declaration, *ledger.stats(conn, trial.id), now, trial.report)
 
         report = await self._beside(work)
-        if self._trial is None or self._trial.id != trial.id or report is trial.report:
-            return
         before = trial.report
         looked = len(report.looks) > (len(before.looks) if before is not None else 0)
-        told = looked or (report.lock.open and (before is None or before.verdict.word != report.verdict.word))
+        word = report.verdict.word
+        turned = (before.verdict.word if before is not None else "not yet") != word
+        told = looked or (turned and (report.lock.open or word in ("worse", "void")))
 
         def keep(conn: sqlite3.Connection) -> None:
             ledger.keep(conn, trial.id, report)
             if told:
                 conn.execute("INSERT INTO measure VALUES (?,?,?)", (now, "ab_report", log.json_body(report)))
-            if report.verdict.word in ENDED:
-                verdict = Ok(ENDED[report.verdict.word], 1)
+            if word in ENDED:
+                verdict = Ok(ENDED[word], 1)
                 conn.execute("INSERT INTO measure VALUES (?,?,?)", (now, "ab_verdict", log.json_body(verdict)))
+            if report.final:
+                ledger.end(conn, trial.id, now, READ)
 
         if told:
             ask = engine.ask()
-            what = "read" if report.lock.open else f"look {report.looks[-1].number} of {trial.declaration.looks}"
-            sentence = f"A/B test, {what}: {report.verdict.word}. {report.verdict.sentence}".rstrip(".")
+            look = f"look {report.looks[-1].number} of {trial.declaration.looks}: " if looked else ""
+            read = "read: " if report.lock.open and turned else look
+            sentence = f"A/B test, {read}{word}. {report.verdict.sentence}".rstrip(".")
             evidence = {"report": log.json_body(report)}
             await engine.commit(
                 ask, lambda state: note(state, ask, "ab_test", sentence, evidence), lambda conn, rev: keep(conn)
             )
         else:
             await self._write(keep)
-        if self._trial is not None and self._trial.id == trial.id:
-            self._trial = replace(self._trial, report=report)
-        engine.judged["ab_test"] = f"{report.verdict.word}: {report.verdict.sentence}"
+        if report.final:
+            self._trial, self._past = None, trial.epoch
+        else:
+            self._trial = replace(trial, report=report)
+        engine.judged["ab_test"] = f"{word}: {report.verdict.sentence}"
 
     # -- search quality ----------------------------------------------------------------------------------------------------
 
@@ -217,10 +222,9 @@ class Trials:
         now = engine.clock.now()
         self._scored = now
         written, _ = searching.written_queries(engine.plan)
-        found = await self._searching(lambda conn: searching.score(conn, trial, now, written, self._progress))
+        found = await self._searching("score", lambda conn: searching.score(conn, trial, now, written, self._progress))
         await self._write(lambda conn: ledger.scored(conn, trial.id, found, now))
-        if self._trial is not None and self._trial.id == trial.id:
-            self._trial = replace(self._trial, scored_until=now)
+        self._trial = replace(trial, scored_until=now)
 
     async def _measure(self, ask: Ask | None = None) -> None:
         """Measure search quality now and keep it as evidence for the gate; who asked is told by the log."""
@@ -231,7 +235,7 @@ class Trials:
         if trouble:
             engine.event(f"{trouble} The known-item queries are asked without it.")
         found = await self._searching(
-            lambda conn: searching.measure(conn, at, written, trouble, progress=self._progress)
+            "measure", lambda conn: searching.measure(conn, at, written, trouble, progress=self._progress)
         )
         stored = replace(found, quality=replace(found.quality, differences=()))
 
@@ -255,7 +259,7 @@ class Trials:
     def _progress(self, share: float) -> None:
         self._engine.measuring = share
 
-    async def _searching(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _searching(self, what: str, work: Callable[[sqlite3.Connection], T]) -> T:
         """Beside the loop, with progress; then a rest in proportion to what it took."""
         clock = self._engine.clock
         began = clock.real()
@@ -265,7 +269,7 @@ class Trials:
         finally:
             self._engine.measuring = None
             spent = clock.real() - began
-            self._search_due = clock.real() + max(SEARCH_RESTS_S, spent / SEARCH_SHARE)
+            self._rests[what] = clock.real() + max(SEARCH_RESTS_S, spent / SEARCH_SHARE)
 
     async def _beside(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def run() -> T:
