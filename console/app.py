@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import events, on
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import ModalScreen, Screen
@@ -45,8 +45,7 @@ SAID_S = 7.0
 class Console(App[int]):
     """Attach to a link; detach by leaving. The engine does not notice either."""
 
-    ENABLE_COMMAND_PALETTE = True
-    COMMAND_PALETTE_BINDING = "ctrl+p"
+    ENABLE_COMMAND_PALETTE = False  # ours shows keys, works in ASCII, and lists what the screen does first
     CSS_PATH = "styles/console.tcss"
     ESCAPE_TO_MINIMIZE = False
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -55,7 +54,8 @@ class Console(App[int]):
         Binding("u", "undo", "take a rollback by hand back (60 s)"),
         *[Binding(str(d), f"go({d})", f"screen {d}", show=False) for d in range(10)],
         Binding("question_mark,f1", "help", "help for this screen, and the runbooks"),
-        Binding("colon", "command_palette", "command palette"),
+        Binding("colon,ctrl+p", "command_palette", "menu: all that can be done, in words"),
+        Binding("v", "proof", "the proof of the last rollback, and the way back"),
         Binding("q", "back_or_quit", "back; on Live: quit (the engine goes on)"),
         Binding("escape", "back", "back"),
         Binding("ctrl+c,ctrl+q", "leave", "quit", show=False),
@@ -379,22 +379,28 @@ class Console(App[int]):
             if isinstance(each, Page):
                 each.repaint()
 
-    def get_system_commands(self, _: Screen[Any]) -> Any:
-        yield SystemCommand("Roll back to 0 %", "At once, from every screen (R)", self.action_roll_back)
-        for number in SCREENS:
-            if number == 0 and not self.rehearsal:
-                continue
-            page = screen(number)
-            yield SystemCommand(f"Go to {page.TITLE}", f"{page.ABOUT} ({number})", lambda n=number: self.action_go(n))
-        for name in ("commands", "story"):
-            page = work(name)
-            yield SystemCommand(f"Go to {page.TITLE}", f"{page.ABOUT} (9, tab)", lambda p=page: self.push_screen(p()))
-        yield SystemCommand("Go to Rollback", Rollback.ABOUT, lambda: self.push_screen(Rollback()))
-        yield SystemCommand("Help", "Keys of this screen and the runbooks (?)", self.action_help)
-        yield SystemCommand("Copy this screen", "As text, to the clipboard and a file (Y)", self.action_copy_screen)
-        for name in themes.NAMES:
-            yield SystemCommand(f"Colours: {name}", "Remembered", lambda n=name: self.action_look(n))
-        yield SystemCommand("Quit", "The engine goes on (q)", self.action_leave)
+    def action_command_palette(self) -> None:
+        from console.screens.palette import Palette, commands
+
+        page = self.page
+        if not isinstance(self.screen, ModalScreen):
+            self.push_screen(
+                Palette(commands(self, page, self.BINDINGS)), lambda action: self._run_chosen(action, page)
+            )
+
+    def _run_chosen(self, action: str | None, page: Page | None) -> None:
+        if action:
+            self.run_worker(self.run_action(action, None if action.startswith("app.") else page), exit_on_error=False)
+
+    def action_work(self, name: str) -> None:
+        """One of the screens that share the 9."""
+        self.action_go(9)
+        if name != "messages":
+            self.switch_screen(work(name)())
+
+    def action_proof(self) -> None:
+        if not isinstance(self.screen, ModalScreen | Rollback):
+            self.push_screen(Rollback())
 
     # -- what screens use --------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from console.screens.page import Hint, Page
-from console.widgets import blocks, curves, gauges, logs, words
+from console.widgets import blocks, checklist, curves, gauges, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns
 from engine.plan.durations import clock, format_duration
@@ -30,14 +30,15 @@ class Dashboard(Page):
             self._large(c, v, y)
 
     def hints(self) -> tuple[Hint, ...]:
-        if self.size.height < 36:
-            return ()  # each row is needed
-        undo = (("u", "take the rollback back", "app.undo"),) if self.sight.view and self.sight.view.undo_until else ()
-        return (
-            *undo,
-            ("Y", "copy this screen for the incident channel", "app.copy_screen"),
-            ("?", "keys and runbooks", "app.help"),
-        )
+        v = self.sight.view
+        out: list[Hint] = []
+        if v and v.undo_until is not None and v.undo_until > v.at:
+            out.append(("u", "take the rollback back", "app.undo"))
+        if v and v.rollback is not None and v.health in ("rolled_back", "locked"):
+            out += [("v", "proof, restore", "app.proof"), ("2", "the way up", "app.go(2)")]
+        if self.app.size.height >= 36:
+            out += [("Y", "copy this screen for the incident channel", "app.copy_screen")]
+        return tuple(out)
 
     # -- 80x24 -------------------------------------------------------------------------------------------------------------
 
@@ -46,18 +47,26 @@ class Dashboard(Page):
         y += gauges.gauges(c, y, v)
         gauges.evidence_line(c, y, v)
         y += 1
-        bottom = c.height - 1
+        bottom = c.height - 1 - bool(self.hints())
         log_rows = 4 if c.height < 28 else 6
         next_rows = 5 if c.height < 28 else 7
         plot_rows = bottom - y - log_rows - next_rows
         (left, lw), (right, rw) = columns(c.width - 2, (1, 1))
-        self._curve(c, v, "error_rate", Area(1 + left, y, lw, plot_rows))
-        self._curve(c, v, "latency_mean", Area(1 + right, y, rw, plot_rows))
+        if self._has_curves(v):
+            self._curve(c, v, "error_rate", Area(1 + left, y, lw, plot_rows))
+            self._curve(c, v, "latency_mean", Area(1 + right, y, rw, plot_rows))
+        else:
+            self._gate(c, v, Area(1, y, c.width - 2, plot_rows))
         y += plot_rows
         self._next(c, v, Area(1 + left, y, lw, next_rows))
         self._waiting(c, v, Area(1 + right, y, rw, next_rows))
         y += next_rows
         self._log(c, v, Area(1, y, c.width - 2, bottom - y))
+
+    def _has_curves(self, v: View) -> bool:
+        """Before the first LLM document there is nothing to draw, and the way up is what people look for."""
+        series = self.console.history.series.get("error_rate", ())
+        return v.percent_bp > 0 or any(value is not None for value in series)
 
     def _next(self, c: Canvas, v: View, area: Area) -> None:
         x, y, width, rows = blocks.panel(c, area, NEXT)
@@ -118,7 +127,10 @@ class Dashboard(Page):
             log_rows = min(len(logs.lines(v)) + 2, max(6, (bottom - y) // 4))
             (left, lw), (right, rw) = columns(c.width - 2, (5, 4), 1)
             main = bottom - y - log_rows
-            self._curves(c, v, Area(1 + left, y, lw, main), ("error_rate", "latency_mean"), 1)
+            if self._has_curves(v):
+                self._curves(c, v, Area(1 + left, y, lw, main), ("error_rate", "latency_mean"), 1)
+            else:
+                self._gate(c, v, Area(1 + left, y, lw, main))
             self._side(c, v, Area(1 + right, y, rw, main), triggers=True)
             self._log(c, v, Area(1, y + main, c.width - 2, log_rows))
             return
@@ -167,28 +179,27 @@ class Dashboard(Page):
             c.spans(x + 19, y + row, [(timer, "bad+"), (t.sentence, "text" if live else "dim")], width - 19)
 
     def _gate(self, c: Canvas, v: View, area: Area) -> None:
+        """What the next stage still needs, in the order of the gate's own screen."""
         gate = v.gate
-        x, y, width, rows = blocks.panel(
-            c,
-            area,
-            f"gate to {words.short(gate.next_name)}" if gate.next_name else "gate",
-            f"{gate.met} of {gate.total} met",
-            "text",
-        )
+        goal = f"the way to {words.short(gate.next_name)}" if gate.next_name else "the way to stable"
+        x, y, width, rows = blocks.panel(c, area, f"{goal} · 2 opens the gate", f"{gate.met} of {gate.total} met")
         if gate.bake_s:
             blocks.meter(c, x, y, 16, gate.baked_s / gate.bake_s, "accent")
             c.put(
                 x + 17, y, f"bake {format_duration(gate.baked_s)} of {format_duration(gate.bake_s)}", "dim", width - 17
             )
             y, rows = y + 1, rows - 1
-        lines = [(f"{sign} ", style, text) for sign, style, text in gate_lines(v)]
-        for row, (sign, style, text) in enumerate(lines[: max(0, rows)]):
-            c.spans(x, y + row, [(sign, style), (text, "text")], width)
+        lines = gate_lines(v)
+        fits = lines if len(lines) <= rows else lines[: max(0, rows - 1)]
+        for row, (sign, style, text) in enumerate(fits):
+            c.spans(x, y + row, [(f"{sign} ", style), (text, "text")], width)
+        if len(fits) < len(lines) and rows > 0:
+            c.put(x + 2, y + rows - 1, f"and {len(lines) - len(fits)} more", "dim", width)
 
     # -- below 80x24: what matters, down to 40x10 ----------------------------------------------------------------------------
 
     def _small(self, c: Canvas, v: View, y: int) -> None:
-        bottom = c.height - 1
+        bottom = c.height - 1 - bool(self.hints())
         if c.width < 46:  # the header has no room for it
             bottom -= 1
             c.spans(1, bottom, [("R", "key"), (" rollback to 0 %", "text")])
@@ -207,13 +218,12 @@ class Dashboard(Page):
 
 
 def gate_lines(v: View) -> list[tuple[str, str, str]]:
-    """(sign, style, text) of the gate's conditions with what each lacks, then of what else is missing."""
-    out = []
-    for condition in v.gate.conditions:
-        sign, style = words.mark(condition.met)
-        out.append((sign, style, f"{condition.text}: {condition.missing or condition.sentence}"))
+    """(sign, style, text): what is open of the checklist, the conditions with what each lacks, then what else is missing."""
+    items = [(*checklist.ITEM.get(i.state, ("○", "warn")), i.text) for i in v.gate.items if i.state != "done"]
+    out = [(*words.mark(n.met), f"{n.text}: {n.missing or n.sentence}") for n in v.gate.conditions]
     known = {condition.missing for condition in v.gate.conditions}
-    return out + [("○", "warn", text) for text in v.gate.missing if text not in known]
+    rest = [("○", "warn", text) for text in v.gate.missing if text not in known and "item" not in text]
+    return [*out, *rest, *items] if v.gate.conditions else [*items, *rest]
 
 
 def _gauge_line(name: str, g: Gauge, value: str) -> list[Span]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from console.screens.page import LIST_KEYS, Hint, Page, key
+from console.screens.page import LIST_KEYS, Hint, Page, key, shown
 from console.screens.reading import Searching
 from console.widgets.canvas import Canvas, wrapped
 from engine.view import View
@@ -18,21 +19,6 @@ RUNBOOKS = (
     ("troubleshooting", "Troubleshooting"),
     ("configuration", "Configuration"),
 )
-SHOWN = {
-    "slash": "/",
-    "question_mark": "?",
-    "colon": ":",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "plus": "+",
-    "minus": "-",
-    "equals_sign": "=",
-    "escape": "esc",
-    "pagedown": "pgdn",
-    "pageup": "pgup",
-    "f1": "F1",
-    "f9": "F9",
-}
 
 
 class Help(Searching):
@@ -76,7 +62,7 @@ class Help(Searching):
         for row, (text, style) in enumerate(lines[self.top : self.top + area.height]):
             c.put(1, area.y + row, text, style, area.width)
         left = len(lines) - self.top - area.height
-        if left > 0:
+        if left > 0 and c.width - x > 16:
             c.right(c.width - 1, y, f"{left} lines more", "dim")
         if not lines:
             c.put(1, area.y, "Nothing here has these words; esc in the search (/) shows all again.", "dim")
@@ -89,16 +75,13 @@ class Help(Searching):
 
     def _keys(self) -> list[tuple[str, str]]:
         """From the bindings themselves: what is listed is what works."""
-        groups = [("Everywhere", _bindings(type(self.app)))]
+        groups = [("Everywhere", _everywhere(type(self.app).BINDINGS))]
         if self.about is not None:
-            own = [
-                binding for kind in type(self.about).__mro__ if issubclass(kind, Page) for binding in _bindings(kind)
-            ]
-            groups.insert(0, (f"{self.about.TITLE}: {self.about.ABOUT}", own))
+            groups.insert(0, (f"{self.about.TITLE}: {self.about.ABOUT}", self.about.bindings()))
         out: list[tuple[str, str]] = []
         for title, bindings in groups:
             out.append((title, "head"))
-            out += [(f"  {_shown(binding.key):<22} {binding.description}", "text") for binding in bindings]
+            out += [(f"  {shown(binding.key):<22} {binding.description}", "text") for binding in bindings]
             if not bindings:
                 out.append(("  no keys of its own", "dim"))
             out.append(("", "text"))
@@ -113,17 +96,10 @@ class Help(Searching):
         self.repaint()
 
 
-def _bindings(kind: type) -> list[Binding]:
-    """What a class itself binds and describes; the ten digits are one line."""
-    own = [b for b in kind.__dict__.get("BINDINGS", ()) if isinstance(b, Binding) and b.description]
-    digits = [b for b in own if b.key.isdigit()]
-    if digits:
-        own[own.index(digits[0])] = Binding("1 … 9 0", "", "the screens, as named in the last row")
-    return [b for b in own if not b.key.isdigit()]
-
-
-def _shown(keys: str) -> str:
-    return " ".join(SHOWN.get(part, part) for part in keys.split(","))
+def _everywhere(bindings: Sequence[BindingType]) -> list[Binding]:
+    """What has words; the ten digits are one line."""
+    own = [b for b in bindings if isinstance(b, Binding) and b.description and not b.key.isdigit()]
+    return [Binding("1 … 9 0", "", "the screens, as named in the last row"), *own]
 
 
 def _text(markdown: str, width: int) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from console.widgets.canvas import Canvas, wrapped
 from console.widgets.sheet import Sheet
 from engine.view import View
 
-__all__ = ["LIST_KEYS", "Hint", "Page", "Rows", "key"]
+__all__ = ["LIST_KEYS", "Hint", "Page", "Rows", "key", "shown"]
 
 
 class Page(Screen[None]):
@@ -49,6 +49,14 @@ class Page(Screen[None]):
     def more(self) -> ComposeResult:
         """Widgets beside the sheet: an input, mostly."""
         yield from ()
+
+    @classmethod
+    def bindings(cls) -> list[Binding]:
+        """The keys of this screen that have words, its own first; those of every Textual screen are not among them."""
+        kinds = [kind for kind in cls.__mro__ if issubclass(kind, Page)]
+        return [
+            b for kind in kinds for b in kind.__dict__.get("BINDINGS", ()) if isinstance(b, Binding) and b.description
+        ]
 
     # -- painting ----------------------------------------------------------------------------------------------------------
 
@@ -111,6 +119,18 @@ class Page(Screen[None]):
 
     def text(self) -> str:
         return self.query_one("#sheet", Sheet).canvas.text()
+
+
+SHOWN = {
+    "slash": "/", "question_mark": "?", "colon": ":", "left_square_bracket": "[", "right_square_bracket": "]", "plus": "+", "minus": "-",
+    "equals_sign": "=", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "f1": "F1", "f9": "F9", "left": "←", "right": "→", "up": "↑",
+    "down": "↓",
+}  # fmt: skip
+
+
+def shown(keys: str) -> str:
+    """Keys of a binding as a person calls them: "slash,f1" -> "/ F1"."""
+    return " ".join(SHOWN.get(part, part) for part in keys.split(","))
 
 
 def key(keys: str, action: str, description: str, *, show: bool = True, priority: bool = False) -> BindingType:

@@ -48,7 +48,7 @@ class Trends(Reading):
             (hit, f"[{name}]" if i == self.at else name, f"window({i})") for i, (hit, name, _) in enumerate(WINDOWS)
         ]
         other = "control" if self.arm == "treatment" else "treatment"
-        return (*windows, ("f", f"show the {ARMS[other]}", "arm"), ("", "▲ ▼ changes of the percentage", ""))
+        return (*windows, ("f", f"show the {ARMS[other]}", "arm"))
 
     def wanted(self) -> Any:
         v = self.sight.view

@@ -194,6 +194,8 @@ def footer(c: Canvas, current: int, rehearsal: bool, hints: Sequence[Hint] = ())
         if action:
             c.zone(x, y, end - x, 1, action)
         x = end + 1 + gap
+    if hints and c.height < 20:  # too low for all: what is painted there gives way to the keys
+        c.fill(0, y - 1, c.width, "text")
     keys(c, 1, y - 1, hints)
 
 

@@ -41,7 +41,7 @@ def lines(gate: GateView) -> list[Line]:
     known = {c.missing for c in gate.conditions}
     rest = [m for m in gate.missing if m not in known and "item" not in m]
     if rest:
-        out.append(Line("still missing"))
+        out.append(Line("also missing"))
         out += [Line(text=m) for m in rest]
     return out
 

@@ -24,6 +24,7 @@ class Measure(NamedTuple):
     scale: float
     unit: str
     low_is_bad: bool = False
+    least: float = 1.0  # the scale never ends below this, in the unit shown: a flat line at zero is not magnified
 
 
 MEASURES = {
@@ -33,7 +34,7 @@ MEASURES = {
         Measure("latency_mean", "latency", 1000.0, " s"),
         Measure("latency_p95", "latency, p95", 1000.0, " s"),
         Measure("cache_hit_rate", "cache hits", 0.01, " %", low_is_bad=True),
-        Measure("llm_share", "documents by LLM", 0.01, " %"),
+        Measure("llm_share", "documents by LLM", 0.01, " %", least=10.0),
         Measure("llm_documents", "LLM documents a minute", 1.0, ""),
         Measure("documents", "documents enriched", 1.0, ""),
     )
@@ -57,7 +58,7 @@ def curve(
     x, y, width, height = blocks.panel(c, area, f"{measure.title} · {window}", note)
     axis_row = height >= AXIS_ROWS
     rows = height - axis_row
-    top = _top([v / measure.scale for v in known], [v / measure.scale for v, _ in limits])
+    top = _top([v / measure.scale for v in known], [v / measure.scale for v, _ in limits], measure.least)
     labels = {0: f"{top:g}{measure.unit}", rows - 1: "0"}
     if rows >= 5:
         labels[rows // 2] = f"{top / 2:g}"
@@ -67,22 +68,22 @@ def curve(
     plotted = Area(x + left, y, width - left, rows)
     values = [None if v is None else v / measure.scale for v in series]
     _draw(c, plotted, values, top, [v / measure.scale for v, _ in limits], measure.low_is_bad)
+    if not known:
+        c.put(plotted.x + 1, y + rows // 2, " no data in this window ", "dim", plotted.width - 1)
     for value, text in reversed(limits):
         _limit(c, plotted, value / measure.scale / top, text)
     for where, sign in marks:
         _mark(c, plotted, where, sign)
-    if not known:
-        c.put(plotted.x + 1, y + rows // 2, " no data in this window ", "dim", plotted.width - 1)
     if axis_row:
         c.put(plotted.x, y + rows, f"-{window}", "dim", plotted.width)
         c.right(x + width, y + rows, "now", "dim")
 
 
-def _top(known: Sequence[float], limits: Sequence[float]) -> float:
+def _top(known: Sequence[float], limits: Sequence[float], least: float) -> float:
     """The value at the upper edge: room above the curve, and above the lowest threshold and those near it."""
     highest = max([*(v * 1.15 for v in known), *(v * 1.25 for v in sorted(limits)[:1])], default=0.0)
     near = [v * 1.2 for v in limits if v <= highest * 1.6]
-    return nice(max([highest, *near])) if highest > 0 else 1.0
+    return nice(max([highest, least, *near]))
 
 
 def _draw(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -70,12 +71,19 @@ def curve(
     high: float,
     ascii_only: bool = False,
     filled: bool = False,
-) -> list[str]:
+) -> tuple[str, ...]:
     """`height` rows of `width` characters: the curve alone, without axes. Blank rows when there is nothing to draw.
 
     `filled` paints down to the lower edge, so that a level is seen and not only its change.
     """
-    blank = [" " * width for _ in range(height)]
+    return _curve(tuple(values), width, height, low, high, ascii_only, filled)
+
+
+@lru_cache(64)  # a screen is painted every second, a column of a plot closes every half minute
+def _curve(
+    values: tuple[float | None, ...], width: int, height: int, low: float, high: float, ascii_only: bool, filled: bool
+) -> tuple[str, ...]:
+    blank = (" " * width,) * height
     if width < 8 or height < 3 or not isfinite(low) or not isfinite(high) or not low < high:
         return blank
     points = thinned(values, width * 2)
@@ -100,6 +108,6 @@ def curve(
             if filled:
                 signal.fillx()
             figure.draw(signal)
-        rows = figure.build().string(True).split("\n")
-    rows = [row[:width].ljust(width).replace("\u2800", " ") for row in rows[:height]]
+        drawn = figure.build().string(True).split("\n")
+    rows = tuple(row[:width].ljust(width).replace("\u2800", " ") for row in drawn[:height])
     return rows + blank[len(rows) :]

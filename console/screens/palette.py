@@ -1,0 +1,145 @@
+"""The command palette: everything that can be done, in words, with its key; letters narrow it, Enter does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, NamedTuple, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from console import themes
+from console.keys import ACTING
+from console.screens import SCREENS, WORK, screen, work
+from console.screens.host import Host
+from console.screens.page import Page, Rows, key, shown
+from console.screens.rollback import Rollback
+from console.widgets import blocks
+from console.widgets.canvas import Canvas
+from console.widgets.sheet import Sheet
+
+
+class Command(NamedTuple):
+    """What it does in words, the key that does the same, where it belongs, the action."""
+
+    words: str
+    key: str
+    place: str
+    action: str
+
+
+def commands(app: Host, page: Page | None, everywhere: Iterable[BindingType]) -> list[Command]:
+    """First what this screen does, then the screens, then what works everywhere, then the colours."""
+    found = [*_bound(type(page).bindings() if page else (), page.TITLE if page else "", ""), *_screens(app.rehearsal)]
+    found += _bound(everywhere, "everywhere", "app.")
+    found += [Command(f"colours: {name}", "", "remembered", f"app.look('{name}')") for name in themes.NAMES]
+    return [c for c in found if not (app.read_only and c.action.removeprefix("app.").partition("(")[0] in ACTING)]
+
+
+def _bound(bindings: Iterable[BindingType], place: str, prefix: str) -> Iterator[Command]:
+    for b in bindings:
+        if isinstance(b, Binding) and b.description and not b.action.startswith(("go(", "move(", "command_palette")):
+            yield Command(b.description, shown(b.key), place, f"{prefix}{b.action}")
+
+
+def _screens(rehearsal: bool) -> Iterator[Command]:
+    for number in (n for n in SCREENS if n or rehearsal):
+        page = screen(number)
+        yield Command(f"go to {page.TITLE}: {page.ABOUT}", str(number), "screens", f"app.go({number})")
+    for module, _, _ in WORK[1:]:
+        page = work(module)
+        yield Command(f"go to {page.TITLE}: {page.ABOUT}", "9 tab", "screens", f"app.work('{module}')")
+    yield Command(f"go to {Rollback.TITLE}: {Rollback.ABOUT}", "v", "screens", "app.proof")
+
+
+class Palette(ModalScreen[str | None]):
+    """Dismissed with the action that was chosen, or None."""
+
+    AUTO_FOCUS = "Input"
+    ESCAPE_TO_MINIMIZE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        key("escape,ctrl+p", "leave", "close"),
+        key("down,ctrl+n,tab", "move(1)", "next", priority=True),
+        key("up,shift+tab", "move(-1)", "before", priority=True),
+        key("pagedown", "move(10)", "ten down", priority=True),
+        key("pageup", "move(-10)", "ten up", priority=True),
+    ]
+    DEFAULT_CSS = """
+    Palette { align: center top; }
+    Palette > Vertical { width: 90; max-width: 100%; height: 80%; margin: 2 0 0 0; background: $surface; border: round $accent; padding: 0 1; }
+    Palette.ascii > Vertical { border: ascii $accent; }
+    """
+
+    def __init__(self, found: list[Command]) -> None:
+        super().__init__()
+        self.all = found
+        self.found = found
+        self.rows = Rows()
+
+    def compose(self) -> ComposeResult:
+        self.set_class(cast(Host, self.app).ascii_only, "ascii")
+        with Vertical():
+            yield Input(placeholder="what do you want to do? type a few letters", max_length=60)
+            yield Sheet(id="found")
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self.repaint)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.repaint)
+
+    def repaint(self) -> None:
+        sheet = self.query_one(Sheet)
+        if not sheet.size.width:
+            return
+        app = cast(Host, self.app)
+        c = Canvas(*sheet.size, app.ascii_only)
+        room = c.height - 2
+        c.rule(0, 0, c.width)
+        if not self.found:
+            c.put(0, 1, "Nothing is called that; fewer letters show more.", "dim")
+        for row, index in enumerate(self.rows.window(len(self.found), room) if self.found else ()):
+            self._line(c, row + 1, self.found[index])
+            if index == self.rows.at:
+                blocks.tinted(c, row + 1)
+        blocks.keys(
+            c,
+            0,
+            c.height - 1,
+            (("enter", "do it", ""), ("↑ ↓", "move", ""), ("esc", "close", ""), ("F9", "rollback to 0 %", "")),
+        )
+        sheet.show(c, app.palette)
+
+    def _line(self, c: Canvas, y: int, command: Command) -> None:
+        place = 14 if c.width >= 60 else 0
+        keys = 12
+        c.put(0, y, command.words, "text", c.width - place - keys - 1)
+        c.put(c.width - place - keys, y, command.key, "key", keys)
+        c.put(c.width - place, y, command.place, "dim", place) if place else None
+
+    def action_move(self, by: int) -> None:
+        self.rows.move(by, len(self.found))
+        self.repaint()
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    @on(Input.Changed)
+    def narrow(self, event: Input.Changed) -> None:
+        """Every word that was typed begins a word of the command, in any order."""
+        wanted = event.value.lower().split()
+        self.found = [c for c in self.all if all(_begins(word, f"{c.words} {c.place} {c.key}") for word in wanted)]
+        self.rows = Rows()
+        self.repaint()
+
+    @on(Input.Submitted)
+    def chosen(self) -> None:
+        self.dismiss(self.found[self.rows.at].action if self.found else None)
+
+
+def _begins(word: str, text: str) -> bool:
+    return any(part.lower().startswith(word) for part in text.replace("(", " ").replace("/", " ").split())

@@ -1,0 +1,160 @@
+"""Rules of the look, for every screen in every state at every size: nothing fails, nothing overlaps, nothing important is cut."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+import pytest
+from rich.color import Color
+
+from console import themes
+from console.screens import page as page_module
+from console.widgets import words
+from console.widgets.blocks import Hint
+from console.widgets.canvas import Canvas
+from engine.plan.durations import clock
+from tests.console.samples import STATES
+from tests.console.walking import console, pages
+
+pytestmark = pytest.mark.anyio
+CORNERS = [(40, 10), (60, 20), (80, 24), (160, 48), (300, 80)]
+
+
+class Recording(Canvas):
+    """Remembers where a text was painted over another one."""
+
+    def __init__(self, width: int, height: int, ascii_only: bool = False) -> None:
+        super().__init__(width, height, ascii_only)
+        self.taken = [[False] * self.width for _ in range(self.height)]
+        self.clashes: list[str] = []
+
+    def put(self, x: int, y: int, text: str, style: str = "text", width: int | None = None) -> int:
+        before = list(self.chars[y]) if 0 <= y < self.height else []
+        end = super().put(x, y, text, style, width)
+        for column in range(x, end):
+            now = self.chars[y][column]
+            if now not in (" ", before[column]) and self.taken[y][column]:
+                self.clashes.append(f"{text!r} at {column},{y} over {''.join(before)!r}")
+                break
+            self.taken[y][column] |= now != " "
+        return end
+
+    def fill(self, x: int, y: int, width: int, style: str, char: str = " ") -> None:
+        """A ground: what is painted on it later is no clash."""
+        super().fill(x, y, width, style, char)
+        if 0 <= y < self.height:
+            for column in range(max(0, x), min(self.width, x + width)):
+                self.taken[y][column] = False
+
+
+def sizes(seed: str) -> Sequence[tuple[int, int]]:
+    draw = random.Random(seed)
+    return [*CORNERS, *((draw.randint(40, 300), draw.randint(10, 80)) for _ in range(2))]
+
+
+class Seen(NamedTuple):
+    """A screen as it was painted at several sizes."""
+
+    name: str
+    canvases: Sequence[Recording]
+    hints: Sequence[Hint]
+
+    @property
+    def at_80x24(self) -> str:
+        return next(c.text() for c in self.canvases if (c.width, c.height) == (80, 24))
+
+
+_seen: dict[str, list[Seen]] = {}
+
+
+async def seen(state: str, monkeypatch: pytest.MonkeyPatch) -> list[Seen]:
+    """All screens in one state; walked through once, for a walk takes half a second."""
+    if state not in _seen:
+        monkeypatch.setattr(page_module, "Canvas", Recording)
+        async with console(state).run_test(size=(80, 24)) as pilot:
+            _seen[state] = [
+                Seen(name, [cast(Recording, page.canvas(*size)) for size in sizes(state + name)], page.hints())
+                async for name, page in pages(pilot)
+            ]
+    return _seen[state]
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_no_screen_fails_or_paints_over_itself_at_any_size(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = set(themes.palette("dark"))
+    for name, canvases, _ in await seen(state, monkeypatch):
+        for c in canvases:
+            assert not c.clashes, f"{name} at {c.width}x{c.height}: {c.clashes[0]}"
+            assert set(itertools.chain(*c.styles)) <= known, f"{name}: a style that no palette has"
+
+
+@pytest.mark.parametrize("state", [state for state, (view, _) in STATES.items() if view is not None])
+async def test_every_screen_says_how_it_stands_at_80x24(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stage, percentage, the health in a word and a sentence, the trigger that acts first and its timer."""
+    view = STATES[state][0]
+    assert view is not None
+    worst = words.worst(view)
+    timer = [worst.id, f"{clock(worst.held_s)} of {clock(worst.for_s)}"] if worst else []
+    facts = [
+        words.stage(view, brief=True),
+        words.percent(view.percent_bp),
+        words.HEALTH[view.health][1],
+        *timer,
+        words.sentence(view),
+    ]
+    for screen in await seen(state, monkeypatch):
+        for fact in facts:
+            assert fact in screen.at_80x24, f"{screen.name} does not say {fact!r}:\n{screen.at_80x24}"
+
+
+@pytest.mark.parametrize("state", ["normal", "rehearsal_alert", "rolled_back", "locked", "ready"])
+async def test_the_keys_of_a_screen_fit_into_80_columns(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for screen in await seen(state, monkeypatch):
+        *_, hints, footer = screen.at_80x24.splitlines()
+        for key, label, _action in screen.hints:
+            assert f"{key} {label}".strip() in hints, f"{screen.name} has no room for {key} {label}: {hints}"
+        assert "help" in footer
+
+
+async def test_ascii_means_ascii() -> None:
+    async with console("alert", ascii_only=True).run_test(size=(80, 24)) as pilot:
+        async for name, page in pages(pilot):
+            for size in CORNERS:
+                text = page.canvas(*size).text()
+                assert text.isascii(), f"{name}: {next(line for line in text.splitlines() if not line.isascii())}"
+
+
+def luminance(color: Color) -> float:
+    """WCAG 2.1, relative luminance."""
+    linear = [
+        c / 255 / 12.92 if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in color.get_truecolor()
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("look", themes.TONES)
+def test_every_text_stands_out_from_its_background(look: str) -> None:
+    for name, style in themes.palette(look).items():
+        assert style.color is not None
+        assert style.bgcolor is not None
+        darker, lighter = sorted((luminance(style.color), luminance(style.bgcolor)))
+        ratio = (lighter + 0.05) / (darker + 0.05)
+        assert ratio >= (1.5 if name == "line" else 4.5), f"{look}: {name} has a contrast of {ratio:.2f}"
+
+
+def test_every_look_knows_the_same_styles() -> None:
+    assert {frozenset(themes.palette(name)) for name in themes.NAMES} == {frozenset(themes.palette("dark"))}
+
+
+@pytest.mark.parametrize("look", ["mono", "terminal"])
+def test_looks_for_terminals_without_colours_name_none_of_their_own(look: str) -> None:
+    for name, style in themes.palette(look).items():
+        for color in (style.color, style.bgcolor):
+            assert (
+                color is None
+                or color.is_default
+                or (look == "terminal" and color.number is not None and color.number < 16)
+            ), f"{look}: {name}"
