@@ -25,7 +25,7 @@ from console.keys import ACTING, GRACE_S, Hands
 from console.link import Link, Sight
 from console.rolling import Rolling
 from console.running import Runner, Running, surroundings
-from console.screens import SCREENS, screen, work
+from console.screens import SCREENS, screen, working
 from console.screens.ask import Ask
 from console.screens.dashboard import Dashboard
 from console.screens.page import Page
@@ -396,7 +396,7 @@ class Console(App[int]):
         """One of the screens that share the 9."""
         self.action_go(9)
         if name != "messages":
-            self.switch_screen(work(name)())
+            self.switch_screen(working(name)())
 
     def action_proof(self) -> None:
         if not isinstance(self.screen, ModalScreen | Rollback):

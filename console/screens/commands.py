@@ -13,7 +13,8 @@ from console.screens.ask import Ask
 from console.screens.page import LIST_KEYS, Hint, Rows, key
 from console.screens.work import Work
 from console.widgets import blocks, words
-from console.widgets.canvas import Canvas
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas, columns
 from engine.plan.durations import format_duration
 from engine.plan.model import Command, Plan
 from engine.text import clean_block, clean_line
@@ -97,23 +98,29 @@ class Commands(Work):
     def paint(self, c: Canvas, v: View, y: int) -> None:
         y = self.tabs(c, y)
         found = lines(self.console.plan, v)
-        bottom = c.height - 2
-        if not found:
-            c.block(1, y + 1, c.width - 2, 2, "The plan has no commands and no reminders for this stage.", "dim")
         self._skip_titles(found)
-        room = max(5, min(len(found), (bottom - y) // 2))
-        for row, index in enumerate(self.rows.window(len(found), room)):
-            self._line(c, y + row, v, found[index])
+        area = self.area(c, y)
+        if c.width >= 140:
+            (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
+            listed, detail = Area(area.x + left, y, lw, area.height), Area(area.x + right, y, rw, area.height)
+        else:
+            listed, detail = blocks.stack(area, (max(min(5, area.height), min(len(found) + 1, area.height // 2)), 0))
+        inner = blocks.panel(c, listed, "the plan's commands for this stage")
+        if not found:
+            c.block(
+                inner.x, inner.y, inner.width, 2, "The plan has no commands and no reminders for this stage.", "dim"
+            )
+        for row, index in enumerate(self.rows.window(len(found), inner.height) if found else ()):
+            self._line(c, Area(inner.x, inner.y + row, inner.width, 1), v, found[index])
             if index == self.rows.at:
-                c.put(0, y + row, "▸", "key")
-                blocks.tinted(c, y + row)
-        y += room
-        self._detail(c, y, bottom - y, v)
+                blocks.tinted(c, inner.y + row, inner.x, inner.width)
+        self._detail(c, detail, v)
 
-    def _line(self, c: Canvas, y: int, v: View, line: Line) -> None:
+    def _line(self, c: Canvas, area: Area, v: View, line: Line) -> None:
+        x, y, width, _ = area
         of = line[1]
         if isinstance(of, str):
-            c.rule(1, y, c.width - 2, of)
+            c.rule(x, y, width, of)
         elif isinstance(of, ReminderView):
             when = (
                 f"due since {words.hour(of.due, v.at)}"
@@ -121,55 +128,46 @@ class Commands(Work):
                 else f"in {format_duration(max(60.0, of.due - v.at))}"
             )
             sign, style = ("●", "warn") if of.overdue else ("○", "dim")
-            x = c.spans(1, y, [(f" {sign} ", style), (f"{when:<16}", style)])
-            c.put(x, y, of.text, "text", c.width - x - 1)
+            c.spans(x, y, [(f" {sign} ", style), (f"{when:<16} ", style), (of.text, "text")], width)
         else:
             last = self.ran.get(of.run)
-            sign, style = ("·", "dim") if last is None else ("✔", "ok") if last.exit == 0 else ("✖", "bad")
-            name = 40 if c.width < 110 else 60
-            c.spans(1, y, [(f" {sign} ", style), (of.text, "text")], name)
-            c.put(name + 2, y, clean_line(of.run, 300), "dim", c.width - name - 3)
+            sign, style = ("·", "dim") if last is None else words.mark(last.exit == 0)
+            name = width // 2
+            c.spans(x, y, [(f" {sign} ", style), (of.text, "text")], name)
+            c.put(x + name + 1, y, clean_line(of.run, 300), "dim", width - name - 1)
 
-    def _detail(self, c: Canvas, y: int, rows: int, v: View) -> None:
-        running = self.console.runner.last
-        line = self._selected()
-        shown = (
-            running if running is not None and (running.done is None or self._of(line) == running.command.run) else None
-        )
-        if shown is not None:
-            state = (
-                shown.done.sentence
-                if shown.done
-                else f"runs for {shown.seconds:.0f} s of at most {shown.command.timeout_s:.0f} s; K ends it"
-            )
-            c.rule(1, y, c.width - 2, clean_line(state, 200))
-            c.put(1, y + 1, f"$ {clean_line(shown.line, 300)}", "strong", c.width - 2)
-            self._output(c, y + 2, rows - 2, shown.output)
+    def _detail(self, c: Canvas, area: Area, v: View) -> None:
+        """The chosen command with what it printed last; the one that runs now, wherever the cursor is."""
+        if area.height < 2:
             return
-        if line is None:
-            return
-        of = line[1]
-        if isinstance(of, ReminderView):
-            c.rule(1, y, c.width - 2, "monitoring")
-            c.block(1, y + 1, c.width - 2, rows - 1, f"{of.text}. Look, then d ticks it off with your name.", "text")
-        elif isinstance(of, Command):
-            last = self.ran.get(of.run)
-            title = "not run yet"
-            if last is not None:
-                how = "was ended" if last.exit is None else f"ended with {last.exit}"
-                title = f"{how}, {words.hour(last.at, v.at)} by {clean_line(last.actor, 40)}"
-            c.rule(1, y, c.width - 2, title)
-            used = c.block(1, y + 1, c.width - 2, 4, "$ " + of.run.strip(), "strong")
-            if last is not None:
-                self._output(c, y + 1 + used, rows - 1 - used, clean_block(last.output, 20_000))
+        running, line = self.console.runner.last, self._selected()
+        if running is not None and (running.done is None or self._of(line) == running.command.run):
+            limit = f"runs for {running.seconds:.0f} s of at most {running.command.timeout_s:.0f} s; K ends it"
+            x, y, width, rows = blocks.panel(c, area, clean_line(running.done.sentence if running.done else limit, 200))
+            c.put(x, y, f"$ {clean_line(running.line, 300)}", "strong", width)
+            self._output(c, Area(x, y + 1, width, rows - 1), running.output)
+        elif line is not None and isinstance(line[1], ReminderView):
+            x, y, width, rows = blocks.panel(c, area, "monitoring")
+            c.block(x, y, width, rows, f"{line[1].text}. Look, then d ticks it off with your name.", "text")
+        elif line is not None and isinstance(line[1], Command):
+            self._last_run(c, area, v, line[1])
 
-    def _output(self, c: Canvas, y: int, rows: int, text: str) -> None:
+    def _last_run(self, c: Canvas, area: Area, v: View, command: Command) -> None:
+        last = self.ran.get(command.run)
+        title = "not run yet: r runs it"
+        if last is not None:
+            how = "was ended" if last.exit is None else f"ended with {last.exit}"
+            title = f"{how}, {words.hour(last.at, v.at)} by {clean_line(last.actor, 40)}"
+        x, y, width, rows = blocks.panel(c, area, title)
+        used = c.block(x, y, width, min(4, rows), "$ " + command.run.strip(), "strong")
+        if last is not None:
+            self._output(c, Area(x, y + used, width, rows - used), clean_block(last.output, 20_000))
+
+    def _output(self, c: Canvas, area: Area, text: str) -> None:
         """The end of it, for that is where it says how it went."""
-        if rows <= 0:
-            return
-        wrapped = [line.replace("\t", "    ") for line in text.splitlines()][-rows:]
-        for row, line in enumerate(wrapped):
-            c.put(1, y + row, line, "text", c.width - 2)
+        if area.height > 0:
+            for row, line in enumerate(text.splitlines()[-area.height :]):
+                c.put(area.x, area.y + row, line.replace("\t", "    "), "text", area.width)
 
     # -- selection ---------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,8 @@ from console.screens.ask import Ask
 from console.screens.page import LIST_KEYS, Hint, Rows, key
 from console.screens.work import Work
 from console.widgets import blocks, words
-from console.widgets.canvas import Canvas, paragraphs
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas, columns, paragraphs
 from engine.messages.draft import Draft
 from engine.messages.overview import Overview, draft, overview
 from engine.plan.model import Message
@@ -89,20 +90,36 @@ class Messages(Work):
         return (*out, self.turn_hint(), ("j k", "move", ""))
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
-        y = self.tabs(c, y)
-        messages, contacts = self.messages(v), self.console.plan.contacts
-        bottom = c.height - 2
-        people = min(len(contacts), 3) + 1
-        room = max(4, min(len(messages), (bottom - y - people - 1) * 2 // 5))
-        for row, index in enumerate(self.rows.window(len(messages), room)):
-            self._line(c, y + row, v, messages[index])
-            if index == self.rows.at:
-                blocks.tinted(c, y + row)
-        y += room
-        self._preview(c, y, bottom - people - y, messages[min(self.rows.at, len(messages) - 1)] if messages else None)
-        self._people(c, bottom - people)
+        area = self.area(c, self.tabs(c, y))
+        messages = self.messages(v)
+        people = len(self.console.plan.contacts[:3]) + (2 if c.width >= blocks.BOXED else 1)
+        if c.width >= 140:
+            (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
+            listed, called = blocks.stack(
+                Area(area.x + left, area.y, lw, area.height), (max(4, area.height - people), 0)
+            )
+            preview = Area(area.x + right, area.y, rw, area.height)
+        else:
+            low = area.height < 14
+            rows = (max(3, area.height * 2 // 5), area.height if low else max(3, area.height * 3 // 5 - people), 0)
+            listed, preview, called = (
+                blocks.stack(area, rows) if not low else (area, Area(1, 0, 0, 0), Area(1, 0, 0, 0))
+            )
+        self._list(c, listed, v, messages)
+        self._preview(c, preview, self._selected(v))
+        self._people(c, called)
 
-    def _line(self, c: Canvas, y: int, v: View, message: Message) -> None:
+    def _list(self, c: Canvas, area: Area, v: View, messages: list[Message]) -> None:
+        due = len(self.seen.due) if self.seen else 0
+        inner = blocks.panel(c, area, "messages", f"{due} due" if due else "none due", "warn" if due else "dim")
+        if not messages:
+            c.block(inner.x, inner.y, inner.width, 2, "The plan has no messages: [[messages]] in rollout.toml.", "dim")
+        for row, index in enumerate(self.rows.window(len(messages), inner.height) if messages else ()):
+            self._line(c, inner, inner.y + row, v, messages[index])
+            if index == self.rows.at:
+                blocks.tinted(c, inner.y + row, inner.x, inner.width)
+
+    def _line(self, c: Canvas, area: Area, y: int, v: View, message: Message) -> None:
         last = self.seen.latest.get(message.id) if self.seen else None
         due = self.seen is not None and message.id in self.seen.due
         sign, style = SIGNS.get(last.state, ("·", "dim")) if last else ("·", "dim")
@@ -115,43 +132,41 @@ class Messages(Work):
             if last.error and last.state != "sent":
                 said += f": {last.error}"
         c.spans(
-            1, y,
+            area.x, y,
             [(f"{sign} ", style), (f"{message.id:<17}", "text"), (f"{message.audience:<13}{message.when:<9}{how:<10}", "dim"),
              (said or "not sent yet", "bad" if last and last.state == "failed" else "warn" if due else "dim")],
-            c.width - 2,
+            area.width,
         )  # fmt: skip
 
-    def _preview(self, c: Canvas, y: int, rows: int, message: Message | None) -> None:
-        if message is None:
+    def _preview(self, c: Canvas, area: Area, message: Message | None) -> None:
+        """What the message says now; J and K scroll it."""
+        if message is None or area.height < 2:
             return
         made = self.drafts.get(message.id)
-        c.rule(1, y, c.width - 2, made.subject if made else message.id)
-        if made is not None:
-            body = paragraphs(made.body, c.width - 2)
-            self.top = max(0, min(self.top, len(body) - rows + 1))
-            for row, text in enumerate(body[self.top : self.top + rows - 1]):
-                c.put(1, y + 1 + row, text, "text", c.width - 2)
-            left = len(body) - self.top - rows + 1
-            if left > 0:
-                c.right(c.width - 1, y + rows - 1, f" J: {left} more ▼", "dim")
-        elif self.trouble:
-            c.block(1, y + 1, c.width - 2, 2, self.trouble, "bad")
+        body = paragraphs(made.body, area.width - 4) if made else []
+        rows = area.height - (2 if c.width >= blocks.BOXED else 1)
+        self.top = max(0, min(self.top, len(body) - rows))
+        left = len(body) - self.top - rows
+        x, y, width, rows = blocks.panel(
+            c, area, made.subject if made else message.id, f"J: {left} more" if left > 0 else "", "dim"
+        )
+        if self.trouble:
+            c.block(x, y, width, 2, self.trouble, "bad")
+        for row, text in enumerate(body[self.top : self.top + rows]):
+            c.put(x, y + row, text, "text", width)
 
-    def _people(self, c: Canvas, y: int) -> None:
+    def _people(self, c: Canvas, area: Area) -> None:
+        if area.height < 2:
+            return
         contacts = self.console.plan.contacts
         missing = [person.role for person in contacts if person.missing]
-        c.rule(1, y, c.width - 2, "whom to call")
-        if missing:
-            long, short = f" not filled in: {', '.join(missing)} ", f" {len(missing)} not filled in, see [[contacts]] "
-            c.right(c.width - 1, y, long if len(long) < c.width - 16 else short, "warn")
-        for i, person in enumerate(contacts[:3]):
-            c.put(
-                1,
-                y + 1 + i,
-                f"{person.role:<18} {person.name:<20} {person.phone:<17} {person.email}",
-                "text",
-                c.width - 2,
-            )
+        note = f"not filled in: {', '.join(missing)}"
+        if len(note) > area.width - 18:
+            note = f"{len(missing)} not filled in, see [[contacts]]"
+        x, y, width, rows = blocks.panel(c, area, "whom to call", note if missing else "", "warn")
+        for row, person in enumerate(contacts[:rows]):
+            style = "dim" if person.missing else "text"
+            c.put(x, y + row, f"{person.role:<18} {person.name:<20} {person.phone:<17} {person.email}", style, width)
 
     # -- acting ------------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar, NamedTuple, cast
 
 from textual import on
@@ -14,13 +15,16 @@ from textual.widgets import Input
 
 from console import themes
 from console.keys import ACTING
-from console.screens import SCREENS, WORK, screen, work
+from console.screens import SCREENS, WORK, screen, working
 from console.screens.host import Host
 from console.screens.page import Page, Rows, key, shown
 from console.screens.rollback import Rollback
 from console.widgets import blocks
 from console.widgets.canvas import Canvas
 from console.widgets.sheet import Sheet
+
+NOWHERE = 1000
+WORD = re.compile(r"[^\s(/:,]+")
 
 
 class Command(NamedTuple):
@@ -51,7 +55,7 @@ def _screens(rehearsal: bool) -> Iterator[Command]:
         page = screen(number)
         yield Command(f"go to {page.TITLE}: {page.ABOUT}", str(number), "screens", f"app.go({number})")
     for module, _, _ in WORK[1:]:
-        page = work(module)
+        page = working(module)
         yield Command(f"go to {page.TITLE}: {page.ABOUT}", "9 tab", "screens", f"app.work('{module}')")
     yield Command(f"go to {Rollback.TITLE}: {Rollback.ABOUT}", "v", "screens", "app.proof")
 
@@ -130,9 +134,10 @@ class Palette(ModalScreen[str | None]):
 
     @on(Input.Changed)
     def narrow(self, event: Input.Changed) -> None:
-        """Every word that was typed begins a word of the command, in any order."""
+        """Every word that was typed begins a word of the command, in any order; where they stand early comes first."""
         wanted = event.value.lower().split()
-        self.found = [c for c in self.all if all(_begins(word, f"{c.words} {c.place} {c.key}") for word in wanted)]
+        placed = [(_place(wanted, f"{c.words} {c.place} {c.key}".lower()), c) for c in self.all]
+        self.found = [c for at, c in sorted(placed, key=lambda pair: pair[0]) if at < NOWHERE]
         self.rows = Rows()
         self.repaint()
 
@@ -141,5 +146,8 @@ class Palette(ModalScreen[str | None]):
         self.dismiss(self.found[self.rows.at].action if self.found else None)
 
 
-def _begins(word: str, text: str) -> bool:
-    return any(part.lower().startswith(word) for part in text.replace("(", " ").replace("/", " ").split())
+def _place(wanted: Sequence[str], text: str) -> int:
+    """How far into `text` the words are, all together; NOWHERE when one of them begins no word of it."""
+    parts = WORD.findall(text)
+    places = [next((i for i, part in enumerate(parts) if part.startswith(word)), NOWHERE) for word in wanted]
+    return min(NOWHERE, sum(places))

@@ -72,13 +72,14 @@ class Report(Work):
         if self.story is None:
             c.block(1, y + 1, c.width - 2, 2, self.trouble or "Reading the store …", "bad" if self.trouble else "dim")
             return
-        found = lines(self.story, c.width - 2)
-        room = c.height - 2 - y
-        self.top = max(0, min(self.top, len(found) - room))
-        for row, (text, style) in enumerate(found[self.top : self.top + room]):
-            c.put(1, y + row, text, style, c.width - 2)
-        if self.top + room < len(found):
-            c.right(c.width - 1, c.height - 3, f" {len(found) - self.top - room} more ▼", "dim")
+        area = self.area(c, y)
+        found = lines(self.story, min(area.width, 110))
+        self.top = max(0, min(self.top, len(found) - area.height))
+        for row, (text, style) in enumerate(found[self.top : self.top + area.height]):
+            c.put(area.x, area.y + row, text, style, area.width)
+        left = len(found) - self.top - area.height
+        if left > 0 and c.width >= 50:
+            c.right(c.width - 1, y - 1, f"{left} lines more", "dim")
 
     def action_move(self, by: int) -> None:
         self.top = max(0, self.top + by)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
-from console.screens import WORK, work
+from console.screens import WORK, working
 from console.screens.page import Hint, key
 from console.screens.reading import Reading
 from console.widgets.canvas import Canvas, Span
@@ -38,4 +38,4 @@ class Work(Reading):
 
     def action_turn(self, by: int) -> None:
         if by % len(WORK):
-            self.app.switch_screen(work(WORK[(self.TAB + by) % len(WORK)][0])())
+            self.app.switch_screen(working(WORK[(self.TAB + by) % len(WORK)][0])())

@@ -1,50 +1,76 @@
-"""Pictures of the console in each state and size; a change shows as a picture beside the old one."""
+"""Every screen as it stands in the states that matter, as text with its styles; a few as pictures with the real colours.
+
+The text files are read in a review as they are: the screen first, then the styles of each row. `--snapshot-update` writes them anew.
+"""
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from textual.pilot import Pilot
 
-from console.app import Console
-from tests.console.samples import PLAN, FakeLink
+from console.widgets.canvas import Canvas
+from tests.console.walking import console, pages, ready
 
-SIZES = [(80, 24), (160, 48)]
-
-
-def console(state: str) -> Console:
-    return Console(FakeLink(state), PLAN, rehearsal=state.startswith("rehearsal"))
+STATES = ["normal", "alert", "blind", "rolled_back"]
+SIZES = {"80x24": (80, 24), "160x48": (160, 48)}
 
 
-async def settle(pilot: Pilot[int]) -> None:
-    for _ in range(100):
-        await pilot.pause(0.02)
-        if pilot.app.hands.ready:  # type: ignore[attr-defined]
-            break
-    await pilot.pause(0.3)
+class TextFile(SingleFileSnapshotExtension):
+    _write_mode = WriteMode.TEXT
+    _file_extension = "txt"
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("state", ["normal", "alert", "blind", "rolled_back", "dead", "rehearsal"])
-def test_dashboard(snap_compare: Any, state: str, size: tuple[int, int]) -> None:
-    assert snap_compare(console(state), terminal_size=size, run_before=settle)
+@pytest.fixture
+def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    return snapshot.use_extension(TextFile)
 
 
-@pytest.mark.parametrize("number", ["2", "3", "8", "9"])
-def test_screens(snap_compare: Any, number: str) -> None:
+def described(c: Canvas) -> str:
+    """The screen, a line, then for each row its styles as "from column: name"."""
+    rows = []
+    for y, row in enumerate(c.styles):
+        runs, x = [], 0
+        for name, run in groupby(row):
+            runs.append(f"{x}:{name}")
+            x += len(list(run))
+        rows.append(f"{y:>2} {' '.join(runs)}")
+    return c.text() + "\n" + "\n".join(rows) + "\n"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("state", STATES)
+async def test_screens(state: str, size: str, snapshot: SnapshotAssertion) -> None:
+    async with console(state).run_test(size=SIZES[size]) as pilot:
+        async for name, page in pages(pilot):
+            assert described(page.canvas(*SIZES[size])) == snapshot(name=f"{name}-{state}-{size}")
+
+
+@pytest.mark.parametrize(
+    ("state", "size", "keys"),
+    [
+        ("alert", (80, 24), []),
+        ("normal", (160, 48), []),
+        ("rehearsal", (80, 24), ["2"]),
+        ("ready", (80, 24), ["2", "p"]),
+        ("normal", (80, 24), ["2", "colon"]),
+        ("dead", (80, 24), []),
+    ],
+    ids=["alert", "wide", "rehearsal-gate", "promote", "palette", "dead"],
+)
+def test_pictures(snap_compare: Any, state: str, size: tuple[int, int], keys: list[str]) -> None:
     async def go(pilot: Pilot[int]) -> None:
-        await settle(pilot)
-        await pilot.press(number)
-        await pilot.pause(0.4)
-
-    assert snap_compare(console("alert"), terminal_size=(80, 24), run_before=go)
-
-
-def test_help_is_made_from_the_keys_of_the_screen(snap_compare: Any) -> None:
-    async def go(pilot: Pilot[int]) -> None:
-        await settle(pilot)
-        await pilot.press("2", "question_mark")
+        await ready(pilot)
+        await pilot.press(*keys)
         await pilot.pause(0.3)
+        if keys and keys[-1] == "colon":
+            from textual.widgets import Input
 
-    assert snap_compare(console("normal"), terminal_size=(80, 24), run_before=go)
+            pilot.app.screen.query_one(Input).cursor_blink = False
+
+    assert snap_compare(console(state), terminal_size=size, run_before=go)
