@@ -48,7 +48,7 @@ def described(c: Canvas) -> str:
 async def test_screens(state: str, size: str, snapshot: SnapshotAssertion) -> None:
     async with console(state).run_test(size=SIZES[size]) as pilot:
         async for name, page in pages(pilot):
-            assert described(page.canvas(*SIZES[size])) == snapshot(name=f"{name}-{state}-{size}")
+            assert described(page.canvas(*SIZES[size])) == snapshot(name=name)
 
 
 @pytest.mark.parametrize(
