@@ -52,8 +52,9 @@ def assess(
     baked_s: float,
     approvals: int,
     blocked: tuple[str, ...],
+    also: tuple[str, ...] = (),
 ) -> GateReport:
-    """`stage` is None once stable: there is no gate then."""
+    """`stage` is None once stable: there is no gate then. `also`: what else is missing."""
     if stage is None:
         return GateReport((), (), blocked, 0, 0)
     conditions = tuple(judge(condition, facts) for condition in stage.success)
@@ -69,7 +70,8 @@ def assess(
     # the one who promotes is an approver; where one is enough the promotion itself is the approval
     if stage.approvals > 1 and approvals < stage.approvals:
         missing.append(f"approvals: {approvals} of {stage.approvals}, {stage.approvals - approvals} to go")
-    total = len(conditions) + (1 if items else 0) + 1 + (1 if stage.approvals > 1 else 0)
+    missing += also
+    total = len(also) + len(conditions) + (1 if items else 0) + 1 + (1 if stage.approvals > 1 else 0)
     return GateReport(conditions, tuple(missing), blocked, max(0, total - _unmet(missing)), total)
 
 

@@ -27,8 +27,10 @@ from engine.metrics.rollup import retain
 from engine.plan.durations import clock, iso
 from engine.plan.model import Action, Metric, Plan, Stage
 from engine.stability import Stability, stability
+from engine.store import attempts
 from engine.store.records import Extraction
 from engine.store.writer import Writer
+from engine.triggers.backtest import rules_digest
 from engine.triggers.decision import Decision as Decided
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Probes, Timers, silence
@@ -40,6 +42,7 @@ EVIDENCE_EVERY_S = 60.0
 REBUILD_S = 7 * 3600.0  # of raw rows that the memory is rebuilt from after a restart
 REBUILD_ROWS = 200_000
 STABLE_EVERY_S = 30.0
+PROVEN_FROM_BP = 1000  # from this percentage on changed triggers need a backtest
 FACTS_EVERY_S = 1.0  # real seconds between two readings of the gate's facts
 BEFORE_S = 86400.0  # what an alert's window is compared with
 BEFORE_EVERY_S = 30.0  # real seconds
@@ -64,6 +67,7 @@ class Monitor:
         self.people: dict[str, tuple[Actor, str, float, float]] = {}
         self.watch = Watch()
         self.verdict = Decided((), Timers())
+        self.rules = rules_digest(plan.triggers, plan.trigger_settings)
         self.recent = RecentAttempts(plan.triggers, plan.trigger_settings, clock.monotonic())
         self.documents: deque[float] = deque(maxlen=4000)
         self._percents = tuple(stage.percent_bp for stage in plan.stages)
@@ -103,6 +107,7 @@ class Monitor:
             if attempted:
                 answered = error is None or (error == "timeout" and ms > 0)
                 self.recent.add(t, error is None, ms if answered else None, answered)
+        self.writer.later(lambda conn: attempts.rules_in_force(conn, now, self.rules))
         self._blind_told = self.watch.timers.blind_s >= self.plan.trigger_settings.blind_after_s
         self.complained(state)
 
@@ -200,7 +205,7 @@ class Monitor:
         if self._blind_told and not self.verdict.blind:
             self._blind_told = False
             if not unseen:
-                return control.note(state, asked, "blind", f"sees again after {clock(blind_s)} blind; the timers go on")
+                return control.note(state, asked, "seen", f"sees again after {clock(blind_s)} blind; the timers go on")
         return None
 
     def _speed(self) -> float:
@@ -208,13 +213,13 @@ class Monitor:
 
     def _gather(self, state: State, mono: float) -> Evidence:
         samples: dict[Metric, Sample] = {"complaints": Ok(float(self._complaints), self._complaints)}
-        attempts = self.recent.at(mono)
+        recent = self.recent.at(mono)
         unseen = ""
         if state.percent_bp:
-            unseen = silence(mono - self._looked_up, attempts.per_min)
+            unseen = silence(mono - self._looked_up, recent.per_min)
             if self.writer.problem:
                 unseen = self.writer.problem
-        return Evidence(attempts, Probes(self._failed_probes, len(self.servers)), samples, unseen)
+        return Evidence(recent, Probes(self._failed_probes, len(self.servers)), samples, unseen)
 
     def decide(self, state: State, ask: Ask, verdict: Decided) -> Decision | None:
         """What a verdict leads to from `state`; pure, so that it may be asked again inside a transaction."""
@@ -330,7 +335,16 @@ class Monitor:
     def gate(self, state: State, facts: gates.Facts, conn: sqlite3.Connection) -> gates.GateReport:
         items = checklist.read(conn, self.plan, state.stage)
         baked = self.watch.baked_s if self.watch.stage == state.stage else 0.0
-        return gates.assess(self.stage_of(state), facts, items, baked, len(state.approvals), self.blocked(state))
+        also = self._unproven_rules(state, conn)
+        return gates.assess(self.stage_of(state), facts, items, baked, len(state.approvals), self.blocked(state), also)
+
+    def _unproven_rules(self, state: State, conn: sqlite3.Connection) -> tuple[str, ...]:
+        """Other triggers than this rollout began with want to be seen at work before many documents depend on them."""
+        if control.next_step(self.plan, state)[1] < PROVEN_FROM_BP or not attempts.changed_and_not_replayed(
+            conn, self.rules
+        ):
+            return ()
+        return (f"the triggers were changed (rules {self.rules}): run `rollout triggers backtest --days 7`",)
 
     def blocked(self, state: State) -> tuple[str, ...]:
         """What no override passes over; each says until when."""

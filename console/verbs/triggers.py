@@ -1,14 +1,24 @@
-"""Verbs about triggers: list them as they stand, and say why one fired or did not, at any time, from stored evidence."""
+"""Verbs about triggers: as they stand, why one fired or did not at any time, and what rules would have done on stored attempts."""
 
 from __future__ import annotations
 
-import json
+import sys
 import time
+from collections import Counter
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from console.place import Place, fail, json_option, say
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.plan.model import Plan
+    from engine.triggers.backtest import Firing, Inject
+    from engine.view import TriggerView
 
 
 @click.group()
@@ -16,17 +26,45 @@ def triggers() -> None:
     """The rollback triggers: what each sees, and why it acted or did not."""
 
 
+def _now(place: Place) -> float:
+    """The engine's clock: in a rehearsal it runs ahead of the machine's."""
+    view = place.reader.glance().view
+    return max(time.time(), view.at) if view else time.time()
+
+
+# -- list --------------------------------------------------------------------------------------------------------------
+
+MARK = {"breach": "!", "ok": " ", "insufficient": "?", "blind": "?", "muted": "-", "locked": "-", "disabled": "-"}
+
+
 @triggers.command("list")
 @json_option
 @click.pass_obj
 def list_(place: Place, as_json: bool) -> None:
-    """Every trigger with its value, threshold, n and timer."""
+    """Every trigger: verdict, value, threshold, n, timer; in breach also which rule acts, what resets it, when it fires."""
     view = place.reader.glance().view
     if view is None:
         fail("The engine has shown nothing yet.", as_json)
-    mark = {"breach": "!", "ok": " ", "insufficient": "?", "blind": "?", "muted": "-", "locked": "-", "disabled": "-"}
-    lines = [f"{mark.get(t.verdict, ' ')} {t.id:<18} {t.action:<15} {t.sentence}" for t in view.triggers]
-    say({"triggers": view.triggers}, "\n".join(lines), as_json)
+    lines = [line for trigger in view.triggers for line in _listed(trigger)]
+    if view.attribution:
+        lines.append(f"\n{view.attribution}")
+    say({"triggers": view.triggers, "attribution": view.attribution}, "\n".join(lines), as_json)
+
+
+def _listed(t: TriggerView) -> list[str]:
+    from engine.plan.durations import clock
+
+    lines = [f"{MARK.get(t.verdict, ' ')} {t.id:<16} -> {t.action:<15} {t.sentence}"]
+    if t.verdict in ("breach", "muted"):
+        when = (
+            "fires now" if t.fires_in_s == 0 else f"fires in {clock(t.fires_in_s)}" if t.fires_in_s else "not yet sure"
+        )
+        muted = "muted by a critical one, " if t.verdict == "muted" else ""
+        lines.append(f"{'':<20}{muted}{when} by {t.rule}" + (f"; resets when {t.resets_when}" if t.resets_when else ""))
+    return lines
+
+
+# -- why ---------------------------------------------------------------------------------------------------------------
 
 
 @triggers.command()
@@ -37,78 +75,151 @@ def list_(place: Place, as_json: bool) -> None:
 def why(place: Place, trigger: str, when: str, as_json: bool) -> None:
     """Why a trigger fired or did not, from what it saw then."""
     from engine.plan.durations import iso, parse_when
+    from engine.triggers.history import story
 
     known = [t.id for t in place.plan.triggers]
     if trigger not in known:
         fail(f"There is no trigger {trigger!r}. There are: {', '.join(known)}.", as_json)
-    view = place.reader.glance().view
-    now = max(time.time(), view.at) if view else time.time()
+    now = _now(place)
     try:
         at = parse_when(when, now) if when else now
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    row = place.reader.read(
-        lambda conn: conn.execute(
-            "SELECT at, verdict, body FROM trigger_evidence WHERE trigger = ? AND at <= ? ORDER BY at DESC LIMIT 1",
-            (trigger, at),
-        ).fetchone()
-    )
-    if row is None:
+    found = place.reader.read(lambda conn: story(conn, trigger, at))
+    if found is None:
         fail(f"Nothing is stored of {trigger} at or before {iso(at)}.", as_json)
-    seen = json.loads(row[2])
-    fired = place.reader.read(
-        lambda conn: conn.execute(
-            "SELECT at, body FROM decision WHERE at <= ? AND reason = ? ORDER BY rev DESC LIMIT 1", (at, trigger)
-        ).fetchone()
-    )
-    lines = [f"{iso(row[0])} {trigger} was {row[1]}: {seen['sentence']}"]
-    if seen.get("rule"):
-        lines.append(
-            f"judged by: {seen['rule']}, n {seen['n']}" + (f", k {seen['k']}" if seen.get("k") is not None else "")
-        )
-    if seen.get("resets_when"):
-        lines.append(f"its timer resets when: {seen['resets_when']}")
-    lines.append(
-        f"it last acted {iso(fired[0])}: {json.loads(fired[1])['sentence']}" if fired else "it has not acted up to then"
-    )
-    say(
-        {"at": row[0], "verdict": row[1], "reading": seen, "last_acted": fired[0] if fired else None},
-        "\n".join(lines),
-        as_json,
-    )
+    say(found, "\n".join(found.lines), as_json)
+
+
+# -- backtest ----------------------------------------------------------------------------------------------------------
 
 
 @triggers.command()
 @click.option("--days", type=click.FloatRange(0.01, 365), default=7.0, show_default=True)
 @click.option("--plan", "other", type=click.Path(path_type=Path), help="Another plan's rules, compared with today's.")
-@click.option("--inject", default="", help="A fault to find: error=10%@t+30m.")
+@click.option(
+    "--inject",
+    "injected",
+    multiple=True,
+    help="A fault to find: error=10%@t+30m, error=100%@t+30m..t+31m, latency=4s@t+1h. May be given several times.",
+)
 @json_option
 @click.pass_obj
-def backtest(place: Place, days: float, other: Path | None, inject: str, as_json: bool) -> None:
-    """When each trigger would have fired on the stored attempts of the last days, by today's rules and by another plan's."""
-    from engine.plan.durations import format_duration, iso
+def backtest(place: Place, days: float, other: Path | None, injected: tuple[str, ...], as_json: bool) -> None:
+    """When each trigger would have fired on the stored attempts of the last days, by today's rules and by another plan's.
+
+    Without --inject the result is kept: the gate asks for it when triggers were changed.
+    """
+    from engine.plan.durations import iso
     from engine.plan.load import PlanError, load_plan
-    from engine.store.attempts import stored
-    from engine.triggers.backtest import backtest as replay
     from engine.triggers.backtest import parse_inject
 
     try:
-        fault = parse_inject(inject) if inject else None
+        faults = [parse_inject(text) for text in injected]
         plans = {"today": place.plan, **({str(other): load_plan(other)} if other else {})}
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
     except PlanError as error:
         fail(str(error), as_json)
-    view = place.reader.glance().view
-    now = max(time.time(), view.at) if view else time.time()
-    rows = place.reader.read(lambda conn: stored(conn, now - days * 86400))
-    if not rows:
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    documents, first, last, found = _replay(place, plans, faults, days, as_json)
+    lines = [f"{documents} LLM documents from {iso(first)} to {iso(last)}", *_told(found, faults)]
+    kept = [] if faults else [_keep(place, plan, days, documents, found[name]) for name, plan in plans.items()]
+    body = {
+        "documents": documents, "from": iso(first), "to": iso(last), "inject": list(injected), "firings": found,
+        "summary": {name: _summary(firings) for name, firings in found.items()},
+    }  # fmt: skip
+    say(body, "\n".join([*lines, *(line for line in kept if line)]), as_json)
+
+
+def _replay(
+    place: Place, plans: Mapping[str, Plan], faults: list[Inject], days: float, as_json: bool
+) -> tuple[int, float, float, dict[str, list[Firing]]]:
+    """One reading of the store for all plans, a page at a time; progress on a terminal's stderr."""
+    from engine.store import attempts
+    from engine.triggers.backtest import Replay
+
+    since = _now(place) - days * 86400
+    span = place.reader.read(lambda conn: attempts.span(conn, since))
+    if span is None:
         fail(f"No LLM document is stored of the last {days:g} days, so there is nothing to replay.", as_json)
-    found = {name: replay(plan.triggers, plan.trigger_settings, rows, fault) for name, plan in plans.items()}
-    lines = [f"{len(rows)} LLM documents from {iso(rows[0].t)} to {iso(rows[-1].t)}"]
+    first, last = span
+    heard = place.reader.read(lambda conn: attempts.complaints(conn, since))
+    replays = {name: Replay(plan.triggers, plan.trigger_settings, faults, heard) for name, plan in plans.items()}
+    documents = 0
+    after: tuple[float, int] | None = (first, 0)
+    with click.progressbar(
+        length=1000, label="replaying", file=sys.stderr, hidden=as_json or not sys.stderr.isatty()
+    ) as bar:
+        done = 0
+        while after is not None:
+            page = place.reader.read(partial(attempts.page, after=after))
+            for attempt in page.attempts:
+                for replay in replays.values():
+                    replay.feed(attempt)
+            documents += len(page.attempts)
+            after = page.after
+            share = 1000 if after is None else int(1000 * (after[0] - first) / max(1e-9, last - first))
+            bar.update(share - done)
+            done = share
+    return documents, first, last, {name: replay.end() for name, replay in replays.items()}
+
+
+def _summary(firings: list[Firing]) -> dict[str, dict[str, Any]]:
+    """By trigger: how often, when first, how long after the fault."""
+    found: dict[str, dict[str, Any]] = {}
+    for f in firings:
+        of = found.setdefault(f.trigger, {"count": 0, "first": f.t, "delay_s": None})
+        of["count"] += 1
+        if of["delay_s"] is None:
+            of["delay_s"] = f.delay_s
+    return found
+
+
+SHOWN = 20
+
+
+def _told(found: dict[str, list[Firing]], faults: list[Inject]) -> list[str]:
+    from engine.plan.durations import clock, iso
+
+    lines = []
     for name, firings in found.items():
-        lines.append(f"{name}: {len(firings)} would have fired" if firings else f"{name}: nothing would have fired")
-        for f in firings[:50]:
-            after = f", {format_duration(f.delay_s)} after the fault" if f.delay_s is not None else ""
-            lines.append(f"  {iso(f.t)} {f.trigger} -> {f.action} ({f.rule}){after}: {f.sentence}")
-    say({"documents": len(rows), "firings": found}, "\n".join(lines), as_json)
+        lines.append(f"\n{name}: {len(firings)} would have fired" if firings else f"\n{name}: nothing would have fired")
+        for f in firings[:SHOWN]:
+            after = f", {clock(f.delay_s)} after the fault" if f.delay_s is not None else ""
+            lines.append(f"  {iso(f.t)} {f.trigger} -> {f.action} by {f.rule}{after}: {f.sentence}")
+        if len(firings) > SHOWN:
+            lines.append(f"  and {len(firings) - SHOWN} more (--json has all)")
+        if faults and not any(f.delay_s is not None for f in firings):
+            lines.append("  the injected fault was not found")
+    if len(found) > 1:
+        lines += _compared(found)
+    return lines
+
+
+def _compared(found: dict[str, list[Firing]]) -> list[str]:
+    """Each trigger under both plans, side by side."""
+    from engine.plan.durations import clock, iso
+
+    def cell(of: dict[str, Any] | None) -> str:
+        if of is None:
+            return "never"
+        delay = of["delay_s"]
+        return f"{of['count']}x, first " + (
+            f"{clock(delay)} after the fault" if delay is not None else iso(of["first"])
+        )
+
+    summaries = [_summary(firings) for firings in found.values()]
+    names = sorted({name for summary in summaries for name in summary})
+    title = " | ".join(found)
+    rows = [f"  {name:<16} " + " | ".join(cell(summary.get(name)) for summary in summaries) for name in names]
+    return [f"\ncompared: {title}", *(rows or ["  no trigger fires under either"])]
+
+
+def _keep(place: Place, plan: Plan, days: float, documents: int, firings: list[Firing]) -> str:
+    """Ask the engine to keep it; why it could not, or nothing."""
+    from engine.triggers.backtest import rules_digest
+
+    fired = dict(Counter(f.trigger for f in firings))
+    digest = rules_digest(plan.triggers, plan.trigger_settings)
+    reply = place.client.command("backtest", rules=digest, documents=documents, days=days, fired=fired)
+    return f"Kept for the gate (rules {digest})." if reply.ok else f"Not kept for the gate: {reply.sentence}"

@@ -54,7 +54,13 @@ def called_for(plan: Plan, kind: str, stage: int, moved: bool) -> list[Message]:
     """Messages that a decision of this kind calls for; `stage` is the one after it, `moved` whether it has changed."""
     up = kind == "promote" and moved
     wanted = (
-        {"rollback"} if kind in ("rollback", "trigger") else {"hold"} if kind == "hold" else {"gate"} if up else set()
+        {"rollback"}
+        if kind in ("rollback", "trigger")
+        else {"hold"}
+        if kind in ("hold", "blind")
+        else {"gate"}
+        if up
+        else set()
     )
     if up and stage > plan.last_stage:
         wanted.add("after")

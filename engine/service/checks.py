@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import sqlite3
 import time
@@ -16,7 +17,7 @@ from engine.plan.model import Check, Plan
 from engine.rehearsal import record
 from engine.service.engine import Engine
 from engine.store import database
-from engine.store.attempts import stored
+from engine.store.attempts import changed_and_not_replayed, latest
 from engine.text import clean_line
 from engine.triggers.backtest import Attempt, Inject, backtest
 
@@ -156,12 +157,15 @@ async def _triggers(engine: Engine, check: Check) -> Finding:
     age = engine.switch.lease_age_s
     if age >= 5:
         return Finding(False, f"the triggers were last evaluated {age:.0f} s ago")
+    rules = engine.monitor.rules
+    if changed_and_not_replayed(engine.conn, rules):
+        return Finding(False, f"the triggers were changed (rules {rules}): run `rollout triggers backtest --days 7`")
     folder, plan, now = engine.folder, engine.plan, engine.clock.now()
 
-    def read() -> list[Attempt]:
+    def read() -> tuple[Attempt, ...]:
         conn = database.open_reader(folder)
         try:
-            return list(stored(conn, now - 86400))[-MOST_STORED:]
+            return latest(conn, now - 86400, MOST_STORED)
         finally:
             conn.close()
 
@@ -188,7 +192,7 @@ def fault_found(plan: Plan) -> tuple[str, str]:
         for i in range(1440)
     ]
     false = backtest(plan.triggers, plan.trigger_settings, healthy)
-    faulty = backtest(plan.triggers, plan.trigger_settings, healthy, Inject(0.2, 7200.0))
+    faulty = backtest(plan.triggers, plan.trigger_settings, healthy, (Inject(7200.0, math.inf, 0.2),))
     acted = next(
         (f for f in faulty if f.action in ("to_zero", "previous_stage", "halve") and f.delay_s is not None), None
     )

@@ -49,6 +49,7 @@ REQUESTS: Mapping[str, Handler] = {
     "sample": evidence.draw_sample,
     "judge": evidence.judge,
     "measure": evidence.measure,
+    "backtest": evidence.backtest,
     "stop": process.stop,
     "speed": process.speed,
     "fault": process.fault,

@@ -1,22 +1,30 @@
-"""What rules would have done: stored attempts through the same pure `evaluate`, every ten seconds, with or without an injected fault."""
+"""What rules would have done: stored attempts through the same pure `evaluate`, every ten seconds, with or without injected faults.
+
+A replay takes attempts one by one, in order of time, so that a week of a million documents needs no memory, and several plans are
+replayed over one reading of the store.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 from collections.abc import Iterable, Sequence
 
+import msgspec
 from msgspec import Struct
 
 from engine.plan.durations import parse_duration
-from engine.plan.model import Trigger, TriggerSettings
+from engine.plan.model import Metric, Trigger, TriggerSettings
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Timers
+from engine.triggers.reading import read
 from engine.triggers.recent import RecentAttempts
+from engine.triggers.sample import Ok, Sample
 
 TICK_S = 10.0
 QUIET_S = 1800.0  # of silence after which time is skipped to the next attempt: nothing is judged in it
-_INJECT = re.compile(r"error=(\d{1,3}(?:\.\d+)?)\s*%@t\+(\S+)")
+_INJECT = re.compile(r"(error|latency)=(\S+?)\s*(%?)@t\+(\S+?)(?:\.\.t\+(\S+))?")
 
 
 class Attempt(Struct, frozen=True):
@@ -32,14 +40,16 @@ class Attempt(Struct, frozen=True):
 
 
 class Inject(Struct, frozen=True):
-    """A fault: from `after_s` after the first attempt on, this share of the calls fails."""
+    """A fault between two moments, in seconds after the first attempt: `share` of the calls fails, or calls take `ms`."""
 
-    share: float
     after_s: float
+    until_s: float
+    share: float = 0.0
+    ms: float | None = None
 
 
 class Firing(Struct, frozen=True):
-    """A rule that fired: when, on what, and how long after the injected fault (None without one, or before it)."""
+    """A rule that fired: when, on what, and how long after the injected fault began (None without one, or before it)."""
 
     t: float
     trigger: str
@@ -49,74 +59,131 @@ class Firing(Struct, frozen=True):
     delay_s: float | None = None
 
 
+class Complaints(Struct, frozen=True):
+    """Complaints counted in a stage so far, from `t` on; 0 where a stage begins."""
+
+    t: float
+    count: int
+
+
 def parse_inject(text: str) -> Inject:
-    """ "error=10%@t+30m". ValueError is a sentence."""
+    """ "error=10%@t+30m", "error=100%@t+30m..t+31m", "latency=4s@t+1h". ValueError is a sentence."""
     found = _INJECT.fullmatch(text.strip())
-    if found is None or float(found[1]) > 100:
+    try:
+        if found is None:
+            raise ValueError
+        kind, amount, unit, after, until = found.groups()
+        begins, ends = parse_duration(after), parse_duration(until) if until else float("inf")
+        if ends <= begins or (kind == "error") != bool(unit):
+            raise ValueError
+        if kind == "latency":
+            return Inject(begins, ends, ms=parse_duration(amount) * 1000)
+        share = float(amount) / 100
+        if not 0 < share <= 1:
+            raise ValueError
+        return Inject(begins, ends, share)
+    except ValueError:
         raise ValueError(
-            f'"{text}" is not a fault; write error=10%@t+30m: this share of the calls fails, from 30 minutes on'
-        )
-    return Inject(float(found[1]) / 100, parse_duration(found[2]))
+            f'"{text}" is not a fault; write error=10%@t+30m (this share of the calls fails from 30 minutes on), '
+            "error=100%@t+30m..t+31m (for a minute), or latency=4s@t+30m (calls take so long)"
+        ) from None
+
+
+def rules_digest(rules: Sequence[Trigger], settings: TriggerSettings) -> str:
+    """Twelve characters that change when a trigger would act otherwise; wording does not count."""
+    plain = [msgspec.to_builtins(rule) | {"text": ""} for rule in rules]
+    body = msgspec.json.encode([plain, msgspec.to_builtins(settings)], order="deterministic")
+    return hashlib.sha256(body).hexdigest()[:12]
 
 
 def backtest(
     rules: tuple[Trigger, ...],
     settings: TriggerSettings,
-    attempts: Sequence[Attempt],
-    inject: Inject | None = None,
+    attempts: Iterable[Attempt],
+    injects: Sequence[Inject] = (),
+    complaints: Sequence[Complaints] = (),
     seed: int = 7,
 ) -> list[Firing]:
-    """Every rule that would have fired, in time's order. Attempts are in order of `t`; the same seed injects the same failures."""
-    if not attempts:
-        return []
-    rng = random.Random(seed)
-    begins = attempts[0].t + inject.after_s if inject else None
-    recent = RecentAttempts(rules, settings, attempts[0].t)
-    by_id = {rule.id: rule for rule in rules}
-    timers, fired = Timers(), list[Firing]()
-    due, epoch = attempts[0].t + TICK_S, attempts[0].epoch
+    """Every rule that would have fired, in time's order. The same seed injects the same failures."""
+    replay = Replay(rules, settings, injects, complaints, seed)
+    for attempt in attempts:
+        replay.feed(attempt)
+    return replay.end()
 
-    def tick(t: float) -> None:
-        nonlocal timers
+
+class Replay:
+    """One plan's rules over attempts that are fed to it in order of time."""
+
+    def __init__(
+        self,
+        rules: tuple[Trigger, ...],
+        settings: TriggerSettings,
+        injects: Sequence[Inject] = (),
+        complaints: Sequence[Complaints] = (),
+        seed: int = 7,
+    ) -> None:
+        self._rules, self._settings, self._injects = rules, settings, injects
+        self._complaints, self._heard, self._counted = complaints, 0, 0
+        self._rng = random.Random(seed)
+        self._recent: RecentAttempts | None = None
+        self._start = self._due = 0.0
+        self._epoch = -1
+        self._timers = Timers()
+        self.fired: list[Firing] = []
+
+    def feed(self, attempt: Attempt) -> None:
+        t = attempt.t
+        recent = self._recent
+        if recent is None:
+            recent = self._recent = RecentAttempts(self._rules, self._settings, t)
+            self._start, self._due, self._epoch = t, t + TICK_S, attempt.epoch
+        if attempt.epoch != self._epoch:
+            self._epoch = attempt.epoch
+            recent.reset(t)
+        if t - self._due > QUIET_S:
+            self._due = t
+        while self._due < t:
+            self._tick(recent, self._due)
+            self._due += TICK_S
+        if attempt.lookup:
+            recent.look_up(t, attempt.hit)
+        if attempt.attempted:
+            ok, ms = self._after_faults(attempt)
+            recent.add(t, ok, ms, ms is not None)
+
+    def end(self) -> list[Firing]:
+        """What fired, after a last look."""
+        if self._recent is not None:
+            self._tick(self._recent, self._due)
+        return self.fired
+
+    def _after_faults(self, attempt: Attempt) -> tuple[bool, float | None]:
+        ok, ms = attempt.ok, attempt.ms
+        since = attempt.t - self._start
+        for fault in self._injects:
+            if fault.after_s <= since < fault.until_s:
+                if fault.ms is not None:
+                    ms = fault.ms if ms is not None else None
+                elif self._rng.random() < fault.share:
+                    ok, ms = False, None
+        return ok, ms
+
+    def _tick(self, recent: RecentAttempts, t: float) -> None:
+        while self._heard < len(self._complaints) and self._complaints[self._heard].t <= t:
+            self._counted = self._complaints[self._heard].count
+            self._heard += 1
+        samples: dict[Metric, Sample] = {"complaints": Ok(float(self._counted), self._counted)}
         # at 100 % of one stage above zero every action changes something, so every firing shows
-        decision = evaluate(rules, settings, timers, Evidence(recent.at(t)), Moment(t, epoch, 1, 10_000, (0, 10_000)))
-        timers = decision.timers
-        readings = {reading.id: reading for reading in decision.readings}
-        for name in decision.fired:
-            if name in by_id:
-                delay = t - begins if begins is not None and t >= begins else None
-                fired.append(
-                    Firing(t, name, str(by_id[name].action), readings[name].rule, readings[name].sentence, delay)
+        moment = Moment(t, self._epoch, 1, 10_000, (0, 10_000))
+        decision = evaluate(self._rules, self._settings, self._timers, Evidence(recent.at(t), samples=samples), moment)
+        self._timers = decision.timers
+        for judged in decision.judged if decision.fired else ():
+            if judged.rule.id in decision.fired:
+                said = read(judged)
+                self.fired.append(
+                    Firing(t, said.id, str(judged.rule.action), said.rule, said.sentence, self._delay(t - self._start))
                 )
 
-    for each in _injected(attempts, inject, begins, rng):
-        if each.epoch != epoch:
-            epoch = each.epoch
-            recent.reset(each.t)
-        if each.t - due > QUIET_S:
-            due = each.t
-        while due < each.t:
-            tick(due)
-            due += TICK_S
-        if each.lookup:
-            recent.look_up(each.t, each.hit)
-        if each.attempted:
-            recent.add(each.t, each.ok, each.ms, each.ms is not None)
-    tick(due)
-    return fired
-
-
-def _injected(
-    attempts: Iterable[Attempt], inject: Inject | None, begins: float | None, rng: random.Random
-) -> Iterable[Attempt]:
-    for each in attempts:
-        if (
-            inject is not None
-            and begins is not None
-            and each.t >= begins
-            and each.attempted
-            and rng.random() < inject.share
-        ):
-            yield Attempt(each.t, each.epoch, True, False, None, each.lookup, each.hit)
-        else:
-            yield each
+    def _delay(self, since: float) -> float | None:
+        """After the fault that began last."""
+        return min((since - fault.after_s for fault in self._injects if fault.after_s <= since), default=None)

@@ -203,7 +203,8 @@ def _creep(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attem
     if level is None or not attempts.n:
         return Finding(None, says="no LLM documents yet")
     least = target_threshold(attempts.per_min)
-    text = f"CUSUM {level.value:.1f} of {least:.1f}, {level.k} of {level.n} in {words.duration(level.span_s)}"
+    of = f", {level.k} of {level.n} in {words.duration(level.span_s)}" if level.n else ""
+    text = f"CUSUM {level.value:.1f} of {least:.1f}{of}"
     return Finding(
         level.value > least, "cusum", level.value, least, level.n, level.k, text, resets="successes bring the CUSUM below its threshold",
         wait_s=0.0 if _fresh(attempts) else FRESH_S,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -13,7 +13,7 @@ from engine.client import Reply
 from engine.control import Ask, note
 from engine.review import Better, Flaw, Side
 from engine.service.engine import Engine, told
-from engine.store import log
+from engine.store import attempts, log
 from engine.text import clean_line
 
 
@@ -21,6 +21,13 @@ class _Draw(msgspec.Struct):
     size: int = 0
     seed: int | None = None
     blind: bool = False
+
+
+class _Backtest(msgspec.Struct):
+    rules: Annotated[str, msgspec.Meta(min_length=1)]
+    documents: Annotated[int, msgspec.Meta(ge=1)]
+    days: float
+    fired: dict[str, int] = {}
 
 
 class _Judge(msgspec.Struct):
@@ -85,3 +92,17 @@ async def measure(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         return Reply(True, f"Search quality is being measured: {engine.measuring * 100:.0f} % done.")
     engine.search_asked = ask
     return Reply(True, "Search quality is measured now, on the latest documents; the result comes on this screen.")
+
+
+async def backtest(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Keep the result of a backtest that a command made: the gate asks for one of triggers that were changed."""
+    made = msgspec.convert(fields, _Backtest)
+    digest, days = clean_line(made.rules, 12), made.days
+    fired = {clean_line(name, 60): count for name, count in made.fired.items()}
+    would = ", ".join(f"{name} {count}x" for name, count in fired.items()) or "nothing"
+    sentence = f"{ask.actor.name} replayed {made.documents} LLM documents of {days:g} days through the rules {digest}: {would} would have fired"
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        attempts.replayed(conn, ask.at, digest, {"documents": made.documents, "days": days, "fired": fired})
+
+    return told(await engine.commit(ask, lambda now: note(now, ask, "backtest", sentence, {"fired": fired}), also))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from engine.plan.load import default_plan_text, parse_plan
@@ -20,18 +22,18 @@ def test_a_healthy_day_fires_nothing() -> None:
 
 
 def test_an_injected_fault_is_found_and_the_delay_told() -> None:
-    found = backtest(PLAN.triggers, PLAN.trigger_settings, healthy(3), Inject(0.3, 3600.0))
+    found = backtest(PLAN.triggers, PLAN.trigger_settings, healthy(3), (Inject(3600.0, math.inf, 0.3),))
     first = next(f for f in found if f.trigger == "error_critical")
     assert first.delay_s is not None
     assert first.delay_s <= 15 * 60
 
 
 def test_the_same_seed_gives_the_same_answer() -> None:
-    given = PLAN.triggers, PLAN.trigger_settings, healthy(2), Inject(0.1, 1800.0)
+    given = PLAN.triggers, PLAN.trigger_settings, healthy(2), (Inject(1800.0, math.inf, 0.1),)
     assert backtest(*given) == backtest(*given)
 
 
 def test_a_fault_is_written_as_the_help_says() -> None:
-    assert parse_inject("error=10%@t+30m") == Inject(0.1, 1800.0)
+    assert parse_inject("error=10%@t+30m") == Inject(1800.0, math.inf, 0.1)
     with pytest.raises(ValueError, match="error=10%@t"):
         parse_inject("errors everywhere")
