@@ -28,18 +28,23 @@ def write_environment(path: Path, lines: Sequence[str]) -> None:
     os.replace(part, path)
 
 
-async def apply_once(apply: Apply, lines: Sequence[str]) -> str:
-    """Write and run; "" when both worked, else a sentence."""
-    if apply.env_file:
-        try:
-            await _to_the_end(asyncio.create_task(asyncio.to_thread(write_environment, Path(apply.env_file), lines)))
-        except OSError as error:
-            return f"The environment file {apply.env_file} could not be written ({error.strerror})."
-    if apply.command:
-        done = await shell.run(apply.command, apply.timeout_s)
-        if not done.ok:
-            return f"The apply command `{apply.command}` {done.sentence}: {done.last_line}"
+async def put_environment(path: str, lines: Sequence[str]) -> str:
+    """Write the file, if there is one; "" when it worked, else a sentence."""
+    if not path:
+        return ""
+    try:
+        await _to_the_end(asyncio.create_task(asyncio.to_thread(write_environment, Path(path), lines)))
+    except OSError as error:
+        return f"The environment file {path} could not be written ({error.strerror})."
     return ""
+
+
+async def run_command(apply: Apply) -> str:
+    """Run the command, if there is one; "" when it worked, else a sentence."""
+    if not apply.command:
+        return ""
+    done = await shell.run(apply.command, apply.timeout_s)
+    return "" if done.ok else f"The apply command `{apply.command}` {done.sentence}: {done.last_line}"
 
 
 async def _to_the_end(writing: asyncio.Task[None]) -> None:
@@ -62,6 +67,7 @@ class Applier:
         self._apply = apply
         self._done = done
         self._task: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
         self.problem = ""
 
     def start(self, lines: Sequence[str]) -> None:
@@ -81,11 +87,13 @@ class Applier:
         self.start(lines)
 
     async def _insist(self, lines: Sequence[str], before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait([before])  # its command is being ended
         tries = 0
         while True:
-            self.problem = await apply_once(self._apply, lines)
+            async with self._writing:  # the file is new at once, also while the command before is being ended
+                problem = await put_environment(self._apply.env_file, lines)
+            if before is not None:
+                await asyncio.wait([before])
+            self.problem = problem or await run_command(self._apply)
             if not self.problem:
                 with contextlib.suppress(OSError):
                     self._done.write_text("\n".join(lines))

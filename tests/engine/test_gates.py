@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from engine import gates
-from engine.calendar import blocked_until
 from engine.plan.load import default_plan_text, parse_plan
-from engine.plan.model import Calendar, Condition, Freeze, Hours
+from engine.plan.model import Condition
 from engine.triggers.sample import Error, NoData, Ok, Sample, rate
 
 PLAN = parse_plan(default_plan_text())
@@ -73,26 +72,3 @@ def test_the_gate_opens_only_when_nothing_is_missing_and_nothing_blocks() -> Non
 
 def at(text: str) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
-
-
-def test_quiet_hours_over_midnight_block_until_the_morning() -> None:
-    calendar = Calendar("UTC", quiet=(Hours("22:00", "07:00"),))
-    for moment in ("2026-11-24T23:00", "2026-11-25T06:59"):
-        found = blocked_until(calendar, at(moment))
-        assert found is not None
-        assert found[0] == at("2026-11-25T07:00")
-    assert blocked_until(calendar, at("2026-11-25T07:00")) is None
-
-
-def test_quiet_days_are_those_on_which_the_hours_begin() -> None:
-    calendar = Calendar("UTC", quiet=(Hours("22:00", "07:00", ("fri",)),))
-    assert blocked_until(calendar, at("2026-11-28T03:00")) is not None  # Saturday morning, begun on Friday
-    assert blocked_until(calendar, at("2026-11-27T03:00")) is None
-
-
-def test_a_freeze_includes_its_last_day() -> None:
-    calendar = Calendar("UTC", freeze=(Freeze("2026-12-23", "2027-01-02", "holidays"),))
-    found = blocked_until(calendar, at("2027-01-02T23:00"))
-    assert found is not None
-    assert "holidays" in found[1]
-    assert blocked_until(calendar, at("2027-01-03T00:00")) is None
