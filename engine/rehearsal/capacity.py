@@ -15,6 +15,8 @@ from engine.rehearsal.faults import Faults
 
 SPREAD = 0.35  # standard deviation of the logarithm of the latency
 TYPICAL_TOKENS = 600.0  # a prompt of this length takes `latency_ms` on average
+TRAINED_CONTEXT = 131_072
+DIGEST = "a80c4f17acd55265feec403c7aef86be0c25983ab279d83f3bcd3abbcb5b8b72"
 
 
 class Counters(Struct):
@@ -32,19 +34,25 @@ class Counters(Struct):
 
 
 class Service:
-    """Slots, the queue before them, the loaded model, the faults."""
+    """Slots, the queue before them, the loaded model, the faults. What is said of the model may be changed while it runs."""
 
     def __init__(
-        self, seed: int, number: int, slots: int, queue: int, latency_ms: float, load_ms: float, name: str
-    ) -> None:
+        self, seed: int = 7, number: int = 1, slots: int = 32, queue: int = 64, latency_ms: float = 900.0,
+        load_ms: float = 1500.0, name: str = "llama3.2:3b", spread: float = SPREAD,
+    ) -> None:  # fmt: skip
         self.name = name
         self.slots = slots
         self.queue = queue
+        self.latency_s = latency_ms / 1000
+        self.load_s = load_ms / 1000
+        self.digest = DIGEST
+        self.family = "llama"
+        self.thinking = False
+        self.trained_context = TRAINED_CONTEXT
         self.faults = Faults()
         self.counters = Counters()
         self._seed = seed
-        self._latency_s = latency_ms / 1000
-        self._load_s = load_ms / 1000
+        self._spread = spread
         self._chance = random.Random(f"{seed}/{number}")
         self._free = asyncio.Semaphore(slots)
         self._loading = asyncio.Lock()
@@ -62,10 +70,14 @@ class Service:
         """Drawn for each call: a full queue is no matter of the text."""
         return self._chance.random() < self.faults.busy
 
-    def seconds(self, tokens: int, slow: float) -> float:
-        """How long one answer takes: lognormal around the configured mean, a little longer for a long prompt."""
-        factor = self._chance.lognormvariate(-(SPREAD**2) / 2, SPREAD)
-        return self._latency_s * slow * min(5.0, factor) * (0.8 + 0.2 * min(5.0, tokens / TYPICAL_TOKENS))
+    def seconds(self, tokens: int) -> float:
+        """How long one answer takes: lognormal around the configured mean, a little longer for a long prompt; always the same when
+        the spread is 0."""
+        mean = self.latency_s * self.faults.slow
+        if not self._spread:
+            return mean
+        factor = self._chance.lognormvariate(-(self._spread**2) / 2, self._spread)
+        return mean * min(5.0, factor) * (0.8 + 0.2 * min(5.0, tokens / TYPICAL_TOKENS))
 
     @contextlib.asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
@@ -97,11 +109,15 @@ class Service:
             took = 0.0
             if keep_s > 0 and self.loaded != context:
                 self.counters.loads += 1
-                took = self._load_s * self._chance.uniform(0.8, 1.2)
+                took = self.load_s * (self._chance.uniform(0.8, 1.2) if self._spread else 1.0)
                 await asyncio.sleep(took)
             self._context = context
             self._loaded_until = time.monotonic() + keep_s
             return took
+
+    def unload(self) -> None:
+        """Another model took its place."""
+        self._loaded_until = 0.0
 
 
 class Full(Exception):

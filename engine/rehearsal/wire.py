@@ -42,6 +42,8 @@ class Usage(Struct, frozen=True):
     prompt_s: float = 0.0
     answer_s: float = 0.0
     reason: str = "stop"
+    done: bool = True  # false: the server gave up in the middle
+    thinking: str = ""
 
 
 class Form(Protocol):
@@ -72,7 +74,11 @@ class _Ollama:
         return {"model": usage.model, "created_at": at, self._field: self._said(text)}
 
     def whole(self, text: str, usage: Usage) -> bytes:
-        body = self._head(text, usage) | {"done": True, "done_reason": usage.reason}
+        body = self._head(text, usage) | {"done": usage.done}
+        if usage.thinking and self._field == "message":
+            body[self._field]["thinking"] = usage.thinking
+        if usage.done:
+            body["done_reason"] = usage.reason
         if usage.prompt_tokens:
             load, prompt, answer = (int(s * 1e9) for s in (usage.load_s or THERE_S, usage.prompt_s, usage.answer_s))
             body |= {
@@ -102,7 +108,10 @@ class _OpenAi:
         return head | {"model": usage.model, "choices": [{"index": 0, **choice}]}
 
     def whole(self, text: str, usage: Usage) -> bytes:
-        choice = {"message": {"role": "assistant", "content": text}, "finish_reason": usage.reason}
+        message = {"role": "assistant", "content": text}
+        if usage.thinking:
+            message["reasoning_content"] = usage.thinking
+        choice = {"message": message, "finish_reason": usage.reason}
         p, a = usage.prompt_tokens, usage.answer_tokens
         counts = {"prompt_tokens": p, "completion_tokens": a, "total_tokens": p + a}
         return msgspec.json.encode(self._body("chat.completion", choice, usage) | {"usage": counts})
@@ -122,10 +131,14 @@ GENERATE: Form = _Ollama("response")
 OPENAI: Form = _OpenAi()
 
 
-def error(form: Form, sentence: str, status: int) -> bytes:
+_KINDS = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error", 503: "overloaded_error"}
+
+
+def error(form: Form, sentence: str, status: int, **more: Any) -> bytes:
+    """`more`: other fields of OpenAI's error object."""
     if form is OPENAI:
-        kind = {400: "invalid_request_error", 404: "not_found_error", 503: "overloaded_error"}.get(status, "api_error")
-        return msgspec.json.encode({"error": {"message": sentence, "type": kind, "param": None, "code": None}})
+        kind = {"type": _KINDS.get(status, "api_error"), "param": None, "code": status}
+        return msgspec.json.encode({"error": {"message": sentence, **kind, **more}})
     return msgspec.json.encode({"error": sentence})
 
 

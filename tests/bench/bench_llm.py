@@ -63,7 +63,7 @@ def documents(count: int) -> list[str]:
 
 
 def counters(url: str) -> dict[str, int]:
-    found: dict[str, int] = httpx.get(f"{url}/stub", trust_env=False).json()
+    found: dict[str, int] = httpx.get(f"{url}/counters", trust_env=False).json()
     return found
 
 

@@ -22,6 +22,7 @@ from engine.service.engine import Engine
 from engine.service.heart import Heart
 from engine.store import documents
 from engine.store.folder import Folder
+from engine.trial import searching
 from tests.stub_llm import StubLlm
 
 pytestmark = pytest.mark.anyio
@@ -203,7 +204,7 @@ async def test_other_weights_under_the_same_name_are_another_model(tmp_path: Pat
     async with StubLlm() as stub, running(tmp_path, stub, FULL) as place:
         await place.extract("a", text("x"))
         await place.written()
-        stub.digest = "sha256:another"
+        stub.service.digest = "sha256:another"
         await place.engine.pool.probe()
         assert not (await place.extract("a", text("x"))).cached
 
@@ -405,10 +406,9 @@ async def test_documents_that_somebody_waits_for_go_before_shadow_calls(tmp_path
         assert place.records("count(*)", "shadow AND error IS NULL") == [(12,)]
 
 
-async def test_shadow_pairs_reach_the_search_measure(tmp_path: Path) -> None:
-    from engine import trial
-
+async def test_shadow_pairs_reach_the_paired_analysis(tmp_path: Path) -> None:
     async with StubLlm() as stub, running(tmp_path, stub, INTERNAL) as place:
         await asyncio.gather(*(place.extract(f"topic{i}") for i in range(12)))
         await place.shadowed()
-        assert trial.search_measure(place.engine.conn).documents == 12
+        pairs = {report.name: report.n for report in searching.measure(place.engine.conn, 0.0).pairs}
+        assert pairs["keywords"] == pairs["overlap"] == 12

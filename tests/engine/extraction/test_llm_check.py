@@ -35,7 +35,7 @@ async def test_a_healthy_service_is_told_with_version_model_context_and_capacity
     async with StubLlm(latency_s=0.02) as stub:
         found = await findings(stub.url)
     assert "version 0.33.0" in found["service"].text
-    assert stub.digest[:19] in found["model"].text
+    assert stub.service.digest[:19] in found["model"].text
     assert "8192 tokens" in found["context"].text
     assert "keywords of the sample's answer are in its text" in found["answer"].text
     assert "at a time" in found["capacity"].text

@@ -108,8 +108,8 @@ async def test_reading_the_model_into_memory_is_no_latency_and_costs_no_deadline
         answer = await ask(pool)
         assert answer.ms < 300
         assert answer.queue_ms > 500
-        stub.loaded_ctx = 0  # another model took its place: this call carries the load_duration
-        stub.load_s = 0.4
+        stub.service.unload()  # another model took its place: this call carries the load_duration
+        stub.service.load_s = 0.4
         answer = await ask(pool)
         assert answer.ms < 300
         assert pool.servers()[0].latency_ms is not None
@@ -244,8 +244,8 @@ async def test_a_full_queue_shrinks_the_window_and_loses_no_document() -> None:
 async def test_what_waits_waits_outside_the_http_client() -> None:
     async with StubLlm(slots=4, latency_s=0.01) as stub, pool_of(stub, max_concurrency=4, timeout_s=20.0) as pool:
         await several(pool, 200)
-        assert stub.most_at_once <= 4
-        assert len(stub._connections) <= 4 + 4  # and those of the questions about the server
+        assert stub.service.counters.most_at_once <= 4
+        assert stub.connections <= 4 + 4  # and those of the questions about the server
 
 
 # several servers
@@ -337,4 +337,4 @@ async def test_closing_turns_away_what_waits_and_leaves_nothing_behind() -> None
             await second
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
-        await until(lambda: not stub._connections)
+        await until(lambda: not stub.connections)
