@@ -5,13 +5,14 @@ of a text make one string; regular expressions over it settle what is a verb her
 
     f function word   t determiner   m before a verb: to, we, will   x auxiliary   v verb   d adverb   . break
     w weak word   a adjective   e -ed   g -ing   b noun or verb   n noun   c capital   i identifier   # number
+    p possessive, which ends a phrase   P one with a capital, which may be part of a name
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import snowballstemmer
 
@@ -21,6 +22,7 @@ from engine.extraction.languages import ENGLISH, FUNCTION_WORDS, language, own_f
 MAX_WORDS = 5
 MAX_CHARS = 60  # of a keyword
 CACHED = 50_000  # tokens
+ASKED = 2_000  # tokens from which the language is read
 
 # The marks that scripts from Hebrew to Khmer write vowels with, which are no letters to Python's re.
 _MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0981-\u0dff\u0e31-\u0e3a\u0e47-\u0e4e\u0eb1-\u0ebc\u0ec8-\u0ecd\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3"
@@ -29,10 +31,12 @@ _MARKED = re.compile(f"[{_MARKS}]")
 
 def _tokens(letter: str) -> re.Pattern[str]:
     return re.compile(
-        r"__\w+__"  # __init__
+        rf"{letter}++(?:"
+        r"-[ \t]*\n\s*[a-z]+"  # a word divided at the end of a line: neither half is a word
+        rf"|(?:(?:[-‐‑.'’/@&]|::|->|_+){letter}++)*(?:\(\)|\+\+|#(?!\w))?)"  # words, max_tokens, Cargo.toml, std::io, HTTP/2, foo(), C++
+        r"|__\w+__"  # __init__
         r"|(?<![\w-])--[A-Za-z][A-Za-z0-9]*(?:[-_.][A-Za-z0-9]+)*"  # --flag
-        rf"|{letter}+-[ \t]*\n\s*[a-z]+"  # a word divided at the end of a line: neither half is a word
-        rf"|{letter}+(?:(?:[-‐‑.'’/@&]|::|->|_+){letter}+)*(?:\(\)|\+\+|#(?!\w))?"  # words, max_tokens, Cargo.toml, std::io, HTTP/2, foo(), C++
+        r"|(?<![^\s(\"'`])\.[A-Za-z]\w+(?:[.-]\w+)*"  # .NET, .gitignore
         r"|\n\s*(?=[^\sa-z])"  # a new line that does not go on in small letters
         r"|[^\w\s]+|_+"
     )
@@ -42,10 +46,15 @@ _PLAIN = _tokens(r"[^\W_]")
 _WITH_MARKS = _tokens(rf"(?:[^\W_]|[{_MARKS}])")
 
 IDENTIFIER = re.compile(
-    r"^--|_|::|->|\(\)$|\+\+$|#$|[a-z][A-Z]|^v?\d+(?:\.\d+)+\w*$|\w\.[A-Za-z]\w*$|^[A-Z]+\d*/|/\d|[A-Za-z]\d|\d[A-Za-z]"
+    r"^--|^\.\w|_|::|->|\(\)$|\+\+$|#$|[a-z][A-Z]|^v?\d+(?:\.\d+)+\w*$|\w\.[A-Za-z]\w*$|^[A-Z]+\d*/|/\d|[A-Za-z]\d|\d[A-Za-z]"
 )
 ACRONYM = re.compile(r"[A-Z][A-Z0-9]{1,5}s?(?:[-/&][A-Z0-9]{1,6})*")
-_NUMBER = re.compile(r"[\d.,:/-]+(?:st|nd|rd|th|s|am|pm|[mckn]?m|[mk]?g|[mn]?s|[kmgt]i?b|[kmg]?hz|[kx%])?", re.I)
+_NUMBER = re.compile(
+    r"[\d.,:/-]+(?:st|nd|rd|th|s|am|pm|AM|PM|[mckn]?m|[mk]?g|[mn]?s|[kKMGT]i?[bB]|[kMG]?Hz|[kx%])?"
+)  # 1.5, 2nd, 10am, 5GHz; but 3D and 5G are names
+
+
+Fact = TypeVar("Fact")
 
 
 class Span(NamedTuple):
@@ -56,14 +65,14 @@ class Span(NamedTuple):
     at: int
 
 
-class _Known(dict[str, str]):
+class Known(dict[str, Fact]):
     """What a token is, asked once; bounded, since documents can hold any number of tokens."""
 
-    def __init__(self, ask: Callable[[str], str]) -> None:
+    def __init__(self, ask: Callable[[str], Fact]) -> None:
         super().__init__()
         self._ask = ask
 
-    def __missing__(self, token: str) -> str:
+    def __missing__(self, token: str) -> Fact:
         if len(self) >= CACHED:
             self.clear()
         answer = self[token] = self._ask(token)
@@ -73,9 +82,9 @@ class _Known(dict[str, str]):
 def _shape(token: str) -> str:
     """The letters that need no language: break, number, identifier, capital; else n."""
     first = token[0]
-    if not (first.isalnum() or (len(token) > 3 and first in "-_")) or "\n" in token or len(token) > MAX_CHARS:
+    if not (first.isalnum() or (len(token) > 3 and first in "-_.")) or "\n" in token or len(token) > MAX_CHARS:
         return "."
-    if _NUMBER.fullmatch(token) and not IDENTIFIER.search(token):
+    if _NUMBER.fullmatch(token):
         return "#"
     if len(token) == 1:
         return "n" if first.isupper() or ord(first) > 0x2E80 else "."
@@ -96,6 +105,8 @@ def _kind(token: str) -> str:
     shape = _shape(token)
     if shape not in "nc":
         return shape
+    if low.endswith("'s"):
+        return "p" if shape == "n" else "P"
     if low in words.WEAK:
         return "w"
     if low in words.EITHER:
@@ -129,17 +140,17 @@ def _folded(token: str) -> str:
     return low[:-1]
 
 
-KINDS = _Known(_kind)
-FOLDS = _Known(_folded)
+KINDS = Known(_kind)
+FOLDS = Known(_folded)
 
 # In place, letter for letter: what is a verb here.
 _SETTLED = (
-    re.compile(r"(?<=m)d?b|(?<=[nc])b(?=t)"),  # to use; the system supports the
+    re.compile(r"(?<=m)d?b|(?<=[nc])b(?=t)|(?<![^.])b(?=[ti])"),  # to use; the system supports the; Set max_tokens
     re.compile(
         r"(?<=x)d?[eg]|(?<=[mx])e|(?<=[nbcig])e(?=[tfm.xd#c])|(?<=[.fdv])g(?=t)"
     ),  # is growing; police arrested the; by reading the
 )
-_PHRASE = re.compile(r"[awegnbci](?:[awegnbci#]*[gnbci#])?")
+_PHRASE = re.compile(r"[awegnbciP](?:[awegnbciP#]*[gnbcipP#])?|p")
 _FOREIGN_PHRASE = re.compile(r"[nci](?:[nci#]*[nci])?")
 _GERMAN_PHRASE = re.compile(r"[nci]{0,2}[ci]")  # its nouns have capitals
 ELIDING = ("french", "italian")
@@ -152,12 +163,12 @@ def _verbs(match: re.Match[str]) -> str:
 
 def tokenise(text: str) -> list[str]:
     """Words, identifiers, and breaks: punctuation, and lines that begin anew. What stands between two of them is white space."""
-    return (_WITH_MARKS if _MARKED.search(text) else _PLAIN).findall(text)
+    return (_PLAIN if text.isascii() or not _MARKED.search(text) else _WITH_MARKS).findall(text)
 
 
 def phrases(tokens: list[str]) -> tuple[list[Span], str | None]:
     """All occurrences in the order of the text, and the language they were found by (None: unlisted)."""
-    spoken = language([token for token in tokens if token[0].isalpha()])
+    spoken = language([token for token in tokens[:: 1 + len(tokens) // ASKED] if token[0].isalpha()])
     return (_english(tokens) if spoken == ENGLISH else _foreign(tokens, spoken)), spoken
 
 
@@ -165,6 +176,9 @@ def _english(tokens: list[str]) -> list[Span]:
     kinds = "".join(map(KINDS.__getitem__, tokens))
     for pattern in _SETTLED:
         kinds = pattern.sub(_verbs, kinds)
+    if "P" in kinds:
+        bare = set(tokens)  # who also stands without 's owns what follows; Zipf's law is one name
+        kinds = re.sub("P", lambda owner: "p" if tokens[owner.start()][:-2] in bare else "P", kinds)
     fold = FOLDS.__getitem__
     spans = []
     for match in _PHRASE.finditer(kinds):
@@ -180,7 +194,10 @@ def _english(tokens: list[str]) -> list[Span]:
         if end - start < 2 and (end == start or kinds[start] in "awe"):
             continue
         run = tokens[start:end]
-        spans.append(Span(tuple(map(fold, run)), " ".join(run), start))
+        text = " ".join(run)
+        if kinds[end - 1] in "pP":
+            text = text[:-2]
+        spans.append(Span(tuple(map(fold, run)), text, start))
     return spans
 
 
@@ -188,7 +205,7 @@ def _foreign(tokens: list[str], spoken: str | None) -> list[Span]:
     stops = FUNCTION_WORDS[spoken] if spoken else own_function_words(tokens)
     stemmer = snowballstemmer.stemmer(spoken) if spoken in snowballstemmer.algorithms() else None
     kinds = "".join("f" if token.lower().replace("’", "'") in stops else _shape(token) for token in tokens)
-    fold = _Known(lambda token: str(stemmer.stemWord(token.lower())) if stemmer else token.lower()).__getitem__
+    fold = Known(lambda token: str(stemmer.stemWord(token.lower())) if stemmer else token.lower()).__getitem__
     spans = []
     for match in (_GERMAN_PHRASE if spoken == "german" else _FOREIGN_PHRASE).finditer(kinds):
         start, end = match.span()

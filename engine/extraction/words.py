@@ -32,26 +32,29 @@ CODE = _set("def elif endif enddef fn foo func impl printf struct var")
 
 FUNCTION = (
     _set(
-        """about above according accordingly across actually after afterwards again against ago ahead albeit
-    alike almost alone along already also although altogether always amid among amongst and anybody
-    anyhow anyone anything anyway anywhere apart around as aside at away back because before beforehand
-    behind below beneath beside besides between beyond but by certain concerning consequently
-    corresponding despite down due during e.g else elsewhere enough especially et etc even ever everybody
-    everyone everything everywhere except far few fewer fifth first firstly five for former forth forward
-    four fourth from further furthermore hence henceforth here hereby herein herself him himself hitherto
-    how however i.e ibid if in inasmuch indeed inside instead into itself just last lastly later latter
-    least less let like likewise maybe me meanwhile mere mine more moreover myself namely near nearby
-    never nevertheless next nine nobody non none nonetheless nor not nothing notwithstanding now nowadays
-    nowhere of off often okay on once one one's ones oneself only onto opposed or other others otherwise
-    ought ourselves out outside over own par per perhaps plus previously prior quite rather re regarding
-    regardless regards respectively s said same second secondly seldom seven since six so somebody
-    somehow someone something sometime sometimes somewhat somewhere soon still t ten than thanks theirs
-    them themselves then thereafter thereby therefore therein thereof thing things third thirdly though
-    three through throughout thus till today together tomorrow too toward towards twice two under
-    underneath unless unlike unlikely until unto up upon us useful using usual versus very via vis vs
-    want was well were what's when whence whenever where whereas whereby wherein wherever whether while
-    whilst whither who's whole whom why with within without worth yes yesterday yet yours yourself
-    yourselves"""
+        """about above according accordingly across actually after afterwards again against ago ahead ain't albeit
+        alike almost alone along already also although altogether always amid among amongst and anybody
+        anyhow anyone anything anyway anywhere apart around as aside at away back because before
+        beforehand behind below beneath beside besides between beyond but by cent certain concerning
+        consequently corresponding despite down dr due during e.g eight eleven else elsewhere enough
+        especially et etc even ever everybody everyone everything everywhere except far few fewer fifth
+        first firstly five for former forth forward four fourth from further furthermore hadn't he'll
+        he's hence henceforth here here's hereby herein herself him himself hitherto how however i'd i'll
+        i'm i've i.e ibid if in inasmuch indeed inside instead into isn't it'll itself just last lastly
+        later latter least less let let's like likewise ll maybe me meanwhile mere mightn't mine more
+        moreover mr mrs ms mustn't myself namely near nearby needn't never nevertheless next nine nobody
+        non none nonetheless nor not nothing notwithstanding now nowadays nowhere of off often okay on
+        once one one's ones oneself only onto opposed or other others otherwise ought ourselves out
+        outside over own par per perhaps plus previously prior prof quite rather re regarding regardless
+        regards respectively s said same second secondly seldom seven shan't she'll she's since six so
+        somebody somehow someone something sometime sometimes somewhat somewhere soon still t ten than
+        thanks theirs them themselves then there there's thereafter thereby therefore therein thereof
+        they'd they'll they've thing things third thirdly though three through throughout thus till today
+        today's together tomorrow tomorrow's tonight too toward towards twelve twice two under underneath
+        unless unlike unlikely until unto up upon us useful using usual ve versus very via vis vs want
+        was we'd we'll well were what's when whence whenever where where's whereas whereby wherein
+        wherever whether while whilst whither who's who've whole whom why with within without worth
+        wouldn't y'all yes yesterday yesterday's yet you'd you'll you're you've yours yourself yourselves"""
     )
     | DETERMINERS
     | BEFORE_VERBS
@@ -67,78 +70,87 @@ AFTER_NEW = _set(
 # verbs only: they end a phrase in every form, participles too (proposed, using)
 _VERBS = _set(
     """abandon accelerate accept accommodate accompany accomplish account accuse achieve acknowledge acquire
-    acquit act adapt add address adjust admit adopt affect agree aim allege alleviate allocate allow
-    alter amount analyse analyze announce anticipate appear apply appoint appreciate approve argue arise
-    arrange arrest arrive articulate ask assemble assert assess assign assist associate assume assure
-    attach attain attempt attend attract attribute augment avoid await ban base become befall beget begin
-    behave believe belong blame blow boast bomb borrow bound break bring broaden build burn calculate
-    call capture carry cause cease celebrate challenge characterise characterize check choose circumvent
-    cite claim clarify classify click climb coincide collaborate collapse collect combine come commence
+    acquit act adapt add address adjust admit admonish adopt affect agree aim allay allege alleviate
+    allocate allow alter amount analyse analyze announce anticipate apologise apologize appear apply
+    appoint appreciate approve argue arise arrange arrest arrive articulate ask assassinate assemble
+    assert assess assign assist associate assume assure attach attain attempt attend attract attribute
+    augment avoid await ban base batter beat become befall beget begin behave believe belong berate blame
+    blast blow boast bolster bomb borrow bound break bring broaden build burn calculate call capture
+    carry cause cease celebrate challenge chant characterise characterize check choose circumvent cite
+    claim clarify classify click climb coincide collaborate collapse collect combine come commence
     comment compare compensate compete complain complement complete complicate comprise compute
     concentrate concern conclude condemn conduct configure confirm conform confront conjecture connect
     consider consist constitute constrain construct consult contain contend continue contradict
     contribute convert convey convict convince cope correspond counter cover crash create criticize cross
-    cut damage deal decide declare decline decompose decrease dedicate deduce deem defeat defend define
-    delay delete deliver demand demonstrate denote deny depart depend depict deploy derive describe
-    deserve designate desire destroy detain detect deteriorate determine develop deviate devise devote
-    differ differentiate diminish direct disable disagree disappear discard discover discuss dismiss
-    display dispose distinguish distribute divide download draw drive drop ease elaborate elect elicit
-    eliminate embed embody emerge emphasise emphasize employ enable encompass encounter encourage endorse
-    enforce engage enhance enjoy enlarge ensure entail entitle enumerate envisage equip erupt escape
-    establish estimate evacuate evaluate evolve examine exceed exclude execute exemplify exhibit exist
-    expand expect experience explain explode exploit explore export expose express extend extract face
-    facilitate fail fall favor favour feel fetch fight fill find finish fire fit flee fly focus follow
-    force formalise formalize formulate foster fulfil fulfill furnish gain gather generalise generalize
-    generate get give go grant grow guarantee guide handle happen hear help highlight hijack hinder hold
-    hope host hurt identify ignore illustrate imagine impede implement imply import impose improve
-    include incorporate increase incur indicate induce infer inform inherit inhibit initiate inject
-    injure insert insist inspire install instantiate intend interact interpret introduce invent
-    investigate invite invoke involve isolate jail join justify keep kill know lack launch lay lead learn
-    leave lend leverage lie listen locate look lose maintain make manage manifest marry maximise maximize
-    mean measure meet mention merge minimise minimize mitigate modify motivate move necessitate need
-    neglect nominate note notice notify observe obtain occupy occur offer omit operate oppose opt
-    optimise optimize order originate outline outperform overcome override oversee overview own parse
-    participate pass pay perceive perform permit persist pertain play plead point pose possess postulate
-    precede predict prefer prepare present preserve presume prevail prevent print proceed produce
-    progress prohibit promise promote prompt propose protest prove provide publish pursue push put
-    quantify question quit raise range reach react read realise realize rebuild recall receive recognise
-    recognize recommend reconcile reconsider record recover reduce refer refine reflect refuse regard
-    reiterate reject rejoin relate relax relieve rely remain remark remember remind remove render reopen
-    repeat replace reply report represent reproduce request require rescue resemble reside resign resolve
-    respond rest restart restrict result retain retire retrieve return reuse reveal review revisit rise
-    rule run satisfy save say schedule see seek seem seize select sell send sentence separate serve
-    settle share shoot show sign simplify simulate sit skip slam smash solve speak specify spend spread
-    stand start state stay stem stimulate stop storm strengthen strike strip strive study submit succeed
-    sue suffer suffice suggest suit summarise summarize supersede supply support suppose surrender
-    surround survive suspect suspend sustain swear sweep tackle take talk tell tend terminate test
-    testify thank think threaten throw touch transform trap travel treat trigger try turn undergo
-    underlie understand undertake update uphold upload urge use utilise utilize validate vary verify veto
-    view violate visit vote vow wait want warn weaken wish withdraw witness wonder work worry worsen
-    wound wrap write yield"""
+    cut damage dampen deal decide declare decline decompose decrease dedicate deduce deem defeat defend
+    define delay delete deliver demand demonstrate denote deny depart depend depict deploy derive
+    describe deserve designate desire destroy detain detect deteriorate determine detonate develop
+    deviate devise devote differ differentiate diminish direct disable disagree disappear discard
+    discover discuss dismiss dispatch display dispose distinguish distribute divide download downplay
+    draw drive drop dub earn ease echo elaborate elect elicit eliminate embed embody emerge emphasise
+    emphasize employ enable encompass encounter encourage endorse enforce engage enhance enjoy enlarge
+    ensure entail enter entitle enumerate envisage equip erupt escalate escape establish estimate
+    evacuate evade evaluate evict evolve examine exceed exclude execute exemplify exhibit exist expand
+    expect experience explain explode exploit explore export expose express extend extract face
+    facilitate fail fall favor favour feel fetch fight fill find finish fire fit flee flout fly focus
+    foil follow force formalise formalize formulate foster fulfil fulfill furnish gain gather generalise
+    generalize generate get give go grant grapple grow guarantee guard guide handle happen hear heed help
+    highlight hijack hinder hold hope host hurl hurt identify ignore illustrate imagine impede implement
+    imply import impose improve include incorporate increase incur indicate induce infer inflict inform
+    inherit inhibit initiate inject injure insert insist inspire install instantiate instruct intend
+    interact intercept interpret intervene introduce invade invent investigate invite invoke involve
+    isolate jail jeopardise jeopardize join justify keep kidnap kill know lack lament launch lay lead
+    learn leave lend leverage lie listen locate look loot lose maintain make manage mandate manifest
+    marry maximise maximize mean measure meet mention merge minimise minimize mitigate modify motivate
+    mourn move mull murder necessitate need neglect negotiate nominate note notice notify observe obtain
+    occupy occur offer omit operate oppose opt optimise optimize order originate oust outline outperform
+    overcome override oversee overturn overview own parse participate pass pay perceive perform permit
+    persist persuade pertain play plead pledge plunge point pose possess postulate precede predict prefer
+    prepare present preserve presume prevail prevent print proceed produce progress prohibit prolong
+    promise promote prompt propose prosecute protect protest prove provide provoke publish pursue push
+    put quantify quash question quit quote raid raise range reach react read realise realize reassure
+    rebuff rebuild rebuke recall receive recognise recognize recommend reconcile reconsider record
+    recover reduce refer refine reflect refuse regard reiterate reject rejoin relate relax relieve rely
+    remain remark remember remind remove render reopen repeat replace reply report represent reproduce
+    request require rescue resemble resent reside resign resolve respond rest restart restore restrict
+    result resume retain retaliate retire retrieve return reuse reveal review revisit revoke rise rule
+    run sack satisfy save say schedule scramble scuttle see seek seem seize select sell send sentence
+    separate serve set settle shake share shatter shoot show shrug shun sign simplify simulate sit skip
+    slam smash soar solve speak spearhead specify spend spread stand start state stave stay steal stem
+    stimulate stop storm strengthen strike strip strive study stun submit succeed sue suffer suffice
+    suggest suit summarise summarize supersede supply support suppose surge surpass surrender surround
+    survive suspect suspend sustain sway swear sweep swell tackle take talk tell tend terminate test
+    testify thank think threaten throw thwart topple touch transform trap travel treat trigger try turn
+    undergo underlie undermine understand undertake unveil update uphold upload urge use usher utilise
+    utilize vacate validate vary verify veto view violate visit vote vow wait wane want warn weaken weigh
+    wield wish withdraw witness wonder work worry worsen wound wrap write yield"""
 )
 
 _IRREGULAR = _set(
-    """arisen arose ate became began begun bent bought broke broken brought built came chose chosen dealt
-    drawn drew driven drove eaten fallen fell felt fled flew flown forbidden forgot forgotten fought
-    found gave given gone got gotten grew grown heard held hid hidden hit kept knew known laid lain led
-    left lent lost made meant met paid proven put ran risen rose said sat saw seen sent shot shown sold
-    sought spent spoke spoken stole stolen stood struck swept sworn taken taught thought threw thrown
-    told took tried underlay underlies underlying understood undertook went won wore worn written wrote"""
+    """arisen arose ate beaten became began begun bent bought broke broken brought built came chose chosen dealt
+    died done drawn drew driven drove dying eaten fallen fell felt fled flew flown forbidden forgave
+    forgot forgotten fought found frozen gave given gone got gotten grew grown heard held hid hidden hit
+    hung kept knew known laid lain led left lent lit lost made meant met paid proven put ran rang ridden
+    risen rode rose said sang sank sat saw seen sent shaken shook shot shown shut slept slid sold sought
+    spent spoke spoken stole stolen stood struck stuck stung sunk swam swept sworn swum swung taken
+    taught thought threw thrown told took tore torn tried underlay underlies underlying understood
+    undertook went wept woke woken won wore worn written wrote"""
 )
 
 # as often a noun: the base form and its plural stay in a phrase, unless to, we or will comes before
 _NOUNS_TOO = _set(
-    """account address aim amount approach attempt attribute ban base blow bomb bound break build call
+    """account address aim amount approach attempt attribute ban base blast blow bomb bound break build call
     capture cause challenge check claim collapse comment compute concern contact counter cover crash
     cross cut damage deal decline decrease defeat delay demand deploy design desire display download
-    drive drop ease escape estimate experience exploit export extract face fall favor favour fight fire
-    fit focus force gain grant guarantee guide handle help hold hope host import increase install
-    interest join lack launch lead measure merge move need note notice offer order own pass pay play
-    point present print progress promise prompt protest push question range read record regard remark
-    report request rescue rest result return reuse review rise rule run schedule sell sentence share
-    shoot show sign spread stand start state stem stop storm strike study supply support surrender
-    suspect talk test touch transform trap travel trigger try turn update upload urge use veto view visit
-    vote wait wish witness work wound yield"""
+    drive drop ease echo escape estimate experience exploit export extract face fall favor favour fight
+    fire fit focus force gain grant guarantee guard guide handle help hold hope host import increase
+    install intercept interest join lack launch lead mandate measure merge move murder need note notice
+    offer order own pass pay play pledge plunge point present print progress promise prompt protest push
+    question quote raid range read record regard remark report request rescue rest result return reuse
+    review rise rule run sack schedule sell sentence set share shoot show sign spread stand start state
+    stem stop storm strike study supply support surge surrender suspect talk test touch transform trap
+    travel trigger try turn update upload urge use veto view visit vote wait wish witness work wound
+    yield"""
 )
 
 
@@ -215,89 +227,95 @@ SOFT = _set(
 # nouns (and a few others) of any field: hardly a keyword alone, and a little less likely one at the end of a phrase
 GENERAL = _set(
     """ability absence abstract academic acceptance access accordance accuracy achievement acronym action
-    activity addition adjustment adoption advance advantage advice affair age agency agent agreement aim
-    algorithm alternative amount analysis analyst angle answer anyone appearance appendix applicability
-    application approach area argument arrangement arrival art article aspect assessment assumption
-    attempt attention attitude audience author authority availability average awareness background
-    balance base baseline basis beginning behavior behaviour belief benchmark benefit bit block board
-    body book bottleneck bottom boundary box branch break breakthrough bunch business button candidate
-    capability capacity care case category cause center centre century chain challenge chance change
-    chapter character characteristic characterization chart chief choice circumstance city claim class
-    classification clause click client code coefficient collaboration collection color column combination
-    comment communication community company comparison competition complexity component compromise
-    computation computer concentration concept concern conclusion condition conference confidence
-    configuration conjunction connection consensus consequence consideration constraint construction
-    consumer contact content context contrast contribution control convenience convention conversation
-    core corporation correctness correlation correspondence cost country couple course coverage creation
-    criteria criterion critic culture current curve customer cycle damage data database dataset date day
-    deal dealer decade decision decrease default definition degree delay demand demonstration department
-    dependence dependency deployment depth derivation description design designer desire detail detection
-    developer development deviation device diagram dimension direction director discipline discovery
-    discussion disk display distance distinction distribution diversity document documentation domain
-    door doubt draft drawback dynamic ease edge edition effect effectiveness efficacy efficiency effort
-    element emergence emphasis employee end enterprise entity entry environment equation equipment
-    equivalent error essence establishment estimate evaluation event evidence evolution example exception
-    exchange execution exercise existence expansion expectation expense experience experiment
-    experimentation expert expertise explanation exploration expression extension extent face facility
-    fact factor failure fashion fate favor feasibility feature feedback feeling field figure file finding
-    firm fit flexibility flow focus force form formalism format formation formula formulation foundation
-    fraction fragment frame framework freedom frequency friend front function functionality future gain
-    gap generality generation glance goal good government grade graph ground group growth guarantee
-    guidance guide guideline half hand handling head heading health heart height help hierarchy highlight
-    history home hope host hour house human hundred hypothesis idea identification illustration image
-    impact implementation implication importance improvement incident inclusion increase indication
-    individual industry influence information infrastructure initiative innovation input insight
-    inspection instance institution instruction integration intention interaction interest interface
-    interpretation interval introduction investigation issue item job journal judgment justification kind
-    knowledge label lack language law layer leader learner lecture left length lesson letter level life
-    light limit limitation line link list literature little load location logic look loss lot machine
-    magazine maintenance majority management manager manipulation manner manual map mapping mark market
-    mass match material matter maximum mean meaning means measure measurement mechanism medium meeting
-    member memory mention message method methodology metric middle million mind minimum minute mistake
-    mix mixture mode model modification module moment money month motion motivation move movement name
-    nation nature need neighborhood network news night node noise notation note notion novelty number
-    object objective observation occasion occurrence offer office officer official one operation opinion
-    opportunity option order organisation organization origin outcome outlook output overhead overview
-    owner package page pair paper paradigm paragraph parameter part participant participation party past
-    path pattern penalty people percent percentage performance period permission person perspective phase
-    phenomenon photo phrase picture piece pioneer place plan plane platform player plot point policy
-    population portion position possibility post potential power practice practitioner precision
-    preference preparation presence presentation pressure price principle priority probability problem
-    procedure proceeding process processing product production profession professional professor program
-    programme progress project promise proof property proportion proposal proposition prospect prototype
-    provider provision publication purpose pursuit quality quantity query quest question race range rank
-    rate ratio reader reality realization reason reasoning recall recognition recommendation record
-    reduction reference refinement region relation relationship release relevance report representation
-    request requirement research researcher resident resource respect respondent response responsibility
-    rest restriction result return review revision reward rise risk role room root round route row rule
-    run sake sale sample satisfaction saving scale scenario schedule scheme scholar school science
-    scientist scope score screen search season section sector segment selection sense sentence separation
-    sequence series server service session set setting setup shape share shift shortcoming show side sign
-    significance similarity simplicity site situation size skill society software solution sort source
-    space span speaker specialist specification spectrum speed spirit staff stage stakeholder stand
-    standpoint start state statement statistic status step storage story strategy stream street strength
-    stress string structure student study style subject subset success suggestion suitability sum summary
-    superiority supervisor supplier support surface surprise survey symbol symposium system table tactic
-    talk target task team technique technology tendency term terminology test testing text theme theory
-    thesis thing thinking thought thousand threshold time title tool top topic total trade tradeoff
-    tradition training transaction transfer transformation transition treatment tree trend trial trouble
-    truth turn tutorial type understanding unit university update usability usage use usefulness user
-    utility validation validity value variable variance variant variation variety vector version view
-    viewpoint virtue vision visit volume war way weakness web website week weight whole width window wish
-    woman word work worker workshop world writer year yield"""
+    activity addition adjustment adoption advance advantage advice affair afternoon age agency agent
+    agreement aim algorithm alternative amount analysis analyst angle answer anyone appearance appendix
+    applicability application approach april area argument arrangement arrival art article aspect
+    assessment assumption attempt attention attitude audience august author authority autumn availability
+    average awareness background balance base baseline basis beginning behavior behaviour belief
+    benchmark benefit bit block board body book bottleneck bottom boundary box branch break breakthrough
+    bunch business button candidate capability capacity care case category cause center centre century
+    chain chairman challenge chance change chapter character characteristic characterization chart chief
+    child choice circumstance city claim class classification clause click client code coefficient
+    collaboration collection color column combination comment communication community company comparison
+    competition complexity component compromise computation computer concentration concept concern
+    conclusion condition conference confidence configuration conjunction connection consensus consequence
+    consideration constraint construction consumer contact content context contrast contribution control
+    convenience convention conversation core corporation correctness correlation correspondence cost
+    country couple course coverage creation criteria criterion critic culture current curve customer
+    cycle damage data database dataset date daughter day deal dealer decade december decision decrease
+    default definition degree delay demand demonstration department dependence dependency deployment
+    depth derivation description design designer desire detail detection developer development deviation
+    device diagram dimension direction director discipline discovery discussion disk display distance
+    distinction distribution diversity document documentation domain door doubt dozen draft drawback
+    dynamic ease edge edition effect effectiveness efficacy efficiency effort element emergence emphasis
+    employee end enterprise entity entry environment equation equipment equivalent error essence
+    establishment estimate evaluation evening event evidence evolution example exception exchange
+    execution exercise existence expansion expectation expense experience experiment experimentation
+    expert expertise explanation exploration expression extension extent face facility fact factor
+    failure fashion fate father favor feasibility feature february feedback feeling field figure file
+    finding firm fit flexibility flow focus force form formalism format formation formula formulation
+    foundation fraction fragment frame framework freedom frequency friday friend front function
+    functionality future gain gap generality generation glance goal good government grade graph ground
+    group growth guarantee guidance guide guideline half hand handling head heading health heart height
+    help hierarchy highlight history home hope host hour house human hundred husband hypothesis idea
+    identification illustration image impact implementation implication importance improvement incident
+    inclusion increase indication individual industry influence information infrastructure initiative
+    innovation input insight inspection instance institution instruction integration intention
+    interaction interest interface interpretation interval introduction investigation issue item january
+    job journal judgment july june justification kind knowledge label lack language law layer leader
+    learner lecture left length lesson letter level life light limit limitation line link list literature
+    little load location logic look loss lot machine magazine maintenance majority man management manager
+    manipulation manner manual map mapping mark market mass match material matter maximum mean meaning
+    means measure measurement mechanism medium meeting member memory mention message method methodology
+    metric middle midnight million mind minimum minister minute mistake mix mixture mode model
+    modification module moment monday money month morning mother motion motivation move movement name
+    nation nature need neighborhood network news night node noise noon notation note notion novelty
+    november number object objective observation occasion occurrence october offer office officer
+    official one operation opinion opportunity option order organisation organization origin outcome
+    outlook output overhead overnight overview owner package page pair paper paradigm paragraph parameter
+    part participant participation party past path pattern penalty people percent percentage performance
+    period permission person perspective phase phenomenon photo phrase picture piece pioneer place plan
+    plane platform player plot point policy population portion position possibility post potential power
+    practice practitioner precision preference preparation presence presentation president pressure price
+    principle priority probability problem procedure proceeding process processing product production
+    profession professional professor program programme progress project promise proof property
+    proportion proposal proposition prospect prototype provider provision publication purpose pursuit
+    quality quantity query quest question race range rank rate ratio reader reality realization reason
+    reasoning recall recognition recommendation record reduction reference refinement region relation
+    relationship release relevance report representation request requirement research researcher resident
+    resource respect respondent response responsibility rest restriction result return review revision
+    reward rise risk role room root round route row rule run sake sale sample satisfaction saturday
+    saving scale scenario schedule scheme scholar school science scientist scope score screen search
+    season section sector segment selection sense sentence separation september sequence series server
+    service session set setting setup shape share shift shortcoming show side sign significance
+    similarity simplicity site situation size skill society software solution son sort source space span
+    speaker specialist specification spectrum speed spirit spokesman spokeswoman spring staff stage
+    stakeholder stand standpoint start state statement statistic status step storage story strategy
+    stream street strength stress string structure student study style subject subset success suggestion
+    suitability sum summary summer sunday superiority supervisor supplier support surface surprise survey
+    symbol symposium system table tactic talk target task team technique technology tendency term
+    terminology test testing text theme theory thesis thing thinking thought thousand threshold thursday
+    time title tool top topic total trade tradeoff tradition training transaction transfer transformation
+    transition treatment tree trend trial trouble truth tuesday turn tutorial type understanding unit
+    university update usability usage use usefulness user utility validation validity value variable
+    variance variant variation variety vector version victim view viewpoint virtue vision visit volume
+    war way weakness web website wednesday week weekend weight whole width wife window wish witness woman
+    word work worker workshop world writer year yield"""
 )
 
 # of those, what is no keyword even at the end of a phrase: number of users, way, first part
 EMPTY = _set(
-    """abstract account addition advantage aim amount anyone article aspect attention author basis benefit
-    bit case category chance claim comment comparison conclusion contact couple day decade degree detail
-    difference difficulty effort end example extent fact fashion figure finding glance goal hand help
-    idea importance improvement instance interest introduction issue item kind lack list literature lot
-    majority manner means mention month need note notion number objective one opportunity other outline
-    overview paper part people period piece place point possibility presence purpose question range
-    reason reference report respect result role section sense series set show side situation sort step
-    study sum summary term thing thousand time today topic total type usage use variety version view way
-    week work year"""
+    """abstract account addition advantage afternoon aim amount anyone april article aspect attention august
+    author basis benefit bit case category chance claim comment comparison conclusion contact couple day
+    decade december degree detail difference difficulty effort end evening example extent fact fashion
+    february figure finding friday glance goal hand help idea importance improvement instance interest
+    introduction issue item january july june kind lack list literature lot majority man manner means
+    mention midnight monday month morning need night noon note notion november number objective october
+    one opportunity other outline overnight overview paper part people period piece place point
+    possibility presence purpose question range reason reference report respect result role saturday
+    section sense september series set show side situation sort step study sum summary sunday term thing
+    thousand thursday time today topic total tuesday type usage use variety version view way wednesday
+    week weekend woman work year"""
 )
 
 # nouns that look like adjectives

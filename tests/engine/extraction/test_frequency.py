@@ -1,0 +1,304 @@
+"""The frequency method: what holds for any text, and what must be found in texts of many kinds."""
+
+from __future__ import annotations
+
+import html
+import signal
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from engine.extraction.candidates import MAX_CHARS
+from engine.extraction.frequency import extract
+from engine.extraction.keywords import MAX_TECHNICAL, MAX_TOTAL, stem_phrase
+
+WORDS = st.sampled_from(
+    [
+        "the",
+        "of",
+        "and",
+        "to",
+        "we",
+        "is",
+        "are",
+        "was",
+        "a",
+        "neural",
+        "network",
+        "networks",
+        "training",
+        "Trains",
+        "data",
+        "max_tokens",
+        "--flag",
+        "C++",
+        "HTTP/2",
+        "Cargo.toml",
+        ".NET\n",
+        "",
+        "",
+        "",
+        "University",
+        "2024",
+        "3.11",
+        "`code`",
+        "**bold**",
+        "#",
+        "|",
+        "-",
+        "'s",
+        "don't",
+        "Zipf's",
+        "der",
+        "die",
+        "und",
+        "Größe",
+        "Straße",
+        "или",
+        "данные",
+        "机器学习",
+        "データ",
+        "ข้อมูล",
+        "كلمة",
+        "é",
+        "�",
+        "\x00",
+        "\n",
+        "\n\n\n",
+        "",
+        "",
+        "",
+        "```",
+        "<b>",
+        "</b>",
+        "https://x.org/a?b=c",
+        "&amp;",
+        "(",
+        ")",
+        ".",
+        ",",
+        ":",
+        ";",
+        "…",
+    ]
+)
+TEXTS = st.one_of(st.text(max_size=400), st.lists(WORDS, max_size=80).map(" ".join))
+
+
+def flat(text: str) -> str:
+    return "".join(text.casefold().split())
+
+
+@given(TEXTS)
+@example("")
+@example("İstanbul İSTANBUL ﬁx ẞ ǅ")
+def test_any_text_gives_few_distinct_keywords_always_the_same(text: str) -> None:
+    found = extract(text)
+
+    assert found == extract(text)
+    assert len(found.ranked) <= MAX_TOTAL
+    assert len(found.technical) <= MAX_TECHNICAL
+    assert set(found.technical) <= set(found.ranked)
+    assert len({keyword.casefold() for keyword in found.ranked}) == len(found.ranked)
+    assert all(keyword.strip() == keyword and 0 < len(keyword) <= MAX_CHARS for keyword in found.ranked)
+
+
+@given(TEXTS)
+@example("Deep neural networks. Graph neural networks train. Deep neural networks learn.")
+def test_every_keyword_stands_in_the_text(text: str) -> None:
+    standing = flat(text) + flat(html.unescape(text))
+
+    assert [keyword for keyword in extract(text).ranked if flat(keyword) not in standing] == []
+
+
+@given(TEXTS, st.integers(-3, 20))
+def test_a_lower_limit_gives_the_first_of_the_same_keywords(text: str, limit: int) -> None:
+    assert extract(text, limit=limit).ranked == extract(text, limit=99).ranked[: max(limit, 0)]
+
+
+@pytest.fixture
+def alarm() -> Iterator[None]:
+    """Ends a test whose text takes a hundred times too long: the regular expressions are C, only a signal's default action ends them."""
+    signal.setitimer(signal.ITIMER_REAL, 60)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@pytest.mark.usefixtures("alarm")
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "a", "A", "1", ".", "-", "_", ":", "`", "<", "(", "&", "~", "'", " ", "\n", "\0", "\ud800", "\u0301", "学", "カ", "ภา", "😀", "\ufeff",
+        "1.", "a.", "a-", "a_", "__a", "a@", "::a", "->a", ":a:`", "a-\n", "a- ", "\n ", "\n\n\t", "a b\r\n", "](", "www.", "http://", "<a ", "</a",
+        "<!--", "<script ", "<b>x</b>", "```\n", "\n> ~~~", "\n    x = f();", "\n\t=(=", "\n.. a::", "a's ", " --a", "C++ ", "the ", "running ",
+    ],
+)  # fmt: skip
+def test_no_text_of_ten_megabytes_takes_more_than_in_proportion(unit: str) -> None:
+    assert len(extract(unit * (10_000_000 // len(unit)))) <= MAX_TOTAL
+
+
+@pytest.mark.parametrize(
+    ("text", "identifier"),
+    [
+        ("Set max_tokens to limit the answer; max_tokens defaults to 512.", "max_tokens"),
+        ("Add the crate to Cargo.toml before the build. Cargo.toml lists it.", "Cargo.toml"),
+        ("Pass --dry-run to see what happens. Without --dry-run the files change.", "--dry-run"),
+        ("The server speaks HTTP/2 over TLS. Older clients lack HTTP/2.", "HTTP/2"),
+        ("We wrote the parser in C++ because C++ is fast on this hardware.", "C++"),
+        ("The library targets .NET and runs wherever .NET runs.", ".NET"),
+        ("Use std::vector for the buffer; std::vector grows by itself.", "std::vector"),
+        ("Call extract() once for each document; extract() is pure.", "extract()"),
+        ("A GraphQLSchema describes the types; the GraphQLSchema is validated.", "GraphQLSchema"),
+        ("The cache is `LRU_cache` from the standard library. `LRU_cache` is bounded.", "LRU_cache"),
+        ("Import __init__ hooks early. The __init__ hooks register plugins.", "__init__"),
+        ("Read /etc/nginx/nginx.conf first; the file /etc/nginx/nginx.conf names the workers.", "nginx.conf"),
+        ("The kube-scheduler places pods. Restart the kube-scheduler after changes.", "kube-scheduler"),
+        ("F# and C# share a runtime; C# compiles faster than most.", "C#"),
+        ("Node.js serves the page. With Node.js the server needs one process.", "Node.js"),
+    ],
+)
+def test_identifiers_survive(text: str, identifier: str) -> None:
+    found = extract(text).ranked
+
+    assert any(identifier in keyword for keyword in found), found
+
+
+def test_identifiers_and_names_of_the_craft_are_technical_and_ideas_are_descriptive() -> None:
+    found = extract(
+        "The staged rollout raises the percentage of documents. Set max_retries in config.toml, and call Ollama with --verbose. "
+        "Error budgets protect search quality. PostgreSQL stores the audit trail; the staged rollout waits for the error budgets."
+    )
+
+    assert {"max_retries", "config.toml"} <= set(found.technical)
+    assert any("postgresql" in keyword.lower() for keyword in found.technical)
+    assert {"staged rollout", "error budgets", "audit trail"} <= set(found.descriptive)
+
+
+def test_markup_code_and_addresses_are_no_keywords() -> None:
+    text = """# Graph databases
+
+Graph databases store *relationships* beside the records. See [the manual](https://example.org/secret-path) or www.example.net.
+
+```python
+def frobnicate(zork):
+    return zork.quux
+```
+
+| engine | latency |
+|--------|---------|
+| alpha  | 12 ms   |
+
+<script>var hidden = 1;</script><p class="fancy">Traversal queries follow relationships &amp; edges.</p>
+"""
+    found = " ".join(extract(text).ranked)
+
+    assert "graph databases" in found
+    assert "traversal queries" in found
+    for noise in ("frobnicate", "zork", "secret-path", "example.net", "hidden", "fancy", "amp", "|", "*", "#", "<"):
+        assert noise not in found
+
+
+def test_a_text_that_is_all_code_still_has_keywords() -> None:
+    assert "connect_timeout" in extract("```\nconnect_timeout = 5\nretry_policy = backoff\n```").ranked
+
+
+def test_owners_and_titles_are_left_off_and_names_stay_whole() -> None:
+    found = extract(
+        "The company's pay offer was refused. Mr Downer met Australia's envoy, and Australia sent an observer. Zipf's law "
+        "describes the counts; Zipf's law was tested again."
+    ).ranked
+
+    assert {"pay offer", "downer", "envoy", "zipf's law"} <= set(found)
+    assert not any(keyword.startswith("mr ") for keyword in found)
+
+
+def test_the_choice_of_spelling_and_every_tie_is_by_rule() -> None:
+    assert extract("Alpha beam, gamma beam. Delta beam; omega beam.") == extract(
+        "Alpha beam, gamma beam. Delta beam; omega beam."
+    )
+    assert extract("Kernel module. kernel module. KERNEL MODULE.").ranked[0] == "kernel module"
+
+
+def test_an_acronym_is_kept_as_written() -> None:
+    assert "LDA" in extract("Latent Dirichlet allocation (LDA) finds topics. LDA needs the number of topics.").ranked
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "function_words"),
+    [
+        (
+            "Die Datenbank speichert die Verbindungen zwischen den Knoten. Eine Datenbank mit Knoten und Kanten ist eine Graphdatenbank, "
+            "und die Abfrage folgt den Kanten. Die Abfragesprache der Graphdatenbank ist für Entwickler leicht zu lernen.",
+            "Graphdatenbank", "die und der den ist eine zu mit für",
+        ),
+        (
+            "Le réseau de neurones apprend à partir des données. Les données d'apprentissage sont annotées par des experts, et le réseau "
+            "de neurones est évalué sur des données nouvelles pour mesurer la qualité du modèle.",
+            "données", "le la les de des et est sont sur pour par",
+        ),
+        (
+            "La base de datos guarda los documentos y las palabras clave. Las palabras clave se extraen de los documentos con un modelo "
+            "de lenguaje, y el modelo de lenguaje se evalúa con una muestra de documentos.",
+            "documentos", "la el los las de se con y una un",
+        ),
+        (
+            "Нейронная сеть обучается на больших данных. Обучение нейронной сети требует времени, и качество модели зависит от данных. "
+            "Для оценки качества используется тестовая выборка.",
+            "качество", "на и от для",
+        ),
+        (
+            "تتعلم الشبكة العصبية من البيانات الكبيرة. تحتاج الشبكة العصبية إلى بيانات تدريب كثيرة، وتعتمد جودة النموذج على البيانات.",
+            "العصبية", "من إلى على",
+        ),
+    ],
+)  # fmt: skip
+def test_other_languages_find_their_words_and_no_function_words(text: str, expected: str, function_words: str) -> None:
+    found = extract(text).ranked
+
+    assert any(expected in keyword for keyword in found), found
+    assert not set(found) & set(function_words.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("机器学习是人工智能的一个分支。机器学习的方法包括深度学习和强化学习。深度学习需要大量数据。", "机器学习"),
+        (
+            "データベースは情報を保存する。データベースの検索は索引を使う。分散データベースは障害に強い。",
+            "データベース",
+        ),
+        ("การเรียนรู้ของเครื่อง เป็นสาขาของ ปัญญาประดิษฐ์ และ ปัญญาประดิษฐ์ ใช้ข้อมูล", "ปัญญาประดิษฐ์"),
+    ],
+)
+def test_scripts_without_spaces_have_keywords(text: str, expected: str) -> None:
+    assert any(expected in keyword for keyword in extract(text).ranked)
+
+
+def test_a_word_with_marks_written_apart_is_the_word_of_one_that_has_them_within() -> None:
+    assert extract("Cafe\u0301 culture. Cafe\u0301 culture.").ranked
+
+
+@settings(max_examples=20)
+@given(st.integers(600, 3000))
+def test_a_document_of_ordinary_length_gets_ten_to_fifteen_keywords(size: int) -> None:
+    text = (PROSE * (1 + size // len(PROSE)))[:size]
+
+    assert 10 <= len(extract(text)) <= MAX_TOTAL
+
+
+PROSE = """Canary releases limit the damage of a bad deployment. A load balancer sends a small share of the traffic to the new version,
+while monitoring compares error rates and response times with the stable version. If an alert fires, the orchestrator rolls back within
+seconds, and the on-call engineer reads the incident timeline. Feature flags decouple deployment from release: a flag service evaluates
+targeting rules for each request, and a kill switch turns a feature off without a new build. Database migrations need expand and contract
+steps, because two schema versions serve requests at the same time. Chaos experiments inject latency into service dependencies to show
+whether circuit breakers and retry budgets work. """
+
+
+def test_stems_agree_with_the_evaluation_of_the_literature() -> None:
+    assert (
+        stem_phrase("Real-time Operating Systems")
+        == stem_phrase("real time operating system")
+        == "real time oper system"
+    )
