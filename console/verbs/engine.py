@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 def open_console(place: Place, *, read_only: bool, ascii_only: bool, theme: str | None) -> int:
     """Attach to the running engine; start one, detached, when none holds the store."""
-    from engine.service.process import spawn, wait_until_up
-
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise Failed("The console needs a terminal. `rollout status --watch` is the same for pipes and screen readers.")
     folder, plan = place.folder, place.plan
     folder.prepare()
     if not folder.is_locked():
+        from engine.service.process import spawn, wait_until_up
+
         process = spawn(place.plan_path.resolve(), folder)
         if trouble := wait_until_up(folder, process):
             raise Failed(trouble)
