@@ -13,7 +13,7 @@ from rich.text import Text
 from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.filter import LineFilter
+from textual.filter import LineFilter, NoColor
 from textual.screen import ModalScreen, Screen
 
 from console import terminal, themes
@@ -33,6 +33,7 @@ from console.screens.rollback import Rollback
 from console.wall import Wall
 from console.watch import READ_EVERY_S, Watch
 from console.widgets import plot, words
+from console.widgets.canvas import in_ascii
 from console.widgets.sheet import Sheet
 from engine.client import Reply
 from engine.plan.model import Plan
@@ -40,6 +41,7 @@ from engine.text import clean_line
 
 PRESENCE_EVERY_S = 10.0
 SAID_S = 7.0
+_COLOURLESS = NoColor()
 
 
 class Console(App[int]):
@@ -81,6 +83,7 @@ class Console(App[int]):
         self.ascii_only = ascii_only
         self.palette = themes.palette(theme)
         self.line: PatientDriver | None = None
+        self._wall = Wall(ascii_only)
         self.hands = Hands()
         self.watching = Watch(link)
         self.history = History(link)
@@ -120,7 +123,11 @@ class Console(App[int]):
         return Dashboard()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), Wall()]
+        if self.theme == "console-mono":
+            return [_COLOURLESS, self._wall]
+        if self.current_theme.ansi:  # dimmed against a background that nobody knows, text would become black on black
+            return [self._wall]
+        return [*super().get_line_filters(), self._wall]
 
     def on_load(self) -> None:
         """Before the first paint: one look, so that the first picture has live numbers."""
@@ -169,7 +176,7 @@ class Console(App[int]):
     def write(self, sequence: str) -> None:
         """To the terminal itself: a title, a bell."""
         if self.line is not None:
-            self.line.write(sequence)
+            self.line.write(in_ascii(sequence) if self.ascii_only else sequence)
 
     # -- reading -----------------------------------------------------------------------------------------------------------
 
@@ -244,8 +251,6 @@ class Console(App[int]):
     # -- keys --------------------------------------------------------------------------------------------------------------
 
     async def on_event(self, event: events.Event) -> None:
-        if isinstance(event, events.Resize) and self.line is not None:
-            self.line.forget()
         if isinstance(event, events.Key) and not event.is_forwarded:
             focused = self.focused
             typing = focused is not None and focused.check_consume_key(event.key, event.character)
@@ -256,6 +261,8 @@ class Console(App[int]):
                     self.set_timer(GRACE_S, lambda: self._after_grace(event))
                     return
         await super().on_event(event)
+        if isinstance(event, events.Resize):  # sizes that came and went are not told, and what they cut off is gone
+            self.call_later(self.action_redraw)
 
     async def _after_grace(self, event: events.Key) -> None:
         match self.hands.settle(event.character or ""):

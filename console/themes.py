@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.color import Color, blend_rgb
 from rich.style import Style
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 
 class Tones(NamedTuple):
@@ -150,13 +151,7 @@ def _mono() -> dict[str, Style]:
 def theme(name: str) -> Theme:
     """The same look for Textual's own widgets: inputs, the palette, notices."""
     if name in ("terminal", "mono"):
-        return Theme(
-            name=f"console-{name}", ansi=True, primary="ansi_blue", secondary="ansi_cyan", warning="ansi_yellow", error="ansi_red",
-            success="ansi_green", accent="ansi_cyan", foreground="ansi_default", background="ansi_default", surface="ansi_default",
-            panel="ansi_default", boost="ansi_default",
-            variables={"block-cursor-foreground": "ansi_black", "block-cursor-background": "ansi_white",
-                       "input-cursor-background": "ansi_white", "input-cursor-foreground": "ansi_black"},
-        )  # fmt: skip
+        return replace(BUILTIN_THEMES["ansi-dark"], name=f"console-{name}")
     t = TONES[name]
     return Theme(
         name=f"console-{name}", dark=t.dark, primary=t.accent, secondary=t.freq, warning=t.warn, error=t.bad, success=t.ok, accent=t.llm,

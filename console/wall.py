@@ -10,16 +10,29 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
+from console.widgets.canvas import in_ascii
 from engine.text import MARK
 
 
 class Wall(LineFilter):
-    """Each unprintable character becomes one mark, so that the line keeps its width."""
+    """Each unprintable character becomes one mark, so that the line keeps its width; with `ascii_only` so does the rest."""
+
+    def __init__(self, ascii_only: bool = False) -> None:
+        super().__init__()
+        self._passes = _plain if ascii_only else str.isprintable
+        self._changed = in_ascii if ascii_only else _marked
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        if all(segment.text.isprintable() for segment in segments):
+        passes = self._passes
+        if all(passes(segment.text) for segment in segments):
             return segments
-        return [s if s.control or s.text.isprintable() else Segment(_marked(s.text), s.style) for s in segments]
+        return [
+            s if s.control or passes(s.text) else Segment(self._changed(_marked(s.text)), s.style) for s in segments
+        ]
+
+
+def _plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def _marked(text: str) -> str:

@@ -56,6 +56,7 @@ class Terminal:
     ) -> None:
         self.rows, self.columns = rows, columns
         self.answers = answers
+        self._reports_sizes = False  # in the line itself, as the program asked for
         self.chunks: list[Chunk] = []
         self.status: int | None = None  # as from waitpid
         self._screen = pyte.Screen(columns, rows)
@@ -103,6 +104,9 @@ class Terminal:
                 return came
 
     def _answer(self, data: bytes) -> None:
+        if b"\x1b[?2048h" in data:
+            self._reports_sizes = True
+            self._report_size()
         for asked, answer in ANSWERS:
             for _ in asked.findall(data):
                 with contextlib.suppress(OSError):
@@ -153,6 +157,11 @@ class Terminal:
         self.rows, self.columns = rows, columns
         self._screen.resize(rows, columns)
         fcntl.ioctl(self.line, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        if self._reports_sizes:
+            self._report_size()
+
+    def _report_size(self) -> None:
+        self.send(f"\x1b[48;{self.rows};{self.columns};{self.rows * 16};{self.columns * 8}t")
 
     # -- its end -----------------------------------------------------------------------------------------------------------
 

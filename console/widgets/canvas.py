@@ -27,6 +27,11 @@ ASCII = str.maketrans(
 )  # fmt: skip
 
 
+def in_ascii(text: str) -> str:
+    """`text` in as many cells of ASCII; what has no likeness there is a question mark."""
+    return "".join(c if c <= "\x7f" else "?" * get_character_cell_size(c) for c in text.translate(ASCII))
+
+
 @lru_cache(4096)
 def printable(text: str) -> str:
     """`text` with nothing in it that could drive a terminal; most text already is and comes back as it is."""
@@ -107,7 +112,7 @@ class Canvas:
             return x
         text = fit(text, room)
         if self.ascii:
-            text = "".join(c if c < "\x7f" else "?" * get_character_cell_size(c) for c in text.translate(ASCII))
+            text = in_ascii(text)
         if text.isascii():
             size = len(text)
             self.chars[y][x : x + size] = text

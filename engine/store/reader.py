@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -39,7 +40,15 @@ class Reader:
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
         self._conn: sqlite3.Connection | None = None
+        self._opened: tuple[int, int] | None = None
         self._lock = threading.Lock()
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self.folder.database)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def close(self) -> None:
         with self._lock:
@@ -51,8 +60,15 @@ class Reader:
         """Run `query(conn)`; it must not leave a cursor half read, for that would keep the log from shrinking."""
         with self._lock:
             try:
+                found = self._identity()
+                if (
+                    self._conn is not None and found != self._opened
+                ):  # moved away or replaced: the old file answers still
+                    self._conn.close()
+                    self._conn = None
                 if self._conn is None:
                     self._conn = database.open_reader(self.folder)
+                    self._opened = found
                 return query(self._conn)
             except sqlite3.Error as error:
                 if self._conn is not None:
