@@ -1,28 +1,40 @@
 """The A/B test, simulated: false positives under hourly looks, power, sample-ratio check, cost.
 
-    python -m tests.bench.bench_experiment [--full]
+    python -m tests.bench.bench_experiment [--quick | --full]
 
 Thresholds come from the engine's own functions (widths by number of documents, bounds by look); only the comparison of
-z with them is vectorised. Quick: 2 000 runs, about half a minute. Full: 10 000 runs.
+z with them is vectorised. 2 000 runs and a store of a million documents; --quick: 300 runs and 20 000 documents, some
+seconds; --full: 10 000 runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import tempfile
 import time
+from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 from scipy import special
+from scipy import stats as scipy_stats
 
-from engine.experiment import group_sequential, power, sequence, srm
+from engine import routing
+from engine.experiment import fixed, group_sequential, power, sequence, srm
 from engine.experiment.analysis import analyse
 from engine.experiment.declaration import DAY, ArmStats, Declaration
 from engine.experiment.effects import difference
-from engine.experiment.moments import Counts, Moments
+from engine.experiment.moments import Counts, Moments, Ratio
 from engine.quality.queries import Document, known_items
 from engine.quality.search import search_quality
+from engine.store import database
+from engine.store.folder import Folder
+from engine.store.records import Extraction
+from engine.trial import ledger
+from engine.trial.ledger import Scored
+from engine.trial.results import standing
 
 HOURS, DAYS, ALPHA = 168, 7, 0.05
 RANKS = np.array([1.0, 1 / 2, 1 / 3, 1 / 4, 1 / 5, 0.0])  # reciprocal ranks, as a search quality score has them
@@ -260,6 +272,129 @@ def cost() -> Rows:
     return rows
 
 
+def ratings(runs: int) -> Rows:
+    """A/A with many ratings a document and many documents a person: which test still cries wolf 5 % of the time."""
+    rng = np.random.default_rng(6)
+    plain = clustered = 0
+    for _ in range(runs):
+        documents, people, answers = 200, 60, 3000
+        of_document, of_person = rng.normal(0, 1.0, documents), rng.normal(0, 1.0, people)
+        popular = rng.dirichlet(np.full(documents, 0.5))  # a few documents get most of the ratings
+        document, person = rng.choice(documents, answers, p=popular), rng.integers(0, people, answers)
+        liked = rng.random(answers) < special.expit(1.2 + of_document[document] + of_person[person])
+        treated = rng.random(documents) < 0.5
+        arms = []
+        for arm in (False, True):
+            total = Ratio()
+            for d in np.flatnonzero(treated == arm):
+                mine = document == d
+                total = total + Ratio.one(int(liked[mine].sum()), int(mine.sum()))
+            arms.append(total)
+        test = fixed.by_document(*arms)
+        clustered += test is not None and test.p < 0.05
+        chi = fixed.chi_square(arms[0].counts, arms[1].counts)
+        plain += chi is not None and chi.p < 0.05
+    return [
+        (
+            "A/A, 3000 ratings by 60 people of 200 documents: by document",
+            f"{100 * clustered / runs:.1f} %",
+            "about 5 %",
+        ),
+        ("the same, chi-square of ratings as if independent", f"{100 * plain / runs:.1f} %", "far above"),
+    ]
+
+
+def agreement() -> Rows:
+    """The largest relative difference to scipy over random arms."""
+    rng = np.random.default_rng(7)
+    worst = {"Welch": 0.0, "Student": 0.0, "chi-square": 0.0, "paired": 0.0}
+    for _ in range(200):
+        a = rng.lognormal(1, 1, int(rng.integers(3, 400)))
+        b = rng.lognormal(1.1, 1, int(rng.integers(3, 400)))
+        ours = Moments.of(a.tolist()), Moments.of(b.tolist())
+        for name, test, oracle in (
+            ("Welch", fixed.welch(*ours), scipy_stats.ttest_ind(a, b, equal_var=False)),
+            ("Student", fixed.student(*ours), scipy_stats.ttest_ind(a, b)),
+        ):
+            worst[name] = max(worst[name], abs(test.p / float(oracle.pvalue) - 1.0))
+        k, n = rng.integers(20, 80, 2), rng.integers(200, 900, 2)
+        table = [[int(k[0]), int(n[0] - k[0])], [int(k[1]), int(n[1] - k[1])]]
+        p = float(scipy_stats.chi2_contingency(table, correction=False).pvalue)
+        ours_p = fixed.chi_square(Counts(int(n[0]), int(k[0])), Counts(int(n[1]), int(k[1]))).p
+        worst["chi-square"] = max(worst["chi-square"], abs(ours_p / p - 1.0))
+        pairs = rng.normal(0.1, 1, (2, 50))
+        p = float(scipy_stats.ttest_rel(pairs[1], pairs[0]).pvalue)
+        worst["paired"] = max(
+            worst["paired"], abs(fixed.paired(Moments.of((pairs[1] - pairs[0]).tolist())).p / p - 1.0)
+        )
+    return [
+        (f"{name}: largest relative difference of p to scipy, 200 tests", f"{off:.1e}", "<= 1e-9")
+        for name, off in worst.items()
+    ]
+
+
+def stored(sizes: tuple[int, ...]) -> Rows:
+    """A real store with a running test: how long the screen and `rollout ab-test analyze` take to read it."""
+    rows: Rows = []
+    times: dict[int, float] = {}
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as root:
+            folder = Folder(Path(root) / "store")
+            database.create(folder)
+            conn = database.open_writer(folder, "NORMAL")
+            conn.execute("BEGIN IMMEDIATE")
+            ledger.begin(conn, Declaration(started=0.0), 4, 1, 5000, "salt")
+            conn.execute("COMMIT")
+            rng = random.Random(1)
+            begin = time.perf_counter()
+            for first in range(0, size, 200):
+                records = []
+                for i in range(first, first + 200):
+                    name = f"documents/{i}.md"
+                    arm = routing.arm("salt", name, 5000)
+                    treated = arm == "treatment"
+                    records.append(
+                        Extraction(
+                            i * 7 * DAY / size, name, arm, "llm" if treated else "frequency", 4, 1, attempted=treated, lookup=treated,
+                            ms=rng.uniform(500, 900) if treated else 1.5, keywords=rng.randint(8, 15), proposed=12 if treated else 0,
+                        )
+                    )  # fmt: skip
+                conn.execute("BEGIN IMMEDIATE")
+                ledger.fold(conn, records)
+                conn.execute("COMMIT")
+            spent = time.perf_counter() - begin
+            conn.execute("BEGIN IMMEDIATE")
+            sample = (
+                Scored(f"documents/{i}.md", rng.choice((1.0, 0.5, 0.0)), 0.4)
+                for i in range(0, size, max(1, size // 5000))
+            )
+            ledger.scored(conn, 1, sample, 7 * DAY)
+            conn.execute("COMMIT")
+            reader = database.open_reader(folder)
+            found = []
+            for _ in range(9):
+                begin = time.perf_counter()
+                standing(reader, 6.9 * DAY)
+                found.append((time.perf_counter() - begin) * 1000)
+            times[size] = median(found)
+            reader.close()
+            conn.close()
+            joins = f"{spent / size * 1e6:.1f} us"
+            rows.append(
+                (f"A/B test with {size:,} documents, analysed from the store", f"{times[size]:.2f} ms", "< 100 ms")
+            )
+            rows.append((f"what taking part costs a document, at {size:,}", joins, ""))
+    if len(sizes) > 1:
+        rows.append(
+            (
+                f"{sizes[-1] // sizes[0]} times the documents take",
+                f"{times[sizes[-1]] / times[sizes[0]]:.2f} times as long",
+                "about 1",
+            )
+        )
+    return rows
+
+
 def search_cost() -> Rows:
     rng = random.Random(1)
     vocabulary = ["w" + "".join(rng.choices("abcdefghijklmnop", k=6)) for _ in range(8000)]
@@ -285,14 +420,26 @@ def search_cost() -> Rows:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Simulate the A/B test.")
-    parser.add_argument("--full", action="store_true", help="10 000 runs instead of 2 000")
-    full = parser.parse_args().full
-    runs = 10_000 if full else 2_000
-    rows = false_positives(runs) + power_at_fifteen(runs) + splits(runs // (1 if full else 2))
-    rows += verdicts(1000 if full else 120) + cost() + search_cost()
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="300 runs, a store of 20 000 documents")
+    size.add_argument("--full", action="store_true", help="10 000 runs instead of 2 000")
+    asked = parser.parse_args()
+    runs = 300 if asked.quick else 10_000 if asked.full else 2_000
+    parts: list[Callable[[], Rows]] = [
+        lambda: false_positives(runs),
+        lambda: power_at_fifteen(runs),
+        lambda: splits(runs // (1 if asked.full else 2)),
+        lambda: ratings(runs // 2),
+        agreement,
+        lambda: verdicts(max(10, runs // 16)),
+        cost,
+        lambda: stored((2_000, 20_000) if asked.quick else (20_000, 1_000_000)),
+        search_cost,
+    ]
     print("| what | measured | wanted |\n|---|---|---|")
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
+    for part in parts:
+        for row in part():
+            print("| " + " | ".join(row) + " |", flush=True)
 
 
 if __name__ == "__main__":
