@@ -12,7 +12,7 @@ import click
 from console.place import Failed, Place, fail, json_option, say, write_json
 
 if TYPE_CHECKING:
-    from engine.quality.compare import Row
+    from engine.quality.compare import Kept, Row
 
 output_option = click.option(
     "--output", type=click.Path(path_type=Path), default=Path("-"), help="A file, or - for standard output."
@@ -28,21 +28,42 @@ def analyze() -> None:
 @click.option("--llm", type=click.Path(path_type=Path), required=True, help="An export of LLM keywords.")
 @click.option("--frequency", type=click.Path(path_type=Path), required=True, help="An export of frequency keywords.")
 @output_option
-def compare_keywords(llm: Path, frequency: Path, output: Path) -> None:
-    """Per document and overall: overlap, counts, grounding, duplicates, examples."""
-    from engine.quality.compare import compare
+@click.pass_obj
+def compare_keywords(place: Place, llm: Path, frequency: Path, output: Path) -> None:
+    """Per document and overall: overlap, counts, grounding, duplicates, examples.
 
-    found = compare(_rows(llm), _rows(frequency))
+    Where there is a store, what the exports lack (texts, the other method's keywords) is taken from it, and the notes say so.
+    """
+    from engine.quality.compare import compare, complete
+
+    first, second = _rows(llm), _rows(frequency)
+    found = compare(*complete(first, second, _kept(place, {row.key for row in (*first, *second)})))
     write_json(output, found)
     if str(output) != "-":
-        click.echo(f"{found.overall.sentence}\nWrote {output}.")
+        click.echo("\n".join([found.overall.sentence, *found.notes, f"Wrote {output}."]))
+
+
+def _kept(place: Place, keys: set[str]) -> dict[str, Kept]:
+    """What the store here knows of these documents; nothing where there is no store."""
+    from engine.quality.compare import Kept
+    from engine.store import documents
+    from engine.store.folder import StoreError
+
+    try:
+        found = place.reader.read(lambda conn: [documents.get(conn, key) for key in sorted(keys)])
+    except (Failed, StoreError):
+        return {}
+    return {d.id: Kept(d.llm if d.llm is not None else d.shadow, d.frequency, d.text) for d in found if d is not None}
 
 
 def _rows(path: Path) -> tuple[Row, ...]:
     from engine.quality.compare import read_rows
 
     try:
-        return read_rows(path.read_bytes(), str(path))
+        rows = read_rows(path.read_bytes(), str(path))
+        if not rows:
+            raise Failed(f"{path} holds no documents, so there is nothing to compare.")
+        return rows
     except OSError as error:
         raise Failed(f"{path} cannot be read: {error.strerror}. `rollout export` writes such a file.") from None
     except ValueError as error:

@@ -6,11 +6,12 @@ and "extracting keywords" are one. Grounding needs the text; without it groundin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.experiment.effects import Interval, fixed_interval, single, wilson
 from engine.experiment.moments import Counts, Moments
@@ -109,7 +110,50 @@ def read_rows(body: bytes, name: str) -> tuple[Row, ...]:
         ) from None
 
 
-def compare(llm: Iterable[Row], frequency: Iterable[Row]) -> Comparison:
+class Kept(Struct, frozen=True):
+    """What a store knows of a document: both methods' keywords (`llm` None where it has none) and the text."""
+
+    llm: tuple[str, ...] | None
+    frequency: tuple[str, ...]
+    text: str
+
+
+def complete(
+    llm: Sequence[Row], frequency: Sequence[Row], kept: Mapping[str, Kept]
+) -> tuple[tuple[Row, ...], tuple[Row, ...], tuple[str, ...]]:
+    """Both exports with what a store can add: missing texts, and the other method's keywords of documents in one export only.
+
+    The plan's two exports are of different documents, whose keywords cannot be compared; the store has both. The notes say what
+    was added.
+    """
+    have = _index(llm), _index(frequency)
+    texts = 0
+    sides: list[list[Row]] = [[], []]
+    for side, rows in zip(sides, have, strict=True):
+        for key, row in rows.items():
+            known = kept.get(key)
+            if known is not None and known.text and not row.text:
+                row, texts = replace(row, text=known.text), texts + 1
+            side.append(row)
+    added = [0, 0]
+    for number, (mine, others) in enumerate(((0, 1), (1, 0))):
+        for key, row in have[others].items():
+            known = kept.get(key)
+            keywords = None if known is None else known.llm if mine == 0 else known.frequency
+            if key not in have[mine] and known is not None and keywords is not None:
+                sides[mine].append(Row(keywords, key, row.file, known.text))
+                added[number] += 1
+    notes = []
+    if any(added):
+        notes.append(
+            f"From the store: frequency keywords of {added[1]} documents and LLM keywords of {added[0]}, which had one only."
+        )
+    if texts:
+        notes.append(f"From the store: the text of {texts} rows that came without, to check their keywords against.")
+    return tuple(sides[0]), tuple(sides[1]), tuple(notes)
+
+
+def compare(llm: Iterable[Row], frequency: Iterable[Row], notes: Sequence[str] = ()) -> Comparison:
     """Rows of one document in one export twice: the first counts. Text comes out printable, whatever came in."""
     sides = _index(llm), _index(frequency)
     documents, stems = [], (set[str](), set[str]())
@@ -128,7 +172,7 @@ def compare(llm: Iterable[Row], frequency: Iterable[Row]) -> Comparison:
     counts = _mean([d.llm.count - d.frequency.count for d in both if d.llm and d.frequency])
     sentence = _sentence(len(both), summaries, overlap)
     overall = Overall(len(both), *summaries, overlap, counts, sentence)
-    return Comparison(overall, tuple(documents), _examples(documents), _notes(documents, both, sides))
+    return Comparison(overall, tuple(documents), _examples(documents), (*notes, *_notes(documents, both, sides)))
 
 
 def _index(rows: Iterable[Row]) -> dict[str, Row]:

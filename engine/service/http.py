@@ -111,7 +111,7 @@ def application(engine: Engine, control: bool, token: str = "") -> Starlette:
         if not isinstance(fields, dict):
             return answer(400, Reply(False, "Not understood: send a JSON object."))
         reply = await commands.carry_out(engine, kind, fields, actor_of(request))
-        return answer(200 if reply.ok else 409, reply)
+        return answer(200 if reply.ok else reply.data.get("status", 409), reply)
 
     routes = [
         Route("/v1/extract", guarded(extract), methods=["POST"]),

@@ -19,11 +19,12 @@ async def give(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     """One piece of feedback, said now. A complaint is a row of the decision log too, because it can move the rollout."""
     found = feedback.read({**fields, "at": None}, ask.actor.name, ask.at)
     if isinstance(found, str):
-        return Reply(False, found)
+        return Reply(False, found, {"status": 400})
     if not engine.door.lets(found.by, ask.actor.name, engine.clock.real()):
         return Reply(
             False,
             f"More than {feedback.PER_MINUTE} a minute from {found.by}: not taken. Use `rollout feedback import` for many.",
+            {"status": 429},
         )
     if feedback.known(engine.conn, found):
         return Reply(True, f"This {found.kind} was counted already.", {"new": False})

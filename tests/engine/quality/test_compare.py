@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.quality.compare import Row, compare, read_rows
+from engine.quality.compare import Kept, Row, compare, complete, read_rows
 
 TEXT = "The harbor crane lifts containers. Wind limits apply to cranes when extracting keywords."
 
@@ -96,3 +96,21 @@ def test_any_rows_give_printable_json_without_nan(llm, frequency):
         for side in (document.llm, document.frequency):
             assert side is None or side.duplicates >= 0
             assert side is None or side.grounded is None or 0.0 <= side.grounded <= 1.0
+
+
+def test_the_store_completes_two_exports_of_different_documents_and_says_so() -> None:
+    """The plan's own two lines export the latest LLM documents and the latest frequency documents: never the same ones."""
+    llm, frequency = (Row(("worker pool", "made up"), "a"),), (Row(("queue",), "b"),)
+    kept = {
+        "a": Kept(("worker pool", "made up"), ("worker pool", "retry"), "A worker pool may retry."),
+        "b": Kept(None, ("queue",), "A queue."),
+    }
+    rows, others, notes = complete(llm, frequency, kept)
+    found = compare(rows, others, notes)
+    assert found.overall.both == 1
+    first = next(document for document in found.documents if document.id == "a")
+    assert first.llm is not None
+    assert (first.shared, first.llm.ungrounded) == (("worker pool",), ("made up",))
+    assert found.overall.frequency.documents == 2
+    assert any("frequency keywords of 1 documents" in note for note in found.notes)
+    assert compare(*complete(llm, frequency, {})).overall.both == 0
