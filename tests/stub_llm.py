@@ -22,7 +22,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.rehearsal.api import BUSY, CRASHED, Api
-from engine.rehearsal.capacity import DIGEST, Service
+from engine.rehearsal.capacity import DIGEST, Counters, Service
 from engine.rehearsal.door import Call, Door, send_json
 from engine.rehearsal.wire import CHAT, OPENAI, Asked, Form, Usage, error
 
@@ -92,28 +92,8 @@ class StubLlm(Api):
         ]
 
     @property
-    def in_service(self) -> int:
-        return self.service.counters.at_once
-
-    @property
-    def served(self) -> int:
-        return self.service.counters.served
-
-    @property
-    def turned_away(self) -> int:
-        return self.service.counters.turned_away
-
-    @property
-    def gone(self) -> int:
-        return self.service.counters.gone
-
-    @property
-    def loads(self) -> int:
-        return self.service.counters.loads
-
-    @property
-    def connections(self) -> int:
-        return len(self.door.connections)
+    def counters(self) -> Counters:
+        return self.service.counters
 
     async def start(self) -> StubLlm:
         await self.door.open()
@@ -161,7 +141,7 @@ class StubLlm(Api):
                 context = {"n_ctx": self.service.trained_context}
                 send_json(call, {"default_generation_settings": context, "build_info": "b6700-stub"})
             case _, "/counters":
-                send_json(call, self.service.counters)
+                send_json(call, self.counters)
             case _:
                 await super().aside(call)
 
@@ -195,7 +175,7 @@ class StubLlm(Api):
 
     def _refuse_as(self, call: Call, form: Form, fault: str) -> None:
         status, sentence = REFUSALS[fault]
-        self.service.counters.turned_away += fault == "busy"
+        self.counters.turned_away += fault == "busy"
         call.send(status, error(form, sentence, status))
 
     def too_long(self, call: Call, asked: Asked, form: Form, tokens: int, room: int) -> bool:

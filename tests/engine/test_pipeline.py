@@ -262,20 +262,20 @@ async def test_cached_answers_outlive_a_rollback_when_the_plan_asks_for_it(tmp_p
 async def test_a_rollback_ends_calls_in_flight_and_their_documents_get_frequency_keywords(tmp_path: Path) -> None:
     async with StubLlm(slots=2, latency_s=60) as stub, running(tmp_path, stub, FULL) as place:
         waiting = [asyncio.create_task(place.extract(f"d{i}")) for i in range(5)]
-        await place.until(lambda: stub.in_service >= 1 and place.engine.pipeline.in_flight == 5)
+        await place.until(lambda: stub.counters.at_once >= 1 and place.engine.pipeline.in_flight == 5)
         began = asyncio.get_running_loop().time()
         await place.roll_back()
         answers = await asyncio.gather(*waiting)
         assert asyncio.get_running_loop().time() - began < 1.0
         assert {answer.method for answer in answers} == {"frequency"}
         assert place.records("attempted, error") == [(0, None)] * 5  # the LLM did not fail them
-        await place.until(lambda: stub.in_service == 0)  # the servers were told by the closed connections
+        await place.until(lambda: stub.counters.at_once == 0)  # the servers were told by the closed connections
 
 
 async def test_a_document_that_waited_does_not_outrun_a_percentage_that_was_lowered(tmp_path: Path) -> None:
     async with StubLlm(slots=1, latency_s=0.3) as stub, running(tmp_path, stub, FULL, max_concurrency=1) as place:
         first = asyncio.create_task(place.extract("first"))
-        await place.until(lambda: stub.in_service == 1)
+        await place.until(lambda: stub.counters.at_once == 1)
         waiting = [asyncio.create_task(place.extract(f"d{i}")) for i in range(20)]
         await place.until(lambda: place.engine.pipeline.in_flight == 21)
         await place.roll_back(to_stage=CANARY)
@@ -340,7 +340,7 @@ async def test_a_share_of_documents_is_shadowed_the_same_ones_each_time(tmp_path
 async def test_a_shadow_answer_that_comes_late_changes_no_newer_version(tmp_path: Path) -> None:
     async with StubLlm(latency_s=0.3) as stub, running(tmp_path, stub, INTERNAL) as place:
         await place.extract("a", text("old"))
-        await place.until(lambda: stub.in_service == 1)
+        await place.until(lambda: stub.counters.at_once == 1)
         newer = await place.extract("a", "too short to be shadowed, and newer.")
         await place.shadowed()
         stored = place.stored("a")
@@ -352,7 +352,7 @@ async def test_a_shadow_answer_that_comes_late_changes_no_newer_version(tmp_path
 async def test_a_shadow_answer_that_comes_after_a_promotion_leaves_the_served_keywords_alone(tmp_path: Path) -> None:
     async with StubLlm(slots=4, latency_s=0.4) as stub, running(tmp_path, stub, INTERNAL) as place:
         await place.extract("a")
-        await place.until(lambda: stub.in_service == 1)
+        await place.until(lambda: stub.counters.at_once == 1)
         await place.climb(FULL)
         assert (await place.extract("a")).method == "llm"
         await place.shadowed()
@@ -365,9 +365,9 @@ async def test_a_rollback_ends_shadow_calls_and_starts_none(tmp_path: Path) -> N
     async with StubLlm(slots=1, latency_s=60) as stub, running(tmp_path, stub, INTERNAL) as place:
         for name in "abc":
             await place.extract(name)
-        await place.until(lambda: stub.in_service == 1)
+        await place.until(lambda: stub.counters.at_once == 1)
         await place.roll_back()
-        await place.until(lambda: stub.in_service == 0 and place.engine.pipeline.in_flight == 0)
+        await place.until(lambda: stub.counters.at_once == 0 and place.engine.pipeline.in_flight == 0)
         sent = len(stub.documents)
         await place.extract("d")
         await place.shadowed()
@@ -397,7 +397,7 @@ async def test_shadow_calls_obey_the_breaker_and_count_for_no_trigger(tmp_path: 
 async def test_documents_that_somebody_waits_for_go_before_shadow_calls(tmp_path: Path) -> None:
     async with StubLlm(slots=1, latency_s=0.05) as stub, running(tmp_path, stub, INTERNAL, max_concurrency=1) as place:
         await asyncio.gather(*(place.extract(f"s{i}") for i in range(12)))
-        await place.until(lambda: stub.in_service == 1)
+        await place.until(lambda: stub.counters.at_once == 1)
         began = asyncio.get_running_loop().time()
         answer = await place.extract("by hand", method="llm")
         assert answer.method == "llm"

@@ -114,7 +114,7 @@ async def test_num_ctx_stays_the_same_so_that_the_model_is_loaded_once() -> None
         await pool.preload()
         for text in (DOCUMENT, DOCUMENT * 20, "short but long enough to be sent to the model, retries and all"):
             await keywords(pool, text)
-        assert stub.loads == 1
+        assert stub.counters.loads == 1
         assert {body["options"]["num_ctx"] for body in stub.documents} == {4096}
 
 

@@ -280,8 +280,15 @@ async def test_a_certificate_that_is_not_trusted_is_said_once_and_ssl_cert_file_
 
 
 async def test_https_to_a_plain_port_says_so() -> None:
-    async with raw(http(GOOD)) as server, pool_of(server.url.replace("http:", "https:"), retries=2) as pool:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    listening = await asyncio.start_server(plain, "127.0.0.1", 0)
+    async with listening, pool_of(f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}", retries=2) as pool:
         failed = await failure(pool)
+        assert failed.attempts <= 1
         assert "does this port speak https?" in failed.message
 
 
