@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -29,6 +28,7 @@ from engine.extraction.llm.protocol import Reply
 from engine.extraction.llm.server import Server, ServerHealth
 from engine.plan.model import Llm
 
+INLINE_CHARS = 200_000
 MAX_PIECES = 16  # calls that one long document may cost; beyond, an even sample of its pieces is read
 BACKOFF_S = 0.2
 BACKOFF_MOST_S = 2.0
@@ -64,25 +64,22 @@ class LlmPool:
         self._line = Line(self._servers)
         self._client: Http | None = None
         self._learning: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._random = random.Random()
 
     # life
 
-    async def start(self, *, probe_every_s: float = 0.0) -> None:
-        """Open the client and learn about the servers in the background; health probes every `probe_every_s` if above 0."""
+    async def start(self) -> None:
+        """Open the client and learn about the servers in the background."""
         if self._client is not None:
             return
         self._client = Http(self._clock.real, self._api_key, self.config.timeout_s)
-        self._learning = self._spawn(self._learn())
-        if probe_every_s > 0:
-            self._spawn(self._probe_for_ever(probe_every_s))
+        self._learning = asyncio.create_task(self._learn())
 
     async def close(self) -> None:
         """Cancel what runs in the background, turn away what waits, close the connections."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._learning is not None:
+            self._learning.cancel()
+            await asyncio.gather(self._learning, return_exceptions=True)
         for server in self._servers:
             await server.stop()
         self._line.turn_away(Fault(ErrorKind.breaker_open, "the engine is stopping"))
@@ -92,8 +89,14 @@ class LlmPool:
 
     async def preload(self) -> None:
         """Have every server load the model now, so that no document waits for it. Failures show in `servers()`."""
-        client = self._http()
-        ends = await asyncio.gather(*(s.warm_up(client) for s in self._servers), return_exceptions=True)
+        await self._each(Server.warm_up)
+
+    async def _learn(self) -> None:
+        await self._each(Server.survey)
+
+    async def _each(self, does: Callable[[Server, Http], Awaitable[object]]) -> None:
+        http = self._http()
+        ends = await asyncio.gather(*(does(server, http) for server in self._servers), return_exceptions=True)
         for server, end in zip(self._servers, ends, strict=True):
             if isinstance(end, Fault):
                 server.note(end)
@@ -102,24 +105,6 @@ class LlmPool:
         if self._client is None:
             raise RuntimeError("the LLM pool is not started")
         return self._client
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _learn(self) -> None:
-        client = self._http()
-        ends = await asyncio.gather(*(s.survey(client) for s in self._servers), return_exceptions=True)
-        for server, end in zip(self._servers, ends, strict=True):
-            if isinstance(end, Fault):
-                server.note(end)
-
-    async def _probe_for_ever(self, every_s: float) -> None:
-        while True:
-            await asyncio.sleep(every_s)
-            await self.probe()
 
     # what the screen and the triggers read
 
@@ -175,7 +160,7 @@ class LlmPool:
 
     async def _extract(self, text: str, document: Document) -> LlmAnswer:
         config = self.config
-        parts = chunks.split(text, max_chars=config.chunk_chars, max_tokens=self._room(), max_pieces=MAX_PIECES)
+        parts = await self._parts(text)
         found = await self._all(parts.pieces, document)
         return LlmAnswer(
             merged(found, config),
@@ -192,6 +177,13 @@ class LlmPool:
             parts.of,
             document.salvaged,
         )
+
+    async def _parts(self, text: str) -> chunks.Split:
+        """The pieces of a text; of a long one in a thread, since a rollback must not wait for half a second of looking for headings."""
+        limits = {"max_chars": self.config.chunk_chars, "max_tokens": self._room(), "max_pieces": MAX_PIECES}
+        if len(text) <= INLINE_CHARS:
+            return chunks.split(text, **limits)
+        return await asyncio.to_thread(chunks.split, text, **limits)
 
     def _room(self) -> int:
         """Tokens that a piece of text may have."""
