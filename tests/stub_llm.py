@@ -43,7 +43,7 @@ REFUSALS = {
 FAULTS = frozenset(REFUSALS) | frozenset(
     re.findall(
         r"\w+",
-        "reset hang drip close_early not_http not_json cut done_false empty whitespace thinking_only stream_anyway stream_error "
+        "reset hang drip close_early not_http not_json cut done_false unfinished at_limit empty whitespace thinking_only stream_anyway stream_error "
         "huge_body many long strange tokens control ungrounded obey fenced wrapped other_names no_lists list_only deep silent_cut",
     )
 )
@@ -217,9 +217,9 @@ class StubLlm(Api):
         fault = _fault.get()
         if fault == "thinking_only":
             return "", replace(usage, thinking="The user wants keywords. Let me think...")
-        if fault == "cut":
+        if fault in ("cut", "at_limit"):
             usage = replace(usage, reason="length")
-        if fault == "done_false":
+        if fault in ("done_false", "unfinished"):
             usage = replace(usage, done=False)
         return _content(fault, asked.prompt), usage
 

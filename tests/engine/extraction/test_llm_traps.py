@@ -149,6 +149,16 @@ async def test_done_false_is_a_failure_that_another_seed_may_mend() -> None:
         assert seeds[0] != seeds[1]
 
 
+@pytest.mark.parametrize(("api", "fault"), [("ollama", "unfinished"), ("ollama", "at_limit"), ("openai", "at_limit")])
+async def test_an_answer_that_looks_whole_is_not_when_the_server_says_that_it_stopped(api: str, fault: str) -> None:
+    async with StubLlm() as stub, started(stub, api=api) as pool:
+        stub.script.append(fault)
+        assert (await pool.extract(DOCUMENT, permit=lambda: True)).attempts == 2
+        stub.fault = fault
+        answer = await pool.extract(DOCUMENT, permit=lambda: True)
+        assert answer.salvaged
+
+
 @pytest.mark.parametrize("api", APIS)
 async def test_a_cut_answer_is_tried_once_more_then_its_complete_items_are_saved(api: str) -> None:
     async with StubLlm(fault="cut") as stub, started(stub, api=api) as pool:
