@@ -16,7 +16,7 @@ import msgspec
 from engine import control
 from engine.control import Actor, Ask, Decision, Refusal, State, note
 from engine.proof import Proof
-from engine.service.engine import Engine
+from engine.service.engine import Engine, machine_time
 from engine.store import log
 from engine.store.folder import Intent
 from engine.store.log import Outcome
@@ -130,7 +130,7 @@ async def _keep_intent(engine: Engine, ask: Ask) -> None:
 def _leave_intent(engine: Engine, ask: Ask) -> None:
     actor = {name: getattr(ask.actor, name) for name in ("name", "uid", "kind", "ssh", "terminal")}
     with contextlib.suppress(OSError):
-        engine.folder.leave_intent(Intent(ask.request_id, ask.at, actor, ask.reason, ask.seen))
+        engine.folder.leave_intent(Intent(ask.request_id, machine_time(), actor, ask.reason, ask.seen))
 
 
 def _tidy(engine: Engine, ask: Ask) -> None:
