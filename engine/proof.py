@@ -47,11 +47,14 @@ class Proof:
             llm_since=0, probes=0, overdue=False, sentence="Proving: waiting for the first document routed since.",
         )  # fmt: skip
 
-    def effect(self) -> None:
-        """The moment of the rollback, in this instruction: calls in flight end, no further one starts."""
+    def effect(self, ended_before: int = 0) -> None:
+        """The moment of the rollback, in this instruction: calls in flight end, no further one starts.
+
+        `ended_before`: calls that ended because the key was found gone, before this came to say why.
+        """
         self._before = self._pipeline.routed
         if self.target_bp == 0:
-            self.view = replace(self.view, cancelled=self._pipeline.cancel_calls())
+            self.view = replace(self.view, cancelled=ended_before + self._pipeline.cancel_calls())
 
     def recorded(self, rev: int, at: float) -> None:
         """The rollback is in the log as `rev` since `at` (seconds of `Clock.real`)."""

@@ -95,7 +95,8 @@ def rollback(place: Place, to_stage: int | None, reason: str, undo: bool, as_jso
     told["proof"] = proof
     if proof is None or proof.get("effective_ms") is None:
         fail(f"{result.sentence}\n{_unproven(place, proof)}", as_json, told)
-    sentence = f"{result.sentence}\n{proof['sentence']}"
+    head = result.sentence if result.pushed else "Rolled back to 0 %; the engine was slow to answer and has done it."
+    sentence = f"{head}\n{proof['sentence']}"
     if offer := _offer(client):
         sentence += f"\n{offer}"
     say({"ok": True, "sentence": sentence, **told}, sentence, as_json)
@@ -157,24 +158,69 @@ def _offer(client: EngineClient) -> str:
 @click.option("--since", default="", help="Only what the LLM wrote since then: 2h, 30m, or 2026-11-24T14:03Z.")
 @click.option("--until", default="", help="Only what it wrote up to then.")
 @click.option("--stage", type=click.IntRange(0), help="Only what it wrote in this stage.")
-@click.option("--dry-run", is_flag=True, help="Say which documents, change nothing.")
+@click.option("--bad-window", is_flag=True, help="Only what it wrote from when it went wrong until the last rollback.")
+@click.option("--dry-run", is_flag=True, help="Say which documents and what would change; change nothing.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Documents that --dry-run lists."
+)
 @click.option("--undo", is_flag=True, help="Serve the LLM keywords of the last restore again.")
 @json_option
 @click.pass_obj
-def restore(place: Place, since: str, until: str, stage: int | None, dry_run: bool, undo: bool, as_json: bool) -> None:
+def restore(
+    place: Place,
+    since: str,
+    until: str,
+    stage: int | None,
+    bad_window: bool,
+    dry_run: bool,
+    limit: int,
+    undo: bool,
+    as_json: bool,
+) -> None:
     """Serve frequency keywords again for documents that the LLM wrote: one transaction, and it can be undone."""
     if undo:
         _send(place, as_json, "undo_restore")
         return
     from engine.plan.durations import parse_when
 
+    if bad_window and (since or until or stage is not None):
+        raise click.UsageError(
+            "--bad-window says since and until by itself; give it without --since, --until, --stage."
+        )
     now = time.time()
     try:
         start = parse_when(since, now) if since else None
         end = parse_when(until, now) if until else None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    _send(place, as_json, "restore", since=start, until=end, stage=stage, dry_run=dry_run)
+    window: dict[str, Any] = {"since": start, "until": end, "stage": stage, "bad_window": bad_window}
+    if not dry_run:
+        _send(place, as_json, "restore", **window)
+        return
+    reply = place.client.command("restore", **window, dry_run=True, limit=limit)
+    if not reply.ok:
+        fail(reply.sentence, as_json, reply.data)
+    sample = reply.data["sample"]
+    lines = [reply.sentence, *(line for document in sample for line in _difference(document))]
+    if reply.data["documents"] > len(sample):
+        lines.append(f"... and {reply.data['documents'] - len(sample)} more; --limit lists more of them.")
+    say({"ok": True, "sentence": reply.sentence, **reply.data}, "\n".join(lines), as_json)
+
+
+def _difference(document: dict[str, Any]) -> list[str]:
+    """What a restore would do to one document, as a diff: gone -, come +, the same =."""
+    from engine.plan.durations import iso
+
+    llm, plain = document["llm"], document["frequency"]
+    lines = [f"{document['id']}  written {iso(document['llm_at'])} in stage {document['stage']}"]
+    for sign, words in (
+        ("-", [word for word in llm if word not in plain]),
+        ("+", [word for word in plain if word not in llm]),
+        ("=", [word for word in plain if word in llm]),
+    ):
+        if words:
+            lines.append(f"  {sign} {', '.join(words)}")
+    return lines
 
 
 @click.command()

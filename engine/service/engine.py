@@ -84,6 +84,7 @@ class Engine:
         self.started = clock.now()
         self.events: deque[tuple[float, str]] = deque(maxlen=50)
         self.proof: Proof | None = None  # of the last rollback
+        self.calls_ended = 0  # because the key was gone, before a rollback said why
         self.last_proof: ProofView | None = None  # of a rollback before this engine
         self.proofs: dict[str, Proof] = {}  # by request id
         self.stopping = False

@@ -21,6 +21,7 @@ TICK_S = 1.0
 LAPSED_TICK_S = 0.25
 RETAIN_EVERY_S = 60.0
 CLOCK_STEP_S = 2.0
+KEY_GRACE_S = 2.0
 MAIL_S = 1.0
 
 
@@ -30,6 +31,7 @@ class Heart:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._last_retained = 0.0
+        self._key_gone_at: float | None = None
         self._wall_s: float | None = None  # the wall clock against the machine's own, as last seen
         self._trials = Trials(engine)
 
@@ -110,8 +112,7 @@ class Heart:
             return
         if engine.folder.has_intents():
             await rollback.apply_intents(engine)
-        if engine.state.percent_bp and not engine.folder.is_armed() and not engine.switch.lowering:
-            await rollback.roll_back(engine, engine.ask("the armed file was removed by hand"))
+        await self._watch_key()
         self._watch_lease()
         await self._watch_clock()
         await self._judge()
@@ -135,6 +136,19 @@ class Heart:
             await engine.commit(ask, decide)
         elif not engine.switch.lowering:
             await rollback.roll_back(engine, ask, automatic=decide)
+
+    async def _watch_key(self) -> None:
+        """The key is gone: no call is sent from then on, and those in flight end now. Whoever took it out may be about to say so,
+        as a command does that removes it first; when nobody does, it was by hand."""
+        engine = self._engine
+        if not engine.state.percent_bp or engine.folder.is_armed() or engine.switch.lowering:
+            self._key_gone_at = None
+            return
+        engine.calls_ended += engine.pipeline.cancel_calls()
+        if self._key_gone_at is None:
+            self._key_gone_at = engine.clock.real()
+        elif engine.clock.real() - self._key_gone_at > KEY_GRACE_S:
+            await rollback.roll_back(engine, engine.ask("the armed file was removed by hand"))
 
     def _watch_lease(self) -> None:
         engine = self._engine

@@ -74,7 +74,8 @@ async def roll_back(
         actor=ask.actor.name, reason=ask.reason, automatic=automatic is not None, target_bp=target, pressed=pressed,
     )  # fmt: skip
     engine.switch.lower(ask.request_id, target)
-    proof.effect()
+    proof.effect(engine.calls_ended)
+    engine.calls_ended = 0
     if target == 0:
         with contextlib.suppress(OSError):
             engine.folder.disarm()

@@ -190,7 +190,9 @@ def affected(
     conn: sqlite3.Connection, since: float | None = None, until: float | None = None, stage: int | None = None
 ) -> Affected:
     where, given = _window(since, until, stage)
-    row = conn.execute(f"SELECT count(*), min(llm_at), max(llm_at) FROM document WHERE {where}", given).fetchone()
+    row = conn.execute(
+        f"SELECT count(*), min(llm_at), max(llm_at) FROM document INDEXED BY document_served WHERE {where}", given
+    ).fetchone()
     return Affected(*row)
 
 
@@ -203,7 +205,8 @@ def affected_documents(
 ) -> list[Document]:
     where, given = _window(since, until, stage)
     found = conn.execute(
-        f"SELECT {_COLUMNS} FROM document d WHERE {where} ORDER BY llm_at DESC LIMIT ?", (*given, limit)
+        f"SELECT {_COLUMNS} FROM document d INDEXED BY document_served WHERE {where} ORDER BY llm_at DESC LIMIT ?",
+        (*given, limit),
     ).fetchall()
     return [_document(row) for row in found]
 

@@ -76,7 +76,7 @@ class Folder:
         self.database = self.path / "store.db"
         self.armed = self.path / "armed"
         self._key = self.path / "armed.forged"
-        self._listening_at = 0  # inode of the socket that this process made
+        self._listening_at = (0, 0)  # of the socket that this process made
         self.lock = self.path / "lock"
         self.socket = self.path / "engine.sock"
         self.ballast = self.path / "ballast"
@@ -296,15 +296,20 @@ class Folder:
         with _short(self.socket) as address:
             server.bind(address)
         os.chmod(self.socket, self.file_mode)
-        self._listening_at = os.stat(self.socket).st_ino
+        self._listening_at = self._socket_s_own()
         server.listen(64)
         return server
 
     def stop_listening(self) -> None:
         """Take the socket away, unless it is another engine's by now."""
         with contextlib.suppress(OSError):
-            if os.stat(self.socket).st_ino == self._listening_at:
+            if self._socket_s_own() == self._listening_at:
                 self.socket.unlink()
+
+    def _socket_s_own(self) -> tuple[int, int]:
+        """What tells this socket from one made later under its name; an inode's number alone is given out again."""
+        found = os.stat(self.socket)
+        return found.st_ino, found.st_ctime_ns
 
     def connect(self, timeout_s: float) -> socket.socket:
         """OSError when nobody listens or nobody answers in time."""

@@ -15,7 +15,7 @@ import pytest
 from engine.control import Actor, Ask, Decision, State, note
 from engine.store import database, documents, log
 from engine.store.documents import DocumentWrite
-from engine.store.folder import Folder, Intent
+from engine.store.folder import Folder, Intent, StoreError, file_system
 
 ALICE = Actor("alice", 1000)
 
@@ -155,17 +155,88 @@ def test_a_socket_works_in_a_folder_deeper_than_its_address_can_hold(tmp_path: P
 
 
 def test_a_group_that_does_not_exist_is_a_sentence(tmp_path: Path) -> None:
-    from engine.store.folder import StoreError
-
     with pytest.raises(StoreError, match="no-such-group"):
         Folder(tmp_path / "s", "no-such-group").prepare()
 
 
 def test_files_of_a_damaged_store_are_a_sentence(tmp_path: Path) -> None:
-    from engine.store.folder import StoreError
-
     found = Folder(tmp_path / "s")
     found.prepare()
     found.database.write_bytes(os.urandom(8192))
     with pytest.raises(StoreError, match="backup"):
         database.create(found)
+
+
+MOUNTS = """\
+22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+31 22 0:40 / /srv rw,relatime - nfs4 files:/export rw
+32 31 0:41 / /srv/local rw,relatime - xfs /dev/vdb rw
+33 22 0:42 / /mnt/with\\040space rw,relatime - fuse.sshfs someone@host:/ rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/home/a", "ext4"),
+        ("/srv/rollout", "nfs4"),
+        ("/srv/local/rollout", "xfs"),
+        ("/srvx", "ext4"),
+        ("/mnt/with space/a", "fuse.sshfs"),
+    ],
+)
+def test_the_file_system_is_the_innermost_mount_s(tmp_path: Path, path: str, kind: str) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(MOUNTS)
+    assert file_system(Path(path), table) == kind
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "9p"])
+def test_a_store_on_a_network_file_system_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("engine.store.folder.file_system", lambda path: kind)
+    with pytest.raises(StoreError, match="shared memory") as refused:
+        Folder(tmp_path / "s").prepare()
+    assert kind in str(refused.value)
+
+
+def test_a_store_behind_a_link_is_judged_and_used_where_it_really_is(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    found = Folder(tmp_path / "link")
+    database.create(found)
+    found.forge("")
+    found.arm()
+    assert Folder(tmp_path / "real").is_armed()
+    assert Folder(tmp_path / "real").disarm()
+    assert not found.is_armed()
+
+
+def test_files_keep_their_mode_under_any_umask(tmp_path: Path) -> None:
+    for umask in (0o000, 0o077):
+        before = os.umask(umask)
+        try:
+            found = Folder(tmp_path / f"s{umask}")
+            database.create(found)
+            found.forge("")
+            found.arm()
+            found.lay_ballast()
+        finally:
+            os.umask(before)
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in found.path.iterdir()}
+        assert set(modes.values()) == {0o600}, modes
+        assert stat.S_IMODE(found.path.stat().st_mode) == 0o700
+
+
+def test_the_socket_of_a_dead_engine_is_replaced_and_that_of_a_new_one_left_alone(tmp_path: Path) -> None:
+    dead, new = Folder(tmp_path / "s"), Folder(tmp_path / "s")
+    dead.prepare()
+    first = dead.listen()
+    first.close()
+    second = new.listen()
+    dead.stop_listening()
+    new.connect(1.0).close()
+    new.stop_listening()
+    assert not new.socket.exists()
+    second.close()

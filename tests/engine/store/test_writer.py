@@ -1,0 +1,130 @@
+"""The one writer drops nothing: not when the store is held, not when what rides along is wrong, not when who waited is gone."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.store import database
+from engine.store.folder import Folder
+from engine.store.records import Extraction
+from engine.store.writer import Writer
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    found = Folder(tmp_path / "store")
+    database.create(found)
+    conn = database.open_writer(found, "FULL")
+    conn.execute("INSERT INTO lease VALUES (1, 1, 1, 0, 0, 0, 0)")
+    conn.close()
+    return found
+
+
+@pytest.fixture
+def writer(folder: Folder) -> Iterator[Writer]:
+    made = Writer(folder, 1)
+    made.start()
+    yield made
+    made.stop()
+
+
+def until(holds: Callable[[], bool], seconds: float = 5.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def record(name: str) -> Extraction:
+    return Extraction(time.time(), name, "control", "frequency", 2, 5)
+
+
+def note(conn: sqlite3.Connection, text: str) -> None:
+    conn.execute("INSERT INTO note (at, kind, actor, text) VALUES (0, 'lesson', 'a', ?)", (text,))
+
+
+def count(folder: Folder, table: str) -> int:
+    conn = database.open_reader(folder)
+    try:
+        return int(conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+    finally:
+        conn.close()
+
+
+def test_what_could_not_be_written_waits_and_is_written_what_rides_along_included(
+    folder: Folder, writer: Writer
+) -> None:
+    blocker = database.open_writer(folder, "NORMAL", 5.0)
+    blocker.execute("BEGIN EXCLUSIVE")
+    futures = [writer.append(record(f"d{n}")) for n in range(5)]
+    for number in range(3):
+        writer.later(lambda conn, number=number: note(conn, str(number)))  # type: ignore[misc]
+    assert until(lambda: "locked" in writer.problem)
+    assert not any(future.done() for future in futures)
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    for future in futures:
+        future.result(5)
+    assert until(lambda: count(folder, "note") == 3)
+    assert count(folder, "extraction") == 5
+    assert writer.problem == ""
+
+
+def test_a_mistake_in_what_rides_along_costs_no_document(folder: Folder, writer: Writer) -> None:
+    def wrong(conn: sqlite3.Connection) -> None:
+        note(conn, "half of it")
+        raise ValueError("a mistake")
+
+    writer.later(wrong)
+    writer.later(lambda conn: note(conn, "whole"))
+    writer.append(record("d")).result(5)
+    assert until(lambda: count(folder, "note") == 1)
+    assert count(folder, "extraction") == 1
+
+
+def test_the_writer_outlives_whoever_waited_for_it(folder: Folder, writer: Writer) -> None:
+    blocker = database.open_writer(folder, "NORMAL", 5.0)
+    blocker.execute("BEGIN EXCLUSIVE")
+    gone = writer.append(record("gone"))
+    gone.cancel()
+    blocker.close()
+    assert until(lambda: count(folder, "extraction") == 1)
+    writer.append(record("next")).result(5)
+
+
+def test_a_replaced_engine_writes_no_document(folder: Folder, writer: Writer) -> None:
+    conn = database.open_writer(folder, "FULL")
+    conn.execute("UPDATE lease SET token = 2")
+    conn.close()
+    with pytest.raises(Exception, match="another engine has taken over"):
+        writer.append(record("late")).result(5)
+    assert writer.fenced
+    assert count(folder, "extraction") == 0
+
+
+def test_only_a_rollback_takes_the_ballast(folder: Folder, writer: Writer) -> None:
+    folder.lay_ballast()
+
+    def full(conn: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with pytest.raises(sqlite3.OperationalError):
+        writer.control(full).result(5)
+    assert folder.ballast.exists()
+    tries: list[bool] = []
+
+    def full_until_there_is_room(conn: sqlite3.Connection) -> str:
+        tries.append(folder.ballast.exists())
+        if folder.ballast.exists():
+            raise sqlite3.OperationalError("database or disk is full")
+        return "recorded"
+
+    assert writer.control(full_until_there_is_room, insist=True).result(5) == "recorded"
+    assert tries == [True, False]
