@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from engine.rehearsal.world import World
     from engine.service.engine import Engine
 
-STANDBY_POLL_S = 0.2
+STANDBY_POLL_S = 0.05
 SOCKET_LOOK_S = 1.0
 SWITCH_S = 0.001  # between the loop and the writer's thread: a rollback is handed over in 1 ms, not in Python's 5
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
