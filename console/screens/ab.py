@@ -294,8 +294,8 @@ def _judged_how(found: Standing) -> Sequence[str]:
         )
     for metric in report.metrics:
         if metric.fixed is not None:
-            letter = "" if metric.fixed.plan_p is None else f", the plan's own test p = {metric.fixed.plan_p:.2g}"
-            tested = f"{metric.fixed.test} p = {metric.fixed.judged_p:.2g}{letter}"
+            letter = "" if metric.fixed.plan_p is None else f", the plan's own test {_p(metric.fixed.plan_p)}"
+            tested = f"{metric.fixed.test} {_p(metric.fixed.judged_p)}{letter}"
             lines.append(f"{_capital(metric.label)}: {tested}. {metric.fixed.warning}".rstrip())
     for arm, said in found.people.items():
         lines.append(
@@ -303,3 +303,7 @@ def _judged_how(found: Standing) -> Sequence[str]:
             f"impressions, {words.count(said.liked)} of {words.count(said.rated)} ratings are 4 or 5."
         )
     return [*lines, _capital(report.correction)]
+
+
+def _p(value: float) -> str:
+    return f"p = {value:.2g}" if value >= 1e-4 else "p < 0.0001"

@@ -20,6 +20,7 @@ from engine import review
 from engine.client import Reply
 from engine.quality.compare import WANTED, DocumentComparison, Keywords, Row, compare
 from engine.review import Better, Flaw, Judged, Sample, Shown, Side
+from engine.store import documents
 from engine.store.documents import Document
 from engine.view import View
 
@@ -137,7 +138,7 @@ class Review(Reading):
         document = compared = None
         if sample is not None and at < len(sample.documents):
             one = sample.documents[at]
-            document = self.console.link.document(one.document)
+            document = self.console.link.read(lambda conn: documents.get(conn, one.document))
             text = document.text if document is not None else ""
             rows = [Row(side, one.document, "", text) for side in (one.llm, one.frequency)]
             compared = compare(rows[:1], rows[1:]).documents[0]

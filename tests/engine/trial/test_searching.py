@@ -1,0 +1,107 @@
+"""Search quality from a store: both methods on the same documents, queries that people wrote, bounded work."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from engine.plan.load import load_plan
+from engine.quality import queries
+from engine.store import documents
+from engine.store.documents import DocumentWrite
+from engine.store.schema import migrate
+from engine.trial import searching
+
+PLAN = load_plan(Path(__file__).parents[3] / "rollout.toml")
+
+
+@pytest.fixture
+def conn() -> Iterator[sqlite3.Connection]:
+    made = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(made)
+    yield made
+    made.close()
+
+
+def fill(conn: sqlite3.Connection, count: int, shadow: bool = False) -> None:
+    """The LLM's keywords hold the word of the title, the frequency keywords only in every second document."""
+    made = [
+        DocumentWrite(
+            f"d{i}", f"About subject{i}q", f"# About subject{i}q\n\nbody", str(i), float(i), "control" if shadow else "treatment",
+            "frequency" if shadow else "llm", (f"subject{i}q",) if i % 2 else ("words",), (),
+            None if shadow else (f"subject{i}q", "common"), (), 2, 1,
+        )
+        for i in range(count)
+    ]  # fmt: skip
+    documents.write(conn, made)
+    if shadow:
+        documents.write(conn, [replace(d, llm=(f"subject{i}q", "common"), shadow=True) for i, d in enumerate(made)])
+
+
+def test_the_gate_s_sample_is_the_change_with_the_variance_of_its_interval(conn: sqlite3.Connection) -> None:
+    fill(conn, 200)
+    shares: list[float] = []
+    found = searching.measure(conn, 1.0, progress=shares.append)
+    assert found.quality.queries == found.quality.documents == 200
+    change = found.quality.improvement.mrr
+    assert change is not None
+    assert change.low is not None
+    assert 0.5 < change.low < change.estimate
+    sample = found.sample
+    assert sample is not None
+    assert sample.variance is not None
+    assert (sample.value, sample.n) == (change.estimate, 200)
+    assert 3.92 * (sample.variance / 200) ** 0.5 == pytest.approx((change.high or 0) - change.low)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+def test_shadow_documents_are_compared_in_pairs_before_any_canary(conn: sqlite3.Connection) -> None:
+    fill(conn, 200, shadow=True)
+    pairs = {p.name: p for p in searching.measure(conn, 1.0).pairs}
+    assert pairs["search_quality"].n == 200
+    quality = pairs["search_quality"]
+    assert quality.interval is not None
+    assert quality.interval.low is not None
+    assert quality.interval.low > 0.3
+    assert pairs["keywords"].mean == 1.0
+
+
+def test_no_more_than_the_latest_are_read_however_large_the_store(conn: sqlite3.Connection, monkeypatch) -> None:
+    monkeypatch.setattr(searching, "SEARCHED", 60)
+    fill(conn, 200)
+    assert searching.measure(conn, 1.0).quality.documents == 60
+
+
+def test_queries_that_people_wrote_are_asked_too_and_a_bad_file_is_a_sentence(
+    conn: sqlite3.Connection, tmp_path: Path
+) -> None:
+    fill(conn, 100)
+    plan = replace(PLAN, source=str(tmp_path / "rollout.toml"))
+    assert searching.written_queries(plan) == ((), "")
+    path = tmp_path / searching.QUERIES
+    path.write_text(
+        json.dumps([{"query": "common", "relevant_docs": ["d1", "d2"]}, {"query": "x", "relevant_docs": ["gone"]}])
+    )
+    written, trouble = searching.written_queries(plan)
+    assert (len(written), trouble) == (2, "")
+    found = searching.measure(conn, 1.0, written)
+    assert found.quality.queries == 101
+    assert any("1 of 102 queries" in note for note in found.quality.notes)
+    path.write_text('{"queries": 5}')
+    written, trouble = searching.written_queries(plan)
+    assert written == ()
+    assert "is no file of queries" in trouble
+
+
+def test_keywords_are_relevant_when_a_title_or_heading_bears_them_out() -> None:
+    document = queries.Document("d", "Retry policies", "# Exponential backoff\n\n```\n# a comment\n```\n", (), ())
+    keywords = ("retrying", "exponential backoff", "comment", "weather")
+    assert searching._relevance(document, keywords) == pytest.approx(0.5)
+    assert searching._relevance(document, ()) is None
+    assert searching._relevance(replace(document, title="", text="plain"), keywords) is None
