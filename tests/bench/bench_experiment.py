@@ -426,12 +426,12 @@ def main() -> None:
     asked = parser.parse_args()
     runs = 300 if asked.quick else 10_000 if asked.full else 2_000
     parts: list[Callable[[], Rows]] = [
-        lambda: false_positives(runs),
+        lambda: false_positives(3 * runs),
         lambda: power_at_fifteen(runs),
         lambda: splits(runs // (1 if asked.full else 2)),
         lambda: ratings(runs // 2),
         agreement,
-        lambda: verdicts(max(10, runs // 16)),
+        lambda: verdicts(max(10, runs // 10)),
         cost,
         lambda: stored((2_000, 20_000) if asked.quick else (20_000, 1_000_000)),
         search_cost,
