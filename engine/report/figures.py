@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from engine import bounds
+from engine import bounds, review
 from engine.metrics import read
 from engine.metrics.bucket import Bucket
 from engine.plan.model import Metric, Plan, Stage
@@ -113,33 +113,12 @@ def complaints(conn: sqlite3.Connection, stage: int, since: float = 0.0) -> int:
 
 def quality(conn: sqlite3.Connection, stage: int, wanted: tuple[str, float] | None = None) -> Figure:
     """Documents that most of their reviewers judged good, of those reviewed in this stage."""
-    found = conn.execute(
-        "SELECT r.document_id, r.body FROM review r JOIN review_sample s ON s.id = r.sample WHERE s.stage = ?", (stage,)
-    ).fetchall()
-    votes: dict[str, list[bool]] = {}
-    for document, body in found:
-        good = _good(decode(body))
-        if good is not None:
-            votes.setdefault(document, []).append(good)
-    if not votes:
-        seen = len({document for document, _ in found})
-        return Figure(None, f"{seen} documents reviewed, no verdict" if seen else "no review")
-    k, n = sum(sum(given) * 2 > len(given) for given in votes.values()), len(votes)
-    return Figure(k / n, f"{words.percent(k / n)} judged good ({k} of {n} documents)", judge(k / n, wanted))
-
-
-def _good(body: dict[str, Any]) -> bool | None:
-    """One reviewer's word on one document: said outright, or each of the plan's questions answered well."""
-    for key in ("good", "verdict", "ok"):
-        if key in body:
-            return body[key] in (True, "good", "yes", "ok")
-    answers = [body[key] in (True, "yes", "good", "llm") for key in _QUESTIONS if key in body]
-    answers += [body[key] in (False, "no", "none") for key in _FLAWS if key in body]
-    return all(answers) if answers else None
-
-
-_QUESTIONS = ("relevant", "relevance", "count", "count_ok", "better")
-_FLAWS = ("hallucinated", "hallucination", "hallucinations")
+    found = review.verdict(conn, stage, 0.0)
+    if not found.documents:
+        return Figure(None, "no review")
+    share = found.good / found.documents
+    said = f"{words.percent(share)} judged good ({found.good} of {found.documents} documents)"
+    return Figure(share, said, judge(share, wanted))
 
 
 # -- what was computed -------------------------------------------------------------------------------------------------
