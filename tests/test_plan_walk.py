@@ -139,7 +139,8 @@ class Walk:
         self.up()
 
     def scored(self) -> bool:
-        found = self.reader.read(lambda conn: results(conn, self.view.at))
+        now = self.view.at
+        found = self.reader.read(lambda conn: results(conn, now))
         return all(len(found[arm]["search_quality_scores"]) > 1 for arm in ("control", "treatment"))
 
     def sign(self) -> None:

@@ -132,3 +132,7 @@ def _allowed(key: Key) -> str:
     if sample and (key.required or key.default is None or sample != _written(inner, key.default)):
         limits.append(f"such as `{sample}`")
     return " ".join(limits)
+
+
+if __name__ == "__main__":  # python -m engine.plan.reference > console/help/configuration.md
+    print(reference(), end="")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 from msgspec.structs import fields
 
@@ -63,3 +64,8 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head() -> None:
             assert cells == width, line
         else:
             width = 0
+
+
+def test_the_page_on_the_web_is_the_reference_as_it_is_now() -> None:
+    page = Path(__file__).parents[3] / "console" / "help" / "configuration.md"
+    assert page.read_text() == TEXT, "run: python -m engine.plan.reference > console/help/configuration.md"
