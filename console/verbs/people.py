@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from console.place import Place, fail, json_option, say, write_text
+from console.place import Failed, Place, fail, json_option, say, write_text
 
 
 @click.group()
@@ -45,6 +45,94 @@ def send(place: Place, kind: str, as_json: bool) -> None:
     if not reply.ok:
         fail(reply.sentence, as_json)
     say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
+
+
+@notify.command()
+@json_option
+@click.pass_obj
+def queue(place: Place, as_json: bool) -> None:
+    """What was sent and what waits, newest first; needs no engine."""
+    from engine.messages.outbox import deliveries
+    from engine.plan.durations import iso
+
+    found = place.reader.read(deliveries)
+    lines = [
+        f"{iso(d.at)} {d.state:<8} {d.message:<18} {d.subject}" + (f"  ({d.tries} tries, {d.error})" if d.error else "")
+        for d in found
+    ]
+    say(found, "\n".join(lines) or "No message was sent yet.", as_json)
+
+
+@notify.command()
+@json_option
+@click.pass_obj
+def retry(place: Place, as_json: bool) -> None:
+    """Try at once what waits for its next try, and what was given up."""
+    reply = place.client.command("resend")
+    if not reply.ok:
+        fail(reply.sentence, as_json)
+    say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
+
+
+@notify.command()
+@json_option
+@click.pass_obj
+def test(place: Place, as_json: bool) -> None:
+    """Send a test message to every address now, and say what came of it."""
+    reply = place.client.command("notify_test", timeout_s=90.0)
+    if not reply.ok:
+        fail(reply.sentence, as_json)
+    say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
+
+
+@click.command()
+@click.argument("number", type=click.IntRange(1), required=False)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_obj
+def run(place: Place, number: int | None, yes: bool, as_json: bool) -> None:
+    """The plan's commands for this stage: list them, or run NUMBER here after a question; its output is kept in the log."""
+    import asyncio
+
+    from console.running import localized, surroundings
+    from engine import shell
+
+    view, plan = place.reader.glance().view, place.plan
+    stage = plan.stages[view.stage if view else 0] if view is None or view.stage < len(plan.stages) else None
+    found = stage.commands if stage is not None else ()
+    if number is None:
+        listed = [{"number": n, "text": c.text, "run": c.run} for n, c in enumerate(found, 1)]
+        lines = [f"{n:>3} {c.text}\n      {c.run.strip()}" for n, c in enumerate(found, 1)]
+        say(listed, "\n".join(lines) or "The plan has no commands for this stage.", as_json)
+        return
+    if number > len(found):
+        fail(f"There is no command {number}; this stage has {len(found)}. `rollout run` lists them.", as_json)
+    command = found[number - 1]
+    line = localized(command.run.strip(), plan, view.engine.address if view else "")
+    click.echo(f"$ {line}", err=True)
+    if not yes and not click.confirm("Run it here?", err=True):
+        raise Failed("Not run.")
+    heard = None if as_json else (lambda text: click.echo(text, nl=False))
+    environ = surroundings(plan, place.folder.path)
+    done = asyncio.run(shell.run(line, command.timeout_s, environ=environ, heard=heard))
+    kept = place.client.command(
+        "ran",
+        command=command.run,
+        text=command.text,
+        line=line,
+        exit=done.exit,
+        ms=done.ms,
+        ended=done.ended,
+        output=done.output,
+    )
+    where = "kept in the log" if kept.ok else f"not kept: {kept.sentence}"
+    say(
+        {"exit": done.exit, "ms": done.ms, "output": done.output, "kept": kept.ok},
+        f"It {done.sentence}; {where}",
+        as_json,
+    )
+    if not done.ok:
+        raise SystemExit(1)
 
 
 @click.command()

@@ -19,6 +19,7 @@ from console.place import Failed, Place, fail, json_option, say
 def init(place: Place, yes: bool, output: Path, force: bool) -> None:
     """Write a commented rollout.toml: the whole plan, for your own service."""
     from engine.plan.init import Answers, initial_plan
+    from engine.plan.load import default_plan_text, parse_plan
 
     if output.exists() and not force:
         raise Failed(
@@ -34,6 +35,8 @@ def init(place: Place, yes: bool, output: Path, force: bool) -> None:
             "llm_api": click.prompt("Its API", default="ollama", type=click.Choice(["ollama", "openai"])),
             "http_port": click.prompt("Port of the engine's HTTP API", default=8080, type=click.IntRange(0, 65535)),
         }
+        roles = [contact.role for contact in parse_plan(default_plan_text()).contacts]
+        given["contacts"] = dict(_contact(role) for role in roles)
         answers = Answers(**given)
     text = initial_plan(answers)
     try:
@@ -43,6 +46,12 @@ def init(place: Place, yes: bool, output: Path, force: bool) -> None:
     except OSError as error:
         fail(f"{output} could not be written: {error.strerror}.")
     click.echo(f"Wrote {output}. Next: `rollout check`, then `rollout`.")
+
+
+def _contact(role: str) -> tuple[str, dict[str, str]]:
+    """Asked for one by one; what is left empty stays a placeholder that `rollout check` asks for."""
+    asked = {key: click.prompt(f"{role}: {key}", default="", show_default=False) for key in ("name", "phone", "email")}
+    return role, {key: text for key, text in asked.items() if text.strip()}
 
 
 @click.command()

@@ -251,6 +251,12 @@ class Stage(Part, frozen=True):
     experiment: Annotated[Experiment | None, says("The A/B test; needed where `ab_test` is true.")] = None
     feedback: Annotated[tuple[str, ...], says("What to ask users.")] = ()
 
+    @property
+    def commands(self) -> tuple[Command, ...]:
+        """All that people may copy or run in this stage."""
+        sampling = self.sampling.commands if self.sampling is not None else ()
+        return (*self.validation, *self.monitoring, *sampling)
+
 
 class Trigger(Part, frozen=True):
     """A reason to act: `metric` above `above` (or below `below`) for `for` -> `action`.

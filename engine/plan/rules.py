@@ -96,6 +96,21 @@ def checks_have_what_they_need(plan: Plan) -> Iterator[Mistake]:
                 )
 
 
+def checks_name_messages_of_the_plan(plan: Plan) -> Iterator[Mistake]:
+    known = tuple(message.id for message in plan.messages)
+    lists: list[tuple[Path, tuple[Item, ...]]] = [
+        (("stages", index, "checklist"), stage.checklist) for index, stage in enumerate(plan.stages)
+    ]
+    for path, items in [*lists, (("post_rollout",), plan.post_rollout)]:
+        for index, item in enumerate(items):
+            if item.check.message and item.check.message not in known:
+                near = closest(item.check.message, known) or "."
+                yield (
+                    (*path, index, "check", "message"),
+                    f'"{item.check.message}" is not the id of a message{near} Messages: {", ".join(known)}',
+                )
+
+
 def ab_test_has_two_arms(plan: Plan) -> Iterator[Mistake]:
     for index, stage in enumerate(plan.stages):
         here: Path = ("stages", index)
@@ -192,6 +207,7 @@ RULES: tuple[Callable[[Plan], Iterator[Mistake]], ...] = (
     triggers_have_a_threshold,
     matrix_names_triggers,
     checks_have_what_they_need,
+    checks_name_messages_of_the_plan,
     ab_test_has_two_arms,
     reminders_end_after_they_begin,
     messages_name_stages_of_the_plan,

@@ -46,6 +46,7 @@ REQUESTS: Mapping[str, Handler] = {
     "message": people.message,
     "preview": people.preview,
     "resend": people.resend,
+    "notify_test": people.notify_test,
     "sample": evidence.draw_sample,
     "judge": evidence.judge,
     "measure": evidence.measure,

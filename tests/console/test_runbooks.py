@@ -15,7 +15,9 @@ NAMES = [name for name, _ in RUNBOOKS if name != "keys"]
 
 
 def test_every_page_of_the_folder_is_a_runbook() -> None:
-    pages = {path.name.removesuffix(".md") for path in (files("console") / "help").iterdir() if path.name.endswith(".md")}
+    pages = {
+        path.name.removesuffix(".md") for path in (files("console") / "help").iterdir() if path.name.endswith(".md")
+    }
     assert pages == set(NAMES)
 
 

@@ -129,6 +129,12 @@ async def resend(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     return told(outcome, messages=count)
 
 
+async def notify_test(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Send a test message now."""
+    sentence = await engine.post.test()
+    return Reply(sentence.startswith("Delivered"), sentence)
+
+
 def _no_message(engine: Engine) -> Reply:
     return Reply(False, f"The plan has no such message. It has: {', '.join(m.id for m in engine.plan.messages)}.")
 
