@@ -15,8 +15,11 @@ from engine.view import View
 
 RUNBOOKS = (
     ("keys", "Keys"),
+    ("plan", "Plan"),
     ("rollback", "Rollback"),
     ("troubleshooting", "Troubleshooting"),
+    ("systemd", "systemd"),
+    ("upgrading", "Upgrading"),
     ("configuration", "Configuration"),
 )
 
@@ -133,9 +136,5 @@ def _text(markdown: str, width: int) -> list[tuple[str, str]]:
 
 
 def book(name: str) -> str:
-    """A runbook's text; the configuration's is generated from the typed plan."""
-    if name == "configuration":
-        from engine.plan.reference import reference
-
-        return reference()
+    """A runbook's text. The configuration's is generated from the typed plan, and a test keeps the file as generated."""
     return (files("console") / "help" / f"{name}.md").read_text(encoding="utf-8")
