@@ -110,10 +110,9 @@ class Dashboard(Page):
             "llm_documents": f"{v.engine.llm_per_min:.1f}",
         }[metric]
         marks = curves.marks(v.log, v.at, history.window_s)
-        series = history.get(metric, area.width)
-        curves.curve(
-            c, area, curves.MEASURES[metric], series, self.console.limits(metric), history.window_text, now, marks
-        )
+        series, limits = history.get(metric, area.width), self.console.limits(metric)
+        empty = "no data in this window" if metric in history.series else "reading …"
+        curves.curve(c, area, curves.MEASURES[metric], series, limits, history.window_text, now, marks, empty)
 
     # -- 120x36 and up ---------------------------------------------------------------------------------------------------
 

@@ -97,9 +97,9 @@ class Trends(Reading):
         _, name, seconds = WINDOWS[self.at]
         limits = self.console.limits(metric) if self.arm == "treatment" else []
         marks = curves.marks(v.log, v.at, seconds)
-        curves.curve(
-            c, area, curves.MEASURES[metric], self.series.get(metric, []), limits, name.replace(" ", ""), marks=marks
-        )
+        series, measure = self.series.get(metric, []), curves.MEASURES[metric]
+        empty = "no data in this window" if metric in self.series else "reading …"
+        curves.curve(c, area, measure, series, limits, name.replace(" ", ""), marks=marks, empty=empty)
 
     def action_window(self, at: int) -> None:
         self.at = at

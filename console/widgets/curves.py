@@ -50,8 +50,9 @@ def curve(
     window: str,
     now: str = "",
     marks: Sequence[tuple[float, str]] = (),
+    empty: str = "no data in this window",
 ) -> None:
-    """A titled plot. `limits` are (value, words), `marks` (where between 0 and 1, a sign): decisions on the time axis."""
+    """A titled plot, or `empty`. `limits` are (value, words), `marks` (where between 0 and 1, a sign): decisions on the time axis."""
     known = [value for value in series if value is not None]
     lasts = next((v for v in reversed(series) if v is not None), None)
     note = now or (words.figure(measure.metric, lasts) if lasts is not None else "")
@@ -69,7 +70,7 @@ def curve(
     values = [None if v is None else v / measure.scale for v in series]
     _draw(c, plotted, values, top, [v / measure.scale for v, _ in limits], measure.low_is_bad)
     if not known:
-        c.put(plotted.x + 1, y + rows // 2, " no data in this window ", "dim", plotted.width - 1)
+        c.put(plotted.x + 1, y + rows // 2, f" {empty} ", "dim", plotted.width - 1)
     for value, text in reversed(limits):
         _limit(c, plotted, value / measure.scale / top, text)
     for where, sign in marks:

@@ -23,6 +23,7 @@ def lines(v: View) -> list[tuple[float, str, str]]:
 def tail(c: Canvas, area: Area, v: View, since: float = 0.0) -> None:
     """The newest at the top, as many as fit; what happened since this person last looked is bright."""
     shown = lines(v)[: max(0, area.height)]
+    whose = {(d.at, d.sentence): d for d in v.log} if area.width >= 120 else {}
     stamps = [words.hour(at, v.at) for at, _, _ in shown]
     width = max((len(stamp) for stamp in stamps), default=0)
     for row, ((at, kind, text), stamp) in enumerate(zip(shown, stamps, strict=True)):
@@ -33,7 +34,18 @@ def tail(c: Canvas, area: Area, v: View, since: float = 0.0) -> None:
             (f"{sign} ", style),
             (text, "dim" if kind == "event" else "text"),
         ]
-        c.spans(area.x, area.y + row, parts, area.width)
+        x = c.spans(area.x, area.y + row, parts, area.width)
+        if d := whose.get((at, text)):
+            more = " · ".join(
+                part for part in (d.where and f"{d.actor} from {d.where}", d.reason and f"because {d.reason}") if part
+            )
+            c.put(
+                max(x + 3, area.x + area.width * 3 // 5),
+                area.y + row,
+                more,
+                "dim",
+                area.x + area.width - max(x + 3, area.x + area.width * 3 // 5),
+            )
 
 
 def decision_spans(d: DecisionView, now: float, width: int = 11) -> list[Span]:

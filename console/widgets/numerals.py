@@ -8,7 +8,7 @@ from console.widgets.canvas import Canvas
 
 ROWS = 3
 WIDTH = 3
-LINES = ("┏━┓ ╻ ╺━┓╺━┓╻ ╻┏━╸┏━╸╺━┓┏━┓┏━┓", "┃ ┃ ┃ ┏━┛ ━┫┗━┫┗━┓┣━┓  ┃┣━┫┗━┫", "┗━┛ ╹ ┗━╸╺━┛  ╹╺━┛┗━┛  ╹┗━┛╺━┛")
+LINES = ("█▀█▀█ ▀▀█▀▀██ ██▀▀█▀▀▀▀██▀██▀█", "█ █ █ █▀▀ ▀█▀▀█▀▀██▀█  ██▀█▀▀█", "█▄█▄█▄█▄▄▄▄█  █▄▄██▄█  ██▄█▄▄█")
 ASCII = (" _     _  _     _  _  _  _  _ ", "| |  | _| _||_||_ |_   ||_||_|", "|_|  ||_  _|  | _||_|  ||_| _|")
 
 
@@ -27,6 +27,6 @@ def put(c: Canvas, x: int, y: int, text: str, style: str) -> int:
                 c.put(x, y + row, line[start : start + WIDTH], style)
             x += WIDTH + 1
         else:
-            c.put(x, y + ROWS - 1, char, style)
+            c.put(x, y + ROWS - 1, "▄" if char == "." and not c.ascii else char, style)
             x += cell_len(char)
     return x
