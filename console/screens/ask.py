@@ -21,7 +21,7 @@ from console.widgets.sheet import Sheet
 class Ask(ModalScreen[str | None]):
     """Dismissed with None for "no", else with what was typed ("" where nothing was asked for).
 
-    `confirm` is the key that says yes, `field` the prompt of a text that is needed (`least` characters) or optional (0).
+    y says yes. `field` is the prompt of a text that is needed (`least` characters) or optional (0).
     """
 
     AUTO_FOCUS = ""
@@ -34,11 +34,11 @@ class Ask(ModalScreen[str | None]):
     ]
     DEFAULT_CSS = """
     Ask { align: center middle; }
-    Ask > Vertical { width: 72; max-width: 96%; height: auto; background: $surface; border: round $accent; padding: 0 1; }
-    Ask Sheet { height: 8; }
+    Ask > Vertical { width: 74; max-width: 96%; height: auto; background: $surface; border: round $accent; padding: 0 1; }
+    Ask #answers { height: 1; }
     Ask Input { height: 3; border: tall $accent; }
-    .ascii Ask > Vertical, Ask.ascii > Vertical { border: ascii $accent; }
-    Ask.ascii Input { border: ascii $accent; }
+    Ask.danger > Vertical { border: round $warning; }
+    Ask.ascii > Vertical, Ask.ascii Input { border: ascii $accent; }
     """
 
     def __init__(
@@ -62,17 +62,20 @@ class Ask(ModalScreen[str | None]):
         self.complaint = ""
 
     def compose(self) -> ComposeResult:
-        app = cast(Host, self.app)
-        self.set_class(app.ascii_only, "ascii")
+        self.set_class(cast(Host, self.app).ascii_only, "ascii")
+        self.set_class(self.danger, "danger")
         with Vertical():
-            yield Sheet(id="ask")
+            yield Sheet(id="facts")
             if self.field:
                 yield Input(value=self.typed, placeholder=self.field, max_length=400)
+            yield Sheet(id="answers")
 
     def on_mount(self) -> None:
         width = min(70, self.app.size.width - 6)
-        rows = sum(len(wrapped(fact, width)) for fact in self.facts)
-        self.query_one(Sheet).styles.height = min(rows + 5, max(5, self.app.size.height - (8 if self.field else 4)))
+        rows = 2 + sum(len(wrapped(fact, width)) for fact in self.facts) + 1
+        self.query_one("#facts", Sheet).styles.height = min(
+            rows, max(3, self.app.size.height - (7 if self.field else 4))
+        )
         if self.field:
             self.query_one(Input).focus()
         self.call_after_refresh(self.repaint)
@@ -82,29 +85,44 @@ class Ask(ModalScreen[str | None]):
 
     def repaint(self) -> None:
         app = cast(Host, self.app)
-        sheet = self.query_one(Sheet)
-        if not sheet.size.width:
-            return
-        c = Canvas(*sheet.size, app.ascii_only)
-        c.put(0, 0, self.title_text, "strong")
-        if app.rehearsal:
+        facts, answers = self.query_one("#facts", Sheet), self.query_one("#answers", Sheet)
+        if facts.size.width and answers.size.width:
+            facts.show(self._facts(Canvas(*facts.size, app.ascii_only), app.rehearsal), app.palette)
+            answers.show(self._answers(Canvas(*answers.size, app.ascii_only)), app.palette)
+
+    def _facts(self, c: Canvas, rehearsal: bool) -> Canvas:
+        c.put(0, 0, self.title_text, "strong", c.width - 12)
+        if rehearsal:
             c.right(c.width, 0, " REHEARSAL ", "rehearsal")
         y = 2
         for fact in self.facts:
-            y += c.block(0, y, c.width, max(1, c.height - y - 2), fact, "text")
-        y = c.height - 1
+            y += c.block(0, y, c.width, max(0, c.height - y - bool(self.complaint)), fact, "text")
         if self.complaint:
-            c.put(0, y - 1, self.complaint, "bad")
-        typing = self.field and self.focused is not None
+            c.fill(0, c.height - 1, c.width, "text")
+            c.put(0, c.height - 1, self.complaint, "bad")
+        return c
+
+    def _answers(self, c: Canvas) -> Canvas:
+        """While a text is typed Enter leads on; then the safe answer has the focus and another key says yes."""
+        if self.field and self.focused is not None:
+            does = self.yes_text if self._is_note else "on to the answer"
+            c.spans(0, 0, [("enter", "key"), (f" {does}   ", "text"), ("esc", "key"), (f" {self.no_text}", "text")])
+            c.right(c.width, 0, "F9 rolls back", "dim")
+            return c
         parts: list[Span] = []
         for chosen, label, hit in ((not self.on_yes, self.no_text, "esc"), (self.on_yes, self.yes_text, "y")):
-            mark = "▸ " if chosen and not typing else "  "
-            style = "select" if chosen and not typing else "text"
-            parts += [(mark, "key"), (f" {label} ", style), (f" {hit}   ", "key")]
-        c.spans(0, y, parts)
-        if typing:
-            c.right(c.width, y, "enter: on to the answer", "dim")
-        sheet.show(c, app.palette)
+            parts += [
+                ("▸ " if chosen else "  ", "key"),
+                (f" {label} ", "tab" if chosen else "text"),
+                (f" {hit}   ", "key"),
+            ]
+        c.spans(0, 0, parts)
+        return c
+
+    @property
+    def _is_note(self) -> bool:
+        """A note or a comment: nothing goes up, so Enter is enough."""
+        return self.least == 0 and not self.danger
 
     def action_turn(self) -> None:
         self.on_yes = not self.on_yes
@@ -137,7 +155,7 @@ class Ask(ModalScreen[str | None]):
             self.repaint()
             return
         self.complaint = ""
-        if self.least == 0 and not self.danger:  # a note or a comment: nothing goes up, so Enter is enough
+        if self._is_note:
             self.dismiss(event.value.strip())
             return
         self.set_focus(None)

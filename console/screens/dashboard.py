@@ -9,7 +9,7 @@ from console.screens.page import Hint, Page
 from console.widgets import blocks, checklist, curves, gauges, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns
-from engine.plan.durations import clock, format_duration
+from engine.plan.durations import clock
 from engine.view import Gauge, View
 
 NEXT = "what happens next"
@@ -184,11 +184,9 @@ class Dashboard(Page):
         x, y, width, rows = blocks.panel(c, area, f"{goal} · 2 opens the gate", f"{gate.met} of {gate.total} met")
         if gate.bake_s:
             blocks.meter(c, x, y, 16, gate.baked_s / gate.bake_s, "accent")
-            c.put(
-                x + 17, y, f"bake {format_duration(gate.baked_s)} of {format_duration(gate.bake_s)}", "dim", width - 17
-            )
+            c.put(x + 17, y, words.bake(gate), "dim", width - 17)
             y, rows = y + 1, rows - 1
-        lines = gate_lines(v)
+        lines = gate_lines(v) or [("✔", "ok", "everything is met: 2 opens the gate, p promotes")]
         fits = lines if len(lines) <= rows else lines[: max(0, rows - 1)]
         for row, (sign, style, text) in enumerate(fits):
             c.spans(x, y + row, [(f"{sign} ", style), (text, "text")], width)

@@ -12,7 +12,6 @@ from console.widgets import blocks, checklist, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns
 from console.widgets.checklist import Line
-from engine.plan.durations import format_duration
 from engine.view import ItemView, View
 
 
@@ -64,8 +63,9 @@ class Gate(Page):
         self.rows.at = checklist.selectable(found, min(self.rows.at, max(0, len(found) - 1)), 1)
         if c.width < 120 or area.height < 20:
             detail_rows = min(4, max(2, area.height // 4))
-            self._list(c, Area(area.x, y, area.width, area.height - detail_rows), v, found)
-            inner = blocks.panel(c, Area(area.x, y + area.height - detail_rows, area.width, detail_rows), "")
+            below = self._list(c, Area(area.x, y, area.width, area.height - detail_rows), v, found)
+            detail = Area(area.x, y + area.height - detail_rows, area.width, detail_rows)
+            inner = blocks.panel(c, detail, "", f"{below} more below" if below else "", "dim")
             checklist.paragraphs(c, inner, self._about(v, found))
             return
         (left, lw), (right, rw) = columns(area.width, (3, 2), 1)
@@ -100,7 +100,7 @@ class Gate(Page):
         badge, style = (" ✔ GATE OPEN ", "fine") if gate.open else (" ○ GATE SHUT ", "caution")
         x = c.put(1, y, badge, style)
         x = c.spans(x + 1, y, [("to ", "dim"), (goal, "strong"), (f"   {gate.met} of {gate.total} met", "text")])
-        bake = f"bake {format_duration(gate.baked_s)} of {format_duration(gate.bake_s)}"
+        bake = words.bake(gate)
         if gate.bake_s and x + 16 + len(bake) < c.width:
             blocks.meter(c, x + 3, y, 10, gate.baked_s / gate.bake_s, "ok" if gate.baked_s >= gate.bake_s else "accent")
             c.put(x + 14, y, bake, "text")
@@ -111,17 +111,14 @@ class Gate(Page):
             y += c.block(3, y, c.width - 4, 2, text, "bad")
         return y - start
 
-    def _list(self, c: Canvas, area: Area, v: View, found: list[Line]) -> None:
+    def _list(self, c: Canvas, area: Area, v: View, found: list[Line]) -> int:
+        """The lines around the selected one; how many are below."""
         shown = self.rows.window(len(found), area.height) if found else range(0)
         for row, index in enumerate(shown):
             checklist.put(c, Area(area.x, area.y + row, area.width, 1), found[index], v.at)
             if index == self.rows.at:
                 blocks.tinted(c, area.y + row, area.x, area.width)
-        if shown and shown.stop < len(found):
-            more = f" {len(found) - shown.stop} more below "
-            y = area.y + area.height - 1
-            c.fill(area.x + area.width - len(more), y, len(more), "dim")
-            c.right(area.x + area.width, y, more, "dim")
+        return len(found) - shown.stop if shown else 0
 
     def _about(self, v: View, found: list[Line]) -> list[tuple[str, str]]:
         return checklist.detail(found[self.rows.at], v.at) if found else []
@@ -218,15 +215,23 @@ class Gate(Page):
             if gate.next_name
             else "stable"
         )
-        facts = [f"From {words.percent(v.percent_bp)} to {words.percent(gate.next_percent_bp)} of documents: {goal}."]
+        same = v.percent_bp == gate.next_percent_bp
+        facts = [
+            f"To {goal}. The percentage stays {words.percent(v.percent_bp)}."
+            if same
+            else f"From {words.percent(v.percent_bp)} to {words.percent(gate.next_percent_bp)} of documents: {goal}."
+        ]
         if override:
             facts += [f"PAST {len(gate.missing)} MISSING:", *(f"○ {m}" for m in gate.missing[:4])]
             if len(gate.missing) > 4:
                 facts.append(f"  and {len(gate.missing) - 4} more")
         else:
-            facts.append(
-                f"All {gate.total} conditions and items are met. Error rate {words.rate(v.error_rate.value)}, latency {words.ms(v.latency.value)}."
-            )
+            facts.append(f"All {gate.total} conditions and items are met.")
+        if v.error_rate.value is not None:
+            facts.append(f"Error rate {words.rate(v.error_rate.value)}, latency {words.ms(v.latency.value)}.")
+        down = [f"{server.name} {server.state}" for server in v.servers if server.up is False]
+        if down and gate.next_percent_bp:
+            facts.append(f"✖ LLM servers that do not answer now: {', '.join(down)}.")
         facts.append("R takes it back to 0 % at any moment.")
         seen = f"{gate.met} of {gate.total} met; {v.health_sentence}"
         field = "why past the gate (8 letters or more; it stays in the log)" if override else ""
@@ -235,12 +240,15 @@ class Gate(Page):
             if reason is not None:
                 self.console.act("promote", epoch=epoch, override_reason=reason, seen=seen)
 
+        last = bool(v.stage_percents) and gate.next_stage >= v.stages
         yes = (
-            f"promote to {words.percent(gate.next_percent_bp)}"
-            if not v.stage_percents or gate.next_stage < v.stages
-            else "declare stable"
+            "declare stable"
+            if last
+            else f"promote to stage {gate.next_stage}"
+            if same
+            else f"promote to {words.percent(gate.next_percent_bp)}"
         )
-        stay = f"stay at {words.percent(v.percent_bp)}"
+        stay = "stay here" if last or same else f"stay at {words.percent(v.percent_bp)}"
         least = 8 if override else 0
         self.app.push_screen(Ask(f"Promote to {goal}?", facts, yes, stay, field=field, least=least, danger=True), go)
 

@@ -150,7 +150,8 @@ def _line(c: Canvas, area: Area, y: int, t: TriggerView) -> None:
         cells = 8 if area.width < 100 else 12
         blocks.meter(c, x, y, cells, t.held_s / t.for_s, "bad")
         x = c.put(x + cells + 1, y, f"{clock(t.held_s)} of {clock(t.for_s)}  ", "bad+")
-    c.put(x, y, t.sentence or t.text, "text" if live else "dim", area.x + area.width - x)
+    said = "locked until someone resumes with the cause" if t.verdict == "locked" else t.sentence or t.text
+    c.put(x, y, said, "text" if live else "dim", area.x + area.width - x)
 
 
 def _matrix(c: Canvas, area: Area, rows: Sequence[MatrixView]) -> None:

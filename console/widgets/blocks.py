@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from console.link import Sight
 from console.widgets import words
 from console.widgets.canvas import Canvas, wrapped
-from engine.plan.durations import clock, format_duration
+from engine.plan.durations import clock
 from engine.view import View
 
 Hint = tuple[str, str, str]  # key, words, action for a click
@@ -126,10 +126,12 @@ def _timer(c: Canvas, x: int, y: int, v: View, style: str) -> None:
     gate = v.gate
     if v.stable:
         return
-    bake = f" · bake {format_duration(gate.baked_s)} of {format_duration(gate.bake_s)}" if gate.bake_s else ""
-    text = f"gate open: 2 promotes{bake}" if gate.open else f"gate {gate.met} of {gate.total}{bake}"
-    if c.width - 1 - cell_len(text) >= x:
-        c.right(c.width - 1, y, text, style)
+    bake = f" · {words.bake(gate)}" if gate.bake_s else ""
+    text = "gate open: 2 promotes" if gate.open else f"gate {gate.met} of {gate.total}"
+    for full in (text + bake, text):
+        if c.width - 1 - cell_len(full) >= x:
+            c.right(c.width - 1, y, full, style)
+            return
 
 
 def percent_bar(c: Canvas, y: int, v: View, x: int = 1, width: int | None = None) -> int:

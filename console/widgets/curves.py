@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -59,7 +60,12 @@ def curve(
     x, y, width, height = blocks.panel(c, area, f"{measure.title} · {window}", note)
     axis_row = height >= AXIS_ROWS
     rows = height - axis_row
-    top = _top([v / measure.scale for v in known], [v / measure.scale for v, _ in limits], measure.least)
+    top = _top(
+        [v / measure.scale for v in known],
+        [v / measure.scale for v, _ in limits],
+        measure.least,
+        100.0 if measure.unit == " %" else inf,
+    )
     labels = {0: f"{top:g}{measure.unit}", rows - 1: "0"}
     if rows >= 5:
         labels[rows // 2] = f"{top / 2:g}"
@@ -80,11 +86,11 @@ def curve(
         c.right(x + width, y + rows, "now", "dim")
 
 
-def _top(known: Sequence[float], limits: Sequence[float], least: float) -> float:
+def _top(known: Sequence[float], limits: Sequence[float], least: float, most: float) -> float:
     """The value at the upper edge: room above the curve, and above the lowest threshold and those near it."""
     highest = max([*(v * 1.15 for v in known), *(v * 1.25 for v in sorted(limits)[:1])], default=0.0)
     near = [v * 1.2 for v in limits if v <= highest * 1.6]
-    return nice(max([highest, least, *near]))
+    return min(nice(max([highest, least, *near])), most)
 
 
 def _draw(

@@ -6,7 +6,7 @@ from math import isfinite
 
 from engine.plan.durations import clock, format_duration, iso
 from engine.plan.vocabulary import METRICS
-from engine.view import Gauge, Health, TriggerView, View
+from engine.view import GateView, Gauge, Health, TriggerView, View
 
 __all__ = ["ago", "clock", "format_duration", "hour", "minute", "moment"]
 
@@ -110,6 +110,15 @@ def ago(at: float, now: float) -> str:
 def count(number: int) -> str:
     """12345 -> "12 345"."""
     return f"{number:,}".replace(",", " ")
+
+
+def bake(gate: GateView) -> str:
+    """ "bake 1d 4h of 2d", "baked 2d", or "" where a gate asks for none."""
+    if not gate.bake_s:
+        return ""
+    if gate.baked_s >= gate.bake_s:
+        return f"baked {format_duration(gate.bake_s)}"
+    return f"bake {format_duration(gate.baked_s)} of {format_duration(gate.bake_s)}"
 
 
 def sentence(view: View) -> str:
