@@ -14,7 +14,7 @@ from textual.binding import BindingType
 from console.screens.ask import Ask
 from console.screens.page import Hint, key
 from console.screens.reading import Reading
-from console.widgets import blocks
+from console.widgets import blocks, checklist
 from console.widgets.canvas import Canvas, Span, columns, wrapped
 from engine import review
 from engine.client import Reply
@@ -186,21 +186,21 @@ class Review(Reading):
     def _nothing(self, c: Canvas, v: View, y: int) -> None:
         sampling = self.console.plan.stages[min(v.stage, len(self.console.plan.stages) - 1)].sampling
         size = sampling.documents if sampling else 20
-        y += 1
-        y += c.block(
-            1, y, c.width - 2, 4,
-            f"Draw {size} recent documents that the LLM wrote with d: seeded, stored, the same for every reviewer. With D they are "
-            "judged blind: both methods' lists in random order, without names.", "text",
-        )  # fmt: skip
-        y += 1
-        for look in sampling.look_for if sampling else ():
-            c.put(3, y, f"· {look}", "dim")
-            y += 1
-        y += 1
-        y += c.block(
-            1, y, c.width - 2, 2, f"Review: {v.judged.get('quality_score', 'nothing reviewed in this stage')}.", "text"
-        )
-        self._search(c, v, y)
+        texts = [
+            (
+                f"Draw {size} recent documents that the LLM wrote with d: seeded, stored, the same for every reviewer. With D they are "
+                "judged blind: both methods' lists in random order, without names.",
+                "text",
+            ),
+            ("", "text"),
+            *((f"· {look}", "dim") for look in (sampling.look_for if sampling else ())),
+            ("", "text"),
+            (f"Review: {v.judged.get('quality_score', 'nothing reviewed in this stage')}.", "text"),
+        ]
+        area = self.area(c, y + 1)
+        used = checklist.paragraphs(c, area, texts)
+        if area.height - used >= 3:
+            self._search(c, v, area.y + used)
 
     def _search(self, c: Canvas, v: View, y: int) -> None:
         said = v.judged.get("search_improvement", "Not measured yet; it is measured by itself, or now with m.")
