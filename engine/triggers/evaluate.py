@@ -32,9 +32,9 @@ def evaluate(
     blind = bool(blind_s) and blind_s >= settings.blind_after_s
     before = timers.rules
     judged = tuple(_judge(rule, settings, before.get(rule.id, _FRESH), evidence, dt, blind) for rule in rules)
-    firing = [each for each in judged if each.acted]
-    critical = any(each.rule.severity is Severity.critical for each in firing)
     locked = moment.locked if moment.percent_bp <= 0 else ""
+    firing = [each for each in judged if each.acted and not locked]
+    critical = any(each.rule.severity is Severity.critical for each in firing)
     fired = tuple(each.rule.id for each in firing if _news(each))
     step_down = blind and moment.percent_bp > 0 and blind_s >= settings.blind_step_down_s
     sentence = _blind_sentence(evidence, blind_s, settings) if blind else ""

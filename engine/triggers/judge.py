@@ -2,7 +2,7 @@
 
 Guarded, an error rate is judged four ways, and the screen says which one acted:
 
-- *literal*: the window of the plan, where it holds 20 documents and, in breach, 3 failures;
+- *literal*: the window of the plan, where it holds 20 documents;
 - *fallback-100*: with fewer, the last 100 documents (at least 20, 3 failures);
 - *cusum-few*: with fewer, since the CUSUM of 1 -> 6 % left zero, once that is above its threshold;
 - *cusum*: always, the CUSUM of 3 -> 8 %.
@@ -11,6 +11,7 @@ Guarded, an error rate is judged four ways, and the screen says which one acted:
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from engine.plan.model import Mode, Trigger, TriggerSettings
@@ -30,6 +31,13 @@ HEALED_DOCUMENTS = 15  # clean ones in a row after it
 EARLY_MEAN = 0.2  # of `for`: 2 minutes of 10
 
 
+Words = str | Callable[[], str]  # composed when somebody reads them: most findings are looked at by nobody
+
+
+def told(said: Words) -> str:
+    return said if isinstance(said, str) else said()
+
+
 class Finding(NamedTuple):
     """What one rule sees. `breach` None: insufficient. `text` holds the figures, `says` why it is not judged."""
 
@@ -39,15 +47,15 @@ class Finding(NamedTuple):
     threshold: float | None = None
     n: int = 0
     k: int | None = None
-    text: str = ""
-    says: str = ""
-    resets: str = ""
+    text: Words = ""
+    says: Words = ""
+    resets: Words = ""
     wait_s: float = 0.0  # a breach that has lasted long enough waits so much longer: healed, perhaps
     convinced: bool = True  # False: it does not act, whatever the timer says
     early: bool | None = None  # the early detector
     early_rule: str = ""
     early_for_s: float = EARLY_S
-    early_text: str = ""
+    early_text: Words = ""
     early_fresh: bool = True
 
 
@@ -101,7 +109,7 @@ def _errors(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Atte
         fewest = 1 if mode == "literal" else settings.min_n
         if window.n < fewest:
             return _too_few(rule, window.n, fewest, attempts.per_min)
-        return _rate(rule, window, "literal", _span(window))
+        return _rate(rule, window, "literal", partial(_span, window))
     listens = detectors(rule)
     early = _early(rule, listens, mode, attempts, window.n < settings.min_n)
     found = _windowed_errors(rule, settings, attempts, window)
@@ -118,21 +126,27 @@ def _errors(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Atte
 def _windowed_errors(rule: Trigger, settings: TriggerSettings, attempts: Attempts, window: Window) -> Finding:
     last = attempts.last
     if window.n >= settings.min_n:
-        return _rate(rule, window, "literal", _span(window))
+        return _rate(rule, window, "literal", partial(_span, window))
     if last.n < settings.min_n:
         return _too_few(rule, last.n, settings.min_n, attempts.per_min)
     found = _rate(
-        rule, last, f"fallback-{settings.fallback_n}", f"the last {last.n} documents, {words.duration(last.span_s)}"
+        rule,
+        last,
+        f"fallback-{settings.fallback_n}",
+        lambda: f"the last {last.n} documents, {words.duration(last.span_s)}",
     )
     return found._replace(breach=bool(found.breach) and last.k >= FEWEST_FAILURES)
 
 
-def _rate(rule: Trigger, window: Window, name: str, where: str) -> Finding:
+def _rate(rule: Trigger, window: Window, name: str, where: Words) -> Finding:
     value = window.k / window.n
     threshold = limit(rule) or 0.0
-    clean = int(window.k / threshold - window.n) + 1 if threshold > 0 else 0
-    resets = f"{clean} clean document{'s' if clean > 1 else ''}, or failures leave the window" if clean > 0 else ""
-    return Finding(beyond(rule, value), name, value, limit(rule), window.n, window.k, f"{window.k} of {window.n} in {where}", resets=resets)  # fmt: skip
+
+    def resets() -> str:
+        clean = int(window.k / threshold - window.n) + 1 if threshold > 0 else 0
+        return f"{clean} clean document{'s' if clean > 1 else ''}, or failures leave the window" if clean > 0 else ""
+
+    return Finding(beyond(rule, value), name, value, limit(rule), window.n, window.k, lambda: f"{window.k} of {window.n} in {told(where)}", resets=resets)  # fmt: skip
 
 
 def _span(window: Window) -> str:
@@ -203,8 +217,11 @@ def _creep(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attem
     if level is None or not attempts.n:
         return Finding(None, says="no LLM documents yet")
     least = target_threshold(attempts.per_min)
-    of = f", {level.k} of {level.n} in {words.duration(level.span_s)}" if level.n else ""
-    text = f"CUSUM {level.value:.1f} of {least:.1f}{of}"
+
+    def text() -> str:
+        of = f", {level.k} of {level.n} in {words.duration(level.span_s)}" if level.n else ""
+        return f"CUSUM {level.value:.1f} of {least:.1f}{of}"
+
     return Finding(
         level.value > least, "cusum", level.value, least, level.n, level.k, text, resets="successes bring the CUSUM below its threshold",
         wait_s=0.0 if _fresh(attempts) else FRESH_S,
@@ -219,10 +236,12 @@ def _latency(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Att
     slow = attempts.slow
     fewest = 1 if mode == "literal" else settings.min_n
     if window.fresh >= fewest:
-        found = _mean(rule, window, "literal", _span(window))
+        found = _mean(rule, window, "literal", partial(_span, window))
     elif mode != "literal" and slow.fresh >= fewest:
-        where = f"the last {slow.fresh} fresh calls, {words.duration(slow.span_s)}"
-        found = _mean(rule, slow, f"fallback-{settings.latency_fallback_n}", where)
+        found = _mean(
+            rule, slow, f"fallback-{settings.latency_fallback_n}",
+            lambda: f"the last {slow.fresh} fresh calls, {words.duration(slow.span_s)}",
+        )  # fmt: skip
     else:
         return _too_few(rule, slow.fresh, fewest, attempts.per_min, "fresh calls")
     if mode == "literal" or rule.above is None or slow.fresh < settings.min_n:
@@ -231,18 +250,22 @@ def _latency(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Att
     spread = max(0.0, slow.ms_squares - slow.ms * mean) / (slow.fresh - 1) if slow.fresh > 1 else 0.0
     error = (spread / slow.fresh) ** 0.5
     surely = mean - 2 * error
-    text = f"mean {words.measure(rule.metric, mean)} less 2 SE is {words.measure(rule.metric, surely)}, last {slow.fresh} fresh calls"
+
+    def text() -> str:
+        less = f"{words.measure(rule.metric, mean)} less 2 SE is {words.measure(rule.metric, surely)}"
+        return f"mean {less}, last {slow.fresh} fresh calls"
+
     return found._replace(
         early=surely > rule.above, early_rule="mean-2se", early_text=text,
         early_for_s=rule.for_s * EARLY_MEAN * (0.5 if mode == "early" else 1.0),
     )  # fmt: skip
 
 
-def _mean(rule: Trigger, window: Window, name: str, where: str) -> Finding:
+def _mean(rule: Trigger, window: Window, name: str, where: Words) -> Finding:
     value = window.ms / window.fresh
     return Finding(
-        beyond(rule, value), name, value, limit(rule), window.fresh, None, f"n = {window.fresh} in {where}",
-        resets=f"the mean is {words.measure(rule.metric, limit(rule) or 0.0)} or less",
+        beyond(rule, value), name, value, limit(rule), window.fresh, None, lambda: f"n = {window.fresh} in {told(where)}",
+        resets=lambda: f"the mean is {words.measure(rule.metric, limit(rule) or 0.0)} or less",
     )  # fmt: skip
 
 
@@ -254,7 +277,7 @@ def _cache(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attem
     value = window.hits / window.lookups
     return Finding(
         beyond(rule, value), "literal", value, limit(rule), window.lookups, window.hits,
-        f"{window.hits} of {window.lookups} in {_span(window)}", resets=f"the rate is {words.percent(limit(rule) or 0.0)} or more",
+        lambda: f"{window.hits} of {window.lookups} in {_span(window)}", resets=lambda: f"the rate is {words.percent(limit(rule) or 0.0)} or more",
     )  # fmt: skip
 
 
@@ -296,8 +319,12 @@ def _plain(rule: Trigger, settings: TriggerSettings, mode: Mode, sample: Ok) -> 
     if mode != "literal" and sample.n and METRICS[rule.metric].unit != "count" and sample.n < settings.min_n:
         return Finding(None, threshold=limit(rule), n=sample.n, k=sample.k, says=f"n = {sample.n} of {settings.min_n}")
     text = f"{sample.k} of {sample.n}" if sample.k is not None else f"n = {sample.n}" if sample.n else "in this stage"
-    shown = words.measure(rule.metric, limit(rule) or 0.0)
-    resets = f"it is {shown} or {'less' if rule.above is not None else 'more'}"
+
+    def resets() -> str:
+        return (
+            f"it is {words.measure(rule.metric, limit(rule) or 0.0)} or {'less' if rule.above is not None else 'more'}"
+        )
+
     return Finding(
         beyond(rule, sample.value), "literal", sample.value, limit(rule), sample.n, sample.k, text, resets=resets
     )

@@ -11,7 +11,7 @@ from engine.plan.durations import clock
 from engine.plan.model import Severity, Trigger
 from engine.triggers import words
 from engine.triggers.evidence import Timer
-from engine.triggers.judge import WINDOWED, Finding
+from engine.triggers.judge import WINDOWED, Finding, told
 
 Verdict = Literal["ok", "breach", "insufficient", "blind", "muted", "locked", "disabled"]
 
@@ -53,7 +53,7 @@ def read(each: Judged, critical: bool = False, locked: str = "", idle: bool = Fa
     name = each.acted or (found.rule if found.breach is not False or not timer.early else found.early_rule)
     return Reading(
         rule.id, verdict, found.value, found.threshold, found.n, found.k, held, for_s, name,
-        _sentence(each, verdict, locked, idle), found.resets if verdict in ("breach", "muted") else "", fires_in,
+        _sentence(each, verdict, locked, idle), told(found.resets) if verdict in ("breach", "muted") else "", fires_in,
         _headline(each) if verdict in ("breach", "muted") else "",
     )  # fmt: skip
 
@@ -94,17 +94,21 @@ def _sentence(each: Judged, verdict: Verdict, locked: str, idle: bool) -> str:
         return "no LLM documents at 0 %: nothing to judge"
     if verdict == "insufficient":
         frozen = f", timer frozen at {clock(timer.held_s)} of {clock(rule.for_s)}" if timer.held_s else ""
-        return f"insufficient: {found.says}{frozen}"
+        return f"insufficient: {told(found.says)}{frozen}"
     if verdict == "ok":
         return _figures(rule, found, "")
     if (each.acted and each.acted == found.early_rule) or not found.breach:
         head = f"{words.NAMES[rule.metric]} is rising" if rule.metric != "latency_mean" else "time is rising"
-        return f"{head}: {found.early_text}, for {clock(timer.early_s)} of {clock(found.early_for_s)}"
+        return f"{head}: {told(found.early_text)}, for {clock(timer.early_s)} of {clock(found.early_for_s)}"
     held = f" for {clock(timer.held_s)} of {clock(rule.for_s)}" if rule.for_s else ""
     tail = ""
     if not each.acted and timer.held_s >= rule.for_s:
         tail = (
-            f"; {found.says}" if not found.convinced else "; waits a minute for a fresh failure" if found.wait_s else ""
+            f"; {told(found.says)}"
+            if not found.convinced
+            else "; waits a minute for a fresh failure"
+            if found.wait_s
+            else ""
         )
     return _figures(rule, found, held) + tail
 
@@ -133,10 +137,10 @@ def _figures(rule: Trigger, found: Finding, held: str) -> str:
     """ "error rate 5.6 % over 5 % for 3:12 of 5:00 (17 of 304 in 5 min)"."""
     name = words.NAMES[rule.metric]
     if rule.metric == "llm_available":
-        return f"LLM service {'unavailable' if found.breach else 'answers'}{held} ({found.text})"
+        return f"LLM service {'unavailable' if found.breach else 'answers'}{held} ({told(found.text)})"
     if rule.metric == "error_creep":
-        return f"error rate {'creeps up' if found.breach else 'steady'}{held} ({found.text})"
+        return f"error rate {'creeps up' if found.breach else 'steady'}{held} ({told(found.text)})"
     if found.value is None or found.threshold is None or not math.isfinite(found.value):
-        return f"{name}{held} ({found.text})"
+        return f"{name}{held} ({told(found.text)})"
     value, threshold = words.beside(rule.metric, found.value, found.threshold)
-    return f"{name} {value} {_relation(found.value, found.threshold)} {threshold}{held} ({found.text})"
+    return f"{name} {value} {_relation(found.value, found.threshold)} {threshold}{held} ({told(found.text)})"

@@ -6,65 +6,13 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from engine.plan.load import default_plan_text, parse_plan
-from engine.plan.model import Action, Metric
-from engine.triggers.decision import Decision
+from engine.plan.model import Action
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Probes, Timers
+from engine.triggers.judge import beyond
 from engine.triggers.recent import RecentAttempts
 from engine.triggers.sample import NoData, Ok, Sample
-
-PLAN = parse_plan(default_plan_text())
-PERCENTS = tuple(stage.percent_bp for stage in PLAN.stages)
-TICK = 10.0
-
-
-class Scene:
-    """Attempts in time, an evaluation every ten seconds."""
-
-    def __init__(self, stage: int = 4) -> None:
-        self.recent = RecentAttempts(PLAN.triggers, PLAN.trigger_settings, 0.0)
-        self.timers = Timers()
-        self.t = 0.0
-        self.stage = stage
-        self.samples: dict[Metric, Sample] = {}
-        self.failed_probes = 0
-        self.last: Decision | None = None
-        self.winners: list[tuple[float, str]] = []
-
-    def run(
-        self, seconds: float, per_min: float = 60.0, failing: float = 0.0, ms: float = 1000.0, hits: float = 0.3
-    ) -> Scene:
-        """Evenly spread attempts, of which every so many fails; a winner is noted and the scene goes on."""
-        end, due, failed = self.t + seconds, self.t, 0.0
-        while self.t < end:
-            self.t += TICK
-            while per_min and due < self.t:
-                due += 60.0 / per_min
-                failed += failing
-                bad = failed >= 1 - 1e-9
-                failed -= bad
-                self.recent.add(due, not bad, None if bad else ms, not bad)
-                self.recent.look_up(due, hits > 0.2)
-            self.evaluate()
-        return self
-
-    def evaluate(self) -> Decision:
-        evidence = Evidence(self.recent.at(self.t), Probes(self.failed_probes, 2), self.samples)
-        moment = Moment(self.t, 1, self.stage, PERCENTS[self.stage], PERCENTS)
-        self.last = evaluate(PLAN.triggers, PLAN.trigger_settings, self.timers, evidence, moment)
-        self.timers = self.last.timers
-        if self.last.winner is not None:
-            self.winners.append((self.t, self.last.winner.id))
-        return self.last
-
-    def verdict(self, rule: str) -> str:
-        assert self.last is not None
-        return next(r.verdict for r in self.last.readings if r.id == rule)
-
-    def held(self, rule: str) -> float:
-        """Seconds that the window's own timer has counted; the early detector has another."""
-        return self.timers.rules[rule].held_s
+from tests.engine.triggers.scene import PERCENTS, PLAN, Scene
 
 
 def test_error_critical_above_five_percent_for_five_minutes_goes_to_zero() -> None:
@@ -82,6 +30,86 @@ def test_error_critical_at_exactly_five_percent_does_not_fire() -> None:
 def test_error_high_includes_exactly_three_percent() -> None:
     rule = next(t for t in PLAN.triggers if t.id == "error_high")
     assert (rule.above, rule.inclusive, rule.action) == (0.03, True, Action.previous_stage)
+    scene = Scene(mode="literal")
+    for n in range(300):  # ten a minute, of each hundred in a row exactly three fail
+        scene.recent.add(6.0 * n + 3, n % 100 not in (10, 40, 70))
+    scene.t = 1800
+    scene.evaluate()
+    reading = scene.reading("error_high")
+    assert (reading.value, reading.verdict, reading.headline) == (0.03, "breach", "errors 3 % at exactly 3 %")
+
+
+def test_just_below_three_percent_is_well() -> None:
+    scene = Scene(mode="literal").run(3600, per_min=20, failing=0.025)
+    assert scene.winners == []
+
+
+def test_error_high_between_three_and_five_percent_for_ten_minutes_goes_back_one_stage() -> None:
+    scene = Scene().run(2400, failing=0.04)
+    assert {rule for _, rule in scene.winners} <= {"error_high", "error_creep"}
+    assert 600 < scene.first("error_high") <= 1500
+    winner = next(each for each in [scene.last.winner] if each)  # type: ignore[union-attr]
+    assert (winner.id, winner.percent_bp) == ("error_high", 2500)
+
+
+def test_latency_between_two_and_three_seconds_for_half_an_hour_halves() -> None:
+    scene = Scene().run(2400, ms=2500.0)
+    assert scene.winners[0][1] == "latency_medium"
+    assert scene.last is not None
+    assert scene.last.winner is not None
+    assert (scene.last.winner.action, scene.last.winner.percent_bp) == (Action.halve, 2500)
+
+
+def test_latency_at_exactly_two_seconds_counts() -> None:
+    scene = Scene().run(1500, ms=2000.0)
+    assert scene.verdict("latency_medium") == "breach"
+
+
+def test_cache_hits_below_ten_percent_for_six_hours_ask_for_a_look_once_and_change_nothing() -> None:
+    scene = Scene().run(6 * 3600 + 1800, per_min=2, hits=0.0)
+    assert scene.winners == [(scene.first("cache_low"), "cache_low")]
+    assert 6 * 3600 <= scene.first("cache_low") <= 6.4 * 3600
+
+
+def test_cache_hits_at_exactly_ten_percent_are_well() -> None:
+    rule = next(t for t in PLAN.triggers if t.id == "cache_low")
+    assert not beyond(rule, 0.10)
+    assert beyond(rule, 0.0999)
+
+
+def test_error_creep_holds_promotion_before_any_window_fills() -> None:
+    scene = Scene(stage=2).run(4 * 3600, per_min=1, failing=0.0)
+    began = scene.t
+    scene.run(3600, per_min=6, failing=0.06)
+    assert began < scene.first("error_creep") < began + 3000
+    assert scene.first("error_creep") < scene.first("error_critical")
+
+
+def test_documents_turned_away_by_an_open_breaker_count_as_failures() -> None:
+    """They have no time of their own, so they must not make the service look fast either."""
+    scene = Scene().run(600, ms=1500.0)
+    for n in range(60):
+        scene.recent.add(scene.t + n, ok=False, ms=None, fresh=False)
+    scene.t += 60
+    scene.evaluate()
+    assert scene.reading("error_critical").k == 60
+    assert scene.reading("latency_high").value == 1500.0
+
+
+def test_five_failed_calls_in_a_row_need_fifteen_seconds() -> None:
+    scene = Scene().run(120)
+    for n in range(30):
+        scene.recent.add(scene.t + n * 0.4, False)
+    scene.t += 12
+    scene.evaluate()
+    assert scene.verdict("llm_unavailable") == "ok"
+    scene.recent.add(scene.t + 4, False)
+    scene.t += 5
+    scene.evaluate()
+    assert scene.verdict("llm_unavailable") == "breach"
+    scene.recent.add(scene.t, True)
+    scene.evaluate()
+    assert scene.verdict("llm_unavailable") == "ok"
 
 
 def test_a_healthy_service_never_fires() -> None:

@@ -1,0 +1,78 @@
+"""Attempts in time and an evaluation every ten seconds, for tests of the triggers."""
+
+from __future__ import annotations
+
+import math
+
+from msgspec.structs import replace
+
+from engine.plan.load import default_plan_text, parse_plan
+from engine.plan.model import Metric, Mode
+from engine.triggers.decision import Decision
+from engine.triggers.evaluate import evaluate
+from engine.triggers.evidence import Evidence, Moment, Probes, Timers
+from engine.triggers.reading import Reading
+from engine.triggers.recent import RecentAttempts
+from engine.triggers.sample import Sample
+
+PLAN = parse_plan(default_plan_text())
+PERCENTS = tuple(stage.percent_bp for stage in PLAN.stages)
+TICK = 10.0
+
+
+class Scene:
+    """Attempts in time, an evaluation every ten seconds."""
+
+    def __init__(self, stage: int = 4, mode: Mode = "guarded") -> None:
+        self.settings = replace(PLAN.trigger_settings, mode=mode)
+        self.recent = RecentAttempts(PLAN.triggers, self.settings, 0.0)
+        self.percent_bp = PERCENTS[stage]
+        self.epoch, self.held_back, self.locked, self.unseen = 1, False, "", ""
+        self.timers = Timers()
+        self.t = 0.0
+        self.stage = stage
+        self.samples: dict[Metric, Sample] = {}
+        self.failed_probes = 0
+        self.last: Decision | None = None
+        self.winners: list[tuple[float, str]] = []
+
+    def run(
+        self, seconds: float, per_min: float = 60.0, failing: float = 0.0, ms: float = 1000.0, hits: float = 0.3
+    ) -> Scene:
+        """Evenly spread attempts, of which every so many fails; a winner is noted and the scene goes on."""
+        end, due, failed = self.t + seconds, self.t, 0.0
+        while self.t < end:
+            self.t += TICK
+            while per_min and due < self.t:
+                due += 60.0 / per_min
+                failed += failing
+                bad = failed >= 1 - 1e-9
+                failed -= bad
+                self.recent.add(due, not bad, None if bad else ms, not bad)
+                self.recent.look_up(due, hits > 0.2)
+            self.evaluate()
+        return self
+
+    def evaluate(self) -> Decision:
+        evidence = Evidence(self.recent.at(self.t), Probes(self.failed_probes, 2), self.samples, self.unseen)
+        moment = Moment(self.t, self.epoch, self.stage, self.percent_bp, PERCENTS, self.held_back, self.locked)
+        self.last = evaluate(PLAN.triggers, self.settings, self.timers, evidence, moment)
+        self.timers = self.last.timers
+        if self.last.winner is not None:
+            self.winners.append((self.t, self.last.winner.id))
+        return self.last
+
+    def reading(self, rule: str) -> Reading:
+        assert self.last is not None
+        return next(r for r in self.last.readings if r.id == rule)
+
+    def verdict(self, rule: str) -> str:
+        return self.reading(rule).verdict
+
+    def first(self, rule: str) -> float:
+        """When a rule was the winner for the first time; infinite when never."""
+        return next((t for t, winner in self.winners if winner == rule), math.inf)
+
+    def held(self, rule: str) -> float:
+        """Seconds that the window's own timer has counted; the early detector has another."""
+        return self.timers.rules[rule].held_s

@@ -1,0 +1,157 @@
+"""What moves a timer and what does not: no data, blindness, a restart, a lock; what fired acts once; what heals does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.triggers.evidence import silence
+from engine.triggers.judge import HEALED_DOCUMENTS
+from engine.triggers.sample import Ok
+from tests.engine.triggers.scene import PLAN, Scene
+
+
+def test_a_timer_says_how_far_it_is_and_when_it_fires() -> None:
+    scene = Scene().run(200, failing=0.2, per_min=30)
+    reading = scene.reading("error_critical")
+    assert reading.verdict == "breach"
+    assert 0 < reading.held_s < 300
+    assert reading.fires_in_s is not None
+    assert f"of {(300 // 60)}:00" in reading.sentence
+    assert "clean document" in reading.resets_when
+    assert reading.headline == "errors 20 % over 5 %"
+
+
+def test_a_restart_forgets_no_timer_and_counts_no_downtime() -> None:
+    scene = Scene().run(240, failing=0.2, per_min=60)
+    held = scene.held("error_critical")
+    assert held > 100
+    scene.t += 7200
+    scene.timers = scene.timers.restored()
+    scene.recent.reset(scene.t - 300)
+    for n in range(60):
+        scene.recent.add(scene.t - 60 + n, n % 4 > 0)
+    scene.evaluate()
+    assert scene.held("error_critical") == held
+    scene.run(30, failing=0.25, per_min=60)
+    assert scene.held("error_critical") == held + 30
+
+
+def test_a_gap_longer_than_a_lease_does_not_count() -> None:
+    scene = Scene().run(200, failing=0.2, per_min=60)
+    held = scene.held("error_critical")
+    scene.t += PLAN.trigger_settings.lease_s + 1
+    scene.recent.add(scene.t, False)
+    scene.evaluate()
+    assert scene.held("error_critical") == held
+
+
+def blind_after(seconds: float) -> Scene:
+    scene = Scene().run(200, failing=0.2, per_min=60)
+    scene.unseen = "no look-ups for 40 s"
+    return scene.run(seconds, per_min=0)
+
+
+def test_blind_freezes_timers_and_says_so() -> None:
+    scene = blind_after(120)
+    held = scene.held("error_critical")
+    scene.run(120, per_min=0)
+    assert scene.verdict("error_critical") == "blind"
+    assert scene.held("error_critical") == held
+    assert "frozen" in scene.reading("error_critical").sentence
+    assert scene.last is not None
+    assert scene.last.blind.startswith("blind 4:0")
+
+
+def test_blind_for_half_an_hour_goes_one_stage_back() -> None:
+    settings = PLAN.trigger_settings
+    scene = blind_after(settings.blind_step_down_s - 60)
+    assert scene.first("blind") == float("inf")
+    scene.run(120, per_min=0)
+    assert scene.last is not None
+    assert scene.last.winner is not None
+    assert (scene.last.winner.id, scene.last.winner.percent_bp) == ("blind", 2500)
+
+
+def test_nothing_is_blind_at_zero_percent() -> None:
+    scene = Scene(stage=1)
+    scene.unseen = "no look-ups for 40 s"
+    scene.run(3600, per_min=0)
+    assert scene.last is not None
+    assert (scene.last.blind, scene.winners) == ("", [])
+    assert scene.reading("error_critical").sentence == "no LLM documents at 0 %: nothing to judge"
+
+
+def test_silence_at_low_traffic_may_be_chance() -> None:
+    assert silence(180, per_min=1.0) == ""
+    assert silence(180, per_min=10.0) == "no look-ups for 180 s"
+    assert silence(0, per_min=10.0) == ""
+
+
+def test_seeing_again_ends_blindness() -> None:
+    scene = blind_after(300)
+    scene.unseen = ""
+    scene.run(10, per_min=60)
+    assert scene.last is not None
+    assert scene.last.blind == ""
+
+
+def test_locked_at_zero_says_why_and_acts_no_more() -> None:
+    scene = Scene(stage=1)
+    scene.locked = "error_critical fired: 6 % over 5 %"
+    scene.run(600, failing=0.5)
+    assert scene.winners == []
+    assert scene.verdict("error_critical") == "locked"
+
+
+def test_what_fired_is_new_only_once_in_the_same_breach() -> None:
+    scene = Scene()
+    fired = []
+    for _ in range(90):
+        scene.run(10, failing=0.3)
+        fired += list(scene.last.fired)  # type: ignore[union-attr]
+    assert fired.count("error_critical") == 1
+
+
+def test_one_more_complaint_is_news() -> None:
+    scene = Scene()
+    scene.held_back = True
+    for count, news in ((6, True), (6, False), (7, True)):
+        scene.samples = {"complaints": Ok(float(count), count)}
+        assert ("complaints" in scene.evaluate().fired) is news
+
+
+def test_a_healed_outage_waits_for_another_and_a_second_one_counts() -> None:
+    """A minute in which all failed stays in a window of five for four minutes more; an average alone would roll back."""
+    scene = Scene().run(3600, per_min=12)
+    scene.run(50, per_min=12, failing=1.0)
+    healed = Scene().run(0)
+    healed.__dict__.update(scene.__dict__)
+    healed.run(1800, per_min=12)
+    assert healed.first("error_critical") == float("inf")
+
+
+def test_it_says_what_a_healed_outage_waits_for() -> None:
+    scene = Scene().run(3600, per_min=12).run(50, per_min=12, failing=1.0)
+    scene.run(320, per_min=12)
+    reading = scene.reading("error_critical")
+    if reading.verdict == "breach":
+        assert "failures in a row, over for" in reading.sentence
+    assert HEALED_DOCUMENTS > 10
+
+
+@pytest.mark.parametrize(("mode", "before"), [("early", 250.0), ("guarded", 301.0), ("literal", 1000.0)])
+def test_early_comes_before_guarded_before_literal(mode: str, before: float) -> None:
+    scene = Scene(mode=mode).run(3600, per_min=60)  # type: ignore[arg-type]
+    began = scene.t
+    scene.run(1200, per_min=60, failing=0.15)
+    critical = scene.first("error_critical") - began
+    assert critical <= before
+
+
+def test_the_sentence_names_the_rule_that_acts() -> None:
+    scene = Scene(mode="guarded").run(3600, per_min=60)
+    scene.run(250, per_min=60, failing=0.3)
+    rules = {winner.rule for winner in [scene.last.winner] if winner}  # type: ignore[union-attr]
+    assert rules == {"cusum"}
+    slow = Scene(stage=2).run(7200, per_min=1).run(7200, per_min=1, failing=0.25)
+    assert slow.reading("error_critical").rule in ("fallback-100", "cusum-few", "cusum")
