@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 import traceback
 from functools import cached_property
 from pathlib import Path
@@ -107,6 +108,11 @@ class Place:
         from engine.store.reader import Reader
 
         return Reader(self.folder)
+
+    def now(self) -> float:
+        """Epoch seconds by the engine's clock: in a rehearsal it runs ahead of the machine's."""
+        view = self.reader.glance().view
+        return max(time.time(), view.at) if view is not None else time.time()
 
 
 def say(value: Any, sentence: str, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from console.place import Place, fail, write_json
-from console.verbs.analysis import machine_or_engine_time, output_option
+from console.verbs.analysis import output_option
 
 
 @click.group("ab-test")
@@ -41,7 +41,7 @@ def analyze(place: Place, output: Path) -> None:
     """Both groups metric by metric, the verdict in words, and the search quality scores that the plan's script reads."""
     from engine.trial.results import results
 
-    now = machine_or_engine_time(place)
+    now = place.now()
     found = place.reader.read(lambda conn: results(conn, now))
     write_json(output, found)
     if str(output) != "-":

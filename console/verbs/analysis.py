@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from console.place import Failed, Place, fail, json_option, say, write_json
+from console.place import Failed, Place, fail, json_option, say, write_json, write_text
 
 if TYPE_CHECKING:
     from engine.quality.compare import Kept, Row
+
+EXAMPLES = 2
 
 output_option = click.option(
     "--output", type=click.Path(path_type=Path), default=Path("-"), help="A file, or - for standard output."
@@ -92,7 +93,7 @@ def search_quality(place: Place, queries: Path | None, output: Path) -> None:
             raise Failed(str(error)) from None
     if trouble:
         raise Failed(trouble)
-    now = machine_or_engine_time(place)
+    now = place.now()
     found = place.reader.read(lambda conn: searching.measure(conn, now, written))
     if not found.quality.queries:
         fail(f"{found.quality.sentence} It needs documents that have both methods' keywords.")
@@ -114,11 +115,11 @@ def metrics_analyze(place: Place, days: float, output: Path) -> None:
     """Performance over days: documents, errors, latency, cache; a row a day and all together."""
     from engine.metrics.analysis import performance_report
 
-    now = machine_or_engine_time(place)
+    now = place.now()
     report = place.reader.read(lambda conn: performance_report(conn, now, days))
     write_json(output, report)
     if str(output) != "-":
-        click.echo(f"Wrote {output}.")
+        click.echo("\n".join([*report["summary"], f"Wrote {output}."]))
 
 
 @metrics.command()
@@ -128,15 +129,23 @@ def snapshot(place: Place, as_json: bool) -> None:
     """The numbers of now, for a log of your own."""
     from engine.metrics.analysis import snapshot as take
 
-    now = machine_or_engine_time(place)
+    now = place.now()
     found = place.reader.read(lambda conn: take(conn, now))
     say(found, json.dumps(found, indent=2), as_json)
 
 
-def machine_or_engine_time(place: Place) -> float:
-    """The engine's clock: in a rehearsal it runs ahead of the machine's."""
-    view = place.reader.glance().view
-    return max(time.time(), view.at) if view is not None else time.time()
+@metrics.command()
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("-"), help="A rules file, or - for standard output."
+)
+@click.pass_obj
+def alerts(place: Place, output: Path) -> None:
+    """The plan's triggers as Prometheus alert rules, for a pager that hangs on Prometheus."""
+    from engine.metrics.alerts import alert_rules
+
+    write_text(output, alert_rules(place.plan.triggers, place.plan.trigger_settings))
+    if str(output) != "-":
+        click.echo(f"Wrote {output}. `promtool check rules {output}` reads it.")
 
 
 @click.group()
@@ -159,10 +168,13 @@ def logs_analyze(
     from engine.metrics.analysis import error_analysis
     from engine.plan.durations import iso
 
-    now = machine_or_engine_time(place)
+    now = place.now()
     found = place.reader.read(lambda conn: error_analysis(conn, now - days * 86400, now, level, text))
-    lines = [
-        f"{group['count']:>6}  {group['kind']}: {group['shape']}  (first {iso(group['first_seen'])}, last {iso(group['last_seen'])})"
-        for group in found["groups"]
-    ]
+    lines = []
+    for group in found["groups"]:
+        seen = f"first {iso(group['first_seen'])}, last {iso(group['last_seen'])}"
+        lines.append(f"{group['count']:>6}  {group['kind']}: {group['shape']}  ({seen})")
+        lines += [
+            f"        {one['at']} {one['document'] or ''} {one['message']}" for one in group["examples"][:EXAMPLES]
+        ]
     say(found, "\n".join(lines) or f"No {level} in the last {days:g} days.", as_json)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -24,12 +23,6 @@ if TYPE_CHECKING:
 @click.group()
 def triggers() -> None:
     """The rollback triggers: what each sees, and why it acted or did not."""
-
-
-def _now(place: Place) -> float:
-    """The engine's clock: in a rehearsal it runs ahead of the machine's."""
-    view = place.reader.glance().view
-    return max(time.time(), view.at) if view else time.time()
 
 
 # -- list --------------------------------------------------------------------------------------------------------------
@@ -80,7 +73,7 @@ def why(place: Place, trigger: str, when: str, as_json: bool) -> None:
     known = [t.id for t in place.plan.triggers]
     if trigger not in known:
         fail(f"There is no trigger {trigger!r}. There are: {', '.join(known)}.", as_json)
-    now = _now(place)
+    now = place.now()
     try:
         at = parse_when(when, now) if when else now
     except ValueError as error:
@@ -138,7 +131,7 @@ def _replay(
     from engine.store import attempts
     from engine.triggers.backtest import Replay
 
-    since = _now(place) - days * 86400
+    since = place.now() - days * 86400
     span = place.reader.read(lambda conn: attempts.span(conn, since))
     if span is None:
         fail(f"No LLM document is stored of the last {days:g} days, so there is nothing to replay.", as_json)
