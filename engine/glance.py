@@ -80,7 +80,8 @@ def health(
 
     A line of 80 columns leaves the sentence about 45: who is in trouble, by how much, what the system does and when come first.
     """
-    worst = min((t for t in triggers if t.verdict == "breach"), key=_urgency, default=None)
+    breach = [t for t in triggers if t.verdict == "breach"]
+    worst = min(breach if state.percent_bp else (), key=_urgency, default=None)  # at 0 % there is nothing to take back
     if state.percent_bp and why_effective:
         return "alert", f"0 % IN FORCE, {percent(state.percent_bp)} decided: {why_effective}"
     if worst is not None and worst.severity in (Severity.critical, Severity.high):
@@ -104,6 +105,8 @@ def health(
     if not state.percent_bp:
         if state.last_rev and state.undo is None and state.last_rev == state.rev:
             return "rolled_back", "ROLLED BACK to 0 %: every document goes to frequency"
+        if breach:
+            return "idle", f"IDLE at 0 %; {breach[0].headline or breach[0].id}"
         return "idle", "IDLE at 0 %: every document goes to frequency"
     if not n:
         return "watch", "WATCH: no LLM document in the last 5 minutes"
@@ -166,11 +169,11 @@ def running(trigger: TriggerView) -> str:
 
 
 def what_next(
-    triggers: Sequence[TriggerView], gate: GateView, blind: str, blind_step_in_s: float | None
+    percent_bp: int, triggers: Sequence[TriggerView], gate: GateView, blind: str, blind_step_in_s: float | None
 ) -> tuple[str, ...]:
     """What the system does by itself if nobody touches it, soonest first; a column of the screen is 36 wide."""
     out: list[str] = []
-    breach = [t for t in triggers if t.verdict == "breach"]
+    breach = [t for t in triggers if t.verdict == "breach"] if percent_bp else []
     for t in sorted((t for t in breach if t.fires_in_s != 0), key=lambda t: t.fires_in_s or 1e9):
         left = f"in {timer(t.fires_in_s)}" if t.fires_in_s is not None else "once sure"
         out.append(f"{left} {DOES.get(t.action, t.action)}: {t.id}, {timer(t.held_s)} of {timer(t.for_s)}")

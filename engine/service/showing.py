@@ -58,7 +58,7 @@ def view(engine: Engine) -> View:
         error_rate=gauges[0], latency=gauges[1], cache=gauges[2],
         methods={"llm": bucket.llm, "frequency": bucket.frequency, "fallback": bucket.fallbacks, "cached": bucket.hits},
         servers=servers, triggers=triggers, matrix=glance.matrix(plan, triggers),
-        next=glance.what_next(triggers, gate, blind, left), waiting=glance.waiting_for(state, plan, gate, reminders),
+        next=glance.what_next(state.percent_bp, triggers, gate, blind, left), waiting=glance.waiting_for(state, plan, gate, reminders),
         gate=gate, reminders=reminders, rollback=engine.proof.view if engine.proof else engine.last_proof, restore=_restore(engine),
         operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
         log=tuple(decision_view(row) for row in rows), events=tuple(engine.events)[-20:],
