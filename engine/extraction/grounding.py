@@ -73,7 +73,8 @@ class Ground:
     """
 
     def __init__(self, text: str) -> None:
-        text = TEMPLATE_TOKENS.sub(" ", text)
+        if "<" in text or "[" in text:
+            text = TEMPLATE_TOKENS.sub(" ", text)
         self._text = _folded(text)
         self._places: dict[str, list[int]] = {}
         self._begins: dict[str, list[str]] = {}

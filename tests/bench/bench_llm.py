@@ -147,7 +147,8 @@ async def one_server(slots: int, latency_s: float, seconds: float, rounds: int) 
     return (
         f"| {slots} | {latency_s * 1000:.0f} | {ideal:.0f} | {middle(mine, 'rate'):.1f} | {middle(mine, 'rate') / ideal:.1%} | "
         f"{middle(mine, 'steady') / ideal:.1%} | {compared} | {sum(m['lost'] for m in mine)} | {busy / count / rounds:.2%} | "
-        f"{middle(mine, 'p50'):.0f} | {[m['windows'][0] for m in mine]} | {middle(mine, 'cpu'):.2f} |"
+        f"{middle(mine, 'p50'):.0f} | {[m['windows'][0] for m in mine]} | {middle(mine, 'cpu'):.2f} | "
+        + (f"{middle(theirs, 'cpu'):.2f} |" if theirs else "- |")
     )
 
 
@@ -172,9 +173,9 @@ async def main() -> None:
         f"load average before: {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores; {asked.rounds} rounds of {asked.seconds:g} s\n"
     )
     print(
-        "| slots | L ms | S/L | pool docs/s | of S/L | second half | ollama docs/s | ratio | lost | 503 | p50 ms | window | CPU ms/doc |"
+        "| slots | L ms | S/L | pool docs/s | of S/L | second half | ollama docs/s | ratio | lost | 503 | p50 ms | window | CPU ms/doc | ollama's |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     for slots, latency_s in CASES:
         print(await one_server(slots, latency_s, asked.seconds, asked.rounds), flush=True)
     print(f"\n| three servers {UNEQUAL} | sum | pool docs/s | of the sum | lost | windows |\n|---|---|---|---|---|---|")

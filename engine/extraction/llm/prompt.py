@@ -68,7 +68,9 @@ def defuse(text: str) -> str:
         run = found[0]
         return "\n\n" if "\n" in run else run[:4]
 
-    return _RUNS.sub(shortened, TEMPLATE_TOKENS.sub(broken, text))
+    if "<" in text or "[" in text:
+        text = TEMPLATE_TOKENS.sub(broken, text)
+    return _RUNS.sub(shortened, text)
 
 
 def build(text: str, *, max_descriptive: int, max_technical: int, max_total: int, fence: str | None = None) -> Prompt:
