@@ -7,6 +7,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -48,7 +49,7 @@ class Console(App[int]):
     """Attach to a link; detach by leaving. The engine does not notice either."""
 
     ENABLE_COMMAND_PALETTE = False  # ours shows keys, works in ASCII, and lists what the screen does first
-    CSS_PATH = "styles/console.tcss"
+    CSS_PATH = Path(__file__).parent / "styles" / "console.tcss"
     ESCAPE_TO_MINIMIZE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("R", "roll_back", "roll back to 0 %, at once, from every screen", priority=True),
@@ -168,6 +169,8 @@ class Console(App[int]):
             self._exception = error
             self._exception_event.set()
         self._return_code = 1
+        if self.crash:  # what breaks while it ends adds nothing
+            return
         name = terminal.write_traceback(error)
         where = f" Details, for a bug report: {name}" if name else ""
         self.crash = f"The console stopped: {type(error).__name__}. The engine goes on; `rollout` attaches again, `rollout rollback` rolls back.{where}"
@@ -254,7 +257,7 @@ class Console(App[int]):
         if isinstance(event, events.Key) and not event.is_forwarded:
             focused = self.focused
             typing = focused is not None and focused.check_consume_key(event.key, event.character)
-            match self.hands.take(event.character, time.monotonic(), typing):
+            match self.hands.take(event.character, event.time, typing):
                 case "drop":
                     return
                 case "wait":

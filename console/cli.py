@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from typing import Any, TextIO
 
 import click
 
 from console.place import Place
+from engine.text import clean_output
 
 VERSION = "0.1.0"
 
@@ -96,8 +98,23 @@ def rollout(
         ctx.exit(open_console(ctx.obj, read_only=read_only, ascii_only=ascii_only, theme=theme))
 
 
+class Walled:
+    """A standard stream behind the wall: file names, messages and reasons are printed, whatever is in them, and do not act."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(clean_output(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def main() -> None:
     """Entry point. Mistakes end in a sentence and exit code 1 or 2; no traceback reaches a user."""
+    sys.stdout, sys.stderr = Walled(sys.stdout), Walled(sys.stderr)
     try:
         rollout(prog_name="rollout")
     except (KeyboardInterrupt, BrokenPipeError):

@@ -1,10 +1,11 @@
 """Whether a key was meant. Type-ahead and pasted text must not act; a tired person's one key must.
 
 - Keys that were typed before the first paint are dropped: nobody saw what they would act on.
-- Outside of inputs a printable key that follows another within 30 ms is part of a paste and is dropped. j and k are not: a held key
-  over a slow line arrives in lumps.
-- R, u and y are *deliberate*: they wait 4 ms for what follows. R is refused only inside an evident paste (four or more keys, three of
-  them different), because over a slow line "2" and "R" may well arrive together, and a rollback too many can be undone.
+- Outside of inputs a key of text (Enter and Tab too) that follows another within 30 ms is part of a paste and is dropped. j and k are
+  not: a held key over a slow line arrives in lumps.
+- R, u and y are *deliberate*: they wait 4 ms for what follows. R is refused only inside an evident paste: four or more keys, three of
+  them different, or two different ones right behind it. For over a slow line "2" and "R" may well arrive together, and a rollback
+  too many can be undone.
 """
 
 from __future__ import annotations
@@ -18,37 +19,14 @@ BURST_S = 0.030
 GRACE_S = 0.004
 DELIBERATE = frozenset("Ruy")
 FREE = frozenset("jk")
+TYPED = "\r\n\t"  # a paste has them too
 
 # actions that change something; a read-only console does not bind them. R is not among them: who may look may roll back
-ACTING = frozenset(
-    [
-        "undo",
-        "promote",
-        "override",
-        "approve",
-        "hold",
-        "resume",
-        "sign",
-        "revoke",
-        "check_item",
-        "restore",
-        "undo_restore",
-        "why",
-        "complaint",
-        "draw",
-        "better",
-        "measure",
-        "send",
-        "resend",
-        "tick",
-        "run",
-        "write",
-        "remind",
-        "fault",
-        "calm",
-        "speed",
-    ]
-)
+ACTING = frozenset((
+    "undo", "promote", "override", "approve", "hold", "resume", "sign", "revoke", "check_item", "restore", "undo_restore",
+    "why", "complaint", "draw", "better", "flaw", "judge", "measure", "send", "resend", "remind", "tick", "write", "run",
+    "fault", "calm", "speed"
+))  # fmt: skip
 
 
 class Hands:
@@ -63,7 +41,7 @@ class Hands:
         """`typing`: an input has the focus and this key is text for it. After "wait" ask `settle` when the grace is over."""
         if not self.ready:
             return "drop"
-        if typing or character is None or not character.isprintable():
+        if typing or character is None or not (character.isprintable() or character in TYPED):
             return "take"
         if at - self._last > BURST_S:
             self._chain.clear()
@@ -76,5 +54,8 @@ class Hands:
     def settle(self, character: str) -> Verdict:
         """The verdict on a deliberate key, now that what came right after it is known."""
         if character == "R":
-            return "refuse" if len(self._chain) >= 4 and len(set(self._chain)) >= 3 else "take"
+            keys = list(self._chain)
+            behind = keys[len(keys) - keys[::-1].index("R") :] if "R" in keys else []
+            paste = (len(keys) >= 4 and len(set(keys)) >= 3) or len(set(behind)) >= 2
+            return "refuse" if paste else "take"
         return "take" if len(self._chain) <= 1 else "drop"

@@ -28,6 +28,11 @@ def clean_block(text: str, limit: int = 100_000) -> str:
     return _UNSAFE.sub(MARK, flat)
 
 
+def clean_output(text: str) -> str:
+    """Text on its way to a terminal or a pipe: lines and tabs stay, nothing else that could act."""
+    return text if text.isprintable() else _UNSAFE.sub(MARK, text)
+
+
 def normal(text: str) -> str:
     """NFC, so that the same word typed two ways is one word."""
     return unicodedata.normalize("NFC", text)

@@ -142,7 +142,7 @@ class Terminal:
         """One key after the other, at a person's pace: bursts are taken for a paste."""
         for each in keys:
             os.write(self.line, each.encode())
-            self.read(0.15)
+            self.read(0.1)
 
     def type(self, text: str) -> None:
         for char in text:

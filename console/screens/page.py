@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from console.keys import ACTING
 from console.link import Sight
 from console.screens.host import Host
 from console.widgets import blocks
@@ -58,6 +59,10 @@ class Page(Screen[None]):
             b for kind in kinds for b in kind.__dict__.get("BINDINGS", ()) if isinstance(b, Binding) and b.description
         ]
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A read-only console does not bind what acts; its keys are neither shown nor taken."""
+        return not (self.console.read_only and action.removeprefix("app.") in ACTING)
+
     # -- painting ----------------------------------------------------------------------------------------------------------
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
@@ -83,7 +88,8 @@ class Page(Screen[None]):
             self.nothing(c, y)
         else:
             self.paint(c, v, y + blocks.band(c, y, v))
-        blocks.footer(c, self.NUMBER, bool(v and v.rehearsal) or app.rehearsal, self.hints())
+        hints = tuple(hint for hint in self.hints() if self.check_action(hint[2].partition("(")[0], ()))
+        blocks.footer(c, self.NUMBER, bool(v and v.rehearsal) or app.rehearsal, hints)
         if app.said:
             self._say(c, *app.said)
         return c
