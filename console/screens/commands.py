@@ -214,7 +214,7 @@ class Commands(Work):
     def action_run(self) -> None:
         line = self._selected()
         if line is not None and line[0] == "reminder":
-            self.action_tick()
+            self.console.say("Look at the figures first; then d ticks it off with your name.", "caution")
             return
         command = self._command()
         if command is None:

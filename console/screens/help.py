@@ -17,7 +17,7 @@ RUNBOOKS = (
     ("keys", "Keys"),
     ("plan", "Plan"),
     ("rollback", "Rollback"),
-    ("troubleshooting", "Troubleshooting"),
+    ("troubleshooting", "Trouble"),
     ("systemd", "systemd"),
     ("upgrading", "Upgrading"),
     ("configuration", "Configuration"),

@@ -1,0 +1,137 @@
+"""People's work under 9: messages are sent after a question, the plan's commands run after one, lessons are kept. Through real keys."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from textual.pilot import Pilot
+
+from console.app import Console
+from console.running import localized, surroundings
+from engine.plan.model import Command
+from tests.console.samples import PLAN, FakeLink
+
+pytestmark = pytest.mark.anyio
+
+STAGE = replace(
+    PLAN.stages[2],
+    validation=(Command("greet", "echo one; echo two >&2; exit 3"), Command("wait", "echo $$; sleep 60")),
+    monitoring=(),
+    sampling=None,
+    reminders=(),
+)
+SMALL = replace(PLAN, stages=(*PLAN.stages[:2], STAGE, *PLAN.stages[3:]))
+
+
+def screen(pilot: Pilot[int]) -> str:
+    app = pilot.app
+    assert isinstance(app, Console)
+    assert app.page is not None
+    return app.page.text()
+
+
+async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if holds():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError(f"it did not come to that:\n{screen(pilot)}")
+
+
+async def started(pilot: Pilot[int], *keys: str) -> None:
+    await until(pilot, lambda: pilot.app.hands.ready)  # type: ignore[attr-defined]
+    for key in keys:
+        await pilot.press(key)
+        await pilot.pause(0.1)  # keys that follow each other at once are a paste
+
+
+def asked(link: FakeLink, kind: str) -> list[dict[str, object]]:
+    return [fields for name, fields in link.asked if name == kind]
+
+
+async def test_a_command_runs_after_a_question_and_its_output_goes_into_the_log() -> None:
+    link = FakeLink()
+    async with Console(link, SMALL).run_test(size=(100, 30)) as pilot:
+        await started(pilot, "9", "tab", "j", "r")
+        assert not asked(link, "ran")
+        await started(pilot, "enter")  # the safe answer has the focus
+        await started(pilot, "r", "y")
+        await until(pilot, lambda: bool(asked(link, "ran")))
+        (kept,) = asked(link, "ran")
+        assert (kept["command"], kept["exit"], kept["output"]) == (STAGE.validation[0].run, 3, "one\ntwo\n")
+        await until(pilot, lambda: "ended with 3" in screen(pilot) and "two" in screen(pilot))
+
+
+async def test_a_command_that_runs_can_be_ended_and_goes_on_behind_another_screen() -> None:
+    link = FakeLink()
+    async with Console(link, SMALL).run_test(size=(100, 30)) as pilot:
+        await started(pilot, "9", "tab", "j", "j", "r", "y")
+        runner = pilot.app.runner  # type: ignore[attr-defined]
+        await until(pilot, lambda: runner.busy and bool(runner.last.output))
+        await started(pilot, "2", "9", "tab")
+        assert "runs for" in screen(pilot)
+        await started(pilot, "K")
+        await until(pilot, lambda: bool(asked(link, "ran")))
+        assert (asked(link, "ran")[0]["exit"], asked(link, "ran")[0]["ended"]) == (None, "cancelled")
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(runner.last.output), 0)
+
+
+async def test_leaving_the_console_ends_its_command() -> None:
+    async with Console(FakeLink(), SMALL).run_test(size=(100, 30)) as pilot:
+        await started(pilot, "9", "tab", "j", "j", "r", "y")
+        runner = pilot.app.runner  # type: ignore[attr-defined]
+        await until(pilot, lambda: bool(runner.last and runner.last.output))
+        pid = int(runner.last.output)
+    for _ in range(200):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it lives on")
+
+
+async def test_a_message_is_shown_as_it_would_go_out_and_sent_after_a_question() -> None:
+    link = FakeLink()
+    async with Console(link, PLAN).run_test(size=(100, 40)) as pilot:
+        await started(pilot, "9")
+        await until(pilot, lambda: "metrics summary, stage 2" in screen(pilot))
+        await started(pilot, "s", "n")
+        assert not asked(link, "message")
+        await started(pilot, "s", "y")
+        await until(pilot, lambda: asked(link, "message") == [{"id": "daily_summary"}])
+
+
+async def test_a_lesson_is_written_and_the_report_asks_for_what_is_missing() -> None:
+    link = FakeLink()
+    async with Console(link, PLAN).run_test(size=(100, 40)) as pilot:
+        await started(pilot, "9", "tab", "tab")
+        await until(pilot, lambda: "What should the next rollout know?" in screen(pilot))
+        await started(pilot, "l", *"ask early", "enter")
+        await until(pilot, lambda: bool(pilot.app.screen_stack))
+        await started(pilot, "y")
+        await until(pilot, lambda: asked(link, "note") == [{"kind": "lesson", "text": "ask early"}])
+
+
+async def test_a_console_that_may_only_look_runs_and_sends_nothing() -> None:
+    link = FakeLink()
+    async with Console(link, SMALL, read_only=True).run_test(size=(100, 30)) as pilot:
+        await started(pilot, "9", "s", "y", "tab", "r", "y")
+        await pilot.pause(0.3)
+        assert not link.asked
+        assert pilot.app.runner.last is None  # type: ignore[attr-defined]
+
+
+def test_a_command_means_this_engine_this_plan_and_this_store(tmp_path: Path) -> None:
+    line = "curl -s http://localhost:8080/metrics | jq .x"
+    assert localized(line, PLAN, "http://127.0.0.1:40001") == "curl -s http://127.0.0.1:40001/metrics | jq .x"
+    found = surroundings(PLAN, tmp_path, {"PATH": "/bin"})
+    assert found["ROLLOUT_STORE"] == str(tmp_path)
+    assert Path(found["ROLLOUT_PLAN"]).name == "rollout.toml"
+    assert found["PATH"].endswith(":/bin")
