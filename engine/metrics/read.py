@@ -9,16 +9,12 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from engine.metrics.bucket import Bucket, decode
 from engine.metrics.rollup import ALL, LEVELS
 from engine.store.records import Arm
-
-if TYPE_CHECKING:
-    from engine.experiment.declaration import ArmStats
 
 WINDOWS = (3600.0, 86400.0, 7 * 86400.0, 30 * 86400.0)
 
@@ -78,34 +74,6 @@ def stage_summary(
     """Everything of a stage, all its visits unless `since_epoch` says from which on."""
     found = _rows(conn, ALL, 0, 1, arm, since_epoch, stage)
     return Bucket.merged(decode(body) for _, body in found)
-
-
-def moments(conn: sqlite3.Connection, stage: int | None = None, since_epoch: int | None = None) -> dict[Arm, ArmStats]:
-    """What the A/B test is computed from, by arm, under the names of its declaration; what was not measured is absent.
-
-    Processing time is of fresh calls on the LLM arm, of all extractions on the frequency arm. Documents of the LLM arm that
-    fell back are its documents: each arm is as routing drew it.
-    """
-    from engine.experiment.declaration import ArmStats  # that package reads these buckets, so it is imported late
-    from engine.experiment.moments import Counts, Measure, Moments
-
-    found: dict[Arm, ArmStats] = {}
-    arms: tuple[Arm, ...] = ("control", "treatment")
-    for arm in arms:
-        bucket = Bucket.merged(decode(body) for _, body in _rows(conn, ALL, 0, 1, arm, since_epoch, stage))
-        keywords = Moments(bucket.n, float(bucket.keywords), float(bucket.keywords_sq))
-        if arm == "treatment":
-            ms = Moments(bucket.fresh, bucket.ms_sum, bucket.ms_sq)
-            rates = {
-                "error_rate": Counts(bucket.attempts, bucket.errors),
-                "cache_hit_rate": Counts(bucket.lookups, bucket.hits),
-            }
-        else:
-            ms = Moments(bucket.plain_n - bucket.plain_errors, bucket.plain_ms_sum, bucket.plain_ms_sq)
-            rates = {"error_rate": Counts(bucket.plain_n, bucket.plain_errors)}
-        measures: dict[str, Measure] = {"processing_ms": ms, **rates, "keywords": keywords}
-        found[arm] = ArmStats(bucket.n, {name: each for name, each in measures.items() if each.n})
-    return found
 
 
 def buckets(

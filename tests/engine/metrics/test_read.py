@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import sqlite3
 from collections.abc import Iterator
 
@@ -10,7 +9,6 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from engine.experiment.moments import Counts, Moments
 from engine.metrics import read
 from engine.metrics.bucket import Bucket
 from engine.metrics.rollup import insert_and_fold, retain
@@ -123,32 +121,6 @@ def test_a_stage_is_summed_over_its_visits_or_since_the_last(conn: sqlite3.Conne
     assert read.stage_summary(conn, 2, since_epoch=2).attempts == 1
     assert read.stage_summary(conn, 3).error_rate == 1.0
     assert read.stage_summary(conn, 1) == Bucket()
-
-
-def test_the_ab_test_gets_the_moments_of_the_raw_rows(conn: sqlite3.Connection) -> None:
-    rng = random.Random(5)
-    treated = [record(T0 + n, stage=4, ms=rng.lognormvariate(7, 1), keywords=rng.randint(8, 15)) for n in range(50)]
-    control = [plain(T0 + n, stage=4, ms=rng.lognormvariate(1, 1), keywords=rng.randint(8, 15)) for n in range(40)]
-    insert_and_fold(
-        conn, [*treated, *control, cached(stage=4, keywords=10), failed("http", stage=4, keywords=9), record(stage=2)]
-    )
-    found = read.moments(conn, stage=4)
-    t, c = found["treatment"], found["control"]
-    assert (t.documents, c.documents) == (52, 40)
-    for mine, rows in ((t, treated), (c, control)):
-        ms, exact = mine.measures["processing_ms"], Moments.of(r.ms for r in rows)
-        assert isinstance(ms, Moments)
-        assert (ms.n, ms.mean, ms.variance) == (exact.n, pytest.approx(exact.mean), pytest.approx(exact.variance))
-    keywords = c.measures["keywords"]
-    assert keywords == Moments.of(r.keywords for r in control)
-    assert t.measures["error_rate"] == Counts(51, 1)
-    assert t.measures["cache_hit_rate"] == Counts(52, 1)
-    assert "cache_hit_rate" not in c.measures
-
-
-def test_an_arm_without_documents_has_no_measures(conn: sqlite3.Connection) -> None:
-    found = read.moments(conn, stage=4)
-    assert (found["treatment"].documents, found["treatment"].measures) == (0, {})
 
 
 # -- curves ------------------------------------------------------------------------------------------------------------------

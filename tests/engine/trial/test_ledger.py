@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from collections.abc import Iterator
 
@@ -137,6 +138,27 @@ def test_sums_are_those_of_the_first_extractions_however_they_are_batched(
     drawn = dict(ledger.assignments(conn, 1))
     assert drawn == {r.document_id: r.arm for r in first.values()}
     conn.close()
+
+
+def test_measures_are_the_moments_of_the_documents_that_were_timed(conn: sqlite3.Connection) -> None:
+    chance = random.Random(5)
+    treated = [
+        extraction(name, ms=chance.lognormvariate(7, 1), keywords=chance.randint(8, 15))
+        for name in names("treatment", 50)
+    ]
+    control = [
+        extraction(name, ms=chance.lognormvariate(1, 1), keywords=chance.randint(8, 15))
+        for name in names("control", 40)
+    ]
+    cached = replace(extraction(names("treatment", 51)[-1]), attempted=False, cached=True, ms=0.0)
+    ledger.fold(conn, [*treated, *control, cached])
+    for arm, rows in ((0, control), (1, treated)):
+        ms, exact = measure(conn, arm, "processing_ms"), Moments.of(r.ms for r in rows)
+        assert isinstance(ms, Moments)
+        assert (ms.n, ms.mean, ms.variance) == (exact.n, pytest.approx(exact.mean), pytest.approx(exact.variance))
+    assert measure(conn, 1, "cache_hit_rate") == Counts(51, 1)
+    assert measure(conn, 1, "error_rate") == Counts(50, 0)
+    assert measure(conn, 0, "cache_hit_rate") is None
 
 
 def test_a_document_is_scored_once(conn: sqlite3.Connection) -> None:
