@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from console.screens.page import Hint, key
 from console.screens.reading import Reading
 from console.widgets import blocks, words
-from console.widgets.blocks import Area
+from console.widgets.blocks import Area, below
 from console.widgets.canvas import Canvas
 from console.widgets.intervals import interval, span_of
 from engine.experiment.declaration import DAY
@@ -245,11 +245,6 @@ class AbTest(Reading):
 
     def action_measure(self) -> None:
         self.console.act("measure")
-
-
-def below(area: Area, rows: int) -> Area:
-    """What is left of an area under its first `rows`."""
-    return Area(area.x, area.y + rows, area.width, max(0, area.height - rows))
 
 
 def _capital(text: str) -> str:

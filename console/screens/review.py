@@ -15,6 +15,7 @@ from console.screens.ask import Ask
 from console.screens.page import Hint, key
 from console.screens.reading import Reading
 from console.widgets import blocks, checklist
+from console.widgets.blocks import Area, below
 from console.widgets.canvas import Canvas, Span, columns, wrapped
 from engine import review
 from engine.client import Reply
@@ -29,6 +30,9 @@ FLAW_KEYS: tuple[tuple[str, Flaw, str, str], ...] = (
     ("i", "grounded", "nothing invented", "something invented"),
     ("n", "count", f"{WANTED[0]} to {WANTED[1]}", "wrong number"),
 )
+
+
+MARKS = {"winner": "which is better", "relevant": "relevance", "grounded": "invention", "count": "number"}
 
 
 class Review(Reading):
@@ -213,28 +217,31 @@ class Review(Reading):
         sample, shown = self.sample, self.shown
         if sample is None or shown is None:
             return
-        known = self.mine.get(shown.document)
+        area = self.area(c, y)
+        self._progress(c, area.y, sample, self.mine.get(shown.document))
+        c.put(area.x, area.y + 1, shown.title or shown.document, "strong", area.width)
+        frame = 2 if c.width >= blocks.BOXED else 1
+        halves = columns(area.width, (1, 1), 1 if frame == 2 else 2)
+        inside = halves[0][1] - (4 if frame == 2 else 0)
+        longest = max(len(wrapped(", ".join(shown.side(side)), inside)) for side in (self.left, self.right))
+        room = area.height - 3  # for progress, title and marks
+        lists = max(3, min(longest + frame, room - frame - 3))  # keywords first: a text can be scrolled
+        top = area.y + 2
+        self._text(c, Area(area.x, top, area.width, room - lists), shown)
+        for (left, width), side, name in zip(halves, (self.left, self.right), ("A", "B"), strict=True):
+            self._list(c, Area(area.x + left, top + room - lists, width, lists), shown, side, name)
+        self._marks(c, area.y + area.height - 1)
+
+    def _progress(self, c: Canvas, y: int, sample: Sample, known: Judged | None) -> None:
         many = len(sample.documents)
         x = c.put(1, y, f"{self.at + 1}/{many} ", "strong")
         blocks.meter(c, x, y, 10, len(self.mine) / many, "accent")
-        how = "blind" if sample.blind else "open"
         end = c.width - 1
         if known is not None:
             end = c.right(end, y, self._said(known), "ok" if known.marks.good or sample.blind else "warn")
+        how = "blind" if sample.blind else "open"
         drawn = f"{len(self.mine)} judged by you · {how}, drawn by {sample.actor}, seed {sample.seed}"
         c.put(x + 11, y, drawn, "dim", end - x - 13)
-        c.put(1, y + 1, shown.title or shown.document, "strong", c.width - 2)
-        bottom = c.height - 2
-        halves = columns(c.width - 2, (1, 1), 2)
-        longest = max(len(wrapped(", ".join(shown.side(side)), halves[0][1])) for side in (self.left, self.right))
-        room = bottom - y - 4
-        lists = max(3, min(longest + 1, room - 4))  # keywords first: a text can be scrolled
-        rows = room - lists
-        self._text(c, y + 2, rows, shown)
-        top = y + 3 + rows
-        for (left, width), side, name in zip(halves, (self.left, self.right), ("A", "B"), strict=True):
-            self._list(c, 1 + left, top, width, bottom - 1 - top - 1, shown, side, name)
-        self._marks(c, bottom - 1)
 
     def _said(self, known: Judged) -> str:
         marks = known.marks
@@ -243,35 +250,37 @@ class Review(Reading):
             return f"you said: {side}"
         return f"you said: {'good' if marks.good else 'not good'}"
 
-    def _text(self, c: Canvas, y: int, rows: int, shown: Shown) -> None:
+    def _text(self, c: Canvas, area: Area, shown: Shown) -> None:
         text = self.document.text if self.document is not None else ""
-        lines = [line for part in text.splitlines() for line in wrapped(part.rstrip(), c.width - 2)]
+        frame = Area(area.x, area.y, area.width, area.height)
+        rows = area.height - (2 if c.width >= blocks.BOXED else 1)
+        width = area.width - (4 if c.width >= blocks.BOXED else 0)
+        lines = [line for part in text.splitlines() for line in wrapped(part.rstrip(), width)]
         self.page_rows = max(1, rows - 1)
         self.top = max(0, min(self.top, len(lines) - rows))
-        place = f" {self.top + 1}-{min(len(lines), self.top + rows)} of {len(lines)} " if len(lines) > rows else " "
-        c.rule(1, y, c.width - 2, shown.document)
-        c.right(c.width - 1, y, place, "dim")
+        place = f"{self.top + 1}-{min(len(lines), self.top + rows)} of {len(lines)}" if len(lines) > rows else ""
+        inner = blocks.panel(c, frame, shown.document, place, "dim")
         if self.document is None:
-            c.put(1, y + 1, "The text is no longer in the store.", "warn")
-        for row, line in enumerate(lines[self.top : self.top + rows]):
-            c.put(1, y + 1 + row, line, "text", c.width - 2)
+            c.put(inner.x, inner.y, "The text is no longer in the store.", "warn", inner.width)
+        for row, line in enumerate(lines[self.top : self.top + inner.height]):
+            c.put(inner.x, inner.y + row, line, "text", inner.width)
 
-    def _list(self, c: Canvas, x: int, y: int, width: int, rows: int, shown: Shown, side: Side, name: str) -> None:
+    def _list(self, c: Canvas, area: Area, shown: Shown, side: Side, name: str) -> None:
         keywords = shown.side(side)
-        blind = self.sample is not None and self.sample.blind
-        if not blind:
+        if self.sample is not None and not self.sample.blind:
             name = "LLM" if side == self.left else "frequency"
         found = self._automatic(side)
-        facts = f"{len(keywords)} keywords"
+        facts = [f"{len(keywords)} keywords"]
         if found is not None and found.grounded is not None:
-            facts += f", {found.grounded * 100:.0f} % grounded"
+            facts.append(f"{found.grounded * 100:.0f} % grounded")
         if found is not None and found.duplicates:
-            facts += f", {found.duplicates} twice"
+            facts.append(f"{found.duplicates} twice")
         if side == self.right and self.compared is not None and self.compared.overlap is not None:
-            facts += f", {self.compared.overlap * 100:.0f} % alike"
-        c.rule(x, y, width, name)
-        c.put(x + len(name) + 1, y, f" {facts} ", "dim", width - len(name) - 1)
-        c.block(x, y + 1, width, rows, ", ".join(keywords) or "no keywords", "text")
+            facts.append(f"{self.compared.overlap * 100:.0f} % alike")
+        while len(name) + len(", ".join(facts)) + 9 > area.width and len(facts) > 1:
+            facts.pop()
+        inner = blocks.panel(c, area, name, ", ".join(facts), "dim")
+        c.block(inner.x, inner.y, inner.width, inner.height, ", ".join(keywords) or "no keywords", "text")
 
     def _automatic(self, side: Side) -> Keywords | None:
         if self.compared is None or self.shown is None:
@@ -296,52 +305,46 @@ class Review(Reading):
         if sample is None:
             return
         found = review.summary(self.judged)
-        bottom = c.height - 2
-        c.rule(
-            1,
-            y,
-            c.width - 2,
-            f"sample of {len(sample.documents)}, seed {sample.seed}, {'blind' if sample.blind else 'open'}",
-        )
-        y += 1
-        for name, count in sorted(found.reviewers.items()):
-            x = c.put(1, y, f"{name} ", "text", 20)
-            blocks.meter(c, x, y, 20, count / len(sample.documents), "accent")
-            c.put(x + 21, y, f"{count}/{len(sample.documents)}", "dim")
-            y += 1
+        area = self.area(c, y)
+        many, frame = len(sample.documents), 2 if c.width >= blocks.BOXED else 1
+        title = f"sample of {many}, seed {sample.seed}, {'blind' if sample.blind else 'open'}"
+        rows = max(1, len(found.reviewers)) + frame
+        inner = blocks.panel(c, Area(area.x, area.y, area.width, min(rows, area.height)), title)
+        for row, (name, count) in enumerate(sorted(found.reviewers.items())[: inner.height]):
+            c.put(inner.x, inner.y + row, name, "text", 20)
+            blocks.meter(c, inner.x + 21, inner.y + row, 20, count / many, "accent")
+            c.put(inner.x + 42, inner.y + row, f"{count}/{many}", "dim")
         if not found.reviewers:
-            c.put(1, y, "Nobody has judged yet.", "dim")
-            y += 1
+            c.put(inner.x, inner.y, "Nobody has judged yet.", "dim")
+        area = below(area, rows)
         if sample.blind and not self.done:
-            y += 1
-            c.block(
-                1,
-                y,
-                c.width - 2,
-                3,
-                "What the lists were is told here when you have judged all of them; others' answers too.",
-                "dim",
-            )
+            told = "Which list was whose is told here when you have judged all of them, and what the others said too."
+            c.block(area.x, area.y, area.width, 3, told, "dim")
             return
-        y += 1
-        y += c.block(1, y, c.width - 2, 2, found.verdict.sentence, "strong")
+        lines = [(found.verdict.sentence, "strong")]
         if found.winners:
             won = found.winners
-            text = f"LLM better {won.get('llm', 0)}, frequency better {won.get('frequency', 0)}, equal {won.get('same', 0)}. "
-            text += ", ".join(f"{found.flaws[flaw]} {bad}" for _, flaw, _, bad in FLAW_KEYS) + "."
-            y += c.block(1, y, c.width - 2, 2, text, "text")
-        c.rule(1, y + 1, c.width - 2, "do the reviewers agree")
-        y += 2
-        y += c.block(1, y, c.width - 2, 2, found.agreement.sentence, "text")
-        for name, each in found.by_mark.items():
-            if each.documents and y < bottom:
-                label = {
-                    "winner": "which is better",
-                    "relevant": "relevance",
-                    "grounded": "invention",
-                    "count": "number",
-                }[name]
-                y += c.block(1, y, c.width - 2, 2, f"{label}: {each.sentence}", "dim")
+            better = f"LLM better {won.get('llm', 0)}, frequency better {won.get('frequency', 0)}, equal {won.get('same', 0)}. "
+            lines.append(
+                (better + ", ".join(f"{found.flaws[flaw]} {bad}" for _, flaw, _, bad in FLAW_KEYS) + ".", "text")
+            )
+        area = self._said_together(c, area, "what they say", lines)
+        agreed = [(found.agreement.sentence, "text")]
+        agreed += [(f"{MARKS[name]}: {each.sentence}", "dim") for name, each in found.by_mark.items() if each.documents]
+        self._said_together(c, area, "do they agree", agreed)
+
+    def _said_together(self, c: Canvas, area: Area, title: str, lines: list[Span]) -> Area:
+        frame = 2 if c.width >= blocks.BOXED else 1
+        width = area.width - (4 if frame == 2 else 0)
+        rows = min(area.height, frame + sum(min(2, len(wrapped(text, width))) for text, _ in lines))
+        if rows <= frame:
+            return area
+        inner = blocks.panel(c, Area(area.x, area.y, area.width, rows), title)
+        used = 0
+        for text, style in lines:
+            if used < inner.height:
+                used += c.block(inner.x, inner.y + used, inner.width, min(2, inner.height - used), text, style)
+        return below(area, rows)
 
     # -- keys --------------------------------------------------------------------------------------------------------------
 

@@ -243,6 +243,11 @@ def panel(c: Canvas, area: Area, title: str, note: str = "", note_style: str = "
     return Area(x + 2, y + 1, width - 4, height - 2)
 
 
+def below(area: Area, rows: int) -> Area:
+    """What is left of an area under its first `rows`."""
+    return Area(area.x, area.y + rows, area.width, max(0, area.height - rows))
+
+
 def stack(area: Area, wanted: Sequence[int]) -> list[Area]:
     """Areas below each other with the heights that are wanted, as far as there is room; the last gets what is left."""
     out: list[Area] = []

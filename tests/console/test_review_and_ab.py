@@ -109,7 +109,7 @@ async def test_a_blind_review_names_no_method_until_all_is_judged_and_is_read_ba
             body = "\n".join(shown.splitlines()[3:])
             assert "LLM" not in body
             assert "frequency" not in body
-            left = body[body.index("A  10 keywords") :]
+            left = body[body.index("10 keywords") :]
             assert (LLM[0] in left) == (PLAIN[3] in left)  # both lists are there
             await pilot.press("a" if one.first == "llm" else "b")  # always for the LLM's list, wherever it stands
         await until(pilot, lambda: "LLM better 5, frequency better 0" in text(app))
