@@ -94,20 +94,25 @@ def _methods(c: Canvas, area: Area, v: View) -> None:
         c.put(x, y + 3, f"{words.count(cached)} from the cache · {words.count(fallback)} fell back", "dim", width)
 
 
-def servers(v: View) -> list[Span]:
-    """Each LLM server in a word: up and how fast, or what is wrong."""
+def servers(v: View, calls: bool = False) -> list[Span]:
+    """Each LLM server in a word: up and how fast, or what is wrong; with `calls` also those in flight of those it gets at a time."""
     parts: list[Span] = []
     for s in v.servers:
         sign, style = words.mark(s.up)
         fact = words.ms(s.latency_ms) if s.up and s.latency_ms is not None else s.state
+        if calls and s.up:
+            fact = f"{fact} {s.in_flight}/{s.window:.0f}"
         parts += [(f"{s.name} ", "text"), (f"{sign} ", style), (f"{fact}   ", "dim" if s.up else style)]
     return [*parts[:-1], (parts[-1][0].rstrip(), parts[-1][1])] if parts else [("no LLM server known", "dim")]
 
 
 def evidence_line(c: Canvas, y: int, v: View) -> None:
     """Whose fault it looks like, and how the LLM servers are."""
-    parts = servers(v)
+    parts = servers(v, calls=True)
     need = sum(cell_len(text) for text, _ in parts)
+    if need > c.width // (2 if v.attribution else 1) - 3:
+        parts = servers(v)
+        need = sum(cell_len(text) for text, _ in parts)
     left = c.width - need - 5 if need < c.width // 2 else c.width // 2 - 3
     if v.attribution:
         c.put(1, y, v.attribution, "text", left)
