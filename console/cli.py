@@ -19,7 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "rehearse": ("engine", "Everything on a simulated LLM service and sample documents, in a throw-away store."),
     "serve": ("engine", "Run the engine in the foreground, for systemd."),
     "stop": ("engine", "End the engine of this store; what is in flight is finished."),
-    "status": ("engine", "Where the rollout stands, in words or as JSON; --watch goes on."),
+    "status": ("status", "Where the rollout stands, in words or as JSON; --watch goes on."),
     "check": ("check", "Validate rollout.toml and probe everything it names."),
     "init": ("setup", "Write a commented rollout.toml for your own service."),
     "env": ("setup", "The export lines of the current stage."),

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.place import Failed, Place, fail, json_option, say
+from console.place import Failed, Place, fail
 
 if TYPE_CHECKING:
     from engine.rehearsal.stage import Rehearsal
-    from engine.store.folder import Folder
 
 
 def open_console(place: Place, *, read_only: bool, ascii_only: bool, theme: str | None) -> int:
@@ -116,88 +115,3 @@ def stop(place: Place) -> None:
             return
         time.sleep(0.05)
     fail(f"The engine was asked to end and has not within 15 s; see {folder.engine_log}.")
-
-
-@click.command()
-@click.option("--watch", is_flag=True, help="Go on: one line at each change, for screen readers, pipes and logs.")
-@json_option
-@click.pass_obj
-def status(place: Place, watch: bool, as_json: bool) -> None:
-    """Where the rollout stands. Exit code 1 when the engine does not run or something has tripped."""
-    from engine.store.folder import StoreError
-
-    try:
-        glance = place.reader.glance()
-    except StoreError as error:
-        fail(str(error), as_json)
-    alive = engine_state(place.folder, glance.heartbeat)
-    if watch:
-        _watch(place)
-        return
-    if glance.view is None:
-        fail("The engine has shown nothing yet.", as_json)
-    say({"engine_state": alive, **_plain(glance.view)}, "\n".join(lines(glance.view, alive)), as_json)
-    if alive != "running" or glance.view.health in ("alert", "rolled_back"):
-        raise SystemExit(1)
-
-
-def _plain(view: object) -> dict[str, object]:
-    import msgspec
-
-    return msgspec.to_builtins(view)  # type: ignore[no-any-return]
-
-
-def engine_state(folder: Folder, heartbeat: float) -> str:
-    """running, frozen (it holds the lock and its heart has stopped) or dead."""
-    if not folder.is_locked():
-        return "dead"
-    return "running" if time.time() - heartbeat < 3 else "frozen"
-
-
-def lines(view, alive: str) -> list[str]:  # type: ignore[no-untyped-def]
-    """The dashboard as plain lines, the most important first; reads well aloud."""
-    from engine.plan.durations import iso
-
-    where = f"{view.environment}, {view.service}" + (", REHEARSAL" if view.rehearsal else "")
-    percent = f"{view.effective_bp / 100:g} %"
-    if view.why_effective:
-        percent += f" in force, {view.percent_bp / 100:g} % decided: {view.why_effective}"
-    out = [f"{iso(view.at)} {where}", f"Stage {view.stage} {view.stage_name}, {percent}.", f"{view.health_sentence}"]
-    if alive != "running":
-        dead = "The engine is not running: no document is extracted, no LLM call is made."
-        frozen = "The engine holds the store and does not answer: it is stopped or stuck. Rollback works all the same."
-        out.insert(1, dead if alive == "dead" else frozen)
-    out += [view.error_rate.sentence, view.latency.sentence, view.cache.sentence]
-    if view.attribution:
-        out.append(view.attribution)
-    out += [f"{t.id}: {t.sentence}" for t in view.triggers if t.verdict in ("breach", "firing")]
-    out += [f"Next: {sentence}" for sentence in view.next]
-    out += [f"Waits for you: {sentence}" for sentence in view.waiting[:5]]
-    if view.rollback is not None:
-        out.append(f"Last rollback by {view.rollback.actor}: {view.rollback.sentence}")
-    return out
-
-
-def _watch(place: Place) -> None:
-    """Append what changed; never repaint."""
-    from engine.plan.durations import iso
-    from engine.store.folder import StoreError
-
-    last: list[str] = []
-    while True:
-        try:
-            glance = place.reader.glance()
-            now = (
-                lines(glance.view, engine_state(place.folder, glance.heartbeat))[1:]
-                if glance.view
-                else ["Nothing yet."]
-            )
-        except StoreError as error:
-            now = [str(error)]
-        stamp = iso(time.time())
-        for line in now:
-            if line not in last:
-                click.echo(f"{stamp} {line}")
-        sys.stdout.flush()
-        last = now
-        time.sleep(1)

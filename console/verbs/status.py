@@ -1,0 +1,201 @@
+"""Where the rollout stands, in lines: once, or with `--watch` as it changes. Nothing is ever repainted, so that it reads well aloud, in a
+pipe, in a log and on a terminal that can do nothing else."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from console.place import Place, fail, json_option, say
+from engine.plan.durations import iso
+from engine.store.folder import StoreError
+
+if TYPE_CHECKING:
+    from engine.store.folder import Folder
+    from engine.store.reader import Glance
+    from engine.view import View
+
+QUIET_S = 900.0  # after so long without news it says that it still watches
+FROZEN_S = 3.0
+
+
+class Line(NamedTuple):
+    """What is said about a topic. `state` is what must change for it to be said again: a figure that trembles is no news."""
+
+    topic: str
+    state: str
+    sentence: str
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Go on: a line for each change, for screen readers, pipes and logs.")
+@json_option
+@click.pass_obj
+def status(place: Place, watch: bool, as_json: bool) -> None:
+    """Where the rollout stands. Exit code 1 when the engine does not run or something has tripped."""
+    if watch:
+        _watch(place, as_json)
+        return
+    try:
+        glance = place.reader.glance()
+    except StoreError as error:
+        fail(str(error), as_json)
+    alive = engine_state(place.folder, glance.heartbeat)
+    if glance.view is None:
+        fail("The engine has shown nothing yet.", as_json)
+    said = [f"{iso(glance.view.at)} {_where(glance.view)}", *(line.sentence for line in lines(glance.view, alive))]
+    say({"engine_state": alive, **_plain(glance.view)}, "\n".join(said), as_json)
+    if alive != "running" or glance.view.health in ("alert", "rolled_back"):
+        raise SystemExit(1)
+
+
+def _plain(view: object) -> dict[str, object]:
+    import msgspec
+
+    return msgspec.to_builtins(view)  # type: ignore[no-any-return]
+
+
+def engine_state(folder: Folder, heartbeat: float) -> str:
+    """running, frozen (it holds the lock and its heart has stopped) or dead."""
+    if not folder.is_locked():
+        return "dead"
+    return "running" if time.time() - heartbeat < FROZEN_S else "frozen"
+
+
+# -- what is said ------------------------------------------------------------------------------------------------------------
+
+ENGINE = {
+    "dead": "The engine is not running: no document is extracted, no LLM call is made.",
+    "frozen": "The engine holds the store and does not answer: it is stopped or stuck. Rollback works all the same.",
+}
+
+
+def _where(view: View) -> str:
+    return f"{view.environment}, {view.service}" + (", REHEARSAL" if view.rehearsal else "")
+
+
+def lines(view: View, alive: str) -> list[Line]:
+    """The dashboard as plain lines, the most important first."""
+    percent = f"{view.effective_bp / 100:g} %"
+    if view.why_effective:
+        percent += f" in force, {view.percent_bp / 100:g} % decided: {view.why_effective}"
+    tripped = [t for t in view.triggers if t.verdict in ("breach", "firing")]
+    out = [Line("engine", alive, ENGINE[alive])] if alive in ENGINE else []
+    out += [
+        Line(
+            "stage",
+            f"{view.stage} {view.effective_bp} {view.percent_bp}",
+            f"Stage {view.stage} {view.stage_name}, {percent}.",
+        ),
+        Line("health", f"{view.health} {[t.id for t in tripped]}", view.health_sentence),
+    ]
+    out += [
+        Line(gauge.metric, f"{gauge.ok} {gauge.value is None}", gauge.sentence)
+        for gauge in (view.error_rate, view.latency, view.cache)
+    ]
+    if view.attribution:
+        out.append(_told("attribution", view.attribution))
+    out += [Line(f"trigger {t.id}", t.verdict, f"{t.id}: {t.sentence}") for t in tripped]
+    out += [_told("next", sentence, f"Next: {sentence}") for sentence in view.next]
+    out += [_told("waiting", sentence, f"Waits for you: {sentence}") for sentence in view.waiting[:5]]
+    if view.rollback is not None:
+        proof = view.rollback
+        state = f"{proof.rev} {proof.effective_ms is None} {proof.overdue}"
+        out.append(Line("rollback", state, f"Last rollback by {proof.actor}: {proof.sentence}"))
+    return out
+
+
+def _told(topic: str, sentence: str, shown: str = "") -> Line:
+    """A sentence whose figures count down is the same sentence."""
+    shape = re.sub(r"[\d.,:]+\s*(?:%|ms|[smhd]\b)?\s*", "#", sentence)
+    return Line(f"{topic} {shape}", shape, shown or sentence)
+
+
+def news(before: dict[str, Line], now: list[Line]) -> Iterator[Line]:
+    """What is new since `before` (by topic), and which triggers have ended."""
+    for line in now:
+        known = before.get(line.topic)
+        if known is None or known.state != line.state:
+            yield line
+    topics = {line.topic for line in now}
+    for topic in before.keys() - topics:
+        if topic.startswith("trigger "):
+            yield Line(topic, "ended", f"{topic.removeprefix('trigger ')}: over, within bounds again.")
+        elif topic == "engine":
+            yield Line(topic, "running", "The engine runs again.")
+        elif topic == "store":
+            yield Line(topic, "back", "The store can be read again.")
+
+
+# -- going on ----------------------------------------------------------------------------------------------------------------
+
+
+class Watcher:
+    """Turns one look after another into lines; `tell(line, at)` gets them, epoch seconds of this machine."""
+
+    def __init__(self, tell: Callable[[Line, float], None]) -> None:
+        self._tell = tell
+        self._before: dict[str, Line] = {}
+        self._rev = -1
+        self._event = 0.0
+        self._told = 0.0
+
+    def see(self, glance: Glance | None, alive: str, trouble: str, now: float) -> None:
+        if glance is None:
+            found = [*self._before.values(), Line("store", "gone", trouble)]
+        elif glance.view is None:
+            found = [Line("start", "", "The engine has shown nothing yet.")]
+        else:
+            found = lines(glance.view, alive)
+        said = list(news(self._before, found))
+        if glance is not None and glance.view is not None:
+            said += self._log(glance.view)
+        for line in said:
+            self._tell(line, now)
+        if said:
+            self._told = now
+        elif now - self._told > QUIET_S:
+            self._told = now
+            self._tell(Line("quiet", "", "Nothing new; still watching."), now)
+        self._before = {line.topic: line for line in found}
+
+    def _log(self, view: View) -> list[Line]:
+        """Decisions and events that came after the last look; at the first one, none: they are history."""
+        first = self._rev < 0
+        out = [Line("decision", str(d.rev), d.sentence) for d in reversed(view.log) if d.rev > self._rev]
+        out += [Line("event", str(at), sentence) for at, sentence in sorted(view.events) if at > self._event]
+        self._rev = max([self._rev, view.rev, *(d.rev for d in view.log)])
+        self._event = max([self._event, *(at for at, _ in view.events)])
+        return [] if first else out
+
+
+def _watch(place: Place, as_json: bool) -> None:
+    import json
+
+    def tell(line: Line, now: float) -> None:
+        if as_json:
+            click.echo(
+                json.dumps(
+                    {"at": iso(now), "topic": line.topic.split()[0], "sentence": line.sentence}, ensure_ascii=False
+                )
+            )
+        else:
+            click.echo(f"{iso(now)} {line.sentence}")
+
+    watcher = Watcher(tell)
+    try:
+        while True:
+            glance, alive, trouble = None, "", ""
+            try:
+                glance = place.reader.glance()
+                alive = engine_state(place.folder, glance.heartbeat)
+            except StoreError as error:
+                trouble = str(error)
+            watcher.see(glance, alive, trouble, time.time())
+            time.sleep(1)
+    except KeyboardInterrupt:
+        return
