@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
+import msgspec
+
 from console.link import Link, Sight
 from engine.client import RollbackResult
 from engine.plan.durations import format_duration
 from engine.view import ProofView
 
 OVERDUE_S = 5.0
+ASK_EVERY_S = 0.05
 
 
 class Rolling:
@@ -26,6 +29,9 @@ class Rolling:
         self.result: RollbackResult | None = None
         self.unreachable = False
         self.proven_s: float | None = None
+        self.told: ProofView | None = (
+            None  # the engine's proof as asked for: it comes also when the store takes no view
+        )
         self._changed = changed
 
     def start(self) -> None:
@@ -40,15 +46,40 @@ class Rolling:
                 False, f"Not certain ({type(error).__name__}: {error}). Now, in any shell: rm {armed}", (), ""
             )
         self._changed()
+        if self.result.engine != "none" and self.result.request_id:
+            self._ask_for_proof(self.result.request_id)
+
+    def _ask_for_proof(self, request_id: str) -> None:
+        """The store may be locked or full, and then no view of it shows what the engine has observed: ask the engine itself."""
+        until = time.monotonic() + OVERDUE_S
+        while time.monotonic() < until:
+            reply = self.link.command("proof", timeout_s=1.0, of=request_id)
+            found = reply.data.get("proof")
+            if found is not None:
+                self.told = msgspec.convert(found, ProofView)
+                self._changed()
+            if (self.told is not None and (self.told.effective_ms is not None or self.told.overdue)) or (
+                reply.ok and found is None
+            ):
+                return
+            time.sleep(ASK_EVERY_S)
 
     def proof(self, sight: Sight) -> ProofView | None:
         """The engine's proof of this press: a rollback newer than what was known then."""
         proof = sight.view.rollback if sight.view else None
-        if proof is None:
-            return None
-        if self.result is not None and self.result.rev is not None:
-            return proof if proof.rev >= self.result.rev else None
-        return proof if proof.rev > self.rev else None
+        known = self.rev + 1 if self.result is None or self.result.rev is None else self.result.rev
+        return proof if proof is not None and proof.rev >= known else self.told
+
+    def sentence(self, sight: Sight) -> str:
+        """The one sentence that counts now: the proof, or how far it is and what is in its way."""
+        proof = self.proof(sight)
+        if proof is not None:
+            return proof.sentence
+        if self.result is None:
+            return "The key is being taken out …"
+        if self.proven_s is not None and self.unreachable:
+            return "No engine, no key: nothing can call the LLM."
+        return f"{self.result.sentence} {sight.pulse.sentence}".strip()
 
     def state(self, sight: Sight, now: float | None = None) -> Literal["running", "proven", "overdue"]:
         """`now` is monotonic seconds. Once proven, always proven; unproven for 5 s is overdue."""

@@ -119,7 +119,7 @@ class EngineClient:
         if result is None:
             if to_stage is not None:
                 self._disarm(ways)
-            result = self._without_engine(request_id, reason, seen, ways)
+            result = self._without_engine(request_id, reason, seen, pressed, ways)
         self.folder.sync()  # the key's absence outlasts a power cut; nothing waits for this
         return structs.replace(result, took_s=machine_s() - pressed)
 
@@ -144,7 +144,9 @@ class EngineClient:
     def _disarm(self, ways: list[str]) -> None:
         ways.append(take_key_out(self.folder))
 
-    def _without_engine(self, request_id: str, reason: str, seen: str, ways: list[str]) -> RollbackResult:
+    def _without_engine(
+        self, request_id: str, reason: str, seen: str, pressed: float, ways: list[str]
+    ) -> RollbackResult:
         """The lock is free: commit here. It is held by an engine that does not answer: leave an intent for it to find."""
         if self.folder.missing:
             return RollbackResult(
@@ -163,7 +165,7 @@ class EngineClient:
             engine = "none"
             with lock:
                 rev = self._commit(request_id, reason, seen, ways)
-        left = rev is not None or self._leave_intent(request_id, reason, seen, ways)
+        left = rev is not None or self._leave_intent(request_id, reason, seen, pressed, ways)
         if not self.folder.is_surely_out():
             return RollbackResult(
                 False,
@@ -177,10 +179,10 @@ class EngineClient:
         sentence = f"Rolled back to 0 % without the engine, {what}."
         return RollbackResult(True, sentence, tuple(ways), request_id, rev, engine)
 
-    def _leave_intent(self, request_id: str, reason: str, seen: str, ways: list[str]) -> bool:
+    def _leave_intent(self, request_id: str, reason: str, seen: str, pressed: float, ways: list[str]) -> bool:
         actor, left = structs.asdict(self.actor), False
         try:
-            self.folder.leave_intent(Intent(request_id, time.time(), actor, reason, seen))
+            self.folder.leave_intent(Intent(request_id, time.time(), actor, reason, seen, pressed=pressed))
             ways.append("intent left for the engine")
             left = True
         except OSError as error:

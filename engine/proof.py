@@ -61,12 +61,13 @@ class Proof:
         self.view = replace(self.view, rev=rev, recorded_ms=round((at - self._began) * 1000, 2))
 
     async def run(self) -> ProofView:
-        """Watch until observed, or for 5 s."""
+        """Watch until observed, or for 5 s from now: an engine that was stopped meanwhile has them too."""
+        late = self._clock.real() + LIMIT_S
         while True:
             elapsed = self._clock.real() - self._began
             probes = self._probe() if elapsed > PROBE_AFTER_S and not self._since().frequency else 0
             why = self._unproven(probes)
-            if not why or elapsed > LIMIT_S:
+            if not why or self._clock.real() > late:
                 return self._conclude(None if why else elapsed, probes, why)
             await asyncio.sleep(STEP_S)
 
@@ -122,7 +123,8 @@ def sentence(view: ProofView, target_bp: int, armed_path: str, why: str = "") ->
         return f"NOT OBSERVED within {LIMIT_S:g} s{f': {why}' if why else ''}. Now, in any shell: rm {armed_path}"
     if view.effective_ms is None:
         return "Proving: waiting for the first document routed since."
-    took = f"{view.effective_ms:.0f} ms" if view.effective_ms >= 1 else f"{view.effective_ms:.1f} ms"
+    ms = view.effective_ms
+    took = f"{ms / 1000:.1f} s" if ms >= 10_000 else f"{ms:.0f} ms" if ms >= 1 else f"{ms:.1f} ms"
     if target_bp:
         return f"Effective in {took}: routers obey {target_bp / 100:g} %."
     parts = [

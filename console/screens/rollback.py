@@ -21,6 +21,7 @@ class Rollback(Page):
     BINDINGS: ClassVar[list[BindingType]] = [
         key("w", "why", "write why (optional)"),
         key("t", "restore", "serve frequency keywords again for what the LLM wrote"),
+        key("b", "restore_bad_window", "the same, only from when it went wrong until the rollback"),
         key("T", "undo_restore", "take the restore back"),
         key("c", "complaint", "record a complaint", show=False),
     ]
@@ -110,12 +111,7 @@ class Rollback(Page):
             if proof.effective_ms is not None:
                 return "proven", f"{proof.effective_ms / 1000:.2f} s", proof.sentence
             return "overdue" if proof.overdue else "running", "…", proof.sentence
-        state, proof = rolling.state(sight), rolling.proof(sight)
-        if state == "proven" and rolling.unreachable and (proof is None or proof.effective_ms is None):
-            return state, rolling.clock(), "No engine, no key: nothing can call the LLM."
-        if proof is not None:
-            return state, rolling.clock(), proof.sentence
-        return state, rolling.clock(), rolling.result.sentence if rolling.result else "The key is being taken out …"
+        return rolling.state(sight), rolling.clock(), rolling.sentence(sight)
 
     def _ways(self, c: Canvas, area: Area) -> None:
         rolling = self.console.rolling
@@ -145,7 +141,9 @@ class Rollback(Page):
         if v.restore is not None and (v.restore.documents or v.restore.undoable):
             y += c.block(x, y, width, min(3, end - y), v.restore.sentence, "text")
             if v.restore.documents and y < end:
-                c.spans(x, y, [("t", "key"), (" restores their frequency keywords", "text")], width)
+                c.spans(
+                    x, y, [("t", "key"), (" restores all, ", "text"), ("b", "key"), (" the bad window", "text")], width
+                )
                 y += 1
             if v.restore.undoable and y < end:
                 c.spans(x, y, [("T", "key"), (" takes the restore back", "text")], width)
@@ -195,6 +193,9 @@ class Rollback(Page):
 
     def action_restore(self) -> None:
         self.console.restore()
+
+    def action_restore_bad_window(self) -> None:
+        self.console.act("restore", bad_window=True)
 
     def action_undo_restore(self) -> None:
         self.console.act("undo_restore")

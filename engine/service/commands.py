@@ -115,7 +115,7 @@ async def _roll_back(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if not isinstance(to_stage, int):
         to_stage = None  # whatever was meant, 0 % is the safe side
     was = engine.state.percent_bp
-    outcome, proof = await rollback.roll_back(engine, ask, to_stage, pressed=_pressed(engine, fields))
+    outcome, proof = await rollback.roll_back(engine, ask, to_stage, pressed=_pressed(fields))
     how = "recorded" if outcome else "in force; the store does not take the record yet, it is tried on"
     after = outcome.state.percent_bp if outcome else proof.target_bp
     return Reply(
@@ -126,9 +126,7 @@ async def _roll_back(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     )  # fmt: skip
 
 
-def _pressed(engine: Engine, fields: dict[str, Any]) -> float | None:
-    """When the key was pressed, by the machine's monotonic clock; None where that is not said or cannot be true."""
+def _pressed(fields: dict[str, Any]) -> float | None:
+    """When the key was pressed, by the machine's monotonic clock."""
     pressed = fields.get("pressed")
-    if isinstance(pressed, float) and 0 <= engine.clock.real() - pressed < 60:
-        return pressed
-    return None
+    return pressed if isinstance(pressed, float) else None

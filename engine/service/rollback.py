@@ -26,6 +26,7 @@ INTENT_AFTER_S = (
     0.5  # a record that takes longer is left as a file too, so that a kill does not lose who pressed and why
 )
 PROOFS = 32
+DAY_S = 86_400.0
 
 Decide = Callable[[State], Decision | None]
 
@@ -71,7 +72,8 @@ async def roll_back(
     target = engine.state.percent_bp if made is None else made.percent_bp
     proof = Proof(
         engine.pipeline, engine.switch, engine.clock, str(engine.folder.armed),
-        actor=ask.actor.name, reason=ask.reason, automatic=automatic is not None, target_bp=target, pressed=pressed,
+        actor=ask.actor.name, reason=ask.reason, automatic=automatic is not None, target_bp=target,
+        pressed=_possible(engine, pressed),
     )  # fmt: skip
     engine.switch.lower(ask.request_id, target)
     proof.effect(engine.calls_ended)
@@ -96,6 +98,11 @@ async def roll_back(
     with contextlib.suppress(TimeoutError):
         return await asyncio.wait_for(asyncio.shield(recording), ANSWER_S), proof
     return None, proof
+
+
+def _possible(engine: Engine, pressed: float | None) -> float | None:
+    """A moment of the key that can be true: not in the future, nor from before the machine was started."""
+    return pressed if pressed is not None and 0 <= engine.clock.real() - pressed < DAY_S else None
 
 
 async def _record(
@@ -173,5 +180,6 @@ async def apply_intents(engine: Engine) -> None:
         except msgspec.ValidationError:
             actor = Actor("unknown")
         reason = intent.reason or "left while the engine did not answer"
-        await roll_back(engine, Ask(actor, engine.clock.now(), intent.request_id, reason, intent.seen))
+        ask = Ask(actor, engine.clock.now(), intent.request_id, reason, intent.seen)
+        await roll_back(engine, ask, pressed=intent.pressed)
         engine.event(f"A rollback by {actor.name}, left while the engine did not answer, was applied.")

@@ -65,6 +65,7 @@ class Intent(msgspec.Struct, frozen=True):
     reason: str
     seen: str = ""
     to_stage: int | None = None
+    pressed: float | None = None  # when the key was pressed, on the machine's monotonic clock
 
 
 class Folder:

@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from msgspec import structs, to_builtins
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from console.app import Console
 from console.screens.ask import Ask
 from console.screens.rollback import Rollback
-from engine.client import RollbackResult
-from tests.console.samples import PLAN, FakeLink
+from engine.client import Reply, RollbackResult
+from tests.console.samples import PLAN, STATES, FakeLink
 
 pytestmark = pytest.mark.anyio
 
@@ -181,3 +182,36 @@ async def test_the_screen_does_not_wait_for_a_slow_engine() -> None:
         await asyncio.sleep(0)
 
     await walk("normal", steps)
+
+
+async def test_proof_comes_from_the_engine_itself_when_the_store_takes_no_view() -> None:
+    """Locked or full: the view stands still, and rev 0 says that nothing is recorded yet."""
+
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        view = STATES["rolled_back"][0]
+        assert view is not None
+        assert view.rollback is not None
+        told = structs.replace(view.rollback, rev=0, effective_ms=31.0, overdue=False, sentence="Effective in 31 ms.")
+        link.result = RollbackResult(True, "In force.", ("armed file removed",), "r1", None, "answered")
+        answer = Reply(True, "", {"proof": to_builtins(told)})
+        command = link.command
+        link.command = lambda kind, **fields: answer if kind == "proof" else command(kind, **fields)  # type: ignore[method-assign]
+        await pilot.press("R")
+        await settled(pilot, lambda: isinstance(app.screen, Rollback) and "PROVEN" in app.screen.text())
+        assert "Effective in 31 ms" in app.screen.text()
+
+    await walk("normal", steps)
+
+
+async def test_unproven_it_says_what_the_engine_is_doing() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        link.result = RollbackResult(True, "Without the engine.", ("intent left for the engine",), "r1", None, "silent")
+        await pilot.press("R")
+        await settled(pilot, lambda: app.rolling is not None and app.rolling.result is not None)
+        assert app.rolling is not None
+        app.rolling.pressed -= 6.0
+        assert app.sight.pulse.sentence
+        assert app.sight.pulse.sentence in app.rolling.sentence(app.sight)
+        await settled(pilot, lambda: "NOT OBSERVED" in app.screen.text())  # type: ignore[attr-defined]
+
+    await walk("frozen", steps)
