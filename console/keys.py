@@ -23,9 +23,9 @@ TYPED = "\r\n\t"  # a paste has them too
 
 # actions that change something; a read-only console does not bind them. R is not among them: who may look may roll back
 ACTING = frozenset((
-    "undo", "promote", "override", "approve", "hold", "resume", "sign", "revoke", "check_item", "restore", "restore_bad_window",
-    "undo_restore",    "why", "complaint", "draw", "better", "flaw", "judge", "measure", "send", "resend", "remind", "tick", "write", "run",
-    "fault", "calm", "speed"
+    "undo", "promote", "override", "approve", "hold", "resume", "sign", "revoke", "check_item", "restore",
+    "restore_bad_window", "undo_restore", "why", "complaint", "draw", "better", "flaw", "judge", "measure", "send", "resend",
+    "remind", "tick", "write", "run", "fault", "calm", "speed",
 ))  # fmt: skip
 
 

@@ -129,6 +129,10 @@ def test_stopped_the_command_line_is_loud_and_the_engine_obeys_when_it_wakes(sta
     assert "is stopped" in done.stderr
     assert f"rm -f {stage.folder.armed}" in done.stderr
     assert stage.until(lambda: stage.percent_bp == 0 and not stage.folder.has_intents(), 5)
+    assert stage.until(lambda: stage.kinds()[-1] == "proof", 5)
+    row = stage.reader.read(lambda conn: log.last(conn, ("proof",)))
+    assert row is not None
+    assert row.decision.evidence["effective_ms"] > 4000  # from the key, not from when the engine woke
 
 
 def test_another_user_without_rights_gets_a_sentence(stage: Stage) -> None:
