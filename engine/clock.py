@@ -112,3 +112,8 @@ class ManualClock:
     async def sleep(self, seconds: float) -> None:
         self._elapsed += seconds
         await asyncio.sleep(0)
+
+
+def pace(clock: Clock) -> float:
+    """Calendar seconds a second: 1, except in a time lapse."""
+    return clock.speed if isinstance(clock, LapseClock) else 1.0

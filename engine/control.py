@@ -104,6 +104,7 @@ class Ask(Struct, frozen=True):
     request_id: str
     reason: str = ""
     seen: str = ""
+    pace: float = 1.0  # calendar seconds a second: in a time lapse a person's 60 s are still 60 s
 
 
 def transition(state: State, decision: Decision) -> State:
@@ -252,7 +253,7 @@ def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, h
     stage, bp = zero, 0
     if to_stage is not None and zero <= to_stage < min(state.stage, len(plan.stages)):
         stage, bp = to_stage, min(state.percent_bp, plan.stages[to_stage].percent_bp)
-    held_back = Undo(state.stage, state.percent_bp, ask.at + UNDO_S) if state.percent_bp > bp else state.undo
+    held_back = Undo(state.stage, state.percent_bp, ask.at + UNDO_S * ask.pace) if state.percent_bp > bp else state.undo
     was = f" from {percent(state.percent_bp)}" if state.percent_bp else ""
     why = f": {ask.reason}" if ask.reason else ""
     return Decision(

@@ -133,10 +133,9 @@ class Rollback(Page):
         x, y, width, rows = blocks.panel(c, area, "the way back")
         end = y + rows
         if v.undo_until is not None and v.undo_until > v.at:
-            blocks.meter(c, x, y, 10, (v.undo_until - v.at) / 60.0, "warn")
-            c.spans(
-                x + 11, y, [("u", "key"), (f" takes it back, {clock(v.undo_until - v.at)} left", "text")], width - 11
-            )
+            left = (v.undo_until - v.at) / v.speed  # a person's seconds, in a time lapse too
+            blocks.meter(c, x, y, 10, left / 60.0, "warn")
+            c.spans(x + 11, y, [("u", "key"), (f" takes it back, {clock(left)} left", "text")], width - 11)
             y += 1
         if v.restore is not None and (v.restore.documents or v.restore.undoable):
             y += c.block(x, y, width, min(3, end - y), v.restore.sentence, "text")

@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from engine.apply import Applier
 from engine.client import Reply
-from engine.clock import Clock, LapseClock, SystemClock
+from engine.clock import Clock, LapseClock, SystemClock, pace
 from engine.control import ENGINE, Actor, Ask, Decision, Refusal, State
 from engine.extraction.llm import LlmPool
 from engine.feedback import Door
@@ -209,7 +209,7 @@ class Engine:
     # -- decisions ---------------------------------------------------------------------------------------------------------
 
     def ask(self, reason: str = "", actor: Actor = ENGINE, request_id: str = "", seen: str = "") -> Ask:
-        return Ask(actor, self.clock.now(), request_id or uuid.uuid4().hex, reason, seen)
+        return Ask(actor, self.clock.now(), request_id or uuid.uuid4().hex, reason, seen, pace(self.clock))
 
     async def commit(
         self,

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 import msgspec
 
 from engine import control
+from engine.clock import pace
 from engine.control import Actor, Ask, Decision, Refusal, State, note
 from engine.proof import Proof
 from engine.service.engine import Engine, machine_time
@@ -180,6 +181,6 @@ async def apply_intents(engine: Engine) -> None:
         except msgspec.ValidationError:
             actor = Actor("unknown")
         reason = intent.reason or "left while the engine did not answer"
-        ask = Ask(actor, engine.clock.now(), intent.request_id, reason, intent.seen)
+        ask = Ask(actor, engine.clock.now(), intent.request_id, reason, intent.seen, pace(engine.clock))
         await roll_back(engine, ask, pressed=intent.pressed)
         engine.event(f"A rollback by {actor.name}, left while the engine did not answer, was applied.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from engine import attribution, bounds, checklist, control, glance
-from engine.clock import LapseClock
+from engine.clock import pace
 from engine.control import State, stage_name
 from engine.metrics import read
 from engine.metrics.bucket import Bucket
@@ -45,7 +45,7 @@ def view(engine: Engine) -> View:
     undo = state.undo.until if state.undo and now < state.undo.until and not state.locked and not state.held else None
     return View(
         at=now, name=plan.name, environment=plan.environment, service=plan.service, rehearsal=engine.rehearsal,
-        speed=engine.clock.speed if isinstance(engine.clock, LapseClock) else 1.0, plan_digest=plan.digest,
+        speed=pace(engine.clock), plan_digest=plan.digest,
         engine=_engine(engine),
         stage=state.stage, stages=len(plan.stages), stage_name=stage_name(plan, state.stage),
         stage_objective=stage.objective if stage else "The rollout is stable; the triggers stay armed.",

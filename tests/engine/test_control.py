@@ -6,6 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from msgspec.structs import replace
 
 from engine import control, routing
 from engine.control import ENGINE, Actor, Ask, Decision, Refusal, State, replay, transition
@@ -99,6 +100,13 @@ def test_a_rollback_by_hand_can_be_taken_back_within_60_s() -> None:
     assert isinstance(back, Decision)
     assert (back.stage, back.percent_bp) == (3, 2500)
     assert isinstance(control.undo_rollback(PLAN, state, ask(at=1061.0)), Refusal)
+
+
+def test_in_a_time_lapse_an_undo_lasts_a_persons_minute() -> None:
+    fast = replace(ask(at=1000.0), pace=60.0)
+    state = transition(at_stage(2), control.roll_back(PLAN, at_stage(2), fast))
+    assert isinstance(control.undo_rollback(PLAN, state, ask(at=1000.0 + 59 * 60)), Decision)
+    assert isinstance(control.undo_rollback(PLAN, state, ask(at=1000.0 + 61 * 60)), Refusal)
 
 
 def test_a_second_rollback_does_not_spoil_the_undo_of_the_first() -> None:
