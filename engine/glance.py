@@ -217,8 +217,14 @@ def matrix(plan: Plan, triggers: Sequence[TriggerView]) -> tuple[MatrixView, ...
     return tuple(out)
 
 
-def servers_sentence(servers: Sequence[ServerView]) -> str:
-    return "  ".join(f"{s.name} {s.state}" for s in servers)
+def server_sentence(server: ServerView) -> str:
+    """ "ollama-1 up, 38 ms, 3 of 8 calls in flight." """
+    parts = [f"{server.name} {server.state}"]
+    if not server.up and server.error:
+        parts.append(server.error)
+    if server.latency_ms is not None:
+        parts.append(f"{server.latency_ms:.0f} ms")
+    return ", ".join([*parts, f"{server.in_flight} of {server.window:.0f} calls in flight."])
 
 
 def title(plan: Plan, state: State) -> str:

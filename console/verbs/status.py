@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from console.place import Place, fail, json_option, say
+from engine.glance import server_sentence
 from engine.plan.durations import iso
 from engine.store.folder import StoreError
 
@@ -99,6 +100,7 @@ def lines(view: View, alive: str) -> list[Line]:
     ]
     if view.attribution:
         out.append(_told("attribution", view.attribution))
+    out += [Line(f"server {s.name}", str(s.up), f"LLM server {server_sentence(s)}") for s in view.servers]
     out += [Line(f"trigger {t.id}", t.verdict, f"{t.id}: {t.sentence}") for t in tripped]
     out += [_told("next", sentence, f"Next: {sentence}") for sentence in view.next]
     out += [_told("waiting", sentence, f"Waits for you: {sentence}") for sentence in view.waiting[:5]]
