@@ -23,6 +23,9 @@ from engine.plan.model import Plan
 from engine.store.folder import Folder, Intent, take_key_out
 
 PUSH_TIMEOUT_S = 0.2
+TIMEOUT_S = 10.0
+SLOW = frozenset({"check", "sign", "promote", "measure"})
+SLOW_S = 60.0
 
 
 class Reply(Struct, frozen=True):
@@ -60,9 +63,11 @@ class EngineClient:
         self.plan = plan
         self.actor = actor or whoami()
 
-    def command(self, kind: str, /, timeout_s: float = 10.0, **fields: Any) -> Reply:
+    def command(self, kind: str, /, timeout_s: float | None = None, **fields: Any) -> Reply:
         """POST /v1/control/`kind`. A refusal, a dead and a frozen engine are all sentences."""
         request_id = fields.pop("request_id", None) or uuid.uuid4().hex
+        if timeout_s is None:
+            timeout_s = self._patience(kind, str(fields.get("item") or ""))
         try:
             status, answer = self.request(
                 "POST", f"/v1/control/{kind}", {"request_id": request_id, **fields}, timeout_s
@@ -79,6 +84,14 @@ class EngineClient:
             str(answer.get("sentence", f"HTTP {status}")),
             answer.get("data") or {},
         )
+
+    def _patience(self, kind: str, item: str) -> float:
+        """How long an answer may take: a check asks the LLM or runs a command first, and so does a promotion."""
+        if kind not in SLOW:
+            return TIMEOUT_S
+        stages = self.plan.stages if self.plan is not None else ()
+        limits = [each.check.timeout_s for stage in stages for each in stage.checklist if each.id == item]
+        return SLOW_S + max(limits, default=0.0)
 
     def request(self, method: str, path: str, body: Any = None, timeout_s: float = 10.0) -> tuple[int, dict[str, Any]]:
         """One HTTP exchange over the socket; OSError, TimeoutError or ValueError when there is none."""

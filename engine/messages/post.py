@@ -1,7 +1,7 @@
 """The carrier of the outbox: one delivery at a time for each address, each in a process with a time limit.
 
 A dead mail server delays its own messages and nothing else: not the engine, not Slack. What an address has taken is marked in the
-store, so that neither a retry nor a restart sends it there twice.
+store, so that neither a retry nor a restart sends it there twice; only a kill between a server's answer and the mark does.
 """
 
 from __future__ import annotations

@@ -1,0 +1,46 @@
+"""What goes out by itself from a real engine: a rollback and a hold with their evidence, once each, also over a kill -9."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from engine.messages.outbox import deliveries
+from tests.engine.messages.servers import mail_server
+from tests.engine.service.stage import Stage
+
+
+def test_a_rollback_a_hold_and_the_daily_summary_arrive_with_their_evidence_and_only_once(tmp_path: Path) -> None:
+    with mail_server() as mail:
+        addresses = tmp_path / "addresses"
+        addresses.write_text(f"team={mail.url}\n")
+        addresses.chmod(0o600)
+        soon = (datetime.now(UTC) + timedelta(minutes=6)).strftime("%H:%M")  # seconds at 60 times the speed
+        with Stage(tmp_path / "place", 60.0, {"notify.urls_file": str(addresses), "notify.daily_at": soon}) as stage:
+            engine = stage.engine()
+
+            def arrived(kind: str) -> list[str]:
+                return [str(m["Subject"]) for m in mail.box.mails if kind in str(m["Subject"])]
+
+            stage.climb(2)
+            assert stage.client.command("hold", reason="the owner is away").ok
+            # killed between a server's "taken" and the store's note of it, an engine sends once more: at least once, not at most
+            assert stage.until(lambda: any(d.state == "sent" for d in stage.reader.read(deliveries)), 40)
+            assert len(arrived("HOLD")) == 1
+            assert stage.client.command("resume").ok
+            assert stage.client.command("rollback", reason="search is broken").ok
+            engine.kill()  # whatever was queued or not yet
+            engine.wait()
+            stage.engine()
+            assert stage.until(lambda: len(arrived("ROLLBACK")) == 1, 40)
+            (body,) = [mail.box.text(at) for at, m in enumerate(mail.box.mails) if "ROLLBACK" in str(m["Subject"])]
+            assert "search is broken" in body
+            assert "rolled back from 10 % to 0 %" in body
+            stage.climb(2)
+            assert stage.until(lambda: len(arrived("metrics summary")) == 1, 60)
+            time.sleep(1.5)
+            assert (len(arrived("ROLLBACK")), len(arrived("metrics summary"))) == (1, 1)
+            assert len(arrived("HOLD")) == len(stage.reader.log(1000, kind="hold"))  # a trigger may hold too
+            states = {d.message: d.state for d in stage.reader.read(deliveries)}
+            assert states["rollback"] == states["hold"] == states["daily_summary"] == "sent"
