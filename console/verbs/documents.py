@@ -3,33 +3,80 @@
 from __future__ import annotations
 
 import concurrent.futures
-import glob
-import html.parser
-import json
+import http.client
 import os
-import random
+import re
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from console import sources
 from console.place import Place, fail, json_option, say, write_json
+from console.progress import Progress
+from engine.text import clean_line
 
-KINDS = {".md", ".markdown", ".txt", ".rst", ".html", ".htm", ".jsonl", ".ndjson", ".text", ".adoc"}
-SIZE_LIMIT = 40_000_000
+if TYPE_CHECKING:
+    from engine.store.documents import Document
+
 WORKERS = 8
+PATIENCE_S = 10.0  # with an engine that is being started anew
+NAMED = 10  # documents named for one trouble
+
+Answer = dict[str, Any]
 
 
-class Source(NamedTuple):
-    """A document to load, or why it cannot be (`trouble`)."""
+class _Gone(Exception):
+    """No engine answers any more."""
 
-    id: str
-    title: str
-    text: str
-    trouble: str = ""
+
+class _Refused(Exception):
+    """The engine does not take this document: a sentence."""
+
+
+class Tally:
+    """What became of the documents."""
+
+    def __init__(self) -> None:
+        self.llm = self.frequency = self.cached = self.fallback = self.unchanged = self.failed = 0
+        self.troubles: dict[str, list[str]] = {}  # why -> which
+
+    @property
+    def done(self) -> int:
+        return self.llm + self.frequency
+
+    def count(self, answer: Answer) -> None:
+        if answer["method"] == "llm":
+            self.llm += 1
+        else:
+            self.frequency += 1
+        self.cached += bool(answer["cached"])
+        self.fallback += bool(answer["fallback"])
+
+    def skip(self, name: str, why: str) -> None:
+        self.failed += 1
+        self.troubles.setdefault(clean_line(why), []).append(clean_line(name))
+
+    def sentence(self, took: float) -> str:
+        return (
+            f"{self.done} document{'' if self.done == 1 else 's'} in {took:.1f} s ({self.done / took:.0f}/s): {self.llm} by LLM ({self.cached} from the cache), "
+            f"{self.frequency} by frequency ({self.fallback} as fallback), {self.unchanged} unchanged, {self.failed} failed."
+        )
+
+    def skipped(self) -> Iterator[str]:
+        for why, names in self.troubles.items():
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            yield f"skipped {', '.join(names[:NAMED])}{more}: {why}"
+
+    def data(self, took: float) -> dict[str, Any]:
+        return {
+            "ok": not self.failed, "seconds": round(took, 3), "llm": self.llm, "frequency": self.frequency, "cached": self.cached,
+            "fallback": self.fallback, "unchanged": self.unchanged, "failed": self.failed,
+            "skipped": [f"{name}: {why}" for why, names in self.troubles.items() for name in names],
+        }  # fmt: skip
 
 
 @click.command()
@@ -40,205 +87,110 @@ class Source(NamedTuple):
 @json_option
 @click.pass_obj
 def load(place: Place, paths: tuple[str, ...], method: str, verbose: bool, resume: bool, as_json: bool) -> None:
-    """Extract keywords from files, folders, globs, or `-` for standard input (JSON lines {id, text}, or one text)."""
-    files = _files(paths)
-    known = _known(place) if resume else {}
-    counts = {"llm": 0, "frequency": 0, "cached": 0, "fallback": 0, "unchanged": 0, "failed": 0}
-    troubles: list[str] = []
-    total = sum(_weight(path) for path in files)
+    """Extract keywords from files, folders, globs, or `-` for standard input.
+
+    .md .txt .rst .adoc .html are one document each; .jsonl, .ndjson and .json hold {"id", "text", "title"} a line or in a list;
+    standard input is JSON lines or one text. Stopped half way, the same command with --resume goes on.
+    """
+    found = sources.files(paths)
+    if not found:
+        fail("No file was found. Kinds: " + " ".join(sorted(sources.KINDS)), as_json)
+    _engine_or_fail(place, as_json)
+    known = _known(place, method) if resume else {}
+    tally = Tally()
+    quiet = verbose or as_json
+    progress = Progress("load", sum(map(sources.weight, found)), sys.stderr, shown=not quiet and sys.stderr.isatty())
     began = time.monotonic()
-    bar = click.progressbar(
-        length=max(1, total),
-        label="load",
-        file=sys.stderr,
-        show_eta=True,
-        hidden=verbose or as_json or not sys.stderr.isatty(),
-    )
-    done = 0
-    with bar, concurrent.futures.ThreadPoolExecutor(WORKERS) as workers:
-        waiting: dict[concurrent.futures.Future[tuple[str, dict[str, Any] | str]], int] = {}
+    stopped = ""
+    workers = concurrent.futures.ThreadPoolExecutor(WORKERS)
+    waiting: dict[concurrent.futures.Future[Answer], sources.Source] = {}
 
-        def finish(future: concurrent.futures.Future[tuple[str, dict[str, Any] | str]]) -> None:
-            nonlocal done
-            waiting.pop(future)
-            name, answer = future.result()
-            done += 1
-            if isinstance(answer, str):
-                counts["failed"] += 1
-                troubles.append(f"{name}: {answer}")
+    def finish(most: int) -> None:
+        """Take answers until at most so many documents are on their way."""
+        while len(waiting) > most:
+            for future in concurrent.futures.wait(waiting, return_when="FIRST_COMPLETED").done:
+                source = waiting.pop(future)
+                try:
+                    answer = future.result()
+                except _Refused as refused:
+                    tally.skip(source.id, str(refused))
+                else:
+                    tally.count(answer)
+                    if verbose:
+                        click.echo(_line(source, answer))
+                progress.step(source.size, tally.done)
+
+    try:
+        for source in (source for path in found for source in sources.documents(path)):
+            if source.trouble:
+                tally.skip(source.id, source.trouble)
+                progress.step(source.size, tally.done)
+            elif known and known.get(clean_line(source.id, 512)) == _digest(source.text):
+                tally.unchanged += 1
+                progress.step(source.size, tally.done)
             else:
-                counts[answer["method"]] += 1
-                counts["cached"] += bool(answer["cached"])
-                counts["fallback"] += bool(answer["fallback"])
-                if verbose:
-                    note = (
-                        " (fallback: " + answer["note"] + ")"
-                        if answer["fallback"]
-                        else " (cached)"
-                        if answer["cached"]
-                        else ""
-                    )
-                    click.echo(f"{name}: {answer['method']}{note}: {', '.join(answer['keywords'][:15])}")
-
-        for path in files:
-            for source in _sources(path):
-                if source.trouble:
-                    counts["failed"] += 1
-                    troubles.append(f"{source.id}: {source.trouble}")
-                    continue
-                if resume and known.get(source.id) == _digest(source.text):
-                    counts["unchanged"] += 1
-                    continue
-                waiting[workers.submit(_extract, place, source, method)] = 1
-                while len(waiting) >= WORKERS * 2:
-                    for future in concurrent.futures.wait(waiting, return_when="FIRST_COMPLETED").done:
-                        finish(future)
-            bar.update(_weight(path))
-        for future in list(concurrent.futures.as_completed(list(waiting))):
-            finish(future)
+                waiting[workers.submit(_extract, place, source, method)] = source
+                finish(2 * WORKERS - 1)
+        finish(0)
+    except (KeyboardInterrupt, _Gone) as reason:
+        stopped = str(reason) or "Stopped."
+        workers.shutdown(wait=False, cancel_futures=True)
+    progress.end()
     took = max(time.monotonic() - began, 1e-9)
-    for trouble in troubles[:20]:
-        click.echo(f"skipped {trouble}", err=True)
-    if len(troubles) > 20:
-        click.echo(f"... and {len(troubles) - 20} more", err=True)
-    sentence = (
-        f"{done} documents in {took:.1f} s ({done / took:.0f}/s): "
-        f"{counts['llm']} by LLM ({counts['cached']} from the cache), {counts['frequency']} by frequency "
-        f"({counts['fallback']} as fallback), {counts['unchanged']} unchanged, {counts['failed']} failed."
-    )
-    say({"ok": not counts["failed"], "seconds": round(took, 3), **counts, "skipped": troubles}, sentence, as_json)
-    if not files:
-        fail("No file was found. Kinds: " + ", ".join(sorted(KINDS)))
-    if counts["failed"]:
+    for line in tally.skipped():
+        click.echo(line, err=True)
+    say({**tally.data(took), **({"ok": False, "sentence": stopped} if stopped else {})}, tally.sentence(took), as_json)
+    if stopped:
+        click.echo(
+            f"{stopped} What is counted here is stored; the same command with --resume goes on from there.", err=True
+        )
+        sys.stdout.flush()
+        os._exit(1)  # calls in flight are the engine's to finish; nobody waits for their answers
+    if tally.failed:
         raise SystemExit(1)
 
 
-def _extract(place: Place, source: Source, method: str) -> tuple[str, dict[str, Any] | str]:
+def _line(source: sources.Source, answer: Answer) -> str:
+    note = f" (fallback: {answer['note']})" if answer["fallback"] else " (cached)" if answer["cached"] else ""
+    return f"{clean_line(source.id)}: {answer['method']}{note}: {', '.join(answer['keywords'])}"
+
+
+def _engine_or_fail(place: Place, as_json: bool) -> None:
+    """Before the first document, so that a thousand files do not fail one by one."""
+    try:
+        place.client.request("GET", "/healthz", timeout_s=PATIENCE_S)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        fail(
+            f"No engine answers in {place.folder.path} ({error}). Start it with `rollout` or `rollout serve`.", as_json
+        )
+
+
+def _extract(place: Place, source: sources.Source, method: str) -> Answer:
     body = {"id": source.id, "title": source.title, "text": source.text, "method": method}
-    for attempt in range(3):
+    given_up = time.monotonic() + PATIENCE_S
+    while True:
         try:
             status, answer = place.client.request("POST", "/v1/extract", body, timeout_s=300.0)
-        except (OSError, ValueError) as error:
-            if attempt == 2:
-                return source.id, f"no engine answers ({error}); start it with `rollout` or `rollout serve`"
-            time.sleep(0.5)
-            continue
-        if status == 200:
-            return source.id, answer
-        if status != 503:
-            return source.id, str(answer.get("error") or answer.get("sentence") or f"HTTP {status}")
-        time.sleep(0.5)
-    return source.id, "the engine did not take it"
-
-
-def _files(paths: tuple[str, ...]) -> list[str]:
-    """Files of the arguments in a stable order; folders are walked, globs expanded (a shell may not have)."""
-    found: dict[str, None] = {}
-    for path in paths:
-        if path == "-":
-            found["-"] = None
-        elif os.path.isdir(path):
-            for folder, folders, names in os.walk(path):
-                folders[:] = sorted(name for name in folders if not name.startswith("."))
-                found.update({os.path.join(folder, n): None for n in sorted(names) if Path(n).suffix.lower() in KINDS})
-        elif os.path.exists(path):
-            found[path] = None
+        except TimeoutError:
+            raise _Refused("no answer in 300 s") from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            if time.monotonic() > given_up:
+                raise _Gone(f"The engine is gone ({error}).") from None
         else:
-            matches = sorted(glob.glob(path, recursive=True))
-            found.update({match: None for match in matches} or {path: None})
-    return list(found)
+            if status == 200:
+                return answer
+            if status != 503 or time.monotonic() > given_up:
+                raise _Refused(str(answer.get("error") or answer.get("sentence") or f"HTTP {status}"))
+        time.sleep(0.5)
 
 
-def _weight(path: str) -> int:
-    try:
-        return os.path.getsize(path) if path != "-" else 1
-    except OSError:
-        return 1
-
-
-def _sources(path: str) -> Iterator[Source]:
-    """The documents of one file; never raises."""
-    if path == "-":
-        yield from _from_text("-", sys.stdin.read(), ".jsonl")
-        return
-    try:
-        if os.path.getsize(path) > SIZE_LIMIT:
-            yield Source(path, "", "", f"larger than {SIZE_LIMIT // 1_000_000} MB; split it")
-            return
-        raw = Path(path).read_bytes()
-    except OSError as error:
-        yield Source(path, "", "", error.strerror or str(error))
-        return
-    if b"\0" in raw[:4096]:
-        yield Source(path, "", "", "not a text file")
-        return
-    yield from _from_text(path, raw.decode("utf-8", "replace"), Path(path).suffix.lower())
-
-
-def _from_text(path: str, text: str, suffix: str) -> Iterator[Source]:
-    if suffix in (".jsonl", ".ndjson"):
-        lines = [line for line in text.splitlines() if line.strip()]
-        if path == "-" and not (lines and lines[0].lstrip().startswith("{")):
-            yield Source("stdin", "", text) if text.strip() else Source("stdin", "", "", "empty")
-            return
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-                yield Source(str(row.get("id") or f"{path}:{number}"), str(row.get("title") or ""), str(row["text"]))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                yield Source(f"{path}:{number}", "", "", 'not a JSON object with "text"')
-        return
-    if suffix in (".html", ".htm"):
-        title, text = plain(text)
-        yield Source(path, title, text)
-        return
-    if not text.strip():
-        yield Source(path, "", "", "empty")
-        return
-    yield Source(path, "", text)
-
-
-class _Plain(html.parser.HTMLParser):
-    """The text of a page, without script and style; headings on lines of their own."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self.title = ""
-        self._skip = 0
-        self._in_title = False
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        self._skip += tag in ("script", "style", "template")
-        self._in_title = tag == "title"
-        if tag in ("p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "section", "pre"):
-            self.parts.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("script", "style", "template") and self._skip:
-            self._skip -= 1
-        self._in_title = False
-
-    def handle_data(self, data: str) -> None:
-        if self._in_title:
-            self.title += data.strip()
-        elif not self._skip:
-            self.parts.append(data)
-
-
-def plain(page: str) -> tuple[str, str]:
-    """(title, text) of an HTML page."""
-    parser = _Plain()
-    parser.feed(page)
-    parser.close()
-    return parser.title, "".join(parser.parts)
-
-
-def _known(place: Place) -> dict[str, str]:
+def _known(place: Place, method: str) -> dict[str, str]:
+    """Digests of the stored documents; of those that serve LLM keywords, where these are asked for."""
+    from engine.store import documents
     from engine.store.folder import StoreError
 
     try:
-        return dict(place.reader.read(lambda conn: conn.execute("SELECT id, digest FROM document").fetchall()))
+        return place.reader.read(lambda conn: documents.digests(conn, "llm" if method == "llm" else None))
     except StoreError:
         return {}
 
@@ -250,21 +202,58 @@ def _digest(text: str) -> str:
     return digest(clean_block(normal(text), TEXT_LIMIT))
 
 
+# -- query -----------------------------------------------------------------------------------------------------------------------
+
+
 @click.command()
 @click.argument("text")
 @click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True)
 @json_option
 @click.pass_obj
 def query(place: Place, text: str, limit: int, as_json: bool) -> None:
-    """Search the documents by the keywords they serve and by title."""
-    found = place.reader.documents(text, limit)
-    rows = [{"file": d.id, "title": d.title, "method": d.method, "keywords": d.keywords} for d in found]
-    lines = [f"{d.id}  [{d.method}]  {d.title}\n    {', '.join(d.keywords[:12])}" for d in found]
+    """Search the documents by the keywords they serve and by title: those with all words first, then those with some."""
+    asked = clean_line(text)
+    found = place.reader.documents(asked, limit)
+    stems = _stems(asked)
+    rows: list[dict[str, Any]] = []
+    lines = []
+    for d in found:
+        stored = place.reader.document(d.id)
+        matched = [keyword for keyword in d.keywords if stems & _stems(keyword)]
+        snippet = _snippet(stored.text if stored else "", [*matched, *asked.split()])
+        lines.append(_found(d, matched, snippet))
+        rows.append({"file": d.id, "title": d.title, "method": d.method, "keywords": d.keywords, "matched": matched, "snippet": snippet})  # fmt: skip
     say(
-        {"query": text, "results": rows},
-        "\n".join(lines) or f"No document serves keywords or a title with {text!r}.",
+        {"query": asked, "results": rows},
+        "\n".join(lines) or f"No document serves keywords or a title with {asked!r}.",
         as_json,
     )
+
+
+def _found(d: Document, matched: list[str], snippet: str) -> str:
+    words = [click.style(keyword, bold=True) for keyword in matched] + [k for k in d.keywords if k not in matched]
+    return f"{d.id}  [{d.method}]  {d.title}\n    {', '.join(words[:12])}" + (f"\n    {snippet}" if snippet else "")
+
+
+def _stems(text: str) -> set[str]:
+    from engine.extraction.keywords import stem
+
+    return {stem(word) for word in re.findall(r"\w+", text.lower())}
+
+
+def _snippet(text: str, words: list[str], around: int = 60) -> str:
+    """The passage where the first of the words stands that stands there; empty if none does."""
+    low = text.lower()
+    if len(low) != len(text):
+        low = text
+    at = next((at for word in words if word and (at := low.find(word.lower())) >= 0), -1)
+    if at < 0:
+        return ""
+    begin, end = max(0, at - around), at + 2 * around
+    return clean_line(("…" if begin else "") + text[begin:end] + ("…" if end < len(text) else ""), 4 * around)
+
+
+# -- export ----------------------------------------------------------------------------------------------------------------------
 
 
 @click.command()
@@ -285,13 +274,9 @@ def export(place: Place, method: str, limit: int, output: Path, at_random: bool,
     """
     from engine.store import documents
 
-    pool = limit if not at_random else 100_000
-    found = place.reader.read(lambda conn: documents.recent(conn, method, pool, text=text))
-    if method == "frequency" and len(found) < limit:
-        others = place.reader.read(lambda conn: documents.recent(conn, "llm", pool, text=text))
-        found = (found + others)[:pool]
-    if at_random:
-        found = random.Random(seed).sample(found, min(limit, len(found)))
+    found = place.reader.read(
+        lambda conn: documents.exported(conn, method, limit, text=text, seed=seed if at_random else None)
+    )
     if not found:
         fail(f"No document serves {method} keywords yet.")
     rows = [
@@ -300,7 +285,7 @@ def export(place: Place, method: str, limit: int, output: Path, at_random: bool,
             "keywords": list((d.llm or ()) if method == "llm" else d.frequency), "arm": d.arm, "updated": d.updated,
             **({"text": d.text} if text else {}),
         }
-        for d in found[:limit]
+        for d in found
     ]  # fmt: skip
     write_json(output, rows)
     if str(output) != "-":

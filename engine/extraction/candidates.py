@@ -179,26 +179,29 @@ def _english(tokens: list[str]) -> list[Span]:
     if "P" in kinds:
         bare = set(tokens)  # who also stands without 's owns what follows; Zipf's law is one name
         kinds = re.sub("P", lambda owner: "p" if tokens[owner.start()][:-2] in bare else "P", kinds)
-    fold = FOLDS.__getitem__
+    folds = list(map(FOLDS.__getitem__, tokens))
     spans = []
     for match in _PHRASE.finditer(kinds):
         start, end = match.span()
-        while (
-            start < end
-            and kinds[start] == "w"
-            and not (tokens[start] == "New" and tokens[start + 1].lower() in words.AFTER_NEW)
-        ):
+        while start < end and kinds[start] == "w" and not _is_new_york(tokens[start : start + 2]):
             start += 1
-        if end - start > MAX_WORDS:  # the head of an English phrase is its end
-            start = end - MAX_WORDS
-        if end - start < 2 and (end == start or kinds[start] in "awe"):
-            continue
-        run = tokens[start:end]
-        text = " ".join(run)
+        size = end - start
+        if size < 2:
+            if not size or kinds[start] in "awe":
+                continue
+            text = tokens[start]
+        else:
+            if size > MAX_WORDS:  # the head of an English phrase is its end
+                start = end - MAX_WORDS
+            text = " ".join(tokens[start:end])
         if kinds[end - 1] in "pP":
             text = text[:-2]
-        spans.append(Span(tuple(map(fold, run)), text, start))
+        spans.append(Span(tuple(folds[start:end]), text, start))
     return spans
+
+
+def _is_new_york(pair: list[str]) -> bool:
+    return pair[0] == "New" and pair[-1].lower() in words.AFTER_NEW
 
 
 def _foreign(tokens: list[str], spoken: str | None) -> list[Span]:

@@ -8,7 +8,6 @@ All of up to 15 keywords may be descriptive: a text about ideas has no technical
 
 from __future__ import annotations
 
-import html
 import math
 import re
 from typing import NamedTuple
@@ -28,12 +27,14 @@ from engine.extraction.candidates import (
 )
 from engine.extraction.keywords import MAX_TECHNICAL, MAX_TOTAL, Keywords
 from engine.extraction.languages import ENGLISH
+from engine.extraction.prose import prose, sample
 from engine.extraction.words import EMPTY, GENERAL, SOFT, TECHNOLOGIES, TECHNOLOGIES_BY_NAME, WEAK
 
-SAMPLE_CHARS = 400_000  # read of a longer text: its beginning and end, and slices spread evenly between, an eighth each
 SHORT, LONG = 150, 450  # tokens at which the weights are wholly the one or the other
 SELDOM = 400  # candidates from which on one that comes once, and late, is not worth scoring
 EARLY = 400  # tokens
+
+_QUOTED = re.compile(r"`([^`\s]{2,60})`")
 
 Words = tuple[str, ...]
 
@@ -100,7 +101,7 @@ def extract(text: str, *, limit: int = MAX_TOTAL) -> Keywords:
     """At most `limit` keywords of a text of any length and language, best first."""
     if limit <= 0:
         return Keywords()
-    body = prose(_sample(text))
+    body = prose(sample(text))
     quoted = frozenset(_QUOTED.findall(body) if "`" in body else ())
     found: list[_Found] = []
     if not body.isascii() and CJK.search(body):
@@ -112,80 +113,6 @@ def extract(text: str, *, limit: int = MAX_TOTAL) -> Keywords:
     found.sort()
     best = _chosen(found, limit, quoted, language, 2 if len(tokens) < (SHORT + LONG) // 2 else 1)
     return _shown(best, spans, quoted, language == ENGLISH)
-
-
-# -- the text that is prose --------------------------------------------------------------------------------------------------------
-
-_EMPTY_LINES = re.compile(
-    r"\n\s*\n"
-)  # as one, or a look for the next line's first letter would go over all of them at each
-_FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,})[^\n]*$", re.M)
-_QUOTED = re.compile(r"`([^`\s]{2,60})`")
-_TAG = re.compile(r"</?[A-Za-z!][^<>]{0,400}>")
-_CLOSING_TAG = re.compile(r"</[A-Za-z]")
-_ADDRESS = re.compile(r"\]\([^()\s]{1,400}\)|\b(?:https?|ftp|file)://[^\s<>]+|\bwww\.[^\s<>]+")
-_DIRECTIVE = re.compile(r"^[ \t]*\.\. [\w:+-]+::.*$|^[ \t]*:[\w -]+:|:[\w+-]{1,30}(?::[\w+-]{1,30})?:(?=`)", re.M)
-_CODE_LINE = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.|\$|#!) [^\n]*|(?: {4}|\t)[^\n]*(?:[;{}]|[=(]\S*\)?:?)[ \t]*)$", re.M)
-_FEW = 200  # characters of prose beside which code is read too
-
-
-def prose(text: str) -> str:
-    """The text without code blocks, tags, addresses and directives. If hardly anything else is there, with its code."""
-    text = text.replace("\r", "")
-    if "```" in text or "~~~" in text:
-        text = _unless_little(text, _unfenced(text))
-    if "<" in text and _CLOSING_TAG.search(text):
-        for begin, end in (("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>"), ("<pre", "</pre>")):
-            text = _unless_little(text, _without(text, begin, end))
-        text = html.unescape(_TAG.sub(" . ", text))
-    if "://" in text or "](" in text or "www." in text:
-        text = _ADDRESS.sub(" . ", text)
-    if ":" in text:
-        text = _DIRECTIVE.sub(" . ", text)
-    if "\n    " in text or "\n\t" in text or "\n>>> " in text or "\n$ " in text:
-        text = _unless_little(text, _CODE_LINE.sub("", text))
-    if text.isupper():
-        text = text.lower()
-    return _EMPTY_LINES.sub("\n\n", text)
-
-
-def _unless_little(text: str, less: str) -> str:
-    return less if len(less.strip()) >= min(_FEW, len(text) // 4) else text
-
-
-def _unfenced(text: str) -> str:
-    kept, begun, mark = [], 0, ""
-    for fence in _FENCE.finditer(text):
-        signs = fence[1]
-        if not mark:
-            kept.append(text[begun : fence.start()])
-            mark = signs
-        elif signs.startswith(mark):
-            begun, mark = fence.end(), ""
-    if not mark:
-        kept.append(text[begun:])
-    return "\n\n".join(kept)
-
-
-def _without(text: str, begin: str, end: str) -> str:
-    """Without what stands between the two, in any case; an opening without an end stays."""
-    low = text.lower()
-    if len(low) != len(text):  # a letter whose small form is longer: places would not agree
-        low = text
-    kept, at = [], 0
-    while (start := low.find(begin, at)) >= 0 and (stop := low.find(end, start)) >= 0:
-        kept.append(text[at:start])
-        at = stop + len(end)
-    return "\n\n".join([*kept, text[at:]])
-
-
-def _sample(text: str) -> str:
-    if len(text) <= SAMPLE_CHARS:
-        return text
-    part = SAMPLE_CHARS // 8
-    step = (len(text) - part) / 7
-    slices = [text[int(n * step) : int(n * step) + part] for n in range(8)]
-    return "\n\n".join(slices[:1] + [s[max(s.find(" ", 0, 200), 0) :] for s in slices[1:]])
 
 
 # -- scores ------------------------------------------------------------------------------------------------------------------------
@@ -385,5 +312,5 @@ def _is_technical(text: str, quoted: frozenset[str]) -> bool:
 
 
 def _in_small_letters(text: str) -> str:
-    """But identifiers and acronyms as they are written."""
-    return " ".join(word if KINDS[word] == "i" else word.lower() for word in text.split())
+    """But identifiers, acronyms and single letters (the language C) as they are written."""
+    return " ".join(word if len(word) == 1 or KINDS[word] == "i" else word.lower() for word in text.split())

@@ -7,6 +7,7 @@ column, undoing it another, and neither touches texts nor the search index (whic
 from __future__ import annotations
 
 import json
+import random
 import re
 import sqlite3
 from collections.abc import Sequence
@@ -156,11 +157,22 @@ def paired(conn: sqlite3.Connection, limit: int) -> list[Document]:
 
 
 def search(conn: sqlite3.Connection, query: str, limit: int = 20) -> list[Document]:
-    """Full-text search over titles and the keywords that are served; every word must occur. Any text is a valid query."""
+    """Full-text search over titles and the keywords that are served: documents with every word first, then those with some, or with
+    words that begin so. Any text is a valid query; one without a word finds nothing.
+    """
     words = re.findall(r"\w+", query)[:32]
     if not words:
-        return recent(conn, limit=limit)
-    terms = " ".join(f'"{word}"' for word in words)
+        return []
+    found = _matching(conn, " ".join(f'"{word}"' for word in words), limit)
+    if len(found) < limit:
+        some = _matching(conn, " OR ".join(f'"{word}"*' for word in words), limit + len(found))
+        known = {document.id for document in found}
+        found += [document for document in some if document.id not in known]
+    return found[:limit]
+
+
+def _matching(conn: sqlite3.Connection, terms: str, limit: int) -> list[Document]:
+    """By bm25, a word of the title counting as four of the keywords."""
     found = conn.execute(
         f"""
         SELECT {_COLUMNS}, m.rank FROM (
@@ -173,6 +185,31 @@ def search(conn: sqlite3.Connection, query: str, limit: int = 20) -> list[Docume
         ("{title frequency} : (" + terms + ")", "{title llm} : (" + terms + ")", limit),
     ).fetchall()
     return [_document(row) for row in found]
+
+
+def digests(conn: sqlite3.Connection, method: str | None = None) -> dict[str, str]:
+    """Digest of the text by document, of those that serve a method or of all."""
+    where, given = ("WHERE method = ?", (method,)) if method else ("", ())
+    return dict(conn.execute(f"SELECT id, digest FROM document {where}", given).fetchall())
+
+
+def exported(
+    conn: sqlite3.Connection, method: str, limit: int, text: bool = False, seed: int | None = None
+) -> list[Document]:
+    """Documents to show keywords of a method by, the latest, or a sample where the same seed draws the same.
+
+    Those that serve them; for `frequency`, which every document has, the others after them.
+    """
+    if seed is None:
+        found = recent(conn, method, limit, text=text)
+        if method == "frequency" and len(found) < limit:
+            found += recent(conn, "llm", limit - len(found), text=text)
+        return found
+    names = [name for (name,) in conn.execute("SELECT id FROM document WHERE method = ? ORDER BY id", (method,))]
+    if method == "frequency" and len(names) < limit:
+        names += [name for (name,) in conn.execute("SELECT id FROM document WHERE method = 'llm' ORDER BY id")]
+    drawn = random.Random(seed).sample(names, min(limit, len(names)))
+    return [document for name in drawn if (document := get(conn, name)) is not None]
 
 
 # -- restore -----------------------------------------------------------------------------------------------------------

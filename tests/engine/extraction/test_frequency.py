@@ -25,6 +25,8 @@ WORDS = st.sampled_from(
         "are",
         "was",
         "a",
+        "New",
+        "York",
         "neural",
         "network",
         "networks",
@@ -93,6 +95,7 @@ def flat(text: str) -> str:
 
 @given(TEXTS)
 @example("")
+@example("this is the thing that we have and it is New")
 @example("İstanbul İSTANBUL ﬁx ẞ ǅ")
 def test_any_text_gives_few_distinct_keywords_always_the_same(text: str) -> None:
     found = extract(text)

@@ -1,0 +1,54 @@
+"""One line on a terminal that says how far a long command is, how fast, and how long it will take."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+EVERY_S = 0.1
+WIDTH = 24
+
+
+class Progress:
+    """Counts bytes of `total` (0: not known, so no bar) and things done. Nothing is written unless `shown`."""
+
+    def __init__(
+        self, label: str, total: int, out: TextIO, *, shown: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._label, self._total, self._out, self._shown, self._clock = label, total, out, shown, clock
+        self._began = self._drawn = clock()
+        self._bytes = self._done = 0
+
+    def step(self, size: int, done: int) -> None:
+        self._bytes += size
+        self._done = done
+        now = self._clock()
+        if self._shown and now - self._drawn >= EVERY_S:
+            self._drawn = now
+            self._write(self.line(now))
+
+    def end(self) -> None:
+        if self._shown:
+            self._write("")
+
+    def line(self, now: float) -> str:
+        took = max(now - self._began, 1e-9)
+        said = f"{self._done:,} documents, {self._done / took:,.0f}/s"
+        if not self._total:
+            return f"{self._label}  {said}"
+        share = min(1.0, self._bytes / self._total)
+        full = round(share * WIDTH)
+        left = f", {_clock_time(took / share - took)} left" if share > 0 else ""
+        return f"{self._label} [{'#' * full}{'-' * (WIDTH - full)}] {share:4.0%}  {said}{left}"
+
+    def _write(self, line: str) -> None:
+        self._out.write("\r\x1b[K" + line[: shutil.get_terminal_size().columns - 1])
+        self._out.flush()
+
+
+def _clock_time(seconds: float) -> str:
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

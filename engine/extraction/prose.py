@@ -1,0 +1,113 @@
+"""The prose of a text: without code, tags, addresses, directives; and the text of an HTML page.
+
+Every expression here takes time in proportion to the text, whatever it holds: no repetition can begin again at each of its own characters.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+SAMPLE_CHARS = 400_000  # read of a longer text: its beginning and end, and slices spread evenly between, an eighth each
+
+_EMPTY_LINES = re.compile(
+    r"\n\s*\n"
+)  # as one, or a look for the next line's first letter would go over all of them at each
+_FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,})[^\n]*$", re.M)
+_TAG = re.compile(r"</?[A-Za-z!][^<>]{0,400}>")
+_CLOSING_TAG = re.compile(r"</[A-Za-z]")
+_ADDRESS = re.compile(r"\]\([^()\s]{1,400}\)|\b(?:https?|ftp|file)://[^\s<>]+|\bwww\.[^\s<>]+")
+_DIRECTIVE = re.compile(r"^[ \t]*\.\. [\w:+-]+::.*$|^[ \t]*:[\w -]+:|:[\w+-]{1,30}(?::[\w+-]{1,30})?:(?=`)", re.M)
+_CODE_LINE = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.|\$|#!) [^\n]*|(?: {4}|\t)[^\n]*(?:[;{}]|[=(]\S*\)?:?)[ \t]*)$", re.M)
+_FEW = 200  # characters of prose beside which code is read too
+
+
+def prose(text: str) -> str:
+    """The text without code blocks, tags, addresses and directives. If hardly anything else is there, with its code."""
+    text = text.replace("\r", "")
+    if "```" in text or "~~~" in text:
+        text = _unless_little(text, _unfenced(text))
+    if "<" in text and _CLOSING_TAG.search(text):
+        for begin, end in (("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>"), ("<pre", "</pre>")):
+            text = _unless_little(text, _without(text, begin, end))
+        text = unescaped(_TAG.sub(" . ", text))
+    if "://" in text or "](" in text or "www." in text:
+        text = _ADDRESS.sub(" . ", text)
+    if ":" in text:
+        text = _DIRECTIVE.sub(" . ", text)
+    if "\n    " in text or "\n\t" in text or "\n>>> " in text or "\n$ " in text:
+        text = _unless_little(text, _CODE_LINE.sub("", text))
+    if text.isupper():
+        text = text.lower()
+    return _EMPTY_LINES.sub("\n\n", text)
+
+
+def _unless_little(text: str, less: str) -> str:
+    return less if len(less.strip()) >= min(_FEW, len(text) // 4) else text
+
+
+def _unfenced(text: str) -> str:
+    kept, begun, mark = [], 0, ""
+    for fence in _FENCE.finditer(text):
+        signs = fence[1]
+        if not mark:
+            kept.append(text[begun : fence.start()])
+            mark = signs
+        elif signs.startswith(mark):
+            begun, mark = fence.end(), ""
+    if not mark:
+        kept.append(text[begun:])
+    return "\n\n".join(kept)
+
+
+def _without(text: str, begin: str, end: str) -> str:
+    """Without what stands between the two, in any case; an opening without an end stays."""
+    low = text.lower()
+    if len(low) != len(text):  # a letter whose small form is longer: places would not agree
+        low = text
+    kept, at = [], 0
+    while (start := low.find(begin, at)) >= 0 and (stop := low.find(end, start)) >= 0:
+        kept.append(text[at:start])
+        at = stop + len(end)
+    return "\n\n".join([*kept, text[at:]])
+
+
+def sample(text: str) -> str:
+    if len(text) <= SAMPLE_CHARS:
+        return text
+    part = SAMPLE_CHARS // 8
+    step = (len(text) - part) / 7
+    slices = [text[int(n * step) : int(n * step) + part] for n in range(8)]
+    return "\n\n".join(slices[:1] + [s[max(s.find(" ", 0, 200), 0) :] for s in slices[1:]])
+
+
+# -- pages -----------------------------------------------------------------------------------------------------------------------
+
+_BLOCK = re.compile(
+    r"</?(?:address|article|aside|blockquote|br|dd|div|dl|dt|footer|form|h[1-6]|header|hr|li|main|nav|ol|p|pre|section|table|td|th|tr|ul)\b[^<>]{0,5000}>",
+    re.I,
+)
+_ANY_TAG = re.compile(r"<[A-Za-z/!?][^<>]{0,5000}>")
+_UNSHOWN = (("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>"), ("<template", "</template>"), ("<noscript", "</noscript>"))  # fmt: skip
+_LONG_NUMBER = re.compile(r"&#[0-9]{8,}|&#[xX][0-9A-Fa-f]{7,}")
+
+
+def plain(page: str) -> tuple[str, str]:
+    """(title, text) of an HTML page: blocks on lines of their own, nothing that a browser does not show.
+
+    Not by html.parser, which takes a second for 5 kB of unclosed tags, and raises on some declarations.
+    """
+    for begin, end in _UNSHOWN:
+        page = _without(page, begin, end)
+    title = ""
+    low = page.lower()
+    if len(low) == len(page) and (start := low.find("<title")) >= 0 and (stop := low.find("</title", start)) >= 0:
+        title = unescaped(_ANY_TAG.sub(" ", page[start:stop]))
+        page = page[:start] + page[stop:]
+    text = _ANY_TAG.sub("", _BLOCK.sub("\n", page))
+    return " ".join(title.split()), unescaped(text)
+
+
+def unescaped(text: str) -> str:
+    """Character references as characters; numbers beyond Unicode are dropped (html.unescape raises at 4,300 digits)."""
+    return html.unescape(_LONG_NUMBER.sub(" ", text))

@@ -1,0 +1,100 @@
+"""Finding and exporting stored documents."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.store import database, documents
+from engine.store.documents import DocumentWrite
+from engine.store.folder import Folder
+
+
+def written(id: str, title: str, frequency: str, llm: str | None = None, at: float = 1.0) -> DocumentWrite:
+    by_llm = tuple(llm.split(", ")) if llm is not None else None
+    return DocumentWrite(
+        id, title, f"text of {id}", f"digest of {id}", at, "treatment" if llm else "control", "llm" if llm else "frequency",
+        tuple(frequency.split(", ")), (), by_llm, (), 2, 1,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def conn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    folder = Folder(tmp_path_factory.mktemp("store"))
+    database.create(folder)
+    connection = database.open_writer(folder, "NORMAL")
+    connection.execute("BEGIN IMMEDIATE")
+    documents.write(
+        connection,
+        [
+            written("both", "Retry budgets", "circuit breakers, retry storms", at=1),
+            written("title", "Circuit theory", "electric networks", at=2),
+            written("one", "Storms", "weather stations", at=3),
+            written("llm", "Clouds", "retry policies", llm="backoff jitter", at=4),
+        ],
+    )
+    connection.execute("COMMIT")
+    yield connection
+    connection.close()
+
+
+def ids(found: list[documents.Document]) -> list[str]:
+    return [document.id for document in found]
+
+
+def test_documents_with_every_word_come_before_those_with_some(conn: sqlite3.Connection) -> None:
+    assert ids(documents.search(conn, "circuit retry")) == ["both", "title"]
+    assert ids(documents.search(conn, "storm retries circuits"))[0] == "both"
+
+
+def test_a_word_of_the_title_counts_for_more_than_one_of_the_keywords(conn: sqlite3.Connection) -> None:
+    assert ids(documents.search(conn, "circuit")) == ["title", "both"]
+
+
+def test_only_keywords_that_are_served_are_found(conn: sqlite3.Connection) -> None:
+    assert ids(documents.search(conn, "jitter")) == ["llm"]
+    assert "llm" not in ids(documents.search(conn, "policies"))
+
+
+def test_a_word_may_be_begun_only(conn: sqlite3.Connection) -> None:
+    assert ids(documents.search(conn, "weath")) == ["one"]
+
+
+def test_a_query_without_a_word_finds_nothing(conn: sqlite3.Connection) -> None:
+    assert documents.search(conn, ' "*" ') == []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.one_of(
+        st.text(),
+        st.sampled_from(['"', "a OR", "NEAR(a b", "title:x", "^a", "-a", "a*", "{", "C++", "'; DROP TABLE document"]),
+    )
+)
+def test_any_text_is_a_query(conn: sqlite3.Connection, query: str) -> None:
+    assert len(documents.search(conn, query, limit=2)) <= 2
+
+
+def test_an_export_has_the_latest_first_and_fills_up_with_frequency_keywords_beside_the_llm_s(
+    conn: sqlite3.Connection,
+) -> None:
+    assert ids(documents.exported(conn, "frequency", 2)) == ["one", "title"]
+    assert ids(documents.exported(conn, "frequency", 9)) == ["one", "title", "both", "llm"]
+    assert ids(documents.exported(conn, "llm", 9, text=True)) == ["llm"]
+
+
+def test_a_random_export_draws_the_same_for_the_same_seed_and_another_for_another(conn: sqlite3.Connection) -> None:
+    drawn = [ids(documents.exported(conn, "frequency", 2, seed=seed)) for seed in range(20)]
+
+    assert drawn == [ids(documents.exported(conn, "frequency", 2, seed=seed)) for seed in range(20)]
+    assert len(set(map(tuple, drawn))) > 1
+    assert all(len(set(names)) == 2 for names in drawn)
+
+
+def test_digests_are_of_all_documents_or_of_those_that_serve_a_method(conn: sqlite3.Connection) -> None:
+    assert set(documents.digests(conn)) == {"both", "title", "one", "llm"}
+    assert documents.digests(conn, "llm") == {"llm": "digest of llm"}
