@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from engine import attribution, bounds, checklist, control, glance
 from engine.clock import pace
 from engine.control import State, stage_name
+from engine.experiment.effects import wilson
+from engine.experiment.moments import Counts
 from engine.metrics import read
 from engine.metrics.bucket import Bucket
 from engine.plan.durations import iso
@@ -182,6 +184,9 @@ def _judged(engine: Engine) -> dict[str, str]:
         sample = samples.get(metric)
         if isinstance(sample, Ok) and sample.n:
             found[metric] = f"{sample.k} of {sample.n} {what}: {sample.value * 100:.0f} %"
+            between = wilson(Counts(sample.n, sample.k or 0))
+            if between is not None and between.low is not None and between.high is not None:
+                found[metric] += f", between {between.low * 100:.0f} % and {between.high * 100:.0f} %"
     return found
 
 

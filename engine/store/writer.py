@@ -159,12 +159,13 @@ class Writer:
         try:
             begin(conn, self._token)
             try:
+                counting: list[Job] = []
                 if batch:
                     records = [record for record, _, _ in batch]
                     insert_and_fold(conn, records)
-                    self._counted(conn, records)
                     documents.write(conn, [document for _, document, _ in batch if document is not None])
-                trouble = [error for job in jobs if (error := _aside(conn, job))]
+                    counting = [lambda conn: self._counted(conn, records)]
+                trouble = [error for job in (*counting, *jobs) if (error := _aside(conn, job))]
                 conn.execute("COMMIT")
             except BaseException:
                 if conn.in_transaction:

@@ -8,8 +8,10 @@ analysis costs the same for a million documents as for a thousand.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -59,6 +61,12 @@ def _one(conn: sqlite3.Connection, where: str) -> Trial | None:
     row = conn.execute(f"SELECT {_COLUMNS} FROM trial {where} ORDER BY id DESC LIMIT 1").fetchone()
     if row is None:
         return None
+    with contextlib.suppress(msgspec.MsgspecError):  # of another version: as if it had not been
+        return _trial(row)
+    return None
+
+
+def _trial(row: tuple[Any, ...]) -> Trial:
     number, started, stage, epoch, percent_bp, salt, declaration, report, scored_until, ended, why = row
     return Trial(
         number, started, stage, epoch, percent_bp, salt, _declaration.decode(declaration),

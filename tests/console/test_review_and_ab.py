@@ -244,3 +244,21 @@ async def test_before_it_begins_the_screen_says_what_is_declared() -> None:
         assert "+15%" in text(app)
 
     await on("6", link, steps)
+
+
+@pytest.mark.parametrize("size", [(30, 8), (44, 12), (61, 17), (109, 24), (110, 30), (220, 70)], ids=str)
+async def test_any_size_of_terminal_is_painted(size: tuple[int, int]) -> None:
+    link = FakeLink()
+    with_trial(link, days=7)
+    with_sample(link, blind=True)
+
+    async def steps(app: Console, pilot: Pilot[int]) -> None:
+        for number in "5", "6":
+            await pilot.press(number)
+            await until(pilot, lambda: not app.screen.busy)  # type: ignore[attr-defined]
+            page = app.page
+            assert page is not None
+            lines = page.canvas(*size).text().splitlines()
+            assert len(lines) == size[1]
+
+    await on("5", link, steps, size)

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import random
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -70,10 +71,16 @@ class Lab:
             return Decision(kind, ask.actor, "", stage, percent_bp, ask.at, ask.request_id, "moved by a test")
 
         await self.engine.commit(ask, decide)
+        self.arm()
+
+    def arm(self) -> None:
+        self.engine.folder.forge(f"stage {self.engine.state.stage}")
+        self.engine.folder.arm()
 
     async def beat(self) -> None:
         """Beat until nothing is due any more."""
         for _ in range(8):
+            self.engine.switch.evaluated()
             self.trials.tick()
             if self.trials._work is None:
                 return
@@ -230,6 +237,30 @@ async def test_a_change_of_percentage_ends_the_test_and_its_figures_count_for_no
     control, treatment = ledger.stats(lab.engine.conn, again.id)
     assert (control.documents, treatment.documents) == (0, 0)
     assert kinds(lab).count("ab_end") == 1
+
+
+async def test_no_test_begins_while_routers_obey_less_than_was_decided(lab: Lab) -> None:
+    await lab.at(4, 5000)
+    lab.engine.folder.disarm()
+    await lab.beat()
+    assert ledger.last(lab.engine.conn) is None
+    lab.arm()
+    await lab.beat()
+    assert ledger.running(lab.engine.conn) is not None
+
+
+async def test_what_cannot_be_counted_costs_no_document(lab: Lab) -> None:
+    await lab.at(4, 5000)
+    await lab.beat()
+
+    def spoil(conn: sqlite3.Connection) -> None:
+        conn.execute("UPDATE trial_arm SET bucket = x'c1', measures = 'x'")
+
+    lab.engine.writer.later(spoil)
+    await lab.load(1)
+    await lab.load(20)
+    assert lab.engine.conn.execute("SELECT count(*) FROM extraction").fetchone()[0] == 21
+    assert "could not be written" in lab.engine.writer.problem
 
 
 async def test_a_router_that_loses_documents_of_one_arm_is_found_and_voids_the_test(lab: Lab) -> None:
