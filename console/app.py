@@ -16,6 +16,8 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter, NoColor
 from textual.screen import ModalScreen, Screen
+from textual.timer import Timer
+from textual.worker import Worker
 
 from console import terminal, themes
 from console.attention import Attention
@@ -97,6 +99,8 @@ class Console(App[int]):
         self._said_until = 0.0
         self._shown = self.watching.sight
         self._present_at = 0.0
+        self._fast: Timer | None = None  # looks more often until a rollback is proven
+        self._asked: Worker[None] | None = None  # the command whose answer is waited for
         self._repaint_due = False
         for name in themes.NAMES:
             self.register_theme(themes.theme(name))
@@ -294,6 +298,8 @@ class Console(App[int]):
             self.push_screen(Rollback())
         else:
             self.screen.repaint()
+        if self._fast is not None:
+            self._fast.stop()
         self._fast = self.set_interval(0.2, self._read_until_proven)
 
     def _rolled_in_thread(self) -> None:
@@ -309,7 +315,8 @@ class Console(App[int]):
     async def _read_until_proven(self) -> None:
         rolling = self.rolling
         if rolling is None or rolling.state(self.sight) == "proven" or time.monotonic() - rolling.pressed > 30:
-            self._fast.stop()
+            if self._fast is not None:
+                self._fast.stop()
             self._page_refreshed()
             return
         await self._read()
@@ -344,6 +351,10 @@ class Console(App[int]):
             self.push_screen(page)
 
     async def action_back(self) -> None:
+        if self._asked is not None and self._asked.is_running:
+            self._asked.cancel()
+            self.say("Not waited for any more. The engine may still do it; the log (8) says what it did.", "caution")
+            return
         if len(self.screen_stack) > 1:
             self.pop_screen()
 
@@ -431,13 +442,17 @@ class Console(App[int]):
             return
 
         async def run() -> None:
-            reply = await in_background(lambda: self.link.command(kind, **fields))
+            answer, seconds = asyncio.ensure_future(in_background(lambda: self.link.command(kind, **fields))), 0
+            while not (await asyncio.wait({answer}, timeout=1.0))[0]:
+                seconds += 1
+                self.say(f"The engine works on it, {seconds} s. esc goes on without waiting for the answer.")
+            reply = answer.result()
             self.say(reply.sentence, "bar" if reply.ok else "caution")
             if then is not None:
                 then(reply)
             await self._read()
 
-        self.run_worker(run(), exit_on_error=False, group="commands")
+        self._asked = self.run_worker(run(), exit_on_error=False, group="commands")
 
     def ask_text(
         self,

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import click
 
-from console.place import Place
+from console.place import Manner, Place
 from engine.text import clean_output
 
 VERSION = "0.1.0"
@@ -82,20 +82,29 @@ class Verbs(click.Group):
 @click.option("--store", type=click.Path(path_type=Path), help="The store's folder; default: .rollout beside the plan.")
 @click.option("--read-only", is_flag=True, help="The console shows and does not act; R still rolls back.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="No line-drawing or braille characters.")
+@click.option(
+    "--no-mouse", is_flag=True, help="Leave the mouse to the terminal, to select text; every action has a key."
+)
 @click.option("--theme", help="dark, light, contrast or colour-blind; remembered.")
 @click.pass_context
 def rollout(
-    ctx: click.Context, plan: Path | None, store: Path | None, read_only: bool, ascii_only: bool, theme: str | None
+    ctx: click.Context,
+    plan: Path | None,
+    store: Path | None,
+    read_only: bool,
+    ascii_only: bool,
+    no_mouse: bool,
+    theme: str | None,
 ) -> None:
     """Take LLM keyword extraction from 0 % to 100 % of documents, safely.
 
     Without a verb: open the console, and start the engine if none runs.
     """
-    ctx.obj = Place(plan, store)
+    ctx.obj = Place(plan, store, Manner(read_only, ascii_only, not no_mouse, theme))
     if ctx.invoked_subcommand is None:
         from console.verbs.engine import open_console
 
-        ctx.exit(open_console(ctx.obj, read_only=read_only, ascii_only=ascii_only, theme=theme))
+        ctx.exit(open_console(ctx.obj))
 
 
 class Walled:

@@ -9,7 +9,7 @@ import time
 import traceback
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
@@ -27,10 +27,20 @@ class Failed(click.ClickException):
         click.echo(self.message, err=True)
 
 
+class Manner(NamedTuple):
+    """How the console is shown, as the command line says it."""
+
+    read_only: bool = False
+    ascii_only: bool = False
+    mouse: bool = True
+    theme: str | None = None
+
+
 class Place:
     """Resolved when first needed, so that `rollout --help` works anywhere."""
 
-    def __init__(self, plan: Path | None, store: Path | None) -> None:
+    def __init__(self, plan: Path | None, store: Path | None, manner: Manner) -> None:
+        self.manner = manner
         self._plan = plan
         self._store = store
 

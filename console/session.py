@@ -7,19 +7,12 @@ from pathlib import Path
 from console import terminal, themes
 from console.app import Console
 from console.link import StoreLink
+from console.place import Manner
 from console.widgets import words
 from engine.plan.model import Plan
 
 
-def run(
-    folder: Path,
-    plan: Plan,
-    *,
-    rehearsal: bool = False,
-    read_only: bool = False,
-    ascii: bool = False,
-    theme: str | None = None,
-) -> int:
+def run(folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False) -> int:
     """Show the console until it is left; the exit code. The engine is not touched."""
     why = terminal.unusable()
     if why:
@@ -29,12 +22,12 @@ def run(
         StoreLink(folder, plan),
         plan,
         rehearsal=rehearsal,
-        read_only=read_only,
-        ascii_only=ascii or terminal.ascii_only(),
-        theme=themes.choose(theme),
+        read_only=manner.read_only,
+        ascii_only=manner.ascii_only or terminal.ascii_only(),
+        theme=themes.choose(manner.theme),
     )
     with terminal.left_as_found():
-        app.run()
+        app.run(mouse=manner.mouse)
     code = app.return_code or 0
     v = app.sight.view
     if code == 0 and not rehearsal and v is not None:

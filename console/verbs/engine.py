@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from engine.rehearsal.stage import Rehearsal
 
 
-def open_console(place: Place, *, read_only: bool, ascii_only: bool, theme: str | None) -> int:
+def open_console(place: Place) -> int:
     """Attach to the running engine; start one, detached, when none holds the store."""
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise Failed("The console needs a terminal. `rollout status --watch` is the same for pipes and screen readers.")
@@ -30,7 +30,7 @@ def open_console(place: Place, *, read_only: bool, ascii_only: bool, theme: str 
             raise Failed(trouble)
     from console.session import run
 
-    return run(folder.path, plan, read_only=read_only, ascii=ascii_only, theme=theme)
+    return run(folder.path, plan, place.manner)
 
 
 @click.command()
@@ -51,7 +51,6 @@ def rehearse(ctx: click.Context, speed: float, no_console: bool, keep: Path | No
     """
     from engine.rehearsal.stage import Rehearsal
 
-    options = ctx.parent.params if ctx.parent else {}
     with Rehearsal(speed=speed, keep=keep) as rehearsal:
         if trouble := rehearsal.start():
             raise Failed(trouble)
@@ -63,10 +62,7 @@ def rehearse(ctx: click.Context, speed: float, no_console: bool, keep: Path | No
             return
         from console.session import run
 
-        code = run(
-            rehearsal.folder.path, rehearsal.plan, rehearsal=True,
-            read_only=bool(options.get("read_only")), ascii=bool(options.get("ascii_only")), theme=options.get("theme"),
-        )  # fmt: skip
+        code = run(rehearsal.folder.path, rehearsal.plan, ctx.obj.manner, rehearsal=True)
         _record_rehearsal(rehearsal, ctx.obj)
     ctx.exit(code)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Awaitable, Callable
 
@@ -145,6 +146,21 @@ async def test_an_input_shows_the_second_key_for_a_rollback() -> None:
         await pilot.pause(0.1)
         shown = app.screen.query_one("#answers").canvas.text()  # type: ignore[attr-defined]
         assert "F9" in shown
+
+    await walk(steps)
+
+
+async def test_long_work_shows_its_seconds_and_can_be_left() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        gate, done = threading.Event(), link.command
+        link.command = lambda kind, **fields: (gate.wait(10), done(kind, **fields))[1]  # type: ignore[method-assign]
+        app.act("measure")
+        await settled(pilot, lambda: "works on it" in str(app.said))
+        await pilot.press("escape")
+        assert "Not waited for" in str(app.said)
+        gate.set()
+        await pilot.pause(0.1)
+        assert "Not waited for" in str(app.said)
 
     await walk(steps)
 

@@ -251,6 +251,12 @@ def test_no_colour_means_none(place: Place) -> None:
         assert colours == []
 
 
+def test_without_the_mouse_the_terminal_keeps_it_to_select_text(place: Place) -> None:
+    with place.console("--no-mouse") as terminal:
+        attached(terminal)
+        assert not {name for name in modes_set(terminal.raw) if "mouse" in name}
+
+
 def test_the_c_locale_gets_ascii(place: Place) -> None:
     environ = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     with place.console(environ=environ) as terminal:
