@@ -122,7 +122,7 @@ def _terminal() -> dict[str, Style]:
         "warn+": p("bold yellow"), "bad+": p("bold red"), "info+": p("bold cyan"), "key": p("bold cyan"), "llm": p("magenta"), "freq": p("blue"),
         "curve": p("cyan"), "over": p("red"), "limit": p("yellow"), "bar": p("reverse"), "bar-dim": p("reverse"), "bar-key": p("bold reverse"),
         "bar-bad": p("bold red reverse"), "tab": p("bold black on cyan"), "select": p("reverse"), "select-dim": p("reverse"),
-        "select-ok": p("reverse green"), "select-warn": p("reverse yellow"), "select-bad": p("reverse red"), "select-key": p("bold reverse"),
+        "select-ok": p("reverse"), "select-warn": p("bold reverse"), "select-bad": p("bold reverse"), "select-key": p("bold reverse"),
         "alarm": p("bold white on red"), "caution": p("bold black on yellow"), "fine": p("bold black on green"), "calm": p("bold reverse"),
         "band-ok": p("green"), "band-ok+": p("bold"), "band-warn": p("yellow"), "band-warn+": p("bold"), "band-bad": p("red"),
         "band-bad+": p("bold"), "band-dim": p("default"), "band-dim+": p("bold"),
@@ -135,11 +135,11 @@ def _terminal() -> dict[str, Style]:
 def _mono() -> dict[str, Style]:
     p = Style.parse
     plain, bold, dim, rev = p("default"), p("bold"), p("dim"), p("reverse")
-    strong_rev, under = p("bold reverse"), p("bold underline")
+    strong_rev = p("bold reverse")
     return {
         **dict.fromkeys(("text", "dim", "faint", "ok", "info", "accent", "llm", "freq", "curve", "over", "bar", "bar-dim"), plain),
         **dict.fromkeys(("strong", "head", "warn", "bad", "ok+", "info+", "key", "bar-key", "limit"), bold),
-        **dict.fromkeys(("warn+", "bad+", "bar-bad"), under),
+        **dict.fromkeys(("warn+", "bad+", "bar-bad"), bold),
         **dict.fromkeys(("tab", "select", "select-dim", "select-ok", "select-warn", "select-bad", "select-key"), rev),
         **dict.fromkeys((*PLACES, "alarm", "caution", "fine", "calm"), strong_rev),
         **dict.fromkeys([f"band-{state}" for state in STATES] + [f"{place}-bar" for place in PLACES], plain),
