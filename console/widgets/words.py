@@ -125,6 +125,8 @@ def sentence(view: View) -> str:
     """The health in a sentence without the word that stands before it already."""
     text = view.health_sentence
     for _, word, _ in HEALTH.values():
+        if text.startswith(f"{word} "):  # "HELD by bo" goes on as a sentence
+            return word.lower() + text[len(word) :]
         if text.startswith(word):
             return text[len(word) :].lstrip(" ,:")
     return text
