@@ -258,7 +258,8 @@ def _headline(plan: Plan, rows: list[Row], at: float) -> str:
         return f"Held at {percent(state.percent_bp)}, in {where}: {clean_line(state.held, 300)}"
     if state.last_rev and not state.percent_bp:
         return f"Rolled back to 0 %, in {where}, since {chronicle.moment_of(state.changed_at)}."
-    return f"In {where} at {percent(state.percent_bp)}, since {chronicle.moment_of(state.entered_at)}."
+    entered = state.entered_at or rows[0].decision.at  # nobody promoted into the first stage
+    return f"In {where} at {percent(state.percent_bp)}, since {chronicle.moment_of(entered)}."
 
 
 def _with_summary(conn: sqlite3.Connection, story: Story) -> Story:
