@@ -113,9 +113,11 @@ def health(
     return "ok", "HEALTHY: every number within its target"
 
 
-def _urgency(trigger: TriggerView) -> tuple[int, float]:
+def _urgency(trigger: TriggerView) -> tuple[int, bool, float]:
+    """Of one severity what lowers the percentage comes before what holds it."""
     rank = {"critical": 0, "high": 1, "medium": 2}[trigger.severity]
-    return rank, trigger.fires_in_s if trigger.fires_in_s is not None else 1e9
+    only_holds = trigger.action in ("pause", "investigate")
+    return rank, only_holds, trigger.fires_in_s if trigger.fires_in_s is not None else 1e9
 
 
 def _beside_target(gauge: Gauge) -> str:

@@ -137,7 +137,8 @@ def worst(view: View) -> TriggerView | None:
     running = [t for t in view.triggers if t.verdict == "breach"]
     if not running:
         return None
-    return min(running, key=lambda t: (t.fires_in_s if t.fires_in_s is not None else 1e9, t.id))
+    holds = ("pause", "investigate")  # what lowers the percentage comes first
+    return min(running, key=lambda t: (t.action in holds, t.fires_in_s if t.fires_in_s is not None else 1e9, t.id))
 
 
 ACTION = {

@@ -27,7 +27,7 @@ EARLY_S = 120.0  # an early detector must stand this long
 FRESH_S = 60.0  # and a failure must be this recent, or among
 FRESH_DOCUMENTS = 5  # this many documents: else what was broken has healed
 BURST = 4  # failures in a row are an outage, not a rate
-HEALED_DOCUMENTS = 15  # clean ones in a row after it
+HEALED_DOCUMENTS = 15  # others, by which to judge whether it was the only one
 EARLY_MEAN = 0.2  # of `for`: 2 minutes of 10
 
 
@@ -190,16 +190,17 @@ def _fresh(attempts: Attempts) -> bool:
 def _healed(rule: Trigger, attempts: Attempts, window: Window) -> str:
     """Why a breach may be over although the window still shows it: all of it was one run of failures that has ended.
 
-    A minute's outage stays in a window of five for four minutes more. A second run, or a rate that is bad without it, counts.
+    A minute's outage stays in a window of five for four minutes more. A second one, or a rate that is bad without it, counts.
     """
-    burst = attempts.burst
-    if burst < BURST or attempts.clean_s <= FRESH_S or attempts.clean_in_row < HEALED_DOCUMENTS:
-        return ""
+    burst, ended = attempts.burst, attempts.burst_ago_s
     seen = window if window.n >= attempts.last.n else attempts.last
-    if attempts.burst_ago_s > seen.span_s or beyond(rule, max(0, seen.k - burst) / seen.n):
+    rest = seen.n - burst
+    if burst < BURST or rest < HEALED_DOCUMENTS or not FRESH_S < ended <= seen.span_s:
         return ""
-    ended = words.duration(attempts.burst_ago_s)
-    return f"{burst} failures in a row, over for {ended}, {attempts.clean_in_row} clean since: waits for another"
+    others = max(0, seen.k - burst)
+    if beyond(rule, others / rest):
+        return ""
+    return f"{burst} failures in a row, over for {words.duration(ended)}, {others} of {rest} else: waits for another"
 
 
 def _too_few(rule: Trigger, n: int, need: int, per_min: float, what: str = "LLM documents") -> Finding:

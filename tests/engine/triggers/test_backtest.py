@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+import sqlite3
+from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from engine.metrics.rollup import insert_and_fold
 from engine.plan.load import default_plan_text, parse_plan
-from engine.triggers.backtest import Attempt, Inject, backtest, parse_inject
+from engine.store import attempts, database
+from engine.store.folder import Folder
+from engine.triggers.backtest import Attempt, Complaints, Inject, backtest, parse_inject, rules_digest
+from tests.engine.metrics.samples import T0, cached, failed, plain, record
 
 PLAN = parse_plan(default_plan_text())
 
@@ -37,3 +44,72 @@ def test_a_fault_is_written_as_the_help_says() -> None:
     assert parse_inject("error=10%@t+30m") == Inject(1800.0, math.inf, 0.1)
     with pytest.raises(ValueError, match="error=10%@t"):
         parse_inject("errors everywhere")
+
+
+def test_a_fault_may_end_and_may_be_slow_answers() -> None:
+    assert parse_inject("error=100%@t+30m..t+31m") == Inject(1800.0, 1860.0, 1.0)
+    assert parse_inject("latency=4s@t+1h") == Inject(3600.0, math.inf, ms=4000.0)
+    for wrong in ("error=10@t+1m", "latency=4%@t+1m", "error=0%@t+1m", "error=10%@t+30m..t+20m", "error=101%@t+1m"):
+        with pytest.raises(ValueError, match="is not a fault"):
+            parse_inject(wrong)
+
+
+def test_slow_answers_are_found() -> None:
+    found = backtest(PLAN.triggers, PLAN.trigger_settings, healthy(3), (Inject(3600.0, math.inf, ms=4000.0),))
+    first = next(f for f in found if f.trigger == "latency_high")
+    assert first.delay_s is not None
+    assert first.delay_s < 15 * 60
+
+
+def test_complaints_are_replayed() -> None:
+    came = [Complaints(2000.0 + n, n + 1) for n in range(11)]
+    found = backtest(PLAN.triggers, PLAN.trigger_settings, healthy(1), complaints=came)
+    assert [f.trigger for f in found if f.trigger.startswith("complaints")] == ["complaints_many", "complaints"]
+
+
+def test_a_change_of_percentage_starts_afresh() -> None:
+    """Half an hour of errors in two epochs of five minutes each never lasts long enough for ten."""
+    attempts = [
+        Attempt(1000.0 + n * 6, 1 + n // 40, True, n % 25 != 0, 900.0, True) for n in range(400)
+    ]  # 4 % errors, another epoch every four minutes
+    assert [f for f in backtest(PLAN.triggers, PLAN.trigger_settings, attempts) if f.trigger == "error_high"] == []
+
+
+def test_the_digest_is_of_what_triggers_do_and_not_of_their_words() -> None:
+    rules, settings = PLAN.triggers, PLAN.trigger_settings
+    same = (replace(rules[0], text="other words"), *rules[1:])
+    other = (replace(rules[0], above=0.06), *rules[1:])
+    assert rules_digest(same, settings) == rules_digest(rules, settings)
+    assert rules_digest(other, settings) != rules_digest(rules, settings)
+    assert rules_digest(rules, replace(settings, min_n=30)) != rules_digest(rules, settings)
+
+
+@pytest.fixture
+def conn(tmp_path: Path) -> sqlite3.Connection:
+    folder = Folder(tmp_path)
+    database.create(folder)
+    return database.open_writer(folder, "NORMAL")
+
+
+def test_changed_rules_ask_for_a_backtest_until_one_is_kept(conn: sqlite3.Connection) -> None:
+    attempts.rules_in_force(conn, 1.0, "first")
+    assert not attempts.changed_and_not_replayed(conn, "first")
+    attempts.rules_in_force(conn, 2.0, "second")
+    assert attempts.changed_and_not_replayed(conn, "second")
+    attempts.replayed(conn, 3.0, "second", {"documents": 10})
+    assert not attempts.changed_and_not_replayed(conn, "second")
+    assert attempts.changed_and_not_replayed(conn, "third")
+    assert not attempts.changed_and_not_replayed(conn, "first")
+
+
+def test_the_store_gives_attempts_page_by_page_and_none_twice(conn: sqlite3.Connection) -> None:
+    same_second = [record(at=T0 + n // 7, ms=float(n)) for n in range(50)]
+    insert_and_fold(conn, [*same_second, plain(at=T0), failed("timeout", at=T0 + 9, ms=8000.0), cached(at=T0 + 10)])
+    found, after = [], (T0, 0)
+    while after is not None:
+        page = attempts.page(conn, after, limit=8)
+        found += page.attempts
+        after = page.after
+    assert [a.ms for a in found[:50]] == [float(n) for n in range(50)]
+    assert len(found) == 52
+    assert (found[-2].ok, found[-2].ms, found[-1].hit, found[-1].attempted) == (False, 8000.0, True, False)
