@@ -154,6 +154,29 @@ async def test_a_new_connection_that_breaks_is_a_failure_of_the_server() -> None
         assert pool.servers()[0].consecutive_failures == 1
 
 
+# servers that tell little of themselves
+
+
+@pytest.mark.parametrize("api", ["ollama", "openai"])
+async def test_a_server_that_knows_only_the_path_of_its_api_is_used_all_the_same(api: str) -> None:
+    said = json.dumps({"descriptive": ["connection pool"], "technical": ["tokio"]})
+    ollama = json.dumps({"message": {"content": said}, "done": True, "prompt_eval_count": 42}).encode()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = re.search(r"content-length: (\d+)", head, re.I)
+        await reader.readexactly(int(length[1]) if length else 0)
+        known = "/api/chat" in head or "/v1/chat/completions" in head
+        body = (GOOD if api == "openai" else ollama) if known else b"not found"
+        writer.write(http(body, "connection: close", status=200 if known else 404))
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listening, pool_of(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", api=api) as pool:
+        assert await keywords(pool) == ("connection pool", "tokio")
+        assert (await pool.check()).ok
+
+
 # bytes
 
 
