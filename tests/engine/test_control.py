@@ -158,6 +158,12 @@ def test_after_an_automatic_rollback_the_way_up_opens_only_with_a_cause_and_afte
     assert not transition(state, done).locked
 
 
+def test_after_a_rollback_a_person_puts_the_key_back_in_where_calls_by_hand_are_made() -> None:
+    assert isinstance(control.resume(at_stage(1), ask(), armed=True), Refusal)
+    assert isinstance(control.resume(at_stage(1), ask(), armed=False), Decision)
+    assert isinstance(control.resume(at_stage(0), ask(), armed=False), Refusal)
+
+
 def test_nobody_approves_twice() -> None:
     first = control.approve(PLAN, at_stage(3), ask())
     assert isinstance(first, Decision)

@@ -65,6 +65,11 @@ class Stage:
             assert self.until(lambda: self.reader.glance().pid == process.pid)
         return process
 
+    def running(self) -> subprocess.Popen[bytes]:
+        """The engine that runs, or a new one."""
+        pid = self.pid if self.folder.exists and self.folder.is_locked() else 0
+        return next((p for p in self.processes if p.pid == pid and p.poll() is None), None) or self.engine()
+
     def serve(self) -> subprocess.Popen[bytes]:
         """`rollout serve`, as a service manager runs it."""
         with self.folder.engine_log.open("ab") as output:

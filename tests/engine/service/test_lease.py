@@ -7,7 +7,9 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ from engine.service.engine import Engine
 from engine.service.heart import Heart
 from engine.service.process import wait_until_up
 from engine.store import log
-from tests.engine.service.stage import Stage
+from tests.engine.service.stage import TEXT, Stage
 
 ALICE = Actor("alice", 1000)
 
@@ -27,98 +29,102 @@ ALICE = Actor("alice", 1000)
 # -- one engine ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_standby_takes_over_within_two_seconds_and_a_store_marked_safe_starts_at_zero(tmp_path: Path) -> None:
-    with Stage(tmp_path, None, {"store.resume": "safe", "llm.url": "http://127.0.0.1:9"}) as stage:
-        first = stage.engine()
-        stage.climb(2)
-        assert stage.folder.is_armed()
-        took = []
-        for number in range(1, 4):  # on a machine that is busy with other things one of them may be late
-            standby = stage.serve()
-            assert stage.until(lambda n=number: stage.folder.engine_log.read_text().count("standby: another") == n)  # type: ignore[misc]
-            token = stage.reader.glance().token
-            first.kill()
-            first.wait()
-            killed = time.monotonic()
-            assert stage.until(lambda token=token: stage.reader.glance().token == token + 1, 15)  # type: ignore[misc]
-            took.append(time.monotonic() - killed)
-            assert stage.pid == standby.pid
-            assert wait_until_up(stage.folder, standby) == ""
-            if took[-1] < 2.0:
-                break
-            first = standby
-        assert min(took) < 2.0
-        assert stage.until(lambda: stage.percent_bp == 0, 3)
-        assert "resume is safe" in stage.reader.log(5, kind="rollback")[0].reason
-        assert not stage.folder.is_armed()
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """One store for a life of engines, each test on the one that runs then."""
+    settings = {"store.resume": "safe", "trigger_settings.lease": "2s", "llm.url": "http://127.0.0.1:9"}
+    with Stage(tmp_path_factory.mktemp("lease"), 1.0, settings) as made:
+        yield made
 
 
-def test_an_engine_that_wakes_after_it_was_replaced_writes_nothing_says_so_and_ends(tmp_path: Path) -> None:
-    with Stage(tmp_path) as stage:
-        old = stage.engine()
-        stage.climb(2)
-        os.kill(old.pid, signal.SIGSTOP)
-        stage.folder.lock.unlink()  # what somebody desperate does instead of kill -9
-        new = stage.engine()
-        rev = stage.reader.state().rev
-        os.kill(old.pid, signal.SIGCONT)
-        assert old.wait(10) == 0
-        assert "Another engine has taken over" in stage.folder.engine_log.read_text()
-        assert new.poll() is None
-        assert stage.client.request("GET", "/healthz")[0] == 200  # the old one did not take the new one's socket along
-        assert stage.reader.glance().pid == new.pid
-        assert [d.kind for d in stage.reader.log(50) if d.rev > rev and d.kind not in ("complaint", "lease")] == []
-        assert stage.reader.read(log.verify).ok
+def ask_four(stage: Stage, tag: str) -> tuple[list[threading.Thread], list[dict[str, Any]]]:
+    """Four clients that wait for an answer each."""
+    answers: list[dict[str, Any]] = []
+    text = f"{TEXT} {tag}"  # not known to the cache
+    asking = [threading.Thread(target=lambda n=n: answers.append(stage.extract(f"{tag}-{n}", text))) for n in range(4)]  # type: ignore[misc]
+    for each in asking:
+        each.start()
+    return asking, answers
 
 
-def test_stopped_for_longer_than_the_lease_it_wakes_at_zero_and_logs_that(tmp_path: Path) -> None:
-    with Stage(tmp_path, speed=1.0, settings={"trigger_settings.lease": "1s"}) as stage:
-        process = stage.engine()
-        stage.climb(5)
-        assert stage.until(lambda: stage.view.effective_bp == 10_000)
-        os.kill(process.pid, signal.SIGSTOP)
-        answers: list[dict[str, object]] = []
-        asking = [threading.Thread(target=lambda n=n: answers.append(stage.extract(f"asleep-{n}"))) for n in range(4)]  # type: ignore[misc]
-        for each in asking:
-            each.start()
-        time.sleep(1.6)
-        os.kill(process.pid, signal.SIGCONT)
-        for each in asking:
-            each.join()
-        assert stage.until(lambda: "lease" in stage.kinds(), 5)
-        note = stage.reader.log(20, kind="lease")[0].sentence
-        assert "every router was at 0 %" in note
-        assert stage.percent_bp == 10_000  # it is no rollback
-        assert stage.until(lambda: stage.view.effective_bp == 10_000, 5)
+def test_a_standby_takes_over_within_two_seconds_and_a_store_marked_safe_starts_at_zero(stage: Stage) -> None:
+    first = stage.running()
+    stage.climb(2)
+    took = []
+    for number in range(1, 4):  # on a machine that is busy with other things one of them may be late
+        standby = stage.serve()
+        assert stage.until(lambda n=number: stage.folder.engine_log.read_text().count("standby: another") == n)  # type: ignore[misc]
+        token = stage.reader.glance().token
+        first.kill()
+        first.wait()
+        killed = time.monotonic()
+        assert stage.until(lambda token=token: stage.reader.glance().token == token + 1, 15)  # type: ignore[misc]
+        took.append(time.monotonic() - killed)
+        assert stage.pid == standby.pid
+        assert wait_until_up(stage.folder, standby) == ""
+        if took[-1] < 2.0:
+            break
+        first = standby
+    assert min(took) < 2.0
+    assert stage.until(lambda: stage.percent_bp == 0, 3)
+    assert "resume is safe" in stage.reader.log(5, kind="rollback")[0].reason
+    assert not stage.folder.is_armed()
 
 
-# -- its end ------------------------------------------------------------------------------------------------------------------
+def test_an_engine_that_wakes_after_it_was_replaced_writes_nothing_says_so_and_ends(stage: Stage) -> None:
+    old = stage.running()
+    stage.climb(2)
+    os.kill(old.pid, signal.SIGSTOP)
+    stage.folder.lock.unlink()  # what somebody desperate does instead of kill -9
+    new = stage.engine()
+    rev = stage.reader.state().rev
+    os.kill(old.pid, signal.SIGCONT)
+    assert old.wait(10) == 0
+    assert "Another engine has taken over" in stage.folder.engine_log.read_text()
+    assert new.poll() is None
+    assert stage.client.request("GET", "/healthz")[0] == 200  # the old one did not take the new one's socket along
+    assert stage.pid == new.pid
+    late = [
+        d.kind for d in stage.reader.log(50) if d.rev > rev and d.kind not in ("complaint", "proof", "message", "lease")
+    ]
+    assert late == []
+    assert stage.reader.read(log.verify).ok
 
 
-def test_sigterm_finishes_what_is_in_flight_within_ten_seconds(tmp_path: Path) -> None:
+def test_stopped_for_longer_than_the_lease_it_wakes_at_zero_and_logs_that(stage: Stage) -> None:
+    process = stage.running()
+    stage.climb(5)
+    assert stage.until(lambda: stage.view.effective_bp == 10_000)
+    os.kill(process.pid, signal.SIGSTOP)
+    asking, _ = ask_four(stage, "asleep")
+    time.sleep(2.6)
+    os.kill(process.pid, signal.SIGCONT)
+    for each in asking:
+        each.join()
+    assert stage.until(lambda: "lease" in stage.kinds(), 5)
+    assert "every router was at 0 %" in stage.reader.log(20, kind="lease")[0].sentence
+    assert stage.percent_bp == 10_000  # it is no rollback
+    assert stage.until(lambda: stage.view.effective_bp == 10_000, 5)
+
+
+def test_sigterm_finishes_what_is_in_flight_within_ten_seconds(stage: Stage) -> None:
     """Calls that hang are given up after a while and their documents finished by frequency: nobody's document is dropped."""
-    with Stage(tmp_path, speed=1.0) as stage:
-        process = stage.engine()
-        stage.climb(5)
-        assert stage.client.command("fault", name="hang", value=1).ok
-        answers: list[dict[str, object]] = []
-        asking = [threading.Thread(target=lambda n=n: answers.append(stage.extract(f"late-{n}"))) for n in range(4)]  # type: ignore[misc]
-        for each in asking:
-            each.start()
-        assert stage.until(lambda: stage.view.engine.in_flight >= 4)
-        began = time.monotonic()
-        process.terminate()
-        assert process.wait(12) == 0
-        took = time.monotonic() - began
-        for each in asking:
-            each.join()
-        assert took < 10
-        assert [answer["method"] for answer in answers] == ["frequency"] * 4
-        assert stage.reader.read(lambda conn: conn.execute("SELECT clean FROM lease").fetchone()) == (1,)
-        names = stage.reader.read(
-            lambda c: c.execute("SELECT count(*) FROM document WHERE id LIKE 'late-%'").fetchone()
-        )
-        assert names == (4,)
+    process = stage.running()
+    stage.climb(5)
+    assert stage.client.command("fault", name="hang", value=1).ok
+    asking, answers = ask_four(stage, "late")
+    assert stage.until(lambda: stage.view.engine.in_flight >= 4)
+    began = time.monotonic()
+    process.terminate()
+    assert process.wait(12) == 0
+    took = time.monotonic() - began
+    for each in asking:
+        each.join()
+    assert took < 10
+    assert [answer["method"] for answer in answers] == ["frequency"] * 4
+    assert stage.reader.read(lambda conn: conn.execute("SELECT clean FROM lease").fetchone()) == (1,)
+    stored = stage.reader.read(lambda c: c.execute("SELECT count(*) FROM document WHERE id LIKE 'late-%'").fetchone())
+    assert stored == (4,)
 
 
 # -- clocks that are set ------------------------------------------------------------------------------------------------------
