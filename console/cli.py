@@ -40,6 +40,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "triggers": ("triggers", "List the triggers as they stand; explain one; backtest all."),
     "feedback": ("feedback", "A complaint, a rating, a click or an impression; or many from a file."),
     "notify": ("people", "Preview or send a message of the communication plan."),
+    "due": ("people", "Monitoring that is due in this stage; tick it off."),
     "run": ("people", "The plan's commands for this stage: list them, or run one and keep its output."),
     "report": ("people", "The rollout for someone who was not there, as Markdown or one HTML file."),
     "note": ("people", "Write for the report: what went well, a lesson, an action item."),

@@ -86,6 +86,30 @@ def test(place: Place, as_json: bool) -> None:
 
 
 @click.command()
+@click.argument("reminder", required=False)
+@json_option
+@click.pass_obj
+def due(place: Place, reminder: str | None, as_json: bool) -> None:
+    """Monitoring of this stage and when it is due; with REMINDER tick it off as done, with your name."""
+    from engine.plan.durations import format_duration, iso
+
+    if reminder is not None:
+        reply = place.client.command("remind", id=reminder)
+        if not reply.ok:
+            fail(reply.sentence, as_json)
+        say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
+        return
+    view = place.reader.glance().view
+    found = view.reminders if view is not None else ()
+    lines = [
+        f"{r.id:<14} {'DUE since ' + iso(r.due) if r.overdue else 'in ' + format_duration(max(60.0, r.due - view.at))}: {r.text}"
+        for r in found
+        if view is not None
+    ]
+    say(found, "\n".join(lines) or "No monitoring is planned for this stage.", as_json)
+
+
+@click.command()
 @click.argument("number", type=click.IntRange(1), required=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
