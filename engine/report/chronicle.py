@@ -208,13 +208,15 @@ def is_incident(row: Row) -> bool:
 def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Row, end: int) -> Incident:
     d = row.decision
     automatic = d.kind != "rollback" or d.actor.kind == "engine"
-    trigger, detected = _detected(conn, plan, row)
     before = next((other.decision.stage for other in rows if other.rev == row.rev - 1), d.stage)
+    earlier = (o.decision.at for o in reversed(rows) if o.rev < row.rev and o.percent_from != o.decision.percent_bp)
+    trigger, detected = _detected(conn, plan, row, next(earlier, 0.0))
     onset = _onset(conn, plan, trigger, detected, before) if detected is not None else None
     after = [other for other in rows if row.rev < other.rev < end]
     proof = proof_of(row.rev, after)
     ms = proof.get("effective_ms")
-    resumed = next((other for other in after if other.decision.kind in ("resume", "undo_rollback")), None)
+    later = [other for other in rows if other.rev > row.rev]
+    resumed = next((other for other in later if other.decision.kind in ("resume", "undo_rollback")), None)
     until = next((other.decision.at for other in rows if other.rev == end), 1e18)
     restored = conn.execute(
         "SELECT total(documents) FROM restore WHERE at >= ? AND at < ? AND undone IS NULL", (d.at, until)
@@ -222,7 +224,7 @@ def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Ro
     return Incident(
         row.rev, clean_line(d.sentence, 600), before, automatic, trigger, row.percent_from, d.percent_bp, onset, detected, d.at,
         d.at + ms / 1000 if isinstance(ms, int | float) else None, clean_line(str(proof.get("sentence", "")), 400),
-        cause(row, after), resumed.decision.at if resumed else None, int(restored),
+        cause(row, later), resumed.decision.at if resumed else None, int(restored),
     )  # fmt: skip
 
 
@@ -243,8 +245,8 @@ def cause(row: Row, after: Sequence[Row]) -> str:
     return "" if row.decision.actor.kind == "engine" else clean_line(row.decision.reason, 500)
 
 
-def _detected(conn: sqlite3.Connection, plan: Plan, row: Row) -> tuple[str, float | None]:
-    """(trigger, when it was first in breach without a break up to the decision)."""
+def _detected(conn: sqlite3.Connection, plan: Plan, row: Row, since: float) -> tuple[str, float | None]:
+    """(trigger, when it was first in breach, after the change at `since`, without a break up to the decision)."""
     d = row.decision
     known = {t.id for t in plan.triggers}
     names = [d.reason] if d.actor.kind == "engine" and d.reason in known else sorted(known)
@@ -253,7 +255,7 @@ def _detected(conn: sqlite3.Connection, plan: Plan, row: Row) -> tuple[str, floa
         start: float | None = None
         for at, verdict in conn.execute(
             "SELECT at, verdict FROM trigger_evidence WHERE trigger = ? AND at <= ? AND at > ? ORDER BY at DESC LIMIT 2000",
-            (name, d.at + 1, d.at - 6 * HOUR),
+            (name, d.at + 1, max(since, d.at - 6 * HOUR)),
         ).fetchall():
             if verdict not in ("breach", "muted"):
                 break

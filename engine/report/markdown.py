@@ -157,7 +157,7 @@ def times(i: Incident) -> tuple[str, str, str, str]:
     decide = (
         duration(i.decide_s) if i.detected is not None else "no trigger had seen it" if not i.automatic else "not known"
     )
-    resumed = duration(i.resumed - i.decided) if i.resumed is not None else "not yet"
+    resumed = duration(i.resumed - i.decided) if i.resumed is not None else "not yet" if i.automatic else "at once"
     effect = duration(i.effect_s) if i.effect_s is not None or i.percent_to < i.percent_from else "nothing to observe"
     return duration(i.detect_s), decide, effect, resumed
 
