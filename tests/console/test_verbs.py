@@ -96,6 +96,34 @@ def test_feedback_is_counted_once_an_id(shell: Shell) -> None:
     assert "1 skipped" in shell("feedback", "import", "many.csv", code=1)
 
 
+def test_what_cannot_be_compared_is_said_in_a_sentence(shell: Shell) -> None:
+    shell("load", "docs/")
+    assert "documents that have both methods' keywords" in shell("analyze", "search-quality", code=1)
+    (shell.folder / "bad.json").write_text('{"a": 1}')
+    (shell.folder / "none.json").write_text("[]")
+    shell("export", "--method", "frequency", "--limit", "2", "--output", "g.json")
+    compare = ("analyze", "compare-keywords", "--frequency", "g.json", "--llm")
+    assert "bad.json is not an export" in shell(*compare, "bad.json", code=1)
+    assert "holds no documents" in shell(*compare, "none.json", code=1)
+    assert "cannot be read" in shell(*compare, "missing.json", code=1)
+    (shell.folder / "q.json").write_text('[{"query": 5}]')
+    assert "no file of queries" in shell("analyze", "search-quality", "--queries", "q.json", code=1)
+
+
+def test_feedback_of_a_file_counts_once_and_old_complaints_are_of_their_own_time(shell: Shell) -> None:
+    rows = [
+        '{"kind": "complaint", "text": "long ago", "at": "2020-01-01T00:00:00Z"}',
+        '{"kind": "impression", "document": "docs/caches.md"}',
+        '{"kind": "impression", "document": "docs/caches.md"}',
+    ]
+    (shell.folder / "f.jsonl").write_text("\n".join(rows))
+    first = json.loads(shell("feedback", "import", "f.jsonl", "--json"))
+    again = json.loads(shell("feedback", "import", "f.jsonl", "--json"))
+    assert (first["new"], first["complaints"], again["new"]) == (3, 1, 0)
+    (shell.folder / "wrong.csv").write_text("a,b\n1,2\n")
+    assert 'no column "kind"' in shell("feedback", "import", "wrong.csv", code=1)
+
+
 def test_the_plan_s_measuring_lines(shell: Shell) -> None:
     shell("metrics", "analyze", "--days", "7", "--output", "performance_report.json")
     shell("metrics", "snapshot", "--json")
