@@ -99,9 +99,11 @@ def quality(data: dict[str, Path]) -> list[list[str]]:
         words = statistics.mean(len(row.text.split()) for row in rows)
         ours, theirs = by_frequency(rows), by_tfidf(rows) if peer else []
         line = [name, str(len(rows)), f"{words:,.0f}", *(f"{f1(gold, ours, cut):.1f}" for cut in CUTS)]
-        line += [f"{f1(gold, theirs, cut):.1f}" for cut in CUTS] if peer else [MISSING]
         if peer:
+            line += [f"{f1(gold, theirs, cut):.1f}" for cut in CUTS]
             line.append(f"{f1(gold, ours, 10) / max(f1(gold, theirs, 10), 1e-9):.2f}")
+        else:
+            line += [MISSING, "", "", ""]
         table.append([*line, f"{statistics.mean(map(len, ours)):.1f}"])
     return table
 
@@ -177,7 +179,7 @@ def speed(data: dict[str, Path], repeat: int) -> list[list[str]]:
                 ratios.append(rate(extract, sample) / theirs[-1])
         line = [kind, str(len(texts)), f"{statistics.mean(len(t.split()) for t in texts):,.0f}"]
         line += [f"{statistics.median(ours):,.0f}", f"{min(ours):,.0f}"]
-        line += [f"{statistics.median(theirs):,.1f}", f"{statistics.median(ratios):.1f}"] if yake else [MISSING]
+        line += [f"{statistics.median(theirs):,.1f}", f"{statistics.median(ratios):.1f}"] if yake else [MISSING, ""]
         table.append(line)
     return table
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,6 +64,58 @@ def test_load_says_how_many_by_which_method_and_names_what_it_skipped(shell: She
 
 def test_load_by_the_llm_is_refused_in_preparation(shell: Shell) -> None:
     assert "Stage 0 Preparation makes no LLM call" in shell("load", "--method", "llm", "docs/backoff.md", code=1)
+
+
+def test_load_stopped_half_way_says_so_and_resume_takes_only_the_rest(shell: Shell) -> None:
+    rows = [{"id": f"half/{n}", "text": f"Paper ledgers list row {n} of the harbour tolls. " * 20} for n in range(400)]
+    (shell.folder / "half.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    loading = subprocess.Popen(
+        [*COMMAND, "load", "--verbose", "half.jsonl"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=shell.folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert loading.stdout is not None
+    loading.stdout.readline()
+    loading.send_signal(signal.SIGINT)
+    out, err = loading.communicate(timeout=30)
+    assert loading.returncode == 1
+    assert "the same command with --resume goes on" in err
+    stored = int(out.splitlines()[-1].split()[0])
+
+    found = json.loads(shell("load", "--resume", "--json", "half.jsonl"))
+
+    assert found["unchanged"] >= stored > 0
+    assert (found["unchanged"] + found["frequency"], found["failed"]) == (400, 0)
+    assert json.loads(shell("load", "--resume", "--json", "half.jsonl"))["unchanged"] == 400
+
+
+def test_load_without_an_engine_says_so_once_and_not_for_each_file(shell: Shell) -> None:
+    said = shell("--store", "elsewhere", "load", "docs/", "half.jsonl", code=1)
+
+    assert said.count("No engine answers") == 1
+    assert said.count("\n") == 1
+
+
+def test_documents_reach_query_and_export_as_text_only(shell: Shell) -> None:
+    hostile = "\x1b]0;owned\x07=cmd|' /C calc'!A0 [bold]markup[/] zebra crossing; the zebra crossing is safe."
+    (shell.folder / "hostile.jsonl").write_text(
+        json.dumps({"id": "h\x1b[2J", "title": "=1+1\x1b[31m", "text": hostile})
+    )
+    shell("load", "hostile.jsonl")
+
+    assert "zebra crossing" in shell("query", "zebra")
+    assert "\x1b" not in shell("query", "zebra") + shell("export", "--method", "frequency", "--limit", "1", "--text")
+
+
+def test_an_export_is_written_whole_or_not_at_all(shell: Shell) -> None:
+    shell("load", "docs/")
+    (shell.folder / "kept.json").write_text("before")
+    assert "could not be written" in shell("export", "--method", "frequency", "--output", "gone/kept.json", code=1)
+    assert "could not be written" in shell("export", "--method", "frequency", "--output", "docs", code=1)
+    assert "No document serves llm" in shell("export", "--method", "llm", "--output", "kept.json", code=1)
+    assert (shell.folder / "kept.json").read_text() == "before"
+    shell("export", "--method", "frequency", "--random", "--seed", "3", "--limit", "2", "--output", "kept.json")
+    assert len(json.loads((shell.folder / "kept.json").read_text())) == 2
+    assert not list(shell.folder.glob(".*.part"))
 
 
 def test_query_finds_by_keyword_and_export_gives_what_the_plan_s_jq_reads(shell: Shell) -> None:
