@@ -36,7 +36,7 @@ class PatientDriver(LinuxDriver):
         self, app: Any, *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        self._terminal = _open_terminal()
+        self._terminal = -1
         self._frame = Frame()
         self._waiting = bytearray()
         self._lost = False
@@ -88,6 +88,11 @@ class PatientDriver(LinuxDriver):
         if lost:
             self.send_message(Redraw())
 
+    def start_application_mode(self) -> None:
+        """At the start, and again when a stopped console goes on."""
+        self._terminal = _open_terminal()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
     def stop_application_mode(self) -> None:
         """Frames that wait are of no use any more; what puts the terminal back in order is."""
         with self._turn:
@@ -108,7 +113,9 @@ class PatientDriver(LinuxDriver):
             with contextlib.suppress(RuntimeError, ValueError):
                 self._loop.remove_writer(self._terminal)
         super().close()
-        os.close(self._terminal)
+        with contextlib.suppress(OSError):
+            os.close(self._terminal)
+        self._terminal = -1
 
 
 def _open_terminal() -> int:

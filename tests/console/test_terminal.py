@@ -25,7 +25,6 @@ from engine.store.reader import Reader
 from tests.terminal import ROLLOUT, Terminal
 
 LEAVES_WITHIN_S = 0.5
-SLACK_S = 1.0  # for a machine that does other things meanwhile
 
 # mode -> what sets it, what resets it
 MODES = {
@@ -41,6 +40,11 @@ MODES = {
     "kitty keys": (rb"\x1b\[>\d+u", rb"\x1b\[<u"),
     "title": (rb"\x1b\[22;2t", rb"\x1b\[23;2t"),
 }
+
+
+def crowd() -> float:
+    """How many want each core: 1 on a quiet machine, where the bounds hold to the letter."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1) + 0.5)
 
 
 class Place:
@@ -102,7 +106,7 @@ def modes_set(raw: bytes) -> set[str]:
 
 def ends_well(terminal: Terminal, began: float) -> None:
     assert terminal.ended(5.0)
-    assert time.monotonic() - began < LEAVES_WITHIN_S + SLACK_S
+    assert time.monotonic() - began < LEAVES_WITHIN_S * crowd()
     assert modes_set(terminal.raw) == set(MODES), "the test must see each mode set before it can see it reset"
     assert left_on(terminal.raw) == []
     assert termios.tcgetattr(terminal.child_line) == terminal.found
@@ -142,8 +146,26 @@ def test_a_hung_up_line_ends_the_console_and_nothing_spins(place: Place, ignored
             terminal.status = status if pid else None
             time.sleep(0.01)
         assert terminal.status is not None
-        assert time.monotonic() - began < LEAVES_WITHIN_S + SLACK_S
+        assert time.monotonic() - began < LEAVES_WITHIN_S * crowd()
     assert place.engine_lives()
+
+
+def test_a_stopped_console_gives_the_terminal_back_and_goes_on_where_it_was(place: Place) -> None:
+    with place.console() as terminal:
+        attached(terminal)
+        os.kill(terminal.pid, signal.SIGTSTP)
+        end = time.monotonic() + 5
+        while left_on(terminal.raw) and time.monotonic() < end:
+            terminal.read()
+        assert left_on(terminal.raw) in ([], ["title"])
+        terminal.read(0.3)
+        os.kill(terminal.pid, signal.SIGCONT)
+        terminal.until("STAGE", "what happens next")
+        terminal.press("3")
+        terminal.until("error_critical")
+        terminal.press("q", "q")
+        assert terminal.ended(5)
+        assert left_on(terminal.raw) == []
 
 
 CRASH = """
@@ -180,6 +202,7 @@ def test_a_line_that_stalls_freezes_no_key_and_recovers(place: Place) -> None:
         for number in range(60):  # far more than a pseudo-terminal's buffer and the driver's queue hold
             terminal.send("3" if number % 2 else "8")
             time.sleep(0.035)
+        time.sleep(0.5)  # not a part of the lump
         terminal.send("R")
         end = time.monotonic() + 5
         while Reader(place.folder).glance().state.rev == known and time.monotonic() < end:
@@ -203,7 +226,7 @@ def test_a_line_that_stalls_does_not_keep_the_console_from_ending(place: Place) 
             terminal.status = status if pid else None
             time.sleep(0.01)
         assert terminal.status is not None
-        assert time.monotonic() - began < LEAVES_WITHIN_S + SLACK_S
+        assert time.monotonic() - began < LEAVES_WITHIN_S * crowd()
 
 
 def test_a_frozen_engine_is_said_within_two_seconds_of_silence(place: Place) -> None:
@@ -211,7 +234,7 @@ def test_a_frozen_engine_is_said_within_two_seconds_of_silence(place: Place) -> 
         attached(terminal)
         place.engine.send_signal(signal.SIGSTOP)
         try:
-            terminal.until("process", "stopped", seconds=2 + SLACK_S)
+            terminal.until("process", "stopped", seconds=2 * crowd())
         finally:
             place.engine.send_signal(signal.SIGCONT)
         end = time.monotonic() + 5
