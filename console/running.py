@@ -17,13 +17,14 @@ from engine.plan.model import Command, Plan
 from engine.text import clean_block
 
 SHOWN = 20_000
+DEFAULT_PORT = 8080
 
 
 def localized(command: str, plan: Plan, address: str) -> str:
     """The line with this engine's own address where the plan's port stands, for a rehearsal may have taken another."""
-    if address and plan.http.port:
-        for host in ("localhost", "127.0.0.1"):
-            command = command.replace(f"http://{host}:{plan.http.port}/", f"{address}/")
+    port = plan.http.port or DEFAULT_PORT  # 0 takes a free one, and the plan's lines keep what they had
+    for host in ("localhost", "127.0.0.1"):
+        command = command.replace(f"http://{host}:{port}/", f"{address}/") if address else command
     return command
 
 

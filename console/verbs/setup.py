@@ -19,7 +19,7 @@ from console.place import Failed, Place, fail, json_option, say
 def init(place: Place, yes: bool, output: Path, force: bool) -> None:
     """Write a commented rollout.toml: the whole plan, for your own service."""
     from engine.plan.init import Answers, initial_plan
-    from engine.plan.load import default_plan_text, parse_plan
+    from engine.plan.load import PlanError, default_plan_text, parse_plan
 
     if output.exists() and not force:
         raise Failed(
@@ -39,6 +39,10 @@ def init(place: Place, yes: bool, output: Path, force: bool) -> None:
         given["contacts"] = dict(_contact(role) for role in roles)
         answers = Answers(**given)
     text = initial_plan(answers)
+    try:
+        parse_plan(text, str(output))
+    except PlanError as error:
+        fail(f"Nothing was written, because an answer does not fit:\n{error}")
     try:
         if output.exists():
             shutil.copy2(output, output.with_name(output.name + ".bak"))
