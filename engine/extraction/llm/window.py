@@ -2,7 +2,7 @@
 
 The window holds the measured throughput by Little's law, X = calls in flight / mean latency, at two sizes and moves to the
 larger only while that pays: doubling while X grows (seek), then settling at X times the unqueued latency plus an eighth, so that a slot
-never waits for the client; from there small probes up and down, ever rarer. That needs no idea of what a "normal" latency is, so
+never waits for the client (the search ends only once it is sure what an unqueued call takes); from there small probes up and down, ever rarer. That needs no idea of what a "normal" latency is, so
 answers of very different length do not shrink it, and a batching server settles at the knee of its curve. 503 and
 timeouts halve it, once for all calls that were under way; after a 503 it climbs back to what was accepted and tries
 more only after 200 answers. Latency on an unsaturated window teaches nothing and is ignored.
@@ -20,6 +20,8 @@ from typing import Literal
 Phase = Literal["seek", "climb", "hold", "up", "down"]
 SEEK_GROWS = 1.45  # a first round after doubling looks like 4/3 even where nothing was gained
 SEEK_PAYS = 1.3
+SEEK_DOUBT = 0.08  # of what one call takes: with more, or by fewer answers, the search does not end
+SEEK_LEAST = 8
 PROBE_FIRST_S = 5.0
 PROBE_MOST_S = 120.0
 SMALL = 3
@@ -205,7 +207,7 @@ class Window:
         mean = self._sample.mean
         cap = min(self.most, self._ceiling or self.most)
         gain = 2.0
-        if self._unqueued.n:
+        if self._unqueued.n and self.limit > 1:
             gain = self.limit / mean / (self.limit // 2 / self._unqueued.mean)
         if gain < SEEK_GROWS and not self._second_look:
             self._sample = _Sample()
@@ -219,7 +221,13 @@ class Window:
             else:
                 self._hold(self.limit, now)
             return
-        slots = max(1, round(self.limit / mean * self._unqueued.mean))
+        known = self._unqueued
+        if self.limit > 1 and (
+            known.n < SEEK_LEAST or known.relative_error > SEEK_DOUBT
+        ):  # a few lucky answers are no yardstick
+            self._move(self.limit // 2, "seek")
+            return
+        slots = max(1, round(self.limit / mean * known.mean))
         self._hold(min(cap, slots + (-(-slots // 8) if slots > 2 else 0)), now)
 
     def _hold(self, limit: int, now: float, wait: bool = True) -> None:

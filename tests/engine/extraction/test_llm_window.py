@@ -83,6 +83,14 @@ def test_it_keeps_every_slot_busy_and_queues_little(slots: int, latency_s: float
     assert statistics.median(shares) >= 0.95
 
 
+def test_a_few_lucky_answers_do_not_end_the_search() -> None:
+    for seed in range(40):
+        server = Served(16, 0.1, spread=0.5, seed=seed)
+        while server.window.phase == "seek":
+            server.run(0.1)
+        assert server.window.limit >= 8
+
+
 @pytest.mark.parametrize(("slots", "latency_s"), SIZES)
 def test_a_short_queue_is_met_by_fewer_than_one_refusal_in_a_hundred(slots: int, latency_s: float) -> None:
     server = Served(slots, latency_s, queue=max(1, slots // 4), spread=0.2)
