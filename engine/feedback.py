@@ -146,7 +146,9 @@ def store(conn: sqlite3.Connection, found: Feedback) -> bool:
 
 
 def _said(conn: sqlite3.Connection, found: Feedback, kind: str) -> bool:
-    """Whether this person did that to this document since the A/B test began."""
+    """Whether this person did that to this document since the A/B test began; the plus keeps SQLite to the index of the document."""
     since = conn.execute("SELECT started FROM trial WHERE ended IS NULL").fetchone()
-    query = "SELECT 1 FROM feedback WHERE document_id = ? AND kind = ? AND source = ? AND at >= ? LIMIT 1"
-    return conn.execute(query, (found.document, kind, found.source, since[0] if since else 0.0)).fetchone() is not None
+    if since is None:
+        return False
+    query = "SELECT 1 FROM feedback WHERE document_id = ? AND kind = ? AND source = ? AND +at >= ? LIMIT 1"
+    return conn.execute(query, (found.document, kind, found.source, since[0])).fetchone() is not None

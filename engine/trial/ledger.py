@@ -157,14 +157,17 @@ def people(conn: sqlite3.Connection, kind: str, document: str, value: float | No
 
     A click without an impression counts nothing.
     """
+    running_one = conn.execute("SELECT id FROM trial WHERE ended IS NULL AND started <= ?", (at,)).fetchone()
+    if running_one is None:
+        return
+    trial = running_one[0]
     row = conn.execute(
-        "SELECT d.trial, d.arm, d.shown, d.clicked, d.rated, d.liked FROM trial_document d "
-        "JOIN trial t ON t.id = d.trial WHERE t.ended IS NULL AND t.started <= ? AND d.document_id = ?",
-        (at, document),
+        "SELECT arm, shown, clicked, rated, liked FROM trial_document WHERE trial = ? AND document_id = ?",
+        (trial, document),
     ).fetchone()
     if row is None:
         return
-    trial, arm, shown, clicked, rated, liked = row
+    arm, shown, clicked, rated, liked = row
     before = Ratio.one(clicked, shown), Ratio.one(liked, rated)
     if kind == "impression":
         shown += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -224,3 +224,35 @@ def test_the_same_id_counts_once_and_nobody_s_clicks_are_all_different(conn: sql
     say(conn, "impression", a)
     say(conn, "impression", a)
     assert measure(conn, 0, "click_through") == Ratio.one(0, 3)
+
+
+def steps(conn: sqlite3.Connection, work: Callable[[], object]) -> int:
+    """How many instructions SQLite carries out for it."""
+    counted = 0
+
+    def one() -> int:
+        nonlocal counted
+        counted += 1
+        return 0
+
+    conn.set_progress_handler(one, 1)
+    work()
+    conn.set_progress_handler(None, 0)
+    return counted
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_what_feedback_costs_does_not_grow_with_documents_or_feedback(conn: sqlite3.Connection, runs: bool) -> None:
+    def grow(first: int, last: int) -> int:
+        ledger.fold(conn, [extraction(f"d{i}") for i in range(first, last)])
+        for i in range(first, last):
+            say(conn, "impression", f"d{i}", source=f"u{i}")
+        return sum(
+            steps(conn, lambda kind=kind: say(conn, kind, "d7", source=f"new {last}", value=5))  # type: ignore[misc]
+            for kind in ("impression", "click", "rating")
+        )
+
+    if not runs:
+        ledger.end(conn, 1, START + 5, "for a test")
+    few, many = grow(0, 50), grow(50, 2000)
+    assert many < 2 * few
