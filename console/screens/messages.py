@@ -125,7 +125,8 @@ class Messages(Work):
         sign, style = SIGNS.get(last.state, ("·", "dim")) if last else ("·", "dim")
         if due:
             sign, style = "●", "warn"
-        how = "by itself" if message.automatic else "by a key"
+        timed = message.when in ("daily", "weekly") and not self.console.plan.notify.daily_at
+        how = "by itself" if message.automatic and not timed else "by a key"
         said = "due" if due else ""
         if last is not None:
             said = f"{said + ', last ' if said else ''}{last.state} {words.hour(last.at, v.at)}"
