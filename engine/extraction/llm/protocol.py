@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from engine.extraction.llm import bodies, facts
+from engine.extraction.llm.facts import Thinking
 from engine.extraction.llm.failure import ErrorKind, Fault, Retry
 from engine.extraction.llm.http import Answer
 from engine.extraction.llm.prompt import ANSWER_TOKENS, Prompt
@@ -20,8 +22,6 @@ from engine.plan.model import Llm
 from engine.text import clean_line
 
 KEEP_ALIVE_S = 1800  # how long an idle model stays loaded; Ollama's own 5m makes every quiet hour end cold
-
-Thinking = bool | Literal["low"] | None  # what to send as `think`; None: do not send it
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +46,7 @@ class Reply:
     load_ms: float = 0.0
 
 
-class Facts(msgspec.Struct, frozen=True):
-    """What a server says of itself and of the model; "" and 0 where it does not."""
-
-    version: str = ""
-    digest: str = ""
-    loaded: str = ""
-    context: int = 0
-    slots: int = 0
-    thinking: bool = False
-    family: str = ""
-
-
 class Wire(Protocol):
-    name: str
     ask_path: str
     health_path: str
 
@@ -80,12 +67,11 @@ def wire(config: Llm) -> Wire:
 class Ollama:
     """/api/chat. Every default that bites is set: stream, think, truncate, shift, num_ctx, num_predict."""
 
-    name = "ollama"
     ask_path = "/api/chat"
     health_path = "/api/tags"
 
     def digest(self, health: Answer, config: Llm) -> str:
-        return clean_line(str(_entry(config.model, body(health)).get("digest") or ""), 80)
+        return clean_line(str(facts.entry(config.model, bodies.body(health)).get("digest") or ""), 80)
 
     def ask(self, config: Llm, prompt: Prompt, *, seed: int, dialect: Dialect) -> bytes:
         body: dict[str, Any] = {
@@ -123,9 +109,11 @@ class Ollama:
     def read(self, answer: Answer, config: Llm) -> Reply:
         if answer.status != 200:
             raise fault(answer, config)
-        parts = _objects(answer.body)
+        parts = bodies.objects(answer.body)
         if not parts:
-            raise Fault(ErrorKind.invalid, f"the server answered 200 with {_what(answer.body)}, not Ollama's JSON")
+            raise Fault(
+                ErrorKind.invalid, f"the server answered 200 with {bodies.what(answer.body)}, not Ollama's JSON"
+            )
         text: list[str] = []
         thought = False
         for part in parts:
@@ -145,16 +133,15 @@ class Ollama:
             "".join(text),
             flaw,
             thought,
-            _count(last.get("prompt_eval_count")),
-            _count(last.get("eval_count")),
-            (_count(last.get("load_duration")) or 0) / 1e6,
+            bodies.count(last.get("prompt_eval_count")),
+            bodies.count(last.get("eval_count")),
+            (bodies.count(last.get("load_duration")) or 0) / 1e6,
         )
 
 
 class OpenAi:
     """/v1/chat/completions of llama.cpp's server, vLLM, LM Studio, Ollama or a hosted service."""
 
-    name = "openai"
     ask_path = "/v1/chat/completions"
     health_path = "/health"
 
@@ -183,14 +170,16 @@ class OpenAi:
     def read(self, answer: Answer, config: Llm) -> Reply:
         if answer.status != 200:
             raise fault(answer, config)
-        parts = _objects(answer.body)
+        parts = bodies.objects(answer.body)
         whole = parts[0] if parts else {}
         if whole.get("error"):
             raise fault(Answer(500, answer.body), config)
         choices = whole.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
         if choice is None:
-            raise Fault(ErrorKind.invalid, f"the server answered 200 with {_what(answer.body)}, not a chat completion")
+            raise Fault(
+                ErrorKind.invalid, f"the server answered 200 with {bodies.what(answer.body)}, not a chat completion"
+            )
         message = choice.get("message")
         message = message if isinstance(message, dict) else {}
         said = message.get("content")
@@ -201,8 +190,8 @@ class OpenAi:
             said if isinstance(said, str) else "",
             "" if finish in ("stop", None) else f"the answer was cut (finish_reason {clean_line(str(finish), 40)!r})",
             bool(message.get("reasoning_content") or message.get("reasoning")),
-            _count(usage.get("prompt_tokens")),
-            _count(usage.get("completion_tokens")),
+            bodies.count(usage.get("prompt_tokens")),
+            bodies.count(usage.get("completion_tokens")),
         )
 
 
@@ -220,10 +209,10 @@ _FORMAT = re.compile(r"does not match the expected|failed to parse (?:the )?(?:o
 def fault(answer: Answer, config: Llm) -> Fault:
     """The meaning of an HTTP answer that is not 200."""
     status = answer.status
-    error = _error(answer.body)
+    error = bodies.error(answer.body)
     said = clean_line(str(error.get("message") or ""), 300)
     tail = f": {said}" if said else ""
-    after = _seconds(answer.retry_after)
+    after = bodies.seconds(answer.retry_after)
     kind, text = ErrorKind.http, f"the server answered {status}{tail}"
     retry: Retry | None = None
     code = f"{error.get('type', '')} {error.get('code', '')}"
@@ -249,7 +238,7 @@ def fault(answer: Answer, config: Llm) -> Fault:
         )
     elif status < 500 and status != 408:
         retry = "never"
-    return Fault(kind, text, retry=retry, after_s=after, context=_count(error.get("n_ctx")) or 0)
+    return Fault(kind, text, retry=retry, after_s=after, context=bodies.count(error.get("n_ctx")) or 0)
 
 
 def missing(config: Llm, said: str = "") -> str:
@@ -262,7 +251,7 @@ def adapted(dialect: Dialect, answer: Answer) -> Dialect | None:
     """Another way to ask that this refusal calls for; None when it is no matter of dialect."""
     if answer.status not in (400, 422):
         return None
-    said = str(_error(answer.body).get("message") or "").lower()
+    said = str(bodies.error(answer.body).get("message") or "").lower()
     if "max_completion_tokens" in said and dialect.token_field == "max_tokens":
         return replace(dialect, token_field="max_completion_tokens")
     if "temperature" in said and dialect.temperature:
@@ -274,120 +263,3 @@ def adapted(dialect: Dialect, answer: Answer) -> Dialect | None:
     ):
         return replace(dialect, structured="object" if dialect.structured == "schema" else "none")
     return None
-
-
-def body(answer: Answer) -> dict[str, Any]:
-    """The JSON object of an answer of 200, else {}."""
-    parts = _objects(answer.body) if answer.status == 200 else []
-    return parts[0] if parts else {}
-
-
-def ollama_facts(
-    model: str, version: dict[str, Any], tags: dict[str, Any], show: dict[str, Any], loaded: dict[str, Any]
-) -> Facts:
-    """What /api/version, /api/tags, /api/show and /api/ps say; {} for what did not answer."""
-    info = show.get("model_info")
-    info = info if isinstance(info, dict) else {}
-    trained = next((_count(v) for k, v in info.items() if str(k).endswith(".context_length")), None) or 0
-    details = show.get("details")
-    family = str(details.get("family") or "") if isinstance(details, dict) else ""
-    can = show.get("capabilities")
-    return Facts(
-        version=clean_line(str(version.get("version") or ""), 40),
-        digest=clean_line(str(_entry(model, tags).get("digest") or ""), 80),
-        loaded=clean_line(", ".join(str(m.get("name") or "") for m in _dicts(loaded, "models")), 200),
-        context=_count(_entry(model, loaded).get("context_length")) or trained,
-        thinking=isinstance(can, list) and "thinking" in can,
-        family=clean_line(family, 40),
-    )
-
-
-def _entry(model: str, models: dict[str, Any]) -> dict[str, Any]:
-    """The model's entry in a list of /api/tags or /api/ps, else {}."""
-    wanted = {model, model if ":" in model else f"{model}:latest"}
-    return next((m for m in _dicts(models, "models") if {m.get("name"), m.get("model")} & wanted), {})
-
-
-def openai_facts(model: str, models: dict[str, Any], props: dict[str, Any]) -> tuple[Facts, bool]:
-    """What /v1/models and llama.cpp's /props say. A list without the model is not proof that it is missing
-    (llama.cpp's server ignores the name), unless the server owns several."""
-    known = _dicts(models, "data")
-    entry = next((m for m in known if m.get("id") == model), None)
-    defaults = props.get("default_generation_settings")
-    context = _count(defaults.get("n_ctx")) if isinstance(defaults, dict) else None
-    first = entry or (known[0] if known else {})
-    meta = first.get("meta")
-    meta = meta if isinstance(meta, dict) else {}
-    mark = [str(first.get("id") or ""), *(f"{k}={meta[k]}" for k in ("n_params", "size") if k in meta)]
-    return (
-        Facts(
-            version=clean_line(str(props.get("build_info") or ""), 40),
-            digest=clean_line(" ".join(m for m in mark if m), 120),
-            loaded=clean_line(str(first.get("id") or ""), 100),
-            context=context or _count(first.get("max_model_len")) or 0,
-            slots=_count(props.get("total_slots")) or 0,
-        ),
-        entry is not None or len(known) < 2,
-    )
-
-
-def thinking(facts: Facts) -> Thinking:
-    """What to send as `think`: gpt-oss cannot stop thinking, only think little; others are told not to."""
-    if not facts.thinking:
-        return None
-    return "low" if facts.family in ("gptoss", "gpt-oss") else False
-
-
-def _dicts(answer: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    found = answer.get(key)
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-
-
-def _objects(body: bytes) -> list[dict[str, Any]]:
-    """The JSON object of an answer, or those of a stream, one a line; a line that is none ends it."""
-    try:
-        whole = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        pass
-    else:
-        return [whole] if isinstance(whole, dict) else []
-    parts: list[dict[str, Any]] = []
-    for line in body.splitlines():
-        if not line.strip():
-            continue
-        try:
-            part = msgspec.json.decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            break
-        if not isinstance(part, dict):
-            break
-        parts.append(part)
-    return parts
-
-
-def _error(body: bytes) -> dict[str, Any]:
-    """{"message", ...} of an error in any of the shapes in use."""
-    parts = _objects(body)
-    if not parts:
-        return {"message": body[:600].decode("utf-8", "replace")}
-    error = parts[-1].get("error", parts[-1].get("detail"))
-    if isinstance(error, dict):
-        return error
-    return {"message": error} if error is not None else parts[-1]
-
-
-def _count(value: Any) -> int | None:
-    ok = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15
-    return int(value) if ok else None
-
-
-def _seconds(header: str) -> float:
-    """Retry-After in seconds, at most a minute; a date or nonsense counts as nothing."""
-    try:
-        return min(60.0, max(0.0, float(header)))
-    except ValueError:
-        return 0.0
-
-
-def _what(body: bytes) -> str:
-    return "an empty body" if not body.strip() else repr(clean_line(body[:200].decode("utf-8", "replace"), 60))
