@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from console.app import Console
 from console.link import StoreLink
-from console.screens.ask import Ask
 from engine.rehearsal.stage import Rehearsal
 from engine.view import View
 
@@ -39,7 +39,10 @@ class Tour:
 
     async def until(self, holds: Callable[[View], bool], seconds: float = 180.0) -> None:
         if not await self.hope(holds, seconds):
-            raise SystemExit("the rehearsal did not get where the picture is")
+            shown = self.app.page.text() if self.app.page else ""
+            raise SystemExit(
+                f"The rehearsal did not get where the picture is; {self.app.screen}, {self.app.focused}:\n{shown}"
+            )
 
     async def calm(self) -> None:
         """Enough documents for numbers that stand; the cache needs a while to warm up, which is worth waiting for."""
@@ -52,10 +55,15 @@ class Tour:
             await self.pilot.press(key)
             await asyncio.sleep(0.1)
 
+    async def write(self, text: str, *then: str) -> None:
+        """Into the line that a question opened."""
+        await self.until(lambda _: isinstance(self.app.focused, Input))
+        await self.press(*text, *then)
+        await self.until(lambda _: not isinstance(self.app.focused, Input))
+
     async def promote_past_the_gate(self, percent_bp: int, stage: int) -> None:
         await self.press("2", "o")
-        await self.until(lambda _: isinstance(self.app.screen, Ask))
-        await self.press(*"rehearsing the way up", "enter", "y")
+        await self.write("rehearsing the way up", "enter", "y")
         await self.until(lambda v: v.stage == stage and v.percent_bp == percent_bp)
 
     async def shoot(self, name: str, size: tuple[int, int] = SMALL, settle: float = 2.5) -> None:
@@ -71,7 +79,11 @@ async def tour(rehearsal: Rehearsal) -> None:
         t = Tour(app, pilot)
         await t.until(lambda v: v.methods["frequency"] > 20)
         await t.shoot("preparation")
-        await t.press("2", "s", *"merged in 1204", "enter", "j", "s", "enter", "j", "c")
+        await t.press("2", "s")
+        await t.write("merged in 1204", "enter")
+        await t.press("j", "s")
+        await t.write("", "enter")
+        await t.press("j", "c")
         await t.until(lambda v: sum(item.state == "done" for item in v.gate.items) >= 3)
         await asyncio.sleep(8)  # what was said about the check goes away
         await t.shoot("gate")
@@ -93,8 +105,7 @@ async def tour(rehearsal: Rehearsal) -> None:
         await t.shoot("rolled-back")
         await t.until(lambda v: v.cooldown_until is None or v.at > v.cooldown_until)
         await t.press("2", "e")
-        await asyncio.sleep(1)
-        await t.press(*"the fault was switched on", "enter", "y")
+        await t.write("the fault was switched on", "enter", "y")
         await t.until(lambda v: not v.locked and all(server.up for server in v.servers))
         for stage, percent in ((2, 1000), (3, 2500)):
             if app.sight.view is not None and app.sight.view.stage < stage:

@@ -105,10 +105,11 @@ class Gate(Page):
             blocks.meter(c, x + 3, y, 10, gate.baked_s / gate.bake_s, "ok" if gate.baked_s >= gate.bake_s else "accent")
             c.put(x + 14, y, bake, "text")
         y += 1
-        y += c.block(1, y, c.width - 2, 2, gate.sentence, "dim")
+        y += c.block(1, y, c.width - 2, 2 if c.height >= 20 else 0, gate.sentence, "dim")
         for text in gate.blocked:
-            c.put(1, y, "■", "bad")
-            y += c.block(3, y, c.width - 4, 2, text, "bad")
+            if y < c.height - 5:
+                c.put(1, y, "■", "bad")
+                y += c.block(3, y, c.width - 4, 2, text, "bad")
         return y - start
 
     def _list(self, c: Canvas, area: Area, v: View, found: list[Line]) -> int:

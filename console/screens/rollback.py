@@ -9,7 +9,7 @@ from textual.binding import BindingType
 from console.screens.page import Hint, Page, key
 from console.widgets import blocks, numerals, words
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, columns
+from console.widgets.canvas import Canvas, columns, wrapped
 from engine.plan.durations import clock
 from engine.view import ProofView, View
 
@@ -89,17 +89,14 @@ class Rollback(Page):
             }[state],
             "strong",
         )
-        rows = 2
-        if state == "overdue":
-            c.spans(
-                x,
-                y + 1,
-                [("now, in any shell:  ", "bad+"), (f"rm {self.console.link.folder.armed}", "strong")],
-                c.width - x - 1,
-            )
-            y, rows = y + 1, 2
-        c.block(x, y + 1, c.width - x - 1, rows, sentence, "text")
-        return y + 4
+        used = 1 + c.block(x, y + 1, c.width - x - 1, 3, sentence, "text")
+        y += max(used, numerals.ROWS) if c.height >= 20 else used
+        if state == "overdue":  # the one line that must not be cut
+            for line in wrapped(f"Now, in any shell:  rm {self.console.link.folder.armed}", c.width - 2):
+                c.fill(0, y, c.width, "alarm")
+                c.put(1, y, line, "alarm")
+                y += 1
+        return y + 1
 
     def _standing(self, v: View | None) -> tuple[str, str, str]:
         """(none, running, proven or overdue; how long it took; what is to say)."""

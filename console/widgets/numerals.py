@@ -14,7 +14,12 @@ ASCII = (" _     _  _     _  _  _  _  _ ", "| |  | _| _||_||_ |_   ||_||_|", "|_
 
 def width(text: str) -> int:
     """Cells that `text` takes."""
-    return sum(WIDTH + 1 if char.isascii() and char.isdigit() else cell_len(char) for char in text)
+    return sum(_cells(char) for char in text)
+
+
+def _cells(char: str) -> int:
+    """A digit and the air behind it; a point has air too, else it joins the digit that follows."""
+    return WIDTH + 1 if char.isascii() and char.isdigit() else 2 if char == "." else cell_len(char)
 
 
 def put(c: Canvas, x: int, y: int, text: str, style: str) -> int:
@@ -25,8 +30,7 @@ def put(c: Canvas, x: int, y: int, text: str, style: str) -> int:
             start = int(char) * WIDTH
             for row, line in enumerate(lines):
                 c.put(x, y + row, line[start : start + WIDTH], style)
-            x += WIDTH + 1
         else:
             c.put(x, y + ROWS - 1, "▄" if char == "." and not c.ascii else char, style)
-            x += cell_len(char)
+        x += _cells(char)
     return x
