@@ -267,6 +267,8 @@ class Console(App[int]):
                 case "wait":
                     self.set_timer(GRACE_S, lambda: self._after_grace(event))
                     return
+        elif isinstance(event, events.Key) and self.rolling is not None and event.time < self.rolling.pressed:
+            return  # typed before R and still on its way, as on a slow line: it must not lead away from the proof
         await super().on_event(event)
         if isinstance(event, events.Resize):  # sizes that came and went are not told, and what they cut off is gone
             self.call_later(self.action_redraw)
