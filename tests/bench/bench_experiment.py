@@ -21,7 +21,7 @@ import numpy as np
 from scipy import special
 from scipy import stats as scipy_stats
 
-from engine import routing
+from engine import feedback, routing
 from engine.experiment import fixed, group_sequential, power, sequence, srm
 from engine.experiment.analysis import analyse
 from engine.experiment.declaration import DAY, ArmStats, Declaration
@@ -370,6 +370,15 @@ def stored(sizes: tuple[int, ...]) -> Rows:
             )
             ledger.scored(conn, 1, sample, 7 * DAY)
             conn.execute("COMMIT")
+            clicks = []
+            for i in range(200):
+                said = feedback.read(
+                    {"kind": "impression", "document": f"documents/{i}.md", "source": f"u{i}"}, "bench", DAY
+                )
+                assert not isinstance(said, str)
+                begin = time.perf_counter()
+                feedback.store(conn, said)
+                clicks.append((time.perf_counter() - begin) * 1e6)
             reader = database.open_reader(folder)
             found = []
             for _ in range(9):
@@ -384,6 +393,7 @@ def stored(sizes: tuple[int, ...]) -> Rows:
                 (f"A/B test with {size:,} documents, analysed from the store", f"{times[size]:.2f} ms", "< 100 ms")
             )
             rows.append((f"what taking part costs a document, at {size:,}", joins, ""))
+            rows.append((f"what an impression costs, committed by itself, at {size:,}", f"{median(clicks):.0f} us", ""))
     if len(sizes) > 1:
         rows.append(
             (

@@ -9,7 +9,7 @@ import pytest
 from scipy import integrate, stats
 
 from engine.experiment import effects, fixed, group_sequential, power, sequence, srm
-from engine.experiment.moments import Counts, Moments
+from engine.experiment.moments import Counts, Moments, Ratio
 from engine.experiment.multiplicity import holm
 
 ARMS = [
@@ -237,3 +237,36 @@ def test_holm_is_scipys_step_down_by_hand():
     assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": None}) == pytest.approx(
         {"a": 0.04, "b": 0.09, "c": 0.09, "d": None}
     )
+
+
+def test_a_rate_with_many_answers_a_document_has_the_delta_methods_error_and_no_less_than_a_bootstrap_finds():
+    rng = np.random.default_rng(11)
+    asked = rng.integers(1, 12, 400)
+    liked = rng.binomial(asked, rng.beta(4, 2, 400))  # documents differ, and answers about one are alike
+    total = sum((Ratio.one(int(y), int(n)) for y, n in zip(liked, asked, strict=True)), Ratio())
+    assert total.mean == pytest.approx(liked.sum() / asked.sum())
+    linear = (liked - total.mean * asked) / asked.mean()
+    assert total.variance == pytest.approx(linear.var(ddof=1), rel=1e-9)
+    draws = rng.integers(0, 400, (4000, 400))
+    again = liked[draws].sum(1) / asked[draws].sum(1)
+    assert math.sqrt(total.variance / total.n) == pytest.approx(again.std(), rel=0.05)
+    naive = math.sqrt(total.mean * (1 - total.mean) / total.asked)
+    assert math.sqrt(total.variance / total.n) > 1.3 * naive
+    one_each = sum((Ratio.one(int(y), 1) for y in rng.random(500) < 0.3), Ratio())
+    assert one_each.variance == pytest.approx(one_each.counts.variance * 500 / 499)
+    assert total - Ratio.one(int(liked[0]), int(asked[0])) + Ratio.one(int(liked[0]), int(asked[0])) == total
+
+
+def test_rates_by_document_are_tested_as_scipy_tests_their_linearised_values():
+    rng = np.random.default_rng(12)
+    arms, linear = [], []
+    for rate in (0.4, 0.5):
+        asked = rng.integers(1, 6, 300)
+        yes = rng.binomial(asked, rate)
+        arms.append(sum((Ratio.one(int(y), int(n)) for y, n in zip(yes, asked, strict=True)), Ratio()))
+        linear.append((yes - yes.sum() / asked.sum() * asked) / asked.mean() + yes.sum() / asked.sum())
+    oracle = stats.ttest_ind(*linear, equal_var=False)
+    found = fixed.by_document(*arms)
+    assert (found.statistic, found.p) == pytest.approx((oracle.statistic, oracle.pvalue), rel=1e-9)
+    plain = stats.chi2_contingency([[a.yes, a.asked - a.yes] for a in arms], correction=False)
+    assert fixed.plan_p(*arms) == pytest.approx(plain.pvalue, rel=1e-9)

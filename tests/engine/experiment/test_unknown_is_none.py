@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.experiment import effects, fixed, power, sequence, srm
 from engine.experiment.analysis import analyse
 from engine.experiment.declaration import DEFAULT_METRICS, ArmStats, Declaration
-from engine.experiment.moments import Counts, Measure, Moments
+from engine.experiment.moments import Counts, Measure, Moments, Ratio
 from engine.experiment.pairs import analyse_pairs
 from engine.experiment.report import Report
 
@@ -24,7 +24,12 @@ moments = st.builds(Moments, st.integers(-1, 10**9) | st.integers(0, 60), sums, 
 counts = st.builds(Counts, st.integers(0, 10**9) | st.integers(0, 60), st.integers(0, 60)) | st.integers(0, 10**6).map(
     lambda n: Counts(n, n)
 )
-measures = moments | counts
+whole = st.integers(0, 60) | st.integers(0, 10**6)
+answers = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=60).map(
+    lambda pairs: sum((Ratio.one(min(pair), max(pair)) for pair in pairs), Ratio())
+)
+ratios = answers | st.builds(Ratio, whole, whole, whole, whole, whole, whole)
+measures = moments | counts | ratios
 
 
 def finite(value: Any) -> None:
