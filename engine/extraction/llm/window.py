@@ -222,9 +222,8 @@ class Window:
                 self._hold(self.limit, now)
             return
         known = self._unqueued
-        if self.limit > 1 and (
-            known.n < SEEK_LEAST or known.relative_error > SEEK_DOUBT
-        ):  # a few lucky answers are no yardstick
+        unsure = known.n < SEEK_LEAST or known.relative_error > SEEK_DOUBT  # a few lucky answers are no yardstick
+        if unsure and self.limit > 1:
             self._move(self.limit // 2, "seek")
             return
         slots = max(1, round(self.limit / mean * known.mean))

@@ -289,6 +289,15 @@ async def test_when_one_of_several_dies_no_document_is_lost_and_it_is_probed_bac
         assert pool.servers()[1].breaker == "closed"
 
 
+async def test_a_document_that_one_server_hangs_on_has_time_left_for_another() -> None:
+    async with StubLlm() as bad, StubLlm() as good, pool_of(bad, good, timeout_s=1.0, retries=1) as pool:
+        await pool.preload()
+        bad.fault = "hang"
+        answers = await several(pool, 4)
+        assert all(isinstance(answer, LlmAnswer) for answer in answers)
+        assert bad.counters.calls > 0
+
+
 async def test_with_all_servers_dead_documents_fail_at_once_and_say_where() -> None:
     async with StubLlm() as one, StubLlm() as two, pool_of(one, two, breaker_failures=1, retries=0) as pool:
         await one.stop()
