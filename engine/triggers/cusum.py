@@ -34,7 +34,7 @@ class Detectors(NamedTuple):
     """The designs that a rule listens to; None: not this one."""
 
     early: Design | None = None  # far above the threshold: acts long before the window does
-    few: Design | None = None  # where the window holds too few documents
+    few: Design | None = None  # where the window holds too few documents, and what convinces where it holds enough
     proof: Design | None = None  # the window alone does not convince
 
 
@@ -43,7 +43,7 @@ def detectors(rule: Trigger) -> Detectors:
     """Early is tuned around the threshold (5 %: 3 -> 8 %) and so ignores what is bad but allowed; the other two tell the
     plan's target from trouble (1 -> 6 % for both 5 % and 3 %).
 
-    Critical rules act on their window alone. The lower ones stand so near to the target that the window convinces of
+    Critical rules act on their window, and a little evidence. The lower ones stand so near to the target that the window convinces of
     nothing: at a healthy 0.8 %, 3 of the last 100 fail ten times a week.
     """
     if rule.metric == "error_creep":

@@ -2,7 +2,7 @@
 
 Guarded, an error rate is judged four ways, and the screen says which one acted:
 
-- *literal*: the window of the plan, where it holds 20 documents;
+- *literal*: the window of the plan, where it holds 20 documents; a critical rule also wants the CUSUM of 1 -> 6 % convinced;
 - *fallback-100*: with fewer, the last 100 documents (at least 20, 3 failures);
 - *cusum-few*: with fewer, since the CUSUM of 1 -> 6 % left zero, once that is above its threshold;
 - *cusum*: always, the CUSUM of 3 -> 8 %.
@@ -23,6 +23,7 @@ from engine.triggers.recent import Attempts, Window
 from engine.triggers.sample import Error, NoData, Ok, Stale
 
 FEWEST_FAILURES = 3  # one failed document of 19 is over 5 % and says nothing
+CONVINCING = 6.5  # of the CUSUM 1 -> 6 %: halves the false alarms of the plain window, and delays one run in fifty
 EARLY_S = 120.0  # an early detector must stand this long
 FRESH_S = 60.0  # and a failure must be this recent, or among
 FRESH_DOCUMENTS = 5  # this many documents: else what was broken has healed
@@ -114,7 +115,10 @@ def _errors(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Atte
     early = _early(rule, listens, mode, attempts, window.n < settings.min_n)
     found = _windowed_errors(rule, settings, attempts, window)
     if found.breach and listens.proof:
-        found = _proven(found, attempts.levels.get(listens.proof), attempts.per_min)
+        found = _proven(found, attempts.levels.get(listens.proof), proof_threshold(attempts.per_min))
+    if found.breach and found.rule == "literal" and listens.few and mode == "guarded":
+        least = min(CONVINCING, target_threshold(attempts.per_min))
+        found = _proven(found, attempts.levels.get(listens.few), least)
     if found.breach and (healed := _healed(rule, attempts, window)):
         found = found._replace(convinced=False, says=healed)
     return found._replace(
@@ -174,8 +178,7 @@ def _evidence(level: Level, least: float) -> str:
     return f"{level.k} of {level.n} in {words.duration(level.span_s)}, CUSUM {level.value:.1f} over {least:.1f}"
 
 
-def _proven(found: Finding, level: Level | None, per_min: float) -> Finding:
-    least = proof_threshold(per_min)
+def _proven(found: Finding, level: Level | None, least: float) -> Finding:
     if level is None or level.value > least:
         return found
     return found._replace(

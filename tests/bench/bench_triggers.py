@@ -55,10 +55,10 @@ FAULTS = (0.06, 0.10, 0.30, 1.0)
 FALSE_MUST = 0.15
 MUST = {(0.06, 1.0): 95, (0.06, 10.0): 15, (0.06, 100.0): 10, (1.0, 1.0): 8, (1.0, 10.0): 3, (1.0, 100.0): 2.5}
 # Weeks and runs of each cell: enough where the answer is a small number, no more where it is a large one.
-WEEKS = {"guarded": {0.5: 240, 1.0: 240, 3.0: 160, 10.0: 100, 100.0: 20}}
-FEW_WEEKS = {0.5: 12, 1.0: 12, 3.0: 6, 10.0: 6, 100.0: 2}
-RUNS = {"guarded": 200, "literal": 200}
-FEW_RUNS = 60
+WEEKS = {"guarded": {0.5: 100, 1.0: 100, 3.0: 60, 10.0: 60, 100.0: 6}}
+FEW_WEEKS = {0.5: 6, 1.0: 6, 3.0: 3, 10.0: 3, 100.0: 1}
+RUNS = {"guarded": 100, "literal": 100}
+FEW_RUNS = 30
 
 # A call's time: lognormal with a heavy tail, and one call in 200 runs into its deadline.
 SIGMA, DEADLINE_MS, TIMED_OUT = 0.9, 30_000.0, 0.005
@@ -238,10 +238,10 @@ def jobs_of(share: float, every_tick: bool) -> list[Job]:
     made = []
     for mode in MODES:
         for per_min in TRAFFIC:
-            weeks = max(1.0, WEEKS.get(mode, FEW_WEEKS)[per_min] * share)
-            runs = max(10, round(RUNS.get(mode, FEW_RUNS) * min(1.0, share)))
+            weeks = max(0.1, WEEKS.get(mode, FEW_WEEKS)[per_min] * share)
+            runs = max(6, round(RUNS.get(mode, FEW_RUNS) * min(1.0, share)))
             for rate in (HEALTHY, 0.01):
-                pieces = max(1, round(weeks / (10 if per_min < 10 else 2)))
+                pieces = max(1, round(weeks / (10 if per_min < 10 else 3)))
                 made += [
                     Job("quiet", mode, per_min, rate, n, weeks * WEEK_S / pieces, every_tick) for n in range(pieces)
                 ]
@@ -253,7 +253,7 @@ def jobs_of(share: float, every_tick: bool) -> list[Job]:
                 ]
             made += [Job("blip", mode, per_min, 0.0, 1000 + n, 3600.0, every_tick) for n in range(runs)]
             if mode != "early" and per_min in (1.0, 10.0):
-                weeks = max(0.5, (4 if mode != "guarded" else 12) * share)
+                weeks = max(0.1, (2 if mode != "guarded" else 4) * share)
                 made += [Job("quiet-ms", mode, per_min, ms, 7, weeks * WEEK_S) for ms in (1200.0, 1800.0)]
                 runs = max(5, round(40 * min(1.0, share)))
                 made += [
@@ -353,13 +353,15 @@ def verdicts(found: Found) -> list[tuple[bool, str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the weeks and runs: seconds, wide intervals")
+    parser.add_argument(
+        "--quick", action="store_true", help="a fiftieth of the weeks, ten runs: half a minute, wide intervals"
+    )
     parser.add_argument("--weeks", type=float, default=1.0, help="times as many weeks")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--every-tick", action="store_true", help="skip nothing")
     given = parser.parse_args()
     began = time.perf_counter()
-    work = jobs_of(0.05 if given.quick else given.weeks, given.every_tick)
+    work = jobs_of(0.02 if given.quick else given.weeks, given.every_tick)
     found: Found = {}
     with multiprocessing.Pool(given.jobs) as pool:
         for job, result in zip(work, pool.imap(run, work, chunksize=1), strict=True):
