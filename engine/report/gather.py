@@ -169,7 +169,7 @@ def _experiment(conn: sqlite3.Connection) -> tuple[Finding, ...]:
         details.append(clean_line(ratio["sentence"], 400))
     if isinstance(body.get("correction"), str) and body["correction"]:
         details.append(clean_line(body["correction"], 400))
-    state = "final reading" if body.get("final") else "reading so far, not final"
+    state = "final reading" if body.get("final") else f"as read on {chronicle.moment_of(at)}, not final"
     return (Finding(at, f"A/B test, {state}", figures.said(body) or "No verdict was stored.", tuple(details)),)
 
 
@@ -286,7 +286,7 @@ def _with_summary(conn: sqlite3.Connection, story: Story) -> Story:
         out.append(
             f"{_many(len(story.overrides), 'gate was', 'gates were')} overridden; each is marked below with its reason."
         )
-    out += [f"A/B test: {each.sentence}" for each in story.experiment]
+    out += [f"{each.what}: {each.sentence}" for each in story.experiment]
     failed = sum(message.state == "failed" for message in story.messages)
     if failed:
         out.append(f"{_many(failed, 'message was', 'messages were')} never delivered.")

@@ -129,7 +129,7 @@ def _glance(story: Story) -> Element:
 def split(figure: Figure) -> tuple[str, str]:
     """ "0.4 % (6 of 1520)" as the number and what it rests on."""
     value, _, rest = figure.words.partition(" (")
-    return value, rest.removesuffix(")")
+    return value, rest.removesuffix(")").replace(" %", "\u00a0%")
 
 
 def _summary(story: Story) -> Section:
@@ -318,7 +318,7 @@ def _verdict(v: Verdict) -> Element:
         el("blockquote", v.reason) if v.reason and v.reason not in v.sentence else None,
         el(
             "details",
-            el("summary", f"Evidence, {len(evidence)} facts"),
+            el("summary", f"Evidence, {len(evidence)} {'fact' if len(evidence) == 1 else 'facts'}"),
             el(
                 "dl",
                 *(part for name, value in evidence for part in (el("dt", name), el("dd", value))),
