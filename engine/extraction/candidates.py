@@ -36,7 +36,7 @@ def _tokens(letter: str) -> re.Pattern[str]:
         rf"|(?:(?:[-‐‑.'’/@&]|::|->|_+){letter}++)*(?:\(\)|\+\+|#(?!\w))?)"  # words, max_tokens, Cargo.toml, std::io, HTTP/2, foo(), C++
         r"|__\w+__"  # __init__
         r"|(?<![\w-])--[A-Za-z][A-Za-z0-9]*(?:[-_.][A-Za-z0-9]+)*"  # --flag
-        r"|(?<![^\s(\"'`])\.[A-Za-z]\w+(?:[.-]\w+)*"  # .NET, .gitignore
+        r"|(?<![^\s(\"'`])\.[A-Za-z]\w+(?:[./-]\w+)*"  # .NET, .venv/bin
         r"|\n\s*(?=[^\sa-z])"  # a new line that does not go on in small letters
         r"|[^\w\s]+|_+"
     )
@@ -201,7 +201,7 @@ def _english(tokens: list[str]) -> list[Span]:
 
 
 def _is_new_york(pair: list[str]) -> bool:
-    return pair[0] == "New" and pair[-1].lower() in words.AFTER_NEW
+    return pair[0].lower() == "new" and pair[-1].lower() in words.AFTER_NEW
 
 
 def _foreign(tokens: list[str], spoken: str | None) -> list[Span]:

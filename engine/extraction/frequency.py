@@ -72,12 +72,12 @@ class Weights(NamedTuple):
 _SHORT = Weights(
     size=(-0.7, 0.33, 0.42, 0.19, -0.25), stands=0.69, occurs=-0.25, late=-0.32, spread=0.19, name=0.18, weight=0.44,
     general_alone=-1.23, general_last=0.03, empty_last=-0.99, adjective_first=0.15, soft_first=-0.39, participle_first=-0.3,
-    verb_last=-0.36, part=-0.49, number=-0.56, identifier_alone=0.29,
+    verb_last=-0.36, part=-0.49, number=-0.9, identifier_alone=0.29,
 )  # fmt: skip
 _LONG = Weights(
     size=(-0.71, 0.75, 0.44, -0.41, -0.32), stands=-0.1, occurs=0.85, late=-0.51, spread=0.51, name=0.44, weight=0.39,
     general_alone=-1.04, general_last=-0.48, empty_last=-0.81, adjective_first=0.14, soft_first=-0.31, participle_first=-0.46,
-    verb_last=-0.37, part=-0.26, number=-0.35, identifier_alone=0.12,
+    verb_last=-0.37, part=-0.26, number=-0.9, identifier_alone=0.12,
 )  # fmt: skip
 # of a language without lists, by hand: shorter phrases, since verbs are in them
 _FOREIGN = Weights(

@@ -19,6 +19,9 @@ _CLOSING_TAG = re.compile(r"</[A-Za-z]")
 _ADDRESS = re.compile(r"\]\([^()\s]{1,400}\)|\b(?:https?|ftp|file)://[^\s<>]+|\bwww\.[^\s<>]+")
 _DIRECTIVE = re.compile(r"^[ \t]*\.\. [\w:+-]+::.*$|^[ \t]*:[\w -]+:|:[\w+-]{1,30}(?::[\w+-]{1,30})?:(?=`)", re.M)
 _CODE_LINE = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.|\$|#!) [^\n]*|(?: {4}|\t)[^\n]*(?:[;{}]|[=(]\S*\)?:?)[ \t]*)$", re.M)
+# four words or more in capitals, a heading or a clause of a licence; what they say, not acronyms
+_SHOUTED = re.compile(r"(?<![\w'’-])[A-Z][A-Z'’-]++(?:(?:[ \t,;]++\n?|\n)[ \t]*+[A-Z][A-Z'’-]*+(?!\w)){3,}")
+_LONG_WORD = re.compile(r"[A-Z]{8}")
 _FEW = 200  # characters of prose beside which code is read too
 
 
@@ -39,6 +42,7 @@ def prose(text: str) -> str:
         text = _unless_little(text, _CODE_LINE.sub("", text))
     if text.isupper():
         text = text.lower()
+    text = _SHOUTED.sub(lambda found: found[0].lower() if _LONG_WORD.search(found[0]) else found[0], text)
     return _EMPTY_LINES.sub("\n\n", text)
 
 

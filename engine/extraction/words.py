@@ -33,28 +33,29 @@ CODE = _set("def elif endif enddef fn foo func impl printf struct var")
 FUNCTION = (
     _set(
         """about above according accordingly across actually after afterwards again against ago ahead ain't albeit
-        alike almost alone along already also although altogether always amid among amongst and anybody
-        anyhow anyone anything anyway anywhere apart around as aside at away back because before
+        alike almost alone along already also although altogether always amid among amongst and and/or
+        anybody anyhow anyone anything anyway anywhere apart around as aside at away back because before
         beforehand behind below beneath beside besides between beyond but by cent certain concerning
         consequently corresponding despite down dr due during e.g eight eleven else elsewhere enough
         especially et etc even ever everybody everyone everything everywhere except far few fewer fifth
         first firstly five for former forth forward four fourth from further furthermore hadn't he'll
-        he's hence henceforth here here's hereby herein herself him himself hitherto how however i'd i'll
-        i'm i've i.e ibid if in inasmuch indeed inside instead into isn't it'll itself just last lastly
-        later latter least less let let's like likewise ll maybe me meanwhile mere mightn't mine more
-        moreover mr mrs ms mustn't myself namely near nearby needn't never nevertheless next nine nobody
-        non none nonetheless nor not nothing notwithstanding now nowadays nowhere of off often okay on
-        once one one's ones oneself only onto opposed or other others otherwise ought ourselves out
-        outside over own par per perhaps plus previously prior prof quite rather re regarding regardless
-        regards respectively s said same second secondly seldom seven shan't she'll she's since six so
-        somebody somehow someone something sometime sometimes somewhat somewhere soon still t ten than
-        thanks theirs them themselves then there there's thereafter thereby therefore therein thereof
-        they'd they'll they've thing things third thirdly though three through throughout thus till today
-        today's together tomorrow tomorrow's tonight too toward towards twelve twice two under underneath
-        unless unlike unlikely until unto up upon us useful using usual ve versus very via vis vs want
-        was we'd we'll well were what's when whence whenever where where's whereas whereby wherein
-        wherever whether while whilst whither who's who've whole whom why with within without worth
-        wouldn't y'all yes yesterday yesterday's yet you'd you'll you're you've yours yourself yourselves"""
+        he's he/she hence henceforth here here's hereby herein herself him himself his/her hitherto how
+        however i'd i'll i'm i've i.e ibid if in inasmuch indeed inside instead into isn't it'll itself
+        just last lastly later latter least less let let's like likewise ll maybe me meanwhile mere
+        mightn't mine more moreover mr mrs ms mustn't myself namely near nearby needn't never
+        nevertheless next nine nobody non none nonetheless nor not nothing notwithstanding now nowadays
+        nowhere of off often okay on once one one's ones oneself only onto opposed or other others
+        otherwise ought ourselves out outside over own par per perhaps plus previously prior prof quite
+        rather re regarding regardless regards respectively s s/he said same second secondly seldom seven
+        shan't she'll she's since six so somebody somehow someone something sometime sometimes somewhat
+        somewhere soon still t ten than thanks theirs them themselves then there there's thereafter
+        thereby therefore therein thereof they'd they'll they've thing things third thirdly though three
+        through throughout thus till today today's together tomorrow tomorrow's tonight too toward
+        towards twelve twice two under underneath unless unlike unlikely until unto up upon us useful
+        using usual ve versus very via vis vs want was we'd we'll well were what's when whence whenever
+        where where's whereas whereby wherein wherever whether while whilst whither who's who've whole
+        whom why with within without worth wouldn't y'all yes yesterday yesterday's yet you'd you'll
+        you're you've yours yourself yourselves"""
     )
     | DETERMINERS
     | BEFORE_VERBS
@@ -286,8 +287,8 @@ GENERAL = _set(
     resource respect respondent response responsibility rest restriction result return review revision
     reward rise risk role room root round route row rule run sake sale sample satisfaction saturday
     saving scale scenario schedule scheme scholar school science scientist scope score screen search
-    season section sector segment selection sense sentence separation september sequence series server
-    service session set setting setup shape share shift shortcoming show side sign significance
+    season section sector segment selection self sense sentence separation september sequence series
+    server service session set setting setup shape share shift shortcoming show side sign significance
     similarity simplicity site situation size skill society software solution son sort source space span
     speaker specialist specification spectrum speed spirit spokesman spokeswoman spring staff stage
     stakeholder stand standpoint start state statement statistic status step storage story strategy
@@ -313,9 +314,9 @@ EMPTY = _set(
     mention midnight monday month morning need night noon note notion november number objective october
     one opportunity other outline overnight overview paper part people period piece place point
     possibility presence purpose question range reason reference report respect result role saturday
-    section sense september series set show side situation sort step study sum summary sunday term thing
-    thousand thursday time today topic total tuesday type usage use variety version view way wednesday
-    week weekend woman work year"""
+    section self sense september series set show side situation sort step study sum summary sunday term
+    thing thousand thursday time today topic total tuesday type usage use variety version view way
+    wednesday week weekend woman work year"""
 )
 
 # nouns that look like adjectives
