@@ -16,7 +16,11 @@ _EMPTY_LINES = re.compile(
 _FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,})[^\n]*$", re.M)
 _TAG = re.compile(r"</?[A-Za-z!][^<>]{0,400}>")
 _CLOSING_TAG = re.compile(r"</[A-Za-z]")
-_ADDRESS = re.compile(r"\]\([^()\s]{1,400}\)|\b(?:https?|ftp|file)://[^\s<>]+|\bwww\.[^\s<>]+")
+_ADDRESSES = {  # by what a text that has one contains: looking for that is ten times faster than for the whole
+    "](": re.compile(r"\]\([^()\s]{1,400}\)"),
+    "://": re.compile(r"\b(?:https?|ftp|file)://[^\s<>]+"),
+    "www.": re.compile(r"\bwww\.[^\s<>]+"),
+}
 _DIRECTIVE = re.compile(r"^[ \t]*\.\. [\w:+-]+::.*$|^[ \t]*:[\w -]+:|:[\w+-]{1,30}(?::[\w+-]{1,30})?:(?=`)", re.M)
 _CODE_LINE = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.|\$|#!) [^\n]*|(?: {4}|\t)[^\n]*(?:[;{}]|[=(]\S*\)?:?)[ \t]*)$", re.M)
 # four words or more in capitals, a heading or a clause of a licence; what they say, not acronyms
@@ -34,15 +38,17 @@ def prose(text: str) -> str:
         for begin, end in (("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>"), ("<pre", "</pre>")):
             text = _unless_little(text, _without(text, begin, end))
         text = unescaped(_TAG.sub(" . ", text))
-    if "://" in text or "](" in text or "www." in text:
-        text = _ADDRESS.sub(" . ", text)
-    if ":" in text:
+    for mark, address in _ADDRESSES.items():
+        if mark in text:
+            text = address.sub(" . ", text)
+    if ".. " in text or ":`" in text or "\n:" in text or " :" in text:
         text = _DIRECTIVE.sub(" . ", text)
     if "\n    " in text or "\n\t" in text or "\n>>> " in text or "\n$ " in text:
         text = _unless_little(text, _CODE_LINE.sub("", text))
     if text.isupper():
         text = text.lower()
-    text = _SHOUTED.sub(lambda found: found[0].lower() if _LONG_WORD.search(found[0]) else found[0], text)
+    if _LONG_WORD.search(text):
+        text = _SHOUTED.sub(lambda found: found[0].lower() if _LONG_WORD.search(found[0]) else found[0], text)
     return _EMPTY_LINES.sub("\n\n", text)
 
 

@@ -155,6 +155,7 @@ def test_no_text_of_ten_megabytes_takes_more_than_in_proportion(unit: str) -> No
         ("Call extract() once for each document; extract() is pure.", "extract()"),
         ("A GraphQLSchema describes the types; the GraphQLSchema is validated.", "GraphQLSchema"),
         ("The cache is `LRU_cache` from the standard library. `LRU_cache` is bounded.", "LRU_cache"),
+        ("Run .venv/bin/rollout first; then .venv/bin/rollout again.", ".venv/bin/rollout"),
         ("Import __init__ hooks early. The __init__ hooks register plugins.", "__init__"),
         ("Read /etc/nginx/nginx.conf first; the file /etc/nginx/nginx.conf names the workers.", "nginx.conf"),
         ("The kube-scheduler places pods. Restart the kube-scheduler after changes.", "kube-scheduler"),
@@ -222,6 +223,16 @@ def test_the_choice_of_spelling_and_every_tie_is_by_rule() -> None:
         "Alpha beam, gamma beam. Delta beam; omega beam."
     )
     assert extract("Kernel module. kernel module. KERNEL MODULE.").ranked[0] == "kernel module"
+
+
+def test_lines_in_capitals_are_words_and_not_acronyms() -> None:
+    found = extract(
+        "THE ROLE OF TRUST IN A SUCCESSFUL SCHOOL\n\nTrust grows where a school listens. HTTP requests carry it."
+    )
+
+    assert "trust" in found.ranked
+    assert not {"ROLE", "TRUST", "SCHOOL"} & set(" ".join(found.ranked).split())
+    assert any("HTTP" in keyword for keyword in found.technical)
 
 
 def test_an_acronym_is_kept_as_written() -> None:
