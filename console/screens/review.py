@@ -15,8 +15,9 @@ from console.screens.ask import Ask
 from console.screens.page import Hint, key
 from console.screens.reading import Reading
 from console.widgets import blocks, checklist
-from console.widgets.blocks import Area, below
+from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns, wrapped
+from console.widgets.reviewed import FLAW_KEYS, together
 from engine import review
 from engine.client import Reply
 from engine.quality.compare import WANTED, DocumentComparison, Keywords, Row, compare
@@ -24,15 +25,6 @@ from engine.review import Better, Flaw, Judged, Sample, Shown, Side
 from engine.store import documents
 from engine.store.documents import Document
 from engine.view import View
-
-FLAW_KEYS: tuple[tuple[str, Flaw, str, str], ...] = (
-    ("r", "relevant", "relevant", "not relevant"),
-    ("i", "grounded", "nothing invented", "something invented"),
-    ("n", "count", f"{WANTED[0]} to {WANTED[1]}", "wrong number"),
-)
-
-
-MARKS = {"winner": "which is better", "relevant": "relevance", "grounded": "invention", "count": "number"}
 
 
 class Review(Reading):
@@ -183,7 +175,7 @@ class Review(Reading):
         elif self.sample is None:
             self._nothing(c, v, y)
         elif self.summing:
-            self._summary(c, y)
+            together(c, self.area(c, y), self.sample, review.summary(self.judged), self.done)
         else:
             self._document(c, y)
 
@@ -299,52 +291,6 @@ class Review(Reading):
                 ("   ", "text"),
             ]
         c.spans(1, y, parts)
-
-    def _summary(self, c: Canvas, y: int) -> None:
-        sample = self.sample
-        if sample is None:
-            return
-        found = review.summary(self.judged)
-        area = self.area(c, y)
-        many, frame = len(sample.documents), 2 if c.width >= blocks.BOXED else 1
-        title = f"sample of {many}, seed {sample.seed}, {'blind' if sample.blind else 'open'}"
-        rows = max(1, len(found.reviewers)) + frame
-        inner = blocks.panel(c, Area(area.x, area.y, area.width, min(rows, area.height)), title)
-        for row, (name, count) in enumerate(sorted(found.reviewers.items())[: inner.height]):
-            c.put(inner.x, inner.y + row, name, "text", 20)
-            blocks.meter(c, inner.x + 21, inner.y + row, 20, count / many, "accent")
-            c.put(inner.x + 42, inner.y + row, f"{count}/{many}", "dim")
-        if not found.reviewers:
-            c.put(inner.x, inner.y, "Nobody has judged yet.", "dim")
-        area = below(area, rows)
-        if sample.blind and not self.done:
-            told = "Which list was whose is told here when you have judged all of them, and what the others said too."
-            c.block(area.x, area.y, area.width, 3, told, "dim")
-            return
-        lines = [(found.verdict.sentence, "strong")]
-        if found.winners:
-            won = found.winners
-            better = f"LLM better {won.get('llm', 0)}, frequency better {won.get('frequency', 0)}, equal {won.get('same', 0)}. "
-            lines.append(
-                (better + ", ".join(f"{found.flaws[flaw]} {bad}" for _, flaw, _, bad in FLAW_KEYS) + ".", "text")
-            )
-        area = self._said_together(c, area, "what they say", lines)
-        agreed = [(found.agreement.sentence, "text")]
-        agreed += [(f"{MARKS[name]}: {each.sentence}", "dim") for name, each in found.by_mark.items() if each.documents]
-        self._said_together(c, area, "do they agree", agreed)
-
-    def _said_together(self, c: Canvas, area: Area, title: str, lines: list[Span]) -> Area:
-        frame = 2 if c.width >= blocks.BOXED else 1
-        width = area.width - (4 if frame == 2 else 0)
-        rows = min(area.height, frame + sum(min(2, len(wrapped(text, width))) for text, _ in lines))
-        if rows <= frame:
-            return area
-        inner = blocks.panel(c, Area(area.x, area.y, area.width, rows), title)
-        used = 0
-        for text, style in lines:
-            if used < inner.height:
-                used += c.block(inner.x, inner.y + used, inner.width, min(2, inner.height - used), text, style)
-        return below(area, rows)
 
     # -- keys --------------------------------------------------------------------------------------------------------------
 

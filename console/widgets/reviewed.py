@@ -1,0 +1,63 @@
+"""What the reviewers of a sample say together: how far each is, the verdict, whether they agree."""
+
+from __future__ import annotations
+
+from console.widgets import blocks
+from console.widgets.blocks import Area, below
+from console.widgets.canvas import Canvas, Span, wrapped
+from engine.quality.compare import WANTED
+from engine.review import Flaw, Sample, Summary
+
+FLAW_KEYS: tuple[tuple[str, Flaw, str, str], ...] = (
+    ("r", "relevant", "relevant", "not relevant"),
+    ("i", "grounded", "nothing invented", "something invented"),
+    ("n", "count", f"{WANTED[0]} to {WANTED[1]}", "wrong number"),
+)
+
+
+MARKS = {"winner": "which is better", "relevant": "relevance", "grounded": "invention", "count": "number"}
+
+
+def together(c: Canvas, area: Area, sample: Sample, found: Summary, done: bool) -> None:
+    """`done`: this reviewer has judged all; a blind sample keeps the methods to itself until then."""
+    many, frame = len(sample.documents), 2 if c.width >= blocks.BOXED else 1
+    title = f"sample of {many}, seed {sample.seed}, {'blind' if sample.blind else 'open'}"
+    rows = max(1, len(found.reviewers)) + frame
+    inner = blocks.panel(c, Area(area.x, area.y, area.width, min(rows, area.height)), title)
+    for row, (name, count) in enumerate(sorted(found.reviewers.items())[: inner.height]):
+        c.put(inner.x, inner.y + row, name, "text", 20)
+        blocks.meter(c, inner.x + 21, inner.y + row, 20, count / many, "accent")
+        c.put(inner.x + 42, inner.y + row, f"{count}/{many}", "dim")
+    if not found.reviewers:
+        c.put(inner.x, inner.y, "Nobody has judged yet.", "dim")
+    area = below(area, rows)
+    if sample.blind and not done:
+        told = "Which list was whose is told here when you have judged all of them, and what the others said too."
+        c.block(area.x, area.y, area.width, 3, told, "dim")
+        return
+    lines: list[Span] = [(found.verdict.sentence, "strong")]
+    if found.winners:
+        won = found.winners
+        better = (
+            f"LLM better {won.get('llm', 0)}, frequency better {won.get('frequency', 0)}, equal {won.get('same', 0)}. "
+        )
+        lines.append((better + ", ".join(f"{found.flaws[flaw]} {bad}" for _, flaw, _, bad in FLAW_KEYS) + ".", "text"))
+    area = _sentences(c, area, "what they say", lines)
+    agreed: list[Span] = [(found.agreement.sentence, "text")]
+    agreed += [(f"{MARKS[name]}: {each.sentence}", "dim") for name, each in found.by_mark.items() if each.documents]
+    _sentences(c, area, "do they agree", agreed)
+
+
+def _sentences(c: Canvas, area: Area, title: str, lines: list[Span]) -> Area:
+    """A panel of sentences, two rows each at most; what is left below it."""
+    frame = 2 if c.width >= blocks.BOXED else 1
+    width = area.width - (4 if frame == 2 else 0)
+    rows = min(area.height, frame + sum(min(2, len(wrapped(text, width))) for text, _ in lines))
+    if rows <= frame:
+        return area
+    inner = blocks.panel(c, Area(area.x, area.y, area.width, rows), title)
+    used = 0
+    for text, style in lines:
+        if used < inner.height:
+            used += c.block(inner.x, inner.y + used, inner.width, min(2, inner.height - used), text, style)
+    return below(area, rows)
