@@ -145,7 +145,7 @@ class Console(App[int]):
         self._loop_here = asyncio.get_running_loop()
         terminal.on_signals(self._loop_here, self._leave_by_signal)
         self.write(terminal.SAVE_TITLE)
-        self.set_interval(READ_EVERY_S, self._read)
+        self.set_interval(READ_EVERY_S, self._read_soon)
         self.call_after_refresh(self._first_painted)
 
     def _first_painted(self) -> None:
@@ -186,6 +186,10 @@ class Console(App[int]):
             self.line.write(in_ascii(sequence) if self.ascii_only else sequence)
 
     # -- reading -----------------------------------------------------------------------------------------------------------
+
+    def _read_soon(self) -> None:
+        """Not awaited by the loop that takes the keys: a look that hangs must not keep R from it."""
+        self.run_worker(self._read(), exit_on_error=False, group="reading")
 
     async def _read(self) -> None:
         if self.line is not None:
@@ -314,14 +318,14 @@ class Console(App[int]):
         if page is not None:
             page.repaint()
 
-    async def _read_until_proven(self) -> None:
+    def _read_until_proven(self) -> None:
         rolling = self.rolling
         if rolling is None or rolling.state(self.sight) == "proven" or time.monotonic() - rolling.pressed > 30:
             if self._fast is not None:
                 self._fast.stop()
             self._page_refreshed()
             return
-        await self._read()
+        self._read_soon()
 
     def action_undo(self) -> None:
         v = self.sight.view

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from msgspec import structs, to_builtins
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -162,6 +163,21 @@ async def test_what_was_on_the_screen_goes_into_the_log() -> None:
         assert "error rate 20.4 %" in link.rollbacks[0]
 
     await walk("alert", steps)
+
+
+async def test_a_store_that_hangs_keeps_no_key_from_working_and_is_said() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        import threading
+
+        gate, look = threading.Event(), link.look
+        link.look = lambda: (gate.wait(20), look())[1]  # type: ignore[method-assign]
+        await settled(pilot, lambda: app.sight.pulse.state == "gone", 5.0)
+        assert "has not answered" in app.sight.pulse.sentence
+        app.post_message(events.Key("R", "R"))  # press would wait until the app is idle, which is what must not matter
+        await settled(pilot, lambda: bool(link.rollbacks), 1.0)
+        gate.set()
+
+    await walk("normal", steps)
 
 
 async def test_the_screen_does_not_wait_for_a_slow_engine() -> None:
