@@ -88,6 +88,8 @@ def changed_and_not_replayed(conn: sqlite3.Connection, digest: str) -> bool:
     first = conn.execute("SELECT body FROM measure WHERE kind = ? ORDER BY at LIMIT 1", (_RULES,)).fetchone()
     if first is None or msgspec.json.decode(first[0]) == digest:
         return False
+    if conn.execute("SELECT 1 FROM extraction WHERE attempted OR cached LIMIT 1").fetchone() is None:
+        return False  # there is nothing to replay yet
     return (
         conn.execute(
             "SELECT 1 FROM measure WHERE kind = ? AND json_extract(body, '$.digest') = ? LIMIT 1", (_REPLAYED, digest)

@@ -119,10 +119,11 @@ def _errors(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Atte
     if found.breach and found.rule == "literal" and listens.few and mode == "guarded":
         least = min(CONVINCING, target_threshold(attempts.per_min))
         found = _proven(found, attempts.levels.get(listens.few), least)
-    if found.breach and (healed := _healed(rule, attempts, window)):
+    healed = _healed(rule, attempts, window) if found.breach or early.breach else ""
+    if healed:
         found = found._replace(convinced=False, says=healed)
     return found._replace(
-        early=early.breach, early_rule=early.rule, early_text=early.text, early_fresh=_fresh(attempts),
+        early=early.breach, early_rule=early.rule, early_text=early.text, early_fresh=_fresh(attempts) and not healed,
         early_for_s=EARLY_S / 2 if mode == "early" else EARLY_S,
     )  # fmt: skip
 

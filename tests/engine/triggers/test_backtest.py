@@ -95,6 +95,8 @@ def test_changed_rules_ask_for_a_backtest_until_one_is_kept(conn: sqlite3.Connec
     attempts.rules_in_force(conn, 1.0, "first")
     assert not attempts.changed_and_not_replayed(conn, "first")
     attempts.rules_in_force(conn, 2.0, "second")
+    assert not attempts.changed_and_not_replayed(conn, "second")  # nothing to replay yet
+    insert_and_fold(conn, [record()])
     assert attempts.changed_and_not_replayed(conn, "second")
     attempts.replayed(conn, 3.0, "second", {"documents": 10})
     assert not attempts.changed_and_not_replayed(conn, "second")
