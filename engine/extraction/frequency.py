@@ -45,9 +45,9 @@ class Weights(NamedTuple):
     Fitted by listwise softmax regression (a document's candidates compete; L2 10) on sets with gold keywords: SHORT on abstracts, half
     of them indexed exhaustively (Inspec), half by the few words of their authors (WWW, KDD); LONG on authors' and librarians' keywords of
     abstracts, 500 words and whole theses and reports. Each trait was checked on sets that the fit had not seen; none that did not
-    hold there is left. Two numbers are no fit: a single word costs 0.55 more in LONG, and three or four words 0.2 and 0.1 less, since
+    hold there is left. Three numbers are no fit: a single word costs 0.55 more in LONG, and three or four words 0.2 and 0.1 less, since
     librarians' keywords are single words twice as often as the keywords that authors and readers give (a fifth, published for papers
-    and news).
+    and news); and a number costs 0.9, not 0.5, since nobody looks for "section 1".
     """
 
     size: tuple[float, ...]  # by number of words, 1 to 5
