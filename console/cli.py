@@ -86,7 +86,7 @@ class Verbs(click.Group):
 @click.option(
     "--no-mouse", is_flag=True, help="Leave the mouse to the terminal, to select text; every action has a key."
 )
-@click.option("--theme", help="dark, light, contrast or colour-blind; remembered.")
+@click.option("--theme", help="dark, light, contrast, colour-blind, terminal or mono; remembered.")
 @click.pass_context
 def rollout(
     ctx: click.Context,

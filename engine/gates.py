@@ -62,7 +62,7 @@ def assess(
     undone = [item for item in items if item.state != "done" and item.required]
     if undone:
         first = ", ".join(item.id for item in undone[:3]) + (" ..." if len(undone) > 3 else "")
-        missing.append(f"{len(undone)} of {len(items)} checklist items ({first})")
+        missing.append(f"{len(undone)} of {len(items)} checklist items open ({first})")
     if (soak := soaking(stage, facts, baked_s)) < stage.bake_s:
         left = f"{format_duration(stage.bake_s - soak)} left of {format_duration(stage.bake_s)}"
         stable = facts.stability

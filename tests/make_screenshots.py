@@ -46,7 +46,7 @@ class Tour:
 
     async def calm(self) -> None:
         """Enough documents for numbers that stand; the cache needs a while to warm up, which is worth waiting for."""
-        await self.until(lambda v: v.error_rate.n > 60)
+        await self.until(lambda v: v.error_rate.n > 20)
         await self.hope(lambda v: v.health == "ok", 60)
 
     async def press(self, *keys: str) -> None:
@@ -58,12 +58,13 @@ class Tour:
     async def write(self, text: str, *then: str) -> None:
         """Into the line that a question opened."""
         await self.until(lambda _: isinstance(self.app.focused, Input))
-        await self.press(*text, *then)
+        await self.press(*text, "enter")
         await self.until(lambda _: not isinstance(self.app.focused, Input))
+        await self.press(*then)
 
     async def promote_past_the_gate(self, percent_bp: int, stage: int) -> None:
         await self.press("2", "o")
-        await self.write("rehearsing the way up", "enter", "y")
+        await self.write("rehearsing the way up", "y")
         await self.until(lambda v: v.stage == stage and v.percent_bp == percent_bp)
 
     async def shoot(self, name: str, size: tuple[int, int] = SMALL, settle: float = 2.5) -> None:
@@ -80,9 +81,9 @@ async def tour(rehearsal: Rehearsal) -> None:
         await t.until(lambda v: v.methods["frequency"] > 20)
         await t.shoot("preparation")
         await t.press("2", "s")
-        await t.write("merged in 1204", "enter")
+        await t.write("merged in 1204")
         await t.press("j", "s")
-        await t.write("", "enter")
+        await t.write("")
         await t.press("j", "c")
         await t.until(lambda v: sum(item.state == "done" for item in v.gate.items) >= 3)
         await asyncio.sleep(8)  # what was said about the check goes away
@@ -105,7 +106,7 @@ async def tour(rehearsal: Rehearsal) -> None:
         await t.shoot("rolled-back")
         await t.until(lambda v: v.cooldown_until is None or v.at > v.cooldown_until)
         await t.press("2", "e")
-        await t.write("the fault was switched on", "enter", "y")
+        await t.write("the fault was switched on", "y")
         await t.until(lambda v: not v.locked and all(server.up for server in v.servers))
         for stage, percent in ((2, 1000), (3, 2500)):
             if app.sight.view is not None and app.sight.view.stage < stage:
@@ -116,7 +117,7 @@ async def tour(rehearsal: Rehearsal) -> None:
         await t.press("R")
         await t.until(lambda v: v.rollback is not None and not v.rollback.automatic and v.rollback.documents_since > 5)
         await t.shoot("rollback-by-hand")
-        await t.press("7")
+        await t.press("7", "m")
         await t.shoot("documents")
         await t.press("2", "colon")
         await t.shoot("menu")

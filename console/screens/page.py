@@ -14,7 +14,7 @@ from console.link import Sight
 from console.screens.host import Host
 from console.widgets import blocks
 from console.widgets.blocks import Area, Hint
-from console.widgets.canvas import Canvas, wrapped
+from console.widgets.canvas import Canvas, fit, wrapped
 from console.widgets.sheet import Sheet
 from engine.view import View
 
@@ -101,7 +101,10 @@ class Page(Screen[None]):
         c.spans(2, y + 2, [("R", "key"), (" goes to 0 % all the same; it needs no figures", "dim")], c.width - 4)
 
     def _say(self, c: Canvas, sentence: str, style: str) -> None:
-        lines = wrapped(sentence, c.width - 2)[: max(1, c.height // 5)]
+        most = 2 if style == "bar" else max(1, c.height // 5)  # what was refused is said whole
+        lines = wrapped(sentence, c.width - 2)
+        if len(lines) > most:
+            lines = [*lines[: most - 1], fit(f"{lines[most - 1]} …", c.width - 2)]
         top = c.height - 1 - len(lines)
         for i, line in enumerate(lines):
             c.fill(0, top + i, c.width, style)

@@ -77,7 +77,7 @@ def banner(c: Canvas, y: int, sight: Sight) -> int:
         return 0
     style = "caution" if pulse.state == "starting" else "alarm"
     word = {"frozen": "ENGINE FROZEN", "dead": "NO ENGINE", "gone": "NO STORE", "starting": "STARTING"}[pulse.state]
-    lines = wrapped(f"{word}  {pulse.sentence}", c.width - 2)[: 1 if c.height < 16 else 2]
+    lines = wrapped(f"{word}  {pulse.sentence.removeprefix('No engine: ')}", c.width - 2)[: 1 if c.height < 16 else 2]
     for row, line in enumerate(lines):
         c.fill(0, y + row, c.width, style)
         c.put(1, y + row, line, style)

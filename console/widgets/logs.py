@@ -36,15 +36,15 @@ def tail(c: Canvas, area: Area, v: View, since: float = 0.0) -> None:
         ]
         x = c.spans(area.x, area.y + row, parts, area.width)
         if d := whose.get((at, text)):
-            more = " · ".join(
-                part for part in (d.where and f"{d.actor} from {d.where}", d.reason and f"because {d.reason}") if part
-            )
+            why = f"because {d.reason}" if d.reason and d.reason not in text else ""
+            whence = f"{d.actor} from {d.where}" if d.where else ""
+            at_x = max(x + 3, area.x + area.width * 3 // 5)
             c.put(
-                max(x + 3, area.x + area.width * 3 // 5),
+                at_x,
                 area.y + row,
-                more,
+                " · ".join(part for part in (whence, why) if part),
                 "dim",
-                area.x + area.width - max(x + 3, area.x + area.width * 3 // 5),
+                area.x + area.width - at_x,
             )
 
 
