@@ -102,7 +102,7 @@ def band(c: Canvas, y: int, v: View) -> int:
 def _percent(v: View) -> str:
     reduced = v.percent_bp < v.stage_percent_bp and not v.stable and v.percent_bp
     more = f" (reduced from {words.percent(v.stage_percent_bp)})" if reduced else ""
-    shadow = f" + shadow {words.percent(v.shadow_bp)}" if v.shadow_bp else ""
+    shadow = f" + shadow {words.percent(v.shadow_bp)}" if v.shadow_bp and v.armed else ""  # without the key none runs
     return words.percent(v.percent_bp) + more + shadow
 
 

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import pytest
+from msgspec.structs import replace
 from rich.color import Color
 
 from console import themes
 from console.screens import page as page_module
-from console.widgets import words
+from console.widgets import blocks, words
 from console.widgets.blocks import Hint
 from console.widgets.canvas import Canvas
 from engine.plan.durations import clock
-from tests.console.samples import STATES
+from tests.console.samples import IDLE, STATES
 from tests.console.walking import console, pages
 
 pytestmark = pytest.mark.anyio
@@ -117,6 +118,14 @@ async def test_the_keys_of_a_screen_fit_into_80_columns(state: str, monkeypatch:
         for key, label, _action in screen.hints:
             assert f"{key} {label}".strip() in hints, f"{screen.name} has no room for {key} {label}: {hints}"
         assert "help" in footer
+
+
+@pytest.mark.parametrize("armed", [True, False])
+def test_shadow_is_named_only_while_its_key_is_in(armed: bool) -> None:
+    """After a rollback no call is made, by shadow neither: the head must not say otherwise."""
+    c = Canvas(80, 24)
+    blocks.band(c, 0, replace(IDLE, shadow_bp=10_000, armed=armed))
+    assert ("+ shadow 100 %" in c.text()) is armed
 
 
 async def test_ascii_means_ascii() -> None:
