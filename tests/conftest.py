@@ -1,5 +1,7 @@
 """Shared by all tests: one async backend, and no trace of the developer's own settings."""
 
+import signal
+
 import hypothesis
 import pytest
 
@@ -7,6 +9,10 @@ import pytest
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
 hypothesis.settings.register_profile("search", deadline=None)
 hypothesis.settings.load_profile("same")
+
+# a shell ignores SIGINT for what it starts with `&`, and every process below inherits that: tests that press Ctrl-C must not
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
