@@ -510,14 +510,11 @@ class Console(App[int]):
     def limits(self, metric: str) -> list[tuple[float, str]]:
         """Thresholds of the plan's triggers on a metric, with words for the plot."""
         found = [
-            (t.above, t.action.value)
+            (value, t.action.value)
             for t in self.plan.triggers
-            if t.metric == metric and t.enabled and t.above is not None
-        ]
-        found += [
-            (t.below, t.action.value)
-            for t in self.plan.triggers
-            if t.metric == metric and t.enabled and t.below is not None
+            if t.metric == metric and t.enabled
+            for value in (t.above, t.below)
+            if value is not None
         ]
         return [
             (

@@ -96,12 +96,6 @@ class Feeder:
     def per_minute(self) -> float:
         return self._arrivals.per_minute
 
-    def set_per_minute(self, per_minute: float) -> None:
-        if not per_minute > 0:
-            raise ValueError(f"documents arrive at a rate above 0, not at {per_minute:g}")
-        self._arrivals.per_minute = per_minute
-        self._visits.per_minute = per_minute / DOCUMENTS_A_VISIT
-
     @property
     def in_flight(self) -> int:
         """Documents under way; at most `concurrency`."""

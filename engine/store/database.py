@@ -73,9 +73,5 @@ def _quoted(folder: Folder) -> str:
     return str(folder.database).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-def is_full(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL" or "full" in str(error)
-
-
 def is_locked(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
