@@ -61,8 +61,8 @@ def assess(
     missing = [view.missing for view in conditions if view.missing]
     undone = [item for item in items if item.state != "done" and item.required]
     if undone:
-        first = ", ".join(item.id for item in undone[:3]) + (" ..." if len(undone) > 3 else "")
-        missing.append(f"{len(undone)} of {len(items)} checklist items open ({first})")
+        more = f" (and {len(undone) - 1} more)" if len(undone) > 1 else ""
+        missing.append(f"{len(undone)} of {len(items)} checklist items open: {undone[0].text}{more}")
     if (soak := soaking(stage, facts, baked_s)) < stage.bake_s:
         left = f"{format_duration(stage.bake_s - soak)} left of {format_duration(stage.bake_s)}"
         stable = facts.stability

@@ -75,14 +75,15 @@ def health(
     n: int,
     gauges: Sequence[Gauge],
     now: float,
+    effective_bp: int = 0,
 ) -> tuple[Health, str]:
-    """The one word and the one sentence, worst first.
+    """The one word and the one sentence, worst first. `effective_bp` is what routers obey, `why_effective` why less than was decided.
 
     A line of 80 columns leaves the sentence about 45: who is in trouble, by how much, what the system does and when come first.
     """
     breach = [t for t in triggers if t.verdict == "breach"]
     worst = min(breach if state.percent_bp else (), key=_urgency, default=None)  # at 0 % there is nothing to take back
-    if state.percent_bp and why_effective:
+    if state.percent_bp and why_effective and not effective_bp:
         return "alert", f"0 % IN FORCE, {percent(state.percent_bp)} decided: {why_effective}"
     if worst is not None and worst.severity in (Severity.critical, Severity.high):
         return "alert", f"ALERT: {running(worst)}"
@@ -108,6 +109,8 @@ def health(
         if breach:
             return "idle", f"IDLE at 0 %; {breach[0].headline or breach[0].id}"
         return "idle", "IDLE at 0 %: every document goes to frequency"
+    if why_effective:
+        return "watch", f"WATCH: {percent(effective_bp)} in force, {percent(state.percent_bp)} decided: {why_effective}"
     if not n:
         return "watch", "WATCH: no LLM document in the last 5 minutes"
     return "ok", "HEALTHY: every number within its target"

@@ -36,3 +36,8 @@ def clean_output(text: str) -> str:
 def normal(text: str) -> str:
     """NFC, so that the same word typed two ways is one word."""
     return unicodedata.normalize("NFC", text)
+
+
+def spoken(sentence: str, name: str = "") -> str:
+    """As one says it: a capital and a full stop. A person's name that it begins with stays as that person writes it."""
+    return (sentence if name and sentence.startswith(name) else sentence[:1].upper() + sentence[1:]) + "."

@@ -1,7 +1,7 @@
 """The model behind the simulated service: real keywords of the text in the prompt, now and then one that is about something else.
 
-Better for search than counting words: it reads titles and headings as names, which is what people search for. What a text gets is
-drawn from a digest of the text, so that the same text always meets the same fate, at every retry and on every server.
+Better for search than counting words: it reads titles, first sentences and headings as names, which is what people search for. What
+a text gets is drawn from a digest of the text, so that the same text always meets the same fate, at every retry and on every server.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from engine.extraction.keywords import MAX_DESCRIPTIVE, MAX_TECHNICAL, Keywords
 READ_CHARS = (
     2000  # of the prose; headings are read to the end. A real model reads all of it, at a price this one cannot pay
 )
-HEADING_CHARS = 60
+HEAD_CHARS = 600  # in which title and first sentence are
+NAME_CHARS = 60
 FATES = ("error_rate", "invalid_rate", "empty_rate", "hang", "drip")
 
 _HEADING = re.compile(
@@ -32,7 +33,8 @@ _HEADING = re.compile(
 )
 _FENCE = re.compile(r"^(?=[^\w\s]{3})[^\n]{3,100}$", re.M)  # a line that begins with three signs
 _WORD = re.compile(r"\w")
-_CUT = re.compile(r"\s+[-–—:|(]\s*|\s+\(|[:;,.](?:\s|$)|\(")
+_SENTENCE = re.compile(r"(?<=[\w)])[.:](?:\s|$)")
+_CUT = re.compile(r"\s+[-–—|]\s+|[:;.](?:\s|$)")
 _EDGE = " \t#*`'\"=-_~<>|"
 
 # What a model says that has seen too much of the web. None is likely in a text about software by chance.
@@ -77,7 +79,7 @@ def keywords(reading: Reading, hallucinate: float) -> tuple[list[str], list[str]
     text = reading.text
     counted = _counted(text[:READ_CHARS])
     known: dict[str, str] = {}
-    for name in [*headings(text), *counted.descriptive]:
+    for name in [*names(text), *counted.descriptive]:
         known.setdefault(name.casefold(), name)
     technical = list(counted.technical[:MAX_TECHNICAL])
     descriptive = [name for name in known.values() if name not in technical][:MAX_DESCRIPTIVE]
@@ -97,14 +99,16 @@ def _counted(text: str) -> Keywords:
     return frequency.extract(text)
 
 
-def headings(text: str, most: int = 4) -> list[str]:
-    """The title (the first line that says something) and the headings, as phrases of at most six words."""
-    lines = [line for line in text[:600].splitlines() if len(_WORD.findall(line)) > 2]
-    found = lines[:1] + [m["hash"] or m["ruled"] for m in _HEADING.finditer(text)][: 2 * most]
+def names(text: str, most: int = 6) -> list[str]:
+    """The title (the first line that says something), the sentence after it and the headings, as phrases of at most six words."""
+    head, _, body = text[:HEAD_CHARS].partition("\n\n")
+    title = [line for line in f"{head}\n{body}".splitlines() if len(_WORD.findall(line)) > 2][:1]
+    first = _SENTENCE.split(" ".join(body.partition("\n\n")[0].split()), maxsplit=1)[0]
+    found = [*title, first, *[m["hash"] or m["ruled"] for m in _HEADING.finditer(text)][: 2 * most]]
     phrases: dict[str, str] = {}
     for line in found:
         phrase = " ".join(_CUT.split(line.strip(_EDGE), maxsplit=1)[0].strip(_EDGE).split()[:6])
-        if 3 <= len(phrase) <= HEADING_CHARS:
+        if 3 <= len(phrase) <= NAME_CHARS:
             phrases.setdefault(phrase.casefold(), phrase)
     return list(phrases.values())[:most]
 
@@ -112,10 +116,7 @@ def headings(text: str, most: int = 4) -> list[str]:
 def answer(reading: Reading, schema: Mapping[str, Any], hallucinate: float) -> str:
     """The keywords as JSON in the schema that was asked for: its lists of strings, by name, within maxItems and maxLength."""
     descriptive, technical = keywords(reading, hallucinate)
-    lists = _lists(schema) or {
-        "descriptive": (MAX_DESCRIPTIVE, HEADING_CHARS),
-        "technical": (MAX_TECHNICAL, HEADING_CHARS),
-    }
+    lists = _lists(schema) or {"descriptive": (MAX_DESCRIPTIVE, NAME_CHARS), "technical": (MAX_TECHNICAL, NAME_CHARS)}
     said: dict[str, list[str]] = {}
     for name, (most, chars) in lists.items():
         known = descriptive + technical if len(lists) == 1 else technical if "tech" in name else descriptive
@@ -132,10 +133,7 @@ def _lists(schema: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
             items = shape.get("items")
             chars = items.get("maxLength") if isinstance(items, dict) else None
             most = shape.get("maxItems")
-            found[str(name)] = (
-                most if isinstance(most, int) else 15,
-                chars if isinstance(chars, int) else HEADING_CHARS,
-            )
+            found[str(name)] = (most if isinstance(most, int) else 15, chars if isinstance(chars, int) else NAME_CHARS)
     return found
 
 

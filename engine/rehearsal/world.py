@@ -22,6 +22,7 @@ PER_MINUTE = 60.0  # documents a minute of lapsed time, as long as the machine c
 PER_REAL_SECOND = 40.0
 LATENCY_MS = 700.0
 TIMEOUT_S = 8.0  # a rehearsal does not wait half a minute for a call that hangs
+TAKEN_OUT_S = 1.0  # nor hours of the calendar for a server that came back: the breaker counts the machine's own seconds
 VISITOR = Actor("visitor", kind="http")
 
 
@@ -56,8 +57,9 @@ class World:
     def plan(self, plan: Plan) -> Plan:
         """The plan on the simulated service."""
         llm = replace(
-            plan.llm, urls=self.urls, api="ollama", model=self._llm.model, api_key_env="", timeout_s=TIMEOUT_S
-        )
+            plan.llm, urls=self.urls, api="ollama", model=self._llm.model, api_key_env="", timeout_s=TIMEOUT_S,
+            breaker_open_s=TAKEN_OUT_S,
+        )  # fmt: skip
         return replace(plan, llm=llm)
 
     def attach(

@@ -41,6 +41,7 @@ from engine.store.folder import Folder
 from engine.store.log import Outcome
 from engine.store.writer import Writer
 from engine.switch import Switch
+from engine.text import spoken
 from engine.trial import ledger
 from engine.view import ProofView, View
 
@@ -289,7 +290,6 @@ def told(outcome: Outcome, **data: Any) -> Reply:
     """The outcome of a commit as a reply."""
     if outcome.decision is None:
         return Reply(False, outcome.refusal.sentence if outcome.refusal else "Nothing to do.", data)
-    sentence = outcome.decision.sentence
-    return Reply(
-        True, sentence[0].upper() + sentence[1:] + ".", {"rev": outcome.state.rev, "epoch": outcome.state.epoch, **data}
-    )
+    decision = outcome.decision
+    known = {"rev": outcome.state.rev, "epoch": outcome.state.epoch, **data}
+    return Reply(True, spoken(decision.sentence, decision.actor.name), known)

@@ -15,6 +15,7 @@ from engine.service.engine import Engine, machine_time
 from engine.service.mailing import Mailing
 from engine.service.trials import Trials
 from engine.store import log
+from engine.text import spoken
 from engine.view import ProofView
 
 TICK_S = 1.0
@@ -157,7 +158,7 @@ class Heart:
             sentence = (
                 f"the triggers were not evaluated for {age:.0f} s, so every router was at 0 %; they are evaluated again"
             )
-            engine.event(sentence[0].upper() + sentence[1:] + ".")
+            engine.event(spoken(sentence))
             ask = engine.ask()
             engine.background(engine.commit(ask, lambda state: note(state, ask, "lease", sentence, {"age_s": age})))
 
@@ -173,7 +174,7 @@ class Heart:
         ask = engine.ask()
         outcome = await engine.commit(ask, lambda state: clock_step(state, ask, step))
         if outcome.decision is not None:
-            engine.event(outcome.decision.sentence[0].upper() + outcome.decision.sentence[1:] + ".")
+            engine.event(spoken(outcome.decision.sentence, outcome.decision.actor.name))
 
     def _publish(self) -> None:
         engine = self._engine

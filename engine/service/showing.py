@@ -12,10 +12,12 @@ from engine.experiment.moments import Counts
 from engine.metrics import read
 from engine.metrics.bucket import Bucket
 from engine.plan.durations import iso
+from engine.plan.environment import PERCENTAGE
 from engine.plan.model import Plan
 from engine.service.engine import Engine
 from engine.store import log
 from engine.store.reader import decision_view
+from engine.switch import Permit
 from engine.view import EngineView, GateView, PresenceView, ReminderView, RestoreView, ServerView, TriggerView, View
 
 WINDOW_S = glance.WINDOW_S
@@ -38,9 +40,9 @@ def view(engine: Engine) -> View:
     servers = _servers(engine)
     gate = _gate(engine)
     reminders = _reminders(engine)
-    why = permit.why if state.percent_bp else ""
+    why = _why(engine, permit, state)
     blind = monitor.verdict.blind
-    health, sentence = glance.health(state, why, blind, triggers, bucket.attempts, gauges, now)
+    health, sentence = glance.health(state, why, blind, triggers, bucket.attempts, gauges, now, permit.percent_bp)
     left = plan.trigger_settings.blind_step_down_s - monitor.watch.timers.blind_s if blind else None
     stage = monitor.stage_of(state)
     rows = log.rows(engine.conn, limit=LOG_ROWS)
@@ -68,6 +70,15 @@ def view(engine: Engine) -> View:
         quality=_quality(engine, bucket), faults=dict(engine.world.faults) if engine.world else {},
         judged=_judged(engine), measuring=engine.measuring,
     )  # fmt: skip
+
+
+def _why(engine: Engine, permit: Permit, state: State) -> str:
+    """Why routers obey less than was decided; "" while they do not."""
+    if not state.percent_bp or permit.why or permit.percent_bp == state.percent_bp:
+        return permit.why if state.percent_bp else ""
+    if permit.percent_bp == engine.switch.ceiling_bp:
+        return f"the engine was started with {PERCENTAGE}={permit.percent_bp / 100:g}"
+    return "a rollback is under way"
 
 
 def _targets(plan: Plan, state: State) -> dict[str, float]:

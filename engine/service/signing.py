@@ -15,7 +15,7 @@ from engine.control import Ask, note
 from engine.plan.model import Item
 from engine.service.checks import again_before_promotion, examine
 from engine.service.engine import Engine
-from engine.text import clean_line
+from engine.text import clean_line, spoken
 
 EVIDENCE_LIMIT = 600
 LEAST_NOTE = 8
@@ -105,4 +105,4 @@ async def _record(
         ask, lambda now: note(now, ask, kind, sentence, {"item": item.id, "evidence": evidence}), also
     )
     ok = outcome.decision is not None
-    return Reply(ok, sentence[0].upper() + sentence[1:] + ".", {"item": item.id, "state": state, "evidence": evidence})
+    return Reply(ok, spoken(sentence, ask.actor.name), {"item": item.id, "state": state, "evidence": evidence})
