@@ -74,7 +74,9 @@ class Link(Protocol):
 Process = Literal["runs", "stopped", "ended"]
 
 
-def judge(heartbeat: float, pid: int, started: bool, now: float, lease_s: float, process: Process) -> Pulse:
+def judge(
+    heartbeat: float, pid: int, started: bool, now: float, lease_s: float, process: Process, rehearsal: bool = False
+) -> Pulse:
     """The pulse from the last heartbeat (epoch seconds of the machine) and the process's state. Pure."""
     age = max(0.0, now - heartbeat)
     if not started:
@@ -86,10 +88,9 @@ def judge(heartbeat: float, pid: int, started: bool, now: float, lease_s: float,
             if left > 0
             else "its lease has run out: every router is at 0 %"
         )
+        again = "q ends this one, `rollout rehearse` begins another." if rehearsal else "Start it with `rollout`."
         return Pulse(
-            "dead",
-            f"No engine: process {pid} ended, last heartbeat {format_duration(age)} ago; {stops}. Start it with `rollout`.",
-            age,
+            "dead", f"No engine: process {pid} ended, last heartbeat {format_duration(age)} ago; {stops}. {again}", age
         )
     if age > SILENT_S or process == "stopped":
         left = lease_s - age
@@ -140,6 +141,7 @@ class StoreLink:
             now,
             self.plan.trigger_settings.lease_s,
             process(glance.pid),
+            glance.view is not None and glance.view.rehearsal,
         )
 
     def log(self, limit: int = 100, before: int | None = None, text: str = "", kind: str = "") -> list[DecisionView]:

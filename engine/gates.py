@@ -124,6 +124,10 @@ def figure(condition: Condition, sample: Ok, bound: float | None) -> str:
     if sample.k is not None:
         what = "errors" if condition.metric == "error_rate" else "of them"
         head = f"{sample.k}/{sample.n} {what}"
+    elif unit == "flag":
+        head = "yes" if sample.value else "no"
+    elif unit == "count" and not sample.value:
+        head = "none"
     elif sample.n:
         head = f"{amount(sample.value, unit)} (n {sample.n})"
     else:

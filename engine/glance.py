@@ -15,6 +15,7 @@ from engine.plan.model import Plan, Severity
 from engine.view import GateView, Gauge, Health, MatrixView, ReminderView, ServerView, TriggerView
 
 WINDOW_S = 300.0
+FEWEST_LOOKUPS = 20  # two misses of two say nothing about a cache
 
 
 def error_gauge(treatment: Bucket, target: float | None, bound: float | None, window_s: float) -> Gauge:
@@ -47,7 +48,7 @@ def latency_gauge(treatment: Bucket, target: float | None, window_s: float) -> G
 def cache_gauge(treatment: Bucket, target: float | None, window_s: float) -> Gauge:
     n, k = treatment.lookups, treatment.hits
     rate = k / n if n else None
-    ok = None if rate is None or target is None else rate > target
+    ok = None if rate is None or target is None or n < FEWEST_LOOKUPS else rate > target
     if rate is None:
         sentence = f"cache: no look-up in the last {format_duration(window_s)}"
     else:

@@ -12,7 +12,7 @@ from console.screens.page import Hint, key
 from console.screens.reading import Reading
 from console.widgets import blocks, words
 from console.widgets.blocks import Area, below
-from console.widgets.canvas import Canvas
+from console.widgets.canvas import Canvas, columns, wrapped
 from console.widgets.intervals import interval, span_of
 from engine.experiment.declaration import DAY
 from engine.experiment.effects import Interval
@@ -88,6 +88,11 @@ class AbTest(Reading):
             area = self._head(c, area, self.found, v)
             area = self._metrics(c, area, self.found.report)
             area = self._limits(c, area, self.found.report)
+            if c.width >= ROOMY and self.pairs:
+                (left, lw), (right, rw) = columns(area.width, (3, 2), 1)
+                self._details(c, Area(area.x + left, area.y, lw, area.height), self.found)
+                self._pairs(c, Area(area.x + right, area.y, rw, area.height))
+                return
             area = self._details(c, area, self.found)
         self._pairs(c, area)
 
@@ -214,13 +219,13 @@ class AbTest(Reading):
         if area.height < 5:
             return area
         lines = _judged_how(found)
-        wanted = sum(1 if len(line) < area.width - 4 else 2 for line in lines) + 2
+        wanted = sum(min(3, len(wrapped(line, area.width - 4))) for line in lines) + 2
         inner = blocks.panel(c, Area(area.x, area.y, area.width, min(area.height, wanted)), "how it is judged")
         used = 0
         for line in lines:
             if used >= inner.height:
                 break
-            used += c.block(inner.x, inner.y + used, inner.width, min(2, inner.height - used), line, "dim")
+            used += c.block(inner.x, inner.y + used, inner.width, min(3, inner.height - used), line, "dim")
         return below(area, min(area.height, wanted))
 
     def _pairs(self, c: Canvas, area: Area) -> None:
@@ -229,7 +234,7 @@ class AbTest(Reading):
         if not self.pairs or area.height < len(self.pairs) + extra:
             return
         n = words.count(max(p.n for p in self.pairs))
-        title = f"the same {n} documents by both methods: LLM minus frequency"
+        title = f"the same {n} documents by both: LLM minus frequency, per document"
         inner = blocks.panel(c, Area(area.x, area.y, area.width, len(self.pairs) + extra), title)
         for row, p in enumerate(self.pairs):
             label, unit = PAIRED.get(p.name, (p.name, "score"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from console.screens.page import Hint, Page
-from console.widgets import blocks, checklist, curves, gauges, logs, words
+from console.widgets import blocks, checklist, gauges, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns
 from engine.plan.durations import clock
@@ -102,17 +102,13 @@ class Dashboard(Page):
         logs.tail(c, blocks.panel(c, area, title), v, since)
 
     def _curve(self, c: Canvas, v: View, metric: str, area: Area) -> None:
-        history = self.console.history
         now = {
             "error_rate": words.rate(v.error_rate.value),
             "latency_mean": words.ms(v.latency.value),
             "cache_hit_rate": words.rate(v.cache.value, 0),
             "llm_documents": f"{v.engine.llm_per_min:.1f}",
         }[metric]
-        marks = curves.marks(v.log, v.at, history.window_s)
-        series, limits = history.get(metric, area.width), self.console.limits(metric)
-        empty = "no data in this window" if metric in history.series else "reading …"
-        curves.curve(c, area, curves.MEASURES[metric], series, limits, history.window_text, now, marks, empty)
+        self.curve(c, v, metric, area, now)
 
     # -- 120x36 and up ---------------------------------------------------------------------------------------------------
 
@@ -147,12 +143,8 @@ class Dashboard(Page):
         self._log(c, v, log)
 
     def _curves(self, c: Canvas, v: View, area: Area, metrics: Sequence[str], across: int) -> None:
-        down = -(-len(metrics) // across)
-        heights = columns(area.height, (1,) * down, 0)
-        widths = columns(area.width, (1,) * across, 1)
-        for i, metric in enumerate(metrics):
-            (top, height), (left, width) = heights[i // across], widths[i % across]
-            self._curve(c, v, metric, Area(area.x + left, area.y + top, width, height))
+        for metric, spot in zip(metrics, blocks.grid(area, len(metrics), across), strict=True):
+            self._curve(c, v, metric, spot)
 
     def _side(self, c: Canvas, v: View, area: Area, triggers: bool) -> None:
         wanted = [len(v.next) + 3, len(v.waiting) + 3, len(v.triggers) + 2 if triggers else 0, 0]
@@ -182,7 +174,7 @@ class Dashboard(Page):
         gate = v.gate
         goal = f"the way to {words.short(gate.next_name)}" if gate.next_name else "the way to stable"
         x, y, width, rows = blocks.panel(c, area, f"{goal} · 2 opens the gate", f"{gate.met} of {gate.total} met")
-        if gate.bake_s:
+        if gate.bake_s and rows > 3:  # the band has it too
             blocks.meter(c, x, y, 16, gate.baked_s / gate.bake_s, "accent")
             c.put(x + 17, y, words.bake(gate), "dim", width - 17)
             y, rows = y + 1, rows - 1
@@ -219,7 +211,7 @@ def gate_lines(v: View) -> list[tuple[str, str, str]]:
     items = [(*checklist.ITEM.get(i.state, ("○", "warn")), i.text) for i in v.gate.items if i.state != "done"]
     out = [(*words.mark(n.met), f"{n.text}: {n.missing or n.sentence}") for n in v.gate.conditions]
     known = {condition.missing for condition in v.gate.conditions}
-    rest = [("○", "warn", text) for text in v.gate.missing if text not in known and "item" not in text]
+    rest = [("○", "warn", text) for text in v.gate.missing if text not in known and "checklist item" not in text]
     return [*out, *rest, *items] if v.gate.conditions else [*items, *rest]
 
 

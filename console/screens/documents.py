@@ -11,9 +11,9 @@ from console.screens.page import LIST_KEYS, Hint, Rows, key
 from console.screens.reading import Searching
 from console.widgets import blocks, words
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, columns
+from console.widgets.canvas import Canvas, columns, paragraphs
 from engine.store.documents import Document
-from engine.text import clean_line
+from engine.text import clean_block, clean_line
 from engine.view import View
 
 FILTERS: tuple[str | None, ...] = (None, "llm", "frequency")
@@ -73,6 +73,12 @@ class Documents(Searching):
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, y)
+        if c.width >= 200:
+            (left, lw), (middle, mw), (right, rw) = columns(area.width, (1, 1, 1), 1)
+            self._list(c, Area(area.x + left, y, lw, area.height), v)
+            self._chosen(c, Area(area.x + middle, y, mw, area.height), with_text=False)
+            self._text(c, Area(area.x + right, y, rw, area.height))
+            return
         if c.width >= 120:
             (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
             self._list(c, Area(area.x + left, y, lw, area.height), v)
@@ -124,7 +130,15 @@ class Documents(Searching):
         n = v.restore.documents if v.restore else 0
         return f"{words.count(n)} serve LLM keywords" if n else ""
 
-    def _chosen(self, c: Canvas, area: Area) -> None:
+    def _text(self, c: Canvas, area: Area) -> None:
+        """The document itself, with its lines as they are."""
+        d = self.chosen
+        x, y, width, rows = blocks.panel(c, area, "text", d.id if d else "", "dim")
+        text = clean_block(d.text, (rows + 1) * width) if d and d.text else ""  # no more than the panel can show
+        for row, line in enumerate(paragraphs(text, width)[:rows]):
+            c.put(x, y + row, line, "text", width)
+
+    def _chosen(self, c: Canvas, area: Area, with_text: bool = True) -> None:
         """The keywords of both methods side by side, what they share marked, then the text."""
         d = self.chosen
         served = (
@@ -148,7 +162,7 @@ class Documents(Searching):
             ),
         )
         top = used + 2
-        if rows - top >= 3 and d.text:
+        if with_text and rows - top >= 3 and d.text:
             c.rule(x, y + top, width, "text")
             c.block(x, y + top + 1, width, rows - top - 1, clean_line(d.text, 6000), "dim")
 

@@ -34,6 +34,7 @@ class Gate(Page):
     def __init__(self) -> None:
         super().__init__()
         self.rows = Rows()
+        self._stage = -1  # the one whose first open line the cursor was put on
 
     def hints(self) -> tuple[Hint, ...]:
         v = self.sight.view
@@ -60,23 +61,28 @@ class Gate(Page):
         y += self._head(c, y, v)
         area = self.area(c, y)
         found = checklist.lines(v.gate)
+        if self._stage != v.stage:
+            self._stage, self.rows.at = v.stage, checklist.first_open(found)
         self.rows.at = checklist.selectable(found, min(self.rows.at, max(0, len(found) - 1)), 1)
+        chosen = found[self.rows.at] if found else Line()
+        about = checklist.detail(chosen, v.at)
         if c.width < 120 or area.height < 20:
-            detail_rows = min(4, max(2, area.height // 4))
+            detail_rows = min(7, max(2, area.height // 4, area.height - len(found)))
             below = self._list(c, Area(area.x, y, area.width, area.height - detail_rows), v, found)
             detail = Area(area.x, y + area.height - detail_rows, area.width, detail_rows)
-            inner = blocks.panel(c, detail, "", f"{below} more below" if below else "", "dim")
-            checklist.paragraphs(c, inner, self._about(v, found))
+            inner = blocks.panel(c, detail, checklist.heading(chosen), f"{below} more below" if below else "", "dim")
+            checklist.paragraphs(c, inner, about)
             return
         (left, lw), (right, rw) = columns(area.width, (3, 2), 1)
-        inner = blocks.panel(
-            c, Area(area.x + left, y, lw, area.height), "the way up", f"{v.gate.met} of {v.gate.total} met"
-        )
+        up = len(found) + 2 if area.height >= len(found) + 14 else area.height  # below it there is room for more
+        inner = blocks.panel(c, Area(area.x + left, y, lw, up), "the way up", f"{v.gate.met} of {v.gate.total} met")
         self._list(c, inner, v, found)
-        chosen, missing, done = blocks.stack(
+        self._more(c, Area(area.x + left, y + up, lw, area.height - up), v)
+        selected, missing, done = blocks.stack(
             Area(area.x + right, y, rw, area.height), (8, len(v.gate.missing) + len(v.gate.blocked) + 5, 0)
         )
-        checklist.paragraphs(c, blocks.panel(c, chosen, "selected"), self._about(v, found))
+        inner = blocks.panel(c, selected, "selected")
+        checklist.paragraphs(c, inner, [(checklist.heading(chosen), "strong"), *about])
         lacking = [*v.gate.blocked, *v.gate.missing]
         blocks.bullets(c, blocks.panel(c, missing, "missing"), lacking, "○", "warn", "nothing: p promotes")
         logs.tail(c, blocks.panel(c, done, "log"), v)
@@ -121,8 +127,16 @@ class Gate(Page):
                 blocks.tinted(c, area.y + row, area.x, area.width)
         return len(found) - shown.stop if shown else 0
 
-    def _about(self, v: View, found: list[Line]) -> list[tuple[str, str]]:
-        return checklist.detail(found[self.rows.at], v.at) if found else []
+    def _more(self, c: Canvas, area: Area, v: View) -> None:
+        """Where a tall screen has room: what the stage is for, and how its numbers went."""
+        if area.height < 8:
+            return
+        purpose, curve = blocks.stack(area, (4, 0))
+        inner = blocks.panel(c, purpose, f"what {words.stage(v, brief=True).lower()} is for")
+        c.block(inner.x, inner.y, inner.width, inner.height, v.stage_objective, "text")
+        shown = self.console.history.metrics[: 2 if curve.height < 24 else 4]
+        for metric, spot in zip(shown, blocks.grid(curve, len(shown), 2), strict=True):
+            self.curve(c, v, metric, spot)
 
     # -- selection ---------------------------------------------------------------------------------------------------------
 

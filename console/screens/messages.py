@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from console.screens.ask import Ask
 from console.screens.page import LIST_KEYS, Hint, Rows, key
 from console.screens.work import Work
-from console.widgets import blocks, words
+from console.widgets import blocks, contacts, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns, paragraphs
 from engine.messages.draft import Draft
@@ -42,13 +42,8 @@ class Messages(Work):
         self.drafts: dict[str, Draft] = {}
 
     def messages(self, v: View) -> list[Message]:
-        """Due ones first, then this stage's, then the others."""
-        due = self.seen.due if self.seen else frozenset()
-
-        def rank(message: Message) -> int:
-            return 0 if message.id in due else 1 if not message.stages or v.stage in message.stages else 2
-
-        return sorted(self.console.plan.messages, key=rank)
+        """This stage's first: an order that stays as it is when one of them was sent, under the cursor."""
+        return sorted(self.console.plan.messages, key=lambda m: bool(m.stages) and v.stage not in m.stages)
 
     def _selected(self, v: View) -> Message | None:
         messages = self.messages(v)
@@ -92,7 +87,7 @@ class Messages(Work):
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, self.tabs(c, y))
         messages = self.messages(v)
-        people = len(self.console.plan.contacts[:3]) + (2 if c.width >= blocks.BOXED else 1)
+        people = contacts.rows(c, self.console.plan.contacts)
         if c.width >= 140:
             (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
             listed, called = blocks.stack(
@@ -107,7 +102,7 @@ class Messages(Work):
             )
         self._list(c, listed, v, messages)
         self._preview(c, preview, self._selected(v))
-        self._people(c, called)
+        contacts.panel(c, called, self.console.plan.contacts)
 
     def _list(self, c: Canvas, area: Area, v: View, messages: list[Message]) -> None:
         due = len(self.seen.due) if self.seen else 0
@@ -130,7 +125,9 @@ class Messages(Work):
         said = "due" if due else ""
         if last is not None:
             said = f"{said + ', last ' if said else ''}{last.state} {words.hour(last.at, v.at)}"
-            if last.error and last.state != "sent":
+            if last.state == "kept":
+                said += ": a rehearsal sends nothing" if v.rehearsal else ": no address to send it to"
+            elif last.error and last.state != "sent":
                 said += f": {last.error}"
         c.spans(
             area.x, y,
@@ -155,19 +152,6 @@ class Messages(Work):
             c.block(x, y, width, 2, self.trouble, "bad")
         for row, text in enumerate(body[self.top : self.top + rows]):
             c.put(x, y + row, text, "text", width)
-
-    def _people(self, c: Canvas, area: Area) -> None:
-        if area.height < 2:
-            return
-        contacts = self.console.plan.contacts
-        missing = [person.role for person in contacts if person.missing]
-        note = f"not filled in: {', '.join(missing)}"
-        if len(note) > area.width - 18:
-            note = f"{len(missing)} not filled in, see [[contacts]]"
-        x, y, width, rows = blocks.panel(c, area, "whom to call", note if missing else "", "warn")
-        for row, person in enumerate(contacts[:rows]):
-            style = "dim" if person.missing else "text"
-            c.put(x, y + row, f"{person.role:<18} {person.name:<20} {person.phone:<17} {person.email}", style, width)
 
     # -- acting ------------------------------------------------------------------------------------------------------------
 

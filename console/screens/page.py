@@ -12,7 +12,7 @@ from textual.screen import Screen
 from console.keys import ACTING
 from console.link import Sight
 from console.screens.host import Host
-from console.widgets import blocks
+from console.widgets import blocks, curves
 from console.widgets.blocks import Area, Hint
 from console.widgets.canvas import Canvas, fit, wrapped
 from console.widgets.sheet import Sheet
@@ -76,6 +76,23 @@ class Page(Screen[None]):
     def area(self, c: Canvas, y: int) -> Area:
         """What a screen may paint on: from row `y` to the hints, a cell of air at both sides."""
         return Area(1, y, c.width - 2, max(0, c.height - 2 - y))
+
+    def curve(self, c: Canvas, v: View, metric: str, area: Area, now: str = "") -> None:
+        """A metric of the last hour (or what the window is), with the plan's thresholds and the changes of the percentage."""
+        if area.height < 5:
+            return
+        history = self.console.history
+        curves.curve(
+            c,
+            area,
+            curves.MEASURES[metric],
+            history.get(metric, area.width),
+            self.console.limits(metric),
+            history.window_text,
+            now,
+            curves.marks(v.log, v.at, history.window_s),
+            "no data in this window" if metric in history.series else "reading …",
+        )
 
     def canvas(self, width: int, height: int) -> Canvas:
         """The whole screen as it is now, at this size."""

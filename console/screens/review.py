@@ -14,7 +14,7 @@ from textual.binding import BindingType
 from console.screens.ask import Ask
 from console.screens.page import Hint, key
 from console.screens.reading import Reading
-from console.widgets import blocks, checklist
+from console.widgets import blocks, checklist, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns, wrapped
 from console.widgets.reviewed import FLAW_KEYS, together
@@ -25,6 +25,8 @@ from engine.review import Better, Flaw, Judged, Sample, Shown, Side
 from engine.store import documents
 from engine.store.documents import Document
 from engine.view import View
+
+LATEST = 80  # documents that are named where no sample is drawn
 
 
 class Review(Reading):
@@ -52,6 +54,7 @@ class Review(Reading):
     def __init__(self) -> None:
         super().__init__()
         self.sample: Sample | None = None
+        self.latest: list[Document] = []  # while there is no sample
         self.judged: tuple[Judged, ...] = ()
         self.at = 0
         self.document: Document | None = None
@@ -139,7 +142,10 @@ class Review(Reading):
             rows = [Row(side, one.document, "", text) for side in (one.llm, one.frequency)]
             compared = compare(rows[:1], rows[1:]).documents[0]
 
+        latest = self.console.link.documents("", LATEST, "llm") if sample is None else []
+
         def put() -> None:
+            self.latest = latest
             fresh = sample is not None and sample.id != self._placed
             self.sample, self.judged = sample, judged
             if fresh or at == self.at:
@@ -182,28 +188,53 @@ class Review(Reading):
     def _nothing(self, c: Canvas, v: View, y: int) -> None:
         sampling = self.console.plan.stages[min(v.stage, len(self.console.plan.stages) - 1)].sampling
         size = sampling.documents if sampling else 20
+        looks = sampling.look_for if sampling else ()
+        area = self.area(c, y)
+        frame = 2 if c.width >= blocks.BOXED else 1
+        if c.width >= blocks.BOXED:
+            (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
+            read = Area(area.x + left, y, lw, min(area.height, 8 + len(looks)))
+            measured = Area(area.x + right, y, rw, read.height)
+        else:
+            read, measured = blocks.stack(area, (5 + len(looks) + frame, 0))
+        inner = blocks.panel(c, read, "quality review", "nothing drawn in this stage", "dim")
         texts = [
-            (
-                f"Draw {size} recent documents that the LLM wrote with d: seeded, stored, the same for every reviewer. With D they are "
-                "judged blind: both methods' lists in random order, without names.",
-                "text",
-            ),
-            ("", "text"),
-            *((f"· {look}", "dim") for look in (sampling.look_for if sampling else ())),
-            ("", "text"),
-            (f"Review: {v.judged.get('quality_score', 'nothing reviewed in this stage')}.", "text"),
+            ("Two lists of keywords beside their document: which one is better, and is a list flawed?", "text"),
+            *((f"· {look}", "dim") for look in looks),
+            (f"d draws {size} recent documents that the LLM wrote, the same for every reviewer.", "text"),
+            ("D draws them to be judged blind: the lists in random order, without names.", "text"),
+            (f"So far: {v.judged.get('quality_score', 'nothing reviewed in this stage')}.", "strong"),
         ]
-        area = self.area(c, y + 1)
-        used = checklist.paragraphs(c, area, texts)
-        if area.height - used >= 3:
-            self._search(c, v, area.y + used)
+        checklist.paragraphs(c, inner, texts)
+        self._search(c, v, measured)
+        if c.width >= blocks.BOXED:
+            self._drawn_from(c, v, blocks.below(area, read.height))
 
-    def _search(self, c: Canvas, v: View, y: int) -> None:
+    def _drawn_from(self, c: Canvas, v: View, area: Area) -> None:
+        """What a sample would hold now: the latest documents that the LLM wrote, without their keywords, which would spoil a blind one."""
+        if area.height < 4:
+            return
+        inner = blocks.panel(c, area, "the LLM wrote these last; a sample is drawn from them")
+        if not self.latest:
+            c.put(inner.x, inner.y, "none yet: the LLM writes from the first canary on", "dim", inner.width)
+        for row, d in enumerate(self.latest[: inner.height]):
+            stamp = f"{words.hour(d.llm_at or d.updated, v.at):<12}"
+            c.spans(inner.x, inner.y + row, [(stamp, "dim"), (d.title or d.id, "text")], inner.width)
+
+    def _search(self, c: Canvas, v: View, area: Area) -> None:
+        """Search quality, which needs nobody: what was measured last, how far a measurement is."""
+        if area.height < 3:
+            return
+        x, y, width, rows = blocks.panel(c, area, "search quality, measured by itself")
         said = v.judged.get("search_improvement", "Not measured yet; it is measured by itself, or now with m.")
-        y += c.block(1, y, c.width - 2, 2, f"Search: {said}", "text")
-        if v.measuring is not None:
-            x = c.put(1, y, "measuring ", "dim")
-            blocks.meter(c, x, y, 20, v.measuring, "accent")
+        used = c.block(x, y, width, min(3, rows), said, "strong" if "search_improvement" in v.judged else "text")
+        asked = (
+            "Titles and headings are asked of an index of each method's keywords; MRR is 1 / the rank of the document."
+        )
+        used += c.block(x, y + used, width, max(0, min(3, rows - used - 1)), asked, "dim")
+        if v.measuring is not None and used < rows:
+            at = c.put(x, y + used, "measuring ", "dim")
+            blocks.meter(c, at, y + used, 20, v.measuring, "accent")
 
     def _document(self, c: Canvas, y: int) -> None:
         sample, shown = self.sample, self.shown

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from console.screens.page import Hint, Page, key
-from console.widgets import blocks, numerals, words
+from console.widgets import blocks, contacts, numerals, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns, wrapped
 from engine.plan.durations import clock
@@ -53,19 +53,21 @@ class Rollback(Page):
     def paint(self, c: Canvas, v: View, y: int) -> None:
         y = self._watch(c, y, v)
         area = self.area(c, y)
+        rolling = self.console.rolling
+        last = rolling.proof(self.sight) if rolling is not None else v.rollback
         if c.width < 70:
-            proof, back = blocks.stack(area, (len(_facts(v.rollback)) + 1 if v.rollback else 0, 0))
-            self._proof(c, v, proof)
+            proof, back = blocks.stack(area, (len(_facts(last)) + 1 if last else 0, 0))
+            self._proof(c, last, proof)
             self._back(c, v, back)
             return
         (left, lw), (right, rw) = columns(area.width, (1, 1), 2 if c.width < blocks.BOXED else 1)
         ways, proof = blocks.stack(Area(area.x + left, y, lw, area.height), (6 if self.console.rolling else 0, 0))
         self._ways(c, ways)
-        self._proof(c, v, proof)
-        contacts = len(self.console.plan.contacts) + (2 if c.width >= blocks.BOXED else 1) + 1
-        back, whom = blocks.stack(Area(area.x + right, y, rw, area.height), (max(8, area.height - contacts), 0))
+        self._proof(c, last, proof)
+        people = contacts.rows(c, self.console.plan.contacts) + 1
+        back, whom = blocks.stack(Area(area.x + right, y, rw, area.height), (max(8, area.height - people), 0))
         self._back(c, v, back)
-        self._contacts(c, whom)
+        contacts.panel(c, whom, self.console.plan.contacts)
 
     def _watch(self, c: Canvas, y: int, v: View | None) -> int:
         """The stopwatch, large, and the one sentence that counts; the next free row."""
@@ -118,11 +120,14 @@ class Rollback(Page):
         inner = blocks.panel(c, area, "what was done")
         blocks.bullets(c, inner, ways, "✔" if rolling.result else "·", "ok")
 
-    def _proof(self, c: Canvas, v: View, area: Area) -> None:
-        if v.rollback is None or area.height < 2:
+    def _proof(self, c: Canvas, proof: ProofView | None, area: Area) -> None:
+        if area.height < 2:
             return
         x, y, width, rows = blocks.panel(c, area, "proof")
-        for row, (name, value, good) in enumerate(_facts(v.rollback)[:rows]):
+        if proof is None:
+            c.block(x, y, width, rows, "none from an engine: none has observed this rollback", "dim")
+            return
+        for row, (name, value, good) in enumerate(_facts(proof)[:rows]):
             sign, style = words.mark(good)
             c.spans(x, y + row, [(f"{sign} ", style), (f"{name:<16}", "dim"), (value, "text")], width)
 
@@ -148,23 +153,6 @@ class Rollback(Page):
             y += c.block(x, y, width, min(3, end - y), f"locked: {v.locked}", "warn")
         if y < end:
             c.block(x, y, width, end - y, "Up again: by a person, through the gate (2).", "dim")
-
-    def _contacts(self, c: Canvas, area: Area) -> None:
-        contacts = self.console.plan.contacts
-        if area.height < 2 or not contacts:
-            return
-        x, y, width, rows = blocks.panel(c, area, "whom to call")
-        if not any(known(contact.phone) or known(contact.email) for contact in contacts):
-            c.block(x, y, width, rows, "nobody yet: fill in [[contacts]] in rollout.toml (name, phone, email)", "warn")
-            return
-        for row, contact in enumerate(contacts[:rows]):
-            reach = "  ".join(filter(None, (known(contact.phone), known(contact.email)))) or "not filled in yet"
-            c.spans(
-                x,
-                y + row,
-                [(f"{contact.role}  ", "dim"), (f"{known(contact.name)}  ", "text"), (reach, "strong")],
-                width,
-            )
 
     # -- keys --------------------------------------------------------------------------------------------------------------
 
@@ -204,11 +192,6 @@ class Rollback(Page):
             lambda text: self.console.act("complaint", text=text, document=""),
             least=1,
         )
-
-
-def known(value: str) -> str:
-    """A contact's detail; "" while it is still the plan's placeholder, such as "[Phone]"."""
-    return "" if value.startswith("[") and value.endswith("]") else value
 
 
 def _facts(p: ProofView) -> list[tuple[str, str, bool | None]]:

@@ -10,7 +10,9 @@ from textual.binding import BindingType
 
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.work import Work
-from console.widgets.canvas import Canvas, wrapped
+from console.widgets import blocks, words
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas, columns, wrapped
 from engine.control import percent
 from engine.plan.durations import iso
 from engine.report import Story, gather, html
@@ -18,6 +20,8 @@ from engine.report.chronicle import duration
 from engine.report.markdown import METRICS, PROMPTS
 from engine.view import View
 
+Lines = list[tuple[str, str]]  # text, style
+WIDE = 140  # from here on the figures stand beside the words
 FILE = "rollout-report.html"
 ASKS = {
     "well": "What went well",
@@ -73,13 +77,34 @@ class Report(Work):
             c.block(1, y + 1, c.width - 2, 2, self.trouble or "Reading the store …", "bad" if self.trouble else "dim")
             return
         area = self.area(c, y)
-        found = lines(self.story, min(area.width, 110))
+        if c.width < WIDE:
+            self._scrolled(c, area, c.width - 1, y - 1, self._whole(self.story, area.width))
+            return
+        (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
+        inner = blocks.panel(c, Area(area.x + left, y, lw, area.height), "the report so far")
+        self._scrolled(c, inner, area.x + left + lw - 2, y, told(self.story, min(inner.width, 110)))
+        figures = measured(self.story, rw - 4)
+        table, incidents = blocks.stack(Area(area.x + right, y, rw, area.height), (len(figures) + 2, 0))
+        inner = blocks.panel(c, table, "metrics by stage")
+        _put(c, inner, figures or [("No stage has had LLM documents yet.", "dim")])
+        if incidents.height >= 4:
+            found = happened(self.story, rw - 4)
+            _put(c, blocks.panel(c, incidents, "incidents"), found or [("none", "ok")])
+
+    @staticmethod
+    def _whole(story: Story, width: int) -> Lines:
+        """One column of it all."""
+        blank, incidents = ("", "text"), happened(story, width)
+        out = [*told(story, width), blank, ("Metrics by stage", "head"), *measured(story, width)]
+        return [*out, blank, ("Incidents", "head"), *incidents] if incidents else out
+
+    def _scrolled(self, c: Canvas, area: Area, end: int, noted: int, found: Lines) -> None:
+        """The lines that fit from `top`; how many more there are, at the right of row `noted`."""
         self.top = max(0, min(self.top, len(found) - area.height))
-        for row, (text, style) in enumerate(found[self.top : self.top + area.height]):
-            c.put(area.x, area.y + row, text, style, area.width)
+        _put(c, area, found[self.top :])
         left = len(found) - self.top - area.height
         if left > 0 and c.width >= 50:
-            c.right(c.width - 1, y - 1, f"{left} lines more", "dim")
+            c.right(end, noted, f" {left} lines more ", "dim")
 
     def action_move(self, by: int) -> None:
         self.top = max(0, self.top + by)
@@ -115,43 +140,52 @@ class Report(Work):
         self.run_worker(save(), exit_on_error=False)
 
 
-def lines(story: Story, width: int) -> list[tuple[str, str]]:
-    """(text, style) for the screen: headline, summary, metrics, incidents, and what people wrote or have to write."""
-    out: list[tuple[str, str]] = []
+def _put(c: Canvas, area: Area, found: Lines) -> None:
+    for row, (text, style) in enumerate(found[: area.height]):
+        c.put(area.x, area.y + row, text, style, area.width)
 
-    def put(text: str, style: str = "text", indent: str = "") -> None:
-        for part in wrapped(text, width - len(indent)) or [""]:
-            out.append((indent + part, style))
 
-    put(story.headline, "strong")
+def told(story: Story, width: int) -> Lines:
+    """Headline, summary, and what people wrote or have to write."""
+    out = _lines(story.headline, width, "strong")
     for each in story.summary:
-        put(f"· {each}")
+        first, *rest = wrapped(each, width - 2) or [""]
+        out += [(f"· {first}", "text"), *((f"  {part}", "text") for part in rest)]
     for chapter in story.review:
-        out.append(("", "text"))
-        put(chapter.heading, "head")
+        out += [("", "text"), (chapter.heading, "head")]
         for written in chapter.written:
             for line in written.text.split("\n"):
-                put(line, indent="  ")
-            put(f"{written.who}, {iso(written.at)}", "dim", "    ")
+                out += _lines(line, width, "text", "  ")
+            out.append((f"    {written.who}, {iso(written.at)}", "dim"))
         if not chapter.written:
-            put(PROMPTS[chapter.kind], "warn", "  ")
-    out.append(("", "text"))
-    put("Metrics by stage", "head")
-    for stage in story.stages:
-        if stage.entered is not None and (stage.number >= 2 or stage.llm_documents):
-            put(
-                f"Stage {stage.number} {stage.name}, {percent(stage.percent_bp)}, {duration(stage.spent_s)}",
-                "strong",
-                "  ",
-            )
-            for name, of in METRICS:
-                figure = of(stage)
-                style = {True: "ok", False: "bad", None: "dim"}[figure.good]
-                put(f"{name:<18} {figure.words}", style, "    ")
-    if story.incidents:
-        out.append(("", "text"))
-        put("Incidents", "head")
-        for incident in story.incidents:
-            put(f"{iso(incident.decided)} {incident.what}", "text", "  ")
-            put(f"cause: {incident.cause or 'nobody wrote one down yet'}", "dim" if incident.cause else "warn", "    ")
+            out += _lines(PROMPTS[chapter.kind], width, "warn", "  ")
     return out
+
+
+def measured(story: Story, width: int) -> Lines:
+    """Each stage's figures; those with a target are marked as met or missed."""
+    out: Lines = []
+    for stage in story.stages:
+        if stage.entered is None or not (stage.number >= 2 or stage.llm_documents):
+            continue
+        title = f"Stage {stage.number} {stage.name}, {percent(stage.percent_bp)}, {duration(stage.spent_s)}"
+        out += _lines(title, width, "strong", "  ")
+        for name, of in METRICS:
+            figure = of(stage)
+            sign, style = words.mark(figure.good)
+            out += _lines(f"{sign} {name:<18} {figure.words}", width, style, "    ")
+    return out
+
+
+def happened(story: Story, width: int) -> Lines:
+    """Each incident with its cause."""
+    out: Lines = []
+    for incident in story.incidents:
+        out += _lines(f"{iso(incident.decided)} {incident.what}", width, "text")
+        cause = incident.cause or "nobody wrote one down yet"
+        out += _lines(f"cause: {cause}", width, "dim" if incident.cause else "warn", "  ")
+    return out
+
+
+def _lines(text: str, width: int, style: str, indent: str = "") -> Lines:
+    return [(indent + part, style) for part in wrapped(text, width - len(indent)) or [""]]

@@ -9,9 +9,9 @@ from textual.binding import BindingType
 
 from console.screens.page import Hint, key
 from console.screens.reading import Reading
-from console.widgets import curves
+from console.widgets import blocks, curves
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, columns
+from console.widgets.canvas import Canvas
 from engine.store.folder import StoreError
 from engine.view import View
 
@@ -87,11 +87,8 @@ class Trends(Reading):
         across = 1 if c.width < 70 else 2 if c.width < 200 else 3
         fit = max(1, area.height // 6) * across
         metrics = PANELS[: min(6 if c.height >= 34 else 4, fit)]
-        heights = columns(area.height, (1,) * -(-len(metrics) // across), 0)
-        widths = columns(area.width, (1,) * across, 2 if c.width < 110 else 1)
-        for i, metric in enumerate(metrics):
-            (top, height), (left, width) = heights[i // across], widths[i % across]
-            self._curve(c, v, metric, Area(area.x + left, y + top, width, height))
+        for metric, spot in zip(metrics, blocks.grid(area, len(metrics), across), strict=True):
+            self._curve(c, v, metric, spot)
 
     def _curve(self, c: Canvas, v: View, metric: str, area: Area) -> None:
         _, name, seconds = WINDOWS[self.at]

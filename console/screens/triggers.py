@@ -9,7 +9,7 @@ from textual.binding import BindingType
 
 from console.screens.page import LIST_KEYS, Hint, Rows
 from console.screens.reading import Searching
-from console.widgets import blocks, curves, words
+from console.widgets import blocks, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns
 from engine.plan.durations import clock, format_duration
@@ -50,13 +50,31 @@ class Triggers(Searching):
         self._list(c, Area(area.x + left, y, lw, min(room, len(v.triggers) + 2)), v, triggers)
         at = y + min(room, len(v.triggers) + 2)
         _matrix(c, Area(area.x + left, at, lw, matrix_rows), v.matrix)
+        at += matrix_rows
+        drawn = self.console.history.metrics
+        left_over = Area(area.x + left, at, lw, y + area.height - at)
+        for metric, spot in zip(drawn, blocks.grid(left_over, len(drawn), 2), strict=True):
+            self.curve(c, v, metric, spot)
+        detail, curve, acted = blocks.stack(
+            Area(area.x + right, y, rw, area.height), (14, min(24, area.height - 20), 0)
+        )
         if chosen := self._chosen(triggers):
-            detail = Area(area.x + right, y, rw, 14)
-            inner = blocks.panel(
-                c, detail, chosen.id, chosen.verdict, words.VERDICT.get(chosen.verdict, ("", "dim"))[1]
-            )
-            blocks.facts(c, inner, self._facts(chosen))
-            self._curve(c, v, chosen, Area(area.x + right, y + 14, rw, max(0, min(area.height - 14, 20))))
+            sign_style = words.VERDICT.get(chosen.verdict, ("", "dim"))[1]
+            blocks.facts(c, blocks.panel(c, detail, chosen.id, chosen.verdict, sign_style), self._facts(chosen))
+            if (metric := self._metric(chosen)) in drawn:
+                self.curve(c, v, metric, curve)
+        self._acted(c, acted, v)
+
+    def _acted(self, c: Canvas, area: Area, v: View) -> None:
+        """What they did lately, and what people did."""
+        if area.height < 4:
+            return
+        x, y, width, rows = blocks.panel(c, area, "what was done to the percentage, and by whom")
+        found = [d for d in v.log if d.percent_from != d.percent_to or d.kind == "trigger"]
+        if not found:
+            c.put(x, y, "nothing lately; the log (8) has all of it", "dim", width)
+        for row, d in enumerate(found[:rows]):
+            c.spans(x, y + row, logs.decision_spans(d, v.at), width)
 
     def _narrow(self, c: Canvas, v: View, area: Area, triggers: Sequence[TriggerView]) -> None:
         x, y, width, height = area
@@ -122,15 +140,6 @@ class Triggers(Searching):
             ("now", t.sentence, "text"),
         ]
         return [row for row in rows if row[1]]
-
-    def _curve(self, c: Canvas, v: View, t: TriggerView, area: Area) -> None:
-        history, metric = self.console.history, self._metric(t)
-        series = history.get(metric, area.width)
-        if series and area.height >= 6:
-            marks = curves.marks(v.log, v.at, history.window_s)
-            curves.curve(
-                c, area, curves.MEASURES[metric], series, self.console.limits(metric), history.window_text, marks=marks
-            )
 
     def action_move(self, by: int) -> None:
         v = self.sight.view

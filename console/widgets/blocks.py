@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from console.link import Sight
 from console.widgets import words
-from console.widgets.canvas import Canvas, wrapped
+from console.widgets.canvas import Canvas, columns, fit, wrapped
 from engine.plan.durations import clock
 from engine.view import View
 
@@ -58,10 +58,13 @@ def header(c: Canvas, sight: Sight, who: str, read_only: bool = False) -> None:
     right = c.right(c.width, 0, f" {words.moment(v.at)}Z ", "alarm" if old else f"{place}-bar")
     names = sorted({o.name for o in v.operators} - {who})
     others = "" if not names else f" (+ {', '.join(names)})" if len(names) < 3 else f" (+ {len(names)})"
-    people = f"{who}{others}{'  READ-ONLY' if read_only else ''} "
+    mode = "  READ-ONLY " if read_only else " "
     roll = "R rollback to 0 %   "
-    if len(roll) + cell_len(people) <= right - x:
-        right = c.right(right, 0, people, f"{place}-bar")
+    room = right - x - len(roll)
+    for people in (who + others, f"{who} (+ {len(names)})" if names else who, fit(who, max(0, room - len(mode)))):
+        if 0 < cell_len(people + mode) <= room:
+            right = c.right(right, 0, people + mode, f"{place}-bar")
+            break
     if len(roll) <= right - x:
         right -= len(roll)
         c.spans(right, 0, [("R", f"{place}-key"), (roll[1:], f"{place}-bar")])
@@ -100,6 +103,8 @@ def band(c: Canvas, y: int, v: View) -> int:
 
 
 def _percent(v: View) -> str:
+    if 0 < v.effective_bp < v.percent_bp:
+        return f"{words.percent(v.effective_bp)} of {words.percent(v.percent_bp)} decided"
     reduced = v.percent_bp < v.stage_percent_bp and not v.stable and v.percent_bp
     more = f" (reduced from {words.percent(v.stage_percent_bp)})" if reduced else ""
     shadow = f" + shadow {words.percent(v.shadow_bp)}" if v.shadow_bp and v.armed else ""  # without the key none runs
@@ -258,6 +263,17 @@ def stack(area: Area, wanted: Sequence[int]) -> list[Area]:
         out.append(Area(area.x, y, area.width, taken))
         y, left = y + taken, left - taken
     return out
+
+
+def grid(area: Area, count: int, across: int) -> list[Area]:
+    """So many areas of one size, `across` in a row, that fill an area."""
+    down = -(-count // across)
+    heights, widths = (
+        columns(area.height, (1,) * down, 0),
+        columns(area.width, (1,) * across, 2 if area.width < BOXED else 1),
+    )
+    spots = [(heights[i // across], widths[i % across]) for i in range(count)]
+    return [Area(area.x + left, area.y + top, width, height) for (top, height), (left, width) in spots]
 
 
 def meter(c: Canvas, x: int, y: int, width: int, share: float, style: str, back: str = "line") -> None:

@@ -39,11 +39,18 @@ def lines(gate: GateView) -> list[Line]:
         out.append(Line(f"approvals · {len(gate.approvals)} of {gate.approvals_needed}"))
         out.append(Line(text=f"approved by {', '.join(gate.approvals) or 'nobody yet: a approves'}"))
     known = {c.missing for c in gate.conditions}
-    rest = [m for m in gate.missing if m not in known and "item" not in m]
+    rest = [m for m in gate.missing if m not in known and "checklist item" not in m]
     if rest:
         out.append(Line("also missing"))
         out += [Line(text=m) for m in rest]
     return out
+
+
+def first_open(found: Sequence[Line]) -> int:
+    """Where people begin: the first item that nobody has signed, else the first condition that is not met."""
+    items = (i for i, line in enumerate(found) if line.item is not None and line.item.state != "done")
+    unmet = (i for i, line in enumerate(found) if line.condition is not None and line.condition.met is not True)
+    return next(items, next(unmet, 0))
 
 
 def put(c: Canvas, area: Area, line: Line, now: float) -> None:
@@ -54,7 +61,7 @@ def put(c: Canvas, area: Area, line: Line, now: float) -> None:
     elif line.condition is not None:
         of = line.condition
         sign, style = words.mark(of.met)
-        name = min(width // 2, 46)
+        name = min(max(width // 2, width - 33), 48)
         c.spans(x, y, [(f" {sign} ", style), (of.text, "text")], name)
         eta = f", about {format_duration(of.eta_s)}" if of.eta_s else ""
         at = c.put(x + name + 1, y, of.sentence, "dim", width - name - 1)
@@ -81,27 +88,36 @@ def _status(item: ItemView, now: float, room: int) -> str:
     return ("s signs" if item.kind == "manual" else "c checks · s signs") + optional
 
 
+def heading(line: Line) -> str:
+    """What a line is about, in the plan's words."""
+    of = line.condition or line.item
+    return of.text if of is not None else line.text
+
+
 def detail(line: Line, now: float) -> list[tuple[str, str]]:
-    """(text, style) of all that is known about a line."""
+    """(text, style) of what is known about a line: what was found, then how it stands and what can be done."""
     if line.condition is not None:
         of = line.condition
-        out = [(of.text, "strong"), (of.sentence or words.NO_DATA, "text")]
-        if of.missing:
-            eta = f", about {format_duration(of.eta_s)} from now" if of.eta_s else ""
-            out.append((f"missing: {of.missing}{eta}", "warn"))
-        return out
+        if not of.missing:
+            return [(of.sentence or words.NO_DATA, "text")]
+        eta = f", about {format_duration(of.eta_s)} from now" if of.eta_s and "about" not in of.missing else ""
+        return [(f"missing: {of.missing.removeprefix(f'{of.text}: ')}{eta}", "warn")]
     if line.item is not None:
-        item = line.item
-        how = (
-            "a person signs (s)"
-            if item.kind == "manual"
-            else f"the machine checks it (c: {item.kind.replace('_', ' ')}), or a person signs (s)"
-        )
-        state = f"{item.state}, {item.by} at {words.hour(item.at, now)}" if item.at and item.by else item.state
-        out = [(item.text, "strong"), (f"{state}; {how}{'' if item.required else '; not required'}", "dim")]
-        known = " · ".join(text for text in (item.evidence, item.note and f"note: {item.note}") if text)
-        return [*out, (known, "bad" if item.state == "failed" else "text")] if known else out
-    return [(line.text, "text")] if line.text else []
+        return _item_detail(line.item, now)
+    return []
+
+
+def _item_detail(item: ItemView, now: float) -> list[tuple[str, str]]:
+    known = " · ".join(text for text in (item.evidence, item.note and f"note: {item.note}") if text)
+    stands = f"{item.state}, {item.by} at {words.hour(item.at, now)}" if item.at and item.by else item.state
+    if item.state == "done":
+        how = "x takes it back"
+    elif item.kind == "manual":
+        how = "a person signs it: s"
+    else:
+        how = f"c has the machine check it ({item.kind.replace('_', ' ')}), or a person signs: s"
+    state = (f"{stands}; {how}{'' if item.required else '; not required'}", "dim")
+    return [(known, "bad" if item.state == "failed" else "text"), state] if known else [state]
 
 
 def paragraphs(c: Canvas, area: Area, texts: Sequence[tuple[str, str]]) -> int:

@@ -56,7 +56,7 @@ def curve(
     """A titled plot, or `empty`. `limits` are (value, words), `marks` (where between 0 and 1, a sign): decisions on the time axis."""
     known = [value for value in series if value is not None]
     lasts = next((v for v in reversed(series) if v is not None), None)
-    note = now or (words.figure(measure.metric, lasts) if lasts is not None else "")
+    note = now or ("" if lasts is None else _said(measure, lasts))
     x, y, width, height = blocks.panel(c, area, f"{measure.title} · {window}", note)
     axis_row = height >= AXIS_ROWS
     rows = height - axis_row
@@ -75,15 +75,22 @@ def curve(
     plotted = Area(x + left, y, width - left, rows)
     values = [None if v is None else v / measure.scale for v in series]
     _draw(c, plotted, values, top, [v / measure.scale for v, _ in limits], measure.low_is_bad)
-    if not known:
-        c.put(plotted.x + 1, y + rows // 2, f" {empty} ", "dim", plotted.width - 1)
     for value, text in reversed(limits):
         _limit(c, plotted, value / measure.scale / top, text)
+    if not known:
+        size = min(cell_len(empty) + 2, plotted.width - 1)
+        c.fill(plotted.x + 1, y + rows // 2, size, "dim")  # a threshold may run there
+        c.put(plotted.x + 1, y + rows // 2, f" {empty} ", "dim", size)
     for where, sign in marks:
         _mark(c, plotted, where, sign)
     if axis_row:
         c.put(plotted.x, y + rows, f"-{window}", "dim", plotted.width)
         c.right(x + width, y + rows, "now", "dim")
+
+
+def _said(measure: Measure, value: float) -> str:
+    """A value in words: those of its metric; of a mere count of documents the number."""
+    return words.figure(measure.metric, value) if measure.unit else f"{value:.3g}"
 
 
 def _top(known: Sequence[float], limits: Sequence[float], least: float, most: float) -> float:

@@ -162,7 +162,7 @@ async def test_without_a_sample_the_screen_says_what_to_press_and_draws() -> Non
     link = FakeLink()
 
     async def steps(app: Console, pilot: Pilot[int]) -> None:
-        await until(pilot, lambda: isinstance(app.screen, Review) and "Draw 20 recent documents" in text(app))
+        await until(pilot, lambda: isinstance(app.screen, Review) and "d draws 20 recent documents" in text(app))
         await pilot.press("D")
         await until(pilot, lambda: ("sample", {"blind": True}) in link.asked)
 

@@ -1,0 +1,41 @@
+"""Whom to call: the plan's contacts, as far as somebody has filled them in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from console.widgets import blocks
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas
+from engine.plan.model import Contact
+
+NOBODY = "nobody yet: fill in [[contacts]] in rollout.toml (name, phone, email)"
+
+
+def known(contact: Contact, detail: str) -> str:
+    """A detail of a contact; "" while it is still the plan's placeholder, such as "[Phone]"."""
+    return "" if detail in contact.missing else str(getattr(contact, detail))
+
+
+def reachable(contacts: Sequence[Contact]) -> list[Contact]:
+    """Those who can be called or written to."""
+    return [each for each in contacts if known(each, "phone") or known(each, "email")]
+
+
+def rows(c: Canvas, contacts: Sequence[Contact]) -> int:
+    """How high the panel wants to be."""
+    return max(1, len(reachable(contacts))) + (2 if c.width >= blocks.BOXED else 1)
+
+
+def panel(c: Canvas, area: Area, contacts: Sequence[Contact]) -> None:
+    if area.height < 2 or not contacts:
+        return
+    found = reachable(contacts)
+    absent = len(contacts) - len(found)
+    note = f"{absent} of {len(contacts)} not filled in" if found and absent else ""
+    x, y, width, height = blocks.panel(c, area, "whom to call", note, "warn")
+    if not found:
+        c.block(x, y, width, height, NOBODY, "warn")
+    for row, each in enumerate(found[:height]):
+        reach = "  ".join(filter(None, (known(each, "phone"), known(each, "email"))))
+        c.spans(x, y + row, [(f"{each.role}  ", "dim"), (f"{known(each, 'name')}  ", "text"), (reach, "strong")], width)
