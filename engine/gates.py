@@ -117,13 +117,15 @@ def bound_of(condition: Condition, sample: Ok) -> tuple[float | None, str]:
     return None, ""
 
 
+COUNTS = {"error_rate": " errors", "cache_hit_rate": " hits", "satisfaction": " are 4 or 5", "quality_score": " are good"}
+
+
 def figure(condition: Condition, sample: Ok, bound: float | None) -> str:
     """ "0/180 errors: at most 1.65 %"."""
     unit = METRICS[condition.metric].unit
     side = "at most" if condition.op in ("<", "<=") else "at least"
     if sample.k is not None:
-        what = "errors" if condition.metric == "error_rate" else "of them"
-        head = f"{sample.k}/{sample.n} {what}"
+        head = f"{sample.k}/{sample.n}{COUNTS.get(condition.metric, '')}"
     elif unit == "flag":
         head = "yes" if sample.value else "no"
     elif unit == "count" and not sample.value:

@@ -105,7 +105,8 @@ def health(
     if off and state.percent_bp:
         return "watch", f"WATCH: {_beside_target(off[0])}"
     if not state.percent_bp:
-        if state.last_rev and state.undo is None and state.last_rev == state.rev:
+        # what can be or could be undone is kept until the next change: the last one was a rollback by hand
+        if state.undo is not None or (state.last_rev and state.last_rev == state.rev):
             return "rolled_back", "ROLLED BACK to 0 %: every document goes to frequency"
         if breach:
             return "idle", f"IDLE at 0 %; {breach[0].headline or breach[0].id}"

@@ -152,7 +152,10 @@ class Rollback(Page):
         if v.locked and y < end:
             y += c.block(x, y, width, min(3, end - y), f"locked: {v.locked}", "warn")
         if y < end:
-            c.block(x, y, width, end - y, "Up again: by a person, through the gate (2).", "dim")
+            up = "Up again: by a person, through the gate (2)."
+            if v.percent_bp:
+                up = f"▲ Since then it went up again: {words.percent(v.percent_bp)}, {words.stage(v, brief=True).lower()}."
+            c.block(x, y, width, end - y, up, "strong" if v.percent_bp else "dim")
 
     # -- keys --------------------------------------------------------------------------------------------------------------
 

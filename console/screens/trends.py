@@ -85,9 +85,10 @@ class Trends(Reading):
             c.block(1, y, c.width - 2, 3, self.trouble, "bad")
             return
         across = 1 if c.width < 70 else 2 if c.width < 200 else 3
+        gap = 1 if c.width >= blocks.BOXED else 2
         fit = max(1, area.height // 6) * across
         metrics = PANELS[: min(6 if c.height >= 34 else 4, fit)]
-        for metric, spot in zip(metrics, blocks.grid(area, len(metrics), across), strict=True):
+        for metric, spot in zip(metrics, blocks.grid(area, len(metrics), across, gap), strict=True):
             self._curve(c, v, metric, spot)
 
     def _curve(self, c: Canvas, v: View, metric: str, area: Area) -> None:
