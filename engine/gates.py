@@ -117,7 +117,12 @@ def bound_of(condition: Condition, sample: Ok) -> tuple[float | None, str]:
     return None, ""
 
 
-COUNTS = {"error_rate": " errors", "cache_hit_rate": " hits", "satisfaction": " are 4 or 5", "quality_score": " are good"}
+COUNTS = {
+    "error_rate": " errors",
+    "cache_hit_rate": " hits",
+    "satisfaction": " are 4 or 5",
+    "quality_score": " are good",
+}
 
 
 def figure(condition: Condition, sample: Ok, bound: float | None) -> str:

@@ -268,10 +268,7 @@ def stack(area: Area, wanted: Sequence[int]) -> list[Area]:
 def grid(area: Area, count: int, across: int, gap: int = 1) -> list[Area]:
     """So many areas of one size, `across` in a row, that fill an area."""
     down = -(-count // across)
-    heights, widths = (
-        columns(area.height, (1,) * down, 0),
-        columns(area.width, (1,) * across, gap),
-    )
+    heights, widths = (columns(area.height, (1,) * down, 0), columns(area.width, (1,) * across, gap))
     spots = [(heights[i // across], widths[i % across]) for i in range(count)]
     return [Area(area.x + left, area.y + top, width, height) for (top, height), (left, width) in spots]
 
