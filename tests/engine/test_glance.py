@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine import glance
-from engine.control import State
+from engine.control import State, Undo
 from engine.triggers.sample import Ok
 from engine.view import TriggerView
 from tests.engine.triggers.scene import PLAN, Scene
@@ -86,3 +86,15 @@ def test_at_zero_percent_nothing_alarms() -> None:
     scene.run(30, per_min=0)
     health, sentence = glance.health(State(stage=1), "", "", views(scene), 0, (), now=1000.0)
     assert (health, sentence) == ("idle", "IDLE at 0 %; LLM unavailable")
+
+
+def test_a_percentage_that_is_capped_is_watched_and_0_percent_against_a_decision_is_an_alert() -> None:
+    state, why = State(stage=2, percent_bp=1000), "the engine was started with a ceiling"
+    capped = glance.health(state, why, "", (), 100, (), now=1000.0, effective_bp=500)
+    assert capped == ("watch", f"WATCH: 5 % in force, 10 % decided: {why}")
+    assert glance.health(state, why, "", (), 100, (), now=1000.0)[0] == "alert"
+
+
+def test_a_rollback_by_hand_stands_in_the_head_after_other_decisions_too() -> None:
+    state = State(stage=1, rev=9, last_rev=7, undo=Undo(stage=2, percent_bp=1000, until=500.0))
+    assert glance.health(state, "", "", (), 0, (), now=1000.0)[0] == "rolled_back"
