@@ -58,10 +58,11 @@ def header(c: Canvas, sight: Sight, who: str, read_only: bool = False) -> None:
     right = c.right(c.width, 0, f" {words.moment(v.at)}Z ", "alarm" if old else f"{place}-bar")
     names = sorted({o.name for o in v.operators} - {who})
     others = "" if not names else f" (+ {', '.join(names)})" if len(names) < 3 else f" (+ {len(names)})"
+    who = fit(who, max(12, c.width // 4))  # an identity provider makes long ones
     mode = "  READ-ONLY " if read_only else " "
     roll = "R rollback to 0 %   "
     room = right - x - len(roll)
-    for people in (who + others, f"{who} (+ {len(names)})" if names else who, fit(who, max(0, room - len(mode)))):
+    for people in (who + others, f"{who} (+ {len(names)})" if names else who):
         if 0 < cell_len(people + mode) <= room:
             right = c.right(right, 0, people + mode, f"{place}-bar")
             break
