@@ -21,6 +21,7 @@ from engine.messages.addresses import Address, addresses
 from engine.messages.draft import Draft
 from engine.messages.outbox import Queued
 from engine.plan.model import Plan
+from engine.store.log import Fenced
 from engine.store.writer import Writer
 
 POLL_S = 1.0
@@ -131,17 +132,8 @@ class Post:
             await self._write(lambda conn: outbox.took(conn, queued.id, address.mark(queued.key), marks))
 
     async def _write(self, change: outbox.Change) -> None:
-        def job(conn: sqlite3.Connection) -> None:
-            conn.execute("BEGIN IMMEDIATE")
-            try:
-                change(conn)
-                conn.execute("COMMIT")
-            except BaseException:
-                conn.execute("ROLLBACK")
-                raise
-
-        with contextlib.suppress(sqlite3.Error):
-            await asyncio.wrap_future(self._writer.control(job))
+        with contextlib.suppress(sqlite3.Error, Fenced):
+            await asyncio.wrap_future(self._writer.write(change))
 
     async def _deliver(self, address: Address, draft: Draft) -> str:
         """ "" or why not. The process is ended when it takes too long or the engine stops."""

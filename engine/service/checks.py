@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -117,13 +116,9 @@ async def _drill(engine: Engine, check: Check) -> Finding:
     """A dry run beside the live store, and how soon the live writer would take a decision."""
     found = await asyncio.to_thread(drill.drill, engine.folder, engine.plan)
     began = time.perf_counter()
-
-    def touch(conn: sqlite3.Connection) -> None:
-        conn.execute("BEGIN IMMEDIATE")
-        conn.execute("UPDATE lease SET clean = clean WHERE id = 1")
-        conn.execute("COMMIT")
-
-    await asyncio.wrap_future(engine.writer.control(touch))
+    await asyncio.wrap_future(
+        engine.writer.write(lambda conn: conn.execute("UPDATE lease SET clean = clean WHERE id = 1"))
+    )
     commit_ms = (time.perf_counter() - began) * 1000
     if not found.ok:
         return Finding(False, f"dry run: {found.trouble or 'a rollback did not take effect'}")

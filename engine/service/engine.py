@@ -167,11 +167,8 @@ class Engine:
         await self.applier.stop()
         await self.post.stop()
         await self.pool.close()
-        token = self.token
         with contextlib.suppress(Exception):
-            done = self.writer.control(
-                lambda conn: conn.execute("UPDATE lease SET clean = 1 WHERE token = ?", (token,))
-            )
+            done = self.writer.write(lambda conn: conn.execute("UPDATE lease SET clean = 1 WHERE id = 1"))
             await asyncio.wait_for(asyncio.wrap_future(done), 2.0)
         await asyncio.to_thread(self.writer.stop)
         self.conn.close()

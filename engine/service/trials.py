@@ -283,17 +283,5 @@ class Trials:
 
         return await asyncio.to_thread(run)
 
-    async def _write(self, job: Callable[[sqlite3.Connection], None]) -> None:
-        """One transaction of the writer's."""
-        token = self._engine.token
-
-        def run(conn: sqlite3.Connection) -> None:
-            log.begin(conn, token)
-            try:
-                job(conn)
-                conn.execute("COMMIT")
-            except BaseException:
-                conn.execute("ROLLBACK")
-                raise
-
-        await asyncio.wrap_future(self._engine.writer.control(run))
+    async def _write(self, change: Callable[[sqlite3.Connection], None]) -> None:
+        await asyncio.wrap_future(self._engine.writer.write(change))

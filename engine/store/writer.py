@@ -25,6 +25,7 @@ from engine.store.records import Extraction
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], Any]
+Waiting = tuple[Extraction, DocumentWrite | None, Future[None]]
 
 BATCH_S = 0.05
 BATCH_MAX = 200
@@ -41,7 +42,7 @@ class Writer:
         self._token = token
         self._counted = counted
         self._control: deque[tuple[Job, Future[Any], bool]] = deque()
-        self._records: deque[tuple[Extraction, DocumentWrite | None, Future[None]]] = deque()
+        self._records: deque[Waiting] = deque()
         self._jobs: deque[Job] = deque(maxlen=JOBS_MAX)
         self._wake = threading.Condition()
         self._stopping = False
@@ -50,6 +51,9 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self) -> None:
+        """sqlite3.Error when the database cannot be opened."""
+        self._durable = database.open_writer(self._folder, "FULL")
+        self._fast = database.open_writer(self._folder, "NORMAL")
         self._thread.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
@@ -69,7 +73,8 @@ class Writer:
             return self._records[-1][2] if self._records else None
 
     def control(self, job: Callable[[sqlite3.Connection], T], insist: bool = False) -> Future[T]:
-        """Run `job(conn)` before anything else, on the durable connection; it begins its own transaction.
+        """Run `job(conn)` before anything else, on the durable connection; it begins and commits its own transaction. What it
+        leaves open is rolled back.
 
         With `insist` (a rollback) a locked or full store is tried again until it takes it, in the ballast's room if need be.
         """
@@ -78,6 +83,17 @@ class Writer:
             self._control.append((job, future, insist))
             self._wake.notify()
         return future
+
+    def write(self, change: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Run `change(conn)` in a durable transaction of its own: all of it or, when it raises, nothing."""
+
+        def job(conn: sqlite3.Connection) -> T:
+            begin(conn, self._token)
+            result = change(conn)
+            conn.execute("COMMIT")
+            return result
+
+        return self.control(job)
 
     def append(self, record: Extraction, document: DocumentWrite | None = None) -> Future[None]:
         """Store one extraction; the future is done when it is committed."""
@@ -102,8 +118,6 @@ class Writer:
     # -- the thread --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        durable = database.open_writer(self._folder, "FULL")
-        fast = database.open_writer(self._folder, "NORMAL")
         due = 0.0
         while True:
             with self._wake:
@@ -119,19 +133,19 @@ class Writer:
                 if job is None and self._stopping and not (self._records or self._jobs):
                     break
             if job is not None:
-                self._run_control(durable, *job)
+                self._run_control(self._durable, *job)
             else:
-                ok = self._run_batch(fast)
+                ok = self._run_batch(self._fast)
                 due = time.monotonic() + (BATCH_S if ok else RETRY_S)
                 if not ok and self._stopping:
                     break
-        for conn in (fast, durable):
+        for conn in (self._fast, self._durable):
             conn.close()
 
     def _run_control(self, conn: sqlite3.Connection, job: Job, future: Future[Any], insist: bool) -> None:
         while True:
             try:
-                result = job(conn)
+                result = _alone(conn, job)
             except sqlite3.OperationalError as error:
                 self.problem = f"the store does not take a decision: {error}"
                 if insist and not database.is_locked(error) and self._folder.drop_ballast():
@@ -157,20 +171,7 @@ class Writer:
             jobs = list(self._jobs)
             self._jobs.clear()
         try:
-            begin(conn, self._token)
-            try:
-                counting: list[Job] = []
-                if batch:
-                    records = [record for record, _, _ in batch]
-                    insert_and_fold(conn, records)
-                    documents.write(conn, [document for _, document, _ in batch if document is not None])
-                    counting = [lambda conn: self._counted(conn, records)]
-                trouble = [error for job in (*counting, *jobs) if (error := _aside(conn, job))]
-                conn.execute("COMMIT")
-            except BaseException:
-                if conn.in_transaction:
-                    conn.execute("ROLLBACK")
-                raise
+            trouble = _alone(conn, lambda conn: self._write_batch(conn, batch, jobs))
         except Fenced as error:
             self.fenced, self.problem = True, str(error)
             for _, _, future in batch:
@@ -191,6 +192,28 @@ class Writer:
         for _, _, future in batch:
             _done(future, None)
         return True
+
+    def _write_batch(self, conn: sqlite3.Connection, batch: list[Waiting], jobs: list[Job]) -> list[Exception]:
+        """What went wrong beside the documents."""
+        begin(conn, self._token)
+        counting: list[Job] = []
+        if batch:
+            records = [record for record, _, _ in batch]
+            insert_and_fold(conn, records)
+            documents.write(conn, [document for _, document, _ in batch if document is not None])
+            counting = [lambda conn: self._counted(conn, records)]
+        trouble = [error for job in (*counting, *jobs) if (error := _aside(conn, job))]
+        conn.execute("COMMIT")
+        return trouble
+
+
+def _alone(conn: sqlite3.Connection, job: Callable[[sqlite3.Connection], T]) -> T:
+    """Run it and leave no transaction open: the next one on this connection could not begin, a rollback's neither."""
+    try:
+        return job(conn)
+    finally:
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
 
 
 def _aside(conn: sqlite3.Connection, job: Job) -> Exception | None:

@@ -13,7 +13,7 @@ from engine.client import Reply
 from engine.control import Ask, note
 from engine.review import Better, Flaw, Side
 from engine.service.engine import Engine, told
-from engine.store import attempts, log
+from engine.store import attempts
 from engine.text import clean_line
 
 
@@ -74,14 +74,11 @@ async def judge(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if sample is None or shown is None:
         return Reply(False, "That document is not in that sample. Draw one first.")
     found = review.marks(shown, asked.better, asked.flaws)
-    token, who = engine.token, ask.actor.name
 
-    def job(conn: sqlite3.Connection) -> None:
-        log.begin(conn, token)
-        review.keep_judgement(conn, asked.sample, asked.document, who, ask.at, found)
-        conn.execute("COMMIT")
+    def change(conn: sqlite3.Connection) -> None:
+        review.keep_judgement(conn, asked.sample, asked.document, ask.actor.name, ask.at, found)
 
-    await asyncio.wrap_future(engine.writer.control(job))
+    await asyncio.wrap_future(engine.writer.write(change))
     said = "judged" if sample.blind else "good" if found.good else "not good"
     return Reply(True, f"{clean_line(shown.title or shown.document, 60)}: {said}.", {"sample": asked.sample})
 

@@ -11,6 +11,7 @@ import pytest
 
 from engine.store import database
 from engine.store.folder import Folder
+from engine.store.log import Fenced
 from engine.store.records import Extraction
 from engine.store.writer import Writer
 
@@ -128,3 +129,33 @@ def test_only_a_rollback_takes_the_ballast(folder: Folder, writer: Writer) -> No
 
     assert writer.control(full_until_there_is_room, insist=True).result(5) == "recorded"
     assert tries == [True, False]
+
+
+def test_a_change_is_whole_or_not_at_all_and_one_that_fails_bars_no_decision_after_it(
+    folder: Folder, writer: Writer
+) -> None:
+    def half(conn: sqlite3.Connection) -> None:
+        note(conn, "half")
+        raise ValueError("wrong")
+
+    with pytest.raises(ValueError, match="wrong"):
+        writer.write(half).result(5)
+
+    def left_open(conn: sqlite3.Connection) -> None:
+        conn.execute("BEGIN IMMEDIATE")
+        raise ValueError("wrong")
+
+    with pytest.raises(ValueError, match="wrong"):
+        writer.control(left_open).result(5)
+    writer.write(lambda conn: note(conn, "whole")).result(5)
+    assert count(folder, "note") == 1
+
+
+def test_an_engine_that_was_replaced_changes_nothing_more(folder: Folder, writer: Writer) -> None:
+    conn = database.open_writer(folder, "FULL")
+    conn.execute("UPDATE lease SET token = 2")
+    conn.close()
+    with pytest.raises(Fenced):
+        writer.write(lambda conn: note(conn, "late")).result(5)
+    assert count(folder, "note") == 0
+    assert writer.fenced
