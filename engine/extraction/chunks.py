@@ -20,6 +20,7 @@ _DENSE = re.compile(
     "\U0001f000-\U0001faff\U00020000-\U0003ffff]"
 )
 _SIGN = re.compile(r"[^\w\s]|\d|_")
+_MOST = 2.4  # tokens that a single character can count as: of a dense alphabet, and a sign
 _SPREAD = 6  # of the reciprocal ranks: a keyword third in two pieces beats one that is first in a single piece
 
 
@@ -51,6 +52,8 @@ def split(text: str, *, max_chars: int, max_tokens: int, max_pieces: int) -> Spl
     after the first begin with the document's title.
     """
     text = text.strip()
+    if len(text) <= max_chars and len(text) * _MOST < max_tokens:  # most documents: nothing to count
+        return Split((text,), 1)
     room = max(200, min(max_chars, int(max_chars * max_tokens / max(1, _densest(text, max_chars)))))
     if len(text) <= room:
         return Split((text,), 1)

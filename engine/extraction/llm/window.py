@@ -20,6 +20,7 @@ from typing import Literal
 Phase = Literal["seek", "climb", "hold", "up", "down"]
 SEEK_GROWS = 1.45  # a first round after doubling looks like 4/3 even where nothing was gained
 SEEK_PAYS = 1.3
+SEEK_FLAT = 1.15  # of what one call takes: nothing waits in the server, so the first answers at a new size say enough
 SEEK_DOUBT = 0.08  # of what one call takes: with more, or by fewer answers, the search does not end
 SEEK_LEAST = 8
 PROBE_FIRST_S = 5.0
@@ -88,6 +89,9 @@ class Window:
     _cut_at: int = 0  # tickets up to this serial were under way when the window was last halved
     _sample: _Sample = field(default_factory=_Sample)
     _settling: int = 0  # answers of this epoch still to be ignored
+    _batch: int = (
+        1  # seek: calls that go out at once when the size grows; those before them were sent at the smaller size
+    )
     _unqueued: _Sample = field(default_factory=_Sample)  # seek: latency at all sizes that the server had slots for
     _second_look: bool = False
     _held: _Held = field(default_factory=lambda: _Held(0, 0.0, 0.0))  # what was known before the last probe
@@ -168,6 +172,7 @@ class Window:
         self._second_look = False
         self.limit = max(1, min(limit, self.most))
         self.phase = phase
+        self._batch = max(1, self.limit - self.in_flight)
 
     def _enough(self, now: float) -> bool:
         """Whether the sample says what this phase wants to know; the smaller the step that it judges, the more it takes."""
@@ -175,8 +180,13 @@ class Window:
         if self.phase == "climb":
             return n >= self.limit
         if self.phase == "seek":
+            if self.limit == 1 and not self._unqueued.n:  # two at a time is little to try
+                return True
             wanted, most = (0.1, 48) if self._second_look else (0.15, 16)
-            return n >= max(2, self.limit) and (error <= wanted or n >= max(most, 2 * self.limit))
+            flat = not self._second_look and self._sample.mean <= SEEK_FLAT * self._unqueued.mean
+            return n >= max(2, self._batch if flat else self.limit) and (
+                error <= wanted or n >= max(most, 2 * self.limit)
+            )
         if self.phase == "hold":
             soon = now >= self._probe_at or self._slowed()
             wanted = abs(self._step() / self.limit - 1) / 6
