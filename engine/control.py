@@ -237,7 +237,7 @@ def undo_rollback(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
     if ask.at > state.undo.until:
         return Refusal("Not undone: the 60 s in which a rollback can be taken back are over. The way up is the gate.")
     if state.held or state.locked:
-        return Refusal("Not undone: something tripped since the rollback. The way up is the gate.")
+        return Refusal(f"Not undone: the way up is shut. {state.locked or state.held}. The way up is the gate.")
     return Decision(
         "undo_rollback", ask.actor, ask.reason, state.undo.stage, state.undo.percent_bp, ask.at, ask.request_id,
         f"{ask.actor.name} took the rollback back: stage {state.undo.stage}, {percent(state.undo.percent_bp)} again", seen=ask.seen,

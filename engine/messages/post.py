@@ -137,12 +137,10 @@ class Post:
 
     async def _deliver(self, address: Address, draft: Draft) -> str:
         """ "" or why not. The process is ended when it takes too long or the engine stops."""
-        environ = {name: value for name, value in os.environ.items() if name != self._plan.notify.urls_env}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "engine.messages.postman",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            env=environ, start_new_session=True,
-        )  # fmt: skip
+        try:
+            process = await self._postman()
+        except OSError as error:
+            return f"the delivery could not be started: {error.strerror}"
         order = json.dumps({"url": address.url, "subject": draft.subject, "body": draft.body}).encode()
         try:
             answer, _ = await asyncio.wait_for(process.communicate(order), self._limit_s)
@@ -156,3 +154,11 @@ class Post:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
+
+    async def _postman(self) -> asyncio.subprocess.Process:
+        environ = {name: value for name, value in os.environ.items() if name != self._plan.notify.urls_env}
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "engine.messages.postman",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            env=environ, start_new_session=True,
+        )  # fmt: skip

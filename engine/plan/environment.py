@@ -27,11 +27,11 @@ class Ceiling:
 
 
 def environment(plan: Plan, stage_number: int, percent_bp: int) -> list[str]:
-    """The `export` lines of a stage at a percentage (they differ after `halve`). IndexError: no such stage.
+    """The `export` lines of a stage at a percentage (they differ after `halve`).
 
-    Past the last stage (*stable*) there is no A/B test.
+    Past the last stage (*stable*, or stages that the plan no longer has) there is no A/B test.
     """
-    ab_test = stage_number != plan.stable and plan.stage(stage_number).ab_test
+    ab_test = stage_number < plan.stable and plan.stage(stage_number).ab_test
     return [
         f"export {PERCENTAGE}={percent_bp / 100:g}",
         f"export {AB_TEST}={'true' if ab_test else 'false'}",

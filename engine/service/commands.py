@@ -92,6 +92,8 @@ async def carry_out(engine: Engine, kind: str, fields: dict[str, Any], actor: Ac
             allowed = ", ".join(engine.plan.access.promote) or f"group {engine.plan.access.group}"
             return Reply(False, f"{actor.name} may not {kind}: [access] allows {allowed}. Rollback is everyone's: R.")
         return await handler(engine, fields, ask)
+    except msgspec.ValidationError as error:
+        return Reply(False, f"Not understood: {error}. Nothing has changed.", {"status": 400})
     except (sqlite3.Error, log.Fenced) as error:
         return Reply(False, f"Not recorded: {error}. Nothing has changed; try again.")
     except OSError as error:

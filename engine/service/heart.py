@@ -102,6 +102,8 @@ class Heart:
                 await mailing.look()
             except sqlite3.Error as error:
                 self._engine.event(f"Messages are not looked at now: {error}.")
+            except Exception as error:
+                self._engine.trouble(error)
             await asyncio.sleep(MAIL_S)
 
     async def tick(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -55,7 +55,8 @@ def application(engine: Engine, control: bool, token: str = "") -> Starlette:
 
     def guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def guard(request: Request) -> Response:
-            if token and not hmac.compare_digest(request.headers.get("authorization", ""), f"Bearer {token}"):
+            given = request.headers.get("authorization", "").encode()  # as bytes: a text must be ASCII to be compared
+            if token and not hmac.compare_digest(given, f"Bearer {token}".encode()):
                 return answer(401, {"error": "This address needs the token: send `Authorization: Bearer ...`."})
             return await handler(request)
 
@@ -106,7 +107,7 @@ def application(engine: Engine, control: bool, token: str = "") -> Starlette:
     async def command(request: Request, kind: str, body: bytes) -> Response:
         try:
             fields = json.loads(body or b"{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return answer(400, Reply(False, f"Not understood: {error}. Send a JSON object."))
         if not isinstance(fields, dict):
             return answer(400, Reply(False, "Not understood: send a JSON object."))
@@ -129,7 +130,10 @@ def application(engine: Engine, control: bool, token: str = "") -> Starlette:
             500, Reply(False, "The engine failed at this request; the reason is in engine.log in the store folder.")
         )
 
-    return Starlette(routes=routes, exception_handlers={Exception: broken})
+    async def left(_: Request, __: Exception) -> Response:
+        return Response(status_code=400)  # to nobody: the client went before it had said what it wants
+
+    return Starlette(routes=routes, exception_handlers={Exception: broken, ClientDisconnect: left})
 
 
 def answer(status: int, body: Any) -> Response:

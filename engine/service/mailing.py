@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from engine.clock import pace
 from engine.control import DOWN, note
 from engine.messages import outbox, overview, schedule
 from engine.messages.draft import Draft
@@ -42,7 +43,7 @@ class Mailing:
 
     async def _decisions(self) -> None:
         engine = self._engine
-        for row in reversed(log.rows(engine.conn, after=self._told, limit=500)):
+        for row in log.rows(engine.conn, after=self._told, newest=False):
             d = row.decision
             if d.kind in DOWN and not self._proven(row.rev, d.at):
                 return
@@ -58,7 +59,7 @@ class Mailing:
         proof = self._engine.view.rollback if self._engine.view else None
         if proof is None or proof.rev != rev:
             waited = self._engine.clock.now() - at
-            return waited > PROOF_S * getattr(self._engine.clock, "speed", 1.0)
+            return waited > PROOF_S * pace(self._engine.clock)
         return proof.effective_ms is not None or proof.overdue
 
     async def _regular(self) -> None:

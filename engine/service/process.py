@@ -45,12 +45,15 @@ log = logging.getLogger("rollout.engine")
 
 
 def spawn(plan_path: Path, folder: Folder, *options: str, attached: bool = False) -> subprocess.Popen[bytes]:
-    """Start an engine of its own session, logging to the store's folder. `attached`: it ends when its stdin pipe closes."""
+    """Start an engine of its own session, logging to the store's folder. `attached`: it ends when its stdin pipe closes.
+
+    `-P`: nothing is imported from the store's folder, where a whole group may put files.
+    """
     folder.prepare()
     output = folder.create(folder.engine_log, os.O_APPEND)
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "engine.service.process", "--plan", str(plan_path), "--store", str(folder.path), *options]
+            [sys.executable, "-P", "-m", "engine.service.process", "--plan", str(plan_path), "--store", str(folder.path.absolute()), *options]
             + (["--attached"] if attached else []),
             stdin=subprocess.PIPE if attached else subprocess.DEVNULL,
             stdout=output,
@@ -147,7 +150,7 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
             plan = world.plan(plan)
         tcp = _bind(plan, world is not None)
         engine = Engine(plan, folder, clock, environ=dict(os.environ), ending=ending, world=world)
-        await engine.open(address=f"http://{tcp.getsockname()[0]}:{tcp.getsockname()[1]}")
+        await engine.open(address=_url(tcp))
         await Heart(engine).start()
         if world is not None:
             _populate(world, engine)
@@ -207,11 +210,17 @@ def _bind(plan: Plan, rehearsal: bool) -> socket.socket:
         if not rehearsal:
             tcp.close()
             raise StoreError(
-                f"{http.host}:{http.port} cannot be bound ({error.strerror}): another program has it. Set [http] port to a free one."
+                f"{http.host}:{http.port} cannot be bound ({error.strerror}): set [http] host to an address of this machine and port "
+                "to a free one."
             ) from None
         tcp.bind((http.host, 0))
     tcp.listen(128)
     return tcp
+
+
+def _url(tcp: socket.socket) -> str:
+    host, port, *_ = tcp.getsockname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket, ending: asyncio.Event) -> None:

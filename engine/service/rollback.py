@@ -46,7 +46,10 @@ async def raised(engine: Engine, job: Callable[[sqlite3.Connection], Outcome]) -
     engine.folder.forge(f"made at {engine.clock.now():.3f} by engine {engine.token}")
     outcome = await engine.record(job)
     late = engine.switch.generation != generation or engine.folder.has_intents()
-    if outcome.decision is not None and engine.state.stage > 0 and not late:
+    made = (
+        outcome.state.rev > outcome.before.rev
+    )  # a request sent twice is answered from the log; a rollback may have come since
+    if made and engine.state.stage > 0 and not late:
         engine.folder.arm()
         if engine.folder.has_intents():  # left by a console between the look and the arming
             engine.folder.disarm()
