@@ -44,6 +44,7 @@ from engine.text import clean_line
 
 PRESENCE_EVERY_S = 10.0
 SAID_S = 7.0
+CALM_S = 0.8
 _COLOURLESS = NoColor()
 
 
@@ -99,6 +100,7 @@ class Console(App[int]):
         self._said_until = 0.0
         self._shown = self.watching.sight
         self._present_at = 0.0
+        self._painted_at = 0.0
         self._fast: Timer | None = None  # looks more often until a rollback is proven
         self._asked: Worker[None] | None = None  # the command whose answer is waited for
         self._repaint_due = False
@@ -215,7 +217,7 @@ class Console(App[int]):
         self._page_refreshed()
 
     def _see(self, sight: Sight) -> None:
-        old, self._shown = self._shown, sight
+        old = self._shown
         expired = self.said is not None and time.monotonic() > self._said_until
         if expired:
             self.said = None
@@ -228,11 +230,20 @@ class Console(App[int]):
             and old.view.at == sight.view.at
             and old.pulse == sight.pulse
         )
-        if expired or not same:
+        if expired or (not same and not self._can_wait(old, sight)):
+            self._shown = sight
             self._page_refreshed()
         self.attention.notice(sight)
         if sight.fresh and time.monotonic() - self._present_at > PRESENCE_EVERY_S:
             self._tell_presence()
+
+    def _can_wait(self, old: Sight, new: Sight) -> bool:
+        """Whether only numbers moved, less than a second after others did: they can wait for the next look. In a time lapse the
+        engine publishes several times a second, which would cost a remote line and a core several times as much."""
+        if old.view is None or new.view is None or self.rolling is not None:
+            return False
+        alike = (old.view.rev, old.view.health, old.pulse.state) == (new.view.rev, new.view.health, new.pulse.state)
+        return alike and time.monotonic() - self._painted_at < CALM_S
 
     @on(Redraw)
     def action_redraw(self) -> None:
@@ -245,6 +256,7 @@ class Console(App[int]):
                 sheet.refresh()
 
     def _page_refreshed(self) -> None:
+        self._painted_at = time.monotonic()
         page = self.page
         if page is not None and page.is_mounted:
             page.refreshed()

@@ -32,7 +32,7 @@ def take(folder: Folder, target: Path) -> BackupReport:
     try:
         with contextlib.suppress(FileNotFoundError):
             part.unlink()
-        os.close(os.open(part, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
         copy = sqlite3.connect(part)
         try:
             source.backup(copy)  # in one read transaction: in steps, each commit meanwhile would begin it anew

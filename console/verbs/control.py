@@ -187,7 +187,7 @@ def restore(
         raise click.UsageError(
             "--bad-window says since and until by itself; give it without --since, --until, --stage."
         )
-    now = time.time()
+    now = place.now()
     try:
         start = parse_when(since, now) if since else None
         end = parse_when(until, now) if until else None

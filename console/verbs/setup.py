@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from console.place import Failed, Place, fail, json_option, say
+from console.place import Failed, Place, fail, json_option, say, write_text
 
 
 @click.command()
@@ -46,9 +46,9 @@ def init(place: Place, yes: bool, output: Path, force: bool) -> None:
     try:
         if output.exists():
             shutil.copy2(output, output.with_name(output.name + ".bak"))
-        output.write_text(text)
     except OSError as error:
-        fail(f"{output} could not be written: {error.strerror}.")
+        fail(f"{output} could not be copied to {output.name}.bak first: {error.strerror}. It is as it was.")
+    write_text(output, text)
     click.echo(f"Wrote {output}. Next: `rollout check`, then `rollout`.")
 
 

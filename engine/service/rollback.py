@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from engine import control
 from engine.clock import pace
 from engine.control import Actor, Ask, Decision, Refusal, State, note
 from engine.proof import Proof
-from engine.service.engine import Engine, machine_time
+from engine.service.engine import REASON_LIMIT, Engine, machine_time
 from engine.store import log
 from engine.store.folder import Intent
 from engine.store.log import Outcome
+from engine.text import clean_line
 
 ANSWER_S = 0.05  # how long a rollback's answer waits for its record
 INTENT_AFTER_S = (
@@ -183,7 +187,26 @@ async def apply_intents(engine: Engine) -> None:
             actor = msgspec.convert({"name": "unknown", **known}, Actor)
         except msgspec.ValidationError:
             actor = Actor("unknown")
-        reason = intent.reason or "left while the engine did not answer"
-        ask = Ask(actor, engine.clock.now(), intent.request_id, reason, intent.seen, pace(engine.clock))
+        actor = _owned(
+            path,
+            replace(
+                actor,
+                name=clean_line(actor.name, 64),
+                ssh=clean_line(actor.ssh, 200),
+                terminal=clean_line(actor.terminal, 64),
+            ),
+        )
+        reason = clean_line(intent.reason, REASON_LIMIT) or "left while the engine did not answer"
+        seen = clean_line(intent.seen, 2000)
+        ask = Ask(actor, engine.clock.now(), intent.request_id, reason, seen, pace(engine.clock))
         await roll_back(engine, ask, pressed=intent.pressed)
         engine.event(f"A rollback by {actor.name}, left while the engine did not answer, was applied.")
+
+
+def _owned(path: Path, actor: Actor) -> Actor:
+    """Who left an intent is whose file it is, whatever the file says; the engine's own may speak for whoever asked it."""
+    with contextlib.suppress(OSError):
+        uid = path.stat().st_uid
+        if uid not in (0, os.geteuid()):
+            return replace(actor, uid=uid)
+    return actor

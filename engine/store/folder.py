@@ -17,8 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
+
+from engine.text import clean_line
 
 BALLAST_BYTES = 256 * 1024
+OF_A_STORE = ("store.db", "lock", "armed", "engine.log")  # one of them is there as soon as a folder has been a store
 NETWORK_FILE_SYSTEMS = frozenset(
     [
         "nfs",
@@ -64,7 +68,6 @@ class Intent(msgspec.Struct, frozen=True):
     actor: dict[str, object]
     reason: str
     seen: str = ""
-    to_stage: int | None = None
     pressed: float | None = None  # when the key was pressed, on the machine's monotonic clock
 
 
@@ -109,6 +112,11 @@ class Folder:
             ) from None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            if self._is_someone_else_s():
+                raise StoreError(
+                    f"{self.path} holds other files and is no store, so nothing in it was touched: a store makes its folder private. "
+                    "Give --store, or [store] path, a new or an empty folder."
+                )
             self._permit(group)
         except OSError as error:
             raise StoreError(
@@ -120,6 +128,11 @@ class Folder:
                 f"The store folder {self.path} is on a network file system ({kind}). SQLite's log needs shared memory, which "
                 "such a file system does not give, and a write could be lost. Set [store] path to a folder on a local disk."
             )
+
+    def _is_someone_else_s(self) -> bool:
+        """A folder with something in it, and nothing of a store: a home, /tmp, a repository, given by mistake."""
+        names = set(os.listdir(self.path))
+        return bool(names) and names.isdisjoint(OF_A_STORE)
 
     def _permit(self, group: int) -> None:
         """Mode and group of the folder. Only its owner may set them; a member of the group finds them set."""
@@ -145,8 +158,9 @@ class Folder:
             return False
 
     def create(self, path: Path, flags: int = 0) -> int:
-        """Open one of the store's files for writing, with its mode whatever the umask; the descriptor."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, self.file_mode)
+        """Open one of the store's files for writing, with its mode whatever the umask; the descriptor. Never through a link: in a
+        folder that a group shares it could lead to any file of whoever runs the engine."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | flags, self.file_mode)
         if stat.S_IMODE(os.fstat(descriptor).st_mode) != self.file_mode:
             with contextlib.suppress(PermissionError):  # another member of the group made it
                 os.fchmod(descriptor, self.file_mode)
@@ -251,16 +265,17 @@ class Folder:
         return self.path / f"rollback-{request_id}.intent"
 
     def intents(self) -> list[tuple[Path, Intent]]:
-        """Waiting rollbacks, oldest first. A file that cannot be read still counts: it asks for 0 %."""
+        """Waiting rollbacks, oldest first. A file that cannot be read still counts: it asks for 0 %. Which request it is, its name says."""
         found: list[tuple[Path, Intent]] = []
         for name in os.listdir(self.path):
             if not name.endswith(".intent"):
                 continue
             path = self.path / name
+            request = clean_line(name.removeprefix("rollback-").removesuffix(".intent"), 64)
             try:
-                intent = msgspec.json.decode(path.read_bytes(), type=Intent)
+                intent = replace(msgspec.json.decode(path.read_bytes(), type=Intent), request_id=request)
             except (OSError, msgspec.MsgspecError):
-                intent = Intent(name, 0.0, {"name": "unknown"}, "a rollback intent that could not be read")
+                intent = Intent(request, 0.0, {"name": "unknown"}, "a rollback intent that could not be read")
             found.append((path, intent))
         return sorted(found, key=lambda pair: pair[1].at)
 

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from engine.client import Reply
@@ -46,7 +47,7 @@ async def restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if isinstance(window, Reply):
         return window
     if fields.get("dry_run"):
-        return _preview(engine, window, int(fields.get("limit") or LISTED))
+        return _preview(engine, window, msgspec.convert(fields.get("limit") or LISTED, int))
     await _flush(engine)
 
     def job(conn: sqlite3.Connection) -> Outcome:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+import msgspec
+
 from engine.client import Reply
 from engine.control import Ask, note
 from engine.messages import outbox
@@ -75,7 +77,7 @@ async def ran(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     command = clean_block(str(fields.get("command") or ""), 2000).strip()
     output = clean_block(str(fields.get("output") or ""), 20_000)
     code = fields.get("exit") if isinstance(fields.get("exit"), int) else None
-    ms = float(fields.get("ms") or 0.0)
+    ms = msgspec.convert(fields.get("ms") or 0.0, float)
     ended = clean_line(str(fields.get("ended") or "was ended"), 200)
     if not command:
         return Reply(False, "No command was named; nothing is kept.")

@@ -55,6 +55,12 @@ class Place:
             await asyncio.sleep(0.02)
         return False
 
+    @property
+    def marks(self) -> int:
+        """Addresses that are known to have the first message."""
+        (found,) = self.conn.execute("SELECT json_array_length(delivered) FROM outbox").fetchone()
+        return int(found)
+
     async def all_sent(self) -> bool:
         return await self.until(lambda: all(d.state == "sent" for d in self.deliveries))
 
@@ -131,6 +137,9 @@ async def test_what_waits_survives_a_restart_and_spares_who_has_it(tmp_path: Pat
         async with place(tmp_path, mail_url(port), url, clock=clock) as at:
             await at.queue(DAILY, "daily 1")
             assert await at.until(lambda: len(posted) == 1 and at.deliveries[0].tries == 1)
+            assert await at.until(
+                lambda: at.marks == 1
+            )  # the one that took it is written down, which is later than its arrival
         clock.advance(3600)
         with mail_server(port) as mail:
             async with place(tmp_path, mail_url(port), url, clock=clock) as at:

@@ -144,6 +144,32 @@ def test_an_intent_that_cannot_be_read_still_asks_for_zero(folder: Folder) -> No
     assert found[1][1].reason == "search is broken"
 
 
+def test_which_request_an_intent_is_its_file_s_name_says(folder: Folder) -> None:
+    (folder.path / "rollback-a.intent").write_bytes(b'{"request_id":"../../b","at":1.0,"actor":{},"reason":""}')
+    ((path, intent),) = folder.intents()
+    assert intent.request_id == "a"
+    assert folder.intent_path(intent.request_id) == path
+
+
+def test_a_folder_with_other_files_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(0o755)
+    (home / "letter.txt").write_text("dear")
+    with pytest.raises(StoreError, match="no store"):
+        Folder(home).prepare()
+    assert stat.S_IMODE(home.stat().st_mode) == 0o755
+    assert [path.name for path in home.iterdir()] == ["letter.txt"]
+
+
+def test_no_file_of_the_store_is_written_through_a_link(folder: Folder, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("precious")
+    (folder.path / "armed.forged").symlink_to(other)
+    with pytest.raises(OSError, match="symbolic link"):
+        folder.forge("stage 2")
+    assert other.read_text() == "precious"
+
+
 def test_a_socket_works_in_a_folder_deeper_than_its_address_can_hold(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     found = Folder(deep)
