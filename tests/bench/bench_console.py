@@ -2,7 +2,7 @@
 
     python -m tests.bench.bench_console [--runs 5] [--peers DIR]
 
-A real engine in rehearsal at stage 2 with 8 workers that extract without a pause; the console attaches to it in a pseudo-terminal
+A real engine in rehearsal at stage 2, its calendar at 1x so that it publishes once a second, with 8 workers that extract without a pause; the console attaches to it in a pseudo-terminal
 that answers queries as a modern terminal does. Peers: Textual's hello-world (the floor) and demo, and `DIR/bin/posting` where it is
 installed. Medians of the runs.
 
@@ -236,7 +236,7 @@ def main() -> None:
     if given.load:
         load(given.load)
         return
-    with tempfile.TemporaryDirectory() as kept, Rehearsal(speed=60, keep=Path(kept)) as rehearsal:
+    with tempfile.TemporaryDirectory() as kept, Rehearsal(speed=1, keep=Path(kept)) as rehearsal:
         if trouble := rehearsal.start():
             raise SystemExit(trouble)
         on_stage_two(rehearsal)
