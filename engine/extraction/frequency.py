@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from engine.extraction.candidates import (
@@ -21,6 +24,7 @@ from engine.extraction.candidates import (
     Known,
     Piece,
     Span,
+    Words,
     phrases,
     pieces,
     tokenise,
@@ -34,9 +38,8 @@ SHORT, LONG = 150, 450  # tokens at which the weights are wholly the one or the 
 SELDOM = 400  # candidates from which on one that comes once, and late, is not worth scoring
 EARLY = 400  # tokens
 
+_NUMBERED = re.compile(r"(?<!\S)\d")
 _QUOTED = re.compile(r"`([^`\s]{2,60})`")
-
-Words = tuple[str, ...]
 
 
 class Weights(NamedTuple):
@@ -119,40 +122,37 @@ def extract(text: str, *, limit: int = MAX_TOTAL) -> Keywords:
 
 
 def _scored(spans: list[Span], length: int, english: bool) -> list[_Found]:
-    whole: dict[Words, int] = {}
-    forms: dict[Words, dict[str, int]] = {}
+    spellings: dict[Words, list[str]] = {}  # one an occurrence
     first: dict[Words, int] = {}
     last: dict[Words, int] = {}
     for words, text, at in spans:
-        if words in whole:
-            whole[words] += 1
-            same = forms[words]
-            same[text] = same.get(text, 0) + 1
+        if words in first:
+            spellings[words].append(text)
         else:
-            whole[words] = 1
-            forms[words] = {text: 1}
+            spellings[words] = [text]
             first[words] = at
         last[words] = at
-    inside, shared = _inside(whole, first, last)
+    inside, shared = _inside(spellings, first, last)
     weights = _between(length) if english else _FOREIGN
-    candidates = list(whole)
-    candidates += [part for part in shared if part not in whole and (len(part) > 1 or part[0] not in GENERAL)]
+    candidates = list(spellings)
+    candidates += [part for part in shared if part not in spellings and (len(part) > 1 or part[0] not in GENERAL)]
     many = len(candidates) > SELDOM
     found = []
     for words in candidates:
-        stands, within = whole.get(words, 0), inside.get(words, 0)
+        forms = spellings.get(words, ())
+        stands, within = len(forms), inside.get(words, 0)
         at = first[words]
         if many and stands + within < 2 and at > EARLY:
             continue
-        if stands:
-            text = _spelling(forms[words])
-            surface = text.split()
-        else:
-            text, surface = " ".join(words), list(words)
+        text = _spelling(forms) if stands else " ".join(words)
         if len(text) > MAX_CHARS or not (text[0].isalpha() or any(map(str.isalpha, text))):
             continue
         size = len(words)
-        begins, ends = KINDS[surface[0]], KINDS[surface[-1]]
+        if size == 1:
+            begins = ends = KINDS[text]
+        else:
+            surface = text.split()
+            begins, ends = KINDS[surface[0]], KINDS[surface[-1]]
         if english and not stands and (ends in "aewv#." or begins in "wv#"):
             continue
         score = weights.stands * math.log(stands + 0.33 * within) + weights.occurs * math.log(stands + within)
@@ -163,43 +163,49 @@ def _scored(spans: list[Span], length: int, english: bool) -> list[_Found]:
             score += weights.part
         if at and text[0].isupper() and text[1:2].islower():
             score += weights.name
-        if not text.isalpha() and any(word[0].isdigit() for word in words):
+        if _NUMBERED.search(text):
             score += weights.number
         if size == 1 and begins == "i":
             score += weights.identifier_alone
-        if english:
-            head = words[-1]
-            score += weights.weight * sum(map(_SAYS.__getitem__, words)) / size
-            if head in GENERAL:
-                score += weights.general_alone if size == 1 else weights.general_last
-                if head in EMPTY:
-                    score += weights.empty_last
-            if ends == "b":
-                score += weights.verb_last
-            if size > 1:
-                if begins == "a":
-                    score += weights.adjective_first
-                    if words[0] in SOFT:
-                        score += weights.soft_first
-                elif begins == "g":
-                    score += weights.participle_first
+        head = words[-1]
+        score += weights.weight * sum(map(_SAYS.__getitem__, words)) / size
+        if head in GENERAL:
+            score += weights.general_alone if size == 1 else weights.general_last
+            if head in EMPTY:
+                score += weights.empty_last
+        if ends == "b":
+            score += weights.verb_last
+        if size > 1:
+            if begins == "a":
+                score += weights.adjective_first
+                if words[0] in SOFT:
+                    score += weights.soft_first
+            elif begins == "g":
+                score += weights.participle_first
         found.append(_Found(-score, at, text, words, stands))
     return found
 
 
 def _inside(
-    whole: dict[Words, int], first: dict[Words, int], last: dict[Words, int]
-) -> tuple[dict[Words, int], dict[Words, None]]:
-    """How often each part of a phrase occurs inside one; those that are in two different phrases. Completes `first` and `last`."""
+    spellings: dict[Words, list[str]], first: dict[Words, int], last: dict[Words, int]
+) -> tuple[dict[Words, int], list[Words]]:
+    """How often each part of a phrase occurs inside one, and the parts that do so in two places of the phrases.
+
+    A word that stands in one place only is in no such part, and ends no other phrase: what holds it is not counted. Completes `first`
+    and `last`, for parts too.
+    """
     inside: dict[Words, int] = {}
     shared: dict[Words, None] = {}
-    for words, count in whole.items():
+    places = Counter(chain.from_iterable(spellings))
+    for words, forms in spellings.items():
         size = len(words)
         if size == 1:
             continue
-        begins, ends = first[words], last[words]
+        count, begins, ends = len(forms), first[words], last[words]
         for i in range(size):
             for j in range(i + 1, size + 1 if i else size):
+                if places[words[j - 1]] < 2:
+                    break
                 part = words[i:j]
                 if part in inside:
                     inside[part] += count
@@ -213,7 +219,7 @@ def _inside(
                     if part not in first or first[part] > begins + i:
                         first[part] = begins + i
                     last[part] = max(last.get(part, 0), ends + i)
-    return inside, shared
+    return inside, list(shared)
 
 
 def _between(length: int) -> Weights:
@@ -230,11 +236,12 @@ def _of_piece(piece: Piece, length: int) -> _Found:
     return _Found(loss, piece.at, piece.text, tuple(piece.text), piece.times)
 
 
-def _spelling(forms: dict[str, int]) -> str:
+def _spelling(forms: Sequence[str]) -> str:
     """The most frequent one; at a tie the one with fewest capitals, then the shortest, then by spelling."""
     if len(forms) == 1:
-        return next(iter(forms))
-    return min(forms, key=lambda text: (-forms[text], sum(map(str.isupper, text)), len(text), text))
+        return forms[0]
+    times = Counter(forms)
+    return min(times, key=lambda text: (-times[text], sum(map(str.isupper, text)), len(text), text))
 
 
 # -- the choice --------------------------------------------------------------------------------------------------------------------
@@ -244,19 +251,21 @@ def _chosen(found: list[_Found], limit: int, quoted: frozenset[str], language: s
     """The best, without what says the same again: spelt otherwise, or as a part of a better one that stands alone fewer than `least` times."""
     chosen: list[_Found] = []
     keys: set[Words] = set()
+    covered: set[Words] = set()  # every part of what is chosen
     technical = 0
     for candidate in found:
         if len(chosen) >= limit:
             break
         words = candidate.words
         key = tuple(map(_root, words)) if language == ENGLISH else words
-        if key in keys or (candidate.stands < least and any(_contains(other.words, words) for other in chosen)):
+        if key in keys or (candidate.stands < least and words in covered):
             continue
         if _is_technical(candidate.text, quoted):
             if technical >= MAX_TECHNICAL:
                 continue
             technical += 1
         keys.add(key)
+        covered.update(words[i:j] for i in range(len(words)) for j in range(i + 1, len(words) + 1))
         chosen.append(candidate)
     return chosen
 
@@ -289,11 +298,6 @@ def _root(word: str) -> str:
         if word.endswith(ending) and len(word) > len(ending) + 3:
             return word[: -len(ending)]
     return word
-
-
-def _contains(words: Words, part: Words) -> bool:
-    size = len(part)
-    return any(words[i : i + size] == part for i in range(len(words) - size + 1))
 
 
 def _technical(word: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from engine.extraction.words import FUNCTION
 
 ENGLISH = "english"
+ENGLISH_PROSE = 0.25  # of a text's words are function words of English: it is in no other language
 SAMPLED = 600  # tokens looked at
 LISTED_SHARE = 0.10  # of a text's words are function words of its language, in prose more like 0.35
 ENGLISH_SHARE = 0.05  # tables and lists of options have few, and English names things everywhere
@@ -99,7 +100,7 @@ def language(words: Sequence[str]) -> str | None:
         return None
     low = [word.lower() for word in words]
     english = sum(map(FUNCTION.__contains__, low))
-    if english >= 0.25 * total:
+    if english >= ENGLISH_PROSE * total:
         return ENGLISH
     name, most = max(
         ((name, sum(map(listed.__contains__, low))) for name, listed in FUNCTION_WORDS.items()),

@@ -21,10 +21,14 @@ _ADDRESSES = {  # by what a text that has one contains: looking for that is ten 
     "://": re.compile(r"\b(?:https?|ftp|file)://[^\s<>]+"),
     "www.": re.compile(r"\bwww\.[^\s<>]+"),
 }
-_DIRECTIVE = re.compile(r"^[ \t]*\.\. [\w:+-]+::.*$|^[ \t]*:[\w -]+:|:[\w+-]{1,30}(?::[\w+-]{1,30})?:(?=`)", re.M)
+_DIRECTIVES = {  # of reStructuredText: a directive, a field, a role
+    "::": re.compile(r"\n[ \t]*\.\. [\w:+-]+::.*"),
+    ":": re.compile(r"\n[ \t]*:[\w -]+:"),
+    ":`": re.compile(r":[\w+-]{1,30}(?::[\w+-]{1,30})?:(?=`)"),
+}
 _CODE_LINE = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.|\$|#!) [^\n]*|(?: {4}|\t)[^\n]*(?:[;{}]|[=(]\S*\)?:?)[ \t]*)$", re.M)
 # four words or more in capitals, a heading or a clause of a licence; what they say, not acronyms
-_SHOUTED = re.compile(r"(?<![\w'’-])[A-Z][A-Z'’-]++(?:(?:[ \t,;]++\n?|\n)[ \t]*+[A-Z][A-Z'’-]*+(?!\w)){3,}")
+_SHOUTED = re.compile(r"[A-Z](?<![\w'’-][A-Z])[A-Z'’-]++(?:(?:[ \t,;]++\n?|\n)[ \t]*+[A-Z][A-Z'’-]*+(?!\w)){3,}")
 _LONG_WORD = re.compile(r"[A-Z]{8}")
 _FEW = 200  # characters of prose beside which code is read too
 
@@ -41,8 +45,9 @@ def prose(text: str) -> str:
     for mark, address in _ADDRESSES.items():
         if mark in text:
             text = address.sub(" . ", text)
-    if ".. " in text or ":`" in text or "\n:" in text or " :" in text:
-        text = _DIRECTIVE.sub(" . ", text)
+    for mark, directive in _DIRECTIVES.items():
+        if mark in text:
+            text = directive.sub("\n . ", text)
     if "\n    " in text or "\n\t" in text or "\n>>> " in text or "\n$ " in text:
         text = _unless_little(text, _CODE_LINE.sub("", text))
     if text.isupper():
