@@ -12,7 +12,8 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from engine.control import State, percent
-from engine.metrics.bucket import Bucket, decode
+from engine.metrics import read
+from engine.metrics.bucket import Bucket
 from engine.plan.durations import iso
 from engine.plan.model import Condition, Plan, Stage
 from engine.triggers import words
@@ -66,15 +67,10 @@ def _incident(conn: sqlite3.Connection, state: State) -> tuple[float, str] | Non
 
 def _bad_day(conn: sqlite3.Connection, stage: Stage, state: State, now: float) -> tuple[float, str] | None:
     """The end of the last day (UTC) whose own figures were outside a target; today ends now."""
-    found = conn.execute(
-        "SELECT t, body FROM rollup WHERE level = 3600 AND arm = 'treatment' AND stage = ? AND t >= ? ORDER BY t",
-        (state.stage, state.entered_at - 3600),
-    ).fetchall()
+    found = read.buckets(conn, 3600, state.entered_at - 3600, now + 3600, "treatment", stage=state.stage)
     last = None
-    for day, rows in itertools.groupby(found, key=lambda row: int(row[0] // DAY)):
-        sum_of = Bucket()
-        for _, body in rows:
-            sum_of.merge(decode(body))
+    for day, hours in itertools.groupby(found, key=lambda row: int(row[0] // DAY)):
+        sum_of = Bucket.merged(bucket for _, bucket in hours)
         missed = next((said for c in stage.success if (said := _missed(c, sum_of))), "")
         if missed:
             last = (min(now, (day + 1) * DAY), f"{iso(day * DAY)[:10]}: {missed}")

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import msgspec
 
 from engine.metrics.histogram import Histogram, key_of
-from engine.store.records import Extraction
+from engine.store.records import Arm, Extraction
 
 
 def timed(r: Extraction) -> float | None:
@@ -228,7 +228,42 @@ class Bucket(msgspec.Struct, array_like=True):
     @classmethod
     def decode(cls, body: bytes) -> Bucket:
         """msgspec.ValidationError: not what `encode` wrote."""
-        return decode(body)
+        return _decode(body)
+
+
+class Arms(msgspec.Struct, array_like=True):
+    """Both arms over the same time: one row of the roll-ups, so that a read costs the time it spans and not how full it was."""
+
+    treatment: Bucket = msgspec.field(default_factory=Bucket)
+    control: Bucket = msgspec.field(default_factory=Bucket)
+
+    def add(self, r: Extraction) -> None:
+        (self.control if r.arm == "control" else self.treatment).add(r)
+
+    def merge(self, other: Arms) -> None:
+        self.treatment.merge(other.treatment)
+        self.control.merge(other.control)
+
+    @classmethod
+    def merged(cls, of: Iterable[Arms]) -> Arms:
+        made = cls()
+        for arms in of:
+            made.merge(arms)
+        return made
+
+    def of(self, arm: Arm | None) -> Bucket:
+        """One arm's own bucket, or both in a new one."""
+        if arm is None:
+            return Bucket.merged((self.treatment, self.control))
+        return self.control if arm == "control" else self.treatment
+
+    def encode(self) -> bytes:
+        return _encode(self)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Arms:
+        """msgspec.ValidationError: not what `encode` wrote."""
+        return _decode_arms(body)
 
 
 def _to_blob(value: object) -> bytes:
@@ -242,4 +277,5 @@ def _from_blob(_: type, body: bytes) -> Histogram:
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=_to_blob).encode
-decode = msgspec.msgpack.Decoder(Bucket, dec_hook=_from_blob).decode
+_decode = msgspec.msgpack.Decoder(Bucket, dec_hook=_from_blob).decode
+_decode_arms = msgspec.msgpack.Decoder(Arms, dec_hook=_from_blob).decode

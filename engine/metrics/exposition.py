@@ -108,8 +108,8 @@ def numbers(bucket: Bucket) -> dict[str, Any]:
 
 
 def quantiles(histogram: Histogram) -> dict[str, float | None]:
-    names = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
-    return {f"{name}_extraction_time_ms": rounded(histogram.quantile(q)) for name, q in names}
+    found = histogram.quantiles((0.5, 0.95, 0.99))
+    return {f"{name}_extraction_time_ms": rounded(q) for name, q in zip(("p50", "p95", "p99"), found, strict=True)}
 
 
 def rounded(value: float | None) -> float | None:

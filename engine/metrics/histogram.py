@@ -10,6 +10,7 @@ addition: a refresh then costs the same however much traffic the buckets hold.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import struct
 from array import array
@@ -21,6 +22,8 @@ GAMMA = 1.02
 BASE_MS = 0.01  # a frequency extraction takes less than a millisecond, and is measured as well
 LAST = 1300  # 18 days: whatever is longer shares the last bucket
 FEW = 24  # used buckets up to which they are written one by one
+_U32, _U16, _U8 = 1, 2, 3
+WIDTHS = {_U32: "I", _U16: "H", _U8: "B"}
 
 _PER_LOG = 1.0 / math.log(GAMMA)
 _SHIFT = -math.log(BASE_MS) * _PER_LOG
@@ -70,18 +73,26 @@ class Histogram:
         if other.bulk:
             self.bulk += other.bulk
 
+    def pack(self) -> None:
+        """Keep it as one number from here on: merging it elsewhere then costs the same however many values it holds."""
+        self.bulk, self.counts = self._whole(), {}
+
     @property
     def n(self) -> int:
         return self._sums()[1][-1]
 
     def quantile(self, q: float) -> float | None:
         """The value in ms of rank ceil(q n), q in 0..1, right to 1 %; None without values."""
+        return self.quantiles((q,))[0]
+
+    def quantiles(self, of: Iterable[float]) -> list[float | None]:
+        """`quantile` of each, for the cost of one."""
         first, sums = self._sums()
         total = sums[-1]
         if not total:
-            return None
-        key = first + bisect_left(sums, min(total, max(1, math.ceil(q * total))))
-        return BASE_MS * GAMMA**key * _MIDDLE if key else BASE_MS
+            return [None for _ in of]
+        keys = (first + bisect_left(sums, min(total, max(1, math.ceil(q * total)))) for q in of)
+        return [BASE_MS * GAMMA**key * _MIDDLE if key else BASE_MS for key in keys]
 
     def up_to(self, ms: float) -> int:
         """How many values are at most `ms`; those of its own bucket, less than 2 % above it, are among them."""
@@ -94,13 +105,17 @@ class Histogram:
         return [sums[min(place, len(sums) - 1)] if place >= 0 else 0 for place in places]
 
     def encode(self) -> bytes:
-        """b"" without values; else 0 and (u16 key, u32 count) pairs, or 1, the first key and a u32 for it and each after it."""
+        """b"" without values; else 0 and (u16 key, u32 count) pairs; or one of WIDTHS, the first key (u16), and its count and each
+        after it as an unsigned integer of that width, the narrowest that holds them all."""
         if not self.bulk and len(self.counts) <= FEW:
             if not self.counts:
                 return b""
             return b"\0" + b"".join(_PAIR.pack(key, count) for key, count in self.counts.items())
         first, dense = _dense(self._whole())
-        return _FIRST.pack(1, first) + dense
+        slots = array("I", dense)
+        most = max(slots)
+        mark = _U8 if most < 1 << 8 else _U16 if most < 1 << 16 else _U32
+        return _FIRST.pack(mark, first) + (dense if mark == _U32 else array(WIDTHS[mark], slots).tobytes())
 
     @classmethod
     def decode(cls, body: bytes) -> Histogram:
@@ -110,9 +125,12 @@ class Histogram:
             return made
         if body[0] == 0 and len(body) % 6 == 1:
             made.counts = dict(_PAIR.iter_unpack(memoryview(body)[1:]))
-        elif body[0] == 1 and len(body) % 4 == 3:
-            first = body[1] + 256 * body[2]
-            made.bulk = int.from_bytes(memoryview(body)[3:], "little") << 32 * min(first, LAST + 1)
+        elif body[0] in WIDTHS and len(body) > 3:
+            slots = array(WIDTHS[body[0]])
+            with contextlib.suppress(ValueError):  # not whole integers: left empty, which is not sane
+                slots.frombytes(memoryview(body)[3:])
+            dense = slots if slots.typecode == "I" else array("I", slots)
+            made.bulk = int.from_bytes(dense.tobytes(), "little") << 32 * min(body[1] + 256 * body[2], LAST + 1)
         if not made._sane():
             raise ValueError("a stored histogram is damaged; put back the last `rollout backup`")
         return made

@@ -1,22 +1,29 @@
 """Reading the buckets: windows, curves, stages, totals. Never the raw rows, so that no cost grows with history.
 
-A window is cut at its own two ends: whole hours in the middle, minutes towards its ends, ten seconds at the ends. What retention
-has taken away is left out of the oldest end (at most an hour), never guessed.
+A window is cut at its own two ends: the widest buckets in the middle, narrower ones towards its ends, ten seconds at the ends. What
+retention has taken away is left out of the oldest end (at most an hour), never guessed. A curve is drawn from the widest buckets that
+still give it 60 steps, so that no curve reads more than a few hundred.
+
+Buckets that are closed are the same bytes at every refresh: what was made of them is remembered by their bytes, so that it cannot be
+stale, and a refresh costs what is open now.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, lru_cache
 
 from msgspec import Struct
 
-from engine.metrics.bucket import Bucket, decode
+from engine.metrics.bucket import Arms, Bucket
 from engine.metrics.rollup import ALL, LEVELS
 from engine.store.records import Arm
 
 WINDOWS = (3600.0, 86400.0, 7 * 86400.0, 30 * 86400.0)
+STEPS = 60
 
 
 # -- windows -------------------------------------------------------------------------------------------------------------
@@ -27,8 +34,8 @@ def window(
 ) -> Bucket:
     """Everything of the last `seconds`, to 10 s: nothing older than asked, the ten seconds of `now` included.
 
-    `since_epoch`: only what was extracted since the change of percentage that began this epoch. At most 200 buckets are read of
-    each series, and one more for each hour.
+    `since_epoch`: only what was extracted since the change of percentage that began this epoch. At most 28 buckets are read, and
+    one more for each 6 h.
     """
     return between(conn, now - seconds, math.floor(now / 10) * 10 + 10, arm, since_epoch)
 
@@ -37,11 +44,22 @@ def between(
     conn: sqlite3.Connection, start: float, end: float, arm: Arm | None = None, since_epoch: int | None = None
 ) -> Bucket:
     """Everything with start <= at < end, to 10 s (buckets that begin before `start` or end after `end` are left out)."""
-    made = Bucket()
-    for level, low, high in _cut(start, end, len(LEVELS) - 1):
-        for _, body in _rows(conn, level, low, high, arm, since_epoch):
-            made.merge(decode(body))
-    return made
+    return _between(conn, start, end, since_epoch).of(arm)
+
+
+def _between(conn: sqlite3.Connection, start: float, end: float, since_epoch: int | None = None) -> Arms:
+    cuts = _cut(start, end, len(LEVELS) - 1)
+    return Arms.merged(_decoded(body) for cut in cuts for _, body in _rows(conn, *cut, since_epoch))
+
+
+@lru_cache(maxsize=2048)
+def _decoded(body: bytes) -> Arms:
+    """Shared by all who read it: merge it into another, never another into it."""
+    arms = Arms.decode(body)
+    for bucket in (arms.treatment, arms.control):
+        bucket.histogram.pack()
+        bucket.plain_histogram.pack()
+    return arms
 
 
 def _cut(start: float, end: float, at: int) -> Iterator[tuple[int, int, int]]:
@@ -60,20 +78,19 @@ def _cut(start: float, end: float, at: int) -> Iterator[tuple[int, int, int]]:
 
 def since_change(conn: sqlite3.Connection, epoch: int, arm: Arm | None = None) -> Bucket:
     """Everything since the change of percentage that began `epoch`, however long ago."""
-    return Bucket.merged(decode(body) for _, body in _rows(conn, ALL, 0, 1, arm, epoch))
+    return stage_summary(conn, None, arm, epoch)
 
 
 def total(conn: sqlite3.Connection, arm: Arm | None = None) -> Bucket:
     """Everything ever."""
-    return since_change(conn, 0, arm)
+    return stage_summary(conn, None, arm)
 
 
 def stage_summary(
-    conn: sqlite3.Connection, stage: int, arm: Arm | None = None, since_epoch: int | None = None
+    conn: sqlite3.Connection, stage: int | None, arm: Arm | None = None, since_epoch: int | None = None
 ) -> Bucket:
-    """Everything of a stage, all its visits unless `since_epoch` says from which on."""
-    found = _rows(conn, ALL, 0, 1, arm, since_epoch, stage)
-    return Bucket.merged(decode(body) for _, body in found)
+    """Everything of a stage (None: of all), all its visits unless `since_epoch` says from which on."""
+    return Arms.merged(_decoded(body) for _, body in _rows(conn, ALL, 0, 1, since_epoch, stage)).of(arm)
 
 
 def buckets(
@@ -82,12 +99,16 @@ def buckets(
     start: float,
     end: float,
     arm: Arm | None = None,
-    since_epoch: int | None = None,
-) -> list[tuple[int, str, str, Bucket]]:
-    """(t, arm, method, bucket) of one level with start <= t < end, oldest first."""
-    where, given = _where(level, start, end, arm, since_epoch, None)
-    found = conn.execute(f"SELECT t, arm, method, body FROM rollup WHERE {where} ORDER BY t", given).fetchall()
-    return [(t, its_arm, method, decode(body)) for t, its_arm, method, body in found]
+    epochs: tuple[int, int] | None = None,
+    stage: int | None = None,
+) -> list[tuple[int, Bucket]]:
+    """(t, bucket) of one level with start <= t < end, oldest first; several of one t where stage or epoch changed in it.
+
+    `epochs`: [first, past the last).
+    """
+    first, beyond = epochs or (None, None)
+    found = _rows(conn, level, start, end, first, stage, beyond)
+    return [(t, Arms.decode(body).of(arm)) for t, body in found]
 
 
 def _rows(
@@ -95,24 +116,18 @@ def _rows(
     level: int,
     start: float,
     end: float,
-    arm: Arm | None,
-    since_epoch: int | None,
+    since_epoch: int | None = None,
     stage: int | None = None,
+    before_epoch: int | None = None,
 ) -> list[tuple[int, bytes]]:
-    where, given = _where(level, start, end, arm, since_epoch, stage)
-    return conn.execute(f"SELECT t, body FROM rollup WHERE {where}", given).fetchall()
-
-
-def _where(
-    level: int, start: float, end: float, arm: Arm | None, since_epoch: int | None, stage: int | None
-) -> tuple[str, list[object]]:
     where = "level = ? AND t >= ? AND t < ?"
     given: list[object] = [level, math.ceil(start), end]
-    for clause, value in ((" AND arm = ?", arm), (" AND epoch >= ?", since_epoch), (" AND stage = ?", stage)):
+    limits = (" AND epoch >= ?", since_epoch), (" AND epoch < ?", before_epoch), (" AND stage = ?", stage)
+    for clause, value in limits:
         if value is not None:
             where += clause
             given.append(value)
-    return where, given
+    return conn.execute(f"SELECT t, body FROM rollup WHERE {where} ORDER BY t", given).fetchall()
 
 
 # -- curves --------------------------------------------------------------------------------------------------------------
@@ -123,10 +138,8 @@ Of = Callable[[Bucket], float | None]
 _BOTH: dict[str, tuple[Of, Of]] = {
     "error_rate": (lambda b: b.error_rate, lambda b: b.plain_error_rate),
     "latency_mean": (lambda b: b.mean_ms, lambda b: b.plain_mean_ms),
-    "latency_p50": (lambda b: b.histogram.quantile(0.5), lambda b: b.plain_histogram.quantile(0.5)),
-    "latency_p95": (lambda b: b.histogram.quantile(0.95), lambda b: b.plain_histogram.quantile(0.95)),
-    "latency_p99": (lambda b: b.histogram.quantile(0.99), lambda b: b.plain_histogram.quantile(0.99)),
 }
+_QUANTILES = {"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99}
 _ONE: dict[str, Of] = {
     "cache_hit_rate": lambda b: b.hit_rate,
     "fallback_rate": lambda b: b.fallbacks / b.attempts if b.attempts else None,
@@ -135,10 +148,7 @@ _ONE: dict[str, Of] = {
     "queue_mean": lambda b: b.queue_mean_ms,
 }
 # Of all documents, whatever arm was asked for.
-_SHARES: dict[str, Of] = {
-    "llm_share": lambda b: b.llm / b.n if b.n else None,
-    "frequency_share": lambda b: b.frequency / b.n if b.n else None,
-}
+_SHARES: dict[str, Callable[[Bucket], int]] = {"llm_share": lambda b: b.llm, "frequency_share": lambda b: b.frequency}
 # Counts are divided among the points that a bucket overlaps, and are 0, not unknown, where there were none.
 _COUNTS: dict[str, Callable[[Bucket], int]] = {
     "documents": lambda b: b.n,
@@ -148,7 +158,7 @@ _COUNTS: dict[str, Callable[[Bucket], int]] = {
     "errors": lambda b: b.errors,
     "attempts": lambda b: b.attempts,
 }
-METRICS = (*_BOTH, *_ONE, *_SHARES, *_COUNTS)
+METRICS = (*_BOTH, *_QUANTILES, *_ONE, *_SHARES, *_COUNTS)
 
 
 def series(
@@ -179,44 +189,69 @@ def series_of(
     return {metric: list(zip(times, drawn.values(metric, arm), strict=True)) for metric in metrics}
 
 
+class _Point:
+    """The buckets of one point of a curve."""
+
+    def __init__(self, *bodies: bytes) -> None:
+        first, *others = map(_decoded, bodies)
+        self.arms = Arms.merged((first, *others)) if others else first
+
+    @cached_property
+    def _quantiles(self) -> dict[str, list[float | None]]:
+        histograms = {"treatment": self.arms.treatment.histogram, "control": self.arms.control.plain_histogram}
+        return {arm: histogram.quantiles(_QUANTILES.values()) for arm, histogram in histograms.items()}
+
+    def value(self, metric: str, arm: Arm) -> float | None:
+        if metric in _QUANTILES:
+            return self._quantiles[arm][list(_QUANTILES).index(metric)]
+        if metric in _SHARES:
+            return _share(_SHARES[metric], self.arms)
+        of = _BOTH[metric][arm == "control"] if metric in _BOTH else _ONE[metric]
+        return of(self.arms.of(arm))
+
+
+_point = lru_cache(maxsize=1024)(_Point)
+
+
 class _Drawn:
-    """Buckets sorted into the points of a curve, by arm; and the counts among the metrics, divided."""
+    """Buckets sorted into the points of a curve; and the counts among the metrics, divided."""
 
     def __init__(self, metrics: Sequence[str], points: int) -> None:
-        self.of: dict[str, list[Bucket | None]] = {"treatment": [None] * points, "control": [None] * points}
+        self.bodies: list[list[bytes]] = [[] for _ in range(points)]
         self.counts = {name: [0.0] * points for name in metrics if name in _COUNTS}
         self.known = [False] * points
+
+    @cached_property
+    def _points(self) -> list[_Point | None]:
+        return [_point(*bodies) if bodies else None for bodies in self.bodies]
 
     def values(self, metric: str, arm: Arm | None) -> list[float | None]:
         if metric in _COUNTS:
             return [value if known else None for value, known in zip(self.counts[metric], self.known, strict=True)]
-        if metric in _SHARES:
-            both = zip(self.of["treatment"], self.of["control"], strict=True)
-            return [_SHARES[metric](Bucket.merged(b for b in pair if b is not None)) for pair in both]
-        of = _BOTH[metric][arm == "control"] if metric in _BOTH else _ONE[metric]
-        return [of(bucket) if bucket is not None else None for bucket in self.of[arm or "treatment"]]
+        return [point.value(metric, arm or "treatment") if point is not None else None for point in self._points]
+
+
+def _share(of: Callable[[Bucket], int], arms: Arms) -> float | None:
+    n = arms.treatment.n + arms.control.n
+    return (of(arms.treatment) + of(arms.control)) / n if n else None
 
 
 def _draw(conn: sqlite3.Connection, metrics: Sequence[str], start: float, end: float, points: int) -> _Drawn:
     span = (end - start) / points
     level = _level(conn, start, end, span)
     drawn = _Drawn(metrics, points)
-    where, given = _where(level, math.floor(start / level) * level, end, None, None, None)
-    for t, arm, body in conn.execute(f"SELECT t, arm, body FROM rollup WHERE {where}", given).fetchall():
-        bucket = decode(body)
+    for t, body in _rows(conn, level, math.floor(start / level) * level, end):
         low, high = max(0.0, (t - start) / span), min(float(points), (t + level - start) / span)
         touched = range(int(low), math.ceil(high))
-        # A rate or a quantile cannot be divided: a bucket wider than a point shows in each that it covers.
-        for place in touched if level > span else (min(points - 1, int((low + high) / 2)),):
-            held = drawn.of[arm][place]
-            if held is None:
-                drawn.of[arm][place] = held = Bucket()
-            held.merge(bucket)
         for name, counts in drawn.counts.items():
-            value = _COUNTS[name](bucket) * span / level
+            arms = _decoded(body)
+            value = (_COUNTS[name](arms.treatment) + _COUNTS[name](arms.control)) * span / level
             if value:
                 for place in touched:
                     counts[place] += value * (min(high, place + 1) - max(low, place))
+        # A rate or a quantile cannot be divided: a bucket wider than a point shows in each that it covers.
+        for place in touched if level > span else (min(points - 1, int((low + high) / 2)),):
+            drawn.bodies[place].append(body)
     first = began(conn)
     if first is not None:
         drawn.known = [start + (number + 1) * span > first for number in range(points)]
@@ -233,10 +268,10 @@ def began(conn: sqlite3.Connection) -> int | None:
 
 
 def _level(conn: sqlite3.Connection, start: float, end: float, span: float) -> int:
-    """The widest level that a point holds whole; a wider one where retention has already taken that."""
-    for level in LEVELS[:-1]:
-        wider = LEVELS[LEVELS.index(level) + 1]
-        if wider <= span:
+    """The widest level that a point holds whole, or that gives STEPS of them; a wider one where retention has taken that."""
+    widest = max(span, (end - start) / STEPS)
+    for level, wider in itertools.pairwise(LEVELS):
+        if wider <= widest:
             continue
         kept = conn.execute("SELECT min(t) FROM rollup WHERE level = ?", (level,)).fetchone()[0]
         until = end if kept is None else min(end, kept)
@@ -278,12 +313,13 @@ def trends(conn: sqlite3.Connection, now: float, window_s: float = WINDOWS[2], p
     span = window_s / points
     end = math.floor(now / span) * span + span
     drawn = _draw(conn, TREND_METRICS, end - window_s, end, points)
+    whole = _between(conn, end - window_s, end)
     return Trend(
         window_s,
         span,
         tuple(end - window_s + number * span for number in range(points)),
         {metric: tuple(drawn.values(metric, "treatment")) for metric in TREND_METRICS},
-        between(conn, end - window_s, end, "treatment"),
-        between(conn, end - window_s, end, "control"),
+        whole.treatment,
+        whole.control,
         total(conn).n,
     )

@@ -1,32 +1,31 @@
-"""Every extraction raw, and folded in the same transaction into buckets by arm, method, stage and epoch.
+"""Every extraction raw, and folded in the same transaction into buckets by stage and epoch, each with both arms in it.
 
-Three widths, 10 s, 1 min and 1 h, for windows and curves; and one bucket for all time (`ALL`), so that totals, a stage's table
-and the A/B test cost the same after a year as on the first day.
+Widths from 10 s to 6 h, for windows and curves; and one bucket for all time (`ALL`), so that totals, a stage's table and the A/B test
+cost the same after a year as on the first day. A bucket counts by method itself (`Bucket.llm`, `frequency`, `fallbacks`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import sqlite3
 from collections.abc import Sequence
 
 import msgspec
 
-from engine.metrics.bucket import Bucket, decode
+from engine.metrics.bucket import Arms
 from engine.store.records import Extraction
 
-LEVELS = (10, 60, 3600)
+LEVELS = (10, 60, 600, 3600, 21600)
 ALL = 0
 
-Key = tuple[int, int, str, str, int, int]  # level, t, arm, method, stage, epoch
+Key = tuple[int, int, int, int]  # level, t, stage, epoch
 
 _INSERT = (
     "INSERT INTO extraction (at, document_id, arm, method, stage, epoch, attempted, cached, lookup, fallback, skipped, shadow, "
     "error, message, ms, queue_ms, keywords, proposed, ungrounded, server) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
-_READ = "SELECT body FROM rollup WHERE level = ? AND t = ? AND arm = ? AND method = ? AND stage = ? AND epoch = ?"
-_WRITE = "INSERT OR REPLACE INTO rollup VALUES (?,?,?,?,?,?,?)"
+_READ = "SELECT body FROM rollup WHERE level = ? AND t = ? AND stage = ? AND epoch = ?"
+_WRITE = "INSERT OR REPLACE INTO rollup VALUES (?,?,?,?,?)"
 
 
 def insert_and_fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
@@ -44,31 +43,34 @@ def insert_and_fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> 
     fold(conn, records)
 
 
-def fold(conn: sqlite3.Connection, records: Sequence[Extraction], levels: Sequence[int] = LEVELS) -> None:
-    """The second half of `insert_and_fold` alone: the buckets, of `levels` (ascending) and of all time."""
-    finest: dict[tuple[int, str, str, int, int], Bucket] = {}
-    width = levels[0]
+def fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
+    """The second half of `insert_and_fold` alone: the buckets."""
+    finest: dict[tuple[int, int, int], Arms] = {}
+    width = LEVELS[0]
     for r in records:
-        key = (int(r.at // width) * width, r.arm, r.method, r.stage, r.epoch)
-        bucket = finest.get(key)
-        if bucket is None:
-            bucket = finest[key] = Bucket()
-        bucket.add(r)
-    made: dict[Key, Bucket] = {}
-    for (t, arm, method, stage, epoch), bucket in finest.items():
-        for level in (*levels[1:], ALL):
-            wider = (level, t // level * level if level else 0, arm, method, stage, epoch)
-            made.setdefault(wider, Bucket()).merge(bucket)
-        made[width, t, arm, method, stage, epoch] = bucket
-    written = []
-    for whole, bucket in made.items():
-        row = conn.execute(_READ, whole).fetchone()
-        if row is not None:
-            # A bucket that cannot be read is begun anew: what it counted is still in the raw rows, and extraction goes on.
-            with contextlib.suppress(msgspec.DecodeError):
-                bucket.merge(decode(row[0]))
-        written.append((*whole, bucket.encode()))
-    conn.executemany(_WRITE, written)
+        key = (int(r.at // width) * width, r.stage, r.epoch)
+        arms = finest.get(key)
+        if arms is None:
+            arms = finest[key] = Arms()
+        arms.add(r)
+    touched: dict[Key, Arms] = {}
+    for (t, stage, epoch), arms in finest.items():
+        for level in (*LEVELS, ALL):
+            whole = (level, t // level * level if level else 0, stage, epoch)
+            held = touched.get(whole)
+            if held is None:
+                held = touched[whole] = _stored(conn, whole)
+            held.merge(arms)
+    conn.executemany(_WRITE, [(*key, arms.encode()) for key, arms in touched.items()])
+
+
+def _stored(conn: sqlite3.Connection, key: Key) -> Arms:
+    """A bucket that cannot be read is begun anew: what it counted is still in the raw rows, and extraction goes on."""
+    row = conn.execute(_READ, key).fetchone()
+    try:
+        return Arms.decode(row[0]) if row is not None else Arms()
+    except msgspec.DecodeError:
+        return Arms()
 
 
 def _finite(ms: float) -> float:
@@ -79,21 +81,21 @@ def _finite(ms: float) -> float:
 def retain(conn: sqlite3.Connection, now: float, raw_s: float, ten_s: float, minute_s: float, limit: int = 500) -> int:
     """Delete at most about `limit` old rows of each kind, oldest first, inside the caller's transaction; how many.
 
-    Raw rows (extractions, probes, what triggers saw) are kept for `raw_s` seconds, 10 s and 1 min buckets for `ten_s` and
-    `minute_s`; hours stay for ever. Call again until it says 0.
+    Raw rows (extractions, probes, what triggers saw) are kept for `raw_s` seconds, 10 s buckets for `ten_s`, those of 1 and
+    10 min for `minute_s`; hours stay for ever. Call again until it says 0.
     """
     raw = "DELETE FROM extraction WHERE id IN (SELECT id FROM extraction WHERE at < ? ORDER BY at LIMIT ?)"
     gone = conn.execute(raw, (now - raw_s, limit)).rowcount
     for table in ("probe", "trigger_evidence"):  # written in the order of time, so the oldest have the lowest rowid
         oldest = f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} ORDER BY rowid LIMIT ?) AND at < ?"
         gone += conn.execute(oldest, (limit, now - raw_s)).rowcount
-    for level, keep in ((10, ten_s), (60, minute_s)):
+    for level, keep in ((10, ten_s), (60, minute_s), (600, minute_s)):
         gone += _delete_before(conn, level, now - keep - level, limit)
     return gone
 
 
 def _delete_before(conn: sqlite3.Connection, level: int, end: float, limit: int) -> int:
-    """All arms and methods of a moment go together, so that what is left of it is not half the truth."""
+    """Whole moments only, so that what is left of one is not half the truth."""
     query = "SELECT t FROM rollup WHERE level = ? AND t <= ? ORDER BY t LIMIT 1 OFFSET ?"
     first = conn.execute(query, (level, end, 0)).fetchone()
     if first is None:

@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from engine import bounds
 from engine.control import State, percent, transition
-from engine.metrics.bucket import Bucket, decode
+from engine.metrics import read
+from engine.metrics.bucket import Bucket
 from engine.plan.model import Plan, Stage
 from engine.report import figures
 from engine.report.story import Entry, Incident, Verdict
@@ -92,14 +93,11 @@ def _figures_ready(conn: sqlite3.Connection, stage: Stage, visit: Visit) -> floa
     wanted = [c for c in stage.success if c.metric in _MEASURED and c.required]
     if not wanted:
         return visit.start
-    found = conn.execute(
-        "SELECT t, body FROM rollup WHERE level = 3600 AND arm = 'treatment' AND stage = ? AND epoch >= ? AND epoch < ? ORDER BY t",
-        (visit.stage, *visit.epochs),
-    ).fetchall()
+    found = read.buckets(conn, 3600, 0, visit.end, "treatment", visit.epochs, visit.stage)
     so_far, ready = Bucket(), None
-    for t, group in itertools.groupby(found, key=lambda row: row[0]):
-        for _, body in group:
-            so_far.merge(decode(body))
+    for t, hours in itertools.groupby(found, key=lambda row: row[0]):
+        for _, bucket in hours:
+            so_far.merge(bucket)
         met = all(figures.judge(_MEASURED[c.metric](so_far, c.confidence), (c.op, c.value)) for c in wanted)
         ready = (ready if ready is not None else min(t + HOUR, visit.end)) if met else None
     return visit.end if ready is None else ready

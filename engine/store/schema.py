@@ -5,10 +5,16 @@ sqlite-utils runs them (0.2 s to import), so only the holder of the lock imports
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import sqlite3
+from collections.abc import Iterable
 
+import msgspec
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
+
+from engine.metrics.bucket import Arms, Bucket
 
 migrations = Migrations("rollout")
 
@@ -180,6 +186,38 @@ def trials_and_reviews(db: Database) -> None:
         CREATE INDEX feedback_of ON feedback(document_id, kind, source);
         """,
     )
+
+
+@migrations()
+def one_bucket_for_both_arms(db: Database) -> None:
+    """A row of the roll-ups holds both arms and all methods of its time, and there are ten minutes and six hours: what a curve reads
+    no longer grows as more kinds of document come into the same minute."""
+    db.conn.execute("ALTER TABLE rollup RENAME TO rollup_by_arm")
+    _run(
+        db,
+        """
+        CREATE TABLE rollup (
+            level INTEGER NOT NULL, t INTEGER NOT NULL, stage INTEGER NOT NULL, epoch INTEGER NOT NULL, body BLOB NOT NULL,
+            PRIMARY KEY (level, t, stage, epoch)
+        ) STRICT, WITHOUT ROWID;
+        """,
+    )
+    for level, source in ((0, 0), (10, 10), (60, 60), (600, 60), (3600, 3600), (21600, 3600)):
+        rows = db.conn.execute(
+            "SELECT t / ? * ? AS whole, stage, epoch, arm, body FROM rollup_by_arm WHERE level = ? ORDER BY whole, stage, epoch",
+            (level or 1, level, source),
+        )
+        for (t, stage, epoch), parts in itertools.groupby(rows, key=lambda row: row[:3]):
+            db.conn.execute("INSERT INTO rollup VALUES (?,?,?,?,?)", (level, t, stage, epoch, _both(parts)))
+    db.conn.execute("DROP TABLE rollup_by_arm")
+
+
+def _both(parts: Iterable[tuple[object, ...]]) -> bytes:
+    made = Arms()
+    for *_, arm, body in parts:
+        with contextlib.suppress(msgspec.DecodeError):  # as the fold does with a damaged bucket
+            (made.control if arm == "control" else made.treatment).merge(Bucket.decode(body))  # type: ignore[arg-type]
+    return made.encode()
 
 
 def migrate(conn: sqlite3.Connection) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from engine.metrics import read
-from engine.metrics.bucket import Bucket
+from engine.metrics.bucket import Arms, Bucket
 from engine.metrics.histogram import Histogram
 from engine.metrics.rollup import ALL, LEVELS, insert_and_fold, retain
 from engine.store import database
@@ -59,7 +59,7 @@ def test_every_level_sums_to_the_raw_rows_however_they_were_batched(
     for arm in ("treatment", "control"):
         expected = parts(Bucket.of(r for r in found if r.arm == arm))
         for level in (*LEVELS, ALL):
-            merged = Bucket.merged(b for _, _, _, b in read.buckets(conn, level, 0, T0 + DAY, arm))
+            merged = Bucket.merged(b for _, b in read.buckets(conn, level, 0, T0 + DAY, arm))
             assert parts(merged) == expected
     raw = conn.execute(
         "SELECT count(*), coalesce(sum(attempted), 0), coalesce(sum(attempted AND error IS NOT NULL), 0), "
@@ -247,7 +247,21 @@ def test_a_billion_in_one_bucket_does_not_spill_into_the_next() -> None:
     assert histogram.up_to(1000.0) == 2**30
 
 
-@pytest.mark.parametrize("body", [b"\0abc", b"\0\xff\xffabcd", b"\1a", b"\1abcdef", b"\2abcdef"])
+@pytest.mark.parametrize("most", [1, 255, 256, 65_535, 65_536, 2**31])
+def test_a_full_histogram_is_stored_in_as_few_bytes_as_its_largest_count_needs(most: int) -> None:
+    histogram = Histogram.of([1000.0 * 1.03**n for n in range(100)])
+    histogram.counts[next(iter(histogram.counts))] = most
+    body = histogram.encode()
+    assert Histogram.decode(body) == histogram
+    assert len(body) == 3 + (len(body) - 3) // (width := 1 if most < 256 else 2 if most < 65_536 else 4) * width
+    assert len(body) < 3 + 155 * width
+
+
+def test_a_full_histogram_of_an_older_store_is_read() -> None:
+    assert Histogram.decode(b"\1\x05\0" + b"\2\0\0\0" * 40).n == 80  # 32 bits each, whatever the counts
+
+
+@pytest.mark.parametrize("body", [b"\0abc", b"\0\xff\xffabcd", b"\1a", b"\1abcdef", b"\2abcdef", b"\2ab", b"\4abcdef"])
 def test_a_damaged_histogram_is_said_to_be_one(body: bytes) -> None:
     with pytest.raises(ValueError, match="damaged"):
         Histogram.decode(body)
@@ -272,7 +286,7 @@ def test_retention_deletes_in_small_steps_and_keeps_hours_and_totals_for_ever(co
         steps.append(gone)
     assert max(steps) <= 30 * 3
     assert conn.execute("SELECT count(*) FROM extraction").fetchone() == (0,)
-    assert conn.execute("SELECT DISTINCT level FROM rollup ORDER BY level").fetchall() == [(ALL,), (3600,)]
+    assert conn.execute("SELECT DISTINCT level FROM rollup ORDER BY level").fetchall() == [(ALL,), (3600,), (21600,)]
     assert read.total(conn) == before
     assert Bucket.merged(b for *_, b in read.buckets(conn, 3600, 0, T0 + DAY)).attempts == 100
 
@@ -284,15 +298,14 @@ def test_retention_keeps_what_is_young_enough(conn: sqlite3.Connection) -> None:
     assert conn.execute("SELECT count(*) FROM extraction").fetchone() == (2,)
 
 
-def test_retention_never_takes_one_arm_of_a_moment_without_the_other(conn: sqlite3.Connection) -> None:
-    insert_and_fold(conn, [make(T0 + n * 10) for n in range(20) for make in (record, plain, cached)])
+def test_retention_never_takes_one_epoch_of_a_moment_without_the_other(conn: sqlite3.Connection) -> None:
+    insert_and_fold(
+        conn, [make(T0 + n * 10, epoch=3 + e) for n in range(20) for e in (0, 1) for make in (record, plain)]
+    )
     retain(conn, T0 + DAY, 30 * DAY, 3600, 8 * DAY, limit=7)
-    left = {
-        t: {arm for at, arm, _, _ in read.buckets(conn, 10, 0, T0 + DAY) if at == t}
-        for t, *_ in read.buckets(conn, 10, 0, T0 + DAY)
-    }
-    assert 0 < len(left) < 20
-    assert all(arms == {"treatment", "control"} for arms in left.values())
+    left = [t for t, _ in read.buckets(conn, 10, 0, T0 + DAY)]
+    assert 0 < len(set(left)) < 20
+    assert all(left.count(t) == 2 for t in left)
 
 
 def test_retention_takes_old_probes_and_old_evidence_with_the_raw_rows(conn: sqlite3.Connection) -> None:
@@ -308,3 +321,36 @@ def test_the_store_is_where_the_schema_says(tmp_path: Path) -> None:
     database.create(found)
     database.create(found)  # a second start changes nothing
     assert found.exists
+
+
+def test_a_store_with_buckets_by_arm_and_method_is_brought_up_to_date_and_says_the_same(tmp_path: Path) -> None:
+    found = Folder(tmp_path)
+    database.create(found)
+    conn = database.open_writer(found, "NORMAL")
+    records = [
+        make(at=T0 + n * 700, stage=2, epoch=3 + n // 20) for n in range(40) for make in (record, failed, cached, plain)
+    ]
+    insert_and_fold(conn, records)
+    expected = conn.execute("SELECT * FROM rollup ORDER BY level, t, stage, epoch").fetchall()
+    conn.execute("DROP TABLE rollup")
+    conn.execute(
+        "CREATE TABLE rollup (level INTEGER NOT NULL, t INTEGER NOT NULL, arm TEXT NOT NULL, method TEXT NOT NULL, "
+        "stage INTEGER NOT NULL, epoch INTEGER NOT NULL, body BLOB NOT NULL, "
+        "PRIMARY KEY (level, t, arm, method, stage, epoch)) STRICT, WITHOUT ROWID"
+    )
+    older: dict[tuple[object, ...], Bucket] = {}
+    for r in records:
+        for level in (10, 60, 3600, ALL):
+            t = int(r.at // level * level) if level else 0
+            older.setdefault((level, t, r.arm, r.method, r.stage, r.epoch), Bucket()).add(r)
+    conn.executemany("INSERT INTO rollup VALUES (?,?,?,?,?,?,?)", [(*key, b.encode()) for key, b in older.items()])
+    conn.execute("DELETE FROM _sqlite_migrations WHERE name = 'one_bucket_for_both_arms'")
+    conn.close()
+    database.create(found)
+    conn = database.open_writer(found, "NORMAL")
+    now = conn.execute("SELECT * FROM rollup ORDER BY level, t, stage, epoch").fetchall()
+    conn.close()
+    assert [row[:4] for row in now] == [row[:4] for row in expected]
+    for (*_, before), (*_, after) in zip(expected, now, strict=True):
+        for arm in ("treatment", "control"):
+            assert parts(Arms.decode(after).of(arm)) == parts(Arms.decode(before).of(arm))
