@@ -74,6 +74,7 @@ class Monitor:
         self._failed_probes = 0
         self._looked_up = clock.monotonic()
         self._complaints = 0
+        self._rated: tuple[object, Sample] | None = None  # what it was counted from, and the count
         self._evidence_at = -1e18
         self._last_verdicts: dict[str, str] = {}
         self._facts: gates.Facts | None = None
@@ -291,6 +292,19 @@ class Monitor:
         found = kept[2]
         return found and msgspec.structs.replace(found, clean_s=max(0.0, now - found.since))
 
+    def _satisfaction(self, since: tuple[int, float]) -> Sample:
+        """Ratings of a stage since it was entered. Counted anew only when there are others: they may be many, and a beat is a second."""
+        newest = self.conn.execute(
+            "SELECT (SELECT max(rowid) FROM feedback), (SELECT max(at) FROM feedback WHERE kind = 'rating')"
+        ).fetchone()
+        if self._rated is None or self._rated[0] != (since, newest):
+            liked, rated = self.conn.execute(
+                "SELECT coalesce(sum(value >= 4), 0), count(*) FROM feedback WHERE kind = 'rating' AND stage = ? AND at >= ?",
+                since,
+            ).fetchone()
+            self._rated = ((since, newest), rate(liked, rated))
+        return self._rated[1]
+
     def _samples(self, state: State, b: Bucket) -> dict[str, Sample]:
         since = (state.stage, state.entered_at)
         found: dict[str, Sample] = {
@@ -310,11 +324,7 @@ class Monitor:
         found["critical_incidents"] = Ok(float(incidents), incidents)
         reviewed = review.verdict(self.conn, *since)
         found["quality_score"] = rate(reviewed.good, reviewed.documents)
-        liked, rated = self.conn.execute(
-            "SELECT coalesce(sum(value >= 4), 0), count(*) FROM feedback WHERE kind = 'rating' AND stage = ? AND at >= ?",
-            since,
-        ).fetchone()
-        found["satisfaction"] = rate(liked, rated)
+        found["satisfaction"] = self._satisfaction(since)
         for metric in ("search_improvement", "ab_verdict"):
             row = self.conn.execute(
                 "SELECT body FROM measure WHERE kind = ? AND at >= ? ORDER BY at DESC LIMIT 1",

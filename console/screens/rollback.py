@@ -152,8 +152,13 @@ class Rollback(Page):
         if v.locked and y < end:
             y += c.block(x, y, width, min(3, end - y), f"locked: {v.locked}", "warn")
         if y < end:
+            rolling = self.console.rolling
             up = "Up again: by a person, through the gate (2)."
-            if v.percent_bp:
+            if (
+                rolling is not None and v.rev <= rolling.rev
+            ):  # the store has not taken the rollback yet: what it shows is from before
+                up = "The store has not recorded it yet: the head above shows how it was. 0 % holds all the same."
+            elif v.percent_bp:
                 up = f"▲ Since then it went up again: {words.percent(v.percent_bp)}, {words.stage(v, brief=True).lower()}."
             c.block(x, y, width, end - y, up, "strong" if v.percent_bp else "dim")
 
