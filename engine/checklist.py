@@ -36,20 +36,3 @@ def read(conn: sqlite3.Connection, plan: Plan, stage: int) -> tuple[ItemView, ..
         state, by, at, written, evidence = stored.get(item.id, ("open", "", None, "", ""))
         views.append(ItemView(item.id, item.text, item.check.kind, state, by, at, written, evidence, item.required))
     return tuple(views)
-
-
-def missing(views: tuple[ItemView, ...]) -> list[str]:
-    """What still stands between the checklist and the gate, one phrase an item."""
-    phrases = []
-    for view in views:
-        if view.state == "done" or not view.required:
-            continue
-        how = (
-            f"failed: {view.evidence}"
-            if view.state == "failed"
-            else "not signed"
-            if view.kind == "manual"
-            else "not checked"
-        )
-        phrases.append(f'"{view.text}" {how}')
-    return phrases
