@@ -250,7 +250,7 @@ class Window:
         if kind == "down" and self.limit <= SMALL and not slower:
             return self.limit  # one less of so few costs more than it could save
         if kind == "down":
-            return max(1, self.limit - max(1, round(self.limit / 4)))
+            return max(1, self.limit - max(1, round(self.limit / (4 if slower else 8))))
         far = self.limit if self.limit <= 8 else self.limit // 2
         step = max(1, far if kind == "far" else round(self.limit / 8))
         if self._ceiling and self.limit + step > self._ceiling:
@@ -272,7 +272,7 @@ class Window:
         ratio = (self.limit / here) / (held.limit / held.mean)
         doubt = ratio * math.hypot(held.error, self._sample.relative_error)
         step = self.limit / held.limit - 1
-        pays = ratio - 1 - doubt / 2 >= 0.5 * step if step > 0 else 1 - ratio + doubt <= 0.35 * -step
+        pays = ratio - 1 - doubt / 2 >= 0.5 * step if step > 0 else 1 - ratio + doubt <= 0.15 * -step
         if pays:
             if self.limit > self._ceiling:
                 self._ceiling = 0
