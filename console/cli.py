@@ -77,10 +77,25 @@ class Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
 
+class Named(click.Path):
+    """A path that is not empty: `--plan "$PLAN"` with nothing in it would mean this folder, and its parent's store."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty; is the shell variable in it not set?", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 @click.group(cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="rollout")
-@click.option("--plan", type=click.Path(path_type=Path), help="The plan; default: rollout.toml here or above.")
-@click.option("--store", type=click.Path(path_type=Path), help="The store's folder; default: .rollout beside the plan.")
+@click.option(
+    "--plan", type=Named(dir_okay=False, path_type=Path), help="The plan; default: rollout.toml here or above."
+)
+@click.option(
+    "--store",
+    type=Named(file_okay=False, path_type=Path),
+    help="The store's folder; default: .rollout beside the plan.",
+)
 @click.option("--read-only", is_flag=True, help="The console shows and does not act; R still rolls back.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="No line-drawing or braille characters.")
 @click.option(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import io
 import json
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator
@@ -104,6 +106,17 @@ def _documents(path: str) -> Iterator[Source]:
 
 
 def _of_stdin(stdin: BinaryIO) -> Iterator[Source]:
+    """What has no name is named by what it says: another text is another document, the same one stays itself."""
+    for source in _out_of(stdin):
+        nameless = source.text and re.fullmatch(r"stdin(:\d+)?", source.id)
+        yield source._replace(id=f"stdin-{_digest(source.text)}") if nameless else source
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def _out_of(stdin: BinaryIO) -> Iterator[Source]:
     """JSON lines as they come if the first line begins like one; otherwise one text."""
     first = stdin.readline(SIZE_LIMIT + 1)
     while first and not first.strip():

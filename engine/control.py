@@ -48,6 +48,7 @@ class Undo(Struct, frozen=True):
     stage: int
     percent_bp: int
     until: float
+    last_rev: int | None = None  # of the rollback before it; None in logs from before this was kept
 
 
 class State(Struct, frozen=True):
@@ -65,7 +66,7 @@ class State(Struct, frozen=True):
     undo: Undo | None = None
     approvals: tuple[str, ...] = ()
     approvers: tuple[int, ...] = ()  # their uids: a name can be taken, a uid is the kernel's
-    last_rev: int = 0  # the rev of the last rollback
+    last_rev: int = 0  # the rev of the last rollback that stands
 
 
 class Decision(Struct, frozen=True):
@@ -122,6 +123,9 @@ def transition(state: State, decision: Decision) -> State:
     undo = state.undo
     if fresh or decision.locked:
         undo = decision.undo
+    last_rev = rev if down else state.last_rev
+    if decision.kind == "undo_rollback" and state.undo and state.undo.last_rev is not None:
+        last_rev = state.undo.last_rev
     after = State(
         epoch=state.epoch + 1 if fresh else state.epoch,
         rev=rev,
@@ -135,7 +139,7 @@ def transition(state: State, decision: Decision) -> State:
         undo=undo,
         approvals=approvals,
         approvers=approvers,
-        last_rev=rev if down else state.last_rev,
+        last_rev=last_rev,
     )
     return _stepped(after, decision.clock_step_s) if decision.clock_step_s else after
 
@@ -253,7 +257,9 @@ def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, h
     stage, bp = zero, 0
     if to_stage is not None and zero <= to_stage < min(state.stage, len(plan.stages)):
         stage, bp = to_stage, min(state.percent_bp, plan.stages[to_stage].percent_bp)
-    held_back = Undo(state.stage, state.percent_bp, ask.at + UNDO_S * ask.pace) if state.percent_bp > bp else state.undo
+    held_back = state.undo
+    if state.percent_bp > bp:
+        held_back = Undo(state.stage, state.percent_bp, ask.at + UNDO_S * ask.pace, state.last_rev)
     was = f" from {percent(state.percent_bp)}" if state.percent_bp else ""
     why = f": {ask.reason}" if ask.reason else ""
     return Decision(

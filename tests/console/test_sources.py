@@ -122,9 +122,11 @@ def test_a_page_gives_its_title_and_what_a_browser_shows(here: Path) -> None:
 
 
 def test_standard_input_is_json_lines_or_one_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [s.id for s in stdin(monkeypatch, b'\n{"id": "a", "text": "x"}\n{"text": "y"}\n')] == ["a", "stdin:2"]
+    lines = stdin(monkeypatch, b'\n{"id": "a", "text": "x"}\n{"text": 7}\n{"text": "y"}')
+    assert [s.id for s in lines[:2]] == ["a", "stdin:2"]
+    assert lines[2].text == "y"
     assert [s.id for s in stdin(monkeypatch, b'[{"id": "a", "text": "x"}]')] == ["a"]
-    assert [(s.id, s.text) for s in stdin(monkeypatch, b"plain\ntext")] == [("stdin", "plain\ntext")]
+    assert [s.text for s in stdin(monkeypatch, b"plain\ntext")] == ["plain\ntext"]
     assert [s.trouble for s in stdin(monkeypatch, b"")] == ["empty"]
 
 
@@ -148,3 +150,10 @@ def test_progress_says_how_fast_and_how_long_and_nothing_where_nobody_looks() ->
     quiet = io.StringIO()
     Progress("load", 1000, quiet, shown=False, clock=lambda: 0.0).step(250, 50)
     assert quiet.getvalue() == ""
+
+
+def test_what_comes_by_standard_input_without_a_name_is_named_by_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, again, other = (stdin(monkeypatch, raw)[0].id for raw in (b"one text", b"one text", b"another"))
+    assert one == again != other
+    assert stdin(monkeypatch, b'{"text": "one text"}')[0].id == one
+    assert all(id.startswith("stdin-") for id in (one, other))

@@ -102,6 +102,15 @@ def test_a_rollback_by_hand_can_be_taken_back_within_60_s() -> None:
     assert isinstance(control.undo_rollback(PLAN, state, ask(at=1061.0)), Refusal)
 
 
+def test_a_rollback_that_was_taken_back_is_not_the_last_one_any_more() -> None:
+    state = replace(at_stage(3), rev=9, last_rev=4)
+    state = transition(state, control.roll_back(PLAN, state, ask(at=1000.0)))
+    assert state.last_rev == 10
+    back = control.undo_rollback(PLAN, state, ask(at=1010.0))
+    assert isinstance(back, Decision)
+    assert transition(state, back).last_rev == 4
+
+
 def test_in_a_time_lapse_an_undo_lasts_a_persons_minute() -> None:
     fast = replace(ask(at=1000.0), pace=60.0)
     state = transition(at_stage(2), control.roll_back(PLAN, at_stage(2), fast))

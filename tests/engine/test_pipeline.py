@@ -54,6 +54,9 @@ class Place:
     async def roll_back(self, **fields: Any) -> None:
         assert (await carry_out(self.engine, "rollback", fields, ALICE)).ok
 
+    async def undo(self) -> None:
+        assert (await carry_out(self.engine, "undo_rollback", {}, ALICE)).ok
+
     async def shadowed(self) -> None:
         """All shadow calls have ended and are stored."""
         await self.engine.pipeline.drain(5.0)
@@ -243,6 +246,16 @@ async def test_after_a_rollback_no_cached_answer_from_before_it_is_served_not_ev
         answer = await place.extract("a")
         assert (answer.method, answer.cached) == ("llm", False)
         await place.written()
+        assert (await place.extract("a")).cached
+
+
+async def test_a_rollback_that_was_taken_back_voids_no_cached_answer(tmp_path: Path) -> None:
+    async with StubLlm() as stub, running(tmp_path, stub, FULL) as place:
+        await place.extract("a")
+        await place.written()
+        await place.roll_back()
+        assert (await place.extract("a")).method == "frequency"
+        await place.undo()
         assert (await place.extract("a")).cached
 
 
