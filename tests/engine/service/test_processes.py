@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -76,16 +77,18 @@ def test_a_promotion_with_a_stale_epoch_is_refused(stage: Stage) -> None:
     assert "moved" in reply.sentence
 
 
-def test_ratings_count_in_the_gate_as_they_come(stage: Stage) -> None:
-    stage.climb(3)
+def test_ratings_count_in_the_gate_as_they_come(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        stage.engine()
+        stage.climb(3)
 
-    def rated() -> int:
-        return next((c.n for c in stage.view.gate.conditions if "satisfaction" in c.text.lower()), 0)
+        def rated() -> int:
+            return next((c.n for c in stage.view.gate.conditions if "satisfaction" in c.text.lower()), 0)
 
-    for batch in (1, 2):
-        rows = [{"kind": "rating", "value": 5, "document": f"d{n}", "id": f"{batch}-{n}"} for n in range(60)]
-        assert stage.client.command("feedback_import", rows=rows).ok
-        assert stage.until(lambda least=60 * batch: rated() >= least, 10), rated()  # type: ignore[misc]
+        for batch in (1, 2):
+            rows = [{"kind": "rating", "value": 5, "document": f"d{n}", "id": f"{batch}-{n}"} for n in range(60)]
+            assert stage.client.command("feedback_import", rows=rows).ok
+            assert stage.until(lambda least=60 * batch: rated() >= least, 10), rated()  # type: ignore[misc]
 
 
 def test_after_the_key_no_call_is_sent_though_eight_workers_are_busy(stage: Stage) -> None:
