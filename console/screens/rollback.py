@@ -121,7 +121,7 @@ class Rollback(Page):
         blocks.bullets(c, inner, ways, "✔" if rolling.result else "·", "ok")
 
     def _proof(self, c: Canvas, proof: ProofView | None, area: Area) -> None:
-        if area.height < 2:
+        if area.height < 2 or (proof is None and self.console.rolling is None):
             return
         x, y, width, rows = blocks.panel(c, area, "proof")
         if proof is None:
@@ -152,15 +152,21 @@ class Rollback(Page):
         if v.locked and y < end:
             y += c.block(x, y, width, min(3, end - y), f"locked: {v.locked}", "warn")
         if y < end:
-            rolling = self.console.rolling
-            up = "Up again: by a person, through the gate (2)."
-            if (
-                rolling is not None and v.rev <= rolling.rev
-            ):  # the store has not taken the rollback yet: what it shows is from before
-                up = "The store has not recorded it yet: the head above shows how it was. 0 % holds all the same."
-            elif v.percent_bp:
-                up = f"▲ Since then it went up again: {words.percent(v.percent_bp)}, {words.stage(v, brief=True).lower()}."
-            c.block(x, y, width, end - y, up, "strong" if v.percent_bp else "dim")
+            text, style = self._up(v)
+            c.block(x, y, width, end - y, text, style)
+
+    def _up(self, v: View) -> tuple[str, str]:
+        """How the percentage rises again, or that it has; and its style."""
+        rolling = self.console.rolling
+        if rolling is not None and v.rev <= rolling.rev:  # what the store shows is from before the rollback
+            return (
+                "The store has not recorded it yet: the head above shows how it was. 0 % holds all the same.",
+                "strong",
+            )
+        if v.percent_bp and v.rollback is not None:
+            where = f"{words.percent(v.percent_bp)}, {words.stage(v, brief=True).lower()}"
+            return f"▲ Since then it went up again: {where}.", "strong"
+        return "Up again: by a person, through the gate (2).", "dim"
 
     # -- keys --------------------------------------------------------------------------------------------------------------
 
