@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import io
 import json
 import os
-import re
 import stat
 import sys
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from engine.extraction.prose import plain
+from engine.text import digest
 
 LINES = {".jsonl", ".ndjson"}
 KINDS = {".md", ".markdown", ".txt", ".text", ".rst", ".adoc", ".html", ".htm", ".json", *LINES}
@@ -23,13 +22,14 @@ STDIN = "-"
 
 
 class Source(NamedTuple):
-    """A document to load, or why it cannot be (`trouble`). `size`: bytes of the input it stands for."""
+    """A document to load, or why it cannot be (`trouble`). `size`: bytes of the input it stands for; `named`: it brought its id."""
 
     id: str
     title: str = ""
     text: str = ""
     trouble: str = ""
     size: int = 0
+    named: bool = False
 
 
 # -- which files -----------------------------------------------------------------------------------------------------------------
@@ -106,14 +106,10 @@ def _documents(path: str) -> Iterator[Source]:
 
 
 def _of_stdin(stdin: BinaryIO) -> Iterator[Source]:
-    """What has no name is named by what it says: another text is another document, the same one stays itself."""
+    """What brought no id is named by what it says: another text is another document, the same one stays itself."""
     for source in _out_of(stdin):
-        nameless = source.text and re.fullmatch(r"stdin(:\d+)?", source.id)
-        yield source._replace(id=f"stdin-{_digest(source.text)}") if nameless else source
-
-
-def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+        nameless = source.text and not source.named
+        yield source._replace(id=f"stdin-{digest(source.text)[:12]}") if nameless else source
 
 
 def _out_of(stdin: BinaryIO) -> Iterator[Source]:
@@ -188,10 +184,12 @@ def of_row(name: str, row: Any) -> Source:
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):
         return Source(name, trouble='not a JSON object with "text"')
     given = row.get("id", row.get("file"))
-    id = str(given) if isinstance(given, str | int) and not isinstance(given, bool) and str(given).strip() else name
+    named = isinstance(given, str | int) and not isinstance(given, bool) and bool(str(given).strip())
+    id = str(given) if named else name
     title = row.get("title")
     text = _sound(row["text"])
-    return Source(_sound(id), _sound(title) if isinstance(title, str) else "", text, "" if text.strip() else "empty")
+    trouble = "" if text.strip() else "empty"
+    return Source(_sound(id), _sound(title) if isinstance(title, str) else "", text, trouble, named=named)
 
 
 def decoded(raw: bytes) -> str:

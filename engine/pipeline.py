@@ -7,7 +7,6 @@ restore puts back. A document is acknowledged when its record is committed.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import sqlite3
 from collections.abc import Callable
@@ -28,7 +27,7 @@ from engine.store.documents import DocumentWrite
 from engine.store.records import Extraction
 from engine.store.writer import Writer
 from engine.switch import Permit, Switch
-from engine.text import clean_block, clean_line, normal
+from engine.text import clean_block, clean_line, digest, normal
 
 journal = logging.getLogger("rollout.engine")
 
@@ -371,10 +370,6 @@ class _Made(Struct, frozen=True):
             self.id, k.ranked, k.descriptive, k.technical, self.method, self.cached, self.fallback, self.epoch,
             round(self.ms, 3), self.message or "",
         )  # fmt: skip
-
-
-def digest(text: str) -> str:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def first_line(text: str) -> str:

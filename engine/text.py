@@ -6,6 +6,7 @@ They become a middle dot; tabs and newlines become spaces in a line and stay in 
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 
@@ -36,6 +37,11 @@ def clean_output(text: str) -> str:
 def normal(text: str) -> str:
     """NFC, so that the same word typed two ways is one word."""
     return unicodedata.normalize("NFC", text)
+
+
+def digest(text: str) -> str:
+    """16 bytes in hex, by which the same text is recognised."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def spoken(sentence: str, name: str = "") -> str:

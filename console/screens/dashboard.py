@@ -210,8 +210,7 @@ def gate_lines(v: View) -> list[tuple[str, str, str]]:
     """(sign, style, text): what is open of the checklist, the conditions with what each lacks, then what else is missing."""
     items = [(*checklist.ITEM.get(i.state, ("○", "warn")), i.text) for i in v.gate.items if i.state != "done"]
     out = [(*words.mark(n.met), f"{n.text}: {n.missing or n.sentence}") for n in v.gate.conditions]
-    known = {condition.missing for condition in v.gate.conditions}
-    rest = [("○", "warn", text) for text in v.gate.missing if text not in known and "checklist item" not in text]
+    rest = [("○", "warn", text) for text in checklist.also_missing(v.gate)]
     return [*out, *rest, *items] if v.gate.conditions else [*items, *rest]
 
 

@@ -17,7 +17,7 @@ import click
 from console import sources
 from console.place import Place, fail, json_option, say, write_json
 from console.progress import Progress
-from engine.text import clean_line
+from engine.text import clean_block, clean_line, digest, normal
 
 if TYPE_CHECKING:
     from engine.store.documents import Document
@@ -196,8 +196,7 @@ def _known(place: Place, method: str) -> dict[str, str]:
 
 
 def _digest(text: str) -> str:
-    from engine.pipeline import TEXT_LIMIT, digest
-    from engine.text import clean_block, normal
+    from engine.pipeline import TEXT_LIMIT
 
     return digest(clean_block(normal(text), TEXT_LIMIT))
 

@@ -38,12 +38,16 @@ def lines(gate: GateView) -> list[Line]:
     if gate.approvals_needed > 1 or gate.approvals:
         out.append(Line(f"approvals · {len(gate.approvals)} of {gate.approvals_needed}"))
         out.append(Line(text=f"approved by {', '.join(gate.approvals) or 'nobody yet: a approves'}"))
-    known = {c.missing for c in gate.conditions}
-    rest = [m for m in gate.missing if m not in known and "checklist item" not in m]
-    if rest:
+    if rest := also_missing(gate):
         out.append(Line("also missing"))
         out += [Line(text=m) for m in rest]
     return out
+
+
+def also_missing(gate: GateView) -> list[str]:
+    """What neither a condition nor an item of the checklist says by itself."""
+    known = {c.missing for c in gate.conditions}
+    return [m for m in gate.missing if m not in known and "checklist item" not in m]
 
 
 def first_open(found: Sequence[Line]) -> int:

@@ -173,7 +173,7 @@ class StoreSettings(Part, frozen=True):
     ] = "last"
     raw_days: Annotated[float, says("Days that single extractions are kept.", least=1)] = 30.0
     ten_second_days: Annotated[float, says("Days that 10-second figures are kept.", least=0.1)] = 2.0
-    minute_days: Annotated[float, says("Days that 1-minute figures are kept; hours stay.", least=1)] = 8.0
+    minute_days: Annotated[float, says("Days that 1- and 10-minute figures are kept; hours stay.", least=1)] = 8.0
 
 
 class Http(Part, frozen=True):

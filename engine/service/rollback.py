@@ -17,7 +17,6 @@ import msgspec
 from msgspec.structs import replace
 
 from engine import control
-from engine.clock import pace
 from engine.control import Actor, Ask, Decision, Refusal, State, note
 from engine.proof import Proof
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
@@ -50,9 +49,8 @@ async def raised(engine: Engine, job: Callable[[sqlite3.Connection], Outcome]) -
     engine.folder.forge(f"made at {engine.clock.now():.3f} by engine {engine.token}")
     outcome = await engine.record(job)
     late = engine.switch.generation != generation or engine.folder.has_intents()
-    made = (
-        outcome.state.rev > outcome.before.rev
-    )  # a request sent twice is answered from the log; a rollback may have come since
+    # a request sent twice is answered from the log; a rollback may have come since
+    made = outcome.state.rev > outcome.before.rev
     if made and engine.state.stage > 0 and not late:
         engine.folder.arm()
         if engine.folder.has_intents():  # left by a console between the look and the arming
@@ -187,26 +185,18 @@ async def apply_intents(engine: Engine) -> None:
             actor = msgspec.convert({"name": "unknown", **known}, Actor)
         except msgspec.ValidationError:
             actor = Actor("unknown")
-        actor = _owned(
-            path,
-            replace(
-                actor,
-                name=clean_line(actor.name, 64),
-                ssh=clean_line(actor.ssh, 200),
-                terminal=clean_line(actor.terminal, 64),
-            ),
-        )
+        actor = _owned(path, actor)
         reason = clean_line(intent.reason, REASON_LIMIT) or "left while the engine did not answer"
-        seen = clean_line(intent.seen, 2000)
-        ask = Ask(actor, engine.clock.now(), intent.request_id, reason, seen, pace(engine.clock))
+        ask = engine.ask(reason, actor, intent.request_id, clean_line(intent.seen, 2000))
         await roll_back(engine, ask, pressed=intent.pressed)
         engine.event(f"A rollback by {actor.name}, left while the engine did not answer, was applied.")
 
 
 def _owned(path: Path, actor: Actor) -> Actor:
     """Who left an intent is whose file it is, whatever the file says; the engine's own may speak for whoever asked it."""
+    name, ssh, terminal = clean_line(actor.name, 64), clean_line(actor.ssh, 200), clean_line(actor.terminal, 64)
+    uid = actor.uid
     with contextlib.suppress(OSError):
-        uid = path.stat().st_uid
-        if uid not in (0, os.geteuid()):
-            return replace(actor, uid=uid)
-    return actor
+        owner = path.stat().st_uid
+        uid = uid if owner in (0, os.geteuid()) else owner
+    return replace(actor, name=name, uid=uid, ssh=ssh, terminal=terminal)

@@ -157,3 +157,7 @@ def test_what_comes_by_standard_input_without_a_name_is_named_by_what_it_says(mo
     assert one == again != other
     assert stdin(monkeypatch, b'{"text": "one text"}')[0].id == one
     assert all(id.startswith("stdin-") for id in (one, other))
+
+
+def test_an_id_that_was_given_stays_though_it_looks_like_a_place_in_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stdin(monkeypatch, b'{"id": "stdin:3", "text": "exported from an older store"}')[0].id == "stdin:3"

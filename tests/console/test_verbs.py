@@ -206,3 +206,18 @@ def test_mistakes_are_sentences_with_the_right_exit_code(shell: Shell) -> None:
 
 def test_env_prints_the_plan_s_three_lines(shell: Shell) -> None:
     assert "export XZE_KEYWORD_EXTRACTION_ROLLOUT_PERCENTAGE=0" in shell("env")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--plan", ""), "it is empty"),
+        (("--store", ""), "it is empty"),
+        (("--plan", "."), "is a directory"),
+        (("--store", "rollout.toml"), "is a file"),
+    ],
+)
+def test_a_place_that_is_none_is_a_usage_error_and_no_other_store_is_touched(
+    shell: Shell, words: tuple[str, str], said: str
+) -> None:
+    assert said in shell(*words, "rollback", "--reason", "of which store?", code=2)

@@ -89,9 +89,8 @@ class Window:
     _cut_at: int = 0  # tickets up to this serial were under way when the window was last halved
     _sample: _Sample = field(default_factory=_Sample)
     _settling: int = 0  # answers of this epoch still to be ignored
-    _batch: int = (
-        1  # seek: calls that go out at once when the size grows; those before them were sent at the smaller size
-    )
+    # seek: calls that go out at once when the size grows; those before them were sent at the smaller size
+    _batch: int = 1
     _unqueued: _Sample = field(default_factory=_Sample)  # seek: latency at all sizes that the server had slots for
     _second_look: bool = False
     _held: _Held = field(default_factory=lambda: _Held(0, 0.0, 0.0))  # what was known before the last probe

@@ -18,6 +18,7 @@ import pytest
 from engine.client import EngineClient
 from engine.control import Actor
 from engine.store import log
+from engine.store.folder import Intent
 from tests.engine.service.stage import TEXT, Stage, kill_mid_write
 
 
@@ -135,6 +136,26 @@ def test_a_rollback_by_hand_can_be_undone_and_re_arms(stage: Stage) -> None:
     assert reply.ok, reply.sentence
     assert stage.reader.state().percent_bp == 2500
     assert stage.folder.is_armed()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to somebody else")
+def test_an_intent_is_by_the_owner_of_its_file_and_says_nothing_that_acts(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        engine = stage.engine()
+        stage.climb(2)
+        engine.send_signal(signal.SIGSTOP)
+        actor: dict[str, object] = {"name": "mallory\x1b[2J", "uid": 0}
+        left = stage.folder.leave_intent(Intent("planted", time.time(), actor, "because\nof this"))
+        os.chown(left, 65534, -1)
+        engine.send_signal(signal.SIGCONT)
+        assert stage.until(lambda: stage.reader.state().percent_bp == 0 and not stage.folder.has_intents(), 20)
+        query = "SELECT body FROM decision WHERE kind = 'rollback'"
+        (body,) = stage.reader.read(lambda conn: conn.execute(query).fetchone())
+        found = json.loads(body)
+        assert found["actor"]["uid"] == 65534
+        assert found["request_id"] == "planted"
+        assert "\x1b" not in found["actor"]["name"] + found["reason"]
+        assert "\n" not in found["reason"]
 
 
 def test_removing_the_file_by_hand_is_a_rollback(stage: Stage) -> None:
