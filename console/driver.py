@@ -19,7 +19,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from console.frame import Frame
-from console.terminal import ABANDON, PIXEL_MOUSE_OFF
+from console.terminal import ABANDON, PIXEL_MOUSE_OFF, erases_in_colour
 
 MOST_WAITING = 64 * 1024  # bytes; several whole screens
 LEAVE_S = 0.25  # how long the last bytes may take at the end
@@ -37,7 +37,7 @@ class PatientDriver(LinuxDriver):
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._terminal = -1
-        self._frame = Frame()
+        self._frame = Frame(erases_in_colour())
         self._waiting = bytearray()
         self._lost = False
         self.gone = False  # hung up

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import chain, groupby
 from typing import NamedTuple
 
 from rich.cells import get_character_cell_size
@@ -24,36 +25,67 @@ _TOKENS = re.compile(
 )
 _ALTERNATE = "\x1b[?1049"
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"  # a frame that the terminal shows at once
-_UNKNOWN = ("\0", "?")
-Cell = tuple[str, str]  # what it shows, and the style as SGR parameters
 NEAR = 4  # unchanged cells that cost less to write again than to step over
+MANY = 10  # blanks that cost more than to erase as many and to step over them
+_OFF = {
+    "1": "22",
+    "2": "22",
+    "3": "23",
+    "4": "24",
+    "5": "25",
+    "7": "27",
+    "8": "28",
+    "9": "29",
+    "53": "55",
+}  # how an attribute ends
+
+
+class Style(NamedTuple):
+    """What a cell looks like, in SGR parameters; "" is the terminal's own colour."""
+
+    attributes: frozenset[str]
+    fore: str
+    back: str
+
+
+Cell = tuple[str, Style]  # what it shows, and how
+PLAIN = Style(frozenset(), "", "")
+_UNKNOWN: Cell = ("\0", PLAIN)
 
 
 class Frame:
-    """`diff` turns what Textual writes into what the terminal still needs. Sizes in cells, positions from 0."""
+    """`diff` turns what Textual writes into what the terminal still needs. Sizes in cells, positions from 0.
 
-    def __init__(self) -> None:
+    `erases`: the terminal fills what is erased with the current background (terminfo's `bce`), so blanks need not be written.
+    """
+
+    def __init__(self, erases: bool = False) -> None:
+        self._erases = erases
         self._rows: dict[int, list[Cell]] = {}  # y -> (character, style) for each cell, from the left
+        self._uneven: set[int] = set()  # rows in which wide or combined characters may stand
         self._at: tuple[int, int] | None = None  # where the terminal's cursor is; None when that is not certain
-        self._style: str | None = None  # the style it writes in
+        self._style: Style | None = None  # the style it writes in
         self._begun = False  # a frame has begun of which nothing was sent yet
 
     def forget(self) -> None:
         """The terminal may show anything: the next frame is sent whole."""
         self._rows.clear()
+        self._uneven.clear()
         self._at = self._style = None
 
     def diff(self, data: str) -> str:
         out: list[str] = []
         x = y = 0
         rest: tuple[int, int] | None = None  # where the cursor is left, for the terminal's own pop-ups
-        style = ""
+        style = PLAIN
         run: list[Cell] = []
         begin = 0
         for token in _TOKENS.finditer(data):
             kind = token.lastgroup
             if kind == "text":
-                cells = _cells(token["text"], style)
+                cells, even = _cells(token["text"], style)
+                if not even:
+                    self._uneven.add(y)
                 if not run:
                     begin = x
                 run += cells
@@ -61,7 +93,7 @@ class Frame:
                 rest = None
                 continue
             if kind == "sgr":
-                style = "" if token["sgr"] in ("", "0") else token["sgr"]
+                style = _parsed(token["sgr"])
                 continue
             if run:
                 self._write(begin, y, run, out)
@@ -96,16 +128,9 @@ class Frame:
         if old == cells:
             return
         # of wide and combined characters never a part: terminals differ in what they make of it
-        whole = any(len(char) != 1 for char, _ in cells) or any(len(char) != 1 for char, _ in old)
+        whole = y in self._uneven and any(len(char) != 1 for char, _ in chain(cells, old))
         for first, last in [(0, len(cells))] if whole else _differing(old, cells):
-            if self._at != (x + first, y):
-                self._move(x + first, y, out)
-            for char, style in cells[first:last]:
-                if style != self._style:
-                    out.append(_change(self._style, style))
-                    self._style = style
-                out.append(char)
-            self._at = (x + last, y)
+            self._send(x + first, y, cells[first:last], out)
         row[x:end] = cells
         if whole:
             self._at = None
@@ -113,6 +138,28 @@ class Frame:
                 row[x - 1] = _UNKNOWN
             if end < len(row) and row[end][0] == "":
                 row[end] = _UNKNOWN
+
+    def _send(self, x: int, y: int, cells: list[Cell], out: list[str]) -> None:
+        """All of these cells, from here on."""
+        for cell, same in groupby(cells):
+            char, style = cell
+            count = len(list(same))
+            if self._at != (x, y):
+                self._move(x, y, out)
+            wanted, plain = style, char == " " and not style.attributes
+            if plain and self._style is not None and not _blank(self._style).attributes:
+                wanted = self._style._replace(
+                    back=style.back
+                )  # nothing else shows, and the next text may want it as it is
+            if wanted != self._style:
+                out.append(_change(self._style, wanted))
+                self._style = wanted
+            if plain and count > MANY and self._erases:
+                out.append(f"\x1b[{count}X")  # the cursor stays where it is
+            else:
+                out.append(char * count)
+                self._at = (x + count, y)
+            x += count
 
     def _move(self, x: int, y: int, out: list[str]) -> None:
         at = self._at
@@ -125,10 +172,12 @@ class Frame:
         self._at = (x, y)
 
 
-def _cells(text: str, style: str) -> list[Cell]:
-    """One pair a cell; right of a wide character an empty one, marks that combine join the cell before."""
+@lru_cache(512)  # much of a screen is the same few texts: blanks, rules, labels
+def _cells(text: str, style: Style) -> tuple[tuple[Cell, ...], bool]:
+    """One pair a cell, and whether each is one character: right of a wide one is an empty one, marks that combine join the cell before."""
+    blank = (" ", _blank(style))
     if text.isascii():
-        return [(char, style) for char in text]
+        return tuple([blank if char == " " else (char, style) for char in text]), True
     cells: list[Cell] = []
     for char in text:
         wide = get_character_cell_size(char)
@@ -136,10 +185,10 @@ def _cells(text: str, style: str) -> list[Cell]:
             before, its = cells[-1]
             cells[-1] = (before + char, its)
             continue
-        cells.append((char, style))
+        cells.append(blank if char == " " else (char, style))
         if wide == 2:
             cells.append(("", style))
-    return cells
+    return tuple(cells), all(len(char) == 1 for char, _ in cells)
 
 
 def _differing(old: list[Cell], new: list[Cell]) -> list[tuple[int, int]]:
@@ -158,33 +207,37 @@ def _differing(old: list[Cell], new: list[Cell]) -> list[tuple[int, int]]:
     return runs
 
 
-class _Style(NamedTuple):
-    attributes: frozenset[str]
-    fore: str
-    back: str
-
-
 @lru_cache(4096)
-def _change(old: str | None, new: str) -> str:
-    """The shortest sequence from one style to another; styles are SGR parameters as Textual writes them."""
-    whole = f"\x1b[0;{new}m" if new else "\x1b[m"
-    if old is None or not new:
+def _change(old: Style | None, new: Style) -> str:
+    """The shortest sequence from one style to another."""
+    everything = [*sorted(new.attributes), *filter(None, (new.fore, new.back))]
+    whole = f"\x1b[{';'.join(['0', *everything])}m" if everything else "\x1b[m"
+    if old is None:
         return whole
-    had, wanted = _parsed(old), _parsed(new)
-    if had.attributes - wanted.attributes:
+    ended = {_OFF.get(attribute, "0") for attribute in old.attributes - new.attributes}
+    if "0" in ended:
         return whole
-    parts = sorted(wanted.attributes - had.attributes)
-    if wanted.fore != had.fore:
-        parts.append(wanted.fore or "39")
-    if wanted.back != had.back:
-        parts.append(wanted.back or "49")
-    partial = f"\x1b[{';'.join(parts)}m"
+    kept = {attribute for attribute in old.attributes if _OFF.get(attribute) not in ended}  # bold and dim end together
+    parts = sorted(ended) + sorted(new.attributes - kept)
+    if new.fore != old.fore:
+        parts.append(new.fore or "39")
+    if new.back != old.back:
+        parts.append(new.back or "49")
+    partial = f"\x1b[{';'.join(parts)}m" if parts else ""
     return partial if len(partial) < len(whole) else whole
 
 
-def _parsed(style: str) -> _Style:
+@lru_cache(4096)
+def _blank(style: Style) -> Style:
+    """What of a style shows where nothing is written: of most only the background."""
+    return style if style.attributes & {"4", "5", "7", "9", "21", "53"} else Style(frozenset(), "", style.back)
+
+
+@lru_cache(4096)
+def _parsed(sgr: str) -> Style:
+    """SGR parameters as Textual writes them, each style from nothing."""
     attributes, fore, back = set(), "", ""
-    numbers = iter(style.split(";") if style else ())
+    numbers = iter(sgr.split(";") if sgr else ())
     for number in numbers:
         if number in ("38", "48"):
             kind = next(numbers, "5")
@@ -194,6 +247,6 @@ def _parsed(style: str) -> _Style:
             fore = "" if number == "39" else number
         elif (number[:1] == "4" and len(number) == 2) or (number[:2] == "10" and len(number) == 3):
             back = "" if number == "49" else number
-        else:
+        elif number not in ("", "0"):
             attributes.add(number)
-    return _Style(frozenset(attributes), fore, back)
+    return Style(frozenset(attributes), fore, back)

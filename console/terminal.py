@@ -94,6 +94,20 @@ def ascii_only() -> bool:
     return "utf" not in (sys.stdout.encoding or "").lower()
 
 
+def erases_in_colour() -> bool:
+    """Whether what is erased takes the current background (terminfo's `bce`). tmux does and its entry does not say so; screen does not."""
+    name = os.environ.get("TERM", "")
+    if name.startswith("tmux") or ("TMUX" in os.environ and "STY" not in os.environ):
+        return True
+    try:
+        import curses  # not everywhere
+
+        curses.setupterm(name, sys.__stderr__.fileno() if sys.__stderr__ else 2)
+        return curses.tigetflag("bce") == 1
+    except (ImportError, curses.error, OSError, ValueError):
+        return False
+
+
 def unusable() -> str:
     """Why no screen can be drawn here, or ""."""
     if not sys.stdin.isatty() or not (sys.__stderr__ and sys.__stderr__.isatty()):

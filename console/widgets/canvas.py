@@ -148,10 +148,10 @@ class Canvas:
         return start
 
     def fill(self, x: int, y: int, width: int, style: str, char: str = " ") -> None:
-        if 0 <= y < self.height:
-            for column in range(max(0, x), min(self.width, x + width)):
-                self.chars[y][column] = char
-                self.styles[y][column] = style
+        start, end = max(0, x), min(self.width, x + width)
+        if 0 <= y < self.height and start < end:
+            self.chars[y][start:end] = [char] * (end - start)
+            self.styles[y][start:end] = [style] * (end - start)
 
     def tint(self, y: int, style_of: dict[str, str], x: int = 0, width: int | None = None) -> None:
         """Change styles in a row by name (a selected line, a header)."""

@@ -6,7 +6,6 @@ Measured at 80x24 and one update a second: 1.4 KB/s this way, 6.2 KB/s with widg
 from __future__ import annotations
 
 from itertools import groupby
-from operator import itemgetter
 
 from rich.segment import Segment
 from rich.style import Style
@@ -16,8 +15,6 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from console.widgets.canvas import Canvas, changed
-
-_style_of = itemgetter(1)
 
 
 class Sheet(Widget):
@@ -56,10 +53,11 @@ class Sheet(Widget):
 
     def _strip(self, y: int) -> Strip:
         palette, plain = self._palette, self._palette.get("text", Style())
-        segments = [
-            Segment("".join(char for char, _ in run), palette.get(style, plain))
-            for style, run in groupby(zip(self.canvas.chars[y], self.canvas.styles[y], strict=True), key=_style_of)
-        ]
+        chars, segments, x = self.canvas.chars[y], [], 0
+        for style, run in groupby(self.canvas.styles[y]):
+            end = x + len(list(run))
+            segments.append(Segment("".join(chars[x:end]), palette.get(style, plain)))
+            x = end
         return Strip(segments, self.canvas.width)
 
     async def on_click(self, event: events.Click) -> None:

@@ -46,7 +46,7 @@ PAYLOAD = " ".join(ATTACKS)
 
 # what a console may send: places, colours, modes, its own title and notices, the clipboard by the person's own key
 ALLOWED = re.compile(
-    r"\x1b\[[\d;]*[HCmK]|\x1b\[\?[\d;]+[hl]|\x1b\[\?\d+\$p|\x1b\[[<>=]\d*u|\x1b\[\d+;2t"
+    r"\x1b\[[\d;]*[HCmKX]|\x1b\[\?[\d;]+[hl]|\x1b\[\?\d+\$p|\x1b\[[<>=]\d*u|\x1b\[\d+;2t"
     r"|\x1b\](?:2|9|22|777);(?P<words>[^\x00-\x1f\x7f-\x9f]*)(?:\x07|\x1b\\)|\x1b\]52;c;[A-Za-z0-9+/=]*\x07|[\x07\r\n\x18]"
 )
 HIDDEN = re.compile(

@@ -6,11 +6,11 @@ import pyte
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.frame import Frame
+from console.frame import MANY, Frame
 
 COLUMNS, ROWS = 20, 4
 STYLES = ("", "0", "1", "1;31", "31;42", "38;5;188;48;5;16", "38;2;1;2;3;48;5;16", "1;7;97", "4;48;2;9;9;9", "90;104")
-CHARS = "ab  ─●▇ö⣿"
+CHARS = "ab    ─●▇ö⣿"
 
 
 @st.composite
@@ -22,7 +22,8 @@ def writes(draw: st.DrawFn, spans: int = 5) -> str:
         out.append(f"\x1b[{y + 1};{x + 1}H")
         room = COLUMNS - x
         for _ in range(draw(st.integers(1, 3))):
-            text = draw(st.text(CHARS, min_size=1, max_size=8))[:room]
+            some = st.text(CHARS, min_size=1, max_size=8) | st.integers(MANY, COLUMNS).map(lambda count: " " * count)
+            text = draw(some)[:room]
             room -= len(text)
             style = draw(st.sampled_from(STYLES))
             out.append(f"\x1b[{style}m{text}\x1b[0m" if style else text)
@@ -38,12 +39,18 @@ class Shown:
         self.stream = pyte.Stream(self.screen)
 
     def cells(self) -> list[list[object]]:
-        return [[self.screen.buffer[y][x] for x in range(COLUMNS)] for y in range(ROWS)]
+        return [[seen(self.screen.buffer[y][x]) for x in range(COLUMNS)] for y in range(ROWS)]
 
 
-@given(st.lists(writes(), min_size=1, max_size=8))
-def test_what_is_left_out_was_there_already(frames: list[str]) -> None:
-    frame, all_of_it, less = Frame(), Shown(), Shown()
+def seen(cell: pyte.screens.Char) -> object:
+    """Of a blank only the background, unless a line or the reverse of its colours shows."""
+    bare = cell.data == " " and not (cell.underscore or cell.strikethrough or cell.reverse or cell.blink)
+    return cell.bg if bare else cell
+
+
+@given(st.lists(writes(), min_size=1, max_size=8), st.booleans())
+def test_what_is_left_out_was_there_already(frames: list[str], erases: bool) -> None:
+    frame, all_of_it, less = Frame(erases), Shown(), Shown()
     for data in frames:
         all_of_it.stream.feed(data.replace("\n", "\r\n"))
         less.stream.feed(frame.diff(data))
@@ -71,6 +78,18 @@ def test_one_changed_figure_costs_a_few_bytes() -> None:
     line = "\x1b[4;2H\x1b[38;5;246;48;5;16merror rate  \x1b[0m\x1b[1;38;5;114;48;5;16m{} %\x1b[0m"
     frame.diff(line.format("0.4"))
     assert len(frame.diff(line.format("0.5"))) < 20
+
+
+def test_blanks_are_erased_only_where_the_terminal_erases_in_colour() -> None:
+    line = "\x1b[1;1H\x1b[48;5;16m" + " " * 19 + "\x1b[0m\x1b[48;5;17mx\x1b[0m"
+    assert " " not in Frame(erases=True).diff(line)
+    assert " " * 19 in Frame().diff(line)
+
+
+def test_a_blank_takes_no_colour_but_its_background() -> None:
+    frame = Frame()
+    sent = frame.diff("\x1b[1;1H\x1b[1;31;48;5;16ma\x1b[0m\x1b[2;90;48;5;16m  \x1b[0m\x1b[1;31;48;5;16mb\x1b[0m")
+    assert sent.endswith("ma  b")
 
 
 def test_a_wide_character_is_never_sent_in_part() -> None:
