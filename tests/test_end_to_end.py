@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from engine.client import EngineClient
+from engine.rehearsal.stage import Rehearsal
+from engine.store.reader import Reader
 from tests.terminal import ROLLOUT, Terminal
 
 
@@ -43,3 +49,41 @@ def test_from_preparation_to_a_rollback_by_itself_and_one_by_hand(terminal: Term
     terminal.until("REHEARSAL")
     terminal.press("R")
     terminal.until("Effective in", seconds=10)
+
+
+def test_a_line_that_stalls_and_a_console_that_is_stopped_delay_no_trigger() -> None:
+    """A minute and more of the engine's time passes in which one terminal takes no output and one console does not run."""
+    with Rehearsal(speed=60) as rehearsal:
+        assert rehearsal.start() == ""
+        client, reader = EngineClient(rehearsal.folder, rehearsal.plan), Reader(rehearsal.folder)
+        for _ in range(2):
+            assert client.command("promote", epoch=reader.state().epoch, override=True, reason="walked by a test").ok
+        attach = [*ROLLOUT, "--plan", str(rehearsal.plan_path), "--store", str(rehearsal.folder.path)]
+        with Terminal(attach) as stalled, Terminal(attach) as stopped:
+            for terminal in (stalled, stopped):
+                terminal.until("STAGE 2")
+                terminal.read(0.5)
+            os.kill(stopped.pid, signal.SIGSTOP)
+            for number in range(40):  # more than a pseudo-terminal holds, and nobody reads it
+                stalled.send("3" if number % 2 else "8")
+                time.sleep(0.035)
+            assert client.command("fault", name="error_rate", value=1.0).ok
+            pending: dict[str, tuple[float, float]] = {}  # trigger -> since when, how long it has to last
+            end = time.monotonic() + 60
+            while (state := reader.state()).percent_bp and time.monotonic() < end:
+                view = reader.glance().view
+                assert view is not None
+                for trigger in view.triggers:
+                    if trigger.verdict == "breach":
+                        since = pending.get(trigger.id, (view.at - trigger.held_s,))[0]
+                        pending[trigger.id] = since, trigger.for_s
+                time.sleep(0.02)
+            assert state.percent_bp == 0
+            act = reader.log(1, kind="trigger")[0]
+            since, for_s = pending[act.reason]
+            assert 60 <= act.at - since <= for_s + 60, act.sentence  # 60 of these are one of ours
+            os.kill(stopped.pid, signal.SIGCONT)
+            for terminal in (stalled, stopped):
+                terminal.press("1")
+                terminal.until("ROLLED BACK")
+        reader.close()
