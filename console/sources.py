@@ -140,8 +140,8 @@ def _of_lines(path: str, file: BinaryIO, first: bytes = b"") -> Iterator[Source]
         elif line.strip():
             try:
                 row = json.loads(decoded(line))
-            except (ValueError, RecursionError):
-                yield Source(name, trouble='not a JSON object with "text"', size=len(line))
+            except (ValueError, RecursionError) as error:
+                yield Source(name, trouble=_broken(error), size=len(line))
             else:
                 yield of_row(name, row)._replace(size=len(line))
         line = file.readline(SIZE_LIMIT + 1)
@@ -190,6 +190,11 @@ def of_row(name: str, row: Any) -> Source:
     text = _sound(row["text"])
     trouble = "" if text.strip() else "empty"
     return Source(_sound(id), _sound(title) if isinstance(title, str) else "", text, trouble, named=named)
+
+
+def _broken(error: Exception) -> str:
+    """One sentence for all lines that are broken alike."""
+    return f"not JSON: {error.msg[0].lower()}{error.msg[1:]}" if isinstance(error, json.JSONDecodeError) else "not JSON"
 
 
 def decoded(raw: bytes) -> str:

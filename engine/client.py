@@ -26,6 +26,7 @@ PUSH_TIMEOUT_S = 0.2
 TIMEOUT_S = 10.0
 SLOW = frozenset({"check", "sign", "promote", "measure"})
 SLOW_S = 60.0
+EXTRACT_S = 300.0  # a long document in many pieces, behind others
 
 
 class Reply(Struct, frozen=True):
@@ -62,6 +63,12 @@ class EngineClient:
         self.folder = folder
         self.plan = plan
         self.actor = actor or whoami()
+        self._kept: list[_UnixConnection] = []  # open and idle, the last used one last
+
+    def close(self) -> None:
+        """Close the connections that `extract` keeps; it opens new ones when it is called again."""
+        while self._kept:
+            self._kept.pop().close()
 
     def command(self, kind: str, /, timeout_s: float | None = None, **fields: Any) -> Reply:
         """POST /v1/control/`kind`. A refusal, a dead and a frozen engine are all sentences."""
@@ -78,7 +85,7 @@ class EngineClient:
                 f"The engine did not answer within {timeout_s:g} s: it may be stopped or busy. Rollback works all the same.",
             )
         except (OSError, http.client.HTTPException, ValueError) as error:
-            return Reply(False, f"No engine answers in {self.folder.path} ({_reason(error)}). Start it with `rollout`.")
+            return Reply(False, f"No engine answers in {self.folder.path} ({broken(error)}). Start it with `rollout`.")
         return Reply(
             bool(answer.get("ok")) and status < 400,
             str(answer.get("sentence", f"HTTP {status}")),
@@ -95,17 +102,41 @@ class EngineClient:
 
     def request(self, method: str, path: str, body: Any = None, timeout_s: float = 10.0) -> tuple[int, dict[str, Any]]:
         """One HTTP exchange over the socket; OSError, TimeoutError or ValueError when there is none."""
-        connection = _UnixConnection(self.folder, timeout_s)
-        try:
-            headers = {
-                "Content-Type": "application/json",
-                "X-Rollout-Actor": json.dumps([self.actor.name, self.actor.ssh, self.actor.terminal]),
-            }
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
-            response = connection.getresponse()
-            return response.status, json.loads(response.read() or b"{}")
-        finally:
-            connection.close()
+        with contextlib.closing(_UnixConnection(self.folder, timeout_s)) as connection:
+            return self._exchange(connection, method, path, body)
+
+    def extract(self, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """POST /v1/extract, from any number of threads, over connections that stay open; raises as `request` does.
+
+        One that the engine has closed meanwhile, being idle or started anew, is replaced and the document sent again: it is
+        stored by its id, so twice is once.
+        """
+        while True:
+            try:
+                connection, used = self._kept.pop(), True
+            except IndexError:
+                connection, used = _UnixConnection(self.folder, EXTRACT_S), False
+            try:
+                found = self._exchange(connection, "POST", "/v1/extract", document)
+            except ConnectionError:  # http.client's RemoteDisconnected is one
+                connection.close()
+                if used:
+                    continue
+                raise
+            except BaseException:
+                connection.close()
+                raise
+            self._kept.append(connection)
+            return found
+
+    def _exchange(self, connection: _UnixConnection, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+        headers = {
+            "Content-Type": "application/json",
+            "X-Rollout-Actor": json.dumps([self.actor.name, self.actor.ssh, self.actor.terminal]),
+        }
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read() or b"{}")
 
     # -- rollback: nothing in its way ------------------------------------------------------------------------------------
 
@@ -145,7 +176,7 @@ class EngineClient:
         try:
             status, answer = self.request("POST", "/v1/control/rollback", body, PUSH_TIMEOUT_S)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            ways.append(f"the engine did not answer ({_reason(error)})")
+            ways.append(f"the engine did not answer ({broken(error)})")
             return None
         if status != 200 or not answer.get("ok"):
             ways.append(f"the engine refused: {answer.get('sentence', status)}")
@@ -251,7 +282,8 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock: socket.socket = self._folder.connect(float(self.timeout or 10.0))
 
 
-def _reason(error: BaseException) -> str:
+def broken(error: BaseException) -> str:
+    """Why an exchange failed, as a phrase."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, OSError) and error.errno is not None:

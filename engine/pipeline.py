@@ -366,9 +366,10 @@ class _Made(Struct, frozen=True):
 
     def extracted(self) -> Extracted:
         k = self.keywords
+        note = self.message or ("too short for the LLM" if self.skipped else "")
         return Extracted(
             self.id, k.ranked, k.descriptive, k.technical, self.method, self.cached, self.fallback, self.epoch,
-            round(self.ms, 3), self.message or "",
+            round(self.ms, 3), note,
         )  # fmt: skip
 
 

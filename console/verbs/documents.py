@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +17,19 @@ import click
 from console import sources
 from console.place import Place, fail, json_option, say, write_json
 from console.progress import Progress
+from engine.client import EXTRACT_S, broken
 from engine.text import clean_block, clean_line, digest, normal
 
 if TYPE_CHECKING:
     from engine.store.documents import Document
 
-WORKERS = 8
+AT_ONCE = 64  # documents on their way: each waits for the store's next commit, 50 ms, or for the LLM ...
+AT_ONCE_CHARS = 250_000  # ... but of long ones fewer, so that a rollback gets its turn in the engine within 0.15 s,
+LEAST_AT_ONCE = 8  # and not fewer than these
 PATIENCE_S = 10.0  # with an engine that is being started anew
 NAMED = 10  # documents named for one trouble
+REASONS = 5  # told for which the LLM gave nothing
+_FIGURE = re.compile(r"\d+")
 
 Answer = dict[str, Any]
 
@@ -43,6 +48,7 @@ class Tally:
     def __init__(self) -> None:
         self.llm = self.frequency = self.cached = self.fallback = self.unchanged = self.failed = 0
         self.troubles: dict[str, list[str]] = {}  # why -> which
+        self._fallbacks: dict[str, tuple[str, int]] = {}  # why, without its figures -> why, how often
 
     @property
     def done(self) -> int:
@@ -54,7 +60,16 @@ class Tally:
         else:
             self.frequency += 1
         self.cached += bool(answer["cached"])
-        self.fallback += bool(answer["fallback"])
+        if answer["fallback"]:
+            self.fallback += 1
+            kind = _FIGURE.sub("", answer["note"])
+            why, times = self._fallbacks.get(kind, (clean_line(answer["note"]), 0))
+            self._fallbacks[kind] = (why, times + 1)
+
+    @property
+    def fallbacks(self) -> list[tuple[str, int]]:
+        """(why, how many documents), the most frequent reason first."""
+        return sorted(self._fallbacks.values(), key=lambda found: -found[1])
 
     def skip(self, name: str, why: str) -> None:
         self.failed += 1
@@ -66,7 +81,9 @@ class Tally:
             f"{self.frequency} by frequency ({self.fallback} as fallback), {self.unchanged} unchanged, {self.failed} failed."
         )
 
-    def skipped(self) -> Iterator[str]:
+    def remarks(self) -> Iterator[str]:
+        for why, times in self.fallbacks[:REASONS]:
+            yield f"fallback, {times} document{'' if times == 1 else 's'}: {why}"
         for why, names in self.troubles.items():
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
             yield f"skipped {', '.join(names[:NAMED])}{more}: {why}"
@@ -74,7 +91,7 @@ class Tally:
     def data(self, took: float) -> dict[str, Any]:
         return {
             "ok": not self.failed, "seconds": round(took, 3), "llm": self.llm, "frequency": self.frequency, "cached": self.cached,
-            "fallback": self.fallback, "unchanged": self.unchanged, "failed": self.failed,
+            "fallback": self.fallback, "fallbacks": {why: times for why, times in self.fallbacks}, "unchanged": self.unchanged, "failed": self.failed,
             "skipped": [f"{name}: {why}" for why, names in self.troubles.items() for name in names],
         }  # fmt: skip
 
@@ -102,12 +119,15 @@ def load(place: Place, paths: tuple[str, ...], method: str, verbose: bool, resum
     progress = Progress("load", sum(map(sources.weight, found)), sys.stderr, shown=not quiet and sys.stderr.isatty())
     began = time.monotonic()
     stopped = ""
-    workers = concurrent.futures.ThreadPoolExecutor(WORKERS)
+    workers = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
     waiting: dict[concurrent.futures.Future[Answer], sources.Source] = {}
 
-    def finish(most: int) -> None:
-        """Take answers until at most so many documents are on their way."""
-        while len(waiting) > most:
+    def full() -> bool:
+        many = len(waiting) >= LEAST_AT_ONCE and sum(len(source.text) for source in waiting.values()) >= AT_ONCE_CHARS
+        return many or len(waiting) >= AT_ONCE
+
+    def take(until: Callable[[], bool]) -> None:
+        while not until():
             for future in concurrent.futures.wait(waiting, return_when="FIRST_COMPLETED").done:
                 source = waiting.pop(future)
                 try:
@@ -130,15 +150,17 @@ def load(place: Place, paths: tuple[str, ...], method: str, verbose: bool, resum
                 progress.step(source.size, tally.done)
             else:
                 waiting[workers.submit(_extract, place, source, method)] = source
-                finish(2 * WORKERS - 1)
-        finish(0)
+                take(lambda: not full())
+        take(lambda: not waiting)
     except (KeyboardInterrupt, _Gone) as reason:
         stopped = str(reason) or "Stopped."
         workers.shutdown(wait=False, cancel_futures=True)
     progress.end()
     took = max(time.monotonic() - began, 1e-9)
-    for line in tally.skipped():
+    for line in tally.remarks():
         click.echo(line, err=True)
+    if tally.fallback and method == "llm":
+        click.echo("The same command with --resume asks the LLM again for what fell back.", err=True)
     say({**tally.data(took), **({"ok": False, "sentence": stopped} if stopped else {})}, tally.sentence(took), as_json)
     if stopped:
         click.echo(
@@ -151,8 +173,9 @@ def load(place: Place, paths: tuple[str, ...], method: str, verbose: bool, resum
 
 
 def _line(source: sources.Source, answer: Answer) -> str:
-    note = f" (fallback: {answer['note']})" if answer["fallback"] else " (cached)" if answer["cached"] else ""
-    return f"{clean_line(source.id)}: {answer['method']}{note}: {', '.join(answer['keywords'])}"
+    kind = "fallback" if answer["fallback"] else "cached" if answer["cached"] else ""
+    note = ": ".join(said for said in (kind, answer["note"]) if said)
+    return f"{clean_line(source.id)}: {answer['method']}{f' ({note})' if note else ''}: {', '.join(answer['keywords'])}"
 
 
 def _engine_or_fail(place: Place, as_json: bool) -> None:
@@ -161,7 +184,8 @@ def _engine_or_fail(place: Place, as_json: bool) -> None:
         place.client.request("GET", "/healthz", timeout_s=PATIENCE_S)
     except (OSError, http.client.HTTPException, ValueError) as error:
         fail(
-            f"No engine answers in {place.folder.path} ({error}). Start it with `rollout` or `rollout serve`.", as_json
+            f"No engine answers in {place.folder.path} ({broken(error)}). Start it with `rollout` or `rollout serve`.",
+            as_json,
         )
 
 
@@ -170,12 +194,12 @@ def _extract(place: Place, source: sources.Source, method: str) -> Answer:
     given_up = time.monotonic() + PATIENCE_S
     while True:
         try:
-            status, answer = place.client.request("POST", "/v1/extract", body, timeout_s=300.0)
+            status, answer = place.client.extract(body)
         except TimeoutError:
-            raise _Refused("no answer in 300 s") from None
+            raise _Refused(f"no answer in {EXTRACT_S:.0f} s") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             if time.monotonic() > given_up:
-                raise _Gone(f"The engine is gone ({error}).") from None
+                raise _Gone(f"The engine is gone ({broken(error)}).") from None
         else:
             if status == 200:
                 return answer

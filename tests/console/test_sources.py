@@ -161,3 +161,12 @@ def test_what_comes_by_standard_input_without_a_name_is_named_by_what_it_says(mo
 
 def test_an_id_that_was_given_stays_though_it_looks_like_a_place_in_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stdin(monkeypatch, b'{"id": "stdin:3", "text": "exported from an older store"}')[0].id == "stdin:3"
+
+
+def test_broken_json_is_told_from_json_without_a_text(here: Path) -> None:
+    (here / "rows.jsonl").write_text('{"id": "a", "text": "cut\n{"id": "b"}\n')
+
+    cut, bare = all_of("rows.jsonl")
+
+    assert cut.trouble.startswith("not JSON: ")
+    assert bare.trouble == 'not a JSON object with "text"'

@@ -138,10 +138,10 @@ class _Examination:
     async def _model(self) -> None:
         server, facts = self._server, self._server.facts
         self._doing = "model"
-        digest = facts.digest[:19] or "no digest told"
+        digest = facts.digest[:19] if self._config.api == "ollama" else facts.digest
         loading = self._config.api == "ollama" and not facts.loaded
         then = "; it is not in memory, loading it now" if loading else ""
-        self._say("ok", f"the server has {self._config.model}, {digest}{then}")
+        self._say("ok", f"the server has {self._config.model} ({digest or 'no digest told'}){then}")
         began = server.now()
         await server.warm_up(self._http)
         took = server.now() - began

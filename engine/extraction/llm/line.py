@@ -119,7 +119,9 @@ class Line:
 
     def _all_out(self) -> Fault:
         now = self._servers[0].now() if self._servers else 0.0
-        reasons = "; ".join(dict.fromkeys(f"{s.url}: {s.last_error or 'no answer'}" for s in self._servers))
+        reasons = "; ".join(
+            s.last_error if s.url in s.last_error else f"{s.url}: {s.last_error or 'no answer'}" for s in self._servers
+        )
         soonest = min((s.breaker.opens_in(now) for s in self._servers), default=0.0)
         return Fault(
             ErrorKind.breaker_open, f"every LLM server is taken out, next try in {max(1, round(soonest))} s ({reasons})"

@@ -1,0 +1,82 @@
+"""`rollout load` and the engine it speaks to, both real: what stays open between documents, and what is said when the LLM gives nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from engine.client import EngineClient
+from engine.store.folder import Folder
+from tests.engine.service.stage import TEXT, Stage
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """In stage 1, where a person may ask for the LLM, with no server at its address."""
+    root = tmp_path_factory.mktemp("load")
+    with Stage(root, None, {"llm.url": "http://127.0.0.1:9"}) as made:
+        made.engine()
+        made.climb(1)
+        yield made
+
+
+class Counted(Folder):
+    """How many connections were opened to the engine."""
+
+    opened = 0
+
+    def connect(self, timeout_s: float) -> socket.socket:
+        self.opened += 1
+        return super().connect(timeout_s)
+
+
+def test_a_load_says_why_the_llm_gave_nothing_and_that_resume_asks_again(stage: Stage) -> None:
+    rows = [{"id": f"why/{n}", "text": f"{TEXT} {n}"} for n in range(30)]
+    (stage.root / "why.jsonl").write_text(
+        "\n".join(map(json.dumps, [*rows, {"id": "why/short", "text": "Too short."}]))
+    )
+
+    done = stage.cli("load", "--method", "llm", "--verbose", "why.jsonl")
+
+    assert (done.returncode, "30 as fallback" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert "connection refused" in done.stderr
+    assert (
+        sum(line.startswith("fallback, ") for line in done.stderr.splitlines()) <= 3
+    )  # alike but for figures: one line
+    assert "--resume asks the LLM again" in done.stderr
+    assert "why/short: frequency (too short for the LLM)" in done.stdout
+    again = json.loads(stage.cli("load", "--method", "llm", "--resume", "--json", "why.jsonl").stdout)
+    assert again["unchanged"] == 0
+    assert sum(again["fallbacks"].values()) == again["fallback"] == 30
+
+
+def test_documents_share_connections_that_stay_open_and_an_engine_started_anew_is_met_by_new_ones(stage: Stage) -> None:
+    folder = Counted(stage.folder.path)
+    client = EngineClient(folder, stage.plan)
+
+    def extract(worker: int) -> None:
+        for n in range(20):
+            assert client.extract({"id": f"kept/{worker}/{n}", "text": TEXT})[0] == 200
+
+    workers = [threading.Thread(target=extract, args=(worker,)) for worker in range(4)]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join()
+    assert folder.opened <= 4
+
+    os.kill(stage.pid, signal.SIGKILL)
+    assert stage.until(lambda: not stage.folder.is_locked(), 5)
+    with pytest.raises(OSError, match=r"No such file|refused"):
+        client.extract({"id": "kept/nobody", "text": TEXT})
+    stage.engine()
+    before = folder.opened
+    assert client.extract({"id": "kept/anew", "text": TEXT})[0] == 200
+    assert folder.opened == before + 1
+    client.close()
