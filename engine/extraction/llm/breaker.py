@@ -1,5 +1,7 @@
 """The circuit breaker of one server: after a run of failures nothing is sent for a while, then one call tries.
 
+A run is long where each failure costs a whole deadline and there is one call at a time; there a doubt that proved right is enough.
+
 Pure: the caller says what time it is, in seconds on a clock that only grows.
 """
 
@@ -20,6 +22,7 @@ class Breaker:
     _until: float | None = None
     _times: int = 0
     _probing: bool = False
+    _doubted: bool = False
 
     def state(self, now: float) -> State:
         if self._until is None:
@@ -41,8 +44,13 @@ class Breaker:
         self._probing = True
         return True
 
+    def doubt(self) -> None:
+        """There is other evidence that the service is gone: the next failure takes it out, however few there were."""
+        self._doubted = True
+
     def succeeded(self) -> None:
         self.row = self._times = 0
+        self._doubted = False
         self._until = None
         self._probing = False
 
@@ -51,7 +59,8 @@ class Breaker:
         self.row += 1
         if probe:
             self._probing = False
-        if probe or (self._until is None and self.row >= self.failures):
+        if probe or (self._until is None and (self._doubted or self.row >= self.failures)):
+            self._doubted = False
             self._until = now + self.open_s * min(LONGEST, 2**self._times)
             self._times += 1
             return True

@@ -31,6 +31,9 @@ async def call(
         if not server.warm:
             _permitted(document)
             await server.warm_up(http)
+        if server.silent:
+            _permitted(document)
+            await server.examine(http)
         _permitted(document)
         document.send(server.url)
         document.run()
@@ -50,7 +53,7 @@ async def call(
     except TimeoutError:
         fault = Fault(ErrorKind.timeout, f"{server.url} did not answer in {server.now() - began:.1f} s")
         window.late(slot.ticket, server.now())
-        server.failed(fault, slot.probe)
+        server.unanswered(fault, began, slot.probe)
         settled = True
         raise fault from None
     except Fault as fault:
@@ -61,7 +64,8 @@ async def call(
         if document.deadline.expired() and began:
             document.hung = True
             window.late(slot.ticket, server.now())
-            server.failed(Fault(ErrorKind.timeout, f"no answer within {config.timeout_s:g} s"), slot.probe)
+            fault = Fault(ErrorKind.timeout, f"no answer within {config.timeout_s:g} s")
+            server.unanswered(fault, began, slot.probe)
             settled = True
         raise
     finally:

@@ -36,12 +36,20 @@ _RUNS = re.compile(r"([^\w\s])\1{15,}|[ \t]{8,}|(?:\r?\n[ \t]*){4,}")
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`words`: of the document's text; no tokenizer needs fewer tokens, which is how a silent cut is noticed."""
+    """`words`: of the document's text; no tokenizer needs fewer tokens, which is how a silent cut is noticed.
+    `tokens`: most of the answer."""
 
     system: str
     user: str
     schema: dict[str, Any]
     words: int
+    tokens: int = ANSWER_TOKENS
+
+
+_YES = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"], "additionalProperties": False}
+SHORT = Prompt(
+    "Answer with JSON.", 'Say {"ok": true}.', _YES, 3, tokens=16
+)  # what a model that works at all answers at once
 
 
 def schema(max_descriptive: int, max_technical: int) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Ollama:
             "truncate": False,
             "shift": False,
             "keep_alive": f"{KEEP_ALIVE_S}s",
-            "options": {**self.options(config), "temperature": config.temperature, "seed": seed},
+            "options": {**self.options(config, prompt.tokens), "temperature": config.temperature, "seed": seed},
         }
         if dialect.structured != "none":
             body["format"] = prompt.schema if dialect.structured == "schema" else "json"
@@ -90,9 +90,9 @@ class Ollama:
         return msgspec.json.encode(body)
 
     @staticmethod
-    def options(config: Llm) -> dict[str, Any]:
-        """The same in every request: another num_ctx makes the server load the model again."""
-        return {"num_ctx": config.num_ctx, "num_predict": ANSWER_TOKENS}
+    def options(config: Llm, tokens: int = ANSWER_TOKENS) -> dict[str, Any]:
+        """num_ctx is the same in every request: another makes the server load the model again."""
+        return {"num_ctx": config.num_ctx, "num_predict": tokens}
 
     def preload(self, config: Llm) -> bytes:
         """No messages: the server loads the model and answers done_reason "load"."""
@@ -154,7 +154,7 @@ class OpenAi:
             "messages": [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}],
             "stream": False,
             "seed": seed,
-            dialect.token_field: ANSWER_TOKENS,
+            dialect.token_field: prompt.tokens,
         }
         if dialect.temperature:
             body["temperature"] = config.temperature

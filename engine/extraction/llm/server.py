@@ -13,7 +13,7 @@ from engine.extraction.llm.breaker import Breaker
 from engine.extraction.llm.facts import Facts, ollama_facts, openai_facts, thinking
 from engine.extraction.llm.failure import ErrorKind, Fault
 from engine.extraction.llm.http import Answer, Http, split_user
-from engine.extraction.llm.prompt import Prompt
+from engine.extraction.llm.prompt import SHORT, Prompt
 from engine.extraction.llm.protocol import KEEP_ALIVE_S, Dialect, Reply
 from engine.extraction.llm.window import Window
 from engine.plan.model import Llm
@@ -66,7 +66,10 @@ class Server:
         self._dialect = Dialect()
         self._warming: asyncio.Task[None] | None = None
         self._warm = False
-        self._used_at = 0.0
+        self._used_at = 0.0  # when it last answered anything about a model
+        self.silent = (
+            False  # a deadline passed and nothing was answered meanwhile: it may hang, or one document was slow
+        )
 
     # what the pool decides by
 
@@ -94,6 +97,11 @@ class Server:
         self.window.restart()
         self.cool()
         return True
+
+    def unanswered(self, fault: Fault, since: float, probe: bool) -> None:
+        """A call that was sent at `since` has run out of time."""
+        self.silent = self._used_at <= since
+        self.failed(fault, probe)
 
     def note(self, fault: Fault) -> None:
         self.last_error = fault.message
@@ -161,6 +169,24 @@ class Server:
         self._look_for_a_cut(reply, prompt)
         return reply
 
+    async def examine(self, http: Http) -> None:
+        """Ask a silent server a question that costs a model nothing, before another document spends its deadline there. Raises
+        Fault when that is not answered either: it hangs, and one more such end takes it out."""
+        limit = min(self._config.timeout_s, max(ASIDE_S, self._config.timeout_s / 3))
+        try:
+            async with asyncio.timeout(limit):
+                await self.ask(http, SHORT, seed=1)
+        except TimeoutError:
+            self.breaker.doubt()
+            raise Fault(
+                ErrorKind.timeout,
+                f"{self.url} hangs: no answer to a document, nor to a short question within {limit:g} s",
+            ) from None
+        except Fault as fault:
+            if fault.kind is ErrorKind.transport:
+                raise
+        self.silent = False  # whatever it said, it speaks
+
     def _look_for_a_cut(self, reply: Reply, prompt: Prompt) -> None:
         """Some versions drop the head of a long prompt, the instructions with it, and answer 200.
 
@@ -207,7 +233,8 @@ class Server:
             async with asyncio.timeout(LOAD_S):
                 await self._until_loaded(http)
                 await self.survey(http)
-                if isinstance(self._wire, protocol.Ollama):
+                held = self.silent and self.facts.loaded  # it hangs: an order to load what is loaded would hang as long
+                if isinstance(self._wire, protocol.Ollama) and not held:
                     await self._preload(http, self._wire)
         except TimeoutError:
             raise Fault(ErrorKind.loading, f"the model was not loaded within {LOAD_S:.0f} s", retry="never") from None

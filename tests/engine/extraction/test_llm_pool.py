@@ -230,6 +230,45 @@ async def test_answers_that_are_no_fault_of_the_service_leave_the_breaker_closed
         assert pool.servers()[0].breaker == "closed"
 
 
+async def test_a_model_that_hangs_is_taken_out_after_one_deadline_and_one_short_question() -> None:
+    async with (
+        StubLlm(slots=1) as stub,
+        pool_of(stub, timeout_s=0.5, breaker_failures=5, breaker_open_s=30.0, max_concurrency=1) as pool,
+    ):
+        await ask(pool)
+        sent = len(stub.documents)
+        stub.fault = "hang"
+        began = now()
+        ends = await several(pool, 8)
+        assert now() - began < 2.0  # five deadlines were 2.5 s
+        assert all(isinstance(end, LlmFailure) for end in ends)
+        assert len(stub.documents) - sent == 2
+        assert '{"ok": true}' in stub.documents[-1]["messages"][-1]["content"]
+        assert pool.servers()[0].breaker == "open"
+        assert "hangs" in pool.servers()[0].last_error
+
+
+async def test_slow_documents_take_no_server_out_that_answers_a_short_question() -> None:
+    async with StubLlm(slots=1) as stub, pool_of(stub, timeout_s=0.4, breaker_failures=5, max_concurrency=1) as pool:
+        await ask(pool)
+        stub.script.extend(["hang", "", "hang", "", "", ""])  # two documents in a row, a short question after each
+        ends = await several(pool, 4)
+        assert [isinstance(end, LlmAnswer) for end in ends] == [False, False, True, True]
+        assert pool.servers()[0].breaker == "closed"
+        assert pool.servers()[0].consecutive_failures == 0
+
+
+async def test_a_silent_server_is_asked_nothing_once_calls_are_not_permitted() -> None:
+    async with StubLlm(slots=1) as stub, pool_of(stub, timeout_s=0.3, max_concurrency=1) as pool:
+        await ask(pool)
+        stub.fault = "hang"
+        await failure(pool)
+        sent = len(stub.documents)
+        with pytest.raises(NotPermitted):
+            await pool.extract(DOCUMENT, permit=lambda: False)
+        assert len(stub.documents) == sent
+
+
 # capacity
 
 
