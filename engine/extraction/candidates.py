@@ -17,7 +17,15 @@ from typing import NamedTuple, TypeVar
 import snowballstemmer
 
 from engine.extraction import words
-from engine.extraction.languages import ENGLISH, ENGLISH_PROSE, FUNCTION_WORDS, language, own_function_words
+from engine.extraction.languages import (
+    ENGLISH,
+    ENGLISH_PROSE,
+    ENGLISH_SHARE,
+    FUNCTION_WORDS,
+    VERBS,
+    language,
+    own_function_words,
+)
 
 MAX_WORDS = 5
 MAX_CHARS = 60  # of a keyword
@@ -38,8 +46,8 @@ def _tokens(letter: str) -> re.Pattern[str]:
         r"|__\w+__"  # __init__
         r"|(?<![\w-])--[A-Za-z][A-Za-z0-9]*(?:[-_.][A-Za-z0-9]+)*"  # --flag
         r"|(?<![^\s(\"'`])\.[A-Za-z]\w+(?:[./-]\w+)*"  # .NET, .venv/bin
-        r"|\n\s*(?=[^\sa-z])"  # a new line that does not go on in small letters
-        r"|[^\w\s]+|_+"
+        r"|\n\s*(?=[^\sa-z]|[a-z][\w.-]*:\s)"  # a new line that does not go on in small letters, or is a setting of a file of such
+        r"|(?:(?!--[A-Za-z]|(?<=[(\"'`])\.[A-Za-z]\w)[^\w\s])+|_+"
     )
 
 
@@ -53,6 +61,7 @@ ACRONYM = re.compile(r"[A-Z][A-Z0-9]{1,5}s?(?:[-/&][A-Z0-9]{1,6})*")
 _NUMBER = re.compile(
     r"[\d.,:/-]+(?:st|nd|rd|th|s|am|pm|AM|PM|[mckn]?m|[mk]?g|[mn]?s|[kKMGT]i?[bB]|[kMG]?Hz|[kx%])?"
 )  # 1.5, 2nd, 10am, 5GHz; but 3D and 5G are names
+_NAMELESS = re.compile(r"\d{4}-\d\d-\d\dT\d\d|[\d.]+Z|(?=[a-f]*\d)[0-9a-f]{8,}")  # 2026-11-25T08, 07.123Z, 4f1c9a02
 
 
 Fact = TypeVar("Fact")
@@ -79,10 +88,16 @@ class Known(dict[str, Fact]):
 def _shape(token: str) -> str:
     """The letters that need no language: break, number, identifier, capital; else n."""
     first = token[0]
-    if not (first.isalnum() or (len(token) > 3 and first in "-_.")) or "\n" in token or len(token) > MAX_CHARS:
+    if (
+        not (first.isalnum() or (len(token) > 3 and token.lstrip("-_.")[:1].isalnum()))
+        or "\n" in token
+        or len(token) > MAX_CHARS
+    ):
         return "."
     if _NUMBER.fullmatch(token):
         return "#"
+    if _NAMELESS.fullmatch(token):
+        return "."
     if len(token) == 1:
         return "n" if first.isupper() or ord(first) > 0x2E80 else "."
     if IDENTIFIER.search(token) or ACRONYM.fullmatch(token):
@@ -148,8 +163,14 @@ _SETTLED = (
     ),  # is growing; police arrested the; by reading the
 )
 _PHRASE = re.compile(r"[awegnbciP](?:[awegnbciP#]*[gnbcipP#])?|p")
-_FOREIGN_PHRASE = re.compile(r"[nci](?:[nci#]*[nci])?")
-_GERMAN_PHRASE = re.compile(r"[nci]{0,2}[ci]")  # its nouns have capitals
+# of other languages; I: an identifier, which is a phrase by itself, since what stands beside it may be a verb; E: a Korean word that
+# had a particle, which ends a phrase
+_FOREIGN_PHRASE = re.compile(r"I|[nci](?:[nci#]*[nciE])?|E")
+_GERMAN_PHRASE = re.compile(r"I|[nci]{0,2}[ci]")  # its nouns have capitals
+_KOREAN_PARTICLE = re.compile(
+    "(?<=[가-힣]{2})(?:에서는|에서|으로|은|는|을|를|에|의)$"
+)  # those that hardly a noun ends in
+_KOREAN_VERB = re.compile("[가-힣]+(?:다|하여|하면|하고|되면|때까지)")
 ELIDING = ("french", "italian")
 _ELIDED = re.compile(r"^(?:[cdjlmnst]|qu|all|dall|dell|nell|sull|un)['’](?=\w)", re.I)  # l'eau
 
@@ -167,10 +188,13 @@ def phrases(tokens: list[str]) -> tuple[list[Span], str | None]:
     """All occurrences in the order of the text, and the language they were found by (None: unlisted)."""
     kinds = "".join(map(KINDS.__getitem__, tokens))
     words = len(kinds) - kinds.count(".") - kinds.count("#")
-    if sum(map(kinds.count, "ftmx")) >= ENGLISH_PROSE * words > 0:
+    english = sum(map(kinds.count, "ftmx"))
+    if english >= ENGLISH_PROSE * words > 0:
         return _english(tokens, kinds), ENGLISH
     spoken = language([token for token in tokens[:: 1 + len(tokens) // ASKED] if token[0].isalpha()])
-    return (_english(tokens, kinds) if spoken == ENGLISH else _foreign(tokens, spoken)), spoken
+    if spoken == ENGLISH:
+        return _english(tokens, kinds), spoken
+    return _foreign(tokens, spoken, partly_english=english >= ENGLISH_SHARE * words), spoken
 
 
 def _english(tokens: list[str], kinds: str) -> list[Span]:
@@ -204,10 +228,23 @@ def _is_new_york(pair: list[str]) -> bool:
     return pair[0].lower() == "new" and pair[-1].lower() in words.AFTER_NEW
 
 
-def _foreign(tokens: list[str], spoken: str | None) -> list[Span]:
+def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> list[Span]:
     stops = FUNCTION_WORDS[spoken] if spoken else own_function_words(tokens)
+    if partly_english:  # a passage of it, which its own function words take apart
+        stops |= words.FUNCTION
     stemmer = snowballstemmer.stemmer(spoken) if spoken in snowballstemmer.algorithms() else None
-    kinds = "".join("f" if token.lower().replace("’", "'") in stops else _shape(token) for token in tokens)
+    verb = VERBS.get(spoken or "")
+
+    def kind(token: str) -> str:
+        low = token.lower().replace("’", "'")
+        if low in stops or (verb and verb.fullmatch(low)) or _KOREAN_VERB.fullmatch(token):
+            return "f"
+        if _KOREAN_PARTICLE.search(token):
+            return "E"
+        shape = _shape(token)
+        return "I" if shape == "i" and ("/" in token or not ACRONYM.fullmatch(token)) else shape
+
+    kinds = "".join(map(Known(kind).__getitem__, tokens))
     fold = Known(lambda token: str(stemmer.stemWord(token.lower())) if stemmer else token.lower()).__getitem__
     spans = []
     for match in (_GERMAN_PHRASE if spoken == "german" else _FOREIGN_PHRASE).finditer(kinds):
@@ -216,6 +253,8 @@ def _foreign(tokens: list[str], spoken: str | None) -> list[Span]:
             run = tokens[first : min(first + 3, end)]
             if spoken in ELIDING:
                 run[0] = _ELIDED.sub("", run[0])
+            elif kinds[end - 1] == "E":
+                run[-1] = _KOREAN_PARTICLE.sub("", run[-1])
             spans.append((tuple(map(fold, run)), " ".join(run), first))
     return spans
 
@@ -226,9 +265,14 @@ CJK = re.compile("[\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\u
 _CJK_WORDS = re.compile(
     "[\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]{2,40}|[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
 )
-# Chinese particles, pronouns, prepositions and conjunctions, one character each: they end a word
+# What ends a Chinese or Japanese word: words that mean little by themselves, and Chinese particles, pronouns, prepositions and
+# conjunctions of one character, unless they are part of a word that means something (并 ends one, 并发 does not).
 _PARTICLES = re.compile(
-    "[的了是在和与及或而但对为从到以于被把将也都就不有这那其之我们你他她它个么吗呢吧着过给让向由并且还又很更最只可能会要該該這們個為與對從將還會過讓於]"
+    "通过|通過|如果|使用|进行|進行|以及|或者|因为|所以|但是|而且|需要|例如|没有|一个|一种|每个|各个|某个|其他|其中|同时|通常|已经|为了|由于|根据"
+    "|关于|之间|之后|之前|以上|以下|以便|包括|主要|用于|基于|称为|可以|可用|場合|可能|必要|几"
+    "|[的了是在和与及而但为从到于被把也都就这那其之我们你他她它么吗呢吧着给让还又很只该这這們為與從還讓於且或]"
+    "|个(?!人)|以(?!太)|不(?!同)|有(?!效|限)|对(?!象|比|话|称|齐)|對(?!象|話)|将(?!来)|將(?!來)|过(?!程|滤|期|载|拟)|過(?!程)|(?<![方定面导双])向(?!量)"
+    "|(?<![路自理])由|并(?![发行])|更(?!新)|最(?![优大小终])|可(?!靠|视)|会(?!议|话|员)|會(?!議|員)|要(?!求|素)|^中|^上(?!下|传|游|级)"
 )
 
 
@@ -244,8 +288,9 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
     first: dict[str, int] = {}
     whole: set[str] = set()
     for found in _CJK_WORDS.finditer(text):
-        at = found.start()
-        for run in _PARTICLES.split(found[0]):
+        borders = [0, *(edge for part in _PARTICLES.finditer(found[0]) for edge in part.span()), len(found[0])]
+        for begin, end in zip(borders[::2], borders[1::2], strict=True):
+            at, run = found.start() + begin, found[0][begin:end]
             foreign = "\u30a0" <= run[:1] <= "\u31ff" or run[:1] >= "\uff66"
             if foreign or 2 <= len(run) <= 6:
                 whole.add(run)
@@ -256,7 +301,6 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
                     part = run[i : i + size]
                     counts[part] = counts.get(part, 0) + 1
                     first.setdefault(part, at + i)
-            at += len(run) + 1
     inside: dict[str, int] = {}  # the count of the most frequent longer one
     for part, count in counts.items():
         if count > 1 or part in whole:

@@ -86,7 +86,7 @@ _LONG = Weights(
 _FOREIGN = Weights(
     size=(0.0, 0.2, -0.2, -1.0, -1.0), stands=0.5, occurs=0.5, late=-0.3, spread=0.2, name=0.3, weight=0.0,
     general_alone=0.0, general_last=0.0, empty_last=0.0, adjective_first=0.0, soft_first=0.0, participle_first=0.0,
-    verb_last=0.0, part=-0.9, number=-0.5, identifier_alone=0.0,
+    verb_last=0.0, part=-0.9, number=-0.5, identifier_alone=0.9,
 )  # fmt: skip
 
 
@@ -107,12 +107,14 @@ def extract(text: str, *, limit: int = MAX_TOTAL) -> Keywords:
     body = prose(sample(text))
     quoted = frozenset(_QUOTED.findall(body) if "`" in body else ())
     found: list[_Found] = []
+    elsewhere = False  # the text is in Chinese or Japanese, and what else stands in it are names
     if not body.isascii() and CJK.search(body):
-        found = [_of_piece(piece, len(body)) for piece in pieces(body)]
+        found = [_of_piece(piece) for piece in pieces(body)]
+        elsewhere = 3 * sum(map(len, CJK.findall(body))) > len(body)
         body = CJK.sub(" . ", body)
     tokens = tokenise(body)
     spans, language = phrases(tokens)
-    found += _scored(spans, len(tokens), language == ENGLISH)
+    found += _scored(spans, len(tokens), language == ENGLISH and not elsewhere)
     found.sort()
     best = _chosen(found, limit, quoted, language, 2 if len(tokens) < (SHORT + LONG) // 2 else 1)
     return _shown(best, spans, quoted, language == ENGLISH)
@@ -231,8 +233,10 @@ def _between(length: int) -> Weights:
     return Weights(sizes, *(short + share * (long - short) for short, long in zip(_SHORT[1:], _LONG[1:], strict=True)))
 
 
-def _of_piece(piece: Piece, length: int) -> _Found:
-    loss = -math.log(piece.times) - 0.3 * min(len(piece.text), 4) + 0.45 * math.log1p(piece.at / 40)
+def _of_piece(piece: Piece) -> _Found:
+    """Once is weak evidence that a run of characters is a word; an identifier that comes once, between them, is one."""
+    once = 0.4 if piece.times == 1 else 0.0
+    loss = once - math.log(piece.times) - 0.3 * min(len(piece.text), 4) + 0.45 * math.log1p(piece.at / 40)
     return _Found(loss, piece.at, piece.text, tuple(piece.text), piece.times)
 
 

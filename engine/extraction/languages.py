@@ -6,6 +6,7 @@ the short words that come again and again.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -23,6 +24,12 @@ def _set(words: str) -> frozenset[str]:
 
 
 FUNCTION_WORDS: dict[str, frozenset[str]] = {
+    "arabic": _set(
+        """آخر أحد أخرى أما أن أنه أنها أو أول أي أيضا إحدى إذ إذا إلا إلى إن إنه اذا الآن التي الذي الذين الى ان او بأن بالإضافة بدون بسبب بشكل بعد بعض
+        بل بما بين بينما تتم تحت تكون تم ثم جدا جميع حتى حسب حول حيث حين خلال دون ذلك ضد ضمن عبر على عليه عليها عن عند عندما غير فإن فقط فوق في
+        فيه فيها قبل قد كان كانت كل كلما كما كيف كيفية لا لأن لقد لكل لكن للحد لم لمدة لن له لها لهذا ليس ليست ما مثل مع معظم مما من منذ منه منها نحو نفس هذا
+        هذه هل هم هنا هناك هو هي و وإن وأن وفي وقد وكان ولا ولم ومن وهو وهي يتم يجب يقوم يكون يمكن يمكنك"""
+    ),
     "dutch": _set(
         """aan al alle als altijd ander andere bij daar dan dat de der deze die dit doch doen door dus een en er ge geen gaat haar had
         heb hebben heeft hem het hier hij hoe hun iemand iets ik in is ja je kan kon kunnen maar me meer men met mij mijn moet na naar niet
@@ -30,11 +37,11 @@ FUNCTION_WORDS: dict[str, frozenset[str]] = {
         wezen wie wij wil worden wordt zal ze zei zelf zich zij zijn zo zoals zonder zou"""
     ),
     "french": _set(
-        """à ai ainsi alors après au aucun aucune aussi autre autres aux avait avant avec avoir c'est car ce cela celle celui ces cet cette ceux chaque chez
-        comme comment d'un d'une dans de depuis des deux donc dont du elle elles en encore entre est et été être eu fait faire font ici il ils j'ai je
-        jusqu'à l'on la là le les leur leurs lors lui ma mais me même mes moins mon n'est ne ni non nos notre nous on ont ou où par parce pas
-        pendant peu peut peuvent plus plusieurs pour pourquoi puis qu'il qu'elle qu'un qu'une quand que quel quelle quelles quelques quels qui quoi s'est sa
-        sans se selon sera ses si son sont sous sur ta te tes toujours tous tout toute toutes très trop tu un une va vers voici voir vos
+        """à afin ai ainsi alors après au aucun aucune aussi autre autres aux avait avant avec avoir c'est car ce cela celle celui ces cet cette ceux chaque chez
+        comme comment d'un d'une dans de depuis des deux dès doit doivent donc dont du elle elles en encore entre est et été être eu fait faire faut font grâce ici il ils j'ai je
+        jusqu'à l'on la là le les leur leurs lors lorsqu'il lorsqu'on lorsqu'un lorsqu'une lorsque lui ma mais me même mes moins mon n'est ne ni non nos notre nous on ont ou où par parce pas
+        pendant permet permettent peu peut peuvent plus plusieurs pour pourquoi puis qu'à qu'elle qu'il qu'ils qu'on qu'un qu'une quand que quel quelle quelles quelques quels qui quoi s'est sa
+        sans se selon sera ses si son sont sous sur ta te tes toujours tous tout toute toutes très trop tu un une utilise utilisent va vers voici voir vos
         votre vous y"""
     ),
     "german": _set(
@@ -88,6 +95,11 @@ FUNCTION_WORDS: dict[str, frozenset[str]] = {
         måste någon något några när ni nu och också om oss på samma sedan sig sin sina sitt själv skall ska skulle som så till under upp ut utan vad
         var vara vi vid vilka vilken är över"""
     ),
+}
+
+# Where verbs end as hardly a noun does: they end a phrase as function words do.
+VERBS: dict[str, re.Pattern[str]] = {
+    "russian": re.compile(r"\w{3,}(?:[уюяа]ет|[уюя]ют|ают|[еи]тся|[юуая]тся|ться|[оие]вать|ывать|ить)")
 }
 
 

@@ -30,6 +30,10 @@ _CODE_LINE = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.|\$|#!) [^\n]*|(?: {4}|\t)[^\n]
 # four words or more in capitals, a heading or a clause of a licence; what they say, not acronyms
 _SHOUTED = re.compile(r"[A-Z](?<![\w'’-][A-Z])[A-Z'’-]++(?:(?:[ \t,;]++\n?|\n)[ \t]*+[A-Z][A-Z'’-]*+(?!\w)){3,}")
 _LONG_WORD = re.compile(r"[A-Z]{8}")
+_CODED = re.compile(
+    r"(?<![\w+/])(?=[A-Za-z+/]{0,39}\d)[A-Za-z0-9+/]{40,}=*(?:\n(?=[A-Za-z+/]*\d)[A-Za-z0-9+/]+=*(?!\S))?"
+)  # base64, a digest
+_CODED_CHARS = 40
 _FEW = 200  # characters of prose beside which code is read too
 
 
@@ -50,6 +54,8 @@ def prose(text: str) -> str:
             text = directive.sub("\n . ", text)
     if "\n    " in text or "\n\t" in text or "\n>>> " in text or "\n$ " in text:
         text = _unless_little(text, _CODE_LINE.sub("", text))
+    if max(map(len, text.split()), default=0) >= _CODED_CHARS:
+        text = _CODED.sub(" . ", text)
     if text.isupper():
         text = text.lower()
     if _LONG_WORD.search(text):
@@ -92,8 +98,16 @@ def sample(text: str) -> str:
         return text
     part = SAMPLE_CHARS // 8
     step = (len(text) - part) / 7
-    slices = [text[int(n * step) : int(n * step) + part] for n in range(8)]
-    return "\n\n".join(slices[:1] + [s[max(s.find(" ", 0, 200), 0) :] for s in slices[1:]])
+    return "\n\n . \n\n".join(_slice(text, int(n * step), int(n * step) + part) for n in range(8))
+
+
+def _slice(text: str, begin: int, end: int) -> str:
+    """Without the words that are cut in two at its ends."""
+    if begin:
+        begin = max(begin, text.find(" ", begin, begin + 200))
+    if end < len(text) and (last := text.rfind(" ", end - 200, end)) > begin:
+        end = last
+    return text[begin:end]
 
 
 # -- pages -----------------------------------------------------------------------------------------------------------------------

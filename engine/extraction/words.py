@@ -28,7 +28,7 @@ AUXILIARIES = _set(
 )
 
 # what a program is written with; nobody searches for it
-CODE = _set("def elif endif enddef fn foo func impl printf struct var")
+CODE = _set("bool const def elif endif enddef fn foo func impl mut printf pub str struct typeof var")
 
 FUNCTION = (
     _set(

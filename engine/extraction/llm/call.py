@@ -51,11 +51,11 @@ async def call(
         settled = True
         return reply
     except TimeoutError:
-        fault = Fault(ErrorKind.timeout, f"{server.url} did not answer in {server.now() - began:.1f} s")
+        late = Fault(ErrorKind.timeout, f"{server.url} did not answer in {server.now() - began:.1f} s")
         window.late(slot.ticket, server.now())
-        server.unanswered(fault, began, slot.probe)
+        server.unanswered(late, began, slot.probe)
         settled = True
-        raise fault from None
+        raise late from None
     except Fault as fault:
         _learn_from(fault, slot)
         settled = True
@@ -64,8 +64,8 @@ async def call(
         if document.deadline.expired() and began:
             document.hung = True
             window.late(slot.ticket, server.now())
-            fault = Fault(ErrorKind.timeout, f"no answer within {config.timeout_s:g} s")
-            server.unanswered(fault, began, slot.probe)
+            late = Fault(ErrorKind.timeout, f"no answer within {config.timeout_s:g} s")
+            server.unanswered(late, began, slot.probe)
             settled = True
         raise
     finally:

@@ -1,0 +1,115 @@
+"""The frequency method on what is no English prose: other languages about technical things, logs, settings, encoded bytes, slices."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import random
+
+import pytest
+
+from engine.extraction import prose
+from engine.extraction.frequency import extract
+
+NAMES = {"Cargo.toml", "max_connections", "HTTP/2", "--verbose"}
+IN_LANGUAGES = {
+    "french": "Lorsque le fichier Cargo.toml définit max_connections, chaque requête attend une connexion. En cas de panne, les requêtes sont "
+    "redirigées par HTTP/2 vers les nœuds du cluster. On peut activer --verbose afin d'obtenir les journaux.",
+    "german": "Wenn die Datei Cargo.toml den Wert max_connections setzt, wartet jede Abfrage auf eine Verbindung. Fällt ein Knoten aus, werden "
+    "die Abfragen über HTTP/2 an andere Knoten geleitet. Mit der Option --verbose erhält man die Protokolle.",
+    "russian": "Если в файле Cargo.toml задан параметр max_connections, каждый запрос ждёт соединения. При отказе узла запросы идут по протоколу "
+    "HTTP/2 на другие узлы. Администратор может включить параметр --verbose, чтобы получить журналы.",
+    "chinese": "如果文件 Cargo.toml 中设置了 max_connections，每个请求都会等待连接。当节点发生故障时，负载均衡通过 HTTP/2 协议将请求重定向到其他节点。"
+    "管理员可以启用 --verbose 选项以获取日志。并发请求的数量有限。",
+    "japanese": "Cargo.toml で max_connections が設定されている場合、各リクエストは待機します。ノードが故障した場合、負荷分散は HTTP/2 プロトコルを介して"
+    "リクエストを転送します。管理者は --verbose オプションを有効にできます。",
+    "arabic": "إذا حدد ملف Cargo.toml قيمة max_connections فإن كل طلب ينتظر حتى يتوفر اتصال. عند فشل العقدة يعاد توجيه الطلبات عبر HTTP/2 إلى العقد "
+    "الأخرى. يمكن للمسؤول تفعيل الخيار --verbose للحصول على السجلات.",
+    "korean": "Cargo.toml 파일에서 max_connections 값을 설정하면 각 요청은 연결을 기다립니다. 노드에 장애가 발생하면 요청은 HTTP/2 프로토콜을 통해 다른 노드로 "
+    "전달됩니다. 관리자는 --verbose 옵션을 활성화할 수 있습니다.",
+    "czech": "Pokud soubor Cargo.toml nastaví max_connections, každý požadavek čeká na připojení. Při selhání uzlu jdou požadavky přes HTTP/2 na "
+    "jiné uzly. Správce může zapnout --verbose a získat záznamy.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spoken", sorted(IN_LANGUAGES))
+def test_identifiers_stand_alone_and_whole_among_the_words_of_any_language(spoken: str) -> None:
+    found = extract(IN_LANGUAGES[spoken])
+
+    assert set(found.ranked) >= NAMES
+    assert set(found.technical) >= NAMES
+
+
+def test_chinese_words_end_at_particles_unless_these_are_part_of_a_word() -> None:
+    found = extract(IN_LANGUAGES["chinese"] + "并发请求通过重定向到达节点。").ranked
+
+    assert not any(keyword.startswith(("如果", "通过", "发请求")) or keyword.endswith("通") for keyword in found)
+    assert any("并发" in keyword for keyword in found)
+
+
+def test_russian_verbs_and_korean_particles_are_in_no_keyword() -> None:
+    russian = extract(
+        f"Балансировка нагрузки распределяет запросы. Сервер использует пул соединений. {IN_LANGUAGES['russian']}"
+    ).ranked
+    korean = extract("데이터베이스 서버는 요청을 분배합니다. 데이터베이스 서버를 설정합니다.").ranked
+
+    assert {"Балансировка нагрузки", "пул соединений"} <= set(russian)
+    assert not any(verb in keyword for keyword in russian for verb in ("распределяет", "использует"))
+    assert "데이터베이스 서버" in korean
+    assert not any(keyword.endswith(("합니다", "는", "를")) for keyword in korean)
+
+
+def test_a_passage_in_english_does_not_run_its_function_words_into_keywords() -> None:
+    french = "Le serveur de bases de données utilise un pool de connexions pour limiter le nombre de requêtes. Chaque requête attend. "
+    english = "The connection pool is bounded by max_connections. "
+
+    found = extract(french * 2 + english * 2).ranked
+
+    assert "connection pool" in found
+    assert not any(f" {word} " in f" {keyword} " for keyword in found for word in ("The", "is", "by", "de", "un"))
+
+
+def test_encoded_bytes_digests_and_times_are_no_keywords() -> None:
+    noise = random.Random(1).randbytes(6000)
+    assert not extract(base64.b64encode(noise).decode()).ranked
+    assert not extract(base64.encodebytes(noise).decode()).ranked
+    log = "".join(
+        f"2026-11-25T08:{n % 60:02}:07.{n:03}Z ERROR [worker-1] request {n * 7919:08x}f of gateway refused by scheduler, image "
+        f"sha256:{hashlib.sha256(str(n).encode()).hexdigest()}\n"
+        for n in range(60)
+    )
+
+    found = extract(log).ranked
+
+    assert {"gateway", "scheduler"} <= set(" ".join(found).split())
+    assert not any(sum(c.isdigit() for c in keyword) > 3 for keyword in found), found
+
+
+def test_a_flag_keeps_its_dashes_after_a_quote_or_a_bar() -> None:
+    found = extract(
+        "| option | meaning |\n|---|---|\n| `--max-retries` | most retries |\n| (.gitignore) | ignored files |\n"
+    )
+
+    assert {"--max-retries", ".gitignore"} <= set(found.ranked)
+
+
+def test_settings_a_line_each_do_not_run_together() -> None:
+    found = extract("kind: Deployment\nmetadata:\n  name: gateway\nspec:\n  replicas: 3\n  image: registry\n").ranked
+
+    assert {"deployment", "gateway"} <= set(found)
+    assert not any("metadata" in keyword and " " in keyword for keyword in found)
+
+
+def test_punctuation_is_never_part_of_a_keyword_s_end() -> None:
+    assert all(
+        keyword[-1].isalnum()
+        for keyword in extract('"""The calls over the wire.""", """The wire of the wire.""",').ranked
+    )
+
+
+def test_a_long_line_is_sampled_without_cutting_words_in_two() -> None:
+    text = "the connection pool retries failed requests " * (4 * prose.SAMPLE_CHARS // 44)
+
+    words = set(" ".join(extract(text).ranked).split())
+
+    assert words <= set(text.split()), words
