@@ -28,6 +28,7 @@ AT_ONCE_CHARS = 250_000  # ... but of long ones fewer, so that a rollback gets i
 LEAST_AT_ONCE = 8  # and not fewer than these
 PATIENCE_S = 10.0  # with an engine that is being started anew
 NAMED = 10  # documents named for one trouble
+TITLE = 80  # characters; the document without one has its first line, which may be all of it
 REASONS = 5  # told for which the LLM gave nothing
 _FIGURE = re.compile(r"\d+")
 
@@ -255,7 +256,9 @@ def query(place: Place, text: str, limit: int, as_json: bool) -> None:
 
 def _found(d: Document, matched: list[str], snippet: str) -> str:
     words = [click.style(keyword, bold=True) for keyword in matched] + [k for k in d.keywords if k not in matched]
-    return f"{d.id}  [{d.method}]  {d.title}\n    {', '.join(words[:12])}" + (f"\n    {snippet}" if snippet else "")
+    return f"{d.id}  [{d.method}]  {clean_line(d.title, TITLE)}\n    {', '.join(words[:12])}" + (
+        f"\n    {snippet}" if snippet else ""
+    )
 
 
 def _stems(text: str) -> set[str]:
@@ -295,6 +298,7 @@ def export(place: Place, method: str, limit: int, output: Path, at_random: bool,
     `--method llm` exports documents that serve LLM keywords; `--method frequency` exports frequency keywords, of those that
     serve them first.
     """
+    from engine.plan.durations import iso
     from engine.store import documents
 
     found = place.reader.read(
@@ -305,7 +309,7 @@ def export(place: Place, method: str, limit: int, output: Path, at_random: bool,
     rows = [
         {
             "file": d.id, "id": d.id, "title": d.title, "method": method,
-            "keywords": list((d.llm or ()) if method == "llm" else d.frequency), "arm": d.arm, "updated": d.updated,
+            "keywords": list((d.llm or ()) if method == "llm" else d.frequency), "arm": d.arm, "updated": iso(d.updated),
             **({"text": d.text} if text else {}),
         }
         for d in found

@@ -54,7 +54,7 @@ def contrast(control: Measure, treatment: Measure, weight: float = 1.0, *, scale
     if not (math.isfinite(estimate) and 1e-140 < total < 1e140 and abs(estimate) < 1e100):
         return None
     shares = (parts[0] / total, parts[1] / total)
-    dof = 1.0 / (shares[0] * shares[0] / (control.n - 1) + shares[1] * shares[1] / (treatment.n - 1))
+    dof = 1.0 / (shares[0] * shares[0] / control.dof + shares[1] * shares[1] / treatment.dof)
     return Contrast(estimate, math.sqrt(total), control.n + treatment.n, dof)
 
 

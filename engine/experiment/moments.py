@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from sys import float_info
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 
 def known(value: float) -> float | None:
@@ -43,6 +44,10 @@ class Moments(Struct, frozen=True, tag="moments"):
         return Moments(self.n, self.sum + self.n * by, self.sum_sq + by * (2.0 * self.sum + self.n * by))
 
     @property
+    def dof(self) -> float:
+        return float(self.n - 1)
+
+    @property
     def mean(self) -> float | None:
         return known(self.sum / self.n) if self.n > 0 else None
 
@@ -68,6 +73,10 @@ class Counts(Struct, frozen=True, tag="counts"):
         return Counts(self.n + other.n, self.k + other.k)
 
     @property
+    def dof(self) -> float:
+        return float(self.n - 1)
+
+    @property
     def mean(self) -> float | None:
         return self.k / self.n if self.n > 0 and 0 <= self.k <= self.n else None
 
@@ -83,7 +92,10 @@ class Ratio(Struct, frozen=True, tag="ratio"):
 
     The arms are drawn by document, so a document is one observation however often it is clicked or rated: two hundred
     ratings of one page are not two hundred pages. `variance` is that of the linearised ratio (delta method; Deng, Knoblich
-    and Lu 2018, arXiv 1803.06336, eq. 8), so that `variance / n` is the square of the ratio's standard error.
+    and Lu 2018, arXiv 1803.06336, eq. 8), so that `variance / n` is the square of the ratio's standard error. A document with
+    a large share of the answers pulls the ratio towards itself and so hides its own error: the delta method is corrected to
+    the jackknife over documents (MacKinnon and White 1985, HC3), whose leverages are here by their mean over the squared
+    errors. With as many answers in each document that changes nothing.
     """
 
     n: int = 0
@@ -92,11 +104,17 @@ class Ratio(Struct, frozen=True, tag="ratio"):
     yes_sq: int = 0
     asked_sq: int = 0
     cross: int = 0
+    yes_sq_asked: float = 0.0  # cubes of millions leave the range of an integer in JSON
+    yes_asked_sq: float = 0.0
+    asked_cube: float = 0.0
 
     @classmethod
     def one(cls, yes: int, asked: int) -> Ratio:
         """One document's answers; nothing when it was never asked."""
-        return cls(1, yes, asked, yes * yes, asked * asked, yes * asked) if asked > 0 else cls()
+        if asked <= 0:
+            return cls()
+        y, a = yes, asked
+        return cls(1, y, a, y * y, a * a, y * a, float(y * y * a), float(y * a * a), float(a * a * a))
 
     def __add__(self, other: Ratio) -> Ratio:
         return self._with(other, 1)
@@ -104,11 +122,13 @@ class Ratio(Struct, frozen=True, tag="ratio"):
     def __sub__(self, other: Ratio) -> Ratio:
         return self._with(other, -1)
 
-    def _with(self, o: Ratio, sign: int) -> Ratio:
-        return Ratio(
-            self.n + sign * o.n, self.yes + sign * o.yes, self.asked + sign * o.asked, self.yes_sq + sign * o.yes_sq,
-            self.asked_sq + sign * o.asked_sq, self.cross + sign * o.cross,
-        )  # fmt: skip
+    def _with(self, other: Ratio, sign: int) -> Ratio:
+        return Ratio(*(mine + sign * its for mine, its in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def dof(self) -> float:
+        """Documents that carry the ratio, less one: as many equal ones would share out the answers as unevenly (Kish)."""
+        return max(1.0, self.asked**2 / self.asked_sq - 1.0) if self.asked_sq > 0 else float(self.n - 1)
 
     @property
     def counts(self) -> Counts:
@@ -127,7 +147,12 @@ class Ratio(Struct, frozen=True, tag="ratio"):
         spread = self.yes_sq - 2.0 * rate * self.cross + rate * rate * self.asked_sq
         if spread <= self.yes_sq * 1e-12:
             return 0.0
-        return known(spread / (self.n - 1) / (self.asked / self.n) ** 2)
+        pulled = self.yes_sq_asked - 2.0 * rate * self.yes_asked_sq + rate * rate * self.asked_cube
+        leverage = max(1.0 / self.n, pulled / spread / self.asked)
+        if leverage > 1.0 - 1e-9:  # one document has all the answers
+            return None
+        jackknife = ((1.0 - 1.0 / self.n) / (1.0 - leverage)) ** 2
+        return known(jackknife * spread / (self.n - 1) / (self.asked / self.n) ** 2)
 
 
 Measure = Moments | Counts | Ratio

@@ -124,6 +124,7 @@ def test_query_finds_by_keyword_and_export_gives_what_the_plan_s_jq_reads(shell:
     shell("export", "--method", "frequency", "--limit", "2", "--output", "f.json")
     rows = json.loads((shell.folder / "f.json").read_text())
     assert all(row["file"] and row["keywords"] for row in rows)
+    assert all(row["updated"].endswith("Z") for row in rows)  # times outside the store are ISO 8601
     shell("analyze", "compare-keywords", "--llm", "f.json", "--frequency", "f.json", "--output", "c.json")
     assert json.loads((shell.folder / "c.json").read_text())["overall"]["both"] == len(rows)
 

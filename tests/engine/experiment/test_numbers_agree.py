@@ -239,31 +239,52 @@ def test_holm_is_scipys_step_down_by_hand():
     )
 
 
-def test_a_rate_with_many_answers_a_document_has_the_delta_methods_error_and_no_less_than_a_bootstrap_finds():
+def by_documents(yes, asked) -> Ratio:
+    return sum((Ratio.one(int(y), int(n)) for y, n in zip(yes, asked, strict=True)), Ratio())
+
+
+def jackknife(yes, asked) -> float:
+    """Standard error of sum(yes) / sum(asked), leaving each document out in turn."""
+    without = (yes.sum() - yes) / (asked.sum() - asked)
+    return math.sqrt((len(yes) - 1) / len(yes) * ((without - yes.sum() / asked.sum()) ** 2).sum())
+
+
+def test_a_rate_with_many_answers_a_document_has_the_jackknifes_error_and_no_less_than_a_bootstrap_finds():
     rng = np.random.default_rng(11)
     asked = rng.integers(1, 12, 400)
     liked = rng.binomial(asked, rng.beta(4, 2, 400))  # documents differ, and answers about one are alike
-    total = sum((Ratio.one(int(y), int(n)) for y, n in zip(liked, asked, strict=True)), Ratio())
+    total = by_documents(liked, asked)
     assert total.mean == pytest.approx(liked.sum() / asked.sum())
-    linear = (liked - total.mean * asked) / asked.mean()
-    assert total.variance == pytest.approx(linear.var(ddof=1), rel=1e-9)
+    error = math.sqrt(total.variance / total.n)
+    assert error == pytest.approx(jackknife(liked, asked), rel=1e-3)
     draws = rng.integers(0, 400, (4000, 400))
     again = liked[draws].sum(1) / asked[draws].sum(1)
-    assert math.sqrt(total.variance / total.n) == pytest.approx(again.std(), rel=0.05)
+    assert error == pytest.approx(again.std(), rel=0.05)
     naive = math.sqrt(total.mean * (1 - total.mean) / total.asked)
-    assert math.sqrt(total.variance / total.n) > 1.3 * naive
+    assert error > 1.3 * naive
     one_each = sum((Ratio.one(int(y), 1) for y in rng.random(500) < 0.3), Ratio())
     assert one_each.variance == pytest.approx(one_each.counts.variance * 500 / 499)
     assert total - Ratio.one(int(liked[0]), int(asked[0])) + Ratio.one(int(liked[0]), int(asked[0])) == total
 
 
-def test_rates_by_document_are_tested_as_scipy_tests_their_linearised_values():
+def test_a_few_documents_with_most_answers_do_not_hide_their_own_error():
+    rng = np.random.default_rng(13)
+    asked = 1 + rng.multinomial(1400, rng.dirichlet(np.full(100, 0.2)))
+    liked = rng.binomial(asked, rng.beta(4, 2, 100))
+    total = by_documents(liked, asked)
+    linear = (liked - total.mean * asked) / asked.mean()
+    error = math.sqrt(total.variance / total.n)
+    assert error > 1.03 * math.sqrt(linear.var(ddof=1) / 100)
+    assert error == pytest.approx(jackknife(liked, asked), rel=0.03)
+
+
+def test_rates_by_document_are_tested_as_scipy_tests_their_linearised_values_where_no_document_outweighs_another():
     rng = np.random.default_rng(12)
     arms, linear = [], []
     for rate in (0.4, 0.5):
-        asked = rng.integers(1, 6, 300)
-        yes = rng.binomial(asked, rate)
-        arms.append(sum((Ratio.one(int(y), int(n)) for y, n in zip(yes, asked, strict=True)), Ratio()))
+        asked = np.full(300, 4)
+        yes = rng.binomial(asked, rng.beta(20 * rate, 20 * (1 - rate), 300))
+        arms.append(by_documents(yes, asked))
         linear.append((yes - yes.sum() / asked.sum() * asked) / asked.mean() + yes.sum() / asked.sum())
     oracle = stats.ttest_ind(*linear, equal_var=False)
     found = fixed.by_document(*arms)

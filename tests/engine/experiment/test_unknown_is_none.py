@@ -28,7 +28,7 @@ whole = st.integers(0, 60) | st.integers(0, 10**6)
 answers = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=60).map(
     lambda pairs: sum((Ratio.one(min(pair), max(pair)) for pair in pairs), Ratio())
 )
-ratios = answers | st.builds(Ratio, whole, whole, whole, whole, whole, whole)
+ratios = answers | st.builds(Ratio, whole, whole, whole, whole, whole, whole, sums, sums, sums)
 measures = moments | counts | ratios
 
 
