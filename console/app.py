@@ -24,7 +24,7 @@ from console.attention import Attention
 from console.background import in_background
 from console.driver import PatientDriver, Redraw
 from console.history import History
-from console.keys import ACTING, GRACE_S, Hands
+from console.keys import ACTING, GRACE_S, Hands, unheard
 from console.link import Link, Sight
 from console.rolling import Rolling
 from console.running import Runner, Running, surroundings
@@ -44,6 +44,7 @@ from engine.text import clean_line
 
 PRESENCE_EVERY_S = 10.0
 SAID_S = 7.0
+UNHEARD_S = 20.0
 CALM_S = 0.8
 _COLOURLESS = NoColor()
 
@@ -78,7 +79,9 @@ class Console(App[int]):
         read_only: bool = False,
         ascii_only: bool = False,
         theme: str = "dark",
+        typed_before: Sequence[str] = (),
     ) -> None:
+        """`typed_before`: keys that came before there was a screen, as Textual names them; they are told, not taken."""
         super().__init__(driver_class=PatientDriver)
         self.link = link
         self.plan = plan
@@ -89,6 +92,7 @@ class Console(App[int]):
         self.line: PatientDriver | None = None
         self._wall = Wall(ascii_only)
         self.hands = Hands()
+        self._unheard = [*typed_before]
         self.watching = Watch(link)
         self.history = History(link)
         self.attention = Attention(self.write)
@@ -152,6 +156,8 @@ class Console(App[int]):
 
     def _first_painted(self) -> None:
         self.hands.ready = True
+        if told := unheard(self._unheard):
+            self.say(*told, seconds=UNHEARD_S)
         self.attention.notice(self.sight)
         self.run_worker(self._after_paint(), exit_on_error=False)
 
@@ -240,7 +246,7 @@ class Console(App[int]):
     def _can_wait(self, old: Sight, new: Sight) -> bool:
         """Whether only numbers moved, less than a second after others did: they can wait for the next look. In a time lapse the
         engine publishes several times a second, which would cost a remote line and a core several times as much."""
-        if old.view is None or new.view is None or self.rolling is not None:
+        if old.view is None or new.view is None or (self.rolling is not None and self.rolling.awaited()):
             return False
         alike = (old.view.rev, old.view.health, old.pulse.state) == (new.view.rev, new.view.health, new.pulse.state)
         return alike and time.monotonic() - self._painted_at < CALM_S
@@ -276,6 +282,8 @@ class Console(App[int]):
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key) and not event.is_forwarded:
             focused = self.focused
+            if not self.hands.ready:
+                self._unheard.append(event.key)
             typing = focused is not None and focused.check_consume_key(event.key, event.character)
             match self.hands.take(event.character, event.time, typing):
                 case "drop":
@@ -332,7 +340,7 @@ class Console(App[int]):
 
     def _read_until_proven(self) -> None:
         rolling = self.rolling
-        if rolling is None or rolling.state(self.sight) == "proven" or time.monotonic() - rolling.pressed > 30:
+        if rolling is None or rolling.state(self.sight) == "proven" or not rolling.awaited():
             if self._fast is not None:
                 self._fast.stop()
             self._page_refreshed()
@@ -443,9 +451,9 @@ class Console(App[int]):
 
     # -- what screens use --------------------------------------------------------------------------------------------------
 
-    def say(self, sentence: str, style: str = "bar") -> None:
+    def say(self, sentence: str, style: str = "bar", seconds: float = SAID_S) -> None:
         """A sentence above the footer for a few seconds."""
-        self.said, self._said_until = (clean_line(sentence, 400), style), time.monotonic() + SAID_S
+        self.said, self._said_until = (clean_line(sentence, 400), style), time.monotonic() + seconds
         if self.page is not None:
             self.page.repaint()
 

@@ -10,7 +10,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
+from collections.abc import Sequence
 from typing import Literal
 
 Verdict = Literal["take", "drop", "wait", "refuse"]
@@ -27,6 +29,29 @@ ACTING = frozenset((
     "restore_bad_window", "undo_restore", "why", "complaint", "draw", "better", "flaw", "judge", "measure", "send", "resend",
     "remind", "tick", "write", "run", "fault", "calm", "speed",
 ))  # fmt: skip
+
+
+_SEQUENCE = re.compile(r"\x1b(?:[\[O][0-9;:?<>=]*[ -/]*[@-~]|.)?", re.DOTALL)
+_F9 = "\x1b[20~"
+
+
+def names(typed: str) -> list[str]:
+    """What came on the line before anybody read it, as names of keys: those of text, and F9; all else is nothing that was meant."""
+    keys = ["f9"] * typed.count(_F9)
+    return keys + [char for char in _SEQUENCE.sub("", typed) if char.isprintable()]
+
+
+def unheard(keys: Sequence[str]) -> tuple[str, str] | None:
+    """(sentence, style) about keys that came before the first paint: a person who pressed R must not believe that it was taken."""
+    if "R" in keys or "f9" in keys:
+        key = "R" if "R" in keys else "F9"
+        return (
+            f"{key} came before this screen was there and was NOT taken: nothing was rolled back. To roll back press R now.",
+            "alarm",
+        )
+    if any(len(key) == 1 for key in keys):
+        return "Keys that were typed before this screen was there were not taken.", "caution"
+    return None
 
 
 class Hands:

@@ -12,15 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.client import EngineClient, Reply, RollbackResult
+from engine.control import State
 from engine.plan.durations import format_duration
 from engine.plan.model import Plan
 from engine.store.documents import Document
 from engine.store.folder import Folder, StoreError
 from engine.store.reader import Glance, Reader
-from engine.view import DecisionView, View
+from engine.view import DecisionView, Health, View
 
 T = TypeVar("T")
 
@@ -42,6 +43,7 @@ class Sight(Struct, frozen=True):
     view: View | None
     pulse: Pulse
     at: float  # when it was read, real epoch seconds
+    corrected: bool = False  # by what the disk says: the engine has not shown it
 
     @property
     def fresh(self) -> bool:
@@ -109,6 +111,30 @@ def judge(
     return Pulse("well", "", age)
 
 
+def corrected(view: View, state: State | None, armed: bool) -> View:
+    """The engine's last view, with what has come down since: a decision on the disk holds and a missing key stops every call, whether or
+    not an engine has shown it. `state` is None while the store cannot be read. Nothing is raised here. Pure."""
+    lower = state is not None and state.rev > view.rev and state.percent_bp < view.percent_bp
+    out = view.armed and not armed and view.effective_bp > 0
+    if not lower and not out:
+        return view
+    if state is not None and lower and not state.percent_bp:
+        health: Health = "rolled_back"
+        sentence = "ROLLED BACK to 0 %, it is in the log; no engine shows it yet: the numbers are older"
+    elif out:
+        health = "alert"
+        sentence = f"0 % IN FORCE, {view.percent_bp / 100:g} % decided: the key (armed) is out; the numbers are older"
+    else:
+        health, sentence = "alert", "ALERT: lowered, it is in the log; no engine shows it yet: the numbers are older"
+    now_bp = state.percent_bp if state is not None and lower else view.percent_bp
+    gate = structs.replace(view.gate, open=False, blocked=("the percentage came down and no engine has shown it yet",))
+    return structs.replace(
+        view, percent_bp=now_bp, effective_bp=0 if out else min(view.effective_bp, now_bp), shadow_bp=0 if out else view.shadow_bp,
+        why_effective="the key (armed) is out" if out and now_bp else "", health=health, health_sentence=sentence, gate=gate,
+        triggers=(), undo_until=None,
+    )  # fmt: skip
+
+
 class StoreLink:
     """A store folder on this machine."""
 
@@ -129,9 +155,20 @@ class StoreLink:
         try:
             glance = self.reader.glance()
         except StoreError as error:
-            return Sight(self._last, Pulse("gone", f"{error} What you see is the last that could be read."), now)
+            pulse = Pulse("gone", f"{error} What you see is the last that could be read.")
+            return self._sight(None, pulse, now)
         self._last = glance.view or self._last
-        return Sight(self._last, self._judge(glance, now), now)
+        return self._sight(glance.state, self._judge(glance, now), now)
+
+    def _sight(self, state: State | None, pulse: Pulse, now: float) -> Sight:
+        if self._last is None:
+            return Sight(None, pulse, now)
+        try:
+            armed = self.folder.is_armed()
+        except OSError:
+            armed = True  # not known: nothing to correct by
+        shown = corrected(self._last, state, armed)
+        return Sight(shown, pulse, now, shown is not self._last)
 
     def _judge(self, glance: Glance, now: float) -> Pulse:
         return judge(

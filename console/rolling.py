@@ -15,6 +15,7 @@ from engine.plan.durations import format_duration
 from engine.view import ProofView
 
 OVERDUE_S = 5.0
+WATCHED_S = 30.0  # so long the screen looks more often for a proof that has not come
 ASK_EVERY_S = 0.05
 
 
@@ -93,6 +94,11 @@ class Rolling:
         if self.proven_s is not None:
             return "proven"
         return "overdue" if elapsed > OVERDUE_S or (proof is not None and proof.overdue) else "running"
+
+    def awaited(self, now: float | None = None) -> bool:
+        """Whether the proof may still come any moment: every look counts until then."""
+        elapsed = (time.monotonic() if now is None else now) - self.pressed
+        return self.proven_s is None and elapsed <= WATCHED_S
 
     def clock(self, now: float | None = None) -> str:
         """The stopwatch: "0.4 s" while it runs, "0.04 s" when proven."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from console import terminal, themes
 from console.app import Console
+from console.keys import names
 from console.link import StoreLink
 from console.place import Manner
 from console.widgets import words
@@ -18,15 +19,16 @@ def run(folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False) -> in
     if why:
         print(why)
         return 1
-    app = Console(
-        StoreLink(folder, plan),
-        plan,
-        rehearsal=rehearsal,
-        read_only=manner.read_only,
-        ascii_only=manner.ascii_only or terminal.ascii_only(),
-        theme=themes.choose(manner.theme),
-    )
-    with terminal.left_as_found():
+    with terminal.left_as_found() as typed:
+        app = Console(
+            StoreLink(folder, plan),
+            plan,
+            rehearsal=rehearsal,
+            read_only=manner.read_only,
+            ascii_only=manner.ascii_only or terminal.ascii_only(),
+            theme=themes.choose(manner.theme),
+            typed_before=names(typed),
+        )
         app.run(mouse=manner.mouse)
     code = app.return_code or 0
     v = app.sight.view

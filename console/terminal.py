@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from engine.text import clean_line
 
@@ -140,17 +142,28 @@ def on_signals(loop: asyncio.AbstractEventLoop, leave: Callable[[int], None]) ->
         signal.signal(signal.SIGHUP, hang_up)
 
 
+def _typed_before(before: list[Any]) -> str:
+    """Take from the line what was typed before, the unfinished line too: nobody saw what it would do, but what it was can be told."""
+    raw = [*before[:6], [*before[6]]]
+    raw[3] &= ~(termios.ICANON | termios.ECHO)
+    raw[6][termios.VMIN], raw[6][termios.VTIME] = 0, 0
+    termios.tcsetattr(0, termios.TCSANOW, raw)
+    typed = os.read(0, 4096) if select.select([0], [], [], 0)[0] else b""
+    termios.tcflush(0, termios.TCIFLUSH)
+    return typed.decode("utf-8", "replace")
+
+
 @contextlib.contextmanager
-def left_as_found() -> Iterator[None]:
-    """Put the line's settings back whatever happens inside, and drop keys that were typed before: nobody saw what they would do."""
+def left_as_found() -> Iterator[str]:
+    """Put the line's settings back whatever happens inside; what was typed before, and is not taken."""
     try:
         before = termios.tcgetattr(0)
-        termios.tcflush(0, termios.TCIFLUSH)
+        typed = _typed_before(before)
     except (termios.error, OSError):
-        yield
+        yield ""
         return
     try:
-        yield
+        yield typed
     finally:
         with contextlib.suppress(termios.error, OSError, ValueError):
             termios.tcsetattr(0, termios.TCSANOW, before)

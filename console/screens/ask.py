@@ -17,6 +17,8 @@ from console.screens.page import key
 from console.widgets.canvas import Canvas, Span, wrapped
 from console.widgets.sheet import Sheet
 
+WIDTH = 74
+
 
 class Ask(ModalScreen[str | None]):
     """Dismissed with None for "no", else with what was typed ("" where nothing was asked for).
@@ -64,18 +66,22 @@ class Ask(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         self.set_class(cast(Host, self.app).ascii_only, "ascii")
         self.set_class(self.danger, "danger")
+        app = cast(Host, self.app)
+        width = min(WIDTH, int(self.app.size.width * 0.96)) - 4  # inside the border
+        rows = 2 + sum(len(wrapped(fact, width)) for fact in self.facts) + 1
+        rows = max(1, min(rows, max(3, self.app.size.height - (7 if self.field else 4))))
+        facts, answers = Sheet(id="facts"), Sheet(id="answers")
+        facts.styles.height = rows
+        if width > 0:  # painted with its frame: over a slow line an empty box would stand there first
+            facts.show(self._facts(Canvas(width, rows, app.ascii_only), app.rehearsal), app.palette)
+            answers.show(self._answers(Canvas(width, 1, app.ascii_only), bool(self.field)), app.palette)
         with Vertical():
-            yield Sheet(id="facts")
+            yield facts
             if self.field:
                 yield Input(value=self.typed, placeholder=self.field, max_length=400)
-            yield Sheet(id="answers")
+            yield answers
 
     def on_mount(self) -> None:
-        width = min(70, self.app.size.width - 6)
-        rows = 2 + sum(len(wrapped(fact, width)) for fact in self.facts) + 1
-        self.query_one("#facts", Sheet).styles.height = min(
-            rows, max(3, self.app.size.height - (7 if self.field else 4))
-        )
         if self.field:
             self.query_one(Input).focus()
         self.call_after_refresh(self.repaint)
@@ -88,7 +94,8 @@ class Ask(ModalScreen[str | None]):
         facts, answers = self.query_one("#facts", Sheet), self.query_one("#answers", Sheet)
         if facts.size.width and answers.size.width:
             facts.show(self._facts(Canvas(*facts.size, app.ascii_only), app.rehearsal), app.palette)
-            answers.show(self._answers(Canvas(*answers.size, app.ascii_only)), app.palette)
+            typing = bool(self.field) and self.focused is not None
+            answers.show(self._answers(Canvas(*answers.size, app.ascii_only), typing), app.palette)
 
     def _facts(self, c: Canvas, rehearsal: bool) -> Canvas:
         c.put(0, 0, self.title_text, "strong", c.width - 12)
@@ -102,9 +109,9 @@ class Ask(ModalScreen[str | None]):
             c.put(0, c.height - 1, self.complaint, "bad")
         return c
 
-    def _answers(self, c: Canvas) -> Canvas:
+    def _answers(self, c: Canvas, typing: bool) -> Canvas:
         """While a text is typed Enter leads on; then the safe answer has the focus and another key says yes."""
-        if self.field and self.focused is not None:
+        if typing:
             does = self.yes_text if self._is_note else "on to the answer"
             c.spans(0, 0, [("enter", "key"), (f" {does}   ", "text"), ("esc", "key"), (f" {self.no_text}", "text")])
             c.right(c.width, 0, "F9 rolls back", "dim")

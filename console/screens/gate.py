@@ -153,6 +153,20 @@ class Gate(Page):
         self.rows.at = checklist.selectable(found, self.rows.at, by)
         self.repaint()
 
+    def _go_on(self, done: ItemView) -> None:
+        """To the next open item, round to the first; it stays where it is when the cursor has been moved meanwhile or none is left."""
+        v = self.sight.view
+        found = checklist.lines(v.gate) if v else []
+        here = found[self.rows.at].item if self.rows.at < len(found) else None
+        if here is None or here.id != done.id:
+            return
+        order = [*range(self.rows.at + 1, len(found)), *range(self.rows.at)]
+        still = ((i, found[i].item) for i in order)
+        self.rows.at = next(
+            (i for i, item in still if item and item.state != "done" and item.id != done.id), self.rows.at
+        )
+        self.repaint()
+
     def _item(self) -> ItemView | None:
         v = self.sight.view
         line = self._selected(v) if v else None
@@ -170,7 +184,9 @@ class Gate(Page):
                 "Sign with your name",
                 [item.text],
                 "note (optional), then enter",
-                lambda note: self.console.act("sign", item=item.id, note=note),
+                lambda note: self.console.act(
+                    "sign", lambda reply: self._go_on(item) if reply.ok else None, item=item.id, note=note
+                ),
                 yes="sign",
             )
 
@@ -187,7 +203,7 @@ class Gate(Page):
             self.console.say("No machine can check this one: a person signs it (s).", "caution")
             return
         self.console.say(f"Checking: {item.text} …")
-        self.console.act("check", item=item.id)
+        self.console.act("check", lambda reply: self._go_on(item) if reply.ok else None, item=item.id)
 
     def action_approve(self) -> None:
         self.console.act("approve")

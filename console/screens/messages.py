@@ -38,6 +38,7 @@ class Messages(Work):
         super().__init__()
         self.rows = Rows()
         self.top = 0  # of the text
+        self._placed = False  # the cursor was put on the first message that is due
         self.seen: Overview | None = None
         self.drafts: dict[str, Draft] = {}
 
@@ -68,6 +69,10 @@ class Messages(Work):
 
         def put() -> None:
             self.seen = seen
+            if not self._placed:
+                self._placed = True
+                due = (i for i, m in enumerate(self.messages(v)) if m.id in seen.due)
+                self.rows.at = self.rows.at or next(due, 0)
             if made is not None:
                 self.drafts[made.message] = made
 

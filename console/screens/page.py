@@ -104,7 +104,7 @@ class Page(Screen[None]):
         if v is None:
             self.nothing(c, y)
         else:
-            self.paint(c, v, y + blocks.band(c, y, v))
+            self.paint(c, v, y + blocks.band(c, y, v, not (self.sight.fresh or self.sight.corrected)))
         hints = tuple(hint for hint in self.hints() if self.check_action(hint[2].partition("(")[0], ()))
         blocks.footer(c, self.NUMBER, bool(v and v.rehearsal) or app.rehearsal, hints)
         if app.said:

@@ -47,6 +47,7 @@ class Review(Reading):
         key("k,left,h", "step(-1)", "document before"),
         key("space,pagedown,down", "scroll(1)", "further in the text"),
         key("pageup,up", "scroll(-1)", "back in the text"),
+        key("f", "flawed", "next document that you found not good"),
         key("v", "verdict", "what the reviewers say together, and back"),
         key("m", "measure", "measure search quality now"),
     ]
@@ -102,6 +103,7 @@ class Review(Reading):
         if self.summing:
             return (
                 ("v", "back to the documents", "verdict"),
+                *((("f", "those not good", "flawed"),) if self._flawed else ()),
                 ("d", "draw", "draw(False)"),
                 ("D", "blind", "draw(True)"),
             )
@@ -330,6 +332,27 @@ class Review(Reading):
             return
         self.summing = False
         self.at = max(0, min(len(self.sample.documents) - 1, self.at + by))
+        self.refreshed()
+
+    @property
+    def _flawed(self) -> list[int]:
+        """Where this reviewer found the LLM's list not good. Blind there is none to be told: it would say whose list is whose."""
+        if self.sample is None or self.sample.blind:
+            return []
+        mine = self.mine
+        return [
+            i
+            for i, one in enumerate(self.sample.documents)
+            if one.document in mine and not mine[one.document].marks.good
+        ]
+
+    def action_flawed(self) -> None:
+        flawed = self._flawed
+        if not flawed:
+            self.console.say("You found no document of this sample not good.", "caution")
+            return
+        self.at = next((i for i in flawed if i > self.at or (self.summing and i >= self.at)), flawed[0])
+        self.summing = False
         self.refreshed()
 
     def action_scroll(self, pages: int) -> None:

@@ -159,10 +159,9 @@ class Rollback(Page):
         """How the percentage rises again, or that it has; and its style."""
         rolling = self.console.rolling
         if rolling is not None and v.rev <= rolling.rev:  # what the store shows is from before the rollback
-            return (
-                "The store has not recorded it yet: the head above shows how it was. 0 % holds all the same.",
-                "strong",
-            )
+            recorded = rolling.result is not None and rolling.result.rev is not None
+            stands = "It is in the log; no engine shows it yet" if recorded else "The store has not recorded it yet"
+            return f"{stands}: the numbers are from before. 0 % holds all the same.", "strong"
         if v.percent_bp and v.rollback is not None:
             where = f"{words.percent(v.percent_bp)}, {words.stage(v, brief=True).lower()}"
             return f"▲ Since then it went up again: {where}.", "strong"

@@ -88,9 +88,13 @@ def banner(c: Canvas, y: int, sight: Sight) -> int:
     return len(lines)
 
 
-def band(c: Canvas, y: int, v: View) -> int:
-    """The stage, the percentage and the health in a word; what acts first, or how far the gate is; the health in a sentence."""
+def band(c: Canvas, y: int, v: View, old: bool = False) -> int:
+    """The stage, the percentage and the health in a word; what acts first, or how far the gate is; the health in a sentence.
+
+    `old`: nobody keeps these figures any more, so they are told as what was."""
     sign, word, state = words.HEALTH[v.health]
+    if old:
+        sign, word, state = "?", f"WAS {word}", "dim"
     style = f"band-{state}"
     rows = 3 if c.width < 60 <= c.height * 4 else 2
     for row in range(rows):
@@ -104,7 +108,7 @@ def band(c: Canvas, y: int, v: View) -> int:
 
 
 def _percent(v: View) -> str:
-    if 0 < v.effective_bp < v.percent_bp:
+    if v.effective_bp < v.percent_bp:
         return f"{words.percent(v.effective_bp)} of {words.percent(v.percent_bp)} decided"
     reduced = v.percent_bp < v.stage_percent_bp and not v.stable and v.percent_bp
     more = f" (reduced from {words.percent(v.stage_percent_bp)})" if reduced else ""

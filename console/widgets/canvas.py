@@ -15,6 +15,7 @@ from rich.cells import cell_len, get_character_cell_size
 from engine.text import clean_line
 
 Span = tuple[str, str]  # text, style name
+STOPS = (",", ".", ";", ":", ")")
 
 ASCII = str.maketrans(
     {
@@ -67,8 +68,8 @@ def wrapped(text: str, width: int) -> list[str]:
                 lines.append(line)
                 line, used = "", 0
             head = fit(word, width + 1, "")[: width or 1] or word[:1]
-            while cell_len(head) > width and len(head) > 1:
-                head = head[:-1]
+            while len(head) > 1 and (cell_len(head) > width or word[len(head) :] in STOPS):
+                head = head[:-1]  # no line begins with the comma that ends a word
             lines.append(head)
             word = word[len(head) :]
             size = cell_len(word)

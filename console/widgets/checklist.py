@@ -12,6 +12,12 @@ from engine.plan.durations import format_duration
 from engine.view import ConditionView, GateView, ItemView
 
 STATUS_WIDTH = 19
+HOW = {  # conditions that people meet, by metric: what can be done
+    "quality_score": "5 reviews: judge the rest, look again at what you marked (f), or draw more (d)",
+    "search_improvement": "it is measured by itself every few hours; on 5, m measures now",
+    "satisfaction": "ratings come in by `rollout feedback rating` and POST /v1/feedback",
+    "ab_test": "6 shows how far the test is; it is read once, at its declared end",
+}
 ITEM = {"done": ("✔", "ok"), "failed": ("✖", "bad")}
 
 
@@ -57,6 +63,11 @@ def first_open(found: Sequence[Line]) -> int:
     return next(items, next(unmet, 0))
 
 
+def sign(condition: ConditionView) -> tuple[str, str]:
+    """Sign and style of a condition. What only takes more documents is open, not failed."""
+    return ("○", "warn") if condition.met is False and condition.eta_s else words.mark(condition.met)
+
+
 def put(c: Canvas, area: Area, line: Line, now: float) -> None:
     """One line in the first row of `area`: sign, what it is, and at the right where it stands."""
     x, y, width, _ = area
@@ -64,18 +75,18 @@ def put(c: Canvas, area: Area, line: Line, now: float) -> None:
         c.rule(x, y, width, line.title)
     elif line.condition is not None:
         of = line.condition
-        sign, style = words.mark(of.met)
+        mark, style = sign(of)
         name = min(max(width // 2, width - 33), 48)
-        c.spans(x, y, [(f" {sign} ", style), (of.text, "text")], name)
+        c.spans(x, y, [(f" {mark} ", style), (of.text, "text")], name)
         eta = f", about {format_duration(of.eta_s)}" if of.eta_s else ""
         at = c.put(x + name + 1, y, of.sentence, "dim", width - name - 1)
         if of.missing and width >= 100:
             c.put(at + 2, y, f"○ {of.missing}{eta}", "warn", x + width - at - 2)
     elif line.item is not None:
         item = line.item
-        sign, style = ITEM.get(item.state, ("○", "warn" if item.required else "dim"))
+        mark, style = ITEM.get(item.state, ("○", "warn" if item.required else "dim"))
         room = STATUS_WIDTH if width < 100 else width // 3
-        c.spans(x, y, [(f" {sign} ", style), (item.text, "dim" if item.state == "done" else "text")], width - room - 1)
+        c.spans(x, y, [(f" {mark} ", style), (item.text, "dim" if item.state == "done" else "text")], width - room - 1)
         c.put(x + width - room, y, _status(item, now, room), "dim", room)
     else:
         c.spans(x, y, [(" ○ ", "warn"), (line.text, "text")], width)
@@ -105,7 +116,8 @@ def detail(line: Line, now: float) -> list[tuple[str, str]]:
         if not of.missing:
             return [(of.sentence or words.NO_DATA, "text")]
         eta = f", about {format_duration(of.eta_s)} from now" if of.eta_s and "about" not in of.missing else ""
-        return [(f"missing: {of.missing.removeprefix(f'{of.text}: ')}{eta}", "warn")]
+        lacks = (f"missing: {of.missing.removeprefix(f'{of.text}: ')}{eta}", "warn")
+        return [lacks, (HOW[of.id], "dim")] if of.id in HOW else [lacks]
     if line.item is not None:
         return _item_detail(line.item, now)
     return []

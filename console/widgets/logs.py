@@ -15,9 +15,14 @@ KIND: dict[str, tuple[str, str]] = {
 
 
 def lines(v: View) -> list[tuple[float, str, str]]:
-    """(at, kind, sentence) of decisions and events together, newest first."""
-    rows = [(d.at, d.kind, d.sentence) for d in v.log] + [(at, "event", text) for at, text in v.events]
-    return sorted(rows, key=lambda row: row[0], reverse=True)
+    """(at, kind, sentence) of decisions and events together, newest first. Decisions stay in the log's order: what a promotion has
+    checked on its way bears a later time than the promotion itself."""
+    rows = [(at, 0, (at, "event", text)) for at, text in v.events]
+    latest = 0.0
+    for d in sorted(v.log, key=lambda d: d.rev):
+        latest = max(latest, d.at)
+        rows.append((latest, d.rev, (d.at, d.kind, d.sentence)))
+    return [line for _, _, line in sorted(rows, key=lambda row: row[:2], reverse=True)]
 
 
 def tail(c: Canvas, area: Area, v: View, since: float = 0.0) -> None:

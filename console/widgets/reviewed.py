@@ -5,13 +5,12 @@ from __future__ import annotations
 from console.widgets import blocks
 from console.widgets.blocks import Area, below
 from console.widgets.canvas import Canvas, Span, wrapped
-from engine.quality.compare import WANTED
 from engine.review import Flaw, Sample, Summary
 
 FLAW_KEYS: tuple[tuple[str, Flaw, str, str], ...] = (
     ("r", "relevant", "relevant", "not relevant"),
     ("i", "grounded", "nothing invented", "something invented"),
-    ("n", "count", f"{WANTED[0]} to {WANTED[1]}", "wrong number"),
+    ("n", "count", "number fits", "wrong number"),
 )
 
 

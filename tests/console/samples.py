@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from console.link import Pulse, Sight
+from console.link import Pulse, Sight, corrected
 from engine.client import Reply, RollbackResult
 from engine.plan.load import load_plan
 from engine.plan.model import Plan
@@ -246,6 +246,8 @@ REHEARSAL_ALERT = replace(
     ALERT, rehearsal=True, environment="rehearsal", speed=60.0, faults={"error_rate": 0.2, "slow": 0.0, "down": 0.0}
 )
 
+KEY_OUT = corrected(NORMAL, None, armed=False)  # R while the store is locked
+
 WELL = Pulse("well")
 STATES: dict[str, tuple[View | None, Pulse]] = {
     "normal": (NORMAL, WELL),
@@ -284,6 +286,7 @@ STATES: dict[str, tuple[View | None, Pulse]] = {
             "The store cannot be read now: database is locked. It is tried again. What you see is the last that could be read.",
         ),
     ),
+    "key_out": (KEY_OUT, Pulse("gone", "The store cannot be read now: database is locked. It is tried again.")),
     "nothing": (None, Pulse("starting", "The engine has started and shows its first figures in a moment.")),
 }
 
@@ -317,7 +320,7 @@ class FakeLink:
 
     def look(self) -> Sight:
         self.reads += 1
-        return Sight(self.view, self.pulse, NOW)
+        return Sight(self.view, self.pulse, NOW, self.view is KEY_OUT)
 
     def log(self, limit: int = 100, before: int | None = None, text: str = "", kind: str = "") -> list[DecisionView]:
         if self.pulse.state == "gone":

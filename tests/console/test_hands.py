@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from hypothesis import given
@@ -15,9 +15,10 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from console.app import Console
-from console.keys import ACTING, BURST_S, GRACE_S, Hands
+from console.keys import ACTING, BURST_S, GRACE_S, Hands, names
 from console.screens import SCREENS, screen
 from console.screens.ask import Ask
+from console.widgets.sheet import Sheet
 from tests.console.samples import PLAN, FakeLink
 from tests.console.test_rollback_key import settled
 
@@ -68,7 +69,36 @@ def test_in_an_input_everything_is_text(text: str) -> None:
     assert all(hands.take(char, 1.0, typing=True) == "take" for char in text)
 
 
+@pytest.mark.parametrize(
+    ("line", "keys"),
+    [
+        (b"ls\nR", "lsR"),
+        (b"\x1b[20~", ["f9"]),
+        (b"\x1b[A\x1bOB\x1b[1;5C", ""),
+        (b"\x1b[?62;22c\x1b", ""),
+        ("é".encode(), "é"),
+    ],
+)
+def test_of_what_was_typed_before_only_keys_of_text_and_f9_count(line: bytes, keys: Sequence[str]) -> None:
+    assert names(line.decode()) == list(keys)
+
+
 # -- in the app --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("typed", "told"), [("lsR", "R came before"), ("ls", "were not taken"), ("", "")])
+async def test_keys_typed_before_the_first_paint_are_told_and_r_above_all(typed: str, told: str) -> None:
+    link = FakeLink("normal")
+    app = Console(link, PLAN, typed_before=typed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: app.hands.ready)
+        await pilot.pause()
+        assert link.rollbacks == []
+        if told:
+            assert told in app.screen.query_one(Sheet).canvas.text()
+        else:
+            assert app.said is None
+
 
 Steps = Callable[[Console, FakeLink, Pilot[int]], Awaitable[None]]
 

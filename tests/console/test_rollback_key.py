@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -106,6 +107,26 @@ async def test_the_stopwatch_runs_until_the_engine_proves_it() -> None:
         link.put("rolled_back")
         await settled(pilot, lambda: "PROVEN" in app.screen.text())
         assert "0.04 s" in app.screen.text()
+
+    await walk("normal", steps)
+
+
+async def test_after_the_proof_numbers_are_painted_calmly_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a time lapse the engine publishes several times a second: what a slow line is spared must not be lost by one rollback."""
+
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        await pilot.press("R")
+        link.put("rolled_back")
+        await settled(pilot, lambda: app.rolling is not None and app.rolling.proven_s is not None)
+        await pilot.pause(0.25)
+        painted: list[float] = []
+        monkeypatch.setattr(app, "_page_refreshed", lambda: painted.append(app.sight.at))
+        view = link.view
+        assert view is not None
+        app._painted_at = time.monotonic()
+        for i in range(5):
+            app._see(structs.replace(link.look(), view=structs.replace(view, at=view.at + i)))
+        assert painted == []
 
     await walk("normal", steps)
 

@@ -134,6 +134,14 @@ def test_quitting_restores_the_terminal_and_says_that_the_engine_goes_on(place: 
     assert place.engine_lives()
 
 
+def test_keys_typed_while_it_starts_are_told_and_not_taken(place: Place) -> None:
+    """On the line itself, before anybody reads it: the unfinished line too."""
+    with place.console() as terminal:
+        terminal.send("ls\nR")
+        terminal.until("STAGE", "R came before this screen was there and was NOT taken")
+        assert "ROLLING BACK" not in terminal.text
+
+
 @pytest.mark.parametrize("ignored", [False, True], ids=["", "SIGHUP ignored"])
 def test_a_hung_up_line_ends_the_console_and_nothing_spins(place: Place, ignored: bool) -> None:
     program = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)" if ignored else ""

@@ -1,0 +1,100 @@
+"""Where a person stands after a key: on the next thing to do, with the words there as soon as the screen is."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from console.link import corrected
+from console.screens.ask import Ask
+from console.screens.gate import Gate
+from console.widgets import checklist, logs
+from console.widgets.canvas import wrapped
+from console.widgets.sheet import Sheet
+from engine.client import Reply
+from engine.control import State
+from tests.console.samples import IDLE, LOG, NORMAL
+from tests.console.walking import console, ready, until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(("ok", "moved"), [(True, 1), (False, 0)])
+async def test_after_signing_the_cursor_goes_to_the_next_open_item(ok: bool, moved: int) -> None:
+    """And stays where it was refused."""
+    app = console("idle")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.link.reply = Reply(ok, "Said.")  # type: ignore[attr-defined]
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.screen, Gate) and app.screen.rows.at > 0)
+        gate = app.screen
+        assert isinstance(gate, Gate)
+        before = gate.rows.at
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.said is not None)
+        await pilot.pause(0.05)
+        assert gate.rows.at == before + moved
+
+
+async def test_a_question_is_painted_with_its_words() -> None:
+    """Its first frame, not its second: over a slow line an empty box would stand there."""
+    app = console("ready")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        asked = Ask("Promote?", ["From 10 % to 25 %."], "promote", "stay")
+        first: list[str] = []
+        repaint = asked.repaint
+        asked.repaint = lambda: (first.append(asked.query_one("#facts", Sheet).canvas.text()), repaint())  # type: ignore[method-assign, assignment, func-returns-value]
+        app.push_screen(asked)
+        await until(pilot, lambda: bool(first))
+        assert "Promote?" in first[0]
+        assert "25 %" in first[0]
+
+
+@given(st.lists(st.from_regex(r"[a-zé_.]{1,40}", fullmatch=True), min_size=1, max_size=8), st.integers(4, 40))
+def test_no_line_of_a_list_begins_with_a_comma(keywords: list[str], width: int) -> None:
+    lines = wrapped(", ".join(keywords), width)
+    assert not any(line.startswith(",") for line in lines)
+    assert "".join(lines).replace(" ", "") == ", ".join(keywords).replace(" ", "")
+
+
+def test_the_newest_decision_stands_first_whatever_its_clock_said() -> None:
+    """A promotion is stamped before the checks that it has run."""
+    late = replace(LOG[0], rev=50, at=LOG[0].at + 5, sentence="checked")
+    promoted = replace(LOG[0], rev=51, at=LOG[0].at + 4, kind="promote", sentence="promoted")
+    found = logs.lines(replace(NORMAL, log=(promoted, late, *LOG), events=((LOG[0].at + 9, "event"),)))
+    assert [text for _, _, text in found][:3] == ["event", "promoted", "checked"]
+
+
+def test_a_condition_that_only_takes_time_is_no_failure() -> None:
+    waiting = next(c for c in NORMAL.gate.conditions if c.met is False and c.eta_s)
+    assert checklist.sign(waiting)[0] == "○"
+    assert checklist.sign(replace(waiting, eta_s=None))[0] == "✖"
+
+
+# -- what the engine has not shown --------------------------------------------------------------------------------------------
+
+
+def test_a_key_that_is_out_is_zero_percent_though_the_store_takes_no_view() -> None:
+    seen = corrected(NORMAL, None, armed=False)
+    assert (seen.effective_bp, seen.health) == (0, "alert")
+    assert seen.health_sentence.startswith("0 % IN FORCE")
+    assert not seen.gate.open
+
+
+def test_a_rollback_on_the_disk_is_shown_without_an_engine() -> None:
+    seen = corrected(NORMAL, State(rev=NORMAL.rev + 1, percent_bp=0), armed=False)
+    assert (seen.percent_bp, seen.effective_bp, seen.health) == (0, 0, "rolled_back")
+
+
+@given(st.integers(-2, 2), st.integers(0, 10_000), st.booleans())
+def test_nothing_on_the_disk_raises_what_is_shown(newer: int, percent_bp: int, armed: bool) -> None:
+    for view in (NORMAL, IDLE):
+        seen = corrected(view, State(rev=view.rev + newer, percent_bp=percent_bp), armed)
+        assert seen.percent_bp <= view.percent_bp
+        assert seen.effective_bp <= min(view.effective_bp, seen.percent_bp)
