@@ -353,6 +353,11 @@ class Console(App[int]):
             self.act("undo_rollback")
         elif v is not None and v.restore is not None and v.restore.undoable:
             self.act("undo_restore")
+        elif v is not None and v.rollback is not None and v.health == "rolled_back" and (v.locked or v.held):
+            self.say(
+                f"Not by u any more: {v.locked or f'held by {v.held}'}. The way up is the gate (2); e resumes there.",
+                "caution",
+            )
         else:
             self.say(
                 "There is nothing to take back: a rollback by hand can be within 60 s, a restore until the next one. The way up is the gate (2).",

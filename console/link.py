@@ -77,30 +77,27 @@ Process = Literal["runs", "stopped", "ended"]
 
 
 def judge(
-    heartbeat: float, pid: int, started: bool, now: float, lease_s: float, process: Process, rehearsal: bool = False
+    heartbeat: float,
+    pid: int,
+    started: bool,
+    now: float,
+    lease_s: float,
+    process: Process,
+    rehearsal: bool = False,
+    armed: bool = True,
 ) -> Pulse:
-    """The pulse from the last heartbeat (epoch seconds of the machine) and the process's state. Pure."""
+    """The pulse from the last heartbeat (epoch seconds of the machine), the process's state and whether the key is in. Pure."""
     age = max(0.0, now - heartbeat)
     if not started:
         return Pulse("starting", "The engine has started and shows its first figures in a moment.", age)
     if process == "ended":
-        left = lease_s - age
-        stops = (
-            f"its lease runs out in {format_duration(left)}"
-            if left > 0
-            else "its lease has run out: every router is at 0 %"
-        )
+        stops = _stops("its lease runs out", lease_s - age, armed)
         again = "q ends this one, `rollout rehearse` begins another." if rehearsal else "Start it with `rollout`."
         return Pulse(
             "dead", f"No engine: process {pid} ended, last heartbeat {format_duration(age)} ago; {stops}. {again}", age
         )
     if age > SILENT_S or process == "stopped":
-        left = lease_s - age
-        stops = (
-            f"LLM calls stop by themselves in {format_duration(left)}"
-            if left > 0
-            else "its lease has run out: every router is at 0 %"
-        )
+        stops = _stops("LLM calls stop by themselves", lease_s - age, armed)
         return Pulse(
             "frozen",
             f"Engine silent for {format_duration(age)} (process {pid} is {'stopped' if process == 'stopped' else 'frozen or busy'}); {stops}. R works all the same.",
@@ -109,6 +106,13 @@ def judge(
     if age > LATE_S:
         return Pulse("late", f"no heartbeat for {format_duration(age)}", age)
     return Pulse("well", "", age)
+
+
+def _stops(what: str, left: float, armed: bool) -> str:
+    """When no router lets a call through any more, at the latest."""
+    if not armed:
+        return "the key is out, no LLM call can start"
+    return f"{what} in {format_duration(left)}" if left > 0 else "its lease has run out: every router is at 0 %"
 
 
 def corrected(view: View, state: State | None, armed: bool) -> View:
@@ -120,18 +124,23 @@ def corrected(view: View, state: State | None, armed: bool) -> View:
         return view
     if state is not None and lower and not state.percent_bp:
         health: Health = "rolled_back"
-        sentence = "ROLLED BACK to 0 %, it is in the log; no engine shows it yet: the numbers are older"
+        sentence = "ROLLED BACK to 0 %, in the log; no engine shows it yet: the numbers are older"
     elif out:
         health = "alert"
         sentence = f"0 % IN FORCE, {view.percent_bp / 100:g} % decided: the key (armed) is out; the numbers are older"
     else:
         health, sentence = "alert", "ALERT: lowered, it is in the log; no engine shows it yet: the numbers are older"
-    now_bp = state.percent_bp if state is not None and lower else view.percent_bp
+    percent, stage = view.percent_bp, view.stage
+    if state is not None and lower:
+        percent, stage = state.percent_bp, state.stage
+    known = stage < len(view.stage_names)
     gate = structs.replace(view.gate, open=False, blocked=("the percentage came down and no engine has shown it yet",))
     return structs.replace(
-        view, percent_bp=now_bp, effective_bp=0 if out else min(view.effective_bp, now_bp), shadow_bp=0 if out else view.shadow_bp,
-        why_effective="the key (armed) is out" if out and now_bp else "", health=health, health_sentence=sentence, gate=gate,
-        triggers=(), undo_until=None,
+        view, stage=stage, percent_bp=percent, effective_bp=0 if out else min(view.effective_bp, percent),
+        stage_name=view.stage_names[stage] if known else view.stage_name,
+        stage_percent_bp=view.stage_percents[stage] if known else view.stage_percent_bp, stable=view.stable and stage == view.stage,
+        shadow_bp=0 if out else view.shadow_bp, why_effective="the key (armed) is out" if out and percent else "", health=health,
+        health_sentence=sentence, gate=gate, triggers=(), undo_until=None, armed=armed,
     )  # fmt: skip
 
 
@@ -153,24 +162,22 @@ class StoreLink:
         """One glance at the store, at most 0.2 s when it is locked. Never raises."""
         now = time.time()
         try:
-            glance = self.reader.glance()
-        except StoreError as error:
-            pulse = Pulse("gone", f"{error} What you see is the last that could be read.")
-            return self._sight(None, pulse, now)
-        self._last = glance.view or self._last
-        return self._sight(glance.state, self._judge(glance, now), now)
-
-    def _sight(self, state: State | None, pulse: Pulse, now: float) -> Sight:
-        if self._last is None:
-            return Sight(None, pulse, now)
-        try:
             armed = self.folder.is_armed()
         except OSError:
             armed = True  # not known: nothing to correct by
+        try:
+            glance = self.reader.glance()
+        except StoreError as error:
+            state, pulse = None, Pulse("gone", f"{error} What you see is the last that could be read.")
+        else:
+            self._last = glance.view or self._last
+            state, pulse = glance.state, self._judge(glance, now, armed)
+        if self._last is None:
+            return Sight(None, pulse, now)
         shown = corrected(self._last, state, armed)
         return Sight(shown, pulse, now, shown is not self._last)
 
-    def _judge(self, glance: Glance, now: float) -> Pulse:
+    def _judge(self, glance: Glance, now: float, armed: bool) -> Pulse:
         return judge(
             glance.heartbeat,
             glance.pid,
@@ -179,6 +186,7 @@ class StoreLink:
             self.plan.trigger_settings.lease_s,
             process(glance.pid),
             glance.view is not None and glance.view.rehearsal,
+            armed,
         )
 
     def log(self, limit: int = 100, before: int | None = None, text: str = "", kind: str = "") -> list[DecisionView]:

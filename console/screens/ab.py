@@ -208,9 +208,10 @@ class AbTest(Reading):
             return f"{_capital(metric.label)}: unknown, for want of data"
         plans = self.found.trial.declaration.metrics if self.found is not None else ()
         plan = next(plan for plan in plans if plan.name == metric.name)
-        people = "" if plan.decides else "; people judge it at the gate"
+        people = "" if plan.decides else "; for people to judge"
         if plan.max_ratio is not None:
-            return f"{_capital(metric.label)} {found.value:.3g} times the control's, limit {found.limit:g}{people}"
+            times = f"{found.value:.3g}" if found.value < 100 else words.count(round(found.value))
+            return f"{_capital(metric.label)} {times} times the control's, limit {found.limit:g}{people}"
         loss = "loss " if plan.margin is not None else ""
         value, bound, limit = (number(each, metric.unit) for each in (found.value, found.bound, found.limit))
         return f"{_capital(metric.label)}: {loss}{value}, at most {bound}, limit {limit}{people}"

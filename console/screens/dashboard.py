@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
+
 from console.screens.page import Hint, Page
 from console.widgets import blocks, checklist, gauges, logs, words
 from console.widgets.blocks import Area
@@ -71,19 +73,23 @@ class Dashboard(Page):
     def _next(self, c: Canvas, v: View, area: Area) -> None:
         x, y, width, rows = blocks.panel(c, area, NEXT)
         lines = list(v.next)
+        if self.sight.pulse.state == "dead":
+            lines = ["nothing: no engine runs, so nothing is extracted, judged or sent"]
+        elif self.sight.pulse.state == "frozen":
+            lines = ["nothing until the engine wakes; what stops by itself is said above"]
         if v.why_effective:
             lines.insert(0, f"routers obey {words.percent(v.effective_bp)} now: {v.why_effective}")
         worst = words.worst(v)
         if worst is not None and worst.for_s:
-            cells = max(4, min(12, width - 34))
-            blocks.meter(c, x, y, cells, worst.held_s / worst.for_s, "bad")
             act = f"{worst.id} → {words.ACTION.get(worst.action, worst.action)}"
-            c.spans(
-                x + cells + 1,
-                y,
-                [(f"{clock(worst.held_s)} of {clock(worst.for_s)} ", "bad+"), (act, "strong")],
-                width - cells - 1,
-            )
+            timer = f"{clock(worst.held_s)} of {clock(worst.for_s)} "
+            cells = min(12, width - cell_len(timer + act) - 1)
+            if cells >= 4:
+                blocks.meter(c, x, y, cells, worst.held_s / worst.for_s, "bad")
+            elif cells < 0 and worst.fires_in_s is not None:  # the band has the timer whole
+                timer = f"in {clock(worst.fires_in_s)} "
+            at = x + cells + 1 if cells >= 4 else x
+            c.spans(at, y, [(timer, "bad+"), (act, "strong")], x + width - at)
             lines = [line for line in lines if worst.id not in line]
             y, rows = y + 1, rows - 1
         blocks.bullets(c, Area(x, y, width, rows), lines, "→", "accent", "" if worst else "nothing changes by itself")

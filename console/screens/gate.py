@@ -302,7 +302,11 @@ class Gate(Page):
             self.app.push_screen(
                 Ask(
                     "Open the way up again",
-                    [v.locked, "The percentage stays where it is."],
+                    [
+                        v.locked,
+                        *([f"The hold ends too: {v.held}."] if v.held else []),
+                        "The percentage stays where it is.",
+                    ],
                     "resume",
                     "stay locked",
                     field="what the cause was (8 letters or more)",

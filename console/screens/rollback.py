@@ -77,6 +77,15 @@ class Rollback(Page):
             c.put(1, y + 1, sentence, "text", c.width - 2)
             return y + 3
         x = 3
+        again = state == "proven" and v is not None and v.percent_bp > 0 and not self._unrecorded(v)
+        if again and v is not None:  # the proof is history: a green 0 % here would be a lie
+            c.put(
+                c.put(1, y, " ▲ UP AGAIN ", "caution") + 1,
+                y,
+                f"{words.percent(v.percent_bp)} now; the rollback was proven",
+                "strong",
+            )
+            return y + 1 + c.block(1, y + 1, c.width - 2, 3, sentence, "dim") + 1
         if c.height >= 20:
             x = numerals.put(c, 3, y, took, style) + 2
         badge = {"proven": " ✔ PROVEN ", "running": " ROLLING BACK TO 0 % ", "overdue": " ✖ NOT OBSERVED "}[state]
@@ -94,7 +103,11 @@ class Rollback(Page):
         used = 1 + c.block(x, y + 1, c.width - x - 1, 3, sentence, "text")
         y += max(used, numerals.ROWS) if c.height >= 20 else used
         if state == "overdue":  # the one line that must not be cut
-            for line in wrapped(f"Now, in any shell:  rm {self.console.link.folder.armed}", c.width - 2):
+            armed = self.console.link.folder.armed
+            gone = f"The key is out, so no LLM call can start; the proof is missing. To see it:  ls {armed}"
+            for line in wrapped(
+                gone if v is not None and not v.armed else f"Now, in any shell:  rm {armed}", c.width - 2
+            ):
                 c.fill(0, y, c.width, "alarm")
                 c.put(1, y, line, "alarm")
                 y += 1
@@ -125,7 +138,13 @@ class Rollback(Page):
             return
         x, y, width, rows = blocks.panel(c, area, "proof")
         if proof is None:
-            c.block(x, y, width, rows, "none from an engine: none has observed this rollback", "dim")
+            waits = self._standing(None)[0] == "running"
+            none = (
+                "an engine observes it, in a moment"
+                if waits
+                else "none from an engine: none has observed this rollback"
+            )
+            c.block(x, y, width, rows, none, "dim")
             return
         for row, (name, value, good) in enumerate(_facts(proof)[:rows]):
             sign, style = words.mark(good)
@@ -155,16 +174,23 @@ class Rollback(Page):
             text, style = self._up(v)
             c.block(x, y, width, end - y, text, style)
 
+    def _unrecorded(self, v: View) -> bool:
+        """Whether what the store shows is from before the press."""
+        rolling = self.console.rolling
+        return rolling is not None and v.rev <= rolling.rev
+
     def _up(self, v: View) -> tuple[str, str]:
         """How the percentage rises again, or that it has; and its style."""
         rolling = self.console.rolling
-        if rolling is not None and v.rev <= rolling.rev:  # what the store shows is from before the rollback
+        if rolling is not None and self._unrecorded(v):
+            if rolling.result is None or not rolling.result.ok:  # nothing is promised that is not known
+                return "The numbers are from before it.", "dim"
             recorded = rolling.result is not None and rolling.result.rev is not None
             stands = "It is in the log; no engine shows it yet" if recorded else "The store has not recorded it yet"
             return f"{stands}: the numbers are from before. 0 % holds all the same.", "strong"
         if v.percent_bp and v.rollback is not None:
-            where = f"{words.percent(v.percent_bp)}, {words.stage(v, brief=True).lower()}"
-            return f"▲ Since then it went up again: {where}.", "strong"
+            where = f"{words.percent(v.percent_bp)}, {words.stage(v, brief=True).replace('STAGE', 'stage')}"
+            return f"▲ It went up again: {where}.", "strong"
         return "Up again: by a person, through the gate (2).", "dim"
 
     # -- keys --------------------------------------------------------------------------------------------------------------

@@ -138,12 +138,15 @@ def _mark(c: Canvas, area: Area, where: float, sign: str) -> None:
     """A decision on the time axis: a sign at the top and a dotted line down."""
     column = area.x + round(where * (area.width - 1))
     style = "bad" if sign == "▼" else "accent"
-    for row in range(area.y, min(c.height, area.y + area.height)):
-        if c.chars[row][column] == " ":
-            c.fill(column, row, 1, style, ":" if c.ascii else "┊")
-    if c.styles[area.y][column] == style:
-        c.fill(column, area.y, 1, style)
-        c.put(column, area.y, sign, style)
+    rows = range(area.y, min(c.height, area.y + area.height))
+    free = [
+        row for row in rows if c.chars[row][column] == " " and c.styles[row][column] != "limit"
+    ]  # words of a threshold stay whole
+    for row in free:
+        c.fill(column, row, 1, style, ":" if c.ascii else "┊")
+    if free:
+        c.fill(column, free[0], 1, style)
+        c.put(column, free[0], sign, style)
 
 
 def marks(log: Sequence[DecisionView], now: float, window_s: float) -> list[tuple[float, str]]:

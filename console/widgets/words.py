@@ -134,10 +134,10 @@ def sentence(view: View) -> str:
 
 def worst(view: View) -> TriggerView | None:
     """The trigger that acts first, or that is furthest on its way."""
-    running = [t for t in view.triggers if t.verdict == "breach"]
+    holds = ("pause", "investigate")  # what lowers the percentage comes first, and at 0 % has nothing to do
+    running = [t for t in view.triggers if t.verdict == "breach" and (view.percent_bp or t.action in holds)]
     if not running:
         return None
-    holds = ("pause", "investigate")  # what lowers the percentage comes first
     return min(running, key=lambda t: (t.action in holds, t.fires_in_s if t.fires_in_s is not None else 1e9, t.id))
 
 

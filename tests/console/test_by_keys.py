@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from console.link import corrected
+from console.link import corrected, judge
 from console.screens.ask import Ask
 from console.screens.gate import Gate
-from console.widgets import checklist, logs
+from console.widgets import checklist, logs, words
 from console.widgets.canvas import wrapped
 from console.widgets.sheet import Sheet
 from engine.client import Reply
 from engine.control import State
-from tests.console.samples import IDLE, LOG, NORMAL
+from tests.console.samples import ALERT, IDLE, LOG, NORMAL
 from tests.console.walking import console, ready, until
 
 pytestmark = pytest.mark.anyio
@@ -98,3 +98,14 @@ def test_nothing_on_the_disk_raises_what_is_shown(newer: int, percent_bp: int, a
         seen = corrected(view, State(rev=view.rev + newer, percent_bp=percent_bp), armed)
         assert seen.percent_bp <= view.percent_bp
         assert seen.effective_bp <= min(view.effective_bp, seen.percent_bp)
+
+
+def test_a_silent_engine_without_its_key_is_not_said_to_call_on() -> None:
+    for armed, said in ((True, "LLM calls stop by themselves in 20s"), (False, "no LLM call can start")):
+        assert said in judge(100.0, 1, True, 110.0, 30.0, "stopped", armed=armed).sentence
+
+
+def test_at_zero_percent_no_timer_threatens_to_go_there() -> None:
+    breach = replace(ALERT, percent_bp=0, triggers=tuple(t for t in ALERT.triggers if t.action == "to_zero"))
+    assert words.worst(replace(breach, percent_bp=1000)) is not None
+    assert words.worst(breach) is None
