@@ -30,7 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "rollback": ("control", "To 0 % now, with or without an engine, and proven."),
     "restore": ("control", "Serve frequency keywords again for what the LLM wrote."),
     "sign": ("control", "Sign a checklist item, or have the machine check it."),
-    "load": ("documents", "Extract keywords from files, folders, globs or standard input."),
+    "load": ("load", "Extract keywords from files, folders, globs or standard input."),
     "query": ("documents", "Search the documents by their keywords and titles."),
     "export": ("documents", "Write documents with their keywords as JSON."),
     "analyze": ("analysis", "Compare two exports; measure search quality."),

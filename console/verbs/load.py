@@ -1,0 +1,200 @@
+"""`rollout load`: documents out of files into the engine, and what became of them."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from console import sources
+from console.crew import Answer, Crew, Gone, Refused
+from console.place import Place, fail, json_option, say
+from console.progress import Progress
+from engine.client import EXTRACT_S, broken
+from engine.text import clean_block, clean_line, digest, normal
+
+PATIENCE_S = 10.0  # with an engine that is being started anew
+NAMED = 10  # documents named for one trouble
+REASONS = 5  # told for which the LLM gave nothing
+_FIGURE = re.compile(r"\d+")
+
+
+class Tally:
+    """What became of the documents."""
+
+    def __init__(self) -> None:
+        self.llm = self.frequency = self.cached = self.fallback = self.unchanged = self.failed = 0
+        self.troubles: dict[str, list[str]] = {}  # why -> which
+        self._fallbacks: dict[str, tuple[str, int]] = {}  # why, without its figures -> why, how often
+
+    @property
+    def done(self) -> int:
+        return self.llm + self.frequency
+
+    def count(self, answer: Answer) -> None:
+        if answer["method"] == "llm":
+            self.llm += 1
+        else:
+            self.frequency += 1
+        self.cached += bool(answer["cached"])
+        if answer["fallback"]:
+            self.fallback += 1
+            kind = _FIGURE.sub("", answer["note"])
+            why, times = self._fallbacks.get(kind, (clean_line(answer["note"]), 0))
+            self._fallbacks[kind] = (why, times + 1)
+
+    @property
+    def fallbacks(self) -> list[tuple[str, int]]:
+        """(why, how many documents), the most frequent reason first."""
+        return sorted(self._fallbacks.values(), key=lambda found: -found[1])
+
+    def skip(self, name: str, why: str) -> None:
+        self.failed += 1
+        self.troubles.setdefault(clean_line(why), []).append(clean_line(name))
+
+    def sentence(self, took: float) -> str:
+        return (
+            f"{self.done} document{'' if self.done == 1 else 's'} in {took:.1f} s ({self.done / took:.0f}/s): {self.llm} by LLM ({self.cached} from the cache), "
+            f"{self.frequency} by frequency ({self.fallback} as fallback), {self.unchanged} unchanged, {self.failed} failed."
+        )
+
+    def remarks(self) -> Iterator[str]:
+        for why, times in self.fallbacks[:REASONS]:
+            yield f"fallback, {times} document{'' if times == 1 else 's'}: {why}"
+        for why, names in self.troubles.items():
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            yield f"skipped {', '.join(names[:NAMED])}{more}: {why}"
+
+    def data(self, took: float) -> dict[str, Any]:
+        return {
+            "ok": not self.failed, "seconds": round(took, 3), "llm": self.llm, "frequency": self.frequency, "cached": self.cached,
+            "fallback": self.fallback, "fallbacks": {why: times for why, times in self.fallbacks}, "unchanged": self.unchanged, "failed": self.failed,
+            "skipped": [f"{name}: {why}" for why, names in self.troubles.items() for name in names],
+        }  # fmt: skip
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True)
+@click.option("--method", type=click.Choice(["auto", "llm", "frequency"]), default="auto", show_default=True)
+@click.option("--verbose", is_flag=True, help="A line for each document.")
+@click.option("--resume", is_flag=True, help="Skip documents that are in the store unchanged.")
+@json_option
+@click.pass_obj
+def load(place: Place, paths: tuple[str, ...], method: str, verbose: bool, resume: bool, as_json: bool) -> None:
+    """Extract keywords from files, folders, globs, or `-` for standard input.
+
+    .md .txt .rst .adoc .html are one document each; .jsonl, .ndjson and .json hold {"id", "text", "title"} a line or in a list;
+    standard input is JSON lines or one text. Stopped half way, the same command with --resume goes on.
+    """
+    found = sources.files(paths)
+    if not found:
+        fail("No file was found. Kinds: " + " ".join(sorted(sources.KINDS)), as_json)
+    _engine_or_fail(place, as_json)
+    known = _known(place, method) if resume else {}
+    tally = Tally()
+    quiet = verbose or as_json
+    progress = Progress("load", sum(map(sources.weight, found)), sys.stderr, shown=not quiet and sys.stderr.isatty())
+    began = time.monotonic()
+    stopped = ""
+    crew = Crew(lambda source: _extract(place, source, method))
+
+    def account(source: sources.Source, end: Answer | Refused) -> None:
+        if isinstance(end, Refused):
+            tally.skip(source.id, str(end))
+        else:
+            tally.count(end)
+            if verbose:
+                click.echo(_line(source, end))
+        progress.step(source.size, tally.done)
+
+    try:
+        for source in (source for path in found for source in sources.documents(path)):
+            if source.trouble:
+                tally.skip(source.id, source.trouble)
+                progress.step(source.size, tally.done)
+            elif known and known.get(clean_line(source.id, 512)) == _digest(source.text):
+                tally.unchanged += 1
+                progress.step(source.size, tally.done)
+            else:
+                crew.send(source)
+                for end in crew.ends(until_room=True):
+                    account(*end)
+        for end in crew.ends():
+            account(*end)
+    except (KeyboardInterrupt, Gone) as reason:
+        stopped = str(reason) or "Stopped."
+        crew.stop()
+    progress.end()
+    took = max(time.monotonic() - began, 1e-9)
+    for line in tally.remarks():
+        click.echo(line, err=True)
+    if tally.fallback and method == "llm":
+        click.echo("The same command with --resume asks the LLM again for what fell back.", err=True)
+    say({**tally.data(took), **({"ok": False, "sentence": stopped} if stopped else {})}, tally.sentence(took), as_json)
+    if stopped:
+        click.echo(
+            f"{stopped} What is counted here is stored; the same command with --resume goes on from there.", err=True
+        )
+        sys.stdout.flush()
+        os._exit(1)  # calls in flight are the engine's to finish; nobody waits for their answers
+    if tally.failed:
+        raise SystemExit(1)
+
+
+def _line(source: sources.Source, answer: Answer) -> str:
+    kind = "fallback" if answer["fallback"] else "cached" if answer["cached"] else ""
+    note = ": ".join(said for said in (kind, answer["note"]) if said)
+    return f"{clean_line(source.id)}: {answer['method']}{f' ({note})' if note else ''}: {', '.join(answer['keywords'])}"
+
+
+def _engine_or_fail(place: Place, as_json: bool) -> None:
+    """Before the first document, so that a thousand files do not fail one by one."""
+    try:
+        place.client.request("GET", "/healthz", timeout_s=PATIENCE_S)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        fail(
+            f"No engine answers in {place.folder.path} ({broken(error)}). Start it with `rollout` or `rollout serve`.",
+            as_json,
+        )
+
+
+def _extract(place: Place, source: sources.Source, method: str) -> Answer:
+    body = {"id": source.id, "title": source.title, "text": source.text, "method": method}
+    given_up = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            status, answer = place.client.extract(body)
+        except TimeoutError:
+            raise Refused(f"no answer in {EXTRACT_S:.0f} s") from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            if time.monotonic() > given_up:
+                raise Gone(f"The engine is gone ({broken(error)}).") from None
+        else:
+            if status == 200:
+                return answer
+            if status != 503 or time.monotonic() > given_up:
+                raise Refused(str(answer.get("error") or answer.get("sentence") or f"HTTP {status}"))
+        time.sleep(0.5)
+
+
+def _known(place: Place, method: str) -> dict[str, str]:
+    """Digests of the stored documents; of those that serve LLM keywords, where these are asked for."""
+    from engine.store import documents
+    from engine.store.folder import StoreError
+
+    try:
+        return place.reader.read(lambda conn: documents.digests(conn, "llm" if method == "llm" else None))
+    except StoreError:
+        return {}
+
+
+def _digest(text: str) -> str:
+    from engine.pipeline import TEXT_LIMIT
+
+    return digest(clean_block(normal(text), TEXT_LIMIT))
