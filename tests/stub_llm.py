@@ -22,7 +22,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.rehearsal.api import BUSY, CRASHED, Api
-from engine.rehearsal.capacity import DIGEST, Counters, Service
+from engine.rehearsal.capacity import DIGEST, Counters, Service, Work
 from engine.rehearsal.door import Call, Door, send_json
 from engine.rehearsal.wire import CHAT, OPENAI, Asked, Form, Usage, error
 
@@ -188,7 +188,7 @@ class StubLlm(Api):
         call.send(400, error(form, sentence, 400, **facts))
         return True
 
-    async def during(self, call: Call, asked: Asked, form: Form) -> bool:
+    async def during(self, call: Call, asked: Asked, form: Form, work: Work) -> bool:
         match _fault.get():
             case "hang":
                 await asyncio.Event().wait()
@@ -223,13 +223,13 @@ class StubLlm(Api):
             usage = replace(usage, done=False)
         return _content(fault, asked.prompt), usage
 
-    async def deliver(self, call: Call, asked: Asked, form: Form, text: str, usage: Usage) -> None:
+    async def deliver(self, call: Call, asked: Asked, form: Form, text: str, usage: Usage, work: Work) -> None:
         body = json.loads(call.body)
         thinks = self.service.thinking and form is CHAT and body.get("think", True) is True and body.get("format")
         if thinks:  # what a thinking model leaves within the format, unless it is told not to think
             text, usage = "", replace(usage, thinking="The user wants keywords. Let me think...")
         fault = _fault.get()
-        await asyncio.sleep(usage.prompt_s + usage.answer_s)
+        await work.lasts(usage.prompt_s + usage.answer_s)
         if asked.stream or fault in ("stream_anyway", "stream_error"):
             half = len(text) // 2
             broken = msgspec.json.encode({"error": "an error was encountered while running the model: unexpected EOF"})

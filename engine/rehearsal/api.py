@@ -7,12 +7,13 @@ of texts (`faults`); a test's server overrides the hooks.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 
 from msgspec.structs import replace
 
 from engine.rehearsal import model
-from engine.rehearsal.capacity import Full, Service
+from engine.rehearsal.capacity import Full, Service, Work
 from engine.rehearsal.door import Call, send_json
 from engine.rehearsal.wire import CHAT, GENERATE, OPENAI, Asked, Form, Usage, error, parse
 
@@ -71,14 +72,17 @@ class Api:
                 return
             tokens = room // 2  # what the real one does: drops the head, without a word
         try:
-            async with service.slot():
+            async with service.slot() as work:
+                began = time.monotonic()
                 load_s = await service.load(asked.context, asked.keep_s)
-                if await self.during(call, asked, form):
+                work.due += time.monotonic() - began  # another's load, too
+                if await self.during(call, asked, form, work):
                     return
                 seconds = service.seconds(tokens)
                 usage = Usage(asked.model, tokens, 0, load_s, seconds * PROMPT_PART, seconds * (1 - PROMPT_PART))
                 text, usage = self.say(asked, usage)
-                await self.deliver(call, asked, form, text, replace(usage, answer_tokens=max(1, len(text) // 4)))
+                usage = replace(usage, answer_tokens=max(1, len(text) // 4))
+                await self.deliver(call, asked, form, text, usage, work)
                 service.counters.served += 1
         except Full:
             self.turn_away(call, form)
@@ -96,13 +100,13 @@ class Api:
             self.refuse(call, form, 400, "input length exceeds the context length")
         return not asked.truncate
 
-    async def during(self, call: Call, asked: Asked, form: Form) -> bool:
+    async def during(self, call: Call, asked: Asked, form: Form, work: Work) -> bool:
         """Whether the call was answered (badly), or not at all, in its slot."""
         faults, reading = self.service.faults, self.service.read(asked.prompt)
         if reading.meets("hang", faults.hang):
             await asyncio.Event().wait()
         if reading.meets("error_rate", faults.error_rate):
-            await asyncio.sleep(self.service.seconds(model.tokens(asked.texts)) * PROMPT_PART)
+            await work.lasts(self.service.seconds(model.tokens(asked.texts)) * PROMPT_PART)
             self.refuse(call, form, 500, CRASHED)
             return True
         return False
@@ -121,12 +125,12 @@ class Api:
             return text[: 4 * asked.most_tokens], replace(usage, reason="length")
         return text, usage
 
-    async def deliver(self, call: Call, asked: Asked, form: Form, text: str, usage: Usage) -> None:
-        await asyncio.sleep(usage.prompt_s)
+    async def deliver(self, call: Call, asked: Asked, form: Form, text: str, usage: Usage, work: Work) -> None:
+        await work.lasts(usage.prompt_s)
         if asked.stream:
-            await self._stream(call, form, text, usage)
+            await self._stream(call, form, text, usage, work)
             return
-        await asyncio.sleep(usage.answer_s)
+        await work.lasts(usage.answer_s)
         body = form.whole(text, usage)
         if not self.service.read(asked.prompt).meets("drip", self.service.faults.drip):
             call.send(200, body)
@@ -134,15 +138,15 @@ class Api:
         call.begin(200, "application/json", len(body))
         for i in range(len(body)):
             call.write(body[i : i + 1])
-            await asyncio.sleep(DRIP_S)
+            await work.lasts(DRIP_S)
 
     @staticmethod
-    async def _stream(call: Call, form: Form, text: str, usage: Usage) -> None:
+    async def _stream(call: Call, form: Form, text: str, usage: Usage, work: Work) -> None:
         call.begin(200, form.stream_type)
         step = max(1, -(-len(text) // PIECES))
         pieces = [text[i : i + step] for i in range(0, len(text), step)]
         for piece in pieces:
-            await asyncio.sleep(usage.answer_s / len(pieces))
+            await work.lasts(usage.answer_s / len(pieces))
             call.chunk(form.part(piece, usage))
         call.chunk(form.end(usage))
         call.end()

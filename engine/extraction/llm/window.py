@@ -1,11 +1,13 @@
 """How many calls one server gets at a time: found from what it does, since none of them says what it can.
 
 The window holds the measured throughput by Little's law, X = calls in flight / mean latency, at two sizes and moves to the
-larger only while that pays: doubling while X grows (seek), then settling at X times the unqueued latency plus an eighth, so that a slot
-never waits for the client (the search ends only once it is sure what an unqueued call takes); from there small probes up and down, ever rarer. That needs no idea of what a "normal" latency is, so
-answers of very different length do not shrink it, and a batching server settles at the knee of its curve. 503 and
-timeouts halve it, once for all calls that were under way; after a 503 it climbs back to what was accepted and tries
-more only after 200 answers. Latency on an unsaturated window teaches nothing and is ignored.
+larger only while that pays. First it grows while X does, threefold while nothing waits in the server (seek), then settles at X times
+the unqueued latency, an eighth more and what is unsure of it, so that a slot never waits for the client. A search that met the
+server's size before it knew what an unqueued call takes goes down to learn that and looks again. From there small probes up and
+down, ever rarer. That needs no idea of what a "normal" latency is, so answers of very different length do not shrink it, and a
+batching server settles at the knee of its curve. 503 and timeouts halve it, once for all calls that were under way; after a 503
+it climbs back to what was accepted and tries more only after 200 answers. Latency on an unsaturated window teaches nothing and is
+ignored.
 
 Pure: no clock, no waiting. The caller takes a ticket before a send and gives it back with how it ended.
 """
@@ -18,11 +20,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Phase = Literal["seek", "climb", "hold", "up", "down"]
-SEEK_GROWS = 1.45  # a first round after doubling looks like 4/3 even where nothing was gained
-SEEK_PAYS = 1.3
+START = 2
+ALIKE = 0.15  # relative error of the first answers; with more the second waited for the first, or the service is uneven
+SEEK_GROWS = 0.72  # of the throughput expected; a new size's first round looks like 2/3 even where nothing was gained
+SEEK_PAYS = 0.65
 SEEK_FLAT = 1.15  # of what one call takes: nothing waits in the server, so the first answers at a new size say enough
+SEEK_TRIPLES = 1.08  # of what one call takes: the server has room for three times as many, its queue included
 SEEK_DOUBT = 0.08  # of what one call takes: with more, or by fewer answers, the search does not end
 SEEK_LEAST = 8
+SEEK_MOST = 100
 PROBE_FIRST_S = 5.0
 PROBE_MOST_S = 120.0
 SMALL = 3
@@ -80,7 +86,7 @@ class Window:
     """`most`: the limit it never passes. All times in seconds on one clock that only grows."""
 
     most: int
-    limit: int = 1
+    limit: int = START
     in_flight: int = 0
     phase: Phase = "seek"
     latency: float = 0.0  # smoothed, for choosing between servers and for the screen
@@ -93,6 +99,7 @@ class Window:
     _batch: int = 1
     _unqueued: _Sample = field(default_factory=_Sample)  # seek: latency at all sizes that the server had slots for
     _second_look: bool = False
+    _full: _Held | None = None  # seek: the smallest size seen at which calls waited in the server
     _held: _Held = field(default_factory=lambda: _Held(0, 0.0, 0.0))  # what was known before the last probe
     _cycle: deque[str] = field(default_factory=lambda: deque(("far", "down", "far", "near")))
     _probe_at: float = 0.0
@@ -100,6 +107,9 @@ class Window:
     _ceiling: int = 0  # accepted at the last 503; 0 = none known
     _target: int = 0  # climb: where to
     _since_busy: int = 0
+
+    def __post_init__(self) -> None:
+        self.limit = min(self.limit, self.most)
 
     @property
     def free(self) -> bool:
@@ -153,6 +163,7 @@ class Window:
     def restart(self) -> None:
         """The server was away: what was known of it is void."""
         self._unqueued = _Sample()
+        self._full = None
         self._ceiling = 0
         self._cut_at = self._serial
         self._probe_every = PROBE_FIRST_S
@@ -179,8 +190,8 @@ class Window:
         if self.phase == "climb":
             return n >= self.limit
         if self.phase == "seek":
-            if self.limit == 1 and not self._unqueued.n:  # two at a time is little to try
-                return True
+            if not self._unqueued.n:  # two or three at a time is little to try
+                return n >= self.limit
             wanted, most = (0.1, 48) if self._second_look else (0.15, 16)
             flat = not self._second_look and self._sample.mean <= SEEK_FLAT * self._unqueued.mean
             return n >= max(2, self._batch if flat else self.limit) and (
@@ -213,30 +224,50 @@ class Window:
     def _sought(self, now: float) -> None:
         """One size of the search is known. Below the server's size latency is what one call takes, whatever the size, so all
         those samples together say what throughput to expect: `_unqueued`."""
-        mean = self._sample.mean
+        mean, known = self._sample.mean, self._unqueued
         cap = min(self.most, self._ceiling or self.most)
-        gain = 2.0
-        if self._unqueued.n and self.limit > 1:
-            gain = self.limit / mean / (self.limit // 2 / self._unqueued.mean)
-        if gain < SEEK_GROWS and not self._second_look:
+        if not known.n and self.limit > 1 and self._sample.relative_error > ALIKE:
+            self._move(1, "seek")
+            return
+        share = known.mean / mean if known.n and self.limit > 1 else 1.0
+        if share < SEEK_GROWS and not self._second_look:
             self._sample = _Sample()
             self._second_look = True
             return
-        if gain >= SEEK_GROWS:
-            self._unqueued.include(self._sample)
-        if gain >= SEEK_PAYS:
-            if self.limit < cap:
-                self._move(min(self.limit * 2, cap), "seek")
-            else:
-                self._hold(self.limit, now)
+        if share >= SEEK_GROWS:
+            known.include(self._sample)
+        if share >= SEEK_PAYS and not self._full:
+            self._grow(3 if share * SEEK_TRIPLES >= 1 else 2, now)
             return
-        known = self._unqueued
-        unsure = known.n < SEEK_LEAST or known.relative_error > SEEK_DOUBT  # a few lucky answers are no yardstick
-        if unsure and self.limit > 1:
-            self._move(self.limit // 2, "seek")
+        if share < (SEEK_GROWS if self._full else SEEK_PAYS):
+            self._full = _Held(self.limit, mean, 0.0)
+            if self._unsure(self.limit) and self.limit > 1:
+                self._move(self.limit // 2, "seek")
+                return
+        assert self._full is not None
+        if self._unsure(self._full.limit):
+            self._sample = _Sample()  # more of the same
+            return
+        if self.limit < self._full.limit:  # now that it is known what a call takes, look again: no slot idles there
+            wanted, self._full = min(cap, self._full.limit), None
+            self._move(wanted, "seek")
             return
         slots = max(1, round(self.limit / mean * known.mean))
-        self._hold(min(cap, slots + (-(-slots // 8) if slots > 2 else 0)), now)
+        spare = 0.125 + 2 * known.relative_error  # one too many waits in the server, one too few leaves a slot idle
+        self._hold(min(cap, slots + (math.ceil(slots * spare) if slots > 2 else 0)), now)
+
+    def _grow(self, factor: int, now: float) -> None:
+        cap = min(self.most, self._ceiling or self.most)
+        if self.limit < cap:
+            self._move(min(self.limit * factor, cap), "seek")
+        else:
+            self._hold(self.limit, now)
+
+    def _unsure(self, size: int) -> bool:
+        """Whether what one call takes is not known to half a slot of this size, or to `SEEK_DOUBT`."""
+        n = self._unqueued.n
+        doubt = max(SEEK_DOUBT, 0.5 / size)
+        return n < min(SEEK_LEAST, 2 * size) or (self._unqueued.relative_error > doubt and n < SEEK_MOST)
 
     def _hold(self, limit: int, now: float, wait: bool = True) -> None:
         self._probe_at = now + self._probe_every if wait else now

@@ -91,6 +91,21 @@ def test_a_few_lucky_answers_do_not_end_the_search() -> None:
         assert server.window.limit >= 8
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.2, 0.4])
+@pytest.mark.parametrize("slots", [1, 2, 3, 5, 8, 11, 16, 20, 32, 48])
+def test_the_search_costs_less_than_five_percent_of_the_first_120_latencies(slots: int, spread: float) -> None:
+    servers = [Served(slots, 0.1, queue=2 * slots, spread=spread, seed=seed) for seed in range(9 if spread else 1)]
+    assert statistics.median(server.run(12.0) for server in servers) >= 0.95
+    assert sum(server.refused for server in servers) < 0.01 * sum(server.answered for server in servers)
+
+
+def test_a_server_of_one_slot_is_found_out_without_a_queue_of_ours_in_it() -> None:
+    server = Served(1, 0.2)
+    server.run(6.0)
+    assert server.window.limit == 1
+    assert server.window.phase == "hold"
+
+
 @pytest.mark.parametrize(("slots", "latency_s"), SIZES)
 def test_a_short_queue_is_met_by_fewer_than_one_refusal_in_a_hundred(slots: int, latency_s: float) -> None:
     server = Served(slots, latency_s, queue=max(1, slots // 4), spread=0.2)
