@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ import msgspec
 from engine import checklist, control, gates, review
 from engine.calendar import blocked_until
 from engine.checklist import Finding
-from engine.clock import Clock
+from engine.clock import Clock, pace
 from engine.control import ENGINE, Actor, Ask, Decision, State
 from engine.extraction.llm import ErrorKind, LlmPool, ServerHealth
 from engine.metrics import exposition, read, reading
@@ -26,6 +27,7 @@ from engine.metrics.bucket import Bucket, timed
 from engine.metrics.rollup import retain
 from engine.plan.durations import clock, iso
 from engine.plan.model import Action, Metric, Plan, Stage
+from engine.sight import Sight
 from engine.stability import Stability, stability
 from engine.store import attempts
 from engine.store.records import Extraction
@@ -33,7 +35,7 @@ from engine.store.writer import Writer
 from engine.triggers.backtest import rules_digest
 from engine.triggers.decision import Decision as Decided
 from engine.triggers.evaluate import evaluate
-from engine.triggers.evidence import Evidence, Moment, Probes, Timers, silence
+from engine.triggers.evidence import Evidence, Moment, Probes, Timers
 from engine.triggers.recent import RecentAttempts
 from engine.triggers.sample import Error, NoData, Ok, Sample, mean, rate
 
@@ -57,12 +59,22 @@ class Watch(msgspec.Struct, frozen=True):
 
 
 class Monitor:
-    def __init__(self, plan: Plan, clock: Clock, conn: sqlite3.Connection, writer: Writer, pool: LlmPool) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        clock: Clock,
+        conn: sqlite3.Connection,
+        writer: Writer,
+        pool: LlmPool,
+        waiting: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`waiting` counts the LLM calls that have not ended yet."""
         self.plan = plan
         self.clock = clock
         self.conn = conn
         self.writer = writer
         self.pool = pool
+        self._waiting = waiting
         self.servers: tuple[ServerHealth, ...] = ()
         self.people: dict[str, tuple[Actor, str, float, float]] = {}
         self.watch = Watch()
@@ -72,7 +84,7 @@ class Monitor:
         self.documents: deque[float] = deque(maxlen=4000)
         self._percents = tuple(stage.percent_bp for stage in plan.stages)
         self._failed_probes = 0
-        self._looked_up = clock.monotonic()
+        self._sight = Sight(clock)
         self._complaints = 0
         self._rated: tuple[object, Sample] | None = None  # what it was counted from, and the count
         self._evidence_at = -1e18
@@ -108,6 +120,8 @@ class Monitor:
             if attempted:
                 answered = error is None or (error == "timeout" and ms > 0)
                 self.recent.add(t, error is None, ms if answered else None, answered)
+        if found:
+            self._sight.sees(self.recent.per_min)
         self.writer.later(lambda conn: attempts.rules_in_force(conn, now, self.rules))
         self._blind_told = self.watch.timers.blind_s >= self.plan.trigger_settings.blind_after_s
         self.complained(state)
@@ -141,17 +155,17 @@ class Monitor:
         if record.arm != "treatment" or record.shadow:
             return
         if record.lookup:
-            self._looked_up = t
             self.recent.look_up(t, record.cached)
         if record.attempted:
-            self._looked_up = t
             ms = timed(record)
             self.recent.add(t, record.error is None, ms, ms is not None)
+        if record.lookup or record.attempted:
+            self._sight.sees(self.recent.per_min)
 
     def changed(self, state: State) -> None:
         """The percentage or the stage changed: only what comes after counts."""
         self.recent.reset(self.clock.monotonic())
-        self._looked_up = self.clock.monotonic()
+        self._sight.sees(self.documents_per_min() * state.percent_bp / 10_000)
         self._facts = None
         self.complained(state)
 
@@ -184,7 +198,7 @@ class Monitor:
             mono, state.epoch, state.stage, state.percent_bp, self._percents, bool(state.held), state.locked
         )
         before = self.watch.timers
-        lease_s = self.plan.trigger_settings.lease_s * self._speed()  # a gap is a gap in the machine's time
+        lease_s = self.plan.trigger_settings.lease_s * pace(self.clock)  # a gap is a gap in the machine's time
         settings = msgspec.structs.replace(self.plan.trigger_settings, lease_s=lease_s)
         self.verdict = evaluate(self.plan.triggers, settings, before, evidence, moment)
         dt = mono - before.at if before.at is not None else 0.0
@@ -209,18 +223,11 @@ class Monitor:
                 return control.note(state, asked, "seen", f"sees again after {clock(blind_s)} blind; the timers go on")
         return None
 
-    def _speed(self) -> float:
-        return float(getattr(self.clock, "speed", 1.0))
-
     def _gather(self, state: State, mono: float) -> Evidence:
         samples: dict[Metric, Sample] = {"complaints": Ok(float(self._complaints), self._complaints)}
         recent = self.recent.at(mono)
-        unseen = ""
-        if state.percent_bp:
-            unseen = silence(mono - self._looked_up, recent.per_min)
-            if self.writer.problem:
-                unseen = self.writer.problem
-        return Evidence(recent, Probes(self._failed_probes, len(self.servers)), samples, unseen)
+        unseen, since_s = self._sight.unseen(self.writer.problem, self._waiting()) if state.percent_bp else ("", 0.0)
+        return Evidence(recent, Probes(self._failed_probes, len(self.servers)), samples, unseen, since_s)
 
     def decide(self, state: State, ask: Ask, verdict: Decided) -> Decision | None:
         """What a verdict leads to from `state`; pure, so that it may be asked again inside a transaction."""

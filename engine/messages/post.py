@@ -73,9 +73,9 @@ class Post:
     def queue(self, conn: sqlite3.Connection, draft: Draft, key: str = "") -> bool:
         """Queue a message in the caller's transaction; the same key queues once. A rehearsal without addresses keeps it."""
         kept = self._rehearsal and not self.addresses()[0]
-        subject = f"[REHEARSAL] {draft.subject}" if self._rehearsal else draft.subject
-        made = Draft(draft.message, draft.audience, subject, draft.body)
-        return outbox.put(conn, made, self._clock.now(), key or uuid.uuid4().hex, "kept" if kept else "waiting")
+        return outbox.put(
+            conn, self._marked(draft), self._clock.now(), key or uuid.uuid4().hex, "kept" if kept else "waiting"
+        )
 
     async def test(self) -> str:
         """Send a test message now to every address, without the queue: "Delivered ..." or why not."""
@@ -88,13 +88,26 @@ class Post:
             f"Test message of the rollout console: {self._plan.service}",
             "This address receives the messages of the rollout.",
         )
-        answers = await asyncio.gather(*(self._deliver(address, draft) for address in found))
-        failed = [f"{a.kind}: {why}" for a, why in zip(found, answers, strict=True) if why]
+        failed = await self._all(found, draft)
         if trouble:
             failed.append(trouble)
         if failed:
             return f"Not delivered: {'; '.join(failed)}."
         return f"Delivered a test message to {len(found)} address{'es' if len(found) > 1 else ''} ({', '.join(sorted({a.kind for a in found}))})."
+
+    async def past_the_queue(self, draft: Draft) -> bool:
+        """Deliver it now, once, to every address that takes it: the queue is in a store that takes no writes. Whether any took it."""
+        wanted = [a for a in self.addresses()[0] if a.takes(draft.message, draft.audience)]
+        return len(await self._all(wanted, self._marked(draft))) < len(wanted)
+
+    async def _all(self, found: list[Address], draft: Draft) -> list[str]:
+        """Why it was not delivered, for each address where it was not."""
+        answers = await asyncio.gather(*(self._deliver(address, draft) for address in found))
+        return [f"{a.kind}: {why}" for a, why in zip(found, answers, strict=True) if why]
+
+    def _marked(self, draft: Draft) -> Draft:
+        subject = f"[REHEARSAL] {draft.subject}" if self._rehearsal else draft.subject
+        return Draft(draft.message, draft.audience, subject, draft.body)
 
     # -- the carrier -------------------------------------------------------------------------------------------------------
 

@@ -122,7 +122,9 @@ class Engine:
         self.applier = Applier(self.plan.apply, self.folder.path / "applied")
         self.post = Post(self.plan, self.clock, self.conn, self.writer, self.environ, self.rehearsal)
         self.state = log.read_state(self.conn)
-        self.monitor = Monitor(self.plan, self.clock, self.conn, self.writer, self.pool)
+        self.monitor = Monitor(
+            self.plan, self.clock, self.conn, self.writer, self.pool, lambda: self.pipeline.in_flight
+        )
         self.pipeline = Pipeline(
             self.plan,
             self.clock,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from collections import deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -24,6 +26,8 @@ RETAIN_EVERY_S = 60.0
 CLOCK_STEP_S = 2.0
 KEY_GRACE_S = 2.0
 MAIL_S = 1.0
+OWED_S = 1.0
+TOLD = ("blind", "seen")  # rows that say what the monitor sees
 
 
 class Heart:
@@ -35,6 +39,8 @@ class Heart:
         self._key_gone_at: float | None = None
         self._wall_s: float | None = None  # the wall clock against the machine's own, as last seen
         self._trials = Trials(engine)
+        self._owed: deque[tuple[Ask, Callable[[State], Decision | None]]] = deque()
+        self._paying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Settle what waits, start the parts, beat once, and go on."""
@@ -50,6 +56,7 @@ class Heart:
         engine.monitor.start()
         engine.post.start()
         self._trials.restore()
+        self._mailing = Mailing(engine)
         await self.tick()
         engine.background(self._beat())
         engine.background(self._mail())
@@ -96,10 +103,9 @@ class Heart:
 
     async def _mail(self) -> None:
         """Beside the beat, which no message may delay."""
-        mailing = Mailing(self._engine)
         while True:
             try:
-                await mailing.look()
+                await self._mailing.look()
             except sqlite3.Error as error:
                 self._engine.event(f"Messages are not looked at now: {error}.")
             except Exception as error:
@@ -116,7 +122,7 @@ class Heart:
         if engine.folder.has_intents():
             await rollback.apply_intents(engine)
         await self._watch_key()
-        self._watch_lease()
+        await self._watch_lease()
         await self._watch_clock()
         await self._judge()
         engine.switch.evaluated()
@@ -135,10 +141,36 @@ class Heart:
         def decide(state: State) -> Decision | None:
             return engine.monitor.decide(state, ask, verdict)
 
-        if decision.kind != "trigger":
-            await engine.commit(ask, decide)
+        if decision.kind in TOLD:
+            engine.event(spoken(decision.sentence))
+            await self._owe(ask, lambda state: note(state, ask, decision.kind, decision.sentence, decision.evidence))
+            if decision.kind == "blind" and self._owed:
+                engine.background(self._tell_past_the_store(decision))
+        elif decision.kind != "trigger":
+            await self._owe(ask, decide)
         elif not engine.switch.lowering:
             await rollback.roll_back(engine, ask, automatic=decide)
+
+    async def _tell_past_the_store(self, decision: Decision) -> None:
+        if await self._mailing.past_the_queue(decision.kind, decision.sentence):
+            decision.evidence["told"] = True  # so that it is not told again once it is recorded
+
+    async def _owe(self, ask: Ask, decide: Callable[[State], Decision | None]) -> None:
+        """Record what lowers nothing. A store that takes no writes must not stop the beat, and with it the lease: it is tried on."""
+        self._owed.append((ask, decide))
+        if self._paying is None or self._paying.done():
+            self._paying = self._engine.background(self._pay())
+        await asyncio.wait([self._paying], timeout=rollback.ANSWER_S)
+
+    async def _pay(self) -> None:
+        while self._owed:
+            ask, decide = self._owed[0]
+            try:
+                await self._engine.commit(ask, decide)
+            except sqlite3.OperationalError:
+                await asyncio.sleep(OWED_S)
+                continue
+            self._owed.popleft()
 
     async def _watch_key(self) -> None:
         """The key is gone: no call is sent from then on, and those in flight end now. Whoever took it out may be about to say so,
@@ -153,7 +185,7 @@ class Heart:
         elif engine.clock.real() - self._key_gone_at > KEY_GRACE_S:
             await rollback.roll_back(engine, engine.ask("the armed file was removed by hand"))
 
-    def _watch_lease(self) -> None:
+    async def _watch_lease(self) -> None:
         engine = self._engine
         age = engine.switch.lease_age_s
         if age > engine.plan.trigger_settings.lease_s and age < 1e9 and engine.state.percent_bp:
@@ -162,7 +194,7 @@ class Heart:
             )
             engine.event(spoken(sentence))
             ask = engine.ask()
-            engine.background(engine.commit(ask, lambda state: note(state, ask, "lease", sentence, {"age_s": age})))
+            await self._owe(ask, lambda state: note(state, ask, "lease", sentence, {"age_s": age}))
 
     async def _watch_clock(self) -> None:
         """Somebody, or NTP, set the wall clock. Timers run on the monotonic one; what ends at a time is moved along."""
@@ -174,9 +206,8 @@ class Heart:
         if abs(step) < CLOCK_STEP_S:
             return
         ask = engine.ask()
-        outcome = await engine.commit(ask, lambda state: clock_step(state, ask, step))
-        if outcome.decision is not None:
-            engine.event(spoken(outcome.decision.sentence, outcome.decision.actor.name))
+        engine.event(spoken(clock_step(engine.state, ask, step).sentence))
+        await self._owe(ask, lambda state: clock_step(state, ask, step))
 
     def _publish(self) -> None:
         engine = self._engine

@@ -14,6 +14,7 @@ from engine.messages.draft import Draft
 from engine.plan.model import Message
 from engine.service.engine import Engine
 from engine.store import log
+from engine.text import spoken
 
 LOOK_BACK_S = 86400.0  # decisions before this are not told after a start
 PROOF_S = 8.0  # a rollback's message waits this long for its proof
@@ -49,11 +50,25 @@ class Mailing:
                 return
             before = engine.conn.execute("SELECT stage FROM decision WHERE rev = ?", (row.rev - 1,)).fetchone()
             moved = before is None or before[0] != d.stage
-            if not (d.kind == "rollback" and d.percent_bp == row.percent_from):  # nothing was taken back
+            taken_back = not (d.kind == "rollback" and d.percent_bp == row.percent_from)
+            if taken_back and not d.evidence.get("told"):
                 for message in schedule.called_for(engine.plan, d.kind, d.stage, moved):
                     if message.automatic:
                         await self._queue(message, f"{message.id} {row.rev}", row.rev)
             self._told = row.rev
+
+    async def past_the_queue(self, kind: str, sentence: str) -> bool:
+        """Tell of something that the store does not take just now. Whether anybody has been told."""
+        engine = self._engine
+        body = f"{spoken(sentence)}\n\nThe store takes no writes, so this came past the queue and is not in it."
+        told = [
+            await engine.post.past_the_queue(
+                Draft(m.id, m.audience, f"{kind.upper()} {engine.plan.service}: {sentence}", body)
+            )
+            for m in schedule.called_for(engine.plan, kind, engine.state.stage, moved=False)
+            if m.automatic
+        ]
+        return any(told)
 
     def _proven(self, rev: int, at: float) -> bool:
         proof = self._engine.view.rollback if self._engine.view else None

@@ -69,7 +69,7 @@ def _blind_time(timers: Timers, evidence: Evidence, moment: Moment, dt: float) -
     unseen = evidence.unseen or isinstance(evidence.attempts, Stale)
     if not unseen or moment.percent_bp <= 0:
         return 0.0
-    return timers.blind_s + dt if timers.blind_s else max(dt, 1e-9)
+    return max(timers.blind_s + dt, evidence.unseen_s, 1e-9)
 
 
 def _judge(

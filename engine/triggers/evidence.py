@@ -22,13 +22,14 @@ class Evidence(Struct, frozen=True):
     """`samples` are of metrics that have no window of their own here: complaints, quality_score, latency_p95 ...
 
     `unseen` says in a few words why there are no figures just now ("no look-ups for 40 s", "the store cannot be written");
-    empty while there are.
+    empty while there are. `unseen_s`: for how long already.
     """
 
     attempts: Attempts | NoData | Stale | Error = NoData()
     probes: Probes = Probes()
     samples: dict[Metric, Sample] = {}
     unseen: str = ""
+    unseen_s: float = 0.0
 
 
 class Moment(Struct, frozen=True):
@@ -72,13 +73,17 @@ class Timers(Struct, frozen=True):
 GAPS = 7.0
 
 
-def silence(quiet_s: float, per_min: float) -> str:
-    """What to put into `Evidence.unseen` when nothing was looked up for `quiet_s`, at `per_min` documents a minute so far.
+def silence(quiet_s: float, per_min: float, waiting: int = 0) -> str:
+    """What to put into `Evidence.unseen` when nothing was looked up for `quiet_s`, at `per_min` documents a minute before that.
 
-    Empty while the silence may be chance: at one document a minute, two minutes without one are nothing unusual.
+    Empty while the silence may be chance: at one document a minute, two minutes without one are nothing unusual. While calls are
+    `waiting` for an answer, documents do come.
     """
     if per_min > 0 and quiet_s * per_min / 60 < GAPS:
         return ""
     if not math.isfinite(quiet_s) or quiet_s <= 0:
         return ""
+    if waiting:
+        calls = "1 call waits" if waiting == 1 else f"{waiting} calls wait"
+        return f"no answer from the LLM service for {int(quiet_s)} s, {calls}"
     return f"no look-ups for {int(quiet_s)} s"

@@ -117,6 +117,11 @@ class RecentAttempts:
         for cusum, cap in self._caps:
             cusum.add(t, ok, cap)
 
+    @property
+    def per_min(self) -> float:
+        """LLM documents a minute over the last hour, as of the last attempt or evaluation."""
+        return self._per_min
+
     def look_up(self, t: float, hits: int, lookups: int = 1) -> None:
         """The cache was asked on the LLM arm."""
         self._lookups.add(t, lookups, hits, 0, 0.0, 0.0)

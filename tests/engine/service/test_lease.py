@@ -21,9 +21,8 @@ from engine.service.engine import Engine
 from engine.service.heart import Heart
 from engine.service.process import wait_until_up
 from engine.store import log
+from tests.engine.service.clocked import ALICE, Clocked
 from tests.engine.service.stage import TEXT, Stage
-
-ALICE = Actor("alice", 1000)
 
 
 # -- one engine ---------------------------------------------------------------------------------------------------------------
@@ -129,45 +128,6 @@ def test_sigterm_finishes_what_is_in_flight_within_ten_seconds(stage: Stage) -> 
 
 
 # -- clocks that are set ------------------------------------------------------------------------------------------------------
-
-
-class Clocked:
-    """An engine and its heart in this process, on a clock that the test moves. No LLM answers at its address."""
-
-    def __init__(self, root: Path) -> None:
-        self.stage = Stage(root, settings={"llm.url": "http://127.0.0.1:9"})
-        self.clock = ManualClock(time.time())
-        self.engine = Engine(self.stage.plan, self.stage.folder, self.clock, environ={})
-        self.heart = Heart(self.engine)
-
-    async def __aenter__(self) -> Clocked:
-        self.stage.folder.prepare()
-        self.lock = self.stage.folder.try_lock()
-        await self.engine.open()
-        await self.heart.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.engine.stop()
-        assert self.lock is not None
-        self.lock.release()
-        self.stage.reader.close()
-
-    async def command(self, kind: str, **fields: object) -> commands.Reply:
-        return await commands.carry_out(self.engine, kind, fields, ALICE)
-
-    async def climb(self, stage: int) -> None:
-        while self.engine.state.stage < stage:
-            epoch = self.engine.state.epoch
-            reply = await self.command("promote", epoch=epoch, override=True, reason="climbing in a test")
-            assert reply.ok, reply.sentence
-
-    async def settled(self, holds) -> None:  # type: ignore[no-untyped-def]
-        for _ in range(500):
-            if holds():
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError("it did not come to pass")
 
 
 pytestmark = pytest.mark.anyio

@@ -27,7 +27,7 @@ class Scene:
         self.settings = replace(PLAN.trigger_settings, mode=mode)
         self.recent = RecentAttempts(PLAN.triggers, self.settings, 0.0)
         self.percent_bp = PERCENTS[stage]
-        self.epoch, self.held_back, self.locked, self.unseen = 1, False, "", ""
+        self.epoch, self.held_back, self.locked, self.unseen, self.unseen_s = 1, False, "", "", 0.0
         self.timers = Timers()
         self.t = 0.0
         self.stage = stage
@@ -54,7 +54,8 @@ class Scene:
         return self
 
     def evaluate(self) -> Decision:
-        evidence = Evidence(self.recent.at(self.t), Probes(self.failed_probes, 2), self.samples, self.unseen)
+        probes = Probes(self.failed_probes, 2)
+        evidence = Evidence(self.recent.at(self.t), probes, self.samples, self.unseen, self.unseen_s)
         moment = Moment(self.t, self.epoch, self.stage, self.percent_bp, PERCENTS, self.held_back, self.locked)
         self.last = evaluate(PLAN.triggers, self.settings, self.timers, evidence, moment)
         self.timers = self.last.timers

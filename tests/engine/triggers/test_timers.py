@@ -155,3 +155,17 @@ def test_the_sentence_names_the_rule_that_acts() -> None:
     assert rules == {"cusum"}
     slow = Scene(stage=2).run(7200, per_min=1).run(7200, per_min=1, failing=0.25)
     assert slow.reading("error_critical").rule in ("fallback-100", "cusum-few", "cusum")
+
+
+def test_a_silence_counts_from_its_first_second_and_not_from_when_it_stopped_to_be_chance() -> None:
+    """At ten documents a minute it is told after 42 s; two minutes are two minutes all the same."""
+    scene = Scene().run(200, per_min=60)
+    scene.unseen, scene.unseen_s = silence(110, per_min=10.0), 110
+    assert scene.evaluate().blind == ""
+    scene.unseen_s = 120
+    assert scene.evaluate().blind.startswith("blind 2:00")
+
+
+def test_silence_says_whether_documents_do_not_come_or_the_service_does_not_answer() -> None:
+    assert silence(180, per_min=10.0, waiting=1) == "no answer from the LLM service for 180 s, 1 call waits"
+    assert silence(180, per_min=1.0, waiting=3) == ""

@@ -1,0 +1,65 @@
+"""An engine in the test's own process, on a clock that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from engine.clock import ManualClock
+from engine.control import Actor
+from engine.service import commands
+from engine.service.engine import Engine
+from engine.service.heart import Heart
+from tests.engine.service.stage import Stage
+
+ALICE = Actor("alice", 1000)
+NOBODY_ANSWERS: Mapping[str, object] = {"llm.url": "http://127.0.0.1:9"}
+
+
+class Clocked:
+    """An engine and its heart; by default no LLM answers at its address."""
+
+    def __init__(
+        self, root: Path, settings: Mapping[str, object] = NOBODY_ANSWERS, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self.stage = Stage(root, settings={**NOBODY_ANSWERS, **settings})
+        self.clock = ManualClock(time.time())
+        self.engine = Engine(self.stage.plan, self.stage.folder, self.clock, environ=environ)
+        self.heart = Heart(self.engine)
+
+    async def __aenter__(self) -> Clocked:
+        self.stage.folder.prepare()
+        self.lock = self.stage.folder.try_lock()
+        await self.engine.open()
+        await self.heart.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.engine.stop()
+        assert self.lock is not None
+        self.lock.release()
+        self.stage.reader.close()
+
+    async def command(self, kind: str, **fields: object) -> commands.Reply:
+        return await commands.carry_out(self.engine, kind, fields, ALICE)
+
+    async def climb(self, stage: int) -> None:
+        while self.engine.state.stage < stage:
+            epoch = self.engine.state.epoch
+            reply = await self.command("promote", epoch=epoch, override=True, reason="climbing in a test")
+            assert reply.ok, reply.sentence
+
+    async def passes(self, seconds: float, step: float = 10.0) -> None:
+        """Time, watched: a beat every `step`, which is less than a lease."""
+        for _ in range(round(seconds / step)):
+            self.clock.advance(step)
+            await self.heart.tick()
+
+    async def settled(self, holds: Callable[[], object]) -> None:
+        for _ in range(500):
+            if holds():
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("it did not come to pass")

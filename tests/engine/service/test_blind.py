@@ -1,0 +1,147 @@
+"""Blind for two minutes, whatever the cause: shown, logged, notified; promotion held, timers frozen; at last one stage down."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.messages import outbox
+from engine.store import log
+from tests.engine.messages.servers import http_server
+from tests.engine.service.clocked import Clocked
+from tests.engine.service.stage import TEXT
+
+pytestmark = pytest.mark.anyio
+BLIND_S, STEP_DOWN_S = 120.0, 1800.0
+
+
+@contextmanager
+def hanging_service() -> Iterator[str]:
+    """It answers every health check and no call."""
+    ended = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer({"version": "0.12.0", "models": []})
+
+        def do_POST(self) -> None:
+            if self.path == "/api/chat":
+                ended.wait(30)
+            self.answer({})
+
+        def answer(self, said: object) -> None:
+            body = json.dumps(said).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        ended.set()
+        server.shutdown()
+        server.server_close()
+
+
+async def refused_as(c: Clocked, why: str) -> bool:
+    reply = await c.command("promote", epoch=c.engine.state.epoch, override=True, reason="nobody sees anything now")
+    return not reply.ok and why in reply.sentence
+
+
+def shown(c: Clocked) -> str:
+    assert c.engine.view is not None
+    return c.engine.view.health_sentence if c.engine.view.health == "blind" else ""
+
+
+async def test_no_look_ups_for_two_minutes_is_blind_shown_logged_notified_and_one_stage_down_after_half_an_hour(
+    tmp_path: Path,
+) -> None:
+    async with Clocked(tmp_path) as c:
+        await c.climb(3)
+        await c.passes(BLIND_S - 10)
+        assert not shown(c)
+        baked = c.engine.monitor.watch.baked_s
+        await c.passes(20)
+        assert "no look-ups for 130 s" in shown(c)
+        row = log.last(c.engine.conn, ("blind",))
+        assert row is not None
+        assert "promotion is held, timers are frozen" in row.decision.sentence
+        await c.settled(lambda: any(d.message == "hold" for d in outbox.deliveries(c.engine.conn)))
+        assert await refused_as(c, "blind 2:1")
+        assert c.engine.monitor.watch.baked_s - baked <= 10
+        assert all(r.held_s == 0 for r in c.engine.monitor.verdict.readings)
+        await c.passes(STEP_DOWN_S - BLIND_S)
+        assert c.engine.state.percent_bp == 1000
+        assert c.engine.switch.read().percent_bp == 1000
+
+
+async def test_a_service_that_says_nothing_while_calls_wait_is_blind_by_that_name(tmp_path: Path) -> None:
+    with hanging_service() as url:
+        async with Clocked(tmp_path, {"llm.url": url, "llm.timeout": "1h"}) as c:
+            await c.climb(5)
+            waiting = [asyncio.create_task(c.engine.extract(f"d{n}", f"{TEXT} {n}")) for n in range(3)]
+            await c.settled(lambda: c.engine.pipeline.in_flight == 3)
+            await c.passes(BLIND_S + 10)
+            assert "no answer from the LLM service for 130 s, 3 calls wait" in shown(c)
+            assert log.last(c.engine.conn, ("blind",)) is not None
+            assert await refused_as(c, "blind 2:1")
+            c.engine.pipeline.cancel_calls()
+            assert {made.method for made in await asyncio.gather(*waiting)} == {"frequency"}
+
+
+async def test_a_store_that_takes_no_writes_is_blind_and_is_told_past_the_queue_once(tmp_path: Path) -> None:
+    with http_server() as (url, posted):
+        async with Clocked(tmp_path, environ={"ROLLOUT_NOTIFY_URLS": url}) as c:
+            await c.climb(3)
+            assert not posted
+            with contextlib.closing(
+                sqlite3.connect(c.stage.folder.database, timeout=5.0, isolation_level=None)
+            ) as other:
+                other.execute("BEGIN IMMEDIATE")
+                await c.settled(lambda: "locked" in c.engine.writer.problem)
+                await c.passes(BLIND_S + 10)
+                assert "database is locked" in shown(c)
+                assert "database is locked" in c.engine.events[-1][1]
+                assert c.engine.switch.lease_valid  # the beat goes on
+                assert c.engine.view is not None
+                assert "blind" in str(c.engine.view.gate.blocked)
+                assert await refused_as(c, "database is locked")
+                await c.settled(lambda: len(posted) == 1)
+                assert "BLIND" in posted[-1]["title"]
+                await c.passes(STEP_DOWN_S - BLIND_S)
+                assert c.engine.switch.read().percent_bp == 1000  # in force though the store does not know
+            await c.settled(lambda: log.last(c.engine.conn, ("trigger",)) is not None)
+            assert log.last(c.engine.conn, ("blind",)) is not None
+            await c.settled(lambda: c.engine.state.percent_bp == 1000)
+            await c.settled(lambda: len(posted) == 2)
+            assert "BLIND" not in posted[-1]["title"]
+
+
+async def test_silence_does_not_end_by_itself_when_the_last_hour_has_run_empty(tmp_path: Path) -> None:
+    """What silence is compared with is the traffic before it, not what is left of that in the last hour."""
+    async with Clocked(tmp_path, {"trigger_settings.blind_step_down": "2h"}) as c:
+        await c.climb(2)
+        for _ in range(60):
+            c.engine.monitor.recent.add(c.clock.monotonic(), True, 900.0)
+            c.engine.monitor._sight.sees(c.engine.monitor.recent.per_min)
+            await c.passes(60, step=20.0)
+        assert not shown(c)
+        await c.passes(5400, step=20.0)
+        assert "no look-ups for 54" in shown(c)
