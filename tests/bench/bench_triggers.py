@@ -34,6 +34,7 @@ from msgspec import structs
 from engine import bounds
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Mode, Trigger
+from engine.triggers.cusum import early_threshold
 from engine.triggers.decision import Decision
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Timers
@@ -90,8 +91,7 @@ class Watch:
         self.naive, self.rules = mode == "naive", world.rules
         rules: Mode = "literal" if mode == "naive" else mode  # type: ignore[assignment]
         self.settings = structs.replace(PLAN.trigger_settings, mode=rules)
-        # One failure of twenty is beyond 3 %; where windows never hold twenty, rules ask for more.
-        self.fewest = 1 if rules == "literal" or world.per_min > 1 else FEWEST_FAILURES
+        self.rates = [rule for rule in world.rules if rule.metric == "error_rate"]
         self.skips = not (every_tick or world.wanders)
         self.recent = RecentAttempts(world.rules, self.settings, 0.0)
         self.timers, self.epoch, self.due, self.calm = Timers(), 1, TICK_S, False
@@ -118,12 +118,23 @@ class Watch:
         return (winner.id if winner is not None and winner.percent_bp < PERCENT_BP else ""), decision.fired
 
     def _calm(self, attempts: Attempts) -> bool:
+        """Whether no rule can be in breach before the next failure. Traffic is taken not to halve, nor a threshold with it."""
+        mode = self.settings.mode
+        low = early_threshold(attempts.per_min / 2) - (1.0 if mode == "early" else 0.0)
         return (
-            attempts.last.k < self.fewest
-            and all(window.k < self.fewest for span, window in attempts.windows.items() if span <= 600)
-            and all(level.value < 4.0 for level in attempts.levels.values())
+            all(self._far(rule, attempts) for rule in self.rates)
+            and all(level.value < low for level in attempts.levels.values())
             and not any(timer.held_s or timer.breach or timer.early for timer in self.timers.rules.values())
         )
+
+    def _far(self, rule: Trigger, attempts: Attempts) -> bool:
+        window, fewest = attempts.windows[rule.for_s], self.settings.min_n
+        beyond = window.k / (rule.above or 1.0)  # the most documents among which so many failures are a breach
+        if window.n >= 2 * beyond and window.n >= 2 * fewest:
+            return True
+        if self.settings.mode == "literal":
+            return not window.k
+        return beyond <= fewest and attempts.last.k < FEWEST_FAILURES
 
     def add(self, t: float, ok: bool, ms: float) -> None:
         self.recent.add(t, ok, ms if ok else None, ok)
