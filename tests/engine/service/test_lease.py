@@ -13,17 +13,13 @@ from typing import Any
 
 import pytest
 
-from engine.clock import ManualClock
-from engine.control import Actor, Ask, Decision, State, roll_back
+from engine.control import Ask, Decision, State, roll_back
 from engine.plan.durations import format_duration
-from engine.service import commands, rollback
-from engine.service.engine import Engine
-from engine.service.heart import Heart
+from engine.service import rollback
 from engine.service.process import wait_until_up
 from engine.store import log
 from tests.engine.service.clocked import ALICE, Clocked
 from tests.engine.service.stage import TEXT, Stage
-
 
 # -- one engine ---------------------------------------------------------------------------------------------------------------
 
