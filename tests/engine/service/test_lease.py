@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import console.link
 from engine.control import Ask, Decision, State, roll_back
 from engine.plan.durations import format_duration
 from engine.service import rollback
@@ -100,6 +103,22 @@ def test_stopped_for_longer_than_the_lease_it_wakes_at_zero_and_logs_that(stage:
     assert "every router was at 0 %" in stage.reader.log(20, kind="lease")[0].sentence
     assert stage.percent_bp == 10_000  # it is no rollback
     assert stage.until(lambda: stage.view.effective_bp == 10_000, 5)
+
+
+def test_while_the_store_takes_no_writes_a_console_is_shown_the_engine_s_own_view_and_not_a_frozen_engine(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.running()
+    monkeypatch.setattr(console.link, "SILENT_S", 0.5)
+    watching = console.link.StoreLink(stage.folder, stage.plan)
+    with contextlib.closing(sqlite3.connect(stage.folder.database, timeout=5.0, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert stage.until(lambda: time.time() - stage.reader.glance().heartbeat > 2.0)
+        sight = watching.look()
+        assert sight.fresh
+        assert sight.view is not None
+        assert any("database is locked" in problem for problem in sight.view.engine.problems)
+    watching.reader.close()
 
 
 def test_sigterm_finishes_what_is_in_flight_within_ten_seconds(stage: Stage) -> None:
