@@ -59,6 +59,8 @@ def _listed(t: TriggerView) -> list[str]:
 
 # -- why ---------------------------------------------------------------------------------------------------------------
 
+WITHIN_S = 0.999  # the log shows whole seconds: what happened in the one that was asked for belongs to the answer
+
 
 @triggers.command()
 @click.argument("trigger")
@@ -78,6 +80,8 @@ def why(place: Place, trigger: str, when: str, as_json: bool) -> None:
         at = parse_when(when, now) if when else now
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    if when and at == int(at):
+        at += WITHIN_S
     found = place.reader.read(lambda conn: story(conn, trigger, at))
     if found is None:
         fail(f"Nothing is stored of {trigger} at or before {iso(at)}.", as_json)
@@ -115,7 +119,7 @@ def backtest(place: Place, days: float, other: Path | None, injected: tuple[str,
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     documents, first, last, found = _replay(place, plans, faults, days, as_json)
-    lines = [f"{documents} LLM documents from {iso(first)} to {iso(last)}", *_told(found, faults)]
+    lines = [f"{documents} LLM documents from {iso(first)} to {iso(last)}", *_told(found, faults, last - first)]
     kept = [] if faults else [_keep(place, plan, days, documents, found[name]) for name, plan in plans.items()]
     body = {
         "documents": documents, "from": iso(first), "to": iso(last), "inject": list(injected), "firings": found,
@@ -171,10 +175,15 @@ def _summary(firings: list[Firing]) -> dict[str, dict[str, Any]]:
 SHOWN = 20
 
 
-def _told(found: dict[str, list[Firing]], faults: list[Inject]) -> list[str]:
-    from engine.plan.durations import clock, iso
+def _told(found: dict[str, list[Firing]], faults: list[Inject], span_s: float) -> list[str]:
+    from engine.plan.durations import clock, format_duration, iso
 
-    lines = []
+    late = [f for f in faults if f.after_s > span_s]
+    unseen = [
+        f"a fault from t+{format_duration(f.after_s)} on was not seen: the stored attempts end at t+{format_duration(span_s)}"
+        for f in late
+    ]
+    lines = ["", *unseen] if unseen else []
     for name, firings in found.items():
         lines.append(f"\n{name}: {len(firings)} would have fired" if firings else f"\n{name}: nothing would have fired")
         for f in firings[:SHOWN]:
@@ -182,7 +191,7 @@ def _told(found: dict[str, list[Firing]], faults: list[Inject]) -> list[str]:
             lines.append(f"  {iso(f.t)} {f.trigger} -> {f.action} by {f.rule}{after}: {f.sentence}")
         if len(firings) > SHOWN:
             lines.append(f"  and {len(firings) - SHOWN} more (--json has all)")
-        if faults and not any(f.delay_s is not None for f in firings):
+        if len(faults) > len(late) and not any(f.delay_s is not None for f in firings):
             lines.append("  the injected fault was not found")
     if len(found) > 1:
         lines += _compared(found)

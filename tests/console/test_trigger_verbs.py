@@ -1,0 +1,61 @@
+"""What `rollout triggers` answers from a store without an engine."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from console.cli import rollout
+from engine.metrics.rollup import insert_and_fold
+from engine.plan.durations import iso
+from engine.plan.load import default_plan_text
+from engine.store import database
+from engine.store.folder import Folder
+from engine.store.records import Extraction
+from engine.triggers.reading import Reading
+
+BEGAN = float(int(time.time()) - 3600)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "rollout.toml").write_text(default_plan_text())
+    folder = Folder(tmp_path / "store")
+    database.create(folder)
+    conn = database.open_writer(folder, "NORMAL")
+    conn.execute("BEGIN")
+    made = [
+        Extraction(BEGAN + n, f"d{n}", "treatment", "llm", 2, 1, attempted=True, lookup=True, ms=900.0)
+        for n in range(600)
+    ]
+    insert_and_fold(conn, made)
+    for at, held in ((BEGAN + 290.0, 290.0), (BEGAN + 300.4, 300.4)):
+        said = Reading("error_critical", "breach", 0.06, 0.05, 50, 3, held, 300.0, "literal", "errors", "", max(0.0, 300.0 - held))  # fmt: skip
+        row = (at, said.id, said.verdict, msgspec.json.encode(said).decode())
+        conn.execute("INSERT INTO trigger_evidence VALUES (?,?,?,?)", row)
+    conn.execute("COMMIT")
+    conn.close()
+    return tmp_path
+
+
+def triggers(root: Path, *words: str) -> str:
+    where = ["--plan", str(root / "rollout.toml"), "--store", str(root / "store")]
+    done = CliRunner().invoke(rollout, [*where, "triggers", *words])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_why_at_the_second_that_the_log_shows_tells_of_what_happened_within_it(root: Path) -> None:
+    assert "it fired" in triggers(root, "why", "error_critical", "--at", iso(BEGAN + 300))
+    assert "it had not fired yet" in triggers(root, "why", "error_critical", "--at", iso(BEGAN + 299))
+
+
+def test_a_fault_after_the_last_stored_attempt_is_said_to_be_out_of_sight_and_not_to_be_missed(root: Path) -> None:
+    beyond = triggers(root, "backtest", "--days", "365", "--inject", "error=50%@t+30m")
+    assert "the stored attempts end at t+" in beyond
+    assert "was not found" not in beyond
+    assert "after the fault" in triggers(root, "backtest", "--days", "365", "--inject", "error=50%@t+2m")
