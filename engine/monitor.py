@@ -397,10 +397,11 @@ class Monitor:
 
     # -- housekeeping ----------------------------------------------------------------------------------------------------------
 
-    def retain(self, conn: sqlite3.Connection, now: float) -> None:
+    def retain(self, conn: sqlite3.Connection, now: float) -> int:
+        """Delete a little of what is older than the plan keeps; how many rows."""
         keep = self.plan.store
         day = 86400.0
-        retain(conn, now, keep.raw_days * day, keep.ten_second_days * day, keep.minute_days * day)
+        return retain(conn, now, keep.raw_days * day, keep.ten_second_days * day, keep.minute_days * day)
 
     def exposition(self, state: State, percent_bp: int, accept: str) -> tuple[bytes, str]:
         taken = reading.take(

@@ -36,6 +36,7 @@ class Heart:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._last_retained = 0.0
+        self._more_to_retain = False
         self._key_gone_at: float | None = None
         self._wall_s: float | None = None  # the wall clock against the machine's own, as last seen
         self._trials = Trials(engine)
@@ -224,7 +225,11 @@ class Heart:
             conn.execute("UPDATE lease SET heartbeat = ?, evaluated = ? WHERE id = 1", (beat, now))
 
         engine.writer.later(write)
-        if engine.clock.real() - self._last_retained > RETAIN_EVERY_S:
-            self._last_retained = engine.clock.real()
-            engine.writer.later(lambda conn: engine.monitor.retain(conn, now))
+        if self._more_to_retain or engine.clock.real() - self._last_retained > RETAIN_EVERY_S:
+            self._last_retained, self._more_to_retain = engine.clock.real(), False
+            engine.writer.later(lambda conn: self._retain(conn, now))
             engine.background(asyncio.to_thread(engine.folder.lay_ballast))
+
+    def _retain(self, conn: sqlite3.Connection, now: float) -> None:
+        """A small step; the next follows with the next beat while there is more, however fast documents come."""
+        self._more_to_retain = self._engine.monitor.retain(conn, now) > 0

@@ -16,6 +16,7 @@ from engine.plan.environment import PERCENTAGE
 from engine.plan.model import Plan
 from engine.service.engine import Engine
 from engine.store import log
+from engine.store.database import held_back
 from engine.store.reader import decision_view
 from engine.switch import Permit
 from engine.view import EngineView, GateView, PresenceView, ReminderView, RestoreView, ServerView, TriggerView, View
@@ -204,7 +205,7 @@ def _judged(engine: Engine) -> dict[str, str]:
 def _engine(engine: Engine) -> EngineView:
     import os
 
-    problems = [p for p in (engine.writer.problem, engine.applier.problem) if p]
+    problems = [p for p in (engine.writer.problem, held_back(engine.folder), engine.applier.problem) if p]
     if engine.post.trouble and not engine.rehearsal and any(m.automatic for m in engine.plan.messages):
         problems.append(engine.post.trouble)
     return EngineView(

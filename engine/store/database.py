@@ -13,6 +13,9 @@ from typing import Literal
 from engine.store.folder import Folder, StoreError
 
 BUSY_S = 1.0
+MIB = 1 << 20
+LOG_MIB = 64  # what the write-ahead log is cut back to when it begins anew
+HELD_MIB = 4 * LOG_MIB  # it begins anew long before, unless a reader holds on to an old state
 
 
 def create(folder: Folder) -> None:
@@ -40,7 +43,7 @@ def open_writer(folder: Folder, durability: Literal["FULL", "NORMAL"], busy_s: f
     """A writing connection, autocommit: transactions are begun explicitly, always IMMEDIATE. It waits `busy_s` for a lock."""
     conn = sqlite3.connect(folder.database, timeout=busy_s, isolation_level=None, check_same_thread=False)
     conn.execute(f"PRAGMA synchronous={durability}")
-    conn.execute("PRAGMA journal_size_limit=67108864")
+    conn.execute(f"PRAGMA journal_size_limit={LOG_MIB * MIB}")
     conn.execute("PRAGMA wal_autocheckpoint=1000")
     return conn
 
@@ -71,6 +74,18 @@ def open_reader(folder: Folder) -> sqlite3.Connection:
 
 def _quoted(folder: Folder) -> str:
     return str(folder.database).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def held_back(folder: Folder) -> str:
+    """What keeps the write-ahead log from beginning anew, as a sentence; "" while it is no larger than it should be."""
+    log = f"{folder.database}-wal"
+    try:
+        size = os.stat(log).st_size // MIB
+    except OSError:
+        return ""
+    if size < HELD_MIB:
+        return ""
+    return f"{log} has grown to {size} MiB: a program reads the store and never lets go; find it with `lsof {log}` and end it"
 
 
 def is_locked(error: sqlite3.Error) -> bool:

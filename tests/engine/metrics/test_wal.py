@@ -52,3 +52,16 @@ def test_a_reader_that_holds_on_delays_the_log_and_not_for_longer_than_itself(tm
     assert log.stat().st_size <= grown  # begun again from its start
     write(writer, 200, 30)
     assert log.stat().st_size <= grown
+
+
+def test_a_log_that_a_reader_has_let_grow_is_told_with_how_to_find_the_reader(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    database.create(folder)
+    log = Path(f"{folder.database}-wal")
+    with log.open("wb") as file:
+        file.truncate(database.HELD_MIB * MIB - 1)
+    assert database.held_back(folder) == ""
+    with log.open("wb") as file:
+        file.truncate(300 * MIB)
+    assert "has grown to 300 MiB" in database.held_back(folder)
+    assert f"lsof {log}" in database.held_back(folder)
