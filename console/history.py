@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
 
 from console.link import Link
 from engine.plan.durations import format_duration
@@ -43,17 +43,12 @@ class History:
         self._closed = column
         return True
 
-    def read(self, now: float, arm_of: Callable[[str], str] = lambda _: "treatment") -> dict[str, list[float | None]]:
-        """Read all metrics; called from a thread. A metric that cannot be read keeps what it had."""
+    def read(self, now: float) -> dict[str, list[float | None]]:
+        """All metrics; called from a thread. A store that cannot be read leaves what there was."""
         column = self.window_s / self.points
         end = (int(now / column) + 1) * column
-        found = dict(self.series)
-        for metric in self.metrics:
-            try:
-                found[metric] = [
-                    value for _, value in self.link.series(metric, self.window_s, self.points, end, arm_of(metric))
-                ]
-            except (StoreError, KeyError, ValueError):
-                continue
+        found = self.series
+        with contextlib.suppress(StoreError):
+            found = self.link.curves(self.metrics, self.window_s, self.points, end)
         self._read_at = time.monotonic()
         return found

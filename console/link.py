@@ -9,7 +9,7 @@ import http.client
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -65,9 +65,9 @@ class Link(Protocol):
         self, limit: int = 100, before: int | None = None, text: str = "", kind: str = ""
     ) -> list[DecisionView]: ...
     def evidence(self, rev: int) -> dict[str, Any]: ...
-    def series(
-        self, metric: str, window_s: float, points: int, end: float, arm: str = "treatment"
-    ) -> list[tuple[float, float | None]]: ...
+    def curves(
+        self, metrics: Sequence[str], window_s: float, points: int, end: float, arm: str = "treatment"
+    ) -> dict[str, list[float | None]]: ...
     def documents(self, text: str = "", limit: int = 50, method: str | None = None) -> list[Document]: ...
     def document(self, document_id: str) -> Document | None: ...
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T: ...
@@ -208,10 +208,10 @@ class StoreLink:
     def evidence(self, rev: int) -> dict[str, Any]:
         return self.reader.evidence(rev)
 
-    def series(
-        self, metric: str, window_s: float, points: int, end: float, arm: str = "treatment"
-    ) -> list[tuple[float, float | None]]:
-        return self.reader.series(metric, window_s, points, end, "control" if arm == "control" else "treatment")
+    def curves(
+        self, metrics: Sequence[str], window_s: float, points: int, end: float, arm: str = "treatment"
+    ) -> dict[str, list[float | None]]:
+        return self.reader.curves(metrics, window_s, points, end, "control" if arm == "control" else "treatment")
 
     def documents(self, text: str = "", limit: int = 50, method: str | None = None) -> list[Document]:
         return self.reader.documents(text, limit, method)

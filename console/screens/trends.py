@@ -12,7 +12,6 @@ from console.screens.reading import Reading
 from console.widgets import blocks, curves
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
-from engine.store.folder import StoreError
 from engine.view import View
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -62,17 +61,7 @@ class Trends(Reading):
         window = WINDOWS[at][2]
         column = window / points
         end = (int(v.at / column) + 1) * column if v else 0.0
-        found: dict[str, list[float | None]] = {}
-        trouble: StoreError | None = None
-        for metric in PANELS:
-            try:
-                found[metric] = [value for _, value in self.console.link.series(metric, window, points, end, arm)]
-            except (KeyError, ValueError):
-                found[metric] = []
-            except StoreError as error:
-                trouble = error
-        if trouble is not None and not found:
-            raise trouble
+        found = self.console.link.curves(PANELS, window, points, end, arm)
 
         def put() -> None:
             self.series = found

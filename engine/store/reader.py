@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -133,13 +133,19 @@ class Reader:
 
         return self.read(query)
 
-    def series(
-        self, metric: str, window_s: float, points: int, end: float, arm: Literal["treatment", "control"] = "treatment"
-    ) -> list[tuple[float, float | None]]:
-        """`points` values of a metric over the last `window_s`, oldest first; None where there is no data."""
-        from engine.metrics.read import series
+    def curves(
+        self,
+        metrics: Sequence[str],
+        window_s: float,
+        points: int,
+        end: float,
+        arm: Literal["treatment", "control"] = "treatment",
+    ) -> dict[str, list[float | None]]:
+        """`points` values of each metric over the last `window_s`, oldest first; None where there is no data. One reading for all."""
+        from engine.metrics.read import series_of
 
-        return self.read(lambda conn: series(conn, metric, end - window_s, end, points, arm))
+        found = self.read(lambda conn: series_of(conn, metrics, end - window_s, end, points, arm))
+        return {metric: [value for _, value in curve] for metric, curve in found.items()}
 
     def documents(self, text: str = "", limit: int = 50, method: str | None = None) -> list[Document]:
         def query(conn: sqlite3.Connection) -> list[Document]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -331,11 +331,14 @@ class FakeLink:
     def evidence(self, rev: int) -> dict[str, Any]:
         return {"value": 0.204, "threshold": 0.05, "n": 304, "window_s": 300.0}
 
-    def series(
-        self, metric: str, window_s: float, points: int, end: float, arm: str = "treatment"
-    ) -> list[tuple[float, float | None]]:
+    def curves(
+        self, metrics: Sequence[str], window_s: float, points: int, end: float, arm: str = "treatment"
+    ) -> dict[str, list[float | None]]:
+        return {metric: self._curve(metric, points) for metric in metrics}
+
+    def _curve(self, metric: str, points: int) -> list[float | None]:
         bad = self.view is not None and self.view.health in ("watch", "alert", "locked")
-        out: list[tuple[float, float | None]] = []
+        out: list[float | None] = []
         for i in range(points):
             wave = math.sin(i / 7) * 0.5 + math.sin(i / 2.3) * 0.25
             value: float | None
@@ -363,7 +366,7 @@ class FakeLink:
                 or points * 0.3 < i < points * 0.36
             ):
                 value = None
-            out.append((end - window_s + i * window_s / points, value))
+            out.append(value)
         return out
 
     def documents(self, text: str = "", limit: int = 50, method: str | None = None) -> list[Document]:
