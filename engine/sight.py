@@ -5,7 +5,9 @@ from __future__ import annotations
 from engine.clock import Clock, pace
 from engine.triggers.evidence import silence
 
-NETWORK_S = 3.0  # real seconds: in a time lapse hours pass while one answer is on its way, and that is no silence
+# Real seconds: in a time lapse hours pass while one document, or one answer, is on its way, and that is no silence.
+ON_ITS_WAY_S = 3.0
+ANSWERING_S = 30.0
 
 
 class Sight:
@@ -29,7 +31,7 @@ class Sight:
         if problem:
             return problem, 0.0
         quiet = self._clock.monotonic() - self._seen_at
-        if quiet < NETWORK_S * pace(self._clock):
+        if quiet < (ANSWERING_S if waiting else ON_ITS_WAY_S) * pace(self._clock):
             return "", 0.0
         why = silence(quiet, self._per_min, waiting)
         return why, quiet if why else 0.0

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from engine.clock import LapseClock
 from engine.messages import outbox
+from engine.sight import Sight
 from engine.store import log
 from tests.engine.messages.servers import http_server
 from tests.engine.service.clocked import Clocked
@@ -145,3 +147,14 @@ async def test_silence_does_not_end_by_itself_when_the_last_hour_has_run_empty(t
         assert not shown(c)
         await c.passes(5400, step=20.0)
         assert "no look-ups for 54" in shown(c)
+
+
+async def test_in_a_time_lapse_one_answer_on_its_way_is_no_silence() -> None:
+    """At 2000 times the speed a tenth of a second is three minutes of the calendar: the network does not hurry."""
+    clock = LapseClock(2000.0)
+    sight = Sight(clock)
+    sight.sees(per_min=60.0)
+    await asyncio.sleep(0.1)
+    assert sight.unseen("", waiting=0) == sight.unseen("", waiting=1) == ("", 0.0)
+    clock.set_speed(60.0)  # the same three minutes, of a calendar in which they are seconds
+    assert "no look-ups" in sight.unseen("", waiting=0)[0]
