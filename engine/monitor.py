@@ -166,6 +166,7 @@ class Monitor:
         """The percentage or the stage changed: only what comes after counts."""
         self.recent.reset(self.clock.monotonic())
         self._sight.sees(self.documents_per_min() * state.percent_bp / 10_000)
+        self._blind_told = False  # blindness begins anew, which is no sight
         self._facts = None
         self.complained(state)
 

@@ -92,6 +92,8 @@ async def test_no_look_ups_for_two_minutes_is_blind_shown_logged_notified_and_on
         await c.passes(STEP_DOWN_S - BLIND_S)
         assert c.engine.state.percent_bp == 1000
         assert c.engine.switch.read().percent_bp == 1000
+        await c.passes(20)
+        assert log.last(c.engine.conn, ("seen",)) is None  # a step down is no sight
 
 
 async def test_a_service_that_says_nothing_while_calls_wait_is_blind_by_that_name(tmp_path: Path) -> None:
