@@ -276,6 +276,8 @@ def _style(metric: MetricReport) -> str:
 def _word(metric: MetricReport) -> str:
     if not metric.control.n and metric.treatment.n:
         return "  LLM only"
+    if metric.signal == "unknown" and metric.control.n and metric.control.k == metric.treatment.k == 0:
+        return "· none in either"
     if metric.signal == "unknown" and metric.treatment.n:
         return "? too few yet"
     if metric.signal == "none" and metric.fixed is not None:

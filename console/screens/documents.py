@@ -38,6 +38,7 @@ class Documents(Searching):
         self.found: list[Document] = []
         self.chosen: Document | None = None
         self.method = 0
+        self._listed: Any = None  # what the list was read for
 
     def hints(self) -> tuple[Hint, ...]:
         v = self.sight.view
@@ -55,19 +56,33 @@ class Documents(Searching):
     def wanted(self) -> Any:
         at = self.found[self.rows.at].id if self.rows.at < len(self.found) else ""
         v = self.sight.view
-        # a list that jumps under the cursor is of no use: it is read anew on a key, a restore, or every 10 s at its top
+        # a list that jumps under the cursor is of no use: it is read anew for other words, a restore, or every 10 s at its top
         beat = int(v.at // max(10.0, 10 * v.speed)) if v and self.rows.at == 0 else 0
         return (self.text_wanted, FILTERS[self.method], at, beat, v.restore.last_id if v and v.restore else None)
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
-        text, method, at, *_ = wanted
-        found = self.console.link.documents(text, 200, method)
-        if method and text.strip():
-            found = [d for d in found if d.method == method]
-        chosen = self.console.link.document(at or found[0].id) if at or found else None
+        text, method, at, beat, restored = wanted
+        before = self._listed
+        same = before is not None and before[:2] == (text, method)
+        if same and before[3] == restored and beat in (0, before[2]):
+            found = self.found
+        else:
+            found = self.console.link.documents(text, 200, method)
+            if method and text.strip():
+                found = [d for d in found if d.method == method]
+        # the cursor stays on its document, or at the top of a list that goes on
+        place = next((i for i, d in enumerate(found) if d.id == at), 0) if same and not beat else 0
+        chosen = self.console.link.document(found[place].id) if found else None
 
         def put() -> None:
-            self.found, self.chosen = found, chosen
+            moved = self.found[self.rows.at].id != at if self.rows.at < len(self.found) else False
+            self.found, self.chosen, self._listed = (
+                found,
+                chosen,
+                (text, method, beat or (before[2] if same else 0), restored),
+            )
+            if not moved:  # else a key came meanwhile: what it chose is read next
+                self.rows.at = place
 
         return put
 

@@ -51,6 +51,10 @@ class Log(Searching):
         evidence = self.console.link.evidence(at) if at >= 0 else {}
 
         def put() -> None:
+            if (
+                self.rows.at and self.found[min(self.rows.at, len(self.found) - 1)].rev == at
+            ):  # a new decision moves no cursor
+                self.rows.at = next((i for i, d in enumerate(found) if d.rev == at), self.rows.at)
             self.found, self.evidence = found, (at, evidence)
 
         return put

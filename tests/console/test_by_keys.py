@@ -9,13 +9,15 @@ from msgspec.structs import replace
 
 from console.link import corrected, judge
 from console.screens.ask import Ask
+from console.screens.documents import Documents
 from console.screens.gate import Gate
+from console.screens.log import Log
 from console.widgets import checklist, logs, words
 from console.widgets.canvas import wrapped
 from console.widgets.sheet import Sheet
 from engine.client import Reply
 from engine.control import State
-from tests.console.samples import ALERT, IDLE, LOG, NORMAL
+from tests.console.samples import ALERT, IDLE, LOG, NORMAL, FakeLink
 from tests.console.walking import console, ready, until
 
 pytestmark = pytest.mark.anyio
@@ -109,3 +111,48 @@ def test_at_zero_percent_no_timer_threatens_to_go_there() -> None:
     breach = replace(ALERT, percent_bp=0, triggers=tuple(t for t in ALERT.triggers if t.action == "to_zero"))
     assert words.worst(replace(breach, percent_bp=1000)) is not None
     assert words.worst(breach) is None
+
+
+@pytest.mark.parametrize("key", ["j", ""])
+async def test_what_is_marked_in_a_list_that_goes_on_is_what_is_shown(key: str) -> None:
+    """A key goes to the document that stood there when it was pressed; at the top what is newest is shown."""
+    app = console("normal")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        link = app.link
+        assert isinstance(link, FakeLink)
+        await pilot.press("7")
+        page = app.screen
+        assert isinstance(page, Documents)
+        await until(pilot, lambda: page.chosen is not None and not page.busy)
+        seen = page.found[1]
+        link.docs = (replace(link.docs[0], id="new", title="just in"), *link.docs)
+        view = link.view
+        assert view is not None
+        if key:
+            await pilot.press(key)
+        else:
+            link.view = replace(view, at=view.at + 60)
+            await app._read()
+        await until(
+            pilot, lambda: page.chosen is not None and page.chosen.id == (seen.id if key else "new") and not page.busy
+        )
+        assert page.chosen == page.found[page.rows.at]
+
+
+async def test_a_new_decision_moves_no_cursor_in_the_log() -> None:
+    app = console("normal")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        link = app.link
+        assert isinstance(link, FakeLink)
+        await pilot.press("8", "j")
+        page = app.screen
+        assert isinstance(page, Log)
+        await until(pilot, lambda: page.rows.at == 1 and page.evidence[0] == LOG[1].rev and not page.busy)
+        view = link.view
+        assert view is not None
+        link.view = replace(view, at=view.at + 1, rev=99, log=(replace(LOG[0], rev=99), *view.log))
+        await app._read()
+        await until(pilot, lambda: len(page.found) == len(view.log) + 1 and not page.busy)
+        assert page.found[page.rows.at].rev == LOG[1].rev
