@@ -44,7 +44,7 @@ FAULTS = frozenset(REFUSALS) | frozenset(
     re.findall(
         r"\w+",
         "reset hang drip close_early not_http not_json cut done_false unfinished at_limit empty whitespace thinking_only stream_anyway stream_error "
-        "huge_body many long strange tokens control ungrounded obey fenced wrapped other_names no_lists list_only deep silent_cut",
+        "huge_body many long strange tokens control ungrounded obey fenced wrapped other_names no_lists no_keywords list_only deep silent_cut",
     )
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_+.-]{3,}")
@@ -279,6 +279,7 @@ def _content(fault: str, document: str) -> str:
             {"descriptive_keywords": descriptive, "technical_keywords": technical, "confidence": 60}
         ),
         "no_lists": json.dumps({"descriptive": "none", "answer": 42}),
+        "no_keywords": json.dumps({"descriptive": [], "technical": []}),
         "list_only": json.dumps(descriptive),
         "deep": '{"descriptive": ' + "[" * 100_000,
     }

@@ -188,10 +188,9 @@ class _Examination:
                 "warn", f"the sample's answer is not what was asked for: {flaw.message}; such answers are tried again"
             )
         elif not kept:
-            self._say(
-                "warn",
-                f"none of the {found.proposed} keywords of the sample's answer is in its text; a better model is needed",
-            )
+            many = f"none of the {found.proposed} keywords of the sample's answer is in its text"
+            none = "the sample's answer holds no keyword"
+            self._say("warn", f"{many if found.proposed else none}; a better model is needed")
         else:
             self._say("ok", f"{kept} of {found.proposed} keywords of the sample's answer are in its text")
         if took > TARGET_S:

@@ -322,7 +322,9 @@ class Server:
             async with asyncio.timeout(ASIDE_S):
                 return await http.send(method, self.url + path, body, self._user)
         except TimeoutError:
-            raise Fault(ErrorKind.timeout, f"{self.url}{path} did not answer in {ASIDE_S:.0f} s") from None
+            raise Fault(
+                ErrorKind.timeout, f"{self.url}: no answer to {path} within {ASIDE_S:.0f} s; it hangs or is very busy"
+            ) from None
 
 
 def _base(url: str) -> str:

@@ -116,6 +116,14 @@ async def test_a_service_that_hangs_ends_with_the_deadline_of_a_document() -> No
     assert "within 0.3 s" in found["answer"].text
 
 
+async def test_an_answer_without_a_keyword_is_told_from_keywords_that_are_not_in_the_text() -> None:
+    for fault, said in (("no_keywords", "holds no keyword"), ("ungrounded", "none of the 3 keywords")):
+        async with StubLlm(fault=fault) as stub:
+            found = await findings(stub.url)
+            assert found["answer"].state == "warn"
+            assert said in found["answer"].text
+
+
 async def test_servers_with_different_weights_under_one_name_are_noticed() -> None:
     async with StubLlm() as one, StubLlm(digest="sha256:ffff") as other:
         found = await findings(one.url, other.url)

@@ -218,7 +218,8 @@ async def test_a_half_open_breaker_sends_one_call_at_a_time() -> None:
         stub.fault = ""
         sent = len(stub.documents)
         trying = asyncio.create_task(several(pool, 5))
-        await asyncio.sleep(0.15)
+        await until(lambda: len(stub.documents) > sent)
+        await asyncio.sleep(0.1)  # of the 0.3 s that the one takes
         assert len(stub.documents) - sent == 1
         await trying
 
