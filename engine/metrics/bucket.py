@@ -266,6 +266,30 @@ class Arms(msgspec.Struct, array_like=True):
         return _decode_arms(body)
 
 
+class Stored(msgspec.Struct, array_like=True):
+    """The same row with each arm as it is stored: an arm that nothing is added to is never decoded."""
+
+    treatment: msgspec.Raw
+    control: msgspec.Raw
+
+    @classmethod
+    def decode(cls, body: bytes) -> Stored:
+        """msgspec.DecodeError: not what `encode` wrote."""
+        return _decode_stored(body)
+
+    def plus(self, more: Arms) -> bytes:
+        """The row with `more` added. msgspec.DecodeError: an arm that is needed is damaged."""
+        return _encode(Stored(_added(self.treatment, more.treatment), _added(self.control, more.control)))
+
+
+def _added(stored: msgspec.Raw, more: Bucket) -> msgspec.Raw:
+    if not more.n and not more.shadow_n:
+        return stored
+    bucket = _decode(stored)
+    bucket.merge(more)
+    return msgspec.Raw(_encode(bucket))
+
+
 def _to_blob(value: object) -> bytes:
     if isinstance(value, Histogram):
         return value.encode()
@@ -278,4 +302,5 @@ def _from_blob(_: type, body: bytes) -> Histogram:
 
 _encode = msgspec.msgpack.Encoder(enc_hook=_to_blob).encode
 _decode = msgspec.msgpack.Decoder(Bucket, dec_hook=_from_blob).decode
+_decode_stored = msgspec.msgpack.Decoder(Stored).decode
 _decode_arms = msgspec.msgpack.Decoder(Arms, dec_hook=_from_blob).decode

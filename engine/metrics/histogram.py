@@ -10,7 +10,6 @@ addition: a refresh then costs the same however much traffic the buckets hold.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import struct
 from array import array
@@ -23,7 +22,8 @@ BASE_MS = 0.01  # a frequency extraction takes less than a millisecond, and is m
 LAST = 1300  # 18 days: whatever is longer shares the last bucket
 FEW = 24  # used buckets up to which they are written one by one
 _U32, _U16, _U8 = 1, 2, 3
-WIDTHS = {_U32: "I", _U16: "H", _U8: "B"}
+WIDTHS = {_U32: 4, _U16: 2, _U8: 1}  # bytes
+FEW_TO_ADD = 6  # counts that are sooner added one by one
 
 _PER_LOG = 1.0 / math.log(GAMMA)
 _SHIFT = -math.log(BASE_MS) * _PER_LOG
@@ -112,10 +112,8 @@ class Histogram:
                 return b""
             return b"\0" + b"".join(_PAIR.pack(key, count) for key, count in self.counts.items())
         first, dense = _dense(self._whole())
-        slots = array("I", dense)
-        most = max(slots)
-        mark = _U8 if most < 1 << 8 else _U16 if most < 1 << 16 else _U32
-        return _FIRST.pack(mark, first) + (dense if mark == _U32 else array(WIDTHS[mark], slots).tobytes())
+        mark = _U32 if any(dense[2::4]) or any(dense[3::4]) else _U16 if any(dense[1::4]) else _U8
+        return _FIRST.pack(mark, first) + _resized(dense, 4, WIDTHS[mark])
 
     @classmethod
     def decode(cls, body: bytes) -> Histogram:
@@ -126,11 +124,10 @@ class Histogram:
         if body[0] == 0 and len(body) % 6 == 1:
             made.counts = dict(_PAIR.iter_unpack(memoryview(body)[1:]))
         elif body[0] in WIDTHS and len(body) > 3:
-            slots = array(WIDTHS[body[0]])
-            with contextlib.suppress(ValueError):  # not whole integers: left empty, which is not sane
-                slots.frombytes(memoryview(body)[3:])
-            dense = slots if slots.typecode == "I" else array("I", slots)
-            made.bulk = int.from_bytes(dense.tobytes(), "little") << 32 * min(body[1] + 256 * body[2], LAST + 1)
+            width = WIDTHS[body[0]]
+            if (len(body) - 3) % width == 0:  # else it is left empty, which is not sane
+                dense = _resized(body[3:], width, 4)
+                made.bulk = int.from_bytes(dense, "little") << 32 * min(body[1] + 256 * body[2], LAST + 1)
         if not made._sane():
             raise ValueError("a stored histogram is damaged; put back the last `rollout backup`")
         return made
@@ -149,8 +146,8 @@ class Histogram:
 
     def _whole(self) -> int:
         """All of it as one number."""
-        if not self.counts:
-            return self.bulk
+        if len(self.counts) <= FEW_TO_ADD:
+            return self.bulk + sum(count << 32 * key for key, count in self.counts.items())
         slots = array("I", bytes(4 * (LAST + 1)))
         for key, count in self.counts.items():
             slots[key] = count
@@ -164,6 +161,16 @@ class Histogram:
         first, dense = _dense(whole)
         slots = array("I", dense)
         return first, list(accumulate(slots))
+
+
+def _resized(little: bytes, old: int, new: int) -> bytes:
+    """Little-endian unsigned integers of `old` bytes each, in `new` bytes each; what they lose must be zero."""
+    if old == new:
+        return little
+    made = bytearray(len(little) // old * new)
+    for byte in range(min(old, new)):
+        made[byte::new] = little[byte::old]
+    return bytes(made)
 
 
 def _dense(whole: int) -> tuple[int, bytes]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from engine.metrics.bucket import Arms
+from engine.metrics.bucket import Arms, Stored
 from engine.store.records import Extraction
 
 LEVELS = (10, 60, 600, 3600, 21600)
@@ -57,20 +57,20 @@ def fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
     for (t, stage, epoch), arms in finest.items():
         for level in (*LEVELS, ALL):
             whole = (level, t // level * level if level else 0, stage, epoch)
-            held = touched.get(whole)
-            if held is None:
-                held = touched[whole] = _stored(conn, whole)
-            held.merge(arms)
-    conn.executemany(_WRITE, [(*key, arms.encode()) for key, arms in touched.items()])
+            if whole not in touched:
+                touched[whole] = Arms()
+            touched[whole].merge(arms)
+    conn.executemany(_WRITE, [(*key, _with(conn, key, arms)) for key, arms in touched.items()])
 
 
-def _stored(conn: sqlite3.Connection, key: Key) -> Arms:
-    """A bucket that cannot be read is begun anew: what it counted is still in the raw rows, and extraction goes on."""
+def _with(conn: sqlite3.Connection, key: Key, more: Arms) -> bytes:
+    """What is stored, and this. A bucket that cannot be read is begun anew: what it counted is still in the raw rows, and extraction
+    goes on."""
     row = conn.execute(_READ, key).fetchone()
     try:
-        return Arms.decode(row[0]) if row is not None else Arms()
+        return Stored.decode(row[0]).plus(more) if row is not None else more.encode()
     except msgspec.DecodeError:
-        return Arms()
+        return more.encode()
 
 
 def _finite(ms: float) -> float:
