@@ -39,15 +39,18 @@ _MARKED = re.compile(f"[{_MARKS}]")
 
 def _tokens(letter: str) -> re.Pattern[str]:
     return re.compile(
+        # Each way begins with a character that tells it from the others: what cannot match is passed over in no time.
         r"[A-Za-z]++(?=[ ,])|"  # a word that can only end here: three tokens of four, told a fifth sooner
         rf"{letter}++(?:"
         r"-[ \t]*\n\s*[a-z]+"  # a word divided at the end of a line: neither half is a word
         rf"|(?:(?:[-‐‑.'’/@&]|::|->|_+){letter}++)*(?:\(\)|\+\+|#(?!\w))?)"  # words, max_tokens, Cargo.toml, std::io, HTTP/2, foo(), C++
+        r"|[,.;:!?)]++(?=\s)"
         r"|__\w+__"  # __init__
-        r"|(?<![\w-])--[A-Za-z][A-Za-z0-9]*(?:[-_.][A-Za-z0-9]+)*"  # --flag
-        r"|(?<![^\s(\"'`])\.[A-Za-z]\w+(?:[./-]\w+)*"  # .NET, .venv/bin
-        r"|\n\s*(?=[^\sa-z]|[a-z][\w.-]*:\s)"  # a new line that does not go on in small letters, or is a setting of a file of such
-        r"|(?:(?!--[A-Za-z]|(?<=[(\"'`])\.[A-Za-z]\w)[^\w\s])+|_+"
+        r"|--(?<![\w-]--)[A-Za-z][A-Za-z0-9]*(?:[-_.][A-Za-z0-9]+)*"  # --flag
+        r"|\.(?<![^\s(\"'`]\.)[A-Za-z]\w+(?:[./-]\w+)*"  # .NET, .venv/bin
+        r"|\n(?:\t\s*+|[ \t]*+\n\s*+|\s*+(?=[^\sa-z]|[a-z][\w.-]*+(?::|\s*+=| {3})\s))"  # a line of code, an empty one, one that does
+        r"|\t\s*+|   (?<=\S   )\s*+"  # not go on in small letters, or is a setting of a file of such; the next column of a table
+        r"|[^\w\s](?:(?!--[A-Za-z]|(?<=[(\"'`])\.[A-Za-z]\w)[^\w\s])*|_+"
     )
 
 
@@ -209,6 +212,13 @@ def _english(tokens: list[str], kinds: str) -> list[Span]:
         start, end = match.span()
         while start < end and kinds[start] == "w" and not _is_new_york(tokens[start : start + 2]):
             start += 1
+        if (
+            "i" in kinds[start + 1 : end]
+        ):  # class RequestRouter, CREATE INDEX documents_updated: the name, not how it is declared
+            for named in range(end - 1, start, -1):
+                if kinds[named] == "i" and tokens[named - 1].lower() in words.DECLARING:
+                    start = named
+                    break
         size = end - start
         if size < 2:
             if not size or kinds[start] in "awe":

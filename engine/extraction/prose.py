@@ -54,7 +54,7 @@ def prose(text: str) -> str:
             text = directive.sub("\n . ", text)
     if "\n    " in text or "\n\t" in text or "\n>>> " in text or "\n$ " in text:
         text = _unless_little(text, _CODE_LINE.sub("", text))
-    if max(map(len, text.split()), default=0) >= _CODED_CHARS:
+    if any(len(word) >= _CODED_CHARS and _CODED.search(word) for word in text.split()):
         text = _CODED.sub(" . ", text)
     if text.isupper():
         text = text.lower()

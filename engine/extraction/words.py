@@ -30,6 +30,12 @@ AUXILIARIES = _set(
 # what a program is written with; nobody searches for it
 CODE = _set("bool const def elif endif enddef fn foo func impl mut printf pub str struct typeof var")
 
+# before a name in a program or a query
+DECLARING = _set(
+    """class const create enum extern final func function impl import index interface into join let module namespace new package
+    private protected public return select static struct table trait type typedef update use using val void"""
+)
+
 FUNCTION = (
     _set(
         """about above according accordingly across actually after afterwards again against ago ahead ain't albeit

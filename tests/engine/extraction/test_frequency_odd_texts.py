@@ -100,6 +100,22 @@ def test_settings_a_line_each_do_not_run_together() -> None:
     assert not any("metadata" in keyword and " " in keyword for keyword in found)
 
 
+def test_cells_of_a_table_and_lines_of_code_do_not_run_together() -> None:
+    cells = extract(
+        "Quarter\tRevenue\tTaxes\n\nwheat    harvest season    crop insurance\nrye    sowing season    grain silo\n"
+    ).ranked
+    code = extract("type ConnectionPool struct {\n\tidle sync.Mutex\n\tbusy context.Context\n}\n").ranked
+
+    assert {"harvest season", "crop insurance", "sowing season", "revenue", "grain silo"} <= set(cells)
+    assert not any("sync.Mutex" in keyword and "context" in keyword for keyword in code)
+
+
+def test_what_a_program_declares_is_named_without_how_it_is_declared() -> None:
+    code = "public final class RequestRouter extends Router { static void forwardAll() {} }\nCREATE INDEX documents_updated ON documents;\n"
+
+    assert {"RequestRouter", "forwardAll()", "documents_updated"} <= set(extract(code).ranked)
+
+
 def test_punctuation_is_never_part_of_a_keyword_s_end() -> None:
     assert all(
         keyword[-1].isalnum()
