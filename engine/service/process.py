@@ -39,6 +39,7 @@ SWITCH_S = 0.001  # between the loop and the writer's thread: a rollback is hand
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 DRAIN_CALLS_S = 5.0  # what is in flight at the end may take this long with the LLM, then it is finished by frequency
 DRAIN_S = 9.0  # systemd gives up after 10 to 15 s, and the store needs its last commit
+LOG_BYTES = 1 << 20  # a longer engine.log is put aside when the next engine starts, over the one before it
 NICE = 5  # below the console, whose keys must never wait for a document
 
 log = logging.getLogger("rollout.engine")
@@ -50,6 +51,9 @@ def spawn(plan_path: Path, folder: Folder, *options: str, attached: bool = False
     `-P`: nothing is imported from the store's folder, where a whole group may put files.
     """
     folder.prepare()
+    with contextlib.suppress(OSError):  # none yet
+        if folder.engine_log.lstat().st_size > LOG_BYTES:
+            folder.engine_log.replace(folder.engine_log.with_suffix(".log.1"))
     output = folder.create(folder.engine_log, os.O_APPEND)
     try:
         return subprocess.Popen(

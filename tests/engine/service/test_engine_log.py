@@ -1,0 +1,41 @@
+"""engine.log tells each trouble once and never fills the disk."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from engine.service import process
+from tests.engine.service.clocked import Clocked
+from tests.engine.service.stage import Stage
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_what_fails_with_every_beat_is_written_whole_once_and_then_counted_ever_more_rarely(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Clocked(tmp_path) as clocked:
+        with caplog.at_level(logging.ERROR):
+            for _ in range(150):
+                try:
+                    raise RuntimeError("the disk is odd")
+                except RuntimeError as error:
+                    clocked.engine.trouble(error)
+        written = [record.getMessage() for record in caplog.records]
+    assert ["Traceback" in text for text in written] == [True, False, False]
+    assert [text.rpartition("now ")[2] for text in written[1:]] == ["10 times)", "100 times)"]
+
+
+def test_a_long_engine_log_is_put_aside_when_the_next_engine_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "LOG_BYTES", 100)
+    with Stage(tmp_path) as stage:
+        stage.folder.prepare()
+        stage.folder.engine_log.write_text("an old line\n" * 20)
+        stage.engine()
+        assert "an old line" not in stage.folder.engine_log.read_text()
+        assert (stage.folder.path / "engine.log.1").read_text() == "an old line\n" * 20
