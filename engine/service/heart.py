@@ -145,7 +145,7 @@ class Heart:
         if decision.kind in TOLD:
             engine.event(spoken(decision.sentence))
             await self._owe(ask, lambda state: note(state, ask, decision.kind, decision.sentence, decision.evidence))
-            if decision.kind == "blind" and self._owed:
+            if decision.kind == "blind" and self._owed and engine.writer.problem:
                 engine.background(self._tell_past_the_store(decision))
         elif decision.kind != "trigger":
             await self._owe(ask, decide)
@@ -171,6 +171,8 @@ class Heart:
             except sqlite3.OperationalError:
                 await asyncio.sleep(OWED_S)
                 continue
+            except Exception as error:  # it will not do better a second time, and others wait behind it
+                self._engine.trouble(error)
             self._owed.popleft()
 
     async def _watch_key(self) -> None:

@@ -31,6 +31,7 @@ BATCH_S = 0.05
 BATCH_MAX = 200
 PENDING_MAX = 20_000
 RETRY_S = 0.1
+STUCK_S = 20.0  # no single change takes so long
 JOBS_MAX = 20_000  # while the store takes nothing; then the oldest go
 
 
@@ -46,7 +47,8 @@ class Writer:
         self._jobs: deque[Job] = deque(maxlen=JOBS_MAX)
         self._wake = threading.Condition()
         self._stopping = False
-        self.problem = ""  # why the store does not take writes now, or ""
+        self._problem = ""
+        self._began: float | None = None  # what is being written was begun then, monotonic seconds
         self.fenced = False
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
@@ -62,6 +64,13 @@ class Writer:
             self._stopping = True
             self._wake.notify()
         self._thread.join(timeout_s)
+
+    @property
+    def problem(self) -> str:
+        """Why the store does not take writes now, or ""; a disk that hangs says nothing, and is one."""
+        began = self._began
+        waited = 0.0 if began is None else time.monotonic() - began
+        return self._problem or (f"the store has not answered for {waited:.0f} s" if waited > STUCK_S else "")
 
     @property
     def pending(self) -> int:
@@ -132,6 +141,7 @@ class Writer:
                 job = self._control.popleft() if self._control else None
                 if job is None and self._stopping and not (self._records or self._jobs):
                     break
+            self._began = time.monotonic()
             if job is not None:
                 self._run_control(self._durable, *job)
             else:
@@ -139,6 +149,7 @@ class Writer:
                 due = time.monotonic() + (BATCH_S if ok else RETRY_S)
                 if not ok and self._stopping:
                     break
+            self._began = None
         for conn in (self._fast, self._durable):
             conn.close()
 
@@ -147,7 +158,7 @@ class Writer:
             try:
                 result = _alone(conn, job)
             except sqlite3.OperationalError as error:
-                self.problem = f"the store does not take a decision: {error}"
+                self._problem = f"the store does not take a decision: {error}"
                 if insist and not database.is_locked(error) and self._folder.drop_ballast():
                     continue
                 if insist and not self._stopping:
@@ -156,12 +167,12 @@ class Writer:
                 _fail(future, error)
             except Fenced as error:
                 self.fenced = True
-                self.problem = str(error)
+                self._problem = str(error)
                 _fail(future, error)
             except BaseException as error:
                 _fail(future, error)
             else:
-                self.problem = ""
+                self._problem = ""
                 _done(future, result)
             return
 
@@ -173,22 +184,22 @@ class Writer:
         try:
             trouble = _alone(conn, lambda conn: self._write_batch(conn, batch, jobs))
         except Fenced as error:
-            self.fenced, self.problem = True, str(error)
+            self.fenced, self._problem = True, str(error)
             for _, _, future in batch:
                 _fail(future, error)
             return False
         except sqlite3.OperationalError as error:
-            self.problem = f"the store does not take writes: {error}"
+            self._problem = f"the store does not take writes: {error}"
             with self._wake:
                 self._records.extendleft(reversed(batch))
                 self._jobs.extendleft(reversed(jobs))
             return False
         except Exception as error:
-            self.problem = f"a batch could not be written: {error}"
+            self._problem = f"a batch could not be written: {error}"
             for _, _, future in batch:
                 _fail(future, error)
             return True
-        self.problem = f"something beside the documents could not be written: {trouble[0]}" if trouble else ""
+        self._problem = f"something beside the documents could not be written: {trouble[0]}" if trouble else ""
         for _, _, future in batch:
             _done(future, None)
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -76,6 +77,16 @@ def test_what_could_not_be_written_waits_and_is_written_what_rides_along_include
     assert until(lambda: count(folder, "note") == 3)
     assert count(folder, "extraction") == 5
     assert writer.problem == ""
+
+
+def test_a_store_that_hangs_without_an_error_is_a_problem_too(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.store.writer.STUCK_S", 0.05)
+    answers = threading.Event()
+    done = writer.control(lambda conn: answers.wait(10))
+    assert until(lambda: "has not answered for" in writer.problem)
+    answers.set()
+    assert done.result(5)
+    assert until(lambda: writer.problem == "")
 
 
 def test_a_mistake_in_what_rides_along_costs_no_document(folder: Folder, writer: Writer) -> None:
