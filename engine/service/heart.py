@@ -12,7 +12,7 @@ import msgspec
 
 from engine.control import Ask, Decision, State, clock_step, note, percent
 from engine.plan.environment import ceiling
-from engine.service import rollback, showing
+from engine.service import manager, rollback, showing
 from engine.service.engine import Engine, machine_time
 from engine.service.mailing import Mailing
 from engine.service.trials import Trials
@@ -127,6 +127,7 @@ class Heart:
         await self._watch_clock()
         await self._judge()
         engine.switch.evaluated()
+        manager.tell(manager.ALIVE)
         self._trials.tick()
         self._publish()
 

@@ -25,6 +25,7 @@ from engine.clock import Clock, LapseClock, SystemClock
 from engine.control import Actor
 from engine.plan.load import PlanError, load_plan
 from engine.plan.model import Plan
+from engine.service import manager
 from engine.store.folder import Folder, StoreError
 
 if TYPE_CHECKING:
@@ -135,7 +136,9 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
     if lock is None:
         _load_all()
         log.info("standby: another engine holds %s; waiting to take over", folder.lock)
+        manager.tell(manager.READY, "STATUS=standby: another engine holds the store")
         while lock is None and not ending.is_set():
+            manager.tell(manager.ALIVE)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(ending.wait(), STANDBY_POLL_S)
             lock = folder.try_lock()
@@ -262,9 +265,11 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
     serve(private, folder.listen(), PeerProtocol)
     serve(application(engine, control=False, token=token), tcp, "h11")
     log.info("engine up: %s and %s", folder.socket, engine.address)
+    manager.tell(manager.READY, f"STATUS=engine up at {engine.address}")
     looking = asyncio.create_task(listen_again())
     waiting = asyncio.create_task(ending.wait())
     await asyncio.wait([waiting, looking, *running], return_when=asyncio.FIRST_COMPLETED)
+    manager.tell(manager.ENDING)
     waiting.cancel()
     looking.cancel()
     engine.ends()

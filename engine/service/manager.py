@@ -1,0 +1,22 @@
+"""What the service manager is told: up, alive, ending (sd_notify(3)). Where none listens nothing happens.
+
+Alive means that the triggers were evaluated: an engine that hangs is started again, not only taken to 0 % by its lease.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+
+READY, ALIVE, ENDING = "READY=1", "WATCHDOG=1", "STOPPING=1"
+
+
+def tell(*states: str) -> None:
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):  # Linux's abstract namespace
+        address = "\0" + address[1:]
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+        out.sendto("\n".join(states).encode(), socket.MSG_DONTWAIT, address)
