@@ -129,6 +129,11 @@ class Walled:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
+    @property
+    def bare(self) -> TextIO:
+        """For what moves the cursor or emphasises on purpose; see `place.bare`."""
+        return self._stream
+
     def write(self, text: str) -> int:
         self._stream.write(clean_output(text))
         return len(text)

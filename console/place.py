@@ -9,7 +9,7 @@ import time
 import traceback
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
 
 import click
 
@@ -123,6 +123,12 @@ class Place:
         """Epoch seconds by the engine's clock: in a rehearsal it runs ahead of the machine's."""
         view = self.reader.glance().view
         return max(time.time(), view.at) if view is not None else time.time()
+
+
+def bare(stream: TextIO) -> TextIO:
+    """The stream without its wall (`cli.Walled`), for this program's own signs to a terminal: a bar that is drawn over itself,
+    emphasis. Whoever writes to it has cleaned what is not their own."""
+    return getattr(stream, "bare", stream)
 
 
 def say(value: Any, sentence: str, as_json: bool) -> None:

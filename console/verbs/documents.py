@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.place import Place, fail, json_option, say, write_json
+from console.place import Place, bare, fail, json_option, say, write_json
 from engine.text import clean_line
 
 if TYPE_CHECKING:
@@ -38,11 +39,10 @@ def query(place: Place, text: str, limit: int, as_json: bool) -> None:
         snippet = _snippet(stored.text if stored else "", [*matched, *asked.split()])
         lines.append(_found(d, matched, snippet))
         rows.append({"file": d.id, "title": d.title, "method": d.method, "keywords": d.keywords, "matched": matched, "snippet": snippet})  # fmt: skip
-    say(
-        {"query": asked, "results": rows},
-        "\n".join(lines) or f"No document serves keywords or a title with {asked!r}.",
-        as_json,
-    )
+    if as_json or not lines:
+        say({"query": asked, "results": rows}, f"No document serves keywords or a title with {asked!r}.", as_json)
+    else:
+        click.echo("\n".join(lines), file=bare(sys.stdout))
 
 
 def _found(d: Document, matched: list[str], snippet: str) -> str:

@@ -14,7 +14,7 @@ import click
 
 from console import sources
 from console.crew import Answer, Crew, Gone, Refused
-from console.place import Place, fail, json_option, say
+from console.place import Place, bare, fail, json_option, say
 from console.progress import Progress
 from engine.client import EXTRACT_S, broken
 from engine.text import clean_block, clean_line, digest, normal
@@ -99,7 +99,9 @@ def load(place: Place, paths: tuple[str, ...], method: str, verbose: bool, resum
     known = _known(place, method) if resume else {}
     tally = Tally()
     quiet = verbose or as_json
-    progress = Progress("load", sum(map(sources.weight, found)), sys.stderr, shown=not quiet and sys.stderr.isatty())
+    progress = Progress(
+        "load", sum(map(sources.weight, found)), bare(sys.stderr), shown=not quiet and sys.stderr.isatty()
+    )
     began = time.monotonic()
     stopped = ""
     crew = Crew(lambda source: _extract(place, source, method))

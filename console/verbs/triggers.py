@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.place import Place, fail, json_option, say
+from console.place import Place, bare, fail, json_option, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,7 +145,7 @@ def _replay(
     documents = 0
     after: tuple[float, int] | None = (first, 0)
     with click.progressbar(
-        length=1000, label="replaying", file=sys.stderr, hidden=as_json or not sys.stderr.isatty()
+        length=1000, label="replaying", file=bare(sys.stderr), hidden=as_json or not sys.stderr.isatty()
     ) as bar:
         done = 0
         while after is not None:

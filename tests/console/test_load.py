@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
 import signal
 import socket
+import subprocess
+import termios
 import threading
 from collections.abc import Iterator
 
@@ -13,7 +18,7 @@ import pytest
 
 from engine.client import EngineClient
 from engine.store.folder import Folder
-from tests.engine.service.stage import TEXT, Stage
+from tests.engine.service.stage import COMMAND, TEXT, Stage
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +85,41 @@ def test_documents_share_connections_that_stay_open_and_an_engine_started_anew_i
     assert client.extract({"id": "kept/anew", "text": TEXT})[0] == 200
     assert folder.opened == before + 1
     client.close()
+
+
+def on_a_terminal(stage: Stage, *words: str) -> str:
+    """What the verb writes to a terminal 100 columns wide, sign for sign."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 100))
+    command = [*COMMAND, "--store", str(stage.folder.path), "--plan", str(stage.plan_path), *words]
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, cwd=stage.root)
+    os.close(slave)
+    said = b""
+    with contextlib.suppress(OSError):  # as reading ends when the other side has closed
+        while part := os.read(master, 65536):
+            said += part
+    os.close(master)
+    assert process.wait(20) == 0, said
+    return said.decode()
+
+
+def test_on_a_terminal_the_progress_is_one_line_drawn_over_itself(stage: Stage) -> None:
+    rows = [{"id": f"bar/{n}", "text": f"{TEXT} {n}"} for n in range(400)]
+    (stage.root / "bar.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+    said = on_a_terminal(stage, "load", "--method", "frequency", "bar.jsonl")
+
+    assert "\r\x1b[Kload [#" in said
+    assert "documents, " in said
+    assert "·" not in said
+    assert said.count("\n") == 1
+
+
+def test_on_a_terminal_a_query_emphasises_what_matched_and_nothing_of_a_document_acts(stage: Stage) -> None:
+    (stage.root / "bold.jsonl").write_text(json.dumps({"id": "bold\x1b[2J", "title": "\x1b[31mred", "text": TEXT}))
+    assert stage.cli("load", "bold.jsonl").returncode == 0
+
+    said = on_a_terminal(stage, "query", "worker pool red")
+
+    assert "\x1b[1mworker pool\x1b[0m" in said
+    assert not {"\x1b[2J", "\x1b[31m"} & set(re.findall(r"\x1b\[\w+", said))
