@@ -50,7 +50,7 @@ class ServerHealth(msgspec.Struct, frozen=True):
 class Server:
     def __init__(self, url: str, config: Llm, clock: Clock) -> None:
         self.url, self._user = split_user(_base(url))
-        self.window = Window(max(1, config.max_concurrency))
+        self.window = Window(max(1, config.max_concurrency), config.timeout_s)
         self.breaker = Breaker(config.breaker_failures, config.breaker_open_s)
         self.facts = Facts()
         self.context = 0  # tokens that a prompt and its answer may have; 0 = unknown

@@ -26,6 +26,7 @@ SEEK_GROWS = 0.72  # of the throughput expected; a new size's first round looks 
 SEEK_PAYS = 0.65
 SEEK_FLAT = 1.15  # of what one call takes: nothing waits in the server, so the first answers at a new size say enough
 SEEK_TRIPLES = 1.08  # of what one call takes: the server has room for three times as many, its queue included
+PATIENCE = 0.8  # of the deadline
 SEEK_DOUBT = 0.08  # of what one call takes: with more, or by fewer answers, the search does not end
 SEEK_LEAST = 8
 SEEK_MOST = 100
@@ -83,9 +84,10 @@ class _Held:
 
 @dataclass(slots=True)
 class Window:
-    """`most`: the limit it never passes. All times in seconds on one clock that only grows."""
+    """`most`: the limit it never passes. `deadline_s`: how long a call may take. All times in seconds on one clock that only grows."""
 
     most: int
+    deadline_s: float = math.inf
     limit: int = START
     in_flight: int = 0
     phase: Phase = "seek"
@@ -237,7 +239,12 @@ class Window:
         if share >= SEEK_GROWS:
             known.include(self._sample)
         if share >= SEEK_PAYS and not self._full:
-            self._grow(3 if share * SEEK_TRIPLES >= 1 else 2, now)
+            fits = PATIENCE * self.deadline_s / mean  # times as many as now, if none of those more were served at once
+            flat = share * SEEK_TRIPLES >= 1
+            if not flat and fits < 2:
+                self._hold(self.limit, now)
+            else:
+                self._grow(3 if flat and fits >= 3 and self.limit > 1 else 2, now)
             return
         if share < (SEEK_GROWS if self._full else SEEK_PAYS):
             self._full = _Held(self.limit, mean, 0.0)

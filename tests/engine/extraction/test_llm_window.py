@@ -25,12 +25,14 @@ class Served:
         spread: float = 0.0,
         batching: float = 0.0,
         seed: int = 7,
+        deadline_s: float = 1e9,
     ) -> None:
         self.slots, self.latency_s, self.queue = slots, latency_s, queue
         self.chance = random.Random(seed)
         self.spread = spread
         self.batching = batching  # how much slower each call is for every other one under way
-        self.window = Window(64)
+        self.window = Window(64, deadline_s)
+        self.slowest = 0.0
         self.now = 0.0
         self.answered = self.refused = 0
         self._events: list[tuple[float, int, Ticket, float]] = []
@@ -49,6 +51,7 @@ class Served:
             if self._queued and self._running < self.slots:
                 self._start(*self._queued.pop(0))
             self.window.answered(ticket, self.now - sent, self.now)
+            self.slowest = max(self.slowest, self.now - sent)
             self.answered += 1
         return (self.answered - before) / seconds / (self.slots / self.latency_s)
 
@@ -97,6 +100,13 @@ def test_the_search_costs_less_than_five_percent_of_the_first_120_latencies(slot
     servers = [Served(slots, 0.1, queue=2 * slots, spread=spread, seed=seed) for seed in range(9 if spread else 1)]
     assert statistics.median(server.run(12.0) for server in servers) >= 0.95
     assert sum(server.refused for server in servers) < 0.01 * sum(server.answered for server in servers)
+
+
+def test_the_search_makes_no_call_wait_longer_than_its_deadline_where_one_takes_a_third_of_it() -> None:
+    for slots in (1, 2, 3):
+        server = Served(slots, 5.0, deadline_s=15.0)
+        server.run(60.0)
+        assert server.slowest < 15.0
 
 
 def test_a_server_of_one_slot_is_found_out_without_a_queue_of_ours_in_it() -> None:
