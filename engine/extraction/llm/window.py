@@ -26,7 +26,7 @@ SEEK_GROWS = 0.72  # of the throughput expected; a new size's first round looks 
 SEEK_PAYS = 0.65
 SEEK_FLAT = 1.15  # of what one call takes: nothing waits in the server, so the first answers at a new size say enough
 SEEK_TRIPLES = 1.08  # of what one call takes: the server has room for three times as many, its queue included
-PATIENCE = 0.8  # of the deadline
+PATIENCE = 0.6  # of the deadline, for a mean: some wait longer
 SEEK_DOUBT = 0.08  # of what one call takes: with more, or by fewer answers, the search does not end
 SEEK_LEAST = 8
 SEEK_MOST = 100
@@ -239,7 +239,7 @@ class Window:
         if share >= SEEK_GROWS:
             known.include(self._sample)
         if share >= SEEK_PAYS and not self._full:
-            fits = PATIENCE * self.deadline_s / mean  # times as many as now, if none of those more were served at once
+            fits = self._fits()
             flat = share * SEEK_TRIPLES >= 1
             if not flat and fits < 2:
                 self._hold(self.limit, now)
@@ -262,6 +262,10 @@ class Window:
         slots = max(1, round(self.limit / mean * known.mean))
         spare = 0.125 + 2 * known.relative_error  # one too many waits in the server, one too few leaves a slot idle
         self._hold(min(cap, slots + (math.ceil(slots * spare) if slots > 2 else 0)), now)
+
+    def _fits(self) -> float:
+        """How many times as many calls end within their deadline, if the server serves none of those more at once."""
+        return PATIENCE * self.deadline_s / self._sample.mean if self._sample.n else math.inf
 
     def _grow(self, factor: int, now: float) -> None:
         cap = min(self.most, self._ceiling or self.most)
@@ -289,7 +293,8 @@ class Window:
         if kind == "down":
             return max(1, self.limit - max(1, round(self.limit / (4 if slower else 8))))
         far = self.limit if self.limit <= 8 else self.limit // 2
-        step = max(1, far if kind == "far" else round(self.limit / 8))
+        fits = (self._fits() - 1) * self.limit
+        step = max(1, int(min(fits, far if kind == "far" else round(self.limit / 8))))
         if self._ceiling and self.limit + step > self._ceiling:
             step = 1 if self._since_busy >= AFTER_BUSY else max(0, self._ceiling - self.limit)
         return min(self.limit + step, self.most)

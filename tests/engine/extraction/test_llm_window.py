@@ -102,10 +102,10 @@ def test_the_search_costs_less_than_five_percent_of_the_first_120_latencies(slot
     assert sum(server.refused for server in servers) < 0.01 * sum(server.answered for server in servers)
 
 
-def test_the_search_makes_no_call_wait_longer_than_its_deadline_where_one_takes_a_third_of_it() -> None:
+def test_neither_search_nor_probe_makes_a_call_wait_past_its_deadline_where_one_takes_a_third_of_it() -> None:
     for slots in (1, 2, 3):
         server = Served(slots, 5.0, deadline_s=15.0)
-        server.run(60.0)
+        server.run(600.0)
         assert server.slowest < 15.0
 
 
