@@ -11,6 +11,7 @@ of a text make one string; regular expressions over it settle what is a verb her
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
@@ -22,6 +23,7 @@ from engine.extraction.languages import (
     ENGLISH_PROSE,
     ENGLISH_SHARE,
     FUNCTION_WORDS,
+    LINKS,
     VERBS,
     language,
     own_function_words,
@@ -256,17 +258,34 @@ def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> lis
 
     kinds = "".join(map(Known(kind).__getitem__, tokens))
     fold = Known(lambda token: str(stemmer.stemWord(token.lower())) if stemmer else token.lower()).__getitem__
-    spans = []
+    spans = _linked(tokens, kinds, LINKS[spoken], fold) if spoken in LINKS else []
+    linked = {place for _, _, at in spans for place in (at, at + 2)}
     for match in (_GERMAN_PHRASE if spoken == "german" else _FOREIGN_PHRASE).finditer(kinds):
         start, end = match.span()
         for first in range(start, end, 3):  # without a list of verbs a long run is a sentence, not a phrase
             run = tokens[first : min(first + 3, end)]
+            if first in linked:  # it is part of a term: what follows begins anew
+                del run[0]
+                if not run:
+                    continue
+                first += 1
             if spoken in ELIDING:
                 run[0] = _ELIDED.sub("", run[0])
             elif kinds[end - 1] == "E":
                 run[-1] = _KOREAN_PARTICLE.sub("", run[-1])
             spans.append((tuple(map(fold, run)), " ".join(run), first))
-    return spans
+    return sorted(spans, key=lambda span: span[2]) if linked else spans
+
+
+def _linked(tokens: list[str], kinds: str, link: str, fold: Callable[[str], str]) -> list[Span]:
+    """Two nouns with a link between them that come again, without which any two that once met would be a term."""
+    spans = []
+    for at in (at for at in range(1, len(tokens) - 1) if tokens[at] == link):
+        if kinds[at - 1] in "nc" and kinds[at + 1] in "nci":
+            term = tokens[at - 1 : at + 2]
+            spans.append((tuple(map(fold, term)), " ".join(term), at - 1))
+    times = Counter(span[0] for span in spans)
+    return [span for span in spans if times[span[0]] > 1]
 
 
 # -- scripts without spaces ------------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from engine.extraction.candidates import (
     tokenise,
 )
 from engine.extraction.keywords import MAX_TECHNICAL, MAX_TOTAL, Keywords
-from engine.extraction.languages import ENGLISH
+from engine.extraction.languages import ENGLISH, LINKS
 from engine.extraction.prose import prose, sample
 from engine.extraction.words import EMPTY, GENERAL, SOFT, TECHNOLOGIES, TECHNOLOGIES_BY_NAME, WEAK
 
@@ -38,6 +38,7 @@ SHORT, LONG = 150, 450  # tokens at which the weights are wholly the one or the 
 SELDOM = 400  # candidates from which on one that comes once, and late, is not worth scoring
 EARLY = 400  # tokens
 
+_LINKS = frozenset(LINKS.values())
 _NUMBERED = re.compile(r"(?<!\S)\d")
 _QUOTED = re.compile(r"`([^`\s]{2,60})`")
 
@@ -86,7 +87,7 @@ _LONG = Weights(
 _FOREIGN = Weights(
     size=(0.0, 0.2, -0.2, -1.0, -1.0), stands=0.5, occurs=0.5, late=-0.3, spread=0.2, name=0.3, weight=0.0,
     general_alone=0.0, general_last=0.0, empty_last=0.0, adjective_first=0.0, soft_first=0.0, participle_first=0.0,
-    verb_last=0.0, part=-0.9, number=-0.5, identifier_alone=0.9,
+    verb_last=0.0, part=-0.1, number=-0.5, identifier_alone=0.9,
 )  # fmt: skip
 
 
@@ -155,6 +156,8 @@ def _scored(spans: list[Span], length: int, english: bool) -> list[_Found]:
         else:
             surface = text.split()
             begins, ends = KINDS[surface[0]], KINDS[surface[-1]]
+        if not stands and not english and (words[0] in _LINKS or words[-1] in _LINKS):
+            continue
         if english and not stands and (ends in "aewv#." or begins in "wv#"):
             continue
         score = weights.stands * math.log(stands + 0.33 * within) + weights.occurs * math.log(stands + within)

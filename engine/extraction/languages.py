@@ -97,6 +97,9 @@ FUNCTION_WORDS: dict[str, frozenset[str]] = {
     ),
 }
 
+# What links two nouns to a term: base de données, base de datos.
+LINKS = {"french": "de", "spanish": "de", "portuguese": "de", "italian": "di"}
+
 # Where verbs end as hardly a noun does: they end a phrase as function words do.
 VERBS: dict[str, re.Pattern[str]] = {
     "russian": re.compile(r"\w{3,}(?:[уюяа]ет|[уюя]ют|ают|[еи]тся|[юуая]тся|ться|[оие]вать|ывать|ить)")
