@@ -21,7 +21,9 @@ WINDOWS = (
     ("w", "7 d", 7 * DAY),
     ("m", "30 d", 30 * DAY),
 )  # key, words, seconds
-PANELS = ("error_rate", "latency_mean", "cache_hit_rate", "llm_share", "documents", "latency_p95")
+PANELS = (
+    "error_rate", "latency_mean", "cache_hit_rate", "llm_share", "documents", "latency_p95", "latency_p50", "latency_p99",
+)  # fmt: skip
 ARMS = {"treatment": "LLM arm", "control": "frequency arm"}
 
 
@@ -34,12 +36,15 @@ class Trends(Reading):
         key("left,left_square_bracket", "step(-1)", "shorter window"),
         key("right,right_square_bracket", "step(1)", "longer window"),
         key("f,tab", "arm", "LLM arm or frequency arm"),
+        key("n", "more", "the other curves"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self.at = 0
         self.arm = "treatment"
+        self.first = 0  # of PANELS
+        self.shown = 4  # as many as there is room for
         self.series: dict[str, list[float | None]] = {}
 
     def hints(self) -> tuple[Hint, ...]:
@@ -47,7 +52,7 @@ class Trends(Reading):
             (hit, f"[{name}]" if i == self.at else name, f"window({i})") for i, (hit, name, _) in enumerate(WINDOWS)
         ]
         other = "control" if self.arm == "treatment" else "treatment"
-        return (*windows, ("f", f"show the {ARMS[other]}", "arm"))
+        return (*windows, ("f", f"show the {ARMS[other]}", "arm"), ("n", "more", "more"))
 
     def wanted(self) -> Any:
         v = self.sight.view
@@ -76,8 +81,9 @@ class Trends(Reading):
         across = 1 if c.width < 70 else 2 if c.width < 200 else 3
         gap = 1 if c.width >= blocks.BOXED else 2
         fit = max(1, area.height // 6) * across
-        metrics = PANELS[: min(6 if c.height >= 34 else 4, fit)]
-        for metric, spot in zip(metrics, blocks.grid(area, len(metrics), across, gap), strict=True):
+        self.shown = min(6 if c.height >= 34 else 4, fit)
+        metrics = PANELS[self.first : self.first + self.shown]
+        for metric, spot in zip(metrics, blocks.grid(area, self.shown, across, gap), strict=False):
             self._curve(c, v, metric, spot)
 
     def _curve(self, c: Canvas, v: View, metric: str, area: Area) -> None:
@@ -94,6 +100,10 @@ class Trends(Reading):
 
     def action_step(self, by: int) -> None:
         self.action_window(max(0, min(len(WINDOWS) - 1, self.at + by)))
+
+    def action_more(self) -> None:
+        self.first = self.first + self.shown if self.first + self.shown < len(PANELS) else 0
+        self.refreshed()
 
     def action_arm(self) -> None:
         self.arm = "control" if self.arm == "treatment" else "treatment"

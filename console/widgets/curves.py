@@ -33,7 +33,7 @@ MEASURES = {
     for m in (
         Measure("error_rate", "error rate", 0.01, " %"),
         Measure("latency_mean", "latency", 1000.0, " s"),
-        Measure("latency_p95", "latency, p95", 1000.0, " s"),
+        *(Measure(f"latency_{q}", f"latency, {q}", 1000.0, " s") for q in ("p50", "p95", "p99")),
         Measure("cache_hit_rate", "cache hits", 0.01, " %", low_is_bad=True),
         Measure("llm_share", "documents by LLM", 0.01, " %", least=10.0),
         Measure("llm_documents", "LLM documents a minute", 1.0, ""),

@@ -1,0 +1,33 @@
+"""The historical trends: all of them within reach at 80x24."""
+
+from __future__ import annotations
+
+import pytest
+
+from console.screens.trends import PANELS
+from console.widgets import curves
+from tests.console.walking import console, ready, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_every_trend_of_the_plan_is_within_reach_at_80x24() -> None:
+    titles = {curves.MEASURES[metric].title for metric in PANELS}
+    assert {"documents enriched", "documents by LLM", "error rate", "cache hits"} < titles
+    assert {"latency", "latency, p50", "latency, p95", "latency, p99"} < titles
+    app = console("normal")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("4")
+        seen: set[str] = set()
+
+        def all_read() -> bool:
+            page = app.page
+            assert page is not None
+            found = {title for title in titles if f"{title} · 1h" in page.text()}
+            seen.update(found)
+            return bool(found)
+
+        await until(pilot, all_read)
+        await pilot.press("n")
+        await until(pilot, lambda: all_read() and seen == titles)
