@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich.color import Color, blend_rgb
+from rich.console import Console
 from rich.style import Style
 from textual.theme import BUILTIN_THEMES, Theme
 
@@ -196,11 +197,15 @@ def remember(key: str, value: str) -> None:
 
 
 def choose(asked: str | None) -> str:
-    """The look to start with: what was asked for, else no colour when NO_COLOR is set, else what was remembered."""
+    """The look to start with: what was asked for, else no colour when NO_COLOR is set, else what was remembered.
+
+    A terminal that says it has 16 colours gets those: a look rounded to them is grey on grey."""
     if asked in NAMES:
         remember("theme", asked)
         return asked
     if os.environ.get("NO_COLOR"):
         return "mono"
     kept = recall("theme", "dark")
+    if kept not in ("terminal", "mono") and Console(force_terminal=True).color_system not in ("256", "truecolor"):
+        return "terminal"
     return kept if kept in NAMES else "dark"

@@ -73,7 +73,7 @@ class Gate(Page):
             inner = blocks.panel(c, detail, checklist.heading(chosen), f"{below} more below" if below else "", "dim")
             checklist.paragraphs(c, inner, about)
             return
-        (left, lw), (right, rw) = columns(area.width, (3, 2), 1)
+        (left, lw), (right, rw) = columns(area.width, (12, 7), 1)  # at 120 columns the plan's items stand whole
         up = len(found) + 2 if area.height >= len(found) + 14 else area.height  # below it there is room for more
         inner = blocks.panel(c, Area(area.x + left, y, lw, up), "the way up", f"{v.gate.met} of {v.gate.total} met")
         self._list(c, inner, v, found)

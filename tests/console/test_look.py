@@ -167,3 +167,23 @@ def test_looks_for_terminals_without_colours_name_none_of_their_own(look: str) -
                 or color.is_default
                 or (look == "terminal" and color.number is not None and color.number < 16)
             ), f"{look}: {name}"
+
+
+@pytest.mark.parametrize(
+    ("term", "colorterm", "kept", "look"),
+    [
+        ("xterm", "", "dark", "terminal"), ("screen", "", "contrast", "terminal"), ("linux", "", "mono", "mono"),
+        ("xterm-256color", "", "dark", "dark"), ("xterm", "truecolor", "light", "light"),
+    ],
+)  # fmt: skip
+def test_a_terminal_of_16_colours_gets_its_own(
+    term: str, colorterm: str, kept: str, look: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Measured on xterm: the dark look rounded to 16 colours wrote grey on grey."""
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("COLORTERM", colorterm)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(themes, "recall", lambda *_: kept)
+    monkeypatch.setattr(themes, "remember", lambda *_: None)
+    assert themes.choose(None) == look
+    assert themes.choose("dark") == "dark"

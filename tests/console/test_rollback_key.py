@@ -118,7 +118,7 @@ async def test_after_the_proof_numbers_are_painted_calmly_again(monkeypatch: pyt
         await pilot.press("R")
         link.put("rolled_back")
         await settled(pilot, lambda: app.rolling is not None and app.rolling.proven_s is not None)
-        await pilot.pause(0.25)
+        app._see(link.look())
         painted: list[float] = []
         monkeypatch.setattr(app, "_page_refreshed", lambda: painted.append(app.sight.at))
         view = link.view
