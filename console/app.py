@@ -230,12 +230,7 @@ class Console(App[int]):
         rolling = self.rolling
         if rolling is not None and rolling.proven_s is None and rolling.result is not None and not sight.fresh:
             rolling.unreachable = self.link.out_of_reach()
-        same = (
-            old.view is not None
-            and sight.view is not None
-            and old.view.at == sight.view.at
-            and old.pulse == sight.pulse
-        )
+        same = old.view is not None and old.view == sight.view and old.pulse == sight.pulse
         if expired or (not same and not self._can_wait(old, sight)):
             self._shown = sight
             self._page_refreshed()
