@@ -134,7 +134,7 @@ class EngineClient:
             "Content-Type": "application/json",
             "X-Rollout-Actor": json.dumps([self.actor.name, self.actor.ssh, self.actor.terminal]),
         }
-        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        connection.request(method, path, None if body is None else _json(body), headers)
         response = connection.getresponse()
         return response.status, json.loads(response.read() or b"{}")
 
@@ -280,6 +280,14 @@ class _UnixConnection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock: socket.socket = self._folder.connect(float(self.timeout or 10.0))
+
+
+def _json(body: Any) -> bytes:
+    """In as few bytes as it takes: escaped, ten million characters of Chinese would be larger than the engine takes."""
+    try:
+        return json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can carry
+        return json.dumps(body).encode()
 
 
 def broken(error: BaseException) -> str:

@@ -87,6 +87,14 @@ def test_documents_share_connections_that_stay_open_and_an_engine_started_anew_i
     client.close()
 
 
+def test_a_document_of_as_many_characters_as_are_taken_is_taken_in_any_script(stage: Stage) -> None:
+    (stage.root / "long.txt").write_text("数据库连接池 " * 1_250_000)  # 22.5 MB; escaped as in JSON by habit, 46 MB
+
+    done = stage.cli("load", "--method", "frequency", "long.txt")
+
+    assert "1 by frequency" in done.stdout, done.stderr
+
+
 def on_a_terminal(stage: Stage, *words: str) -> str:
     """What the verb writes to a terminal 100 columns wide, sign for sign."""
     master, slave = pty.openpty()
