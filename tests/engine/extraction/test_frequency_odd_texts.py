@@ -45,6 +45,9 @@ def test_chinese_words_end_at_particles_unless_these_are_part_of_a_word() -> Non
 
     assert not any(keyword.startswith(("如果", "通过", "发请求")) or keyword.endswith("通") for keyword in found)
     assert any("并发" in keyword for keyword in found)
+    again = extract("本文提出一种基于检索增强生成的方法。检索增强生成能够减少模型的幻觉。").ranked
+    assert "检索增强生成" in again
+    assert not any(keyword in "检索增强生成" for keyword in again if keyword != "检索增强生成")
 
 
 def test_russian_verbs_and_korean_particles_are_in_no_keyword() -> None:
