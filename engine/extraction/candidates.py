@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import snowballstemmer
 
@@ -286,69 +286,3 @@ def _linked(tokens: list[str], kinds: str, link: str, fold: Callable[[str], str]
             spans.append((tuple(map(fold, term)), " ".join(term), at - 1))
     times = Counter(span[0] for span in spans)
     return [span for span in spans if times[span[0]] > 1]
-
-
-# -- scripts without spaces ------------------------------------------------------------------------------------------------------
-
-CJK = re.compile("[\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f]+")
-_CJK_WORDS = re.compile(
-    "[\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]{2,40}|[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
-)
-# What ends a Chinese or Japanese word: words that mean little by themselves, and Chinese particles, pronouns, prepositions and
-# conjunctions of one character, unless they are part of a word that means something (并 ends one, 并发 does not).
-_PARTICLES = re.compile(
-    "通过|通過|如果|使用|进行|進行|以及|或者|因为|所以|但是|而且|需要|例如|没有|一个|一种|每个|各个|某个|其他|其中|同时|通常|已经|为了|由于|根据"
-    "|关于|能够|提出|表明|本文|之间|之后|之前|以上|以下|以便|包括|主要|用于|基于|称为|可以|可用|場合|可能|必要|几"
-    "|[的了是在和与及而但为从到于被把也都就这那其之我们你他她它么吗呢吧着给让还又很只该这這們為與從還讓於且或]"
-    "|个(?!人)|以(?!太)|不(?!同)|有(?!效|限)|对(?!象|比|话|称|齐)|對(?!象|話)|将(?!来)|將(?!來)|(?<![未将])来(?!源|自)|过(?!程|滤|期|载|拟)|過(?!程)|(?<![方定面导双])向(?!量)"
-    "|(?<![路自理])由|并(?![发行])|更(?!新)|最(?![优大小终])|可(?!靠|视)|会(?!议|话|员)|會(?!議|員)|要(?!求|素)|^中|^上(?!下|传|游|级)"
-)
-
-
-LONGEST_PIECE = 8  # characters
-
-
-class Piece(NamedTuple):
-    text: str
-    times: int
-    at: int  # character
-
-
-def pieces(text: str, most: int = 60) -> list[Piece]:
-    """Words of Chinese and Japanese text, by repetition: short runs whole, of longer ones what comes again."""
-    counts: dict[str, int] = {}
-    first: dict[str, int] = {}
-    whole: set[str] = set()
-    runs: list[tuple[str, int]] = []
-    for found in _CJK_WORDS.finditer(text):
-        borders = [0, *(edge for part in _PARTICLES.finditer(found[0]) for edge in part.span()), len(found[0])]
-        for begin, end in zip(borders[::2], borders[1::2], strict=True):
-            at, run = found.start() + begin, found[0][begin:end]
-            foreign = "\u30a0" <= run[:1] <= "\u31ff" or run[:1] >= "\uff66"
-            if foreign or 2 <= len(run) <= 6:
-                whole.add(run)
-                counts[run] = counts.get(run, 0) + 1
-                first.setdefault(run, at)
-            if not foreign and len(run) > 2:
-                runs.append((run, at))
-    for size in range(2, LONGEST_PIECE + 1):
-        runs = [(run, at) for run, at in runs if len(run) > size]
-        for run, at in runs:
-            for i in range(len(run) - size + 1):
-                part = run[i : i + size]
-                if size > 2 and (counts.get(part[1:], 0) < 2 or counts.get(part[:-1], 0) < 2):
-                    continue  # what comes again has parts that do
-                counts[part] = counts.get(part, 0) + 1
-                first[part] = min(first.get(part, at + i), at + i)
-    inside: dict[str, int] = {}  # the count of the most frequent longer one
-    for part, count in counts.items():
-        if count > 1 or part in whole:
-            for inner in (part[1:], part[:-1]):
-                inside[inner] = max(inside.get(inner, 0), count)
-    kept = [
-        Piece(part, count, first[part])
-        for part, count in counts.items()
-        if (count > 1 or part in whole) and inside.get(part, 0) < count
-    ]
-    kept.sort(key=lambda piece: (-piece.times * len(piece.text), piece.at))
-    return kept[:most]

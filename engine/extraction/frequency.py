@@ -15,23 +15,11 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from engine.extraction.candidates import (
-    ACRONYM,
-    CJK,
-    IDENTIFIER,
-    KINDS,
-    MAX_CHARS,
-    Known,
-    Piece,
-    Span,
-    Words,
-    phrases,
-    pieces,
-    tokenise,
-)
+from engine.extraction.candidates import ACRONYM, IDENTIFIER, KINDS, MAX_CHARS, Known, Span, Words, phrases, tokenise
 from engine.extraction.keywords import MAX_TECHNICAL, MAX_TOTAL, Keywords
 from engine.extraction.languages import ENGLISH, LINKS
 from engine.extraction.prose import prose, sample
+from engine.extraction.unspaced import CJK, Piece, pieces
 from engine.extraction.words import EMPTY, GENERAL, SOFT, TECHNOLOGIES, TECHNOLOGIES_BY_NAME, WEAK
 
 SHORT, LONG = 150, 450  # tokens at which the weights are wholly the one or the other
