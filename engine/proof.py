@@ -15,6 +15,7 @@ from engine.clock import Clock
 from engine.pipeline import Pipeline, Routed
 from engine.plan.durations import iso
 from engine.switch import Switch
+from engine.text import counted
 from engine.view import ProofView
 
 LIMIT_S = 5.0
@@ -83,9 +84,9 @@ class Proof:
             return ""
         since = self._since()
         if since.llm:
-            return f"{since.llm} documents were routed to the LLM since"
+            return f"{counted(since.llm, 'document was', 'documents were')} routed to the LLM since"
         if self._pipeline.in_flight:
-            return f"{self._pipeline.in_flight} LLM calls are still in flight"
+            return f"{counted(self._pipeline.in_flight, 'LLM call is', 'LLM calls are')} still in flight"
         if self._switch.may_call():
             return "LLM calls may still be sent"
         if not since.frequency and probes < PROBES:
@@ -135,7 +136,7 @@ def sentence(view: ProofView, target_bp: int, armed_path: str, why: str = "") ->
         parts.append(f"{view.cancelled} in flight ended")
     if view.documents_since:
         how = "all by frequency" if not view.llm_since else f"{view.llm_since} of them still by the LLM"
-        parts.append(f"{view.documents_since} documents since, {how}")
+        parts.append(f"{counted(view.documents_since, 'document')} since, {how}")
     elif view.probes:
         parts.append(f"no traffic, so {view.probes} probe documents were routed, all to frequency")
     return "; ".join(parts) + "."

@@ -44,6 +44,11 @@ def digest(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """ "1 document", "30,807 documents"; `many` where another word than the noun's plural in s changes too."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def spoken(sentence: str, name: str = "") -> str:
     """As one says it: a capital and a full stop. A person's name that it begins with stays as that person writes it."""
     return (sentence if name and sentence.startswith(name) else sentence[:1].upper() + sentence[1:]) + "."

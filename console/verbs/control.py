@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.place import Place, fail, json_option, say
+from engine.text import counted
 
 if TYPE_CHECKING:
     from engine.client import EngineClient
@@ -148,7 +149,7 @@ def _offer(client: EngineClient) -> str:
     reply = client.command("restore", timeout_s=2.0, dry_run=True)
     count = reply.data.get("documents", 0) if reply.ok else 0
     return (
-        f"{count} documents still serve what the LLM wrote: `rollout restore` puts the frequency keywords back."
+        f"{counted(count, 'document still serves', 'documents still serve')} what the LLM wrote: `rollout restore` puts the frequency keywords back."
         if count
         else ""
     )

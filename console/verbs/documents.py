@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.place import Place, bare, fail, json_option, say, write_json
-from engine.text import clean_line
+from engine.text import clean_line, counted
 
 if TYPE_CHECKING:
     from engine.store.documents import Document
@@ -107,4 +107,4 @@ def export(place: Place, method: str, limit: int, output: Path, at_random: bool,
     ]  # fmt: skip
     write_json(output, rows)
     if str(output) != "-":
-        click.echo(f"{len(rows)} documents with {method} keywords in {output}.")
+        click.echo(f"{counted(len(rows), 'document')} with {method} keywords in {output}.")

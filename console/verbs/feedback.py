@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from console.place import Failed, Place, fail, json_option, say
+from engine.text import counted
 
 A_BATCH = 500
 FIELDS = ("kind", "document", "value", "text", "id", "source", "at")
@@ -104,7 +105,7 @@ def import_(place: Place, file: Path, as_json: bool) -> None:
         click.echo(f"skipped {trouble}", err=True)
     say(
         {"ok": not troubles, "rows": len(rows), **counts, "skipped": troubles},
-        f"{len(rows)} rows, {counts['new']} new ({counts['complaints']} complaints), {len(troubles)} skipped.",
+        f"{counted(len(rows), 'row')}, {counts['new']} new ({counted(counts['complaints'], 'complaint')}), {len(troubles)} skipped.",
         as_json,
     )
     if troubles:

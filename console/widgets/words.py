@@ -71,7 +71,7 @@ def figure(metric: str, value: float | None) -> str:
         case "ratio":
             return f"{value:.2f}x"
         case _:
-            return f"{value:,.0f}".replace(",", " ")
+            return f"{value:,.0f}"
 
 
 def target(gauge: Gauge) -> str:
@@ -108,8 +108,8 @@ def ago(at: float, now: float) -> str:
 
 
 def count(number: int) -> str:
-    """12345 -> "12 345"."""
-    return f"{number:,}".replace(",", " ")
+    """12345 -> "12,345", as the engine and the report write it."""
+    return f"{number:,}"
 
 
 def bake(gate: GateView) -> str:

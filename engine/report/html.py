@@ -16,6 +16,7 @@ from engine.report.chronicle import moment_of, span
 from engine.report.elements import Child, Element, el, page
 from engine.report.markdown import METRICS, PROMPTS, delivery, times
 from engine.report.story import Chapter, Figure, Finding, Incident, Signed, StageStory, Story, Verdict
+from engine.text import counted
 from engine.triggers import words
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -268,7 +269,9 @@ def _incident(number: int, i: Incident) -> Element:
     named = ("time to detect", "time to decide", "time to take effect", "way up open after")
     facts: list[Child] = [i.proof] if i.proof else []
     if i.restored:
-        facts.append(f" {i.restored} documents were given their frequency keywords back.")
+        facts.append(
+            f" {counted(i.restored, 'document was given its', 'documents were given their')} frequency keywords back."
+        )
     how = f"by trigger {i.trigger}" if i.automatic and i.trigger else "by itself" if i.automatic else "by hand"
     return el(
         "article",

@@ -9,6 +9,7 @@ from engine.control import percent
 from engine.plan.durations import iso
 from engine.report.chronicle import duration, span
 from engine.report.story import Chapter, Figure, Incident, Sent, Signed, StageStory, Story, Verdict
+from engine.text import counted
 
 _ACTS = re.compile(r"([\\`*\[\]<>|~])|(?<!\w)(_)|(_)(?!\w)|(&)(?=#?\w+;)|(!)(?=\[)")
 _STARTS = re.compile(r"^(\s*)([#+\-=>]|\d+[.)])")
@@ -169,7 +170,9 @@ def _incident(i: Incident) -> str:
         facts.append(f"Proof: {escape(i.proof)}")
     facts.append(f"Cause, as written: {escape(i.cause)}" if i.cause else "Nobody wrote down a cause.")
     if i.restored:
-        facts.append(f"{i.restored} documents were given their frequency keywords back.")
+        facts.append(
+            f"{counted(i.restored, 'document was given its', 'documents were given their')} frequency keywords back."
+        )
     return lines[0] + "\n\n" + "\n".join(f"- {fact}" for fact in facts)
 
 

@@ -19,6 +19,7 @@ from engine.store import log
 from engine.store.database import held_back
 from engine.store.reader import decision_view
 from engine.switch import Permit
+from engine.text import counted
 from engine.view import EngineView, GateView, PresenceView, ReminderView, RestoreView, ServerView, TriggerView, View
 
 WINDOW_S = glance.WINDOW_S
@@ -172,7 +173,7 @@ def _restore(engine: Engine) -> RestoreView | None:
     since = f", first written {iso(every.since)}" if every.since else ""
     return RestoreView(
         every.documents, every.since, every.until, found.before_change, last[0] if last else None, last[1] if last else 0,
-        last is not None, f"{every.documents} documents serve what the LLM wrote{since}{done}",
+        last is not None, f"{counted(every.documents, 'document serves', 'documents serve')} what the LLM wrote{since}{done}",
     )  # fmt: skip
 
 

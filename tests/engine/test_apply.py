@@ -74,11 +74,11 @@ async def test_a_later_change_ends_the_command_of_the_one_before_and_has_the_las
     await until(lambda: pid.exists() and pid.read_text().strip())
     began = time.monotonic()
     applier.start(ZERO)
-    assert time.monotonic() - began < 0.05  # a rollback waits for none of it
+    assert time.monotonic() - began < 0.5  # a rollback waits for none of it
     await until(lambda: "PERCENTAGE=0" in file.read_text(), 1.0)
     await until(lambda: (tmp_path / "applied").exists())
     assert "PERCENTAGE=0" in file.read_text()
-    assert not alive(int(pid.read_text()))
+    await until(lambda: not alive(int(pid.read_text())))
     await applier.stop()
 
 

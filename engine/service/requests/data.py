@@ -16,6 +16,7 @@ from engine.service.engine import Engine, told
 from engine.store import documents, log
 from engine.store.documents import Affected
 from engine.store.log import Outcome
+from engine.text import counted
 
 LISTED = 20
 FLUSH_S = 2.0
@@ -56,7 +57,7 @@ async def restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         def decide(state: State) -> Decision | Refusal:
             if not found.documents:
                 return Refusal(f"Nothing to restore: no document written{window.words} serves what the LLM wrote.")
-            sentence = f"{ask.actor.name} restored the frequency keywords of {found.documents} documents{window.words}"
+            sentence = f"{ask.actor.name} restored the frequency keywords of {counted(found.documents, 'document')}{window.words}"
             evidence = {
                 "since": window.since,
                 "until": window.until,
@@ -120,9 +121,10 @@ def _preview(engine: Engine, window: Window, limit: int) -> Reply:
         for d in listed
     ]
     written = f", written {iso(found.since)} to {iso(found.until)}" if found.since and found.until else ""
+    one = found.documents == 1
     sentence = (
-        f"{found.documents} documents{window.words} serve what the LLM wrote{written}; restore would serve their "
-        "frequency keywords."
+        f"{counted(found.documents, 'document')}{window.words} {'serves' if one else 'serve'} what the LLM wrote{written}; "
+        f"restore would serve {'its' if one else 'their'} frequency keywords."
     )
     data = {"documents": found.documents, "since": found.since, "until": found.until, "sample": shown}
     return Reply(True, sentence, data)

@@ -12,7 +12,7 @@ from engine.client import Reply
 from engine.control import Ask, note
 from engine.feedback import Feedback
 from engine.service.engine import Engine
-from engine.text import clean_line
+from engine.text import clean_line, counted
 
 A_BATCH = 1000  # rows of an import in one request
 
@@ -83,8 +83,8 @@ async def take_many(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
     if taken:
         name = clean_line(str(fields.get("file") or "a file"), 100)
-        sentence = f"{ask.actor.name} imported {len(taken)} pieces of feedback from {name}"
+        sentence = f"{ask.actor.name} imported {counted(len(taken), 'piece')} of feedback from {name}"
         await engine.commit(ask, lambda state: note(state, ask, "import", sentence), also)
         engine.monitor.complained(engine.state)
-    sentence = f"{len(rows)} rows, {new} new ({complaints} complaints), {len(troubles)} skipped."
+    sentence = f"{counted(len(rows), 'row')}, {new} new ({counted(complaints, 'complaint')}), {len(troubles)} skipped."
     return Reply(True, sentence, {"new": new, "complaints": complaints, "skipped": troubles})
