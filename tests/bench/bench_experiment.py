@@ -278,8 +278,8 @@ def ratings(runs: int) -> Rows:
     rows: Rows = []
     for uplift, wanted in ((0.0, "<= 5.5 %"), (0.7, "")):
         rng = np.random.default_rng(6)
-        plain = clustered = 0
-        for _ in range(runs):
+        plain, clustered = np.zeros(runs, bool), np.zeros(runs, bool)
+        for run in range(runs):
             documents, people, answers = 200, 60, 3000
             of_document, of_person = rng.normal(0, 1.0, documents), rng.normal(0, 1.0, people)
             popular = rng.dirichlet(np.full(documents, 0.5))
@@ -293,14 +293,14 @@ def ratings(runs: int) -> Rows:
                 pairs = zip(liked[treated == arm].tolist(), asked[treated == arm].tolist(), strict=True)
                 arms.append(sum((Ratio.one(*pair) for pair in pairs), Ratio()))
             test = fixed.by_document(*arms)
-            clustered += test is not None and test.p < 0.05
+            clustered[run] = test is not None and test.p < 0.05
             chi = fixed.chi_square(arms[0].counts, arms[1].counts)
-            plain += chi is not None and chi.p < 0.05
+            plain[run] = chi is not None and chi.p < 0.05
         name = "A/A" if not uplift else f"power at {uplift:+g} logits"
         what = f"{name}, 3000 ratings by 60 people of 200 very unequal documents"
-        rows.append((f"{what}: by document", f"{100 * clustered / runs:.1f} %", wanted))
+        rows.append((f"{what}: by document", share(clustered), wanted))
         if not uplift:
-            rows.append((f"{what}: chi-square as if independent", f"{100 * plain / runs:.1f} %", "far above"))
+            rows.append((f"{what}: chi-square as if independent", share(plain), "far above"))
     return rows
 
 
@@ -439,7 +439,7 @@ def main() -> None:
         lambda: false_positives(3 * runs),
         lambda: power_at_fifteen(runs),
         lambda: splits(runs // (1 if asked.full else 2)),
-        lambda: ratings(runs // 2),
+        lambda: ratings(2 * runs),
         agreement,
         lambda: verdicts(max(10, runs // 10)),
         cost,
