@@ -95,12 +95,12 @@ async def test_the_deadline_is_over_all_pieces_of_a_long_document() -> None:
 
 
 async def test_waiting_in_the_pool_s_own_line_is_no_latency_and_costs_no_deadline() -> None:
-    async with StubLlm(slots=1, latency_s=0.1) as stub, pool_of(stub, timeout_s=0.4, max_concurrency=1) as pool:
+    async with StubLlm(slots=1, latency_s=0.2) as stub, pool_of(stub, timeout_s=1.0, max_concurrency=1) as pool:
         answers = await several(pool, 8)
         assert all(isinstance(answer, LlmAnswer) for answer in answers)
         took = [answer for answer in answers if isinstance(answer, LlmAnswer)]
-        assert max(answer.ms for answer in took) < 300
-        assert max(answer.queue_ms for answer in took) > 500
+        assert max(answer.ms for answer in took) < 600
+        assert max(answer.queue_ms for answer in took) > 1000
 
 
 async def test_reading_the_model_into_memory_is_no_latency_and_costs_no_deadline() -> None:
