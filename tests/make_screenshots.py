@@ -82,9 +82,9 @@ async def tour(rehearsal: Rehearsal) -> None:
         await t.shoot("preparation")
         await t.press("2", "s")
         await t.write("merged in 1204")
-        await t.press("j", "s")
+        await t.press("s")  # the cursor has gone on to the next open item
         await t.write("")
-        await t.press("j", "c")
+        await t.press("c")
         await t.until(lambda v: sum(item.state == "done" for item in v.gate.items) >= 3)
         await asyncio.sleep(8)  # what was said about the check goes away
         await t.shoot("gate")
@@ -93,16 +93,17 @@ async def tour(rehearsal: Rehearsal) -> None:
         await t.press("1")
         await t.calm()
         await t.shoot("dashboard")
-        await t.press("0", "s", "1")
+        await t.press("0", "minus", "s", "1")  # slower: two minutes on the way to 0 % are to be seen
         await t.until(
-            lambda v: any(x.verdict == "breach" and x.action == "to_zero" and x.held_s > 60 for x in v.triggers)
+            lambda v: any(x.verdict == "breach" and x.action == "to_zero" and x.held_s > 30 for x in v.triggers)
         )
         await t.shoot("alert", settle=1.0)
         await t.press("3")
         await t.shoot("triggers", settle=1.0)
         await t.press("1")
         await t.until(lambda v: v.percent_bp == 0)
-        await t.press("0", "x", "1")
+        await t.press("0", "x", "plus", "1")
+        await asyncio.sleep(8)  # what was said goes away
         await t.shoot("rolled-back")
         await t.until(lambda v: v.cooldown_until is None or v.at > v.cooldown_until)
         await t.press("2", "e")

@@ -96,8 +96,20 @@ class Dashboard(Page):
 
     def _waiting(self, c: Canvas, v: View, area: Area) -> None:
         inner = blocks.panel(c, area, WAITING)
+        left = [item.text for item in v.gate.items if item.state != "done"] if v.stable else []
+        tasks = (
+            (f"{len(left)} tasks after the rollout (2): {left[0]} …", "the last messages, the report (9)")
+            if left
+            else ()
+        )
         blocks.bullets(
-            c, inner, v.waiting, "○", "warn", "nothing: watch, or look at the gate (2)", ": the gate (2) has them"
+            c,
+            inner,
+            [*v.waiting, *tasks],
+            "○",
+            "warn",
+            "nothing: watch, or look at the gate (2)",
+            ": the gate (2) has them",
         )
 
     def _log(self, c: Canvas, v: View, area: Area) -> None:
@@ -173,7 +185,10 @@ class Dashboard(Page):
             live = t.verdict == "breach"
             c.spans(x, y + row, [(f"{sign} ", style), (t.id, "strong" if live else "text")], 18)
             timer = f"{clock(t.held_s)} of {clock(t.for_s)}  " if live and t.for_s else ""
-            c.spans(x + 19, y + row, [(timer, "bad+"), (t.sentence, "text" if live else "dim")], width - 19)
+            said = t.sentence
+            for cut in (": ", " ("):  # what is said after it comes second; half of it would say nothing
+                said = said if cell_len(said) <= width - 19 or live else said.split(cut)[0]
+            c.spans(x + 19, y + row, [(timer, "bad+"), (said, "text" if live else "dim")], width - 19)
 
     def _gate(self, c: Canvas, v: View, area: Area) -> None:
         """What the next stage still needs, in the order of the gate's own screen."""

@@ -42,7 +42,7 @@ def status(place: Place, watch: bool, as_json: bool) -> None:
         _watch(place, as_json)
         return
     try:
-        glance = place.reader.glance()
+        glance = _glance(place)
     except StoreError as error:
         fail(str(error), as_json)
     alive = engine_state(place.folder, glance.heartbeat)
@@ -52,6 +52,18 @@ def status(place: Place, watch: bool, as_json: bool) -> None:
     say({"engine_state": alive, **_plain(glance.view)}, "\n".join(said), as_json)
     if alive != "running" or glance.view.health in ("alert", "rolled_back"):
         raise SystemExit(1)
+
+
+def _glance(place: Place) -> Glance:
+    """The engine's view, with what has come down since and no engine has shown."""
+    from msgspec.structs import replace
+
+    from console.link import corrected
+
+    glance = place.reader.glance()
+    if glance.view is None:
+        return glance
+    return replace(glance, view=corrected(glance.view, glance.state, place.folder.is_armed()))
 
 
 def _plain(view: object) -> dict[str, object]:
@@ -193,7 +205,7 @@ def _watch(place: Place, as_json: bool) -> None:
         while True:
             glance, alive, trouble = None, "", ""
             try:
-                glance = place.reader.glance()
+                glance = _glance(place)
                 alive = engine_state(place.folder, glance.heartbeat)
             except StoreError as error:
                 trouble = str(error)

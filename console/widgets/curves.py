@@ -14,6 +14,7 @@ from console.widgets.canvas import Canvas
 from engine.view import DecisionView
 
 MARKED = {"promote": "▲", "undo_rollback": "▲", "rollback": "▼", "trigger": "▼"}
+CLIPPED = 4.0  # times the highest threshold: what lies above is drawn to the edge, which says so
 AXIS_ROWS = 8  # from this height on a curve has a time axis
 
 
@@ -66,7 +67,12 @@ def curve(
         measure.least,
         100.0 if measure.unit == " %" else inf,
     )
-    labels = {0: f"{top:g}{measure.unit}", rows - 1: "0"}
+    if (
+        limits and not measure.low_is_bad
+    ):  # one bad document in a quiet minute is 100 %: it must not press the thresholds to the ground
+        top = min(top, nice(CLIPPED * max(v for v, _ in limits) / measure.scale))
+    cut = any(v / measure.scale > top for v in known)
+    labels = {0: f"{'≥' if cut else ''}{top:g}{measure.unit}", rows - 1: "0"}
     if rows >= 5:
         labels[rows // 2] = f"{top / 2:g}"
     left = max(len(label) for label in labels.values()) + 1

@@ -91,7 +91,7 @@ def _methods(c: Canvas, area: Area, v: View) -> None:
     if area.height > SMALL_ROWS:
         fallback, cached = v.methods.get("fallback", 0), v.methods.get("cached", 0)
         c.put(x, y + 2, f"{words.count(total)} documents", "dim", width)
-        c.put(x, y + 3, f"{words.count(cached)} from the cache · {words.count(fallback)} fell back", "dim", width)
+        c.put(x, y + 3, f"{words.count(cached)} cached · {words.count(fallback)} fell back", "dim", width)
 
 
 def servers(v: View, calls: bool = False) -> list[Span]:

@@ -12,8 +12,9 @@ from console.screens.ask import Ask
 from console.screens.documents import Documents
 from console.screens.gate import Gate
 from console.screens.log import Log
-from console.widgets import checklist, logs, words
-from console.widgets.canvas import wrapped
+from console.widgets import checklist, curves, logs, words
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas, wrapped
 from console.widgets.sheet import Sheet
 from engine.client import Reply
 from engine.control import State
@@ -156,3 +157,12 @@ async def test_a_new_decision_moves_no_cursor_in_the_log() -> None:
         await app._read()
         await until(pilot, lambda: len(page.found) == len(view.log) + 1 and not page.busy)
         assert page.found[page.rows.at].rev == LOG[1].rev
+
+
+def test_a_spike_does_not_press_the_thresholds_off_the_curve() -> None:
+    c = Canvas(40, 6)
+    series = [0.01] * 20 + [1.0] + [0.08] * 9
+    limits = [(0.03, "3 % → previous stage"), (0.05, "5 % → 0 %")]
+    curves.curve(c, Area(0, 0, 40, 6), curves.MEASURES["error_rate"], series, limits, "1h")
+    assert "5 % → 0 %" in c.text()
+    assert "≥20 %" in c.text()
