@@ -412,6 +412,7 @@ class Monitor:
             decided_bp=state.percent_bp,
             stage=state.stage,
             epoch=state.epoch,
+            blind_s=self.watch.timers.blind_s,
         )
         return exposition.render(taken, accept, tuple(ErrorKind))
 

@@ -187,7 +187,7 @@ class Pipeline:
                 "Stage 0 Preparation makes no LLM call. Pass its gate first, or load with --method frequency."
             )
         if why:
-            raise Refused(f"No LLM call may be made now: {why}.")
+            raise Refused(f"No LLM call may be made now: {why}. `rollout status` says what brings it back.")
 
     async def _frequency(self, text: str) -> Keywords:
         if len(text) <= INLINE_CHARS:

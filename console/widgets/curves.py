@@ -57,7 +57,7 @@ def curve(
     """A titled plot, or `empty`. `limits` are (value, words), `marks` (where between 0 and 1, a sign): decisions on the time axis."""
     known = [value for value in series if value is not None]
     lasts = next((v for v in reversed(series) if v is not None), None)
-    note = now or ("" if lasts is None else _said(measure, lasts))
+    note = now or ("" if lasts is None else said(measure, lasts))
     x, y, width, height = blocks.panel(c, area, f"{measure.title} · {window}", note)
     axis_row = height >= AXIS_ROWS
     rows = height - axis_row
@@ -94,7 +94,7 @@ def curve(
         c.right(x + width, y + rows, "now", "dim")
 
 
-def _said(measure: Measure, value: float) -> str:
+def said(measure: Measure, value: float) -> str:
     """A value in words: those of its metric; of a mere count of documents the number."""
     return words.figure(measure.metric, value) if measure.unit else f"{value:.3g}"
 

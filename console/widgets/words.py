@@ -58,7 +58,8 @@ def figure(metric: str, value: float | None) -> str:
     """A value in the unit of its metric."""
     if value is None or not isfinite(value):
         return NO_DATA
-    unit = METRICS[metric].unit if metric in METRICS else "rate"
+    latency = "ms" if metric.startswith("latency_") else "rate"  # of percentiles there are more than a plan may name
+    unit = METRICS[metric].unit if metric in METRICS else latency
     match unit:
         case "rate":
             return rate(value)

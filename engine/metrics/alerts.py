@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.plan.durations import format_duration
 from engine.plan.model import Trigger, TriggerSettings
 
 _ENGINE = """\
@@ -30,12 +31,23 @@ _ENGINE = """\
           description: >-
             The keyed switch is out or the triggers were not evaluated for too long. `rollout status` says which.
 """
+_BLIND = """\
+      - alert: RolloutBlind
+        expr: rollout_blind_seconds >= {after}
+        labels:
+          severity: high
+        annotations:
+          summary: 'The triggers have had no figures for {{{{ $value | humanizeDuration }}}}.'
+          description: >-
+            No LLM document ends, or the store takes no writes: nothing watches the LLM. After {step} it goes one stage down.
+"""
 
 
 def alert_rules(triggers: Sequence[Trigger], settings: TriggerSettings) -> str:
-    """A rules file (YAML): the triggers on error rate, mean time and cache hits that are switched on, and two on the engine."""
+    """A rules file (YAML): the triggers on error rate, mean time and cache hits that are switched on, and three on the engine."""
+    blind = _BLIND.format(after=round(settings.blind_after_s), step=format_duration(settings.blind_step_down_s))
     rules = [_rule(trigger, settings.min_n) for trigger in triggers if trigger.enabled]
-    return "groups:\n  - name: keyword_extraction_rollout\n    rules:\n" + "".join(rules) + _ENGINE
+    return "groups:\n  - name: keyword_extraction_rollout\n    rules:\n" + "".join(rules) + _ENGINE + blind
 
 
 def _rule(trigger: Trigger, min_n: int) -> str:

@@ -63,6 +63,7 @@ def plain(reading: Reading) -> dict[str, Any]:
         "current_rollout_percentage": _percent(reading.percent_bp),
         "decided_rollout_percentage": _percent(reading.decided_bp),
         "stage": reading.stage,
+        "blind_s": round(reading.blind_s, 1),
         "keyword_extraction": {
             **numbers(reading.window),
             "total_extractions": reading.ever.n,
@@ -162,6 +163,11 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
             "decided_rollout_percentage",
             "The same as last decided; more than in force while the switch or the lease holds the LLM back.",
             reading.decided_bp / 100,
+        ),
+        (
+            "rollout_blind_seconds",
+            "For how long the triggers have had no figures to judge; 0 while they do. From [triggers] blind_after on they are blind.",
+            reading.blind_s,
         ),
         ("current_rollout_stage", "Stage of the rollout plan, 0 is preparation.", reading.stage),
         (

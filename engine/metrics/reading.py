@@ -16,7 +16,7 @@ class Reading(Struct, frozen=True):
     """`percent_bp` is in force, `decided_bp` was decided: they differ while the keyed switch or the lease holds the LLM back.
 
     `window` is of the last `window_s` seconds, and like `since_change` only of what came after the last change of percentage;
-    `ever` is everything. Each holds both arms: a bucket keeps them apart.
+    `ever` is everything. `blind_s`: for how long the triggers have had no figures, 0 while they do. Each holds both arms: a bucket keeps them apart.
     """
 
     at: float
@@ -27,6 +27,7 @@ class Reading(Struct, frozen=True):
     window: Bucket
     since_change: Bucket
     ever: Bucket
+    blind_s: float = 0.0
 
 
 def take(
@@ -38,6 +39,7 @@ def take(
     stage: int,
     epoch: int,
     window_s: float = WINDOW_S,
+    blind_s: float = 0.0,
 ) -> Reading:
     return Reading(
         now,
@@ -48,4 +50,5 @@ def take(
         read.window(conn, now, window_s, since_epoch=epoch),
         read.since_change(conn, epoch),
         read.total(conn),
+        blind_s,
     )

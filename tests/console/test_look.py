@@ -16,6 +16,7 @@ from console.screens import page as page_module
 from console.widgets import blocks, words
 from console.widgets.blocks import Hint
 from console.widgets.canvas import Canvas
+from console.widgets.curves import MEASURES, said
 from engine.plan.durations import clock
 from tests.console.samples import IDLE, STATES
 from tests.console.walking import console, pages
@@ -187,3 +188,13 @@ def test_a_terminal_of_16_colours_gets_its_own(
     monkeypatch.setattr(themes, "remember", lambda *_: None)
     assert themes.choose(None) == look
     assert themes.choose("dark") == "dark"
+
+
+def test_every_curve_is_told_in_its_own_unit() -> None:
+    told = {metric: said(measure, 700.0 if measure.unit == " s" else 0.25) for metric, measure in MEASURES.items()}
+    assert {metric for metric, figure in told.items() if figure.endswith("ms")} == {
+        metric for metric, measure in MEASURES.items() if measure.unit == " s"
+    }
+    assert {metric for metric, figure in told.items() if figure.endswith("%")} == {
+        metric for metric, measure in MEASURES.items() if measure.unit == " %"
+    }

@@ -226,7 +226,7 @@ def test_alert_rules_are_the_plan_s_triggers_on_counters_that_exist() -> None:
     ]
     assert re.findall(r"\[300s\]\)\) (\S+ \S+)$", rules, re.M) == ["> 0.05", ">= 20"]
     exported = samples(text(reading()))
-    used = set(re.findall(r"\b(?:keyword_extraction|current_rollout|decided_rollout)\w+", rules)) - {
+    used = set(re.findall(r"\b(?:keyword_extraction|current_rollout|decided_rollout|rollout_blind)\w+", rules)) - {
         "keyword_extraction_rollout"
     }
     assert used
