@@ -84,7 +84,7 @@ class Engine:
         self.clean_start = True  # the engine before this one ended cleanly
         self.started = clock.now()
         self.events: deque[tuple[float, str]] = deque(maxlen=50)
-        self._troubles: Counter[str] = Counter()
+        self._troubles: Counter[str] = Counter()  # by where they come from
         self.proof: Proof | None = None  # of the last rollback
         self.calls_ended = 0  # because the key was gone, before a rollback said why
         self.last_proof: ProofView | None = None  # of a rollback before this engine
@@ -191,11 +191,11 @@ class Engine:
 
     def trouble(self, error: BaseException) -> None:
         """Written down whole once; what fails with every beat would fill the disk, so again only at the 10th, 100th, ... time."""
-        story = "".join(traceback.format_exception(error))
-        self._troubles[story] += 1
-        times = self._troubles[story]
+        place = "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
+        self._troubles[place] += 1
+        times = self._troubles[place]
         if times == 1:
-            journal.error("%s", story)
+            journal.error("%s", "".join(traceback.format_exception(error)))
         elif times == 10 ** (len(str(times)) - 1):
             journal.error("%s: %s (the same as above, now %d times)", type(error).__name__, error, times)
         self.event(f"The engine had trouble: {type(error).__name__}: {error}. Details in engine.log.")

@@ -19,9 +19,9 @@ async def test_what_fails_with_every_beat_is_written_whole_once_and_then_counted
 ) -> None:
     async with Clocked(tmp_path) as clocked:
         with caplog.at_level(logging.ERROR):
-            for _ in range(150):
+            for number in range(150):
                 try:
-                    raise RuntimeError("the disk is odd")
+                    raise RuntimeError(f"the disk is odd, {number} times")
                 except RuntimeError as error:
                     clocked.engine.trouble(error)
         written = [record.getMessage() for record in caplog.records]
