@@ -16,7 +16,7 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyte
 
@@ -200,3 +200,45 @@ class Terminal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class SlowTerminal(Terminal):
+    """At the far end of a bad line: `rate` bytes a second reach it, `delay` seconds after they were written, and its keys as late."""
+
+    def __init__(self, command: Sequence[str], *, rate: float = 4000.0, delay: float = 0.15, **more: Any) -> None:
+        super().__init__(command, **more)
+        self._rate, self._delay = rate, delay
+        self._free_at = time.monotonic()  # when the line has carried what it has
+        self._coming: list[Chunk] = []
+        self._going: list[tuple[float, bytes]] = []
+
+    def read(self, seconds: float = 0.05) -> bool:
+        end, before = time.monotonic() + seconds, len(self.chunks)
+        while True:
+            self._carry()
+            if time.monotonic() >= end:
+                return len(self.chunks) > before
+            time.sleep(0.005)
+
+    def _carry(self) -> None:
+        now = time.monotonic()
+        while self._going and self._going[0][0] <= now:
+            os.write(self.line, self._going.pop(0)[1])
+        if self._free_at <= now and select.select([self.line], [], [], 0)[0]:
+            with contextlib.suppress(OSError):
+                data = os.read(self.line, 100)
+                self._free_at = max(self._free_at, now - 0.1) + len(data) / self._rate
+                self._coming.append(Chunk(now + self._delay, data))
+        while self._coming and self._coming[0].at <= now:
+            chunk = self._coming.pop(0)
+            self.chunks.append(chunk)
+            if self.answers:
+                self._answer(chunk.data)
+
+    def press(self, *keys: str) -> None:
+        for each in keys:
+            self.send(each)
+            self.read(0.1)
+
+    def send(self, text: str) -> None:
+        self._going.append((time.monotonic() + self._delay, text.encode()))

@@ -22,7 +22,7 @@ from engine.plan.load import default_plan_text, load_plan
 from engine.service.process import spawn, wait_until_up
 from engine.store.folder import Folder
 from engine.store.reader import Reader
-from tests.terminal import ROLLOUT, Terminal
+from tests.terminal import ROLLOUT, SlowTerminal, Terminal
 
 LEAVES_WITHIN_S = 0.5
 
@@ -57,12 +57,14 @@ class Place:
         self.engine = spawn(root / "rollout.toml", self.folder)
         assert wait_until_up(self.folder, self.engine) == ""
 
-    def console(self, *options: str, program: str = "", **more: object) -> Terminal:
+    def console(
+        self, *options: str, program: str = "", terminal: type[Terminal] = Terminal, **more: object
+    ) -> Terminal:
         """The console on this place's engine; `program` runs before it in the same process."""
         command = list(ROLLOUT)
         command[2] = f"{program}\n{command[2]}"
         environ = {"XDG_CONFIG_HOME": str(self.root / "config"), **more.pop("environ", {})}  # type: ignore[dict-item]
-        return Terminal([*command, *options], cwd=self.root, environ=environ, **more)  # type: ignore[arg-type]
+        return terminal([*command, *options], cwd=self.root, environ=environ, **more)  # type: ignore[arg-type]
 
     def engine_lives(self) -> bool:
         before = Reader(self.folder).glance().heartbeat
@@ -235,6 +237,31 @@ def test_a_line_that_stalls_does_not_keep_the_console_from_ending(place: Place) 
             time.sleep(0.01)
         assert terminal.status is not None
         assert time.monotonic() - began < LEAVES_WITHIN_S * crowd()
+
+
+def test_on_a_slow_late_line_each_screen_comes_and_a_rollback_is_proven_within_seconds(place: Place) -> None:
+    """4 KB a second, 150 ms each way: what a phone gives in a cellar."""
+    with place.console(terminal=SlowTerminal) as terminal:
+        attached(terminal)
+        for key, words in (
+            ("2", "GATE"),
+            ("3", "rollback decision matrix"),
+            ("4", "cache hits"),
+            ("7", "documents"),
+            ("8", "decisions"),
+            ("1", "what happens next"),
+        ):
+            pressed = time.monotonic()
+            terminal.press(key)
+            terminal.until(words, seconds=10)
+            assert time.monotonic() - pressed < 2.0 * crowd()
+        pressed = time.monotonic()
+        terminal.press("R")
+        terminal.until("PROVEN", "what was done", seconds=10)
+        assert time.monotonic() - pressed < 3.0 * crowd()
+        terminal.press("q", "q")
+        assert terminal.ended(5)
+    assert place.engine_lives()
 
 
 def test_a_frozen_engine_is_said_within_two_seconds_of_silence(place: Place) -> None:
