@@ -128,8 +128,8 @@ class Ask(ModalScreen[str | None]):
 
     @property
     def _is_note(self) -> bool:
-        """A note or a comment: nothing goes up, so Enter is enough."""
-        return self.least == 0 and not self.danger
+        """A note, a complaint, a hold: nothing goes up, so Enter is enough."""
+        return not self.danger
 
     def action_turn(self) -> None:
         self.on_yes = not self.on_yes

@@ -47,7 +47,7 @@ class Gate(Page):
             out.append(("x", "take back", "revoke") if item.state == "done" else ("s", "sign", "sign"))
             if item.kind != "manual":
                 out.append(("c", "check", "check_item"))
-        if v.gate.approvals_needed:
+        if v.gate.approvals_needed > 1:  # where one is enough, to promote is to approve
             out.append(("a", "approve", "approve"))
         out.append(("p", "promote", "promote"))
         if v.gate.missing:
@@ -65,7 +65,7 @@ class Gate(Page):
             self._stage, self.rows.at = v.stage, checklist.first_open(found)
         self.rows.at = checklist.selectable(found, min(self.rows.at, max(0, len(found) - 1)), 1)
         chosen = found[self.rows.at] if found else Line()
-        about = checklist.detail(chosen, v.at)
+        about = checklist.detail(chosen, v.at, not self.console.read_only)
         if c.width < 120 or area.height < 20:
             detail_rows = min(7, max(2, area.height // 4, area.height - len(found)))
             below = self._list(c, Area(area.x, y, area.width, area.height - detail_rows), v, found)
@@ -122,7 +122,7 @@ class Gate(Page):
         """The lines around the selected one; how many are below."""
         shown = self.rows.window(len(found), area.height) if found else range(0)
         for row, index in enumerate(shown):
-            checklist.put(c, Area(area.x, area.y + row, area.width, 1), found[index], v.at)
+            checklist.put(c, Area(area.x, area.y + row, area.width, 1), found[index], v.at, not self.console.read_only)
             if index == self.rows.at:
                 blocks.tinted(c, area.y + row, area.x, area.width)
         return len(found) - shown.stop if shown else 0

@@ -146,26 +146,27 @@ class Rollback(Page):
             )
             c.block(x, y, width, rows, none, "dim")
             return
-        for row, (name, value, good) in enumerate(_facts(proof)[:rows]):
+        for row, (name, value, good) in enumerate(_facts(proof, not self.console.read_only)[:rows]):
             sign, style = words.mark(good)
             c.spans(x, y + row, [(f"{sign} ", style), (f"{name:<16}", "dim"), (value, "text")], width)
 
     def _back(self, c: Canvas, v: View, area: Area) -> None:
         x, y, width, rows = blocks.panel(c, area, "the way back")
         end = y + rows
-        if v.undo_until is not None and v.undo_until > v.at:
+        acts = not self.console.read_only
+        if acts and v.undo_until is not None and v.undo_until > v.at:
             left = (v.undo_until - v.at) / v.speed  # a person's seconds, in a time lapse too
             blocks.meter(c, x, y, 10, left / 60.0, "warn")
             c.spans(x + 11, y, [("u", "key"), (f" takes it back, {clock(left)} left", "text")], width - 11)
             y += 1
         if v.restore is not None and (v.restore.documents or v.restore.undoable):
             y += c.block(x, y, width, min(3, end - y), v.restore.sentence, "text")
-            if v.restore.documents and y < end:
+            if acts and v.restore.documents and y < end:
                 c.spans(
                     x, y, [("t", "key"), (" restores all, ", "text"), ("b", "key"), (" the bad window", "text")], width
                 )
                 y += 1
-            if v.restore.undoable and y < end:
+            if acts and v.restore.undoable and y < end:
                 c.spans(x, y, [("T", "key"), (" takes the restore back", "text")], width)
                 y += 1
         if v.locked and y < end:
@@ -233,7 +234,7 @@ class Rollback(Page):
         )
 
 
-def _facts(p: ProofView) -> list[tuple[str, str, bool | None]]:
+def _facts(p: ProofView, acts: bool = True) -> list[tuple[str, str, bool | None]]:
     def at(moment: float | None) -> str:
         return words.NO_DATA if moment is None else words.moment(moment) + "Z"
 
@@ -252,5 +253,5 @@ def _facts(p: ProofView) -> list[tuple[str, str, bool | None]]:
             f"{words.count(p.documents_since)}, by LLM {p.llm_since}",
             p.llm_since == 0 if p.documents_since else None,
         ),
-        ("reason", p.reason or "none; w writes one", None),
+        ("reason", p.reason or ("none; w writes one" if acts else "none"), None),
     ]

@@ -28,6 +28,7 @@ class Line(NamedTuple):
     condition: ConditionView | None = None
     item: ItemView | None = None
     text: str = ""
+    done: bool = False
 
 
 def lines(gate: GateView) -> list[Line]:
@@ -43,7 +44,8 @@ def lines(gate: GateView) -> list[Line]:
         out += [Line(item=i) for i in gate.items]
     if gate.approvals_needed > 1 or gate.approvals:
         out.append(Line(f"approvals · {len(gate.approvals)} of {gate.approvals_needed}"))
-        out.append(Line(text=f"approved by {', '.join(gate.approvals) or 'nobody yet: a approves'}"))
+        by = ", ".join(gate.approvals) or "nobody yet: a approves"
+        out.append(Line(text=f"approved by {by}", done=len(gate.approvals) >= gate.approvals_needed))
     if rest := also_missing(gate):
         out.append(Line("also missing"))
         out += [Line(text=m) for m in rest]
@@ -68,8 +70,8 @@ def sign(condition: ConditionView) -> tuple[str, str]:
     return ("○", "warn") if condition.met is False and condition.eta_s else words.mark(condition.met)
 
 
-def put(c: Canvas, area: Area, line: Line, now: float) -> None:
-    """One line in the first row of `area`: sign, what it is, and at the right where it stands."""
+def put(c: Canvas, area: Area, line: Line, now: float, acts: bool = True) -> None:
+    """One line in the first row of `area`: sign, what it is, and at the right where it stands; `acts`: and what to press."""
     x, y, width, _ = area
     if line.title:
         c.rule(x, y, width, line.title)
@@ -87,17 +89,19 @@ def put(c: Canvas, area: Area, line: Line, now: float) -> None:
         mark, style = ITEM.get(item.state, ("○", "warn" if item.required else "dim"))
         room = STATUS_WIDTH if width < 100 else width // 3
         c.spans(x, y, [(f" {mark} ", style), (item.text, "dim" if item.state == "done" else "text")], width - room - 1)
-        c.put(x + width - room, y, _status(item, now, room), "dim", room)
+        c.put(x + width - room, y, _status(item, now, room, acts), "dim", room)
     else:
-        c.spans(x, y, [(" ○ ", "warn"), (line.text, "text")], width)
+        c.spans(x, y, [(" ✔ ", "ok") if line.done else (" ○ ", "warn"), (line.text, "text")], width)
 
 
-def _status(item: ItemView, now: float, room: int) -> str:
+def _status(item: ItemView, now: float, room: int, acts: bool) -> str:
     """Who did it and when; or what to press."""
     optional = "" if item.required else " · optional"
     if item.state == "done":
         by = f"{item.by or 'the machine'} {words.hour(item.at, now) if item.at else ''}"
         return by + (f" · {item.note or item.evidence}" if (item.note or item.evidence) and room > STATUS_WIDTH else "")
+    if not acts:
+        return item.state + optional
     if item.state == "failed":
         return item.evidence if room > STATUS_WIDTH and item.evidence else "failed · c again"
     return ("s signs" if item.kind == "manual" else "c checks · s signs") + optional
@@ -109,7 +113,7 @@ def heading(line: Line) -> str:
     return of.text if of is not None else line.text
 
 
-def detail(line: Line, now: float) -> list[tuple[str, str]]:
+def detail(line: Line, now: float, acts: bool = True) -> list[tuple[str, str]]:
     """(text, style) of what is known about a line: what was found, then how it stands and what can be done."""
     if line.condition is not None:
         of = line.condition
@@ -119,11 +123,11 @@ def detail(line: Line, now: float) -> list[tuple[str, str]]:
         lacks = (f"missing: {of.missing.removeprefix(f'{of.text}: ')}{eta}", "warn")
         return [lacks, (HOW[of.id], "dim")] if of.id in HOW else [lacks]
     if line.item is not None:
-        return _item_detail(line.item, now)
+        return _item_detail(line.item, now, acts)
     return []
 
 
-def _item_detail(item: ItemView, now: float) -> list[tuple[str, str]]:
+def _item_detail(item: ItemView, now: float, acts: bool) -> list[tuple[str, str]]:
     known = " · ".join(text for text in (item.evidence, item.note and f"note: {item.note}") if text)
     stands = f"{item.state}, {item.by} at {words.hour(item.at, now)}" if item.at and item.by else item.state
     if item.state == "done":
@@ -132,6 +136,8 @@ def _item_detail(item: ItemView, now: float) -> list[tuple[str, str]]:
         how = "a person signs it: s"
     else:
         how = f"c has the machine check it ({item.kind.replace('_', ' ')}), or a person signs: s"
+    if not acts:
+        how = "this console is read-only"
     state = (f"{stands}; {how}{'' if item.required else '; not required'}", "dim")
     return [(known, "bad" if item.state == "failed" else "text"), state] if known else [state]
 

@@ -224,6 +224,23 @@ async def test_read_only_unbinds_what_acts_and_not_r(number: int) -> None:
     await walk(steps, "rehearsal", read_only=True)
 
 
+@pytest.mark.parametrize(("state", "key"), [("idle", "2"), ("rolled_back", "v")])
+async def test_read_only_names_no_key_that_it_does_not_take(state: str, key: str) -> None:
+    seen = []
+
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        await pilot.press(key)
+        await settled(pilot, lambda: app.page is not None and app.page.NUMBER in (2, 11) and app.page.is_mounted)
+        await pilot.pause(0.05)
+        seen.append(app.page.text() if app.page else "")
+
+    promised = ("s signs", "c checks", "signs it: s", "takes it back", "restores all", "w writes one")
+    await walk(steps, state)
+    assert any(words in seen[0] for words in promised), "the test must see them where they are taken"
+    await walk(steps, state, read_only=True)
+    assert not [words for words in promised if words in seen[1]]
+
+
 async def test_production_does_not_look_like_rehearsal() -> None:
     heads = []
     for state in ("normal", "rehearsal"):
