@@ -6,8 +6,8 @@ the unqueued latency, an eighth more and what is unsure of it, so that a slot ne
 server's size before it knew what an unqueued call takes goes down to learn that and looks again. From there small probes up and
 down, ever rarer. That needs no idea of what a "normal" latency is, so answers of very different length do not shrink it, and a
 batching server settles at the knee of its curve. 503 and timeouts halve it, once for all calls that were under way; after a 503
-it climbs back to what was accepted and tries more only after 200 answers. Latency on an unsaturated window teaches nothing and is
-ignored.
+it climbs back to what was accepted and tries more only after 200 answers, and so it does after a timeout of a size that was only
+tried where calls take long. Latency on an unsaturated window teaches nothing and is ignored.
 
 Pure: no clock, no waiting. The caller takes a ticket before a send and gives it back with how it ended.
 """
@@ -35,6 +35,7 @@ PROBE_MOST_S = 120.0
 SMALL = 3
 SLOWER = 1.6  # than when the size was last examined: examine it again, downwards first
 AFTER_BUSY = 200  # answers before a size that was refused is tried again
+SELDOM_LATE = 50  # answers among which one timeout is no word about the size
 
 
 @dataclass(slots=True)
@@ -109,6 +110,7 @@ class Window:
     _ceiling: int = 0  # accepted at the last 503; 0 = none known
     _target: int = 0  # climb: where to
     _since_busy: int = 0
+    _in_time: int = 0  # answers that no timeout has been set against yet
 
     def __post_init__(self) -> None:
         self.limit = min(self.limit, self.most)
@@ -134,6 +136,7 @@ class Window:
         full = self.in_flight >= self.limit - self.limit // 8
         self.in_flight -= 1
         self._since_busy += 1
+        self._in_time = min(3 * SELDOM_LATE, self._in_time + 1)
         self.latency = seconds if not self.latency else self.latency + 0.1 * (seconds - self.latency)
         if ticket.epoch != self._epoch or not full:
             return
@@ -157,10 +160,18 @@ class Window:
         self._cut(min(accepted, self._held.limit) if self.phase == "up" else accepted, now)
 
     def late(self, ticket: Ticket, now: float) -> None:
-        """A timeout."""
+        """A timeout. One among many answers is a slow document; where one call takes long, a size that is only tried is too large."""
         self.in_flight -= 1
-        if ticket.serial > self._cut_at:
-            self._cut(max(1, self.limit * 3 // 4), now)
+        seldom, self._in_time = self._in_time >= SELDOM_LATE, max(0, self._in_time - SELDOM_LATE)
+        if ticket.serial <= self._cut_at:
+            return
+        fewer = max(1, self.limit * 3 // 4)
+        if self.phase in ("seek", "up") and self.limit > 1 and 2 * self.latency > PATIENCE * self.deadline_s:
+            fewer = self._ceiling = self._held.limit if self.phase == "up" else self.limit // 2
+            self._since_busy = 0
+        elif seldom and self.phase != "seek":
+            fewer = self.limit
+        self._cut(fewer, now)
 
     def restart(self) -> None:
         """The server was away: what was known of it is void."""

@@ -32,10 +32,11 @@ class Served:
         self.spread = spread
         self.batching = batching  # how much slower each call is for every other one under way
         self.window = Window(64, deadline_s)
-        self.slowest = 0.0
+        self.deadline_s = deadline_s
         self.now = 0.0
-        self.answered = self.refused = 0
-        self._events: list[tuple[float, int, Ticket, float]] = []
+        self.answered = self.refused = self.late = 0
+        self._events: list[tuple[float, int, Ticket, float, bool]] = []
+        self._open: set[int] = set()
         self._serial = 0
         self._running = 0
         self._queued: list[tuple[Ticket, float]] = []
@@ -46,29 +47,45 @@ class Served:
         while self.now < end:
             while self.window.free:
                 self._send(self.window.take())
-            self.now, _, ticket, sent = heapq.heappop(self._events)
-            self._running -= 1
+            self.now, _, ticket, sent, late = heapq.heappop(self._events)
+            if ticket.serial not in self._open:
+                continue
+            self._open.discard(ticket.serial)
+            waiting = (ticket, sent) in self._queued
+            if waiting:
+                self._queued.remove((ticket, sent))
+            else:
+                self._running -= 1
             if self._queued and self._running < self.slots:
                 self._start(*self._queued.pop(0))
-            self.window.answered(ticket, self.now - sent, self.now)
-            self.slowest = max(self.slowest, self.now - sent)
-            self.answered += 1
+            if late:
+                self.window.late(ticket, self.now)
+                self.late += 1
+            else:
+                self.window.answered(ticket, self.now - sent, self.now)
+                self.answered += 1
         return (self.answered - before) / seconds / (self.slots / self.latency_s)
 
     def _send(self, ticket: Ticket) -> None:
-        if self._running < self.slots:
-            self._start(ticket, self.now)
-        elif len(self._queued) < self.queue:
-            self._queued.append((ticket, self.now))
-        else:
+        if self._running >= self.slots and len(self._queued) >= self.queue:
             self.refused += 1
             self.window.busy(ticket, self.now)
+            return
+        self._open.add(ticket.serial)
+        self._at(self.now + self.deadline_s, ticket, self.now, late=True)
+        if self._running < self.slots:
+            self._start(ticket, self.now)
+        else:
+            self._queued.append((ticket, self.now))
 
     def _start(self, ticket: Ticket, sent: float) -> None:
         factor = self.chance.lognormvariate(-(self.spread**2) / 2, self.spread) * (1 + self.batching * self._running)
         self._running += 1
+        self._at(self.now + self.latency_s * factor, ticket, sent)
+
+    def _at(self, when: float, ticket: Ticket, sent: float, late: bool = False) -> None:
         self._serial += 1
-        heapq.heappush(self._events, (self.now + self.latency_s * factor, self._serial, ticket, sent))
+        heapq.heappush(self._events, (when, self._serial, ticket, sent, late))
 
 
 SIZES = [(1, 0.2), (2, 1.0), (8, 0.05), (32, 0.1), (48, 2.0)]
@@ -106,7 +123,41 @@ def test_neither_search_nor_probe_makes_a_call_wait_past_its_deadline_where_one_
     for slots in (1, 2, 3):
         server = Served(slots, 5.0, deadline_s=15.0)
         server.run(600.0)
-        assert server.slowest < 15.0
+        assert not server.late
+
+
+@pytest.mark.parametrize("slots", [1, 2, 8])
+@pytest.mark.parametrize("share", [0.55, 0.8])
+def test_where_a_call_takes_more_than_half_its_deadline_the_search_ends_and_few_are_late(
+    slots: int, share: float
+) -> None:
+    server = Served(slots, 60.0 * share, deadline_s=60.0)
+    server.run(120 * server.latency_s)
+    before = server.late, server.answered
+    assert server.run(400 * server.latency_s) >= 0.85
+    assert server.late - before[0] <= 0.02 * (server.answered - before[1])
+
+
+def test_one_slow_document_in_a_hundred_does_not_take_the_window_from_a_server_that_keeps_up() -> None:
+    shares = []
+    for seed in range(5):
+        server = Served(16, 24.0, spread=0.4, seed=seed, deadline_s=60.0)
+        server.run(120 * server.latency_s)
+        shares.append(server.run(400 * server.latency_s))
+        assert 0 < server.late < 0.03 * server.answered
+    assert statistics.median(shares) >= 0.75
+
+
+def test_a_server_that_loses_its_slots_is_not_kept_at_calls_that_all_end_late() -> None:
+    server = Served(16, 10.0, deadline_s=30.0)
+    server.run(1200.0)
+    server.slots, before = 2, server.late
+    server.run(600.0)
+    assert server.late - before <= 3 * 16
+    late, answered = server.late, server.answered
+    server.run(1200.0)
+    assert server.late - late <= 0.02 * (server.answered - answered)
+    assert server.window.limit <= 5
 
 
 def test_a_server_of_one_slot_is_found_out_without_a_queue_of_ours_in_it() -> None:
