@@ -16,7 +16,7 @@ from console import sources
 from console.crew import Answer, Crew, Gone, Refused
 from console.place import Place, bare, fail, json_option, say
 from console.progress import Progress
-from engine.client import EXTRACT_S, broken
+from engine.client import EXTRACT_S, EngineClient, broken
 from engine.text import clean_block, clean_line, digest, normal
 
 PATIENCE_S = 10.0  # with an engine that is being started anew
@@ -104,7 +104,7 @@ def load(place: Place, paths: tuple[str, ...], method: str, verbose: bool, resum
     )
     began = time.monotonic()
     stopped = ""
-    crew = Crew(lambda source: _extract(place, source, method))
+    crew = Crew(lambda source: extract(place.client, source, method))
 
     def account(source: sources.Source, end: Answer | Refused) -> None:
         if isinstance(end, Refused):
@@ -166,22 +166,24 @@ def _engine_or_fail(place: Place, as_json: bool) -> None:
         )
 
 
-def _extract(place: Place, source: sources.Source, method: str) -> Answer:
+def extract(client: EngineClient, source: sources.Source, method: str) -> Answer:
+    """One document to the engine and its answer; Refused, or Gone when there has been no engine for `PATIENCE_S`."""
     body = {"id": source.id, "title": source.title, "text": source.text, "method": method}
-    given_up = time.monotonic() + PATIENCE_S
+    given_up: float | None = None  # patience begins with the first trouble: an answer before it may have taken minutes
     while True:
         try:
-            status, answer = place.client.extract(body)
+            status, answer = client.extract(body)
         except TimeoutError:
             raise Refused(f"no answer in {EXTRACT_S:.0f} s") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            if time.monotonic() > given_up:
+            if given_up is not None and time.monotonic() > given_up:
                 raise Gone(f"The engine is gone ({broken(error)}).") from None
         else:
             if status == 200:
                 return answer
-            if status != 503 or time.monotonic() > given_up:
+            if status != 503 or (given_up is not None and time.monotonic() > given_up):
                 raise Refused(str(answer.get("error") or answer.get("sentence") or f"HTTP {status}"))
+        given_up = given_up or time.monotonic() + PATIENCE_S
         time.sleep(0.5)
 
 

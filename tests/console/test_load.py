@@ -12,10 +12,14 @@ import socket
 import subprocess
 import termios
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from console.sources import Source
+from console.verbs import load
 from engine.client import EngineClient
 from engine.store.folder import Folder
 from tests.engine.service.stage import COMMAND, TEXT, Stage
@@ -85,6 +89,30 @@ def test_documents_share_connections_that_stay_open_and_an_engine_started_anew_i
     assert client.extract({"id": "kept/anew", "text": TEXT})[0] == 200
     assert folder.opened == before + 1
     client.close()
+
+
+def test_an_engine_that_ends_while_a_document_has_been_waiting_longer_than_the_patience_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "PATIENCE_S", 0.2)
+    folder = Folder(tmp_path)
+    folder.prepare()
+    body = b'{"method": "llm"}'
+    listening = folder.listen()
+
+    def engines() -> None:
+        with listening.accept()[0] as first:
+            first.recv(1 << 16)
+            time.sleep(0.4)
+        with listening.accept()[0] as anew:
+            anew.recv(1 << 16)
+            anew.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    running = threading.Thread(target=engines, daemon=True)
+    running.start()
+    assert load.extract(EngineClient(folder), Source("a", text=TEXT), "llm") == {"method": "llm"}
+    running.join(5)
+    listening.close()
 
 
 def test_a_document_of_as_many_characters_as_are_taken_is_taken_in_any_script(stage: Stage) -> None:
