@@ -65,6 +65,19 @@ class Verbs(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """What a verb fails on is JSON too where JSON was asked for: a missing store, a broken plan."""
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, click.UsageError, BrokenPipeError):
+            raise
+        except Exception as error:
+            from console.place import JSON, Failed, fail, sentence_of
+
+            if not ctx.meta.get(JSON):
+                raise
+            fail(error.message if isinstance(error, Failed) else sentence_of(error), as_json=True)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

@@ -189,4 +189,10 @@ def sentence_of(error: BaseException) -> str:
     return f"This should not have happened: {type(error).__name__}: {error}. Details, for a bug report: {name}"
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
+def _asked(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
+    ctx.meta[JSON] = value
+    return value
+
+
+JSON = "rollout.json"  # in a command's `meta`: a program reads, also what goes wrong before the verb has a word
+json_option = click.option("--json", "as_json", is_flag=True, callback=_asked, help="JSON for programs.")

@@ -31,6 +31,8 @@ def of_errors(now: Bucket, before: Bucket) -> str:
         return f"LLM arm only: {points}"
     if now.plain_errors and now.errors:
         return f"both arms fail alike: not the rollout ({_share(now)} LLM, {_plain_share(now)} frequency)"
+    if min(now.attempts, now.plain_n) < FEWEST:
+        return f"too few documents to compare the arms: {points}"
     return f"arms alike: {points}"
 
 

@@ -12,10 +12,11 @@ from engine.metrics.bucket import Bucket
 from engine.plan.durations import clock as timer
 from engine.plan.durations import format_duration
 from engine.plan.model import Plan, Severity
+from engine.text import counted
 from engine.view import GateView, Gauge, Health, MatrixView, ReminderView, ServerView, TriggerView
 
 WINDOW_S = 300.0
-FEWEST_LOOKUPS = 20  # two misses of two say nothing about a cache
+FEWEST = 20  # two good ones of two say nothing, nor do two misses of a cache
 
 
 def error_gauge(treatment: Bucket, target: float | None, bound: float | None, window_s: float) -> Gauge:
@@ -48,7 +49,7 @@ def latency_gauge(treatment: Bucket, target: float | None, window_s: float) -> G
 def cache_gauge(treatment: Bucket, target: float | None, window_s: float) -> Gauge:
     n, k = treatment.lookups, treatment.hits
     rate = k / n if n else None
-    ok = None if rate is None or target is None or n < FEWEST_LOOKUPS else rate > target
+    ok = None if rate is None or target is None or n < FEWEST else rate > target
     if rate is None:
         sentence = f"cache: no look-up in the last {format_duration(window_s)}"
     else:
@@ -115,6 +116,10 @@ def health(
         return "watch", f"WATCH: {percent(effective_bp)} in force, {percent(state.percent_bp)} decided: {why_effective}"
     if not n:
         return "watch", "WATCH: no LLM document in the last 5 minutes"
+    if n < FEWEST:
+        return "ok", f"HEALTHY so far: {counted(n, 'LLM document')} in 5 minutes"
+    if any(g.ok is None for g in gauges if g.target is not None):
+        return "ok", "HEALTHY: what can be judged is within its target"
     return "ok", "HEALTHY: every number within its target"
 
 

@@ -50,5 +50,6 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def spoken(sentence: str, name: str = "") -> str:
-    """As one says it: a capital and a full stop. A person's name that it begins with stays as that person writes it."""
-    return (sentence if name and sentence.startswith(name) else sentence[:1].upper() + sentence[1:]) + "."
+    """As one says it: a capital and one full stop. A person's name that it begins with stays as that person writes it."""
+    said = sentence if name and sentence.startswith(name) else sentence[:1].upper() + sentence[1:]
+    return said if said.endswith((".", "!", "?", "…")) else f"{said}."

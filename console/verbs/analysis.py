@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.quality.compare import Kept, Row
 
 EXAMPLES = 2
+NONE = {"error": "error", "warning": "warning", "all": "error or warning"}
 
 output_option = click.option(
     "--output", type=click.Path(path_type=Path), default=Path("-"), help="A file, or - for standard output."
@@ -93,11 +94,15 @@ def search_quality(place: Place, queries: Path | None, output: Path) -> None:
             raise Failed(str(error)) from None
     if trouble:
         raise Failed(trouble)
+    import msgspec
+
+    from engine.plan.durations import iso
+
     now = place.now()
     found = place.reader.read(lambda conn: searching.measure(conn, now, written))
     if not found.quality.queries:
         fail(f"{found.quality.sentence} It needs documents that have both methods' keywords.")
-    write_json(output, found)
+    write_json(output, {**msgspec.to_builtins(found), "at": iso(found.at)})
     if str(output) != "-":
         click.echo(f"{found.quality.sentence}\nWrote {output}.")
 
@@ -177,4 +182,4 @@ def logs_analyze(
         lines += [
             f"        {one['at']} {one['document'] or ''} {one['message']}" for one in group["examples"][:EXAMPLES]
         ]
-    say(found, "\n".join(lines) or f"No {level} in the last {days:g} days.", as_json)
+    say(found, "\n".join(lines) or f"No {NONE[level]} in the last {days:g} {'day' if days == 1 else 'days'}.", as_json)

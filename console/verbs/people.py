@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def preview(place: Place, kind: str | None, as_json: bool) -> None:
     reply = place.client.command("preview", id=kind)
     if not reply.ok:
         fail(reply.sentence, as_json)
+    if reply.data.get("note") and not as_json:
+        click.echo(reply.data["note"], err=True)
     say(reply.data, f"Subject: {reply.data['subject']}\n\n{reply.data['body']}", as_json)
 
 
@@ -52,15 +55,20 @@ def send(place: Place, kind: str, as_json: bool) -> None:
 @click.pass_obj
 def queue(place: Place, as_json: bool) -> None:
     """What was sent and what waits, newest first; needs no engine."""
+    import msgspec
+
     from engine.messages.outbox import deliveries
     from engine.plan.durations import iso
+    from engine.text import counted
 
     found = place.reader.read(deliveries)
     lines = [
-        f"{iso(d.at)} {d.state:<8} {d.message:<18} {d.subject}" + (f"  ({d.tries} tries, {d.error})" if d.error else "")
+        f"{iso(d.at)} {d.state:<8} {d.message:<18} {d.subject}"
+        + (f"  ({counted(d.tries, 'try', 'tries')}, {d.error})" if d.error else "")
         for d in found
     ]
-    say(found, "\n".join(lines) or "No message was sent yet.", as_json)
+    told = [{**msgspec.to_builtins(d), "at": iso(d.at, ms=True)} for d in found]
+    say(told, "\n".join(lines) or "No message was sent yet.", as_json)
 
 
 @notify.command()
@@ -91,6 +99,8 @@ def test(place: Place, as_json: bool) -> None:
 @click.pass_obj
 def due(place: Place, reminder: str | None, as_json: bool) -> None:
     """Monitoring of this stage and when it is due; with REMINDER tick it off as done, with your name."""
+    import msgspec
+
     from engine.plan.durations import format_duration, iso
 
     if reminder is not None:
@@ -99,14 +109,20 @@ def due(place: Place, reminder: str | None, as_json: bool) -> None:
             fail(reply.sentence, as_json)
         say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
         return
-    view = place.reader.glance().view
+    from console.verbs.status import unseen
+
+    glance = place.reader.glance()
+    view, old = glance.view, unseen(place, glance)
     found = view.reminders if view is not None else ()
-    lines = [
+    lines = [old] if old else []
+    lines += [
         f"{r.id:<14} {'DUE since ' + iso(r.due) if r.overdue else 'in ' + format_duration(max(60.0, r.due - view.at))}: {r.text}"
         for r in found
         if view is not None
     ]
-    say(found, "\n".join(lines) or "No monitoring is planned for this stage.", as_json)
+    if not found:
+        lines.append("No monitoring is planned for this stage.")
+    say([{**msgspec.to_builtins(r), "due": iso(r.due)} for r in found], "\n".join(lines), as_json)
 
 
 @click.command()
@@ -174,16 +190,22 @@ def log(place: Place, limit: int, text: str, kind: str, verify: bool, head: str,
     if verify or head:
         from engine.store.log import verify as check
 
-        found = place.reader.read(lambda conn: check(conn, head.strip().lower()))
+        noted = head.strip().lower()
+        if noted and not re.fullmatch("[0-9a-f]{8,64}", noted):
+            raise click.UsageError(f"{head!r} is no head: a backup and --verify print 16 hexadecimal digits of it.")
+        found = place.reader.read(lambda conn: check(conn, noted))
         if not found.ok:
             fail(found.sentence, as_json)
         say(found, found.sentence, as_json)
         return
+    import msgspec
+
     from engine.plan.durations import iso
 
     rows = place.reader.log(limit, text=text, kind=kind)[::-1]
     lines = [f"{row.rev:>5} {iso(row.at)} {row.kind:<13} {row.sentence}" for row in rows]
-    say(rows, "\n".join(lines) or "No decision matches.", as_json)
+    told = [{**msgspec.to_builtins(row), "at": iso(row.at, ms=True)} for row in rows]
+    say(told, "\n".join(lines) or "No decision matches.", as_json)
 
 
 @click.command()

@@ -87,6 +87,14 @@ ENGINE = {
 }
 
 
+def unseen(place: Place, glance: Glance) -> str:
+    """What stands above a view that no engine renews: "" while one does."""
+    alive = engine_state(place.folder, glance.heartbeat)
+    if alive == "running" or glance.view is None:
+        return ""
+    return f"{ENGINE[alive]} What follows is as of {iso(glance.view.at)}."
+
+
 def _where(view: View) -> str:
     return f"{view.environment}, {view.service}" + (", REHEARSAL" if view.rehearsal else "")
 

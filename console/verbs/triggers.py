@@ -35,10 +35,14 @@ MARK = {"breach": "!", "ok": " ", "insufficient": "?", "blind": "?", "muted": "-
 @click.pass_obj
 def list_(place: Place, as_json: bool) -> None:
     """Every trigger: verdict, value, threshold, n, timer; in breach also which rule acts, what resets it, when it fires."""
-    view = place.reader.glance().view
+    from console.verbs.status import unseen
+
+    glance = place.reader.glance()
+    view = glance.view
     if view is None:
         fail("The engine has shown nothing yet.", as_json)
-    lines = [line for trigger in view.triggers for line in _listed(trigger)]
+    old = unseen(place, glance)
+    lines = [*([old] if old else []), *(line for trigger in view.triggers for line in _listed(trigger))]
     if view.attribution:
         lines.append(f"\n{view.attribution}")
     say({"triggers": view.triggers, "attribution": view.attribution}, "\n".join(lines), as_json)
@@ -138,7 +142,10 @@ def _replay(
     since = place.now() - days * 86400
     span = place.reader.read(lambda conn: attempts.span(conn, since))
     if span is None:
-        fail(f"No LLM document is stored of the last {days:g} days, so there is nothing to replay.", as_json)
+        fail(
+            f"No LLM document is stored of the last {days:g} {'day' if days == 1 else 'days'}, so there is nothing to replay.",
+            as_json,
+        )
     first, last = span
     heard = place.reader.read(lambda conn: attempts.complaints(conn, since))
     replays = {name: Replay(plan.triggers, plan.trigger_settings, faults, heard) for name, plan in plans.items()}

@@ -13,20 +13,26 @@ from engine.store.reader import decision_view
 from engine.view import DecisionView, View
 
 INCIDENTS = ("trigger", "rollback", "hold")
+DECIDED = (*INCIDENTS, "promote", "resume", "undo_rollback")
 MOST = 5
 
 
 def facts(
-    plan: Plan, view: View, conn: sqlite3.Connection, about: int | None = None, since: float | None = None
+    plan: Plan,
+    view: View,
+    conn: sqlite3.Connection,
+    about: int | None = None,
+    since: float | None = None,
+    kinds: tuple[str, ...] = DECIDED,
 ) -> dict[str, str]:
     """A text for each name in `engine.plan.vocabulary.PLACEHOLDERS`.
 
-    `about` is the rev of the decision that the message tells of, without it the last one that people or triggers made; `since` is
+    `about` is the rev of the decision that the message tells of, without it the last one of `kinds`; `since` is
     when the same message last went out: incidents before it are old news.
     """
     rows = log.rows(conn, limit=400)
     told = next((row for row in rows if row.rev == about), None) or next(
-        (row for row in rows if row.decision.kind in (*INCIDENTS, "promote", "resume", "undo_rollback")), None
+        (row for row in rows if row.decision.kind in kinds), None
     )
     return {
         **_now(plan, view),
@@ -44,8 +50,13 @@ def facts(
 
 def _now(plan: Plan, view: View) -> dict[str, str]:
     gate = view.gate
-    conditions = "\n".join(f"  {'met' if c.met else 'open'}: {c.missing or c.sentence}" for c in gate.conditions)
-    missing = "\n  missing: " + "; ".join(gate.missing) if gate.missing else "\n  open"
+    conditions = [
+        f"  met: {c.text}: {c.sentence}" if c.met else f"  open: {c.missing or f'{c.text}: {c.sentence}'}"
+        for c in gate.conditions
+    ]
+    said = {c.missing for c in gate.conditions}
+    others = [f"  open: {missing}" for missing in gate.missing if missing not in said]
+    verdict = "  the gate is not open yet" if gate.missing else "  the gate is open"
     return {
         "service": plan.service,
         "environment": plan.environment,
@@ -55,7 +66,7 @@ def _now(plan: Plan, view: View) -> dict[str, str]:
         "next_stage": gate.next_name,
         "next_percent": percent(gate.next_percent_bp),
         "methods": ", ".join(f"{name} {count}" for name, count in view.methods.items()),
-        "gate": (conditions or "  no condition") + missing,
+        "gate": "\n".join([*conditions, *others, verdict]),
         "next": "; ".join(view.next),
     }
 
@@ -97,7 +108,8 @@ def _decision(view: View, row: log.Row | None) -> dict[str, str]:
         evidence.append(f"on screen: {d.seen}")
     evidence.append(proven.sentence if proven else "")
     return {
-        "decision": d.sentence,
+        # the reason stands in {why}
+        "decision": d.sentence.removesuffix(f": {d.reason}") if d.reason else d.sentence,
         "who": d.actor.name if d.actor.kind == "person" else f"trigger {d.reason}" if d.reason else "the engine",
         "why": (d.reason if d.actor.kind == "person" else "")
         or ("" if d.actor.kind == "engine" else "No reason was given."),

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from engine.messages import outbox, schedule
 from engine.messages.draft import Draft, render
-from engine.messages.facts import facts
+from engine.messages.facts import DECIDED, facts
 from engine.messages.outbox import Delivery
 from engine.plan.model import Message, Plan
 from engine.view import View
@@ -38,4 +38,5 @@ def overview(conn: sqlite3.Connection, plan: Plan, view: View) -> Overview:
 
 def draft(conn: sqlite3.Connection, plan: Plan, view: View, message: Message, about: int | None = None) -> Draft:
     """What the message would say now, of the decision `about` where it tells of one."""
-    return render(message, facts(plan, view, conn, about, outbox.last_queued(conn).get(message.id)))
+    kinds = schedule.TELLS_OF.get(message.when, DECIDED)
+    return render(message, facts(plan, view, conn, about, outbox.last_queued(conn).get(message.id), kinds))

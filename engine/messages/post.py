@@ -70,6 +70,13 @@ class Post:
     def trouble(self) -> str:
         return self.addresses()[1]
 
+    def unreachable(self, draft: Draft) -> str:
+        """Why no address would take it now; "" when one does, and in a rehearsal, which keeps what it cannot send."""
+        found, trouble = self.addresses()
+        if self._rehearsal or any(a.takes(draft.message, draft.audience) for a in found):
+            return ""
+        return trouble or f"no address takes messages for {draft.audience}"
+
     def queue(self, conn: sqlite3.Connection, draft: Draft, key: str = "") -> bool:
         """Queue a message in the caller's transaction; the same key queues once. A rehearsal without addresses keeps it."""
         kept = self._rehearsal and not self.addresses()[0]

@@ -11,6 +11,7 @@ from engine.plan.model import Message, Plan
 DAY = 86400.0
 # an hour less than a week: across a change to summer time the same time of day comes earlier
 WEEK = 7 * DAY - 3600.0
+TELLS_OF = {"rollback": ("rollback", "trigger"), "hold": ("hold", "blind")}  # the decisions that a message is about
 
 
 def last_time(plan: Plan, now: float) -> float | None:
@@ -50,14 +51,24 @@ def _belongs(message: Message, stage: int, plan: Plan) -> bool:
     return stage in message.stages if message.stages else stage <= plan.last_stage
 
 
+def misplaced(plan: Plan, message: Message, stage: int) -> str:
+    """What is odd about sending it in this stage, for the person who does; "" when nothing is."""
+    if message.when == "after" and stage <= plan.last_stage:
+        return f"It is meant for the end of the rollout, which is in stage {stage}."
+    if message.stages and stage not in message.stages:
+        meant = ", ".join(map(str, message.stages))
+        return f"It is meant for {'stage' if len(message.stages) == 1 else 'stages'} {meant}; the rollout is in stage {stage}."
+    return ""
+
+
 def called_for(plan: Plan, kind: str, stage: int, moved: bool) -> list[Message]:
     """Messages that a decision of this kind calls for; `stage` is the one after it, `moved` whether it has changed."""
     up = kind == "promote" and moved
     wanted = (
         {"rollback"}
-        if kind in ("rollback", "trigger")
+        if kind in TELLS_OF["rollback"]
         else {"hold"}
-        if kind in ("hold", "blind")
+        if kind in TELLS_OF["hold"]
         else {"gate"}
         if up
         else set()

@@ -78,7 +78,14 @@ def results(conn: sqlite3.Connection, now: float) -> dict[str, Any]:
     if found is None:
         nothing = {"documents": 0, "search_quality_scores": []}
         verdict = "No A/B test has begun: it begins by itself when its stage does (in the default plan stage 4)."
-        return {"at": now, "stage": None, "verdict": verdict, "control": nothing, "treatment": nothing, "report": None}
+        return {
+            "at": iso(now),
+            "stage": None,
+            "verdict": verdict,
+            "control": nothing,
+            "treatment": nothing,
+            "report": None,
+        }
     scores = ledger.search_scores(conn, found.trial.id)
     ended = f" Ended {iso(found.trial.ended)}: {found.trial.why}." if found.trial.ended is not None else ""
     arms: dict[str, Any] = {
@@ -94,7 +101,7 @@ def results(conn: sqlite3.Connection, now: float) -> dict[str, Any]:
         for arm in ledger.ARMS
     }
     return {
-        "at": found.report.at,
+        "at": iso(found.report.at),
         "stage": found.trial.stage,
         "verdict": found.report.verdict.sentence + ended,
         **arms,

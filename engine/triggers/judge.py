@@ -324,9 +324,10 @@ def _plain(rule: Trigger, settings: TriggerSettings, mode: Mode, sample: Ok) -> 
     """A figure that comes with its own window: a count, or one that people or other parts measure."""
     if sample.value != sample.value:
         return Finding(None, threshold=limit(rule), says="it is not a number")
-    if mode != "literal" and sample.n and METRICS[rule.metric].unit != "count" and sample.n < settings.min_n:
+    counts = METRICS[rule.metric].unit == "count"
+    if mode != "literal" and sample.n and not counts and sample.n < settings.min_n:
         return Finding(None, threshold=limit(rule), n=sample.n, k=sample.k, says=f"n = {sample.n} of {settings.min_n}")
-    text = f"{sample.k} of {sample.n}" if sample.k is not None else f"n = {sample.n}" if sample.n else "in this stage"
+    text = f"{sample.k} of {sample.n}" if sample.k is not None else "in this stage" if counts else f"n = {sample.n}"
 
     def resets() -> str:
         return (

@@ -119,11 +119,17 @@ def test_messages_are_previewed_with_real_numbers_and_their_delivery_is_told(she
     shell("notify", "send", "users_canary")
     assert "kept     users_canary" in shell("notify", "queue")
     assert "nowhere to send" in shell("notify", "test", code=1)
+    early = shell("notify", "preview", "users_full")
+    assert early.endswith("It is meant for stage 5; the rollout is in stage 2.\n")
+    assert "We've launched" in early
+    assert "nothing decided yet" in shell("notify", "preview", "rollback")  # a promotion is none
+    assert "met: Average processing time < 2000ms" in shell("notify", "preview", "weekly_meeting")
     assert "no such message" in shell("notify", "send", "nonsense", code=1)
 
 
 def test_notes_stand_in_the_report_in_both_forms(shell: Shell) -> None:
-    shell("note", "lesson", "Approve <b>early</b>")
+    assert shell("note", "lesson", "Approve <b>early</b>.").endswith("early</b>.\n")
+    assert json.loads(shell("log", "--kind", "note", "--json"))[-1]["at"].endswith("Z")
     shell("note", "action", typed="two\nlines\n")
     assert "Approve \\<b\\>early\\</b\\>" in shell("report")
     assert "Nothing is written yet under What Went Well, What Could Be Improved" in shell(

@@ -193,6 +193,8 @@ def test_log_verify_backup_and_triggers(shell: Shell) -> None:
     assert "every hash follows" in shell("log", "--verify")
     shell("backup", "copy.db")
     assert "is there already" in shell("backup", "copy.db", code=1)
+    assert "is no head" in shell("log", "--verify", "--head", "zzz", code=2)
+    assert "no decision has the hash" in shell("log", "--verify", "--head", "0" * 16, code=1)
     assert "error_critical" in shell("triggers", "list")
     shell("triggers", "why", "error_critical")
     assert "There are:" in shell("triggers", "why", "nonsense", code=1)
@@ -203,6 +205,17 @@ def test_mistakes_are_sentences_with_the_right_exit_code(shell: Shell) -> None:
     assert "gate is not open" in shell("promote", code=1)
     assert "Nothing to resume" in shell("resume", code=1)
     assert "needs a terminal" in shell(code=1)
+
+
+@pytest.mark.parametrize("words", [("promote",), ("triggers", "list"), ("log",), ("due",), ("metrics", "snapshot")])
+def test_a_program_that_asked_for_json_gets_it_when_there_is_no_store(shell: Shell, words: tuple[str, ...]) -> None:
+    said = json.loads(shell("--store", "no-such-store", *words, "--json", code=1))
+    assert said["ok"] is False
+    assert "There is no store in no-such-store" in said["sentence"]
+
+
+def test_nothing_found_is_said_of_what_was_asked_for(shell: Shell) -> None:
+    assert "No error or warning in the last 0.01 days." in shell("logs", "analyze", "--level", "all", "--days", "0.01")
 
 
 def test_env_prints_the_plan_s_three_lines(shell: Shell) -> None:

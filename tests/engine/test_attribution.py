@@ -32,6 +32,10 @@ def test_arms_that_differ_by_nothing_that_could_be_shown_are_alike() -> None:
     assert of_errors(now(1, 100, 0, 100), CALM).startswith("arms alike: +1.0 points [")
 
 
+def test_arms_of_a_few_documents_are_not_called_alike() -> None:
+    assert of_errors(now(0, 3, 0, 100), CALM).startswith("too few documents to compare the arms: +0.0 points [")
+
+
 def test_without_a_frequency_arm_the_day_before_is_compared() -> None:
     assert of_errors(now(60, 1200, 0, 0), CALM).startswith("no frequency arm; against the day before +4.5 points [")
     assert of_errors(now(60, 1200, 0, 0), Bucket()) == "no frequency arm to compare with"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from engine import glance
 from engine.control import State, Undo
+from engine.metrics.bucket import Bucket
 from engine.triggers.sample import Ok
 from engine.view import TriggerView
 from tests.engine.triggers.scene import PLAN, Scene
@@ -98,3 +100,20 @@ def test_a_percentage_that_is_capped_is_watched_and_0_percent_against_a_decision
 def test_a_rollback_by_hand_stands_in_the_head_after_other_decisions_too() -> None:
     state = State(stage=1, rev=9, last_rev=7, undo=Undo(stage=2, percent_bp=1000, until=500.0))
     assert glance.health(state, "", "", (), 0, (), now=1000.0)[0] == "rolled_back"
+
+
+def test_healthy_promises_no_more_than_was_measured() -> None:
+    state = State(stage=2, percent_bp=1000)
+    few, many = Bucket(attempts=3, lookups=3, fresh=3, ms_sum=150.0), Bucket(attempts=90, fresh=90, ms_sum=4500.0)
+
+    def said(bucket: Bucket) -> str:
+        gauges = (
+            glance.error_gauge(bucket, 0.01, None, 300.0),
+            glance.latency_gauge(bucket, 2000.0, 300.0),
+            glance.cache_gauge(bucket, 0.2, 300.0),
+        )
+        return glance.health(state, "", "", (), bucket.attempts, gauges, now=1000.0, effective_bp=1000)[1]
+
+    assert said(few) == "HEALTHY so far: 3 LLM documents in 5 minutes"
+    assert said(many) == "HEALTHY: what can be judged is within its target"
+    assert said(replace(many, lookups=90, hits=60)) == "HEALTHY: every number within its target"

@@ -9,7 +9,7 @@ import msgspec
 
 from engine.client import Reply
 from engine.control import Ask, note
-from engine.messages import outbox
+from engine.messages import outbox, schedule
 from engine.messages.draft import Draft
 from engine.service import mailing, signing
 from engine.service.engine import REASON_LIMIT, Engine, told
@@ -101,19 +101,25 @@ async def message(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     draft = _draft(engine, str(fields.get("id")))
     if draft is None:
         return _no_message(engine)
+    odd, waits = _misplaced(engine, draft), engine.post.unreachable(draft)
     sentence = f"{ask.actor.name} sent the message {draft.message}: {draft.subject}"
 
     def also(conn: sqlite3.Connection, rev: int) -> None:
         engine.post.queue(conn, draft)
 
-    return told(await engine.commit(ask, lambda now: note(now, ask, "message", sentence, {"body": draft.body}), also))
+    reply = told(await engine.commit(ask, lambda now: note(now, ask, "message", sentence, {"body": draft.body}), also))
+    if not reply.ok:
+        return reply
+    return Reply(
+        True, " ".join(s for s in (reply.sentence, odd, f"It waits: {waits}." if waits else "") if s), reply.data
+    )
 
 
 async def preview(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     draft = _draft(engine, str(fields.get("id")))
     if draft is None:
         return _no_message(engine)
-    return Reply(True, draft.subject, {"subject": draft.subject, "body": draft.body})
+    return Reply(True, draft.subject, {"subject": draft.subject, "body": draft.body, "note": _misplaced(engine, draft)})
 
 
 async def resend(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
@@ -139,6 +145,13 @@ async def notify_test(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply
 
 def _no_message(engine: Engine) -> Reply:
     return Reply(False, f"The plan has no such message. It has: {', '.join(m.id for m in engine.plan.messages)}.")
+
+
+def _misplaced(engine: Engine, draft: Draft) -> str:
+    return next(
+        (schedule.misplaced(engine.plan, m, engine.state.stage) for m in engine.plan.messages if m.id == draft.message),
+        "",
+    )
 
 
 def _draft(engine: Engine, which: str) -> Draft | None:
