@@ -48,6 +48,7 @@ from engine.view import ProofView, View
 journal = logging.getLogger("rollout.engine")
 
 REASON_LIMIT = 500
+SAID_S = 60.0
 T = TypeVar("T")
 
 
@@ -85,6 +86,7 @@ class Engine:
         self.started = clock.now()
         self.events: deque[tuple[float, str]] = deque(maxlen=50)
         self._troubles: Counter[str] = Counter()  # by where they come from
+        self._said: dict[str, float] = {}  # what was told within a minute, and when
         self.proof: Proof | None = None  # of the last rollback
         self.calls_ended = 0  # because the key was gone, before a rollback said why
         self.last_proof: ProofView | None = None  # of a rollback before this engine
@@ -198,13 +200,18 @@ class Engine:
             journal.error("%s", "".join(traceback.format_exception(error)))
         elif times == 10 ** (len(str(times)) - 1):
             journal.error("%s: %s (the same as above, now %d times)", type(error).__name__, error, times)
-        self.event(f"The engine had trouble: {type(error).__name__}: {error}. Details in engine.log.")
+        self.event(f"The engine had trouble: {type(error).__name__}: {error}. Details in engine.log.", place)
 
-    def event(self, sentence: str) -> None:
-        """Something people should see that is no decision."""
-        if not self.events or self.events[-1][1] != sentence:
-            journal.info("%s", sentence)
-            self.events.append((self.clock.now(), sentence))
+    def event(self, sentence: str, about: str = "") -> None:
+        """Something people should see that is no decision. What is said with every beat, in the same words or about the same, is heard
+        once a minute: it must not drive out what else they should see."""
+        now, about = self.clock.real(), about or sentence
+        self._said = {said: at for said, at in self._said.items() if now - at < SAID_S}
+        if about in self._said or (self.events and self.events[-1][1] == sentence):
+            return
+        self._said[about] = now
+        journal.info("%s", sentence)
+        self.events.append((self.clock.now(), sentence))
 
     # -- documents ---------------------------------------------------------------------------------------------------------
 

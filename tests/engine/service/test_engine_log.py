@@ -29,6 +29,24 @@ async def test_what_fails_with_every_beat_is_written_whole_once_and_then_counted
     assert [text.rpartition("now ")[2] for text in written[1:]] == ["10 times)", "100 times)"]
 
 
+async def test_two_troubles_that_come_with_every_beat_do_not_drive_out_what_else_people_should_see(
+    tmp_path: Path,
+) -> None:
+    async with Clocked(tmp_path) as clocked:
+        engine = clocked.engine
+        engine.event("The rollback is in force and not yet recorded.")
+        for beat in range(120):
+            engine.event("Messages are not looked at now: disk I/O error.")
+            try:
+                raise RuntimeError(f"the disk is odd, {beat} times")
+            except RuntimeError as error:
+                engine.trouble(error)
+            clocked.clock.advance(1.0)
+        said = [sentence for _, sentence in engine.events]
+    assert "The rollback is in force and not yet recorded." in said
+    assert len(said) <= 6
+
+
 def test_a_long_engine_log_is_put_aside_when_the_next_engine_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
