@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from engine.store import database, log
 from engine.store.folder import Folder, StoreError
+from engine.text import told_of
 
 
 class BackupReport(Struct, frozen=True):
@@ -28,7 +29,7 @@ def take(folder: Folder, target: Path) -> BackupReport:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         source = database.open_reader(folder)
     except (OSError, StoreError) as error:
-        return BackupReport(False, f"No backup: {error}")
+        return BackupReport(False, f"No backup: {told_of(error)}")
     try:
         with contextlib.suppress(FileNotFoundError):
             part.unlink()
@@ -50,7 +51,7 @@ def take(folder: Folder, target: Path) -> BackupReport:
     except (OSError, sqlite3.Error) as error:
         with contextlib.suppress(OSError):
             part.unlink()
-        return BackupReport(False, f"No backup: {error}")
+        return BackupReport(False, f"No backup: {told_of(error)}")
     finally:
         source.close()
     size = target.stat().st_size

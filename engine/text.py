@@ -49,6 +49,13 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def told_of(error: BaseException) -> str:
+    """ "/srv/store/lock: Permission denied": what the system says, without its numbers."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
 def spoken(sentence: str, name: str = "") -> str:
     """As one says it: a capital and one full stop. A person's name that it begins with stays as that person writes it."""
     said = sentence if name and sentence.startswith(name) else sentence[:1].upper() + sentence[1:]

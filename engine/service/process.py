@@ -27,6 +27,7 @@ from engine.plan.load import PlanError, load_plan
 from engine.plan.model import Plan
 from engine.service import manager
 from engine.store.folder import Folder, StoreError
+from engine.text import told_of
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -118,7 +119,7 @@ def run(
     try:
         return asyncio.run(_main(plan_path, plan, folder, clock, attached))
     except (StoreError, OSError, ValueError, sqlite3.Error) as error:
-        print(error if isinstance(error, StoreError) else f"The engine cannot run: {error}.", file=sys.stderr)
+        print(error if isinstance(error, StoreError) else f"The engine cannot run: {told_of(error)}.", file=sys.stderr)
         return 1
 
 

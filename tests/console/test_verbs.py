@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from console.place import sentence_of
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text
 from engine.service.process import spawn, wait_until_up
@@ -235,3 +237,9 @@ def test_a_place_that_is_none_is_a_usage_error_and_no_other_store_is_touched(
     shell: Shell, words: tuple[str, str], said: str
 ) -> None:
     assert said in shell(*words, "rollback", "--reason", "of which store?", code=2)
+
+
+def test_what_the_system_refuses_is_told_without_its_numbers() -> None:
+    refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/srv/store/lock")
+    assert sentence_of(refused).startswith("/srv/store/lock: Permission denied. Run this as")
+    assert sentence_of(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) == "No space left on device."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import sqlite3
 import stat
@@ -134,6 +136,28 @@ def test_the_lock_is_one_s_alone_and_dies_with_its_holder(folder: Folder) -> Non
     lock = folder.try_lock()
     assert lock is not None
     lock.release()
+
+
+def test_looking_at_the_lock_makes_no_file_needs_no_right_to_write_and_hides_no_other_who_looks(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.lock.unlink(missing_ok=True)
+    assert not folder.is_locked()
+    assert not folder.lock.exists()
+    folder.lock.touch(0o600)
+    opened = os.open
+
+    def only_to_read(path: os.PathLike[str], flags: int, *rest: int) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, flags, *rest)
+
+    with folder.lock.open() as looker:
+        fcntl.flock(looker, fcntl.LOCK_SH)
+        monkeypatch.setattr(os, "open", only_to_read)
+        assert not folder.is_locked()
+        fcntl.flock(looker, fcntl.LOCK_EX)
+        assert folder.is_locked()
 
 
 def test_an_intent_that_cannot_be_read_still_asks_for_zero(folder: Folder) -> None:
