@@ -123,9 +123,11 @@ class Heart:
         if engine.folder.has_intents():
             await rollback.apply_intents(engine)
         await self._watch_key()
-        await self._watch_lease()
         await self._watch_clock()
+        lapsed_s = self._lapsed_s()
         await self._judge()
+        if lapsed_s:
+            await self._say_lapsed(lapsed_s)
         engine.switch.evaluated()
         manager.tell(manager.ALIVE)
         self._trials.tick()
@@ -189,16 +191,19 @@ class Heart:
         elif engine.clock.real() - self._key_gone_at > KEY_GRACE_S:
             await rollback.roll_back(engine, engine.ask("the armed file was removed by hand"))
 
-    async def _watch_lease(self) -> None:
-        engine = self._engine
-        age = engine.switch.lease_age_s
-        if age > engine.plan.trigger_settings.lease_s and age < 1e9 and engine.state.percent_bp:
-            sentence = (
-                f"the triggers were not evaluated for {age:.0f} s, so every router was at 0 %; they are evaluated again"
-            )
-            engine.event(spoken(sentence))
-            ask = engine.ask()
-            await self._owe(ask, lambda state: note(state, ask, "lease", sentence, {"age_s": age}))
+    def _lapsed_s(self) -> float:
+        """For how long every router was at 0 % because nothing was evaluated; 0 while the lease holds."""
+        age, settings = self._engine.switch.lease_age_s, self._engine.plan.trigger_settings
+        return age if settings.lease_s < age < 1e9 and self._engine.state.percent_bp else 0.0
+
+    async def _say_lapsed(self, age_s: float) -> None:
+        """Only now that they are evaluated again: where every evaluation fails it would be said, and wrongly, with each beat."""
+        sentence = (
+            f"the triggers were not evaluated for {age_s:.0f} s, so every router was at 0 %; they are evaluated again"
+        )
+        self._engine.event(spoken(sentence))
+        ask = self._engine.ask()
+        await self._owe(ask, lambda state: note(state, ask, "lease", sentence, {"age_s": age_s}))
 
     async def _watch_clock(self) -> None:
         """Somebody, or NTP, set the wall clock. Timers run on the monotonic one; what ends at a time is moved along."""

@@ -166,6 +166,35 @@ async def test_the_lease_runs_out_by_the_machine_s_own_clock_and_not_by_the_wall
         await c.settled(lambda: log.last(c.engine.conn, ("lease",)) is not None)
 
 
+async def test_triggers_are_said_to_be_evaluated_again_once_and_only_when_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Clocked(tmp_path) as c:
+        await c.climb(2)
+
+        def broken(*_: object) -> None:
+            raise ValueError("no figure can be read")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(c.engine.monitor, "evaluate", broken)
+            for _ in range(5):
+                c.clock.advance(31.0)
+                with pytest.raises(ValueError, match="no figure"):
+                    await c.heart.tick()
+
+        def said() -> list[str]:
+            found = log.rows(c.engine.conn)
+            return [row.decision.sentence for row in found if row.decision.kind == "lease"]
+
+        await asyncio.sleep(0.2)  # what was owed is written beside the beat
+        assert said() == []
+        await c.heart.tick()
+        await c.heart.tick()
+        await c.settled(said)
+        assert len(said()) == 1
+        assert "for 155 s" in said()[0]
+
+
 @pytest.mark.parametrize("step", [3600.0, -3600.0])
 async def test_undo_and_cool_down_keep_their_length_when_the_clock_is_set(tmp_path: Path, step: float) -> None:
     async with Clocked(tmp_path) as c:
