@@ -89,7 +89,9 @@ class Mailing:
         made = draft(engine, message, about)
         if made is None:
             return
-        sentence = f"message {made.message} went out by itself: {made.subject}"
+        waits = engine.post.unreachable(made)
+        how = f"waits, {waits}" if waits else "went out by itself"
+        sentence = f"message {made.message} {how}: {made.subject}"
 
         def also(conn: sqlite3.Connection, _: int) -> None:
             engine.post.queue(conn, made, key)

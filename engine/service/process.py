@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from engine.service.engine import Engine
 
 STANDBY_POLL_S = 0.05
+PORT_S = 5.0  # a standby waits so long for the port of the engine that ended: the lock may be free a moment before it
 SOCKET_LOOK_S = 1.0
 SWITCH_S = 0.001  # between the loop and the writer's thread: a rollback is handed over in 1 ms, not in Python's 5
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -133,8 +134,9 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
         loop.add_signal_handler(number, ending.set)
     if attached:
         loop.add_reader(0, _end_when_closed, loop, ending)
-    lock = folder.try_lock()
+    lock, patience_s = folder.try_lock(), 0.0
     if lock is None:
+        patience_s = PORT_S
         _load_all()
         log.info("standby: another engine holds %s; waiting to take over", folder.lock)
         manager.tell(manager.READY, "STATUS=standby: another engine holds the store")
@@ -156,18 +158,18 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
             world = World(clock)
             await world.start()
             plan = world.plan(plan)
-        tcp = _bind(plan, world is not None)
-        engine = Engine(plan, folder, clock, environ=dict(os.environ), ending=ending, world=world)
-        await engine.open(address=_url(tcp))
-        await Heart(engine).start()
-        if world is not None:
-            _populate(world, engine)
-        try:
-            await _serve(engine, plan, folder, tcp, ending)
-        finally:
+        with await _port(plan, world is not None, patience_s) as tcp:  # free again before the lock is
+            engine = Engine(plan, folder, clock, environ=dict(os.environ), ending=ending, world=world)
+            await engine.open(address=_url(tcp))
+            await Heart(engine).start()
             if world is not None:
-                await world.stop()
-            await engine.stop()
+                _populate(world, engine)
+            try:
+                await _serve(engine, plan, folder, tcp, ending)
+            finally:
+                if world is not None:
+                    await world.stop()
+                await engine.stop()
     return 0
 
 
@@ -200,6 +202,18 @@ def _end_when_closed(loop: asyncio.AbstractEventLoop, ending: asyncio.Event) -> 
     if not os.read(0, 1024):
         loop.remove_reader(0)
         ending.set()
+
+
+async def _port(plan: Plan, rehearsal: bool, patience_s: float) -> socket.socket:
+    """The TCP socket; a port that is taken is asked for again for so long."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return _bind(plan, rehearsal)
+        except StoreError:
+            if time.monotonic() >= until:
+                raise
+        await asyncio.sleep(STANDBY_POLL_S)
 
 
 def _bind(plan: Plan, rehearsal: bool) -> socket.socket:

@@ -18,7 +18,7 @@ LOG_MIB = 64  # what the write-ahead log is cut back to when it begins anew
 HELD_MIB = 4 * LOG_MIB  # it begins anew long before, unless a reader holds on to an old state
 
 
-def create(folder: Folder) -> None:
+def create(folder: Folder, busy_s: float = 5.0) -> None:
     """Create or migrate the database. Only for the holder of the lock. StoreError when the file is not usable."""
     from engine.store.schema import migrate  # sqlite-utils: 0.2 s, needed once
 
@@ -26,13 +26,18 @@ def create(folder: Folder) -> None:
     if not folder.database.exists():
         os.close(folder.create(folder.database))
     try:
-        conn = sqlite3.connect(folder.database, timeout=5.0, isolation_level=None)
+        conn = sqlite3.connect(folder.database, timeout=busy_s, isolation_level=None)
         try:
             conn.execute("PRAGMA journal_mode=WAL")
             migrate(conn)
         finally:
             conn.close()
     except sqlite3.DatabaseError as error:
+        if "locked" in str(error):
+            raise StoreError(
+                f"The store {folder.database} is held by another program, which lets nobody write: end it (`fuser {folder.database}` "
+                "names it), also consoles that were open when a backup was put back."
+            ) from None
         raise StoreError(
             f"The store {folder.database} cannot be opened: {error}. If it is damaged, move it away and put back the last "
             "`rollout backup`."

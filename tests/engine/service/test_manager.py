@@ -6,10 +6,12 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
+from engine.service.process import wait_until_up
 from tests.engine.service.stage import Stage
 
 
@@ -56,3 +58,21 @@ def test_a_standby_is_up_and_alive_too(tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.setenv("NOTIFY_SOCKET", "@" + name)
         stage.engine(wait=False)
         assert "STATUS=standby: another engine holds the store" in heard(manager, "WATCHDOG=1")
+
+
+def test_a_standby_waits_for_the_port_of_the_engine_that_ended(tmp_path: Path) -> None:
+    """The lock of an engine that dies can be free a moment before its port: the standby must not die of that."""
+    with socket.socket() as port:
+        port.bind(("127.0.0.1", 0))
+        port.listen()
+        with Stage(tmp_path, None, {"http.port": port.getsockname()[1]}) as stage:
+            stage.folder.prepare()
+            lock = stage.folder.try_lock()
+            assert lock is not None
+            standby = stage.engine(wait=False)
+            assert stage.until(lambda: "waiting to take over" in stage.folder.engine_log.read_text())
+            lock.release()
+            assert stage.until(lambda: "taking over" in stage.folder.engine_log.read_text().split("waiting")[-1][20:])
+            time.sleep(0.3)  # it has found the port taken, more than once
+            port.close()
+            assert wait_until_up(stage.folder, standby, 30.0) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -158,6 +159,17 @@ def test_looking_at_the_lock_makes_no_file_needs_no_right_to_write_and_hides_no_
         assert not folder.is_locked()
         fcntl.flock(looker, fcntl.LOCK_EX)
         assert folder.is_locked()
+
+
+def test_a_store_put_back_under_an_open_console_is_said_to_be_held(folder: Folder) -> None:
+    with contextlib.closing(sqlite3.connect(folder.database)) as conn:
+        conn.execute("PRAGMA journal_mode=DELETE")  # as a backup is
+    reader = sqlite3.connect(f"file:{folder.database}?mode=ro", uri=True, isolation_level=None)
+    with contextlib.closing(reader):
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM control").fetchall()
+        with pytest.raises(StoreError, match="held by another program"):
+            database.create(folder, busy_s=0.1)
 
 
 def test_an_intent_that_cannot_be_read_still_asks_for_zero(folder: Folder) -> None:
