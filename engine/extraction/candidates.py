@@ -77,16 +77,18 @@ Span = tuple[Words, str, int]  # an occurrence: its words as they are compared, 
 
 
 class Known(dict[str, Fact]):
-    """What a token is, asked once; bounded, since documents can hold any number of tokens."""
+    """What a token is, asked once; bounded, since documents can hold any number of tokens, and each of them may be a document long."""
 
     def __init__(self, ask: Callable[[str], Fact]) -> None:
         super().__init__()
         self._ask = ask
 
     def __missing__(self, token: str) -> Fact:
-        if len(self) >= CACHED:
-            self.clear()
-        answer = self[token] = self._ask(token)
+        answer = self._ask(token)
+        if len(token) <= MAX_CHARS:
+            if len(self) >= CACHED:
+                self.clear()
+            self[token] = answer
         return answer
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
+import tracemalloc
 
 import pytest
 
@@ -160,3 +161,14 @@ def test_what_long_runs_of_another_language_share_is_a_keyword() -> None:
     polish = "Równoważenie obciążenia rozdziela żądania między węzły klastra. Gdy węzeł ulegnie awarii, równoważenie obciążenia kieruje żądania do innych."
 
     assert "równoważenie obciążenia" in {keyword.lower() for keyword in extract(polish).ranked}
+
+
+def test_words_as_long_as_their_document_are_not_remembered() -> None:
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            extract("ACGT" * 50_000 + "A" * number)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 2_000_000
