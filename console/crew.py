@@ -11,10 +11,8 @@ from console.sources import Source
 
 LEAST, MOST = 8, 64  # at once; each waits for the store's next commit, 50 ms, or for the LLM
 MOST_CHARS = 250_000  # at once: more long documents than that keep a rollback waiting in the engine for over 0.15 s
-SOON_S, LATE_S = (
-    10.0,
-    30.0,
-)  # an answer within the one: more at once; past the other: fewer, since all that are sent wait
+SOON_S = 10.0  # answered within it: more at once
+LATE_S = 30.0  # answered after it: fewer, since all that are sent wait
 
 Answer = dict[str, Any]
 

@@ -10,9 +10,8 @@ import re
 
 SAMPLE_CHARS = 400_000  # read of a longer text: its beginning and end, and slices spread evenly between, an eighth each
 
-_EMPTY_LINES = re.compile(
-    r"\n\s*\n"
-)  # as one, or a look for the next line's first letter would go over all of them at each
+# as one, or a look for the next line's first letter would go over all of them at each
+_EMPTY_LINES = re.compile(r"\n\s*\n")
 _FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,})[^\n]*$", re.M)
 _TAG = re.compile(r"</?[A-Za-z!][^<>]{0,400}>")
 _CLOSING_TAG = re.compile(r"</[A-Za-z]")

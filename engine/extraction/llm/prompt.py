@@ -47,9 +47,8 @@ class Prompt:
 
 
 _YES = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"], "additionalProperties": False}
-SHORT = Prompt(
-    "Answer with JSON.", 'Say {"ok": true}.', _YES, 3, tokens=16
-)  # what a model that works at all answers at once
+# what a model that works at all answers at once
+SHORT = Prompt("Answer with JSON.", 'Say {"ok": true}.', _YES, 3, tokens=16)
 
 
 def schema(max_descriptive: int, max_technical: int) -> dict[str, Any]:

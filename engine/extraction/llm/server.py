@@ -67,9 +67,8 @@ class Server:
         self._warming: asyncio.Task[None] | None = None
         self._warm = False
         self._used_at = 0.0  # when it last answered anything about a model
-        self.silent = (
-            False  # a deadline passed and nothing was answered meanwhile: it may hang, or one document was slow
-        )
+        # a deadline passed and nothing was answered meanwhile: it may hang, or one document was slow
+        self.silent = False
 
     # what the pool decides by
 

@@ -102,7 +102,7 @@ class Window:
     _batch: int = 1
     _unqueued: _Sample = field(default_factory=_Sample)  # seek: latency at all sizes that the server had slots for
     _second_look: bool = False
-    _full: _Held | None = None  # seek: the smallest size seen at which calls waited in the server
+    _full: int = 0  # seek: the smallest size seen at which calls waited in the server; 0 = none yet
     _held: _Held = field(default_factory=lambda: _Held(0, 0.0, 0.0))  # what was known before the last probe
     _cycle: deque[str] = field(default_factory=lambda: deque(("far", "down", "far", "near")))
     _probe_at: float = 0.0
@@ -176,7 +176,7 @@ class Window:
     def restart(self) -> None:
         """The server was away: what was known of it is void."""
         self._unqueued = _Sample()
-        self._full = None
+        self._full = 0
         self._ceiling = 0
         self._cut_at = self._serial
         self._probe_every = PROBE_FIRST_S
@@ -258,16 +258,15 @@ class Window:
                 self._grow(3 if flat and fits >= 3 and self.limit > 1 else 2, now)
             return
         if share < (SEEK_GROWS if self._full else SEEK_PAYS):
-            self._full = _Held(self.limit, mean, 0.0)
+            self._full = self.limit
             if self._unsure(self.limit) and self.limit > 1:
                 self._move(self.limit // 2, "seek")
                 return
-        assert self._full is not None
-        if self._unsure(self._full.limit):
+        if self._unsure(self._full):
             self._sample = _Sample()  # more of the same
             return
-        if self.limit < self._full.limit:  # now that it is known what a call takes, look again: no slot idles there
-            wanted, self._full = min(cap, self._full.limit), None
+        if self.limit < self._full:  # now that it is known what a call takes, look again: no slot idles there
+            wanted, self._full = min(cap, self._full), 0
             self._move(wanted, "seek")
             return
         slots = max(1, round(self.limit / mean * known.mean))
