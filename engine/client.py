@@ -82,7 +82,8 @@ class EngineClient:
         except TimeoutError:
             return Reply(
                 False,
-                f"The engine did not answer within {timeout_s:g} s: it may be stopped or busy. Rollback works all the same.",
+                f"The engine did not answer within {timeout_s:g} s: it may be stopped or busy, and may still do this when it wakes. "
+                "Rollback works all the same.",
             )
         except (OSError, http.client.HTTPException, ValueError) as error:
             return Reply(False, f"No engine answers in {self.folder.path} ({broken(error)}). Start it with `rollout`.")

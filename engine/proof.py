@@ -130,10 +130,10 @@ def sentence(view: ProofView, target_bp: int, armed_path: str, why: str = "") ->
         return f"Effective in {took}: routers obey {target_bp / 100:g} %."
     parts = [
         f"Effective in {took}",
-        f"last LLM call {iso(view.last_call, ms=True)}" if view.last_call else "no LLM call was ever made",
+        f"last LLM call {iso(view.last_call, ms=True)}" if view.last_call else "no LLM call since the engine started",
     ]
     if view.cancelled:
-        parts.append(f"{view.cancelled} in flight ended")
+        parts.append(f"{counted(view.cancelled, 'call')} in flight ended")
     if view.documents_since:
         how = "all by frequency" if not view.llm_since else f"{view.llm_since} of them still by the LLM"
         parts.append(f"{counted(view.documents_since, 'document')} since, {how}")

@@ -33,5 +33,5 @@ def render(message: Message, facts: Mapping[str, str]) -> Draft:
 
         return _BRACES.sub(one, text)
 
-    body = clean_block(fill(message.body), 20_000).strip()
+    body = "\n".join(line.rstrip() for line in clean_block(fill(message.body), 20_000).strip().split("\n"))
     return Draft(message.id, message.audience, clean_line(fill(message.subject), 200), body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from engine.control import percent
-from engine.plan.durations import iso
+from engine.plan.durations import format_duration, iso
 from engine.plan.model import Plan
 from engine.report import figures
 from engine.store import log
@@ -100,9 +100,9 @@ def _decision(view: View, row: log.Row | None) -> dict[str, str]:
     evidence = [str(d.evidence.get("sentence") or "")]
     reading = d.evidence.get("reading")
     if isinstance(reading, dict) and reading.get("value") is not None:
+        held, wanted = (format_duration(float(reading.get(key) or 0.0)) for key in ("held_s", "for_s"))
         evidence.append(
-            f"value {reading['value']:.4g}, threshold {reading.get('threshold')}, n {reading.get('n')}, "
-            f"for {reading.get('held_s', 0):.0f} s of {reading.get('for_s', 0):.0f} s, by the rule {reading.get('rule')}"
+            f"by the rule {reading.get('rule')}" + (f", true for {held} of {wanted}" if reading.get("for_s") else "")
         )
     if d.seen:
         evidence.append(f"on screen: {d.seen}")

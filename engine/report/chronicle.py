@@ -14,6 +14,7 @@ from engine import bounds
 from engine.control import State, percent, transition
 from engine.metrics import read
 from engine.metrics.bucket import Bucket
+from engine.plan.durations import iso
 from engine.plan.model import Plan, Stage
 from engine.report import figures
 from engine.report.story import Entry, Incident, Verdict
@@ -149,6 +150,9 @@ def who(row: Row) -> str:
     return "the engine" if actor.kind == "engine" else clean_line(actor.name, 60)
 
 
+MOMENTS = ("at", "since", "until")  # seconds since the epoch in what a decision rests on
+
+
 def evidence(body: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """Flat (name, value) pairs, numbers as people read them; nested names are joined by a dot. At most 40."""
     return tuple(_flat(body, ""))[:40]
@@ -161,6 +165,8 @@ def _flat(value: Any, name: str) -> list[tuple[str, str]]:
         return []
     if isinstance(value, list | tuple):
         return [(clean_line(name, 60), "; ".join(clean_line(str(part), 200) for part in value[:20]))]
+    if isinstance(value, float) and name.rpartition(".")[2] in MOMENTS:
+        return [(clean_line(name, 60), iso(value))]
     text = f"{value:.6g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
     return [(clean_line(name, 60), clean_line(text, 400))]
 

@@ -10,9 +10,11 @@ import importlib.metadata
 import platform
 import sqlite3
 
+from msgspec.structs import replace
+
 from engine.control import percent, stage_name
 from engine.metrics import read
-from engine.plan.model import Item, Metric, Plan
+from engine.plan.model import Item, Metric, Plan, Stage
 from engine.report import chronicle, figures
 from engine.report.chronicle import Spent, Visit
 from engine.report.story import (
@@ -65,7 +67,7 @@ def gather(conn: sqlite3.Connection, plan: Plan) -> Story:
         headline=_headline(plan, rows, at), summary=(), stage=state.stage, percent_bp=state.percent_bp,
         stable=state.stage >= plan.stable,
         target=Target(*(figures.plan_target(plan, metric) for metric in ("error_rate", "latency_mean", "cache_hit_rate"))),
-        stages=stages, timeline=chronicle.timeline(rows), verdicts=told, incidents=incidents, overrides=overrides,
+        stages=stages, after=_after(conn, plan, stays), timeline=chronicle.timeline(rows), verdicts=told, incidents=incidents, overrides=overrides,
         quality=_quality(conn, plan, stages), experiment=experiment, post_rollout=_signed(conn, plan.post_rollout, plan.stable),
         review=_review(conn, plan), messages=_messages(conn, plan), curves=_curves(conn, rows, incidents, began, at),
         references=tuple(clean_line(each) for each in plan.references), appendix=_appendix(conn, plan, rows, began, at),
@@ -84,12 +86,20 @@ def _live(conn: sqlite3.Connection) -> dict[str, object]:
 def stage_stories(conn: sqlite3.Connection, plan: Plan, stays: list[Visit]) -> tuple[StageStory, ...]:
     """Every stage of the plan, visited or not."""
     return tuple(
-        _stage(conn, plan, number, [v for v in stays if v.stage == number]) for number in range(len(plan.stages))
+        _stage(conn, stage, number, [v for v in stays if v.stage == number]) for number, stage in enumerate(plan.stages)
     )
 
 
-def _stage(conn: sqlite3.Connection, plan: Plan, number: int, stays: list[Visit]) -> StageStory:
-    stage = plan.stages[number]
+def _after(conn: sqlite3.Connection, plan: Plan, stays: list[Visit]) -> StageStory | None:
+    """What was measured since it was declared stable, against the targets of the last stage; nobody is waited for then."""
+    found = [v for v in stays if v.stage >= plan.stable]
+    if not found:
+        return None
+    told = _stage(conn, replace(plan.stages[-1], bake_s=0.0, checklist=()), plan.stable, found)
+    return replace(told, name="after it was declared", waited_s=0.0, stable=True)
+
+
+def _stage(conn: sqlite3.Connection, stage: Stage, number: int, stays: list[Visit]) -> StageStory:
     llm, both = figures.stage_bucket(conn, number)
     each = [chronicle.spent(conn, stage, visit) for visit in stays]
     time = Spent(*(sum(getattr(part, name) for part in each) for name in ("soaked", "figures", "held", "waited")))
@@ -263,8 +273,6 @@ def _headline(plan: Plan, rows: list[Row], at: float) -> str:
 
 
 def _with_summary(conn: sqlite3.Connection, story: Story) -> Story:
-    from msgspec.structs import replace
-
     everything = read.total(conn)
     out = (
         [f"{everything.n:,} documents extracted: {figures.methods(everything)}."]

@@ -104,8 +104,8 @@ def _header(story: Story) -> Element:
 
 def _glance(story: Story) -> Element:
     """Five numbers, each with what it rests on."""
-    shown = next((s for s in reversed(story.stages) if s.error_rate.value is not None), None)
-    documents, llm = sum(s.documents for s in story.stages), sum(s.llm_documents for s in story.stages)
+    shown = next((s for s in reversed(story.measured) if s.error_rate.value is not None), None)
+    documents, llm = sum(s.documents for s in story.measured), sum(s.llm_documents for s in story.measured)
     pairs: list[tuple[str, str, str]] = [
         ("Now", percent(story.percent_bp), "stable" if story.stable else f"stage {story.stage}"),
         ("Documents", f"{documents:,}", f"{llm:,} by the LLM"),
@@ -113,7 +113,7 @@ def _glance(story: Story) -> Element:
     if shown is not None:
         for name, figure in (("Error rate", shown.error_rate), ("Average time", shown.latency)):
             value, rest = split(figure)
-            pairs.append((name, value, f"{rest} · stage {shown.number}" if rest else f"stage {shown.number}"))
+            pairs.append((name, value, f"{rest} · {shown.label.lower()}" if rest else shown.label.lower()))
     found = len(story.incidents)
     rolled = sum(i.percent_to < i.percent_from for i in story.incidents)
     pairs.append(("Incidents", str(found) if found else "none", f"{rolled} rolled back" if found else ""))
@@ -184,7 +184,7 @@ def _course(story: Story) -> Section | None:
 
 
 def _metrics(story: Story) -> Section:
-    stages = [s for s in story.stages if s.number >= 2 or s.llm_documents]
+    stages = [s for s in story.measured if s.number >= 2 or s.llm_documents]
     head: list[Child] = ["Metric", *(_stage_head(s) for s in stages)]
     rows: list[list[Child]] = [[name, *(_cell(s, of(s)) for s in stages)] for name, of in METRICS]
     rows.append(
@@ -205,7 +205,7 @@ def _metrics(story: Story) -> Section:
 
 
 def _stage_head(stage: StageStory) -> Element:
-    return el("span", f"Stage {stage.number}", el("small", f"{stage.name}, {percent(stage.percent_bp)}"))
+    return el("span", stage.label, el("small", f"{stage.name}, {percent(stage.percent_bp)}"))
 
 
 def _cell(stage: StageStory, figure: Figure) -> Child:

@@ -66,8 +66,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _metrics(story: Story) -> str:
-    stages = [s for s in story.stages if s.number >= 2 or s.llm_documents]
-    head = ("Metric", *(escape(f"Stage {s.number} {s.name}") for s in stages))
+    stages = [s for s in story.measured if s.number >= 2 or s.llm_documents]
+    head = ("Metric", *(escape(s.label if s.stable else f"{s.label} {s.name}") for s in stages))
     rows = [(name, *(_cell(s, of(s)) for s in stages)) for name, of in METRICS]
     documents = (
         "Documents (by the LLM)",

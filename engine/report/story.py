@@ -45,6 +45,11 @@ class StageStory(Struct, frozen=True):
     satisfaction: Figure
     complaints: int
     signed: tuple[Signed, ...]
+    stable: bool = False  # not a stage of the plan: what came after it
+
+    @property
+    def label(self) -> str:
+        return "Stable" if self.stable else f"Stage {self.number}"
 
 
 class Signed(Struct, frozen=True):
@@ -217,3 +222,9 @@ class Story(Struct, frozen=True):
     curves: Curves | None
     references: tuple[str, ...]
     appendix: Appendix
+    after: StageStory | None = None  # since it was declared stable; None: it was not
+
+    @property
+    def measured(self) -> tuple[StageStory, ...]:
+        """Where documents were extracted: the stages, and what came after them."""
+        return self.stages if self.after is None else (*self.stages, self.after)

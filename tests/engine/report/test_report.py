@@ -49,6 +49,26 @@ def test_each_stage_has_the_figures_that_were_stored(story: Story) -> None:
     assert (limited.documents, limited.llm_documents) == (1000, 599)
 
 
+def test_what_was_extracted_once_stable_is_in_every_sum_and_has_its_column() -> None:
+    made = whole()
+    before = gather(made.conn, made.plan)
+    assert before.after is not None
+    assert before.after.documents == 0
+    made.wait(DAY)
+    made.documents(100, failed=3)
+    made.tell("restore", "restored", {"since": made.at, "documents": 100})
+    after = gather(made.conn, made.plan)
+    made.conn.close()
+    assert after.after is not None
+    assert after.after.error_rate.words.startswith("3 % (3 of 100")
+    assert (after.after.waited_s, after.after.error_rate.good) == (0.0, False)
+    total = sum(s.documents for s in after.measured)
+    assert f"{total:,} documents extracted" in after.summary[0]
+    assert f">{total:,}<" in html(after)
+    assert "| Stage 5 Full Rollout | Stable |" in markdown(after)
+    assert dict(after.verdicts[-1].evidence)["since"].endswith("Z")
+
+
 def test_an_incident_has_its_time_to_detect_to_decide_and_to_take_effect(story: Story) -> None:
     (incident,) = story.incidents
     assert (incident.trigger, incident.percent_from, incident.percent_to) == ("error_critical", 1000, 0)
