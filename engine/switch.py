@@ -45,9 +45,8 @@ class Switch:
         self._lease_s = lease_s
         self._token = token
         self._evaluated = -1e18
-        self._lowered: dict[
-            str, int
-        ] = {}  # rollbacks in force and not yet in the control row: request id -> percent_bp
+        # rollbacks in force and not yet in the control row: request id -> percent_bp
+        self._lowered: dict[str, int] = {}
         self.ceiling_bp = ceiling_bp
         self.generation = 0  # grows with every rollback, so that an arming under way can see that it is too late
 
@@ -76,6 +75,10 @@ class Switch:
     def lowering(self) -> bool:
         """Whether a rollback is in force that the control row does not know yet."""
         return bool(self._lowered)
+
+    def lowers(self, percent_bp: int) -> bool:
+        """Whether going down to this is more than the rollbacks do that the control row does not know yet."""
+        return percent_bp < min(self._lowered.values(), default=10_001)
 
     def read(self) -> Permit:
         """Never raises: a store that cannot be read is 0 %."""

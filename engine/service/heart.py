@@ -152,7 +152,7 @@ class Heart:
                 engine.background(self._tell_past_the_store(decision))
         elif decision.kind != "trigger":
             await self._owe(ask, decide)
-        elif not engine.switch.lowering:
+        elif engine.switch.lowers(decision.percent_bp):
             await rollback.roll_back(engine, ask, automatic=decide)
 
     async def _tell_past_the_store(self, decision: Decision) -> None:
@@ -182,7 +182,7 @@ class Heart:
         """The key is gone: no call is sent from then on, and those in flight end now. Whoever took it out may be about to say so,
         as a command does that removes it first; when nobody does, it was by hand."""
         engine = self._engine
-        if not engine.state.percent_bp or engine.folder.is_armed() or engine.switch.lowering:
+        if not engine.state.percent_bp or engine.folder.is_armed() or not engine.switch.lowers(0):
             self._key_gone_at = None
             return
         engine.calls_ended += engine.pipeline.cancel_calls()

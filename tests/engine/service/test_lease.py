@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 import console.link
-from engine.control import Ask, Decision, State, roll_back
+from engine.control import DOWN, Ask, Decision, State, roll_back
 from engine.plan.durations import format_duration
 from engine.service import rollback
 from engine.service.process import wait_until_up
-from engine.store import log
+from engine.store import database, log
 from tests.engine.service.clocked import ALICE, Clocked
 from tests.engine.service.stage import TEXT, Stage
 
@@ -245,3 +245,22 @@ async def test_a_trigger_s_rollback_beats_a_promotion_that_lands_in_between(tmp_
         await c.settled(lambda: not c.engine.switch.lowering)
         assert c.engine.state.percent_bp == 0
         assert not c.stage.folder.is_armed()
+
+
+async def test_a_trigger_s_to_zero_waits_for_no_smaller_rollback_that_the_store_does_not_take(tmp_path: Path) -> None:
+    async with Clocked(tmp_path, {"trigger_settings.probe_every": "100ms"}) as c:
+        await c.climb(3)
+        blocker = database.open_writer(c.stage.folder, "NORMAL", 5.0)
+        blocker.execute("BEGIN IMMEDIATE")
+        await rollback.roll_back(c.engine, c.engine.ask("one stage down", ALICE), to_stage=2)
+        assert c.engine.switch.read().percent_bp == 1000
+        await c.settled(lambda: c.engine.monitor.servers and c.engine.monitor.servers[0].failed_probes > 3)
+        await c.passes(120.0)  # llm_unavailable, which takes 60 s
+        assert c.engine.switch.read().percent_bp == 0
+        assert not c.stage.folder.is_armed()
+        assert len(c.engine.proofs) == 2
+        blocker.execute("ROLLBACK")
+        blocker.close()
+        await c.settled(lambda: not c.engine.switch.lowering)
+        assert c.engine.state.percent_bp == 0
+        assert [row.decision.percent_bp for row in log.rows(c.engine.conn) if row.decision.kind in DOWN] == [0, 1000]
