@@ -83,7 +83,7 @@ def _stage_names(curves: Curves, stages: Sequence[StageStory], stable: int, x: S
     for (begin, number), end in zip(curves.stages, ends, strict=True):
         at, wide = x(max(begin, curves.start)), x(end) - x(max(begin, curves.start))
         name = "stable" if number >= stable else stages[number].name.split()[0] if number < len(stages) else ""
-        for said in (name, str(number)):
+        for said in (name, *(() if number >= stable else (str(number),))):
             if wide >= 6.4 * len(said) + 6 and at >= free:
                 out += [line(at, y + 4, at, y - 8, "tick"), text(at + 4, y, said, "stage")]
                 free = at + 6.4 * len(said) + 6

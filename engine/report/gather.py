@@ -49,7 +49,17 @@ MOST_POINTS = 360
 
 
 def gather(conn: sqlite3.Connection, plan: Plan) -> Story:
-    """The whole story. sqlite3.Error when the store cannot be read."""
+    """The whole story, of one moment: an engine may write meanwhile. sqlite3.Error when the store cannot be read."""
+    if conn.in_transaction:
+        return _gather(conn, plan)
+    conn.execute("BEGIN")
+    try:
+        return _gather(conn, plan)
+    finally:
+        conn.execute("COMMIT")
+
+
+def _gather(conn: sqlite3.Connection, plan: Plan) -> Story:
     rows = list(log.every(conn))
     live = _live(conn)
     seen = live.get("at")

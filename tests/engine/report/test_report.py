@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -67,6 +68,26 @@ def test_what_was_extracted_once_stable_is_in_every_sum_and_has_its_column() -> 
     assert f">{total:,}<" in html(after)
     assert "| Stage 5 Full Rollout | Stable |" in markdown(after)
     assert dict(after.verdicts[-1].evidence)["since"].endswith("Z")
+
+
+def test_a_report_is_of_one_moment_though_an_engine_writes_meanwhile(history: History, tmp_path: Path) -> None:
+    stored = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    history.conn.backup(stored)
+    stored.execute("PRAGMA journal_mode=WAL")
+    (count,) = stored.execute("SELECT count(*) FROM decision").fetchone()
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+
+    def forget(sql: str) -> None:
+        if "FROM live" in sql:  # read after the log was
+            other.execute("DELETE FROM rollup")
+
+    stored.set_trace_callback(forget)
+    told = gather(stored, history.plan)
+    assert told.appendix.decisions == count
+    assert told.stages[2].documents > 0
+    assert not stored.in_transaction
+    other.close()
+    stored.close()
 
 
 def test_an_incident_has_its_time_to_detect_to_decide_and_to_take_effect(story: Story) -> None:
