@@ -73,6 +73,10 @@ class LapseClock:
         self._anchor_real = time.monotonic()
         self._speed = float(speed)
 
+    def not_before(self, at: float) -> None:
+        """Go on at `at` (epoch seconds) at the earliest: where an earlier lapse ended."""
+        self._epoch += max(0.0, at - self.now())
+
     def now(self) -> float:
         return self._epoch + self.monotonic()
 

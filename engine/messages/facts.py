@@ -63,7 +63,7 @@ def _now(plan: Plan, view: View) -> dict[str, str]:
         "stage": str(view.stage),
         "stage_name": view.stage_name,
         "percent": percent(view.percent_bp),
-        "next_stage": gate.next_name,
+        "next_stage": "none, this is stable" if view.stable else gate.next_name,
         "next_percent": percent(gate.next_percent_bp),
         "methods": ", ".join(f"{name} {count}" for name, count in view.methods.items()),
         "gate": "\n".join([*conditions, *others, verdict]),

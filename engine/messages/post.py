@@ -70,6 +70,11 @@ class Post:
     def trouble(self) -> str:
         return self.addresses()[1]
 
+    @property
+    def keeps(self) -> bool:
+        """Whether messages are only kept, to be read on the screen."""
+        return self._rehearsal and not self.addresses()[0]
+
     def unreachable(self, draft: Draft) -> str:
         """Why no address would take it now; "" when one does, and in a rehearsal, which keeps what it cannot send."""
         found, trouble = self.addresses()
@@ -79,10 +84,8 @@ class Post:
 
     def queue(self, conn: sqlite3.Connection, draft: Draft, key: str = "") -> bool:
         """Queue a message in the caller's transaction; the same key queues once. A rehearsal without addresses keeps it."""
-        kept = self._rehearsal and not self.addresses()[0]
-        return outbox.put(
-            conn, self._marked(draft), self._clock.now(), key or uuid.uuid4().hex, "kept" if kept else "waiting"
-        )
+        state = "kept" if self.keeps else "waiting"
+        return outbox.put(conn, self._marked(draft), self._clock.now(), key or uuid.uuid4().hex, state)
 
     async def test(self) -> str:
         """Send a test message now to every address, without the queue: "Delivered ..." or why not."""

@@ -180,7 +180,7 @@ def review_verdict(judgements: Iterable[Judgement], good: str = "yes") -> Review
     split = f", {ties} undecided" if ties else ""
     sentence = (
         f"{yes} of {counts.n} reviewed documents are good{split}: "
-        f"{100 * interval.estimate:.0f} %, between {100 * interval.low:.0f} % and {100 * interval.high:.0f} %."
+        f"{100 * interval.estimate:.0f} %, between {100 * interval.low:.0f} % and {100 * interval.high:.0f} % (both bounds at 95 %)."
     )
     return ReviewVerdict(counts.n, yes, ties, interval, sentence)
 

@@ -39,9 +39,20 @@ def again_before_promotion(check: Check) -> bool:
 
 
 async def _llm(engine: Engine, check: Check) -> Finding:
+    """What is wrong, or what was found, once for all servers that say the same."""
     report = await engine.pool.check()
-    failed = [line.text for line in report.lines if line.state == "fail"]
-    return Finding(report.ok, "; ".join(failed or [line.text for line in report.lines]))
+    told: dict[str, list[str]] = {}
+    for line in report.lines:
+        if report.ok or line.state == "fail":
+            told.setdefault(line.text, []).append(line.server)
+    servers = {line.server for line in report.lines}
+    several = len(servers) > 1
+    return Finding(
+        report.ok,
+        "; ".join(
+            f"{', '.join(by)}: {text}" if several and len(by) < len(servers) else text for text, by in told.items()
+        ),
+    )
 
 
 async def _http(engine: Engine, check: Check) -> Finding:

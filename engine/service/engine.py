@@ -113,6 +113,12 @@ class Engine:
         await asyncio.to_thread(database.create, self.folder)
         self.clean_start = self._take_token()
         self.conn = database.open_reader(self.folder)
+        if isinstance(self.clock, LapseClock):  # a kept rehearsal goes on where it was: its log never runs backwards
+            (last,) = self.conn.execute(
+                "SELECT max(at) FROM (SELECT at FROM live UNION ALL SELECT max(at) FROM decision)"
+            ).fetchone()
+            self.clock.not_before(last or 0.0)
+            self.started = self.clock.now()
         limits = ceiling(self.environ)
         self.switch = Switch(
             self.folder, self.conn, self.clock, self.plan.trigger_settings.lease_s,

@@ -90,7 +90,8 @@ class Mailing:
         if made is None:
             return
         waits = engine.post.unreachable(made)
-        how = f"waits, {waits}" if waits else "went out by itself"
+        kept = "is kept, for a rehearsal without addresses sends nothing" if engine.post.keeps else "went out by itself"
+        how = f"waits, {waits}" if waits else kept
         sentence = f"message {made.message} {how}: {made.subject}"
 
         def also(conn: sqlite3.Connection, _: int) -> None:

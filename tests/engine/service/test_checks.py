@@ -22,6 +22,7 @@ from engine.service.heart import Heart
 from engine.store import log
 from engine.store.folder import Folder
 from tests.engine.messages.servers import free_port, http_server, mail_server
+from tests.stub_llm import StubLlm
 
 pytestmark = pytest.mark.anyio
 
@@ -31,11 +32,16 @@ ALICE = Actor("alice", 1000)
 
 @asynccontextmanager
 async def opened(
-    tmp_path: Path, items: tuple[Item, ...] = (), urls: str = "", address: str = "", plan: Plan = PLAN
+    tmp_path: Path,
+    items: tuple[Item, ...] = (),
+    urls: str = "",
+    address: str = "",
+    plan: Plan = PLAN,
+    llm: tuple[str, ...] = ("http://127.0.0.1:9",),
 ) -> AsyncIterator[Engine]:
     """An engine in this process, its parts made and its heart beaten once by hand."""
     first = replace(plan.stages[0], checklist=items, bake_s=0.0, success=())
-    made = replace(plan, stages=(first, *plan.stages[1:]), llm=replace(plan.llm, urls=("http://127.0.0.1:9",)))
+    made = replace(plan, stages=(first, *plan.stages[1:]), llm=replace(plan.llm, urls=llm))
     folder = Folder(tmp_path / "store")
     folder.prepare()
     lock = folder.try_lock()
@@ -177,9 +183,29 @@ async def test_triggers_are_armed_and_find_a_fault_in_a_backtest(tmp_path: Path)
 
 async def test_the_llm_check_fails_in_words_when_nobody_listens(tmp_path: Path) -> None:
     async with opened(tmp_path) as engine:
+        await engine.pool.start()
         ok, said = await finding(engine, Check("llm"))
         assert not ok
-        assert said
+        assert "http://127.0.0.1:9" in said
+        assert "connect" in said.lower() or "refused" in said.lower()
+
+
+async def test_the_llm_check_names_the_one_of_several_servers_that_fails_and_says_once_what_all_do(
+    tmp_path: Path,
+) -> None:
+    async with StubLlm() as good, opened(tmp_path, llm=(good.url, "http://127.0.0.1:9")) as engine:
+        await engine.pool.start()
+        ok, said = await finding(engine, Check("llm"))
+        assert not ok
+        assert said.startswith("http://127.0.0.1:9: ")
+        assert good.url not in said
+    async with StubLlm() as one, StubLlm() as two, opened(tmp_path / "two", llm=(one.url, two.url)) as engine:
+        await engine.pool.start()
+        ok, said = await finding(engine, Check("llm"))
+        assert ok, said
+        assert said.count("the server has llama3.2:3b") == 1
+        assert f"{one.url}: answers in" in said
+        assert f"{two.url}: answers in" in said
 
 
 async def test_a_promotion_checks_again_and_what_fails_now_shuts_the_gate(
