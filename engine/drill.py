@@ -94,12 +94,15 @@ def _press(folder: Folder, plan: Plan, switch: Switch, writer: sqlite3.Connectio
 
     router = threading.Thread(target=route, daemon=True)
     router.start()
-    asking.wait(LIMIT_S)
-    pressed = time.perf_counter()
-    folder.disarm()
-    ask = Ask(Actor("drill"), time.time(), uuid.uuid4().hex, "drill")
-    log.commit(writer, ask.request_id, lambda state: roll_back(plan, state, ask))
-    recorded = (time.perf_counter() - pressed) * 1000
-    router.join(LIMIT_S)
-    stop.set()
+    try:
+        asking.wait(LIMIT_S)
+        pressed = time.perf_counter()
+        folder.disarm()
+        ask = Ask(Actor("drill"), time.time(), uuid.uuid4().hex, "drill")
+        log.commit(writer, ask.request_id, lambda state: roll_back(plan, state, ask))
+        recorded = (time.perf_counter() - pressed) * 1000
+        router.join(LIMIT_S)
+    finally:
+        stop.set()
+        router.join()  # nothing may be closed under it: SQLite does not survive that
     return (max(0.0, seen[0] - pressed) * 1000 if seen else None), recorded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,19 @@ def test_a_switch_that_cannot_be_taken_out_fails_it(tmp_path: Path, monkeypatch:
     found = drill.drill(Folder(tmp_path / "store"), PLAN)
     assert not found.ok
     assert "did not read 0 %" in found.trouble
+
+
+def test_when_it_fails_half_way_nothing_still_reads_what_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: Folder) -> bool:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(Folder, "disarm", fails)
+    before = threading.active_count()
+    found = drill.drill(Folder(tmp_path / "store"), PLAN)
+    assert "the disk is gone" in found.trouble
+    assert threading.active_count() == before
 
 
 def test_a_folder_that_takes_no_file_fails_it_in_words(tmp_path: Path) -> None:

@@ -204,8 +204,6 @@ async def test_the_llm_check_names_the_one_of_several_servers_that_fails_and_say
         ok, said = await finding(engine, Check("llm"))
         assert ok, said
         assert said.count("the server has llama3.2:3b") == 1
-        assert f"{one.url}: answers in" in said
-        assert f"{two.url}: answers in" in said
 
 
 async def test_a_promotion_checks_again_and_what_fails_now_shuts_the_gate(
