@@ -114,8 +114,8 @@ def test_while_the_store_takes_no_writes_a_console_is_shown_the_engine_s_own_vie
     with contextlib.closing(sqlite3.connect(stage.folder.database, timeout=5.0, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert stage.until(lambda: time.time() - stage.reader.glance().heartbeat > 2.0)
+        assert stage.until(lambda: watching.look().fresh)
         sight = watching.look()
-        assert sight.fresh
         assert sight.view is not None
         assert any("database is locked" in problem for problem in sight.view.engine.problems)
     watching.reader.close()
