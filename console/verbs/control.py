@@ -234,12 +234,13 @@ def _difference(document: dict[str, Any]) -> list[str]:
 def sign(place: Place, item: str | None, note: str, by_machine: bool, revoke: bool, as_json: bool) -> None:
     """Sign a checklist item of the current stage; without ITEM, list them."""
     if item is None:
-        view = place.reader.glance().view
-        if view is None:
-            fail("The engine has shown nothing yet. Start it with `rollout` or `rollout serve`.", as_json)
+        from engine import checklist
+
+        stage = place.reader.state().stage
+        items = place.reader.read(lambda conn: checklist.read(conn, place.plan, stage))
         mark = {"done": "[x]", "open": "[ ]", "failed": "[!]"}
-        lines = [f"{mark[i.state]} {i.id:<24} {i.text}" + (f"  ({i.by})" if i.by else "") for i in view.gate.items]
-        say({"items": view.gate.items}, "\n".join(lines) or "This stage has no checklist.", as_json)
+        lines = [f"{mark[i.state]} {i.id:<24} {i.text}" + (f"  ({i.by})" if i.by else "") for i in items]
+        say({"items": items}, "\n".join(lines) or "This stage has no checklist.", as_json)
         return
     kind = "revoke" if revoke else "check" if by_machine else "sign"
     _send(place, as_json, kind, item=item, note=note)

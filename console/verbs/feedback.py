@@ -20,7 +20,7 @@ FIELDS = ("kind", "document", "value", "text", "id", "source", "at")
 
 @click.group()
 def feedback() -> None:
-    """What users say of the search. Complaints feed the triggers: above 5 in a stage a pause, above 10 a rollback."""
+    """What users say of the search. Complaints feed the triggers: in the default plan above 5 in a stage a pause, above 10 a rollback."""
 
 
 def common(command: Callable[..., None]) -> Callable[..., None]:

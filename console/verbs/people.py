@@ -150,8 +150,12 @@ def run(place: Place, number: int | None, yes: bool, as_json: bool) -> None:
     command = found[number - 1]
     line = localized(command.run.strip(), plan, view.engine.address if view else "")
     click.echo(f"$ {line}", err=True)
-    if not yes and not click.confirm("Run it here?", err=True):
-        raise Failed("Not run.")
+    try:
+        wanted = yes or click.confirm("Run it here?", err=True)
+    except click.Abort:  # nobody there to ask
+        wanted = False
+    if not wanted:
+        raise Failed("Not run; --yes asks nothing.")
     heard = None if as_json else (lambda text: click.echo(text, nl=False))
     environ = surroundings(plan, place.folder.path)
     done = asyncio.run(shell.run(line, command.timeout_s, environ=environ, heard=heard))

@@ -54,7 +54,7 @@ class Shell:
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A rehearsal's engine in stage 2, on a plan whose first command is a harmless one."""
     root = tmp_path_factory.mktemp("people")
-    with Stage(root, 60.0, {"stages[2].validation[0].run": "echo restarted; exit 0"}) as stage:
+    with Stage(root, 60.0, {"stages[2].validation[0].run": "echo restarted; exit 0", "triggers[6].above": 7}) as stage:
         stage.engine()
         stage.climb(2)
         assert stage.until(lambda: stage.view.stage == 2)
@@ -95,6 +95,7 @@ def test_run_lists_the_stage_s_commands_and_keeps_the_output_of_one(shell: Shell
     listed = json.loads(shell("run", "--json"))
     assert [each["text"] for each in listed][:2] == ["Restart service", "Error rate (target: < 1%)"]
     assert "Not run" in shell("run", "1", typed="n\n", code=1)
+    assert "Not run" in shell("run", "1", code=1)  # nobody answers
     assert "restarted" in shell("run", "1", "--yes")
     assert "ran “Restart service”: worked" in shell("log", "--kind", "run")
     assert "There is no command 99" in shell("run", "99", code=1)
@@ -112,6 +113,11 @@ def test_due_lists_monitoring_and_ticks_it_off(shell: Shell) -> None:
     assert "first_day" in shell("due")
     assert "did: Error rate, processing time" in shell("due", "first_day")
     assert "Known: first_day, then_daily" in shell("due", "nonsense", code=1)
+
+
+def test_a_complaint_says_what_this_plan_does_about_complaints(shell: Shell) -> None:
+    said = shell("feedback", "complaint", "cannot find it")
+    assert said.endswith(" in this stage. Above 7 they pause the rollout, above 10 they roll it back.\n")
 
 
 def test_messages_are_previewed_with_real_numbers_and_their_delivery_is_told(shell: Shell) -> None:

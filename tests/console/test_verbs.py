@@ -152,6 +152,12 @@ def test_feedback_is_counted_once_an_id(shell: Shell) -> None:
     assert "1 skipped" in shell("feedback", "import", "many.csv", code=1)
 
 
+def test_a_signature_is_listed_as_soon_as_it_was_given_or_taken_back(shell: Shell) -> None:
+    for words, mark in (((), "[x]"), (("--revoke",), "[ ]")) * 3:  # the engine's view is up to a second old
+        shell("sign", "code_deployed", *words)
+        assert f"{mark} code_deployed" in shell("sign")
+
+
 def test_what_cannot_be_compared_is_said_in_a_sentence(shell: Shell) -> None:
     shell("load", "docs/")
     assert "documents that have both methods' keywords" in shell("analyze", "search-quality", code=1)

@@ -11,8 +11,9 @@ from engine import feedback
 from engine.client import Reply
 from engine.control import Ask, note
 from engine.feedback import Feedback
+from engine.plan.model import Plan
 from engine.service.engine import Engine
-from engine.text import clean_line, counted
+from engine.text import clean_line, counted, spoken
 
 A_BATCH = 1000  # rows of an import in one request
 
@@ -43,8 +44,24 @@ async def give(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         "SELECT count(*) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at >= ?",
         (engine.state.stage, engine.state.entered_at),
     ).fetchone()[0]
-    sentence = f"Counted: {count} in this stage. Above 5 they pause the rollout, above 10 they roll it back."
+    sentence = f"Counted: {count} in this stage.{_moves(engine.plan)}"
     return Reply(True, sentence, {"new": True, "complaints": count})
+
+
+DO = {
+    "to_zero": "they roll it back",
+    "previous_stage": "they take it one stage back",
+    "halve": "they halve the percentage",
+    "pause": "they pause the rollout",
+    "investigate": "someone should look",
+}
+
+
+def _moves(plan: Plan) -> str:
+    """ " Above 5 they pause the rollout, above 10 they roll it back.", as this plan has it."""
+    rules = [t for t in plan.triggers if t.metric == "complaints" and t.enabled and t.above is not None]
+    said = [f"above {t.above:g} {DO[t.action]}" for t in sorted(rules, key=lambda t: t.above or 0.0)]
+    return f" {spoken(', '.join(said))}" if said else ""
 
 
 def _complaint(found: Feedback) -> str:
