@@ -92,7 +92,10 @@ class Place:
 
         if self._given is not None:
             return Folder(self._given)
-        return Folder(store_of(self.plan_path))
+        try:
+            return Folder(store_of(self.plan_path))
+        except Failed as error:
+            raise Failed(f"{error.message} A rollback needs the store alone: --store DIR, or rm DIR/armed.") from None
 
     @cached_property
     def plan_or_none(self) -> Plan | None:

@@ -38,10 +38,17 @@ def create(folder: Folder, busy_s: float = 5.0) -> None:
                 f"The store {folder.database} is held by another program, which lets nobody write: end it (`fuser {folder.database}` "
                 "names it), also consoles that were open when a backup was put back."
             ) from None
-        raise StoreError(
-            f"The store {folder.database} cannot be opened: {error}. If it is damaged, move it away and put back the last "
-            "`rollout backup`."
-        ) from None
+        raise StoreError(damaged(folder, error) or f"The store {folder.database} cannot be opened: {error}.") from None
+
+
+def damaged(folder: Folder, error: sqlite3.Error) -> str:
+    """What is to be done about a file that is no database any more; "" when that is not what the error says."""
+    if "malformed" not in str(error) and "not a database" not in str(error):
+        return ""
+    return (
+        f"The store {folder.database} is damaged ({error}). Rollback works all the same. Stop the engine, move the file away and put "
+        "back the last `rollout backup`."
+    )
 
 
 def open_writer(folder: Folder, durability: Literal["FULL", "NORMAL"], busy_s: float = BUSY_S) -> sqlite3.Connection:
@@ -73,7 +80,7 @@ def open_reader(folder: Folder) -> sqlite3.Connection:
         )
         conn.execute("SELECT 1 FROM control LIMIT 1").fetchone()
     except sqlite3.Error as error:
-        raise StoreError(f"The store {folder.database} cannot be read: {error}.") from None
+        raise StoreError(damaged(folder, error) or f"The store {folder.database} cannot be read: {error}.") from None
     return conn
 
 

@@ -75,7 +75,8 @@ class Reader:
                     self._conn.close()
                     self._conn = None
                 raise StoreError(
-                    f"The store {self.folder.database} cannot be read now: {error}. It is tried again."
+                    database.damaged(self.folder, error)
+                    or f"The store {self.folder.database} cannot be read now: {error}. It is tried again."
                 ) from None
 
     def glance(self) -> Glance:

@@ -249,3 +249,17 @@ def test_what_the_system_refuses_is_told_without_its_numbers() -> None:
     refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/srv/store/lock")
     assert sentence_of(refused).startswith("/srv/store/lock: Permission denied. Run this as")
     assert sentence_of(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) == "No space left on device."
+
+
+def test_a_rollback_where_there_is_no_plan_says_what_it_needs(tmp_path: Path) -> None:
+    assert "--store DIR, or rm DIR/armed" in Shell(tmp_path)("rollback", code=1)
+
+
+@pytest.mark.parametrize("words", [("status",), ("log", "--verify"), ("report",), ("query", "x")])
+def test_a_damaged_store_says_so_and_what_to_do(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "rollout.toml").write_text(default_plan_text())
+    (tmp_path / ".rollout").mkdir(0o700)
+    (tmp_path / ".rollout" / "store.db").write_text("no database, but a text that is long enough to be taken for one")
+    said = Shell(tmp_path)(*words, code=1)
+    assert "is damaged (file is not a database)" in said
+    assert "put back the last `rollout backup`" in said
