@@ -167,11 +167,14 @@ class Dashboard(Page):
     def _side(self, c: Canvas, v: View, area: Area, triggers: bool) -> None:
         wanted = [len(v.next) + 3, len(v.waiting) + 3, len(v.triggers) + 2 if triggers else 0, 0]
         upcoming, waiting, running, gate = blocks.stack(area, wanted)
+        if gate.height < 4:  # one line of a gate says nothing
+            wanted[1] += max(0, gate.height)
+            upcoming, waiting, running, gate = blocks.stack(area, wanted)
         self._next(c, v, upcoming)
         self._waiting(c, v, waiting)
         if triggers:
             self._triggers(c, v, running)
-        if gate.height >= 3:
+        if gate.height >= 4:
             self._gate(c, v, gate)
 
     def _triggers(self, c: Canvas, v: View, area: Area) -> None:
