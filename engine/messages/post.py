@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import sqlite3
 import sys
@@ -23,6 +24,8 @@ from engine.messages.outbox import Queued
 from engine.plan.model import Plan
 from engine.store.log import Fenced
 from engine.store.writer import Writer
+
+journal = logging.getLogger("rollout.engine")
 
 POLL_S = 1.0
 LIMIT_S = 30.0
@@ -122,9 +125,17 @@ class Post:
     # -- the carrier -------------------------------------------------------------------------------------------------------
 
     async def _carry(self) -> None:
+        """Whatever one round meets, the next one is tried: nothing may end it."""
+        told = ""
         while True:
-            with contextlib.suppress(sqlite3.Error):
+            try:
                 await self._round()
+            except sqlite3.Error:
+                pass  # the engine says what the store does
+            except Exception as error:
+                if told != repr(error):
+                    journal.exception("messages are not carried now")
+                told = repr(error)
             await asyncio.sleep(self._poll_s)
 
     async def _round(self) -> None:

@@ -108,6 +108,26 @@ async def test_a_mail_server_that_never_answers_delays_nothing_else(tmp_path: Pa
             assert [d.tries for d in at.deliveries] == [0, 0]  # the mail is still being tried, and nobody waits for it
 
 
+async def test_a_round_that_fails_ends_no_carrier_and_is_written_down_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    due, failed = outbox.due, 0
+
+    def breaks(conn: sqlite3.Connection, now: float) -> list[outbox.Queued]:
+        nonlocal failed
+        failed += 1
+        if failed <= 3:
+            raise ValueError("a row is odd")
+        return due(conn, now)
+
+    monkeypatch.setattr(outbox, "due", breaks)
+    with mail_server() as mail:
+        async with place(tmp_path, mail.url) as at:
+            await at.queue(DAILY)
+            assert await at.all_sent()
+    assert caplog.text.count("ValueError: a row is odd") == 1
+
+
 async def test_a_delivery_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with deaf_server() as deaf:
         async with place(tmp_path, mail_url(deaf), limit_s=0.5) as at:
