@@ -86,7 +86,7 @@ class EngineClient:
                 "Rollback works all the same.",
             )
         except (OSError, http.client.HTTPException, ValueError) as error:
-            return Reply(False, f"No engine answers in {self.folder.path} ({broken(error)}). Start it with `rollout`.")
+            return Reply(False, unanswered(self.folder, error))
         return Reply(
             bool(answer.get("ok")) and status < 400,
             str(answer.get("sentence", f"HTTP {status}")),
@@ -289,6 +289,13 @@ def _json(body: Any) -> bytes:
         return json.dumps(body, ensure_ascii=False).encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can carry
         return json.dumps(body).encode()
+
+
+def unanswered(folder: Folder, error: BaseException) -> str:
+    """That no engine answers in a store, why, and what to do."""
+    if isinstance(error, PermissionError):
+        return f"The engine of {folder.path} is not open to this user: run this as its owner, or as a member of [store] group."
+    return f"No engine answers in {folder.path} ({broken(error)}). Start it with `rollout` or `rollout serve`."
 
 
 def broken(error: BaseException) -> str:

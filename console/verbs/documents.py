@@ -21,6 +21,12 @@ TITLE = 80  # characters shown; a document without one has its first line, which
 # -- query -----------------------------------------------------------------------------------------------------------------------
 
 
+MAKES = {
+    "llm": "from stage 1 on `rollout load --method llm PATH` makes some, from stage 2 on the rollout's share of all documents",
+    "frequency": "`rollout load PATH` makes some",
+}
+
+
 @click.command()
 @click.argument("text")
 @click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True)
@@ -96,7 +102,7 @@ def export(place: Place, method: str, limit: int, output: Path, at_random: bool,
         lambda conn: documents.exported(conn, method, limit, text=text, seed=seed if at_random else None)
     )
     if not found:
-        fail(f"No document serves {method} keywords yet.")
+        fail(f"No document serves {method} keywords yet: {MAKES[method]}.")
     rows = [
         {
             "file": d.id, "id": d.id, "title": d.title, "method": method,

@@ -16,7 +16,7 @@ from console import sources
 from console.crew import Answer, Crew, Gone, Refused
 from console.place import Place, bare, fail, json_option, say
 from console.progress import Progress
-from engine.client import EXTRACT_S, EngineClient, broken
+from engine.client import EXTRACT_S, EngineClient, broken, unanswered
 from engine.text import clean_block, clean_line, digest, normal
 
 PATIENCE_S = 10.0  # with an engine that is being started anew
@@ -160,10 +160,7 @@ def _engine_or_fail(place: Place, as_json: bool) -> None:
     try:
         place.client.request("GET", "/healthz", timeout_s=PATIENCE_S)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        fail(
-            f"No engine answers in {place.folder.path} ({broken(error)}). Start it with `rollout` or `rollout serve`.",
-            as_json,
-        )
+        fail(unanswered(place.folder, error), as_json)
 
 
 def extract(client: EngineClient, source: sources.Source, method: str) -> Answer:

@@ -94,7 +94,7 @@ def test_documents_share_connections_that_stay_open_and_an_engine_started_anew_i
 def test_an_engine_that_ends_while_a_document_has_been_waiting_longer_than_the_patience_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(load, "PATIENCE_S", 1.0)  # room for a busy machine
     folder = Folder(tmp_path)
     folder.prepare()
     body = b'{"method": "llm"}'
@@ -103,7 +103,7 @@ def test_an_engine_that_ends_while_a_document_has_been_waiting_longer_than_the_p
     def engines() -> None:
         with listening.accept()[0] as first:
             first.recv(1 << 16)
-            time.sleep(0.4)
+            time.sleep(1.2)
         with listening.accept()[0] as anew:
             asked = b""
             while not asked.endswith(b"}"):  # headers and body come by themselves

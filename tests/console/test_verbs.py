@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from console.place import sentence_of
+from engine.client import unanswered
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text
 from engine.service.process import spawn, wait_until_up
@@ -223,6 +224,7 @@ def test_a_program_that_asked_for_json_gets_it_when_there_is_no_store(shell: She
 
 
 def test_nothing_found_is_said_of_what_was_asked_for(shell: Shell) -> None:
+    assert "`rollout load --method llm PATH` makes some" in shell("export", "--method", "llm", code=1)
     assert "No error or warning in the last 0.01 days." in shell("logs", "analyze", "--level", "all", "--days", "0.01")
 
 
@@ -263,3 +265,10 @@ def test_a_damaged_store_says_so_and_what_to_do(tmp_path: Path, words: tuple[str
     said = Shell(tmp_path)(*words, code=1)
     assert "is damaged (file is not a database)" in said
     assert "put back the last `rollout backup`" in said
+
+
+def test_an_engine_that_is_another_user_s_is_not_said_to_be_down(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "store")
+    refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    assert "not open to this user" in unanswered(folder, refused)
+    assert "Start it with" in unanswered(folder, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
