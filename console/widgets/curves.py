@@ -67,9 +67,8 @@ def curve(
         measure.least,
         100.0 if measure.unit == " %" else inf,
     )
-    if (
-        limits and not measure.low_is_bad
-    ):  # one bad document in a quiet minute is 100 %: it must not press the thresholds to the ground
+    # one bad document in a quiet minute is 100 %: it must not press the thresholds to the ground
+    if limits and not measure.low_is_bad:
         top = min(top, nice(CLIPPED * max(v for v, _ in limits) / measure.scale))
     cut = any(v / measure.scale > top for v in known)
     labels = {0: f"{'≥' if cut else ''}{top:g}{measure.unit}", rows - 1: "0"}

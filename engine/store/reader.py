@@ -76,7 +76,7 @@ class Reader:
                     self._conn = None
                 raise StoreError(
                     database.damaged(self.folder, error)
-                    or f"The store {self.folder.database} cannot be read now: {error}. It is tried again."
+                    or f"The store {self.folder.database} cannot be read now: {error}."
                 ) from None
 
     def glance(self) -> Glance:

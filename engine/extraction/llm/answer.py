@@ -40,9 +40,8 @@ def parse(text: str) -> Proposal:
         return Proposal(flaw="the answer is empty")
     start = text.find("{")
     bare = text.find("[")
-    if (
-        start < 0 or 0 <= bare < start
-    ):  # inside an object a list is a part of it, and an object that is cut is not whole
+    # inside an object a list is a part of it, and an object that is cut is not whole
+    if start < 0 or 0 <= bare < start:
         start = bare
     if start >= 0:
         try:
