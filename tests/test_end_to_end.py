@@ -81,7 +81,9 @@ def test_a_line_that_stalls_and_a_console_that_is_stopped_delay_no_trigger() -> 
             assert state.percent_bp == 0
             act = reader.log(1, kind="trigger")[0]
             since, for_s = pending[act.reason]
-            assert 60 <= act.at - since <= for_s + 60, act.sentence  # 60 of these are one of ours
+            # 60 of these seconds are one of ours; since when it lasts is read off a view, which is a little older
+            assert for_s >= 60
+            assert for_s - 30 <= act.at - since <= for_s + 60, act.sentence
             os.kill(stopped.pid, signal.SIGCONT)
             for terminal in (stalled, stopped):
                 terminal.press("1")
