@@ -114,10 +114,13 @@ def test_while_the_store_takes_no_writes_a_console_is_shown_the_engine_s_own_vie
     with contextlib.closing(sqlite3.connect(stage.folder.database, timeout=5.0, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert stage.until(lambda: time.time() - stage.reader.glance().heartbeat > 2.0)
-        assert stage.until(lambda: watching.look().fresh)
-        sight = watching.look()
-        assert sight.view is not None
-        assert any("database is locked" in problem for problem in sight.view.engine.problems)
+
+        def told() -> bool:
+            sight = watching.look()
+            problems = sight.view.engine.problems if sight.view is not None else ()
+            return sight.fresh and any("database is locked" in problem for problem in problems)
+
+        assert stage.until(told)
     watching.reader.close()
 
 
