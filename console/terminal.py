@@ -102,11 +102,13 @@ def erases_in_colour() -> bool:
     if name.startswith("tmux") or ("TMUX" in os.environ and "STY" not in os.environ):
         return True
     try:
-        import curses  # not everywhere
-
+        import curses
+    except ImportError:  # it is not everywhere
+        return False
+    try:
         curses.setupterm(name, sys.__stderr__.fileno() if sys.__stderr__ else 2)
         return curses.tigetflag("bce") == 1
-    except (ImportError, curses.error, OSError, ValueError):
+    except (curses.error, OSError, ValueError):
         return False
 
 

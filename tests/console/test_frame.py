@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import pyte
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from console.frame import MANY, Frame
+from console.terminal import erases_in_colour
 
 COLUMNS, ROWS = 20, 4
 STYLES = ("", "0", "1", "1;31", "31;42", "38;5;188;48;5;16", "38;2;1;2;3;48;5;16", "1;7;97", "4;48;2;9;9;9", "90;104")
@@ -97,3 +101,24 @@ def test_a_wide_character_is_never_sent_in_part() -> None:
     frame.diff("\x1b[1;1H日本")
     assert "日" in frame.diff("\x1b[1;1H日x ")
     assert "本" in frame.diff("\x1b[1;3H本")
+
+
+@pytest.mark.parametrize(
+    ("missing", "environ", "erases"),
+    [
+        (False, {"TERM": "tmux-256color"}, True),  # it does, and its entry does not say so
+        (False, {"TERM": "screen", "STY": "1", "TMUX": "/tmp/t,1,0"}, False),
+        (False, {"TERM": "no-such-terminal"}, False),
+        (True, {"TERM": "xterm-256color"}, False),  # a Python without curses
+    ],
+)
+def test_a_terminal_is_taken_to_erase_in_colour_only_where_that_is_known(
+    monkeypatch: pytest.MonkeyPatch, missing: bool, environ: dict[str, str], erases: bool
+) -> None:
+    for name in ("TERM", "STY", "TMUX"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    if missing:
+        monkeypatch.setitem(sys.modules, "curses", None)
+    assert erases_in_colour() is erases
