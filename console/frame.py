@@ -27,17 +27,8 @@ _ALTERNATE = "\x1b[?1049"
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"  # a frame that the terminal shows at once
 NEAR = 4  # unchanged cells that cost less to write again than to step over
 MANY = 10  # blanks that cost more than to erase as many and to step over them
-_OFF = {
-    "1": "22",
-    "2": "22",
-    "3": "23",
-    "4": "24",
-    "5": "25",
-    "7": "27",
-    "8": "28",
-    "9": "29",
-    "53": "55",
-}  # how an attribute ends
+# how an attribute ends
+_OFF = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "7": "27", "8": "28", "9": "29", "53": "55"}
 
 
 class Style(NamedTuple):
@@ -148,9 +139,8 @@ class Frame:
                 self._move(x, y, out)
             wanted, plain = style, char == " " and not style.attributes
             if plain and self._style is not None and not _blank(self._style).attributes:
-                wanted = self._style._replace(
-                    back=style.back
-                )  # nothing else shows, and the next text may want it as it is
+                # nothing else shows, and the next text may want it as it is
+                wanted = self._style._replace(back=style.back)
             if wanted != self._style:
                 out.append(_change(self._style, wanted))
                 self._style = wanted

@@ -171,10 +171,8 @@ class StoreLink:
         try:
             glance = self.reader.glance()
         except StoreError as error:
-            state, pulse = (
-                None,
-                Pulse("gone", f"{error} It is tried again. What you see is the last that could be read."),
-            )
+            state = None
+            pulse = Pulse("gone", f"{error} It is tried again. What you see is the last that could be read.")
         else:
             self._last = glance.view or self._last
             state, pulse = glance.state, self._judge(glance, now, armed)

@@ -141,7 +141,7 @@ class Terminal:
     def press(self, *keys: str) -> None:
         """One key after the other, at a person's pace: bursts are taken for a paste."""
         for each in keys:
-            os.write(self.line, each.encode())
+            self.send(each)
             self.read(0.1)
 
     def type(self, text: str) -> None:
@@ -234,11 +234,6 @@ class SlowTerminal(Terminal):
             self.chunks.append(chunk)
             if self.answers:
                 self._answer(chunk.data)
-
-    def press(self, *keys: str) -> None:
-        for each in keys:
-            self.send(each)
-            self.read(0.1)
 
     def send(self, text: str) -> None:
         self._going.append((time.monotonic() + self._delay, text.encode()))

@@ -186,7 +186,7 @@ class Rollback(Page):
         if rolling is not None and self._unrecorded(v):
             if rolling.result is None or not rolling.result.ok:  # nothing is promised that is not known
                 return "The numbers are from before it.", "dim"
-            recorded = rolling.result is not None and rolling.result.rev is not None
+            recorded = rolling.result.rev is not None
             stands = "It is in the log; no engine shows it yet" if recorded else "The store has not recorded it yet"
             return f"{stands}: the numbers are from before. 0 % holds all the same.", "strong"
         if v.percent_bp and v.rollback is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import math
 import os
 import re
 import sys
@@ -166,21 +167,21 @@ def _engine_or_fail(place: Place, as_json: bool) -> None:
 def extract(client: EngineClient, source: sources.Source, method: str) -> Answer:
     """One document to the engine and its answer; Refused, or Gone when there has been no engine for `PATIENCE_S`."""
     body = {"id": source.id, "title": source.title, "text": source.text, "method": method}
-    given_up: float | None = None  # patience begins with the first trouble: an answer before it may have taken minutes
+    given_up = math.inf  # patience begins with the first trouble: an answer before it may have taken minutes
     while True:
         try:
             status, answer = client.extract(body)
         except TimeoutError:
             raise Refused(f"no answer in {EXTRACT_S:.0f} s") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            if given_up is not None and time.monotonic() > given_up:
+            if time.monotonic() > given_up:
                 raise Gone(f"The engine is gone ({broken(error)}).") from None
         else:
             if status == 200:
                 return answer
-            if status != 503 or (given_up is not None and time.monotonic() > given_up):
+            if status != 503 or time.monotonic() > given_up:
                 raise Refused(str(answer.get("error") or answer.get("sentence") or f"HTTP {status}"))
-        given_up = given_up or time.monotonic() + PATIENCE_S
+        given_up = min(given_up, time.monotonic() + PATIENCE_S)
         time.sleep(0.5)
 
 

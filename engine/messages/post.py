@@ -80,10 +80,7 @@ class Post:
 
     def unreachable(self, draft: Draft) -> str:
         """Why no address would take it now; "" when one does, and in a rehearsal, which keeps what it cannot send."""
-        found, trouble = self.addresses()
-        if self._rehearsal or any(a.takes(draft.message, draft.audience) for a in found):
-            return ""
-        return trouble or f"no address takes messages for {draft.audience}"
+        return "" if self._rehearsal else _takers(draft, *self.addresses())[1]
 
     def queue(self, conn: sqlite3.Connection, draft: Draft, key: str = "") -> bool:
         """Queue a message in the caller's transaction; the same key queues once. A rehearsal without addresses keeps it."""
@@ -110,7 +107,7 @@ class Post:
 
     async def past_the_queue(self, draft: Draft) -> bool:
         """Deliver it now, once, to every address that takes it: the queue is in a store that takes no writes. Whether any took it."""
-        wanted = [a for a in self.addresses()[0] if a.takes(draft.message, draft.audience)]
+        wanted, _ = _takers(draft, *self.addresses())
         return len(await self._all(wanted, self._marked(draft))) < len(wanted)
 
     async def _all(self, found: list[Address], draft: Draft) -> list[str]:
@@ -145,9 +142,8 @@ class Post:
             return
         found, trouble = self.addresses()
         for queued in waiting:
-            wanted = [a for a in found if a.takes(queued.draft.message, queued.draft.audience)]
-            if not wanted:
-                why = trouble or f"no address takes messages for {queued.draft.audience}"
+            wanted, why = _takers(queued.draft, found, trouble)
+            if why:
                 await self._write(lambda conn, n=queued.id, why=why: outbox.refused(conn, n, why, now))  # type: ignore[misc]
                 continue
             marks = {a.url: a.mark(queued.key) for a in wanted}
@@ -196,3 +192,9 @@ class Post:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             env=environ, start_new_session=True,
         )  # fmt: skip
+
+
+def _takers(draft: Draft, found: list[Address], trouble: str) -> tuple[list[Address], str]:
+    """The addresses that take it, and why none does."""
+    wanted = [a for a in found if a.takes(draft.message, draft.audience)]
+    return wanted, "" if wanted else trouble or f"no address takes messages for {draft.audience}"

@@ -13,6 +13,7 @@ from engine.control import percent
 from engine.report.chronicle import moment_of
 from engine.report.elements import Element, el
 from engine.report.story import Curves, Incident, Point, StageStory
+from engine.text import counted
 from engine.triggers import words
 
 WIDTH, LEFT, RIGHT = 760.0, 58.0, 12.0
@@ -70,7 +71,7 @@ def percentage(curves: Curves, stages: Sequence[StageStory], stable: int) -> Ele
     highest = max((bp for _, bp in curves.percent), default=0)
     about = (
         f"From {moment_of(curves.start)} to {moment_of(curves.end)}. Highest {percent(highest)}, at the end {percent(last)}; "
-        f"{len(curves.incidents)} incident{'' if len(curves.incidents) == 1 else 's'} marked with numbers."
+        f"{counted(len(curves.incidents), 'incident')} marked with numbers."
     )
     return drawing(height, "Share of documents that the LLM may write", about, *parts)
 

@@ -34,6 +34,7 @@ from engine.report.story import (
     Written,
 )
 from engine.store import log
+from engine.store.database import one_moment
 from engine.store.log import Row
 from engine.text import clean_block, clean_line
 from engine.triggers import words
@@ -50,13 +51,8 @@ MOST_POINTS = 360
 
 def gather(conn: sqlite3.Connection, plan: Plan) -> Story:
     """The whole story, of one moment: an engine may write meanwhile. sqlite3.Error when the store cannot be read."""
-    if conn.in_transaction:
+    with one_moment(conn):
         return _gather(conn, plan)
-    conn.execute("BEGIN")
-    try:
-        return _gather(conn, plan)
-    finally:
-        conn.execute("COMMIT")
 
 
 def _gather(conn: sqlite3.Connection, plan: Plan) -> Story:

@@ -6,8 +6,10 @@ do not wait for it (`NORMAL`: a power cut loses at most the last batch, a kill n
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+from collections.abc import Iterator
 from typing import Literal
 
 from engine.store.folder import Folder, StoreError
@@ -82,6 +84,19 @@ def open_reader(folder: Folder) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise StoreError(damaged(folder, error) or f"The store {folder.database} cannot be read: {error}.") from None
     return conn
+
+
+@contextlib.contextmanager
+def one_moment(conn: sqlite3.Connection) -> Iterator[None]:
+    """What is read within is of one moment, while an engine may write."""
+    if conn.in_transaction:
+        yield
+        return
+    conn.execute("BEGIN")
+    try:
+        yield
+    finally:
+        conn.execute("COMMIT")
 
 
 def _quoted(folder: Folder) -> str:

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from engine.control import Decision, Refusal, State, transition, unlawful
 from engine.plan.durations import iso
+from engine.store.database import one_moment
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _state = msgspec.json.Decoder(State)
@@ -185,13 +186,8 @@ def verify(conn: sqlite3.Connection, head: str = "") -> Verification:
     A log that was cut off at its end, and the state with it, is still a chain: `head`, a hash noted earlier (as this function and
     every backup say it), must occur in it. Read in one transaction, so that an engine may write meanwhile.
     """
-    if conn.in_transaction:
+    with one_moment(conn):
         return _verify(conn, head)
-    conn.execute("BEGIN")
-    try:
-        return _verify(conn, head)
-    finally:
-        conn.execute("COMMIT")
 
 
 def _verify(conn: sqlite3.Connection, head: str) -> Verification:

@@ -7,6 +7,7 @@ import math
 from msgspec import Struct
 
 from engine.plan.model import Metric
+from engine.text import counted
 from engine.triggers.recent import Attempts
 from engine.triggers.sample import Error, NoData, Sample, Stale
 
@@ -84,6 +85,5 @@ def silence(quiet_s: float, per_min: float, waiting: int = 0) -> str:
     if not math.isfinite(quiet_s) or quiet_s <= 0:
         return ""
     if waiting:
-        calls = "1 call waits" if waiting == 1 else f"{waiting} calls wait"
-        return f"no answer from the LLM service for {int(quiet_s)} s, {calls}"
+        return f"no answer from the LLM service for {int(quiet_s)} s, {counted(waiting, 'call waits', 'calls wait')}"
     return f"no look-ups for {int(quiet_s)} s"

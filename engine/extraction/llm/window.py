@@ -238,7 +238,6 @@ class Window:
         """One size of the search is known. Below the server's size latency is what one call takes, whatever the size, so all
         those samples together say what throughput to expect: `_unqueued`."""
         mean, known = self._sample.mean, self._unqueued
-        cap = min(self.most, self._ceiling or self.most)
         if not known.n and self.limit > 1 and self._sample.relative_error > ALIKE:
             self._move(1, "seek")
             return
@@ -266,21 +265,24 @@ class Window:
             self._sample = _Sample()  # more of the same
             return
         if self.limit < self._full:  # now that it is known what a call takes, look again: no slot idles there
-            wanted, self._full = min(cap, self._full), 0
+            wanted, self._full = min(self._cap, self._full), 0
             self._move(wanted, "seek")
             return
         slots = max(1, round(self.limit / mean * known.mean))
         spare = 0.125 + 2 * known.relative_error  # one too many waits in the server, one too few leaves a slot idle
-        self._hold(min(cap, slots + (math.ceil(slots * spare) if slots > 2 else 0)), now)
+        self._hold(min(self._cap, slots + (math.ceil(slots * spare) if slots > 2 else 0)), now)
+
+    @property
+    def _cap(self) -> int:
+        return min(self.most, self._ceiling or self.most)
 
     def _fits(self) -> float:
         """How many times as many calls end within their deadline, if the server serves none of those more at once."""
         return PATIENCE * self.deadline_s / self._sample.mean if self._sample.n else math.inf
 
     def _grow(self, factor: int, now: float) -> None:
-        cap = min(self.most, self._ceiling or self.most)
-        if self.limit < cap:
-            self._move(min(self.limit * factor, cap), "seek")
+        if self.limit < self._cap:
+            self._move(min(self.limit * factor, self._cap), "seek")
         else:
             self._hold(self.limit, now)
 
