@@ -19,26 +19,27 @@ from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 from textual.worker import Worker
 
-from console import terminal, themes
+from console import themes
 from console.attention import Attention
-from console.background import in_background
-from console.driver import PatientDriver, Redraw
-from console.history import History
-from console.keys import ACTING, GRACE_S, Hands, unheard
+from console.daemon_call import in_background
 from console.link import Link, Sight
-from console.rolling import Rolling
-from console.running import Runner, Running, surroundings
+from console.plan_commands import Runner, Running, surroundings
+from console.poller import READ_EVERY_S, Watch
+from console.rollback_attempt import Rolling
 from console.screens import SCREENS, screen, working
 from console.screens.ask import Ask
 from console.screens.dashboard import Dashboard
 from console.screens.page import Page
 from console.screens.rollback import Rollback
-from console.wall import Wall
-from console.watch import READ_EVERY_S, Watch
+from console.series_cache import History
+from console.terminal import escape
+from console.terminal.driver import PatientDriver, Redraw
+from console.terminal.output_filter import Wall
+from console.terminal.type_ahead import ACTING, GRACE_S, Hands, unheard
 from console.widgets import plot, words
 from console.widgets.canvas import in_ascii
 from console.widgets.sheet import Sheet
-from engine.client import Reply
+from engine.client.client import Reply
 from engine.plan.model import Plan
 from engine.text import clean_line
 
@@ -149,8 +150,8 @@ class Console(App[int]):
 
     def on_mount(self) -> None:
         self._loop_here = asyncio.get_running_loop()
-        terminal.on_signals(self._loop_here, self._leave_by_signal)
-        self.write(terminal.SAVE_TITLE)
+        escape.on_signals(self._loop_here, self._leave_by_signal)
+        self.write(escape.SAVE_TITLE)
         self.set_interval(READ_EVERY_S, self._read_soon)
         self.call_after_refresh(self._first_painted)
 
@@ -173,7 +174,7 @@ class Console(App[int]):
         v = self.sight.view
         if v is not None and not self.rehearsal:
             themes.remember(f"seen {self.link.folder.path.resolve()}", str(v.at))
-        self.write(terminal.RESTORE_TITLE)
+        self.write(escape.RESTORE_TITLE)
 
     def _handle_exception(self, error: Exception) -> None:
         """A bug ends the screen, not the engine: one sentence here, the details in a file that only this user reads."""
@@ -183,7 +184,7 @@ class Console(App[int]):
         self._return_code = 1
         if self.crash:  # what breaks while it ends adds nothing
             return
-        name = terminal.write_traceback(error)
+        name = escape.write_traceback(error)
         where = f" Details, for a bug report: {name}" if name else ""
         self.crash = f"The console stopped: {type(error).__name__}. The engine goes on; `rollout` attaches again, `rollout rollback` rolls back.{where}"
         self.panic(Text(self.crash))
@@ -413,7 +414,7 @@ class Console(App[int]):
         if page is None:
             return
         text = page.text()
-        path = terminal.keep(text)
+        path = escape.keep(text)
         how = self.copy(text)
         self.say(f"{how} File: {path}" if path else how, "bar")
 
@@ -459,7 +460,7 @@ class Console(App[int]):
 
     def copy(self, text: str) -> str:
         """To the clipboard; the sentence says by which way."""
-        return terminal.copy(text, self.write)
+        return escape.copy(text, self.write)
 
     def act(self, kind: str, then: Callable[[Reply], None] | None = None, /, **fields: Any) -> None:
         """Send a command in a thread; its sentence is shown, whatever it is."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from console import terminal
 from console.link import Sight
+from console.terminal import escape
 from console.widgets import words
-from engine.view import View
+from engine.view.model import View
 
 QUIET_S = 20.0  # between two notifications, whatever happens in between
 
@@ -32,19 +32,19 @@ class Attention:
         title = words.title(v) if sight.fresh else f"✖ {sight.pulse.state} · {v.stage_name}"
         if title != self._title:
             self._title = title
-            self._write(terminal.title(title))
+            self._write(escape.title(title))
         state, sentence = _grave(sight, v)
         if state and state != self._said:
             if self._now() - self._rang < QUIET_S:
                 return
             self._rang = self._now()
-            self._write(terminal.notification(f"{v.environment}: {sentence}"))
+            self._write(escape.notification(f"{v.environment}: {sentence}"))
         self._said = state
         due = {(r.id, r.due): r.text for r in v.reminders if r.overdue}
         new = [text for which, text in due.items() if which not in self._due]
         self._due = set(due)
         if new and sight.fresh:
-            self._write(terminal.notification(f"{v.environment}: due: {new[0]}"))
+            self._write(escape.notification(f"{v.environment}: due: {new[0]}"))
 
 
 def _grave(sight: Sight, v: View) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import click
 
-from console.place import Manner, Place
+from console.context import Manner, Place
 from engine.text import clean_output
 
 VERSION = "0.1.0"
@@ -72,7 +72,7 @@ class Verbs(click.Group):
         except (click.exceptions.Exit, click.Abort, click.UsageError, BrokenPipeError):
             raise
         except Exception as error:
-            from console.place import JSON, Failed, fail, sentence_of
+            from console.context import JSON, Failed, fail, sentence_of
 
             if not ctx.meta.get(JSON):
                 raise
@@ -163,7 +163,7 @@ def main() -> None:
     except (KeyboardInterrupt, BrokenPipeError):
         sys.exit(1)
     except Exception as error:  # the last wall: a sentence, and the details where only this user reads them
-        from console.place import sentence_of
+        from console.context import sentence_of
 
         click.echo(sentence_of(error), err=True)
         sys.exit(1)

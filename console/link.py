@@ -16,14 +16,14 @@ from typing import Any, Literal, Protocol, TypeVar
 import msgspec
 from msgspec import Struct, structs
 
-from engine.client import EngineClient, Reply, RollbackResult
-from engine.control import State
+from engine.client.client import EngineClient, Reply, RollbackResult
 from engine.plan.durations import format_duration
 from engine.plan.model import Plan
+from engine.rollout.control import State
 from engine.store.documents import Document
 from engine.store.folder import Folder, StoreError
 from engine.store.reader import Glance, Reader
-from engine.view import DecisionView, Health, View
+from engine.view.model import DecisionView, Health, View
 
 T = TypeVar("T")
 

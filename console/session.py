@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from console import terminal, themes
+from console import themes
 from console.app import Console
-from console.keys import names
+from console.context import Manner
 from console.link import StoreLink
-from console.place import Manner
+from console.terminal import escape
+from console.terminal.type_ahead import names
 from console.widgets import words
 from engine.plan.model import Plan
 
 
 def run(folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False) -> int:
     """Show the console until it is left; the exit code. The engine is not touched."""
-    why = terminal.unusable()
+    why = escape.unusable()
     if why:
         print(why)
         return 1
-    with terminal.left_as_found() as typed:
+    with escape.left_as_found() as typed:
         app = Console(
             StoreLink(folder, plan),
             plan,
             rehearsal=rehearsal,
             read_only=manner.read_only,
-            ascii_only=manner.ascii_only or terminal.ascii_only(),
+            ascii_only=manner.ascii_only or escape.ascii_only(),
             theme=themes.choose(manner.theme),
             typed_before=names(typed),
         )

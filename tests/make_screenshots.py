@@ -15,8 +15,8 @@ from textual.widgets import Input
 
 from console.app import Console
 from console.link import StoreLink
-from engine.rehearsal.stage import Rehearsal
-from engine.view import View
+from engine.server.rehearse import Rehearsal
+from engine.view.model import View
 
 OUT = Path(__file__).parent.parent / "screenshots"
 SMALL, LARGE = (80, 24), (160, 48)

@@ -23,8 +23,8 @@ from msgspec.structs import replace
 
 from engine.rehearsal.api import BUSY, CRASHED, Api
 from engine.rehearsal.capacity import DIGEST, Counters, Service, Work
-from engine.rehearsal.door import Call, Door, send_json
-from engine.rehearsal.wire import CHAT, OPENAI, Asked, Form, Usage, error
+from engine.rehearsal.http_server import Call, Door, send_json
+from engine.rehearsal.protocol import CHAT, OPENAI, Asked, Form, Usage, error
 
 FORMAT_500 = "The model produced output that does not match the expected peg-native format"
 

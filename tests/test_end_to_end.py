@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.client import EngineClient
-from engine.rehearsal.stage import Rehearsal
+from engine.client.client import EngineClient
+from engine.server.rehearse import Rehearsal
 from engine.store.reader import Reader
 from tests.terminal import ROLLOUT, Terminal
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from console.running import surroundings
-from engine.client import EngineClient
-from engine.rehearsal.stage import Rehearsal
+from console.plan_commands import surroundings
+from engine.client.client import EngineClient
+from engine.server.rehearse import Rehearsal
 from engine.store.reader import Reader
-from engine.view import View
+from engine.view.model import View
 
 COPY = Path(__file__).parent / "data" / "rollout-plan.md"
 ORIGINAL = Path(__file__).parents[2] / "shared" / "rollout-plan.md"

@@ -26,7 +26,7 @@ SCREENS: dict[int, tuple[str, str]] = {
 WORK: tuple[tuple[str, str, str], ...] = (
     ("messages", "Messages", "Messages"),
     ("commands", "Commands", "Commands"),
-    ("story", "Report", "Report"),
+    ("report", "Report", "Report"),
 )
 
 

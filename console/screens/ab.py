@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console.screens.fetching import Reading
 from console.screens.page import Hint, key
-from console.screens.reading import Reading
 from console.widgets import blocks, words
 from console.widgets.blocks import Area, below
 from console.widgets.canvas import Canvas, columns, wrapped
@@ -22,7 +22,7 @@ from engine.experiment.words import Unit, number, percent
 from engine.plan.durations import format_duration
 from engine.trial.results import Standing, standing
 from engine.trial.searching import last_pairs
-from engine.view import View
+from engine.view.model import View
 
 STYLE = {"better": "ok", "worse": "bad", "different": "warn", "none": "text", "unknown": "dim"}
 WORD = {

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from msgspec import Struct
 from textual.binding import BindingType
 
-from console.running import localized
+from console.plan_commands import localized
 from console.screens.ask import Ask
 from console.screens.page import LIST_KEYS, Hint, Rows, key
 from console.screens.work import Work
@@ -18,7 +18,7 @@ from console.widgets.canvas import Canvas, columns
 from engine.plan.durations import format_duration
 from engine.plan.model import Command, Plan
 from engine.text import clean_block, clean_line
-from engine.view import ReminderView, View
+from engine.view.model import ReminderView, View
 
 
 class Ran(Struct, frozen=True):

@@ -12,7 +12,7 @@ from console.widgets import blocks, checklist, gauges, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns
 from engine.plan.durations import clock
-from engine.view import Gauge, View
+from engine.view.model import Gauge, View
 
 NEXT = "what happens next"
 WAITING = "waiting for a person"

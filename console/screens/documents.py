@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console.screens.fetching import Searching
 from console.screens.page import LIST_KEYS, Hint, Rows, key
-from console.screens.reading import Searching
 from console.widgets import blocks, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns, paragraphs
 from engine.store.documents import Document
 from engine.text import clean_block, clean_line
-from engine.view import View
+from engine.view.model import View
 
 FILTERS: tuple[str | None, ...] = (None, "llm", "frequency")
 

@@ -11,7 +11,7 @@ from console.widgets import blocks
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
 from engine.rehearsal.faults import FAULTS, FaultKind
-from engine.view import View
+from engine.view.model import View
 
 SPEEDS = (1.0, 10.0, 60.0, 300.0, 1440.0, 7200.0)
 

@@ -12,7 +12,7 @@ from console.widgets import blocks, checklist, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns
 from console.widgets.checklist import Line
-from engine.view import ItemView, View
+from engine.view.model import ItemView, View
 
 
 class Gate(Page):

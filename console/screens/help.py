@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from console.screens.fetching import Searching
 from console.screens.page import LIST_KEYS, Hint, Page, key, shown
-from console.screens.reading import Searching
 from console.widgets.canvas import Canvas, wrapped
-from engine.view import View
+from engine.view.model import View
 
 RUNBOOKS = (
     ("keys", "Keys"),

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 from rich.style import Style
 
-from console.history import History
 from console.link import Link, Sight
-from console.rolling import Rolling
-from console.running import Runner
-from engine.client import Reply
+from console.plan_commands import Runner
+from console.rollback_attempt import Rolling
+from console.series_cache import History
+from engine.client.client import Reply
 from engine.plan.model import Plan
 
 

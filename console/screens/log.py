@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console.screens.fetching import Searching
 from console.screens.page import LIST_KEYS, Hint, Rows, key
-from console.screens.reading import Searching
 from console.widgets import blocks, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns
 from engine.plan.durations import iso
-from engine.view import DecisionView, View
+from engine.view.model import DecisionView, View
 
 PAGE = 200
 

@@ -16,7 +16,7 @@ from console.widgets.canvas import Canvas, columns, paragraphs
 from engine.messages.draft import Draft
 from engine.messages.overview import Overview, draft, overview
 from engine.plan.model import Message
-from engine.view import View
+from engine.view.model import View
 
 SIGNS = {"sent": ("✔", "ok"), "kept": ("✔", "dim"), "waiting": ("…", "warn"), "failed": ("✖", "bad")}
 

@@ -9,14 +9,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from console.keys import ACTING
 from console.link import Sight
 from console.screens.host import Host
+from console.terminal.type_ahead import ACTING
 from console.widgets import blocks, curves
 from console.widgets.blocks import Area, Hint
 from console.widgets.canvas import Canvas, fit, wrapped
 from console.widgets.sheet import Sheet
-from engine.view import View
+from engine.view.model import View
 
 __all__ = ["LIST_KEYS", "Hint", "Page", "Rows", "key", "shown"]
 

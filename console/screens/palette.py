@@ -14,11 +14,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from console import themes
-from console.keys import ACTING
 from console.screens import SCREENS, WORK, screen, working
 from console.screens.host import Host
 from console.screens.page import Page, Rows, key, shown
 from console.screens.rollback import Rollback
+from console.terminal.type_ahead import ACTING
 from console.widgets import blocks
 from console.widgets.canvas import Canvas
 from console.widgets.sheet import Sheet

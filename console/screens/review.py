@@ -12,19 +12,19 @@ from typing import Any, ClassVar
 from textual.binding import BindingType
 
 from console.screens.ask import Ask
+from console.screens.fetching import Reading
 from console.screens.page import Hint, key
-from console.screens.reading import Reading
 from console.widgets import blocks, checklist, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns, wrapped
 from console.widgets.reviewed import FLAW_KEYS, together
-from engine import review
-from engine.client import Reply
+from engine.client.client import Reply
+from engine.quality import review
 from engine.quality.compare import WANTED, DocumentComparison, Keywords, Row, compare
-from engine.review import Better, Flaw, Judged, Sample, Shown, Side
+from engine.quality.review import Better, Flaw, Judged, Sample, Shown, Side
 from engine.store import documents
 from engine.store.documents import Document
-from engine.view import View
+from engine.view.model import View
 
 LATEST = 80  # documents that are named where no sample is drawn
 

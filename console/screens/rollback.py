@@ -11,7 +11,7 @@ from console.widgets import blocks, contacts, numerals, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns, wrapped
 from engine.plan.durations import clock
-from engine.view import ProofView, View
+from engine.view.model import ProofView, View
 
 
 class Rollback(Page):

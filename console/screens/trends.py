@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console.screens.fetching import Reading
 from console.screens.page import Hint, key
-from console.screens.reading import Reading
 from console.widgets import blocks, curves
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
-from engine.view import View
+from engine.view.model import View
 
 HOUR, DAY = 3600.0, 86_400.0
 WINDOWS = (

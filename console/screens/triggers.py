@@ -7,13 +7,13 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
+from console.screens.fetching import Searching
 from console.screens.page import LIST_KEYS, Hint, Rows
-from console.screens.reading import Searching
 from console.widgets import blocks, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns
 from engine.plan.durations import clock, format_duration
-from engine.view import MatrixView, TriggerView, View
+from engine.view.model import MatrixView, TriggerView, View
 
 
 class Triggers(Searching):

@@ -7,8 +7,8 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from console.screens import WORK, working
+from console.screens.fetching import Reading
 from console.screens.page import Hint, key
-from console.screens.reading import Reading
 from console.widgets.canvas import Canvas, Span
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from console.place import Place, fail, write_json
+from console.context import Place, fail, write_json
 from console.verbs.analysis import output_option
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from console.place import Failed, Place, fail, json_option, say, write_json, write_text
+from console.context import Failed, Place, fail, json_option, say, write_json, write_text
 
 if TYPE_CHECKING:
     from engine.quality.compare import Kept, Row

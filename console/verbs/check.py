@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from console.place import Place, json_option, say
+from console.context import Place, json_option, say
 
 if TYPE_CHECKING:
     from engine.extraction.llm import CheckLine

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.place import Place, fail, json_option, say
+from console.context import Place, fail, json_option, say
 from engine.text import counted
 
 if TYPE_CHECKING:
-    from engine.client import EngineClient
+    from engine.client.client import EngineClient
 
 
 def _send(place: Place, as_json: bool, kind: str, **fields: Any) -> None:
@@ -79,7 +79,7 @@ def rollback(place: Place, to_stage: int | None, reason: str, undo: bool, as_jso
 
     done = () if to_stage is not None else (take_key_out(place.store),)
     # the key is out; what is slow to load comes after it
-    from engine.client import EngineClient
+    from engine.client.client import EngineClient
     from engine.text import clean_line
 
     client = EngineClient(place.store, place.plan_or_none)
@@ -234,7 +234,7 @@ def _difference(document: dict[str, Any]) -> list[str]:
 def sign(place: Place, item: str | None, note: str, by_machine: bool, revoke: bool, as_json: bool) -> None:
     """Sign a checklist item of the current stage; without ITEM, list them."""
     if item is None:
-        from engine import checklist
+        from engine.gate import checklist
 
         stage = place.reader.state().stage
         items = place.reader.read(lambda conn: checklist.read(conn, place.plan, stage))

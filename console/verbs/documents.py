@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.place import Place, bare, fail, json_option, say, write_json
+from console.context import Place, bare, fail, json_option, say, write_json
 from engine.text import clean_line, counted
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.place import Failed, Place, fail
+from console.context import Failed, Place, fail
 
 if TYPE_CHECKING:
-    from engine.rehearsal.stage import Rehearsal
+    from engine.server.rehearse import Rehearsal
 
 
 def open_console(place: Place) -> int:
@@ -23,7 +23,7 @@ def open_console(place: Place) -> int:
     folder, plan = place.folder, place.plan
     folder.prepare()
     if not folder.is_locked():
-        from engine.service.process import spawn, wait_until_up
+        from engine.server.process import spawn, wait_until_up
 
         process = spawn(place.plan_path.resolve(), folder)
         if trouble := wait_until_up(folder, process):
@@ -49,7 +49,7 @@ def rehearse(ctx: click.Context, speed: float, no_console: bool, keep: Path | No
 
     The calendar runs faster; latencies stay real. Ends with its console.
     """
-    from engine.rehearsal.stage import Rehearsal
+    from engine.server.rehearse import Rehearsal
 
     with Rehearsal(speed=speed, keep=keep) as rehearsal:
         if trouble := rehearsal.start():
@@ -88,7 +88,7 @@ def _record_rehearsal(rehearsal: Rehearsal, place: Place) -> None:
 @click.pass_obj
 def serve(place: Place) -> None:
     """Run the engine in the foreground; a second one waits as standby and takes over."""
-    from engine.service.process import run
+    from engine.server.process import run
 
     raise SystemExit(run(place.plan_path.resolve(), place.folder, foreground=True))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from console.place import Failed, Place, fail, json_option, say
+from console.context import Failed, Place, fail, json_option, say
 from engine.text import counted
 
 A_BATCH = 500

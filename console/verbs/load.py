@@ -13,11 +13,11 @@ from typing import Any
 
 import click
 
-from console import sources
-from console.crew import Answer, Crew, Gone, Refused
-from console.place import Place, bare, fail, json_option, say
-from console.progress import Progress
-from engine.client import EXTRACT_S, EngineClient, broken, unanswered
+from console.context import Place, bare, fail, json_option, say
+from console.upload import sources
+from console.upload.progress import Progress
+from console.upload.uploader import Answer, Crew, Gone, Refused
+from engine.client.client import EXTRACT_S, EngineClient, broken, unanswered
 from engine.text import clean_block, clean_line, digest, normal
 
 PATIENCE_S = 10.0  # with an engine that is being started anew
@@ -197,6 +197,6 @@ def _known(place: Place, method: str) -> dict[str, str]:
 
 
 def _digest(text: str) -> str:
-    from engine.pipeline import TEXT_LIMIT
+    from engine.routing.pipeline import TEXT_LIMIT
 
     return digest(clean_block(normal(text), TEXT_LIMIT))

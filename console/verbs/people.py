@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from console.place import Failed, Place, fail, json_option, say, write_text
+from console.context import Failed, Place, fail, json_option, say, write_text
 
 
 @click.group()
@@ -134,7 +134,7 @@ def run(place: Place, number: int | None, yes: bool, as_json: bool) -> None:
     """The plan's commands for this stage: list them, or run NUMBER here after a question; its output is kept in the log."""
     import asyncio
 
-    from console.running import localized, surroundings
+    from console.plan_commands import localized, surroundings
     from engine import shell
 
     view, plan = place.reader.glance().view, place.plan
@@ -258,7 +258,7 @@ def note(place: Place, kind: str, text: tuple[str, ...], as_json: bool) -> None:
 @click.pass_obj
 def backup(place: Place, path: Path, as_json: bool) -> None:
     """A copy of the store at PATH, taken while the engine runs, verified."""
-    from engine.backup import take
+    from engine.store.backup import take
 
     if path.exists():
         fail(f"{path} is there already; give another name.", as_json)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from console.place import Failed, Place, fail, json_option, say, write_text
+from console.context import Failed, Place, fail, json_option, say, write_text
 
 
 @click.command()

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from console.place import Place, fail, json_option, say
-from engine.glance import server_sentence
+from console.context import Place, fail, json_option, say
 from engine.plan.durations import iso
 from engine.store.folder import StoreError
+from engine.view.headlines import server_sentence
 
 if TYPE_CHECKING:
     from engine.store.folder import Folder
     from engine.store.reader import Glance
-    from engine.view import View
+    from engine.view.model import View
 
 QUIET_S = 900.0  # after so long without news it says that it still watches
 FROZEN_S = 3.0

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.place import Place, bare, fail, json_option, say
+from console.context import Place, bare, fail, json_option, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.plan.model import Plan
     from engine.triggers.backtest import Firing, Inject
-    from engine.view import TriggerView
+    from engine.view.model import TriggerView
 
 
 @click.group()
@@ -136,7 +136,7 @@ def _replay(
     place: Place, plans: Mapping[str, Plan], faults: list[Inject], days: float, as_json: bool
 ) -> tuple[int, float, float, dict[str, list[Firing]]]:
     """One reading of the store for all plans, a page at a time; progress on a terminal's stderr."""
-    from engine.store import attempts
+    from engine.triggers import attempts
     from engine.triggers.backtest import Replay
 
     since = place.now() - days * 86400

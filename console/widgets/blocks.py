@@ -14,7 +14,7 @@ from console.link import Sight
 from console.widgets import words
 from console.widgets.canvas import Canvas, columns, fit, wrapped
 from engine.plan.durations import clock
-from engine.view import View
+from engine.view.model import View
 
 Hint = tuple[str, str, str]  # key, words, action for a click
 

@@ -9,7 +9,7 @@ from console.widgets import words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
 from engine.plan.durations import format_duration
-from engine.view import ConditionView, GateView, ItemView
+from engine.view.model import ConditionView, GateView, ItemView
 
 STATUS_WIDTH = 19
 HOW = {  # conditions that people meet, by metric: what can be done

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from console.widgets import blocks, plot, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
-from engine.view import DecisionView
+from engine.view.model import DecisionView
 
 MARKED = {"promote": "▲", "undo_rollback": "▲", "rollback": "▼", "trigger": "▼"}
 CLIPPED = 4.0  # times the highest threshold: what lies above is drawn to the edge, which says so

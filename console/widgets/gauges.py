@@ -10,7 +10,7 @@ from console.widgets import blocks, numerals, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns
 from engine.plan.durations import format_duration
-from engine.view import Gauge, View
+from engine.view.model import Gauge, View
 
 LARGE_ROWS = numerals.ROWS + 3
 SMALL_ROWS = 3

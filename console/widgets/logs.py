@@ -5,7 +5,7 @@ from __future__ import annotations
 from console.widgets import words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span
-from engine.view import DecisionView, View
+from engine.view.model import DecisionView, View
 
 KIND: dict[str, tuple[str, str]] = {
     "promote": ("▲", "ok"), "rollback": ("▼", "bad"), "trigger": ("▼", "bad"), "hold": ("‖", "warn"), "resume": ("▸", "ok"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from console.widgets import blocks
 from console.widgets.blocks import Area, below
 from console.widgets.canvas import Canvas, Span, wrapped
-from engine.review import Flaw, Sample, Summary
+from engine.quality.review import Flaw, Sample, Summary
 
 FLAW_KEYS: tuple[tuple[str, Flaw, str, str], ...] = (
     ("r", "relevant", "relevant", "not relevant"),

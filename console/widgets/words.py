@@ -6,7 +6,7 @@ from math import isfinite
 
 from engine.plan.durations import clock, format_duration, iso
 from engine.plan.vocabulary import METRICS
-from engine.view import GateView, Gauge, Health, TriggerView, View
+from engine.view.model import GateView, Gauge, Health, TriggerView, View
 
 __all__ = ["ago", "clock", "format_duration", "hour", "minute", "moment"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
-from engine.control import percent
+from engine.metrics import figures
 from engine.plan.durations import format_duration, iso
 from engine.plan.model import Plan
-from engine.report import figures
+from engine.rollout.control import percent
 from engine.store import log
 from engine.store.reader import decision_view
-from engine.view import DecisionView, View
+from engine.view.model import DecisionView, View
 
 INCIDENTS = ("trigger", "rollback", "hold")
 DECIDED = (*INCIDENTS, "promote", "resume", "undo_rollback")

@@ -12,7 +12,7 @@ from engine.messages.draft import Draft, render
 from engine.messages.facts import DECIDED, facts
 from engine.messages.outbox import Delivery
 from engine.plan.model import Message, Plan
-from engine.view import View
+from engine.view.model import View
 
 
 class Overview(Struct, frozen=True):

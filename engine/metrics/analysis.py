@@ -13,11 +13,12 @@ from typing import Any
 
 import msgspec
 
-from engine.metrics import exposition, read, reading
-from engine.metrics.bucket import Bucket
+from engine.measures.bucket import Bucket
+from engine.metrics import exposition
 from engine.metrics.errors import error_analysis
+from engine.metrics.snapshot import take
 from engine.plan.durations import format_duration, iso
-from engine.store import log
+from engine.store import log, series
 
 __all__ = ["error_analysis", "performance_report", "snapshot"]
 
@@ -34,9 +35,7 @@ def snapshot(conn: sqlite3.Connection, now: float) -> dict[str, Any]:
     beat = conn.execute("SELECT at, body FROM live WHERE id = 1").fetchone()
     alive = beat is not None and now - beat[0] <= LEASE_S
     percent_bp = msgspec.json.decode(beat[1], type=_Live).effective_bp if alive else 0
-    taken = reading.take(
-        conn, now, percent_bp=percent_bp, decided_bp=state.percent_bp, stage=state.stage, epoch=state.epoch
-    )
+    taken = take(conn, now, percent_bp=percent_bp, decided_bp=state.percent_bp, stage=state.stage, epoch=state.epoch)
     return {**exposition.plain(taken), "engine": "running" if alive else "not running"}
 
 
@@ -49,16 +48,16 @@ class _Live(msgspec.Struct):
 def performance_report(conn: sqlite3.Connection, now: float, days: float) -> dict[str, Any]:
     """The last `days`: all together, each calendar day (UTC), and what changed from their first half to their second."""
     start = now - days * DAY
-    whole = read.between(conn, start, now + 10)
+    whole = series.between(conn, start, now + 10)
     step = 3600 if days >= 1 else 10  # where buckets of every age can be cut
     middle = math.floor((start + days * DAY / 2) / step) * step
-    trend = _trend(read.between(conn, start, middle), read.between(conn, middle, now + 10), days * DAY / 2)
+    trend = _trend(series.between(conn, start, middle), series.between(conn, middle, now + 10), days * DAY / 2)
     return {
         "generated_at": iso(now),
         "from": iso(start),
         "to": iso(now),
         "days": days,
-        "documents_ever": read.total(conn).n,
+        "documents_ever": series.total(conn).n,
         "total": _period(whole),
         "by_day": list(_by_day(conn, start, now)),
         "trend": trend,
@@ -78,12 +77,12 @@ def _period(bucket: Bucket) -> dict[str, Any]:
 
 
 def _by_day(conn: sqlite3.Connection, start: float, now: float) -> Iterator[dict[str, Any]]:
-    began = read.began(conn)
+    began = series.began(conn)
     if began is None:
         return
     day = math.floor(max(start, began) / DAY) * DAY
     while day <= now:
-        bucket = read.between(conn, max(day, start), min(day + DAY, now + 10))
+        bucket = series.between(conn, max(day, start), min(day + DAY, now + 10))
         yield {"date": iso(day)[:10], "partial": day < start or day + DAY > now, **_period(bucket)}
         day += DAY
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from engine.metrics import read
 from engine.plan.durations import iso
+from engine.store import series
 
 Level = Literal["error", "warning", "all"]
 
@@ -97,7 +97,7 @@ def error_analysis(
         if key not in groups:
             groups[key] = _Group(entry)
         groups[key].add(entry)
-    bucket = read.between(conn, since, until + 10, "treatment")
+    bucket = series.between(conn, since, until + 10, "treatment")
     ordered = sorted(groups.items(), key=lambda item: (-item[1].count, -item[1].last))
     return {
         "from": iso(since),

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.metrics.bucket import Bucket
-from engine.metrics.histogram import Histogram
-from engine.metrics.reading import Reading
+from engine.measures.bucket import Bucket
+from engine.measures.histogram import Histogram
+from engine.metrics.snapshot import Reading
 from engine.plan.durations import iso
 
 if TYPE_CHECKING:

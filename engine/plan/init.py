@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 
 from engine.plan.load import default_plan_text
-from engine.plan.places import Path, Places, dotted, find_places, key_text, parts
+from engine.plan.positions import Path, Places, dotted, find_places, key_text, parts
 from engine.text import clean_line
 
 Value = str | int | float | bool | Sequence[Any]

@@ -11,13 +11,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from engine.plan.checks import RULES
 from engine.plan.locate import NAME, find_plan
 from engine.plan.model import Plan
-from engine.plan.places import Path as Place
-from engine.plan.places import dotted, find_places
+from engine.plan.positions import Path as Place
+from engine.plan.positions import dotted, find_places
 from engine.plan.problems import PlanError, Problem
-from engine.plan.rules import RULES
-from engine.plan.typed import build
+from engine.plan.validate import build
 
 __all__ = ["PlanError", "Problem", "default_plan_text", "find_plan", "load_plan", "parse_plan"]
 

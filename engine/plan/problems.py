@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.plan.places import Path
+from engine.plan.positions import Path
 
 Report = Callable[[Path, str], None]
 """Takes the place of a mistake and a sentence: what is wrong and what is allowed."""

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from engine.rehearsal import model
 from engine.rehearsal.capacity import Full, Service, Work
-from engine.rehearsal.door import Call, send_json
-from engine.rehearsal.wire import CHAT, GENERATE, OPENAI, Asked, Form, Usage, error, parse
+from engine.rehearsal.http_server import Call, send_json
+from engine.rehearsal.protocol import CHAT, GENERATE, OPENAI, Asked, Form, Usage, error, parse
 
 VERSION = "0.33.0"
 SIZE = 2_019_393_189

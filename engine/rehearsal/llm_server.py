@@ -25,8 +25,8 @@ import msgspec
 
 from engine.rehearsal.api import Api
 from engine.rehearsal.capacity import SPREAD, Service
-from engine.rehearsal.door import Call, Door, Handler, send_json
 from engine.rehearsal.faults import changed
+from engine.rehearsal.http_server import Call, Door, Handler, send_json
 
 PARENT_POLL_S = 0.5
 

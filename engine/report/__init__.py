@@ -1,8 +1,8 @@
 """The report: what someone who was not there reads, as one Markdown text or one HTML file that opens offline."""
 
-from engine.report.gather import gather
+from engine.report.collect import gather
 from engine.report.html import html
 from engine.report.markdown import markdown
-from engine.report.story import Story
+from engine.report.model import Story
 
 __all__ = ["Story", "gather", "html", "markdown"]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from engine.control import percent
-from engine.report.chronicle import moment_of
 from engine.report.elements import Element, el
-from engine.report.story import Curves, Incident, Point, StageStory
+from engine.report.model import Curves, Incident, Point, StageStory
+from engine.report.timeline import moment_of
+from engine.rollout.control import percent
 from engine.text import counted
 from engine.triggers import words
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 
-from engine.control import percent
+from engine.measures.figure import Figure
 from engine.plan.durations import iso
 from engine.report import charts
-from engine.report.chronicle import moment_of, span
 from engine.report.elements import Child, Element, el, page
 from engine.report.markdown import METRICS, PROMPTS, delivery, times
-from engine.report.story import Chapter, Figure, Finding, Incident, Signed, StageStory, Story, Verdict
+from engine.report.model import Chapter, Finding, Incident, Signed, StageStory, Story, Verdict
+from engine.report.timeline import moment_of, span
+from engine.rollout.control import percent
 from engine.text import counted
 from engine.triggers import words
 

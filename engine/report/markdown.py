@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from engine.control import percent
+from engine.measures.figure import Figure
 from engine.plan.durations import iso
-from engine.report.chronicle import duration, span
-from engine.report.story import Chapter, Figure, Incident, Sent, Signed, StageStory, Story, Verdict
+from engine.report.model import Chapter, Incident, Sent, Signed, StageStory, Story, Verdict
+from engine.report.timeline import duration, span
+from engine.rollout.control import percent
 from engine.text import counted
 
 _ACTS = re.compile(r"([\\`*\[\]<>|~])|(?<!\w)(_)|(_)(?!\w)|(&)(?=#?\w+;)|(!)(?=\[)")

@@ -8,16 +8,17 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from engine import backup, drill, shell
-from engine.checklist import Finding
+from engine import shell
+from engine.gate.checklist import Finding
 from engine.messages import outbox
 from engine.plan.durations import format_duration, iso
 from engine.plan.model import Check, Plan
 from engine.rehearsal import record
+from engine.service import drill
 from engine.service.engine import Engine
-from engine.store import database
-from engine.store.attempts import changed_and_not_replayed, latest
+from engine.store import backup, database
 from engine.text import clean_line
+from engine.triggers.attempts import changed_and_not_replayed, latest
 from engine.triggers.backtest import Attempt, Inject, backtest
 
 KEPT_BACKUPS = 3

@@ -23,27 +23,27 @@ from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
 
-from engine.apply import Applier
-from engine.client import Reply
+from engine.client.client import Reply
 from engine.clock import Clock, LapseClock, SystemClock, pace
-from engine.control import ENGINE, Actor, Ask, Decision, Refusal, State
 from engine.extraction.llm import LlmPool
-from engine.feedback import Door
-from engine.messages.post import Post
-from engine.monitor import Monitor
-from engine.pipeline import Extracted, MethodAsked, Pipeline
+from engine.messages.dispatcher import Post
 from engine.plan.environment import ceiling, environment
 from engine.plan.model import Plan
-from engine.proof import Proof
+from engine.rollout.control import ENGINE, Actor, Ask, Decision, Refusal, State
+from engine.routing.pipeline import Extracted, MethodAsked, Pipeline
+from engine.routing.switch import Switch
+from engine.service.apply import Applier
+from engine.service.feedback import Door
+from engine.service.monitor import Monitor
+from engine.service.proof import Proof
 from engine.store import database, documents, log
 from engine.store.documents import Affected
 from engine.store.folder import Folder
 from engine.store.log import Outcome
 from engine.store.writer import Writer
-from engine.switch import Switch
 from engine.text import spoken
 from engine.trial import ledger
-from engine.view import ProofView, View
+from engine.view.model import ProofView, View
 
 journal = logging.getLogger("rollout.engine")
 

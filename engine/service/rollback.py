@@ -16,10 +16,10 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from engine import control
-from engine.control import Actor, Ask, Decision, Refusal, State, note
-from engine.proof import Proof
+from engine.rollout import control
+from engine.rollout.control import Actor, Ask, Decision, Refusal, State, note
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
+from engine.service.proof import Proof
 from engine.store import log
 from engine.store.folder import Intent
 from engine.store.log import Outcome

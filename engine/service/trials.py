@@ -14,17 +14,17 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from engine.control import Ask, State, note
 from engine.experiment.analysis import analyse
 from engine.experiment.declaration import DAY, declare
 from engine.experiment.report import Report
 from engine.plan.durations import format_duration
 from engine.plan.model import Stage
+from engine.rollout.control import Ask, State, note
 from engine.service.engine import Engine
 from engine.store import database, log
 from engine.trial import ledger, searching
 from engine.trial.ledger import Trial
-from engine.triggers.sample import Ok
+from engine.triggers.measurement import Ok
 
 ANALYSE_EVERY_S = 600.0  # of the calendar
 SCORE_EVERY_S = 3600.0

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from engine.control import Decision, Refusal, State, transition, unlawful
 from engine.plan.durations import iso
+from engine.rollout.control import Decision, Refusal, State, transition, unlawful
 from engine.store.database import one_moment
 
 _encoder = msgspec.json.Encoder(order="sorted")

@@ -11,11 +11,11 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
-from engine.control import State
+from engine.rollout.control import State
 from engine.store import database, documents, log
 from engine.store.documents import Document
 from engine.store.folder import Folder, StoreError
-from engine.view import DecisionView, View
+from engine.view.model import DecisionView, View
 
 T = TypeVar("T")
 _view = msgspec.json.Decoder(View)
@@ -143,7 +143,7 @@ class Reader:
         arm: Literal["treatment", "control"] = "treatment",
     ) -> dict[str, list[float | None]]:
         """`points` values of each metric over the last `window_s`, oldest first; None where there is no data. One reading for all."""
-        from engine.metrics.read import series_of
+        from engine.store.series import series_of
 
         found = self.read(lambda conn: series_of(conn, metrics, end - window_s, end, points, arm))
         return {metric: [value for _, value in curve] for metric, curve in found.items()}

@@ -14,7 +14,7 @@ import msgspec
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from engine.metrics.bucket import Arms, Bucket
+from engine.measures.bucket import Arms, Bucket
 
 migrations = Migrations("rollout")
 

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, TypeVar
 
-from engine.metrics.rollup import insert_and_fold
+from engine.measures.record import Extraction
 from engine.store import database, documents
 from engine.store.documents import DocumentWrite
 from engine.store.folder import Folder
 from engine.store.log import Fenced, begin
-from engine.store.records import Extraction
+from engine.store.rollup import insert_and_fold
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], Any]

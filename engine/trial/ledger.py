@@ -16,12 +16,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from engine import routing
 from engine.experiment.declaration import ArmStats, Declaration
 from engine.experiment.moments import Counts, Measure, Moments, Ratio
 from engine.experiment.report import Report
-from engine.metrics.bucket import Bucket
-from engine.store.records import Arm, Extraction
+from engine.measures.bucket import Bucket
+from engine.measures.record import Arm, Extraction
+from engine.routing import buckets
 
 ARMS: tuple[Arm, Arm] = ("control", "treatment")
 LIKED = 4.0  # of 5: a rating from here on is a satisfied user's
@@ -106,7 +106,7 @@ def fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
     trial, epoch, percent_bp, salt = row
     joined: dict[str, list[Extraction]] = {}
     for r in records:
-        if r.epoch != epoch or r.shadow or r.arm != routing.arm(salt, r.document_id, percent_bp):
+        if r.epoch != epoch or r.shadow or r.arm != buckets.arm(salt, r.document_id, percent_bp):
             continue
         new = conn.execute(
             "INSERT OR IGNORE INTO trial_document (trial, document_id, arm, at) VALUES (?,?,?,?)",

@@ -24,7 +24,7 @@ from engine.store import documents
 from engine.store.documents import Document
 from engine.trial import ledger
 from engine.trial.ledger import Scored, Trial
-from engine.triggers.sample import Ok
+from engine.triggers.measurement import Ok
 
 SEARCHED = 1500  # documents in an index: the latest
 A_ROUND = 500  # documents of the A/B test that are scored in one round, drawn from those that joined since the last

@@ -18,9 +18,9 @@ from engine.plan.durations import parse_duration
 from engine.plan.model import Metric, Trigger, TriggerSettings
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Timers
-from engine.triggers.reading import read
-from engine.triggers.recent import RecentAttempts
-from engine.triggers.sample import Ok, Sample
+from engine.triggers.measurement import Ok, Sample
+from engine.triggers.windows import RecentAttempts
+from engine.triggers.wording import read
 
 TICK_S = 10.0
 QUIET_S = 1800.0  # of silence after which time is skipped to the next attempt: nothing is judged in it

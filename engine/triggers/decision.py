@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from engine.plan.model import Action
 from engine.triggers.evidence import Timers
-from engine.triggers.reading import Judged, Reading, read
+from engine.triggers.wording import Judged, Reading, read
 
 BLIND = "blind"  # the id under which blindness itself steps down
 

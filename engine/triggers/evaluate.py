@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from engine.plan.durations import clock
 from engine.plan.model import Action, Severity, Trigger, TriggerSettings
+from engine.rollout.actions import STRENGTH, resulting
 from engine.triggers import words
-from engine.triggers.actions import STRENGTH, resulting
 from engine.triggers.decision import BLIND, Decision, Proposal
 from engine.triggers.evidence import Evidence, Moment, Timer, Timers
-from engine.triggers.judge import WINDOWED, find
-from engine.triggers.reading import Judged, read
-from engine.triggers.sample import Stale
+from engine.triggers.measurement import Stale
+from engine.triggers.rules import WINDOWED, find
+from engine.triggers.wording import Judged, read
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 _FRESH = Timer()

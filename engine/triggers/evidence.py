@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from engine.plan.model import Metric
 from engine.text import counted
-from engine.triggers.recent import Attempts
-from engine.triggers.sample import Error, NoData, Sample, Stale
+from engine.triggers.measurement import Error, NoData, Sample, Stale
+from engine.triggers.windows import Attempts
 
 
 class Probes(Struct, frozen=True):

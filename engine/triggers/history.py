@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.plan.durations import clock, format_duration, iso
-from engine.triggers.reading import Reading
+from engine.triggers.wording import Reading
 
 STALE_S = 180.0  # evidence is stored once a minute while the engine runs
 

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from engine.client import EngineClient
-from engine.rehearsal.stage import Rehearsal
+from engine.client.client import EngineClient
+from engine.server.rehearse import Rehearsal
 from engine.store.reader import Reader
 from tests.terminal import ROLLOUT, Terminal
 

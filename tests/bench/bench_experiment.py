@@ -21,17 +21,18 @@ import numpy as np
 from scipy import special
 from scipy import stats as scipy_stats
 
-from engine import feedback, routing
 from engine.experiment import fixed, group_sequential, power, sequence, srm
 from engine.experiment.analysis import analyse
 from engine.experiment.declaration import DAY, ArmStats, Declaration
 from engine.experiment.effects import difference
 from engine.experiment.moments import Counts, Moments, Ratio
+from engine.measures.record import Extraction
 from engine.quality.queries import Document, known_items
 from engine.quality.search import search_quality
+from engine.routing import buckets
+from engine.service import feedback
 from engine.store import database
 from engine.store.folder import Folder
-from engine.store.records import Extraction
 from engine.trial import ledger
 from engine.trial.ledger import Scored
 from engine.trial.results import standing
@@ -351,7 +352,7 @@ def stored(sizes: tuple[int, ...]) -> Rows:
                 records = []
                 for i in range(first, first + 200):
                     name = f"documents/{i}.md"
-                    arm = routing.arm("salt", name, 5000)
+                    arm = buckets.arm("salt", name, 5000)
                     treated = arm == "treatment"
                     records.append(
                         Extraction(

@@ -23,11 +23,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.metrics import exposition, read, reading, rollup
-from engine.metrics.bucket import Bucket
-from engine.store import database
+from engine.measures.bucket import Bucket
+from engine.measures.record import Extraction
+from engine.metrics import exposition, snapshot
+from engine.store import database, rollup, series
 from engine.store.folder import Folder
-from engine.store.records import Extraction
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -111,7 +111,7 @@ def filled(folder: Path, rows: int, days: float) -> sqlite3.Connection:
 
 def gauges(conn: sqlite3.Connection) -> object:
     now = NOW - 25  # not on a minute: the ends of the window are cut from the narrowest buckets
-    return exposition.plain(reading.take(conn, now, percent_bp=1000, decided_bp=1000, stage=2, epoch=EPOCHS))
+    return exposition.plain(snapshot.take(conn, now, percent_bp=1000, decided_bp=1000, stage=2, epoch=EPOCHS))
 
 
 def raw_week(conn: sqlite3.Connection) -> object:
@@ -125,10 +125,10 @@ def raw_week(conn: sqlite3.Connection) -> object:
 WORK: dict[str, Callable[[sqlite3.Connection], object]] = {
     "gauges: 5 min, since the change, ever": gauges,
     **{
-        f"trends over {int(seconds / 3600)} h": lambda conn, s=seconds: read.trends(conn, NOW, s)  # type: ignore[misc]
-        for seconds in read.WINDOWS
+        f"trends over {int(seconds / 3600)} h": lambda conn, s=seconds: series.trends(conn, NOW, s)  # type: ignore[misc]
+        for seconds in series.WINDOWS
     },
-    "all of them (one refresh)": lambda conn: (gauges(conn), [read.trends(conn, NOW, s) for s in read.WINDOWS]),
+    "all of them (one refresh)": lambda conn: (gauges(conn), [series.trends(conn, NOW, s) for s in series.WINDOWS]),
     "the 7-day trend from raw rows, without percentiles": raw_week,
 }
 
@@ -149,8 +149,8 @@ def timed(work: Callable[[sqlite3.Connection], object], stores: list[sqlite3.Con
 
 def first_time(conn: sqlite3.Connection) -> float:
     """Milliseconds of one refresh with nothing remembered."""
-    read._decoded.cache_clear()
-    read._point.cache_clear()
+    series._decoded.cache_clear()
+    series._point.cache_clear()
     began = time.perf_counter()
     WORK["all of them (one refresh)"](conn)
     return (time.perf_counter() - began) * 1000
@@ -161,10 +161,10 @@ def checked(conn: sqlite3.Connection) -> None:
     n, k, ms = conn.execute(
         "SELECT count(*), sum(error IS NOT NULL), sum(CASE WHEN attempted THEN ms END) FROM extraction"
     ).fetchone()
-    ever: Bucket = read.total(conn)
+    ever: Bucket = series.total(conn)
     assert (ever.n, ever.errors) == (n, k)
     assert abs(ever.ms_sum - ms) < 1e-6 * ms
-    assert Bucket.merged(b for _, b in read.buckets(conn, 3600, 0, NOW + DAY)).n == n
+    assert Bucket.merged(b for _, b in series.buckets(conn, 3600, 0, NOW + DAY)).n == n
 
 
 def print_recording(folder: Path) -> None:

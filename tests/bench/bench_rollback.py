@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from engine.client import EngineClient, machine_s
+from engine.client.client import EngineClient, machine_s
 from engine.store import database
 from engine.store.folder import Folder
 from tests.engine.service.stage import TEXT, Stage

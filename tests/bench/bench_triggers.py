@@ -46,8 +46,8 @@ from engine.triggers.cusum import early_threshold
 from engine.triggers.decision import Decision
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Timers
-from engine.triggers.judge import FEWEST_FAILURES
-from engine.triggers.recent import Attempts, RecentAttempts
+from engine.triggers.rules import FEWEST_FAILURES
+from engine.triggers.windows import Attempts, RecentAttempts
 
 PLAN = parse_plan(default_plan_text())
 STAGES = tuple(stage.percent_bp for stage in PLAN.stages)

@@ -29,7 +29,7 @@ from textual.widgets import (
 
 from console.app import Console
 from engine.store.documents import Document
-from engine.view import DecisionView, View
+from engine.view.model import DecisionView, View
 from tests.console.samples import PLAN, STATES, FakeLink
 
 ATTACKS = (

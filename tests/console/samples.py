@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from console.link import Pulse, Sight, corrected
-from engine.client import Reply, RollbackResult
+from engine.client.client import Reply, RollbackResult
 from engine.plan.load import load_plan
 from engine.plan.model import Plan
 from engine.store.documents import Document
 from engine.store.folder import Folder, StoreError
 from engine.store.schema import migrate
-from engine.view import (
+from engine.view.model import (  # fmt: skip
     ConditionView,
     DecisionView,
     EngineView,
@@ -32,7 +32,7 @@ from engine.view import (
     ServerView,
     TriggerView,
     View,
-)  # fmt: skip
+)
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from console import terminal
 from console.attention import QUIET_S, Attention
 from console.link import Sight
+from console.terminal import escape
 from tests.console.samples import NOW, STATES
 
 
@@ -74,7 +74,7 @@ def test_a_watch_and_a_lower_alert_ring_for_nobody() -> None:
 
 def test_in_tmux_a_notice_is_wrapped_so_that_it_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMUX", "/tmp/tmux-0/default,1,0")
-    said = terminal.notification("error rate; 20 %")
+    said = escape.notification("error rate; 20 %")
     assert said.startswith("\x07\x1bPtmux;\x1b\x1b]9;")
     assert said.endswith("\x1b\\")
     assert ";20" not in said.replace("; 20", "")
@@ -82,12 +82,12 @@ def test_in_tmux_a_notice_is_wrapped_so_that_it_passes(monkeypatch: pytest.Monke
 
 def test_vte_terminals_get_their_own_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VTE_VERSION", "7200")
-    assert "\x1b]777;notify;rollout;" in terminal.notification("error rate")
+    assert "\x1b]777;notify;rollout;" in escape.notification("error rate")
 
 
 def test_copying_goes_by_osc_52_and_says_so() -> None:
     written: list[str] = []
-    assert "OSC 52" in terminal.copy("the screen", written.append)
+    assert "OSC 52" in escape.copy("the screen", written.append)
     assert written == ["\x1b]52;c;dGhlIHNjcmVlbg==\x07"]
 
 
@@ -100,7 +100,7 @@ def test_in_a_real_tmux_the_text_is_in_its_buffer(tmp_path: Path, monkeypatch: p
     try:
         monkeypatch.setenv("TMUX", f"{tmp_path / 's'},1,0")
         written: list[str] = []
-        assert "tmux" in terminal.copy("the screen\n", written.append)
+        assert "tmux" in escape.copy("the screen\n", written.append)
         assert written == []
         shown = subprocess.run([*tmux, "show-buffer"], capture_output=True, text=True, check=True, timeout=10)
         assert shown.stdout == "the screen\n"
@@ -110,7 +110,7 @@ def test_in_a_real_tmux_the_text_is_in_its_buffer(tmp_path: Path, monkeypatch: p
 
 def test_a_text_screenshot_is_a_file_that_only_its_owner_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    path = terminal.keep("the screen")
+    path = escape.keep("the screen")
     assert path is not None
     assert path.read_text() == "the screen"
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600

@@ -16,8 +16,8 @@ from console.widgets import checklist, curves, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, wrapped
 from console.widgets.sheet import Sheet
-from engine.client import Reply
-from engine.control import State
+from engine.client.client import Reply
+from engine.rollout.control import State
 from tests.console.samples import ALERT, IDLE, LOG, NORMAL, FakeLink
 from tests.console.walking import console, ready, until
 

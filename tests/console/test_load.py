@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from console.sources import Source
+from console.upload.sources import Source
 from console.verbs import load
-from engine.client import EngineClient
+from engine.client.client import EngineClient
 from engine.store.folder import Folder
 from tests.engine.service.stage import COMMAND, TEXT, Stage
 

@@ -11,13 +11,14 @@ from textual.pilot import Pilot
 
 from console.app import Console
 from console.screens.review import Review
-from engine import review, routing
-from engine.client import Reply
+from engine.client.client import Reply
 from engine.experiment.analysis import analyse
 from engine.experiment.declaration import DAY, declare
+from engine.measures.record import Extraction
+from engine.quality import review
+from engine.routing import buckets
 from engine.store import documents
 from engine.store.documents import DocumentWrite
-from engine.store.records import Extraction
 from engine.trial import ledger
 from engine.trial.ledger import Scored
 from tests.console.samples import NORMAL, NOW, PLAN, FakeLink
@@ -186,7 +187,7 @@ def with_trial(link: FakeLink, days: float, per_day: int = 300) -> None:
             records, scores = [], []
             for i in range(per_day):
                 name, at = f"d{day}-{i}", start + day * DAY + 1 + i
-                arm = routing.arm("salt", name, 5000)
+                arm = buckets.arm("salt", name, 5000)
                 treated = arm == "treatment"
                 records.append(
                     Extraction(

@@ -15,7 +15,7 @@ from textual.widgets import Input
 from console.app import Console
 from console.screens.ask import Ask
 from console.screens.rollback import Rollback
-from engine.client import Reply, RollbackResult
+from engine.client.client import Reply, RollbackResult
 from tests.console.samples import PLAN, STATES, FakeLink
 
 pytestmark = pytest.mark.anyio

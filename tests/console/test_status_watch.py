@@ -12,14 +12,14 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from console.verbs.status import Line, Watcher
-from engine.client import EngineClient
-from engine.control import State
+from engine.client.client import EngineClient
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text, load_plan
-from engine.service.process import spawn, wait_until_up
+from engine.rollout.control import State
+from engine.server.process import spawn, wait_until_up
 from engine.store.folder import Folder
 from engine.store.reader import Glance
-from engine.view import View
+from engine.view.model import View
 from tests.console.samples import ALERT, NORMAL
 from tests.console.samples import ROLLED as ROLLED_BACK
 from tests.terminal import ROLLOUT, ROOT

@@ -10,13 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 from console.cli import rollout
-from engine.metrics.rollup import insert_and_fold
+from engine.measures.record import Extraction
 from engine.plan.durations import iso
 from engine.plan.load import default_plan_text
 from engine.store import database
 from engine.store.folder import Folder
-from engine.store.records import Extraction
-from engine.triggers.reading import Reading
+from engine.store.rollup import insert_and_fold
+from engine.triggers.wording import Reading
 
 BEGAN = float(int(time.time()) - 3600)
 

@@ -13,7 +13,7 @@ import pytest
 
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text
-from engine.service.process import spawn, wait_until_up
+from engine.server.process import spawn, wait_until_up
 from engine.store.folder import Folder
 from tests.console.hostile import ALLOWED, ATTACKS, HIDDEN, PAYLOAD
 from tests.terminal import ROLLOUT, ROOT, Terminal

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from console.place import sentence_of
-from engine.client import unanswered
+from console.context import sentence_of
+from engine.client.client import unanswered
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text
-from engine.service.process import spawn, wait_until_up
+from engine.server.process import spawn, wait_until_up
 from engine.store.folder import Folder
 
 COMMAND = [sys.executable, "-c", "from console.cli import main; main()"]

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from console.app import Console
-from console.running import localized, surroundings
+from console.plan_commands import localized, surroundings
 from engine.plan.model import Command
 from tests.console.samples import PLAN, FakeLink
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from engine.extraction.llm import prompt
-from engine.extraction.llm.document import Document
+from engine.extraction.llm.deadline import Document
 from engine.extraction.llm.failure import SERVICE, ErrorKind, Fault, NotPermitted
 from engine.extraction.llm.http import Http
-from engine.extraction.llm.line import Slot
 from engine.extraction.llm.protocol import Reply
+from engine.extraction.llm.queue import Slot
 from engine.extraction.llm.server import COLD_MS
 from engine.plan.model import Llm
 

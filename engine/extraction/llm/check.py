@@ -12,8 +12,8 @@ import msgspec
 from engine.extraction import grounding
 from engine.extraction.llm import prompt
 from engine.extraction.llm.failure import ErrorKind, Fault
-from engine.extraction.llm.found import judge
 from engine.extraction.llm.http import Http
+from engine.extraction.llm.judge import judge
 from engine.extraction.llm.protocol import Reply
 from engine.extraction.llm.server import COLD_MS, Server
 from engine.plan.model import Llm

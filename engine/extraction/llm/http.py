@@ -40,7 +40,7 @@ class Http:
     def __init__(self, now: Callable[[], float], api_key: str | None = None, connect_s: float = CONNECT_S) -> None:
         import httpx
 
-        from engine.extraction.llm.lanes import Lanes
+        from engine.extraction.llm.transport import Lanes
 
         headers = {"accept-encoding": "identity", "user-agent": "rollout-console"}
         if api_key:
@@ -64,7 +64,7 @@ class Http:
         """
         import httpx
 
-        from engine.extraction.llm.lanes import StaleConnection
+        from engine.extraction.llm.transport import StaleConnection
 
         headers = {"content-type": "application/json"} if body is not None else {}
         if user:

@@ -19,12 +19,12 @@ from engine.extraction.keywords import Keywords
 from engine.extraction.llm import prompt
 from engine.extraction.llm.call import call
 from engine.extraction.llm.check import CheckReport, Say, check
-from engine.extraction.llm.document import Document
+from engine.extraction.llm.deadline import Document
 from engine.extraction.llm.failure import ErrorKind, Fault, LlmFailure, NotPermitted
-from engine.extraction.llm.found import Found, judge, merged
 from engine.extraction.llm.http import Http
-from engine.extraction.llm.line import Line, Slot
+from engine.extraction.llm.judge import Found, judge, merged
 from engine.extraction.llm.protocol import Reply
+from engine.extraction.llm.queue import Line, Slot
 from engine.extraction.llm.server import Server, ServerHealth
 from engine.plan.model import Llm
 

@@ -13,11 +13,11 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from engine.extraction.llm import bodies, facts
-from engine.extraction.llm.facts import Thinking
+from engine.extraction.llm import responses, server_info
 from engine.extraction.llm.failure import ErrorKind, Fault, Retry
 from engine.extraction.llm.http import Answer
 from engine.extraction.llm.prompt import ANSWER_TOKENS, Prompt
+from engine.extraction.llm.server_info import Thinking
 from engine.plan.model import Llm
 from engine.text import clean_line
 
@@ -71,7 +71,7 @@ class Ollama:
     health_path = "/api/tags"
 
     def digest(self, health: Answer, config: Llm) -> str:
-        return clean_line(str(facts.entry(config.model, bodies.body(health)).get("digest") or ""), 80)
+        return clean_line(str(server_info.entry(config.model, responses.body(health)).get("digest") or ""), 80)
 
     def ask(self, config: Llm, prompt: Prompt, *, seed: int, dialect: Dialect) -> bytes:
         body: dict[str, Any] = {
@@ -109,10 +109,10 @@ class Ollama:
     def read(self, answer: Answer, config: Llm) -> Reply:
         if answer.status != 200:
             raise fault(answer, config)
-        parts = bodies.objects(answer.body)
+        parts = responses.objects(answer.body)
         if not parts:
             raise Fault(
-                ErrorKind.invalid, f"the server answered 200 with {bodies.what(answer.body)}, not Ollama's JSON"
+                ErrorKind.invalid, f"the server answered 200 with {responses.what(answer.body)}, not Ollama's JSON"
             )
         text: list[str] = []
         thought = False
@@ -133,9 +133,9 @@ class Ollama:
             "".join(text),
             flaw,
             thought,
-            bodies.count(last.get("prompt_eval_count")),
-            bodies.count(last.get("eval_count")),
-            (bodies.count(last.get("load_duration")) or 0) / 1e6,
+            responses.count(last.get("prompt_eval_count")),
+            responses.count(last.get("eval_count")),
+            (responses.count(last.get("load_duration")) or 0) / 1e6,
         )
 
 
@@ -170,7 +170,7 @@ class OpenAi:
     def read(self, answer: Answer, config: Llm) -> Reply:
         if answer.status != 200:
             raise fault(answer, config)
-        parts = bodies.objects(answer.body)
+        parts = responses.objects(answer.body)
         whole = parts[0] if parts else {}
         if whole.get("error"):
             raise fault(Answer(500, answer.body), config)
@@ -178,7 +178,7 @@ class OpenAi:
         choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
         if choice is None:
             raise Fault(
-                ErrorKind.invalid, f"the server answered 200 with {bodies.what(answer.body)}, not a chat completion"
+                ErrorKind.invalid, f"the server answered 200 with {responses.what(answer.body)}, not a chat completion"
             )
         message = choice.get("message")
         message = message if isinstance(message, dict) else {}
@@ -190,8 +190,8 @@ class OpenAi:
             said if isinstance(said, str) else "",
             "" if finish in ("stop", None) else f"the answer was cut (finish_reason {clean_line(str(finish), 40)!r})",
             bool(message.get("reasoning_content") or message.get("reasoning")),
-            bodies.count(usage.get("prompt_tokens")),
-            bodies.count(usage.get("completion_tokens")),
+            responses.count(usage.get("prompt_tokens")),
+            responses.count(usage.get("completion_tokens")),
         )
 
 
@@ -209,10 +209,10 @@ _FORMAT = re.compile(r"does not match the expected|failed to parse (?:the )?(?:o
 def fault(answer: Answer, config: Llm) -> Fault:
     """The meaning of an HTTP answer that is not 200."""
     status = answer.status
-    error = bodies.error(answer.body)
+    error = responses.error(answer.body)
     said = clean_line(str(error.get("message") or ""), 300)
     tail = f": {said}" if said else ""
-    after = bodies.seconds(answer.retry_after)
+    after = responses.seconds(answer.retry_after)
     kind, text = ErrorKind.http, f"the server answered {status}{tail}"
     retry: Retry | None = None
     code = f"{error.get('type', '')} {error.get('code', '')}"
@@ -238,7 +238,7 @@ def fault(answer: Answer, config: Llm) -> Fault:
         )
     elif status < 500 and status != 408:
         retry = "never"
-    return Fault(kind, text, retry=retry, after_s=after, context=bodies.count(error.get("n_ctx")) or 0)
+    return Fault(kind, text, retry=retry, after_s=after, context=responses.count(error.get("n_ctx")) or 0)
 
 
 def missing(config: Llm, said: str = "") -> str:
@@ -251,7 +251,7 @@ def adapted(dialect: Dialect, answer: Answer) -> Dialect | None:
     """Another way to ask that this refusal calls for; None when it is no matter of dialect."""
     if answer.status not in (400, 422):
         return None
-    said = str(bodies.error(answer.body).get("message") or "").lower()
+    said = str(responses.error(answer.body).get("message") or "").lower()
     if "max_completion_tokens" in said and dialect.token_field == "max_tokens":
         return replace(dialect, token_field="max_completion_tokens")
     if "temperature" in said and dialect.temperature:

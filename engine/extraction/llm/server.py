@@ -8,14 +8,14 @@ import re
 import msgspec
 
 from engine.clock import Clock
-from engine.extraction.llm import bodies, protocol
+from engine.extraction.llm import protocol, responses
 from engine.extraction.llm.breaker import Breaker
-from engine.extraction.llm.facts import Facts, ollama_facts, openai_facts, thinking
+from engine.extraction.llm.concurrency import Window
 from engine.extraction.llm.failure import ErrorKind, Fault
 from engine.extraction.llm.http import Answer, Http, split_user
 from engine.extraction.llm.prompt import SHORT, Prompt
 from engine.extraction.llm.protocol import KEEP_ALIVE_S, Dialect, Reply
-from engine.extraction.llm.window import Window
+from engine.extraction.llm.server_info import Facts, ollama_facts, openai_facts, thinking
 from engine.plan.model import Llm
 
 ASIDE_S = 5.0  # for a question about the server itself
@@ -273,7 +273,7 @@ class Server:
             self._aside(http, "POST", "/api/show", asked),
             self._aside(http, "GET", "/api/ps"),
         )
-        facts = ollama_facts(self._config.model, *map(bodies.body, (version, tags, show, loaded)))
+        facts = ollama_facts(self._config.model, *map(responses.body, (version, tags, show, loaded)))
         self.context = min(facts.context, self._config.num_ctx) if facts.context else self._config.num_ctx
         self._dialect = Dialect(think=thinking(facts), structured=self._dialect.structured)
         lacks = show.status == 404 and protocol.fault(show, self._config).kind is ErrorKind.model_missing
@@ -281,16 +281,16 @@ class Server:
 
     async def _openai(self, http: Http) -> tuple[Facts, bool]:
         models, props = await asyncio.gather(self._aside(http, "GET", "/v1/models"), self._aside(http, "GET", "/props"))
-        facts, there = openai_facts(self._config.model, bodies.body(models), bodies.body(props))
+        facts, there = openai_facts(self._config.model, responses.body(models), responses.body(props))
         self.context = facts.context
         return facts, there or models.status != 200
 
     async def is_ollama(self, http: Http) -> bool:
         """Whether it answers as Ollama does, whatever the plan says it is."""
-        return "version" in bodies.body(await self._aside(http, "GET", "/api/version"))
+        return "version" in responses.body(await self._aside(http, "GET", "/api/version"))
 
     async def is_openai(self, http: Http) -> bool:
-        return "data" in bodies.body(await self._aside(http, "GET", "/v1/models"))
+        return "data" in responses.body(await self._aside(http, "GET", "/v1/models"))
 
     async def probe(self, http: Http) -> bool:
         """Whether the service answers at all; no model is asked to work. A failed probe counts as a failure of the service."""

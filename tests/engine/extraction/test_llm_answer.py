@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine.extraction.grounding import Ground
 from engine.extraction.llm.answer import MOST_ITEMS, parse
 from engine.extraction.llm.failure import ErrorKind
-from engine.extraction.llm.found import judge, merged
+from engine.extraction.llm.judge import judge, merged
 from engine.extraction.llm.protocol import Reply
 from engine.plan.model import Llm
 

@@ -13,9 +13,9 @@ import pytest
 
 from engine.clock import ManualClock
 from engine.messages import outbox
+from engine.messages.dispatcher import Post
 from engine.messages.draft import Draft, render
 from engine.messages.outbox import Delivery
-from engine.messages.post import Post
 from engine.plan.load import default_plan_text, parse_plan
 from engine.store import database
 from engine.store.folder import Folder

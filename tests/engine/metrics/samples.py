@@ -6,7 +6,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 
-from engine.store.records import Extraction
+from engine.measures.record import Extraction
 
 T0 = 1_800_000_000.0  # a whole hour
 HOUR = 3600.0

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.metrics import exposition, reading
+from engine.measures.record import Extraction
+from engine.metrics import exposition
+from engine.metrics import snapshot as reading
 from engine.metrics.analysis import performance_report, snapshot
 from engine.metrics.errors import error_analysis, shape
-from engine.metrics.rollup import insert_and_fold, retain
 from engine.store import database
 from engine.store.folder import Folder
-from engine.store.records import Extraction
+from engine.store.rollup import insert_and_fold, retain
 from tests.engine.metrics.samples import DAY, HOUR, T0, cached, failed, fallen_back, plain, record
 
 NOON = T0 - T0 % DAY + DAY / 2

@@ -14,10 +14,10 @@ from prometheus_client import parser as text_parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from engine.extraction.llm.failure import ErrorKind
+from engine.measures.bucket import Bucket
 from engine.metrics.alerts import alert_rules
-from engine.metrics.bucket import Bucket
 from engine.metrics.exposition import LIMITS, render, wants_text
-from engine.metrics.reading import Reading
+from engine.metrics.snapshot import Reading
 from engine.plan.load import parse_plan
 from tests.engine.metrics.samples import T0, cached, failed, plain, record, skipped
 

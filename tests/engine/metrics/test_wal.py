@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from engine.metrics.read import window
-from engine.metrics.rollup import insert_and_fold
 from engine.store import database
 from engine.store.folder import Folder
+from engine.store.rollup import insert_and_fold
+from engine.store.series import window
 from tests.engine.metrics.samples import T0, record
 
 MIB = 1 << 20

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.plan.init import Answers, initial_plan, set_value
 from engine.plan.load import default_plan_text, parse_plan
-from engine.plan.places import Path, dotted, find_places, parts
+from engine.plan.positions import Path, dotted, find_places, parts
 
 DEFAULT = default_plan_text()
 ODD = """\

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 from engine.clock import LapseClock, ManualClock
-from engine.feedback import Feedback, read
 from engine.rehearsal.corpus import Document
 from engine.rehearsal.feeder import Arrivals, Feeder
 from engine.rehearsal.users import Experience, Reaction, Users, experience
+from engine.service.feedback import Feedback, read
 
 pytestmark = pytest.mark.anyio
 

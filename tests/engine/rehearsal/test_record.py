@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from engine.control import ENGINE, Actor, Ask, Decision, State, note, roll_back
 from engine.plan.load import default_plan_text, parse_plan
 from engine.rehearsal.record import Passed, keep, last_passed, passed
+from engine.rollout.control import ENGINE, Actor, Ask, Decision, State, note, roll_back
 from engine.store import log
 from engine.store.schema import migrate
 

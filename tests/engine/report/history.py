@@ -5,12 +5,12 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from engine.control import ENGINE, Actor, Ask, Decision, State, act, note, promote, resume
-from engine.metrics.rollup import insert_and_fold
+from engine.measures.record import Extraction
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action, Plan
+from engine.rollout.control import ENGINE, Actor, Ask, Decision, State, act, note, promote, resume
 from engine.store import log
-from engine.store.records import Extraction
+from engine.store.rollup import insert_and_fold
 from engine.store.schema import migrate
 
 DAY, HOUR = 86400.0, 3600.0

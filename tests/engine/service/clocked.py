@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine.clock import ManualClock
-from engine.control import Actor
-from engine.service import commands
+from engine.rollout.control import Actor
+from engine.server import commands
 from engine.service.engine import Engine
-from engine.service.heart import Heart
+from engine.service.loop import Heart
 from tests.engine.service.stage import Stage
 
 ALICE = Actor("alice", 1000)

@@ -17,15 +17,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from engine.client import EngineClient
+from engine.client.client import EngineClient
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text, load_plan
 from engine.plan.model import Plan
-from engine.service.process import spawn, wait_until_up
+from engine.server.process import spawn, wait_until_up
 from engine.store import database, documents, log
 from engine.store.folder import Folder
 from engine.store.reader import Reader
-from engine.view import View
+from engine.view.model import View
 
 TEXT = "The scheduler assigns each task to a worker pool and retries failed tasks with exponential backoff. " * 4
 COMMAND = [sys.executable, "-c", "from console.cli import main; main()"]

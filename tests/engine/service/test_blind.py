@@ -17,7 +17,7 @@ import pytest
 
 from engine.clock import LapseClock
 from engine.messages import outbox
-from engine.sight import Sight
+from engine.service.blindness import Sight
 from engine.store import log
 from tests.engine.messages.servers import http_server
 from tests.engine.service.clocked import Clocked

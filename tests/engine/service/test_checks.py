@@ -11,14 +11,14 @@ import pytest
 from msgspec.structs import replace
 
 from engine.clock import SystemClock
-from engine.control import Actor, Decision
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Check, Item, Plan
 from engine.rehearsal import record
-from engine.service import commands
+from engine.rollout.control import Actor, Decision
+from engine.server import commands
 from engine.service.checks import examine
 from engine.service.engine import Engine
-from engine.service.heart import Heart
+from engine.service.loop import Heart
 from engine.store import log
 from engine.store.folder import Folder
 from tests.engine.messages.servers import free_port, http_server, mail_server
@@ -209,7 +209,7 @@ async def test_the_llm_check_names_the_one_of_several_servers_that_fails_and_say
 async def test_a_promotion_checks_again_and_what_fails_now_shuts_the_gate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.service.signing.FRESH_S", 0.0)
+    monkeypatch.setattr("engine.service.checklist_requests.FRESH_S", 0.0)
     with http_server() as (url, _):
         item = Item("web", "The page answers", Check("http", url=url.replace("json", "http"), status=501))
         manual = Item("team", "The team is ready")

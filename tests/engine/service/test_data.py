@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from engine import control
-from engine.control import ENGINE, Actor, Ask, Decision, State
 from engine.extraction.cache import LlmCache
 from engine.extraction.keywords import Keywords
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action
-from engine.service.requests.data import Window, bad_window
+from engine.rollout import control
+from engine.rollout.control import ENGINE, Actor, Ask, Decision, State
+from engine.server.requests.data import Window, bad_window
 from engine.store import database, log
 from engine.store.folder import Folder
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.service import process
+from engine.server import process
 from tests.engine.service.clocked import Clocked
 from tests.engine.service.stage import Stage
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 import console.link
-from engine.control import DOWN, Ask, Decision, State, roll_back
 from engine.plan.durations import format_duration
+from engine.rollout.control import DOWN, Ask, Decision, State, roll_back
+from engine.server.process import wait_until_up
 from engine.service import rollback
-from engine.service.process import wait_until_up
 from engine.store import database, log
 from tests.engine.service.clocked import ALICE, Clocked
 from tests.engine.service.stage import TEXT, Stage

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.metrics.rollup import insert_and_fold
+from engine.store.rollup import insert_and_fold
 from tests.engine.metrics.samples import record
 from tests.engine.service.clocked import Clocked
 

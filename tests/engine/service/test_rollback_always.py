@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from engine.client import EngineClient
-from engine.control import Actor
-from engine.identity import whoami
+from engine.client.client import EngineClient
+from engine.client.identity import whoami
+from engine.rollout.control import Actor
 from engine.store import database, log
 from engine.store.folder import Folder
 from tests.engine.service.stage import TEXT, Stage, as_nobody

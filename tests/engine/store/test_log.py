@@ -14,10 +14,10 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from engine import control
-from engine.control import ENGINE, Actor, Ask, Decision, Refusal, State, note
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action
+from engine.rollout import control
+from engine.rollout.control import ENGINE, Actor, Ask, Decision, Refusal, State, note
 from engine.store import database, log
 from engine.store.folder import Folder
 

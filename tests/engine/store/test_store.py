@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.control import Actor, Ask, Decision, State, note
+from engine.rollout.control import Actor, Ask, Decision, State, note
 from engine.store import database, documents, log
 from engine.store.documents import DocumentWrite
 from engine.store.folder import Folder, Intent, StoreError, file_system

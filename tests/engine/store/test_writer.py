@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.measures.record import Extraction
 from engine.store import database
 from engine.store.folder import Folder
 from engine.store.log import Fenced
-from engine.store.records import Extraction
 from engine.store.writer import Writer
 
 

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine import feedback, routing
 from engine.experiment.declaration import Declaration
 from engine.experiment.moments import Counts, Moments, Ratio
-from engine.store.records import Extraction
+from engine.measures.record import Extraction
+from engine.routing import buckets
+from engine.service import feedback
 from engine.store.schema import migrate
 from engine.trial import ledger
 from engine.trial.ledger import Scored
@@ -37,7 +38,7 @@ def conn() -> Iterator[sqlite3.Connection]:
 
 
 def extraction(name: str, at: float = START + 1, **more: object) -> Extraction:
-    arm = routing.arm(SALT, name, 5000)
+    arm = buckets.arm(SALT, name, 5000)
     facts: dict[str, object] = {"ms": 2.0, "keywords": 12, **more}
     if arm == "treatment":
         facts = {"attempted": True, "lookup": True, "proposed": 12, **facts}
@@ -46,7 +47,7 @@ def extraction(name: str, at: float = START + 1, **more: object) -> Extraction:
 
 def names(arm: str, count: int) -> list[str]:
     drawn = (f"d{i}" for i in range(100_000))
-    return [name for name in drawn if routing.arm(SALT, name, 5000) == arm][:count]
+    return [name for name in drawn if buckets.arm(SALT, name, 5000) == arm][:count]
 
 
 def documents(conn: sqlite3.Connection) -> tuple[int, int]:

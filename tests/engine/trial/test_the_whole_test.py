@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine import routing
 from engine.clock import ManualClock
-from engine.control import Actor, Ask, Decision, State
+from engine.measures.record import Extraction
 from engine.plan.load import load_plan
 from engine.plan.model import Plan
+from engine.rollout.control import Actor, Ask, Decision, State
+from engine.routing import buckets
 from engine.service.engine import Engine
 from engine.service.trials import Trials
 from engine.store.documents import DocumentWrite
 from engine.store.folder import Folder
-from engine.store.records import Extraction
 from engine.trial import ledger
 from engine.trial.results import assignments, results, standing
-from engine.triggers.sample import Error, Ok
+from engine.triggers.measurement import Error, Ok
 
 pytestmark = pytest.mark.anyio
 PLAN = load_plan(Path(__file__).parents[3] / "rollout.toml")
@@ -93,7 +93,7 @@ class Lab:
         for _ in range(count):
             self.made += 1
             name = f"doc-{self.made}"
-            arm = routing.arm(PLAN.salt, name, state.percent_bp)
+            arm = buckets.arm(PLAN.salt, name, state.percent_bp)
             if wrong_split and arm == "control" and self.chance.random() < 0.3:
                 continue
             topic = f"topic{self.made}x"
@@ -178,7 +178,7 @@ async def test_declared_watched_read_once_and_ended(lab: Lab, tmp_path: Path) ->
     assert found.trial.why == "it was read"
     drawn = assignments(lab.engine.conn, "unused", 0)
     assert drawn["summary"]["total"] == read.ratio.control + read.ratio.treatment == 7 * 250
-    assert all(routing.arm(PLAN.salt, name, 5000) == arm for name, arm in drawn["assignments"].items())
+    assert all(buckets.arm(PLAN.salt, name, 5000) == arm for name, arm in drawn["assignments"].items())
 
     written = results(lab.engine.conn, lab.clock.now())
     (tmp_path / "ab_test_results.json").write_text(json.dumps(written))

@@ -11,9 +11,9 @@ from engine.plan.model import Metric, Mode
 from engine.triggers.decision import Decision
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Probes, Timers
-from engine.triggers.reading import Reading
-from engine.triggers.recent import RecentAttempts
-from engine.triggers.sample import Sample
+from engine.triggers.measurement import Sample
+from engine.triggers.windows import RecentAttempts
+from engine.triggers.wording import Reading
 
 PLAN = parse_plan(default_plan_text())
 PERCENTS = tuple(stage.percent_bp for stage in PLAN.stages)

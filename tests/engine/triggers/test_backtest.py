@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from engine.metrics.rollup import insert_and_fold
 from engine.plan.load import default_plan_text, parse_plan
-from engine.store import attempts, database
+from engine.store import database
 from engine.store.folder import Folder
+from engine.store.rollup import insert_and_fold
+from engine.triggers import attempts
 from engine.triggers.backtest import Attempt, Complaints, Inject, backtest, parse_inject, rules_digest
 from tests.engine.metrics.samples import T0, cached, failed, plain, record
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from engine.plan.model import Action
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Probes, Timers
-from engine.triggers.judge import beyond
-from engine.triggers.recent import RecentAttempts
-from engine.triggers.sample import NoData, Ok, Sample
+from engine.triggers.measurement import NoData, Ok, Sample
+from engine.triggers.rules import beyond
+from engine.triggers.windows import RecentAttempts
 from tests.engine.triggers.scene import PERCENTS, PLAN, Scene
 
 

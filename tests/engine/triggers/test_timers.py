@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.triggers.evidence import silence
-from engine.triggers.judge import HEALED_DOCUMENTS
-from engine.triggers.sample import Ok
+from engine.triggers.measurement import Ok
+from engine.triggers.rules import HEALED_DOCUMENTS
 from tests.engine.triggers.scene import PLAN, Scene
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from engine.plan.model import Action
 from engine.triggers.decision import Decision
-from engine.triggers.sample import Ok
+from engine.triggers.measurement import Ok
 from tests.engine.triggers.scene import Scene
 
 

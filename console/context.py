@@ -1,0 +1,205 @@
+"""Where a command works: which plan, which store; and how it speaks: sentences, or JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+import traceback
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from engine.client.client import EngineClient
+    from engine.plan.model import Plan
+    from engine.store.folder import Folder
+    from engine.store.reader import Reader
+
+
+class Failed(click.ClickException):
+    """Refused or failed: a sentence on stderr, exit code 1."""
+
+    def show(self, file: Any = None) -> None:
+        click.echo(self.message, err=True)
+
+
+class Manner(NamedTuple):
+    """How the console is shown, as the command line says it."""
+
+    read_only: bool = False
+    ascii_only: bool = False
+    mouse: bool = True
+    theme: str | None = None
+
+
+class Place:
+    """Resolved when first needed, so that `rollout --help` works anywhere."""
+
+    def __init__(self, plan: Path | None, store: Path | None, manner: Manner) -> None:
+        self.manner = manner
+        self._plan = plan
+        self._store = store
+
+    @cached_property
+    def plan_path(self) -> Path:
+        from engine.plan.locate import find_plan
+
+        if self._plan is not None:
+            return self._plan
+        if os.environ.get("ROLLOUT_PLAN"):
+            return Path(os.environ["ROLLOUT_PLAN"])
+        found = find_plan(Path.cwd())
+        if found is None:
+            raise Failed(
+                "There is no rollout.toml here or in a folder above. `rollout init` writes one, `rollout rehearse` needs none, "
+                "--plan FILE names one elsewhere."
+            )
+        return found
+
+    @cached_property
+    def plan(self) -> Plan:
+        from engine.plan.load import PlanError, load_plan
+
+        try:
+            return load_plan(self.plan_path)
+        except PlanError as error:
+            raise Failed(str(error)) from None
+
+    @property
+    def _given(self) -> Path | None:
+        """The store that was named: --store, or ROLLOUT_STORE where a command of the plan runs from the console."""
+        named = os.environ.get("ROLLOUT_STORE")
+        return self._store or (Path(named) if named else None)
+
+    @cached_property
+    def folder(self) -> Folder:
+        from engine.plan.locate import store_of
+        from engine.store.folder import Folder
+
+        if self._given is not None:
+            return Folder(self._given, self.plan.store.group if self._plan_known() else "")
+        return Folder(store_of(self.plan_path), self.plan.store.group)
+
+    @cached_property
+    def store(self) -> Folder:
+        """The store's folder for a rollback: found although the plan may be broken, and without loading it."""
+        from engine.plan.locate import store_of
+        from engine.store.folder import Folder
+
+        if self._given is not None:
+            return Folder(self._given)
+        try:
+            return Folder(store_of(self.plan_path))
+        except Failed as error:
+            raise Failed(f"{error.message} A rollback needs the store alone: --store DIR, or rm DIR/armed.") from None
+
+    @cached_property
+    def plan_or_none(self) -> Plan | None:
+        try:
+            return self.plan
+        except Failed:
+            return None
+
+    def _plan_known(self) -> bool:
+        try:
+            return self.plan is not None
+        except Failed:
+            return False
+
+    @cached_property
+    def client(self) -> EngineClient:
+        from engine.client.client import EngineClient
+
+        return EngineClient(self.folder, self.plan)
+
+    @cached_property
+    def reader(self) -> Reader:
+        from engine.store.reader import Reader
+
+        return Reader(self.folder)
+
+    def now(self) -> float:
+        """Epoch seconds by the engine's clock: in a rehearsal it runs ahead of the machine's."""
+        view = self.reader.glance().view
+        return max(time.time(), view.at) if view is not None else time.time()
+
+
+def bare(stream: TextIO) -> TextIO:
+    """The stream without its wall (`cli.Walled`), for this program's own signs to a terminal: a bar that is drawn over itself,
+    emphasis. Whoever writes to it has cleaned what is not their own."""
+    return getattr(stream, "bare", stream)
+
+
+def say(value: Any, sentence: str, as_json: bool) -> None:
+    """Print the JSON of `value`, or the sentence."""
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    else:
+        click.echo(sentence)
+
+
+def fail(sentence: str, as_json: bool = False, data: Any = None) -> NoReturn:
+    """Exit 1 with a sentence; as JSON on stdout when asked, because a program reads it there."""
+    if as_json:
+        click.echo(json.dumps({"ok": False, "sentence": sentence, **(data or {})}, indent=2))
+        raise SystemExit(1)
+    raise Failed(sentence)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file whole or not at all. `-` is standard output."""
+    import msgspec
+
+    write_text(path, msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """The same for a text."""
+    if str(path) == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        if (
+            path.exists() and not path.is_file()
+        ):  # /dev/null or a pipe is written to, never replaced; a folder is an error
+            path.write_text(text, encoding="utf-8")
+            return
+        part = path.with_name(f".{path.name}.part")
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise Failed(f"{path} could not be written: {error.strerror}. Give --output another place.") from None
+
+
+def sentence_of(error: BaseException) -> str:
+    """A sentence for an error nobody expected; the traceback goes to a 0600 file."""
+    from engine.store.folder import StoreError
+    from engine.text import told_of
+
+    if isinstance(error, StoreError):
+        return str(error)
+    if isinstance(error, OSError):
+        may = " Run this as the user whom the store belongs to." if isinstance(error, PermissionError) else ""
+        return f"{told_of(error)}.{may}"
+    descriptor, name = tempfile.mkstemp(prefix="rollout-", suffix=".traceback", text=True)
+    with os.fdopen(descriptor, "w") as file:
+        traceback.print_exception(error, file=file)
+    return f"This should not have happened: {type(error).__name__}: {error}. Details, for a bug report: {name}"
+
+
+def _asked(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
+    ctx.meta[JSON] = value
+    return value
+
+
+JSON = "rollout.json"  # in a command's `meta`: a program reads, also what goes wrong before the verb has a word
+json_option = click.option("--json", "as_json", is_flag=True, callback=_asked, help="JSON for programs.")

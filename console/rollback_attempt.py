@@ -1,0 +1,108 @@
+"""A rollback from the key to its proof: what was done, by which way, and how long ago. Pure but for the call itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from console.link import Link, Sight
+from engine.client.client import RollbackResult
+from engine.plan.durations import format_duration
+from engine.view.model import ProofView
+
+OVERDUE_S = 5.0
+WATCHED_S = 30.0  # so long the screen looks more often for a proof that has not come
+ASK_EVERY_S = 0.05
+
+
+class Rolling:
+    """One press of the key. `start` returns at once; the thread does the rest and cannot be stopped by the screen."""
+
+    def __init__(self, link: Link, seen: str, rev: int, changed: Callable[[], None]) -> None:
+        self.link = link
+        self.seen = seen
+        self.rev = rev  # decisions known when the key was pressed
+        self.pressed = time.monotonic()
+        self.result: RollbackResult | None = None
+        self.unreachable = False
+        self.proven_s: float | None = None
+        self.told: ProofView | None = (
+            None  # the engine's proof as asked for: it comes also when the store takes no view
+        )
+        self._changed = changed
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="rollback", daemon=False).start()
+
+    def _run(self) -> None:
+        try:
+            self.result = self.link.rollback(seen=self.seen)
+        except Exception as error:  # the client promises not to; if it does, the person must know what to do
+            armed = self.link.folder.armed
+            self.result = RollbackResult(
+                False, f"Not certain ({type(error).__name__}: {error}). Now, in any shell: rm {armed}", (), ""
+            )
+        self._changed()
+        if self.result.engine != "none" and self.result.request_id:
+            self._ask_for_proof(self.result.request_id)
+
+    def _ask_for_proof(self, request_id: str) -> None:
+        """The store may be locked or full, and then no view of it shows what the engine has observed: ask the engine itself."""
+        until = time.monotonic() + OVERDUE_S
+        while time.monotonic() < until:
+            reply = self.link.command("proof", timeout_s=1.0, of=request_id)
+            found = reply.data.get("proof")
+            if found is not None:
+                self.told = msgspec.convert(found, ProofView)
+                self._changed()
+            if (self.told is not None and (self.told.effective_ms is not None or self.told.overdue)) or (
+                reply.ok and found is None
+            ):
+                return
+            time.sleep(ASK_EVERY_S)
+
+    def proof(self, sight: Sight) -> ProofView | None:
+        """The engine's proof of this press: a rollback newer than what was known then."""
+        proof = sight.view.rollback if sight.view else None
+        known = self.rev + 1 if self.result is None or self.result.rev is None else self.result.rev
+        return proof if proof is not None and proof.rev >= known else self.told
+
+    def sentence(self, sight: Sight) -> str:
+        """The one sentence that counts now: the proof, or how far it is and what is in its way."""
+        proof = self.proof(sight)
+        if proof is not None:
+            return proof.sentence
+        if self.result is None:
+            return "The key is being taken out …"
+        if self.proven_s is not None and self.unreachable:
+            return "No engine, no key: nothing can call the LLM."
+        return f"{self.result.sentence} {sight.pulse.sentence}".strip()
+
+    def state(self, sight: Sight, now: float | None = None) -> Literal["running", "proven", "overdue"]:
+        """`now` is monotonic seconds. Once proven, always proven; unproven for 5 s is overdue."""
+        elapsed = (time.monotonic() if now is None else now) - self.pressed
+        proof = self.proof(sight)
+        if self.proven_s is None:
+            if proof is not None and proof.effective_ms is not None:
+                self.proven_s = proof.effective_ms / 1000
+            elif self.unreachable and self.result is not None:
+                self.proven_s = elapsed
+        if self.proven_s is not None:
+            return "proven"
+        return "overdue" if elapsed > OVERDUE_S or (proof is not None and proof.overdue) else "running"
+
+    def awaited(self, now: float | None = None) -> bool:
+        """Whether the proof may still come any moment: every look counts until then."""
+        elapsed = (time.monotonic() if now is None else now) - self.pressed
+        return self.proven_s is None and elapsed <= WATCHED_S
+
+    def clock(self, now: float | None = None) -> str:
+        """The stopwatch: "0.4 s" while it runs, "0.04 s" when proven."""
+        if self.proven_s is not None:
+            return f"{self.proven_s:.2f} s" if self.proven_s < 10 else format_duration(self.proven_s)
+        elapsed = (time.monotonic() if now is None else now) - self.pressed
+        return f"{elapsed:.1f} s" if elapsed < 60 else format_duration(elapsed)

@@ -1,0 +1,191 @@
+"""The report as it stands, in short; people write what went well, what to improve, lessons and action items for it here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.binding import BindingType
+
+from console.screens.page import LIST_KEYS, Hint, key
+from console.screens.work import Work
+from console.widgets import blocks, words
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas, columns, wrapped
+from engine.plan.durations import iso
+from engine.report import Story, gather, html
+from engine.report.markdown import METRICS, PROMPTS
+from engine.report.timeline import duration
+from engine.rollout.control import percent
+from engine.view.model import View
+
+Lines = list[tuple[str, str]]  # text, style
+WIDE = 140  # from here on the figures stand beside the words
+FILE = "rollout-report.html"
+ASKS = {
+    "well": "What went well",
+    "improve": "What could be improved",
+    "lesson": "A lesson for the next rollout",
+    "action": "An action item: who does what until when",
+}
+
+
+class Report(Work):
+    TAB: ClassVar[int] = 2
+    TITLE: ClassVar[str] = "Report"
+    ABOUT: ClassVar[str] = "the report so far; write lessons and action items; save it as HTML"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *LIST_KEYS,
+        key("w", "write('well')", "write what went well"),
+        key("i", "write('improve')", "write what could be improved"),
+        key("l", "write('lesson')", "write a lesson"),
+        key("a", "write('action')", "write an action item"),
+        key("h", "save", f"save the whole report as {FILE}"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.top = 0
+        self.story: Story | None = None
+
+    def wanted(self) -> Any:
+        v = self.sight.view
+        return (v.rev, int(v.at // (30 * max(1.0, v.speed)))) if v else None
+
+    def fetch(self, wanted: Any) -> Callable[[], None]:
+        plan = self.console.plan
+        made = self.console.link.read(lambda conn: gather(conn, plan))
+
+        def put() -> None:
+            self.story = made
+
+        return put
+
+    def hints(self) -> tuple[Hint, ...]:
+        keys = (("w", "well", "write('well')"), ("i", "improve", "write('improve')"), ("l", "lesson", "write('lesson')"), ("a", "action", "write('action')"))  # fmt: skip
+        return (
+            *(() if self.console.read_only else keys),
+            ("h", "save HTML", "save"),
+            self.turn_hint(),
+            ("j k", "scroll", ""),
+        )
+
+    def paint(self, c: Canvas, v: View, y: int) -> None:
+        y = self.tabs(c, y)
+        if self.story is None:
+            c.block(1, y + 1, c.width - 2, 2, self.trouble or "Reading the store …", "bad" if self.trouble else "dim")
+            return
+        area = self.area(c, y)
+        if c.width < WIDE:
+            self._scrolled(c, area, c.width - 1, y - 1, self._whole(self.story, area.width))
+            return
+        (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
+        inner = blocks.panel(c, Area(area.x + left, y, lw, area.height), "the report so far")
+        self._scrolled(c, inner, area.x + left + lw - 2, y, told(self.story, min(inner.width, 110)))
+        figures = measured(self.story, rw - 4)
+        table, incidents = blocks.stack(Area(area.x + right, y, rw, area.height), (len(figures) + 2, 0))
+        inner = blocks.panel(c, table, "metrics by stage")
+        _put(c, inner, figures or [("No stage has had LLM documents yet.", "dim")])
+        if incidents.height >= 4:
+            found = happened(self.story, rw - 4)
+            _put(c, blocks.panel(c, incidents, "incidents"), found or [("none", "ok")])
+
+    @staticmethod
+    def _whole(story: Story, width: int) -> Lines:
+        """One column of it all."""
+        blank, incidents = ("", "text"), happened(story, width)
+        out = [*told(story, width), blank, ("Metrics by stage", "head"), *measured(story, width)]
+        return [*out, blank, ("Incidents", "head"), *incidents] if incidents else out
+
+    def _scrolled(self, c: Canvas, area: Area, end: int, noted: int, found: Lines) -> None:
+        """The lines that fit from `top`; how many more there are, at the right of row `noted`."""
+        self.top = max(0, min(self.top, len(found) - area.height))
+        _put(c, area, found[self.top :])
+        left = len(found) - self.top - area.height
+        if left > 0 and c.width >= 50:
+            c.right(end, noted, f" {left} lines more ", "dim")
+
+    def action_move(self, by: int) -> None:
+        self.top = max(0, self.top + by)
+        self.repaint()
+
+    def action_write(self, kind: str) -> None:
+        self.console.ask_text(
+            ASKS[kind],
+            [PROMPTS[kind].removeprefix("Nothing was written yet. ")],
+            "text, then enter",
+            lambda text: self.console.act("note", kind=kind, text=text),
+            least=3,
+            yes="keep",
+        )
+
+    def action_save(self) -> None:
+        plan, link = self.console.plan, self.console.link
+
+        async def save() -> None:
+            import asyncio
+
+            path = Path.cwd() / FILE
+
+            def work() -> None:
+                path.write_text(html(link.read(lambda conn: gather(conn, plan))), encoding="utf-8")
+
+            try:
+                await asyncio.to_thread(work)
+                self.console.say(f"Saved {path}. It opens offline, in any browser, and prints.")
+            except (OSError, ValueError) as error:
+                self.console.say(f"{path} could not be written: {error}", "caution")
+
+        self.run_worker(save(), exit_on_error=False)
+
+
+def _put(c: Canvas, area: Area, found: Lines) -> None:
+    for row, (text, style) in enumerate(found[: area.height]):
+        c.put(area.x, area.y + row, text, style, area.width)
+
+
+def told(story: Story, width: int) -> Lines:
+    """Headline, summary, and what people wrote or have to write."""
+    out = _lines(story.headline, width, "strong")
+    for each in story.summary:
+        first, *rest = wrapped(each, width - 2) or [""]
+        out += [(f"· {first}", "text"), *((f"  {part}", "text") for part in rest)]
+    for chapter in story.review:
+        out += [("", "text"), (chapter.heading, "head")]
+        for written in chapter.written:
+            for line in written.text.split("\n"):
+                out += _lines(line, width, "text", "  ")
+            out.append((f"    {written.who}, {iso(written.at)}", "dim"))
+        if not chapter.written:
+            out += _lines(PROMPTS[chapter.kind], width, "warn", "  ")
+    return out
+
+
+def measured(story: Story, width: int) -> Lines:
+    """Each stage's figures; those with a target are marked as met or missed."""
+    out: Lines = []
+    for stage in story.stages:
+        if stage.entered is None or not (stage.number >= 2 or stage.llm_documents):
+            continue
+        title = f"Stage {stage.number} {stage.name}, {percent(stage.percent_bp)}, {duration(stage.spent_s)}"
+        out += _lines(title, width, "strong", "  ")
+        for name, of in METRICS:
+            figure = of(stage)
+            sign, style = words.mark(figure.good)
+            out += _lines(f"{sign} {name:<18} {figure.words}", width, style, "    ")
+    return out
+
+
+def happened(story: Story, width: int) -> Lines:
+    """Each incident with its cause."""
+    out: Lines = []
+    for incident in story.incidents:
+        out += _lines(f"{iso(incident.decided)} {incident.what}", width, "text")
+        cause = incident.cause or "nobody wrote one down yet"
+        out += _lines(f"cause: {cause}", width, "dim" if incident.cause else "warn", "  ")
+    return out
+
+
+def _lines(text: str, width: int, style: str, indent: str = "") -> Lines:
+    return [(indent + part, style) for part in wrapped(text, width - len(indent)) or [""]]

@@ -1,0 +1,307 @@
+"""How a console or a command reaches the engine; and a rollback that works when it cannot.
+
+Light on purpose: `rollout rollback` must start fast, so only the standard library's HTTP client, over the unix socket.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import time
+import uuid
+from typing import Any, Literal
+
+from msgspec import Struct, structs
+
+from engine.client.identity import whoami
+from engine.clock import SystemClock
+from engine.plan.model import Plan
+from engine.rollout.control import Actor, Ask, Decision, roll_back
+from engine.store.folder import Folder, Intent, take_key_out
+
+PUSH_TIMEOUT_S = 0.2
+TIMEOUT_S = 10.0
+SLOW = frozenset({"check", "sign", "promote", "measure"})
+SLOW_S = 60.0
+EXTRACT_S = 300.0  # a long document in many pieces, behind others
+
+
+class Reply(Struct, frozen=True):
+    """The engine's answer in words; `data` holds what a program needs."""
+
+    ok: bool
+    sentence: str
+    data: dict[str, Any] = {}
+
+
+class RollbackResult(Struct, frozen=True):
+    """What was done and by which ways. `ok`: 0 % is in force as far as this side can know; the proof follows in the view.
+
+    `engine`: whether it answered, holds the store and is silent, or does not run (then nothing can call the LLM without the key).
+    """
+
+    ok: bool
+    sentence: str
+    ways: tuple[str, ...]
+    request_id: str
+    rev: int | None = None
+    engine: Literal["answered", "silent", "none"] = "silent"
+    took_s: float = 0.0  # from the key to here
+
+    @property
+    def pushed(self) -> bool:
+        return self.engine == "answered"
+
+
+class EngineClient:
+    """One console's line to the engine of a store. No method raises for a dead, frozen or refusing engine."""
+
+    def __init__(self, folder: Folder, plan: Plan | None = None, actor: Actor | None = None) -> None:
+        self.folder = folder
+        self.plan = plan
+        self.actor = actor or whoami()
+        self._kept: list[_UnixConnection] = []  # open and idle, the last used one last
+
+    def close(self) -> None:
+        """Close the connections that `extract` keeps; it opens new ones when it is called again."""
+        while self._kept:
+            self._kept.pop().close()
+
+    def command(self, kind: str, /, timeout_s: float | None = None, **fields: Any) -> Reply:
+        """POST /v1/control/`kind`. A refusal, a dead and a frozen engine are all sentences."""
+        request_id = fields.pop("request_id", None) or uuid.uuid4().hex
+        if timeout_s is None:
+            timeout_s = self._patience(kind, str(fields.get("item") or ""))
+        try:
+            status, answer = self.request(
+                "POST", f"/v1/control/{kind}", {"request_id": request_id, **fields}, timeout_s
+            )
+        except TimeoutError:
+            return Reply(
+                False,
+                f"The engine did not answer within {timeout_s:g} s: it may be stopped or busy, and may still do this when it wakes. "
+                "Rollback works all the same.",
+            )
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return Reply(False, unanswered(self.folder, error))
+        return Reply(
+            bool(answer.get("ok")) and status < 400,
+            str(answer.get("sentence", f"HTTP {status}")),
+            answer.get("data") or {},
+        )
+
+    def _patience(self, kind: str, item: str) -> float:
+        """How long an answer may take: a check asks the LLM or runs a command first, and so does a promotion."""
+        if kind not in SLOW:
+            return TIMEOUT_S
+        stages = self.plan.stages if self.plan is not None else ()
+        limits = [each.check.timeout_s for stage in stages for each in stage.checklist if each.id == item]
+        return SLOW_S + max(limits, default=0.0)
+
+    def request(self, method: str, path: str, body: Any = None, timeout_s: float = 10.0) -> tuple[int, dict[str, Any]]:
+        """One HTTP exchange over the socket; OSError, TimeoutError or ValueError when there is none."""
+        with contextlib.closing(_UnixConnection(self.folder, timeout_s)) as connection:
+            return self._exchange(connection, method, path, body)
+
+    def extract(self, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """POST /v1/extract, from any number of threads, over connections that stay open; raises as `request` does.
+
+        One that the engine has closed meanwhile, being idle or started anew, is replaced and the document sent again: it is
+        stored by its id, so twice is once.
+        """
+        while True:
+            try:
+                connection, used = self._kept.pop(), True
+            except IndexError:
+                connection, used = _UnixConnection(self.folder, EXTRACT_S), False
+            try:
+                found = self._exchange(connection, "POST", "/v1/extract", document)
+            except ConnectionError:  # http.client's RemoteDisconnected is one
+                connection.close()
+                if used:
+                    continue
+                raise
+            except BaseException:
+                connection.close()
+                raise
+            self._kept.append(connection)
+            return found
+
+    def _exchange(self, connection: _UnixConnection, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+        headers = {
+            "Content-Type": "application/json",
+            "X-Rollout-Actor": json.dumps([self.actor.name, self.actor.ssh, self.actor.terminal]),
+        }
+        connection.request(method, path, None if body is None else _json(body), headers)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read() or b"{}")
+
+    # -- rollback: nothing in its way ------------------------------------------------------------------------------------
+
+    def rollback(
+        self,
+        reason: str = "",
+        seen: str = "",
+        to_stage: int | None = None,
+        pressed: float | None = None,
+        done: tuple[str, ...] = (),
+    ) -> RollbackResult:
+        """To 0 %: take the key out, push to the engine; without one, commit or leave an intent. Never raises, never waits long.
+
+        To an earlier stage above 0 % (`to_stage`) the key stays in and only the engine can do it; if it does not answer, this
+        goes to 0 % instead, because down is the safe side. `pressed` is the moment of the key on `machine_s`, now if not given;
+        `done` says what was done for this rollback already (the key taken out before this module was loaded).
+        """
+        pressed = machine_s() if pressed is None else pressed
+        request_id = uuid.uuid4().hex
+        ways = list(done)
+        if to_stage is None and not done:
+            self._disarm(ways)
+        result = self._push(request_id, reason, seen, to_stage, pressed, ways)
+        if result is None:
+            if to_stage is not None:
+                self._disarm(ways)
+            result = self._without_engine(request_id, reason, seen, pressed, ways)
+        self.folder.sync()  # the key's absence outlasts a power cut; nothing waits for this
+        return structs.replace(result, took_s=machine_s() - pressed)
+
+    def _push(
+        self, request_id: str, reason: str, seen: str, to_stage: int | None, pressed: float, ways: list[str]
+    ) -> RollbackResult | None:
+        body = {
+            "request_id": request_id, "reason": reason, "seen": seen, "to_stage": to_stage, "pressed": pressed,
+        }  # fmt: skip
+        try:
+            status, answer = self.request("POST", "/v1/control/rollback", body, PUSH_TIMEOUT_S)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            ways.append(f"the engine did not answer ({broken(error)})")
+            return None
+        if status != 200 or not answer.get("ok"):
+            ways.append(f"the engine refused: {answer.get('sentence', status)}")
+            return None
+        ways.append("pushed to the engine")
+        rev = (answer.get("data") or {}).get("rev")
+        return RollbackResult(True, str(answer.get("sentence")), tuple(ways), request_id, rev, "answered")
+
+    def _disarm(self, ways: list[str]) -> None:
+        ways.append(take_key_out(self.folder))
+
+    def _without_engine(
+        self, request_id: str, reason: str, seen: str, pressed: float, ways: list[str]
+    ) -> RollbackResult:
+        """The lock is free: commit here. It is held by an engine that does not answer: leave an intent for it to find."""
+        if self.folder.missing:
+            return RollbackResult(
+                False,
+                f"There is no store in {self.folder.path}, so there is nothing here to roll back. Give --store or --plan.",
+                tuple(ways), request_id, None, "none",
+            )  # fmt: skip
+        rev: int | None = None
+        engine: Literal["silent", "none"] = "silent"
+        try:
+            lock = self.folder.try_lock()
+        except OSError as error:
+            lock = None
+            ways.append(f"the lock could not be tried ({error.strerror})")
+        if lock is not None:
+            engine = "none"
+            with lock:
+                rev = self._commit(request_id, reason, seen, ways)
+        left = rev is not None or self._leave_intent(request_id, reason, seen, pressed, ways)
+        if not self.folder.is_surely_out():
+            return RollbackResult(
+                False,
+                f"Not certain: the armed file may still be there. As a user who may: rm {self.folder.armed}",
+                tuple(ways), request_id, rev, engine,
+            )  # fmt: skip
+        when = {"silent": "when the engine wakes", "none": "when an engine starts"}[engine]
+        what = "and recorded" if rev is not None else f"and will be recorded {when}"
+        if not left:
+            what = "not recorded: an engine that starts finds the armed file gone and logs that"
+        sentence = f"Rolled back to 0 % without the engine, {what}."
+        return RollbackResult(True, sentence, tuple(ways), request_id, rev, engine)
+
+    def _leave_intent(self, request_id: str, reason: str, seen: str, pressed: float, ways: list[str]) -> bool:
+        actor, left = structs.asdict(self.actor), False
+        try:
+            self.folder.leave_intent(Intent(request_id, time.time(), actor, reason, seen, pressed=pressed))
+            ways.append("intent left for the engine")
+            left = True
+        except OSError as error:
+            ways.append(f"no intent could be left ({error.strerror})")
+        with contextlib.suppress(OSError):
+            self.folder.disarm()  # a promotion that was in flight may have put the key back before it could see the intent
+        return left
+
+    def _commit(self, request_id: str, reason: str, seen: str, ways: list[str]) -> int | None:
+        import sqlite3
+
+        from engine.store import database, log
+
+        if self.plan is None or not self.folder.exists:
+            ways.append(
+                "not recorded here: " + ("the plan cannot be read" if self.folder.exists else "no database yet")
+            )
+            return None
+        plan = self.plan
+        ask = Ask(self.actor, time.time(), request_id, reason, seen)
+
+        def decide(state: Any) -> Decision:
+            return roll_back(plan, state, ask, how=" (no engine)")
+
+        for attempt in (1, 2):
+            try:
+                conn = database.open_writer(self.folder, "FULL", PUSH_TIMEOUT_S)
+                try:
+                    outcome = log.commit(conn, request_id, decide)
+                finally:
+                    conn.close()
+                ways.append("committed by this console")
+                return outcome.state.rev
+            except sqlite3.Error as error:
+                if attempt == 1 and not database.is_locked(error) and self.folder.drop_ballast():
+                    continue
+                ways.append(f"the database did not take it ({error})")
+                return None
+        return None
+
+
+def machine_s() -> float:
+    """The machine's monotonic clock, which the engine's stopwatch reads too (`Clock.real`)."""
+    return SystemClock().real()
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, folder: Folder, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._folder = folder
+
+    def connect(self) -> None:
+        self.sock: socket.socket = self._folder.connect(float(self.timeout or 10.0))
+
+
+def _json(body: Any) -> bytes:
+    """In as few bytes as it takes: escaped, ten million characters of Chinese would be larger than the engine takes."""
+    try:
+        return json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can carry
+        return json.dumps(body).encode()
+
+
+def unanswered(folder: Folder, error: BaseException) -> str:
+    """That no engine answers in a store, why, and what to do."""
+    if isinstance(error, PermissionError):
+        return f"The engine of {folder.path} is not open to this user: run this as its owner, or as a member of [store] group."
+    return f"No engine answers in {folder.path} ({broken(error)}). Start it with `rollout` or `rollout serve`."
+
+
+def broken(error: BaseException) -> str:
+    """Why an exchange failed, as a phrase."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return str(error) or type(error).__name__

@@ -1,0 +1,59 @@
+"""Who is at this terminal: login name, uid, SSH connection, terminal. The engine trusts only what the kernel says."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+from engine.rollout.control import Actor
+from engine.text import clean_line
+
+NO_LOGIN = 2**32 - 1
+
+
+def name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def login_uid(pid: int) -> int | None:
+    """The uid that a process's session was logged in as (kernel's audit record): `sudo` does not change it.
+
+    None where the session has none (a service, a container without audit) or the process is gone.
+    """
+    try:
+        uid = int(Path(f"/proc/{pid}/loginuid").read_text())
+    except (OSError, ValueError):
+        return None
+    return None if uid == NO_LOGIN else uid
+
+
+def whoami() -> Actor:
+    """The person behind this process. `sudo` keeps the login name in SUDO_USER; only root can have come by it."""
+    uid = os.getuid()
+    name = (os.environ.get("SUDO_USER") if uid == 0 else "") or name_of(uid)
+    terminal = ""
+    for descriptor in (0, 1, 2):
+        try:
+            terminal = os.ttyname(descriptor)
+            break
+        except OSError:
+            continue
+    return Actor(clean_line(name, 64), uid, "person", clean_line(os.environ.get("SSH_CONNECTION", ""), 100), terminal)
+
+
+def peer(uid: int, pid: int, said: str, ssh: str, terminal: str) -> Actor:
+    """Who is at the other end of the socket: the kernel's uid and, behind root, the login it came from.
+
+    Where the kernel knows no login, root is called what it says it is called (`sudo`'s name), and is root all the same: its uid
+    is what counts for two persons.
+    """
+    if uid != 0:
+        return Actor(name_of(uid), uid, "person", ssh, terminal)
+    behind = login_uid(pid)
+    if behind:
+        return Actor(name_of(behind), behind, "person", ssh, terminal)
+    return Actor(said or name_of(uid), uid, "person", ssh, terminal)

@@ -1,0 +1,104 @@
+"""The books of one document on its way through the LLM: its clock, its deadline, and what was counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.clock import Clock
+from engine.extraction.llm.failure import ErrorKind, Fault, LlmFailure
+from engine.extraction.llm.judge import Found
+from engine.extraction.llm.protocol import Reply
+
+
+@dataclass
+class Document:
+    """`run` and `halt` bracket each call and each pause before a retry: its clock runs while at least one is under way.
+
+    `deadline` stands still with the clock: what a document waits in the pool's line is not held against the service.
+    """
+
+    clock: Clock
+    permit: Callable[[], bool]
+    limit_s: float
+    deadline: asyncio.Timeout
+    started: float
+    background: bool = False  # nobody waits for it
+    sent: bool = False
+    attempts: int = 0
+    proposed: int = 0
+    dropped: int = 0
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    load_ms: float = 0.0
+    last_send_at: float = 0.0
+    server: str = ""
+    salvaged: bool = False
+    pieces: int = 0
+    last: Fault | None = None  # how the latest attempt failed
+    hung: bool = False  # the deadline ran out in the middle of a call
+    _running: int = 0
+    _since: float = 0.0
+    _spent: float = 0.0
+
+    def send(self, server: str) -> None:
+        """A call of it goes out now."""
+        self.sent = True
+        self.attempts += 1
+        self.last_send_at = self.clock.now()
+        self.server = server
+
+    def read(self, reply: Reply) -> None:
+        self.prompt_tokens += reply.prompt_tokens or 0
+        self.answer_tokens += reply.answer_tokens or 0
+
+    def count(self, found: Found) -> None:
+        self.proposed += found.proposed
+        self.dropped += found.dropped
+
+    def run(self) -> None:
+        if self._running == 0:
+            self._since = self.clock.real()
+            self.deadline.reschedule(asyncio.get_running_loop().time() + max(0.0, self.limit_s - self._spent))
+        self._running += 1
+
+    def halt(self) -> None:
+        self._running -= 1
+        if self._running == 0:
+            self._spent += self.clock.real() - self._since
+            if not self.deadline.expired():
+                self.deadline.reschedule(None)
+
+    def left(self) -> float:
+        running = self.clock.real() - self._since if self._running else 0.0
+        return max(0.0, self.limit_s - self._spent - running)
+
+    @property
+    def ms(self) -> float:
+        if not self.sent:
+            return 0.0
+        running = self.clock.real() - self._since if self._running else 0.0
+        return max(0.0, (self._spent + running) * 1000 - self.load_ms)
+
+    @property
+    def queue_ms(self) -> float:
+        return max(0.0, (self.clock.real() - self.started) * 1000 - self.ms)
+
+    def out_of_time(self) -> LlmFailure:
+        """The deadline has passed: the service was slow, or what made the last attempt fail did not go away."""
+        spent = f"no answer within {self.limit_s:g} s"
+        if self.last is None or self.hung:
+            return self.failure(ErrorKind.timeout, spent)
+        return self.failure(self.last.kind, f"{spent}: {self.last.message}")
+
+    def failure(self, kind: ErrorKind, message: str) -> LlmFailure:
+        return LlmFailure(
+            kind,
+            message,
+            sent=self.sent,
+            ms=self.ms,
+            attempts=self.attempts,
+            queue_ms=self.queue_ms,
+            server=self.server,
+        )

@@ -1,0 +1,240 @@
+"""The gate of a stage: each condition judged by its confidence bound, and the exact missing fact with the time it will take.
+
+"Error rate < 1 %" is met when the *upper bound* of the rate is below 1 %: with few documents a small figure proves nothing. Rates
+are bounded by Clopper-Pearson (exact), means by the one-sided t interval. Pure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
+
+from engine import bounds
+from engine.gate.stability import Stability
+from engine.plan.durations import format_duration
+from engine.plan.model import Condition, Stage
+from engine.plan.vocabulary import METRICS
+from engine.triggers.measurement import Error, NoData, Ok, Sample, Stale
+from engine.view.model import ConditionView, ItemView
+
+MEASURED = frozenset({"error_rate", "latency_mean", "latency_p95", "cache_hit_rate", "grounded_rate", "documents"})
+MARGIN = 0.5  # from this confidence down the figure itself is judged
+
+
+class Facts(Struct, frozen=True):
+    """What was measured: a sample by metric, and LLM documents a minute for the expected times."""
+
+    samples: Mapping[str, Sample] = {}
+    per_min: float = 0.0
+    stability: Stability | None = None  # of the last stage: its bake is a count of clean days
+
+
+class GateReport(Struct, frozen=True):
+    """`missing`: what an override would pass over; `blocked`: what nothing passes over."""
+
+    conditions: tuple[ConditionView, ...]
+    missing: tuple[str, ...]
+    blocked: tuple[str, ...]
+    met: int
+    total: int
+
+    @property
+    def open(self) -> bool:
+        return not self.missing and not self.blocked
+
+
+def assess(
+    stage: Stage | None,
+    facts: Facts,
+    items: Sequence[ItemView],
+    baked_s: float,
+    approvals: int,
+    blocked: tuple[str, ...],
+    also: tuple[str, ...] = (),
+) -> GateReport:
+    """`stage` is None once stable: there is no gate then. `also`: what else is missing."""
+    if stage is None:
+        return GateReport((), (), blocked, 0, 0)
+    conditions = tuple(judge(condition, facts) for condition in stage.success)
+    missing = [view.missing for view in conditions if view.missing]
+    undone = [item for item in items if item.state != "done" and item.required]
+    if undone:
+        more = f" (and {len(undone) - 1} more)" if len(undone) > 1 else ""
+        missing.append(f"{len(undone)} of {len(items)} checklist items open: {undone[0].text}{more}")
+    if (soak := soaking(stage, facts, baked_s)) < stage.bake_s:
+        left = f"{format_duration(stage.bake_s - soak)} left of {format_duration(stage.bake_s)}"
+        stable = facts.stability
+        missing.append(f"stable within targets: {left}, {stable.sentence}" if stable else f"bake: {left}")
+    # the one who promotes is an approver; where one is enough the promotion itself is the approval
+    if stage.approvals > 1 and approvals < stage.approvals:
+        missing.append(f"approvals: {approvals} of {stage.approvals}, {stage.approvals - approvals} to go")
+    missing += also
+    total = len(also) + len(conditions) + (1 if items else 0) + 1 + (1 if stage.approvals > 1 else 0)
+    return GateReport(conditions, tuple(missing), blocked, max(0, total - _unmet(missing)), total)
+
+
+def soaking(stage: Stage, facts: Facts, baked_s: float) -> float:
+    """Seconds of the stage's bake that are done: watched ones, in the last stage only since it is stable."""
+    return baked_s if facts.stability is None else min(baked_s, facts.stability.clean_s)
+
+
+def _unmet(missing: Sequence[str]) -> int:
+    return len(missing)
+
+
+def judge(condition: Condition, facts: Facts) -> ConditionView:
+    """One condition: value, n, bound and, when it is not met, the exact missing fact."""
+    sample = facts.samples.get(condition.metric, NoData())
+    if not isinstance(sample, Ok):
+        return _without(condition, sample, facts)
+    if sample.n < condition.min_n:
+        left, eta = _more("to go", condition.min_n - sample.n, facts if condition.metric in MEASURED else Facts())
+        missing = f"{condition.text}: n = {sample.n} of {condition.min_n}{left}"
+        return _view(condition, None, sample, None, "", missing, eta)
+    bound, name = bound_of(condition, sample)
+    judged = sample.value if bound is None else bound
+    met = _compare(judged, condition.op, condition.value)
+    shown = figure(condition, sample, bound)
+    if met:
+        return _view(condition, True, sample, bound, name, "", None)
+    left, eta = _to_go(condition, sample, facts)
+    return _view(condition, False, sample, bound, name, f"{condition.text}: {shown}{left}", eta)
+
+
+def bound_of(condition: Condition, sample: Ok) -> tuple[float | None, str]:
+    """The bound on the side that the condition could be missed on, and its name; (None, "") where the figure is judged."""
+    if condition.confidence <= MARGIN:
+        return None, ""
+    upper = condition.op in ("<", "<=")
+    if sample.k is not None and 0 <= sample.k <= sample.n:
+        rate = bounds.rate_upper if upper else bounds.rate_lower
+        return rate(sample.k, sample.n, condition.confidence), "Clopper-Pearson"
+    if sample.variance is not None and sample.n >= 2:
+        mean = bounds.mean_upper if upper else bounds.mean_lower
+        return mean(sample.value, sample.variance, sample.n, condition.confidence), "t"
+    return None, ""
+
+
+COUNTS = {
+    "error_rate": " errors",
+    "cache_hit_rate": " hits",
+    "satisfaction": " are 4 or 5",
+    "quality_score": " are good",
+}
+
+
+def figure(condition: Condition, sample: Ok, bound: float | None) -> str:
+    """ "0/180 errors: at most 1.65 %"."""
+    unit = METRICS[condition.metric].unit
+    side = "at most" if condition.op in ("<", "<=") else "at least"
+    if sample.k is not None:
+        head = f"{sample.k}/{sample.n}{COUNTS.get(condition.metric, '')}"
+    elif unit == "flag":
+        head = "yes" if sample.value else "no"
+    elif unit == "count" and not sample.value:
+        head = "none"
+    elif sample.n:
+        head = f"{amount(sample.value, unit)} (n {sample.n})"
+    else:
+        head = amount(sample.value, unit)
+    return head if bound is None else f"{head}: {side} {amount(bound, unit)}"
+
+
+def amount(value: float, unit: str) -> str:
+    if unit == "rate":
+        return f"{value * 100:.3g} %"
+    if unit == "change":
+        return f"{value * 100:+.3g} %"
+    if unit == "ms":
+        return f"{value / 1000:.2f} s"
+    return f"{value:g}"
+
+
+def _to_go(condition: Condition, sample: Ok, facts: Facts) -> tuple[str, float | None]:
+    """How many more documents it takes and how long that is at today's traffic: ("; 120 more documents, about 2h", 7200)."""
+    if sample.k is not None and condition.metric in COUNTED:
+        return _rate_to_go(condition, sample.k, sample.n, facts)
+    if not _compare(sample.value, condition.op, condition.value):
+        return f", not {condition.op} {amount(condition.value, METRICS[condition.metric].unit)}", None
+    if sample.variance is None or sample.n < 2 or condition.metric not in ("latency_mean",):
+        return "", None
+    # from Student's t to its limit: for the sample sizes at which a mean is close to its target they agree
+    wide = bounds.t_quantile(condition.confidence, sample.n - 1) * sample.variance**0.5
+    need = math.ceil((wide / (condition.value - sample.value)) ** 2)
+    return _more("more fresh calls", max(1, need - sample.n), facts)
+
+
+def _rate_to_go(condition: Condition, k: int, n: int, facts: Facts) -> tuple[str, float | None]:
+    upper, target, sure = condition.op in ("<", "<="), condition.value, condition.confidence
+    inside = _compare(k / n, condition.op, target) if n else False
+    if upper and 0 < target < 1:
+        text, eta = _more("more clean documents" if k else "more documents", _short(k, n, target, sure), facts)
+        if not k:
+            return text, eta
+        going_on = _at_this_rate(lambda m: bounds.rate_upper(round(k / n * m), m, sure) < target, n) if inside else None
+        tail = f" ({going_on - n} if errors go on as now)" if going_on else "" if inside else ", and errors must stop"
+        return text + tail, eta
+    if not inside:
+        return f", not {condition.op} {amount(target, 'rate')}", None
+    found = _at_this_rate(lambda m: bounds.rate_lower(int(k / n * m), m, sure) > target, n)
+    return (
+        _more("more look-ups" if condition.metric == "cache_hit_rate" else "more", found - n, facts)
+        if found
+        else ("", None)
+    )
+
+
+COUNTED = frozenset({"error_rate", "cache_hit_rate", "grounded_rate"})
+
+
+def _short(k: int, n: int, rate: float, confidence: float) -> int:
+    return max(1, bounds.documents_for_rate_below(k, rate, confidence) - n)
+
+
+def _at_this_rate(holds: Callable[[int], bool], n: int) -> int | None:
+    """The n at which it holds when everything goes on as so far; None when that is beyond sixteen million."""
+    return bounds.first_true(holds, max(1, n), 1 << 24)
+
+
+def _more(what: str, count: int, facts: Facts) -> tuple[str, float | None]:
+    eta = count / facts.per_min * 60 if facts.per_min > 0 else None
+    about = f", about {format_duration(eta)}" if eta is not None else ""
+    return f"; {count} {what}{about}", eta
+
+
+def _without(condition: Condition, sample: Sample, facts: Facts) -> ConditionView:
+    why = {NoData: "nothing measured yet", Stale: "the last figure is old", Error: "it could not be measured"}[
+        type(sample)
+    ]
+    if isinstance(sample, Error) and sample.sentence:
+        why = sample.sentence
+    missing = f"{condition.text}: {why}" if condition.required else ""
+    if missing and condition.metric == "error_rate" and condition.confidence > MARGIN and 0 < condition.value < 1:
+        need = bounds.documents_for_rate_below(0, condition.value, condition.confidence)
+        missing += "; it takes " + _more("clean documents", need, facts)[0].removeprefix("; ")
+    return ConditionView(condition.id, condition.text, None, None, 0, None, "", why, missing, None)
+
+
+def _view(
+    condition: Condition, met: bool | None, sample: Ok, bound: float | None, name: str, missing: str, eta: float | None
+) -> ConditionView:
+    if met is None and not condition.required:
+        missing = ""
+    return ConditionView(
+        condition.id,
+        condition.text,
+        met,
+        sample.value,
+        sample.n,
+        bound,
+        name,
+        figure(condition, sample, bound),
+        missing,
+        eta,
+    )
+
+
+def _compare(value: float, op: str, other: float) -> bool:
+    return {"<": value < other, "<=": value <= other, ">": value > other, ">=": value >= other}[op]

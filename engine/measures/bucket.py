@@ -1,0 +1,306 @@
+"""What is counted of a set of extractions, mergeable by addition. What counts is decided here and nowhere else.
+
+- Error rate = LLM attempts that ended without usable keywords / LLM attempts. A document turned away by an open breaker is an
+  attempt; a cache hit, a document too short for the LLM and a call that a rollback ended are none.
+- Latency = fresh LLM calls, wall time seen by the document (see `timed`).
+- Cache hit rate = hits / look-ups.
+- Shadow calls count in fields of their own and in none of these.
+- On the frequency arm the same two numbers stand in the `plain` fields, for attribution and for the A/B test.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import msgspec
+
+from engine.measures.histogram import Histogram, key_of
+from engine.measures.record import Arm, Extraction
+
+
+def timed(r: Extraction) -> float | None:
+    """The milliseconds that a record adds to the LLM's latency, or None when it adds nothing.
+
+    A fresh call that was answered counts, and so does one that ran into its deadline: it took at least that long, and without
+    it a service would look faster the more of its answers come too late. A call that failed otherwise says nothing about
+    speed: refused connections would make a dead service look quick.
+    """
+    if not r.attempted or r.shadow or not 0.0 <= r.ms < math.inf:
+        return None
+    if r.error is None or (r.error == "timeout" and r.ms > 0.0):
+        return r.ms
+    return None
+
+
+class Bucket(msgspec.Struct, array_like=True):
+    """Counters, sums and histograms of milliseconds. Stored as they stand: new fields go to the end, with a default."""
+
+    n: int = 0  # documents; llm + frequency
+    llm: int = 0  # served by the LLM, from its cache or fresh
+    frequency: int = 0  # served by frequency, fallbacks and skipped ones included
+    attempts: int = 0
+    errors: int = 0
+    lookups: int = 0
+    hits: int = 0
+    fallbacks: int = 0
+    skipped: int = 0
+    fresh: int = 0  # calls in ms_sum, ms_sq and histogram
+    ms_sum: float = 0.0
+    ms_sq: float = 0.0
+    queue_sum: float = 0.0  # ms that attempts waited before they were sent
+    keywords: int = 0
+    keywords_sq: int = 0
+    proposed: int = 0
+    ungrounded: int = 0
+    shadow_n: int = 0
+    shadow_errors: int = 0
+    shadow_ms_sum: float = 0.0  # of those without error
+    plain_n: int = 0  # frequency extractions on the frequency arm
+    plain_errors: int = 0
+    plain_ms_sum: float = 0.0
+    plain_ms_sq: float = 0.0
+    kinds: dict[str, int] = {}  # errors of LLM attempts by kind
+    histogram: Histogram = msgspec.field(default_factory=Histogram)
+    plain_histogram: Histogram = msgspec.field(default_factory=Histogram)
+
+    def add(self, r: Extraction) -> None:
+        if r.shadow:
+            self.shadow_n += 1
+            if r.error is not None:
+                self.shadow_errors += 1
+            elif 0.0 <= r.ms < math.inf:
+                self.shadow_ms_sum += r.ms
+            return
+        self.n += 1
+        if r.method == "llm":
+            self.llm += 1
+        else:
+            self.frequency += 1
+        if r.keywords:
+            self.keywords += r.keywords
+            self.keywords_sq += r.keywords * r.keywords
+        if r.arm == "control" and not r.attempted:
+            self._add_plain(r)
+            return
+        if r.lookup:
+            self.lookups += 1
+            if r.cached:
+                self.hits += 1
+        if r.fallback:
+            self.fallbacks += 1
+        if r.skipped:
+            self.skipped += 1
+        if not r.attempted:
+            return
+        self.attempts += 1
+        self.proposed += r.proposed
+        self.ungrounded += r.ungrounded
+        if 0.0 < r.queue_ms < math.inf:
+            self.queue_sum += r.queue_ms
+        if r.error is not None:
+            self.errors += 1
+            self.kinds[r.error] = self.kinds.get(r.error, 0) + 1
+        ms = timed(r)
+        if ms is not None:
+            self.fresh += 1
+            self.ms_sum += ms
+            self.ms_sq += ms * ms
+            counts, key = self.histogram.counts, key_of(ms)
+            counts[key] = counts.get(key, 0) + 1
+
+    def _add_plain(self, r: Extraction) -> None:
+        if r.error is not None:
+            self.plain_n += 1
+            self.plain_errors += 1
+        elif 0.0 <= r.ms < math.inf:
+            self.plain_n += 1
+            self.plain_ms_sum += r.ms
+            self.plain_ms_sq += r.ms * r.ms
+            counts, key = self.plain_histogram.counts, key_of(r.ms)
+            counts[key] = counts.get(key, 0) + 1
+
+    def merge(self, other: Bucket) -> None:
+        """Add another's. What a bucket of one arm never holds is skipped as a whole: this runs thousands of times a curve."""
+        self.n += other.n
+        self.llm += other.llm
+        self.frequency += other.frequency
+        self.keywords += other.keywords
+        self.keywords_sq += other.keywords_sq
+        if other.lookups or other.fallbacks or other.skipped:
+            self.lookups += other.lookups
+            self.hits += other.hits
+            self.fallbacks += other.fallbacks
+            self.skipped += other.skipped
+        if other.attempts:
+            self.attempts += other.attempts
+            self.errors += other.errors
+            self.proposed += other.proposed
+            self.ungrounded += other.ungrounded
+            self.queue_sum += other.queue_sum
+            for kind, count in other.kinds.items():
+                self.kinds[kind] = self.kinds.get(kind, 0) + count
+            if other.fresh:
+                self.fresh += other.fresh
+                self.ms_sum += other.ms_sum
+                self.ms_sq += other.ms_sq
+                self.histogram.merge(other.histogram)
+        if other.plain_n:
+            self.plain_n += other.plain_n
+            self.plain_errors += other.plain_errors
+            self.plain_ms_sum += other.plain_ms_sum
+            self.plain_ms_sq += other.plain_ms_sq
+            self.plain_histogram.merge(other.plain_histogram)
+        if other.shadow_n:
+            self.shadow_n += other.shadow_n
+            self.shadow_errors += other.shadow_errors
+            self.shadow_ms_sum += other.shadow_ms_sum
+
+    @classmethod
+    def of(cls, records: Iterable[Extraction]) -> Bucket:
+        made = cls()
+        for record in records:
+            made.add(record)
+        return made
+
+    @classmethod
+    def merged(cls, buckets: Iterable[Bucket]) -> Bucket:
+        made = cls()
+        for bucket in buckets:
+            made.merge(bucket)
+        return made
+
+    # -- derived; None where there is nothing to divide by ---------------------------------------------------------------
+
+    @property
+    def error_rate(self) -> float | None:
+        return self.errors / self.attempts if self.attempts else None
+
+    @property
+    def mean_ms(self) -> float | None:
+        return self.ms_sum / self.fresh if self.fresh else None
+
+    @property
+    def hit_rate(self) -> float | None:
+        return self.hits / self.lookups if self.lookups else None
+
+    @property
+    def grounded_rate(self) -> float | None:
+        return 1 - self.ungrounded / self.proposed if self.proposed else None
+
+    @property
+    def keywords_mean(self) -> float | None:
+        return self.keywords / self.n if self.n else None
+
+    @property
+    def queue_mean_ms(self) -> float | None:
+        return self.queue_sum / self.attempts if self.attempts else None
+
+    @property
+    def plain_error_rate(self) -> float | None:
+        return self.plain_errors / self.plain_n if self.plain_n else None
+
+    @property
+    def plain_mean_ms(self) -> float | None:
+        answered = self.plain_n - self.plain_errors
+        return self.plain_ms_sum / answered if answered else None
+
+    @property
+    def shadow_mean_ms(self) -> float | None:
+        answered = self.shadow_n - self.shadow_errors
+        return self.shadow_ms_sum / answered if answered else None
+
+    @property
+    def breakdown(self) -> dict[str, int]:
+        """Documents by how they got their keywords; each is in one part, so the parts add up to `n`."""
+        return {
+            "llm": self.llm - self.hits,
+            "frequency": self.frequency - self.fallbacks,
+            "cached": self.hits,
+            "fallback": self.fallbacks,
+        }
+
+    # -- one blob ----------------------------------------------------------------------------------------------------------
+
+    def encode(self) -> bytes:
+        return _encode(self)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Bucket:
+        """msgspec.ValidationError: not what `encode` wrote."""
+        return _decode(body)
+
+
+class Arms(msgspec.Struct, array_like=True):
+    """Both arms over the same time: one row of the roll-ups, so that a read costs the time it spans and not how full it was."""
+
+    treatment: Bucket = msgspec.field(default_factory=Bucket)
+    control: Bucket = msgspec.field(default_factory=Bucket)
+
+    def add(self, r: Extraction) -> None:
+        (self.control if r.arm == "control" else self.treatment).add(r)
+
+    def merge(self, other: Arms) -> None:
+        self.treatment.merge(other.treatment)
+        self.control.merge(other.control)
+
+    @classmethod
+    def merged(cls, of: Iterable[Arms]) -> Arms:
+        made = cls()
+        for arms in of:
+            made.merge(arms)
+        return made
+
+    def of(self, arm: Arm | None) -> Bucket:
+        """One arm's own bucket, or both in a new one."""
+        if arm is None:
+            return Bucket.merged((self.treatment, self.control))
+        return self.control if arm == "control" else self.treatment
+
+    def encode(self) -> bytes:
+        return _encode(self)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Arms:
+        """msgspec.ValidationError: not what `encode` wrote."""
+        return _decode_arms(body)
+
+
+class Stored(msgspec.Struct, array_like=True):
+    """The same row with each arm as it is stored: an arm that nothing is added to is never decoded."""
+
+    treatment: msgspec.Raw
+    control: msgspec.Raw
+
+    @classmethod
+    def decode(cls, body: bytes) -> Stored:
+        """msgspec.DecodeError: not what `encode` wrote."""
+        return _decode_stored(body)
+
+    def plus(self, more: Arms) -> bytes:
+        """The row with `more` added. msgspec.DecodeError: an arm that is needed is damaged."""
+        return _encode(Stored(_added(self.treatment, more.treatment), _added(self.control, more.control)))
+
+
+def _added(stored: msgspec.Raw, more: Bucket) -> msgspec.Raw:
+    if not more.n and not more.shadow_n:
+        return stored
+    bucket = _decode(stored)
+    bucket.merge(more)
+    return msgspec.Raw(_encode(bucket))
+
+
+def _to_blob(value: object) -> bytes:
+    if isinstance(value, Histogram):
+        return value.encode()
+    raise NotImplementedError(f"a bucket holds no {type(value).__name__}")
+
+
+def _from_blob(_: type, body: bytes) -> Histogram:
+    return Histogram.decode(body)
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_to_blob).encode
+_decode = msgspec.msgpack.Decoder(Bucket, dec_hook=_from_blob).decode
+_decode_stored = msgspec.msgpack.Decoder(Stored).decode
+_decode_arms = msgspec.msgpack.Decoder(Arms, dec_hook=_from_blob).decode

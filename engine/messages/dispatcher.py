@@ -1,0 +1,200 @@
+"""The carrier of the outbox: one delivery at a time for each address, each in a process with a time limit.
+
+A dead mail server delays its own messages and nothing else: not the engine, not Slack. What an address has taken is marked in the
+store, so that neither a retry nor a restart sends it there twice; only a kill between a server's answer and the mark does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import sqlite3
+import sys
+import uuid
+from collections.abc import Mapping
+
+from engine.clock import Clock
+from engine.messages import outbox
+from engine.messages.addresses import Address, addresses
+from engine.messages.draft import Draft
+from engine.messages.outbox import Queued
+from engine.plan.model import Plan
+from engine.store.log import Fenced
+from engine.store.writer import Writer
+
+journal = logging.getLogger("rollout.engine")
+
+POLL_S = 1.0
+LIMIT_S = 30.0
+
+
+class Post:
+    """`send` only queues; delivery runs beside everything else."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        clock: Clock,
+        conn: sqlite3.Connection,
+        writer: Writer,
+        environ: Mapping[str, str],
+        rehearsal: bool = False,
+        limit_s: float = LIMIT_S,
+        poll_s: float = POLL_S,
+    ) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._conn = conn
+        self._writer = writer
+        self._environ = environ
+        self._rehearsal = rehearsal
+        self._limit_s = limit_s
+        self._poll_s = poll_s
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._carry())
+
+    async def stop(self) -> None:
+        tasks = [task for task in (self._task, *self._busy.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def addresses(self) -> tuple[list[Address], str]:
+        """Read anew each time, so that an address that is put right is used at once."""
+        return addresses(self._plan.notify, self._environ)
+
+    @property
+    def trouble(self) -> str:
+        return self.addresses()[1]
+
+    @property
+    def keeps(self) -> bool:
+        """Whether messages are only kept, to be read on the screen."""
+        return self._rehearsal and not self.addresses()[0]
+
+    def unreachable(self, draft: Draft) -> str:
+        """Why no address would take it now; "" when one does, and in a rehearsal, which keeps what it cannot send."""
+        return "" if self._rehearsal else _takers(draft, *self.addresses())[1]
+
+    def queue(self, conn: sqlite3.Connection, draft: Draft, key: str = "") -> bool:
+        """Queue a message in the caller's transaction; the same key queues once. A rehearsal without addresses keeps it."""
+        state = "kept" if self.keeps else "waiting"
+        return outbox.put(conn, self._marked(draft), self._clock.now(), key or uuid.uuid4().hex, state)
+
+    async def test(self) -> str:
+        """Send a test message now to every address, without the queue: "Delivered ..." or why not."""
+        found, trouble = self.addresses()
+        if not found:
+            return f"Not delivered: {trouble}."
+        draft = Draft(
+            "test",
+            "team",
+            f"Test message of the rollout console: {self._plan.service}",
+            "This address receives the messages of the rollout.",
+        )
+        failed = await self._all(found, draft)
+        if trouble:
+            failed.append(trouble)
+        if failed:
+            return f"Not delivered: {'; '.join(failed)}."
+        return f"Delivered a test message to {len(found)} address{'es' if len(found) > 1 else ''} ({', '.join(sorted({a.kind for a in found}))})."
+
+    async def past_the_queue(self, draft: Draft) -> bool:
+        """Deliver it now, once, to every address that takes it: the queue is in a store that takes no writes. Whether any took it."""
+        wanted, _ = _takers(draft, *self.addresses())
+        return len(await self._all(wanted, self._marked(draft))) < len(wanted)
+
+    async def _all(self, found: list[Address], draft: Draft) -> list[str]:
+        """Why it was not delivered, for each address where it was not."""
+        answers = await asyncio.gather(*(self._deliver(address, draft) for address in found))
+        return [f"{a.kind}: {why}" for a, why in zip(found, answers, strict=True) if why]
+
+    def _marked(self, draft: Draft) -> Draft:
+        subject = f"[REHEARSAL] {draft.subject}" if self._rehearsal else draft.subject
+        return Draft(draft.message, draft.audience, subject, draft.body)
+
+    # -- the carrier -------------------------------------------------------------------------------------------------------
+
+    async def _carry(self) -> None:
+        """Whatever one round meets, the next one is tried: nothing may end it."""
+        told = ""
+        while True:
+            try:
+                await self._round()
+            except sqlite3.Error:
+                pass  # the engine says what the store does
+            except Exception as error:
+                if told != repr(error):
+                    journal.exception("messages are not carried now")
+                told = repr(error)
+            await asyncio.sleep(self._poll_s)
+
+    async def _round(self) -> None:
+        now = self._clock.now()
+        waiting = outbox.due(self._conn, now)
+        if not waiting:
+            return
+        found, trouble = self.addresses()
+        for queued in waiting:
+            wanted, why = _takers(queued.draft, found, trouble)
+            if why:
+                await self._write(lambda conn, n=queued.id, why=why: outbox.refused(conn, n, why, now))  # type: ignore[misc]
+                continue
+            marks = {a.url: a.mark(queued.key) for a in wanted}
+            for address in wanted:
+                if marks[address.url] not in queued.delivered and address.url not in self._busy:
+                    work = self._one(queued, address, list(marks.values()))
+                    task = self._busy[address.url] = asyncio.create_task(work)
+                    task.add_done_callback(lambda _, url=address.url: self._busy.pop(url, None))  # type: ignore[misc]
+
+    async def _one(self, queued: Queued, address: Address, marks: list[str]) -> None:
+        why = await self._deliver(address, queued.draft)
+        if why:
+            sentence, now = f"{address.kind}: {why}", self._clock.now()
+            await self._write(lambda conn: outbox.refused(conn, queued.id, sentence, now))
+        else:
+            await self._write(lambda conn: outbox.took(conn, queued.id, address.mark(queued.key), marks))
+
+    async def _write(self, change: outbox.Change) -> None:
+        with contextlib.suppress(sqlite3.Error, Fenced):
+            await asyncio.wrap_future(self._writer.write(change))
+
+    async def _deliver(self, address: Address, draft: Draft) -> str:
+        """ "" or why not. The process is ended when it takes too long or the engine stops."""
+        try:
+            process = await self._postman()
+        except OSError as error:
+            return f"the delivery could not be started: {error.strerror}"
+        order = json.dumps({"url": address.url, "subject": draft.subject, "body": draft.body}).encode()
+        try:
+            answer, _ = await asyncio.wait_for(process.communicate(order), self._limit_s)
+            return str(json.loads(answer)["why"])
+        except TimeoutError:
+            return f"no answer within {self._limit_s:g} s"
+        except (ValueError, KeyError):
+            return "the delivery ended without an answer"
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+
+    async def _postman(self) -> asyncio.subprocess.Process:
+        environ = {name: value for name, value in os.environ.items() if name != self._plan.notify.urls_env}
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "engine.messages.deliver_worker",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            env=environ, start_new_session=True,
+        )  # fmt: skip
+
+
+def _takers(draft: Draft, found: list[Address], trouble: str) -> tuple[list[Address], str]:
+    """The addresses that take it, and why none does."""
+    wanted = [a for a in found if a.takes(draft.message, draft.audience)]
+    return wanted, "" if wanted else trouble or f"no address takes messages for {draft.audience}"

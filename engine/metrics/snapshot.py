@@ -1,0 +1,54 @@
+"""All numbers of one moment, taken from the store at once: what /metrics shows and `rollout metrics snapshot` prints."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from msgspec import Struct
+
+from engine.measures.bucket import Bucket
+from engine.store import series
+
+WINDOW_S = 300.0
+
+
+class Reading(Struct, frozen=True):
+    """`percent_bp` is in force, `decided_bp` was decided: they differ while the keyed switch or the lease holds the LLM back.
+
+    `window` is of the last `window_s` seconds, and like `since_change` only of what came after the last change of percentage;
+    `ever` is everything. `blind_s`: for how long the triggers have had no figures, 0 while they do. Each holds both arms: a bucket keeps them apart.
+    """
+
+    at: float
+    percent_bp: int
+    decided_bp: int
+    stage: int
+    window_s: float
+    window: Bucket
+    since_change: Bucket
+    ever: Bucket
+    blind_s: float = 0.0
+
+
+def take(
+    conn: sqlite3.Connection,
+    now: float,
+    *,
+    percent_bp: int,
+    decided_bp: int,
+    stage: int,
+    epoch: int,
+    window_s: float = WINDOW_S,
+    blind_s: float = 0.0,
+) -> Reading:
+    return Reading(
+        now,
+        percent_bp,
+        decided_bp,
+        stage,
+        window_s,
+        series.window(conn, now, window_s, since_epoch=epoch),
+        series.since_change(conn, epoch),
+        series.total(conn),
+        blind_s,
+    )

@@ -1,0 +1,107 @@
+"""The world around a rehearsal's engine: simulated LLM servers, documents that arrive, users who react."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msgspec import to_builtins
+from msgspec.structs import replace
+
+from engine.clock import LapseClock
+from engine.plan.model import Plan
+from engine.rehearsal.corpus import Document
+from engine.rehearsal.faults import active, checked
+from engine.rehearsal.feeder import Feeder
+from engine.rehearsal.simulated_llm import SimulatedLlm, SimulatedLlmError
+from engine.rehearsal.users import Experience, Reaction, experience
+from engine.rollout.control import Actor
+
+PER_MINUTE = 60.0  # documents a minute of lapsed time, as long as the machine can
+PER_REAL_SECOND = 40.0
+LATENCY_MS = 700.0
+TIMEOUT_S = 8.0  # a rehearsal does not wait half a minute for a call that hangs
+TAKEN_OUT_S = 1.0  # nor hours of the calendar for a server that came back: the breaker counts the machine's own seconds
+VISITOR = Actor("visitor", kind="http")
+
+
+class World:
+    """Start it before the engine (its servers' addresses go into the plan), `attach` after."""
+
+    def __init__(self, clock: LapseClock, seed: int = 7, servers: int = 2) -> None:
+        self._clock = clock
+        self._seed = seed
+        self._llm = SimulatedLlm(servers, seed=seed, latency_ms=LATENCY_MS)
+        self._feeder: Feeder | None = None
+        self._feeding: asyncio.Task[None] | None = None
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return self._llm.urls
+
+    @property
+    def faults(self) -> dict[str, float]:
+        """What is switched on, on the first server."""
+        now = self._llm.current()
+        return {kind.name: getattr(now, kind.name) for kind in active(now)}
+
+    @property
+    def offered(self) -> int:
+        return self._feeder.offered if self._feeder else 0
+
+    async def start(self) -> None:
+        """OSError when a server does not come up."""
+        await self._llm.start()
+
+    def plan(self, plan: Plan) -> Plan:
+        """The plan on the simulated service."""
+        llm = replace(
+            plan.llm, urls=self.urls, api="ollama", model=self._llm.model, api_key_env="", timeout_s=TIMEOUT_S,
+            breaker_open_s=TAKEN_OUT_S,
+        )  # fmt: skip
+        return replace(plan, llm=llm)
+
+    def attach(
+        self,
+        extract: Callable[[str, str, str], Awaitable[object]],
+        feedback: Callable[[dict[str, Any], Actor], Awaitable[object]],
+        served_by_llm: Callable[[str], bool],
+        visit: str,
+    ) -> None:
+        """Let documents arrive at `extract(id, text, title)` and users react through `feedback`. `visit` names this run."""
+
+        async def arrive(document: Document) -> None:
+            await extract(document.id, document.text, document.title)
+
+        async def react(reaction: Reaction) -> None:
+            await feedback(to_builtins(reaction), VISITOR)
+
+        def found(document: Document) -> Experience:
+            return experience(served_by_llm(document.id), self._llm.current().hallucinate)
+
+        self._feeder = Feeder(
+            arrive, self._clock, PER_MINUTE, seed=self._seed, max_per_real_second=PER_REAL_SECOND,
+            react=react, experience=found, visit=visit,
+        )  # fmt: skip
+        self._feeding = asyncio.create_task(self._feeder.run())
+
+    async def stop(self) -> None:
+        if self._feeding is not None:
+            self._feeding.cancel()
+            await asyncio.gather(self._feeding, return_exceptions=True)
+        await self._llm.stop()
+
+    async def set_fault(self, name: str, value: float) -> str:
+        """Switch a fault on all servers, 0 for off; the sentence for the log. ValueError as a sentence."""
+        if value == 0:
+            value = checked(name, 1.0).off_value
+        kind = checked(name, value)
+        try:
+            await self._llm.set(name, value)
+        except SimulatedLlmError as error:
+            raise ValueError(str(error)) from None
+        if value == kind.off_value:
+            return f"Fault {kind.title} switched off."
+        shown = {"share": f"{value * 100:g} %", "factor": f"x{value:g}", "on/off": "on"}[kind.unit]
+        return f"Fault {kind.title} switched on ({shown}): {kind.explanation}"

@@ -1,0 +1,367 @@
+"""Read the story of a rollout from its store: one pass, read-only, no engine needed. The same store gives the same story.
+
+Everything is as of the last thing that the store knows (the engine's last view or the last decision), so that a report of a store
+that nobody runs any more does not count the time since.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sqlite3
+
+from msgspec.structs import replace
+
+from engine.measures.figure import Figure
+from engine.metrics import figures
+from engine.plan.model import Item, Metric, Plan, Stage
+from engine.report import timeline
+from engine.report.model import (
+    Appendix,
+    Chapter,
+    Curves,
+    Finding,
+    Incident,
+    Point,
+    Sent,
+    Signed,
+    StageStory,
+    Story,
+    Target,
+    Verdict,
+    Written,
+)
+from engine.report.timeline import Spent, Visit
+from engine.rollout.control import percent, stage_name
+from engine.store import log, series
+from engine.store.database import one_moment
+from engine.store.log import Row
+from engine.text import clean_block, clean_line
+from engine.triggers import words
+
+HEADINGS = (
+    ("well", "What Went Well"),
+    ("improve", "What Could Be Improved"),
+    ("lesson", "Lessons Learned"),
+    ("action", "Action Items"),
+)
+HOUR = 3600.0
+MOST_POINTS = 360
+
+
+def gather(conn: sqlite3.Connection, plan: Plan) -> Story:
+    """The whole story, of one moment: an engine may write meanwhile. sqlite3.Error when the store cannot be read."""
+    with one_moment(conn):
+        return _gather(conn, plan)
+
+
+def _gather(conn: sqlite3.Connection, plan: Plan) -> Story:
+    rows = list(log.every(conn))
+    live = _live(conn)
+    seen = live.get("at")
+    at = max([row.decision.at for row in rows[-1:]] + ([float(seen)] if isinstance(seen, int | float) else [0.0]))
+    state = log.read_state(conn)
+    stays = timeline.visits(rows, at)
+    stages = stage_stories(conn, plan, stays)
+    told = tuple(timeline.verdict(row) for row in rows if row.decision.kind in timeline.DECIDED)
+    incidents = timeline.incidents(conn, plan, rows)
+    overrides = tuple(each for each in told if each.override)
+    experiment = _experiment(conn)
+    began = rows[0].decision.at if rows else None
+    story = Story(
+        title=plan.name, service=plan.service, environment=plan.environment, rehearsal=bool(live.get("rehearsal")), at=at, began=began,
+        headline=_headline(plan, rows, at), summary=(), stage=state.stage, percent_bp=state.percent_bp,
+        stable=state.stage >= plan.stable,
+        target=Target(*(figures.plan_target(plan, metric) for metric in ("error_rate", "latency_mean", "cache_hit_rate"))),
+        stages=stages, after=_after(conn, plan, stays), timeline=timeline.timeline(rows), verdicts=told, incidents=incidents, overrides=overrides,
+        quality=_quality(conn, plan, stages), experiment=experiment, post_rollout=_signed(conn, plan.post_rollout, plan.stable),
+        review=_review(conn, plan), messages=_messages(conn, plan), curves=_curves(conn, rows, incidents, began, at),
+        references=tuple(clean_line(each) for each in plan.references), appendix=_appendix(conn, plan, rows, began, at),
+    )  # fmt: skip
+    return _with_summary(conn, story)
+
+
+def _live(conn: sqlite3.Connection) -> dict[str, object]:
+    row = conn.execute("SELECT body FROM live WHERE id = 1").fetchone()
+    return figures.decode(row[0]) if row else {}
+
+
+# -- stages ----------------------------------------------------------------------------------------------------------
+
+
+def stage_stories(conn: sqlite3.Connection, plan: Plan, stays: list[Visit]) -> tuple[StageStory, ...]:
+    """Every stage of the plan, visited or not."""
+    return tuple(
+        _stage(conn, stage, number, [v for v in stays if v.stage == number]) for number, stage in enumerate(plan.stages)
+    )
+
+
+def _after(conn: sqlite3.Connection, plan: Plan, stays: list[Visit]) -> StageStory | None:
+    """What was measured since it was declared stable, against the targets of the last stage; nobody is waited for then."""
+    found = [v for v in stays if v.stage >= plan.stable]
+    if not found:
+        return None
+    told = _stage(conn, replace(plan.stages[-1], bake_s=0.0, checklist=()), plan.stable, found)
+    return replace(told, name="after it was declared", waited_s=0.0, stable=True)
+
+
+def _stage(conn: sqlite3.Connection, stage: Stage, number: int, stays: list[Visit]) -> StageStory:
+    llm, both = figures.stage_bucket(conn, number)
+    each = [timeline.spent(conn, stage, visit) for visit in stays]
+    time = Spent(*(sum(getattr(part, name) for part in each) for name in ("soaked", "figures", "held", "waited")))
+    spans = [(v.start, v.end) for v in stays]
+
+    def wanted(metric: Metric) -> tuple[str, float] | None:
+        return figures.target(stage, metric)
+
+    return StageStory(
+        number, stage.name, stage.objective, stage.percent_bp,
+        stays[0].start if stays else None, None if not stays or stays[-1].lasts else stays[-1].end, len(stays),
+        sum(high - low for low, high in spans), time.soaked, time.figures, time.waited, time.held, stage.bake_s,
+        both.n, both.llm,
+        figures.error_rate(llm, wanted("error_rate")), figures.latency(llm, wanted("latency_mean")),
+        figures.latency_p95(llm, wanted("latency_p95")), figures.cache(llm, wanted("cache_hit_rate")),
+        figures.search(conn, spans, wanted("search_improvement")), figures.quality(conn, number, wanted("quality_score")),
+        figures.satisfaction(conn, number, wanted=wanted("satisfaction")), figures.complaints(conn, number),
+        _signed(conn, stage.checklist, number),
+    )  # fmt: skip
+
+
+def _signed(conn: sqlite3.Connection, items: tuple[Item, ...], stage: int) -> tuple[Signed, ...]:
+    found = {
+        row[0]: row[1:]
+        for row in conn.execute(
+            "SELECT item, state, actor, at, note, evidence FROM checked WHERE stage = ?", (stage,)
+        ).fetchall()
+    }
+    out = []
+    for item in items:
+        state, by, at, note, evidence = found.get(item.id, ("open", "", None, "", ""))
+        said = "; ".join(part for part in (clean_line(note, 300), clean_line(evidence, 300)) if part)
+        out.append(Signed(item.text, state, clean_line(by, 60), at, said))
+    return tuple(out)
+
+
+# -- quality, experiment, people ---------------------------------------------------------------------------------------
+
+
+def _quality(conn: sqlite3.Connection, plan: Plan, stages: tuple[StageStory, ...]) -> tuple[Finding, ...]:
+    out = [
+        Finding(at, "Search quality", sentence)
+        for at, _, body in figures.measures(conn, figures.SEARCH)[-20:]
+        if (sentence := figures.said(body))
+    ]
+    for number, at, size, seed, blind, actor in conn.execute(
+        "SELECT stage, at, size, seed, blind, actor FROM review_sample ORDER BY at"
+    ).fetchall():
+        how = "without names" if blind else "with names"
+        name = stages[number].name if number < len(stages) else "stable"
+        verdict = figures.quality(conn, number).words
+        out.append(
+            Finding(
+                at,
+                f"Review in stage {number} {name}",
+                f"{size} documents drawn by {clean_line(actor, 60)} (seed {seed}), shown {how}; the stage so far: {verdict}.",
+            )
+        )
+    return tuple(sorted(out, key=lambda each: each.at))
+
+
+def _experiment(conn: sqlite3.Connection) -> tuple[Finding, ...]:
+    """The last stored reading of the A/B test, metric by metric."""
+    found = figures.measures(conn, figures.EXPERIMENT)
+    if not found:
+        return ()
+    at, _, body = found[-1]
+    metrics = body.get("metrics")
+    details: list[str] = []
+    for each in metrics if isinstance(metrics, list) else []:
+        if isinstance(each, dict) and isinstance(each.get("sentence"), str):
+            details.append(
+                f"{clean_line(str(each.get('label') or each.get('name') or ''), 80)}: {clean_line(each['sentence'], 400)}"
+            )
+    ratio = body.get("ratio")
+    if isinstance(ratio, dict) and isinstance(ratio.get("sentence"), str):
+        details.append(clean_line(ratio["sentence"], 400))
+    if isinstance(body.get("correction"), str) and body["correction"]:
+        details.append(clean_line(body["correction"], 400))
+    state = "final reading" if body.get("final") else f"as read on {timeline.moment_of(at)}, not final"
+    return (Finding(at, f"A/B test, {state}", figures.said(body) or "No verdict was stored.", tuple(details)),)
+
+
+def _review(conn: sqlite3.Connection, plan: Plan) -> tuple[Chapter, ...]:
+    """The plan's headings, in the plan's words where it has its own."""
+    out = []
+    for number, (kind, heading) in enumerate(HEADINGS):
+        found = conn.execute("SELECT at, actor, text FROM note WHERE kind = ? ORDER BY at, id", (kind,)).fetchall()
+        name = plan.review[number] if len(plan.review) == len(HEADINGS) else heading
+        written = tuple(
+            Written(at, clean_line(actor, 60), clean_block(text, 4000).strip()) for at, actor, text in found
+        )
+        out.append(Chapter(name, kind, written))
+    return tuple(out)
+
+
+def _messages(conn: sqlite3.Connection, plan: Plan) -> tuple[Sent, ...]:
+    audience = {message.id: message.audience for message in plan.messages}
+    found = conn.execute("SELECT at, message, subject, state, tries, error FROM outbox ORDER BY id").fetchall()
+    return tuple(
+        Sent(
+            at,
+            clean_line(message, 60),
+            audience.get(message, ""),
+            clean_line(subject, 200),
+            state,
+            tries,
+            clean_line(error, 300),
+        )
+        for at, message, subject, state, tries, error in found
+    )
+
+
+# -- curves ------------------------------------------------------------------------------------------------------------
+
+
+def _curves(
+    conn: sqlite3.Connection, rows: list[Row], incidents: tuple[Incident, ...], began: float | None, at: float
+) -> Curves | None:
+    """None while there is nothing to draw."""
+    first = series.began(conn)
+    if began is None or first is None or at <= began:
+        return None
+    span = _span(at - began)
+    start, end = began // span * span, at // span * span + span
+    points = max(2, round((end - start) / span))
+    drawn = series.series_of(conn, ("error_rate", "latency_mean", "latency_p95", "llm_share"), start, end, points)
+    moved = [
+        (start, 0),
+        *((row.decision.at, row.decision.percent_bp) for row in rows if row.decision.percent_bp != row.percent_from),
+    ]
+    entered = [(visit.start, visit.stage) for visit in timeline.visits(rows, at)]
+
+    def curve(metric: str) -> tuple[Point, ...]:
+        return tuple(drawn[metric])
+
+    return Curves(
+        start, end, span, curve("error_rate"), curve("latency_mean"), curve("latency_p95"), curve("llm_share"),
+        tuple(moved), tuple(entered), tuple(incident.decided for incident in incidents),
+    )  # fmt: skip
+
+
+def _span(length: float) -> float:
+    """An hour; whole multiples of it where that would be too many points, minutes where it would be too few."""
+    for span in (10.0, 60.0, 300.0, 900.0):
+        if length / span <= 96 and length < 24 * HOUR:
+            return span
+    return HOUR * max(1, -(-length // (MOST_POINTS * HOUR)))
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
+
+
+def _headline(plan: Plan, rows: list[Row], at: float) -> str:
+    if not rows:
+        return "Nothing has been decided yet."
+    from engine.rollout.control import replay
+
+    state = replay([row.decision for row in rows])
+    if state.stage >= plan.stable:
+        return f"Declared stable: {percent(state.percent_bp)} of documents get their keywords from the LLM, since {timeline.moment_of(state.entered_at)}."
+    where = f"stage {state.stage} {stage_name(plan, state.stage)}"
+    if state.locked:
+        return f"Rolled back to {percent(state.percent_bp)} and locked, in {where}: {clean_line(state.locked, 300)}"
+    if state.held:
+        return f"Held at {percent(state.percent_bp)}, in {where}: {clean_line(state.held, 300)}"
+    if state.last_rev and not state.percent_bp:
+        return f"Rolled back to 0 %, in {where}, since {timeline.moment_of(state.changed_at)}."
+    entered = state.entered_at or rows[0].decision.at  # nobody promoted into the first stage
+    return f"In {where} at {percent(state.percent_bp)}, since {timeline.moment_of(entered)}."
+
+
+def _with_summary(conn: sqlite3.Connection, story: Story) -> Story:
+    everything = series.total(conn)
+    out = (
+        [f"{everything.n:,} documents extracted: {figures.methods(everything)}."]
+        if everything.n
+        else ["No document was extracted."]
+    )
+    worst = figures.error_rate(series.total(conn, "treatment"))
+    if worst.value is not None:
+        out.append(
+            f"Of the documents that went to the LLM, {worst.words} failed and got frequency keywords instead; none was lost."
+        )
+    out.append(_incident_words(story.incidents))
+    soaked, waited = sum(s.soaked_s for s in story.stages), sum(s.waited_s for s in story.stages)
+    if soaked or waited:
+        out.append(
+            f"Soaking took {words.duration(soaked)} in all; {words.duration(waited)} went by waiting for people after that."
+        )
+    if story.overrides:
+        out.append(
+            f"{_many(len(story.overrides), 'gate was', 'gates were')} overridden; each is marked below with its reason."
+        )
+    out += [f"{each.what}: {each.sentence}" for each in story.experiment]
+    failed = sum(message.state == "failed" for message in story.messages)
+    if failed:
+        out.append(f"{_many(failed, 'message was', 'messages were')} never delivered.")
+    return replace(story, summary=tuple(out))
+
+
+def _incident_words(incidents: tuple[Incident, ...]) -> str:
+    if not incidents:
+        return "No incident: nothing rolled back and no trigger acted."
+    automatic = sum(each.automatic for each in incidents)
+    found = f"{automatic} by triggers, {len(incidents) - automatic} by people"
+    if automatic in (0, len(incidents)):
+        found = "by triggers" if automatic else "by people"
+    effects = [each.effect_s for each in incidents if each.effect_s is not None]
+    slowest = f"; the slowest took effect after {timeline.duration(max(effects))}" if len(effects) > 1 else ""
+    if len(effects) == 1:
+        slowest = f"; in effect after {timeline.duration(effects[0])}"
+    return f"{_many(len(incidents), 'incident', 'incidents')}, found {found}{slowest}."
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count} {one if count == 1 else more}"
+
+
+# -- appendix ----------------------------------------------------------------------------------------------------------
+
+
+def _appendix(conn: sqlite3.Connection, plan: Plan, rows: list[Row], began: float | None, at: float) -> Appendix:
+    verified = log.verify(conn)
+    days = max(1, round((at - (began or at)) / 86400 + 0.5))
+    versions = (
+        ("rollout", _version()),
+        ("Python", platform.python_version()),
+        ("SQLite", sqlite3.sqlite_version),
+        ("LLM model", f"{clean_line(plan.llm.model, 100)} by {plan.llm.api}"),
+    )
+    commands = (
+        "rollout report --format html --output report.html",
+        "rollout log --verify",
+        "rollout log --limit 100000 --json",
+        f"rollout metrics analyze --days {days} --output performance_report.json",
+        "rollout ab-test analyze --output ab_test_results.json",
+        "sha256sum rollout.toml",
+        "rollout backup store.db",
+    )
+    return Appendix(
+        plan.digest,
+        clean_line(plan.source, 300),
+        versions,
+        verified.decisions,
+        verified.head,
+        verified.sentence,
+        commands,
+    )
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("rollout-console")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+__all__ = ["Figure", "Finding", "Verdict", "gather", "stage_stories"]

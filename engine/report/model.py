@@ -1,0 +1,224 @@
+"""The story of a rollout as data: everything that the report says, read once, ready to be set in Markdown or HTML.
+
+Times are UTC epoch seconds, durations seconds, rates 0..1. Unknown is None, never 0. Texts are clean (engine.text) and not escaped.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from engine.measures.figure import Figure
+
+Point = tuple[float, float | None]
+
+
+class StageStory(Struct, frozen=True):
+    """A stage, all its visits together. `waited_s` is after soaking and after the figures were in: people's time."""
+
+    number: int
+    name: str
+    objective: str
+    percent_bp: int
+    entered: float | None  # None: never
+    left: float | None  # None: never entered, or still there
+    visits: int
+    spent_s: float
+    soaked_s: float
+    figures_s: float
+    waited_s: float
+    held_s: float
+    bake_s: float
+    documents: int
+    llm_documents: int
+    error_rate: Figure
+    latency: Figure
+    p95: Figure
+    cache: Figure
+    search: Figure
+    quality: Figure
+    satisfaction: Figure
+    complaints: int
+    signed: tuple[Signed, ...]
+    stable: bool = False  # not a stage of the plan: what came after it
+
+    @property
+    def label(self) -> str:
+        return "Stable" if self.stable else f"Stage {self.number}"
+
+
+class Signed(Struct, frozen=True):
+    """A checklist item as it stands."""
+
+    text: str
+    state: str  # done | failed | open
+    by: str
+    at: float | None
+    words: str
+
+
+class Entry(Struct, frozen=True):
+    """A line of the timeline; `count` > 1 stands for a run of the same kind, `until` is its last one."""
+
+    at: float
+    kind: str
+    sentence: str
+    stage: int
+    percent_bp: int
+    override: bool = False
+    count: int = 1
+    until: float | None = None
+
+
+class Verdict(Struct, frozen=True):
+    """A decision with what it was made on."""
+
+    rev: int
+    at: float
+    kind: str
+    who: str
+    where: str
+    sentence: str
+    reason: str
+    stage: int
+    percent_from: int
+    percent_to: int
+    override: bool
+    evidence: tuple[tuple[str, str], ...]
+    seen: str
+    hash: str
+
+
+class Incident(Struct, frozen=True):
+    """Trouble and what was done. The four moments are None where the store does not know them."""
+
+    rev: int
+    what: str
+    stage: int
+    automatic: bool
+    trigger: str
+    percent_from: int
+    percent_to: int
+    onset: float | None  # the first failure of the run that led to it
+    detected: float | None  # the trigger's first breach
+    decided: float
+    effective: float | None  # 0 % observed
+    proof: str
+    cause: str  # as written by a person
+    resumed: float | None
+    restored: int  # documents that were given their frequency keywords back
+
+    @property
+    def detect_s(self) -> float | None:
+        return None if self.onset is None or self.detected is None else max(0.0, self.detected - self.onset)
+
+    @property
+    def decide_s(self) -> float | None:
+        return None if self.detected is None else max(0.0, self.decided - self.detected)
+
+    @property
+    def effect_s(self) -> float | None:
+        return None if self.effective is None else max(0.0, self.effective - self.decided)
+
+
+class Finding(Struct, frozen=True):
+    """A measurement of quality or of the A/B test, in words."""
+
+    at: float
+    what: str
+    sentence: str
+    details: tuple[str, ...] = ()
+
+
+class Written(Struct, frozen=True):
+    """What a person wrote for the report."""
+
+    at: float
+    who: str
+    text: str
+
+
+class Chapter(Struct, frozen=True):
+    """A heading of the plan's review and what was written under it."""
+
+    heading: str
+    kind: str  # well | improve | lesson | action
+    written: tuple[Written, ...]
+
+
+class Sent(Struct, frozen=True):
+    """A message and how its delivery went."""
+
+    at: float
+    message: str
+    audience: str
+    subject: str
+    state: str
+    tries: int
+    error: str
+
+
+class Curves(Struct, frozen=True):
+    """By the hour (or coarser, over months; finer, over hours). `percent_bp` steps at each change."""
+
+    start: float
+    end: float
+    span_s: float
+    error_rate: tuple[Point, ...]
+    latency_mean: tuple[Point, ...]
+    latency_p95: tuple[Point, ...]
+    llm_share: tuple[Point, ...]
+    percent: tuple[tuple[float, int], ...]
+    stages: tuple[tuple[float, int], ...]  # when a stage began
+    incidents: tuple[float, ...]
+
+
+class Target(Struct, frozen=True):
+    error_rate: float | None
+    latency_ms: float | None
+    cache_hit_rate: float | None
+
+
+class Appendix(Struct, frozen=True):
+    """What it takes to make this report again, and to check that nothing in it was changed."""
+
+    plan_digest: str
+    plan_source: str
+    versions: tuple[tuple[str, str], ...]
+    decisions: int
+    head: str
+    chain: str
+    commands: tuple[str, ...]
+
+
+class Story(Struct, frozen=True):
+    title: str
+    service: str
+    environment: str
+    rehearsal: bool
+    at: float  # as of: the last thing that the store knows
+    began: float | None
+    headline: str
+    summary: tuple[str, ...]
+    stage: int
+    percent_bp: int
+    stable: bool
+    target: Target
+    stages: tuple[StageStory, ...]
+    timeline: tuple[Entry, ...]
+    verdicts: tuple[Verdict, ...]
+    incidents: tuple[Incident, ...]
+    overrides: tuple[Verdict, ...]
+    quality: tuple[Finding, ...]
+    experiment: tuple[Finding, ...]
+    post_rollout: tuple[Signed, ...]
+    review: tuple[Chapter, ...]
+    messages: tuple[Sent, ...]
+    curves: Curves | None
+    references: tuple[str, ...]
+    appendix: Appendix
+    after: StageStory | None = None  # since it was declared stable; None: it was not
+
+    @property
+    def measured(self) -> tuple[StageStory, ...]:
+        """Where documents were extracted: the stages, and what came after them."""
+        return self.stages if self.after is None else (*self.stages, self.after)

@@ -1,0 +1,327 @@
+"""What happened, from the log alone: visits to stages, the timeline, decisions with evidence, incidents and their times."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import Struct
+
+from engine import bounds
+from engine.measures.bucket import Bucket
+from engine.metrics import figures
+from engine.plan.durations import iso
+from engine.plan.model import Plan, Stage
+from engine.report.model import Entry, Incident, Verdict
+from engine.rollout.control import State, percent, transition
+from engine.store import series
+from engine.store.log import Row
+from engine.text import clean_line
+from engine.triggers import words
+
+DECIDED = frozenset(
+    {"promote", "approve", "hold", "resume", "rollback", "trigger", "undo_rollback", "restore", "undo_restore"}
+)
+RUN = 3  # from here on equal lines in a row are told as one
+HOUR = 3600.0
+
+
+class Visit(Struct):
+    """One stay in a stage. `end` is the moment of the report while it lasts; `epochs` is [first, past the last)."""
+
+    stage: int
+    start: float
+    end: float
+    lasts: bool
+    epochs: tuple[int, int]
+    held: list[tuple[float, float]]
+
+
+def visits(rows: Sequence[Row], at: float) -> list[Visit]:
+    found: list[Visit] = []
+    state = State()
+    shut: float | None = None  # since when promotion is held or locked
+    for row in rows:
+        before, state = state, transition(state, row.decision)
+        moment = row.decision.at
+        if not found or state.stage != before.stage:
+            if found:
+                _close(found[-1], moment, state.epoch, shut)
+            found.append(Visit(state.stage, moment, at, True, (state.epoch, 1 << 60), []))
+            if shut is not None:
+                shut = moment
+        closed = bool(state.held or state.locked)
+        if closed and shut is None:
+            shut = moment
+        elif not closed and shut is not None:
+            found[-1].held.append((shut, moment))
+            shut = None
+    if found and shut is not None:
+        found[-1].held.append((shut, max(at, shut)))
+    return found
+
+
+def _close(visit: Visit, moment: float, epoch: int, shut: float | None) -> None:
+    visit.end, visit.lasts, visit.epochs = moment, False, (visit.epochs[0], epoch)
+    if shut is not None:
+        visit.held.append((shut, moment))
+
+
+class Spent(Struct, frozen=True):
+    """Where the time of a stage went, seconds: soaking, until the figures sufficed, held or locked, waiting for people."""
+
+    soaked: float
+    figures: float
+    held: float
+    waited: float
+
+
+def spent(conn: sqlite3.Connection, stage: Stage, visit: Visit) -> Spent:
+    length = max(0.0, visit.end - visit.start)
+    soaked = min(stage.bake_s, length)
+    soak_end = visit.start + soaked
+    ready = min(visit.end, max(soak_end, _figures_ready(conn, stage, visit)))
+    held = sum(max(0.0, min(high, visit.end) - max(low, ready)) for low, high in visit.held)
+    waited = max(0.0, visit.end - ready - held)
+    return Spent(soaked, ready - soak_end, held, waited)
+
+
+def _figures_ready(conn: sqlite3.Connection, stage: Stage, visit: Visit) -> float:
+    """The end of the last hour in which the gate's conditions on the figures were not met yet; hours are all that is kept."""
+    wanted = [c for c in stage.success if c.metric in _MEASURED and c.required]
+    if not wanted:
+        return visit.start
+    found = series.buckets(conn, 3600, 0, visit.end, "treatment", visit.epochs, visit.stage)
+    so_far, ready = Bucket(), None
+    for t, hours in itertools.groupby(found, key=lambda row: row[0]):
+        for _, bucket in hours:
+            so_far.merge(bucket)
+        met = all(figures.judge(_MEASURED[c.metric](so_far, c.confidence), (c.op, c.value)) for c in wanted)
+        ready = (ready if ready is not None else min(t + HOUR, visit.end)) if met else None
+    return visit.end if ready is None else ready
+
+
+_MEASURED: dict[str, Callable[[Bucket, float], float | None]] = {
+    "error_rate": lambda b, c: bounds.rate_upper(b.errors, b.attempts, c) if b.attempts else None,
+    "latency_mean": lambda b, c: b.mean_ms,
+    "cache_hit_rate": lambda b, c: bounds.rate_lower(b.hits, b.lookups, c) if b.lookups else None,
+    "documents": lambda b, c: float(b.llm),
+}
+
+
+# -- timeline and decisions ------------------------------------------------------------------------------------------
+
+
+def timeline(rows: Sequence[Row]) -> tuple[Entry, ...]:
+    """Everything in the log, oldest first; runs of equal small things are one line."""
+    out: list[Entry] = []
+    for kind, run in itertools.groupby(rows, key=lambda row: row.decision.kind):
+        group = list(run)
+        if kind in DECIDED or kind == "start" or len(group) < RUN:
+            out += [_entry(row) for row in group]
+            continue
+        first, last = group[0].decision, group[-1].decision
+        more = f"{clean_line(first.sentence, 300)} ... and {len(group) - 1} more of the kind, the last: {clean_line(last.sentence, 300)}"
+        out.append(Entry(first.at, kind, more, last.stage, last.percent_bp, False, len(group), last.at))
+    return tuple(out)
+
+
+def _entry(row: Row) -> Entry:
+    d = row.decision
+    return Entry(d.at, d.kind, clean_line(d.sentence, 600), d.stage, d.percent_bp, d.override)
+
+
+def verdict(row: Row) -> Verdict:
+    d = row.decision
+    return Verdict(
+        row.rev, d.at, d.kind, who(row), clean_line(d.actor.where, 100), clean_line(d.sentence, 600), clean_line(d.reason, 500),
+        d.stage, row.percent_from, d.percent_bp, d.override, evidence(d.evidence), clean_line(d.seen, 1000), row.hash,
+    )  # fmt: skip
+
+
+def who(row: Row) -> str:
+    """A person's name, or the trigger that acted for the engine."""
+    actor = row.decision.actor
+    if actor.kind == "engine" and row.decision.kind in ("trigger", "hold") and row.decision.reason:
+        return f"trigger {clean_line(row.decision.reason, 60)}"
+    return "the engine" if actor.kind == "engine" else clean_line(actor.name, 60)
+
+
+MOMENTS = ("at", "since", "until")  # seconds since the epoch in what a decision rests on
+
+
+def evidence(body: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Flat (name, value) pairs, numbers as people read them; nested names are joined by a dot. At most 40."""
+    return tuple(_flat(body, ""))[:40]
+
+
+def _flat(value: Any, name: str) -> list[tuple[str, str]]:
+    if isinstance(value, dict):
+        return [pair for key, part in value.items() for pair in _flat(part, f"{name}.{key}" if name else str(key))]
+    if value is None or value in ("", [], {}, ()):
+        return []
+    if isinstance(value, list | tuple):
+        return [(clean_line(name, 60), "; ".join(clean_line(str(part), 200) for part in value[:20]))]
+    if isinstance(value, float) and name.rpartition(".")[2] in MOMENTS:
+        return [(clean_line(name, 60), iso(value))]
+    text = f"{value:.6g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
+    return [(clean_line(name, 60), clean_line(text, 400))]
+
+
+def moved(row: Row) -> str:
+    """What was decided, without the name of who did: "rolled back from 10 % to 0 %"."""
+    d = row.decision
+    was, now = percent(row.percent_from), percent(d.percent_bp)
+    match d.kind:
+        case "trigger" if d.percent_bp and row.percent_from == 2 * d.percent_bp:
+            return f"halved from {was} to {now}"
+        case "rollback" | "trigger":
+            return f"rolled back from {was} to {now}" if was != now else f"rolled back, {now}"
+        case "undo_rollback":
+            return f"rollback taken back, {now} again"
+        case "hold":
+            return f"promotion held at {now}"
+        case "resume":
+            return "resumed"
+        case _:
+            return clean_line(d.sentence, 200)
+
+
+# -- incidents -------------------------------------------------------------------------------------------------------
+
+
+def incidents(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row]) -> tuple[Incident, ...]:
+    """Rollbacks that lowered something, triggers that acted, holds by a trigger; oldest first."""
+    found = [row for row in rows if is_incident(row)]
+    ends = [*(row.rev for row in found[1:]), *([1 << 60] if found else [])]
+    return tuple(_incident(conn, plan, rows, row, end) for row, end in zip(found, ends, strict=True))
+
+
+def is_incident(row: Row) -> bool:
+    d = row.decision
+    if d.kind == "trigger":
+        return True
+    if d.kind == "rollback":
+        return d.percent_bp < row.percent_from
+    return d.kind == "hold" and d.actor.kind == "engine"
+
+
+def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Row, end: int) -> Incident:
+    d = row.decision
+    automatic = d.kind != "rollback" or d.actor.kind == "engine"
+    before = next((other.decision.stage for other in rows if other.rev == row.rev - 1), d.stage)
+    earlier = (o.decision.at for o in reversed(rows) if o.rev < row.rev and o.percent_from != o.decision.percent_bp)
+    trigger, detected = _detected(conn, plan, row, next(earlier, 0.0))
+    onset = _onset(conn, plan, trigger, detected, before) if detected is not None else None
+    after = [other for other in rows if row.rev < other.rev < end]
+    proof = proof_of(row.rev, after)
+    ms = proof.get("effective_ms")
+    later = [other for other in rows if other.rev > row.rev]
+    resumed = next((other for other in later if other.decision.kind in ("resume", "undo_rollback")), None)
+    until = next((other.decision.at for other in rows if other.rev == end), 1e18)
+    restored = conn.execute(
+        "SELECT total(documents) FROM restore WHERE at >= ? AND at < ? AND undone IS NULL", (d.at, until)
+    ).fetchone()[0]
+    return Incident(
+        row.rev, clean_line(d.sentence, 600), before, automatic, trigger, row.percent_from, d.percent_bp, onset, detected, d.at,
+        d.at + ms / 1000 if isinstance(ms, int | float) else None, clean_line(str(proof.get("sentence", "")), 400),
+        cause(row, later), resumed.decision.at if resumed else None, int(restored),
+    )  # fmt: skip
+
+
+def proof_of(rev: int, after: Sequence[Row]) -> dict[str, Any]:
+    """What was observed of a rollback; {} while nothing is."""
+    found = (row.decision.evidence for row in after if row.decision.kind == "proof")
+    return next((evidence for evidence in found if evidence.get("of") == rev), {})
+
+
+def cause(row: Row, after: Sequence[Row]) -> str:
+    """What people wrote of it: the reason given later, else with the resume, else at the key."""
+    for other in after:
+        if other.decision.kind == "reason" and other.decision.evidence.get("of") == row.rev:
+            return clean_line(other.decision.reason, 500)
+    for other in after:
+        if other.decision.kind == "resume" and other.decision.reason:
+            return clean_line(other.decision.reason, 500)
+    return "" if row.decision.actor.kind == "engine" else clean_line(row.decision.reason, 500)
+
+
+def _detected(conn: sqlite3.Connection, plan: Plan, row: Row, since: float) -> tuple[str, float | None]:
+    """(trigger, when it was first in breach, after the change at `since`, without a break up to the decision)."""
+    d = row.decision
+    known = {t.id for t in plan.triggers}
+    names = [d.reason] if d.actor.kind == "engine" and d.reason in known else sorted(known)
+    first: tuple[str, float | None] = (names[0] if len(names) == 1 else "", None)
+    for name in names:
+        start: float | None = None
+        for at, verdict in conn.execute(
+            "SELECT at, verdict FROM trigger_evidence WHERE trigger = ? AND at <= ? AND at > ? ORDER BY at DESC LIMIT 2000",
+            (name, d.at + 1, max(since, d.at - 6 * HOUR)),
+        ).fetchall():
+            if verdict not in ("breach", "muted"):
+                break
+            start = at
+        if start is not None and (first[1] is None or start < first[1]):
+            first = (name, start)
+    reading = d.evidence.get("reading")
+    held = reading.get("held_s") if isinstance(reading, dict) else None
+    if len(names) == 1 and isinstance(held, int | float):
+        first = (first[0], min(d.at - held, first[1] if first[1] is not None else d.at))
+    return first
+
+
+_LOOK_BACK = 6 * HOUR
+
+
+def _onset(conn: sqlite3.Connection, plan: Plan, name: str, detected: float, stage: int) -> float | None:
+    """The first failure (slow answer, complaint) of the run of bad minutes that ended in the breach. None: not to be told."""
+    trigger = next((t for t in plan.triggers if t.id == name), None)
+    if trigger is None:
+        return None
+    if trigger.metric == "complaints":
+        found = conn.execute(
+            "SELECT min(at) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at <= ?", (stage, detected)
+        ).fetchone()[0]
+        return float(found) if found is not None else None
+    if trigger.metric in ("error_rate", "error_creep", "llm_available"):
+        limit = trigger.above if trigger.metric == "error_rate" and trigger.above is not None else 0.03
+        value, bad = "total(error IS NOT NULL) / count(*)", "error IS NOT NULL"
+    elif trigger.metric == "latency_mean" and trigger.above is not None:
+        limit, value, bad = trigger.above, "avg(ms)", f"ms > {trigger.above:f}"
+    else:
+        return None
+    minutes = conn.execute(
+        f"SELECT CAST(at / 60 AS INTEGER) AS minute, {value}, min(CASE WHEN {bad} THEN at END) FROM extraction "
+        "WHERE attempted AND NOT shadow AND at > ? AND at <= ? GROUP BY minute ORDER BY minute DESC",
+        (detected - _LOOK_BACK, detected + 60),
+    ).fetchall()
+    onset: float | None = None
+    last = int(detected // 60)
+    for minute, level, first in minutes:
+        if level <= limit and minute >= last - 1:
+            continue  # the breach may be seen before its own minute is full
+        if level <= limit or last - minute > 10:
+            break
+        onset, last = first, minute
+    return None if onset is None else min(float(onset), detected)
+
+
+def duration(seconds: float | None) -> str:
+    """For the report's tables: "0.04 s", "3 min", "1 d 4 h"; None is said."""
+    if seconds is None:
+        return "not known"
+    return f"{seconds:.2f} s" if seconds < 10 else words.duration(seconds)
+
+
+def span(seconds: float) -> str:
+    """A part of a stage's time: less than a second is none."""
+    return words.duration(seconds) if seconds >= 1 else "none"
+
+
+def moment_of(at: float, seconds: bool = False) -> str:
+    """A moment as people say it: "25 Nov 2026, 14:03 UTC"."""
+    utc = datetime.fromtimestamp(at, UTC)
+    return f"{utc.day} {utc:%b %Y, %H:%M:%S} UTC" if seconds else f"{utc.day} {utc:%b %Y, %H:%M} UTC"

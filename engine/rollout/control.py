@@ -1,0 +1,371 @@
+"""The state machine: who may change the percentage, when, and what follows. Pure: no clock, no database.
+
+A request becomes a `Decision` or a `Refusal`; `transition(state, decision)` is the only way from one state to the next, so that
+replaying the log gives the state. Two rules stand above the rest and each has one place:
+
+- down is never refused: `roll_back` has no precondition, takes no gate and no epoch (`Refusal` is not in its type);
+- up is only by a person: `promote` and `undo_rollback` are the only functions that make a decision with a higher percentage.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from engine.plan.durations import format_duration
+from engine.plan.model import Action, Plan
+from engine.rollout import actions
+
+UNDO_S = 60.0
+
+UP = frozenset({"promote", "undo_rollback"})
+DOWN = frozenset({"rollback", "trigger"})
+
+
+class Actor(Struct, frozen=True):
+    """Who acted and from where. The engine itself acts as kind `engine`."""
+
+    name: str
+    uid: int = -1
+    kind: str = "person"
+    ssh: str = ""
+    terminal: str = ""
+
+    @property
+    def where(self) -> str:
+        parts = [part for part in (self.terminal, self.ssh and f"ssh {self.ssh.split()[0]}") if part]
+        return ", ".join(parts) or ("the engine" if self.kind == "engine" else "this machine")
+
+
+ENGINE = Actor("engine", kind="engine")
+
+
+class Undo(Struct, frozen=True):
+    """What a rollback by hand took away, and until when it may be given back."""
+
+    stage: int
+    percent_bp: int
+    until: float
+    last_rev: int | None = None  # of the rollback before it; None in logs from before this was kept
+
+
+class State(Struct, frozen=True):
+    """The whole control state. `stage` is an index into the plan, or one past the end: *stable*."""
+
+    epoch: int = 0  # grows at every change of percentage and at every rollback
+    rev: int = 0  # decisions so far
+    stage: int = 0
+    percent_bp: int = 0
+    entered_at: float = 0.0
+    changed_at: float = 0.0
+    held: str = ""
+    locked: str = ""
+    cooldown_until: float | None = None
+    undo: Undo | None = None
+    approvals: tuple[str, ...] = ()
+    approvers: tuple[int, ...] = ()  # their uids: a name can be taken, a uid is the kernel's
+    last_rev: int = 0  # the rev of the last rollback that stands
+
+
+class Decision(Struct, frozen=True):
+    """A row of the log before it has a number. `percent_bp` and `stage` are what holds after it."""
+
+    kind: str
+    actor: Actor
+    reason: str
+    stage: int
+    percent_bp: int
+    at: float
+    request_id: str
+    sentence: str
+    held: str | None = None  # None: unchanged
+    locked: str | None = None
+    cooldown_until: float | None = None
+    undo: Undo | None = None
+    approval: str = ""
+    seen: str = ""  # what was on the screen of the one who decided
+    evidence: dict[str, Any] = {}
+    override: bool = False
+    clock_step_s: float = 0.0  # the wall clock was set by this much
+
+
+class Refusal(Struct, frozen=True):
+    """Why not, and what to do: a sentence for the person who asked."""
+
+    sentence: str
+
+
+class Ask(Struct, frozen=True):
+    """What every request carries."""
+
+    actor: Actor
+    at: float
+    request_id: str
+    reason: str = ""
+    seen: str = ""
+    pace: float = 1.0  # calendar seconds a second: in a time lapse a person's 60 s are still 60 s
+
+
+def transition(state: State, decision: Decision) -> State:
+    """The state after a decision; total, and all that a replay needs."""
+    moved = decision.stage != state.stage
+    changed = decision.percent_bp != state.percent_bp
+    down = decision.kind in DOWN
+    fresh = moved or changed or down
+    rev = state.rev + 1
+    approvals, approvers = state.approvals, state.approvers
+    if fresh:
+        approvals, approvers = (), ()
+    elif decision.approval:
+        approvals, approvers = (*approvals, decision.approval), (*approvers, decision.actor.uid)
+    undo = state.undo
+    if fresh or decision.locked:
+        undo = decision.undo
+    last_rev = rev if down else state.last_rev
+    if decision.kind == "undo_rollback" and state.undo and state.undo.last_rev is not None:
+        last_rev = state.undo.last_rev
+    after = State(
+        epoch=state.epoch + 1 if fresh else state.epoch,
+        rev=rev,
+        stage=decision.stage,
+        percent_bp=decision.percent_bp,
+        entered_at=decision.at if moved else state.entered_at,
+        changed_at=decision.at if fresh else state.changed_at,
+        held=state.held if decision.held is None else decision.held,
+        locked=state.locked if decision.locked is None else decision.locked,
+        cooldown_until=decision.cooldown_until if decision.locked is not None else state.cooldown_until,
+        undo=undo,
+        approvals=approvals,
+        approvers=approvers,
+        last_rev=last_rev,
+    )
+    return _stepped(after, decision.clock_step_s) if decision.clock_step_s else after
+
+
+def _stepped(state: State, by: float) -> State:
+    """After the wall clock was set: what ends at a time ends after the same wait as before; what counts from a time counts on."""
+    undo = state.undo and replace(state.undo, until=state.undo.until + by)
+    back = min(0.0, by)
+    return replace(
+        state,
+        undo=undo,
+        cooldown_until=None if state.cooldown_until is None else state.cooldown_until + by,
+        entered_at=state.entered_at + back,
+        changed_at=state.changed_at + back,
+    )
+
+
+def unlawful(state: State, decision: Decision) -> Refusal | None:
+    """The last wall before the log: the percentage never rises by itself, whatever code made the decision."""
+    if decision.percent_bp <= state.percent_bp:
+        return None
+    if decision.kind in UP and decision.actor.kind == "person":
+        return None
+    return Refusal(
+        f"Not done: {decision.kind} by {decision.actor.name} would raise the percentage, and only a person may."
+    )
+
+
+def replay(decisions: list[Decision]) -> State:
+    """The state that a log leads to."""
+    state = State()
+    for decision in decisions:
+        state = transition(state, decision)
+    return state
+
+
+# -- up: only a person, only here ------------------------------------------------------------------------------------
+
+
+def next_step(plan: Plan, state: State) -> tuple[int, int]:
+    """(stage, percent_bp) that a promotion leads to: the stage's own percentage when reduced, else the next stage."""
+    if state.stage < len(plan.stages) and state.percent_bp < plan.stages[state.stage].percent_bp:
+        return state.stage, plan.stages[state.stage].percent_bp
+    if state.stage >= plan.last_stage:
+        return plan.stable, state.percent_bp
+    return state.stage + 1, plan.stages[state.stage + 1].percent_bp
+
+
+def stage_name(plan: Plan, stage: int) -> str:
+    return plan.stages[stage].name if stage < len(plan.stages) else "stable"
+
+
+def percent(bp: int) -> str:
+    """10000 -> "100 %", 1250 -> "12.5 %"."""
+    return f"{bp / 100:g} %"
+
+
+def promote(
+    plan: Plan,
+    state: State,
+    ask: Ask,
+    epoch: int,
+    missing: tuple[str, ...],
+    blocked: tuple[str, ...],
+    override: bool,
+    by: str,
+) -> Decision | Refusal:
+    """One step up. `missing` and `blocked` are the gate's, evaluated in the same transaction; `by` is the last decision's sentence.
+
+    An override passes over `missing` with a typed reason, never over `blocked`: a lock, a hold, quiet hours, a blind monitor.
+    """
+    if epoch != state.epoch:
+        return Refusal(f"Not promoted: the rollout moved while you looked. Last: {by}. Look again, then decide.")
+    if state.stage >= plan.stable:
+        return Refusal("Not promoted: the rollout is stable, there is no further stage.")
+    if blocked:
+        return Refusal("Not promoted: " + "; ".join(blocked) + ".")
+    if missing and not override:
+        more = f" (and {len(missing) - 3} more)" if len(missing) > 3 else ""
+        return Refusal("Not promoted: the gate is not open. Missing: " + "; ".join(missing[:3]) + more + ".")
+    if missing and len(ask.reason.strip()) < 8:
+        return Refusal(
+            "Not promoted: an override of the gate needs a reason of at least 8 characters; it stays in the log."
+        )
+    stage, bp = next_step(plan, state)
+    name = stage_name(plan, stage)
+    what = "declared stable" if stage >= plan.stable else f"promoted to stage {stage} {name}, {percent(bp)}"
+    how = f" overriding {len(missing)} missing: {ask.reason}" if missing else ""
+    return Decision(
+        "promote", ask.actor, ask.reason, stage, bp, ask.at, ask.request_id, f"{ask.actor.name} {what}{how}",
+        seen=ask.seen, evidence={"missing": list(missing)}, override=bool(missing),
+    )  # fmt: skip
+
+
+def undo_rollback(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
+    """Give back what a rollback by hand took, within 60 s, if nothing has tripped since."""
+    if state.undo is None:
+        return Refusal("Not undone: there is no rollback by hand that could be taken back. The way up is the gate.")
+    if ask.at > state.undo.until:
+        return Refusal("Not undone: the 60 s in which a rollback can be taken back are over. The way up is the gate.")
+    if state.held or state.locked:
+        return Refusal(f"Not undone: the way up is shut. {state.locked or state.held}. The way up is the gate.")
+    return Decision(
+        "undo_rollback", ask.actor, ask.reason, state.undo.stage, state.undo.percent_bp, ask.at, ask.request_id,
+        f"{ask.actor.name} took the rollback back: stage {state.undo.stage}, {percent(state.undo.percent_bp)} again", seen=ask.seen,
+    )  # fmt: skip
+
+
+# -- down: never refused ---------------------------------------------------------------------------------------------
+
+
+def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, how: str = "") -> Decision:
+    """To 0 % (stage Internal, or Preparation if still there), or to an earlier stage. Idempotent; never raises the percentage."""
+    zero = min(state.stage, first_after_zero(plan))
+    stage, bp = zero, 0
+    if to_stage is not None and zero <= to_stage < min(state.stage, len(plan.stages)):
+        stage, bp = to_stage, min(state.percent_bp, plan.stages[to_stage].percent_bp)
+    held_back = state.undo
+    if state.percent_bp > bp:
+        held_back = Undo(state.stage, state.percent_bp, ask.at + UNDO_S * ask.pace, state.last_rev)
+    was = f" from {percent(state.percent_bp)}" if state.percent_bp else ""
+    why = f": {ask.reason}" if ask.reason else ""
+    return Decision(
+        "rollback", ask.actor, ask.reason, stage, bp, ask.at, ask.request_id,
+        f"{ask.actor.name} rolled back{was} to {percent(bp)}{how}{why}", seen=ask.seen, undo=held_back,
+    )  # fmt: skip
+
+
+def first_after_zero(plan: Plan) -> int:
+    """The highest stage that runs at 0 %: where a rollback to zero lands, so that the way up passes every gate again."""
+    return max((s.number for s in plan.stages if s.percent_bp == 0), default=0)
+
+
+def act(plan: Plan, state: State, action: Action, ask: Ask, sentence: str, evidence: dict[str, Any]) -> Decision | None:
+    """A trigger's action; None when it would change nothing. Locks the way up unless it only pauses or investigates."""
+    stage, bp = resulting(plan, state, action)
+    if action is Action.investigate:
+        return None
+    if action is Action.pause:
+        if state.held:
+            return None
+        return Decision(
+            "hold", ask.actor, ask.reason, stage, bp, ask.at, ask.request_id, f"held by trigger: {sentence}",
+            held=f"{ask.reason}: {sentence}", evidence=evidence,
+        )  # fmt: skip
+    if bp >= state.percent_bp and stage == state.stage:
+        return None
+    until = ask.at + plan.trigger_settings.cooldown_s
+    return Decision(
+        "trigger", ask.actor, ask.reason, stage, bp, ask.at, ask.request_id,
+        f"{ask.reason} took {percent(state.percent_bp)} to {percent(bp)}: {sentence}",
+        locked=f"{ask.reason} fired: {sentence}", cooldown_until=until, evidence=evidence,
+    )  # fmt: skip
+
+
+def resulting(plan: Plan, state: State, action: Action) -> tuple[int, int]:
+    """(stage, percent_bp) after an action: what the triggers reckoned with when they chose it."""
+    percents = tuple(stage.percent_bp for stage in plan.stages)
+    found = actions.resulting(action, state.stage, state.percent_bp, percents)
+    return found.stage, found.percent_bp
+
+
+# -- neither up nor down -----------------------------------------------------------------------------------------------
+
+
+def hold(state: State, ask: Ask) -> Decision | Refusal:
+    if state.held:
+        return Refusal(f"Already held: {state.held}")
+    why = ask.reason or "no reason given"
+    return Decision(
+        "hold", ask.actor, ask.reason, state.stage, state.percent_bp, ask.at, ask.request_id,
+        f"{ask.actor.name} held promotion: {why}", held=f"{ask.actor.name}: {why}", seen=ask.seen,
+    )  # fmt: skip
+
+
+def resume(state: State, ask: Ask, armed: bool = True) -> Decision | Refusal:
+    """Release a hold or, with a written cause and after the cool-down, the lock of an automatic rollback.
+
+    After a rollback the key is out (`armed` is False): this is also how a person puts it back in, for calls by hand and shadow
+    calls at the percentage as it stands.
+    """
+    if not state.held and not state.locked and (armed or state.stage == 0):
+        return Refusal("Nothing to resume: the rollout is neither held nor locked.")
+    if state.locked:
+        if len(ask.reason.strip()) < 8:
+            return Refusal(
+                "Not resumed: after an automatic rollback the way up opens only with a written cause (8 characters or more)."
+            )
+        if state.cooldown_until is not None and ask.at < state.cooldown_until:
+            left = int(state.cooldown_until - ask.at)
+            return Refusal(
+                f"Not resumed: the cool-down after an automatic rollback lasts another {left // 60}:{left % 60:02d}."
+            )
+    why = f": {ask.reason}" if ask.reason else ""
+    return Decision(
+        "resume", ask.actor, ask.reason, state.stage, state.percent_bp, ask.at, ask.request_id,
+        f"{ask.actor.name} resumed{why}", held="", locked="", seen=ask.seen,
+    )  # fmt: skip
+
+
+def approve(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
+    """One person's approval of the next step; nobody approves twice, under whatever name."""
+    who = ask.actor.name
+    if ask.actor.uid in state.approvers:
+        known = state.approvals[state.approvers.index(ask.actor.uid)]
+        as_whom = "" if known == who else f" (as {known}: the same uid {ask.actor.uid})"
+        return Refusal(
+            f"{who} has approved this step already{as_whom}; another person has to, from a login of their own."
+        )
+    stage, bp = next_step(plan, state)
+    return Decision(
+        "approve", ask.actor, ask.reason, state.stage, state.percent_bp, ask.at, ask.request_id,
+        f"{who} approved the step to {stage_name(plan, stage)}, {percent(bp)}", approval=who, seen=ask.seen,
+    )  # fmt: skip
+
+
+def note(state: State, ask: Ask, kind: str, sentence: str, evidence: dict[str, Any] | None = None) -> Decision:
+    """A row of the log that changes nothing but is part of the story: a signature, a restore, a lease that came back."""
+    return Decision(
+        kind, ask.actor, ask.reason, state.stage, state.percent_bp, ask.at, ask.request_id, sentence,
+        seen=ask.seen, evidence=evidence or {},
+    )  # fmt: skip
+
+
+def clock_step(state: State, ask: Ask, by: float) -> Decision:
+    """The wall clock was set: a row of the log, because it moves the ends of the cool-down and of the undo."""
+    way = "forward" if by > 0 else "back"
+    sentence = f"the machine's clock was set {way} by {format_duration(abs(by))}; cool-down and undo keep their length"
+    return replace(note(state, ask, "clock", sentence), clock_step_s=by)

@@ -1,0 +1,385 @@
+"""A document's way: routing, cache, LLM or frequency, fallback, store. Every document gets keywords; none is lost.
+
+The frequency keywords are computed for every document: they are the control arm, the fallback of every failure, and what a
+restore puts back. A document is acknowledged when its record is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from engine.clock import Clock
+from engine.extraction import frequency
+from engine.extraction.cache import LlmCache, cache_key
+from engine.extraction.keywords import Keywords
+from engine.extraction.llm import PROMPT_VERSION, ErrorKind, LlmAnswer, LlmFailure, LlmPool, NotPermitted
+from engine.measures.record import Extraction
+from engine.plan.model import Plan
+from engine.rollout.control import State
+from engine.routing import buckets
+from engine.routing.switch import Permit, Switch
+from engine.store.documents import DocumentWrite
+from engine.store.writer import Writer
+from engine.text import clean_block, clean_line, digest, normal
+
+journal = logging.getLogger("rollout.engine")
+
+ID_LIMIT = 512
+TITLE_LIMIT = 300
+TEXT_LIMIT = 10_000_000
+INLINE_CHARS = 20_000  # longer documents are counted in a thread, so that a key press or a rollback never waits for one
+SHADOW_WAITING = 2000  # documents that wait for their shadow call; more are passed over and counted
+SHADOW_CHARS = 50_000_000  # of their texts together
+
+MethodAsked = Literal["auto", "llm", "frequency"]
+
+
+class Extracted(Struct, frozen=True):
+    """The answer for one document, as POST /v1/extract gives it."""
+
+    id: str
+    keywords: tuple[str, ...]
+    descriptive: tuple[str, ...]
+    technical: tuple[str, ...]
+    method: str
+    cached: bool
+    fallback: bool
+    epoch: int
+    ms: float
+    note: str = ""
+
+
+class Route(Struct, frozen=True):
+    """Where a document goes by the percentage in force now."""
+
+    bucket: int
+    arm: Literal["treatment", "control"]
+    permit: Permit
+
+
+class Routed(Struct, frozen=True):
+    """Documents routed since the engine started, by arm. A difference of two says what happened in between."""
+
+    llm: int = 0
+    frequency: int = 0
+
+
+class Refused(Exception):
+    """A document that cannot be taken, or a method that may not be used now: a sentence."""
+
+
+class Pipeline:
+    """`state` gives the control state; `observe` receives each record for the triggers' evidence."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        clock: Clock,
+        writer: Writer,
+        switch: Switch,
+        conn: sqlite3.Connection,
+        pool: LlmPool,
+        state: Callable[[], State],
+        observe: Callable[[Extraction], None],
+    ) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._writer = writer
+        self._switch = switch
+        self._conn = conn
+        self._pool = pool
+        self._state = state
+        self._observe = observe
+        self.cache = LlmCache(plan.llm.cache_bytes)
+        self._calls: set[asyncio.Task[object]] = set()
+        self._shadows: set[asyncio.Task[None]] = set()
+        self._shadow_chars = 0
+        self.shadows_passed_over = 0  # documents of the share that got no shadow call, since too many waited
+        self._cancelled_for = ""  # why calls in flight were last ended
+        self.last_call: float | None = None  # when the last LLM call was sent, epoch seconds
+        self.last_call_ended: float | None = None
+        self.routed = Routed()
+        self.active = 0
+
+    # -- calls in flight -----------------------------------------------------------------------------------------------
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._calls)
+
+    def cancel_calls(self, why: str = "ended by a rollback") -> int:
+        """End every LLM call in flight; their documents are finished by frequency. How many there were."""
+        self._cancelled_for = why
+        calls = [task for task in self._calls if not task.done()]
+        for task in calls:
+            task.cancel()
+        return len(calls)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait for shadow work, then give it up."""
+        if self._shadows:
+            await asyncio.wait(self._shadows, timeout=timeout_s)
+        for task in self._shadows:
+            task.cancel()
+
+    # -- one document ----------------------------------------------------------------------------------------------------
+
+    async def extract(self, document_id: str, text: str, title: str = "", method: MethodAsked = "auto") -> Extracted:
+        """Keywords for one document, stored. Refused when the id or text is not usable, or when `llm` is not allowed now."""
+        document_id = clean_line(document_id, ID_LIMIT)
+        if not document_id:
+            raise Refused("A document needs an id: any line of text that names it.")
+        if len(text) > TEXT_LIMIT:
+            raise Refused(f"The document has {len(text):,} characters; at most {TEXT_LIMIT:,} are taken. Split it.")
+        text = clean_block(normal(text), TEXT_LIMIT)
+        title = clean_line(title, TITLE_LIMIT) or first_line(text) or document_id
+        self.active += 1
+        try:
+            return await self._extract(document_id, text, title, method)
+        finally:
+            self.active -= 1
+
+    async def _extract(self, document_id: str, text: str, title: str, method: MethodAsked) -> Extracted:
+        started = self._clock.real()
+        plain = await self._frequency(text)
+        frequency_ms = (self._clock.real() - started) * 1000
+        route = self.route(document_id)
+        permit, arm = route.permit, route.arm
+        state = self._state()
+        if method == "llm":
+            self._check_by_hand(state, permit.why)
+        if method == "auto":
+            self._count(arm)
+        else:
+            arm = "treatment" if method == "llm" else "control"
+        bucket = route.bucket if method == "auto" else None
+        made = _Made(document_id, text, title, arm, plain, state.stage, permit.epoch, state.rev)
+        if arm == "treatment":
+            made = await self._treat(made, bucket)
+        else:
+            made = made.serve("frequency", plain, ms=frequency_ms)
+        await self._keep(made)
+        if arm == "control" and method == "auto" and permit.shadow:
+            self._maybe_shadow(made, state)
+        return made.extracted()
+
+    def route(self, document_id: str) -> Route:
+        """The one place where a document is given to an arm; the proof of a rollback sends its probes here too."""
+        permit = self._switch.read()
+        bucket = buckets.bucket(self._plan.salt, document_id)
+        return Route(bucket, buckets.arm_of(bucket, permit.percent_bp), permit)
+
+    def _count(self, arm: str) -> None:
+        llm, frequency = self.routed.llm, self.routed.frequency
+        self.routed = Routed(llm + 1, frequency) if arm == "treatment" else Routed(llm, frequency + 1)
+
+    def _check_by_hand(self, state: State, why: str) -> None:
+        """By hand a person may use the LLM at Internal's 0 %, never against the switch."""
+        if state.stage == 0:
+            raise Refused(
+                "Stage 0 Preparation makes no LLM call. Pass its gate first, or load with --method frequency."
+            )
+        if why:
+            raise Refused(f"No LLM call may be made now: {why}. `rollout status` says what brings it back.")
+
+    async def _frequency(self, text: str) -> Keywords:
+        if len(text) <= INLINE_CHARS:
+            return frequency.extract(text)
+        return await asyncio.to_thread(frequency.extract, text)
+
+    async def _treat(self, made: _Made, bucket: int | None) -> _Made:
+        """The LLM arm: cache, call, or fall back and say why."""
+        if self._too_short(made.text):
+            return made.serve("frequency", made.plain, skipped=True)
+        await self._pool.known()
+        key = cache_key(made.text, self._pool.model_digest, PROMPT_VERSION, self._plan.llm)
+        known = self.cache.look_up(self._conn, key, self._cached_since())
+        if known is not None:
+            now = self._clock.now()
+            self._writer.later(lambda conn: self.cache.touch(conn, key, now))
+            return made.serve("llm", known, lookup=True, cached=True)
+        try:
+            answer = await self._call(made.text, bucket)
+        except _Cancelled as ended:
+            return made.serve("frequency", made.plain, lookup=True, fallback=True, message=str(ended))
+        except NotPermitted:
+            return made.serve(
+                "frequency", made.plain, fallback=True, message="the percentage was lowered before the call"
+            )
+        except LlmFailure as failure:
+            return made.failed("frequency", made.plain, failure, lookup=True, fallback=True)
+        now = self._clock.now()
+        self._writer.later(lambda conn: self.cache.keep(conn, key, answer.keywords, made.rev, now))
+        return made.answered(answer, lookup=True)
+
+    def _cached_since(self) -> int:
+        """The revision from which cached answers may be served: none from before the last rollback, unless the plan says so."""
+        return 0 if self._plan.llm.cache_after_rollback else self._state().last_rev
+
+    def _too_short(self, text: str) -> bool:
+        return len(text.strip()) < self._plan.llm.min_length
+
+    async def _call(self, text: str, bucket: int | None = None, background: bool = False) -> LlmAnswer:
+        """One LLM extraction as a task of its own, so that a rollback can end it without ending the document."""
+        call = self._pool.extract(text, permit=lambda: self._granted(bucket), background=background)
+        task = asyncio.create_task(call)
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+        try:
+            answer = await task
+            if not self._switch.may_call(
+                bucket
+            ):  # an engine that was stopped wakes up with the answer, after a rollback
+                raise _Cancelled("the percentage fell while the call was in flight")
+            return answer
+        except asyncio.CancelledError:
+            if not task.cancelled():  # the document's own task was cancelled, not the call
+                task.cancel()
+                raise
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            raise _Cancelled(self._cancelled_for) from None
+        finally:
+            self.last_call_ended = self._clock.now()
+
+    def _granted(self, bucket: int | None) -> bool:
+        """Asked right before every send: this is where 'the last LLM call started at T' comes from."""
+        if not self._switch.may_call(bucket):
+            return False
+        self.last_call = self._clock.now()
+        return True
+
+    async def _keep(self, made: _Made) -> None:
+        now = self._clock.now()
+        record = made.record(now)
+        self._observe(record)
+        await asyncio.wrap_future(self._writer.append(record, made.write(now)))
+
+    # -- shadow: stored, never served ------------------------------------------------------------------------------------
+
+    def _maybe_shadow(self, made: _Made, state: State) -> None:
+        shadow_bp = self._plan.stages[state.stage].shadow_bp if state.stage < len(self._plan.stages) else 0
+        if not buckets.in_shadow(self._plan.salt, made.id, shadow_bp) or self._too_short(made.text):
+            return
+        if len(self._shadows) >= SHADOW_WAITING or self._shadow_chars + len(made.text) > SHADOW_CHARS:
+            if self.shadows_passed_over % SHADOW_WAITING == 0:
+                journal.warning(
+                    "%d documents wait for a shadow call, the LLM is slower than they come: more are passed over",
+                    len(self._shadows),
+                )
+            self.shadows_passed_over += 1
+            return
+        task = asyncio.create_task(self._shadow(made))
+        self._shadows.add(task)
+        self._shadow_chars += len(made.text)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._shadows.discard(task)
+            self._shadow_chars -= len(made.text)
+
+        task.add_done_callback(ended)
+
+    async def _shadow(self, made: _Made) -> None:
+        """The LLM's answer for a document that frequency served: stored, never served, never cached."""
+        try:
+            done = made.answered(await self._call(made.text, background=True), shadow=True)
+        except (_Cancelled, NotPermitted):
+            return
+        except LlmFailure as failure:
+            failed = made.failed("llm", Keywords(), failure, shadow=True)
+            self._writer.append(failed.record(self._clock.now()))
+            return
+        now = self._clock.now()
+        self._writer.append(done.record(now), done.write(now))
+
+
+class _Cancelled(Exception):
+    """The LLM call was ended, by a rollback or the engine's end: a phrase."""
+
+
+class _Made(Struct, frozen=True):
+    """A document on its way, and what has been made of it."""
+
+    id: str
+    text: str
+    title: str
+    arm: str
+    plain: Keywords
+    stage: int
+    epoch: int
+    rev: int  # of the control state it was routed under
+    method: str = "frequency"
+    keywords: Keywords = Keywords()
+    attempted: bool = False
+    cached: bool = False
+    lookup: bool = False
+    fallback: bool = False
+    skipped: bool = False
+    shadow: bool = False
+    error: str | None = None
+    message: str | None = None
+    ms: float = 0.0
+    queue_ms: float = 0.0
+    proposed: int = 0
+    ungrounded: int = 0
+    server: str | None = None
+
+    def serve(self, method: str, keywords: Keywords, **facts: object) -> _Made:
+        return replace(self, method=method, keywords=keywords, **facts)
+
+    def answered(self, answer: LlmAnswer, **facts: object) -> _Made:
+        """By the LLM, called anew."""
+        return self.serve(
+            "llm", answer.keywords, attempted=True, ms=answer.ms, queue_ms=answer.queue_ms, proposed=answer.proposed,
+            ungrounded=answer.dropped_ungrounded, server=answer.server, **facts,
+        )  # fmt: skip
+
+    def failed(self, method: str, keywords: Keywords, failure: LlmFailure, **facts: object) -> _Made:
+        """The LLM was asked, or would have been but for its open breakers, and gave nothing that can be used."""
+        return self.serve(
+            method, keywords, attempted=True, error=str(failure.kind), message=clean_line(failure.message, 300),
+            ms=failure.ms, queue_ms=failure.queue_ms, server=failure.server or None, **facts,
+        )  # fmt: skip
+
+    def record(self, at: float) -> Extraction:
+        return Extraction(
+            at, self.id, self.arm, self.method, self.stage, self.epoch, self.attempted, self.cached, self.lookup,  # type: ignore[arg-type]
+            self.fallback, self.skipped, self.shadow, self.error, self.message, self.ms, self.queue_ms, len(self.keywords),
+            self.proposed, self.ungrounded, self.server,
+        )  # fmt: skip
+
+    def write(self, at: float) -> DocumentWrite:
+        by_llm = self.method == "llm"
+        return DocumentWrite(
+            self.id, self.title, self.text, digest(self.text), at, self.arm, "frequency" if self.shadow else self.method,
+            self.plain.ranked, self.plain.technical, self.keywords.ranked if by_llm else None,
+            self.keywords.technical if by_llm else (), self.stage, self.epoch, self.shadow,
+        )  # fmt: skip
+
+    def extracted(self) -> Extracted:
+        k = self.keywords
+        note = self.message or ("too short for the LLM" if self.skipped else "")
+        return Extracted(
+            self.id, k.ranked, k.descriptive, k.technical, self.method, self.cached, self.fallback, self.epoch,
+            round(self.ms, 3), note,
+        )  # fmt: skip
+
+
+def first_line(text: str) -> str:
+    """The first line that says something, without Markdown's marks: a title for a document that has none."""
+    for line in text[:4000].splitlines():
+        found = line.strip().strip("#=*-_ `").strip()
+        if found:
+            return clean_line(found, TITLE_LIMIT)
+    return ""
+
+
+__all__ = ["ErrorKind", "Extracted", "Pipeline", "Refused", "first_line"]

@@ -1,0 +1,134 @@
+"""What a person may ask of the engine: `POST /v1/control/{kind}`. Every refusal and every failure is a sentence.
+
+Each request is a function in `requests` that takes the engine, the fields and who asks. Rollback stands apart: it has no table,
+no check and no wait in its way.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from engine.client.client import Reply
+from engine.rollout.control import Actor, Ask, percent
+from engine.server.requests import data, decisions, evidence, feedback, people, process
+from engine.service import rollback
+from engine.service.engine import REASON_LIMIT, Engine
+from engine.store import log
+from engine.text import clean_line
+
+Handler = Callable[[Engine, dict[str, Any], Ask], Awaitable[Reply]]
+
+REQUESTS: Mapping[str, Handler] = {
+    "promote": decisions.promote,
+    "approve": decisions.approve,
+    "hold": decisions.hold,
+    "resume": decisions.resume,
+    "undo_rollback": decisions.undo_rollback,
+    "rollback_reason": decisions.rollback_reason,
+    "proof": decisions.proof,
+    "sign": people.sign,
+    "revoke": people.revoke,
+    "check": people.check,
+    "restore": data.restore,
+    "undo_restore": data.undo_restore,
+    "feedback": feedback.give,
+    "complaint": feedback.complaint,
+    "feedback_import": feedback.take_many,
+    "presence": people.presence,
+    "note": people.write_note,
+    "remind": people.remind,
+    "ran": people.ran,
+    "message": people.message,
+    "preview": people.preview,
+    "resend": people.resend,
+    "notify_test": people.notify_test,
+    "sample": evidence.draw_sample,
+    "judge": evidence.judge,
+    "measure": evidence.measure,
+    "backtest": evidence.backtest,
+    "stop": process.stop,
+    "speed": process.speed,
+    "fault": process.fault,
+}
+RESTRICTED = frozenset({"promote", "approve", "resume", "undo_rollback", "sign", "revoke"})
+
+
+def may_promote(engine: Engine, actor: Actor) -> bool:
+    """`[access]` may limit the way up to names or to a unix group; by default whoever can open the store may."""
+    access = engine.plan.access
+    if not access.promote and not access.group:
+        return True
+    if actor.name in access.promote:
+        return True
+    if access.group:
+        import grp
+        import os
+        import pwd
+
+        try:
+            group = grp.getgrnam(access.group).gr_gid
+            return group in os.getgrouplist(actor.name, pwd.getpwnam(actor.name).pw_gid)
+        except KeyError:
+            return False
+    return False
+
+
+async def carry_out(engine: Engine, kind: str, fields: dict[str, Any], actor: Actor) -> Reply:
+    """The answer to a request, whatever happens to it."""
+    ask = _ask_of(engine, fields, actor)
+    try:
+        if kind == "rollback":
+            return await _roll_back(engine, fields, ask)
+        handler = REQUESTS.get(kind)
+        if handler is None:
+            known = ", ".join(sorted(REQUESTS))
+            return Reply(False, f"Unknown request {clean_line(kind, 40)!r}. Known: {known}, rollback.")
+        if kind in RESTRICTED and not may_promote(engine, actor):
+            allowed = ", ".join(engine.plan.access.promote) or f"group {engine.plan.access.group}"
+            return Reply(False, f"{actor.name} may not {kind}: [access] allows {allowed}. Rollback is everyone's: R.")
+        return await handler(engine, fields, ask)
+    except msgspec.ValidationError as error:
+        return Reply(False, f"Not understood: {error}. Nothing has changed.", {"status": 400})
+    except (sqlite3.Error, log.Fenced) as error:
+        return Reply(False, f"Not recorded: {error}. Nothing has changed; try again.")
+    except OSError as error:
+        why = error.strerror or str(error)
+        return Reply(
+            False, f"Not done: the store's folder takes no file ({why}). Nothing has changed; make room first."
+        )
+
+
+def _ask_of(engine: Engine, fields: dict[str, Any], actor: Actor) -> Ask:
+    return engine.ask(
+        clean_line(str(fields.get("reason") or ""), REASON_LIMIT),
+        actor,
+        clean_line(str(fields.get("request_id") or ""), 64) or uuid.uuid4().hex,
+        clean_line(str(fields.get("seen") or ""), 2000),
+    )
+
+
+async def _roll_back(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    to_stage = fields.get("to_stage")
+    if not isinstance(to_stage, int):
+        to_stage = None  # whatever was meant, 0 % is the safe side
+    was = engine.state.percent_bp
+    outcome, proof = await rollback.roll_back(engine, ask, to_stage, pressed=_pressed(fields))
+    how = "recorded" if outcome else "in force; the store does not take the record yet, it is tried on"
+    after = outcome.state.percent_bp if outcome else proof.target_bp
+    return Reply(
+        True,
+        f"Rolled back from {percent(was)} to {percent(after)}, {how}.",
+        {"rev": outcome.state.rev if outcome else None, "recorded": outcome is not None, "request_id": ask.request_id,
+         "proof": msgspec.to_builtins(proof.view)},
+    )  # fmt: skip
+
+
+def _pressed(fields: dict[str, Any]) -> float | None:
+    """When the key was pressed, by the machine's monotonic clock."""
+    pressed = fields.get("pressed")
+    return pressed if isinstance(pressed, float) else None

@@ -1,0 +1,316 @@
+"""The engine as a process: takes the lock (or waits for it), serves the socket and TCP, ends cleanly on a signal.
+
+`rollout` starts it detached, `rollout serve` in the foreground; the code is the same. A rehearsal's engine ends with its console,
+whose end of the pipe on standard input closes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.clock import Clock, LapseClock, SystemClock
+from engine.plan.load import PlanError, load_plan
+from engine.plan.model import Plan
+from engine.rollout.control import Actor
+from engine.service import sd_notify
+from engine.store.folder import Folder, StoreError
+from engine.text import told_of
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from engine.rehearsal.environment import World
+    from engine.service.engine import Engine
+
+STANDBY_POLL_S = 0.05
+PORT_S = 5.0  # a standby waits so long for the port of the engine that ended: the lock may be free a moment before it
+SOCKET_LOOK_S = 1.0
+SWITCH_S = 0.001  # between the loop and the writer's thread: a rollback is handed over in 1 ms, not in Python's 5
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+DRAIN_CALLS_S = 5.0  # what is in flight at the end may take this long with the LLM, then it is finished by frequency
+DRAIN_S = 9.0  # systemd gives up after 10 to 15 s, and the store needs its last commit
+LOG_BYTES = 1 << 20  # a longer engine.log is put aside when the next engine starts, over the one before it
+NICE = 5  # below the console, whose keys must never wait for a document
+
+log = logging.getLogger("rollout.engine")
+
+
+def spawn(plan_path: Path, folder: Folder, *options: str, attached: bool = False) -> subprocess.Popen[bytes]:
+    """Start an engine of its own session, logging to the store's folder. `attached`: it ends when its stdin pipe closes.
+
+    `-P`: nothing is imported from the store's folder, where a whole group may put files.
+    """
+    folder.prepare()
+    with contextlib.suppress(OSError):  # none yet
+        if folder.engine_log.lstat().st_size > LOG_BYTES:
+            folder.engine_log.replace(folder.engine_log.with_suffix(".log.1"))
+    output = folder.create(folder.engine_log, os.O_APPEND)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "engine.server.process", "--plan", str(plan_path), "--store", str(folder.path.absolute()), *options]
+            + (["--attached"] if attached else []),
+            stdin=subprocess.PIPE if attached else subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd=folder.path,
+        )  # fmt: skip
+    finally:
+        os.close(output)
+
+
+def wait_until_up(folder: Folder, process: subprocess.Popen[bytes] | None, timeout_s: float = 20.0) -> str:
+    """ "" when the engine answers, else the sentence that says why not."""
+    from engine.client.client import EngineClient
+
+    client = EngineClient(folder)
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError, ValueError):
+            status, _ = client.request("GET", "/healthz", timeout_s=1.0)
+            if status:
+                return ""
+        if process is not None and process.poll() is not None:
+            return (
+                last_words(folder)
+                or f"The engine ended at once with code {process.returncode}; see {folder.engine_log}."
+            )
+        time.sleep(0.02)
+    return f"The engine did not answer within {timeout_s:g} s; see {folder.engine_log}."
+
+
+def last_words(folder: Folder) -> str:
+    try:
+        lines = folder.engine_log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""
+
+
+def run(
+    plan_path: Path, folder: Folder, speed: float | None = None, attached: bool = False, foreground: bool = False
+) -> int:
+    """Run an engine until it is told to end; the process's exit code. Messages go to stderr, one sentence each."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        plan = load_plan(plan_path)
+        folder.prepare()
+    except (PlanError, StoreError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    clock: Clock = SystemClock() if speed is None else LapseClock(speed)
+    sys.setswitchinterval(SWITCH_S)
+    if not foreground:  # a service manager says itself how nice its services are
+        with contextlib.suppress(OSError):
+            os.nice(NICE)
+    try:
+        return asyncio.run(_main(plan_path, plan, folder, clock, attached))
+    except (StoreError, OSError, ValueError, sqlite3.Error) as error:
+        print(error if isinstance(error, StoreError) else f"The engine cannot run: {told_of(error)}.", file=sys.stderr)
+        return 1
+
+
+async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attached: bool) -> int:
+    from engine.service.engine import Engine
+    from engine.service.loop import Heart
+
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, ending.set)
+    if attached:
+        loop.add_reader(0, _end_when_closed, loop, ending)
+    lock, patience_s = folder.try_lock(), 0.0
+    if lock is None:
+        patience_s = PORT_S
+        _load_all()
+        log.info("standby: another engine holds %s; waiting to take over", folder.lock)
+        sd_notify.tell(sd_notify.READY, "STATUS=standby: another engine holds the store")
+        while lock is None and not ending.is_set():
+            sd_notify.tell(sd_notify.ALIVE)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ending.wait(), STANDBY_POLL_S)
+            lock = folder.try_lock()
+        if lock is None:
+            return 0
+        log.info("standby: the lock is free; taking over")
+        with contextlib.suppress(PlanError):  # it may have been edited while this one waited
+            plan = load_plan(plan_path)
+    with lock:
+        world = None
+        if isinstance(clock, LapseClock):
+            from engine.rehearsal.environment import World
+
+            world = World(clock)
+            await world.start()
+            plan = world.plan(plan)
+        with await _port(plan, world is not None, patience_s) as tcp:  # free again before the lock is
+            engine = Engine(plan, folder, clock, environ=dict(os.environ), ending=ending, world=world)
+            await engine.open(address=_url(tcp))
+            await Heart(engine).start()
+            if world is not None:
+                _populate(world, engine)
+            try:
+                await _serve(engine, plan, folder, tcp, ending)
+            finally:
+                if world is not None:
+                    await world.stop()
+                await engine.stop()
+    return 0
+
+
+def _load_all() -> None:
+    """A standby loads while it waits what it will need at once."""
+    import uvicorn.protocols.http.h11_impl
+
+    import engine.server.http
+    import engine.store.schema
+
+    log.debug("loaded %s", (uvicorn.protocols.http.h11_impl, engine.server.http, engine.store.schema))
+
+
+def _populate(world: World, engine: Engine) -> None:
+    """Let a rehearsal's documents and users come to its engine."""
+    from engine.server.commands import carry_out
+    from engine.store import documents
+
+    def served_by_llm(document_id: str) -> bool:
+        found = documents.get(engine.conn, document_id)
+        return found is not None and found.method == "llm"
+
+    async def feedback(fields: dict[str, Any], actor: Actor) -> None:
+        await carry_out(engine, "feedback", fields, actor)
+
+    world.attach(engine.extract, feedback, served_by_llm, visit=f"visit-{engine.token}")
+
+
+def _end_when_closed(loop: asyncio.AbstractEventLoop, ending: asyncio.Event) -> None:
+    if not os.read(0, 1024):
+        loop.remove_reader(0)
+        ending.set()
+
+
+async def _port(plan: Plan, rehearsal: bool, patience_s: float) -> socket.socket:
+    """The TCP socket; a port that is taken is asked for again for so long."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return _bind(plan, rehearsal)
+        except StoreError:
+            if time.monotonic() >= until:
+                raise
+        await asyncio.sleep(STANDBY_POLL_S)
+
+
+def _bind(plan: Plan, rehearsal: bool) -> socket.socket:
+    """The TCP socket. OSError as a sentence when the address is taken; a rehearsal then takes any free port."""
+    http = plan.http
+    if http.host not in LOOPBACK and not os.environ.get(http.token_env):
+        raise StoreError(
+            f"[http] host {http.host} is not loopback, so a token is required: set {http.token_env} in the engine's environment."
+        )
+    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
+    tcp = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle on
+    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        tcp.bind((http.host, http.port))
+    except OSError as error:
+        if not rehearsal:
+            tcp.close()
+            raise StoreError(
+                f"{http.host}:{http.port} cannot be bound ({error.strerror}): set [http] host to an address of this machine and port "
+                "to a free one."
+            ) from None
+        tcp.bind((http.host, 0))
+    tcp.listen(128)
+    return tcp
+
+
+def _url(tcp: socket.socket) -> str:
+    host, port, *_ = tcp.getsockname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket, ending: asyncio.Event) -> None:
+    """Serve both addresses until the end is asked for, then finish what is in flight, within `DRAIN_S`."""
+    import uvicorn
+
+    from engine.server.http import PeerProtocol, application
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield  # signals are the process's affair
+
+    running: dict[asyncio.Task[None], Server] = {}
+
+    def serve(app: Starlette, sock: socket.socket, protocol: Any) -> None:
+        config = uvicorn.Config(
+            app, http=protocol, log_level="warning", access_log=False, lifespan="off", ws="none", loop="asyncio",
+            timeout_graceful_shutdown=int(DRAIN_S), timeout_keep_alive=30, server_header=False,
+            proxy_headers=False,  # a header must not say who is at the other end
+        )  # fmt: skip
+        server = Server(config)
+        running[asyncio.create_task(server.serve(sockets=[sock]))] = server
+
+    async def listen_again() -> None:
+        """Somebody who tidies up may remove the socket: without it consoles reach the engine by files alone."""
+        while True:
+            await asyncio.sleep(SOCKET_LOOK_S)
+            if not folder.socket.exists():
+                engine.event("The engine's socket was removed; it listens again.")
+                serve(private, folder.listen(), PeerProtocol)
+
+    private = application(engine, control=True)
+    token = os.environ.get(plan.http.token_env, "") if plan.http.host not in LOOPBACK else ""
+    serve(private, folder.listen(), PeerProtocol)
+    serve(application(engine, control=False, token=token), tcp, "h11")
+    log.info("engine up: %s and %s", folder.socket, engine.address)
+    sd_notify.tell(sd_notify.READY, f"STATUS=engine up at {engine.address}")
+    looking = asyncio.create_task(listen_again())
+    waiting = asyncio.create_task(ending.wait())
+    await asyncio.wait([waiting, looking, *running], return_when=asyncio.FIRST_COMPLETED)
+    sd_notify.tell(sd_notify.ENDING)
+    waiting.cancel()
+    looking.cancel()
+    engine.ends()
+    for server in running.values():
+        server.should_exit = True
+    _, unfinished = await asyncio.wait(running, timeout=DRAIN_CALLS_S)
+    if unfinished:
+        engine.pipeline.cancel_calls("ended with the engine")  # their documents are finished by frequency
+        await asyncio.wait(unfinished, timeout=DRAIN_S - DRAIN_CALLS_S)
+    folder.stop_listening()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="engine")
+    parser.add_argument("--plan", type=Path, required=True)
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--speed", type=float)
+    parser.add_argument("--attached", action="store_true")
+    given = parser.parse_args()
+    try:
+        group = load_plan(given.plan).store.group
+    except PlanError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return run(given.plan, Folder(given.store, group), given.speed, given.attached)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""What the LLM wrote, put back and put forward again: one transaction each, and a row of the log."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from engine.client.client import Reply
+from engine.plan.durations import iso
+from engine.rollout.control import Ask, Decision, Refusal, State, note
+from engine.service.engine import Engine, told
+from engine.store import documents, log
+from engine.store.documents import Affected
+from engine.store.log import Outcome
+from engine.text import counted
+
+LISTED = 20
+FLUSH_S = 2.0
+
+
+class Window(Struct, frozen=True):
+    """Which of the documents that serve LLM keywords: written since, until (epoch seconds), in a stage. None: any."""
+
+    since: float | None = None
+    until: float | None = None
+    stage: int | None = None
+
+    @property
+    def words(self) -> str:
+        parts = [
+            f"since {iso(self.since)}" if self.since is not None else "",
+            f"until {iso(self.until)}" if self.until is not None else "",
+            f"in stage {self.stage}" if self.stage is not None else "",
+        ]
+        return "".join(f" {part}" for part in parts if part)
+
+    def affected(self, conn: sqlite3.Connection) -> Affected:
+        return documents.affected(conn, self.since, self.until, self.stage)
+
+
+async def restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Serve frequency keywords again for what the LLM wrote: all of it, a window, a stage, or the bad window."""
+    window = _window(engine, fields)
+    if isinstance(window, Reply):
+        return window
+    if fields.get("dry_run"):
+        return _preview(engine, window, msgspec.convert(fields.get("limit") or LISTED, int))
+    await _flush(engine)
+
+    def job(conn: sqlite3.Connection) -> Outcome:
+        found = window.affected(conn)
+
+        def decide(state: State) -> Decision | Refusal:
+            if not found.documents:
+                return Refusal(f"Nothing to restore: no document written{window.words} serves what the LLM wrote.")
+            sentence = f"{ask.actor.name} restored the frequency keywords of {counted(found.documents, 'document')}{window.words}"
+            evidence = {
+                "since": window.since,
+                "until": window.until,
+                "stage": window.stage,
+                "documents": found.documents,
+            }
+            return note(state, ask, "restore", sentence, evidence)
+
+        def also(conn: sqlite3.Connection, rev: int) -> None:
+            documents.restore(conn, ask.at, rev, window.since, window.until, window.stage)
+            if found.since is not None:
+                engine.pipeline.cache.forget(conn, found.since)
+
+        return log.commit(conn, ask.request_id, decide, engine.token, also)
+
+    outcome = await engine.record(job)
+    count = outcome.decision.evidence["documents"] if outcome.decision else 0
+    return told(outcome, documents=count)
+
+
+async def _flush(engine: Engine) -> None:
+    """What the LLM wrote in the last moment must be in the store before it is put back."""
+    waiting = engine.writer.waiting()
+    if waiting is not None:
+        await asyncio.wait([asyncio.wrap_future(waiting)], timeout=FLUSH_S)
+
+
+def _window(engine: Engine, fields: dict[str, Any]) -> Window | Reply:
+    since, until, stage = fields.get("since"), fields.get("until"), fields.get("stage")
+    if any(isinstance(each, str | list | dict | bool) for each in (since, until, stage)):
+        return Reply(False, "Not restored: `since` and `until` are epoch seconds, `stage` is a number.")
+    if not fields.get("bad_window"):
+        return Window(since, until, stage)
+    found = bad_window(engine.conn)
+    return found or Reply(False, "There was no rollback yet, so there is no bad window. Use --since.")
+
+
+def bad_window(conn: sqlite3.Connection) -> Window | None:
+    """From when it went wrong until the last rollback.
+
+    After a trigger: since its breach began (held, plus the window it was measured over); by hand: since the percentage that it
+    ended came into force.
+    """
+    down = log.last(conn, ("trigger", "rollback"))
+    while down is not None and down.percent_from == 0:  # pressed again at 0 %: the one before it ended something
+        down = log.last(conn, ("trigger", "rollback"), before=down.rev)
+    if down is None:
+        return None
+    began = log.began(conn, down.epoch - 1)
+    reading = down.decision.evidence.get("reading") or {}
+    held = float(reading.get("held_s") or 0.0) + float(reading.get("for_s") or 0.0)
+    since = max(began, down.decision.at - held) if held else began
+    return Window(since, down.decision.at)
+
+
+def _preview(engine: Engine, window: Window, limit: int) -> Reply:
+    found = window.affected(engine.conn)
+    listed = documents.affected_documents(engine.conn, window.since, window.until, window.stage, limit=limit)
+    shown = [
+        {"id": d.id, "title": d.title, "llm": d.llm, "frequency": d.frequency, "llm_at": d.llm_at, "stage": d.llm_stage}
+        for d in listed
+    ]
+    written = f", written {iso(found.since)} to {iso(found.until)}" if found.since and found.until else ""
+    one = found.documents == 1
+    sentence = (
+        f"{counted(found.documents, 'document')}{window.words} {'serves' if one else 'serve'} what the LLM wrote{written}; "
+        f"restore would serve {'its' if one else 'their'} frequency keywords."
+    )
+    data = {"documents": found.documents, "since": found.since, "until": found.until, "sample": shown}
+    return Reply(True, sentence, data)
+
+
+async def undo_restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Serve the LLM's keywords of the last restore again."""
+
+    def job(conn: sqlite3.Connection) -> Outcome:
+        last = documents.last_restore(conn)
+
+        def decide(state: State) -> Decision | Refusal:
+            if last is None:
+                return Refusal("Nothing to undo: there is no restore that is still in force.")
+            sentence = f"{ask.actor.name} undid the restore of {last[1]} documents: they serve the LLM's keywords again"
+            return note(state, ask, "undo_restore", sentence, {"restore": last[0], "documents": last[1]})
+
+        def also(conn: sqlite3.Connection, rev: int) -> None:
+            documents.undo_restore(conn, ask.at)
+
+        return log.commit(conn, ask.request_id, decide, engine.token, also)
+
+    outcome = await engine.record(job)
+    count = outcome.decision.evidence["documents"] if outcome.decision else 0
+    return told(outcome, documents=count)

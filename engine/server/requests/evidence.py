@@ -1,0 +1,105 @@
+"""Is it better: samples drawn for review, judgements, measures."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import Annotated, Any
+
+import msgspec
+
+from engine.client.client import Reply
+from engine.quality import review
+from engine.quality.review import Better, Flaw, Side
+from engine.rollout.control import Ask, note
+from engine.service.engine import Engine, told
+from engine.text import clean_line
+from engine.triggers import attempts
+
+
+class _Draw(msgspec.Struct):
+    size: int = 0
+    seed: int | None = None
+    blind: bool = False
+
+
+class _Backtest(msgspec.Struct):
+    rules: Annotated[str, msgspec.Meta(min_length=1)]
+    documents: Annotated[int, msgspec.Meta(ge=1)]
+    days: float
+    fired: dict[str, int] = {}
+
+
+class _Judge(msgspec.Struct):
+    sample: int
+    document: str
+    better: Better
+    flaws: dict[Side, tuple[Flaw, ...]] = {}
+
+
+async def draw_sample(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Draw documents for a quality review: seeded and stored, so that it can be drawn again."""
+    try:
+        asked = msgspec.convert(fields, _Draw)
+    except msgspec.ValidationError as error:
+        return Reply(False, f"Not drawn: {error}. A sample has a size, a seed (numbers) and blind (true or false).")
+    state = engine.state
+    stage = engine.monitor.stage_of(state)
+    size = asked.size or (stage.sampling.documents if stage and stage.sampling else 20)
+    seed = state.rev if asked.seed is None else asked.seed
+    shown = review.draw_sample(engine.conn, size, seed)
+    if not shown:
+        return Reply(False, "No document serves LLM keywords yet, so there is nothing to review.")
+    number = 0
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        nonlocal number
+        number = review.keep_sample(conn, ask.at, state.stage, seed, asked.blind, ask.actor.name, shown)
+
+    how = ", blind" if asked.blind else ""
+    sentence = f"{ask.actor.name} drew {len(shown)} LLM documents for review (seed {seed}{how})"
+    evidence = {"seed": seed, "size": len(shown), "blind": asked.blind, "documents": [one.document for one in shown]}
+    outcome = await engine.commit(ask, lambda now: note(now, ask, "sample", sentence, evidence), also)
+    return told(outcome, sample=number, documents=evidence["documents"], seed=seed)
+
+
+async def judge(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """One reviewer's judgement of one document of a sample, by sides; sides are read back to methods here."""
+    try:
+        asked = msgspec.convert(fields, _Judge)
+    except msgspec.ValidationError as error:
+        return Reply(False, f"Not judged: {error}. A judgement says sample, document, better and flaws.")
+    sample = review.read_sample(engine.conn, asked.sample)
+    shown = next((one for one in sample.documents if one.document == asked.document), None) if sample else None
+    if sample is None or shown is None:
+        return Reply(False, "That document is not in that sample. Draw one first.")
+    found = review.marks(shown, asked.better, asked.flaws)
+
+    def change(conn: sqlite3.Connection) -> None:
+        review.keep_judgement(conn, asked.sample, asked.document, ask.actor.name, ask.at, found)
+
+    await asyncio.wrap_future(engine.writer.write(change))
+    said = "judged" if sample.blind else "good" if found.good else "not good"
+    return Reply(True, f"{clean_line(shown.title or shown.document, 60)}: {said}.", {"sample": asked.sample})
+
+
+async def measure(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Measure search quality as evidence for the gate; it is done beside the loop, and the log tells what came of it."""
+    if engine.measuring is not None:
+        return Reply(True, f"Search quality is being measured: {engine.measuring * 100:.0f} % done.")
+    engine.search_asked = ask
+    return Reply(True, "Search quality is measured now, on the latest documents; the result comes on this screen.")
+
+
+async def backtest(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Keep the result of a backtest that a command made: the gate asks for one of triggers that were changed."""
+    made = msgspec.convert(fields, _Backtest)
+    digest, days = clean_line(made.rules, 12), made.days
+    fired = {clean_line(name, 60): count for name, count in made.fired.items()}
+    would = ", ".join(f"{name} {count}x" for name, count in fired.items()) or "nothing"
+    sentence = f"{ask.actor.name} replayed {made.documents} LLM documents of {days:g} days through the rules {digest}: {would} would have fired"
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        attempts.replayed(conn, ask.at, digest, {"documents": made.documents, "days": days, "fired": fired})
+
+    return told(await engine.commit(ask, lambda now: note(now, ask, "backtest", sentence, {"fired": fired}), also))

@@ -1,0 +1,159 @@
+"""What people sign, write and do: checklist, presence, notes, reminders, messages."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import msgspec
+
+from engine.client.client import Reply
+from engine.messages import outbox, schedule
+from engine.messages.draft import Draft
+from engine.rollout.control import Ask, note
+from engine.service import checklist_requests, notifier
+from engine.service.engine import REASON_LIMIT, Engine, told
+from engine.text import clean_block, clean_line
+
+
+async def sign(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    return await checklist_requests.sign(
+        engine, str(fields.get("item")), clean_line(str(fields.get("note") or ""), REASON_LIMIT), ask
+    )
+
+
+async def revoke(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    return await checklist_requests.revoke(engine, str(fields.get("item")), ask)
+
+
+async def check(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    return await checklist_requests.check(engine, str(fields.get("item")), ask)
+
+
+async def presence(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """A console says that it is here and what it shows; gone after 15 s without a word."""
+    console = clean_line(str(fields.get("console") or ask.actor.terminal or ask.actor.name), 100)
+    engine.monitor.presence(
+        console, ask.actor, clean_line(str(fields.get("screen") or ""), 40), bool(fields.get("gone"))
+    )
+    return Reply(True, "Noted.")
+
+
+async def write_note(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """A lesson or an action item for the report."""
+    kind = str(fields.get("kind") or "lesson")
+    text = clean_block(str(fields.get("text") or ""), 4000).strip()
+    if kind not in ("lesson", "action", "well", "improve", "incident") or not text:
+        return Reply(False, "A note needs a kind (well, improve, lesson, action, incident) and a text.")
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        conn.execute("INSERT INTO note (at, kind, actor, text) VALUES (?,?,?,?)", (ask.at, kind, ask.actor.name, text))
+
+    sentence = f"{ask.actor.name} noted ({kind}): {clean_line(text, 120)}"
+    return told(await engine.commit(ask, lambda state: note(state, ask, "note", sentence), also))
+
+
+async def remind(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Tick off monitoring that was due."""
+    which = str(fields.get("id") or "")
+    stage = engine.state.stage
+    known = {r.id: r for r in engine.plan.stages[stage].reminders} if stage < len(engine.plan.stages) else {}
+    if which not in known:
+        return Reply(
+            False, f"There is no reminder {clean_line(which, 60)!r} in this stage. Known: {', '.join(known) or 'none'}."
+        )
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        conn.execute(
+            "INSERT OR REPLACE INTO reminder VALUES (?,?,?,?,?)", (which, stage, ask.at, ask.at, ask.actor.name)
+        )
+
+    sentence = f"{ask.actor.name} did: {known[which].text}"
+    return told(await engine.commit(ask, lambda state: note(state, ask, "monitoring", sentence), also))
+
+
+async def ran(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """A command of the plan was run by a person; its output is kept. The engine runs nothing here."""
+    command = clean_block(str(fields.get("command") or ""), 2000).strip()
+    output = clean_block(str(fields.get("output") or ""), 20_000)
+    code = fields.get("exit") if isinstance(fields.get("exit"), int) else None
+    ms = msgspec.convert(fields.get("ms") or 0.0, float)
+    ended = clean_line(str(fields.get("ended") or "was ended"), 200)
+    if not command:
+        return Reply(False, "No command was named; nothing is kept.")
+    stage = engine.state.stage
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        conn.execute(
+            "INSERT INTO run (at, stage, command, actor, exit, ms, output) VALUES (?,?,?,?,?,?,?)",
+            (ask.at, stage, command, ask.actor.name, code, ms, output),
+        )
+
+    how = ended if code is None else "worked" if code == 0 else f"ended with {code}"
+    line = clean_line(str(fields.get("line") or command), 500)
+    sentence = f"{ask.actor.name} ran “{clean_line(str(fields.get('text') or command), 120)}”: {how}"
+    evidence = {"command": line, "exit": code, "ms": ms, "output": output[-2000:]}
+    return told(await engine.commit(ask, lambda state: note(state, ask, "run", sentence, evidence), also))
+
+
+async def message(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Queue a message of the communication plan."""
+    draft = _draft(engine, str(fields.get("id")))
+    if draft is None:
+        return _no_message(engine)
+    odd, waits = _misplaced(engine, draft), engine.post.unreachable(draft)
+    sentence = f"{ask.actor.name} sent the message {draft.message}: {draft.subject}"
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        engine.post.queue(conn, draft)
+
+    reply = told(await engine.commit(ask, lambda now: note(now, ask, "message", sentence, {"body": draft.body}), also))
+    if not reply.ok:
+        return reply
+    return Reply(
+        True, " ".join(s for s in (reply.sentence, odd, f"It waits: {waits}." if waits else "") if s), reply.data
+    )
+
+
+async def preview(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    draft = _draft(engine, str(fields.get("id")))
+    if draft is None:
+        return _no_message(engine)
+    return Reply(True, draft.subject, {"subject": draft.subject, "body": draft.body, "note": _misplaced(engine, draft)})
+
+
+async def resend(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Try at once what waits for its next try, and what was given up."""
+    count = 0
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        nonlocal count
+        count = outbox.again(conn, ask.at)
+
+    sentence = f"{ask.actor.name} had undelivered messages tried again"
+    outcome = await engine.commit(ask, lambda now: note(now, ask, "message", sentence), also)
+    if outcome.decision is not None and not count:
+        return Reply(True, "Every message was delivered; there is nothing to try again.")
+    return told(outcome, messages=count)
+
+
+async def notify_test(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Send a test message now."""
+    sentence = await engine.post.test()
+    return Reply(sentence.startswith("Delivered"), sentence)
+
+
+def _no_message(engine: Engine) -> Reply:
+    return Reply(False, f"The plan has no such message. It has: {', '.join(m.id for m in engine.plan.messages)}.")
+
+
+def _misplaced(engine: Engine, draft: Draft) -> str:
+    return next(
+        (schedule.misplaced(engine.plan, m, engine.state.stage) for m in engine.plan.messages if m.id == draft.message),
+        "",
+    )
+
+
+def _draft(engine: Engine, which: str) -> Draft | None:
+    found = next((m for m in engine.plan.messages if m.id == which), None)
+    return notifier.draft(engine, found) if found is not None else None

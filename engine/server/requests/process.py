@@ -1,0 +1,37 @@
+"""The engine itself: its end, and in a rehearsal its calendar and its faults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.client.client import Reply
+from engine.clock import LapseClock
+from engine.rollout.control import Ask
+from engine.service.engine import Engine
+
+
+async def stop(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    engine.event(f"{ask.actor.name} ended the engine.")
+    engine.ending.set()
+    return Reply(True, "The engine finishes what is in flight and ends. Until it runs again no document is extracted.")
+
+
+async def speed(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    if not isinstance(engine.clock, LapseClock):
+        return Reply(False, "Only a rehearsal has a time lapse; this is the real thing.")
+    try:
+        engine.clock.set_speed(min(20_000.0, float(fields.get("value") or 0)))
+    except (TypeError, ValueError) as error:
+        return Reply(False, str(error))
+    return Reply(True, f"Time runs {engine.clock.speed:g} times faster.")
+
+
+async def fault(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    if engine.world is None:
+        return Reply(False, "Faults are switched only in a rehearsal; this is the real thing.")
+    try:
+        sentence = await engine.world.set_fault(str(fields.get("name")), float(fields.get("value") or 0))
+    except (TypeError, ValueError) as error:
+        return Reply(False, str(error))
+    engine.event(sentence)
+    return Reply(True, sentence)

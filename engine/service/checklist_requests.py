@@ -1,0 +1,108 @@
+"""Checklist items, signed by a person or proven by the machine, each in the log with its evidence.
+
+A machine check runs on demand and again before a promotion. Where it cannot prove an item, a person may sign by hand with a note
+that says why; the machine's finding stays beside it, for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+
+from engine.client.client import Reply
+from engine.gate.checklist import items, read
+from engine.plan.model import Item
+from engine.rollout.control import Ask, note
+from engine.service.checks import again_before_promotion, examine
+from engine.service.engine import Engine
+from engine.text import clean_line, spoken
+
+EVIDENCE_LIMIT = 600
+LEAST_NOTE = 8
+FRESH_S = 300.0  # a machine check younger than this is not run again before a promotion
+
+
+def _find(engine: Engine, item_id: str) -> Item | None:
+    return next((item for item in items(engine.plan, engine.state.stage) if item.id == item_id), None)
+
+
+def _unknown(engine: Engine, item_id: str) -> Reply:
+    known = ", ".join(item.id for item in items(engine.plan, engine.state.stage)) or "none"
+    return Reply(False, f"This stage's checklist has no item {clean_line(item_id, 60)!r}. It has: {known}.")
+
+
+async def sign(engine: Engine, item_id: str, written: str, ask: Ask) -> Reply:
+    item = _find(engine, item_id)
+    if item is None:
+        return _unknown(engine, item_id)
+    if item.check.kind != "manual":
+        reply = await check(engine, item_id, ask)
+        if reply.ok or len(written) < LEAST_NOTE:
+            return reply
+        again = engine.ask("against the machine", ask.actor)
+        said = str(reply.data.get("evidence", ""))
+        sentence = f'{ask.actor.name} signed "{item.text}" by hand ({written}), although the machine says: {said}'
+        return await _record(engine, item, "done", f"by hand: {written}", said, sentence, "sign", again)
+    sentence = f'{ask.actor.name} signed "{item.text}"' + (f": {written}" if written else "")
+    return await _record(engine, item, "done", written, "", sentence, "sign", ask)
+
+
+async def revoke(engine: Engine, item_id: str, ask: Ask) -> Reply:
+    item = _find(engine, item_id)
+    if item is None:
+        return _unknown(engine, item_id)
+    sentence = f'{ask.actor.name} took back "{item.text}"' + (f": {ask.reason}" if ask.reason else "")
+    return await _record(engine, item, "open", ask.reason, "", sentence, "revoke", ask)
+
+
+async def check(engine: Engine, item_id: str, ask: Ask) -> Reply:
+    item = _find(engine, item_id)
+    if item is None:
+        return _unknown(engine, item_id)
+    if item.check.kind == "manual":
+        return Reply(False, f'"{item.text}" is for a person to sign; no machine can prove it.')
+    stage = engine.state.stage
+    finding = await examine(engine, item.check)
+    if engine.state.stage != stage:
+        return Reply(
+            False, f'"{item.text}" was checked, but its stage is over: {clean_line(finding.evidence, EVIDENCE_LIMIT)}'
+        )
+    state = "done" if finding.ok else "failed"
+    word = "proved" if finding.ok else "could not prove"
+    evidence = clean_line(finding.evidence, EVIDENCE_LIMIT)
+    sentence = f'the machine {word} "{item.text}" for {ask.actor.name}: {evidence}'
+    reply = await _record(engine, item, state, "", evidence, sentence, "check", ask)
+    return Reply(finding.ok, reply.sentence, reply.data) if reply.ok else reply
+
+
+async def recheck(engine: Engine, ask: Ask) -> None:
+    """Before a promotion: run again, side by side, every machine check that was proved a while ago. What fails closes the gate."""
+    now = engine.clock.now()
+    checks = {item.id: item.check for item in items(engine.plan, engine.state.stage)}
+    old = [
+        view.id
+        for view in read(engine.conn, engine.plan, engine.state.stage)
+        if view.state == "done"
+        and again_before_promotion(checks[view.id])
+        and not view.note.startswith("by hand")
+        and (view.at is None or now - view.at >= FRESH_S)
+    ]
+    await asyncio.gather(*(check(engine, name, engine.ask("before a promotion", ask.actor)) for name in old))
+
+
+async def _record(
+    engine: Engine, item: Item, state: str, written: str, evidence: str, sentence: str, kind: str, ask: Ask
+) -> Reply:
+    stage = engine.state.stage
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        conn.execute(
+            "INSERT OR REPLACE INTO checked VALUES (?,?,?,?,?,?,?)",
+            (stage, item.id, state, ask.actor.name, ask.at, written, evidence),
+        )
+
+    outcome = await engine.commit(
+        ask, lambda now: note(now, ask, kind, sentence, {"item": item.id, "evidence": evidence}), also
+    )
+    ok = outcome.decision is not None
+    return Reply(ok, spoken(sentence, ask.actor.name), {"item": item.id, "state": state, "evidence": evidence})

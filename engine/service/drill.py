@@ -1,0 +1,108 @@
+"""A rollback without consequences: the real switch, the real log and the real router's question, on a store of its own beside the live one.
+
+It lies in the store's folder, so on the same disk; nothing in it reads or writes the live control row or the live `armed`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import threading
+import time
+import uuid
+
+from msgspec import Struct
+
+from engine.clock import SystemClock
+from engine.plan.model import Plan
+from engine.rollout.control import Actor, Ask, Decision, State, roll_back
+from engine.routing.switch import Switch
+from engine.store import database, log
+from engine.store.folder import Folder
+
+LIMIT_S = 5.0
+TOKEN = 1
+
+
+class Drill(Struct, frozen=True):
+    """`effective_ms`: from the key to the first 0 % that a router read; `recorded_ms`: to the decision on the disk."""
+
+    effective_ms: float | None
+    recorded_ms: float | None
+    trouble: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return not self.trouble and self.effective_ms is not None and self.recorded_ms is not None
+
+
+def drill(store: Folder, plan: Plan) -> Drill:
+    """Seconds at most; blocks, so call it in a thread. Never raises for what a rollback would fail on."""
+    place = store.path / f"drill-{uuid.uuid4().hex[:8]}"
+    try:
+        return _drill(Folder(place), plan)
+    except Exception as error:
+        return Drill(None, None, f"{type(error).__name__}: {error}")
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _drill(folder: Folder, plan: Plan) -> Drill:
+    database.create(folder)
+    writer = database.open_writer(folder, "FULL")
+    reader = database.open_reader(folder)
+    try:
+        person = Actor("drill")
+        high = Decision(
+            "promote", person, "drill", plan.last_stage, 10_000, time.time(), uuid.uuid4().hex, "drill at 100 %"
+        )
+        writer.execute("INSERT INTO lease VALUES (1, ?, 0, ?, ?, ?, 0)", (TOKEN, *[time.time()] * 3))
+        log.begin(writer, TOKEN)
+        log.append(writer, State(), high)
+        writer.execute("COMMIT")
+        folder.forge("drill")
+        folder.arm()
+        switch = Switch(folder, reader, SystemClock(), 60.0, 10_000, TOKEN)
+        switch.evaluated()
+        if switch.read().percent_bp != 10_000:
+            return Drill(None, None, f"the drill's router did not reach 100 %: {switch.read().why}")
+        effective, recorded = _press(folder, plan, switch, writer)
+        if effective is None:
+            return Drill(None, recorded, f"a router did not read 0 % within {LIMIT_S:g} s")
+        if log.read_state(writer).percent_bp != 0 or not log.verify(writer).ok:
+            return Drill(effective, recorded, "the drill's log does not lead to 0 %")
+        return Drill(effective, recorded)
+    finally:
+        writer.close()
+        reader.close()
+
+
+def _press(folder: Folder, plan: Plan, switch: Switch, writer: sqlite3.Connection) -> tuple[float | None, float]:
+    """The key, as R does it: the file first, the record second, while a router goes on asking."""
+
+    seen: list[float] = []
+    asking, stop = threading.Event(), threading.Event()
+
+    def route() -> None:
+        until = time.monotonic() + LIMIT_S
+        while not stop.is_set() and time.monotonic() < until:
+            percent = switch.read().percent_bp
+            if percent == 0:
+                seen.append(time.perf_counter())
+                return
+            asking.set()
+
+    router = threading.Thread(target=route, daemon=True)
+    router.start()
+    try:
+        asking.wait(LIMIT_S)
+        pressed = time.perf_counter()
+        folder.disarm()
+        ask = Ask(Actor("drill"), time.time(), uuid.uuid4().hex, "drill")
+        log.commit(writer, ask.request_id, lambda state: roll_back(plan, state, ask))
+        recorded = (time.perf_counter() - pressed) * 1000
+        router.join(LIMIT_S)
+    finally:
+        stop.set()
+        router.join()  # nothing may be closed under it: SQLite does not survive that
+    return (max(0.0, seen[0] - pressed) * 1000 if seen else None), recorded

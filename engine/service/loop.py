@@ -1,0 +1,243 @@
+"""The engine's heart: what must be true before the first document, then once a second triggers, switch and view."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from engine.plan.environment import ceiling
+from engine.rollout.control import Ask, Decision, State, clock_step, note, percent
+from engine.service import rollback, sd_notify, snapshot
+from engine.service.engine import Engine, machine_time
+from engine.service.notifier import Mailing
+from engine.service.trials import Trials
+from engine.store import log
+from engine.text import spoken
+from engine.view.model import ProofView
+
+TICK_S = 1.0
+LAPSED_TICK_S = 0.25
+RETAIN_EVERY_S = 60.0
+CLOCK_STEP_S = 2.0
+KEY_GRACE_S = 2.0
+MAIL_S = 1.0
+OWED_S = 1.0
+TOLD = ("blind", "seen")  # rows that say what the monitor sees
+
+
+class Heart:
+    """Beats for an opened engine until the engine is stopped. Without it the lease runs out and every router is at 0 %."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._last_retained = 0.0
+        self._more_to_retain = False
+        self._key_gone_at: float | None = None
+        self._wall_s: float | None = None  # the wall clock against the machine's own, as last seen
+        self._trials = Trials(engine)
+        self._owed: deque[tuple[Ask, Callable[[State], Decision | None]]] = deque()
+        self._paying: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Settle what waits, start the parts, beat once, and go on."""
+        engine = self._engine
+        self._recall_proof()
+        await self._settle()
+        engine.applier.catch_up(engine.environment())
+        await asyncio.to_thread(engine.folder.lay_ballast)
+        engine.monitor.restore(engine.state)
+        await engine.pool.start()
+        if engine.folder.is_armed():
+            engine.background(engine.pool.preload())
+        engine.monitor.start()
+        engine.post.start()
+        self._trials.restore()
+        self._mailing = Mailing(engine)
+        await self.tick()
+        engine.background(self._beat())
+        engine.background(self._mail())
+
+    def _recall_proof(self) -> None:
+        """The last rollback's proof, shown until there is another."""
+        engine = self._engine
+        row = log.last(engine.conn, ("proof",))
+        if row is not None:
+            with contextlib.suppress(msgspec.ValidationError):
+                engine.last_proof = msgspec.convert(row.decision.evidence, ProofView)
+
+    async def _settle(self) -> None:
+        """What must be true before the first document: intents applied, the switch consistent, the log begun."""
+        engine = self._engine
+        if engine.state.rev == 0:
+            await engine.commit(
+                engine.ask(),
+                lambda state: note(state, engine.ask(), "start", f"the rollout of {engine.plan.name} begins"),
+            )
+        await rollback.apply_intents(engine)
+        if not engine.clean_start and engine.state.percent_bp and engine.plan.store.resume == "safe":
+            await rollback.roll_back(engine, engine.ask("the engine ended uncleanly and [store] resume is safe"))
+        elif engine.state.percent_bp and not engine.folder.is_armed():
+            await rollback.roll_back(engine, engine.ask("the armed file was removed while no engine ran"))
+        if not engine.clean_start:
+            engine.event("The engine before this one ended uncleanly; nothing acknowledged is lost.")
+        limits = ceiling(engine.environ)
+        if limits.percent_bp is not None and limits.percent_bp < engine.state.percent_bp:
+            engine.event(
+                f"The environment caps the percentage at {percent(limits.percent_bp)}; decided is {percent(engine.state.percent_bp)}."
+            )
+
+    async def _beat(self) -> None:
+        engine = self._engine
+        period = LAPSED_TICK_S if engine.rehearsal else TICK_S
+        while True:
+            began = engine.clock.real()
+            try:
+                await self.tick()
+            except Exception as error:
+                engine.trouble(error)  # without `evaluated` the lease runs out by itself
+            await asyncio.sleep(max(0.05, period - (engine.clock.real() - began)))
+
+    async def _mail(self) -> None:
+        """Beside the beat, which no message may delay."""
+        while True:
+            try:
+                await self._mailing.look()
+            except sqlite3.Error as error:
+                self._engine.event(f"Messages are not looked at now: {error}.")
+            except Exception as error:
+                self._engine.trouble(error)
+            await asyncio.sleep(MAIL_S)
+
+    async def tick(self) -> None:
+        """One beat: intents, the keyed switch, the triggers, then the view for the consoles."""
+        engine = self._engine
+        if engine.writer.fenced:
+            engine.event("Another engine has taken over; this one ends.")
+            engine.ending.set()
+            return
+        if engine.folder.has_intents():
+            await rollback.apply_intents(engine)
+        await self._watch_key()
+        await self._watch_clock()
+        lapsed_s = self._lapsed_s()
+        await self._judge()
+        if lapsed_s:
+            await self._say_lapsed(lapsed_s)
+        engine.switch.evaluated()
+        sd_notify.tell(sd_notify.ALIVE)
+        self._trials.tick()
+        self._publish()
+
+    async def _judge(self) -> None:
+        """Evaluate the triggers and carry out what follows, decided anew inside the transaction that records it."""
+        engine = self._engine
+        decision = engine.monitor.evaluate(engine.state, engine.ask())
+        if decision is None:
+            return
+        ask = Ask(decision.actor, decision.at, decision.request_id, decision.reason)
+        verdict = engine.monitor.verdict
+
+        def decide(state: State) -> Decision | None:
+            return engine.monitor.decide(state, ask, verdict)
+
+        if decision.kind in TOLD:
+            engine.event(spoken(decision.sentence))
+            await self._owe(ask, lambda state: note(state, ask, decision.kind, decision.sentence, decision.evidence))
+            if decision.kind == "blind" and self._owed and engine.writer.problem:
+                engine.background(self._tell_past_the_store(decision))
+        elif decision.kind != "trigger":
+            await self._owe(ask, decide)
+        elif engine.switch.lowers(decision.percent_bp):
+            await rollback.roll_back(engine, ask, automatic=decide)
+
+    async def _tell_past_the_store(self, decision: Decision) -> None:
+        if await self._mailing.past_the_queue(decision.kind, decision.sentence):
+            decision.evidence["told"] = True  # so that it is not told again once it is recorded
+
+    async def _owe(self, ask: Ask, decide: Callable[[State], Decision | None]) -> None:
+        """Record what lowers nothing. A store that takes no writes must not stop the beat, and with it the lease: it is tried on."""
+        self._owed.append((ask, decide))
+        if self._paying is None or self._paying.done():
+            self._paying = self._engine.background(self._pay())
+        await asyncio.wait([self._paying], timeout=rollback.ANSWER_S)
+
+    async def _pay(self) -> None:
+        while self._owed:
+            ask, decide = self._owed[0]
+            try:
+                await self._engine.commit(ask, decide)
+            except sqlite3.OperationalError:
+                await asyncio.sleep(OWED_S)
+                continue
+            except Exception as error:  # it will not do better a second time, and others wait behind it
+                self._engine.trouble(error)
+            self._owed.popleft()
+
+    async def _watch_key(self) -> None:
+        """The key is gone: no call is sent from then on, and those in flight end now. Whoever took it out may be about to say so,
+        as a command does that removes it first; when nobody does, it was by hand."""
+        engine = self._engine
+        if not engine.state.percent_bp or engine.folder.is_armed() or not engine.switch.lowers(0):
+            self._key_gone_at = None
+            return
+        engine.calls_ended += engine.pipeline.cancel_calls()
+        if self._key_gone_at is None:
+            self._key_gone_at = engine.clock.real()
+        elif engine.clock.real() - self._key_gone_at > KEY_GRACE_S:
+            await rollback.roll_back(engine, engine.ask("the armed file was removed by hand"))
+
+    def _lapsed_s(self) -> float:
+        """For how long every router was at 0 % because nothing was evaluated; 0 while the lease holds."""
+        age, settings = self._engine.switch.lease_age_s, self._engine.plan.trigger_settings
+        return age if settings.lease_s < age < 1e9 and self._engine.state.percent_bp else 0.0
+
+    async def _say_lapsed(self, age_s: float) -> None:
+        """Only now that they are evaluated again: where every evaluation fails it would be said, and wrongly, with each beat."""
+        sentence = (
+            f"the triggers were not evaluated for {age_s:.0f} s, so every router was at 0 %; they are evaluated again"
+        )
+        self._engine.event(spoken(sentence))
+        ask = self._engine.ask()
+        await self._owe(ask, lambda state: note(state, ask, "lease", sentence, {"age_s": age_s}))
+
+    async def _watch_clock(self) -> None:
+        """Somebody, or NTP, set the wall clock. Timers run on the monotonic one; what ends at a time is moved along."""
+        engine = self._engine
+        if engine.rehearsal:
+            return
+        before, self._wall_s = self._wall_s, engine.clock.now() - engine.clock.real()
+        step = 0.0 if before is None else self._wall_s - before
+        if abs(step) < CLOCK_STEP_S:
+            return
+        ask = engine.ask()
+        engine.event(spoken(clock_step(engine.state, ask, step).sentence))
+        await self._owe(ask, lambda state: clock_step(state, ask, step))
+
+    def _publish(self) -> None:
+        engine = self._engine
+        if engine.proof is not None and engine.state.percent_bp <= engine.proof.target_bp:
+            engine.proof.refresh()
+        engine.view = snapshot.view(engine)
+        now, beat, body = engine.clock.now(), machine_time(), msgspec.json.encode(engine.view)
+
+        def write(conn: sqlite3.Connection) -> None:
+            conn.execute(
+                "INSERT INTO live VALUES (1,?,?) ON CONFLICT(id) DO UPDATE SET at = excluded.at, body = excluded.body",
+                (now, body),
+            )
+            conn.execute("UPDATE lease SET heartbeat = ?, evaluated = ? WHERE id = 1", (beat, now))
+
+        engine.writer.later(write)
+        if self._more_to_retain or engine.clock.real() - self._last_retained > RETAIN_EVERY_S:
+            self._last_retained, self._more_to_retain = engine.clock.real(), False
+            engine.writer.later(lambda conn: self._retain(conn, now))
+            engine.background(asyncio.to_thread(engine.folder.lay_ballast))
+
+    def _retain(self, conn: sqlite3.Connection, now: float) -> None:
+        """A small step; the next follows with the next beat while there is more, however fast documents come."""
+        self._more_to_retain = self._engine.monitor.retain(conn, now) > 0

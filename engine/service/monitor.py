@@ -1,0 +1,437 @@
+"""What the triggers see and decide, once a second.
+
+The monitor gathers evidence (recent attempts in memory, probes, complaints, people's judgements in the store), asks the pure
+`evaluate`, and keeps the timers over restarts. It writes nothing but through the writer and changes nothing by itself: it makes a
+`Decision`, the engine carries it out. How the numbers are shown is `engine.service.snapshot`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from engine.clock import Clock, pace
+from engine.extraction.llm import ErrorKind, LlmPool, ServerHealth
+from engine.gate import checklist, conditions
+from engine.gate.checklist import Finding
+from engine.gate.stability import Stability, stability
+from engine.measures.bucket import Bucket, timed
+from engine.measures.record import Extraction
+from engine.metrics import exposition, snapshot
+from engine.plan.durations import clock, iso
+from engine.plan.model import Action, Metric, Plan, Stage
+from engine.quality import review
+from engine.rollout import control
+from engine.rollout.calendar import blocked_until
+from engine.rollout.control import ENGINE, Actor, Ask, Decision, State
+from engine.service.blindness import Sight
+from engine.store import series
+from engine.store.rollup import retain
+from engine.store.writer import Writer
+from engine.triggers import attempts
+from engine.triggers.backtest import rules_digest
+from engine.triggers.decision import Decision as Decided
+from engine.triggers.evaluate import evaluate
+from engine.triggers.evidence import Evidence, Moment, Probes, Timers
+from engine.triggers.measurement import Error, NoData, Ok, Sample, mean, rate
+from engine.triggers.windows import RecentAttempts
+
+PRESENT_S = 15.0
+EVIDENCE_EVERY_S = 60.0
+REBUILD_S = 7 * 3600.0  # of raw rows that the memory is rebuilt from after a restart
+REBUILD_ROWS = 200_000
+STABLE_EVERY_S = 30.0
+PROVEN_FROM_BP = 1000  # from this percentage on changed triggers need a backtest
+FACTS_EVERY_S = 1.0  # real seconds between two readings of the gate's facts
+BEFORE_S = 86400.0  # what an alert's window is compared with
+BEFORE_EVERY_S = 30.0  # real seconds
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """Kept in the store from tick to tick, so that a restart forgets no timer: only watched time counts."""
+
+    timers: Timers = Timers()
+    stage: int = -1
+    baked_s: float = 0.0
+
+
+class Monitor:
+    def __init__(
+        self,
+        plan: Plan,
+        clock: Clock,
+        conn: sqlite3.Connection,
+        writer: Writer,
+        pool: LlmPool,
+        waiting: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`waiting` counts the LLM calls that have not ended yet."""
+        self.plan = plan
+        self.clock = clock
+        self.conn = conn
+        self.writer = writer
+        self.pool = pool
+        self._waiting = waiting
+        self.servers: tuple[ServerHealth, ...] = ()
+        self.people: dict[str, tuple[Actor, str, float, float]] = {}
+        self.watch = Watch()
+        self.verdict = Decided((), Timers())
+        self.rules = rules_digest(plan.triggers, plan.trigger_settings)
+        self.recent = RecentAttempts(plan.triggers, plan.trigger_settings, clock.monotonic())
+        self.documents: deque[float] = deque(maxlen=4000)
+        self._percents = tuple(stage.percent_bp for stage in plan.stages)
+        self._failed_probes = 0
+        self._sight = Sight(clock)
+        self._complaints = 0
+        self._rated: tuple[object, Sample] | None = None  # what it was counted from, and the count
+        self._evidence_at = -1e18
+        self._last_verdicts: dict[str, str] = {}
+        self._facts: conditions.Facts | None = None
+        self._facts_at = -1e18
+        self._stable: tuple[int, float, Stability | None] | None = None
+        self._before = Bucket()
+        self._before_at = -1e18
+        self._blind_told = False
+        self._probe: asyncio.Task[None] | None = None
+
+    # -- life ------------------------------------------------------------------------------------------------------------
+
+    def restore(self, state: State) -> None:
+        """After a start: the timers as they were, the attempts since the last change of percentage from the raw rows."""
+        row = self.conn.execute("SELECT body FROM trigger_state WHERE id = 1").fetchone()
+        if row is not None:
+            with contextlib.suppress(msgspec.MsgspecError):
+                kept = msgspec.json.decode(row[0], type=Watch)
+                self.watch = msgspec.structs.replace(kept, timers=kept.timers.restored())
+        now, mono = self.clock.now(), self.clock.monotonic()
+        since = max(state.changed_at, now - REBUILD_S)
+        found = self.conn.execute(
+            "SELECT at, error, ms, attempted, lookup, cached FROM extraction WHERE at >= ? AND arm = 'treatment' AND shadow = 0 "
+            "AND epoch >= ? ORDER BY at DESC LIMIT ?", (since, state.epoch, REBUILD_ROWS),
+        ).fetchall()  # fmt: skip
+        self.recent.reset(mono - (now - since))
+        for at, error, ms, attempted, lookup, cached in reversed(found):
+            t = mono - max(0.0, now - at)
+            if lookup:
+                self.recent.look_up(t, cached)
+            if attempted:
+                answered = error is None or (error == "timeout" and ms > 0)
+                self.recent.add(t, error is None, ms if answered else None, answered)
+        if found:
+            self._sight.sees(self.recent.per_min)
+        self.writer.later(lambda conn: attempts.rules_in_force(conn, now, self.rules))
+        self._blind_told = self.watch.timers.blind_s >= self.plan.trigger_settings.blind_after_s
+        self.complained(state)
+
+    def start(self) -> None:
+        self._probe = asyncio.create_task(self._probe_for_ever())
+
+    async def stop(self) -> None:
+        if self._probe is not None:
+            self._probe.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._probe
+
+    async def _probe_for_ever(self) -> None:
+        """Health of the LLM service, asked in the machine's time: a network does not hurry in a time lapse."""
+        while True:
+            try:
+                self.servers = await self.pool.probe()
+                up = any(server.up for server in self.servers)
+                self._failed_probes = 0 if up else self._failed_probes + 1
+            except Exception:
+                self._failed_probes += 1
+            await asyncio.sleep(self.plan.trigger_settings.probe_every_s)
+
+    # -- what happens ------------------------------------------------------------------------------------------------------
+
+    def observe(self, record: Extraction) -> None:
+        """Every record, as it is made."""
+        t = self.clock.monotonic()
+        self.documents.append(t)
+        if record.arm != "treatment" or record.shadow:
+            return
+        if record.lookup:
+            self.recent.look_up(t, record.cached)
+        if record.attempted:
+            ms = timed(record)
+            self.recent.add(t, record.error is None, ms, ms is not None)
+        if record.lookup or record.attempted:
+            self._sight.sees(self.recent.per_min)
+
+    def changed(self, state: State) -> None:
+        """The percentage or the stage changed: only what comes after counts."""
+        self.recent.reset(self.clock.monotonic())
+        self._sight.sees(self.documents_per_min() * state.percent_bp / 10_000)
+        self._blind_told = False  # blindness begins anew, which is no sight
+        self._facts = None
+        self.complained(state)
+
+    def complained(self, state: State) -> None:
+        row = self.conn.execute(
+            "SELECT count(*) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at >= ?",
+            (state.stage, state.entered_at),
+        ).fetchone()
+        self._complaints = row[0]
+
+    def presence(self, console: str, actor: Actor, screen: str, gone: bool) -> None:
+        if gone:
+            self.people.pop(console, None)
+            return
+        since = self.people[console][2] if console in self.people else self.clock.now()
+        self.people[console] = (actor, screen, since, self.clock.real())
+
+    def present(self) -> list[tuple[Actor, str, float]]:
+        limit = self.clock.real() - PRESENT_S
+        self.people = {key: value for key, value in self.people.items() if value[3] >= limit}
+        return [(actor, screen, since) for actor, screen, since, _ in self.people.values()]
+
+    # -- the triggers --------------------------------------------------------------------------------------------------------
+
+    def evaluate(self, state: State, ask: Ask) -> Decision | None:
+        """One evaluation; the decision that follows from it, if any. Timers and evidence go to the store."""
+        mono = self.clock.monotonic()
+        evidence = self._gather(state, mono)
+        moment = Moment(
+            mono, state.epoch, state.stage, state.percent_bp, self._percents, bool(state.held), state.locked
+        )
+        before = self.watch.timers
+        lease_s = self.plan.trigger_settings.lease_s * pace(self.clock)  # a gap is a gap in the machine's time
+        settings = msgspec.structs.replace(self.plan.trigger_settings, lease_s=lease_s)
+        self.verdict = evaluate(self.plan.triggers, settings, before, evidence, moment)
+        dt = mono - before.at if before.at is not None else 0.0
+        watched = dt if 0 < dt <= lease_s else 0.0
+        stays = self.watch.stage == state.stage
+        baked = self.watch.baked_s if stays else 0.0
+        if not self.verdict.blind:
+            baked += watched
+        self.watch = Watch(self.verdict.timers, state.stage, baked)
+        self._store(ask.at)
+        return self.decide(state, ask, self.verdict) or self._blindness(state, ask, before.blind_s, evidence.unseen)
+
+    def _blindness(self, state: State, ask: Ask, blind_s: float, unseen: str) -> Decision | None:
+        """The rows of the log that say since when nothing was seen, and that it is seen again."""
+        asked = msgspec.structs.replace(ask, actor=ENGINE)
+        if self.verdict.blind and not self._blind_told:
+            self._blind_told = True
+            return control.note(state, asked, "blind", self.verdict.blind, {"unseen": unseen})
+        if self._blind_told and not self.verdict.blind:
+            self._blind_told = False
+            if not unseen:
+                return control.note(state, asked, "seen", f"sees again after {clock(blind_s)} blind; the timers go on")
+        return None
+
+    def _gather(self, state: State, mono: float) -> Evidence:
+        samples: dict[Metric, Sample] = {"complaints": Ok(float(self._complaints), self._complaints)}
+        recent = self.recent.at(mono)
+        unseen, since_s = self._sight.unseen(self.writer.problem, self._waiting()) if state.percent_bp else ("", 0.0)
+        return Evidence(recent, Probes(self._failed_probes, len(self.servers)), samples, unseen, since_s)
+
+    def decide(self, state: State, ask: Ask, verdict: Decided) -> Decision | None:
+        """What a verdict leads to from `state`; pure, so that it may be asked again inside a transaction."""
+        winner = verdict.winner
+        if winner is None:
+            return None
+        reading_of = next((r for r in verdict.readings if r.id == winner.id), None)
+        evidence: dict[str, Any] = {
+            "trigger": winner.id, "rule": winner.rule, "sentence": winner.sentence, "firing": list(verdict.firing),
+            "reading": msgspec.to_builtins(reading_of) if reading_of else {},
+        }  # fmt: skip
+        asked = msgspec.structs.replace(ask, actor=ENGINE, reason=winner.id)
+        made = control.act(self.plan, state, winner.action, asked, winner.sentence, evidence)
+        if made is None and winner.action is Action.investigate:
+            return control.note(
+                state, asked, "investigate", f"{winner.id} asks for a look: {winner.sentence}", evidence
+            )
+        return made
+
+    def _store(self, at: float) -> None:
+        body = msgspec.json.encode(self.watch).decode()
+        verdicts: dict[str, str] = {r.id: r.verdict for r in self.verdict.readings}
+        due = at - self._evidence_at >= EVIDENCE_EVERY_S
+        rows = [
+            (at, r.id, r.verdict, msgspec.json.encode(r).decode())
+            for r in self.verdict.readings
+            if due or r.id in self.verdict.fired or self._last_verdicts.get(r.id) != r.verdict
+        ]
+        self._last_verdicts = verdicts
+        if due:
+            self._evidence_at = at
+
+        def write(conn: sqlite3.Connection) -> None:
+            conn.execute(
+                "INSERT INTO trigger_state VALUES (1,?,?) ON CONFLICT(id) DO UPDATE SET at = excluded.at, body = excluded.body",
+                (at, body),
+            )
+            if rows:
+                conn.executemany("INSERT INTO trigger_evidence VALUES (?,?,?,?)", rows)
+
+        self.writer.later(write)
+
+    def day_before(self) -> Bucket:
+        """Both arms over the day before the window that the screen shows; at most half a minute old."""
+        if self.clock.real() - self._before_at > BEFORE_EVERY_S:
+            end = self.clock.now() - snapshot.WINDOW_S
+            self._before = series.between(self.conn, end - BEFORE_S, end)
+            self._before_at = self.clock.real()
+        return self._before
+
+    # -- the gate ------------------------------------------------------------------------------------------------------------
+
+    def gate_facts(self, state: State) -> conditions.Facts:
+        """What was measured since the last change of percentage, and what people judged in this stage."""
+        if self._facts is not None and self.clock.real() - self._facts_at < FACTS_EVERY_S:
+            return self._facts
+        bucket = series.since_change(self.conn, state.epoch)
+        per_min = self.recent.at(self.clock.monotonic()).per_min
+        self._facts = conditions.Facts(self._samples(state, bucket), per_min, self._stability(state))
+        self._facts_at = self.clock.real()
+        return self._facts
+
+    def _stability(self, state: State) -> Stability | None:
+        """Hours are read for it, so it is read anew only every half a minute, and counted on in between."""
+        now, real = self.clock.now(), self.clock.real()
+        kept = self._stable
+        if kept is None or kept[0] != state.rev or real - kept[1] > STABLE_EVERY_S:
+            kept = self._stable = (state.rev, real, stability(self.conn, self.plan, state, now))
+        found = kept[2]
+        return found and msgspec.structs.replace(found, clean_s=max(0.0, now - found.since))
+
+    def _satisfaction(self, since: tuple[int, float]) -> Sample:
+        """Ratings of a stage since it was entered. Counted anew only when there are others: they may be many, and a beat is a second."""
+        newest = self.conn.execute(
+            "SELECT (SELECT max(rowid) FROM feedback), (SELECT max(at) FROM feedback WHERE kind = 'rating')"
+        ).fetchone()
+        if self._rated is None or self._rated[0] != (since, newest):
+            liked, rated = self.conn.execute(
+                "SELECT coalesce(sum(value >= 4), 0), count(*) FROM feedback WHERE kind = 'rating' AND stage = ? AND at >= ?",
+                since,
+            ).fetchone()
+            self._rated = ((since, newest), rate(liked, rated))
+        return self._rated[1]
+
+    def _samples(self, state: State, b: Bucket) -> dict[str, Sample]:
+        since = (state.stage, state.entered_at)
+        found: dict[str, Sample] = {
+            "error_rate": rate(b.errors, b.attempts),
+            "latency_mean": mean(b.ms_sum, b.ms_sq, b.fresh),
+            "latency_p95": Ok(b.histogram.quantile(0.95) or 0.0, b.fresh) if b.fresh else NoData(),
+            "cache_hit_rate": rate(b.hits, b.lookups),
+            "grounded_rate": rate(b.proposed - b.ungrounded, b.proposed),
+            "documents": Ok(float(b.llm), b.llm),
+            "complaints": Ok(float(self._complaints), self._complaints),
+            "llm_available": Ok(0.0 if self._failed_probes else 1.0),
+        }
+        incidents = self.conn.execute(
+            "SELECT count(*) FROM decision WHERE kind IN ('trigger', 'rollback') AND at >= ? AND rev > "
+            "coalesce((SELECT max(rev) FROM decision WHERE kind = 'promote' AND stage = ?), 0)", (state.entered_at, state.stage),
+        ).fetchone()[0]  # fmt: skip
+        found["critical_incidents"] = Ok(float(incidents), incidents)
+        reviewed = review.verdict(self.conn, *since)
+        found["quality_score"] = rate(reviewed.good, reviewed.documents)
+        found["satisfaction"] = self._satisfaction(since)
+        for metric in ("search_improvement", "ab_verdict"):
+            row = self.conn.execute(
+                "SELECT body FROM measure WHERE kind = ? AND at >= ? ORDER BY at DESC LIMIT 1",
+                (metric, state.entered_at),
+            ).fetchone()
+            found[metric] = msgspec.json.decode(row[0], type=Ok) if row else NoData()
+        if not isinstance(found["ab_verdict"], Ok):
+            waits = self.conn.execute(
+                "SELECT json_extract(report, '$.lock.sentence') FROM trial WHERE ended IS NULL"
+            ).fetchone()
+            if waits is not None and waits[0]:
+                found["ab_verdict"] = Error(f"the test is not read yet, {waits[0]}")
+        return found
+
+    def stage_of(self, state: State) -> Stage | None:
+        return self.plan.stages[state.stage] if state.stage < len(self.plan.stages) else None
+
+    def gate(self, state: State, facts: conditions.Facts, conn: sqlite3.Connection) -> conditions.GateReport:
+        items = checklist.read(conn, self.plan, state.stage)
+        baked = self.watch.baked_s if self.watch.stage == state.stage else 0.0
+        also = self._unproven_rules(state, conn)
+        return conditions.assess(
+            self.stage_of(state), facts, items, baked, len(state.approvals), self.blocked(state), also
+        )
+
+    def _unproven_rules(self, state: State, conn: sqlite3.Connection) -> tuple[str, ...]:
+        """Other triggers than this rollout began with want to be seen at work before many documents depend on them."""
+        if control.next_step(self.plan, state)[1] < PROVEN_FROM_BP or not attempts.changed_and_not_replayed(
+            conn, self.rules
+        ):
+            return ()
+        return (f"the triggers were changed (rules {self.rules}): run `rollout triggers backtest --days 7`",)
+
+    def blocked(self, state: State) -> tuple[str, ...]:
+        """What no override passes over; each says until when."""
+        now = self.clock.now()
+        out = []
+        if state.held:
+            out.append(f"held by {state.held}; resume first")
+        if state.locked:
+            until = (
+                f", not before {iso(state.cooldown_until)}"
+                if state.cooldown_until and state.cooldown_until > now
+                else ""
+            )
+            out.append(f"locked ({state.locked}); resume with the cause{until}")
+        if self.verdict.blind:
+            out.append(self.verdict.blind)
+        if (stop := blocked_until(self.plan.calendar, now)) is not None:
+            out.append(f"{stop[1]}, until {iso(stop[0])}")
+        return tuple(out)
+
+    def judge(self, metric: str, op: str, value: float) -> Finding:
+        """A checklist item that asks for a metric."""
+        sample = self._facts.samples.get(metric, NoData()) if self._facts else NoData()
+        if not isinstance(sample, Ok):
+            return Finding(False, f"{metric}: nothing measured yet")
+        met = {
+            "<": sample.value < value,
+            "<=": sample.value <= value,
+            ">": sample.value > value,
+            ">=": sample.value >= value,
+        }[op]
+        return Finding(met, f"{metric} is {sample.value:g} (n {sample.n}), asked for {op} {value:g}")
+
+    # -- housekeeping ----------------------------------------------------------------------------------------------------------
+
+    def retain(self, conn: sqlite3.Connection, now: float) -> int:
+        """Delete a little of what is older than the plan keeps; how many rows."""
+        keep = self.plan.store
+        day = 86400.0
+        return retain(conn, now, keep.raw_days * day, keep.ten_second_days * day, keep.minute_days * day)
+
+    def exposition(self, state: State, percent_bp: int, accept: str) -> tuple[bytes, str]:
+        taken = snapshot.take(
+            self.conn,
+            self.clock.now(),
+            percent_bp=percent_bp,
+            decided_bp=state.percent_bp,
+            stage=state.stage,
+            epoch=state.epoch,
+            blind_s=self.watch.timers.blind_s,
+        )
+        return exposition.render(taken, accept, tuple(ErrorKind))
+
+    def documents_per_min(self) -> float:
+        mono = self.clock.monotonic()
+        while self.documents and mono - self.documents[0] > 600:
+            self.documents.popleft()
+        span = min(600.0, mono - self.documents[0]) if self.documents else 0.0
+        return len(self.documents) / max(span, 30.0) * 60 if self.documents else 0.0
+
+    def baked(self, state: State) -> tuple[float, float]:
+        """(seconds of the bake that are done, seconds asked for)."""
+        stage = self.stage_of(state)
+        if stage is None:
+            return 0.0, 0.0
+        watched = self.watch.baked_s if self.watch.stage == state.stage else 0.0
+        return conditions.soaking(stage, self.gate_facts(state), watched), stage.bake_s

@@ -1,0 +1,109 @@
+"""What goes out by itself: the automatic messages of a rollback or a hold, and the daily and weekly ones when their time has come.
+
+Each has a key made of what it is about, so that neither a restart nor a second look sends it twice.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from engine.clock import pace
+from engine.messages import outbox, overview, schedule
+from engine.messages.draft import Draft
+from engine.plan.model import Message
+from engine.rollout.control import DOWN, note
+from engine.service.engine import Engine
+from engine.store import log
+from engine.text import spoken
+
+LOOK_BACK_S = 86400.0  # decisions before this are not told after a start
+PROOF_S = 8.0  # a rollback's message waits this long for its proof
+LOOK_S = 20.0
+
+
+class Mailing:
+    """Asked after each beat; quick when there is nothing to say."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        row = engine.conn.execute(
+            "SELECT max(rev) FROM decision WHERE at < ?", (engine.clock.now() - LOOK_BACK_S,)
+        ).fetchone()
+        self._told = int(row[0] or 0)
+        self._looked = -1e18
+
+    async def look(self) -> None:
+        engine = self._engine
+        if engine.view is None:
+            return
+        if engine.state.rev > self._told:
+            await self._decisions()
+        if engine.clock.real() - self._looked >= LOOK_S / (20.0 if engine.rehearsal else 1.0):
+            self._looked = engine.clock.real()
+            await self._regular()
+
+    async def _decisions(self) -> None:
+        engine = self._engine
+        for row in log.rows(engine.conn, after=self._told, newest=False):
+            d = row.decision
+            if d.kind in DOWN and not self._proven(row.rev, d.at):
+                return
+            before = engine.conn.execute("SELECT stage FROM decision WHERE rev = ?", (row.rev - 1,)).fetchone()
+            moved = before is None or before[0] != d.stage
+            taken_back = not (d.kind == "rollback" and d.percent_bp == row.percent_from)
+            if taken_back and not d.evidence.get("told"):
+                for message in schedule.called_for(engine.plan, d.kind, d.stage, moved):
+                    if message.automatic:
+                        await self._queue(message, f"{message.id} {row.rev}", row.rev)
+            self._told = row.rev
+
+    async def past_the_queue(self, kind: str, sentence: str) -> bool:
+        """Tell of something that the store does not take just now. Whether anybody has been told."""
+        engine = self._engine
+        body = f"{spoken(sentence)}\n\nThe store takes no writes, so this came past the queue and is not in it."
+        told = [
+            await engine.post.past_the_queue(
+                Draft(m.id, m.audience, f"{kind.upper()} {engine.plan.service}: {sentence}", body)
+            )
+            for m in schedule.called_for(engine.plan, kind, engine.state.stage, moved=False)
+            if m.automatic
+        ]
+        return any(told)
+
+    def _proven(self, rev: int, at: float) -> bool:
+        proof = self._engine.view.rollback if self._engine.view else None
+        if proof is None or proof.rev != rev:
+            waited = self._engine.clock.now() - at
+            return waited > PROOF_S * pace(self._engine.clock)
+        return proof.effective_ms is not None or proof.overdue
+
+    async def _regular(self) -> None:
+        engine = self._engine
+        last = outbox.last_queued(engine.conn)
+        began = engine.conn.execute("SELECT min(at) FROM decision").fetchone()[0] or engine.clock.now()
+        for message, key in schedule.regular(engine.plan, engine.state.stage, began, engine.clock.now(), last):
+            await self._queue(message, key)
+
+    async def _queue(self, message: Message, key: str, about: int | None = None) -> None:
+        engine = self._engine
+        made = draft(engine, message, about)
+        if made is None:
+            return
+        waits = engine.post.unreachable(made)
+        kept = "is kept, for a rehearsal without addresses sends nothing" if engine.post.keeps else "went out by itself"
+        how = f"waits, {waits}" if waits else kept
+        sentence = f"message {made.message} {how}: {made.subject}"
+
+        def also(conn: sqlite3.Connection, _: int) -> None:
+            engine.post.queue(conn, made, key)
+
+        if engine.conn.execute("SELECT 1 FROM outbox WHERE request_id = ?", (key,)).fetchone() is None:
+            ask = engine.ask(message.id, request_id=f"message {key}")
+            await engine.commit(ask, lambda state: note(state, ask, "message", sentence, {"body": made.body}), also)
+
+
+def draft(engine: Engine, message: Message, about: int | None = None) -> Draft | None:
+    """The message with the numbers of now; None before the first view."""
+    if engine.view is None:
+        return None
+    return overview.draft(engine.conn, engine.plan, engine.view, message, about)

@@ -1,0 +1,142 @@
+"""A rollback is proven, not claimed: a stopwatch until 0 % is observed in routed documents and the last LLM call has ended.
+
+Observed means: no call is in flight, none may be sent, and every document routed since (without traffic: every probe document)
+went to the frequency arm. Probes take the way of real documents, `Pipeline.route`. Not observed within 5 s is said loudly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+from msgspec.structs import replace
+
+from engine.clock import Clock
+from engine.plan.durations import iso
+from engine.routing.pipeline import Pipeline, Routed
+from engine.routing.switch import Switch
+from engine.text import counted
+from engine.view.model import ProofView
+
+LIMIT_S = 5.0
+PROBE_AFTER_S = 0.02
+PROBES = 20
+STEP_S = 0.002
+
+
+class Proof:
+    """The proof of one rollback. `view` is what is known so far.
+
+    `pressed` is when the key was pressed, in the machine's monotonic seconds, so that the stopwatch runs from the person's finger
+    and not from the engine's receipt.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, switch: Switch, clock: Clock, armed_path: str, *,
+        actor: str, reason: str, automatic: bool, target_bp: int, pressed: float | None = None,
+    ) -> None:  # fmt: skip
+        self._pipeline = pipeline
+        self._switch = switch
+        self._clock = clock
+        self._armed_path = armed_path
+        self._began = clock.real() if pressed is None else pressed
+        self._before: Routed = pipeline.routed
+        self.target_bp = target_bp
+        self.view = ProofView(
+            rev=0, at=clock.now(), actor=actor, reason=reason, automatic=automatic, effective_ms=None,
+            last_call=pipeline.last_call, last_call_ended=pipeline.last_call_ended, cancelled=0, documents_since=0,
+            llm_since=0, probes=0, overdue=False, sentence="Proving: waiting for the first document routed since.",
+        )  # fmt: skip
+
+    def effect(self, ended_before: int = 0) -> None:
+        """The moment of the rollback, in this instruction: calls in flight end, no further one starts.
+
+        `ended_before`: calls that ended because the key was found gone, before this came to say why.
+        """
+        self._before = self._pipeline.routed
+        if self.target_bp == 0:
+            self.view = replace(self.view, cancelled=ended_before + self._pipeline.cancel_calls())
+
+    def recorded(self, rev: int, at: float) -> None:
+        """The rollback is in the log as `rev` since `at` (seconds of `Clock.real`)."""
+        self.view = replace(self.view, rev=rev, recorded_ms=round((at - self._began) * 1000, 2))
+
+    async def run(self) -> ProofView:
+        """Watch until observed, or for 5 s from now: an engine that was stopped meanwhile has them too."""
+        late = self._clock.real() + LIMIT_S
+        while True:
+            elapsed = self._clock.real() - self._began
+            probes = self._probe() if elapsed > PROBE_AFTER_S and not self._since().frequency else 0
+            why = self._unproven(probes)
+            if not why or self._clock.real() > late:
+                return self._conclude(None if why else elapsed, probes, why)
+            await asyncio.sleep(STEP_S)
+
+    def _since(self) -> Routed:
+        now = self._pipeline.routed
+        return Routed(now.llm - self._before.llm, now.frequency - self._before.frequency)
+
+    def _unproven(self, probes: int) -> str:
+        """What still speaks against it; "" when it is observed."""
+        if self._switch.read().percent_bp > self.target_bp:
+            return f"routers still obey {self._switch.read().percent_bp / 100:g} %"
+        if self.target_bp:
+            return ""
+        since = self._since()
+        if since.llm:
+            return f"{counted(since.llm, 'document was', 'documents were')} routed to the LLM since"
+        if self._pipeline.in_flight:
+            return f"{counted(self._pipeline.in_flight, 'LLM call is', 'LLM calls are')} still in flight"
+        if self._switch.may_call():
+            return "LLM calls may still be sent"
+        if not since.frequency and probes < PROBES:
+            return f"only {probes} of {PROBES} probe documents went to frequency"
+        return ""
+
+    def _probe(self) -> int:
+        """Route probe documents as real ones are; how many were drawn for frequency."""
+        routes = [self._pipeline.route(f"probe-{uuid.uuid4().hex}") for _ in range(PROBES)]
+        return sum(route.arm == "control" for route in routes)
+
+    def _conclude(self, elapsed: float | None, probes: int, why: str) -> ProofView:
+        self.view = replace(
+            self.view,
+            effective_ms=None if elapsed is None else round(elapsed * 1000, 2),
+            last_call=self._pipeline.last_call,
+            last_call_ended=self._pipeline.last_call_ended,
+            probes=probes,
+            overdue=elapsed is None,
+        )
+        self.refresh(why)
+        return self.view
+
+    def refresh(self, why: str = "") -> None:
+        """Count the documents routed since, and put the whole into words. Not for a percentage that has risen again since."""
+        since = self._since()
+        view = replace(self.view, documents_since=since.llm + since.frequency, llm_since=since.llm)
+        said = sentence(view, self.target_bp, self._armed_path, why or self._unproven(view.probes))
+        self.view = replace(view, sentence=said)
+
+
+def sentence(view: ProofView, target_bp: int, armed_path: str, why: str = "") -> str:
+    """ "Effective in 38 ms; last LLM call 14:03:07.112Z; 214 documents since, all by frequency." """
+    if view.overdue:
+        return f"NOT OBSERVED within {LIMIT_S:g} s{f': {why}' if why else ''}. Now, in any shell: rm {armed_path}"
+    if view.effective_ms is None:
+        return "Proving: waiting for the first document routed since."
+    ms = view.effective_ms
+    took = f"{ms / 1000:.1f} s" if ms >= 10_000 else f"{ms:.0f} ms" if ms >= 1 else f"{ms:.1f} ms"
+    if target_bp:
+        return f"Effective in {took}: routers obey {target_bp / 100:g} %."
+    parts = [
+        f"Effective in {took}",
+        f"last LLM call {iso(view.last_call, ms=True)}" if view.last_call else "no LLM call since the engine started",
+    ]
+    if view.cancelled:
+        parts.append(f"{counted(view.cancelled, 'call')} in flight ended")
+    if view.documents_since:
+        how = "all by frequency" if not view.llm_since else f"{view.llm_since} of them still by the LLM"
+        parts.append(f"{counted(view.documents_since, 'document')} since, {how}")
+    elif view.probes:
+        parts.append(f"no traffic, so {view.probes} probe documents were routed, all to frequency")
+    return "; ".join(parts) + "."

@@ -1,0 +1,227 @@
+"""The view of one moment: everything the engine knows, in the value that all consoles read. Reads, writes nothing."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from engine import bounds
+from engine.clock import pace
+from engine.experiment.effects import wilson
+from engine.experiment.moments import Counts
+from engine.gate import checklist
+from engine.measures.bucket import Bucket
+from engine.plan.durations import iso
+from engine.plan.environment import PERCENTAGE
+from engine.plan.model import Plan
+from engine.rollout import control
+from engine.rollout.control import State, stage_name
+from engine.routing.switch import Permit
+from engine.service.engine import Engine
+from engine.store import log, series
+from engine.store.database import held_back
+from engine.store.reader import decision_view
+from engine.text import counted
+from engine.view import attribution, headlines
+from engine.view.model import (
+    EngineView,
+    GateView,
+    PresenceView,
+    ReminderView,
+    RestoreView,
+    ServerView,
+    TriggerView,
+    View,
+)
+
+WINDOW_S = headlines.WINDOW_S
+LOG_ROWS = 30
+
+
+def view(engine: Engine) -> View:
+    plan, state, monitor = engine.plan, engine.state, engine.monitor
+    now = engine.clock.now()
+    permit = engine.switch.read()
+    bucket = series.window(engine.conn, now, WINDOW_S, since_epoch=state.epoch)
+    targets = _targets(plan, state)
+    bound = bounds.rate_upper(bucket.errors, bucket.attempts) if bucket.attempts else None
+    gauges = (
+        headlines.error_gauge(bucket, targets.get("error_rate"), bound, WINDOW_S),
+        headlines.latency_gauge(bucket, targets.get("latency_mean"), WINDOW_S),
+        headlines.cache_gauge(bucket, targets.get("cache_hit_rate"), WINDOW_S),
+    )
+    triggers = _triggers(engine)
+    servers = _servers(engine)
+    gate = _gate(engine)
+    reminders = _reminders(engine)
+    why = _why(engine, permit, state)
+    blind = monitor.verdict.blind
+    health, sentence = headlines.health(state, why, blind, triggers, bucket.attempts, gauges, now, permit.percent_bp)
+    left = plan.trigger_settings.blind_step_down_s - monitor.watch.timers.blind_s if blind else None
+    stage = monitor.stage_of(state)
+    rows = log.rows(engine.conn, limit=LOG_ROWS)
+    undo = state.undo.until if state.undo and now < state.undo.until and not state.locked and not state.held else None
+    return View(
+        at=now, name=plan.name, environment=plan.environment, service=plan.service, rehearsal=engine.rehearsal,
+        speed=pace(engine.clock), plan_digest=plan.digest,
+        engine=_engine(engine),
+        stage=state.stage, stages=len(plan.stages), stage_name=stage_name(plan, state.stage),
+        stage_objective=stage.objective if stage else "The rollout is stable; the triggers stay armed.",
+        stage_percent_bp=stage.percent_bp if stage else plan.stages[-1].percent_bp, percent_bp=state.percent_bp,
+        effective_bp=permit.percent_bp, why_effective=why, stable=state.stage >= plan.stable,
+        ab_test=bool(stage and stage.ab_test), shadow_bp=stage.shadow_bp if stage else 0, epoch=state.epoch, rev=state.rev,
+        armed=engine.folder.is_armed(), entered_at=state.entered_at, changed_at=state.changed_at,
+        held=state.held, locked=state.locked, blind=blind, cooldown_until=state.cooldown_until, undo_until=undo,
+        health=health, health_sentence=sentence, attribution=_attribution(engine, bucket, triggers),
+        error_rate=gauges[0], latency=gauges[1], cache=gauges[2],
+        methods={"llm": bucket.llm, "frequency": bucket.frequency, "fallback": bucket.fallbacks, "cached": bucket.hits},
+        servers=servers, triggers=triggers, matrix=headlines.matrix(plan, triggers),
+        next=headlines.what_next(state.percent_bp, triggers, gate, blind, left), waiting=headlines.waiting_for(state, plan, gate, reminders),
+        gate=gate, reminders=reminders, rollback=engine.proof.view if engine.proof else engine.last_proof, restore=_restore(engine),
+        operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
+        log=tuple(decision_view(row) for row in rows), events=tuple(engine.events)[-20:],
+        stage_percents=tuple(s.percent_bp for s in plan.stages), stage_names=tuple(s.name for s in plan.stages),
+        quality=_quality(engine, bucket), faults=dict(engine.world.faults) if engine.world else {},
+        judged=_judged(engine), measuring=engine.measuring,
+    )  # fmt: skip
+
+
+def _why(engine: Engine, permit: Permit, state: State) -> str:
+    """Why routers obey less than was decided; "" while they do not."""
+    if not state.percent_bp or permit.why or permit.percent_bp == state.percent_bp:
+        return permit.why if state.percent_bp else ""
+    if permit.percent_bp == engine.switch.ceiling_bp:
+        return f"the engine was started with {PERCENTAGE}={permit.percent_bp / 100:g}"
+    return "a rollback is under way"
+
+
+def _targets(plan: Plan, state: State) -> dict[str, float]:
+    """The stage's own conditions; where it has none, the first stage's that has."""
+    found: dict[str, float] = {}
+    here = plan.stages[min(state.stage, plan.last_stage)]
+    for stage in (here, *plan.stages):
+        for condition in stage.success:
+            found.setdefault(condition.metric, condition.value)
+    return found
+
+
+def _triggers(engine: Engine) -> tuple[TriggerView, ...]:
+    rules = {rule.id: rule for rule in engine.plan.triggers}
+    out = []
+    for r in engine.monitor.verdict.readings:
+        rule = rules[r.id]
+        out.append(
+            TriggerView(
+                r.id, rule.text, str(rule.action), str(rule.severity), r.verdict, r.value, r.threshold, r.n, r.k, r.held_s,
+                r.for_s, r.rule, r.sentence, r.resets_when, r.fires_in_s, rule.timeline_s, r.headline,
+            )
+        )  # fmt: skip
+    return tuple(out)
+
+
+def _servers(engine: Engine) -> tuple[ServerView, ...]:
+    out = []
+    for number, s in enumerate(engine.pool.servers(), 1):
+        host = urlsplit(s.url).hostname or s.url
+        name = f"{engine.plan.llm.api}-{number}" if host in ("127.0.0.1", "localhost", "::1") else host
+        out.append(
+            ServerView(
+                name, s.url, s.up, s.state, s.in_flight, s.window, s.latency_ms, s.consecutive_failures, s.last_error
+            )
+        )
+    return tuple(out)
+
+
+def _gate(engine: Engine) -> GateView:
+    plan, state, monitor = engine.plan, engine.state, engine.monitor
+    report = monitor.gate(state, monitor.gate_facts(state), engine.conn)
+    stage = monitor.stage_of(state)
+    next_stage, next_bp = control.next_step(plan, state)
+    baked, asked = monitor.baked(state)
+    return GateView(
+        open=report.open and state.stage < plan.stable, next_stage=next_stage, next_name=stage_name(plan, next_stage),
+        next_percent_bp=next_bp, sentence=stage.gate if stage else "", missing=report.missing, conditions=report.conditions,
+        items=checklist.read(engine.conn, plan, state.stage), bake_s=asked, baked_s=baked,
+        approvals_needed=stage.approvals if stage else 0, approvals=state.approvals, blocked=report.blocked,
+        met=report.met, total=report.total,
+    )  # fmt: skip
+
+
+def _reminders(engine: Engine) -> tuple[ReminderView, ...]:
+    stage, state = engine.monitor.stage_of(engine.state), engine.state
+    if stage is None:
+        return ()
+    now = engine.clock.now()
+    out = []
+    for reminder in stage.reminders:
+        begins = state.entered_at + reminder.from_s
+        ends = state.entered_at + reminder.until_s if reminder.until_s else None
+        row = engine.conn.execute(
+            "SELECT max(done) FROM reminder WHERE id = ? AND stage = ? AND done >= ?",
+            (reminder.id, state.stage, state.entered_at),
+        ).fetchone()
+        due = max(begins, row[0]) + reminder.every_s if row[0] else begins + reminder.every_s
+        if ends is None or due <= ends:
+            out.append(ReminderView(reminder.id, reminder.text, due, now >= due))
+    return tuple(out)
+
+
+def _attribution(engine: Engine, now: Bucket, triggers: tuple[TriggerView, ...]) -> str:
+    """Of the number that is in trouble; of errors when none is."""
+    before = engine.monitor.day_before()
+    metrics = {rule.id: rule.metric for rule in engine.plan.triggers}
+    wrong = {metrics.get(t.id) for t in triggers if t.verdict in ("breach", "muted")}
+    if "latency_mean" in wrong and not wrong & {"error_rate", "error_creep"}:
+        return attribution.of_times(now, before)
+    return attribution.of_errors(now, before)
+
+
+def _restore(engine: Engine) -> RestoreView | None:
+    found = engine.restorable()
+    every, last = found.every, found.last
+    if not every.documents and last is None:
+        return None
+    done = f"; the last restore put back {last[1]}, and can be undone" if last else ""
+    since = f", first written {iso(every.since)}" if every.since else ""
+    return RestoreView(
+        every.documents, every.since, every.until, found.before_change, last[0] if last else None, last[1] if last else 0,
+        last is not None, f"{counted(every.documents, 'document serves', 'documents serve')} what the LLM wrote{since}{done}",
+    )  # fmt: skip
+
+
+def _quality(engine: Engine, b: Bucket) -> dict[str, float | None]:
+    from engine.triggers.measurement import Ok
+
+    found: dict[str, float | None] = {"grounded_rate": b.grounded_rate, "keywords_mean": b.keywords_mean}
+    samples = engine.monitor.gate_facts(engine.state).samples
+    for metric in ("quality_score", "satisfaction", "search_improvement", "ab_verdict"):
+        sample = samples.get(metric)
+        found[metric] = sample.value if isinstance(sample, Ok) else None
+    return found
+
+
+def _judged(engine: Engine) -> dict[str, str]:
+    from engine.triggers.measurement import Ok
+
+    found = dict(engine.judged)
+    samples = engine.monitor.gate_facts(engine.state).samples
+    for metric, what in (("quality_score", "reviewed documents are good"), ("satisfaction", "ratings are 4 or 5")):
+        sample = samples.get(metric)
+        if isinstance(sample, Ok) and sample.n:
+            found[metric] = f"{sample.k} of {sample.n} {what}: {sample.value * 100:.0f} %"
+            between = wilson(Counts(sample.n, sample.k or 0))
+            if between is not None and between.low is not None and between.high is not None:
+                found[metric] += f", between {between.low * 100:.0f} % and {between.high * 100:.0f} %"
+    return found
+
+
+def _engine(engine: Engine) -> EngineView:
+    import os
+
+    problems = [p for p in (engine.writer.problem, held_back(engine.folder), engine.applier.problem) if p]
+    if engine.post.trouble and not engine.rehearsal and any(m.automatic for m in engine.plan.messages):
+        problems.append(engine.post.trouble)
+    return EngineView(
+        os.getpid(), engine.started, engine.token, "stopping" if engine.stopping else "active",
+        engine.monitor.documents_per_min(), engine.monitor.recent.at(engine.clock.monotonic()).per_min, engine.pipeline.in_flight,
+        engine.writer.pending, engine.address, tuple(problems),
+    )  # fmt: skip

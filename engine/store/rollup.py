@@ -1,0 +1,105 @@
+"""Every extraction raw, and folded in the same transaction into buckets by stage and epoch, each with both arms in it.
+
+Widths from 10 s to 6 h, for windows and curves; and one bucket for all time (`ALL`), so that totals, a stage's table and the A/B test
+cost the same after a year as on the first day. A bucket counts by method itself (`Bucket.llm`, `frequency`, `fallbacks`).
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+
+from engine.measures.bucket import Arms, Stored
+from engine.measures.record import Extraction
+
+LEVELS = (10, 60, 600, 3600, 21600)
+ALL = 0
+
+Key = tuple[int, int, int, int]  # level, t, stage, epoch
+
+_INSERT = (
+    "INSERT INTO extraction (at, document_id, arm, method, stage, epoch, attempted, cached, lookup, fallback, skipped, shadow, "
+    "error, message, ms, queue_ms, keywords, proposed, ungrounded, server) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
+_READ = "SELECT body FROM rollup WHERE level = ? AND t = ? AND stage = ? AND epoch = ?"
+_WRITE = "INSERT OR REPLACE INTO rollup VALUES (?,?,?,?,?)"
+
+
+def insert_and_fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
+    """Inside the caller's transaction; each bucket touched is read and written once a call."""
+    conn.executemany(
+        _INSERT,
+        [
+            (
+                r.at, r.document_id, r.arm, r.method, r.stage, r.epoch, r.attempted, r.cached, r.lookup, r.fallback, r.skipped,
+                r.shadow, r.error, r.message, _finite(r.ms), _finite(r.queue_ms), r.keywords, r.proposed, r.ungrounded, r.server,
+            )
+            for r in records
+        ],
+    )  # fmt: skip
+    fold(conn, records)
+
+
+def fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
+    """The second half of `insert_and_fold` alone: the buckets."""
+    finest: dict[tuple[int, int, int], Arms] = {}
+    width = LEVELS[0]
+    for r in records:
+        key = (int(r.at // width) * width, r.stage, r.epoch)
+        arms = finest.get(key)
+        if arms is None:
+            arms = finest[key] = Arms()
+        arms.add(r)
+    touched: dict[Key, Arms] = {}
+    for (t, stage, epoch), arms in finest.items():
+        for level in (*LEVELS, ALL):
+            whole = (level, t // level * level if level else 0, stage, epoch)
+            if whole not in touched:
+                touched[whole] = Arms()
+            touched[whole].merge(arms)
+    conn.executemany(_WRITE, [(*key, _with(conn, key, arms)) for key, arms in touched.items()])
+
+
+def _with(conn: sqlite3.Connection, key: Key, more: Arms) -> bytes:
+    """What is stored, and this. A bucket that cannot be read is begun anew: what it counted is still in the raw rows, and extraction
+    goes on."""
+    row = conn.execute(_READ, key).fetchone()
+    try:
+        return Stored.decode(row[0]).plus(more) if row is not None else more.encode()
+    except msgspec.DecodeError:
+        return more.encode()
+
+
+def _finite(ms: float) -> float:
+    """One odd number must not cost a whole batch: SQLite takes NaN for NULL, which the column refuses."""
+    return ms if math.isfinite(ms) else 0.0
+
+
+def retain(conn: sqlite3.Connection, now: float, raw_s: float, ten_s: float, minute_s: float, limit: int = 500) -> int:
+    """Delete at most about `limit` old rows of each kind, oldest first, inside the caller's transaction; how many.
+
+    Raw rows (extractions, probes, what triggers saw) are kept for `raw_s` seconds, 10 s buckets for `ten_s`, those of 1 and
+    10 min for `minute_s`; hours stay for ever. Call again until it says 0.
+    """
+    raw = "DELETE FROM extraction WHERE id IN (SELECT id FROM extraction WHERE at < ? ORDER BY at LIMIT ?)"
+    gone = conn.execute(raw, (now - raw_s, limit)).rowcount
+    for table in ("probe", "trigger_evidence"):  # written in the order of time, so the oldest have the lowest rowid
+        oldest = f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} ORDER BY rowid LIMIT ?) AND at < ?"
+        gone += conn.execute(oldest, (limit, now - raw_s)).rowcount
+    for level, keep in ((10, ten_s), (60, minute_s), (600, minute_s)):
+        gone += _delete_before(conn, level, now - keep - level, limit)
+    return gone
+
+
+def _delete_before(conn: sqlite3.Connection, level: int, end: float, limit: int) -> int:
+    """Whole moments only, so that what is left of one is not half the truth."""
+    query = "SELECT t FROM rollup WHERE level = ? AND t <= ? ORDER BY t LIMIT 1 OFFSET ?"
+    first = conn.execute(query, (level, end, 0)).fetchone()
+    if first is None:
+        return 0
+    beyond = conn.execute(query, (level, end, limit)).fetchone()
+    last = end if beyond is None else max(first[0], beyond[0] - level)
+    return conn.execute("DELETE FROM rollup WHERE level = ? AND t <= ?", (level, last)).rowcount

@@ -1,0 +1,146 @@
+"""A judged rule in words: value, threshold, n and timer in one sentence, what resets it, when it would fire. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from msgspec import Struct
+
+from engine.plan.durations import clock
+from engine.plan.model import Severity, Trigger
+from engine.triggers import words
+from engine.triggers.evidence import Timer
+from engine.triggers.rules import WINDOWED, Finding, told
+
+Verdict = Literal["ok", "breach", "insufficient", "blind", "muted", "locked", "disabled"]
+
+
+class Reading(Struct, frozen=True):
+    """One rule, ready to show. `fires_in_s` is 0 while it fires, None when nobody can say."""
+
+    id: str
+    verdict: Verdict
+    value: float | None
+    threshold: float | None
+    n: int
+    k: int | None
+    held_s: float
+    for_s: float
+    rule: str
+    sentence: str
+    resets_when: str
+    fires_in_s: float | None
+    headline: str = ""  # "errors 12.2 % over 5 %"; empty while it is not in breach
+
+
+class Judged(Struct, frozen=True):
+    """One rule judged: what it saw, its timer after that, and which detector's time has run out ("" for none)."""
+
+    rule: Trigger
+    found: Finding
+    timer: Timer
+    acted: str
+    blind: bool
+
+
+def read(each: Judged, critical: bool = False, locked: str = "", idle: bool = False) -> Reading:
+    rule, found, timer = each.rule, each.found, each.timer
+    verdict = _verdict(each, critical, locked)
+    fires_in = _fires_in(each) if verdict in ("breach", "muted") else None
+    by_early = each.acted and each.acted == found.early_rule
+    held, for_s = (timer.early_s, found.early_for_s) if by_early else (timer.held_s, rule.for_s)
+    name = each.acted or (found.rule if found.breach is not False or not timer.early else found.early_rule)
+    return Reading(
+        rule.id, verdict, found.value, found.threshold, found.n, found.k, held, for_s, name,
+        _sentence(each, verdict, locked, idle), told(found.resets) if verdict in ("breach", "muted") else "", fires_in,
+        _headline(each) if verdict in ("breach", "muted") else "",
+    )  # fmt: skip
+
+
+def _verdict(each: Judged, critical: bool, locked: str) -> Verdict:
+    if not each.rule.enabled:
+        return "disabled"
+    if locked:
+        return "locked"
+    if each.blind:
+        return "blind"
+    if each.found.breach or each.timer.early:
+        return "muted" if critical and each.rule.severity is not Severity.critical else "breach"
+    return "insufficient" if each.found.breach is None else "ok"
+
+
+def _fires_in(each: Judged) -> float | None:
+    if each.acted:
+        return 0.0
+    found, timer = each.found, each.timer
+    ends = []
+    if timer.breach and found.convinced:
+        ends.append(each.rule.for_s + found.wait_s - timer.held_s)
+    if timer.early and found.early_fresh:
+        ends.append(found.early_for_s - timer.early_s)
+    return max(0.0, min(ends)) if ends else None
+
+
+def _sentence(each: Judged, verdict: Verdict, locked: str, idle: bool) -> str:
+    rule, found, timer = each.rule, each.found, each.timer
+    if verdict == "disabled":
+        return "disabled: it never acts"
+    if verdict == "locked":
+        return f"locked: {locked}"
+    if verdict == "blind":
+        return f"blind: timer frozen at {clock(timer.held_s)} of {clock(rule.for_s)}"
+    if verdict == "insufficient" and idle and rule.metric in WINDOWED:
+        return "no LLM documents at 0 %: nothing to judge"
+    if verdict == "insufficient":
+        frozen = f", timer frozen at {clock(timer.held_s)} of {clock(rule.for_s)}" if timer.held_s else ""
+        return f"insufficient: {told(found.says)}{frozen}"
+    if verdict == "ok":
+        return _figures(rule, found, "")
+    if (each.acted and each.acted == found.early_rule) or not found.breach:
+        head = f"{words.NAMES[rule.metric]} is rising" if rule.metric != "latency_mean" else "time is rising"
+        return f"{head}: {told(found.early_text)}, for {clock(timer.early_s)} of {clock(found.early_for_s)}"
+    held = f" for {clock(timer.held_s)} of {clock(rule.for_s)}" if rule.for_s else ""
+    tail = ""
+    if not each.acted and timer.held_s >= rule.for_s:
+        tail = (
+            f"; {told(found.says)}"
+            if not found.convinced
+            else "; waits a minute for a fresh failure"
+            if found.wait_s
+            else ""
+        )
+    return _figures(rule, found, held) + tail
+
+
+def _headline(each: Judged) -> str:
+    rule, found = each.rule, each.found
+    short = {"error_rate": "errors", "latency_mean": "time", "cache_hit_rate": "cache hits"}
+    name = short.get(rule.metric, words.NAMES[rule.metric])
+    if rule.metric == "llm_available":
+        return "LLM unavailable"
+    if rule.metric == "error_creep":
+        return f"errors creep up, {found.k} of {found.n}"
+    if not found.breach:
+        return f"{name} rising"
+    if found.value is None or found.threshold is None or not math.isfinite(found.value):
+        return name
+    value, threshold = words.beside(rule.metric, found.value, found.threshold)
+    return f"{name} {value} {_relation(found.value, found.threshold)} {threshold}"
+
+
+def _relation(value: float, threshold: float) -> str:
+    return "at exactly" if value == threshold else "over" if value > threshold else "under"
+
+
+def _figures(rule: Trigger, found: Finding, held: str) -> str:
+    """ "error rate 5.6 % over 5 % for 3:12 of 5:00 (17 of 304 in 5 min)"."""
+    name = words.NAMES[rule.metric]
+    if rule.metric == "llm_available":
+        return f"LLM service {'unavailable' if found.breach else 'answers'}{held} ({told(found.text)})"
+    if rule.metric == "error_creep":
+        return f"error rate {'creeps up' if found.breach else 'steady'}{held} ({told(found.text)})"
+    if found.value is None or found.threshold is None or not math.isfinite(found.value):
+        return f"{name}{held} ({told(found.text)})"
+    value, threshold = words.beside(rule.metric, found.value, found.threshold)
+    return f"{name} {value} {_relation(found.value, found.threshold)} {threshold}{held} ({told(found.text)})"

@@ -1,0 +1,78 @@
+"""Whose fault it looks like: the LLM arm against the frequency arm, and each against the day before. Pure.
+
+What only the LLM arm does, a rollback cures; what both arms do, it does not. Intervals are Newcombe's (95 %).
+"""
+
+from __future__ import annotations
+
+from engine import bounds
+from engine.measures.bucket import Bucket
+
+SLOWER = 1.5  # the frequency arm takes this much longer than before: the machine is slow, not the LLM
+FEWEST = 20
+
+
+def of_errors(now: Bucket, before: Bucket) -> str:
+    """ "LLM arm only: +4.1 points [2.9, 5.5]" or "both arms rose: not the rollout"; "" when nothing can be compared.
+
+    `now` is the window of the alert, `before` the day until then; each holds both arms.
+    """
+    if not now.attempts:
+        return ""
+    if not now.plain_n:
+        return _against_before(now, before)
+    low, high = bounds.difference(now.errors, now.attempts, now.plain_errors, now.plain_n)
+    points = _points(now.errors / now.attempts - now.plain_errors / now.plain_n, low, high)
+    if _rose(now.plain_errors, now.plain_n, before.plain_errors, before.plain_n):
+        if low > 0:
+            return f"both arms rose, the LLM arm by more: {points}"
+        return f"both arms rose: not the rollout ({_share(now)} LLM, {_plain_share(now)} frequency)"
+    if low > 0:
+        return f"LLM arm only: {points}"
+    if now.plain_errors and now.errors:
+        return f"both arms fail alike: not the rollout ({_share(now)} LLM, {_plain_share(now)} frequency)"
+    if min(now.attempts, now.plain_n) < FEWEST:
+        return f"too few documents to compare the arms: {points}"
+    return f"arms alike: {points}"
+
+
+def _against_before(now: Bucket, before: Bucket) -> str:
+    """Without a frequency arm (100 %) only the day before is left."""
+    if before.attempts < FEWEST:
+        return "no frequency arm to compare with"
+    low, high = bounds.difference(now.errors, now.attempts, before.errors, before.attempts)
+    change = now.errors / now.attempts - before.errors / before.attempts
+    return f"no frequency arm; against the day before {_points(change, low, high)}"
+
+
+def of_times(now: Bucket, before: Bucket) -> str:
+    """The same for times, which no interval is needed for: the two arms differ by orders of magnitude."""
+    if not now.fresh or now.plain_mean_ms is None:
+        return ""
+    was = before.plain_mean_ms
+    if was and now.plain_n >= FEWEST and now.plain_mean_ms > SLOWER * was:
+        return (
+            f"both arms slower: frequency {now.plain_mean_ms:.1f} ms, was {was:.1f} ms: the machine, not the LLM alone"
+        )
+    return f"LLM arm only: frequency takes {now.plain_mean_ms:.1f} ms" + (" as before" if was else "")
+
+
+def _rose(k: int, n: int, k_before: int, n_before: int) -> bool:
+    """Surely more than before; with nothing before, surely more than one in a hundred."""
+    if not k or not n:
+        return False
+    if n_before < FEWEST:
+        return bounds.rate_lower(k, n) > 0.01
+    return bounds.difference(k, n, k_before, n_before)[0] > 0
+
+
+def _points(change: float, low: float, high: float) -> str:
+    return f"{change * 100:+.1f} points [{low * 100:.1f}, {high * 100:.1f}]"
+
+
+def _share(b: Bucket) -> str:
+    return f"{b.errors / b.attempts * 100:.1f} %"
+
+
+def _plain_share(b: Bucket) -> str:
+    return f"{b.plain_errors / b.plain_n * 100:.1f} %"

@@ -1,0 +1,243 @@
+"""The view in the making: numbers and states put into the words that a tired person reads first. Pure.
+
+One sentence answers each of: is it healthy, what will the system do next if nobody touches it, what does it wait for from me.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from engine.measures.bucket import Bucket
+from engine.plan.durations import clock as timer
+from engine.plan.durations import format_duration
+from engine.plan.model import Plan, Severity
+from engine.rollout.control import State, percent, stage_name
+from engine.text import counted
+from engine.view.model import GateView, Gauge, Health, MatrixView, ReminderView, ServerView, TriggerView
+
+WINDOW_S = 300.0
+FEWEST = 20  # two good ones of two say nothing, nor do two misses of a cache
+
+
+def error_gauge(treatment: Bucket, target: float | None, bound: float | None, window_s: float) -> Gauge:
+    n, k = treatment.attempts, treatment.errors
+    rate = k / n if n else None
+    ok = None if rate is None or target is None else rate < target
+    if rate is None:
+        sentence = f"error rate: no LLM documents in the last {format_duration(window_s)}"
+    else:
+        limit = f", bound {bound * 100:.1f} %" if bound is not None else ""
+        sentence = f"error rate {rate * 100:.1f} % ({k} of {n} in {format_duration(window_s)}{limit}){_target(target, '<', percent_unit)}"
+    return Gauge(
+        "error_rate", rate, n, k, window_s, target, "<", ok, sentence, bound=bound, control=treatment.plain_error_rate
+    )
+
+
+def latency_gauge(treatment: Bucket, target: float | None, window_s: float) -> Gauge:
+    n = treatment.fresh
+    mean = treatment.ms_sum / n if n else None
+    p95 = treatment.histogram.quantile(0.95) if n else None
+    ok = None if mean is None or target is None else mean < target
+    if mean is None:
+        sentence = f"latency: no fresh LLM call in the last {format_duration(window_s)}"
+    else:
+        tail = f", p95 {p95 / 1000:.2f} s" if p95 is not None else ""
+        sentence = f"latency mean {mean / 1000:.2f} s{tail} (n {n} in {format_duration(window_s)}){_target(target, '<', seconds_unit)}"
+    return Gauge("latency_mean", mean, n, None, window_s, target, "<", ok, sentence, p95=p95)
+
+
+def cache_gauge(treatment: Bucket, target: float | None, window_s: float) -> Gauge:
+    n, k = treatment.lookups, treatment.hits
+    rate = k / n if n else None
+    ok = None if rate is None or target is None or n < FEWEST else rate > target
+    if rate is None:
+        sentence = f"cache: no look-up in the last {format_duration(window_s)}"
+    else:
+        sentence = f"cache hits {rate * 100:.0f} % ({k} of {n} in {format_duration(window_s)}){_target(target, '>', percent_unit)}"
+    return Gauge("cache_hit_rate", rate, n, k, window_s, target, ">", ok, sentence)
+
+
+def percent_unit(value: float) -> str:
+    return f"{value * 100:g} %"
+
+
+def seconds_unit(value: float) -> str:
+    return f"{value / 1000:g} s"
+
+
+def _target(target: float | None, op: str, unit: Callable[[float], str]) -> str:
+    return "" if target is None else f", target {op} {unit(target)}"
+
+
+def health(
+    state: State,
+    why_effective: str,
+    blind: str,
+    triggers: Sequence[TriggerView],
+    n: int,
+    gauges: Sequence[Gauge],
+    now: float,
+    effective_bp: int = 0,
+) -> tuple[Health, str]:
+    """The one word and the one sentence, worst first. `effective_bp` is what routers obey, `why_effective` why less than was decided.
+
+    A line of 80 columns leaves the sentence about 45: who is in trouble, by how much, what the system does and when come first.
+    """
+    breach = [t for t in triggers if t.verdict == "breach"]
+    worst = min(breach if state.percent_bp else (), key=_urgency, default=None)  # at 0 % there is nothing to take back
+    if state.percent_bp and why_effective and not effective_bp:
+        return "alert", f"0 % IN FORCE, {percent(state.percent_bp)} decided: {why_effective}"
+    if worst is not None and worst.severity in (Severity.critical, Severity.high):
+        return "alert", f"ALERT: {running(worst)}"
+    if state.locked:
+        left = (state.cooldown_until or 0.0) - now
+        then = f"locked {timer(left)} more" if left > 0 else "resume needs the cause"
+        who = state.locked.partition(" fired: ")[0]
+        return (
+            ("locked", f"LOCKED: {who}, {then}") if state.percent_bp else ("rolled_back", f"ROLLED BACK: {who}, {then}")
+        )
+    if worst is not None:
+        return "watch", f"WATCH: {running(worst)}"
+    if blind:
+        return "blind", f"BLIND: {blind.removeprefix('blind ')}"
+    if state.held:
+        return "held", f"HELD by {state.held}"
+    off = [g for g in gauges if g.ok is False]
+    if off and state.percent_bp:
+        return "watch", f"WATCH: {_beside_target(off[0])}"
+    if not state.percent_bp:
+        # what can be or could be undone is kept until the next change: the last one was a rollback by hand
+        if state.undo is not None or (state.last_rev and state.last_rev == state.rev):
+            return "rolled_back", "ROLLED BACK to 0 %: every document goes to frequency"
+        if breach:
+            return "idle", f"IDLE at 0 %; {breach[0].headline or breach[0].id}"
+        return "idle", "IDLE at 0 %: every document goes to frequency"
+    if why_effective:
+        return "watch", f"WATCH: {percent(effective_bp)} in force, {percent(state.percent_bp)} decided: {why_effective}"
+    if not n:
+        return "watch", "WATCH: no LLM document in the last 5 minutes"
+    if n < FEWEST:
+        return "ok", f"HEALTHY so far: {counted(n, 'LLM document')} in 5 minutes"
+    if any(g.ok is None for g in gauges if g.target is not None):
+        return "ok", "HEALTHY: what can be judged is within its target"
+    return "ok", "HEALTHY: every number within its target"
+
+
+def _urgency(trigger: TriggerView) -> tuple[int, bool, float]:
+    """Of one severity what lowers the percentage comes before what holds it."""
+    rank = {"critical": 0, "high": 1, "medium": 2}[trigger.severity]
+    only_holds = trigger.action in ("pause", "investigate")
+    return rank, only_holds, trigger.fires_in_s if trigger.fires_in_s is not None else 1e9
+
+
+def _beside_target(gauge: Gauge) -> str:
+    """ "errors 2.0 %, target < 1 % (5 of 250)"."""
+    assert gauge.value is not None
+    match gauge.metric:
+        case "error_rate":
+            figures, of = f"errors {gauge.value * 100:.1f} %", f"{gauge.k} of {gauge.n}"
+        case "latency_mean":
+            figures, of = f"time {gauge.value / 1000:.2f} s", f"n {gauge.n}"
+        case _:
+            figures, of = f"cache hits {gauge.value * 100:.0f} %", f"{gauge.k} of {gauge.n}"
+    unit = seconds_unit if gauge.metric == "latency_mean" else percent_unit
+    return f"{figures}{_target(gauge.target, gauge.op, unit)} ({of})"
+
+
+SOON = {
+    "to_zero": "rolls back",
+    "previous_stage": "stage back",
+    "halve": "halves",
+    "pause": "holds",
+    "investigate": "wants a look",
+}
+FIRED = {
+    "to_zero": "rolling back",
+    "previous_stage": "one stage back",
+    "halve": "halving",
+    "pause": "promotion held",
+    "investigate": "have a look",
+}
+DOES = {
+    "to_zero": "to 0 %",
+    "previous_stage": "one stage back",
+    "halve": "half the percentage",
+    "pause": "promotion held",
+    "investigate": "someone should look",
+}
+
+
+def running(trigger: TriggerView) -> str:
+    """A trigger in breach: "errors 12.2 % over 5 %, rolls back in 1:48 (17 of 139 in 5 min)"."""
+    left = trigger.fires_in_s
+    if left is None:
+        when = "not yet sure"
+    elif left > 0:
+        when = f"{SOON.get(trigger.action, trigger.action)} in {timer(left)}"
+    else:
+        when = FIRED.get(trigger.action, trigger.action)
+    evidence = trigger.sentence.rpartition(" (")[2].removesuffix(")") if trigger.sentence.endswith(")") else ""
+    return f"{trigger.headline or trigger.id}, {when}" + (f" ({evidence})" if evidence else "")
+
+
+def what_next(
+    percent_bp: int, triggers: Sequence[TriggerView], gate: GateView, blind: str, blind_step_in_s: float | None
+) -> tuple[str, ...]:
+    """What the system does by itself if nobody touches it, soonest first; a column of the screen is 36 wide."""
+    out: list[str] = []
+    breach = [t for t in triggers if t.verdict == "breach"] if percent_bp else []
+    for t in sorted((t for t in breach if t.fires_in_s != 0), key=lambda t: t.fires_in_s or 1e9):
+        left = f"in {timer(t.fires_in_s)}" if t.fires_in_s is not None else "once sure"
+        out.append(f"{left} {DOES.get(t.action, t.action)}: {t.id}, {timer(t.held_s)} of {timer(t.for_s)}")
+    if any(t.action in ("to_zero", "previous_stage", "halve") for t in breach):
+        out.append("then locked until someone writes why")
+    if blind and blind_step_in_s is not None:
+        out.append(f"in {timer(blind_step_in_s)} one stage back: blind")
+    if gate.bake_s and gate.baked_s < gate.bake_s:
+        out.append(f"bake {format_duration(gate.baked_s)} of {format_duration(gate.bake_s)}")
+    if not out:
+        out.append("nothing until a person acts")
+    elif not breach:
+        out.append("the percentage never rises by itself")
+    return tuple(out)
+
+
+def waiting_for(state: State, plan: Plan, gate: GateView, reminders: Sequence[ReminderView]) -> tuple[str, ...]:
+    """What a person has to do, most pressing first."""
+    out: list[str] = []
+    if state.locked:
+        out.append("resume with the cause: " + state.locked)
+    if state.held:
+        out.append("resume, or keep holding: " + state.held)
+    out += [f"due: {r.text}" for r in reminders if r.overdue]
+    if gate.open:
+        out.append(f"the gate is open: promote to {gate.next_name}, {percent(gate.next_percent_bp)}")
+    elif state.stage <= plan.last_stage:
+        out += [m for m in gate.missing]
+    return tuple(out)
+
+
+def matrix(plan: Plan, triggers: Sequence[TriggerView]) -> tuple[MatrixView, ...]:
+    """The decision matrix with the live rows lit and their timelines counting."""
+    by_id = {t.id: t for t in triggers}
+    out = []
+    for row in plan.matrix:
+        live = by_id.get(row.trigger)
+        lit = live is not None and live.verdict == "breach"
+        left = max(0.0, live.timeline_s - live.held_s) if lit and live is not None and live.timeline_s else None
+        out.append(MatrixView(row.condition, str(row.severity), row.action, row.timeline, row.trigger, lit, left))
+    return tuple(out)
+
+
+def server_sentence(server: ServerView) -> str:
+    """ "ollama-1 up, 38 ms, 3 of 8 calls in flight." """
+    parts = [f"{server.name} {server.state}"]
+    if not server.up and server.error:
+        parts.append(server.error)
+    if server.latency_ms is not None:
+        parts.append(f"{server.latency_ms:.0f} ms")
+    return ", ".join([*parts, f"{server.in_flight} of {server.window:.0f} calls in flight."])
+
+
+def title(plan: Plan, state: State) -> str:
+    return f"stage {state.stage} {stage_name(plan, state.stage)}, {percent(state.percent_bp)}"

@@ -1,0 +1,391 @@
+"""However the console ends, the terminal is left as it was found and the engine goes on; and what a terminal can do to it.
+
+Real processes on real pseudo-terminals, one engine for all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import stat
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.plan.init import set_value
+from engine.plan.load import default_plan_text, load_plan
+from engine.server.process import spawn, wait_until_up
+from engine.store.folder import Folder
+from engine.store.reader import Reader
+from tests.terminal import ROLLOUT, SlowTerminal, Terminal
+
+LEAVES_WITHIN_S = 0.5
+
+# mode -> what sets it, what resets it
+MODES = {
+    "alternate screen": (rb"\x1b\[\?1049h", rb"\x1b\[\?1049l"),
+    "hidden cursor": (rb"\x1b\[\?25l", rb"\x1b\[\?25h"),
+    "mouse": (rb"\x1b\[\?1000h", rb"\x1b\[\?1000l"),
+    "mouse moves": (rb"\x1b\[\?1003h", rb"\x1b\[\?1003l"),
+    "pixel mouse": (rb"\x1b\[\?1016h", rb"\x1b\[\?1016l"),
+    "paste": (rb"\x1b\[\?2004h", rb"\x1b\[\?2004l"),
+    "focus": (rb"\x1b\[\?1004h", rb"\x1b\[\?1004l"),
+    "resize reports": (rb"\x1b\[\?2048h", rb"\x1b\[\?2048l"),
+    "no wrap": (rb"\x1b\[\?7l", rb"\x1b\[\?7h"),
+    "kitty keys": (rb"\x1b\[>\d+u", rb"\x1b\[<u"),
+    "title": (rb"\x1b\[22;2t", rb"\x1b\[23;2t"),
+}
+
+
+def crowd() -> float:
+    """How many want each core: 1 on a quiet machine, where the bounds hold to the letter."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1) + 0.5)
+
+
+class Place:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = Folder(root / ".rollout")
+        text = set_value(set_value(default_plan_text(), "http.port", 0), "llm.url", "http://127.0.0.1:9")
+        (root / "rollout.toml").write_text(text)
+        self.plan = load_plan(root / "rollout.toml")
+        self.engine = spawn(root / "rollout.toml", self.folder)
+        assert wait_until_up(self.folder, self.engine) == ""
+
+    def console(
+        self, *options: str, program: str = "", terminal: type[Terminal] = Terminal, **more: object
+    ) -> Terminal:
+        """The console on this place's engine; `program` runs before it in the same process."""
+        command = list(ROLLOUT)
+        command[2] = f"{program}\n{command[2]}"
+        environ = {"XDG_CONFIG_HOME": str(self.root / "config"), **more.pop("environ", {})}  # type: ignore[dict-item]
+        return terminal([*command, *options], cwd=self.root, environ=environ, **more)  # type: ignore[arg-type]
+
+    def engine_lives(self) -> bool:
+        before = Reader(self.folder).glance().heartbeat
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            if Reader(self.folder).glance().heartbeat > before:
+                return self.engine.poll() is None
+            time.sleep(0.05)
+        return False
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    made = Place(tmp_path_factory.mktemp("place"))
+    yield made
+    made.engine.send_signal(signal.SIGCONT)
+    made.engine.terminate()
+    made.engine.wait(15)
+
+
+def attached(terminal: Terminal) -> None:
+    """Painted, and a moment later: keys that come before the first paint are dropped."""
+    terminal.until("STAGE")
+    terminal.read(0.4)
+
+
+def left_on(raw: bytes) -> list[str]:
+    """The modes that were set and not reset after that."""
+    found = []
+    for name, (on, off) in MODES.items():
+        last_on = [m.end() for m in re.finditer(on, raw)]
+        last_off = [m.end() for m in re.finditer(off, raw)]
+        if last_on and (not last_off or last_off[-1] < last_on[-1]):
+            found.append(name)
+    return found
+
+
+def modes_set(raw: bytes) -> set[str]:
+    return {name for name, (on, _) in MODES.items() if re.search(on, raw)}
+
+
+def ends_well(terminal: Terminal, began: float) -> None:
+    assert terminal.ended(5.0)
+    assert time.monotonic() - began < LEAVES_WITHIN_S * crowd()
+    assert modes_set(terminal.raw) == set(MODES), "the test must see each mode set before it can see it reset"
+    assert left_on(terminal.raw) == []
+    assert termios.tcgetattr(terminal.child_line) == terminal.found
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_restores_the_terminal_and_leaves_the_engine(place: Place, number: signal.Signals) -> None:
+    with place.console() as terminal:
+        attached(terminal)
+        began = time.monotonic()
+        os.kill(terminal.pid, number)
+        ends_well(terminal, began)
+        assert os.waitstatus_to_exitcode(terminal.status or 0) == 128 + number
+    assert place.engine_lives()
+
+
+def test_quitting_restores_the_terminal_and_says_that_the_engine_goes_on(place: Place) -> None:
+    with place.console() as terminal:
+        attached(terminal)
+        began = time.monotonic()
+        terminal.send("q")
+        ends_well(terminal, began)
+        assert "The engine goes on" in terminal.text
+        assert os.waitstatus_to_exitcode(terminal.status or 0) == 0
+    assert place.engine_lives()
+
+
+def test_keys_typed_while_it_starts_are_told_and_not_taken(place: Place) -> None:
+    """On the line itself, before anybody reads it: the unfinished line too."""
+    with place.console() as terminal:
+        terminal.send("ls\nR")
+        terminal.until("STAGE", "R came before this screen was there and was NOT taken")
+        assert "ROLLING BACK" not in terminal.text
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["", "SIGHUP ignored"])
+def test_a_hung_up_line_ends_the_console_and_nothing_spins(place: Place, ignored: bool) -> None:
+    program = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)" if ignored else ""
+    with place.console(program=program) as terminal:
+        attached(terminal)
+        began = time.monotonic()
+        terminal.hang_up()
+        while time.monotonic() - began < 5 and terminal.status is None:
+            pid, status = os.waitpid(terminal.pid, os.WNOHANG)
+            terminal.status = status if pid else None
+            time.sleep(0.01)
+        assert terminal.status is not None
+        assert time.monotonic() - began < LEAVES_WITHIN_S * crowd()
+    assert place.engine_lives()
+
+
+def test_a_stopped_console_gives_the_terminal_back_and_goes_on_where_it_was(place: Place) -> None:
+    with place.console() as terminal:
+        attached(terminal)
+        os.kill(terminal.pid, signal.SIGTSTP)
+        end = time.monotonic() + 5
+        while left_on(terminal.raw) and time.monotonic() < end:
+            terminal.read()
+        assert left_on(terminal.raw) in ([], ["title"])
+        terminal.read(0.3)
+        os.kill(terminal.pid, signal.SIGCONT)
+        terminal.until("STAGE", "what happens next")
+        terminal.press("3")
+        terminal.until("error_critical")
+        terminal.press("q", "q")
+        assert terminal.ended(5)
+        assert left_on(terminal.raw) == []
+
+
+CRASH = """
+from console.screens.triggers import Triggers
+def paint(self, c, v, y):
+    password = "hunter2-in-a-local"
+    raise RuntimeError("the screen is broken")
+Triggers.paint = paint
+"""
+
+
+def test_a_crash_in_a_screen_is_one_sentence_and_a_file_that_only_its_owner_reads(place: Place, tmp_path: Path) -> None:
+    with place.console(program=CRASH, environ={"TMPDIR": str(tmp_path)}) as terminal:
+        attached(terminal)
+        began = time.monotonic()
+        terminal.send("3")
+        ends_well(terminal, began)
+        after = terminal.raw.rpartition(b"\x1b[?1049l")[2].decode()
+        assert "The engine goes on" in after
+        assert "Traceback" not in after
+        assert "hunter2" not in terminal.raw.decode()
+        assert os.waitstatus_to_exitcode(terminal.status or 0) == 1
+    (file,) = tmp_path.glob("rollout-*.traceback")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "the screen is broken" in file.read_text()
+    assert place.engine_lives()
+
+
+def test_a_line_that_stalls_freezes_no_key_and_recovers(place: Place) -> None:
+    """Nothing is read from the terminal; R must act all the same, and what comes after is the whole screen."""
+    with place.console() as terminal:
+        attached(terminal)
+        known = Reader(place.folder).glance().state.rev
+        for number in range(60):  # far more than a pseudo-terminal's buffer and the driver's queue hold
+            terminal.send("3" if number % 2 else "8")
+            time.sleep(0.035)
+        time.sleep(0.5)  # not a part of the lump
+        terminal.send("R")
+        end = time.monotonic() + 5
+        while Reader(place.folder).glance().state.rev == known and time.monotonic() < end:
+            time.sleep(0.02)
+        assert Reader(place.folder).glance().state.rev > known
+        terminal.until("PROVEN", "what was done", "STAGE 0", seconds=5)
+        terminal.press("1")
+        terminal.until("error rate", "latency", "what happens next")
+
+
+def test_a_line_that_stalls_does_not_keep_the_console_from_ending(place: Place) -> None:
+    with place.console() as terminal:
+        attached(terminal)
+        for number in range(60):
+            terminal.send("3" if number % 2 else "8")
+            time.sleep(0.02)
+        began = time.monotonic()
+        os.kill(terminal.pid, signal.SIGTERM)
+        while terminal.status is None and time.monotonic() - began < 5:
+            pid, status = os.waitpid(terminal.pid, os.WNOHANG)
+            terminal.status = status if pid else None
+            time.sleep(0.01)
+        assert terminal.status is not None
+        assert time.monotonic() - began < LEAVES_WITHIN_S * crowd()
+
+
+def test_on_a_slow_late_line_each_screen_comes_and_a_rollback_is_proven_within_seconds(place: Place) -> None:
+    """4 KB a second, 150 ms each way: what a phone gives in a cellar."""
+    with place.console(terminal=SlowTerminal) as terminal:
+        attached(terminal)
+        for key, words in (
+            ("2", "GATE"),
+            ("3", "rollback decision matrix"),
+            ("4", "cache hits"),
+            ("7", "documents"),
+            ("8", "decisions"),
+            ("1", "what happens next"),
+        ):
+            pressed = time.monotonic()
+            terminal.press(key)
+            terminal.until(words, seconds=10)
+            assert time.monotonic() - pressed < 2.0 * crowd()
+        pressed = time.monotonic()
+        terminal.press("R")
+        terminal.until("PROVEN", "what was done", seconds=10)
+        assert time.monotonic() - pressed < 3.0 * crowd()
+        terminal.press("q", "q")
+        assert terminal.ended(5)
+    assert place.engine_lives()
+
+
+def test_a_frozen_engine_is_said_within_two_seconds_of_silence(place: Place) -> None:
+    with place.console() as terminal:
+        attached(terminal)
+        place.engine.send_signal(signal.SIGSTOP)
+        try:
+            terminal.until("process", "stopped", seconds=2 * crowd())
+        finally:
+            place.engine.send_signal(signal.SIGCONT)
+        end = time.monotonic() + 5
+        while "stopped" in terminal.text and time.monotonic() < end:
+            terminal.read()
+        assert "stopped" not in terminal.text
+
+
+def test_a_storm_of_sizes_ends_in_a_screen_that_fits(place: Place) -> None:
+    with place.console() as terminal:
+        attached(terminal)
+        for columns, rows in [(40, 10), (20, 5), (300, 80), (81, 25), (60, 15), (120, 40), (10, 3), (80, 24)] * 3:
+            terminal.resize(columns, rows)
+            terminal.read(0.01)
+        terminal.until("STAGE", "what happens next")
+        terminal.resize(40, 10)
+        terminal.until("R rollback", "error rate")
+        terminal.resize(20, 5)
+        terminal.read(0.3)
+        terminal.send("R")
+        terminal.until("0 %")
+        assert terminal.status is None
+
+
+@pytest.mark.parametrize("name", ["xterm", "xterm-16color", "screen", "linux", "vt100"])
+def test_old_and_odd_terminals_show_the_same_words(place: Place, name: str) -> None:
+    with place.console(environ={"TERM": name}, answers=False) as terminal:
+        terminal.until("STAGE", "error rate", "what happens next")
+        if name == "linux":
+            assert all(ord(char) < 0x2500 for char in terminal.text)
+
+
+def test_no_colour_means_none(place: Place) -> None:
+    with place.console(environ={"NO_COLOR": "1", "COLORTERM": "truecolor"}) as terminal:
+        terminal.until("STAGE", "error rate")
+        colours = re.findall(rb"\x1b\[(?:[\d;]*;)?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[\d;]*)?m", terminal.raw)
+        assert colours == []
+
+
+def test_without_the_mouse_the_terminal_keeps_it_to_select_text(place: Place) -> None:
+    with place.console("--no-mouse") as terminal:
+        attached(terminal)
+        assert not {name for name in modes_set(terminal.raw) if "mouse" in name}
+
+
+def test_the_c_locale_gets_ascii(place: Place) -> None:
+    environ = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    with place.console(environ=environ) as terminal:
+        terminal.until("STAGE", "error rate")
+        assert terminal.raw.isascii()
+        assert b"\\u" not in terminal.raw
+
+
+@pytest.mark.parametrize("environ", [{"TERM": "dumb"}, {"TERM": ""}], ids=["dumb", "unset"])
+def test_a_terminal_without_a_screen_is_told_the_other_way(place: Place, environ: dict[str, str]) -> None:
+    with place.console(environ=environ) as terminal:
+        assert terminal.ended(5)
+        assert "rollout status --watch" in terminal.raw.decode()
+        assert b"\x1b" not in terminal.raw
+        assert os.waitstatus_to_exitcode(terminal.status or 0) == 1
+
+
+def test_standard_error_in_a_file_is_no_reason_to_show_nothing(place: Place, tmp_path: Path) -> None:
+    with place.console(stderr=tmp_path / "log") as terminal:
+        assert terminal.ended(5)
+        assert "standard error" in terminal.raw.decode() + (tmp_path / "log").read_text()
+
+
+def test_without_a_terminal_there_is_a_sentence(place: Place) -> None:
+    done = subprocess.run(
+        [*ROLLOUT], cwd=place.root, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL, check=False
+    )
+    assert done.returncode == 1
+    assert "rollout status --watch" in done.stderr
+
+
+@pytest.mark.parametrize("how", ["away", "replaced"])
+def test_a_store_that_is_gone_is_a_message_and_comes_back(tmp_path: Path, how: str) -> None:
+    made = Place(tmp_path)
+    try:
+        with made.console() as terminal:
+            attached(terminal)
+            store = made.folder.path
+            moved = store.with_name("moved")
+            store.rename(moved)
+            if how == "replaced":
+                store.mkdir()
+                (store / "store.db").write_bytes(b"this is no database at all" * 100)
+            terminal.until("NO STORE", seconds=5)
+            if how == "replaced":
+                (store / "store.db").unlink()
+                for left in store.iterdir():
+                    left.unlink()
+                store.rmdir()
+            moved.rename(store)
+            end = time.monotonic() + 5
+            while "NO STORE" in terminal.text and time.monotonic() < end:
+                terminal.read()
+            assert "NO STORE" not in terminal.text
+    finally:
+        made.engine.terminate()
+        made.engine.wait(15)
+
+
+def test_an_engine_of_another_version_is_a_message(tmp_path: Path) -> None:
+    import sqlite3
+
+    made = Place(tmp_path)
+    try:
+        with made.console() as terminal:
+            attached(terminal)
+            made.engine.send_signal(signal.SIGSTOP)
+            with sqlite3.connect(made.folder.database) as conn:
+                conn.execute("UPDATE live SET body = ?", (b'{"at": "of another shape"}',))
+            terminal.until("differ in version", seconds=5)
+    finally:
+        made.engine.send_signal(signal.SIGCONT)
+        made.engine.terminate()
+        made.engine.wait(15)

@@ -1,0 +1,255 @@
+"""Keys that nobody meant do nothing; the one key that must work works; what acts upward asks, by another key."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from textual import events
+from textual.binding import Binding
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from console.app import Console
+from console.screens import SCREENS, screen
+from console.screens.ask import Ask
+from console.terminal.type_ahead import ACTING, BURST_S, GRACE_S, Hands, names
+from console.widgets.sheet import Sheet
+from tests.console.samples import PLAN, FakeLink
+from tests.console.test_rollback_key import settled
+
+pytestmark = pytest.mark.anyio
+
+
+def typed(keys: str, apart: float = 0.0) -> list[str]:
+    """The keys that are taken when these come `apart` seconds from each other, outside of an input."""
+    hands = Hands()
+    hands.ready = True
+    verdicts = [hands.take(key, 100.0 + i * apart, typing=False) for i, key in enumerate(keys)]
+    return [
+        key
+        for key, verdict in zip(keys, verdicts, strict=True)
+        if verdict == "take" or (verdict == "wait" and hands.settle(key) == "take")
+    ]
+
+
+def test_before_the_first_paint_every_key_is_dropped() -> None:
+    assert Hands().take("R", 1.0, typing=False) == "drop"
+
+
+@given(st.text("Ruyqp2sx\r", min_size=1, max_size=12))
+def test_at_a_person_s_pace_every_key_counts(keys: str) -> None:
+    hands = Hands()
+    hands.ready = True
+    for i, key in enumerate(keys):
+        verdict = hands.take(key, i * (BURST_S + GRACE_S), typing=False)
+        assert verdict == "take" or hands.settle(key) == "take"
+
+
+@pytest.mark.parametrize("paste", ["rm -rf FOO BAR", "RFC 1234", "FOUR", "please Run it", "dear all,\rRegards\r"])
+def test_a_paste_never_rolls_back_and_does_no_more_than_its_first_key(paste: str) -> None:
+    taken = typed(paste)
+    assert "R" not in taken
+    assert len([key for key in taken if key not in "jk"]) <= 1
+
+
+@pytest.mark.parametrize("lump", ["R", "2R", "RR", "RRR", "qR", "jjjjR", "2jR", "R2", "\rR"])
+def test_a_lump_of_a_slow_line_rolls_back(lump: str) -> None:
+    assert "R" in typed(lump)
+
+
+@given(st.text(max_size=20))
+def test_in_an_input_everything_is_text(text: str) -> None:
+    hands = Hands()
+    hands.ready = True
+    assert all(hands.take(char, 1.0, typing=True) == "take" for char in text)
+
+
+@pytest.mark.parametrize(
+    ("line", "keys"),
+    [
+        (b"ls\nR", "lsR"),
+        (b"\x1b[20~", ["f9"]),
+        (b"\x1b[A\x1bOB\x1b[1;5C", ""),
+        (b"\x1b[?62;22c\x1b", ""),
+        ("é".encode(), "é"),
+    ],
+)
+def test_of_what_was_typed_before_only_keys_of_text_and_f9_count(line: bytes, keys: Sequence[str]) -> None:
+    assert names(line.decode()) == list(keys)
+
+
+# -- in the app --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("typed", "told"), [("lsR", "R came before"), ("ls", "were not taken"), ("", "")])
+async def test_keys_typed_before_the_first_paint_are_told_and_r_above_all(typed: str, told: str) -> None:
+    link = FakeLink("normal")
+    app = Console(link, PLAN, typed_before=typed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: app.hands.ready)
+        await pilot.pause()
+        assert link.rollbacks == []
+        if told:
+            assert told in app.screen.query_one(Sheet).canvas.text()
+        else:
+            assert app.said is None
+
+
+Steps = Callable[[Console, FakeLink, Pilot[int]], Awaitable[None]]
+
+
+async def walk(steps: Steps, state: str = "normal", **more: bool) -> None:
+    link = FakeLink(state)
+    app = Console(link, PLAN, rehearsal=state.startswith("rehearsal"), **more)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: app.hands.ready)
+        await steps(app, link, pilot)
+
+
+async def test_the_wait_for_what_follows_costs_a_key_next_to_nothing() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        took = []
+        for _ in range(5):
+            before, began = len(link.rollbacks), time.monotonic()
+            app.post_message(events.Key("R", "R"))
+            await settled(pilot, lambda before=before: len(link.rollbacks) > before)  # type: ignore[misc]
+            took.append(time.monotonic() - began)
+            await pilot.pause(BURST_S * 2)
+        assert min(took) < 0.2
+
+    await walk(steps)
+
+
+async def test_a_paste_with_an_r_in_it_is_refused_and_said() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        for char in "LONG RANT":
+            app.post_message(events.Key(char, char))
+        await settled(pilot, lambda: app.said is not None)
+        assert "press R once" in str(app.said)
+        assert link.rollbacks == []
+        assert link.asked == []
+
+    await walk(steps)
+
+
+async def test_bracketed_paste_outside_of_an_input_is_nothing() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        app.post_message(events.Paste("R\ny\nq"))
+        await pilot.pause(0.1)
+        assert link.rollbacks == []
+        assert app.is_running
+
+    await walk(steps)
+
+
+async def test_what_goes_up_asks_first_and_another_key_confirms() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        await pilot.press("2")
+        await pilot.pause(0.1)
+        await pilot.press("p")
+        await settled(pilot, lambda: isinstance(app.screen, Ask))
+        for same in ("p", "enter"):  # the key that asked again, and the safe answer that has the focus
+            if isinstance(app.screen, Ask):
+                await pilot.pause(BURST_S * 2)
+                await pilot.press(same)
+                await pilot.pause(0.05)
+        assert not any(kind == "promote" for kind, _ in link.asked)
+        await pilot.pause(BURST_S * 2)
+        await pilot.press("p")
+        await settled(pilot, lambda: isinstance(app.screen, Ask))
+        await pilot.pause(BURST_S * 2)
+        await pilot.press("y")
+        await settled(pilot, lambda: any(kind == "promote" for kind, _ in link.asked))
+
+    await walk(steps, "ready")
+
+
+async def test_an_input_shows_the_second_key_for_a_rollback() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        app.push_screen(Ask("Why?", ["facts"], "send", "leave", field="reason", least=8))
+        await settled(pilot, lambda: isinstance(app.focused, Input))
+        await pilot.pause(0.1)
+        shown = app.screen.query_one("#answers").canvas.text()  # type: ignore[attr-defined]
+        assert "F9" in shown
+
+    await walk(steps)
+
+
+async def test_long_work_shows_its_seconds_and_can_be_left() -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        gate, done = threading.Event(), link.command
+        link.command = lambda kind, **fields: (gate.wait(10), done(kind, **fields))[1]  # type: ignore[method-assign]
+        app.act("measure")
+        await settled(pilot, lambda: "works on it" in str(app.said))
+        await pilot.press("escape")
+        assert "Not waited for" in str(app.said)
+        gate.set()
+        await pilot.pause(0.1)
+        assert "Not waited for" in str(app.said)
+
+    await walk(steps)
+
+
+def acting_keys(number: int) -> list[str]:
+    """Keys of a screen that change something, the app's own among them."""
+    found = []
+    for binding in [*screen(number).BINDINGS, *Console.BINDINGS]:
+        assert isinstance(binding, Binding)
+        if binding.action.partition("(")[0] in ACTING:
+            found += binding.key.split(",")
+    return found
+
+
+@pytest.mark.parametrize("number", sorted(SCREENS))
+async def test_read_only_unbinds_what_acts_and_not_r(number: int) -> None:
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        await pilot.press(str(number))
+        await pilot.pause(0.1)
+        bound = app.screen.active_bindings
+        assert not set(acting_keys(number)) & set(bound)
+        for key in acting_keys(number):
+            await pilot.pause(BURST_S * 2)
+            await pilot.press(key)
+        assert link.asked == []
+        assert not isinstance(app.screen, Ask)
+        await pilot.pause(BURST_S * 2)
+        await pilot.press("R")
+        await settled(pilot, lambda: bool(link.rollbacks))
+
+    await walk(steps, "rehearsal", read_only=True)
+
+
+@pytest.mark.parametrize(("state", "key"), [("idle", "2"), ("rolled_back", "v")])
+async def test_read_only_names_no_key_that_it_does_not_take(state: str, key: str) -> None:
+    seen = []
+
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        await pilot.press(key)
+        await settled(pilot, lambda: app.page is not None and app.page.NUMBER in (2, 11) and app.page.is_mounted)
+        await pilot.pause(0.05)
+        seen.append(app.page.text() if app.page else "")
+
+    promised = ("s signs", "c checks", "signs it: s", "takes it back", "restores all", "w writes one")
+    await walk(steps, state)
+    assert any(words in seen[0] for words in promised), "the test must see them where they are taken"
+    await walk(steps, state, read_only=True)
+    assert not [words for words in promised if words in seen[1]]
+
+
+async def test_production_does_not_look_like_rehearsal() -> None:
+    heads = []
+    for state in ("normal", "rehearsal"):
+
+        async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+            canvas = app.screen.query_one("#sheet").canvas  # type: ignore[attr-defined]
+            heads.append(("".join(canvas.chars[0]).split()[0], canvas.styles[0][2]))
+
+        await walk(steps, state)
+    (word, style), (other_word, other_style) = heads
+    assert word != other_word
+    assert style != other_style

@@ -1,0 +1,172 @@
+"""What is a document in files, folders, globs and standard input; a bad one is named and stops nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.upload import sources
+from console.upload.progress import Progress
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def all_of(*paths: str) -> list[sources.Source]:
+    return [source for path in sources.files(paths) for source in sources.documents(path)]
+
+
+def stdin(monkeypatch: pytest.MonkeyPatch, raw: bytes) -> list[sources.Source]:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(raw)))
+    return all_of("-")
+
+
+def test_folders_and_globs_give_each_file_of_a_known_kind_once_in_order(here: Path) -> None:
+    for name in ("b.md", "a.txt", "deep/c.rst", "deep/d.HTML", "deep/e.png", ".git/f.md", ".hidden.md"):
+        (here / name).parent.mkdir(exist_ok=True)
+        (here / name).write_text("text")
+
+    assert sources.files((".", "./a.txt", "deep/../a.txt", "*.md", "deep")) == [
+        "a.txt",
+        "b.md",
+        "deep/c.rst",
+        "deep/d.HTML",
+    ]
+    assert sources.files(("d*",)) == ["deep/c.rst", "deep/d.HTML"]
+
+
+def test_every_bad_file_is_named_with_its_reason(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "SIZE_LIMIT", 1000)
+    (here / "binary.txt").write_bytes(b"a\0b")
+    (here / "empty.md").write_text(" \n")
+    (here / "large.md").write_text("a" * 1001)
+    (here / "gone.md").symlink_to("/nowhere")
+    os.mkfifo(here / "pipe.txt")
+    (here / "blank.html").write_text("<script>x</script>")
+
+    found = {source.id: source.trouble for source in all_of(".", "missing.txt", "nul\0name")}
+
+    assert found.pop("large.md").startswith("larger than")
+    assert found.pop("nul\0name")
+    assert found == {
+        "binary.txt": "not a text file",
+        "empty.md": "empty",
+        "gone.md": "No such file or directory",
+        "pipe.txt": "not a file, but a pipe or a device",
+        "blank.html": "a page without text",
+        "missing.txt": "No such file or directory",
+    }
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "Größe".encode(), "\ufeffGröße".encode(), "Größe".encode("cp1252"), "Größe".encode("utf-16"),
+        b"\xff\xfe" + "Größe".encode("utf-16-le"),
+    ],
+)  # fmt: skip
+def test_text_is_read_in_the_encodings_that_files_have(here: Path, raw: bytes) -> None:
+    (here / "a.txt").write_bytes(raw)
+
+    assert all_of("a.txt")[0].text == "Größe"
+
+
+def test_a_name_of_bytes_that_are_no_text_still_names_its_document(here: Path) -> None:
+    (here / os.fsdecode(b"b\xffd.txt")).write_text("text")
+
+    assert [source.id for source in all_of(".")] == ["b\\udcffd.txt"]
+
+
+def test_json_lines_lists_and_objects_give_documents_and_name_each_bad_row(here: Path) -> None:
+    rows = [
+        {"id": "a", "text": "one", "title": "T"}, {"id": 7, "text": "two"}, {"text": "three"}, {"file": "f.md", "text": "four"},
+        {"id": "a2", "text": 5}, [], {"id": "a3", "text": " "}, {"id": "half \ud800", "text": "\ud800 five"},
+    ]  # fmt: skip
+    (here / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n\nno json\n" + "[" * 100_000)
+    (here / "list.json").write_text(json.dumps(rows[:2]))
+    (here / "object.json").write_text(json.dumps(rows[0]))
+    (here / "lines.json").write_text(f"{json.dumps(rows[0])}\n{json.dumps(rows[1])}\n")
+
+    found = all_of("rows.jsonl")
+
+    assert [source.id for source in found if not source.trouble] == ["a", "7", "rows.jsonl:3", "f.md", "half ?"]
+    assert [source.id for source in found if source.trouble] == [
+        "rows.jsonl:5", "rows.jsonl:6", "a3", "rows.jsonl:10", "rows.jsonl:11",
+    ]  # fmt: skip
+    assert [found[0].title, found[-3].text] == ["T", "? five"]
+    assert [source.id for source in all_of("list.json")] == ["a", "7"]
+    assert [source.id for source in all_of("object.json")] == ["a"]
+    assert [source.id for source in all_of("lines.json")] == ["a", "7"]
+
+
+def test_a_page_gives_its_title_and_what_a_browser_shows(here: Path) -> None:
+    (here / "p.html").write_text(
+        "<!DOCTYPE html><html><head><TITLE>Edges &amp;\n nodes</TITLE><style>b{}</style></head>"
+        "<body><!-- no --><h1>Graphs</h1><p>Wal<b>king</b> paths<br>fast<script>var x</script><ul><li>one<li>two</ul></body>"
+    )
+
+    (page,) = all_of("p.html")
+
+    assert page.title == "Edges & nodes"
+    assert page.text.split() == ["Graphs", "Walking", "paths", "fast", "one", "two"]
+
+
+def test_standard_input_is_json_lines_or_one_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = stdin(monkeypatch, b'\n{"id": "a", "text": "x"}\n{"text": 7}\n{"text": "y"}')
+    assert [s.id for s in lines[:2]] == ["a", "stdin:2"]
+    assert lines[2].text == "y"
+    assert [s.id for s in stdin(monkeypatch, b'[{"id": "a", "text": "x"}]')] == ["a"]
+    assert [s.text for s in stdin(monkeypatch, b"plain\ntext")] == ["plain\ntext"]
+    assert [s.trouble for s in stdin(monkeypatch, b"")] == ["empty"]
+
+
+@given(st.binary(max_size=300), st.sampled_from([".txt", ".json", ".jsonl", ".html", ".md"]))
+def test_no_file_is_an_exception(tmp_path_factory: pytest.TempPathFactory, raw: bytes, suffix: str) -> None:
+    path = tmp_path_factory.getbasetemp() / f"any{suffix}"
+    path.write_bytes(raw)
+
+    for source in sources.documents(str(path)):
+        assert source.trouble or source.text.encode("utf-8").strip()
+
+
+def test_progress_says_how_fast_and_how_long_and_nothing_where_nobody_looks() -> None:
+    seconds = iter([0.0, 10.0, 20.0])
+    out = io.StringIO()
+    progress = Progress("load", 1000, out, shown=True, clock=lambda: next(seconds))
+
+    progress.step(250, 50)
+
+    assert "[######------------------]  25%  50 documents, 5/s, 0:30 left" in out.getvalue()
+    quiet = io.StringIO()
+    Progress("load", 1000, quiet, shown=False, clock=lambda: 0.0).step(250, 50)
+    assert quiet.getvalue() == ""
+
+
+def test_what_comes_by_standard_input_without_a_name_is_named_by_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, again, other = (stdin(monkeypatch, raw)[0].id for raw in (b"one text", b"one text", b"another"))
+    assert one == again != other
+    assert stdin(monkeypatch, b'{"text": "one text"}')[0].id == one
+    assert all(id.startswith("stdin-") for id in (one, other))
+
+
+def test_an_id_that_was_given_stays_though_it_looks_like_a_place_in_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stdin(monkeypatch, b'{"id": "stdin:3", "text": "exported from an older store"}')[0].id == "stdin:3"
+
+
+def test_broken_json_is_told_from_json_without_a_text(here: Path) -> None:
+    (here / "rows.jsonl").write_text('{"id": "a", "text": "cut\n{"id": "b"}\n')
+
+    cut, bare = all_of("rows.jsonl")
+
+    assert cut.trouble.startswith("not JSON: ")
+    assert bare.trouble == 'not a JSON object with "text"'

@@ -1,0 +1,73 @@
+"""How many documents a load has on their way at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+
+from console.upload.sources import Source
+from console.upload.uploader import LEAST, MOST, MOST_CHARS, Crew, Refused
+
+
+class Engine:
+    """Answers after 2 ms, and counts how many documents were there at once; its clock says that each took `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.at_once = self.most = self.ticks = 0
+        self._lock = threading.Lock()
+
+    def clock(self) -> float:
+        self.ticks += 1
+        return self.ticks * self.seconds
+
+    def extract(self, source: Source) -> dict[str, str]:
+        with self._lock:
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+        time.sleep(0.002)
+        with self._lock:
+            self.at_once -= 1
+        if source.id == "bad":
+            raise Refused("not this one")
+        return {"id": source.id}
+
+
+def carried(engine: Engine, sources: Iterable[Source]) -> dict[str, object]:
+    crew, ends = Crew(engine.extract, engine.clock), {}
+    for source in sources:
+        crew.send(source)
+        ends.update({done.id: end for done, end in crew.ends(until_room=True)})
+    ends.update({done.id: end for done, end in crew.ends()})
+    crew.stop()
+    return ends
+
+
+def short(count: int) -> list[Source]:
+    return [Source(str(n), text="short") for n in range(count)]
+
+
+def test_every_document_comes_back_once_and_a_refused_one_with_its_reason() -> None:
+    ends = carried(Engine(0.001), [*short(200), Source("bad", text="x")])
+
+    assert len(ends) == 201
+    assert str(ends["bad"]) == "not this one"
+
+
+def test_many_are_on_their_way_where_answers_come_soon() -> None:
+    engine = Engine(0.001)
+    carried(engine, short(600))
+    assert LEAST < engine.most <= MOST
+
+
+def test_few_are_on_their_way_where_each_waits_long_so_that_none_waits_until_it_is_given_up() -> None:
+    engine = Engine(60.0)
+    carried(engine, short(100))
+    assert engine.most <= LEAST
+
+
+def test_long_documents_are_few_at_once_so_that_a_rollback_gets_its_turn() -> None:
+    engine = Engine(0.001)
+    carried(engine, [Source(str(n), text="x" * (MOST_CHARS // 10)) for n in range(150)])
+    assert engine.most <= 10

@@ -1,0 +1,124 @@
+"""Seven days at 100 % are counted day by day: what resets the count is an incident, another percentage or a day outside its targets."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+
+from engine.gate import conditions
+from engine.gate.stability import stability
+from engine.measures.record import Extraction
+from engine.plan.load import default_plan_text, parse_plan
+from engine.rollout.control import ENGINE, Actor, Ask, Decision, State, hold, roll_back, transition
+from engine.store import log
+from engine.store.rollup import insert_and_fold
+from engine.store.schema import migrate
+
+PLAN = parse_plan(default_plan_text())
+DAY = 86400.0
+START = 20_000 * DAY + 3600.0  # one o'clock in the morning, UTC
+ALICE = Actor("alice")
+
+
+class Rollout:
+    """A store in which the last stage began at START."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self.conn = conn
+        self.state = State()
+        self.decide(Decision("promote", ALICE, "", PLAN.last_stage, 10_000, START, "up", "alice promoted"))
+
+    def decide(self, decision: Decision) -> None:
+        log.append(self.conn, self.state, decision)
+        self.state = transition(self.state, decision)
+
+    def documents(self, at: float, n: int, failed: int = 0, ms: float = 700.0) -> None:
+        rows = [
+            Extraction(
+                at, f"d{i}", "treatment", "frequency" if i < failed else "llm", PLAN.last_stage, self.state.epoch, attempted=True,
+                error="timeout" if i < failed else None, ms=ms, lookup=True, keywords=10,
+            )
+            for i in range(n)
+        ]  # fmt: skip
+        hits = [
+            Extraction(at, f"h{i}", "treatment", "llm", PLAN.last_stage, self.state.epoch, cached=True, lookup=True, keywords=10)
+            for i in range(n)
+        ]  # fmt: skip
+        insert_and_fold(self.conn, [*rows, *hits])
+
+    def at(self, days: float) -> tuple[float, str]:
+        """(clean days, what reset them)."""
+        found = stability(self.conn, PLAN, self.state, START + days * DAY)
+        assert found is not None
+        return found.clean_s / DAY, found.reset
+
+
+@pytest.fixture
+def rollout() -> Iterator[Rollout]:
+    conn = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(conn)
+    yield Rollout(conn)
+    conn.close()
+
+
+def test_clean_days_count_from_the_beginning_of_the_stage(rollout: Rollout) -> None:
+    for day in range(7):
+        rollout.documents(START + day * DAY, 300, failed=1)
+    assert rollout.at(6.5) == (6.5, "")
+
+
+def test_an_incident_begins_the_count_anew_and_is_named(rollout: Rollout) -> None:
+    asked = Ask(ENGINE, START + 3 * DAY, "h", "error_creep")
+    decision = hold(rollout.state, asked)
+    assert isinstance(decision, Decision)
+    rollout.decide(decision)
+    clean, reset = rollout.at(5)
+    assert clean == pytest.approx(2.0)
+    assert "incident" in reset
+
+
+def test_a_person_s_hold_is_no_incident(rollout: Rollout) -> None:
+    decision = hold(rollout.state, Ask(ALICE, START + 3 * DAY, "h", "holidays"))
+    assert isinstance(decision, Decision)
+    rollout.decide(decision)
+    assert rollout.at(5) == (5.0, "")
+
+
+@pytest.mark.parametrize(("failed", "ms", "word"), [(6, 700.0, "error rate"), (0, 2500.0, "mean time")])
+def test_a_day_outside_its_targets_begins_the_count_anew_at_its_end(
+    rollout: Rollout, failed: int, ms: float, word: str
+) -> None:
+    rollout.documents(START, 300)
+    rollout.documents(START + 2 * DAY, 300, failed=failed, ms=ms)
+    rollout.documents(START + 3 * DAY, 3000)  # six good days do not make up for it
+    clean, reset = rollout.at(6)
+    assert clean == pytest.approx(6 - (3 - 1 / 24))
+    assert word in reset
+
+
+def test_a_day_of_a_handful_of_documents_says_nothing(rollout: Rollout) -> None:
+    rollout.documents(START + DAY, 10, failed=2)
+    assert rollout.at(3) == (3.0, "")
+
+
+def test_at_a_reduced_percentage_nothing_counts(rollout: Rollout) -> None:
+    rollout.decide(Decision("trigger", ENGINE, "latency_medium", PLAN.last_stage, 5000, START + DAY, "t", "halved"))
+    assert rollout.at(4)[0] == 0.0
+    rollout.decide(Decision("promote", ALICE, "", PLAN.last_stage, 10_000, START + 4 * DAY, "p", "up again"))
+    assert rollout.at(5)[0] == pytest.approx(1.0)
+
+
+def test_in_other_stages_the_bake_is_a_bake(rollout: Rollout) -> None:
+    rollout.decide(roll_back(PLAN, rollout.state, Ask(ALICE, START + DAY, "r")))
+    assert stability(rollout.conn, PLAN, rollout.state, START + 2 * DAY) is None
+
+
+def test_the_gate_counts_clean_days_and_says_what_reset_them(rollout: Rollout) -> None:
+    rollout.documents(START + 2 * DAY, 300, failed=30)
+    found = stability(rollout.conn, PLAN, rollout.state, START + 8 * DAY)
+    report = conditions.assess(PLAN.stages[-1], conditions.Facts({}, 0.0, found), (), 8 * DAY, 0, ())
+    (said,) = (missing for missing in report.missing if missing.startswith("stable within targets"))
+    assert "of 7d" in said
+    assert "error rate 10 % (n 300)" in said

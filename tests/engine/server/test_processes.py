@@ -1,0 +1,233 @@
+"""The promises, on a real engine process with a simulated LLM service: real signals, files, sockets and databases."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.client.client import EngineClient
+from engine.rollout.control import Actor
+from engine.store import log
+from engine.store.folder import Intent
+from tests.engine.service.stage import TEXT, Stage, kill_mid_write
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with Stage(tmp_path_factory.mktemp("processes")) as made:
+        made.engine()
+        yield made
+
+
+def test_the_percentage_comes_into_force_and_documents_go_to_the_llm(stage: Stage) -> None:
+    stage.climb(4)
+    assert stage.folder.is_armed()
+    assert stage.until(lambda: stage.view.percent_bp == 5000 and stage.view.methods["llm"] > 0)
+    assert stage.view.effective_bp == 5000
+
+
+def test_the_plan_s_own_metrics_lines_work(stage: Stage) -> None:
+    stage.climb(4)
+    assert stage.until(lambda: stage.view.error_rate.n > 3)
+    with urllib.request.urlopen(f"{stage.view.engine.address}/metrics") as answer:
+        found = json.load(answer)["keyword_extraction"]
+    assert 0 <= found["error_rate"] <= 1
+    assert found["avg_extraction_time_ms"] > 0
+    assert found["cache_hit_rate"] is None or 0 <= found["cache_hit_rate"] <= 1
+    assert found["method_breakdown"]["llm"] > 0
+    request = urllib.request.Request(
+        f"{stage.view.engine.address}/metrics", headers={"Accept": "text/plain;version=0.0.4"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        assert b"keyword_extraction_error_rate" in answer.read()
+
+
+def test_on_tcp_there_is_no_control_and_nobody_can_pretend_to_be_a_user(stage: Stage) -> None:
+    address = stage.view.engine.address
+    for kind in ("promote", "rollback", "stop"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(f"{address}/v1/control/{kind}", b"{}"))
+        assert refused.value.code in (404, 405)
+    said = {"kind": "complaint", "text": "from afar", "id": "afar-1"}
+    request = urllib.request.Request(
+        f"{address}/v1/feedback",
+        json.dumps(said).encode(),
+        {"X-Forwarded-For": "uid:0", "X-Rollout-Actor": json.dumps(["root", "", ""])},
+    )
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 200
+    who = stage.reader.log(5, kind="complaint")[0].actor
+    assert who.startswith("http")
+
+
+def test_a_promotion_with_a_stale_epoch_is_refused(stage: Stage) -> None:
+    stage.climb(2)
+    epoch = stage.reader.state().epoch
+    reply = stage.client.command("promote", epoch=epoch - 1, override=True, reason="an old screen")
+    assert not reply.ok
+    assert "moved" in reply.sentence
+
+
+def test_ratings_count_in_the_gate_as_they_come(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        stage.engine()
+        stage.climb(3)
+
+        def rated() -> int:
+            return next((c.n for c in stage.view.gate.conditions if "satisfaction" in c.text.lower()), 0)
+
+        for batch in (1, 2):
+            rows = [{"kind": "rating", "value": 5, "document": f"d{n}", "id": f"{batch}-{n}"} for n in range(60)]
+            assert stage.client.command("feedback_import", rows=rows).ok
+            assert stage.until(lambda least=60 * batch: rated() >= least, 10), rated()  # type: ignore[misc]
+
+
+def test_after_the_key_no_call_is_sent_though_eight_workers_are_busy(stage: Stage) -> None:
+    stage.climb(5)
+    going = threading.Event()
+    going.set()
+
+    def work(number: int) -> None:
+        count = 0
+        while going.is_set():
+            count += 1
+            stage.client.request(
+                "POST", "/v1/extract", {"id": f"busy-{number}-{count}", "text": f"{TEXT} {number} {count}"}
+            )
+
+    workers = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for worker in workers:
+        worker.start()
+    assert stage.until(lambda: stage.view.engine.in_flight >= 4)
+    result = stage.client.rollback("drill with eight workers")
+    assert result.ok, result.sentence
+    assert stage.until(
+        lambda: stage.client.command("proof", of=result.request_id).data["proof"]["effective_ms"] is not None
+    )
+    proof = stage.client.command("proof", of=result.request_id).data["proof"]
+    time.sleep(0.3)
+    later = stage.client.command("proof", of=result.request_id).data["proof"]
+    going.clear()
+    for worker in workers:
+        worker.join()
+    assert proof["cancelled"] > 0
+    assert proof["effective_ms"] < 1000  # how long it takes is measured by bench_rollback, not here
+    assert later["last_call"] == proof["last_call"]  # nothing was sent afterwards
+    assert later["documents_since"] > 0
+    assert later["llm_since"] == 0
+    assert not stage.folder.is_armed()
+
+
+def test_a_rollback_by_hand_can_be_undone_and_re_arms(stage: Stage) -> None:
+    stage.climb(3)
+    assert stage.client.rollback("by mistake").ok
+    assert stage.until(lambda: stage.reader.state().percent_bp == 0)
+    reply = stage.client.command("undo_rollback")
+    assert reply.ok, reply.sentence
+    assert stage.reader.state().percent_bp == 2500
+    assert stage.folder.is_armed()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to somebody else")
+def test_an_intent_is_by_the_owner_of_its_file_and_says_nothing_that_acts(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        engine = stage.engine()
+        stage.climb(2)
+        engine.send_signal(signal.SIGSTOP)
+        actor: dict[str, object] = {"name": "mallory\x1b[2J", "uid": 0}
+        left = stage.folder.leave_intent(Intent("planted", time.time(), actor, "because\nof this"))
+        os.chown(left, 65534, -1)
+        engine.send_signal(signal.SIGCONT)
+        assert stage.until(lambda: stage.reader.state().percent_bp == 0 and not stage.folder.has_intents(), 20)
+        query = "SELECT body FROM decision WHERE kind = 'rollback'"
+        (body,) = stage.reader.read(lambda conn: conn.execute(query).fetchone())
+        found = json.loads(body)
+        assert found["actor"]["uid"] == 65534
+        assert found["request_id"] == "planted"
+        assert "\x1b" not in found["actor"]["name"] + found["reason"]
+        assert "\n" not in found["reason"]
+
+
+def test_removing_the_file_by_hand_is_a_rollback(stage: Stage) -> None:
+    stage.climb(3)
+    subprocess.run(["rm", str(stage.folder.armed)], check=True)
+    assert stage.until(lambda: stage.reader.state().percent_bp == 0)
+    assert "armed file was removed" in stage.reader.log(5, kind="rollback")[0].sentence
+
+
+def test_a_rollback_while_the_engine_is_stopped_is_kept_and_applied_first(stage: Stage) -> None:
+    stage.climb(3)
+    pid = stage.pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        result = stage.client.rollback("the engine is stuck")
+        assert result.ok, result.sentence
+        assert not stage.folder.is_armed()
+        assert stage.folder.has_intents()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert stage.until(lambda: stage.reader.state().percent_bp == 0 and not stage.folder.has_intents())
+    assert any("the engine is stuck" in d.sentence for d in stage.reader.log(5))
+
+
+def test_restore_serves_frequency_keywords_at_once_and_can_be_undone(stage: Stage) -> None:
+    stage.climb(4)
+    assert stage.until(lambda: stage.client.command("restore", dry_run=True).data["documents"] > 5)
+    assert stage.client.rollback("bad keywords").ok
+    before = stage.client.command("restore", dry_run=True).data["documents"]
+    reply = stage.client.command("restore")
+    assert reply.ok, reply.sentence
+    assert stage.client.command("restore", dry_run=True).data["documents"] == 0
+    assert stage.client.command("undo_restore").data["documents"] <= before
+
+
+def test_a_trigger_rolls_back_by_itself_and_locks_the_way_up(stage: Stage) -> None:
+    stage.climb(4)
+    assert stage.client.command("fault", name="error_rate", value=0.5).ok
+    try:
+        assert stage.until(lambda: stage.reader.state().percent_bp == 0, 60)
+    finally:
+        stage.client.command("fault", name="error_rate", value=0)
+    state = stage.reader.state()
+    assert state.locked
+    refused = stage.client.command("promote", epoch=state.epoch, override=True, reason="against the lock")
+    assert not refused.ok
+    assert "locked" in refused.sentence
+    assert stage.reader.evidence(state.last_rev)["trigger"]
+
+
+def test_kill_9_mid_write_loses_no_acknowledged_extraction_and_no_decision(stage: Stage) -> None:
+    """Twice here; fifty times by `python -m tests.bench.bench_kill`."""
+    for _ in range(2):
+        kill_mid_write(stage)
+        stage.engine()
+        assert stage.reader.read(log.verify).ok
+    os.kill(stage.pid, signal.SIGKILL)
+    assert stage.until(lambda: not stage.folder.is_locked(), 5)
+
+
+def test_without_an_engine_the_rollback_is_committed_by_who_pressed(stage: Stage) -> None:
+    assert not stage.folder.is_locked()
+    actor = Actor("night", os.getuid())
+    result = EngineClient(stage.folder, stage.plan, actor).rollback("nobody is there")
+    assert result.ok, result.sentence
+    assert result.rev is not None
+    assert "committed by this console" in result.ways
+    assert stage.reader.log(1)[0].actor == "night"
+    assert stage.reader.read(log.verify).ok
+
+
+def test_the_command_line_says_that_the_engine_is_dead(stage: Stage) -> None:
+    done = stage.cli("status")
+    assert done.returncode == 1
+    assert "not running" in done.stdout

@@ -1,0 +1,104 @@
+"""The service beside the engine: its file is whole, its command has a limit, its failure is told and tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.plan.model import Apply
+from engine.service import apply
+from engine.service.apply import Applier, put_environment, run_command
+
+pytestmark = pytest.mark.anyio
+
+TEN = ["export XZE_KEYWORD_EXTRACTION_ROLLOUT_PERCENTAGE=10", "export XZE_KEYWORD_EXTRACTION_METRICS=true"]
+ZERO = ["export XZE_KEYWORD_EXTRACTION_ROLLOUT_PERCENTAGE=0", "export XZE_KEYWORD_EXTRACTION_METRICS=true"]
+
+
+async def until(holds, seconds: float = 5.0) -> None:  # type: ignore[no-untyped-def]
+    for _ in range(int(seconds / 0.01)):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come to pass")
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+async def test_the_file_has_the_lines_as_systemd_reads_them_and_the_command_runs_after_it(tmp_path: Path) -> None:
+    file, seen = tmp_path / "rollout.env", tmp_path / "seen"
+    applier = Applier(Apply(str(file), f"cp {file} {seen}"), tmp_path / "applied")
+    applier.start(TEN)
+    await until((tmp_path / "applied").exists)
+    assert seen.read_text().splitlines() == [line.removeprefix("export ") for line in TEN]
+
+
+async def test_a_command_that_takes_too_long_ends_with_its_children(tmp_path: Path) -> None:
+    note = tmp_path / "child"
+    said = await run_command(Apply(command=f"sh -c 'sleep 60 & echo $! > {note}; wait'", timeout_s=0.5))
+    assert "0.5 s" in said
+    child = int(note.read_text())
+    await until(lambda: not alive(child))
+
+
+async def test_a_failure_is_told_in_a_sentence_and_tried_again_until_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apply, "RETRY_S", (0.05,))
+    gate = tmp_path / "gate"
+    applier = Applier(Apply(command=f"sh -c 'echo no such unit >&2; test -e {gate}'"), tmp_path / "applied")
+    applier.start(TEN)
+    await until(lambda: applier.problem)
+    assert "ended with 1" in applier.problem
+    assert "no such unit" in applier.problem
+    gate.touch()
+    await until(lambda: not applier.problem)
+    await applier.stop()
+
+
+async def test_a_later_change_ends_the_command_of_the_one_before_and_has_the_last_word(tmp_path: Path) -> None:
+    file, pid = tmp_path / "rollout.env", tmp_path / "pid"
+    slow = f"""grep -q =0 {file} || {{ trap '' TERM; echo $$ > {pid}; while :; do sleep 0.05; done; }}"""  # deaf to SIGTERM
+    applier = Applier(Apply(str(file), slow, 30.0), tmp_path / "applied")
+    applier.start(TEN)
+    await until(lambda: pid.exists() and pid.read_text().strip())
+    began = time.monotonic()
+    applier.start(ZERO)
+    assert time.monotonic() - began < 0.5  # a rollback waits for none of it
+    await until(lambda: "PERCENTAGE=0" in file.read_text(), 1.0)
+    await until(lambda: (tmp_path / "applied").exists())
+    assert "PERCENTAGE=0" in file.read_text()
+    await until(lambda: not alive(int(pid.read_text())))
+    await applier.stop()
+
+
+async def test_an_engine_that_starts_applies_only_what_was_not_applied_last(tmp_path: Path) -> None:
+    count, done = tmp_path / "count", tmp_path / "applied"
+    settings = Apply(command=f"{sys.executable} -c \"open('{count}', 'a').write('x')\"")
+
+    async def start(lines: list[str]) -> str:
+        applier = Applier(settings, done)
+        applier.catch_up(lines)
+        await asyncio.sleep(0)
+        if applier._task is not None:
+            await applier._task
+        return count.read_text()
+
+    assert await start(TEN) == "x"
+    assert await start(TEN) == "x"
+    assert await start(ZERO) == "xx"  # a rollback was made while no engine ran
+
+
+async def test_a_place_that_takes_no_file_is_a_sentence(tmp_path: Path) -> None:
+    assert "could not be written" in await put_environment(str(tmp_path / "none" / "rollout.env"), TEN)
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,119 @@
+"""The headline at 80 columns: who is in trouble, by how much, what the system does and when, in the first forty-five characters."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from engine.measures.bucket import Bucket
+from engine.rollout.control import State, Undo
+from engine.triggers.measurement import Ok
+from engine.view import headlines
+from engine.view.model import TriggerView
+from tests.engine.triggers.scene import PLAN, Scene
+
+ROOM = 45  # what 80 columns leave beside stage, percentage and the word
+
+
+def views(scene: Scene) -> tuple[TriggerView, ...]:
+    assert scene.last is not None
+    rules = {rule.id: rule for rule in PLAN.triggers}
+    return tuple(
+        TriggerView(
+            r.id, rules[r.id].text, str(rules[r.id].action), str(rules[r.id].severity), r.verdict, r.value, r.threshold,
+            r.n, r.k, r.held_s, r.for_s, r.rule, r.sentence, r.resets_when, r.fires_in_s, rules[r.id].timeline_s, r.headline,
+        )
+        for r in scene.last.readings
+    )  # fmt: skip
+
+
+def headline(scene: Scene, state: State | None = None, blind: str = "") -> tuple[str, str]:
+    health, sentence = headlines.health(
+        state or State(stage=4, percent_bp=5000), "", blind, views(scene), 100, (), now=1000.0
+    )
+    word = {"alert": "ALERT: ", "watch": "WATCH: ", "blind": "BLIND: ", "rolled_back": "ROLLED BACK: "}[health]
+    assert sentence.startswith(word)
+    return health, sentence.removeprefix(word)
+
+
+@pytest.mark.parametrize(
+    ("service", "seconds", "health", "begins"),
+    [
+        ({"failing": 0.2, "per_min": 30}, 200, "alert", "errors 20 % over 5 %, rolls back in "),
+        ({"failing": 0.04}, 560, "alert", "errors 3.9 % over 3 %, stage back in "),
+        ({"ms": 4120.0}, 110, "alert", "time 4.12 s over 3.00 s, stage back in "),
+        ({"ms": 2310.0}, 300, "watch", "time 2.31 s over 2.00 s, halves in "),
+    ],
+)
+def test_what_matters_stands_first(service: dict[str, float], seconds: float, health: str, begins: str) -> None:
+    found, sentence = headline(Scene().run(seconds, **service))  # type: ignore[arg-type]
+    assert found == health
+    assert sentence.startswith(begins)
+    assert len(begins) + len("9:59") <= ROOM
+    assert sentence.endswith(")")  # the evidence follows, where there is room
+
+
+def test_an_unavailable_service_is_said_in_two_words() -> None:
+    scene = Scene().run(120, per_min=10)
+    scene.failed_probes = 3
+    scene.run(30, per_min=0)
+    assert headline(scene)[1].startswith("LLM unavailable, rolls back in 0:4")
+
+
+def test_complaints_hold_promotion() -> None:
+    scene = Scene().run(120)
+    scene.samples = {"complaints": Ok(6.0, 6)}
+    scene.evaluate()
+    assert headline(scene)[1].startswith("complaints 6 over 5, promotion held")
+
+
+def test_a_rollback_says_who_and_how_long_the_way_up_is_locked() -> None:
+    state = State(stage=1, percent_bp=0, locked="error_critical fired: 6 % over 5 %", cooldown_until=2717.0)
+    assert headline(Scene().run(60), state)[1] == "error_critical, locked 28:37 more"
+    later = State(stage=1, percent_bp=0, locked="error_critical fired: 6 % over 5 %", cooldown_until=900.0)
+    assert headline(Scene().run(60), later)[1] == "error_critical, resume needs the cause"
+
+
+def test_blindness_says_when_it_steps_down() -> None:
+    scene = Scene().run(200)
+    scene.unseen = "no look-ups for 40 s"
+    scene.run(300, per_min=0)
+    assert scene.last is not None
+    assert headline(scene, blind=scene.last.blind)[1].startswith("5:00, one stage back in 25:00: no look-ups for 40 s")
+
+
+def test_at_zero_percent_nothing_alarms() -> None:
+    scene = Scene().run(120, per_min=10)
+    scene.failed_probes = 3
+    scene.run(30, per_min=0)
+    health, sentence = headlines.health(State(stage=1), "", "", views(scene), 0, (), now=1000.0)
+    assert (health, sentence) == ("idle", "IDLE at 0 %; LLM unavailable")
+
+
+def test_a_percentage_that_is_capped_is_watched_and_0_percent_against_a_decision_is_an_alert() -> None:
+    state, why = State(stage=2, percent_bp=1000), "the engine was started with a ceiling"
+    capped = headlines.health(state, why, "", (), 100, (), now=1000.0, effective_bp=500)
+    assert capped == ("watch", f"WATCH: 5 % in force, 10 % decided: {why}")
+    assert headlines.health(state, why, "", (), 100, (), now=1000.0)[0] == "alert"
+
+
+def test_a_rollback_by_hand_stands_in_the_head_after_other_decisions_too() -> None:
+    state = State(stage=1, rev=9, last_rev=7, undo=Undo(stage=2, percent_bp=1000, until=500.0))
+    assert headlines.health(state, "", "", (), 0, (), now=1000.0)[0] == "rolled_back"
+
+
+def test_healthy_promises_no_more_than_was_measured() -> None:
+    state = State(stage=2, percent_bp=1000)
+    few, many = Bucket(attempts=3, lookups=3, fresh=3, ms_sum=150.0), Bucket(attempts=90, fresh=90, ms_sum=4500.0)
+
+    def said(bucket: Bucket) -> str:
+        gauges = (
+            headlines.error_gauge(bucket, 0.01, None, 300.0),
+            headlines.latency_gauge(bucket, 2000.0, 300.0),
+            headlines.cache_gauge(bucket, 0.2, 300.0),
+        )
+        return headlines.health(state, "", "", (), bucket.attempts, gauges, now=1000.0, effective_bp=1000)[1]
+
+    assert said(few) == "HEALTHY so far: 3 LLM documents in 5 minutes"
+    assert said(many) == "HEALTHY: what can be judged is within its target"
+    assert said(replace(many, lookups=90, hits=60)) == "HEALTHY: every number within its target"
