@@ -22,6 +22,7 @@ HEALTH: dict[Health, tuple[str, str, str]] = {
     "held": ("‖", "HELD", "warn"),
     "locked": ("■", "LOCKED", "bad"),
     "idle": ("·", "IDLE", "dim"),
+    "no_traffic": ("·", "NO TRAFFIC", "warn"),
 }
 
 VERDICT: dict[str, tuple[str, str]] = {  # sign, style

@@ -257,6 +257,8 @@ def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, h
     stage, bp = zero, 0
     if to_stage is not None and zero <= to_stage < min(state.stage, len(plan.stages)):
         stage, bp = to_stage, min(state.percent_bp, plan.stages[to_stage].percent_bp)
+    elif to_stage is not None and (odd := not_below(plan, state, to_stage)):
+        how = f"{how} ({odd})"
     held_back = state.undo
     if state.percent_bp > bp:
         held_back = Undo(state.stage, state.percent_bp, ask.at + UNDO_S * ask.pace, state.last_rev)
@@ -266,6 +268,15 @@ def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, h
         "rollback", ask.actor, ask.reason, stage, bp, ask.at, ask.request_id,
         f"{ask.actor.name} rolled back{was} to {percent(bp)}{how}{why}", seen=ask.seen, undo=held_back,
     )  # fmt: skip
+
+
+def not_below(plan: Plan, state: State, to_stage: int) -> str:
+    """Why a rollback to this stage goes to 0 % instead; "" where it can land there."""
+    if not 0 <= to_stage < len(plan.stages):
+        return f"there is no stage {to_stage}; the stages are 0 to {plan.last_stage}"
+    if to_stage >= state.stage:
+        return f"stage {to_stage} is not below stage {state.stage}"
+    return ""
 
 
 def first_after_zero(plan: Plan) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from engine.client.client import Reply
-from engine.rollout.control import Actor, Ask, percent
+from engine.rollout.control import Actor, Ask, not_below, percent
 from engine.server.requests import data, decisions, evidence, feedback, people, process
 from engine.service import rollback
 from engine.service.engine import REASON_LIMIT, Engine
@@ -117,12 +117,13 @@ async def _roll_back(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if not isinstance(to_stage, int):
         to_stage = None  # whatever was meant, 0 % is the safe side
     was = engine.state.percent_bp
+    odd = "" if to_stage is None else not_below(engine.plan, engine.state, to_stage)
     outcome, proof = await rollback.roll_back(engine, ask, to_stage, pressed=_pressed(fields))
     how = "recorded" if outcome else "in force; the store does not take the record yet, it is tried on"
     after = outcome.state.percent_bp if outcome else proof.target_bp
     return Reply(
         True,
-        f"Rolled back from {percent(was)} to {percent(after)}, {how}.",
+        f"Rolled back from {percent(was)} to {percent(after)}, {how}." + (f" Not to stage {to_stage}: {odd}." if odd else ""),
         {"rev": outcome.state.rev if outcome else None, "recorded": outcome is not None, "request_id": ask.request_id,
          "proof": msgspec.to_builtins(proof.view)},
     )  # fmt: skip

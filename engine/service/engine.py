@@ -132,7 +132,13 @@ class Engine:
         self.post = Post(self.plan, self.clock, self.conn, self.writer, self.environ, self.rehearsal)
         self.state = log.read_state(self.conn)
         self.monitor = Monitor(
-            self.plan, self.clock, self.conn, self.writer, self.pool, lambda: self.pipeline.in_flight
+            self.plan,
+            self.clock,
+            self.conn,
+            self.writer,
+            self.pool,
+            lambda: self.pipeline.in_flight,
+            lambda: self.switch.read().percent_bp,
         )
         self.pipeline = Pipeline(
             self.plan,

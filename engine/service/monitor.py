@@ -30,7 +30,7 @@ from engine.quality import review
 from engine.rollout import control
 from engine.rollout.calendar import blocked_until
 from engine.rollout.control import ENGINE, Actor, Ask, Decision, State
-from engine.service.blindness import Sight
+from engine.service.blindness import Sight, Unseen
 from engine.store import series
 from engine.store.rollup import retain
 from engine.store.writer import Writer
@@ -70,14 +70,16 @@ class Monitor:
         writer: Writer,
         pool: LlmPool,
         waiting: Callable[[], int] = lambda: 0,
+        obeyed: Callable[[], int] | None = None,
     ) -> None:
-        """`waiting` counts the LLM calls that have not ended yet."""
+        """`waiting` counts the LLM calls that have not ended yet; `obeyed` is the percentage that routers obey, in basis points."""
         self.plan = plan
         self.clock = clock
         self.conn = conn
         self.writer = writer
         self.pool = pool
         self._waiting = waiting
+        self._obeyed = obeyed
         self.servers: tuple[ServerHealth, ...] = ()
         self.people: dict[str, tuple[Actor, str, float, float]] = {}
         self.watch = Watch()
@@ -143,8 +145,8 @@ class Monitor:
         while True:
             try:
                 self.servers = await self.pool.probe()
-                up = any(server.up for server in self.servers)
-                self._failed_probes = 0 if up else self._failed_probes + 1
+                answered = any(server.answers_probes for server in self.servers)
+                self._failed_probes = 0 if answered else self._failed_probes + 1
             except Exception:
                 self._failed_probes += 1
             await asyncio.sleep(self.plan.trigger_settings.probe_every_s)
@@ -155,7 +157,10 @@ class Monitor:
         """Every record, as it is made."""
         t = self.clock.monotonic()
         self.documents.append(t)
-        if record.arm != "treatment" or record.shadow:
+        if record.shadow:
+            return
+        if record.arm != "treatment" or not (record.lookup or record.attempted or record.skipped):
+            self._sight.passes(record.arm == "treatment")
             return
         if record.lookup:
             self.recent.look_up(t, record.cached)
@@ -209,29 +214,35 @@ class Monitor:
         watched = dt if 0 < dt <= lease_s else 0.0
         stays = self.watch.stage == state.stage
         baked = self.watch.baked_s if stays else 0.0
-        if not self.verdict.blind:
+        if not self.verdict.blind and not self.verdict.quiet:
             baked += watched
         self.watch = Watch(self.verdict.timers, state.stage, baked)
         self._store(ask.at)
-        return self.decide(state, ask, self.verdict) or self._blindness(state, ask, before.blind_s, evidence.unseen)
+        return self.decide(state, ask, self.verdict) or self._blindness(state, ask, before.blind_s, evidence)
 
-    def _blindness(self, state: State, ask: Ask, blind_s: float, unseen: str) -> Decision | None:
+    def _blindness(self, state: State, ask: Ask, blind_s: float, evidence: Evidence) -> Decision | None:
         """The rows of the log that say since when nothing was seen, and that it is seen again."""
         asked = msgspec.structs.replace(ask, actor=ENGINE)
         if self.verdict.blind and not self._blind_told:
             self._blind_told = True
-            return control.note(state, asked, "blind", self.verdict.blind, {"unseen": unseen})
+            return control.note(state, asked, "blind", self.verdict.blind, {"unseen": evidence.unseen})
         if self._blind_told and not self.verdict.blind:
             self._blind_told = False
-            if not unseen:
+            if not evidence.unseen or evidence.idle:
                 return control.note(state, asked, "seen", f"sees again after {clock(blind_s)} blind; the timers go on")
         return None
 
     def _gather(self, state: State, mono: float) -> Evidence:
         samples: dict[Metric, Sample] = {"complaints": Ok(float(self._complaints), self._complaints)}
         recent = self.recent.at(mono)
-        unseen, since_s = self._sight.unseen(self.writer.problem, self._waiting()) if state.percent_bp else ("", 0.0)
-        return Evidence(recent, Probes(self._failed_probes, len(self.servers)), samples, unseen, since_s)
+        obeyed = state.percent_bp if self._obeyed is None else self._obeyed()
+        answers = bool(self.servers) and not self._failed_probes
+        unseen = Unseen()
+        if state.percent_bp:
+            unseen = self._sight.unseen(self.writer.problem, self._waiting(), obeyed / 10_000, answers)
+        return Evidence(
+            recent, Probes(self._failed_probes, len(self.servers)), samples, unseen.why, unseen.since_s, unseen.idle
+        )
 
     def decide(self, state: State, ask: Ask, verdict: Decided) -> Decision | None:
         """What a verdict leads to from `state`; pure, so that it may be asked again inside a transaction."""
@@ -382,8 +393,7 @@ class Monitor:
                 else ""
             )
             out.append(f"locked ({state.locked}); resume with the cause{until}")
-        if self.verdict.blind:
-            out.append(self.verdict.blind)
+        out += [why for why in (self.verdict.blind, self.verdict.quiet) if why]
         if (stop := blocked_until(self.plan.calendar, now)) is not None:
             out.append(f"{stop[1]}, until {iso(stop[0])}")
         return tuple(out)

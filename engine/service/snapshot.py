@@ -55,7 +55,10 @@ def view(engine: Engine) -> View:
     reminders = _reminders(engine)
     why = _why(engine, permit, state)
     blind = monitor.verdict.blind
-    health, sentence = headlines.health(state, why, blind, triggers, bucket.attempts, gauges, now, permit.percent_bp)
+    quiet = monitor.verdict.quiet
+    health, sentence = headlines.health(
+        state, why, blind, triggers, bucket.attempts, gauges, now, permit.percent_bp, quiet
+    )
     left = plan.trigger_settings.blind_step_down_s - monitor.watch.timers.blind_s if blind else None
     stage = monitor.stage_of(state)
     rows = log.rows(engine.conn, limit=LOG_ROWS)
@@ -81,7 +84,7 @@ def view(engine: Engine) -> View:
         log=tuple(decision_view(row) for row in rows), events=tuple(engine.events)[-20:],
         stage_percents=tuple(s.percent_bp for s in plan.stages), stage_names=tuple(s.name for s in plan.stages),
         quality=_quality(engine, bucket), faults=dict(engine.world.faults) if engine.world else {},
-        judged=_judged(engine), measuring=engine.measuring,
+        judged=_judged(engine), measuring=engine.measuring, no_traffic=quiet,
     )  # fmt: skip
 
 

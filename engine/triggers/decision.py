@@ -37,6 +37,7 @@ class Decision(Struct, frozen=True, dict=True):
     locked: str = ""
     critical: bool = False  # a critical rule fires: the lower ones are muted
     idle: bool = False  # at 0 %: no LLM documents are expected
+    quiet: str = ""  # the sentence while no document comes on either arm; promotion is held, nothing steps down
 
     @cached_property
     def readings(self) -> tuple[Reading, ...]:

@@ -31,7 +31,8 @@ def evaluate(
     blind_s = _blind_time(timers, evidence, moment, dt)
     blind = bool(blind_s) and blind_s >= settings.blind_after_s
     before = timers.rules
-    judged = tuple(_judge(rule, settings, before.get(rule.id, _FRESH), evidence, dt, blind) for rule in rules)
+    quiet = evidence.idle and evidence.unseen_s >= settings.blind_after_s
+    judged = tuple(_judge(rule, settings, before.get(rule.id, _FRESH), evidence, dt, blind, quiet) for rule in rules)
     locked = moment.locked if moment.percent_bp <= 0 else ""
     firing = [each for each in judged if each.acted and not locked]
     critical = any(each.rule.severity is Severity.critical for each in firing)
@@ -51,6 +52,7 @@ def evaluate(
         locked,
         critical,
         moment.percent_bp <= 0,
+        _quiet_sentence(evidence) if quiet else "",
     )
 
 
@@ -66,21 +68,21 @@ def _watched(timers: Timers, moment: Moment, lease_s: float) -> float:
 
 
 def _blind_time(timers: Timers, evidence: Evidence, moment: Moment, dt: float) -> float:
-    unseen = evidence.unseen or isinstance(evidence.attempts, Stale)
+    unseen = (evidence.unseen and not evidence.idle) or isinstance(evidence.attempts, Stale)
     if not unseen or moment.percent_bp <= 0:
         return 0.0
     return max(timers.blind_s + dt, evidence.unseen_s, 1e-9)
 
 
 def _judge(
-    rule: Trigger, settings: TriggerSettings, timer: Timer, evidence: Evidence, dt: float, blind: bool
+    rule: Trigger, settings: TriggerSettings, timer: Timer, evidence: Evidence, dt: float, blind: bool, quiet: bool
 ) -> Judged:
     found = find(rule, settings, evidence)
-    blind = blind and rule.metric in WINDOWED
+    blind, quiet = blind and rule.metric in WINDOWED, quiet and rule.metric in WINDOWED
     if not rule.enabled:
         return Judged(rule, found, _FRESH, "", False)
-    if blind:
-        return Judged(rule, found, timer, "", True)
+    if blind or quiet:
+        return Judged(rule, found, timer, "", blind, quiet)
     held, breach = _advance(timer.held_s, timer.breach, found.breach, dt)
     early_s, early = _advance(timer.early_s, timer.early, found.early, dt)
     timer = Timer(held, breach, early_s, early, timer.fired, timer.fired_value)
@@ -114,7 +116,7 @@ def _latched(each: Judged) -> Timer:
     t = each.timer
     if each.acted:
         return Timer(t.held_s, t.breach, t.early_s, t.early, True, each.found.value)
-    over = t.fired and each.found.breach is False and not t.early and not each.blind
+    over = t.fired and each.found.breach is False and not t.early and not each.blind and not each.quiet
     return Timer(t.held_s, t.breach, t.early_s, t.early) if over else t
 
 
@@ -161,3 +163,7 @@ def _blind_sentence(evidence: Evidence, blind_s: float, settings: TriggerSetting
     left = settings.blind_step_down_s - blind_s
     then = f"one stage back in {clock(left)}" if left > 0 else "one stage back"
     return f"blind {clock(blind_s)}, {then}: {why}; promotion is held, timers are frozen"
+
+
+def _quiet_sentence(evidence: Evidence) -> str:
+    return f"no traffic: {evidence.unseen}, the LLM service answers; promotion waits, bake and timers pause, nothing steps down"

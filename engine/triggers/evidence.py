@@ -13,7 +13,7 @@ from engine.triggers.windows import Attempts
 
 
 class Probes(Struct, frozen=True):
-    """The LLM service's own answers to probes; `servers_up` of `servers`."""
+    """The LLM service's own answers to probes, one of which all of its `n` servers failed `failed_in_row` times."""
 
     failed_in_row: int = 0
     n: int = 0
@@ -23,7 +23,7 @@ class Evidence(Struct, frozen=True):
     """`samples` are of metrics that have no window of their own here: complaints, quality_score, latency_p95 ...
 
     `unseen` says in a few words why there are no figures just now ("no look-ups for 40 s", "the store cannot be written");
-    empty while there are. `unseen_s`: for how long already.
+    empty while there are. `unseen_s`: for how long already. `idle`: because no document comes, and the service answers.
     """
 
     attempts: Attempts | NoData | Stale | Error = NoData()
@@ -31,6 +31,7 @@ class Evidence(Struct, frozen=True):
     samples: dict[Metric, Sample] = {}
     unseen: str = ""
     unseen_s: float = 0.0
+    idle: bool = False
 
 
 class Moment(Struct, frozen=True):

@@ -42,6 +42,7 @@ class Judged(Struct, frozen=True):
     timer: Timer
     acted: str
     blind: bool
+    quiet: bool = False  # no document comes, so nothing is judged
 
 
 def read(each: Judged, critical: bool = False, locked: str = "", idle: bool = False) -> Reading:
@@ -65,6 +66,8 @@ def _verdict(each: Judged, critical: bool, locked: str) -> Verdict:
         return "locked"
     if each.blind:
         return "blind"
+    if each.quiet:
+        return "insufficient"
     if each.found.breach or each.timer.early:
         return "muted" if critical and each.rule.severity is not Severity.critical else "breach"
     return "insufficient" if each.found.breach is None else "ok"
@@ -90,6 +93,8 @@ def _sentence(each: Judged, verdict: Verdict, locked: str, idle: bool) -> str:
         return f"locked: {locked}"
     if verdict == "blind":
         return f"blind: timer frozen at {clock(timer.held_s)} of {clock(rule.for_s)}"
+    if each.quiet and verdict == "insufficient":
+        return f"no traffic: timer paused at {clock(timer.held_s)} of {clock(rule.for_s)}"
     if verdict == "insufficient" and idle and rule.metric in WINDOWED:
         return "no LLM documents at 0 %: nothing to judge"
     if verdict == "insufficient":

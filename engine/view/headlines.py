@@ -78,6 +78,7 @@ def health(
     gauges: Sequence[Gauge],
     now: float,
     effective_bp: int = 0,
+    quiet: str = "",
 ) -> tuple[Health, str]:
     """The one word and the one sentence, worst first. `effective_bp` is what routers obey, `why_effective` why less than was decided.
 
@@ -102,6 +103,8 @@ def health(
         return "blind", f"BLIND: {blind.removeprefix('blind ')}"
     if state.held:
         return "held", f"HELD by {state.held}"
+    if quiet:
+        return "no_traffic", f"NO TRAFFIC: {quiet.removeprefix('no traffic: ')}"
     off = [g for g in gauges if g.ok is False]
     if off and state.percent_bp:
         return "watch", f"WATCH: {_beside_target(off[0])}"

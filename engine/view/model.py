@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Health = Literal["ok", "watch", "alert", "blind", "rolled_back", "held", "locked", "idle"]
+Health = Literal["ok", "watch", "alert", "blind", "rolled_back", "held", "locked", "idle", "no_traffic"]
 
 
 class Gauge(Struct, frozen=True):
@@ -250,4 +250,5 @@ class View(Struct, frozen=True):
     judged: dict[
         str, str
     ] = {}  # quality_score, satisfaction, search_improvement, ab_test: what was found, in a sentence
+    no_traffic: str = ""  # both arms are silent and the LLM service answers: promotion waits, nothing steps down
     measuring: float | None = None  # the share of a running measurement of search quality that is done

@@ -46,6 +46,11 @@ class ServerHealth(msgspec.Struct, frozen=True):
     def up(self) -> bool:
         return self.breaker == "closed" and not self.failed_probes
 
+    @property
+    def answers_probes(self) -> bool:
+        """The last probe's own result. A breaker's state is no measurement: without documents nothing closes it."""
+        return not self.failed_probes
+
 
 class Server:
     def __init__(self, url: str, config: Llm, clock: Clock) -> None:
@@ -60,6 +65,7 @@ class Server:
         self.last_error_kind: ErrorKind | None = None
         self.last_error_at: float | None = None
         self.failed_probes = 0
+        self._unreachable = False  # the last failure was a probe's or the connection's: a good probe refutes it
         self._config = config
         self._clock = clock
         self._wire = protocol.wire(config)
@@ -91,6 +97,7 @@ class Server:
     def failed(self, fault: Fault, probe: bool = False) -> bool:
         """Note a failure of the service. True when the breaker took the server out at this one."""
         self.note(fault)
+        self._unreachable = fault.kind is ErrorKind.transport
         if not self.breaker.failed(self.now(), probe):
             return False
         self.window.restart()
@@ -303,14 +310,25 @@ class Server:
                 return await self.probe(http)
             self.failed_probes += 1
             self.failed(fault)
+            self._unreachable = True
             return False
         self.failed_probes = 0
         digest = self._wire.digest(answer, self._config)
         if digest:  # the weights behind a name may change while it is used
             self.facts = msgspec.structs.replace(self.facts, digest=digest)
-        if self.last_error_kind is ErrorKind.transport:
-            self.breaker.try_now(self.now())
+        if self._unreachable:
+            self._reached()
         return True
+
+    def _reached(self) -> None:
+        """A good probe after a failure to reach the server: open becomes half-open, half-open closes. Without documents nothing
+        else would close it."""
+        match self.breaker.state(self.now()):
+            case "open":
+                self.breaker.try_now(self.now())
+            case "half-open":
+                self._unreachable = False
+                self.breaker.succeeded()
 
     async def _post(self, http: Http, body: bytes) -> Answer:
         return await http.send("POST", self.url + self._wire.ask_path, body, self._user)

@@ -285,3 +285,15 @@ def test_growing_never_moves_a_document_out_of_the_llm_arm(document: str, one: i
 def test_the_hash_is_the_published_one() -> None:
     buckets = [routing.bucket("keyword-extraction", name) for name in ("a", "b", "docs/readme.md")]
     assert buckets == [3466, 1649, 3180]
+
+
+def test_a_rollback_to_a_stage_that_is_not_below_goes_to_zero_and_says_why() -> None:
+    for to_stage, why in (
+        (9, "there is no stage 9"),
+        (-1, "there is no stage -1"),
+        (4, "stage 4 is not below stage 3"),
+    ):
+        decision = control.roll_back(PLAN, State(stage=3, percent_bp=2500), ask(), to_stage)
+        assert decision.percent_bp == 0
+        assert why in decision.sentence
+    assert "no stage" not in control.roll_back(PLAN, State(stage=3, percent_bp=2500), ask(), 2).sentence

@@ -231,3 +231,13 @@ def test_the_command_line_says_that_the_engine_is_dead(stage: Stage) -> None:
     done = stage.cli("status")
     assert done.returncode == 1
     assert "not running" in done.stdout
+
+
+def test_a_rollback_to_a_stage_that_is_not_there_goes_to_zero_and_says_so(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        stage.engine()
+        stage.climb(3)
+        done = stage.cli("rollback", "--to", "9")
+        assert stage.until(lambda: stage.percent_bp == 0)
+        assert "there is no stage 9" in done.stdout
+        assert "there is no stage 9" in stage.reader.log(5, kind="rollback")[0].sentence

@@ -17,7 +17,7 @@ import pytest
 
 from engine.clock import LapseClock
 from engine.messages import outbox
-from engine.service.blindness import Sight
+from engine.service.blindness import Sight, Unseen
 from engine.store import log
 from tests.engine.messages.servers import http_server
 from tests.engine.service.clocked import Clocked
@@ -28,7 +28,7 @@ BLIND_S, STEP_DOWN_S = 120.0, 1800.0
 
 
 @contextmanager
-def hanging_service() -> Iterator[str]:
+def hanging_service(port: int = 0) -> Iterator[str]:
     """It answers every health check and no call."""
     ended = threading.Event()
 
@@ -52,7 +52,7 @@ def hanging_service() -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -157,6 +157,6 @@ async def test_in_a_time_lapse_one_answer_on_its_way_is_no_silence() -> None:
     sight = Sight(clock)
     sight.sees(per_min=60.0)
     await asyncio.sleep(0.1)
-    assert sight.unseen("", waiting=0) == sight.unseen("", waiting=1) == ("", 0.0)
+    assert sight.unseen("", waiting=0) == sight.unseen("", waiting=1) == Unseen()
     clock.set_speed(60.0)  # the same three minutes, of a calendar in which they are seconds
     assert "no look-ups" in sight.unseen("", waiting=0)[0]
