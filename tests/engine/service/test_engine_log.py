@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from engine.server import process
 from tests.engine.service.clocked import Clocked
-from tests.engine.service.stage import Stage
+from tests.engine.service.stage import COMMAND, Stage
 
 pytestmark = pytest.mark.anyio
 
@@ -57,3 +59,57 @@ def test_a_long_engine_log_is_put_aside_when_the_next_engine_starts(
         stage.engine()
         assert "an old line" not in stage.folder.engine_log.read_text()
         assert (stage.folder.path / "engine.log.1").read_text() == "an old line\n" * 20
+
+
+BROKEN = """
+import sys
+from pathlib import Path
+from engine.service import engine, process
+from engine.store.folder import Folder
+async def broken(*_, **__):
+    raise {error}
+engine.Engine.open = broken
+sys.exit(process.run(Path({plan!r}), Folder(Path({store!r})), foreground={foreground}))
+"""
+
+
+@pytest.mark.parametrize("foreground", [True, False])
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("ValueError('boom inside')", "internal fault (ValueError); your settings are not the cause"),
+        ("KeyError('boom inside')", "internal fault (KeyError); your settings are not the cause"),
+        ("OSError(28, 'boom inside')", "The engine cannot run: boom inside."),
+    ],
+)
+def test_what_breaks_the_start_is_one_sentence_and_a_traceback_in_the_log(
+    tmp_path: Path, foreground: bool, error: str, words: str
+) -> None:
+    stage = Stage(tmp_path, speed=None)
+    stage.folder.prepare()
+    code = BROKEN.format(error=error, plan=str(stage.plan_path), store=str(stage.folder.path), foreground=foreground)
+    with stage.folder.engine_log.open(
+        "ab"
+    ) as engine_log:  # where the standard error of an engine in the background goes
+        ended = subprocess.run(
+            [sys.executable, "-c", code], stderr=subprocess.PIPE if foreground else engine_log, text=True
+        )
+    assert ended.returncode == 1
+    logged = stage.folder.engine_log.read_text()
+    assert logged.count("Traceback") == 1
+    assert "boom inside" in logged
+    assert words in process.last_words(stage.folder)
+    if foreground:
+        assert words in ended.stderr
+        assert ended.stderr.count("\n") == 1
+
+
+def test_an_engine_in_the_foreground_writes_engine_log_too(tmp_path: Path) -> None:
+    with Stage(tmp_path, speed=None) as stage:
+        served = subprocess.Popen(
+            [*COMMAND, *stage._where, "serve"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        stage.processes.append(served)
+        assert stage.until(
+            lambda: stage.folder.engine_log.exists() and "engine up" in stage.folder.engine_log.read_text()
+        )
