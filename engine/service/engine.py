@@ -36,7 +36,7 @@ from engine.service.apply import Applier
 from engine.service.feedback import Door
 from engine.service.monitor import Monitor
 from engine.service.proof import Proof
-from engine.store import database, documents, log
+from engine.store import database, documents, log, ownership
 from engine.store.documents import Affected
 from engine.store.folder import Folder
 from engine.store.log import Outcome
@@ -189,6 +189,7 @@ class Engine:
             await asyncio.wait_for(asyncio.wrap_future(done), 2.0)
         await asyncio.to_thread(self.writer.stop)
         self.conn.close()
+        ownership.give_back(self.folder.path)
 
     def background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """A task whose failure is written down and shown, never silent."""
