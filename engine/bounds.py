@@ -1,7 +1,7 @@
-"""What a count or a mean can still be: exact confidence bounds, in the standard library alone.
+"""Exact confidence bounds of rates and means, with the standard library alone.
 
-All bounds are one-sided: `confidence` 0.95 means that the true value lies on the other side in at most 5 % of all cases.
-Importing scipy costs half a second; here it is only the oracle of the tests, which agree to 1e-9.
+All bounds are one-sided: at `confidence` 0.95 the true value lies beyond the bound in at most 5 % of cases.
+Importing scipy costs half a second; here it serves only as the oracle of the tests, which agree to 1e-9.
 """
 
 from __future__ import annotations
@@ -97,30 +97,9 @@ def first_true(holds: Callable[[int], bool], start: int, limit: int = 1 << 40) -
     return high
 
 
-def binomial_tail(k: int, n: int, p: float) -> float:
-    """P(K >= k) of n trials at rate p."""
-    if k <= 0:
-        return 1.0
-    if k > n:
-        return 0.0
-    return betainc(k, n - k + 1, p)
-
-
 def _check(k: int, n: int, confidence: float) -> None:
     if not (0 <= k <= n and 0 < confidence < 1):
-        raise ValueError(f"{k} of {n} at {confidence} is no rate; want 0 <= k <= n and 0 < confidence < 1")
-
-
-# -- counts ----------------------------------------------------------------------------------------------------------
-
-
-def count_upper(k: int, confidence: float = 0.95) -> float:
-    """Garwood: the largest Poisson mean at which k or fewer still happen with 1 - confidence; 3.0 for k = 0."""
-    return gamma_quantile(confidence, k + 1)
-
-
-def count_lower(k: int, confidence: float = 0.95) -> float:
-    return 0.0 if k == 0 else gamma_quantile(1 - confidence, k)
+        raise ValueError(f"{k} of {n} at {confidence} is not a rate; want 0 <= k <= n and 0 < confidence < 1")
 
 
 # -- means -----------------------------------------------------------------------------------------------------------
@@ -161,18 +140,6 @@ def beta_quantile(p: float, a: float, b: float) -> float:
         return math.exp((a - 1) * math.log(x) + (b - 1) * math.log1p(-x) - log_beta) if 0 < x < 1 else 0.0
 
     return _solve(lambda x: betainc(a, b, x) - p, density, 0.0, 1.0, a / (a + b))
-
-
-def gamma_quantile(p: float, a: float) -> float:
-    """The x at which the regularised lower incomplete gamma function of shape a is p."""
-
-    def density(x: float) -> float:
-        return math.exp((a - 1) * math.log(x) - x - math.lgamma(a)) if x > 0 else 0.0
-
-    high = a + 1.0
-    while gammainc(a, high) < p:
-        high *= 2
-    return _solve(lambda x: gammainc(a, x) - p, density, 0.0, high, min(a, high))
 
 
 def _solve(
@@ -253,32 +220,3 @@ def _beta_fraction(a: float, b: float, x: float) -> float:
         if abs(d * c - 1) < 1e-16:
             break
     return result
-
-
-def gammainc(a: float, x: float) -> float:
-    """Regularised lower incomplete gamma function (Numerical Recipes 6.2)."""
-    if x <= 0:
-        return 0.0
-    front = math.exp(a * math.log(x) - x - math.lgamma(a))
-    if x < a + 1:
-        term = total = 1 / a
-        step = a
-        while abs(term) > abs(total) * 1e-17:
-            step += 1
-            term *= x / step
-            total += term
-        return front * total
-    b = x + 1 - a
-    c, d = 1 / _TINY, 1 / b
-    result = d
-    for i in range(1, 1_000_000):
-        numerator = -i * (i - a)
-        b += 2
-        d = numerator * d + b
-        c = b + numerator / c
-        d = 1 / (d if abs(d) > _TINY else _TINY)
-        c = c if abs(c) > _TINY else _TINY
-        result *= d * c
-        if abs(d * c - 1) < 1e-16:
-            break
-    return 1 - front * result

@@ -11,6 +11,7 @@ from statistics import NormalDist
 
 from msgspec import Struct
 
+from engine import bounds
 from engine.experiment.moments import Counts, Measure, Moments, Ratio, known
 
 _NORMAL = NormalDist()
@@ -96,14 +97,8 @@ def ratio(control: Measure, treatment: Measure) -> float | None:
 
 def fixed_interval(of: Contrast, confidence: float = 0.95) -> Interval:
     """Student's t with Welch's degrees of freedom; the same interval scipy's `ttest_ind(...).confidence_interval` gives."""
-    width = t_quantile(0.5 + confidence / 2.0, of.dof) * of.se
+    width = bounds.t_quantile(0.5 + confidence / 2.0, of.dof) * of.se
     return Interval(of.estimate, of.estimate - width, of.estimate + width)
-
-
-def t_quantile(level: float, dof: float) -> float:
-    from scipy import special  # 0.2 s: only the declared end needs it
-
-    return float(special.stdtrit(dof, level))
 
 
 def standardised(control: Measure, treatment: Measure, confidence: float = 0.95) -> Interval | None:
@@ -147,23 +142,16 @@ def wilson(counts: Counts, confidence: float = 0.95) -> Interval | None:
     rate = counts.mean
     if rate is None:
         return None
-    z = _NORMAL.inv_cdf(0.5 + confidence / 2.0)
-    n = float(counts.n)
-    centre = (rate + z * z / (2.0 * n)) / (1.0 + z * z / n)
-    width = z / (1.0 + z * z / n) * math.sqrt(rate * (1.0 - rate) / n + z * z / (4.0 * n * n))
-    low = 0.0 if counts.k == 0 else max(0.0, centre - width)
-    high = 1.0 if counts.k == counts.n else min(1.0, centre + width)
-    return Interval(rate, low, high)
+    side = 0.5 + confidence / 2.0
+    low, high = bounds.wilson_lower(counts.k, counts.n, side), bounds.wilson_upper(counts.k, counts.n, side)
+    return Interval(rate, 0.0 if counts.k == 0 else low, 1.0 if counts.k == counts.n else high)
 
 
 def exact_bounds(counts: Counts, alpha: float) -> Interval | None:
-    """Clopper and Pearson: each bound by itself is wrong with probability at most `alpha`; None without data."""
+    """Clopper and Pearson: each bound alone is wrong with probability at most `alpha`; None without data."""
     rate = counts.mean
     if rate is None:
         return None
-    from scipy import special
-
-    n, k = counts.n, counts.k
-    low = 0.0 if k == 0 else float(special.betaincinv(k, n - k + 1, alpha))
-    high = 1.0 if k == n else float(special.betaincinv(k + 1, n - k, 1.0 - alpha))
-    return Interval(rate, low, high)
+    confidence = 1.0 - alpha
+    low = bounds.rate_lower(counts.k, counts.n, confidence)
+    return Interval(rate, low, bounds.rate_upper(counts.k, counts.n, confidence))

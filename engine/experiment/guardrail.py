@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from engine.bounds import t_quantile
 from engine.experiment import sequence
 from engine.experiment.declaration import MetricPlan
-from engine.experiment.effects import Contrast, Interval, contrast, difference, exact_bounds, ratio, single, t_quantile
+from engine.experiment.effects import Contrast, Interval, contrast, difference, exact_bounds, ratio, single
 from engine.experiment.moments import Counts, Measure, Moments
 from engine.experiment.report import GuardrailReading
 from engine.experiment.words import number

@@ -54,17 +54,6 @@ def p_value(estimate: float, variance: float, n: float, rho: float) -> float:
     return math.exp(min(0.0, -log_e))
 
 
-def p_value_one_sided(estimate: float, variance: float, n: float, rho: float) -> float:
-    """Eq. 134 solved for alpha, against "the truth is 0 or below"; 1 for an estimate of 0 or below."""
-    if estimate <= 0.0:
-        return 1.0
-    mixed = n * rho * rho + 1.0
-    exponent = (n * rho * estimate) ** 2 / (2.0 * variance * mixed)
-    if exponent > 700.0:  # expm1 would overflow; the value is below 1e-300
-        return 0.0
-    return min(1.0, math.sqrt(mixed) / (2.0 * math.expm1(exponent))) if exponent > 0.0 else 1.0
-
-
 class Sequence(Interval, frozen=True):
     """A two-sided confidence sequence, read now, with its always-valid p-value."""
 

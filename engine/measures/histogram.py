@@ -94,12 +94,8 @@ class Histogram:
         keys = (first + bisect_left(sums, min(total, max(1, math.ceil(q * total)))) for q in of)
         return [BASE_MS * GAMMA**key * _MIDDLE if key else BASE_MS for key in keys]
 
-    def up_to(self, ms: float) -> int:
-        """How many values are at most `ms`; those of its own bucket, less than 2 % above it, are among them."""
-        return self.cumulative((ms,))[0]
-
     def cumulative(self, limits: Iterable[float]) -> list[int]:
-        """`up_to` of each of several limits."""
+        """How many values are at most each limit (ms); values of its own bucket, less than 2 % above it, count too."""
         first, sums = self._sums()
         places = ((key_of(ms) if ms < math.inf else LAST) - first for ms in limits)
         return [sums[min(place, len(sums) - 1)] if place >= 0 else 0 for place in places]

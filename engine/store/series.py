@@ -16,8 +16,6 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
 
-from msgspec import Struct
-
 from engine.measures.bucket import Arms, Bucket
 from engine.measures.record import Arm
 from engine.store.rollup import ALL, LEVELS
@@ -282,44 +280,3 @@ def _level(conn: sqlite3.Connection, start: float, end: float, span: float) -> i
 
 
 # -- trends --------------------------------------------------------------------------------------------------------------
-
-
-class Trend(Struct, frozen=True):
-    """The plan's historical trends over one window: `values` by metric, one for each of `times` (the start of its span).
-
-    `treatment` and `control` are the whole window; `documents_ever` is the total since the store began.
-    """
-
-    window_s: float
-    span_s: float
-    times: tuple[float, ...]
-    values: dict[str, tuple[float | None, ...]]
-    treatment: Bucket
-    control: Bucket
-    documents_ever: int
-
-
-TREND_METRICS = (
-    "documents", "llm_share", "frequency_share", "error_rate", "latency_mean", "latency_p50", "latency_p95", "latency_p99",
-    "cache_hit_rate", "fallback_rate",
-)  # fmt: skip
-_POINTS = {3600.0: 60, 86400.0: 96, 7 * 86400.0: 84, 30 * 86400.0: 60}
-
-
-def trends(conn: sqlite3.Connection, now: float, window_s: float = WINDOWS[2], points: int | None = None) -> Trend:
-    """Documents, methods, errors, latency and cache over the last `window_s`: 1 h by minutes, 24 h by quarters of an hour, 7 d
-    by two hours, 30 d by half days."""
-    points = points or _POINTS.get(window_s, 60)
-    span = window_s / points
-    end = math.floor(now / span) * span + span
-    drawn = _draw(conn, TREND_METRICS, end - window_s, end, points)
-    whole = _between(conn, end - window_s, end)
-    return Trend(
-        window_s,
-        span,
-        tuple(end - window_s + number * span for number in range(points)),
-        {metric: tuple(drawn.values(metric, "treatment")) for metric in TREND_METRICS},
-        whole.treatment,
-        whole.control,
-        total(conn).n,
-    )

@@ -19,7 +19,6 @@ from engine.plan.model import Trigger, TriggerSettings
 from engine.triggers.cusum import CAP, Cusum, Design, Level, detectors, early_threshold, is_around, target_threshold
 
 HOUR = 3600.0
-SIX_HOURS = 6 * HOUR
 SECONDS_KEPT = 21_600  # at most so many steps of a running total
 
 

@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from console.screens.trends import PANELS
 from engine.measures.bucket import Bucket
 from engine.measures.record import Extraction
 from engine.metrics import exposition, snapshot
@@ -114,6 +115,11 @@ def gauges(conn: sqlite3.Connection) -> object:
     return exposition.plain(snapshot.take(conn, now, percent_bp=1000, decided_bp=1000, stage=2, epoch=EPOCHS))
 
 
+def curves(conn: sqlite3.Connection, window_s: float) -> object:
+    """What the Trends screen draws, at the widest: its eight curves in 240 columns."""
+    return series.series_of(conn, PANELS, NOW - window_s, NOW, 240)
+
+
 def raw_week(conn: sqlite3.Connection) -> object:
     return conn.execute(
         "SELECT CAST(at / 7200 AS INTEGER) t, arm, count(*), sum(attempted), sum(attempted AND error IS NOT NULL), sum(cached), "
@@ -125,10 +131,10 @@ def raw_week(conn: sqlite3.Connection) -> object:
 WORK: dict[str, Callable[[sqlite3.Connection], object]] = {
     "gauges: 5 min, since the change, ever": gauges,
     **{
-        f"trends over {int(seconds / 3600)} h": lambda conn, s=seconds: series.trends(conn, NOW, s)  # type: ignore[misc]
+        f"curves over {int(seconds / 3600)} h": lambda conn, s=seconds: curves(conn, s)  # type: ignore[misc]
         for seconds in series.WINDOWS
     },
-    "all of them (one refresh)": lambda conn: (gauges(conn), [series.trends(conn, NOW, s) for s in series.WINDOWS]),
+    "all of them (one refresh)": lambda conn: (gauges(conn), [curves(conn, s) for s in series.WINDOWS]),
     "the 7-day trend from raw rows, without percentiles": raw_week,
 }
 

@@ -38,8 +38,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from msgspec import structs
+from scipy import stats
 
-from engine import bounds
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Mode, Trigger
 from engine.triggers.cusum import early_threshold
@@ -312,7 +312,8 @@ def per_week(found: list[Quiet | float | None], holds: bool = False) -> tuple[fl
     parts = [part for part in found if isinstance(part, Quiet)]
     weeks = sum(part.seconds for part in parts) / WEEK_S
     count = sum(part.holds if holds else part.lowered.total() for part in parts)
-    low, high = bounds.count_lower(count, 0.975) / weeks, bounds.count_upper(count, 0.975) / weeks
+    low = float(stats.gamma.ppf(0.025, count)) / weeks if count else 0.0  # Garwood's exact Poisson interval
+    high = float(stats.gamma.ppf(0.975, count + 1)) / weeks
     return count / weeks, f"{count / weeks:.2f} [{low:.2f}, {high:.2f}]"
 
 

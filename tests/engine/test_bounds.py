@@ -39,21 +39,10 @@ def test_wilson_agrees_with_the_oracle(k: int, n: int) -> None:
     assert bounds.wilson_lower(k, n) == pytest.approx(interval.low, abs=1e-9)
 
 
-@pytest.mark.parametrize("k", [0, 1, 6, 11, 200])
-def test_poisson_bounds_agree_with_the_oracle(k: int) -> None:
-    assert bounds.count_upper(k) == pytest.approx(stats.gamma.ppf(0.95, k + 1), rel=1e-9)
-    assert bounds.count_lower(k) == pytest.approx(stats.gamma.ppf(0.05, k) if k else 0.0, rel=1e-9)
-
-
 @pytest.mark.parametrize("degrees", [1, 2, 4, 19, 49, 1_000, 1_000_000])
 @pytest.mark.parametrize("p", [0.05, 0.5, 0.9, 0.95, 0.999])
 def test_students_t_agrees_with_the_oracle(degrees: int, p: float) -> None:
     assert bounds.t_quantile(p, degrees) == pytest.approx(stats.t.ppf(p, degrees), rel=1e-9, abs=1e-12)
-
-
-@pytest.mark.parametrize(("k", "n", "p"), [(2, 20, 0.01), (3, 100, 0.008), (6, 100, 0.05), (50, 1000, 0.04)])
-def test_the_binomial_tail_agrees_with_the_oracle(k: int, n: int, p: float) -> None:
-    assert bounds.binomial_tail(k, n, p) == pytest.approx(stats.binom.sf(k - 1, n, p), rel=1e-9)
 
 
 def test_a_mean_is_bounded_by_students_t() -> None:
@@ -99,5 +88,5 @@ def test_bounds_enclose_the_figure_and_tighten_with_documents(k: int, extra: int
 
 @pytest.mark.parametrize(("k", "n", "confidence"), [(-1, 3, 0.95), (4, 3, 0.95), (1, 3, 1.0)])
 def test_what_is_no_rate_is_refused(k: int, n: int, confidence: float) -> None:
-    with pytest.raises(ValueError, match="is no rate"):
+    with pytest.raises(ValueError, match="is not a rate"):
         bounds.rate_upper(k, n, confidence)

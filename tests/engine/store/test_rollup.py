@@ -212,13 +212,13 @@ def test_merging_histograms_is_adding_their_values(one: list[float], other: list
 
 @given(st.lists(st.floats(0, 1e6), max_size=100), st.floats(0, 1e6))
 def test_how_many_are_at_most_x_counts_all_of_them_and_none_two_percent_above(values: list[float], x: float) -> None:
-    found = Histogram.of(values).up_to(x)
+    found = Histogram.of(values).cumulative([x])[0]
     assert sum(v <= x for v in values) <= found <= sum(v <= max(x * 1.0201, 0.01) for v in values)
 
 
 def test_counts_at_most_x_grow_with_x_and_end_at_all() -> None:
     histogram = Histogram.of([0.0, 0.5, 3.0, 2000.0, 3000.0, 1e12])
-    found = [histogram.up_to(x) for x in (0.01, 1, 1900, 2000, 2900, 3000, math.inf)]
+    found = histogram.cumulative([0.01, 1, 1900, 2000, 2900, 3000, math.inf])
     assert found == [1, 2, 3, 4, 4, 5, 6]
 
 
@@ -243,7 +243,7 @@ def test_a_billion_in_one_bucket_does_not_spill_into_the_next() -> None:
     for _ in range(30):
         histogram.merge(Histogram.decode(histogram.encode()))
     assert histogram.n == 2**31
-    assert histogram.up_to(1000.0) == 2**30
+    assert histogram.cumulative([1000.0])[0] == 2**30
 
 
 @pytest.mark.parametrize("most", [1, 255, 256, 65_535, 65_536, 2**31])

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 
 from engine.measures.bucket import Bucket
-from engine.measures.record import Extraction
 from engine.store import database, series
 from engine.store.folder import Folder
 from engine.store.rollup import insert_and_fold, retain
@@ -188,27 +187,3 @@ def test_a_curve_over_what_retention_took_is_drawn_from_wider_buckets(conn: sqli
         pass
     assert None not in values(series.series(conn, "error_rate", T0, T0 + 2 * HOUR, 480))
     assert sum(v or 0 for v in values(series.series(conn, "documents", T0, T0 + 2 * HOUR, 480))) == pytest.approx(240)
-
-
-@pytest.mark.parametrize("window_s", series.WINDOWS)
-def test_trends_hold_the_plan_s_five_over_each_window(conn: sqlite3.Connection, window_s: float) -> None:
-    rows: list[Extraction] = []
-    for n in range(200):
-        at = T0 - n * window_s / 200
-        rows += [record(at), plain(at), failed("http", at) if n % 10 == 0 else cached(at)]
-    insert_and_fold(conn, rows)
-    found = series.trends(conn, T0, window_s)
-    assert found.documents_ever == 600
-    assert found.window_s == pytest.approx(found.span_s * len(found.times))
-    assert {len(line) for line in found.values.values()} == {len(found.times)}
-    assert {"documents", "llm_share", "frequency_share", "error_rate", "latency_p95", "cache_hit_rate"} <= set(
-        found.values
-    )
-    assert sum(v or 0.0 for v in found.values["documents"]) == pytest.approx(found.treatment.n + found.control.n, abs=6)
-    assert found.treatment.error_rate == pytest.approx(20 / 220, abs=0.01)
-
-
-def test_trends_of_an_empty_store_are_unknown(conn: sqlite3.Connection) -> None:
-    found = series.trends(conn, T0, DAY)
-    assert {v for line in found.values.values() for v in line} == {None}
-    assert found.documents_ever == 0
