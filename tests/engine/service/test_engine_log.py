@@ -64,7 +64,8 @@ def test_a_long_engine_log_is_put_aside_when_the_next_engine_starts(
 BROKEN = """
 import sys
 from pathlib import Path
-from engine.service import engine, process
+from engine.server import process
+from engine.service import engine
 from engine.store.folder import Folder
 async def broken(*_, **__):
     raise {error}
