@@ -1,35 +1,40 @@
-"""The plan's triggers as Prometheus alert rules, for a team whose pager hangs on Prometheus.
+"""The plan's triggers as Prometheus alert rules, for teams that page from Prometheus.
 
-The engine acts by itself and does not need them. They are the plan to the letter, on the counters of /metrics, and hold their tongue
-below `min_n` documents; the engine's own rules see more (see `rollout triggers list`).
+The engine acts without them. On rates and latency they are the plan to the letter, from the counters of /metrics, and need `min_n`
+documents; the engine's own rules see more (`rollout triggers list`). What no counter shows (complaints, probes, the CUSUM) comes
+from the engine's gauges.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from engine.plan.durations import format_duration
 from engine.plan.model import Trigger, TriggerSettings
 
+_BY = "(job, instance, service)"  # one alert for each engine; `service` is empty where no target has that label
 _ENGINE = """\
       - alert: RolloutEngineSilent
-        expr: absent(current_rollout_percentage)
+        expr: >-
+          absent(current_rollout_percentage)
+          or (max_over_time(current_rollout_percentage[1h]) unless current_rollout_percentage)
         for: 1m
         labels:
           severity: critical
         annotations:
-          summary: No rollout engine answers.
+          summary: 'No rollout engine answers at {{ $labels.instance }}.'
           description: >-
-            Without one every document goes to frequency, and no trigger is watched. `rollout status` says more.
+            Without an engine every document goes to frequency and no trigger is evaluated. Run `rollout status` on its machine.
       - alert: RolloutHeldBack
         expr: current_rollout_percentage < decided_rollout_percentage
         for: 1m
         labels:
           severity: high
         annotations:
-          summary: 'In force are {{ $value }} %, less than was decided.'
+          summary: 'Effective rollout is {{ $value | printf "%.4g" }} %, below the decided percentage ({{ $labels.instance }}).'
           description: >-
-            The keyed switch is out or the triggers were not evaluated for too long. `rollout status` says which.
+            The armed file is missing, or the triggers were not evaluated for too long. `rollout status` shows which.
 """
 _BLIND = """\
       - alert: RolloutBlind
@@ -37,42 +42,54 @@ _BLIND = """\
         labels:
           severity: high
         annotations:
-          summary: 'The triggers have had no figures for {{{{ $value | humanizeDuration }}}}.'
+          summary: 'The triggers have had no figures for {{{{ $value | humanizeDuration }}}} ({{{{ $labels.instance }}}}).'
           description: >-
-            No LLM document ends, or the store takes no writes: nothing watches the LLM. After {step} it goes one stage down.
+            No LLM document ends, or the store takes no writes: nothing watches the LLM. After {step} it steps down one stage.
 """
 
 
+class _Counters(NamedTuple):
+    """A trigger's metric as a quotient of two counters of /metrics; `scale` turns the plan's limit into the quotient's unit."""
+
+    part: str
+    whole: str
+    scale: float
+    unit: str
+
+
+_QUOTIENTS = {
+    "error_rate": _Counters("keyword_extraction_errors_total", "keyword_extraction_attempts_total", 1.0, "ratio"),
+    "latency_mean": _Counters(
+        'keyword_extraction_duration_seconds_sum{method="llm"}',
+        'keyword_extraction_duration_seconds_count{method="llm"}',
+        0.001,
+        "seconds",
+    ),
+    "cache_hit_rate": _Counters(
+        "keyword_extraction_cache_hits_total", "keyword_extraction_cache_lookups_total", 1.0, "ratio"
+    ),
+}
+_VALUE = {
+    "ratio": "{{ $value | humanizePercentage }}",
+    "seconds": "{{ $value | humanizeDuration }}",
+    "count": '{{ $value | printf "%.4g" }}',
+}
+
+
 def alert_rules(triggers: Sequence[Trigger], settings: TriggerSettings) -> str:
-    """A rules file (YAML): the triggers on error rate, mean time and cache hits that are switched on, and three on the engine."""
+    """A rules file (YAML): every trigger that is switched on, and three on the engine."""
     blind = _BLIND.format(after=round(settings.blind_after_s), step=format_duration(settings.blind_step_down_s))
     rules = [_rule(trigger, settings.min_n) for trigger in triggers if trigger.enabled]
     return "groups:\n  - name: keyword_extraction_rollout\n    rules:\n" + "".join(rules) + _ENGINE + blind
 
 
 def _rule(trigger: Trigger, min_n: int) -> str:
-    # Triggers of the same metric differ in how long they last: that is their window, and their `for`.
-    over = f"[{max(60, round(trigger.for_s))}s]"
-    measured = {
-        "error_rate": ("keyword_extraction_errors_total", "keyword_extraction_attempts_total", 1.0),
-        "latency_mean": (
-            'keyword_extraction_duration_seconds_sum{method="llm"}',
-            'keyword_extraction_duration_seconds_count{method="llm"}',
-            0.001,
-        ),
-        "cache_hit_rate": ("keyword_extraction_cache_hits_total", "keyword_extraction_cache_lookups_total", 1.0),
-    }  # fmt: skip
-    limit = trigger.above if trigger.above is not None else trigger.below
-    if trigger.metric not in measured or limit is None:
-        return ""
-    part, whole, scale = measured[trigger.metric]
-    sign = (">" if trigger.above is not None else "<") + ("=" if trigger.inclusive else "")
     name = "Rollout" + "".join(word.capitalize() for word in trigger.id.replace("-", "_").split("_"))
+    expression, description = _expression(trigger, min_n)
     return f"""\
       - alert: {name}
         expr: >-
-          sum(increase({part}{over})) / sum(increase({whole}{over})) {sign} {limit * scale:g}
-          and sum(increase({whole}{over})) >= {min_n}
+          {expression}
         for: {round(trigger.for_s)}s
         labels:
           severity: {trigger.severity}
@@ -81,8 +98,36 @@ def _rule(trigger: Trigger, min_n: int) -> str:
         annotations:
           summary: {_quoted(trigger.text)}
           description: >-
-            Now {{{{ $value | humanize }}}}, limit {limit * scale:g}. `rollout triggers why {trigger.id}` says more.
+            {description} at {{{{ $labels.instance }}}}. `rollout triggers why {trigger.id}` explains it.
 """
+
+
+def _expression(trigger: Trigger, min_n: int) -> tuple[str, str]:
+    """(expression, what its value means): the plan to the letter where /metrics counts it, else what the engine itself sees."""
+    limit = trigger.above if trigger.above is not None else trigger.below
+    sign = (">" if trigger.above is not None else "<") + ("=" if trigger.inclusive else "")
+    counters = _QUOTIENTS.get(trigger.metric)
+    if counters is not None and limit is not None:
+        # Triggers of the same metric differ in how long they last: that is their window, and their `for`.
+        over = f"[{max(60, round(trigger.for_s))}s]"
+        limit *= counters.scale
+        whole = f"sum by {_BY} (increase({counters.whole}{over}))"
+        quotient = f"sum by {_BY} (increase({counters.part}{over})) / {whole}"
+        return (
+            f"{quotient} {sign} {limit:g}\n          and {whole} >= {min_n}",
+            f"Now {_VALUE[counters.unit]}, threshold {_limit(limit, counters.unit)},",
+        )
+    if trigger.metric == "llm_available":
+        return f"max by {_BY} (keyword_extraction_llm_available) == 0", "No server of the LLM service answers probes"
+    where = f'{{trigger="{trigger.id}"}}'
+    if limit is None:
+        return f"max by {_BY} (rollout_trigger_firing{where}) == 1", "The engine's own detector is above its threshold"
+    value = f"max by {_BY} (rollout_trigger_value{where}) {sign} {limit:g}"
+    return value, f"Now {_VALUE['count']}, threshold {limit:g},"
+
+
+def _limit(value: float, unit: str) -> str:
+    return f"{value * 100:g} %" if unit == "ratio" else f"{value:g} s"
 
 
 def _quoted(text: str) -> str:

@@ -194,6 +194,32 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
     for method, count in b.breakdown.items():
         methods.add_metric([method], count)
     yield methods
+    yield from _triggers(reading)
+
+
+def _triggers(reading: Reading) -> Iterator[Metric]:
+    from prometheus_client.core import GaugeMetricFamily as Gauge
+
+    available = Gauge(
+        "keyword_extraction_llm_available", "1 while a server of the LLM service answers probes, 0 while none does."
+    )
+    if reading.llm_available is not None:
+        available.add_metric([], float(reading.llm_available))
+    yield available
+    firing = Gauge(
+        "rollout_trigger_firing", "1 while a trigger's condition has lasted long enough.", labels=["trigger"]
+    )
+    value = Gauge(
+        "rollout_trigger_value",
+        "What a trigger compares with its threshold, in the unit of the plan; absent while it cannot be judged.",
+        labels=["trigger"],
+    )
+    for trigger in reading.triggers:
+        firing.add_metric([trigger.id], float(trigger.firing))
+        if trigger.value is not None:
+            value.add_metric([trigger.id], trigger.value)
+    yield firing
+    yield value
 
 
 def _counters(ever: Bucket, kinds: Iterable[str]) -> Iterator[Metric]:

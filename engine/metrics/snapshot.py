@@ -12,6 +12,14 @@ from engine.store import series
 WINDOW_S = 300.0
 
 
+class TriggerReading(Struct, frozen=True):
+    """A trigger as last evaluated; `value` is None while it cannot be judged."""
+
+    id: str
+    value: float | None
+    firing: bool
+
+
 class Reading(Struct, frozen=True):
     """`percent_bp` is in force, `decided_bp` was decided: they differ while the keyed switch or the lease holds the LLM back.
 
@@ -28,6 +36,8 @@ class Reading(Struct, frozen=True):
     since_change: Bucket
     ever: Bucket
     blind_s: float = 0.0
+    triggers: tuple[TriggerReading, ...] = ()
+    llm_available: bool | None = None  # whether a server answered the last probe; None before the first
 
 
 def take(
@@ -40,6 +50,8 @@ def take(
     epoch: int,
     window_s: float = WINDOW_S,
     blind_s: float = 0.0,
+    triggers: tuple[TriggerReading, ...] = (),
+    llm_available: bool | None = None,
 ) -> Reading:
     return Reading(
         now,
@@ -51,4 +63,6 @@ def take(
         series.since_change(conn, epoch),
         series.total(conn),
         blind_s,
+        triggers,
+        llm_available,
     )

@@ -428,6 +428,11 @@ class Monitor:
             stage=state.stage,
             epoch=state.epoch,
             blind_s=self.watch.timers.blind_s,
+            triggers=tuple(
+                snapshot.TriggerReading(each.rule.id, each.found.value, each.rule.id in self.verdict.firing)
+                for each in self.verdict.judged
+            ),
+            llm_available=not self._failed_probes if self.servers else None,
         )
         return exposition.render(taken, accept, tuple(ErrorKind))
 

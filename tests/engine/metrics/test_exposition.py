@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client import parser as text_parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
@@ -17,7 +18,7 @@ from engine.extraction.llm.failure import ErrorKind
 from engine.measures.bucket import Bucket
 from engine.metrics.alerts import alert_rules
 from engine.metrics.exposition import LIMITS, render, wants_text
-from engine.metrics.snapshot import Reading
+from engine.metrics.snapshot import Reading, TriggerReading
 from engine.plan.load import parse_plan
 from tests.engine.metrics.samples import T0, cached, failed, plain, record, skipped
 
@@ -215,27 +216,94 @@ def test_promtool_agrees(tmp_path: Path) -> None:
 # -- alert rules -------------------------------------------------------------------------------------------------------------
 
 
-def test_alert_rules_are_the_plan_s_triggers_on_counters_that_exist() -> None:
+def test_every_trigger_of_the_plan_is_an_alert_on_metrics_that_exist() -> None:
     rules = alert_rules(PLAN.triggers, PLAN.trigger_settings)
-    assert re.findall(r"trigger: (\w+)", rules) == [
-        "error_critical",
-        "error_high",
-        "latency_high",
-        "latency_medium",
-        "cache_low",
-    ]
+    assert re.findall(r"trigger: (\w+)", rules) == [trigger.id for trigger in PLAN.triggers]
+    assert len(PLAN.triggers) == 9
     assert re.findall(r"\[300s\]\)\) (\S+ \S+)$", rules, re.M) == ["> 0.05", ">= 20"]
-    exported = samples(text(reading()))
-    used = set(re.findall(r"\b(?:keyword_extraction|current_rollout|decided_rollout|rollout_blind)\w+", rules)) - {
+    exported = samples(text(with_triggers()))
+    used = set(re.findall(r"\b(?:keyword_extraction|current_rollout|decided_rollout|rollout_\w+)\w+", rules)) - {
         "keyword_extraction_rollout"
     }
-    assert used
+    assert {"rollout_trigger_firing", "rollout_trigger_value", "keyword_extraction_llm_available"} <= used
     for name in used:
         assert any(sample.split("{")[0] == name for sample in exported), name
 
 
+def test_alerts_show_rates_in_percent_and_keep_engines_apart() -> None:
+    rules = alert_rules(PLAN.triggers, PLAN.trigger_settings)
+    assert "humanize }}" not in rules  # it prints a rate of 0.1 as "100m"
+    assert rules.count("Now {{ $value | humanizePercentage }}, threshold") == 3
+    assert rules.count("Now {{ $value | humanizeDuration }}, threshold") == 2
+    assert set(re.findall(r"\b(?:sum|max|min)\b (.{27})", rules)) == {"by (job, instance, service)"}
+
+
+def with_triggers() -> Reading:
+    found = tuple(TriggerReading(trigger.id, 1.0, False) for trigger in PLAN.triggers)
+    return replace(reading(), triggers=found, llm_available=True)
+
+
+SCENES = """
+evaluation_interval: 1m
+rule_files: [rules.yml]
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'keyword_extraction_errors_total{kind="timeout",instance="a",job="r"}', values: '0+10x20'}
+      - {series: 'keyword_extraction_attempts_total{instance="a",job="r"}', values: '0+100x20'}
+      - {series: 'keyword_extraction_errors_total{kind="timeout",instance="b",job="r"}', values: '0+0x20'}
+      - {series: 'keyword_extraction_attempts_total{instance="b",job="r"}', values: '0+100000x20'}
+      - {series: 'keyword_extraction_llm_available{instance="b",job="r"}', values: '0x20'}
+      - {series: 'rollout_trigger_value{trigger="complaints",instance="b",job="r"}', values: '6x20'}
+      - {series: 'rollout_trigger_firing{trigger="error_creep",instance="b",job="r"}', values: '1x20'}
+      - {series: 'current_rollout_percentage{instance="a",job="r"}', values: '10x20'}
+      - {series: 'current_rollout_percentage{instance="b",job="r"}', values: '10x5'}
+    alert_rule_test:
+      - eval_time: 15m
+        alertname: RolloutErrorCritical
+        exp_alerts:
+          - exp_labels: {severity: critical, trigger: error_critical, action: to_zero, instance: a, job: r}
+            exp_annotations:
+              summary: Error rate > 5% for more than 5 minutes
+              description: Now 10%, threshold 5 %, at a. `rollout triggers why error_critical` explains it.
+      - eval_time: 15m
+        alertname: RolloutLlmUnavailable
+        exp_alerts:
+          - exp_labels: {severity: critical, trigger: llm_unavailable, action: to_zero, instance: b, job: r}
+            exp_annotations:
+              summary: LLM service becomes unavailable
+              description: No server of the LLM service answers probes at b. `rollout triggers why llm_unavailable` explains it.
+      - eval_time: 15m
+        alertname: RolloutComplaints
+        exp_alerts:
+          - exp_labels: {severity: medium, trigger: complaints, action: pause, instance: b, job: r}
+            exp_annotations:
+              summary: More than 5 user complaints about search quality
+              description: Now 6, threshold 5, at b. `rollout triggers why complaints` explains it.
+      - eval_time: 15m
+        alertname: RolloutComplaintsMany
+        exp_alerts: []
+      - eval_time: 15m
+        alertname: RolloutEngineSilent
+        exp_alerts:
+          - exp_labels: {severity: critical, instance: b, job: r}
+            exp_annotations:
+              summary: No rollout engine answers at b.
+              description: Without an engine every document goes to frequency and no trigger is evaluated. Run `rollout status` on its machine.
+"""
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_promtool_sees_the_alerts_fire_for_the_engine_that_is_meant(tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text(alert_rules(PLAN.triggers, PLAN.trigger_settings))
+    (tmp_path / "tests.yml").write_text(SCENES)
+    checked = subprocess.run(
+        ["promtool", "test", "rules", "tests.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
 def test_a_trigger_s_text_cannot_break_out_of_the_rules_file() -> None:
-    from msgspec.structs import replace
 
     nasty = replace(PLAN.triggers[0], text="it's {{ 'x' }}\"")
     assert "summary: 'it''s (( ''x'' ))\"'" in alert_rules([nasty], PLAN.trigger_settings)
