@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 
-from console.context import Place, fail, write_json
+from console.context import Place, fail, write_json, write_text
 from console.verbs.analysis import output_option
 
 
@@ -46,3 +48,35 @@ def analyze(place: Place, output: Path) -> None:
     write_json(output, found)
     if str(output) != "-":
         click.echo(f"{found['verdict']}\nWrote {output}.")
+
+
+@ab_test.command("script")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("-"),
+    show_default=True,
+    help="The file to write; - is standard output.",
+)
+@click.option(
+    "--run",
+    type=click.Path(path_type=Path),
+    metavar="RESULTS",
+    help="Run it on this file of `ab-test analyze` instead.",
+)
+def script(output: Path, run: Path | None) -> None:
+    """The plan's t-test as a Python script, corrected: the plan's own fails at `treatment.mean()`, as JSON gives lists."""
+    from importlib.resources import files
+
+    text = (files("engine.trial") / "script.txt").read_text("utf-8")
+    if run is None:
+        write_text(output, text)
+        if str(output) != "-":
+            click.echo(f"Wrote {output}: python3 {output} ab_test_results.json")
+        return
+    if not run.is_file():
+        fail(f"{run} is not there: `rollout ab-test analyze --output {run}` writes it.")
+    ended = subprocess.run([sys.executable, "-c", text, str(run)], capture_output=True, text=True)
+    click.echo(ended.stdout, nl=False)
+    if ended.returncode:
+        fail(ended.stderr.strip().splitlines()[-1] if ended.stderr.strip() else "The script failed.")

@@ -152,7 +152,7 @@ class Trials:
             return turn
         if engine.search_asked is not None:
             ask, engine.search_asked = engine.search_asked, None
-            return self._measure(ask)
+            return self._asked(ask, trial)
         now, real = engine.clock.now(), engine.clock.real()
         if trial is not None and self._scored < trial.declaration.ends <= now:
             return self._score(trial)  # what is read at the end has all its scores
@@ -227,6 +227,12 @@ class Trials:
         found = await self._searching("score", lambda conn: searching.score(conn, trial, now, written, self._progress))
         await self._write(lambda conn: ledger.scored(conn, trial.id, found, now))
         self._trial = replace(trial, scored_until=now)
+
+    async def _asked(self, ask: Ask, trial: Trial | None) -> None:
+        """A person wants it measured now: the scores of the A/B test too, which would otherwise be empty for its first hour."""
+        if trial is not None:
+            await self._score(trial)
+        await self._measure(ask)
 
     async def _measure(self, ask: Ask | None = None) -> None:
         """Measure search quality now and keep it as evidence for the gate; who asked is told by the log."""

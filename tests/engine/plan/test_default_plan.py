@@ -193,12 +193,16 @@ def test_the_machine_proves_what_it_can() -> None:
     }
 
 
+SCRIPT = "rollout ab-test script --run ab_test_results.json"
+
+
 @pytest.mark.parametrize("number", range(6))
 def test_every_command_line_is_there_with_rollout_for_xze(number: int) -> None:
     stage = PLAN.stage(number)
     sampling = stage.sampling.commands if stage.sampling else ()
     found = [command.run for command in (*stage.validation, *stage.monitoring, *sampling)]
-    assert found == [re.sub(r"^xze ", "rollout ", command) for command in COMMANDS[number]]
+    script = [SCRIPT] if number == 4 else []  # for the plan's block of Python, whose last line fails on lists
+    assert found == [*(re.sub(r"^xze ", "rollout ", command) for command in COMMANDS[number]), *script]
 
 
 def test_every_matrix_row_is_there_and_its_trigger_has_its_severity_and_timeline() -> None:

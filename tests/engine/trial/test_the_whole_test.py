@@ -8,13 +8,17 @@ import io
 import json
 import random
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from console.cli import rollout
 from engine.clock import ManualClock
 from engine.measures.record import Extraction
 from engine.plan.load import load_plan
@@ -301,3 +305,41 @@ async def test_who_only_looks_reads_nothing_that_is_read_once(lab: Lab) -> None:
     assert found.report.looks == ()
     assert all(metric.fixed is None for metric in found.report.metrics)
     assert "has not read the test yet" in found.report.verdict.sentence
+
+
+async def test_measuring_on_request_fills_the_scores_that_the_script_reads(lab: Lab) -> None:
+    await lab.at(4, 5000)
+    await lab.beat()
+    await lab.load(60)
+    lab.clock.advance(60.0)
+    assert results(lab.engine.conn, lab.clock.now())["control"]["search_quality_scores"] == []
+    lab.engine.search_asked = lab.engine.ask("a person presses m in the first hour")
+    await lab.beat()
+    found = results(lab.engine.conn, lab.clock.now())
+    assert len(found["control"]["search_quality_scores"]) > 10
+    assert len(found["treatment"]["search_quality_scores"]) > 10
+    assert "measure" in kinds(lab)
+
+
+@pytest.mark.parametrize(
+    ("control", "treatment", "says", "code"),
+    [
+        ([0.1, 0.2, 0.1, 0.2] * 10, [0.8, 0.9, 0.8, 0.9] * 10, "LLM extraction shows statistically significant improvement", 0),
+        ([0.8, 0.9, 0.8, 0.9] * 10, [0.1, 0.2, 0.1, 0.2] * 10, "LLM extraction is significantly worse", 0),
+        ([0.1, 0.9] * 10, [0.2, 0.9] * 10, "No statistically significant difference", 0),
+        ([], [], "Too few scores to compare: 0 of the control group", 1),
+    ],
+)  # fmt: skip
+def test_the_corrected_script_runs_to_its_end_on_lists(
+    control: list[float], treatment: list[float], says: str, code: int, tmp_path: Path
+) -> None:
+    body = {"control": {"search_quality_scores": control}, "treatment": {"search_quality_scores": treatment}}
+    (tmp_path / "ab_test_results.json").write_text(json.dumps(body))
+    made = CliRunner().invoke(rollout, ["ab-test", "script", "--output", str(tmp_path / "analysis.py")])
+    assert made.exit_code == 0, made.output
+    ended = subprocess.run([sys.executable, "analysis.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert says in ended.stdout + ended.stderr
+    assert ended.returncode == code
+    run = CliRunner().invoke(rollout, ["ab-test", "script", "--run", str(tmp_path / "ab_test_results.json")])
+    assert run.exit_code == code
+    assert says in run.output
