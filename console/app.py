@@ -31,6 +31,7 @@ from console.screens.ask import Ask
 from console.screens.dashboard import Dashboard
 from console.screens.page import Page
 from console.screens.rollback import Rollback
+from console.screens.rows import Rows
 from console.series_cache import History
 from console.terminal import escape
 from console.terminal.driver import PatientDriver, Redraw
@@ -101,6 +102,7 @@ class Console(App[int]):
         self.since = 0.0
         self.rolling: Rolling | None = None
         self.runner = Runner(lambda: surroundings(plan, link.folder.path), self._changed_soon, self._ran)
+        self.places: dict[str, Rows] = {}
         self.crash = ""
         self._said_until = 0.0
         self._shown = self.watching.sight

@@ -38,9 +38,9 @@ class Ask(ModalScreen[str | None]):
     Ask { align: center middle; }
     Ask > Vertical { width: 74; max-width: 96%; height: auto; background: $surface; border: round $accent; padding: 0 1; }
     Ask #answers { height: 1; }
-    Ask Input { height: 3; border: tall $accent; }
+    Ask Input { height: 3; }
     Ask.danger > Vertical { border: round $warning; }
-    Ask.ascii > Vertical, Ask.ascii Input { border: ascii $accent; }
+    Ask.ascii > Vertical { border: ascii $accent; }
     """
 
     def __init__(

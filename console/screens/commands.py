@@ -10,7 +10,7 @@ from textual.binding import BindingType
 
 from console.plan_commands import localized
 from console.screens.ask import Ask
-from console.screens.page import LIST_KEYS, Hint, Rows, key
+from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.work import Work
 from console.widgets import blocks, words
 from console.widgets.blocks import Area
@@ -66,7 +66,6 @@ class Commands(Work):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rows = Rows()
         self.ran: dict[str, Ran] = {}
 
     def wanted(self) -> Any:
@@ -98,7 +97,7 @@ class Commands(Work):
     def paint(self, c: Canvas, v: View, y: int) -> None:
         y = self.tabs(c, y)
         found = lines(self.console.plan, v)
-        self._skip_titles(found)
+        self._hold(found)
         area = self.area(c, y)
         if c.width >= 140:
             (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
@@ -174,16 +173,20 @@ class Commands(Work):
     def _selected(self) -> Line | None:
         v = self.sight.view
         found = lines(self.console.plan, v) if v else []
-        return found[self.rows.at] if self.rows.at < len(found) and found[self.rows.at][0] != "title" else None
+        self._hold(found)
+        return found[self.rows.at] if found and found[self.rows.at][0] != "title" else None
 
     @staticmethod
     def _of(line: Line | None) -> str:
         return line[1].run if line is not None and isinstance(line[1], Command) else ""
 
-    def _skip_titles(self, found: list[Line]) -> None:
-        self.rows.at = max(0, min(self.rows.at, len(found) - 1))
+    def _hold(self, found: list[Line]) -> None:
+        """The cursor stays on its line when a reminder comes or goes above it, and never rests on a title."""
+        keys = [_key(line) for line in found]
+        self.rows.hold(keys)
         if found and found[self.rows.at][0] == "title":
-            self.rows.at = min(len(found) - 1, self.rows.at + 1)
+            self.rows.place(min(len(found) - 1, self.rows.at + 1))
+            self.rows.hold(keys)
 
     def action_move(self, by: int) -> None:
         v = self.sight.view
@@ -248,3 +251,8 @@ class Commands(Work):
             self.console.act("remind", id=line[1].id)
         else:
             self.console.say("Select what is due first (j, k).", "caution")
+
+
+def _key(line: Line) -> tuple[str, str]:
+    kind, of = line
+    return kind, of if isinstance(of, str) else of.run if isinstance(of, Command) else of.id

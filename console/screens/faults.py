@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
-from console.screens.page import LIST_KEYS, Hint, Page, Rows, key
+from console.screens.page import LIST_KEYS, Hint, Page, key
+from console.screens.rows import Rows
 from console.widgets import blocks
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas

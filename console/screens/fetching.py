@@ -61,7 +61,7 @@ class Searching(Reading):
     PROMPT: ClassVar[str] = "filter"
     DEFAULT_CSS = """
     Searching #sheet { height: 1fr; }
-    Searching Input { dock: bottom; height: 1; border: none; padding: 0 1; display: none; offset-y: -1; background: $panel; }
+    Searching Input { dock: bottom; display: none; offset-y: -1; background: $panel; }
     Searching Input.open { display: block; }
     """
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from console.screens.ask import Ask
-from console.screens.page import LIST_KEYS, Hint, Page, Rows, key
+from console.screens.page import LIST_KEYS, Hint, Page, key
+from console.screens.rows import Rows
 from console.widgets import blocks, checklist, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns

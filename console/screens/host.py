@@ -10,6 +10,7 @@ from rich.style import Style
 from console.link import Link, Sight
 from console.plan_commands import Runner
 from console.rollback_attempt import Rolling
+from console.screens.rows import Rows
 from console.series_cache import History
 from engine.client.client import Reply
 from engine.plan.model import Plan
@@ -27,6 +28,7 @@ class Host(Protocol):
     since: float  # when this person last looked, the engine's epoch seconds; 0 when never
     rolling: Rolling | None  # the last rollback by this console
     runner: Runner  # of the plan's commands
+    places: dict[str, Rows]  # where the cursor is in the lists of screens that are left and opened again
 
     @property
     def sight(self) -> Sight: ...

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from textual.binding import BindingType
 
 from console.screens.fetching import Searching
-from console.screens.page import LIST_KEYS, Hint, Rows, key
+from console.screens.page import LIST_KEYS, Hint, key
+from console.screens.rows import Rows
 from console.widgets import blocks, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from textual.binding import BindingType
 
 from console.screens.ask import Ask
-from console.screens.page import LIST_KEYS, Hint, Rows, key
+from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.work import Work
 from console.widgets import blocks, contacts, words
 from console.widgets.blocks import Area
@@ -36,7 +36,6 @@ class Messages(Work):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rows = Rows()
         self.top = 0  # of the text
         self._placed = False  # the cursor was put on the first message that is due
         self.seen: Overview | None = None
@@ -48,7 +47,8 @@ class Messages(Work):
 
     def _selected(self, v: View) -> Message | None:
         messages = self.messages(v)
-        return messages[min(self.rows.at, len(messages) - 1)] if messages else None
+        self.rows.hold([message.id for message in messages])
+        return messages[self.rows.at] if messages else None
 
     # -- reading -----------------------------------------------------------------------------------------------------------
 
@@ -72,7 +72,7 @@ class Messages(Work):
             if not self._placed:
                 self._placed = True
                 due = (i for i, m in enumerate(self.messages(v)) if m.id in seen.due)
-                self.rows.at = self.rows.at or next(due, 0)
+                self.rows.place(self.rows.at or next(due, 0))
             if made is not None:
                 self.drafts[made.message] = made
 

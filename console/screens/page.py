@@ -18,7 +18,7 @@ from console.widgets.canvas import Canvas, fit, wrapped
 from console.widgets.sheet import Sheet
 from engine.view.model import View
 
-__all__ = ["LIST_KEYS", "Hint", "Page", "Rows", "key", "shown"]
+__all__ = ["LIST_KEYS", "Hint", "Page", "key", "shown"]
 
 
 class Page(Screen[None]):
@@ -162,27 +162,6 @@ def shown(keys: str) -> str:
 def key(keys: str, action: str, description: str, *, show: bool = True, priority: bool = False) -> BindingType:
     """A binding whose words appear in the help."""
     return Binding(keys, action, description, show=show, priority=priority)
-
-
-class Rows:
-    """A selection in a list that may shrink, and the part of it that is seen."""
-
-    def __init__(self) -> None:
-        self.at = 0
-        self.top = 0
-
-    def move(self, by: int, count: int) -> None:
-        self.at = max(0, min(count - 1, self.at + by))
-
-    def window(self, count: int, room: int) -> range:
-        """Indexes to draw, the selected one among them."""
-        self.at = max(0, min(self.at, count - 1))
-        if self.at < self.top:
-            self.top = self.at
-        elif self.at >= self.top + room:
-            self.top = self.at - room + 1
-        self.top = max(0, min(self.top, max(0, count - room)))
-        return range(self.top, min(count, self.top + room))
 
 
 LIST_KEYS: list[BindingType] = [

@@ -16,8 +16,9 @@ from textual.widgets import Input
 from console import themes
 from console.screens import SCREENS, WORK, screen, working
 from console.screens.host import Host
-from console.screens.page import Page, Rows, key, shown
+from console.screens.page import Page, key, shown
 from console.screens.rollback import Rollback
+from console.screens.rows import Rows
 from console.terminal.type_ahead import ACTING
 from console.widgets import blocks
 from console.widgets.canvas import Canvas

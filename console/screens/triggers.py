@@ -8,7 +8,8 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from console.screens.fetching import Searching
-from console.screens.page import LIST_KEYS, Hint, Rows
+from console.screens.page import LIST_KEYS, Hint
+from console.screens.rows import Rows
 from console.widgets import blocks, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns
@@ -41,6 +42,7 @@ class Triggers(Searching):
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, y)
         triggers = self.triggers(v)
+        self.rows.hold([t.id for t in triggers])  # a filter narrows around the selected one
         if c.width < 120 or area.height < 28:
             self._narrow(c, v, area, triggers)
             return

@@ -9,6 +9,7 @@ from textual.binding import BindingType
 from console.screens import WORK, working
 from console.screens.fetching import Reading
 from console.screens.page import Hint, key
+from console.screens.rows import Rows
 from console.widgets.canvas import Canvas, Span
 
 
@@ -21,6 +22,11 @@ class Work(Reading):
         key("tab,right_square_bracket", "turn(1)", "messages, commands, report: the next one"),
         key("shift+tab,left_square_bracket", "turn(-1)", "the one before"),
     ]
+
+    @property
+    def rows(self) -> Rows:
+        """Kept by the console: the cursor is where it was when the tab is opened again."""
+        return self.console.places.setdefault(self.TITLE, Rows())
 
     def tabs(self, c: Canvas, y: int) -> int:
         """The row that says where tab leads; the next free row."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
+from typing import NamedTuple
 
 from rich.cells import cell_len
 
@@ -10,7 +11,7 @@ from console.widgets import blocks, numerals, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns
 from engine.plan.durations import format_duration
-from engine.view.model import Gauge, View
+from engine.view.model import Gauge, ServerView, View
 
 LARGE_ROWS = numerals.ROWS + 3
 SMALL_ROWS = 3
@@ -94,28 +95,54 @@ def _methods(c: Canvas, area: Area, v: View) -> None:
         c.put(x, y + 3, f"{words.count(cached)} cached · {words.count(fallback)} fell back", "dim", width)
 
 
-def servers(v: View, calls: bool = False) -> list[Span]:
-    """Each LLM server in a word: up and how fast, or what is wrong; with `calls` also those in flight of those it gets at a time."""
+class Detail(NamedTuple):
+    """How much is said of each LLM server."""
+
+    calls: bool = False  # calls in flight of those it gets at a time
+    speed: bool = True
+    next: bool = False  # of a server that is down: what becomes of it
+
+
+DETAILS = (Detail(calls=True, next=True), Detail(next=True), Detail(), Detail(speed=False))
+
+
+def servers(v: View, detail: Detail = DETAILS[0]) -> list[Span]:
+    """Each LLM server in a word: up and how fast, or why it is not. Servers that are down for one reason share it."""
     parts: list[Span] = []
-    for s in v.servers:
-        sign, style = words.mark(s.up)
-        fact = words.ms(s.latency_ms) if s.up and s.latency_ms is not None else s.state
-        if calls and s.up:
-            fact = f"{fact} {s.in_flight}/{s.window:.0f}"
-        parts += [(f"{s.name} ", "text"), (f"{sign} ", style), (f"{fact}   ", "dim" if s.up else style)]
+    facts = [_fact(s, detail) for s in v.servers]
+    for number, (s, fact) in enumerate(zip(v.servers, facts, strict=True)):
+        failing = bool(s.up and s.failures)
+        sign, style = ("▲", "warn") if failing else words.mark(s.up)
+        shared = not s.up and any(
+            fact == other and not after.up
+            for other, after in zip(facts[number + 1 : number + 2], v.servers[number + 1 :], strict=False)
+        )
+        parts += [(f"{s.name} ", "text"), (f"{sign}{' ' if fact else '   '}", style)]
+        if fact and not shared:
+            parts.append((f"{fact}   ", "dim" if s.up and not failing else style))
     return [*parts[:-1], (parts[-1][0].rstrip(), parts[-1][1])] if parts else [("no LLM server known", "dim")]
 
 
+def _fact(s: ServerView, detail: Detail) -> str:
+    if not s.up or s.failures:
+        reason = words.reason(s)
+        return f"{reason}, {s.state}" if reason and detail.next else reason or s.state
+    speed = words.ms(s.latency_ms) if s.latency_ms is not None else s.state
+    calls = f" {s.in_flight}/{s.window:.0f}" if detail.calls else ""
+    return f"{speed}{calls}" if detail.speed else ""
+
+
 def evidence_line(c: Canvas, y: int, v: View) -> None:
-    """Whose fault it looks like, and how the LLM servers are."""
-    parts = servers(v, calls=True)
-    need = sum(cell_len(text) for text, _ in parts)
-    if need > c.width // (2 if v.attribution else 1) - 3:
-        parts = servers(v)
+    """Whose fault it looks like, and how the LLM servers are: as much of them as fits beside it."""
+    beside = cell_len(v.attribution) + 5 if v.attribution else 2
+    for detail in DETAILS:
+        parts = servers(v, detail)
         need = sum(cell_len(text) for text, _ in parts)
-    left = c.width - need - 5 if need < c.width // 2 else c.width // 2 - 3
-    if v.attribution:
-        c.put(1, y, v.attribution, "text", left)
-        c.spans(left + 3, y, parts, c.width - left - 3)
-    else:
+        if beside + need <= c.width:
+            break
+    if not v.attribution:
         c.spans(1, y, parts, c.width - 2)
+        return
+    left = max(c.width - need - 5, c.width // 3)
+    c.put(1, y, v.attribution, "text", left)
+    c.spans(left + 3, y, parts, c.width - left - 3)

@@ -6,7 +6,7 @@ from math import isfinite
 
 from engine.plan.durations import clock, format_duration, iso
 from engine.plan.vocabulary import METRICS
-from engine.view.model import GateView, Gauge, Health, TriggerView, View
+from engine.view.model import GateView, Gauge, Health, ServerView, TriggerView, View
 
 __all__ = ["ago", "clock", "format_duration", "hour", "minute", "moment"]
 
@@ -88,6 +88,11 @@ def target(gauge: Gauge) -> str:
 def mark(ok: bool | None) -> tuple[str, str]:
     """Sign and style of a judged number; `None` is not judged."""
     return ("·", "dim") if ok is None else ("✔", "ok") if ok else ("✖", "bad")
+
+
+def reason(s: ServerView) -> str:
+    """Why a server does not answer, without the address that its name stands for."""
+    return s.error.removeprefix(f"{s.url}: ").removeprefix(f"{s.url} ")
 
 
 def minute(at: float) -> str:

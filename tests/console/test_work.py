@@ -13,8 +13,10 @@ from textual.pilot import Pilot
 
 from console.app import Console
 from console.plan_commands import localized, surroundings
+from console.screens.rows import Rows
 from engine.plan.model import Command
-from tests.console.samples import PLAN, FakeLink
+from engine.view.model import ReminderView
+from tests.console.samples import NORMAL, PLAN, FakeLink
 
 pytestmark = pytest.mark.anyio
 
@@ -135,3 +137,47 @@ def test_a_command_means_this_engine_this_plan_and_this_store(tmp_path: Path) ->
     assert found["ROLLOUT_STORE"] == str(tmp_path)
     assert Path(found["ROLLOUT_PLAN"]).name == "rollout.toml"
     assert found["PATH"].endswith(":/bin")
+
+
+DUE = ReminderView("daily", "daily look", NORMAL.at - 60, True)
+
+
+def command_named(pilot: Pilot[int]) -> str:
+    page = pilot.app.page  # type: ignore[attr-defined]
+    line = page._selected()
+    assert line is not None
+    return str(line[1].text)
+
+
+async def test_the_cursor_stays_on_its_command_over_a_change_of_tab() -> None:
+    """And over another screen: r and y must not run the first command of the list instead."""
+    async with Console(FakeLink(), SMALL).run_test(size=(80, 24)) as pilot:
+        await started(pilot, "9", "tab", "j", "j")
+        assert command_named(pilot) == "wait"
+        await started(pilot, "tab", "tab", "tab", "2", "9", "tab")
+        assert command_named(pilot) == "wait"
+
+
+async def test_the_cursor_stays_on_its_command_when_a_reminder_comes_above_it() -> None:
+    link = FakeLink()
+    assert link.view is not None
+    none = link.view = replace(link.view, reminders=())
+    async with Console(link, SMALL).run_test(size=(80, 24)) as pilot:
+        await started(pilot, "9", "tab", "j")
+        assert command_named(pilot) == "wait"
+        link.view = replace(none, reminders=(DUE,), rev=none.rev + 1)
+        await until(pilot, lambda: "daily look" in screen(pilot))
+        assert command_named(pilot) == "wait"
+        link.view = replace(none, rev=none.rev + 2)
+        await until(pilot, lambda: "daily look" not in screen(pilot))
+        assert command_named(pilot) == "wait"
+
+
+def test_a_selection_follows_what_it_is_on() -> None:
+    rows = Rows()
+    rows.hold("abcd")
+    rows.move(2, 4)
+    rows.hold("abcd")
+    for keys, at in (("xabcd", 3), ("cd", 0), ("abc", 2), ("ab", 1), ("", 0), ("q", 0)):
+        rows.hold(keys)
+        assert max(0, rows.at) == at, keys
