@@ -18,7 +18,7 @@ from engine.experiment.declaration import DAY
 from engine.experiment.effects import Interval
 from engine.experiment.pairs import PairedReport
 from engine.experiment.report import MetricReport, Report
-from engine.experiment.words import Unit, number, percent
+from engine.experiment.words import Unit, number, percent, times
 from engine.plan.durations import format_duration
 from engine.trial.results import Standing, standing
 from engine.trial.searching import last_pairs
@@ -119,7 +119,7 @@ class AbTest(Reading):
         report, declared = found.report, found.trial.declaration
         x, y, width, _ = area
         end = c.put(x, y, f" {report.verdict.word.upper()} ", VERDICT.get(report.verdict.word, "calm"))
-        used = max(1, c.block(end + 1, y, width - (end + 1 - x), 2, report.verdict.sentence, "strong"))
+        used = max(1, c.block(end + 1, y, width - (end + 1 - x), 5, report.verdict.sentence, "strong"))
         if found.trial.ended is not None:
             c.put(x, y + used, f"Ended {words.hour(found.trial.ended, v.at)}: {found.trial.why}.", "warn", width)
             used += 1
@@ -163,7 +163,7 @@ class AbTest(Reading):
         name, arm = (24, 12) if c.width >= ROOMY else (17, 9)
         heads = inner.y if boxed else inner.y - 1
         shown = (max(15, inner.width - name - 2 * arm - 27) - 1) | 1
-        changes = [_change(metric) for metric in report.metrics]
+        changes = [metric.change for metric in report.metrics]
         span = span_of(change for metric, change in zip(report.metrics, changes, strict=True) if metric.unit != "ms")
         x, at = inner.x, inner.x + name + 2 * arm + 2
         c.right(x + name + arm, heads, " control", "head")
@@ -210,8 +210,7 @@ class AbTest(Reading):
         plan = next(plan for plan in plans if plan.name == metric.name)
         people = "" if plan.decides else "; for people to judge"
         if plan.max_ratio is not None:
-            times = f"{found.value:.3g}" if found.value < 100 else words.count(round(found.value))
-            return f"{_capital(metric.label)} {times} times the control's, limit {found.limit:g}{people}"
+            return f"{_capital(metric.label)} {times(found.value)} the control's, limit {found.limit:g}{people}"
         loss = "loss " if plan.margin is not None else ""
         value, bound, limit = (number(each, metric.unit) for each in (found.value, found.bound, found.limit))
         return f"{_capital(metric.label)}: {loss}{value}, at most {bound}, limit {limit}{people}"
@@ -257,14 +256,10 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _change(metric: MetricReport) -> Interval | None:
-    return metric.fixed.uplift if metric.fixed is not None else metric.uplift
-
-
 def _change_text(metric: MetricReport, change: Interval | None) -> str:
     if change is None:
         return ""
-    return f"{change.estimate + 1:.0f} times" if metric.unit == "ms" else percent(change.estimate, signed=True)
+    return times(change.estimate + 1) if metric.unit == "ms" else percent(change.estimate, signed=True)
 
 
 def _style(metric: MetricReport) -> str:

@@ -240,7 +240,7 @@ def _correct(declaration: Declaration, metrics: list[MetricReport]) -> tuple[Met
 
 def _sentence(metric: MetricReport) -> str:
     arms = f"{number(metric.treatment.mean, metric.unit)} against {number(metric.control.mean, metric.unit)}"
-    change = metric.fixed.uplift if metric.fixed is not None else metric.uplift
+    change = metric.change
     label = f"{metric.label[0].upper()}{metric.label[1:]}"
     if bool(metric.control.n) != bool(metric.treatment.n):
         side, other = (metric.treatment, "control") if metric.treatment.n else (metric.control, "treatment")

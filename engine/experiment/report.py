@@ -80,6 +80,21 @@ class MetricReport(Struct, frozen=True):
     guardrail: GuardrailReading | None
     sentence: str
 
+    @property
+    def change(self) -> Interval | None:
+        """The interval that decides the signal, as a share of the control's mean; None where that mean is too near 0.
+
+        The relative effect has an interval of its own (`uplift`): it carries the control's uncertainty too and can contain 0
+        where the difference does not.
+        """
+        relative = self.fixed.uplift if self.fixed is not None else self.uplift
+        decides = self.fixed.difference if self.fixed is not None else self.difference
+        base = self.control.mean
+        if relative is None or decides is None or not base:
+            return None
+        low, high = (None if edge is None else edge / base for edge in (decides.low, decides.high))
+        return Interval(relative.estimate, low, high)
+
 
 class LookMetric(Struct, frozen=True):
     z: float
@@ -109,9 +124,12 @@ class Lock(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
+    """`worse`: metrics that got worse without deciding the verdict, each in a few words."""
+
     word: Word
     sentence: str
     reasons: tuple[str, ...] = ()
+    worse: tuple[str, ...] = ()
 
 
 class Report(Struct, frozen=True):

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from engine.experiment.declaration import Declaration
+from msgspec.structs import replace
+
+from engine.experiment.declaration import Declaration, MetricPlan
 from engine.experiment.report import Lock, Look, MetricReport, Signal, Verdict
 from engine.experiment.srm import SampleRatio
-from engine.experiment.words import percent, span
+from engine.experiment.words import number, percent, span, times
 
 
 def decide(
     declaration: Declaration, lock: Lock, ratio: SampleRatio, metrics: tuple[MetricReport, ...], looks: tuple[Look, ...]
 ) -> Verdict:
-    """ "ship" only at the end that was declared (or, if declared so, at a crossed daily bound); "worse" at any time."""
+    """ "ship" only at the end that was declared (or, if declared so, at a crossed daily bound); "worse" at any time.
+
+    A metric that got worse and does not decide is named beside the word, whatever the word is.
+    """
+    verdict = _word(declaration, lock, ratio, metrics, looks)
+    worse = tuple(_worse(metric, plan) for metric, plan in _pairs(declaration, metrics) if _got_worse(metric))
+    if not worse or verdict.word in ("void", "worse"):
+        return replace(verdict, worse=worse)
+    named = f"Worse without deciding: {'; '.join(worse)}."
+    return replace(verdict, sentence=f"{verdict.sentence} {named}", worse=worse)
+
+
+def _word(
+    declaration: Declaration, lock: Lock, ratio: SampleRatio, metrics: tuple[MetricReport, ...], looks: tuple[Look, ...]
+) -> Verdict:
     if ratio.mismatch:
         return Verdict("void", f"{ratio.sentence} Find out why, then start a new test: nothing here may be used.")
     harm = _harm(declaration, metrics, looks)
@@ -25,7 +41,7 @@ def decide(
     better = early is not None if by_looks else primary.signal == "better"
     if primary.signal == "unknown" and not better:
         return Verdict("not yet", f"The time is up, but {primary.label} could not be compared: {_absent(primary)}")
-    change = primary.fixed.uplift if primary.fixed is not None else primary.uplift
+    change = primary.change
     if not better:
         return Verdict("no difference", _no_difference(declaration, primary))
     if change is None:
@@ -48,9 +64,40 @@ def decide(
         return Verdict("not yet", _capital(sentence), tuple(uncertain))
     kept = tuple(metric.guardrail.sentence for metric in metrics if metric.guardrail is not None)
     how = "a declared daily bound was passed" if by_looks and primary.fixed is None else _p(primary)
-    return Verdict(
-        "ship", _capital(f"{primary.label} is better by {span(change)} ({how}) and nothing else got worse."), kept
-    )
+    others = [metric for metric in metrics if metric.role != "primary"]
+    unknown = [metric.label for metric in others if _unknown(metric)]
+    clean = not any(_got_worse(metric) for metric in others)
+    rest = " and no metric that could be compared got worse" if clean else ""
+    missing = f" Not compared, for want of data: {', '.join(unknown)}." if unknown else ""
+    return Verdict("ship", _capital(f"{primary.label} is better by {span(change)} ({how}){rest}.{missing}"), kept)
+
+
+def _pairs(declaration: Declaration, metrics: tuple[MetricReport, ...]) -> list[tuple[MetricReport, MetricPlan]]:
+    return list(zip(metrics, declaration.metrics, strict=True))
+
+
+def _got_worse(metric: MetricReport) -> bool:
+    broken = metric.guardrail is not None and metric.guardrail.state == "broken"
+    return metric.signal == "worse" or broken
+
+
+def _unknown(metric: MetricReport) -> bool:
+    if metric.guardrail is not None and metric.guardrail.state != "unknown":
+        return False
+    return metric.signal == "unknown" and bool(metric.control.n)
+
+
+def _worse(metric: MetricReport, plan: MetricPlan) -> str:
+    """ "processing time 129 times the control's, limit 2 (people judge it)"."""
+    found = metric.guardrail
+    if found is not None and plan.max_ratio is not None and found.value is not None:
+        figures = f"{times(found.value)} the control's, limit {found.limit:g}"
+    else:
+        arms = f"{number(metric.treatment.mean, metric.unit)} against {number(metric.control.mean, metric.unit)}"
+        figures = f"{arms}, {span(metric.change)}" if metric.change is not None else arms
+    within = found is not None and found.state == "held"
+    how = ", within its limit" if within else " (people judge it)" if not plan.decides else ""
+    return f"{metric.label} {figures}{how}"
 
 
 def _at(look: Look, name: str) -> Signal:
@@ -80,19 +127,19 @@ def _harm(declaration: Declaration, metrics: tuple[MetricReport, ...], looks: tu
 def _waiting(lock: Lock, primary: MetricReport, early: Look | None) -> str:
     if primary.signal == "better":
         so_far = (
-            f"{primary.label} is better at any look, {span(primary.uplift)}; the decision is due at the declared end"
+            f"{primary.label} is better at any look, {span(primary.change)}; the decision is due at the declared end"
         )
     elif early is not None:
         so_far = f"{primary.label} passed its bound at look {early.number}; the decision is due at the declared end"
-    elif primary.uplift is not None:
-        so_far = f"{primary.label} so far {span(primary.uplift)}, which may still be chance"
+    elif primary.change is not None:
+        so_far = f"{primary.label} so far {span(primary.change)}, which may still be chance"
     else:
         so_far = f"{primary.label} cannot be compared yet"
     return f"{_capital(lock.sentence)}. {_capital(so_far)}."
 
 
 def _no_difference(declaration: Declaration, primary: MetricReport) -> str:
-    change = primary.fixed.uplift if primary.fixed is not None else primary.uplift
+    change = primary.change
     target = percent(declaration.primary.worthwhile, signed=True)
     chance = (
         ""

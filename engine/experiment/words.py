@@ -35,3 +35,8 @@ def span(of: Interval | None) -> str:
         return "–"
     low, high = percent(of.low, signed=True), percent(of.high, signed=True)
     return f"{percent(of.estimate, signed=True)} [{low}, {high}]"
+
+
+def times(ratio: float) -> str:
+    """ "1.62 times", "129 times"."""
+    return f"{ratio:.3g} times" if ratio < 100 else f"{ratio:,.0f} times"

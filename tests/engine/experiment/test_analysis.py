@@ -246,3 +246,53 @@ def test_daily_bounds_only_inform_unless_they_were_declared_to_decide():
     report = at(4.0, *pair, plan=daily)
     assert (report.verdict.word, report.final) == ("worse", True)
     assert "at declared look 4" in report.verdict.sentence
+
+
+def people_judge_time(**treatment: Measure) -> Report:
+    metrics = tuple(
+        msgspec.structs.replace(metric, decides=False) if metric.max_ratio is not None else metric
+        for metric in DEFAULT_METRICS
+    )
+    plan = msgspec.structs.replace(PLAN, metrics=metrics)
+    return at(7.0, *arms(**treatment), plan=plan)
+
+
+def test_a_metric_that_got_worse_without_deciding_is_named_beside_the_verdict():
+    report = people_judge_time(processing_ms=with_mean(1000, 116_100.0, 9000.0))
+    assert report.verdict.word == "ship"
+    assert report.metric("processing_ms").signal == "worse"
+    assert report.verdict.worse == ("processing time 129 times the control's, limit 2 (people judge it)",)
+    assert report.verdict.worse[0] in report.verdict.sentence
+    assert "nothing else got worse" not in report.verdict.sentence
+    assert "no metric that could be compared got worse" not in report.verdict.sentence
+
+
+def test_a_loss_within_its_limit_is_named_as_such():
+    report = at(7.0, *arms())  # 1300 ms against 900 ms, limit 2
+    assert report.verdict.word == "ship"
+    assert report.verdict.worse == ("processing time 1.44 times the control's, limit 2, within its limit",)
+
+
+def test_a_verdict_claims_that_nothing_got_worse_only_of_what_was_compared():
+    same = with_mean(1000, 900.0, 300.0)
+    report = at(7.0, *arms(processing_ms=same, click_through=Counts(0, 0)))
+    assert report.verdict.worse == ()
+    assert "no metric that could be compared got worse" in report.verdict.sentence
+    assert "Not compared, for want of data: click-through" in report.verdict.sentence
+
+
+def test_worse_metrics_are_named_while_the_test_still_runs():
+    report = at(3.0, *arms())
+    assert report.verdict.word == "not yet"
+    assert "processing time 1.44 times the control's" in report.verdict.sentence
+
+
+@pytest.mark.parametrize("days", [3.0, 7.0])
+@pytest.mark.parametrize("uplift", [0.02, 0.071, 0.109, 0.15, 0.174, 0.2, 0.3])
+@pytest.mark.parametrize("n", [120, 400, 1000])
+def test_the_interval_that_is_shown_is_the_one_that_decided(days: float, uplift: float, n: int):
+    metric = at(days, *arms(n, uplift)).metric("search_quality")
+    if metric.change is not None:
+        assert metric.change.low is not None
+        assert metric.change.high is not None
+        assert (metric.signal == "better") == (metric.change.low > 0), metric
