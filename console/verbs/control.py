@@ -236,10 +236,13 @@ def sign(place: Place, item: str | None, note: str, by_machine: bool, revoke: bo
     if item is None:
         from engine.gate import checklist
 
-        stage = place.reader.state().stage
-        items = place.reader.read(lambda conn: checklist.read(conn, place.plan, stage))
+        state = place.reader.state()
+        items = place.reader.read(lambda conn: checklist.read(conn, place.plan, state))
         mark = {"done": "[x]", "open": "[ ]", "failed": "[!]"}
-        lines = [f"{mark[i.state]} {i.id:<24} {i.text}" + (f"  ({i.by})" if i.by else "") for i in items]
+        lines = [
+            f"{mark[i.state]} {i.id:<24} {i.text}" + (f"  ({i.note})" if i.lapsed else f"  ({i.by})" if i.by else "")
+            for i in items
+        ]
         say({"items": items}, "\n".join(lines) or "This stage has no checklist.", as_json)
         return
     kind = "revoke" if revoke else "check" if by_machine else "sign"

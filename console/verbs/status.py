@@ -118,6 +118,7 @@ def lines(view: View, alive: str) -> list[Line]:
         Line(gauge.metric, f"{gauge.ok} {gauge.value is None}", gauge.sentence)
         for gauge in (view.error_rate, view.latency, view.cache)
     ]
+    out += [Line(f"limit {sentence}", "", f"Limited by the environment: {sentence}.") for sentence in view.limits]
     if view.attribution:
         out.append(_told("attribution", view.attribution))
     out += [Line(f"server {s.name}", str(s.up), f"LLM server {server_sentence(s)}") for s in view.servers]

@@ -104,6 +104,8 @@ def _status(item: ItemView, now: float, room: int, acts: bool) -> str:
         return item.state + optional
     if item.state == "failed":
         return item.evidence if room > STATUS_WIDTH and item.evidence else "failed · c again"
+    if item.lapsed:
+        return "lapsed · s signs" if item.kind == "manual" else "lapsed · c checks"
     return ("s signs" if item.kind == "manual" else "c checks · s signs") + optional
 
 

@@ -9,7 +9,9 @@ import sqlite3
 
 from msgspec import Struct
 
+from engine.plan.durations import iso
 from engine.plan.model import Item, Plan
+from engine.rollout.control import State
 from engine.view.model import ItemView
 
 
@@ -23,16 +25,51 @@ def items(plan: Plan, stage: int) -> tuple[Item, ...]:
     return plan.stages[stage].checklist if stage < len(plan.stages) else plan.post_rollout
 
 
-def read(conn: sqlite3.Connection, plan: Plan, stage: int) -> tuple[ItemView, ...]:
-    """Every item of a stage with its state as stored."""
+class Doubt(Struct, frozen=True):
+    """What was signed or proven before `rev` has to be signed or proven again."""
+
+    rev: int = 0
+    at: float = 0.0
+    kind: str = ""
+
+    @property
+    def why(self) -> str:
+        """ "the rollback of 14:02"."""
+        at = iso(self.at)
+        what = {"model": "the change of model", "plan": "the change of plan"}.get(self.kind, "the rollback")
+        return f"{what} of {at[11:16]} UTC, {at[:10]}"
+
+
+def doubt(conn: sqlite3.Connection, state: State) -> Doubt:
+    """The last rollback that took something away and was not undone, or the last change of model or plan, whichever is later."""
+    row = conn.execute(
+        "SELECT max(rev) FROM decision WHERE kind IN ('rollback', 'trigger') AND percent_to < percent_from AND rev <= ?",
+        (state.last_rev,),
+    ).fetchone()
+    rev = max(row[0] or 0, state.restart_rev)
+    found = conn.execute("SELECT at, kind FROM decision WHERE rev = ?", (rev,)).fetchone()
+    return Doubt(rev, *found) if found else Doubt()
+
+
+def read(conn: sqlite3.Connection, plan: Plan, state: State) -> tuple[ItemView, ...]:
+    """Every item of the state's stage. What a rollback or a change of model put in doubt is open again, and says since when."""
     stored = {
         row[0]: row[1:]
         for row in conn.execute(
-            "SELECT item, state, actor, at, note, evidence FROM checked WHERE stage = ?", (stage,)
+            "SELECT item, state, actor, at, note, evidence, rev FROM checked WHERE stage = ?", (state.stage,)
         ).fetchall()
     }
-    views = []
-    for item in items(plan, stage):
-        state, by, at, written, evidence = stored.get(item.id, ("open", "", None, "", ""))
-        views.append(ItemView(item.id, item.text, item.check.kind, state, by, at, written, evidence, item.required))
-    return tuple(views)
+    since = doubt(conn, state)
+    return tuple(
+        _view(item, since, *stored.get(item.id, ("open", "", None, "", "", 0))) for item in items(plan, state.stage)
+    )
+
+
+def _view(
+    item: Item, since: Doubt, state: str, by: str, at: float | None, written: str, evidence: str, rev: int
+) -> ItemView:
+    lapsed = state == "done" and rev < since.rev and not item.keeps
+    if lapsed:
+        how = "signed" if item.check.kind == "manual" else "proven"
+        state, written = "open", f"{how} before {since.why} (by {by}); needed again"
+    return ItemView(item.id, item.text, item.check.kind, state, by, at, written, evidence, item.required, lapsed)  # type: ignore[arg-type]

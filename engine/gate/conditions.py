@@ -62,7 +62,7 @@ def assess(
     undone = [item for item in items if item.state != "done" and item.required]
     if undone:
         more = f" (and {len(undone) - 1} more)" if len(undone) > 1 else ""
-        missing.append(f"{len(undone)} of {len(items)} checklist items open: {undone[0].text}{more}")
+        missing.append(f"{len(undone)} of {len(items)} checklist items open: {undone[0].text}{_lapse(undone[0])}{more}")
     if (soak := soaking(stage, facts, baked_s)) < stage.bake_s:
         left = f"{format_duration(stage.bake_s - soak)} left of {format_duration(stage.bake_s)}"
         stable = facts.stability
@@ -73,6 +73,10 @@ def assess(
     missing += also
     total = len(also) + len(conditions) + (1 if items else 0) + 1 + (1 if stage.approvals > 1 else 0)
     return GateReport(conditions, tuple(missing), blocked, max(0, total - _unmet(missing)), total)
+
+
+def _lapse(item: ItemView) -> str:
+    return f", {item.note}" if item.lapsed else ""
 
 
 def soaking(stage: Stage, facts: Facts, baked_s: float) -> float:

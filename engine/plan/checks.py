@@ -45,6 +45,7 @@ def percentages_never_fall(plan: Plan) -> Iterator[Mistake]:
 def ids_once(plan: Plan) -> Iterator[Mistake]:
     yield from _once(("triggers",), (each.id for each in plan.triggers))
     yield from _once(("messages",), (each.id for each in plan.messages))
+    yield from _once(("stages",), (each.id for each in plan.stages))
     yield from _once(("post_rollout",), (each.id for each in plan.post_rollout))
     for index, stage in enumerate(plan.stages):
         here: Path = ("stages", index)

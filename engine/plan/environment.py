@@ -29,17 +29,48 @@ class Ceiling:
     ab_test: bool | None = None
     metrics: bool | None = None
 
+    @property
+    def may_test(self) -> bool:
+        """Whether an A/B test may be declared: it is read from metrics, so it needs both."""
+        return self.ab_test is not False and self.measures
 
-def environment(plan: Plan, stage_number: int, percent_bp: int) -> list[str]:
-    """The `export` lines of a stage at a percentage (they differ after `halve`).
+    @property
+    def measures(self) -> bool:
+        """Whether more is recorded than safety needs."""
+        return self.metrics is not False
+
+    @property
+    def no_test(self) -> str:
+        """Why no A/B test may be declared; "" when one may."""
+        if self.metrics is False:
+            return (
+                f"{METRICS}=false: search quality is not measured, no A/B test is declared, and triggers keep evidence only when "
+                "their verdict changes"
+            )
+        return f"{AB_TEST}=false: no A/B test is declared" if self.ab_test is False else ""
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What the variables keep from happening."""
+        most = f"{(self.percent_bp or 0) / 100:g}"
+        cap = f"{PERCENTAGE}={most}: at most {most} % of documents go to the LLM" if self.percent_bp is not None else ""
+        return tuple(sentence for sentence in (cap, self.no_test) if sentence)
+
+
+NO_LIMIT = Ceiling()
+
+
+def environment(plan: Plan, stage_number: int, percent_bp: int, limits: Ceiling = NO_LIMIT) -> list[str]:
+    """The `export` lines of a stage at a percentage (they differ after `halve`). The test and the metrics are off where `limits`
+    say so.
 
     Past the last stage (*stable*, or stages that the plan no longer has) there is no A/B test.
     """
-    ab_test = stage_number < plan.stable and plan.stage(stage_number).ab_test
+    ab_test = stage_number < plan.stable and plan.stage(stage_number).ab_test and limits.may_test
     return [
         f"export {PERCENTAGE}={percent_bp / 100:g}",
         f"export {AB_TEST}={'true' if ab_test else 'false'}",
-        f"export {METRICS}=true",
+        f"export {METRICS}={'true' if limits.measures else 'false'}",
     ]
 
 

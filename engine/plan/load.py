@@ -77,7 +77,7 @@ def parse_plan(text: str, source: str = NAME) -> Plan:
         problems = [Problem(dotted(place), places.line(place), message) for place, message in found]
         raise PlanError(source, sorted(problems, key=lambda problem: problem.line or 0))
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return replace(plan, source=source, digest=digest)
+    return replace(plan, source=source, digest=digest, text=text)
 
 
 def default_plan_text() -> str:

@@ -139,6 +139,13 @@ class Item(Part, frozen=True):
     text: Annotated[Title, says("What must be so.", example="Database backups created")]
     check: Annotated[Check, says("How it is proven; without it a person signs.")] = Check()
     required: Annotated[bool, says("false: it does not hold the gate.")] = True
+    keeps: Annotated[
+        bool,
+        says(
+            "true: a signature or proof outlasts a rollback or a change of model, since neither can undo what it is about; "
+            "without it the item is asked for again."
+        ),
+    ] = False
 
 
 class Command(Part, frozen=True):
@@ -250,6 +257,15 @@ class Stage(Part, frozen=True):
     sampling: Annotated[Sampling | None, says("The quality review.")] = None
     experiment: Annotated[Experiment | None, says("The A/B test; needed where `ab_test` is true.")] = None
     feedback: Annotated[tuple[str, ...], says("What to ask users.")] = ()
+    id: Annotated[
+        str,
+        says(
+            "Its identity, once in the file: a running rollout knows its stage by it. Without it the name is. Change the name, "
+            "not the id.",
+            pattern=r"^([a-z0-9][a-z0-9_-]*)?$",
+            example="canary",
+        ),
+    ] = ""
 
     @property
     def commands(self) -> tuple[Command, ...]:
@@ -353,6 +369,7 @@ class Plan(Part, frozen=True):
     references: Annotated[tuple[str, ...], says("Further reading.")] = ()
     source: str = ""  # the file it came from; not a key
     digest: str = ""  # SHA-256 of that file's bytes, hex; not a key
+    text: str = ""  # what it says; not a key
 
     def stage(self, number: int) -> Stage:
         """IndexError when the plan has no such stage."""

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from engine.plan.durations import format_duration
 from engine.plan.model import Action, Plan
+from engine.plan.pins import Pins
 from engine.rollout import actions
 
 UNDO_S = 60.0
@@ -49,6 +50,7 @@ class Undo(Struct, frozen=True):
     percent_bp: int
     until: float
     last_rev: int | None = None  # of the rollback before it; None in logs from before this was kept
+    entered_at: float | None = None  # of the stage; None in logs from before this was kept
 
 
 class State(Struct, frozen=True):
@@ -66,7 +68,14 @@ class State(Struct, frozen=True):
     undo: Undo | None = None
     approvals: tuple[str, ...] = ()
     approvers: tuple[int, ...] = ()  # their uids: a name can be taken, a uid is the kernel's
-    last_rev: int = 0  # the rev of the last rollback that stands
+    last_rev: int = 0  # the rev of the last rollback that is in effect
+    restart_rev: int = 0  # the rev of the last change of model or plan that restarted evidence and bake
+    pins: Pins | None = None  # what the rollout runs under; None in stores from before this was kept
+
+    @property
+    def doubt_rev(self) -> int:
+        """What was signed or proven before this rev has to be signed or proven again."""
+        return max(self.last_rev, self.restart_rev)
 
 
 class Decision(Struct, frozen=True):
@@ -89,6 +98,10 @@ class Decision(Struct, frozen=True):
     evidence: dict[str, Any] = {}
     override: bool = False
     clock_step_s: float = 0.0  # the wall clock was set by this much
+    right_time: float | None = None  # what the wall clock reads, corrected: nothing in the state is later
+    pins: Pins | None = None  # None: unchanged
+    restarts: bool = False  # evidence, bake and trial start again; signatures that a rollback would lapse, too
+    entered_at: float | None = None  # of the stage, given back by an undo
 
 
 class Refusal(Struct, frozen=True):
@@ -113,7 +126,8 @@ def transition(state: State, decision: Decision) -> State:
     moved = decision.stage != state.stage
     changed = decision.percent_bp != state.percent_bp
     down = decision.kind in DOWN
-    fresh = moved or changed or down
+    fresh = moved or changed or down or decision.restarts
+    entered_at = decision.at if moved or decision.restarts else state.entered_at
     rev = state.rev + 1
     approvals, approvers = state.approvals, state.approvers
     if fresh:
@@ -131,7 +145,7 @@ def transition(state: State, decision: Decision) -> State:
         rev=rev,
         stage=decision.stage,
         percent_bp=decision.percent_bp,
-        entered_at=decision.at if moved else state.entered_at,
+        entered_at=entered_at if decision.entered_at is None else decision.entered_at,
         changed_at=decision.at if fresh else state.changed_at,
         held=state.held if decision.held is None else decision.held,
         locked=state.locked if decision.locked is None else decision.locked,
@@ -140,12 +154,34 @@ def transition(state: State, decision: Decision) -> State:
         approvals=approvals,
         approvers=approvers,
         last_rev=last_rev,
+        restart_rev=rev if decision.restarts else state.restart_rev,
+        pins=decision.pins or state.pins,
     )
+    if decision.right_time is not None:
+        return _corrected(after, decision.clock_step_s, decision.right_time)
     return _stepped(after, decision.clock_step_s) if decision.clock_step_s else after
 
 
+def _corrected(state: State, by: float, now: float) -> State:
+    """After the wall clock was found wrong: what ends at a time ends after the same wait as before, and nothing began in the future."""
+    undo = state.undo and replace(
+        state.undo, until=min(state.undo.until + by, now + UNDO_S), entered_at=_not_after(state.undo.entered_at, now)
+    )
+    return replace(
+        state,
+        undo=undo,
+        cooldown_until=None if state.cooldown_until is None else state.cooldown_until + by,
+        entered_at=min(state.entered_at, now),
+        changed_at=min(state.changed_at, now),
+    )
+
+
+def _not_after(at: float | None, now: float) -> float | None:
+    return None if at is None else min(at, now)
+
+
 def _stepped(state: State, by: float) -> State:
-    """After the wall clock was set: what ends at a time ends after the same wait as before; what counts from a time counts on."""
+    """The same, as logs from before `right_time` mean it."""
     undo = state.undo and replace(state.undo, until=state.undo.until + by)
     back = min(0.0, by)
     return replace(
@@ -245,6 +281,7 @@ def undo_rollback(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
     return Decision(
         "undo_rollback", ask.actor, ask.reason, state.undo.stage, state.undo.percent_bp, ask.at, ask.request_id,
         f"{ask.actor.name} took the rollback back: stage {state.undo.stage}, {percent(state.undo.percent_bp)} again", seen=ask.seen,
+        entered_at=state.undo.entered_at,
     )  # fmt: skip
 
 
@@ -261,7 +298,7 @@ def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, h
         how = f"{how} ({odd})"
     held_back = state.undo
     if state.percent_bp > bp:
-        held_back = Undo(state.stage, state.percent_bp, ask.at + UNDO_S * ask.pace, state.last_rev)
+        held_back = Undo(state.stage, state.percent_bp, ask.at + UNDO_S * ask.pace, state.last_rev, state.entered_at)
     was = f" from {percent(state.percent_bp)}" if state.percent_bp else ""
     why = f": {ask.reason}" if ask.reason else ""
     return Decision(
@@ -379,4 +416,65 @@ def clock_step(state: State, ask: Ask, by: float) -> Decision:
     """The wall clock was set: a row of the log, because it moves the ends of the cool-down and of the undo."""
     way = "forward" if by > 0 else "back"
     sentence = f"the machine's clock was set {way} by {format_duration(abs(by))}; cool-down and undo keep their length"
-    return replace(note(state, ask, "clock", sentence), clock_step_s=by)
+    return replace(note(state, ask, "clock", sentence), clock_step_s=by, right_time=ask.at)
+
+
+def in_the_future(plan: Plan, state: State, ask: Ask, records: int) -> Decision | None:
+    """At a start: what the state and the store date later than now was written while the clock was wrong, and is brought back to now.
+
+    None when nothing is. `records` were found in the store. A cool-down lasts at most as long as the plan's.
+    """
+    ahead = max(state.entered_at, state.changed_at) - ask.at
+    latest = ask.at + plan.trigger_settings.cooldown_s
+    too_long = bool(state.locked) and state.cooldown_until is not None and state.cooldown_until > latest
+    if ahead <= 0 and not too_long and not records:
+        return None
+    parts = [f"the state by {format_duration(ahead)}"] if ahead > 0 else []
+    parts += ["the cool-down's end"] if too_long else []
+    parts += [f"{records} records"] if records else []
+    sentence = f"the machine's clock had been ahead: {', '.join(parts)} in the future, brought back to now"
+    made = replace(note(state, ask, "clock", sentence, {"records": records}), right_time=ask.at)
+    if state.locked and state.cooldown_until is not None:
+        until = min(state.cooldown_until - max(0.0, ahead), latest)
+        made = replace(made, locked=state.locked, cooldown_until=until, undo=state.undo)
+    return made
+
+
+# -- what the rollout runs under ---------------------------------------------------------------------------------------------
+
+
+def pin(
+    state: State, ask: Ask, kind: str, sentence: str, pins: Pins, restarts: bool, evidence: dict[str, Any]
+) -> Decision:
+    """The rollout runs under other pins from here on; the percentage and the stage stay."""
+    return replace(note(state, ask, kind, sentence, evidence), pins=pins, restarts=restarts)
+
+
+def adopt(plan: Plan, state: State, ask: Ask, stage: int, pins: Pins, stable: bool) -> Decision | Refusal:
+    """A person says in which stage of a changed plan the rollout is. The percentage may fall to the stage's and never rises.
+
+    `stable`: whether the rollout was declared stable under the plan before.
+    """
+    if not 0 <= stage <= plan.last_stage and not (stable and stage == plan.stable):
+        more = f", or {plan.stable} for stable" if stable else ""
+        return Refusal(f"Not adopted: the plan has no stage {stage}; its stages are 0 to {plan.last_stage}{more}.")
+    own = plan.stages[min(stage, plan.last_stage)].percent_bp
+    bp = min(state.percent_bp, own)
+    fall = f", {percent(state.percent_bp)} falls to {percent(bp)}" if bp < state.percent_bp else f", {percent(bp)}"
+    less = f" (reduced; the stage's own is {percent(own)})" if bp < own else ""
+    name = "stable" if stage >= plan.stable else f"stage {stage} {stage_name(plan, stage)}"
+    why = f": {ask.reason}" if ask.reason else ""
+    sentence = f"{ask.actor.name} adopted the changed plan in {name}{fall}{less}; evidence and bake start again{why}"
+    return Decision(
+        "plan",
+        ask.actor,
+        ask.reason,
+        stage,
+        bp,
+        ask.at,
+        ask.request_id,
+        sentence,
+        seen=ask.seen,
+        pins=pins,
+        restarts=True,
+    )

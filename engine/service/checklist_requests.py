@@ -76,16 +76,17 @@ async def check(engine: Engine, item_id: str, ask: Ask) -> Reply:
 
 
 async def recheck(engine: Engine, ask: Ask) -> None:
-    """Before a promotion: run again, side by side, every machine check that was proved a while ago. What fails closes the gate."""
+    """Before a promotion: run again, side by side, every machine check that was proven a while ago, or that a rollback lapsed. What
+    fails closes the gate."""
     now = engine.clock.now()
     checks = {item.id: item.check for item in items(engine.plan, engine.state.stage)}
     old = [
         view.id
-        for view in read(engine.conn, engine.plan, engine.state.stage)
-        if view.state == "done"
+        for view in read(engine.conn, engine.plan, engine.state)
+        if (view.state == "done" or view.lapsed)
         and again_before_promotion(checks[view.id])
         and not view.note.startswith("by hand")
-        and (view.at is None or now - view.at >= FRESH_S)
+        and (view.lapsed or view.at is None or now - view.at >= FRESH_S)
     ]
     await asyncio.gather(*(check(engine, name, engine.ask("before a promotion", ask.actor)) for name in old))
 
@@ -97,8 +98,8 @@ async def _record(
 
     def also(conn: sqlite3.Connection, rev: int) -> None:
         conn.execute(
-            "INSERT OR REPLACE INTO checked VALUES (?,?,?,?,?,?,?)",
-            (stage, item.id, state, ask.actor.name, ask.at, written, evidence),
+            "INSERT OR REPLACE INTO checked VALUES (?,?,?,?,?,?,?,?)",
+            (stage, item.id, state, ask.actor.name, ask.at, written, evidence, rev),
         )
 
     outcome = await engine.commit(

@@ -119,10 +119,10 @@ class Engine:
             ).fetchone()
             self.clock.not_before(last or 0.0)
             self.started = self.clock.now()
-        limits = ceiling(self.environ)
+        self.limits = ceiling(self.environ)
         self.switch = Switch(
             self.folder, self.conn, self.clock, self.plan.trigger_settings.lease_s,
-            10_000 if limits.percent_bp is None else limits.percent_bp, self.token,
+            10_000 if self.limits.percent_bp is None else self.limits.percent_bp, self.token,
         )  # fmt: skip
         self.writer = Writer(self.folder, self.token, ledger.fold)
         self.writer.start()
@@ -139,6 +139,7 @@ class Engine:
             self.pool,
             lambda: self.pipeline.in_flight,
             lambda: self.switch.read().percent_bp,
+            self.limits,
         )
         self.pipeline = Pipeline(
             self.plan,
@@ -271,7 +272,7 @@ class Engine:
 
     def environment(self) -> list[str]:
         """The lines for a service beside the engine."""
-        return environment(self.plan, self.state.stage, self.state.percent_bp)
+        return environment(self.plan, self.state.stage, self.state.percent_bp, self.limits)
 
     # -- what others read ----------------------------------------------------------------------------------------------------
 

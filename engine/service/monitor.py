@@ -25,6 +25,7 @@ from engine.measures.bucket import Bucket, timed
 from engine.measures.record import Extraction
 from engine.metrics import exposition, snapshot
 from engine.plan.durations import clock, iso
+from engine.plan.environment import NO_LIMIT, Ceiling
 from engine.plan.model import Action, Metric, Plan, Stage
 from engine.quality import review
 from engine.rollout import control
@@ -53,12 +54,22 @@ BEFORE_S = 86400.0  # what an alert's window is compared with
 BEFORE_EVERY_S = 30.0  # real seconds
 
 
+class Bake(msgspec.Struct, frozen=True):
+    stage: int
+    restart_rev: int
+    entered_at: float
+    baked_s: float
+
+
 class Watch(msgspec.Struct, frozen=True):
     """Kept in the store from tick to tick, so that a restart forgets no timer: only watched time counts."""
 
     timers: Timers = Timers()
     stage: int = -1
     baked_s: float = 0.0
+    restart_rev: int = 0  # of the state: another one began the bake again
+    entered_at: float = 0.0
+    before: Bake | None = None  # of the stage that was left last: an undo gives it back
 
 
 class Monitor:
@@ -71,6 +82,7 @@ class Monitor:
         pool: LlmPool,
         waiting: Callable[[], int] = lambda: 0,
         obeyed: Callable[[], int] | None = None,
+        limits: Ceiling = NO_LIMIT,
     ) -> None:
         """`waiting` counts the LLM calls that have not ended yet; `obeyed` is the percentage that routers obey, in basis points."""
         self.plan = plan
@@ -80,6 +92,7 @@ class Monitor:
         self.pool = pool
         self._waiting = waiting
         self._obeyed = obeyed
+        self._limits = limits
         self.servers: tuple[ServerHealth, ...] = ()
         self.people: dict[str, tuple[Actor, str, float, float]] = {}
         self.watch = Watch()
@@ -212,13 +225,25 @@ class Monitor:
         self.verdict = evaluate(self.plan.triggers, settings, before, evidence, moment)
         dt = mono - before.at if before.at is not None else 0.0
         watched = dt if 0 < dt <= lease_s else 0.0
-        stays = self.watch.stage == state.stage
-        baked = self.watch.baked_s if stays else 0.0
+        baked = self._baked(state)
         if not self.verdict.blind and not self.verdict.quiet:
             baked += watched
-        self.watch = Watch(self.verdict.timers, state.stage, baked)
+        was = self.watch
+        left = was.before
+        if was.stage not in (-1, state.stage):
+            left = Bake(was.stage, was.restart_rev, was.entered_at, was.baked_s)
+        self.watch = Watch(self.verdict.timers, state.stage, baked, state.restart_rev, state.entered_at, left)
         self._store(ask.at)
         return self.decide(state, ask, self.verdict) or self._blindness(state, ask, before.blind_s, evidence)
+
+    def _baked(self, state: State) -> float:
+        """Watched seconds of the state's stage. An undo of a rollback gives back those from before it, not the gap."""
+        watch = self.watch
+        if (watch.stage, watch.restart_rev) == (state.stage, state.restart_rev):
+            return watch.baked_s
+        here = (state.stage, state.restart_rev, state.entered_at)
+        left = watch.before
+        return left.baked_s if left and (left.stage, left.restart_rev, left.entered_at) == here else 0.0
 
     def _blindness(self, state: State, ask: Ask, blind_s: float, evidence: Evidence) -> Decision | None:
         """The rows of the log that say since when nothing was seen, and that it is seen again."""
@@ -265,7 +290,7 @@ class Monitor:
     def _store(self, at: float) -> None:
         body = msgspec.json.encode(self.watch).decode()
         verdicts: dict[str, str] = {r.id: r.verdict for r in self.verdict.readings}
-        due = at - self._evidence_at >= EVIDENCE_EVERY_S
+        due = not 0 <= at - self._evidence_at < EVIDENCE_EVERY_S and self._limits.measures
         rows = [
             (at, r.id, r.verdict, msgspec.json.encode(r).decode())
             for r in self.verdict.readings
@@ -353,7 +378,9 @@ class Monitor:
                 (metric, state.entered_at),
             ).fetchone()
             found[metric] = msgspec.json.decode(row[0], type=Ok) if row else NoData()
-        if not isinstance(found["ab_verdict"], Ok):
+        if not isinstance(found["ab_verdict"], Ok) and not self._limits.may_test:
+            found["ab_verdict"] = Error(self._limits.no_test)
+        elif not isinstance(found["ab_verdict"], Ok):
             waits = self.conn.execute(
                 "SELECT json_extract(report, '$.lock.sentence') FROM trial WHERE ended IS NULL"
             ).fetchone()
@@ -365,8 +392,8 @@ class Monitor:
         return self.plan.stages[state.stage] if state.stage < len(self.plan.stages) else None
 
     def gate(self, state: State, facts: conditions.Facts, conn: sqlite3.Connection) -> conditions.GateReport:
-        items = checklist.read(conn, self.plan, state.stage)
-        baked = self.watch.baked_s if self.watch.stage == state.stage else 0.0
+        items = checklist.read(conn, self.plan, state)
+        baked = self._baked(state)
         also = self._unproven_rules(state, conn)
         return conditions.assess(
             self.stage_of(state), facts, items, baked, len(state.approvals), self.blocked(state), also
@@ -448,5 +475,5 @@ class Monitor:
         stage = self.stage_of(state)
         if stage is None:
             return 0.0, 0.0
-        watched = self.watch.baked_s if self.watch.stage == state.stage else 0.0
+        watched = self._baked(state)
         return conditions.soaking(stage, self.gate_facts(state), watched), stage.bake_s

@@ -78,13 +78,13 @@ def view(engine: Engine) -> View:
         error_rate=gauges[0], latency=gauges[1], cache=gauges[2],
         methods={"llm": bucket.llm, "frequency": bucket.frequency, "fallback": bucket.fallbacks, "cached": bucket.hits},
         servers=servers, triggers=triggers, matrix=headlines.matrix(plan, triggers),
-        next=headlines.what_next(state.percent_bp, triggers, gate, blind, left), waiting=headlines.waiting_for(state, plan, gate, reminders),
+        next=(*headlines.what_next(state.percent_bp, triggers, gate, blind, left), *engine.limits.sentences), waiting=headlines.waiting_for(state, plan, gate, reminders),
         gate=gate, reminders=reminders, rollback=engine.proof.view if engine.proof else engine.last_proof, restore=_restore(engine),
         operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
         log=tuple(decision_view(row) for row in rows), events=tuple(engine.events)[-20:],
         stage_percents=tuple(s.percent_bp for s in plan.stages), stage_names=tuple(s.name for s in plan.stages),
         quality=_quality(engine, bucket), faults=dict(engine.world.faults) if engine.world else {},
-        judged=_judged(engine), measuring=engine.measuring, no_traffic=quiet,
+        judged=_judged(engine), measuring=engine.measuring, no_traffic=quiet, limits=engine.limits.sentences,
     )  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def _gate(engine: Engine) -> GateView:
     return GateView(
         open=report.open and state.stage < plan.stable, next_stage=next_stage, next_name=stage_name(plan, next_stage),
         next_percent_bp=next_bp, sentence=stage.gate if stage else "", missing=report.missing, conditions=report.conditions,
-        items=checklist.read(engine.conn, plan, state.stage), bake_s=asked, baked_s=baked,
+        items=checklist.read(engine.conn, plan, state), bake_s=asked, baked_s=baked,
         approvals_needed=stage.approvals if stage else 0, approvals=state.approvals, blocked=report.blocked,
         met=report.met, total=report.total,
     )  # fmt: skip

@@ -80,14 +80,40 @@ class Trials:
         """The end or the beginning that the state asks for."""
         trial = self._trial
         stage = self._engine.monitor.stage_of(state)
-        here = stage is not None and stage.ab_test and 0 < state.percent_bp < 10_000
+        here = stage is not None and stage.ab_test and 0 < state.percent_bp < 10_000 and self._engine.limits.may_test
         if trial is not None and (not here or (trial.epoch, trial.salt) != (state.epoch, self._engine.plan.salt)):
-            return self._end(trial)
+            if self._may_be_undone(trial, state):
+                return None
+            undone = here and trial.salt == self._engine.plan.salt and trial.percent_bp == state.percent_bp
+            return self._go_on(trial, state) if undone and self._was_undone(trial) else self._end(trial)
         if trial is None and here and stage and state.percent_bp == stage.percent_bp and state.epoch != self._past:
             # what routers obey may be less for now (a cap of the environment, the key not in yet): that is another split
             obeyed = self._engine.switch.read().percent_bp
             return self._begin(stage, state) if obeyed == state.percent_bp else None
         return None
+
+    def _may_be_undone(self, trial: Trial, state: State) -> bool:
+        """Whether the rollback that took the test's percentage away can still be taken back: until then it only pauses."""
+        undo = state.undo
+        if undo is None or state.held or state.locked or self._engine.clock.now() > undo.until:
+            return False
+        return state.epoch > trial.epoch and (undo.stage, undo.percent_bp) == (trial.stage, trial.percent_bp)
+
+    def _was_undone(self, trial: Trial) -> bool:
+        """Whether nothing came since but rollbacks, the last one undone."""
+        kinds = log.epochs_since(self._engine.conn, trial.epoch)
+        return bool(kinds) and kinds[-1] == "undo_rollback" and set(kinds) <= {"rollback", "undo_rollback"}
+
+    async def _go_on(self, trial: Trial, state: State) -> None:
+        engine = self._engine
+        ask = engine.ask()
+        sentence = "A/B test continues: the rollback was undone; documents of the gap take no part"
+        await engine.commit(
+            ask,
+            lambda now: note(now, ask, "ab_continue", sentence) if now.epoch == state.epoch else None,
+            lambda conn, rev: ledger.rejoin(conn, trial.id, state.epoch),
+        )
+        self._trial = ledger.running(engine.conn)
 
     async def _begin(self, stage: Stage, state: State) -> None:
         engine = self._engine
@@ -135,7 +161,10 @@ class Trials:
     async def _end(self, trial: Trial) -> None:
         engine = self._engine
         ask = engine.ask()
-        why = "the percentage changed before it was read"
+        limited = engine.limits.no_test
+        kinds = log.epochs_since(engine.conn, trial.epoch)
+        what = {"model": "the model", "plan": "the plan"}.get(kinds[0] if kinds else "", "the percentage")
+        why = f"{what} changed before it was read" if kinds or not limited else f"the engine was started with {limited}"
         sentence = f"A/B test ended: {why}; its figures are kept and count for no other test"
         await engine.commit(
             ask,
@@ -169,6 +198,8 @@ class Trials:
         return self._score(trial) if trial is not None and scores <= measures else self._measure()
 
     def _measure_due(self) -> float:
+        if not self._engine.limits.measures:
+            return math.inf
         state, stage = self._engine.state, self._engine.monitor.stage_of(self._engine.state)
         if not state.percent_bp and (stage is None or not stage.shadow_bp):
             return math.inf

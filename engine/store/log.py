@@ -154,6 +154,12 @@ def began(conn: sqlite3.Connection, epoch: int) -> float:
     return float(row[0]) if row else 0.0
 
 
+def epochs_since(conn: sqlite3.Connection, epoch: int) -> list[str]:
+    """The kinds of the decisions that began each later epoch, oldest first."""
+    query = "SELECT kind, min(rev) AS first FROM decision WHERE epoch > ? GROUP BY epoch ORDER BY first"
+    return [kind for kind, _ in conn.execute(query, (epoch,)).fetchall()]
+
+
 def moved_by(conn: sqlite3.Connection, epoch: int) -> str:
     """Who did what when the rollout came to this epoch: "bo promoted to stage 3, 25 % (14:03:07Z)"."""
     row = conn.execute("SELECT body FROM decision WHERE epoch = ? ORDER BY rev LIMIT 1", (epoch,)).fetchone()

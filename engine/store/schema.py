@@ -213,6 +213,22 @@ def one_bucket_for_both_arms(db: Database) -> None:
     db.conn.execute("DROP TABLE rollup_by_arm")
 
 
+@migrations()
+def plans_and_lapses(db: Database) -> None:
+    """The plan files that engines ran under; the decision that a signature belongs to, so that a later rollback lapses it; until when
+    old rows were deleted."""
+    _run(
+        db,
+        """
+        CREATE TABLE plan_file (digest TEXT PRIMARY KEY, at REAL NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL) STRICT;
+        ALTER TABLE checked ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;
+        UPDATE checked SET rev = coalesce((SELECT max(rev) FROM decision WHERE kind IN ('sign', 'check', 'revoke') AND
+            decision.at = checked.at), 0);
+        CREATE TABLE retention (id INTEGER PRIMARY KEY CHECK (id = 1), reached REAL NOT NULL) STRICT;
+        """,
+    )
+
+
 def _both(parts: Iterable[tuple[object, ...]]) -> bytes:
     made = Arms()
     for *_, arm, body in parts:

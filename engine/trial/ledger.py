@@ -93,6 +93,11 @@ def end(conn: sqlite3.Connection, trial: int, at: float, why: str) -> None:
     conn.execute("UPDATE trial SET ended = ?, why = ? WHERE id = ? AND ended IS NULL", (at, why, trial))
 
 
+def rejoin(conn: sqlite3.Connection, trial: int, epoch: int) -> None:
+    """The rollback was undone: documents of this epoch take part again; those of the gap do not."""
+    conn.execute("UPDATE trial SET epoch = ? WHERE id = ? AND ended IS NULL", (epoch, trial))
+
+
 def keep(conn: sqlite3.Connection, trial: int, report: Report) -> None:
     """Looks and tests that were read are in the report, so it is kept before anyone sees it."""
     conn.execute("UPDATE trial SET report = ? WHERE id = ?", (_json(report), trial))

@@ -73,6 +73,7 @@ class ItemView(Struct, frozen=True):
     note: str
     evidence: str
     required: bool
+    lapsed: bool = False  # it was signed or proven, and a rollback or a change of model came since
 
 
 class GateView(Struct, frozen=True):
@@ -250,5 +251,6 @@ class View(Struct, frozen=True):
     judged: dict[
         str, str
     ] = {}  # quality_score, satisfaction, search_improvement, ab_test: what was found, in a sentence
+    limits: tuple[str, ...] = ()  # what the environment of the engine keeps from happening, a sentence a variable
     no_traffic: str = ""  # both arms are silent and the LLM service answers: promotion waits, nothing steps down
     measuring: float | None = None  # the share of a running measurement of search quality that is done

@@ -94,7 +94,7 @@ def whole() -> History:
     h = History()
     h.tell("start", "the rollout begins", actor=ENGINE)
     for name, said in (("code_deployed", "merged"), ("tests_pass", HOSTILE)):
-        h.conn.execute("INSERT INTO checked VALUES (0,?,'done','alice',?,?,'')", (name, h.at, said))
+        h.conn.execute("INSERT INTO checked VALUES (0,?,'done','alice',?,?,'',0)", (name, h.at, said))
     h.wait(1.5 * DAY)
     h.up()
     h.wait(1 * DAY)
