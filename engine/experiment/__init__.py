@@ -1,1 +1,1 @@
-"""Is it better? The A/B test's statistics, pure functions on sufficient statistics: cost does not grow with documents."""
+"""Statistics of the A/B test: pure functions on sufficient statistics, so the cost doesn't grow with documents."""

@@ -4,9 +4,9 @@
 - At declared looks, once each: O'Brien-Fleming bounds.
 - At the declared end, once: Welch's t-test and chi-square.
 
-What may be read only once stays read: give the stored report back as `previous`. The primary metric is tested at alpha
-by itself, having been declared to be the one that counts; all others share alpha by Holm's correction (at the looks, by
-Bonferroni's); guardrails see `engine.experiment.guardrail`.
+What may be read only once stays read: pass the stored report back as `previous`. The primary metric, declared in advance, is
+tested at the full alpha; all others share alpha by Holm's correction (at the looks, by Bonferroni's). For guardrails see
+`engine.experiment.guardrail`.
 """
 
 from __future__ import annotations
@@ -37,18 +37,16 @@ def analyse(
 ) -> Report:
     """`now` is UTC epoch seconds; `previous` the report before this one, or None at the first.
 
-    With `read` False nothing that may be read only once is: who shows a report without keeping it asks so.
+    With `read` False, nothing that may be read only once is read: for a report that is shown and not stored.
 
-    Looks and fixed tests in `previous` are kept, a final report is returned as it is, and a split once found wrong
-    stays wrong: it takes a new test, not a better day.
+    Looks and fixed tests in `previous` are kept, a final report is returned unchanged, and a sample-ratio mismatch is final:
+    it takes a new test.
     """
     if previous is not None and previous.final:
         return previous
     lock = _lock(declaration, control, treatment, now)
     if lock.open and not read and not (previous is not None and previous.lock.open):
-        lock = Lock(
-            False, lock.opens_at, 0.0, 0, "The declared end is reached, and the engine has not read the test yet"
-        )
+        lock = Lock(False, lock.opens_at, 0.0, 0, "The declared end is reached; the engine has not read the test yet")
     ratio = sample_ratio(control.documents, treatment.documents, declaration.share, final=lock.open)
     if previous is not None and previous.ratio.mismatch:
         ratio = replace(ratio, mismatch=True, sentence=previous.ratio.sentence)
@@ -101,7 +99,7 @@ def _lock(declaration: Declaration, control: ArmStats, treatment: ArmStats, now:
 
 
 def _measures(plan: MetricPlan, control: ArmStats, treatment: ArmStats) -> tuple[Measure, Measure]:
-    """An arm that did not measure a metric has no values of it, of the kind that the other arm has."""
+    """An arm that did not measure a metric gets an empty sample of the other arm's kind."""
     first, second = (_based(arm.measures.get(plan.name), plan.base) for arm in (control, treatment))
     none = type(first if first is not None else second if second is not None else Moments())()
     return first if first is not None else none, second if second is not None else none
@@ -197,7 +195,7 @@ def _guardrail(
     lock: Lock,
     before: MetricReport | None,
 ) -> GuardrailReading | None:
-    """Any-time bounds until the end; there the fixed bounds, once. What was certain then stays; what was open goes on live."""
+    """Any-time bounds until the end, then the fixed bounds, once. What was certain then stays; the rest continues live."""
     if plan.role != "guardrail":
         return None
     kept = before.guardrail if before is not None else None
@@ -259,7 +257,7 @@ def _sentence(metric: MetricReport) -> str:
 def _looks(
     declaration: Declaration, control: ArmStats, treatment: ArmStats, now: float, lock: Lock, taken: tuple[Look, ...]
 ) -> tuple[Look, ...]:
-    """Take the latest declared look that is due, once. Looks that were missed meanwhile stay missed, which costs power only."""
+    """Take the latest declared look that is due, once. Missed looks stay missed; that costs power only."""
     passed = math.floor((now - declaration.started) / (declaration.days * DAY) * declaration.looks + 1e-9)
     due = declaration.looks if lock.open else min(passed, declaration.looks - 1)
     if due < 1 or any(look.number >= due for look in taken):

@@ -1,11 +1,11 @@
-"""What is counted of a set of extractions, mergeable by addition. What counts is decided here and nowhere else.
+"""Counts and sums of a set of extractions, mergeable by addition. This file alone decides what counts.
 
 - Error rate = LLM attempts that ended without usable keywords / LLM attempts. A document turned away by an open breaker is an
-  attempt; a cache hit, a document too short for the LLM and a call that a rollback ended are none.
+  attempt; a cache hit, a document too short for the LLM and a call that a rollback cancelled are not.
 - Latency = fresh LLM calls, wall time seen by the document (see `timed`).
 - Cache hit rate = hits / look-ups.
 - Shadow calls count in fields of their own and in none of these.
-- On the frequency arm the same two numbers stand in the `plain` fields, for attribution and for the A/B test.
+- The same figures of the frequency arm are in the `plain` fields, for attribution and the A/B test.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from engine.measures.record import Arm, Extraction
 def timed(r: Extraction) -> float | None:
     """The milliseconds that a record adds to the LLM's latency, or None when it adds nothing.
 
-    A fresh call that was answered counts, and so does one that ran into its deadline: it took at least that long, and without
-    it a service would look faster the more of its answers come too late. A call that failed otherwise says nothing about
-    speed: refused connections would make a dead service look quick.
+    Answered fresh calls count, and so do calls that hit their deadline: they took at least that long, and without them a
+    service would look faster the more of its answers are late. Other failures don't count: refused connections would make a
+    dead service look fast.
     """
     if not r.attempted or r.shadow or not 0.0 <= r.ms < math.inf:
         return None
@@ -34,7 +34,7 @@ def timed(r: Extraction) -> float | None:
 
 
 class Bucket(msgspec.Struct, array_like=True):
-    """Counters, sums and histograms of milliseconds. Stored as they stand: new fields go to the end, with a default."""
+    """Counters, sums and histograms of milliseconds. The field order is the stored format: append new fields, with defaults."""
 
     n: int = 0  # documents; llm + frequency
     llm: int = 0  # served by the LLM, from its cache or fresh
@@ -121,7 +121,7 @@ class Bucket(msgspec.Struct, array_like=True):
             counts[key] = counts.get(key, 0) + 1
 
     def merge(self, other: Bucket) -> None:
-        """Add another's. What a bucket of one arm never holds is skipped as a whole: this runs thousands of times a curve."""
+        """Add another bucket. Fields that one arm never uses are skipped: this runs thousands of times per curve."""
         self.n += other.n
         self.llm += other.llm
         self.frequency += other.frequency
@@ -212,7 +212,7 @@ class Bucket(msgspec.Struct, array_like=True):
 
     @property
     def breakdown(self) -> dict[str, int]:
-        """Documents by how they got their keywords; each is in one part, so the parts add up to `n`."""
+        """Documents by how they got their keywords; the parts are disjoint and sum to `n`."""
         return {
             "llm": self.llm - self.hits,
             "frequency": self.frequency - self.fallbacks,
@@ -232,7 +232,7 @@ class Bucket(msgspec.Struct, array_like=True):
 
 
 class Arms(msgspec.Struct, array_like=True):
-    """Both arms over the same time: one row of the roll-ups, so that a read costs the time it spans and not how full it was."""
+    """Both arms over one time span: one roll-up row, so the cost of a read depends on the span and not on the traffic."""
 
     treatment: Bucket = msgspec.field(default_factory=Bucket)
     control: Bucket = msgspec.field(default_factory=Bucket)
@@ -267,7 +267,7 @@ class Arms(msgspec.Struct, array_like=True):
 
 
 class Stored(msgspec.Struct, array_like=True):
-    """The same row with each arm as it is stored: an arm that nothing is added to is never decoded."""
+    """The row with its arms still encoded: an arm that doesn't change is never decoded."""
 
     treatment: msgspec.Raw
     control: msgspec.Raw

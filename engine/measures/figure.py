@@ -1,4 +1,4 @@
-"""One number with what it rests on, as reports and messages show it."""
+"""A number with its sample, as reports and messages show it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Figure(Struct, frozen=True):
-    """One number of a stage with what it rests on; `good` is None when there is nothing to judge or no target."""
+    """A stage's figure with its sample; `good` is None without data or without a target."""
 
     value: float | None
     words: str  # "0.4 % (6 of 1520)" or "no LLM documents"

@@ -2,10 +2,10 @@
 
 Key k holds values in (BASE * GAMMA^(k-1), BASE * GAMMA^k] milliseconds, and a quantile answers with the middle of its bucket:
 with GAMMA = 1.02 the relative error is at most (GAMMA - 1) / (GAMMA + 1) < 1 % (the bound of DDSketch, Masson et al. 2019).
-Merging adds counts, exactly, in any order. Values that are not finite were never measured and are not taken.
+Merging adds counts, exactly, in any order. Values that are not finite are ignored.
 
-Few counts are kept by key. Many are kept as one big integer with 32 bits for each key, so that merging two full histograms is one
-addition: a refresh then costs the same however much traffic the buckets hold.
+A few counts are kept by key. Many are kept as one big integer with 32 bits per key, so merging two full histograms is one addition
+and a refresh costs the same at any traffic.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Histogram:
         return f"Histogram(n={self.n})"
 
     def add(self, ms: float) -> None:
-        """Take a value; one that is not finite is left out."""
+        """Add a value; ignores one that is not finite."""
         if math.isfinite(ms):
             key = key_of(ms)
             self.counts[key] = self.counts.get(key, 0) + 1
@@ -74,7 +74,7 @@ class Histogram:
             self.bulk += other.bulk
 
     def pack(self) -> None:
-        """Keep it as one number from here on: merging it elsewhere then costs the same however many values it holds."""
+        """Switch to one big integer, so that merging costs the same however many values there are."""
         self.bulk, self.counts = self._whole(), {}
 
     @property
@@ -86,7 +86,7 @@ class Histogram:
         return self.quantiles((q,))[0]
 
     def quantiles(self, of: Iterable[float]) -> list[float | None]:
-        """`quantile` of each, for the cost of one."""
+        """Several quantiles for the cost of one."""
         first, sums = self._sums()
         total = sums[-1]
         if not total:

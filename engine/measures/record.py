@@ -1,4 +1,4 @@
-"""What is stored of each extraction: one record, written once, folded into the roll-ups in the same transaction."""
+"""The stored record of an extraction: written once, folded into the roll-ups in the same transaction."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Extraction(Struct, frozen=True):
     """One document extracted once.
 
     `arm` is where routing put it; `method` is what served the keywords. An LLM *attempt* (`attempted`) is a document that
-    asked the LLM, or was turned away by an open breaker; it *failed* when `error` is set, and then `method` is frequency
-    (`fallback`). A cache hit is no attempt. `ms` is wall time from send to the last answer; `queue_ms` is the wait before.
-    A `shadow` record is of the LLM's answer that was stored and not served; it counts for nothing but the paired analysis.
+    asked the LLM or was rejected by an open breaker. It *failed* when `error` is set; `method` is then frequency (`fallback`).
+    A cache hit is not an attempt. `ms` is wall time from send to the last answer; `queue_ms` is the wait before it.
+    A `shadow` record holds an LLM answer that was stored and not served.
     """
 
     at: float
