@@ -164,18 +164,15 @@ def write_text(path: Path, text: str) -> None:
     if str(path) == "-":
         click.echo(text, nl=False)
         return
+    from engine.files import write_whole
+
     try:
         if (
             path.exists() and not path.is_file()
         ):  # /dev/null or a pipe is written to, never replaced; a folder is an error
             path.write_text(text, encoding="utf-8")
             return
-        part = path.with_name(f".{path.name}.part")
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, text.encode("utf-8", "replace"))
     except OSError as error:
         raise Failed(f"{path} could not be written: {error.strerror}. Give --output another place.") from None
 
@@ -188,21 +185,12 @@ def sentence_of(error: BaseException) -> str:
     if isinstance(error, StoreError):
         return str(error)
     if isinstance(error, OSError):
-        return f"{told_of(error)}.{_whose(error)}"
+        may = " Run this as the user whom the store belongs to." if isinstance(error, PermissionError) else ""
+        return f"{told_of(error)}.{may}"
     descriptor, name = tempfile.mkstemp(prefix="rollout-", suffix=".traceback", text=True)
     with os.fdopen(descriptor, "w") as file:
         traceback.print_exception(error, file=file)
     return f"This should not have happened: {type(error).__name__}: {error}. Details, for a bug report: {name}"
-
-
-def _whose(error: OSError) -> str:
-    """Whose the file is that this user may not use, and what to do."""
-    from engine.store.ownership import why_closed
-
-    if not isinstance(error, PermissionError) or not isinstance(error.filename, str):
-        return ""
-    file = Path(error.filename)
-    return " " + (why_closed(file.parent, file) or "Run this as the user whom the file belongs to.")
 
 
 def _asked(ctx: click.Context, param: click.Parameter, value: bool) -> bool:

@@ -13,6 +13,7 @@ from console.screens.work import Work
 from console.widgets import blocks, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns, wrapped
+from engine.files import write_whole
 from engine.plan.durations import iso
 from engine.report import Story, gather, html
 from engine.report.markdown import METRICS, PROMPTS
@@ -129,7 +130,7 @@ class Report(Work):
             path = Path.cwd() / FILE
 
             def work() -> None:
-                path.write_text(html(link.read(lambda conn: gather(conn, plan))), encoding="utf-8")
+                write_whole(path, html(link.read(lambda conn: gather(conn, plan))).encode("utf-8", "replace"))
 
             try:
                 await asyncio.to_thread(work)

@@ -16,6 +16,7 @@ import msgspec
 import platformdirs
 from msgspec import Struct
 
+from engine import files
 from engine.plan.durations import iso
 from engine.text import clean_line
 
@@ -58,7 +59,7 @@ def keep(folder: Path, record: Passed) -> bool:
     """Append to the store's file; False when that cannot be written."""
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = files.open_regular(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         with os.fdopen(descriptor, "wb") as file:
             file.write(msgspec.json.encode(record) + b"\n")
         return True
@@ -75,7 +76,7 @@ def last_passed(*folders: Path) -> Passed | None:
     found: list[Passed] = []
     for folder in folders:
         with contextlib.suppress(OSError):
-            for line in (folder / NAME).read_bytes().splitlines():
+            for line in files.read(folder / NAME).content.splitlines():
                 with contextlib.suppress(msgspec.MsgspecError):
                     found.append(msgspec.json.decode(line, type=Passed))
     return max(found, key=lambda each: each.at, default=None)

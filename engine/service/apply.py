@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine import shell
+from engine import files, shell
 from engine.plan.model import Apply
 
 RETRY_S = (1.0, 5.0, 15.0, 60.0)
@@ -19,13 +18,8 @@ RETRY_S = (1.0, 5.0, 15.0, 60.0)
 
 def write_environment(path: Path, lines: Sequence[str]) -> None:
     """Atomically: whoever reads it sees the old lines or the new. OSError when the folder is not writable."""
-    part = path.with_name(path.name + ".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    with os.fdopen(descriptor, "w") as file:
-        file.write("\n".join(line.removeprefix("export ") for line in lines) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    text = "\n".join(line.removeprefix("export ") for line in lines) + "\n"
+    files.write_whole(path, text.encode(), 0o644)
 
 
 async def put_environment(path: str, lines: Sequence[str]) -> str:
@@ -80,7 +74,7 @@ class Applier:
     def catch_up(self, lines: Sequence[str]) -> None:
         """At a start: apply unless this is what was applied last."""
         try:
-            if self._done.read_text() == "\n".join(lines):
+            if files.read(self._done).content == "\n".join(lines).encode():
                 return
         except OSError:
             pass
@@ -96,7 +90,7 @@ class Applier:
             self.problem = problem or await run_command(self._apply)
             if not self.problem:
                 with contextlib.suppress(OSError):
-                    self._done.write_text("\n".join(lines))
+                    files.write_whole(self._done, "\n".join(lines).encode(), 0o600)
                 return
             await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
             tries += 1

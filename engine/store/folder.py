@@ -19,10 +19,11 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from engine.store import ownership
+from engine import files
 from engine.text import clean_line
 
 BALLAST_BYTES = 256 * 1024
+INTENT_BYTES = 64 * 1024
 OF_A_STORE = ("store.db", "lock", "armed", "engine.log")  # one of them is there as soon as a folder has been a store
 NETWORK_FILE_SYSTEMS = frozenset(
     [
@@ -70,6 +71,7 @@ class Intent(msgspec.Struct, frozen=True):
     reason: str
     seen: str = ""
     pressed: float | None = None  # when the key was pressed, on the machine's monotonic clock
+    owner: int = -1  # the uid that owns the file, whatever the file says; -1 where that could not be seen
 
 
 class Folder:
@@ -112,20 +114,16 @@ class Folder:
                 f"The store's group {self.group!r} does not exist on this machine. Set [store] group to one that does."
             ) from None
         try:
-            ownership.make_folder(self.path)
+            self.path.mkdir(parents=True, exist_ok=True)
             if self._is_someone_else_s():
                 raise StoreError(
                     f"{self.path} holds other files and is no store, so nothing in it was touched: a store makes its folder private. "
                     "Give --store, or [store] path, a new or an empty folder."
                 )
             self._permit(group)
-            ownership.give_back(self.path)
-            if why := self.why_closed():
-                raise StoreError(why)
         except OSError as error:
             raise StoreError(
-                self.why_closed()
-                or f"The store folder {self.path} cannot be prepared: {error.strerror}. Check [store] path and its permissions."
+                f"The store folder {self.path} cannot be prepared: {error.strerror}. Check [store] path and its permissions."
             ) from None
         kind = file_system(self.path)
         if kind in NETWORK_FILE_SYSTEMS:
@@ -133,11 +131,6 @@ class Folder:
                 f"The store folder {self.path} is on a network file system ({kind}). SQLite's log needs shared memory, which "
                 "such a file system does not give, and a write could be lost. Set [store] path to a folder on a local disk."
             )
-
-    def why_closed(self) -> str:
-        """Why this user cannot use the store, and what to do about it; "" when it may."""
-        log = Path(f"{self.database}-wal")
-        return ownership.why_closed(self.path, self.database, log, self.lock, self.armed, self.ballast, self.engine_log)
 
     def _is_someone_else_s(self) -> bool:
         """A folder with something in it, and nothing of a store: a home, /tmp, a repository, given by mistake."""
@@ -169,12 +162,11 @@ class Folder:
 
     def create(self, path: Path, flags: int = 0) -> int:
         """Open one of the store's files for writing, with its mode whatever the umask; the descriptor. Never through a link: in a
-        folder that a group shares it could lead to any file of whoever runs the engine."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | flags, self.file_mode)
+        folder that a group shares it could lead to any file of whoever runs the engine. NotAFile for a pipe or a folder."""
+        descriptor = files.open_regular(path, os.O_RDWR | os.O_CREAT | flags, self.file_mode)
         if stat.S_IMODE(os.fstat(descriptor).st_mode) != self.file_mode:
             with contextlib.suppress(PermissionError):  # another member of the group made it
                 os.fchmod(descriptor, self.file_mode)
-        ownership.give(descriptor, self.path)
         return descriptor
 
     # -- the keyed switch ------------------------------------------------------------------------------------------
@@ -205,9 +197,8 @@ class Folder:
             os.fsync(file.fileno())
 
     def arm(self) -> None:
-        """Put the forged key in; needs no room on the disk."""
+        """Put the forged key in; needs no room on the disk. Until `sync` a power cut may undo it, which is 0 %."""
         os.replace(self._key, self.armed)
-        self.sync()
 
     def disarm(self) -> bool:
         """Remove the switch; True when it was there. Works on a full disk. OSError when the folder is not writable.
@@ -257,20 +248,12 @@ class Folder:
         path = self.intent_path(intent.request_id)
         body = msgspec.json.encode(intent)
         try:
-            self._write(path, body)
+            files.write_whole(path, body, self.file_mode, exact=True)
         except OSError:
             self.drop_ballast()
-            self._write(path, body)
-        return path
-
-    def _write(self, path: Path, body: bytes) -> None:
-        part = path.with_suffix(".part")
-        with os.fdopen(self.create(part, os.O_TRUNC), "wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+            files.write_whole(path, body, self.file_mode, exact=True)
         self.sync()
+        return path
 
     def intent_path(self, request_id: str) -> Path:
         return self.path / f"rollback-{request_id}.intent"
@@ -278,20 +261,25 @@ class Folder:
     def intents(self) -> list[tuple[Path, Intent]]:
         """Waiting rollbacks, oldest first. A file that cannot be read still counts: it asks for 0 %. Which request it is, its name says."""
         found: list[tuple[Path, Intent]] = []
-        for name in os.listdir(self.path):
-            if not name.endswith(".intent"):
-                continue
+        for name in self._intent_names():
             path = self.path / name
             request = clean_line(name.removeprefix("rollback-").removesuffix(".intent"), 64)
             try:
-                intent = replace(msgspec.json.decode(path.read_bytes(), type=Intent), request_id=request)
-            except (OSError, msgspec.MsgspecError):
+                kept = files.read(path, INTENT_BYTES)
+                known = msgspec.json.decode(kept.content, type=Intent)
+                intent = replace(known, request_id=request, owner=kept.owner)
+            except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 intent = Intent(request, 0.0, {"name": "unknown"}, "a rollback intent that could not be read")
             found.append((path, intent))
         return sorted(found, key=lambda pair: pair[1].at)
 
     def has_intents(self) -> bool:
-        return any(name.endswith(".intent") for name in os.listdir(self.path))
+        return bool(self._intent_names())
+
+    def _intent_names(self) -> list[str]:
+        """Only regular files: a pipe, a folder or a link of such a name is nobody's rollback and could not be read or removed."""
+        with os.scandir(self.path) as entries:
+            return [e.name for e in entries if e.name.endswith(".intent") and e.is_file(follow_symlinks=False)]
 
     # -- the lock ----------------------------------------------------------------------------------------------------
 
@@ -309,7 +297,7 @@ class Folder:
         """Whether an engine (or a console that commits a rollback) holds the lock now. Looking needs no right to write, makes no file,
         and is not taken for a holder by another who looks."""
         try:
-            descriptor = os.open(self.lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = files.open_regular(self.lock, os.O_RDONLY)
         except FileNotFoundError:
             return False
         try:
@@ -327,10 +315,13 @@ class Folder:
         with contextlib.suppress(FileNotFoundError):
             self.socket.unlink()
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        with _short(self.socket) as address:
-            server.bind(address)
-        os.chmod(self.socket, self.file_mode)
-        ownership.give_back(self.path)
+        os.fchmod(server.fileno(), self.file_mode)  # before it has a name, under which another file could lie by then
+        mask = os.umask(0o007)
+        try:
+            with _short(self.socket) as address:
+                server.bind(address)
+        finally:
+            os.umask(mask)
         self._listening_at = self._socket_s_own()
         server.listen(64)
         return server

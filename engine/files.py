@@ -1,0 +1,103 @@
+"""Files in folders that others may write to: only regular ones are opened, never through a link, and nothing waits on a pipe.
+
+Whoever shares the store's folder may put anything there under any name. What is opened here is looked at through its descriptor,
+so that it cannot be exchanged between the look and the use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from msgspec import Struct
+
+MOST_BYTES = 1 << 20
+TRIES = 8
+
+
+class NotAFile(OSError):
+    """What has the name is a folder, a pipe or a device; a link is "Too many levels of symbolic links"."""
+
+
+class Read(Struct, frozen=True):
+    """A file's content and the uid that owns it."""
+
+    content: bytes
+    owner: int
+
+
+def open_regular(path: Path, flags: int, mode: int = 0o600) -> int:
+    """The descriptor of a regular file; `flags` as for `os.open`. NotAFile for anything else, and OSError."""
+    try:
+        descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, mode)
+    except OSError as error:
+        if error.errno in (errno.EISDIR, errno.ENXIO):  # a folder, a pipe or socket without another end
+            raise NotAFile(errno.EINVAL, "it is not a regular file; move it away", str(path)) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotAFile(errno.EINVAL, "it is not a regular file; move it away", str(path))
+    return descriptor
+
+
+def read(path: Path, most: int = MOST_BYTES) -> Read:
+    """A regular file of at most `most` bytes. OSError."""
+    descriptor = open_regular(path, os.O_RDONLY)
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read(most + 1)
+        if len(content) > most:
+            raise OSError(errno.EFBIG, f"it is larger than {most} bytes", str(path))
+        return Read(content, os.fstat(descriptor).st_uid)
+
+
+def tail(path: Path, most: int = 64 * 1024) -> bytes:
+    """The end of a regular file. OSError."""
+    with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+        return file.read(most)
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o666, sync: bool = True, exact: bool = False) -> None:
+    """Write a file whole or not at all: a new one of a name that nobody could plant, put in the place of `path`. OSError.
+
+    `mode` is narrowed by the umask unless it is `exact`. What `path` was before, a link too, is replaced and not followed.
+    """
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        part, descriptor = _new_part(path.name, folder, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                if exact:
+                    os.fchmod(descriptor, mode)
+                file.write(content)
+                file.flush()
+                if sync:
+                    os.fsync(descriptor)
+            os.replace(part, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(part, dir_fd=folder)
+            raise
+    finally:
+        os.close(folder)
+
+
+def _new_part(name: str, folder: int, mode: int) -> tuple[str, int]:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    for _ in range(TRIES):
+        part = f".{name[:200]}.{secrets.token_hex(6)}.part"
+        with contextlib.suppress(FileExistsError):
+            return part, os.open(part, flags, mode, dir_fd=folder)
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+
+
+def is_regular_or_absent(path: Path) -> bool:
+    """For programs that open a file by its name, as SQLite does."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return True
