@@ -20,8 +20,8 @@ from engine.client.identity import whoami
 from engine.clock import SystemClock
 from engine.plan.model import Plan
 from engine.rollout.control import Actor, Ask, Decision, roll_back
-from engine.store import ownership
 from engine.store.folder import Folder, Intent, take_key_out
+from engine.text import clean_line
 
 PUSH_TIMEOUT_S = 0.2
 TIMEOUT_S = 10.0
@@ -157,6 +157,7 @@ class EngineClient:
         `done` says what was done for this rollback already (the key taken out before this module was loaded).
         """
         pressed = machine_s() if pressed is None else pressed
+        reason, seen = clean_line(reason), clean_line(seen, 2000)  # half a surrogate pair would fit into no file
         request_id = uuid.uuid4().hex
         ways = list(done)
         if to_stage is None and not done:
@@ -295,9 +296,7 @@ def _json(body: Any) -> bytes:
 def unanswered(folder: Folder, error: BaseException) -> str:
     """That no engine answers in a store, why, and what to do."""
     if isinstance(error, PermissionError):
-        return (
-            ownership.why_closed(folder.path, folder.socket) or f"The engine of {folder.path} is not open to this user."
-        )
+        return f"The engine of {folder.path} is not open to this user: run this as its owner, or as a member of [store] group."
     return f"No engine answers in {folder.path} ({broken(error)}). Start it with `rollout` or `rollout serve`."
 
 

@@ -34,6 +34,7 @@ journal = logging.getLogger("rollout.engine")
 ID_LIMIT = 512
 TITLE_LIMIT = 300
 TEXT_LIMIT = 10_000_000
+KEPT_WITHIN_S = 5.0  # a document that the store has not taken by then is answered so, and not stored
 INLINE_CHARS = 20_000  # longer documents are counted in a thread, so that a key press or a rollback never waits for one
 SHADOW_WAITING = 2000  # documents that wait for their shadow call; more are passed over and counted
 SHADOW_CHARS = 50_000_000  # of their texts together
@@ -132,7 +133,8 @@ class Pipeline:
     # -- one document ----------------------------------------------------------------------------------------------------
 
     async def extract(self, document_id: str, text: str, title: str = "", method: MethodAsked = "auto") -> Extracted:
-        """Keywords for one document, stored. Refused when the id or text is not usable, or when `llm` is not allowed now."""
+        """Keywords for one document, stored. Refused when the id or text is not usable, or when `llm` is not allowed now; OSError when
+        the store takes no writes, at once where that is known."""
         document_id = clean_line(document_id, ID_LIMIT)
         if not document_id:
             raise Refused("A document needs an id: any line of text that names it.")
@@ -140,6 +142,8 @@ class Pipeline:
             raise Refused(f"The document has {len(text):,} characters; at most {TEXT_LIMIT:,} are taken. Split it.")
         text = clean_block(normal(text), TEXT_LIMIT)
         title = clean_line(title, TITLE_LIMIT) or first_line(text) or document_id
+        if why := self._writer.refusing:
+            raise OSError(f"{why}; send the document again when it does")
         self.active += 1
         try:
             return await self._extract(document_id, text, title, method)
@@ -261,7 +265,13 @@ class Pipeline:
         now = self._clock.now()
         record = made.record(now)
         self._observe(record)
-        await asyncio.wrap_future(self._writer.append(record, made.write(now)))
+        stored = asyncio.wrap_future(self._writer.append(record, made.write(now)))
+        try:
+            async with asyncio.timeout(KEPT_WITHIN_S):
+                await stored
+        except TimeoutError:
+            why = self._writer.problem or f"the store has not taken it within {KEPT_WITHIN_S:g} s"
+            raise OSError(f"{why}; send the document again") from None
 
     # -- shadow: stored, never served ------------------------------------------------------------------------------------
 

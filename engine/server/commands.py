@@ -114,7 +114,7 @@ def _ask_of(engine: Engine, fields: dict[str, Any], actor: Actor) -> Ask:
 
 async def _roll_back(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     to_stage = fields.get("to_stage")
-    if not isinstance(to_stage, int):
+    if type(to_stage) is not int:  # True is an int, and no stage
         to_stage = None  # whatever was meant, 0 % is the safe side
     was = engine.state.percent_bp
     odd = "" if to_stage is None else not_below(engine.plan, engine.state, to_stage)

@@ -17,17 +17,18 @@ import sqlite3
 import subprocess
 import sys
 import time
-import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine import files
 from engine.clock import Clock, LapseClock, SystemClock
-from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
 from engine.plan.model import Plan
-from engine.plan.settings import Http as HttpApi
 from engine.rollout.control import Actor
+from engine.server import repeated
+from engine.server.guard import Guard
 from engine.service import sd_notify
 from engine.store.folder import Folder, StoreError
 from engine.text import told_of
@@ -42,11 +43,9 @@ STANDBY_POLL_S = 0.05
 PORT_S = 5.0  # a standby waits so long for the port of the engine that ended: the lock may be free a moment before it
 SOCKET_LOOK_S = 1.0
 SWITCH_S = 0.001  # between the loop and the writer's thread: a rollback is handed over in 1 ms, not in Python's 5
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 DRAIN_CALLS_S = 5.0  # what is in flight at the end may take this long with the LLM, then it is finished by frequency
 DRAIN_S = 9.0  # systemd gives up after 10 to 15 s, and the store needs its last commit
 LOG_BYTES = 1 << 20  # a longer engine.log is put aside when the next engine starts, over the one before it
-LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 NICE = 5  # below the console, whose keys must never wait for a document
 
 log = logging.getLogger("rollout.engine")
@@ -58,7 +57,9 @@ def spawn(plan_path: Path, folder: Folder, *options: str, attached: bool = False
     `-P`: nothing is imported from the store's folder, where a whole group may put files.
     """
     folder.prepare()
-    _set_aside(folder)
+    with contextlib.suppress(OSError):  # none yet
+        if folder.engine_log.lstat().st_size > LOG_BYTES:
+            folder.engine_log.replace(folder.engine_log.with_suffix(".log.1"))
     output = folder.create(folder.engine_log, os.O_APPEND)
     try:
         return subprocess.Popen(
@@ -72,13 +73,6 @@ def spawn(plan_path: Path, folder: Folder, *options: str, attached: bool = False
         )  # fmt: skip
     finally:
         os.close(output)
-
-
-def _set_aside(folder: Folder) -> None:
-    """Begin a new engine.log where the old one has grown long."""
-    with contextlib.suppress(OSError):  # none yet
-        if folder.engine_log.lstat().st_size > LOG_BYTES:
-            folder.engine_log.replace(folder.engine_log.with_suffix(".log.1"))
 
 
 def wait_until_up(folder: Folder, process: subprocess.Popen[bytes] | None, timeout_s: float = 20.0) -> str:
@@ -103,7 +97,7 @@ def wait_until_up(folder: Folder, process: subprocess.Popen[bytes] | None, timeo
 
 def last_words(folder: Folder) -> str:
     try:
-        lines = folder.engine_log.read_text(errors="replace").strip().splitlines()
+        lines = files.tail(folder.engine_log).decode(errors="replace").strip().splitlines()
     except OSError:
         return ""
     return lines[-1] if lines else ""
@@ -113,14 +107,13 @@ def run(
     plan_path: Path, folder: Folder, speed: float | None = None, attached: bool = False, foreground: bool = False
 ) -> int:
     """Run an engine until it is told to end; the process's exit code. Messages go to stderr, one sentence each."""
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    repeated.fold(logging.getLogger().handlers)
     try:
         plan = load_plan(plan_path)
         folder.prepare()
-        if foreground:  # its standard error is the service manager's; a person looks in the store's folder
-            _log_to(folder)
-    except (PlanError, StoreError, OSError) as error:
+    except (PlanError, StoreError) as error:
         print(error, file=sys.stderr)
         return 1
     clock: Clock = SystemClock() if speed is None else LapseClock(speed)
@@ -130,37 +123,9 @@ def run(
             os.nice(NICE)
     try:
         return asyncio.run(_main(plan_path, plan, folder, clock, attached))
-    except (StoreError, PlanError, EnvironmentProblem) as error:  # what a person can put right, and how
-        _last_word(str(error), foreground)
-    except (OSError, sqlite3.Error) as error:
-        _last_word(f"The engine cannot run: {told_of(error)}.", foreground, error)
-    except Exception as error:  # ours: nothing that a person has set explains it
-        sentence = (
-            f"The engine has an internal fault ({type(error).__name__}); your settings are not the cause. "
-            f"Report it with {folder.engine_log}, which has the details."
-        )
-        _last_word(sentence, foreground, error)
-    return 1
-
-
-def _log_to(folder: Folder) -> None:
-    """Write what is logged to engine.log too."""
-    if not folder.is_locked():  # else it is the log of the engine that runs, and this one waits to take over
-        _set_aside(folder)
-    handler = logging.StreamHandler(os.fdopen(folder.create(folder.engine_log, os.O_APPEND), "a", buffering=1))
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
-    log.addHandler(handler)
-
-
-def _last_word(sentence: str, foreground: bool, error: BaseException | None = None) -> None:
-    """Why the process ends: the last line of engine.log, where whoever started it reads it. The traceback goes only there."""
-    detail = "" if error is None else "".join(traceback.format_exception(error))
-    if not foreground:
-        print(detail + sentence, file=sys.stderr)  # which is engine.log
-        return
-    for handler in log.handlers:
-        handler.handle(log.makeRecord(log.name, logging.ERROR, __file__, 0, "%s", (detail + sentence,), None))
-    print(sentence, file=sys.stderr)
+    except (StoreError, OSError, ValueError, sqlite3.Error) as error:
+        print(error if isinstance(error, StoreError) else f"The engine cannot run: {told_of(error)}.", file=sys.stderr)
+        return 1
 
 
 async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attached: bool) -> int:
@@ -255,19 +220,13 @@ async def _port(plan: Plan, rehearsal: bool, patience_s: float) -> socket.socket
         await asyncio.sleep(STANDBY_POLL_S)
 
 
-def exposed(http: HttpApi, environ: Mapping[str, str]) -> str:
-    """Why the engine must not listen at this address, as a sentence; "" when it may. EnvironmentProblem for an unusable token."""
-    if http.host in LOOPBACK or secret(environ, http.token_env):
-        return ""
-    return f"[http] host {http.host} is not loopback, so a token is required: set {http.token_env} in the engine's environment."
-
-
 def _bind(plan: Plan, rehearsal: bool) -> socket.socket:
     """The TCP socket. OSError as a sentence when the address is taken; a rehearsal then takes any free port."""
     http = plan.http
-    why = exposed(http, os.environ)
-    if why:
-        raise StoreError(why)
+    if Guard(http.host).public and not os.environ.get(http.token_env):
+        raise StoreError(
+            f"[http] host {http.host} is not loopback, so a token is required: set {http.token_env} in the engine's environment."
+        )
     family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
     tcp = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle on
     tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -294,9 +253,17 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
     """Serve both addresses until the end is asked for, then finish what is in flight, within `DRAIN_S`."""
     import uvicorn
 
-    from engine.server.http import PeerProtocol, application
+    from engine.server.connections import ACCEPTED_AT_ONCE, IDLE_S, WAITING, Connection, outsider, rooms
+    from engine.server.http import application
 
     class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            for each in sockets or ():
+                each.listen(
+                    WAITING
+                )  # in the kernel; few are taken from there at once, so that a flood leaves the loop its turns
+
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
             yield  # signals are the process's affair
@@ -305,8 +272,8 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
 
     def serve(app: Starlette, sock: socket.socket, protocol: Any) -> None:
         config = uvicorn.Config(
-            app, http=protocol, log_level="warning", access_log=False, lifespan="off", ws="none", loop="asyncio",
-            timeout_graceful_shutdown=int(DRAIN_S), timeout_keep_alive=30, server_header=False,
+            app, http=protocol, log_config=None, log_level="warning", access_log=False, lifespan="off", ws="none", loop="asyncio",
+            timeout_graceful_shutdown=int(DRAIN_S), timeout_keep_alive=IDLE_S, server_header=False, backlog=ACCEPTED_AT_ONCE,
             proxy_headers=False,  # a header must not say who is at the other end
         )  # fmt: skip
         server = Server(config)
@@ -316,14 +283,20 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
         """Somebody who tidies up may remove the socket: without it consoles reach the engine by files alone."""
         while True:
             await asyncio.sleep(SOCKET_LOOK_S)
+            repeated.flush(logging.getLogger().handlers)
             if not folder.socket.exists():
                 engine.event("The engine's socket was removed; it listens again.")
-                serve(private, folder.listen(), PeerProtocol)
+                serve(private, folder.listen(), unix)
 
-    private = application(engine, control=True)
-    token = secret(os.environ, plan.http.token_env) if plan.http.host not in LOOPBACK else ""
-    serve(private, folder.listen(), PeerProtocol)
-    serve(application(engine, control=False, token=token), tcp, "h11")
+    def admits(transport: Any) -> str:
+        return outsider(folder.path, transport.get_extra_info("socket"))
+
+    tcp_room, unix_room = rooms()
+    private = application(engine, unix_room)
+    unix = partial(Connection, room=unix_room, admits=admits)
+    guard = Guard(plan.http.host, os.environ.get(plan.http.token_env, ""))
+    serve(private, folder.listen(), unix)
+    serve(application(engine, tcp_room, guard), tcp, partial(Connection, room=tcp_room))
     log.info("engine up: %s and %s", folder.socket, engine.address)
     sd_notify.tell(sd_notify.READY, f"STATUS=engine up at {engine.address}")
     looking = asyncio.create_task(listen_again())

@@ -1,7 +1,7 @@
 """What users say: complaints, ratings, clicks, impressions. Attached to document, arm and stage; counted once.
 
-Complaints feed the triggers, so the door is narrow: bounded text, a known kind, one row an id, and at most 60 a minute from one
-source, 6000 from one caller.
+Complaints feed the triggers, so the door is narrow: bounded text, a known kind, one row an id, at most 60 a minute from one
+source and 6000 from one caller, of them 60 complaints whatever sources it names.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from engine.trial import ledger
 KINDS = ("complaint", "rating", "click", "impression")
 PER_MINUTE = 60  # from one source
 CALLER_PER_MINUTE = 6000  # whatever sources it names
+COMPLAINTS_PER_MINUTE = 60  # from one caller (a user of this machine, an address), whatever sources it names
 TEXT_LIMIT = 2000
 
 
@@ -100,8 +101,10 @@ class Door:
     def __init__(self) -> None:
         self._seen: dict[str, deque[float]] = {}
 
-    def lets(self, source: str, caller: str, at: float) -> bool:
-        asked = ((f"source {source}", PER_MINUTE), (f"caller {caller}", CALLER_PER_MINUTE))
+    def lets(self, source: str, caller: str, at: float, kind: str = "") -> bool:
+        asked = [(f"source {source}", PER_MINUTE), (f"caller {caller}", CALLER_PER_MINUTE)]
+        if kind == "complaint":
+            asked.append((f"complaints of {caller}", COMPLAINTS_PER_MINUTE))
         times = [self._lately(name, at) for name, _ in asked]
         if any(len(seen) >= most for seen, (_, most) in zip(times, asked, strict=True)):
             return False

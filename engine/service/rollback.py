@@ -11,10 +11,8 @@ import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
 
 import msgspec
-from msgspec.structs import replace
 
 from engine.rollout import control
 from engine.rollout.control import Actor, Ask, Decision, Refusal, State, note
@@ -25,12 +23,12 @@ from engine.store.folder import Intent
 from engine.store.log import Outcome
 from engine.text import clean_line
 
-ANSWER_S = 0.05  # how long a rollback's answer waits for its record
-INTENT_AFTER_S = (
-    0.5  # a record that takes longer is left as a file too, so that a kill does not lose who pressed and why
-)
+ANSWER_S = 0.05  # how long a rollback's answer waits for its record; one that takes longer is left as a file first, so that a kill
+# does not lose who pressed and why
+INTENT_S = 0.1  # and so long for that file: a console waits 0.2 s for the answer
 PROOFS = 32
 DAY_S = 86_400.0
+FIRST = asyncio.FIRST_COMPLETED
 
 Decide = Callable[[State], Decision | None]
 
@@ -43,16 +41,22 @@ async def raised(engine: Engine, job: Callable[[sqlite3.Connection], Outcome]) -
 
     OSError, with nothing changed, when the key cannot be made: a percentage that stands without its key would be rolled back.
     """
+    async with engine.raising:  # one key is made at a time; a rollback does not ask for this
+        return await _raised(engine, job)
+
+
+async def _raised(engine: Engine, job: Callable[[sqlite3.Connection], Outcome]) -> Outcome:
     if engine.switch.lowering:
         return Outcome(engine.state, engine.state, None, Refusal("Not done: a rollback is in force and comes first."))
     generation = engine.switch.generation
-    engine.folder.forge(f"made at {engine.clock.now():.3f} by engine {engine.token}")
+    await asyncio.to_thread(engine.folder.forge, f"made at {engine.clock.now():.3f} by engine {engine.token}")
     outcome = await engine.record(job)
     late = engine.switch.generation != generation or engine.folder.has_intents()
     # a request sent twice is answered from the log; a rollback may have come since
     made = outcome.state.rev > outcome.before.rev
     if made and engine.state.stage > 0 and not late:
         engine.folder.arm()
+        engine.background(asyncio.to_thread(engine.folder.sync))  # beside the loop, which a slow disk must not stop
         if engine.folder.has_intents():  # left by a console between the look and the arming
             engine.folder.disarm()
         else:
@@ -103,7 +107,10 @@ async def roll_back(
     engine.background(_prove(engine, ask, proof, recording))
     with contextlib.suppress(TimeoutError):
         return await asyncio.wait_for(asyncio.shield(recording), ANSWER_S), proof
-    return None, proof
+    await asyncio.wait(
+        [recording, engine.background(_keep_intent(engine, ask, recording))], timeout=INTENT_S, return_when=FIRST
+    )
+    return (recording.result() if recording.done() else None), proof
 
 
 def _possible(engine: Engine, pressed: float | None) -> float | None:
@@ -114,17 +121,15 @@ def _possible(engine: Engine, pressed: float | None) -> float | None:
 async def _record(
     engine: Engine, ask: Ask, proof: Proof, job: Future[Outcome], committed: list[float]
 ) -> Outcome | None:
-    keeping = engine.background(_keep_intent(engine, ask))
     try:
         outcome = await engine.follow(job)
     except (sqlite3.Error, log.Fenced, asyncio.CancelledError) as error:
         engine.event(f"The rollback is in force and not yet recorded: {error or 'the engine ends'}.")
-        _leave_intent(engine, ask)
         if isinstance(error, asyncio.CancelledError):
+            _leave_intent(engine, ask)
             raise
+        await asyncio.to_thread(_leave_intent, engine, ask)
         return None  # what was lowered stays so in this process, whatever the row says
-    finally:
-        keeping.cancel()
     proof.recorded(outcome.state.rev, committed[-1])
     if proof.target_bp == 0 and engine.folder.is_armed():
         engine.event(
@@ -136,9 +141,11 @@ async def _record(
     return outcome
 
 
-async def _keep_intent(engine: Engine, ask: Ask) -> None:
-    await asyncio.sleep(INTENT_AFTER_S)
+async def _keep_intent(engine: Engine, ask: Ask, recording: asyncio.Task[Outcome | None]) -> None:
+    """A file that says who and why, until the row does."""
     await asyncio.to_thread(_leave_intent, engine, ask)
+    if recording.done() and not recording.cancelled() and recording.result() is not None:
+        await asyncio.to_thread(_tidy, engine, ask)  # the row came while the file was written
 
 
 def _leave_intent(engine: Engine, ask: Ask) -> None:
@@ -176,7 +183,12 @@ async def apply_intents(engine: Engine) -> None:
     for path, intent in engine.folder.intents():
         recorded = engine.conn.execute("SELECT 1 FROM decision WHERE request_id = ?", (intent.request_id,)).fetchone()
         if recorded:
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                engine.event(
+                    f"The rollback in {path} is recorded and its file cannot be removed ({error.strerror}): remove it."
+                )
             continue
         if intent.request_id in engine.proofs:
             continue  # in force, and being recorded
@@ -185,18 +197,17 @@ async def apply_intents(engine: Engine) -> None:
             actor = msgspec.convert({"name": "unknown", **known}, Actor)
         except msgspec.ValidationError:
             actor = Actor("unknown")
-        actor = _owned(path, actor)
+        actor = _owned(intent.owner, actor)
         reason = clean_line(intent.reason, REASON_LIMIT) or "left while the engine did not answer"
         ask = engine.ask(reason, actor, intent.request_id, clean_line(intent.seen, 2000))
         await roll_back(engine, ask, pressed=intent.pressed)
         engine.event(f"A rollback by {actor.name}, left while the engine did not answer, was applied.")
 
 
-def _owned(path: Path, actor: Actor) -> Actor:
+def _owned(owner: int, actor: Actor) -> Actor:
     """Who left an intent is whose file it is, whatever the file says; the engine's own may speak for whoever asked it."""
     name, ssh, terminal = clean_line(actor.name, 64), clean_line(actor.ssh, 200), clean_line(actor.terminal, 64)
-    uid = actor.uid
-    with contextlib.suppress(OSError):
-        owner = path.stat().st_uid
-        uid = uid if owner in (0, os.geteuid()) else owner
-    return replace(actor, name=name, uid=uid, ssh=ssh, terminal=terminal)
+    trusted = owner in (0, os.geteuid())
+    kind = actor.kind if trusted and actor.kind in ("person", "engine", "http") else "person"
+    uid = actor.uid if trusted else owner
+    return Actor(name, uid, kind, ssh, terminal)

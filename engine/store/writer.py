@@ -32,6 +32,8 @@ BATCH_MAX = 200
 PENDING_MAX = 20_000
 RETRY_S = 0.1
 STUCK_S = 20.0  # no single change takes so long
+REFUSING_S = 2.0  # a store that has refused everything for so long takes no new document either
+STALLED_S = 5.0  # and one that has not come back from a change for so long
 JOBS_MAX = 20_000  # while the store takes nothing; then the oldest go
 
 
@@ -48,6 +50,7 @@ class Writer:
         self._wake = threading.Condition()
         self._stopping = False
         self._problem = ""
+        self._failing_since: float | None = None  # when a batch was first refused, monotonic seconds
         self._began: float | None = None  # what is being written was begun then, monotonic seconds
         self.fenced = False
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -71,6 +74,14 @@ class Writer:
         began = self._began
         waited = 0.0 if began is None else time.monotonic() - began
         return self._problem or (f"the store has not answered for {waited:.0f} s" if waited > STUCK_S else "")
+
+    @property
+    def refusing(self) -> str:
+        """Why a document given to the writer now would wait without end, or ""."""
+        now, failing, began = time.monotonic(), self._failing_since, self._began
+        if failing is not None and now - failing > REFUSING_S:
+            return self._problem or "the store does not take writes"
+        return "the disk does not answer" if began is not None and now - began > STALLED_S else ""
 
     @property
     def pending(self) -> int:
@@ -190,16 +201,19 @@ class Writer:
             return False
         except sqlite3.OperationalError as error:
             self._problem = f"the store does not take writes: {error}"
+            self._failing_since = self._failing_since or time.monotonic()
             with self._wake:
                 self._records.extendleft(reversed(batch))
                 self._jobs.extendleft(reversed(jobs))
             return False
         except Exception as error:
             self._problem = f"a batch could not be written: {error}"
+            self._failing_since = None
             for _, _, future in batch:
                 _fail(future, error)
             return True
         self._problem = f"something beside the documents could not be written: {trouble[0]}" if trouble else ""
+        self._failing_since = None
         for _, _, future in batch:
             _done(future, None)
         return True

@@ -10,7 +10,7 @@ from engine.extraction.llm.failure import SERVICE, ErrorKind, Fault, NotPermitte
 from engine.extraction.llm.http import Http
 from engine.extraction.llm.protocol import Reply
 from engine.extraction.llm.queue import Slot
-from engine.extraction.llm.server import COLD_MS
+from engine.extraction.llm.server import COLD_MS, Server
 from engine.plan.model import Llm
 
 
@@ -28,12 +28,7 @@ async def call(
     began = 0.0
     settled = False
     try:
-        if not server.warm:
-            _permitted(document)
-            await server.warm_up(http)
-        if server.silent:
-            _permitted(document)
-            await server.examine(http)
+        await _readied(server, document, http, limit_s)
         _permitted(document)
         document.send(server.url)
         document.run()
@@ -72,6 +67,28 @@ async def call(
         if not settled:
             window.drop(slot.ticket)
             server.breaker.undecided(slot.probe)
+
+
+async def _readied(server: Server, document: Document, http: Http, limit_s: float | None) -> None:
+    """The model is loaded and the server speaks. One that hangs on that holds no document longer than its deadline; the loading goes
+    on for those that come after."""
+    began = server.now()
+    patience_s = document.patience_s if limit_s is None else min(document.patience_s, limit_s)
+    try:
+        async with asyncio.timeout(patience_s):
+            if not server.warm:
+                _permitted(document)
+                await server.warm_up(http)
+            if server.silent:
+                _permitted(document)
+                await server.examine(http)
+    except TimeoutError:
+        waited = server.now() - began
+        raise Fault(
+            ErrorKind.timeout, f"{server.url} has not loaded the model after {waited:.1f} s, or hangs"
+        ) from None
+    finally:
+        document.readied_s += server.now() - began
 
 
 def _permitted(document: Document) -> None:

@@ -11,6 +11,8 @@ from engine.extraction.llm.failure import ErrorKind, Fault, LlmFailure
 from engine.extraction.llm.judge import Found
 from engine.extraction.llm.protocol import Reply
 
+LOADING_LEAST_S = 2.0  # however short the deadline is
+
 
 @dataclass
 class Document:
@@ -38,6 +40,7 @@ class Document:
     pieces: int = 0
     last: Fault | None = None  # how the latest attempt failed
     hung: bool = False  # the deadline ran out in the middle of a call
+    readied_s: float = 0.0  # spent waiting for servers to load the model
     _running: int = 0
     _since: float = 0.0
     _spent: float = 0.0
@@ -69,6 +72,11 @@ class Document:
             self._spent += self.clock.real() - self._since
             if not self.deadline.expired():
                 self.deadline.reschedule(None)
+
+    @property
+    def patience_s(self) -> float:
+        """How much longer it waits for a model that loads: as long again as for answers, over all servers."""
+        return max(0.0, max(self.limit_s, LOADING_LEAST_S) - self.readied_s)
 
     def left(self) -> float:
         running = self.clock.real() - self._since if self._running else 0.0

@@ -19,7 +19,7 @@ from engine.text import clean_line
 
 async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     epoch = fields.get("epoch")
-    if not isinstance(epoch, int):
+    if type(epoch) is not int:  # True is an int, and no epoch
         return Reply(False, "Not promoted: the request does not say which epoch was looked at.")
     override = bool(fields.get("override")) or bool(fields.get("override_reason"))
     if fields.get("override_reason"):
@@ -78,7 +78,7 @@ async def undo_rollback(engine: Engine, fields: dict[str, Any], ask: Ask) -> Rep
 async def rollback_reason(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if not ask.reason:
         return Reply(False, "No reason was given; nothing changed.")
-    rev = fields.get("rev") or engine.state.last_rev
+    rev = msgspec.convert(fields.get("rev") or engine.state.last_rev, int)
     sentence = f"{ask.actor.name} gave the reason of rollback {rev}: {ask.reason}"
     return told(await engine.commit(ask, lambda state: note(state, ask, "reason", sentence, {"of": rev})))
 

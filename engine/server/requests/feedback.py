@@ -9,7 +9,7 @@ import msgspec
 
 from engine.client.client import Reply
 from engine.plan.model import Plan
-from engine.rollout.control import Ask, note
+from engine.rollout.control import Actor, Ask, note
 from engine.service import feedback
 from engine.service.engine import Engine
 from engine.service.feedback import Feedback
@@ -23,11 +23,11 @@ async def give(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     found = feedback.read({**fields, "at": None}, ask.actor.name, ask.at)
     if isinstance(found, str):
         return Reply(False, found, {"status": 400})
-    if not engine.door.lets(found.by, ask.actor.name, engine.clock.real()):
+    if not engine.door.lets(found.by, _origin(ask.actor), engine.clock.real(), found.kind):
         return Reply(
             False,
             f"More than {feedback.PER_MINUTE} a minute from {found.by}: not taken. Use `rollout feedback import` for many.",
-            {"status": 429},
+            {"status": 429, "code": "rate"},
         )
     if feedback.known(engine.conn, found):
         return Reply(True, f"This {found.kind} was counted already.", {"new": False})
@@ -46,6 +46,11 @@ async def give(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     ).fetchone()[0]
     sentence = f"Counted: {count} in this stage.{_moves(engine.plan)}"
     return Reply(True, sentence, {"new": True, "complaints": count})
+
+
+def _origin(actor: Actor) -> str:
+    """Whom the rate is limited for: the kernel's uid, which no name changes, or the address on TCP."""
+    return f"uid {actor.uid}" if actor.kind == "person" else actor.name
 
 
 DO = {

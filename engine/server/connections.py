@@ -1,0 +1,258 @@
+"""How many connections and how many unread bytes a listener holds, and how long a client may take over its request.
+
+The engine's two listeners share one event loop and one table of descriptors, so neither may be filled by whoever can connect:
+at the cap the connection that has waited longest without a request makes room. Deadlines end what never becomes a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import resource
+import socket
+import stat
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import h11
+import msgspec
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADERS_S = 10.0  # from the first byte, or from the connection, to the end of the headers
+BODY_S = 60.0  # from there to the end of the body
+TAKEN_S = 30.0  # an answer that is not taken for so long is given up
+IDLE_S = 30  # between two requests
+READ_BYTES = 32 * 1024  # read at once: parsing it must not keep a rollback waiting
+SMALL_BODY = 64 * 1024  # what every connection may hold without asking
+TCP_BYTES = 128 << 20  # of larger bodies together
+UNIX_BYTES = 384 << 20
+MOST_FILES = 65_536
+SPARE_FILES = 256  # for the store, the LLM service's connections, commands
+ACCEPTED_AT_ONCE = 8  # connections that one turn of the loop takes from the kernel
+WAITING = 1024  # connections that may wait in the kernel
+TINY, TINIES = 16, 2000  # more chunks than this, smaller than that on average, are an attack on the parser
+SO_PEERGROUPS = 59
+
+Phase = Literal["request", "body", "answer", "idle"]
+
+
+class Room:
+    """What one listener may hold. Not for use from several event loops."""
+
+    def __init__(self, connections: int, body_bytes: int) -> None:
+        self.connections = connections
+        self.body_bytes = body_bytes
+        self.held = 0  # bytes of large bodies
+        self.refused = 0
+        self._open: dict[Connection, None] = {}  # oldest first
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def enter(self, connection: Connection) -> bool:
+        """False when every place is taken by a request that is being served."""
+        if len(self._open) >= self.connections and not self._evict():
+            self.refused += 1
+            return False
+        self._open[connection] = None
+        return True
+
+    def leave(self, connection: Connection) -> None:
+        self._open.pop(connection, None)
+
+    def _evict(self) -> bool:
+        """Whoever has kept a place longest without a whole request gives it up."""
+        for phase in ("request", "idle", "body"):
+            for connection in self._open:
+                if connection.phase == phase:
+                    self.leave(connection)
+                    connection.transport.abort()
+                    return True
+        return False
+
+    def take(self, size: int) -> bool:
+        """Room for so many more bytes of a large body; give them back with `give`."""
+        if self.held + size > self.body_bytes:
+            return False
+        self.held += size
+        return True
+
+    def give(self, size: int) -> None:
+        self.held -= size
+
+
+class Connection(H11Protocol):
+    """Any client of the engine. `admits` looks at the transport: "" or the sentence that refuses it."""
+
+    def __init__(
+        self, *given: Any, room: Room, admits: Callable[[Any], str] = lambda transport: "", **more: Any
+    ) -> None:
+        super().__init__(*given, **more)
+        self.conn = _Parser(h11.SERVER)
+        self.room = room
+        self._admits = admits
+        self.phase: Phase = "request"
+        self._deadline: asyncio.TimerHandle | None = None
+        self._untaken: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        transport.max_size = READ_BYTES
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family == socket.AF_UNIX:
+            pid, uid, _ = peer(sock)
+            self.client = (f"uid:{uid}", pid)
+        if why := self._admits(transport):
+            self._refuse(403, "peer", why)
+        elif not self.room.enter(self):
+            self._refuse(503, "busy", "Every connection is in use. Try again in a moment.")
+        else:
+            self._wait_for("request")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.room.leave(self)
+        for timer in (self._deadline, self._untaken):
+            if timer is not None:
+                timer.cancel()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._follow("request")
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._follow("idle")
+
+    def _follow(self, between: Phase) -> None:
+        state = self.conn.their_state
+        self._wait_for("body" if state is h11.SEND_BODY else between if state is h11.IDLE else "answer")
+
+    def _wait_for(self, phase: Phase) -> None:
+        if phase == self.phase and self._deadline is not None:
+            return  # a byte now and then buys no time
+        self.phase = phase
+        if self._deadline is not None:
+            self._deadline.cancel()
+        limits = {
+            "request": HEADERS_S,
+            "body": BODY_S + 1.0,
+            "idle": IDLE_S + 1.0,
+        }  # the handler of a body answers before this
+        limit = limits.get(phase)
+        self._deadline = self.loop.call_later(limit, self._late) if limit else None
+
+    def _late(self) -> None:
+        if self.phase == "request":
+            self._refuse(408, "slow", f"No request came within {HEADERS_S:g} s.")
+        else:
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._untaken = self.loop.call_later(TAKEN_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._untaken is not None:
+            self._untaken.cancel()
+
+    def send_400_response(self, msg: str) -> None:
+        """Not logged: whoever sends rubbish would fill the disk with it."""
+        self._refuse(400, "http", "This is not HTTP as this engine takes it.")
+
+    def shutdown(self) -> None:
+        if self.phase == "answer":
+            super().shutdown()
+        else:
+            self.transport.abort()
+
+    def _refuse(self, status: int, code: str, sentence: str) -> None:
+        """Past the application, which has nothing to do with it; nothing at all where it has begun to answer."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self.transport.write(refusal(status, code, sentence))
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.close()
+
+
+class _Parser(h11.Connection):
+    """Refuses a body in crumbs, which costs the loop a thousand times what it costs the sender."""
+
+    def __init__(self, role: type[h11.SERVER]) -> None:
+        super().__init__(role)
+        self._pieces = self._bytes = 0
+
+    def next_event(self) -> Any:
+        event = super().next_event()
+        if type(event) is h11.Data:
+            self._pieces += 1
+            self._bytes += len(event.data)
+            if self._pieces > TINIES and self._bytes < TINY * self._pieces:
+                raise h11.RemoteProtocolError("the body comes in crumbs")
+        elif type(event) is h11.Request:
+            self._pieces = self._bytes = 0
+        return event
+
+
+def refusal(status: int, code: str, sentence: str) -> bytes:
+    """A whole HTTP answer after which the connection closes."""
+    body = msgspec.json.encode({"ok": False, "error": sentence, "sentence": sentence, "code": code})
+    head = f"HTTP/1.1 {status} \r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    return head.encode() + body
+
+
+def peer(sock: socket.socket) -> tuple[int, int, int]:
+    """pid, uid and gid of the process at the other end of a unix socket, as the kernel knows them."""
+    pid, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid, uid, gid
+
+
+def peer_groups(sock: socket.socket) -> frozenset[int]:
+    """All groups of that process; those of its user where the kernel does not say, as with very many."""
+    _, uid, gid = peer(sock)
+    try:
+        raw = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 1024)
+    except OSError:
+        try:
+            return frozenset(os.getgrouplist(pwd.getpwuid(uid).pw_name, gid))
+        except KeyError:
+            return frozenset([gid])
+    return frozenset([*struct.unpack(f"{len(raw) // 4}I", raw), gid])
+
+
+def outsider(folder: Path, sock: socket.socket) -> str:
+    """Why whoever connects may not use the socket of this store; "" for root, the engine's user, the store's owner and its group.
+
+    The modes of the folder and the socket say the same; this holds where they were changed.
+    """
+    _, uid, _ = peer(sock)
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return ""  # the folder is gone: whoever has come this far may still roll back
+    if uid in (0, os.geteuid(), found.st_uid):
+        return ""
+    if found.st_mode & stat.S_IWGRP and found.st_gid in peer_groups(sock):
+        return ""
+    return f"The store in {folder} is not open to uid {uid}: run this as its owner, or as a member of [store] group."
+
+
+def rooms() -> tuple[Room, Room]:
+    """What TCP and the unix socket may hold with the descriptors that this process may open, as many as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        soft = most
+    files = MOST_FILES if soft == resource.RLIM_INFINITY else soft
+    unix = max(32, min(256, files // 8))
+    tcp = max(32, min(1024, files - SPARE_FILES - unix - 4 * ACCEPTED_AT_ONCE))
+    return Room(tcp, TCP_BYTES), Room(unix, UNIX_BYTES)

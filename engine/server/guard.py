@@ -1,0 +1,110 @@
+"""Who may ask what over TCP. A web page may not: it names itself (Origin), reaches this address under a name of its own (DNS
+rebinding) or sends what a form can send. Everyone else needs the token where one is set.
+
+What is open to whom is written down in .github/SECURITY.md. Pure: headers in, a denial or None out.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import os
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+READING = ("GET", "HEAD")
+
+
+class Denial(Struct, frozen=True):
+    """`code` is for programs, `sentence` for people."""
+
+    status: int
+    code: str
+    sentence: str
+
+
+class Guard(Struct, frozen=True):
+    """Of one TCP listener: `host` is where it listens, `token` what it asks for ("" asks for none)."""
+
+    host: str
+    token: str = ""
+
+    @property
+    def public(self) -> bool:
+        return self.host not in LOOPBACK
+
+    def knows(self, headers: Mapping[str, str]) -> bool:
+        """Whether the request carries the token."""
+        given = headers.get("authorization", "").encode(
+            "utf-8", "replace"
+        )  # as bytes: a text must be ASCII to be compared
+        return bool(self.token) and hmac.compare_digest(given, f"Bearer {self.token}".encode())
+
+    def denies(self, method: str, path: str, headers: Mapping[str, str]) -> Denial | None:
+        """Why this request is refused, before its body is read; None when it may pass."""
+        if path == "/healthz" and method in READING:
+            return None
+        known = self.knows(headers)
+        return (
+            (None if known else self._rebound(headers))
+            or self._foreign(method, headers)
+            or (None if known else self._unknown(method))
+            or _unfit(method, headers)
+        )
+
+    def _rebound(self, headers: Mapping[str, str]) -> Denial | None:
+        """A page whose own name was pointed at this address still sends that name. The token stands for a name: no page knows it."""
+        name = host_name(headers.get("host", ""))
+        if not name or name == self.host.lower() or name == os.uname().nodename.lower() or _is_local(name):
+            return None
+        return Denial(
+            421,
+            "host",
+            "This Host is not this engine's. Use its address or localhost, or set the token and send `Authorization: Bearer ...`.",
+        )
+
+    def _foreign(self, method: str, headers: Mapping[str, str]) -> Denial | None:
+        """A browser says where a request comes from."""
+        origin, host = headers.get("origin"), headers.get("host", "")
+        cross = origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower())
+        cross |= method not in READING and headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        if not cross:
+            return None
+        return Denial(
+            403, "origin", "Web pages of other sites may not use this engine. Send the request without a browser."
+        )
+
+    def _unknown(self, method: str) -> Denial | None:
+        """On loopback reading is open; whatever is sent needs the token where one is set, and elsewhere everything does."""
+        if not self.token or (method in READING and not self.public):
+            return None
+        return Denial(401, "token", "This address needs the token: send `Authorization: Bearer ...`.")
+
+
+def _unfit(method: str, headers: Mapping[str, str]) -> Denial | None:
+    """A form and a page can send text/plain without asking first; application/json they cannot."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if method in READING or kind == "application/json":
+        return None
+    return Denial(415, "content_type", "Send JSON, with the header `Content-Type: application/json`.")
+
+
+def host_name(host: str) -> str:
+    """The name in a Host header, without its port: "[::1]:80" is "::1"."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].rstrip(".")
+
+
+def _is_local(name: str) -> bool:
+    """An address (nobody's name points at it) or a name that means this machine everywhere."""
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

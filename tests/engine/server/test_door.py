@@ -1,0 +1,328 @@
+"""What is open to whom over HTTP: web pages, other users of the machine, whoever has the token; and that rubbish is refused with a
+sentence. Real engines, real sockets."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from engine.server.commands import REQUESTS
+from engine.server.guard import Guard, host_name
+from tests.engine.service.stage import TEXT, Stage, as_nobody
+
+JSON = {"Content-Type": "application/json"}
+TOKEN = "a-token-of-the-test"
+DOCUMENT = {"id": "one", "text": TEXT}
+COMPLAINT = {"kind": "complaint", "text": "wrong keywords", "id": "ticket-1"}
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with Stage(tmp_path_factory.mktemp("door")) as made:
+        made.engine()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """With a token in the engine's environment, on loopback."""
+    with pytest.MonkeyPatch.context() as patch, Stage(tmp_path_factory.mktemp("guarded")) as made:
+        patch.setenv("ROLLOUT_TOKEN", TOKEN)
+        made.engine()
+        yield made
+
+
+def ask(
+    stage: Stage, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+) -> tuple[int, dict[str, Any]]:
+    """Over TCP, with exactly these headers."""
+    found = urlsplit(stage.view.engine.address)
+    connection = http.client.HTTPConnection(found.hostname or "", found.port, timeout=20)
+    raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    connection.request(method, path, raw, {**({} if body is None else JSON), **(headers or {})})
+    response = connection.getresponse()
+    status, said = response.status, response.read()
+    connection.close()
+    return status, json.loads(said) if said.startswith(b"{") else {}
+
+
+# -- web pages ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:8080"}, 200),
+        ({"Host": "[::1]:8080"}, 200),
+        ({"Host": "127.0.0.1"}, 200),
+        ({"Host": "evil.example:8080"}, 421),
+        ({"Host": "127.0.0.1.evil.example"}, 421),
+        ({"Host": "localhost.evil.example"}, 421),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://localhost:9", "Host": "localhost:8080"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "text/plain; charset=application/json"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Content-Type": "application/json; charset=utf-8"}, 200),
+    ],
+)
+def test_a_web_page_stores_no_document(stage: Stage, headers: dict[str, str], status: int) -> None:
+    found, said = ask(stage, "POST", "/v1/extract", DOCUMENT, headers)
+    assert found == status, said
+    if status != 200:
+        assert said["code"] in ("host", "origin", "content_type")
+        assert said["error"].endswith(".")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/v1/status"])
+def test_a_page_that_points_its_name_here_reads_nothing(stage: Stage, path: str) -> None:
+    assert ask(stage, "GET", path)[0] == 200
+    assert ask(stage, "GET", path, headers={"Host": "evil.example"})[0] == 421
+    assert ask(stage, "GET", path, headers={"Origin": "http://evil.example"})[0] == 403
+
+
+# -- complaints --------------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_token_nobody_complains_over_tcp_and_other_feedback_is_taken(stage: Stage) -> None:
+    status, said = ask(stage, "POST", "/v1/feedback", COMPLAINT)
+    assert (status, said["code"]) == (403, "token")
+    assert "complaint" not in stage.kinds()
+    assert ask(stage, "POST", "/v1/feedback", {"kind": "rating", "value": 4, "document": "one"})[0] == 200
+    assert stage.client.command("feedback", **COMPLAINT).ok
+
+
+def test_complaints_of_one_user_are_limited_whatever_sources_they_name(stage: Stage) -> None:
+    taken = [
+        stage.client.command("feedback", kind="complaint", text=str(n), source=f"visitor {n}", id=f"many-{n}")
+        for n in range(80)
+    ]
+    assert sum(reply.ok for reply in taken) <= 60
+    assert taken[-1].data["code"] == "rate"
+
+
+# -- the token ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_holds_on_loopback_too(guarded: Stage) -> None:
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    for path, body in (("/v1/extract", DOCUMENT), ("/v1/feedback", COMPLAINT)):
+        for wrong in ({}, {"Authorization": "Bearer x"}, {"Authorization": f"Bearer {TOKEN}é"}):
+            status, said = ask(guarded, "POST", path, body, wrong)
+            assert (status, said["code"]) == (401, "token")
+        assert ask(guarded, "POST", path, body, bearer)[0] == 200
+        assert ask(guarded, "POST", path, body, {**bearer, "Host": "rollout.corp.example"})[0] == 200
+    pretending = {**bearer, "X-Forwarded-For": "uid:0", "X-Rollout-Actor": json.dumps(["root", "", ""])}
+    assert ask(guarded, "POST", "/v1/feedback", {**COMPLAINT, "id": "ticket-2"}, pretending)[0] == 200
+    assert {row.actor for row in guarded.reader.log(5, kind="complaint")} == {"http 127.0.0.1"}
+    assert ask(guarded, "GET", "/metrics")[0] == 200
+    assert ask(guarded, "GET", "/healthz")[0] == 200
+
+
+def test_off_loopback_only_healthz_is_open_without_the_token() -> None:
+    guard = Guard("0.0.0.0", TOKEN)
+    assert guard.denies("GET", "/healthz", {"host": "anything"}) is None
+    for method, path in (("GET", "/metrics"), ("GET", "/v1/status"), ("POST", "/v1/extract")):
+        denial = guard.denies(method, path, {"host": "10.0.0.7:8080", "content-type": "application/json"})
+        assert denial is not None
+        assert denial.code == "token"
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("[::1]:80", "::1"), ("localhost.:80", "localhost"), ("A.Example", "a.example"), ("", ""), ("1.2.3.4", "1.2.3.4")],
+)
+def test_the_name_in_a_host_header(host: str, name: str) -> None:
+    assert host_name(host) == name
+
+
+# -- the unix socket ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_another_user_is_refused_on_the_socket_though_its_modes_were_opened(tmp_path: Path) -> None:
+    with Stage(tmp_path / "open") as stage:
+        stage.engine()
+        for path in (tmp_path.parent.parent, tmp_path.parent, tmp_path, stage.root, stage.folder.path):
+            path.chmod(0o755)
+        stage.folder.socket.chmod(0o666)
+
+        def connects(groups: tuple[int, ...] = ()) -> dict[str, Any]:
+            def work() -> dict[str, Any]:
+                client = socket.socket(socket.AF_UNIX)
+                client.settimeout(5)
+                client.connect(str(stage.folder.socket))
+                client.sendall(b"POST /v1/control/rollback HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+                return {"said": client.recv(4096).decode()}
+
+            return as_nobody(work, groups)
+
+        assert " 403 " in connects()["said"], connects()
+        assert "rollback" not in stage.kinds()
+        stage.folder.path.chmod(0o2775)
+        assert " 403 " in connects()["said"]  # the group's store, and not of the group
+        os.chown(stage.folder.path, -1, 4242)
+        assert " 200 " in connects((4242,))["said"]
+        assert "rollback" in stage.kinds()
+
+
+# -- rubbish -----------------------------------------------------------------------------------------------------------------
+
+VALUES: list[Any] = [
+    None, True, -1, 10**18, 10**30, -(10**400), 1.5, 1e308, float("nan"), float("inf"), "", "x", "\ud800", "a\x1b[31mb", "\u202e",
+    "0" * 5000, [], [[]], {}, {"a": {}}, [1, "\x1b"], "2026-01-01", "1e400", "../../etc/passwd",
+]  # fmt: skip
+FIELDS = [
+    "reason",
+    "request_id",
+    "seen",
+    "to_stage",
+    "pressed",
+    "epoch",
+    "override",
+    "override_reason",
+    "rev",
+    "of",
+    "cause",
+    "item",
+    "note",
+    "since",
+    "until",
+    "stage",
+    "bad_window",
+    "dry_run",
+    "limit",
+    "kind",
+    "value",
+    "text",
+    "document",
+    "source",
+    "id",
+    "at",
+    "rows",
+    "first",
+    "file",
+    "console",
+    "screen",
+    "gone",
+    "command",
+    "output",
+    "exit",
+    "ms",
+    "ended",
+    "line",
+    "size",
+    "seed",
+    "blind",
+    "sample",
+    "better",
+    "flaws",
+    "rules",
+    "documents",
+    "days",
+    "fired",
+    "name",
+    "title",
+    "method",
+]
+BODIES = [
+    b"", b"{", b"[]", b"null", b"\xff\xfe{}", b"[" * 100_000, b'{"a":' * 50_000, b"1" * 5000, b'{"id": 1, "text": []}', b"NaN",
+    '{"id": "a", "text": "b"}'.encode("utf-16"), b'{"id": "\\ud800", "text": "\\udfff"}', b'{"id": "x", "text": "\\u0000"}',
+    b'{"id": "x", "id": "y", "text": ""}', b'{"id": ' + b"9" * 400 + b', "text": "x"}',
+]  # fmt: skip
+
+
+def rubbish(number: int) -> bytes:
+    chance = random.Random(number)
+    body = {name: chance.choice(VALUES) for name in chance.sample(FIELDS, chance.randint(0, 12))}
+    raw = json.dumps(body).encode()
+    if chance.random() < 0.2:
+        at = chance.randrange(len(raw))
+        raw = raw[:at] + bytes([chance.randrange(256)]) + raw[at + 1 :]
+    return raw
+
+
+def fits(status: int, said: bytes) -> bool:
+    return status < 500 and b"Traceback" not in said and b"\x1b" not in said and b"\\u001b" not in said
+
+
+def test_rubbish_on_tcp_is_refused_with_a_sentence(stage: Stage) -> None:
+    found = urlsplit(stage.view.engine.address)
+    for path in ("/v1/extract", "/v1/feedback"):
+        for body in [*BODIES, *map(rubbish, range(60))]:
+            connection = http.client.HTTPConnection(found.hostname or "", found.port, timeout=20)
+            connection.request("POST", path, body, JSON)
+            answer = connection.getresponse()
+            assert fits(answer.status, answer.read()), (path, body[:300])
+            connection.close()
+    assert "Traceback" not in stage.folder.engine_log.read_text()
+
+
+def test_rubbish_on_the_unix_socket_is_refused_with_a_sentence_and_does_not_act_on_a_terminal(stage: Stage) -> None:
+    kinds = [*(kind for kind in REQUESTS if kind not in ("stop", "speed")), "rollback", "nonsense"]
+    for number, kind in enumerate(kinds * 8):
+        connection = http.client.HTTPConnection("x")
+        connection.sock = stage.folder.connect(20)
+        who = ["", "5", "null", "[1,2,3]", "[" * 3000, '["a\\u001b[31m", "", ""]'][number % 6]
+        connection.request("POST", f"/v1/control/{kind}", rubbish(number), {"X-Rollout-Actor": who})
+        answer = connection.getresponse()
+        assert fits(answer.status, answer.read()), (kind, rubbish(number))
+        connection.close()
+    assert "Traceback" not in stage.folder.engine_log.read_text()
+    for row in stage.reader.log(2000):
+        assert (row.sentence + row.reason + row.actor).isprintable()
+
+
+def test_what_a_rollback_says_in_its_reason_does_not_keep_it_from_acting(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        stage.engine()
+        stage.climb(3)
+        result = stage.client.rollback("why \ud800 \x1b[2J", seen="\udfff")
+        assert result.ok
+        assert result.pushed
+        assert stage.until(lambda: stage.percent_bp == 0)
+        assert stage.reader.log(1, kind="rollback")[0].reason.isprintable()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"rubbish\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 200,  # a TLS client
+        b"GET /metrics HTTP/1.1\r\n\r\n",  # no Host
+        b"GET /metrics HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n{}",
+        b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"1\r\n \r\n" * 100_000,
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_answered_once_and_closed(stage: Stage, raw: bytes) -> None:
+    found = urlsplit(stage.view.engine.address)
+    with socket.create_connection((found.hostname, found.port), timeout=20) as client:
+        said = b""
+        try:
+            client.sendall(raw)
+            while more := client.recv(65536):
+                said += more
+        except ConnectionError:
+            pass  # closed while it still sent
+    assert said == b"" or said.startswith((b"HTTP/1.1 4", b"HTTP/1.1 421")), said
+    assert b"Traceback" not in said
+    assert stage.client.request("GET", "/healthz")[0] == 200
