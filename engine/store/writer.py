@@ -49,6 +49,9 @@ class Writer:
         self._jobs: deque[Job] = deque(maxlen=JOBS_MAX)
         self._wake = threading.Condition()
         self._stopping = False
+        self._given_up = False  # the store took nothing while the writer was to stop
+        self._batch_at = 0.0  # when the next batch is due, and when a control job is retried, monotonic seconds
+        self._retry_at = 0.0
         self._problem = ""
         self._failing_since: float | None = None  # when a batch was first refused, monotonic seconds
         self._began: float | None = None  # what is being written was begun then, monotonic seconds
@@ -138,54 +141,68 @@ class Writer:
     # -- the thread --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        due = 0.0
-        while True:
-            with self._wake:
-                while not self._control:
-                    waiting = bool(self._records or self._jobs)
-                    if self._stopping and not waiting:
-                        break
-                    left = due - time.monotonic()
-                    if waiting and (left <= 0 or self._stopping or len(self._records) >= BATCH_MAX):
-                        break
-                    self._wake.wait(left if waiting else None)
-                job = self._control.popleft() if self._control else None
-                if job is None and self._stopping and not (self._records or self._jobs):
-                    break
-            self._began = time.monotonic()
-            if job is not None:
-                self._run_control(self._durable, *job)
-            else:
-                ok = self._run_batch(self._fast)
-                due = time.monotonic() + (BATCH_S if ok else RETRY_S)
-                if not ok and self._stopping:
-                    break
-            self._began = None
+        while self._wait():
+            self.step()
+        self._close()
+
+    def _wait(self) -> bool:
+        """Block until something is due; False when the writer is to stop and nothing is left that it can write."""
+        with self._wake:
+            while (left := self.due_in()) != 0.0:
+                if left is None and self._stopping:
+                    return False
+                self._wake.wait(left)
+        return True
+
+    def due_in(self) -> float | None:
+        """Seconds until `step` has something to do; None while nothing waits."""
+        now = time.monotonic()
+        if self._control:
+            return max(0.0, self._retry_at - now)
+        if not (self._records or self._jobs) or self._given_up:
+            return None
+        if self._stopping or len(self._records) >= BATCH_MAX:
+            return 0.0
+        return max(0.0, self._batch_at - now)
+
+    def step(self) -> None:
+        """Do what is due: one control job, else one batch."""
+        with self._wake:
+            job = self._control.popleft() if self._control else None
+        self._began = time.monotonic()
+        if job is not None:
+            self._run_control(self._durable, *job)
+        else:
+            ok = self._run_batch(self._fast)
+            self._batch_at = time.monotonic() + (BATCH_S if ok else RETRY_S)
+            self._given_up = not ok and self._stopping
+        self._began = None
+
+    def _close(self) -> None:
         for conn in (self._fast, self._durable):
             conn.close()
 
     def _run_control(self, conn: sqlite3.Connection, job: Job, future: Future[Any], insist: bool) -> None:
-        while True:
-            try:
-                result = _alone(conn, job)
-            except sqlite3.OperationalError as error:
-                self._problem = f"the store does not take a decision: {error}"
-                if insist and not database.is_locked(error) and self._folder.drop_ballast():
-                    continue
-                if insist and not self._stopping:
-                    time.sleep(RETRY_S)
-                    continue
-                _fail(future, error)
-            except Fenced as error:
-                self.fenced = True
-                self._problem = str(error)
-                _fail(future, error)
-            except BaseException as error:
-                _fail(future, error)
+        try:
+            result = _alone(conn, job)
+        except sqlite3.OperationalError as error:
+            self._problem = f"the store does not take a decision: {error}"
+            has_room = insist and not database.is_locked(error) and self._folder.drop_ballast()
+            if has_room or (insist and not self._stopping):
+                with self._wake:  # before everything else, at once or after a pause
+                    self._control.appendleft((job, future, insist))
+                    self._retry_at = 0.0 if has_room else time.monotonic() + RETRY_S
             else:
-                self._problem = ""
-                _done(future, result)
-            return
+                _fail(future, error)
+        except Fenced as error:
+            self.fenced = True
+            self._problem = str(error)
+            _fail(future, error)
+        except BaseException as error:
+            _fail(future, error)
+        else:
+            self._problem = ""
+            _done(future, result)
 
     def _run_batch(self, conn: sqlite3.Connection) -> bool:
         with self._wake:
