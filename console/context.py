@@ -185,12 +185,21 @@ def sentence_of(error: BaseException) -> str:
     if isinstance(error, StoreError):
         return str(error)
     if isinstance(error, OSError):
-        may = " Run this as the user whom the store belongs to." if isinstance(error, PermissionError) else ""
-        return f"{told_of(error)}.{may}"
+        return f"{told_of(error)}.{_whose(error)}"
     descriptor, name = tempfile.mkstemp(prefix="rollout-", suffix=".traceback", text=True)
     with os.fdopen(descriptor, "w") as file:
         traceback.print_exception(error, file=file)
     return f"This should not have happened: {type(error).__name__}: {error}. Details, for a bug report: {name}"
+
+
+def _whose(error: OSError) -> str:
+    """Whose the file is that this user may not use, and what to do."""
+    from engine.store.ownership import why_closed
+
+    if not isinstance(error, PermissionError) or not isinstance(error.filename, str):
+        return ""
+    file = Path(error.filename)
+    return " " + (why_closed(file.parent, file) or "Run this as the user whom the file belongs to.")
 
 
 def _asked(ctx: click.Context, param: click.Parameter, value: bool) -> bool:

@@ -11,6 +11,7 @@ import errno
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct
@@ -61,10 +62,12 @@ def tail(path: Path, most: int = 64 * 1024) -> bytes:
         return file.read(most)
 
 
-def write_whole(path: Path, content: bytes, mode: int = 0o666, sync: bool = True, exact: bool = False) -> None:
+def write_whole(
+    path: Path, content: bytes, mode: int = 0o666, *, exact: bool = False, made: Callable[[int], None] = lambda _: None
+) -> None:
     """Write a file whole or not at all: a new one of a name that nobody could plant, put in the place of `path`. OSError.
 
-    `mode` is narrowed by the umask unless it is `exact`. What `path` was before, a link too, is replaced and not followed.
+    `mode` is narrowed by the umask unless it is `exact`; `made` sees the new file's descriptor. What `path` was before, a link too, is replaced and not followed.
     """
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -73,10 +76,10 @@ def write_whole(path: Path, content: bytes, mode: int = 0o666, sync: bool = True
             with os.fdopen(descriptor, "wb") as file:
                 if exact:
                     os.fchmod(descriptor, mode)
+                made(descriptor)
                 file.write(content)
                 file.flush()
-                if sync:
-                    os.fsync(descriptor)
+                os.fsync(descriptor)
             os.replace(part, path.name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             with contextlib.suppress(OSError):

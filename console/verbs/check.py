@@ -62,6 +62,8 @@ def check(place: Place, as_json: bool, offline: bool) -> None:
             click.echo(finding.line)
 
     _plan(place, found)
+    _secrets(place.plan, found)
+    _environment(place.plan, found)
     if not offline:
         _store(place, found)
         _port(place, found)
@@ -98,9 +100,38 @@ def _plan(place: Place, found: Say) -> None:
         found(
             Finding("contacts", "warn", f"Placeholders instead of people: {', '.join(missing)}. Fill in [[contacts]].")
         )
-    key = plan.llm.api_key_env
-    if key and not os.environ.get(key):
-        found(Finding("key", "warn", f"[llm] api_key_env names {key}, which is not set here: no key is sent."))
+
+
+def _secrets(plan: Plan, found: Say) -> None:
+    """The API key and the token of the HTTP API, as the engine would read them."""
+    from engine.plan.environment import EnvironmentProblem, secret
+
+    for what, table, name in (
+        ("key", "[llm] api_key_env", plan.llm.api_key_env),
+        ("token", "[http] token_env", plan.http.token_env),
+    ):
+        try:
+            value = secret(os.environ, name)
+        except EnvironmentProblem as error:
+            found(Finding(what, "fail", str(error)))
+            continue
+        if what == "key" and name and not value:
+            found(Finding(what, "warn", f"{table} names {name}, which is not set here: no key is sent."))
+
+
+def _environment(plan: Plan, found: Say) -> None:
+    """What of the environment would stop the engine from starting."""
+    from engine.plan.environment import EnvironmentProblem, ceiling
+    from engine.server.process import exposed
+
+    try:
+        ceiling(os.environ)
+    except EnvironmentProblem as error:
+        for sentence in str(error).splitlines():
+            found(Finding("environment", "fail", sentence + "."))
+    why = exposed(plan.http, os.environ)
+    if why:
+        found(Finding("token", "fail", why))
 
 
 def _store(place: Place, found: Say) -> None:
@@ -163,13 +194,18 @@ def _apply(plan: Plan, found: Say) -> None:
 async def _llm(llm: Llm, found: Say) -> None:
     from engine.clock import SystemClock
     from engine.extraction.llm import LlmPool
+    from engine.plan.environment import EnvironmentProblem, secret
 
     def one(line: CheckLine) -> None:
         text = line.text.removeprefix(f"{line.server}: ")
         sentence = text[0].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
         found(Finding(f"llm {line.what}", line.state, sentence, line.server))
 
-    pool = LlmPool(llm, SystemClock(), api_key=os.environ.get(llm.api_key_env) if llm.api_key_env else None)
+    try:
+        key = secret(os.environ, llm.api_key_env)
+    except EnvironmentProblem:  # `_secrets` names it
+        return
+    pool = LlmPool(llm, SystemClock(), api_key=key or None)
     await pool.start()
     try:
         await pool.check(one)

@@ -20,6 +20,7 @@ from engine.client.identity import whoami
 from engine.clock import SystemClock
 from engine.plan.model import Plan
 from engine.rollout.control import Actor, Ask, Decision, roll_back
+from engine.store import ownership
 from engine.store.folder import Folder, Intent, take_key_out
 from engine.text import clean_line
 
@@ -296,7 +297,9 @@ def _json(body: Any) -> bytes:
 def unanswered(folder: Folder, error: BaseException) -> str:
     """That no engine answers in a store, why, and what to do."""
     if isinstance(error, PermissionError):
-        return f"The engine of {folder.path} is not open to this user: run this as its owner, or as a member of [store] group."
+        return (
+            ownership.why_closed(folder.path, folder.socket) or f"The engine of {folder.path} is not open to this user."
+        )
     return f"No engine answers in {folder.path} ({broken(error)}). Start it with `rollout` or `rollout serve`."
 
 

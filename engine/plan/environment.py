@@ -1,4 +1,4 @@
-"""The plan's three environment variables: printed for a stage, and honoured as a ceiling when the engine starts."""
+"""What the environment gives the engine: the plan's three variables, a ceiling when it starts, and its secrets."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ METRICS = "XZE_KEYWORD_EXTRACTION_METRICS"
 
 _PERCENT = re.compile(r"(?a:\d{1,3}(\.\d{1,2})?)")
 _YES_NO = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+
+class EnvironmentProblem(ValueError):
+    """A variable of the environment cannot be used: a sentence that names it, and never its value where that is a secret."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def environment(plan: Plan, stage_number: int, percent_bp: int, limits: Ceiling 
 
 
 def ceiling(environ: Mapping[str, str]) -> Ceiling:
-    """What the three variables allow. ValueError names each that cannot be read, one sentence a line."""
+    """What the three variables allow. EnvironmentProblem names each that cannot be read, one sentence a line."""
     problems: list[str] = []
     percent_bp = None
     if PERCENTAGE in environ:
@@ -91,5 +95,29 @@ def ceiling(environ: Mapping[str, str]) -> Ceiling:
                 shown = clean_line(environ[name], 60)
                 problems.append(f'{name}="{shown}" is neither true nor false; set one of them, or unset it')
     if problems:
-        raise ValueError("\n".join(problems))
+        raise EnvironmentProblem("\n".join(problems))
     return Ceiling(percent_bp, switches[AB_TEST], switches[METRICS])
+
+
+def secret(environ: Mapping[str, str], name: str) -> str:
+    """The key or token in the variable `name`, "" where there is none. EnvironmentProblem when no HTTP header can carry it.
+
+    White space around it is not part of it: an EnvironmentFile, `$(cat key)` on Windows' line ends and copying all leave some.
+    """
+    value = environ.get(name, "").strip() if name else ""
+    for place, character in enumerate(value, 1):
+        if not "!" <= character <= "~":
+            raise EnvironmentProblem(
+                f"{name} cannot be sent in an HTTP header: its character {place} of {len(value)} is {_kind(character)}. "
+                "Copy the key again, without quotes, spaces or line breaks in it."
+            )
+    return value
+
+
+def _kind(character: str) -> str:
+    """What is wrong with a character of a secret, without showing it."""
+    if character in "\r\n":
+        return "a line break"
+    if character.isspace():
+        return "white space"
+    return "not ASCII" if ord(character) > 127 else "a control character"

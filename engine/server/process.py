@@ -17,18 +17,21 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import files
 from engine.clock import Clock, LapseClock, SystemClock
+from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
 from engine.plan.model import Plan
+from engine.plan.settings import Http as HttpApi
 from engine.rollout.control import Actor
 from engine.server import repeated
-from engine.server.guard import Guard
+from engine.server.guard import LOOPBACK, Guard
 from engine.service import sd_notify
 from engine.store.folder import Folder, StoreError
 from engine.text import told_of
@@ -46,6 +49,7 @@ SWITCH_S = 0.001  # between the loop and the writer's thread: a rollback is hand
 DRAIN_CALLS_S = 5.0  # what is in flight at the end may take this long with the LLM, then it is finished by frequency
 DRAIN_S = 9.0  # systemd gives up after 10 to 15 s, and the store needs its last commit
 LOG_BYTES = 1 << 20  # a longer engine.log is put aside when the next engine starts, over the one before it
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 NICE = 5  # below the console, whose keys must never wait for a document
 
 log = logging.getLogger("rollout.engine")
@@ -57,9 +61,7 @@ def spawn(plan_path: Path, folder: Folder, *options: str, attached: bool = False
     `-P`: nothing is imported from the store's folder, where a whole group may put files.
     """
     folder.prepare()
-    with contextlib.suppress(OSError):  # none yet
-        if folder.engine_log.lstat().st_size > LOG_BYTES:
-            folder.engine_log.replace(folder.engine_log.with_suffix(".log.1"))
+    _set_aside(folder)
     output = folder.create(folder.engine_log, os.O_APPEND)
     try:
         return subprocess.Popen(
@@ -73,6 +75,13 @@ def spawn(plan_path: Path, folder: Folder, *options: str, attached: bool = False
         )  # fmt: skip
     finally:
         os.close(output)
+
+
+def _set_aside(folder: Folder) -> None:
+    """Begin a new engine.log where the old one has grown long."""
+    with contextlib.suppress(OSError):  # none yet
+        if folder.engine_log.lstat().st_size > LOG_BYTES:
+            folder.engine_log.replace(folder.engine_log.with_suffix(".log.1"))
 
 
 def wait_until_up(folder: Folder, process: subprocess.Popen[bytes] | None, timeout_s: float = 20.0) -> str:
@@ -107,13 +116,15 @@ def run(
     plan_path: Path, folder: Folder, speed: float | None = None, attached: bool = False, foreground: bool = False
 ) -> int:
     """Run an engine until it is told to end; the process's exit code. Messages go to stderr, one sentence each."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     repeated.fold(logging.getLogger().handlers)
     try:
         plan = load_plan(plan_path)
         folder.prepare()
-    except (PlanError, StoreError) as error:
+        if foreground:  # its standard error is the service manager's; a person looks in the store's folder
+            _log_to(folder)
+    except (PlanError, StoreError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     clock: Clock = SystemClock() if speed is None else LapseClock(speed)
@@ -123,9 +134,38 @@ def run(
             os.nice(NICE)
     try:
         return asyncio.run(_main(plan_path, plan, folder, clock, attached))
-    except (StoreError, OSError, ValueError, sqlite3.Error) as error:
-        print(error if isinstance(error, StoreError) else f"The engine cannot run: {told_of(error)}.", file=sys.stderr)
-        return 1
+    except (StoreError, PlanError, EnvironmentProblem) as error:  # what a person can put right, and how
+        _last_word(str(error), foreground)
+    except (OSError, sqlite3.Error) as error:
+        _last_word(f"The engine cannot run: {told_of(error)}.", foreground, error)
+    except Exception as error:  # ours: nothing that a person has set explains it
+        sentence = (
+            f"The engine has an internal fault ({type(error).__name__}); your settings are not the cause. "
+            f"Report it with {folder.engine_log}, which has the details."
+        )
+        _last_word(sentence, foreground, error)
+    return 1
+
+
+def _log_to(folder: Folder) -> None:
+    """Write what is logged to engine.log too."""
+    if not folder.is_locked():  # else it is the log of the engine that runs, and this one waits to take over
+        _set_aside(folder)
+    handler = logging.StreamHandler(os.fdopen(folder.create(folder.engine_log, os.O_APPEND), "a", buffering=1))
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    repeated.fold([handler])
+    log.addHandler(handler)
+
+
+def _last_word(sentence: str, foreground: bool, error: BaseException | None = None) -> None:
+    """Why the process ends: the last line of engine.log, where whoever started it reads it. The traceback goes only there."""
+    detail = "" if error is None else "".join(traceback.format_exception(error))
+    if not foreground:
+        print(detail + sentence, file=sys.stderr)  # which is engine.log
+        return
+    for handler in log.handlers:
+        handler.handle(log.makeRecord(log.name, logging.ERROR, __file__, 0, "%s", (detail + sentence,), None))
+    print(sentence, file=sys.stderr)
 
 
 async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attached: bool) -> int:
@@ -220,13 +260,19 @@ async def _port(plan: Plan, rehearsal: bool, patience_s: float) -> socket.socket
         await asyncio.sleep(STANDBY_POLL_S)
 
 
+def exposed(http: HttpApi, environ: Mapping[str, str]) -> str:
+    """Why the engine must not listen at this address, as a sentence; "" when it may. EnvironmentProblem for an unusable token."""
+    if http.host in LOOPBACK or secret(environ, http.token_env):
+        return ""
+    return f"[http] host {http.host} is not loopback, so a token is required: set {http.token_env} in the engine's environment."
+
+
 def _bind(plan: Plan, rehearsal: bool) -> socket.socket:
     """The TCP socket. OSError as a sentence when the address is taken; a rehearsal then takes any free port."""
     http = plan.http
-    if Guard(http.host).public and not os.environ.get(http.token_env):
-        raise StoreError(
-            f"[http] host {http.host} is not loopback, so a token is required: set {http.token_env} in the engine's environment."
-        )
+    why = exposed(http, os.environ)
+    if why:
+        raise StoreError(why)
     family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
     tcp = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle on
     tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -283,7 +329,7 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
         """Somebody who tidies up may remove the socket: without it consoles reach the engine by files alone."""
         while True:
             await asyncio.sleep(SOCKET_LOOK_S)
-            repeated.flush(logging.getLogger().handlers)
+            repeated.flush([*logging.getLogger().handlers, *log.handlers])
             if not folder.socket.exists():
                 engine.event("The engine's socket was removed; it listens again.")
                 serve(private, folder.listen(), unix)
@@ -294,7 +340,7 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
     tcp_room, unix_room = rooms()
     private = application(engine, unix_room)
     unix = partial(Connection, room=unix_room, admits=admits)
-    guard = Guard(plan.http.host, os.environ.get(plan.http.token_env, ""))
+    guard = Guard(plan.http.host, secret(os.environ, plan.http.token_env))
     serve(private, folder.listen(), unix)
     serve(application(engine, tcp_room, guard), tcp, partial(Connection, room=tcp_room))
     log.info("engine up: %s and %s", folder.socket, engine.address)

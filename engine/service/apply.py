@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine import files, shell
 from engine.plan.model import Apply
+from engine.store import ownership
 
 RETRY_S = (1.0, 5.0, 15.0, 60.0)
 
@@ -90,10 +91,13 @@ class Applier:
             self.problem = problem or await run_command(self._apply)
             if not self.problem:
                 with contextlib.suppress(OSError):
-                    files.write_whole(self._done, "\n".join(lines).encode(), 0o600)
+                    files.write_whole(self._done, "\n".join(lines).encode(), 0o600, made=self._give)
                 return
             await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
             tries += 1
+
+    def _give(self, descriptor: int) -> None:
+        ownership.give(descriptor, self._done.parent)
 
     async def stop(self) -> None:
         if self._task is not None:

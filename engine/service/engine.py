@@ -27,7 +27,7 @@ from engine.client.client import Reply
 from engine.clock import Clock, LapseClock, SystemClock, pace
 from engine.extraction.llm import LlmPool
 from engine.messages.dispatcher import Post
-from engine.plan.environment import ceiling, environment
+from engine.plan.environment import ceiling, environment, secret
 from engine.plan.model import Plan
 from engine.rollout.control import ENGINE, Actor, Ask, Decision, Refusal, State
 from engine.routing.pipeline import Extracted, MethodAsked, Pipeline
@@ -36,7 +36,7 @@ from engine.service.apply import Applier
 from engine.service.feedback import Door
 from engine.service.monitor import Monitor
 from engine.service.proof import Proof
-from engine.store import database, documents, log
+from engine.store import database, documents, log, ownership
 from engine.store.documents import Affected
 from engine.store.folder import Folder
 from engine.store.log import Outcome
@@ -127,8 +127,8 @@ class Engine:
         )  # fmt: skip
         self.writer = Writer(self.folder, self.token, ledger.fold)
         self.writer.start()
-        key = os.environ.get(self.plan.llm.api_key_env) if self.plan.llm.api_key_env else None
-        self.pool = LlmPool(self.plan.llm, self.clock, api_key=key)
+        key = secret(self.environ, self.plan.llm.api_key_env)
+        self.pool = LlmPool(self.plan.llm, self.clock, api_key=key or None)
         self.applier = Applier(self.plan.apply, self.folder.path / "applied")
         self.post = Post(self.plan, self.clock, self.conn, self.writer, self.environ, self.rehearsal)
         self.state = log.read_state(self.conn)
@@ -191,6 +191,7 @@ class Engine:
             await asyncio.wait_for(asyncio.wrap_future(done), 2.0)
         await asyncio.to_thread(self.writer.stop)
         self.conn.close()
+        ownership.give_back(self.folder.path)
 
     def background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """A task whose failure is written down and shown, never silent."""
@@ -209,12 +210,13 @@ class Engine:
         """Written down whole once; what fails with every beat would fill the disk, so again only at the 10th, 100th, ... time."""
         place = "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
         self._troubles[place] += 1
+        words = self.pool.redactor.text(str(error))
         times = self._troubles[place]
         if times == 1:
-            journal.error("%s", "".join(traceback.format_exception(error)))
+            journal.error("%s", self.pool.redactor.text("".join(traceback.format_exception(error))))
         elif times == 10 ** (len(str(times)) - 1):
-            journal.error("%s: %s (the same as above, now %d times)", type(error).__name__, error, times)
-        self.event(f"The engine had trouble: {type(error).__name__}: {error}. Details in engine.log.", place)
+            journal.error("%s: %s (the same as above, now %d times)", type(error).__name__, words, times)
+        self.event(f"The engine had trouble: {type(error).__name__}: {words}. Details in engine.log.", place)
 
     def event(self, sentence: str, about: str = "") -> None:
         """Something people should see that is no decision. What is said with every beat, in the same words or about the same, is heard

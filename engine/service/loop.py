@@ -16,7 +16,7 @@ from engine.service import rollback, sd_notify, snapshot
 from engine.service.engine import Engine, machine_time
 from engine.service.notifier import Mailing
 from engine.service.trials import Trials
-from engine.store import log
+from engine.store import log, ownership
 from engine.text import spoken
 from engine.view.model import ProofView
 
@@ -236,7 +236,11 @@ class Heart:
         if self._more_to_retain or engine.clock.real() - self._last_retained > RETAIN_EVERY_S:
             self._last_retained, self._more_to_retain = engine.clock.real(), False
             engine.writer.later(lambda conn: self._retain(conn, now))
-            engine.background(asyncio.to_thread(engine.folder.lay_ballast))
+            engine.background(asyncio.to_thread(self._keep_house))
+
+    def _keep_house(self) -> None:
+        self._engine.folder.lay_ballast()
+        ownership.give_back(self._engine.folder.path)
 
     def _retain(self, conn: sqlite3.Connection, now: float) -> None:
         """A small step; the next follows with the next beat while there is more, however fast documents come."""

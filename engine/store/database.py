@@ -40,7 +40,9 @@ def create(folder: Folder, busy_s: float = 5.0) -> None:
                 f"The store {folder.database} is held by another program, which lets nobody write: end it (`fuser {folder.database}` "
                 "names it), also consoles that were open when a backup was put back."
             ) from None
-        raise StoreError(damaged(folder, error) or f"The store {folder.database} cannot be opened: {error}.") from None
+        raise StoreError(
+            damaged(folder, error) or folder.why_closed() or f"The store {folder.database} cannot be opened: {error}."
+        ) from None
 
 
 def damaged(folder: Folder, error: sqlite3.Error) -> str:
@@ -68,9 +70,7 @@ def open_reader(folder: Folder) -> sqlite3.Connection:
         try:
             os.stat(folder.database)
         except PermissionError:
-            raise StoreError(
-                f"The store in {folder.path} is not open to this user: ask its owner, or use sudo."
-            ) from None
+            raise StoreError(folder.why_closed() or f"The store in {folder.path} is not open to this user.") from None
         except OSError:
             pass
         raise StoreError(
@@ -82,7 +82,9 @@ def open_reader(folder: Folder) -> sqlite3.Connection:
         )
         conn.execute("SELECT 1 FROM control LIMIT 1").fetchone()
     except sqlite3.Error as error:
-        raise StoreError(damaged(folder, error) or f"The store {folder.database} cannot be read: {error}.") from None
+        raise StoreError(
+            damaged(folder, error) or folder.why_closed() or f"The store {folder.database} cannot be read: {error}."
+        ) from None
     return conn
 
 

@@ -20,6 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine import files
+from engine.store import ownership
 from engine.text import clean_line
 
 BALLAST_BYTES = 256 * 1024
@@ -114,16 +115,20 @@ class Folder:
                 f"The store's group {self.group!r} does not exist on this machine. Set [store] group to one that does."
             ) from None
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            ownership.make_folder(self.path)
             if self._is_someone_else_s():
                 raise StoreError(
                     f"{self.path} holds other files and is no store, so nothing in it was touched: a store makes its folder private. "
                     "Give --store, or [store] path, a new or an empty folder."
                 )
             self._permit(group)
+            ownership.give_back(self.path)
+            if why := self.why_closed():
+                raise StoreError(why)
         except OSError as error:
             raise StoreError(
-                f"The store folder {self.path} cannot be prepared: {error.strerror}. Check [store] path and its permissions."
+                self.why_closed()
+                or f"The store folder {self.path} cannot be prepared: {error.strerror}. Check [store] path and its permissions."
             ) from None
         kind = file_system(self.path)
         if kind in NETWORK_FILE_SYSTEMS:
@@ -131,6 +136,11 @@ class Folder:
                 f"The store folder {self.path} is on a network file system ({kind}). SQLite's log needs shared memory, which "
                 "such a file system does not give, and a write could be lost. Set [store] path to a folder on a local disk."
             )
+
+    def why_closed(self) -> str:
+        """Why this user cannot use the store, and what to do about it; "" when it may."""
+        log = Path(f"{self.database}-wal")
+        return ownership.why_closed(self.path, self.database, log, self.lock, self.armed, self.ballast, self.engine_log)
 
     def _is_someone_else_s(self) -> bool:
         """A folder with something in it, and nothing of a store: a home, /tmp, a repository, given by mistake."""
@@ -167,6 +177,7 @@ class Folder:
         if stat.S_IMODE(os.fstat(descriptor).st_mode) != self.file_mode:
             with contextlib.suppress(PermissionError):  # another member of the group made it
                 os.fchmod(descriptor, self.file_mode)
+        ownership.give(descriptor, self.path)
         return descriptor
 
     # -- the keyed switch ------------------------------------------------------------------------------------------
@@ -248,12 +259,18 @@ class Folder:
         path = self.intent_path(intent.request_id)
         body = msgspec.json.encode(intent)
         try:
-            files.write_whole(path, body, self.file_mode, exact=True)
+            self.write_whole(path, body)
         except OSError:
             self.drop_ballast()
-            files.write_whole(path, body, self.file_mode, exact=True)
+            self.write_whole(path, body)
         self.sync()
         return path
+
+    def write_whole(self, path: Path, content: bytes) -> None:
+        """One of the store's files, whole or not at all, with its mode and owner. OSError."""
+        files.write_whole(
+            path, content, self.file_mode, exact=True, made=lambda descriptor: ownership.give(descriptor, self.path)
+        )
 
     def intent_path(self, request_id: str) -> Path:
         return self.path / f"rollback-{request_id}.intent"
@@ -322,6 +339,7 @@ class Folder:
                 server.bind(address)
         finally:
             os.umask(mask)
+        ownership.give_back(self.path)
         self._listening_at = self._socket_s_own()
         server.listen(64)
         return server

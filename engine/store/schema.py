@@ -15,6 +15,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from engine.measures.bucket import Arms, Bucket
+from engine.store.folder import StoreError
 
 migrations = Migrations("rollout")
 
@@ -237,5 +238,13 @@ def _both(parts: Iterable[tuple[object, ...]]) -> bytes:
 
 
 def migrate(conn: sqlite3.Connection) -> None:
-    """Bring the database up to date; each step in a transaction of its own."""
-    migrations.apply(Database(conn))
+    """Bring the database up to date; each step in a transaction of its own. StoreError when a newer version has made it."""
+    db = Database(conn)
+    known = {step.name for step in migrations._migrations}
+    unknown = [step.name for step in migrations.applied(db) if step.name not in known]
+    if unknown:
+        raise StoreError(
+            f"The store was written by a newer version of the rollout console (it has {', '.join(unknown)}, which this version does "
+            "not know). Install that version again, or put back a backup from before it. Rollback works all the same."
+        )
+    migrations.apply(db)

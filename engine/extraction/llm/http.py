@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from engine.extraction.llm.failure import ErrorKind, Fault
+from engine.extraction.llm.redact import Redactor
 from engine.text import clean_line
 
 if TYPE_CHECKING:
@@ -37,7 +38,13 @@ class Http:
     """The one client of a pool. Proxies and certificates are those of the environment (see `lanes`), redirects are not followed:
     the key and the documents go to the address in the plan and nowhere else."""
 
-    def __init__(self, now: Callable[[], float], api_key: str | None = None, connect_s: float = CONNECT_S) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float],
+        api_key: str | None = None,
+        connect_s: float = CONNECT_S,
+        redactor: Redactor | None = None,
+    ) -> None:
         import httpx
 
         from engine.extraction.llm.transport import Lanes
@@ -45,7 +52,7 @@ class Http:
         headers = {"accept-encoding": "identity", "user-agent": "rollout-console"}
         if api_key:
             headers["authorization"] = f"Bearer {api_key}"
-        self._secret = (api_key or "").encode()
+        self._redactor = redactor or Redactor([api_key or ""])
         self._urls: dict[str, httpx.URL] = {}  # taking one apart is a tenth of a call
         self._client = httpx.AsyncClient(
             headers=headers,
@@ -61,7 +68,18 @@ class Http:
         """Raises Fault. No time limit but that of connecting: the caller has one over everything.
 
         `user`: "name:password" for basic authentication. Cancelling it closes the connection, which ends the generation.
+        Neither the answer nor a Fault repeats a secret.
         """
+        try:
+            answer = await self._send(method, url, body, user)
+        except Fault as fault:
+            hidden = self._redactor.text(fault.message)
+            if hidden == fault.message:
+                raise
+            raise Fault(fault.kind, hidden, retry=fault.retry, after_s=fault.after_s, context=fault.context) from None
+        return Answer(answer.status, self._redactor.body(answer.body), self._redactor.text(answer.retry_after))
+
+    async def _send(self, method: str, url: str, body: bytes | None, user: str) -> Answer:
         import httpx
 
         from engine.extraction.llm.transport import StaleConnection
@@ -74,8 +92,8 @@ class Http:
             request = self._client.build_request(method, parsed, content=body, headers=headers)
             response = await self._client.send(request, stream=True)
             try:
-                _refuse_redirect(response)
-                said = await _read(response)
+                _refuse_redirect(response, self._redactor)
+                content = await _read(response, self._redactor)
             finally:
                 await response.aclose()
         except StaleConnection:
@@ -83,10 +101,8 @@ class Http:
                 ErrorKind.transport, f"{_shown(url)} closed an idle connection as it was used", retry="at_once"
             ) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise _broken(error, url) from None
-        if self._secret and response.status_code != 200:  # some services repeat the key that they refuse
-            said = said.replace(self._secret, b"[the key]")
-        return Answer(response.status_code, said, response.headers.get("retry-after", ""))
+            raise _broken(error, url, self._redactor) from None
+        return Answer(response.status_code, content, response.headers.get("retry-after", ""))
 
 
 def split_user(url: str) -> tuple[str, str]:
@@ -97,18 +113,18 @@ def split_user(url: str) -> tuple[str, str]:
     return f"{scheme}{mark}{host}{slash}{path}", unquote(user)
 
 
-def _refuse_redirect(response: httpx.Response) -> None:
+def _refuse_redirect(response: httpx.Response, redactor: Redactor) -> None:
     if response.is_redirect:
-        target = clean_line(_shown(response.headers["location"]), 120)
+        target = clean_line(_shown(redactor.text(response.headers["location"])), 120)
         raise Fault(
             ErrorKind.http, f"the server sends calls on to {target} ({response.status_code}); set [llm] url to the "
             "address that answers itself", retry="never",
         )  # fmt: skip
 
 
-async def _read(response: httpx.Response) -> bytes:
+async def _read(response: httpx.Response, redactor: Redactor) -> bytes:
     """The body, at most ANSWER_BYTES of it, also where it comes compressed though that was not asked for."""
-    encoding = response.headers.get("content-encoding", "").strip().lower()
+    encoding = redactor.text(response.headers.get("content-encoding", "")).strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
         raise Fault(
             ErrorKind.invalid, f"the answer is encoded as {clean_line(encoding, 40)!r}, which was not asked for"
@@ -125,13 +141,14 @@ async def _read(response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-def _broken(error: Exception, url: str) -> Fault:
+def _broken(error: Exception, url: str, redactor: Redactor) -> Fault:
     """Why there is no answer. What a person has to mend (a name, a certificate) is not tried again."""
     import httpx
 
     where = _shown(url)
     causes = [error, *_causes(error)]
-    said = clean_line(str(error), 200) or f"the connection broke ({type(error).__name__})"
+    # before it is cut: a part of a secret would not be recognised
+    said = clean_line(redactor.text(str(error)), 200) or f"the connection broke ({type(error).__name__})"
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             why = clean_line(cause.verify_message or str(cause), 120)
@@ -173,5 +190,8 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 def _shown(url: str) -> str:
     """An address for people: scheme, host and port, without a user, a key or a path."""
-    parts = urlsplit(split_user(url)[0])
+    try:
+        parts = urlsplit(split_user(url)[0])
+    except ValueError:  # a server may send anything as its Location
+        return clean_line(url, 80)
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else clean_line(parts.path, 80)

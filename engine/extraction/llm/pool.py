@@ -21,10 +21,11 @@ from engine.extraction.llm.call import call
 from engine.extraction.llm.check import CheckReport, Say, check
 from engine.extraction.llm.deadline import Document
 from engine.extraction.llm.failure import ErrorKind, Fault, LlmFailure, NotPermitted
-from engine.extraction.llm.http import Http
+from engine.extraction.llm.http import Http, split_user
 from engine.extraction.llm.judge import Found, judge, merged
 from engine.extraction.llm.protocol import Reply
 from engine.extraction.llm.queue import Line, Slot
+from engine.extraction.llm.redact import Redactor
 from engine.extraction.llm.server import Server, ServerHealth
 from engine.plan.model import Llm
 
@@ -60,6 +61,7 @@ class LlmPool:
         self.config = config
         self._clock = clock
         self._api_key = api_key
+        self.redactor = Redactor(_secrets(config, api_key))
         self._servers = tuple(Server(url, config, clock) for url in dict.fromkeys(config.urls))
         self._line = Line(self._servers)
         self._client: Http | None = None
@@ -72,7 +74,7 @@ class LlmPool:
         """Open the client and learn about the servers in the background."""
         if self._client is not None:
             return
-        self._client = Http(self._clock.real, self._api_key, self.config.timeout_s)
+        self._client = Http(self._clock.real, self._api_key, self.config.timeout_s, self.redactor)
         self._learning = asyncio.create_task(self._learn())
 
     async def close(self) -> None:
@@ -287,6 +289,12 @@ class LlmPool:
     def _share(self, server: Server, document: Document) -> float | None:
         """Seconds this server gets of the document's deadline: half of what is left while another could still be tried."""
         return document.left() / 2 if self._line.elsewhere({server}) else None
+
+
+def _secrets(config: Llm, api_key: str | None) -> list[str]:
+    """The key, and the users that addresses carry: whole, as basic authentication sends them, and the password."""
+    users = [user for user in (split_user(url)[1] for url in config.urls) if user]
+    return [api_key or "", *users, *(user.partition(":")[2] for user in users)]
 
 
 def _foremost(several: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,0 +1,50 @@
+"""Takes the secrets of a pool out of everything that may be shown, logged or stored.
+
+A service may repeat the key that it refuses, a proxy the header that it dislikes, a library the value that it cannot send. What a
+server or a library says passes here before any other code sees it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from urllib.parse import quote
+
+MARK = "(secret)"
+SHORTEST = 6  # a shorter one is a dummy ("none", "x") that stands in ordinary words
+
+
+class Redactor:
+    """Knows the secrets in each form in which they travel."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        forms: set[str] = set()
+        for secret in secrets:
+            if len(secret) >= SHORTEST:
+                forms |= _forms(secret)
+        self._texts = sorted(forms, key=len, reverse=True)  # the longest first: one may be part of another
+        self._bytes = [form.encode() for form in self._texts]
+
+    def text(self, words: str) -> str:
+        for form in self._texts:
+            if form in words:
+                words = words.replace(form, MARK)
+        return words
+
+    def body(self, data: bytes) -> bytes:
+        for form in self._bytes:
+            if form in data:
+                data = data.replace(form, MARK.encode())
+        return data
+
+
+def _forms(secret: str) -> set[str]:
+    """As it is, quoted by Python, JSON and URLs, and in base64."""
+    return {
+        secret,
+        repr(secret)[1:-1],
+        json.dumps(secret)[1:-1],
+        quote(secret, safe=""),
+        base64.b64encode(secret.encode()).decode().rstrip("="),
+    }

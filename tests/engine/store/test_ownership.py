@@ -1,0 +1,147 @@
+"""The store's files belong to the owner of its folder, also after one `sudo rollout`; else the sentence says what to do."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.client.client import EngineClient
+from engine.store import database, ownership, schema
+from engine.store.folder import Folder, StoreError
+from tests.engine.service.stage import NOBODY, Stage, as_nobody
+
+assert schema  # loaded before a child process drops its rights: it may not read this machine's modules
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files for others")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A folder of nobody's, below folders that nobody may enter."""
+    place = tmp_path / "home"
+    place.mkdir()
+    os.chown(place, NOBODY, NOBODY)
+    for above in (tmp_path, *tmp_path.parents):
+        if above.stat().st_uid == os.geteuid() and above != Path("/"):
+            above.chmod(above.stat().st_mode | 0o011)
+    return place
+
+
+def owners(folder: Path) -> dict[str, int]:
+    return {str(path.relative_to(folder)): path.lstat().st_uid for path in (folder, *folder.rglob("*"))}
+
+
+@root_only
+def test_what_an_engine_of_root_makes_belongs_to_the_owner_of_the_folder(home: Path) -> None:
+    with Stage(home, speed=None) as stage:
+        process = stage.engine()
+        stage.extract("a")
+        assert stage.client.command("sign", item="backups", stage=0).sentence  # whatever it answers, it may write
+        asked = as_nobody(lambda: {"ok": EngineClient(stage.folder).command("hold", reason="nobody holds").ok})
+        assert asked == {"ok": True}
+        process.terminate()
+        process.wait(20)
+        made = owners(stage.folder.path)
+        assert {"store.db", "lock", "engine.log", "ballast"} <= set(made)
+        assert {name: uid for name, uid in made.items() if uid != NOBODY} == {}
+
+        def write() -> dict[str, Any]:
+            folder = Folder(stage.folder.path)
+            folder.prepare()
+            lock = folder.try_lock()
+            assert lock is not None
+            database.create(folder)
+            with sqlite3.connect(folder.database) as conn:
+                conn.execute("UPDATE lease SET clean = 1")
+            folder.forge("by its owner")
+            folder.arm()
+            return {"done": True}
+
+        assert as_nobody(write) == {"done": True}
+
+
+@root_only
+def test_files_that_root_left_before_are_given_back_and_other_files_of_root_are_not(home: Path) -> None:
+    folder = Folder(home / "store")
+    folder.path.mkdir()
+    os.chown(folder.path, NOBODY, NOBODY)
+    for name in ("store.db", "lock"):
+        (folder.path / name).write_bytes(b"")
+    elsewhere = home / "of-root"
+    elsewhere.write_text("a file of root's that the owner has linked into the store")
+    os.chown(elsewhere, 0, 0)
+    os.link(elsewhere, folder.path / "armed")
+    os.symlink(elsewhere, folder.path / "ballast")
+    folder.prepare()
+    made = owners(folder.path)
+    assert made["store.db"] == made["lock"] == NOBODY
+    assert elsewhere.stat().st_uid == 0
+
+
+@root_only
+def test_an_owner_who_is_locked_out_is_told_whose_the_files_are_and_what_to_do(home: Path) -> None:
+    folder = Folder(home / "store")
+    folder.path.mkdir()
+    folder.path.chmod(0o700)
+    os.chown(folder.path, NOBODY, NOBODY)
+    folder.database.write_bytes(b"")
+    folder.database.chmod(0o600)
+
+    def closed() -> dict[str, Any]:
+        sentences = []
+        for attempt in (folder.prepare, lambda: database.open_reader(folder)):
+            try:
+                attempt()
+            except StoreError as error:
+                sentences.append(str(error))
+        return {"sentences": sentences}
+
+    wanted = (
+        f"store.db in {folder.path} belongs to root, although the folder is yours: sudo chown -R nobody: {folder.path}"
+    )
+    assert as_nobody(closed) == {"sentences": [wanted] * 2}
+
+
+@root_only
+def test_a_stranger_is_told_whose_the_store_is(tmp_path: Path, home: Path) -> None:
+    folder = Folder(tmp_path / "roots")
+    folder.prepare()
+    database.create(folder)
+    told = as_nobody(lambda: {"why": ownership.why_closed(folder.path, folder.database)})
+    assert told["why"].startswith(
+        f"The store in {folder.path} belongs to root: run this as root (`sudo -u root rollout ...`)"
+    )
+
+
+@root_only
+def test_a_folder_that_root_makes_in_a_persons_folder_is_that_persons(home: Path, tmp_path: Path) -> None:
+    Folder(home / "deep" / "store").prepare()
+    assert {(home / "deep").stat().st_uid, (home / "deep" / "store").stat().st_uid} == {NOBODY}
+    open_to_all = home / "tmp"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o1777)
+    Folder(open_to_all / "store").prepare()
+    assert (open_to_all / "store").stat().st_uid == 0
+
+
+def test_a_store_of_a_newer_version_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with Stage(tmp_path, speed=None) as stage:
+        stage.folder.prepare()
+        database.create(stage.folder)
+        with sqlite3.connect(stage.folder.database) as conn:
+            conn.execute(
+                "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('rollout', 'of_next_year', '2027')"
+            )
+        conn.close()
+        before = sqlite3.connect(stage.folder.database).execute("SELECT count(*) FROM _sqlite_migrations").fetchone()
+        served: subprocess.CompletedProcess[str] = stage.cli("serve")
+        assert served.returncode == 1
+        assert "was written by a newer version of the rollout console (it has of_next_year" in served.stderr
+        assert "Traceback" not in served.stderr
+        after = sqlite3.connect(stage.folder.database).execute("SELECT count(*) FROM _sqlite_migrations").fetchone()
+        assert before == after
+        assert stage.cli("rollback", "--reason", "works all the same").returncode == 0
