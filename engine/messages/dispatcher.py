@@ -1,7 +1,7 @@
 """The carrier of the outbox: one delivery at a time for each address, each in a process with a time limit.
 
-A dead mail server delays its own messages and nothing else: not the engine, not Slack. What an address has taken is marked in the
-store, so that neither a retry nor a restart sends it there twice; only a kill between a server's answer and the mark does.
+A dead mail server delays its own messages and nothing else: not the engine, not Slack. What an address, and each of its
+recipients, has taken is marked in the store, so that neither a retry nor a restart sends it there twice; only a kill between a server's answer and the mark does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import sqlite3
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from engine.clock import Clock
 from engine.messages import outbox
@@ -113,7 +113,7 @@ class Post:
     async def _all(self, found: list[Address], draft: Draft) -> list[str]:
         """Why it was not delivered, for each address where it was not."""
         answers = await asyncio.gather(*(self._deliver(address, draft) for address in found))
-        return [f"{a.kind}: {why}" for a, why in zip(found, answers, strict=True) if why]
+        return [f"{a.kind}: {why}" for a, (why, _) in zip(found, answers, strict=True) if why]
 
     def _marked(self, draft: Draft) -> Draft:
         subject = f"[REHEARSAL] {draft.subject}" if self._rehearsal else draft.subject
@@ -154,10 +154,15 @@ class Post:
                     task.add_done_callback(lambda _, url=address.url: self._busy.pop(url, None))  # type: ignore[misc]
 
     async def _one(self, queued: Queued, address: Address, marks: list[str]) -> None:
-        why = await self._deliver(address, queued.draft)
+        why, took = await self._deliver(address, queued.draft, queued.key, queued.delivered)
         if why:
             sentence, now = f"{address.kind}: {why}", self._clock.now()
-            await self._write(lambda conn: outbox.refused(conn, queued.id, sentence, now))
+
+            def keep(conn: sqlite3.Connection) -> None:
+                outbox.partly(conn, queued.id, took)
+                outbox.refused(conn, queued.id, sentence, now)
+
+            await self._write(keep)
         else:
             await self._write(lambda conn: outbox.took(conn, queued.id, address.mark(queued.key), marks))
 
@@ -165,25 +170,47 @@ class Post:
         with contextlib.suppress(sqlite3.Error, Fenced):
             await asyncio.wrap_future(self._writer.write(change))
 
-    async def _deliver(self, address: Address, draft: Draft) -> str:
-        """ "" or why not. The process is ended when it takes too long or the engine stops."""
+    async def _deliver(
+        self, address: Address, draft: Draft, salt: str = "", skip: Sequence[str] = ()
+    ) -> tuple[str, list[str]]:
+        """("" or why not, marks of the recipients that took it). The process is ended when it takes too long or the engine stops."""
+        took: list[str] = []
         try:
             process = await self._postman()
         except OSError as error:
-            return f"the delivery could not be started: {error.strerror}"
-        order = json.dumps({"url": address.url, "subject": draft.subject, "body": draft.body}).encode()
+            return f"the delivery could not be started: {error.strerror}", took
+        order = {
+            "url": address.url, "subject": draft.subject, "body": draft.body, "type": self._type(draft), "salt": salt,
+            "skip": list(skip),
+        }  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
-            answer, _ = await asyncio.wait_for(process.communicate(order), self._limit_s)
-            return str(json.loads(answer)["why"])
+            async with asyncio.timeout(self._limit_s):
+                process.stdin.write(json.dumps(order).encode())
+                with contextlib.suppress(ConnectionError):
+                    await process.stdin.drain()
+                process.stdin.close()
+                async for line in process.stdout:
+                    answer = json.loads(line)
+                    if "why" in answer:
+                        return str(answer["why"]), took
+                    took.append(str(answer["took"]))
+            return "the delivery ended without an answer", took
         except TimeoutError:
-            return f"no answer within {self._limit_s:g} s"
-        except (ValueError, KeyError):
-            return "the delivery ended without an answer"
+            return f"no answer within {self._limit_s:g} s", took
+        except (ValueError, KeyError, TypeError):
+            return "the delivery ended without an answer", took
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
+
+    def _type(self, draft: Draft) -> str:
+        """What apprise marks it as: a rollback is no information among others."""
+        when = next((message.when for message in self._plan.messages if message.id == draft.message), "")
+        return {"rollback": "failure", "hold": "warning"}.get(when, "info")
 
     async def _postman(self) -> asyncio.subprocess.Process:
         environ = {name: value for name, value in os.environ.items() if name != self._plan.notify.urls_env}

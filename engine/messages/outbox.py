@@ -71,6 +71,14 @@ def took(conn: sqlite3.Connection, number: int, mark: str, all_of: Iterable[str]
     )
 
 
+def partly(conn: sqlite3.Connection, number: int, marks: Iterable[str]) -> None:
+    """Recipients of one address have taken the message; the address as a whole has not yet."""
+    row = conn.execute("SELECT delivered FROM outbox WHERE id = ?", (number,)).fetchone()
+    if row is not None:
+        done = {*json.loads(row[0]), *marks}
+        conn.execute("UPDATE outbox SET delivered = ? WHERE id = ?", (json.dumps(sorted(done)), number))
+
+
 def refused(conn: sqlite3.Connection, number: int, why: str, now: float) -> None:
     """An address has not taken it: tried again later, and given up after `TRIES`."""
     row = conn.execute("SELECT tries, state FROM outbox WHERE id = ?", (number,)).fetchone()
@@ -100,6 +108,27 @@ def deliveries(conn: sqlite3.Connection, limit: int = 50) -> list[Delivery]:
         "SELECT id, at, message, subject, state, tries, error FROM outbox ORDER BY id DESC LIMIT ?", (limit,)
     ).fetchall()
     return [Delivery(*row) for row in found]
+
+
+class Ended(Struct, frozen=True):
+    """A message that was delivered to every address, or given up."""
+
+    key: str
+    message: str
+    subject: str
+    state: str
+    tries: int
+    error: str
+
+
+def ended(conn: sqlite3.Connection, since: float) -> list[Ended]:
+    """Messages queued since then that have ended, and whose end no row of the log has yet."""
+    found = conn.execute(
+        "SELECT request_id, message, subject, state, tries, error FROM outbox o WHERE at >= ? AND state IN ('sent', 'failed') AND "
+        "NOT EXISTS (SELECT 1 FROM decision d WHERE d.request_id = o.state || ' ' || o.request_id) ORDER BY id",
+        (since,),
+    ).fetchall()
+    return [Ended(*row) for row in found]
 
 
 def last_queued(conn: sqlite3.Connection) -> dict[str, float]:

@@ -11,7 +11,7 @@ from engine.clock import pace
 from engine.messages import outbox, overview, schedule
 from engine.messages.draft import Draft
 from engine.plan.model import Message
-from engine.rollout.control import DOWN, note
+from engine.rollout.control import DOWN, Ask, Decision, State, note
 from engine.service.engine import Engine
 from engine.store import log
 from engine.text import spoken
@@ -38,6 +38,7 @@ class Mailing:
             return
         if engine.state.rev > self._told:
             await self._decisions()
+        await self._ended()
         if engine.clock.real() - self._looked >= LOOK_S / (20.0 if engine.rehearsal else 1.0):
             self._looked = engine.clock.real()
             await self._regular()
@@ -56,6 +57,22 @@ class Mailing:
                     if message.automatic:
                         await self._queue(message, f"{message.id} {row.rev}", row.rev)
             self._told = row.rev
+
+    async def _ended(self) -> None:
+        """Log that a message was delivered, or given up: only now is it known."""
+        engine = self._engine
+        for one in outbox.ended(engine.conn, engine.clock.now() - LOOK_BACK_S):
+            how = "was delivered" if one.state == "sent" else f"was given up after {one.tries} tries ({one.error})"
+            sentence = f"message {one.message} {how}: {one.subject}"
+            ask = engine.ask(one.message, request_id=f"{one.state} {one.key}")
+            evidence = {"state": one.state, "tries": one.tries, "error": one.error}
+
+            def decide(
+                state: State, ask: Ask = ask, sentence: str = sentence, evidence: dict[str, object] = evidence
+            ) -> Decision:
+                return note(state, ask, "message", sentence, evidence)
+
+            await engine.commit(ask, decide)
 
     async def past_the_queue(self, kind: str, sentence: str) -> bool:
         """Tell of something that the store does not take just now. Whether anybody has been told."""
@@ -90,7 +107,7 @@ class Mailing:
         if made is None:
             return
         waits = engine.post.unreachable(made)
-        kept = "is kept, for a rehearsal without addresses sends nothing" if engine.post.keeps else "went out by itself"
+        kept = "is kept, for a rehearsal without addresses sends nothing" if engine.post.keeps else "is queued"
         how = f"waits, {waits}" if waits else kept
         sentence = f"message {made.message} {how}: {made.subject}"
 

@@ -102,7 +102,7 @@ async def message(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if draft is None:
         return _no_message(engine)
     odd, waits = _misplaced(engine, draft), engine.post.unreachable(draft)
-    sentence = f"{ask.actor.name} sent the message {draft.message}: {draft.subject}"
+    sentence = f"{ask.actor.name} queued the message {draft.message}: {draft.subject}"
 
     def also(conn: sqlite3.Connection, rev: int) -> None:
         engine.post.queue(conn, draft)

@@ -42,5 +42,9 @@ def test_a_rollback_a_hold_and_the_daily_summary_arrive_with_their_evidence_and_
             time.sleep(1.5)
             assert (len(arrived("ROLLBACK")), len(arrived("metrics summary"))) == (1, 1)
             assert len(arrived("HOLD")) == len(stage.reader.log(1000, kind="hold"))  # a trigger may hold too
+            logged = [row.sentence for row in stage.reader.log(1000, kind="message")]
+            assert not [sentence for sentence in logged if "went out" in sentence]
+            assert sum("message rollback is queued" in sentence for sentence in logged) == 1
+            assert sum("message rollback was delivered" in sentence for sentence in logged) == 1
             states = {d.message: d.state for d in stage.reader.read(deliveries)}
             assert states["rollback"] == states["hold"] == states["daily_summary"] == "sent"

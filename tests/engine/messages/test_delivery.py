@@ -229,3 +229,56 @@ def test_a_file_of_addresses_that_others_may_read_is_not_used(tmp_path: Path) ->
     file.chmod(0o600)
     found, trouble = addresses(notify, {})
     assert ([a.kind for a in found], trouble) == (["json", "mailto"], "")
+
+
+async def test_one_refused_recipient_of_several_repeats_the_message_to_none_of_the_others(tmp_path: Path) -> None:
+    everyone = "team@example.org,gone@example.org,boss@example.org"
+    with mail_server() as mail:
+        mail.box.refuses.add("gone@example.org")
+        async with place(tmp_path, mail.url.replace("team@example.org", everyone)) as at:
+            await at.queue(Draft("rollback", "team", "ROLLBACK", "why"))
+            for tries in range(1, outbox.TRIES + 1):
+                assert await at.until(lambda tries=tries: at.deliveries[0].tries == tries)  # type: ignore[misc]
+                at.clock.advance(4000.0)
+            assert at.deliveries[0].state == "failed"
+            assert at.deliveries[0].error == "mailto: recipient 2 of 3: not accepted"
+        arrived = sorted(str(m["To"]) for m in mail.box.mails)
+        assert arrived == ["boss@example.org", "team@example.org"]
+
+
+async def test_a_recipient_who_is_put_right_gets_the_message_and_the_others_do_not_get_it_again(tmp_path: Path) -> None:
+    with mail_server() as mail:
+        mail.box.refuses.add("gone@example.org")
+        async with place(tmp_path, mail.url.replace("team@example.org", "team@example.org,gone@example.org")) as at:
+            await at.queue(DAILY)
+            assert await at.until(lambda: at.deliveries[0].tries == 1)
+            mail.box.refuses.clear()
+            at.clock.advance(4000.0)
+            assert await at.all_sent()
+        assert sorted(str(m["To"]) for m in mail.box.mails) == ["gone@example.org", "team@example.org"]
+
+
+async def test_a_rollback_is_marked_as_a_failure_a_hold_as_a_warning_and_a_summary_as_information(
+    tmp_path: Path,
+) -> None:
+    with http_server() as (url, posted):
+        async with place(tmp_path, url) as at:
+            for message in ("rollback", "hold", "daily_summary"):
+                await at.queue(Draft(message, "team", message, "why"))
+            assert await at.all_sent()
+    assert {body["title"]: body["type"] for body in posted} == {
+        "rollback": "failure",
+        "hold": "warning",
+        "daily_summary": "info",
+    }
+
+
+async def test_a_mail_has_a_body_of_plain_text_unless_the_address_asks_for_html(tmp_path: Path) -> None:
+    with mail_server() as mail:
+        bare = mail.url.removesuffix("&format=text")
+        async with place(tmp_path, bare, bare + "&format=html") as at:
+            await at.queue(Draft("rollback", "team", "ROLLBACK", "from 10 % to 0 %"))
+            assert await at.all_sent()
+        kinds = sorted(m.get_content_type() for m in mail.box.mails)
+        assert kinds == ["multipart/alternative", "text/plain"]
+        assert all("from 10 % to 0 %" in mail.box.text(n) for n in range(2))
