@@ -166,7 +166,7 @@ def _engine_or_fail(place: Place, as_json: bool) -> None:
 
 def extract(client: EngineClient, source: sources.Source, method: str) -> Answer:
     """One document to the engine and its answer; Refused, or Gone when there has been no engine for `PATIENCE_S`."""
-    body = {"id": source.id, "title": source.title, "text": source.text, "method": method}
+    body = {"id": source.id, "title": source.title, "text": source.text, "method": method, "bulk": True}
     given_up = math.inf  # patience begins with the first trouble: an answer before it may have taken minutes
     while True:
         try:
@@ -179,6 +179,9 @@ def extract(client: EngineClient, source: sources.Source, method: str) -> Answer
         else:
             if status == 200:
                 return answer
+            if status == 429:  # too much bulk work waits: the engine is well, so patience does not run out
+                time.sleep(float(answer.get("retry_after_s") or 1.0))
+                continue
             if status != 503 or time.monotonic() > given_up:
                 raise Refused(str(answer.get("error") or answer.get("sentence") or f"HTTP {status}"))
         given_up = min(given_up, time.monotonic() + PATIENCE_S)

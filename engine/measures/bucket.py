@@ -2,7 +2,8 @@
 
 - Error rate = LLM attempts that ended without usable keywords / LLM attempts. A document turned away by an open breaker is an
   attempt; a cache hit, a document too short for the LLM and a call that a rollback cancelled are not.
-- Latency = fresh LLM calls, wall time seen by the document (see `timed`).
+- Latency = fresh LLM calls, wall time seen by the document (see `timed`): our queue and the calls where somebody waits for it, the
+  calls alone for bulk work. The service's own latency, without the queue, is a second figure.
 - Cache hit rate = hits / look-ups.
 - Shadow calls count in fields of their own and in none of these.
 - The same figures of the frequency arm are in the `plain` fields, for attribution and the A/B test.
@@ -48,7 +49,7 @@ class Bucket(msgspec.Struct, array_like=True):
     fresh: int = 0  # calls in ms_sum, ms_sq and histogram
     ms_sum: float = 0.0
     ms_sq: float = 0.0
-    queue_sum: float = 0.0  # ms that attempts waited before they were sent
+    queue_sum: float = 0.0  # ms that attempts spent in our queue
     keywords: int = 0
     keywords_sq: int = 0
     proposed: int = 0
@@ -63,6 +64,8 @@ class Bucket(msgspec.Struct, array_like=True):
     kinds: dict[str, int] = {}  # errors of LLM attempts by kind
     histogram: Histogram = msgspec.field(default_factory=Histogram)
     plain_histogram: Histogram = msgspec.field(default_factory=Histogram)
+    service_n: int = 0  # calls in service_sum; fewer than `fresh` where a row is older than this field
+    service_sum: float = 0.0  # ms of fresh calls without our queue
 
     def add(self, r: Extraction) -> None:
         if r.shadow:
@@ -106,6 +109,8 @@ class Bucket(msgspec.Struct, array_like=True):
             self.fresh += 1
             self.ms_sum += ms
             self.ms_sq += ms * ms
+            self.service_n += 1
+            self.service_sum += max(0.0, ms - (r.queue_ms if 0.0 < r.queue_ms < math.inf else 0.0))
             counts, key = self.histogram.counts, key_of(ms)
             counts[key] = counts.get(key, 0) + 1
 
@@ -145,6 +150,8 @@ class Bucket(msgspec.Struct, array_like=True):
                 self.ms_sum += other.ms_sum
                 self.ms_sq += other.ms_sq
                 self.histogram.merge(other.histogram)
+                self.service_n += other.service_n
+                self.service_sum += other.service_sum
         if other.plain_n:
             self.plain_n += other.plain_n
             self.plain_errors += other.plain_errors
@@ -179,6 +186,11 @@ class Bucket(msgspec.Struct, array_like=True):
     @property
     def mean_ms(self) -> float | None:
         return self.ms_sum / self.fresh if self.fresh else None
+
+    @property
+    def service_mean_ms(self) -> float | None:
+        """Of fresh calls without our queue."""
+        return self.service_sum / self.service_n if self.service_n else None
 
     @property
     def hit_rate(self) -> float | None:

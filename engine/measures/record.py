@@ -15,7 +15,8 @@ class Extraction(Struct, frozen=True):
 
     `arm` is where routing put it; `method` is what served the keywords. An LLM *attempt* (`attempted`) is a document that
     asked the LLM or was rejected by an open breaker. It *failed* when `error` is set; `method` is then frequency (`fallback`).
-    A cache hit is not an attempt. `ms` is wall time from send to the last answer; `queue_ms` is the wait before it.
+    A cache hit is not an attempt. `ms` is what the document took: our queue and the calls where somebody waits for it, the calls
+    alone for bulk work (load, batch, shadow). `queue_ms` is the part of `ms` that was our queue.
     A `shadow` record holds an LLM answer that was stored and not served.
     """
 

@@ -88,6 +88,7 @@ def numbers(bucket: Bucket) -> dict[str, Any]:
         "timed_calls": bucket.fresh,
         **quantiles(bucket.histogram),
         "avg_queue_time_ms": rounded(bucket.queue_mean_ms),
+        "avg_service_time_ms": rounded(bucket.service_mean_ms),
         "cache_lookups": bucket.lookups,
         "cache_hits": bucket.hits,
         "fallbacks": bucket.fallbacks,
@@ -175,7 +176,16 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
             f"Failed LLM attempts of LLM attempts, 0..1, {window}; {absent}.",
             b.error_rate,
         ),
-        ("keyword_extraction_avg_time_ms", f"Mean time of fresh LLM calls in ms, {window}; {absent}.", b.mean_ms),
+        (
+            "keyword_extraction_avg_time_ms",
+            f"Mean time of documents that the LLM extracted in ms, with our queue where somebody waits, {window}; {absent}.",
+            b.mean_ms,
+        ),
+        (
+            "keyword_extraction_service_avg_seconds",
+            f"The same without our queue: the LLM service's own time, {window}; {absent}.",
+            None if b.service_mean_ms is None else b.service_mean_ms / 1000,
+        ),
         ("keyword_extraction_cache_hit_rate", f"Hits of cache look-ups, 0..1, {window}; {absent}.", b.hit_rate),
         (
             "keyword_extraction_window_seconds",
@@ -195,6 +205,17 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
         methods.add_metric([method], count)
     yield methods
     yield from _triggers(reading)
+    yield from _bulk(reading)
+
+
+def _bulk(reading: Reading) -> Iterator[Metric]:
+    from prometheus_client.core import CounterMetricFamily as Counter
+
+    yield Counter(
+        "keyword_extraction_bulk_refused",
+        "Bulk documents answered with 429 since the engine started, as too many waited.",
+        reading.bulk_refused,
+    )
 
 
 def _triggers(reading: Reading) -> Iterator[Metric]:
@@ -244,7 +265,8 @@ def _counters(ever: Bucket, kinds: Iterable[str]) -> Iterator[Metric]:
         ("keywords", "Keywords served.", ever.keywords),
         ("proposed_keywords", "Keywords that the LLM proposed.", ever.proposed),
         ("ungrounded_keywords", "Proposed keywords dropped, for their document does not contain them.", ever.ungrounded),
-        ("queue_seconds", "Time that LLM attempts waited before they were sent.", ever.queue_sum / 1000),
+        ("queue_seconds", "Time in our queue of documents that somebody waits for.", ever.queue_sum / 1000),
+        ("service_seconds", "Time that fresh LLM calls took without our queue.", ever.service_sum / 1000),
         ("frequency_errors", "Frequency extractions that failed, on the frequency arm.", ever.plain_errors),
         ("shadow", "LLM calls whose answers were stored and not served.", ever.shadow_n),
         ("shadow_errors", "Shadow calls that failed.", ever.shadow_errors),
@@ -258,7 +280,7 @@ def _durations(ever: Bucket) -> Metric:
 
     family = HistogramMetricFamily(
         "keyword_extraction_duration_seconds",
-        "Time of fresh LLM calls, and of frequency extractions on the frequency arm.",
+        "Time of documents that the LLM extracted, with our queue where somebody waits, and of frequency extractions.",
         labels=["method"],
     )
     for method, histogram, total_ms in (

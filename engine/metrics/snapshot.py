@@ -37,6 +37,7 @@ class Reading(Struct, frozen=True):
     ever: Bucket
     blind_s: float = 0.0
     triggers: tuple[TriggerReading, ...] = ()
+    bulk_refused: int = 0
     llm_available: bool | None = None  # whether a server answered the last probe; None before the first
 
 
@@ -51,6 +52,7 @@ def take(
     window_s: float = WINDOW_S,
     blind_s: float = 0.0,
     triggers: tuple[TriggerReading, ...] = (),
+    bulk_refused: int = 0,
     llm_available: bool | None = None,
 ) -> Reading:
     return Reading(
@@ -64,5 +66,6 @@ def take(
         series.total(conn),
         blind_s,
         triggers,
+        bulk_refused,
         llm_available,
     )

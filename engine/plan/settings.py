@@ -70,8 +70,8 @@ class Llm(Part, frozen=True):
     timeout_s: Annotated[
         Seconds,
         says(
-            "Deadline of a document over everything that is done for it: calls, retries, pauses, parts. Waiting for a free "
-            "place on a server does not count.",
+            "Deadline of a document over everything that is done for it: calls, retries, pauses, parts. The queue has a "
+            "limit of its own, `max_wait`.",
             least=0.1,
             example="30s",
         ),
@@ -86,6 +86,22 @@ class Llm(Part, frozen=True):
     max_concurrency: Annotated[
         int, says("Most calls at once; the engine finds the server's capacity below it by itself.", least=1)
     ] = 64
+    max_waiting: Annotated[
+        int,
+        says(
+            "Most documents that wait for a free place on a server. Beyond it a document that somebody waits for gets "
+            "frequency keywords, and bulk work is answered with 429.",
+            least=1,
+        ),
+    ] = 1000
+    max_wait_s: Annotated[
+        Seconds,
+        says(
+            "Longest wait in the queue of a document that somebody waits for; then it gets frequency keywords.",
+            least=0.1,
+            example="30s",
+        ),
+    ] = 30.0
     temperature: Annotated[float, says("Randomness of the answers.", least=0, most=2)] = 0.1
     min_length: Annotated[
         int, says("Documents shorter than this many characters go to the frequency method.", least=0)

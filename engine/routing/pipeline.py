@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -38,6 +38,8 @@ KEPT_WITHIN_S = 5.0  # a document that the store has not taken by then is answer
 INLINE_CHARS = 20_000  # longer documents are counted in a thread, so that a key press or a rollback never waits for one
 SHADOW_WAITING = 2000  # documents that wait for their shadow call; more are passed over and counted
 SHADOW_CHARS = 50_000_000  # of their texts together
+
+BULK_AGAIN_S = 5.0  # when bulk work that was turned away may come again
 
 MethodAsked = Literal["auto", "llm", "frequency"]
 
@@ -72,6 +74,14 @@ class Routed(Struct, frozen=True):
     frequency: int = 0
 
 
+class Busy(Exception):
+    """Too much bulk work waits already: a sentence, and when to come again."""
+
+    def __init__(self, sentence: str, after_s: float) -> None:
+        super().__init__(sentence)
+        self.after_s = after_s
+
+
 class Refused(Exception):
     """A document that cannot be taken, or a method that may not be used now: a sentence."""
 
@@ -102,6 +112,8 @@ class Pipeline:
         self._calls: set[asyncio.Task[object]] = set()
         self._shadows: set[asyncio.Task[None]] = set()
         self._shadow_chars = 0
+        self._bulk = 0  # bulk documents on their way to the LLM
+        self.bulk_refused = 0
         self.shadows_passed_over = 0  # documents of the share that got no shadow call, since too many waited
         self._cancelled_for = ""  # why calls in flight were last ended
         self.last_call: float | None = None  # when the last LLM call was sent, epoch seconds
@@ -132,9 +144,15 @@ class Pipeline:
 
     # -- one document ----------------------------------------------------------------------------------------------------
 
-    async def extract(self, document_id: str, text: str, title: str = "", method: MethodAsked = "auto") -> Extracted:
+    async def extract(
+        self, document_id: str, text: str, title: str = "", method: MethodAsked = "auto", bulk: bool = False
+    ) -> Extracted:
         """Keywords for one document, stored. Refused when the id or text is not usable, or when `llm` is not allowed now; OSError when
-        the store takes no writes, at once where that is known."""
+        the store takes no writes, at once where that is known.
+
+        `bulk`: no client waits for this document. It yields to those that somebody waits for, and its time in the queue is no latency.
+        Busy when too many of them wait already.
+        """
         document_id = clean_line(document_id, ID_LIMIT)
         if not document_id:
             raise Refused("A document needs an id: any line of text that names it.")
@@ -146,11 +164,11 @@ class Pipeline:
             raise OSError(f"{why}; send the document again when it does")
         self.active += 1
         try:
-            return await self._extract(document_id, text, title, method)
+            return await self._extract(document_id, text, title, method, bulk)
         finally:
             self.active -= 1
 
-    async def _extract(self, document_id: str, text: str, title: str, method: MethodAsked) -> Extracted:
+    async def _extract(self, document_id: str, text: str, title: str, method: MethodAsked, bulk: bool) -> Extracted:
         started = self._clock.real()
         plain = await self._frequency(text)
         frequency_ms = (self._clock.real() - started) * 1000
@@ -159,14 +177,23 @@ class Pipeline:
         state = self._state()
         if method == "llm":
             self._check_by_hand(state, permit.why)
+        if method != "auto":
+            arm = "treatment" if method == "llm" else "control"
+        if bulk and arm == "treatment" and self._bulk >= self._plan.llm.max_waiting:
+            self.bulk_refused += 1
+            raise Busy(
+                f"{self._bulk:,} bulk documents wait for the LLM already. Send this one again later.", BULK_AGAIN_S
+            )
         if method == "auto":
             self._count(arm)
-        else:
-            arm = "treatment" if method == "llm" else "control"
         bucket = route.bucket if method == "auto" else None
-        made = _Made(document_id, text, title, arm, plain, state.stage, permit.epoch, state.rev)
+        made = _Made(document_id, text, title, arm, plain, state.stage, permit.epoch, state.rev, bulk=bulk)
         if arm == "treatment":
-            made = await self._treat(made, bucket)
+            self._bulk += bulk
+            try:
+                made = await self._treat(made, bucket)
+            finally:
+                self._bulk -= bulk
         else:
             made = made.serve("frequency", plain, ms=frequency_ms)
         await self._keep(made)
@@ -210,7 +237,7 @@ class Pipeline:
             self._writer.later(lambda conn: self.cache.touch(conn, key, now))
             return made.serve("llm", known, lookup=True, cached=True)
         try:
-            answer = await self._call(made.text, bucket)
+            answer = await self._call(made.text, bucket, background=made.bulk)
         except _Cancelled as ended:
             return made.serve("frequency", made.plain, lookup=True, fallback=True, message=str(ended))
         except NotPermitted:
@@ -334,6 +361,7 @@ class _Made(Struct, frozen=True):
     fallback: bool = False
     skipped: bool = False
     shadow: bool = False
+    bulk: bool = False  # nobody waits for it
     error: str | None = None
     message: str | None = None
     ms: float = 0.0
@@ -348,16 +376,21 @@ class _Made(Struct, frozen=True):
     def answered(self, answer: LlmAnswer, **facts: object) -> _Made:
         """By the LLM, called anew."""
         return self.serve(
-            "llm", answer.keywords, attempted=True, ms=answer.ms, queue_ms=answer.queue_ms, proposed=answer.proposed,
-            ungrounded=answer.dropped_ungrounded, server=answer.server, **facts,
+            "llm", answer.keywords, attempted=True, proposed=answer.proposed, ungrounded=answer.dropped_ungrounded,
+            server=answer.server, **self._times(answer.ms, answer.queue_ms, facts), **facts,
         )  # fmt: skip
 
     def failed(self, method: str, keywords: Keywords, failure: LlmFailure, **facts: object) -> _Made:
         """The LLM was asked, or would have been but for its open breakers, and gave nothing that can be used."""
         return self.serve(
             method, keywords, attempted=True, error=str(failure.kind), message=clean_line(failure.message, 300),
-            ms=failure.ms, queue_ms=failure.queue_ms, server=failure.server or None, **facts,
+            server=failure.server or None, **self._times(failure.ms, failure.queue_ms, facts), **facts,
         )  # fmt: skip
+
+    def _times(self, service_ms: float, queue_ms: float, facts: Mapping[str, object]) -> dict[str, float]:
+        """What it took: with our queue where somebody waits for the document, from the send where nobody does."""
+        waited = 0.0 if self.bulk or facts.get("shadow") else queue_ms
+        return {"ms": service_ms + waited if service_ms else 0.0, "queue_ms": waited}
 
     def record(self, at: float) -> Extraction:
         return Extraction(
@@ -392,4 +425,4 @@ def first_line(text: str) -> str:
     return ""
 
 
-__all__ = ["ErrorKind", "Extracted", "Pipeline", "Refused", "first_line"]
+__all__ = ["Busy", "ErrorKind", "Extracted", "Pipeline", "Refused", "first_line"]

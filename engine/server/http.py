@@ -21,7 +21,7 @@ from starlette.routing import Route
 from engine.client.client import Reply
 from engine.client.identity import peer
 from engine.rollout.control import Actor
-from engine.routing.pipeline import Refused
+from engine.routing.pipeline import Busy, Refused
 from engine.server import commands
 from engine.server.connections import BODY_S, SMALL_BODY, Room
 from engine.server.guard import Guard
@@ -45,6 +45,7 @@ class ExtractRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
     title: str = ""
     method: str = "auto"
+    bulk: bool = False  # nobody waits for it: others go first, and it may be answered with 429
 
 
 class Unfit(ValueError):
@@ -85,7 +86,10 @@ def application(engine: Engine, room: Room, guard: Guard | None = None) -> Starl
         if asked.method not in ("auto", "llm", "frequency"):
             return refuse(400, "method", f"Unknown method {clean_line(asked.method, 40)!r}: auto, llm or frequency.")
         try:
-            return answer(200, await engine.extract(asked.id, asked.text, asked.title, asked.method))  # type: ignore[arg-type]
+            return answer(200, await engine.extract(asked.id, asked.text, asked.title, asked.method, asked.bulk))  # type: ignore[arg-type]
+        except Busy as busy:
+            again = {"retry-after": f"{busy.after_s:.0f}"}
+            return refuse(429, "busy", str(busy), again, retry_after_s=busy.after_s)
         except Refused as refused:
             return refuse(409, "refused", str(refused))
         except OSError as error:
@@ -155,9 +159,9 @@ def answer(status: int, body: Any) -> Response:
     return Response(_encoder.encode(body), status, media_type="application/json")
 
 
-def refuse(status: int, code: str, sentence: str, headers: dict[str, str] | None = None) -> Response:
+def refuse(status: int, code: str, sentence: str, headers: dict[str, str] | None = None, **more: float) -> Response:
     """An error that a program (`code`) and a person (`error`) can read."""
-    body = {"ok": False, "error": sentence, "sentence": sentence, "code": code}
+    body = {"ok": False, "error": sentence, "sentence": sentence, "code": code, **more}
     return Response(_encoder.encode(body), status, headers, media_type="application/json")
 
 

@@ -141,6 +141,7 @@ class Engine:
             lambda: self.pipeline.in_flight,
             lambda: self.switch.read().percent_bp,
             self.limits,
+            lambda: self.pipeline.bulk_refused,
         )
         self.pipeline = Pipeline(
             self.plan,
@@ -231,11 +232,13 @@ class Engine:
 
     # -- documents ---------------------------------------------------------------------------------------------------------
 
-    async def extract(self, document_id: str, text: str, title: str = "", method: MethodAsked = "auto") -> Extracted:
-        """Keywords for one document; returns when they are stored. Refused, or OSError when the store takes nothing."""
+    async def extract(
+        self, document_id: str, text: str, title: str = "", method: MethodAsked = "auto", bulk: bool = False
+    ) -> Extracted:
+        """Keywords for one document; returns when they are stored. Refused, Busy, or OSError when the store takes nothing."""
         if self.stopping:
             raise OSError("the engine is stopping; send the document again")
-        return await self.pipeline.extract(document_id, text, title, method)
+        return await self.pipeline.extract(document_id, text, title, method, bulk)
 
     # -- decisions ---------------------------------------------------------------------------------------------------------
 

@@ -83,6 +83,7 @@ class Monitor:
         waiting: Callable[[], int] = lambda: 0,
         obeyed: Callable[[], int] | None = None,
         limits: Ceiling = NO_LIMIT,
+        bulk_refused: Callable[[], int] = lambda: 0,
     ) -> None:
         """`waiting` counts the LLM calls that have not ended yet; `obeyed` is the percentage that routers obey, in basis points."""
         self.plan = plan
@@ -92,6 +93,7 @@ class Monitor:
         self.pool = pool
         self._waiting = waiting
         self._obeyed = obeyed
+        self._bulk_refused = bulk_refused
         self._limits = limits
         self.servers: tuple[ServerHealth, ...] = ()
         self.people: dict[str, tuple[Actor, str, float, float]] = {}
@@ -459,6 +461,7 @@ class Monitor:
                 snapshot.TriggerReading(each.rule.id, each.found.value, each.rule.id in self.verdict.firing)
                 for each in self.verdict.judged
             ),
+            bulk_refused=self._bulk_refused(),
             llm_available=not self._failed_probes if self.servers else None,
         )
         return exposition.render(taken, accept, tuple(ErrorKind))

@@ -47,14 +47,31 @@ def _against_before(now: Bucket, before: Bucket) -> str:
 
 def of_times(now: Bucket, before: Bucket) -> str:
     """The same for times, which no interval is needed for: the two arms differ by orders of magnitude."""
+    part = queue_or_service(now, before)
     if not now.fresh or now.plain_mean_ms is None:
-        return ""
+        return part
     was = before.plain_mean_ms
     if was and now.plain_n >= FEWEST and now.plain_mean_ms > SLOWER * was:
         return (
             f"both arms slower: frequency {now.plain_mean_ms:.1f} ms, was {was:.1f} ms: the machine, not the LLM alone"
         )
-    return f"LLM arm only: frequency takes {now.plain_mean_ms:.1f} ms" + (" as before" if was else "")
+    return part or f"LLM arm only: frequency takes {now.plain_mean_ms:.1f} ms" + (" as before" if was else "")
+
+
+def queue_or_service(now: Bucket, before: Bucket) -> str:
+    """Which part of the latency rose: "our queue: 18.3 s of 19.0 s a document; ..." or "the LLM service: ..."; "" when unknown."""
+    total, service = now.mean_ms, now.service_mean_ms
+    if total is None or service is None or not now.service_n:
+        return ""
+    queue = max(0.0, total - service)
+    was = before.service_mean_ms
+    slower = was is not None and service > SLOWER * was
+    figures = f"queue {queue / 1000:.2f} s, LLM service {service / 1000:.2f} s" + (
+        f" (was {was / 1000:.2f} s)" if was is not None else ""
+    )
+    if queue > service:
+        return f"our queue and the LLM service: {figures}" if slower else f"our queue, not the LLM service: {figures}"
+    return f"the LLM service, not our queue: {figures}"
 
 
 def _rose(k: int, n: int, k_before: int, n_before: int) -> bool:

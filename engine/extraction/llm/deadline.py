@@ -33,7 +33,9 @@ class Document:
     dropped: int = 0
     prompt_tokens: int = 0
     answer_tokens: int = 0
-    load_ms: float = 0.0
+    load_ms: float = 0.0  # within its calls
+    loading: Callable[[], float] = lambda: 0.0  # seconds in which no server could answer, as its model was being loaded
+    _loading_before: float = 0.0
     last_send_at: float = 0.0
     server: str = ""
     salvaged: bool = False
@@ -44,6 +46,9 @@ class Document:
     _running: int = 0
     _since: float = 0.0
     _spent: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._loading_before = self.loading()
 
     def send(self, server: str) -> None:
         """A call of it goes out now."""
@@ -91,7 +96,9 @@ class Document:
 
     @property
     def queue_ms(self) -> float:
-        return max(0.0, (self.clock.real() - self.started) * 1000 - self.ms)
+        """Of its time so far what it neither spent in calls nor waited for a model to load."""
+        idle_s = self.clock.real() - self.started - (self.loading() - self._loading_before)
+        return max(0.0, idle_s * 1000 - self.ms - self.load_ms)
 
     def out_of_time(self) -> LlmFailure:
         """The deadline has passed: the service was slow, or what made the last attempt fail did not go away."""

@@ -18,6 +18,7 @@ class ErrorKind(StrEnum):
     empty = "empty"  # an answer without a keyword
     ungrounded = "ungrounded"  # keywords, none of which the document supports
     breaker_open = "breaker_open"  # every server is taken out; nothing was sent
+    queue_full = "queue_full"  # too many wait, or it has waited too long; nothing was sent
 
 
 Retry = Literal["never", "soon", "other_seed", "at_once"]
@@ -36,6 +37,7 @@ RETRY: dict[ErrorKind, Retry] = {
     ErrorKind.empty: "other_seed",
     ErrorKind.ungrounded: "other_seed",
     ErrorKind.breaker_open: "never",
+    ErrorKind.queue_full: "never",
 }
 
 # Ends that say something about the service, not about the document: these move the circuit breaker.

@@ -1,8 +1,8 @@
 """All LLM servers as one: a document goes to the least loaded of them, and comes back with keywords it supports, or with the reason why not.
 
-What waits, waits in the pool's own line, not in the HTTP client. A document has one deadline over everything that is done for it; it
-runs from the first send and stands still while the document only queues or the model loads, since that is not the service's
-latency and must not trip its alarms.
+What waits, waits in the pool's own queue, not in the HTTP client. A document has one deadline over everything that is done for it; it
+runs from the first send and stands still while the document only queues or the model loads, so `ms` is the service's own latency and
+`queue_ms` ours. A document that somebody waits for has a limit in the queue too; bulk work has none, and goes after it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class LlmAnswer(msgspec.Struct, frozen=True):
 
     keywords: Keywords
     ms: float  # from the first send to the last answer, without queueing and without loading a cold model
-    queue_ms: float
+    queue_ms: float  # in the pool's queue, before and between its calls
     attempts: int
     dropped_ungrounded: int
     proposed: int
@@ -63,7 +63,7 @@ class LlmPool:
         self._api_key = api_key
         self.redactor = Redactor(_secrets(config, api_key))
         self._servers = tuple(Server(url, config, clock) for url in dict.fromkeys(config.urls))
-        self._line = Line(self._servers)
+        self._line = Line(self._servers, config.max_waiting)
         self._client: Http | None = None
         self._learning: asyncio.Task[None] | None = None
         self._random = random.Random()
@@ -152,7 +152,9 @@ class LlmPool:
         self._http()
         started = self._clock.real()
         async with asyncio.timeout(None) as deadline:
-            document = Document(self._clock, permit, self.config.timeout_s, deadline, started, background)
+            document = Document(
+                self._clock, permit, self.config.timeout_s, deadline, started, background, loading=self._loading_s
+            )
             try:
                 return await self._extract(text, document)
             except asyncio.CancelledError:
@@ -228,7 +230,7 @@ class LlmPool:
         while True:
             slot = None
             try:
-                slot = await self._line.slot(avoid, last is not None, document.background)
+                slot = await self._slot(avoid, last is not None, document)
                 reply = await self._call(slot, piece, document, other_seed)
                 ground = ground or grounding.Ground(piece)
                 found = judge(reply, ground)
@@ -239,7 +241,7 @@ class LlmPool:
                     saved = found
                 raise found.flaw
             except Fault as fault:
-                if fault.kind is ErrorKind.breaker_open:
+                if fault.kind in (ErrorKind.breaker_open, ErrorKind.queue_full):
                     fault = last or fault
                     raise document.failure(fault.kind, fault.message) from None
                 last = document.last = fault
@@ -266,6 +268,24 @@ class LlmPool:
                         continue
                 await self._back_off(pauses, fault.after_s, document)
                 pauses += 1
+
+    async def _slot(self, avoid: set[Server], again: bool, document: Document) -> Slot:
+        """A place on a server. One that somebody waits for does not wait longer than `[llm] max_wait`. Raises Fault."""
+        if again or document.background:
+            return await self._line.slot(avoid, again, document.background)
+        limit = self.config.max_wait_s
+        try:
+            async with asyncio.timeout(max(0.0, limit - document.queue_ms / 1000)):
+                return await self._line.slot(avoid, again, False)
+        except TimeoutError:
+            raise Fault(
+                ErrorKind.queue_full, f"waited {limit:g} s in the queue, as long as [llm] max_wait allows"
+            ) from None
+
+    def _loading_s(self) -> float:
+        """Seconds since the start in which models were being loaded; of several servers the one that took least, which is when
+        none could answer."""
+        return min((server.warming_s for server in self._servers), default=0.0)
 
     async def _call(self, slot: Slot, piece: str, document: Document, other_seed: bool) -> Reply:
         try:

@@ -34,8 +34,9 @@ class _Waiting:
 class Line:
     """Two lines in truth: what nobody waits for (`background`) gets a place only when nobody else wants it."""
 
-    def __init__(self, servers: Sequence[Server]) -> None:
+    def __init__(self, servers: Sequence[Server], most: int = 1_000_000) -> None:
         self._servers = servers
+        self._most = most
         self._served: deque[_Waiting] = deque()
         self._background: deque[_Waiting] = deque()
 
@@ -56,7 +57,7 @@ class Line:
 
     async def slot(self, avoid: set[Server], again: bool, background: bool) -> Slot:
         """A place on the least loaded server, when it is this call's turn; `again`: it was sent before, its time runs, it goes
-        first. Raises Fault(breaker_open) when all servers are taken out."""
+        first. Raises Fault: breaker_open when all servers are taken out, queue_full when too many wait."""
         line = self._background if background else self._served
         if not self._served and (again or not line):
             server = self._best(avoid)
@@ -64,6 +65,11 @@ class Line:
                 return self._take(server)
         if not self._admitted():
             raise self._all_out()
+        if not (again or background) and len(self._served) >= self._most:
+            raise Fault(
+                ErrorKind.queue_full,
+                f"{len(self._served)} documents wait for the LLM, as many as [llm] max_waiting allows",
+            )
         waiting = _Waiting(asyncio.get_running_loop().create_future(), avoid)
         if again:
             line.appendleft(waiting)

@@ -71,6 +71,8 @@ class Server:
         self._wire = protocol.wire(config)
         self._dialect = Dialect()
         self._warming: asyncio.Task[None] | None = None
+        self._warming_since: float | None = None
+        self._warmed_s = 0.0
         self._warm = False
         self._used_at = 0.0  # when it last answered anything about a model
         # a deadline passed and nothing was answered meanwhile: it may hang, or one document was slow
@@ -219,12 +221,19 @@ class Server:
     async def warm_up(self, http: Http) -> None:
         """Ask the server what it is and have the model loaded; shared by all who wait for it. Raises Fault."""
         if self._warming is None:
+            self._warming_since = self.now()
             self._warming = asyncio.create_task(self._prepare(http))
             self._warming.add_done_callback(self._prepared)
         await asyncio.shield(self._warming)
 
+    @property
+    def warming_s(self) -> float:
+        """Seconds since the start in which it was asked what it is and its model was loaded."""
+        return self._warmed_s + (0.0 if self._warming_since is None else self.now() - self._warming_since)
+
     def _prepared(self, task: asyncio.Task[None]) -> None:
         self._warming = None
+        self._warmed_s, self._warming_since = self.warming_s, None
         if not task.cancelled() and task.exception() is None:
             self._warm = True
             self._used_at = self.now()

@@ -107,7 +107,7 @@ async def test_reading_the_model_into_memory_is_no_latency_and_costs_no_deadline
     async with StubLlm(load_s=0.6) as stub, pool_of(stub, timeout_s=0.5) as pool:
         answer = await ask(pool)
         assert answer.ms < 300
-        assert answer.queue_ms > 500
+        assert answer.queue_ms < 400  # nor is it our queue
         stub.service.unload()  # another model took its place: this call carries the load_duration
         stub.service.load_s = 0.4
         answer = await ask(pool)

@@ -259,7 +259,7 @@ async def test_llama_server_still_loading_is_waited_for_outside_the_deadline() -
         answer = await pool.extract(DOCUMENT, permit=lambda: True)
         assert answer.attempts == 1
         assert answer.ms < 300
-        assert answer.queue_ms > 500
+        assert answer.queue_ms < 400  # loading is not our queue
 
 
 async def test_llama_server_refuses_a_long_prompt_and_the_text_is_split_finer() -> None:

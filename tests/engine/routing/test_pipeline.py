@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from msgspec.structs import replace
 
 from engine.clock import SystemClock
 from engine.extraction.cache import cache_key
+from engine.measures.bucket import Bucket
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Llm, Plan
 from engine.rollout.control import Actor
-from engine.routing.pipeline import Extracted
+from engine.routing.pipeline import Busy, Extracted
 from engine.server.commands import carry_out
+from engine.server.connections import Room
+from engine.server.http import application
 from engine.service.engine import Engine
 from engine.service.loop import Heart
-from engine.store import documents
+from engine.store import documents, series
 from engine.store.folder import Folder
 from engine.trial import searching
+from engine.view import attribution
 from tests.stub_llm import StubLlm
 
 pytestmark = pytest.mark.anyio
@@ -138,12 +145,90 @@ async def test_a_short_document_is_skipped_and_is_neither_attempt_nor_failure(tm
         assert len(stub.documents) == 1
 
 
-async def test_queueing_is_measured_apart_from_latency(tmp_path: Path) -> None:
+async def test_latency_is_what_somebody_waited_and_the_service_s_own_is_a_second_figure(tmp_path: Path) -> None:
     async with StubLlm(slots=1, latency_s=0.1) as stub, running(tmp_path, stub, FULL, max_concurrency=1) as place:
-        await asyncio.gather(*(place.extract(f"d{i}") for i in range(4)))
-        rows = place.records("ms, queue_ms")
-        assert max(ms for ms, _ in rows) < 200
-        assert max(queue for _, queue in rows) > 250
+        began = time.monotonic()
+        answers = await asyncio.gather(*(place.extract(f"d{i}") for i in range(8)))
+        took_ms = (time.monotonic() - began) * 1000
+        assert 700 < max(answer.ms for answer in answers) <= took_ms
+        await place.written()
+        found = json.loads(place.engine.metrics("application/json")[0])["keyword_extraction"]
+        assert found["avg_extraction_time_ms"] > 350
+        assert 90 < found["avg_service_time_ms"] < 200
+        assert found["avg_extraction_time_ms"] == pytest.approx(
+            found["avg_service_time_ms"] + found["avg_queue_time_ms"], rel=0.01
+        )
+        window = place.engine.monitor.recent.at(place.engine.clock.monotonic()).windows[600.0]
+        assert window.ms / window.fresh > 350  # the triggers judge the same
+        said = attribution.of_times(series.window(place.engine.conn, place.engine.clock.now(), 300.0), Bucket())
+        assert said.startswith("our queue, not the LLM service: queue 0.")
+
+
+async def test_bulk_work_counts_from_its_send_and_yields_to_what_somebody_waits_for(tmp_path: Path) -> None:
+    async with StubLlm(slots=1, latency_s=0.1) as stub, running(tmp_path, stub, FULL, max_concurrency=1) as place:
+        bulk = [asyncio.create_task(place.engine.extract(f"bulk{i}", text(f"bulk{i}"), bulk=True)) for i in range(8)]
+        await place.until(lambda: place.engine.pool.waiting >= 7)
+        answer = await place.extract("waited for")
+        assert answer.ms < 450  # the call that was under way, and its own
+        assert sum(task.done() for task in bulk) <= 2
+        await asyncio.gather(*bulk)
+        assert max(task.result().ms for task in bulk) < 200
+        assert {queue for (queue,) in place.records("queue_ms", "document_id LIKE 'bulk%'")} == {0.0}
+
+
+async def test_a_full_queue_sends_what_is_waited_for_to_frequency_and_counts_it(tmp_path: Path) -> None:
+    settings = {"max_concurrency": 1, "max_waiting": 3}
+    async with StubLlm(slots=1, latency_s=0.2) as stub, running(tmp_path, stub, FULL, **settings) as place:
+        answers = await asyncio.gather(*(place.extract(f"d{i}") for i in range(10)))
+        refused = [answer for answer in answers if answer.fallback]
+        assert len(refused) == 6  # one is under way, three wait
+        assert all(answer.method == "frequency" and answer.keywords for answer in refused)
+        assert "3 documents wait for the LLM" in refused[0].note
+        await place.written()
+        found = json.loads(place.engine.metrics("application/json")[0])["keyword_extraction"]
+        assert found["errors_by_kind"] == {"queue_full": 6}
+        assert found["fallbacks"] == 6
+
+
+async def test_nobody_waits_in_the_queue_for_longer_than_the_plan_allows(tmp_path: Path) -> None:
+    settings = {"max_concurrency": 1, "max_wait_s": 0.3}
+    async with StubLlm(slots=1, latency_s=0.2) as stub, running(tmp_path, stub, FULL, **settings) as place:
+        began = time.monotonic()
+        answers = await asyncio.gather(*(place.extract(f"d{i}") for i in range(10)))
+        assert time.monotonic() - began < 1.5
+        assert sum(answer.fallback for answer in answers) >= 7
+        assert place.records("DISTINCT error", "error IS NOT NULL") == [("queue_full",)]
+
+
+async def test_too_much_bulk_work_is_told_when_to_come_again_and_is_stored_by_no_method(tmp_path: Path) -> None:
+    settings = {"max_concurrency": 1, "max_waiting": 3}
+    async with StubLlm(slots=1, latency_s=0.2) as stub, running(tmp_path, stub, FULL, **settings) as place:
+        work = [place.engine.extract(f"bulk{i}", text(f"bulk{i}"), bulk=True) for i in range(5)]
+        ends = await asyncio.gather(*work, return_exceptions=True)
+        refused = [end for end in ends if isinstance(end, Busy)]
+        assert len(refused) == 2
+        assert refused[0].after_s > 0
+        await place.written()
+        assert len(place.records("id")) == 3
+        assert b"keyword_extraction_bulk_refused_total 2.0" in place.engine.metrics("text/plain")[0]
+        place.engine.pipeline._bulk = 3
+        transport = httpx.ASGITransport(application(place.engine, Room(8, 1 << 20)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://engine") as api:
+            answered = await api.post("/v1/extract", json={"id": "x", "text": text("x"), "bulk": True})
+        assert (answered.status_code, answered.headers["retry-after"]) == (429, "5")
+        assert answered.json()["retry_after_s"] == 5.0
+
+
+async def test_a_model_that_loads_is_neither_queue_nor_latency(tmp_path: Path) -> None:
+    async with (
+        StubLlm(slots=1, latency_s=0.05, load_s=0.8) as stub,
+        running(tmp_path, stub, FULL, max_concurrency=1) as place,
+    ):
+        for server in place.engine.pool._servers:
+            server.cool()
+        stub.service.unload()
+        answers = await asyncio.gather(*(place.extract(f"d{i}") for i in range(3)))
+        assert max(answer.ms for answer in answers) < 600
 
 
 # what a model may put into the store
