@@ -11,7 +11,6 @@ from console.screens.page import Hint, Page
 from console.widgets import blocks, checklist, gauges, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns
-from engine.plan.durations import clock
 from engine.view.model import Gauge, View
 
 NEXT = "what happens next"
@@ -82,16 +81,17 @@ class Dashboard(Page):
         worst = words.worst(v)
         if worst is not None and worst.for_s:
             act = f"{worst.id} → {words.ACTION.get(worst.action, worst.action)}"
-            timer = f"{clock(worst.held_s)} of {clock(worst.for_s)} "
+            timer = f"{words.acts(worst, brief=True)} "
             cells = min(12, width - cell_len(timer + act) - 1)
             if cells >= 4:
-                blocks.meter(c, x, y, cells, worst.held_s / worst.for_s, "bad")
-            elif cells < 0 and worst.fires_in_s is not None:  # the band has the timer whole
-                timer = f"in {clock(worst.fires_in_s)} "
+                blocks.meter(c, x, y, cells, words.passed(worst), "bad")
             at = x + cells + 1 if cells >= 4 else x
             c.spans(at, y, [(timer, "bad+"), (act, "strong")], x + width - at)
             lines = [line for line in lines if worst.id not in line]
             y, rows = y + 1, rows - 1
+            if worst.acts_by and worst.fires_in_s and rows > len(lines):
+                c.put(x + 2, y, f"that is the {worst.acts_by}", "dim", width - 2)
+                y, rows = y + 1, rows - 1
         blocks.bullets(c, Area(x, y, width, rows), lines, "→", "accent", "" if worst else "nothing changes by itself")
 
     def _waiting(self, c: Canvas, v: View, area: Area) -> None:
@@ -187,7 +187,7 @@ class Dashboard(Page):
             sign, style = words.VERDICT.get(t.verdict, ("·", "dim"))
             live = t.verdict == "breach"
             c.spans(x, y + row, [(f"{sign} ", style), (t.id, "strong" if live else "text")], 18)
-            timer = f"{clock(t.held_s)} of {clock(t.for_s)}  " if live and t.for_s else ""
+            timer = f"{words.acts(t, brief=True)}  " if live and t.for_s else ""
             said = t.sentence
             for cut in (": ", " ("):  # what is said after it comes second; half of it would say nothing
                 said = said if cell_len(said) <= width - 19 or live else said.split(cut)[0]
@@ -256,7 +256,7 @@ def _coming(v: View) -> list[Span]:
     if worst is not None and worst.fires_in_s is not None:
         act = words.ACTION.get(worst.action, worst.action)
         return [
-            (f"→ {act} in {clock(worst.fires_in_s)}", "bad+"),
-            (f"  {worst.id}, {clock(worst.held_s)} of {clock(worst.for_s)}", "text"),
+            (f"→ {act} {words.acts(worst, brief=True)}", "bad+"),
+            (f"  {worst.id}{f', {worst.acts_by}' if worst.acts_by else ''}", "text"),
         ]
     return [("→ ", "accent"), (v.next[0] if v.next else "nothing changes by itself", "text")]

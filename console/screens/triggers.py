@@ -135,8 +135,8 @@ class Triggers(Searching):
             ("threshold", words.figure(metric, t.threshold) if t.threshold is not None else "", "text"),
             ("stands on", f"n {t.n}{of}", "text"),
             ("rule", t.rule, "text"),
-            ("held", f"{clock(t.held_s)} of {clock(t.for_s)}" if t.for_s else "", "text"),
-            ("acts in", clock(t.fires_in_s) if t.fires_in_s is not None else "", "bad+"),
+            ("clock", words.acts(t) if t.verdict in ("breach", "muted") else "", "bad+"),
+            ("held", f"{clock(t.held_s)} of {clock(t.for_s)}" if t.for_s and t.held_s else "", "text"),
             ("resets when", t.resets_when, "text"),
             ("people act", f"within {format_duration(t.timeline_s)}" if t.timeline_s else "", "text"),
             ("now", t.sentence, "text"),
@@ -159,8 +159,8 @@ def _line(c: Canvas, area: Area, y: int, t: TriggerView) -> None:
     x = area.x + 36
     if live and t.for_s:
         cells = 8 if area.width < 100 else 12
-        blocks.meter(c, x, y, cells, t.held_s / t.for_s, "bad")
-        x = c.put(x + cells + 1, y, f"{clock(t.held_s)} of {clock(t.for_s)}  ", "bad+")
+        blocks.meter(c, x, y, cells, words.passed(t), "bad")
+        x = c.put(x + cells + 1, y, f"{words.acts(t, brief=True)}  ", "bad+")
     said = "locked until someone resumes with the cause" if t.verdict == "locked" else t.sentence or t.text
     c.put(x, y, said, "text" if live else "dim", area.x + area.width - x)
 
@@ -174,7 +174,7 @@ def _matrix(c: Canvas, area: Area, rows: Sequence[MatrixView]) -> None:
     for row, m in enumerate(rows[: inner.height]):
         live = "bad+" if m.lit else "text"
         left = m.lit and m.left_s is not None
-        time = f"{clock(m.left_s or 0)} left" if left else m.timeline
+        time = (f"acts in {clock(m.left_s)}" if m.left_s else "acts now") if left else m.timeline
         parts: list[Span] = [
             ("▶ " if m.lit else "  ", "bad+"),
             (f"{m.condition:<20}", live),

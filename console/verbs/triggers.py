@@ -57,7 +57,10 @@ def _listed(t: TriggerView) -> list[str]:
             "fires now" if t.fires_in_s == 0 else f"fires in {clock(t.fires_in_s)}" if t.fires_in_s else "not yet sure"
         )
         muted = "muted by a critical one, " if t.verdict == "muted" else ""
-        lines.append(f"{'':<20}{muted}{when} by {t.rule}" + (f"; resets when {t.resets_when}" if t.resets_when else ""))
+        lines.append(
+            f"{'':<20}{muted}{when}, rule {t.rule}{f' ({t.acts_by})' if t.acts_by else ''}"
+            + (f"; resets when {t.resets_when}" if t.resets_when else "")
+        )
     return lines
 
 

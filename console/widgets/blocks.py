@@ -13,7 +13,6 @@ from rich.cells import cell_len
 from console.link import Sight
 from console.widgets import words
 from console.widgets.canvas import Canvas, columns, fit, wrapped
-from engine.plan.durations import clock
 from engine.view.model import View
 
 Hint = tuple[str, str, str]  # key, words, action for a click
@@ -120,7 +119,7 @@ def _timer(c: Canvas, x: int, y: int, v: View, style: str) -> None:
     """At the right: the clock of the trigger that acts first; when none runs, how far the gate is."""
     worst = words.worst(v)
     if worst is not None and worst.for_s:
-        text = f" {clock(worst.held_s)} of {clock(worst.for_s)} → {words.ACTION.get(worst.action, worst.action)}"
+        text = f" {words.acts(worst, brief=True)} → {words.ACTION.get(worst.action, worst.action)}"
         name = f"{worst.id} "
         meter_width = min(20, c.width - x - len(text) - len(name) - 2)
         if meter_width < 4:
@@ -130,7 +129,7 @@ def _timer(c: Canvas, x: int, y: int, v: View, style: str) -> None:
             return
         at = c.put(start, y, name, f"{style}+")
         if meter_width > 0:
-            meter(c, at, y, meter_width, worst.held_s / worst.for_s, style, style)
+            meter(c, at, y, meter_width, words.passed(worst), style, style)
         c.put(c.width - 1 - len(text), y, text, f"{style}+")
         return
     gate = v.gate

@@ -148,6 +148,22 @@ def worst(view: View) -> TriggerView | None:
     return min(running, key=lambda t: (t.action in holds, t.fires_in_s if t.fires_in_s is not None else 1e9, t.id))
 
 
+def acts(t: TriggerView, brief: bool = False) -> str:
+    """The one countdown of a trigger in breach: "acts in 4:51: early rule", "acts now", "not sure yet"; in brief "in 4:51"."""
+    if t.fires_in_s is None:
+        return "not sure yet"
+    if not t.fires_in_s:
+        return "now" if brief else "acts now"
+    if brief:
+        return f"in {clock(t.fires_in_s)}"
+    return f"acts in {clock(t.fires_in_s)}" + (f": {t.acts_by}" if t.acts_by else "")
+
+
+def passed(t: TriggerView) -> float:
+    """How much of that countdown is over, 0..1."""
+    return t.held_s / t.for_s if t.for_s else 1.0
+
+
 ACTION = {
     "to_zero": "0 %",
     "previous_stage": "previous stage",

@@ -116,6 +116,7 @@ def _triggers(engine: Engine) -> tuple[TriggerView, ...]:
             TriggerView(
                 r.id, rule.text, str(rule.action), str(rule.severity), r.verdict, r.value, r.threshold, r.n, r.k, r.held_s,
                 r.for_s, r.rule, r.sentence, r.resets_when, r.fires_in_s, rule.timeline_s, r.headline,
+                r.evidence, r.acts_by,
             )
         )  # fmt: skip
     return tuple(out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -17,7 +17,11 @@ Verdict = Literal["ok", "breach", "insufficient", "blind", "muted", "locked", "d
 
 
 class Reading(Struct, frozen=True):
-    """One rule, ready to show. `fires_in_s` is 0 while it fires, None when nobody can say."""
+    """One rule, ready to show. `fires_in_s` is 0 while it fires, None when it cannot be known.
+
+    One clock: `held_s` of `for_s` is the timer of the detector that acts first, `acts_by` names it, and what is left of it is
+    `fires_in_s`.
+    """
 
     id: str
     verdict: Verdict
@@ -32,6 +36,8 @@ class Reading(Struct, frozen=True):
     resets_when: str
     fires_in_s: float | None
     headline: str = ""  # "errors 12.2 % over 5 %"; empty while it is not in breach
+    evidence: str = ""  # "17 of 304 in 5 min": what the headline rests on
+    acts_by: str = ""  # "early rule", "last 100 documents"; empty for the plan's own window
 
 
 class Judged(Struct, frozen=True):
@@ -46,17 +52,49 @@ class Judged(Struct, frozen=True):
 
 
 def read(each: Judged, critical: bool = False, locked: str = "", idle: bool = False) -> Reading:
-    rule, found, timer = each.rule, each.found, each.timer
+    rule, found = each.rule, each.found
     verdict = _verdict(each, critical, locked)
-    fires_in = _fires_in(each) if verdict in ("breach", "muted") else None
-    by_early = each.acted and each.acted == found.early_rule
-    held, for_s = (timer.early_s, found.early_for_s) if by_early else (timer.held_s, rule.for_s)
-    name = each.acted or (found.rule if found.breach is not False or not timer.early else found.early_rule)
+    live = verdict in ("breach", "muted")
+    first = _first(each)
+    name = each.acted or (first.rule if live else found.rule)
     return Reading(
-        rule.id, verdict, found.value, found.threshold, found.n, found.k, held, for_s, name,
-        _sentence(each, verdict, locked, idle), told(found.resets) if verdict in ("breach", "muted") else "", fires_in,
-        _headline(each) if verdict in ("breach", "muted") else "",
+        rule.id, verdict, found.value, found.threshold, found.n, found.k, first.held_s, first.for_s, name,
+        _sentence(each, verdict, locked, idle), told(found.resets) if live else "", first.left_s if live else None,
+        _headline(each) if live else "", _evidence(each) if live else "", first.name if live else "",
     )  # fmt: skip
+
+
+class Detector(NamedTuple):
+    """One of the two timers of a rule. `left_s` is None when time alone does not make it act."""
+
+    rule: str
+    held_s: float
+    for_s: float
+    left_s: float | None
+    early: bool
+
+    @property
+    def name(self) -> str:
+        return "early rule" if self.early else NAMES.get(self.rule.partition("-")[0], "")
+
+
+NAMES = {"fallback": "last documents", "calls": "failed calls", "probes": "failed probes"}
+
+
+def _first(each: Judged) -> Detector:
+    """The detector that acts first: what every countdown, bar and sentence is about."""
+    rule, found, timer = each.rule, each.found, each.timer
+    wait = rule.for_s + found.wait_s
+    plain_left = max(0.0, wait - timer.held_s) if timer.breach and found.convinced else None
+    early_left = max(0.0, found.early_for_s - timer.early_s) if timer.early and found.early_fresh else None
+    plain = Detector(found.rule, timer.held_s, wait if timer.breach else rule.for_s, plain_left, False)
+    early = Detector(found.early_rule, timer.early_s, found.early_for_s, early_left, True)
+    if each.acted:
+        chosen = early if each.acted == found.early_rule else plain
+        return chosen._replace(left_s=0.0)
+    if early_left is not None and (plain_left is None or early_left < plain_left):
+        return early
+    return early if timer.early and not found.breach else plain
 
 
 def _verdict(each: Judged, critical: bool, locked: str) -> Verdict:
@@ -71,18 +109,6 @@ def _verdict(each: Judged, critical: bool, locked: str) -> Verdict:
     if each.found.breach or each.timer.early:
         return "muted" if critical and each.rule.severity is not Severity.critical else "breach"
     return "insufficient" if each.found.breach is None else "ok"
-
-
-def _fires_in(each: Judged) -> float | None:
-    if each.acted:
-        return 0.0
-    found, timer = each.found, each.timer
-    ends = []
-    if timer.breach and found.convinced:
-        ends.append(each.rule.for_s + found.wait_s - timer.held_s)
-    if timer.early and found.early_fresh:
-        ends.append(found.early_for_s - timer.early_s)
-    return max(0.0, min(ends)) if ends else None
 
 
 def _sentence(each: Judged, verdict: Verdict, locked: str, idle: bool) -> str:
@@ -102,10 +128,12 @@ def _sentence(each: Judged, verdict: Verdict, locked: str, idle: bool) -> str:
         return f"insufficient: {told(found.says)}{frozen}"
     if verdict == "ok":
         return _figures(rule, found, "")
+    first = _first(each)
+    by = f", {first.name}" if first.name else ""
+    held = f" for {clock(first.held_s)} of {clock(first.for_s)}{by}" if first.for_s else ""
     if (each.acted and each.acted == found.early_rule) or not found.breach:
-        head = f"{words.NAMES[rule.metric]} is rising" if rule.metric != "latency_mean" else "time is rising"
-        return f"{head}: {told(found.early_text)}, for {clock(timer.early_s)} of {clock(found.early_for_s)}"
-    held = f" for {clock(timer.held_s)} of {clock(rule.for_s)}" if rule.for_s else ""
+        head = f"{words.NAMES[rule.metric]} is rising" if rule.metric != "latency_mean" else "latency is rising"
+        return f"{head}: {told(found.early_text)},{held}"
     tail = ""
     if not each.acted and timer.held_s >= rule.for_s:
         tail = (
@@ -132,6 +160,11 @@ def _headline(each: Judged) -> str:
         return name
     value, threshold = words.beside(rule.metric, found.value, found.threshold)
     return f"{name} {value} {_relation(found.value, found.threshold)} {threshold}"
+
+
+def _evidence(each: Judged) -> str:
+    found = each.found
+    return told(found.text if found.breach else found.early_text)
 
 
 def _relation(value: float, threshold: float) -> str:

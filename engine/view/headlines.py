@@ -176,11 +176,11 @@ def running(trigger: TriggerView) -> str:
     if left is None:
         when = "not yet sure"
     elif left > 0:
-        when = f"{SOON.get(trigger.action, trigger.action)} in {timer(left)}"
+        by = f": {trigger.acts_by}" if trigger.acts_by else ""
+        when = f"{SOON.get(trigger.action, trigger.action)} in {timer(left)}{by}"
     else:
         when = FIRED.get(trigger.action, trigger.action)
-    evidence = trigger.sentence.rpartition(" (")[2].removesuffix(")") if trigger.sentence.endswith(")") else ""
-    return f"{trigger.headline or trigger.id}, {when}" + (f" ({evidence})" if evidence else "")
+    return f"{trigger.headline or trigger.id}, {when}" + (f" ({trigger.evidence})" if trigger.evidence else "")
 
 
 def what_next(
@@ -191,7 +191,8 @@ def what_next(
     breach = [t for t in triggers if t.verdict == "breach"] if percent_bp else []
     for t in sorted((t for t in breach if t.fires_in_s != 0), key=lambda t: t.fires_in_s or 1e9):
         left = f"in {timer(t.fires_in_s)}" if t.fires_in_s is not None else "once sure"
-        out.append(f"{left} {DOES.get(t.action, t.action)}: {t.id}, {timer(t.held_s)} of {timer(t.for_s)}")
+        by = f", {t.acts_by}" if t.acts_by else ""
+        out.append(f"{left} {DOES.get(t.action, t.action)}: {t.id}{by}")
     if any(t.action in ("to_zero", "previous_stage", "halve") for t in breach):
         out.append("then locked until someone writes why")
     if blind and blind_step_in_s is not None:
@@ -221,13 +222,13 @@ def waiting_for(state: State, plan: Plan, gate: GateView, reminders: Sequence[Re
 
 
 def matrix(plan: Plan, triggers: Sequence[TriggerView]) -> tuple[MatrixView, ...]:
-    """The decision matrix with the live rows lit and their timelines counting."""
+    """The decision matrix with the live rows lit; `left_s` is the clock of the trigger that acts, the one shown everywhere."""
     by_id = {t.id: t for t in triggers}
     out = []
     for row in plan.matrix:
         live = by_id.get(row.trigger)
         lit = live is not None and live.verdict == "breach"
-        left = max(0.0, live.timeline_s - live.held_s) if lit and live is not None and live.timeline_s else None
+        left = live.fires_in_s if lit and live is not None else None
         out.append(MatrixView(row.condition, str(row.severity), row.action, row.timeline, row.trigger, lit, left))
     return tuple(out)
 

@@ -48,6 +48,8 @@ class TriggerView(Struct, frozen=True):
     fires_in_s: float | None
     timeline_s: float = 0.0
     headline: str = ""  # "errors 12.2 % over 5 %": what is wrong in as few words as it takes
+    evidence: str = ""  # "17 of 139 in 5 min": what the headline rests on
+    acts_by: str = ""  # the detector whose clock `held_s`, `for_s` and `fires_in_s` are; "" for the plan's own window
 
 
 class ConditionView(Struct, frozen=True):

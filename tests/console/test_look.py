@@ -17,7 +17,6 @@ from console.widgets import blocks, words
 from console.widgets.blocks import Hint
 from console.widgets.canvas import Canvas
 from console.widgets.curves import MEASURES, said
-from engine.plan.durations import clock
 from tests.console.samples import IDLE, STATES
 from tests.console.walking import console, pages
 
@@ -99,7 +98,7 @@ async def test_every_screen_says_how_it_stands_at_80x24(state: str, monkeypatch:
     view = STATES[state][0]
     assert view is not None
     worst = words.worst(view)
-    timer = [worst.id, f"{clock(worst.held_s)} of {clock(worst.for_s)}"] if worst else []
+    timer = [worst.id, words.acts(worst, brief=True)] if worst else []
     facts = [
         words.stage(view, brief=True),
         words.percent(view.percent_bp),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.plan.durations import clock
 from engine.triggers.evidence import silence
 from engine.triggers.measurement import Ok
 from engine.triggers.rules import HEALED_DOCUMENTS
@@ -16,9 +17,37 @@ def test_a_timer_says_how_far_it_is_and_when_it_fires() -> None:
     assert reading.verdict == "breach"
     assert 0 < reading.held_s < 300
     assert reading.fires_in_s is not None
-    assert f"of {(300 // 60)}:00" in reading.sentence
+    assert f"for {clock(reading.held_s)} of {clock(reading.for_s)}" in reading.sentence
     assert "clean document" in reading.resets_when
     assert reading.headline == "errors 20 % over 5 %"
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        {"failing": 0.2, "per_min": 30},
+        {"failing": 1.0},
+        {"ms": 4120.0},
+        {"ms": 2310.0},
+        {"failing": 0.06, "ms": 3500.0},
+    ],
+)
+def test_there_is_one_clock(service: dict[str, float]) -> None:
+    """What has passed of it, what is left of it and the sentence are of the detector that acts first, at every moment."""
+    scene, seen = Scene(), set()
+    for _ in range(60):
+        scene.run(10, **service)  # type: ignore[arg-type]
+        for trigger in PLAN.triggers:
+            reading = scene.reading(trigger.id)
+            if reading.verdict not in ("breach", "muted") or not reading.fires_in_s:
+                continue
+            assert reading.for_s - reading.held_s == pytest.approx(reading.fires_in_s), reading
+            assert f"for {clock(reading.held_s)} of {clock(reading.for_s)}" in reading.sentence
+            assert (reading.acts_by == "early rule") == (reading.rule in ("cusum", "cusum-few", "mean-2se")), reading
+            seen.add(reading.acts_by)
+        if scene.last is not None and scene.last.fired:
+            break
+    assert seen
 
 
 def test_a_restart_forgets_no_timer_and_counts_no_downtime() -> None:

@@ -22,6 +22,7 @@ def views(scene: Scene) -> tuple[TriggerView, ...]:
         TriggerView(
             r.id, rules[r.id].text, str(rules[r.id].action), str(rules[r.id].severity), r.verdict, r.value, r.threshold,
             r.n, r.k, r.held_s, r.for_s, r.rule, r.sentence, r.resets_when, r.fires_in_s, rules[r.id].timeline_s, r.headline,
+            r.evidence, r.acts_by,
         )
         for r in scene.last.readings
     )  # fmt: skip

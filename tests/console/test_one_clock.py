@@ -1,0 +1,56 @@
+"""Every countdown of a trigger, on every screen and at every size, is one number."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from msgspec.structs import replace
+
+from engine.view import headlines
+from tests.console.samples import ALERT, PLAN, FakeLink, trigger
+from tests.console.walking import console, ready, until
+
+pytestmark = pytest.mark.anyio
+
+EARLY = replace(
+    trigger("latency_medium", "breach", 2310.0, held=33.0, fires=87.0),
+    for_s=120.0,
+    acts_by="early rule",
+    sentence="mean latency 2.31 s over 2.00 s for 0:33 of 2:00, early rule (n = 290 in 30 min)",
+)
+VIEW = replace(
+    ALERT,
+    triggers=tuple(
+        EARLY if t.id == "latency_medium" else replace(t, verdict="ok", held_s=0.0, fires_in_s=None)
+        for t in ALERT.triggers
+    ),
+)
+VIEW = replace(
+    VIEW,
+    matrix=headlines.matrix(PLAN, VIEW.triggers),
+    next=headlines.what_next(VIEW.percent_bp, VIEW.triggers, VIEW.gate, "", None),
+    health_sentence=f"WATCH: {headlines.running(EARLY)}",
+)
+LEFT = "1:27"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+@pytest.mark.parametrize("key", ["1", "3"])
+async def test_one_countdown(size: tuple[int, int], key: str) -> None:
+    app = console("alert")
+    assert isinstance(app.link, FakeLink)
+    app.link.view = VIEW
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot)
+        await pilot.press(key)
+        await until(pilot, lambda: app.page is not None and str(app.page.NUMBER) == key)
+        assert app.page is not None
+        app.page.repaint()
+        text = app.page.text()
+    assert LEFT in text
+    counted = set(re.findall(r"(?:in |acts in |left |, )(\d+:\d\d)\b(?! of)", text))
+    assert counted == {LEFT}, text
+    assert "early rule" in text
+    for of in re.findall(r"\d+:\d\d of \d+:\d\d", text):
+        assert of == "0:33 of 2:00"
