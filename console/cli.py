@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "sign": ("control", "Sign a checklist item, or have the machine check it."),
     "load": ("load", "Extract keywords from files, folders, globs or standard input."),
     "query": ("documents", "Search the documents by their keywords and titles."),
+    "documents": ("documents", "Show one document as it is stored, or delete it for good."),
     "export": ("documents", "Write documents with their keywords as JSON."),
     "analyze": ("analysis", "Compare two exports; measure search quality."),
     "metrics": ("analysis", "Performance over days, or a snapshot of now."),

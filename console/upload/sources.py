@@ -76,11 +76,13 @@ def weight(path: str) -> int:
 # -- what is in them -------------------------------------------------------------------------------------------------------------
 
 
-def documents(path: str) -> Iterator[Source]:
-    """The documents of one file; never raises."""
-    name = path.encode("utf-8", "backslashreplace").decode()  # a name of bytes that are no text still names it
+def documents(path: str, called: str = "") -> Iterator[Source]:
+    """The documents of one file; never raises. `called` stands for its path in the ids of those that bring none."""
+    name = (
+        (called or path).encode("utf-8", "backslashreplace").decode()
+    )  # a name of bytes that are no text still names it
     for source in _documents(path):
-        yield source._replace(id=name + source.id.removeprefix(path)) if name != path else source
+        yield source._replace(id=name + source.id.removeprefix(path)) if name != path and not source.named else source
 
 
 def _documents(path: str) -> Iterator[Source]:

@@ -1,4 +1,4 @@
-"""Verbs about documents in the store: query, export."""
+"""Verbs about documents in the store: query, show, delete, export."""
 
 from __future__ import annotations
 
@@ -76,6 +76,59 @@ def _snippet(text: str, words: list[str], around: int = 60) -> str:
     return clean_line(("…" if begin else "") + text[begin:end] + ("…" if end < len(text) else ""), 4 * around)
 
 
+# -- one document ----------------------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def documents() -> None:
+    """One document: show it as it is stored, or delete it for good."""
+
+
+@documents.command()
+@click.argument("id")
+@click.option("--text", "with_text", is_flag=True, help="With its full text.")
+@json_option
+@click.pass_obj
+def show(place: Place, id: str, with_text: bool, as_json: bool) -> None:
+    """A document with the keywords of both methods."""
+    from engine.plan.durations import iso
+
+    d = place.reader.document(id)
+    if d is None:
+        fail(f"There is no document {clean_line(id)!r}. `rollout query` finds ids.", as_json)
+    assert d is not None
+    row: dict[str, Any] = {
+        "id": d.id, "title": d.title, "arm": d.arm, "method": d.method, "keywords": d.keywords, "technical": d.technical,
+        "frequency": d.frequency, "llm": d.llm, "shadow": d.shadow, "updated": iso(d.updated),
+        "llm_at": None if d.llm_at is None else iso(d.llm_at), "llm_stage": d.llm_stage, "restored": d.restored,
+        "text_kept": bool(d.text), **({"text": d.text} if with_text else {}),
+    }  # fmt: skip
+    lines = [
+        f"{d.id}  [{d.method}]  {clean_line(d.title, TITLE)}",
+        f"  extracted {iso(d.updated)}, {d.arm} arm" + (", restored to frequency" if d.restored else ""),
+        f"  frequency: {', '.join(d.frequency)}",
+        *([f"  llm: {', '.join(d.llm)} (stage {d.llm_stage})"] if d.llm is not None else []),
+        *([f"  shadow: {', '.join(d.shadow)}"] if d.shadow is not None else []),
+        *(["", d.text or "Its text is not kept."] if with_text else []),
+    ]
+    say(row, "\n".join(lines), as_json)
+
+
+@documents.command()
+@click.argument("id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_obj
+def delete(place: Place, id: str, yes: bool, as_json: bool) -> None:
+    """Delete a document for good: text, keywords and title. The log keeps its id and who deleted it."""
+    if not yes and not click.confirm(f"Delete {clean_line(id)} for good?", err=True):
+        fail("Nothing was deleted.", as_json)
+    reply = place.client.command("delete_document", document=id)
+    if not reply.ok:
+        fail(reply.sentence, as_json, reply.data)
+    say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
+
+
 # -- export ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -96,11 +149,9 @@ def export(place: Place, method: str, limit: int, output: Path, at_random: bool,
     serve them first.
     """
     from engine.plan.durations import iso
-    from engine.store import documents
+    from engine.store.documents import exported
 
-    found = place.reader.read(
-        lambda conn: documents.exported(conn, method, limit, text=text, seed=seed if at_random else None)
-    )
+    found = place.reader.read(lambda conn: exported(conn, method, limit, text=text, seed=seed if at_random else None))
     if not found:
         fail(f"No document serves {method} keywords yet: {MAKES[method]}.")
     rows = [

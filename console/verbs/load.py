@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ import click
 from console.context import Place, bare, fail, json_option, say
 from console.upload import sources
 from console.upload.progress import Progress
+from console.upload.root import id_under, outside, root_of
 from console.upload.uploader import Answer, Crew, Gone, Refused
 from engine.client.client import EXTRACT_S, EngineClient, broken, unanswered
 from engine.text import clean_block, clean_line, digest, normal
@@ -84,18 +86,30 @@ class Tally:
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--method", type=click.Choice(["auto", "llm", "frequency"]), default="auto", show_default=True)
 @click.option("--verbose", is_flag=True, help="A line for each document.")
+@click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Ids are paths from this folder. Default: the top of the git repository, else the folder given.",
+)
 @click.option("--resume", is_flag=True, help="Skip documents that are in the store unchanged.")
 @json_option
 @click.pass_obj
-def load(place: Place, paths: tuple[str, ...], method: str, verbose: bool, resume: bool, as_json: bool) -> None:
+def load(
+    place: Place, paths: tuple[str, ...], method: str, verbose: bool, root: Path | None, resume: bool, as_json: bool
+) -> None:
     """Extract keywords from files, folders, globs, or `-` for standard input.
 
     .md .txt .rst .adoc .html are one document each; .jsonl, .ndjson and .json hold {"id", "text", "title"} a line or in a list;
     standard input is JSON lines or one text. Stopped half way, the same command with --resume goes on.
+
+    A document's id is its path from --root, so that it is the same document however its path is typed; a JSON row brings its own.
     """
     found = sources.files(paths)
     if not found:
         fail("No file was found. Kinds: " + " ".join(sorted(sources.KINDS)), as_json)
+    root = root.resolve() if root is not None else root_of(paths)
+    if root is not None and (stray := outside(root, found)):
+        fail(f"{clean_line(stray)} is not below the root {root}. Give another --root.", as_json)
     _engine_or_fail(place, as_json)
     known = _known(place, method) if resume else {}
     tally = Tally()
@@ -117,7 +131,7 @@ def load(place: Place, paths: tuple[str, ...], method: str, verbose: bool, resum
         progress.step(source.size, tally.done)
 
     try:
-        for source in (source for path in found for source in sources.documents(path)):
+        for source in (source for path in found for source in sources.documents(path, _called(root, path))):
             if source.trouble:
                 tally.skip(source.id, source.trouble)
                 progress.step(source.size, tally.done)
@@ -148,6 +162,10 @@ def load(place: Place, paths: tuple[str, ...], method: str, verbose: bool, resum
         os._exit(1)  # calls in flight are the engine's to finish; nobody waits for their answers
     if tally.failed:
         raise SystemExit(1)
+
+
+def _called(root: Path | None, path: str) -> str:
+    return id_under(root, path) if root is not None and path != sources.STDIN else ""
 
 
 def _line(source: sources.Source, answer: Answer) -> str:

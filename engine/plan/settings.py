@@ -190,6 +190,14 @@ class StoreSettings(Part, frozen=True):
     raw_days: Annotated[float, says("Days that single extractions are kept.", least=1)] = 30.0
     ten_second_days: Annotated[float, says("Days that 10-second figures are kept.", least=0.1)] = 2.0
     minute_days: Annotated[float, says("Days that 1- and 10-minute figures are kept; hours stay.", least=1)] = 8.0
+    text_days: Annotated[
+        float,
+        says(
+            "Days after its last extraction that a document's full text is kept; 0: for good. Without it there are no "
+            "snippets, and search quality and reviews leave the document out. Keywords and title stay.",
+            least=0,
+        ),
+    ] = 0.0
 
 
 class Http(Part, frozen=True):

@@ -36,6 +36,7 @@ REQUESTS: Mapping[str, Handler] = {
     "check": people.check,
     "restore": data.restore,
     "undo_restore": data.undo_restore,
+    "delete_document": data.delete_document,
     "feedback": feedback.give,
     "complaint": feedback.complaint,
     "feedback_import": feedback.take_many,

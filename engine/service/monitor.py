@@ -32,7 +32,7 @@ from engine.rollout import control
 from engine.rollout.calendar import blocked_until
 from engine.rollout.control import ENGINE, Actor, Ask, Decision, State
 from engine.service.blindness import Sight, Unseen
-from engine.store import series
+from engine.store import documents, series
 from engine.store.rollup import retain
 from engine.store.writer import Writer
 from engine.triggers import attempts
@@ -446,7 +446,8 @@ class Monitor:
         """Delete a little of what is older than the plan keeps; how many rows."""
         keep = self.plan.store
         day = 86400.0
-        return retain(conn, now, keep.raw_days * day, keep.ten_second_days * day, keep.minute_days * day)
+        expired = documents.expire_texts(conn, now - keep.text_days * day) if keep.text_days else 0
+        return expired + retain(conn, now, keep.raw_days * day, keep.ten_second_days * day, keep.minute_days * day)
 
     def exposition(self, state: State, percent_bp: int, accept: str) -> tuple[bytes, str]:
         taken = snapshot.take(

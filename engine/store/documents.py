@@ -106,6 +106,27 @@ def write(conn: sqlite3.Connection, documents: Sequence[DocumentWrite]) -> None:
         )
 
 
+def delete(conn: sqlite3.Connection, id: str) -> bool:
+    """Remove a document with its text, keywords and index entry, and what reviewers were shown of it, inside the caller's
+    transaction; whether it was there. Figures that it is counted in stay."""
+    row = conn.execute("DELETE FROM document WHERE id = ? RETURNING rowid", (id,)).fetchall()
+    if not row:
+        return False
+    conn.execute("DELETE FROM document_fts WHERE rowid = ?", row[0])
+    conn.execute("DELETE FROM document_text WHERE document_id = ?", (id,))
+    conn.execute("UPDATE review_document SET title = '', llm = '[]', frequency = '[]' WHERE document_id = ?", (id,))
+    return True
+
+
+def expire_texts(conn: sqlite3.Connection, before: float, limit: int = 500) -> int:
+    """Remove full texts of documents that were last extracted before then, oldest first; how many. Keywords and titles stay."""
+    return conn.execute(
+        "DELETE FROM document_text WHERE document_id IN (SELECT d.id FROM document d JOIN document_text t ON t.document_id = d.id "
+        "WHERE d.updated < ? ORDER BY d.updated LIMIT ?)",
+        (before, limit),
+    ).rowcount
+
+
 _COLUMNS = (
     "d.id, d.title, d.updated, d.arm, d.method, d.frequency, d.llm, d.shadow, d.llm_at, d.llm_stage, d.restore_id"
 )

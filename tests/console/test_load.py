@@ -161,3 +161,36 @@ def test_on_a_terminal_a_query_emphasises_what_matched_and_nothing_of_a_document
 
     assert "\x1b[1mworker pool\x1b[0m" in said
     assert not {"\x1b[2J", "\x1b[31m"} & set(re.findall(r"\x1b\[\w+", said))
+
+
+def test_a_document_is_shown_and_deleted_and_the_log_says_by_whom(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "secret-plan.md").write_text("# A secret plan\n\n" + TEXT)
+    assert stage.cli("load", "--method", "frequency", str(tmp_path / "docs")).returncode == 0
+    shown = json.loads(stage.cli("documents", "show", "secret-plan.md", "--text", "--json").stdout)
+    assert (shown["title"], shown["method"], shown["text_kept"]) == ("A secret plan", "frequency", True)
+    assert shown["updated"].endswith("Z")
+    assert TEXT.strip() in shown["text"]
+    assert stage.cli("documents", "delete", "secret-plan.md", input="n\n").returncode == 1
+    deleted = stage.cli("documents", "delete", "secret-plan.md", "--yes")
+    assert (deleted.returncode, "deleted the document secret-plan.md" in deleted.stdout) == (0, True)
+    assert "There is no document 'secret-plan.md'" in stage.cli("documents", "show", "secret-plan.md").stderr
+    assert stage.cli("documents", "delete", "secret-plan.md", "--yes").returncode == 1
+    assert "No document serves" in stage.cli("query", "secret plan").stdout
+    assert "deleted the document secret-plan.md" in stage.cli("log", "--kind", "delete").stdout
+    for table, column in (("document", "id"), ("document_text", "document_id")):
+        left = stage.reader.read(
+            lambda conn, table=table, column=column: conn.execute(  # type: ignore[misc]
+                f"SELECT count(*) FROM {table} WHERE {column} = 'secret-plan.md'"
+            ).fetchone()
+        )
+        assert left == (0,)
+    assert stage.cli("log", "--verify").returncode == 0
+
+
+def test_a_file_outside_the_root_is_refused_before_anything_is_loaded(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out.md").write_text(TEXT)
+    ended = stage.cli("load", "--root", str(tmp_path / "in"), str(tmp_path / "out.md"))
+    assert ended.returncode == 1
+    assert "is not below the root" in ended.stderr

@@ -12,11 +12,12 @@ from msgspec import Struct
 from engine.client.client import Reply
 from engine.plan.durations import iso
 from engine.rollout.control import Ask, Decision, Refusal, State, note
+from engine.routing.pipeline import ID_LIMIT
 from engine.service.engine import Engine, told
 from engine.store import documents, log
 from engine.store.documents import Affected
 from engine.store.log import Outcome
-from engine.text import counted
+from engine.text import clean_line, counted
 
 LISTED = 20
 FLUSH_S = 2.0
@@ -128,6 +129,22 @@ def _preview(engine: Engine, window: Window, limit: int) -> Reply:
     )
     data = {"documents": found.documents, "since": found.since, "until": found.until, "sample": shown}
     return Reply(True, sentence, data)
+
+
+async def delete_document(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """Remove one document for good: a person's wish, or one that was loaded by mistake. The log keeps its id and who asked."""
+    name = clean_line(str(fields.get("document") or ""), ID_LIMIT)
+    if documents.get(engine.conn, name) is None:
+        return Reply(False, f"There is no document {name!r}. `rollout query` finds ids.", {"code": "no_document"})
+    sentence = f"{ask.actor.name} deleted the document {name}"
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        documents.delete(conn, name)
+
+    return told(
+        await engine.commit(ask, lambda state: note(state, ask, "delete", sentence, {"document": name}), also),
+        document=name,
+    )
 
 
 async def undo_restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -98,3 +99,24 @@ def test_a_random_export_draws_the_same_for_the_same_seed_and_another_for_anothe
 def test_digests_are_of_all_documents_or_of_those_that_serve_a_method(conn: sqlite3.Connection) -> None:
     assert set(documents.digests(conn)) == {"both", "title", "one", "llm"}
     assert documents.digests(conn, "llm") == {"llm": "digest of llm"}
+
+
+def test_full_texts_expire_a_few_at_a_time_and_keywords_stay(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "store")
+    database.create(folder)
+    conn = database.open_writer(folder, "NORMAL")
+    for number in range(10):
+        write = DocumentWrite(
+            f"d{number}", "t", "a text", "x", 100.0 * number, "control", "frequency", ("word",), (), None, (), 2, 1
+        )
+        documents.write(conn, [write])
+    assert documents.expire_texts(conn, 500.0, limit=3) == 3
+    assert documents.expire_texts(conn, 500.0, limit=3) == 2
+    assert documents.expire_texts(conn, 500.0, limit=3) == 0
+    kept = {name: documents.get(conn, name) for name in ("d0", "d4", "d5")}
+    assert [d and (d.text, d.keywords) for d in kept.values()] == [
+        ("", ("word",)),
+        ("", ("word",)),
+        ("a text", ("word",)),
+    ]
+    conn.close()
