@@ -348,7 +348,7 @@ class Console(App[int]):
     def action_undo(self) -> None:
         v = self.sight.view
         if v is not None and v.undo_until is not None and v.undo_until > v.at:
-            self.act("undo_rollback")
+            self.act("undo_rollback", epoch=v.epoch)
         elif v is not None and v.restore is not None and v.restore.undoable:
             self.act("undo_restore")
         elif v is not None and v.rollback is not None and v.health == "rolled_back" and (v.locked or v.held):

@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "approve": ("control", "Approve the next step, where a stage asks for more than one person."),
     "hold": ("control", "Keep the gate shut until someone resumes."),
     "resume": ("control", "Release a hold, or the lock after an automatic rollback."),
+    "ceiling": ("control", "Set the most that may be in force."),
     "rollback": ("control", "To 0 % now, with or without an engine, and proven."),
     "restore": ("control", "Serve frequency keywords again for what the LLM wrote."),
     "sign": ("control", "Sign a checklist item, or have the machine check it."),

@@ -314,10 +314,12 @@ class Gate(Page):
                     least=8,
                     danger=True,
                 ),
-                lambda cause: self.console.act("resume", cause=cause, reason=cause) if cause is not None else None,
+                lambda cause: (
+                    self.console.act("resume", cause=cause, reason=cause, epoch=v.epoch) if cause is not None else None
+                ),
             )
         else:
             self.app.push_screen(
                 Ask("Release the hold?", [v.held], "resume", "keep holding", danger=True),
-                lambda typed: self.console.act("resume", cause="") if typed is not None else None,
+                lambda typed: self.console.act("resume", cause="", epoch=v.epoch) if typed is not None else None,
             )

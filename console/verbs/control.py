@@ -26,14 +26,23 @@ def _send(place: Place, as_json: bool, kind: str, **fields: Any) -> None:
 @click.command()
 @click.option("--reason", default="", help="Needed to override a gate that is not open; stays in the log.")
 @click.option("--override", is_flag=True, help="Pass although the gate misses something. Needs --reason.")
-@click.option("--epoch", type=int, help="The epoch you looked at; default: the one now.")
+@click.option("--to", "to_stage", type=click.IntRange(0), help="The stage that you mean to reach: the next one.")
+@click.option("--epoch", type=int, help="The epoch you looked at (`rollout status` shows it); default: the one now.")
 @json_option
 @click.pass_obj
-def promote(place: Place, reason: str, override: bool, epoch: int | None, as_json: bool) -> None:
-    """One step up, through the gate."""
+def promote(place: Place, reason: str, override: bool, to_stage: int | None, epoch: int | None, as_json: bool) -> None:
+    """One step up, through the gate. Names the stage it leads to, so that two people never climb two stages."""
     seen = place.reader.state()
+    if to_stage is None and epoch is None:
+        from engine.rollout.control import next_step, percent, stage_name
+
+        stage, bp = next_step(place.plan, seen)
+        raise click.UsageError(
+            f"Say where to: `rollout promote --to {stage}` goes to stage {stage} {stage_name(place.plan, stage)}, {percent(bp)}. "
+            f"Now: stage {seen.stage}, {percent(seen.percent_bp)}, epoch {seen.epoch}."
+        )
     fields = {"epoch": seen.epoch if epoch is None else epoch, "reason": reason, "override": override}
-    _send(place, as_json, "promote", **fields)
+    _send(place, as_json, "promote", **fields, to_stage=to_stage)
 
 
 @click.command()
@@ -57,24 +66,42 @@ def hold(place: Place, reason: str, as_json: bool) -> None:
 @click.option(
     "--reason", "--cause", default="", help="The cause of an automatic rollback, in words; it opens the lock."
 )
+@click.option("--epoch", type=int, help="The epoch you looked at; default: the one now.")
 @json_option
 @click.pass_obj
-def resume(place: Place, reason: str, as_json: bool) -> None:
+def resume(place: Place, reason: str, epoch: int | None, as_json: bool) -> None:
     """Release a hold, or the lock after an automatic rollback."""
-    _send(place, as_json, "resume", reason=reason)
+    seen = place.reader.state()
+    _send(place, as_json, "resume", reason=reason, epoch=seen.epoch if epoch is None else epoch)
+
+
+@click.command()
+@click.argument("percentage", type=click.FloatRange(0, 100))
+@click.option("--reason", default="", help="Why; stays in the log.")
+@click.option("--epoch", type=int, help="The epoch you looked at; default: the one now.")
+@json_option
+@click.pass_obj
+def ceiling(place: Place, percentage: float, reason: str, epoch: int | None, as_json: bool) -> None:
+    """The most that may be in force, whatever is decided. An engine started without its environment does not lift it."""
+    seen = place.reader.state()
+    fields = {"percent_bp": round(percentage * 100), "epoch": seen.epoch if epoch is None else epoch, "reason": reason}
+    _send(place, as_json, "ceiling", **fields)
 
 
 @click.command()
 @click.option("--to", "to_stage", type=click.IntRange(0), help="An earlier stage instead of 0 %.")
 @click.option("--reason", default="", help="Optional; can be added later.")
-@click.option("--undo", is_flag=True, help="Take back a rollback by hand, within 60 s, if nothing tripped since.")
+@click.option("--undo", is_flag=True, help="Take your own last rollback back, within 60 s, if nothing tripped since.")
+@click.option("--epoch", type=int, help="With --undo: the epoch you looked at, to take back another person's rollback.")
 @json_option
 @click.pass_obj
-def rollback(place: Place, to_stage: int | None, reason: str, undo: bool, as_json: bool) -> None:
+def rollback(place: Place, to_stage: int | None, reason: str, undo: bool, epoch: int | None, as_json: bool) -> None:
     """To 0 % now. Works with the engine dead, stopped or busy, and with a broken plan; prints the proof."""
     if undo:
-        _send(place, as_json, "undo_rollback", reason=reason)
+        _send(place, as_json, "undo_rollback", reason=reason, epoch=_own(place, as_json) if epoch is None else epoch)
         return
+    if epoch is not None:
+        raise click.UsageError("--epoch goes with --undo: a rollback needs none.")
     from engine.store.folder import take_key_out
 
     done = () if to_stage is not None else (take_key_out(place.store),)
@@ -101,6 +128,18 @@ def rollback(place: Place, to_stage: int | None, reason: str, undo: bool, as_jso
     if offer := _offer(client):
         sentence += f"\n{offer}"
     say({"ok": True, "sentence": sentence, **told}, sentence, as_json)
+
+
+def _own(place: Place, as_json: bool) -> int:
+    """The epoch of this person's rollback; another person's is not undone unseen."""
+    seen = place.reader.state()
+    last = next(iter(place.reader.log(1, kind="rollback")), None)
+    if last is not None and last.actor != place.client.actor.name:
+        fail(
+            f"Not undone: the last rollback is not yours: {last.sentence}. If you mean that one: --undo --epoch {last.epoch}.",
+            as_json,
+        )
+    return seen.epoch
 
 
 def started_s() -> float | None:

@@ -184,19 +184,17 @@ def run(place: Place, number: int | None, yes: bool, as_json: bool) -> None:
 @click.option("--filter", "text", default="", help="Only what contains this.")
 @click.option("--kind", default="", help="Only this kind: promote, rollback, trigger, hold, sign, ...")
 @click.option("--verify", is_flag=True, help="Check the chain of hashes and that a replay gives the state.")
-@click.option(
-    "--head", default="", help="With --verify: a head noted earlier (a backup prints it) must be in the chain."
-)
+@click.option("--head", help="With --verify: a head noted earlier (a backup prints it) must be in the chain.")
 @json_option
 @click.pass_obj
-def log(place: Place, limit: int, text: str, kind: str, verify: bool, head: str, as_json: bool) -> None:
+def log(place: Place, limit: int, text: str, kind: str, verify: bool, head: str | None, as_json: bool) -> None:
     """The decision log, newest last."""
-    if verify or head:
+    if verify or head is not None:
         from engine.store.log import verify as check
 
-        noted = head.strip().lower()
-        if noted and not re.fullmatch("[0-9a-f]{8,64}", noted):
-            raise click.UsageError(f"{head!r} is no head: a backup and --verify print 16 hexadecimal digits of it.")
+        noted = "" if head is None else head.strip().lower()
+        if head is not None and not re.fullmatch("[0-9a-f]{8,64}", noted):
+            raise click.UsageError(f"{head!r} is not a head: a backup and --verify print 16 hexadecimal digits of it.")
         found = place.reader.read(lambda conn: check(conn, noted))
         if not found.ok:
             fail(found.sentence, as_json)

@@ -110,7 +110,7 @@ def lines(view: View, alive: str) -> list[Line]:
         Line(
             "stage",
             f"{view.stage} {view.effective_bp} {view.percent_bp}",
-            f"{'Stable' if view.stage >= view.stages else f'Stage {view.stage} {view.stage_name}'}, {percent}.",
+            f"{'Stable' if view.stage >= view.stages else f'Stage {view.stage} {view.stage_name}'}, {percent}. Epoch {view.epoch}.",
         ),
         Line("health", f"{view.health} {[t.id for t in tripped]}", view.health_sentence),
     ]

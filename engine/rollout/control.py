@@ -20,6 +20,7 @@ from engine.plan.pins import Pins
 from engine.rollout import actions
 
 UNDO_S = 60.0
+ROOT = 0
 
 UP = frozenset({"promote", "undo_rollback"})
 DOWN = frozenset({"rollback", "trigger"})
@@ -70,12 +71,17 @@ class State(Struct, frozen=True):
     approvers: tuple[int, ...] = ()  # their uids: a name can be taken, a uid is the kernel's
     last_rev: int = 0  # the rev of the last rollback that is in effect
     restart_rev: int = 0  # the rev of the last change of model or plan that restarted evidence and bake
+    ceiling_bp: int = 10_000  # no document beyond it goes to the LLM, whatever is decided
     pins: Pins | None = None  # what the rollout runs under; None in stores from before this was kept
 
     @property
     def doubt_rev(self) -> int:
         """What was signed or proven before this rev has to be signed or proven again."""
         return max(self.last_rev, self.restart_rev)
+
+    @property
+    def in_force_bp(self) -> int:
+        return min(self.percent_bp, self.ceiling_bp)
 
 
 class Decision(Struct, frozen=True):
@@ -102,6 +108,8 @@ class Decision(Struct, frozen=True):
     pins: Pins | None = None  # None: unchanged
     restarts: bool = False  # evidence, bake and trial start again; signatures that a rollback would lapse, too
     entered_at: float | None = None  # of the stage, given back by an undo
+    request: str = ""  # digest of the request behind `request_id`: an id answers for no other
+    ceiling_bp: int | None = None  # None: unchanged
 
 
 class Refusal(Struct, frozen=True):
@@ -119,12 +127,15 @@ class Ask(Struct, frozen=True):
     reason: str = ""
     seen: str = ""
     pace: float = 1.0  # calendar seconds a second: in a time lapse a person's 60 s are still 60 s
+    request: str = ""  # digest of the whole request; "" for the engine's own, whose ids are never used twice
 
 
 def transition(state: State, decision: Decision) -> State:
     """The state after a decision; total, and all that a replay needs."""
     moved = decision.stage != state.stage
-    changed = decision.percent_bp != state.percent_bp
+    ceiling_bp = state.ceiling_bp if decision.ceiling_bp is None else decision.ceiling_bp
+    in_force_bp = min(decision.percent_bp, ceiling_bp)
+    changed = decision.percent_bp != state.percent_bp or in_force_bp != state.in_force_bp
     down = decision.kind in DOWN
     fresh = moved or changed or down or decision.restarts
     entered_at = decision.at if moved or decision.restarts else state.entered_at
@@ -156,6 +167,7 @@ def transition(state: State, decision: Decision) -> State:
         last_rev=last_rev,
         restart_rev=rev if decision.restarts else state.restart_rev,
         pins=decision.pins or state.pins,
+        ceiling_bp=ceiling_bp,
     )
     if decision.right_time is not None:
         return _corrected(after, decision.clock_step_s, decision.right_time)
@@ -195,9 +207,12 @@ def _stepped(state: State, by: float) -> State:
 
 def unlawful(state: State, decision: Decision) -> Refusal | None:
     """The last wall before the log: the percentage never rises by itself, whatever code made the decision."""
-    if decision.percent_bp <= state.percent_bp:
-        return None
-    if decision.kind in UP and decision.actor.kind == "person":
+    raises = decision.percent_bp > state.percent_bp
+    lifts = decision.ceiling_bp is not None and decision.ceiling_bp > state.ceiling_bp
+    by_person = decision.actor.kind == "person"
+    if (not raises or (decision.kind in UP and by_person)) and (
+        not lifts or (decision.kind == "ceiling" and by_person)
+    ):
         return None
     return Refusal(
         f"Not done: {decision.kind} by {decision.actor.name} would raise the percentage, and only a person may."
@@ -242,15 +257,23 @@ def promote(
     blocked: tuple[str, ...],
     override: bool,
     by: str,
+    to_stage: int | None = None,
 ) -> Decision | Refusal:
     """One step up. `missing` and `blocked` are the gate's, evaluated in the same transaction; `by` is the last decision's sentence.
+    `to_stage` is where the person who asks means to go.
 
     An override passes over `missing` with a typed reason, never over `blocked`: a lock, a hold, quiet hours, a blind monitor.
     """
     if epoch != state.epoch:
-        return Refusal(f"Not promoted: the rollout moved while you looked. Last: {by}. Look again, then decide.")
+        return moved("promoted", by)
     if state.stage >= plan.stable:
         return Refusal("Not promoted: the rollout is stable, there is no further stage.")
+    if to_stage is not None and to_stage != next_step(plan, state)[0]:
+        next_stage, next_bp = next_step(plan, state)
+        return Refusal(
+            f"Not promoted: the next step is stage {next_stage} {stage_name(plan, next_stage)}, {percent(next_bp)}, "
+            f"not stage {to_stage}. Last: {by}."
+        )
     if blocked:
         return Refusal("Not promoted: " + "; ".join(blocked) + ".")
     if missing and not override:
@@ -270,8 +293,15 @@ def promote(
     )  # fmt: skip
 
 
-def undo_rollback(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
-    """Give back what a rollback by hand took, within 60 s, if nothing has tripped since."""
+def moved(not_done: str, by: str) -> Refusal:
+    """For a raise that was decided on another picture than the present one."""
+    return Refusal(f"Not {not_done}: the rollout moved while you looked. Last: {by}. Look again, then decide.")
+
+
+def undo_rollback(plan: Plan, state: State, ask: Ask, epoch: int, by: str) -> Decision | Refusal:
+    """Give back what a manual rollback took, within 60 s, if nothing has tripped since and it is the one that was seen."""
+    if epoch != state.epoch:
+        return moved("undone", by)
     if state.undo is None:
         return Refusal("Not undone: there is no rollback by hand that could be taken back. The way up is the gate.")
     if ask.at > state.undo.until:
@@ -363,6 +393,21 @@ def hold(state: State, ask: Ask) -> Decision | Refusal:
     )  # fmt: skip
 
 
+def set_ceiling(state: State, ask: Ask, ceiling_bp: int, epoch: int, by: str) -> Decision | Refusal:
+    """The most that may be in force. Lowering it is never refused; raising it is a person's decision on what is there now."""
+    if ceiling_bp == state.ceiling_bp:
+        return Refusal(f"Nothing to change: the ceiling is {percent(ceiling_bp)}.")
+    lifts = ceiling_bp > state.ceiling_bp
+    if lifts and epoch != state.epoch:
+        return moved("raised", by)
+    if lifts and (state.held or state.locked):
+        return Refusal(f"The ceiling is not raised: {state.locked or f'held by {state.held}'}; resume first.")
+    why = f": {ask.reason}" if ask.reason else ""
+    verb = "raised" if lifts else "lowered"
+    sentence = f"{ask.actor.name} {verb} the ceiling from {percent(state.ceiling_bp)} to {percent(ceiling_bp)}{why}"
+    return replace(note(state, ask, "ceiling", sentence), ceiling_bp=ceiling_bp)
+
+
 def resume(state: State, ask: Ask, armed: bool = True) -> Decision | Refusal:
     """Release a hold or, with a written cause and after the cool-down, the lock of an automatic rollback.
 
@@ -388,14 +433,25 @@ def resume(state: State, ask: Ask, armed: bool = True) -> Decision | Refusal:
     )  # fmt: skip
 
 
+def people(state: State) -> int:
+    """How many people approved the next step. Root may be any of them (sudo, su), so beside a login of their own it is one of those."""
+    logins = {uid for uid in state.approvers if uid != ROOT}
+    return max(len(logins), min(1, len(state.approvers)))
+
+
 def approve(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
-    """One person's approval of the next step; nobody approves twice, under whatever name."""
+    """One person's approval of the next step; no one approves twice, under whatever name."""
     who = ask.actor.name
     if ask.actor.uid in state.approvers:
         known = state.approvals[state.approvers.index(ask.actor.uid)]
         as_whom = "" if known == who else f" (as {known}: the same uid {ask.actor.uid})"
         return Refusal(
             f"{who} has approved this step already{as_whom}; another person has to, from a login of their own."
+        )
+    if ask.actor.uid == ROOT and state.approvers:
+        return Refusal(
+            f"Not counted: this approval comes from root, who may be {' or '.join(state.approvals)} again (sudo). Another person has "
+            "to approve, from a login of their own and without sudo."
         )
     stage, bp = next_step(plan, state)
     return Decision(

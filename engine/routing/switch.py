@@ -1,18 +1,20 @@
 """What routers obey now: asked before every LLM call, cached by nobody.
 
-What must agree before a call is made, cheapest veto first: no rollback is under way in this process, no other engine has taken
-over, the triggers were evaluated lately (the lease), the keyed switch `armed` is there (a stat, 2 us), and the control row still
-gives the document to the LLM (a prepared read, 3 us).
+What must agree before a call is made: no rollback is under way in this process, no other engine has taken over, the triggers were
+evaluated lately (the lease), the file `armed` is the one that this engine put there or accepted (a stat, 2 us), and the control
+row, which must be what the verified log leads to, still gives the document to the LLM (a prepared read, 4 us).
 """
 
 from __future__ import annotations
 
 import sqlite3
+from typing import Literal
 
 from msgspec import Struct
 
 from engine.clock import Clock
 from engine.store.folder import Folder
+from engine.store.trust import Trust
 
 
 class Permit(Struct, frozen=True):
@@ -37,13 +39,23 @@ class Switch:
     """
 
     def __init__(
-        self, folder: Folder, conn: sqlite3.Connection, clock: Clock, lease_s: float, ceiling_bp: int, token: int
+        self,
+        folder: Folder,
+        conn: sqlite3.Connection,
+        clock: Clock,
+        lease_s: float,
+        ceiling_bp: int,
+        token: int,
+        trust: Trust,
     ) -> None:
         self._folder = folder
         self._conn = conn
         self._clock = clock
         self._lease_s = lease_s
         self._token = token
+        self.trust = trust
+        self.armed: tuple[int, int] | None = None  # the stamp of the armed file, None after it was taken out
+        self.shut = ""  # why nothing is in force whatever the store says: it was replaced under this engine
         self._evaluated = -1e18
         # rollbacks in force and not yet in the control row: request id -> percent_bp
         self._lowered: dict[str, int] = {}
@@ -83,24 +95,38 @@ class Switch:
     def read(self) -> Permit:
         """Never raises: a store that cannot be read is 0 %."""
         try:
-            row = self._conn.execute(
-                "SELECT percent_bp, epoch, (SELECT token FROM lease WHERE id = 1) FROM control WHERE id = 1"
-            ).fetchone()
+            decided, epoch, token = self.trust.read(self._conn)
         except sqlite3.Error as error:
             return Permit(0, 0, 0, False, f"the store cannot be read ({error})")
-        decided, epoch, token = row or (0, 0, self._token)
-        why = "another engine has taken over" if token != self._token else self._veto()
+        if token is not None and token != self._token:
+            return Permit(0, decided, epoch, False, "another engine has taken over")
+        why = self._veto()
         if why:
             return Permit(0, decided, epoch, False, why)
         return Permit(min(decided, self.ceiling_bp, *self._lowered.values()), decided, epoch, True, "")
 
+    @property
+    def armed_file(self) -> Literal["in", "out", "removed", "foreign"]:
+        """The armed file against what this engine left: removed is a rollback, foreign is nobody's permission."""
+        found = self._folder.armed_stamp()
+        if found == self.armed:
+            return "out" if found is None else "in"
+        return "removed" if found is None else "foreign"
+
     def _veto(self) -> str:
+        if self.shut:
+            return self.shut
+        if self.trust.broken or self.trust.differs:
+            return self.trust.broken or self.trust.differs
         if self._lowered and min(self._lowered.values()) == 0:
             return "a rollback is under way"
         if not self.lease_valid:
             return f"the triggers were not evaluated for {self.lease_age_s:.0f} s"
-        if not self._folder.is_armed():
+        armed = self._folder.armed_stamp()
+        if armed is None:
             return "the armed file is not there"
+        if armed != self.armed:
+            return "the armed file is not the one that the engine put there"
         return ""
 
     def may_call(self, bucket: int | None = None) -> bool:

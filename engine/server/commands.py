@@ -6,6 +6,7 @@ no check and no wait in its way.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,8 +20,9 @@ from engine.server.requests import data, decisions, evidence, feedback, people, 
 from engine.service import rollback
 from engine.service.engine import REASON_LIMIT, Engine
 from engine.store import log
-from engine.text import clean_line
+from engine.text import clean_line, digest
 
+REQUEST_ID = 64  # characters
 Handler = Callable[[Engine, dict[str, Any], Ask], Awaitable[Reply]]
 
 REQUESTS: Mapping[str, Handler] = {
@@ -29,6 +31,7 @@ REQUESTS: Mapping[str, Handler] = {
     "hold": decisions.hold,
     "resume": decisions.resume,
     "undo_rollback": decisions.undo_rollback,
+    "ceiling": decisions.ceiling,
     "rollback_reason": decisions.rollback_reason,
     "proof": decisions.proof,
     "sign": people.sign,
@@ -56,7 +59,7 @@ REQUESTS: Mapping[str, Handler] = {
     "speed": process.speed,
     "fault": process.fault,
 }
-RESTRICTED = frozenset({"promote", "approve", "resume", "undo_rollback", "sign", "revoke"})
+RESTRICTED = frozenset({"promote", "approve", "resume", "undo_rollback", "ceiling", "sign", "revoke"})
 
 
 def may_promote(engine: Engine, actor: Actor) -> bool:
@@ -81,10 +84,12 @@ def may_promote(engine: Engine, actor: Actor) -> bool:
 
 async def carry_out(engine: Engine, kind: str, fields: dict[str, Any], actor: Actor) -> Reply:
     """The answer to a request, whatever happens to it."""
-    ask = _ask_of(engine, fields, actor)
+    ask = _ask_of(engine, kind, fields, actor)
     try:
         if kind == "rollback":
             return await _roll_back(engine, fields, ask)
+        if ask.request_id != str(fields.get("request_id") or ask.request_id):
+            return Reply(False, f"Not done: a request id is one line of at most {REQUEST_ID} printable characters.")
         handler = REQUESTS.get(kind)
         if handler is None:
             known = ", ".join(sorted(REQUESTS))
@@ -104,12 +109,15 @@ async def carry_out(engine: Engine, kind: str, fields: dict[str, Any], actor: Ac
         )
 
 
-def _ask_of(engine: Engine, fields: dict[str, Any], actor: Actor) -> Ask:
+def _ask_of(engine: Engine, kind: str, fields: dict[str, Any], actor: Actor) -> Ask:
+    given = str(fields.get("request_id") or "")
+    cleaned = clean_line(given, REQUEST_ID)
     return engine.ask(
         clean_line(str(fields.get("reason") or ""), REASON_LIMIT),
         actor,
-        clean_line(str(fields.get("request_id") or ""), 64) or uuid.uuid4().hex,
+        cleaned if cleaned and cleaned == given else uuid.uuid4().hex,
         clean_line(str(fields.get("seen") or ""), 2000),
+        digest(json.dumps([kind, actor.uid, actor.name, fields], sort_keys=True, default=str)),
     )
 
 
@@ -119,13 +127,15 @@ async def _roll_back(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         to_stage = None  # whatever was meant, 0 % is the safe side
     was = engine.state.percent_bp
     odd = "" if to_stage is None else not_below(engine.plan, engine.state, to_stage)
+    ask = rollback.own_id(engine, ask, to_stage)
     outcome, proof = await rollback.roll_back(engine, ask, to_stage, pressed=_pressed(fields))
-    how = "recorded" if outcome else "in force; the store does not take the record yet, it is tried on"
+    rev = outcome.state.rev if outcome else proof.view.rev or None
+    how = "recorded" if rev is not None else "in force; the store does not take the record yet, it is tried on"
     after = outcome.state.percent_bp if outcome else proof.target_bp
     return Reply(
         True,
         f"Rolled back from {percent(was)} to {percent(after)}, {how}." + (f" Not to stage {to_stage}: {odd}." if odd else ""),
-        {"rev": outcome.state.rev if outcome else None, "recorded": outcome is not None, "request_id": ask.request_id,
+        {"rev": rev, "recorded": rev is not None, "request_id": ask.request_id,
          "proof": msgspec.to_builtins(proof.view)},
     )  # fmt: skip
 

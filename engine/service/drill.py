@@ -19,6 +19,7 @@ from engine.rollout.control import Actor, Ask, Decision, State, roll_back
 from engine.routing.switch import Switch
 from engine.store import database, log
 from engine.store.folder import Folder
+from engine.store.trust import Trust
 
 LIMIT_S = 5.0
 TOKEN = 1
@@ -62,11 +63,13 @@ def _drill(folder: Folder, plan: Plan) -> Drill:
         writer.execute("COMMIT")
         folder.forge("drill")
         folder.arm()
-        switch = Switch(folder, reader, SystemClock(), 60.0, 10_000, TOKEN)
+        trust, _ = log.trusted(reader)
+        switch = Switch(folder, reader, SystemClock(), 60.0, 10_000, TOKEN, trust)
+        switch.armed = folder.armed_stamp()
         switch.evaluated()
         if switch.read().percent_bp != 10_000:
             return Drill(None, None, f"the drill's router did not reach 100 %: {switch.read().why}")
-        effective, recorded = _press(folder, plan, switch, writer)
+        effective, recorded = _press(folder, plan, switch, writer, trust)
         if effective is None:
             return Drill(None, recorded, f"a router did not read 0 % within {LIMIT_S:g} s")
         if log.read_state(writer).percent_bp != 0 or not log.verify(writer).ok:
@@ -77,7 +80,9 @@ def _drill(folder: Folder, plan: Plan) -> Drill:
         reader.close()
 
 
-def _press(folder: Folder, plan: Plan, switch: Switch, writer: sqlite3.Connection) -> tuple[float | None, float]:
+def _press(
+    folder: Folder, plan: Plan, switch: Switch, writer: sqlite3.Connection, trust: Trust
+) -> tuple[float | None, float]:
     """The key, as R does it: the file first, the record second, while a router goes on asking."""
 
     seen: list[float] = []
@@ -99,7 +104,7 @@ def _press(folder: Folder, plan: Plan, switch: Switch, writer: sqlite3.Connectio
         pressed = time.perf_counter()
         folder.disarm()
         ask = Ask(Actor("drill"), time.time(), uuid.uuid4().hex, "drill")
-        log.commit(writer, ask.request_id, lambda state: roll_back(plan, state, ask))
+        log.commit(writer, ask.request_id, lambda state: roll_back(plan, state, ask), trust=trust)
         recorded = (time.perf_counter() - pressed) * 1000
         router.join(LIMIT_S)
     finally:

@@ -121,9 +121,10 @@ class Engine:
             self.clock.not_before(last or 0.0)
             self.started = self.clock.now()
         self.limits = ceiling(self.environ)
+        self.trust, self.verified = log.trusted(self.conn)
         self.switch = Switch(
             self.folder, self.conn, self.clock, self.plan.trigger_settings.lease_s,
-            10_000 if self.limits.percent_bp is None else self.limits.percent_bp, self.token,
+            10_000 if self.limits.percent_bp is None else self.limits.percent_bp, self.token, self.trust,
         )  # fmt: skip
         self.writer = Writer(self.folder, self.token, ledger.fold)
         self.writer.start()
@@ -131,7 +132,7 @@ class Engine:
         self.pool = LlmPool(self.plan.llm, self.clock, api_key=key or None)
         self.applier = Applier(self.plan.apply, self.folder.path / "applied")
         self.post = Post(self.plan, self.clock, self.conn, self.writer, self.environ, self.rehearsal)
-        self.state = log.read_state(self.conn)
+        self.state = self.trust.head.state
         self.monitor = Monitor(
             self.plan,
             self.clock,
@@ -242,8 +243,10 @@ class Engine:
 
     # -- decisions ---------------------------------------------------------------------------------------------------------
 
-    def ask(self, reason: str = "", actor: Actor = ENGINE, request_id: str = "", seen: str = "") -> Ask:
-        return Ask(actor, self.clock.now(), request_id or uuid.uuid4().hex, reason, seen, pace(self.clock))
+    def ask(
+        self, reason: str = "", actor: Actor = ENGINE, request_id: str = "", seen: str = "", request: str = ""
+    ) -> Ask:
+        return Ask(actor, self.clock.now(), request_id or uuid.uuid4().hex, reason, seen, pace(self.clock), request)
 
     async def commit(
         self,
@@ -253,7 +256,17 @@ class Engine:
         insist: bool = False,
     ) -> Outcome:
         """Record a decision, then follow it. sqlite3.Error, Fenced."""
-        return await self.record(lambda conn: log.commit(conn, ask.request_id, decide, self.token, also), insist)
+        return await self.record(lambda conn: self.commit_on(conn, ask, decide, also), insist)
+
+    def commit_on(
+        self,
+        conn: sqlite3.Connection,
+        ask: Ask,
+        decide: Callable[[State], Decision | Refusal | None],
+        also: Callable[[sqlite3.Connection, int], None] | None = None,
+    ) -> Outcome:
+        """The same within a job of the writer."""
+        return log.commit(conn, ask.request_id, decide, self.token, also, request=ask.request, trust=self.trust)
 
     async def record(self, job: Callable[[sqlite3.Connection], Outcome], insist: bool = False) -> Outcome:
         """Run a job that commits a decision, then follow its outcome: state, evidence, the service beside the engine."""

@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from engine.plan.environment import ceiling
-from engine.rollout.control import Ask, Decision, State, clock_step, note, percent
+from engine.plan.environment import PERCENTAGE, ceiling
+from engine.rollout.control import DOWN, Ask, Decision, State, clock_step, note, percent, set_ceiling
 from engine.service import rollback, sd_notify, snapshot
-from engine.service.engine import Engine, machine_time
+from engine.service.engine import REASON_LIMIT, Engine, machine_time
 from engine.service.notifier import Mailing
 from engine.service.trials import Trials
 from engine.store import log, ownership
-from engine.text import spoken
+from engine.text import clean_line, spoken
 from engine.view.model import ProofView
 
 TICK_S = 1.0
@@ -52,7 +52,7 @@ class Heart:
         await asyncio.to_thread(engine.folder.lay_ballast)
         engine.monitor.restore(engine.state)
         await engine.pool.start()
-        if engine.folder.is_armed():
+        if engine.switch.read().open:
             engine.background(engine.pool.preload())
         engine.monitor.start()
         engine.post.start()
@@ -73,6 +73,9 @@ class Heart:
     async def _settle(self) -> None:
         """What must be true before the first document: intents applied, the switch consistent, the log begun."""
         engine = self._engine
+        self._accept_armed_file()
+        if not engine.verified.ok:
+            await self._alarm(engine.verified.sentence)
         if engine.state.rev == 0:
             await engine.commit(
                 engine.ask(),
@@ -81,14 +84,36 @@ class Heart:
         await rollback.apply_intents(engine)
         if not engine.clean_start and engine.state.percent_bp and engine.plan.store.resume == "safe":
             await rollback.roll_back(engine, engine.ask("the engine ended uncleanly and [store] resume is safe"))
-        elif engine.state.percent_bp and not engine.folder.is_armed():
+        elif engine.state.percent_bp and engine.switch.armed is None:
             await rollback.roll_back(engine, engine.ask("the armed file was removed while no engine ran"))
         if not engine.clean_start:
             engine.event("The engine before this one ended uncleanly; nothing acknowledged is lost.")
+        await self._record_ceiling()
         limits = ceiling(engine.environ)
         if limits.percent_bp is not None and limits.percent_bp < engine.state.percent_bp:
             engine.event(
                 f"The environment caps the percentage at {percent(limits.percent_bp)}; decided is {percent(engine.state.percent_bp)}."
+            )
+
+    def _accept_armed_file(self) -> None:
+        """What the engine before this one left in is accepted; a file that outlived a rollback, or came after it, opens nothing."""
+        engine = self._engine
+        last = log.last(engine.conn, ("promote", "undo_rollback", "resume", "rollback", "trigger"))
+        out = last is None or (last.decision.kind in DOWN and not last.decision.percent_bp)
+        if not out and engine.state.stage > 0:
+            engine.switch.armed = engine.folder.armed_stamp()
+
+    async def _record_ceiling(self) -> None:
+        """A lower ceiling of the environment is a fact of the log; a higher one lifts nothing, for only a person does."""
+        engine = self._engine
+        environment_bp, recorded_bp = engine.switch.ceiling_bp, engine.state.ceiling_bp
+        if environment_bp < recorded_bp:
+            ask = engine.ask(f"{PERCENTAGE}={environment_bp / 100:g}")
+            await engine.commit(ask, lambda state: set_ceiling(state, ask, environment_bp, state.epoch, ""))
+        elif environment_bp > recorded_bp:
+            engine.event(
+                f"The recorded ceiling is {percent(recorded_bp)}, and the environment now allows {percent(environment_bp)}: "
+                f"`rollout ceiling {environment_bp / 100:g}` raises it."
             )
 
     async def _beat(self) -> None:
@@ -122,6 +147,7 @@ class Heart:
             return
         if engine.folder.has_intents():
             await rollback.apply_intents(engine)
+        await self._watch_row()
         await self._watch_key()
         await self._watch_clock()
         lapsed_s = self._lapsed_s()
@@ -178,18 +204,44 @@ class Heart:
                 self._engine.trouble(error)
             self._owed.popleft()
 
-    async def _watch_key(self) -> None:
-        """The key is gone: no call is sent from then on, and those in flight end now. Whoever took it out may be about to say so,
-        as a command does that removes it first; when nobody does, it was by hand."""
+    async def _watch_row(self) -> None:
+        """The control row and the last decision are what this engine recorded; else it is 0 %, and the log says why."""
         engine = self._engine
-        if not engine.state.percent_bp or engine.folder.is_armed() or not engine.switch.lowers(0):
+        differs = engine.trust.check(engine.conn)
+        if differs and not engine.switch.lowering:
+            await self._alarm(differs)
+
+    async def _alarm(self, what: str) -> None:
+        """Recording a rollback also sets the row right."""
+        engine = self._engine
+        engine.event(f"ALARM: {what}. Someone who may write the store changed it; 0 % is in force.")
+        await rollback.roll_back(engine, engine.ask(clean_line(f"the store was changed: {what}", REASON_LIMIT)))
+
+    async def _watch_key(self) -> None:
+        """The armed file is gone: no call is sent from then on, and those in flight end now. Whoever removed it may be about to say
+        so, as a command does that removes it first; without that it was a person in a shell. Also at 0 %: it ends what was begun before."""
+        engine = self._engine
+        state = engine.switch.armed_file
+        if state == "foreign":
+            engine.event(
+                f"{engine.folder.armed} is not the file that the engine put there: it opens nothing and is removed."
+            )
+            with contextlib.suppress(OSError):
+                engine.folder.disarm()
+        in_force = bool(engine.state.percent_bp)
+        gone = (
+            state == "removed"
+            or (state == "out" and in_force)
+            or (state == "foreign" and (in_force or engine.switch.armed))
+        )
+        if not gone or not engine.switch.lowers(0):
             self._key_gone_at = None
             return
         engine.calls_ended += engine.pipeline.cancel_calls()
         if self._key_gone_at is None:
             self._key_gone_at = engine.clock.real()
         elif engine.clock.real() - self._key_gone_at > KEY_GRACE_S:
-            await rollback.roll_back(engine, engine.ask("the armed file was removed by hand"))
+            await rollback.roll_back(engine, engine.ask("the armed file was removed manually"))
 
     def _lapsed_s(self) -> float:
         """For how long every router was at 0 % because nothing was evaluated; 0 while the lease holds."""

@@ -398,7 +398,7 @@ class Monitor:
         baked = self._baked(state)
         also = self._unproven_rules(state, conn)
         return conditions.assess(
-            self.stage_of(state), facts, items, baked, len(state.approvals), self.blocked(state), also
+            self.stage_of(state), facts, items, baked, control.people(state), self.blocked(state), also
         )
 
     def _unproven_rules(self, state: State, conn: sqlite3.Connection) -> tuple[str, ...]:

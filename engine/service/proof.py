@@ -33,7 +33,7 @@ class Proof:
 
     def __init__(
         self, pipeline: Pipeline, switch: Switch, clock: Clock, armed_path: str, *,
-        actor: str, reason: str, automatic: bool, target_bp: int, pressed: float | None = None,
+        actor: str, reason: str, automatic: bool, target_bp: int, pressed: float | None = None, request: str = "",
     ) -> None:  # fmt: skip
         self._pipeline = pipeline
         self._switch = switch
@@ -42,6 +42,7 @@ class Proof:
         self._began = clock.real() if pressed is None else pressed
         self._before: Routed = pipeline.routed
         self.target_bp = target_bp
+        self.request = request  # digest of the request that it proves
         self.view = ProofView(
             rev=0, at=clock.now(), actor=actor, reason=reason, automatic=automatic, effective_ms=None,
             last_call=pipeline.last_call, last_call_ended=pipeline.last_call_ended, cancelled=0, documents_since=0,

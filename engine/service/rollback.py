@@ -9,10 +9,13 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.rollout import control
 from engine.rollout.control import Actor, Ask, Decision, Refusal, State, note
@@ -27,6 +30,7 @@ ANSWER_S = 0.05  # how long a rollback's answer waits for its record; one that t
 # does not lose who pressed and why
 INTENT_S = 0.1  # and so long for that file: a console waits 0.2 s for the answer
 PROOFS = 32
+LEFT = "left while the engine did not answer"
 DAY_S = 86_400.0
 FIRST = asyncio.FIRST_COMPLETED
 
@@ -36,32 +40,83 @@ Decide = Callable[[State], Decision | None]
 # -- up: recorded first -------------------------------------------------------------------------------------------------
 
 
-async def raised(engine: Engine, job: Callable[[sqlite3.Connection], Outcome]) -> Outcome:
-    """Record a decision after which the LLM may be called, then put the key in; never against a rollback that came meanwhile.
+async def raised(
+    engine: Engine, ask: Ask, decide: Callable[[State, sqlite3.Connection], Decision | Refusal | None]
+) -> Outcome:
+    """Record a decision after which the LLM may be called, then put the armed file in; never against a rollback that came meanwhile.
 
-    OSError, with nothing changed, when the key cannot be made: a percentage that stands without its key would be rolled back.
+    An armed file that is in already is left as it is: whoever removes it at any moment of this has rolled back. OSError, with
+    nothing changed, when the file cannot be made: a percentage without its armed file would be rolled back.
     """
-    async with engine.raising:  # one key is made at a time; a rollback does not ask for this
-        return await _raised(engine, job)
+    async with engine.raising:  # one armed file is made at a time; a rollback does not ask for this
+        return await _raised(engine, ask, decide)
 
 
-async def _raised(engine: Engine, job: Callable[[sqlite3.Connection], Outcome]) -> Outcome:
-    if engine.switch.lowering:
-        return Outcome(engine.state, engine.state, None, Refusal("Not done: a rollback is in force and comes first."))
-    generation = engine.switch.generation
-    await asyncio.to_thread(engine.folder.forge, f"made at {engine.clock.now():.3f} by engine {engine.token}")
-    outcome = await engine.record(job)
-    late = engine.switch.generation != generation or engine.folder.has_intents()
+async def _raised(
+    engine: Engine, ask: Ask, decide: Callable[[State, sqlite3.Connection], Decision | Refusal | None]
+) -> Outcome:
+    switch, folder = engine.switch, engine.folder
+    if (why := _in_the_way(engine)) is not None:
+        return Outcome(engine.state, engine.state, None, why)
+    generation = switch.generation
+    arming = switch.armed is None
+    if arming:
+        await asyncio.to_thread(folder.forge, f"made at {engine.clock.now():.3f} by engine {engine.token}")
+
+    def checked(conn: sqlite3.Connection) -> Outcome:
+        return engine.commit_on(conn, ask, lambda state: _in_the_way(engine) or decide(state, conn))
+
+    outcome = await engine.record(checked)
+    late = switch.generation != generation or folder.has_intents()
     # a request sent twice is answered from the log; a rollback may have come since
     made = outcome.state.rev > outcome.before.rev
-    if made and engine.state.stage > 0 and not late:
-        engine.folder.arm()
-        engine.background(asyncio.to_thread(engine.folder.sync))  # beside the loop, which a slow disk must not stop
-        if engine.folder.has_intents():  # left by a console between the look and the arming
-            engine.folder.disarm()
-        else:
-            engine.background(engine.pool.preload())  # so that no document waits for the model to be read into memory
+    if not made or engine.state.stage == 0 or late:
+        return outcome
+    if arming:
+        folder.arm()
+        switch.armed = folder.armed_stamp()
+        engine.background(asyncio.to_thread(folder.sync))  # beside the loop, which a slow disk must not stop
+        if folder.has_intents():  # left by a console between the look and the arming
+            disarm(engine)
+            return outcome
+    engine.background(engine.pool.preload())  # so that no document waits for the model to be read into memory
     return outcome
+
+
+def _in_the_way(engine: Engine) -> Refusal | None:
+    """A rollback that is not recorded yet, or a store that is not as this engine left it. Asked again in the transaction."""
+    switch = engine.switch
+    if switch.lowering or engine.folder.has_intents():
+        return Refusal("Not done: a rollback is in force and comes first.")
+    if why := switch.shut or switch.trust.broken or switch.trust.differs:
+        return Refusal(f"Not done: {why}.")
+    match switch.armed_file:
+        case "removed":
+            return Refusal(
+                "Not done: the armed file was removed, which is a rollback: it is recorded first. Look again, then decide."
+            )
+        case "foreign":
+            return Refusal(
+                f"Not done: {engine.folder.armed} is not the file that the engine put there. It is removed; look again, then decide."
+            )
+    return None
+
+
+def disarm(engine: Engine) -> None:
+    """Take the armed file out. One that cannot be removed opens nothing any more: it is not the engine's from here on."""
+    engine.switch.armed = None
+    with contextlib.suppress(OSError):
+        engine.folder.disarm()
+
+
+def own_id(engine: Engine, ask: Ask, to_stage: int | None) -> Ask:
+    """The same rollback sent again keeps its id while it is in force. Else it gets one of its own and is carried out: an id that was
+    used for something else must not answer for it."""
+    known = engine.proofs.get(ask.request_id)
+    if known is not None and known.request == ask.request and engine.state.percent_bp <= known.target_bp:
+        return ask
+    used = engine.conn.execute("SELECT 1 FROM decision WHERE request_id = ?", (ask.request_id,)).fetchone()
+    return ask if known is None and used is None else replace(ask, request_id=uuid.uuid4().hex)
 
 
 # -- down: in force first -----------------------------------------------------------------------------------------------
@@ -75,7 +130,7 @@ async def roll_back(
     `automatic` is a trigger's action instead of a person's; it is decided anew inside the transaction, so that a promotion which
     lands in between is rolled back too. `pressed`: see `Proof`.
     """
-    if (known := engine.proofs.get(ask.request_id)) is not None:
+    if (known := engine.proofs.get(ask.request_id)) is not None:  # sent again, and in force: see `own_id`
         return None, known
     decide: Decide = automatic or (lambda state: control.roll_back(engine.plan, state, ask, to_stage))
     made = decide(engine.state)
@@ -83,14 +138,13 @@ async def roll_back(
     proof = Proof(
         engine.pipeline, engine.switch, engine.clock, str(engine.folder.armed),
         actor=ask.actor.name, reason=ask.reason, automatic=automatic is not None, target_bp=target,
-        pressed=_possible(engine, pressed),
+        pressed=_possible(engine, pressed), request=ask.request,
     )  # fmt: skip
     engine.switch.lower(ask.request_id, target)
     proof.effect(engine.calls_ended)
     engine.calls_ended = 0
     if target == 0:
-        with contextlib.suppress(OSError):
-            engine.folder.disarm()
+        disarm(engine)
     engine.proof = proof
     engine.proofs[ask.request_id] = proof
     while len(engine.proofs) > PROOFS:
@@ -98,7 +152,7 @@ async def roll_back(
     committed: list[float] = []
 
     def job(conn: sqlite3.Connection) -> Outcome:
-        outcome = log.commit(conn, ask.request_id, decide, engine.token)
+        outcome = engine.commit_on(conn, ask, decide)
         committed.append(engine.clock.real())
         return outcome
 
@@ -131,12 +185,9 @@ async def _record(
         await asyncio.to_thread(_leave_intent, engine, ask)
         return None  # what was lowered stays so in this process, whatever the row says
     proof.recorded(outcome.state.rev, committed[-1])
-    if proof.target_bp == 0 and engine.folder.is_armed():
-        engine.event(
-            f"The armed file could not be removed: this engine makes no LLM call while it runs; rm {engine.folder.armed}"
-        )
-    else:
-        engine.switch.recorded(ask.request_id)
+    engine.switch.recorded(ask.request_id)
+    if engine.switch.armed_file == "foreign":
+        engine.event(f"The armed file could not be removed; it opens nothing any more: rm {engine.folder.armed}")
     await asyncio.to_thread(_tidy, engine, ask)
     return outcome
 
@@ -171,7 +222,7 @@ async def _prove(engine: Engine, ask: Ask, proof: Proof, recording: asyncio.Task
     if outcome is None or outcome.decision is None:
         return
     rev = outcome.state.rev
-    about = engine.ask(request_id=f"{ask.request_id}-proof")
+    about = engine.ask()
     evidence = {"of": rev, **msgspec.to_builtins(proof.view)}
     sentence = f"rollback {rev}: {proof.view.sentence}"
     with contextlib.suppress(sqlite3.Error, log.Fenced):
@@ -181,27 +232,42 @@ async def _prove(engine: Engine, ask: Ask, proof: Proof, recording: asyncio.Task
 async def apply_intents(engine: Engine) -> None:
     """Rollbacks that consoles, or the engine before this one, left as files."""
     for path, intent in engine.folder.intents():
-        recorded = engine.conn.execute("SELECT 1 FROM decision WHERE request_id = ?", (intent.request_id,)).fetchone()
-        if recorded:
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                engine.event(
-                    f"The rollback in {path} is recorded and its file cannot be removed ({error.strerror}): remove it."
-                )
-            continue
-        if intent.request_id in engine.proofs:
-            continue  # in force, and being recorded
         known = {k: v for k, v in intent.actor.items() if k in ("name", "uid", "kind", "ssh", "terminal")}
         try:
             actor = msgspec.convert({"name": "unknown", **known}, Actor)
         except msgspec.ValidationError:
             actor = Actor("unknown")
         actor = _owned(intent.owner, actor)
-        reason = clean_line(intent.reason, REASON_LIMIT) or "left while the engine did not answer"
-        ask = engine.ask(reason, actor, intent.request_id, clean_line(intent.seen, 2000))
+        reason = clean_line(intent.reason, REASON_LIMIT) or LEFT
+        if (recorded := log.find(engine.conn, intent.request_id)) is not None and _is_of(recorded, actor, intent):
+            _remove(engine, path)
+            continue
+        proof = engine.proofs.get(intent.request_id)
+        if proof is not None and recorded is None and proof.target_bp == 0:
+            continue  # in force, and being recorded
+        request_id = intent.request_id if recorded is None and proof is None else uuid.uuid4().hex
+        ask = engine.ask(reason, actor, request_id, clean_line(intent.seen, 2000))
+        if request_id != intent.request_id and not _remove(engine, path) and not engine.state.percent_bp:
+            continue  # or it would be applied with every beat
         await roll_back(engine, ask, pressed=intent.pressed)
         engine.event(f"A rollback by {actor.name}, left while the engine did not answer, was applied.")
+
+
+def _remove(engine: Engine, path: Path) -> bool:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        engine.event(
+            f"The rollback in {path} is recorded and its file cannot be removed ({error.strerror}): remove it."
+        )
+        return False
+    return True
+
+
+def _is_of(recorded: Decision, actor: Actor, intent: Intent) -> bool:
+    """Whether the log has this very rollback; an id that was used for something else answers for nothing."""
+    reason = clean_line(intent.reason, REASON_LIMIT)
+    return recorded.kind in control.DOWN and recorded.actor.uid == actor.uid and recorded.reason in (reason, LEFT)
 
 
 def _owned(owner: int, actor: Actor) -> Actor:

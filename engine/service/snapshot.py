@@ -14,7 +14,7 @@ from engine.plan.durations import iso
 from engine.plan.environment import PERCENTAGE
 from engine.plan.model import Plan
 from engine.rollout import control
-from engine.rollout.control import State, stage_name
+from engine.rollout.control import State, percent, stage_name
 from engine.routing.switch import Permit
 from engine.service.engine import Engine
 from engine.store import log, series
@@ -72,7 +72,7 @@ def view(engine: Engine) -> View:
         stage_percent_bp=stage.percent_bp if stage else plan.stages[-1].percent_bp, percent_bp=state.percent_bp,
         effective_bp=permit.percent_bp, why_effective=why, stable=state.stage >= plan.stable,
         ab_test=bool(stage and stage.ab_test), shadow_bp=stage.shadow_bp if stage else 0, epoch=state.epoch, rev=state.rev,
-        armed=engine.folder.is_armed(), entered_at=state.entered_at, changed_at=state.changed_at,
+        armed=engine.switch.armed_file == "in", entered_at=state.entered_at, changed_at=state.changed_at,
         held=state.held, locked=state.locked, blind=blind, cooldown_until=state.cooldown_until, undo_until=undo,
         health=health, health_sentence=sentence, attribution=_attribution(engine, bucket, triggers),
         error_rate=gauges[0], latency=gauges[1], cache=gauges[2],
@@ -94,6 +94,8 @@ def _why(engine: Engine, permit: Permit, state: State) -> str:
         return permit.why if state.percent_bp else ""
     if permit.percent_bp == engine.switch.ceiling_bp:
         return f"the engine was started with {PERCENTAGE}={permit.percent_bp / 100:g}"
+    if permit.percent_bp == state.ceiling_bp:
+        return f"the recorded ceiling is {percent(state.ceiling_bp)}; `rollout ceiling` raises it"
     return "a rollback is under way"
 
 

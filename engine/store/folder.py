@@ -190,6 +190,14 @@ class Folder:
             return False
         return True
 
+    def armed_stamp(self) -> tuple[int, int] | None:
+        """What tells this armed file from one put there later, None without one; one stat, like `is_armed`."""
+        try:
+            found = os.stat(self.armed)
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
     def is_surely_out(self) -> bool:
         """That the switch is seen not to be there; a folder that this user may not look into proves nothing."""
         try:

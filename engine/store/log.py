@@ -1,22 +1,26 @@
 """The decision log: append-only, hash-chained, and the one place where the control state is written.
 
-A commit is one `BEGIN IMMEDIATE` transaction: read the state, decide, append the decision, write the state. A request id that is
-in the log already is answered from it, because a commit may land unacknowledged.
+A commit is one `BEGIN IMMEDIATE` transaction: read the state, decide, append the decision, write the state. A request that is in
+the log already is answered from it, because a commit may land unacknowledged; an id that is used for another request is refused,
+and a way down is taken all the same.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.plan.durations import iso
-from engine.rollout.control import Decision, Refusal, State, transition, unlawful
+from engine.rollout.control import DOWN, Decision, Refusal, State, transition, unlawful
 from engine.store.database import one_moment
+from engine.store.trust import Head, Trust
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _state = msgspec.json.Decoder(State)
@@ -71,39 +75,113 @@ def commit(
     decide: Callable[[State], Decision | Refusal | None],
     token: int | None = None,
     also: Callable[[sqlite3.Connection, int], None] | None = None,
+    *,
+    request: str = "",
+    trust: Trust | None = None,
 ) -> Outcome:
     """Decide and record in one transaction. `also(conn, rev)` writes what belongs to the decision (a restore, a signature).
 
-    sqlite3.Error and Fenced leave nothing behind.
+    `request` is the digest of what is asked under `request_id`. The state decided on is the log's; a control row that differs
+    from it (by `trust`, else by the row's own figures) stops a raise and is set right by whatever is recorded. sqlite3.Error and
+    Fenced leave nothing behind.
     """
     begin(conn, token)
     try:
-        before = read_state(conn)
-        known = conn.execute("SELECT body FROM decision WHERE request_id = ?", (request_id,)).fetchone()
-        if known:
-            conn.execute("ROLLBACK")
-            return Outcome(before, before, _decision.decode(known[0]))
+        before, untrue = _before(conn, trust)
         decision = decide(before)
-        if not isinstance(decision, Decision):
-            conn.execute("ROLLBACK")
-            return Outcome(before, before, None, decision)
-        if (refusal := unlawful(before, decision)) is not None:
+        known = find(conn, request_id)
+        if known is not None:
+            same = known.request == request
+            lowers = (
+                isinstance(decision, Decision) and decision.kind in DOWN and decision.percent_bp < before.percent_bp
+            )
+            if isinstance(decision, Decision) and decision.kind in DOWN and (lowers or not same):
+                decision = replace(decision, request_id=uuid.uuid4().hex)
+            else:
+                conn.execute("ROLLBACK")
+                return Outcome(before, before, known) if same else Outcome(before, before, None, _used(known))
+        if isinstance(decision, Decision):
+            refusal = unlawful(before, decision) or _unfounded(before, decision, untrue)
+        else:
+            refusal = decision
+        if refusal is not None or not isinstance(decision, Decision):
             conn.execute("ROLLBACK")
             return Outcome(before, before, None, refusal)
-        after = append(conn, before, decision)
+        decision = replace(decision, request=request)
+        head = _append(conn, before, decision)
         if also is not None:
-            also(conn, after.rev)
+            also(conn, head.rev)
+        if trust is not None:
+            trust.announce(head)
         conn.execute("COMMIT")
-        return Outcome(after, before, decision)
+        if trust is not None:
+            trust.settle(done=True)
+        return Outcome(head.state, before, decision)
     except BaseException:
+        if trust is not None:
+            trust.settle(done=False)
         if conn.in_transaction:
             conn.execute("ROLLBACK")
         raise
 
 
+def find(conn: sqlite3.Connection, request_id: str) -> Decision | None:
+    """The decision that was recorded under a request id."""
+    row = conn.execute("SELECT body FROM decision WHERE request_id = ?", (request_id,)).fetchone()
+    return None if row is None else _decision.decode(row[0])
+
+
+def _used(known: Decision) -> Refusal:
+    return Refusal(
+        f"Not done: this request id was used for another request ({known.sentence}, {iso(known.at)}). Send it under an id of its own."
+    )
+
+
+def _before(conn: sqlite3.Connection, trust: Trust | None) -> tuple[State, str]:
+    """The state that the log leads to, and what is wrong with the row that should say so."""
+    if trust is not None:
+        untrue = trust.broken or trust.differs or trust.untrue(conn)
+        return (trust.head.state, "") if not untrue else (_continued(conn, trust.head.state), untrue)
+    row = conn.execute("SELECT rev, epoch, percent_bp FROM control WHERE id = 1").fetchone() or (0, 0, 0)
+    state = _stored(conn) or State()
+    last = conn.execute("SELECT rev, epoch, percent_to FROM decision ORDER BY rev DESC LIMIT 1").fetchone() or (0, 0, 0)
+    if row == last == (state.rev, state.epoch, state.percent_bp):
+        return state, ""
+    return _continued(conn, state), "the control row is not what the last decision says"
+
+
+def _continued(conn: sqlite3.Connection, fallback: State) -> State:
+    """By a replay of what is in the log; from a log that cannot be replayed, the state last known, with the numbers that go on."""
+    rev, epoch = conn.execute("SELECT coalesce(max(rev), 0), coalesce(max(epoch), 0) FROM decision").fetchone()
+    try:
+        state = State()
+        for (body,) in conn.execute("SELECT body FROM decision ORDER BY rev").fetchall():
+            state = transition(state, _decision.decode(body))
+    except (msgspec.MsgspecError, TypeError):
+        state = fallback
+    return replace(state, rev=rev, epoch=max(epoch, state.epoch))
+
+
+def _unfounded(before: State, decision: Decision, untrue: str) -> Refusal | None:
+    raises = decision.kind in UP_OR_RESUME or decision.percent_bp > before.percent_bp
+    if not untrue or not raises:
+        return None
+    return Refusal(
+        f"Not done: {untrue}. Nothing goes up until `rollout log --verify` passes and a rollback has been recorded."
+    )
+
+
+UP_OR_RESUME = frozenset({"promote", "undo_rollback", "resume", "ceiling"})
+
+
 def append(conn: sqlite3.Connection, before: State, decision: Decision) -> State:
     """Write one decision and the state it leads to; the caller holds the transaction."""
+    return _append(conn, before, decision).state
+
+
+def _append(conn: sqlite3.Connection, before: State, decision: Decision) -> Head:
     after = transition(before, decision)
+    text = _encoder.encode(after).decode()
     last = conn.execute("SELECT hash FROM decision ORDER BY rev DESC LIMIT 1").fetchone()
     prev = last[0] if last else GENESIS
     body = _encoder.encode(decision).decode()
@@ -118,9 +196,25 @@ def append(conn: sqlite3.Connection, before: State, decision: Decision) -> State
     conn.execute(
         "INSERT INTO control VALUES (1,?,?,?,?) ON CONFLICT(id) DO UPDATE SET epoch = excluded.epoch, rev = excluded.rev, "
         "percent_bp = excluded.percent_bp, state = excluded.state",
-        (after.epoch, after.rev, after.percent_bp, _encoder.encode(after).decode()),
+        (after.epoch, after.rev, after.percent_bp, text),
     )
-    return after
+    return Head(after.rev, digest, after, text)
+
+
+def trusted(conn: sqlite3.Connection) -> tuple[Trust, Verification]:
+    """What an engine may believe when it starts: the whole log, verified, and the row only if it is what the log leads to."""
+    with one_moment(conn):
+        checked = verify(conn)
+        row = conn.execute("SELECT state FROM control WHERE id = 1").fetchone()
+        if checked.ok:
+            state = read_state(conn)
+            return Trust(Head(state.rev, checked.head, state, row[0] if row else "")), checked
+        state = _continued(conn, State())
+        last = conn.execute("SELECT hash FROM decision ORDER BY rev DESC LIMIT 1").fetchone()
+        head = Head(state.rev, last[0] if last else GENESIS, state, _encoder.encode(state).decode())
+        trust = Trust(head, "" if checked.chain else checked.sentence)
+        trust.differs = checked.sentence
+        return trust, checked
 
 
 def chain(prev: str, rev: int, body: str) -> str:
@@ -184,6 +278,7 @@ class Verification(Struct, frozen=True):
     decisions: int
     head: str
     sentence: str
+    chain: bool = True  # whether every hash follows, whatever the control row says
 
 
 def verify(conn: sqlite3.Connection, head: str = "") -> Verification:
@@ -209,7 +304,10 @@ def _verify(conn: sqlite3.Connection, head: str) -> Verification:
             return _broken(
                 count, prev, f"decision {rev} was changed or moved: its hash does not follow from what is before it"
             )
-        decision = _decision.decode(body)
+        try:
+            decision = _decision.decode(body)
+        except msgspec.MsgspecError:
+            return _broken(count, prev, f"decision {rev} cannot be read")
         after = transition(state, decision)
         told = [
             decision.at, decision.kind, decision.actor.name, decision.reason, decision.stage, state.percent_bp,
@@ -223,19 +321,28 @@ def _verify(conn: sqlite3.Connection, head: str) -> Verification:
         return _broken(
             count, prev, f"no decision has the hash {head[:16]}: the log was cut off or written anew since it was noted"
         )
-    if read_state(conn) != state:
+    row = conn.execute("SELECT rev, epoch, percent_bp FROM control WHERE id = 1").fetchone() or (0, 0, 0)
+    if _stored(conn) != state or row != (state.rev, state.epoch, state.percent_bp):
         return Verification(
             False, count, prev,
-            f"The log is a chain of {count} decisions, but the stored state is not the one it leads to: rows are missing at its "
-            "end, or the state was changed.",
+            f"The log is a chain of {count} decisions, but the stored state is not the one it leads to (the row says revision "
+            f"{row[0]}, epoch {row[1]}, {row[2] / 100:g} %; the log leads to {state.rev}, {state.epoch}, "
+            f"{state.percent_bp / 100:g} %): rows are missing at its end, or the state was changed.",
         )  # fmt: skip
     return Verification(
         True, count, prev, f"{count} decisions, every hash follows, a replay gives the stored state. Head {prev[:16]}."
     )
 
 
+def _stored(conn: sqlite3.Connection) -> State | None:
+    try:
+        return read_state(conn)
+    except msgspec.MsgspecError:
+        return None
+
+
 def _broken(count: int, prev: str, what: str) -> Verification:
-    return Verification(False, count, prev, f"The log is broken: {what}.")
+    return Verification(False, count, prev, f"The log is broken: {what}.", chain=False)
 
 
 def json_body(value: Any) -> str:

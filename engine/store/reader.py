@@ -70,6 +70,11 @@ class Reader:
                     self._conn = database.open_reader(self.folder)
                     self._opened = found
                 return query(self._conn)
+            except msgspec.MsgspecError as error:
+                raise StoreError(
+                    f"What {self.folder.database} says of the rollout cannot be read ({error}): it was changed, or console and engine "
+                    "differ in version. `rollout log --verify` says which; a rollback works all the same."
+                ) from None
             except sqlite3.Error as error:
                 if self._conn is not None:
                     self._conn.close()

@@ -111,7 +111,7 @@ def main(rounds: int, folder: str | None) -> None:
             found["commit to a second process's routing"].append(max(0.0, t_row - committed) * 1000)
             found["key to proof"].append(proof["effective_ms"])
             floor += fsyncs(Path(root))
-            reply = stage.client.command("undo_rollback")
+            reply = stage.client.command("undo_rollback", epoch=stage.reader.state().epoch)
             assert reply.ok, reply.sentence
         ending.set()
         for helper in helpers:

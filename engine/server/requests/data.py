@@ -72,7 +72,7 @@ async def restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
             if found.since is not None:
                 engine.pipeline.cache.forget(conn, found.since)
 
-        return log.commit(conn, ask.request_id, decide, engine.token, also)
+        return engine.commit_on(conn, ask, decide, also)
 
     outcome = await engine.record(job)
     count = outcome.decision.evidence["documents"] if outcome.decision else 0
@@ -162,7 +162,7 @@ async def undo_restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Repl
         def also(conn: sqlite3.Connection, rev: int) -> None:
             documents.undo_restore(conn, ask.at)
 
-        return log.commit(conn, ask.request_id, decide, engine.token, also)
+        return engine.commit_on(conn, ask, decide, also)
 
     outcome = await engine.record(job)
     count = outcome.decision.evidence["documents"] if outcome.decision else 0

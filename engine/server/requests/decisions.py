@@ -8,19 +8,21 @@ from typing import Any
 import msgspec
 
 from engine.client.client import Reply
+from engine.plan.environment import PERCENTAGE
 from engine.rollout import control
 from engine.rollout.control import Ask, Decision, Refusal, State, note
 from engine.service import checklist_requests, rollback
 from engine.service.engine import REASON_LIMIT, Engine, told
 from engine.store import log
-from engine.store.log import Outcome
 from engine.text import clean_line
 
 
 async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    epoch = fields.get("epoch")
+    epoch, to_stage = fields.get("epoch"), fields.get("to_stage")
     if type(epoch) is not int:  # True is an int, and no epoch
         return Reply(False, "Not promoted: the request does not say which epoch was looked at.")
+    if to_stage is not None and type(to_stage) is not int:
+        return Reply(False, "Not promoted: `to_stage` is the number of a stage.")
     override = bool(fields.get("override")) or bool(fields.get("override_reason"))
     if fields.get("override_reason"):
         ask = msgspec.structs.replace(ask, reason=clean_line(str(fields["override_reason"]), REASON_LIMIT))
@@ -30,18 +32,14 @@ async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
     unwatched = () if engine.switch.lease_valid else ("the triggers are not evaluated now",)
 
-    def job(conn: sqlite3.Connection) -> Outcome:
+    def decide(state: State, conn: sqlite3.Connection) -> Decision | Refusal:
         """The gate is evaluated inside the transaction, on the transaction's own connection."""
+        report = engine.monitor.gate(state, facts, conn)
+        by = log.moved_by(conn, state.epoch)
+        blocked = (*report.blocked, *unwatched)
+        return control.promote(engine.plan, state, ask, epoch, report.missing, blocked, override, by, to_stage)
 
-        def decide(state: State) -> Decision | Refusal:
-            report = engine.monitor.gate(state, facts, conn)
-            by = log.moved_by(conn, state.epoch)
-            blocked = (*report.blocked, *unwatched)
-            return control.promote(engine.plan, state, ask, epoch, report.missing, blocked, override, by)
-
-        return log.commit(conn, ask.request_id, decide, engine.token)
-
-    outcome = await rollback.raised(engine, job)
+    outcome = await rollback.raised(engine, ask, decide)
     if outcome.decision is not None and engine.switch.lowering:
         return Reply(False, "Promoted, and rolled back in the same moment: the rollback stands.")
     return told(outcome, percent_bp=outcome.state.percent_bp, stage=outcome.state.stage)
@@ -58,21 +56,51 @@ async def hold(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 async def resume(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if fields.get("cause"):
         ask = msgspec.structs.replace(ask, reason=clean_line(str(fields["cause"]), REASON_LIMIT))
-    armed = engine.folder.is_armed()
+    epoch = fields.get("epoch")
+    if type(epoch) is not int:
+        return Reply(False, "Not resumed: the request does not say which epoch was looked at.")
+    armed = engine.switch.armed_file == "in"
 
-    def job(conn: sqlite3.Connection) -> Outcome:
-        return log.commit(conn, ask.request_id, lambda state: control.resume(state, ask, armed), engine.token)
+    def decide(state: State, conn: sqlite3.Connection) -> Decision | Refusal:
+        if epoch != state.epoch:
+            return control.moved("resumed", log.moved_by(conn, state.epoch))
+        return control.resume(state, ask, armed)
 
-    return told(await rollback.raised(engine, job))
+    return told(await rollback.raised(engine, ask, decide))
 
 
 async def undo_rollback(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    def job(conn: sqlite3.Connection) -> Outcome:
-        return log.commit(
-            conn, ask.request_id, lambda state: control.undo_rollback(engine.plan, state, ask), engine.token
+    epoch = fields.get("epoch")
+    if type(epoch) is not int:
+        return Reply(False, "Not undone: the request does not say which epoch was looked at.")
+
+    def decide(state: State, conn: sqlite3.Connection) -> Decision | Refusal:
+        return control.undo_rollback(engine.plan, state, ask, epoch, log.moved_by(conn, state.epoch))
+
+    return told(await rollback.raised(engine, ask, decide))
+
+
+async def ceiling(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """The most that may be in force: recorded, so that an engine started without its environment does not exceed it."""
+    epoch, percent_bp = fields.get("epoch"), fields.get("percent_bp")
+    if type(epoch) is not int:
+        return Reply(False, "The ceiling is not changed: the request does not say which epoch was looked at.")
+    if type(percent_bp) is not int or not 0 <= percent_bp <= 10_000:
+        return Reply(False, "The ceiling is not changed: `percent_bp` is a whole number from 0 to 10000.")
+    environment_bp = engine.switch.ceiling_bp
+    if percent_bp > max(environment_bp, engine.state.ceiling_bp):
+        return Reply(
+            False,
+            f"The ceiling is not raised: the engine was started with {PERCENTAGE}={environment_bp / 100:g}. Start it with "
+            f"{percent_bp / 100:g}, then raise the ceiling.",
         )
 
-    return told(await rollback.raised(engine, job))
+    def decide(state: State, conn: sqlite3.Connection) -> Decision | Refusal:
+        return control.set_ceiling(state, ask, percent_bp, epoch, log.moved_by(conn, state.epoch))
+
+    if percent_bp <= engine.state.ceiling_bp:
+        return told(await engine.commit(ask, lambda state: control.set_ceiling(state, ask, percent_bp, epoch, "")))
+    return told(await rollback.raised(engine, ask, decide), ceiling_bp=percent_bp)
 
 
 async def rollback_reason(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:

@@ -28,7 +28,7 @@ def test_a_rollback_a_hold_and_the_daily_summary_arrive_with_their_evidence_and_
             # killed between a server's "taken" and the store's note of it, an engine sends once more: at least once, not at most
             assert stage.until(lambda: any(d.state == "sent" for d in stage.reader.read(deliveries)), 40)
             assert len(arrived("HOLD")) == 1
-            assert stage.client.command("resume").ok
+            assert stage.client.command("resume", epoch=stage.reader.state().epoch).ok
             assert stage.client.command("rollback", reason="search is broken").ok
             engine.kill()  # whatever was queued or not yet
             engine.wait()

@@ -62,7 +62,7 @@ class Place:
         assert (await carry_out(self.engine, "rollback", fields, ALICE)).ok
 
     async def undo(self) -> None:
-        assert (await carry_out(self.engine, "undo_rollback", {}, ALICE)).ok
+        assert (await carry_out(self.engine, "undo_rollback", {"epoch": self.engine.state.epoch}, ALICE)).ok
 
     async def shadowed(self) -> None:
         """All shadow calls have ended and are stored."""

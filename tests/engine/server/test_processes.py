@@ -130,7 +130,7 @@ def test_a_rollback_by_hand_can_be_undone_and_re_arms(stage: Stage) -> None:
     stage.climb(3)
     assert stage.client.rollback("by mistake").ok
     assert stage.until(lambda: stage.reader.state().percent_bp == 0)
-    reply = stage.client.command("undo_rollback")
+    reply = stage.client.command("undo_rollback", epoch=stage.reader.state().epoch)
     assert reply.ok, reply.sentence
     assert stage.reader.state().percent_bp == 2500
     assert stage.folder.is_armed()

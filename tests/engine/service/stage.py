@@ -138,7 +138,9 @@ class Stage:
         """Up to a stage, each gate overridden with a reason."""
         while (state := self.reader.state()).stage < stage:
             if state.locked:
-                assert self.until(lambda: self.client.command("resume", reason="the test goes on").ok, 60)
+                assert self.until(
+                    lambda: self.client.command("resume", reason="the test goes on", epoch=state.epoch).ok, 60
+                )
             reply = self.client.command("promote", epoch=state.epoch, override=True, reason="climbing in a test")
             assert reply.ok, reply.sentence
 

@@ -212,7 +212,7 @@ async def test_undo_and_cool_down_keep_their_length_when_the_clock_is_set(tmp_pa
         c.clock.advance(30)
         assert c.engine.state.undo is not None
         assert c.engine.state.undo.until - c.clock.now() == pytest.approx(10, abs=1)
-        assert (await c.command("undo_rollback")).ok
+        assert (await c.command("undo_rollback", epoch=c.engine.state.epoch)).ok
         assert c.engine.conn.execute("SELECT 1").fetchone()
         assert log.verify(c.engine.conn).ok
 

@@ -191,7 +191,7 @@ class Requests(RuleBasedStateMachine):
             lambda state, ask: control.approve(PLAN, state, ask),
             control.hold,
             control.resume,
-            lambda state, ask: control.undo_rollback(PLAN, state, ask),
+            lambda state, ask: control.undo_rollback(PLAN, state, ask, state.epoch, ""),
         ):
             ask = self.ask(who, "a written cause")
             self.commit(ask, lambda state, make=make, ask=ask: make(state, ask))  # type: ignore[misc]
