@@ -95,10 +95,10 @@ class Switch:
     def read(self) -> Permit:
         """Never raises: a store that cannot be read is 0 %."""
         try:
-            decided, epoch, token = self.trust.read(self._conn)
+            decided, epoch, token = self.trust.read(self._conn, self._token)
         except sqlite3.Error as error:
             return Permit(0, 0, 0, False, f"the store cannot be read ({error})")
-        if token is not None and token != self._token:
+        if token != self._token:
             return Permit(0, decided, epoch, False, "another engine has taken over")
         why = self._veto()
         if why:

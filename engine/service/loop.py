@@ -207,7 +207,7 @@ class Heart:
     async def _watch_row(self) -> None:
         """The control row and the last decision are what this engine recorded; else it is 0 %, and the log says why."""
         engine = self._engine
-        differs = engine.trust.check(engine.conn)
+        differs = engine.trust.check(engine.conn, engine.token)
         if differs and not engine.switch.lowering:
             await self._alarm(differs)
 

@@ -88,18 +88,16 @@ def commit(
     begin(conn, token)
     try:
         before, untrue = _before(conn, trust)
-        decision = decide(before)
         known = find(conn, request_id)
+        if known is not None and known.request == request and not _needed_again(known, before):
+            conn.execute("ROLLBACK")
+            return Outcome(before, before, known)
+        decision = decide(before)
         if known is not None:
-            same = known.request == request
-            lowers = (
-                isinstance(decision, Decision) and decision.kind in DOWN and decision.percent_bp < before.percent_bp
-            )
-            if isinstance(decision, Decision) and decision.kind in DOWN and (lowers or not same):
-                decision = replace(decision, request_id=uuid.uuid4().hex)
-            else:
+            if not isinstance(decision, Decision) or decision.kind not in DOWN:
                 conn.execute("ROLLBACK")
-                return Outcome(before, before, known) if same else Outcome(before, before, None, _used(known))
+                return Outcome(before, before, None, _used(known))
+            decision = replace(decision, request_id=uuid.uuid4().hex)
         if isinstance(decision, Decision):
             refusal = unlawful(before, decision) or _unfounded(before, decision, untrue)
         else:
@@ -129,6 +127,11 @@ def find(conn: sqlite3.Connection, request_id: str) -> Decision | None:
     """The decision that was recorded under a request id."""
     row = conn.execute("SELECT body FROM decision WHERE request_id = ?", (request_id,)).fetchone()
     return None if row is None else _decision.decode(row[0])
+
+
+def _needed_again(known: Decision, now: State) -> bool:
+    """A rollback that is no longer in force: a raise came since."""
+    return known.kind in DOWN and known.percent_bp < now.percent_bp
 
 
 def _used(known: Decision) -> Refusal:

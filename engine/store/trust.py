@@ -76,34 +76,40 @@ class Trust:
             return _difference(row, head)
         return "the control row is missing" if row is None and head.rev else ""
 
-    def check(self, conn: sqlite3.Connection) -> str:
+    def check(self, conn: sqlite3.Connection, token: int) -> str:
         """The same for a reader, while the writer may commit; also what a read has noticed since the last decision."""
         now = self._now
         if now[1] is None and not self.differs:
             untrue = self.untrue(conn)
-            if now is self._now:  # no commit landed between the looks
+            row = conn.execute(QUERY).fetchone()
+            if now is self._now and (
+                row is None or row[5] == token
+            ):  # no commit landed between the looks, of no other engine
                 self.differs = untrue
         return self.differs
 
     # -- readers ---------------------------------------------------------------------------------------------------------
 
-    def read(self, conn: sqlite3.Connection) -> tuple[int, int, int | None]:
-        """(percent_bp in force by the log, epoch, fencing token). A row that differs is 0 % and sets `differs`."""
+    def read(self, conn: sqlite3.Connection, token: int) -> tuple[int, int, int]:
+        """(percent_bp in force by the log, epoch, fencing token). A row that differs is 0 % and sets `differs`, unless another engine
+        wrote it, whose token it then is."""
         for _ in range(RETRIES):
             now = self._now
             row = conn.execute(QUERY).fetchone()
             if row is None:
                 if now[0].rev:
                     self.differs = "the control row is missing"
-                return 0, 0, None
+                return 0, 0, token
             if row[:5] == self._row and now is self._now:
                 return min(row[0], now[0].state.ceiling_bp), row[1], row[5]
+            if row[5] != token:
+                break
             if now[1] is not None and row[:5] in (now[0].row, now[1].row):
                 return min(now[0].state.in_force_bp, now[1].state.in_force_bp), row[1], row[5]
             if now is self._now:  # not a commit that landed between the two looks
                 self.differs = _difference(row, now[0])
                 break
-        return 0, row[1], row[5]
+        return 0, row[1], row[5]  # NULL without a lease, which is nobody's token
 
 
 def _difference(row: tuple[object, ...], head: Head) -> str:

@@ -120,7 +120,8 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_refusal_names_who_may_and_that_rollback_is_everyone_s(tmp_path: Path) -> None:
     limited = SimpleNamespace(
-        plan=replace(PLAN, access=Access(promote=("alice",))), ask=lambda reason, actor, rid, seen: Ask(actor, 1.0, rid)
+        plan=replace(PLAN, access=Access(promote=("alice",))),
+        ask=lambda reason, actor, rid, seen, request: Ask(actor, 1.0, rid),
     )
     reply = await commands.carry_out(limited, "promote", {}, Actor("bo", 1001))  # type: ignore[arg-type]
     assert not reply.ok

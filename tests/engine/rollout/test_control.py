@@ -97,17 +97,17 @@ def test_rollback_to_a_stage_never_raises() -> None:
 
 def test_a_rollback_by_hand_can_be_taken_back_within_60_s() -> None:
     state = transition(at_stage(3), control.roll_back(PLAN, at_stage(3), ask(at=1000.0)))
-    back = control.undo_rollback(PLAN, state, ask(at=1059.0), 0, "")
+    back = control.undo_rollback(PLAN, state, ask(at=1059.0), state.epoch, "")
     assert isinstance(back, Decision)
     assert (back.stage, back.percent_bp) == (3, 2500)
-    assert isinstance(control.undo_rollback(PLAN, state, ask(at=1061.0), 0, ""), Refusal)
+    assert isinstance(control.undo_rollback(PLAN, state, ask(at=1061.0), state.epoch, ""), Refusal)
 
 
 def test_a_rollback_that_was_taken_back_is_not_the_last_one_any_more() -> None:
     state = replace(at_stage(3), rev=9, last_rev=4)
     state = transition(state, control.roll_back(PLAN, state, ask(at=1000.0)))
     assert state.last_rev == 10
-    back = control.undo_rollback(PLAN, state, ask(at=1010.0), 0, "")
+    back = control.undo_rollback(PLAN, state, ask(at=1010.0), state.epoch, "")
     assert isinstance(back, Decision)
     assert transition(state, back).last_rev == 4
 
@@ -115,14 +115,14 @@ def test_a_rollback_that_was_taken_back_is_not_the_last_one_any_more() -> None:
 def test_in_a_time_lapse_an_undo_lasts_a_persons_minute() -> None:
     fast = replace(ask(at=1000.0), pace=60.0)
     state = transition(at_stage(2), control.roll_back(PLAN, at_stage(2), fast))
-    assert isinstance(control.undo_rollback(PLAN, state, ask(at=1000.0 + 59 * 60), 0, ""), Decision)
-    assert isinstance(control.undo_rollback(PLAN, state, ask(at=1000.0 + 61 * 60), 0, ""), Refusal)
+    assert isinstance(control.undo_rollback(PLAN, state, ask(at=1000.0 + 59 * 60), state.epoch, ""), Decision)
+    assert isinstance(control.undo_rollback(PLAN, state, ask(at=1000.0 + 61 * 60), state.epoch, ""), Refusal)
 
 
 def test_a_second_rollback_does_not_spoil_the_undo_of_the_first() -> None:
     state = transition(at_stage(3), control.roll_back(PLAN, at_stage(3), ask(at=1000.0)))
     state = transition(state, control.roll_back(PLAN, state, ask(at=1002.0)))
-    assert isinstance(control.undo_rollback(PLAN, state, ask(at=1010.0), 0, ""), Decision)
+    assert isinstance(control.undo_rollback(PLAN, state, ask(at=1010.0), state.epoch, ""), Decision)
 
 
 def test_a_rollback_by_a_trigger_cannot_be_taken_back() -> None:

@@ -140,6 +140,7 @@ async def test_the_drill_leaves_a_live_percentage_alone(tmp_path: Path) -> None:
         await engine.commit(ask, lambda state: up)
         engine.folder.forge("live")
         engine.folder.arm()
+        engine.switch.armed = engine.folder.armed_stamp()
         before = engine.state, engine.switch.read()
         assert before[1].percent_bp == 1000
         ok, said = await finding(engine, Check("rollback_drill"))

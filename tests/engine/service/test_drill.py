@@ -28,7 +28,7 @@ def test_it_measures_from_the_key_to_a_router_and_to_the_disk_and_leaves_nothing
 
 def test_a_switch_that_cannot_be_taken_out_fails_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Folder, "disarm", lambda self: False)
-    monkeypatch.setattr(drill.log, "commit", lambda *_: None)
+    monkeypatch.setattr(drill.log, "commit", lambda *_, **__: None)
     monkeypatch.setattr(drill, "LIMIT_S", 0.2)
     found = drill.drill(Folder(tmp_path / "store"), PLAN)
     assert not found.ok

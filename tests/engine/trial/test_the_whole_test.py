@@ -80,6 +80,7 @@ class Lab:
     def arm(self) -> None:
         self.engine.folder.forge(f"stage {self.engine.state.stage}")
         self.engine.folder.arm()
+        self.engine.switch.armed = self.engine.folder.armed_stamp()
 
     async def beat(self) -> None:
         """Beat until nothing is due any more."""
