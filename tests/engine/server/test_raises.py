@@ -1,0 +1,135 @@
+"""Every way up needs what was seen: the epoch, the armed file as the engine left it, and a ceiling that a person raised."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.client.client import EngineClient
+from engine.plan.environment import PERCENTAGE
+from engine.rollout.control import Actor
+from tests.engine.service.stage import COMMAND, Stage
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with Stage(tmp_path) as made:
+        made.engine()
+        yield made
+
+
+def promote(stage: Stage, **more: object) -> bool:
+    fields = {"epoch": stage.reader.state().epoch, "override": True, "reason": "climbing in a test", **more}
+    return stage.client.command("promote", **fields).ok
+
+
+def test_a_stale_undo_does_not_cancel_another_persons_later_rollback(stage: Stage) -> None:
+    stage.climb(3)
+    assert stage.client.rollback("alice's").ok
+    seen = stage.reader.state().epoch
+    bo = EngineClient(stage.folder, stage.plan, Actor("bo"))
+    assert bo.rollback("bo's: I see it too").ok
+    stale = stage.client.command("undo_rollback", epoch=seen)
+    assert not stale.ok
+    assert "bo's: I see it too" in stale.sentence
+    assert stage.percent_bp == 0
+    assert not stage.client.command("undo_rollback").ok  # says nothing of what was seen
+    assert stage.client.command("undo_rollback", epoch=stage.reader.state().epoch).ok
+
+
+def test_resume_needs_the_epoch_that_was_seen(stage: Stage) -> None:
+    stage.climb(2)
+    seen = stage.reader.state().epoch
+    assert stage.client.command("hold", reason="lunch").ok
+    assert stage.client.rollback("meanwhile").ok
+    assert not stage.client.command("resume", epoch=seen).ok
+    assert not stage.folder.is_armed()
+    assert stage.client.command("resume", epoch=stage.reader.state().epoch).ok
+    assert stage.folder.is_armed()
+
+
+def test_two_promotions_from_two_shells_climb_one_stage(stage: Stage) -> None:
+    words = ["--store", str(stage.folder.path), "--plan", str(stage.plan_path)]
+    for target in (2, 3, 4):
+        stage.climb(target - 1)
+        command = [*COMMAND, *words, "promote", "--to", str(target), "--override", "--reason", "both of us pressed"]
+        both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
+        assert sorted(each.wait(60) for each in both) == [0, 1]
+        assert stage.reader.state().stage == target
+
+
+def test_promote_without_a_word_about_where_to_is_a_usage_error_that_names_the_step(stage: Stage) -> None:
+    stage.climb(1)
+    done = stage.cli("promote", "--override", "--reason", "somewhere up")
+    assert done.returncode == 2
+    assert "--to 2" in done.stderr
+    assert stage.reader.state().stage == 1
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.15, 0.6, 1.2, 1.8])
+def test_a_removed_armed_file_beats_a_promotion_that_comes_before_it_is_recorded(stage: Stage, delay: float) -> None:
+    stage.climb(2)
+    stage.folder.armed.unlink()
+    time.sleep(delay)
+    epoch = stage.reader.state().epoch
+    reply = stage.client.command("promote", epoch=epoch, override=True, reason="did not see it")
+    assert not reply.ok, reply.sentence
+    assert "armed file" in reply.sentence or "moved" in reply.sentence
+    assert not stage.folder.is_armed()
+    assert stage.until(lambda: stage.percent_bp == 0, 10)
+    assert "removed manually" in stage.reader.log(5, kind="rollback")[0].sentence
+    assert promote(stage)  # the one who decides now has seen it
+
+
+def test_an_armed_file_removed_at_0_percent_is_recorded_before_the_first_canary(stage: Stage) -> None:
+    stage.climb(1)
+    stage.folder.armed.unlink()
+    assert not promote(stage)
+    assert stage.until(lambda: "rollback" in stage.kinds(), 10)
+    assert promote(stage)
+    assert stage.percent_bp == 1000
+
+
+def test_an_armed_file_that_someone_else_made_opens_nothing_and_is_removed(stage: Stage) -> None:
+    stage.climb(2)
+    assert stage.client.rollback("off").ok
+    stage.folder.armed.write_text("made at 1.0 by engine 1\n")
+    assert stage.extract("foreign")["method"] == "frequency"
+    assert stage.until(lambda: not stage.folder.is_armed(), 5)
+    stage.climb(2)
+    stage.folder.armed.unlink()
+    stage.folder.armed.touch()  # put back as if nothing had been
+    answers = [stage.extract(f"put-back-{n}")["method"] for n in range(60)]
+    assert "llm" not in answers
+    assert stage.until(lambda: stage.percent_bp == 0, 10)
+
+
+def test_the_ceiling_outlives_the_environment_and_only_a_person_raises_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PERCENTAGE, "10")
+    with Stage(tmp_path) as stage:
+        engine = stage.engine()
+        stage.climb(4)
+        assert stage.until(lambda: stage.view.percent_bp == 5000 and stage.view.effective_bp == 1000)
+        assert [row.kind for row in stage.reader.log(20)].count("ceiling") == 1
+        more = stage.client.command("ceiling", percent_bp=10_000, epoch=stage.reader.state().epoch)
+        assert not more.ok
+        assert f"{PERCENTAGE}=10" in more.sentence
+        assert stage.cli("stop").returncode == 0
+        engine.wait(20)
+        monkeypatch.delenv(PERCENTAGE)
+        stage.engine()
+        assert stage.until(lambda: stage.view.percent_bp == 5000)
+        time.sleep(1.5)
+        assert stage.view.effective_bp == 1000
+        assert "recorded ceiling" in stage.view.why_effective
+        stale = stage.client.command("ceiling", percent_bp=10_000, epoch=stage.reader.state().epoch - 1)
+        assert not stale.ok
+        assert stage.cli("ceiling", "100", "--reason", "the canary is over").returncode == 0
+        assert stage.until(lambda: stage.view.effective_bp == 5000)
+        assert "raised the ceiling from 10 % to 100 %" in stage.reader.log(3, kind="ceiling")[0].sentence
