@@ -202,7 +202,7 @@ def test_log_verify_backup_and_triggers(shell: Shell) -> None:
     assert "every hash follows" in shell("log", "--verify")
     shell("backup", "copy.db")
     assert "is there already" in shell("backup", "copy.db", code=1)
-    assert "is no head" in shell("log", "--verify", "--head", "zzz", code=2)
+    assert "is not a head" in shell("log", "--verify", "--head", "zzz", code=2)
     assert "no decision has the hash" in shell("log", "--verify", "--head", "0" * 16, code=1)
     assert "error_critical" in shell("triggers", "list")
     shell("triggers", "why", "error_critical")
@@ -211,7 +211,7 @@ def test_log_verify_backup_and_triggers(shell: Shell) -> None:
 
 def test_mistakes_are_sentences_with_the_right_exit_code(shell: Shell) -> None:
     assert "Did you mean 'promote'" in shell("promot", code=2)
-    assert "gate is not open" in shell("promote", code=1)
+    assert "gate is not open" in shell("promote", "--to", "1", code=1)
     assert "Nothing to resume" in shell("resume", code=1)
     assert "needs a terminal" in shell(code=1)
 
