@@ -30,6 +30,7 @@ ANSWER_S = 0.05  # how long a rollback's answer waits for its record; one that t
 # does not lose who pressed and why
 INTENT_S = 0.1  # and so long for that file: a console waits 0.2 s for the answer
 PROOFS = 32
+SETTLE_S = 1.0  # a raise waits so long for a rollback's record, then it is refused
 LEFT = "left while the engine did not answer"
 DAY_S = 86_400.0
 FIRST = asyncio.FIRST_COMPLETED
@@ -56,6 +57,10 @@ async def _raised(
     engine: Engine, ask: Ask, decide: Callable[[State, sqlite3.Connection], Decision | Refusal | None]
 ) -> Outcome:
     switch, folder = engine.switch, engine.folder
+    for _ in range(round(SETTLE_S / 0.01)):  # what was pressed a moment ago is being recorded
+        if not switch.lowering:
+            break
+        await asyncio.sleep(0.01)
     if (why := _in_the_way(engine)) is not None:
         return Outcome(engine.state, engine.state, None, why)
     generation = switch.generation
@@ -67,7 +72,7 @@ async def _raised(
         return engine.commit_on(conn, ask, lambda state: _in_the_way(engine) or decide(state, conn))
 
     outcome = await engine.record(checked)
-    late = switch.generation != generation or folder.has_intents()
+    late = switch.generation != generation or _intent_waits(engine)
     # a request sent twice is answered from the log; a rollback may have come since
     made = outcome.state.rev > outcome.before.rev
     if not made or engine.state.stage == 0 or late:
@@ -76,7 +81,7 @@ async def _raised(
         folder.arm()
         switch.armed = folder.armed_stamp()
         engine.background(asyncio.to_thread(folder.sync))  # beside the loop, which a slow disk must not stop
-        if folder.has_intents():  # left by a console between the look and the arming
+        if _intent_waits(engine):  # left by a console between the look and the arming
             disarm(engine)
             return outcome
     engine.background(engine.pool.preload())  # so that no document waits for the model to be read into memory
@@ -86,7 +91,7 @@ async def _raised(
 def _in_the_way(engine: Engine) -> Refusal | None:
     """A rollback that is not recorded yet, or a store that is not as this engine left it. Asked again in the transaction."""
     switch = engine.switch
-    if switch.lowering or engine.folder.has_intents():
+    if switch.lowering or _intent_waits(engine):
         return Refusal("Not done: a rollback is in force and comes first.")
     if why := switch.shut or switch.trust.broken or switch.trust.differs:
         return Refusal(f"Not done: {why}.")
@@ -100,6 +105,14 @@ def _in_the_way(engine: Engine) -> Refusal | None:
                 f"Not done: {engine.folder.armed} is not the file that the engine put there. It is removed; look again, then decide."
             )
     return None
+
+
+def _intent_waits(engine: Engine) -> bool:
+    """Whether a rollback waits as a file; one that this engine has recorded is only not tidied up yet."""
+    if not engine.folder.has_intents():
+        return False
+    recorded = {request_id for request_id, proof in tuple(engine.proofs.items()) if proof.view.rev}
+    return any(intent.request_id not in recorded for _, intent in engine.folder.intents())
 
 
 def disarm(engine: Engine) -> None:
