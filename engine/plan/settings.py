@@ -187,6 +187,14 @@ class StoreSettings(Part, frozen=True):
         Literal["last", "safe"],
         says("After an unclean stop the engine starts at the last percentage (last) or at 0 % (safe)."),
     ] = "last"
+    away_s: Annotated[
+        Seconds,
+        says(
+            "After so long without an engine the rollout comes back held, at the percentage as it was, until a person resumes.",
+            least=60,
+            example="1d",
+        ),
+    ] = 86400.0
     raw_days: Annotated[float, says("Days that single extractions are kept.", least=1)] = 30.0
     ten_second_days: Annotated[float, says("Days that 10-second figures are kept.", least=0.1)] = 2.0
     minute_days: Annotated[float, says("Days that 1- and 10-minute figures are kept; hours stay.", least=1)] = 8.0

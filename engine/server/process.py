@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,15 +169,22 @@ def _last_word(sentence: str, foreground: bool, error: BaseException | None = No
 
 
 async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attached: bool) -> int:
+    from engine.server import lifecycle
     from engine.service.engine import Engine
     from engine.service.loop import Heart
 
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
+    causes: list[str] = []
+
+    def end(cause: str) -> None:
+        causes.append(cause)
+        ending.set()
+
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, ending.set)
+        loop.add_signal_handler(number, end, f"it received {number.name}")
     if attached:
-        loop.add_reader(0, _end_when_closed, loop, ending)
+        loop.add_reader(0, _end_when_closed, loop, end)
     lock, patience_s = folder.try_lock(), 0.0
     if lock is None:
         patience_s = PORT_S
@@ -206,6 +213,7 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
             engine = Engine(plan, folder, clock, environ=dict(os.environ), ending=ending, world=world)
             await engine.open(address=_url(tcp))
             await Heart(engine).start()
+            await lifecycle.started(engine)
             if world is not None:
                 _populate(world, engine)
             try:
@@ -213,6 +221,7 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
             finally:
                 if world is not None:
                     await world.stop()
+                await lifecycle.stopped(engine, engine.end_cause or (causes[0] if causes else "a listener ended"))
                 await engine.stop()
     return 0
 
@@ -242,10 +251,10 @@ def _populate(world: World, engine: Engine) -> None:
     world.attach(engine.extract, feedback, served_by_llm, visit=f"visit-{engine.token}")
 
 
-def _end_when_closed(loop: asyncio.AbstractEventLoop, ending: asyncio.Event) -> None:
+def _end_when_closed(loop: asyncio.AbstractEventLoop, end: Callable[[str], None]) -> None:
     if not os.read(0, 1024):
         loop.remove_reader(0)
-        ending.set()
+        end("the process that started it ended")
 
 
 async def _port(plan: Plan, rehearsal: bool, patience_s: float) -> socket.socket:

@@ -84,6 +84,8 @@ class Engine:
         self.address = ""
         self.token = 0
         self.clean_start = True  # the engine before this one ended cleanly
+        self.seen_before: float | None = None  # when the engine before this one was last alive, by the machine's clock
+        self.end_cause = ""  # why a person or another engine ends this one
         self.started = clock.now()
         self.events: deque[tuple[float, str]] = deque(maxlen=50)
         self._troubles: Counter[str] = Counter()  # by where they come from
@@ -160,8 +162,9 @@ class Engine:
         conn = database.open_writer(self.folder, "FULL")
         try:
             log.begin(conn, None)
-            row = conn.execute("SELECT token, clean FROM lease WHERE id = 1").fetchone()
+            row = conn.execute("SELECT token, clean, heartbeat FROM lease WHERE id = 1").fetchone()
             self.token = (row[0] if row else 0) + 1
+            self.seen_before = row[2] if row else None
             now = self.clock.now()
             conn.execute(
                 "INSERT INTO lease VALUES (1,?,?,?,?,?,0) ON CONFLICT(id) DO UPDATE SET token = excluded.token, pid = excluded.pid, "

@@ -12,6 +12,7 @@ from engine.service.engine import Engine
 
 async def stop(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     engine.event(f"{ask.actor.name} ended the engine.")
+    engine.end_cause = f"{ask.actor.name} asked for it"
     engine.ending.set()
     return Reply(True, "The engine finishes what is in flight and ends. Until it runs again no document is extracted.")
 

@@ -1,0 +1,57 @@
+"""The engine's own life in the decision log: that it started, why it stopped, and for how long none ran."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+
+from engine.plan.durations import format_duration, iso
+from engine.rollout.control import Decision, Refusal, State, hold, note, percent
+from engine.service.engine import Engine, machine_time
+
+STOP_S = 2.0  # a store that takes no writes must not keep the engine from ending
+
+
+async def started(engine: Engine) -> None:
+    """Log the start. After a long time without an engine nobody may remember what it comes back to, so promotion is held, which
+    tells people, until one of them resumes."""
+    before, away_s = engine.seen_before, _away_s(engine)
+    how = "" if before is None else f"; the one before it {_end(engine.clean_start)} at {iso(before)}"
+    sentence = f"the engine started (process {os.getpid()}){how}"
+    evidence = {"pid": os.getpid(), "clean": engine.clean_start, "before": before, "away_s": away_s}
+    ask = engine.ask()
+    await engine.commit(ask, lambda state: note(state, ask, "engine_start", sentence, evidence))
+    if away_s >= engine.plan.store.away_s and engine.state.percent_bp and not engine.state.held:
+        gone = format_duration(round(away_s, -2))
+        reason = f"no engine ran for {gone}; the rollout comes back at {percent(engine.state.percent_bp)}"
+        engine.event(f"{reason[0].upper()}{reason[1:]}, and is held until a person resumes.")
+        held = engine.ask(reason)
+
+        def decide(state: State) -> Decision | Refusal:
+            return hold(state, held)
+
+        await engine.commit(held, decide)
+
+
+async def stopped(engine: Engine, why: str) -> None:
+    """Log the end, if the store takes it in time."""
+    if engine.writer.fenced:
+        return
+    ask = engine.ask()
+    sentence = f"the engine stopped (process {os.getpid()}): {why}"
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(
+            engine.commit(ask, lambda state: note(state, ask, "engine_stop", sentence, {"why": why})), STOP_S
+        )
+
+
+def _end(clean: bool) -> str:
+    return "ended" if clean else "was last seen, and did not end cleanly,"
+
+
+def _away_s(engine: Engine) -> float:
+    """Seconds without an engine before this one; in a time lapse none, whose calendar is its own."""
+    if engine.seen_before is None or engine.rehearsal:
+        return 0.0
+    return max(0.0, machine_time() - engine.seen_before)

@@ -1,0 +1,66 @@
+"""The log says when an engine started, why it stopped, and that none ran for weeks."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.engine.service.stage import Stage
+
+
+def rows(stage: Stage, kind: str) -> list[str]:
+    return [row.sentence for row in stage.reader.log(100, kind=kind)][::-1]
+
+
+def test_start_stop_hup_and_a_kill_are_in_the_log(tmp_path: Path) -> None:
+    with Stage(tmp_path, speed=None) as stage:
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            process = stage.engine()
+            process.send_signal(number)
+            assert process.wait(20) == 0
+        stopped = rows(stage, "engine_stop")
+        assert [sentence.split(": ")[1] for sentence in stopped] == [
+            f"it received {name}" for name in ("SIGTERM", "SIGHUP", "SIGINT")
+        ]
+        process = stage.engine()
+        assert stage.cli("stop").returncode == 0
+        process.wait(20)
+        assert rows(stage, "engine_stop")[-1].endswith("asked for it")
+        process = stage.engine()
+        process.kill()
+        process.wait()
+        stage.engine()
+        started = rows(stage, "engine_start")
+        assert len(started) == 6
+        assert "; the one before it" not in started[0]
+        assert "the one before it ended at" in started[3]
+        assert "did not end cleanly" in started[5]
+        assert stage.cli("log", "--verify").returncode == 0
+
+
+@pytest.mark.parametrize(("days", "held"), [(21, True), (0.1, False)])
+def test_weeks_without_an_engine_leave_a_trace_and_bring_the_rollout_back_held(
+    tmp_path: Path, days: float, held: bool
+) -> None:
+    with Stage(tmp_path, speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as stage:
+        stage.engine()
+        stage.climb(3)
+        assert stage.cli("stop").returncode == 0
+        assert stage.until(lambda: not stage.folder.is_locked())
+        with sqlite3.connect(stage.folder.database) as conn:  # the engine was last alive long ago
+            conn.execute("UPDATE lease SET heartbeat = ?", (time.time() - days * 86400,))
+        conn.close()
+        stage.engine()
+        assert stage.until(lambda: bool(stage.reader.state().held) == held)
+        time.sleep(0.5)
+        assert bool(stage.reader.state().held) == held
+        assert stage.percent_bp == 2500
+        if held:
+            (sentence,) = rows(stage, "hold")
+            assert "no engine ran for 21d" in sentence
+            assert "comes back at 25 %" in sentence
+            assert "no engine ran for 21d" in stage.cli("status").stdout
