@@ -1,4 +1,4 @@
-"""What is declared before the test starts, and never changed by what it shows: metrics, targets, length, looks.
+"""What is declared before the test starts and never changed by its results: metrics, targets, length, looks.
 
 The defaults are the rollout plan's: search quality better by 15 %, processing time under twice the control's, error
 rate under 1 %, satisfaction up or unchanged, seven days, p < 0.05.
@@ -19,7 +19,7 @@ DAY = 86400.0
 
 
 class MetricPlan(Struct, frozen=True, forbid_unknown_fields=True):
-    """One metric. `worthwhile` is the relative change worth finding; of the primary metric it is what shipping asks for.
+    """One metric. `worthwhile` is the relative change worth detecting; for the primary metric it is the target for shipping.
 
     A guardrail has one limit: `max_rate` for the treatment alone (0..1), `max_ratio` of treatment to control, or
     `margin`, the loss against the control that still counts as unchanged (in the metric's unit).
@@ -84,7 +84,7 @@ class Declaration(Struct, frozen=True, forbid_unknown_fields=True):
         if len(set(names)) != len(names):
             raise ValueError(f"a metric is declared twice: {', '.join(names)}")
         if sum(metric.role == "primary" for metric in self.metrics) != 1:
-            raise ValueError("the A/B test needs exactly one primary metric: the one that the verdict is about")
+            raise ValueError("the A/B test needs exactly one primary metric; it decides the verdict")
         if not (0.0 < self.share < 1.0 and 0.0 < self.alpha < 0.5 and 0.0 < self.power < 1.0):
             raise ValueError("share and power lie between 0 and 1, alpha between 0 and 0.5")
         if not (self.days > 0.0 and self.documents_per_arm > 0 and 1 <= self.looks <= 100):

@@ -1,6 +1,6 @@
-"""How large is the difference: absolute, relative (delta method), standardised; and the fixed intervals around it.
+"""Effect sizes: absolute, relative (delta method), standardised, with their fixed intervals.
 
-Every function is total: it answers None where the number is unknown (no data, no variation, no baseline).
+Every function is total: None where the number is unknown (no data, no variation, no baseline).
 The intervals here hold at one look, the declared one; `engine.experiment.sequence` has those that hold at any.
 """
 
@@ -18,7 +18,7 @@ _NORMAL = NormalDist()
 
 
 class Interval(Struct, frozen=True):
-    """An estimate and where the truth lies; a bound of None is unknown, or open in a one-sided interval."""
+    """An estimate with its bounds; a bound of None is unknown, or open in a one-sided interval."""
 
     estimate: float
     low: float | None
@@ -65,7 +65,7 @@ def difference(control: Measure, treatment: Measure) -> Contrast | None:
 
 
 def single(values: Measure) -> Contrast | None:
-    """One mean by itself, as of paired differences; None with under two values or without variation."""
+    """A single mean, as of paired differences; None with under two values or without variation."""
     mean, spread = values.mean, values.variance
     if mean is None or spread is None or not 1e-140 < spread / values.n < 1e140 or abs(mean) > 1e100:
         return None

@@ -1,8 +1,8 @@
 """A limit that must hold while something else gets better: one-sided, in three states.
 
-"Held" and "broken" are different claims with different errors. All guardrails must be held to ship, so each is tested
-at alpha by itself (an intersection-union test needs no correction). Any single broken one says "worse", so that claim
-is divided among the metrics (Bonferroni).
+"Held" and "broken" are different claims with different errors. All guardrails must hold to ship, so each is tested at the full
+alpha (an intersection-union test needs no correction). Any single broken one means "worse", so that claim shares alpha among the
+metrics (Bonferroni).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _Found(NamedTuple):
 
 
 def _state(held: Interval | None, below: float, broken: Interval | None, above: float) -> _Found:
-    """Where both claims are true (a real loss inside the margin), broken is the one to hear."""
+    """When both claims are true (a real loss inside the margin), broken wins."""
     if held is None or broken is None or held.high is None or broken.low is None:
         return _Found("unknown")
     if broken.low > above:
@@ -78,7 +78,7 @@ def _rate(
 def _ratio(
     plan: MetricPlan, limit: float, control: Measure, treatment: Measure, alpha: float, harm: float, bounds: Bounds
 ) -> GuardrailReading:
-    """treatment - limit * control against 0 needs no division; the bound of the ratio is that test turned round."""
+    """treatment - limit * control against 0 needs no division; inverting that test gives the bound of the ratio."""
     at_limit = contrast(control, treatment, weight=limit)
     found = _state(bounds(at_limit, alpha), 0.0, bounds(at_limit, harm), 0.0)
     value, bound = ratio(control, treatment), None

@@ -1,5 +1,5 @@
-"""What a metric is reduced to before anything is computed: n, sum and sum of squares; n and k; or,
-where one document has many answers (clicks, ratings), sums over documents.
+"""Sufficient statistics of a metric: n, sum and sum of squares; n and k; or, where one document has many answers (clicks,
+ratings), sums over documents.
 
 All merge by addition, so roll-ups of any width give the same answer as the raw rows.
 An unknown number is None: no data, one value where two are needed, or a sum that is not finite.
@@ -29,7 +29,7 @@ class Moments(Struct, frozen=True, tag="moments"):
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Moments:
-        """Exactly rounded sums; values that are not finite are left out, for they were never measured."""
+        """Exactly rounded sums; ignores values that are not finite."""
         finite = [float(value) for value in values if math.isfinite(value)]
         try:
             return cls(len(finite), math.fsum(finite), math.fsum(value * value for value in finite))
@@ -132,7 +132,7 @@ class Ratio(Struct, frozen=True, tag="ratio"):
 
     @property
     def counts(self) -> Counts:
-        """As if every answer came from a document of its own: what a plain chi-square test takes them for."""
+        """As if every answer came from a different document, as a plain chi-square test assumes."""
         return Counts(self.asked, self.yes)
 
     @property

@@ -1,4 +1,4 @@
-"""Can the test see what it looks for, and how many documents are still missing? Normal theory, two-sided."""
+"""Power of the test, and how many documents are missing. Normal theory, two-sided."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST = 10**12
 
 
 def power(effect: float, se: float, alpha: float = 0.05) -> float | None:
-    """Probability that a two-sided test at `alpha` sees a true difference of `effect`; None unless se > 0."""
+    """Probability that a two-sided test at `alpha` detects a true difference of `effect`; None unless se > 0."""
     if not (math.isfinite(effect) and math.isfinite(se) and se > 0.0):
         return None
     critical = _NORMAL.inv_cdf(1.0 - alpha / 2.0)
@@ -24,7 +24,7 @@ def power(effect: float, se: float, alpha: float = 0.05) -> float | None:
 def needed_per_arm(
     control: Measure, relative: float, alpha: float = 0.05, wanted: float = 0.8, *, treatment: Measure | None = None
 ) -> int | None:
-    """Documents per arm to see a change of `relative` (0.15 = 15 %) of the control's mean with power `wanted`.
+    """Documents per arm to detect a change of `relative` (0.15 = 15 %) of the control's mean with power `wanted`.
 
     (z_a + z_b)^2 (var_c + var_t) / delta^2. A rate's variance follows its changed rate; a mean's is that of
     `treatment` where known, else the control's. None without a baseline, without variation, or beyond 1e12.

@@ -1,4 +1,4 @@
-"""What the analysis says, whole, ready for the screen and for ab_test_results.json. Unknown numbers are null."""
+"""The result of the analysis, ready for the screen and for ab_test_results.json. Unknown numbers are null."""
 
 from __future__ import annotations
 

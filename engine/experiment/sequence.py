@@ -71,7 +71,7 @@ def sequence(of: Contrast | None, alpha: float, expected_n: float) -> Sequence |
 
 
 def bounds(of: Contrast | None, alpha: float, expected_n: float) -> Interval | None:
-    """Lower and upper bound, each by itself wrong at any time with probability at most `alpha`."""
+    """Lower and upper bound; each alone is wrong at any time with probability at most `alpha`."""
     if of is None or of.n < START:
         return None
     width = half_width_one_sided(of.variance, of.n, alpha, rho(2.0 * alpha, expected_n))

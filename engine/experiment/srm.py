@@ -1,6 +1,6 @@
-"""Did the router split as it was told? A sample-ratio mismatch voids every comparison, so it is looked at first.
+"""Sample-ratio check: did the router split as declared? A mismatch voids every comparison, so it comes first.
 
-Looked at every hour, chi-square at p < 0.001 cries wolf in 1.7 % of weeks; the e-value may be looked at always.
+With hourly looks, chi-square at p < 0.001 gives a false alarm in 1.7 % of weeks; the e-value is valid at any look.
 """
 
 from __future__ import annotations

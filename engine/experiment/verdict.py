@@ -1,4 +1,4 @@
-"""One word and why. Order is protection first: a wrong split, then harm, then patience, then the question itself."""
+"""The verdict in one word, with its reason. Protection comes first: a wrong split, then harm, then time, then the question."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _word(
     declaration: Declaration, lock: Lock, ratio: SampleRatio, metrics: tuple[MetricReport, ...], looks: tuple[Look, ...]
 ) -> Verdict:
     if ratio.mismatch:
-        return Verdict("void", f"{ratio.sentence} Find out why, then start a new test: nothing here may be used.")
+        return Verdict("void", f"{ratio.sentence} Find the cause, then start a new test; don't use these results.")
     harm = _harm(declaration, metrics, looks)
     if harm:
         return Verdict("worse", harm[0], harm[1:])
@@ -40,17 +40,17 @@ def _word(
         return Verdict("not yet", _waiting(lock, primary, early))
     better = early is not None if by_looks else primary.signal == "better"
     if primary.signal == "unknown" and not better:
-        return Verdict("not yet", f"The time is up, but {primary.label} could not be compared: {_absent(primary)}")
+        return Verdict("not yet", f"The test is over, but {primary.label} could not be compared: {_absent(primary)}")
     change = primary.change
     if not better:
         return Verdict("no difference", _no_difference(declaration, primary))
     if change is None:
         return Verdict(
-            "not yet", f"{primary.sentence} Its relative size is unknown, for the control's mean is too near 0."
+            "not yet", f"{primary.sentence} Its relative size is unknown: the control's mean is too close to 0."
         )
     target = declaration.primary.worthwhile
     if change.estimate < target:
-        sentence = f"{primary.label} is better by {span(change)}, less than the {percent(target, signed=True)} that was asked for."
+        sentence = f"{primary.label} is better by {span(change)}, less than the {percent(target, signed=True)} the plan asks for."
         return Verdict("short of target", _capital(sentence))
     uncertain = [
         metric.guardrail.sentence
@@ -59,7 +59,7 @@ def _word(
     ]
     if uncertain:
         sentence = (
-            f"{primary.label} is better by {span(change)}, but {len(uncertain)} of the limits cannot be called kept."
+            f"{primary.label} is better by {span(change)}, but {len(uncertain)} of the limits are not certain to hold."
         )
         return Verdict("not yet", _capital(sentence), tuple(uncertain))
     kept = tuple(metric.guardrail.sentence for metric in metrics if metric.guardrail is not None)

@@ -1,1 +1,1 @@
-"""The A/B test as it runs: what is declared, which documents take part, what was counted, scored and read."""
+"""The running A/B test: its declaration, its documents, and what was counted, scored and read."""

@@ -1,9 +1,9 @@
-"""The A/B test's rows in the store: its declaration, the documents that take part, and what is counted of each arm.
+"""The A/B test's rows in the store: its declaration, its documents, and the counts of each arm.
 
-A test belongs to one epoch: it begins when its stage stands at its percentage and ends when the percentage changes, because
-figures from two splits must not be added up (Simpson's paradox). A document takes part once, by its first extraction since the
-test began, in the arm that routing drew; extractions whose method somebody forced do not. Per arm only sums are kept, so that an
-analysis costs the same for a million documents as for a thousand.
+A test belongs to one epoch: it starts when its stage reaches its percentage and ends when the percentage changes, because figures
+from two splits must not be added up (Simpson's paradox). A document takes part once, by its first extraction since the test
+started, in the arm that routing drew; extractions with a forced method don't take part. Only sums are kept per arm, so an analysis
+costs the same for a million documents as for a thousand.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def running(conn: sqlite3.Connection) -> Trial | None:
 
 
 def last(conn: sqlite3.Connection) -> Trial | None:
-    """The one that runs, else the one that ran last."""
+    """The running test, else the last one."""
     return _one(conn, "")
 
 
@@ -99,7 +99,7 @@ def rejoin(conn: sqlite3.Connection, trial: int, epoch: int) -> None:
 
 
 def keep(conn: sqlite3.Connection, trial: int, report: Report) -> None:
-    """Looks and tests that were read are in the report, so it is kept before anyone sees it."""
+    """The report holds the looks and tests that were read, so it is stored before it is shown."""
     conn.execute("UPDATE trial SET report = ? WHERE id = ?", (_json(report), trial))
 
 
@@ -132,7 +132,7 @@ def _bucket(conn: sqlite3.Connection, trial: int, arm: str) -> Bucket:
 
 
 class Scored(Struct, frozen=True):
-    """A document's search score (mean reciprocal rank, 0..1) and the share of its keywords that its title or headings bear out."""
+    """A document's search score (mean reciprocal rank, 0..1) and the share of its keywords found in its title or headings."""
 
     document: str
     search: float | None
@@ -158,9 +158,9 @@ def scored(conn: sqlite3.Connection, trial: int, found: Iterable[Scored], until:
 
 
 def people(conn: sqlite3.Connection, kind: str, document: str, value: float | None, at: float) -> None:
-    """Count an impression, a click or a rating of a document that takes part, said since the test began.
+    """Count an impression, a click or a rating of a document in the test, given since the test started.
 
-    A click without an impression counts nothing.
+    A click without an impression isn't counted.
     """
     running_one = conn.execute("SELECT id FROM trial WHERE ended IS NULL AND started <= ?", (at,)).fetchone()
     if running_one is None:
@@ -221,8 +221,8 @@ def stats(conn: sqlite3.Connection, trial: int) -> tuple[ArmStats, ArmStats]:
 
 
 def extraction_measures(arm: Arm, bucket: Bucket) -> dict[str, Measure]:
-    """Processing time is of fresh calls on the LLM arm, of all extractions on the frequency arm. Documents of the LLM arm that
-    fell back to frequency are its documents: each arm is as routing drew it.
+    """Latency counts fresh calls on the LLM arm and all extractions on the frequency arm. LLM-arm documents that fell back to
+    frequency stay in the LLM arm: each arm is as routing drew it.
     """
     if arm == "treatment":
         ms = Moments(bucket.fresh, bucket.ms_sum, bucket.ms_sq)

@@ -1,7 +1,7 @@
-"""What the A/B test says now, for the screen and for `rollout ab-test`: read from the store, nothing written.
+"""Current results of the A/B test, for the screen and `rollout ab-test`. Reads the store, writes nothing.
 
-Only the engine reads what may be read once (a declared look, the test at the end) and keeps it. Everyone else is shown what it
-kept, with the any-time figures as of now.
+Only the engine reads what may be read once (a declared look, the test at the end) and stores it. Everyone else sees the stored
+report with the any-time figures as of now.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from engine.trial.ledger import Trial
 
 
 class People(Struct, frozen=True):
-    """What users said about one arm's documents: rates are None without any answer."""
+    """User feedback on one arm's documents; rates are None without answers."""
 
     shown: int
     clicked: int
@@ -39,7 +39,7 @@ class People(Struct, frozen=True):
 
 
 class Standing(Struct, frozen=True):
-    """Where a test stands. `report` is as of its `at`; `people` by arm."""
+    """The state of a test. `report` is as of its `at`; `people` by arm."""
 
     trial: Trial
     report: Report
@@ -47,7 +47,7 @@ class Standing(Struct, frozen=True):
 
 
 def report_of(conn: sqlite3.Connection, trial: Trial, now: float) -> Report:
-    """The kept report brought up to now, short of what the engine alone may read."""
+    """The stored report updated to now, without what only the engine may read."""
     kept = trial.report
     if kept is not None and (kept.final or trial.ended is not None):
         return kept
@@ -61,7 +61,7 @@ def _answers(stats: ArmStats, name: str) -> Ratio:
 
 
 def standing(conn: sqlite3.Connection, now: float) -> Standing | None:
-    """Of the test that runs, else of the last one; None when none ever began. Two rows of sums are read, whatever the size."""
+    """Of the running test, else of the last one; None when there was none. Reads two rows of sums, whatever the size."""
     trial = ledger.last(conn)
     if trial is None:
         return None
@@ -77,7 +77,7 @@ def results(conn: sqlite3.Connection, now: float) -> dict[str, Any]:
     found = standing(conn, now)
     if found is None:
         nothing = {"documents": 0, "search_quality_scores": []}
-        verdict = "No A/B test has begun: it begins by itself when its stage does (in the default plan stage 4)."
+        verdict = "No A/B test yet. It starts automatically with its stage (stage 4 in the default plan)."
         return {
             "at": iso(now),
             "stage": None,

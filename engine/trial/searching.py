@@ -1,7 +1,7 @@
 """Search quality from the store: the paired measurement of both methods, and the A/B test's scores, document by document.
 
-Both read a bounded number of the latest documents, so their cost does not grow with the store; both are the work of seconds and
-belong in a thread with a connection of its own.
+Both read a bounded number of the latest documents, so their cost doesn't grow with the store. Both take seconds: run them in a
+thread with its own connection.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Measured(Struct, frozen=True):
 
     @property
     def sample(self) -> Ok | None:
-        """The relative change of MRR as the gate's sample, its variance from the interval; None where nothing was compared."""
+        """The relative change of MRR as a sample for the gate, its variance from the interval; None without a comparison."""
         change = self.quality.improvement.mrr
         if change is None:
             return None
@@ -57,7 +57,7 @@ class Measured(Struct, frozen=True):
 
 
 def written_queries(plan: Plan) -> tuple[tuple[Query, ...], str]:
-    """The queries in the file beside the plan, and a sentence when it cannot be used; () and "" when there is none."""
+    """The queries in the file beside the plan, and a sentence when it is unusable; () and "" without a file."""
     path = Path(plan.source).resolve().parent / QUERIES if plan.source else None
     if path is None or not path.is_file():
         return (), ""
@@ -108,7 +108,7 @@ def _overlap(llm: Sequence[str], frequency: Sequence[str]) -> float | None:
 
 
 def _relevance(document: queries.Document, keywords: Sequence[str]) -> float | None:
-    """The share of keywords with a word that the document's own title or headings have; None without either."""
+    """The share of keywords that share a word with the document's title or headings; None without either."""
     words = {stem_phrase(word) for line in queries.lines(document) for word in queries.words(line)}
     if not words or not keywords:
         return None
