@@ -1,84 +1,347 @@
-"""From what a model wrote to two lists of strings, whatever it wrote; nothing here trusts the schema that was asked for."""
+"""From what a model wrote to two lists of strings, whatever it wrote; nothing here trusts the schema that was asked for.
+
+In this order: the JSON that was asked for, anywhere in the text and under any names; JSON that is cut, of which the complete items
+count; JSON with mistakes, mended by json-repair (loaded for that alone); lists in plain text. Prose is never taken for a list.
+"""
 
 from __future__ import annotations
 
+import html
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-MOST_ITEMS = 200  # of one list; what comes after is not looked at
-MOST_CHARS = 200_000
+from engine.extraction.llm import listing
+from engine.extraction.llm.failure import ErrorKind
+from engine.extraction.llm.surface import MOST_ITEMS
+from engine.text import clean_line
 
-_NAMES = {
-    "descriptive": ("descriptive", "descriptive_keywords", "keywords", "topics"),
-    "technical": ("technical", "technical_keywords", "technical_terms"),
-}
+MOST_CHARS = 200_000
+MENDED_CHARS = 8_000  # json-repair takes time by the square of the brackets; an answer is a tenth of this
+MENDED_BRACKETS = 200
+STARTS = 40  # brackets at which JSON may begin
+DEEPEST = 6
+QUOTED_CHARS = 60
+
 _DECODER = json.JSONDecoder(strict=False)
 _LIST = re.compile(r'"(\w{1,40})"\s*:\s*\[')
 _STRING = re.compile(r'\s*("(?:[^"\\]|\\.){0,5000}")\s*([,\]])', re.DOTALL)
+_START = re.compile(r"[{\[]")
+_MENDABLE = re.compile(
+    r"\{\s*[\"'“‘`]?[\w -]{1,40}[\"'”’`]?\s*(?::|：|=)|\{\s*[\"'“‘]|\[\s*[\"'“‘`{\[]|\[[^\[\]{}]{2,2000},[^\[\]{}]{1,2000}\]"
+)
+_EQUALS = re.compile(r"(?<=[\"'\w])\s*(?:=>|=|：)\s*(?=[\[{\"'])")
+_THINKING = r"(?:[\w-]{1,20}:)?(?:think|thinking|thought|thoughts|reasoning|reflection|analysis|scratchpad)"
+_MARK = re.compile(
+    rf"(?P<end></{_THINKING}>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>)|<{_THINKING}>|\[THINK\]|◁think▷|<\|begin_of_thought\|>",
+    re.IGNORECASE,
+)
+_CHANNEL = re.compile(
+    r"<\|channel\|>\s*(\w{1,20})[^<]{0,100}<\|message\|>"
+)  # gpt-oss's own format, where the server leaves it in
+_LABEL = re.compile(r"([\w ]{2,40})[\"'*_]{0,3}\s{0,3}[:=]\s{0,10}$")
+_TOKEN = re.compile(r"<\|[^<>|]{1,40}\|>|</?s>|<(?:end|start)_of_turn>|<eos>|\[/?INST\]|\ufeff|\x00", re.IGNORECASE)
+_REFUSAL = re.compile(
+    r"\b(?:i['’]?m (?:very |so |really )?sorry|i am sorry|i apologi[sz]e|sorry,|i (?:can(?:no|['’])t|can not|won['’]t|will not|do not|don['’]t"
+    r" (?:have|feel)|am (?:not able|unable))|i['’]m (?:not able|unable)|unable to|as an ai\b|as a (?:large )?language model|against my"
+    r"|es tut mir leid|je suis désolé|lo siento|抱歉|对不起)",
+    re.IGNORECASE,
+)
+_REPEATS = 10  # of one word in a row
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What the model proposes, unchecked. `flaw` "" = it is the asked JSON; `strange` counts items that are no strings."""
+    """What the model proposes, unchecked. `kind` and `flaw` say why it is not a whole answer (None and "": it is one); `strange`
+    counts items that are no strings; `cut`: the text ends in the middle."""
 
     descriptive: tuple[str, ...] = ()
     technical: tuple[str, ...] = ()
     flaw: str = ""
+    kind: ErrorKind | None = None
     strange: int = 0
+    cut: bool = False
 
     @property
     def count(self) -> int:
         return len(self.descriptive) + len(self.technical)
 
 
+@dataclass(slots=True)
+class _Lists:
+    """Lists of keywords as they are found; `seen`: there was a place for keywords, be it empty."""
+
+    descriptive: list[str] = field(default_factory=list)
+    technical: list[str] = field(default_factory=list)
+    strange: int = 0
+    seen: bool = False
+
+    @property
+    def found(self) -> bool:
+        return bool(self.descriptive or self.technical)
+
+    def add(self, group: str, item: str) -> None:
+        items = self.technical if group == "technical" else self.descriptive
+        self.seen = True
+        if len(items) < MOST_ITEMS:
+            items.append(item)
+
+    def proposal(self, cut: bool = False) -> Proposal:
+        lists = tuple(self.descriptive), tuple(self.technical)
+        if cut:
+            return Proposal(*lists, "the answer's JSON is cut", ErrorKind.cut, self.strange, True)
+        return Proposal(*lists, strange=self.strange)
+
+
 def parse(text: str) -> Proposal:
-    """The JSON object (or list) in the text, with or without a Markdown fence or words around it; else its complete items."""
+    """The keywords in the text, or what it is instead."""
     text = text[:MOST_CHARS]
     if not text.strip():
-        return Proposal(flaw="the answer is empty")
-    start = text.find("{")
-    bare = text.find("[")
-    # inside an object a list is a part of it, and an object that is cut is not whole
-    if start < 0 or 0 <= bare < start:
-        start = bare
-    if start >= 0:
-        try:
-            value, _ = _DECODER.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            return _salvage(text)
-        found, strange = _lists({"descriptive": value} if isinstance(value, list) else value)
-        if found:
-            return Proposal(found.get("descriptive", ()), found.get("technical", ()), "", strange)
-    return _salvage(text)
+        return Proposal(flaw="the answer is empty", kind=ErrorKind.empty)
+    answer = _answer(text)
+    if not answer.strip():
+        return Proposal(
+            flaw=f"the model spent the whole answer on thinking; it begins {first_words(text)}", kind=ErrorKind.thinking
+        )
+    return _read(answer) or _without(answer)
 
 
-def _lists(value: dict[str, Any]) -> tuple[dict[str, tuple[str, ...]], int]:
-    """The lists of keywords under any of their names, and how many of their items are no strings."""
-    found: dict[str, tuple[str, ...]] = {}
-    strange = 0
-    for name, spellings in _NAMES.items():
-        items = next((value[s] for s in spellings if isinstance(value.get(s), list)), None)
-        if items is not None:
-            strings = tuple(item for item in items[:MOST_ITEMS] if isinstance(item, str))
-            strange += min(len(items), MOST_ITEMS) - len(strings)
-            found[name] = strings
-    return found, strange
+def first_words(text: str) -> str:
+    """How it begins, in quotes, fit for a message."""
+    return '"' + clean_line(text, QUOTED_CHARS).replace('"', "'") + '"'
 
 
-def _salvage(text: str) -> Proposal:
-    """The complete strings of the two lists in JSON that is cut or broken."""
-    lists: dict[str, list[str]] = {"descriptive": [], "technical": []}
+def _answer(text: str) -> str:
+    """What the model says outside of its thinking, without the marks of its chat template."""
+    channels = list(_CHANNEL.finditer(text))
+    if channels:
+        text = text[channels[-1].end() :] if channels[-1][1].lower() == "final" else text[: channels[0].start()]
+    kept: list[str] = []
+    at, thinking = 0, False
+    for mark in _MARK.finditer(text):
+        if mark["end"] is None:
+            kept += [] if thinking else [text[at : mark.start()]]
+            thinking = True
+        elif thinking:
+            at, thinking = mark.end(), False
+        else:  # the template wrote the beginning into the prompt
+            kept.clear()
+            at = mark.end()
+    kept += [] if thinking else [text[at:]]
+    return _TOKEN.sub("", "".join(kept))
+
+
+def _read(text: str, depth: int = 0) -> Proposal | None:
+    """The keywords in the text; None when it holds none."""
+    if depth > DEEPEST:
+        return None
+    if "&quot;" in text:
+        text = html.unescape(text)
+    if text.lstrip().startswith('"'):  # JSON within a JSON string
+        inner, _ = _decoded(text, text.index('"'))
+        if isinstance(inner, str) and (proposal := _read(inner, depth + 1)):
+            return proposal
+    json_in = _strict(text)
+    if json_in.lists.found:
+        return json_in.lists.proposal()
+    if json_in.cut_at is not None and (saved := _saved(text[json_in.cut_at :])).found:
+        whole = saved.descriptive and saved.technical and text.rstrip().endswith("]")  # only the last brace is missing
+        return saved.proposal(cut=not whole)
+    if '\\"' in text and (proposal := _read(text.replace('\\"', '"').replace("\\n", "\n"), depth + 1)):
+        return proposal
+    if json_in.broken_at is not None:
+        mended = _mended(text[json_in.broken_at :])
+        if mended is not None and mended.found:
+            return mended.proposal(cut=_is_cut(text[json_in.broken_at :]))
+    if not json_in.any:
+        descriptive, technical = listing.read(text)
+        least = 3 if _REFUSAL.search(text[:300]) else 1
+        if len(descriptive) + len(technical) >= least:
+            return Proposal(tuple(descriptive), tuple(technical))
+    return None
+
+
+# -- JSON ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Json:
+    """The lists of all complete JSON values of a text; where JSON begins that is broken, or that the text's end cuts."""
+
+    lists: _Lists = field(default_factory=_Lists)
+    value: Any = None  # the first object
+    broken_at: int | None = None
+    cut_at: int | None = None
+
+    @property
+    def any(self) -> bool:
+        return self.value is not None or self.lists.seen or self.broken_at is not None or self.cut_at is not None
+
+
+def _strict(text: str) -> _Json:
+    json_in = _Json()
+    at = tried = 0
+    while (start := _START.search(text, at)) and tried < STARTS:
+        tried += 1
+        at = start.start()
+        value, end = _decoded(text, at)
+        if end > at:
+            if isinstance(value, dict):
+                json_in.value = json_in.value or value
+            if (
+                isinstance(value, dict)
+                or any(isinstance(item, str | dict | list) for item in value)
+                or text.strip() == "[]"
+            ):
+                _merge(json_in.lists, value, _label_before(text, at))
+            at = end
+        elif end < 0:  # an unfinished object: what is in it is a part
+            json_in.cut_at = at
+            break
+        elif _MENDABLE.match(text, at):  # what is in it are parts of it
+            json_in.broken_at = at
+            break
+        else:
+            at += 1
+    return json_in
+
+
+def _label_before(text: str, at: int) -> str:
+    """The group that a list's label names: `descriptive = ["connection pool"]`."""
+    label = _LABEL.search(text[max(0, at - 60) : at])
+    group = listing.group_of(label[1]) if label else ""
+    return "" if group == "any" else group
+
+
+def _decoded(text: str, at: int) -> tuple[Any, int]:
+    """The value that begins there and where it ends; `at` when it is broken, -1 when the text ends within it."""
+    try:
+        return _DECODER.raw_decode(text, at)
+    except json.JSONDecodeError as error:
+        ended = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+        return None, -1 if ended else at
+    except (ValueError, RecursionError):
+        return None, -1
+
+
+def _merge(lists: _Lists, value: Any, group: str) -> None:
+    """A later object replaces a list of an earlier one: models correct themselves, or write one object a list or a keyword."""
+    fresh = _Lists()
+    if isinstance(value, dict) and (named := listing.item_in(value, strict=True)):
+        lists.add(listing.group_of(_kind(value)), named)
+        return
+    if isinstance(value, list) and not group and lists.descriptive and not lists.technical:
+        group = "technical"  # two lists, in the order that was asked for
+    _collect(value, group, fresh, 0)
+    lists.seen = lists.seen or fresh.seen
+    lists.strange += fresh.strange
+    lists.descriptive = fresh.descriptive or lists.descriptive
+    lists.technical = fresh.technical or lists.technical
+
+
+def _collect(value: Any, group: str, lists: _Lists, depth: int) -> None:
+    """Keywords of a JSON value. `group`: whose they are, "" outside of any known name."""
+    if depth > DEEPEST:
+        return
+    if isinstance(value, str):
+        _collect_text(value, group, lists, depth)
+    elif isinstance(value, list):
+        lists.seen = True
+        for item in value[:MOST_ITEMS]:
+            if isinstance(item, str):
+                lists.add(group, item)
+            elif isinstance(item, dict) and (named := listing.item_in(item)):
+                lists.add(listing.group_of(_kind(item)) or group, named)
+            elif isinstance(item, dict | list):
+                _collect(item, group, lists, depth + 1)
+            else:
+                lists.strange += 1
+    elif isinstance(value, dict):
+        _collect_dict(value, group, lists, depth)
+    elif group:
+        lists.strange += value is not None
+
+
+def _collect_text(value: str, group: str, lists: _Lists, depth: int) -> None:
+    if value.lstrip()[:1] in ("{", "["):
+        inner, end = _decoded(value, len(value) - len(value.lstrip()))
+        if end > 0:
+            _collect(inner, group, lists, depth + 1)
+            return
+    if group:
+        lists.seen = True
+        for item in listing.items_of(value):
+            lists.add(group, item)
+
+
+def _collect_dict(value: dict[str, Any], group: str, lists: _Lists, depth: int) -> None:
+    names = {key: listing.group_of(key) for key in value}
+    if (
+        value.get("type") in ("object", "array", "string")
+        and {"properties", "items", "maxItems", "maxLength"} & value.keys()
+    ):
+        properties = value.get("properties")  # the schema; some models write the lists into it
+        for key, part in properties.items() if isinstance(properties, dict) else ():
+            if isinstance(part, list):
+                _collect(part, listing.group_of(key), lists, depth + 1)
+        return
+    known = [key for key in value if names[key]]
+    if known:
+        for key in known:
+            _collect(value[key], names[key] if names[key] != "any" else group or "descriptive", lists, depth + 1)
+        return
+    parts = [part for part in value.values() if isinstance(part, list | dict)]
+    if group:
+        _collect_named(value, group, lists, depth)
+    elif parts:  # under a name of its own: {"result": {...}}, {"Schlüsselwörter": [...]}
+        for key, part in value.items():
+            if isinstance(part, dict | list) and not listing.is_aside(key):
+                _collect(part, "", lists, depth + 1)
+    elif len(value) >= 3 and all(_is_number(part) for part in value.values()):  # {"connection pool": 0.9, ...}
+        for key in value:
+            lists.add("", key)
+
+
+def _collect_named(value: dict[str, Any], group: str, lists: _Lists, depth: int) -> None:
+    """An object in the place of a list: its values where they are lists or its keys are numbers, else its keys."""
+    lists.seen = True
+    for key, part in list(value.items())[:MOST_ITEMS]:
+        if isinstance(part, list):
+            _collect(part, group, lists, depth + 1)
+        elif isinstance(part, str) and re.fullmatch(
+            r"\w{0,12}?_?\d{1,3}|primary|secondary|main|first|second|third", key
+        ):
+            lists.add(group, part)
+        else:
+            lists.add(group, key)
+
+
+def _kind(item: dict[str, Any]) -> str:
+    return " ".join(str(item[key]) for key in item if key.lower() in ("type", "category", "kind", "class", "group"))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _saved(text: str) -> _Lists:
+    """The complete strings of the lists in JSON that is cut."""
+    lists = _Lists()
     for opening in _LIST.finditer(text):
-        name = next((n for n, spellings in _NAMES.items() if opening[1] in spellings), None)
-        at = opening.end()
-        while name and len(lists[name]) < MOST_ITEMS and (item := _STRING.match(text, at)):
-            lists[name].append(_unquoted(item[1]))
-            at = item.end()
+        group = listing.group_of(opening[1])
+        at, count = opening.end(), 0
+        while group and count < MOST_ITEMS and (item := _STRING.match(text, at)):
+            lists.add(group, _unquoted(item[1]))
+            at, count = item.end(), count + 1
             if item[2] == "]":
                 break
-    return Proposal(tuple(lists["descriptive"]), tuple(lists["technical"]), "the answer's JSON is cut or broken")
+    if not lists.seen and text.startswith("["):  # a bare list
+        at = 1
+        while len(lists.descriptive) < MOST_ITEMS and (item := _STRING.match(text, at)):
+            lists.add("", _unquoted(item[1]))
+            at = item.end()
+    return lists
 
 
 def _unquoted(literal: str) -> str:
@@ -87,3 +350,66 @@ def _unquoted(literal: str) -> str:
     except ValueError:
         return ""
     return value if isinstance(value, str) else ""
+
+
+def _mended(text: str) -> _Lists | None:
+    """The lists of JSON with mistakes: Python's quotes, trailing commas, comments, missing brackets."""
+    text = text[:MENDED_CHARS]
+    if len(_START.findall(text)) > MENDED_BRACKETS:
+        return None
+    import json_repair
+
+    try:
+        value = json_repair.loads(_EQUALS.sub(": ", text), skip_json_loads=True)
+    except (ValueError, RecursionError, IndexError, TypeError):
+        return None
+    lists = _Lists()
+    _collect(value, "", lists, 0)
+    if lists.found and _is_cut(text):  # its last item may be a part of one
+        last = lists.technical or lists.descriptive
+        last.pop()
+    return lists
+
+
+def _is_cut(text: str) -> bool:
+    closed = text.rstrip().rstrip("`").rstrip()[-1:] in ("]", "}", ")")
+    return not closed and (text.count("]") < text.count("[") or text.count("}") < text.count("{"))
+
+
+# -- what it is instead --------------------------------------------------------------------------------------------------
+
+
+def _without(text: str) -> Proposal:
+    """What an answer without a keyword is, in words."""
+    begins = first_words(text)
+
+    def flawed(kind: ErrorKind, why: str, cut: bool = False) -> Proposal:
+        return Proposal(flaw=f"{why}; it begins {begins}", kind=kind, cut=cut)
+
+    if _loops(text):
+        return flawed(ErrorKind.loop, "the model repeats itself")
+    json_in = _strict(text)
+    if json_in.cut_at is not None:
+        return flawed(ErrorKind.cut, "the answer's JSON is cut before its first keyword", cut=True)
+    if json_in.lists.seen:
+        return flawed(ErrorKind.no_keywords, "the answer has no keyword")
+    if isinstance(json_in.value, dict):
+        if "properties" in json_in.value or "$schema" in json_in.value:
+            return flawed(ErrorKind.shape, "the model repeats the JSON schema that it was given")
+        keys = clean_line(", ".join(map(str, json_in.value)), 60) or "none"
+        return flawed(ErrorKind.shape, f"the answer's JSON has no list of keywords, its keys are {keys}")
+    if _REFUSAL.search(text[:300]):
+        return flawed(ErrorKind.refused, "the model refuses")
+    if json_in.broken_at is not None:
+        return flawed(ErrorKind.garbled, "the answer's JSON is broken")
+    return flawed(ErrorKind.prose, "the answer is prose, not keywords")
+
+
+def _loops(text: str) -> bool:
+    words = text[:20_000].split()
+    run = 1
+    for word, before in zip(words[1:], words, strict=False):
+        run = run + 1 if word == before else 1
+        if run >= _REPEATS:
+            return True
+    return False

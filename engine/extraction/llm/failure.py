@@ -14,14 +14,38 @@ class ErrorKind(StrEnum):
     loading = "loading"  # the model is still being read into memory
     model_missing = "model_missing"
     too_long = "too_long"  # the prompt does not fit the context, or was cut without a word
-    invalid = "invalid"  # an answer that is not the asked JSON, or was cut
-    empty = "empty"  # an answer without a keyword
+    quota = "quota"  # 429 for longer than a document can wait: the account's limit is used up
+    proxy = "proxy"  # what stands in front of the server answered in its place, or does not answer itself
+    invalid = "invalid"  # bytes that cannot be read: too many, or in an unknown encoding
+    not_chat = "not_chat"  # 200 with something that is not the API's answer: a web page, another service's JSON
+    format = "format"  # the server says that the model's output does not fit the format
+    empty = "empty"  # an answer without a character
+    thinking = "thinking"  # an answer that is all thinking
+    cut = "cut"  # the text ends in the middle
+    loop = "loop"  # the model repeats itself
+    filtered = "filtered"  # held back by a content filter
+    refused = "refused"  # the model says that it cannot or will not
+    prose = "prose"  # sentences instead of keywords
+    garbled = "garbled"  # JSON that is broken beyond mending
+    shape = "shape"  # JSON without a list of keywords
+    no_keywords = "no_keywords"  # the lists are there, and empty
+    unfit = "unfit"  # nothing in the lists is a keyword: stop words, sentences, numbers
     ungrounded = "ungrounded"  # keywords, none of which the document supports
     breaker_open = "breaker_open"  # every server is taken out; nothing was sent
     queue_full = "queue_full"  # too many wait, or it has waited too long; nothing was sent
+    internal = "internal"  # a fault in this program or its libraries
 
 
 Retry = Literal["never", "soon", "other_seed", "at_once"]
+
+# Ends of an attempt that the server answered: what is wrong is what the model wrote.
+ANSWERS = frozenset(
+    {
+        ErrorKind.invalid, ErrorKind.not_chat, ErrorKind.format, ErrorKind.empty, ErrorKind.thinking, ErrorKind.cut, ErrorKind.loop,
+        ErrorKind.filtered, ErrorKind.refused, ErrorKind.prose, ErrorKind.garbled, ErrorKind.shape, ErrorKind.no_keywords, ErrorKind.unfit,
+        ErrorKind.ungrounded,
+    }
+)  # fmt: skip
 
 # How an attempt that ended like this may succeed when it is made again: "soon" after a pause, "other_seed" once with another
 # seed, "at_once" (an idle connection that the server had closed) once on a new connection and as if nothing had been.
@@ -33,16 +57,24 @@ RETRY: dict[ErrorKind, Retry] = {
     ErrorKind.loading: "soon",
     ErrorKind.model_missing: "never",
     ErrorKind.too_long: "never",
-    ErrorKind.invalid: "other_seed",
-    ErrorKind.empty: "other_seed",
-    ErrorKind.ungrounded: "other_seed",
+    ErrorKind.quota: "never",
+    ErrorKind.proxy: "soon",
     ErrorKind.breaker_open: "never",
     ErrorKind.queue_full: "never",
+    ErrorKind.internal: "never",
+    **dict.fromkeys(ANSWERS, "other_seed"),
 }
 
 # Ends that say something about the service, not about the document: these move the circuit breaker.
 SERVICE = frozenset(
-    {ErrorKind.timeout, ErrorKind.transport, ErrorKind.http, ErrorKind.loading, ErrorKind.model_missing}
+    {
+        ErrorKind.timeout,
+        ErrorKind.transport,
+        ErrorKind.http,
+        ErrorKind.proxy,
+        ErrorKind.loading,
+        ErrorKind.model_missing,
+    }
 )
 
 

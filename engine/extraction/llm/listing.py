@@ -1,0 +1,199 @@
+"""Lists in plain text: bullets, numbers, labels, commas, hashtags, tables, tags. And which of the two lists a name means.
+
+Pure. A sentence is never taken for a list, however many commas it has.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from engine.extraction.llm.surface import MOST_ITEMS, sentence_like, split, unbulleted
+from engine.extraction.words import AUXILIARIES, BEFORE_VERBS, DETERMINERS
+
+LABEL_WORDS = 12
+
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_TECHNICAL = re.compile(
+    r"\b(?:technical|technolog(?:y|ies)|tech|identifiers?|tools?|entit(?:y|ies)|librar(?:y|ies)|acronyms?)\b"
+)
+_DESCRIPTIVE = re.compile(r"\b(?:descriptives?|descriptors?)\b")
+_ANY = re.compile(
+    r"\b(?:key ?words?|key ?phrases?|terms?|topics?|tags?|subjects?|concepts?|themes?|phrases|labels|schlüsselwörter"
+    r"|schlagwörter|mots clés|palabras clave|parole chiave|palavras chave)\b|关键词|キーワード|키워드"
+)
+_ITEM_KEY = re.compile(
+    r"(?:key ?word|key ?phrase|term|name|text|phrase|value|word|label|tag|topic|concept|technology|tool|title)"
+)
+_STRICT = re.compile(r"^(?:key|term$|tag$)")
+_ASIDE = re.compile(
+    r"\b(?:thoughts?|thinking|reasoning|notes?|steps?|errors?|warnings?|questions?|sentences?|summary|explanations?|rejected|excluded|ignored|usage"
+    r"|messages?|choices|examples?|sources?|logs?)\b"
+)
+_BULLETED = re.compile(r"\s*(?:[-*+•‣◦▪●○·–—]|\(?\d{1,3}[.)\]:]|\[[ xX]\])\s+\S")
+_LABEL = re.compile(r"^[\s#>*_\-•\d.)]*([^:：]{2,80}?)[*_ ]{0,4}[:：][*_ ]{0,4}(.*)$")
+_HEADING = re.compile(r"^\s*(?:#{1,6}\s+|\*\*|__)([^:*_#]{2,60}?)(?:\*\*|__)?\s*:?\s*$")
+_HASHTAG = re.compile(r"(?<![\w#])#([^\W\d_][\w-]*)")
+_ELEMENT = re.compile(
+    r"<(keyword|kw|term|tag|item|li|phrase|descriptive|technical|topic)>\s*([^<>]{2,80}?)\s*</\1>", re.IGNORECASE
+)
+_PROSE_STARTS = (
+    DETERMINERS
+    | BEFORE_VERBS
+    | AUXILIARIES
+    | frozenset(
+        [
+            "a",
+            "an",
+            "the",
+            "this",
+            "that",
+            "it",
+            "i",
+            "we",
+            "you",
+            "here",
+            "there",
+            "in",
+            "on",
+            "for",
+            "with",
+            "by",
+            "from",
+            "as",
+            "so",
+            "but",
+        ]
+    )
+)
+
+
+def group_of(name: str) -> str:
+    """ "descriptive", "technical", "any" for keywords of either kind, "" for any other name."""
+    words = re.sub(r"[_\W]+", " ", _CAMEL.sub(" ", name)).casefold().strip()
+    if _DESCRIPTIVE.search(words):
+        return "descriptive"
+    if _TECHNICAL.search(words):
+        return "technical"
+    return "any" if _ANY.search(words) else ""
+
+
+def is_item_key(name: str) -> bool:
+    """Whether a name in an object means one keyword: {"keyword": "connection pool", "score": 0.9}."""
+    return bool(_ITEM_KEY.fullmatch(re.sub(r"[_\W]+", " ", _CAMEL.sub(" ", name)).casefold().strip()))
+
+
+def item_in(item: dict[str, Any], strict: bool = False) -> str:
+    """The one keyword that an object is about, "" where it is about none or several. `strict`: only by a name that says so."""
+    if any(isinstance(part, list | dict) for part in item.values()):
+        return ""
+    named = (
+        part
+        for key, part in item.items()
+        if is_item_key(key) and isinstance(part, str) and (not strict or _STRICT.search(key.lower()))
+    )
+    return next(named, "")
+
+
+def is_aside(name: str) -> bool:
+    """Whether a name means something that accompanies an answer."""
+    return bool(_ASIDE.search(re.sub(r"[_\W]+", " ", name).casefold()))
+
+
+def items_of(text: str) -> list[str]:
+    """The items of a list in one string, be it in lines, bullets or commas; a sentence has none."""
+    if _HASHTAG.search(text) and len(_HASHTAG.findall(text)) > 1:
+        return _HASHTAG.findall(text)
+    return [item for part in split(text) if (item := unbulleted(part)) and not sentence_like(item.rstrip("."))]
+
+
+def read(text: str) -> tuple[list[str], list[str]]:
+    """Descriptive and technical keywords of a text that is a list; nothing of one that is not."""
+    lists: dict[str, list[str]] = {"descriptive": [], "technical": []}
+    elements = _ELEMENT.findall(text)
+    if elements:
+        for name, item in elements[:MOST_ITEMS]:
+            _add(lists, group_of(name), items_of(item))
+        return lists["descriptive"], lists["technical"]
+    lines = [
+        line
+        for line in text.splitlines()
+        if line.strip() and not re.fullmatch(r"\s*(?:`{3}.*|[-=*_|:+\s]{3,})\s*", line)
+    ]
+    bullets = sum(bool(_BULLETED.match(line)) for line in lines)
+    group, labelled, prose = "", False, 0
+    plain: list[str] = []
+    for line in lines:
+        is_bullet = bool(_BULLETED.match(line))
+        name, rest = _label(line)
+        if name:
+            group, labelled = name, True
+            _add(lists, group, items_of(rest.rstrip(" .")))
+        elif line.lstrip().startswith("|"):
+            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+            if not group_of(cells[0]) and not is_item_key(cells[0]):
+                _add(lists, group_of(" ".join(cells[1:])) or group, cells[:1])
+        elif (is_bullet and bullets > 1) or (is_bullet and labelled):
+            item = unbulleted(line)
+            prose += sentence_like(item.rstrip("."))
+            _add(lists, group, [item])
+        elif labelled and not is_bullet:
+            _add(lists, group, _listed(line, least=1))
+        else:
+            plain.append(line)
+    if prose * 2 > max(1, bullets):
+        return [], []
+    if not labelled and not bullets and not lists["descriptive"]:
+        _add(lists, "", _unlabelled(plain))
+    return lists["descriptive"], lists["technical"]
+
+
+def _label(line: str) -> tuple[str, str]:
+    """(the group that a line's label names, what follows it); ("", "") without such a label."""
+    heading = _HEADING.match(line)
+    if heading and group_of(heading[1]):
+        return group_of(heading[1]), ""
+    label = _LABEL.match(line)
+    if label and len(label[1].split()) <= LABEL_WORDS and group_of(label[1]):
+        return group_of(label[1]), label[2]
+    return "", ""
+
+
+def _unlabelled(lines: list[str]) -> list[str]:
+    """A list without any label: one keyword a line, commas, or hashtags."""
+    text = "\n".join(lines)
+    tags = _HASHTAG.findall(text)
+    if len(tags) > 1:
+        return tags
+    if len(lines) >= 3 and all(
+        len(line.split()) <= 4 and not line.rstrip().endswith((".", ":", "!", "?")) for line in lines
+    ):
+        return [line.strip() for line in lines]
+    for line in lines:
+        found = _listed(line, least=3)
+        if found:
+            return found
+    return []
+
+
+def _listed(line: str, least: int) -> list[str]:
+    """The items of a line that is nothing but a list: short ones, none of which begins or ends like a sentence."""
+    items = [re.sub(r"^(?:and|or|und|et|y)\s+", "", item) for item in split(line.strip().rstrip("."))]
+    if len(items) < least:
+        return []
+    for item in items:
+        words = item.split()
+        if (
+            not words
+            or len(words) > 4
+            or words[0].casefold() in _PROSE_STARTS
+            or sentence_like(item)
+            or re.search(r"[.!?]\s", item)
+        ):
+            return []
+    return items
+
+
+def _add(lists: dict[str, list[str]], group: str, items: list[str]) -> None:
+    into = lists["technical" if group == "technical" else "descriptive"]
+    into += items[: MOST_ITEMS - len(into)]
