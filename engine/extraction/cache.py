@@ -20,7 +20,8 @@ RECOUNT = 256  # answers between two sums over the table: a batch that was rolle
 
 def cache_key(text: str, model_digest: str, prompt_version: str, llm: Llm) -> str:
     limits = (llm.max_descriptive, llm.max_technical, llm.max_total, llm.chunk_chars, llm.num_ctx, llm.temperature)
-    head = json.dumps([llm.api, llm.model, model_digest, prompt_version, *limits])
+    asked = [] if llm.schema else ["no schema"]
+    head = json.dumps([llm.api, llm.model, model_digest, prompt_version, *limits, *asked])
     return hashlib.sha256(f"{head}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -83,6 +83,15 @@ class Llm(Part, frozen=True):
     max_descriptive: Annotated[int, says("Most descriptive keywords of a document.", least=1, most=50)] = 8
     max_technical: Annotated[int, says("Most technical keywords of a document.", least=0, most=50)] = 10
     max_total: Annotated[int, says("Most keywords of a document.", least=1, most=100)] = 15
+    min_total: Annotated[
+        int,
+        says(
+            "Fewest keywords of a document; an answer with fewer is topped up from the frequency method and counted as short. "
+            "0: never.",
+            least=0,
+            most=100,
+        ),
+    ] = 10
     max_concurrency: Annotated[
         int, says("Most calls at once; the engine finds the server's capacity below it by itself.", least=1)
     ] = 64
@@ -103,6 +112,34 @@ class Llm(Part, frozen=True):
         ),
     ] = 30.0
     temperature: Annotated[float, says("Randomness of the answers.", least=0, most=2)] = 0.1
+    schema: Annotated[
+        bool, says("Ask for answers by a JSON schema; false: in words only, for servers that do it badly.")
+    ] = True
+    seed: Annotated[bool, says("Send a seed, so that the same document gets the same answer; false: none.")] = True
+    api_key_header: Annotated[
+        str,
+        says(
+            "Header that carries the key, where it is not `Authorization: Bearer`; Azure's is api-key.",
+            pattern=r"^$|^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+            example="api-key",
+        ),
+    ] = ""
+    headers: Annotated[
+        tuple[str, ...],
+        says(
+            "More headers of each request, for gateways. Not for secrets.",
+            pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+:[ \t]*[\x20-\x7e]*$",
+            example="X-Team: search",
+        ),
+    ] = ()
+    probe: Annotated[
+        str,
+        says(
+            "Path that is asked to see whether the service answers; empty: the list of models, which costs it nothing.",
+            pattern=r"^$|^/\S*$",
+            example="/health",
+        ),
+    ] = ""
     min_length: Annotated[
         int, says("Documents shorter than this many characters go to the frequency method.", least=0)
     ] = 50

@@ -31,6 +31,7 @@ _START = re.compile(r"[{\[]")
 _MENDABLE = re.compile(
     r"\{\s*[\"'“‘`]?[\w -]{1,40}[\"'”’`]?\s*(?::|：|=)|\{\s*[\"'“‘]|\[\s*[\"'“‘`{\[]|\[[^\[\]{}]{2,2000},[^\[\]{}]{1,2000}\]"
 )
+_ESCAPED = re.compile(r'[^{\[]*[{\[]\s*\\+"')  # JSON whose quotes are escaped
 _EQUALS = re.compile(r"(?<=[\"'\w])\s*(?:=>|=|：)\s*(?=[\[{\"'])")
 _THINKING = r"(?:[\w-]{1,20}:)?(?:think|thinking|thought|thoughts|reasoning|reflection|analysis|scratchpad)"
 _MARK = re.compile(
@@ -54,7 +55,7 @@ _REPEATS = 10  # of one word in a row
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """What the model proposes, unchecked. `kind` and `flaw` say why it is not a whole answer (None and "": it is one); `strange`
-    counts items that are no strings; `cut`: the text ends in the middle."""
+    counts items that are no strings; `cut`: the text ends in the middle; `whole`: it is JSON that was closed."""
 
     descriptive: tuple[str, ...] = ()
     technical: tuple[str, ...] = ()
@@ -62,6 +63,7 @@ class Proposal:
     kind: ErrorKind | None = None
     strange: int = 0
     cut: bool = False
+    whole: bool = False
 
     @property
     def count(self) -> int:
@@ -84,14 +86,14 @@ class _Lists:
     def add(self, group: str, item: str) -> None:
         items = self.technical if group == "technical" else self.descriptive
         self.seen = True
-        if len(items) < MOST_ITEMS:
+        if len(items) < MOST_ITEMS and item.strip():
             items.append(item)
 
     def proposal(self, cut: bool = False) -> Proposal:
         lists = tuple(self.descriptive), tuple(self.technical)
         if cut:
             return Proposal(*lists, "the answer's JSON is cut", ErrorKind.cut, self.strange, True)
-        return Proposal(*lists, strange=self.strange)
+        return Proposal(*lists, strange=self.strange, whole=True)
 
 
 def parse(text: str) -> Proposal:
@@ -148,7 +150,7 @@ def _read(text: str, depth: int = 0) -> Proposal | None:
     if json_in.cut_at is not None and (saved := _saved(text[json_in.cut_at :])).found:
         whole = saved.descriptive and saved.technical and text.rstrip().endswith("]")  # only the last brace is missing
         return saved.proposal(cut=not whole)
-    if '\\"' in text and (proposal := _read(text.replace('\\"', '"').replace("\\n", "\n"), depth + 1)):
+    if _ESCAPED.match(text) and (proposal := _read(text.replace('\\"', '"').replace("\\n", "\n"), depth + 1)):
         return proposal
     if json_in.broken_at is not None:
         mended = _mended(text[json_in.broken_at :])
@@ -219,7 +221,9 @@ def _decoded(text: str, at: int) -> tuple[Any, int]:
     try:
         return _DECODER.raw_decode(text, at)
     except json.JSONDecodeError as error:
-        ended = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+        end = len(text.rstrip())
+        within_escape = error.msg.startswith("Invalid \\") and error.pos + 6 >= end
+        ended = within_escape or error.pos >= end or error.msg.startswith("Unterminated string")
         return None, -1 if ended else at
     except (ValueError, RecursionError):
         return None, -1

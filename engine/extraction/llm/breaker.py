@@ -66,6 +66,11 @@ class Breaker:
             return True
         return False
 
+    def shut(self, now: float, seconds: float) -> None:
+        """Nothing goes out for this long: the service said so itself."""
+        self._until = max(self._until or 0.0, now + seconds)
+        self._probing = self._doubted = False
+
     def undecided(self, probe: bool = False) -> None:
         """The call ended without a word about the service: if it was the probe, the next call is."""
         if probe:

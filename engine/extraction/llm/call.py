@@ -13,6 +13,8 @@ from engine.extraction.llm.queue import Slot
 from engine.extraction.llm.server import COLD_MS, Server
 from engine.plan.model import Llm
 
+SHUT_MOST_S = 3600.0  # a quota may be raised meanwhile: one call an hour looks
+
 
 async def call(
     slot: Slot, piece: str, document: Document, http: Http, config: Llm, limit_s: float | None, other_seed: bool
@@ -35,7 +37,13 @@ async def call(
         try:
             began = server.now()
             async with asyncio.timeout(limit_s):
-                reply = await server.ask(http, asked, seed=2 if other_seed else 1, hot=other_seed)
+                reply = await server.ask(
+                    http,
+                    asked,
+                    seed=2 if other_seed else 1,
+                    hot=other_seed,
+                    resend=lambda: _resend(document, server.url),
+                )
         finally:
             document.halt()
         cold_ms = reply.load_ms if reply.load_ms >= COLD_MS else 0.0
@@ -52,7 +60,7 @@ async def call(
         settled = True
         raise late from None
     except Fault as fault:
-        _learn_from(fault, slot)
+        _learn_from(fault, slot, config.timeout_s)
         settled = True
         raise
     except asyncio.CancelledError:
@@ -96,8 +104,19 @@ def _permitted(document: Document) -> None:
         raise NotPermitted(sent=document.sent)
 
 
-def _learn_from(fault: Fault, slot: Slot) -> None:
+def _resend(document: Document, url: str) -> None:
+    """The same question goes out again, in another dialect."""
+    _permitted(document)
+    document.send(url)
+
+
+def _learn_from(fault: Fault, slot: Slot, patience_s: float) -> None:
     server, window, now = slot.server, slot.server.window, slot.server.now()
+    if fault.kind is ErrorKind.quota or fault.after_s > patience_s:  # no document can wait for that
+        window.drop(slot.ticket)
+        server.note(fault)
+        server.breaker.shut(now, min(SHUT_MOST_S, fault.after_s))
+        return
     if fault.kind is ErrorKind.busy:
         alone = window.limit == 1
         window.busy(slot.ticket, now)

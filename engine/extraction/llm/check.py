@@ -9,11 +9,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.extraction import grounding
 from engine.extraction.llm import prompt
 from engine.extraction.llm.failure import ErrorKind, Fault
 from engine.extraction.llm.http import Http
-from engine.extraction.llm.judge import judge
+from engine.extraction.llm.judge import Evidence, judge
 from engine.extraction.llm.protocol import Reply
 from engine.extraction.llm.server import COLD_MS, Server
 from engine.plan.model import Llm
@@ -96,6 +95,7 @@ class _Examination:
             self._thinking()
             alone_s = await self._answer()
             await self._schema()
+            self._dialect()
             await self._capacity(alone_s)
         except Fault as fault:
             self._server.note(fault)
@@ -177,22 +177,23 @@ class _Examination:
         self._doing = "answer"
         config = self._config
         took, reply = await self._ask(_sample(config), 1)
-        found = judge(reply, grounding.Ground(SAMPLE))
-        kept = len(found.descriptive) + len(found.technical)
-        flaw = found.flaw
-        if flaw is not None and flaw.kind is ErrorKind.empty and not reply.text.strip():
-            thought = "; it thinks instead: use a model without thinking" if reply.thought else ""
-            self._say("fail", f"the model's answer to the sample is empty{thought}")
-        elif flaw is not None and flaw.kind is ErrorKind.invalid:
-            self._say(
-                "warn", f"the sample's answer is not what was asked for: {flaw.message}; such answers are tried again"
-            )
-        elif not kept:
-            many = f"none of the {found.proposed} keywords of the sample's answer is in its text"
-            none = "the sample's answer holds no keyword"
-            self._say("warn", f"{many if found.proposed else none}; a better model is needed")
+        keywords = judge(reply, Evidence(SAMPLE))
+        kept = len(keywords.descriptive) + len(keywords.technical)
+        flaw = keywords.flaw
+        if flaw is None:
+            self._say("ok", f"{kept} of {keywords.proposed} keywords of the sample's answer are in its text")
+        elif flaw.kind in (ErrorKind.empty, ErrorKind.thinking):
+            thinks = "; it thinks instead: use a model without thinking" if flaw.kind is ErrorKind.thinking else ""
+            self._say("fail", f"the model's answer to the sample is empty{thinks}")
+        elif flaw.kind is ErrorKind.ungrounded:
+            many = f"none of the {keywords.proposed} keywords of the sample's answer is in its text"
+            self._say("warn", f"{many}; a better model is needed")
+        elif flaw.kind is ErrorKind.no_keywords:
+            self._say("warn", "the sample's answer holds no keyword; a better model is needed")
         else:
-            self._say("ok", f"{kept} of {found.proposed} keywords of the sample's answer are in its text")
+            self._say(
+                "warn", f"the sample's answer is not what the prompt asks for: {flaw.message}; the engine retries"
+            )
         if took > TARGET_S:
             self._doing = "latency"
             self._say(
@@ -205,12 +206,20 @@ class _Examination:
     async def _schema(self) -> None:
         """Whether the server holds the model to a JSON schema, lengths and counts included."""
         self._doing = "schema"
+        if not self._config.schema:
+            self._say("ok", "[llm] schema = false: answers are asked for in words, without a JSON schema")
+            return
         _, reply = await self._ask(ODD, 1)
         refused = self._server.structured != "schema"
         if refused:
             self._say("warn", "the server refuses JSON schemas, so answers are asked for in words; more of them fail")
             return
         items = _odd_items(reply.text)
+        if items is None and self._server.may_unthink:
+            self._server.judged(ErrorKind.prose)
+            _, reply = await self._ask(ODD, 2, hot=True)
+            items = _odd_items(reply.text)
+            self._server.judged(None if items is not None else ErrorKind.prose)
         if items is None:
             self._say(
                 "warn",
@@ -223,6 +232,13 @@ class _Examination:
             )
         else:
             self._say("ok", "the model is held to the JSON schema, counts and lengths included")
+
+    def _dialect(self) -> None:
+        """What of a request the server turned out to refuse."""
+        learnt = self._server.learnt
+        if learnt:
+            self._doing = "parameters"
+            self._say("warn", f"the server refuses parts of a request; the engine sends it {learnt}")
 
     async def _capacity(self, alone_s: float) -> None:
         """How many answers at a time: told, or else measured."""
@@ -251,13 +267,13 @@ class _Examination:
             f"about {at_once}{more} at a time, {AT_ONCE / spent:.1f} short documents/s ({alone_s:.2f} s alone){hint}",
         )
 
-    async def _ask(self, asked: prompt.Prompt, seed: int) -> tuple[float, Reply]:
+    async def _ask(self, asked: prompt.Prompt, seed: int, hot: bool = False) -> tuple[float, Reply]:
         """Seconds and the answer. Raises Fault."""
         server, config = self._server, self._config
         began = server.now()
         try:
             async with asyncio.timeout(config.timeout_s):
-                reply = await server.ask(self._http, asked, seed=seed)
+                reply = await server.ask(self._http, asked, seed=seed, hot=hot)
         except TimeoutError:
             raise Fault(
                 ErrorKind.timeout,

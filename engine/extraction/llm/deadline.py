@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.clock import Clock
 from engine.extraction.llm.failure import ErrorKind, Fault, LlmFailure
-from engine.extraction.llm.judge import Found
+from engine.extraction.llm.judge import PieceKeywords
 from engine.extraction.llm.protocol import Reply
 
 LOADING_LEAST_S = 2.0  # however short the deadline is
@@ -61,9 +61,9 @@ class Document:
         self.prompt_tokens += reply.prompt_tokens or 0
         self.answer_tokens += reply.answer_tokens or 0
 
-    def count(self, found: Found) -> None:
-        self.proposed += found.proposed
-        self.dropped += found.dropped
+    def count(self, keywords: PieceKeywords) -> None:
+        self.proposed += keywords.proposed
+        self.dropped += keywords.dropped
 
     def run(self) -> None:
         if self._running == 0:

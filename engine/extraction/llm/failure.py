@@ -18,7 +18,7 @@ class ErrorKind(StrEnum):
     proxy = "proxy"  # what stands in front of the server answered in its place, or does not answer itself
     invalid = "invalid"  # bytes that cannot be read: too many, or in an unknown encoding
     not_chat = "not_chat"  # 200 with something that is not the API's answer: a web page, another service's JSON
-    format = "format"  # the server says that the model's output does not fit the format
+    bad_format = "bad_format"  # the server says that the model's output does not fit the format
     empty = "empty"  # an answer without a character
     thinking = "thinking"  # an answer that is all thinking
     cut = "cut"  # the text ends in the middle
@@ -41,11 +41,13 @@ Retry = Literal["never", "soon", "other_seed", "at_once"]
 # Ends of an attempt that the server answered: what is wrong is what the model wrote.
 ANSWERS = frozenset(
     {
-        ErrorKind.invalid, ErrorKind.not_chat, ErrorKind.format, ErrorKind.empty, ErrorKind.thinking, ErrorKind.cut, ErrorKind.loop,
+        ErrorKind.invalid, ErrorKind.not_chat, ErrorKind.bad_format, ErrorKind.empty, ErrorKind.thinking, ErrorKind.cut, ErrorKind.loop,
         ErrorKind.filtered, ErrorKind.refused, ErrorKind.prose, ErrorKind.garbled, ErrorKind.shape, ErrorKind.no_keywords, ErrorKind.unfit,
         ErrorKind.ungrounded,
     }
 )  # fmt: skip
+
+UNSENT = frozenset({ErrorKind.breaker_open, ErrorKind.queue_full})  # nothing went over the wire
 
 # How an attempt that ended like this may succeed when it is made again: "soon" after a pause, "other_seed" once with another
 # seed, "at_once" (an idle connection that the server had closed) once on a new connection and as if nothing had been.

@@ -9,13 +9,14 @@ import base64
 import socket
 import ssl
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from engine.extraction.llm.failure import ErrorKind, Fault
+from engine.extraction.llm.failure import ErrorKind, Fault, Retry
 from engine.extraction.llm.redact import Redactor
 from engine.text import clean_line
 
@@ -27,11 +28,13 @@ CONNECT_S = 5.0
 
 
 class Answer(Struct, frozen=True):
-    """`retry_after`: the header as it came, "" without one."""
+    """`retry_after`, `server`, `date`: the headers as they came, "" without one."""
 
     status: int
     body: bytes
     retry_after: str = ""
+    server: str = ""
+    date: str = ""
 
 
 class Http:
@@ -44,14 +47,21 @@ class Http:
         api_key: str | None = None,
         connect_s: float = CONNECT_S,
         redactor: Redactor | None = None,
+        extra: Sequence[str] = (),
+        key_header: str = "",
     ) -> None:
+        """`extra`: headers as "Name: value". `key_header`: what carries the key where it is not `Authorization: Bearer`."""
         import httpx
 
         from engine.extraction.llm.transport import Lanes
 
         headers = {"accept-encoding": "identity", "user-agent": "rollout-console"}
+        for line in extra:
+            name, _, value = line.partition(":")
+            headers[name.strip().lower()] = value.strip()
         if api_key:
-            headers["authorization"] = f"Bearer {api_key}"
+            bearer = not key_header or key_header.lower() == "authorization"
+            headers[key_header.lower() or "authorization"] = f"Bearer {api_key}" if bearer else api_key
         self._redactor = redactor or Redactor([api_key or ""])
         self._urls: dict[str, httpx.URL] = {}  # taking one apart is a tenth of a call
         self._client = httpx.AsyncClient(
@@ -77,12 +87,13 @@ class Http:
             if hidden == fault.message:
                 raise
             raise Fault(fault.kind, hidden, retry=fault.retry, after_s=fault.after_s, context=fault.context) from None
-        return Answer(answer.status, self._redactor.body(answer.body), self._redactor.text(answer.retry_after))
+        body = self._redactor.body(answer.body)
+        return replace(answer, body=body, retry_after=self._redactor.text(answer.retry_after))
 
     async def _send(self, method: str, url: str, body: bytes | None, user: str) -> Answer:
         import httpx
 
-        from engine.extraction.llm.transport import StaleConnection
+        from engine.extraction.llm.transport import ProxyFailure, StaleConnection
 
         headers = {"content-type": "application/json"} if body is not None else {}
         if user:
@@ -100,9 +111,19 @@ class Http:
             raise Fault(
                 ErrorKind.transport, f"{_shown(url)} closed an idle connection as it was used", retry="at_once"
             ) from None
+        except ProxyFailure as failure:
+            retry: Retry = "soon" if failure.may_pass else "never"
+            raise Fault(ErrorKind.proxy, clean_line(self._redactor.text(str(failure)), 300), retry=retry) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise _broken(error, url, self._redactor) from None
-        return Answer(response.status_code, content, response.headers.get("retry-after", ""))
+        head = response.headers
+        after = head.get("retry-after") or _after_ms(head.get("retry-after-ms", ""))
+        return Answer(response.status_code, content, after, head.get("server", "")[:200], head.get("date", ""))
+
+
+def _after_ms(header: str) -> str:
+    """Retry-After in seconds from the header in milliseconds that some services send instead."""
+    return str(int(header) / 1000) if header.isascii() and header.isdigit() else ""
 
 
 def split_user(url: str) -> tuple[str, str]:

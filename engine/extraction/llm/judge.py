@@ -5,6 +5,7 @@ Pure. What the model wrote stays untrusted until `judge` has seen it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,13 +14,26 @@ from engine.extraction.keywords import Keywords, stem_phrase
 from engine.extraction.llm import answer
 from engine.extraction.llm.failure import ErrorKind, Fault
 from engine.extraction.llm.protocol import Reply
+from engine.extraction.llm.surface import Surface
+from engine.extraction.words import TECHNOLOGIES, TECHNOLOGIES_BY_NAME
 from engine.plan.model import Llm
 
-SALVAGE_LEAST = 3  # keywords saved from a broken answer that make it usable after all
+SALVAGE_LEAST = 3  # keywords saved from a cut answer that make it usable after all
+ENOUGH = 10  # keywords of a cut answer that are worth no second call: the plan asks for 10 to 15
+
+_IDENTIFIER = re.compile(r"[\d_/\\.:@#+]|[a-z][A-Z]|^-|^[A-Z]{2,}s?$|\b[A-Z]{2,}\b")
+
+
+class Evidence:
+    """One piece of a document, as that by which answers are judged: what it supports, and how it spells it."""
+
+    def __init__(self, piece: str) -> None:
+        self.ground = grounding.Ground(piece)
+        self.surface = Surface(piece, self.ground.supports)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PieceKeywords:
     """Grounded keywords of one piece, best first; `dropped` of the `proposed` were not. `flaw`: what is wrong with the answer."""
 
     descriptive: tuple[str, ...]
@@ -27,32 +41,67 @@ class Found:
     proposed: int
     dropped: int
     flaw: Fault | None
+    salvaged: bool = False  # from an answer that was cut
 
     @property
     def salvageable(self) -> bool:
         return len(self.descriptive) + len(self.technical) >= SALVAGE_LEAST
 
 
-def judge(reply: Reply, ground: grounding.Ground) -> Found:
+def judge(reply: Reply, evidence: Evidence) -> PieceKeywords:
     proposal = answer.parse(reply.text)
-    descriptive = grounding.ground(proposal.descriptive, ground)
-    technical = grounding.ground(proposal.technical, ground)
-    kept = len(descriptive.kept) + len(technical.kept)
-    dropped = descriptive.dropped + technical.dropped
+    descriptive, technical = proposal.descriptive, proposal.technical
+    surfaced = evidence.surface.read(descriptive), evidence.surface.read(technical)
+    grounded = [grounding.ground(one.items, evidence.ground) for one in surfaced]
+    kept = sum(len(one.kept) for one in grounded)
+    dropped = sum(one.dropped for one in grounded)
+    lists = grounded[0].kept, grounded[1].kept
+    if not technical:  # a list without names for its halves
+        lists = _halves(lists[0])
+    cut = proposal.cut or (reply.kind is not None and not proposal.whole)
     flaw: Fault | None = None
-    if not reply.text.strip():
-        thought = "; the model spent it on thinking" if reply.thought else ""
-        flaw = Fault(ErrorKind.empty, f"the answer is empty{thought}")
-    elif reply.flaw or proposal.flaw:
-        flaw = Fault(ErrorKind.invalid, reply.flaw or proposal.flaw)
-    elif not kept and dropped:
-        flaw = Fault(ErrorKind.ungrounded, f"the document supports none of the {dropped} keywords proposed")
+    if cut and kept >= ENOUGH:
+        pass
+    elif kept and cut:
+        flaw = Fault(reply.kind or ErrorKind.cut, reply.flaw or proposal.flaw)
     elif not kept:
-        flaw = Fault(ErrorKind.empty, "the answer has no keyword")
-    return Found(descriptive.kept, technical.kept, kept + dropped, dropped, flaw)
+        flaw = _useless(reply, proposal, [item for one in surfaced for item in one.items], dropped)
+    return PieceKeywords(*lists, kept + dropped, dropped, flaw, cut)
 
 
-def merged(pieces: Sequence[Found], config: Llm) -> Keywords:
+def _useless(reply: Reply, proposal: answer.Proposal, items: Sequence[str], dropped: int) -> Fault:
+    """Why an answer without a usable keyword has none."""
+    begins = answer.first_words(reply.text)
+    if not reply.text.strip() and reply.thought:
+        why = f"the answer is empty; the model spent it on thinking{_because(reply)}"
+        return Fault(ErrorKind.thinking, why)
+    if reply.kind is not None and reply.kind is not ErrorKind.cut:
+        return Fault(reply.kind, reply.flaw + (f"; it begins {begins}" if reply.text.strip() else ""))
+    if proposal.kind is not None:
+        return Fault(proposal.kind, proposal.flaw + _because(reply))
+    if dropped:
+        some = ", ".join(f'"{item}"' for item in items[:3])
+        return Fault(ErrorKind.ungrounded, f"the document supports none of the {dropped} keywords proposed: {some}")
+    if proposal.count or proposal.strange:
+        return Fault(ErrorKind.unfit, f"nothing in the answer is a keyword; it begins {begins}")
+    return Fault(ErrorKind.no_keywords, f"the answer has no keyword; it begins {begins}")
+
+
+def _because(reply: Reply) -> str:
+    return f"; {reply.flaw}" if reply.flaw else ""
+
+
+def _halves(keywords: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Descriptive and technical keywords of one list: what looks like an identifier or is a known name is technical."""
+    technical = tuple(
+        k
+        for k in keywords
+        if _IDENTIFIER.search(k) or k.casefold() in TECHNOLOGIES or k.casefold() in TECHNOLOGIES_BY_NAME
+    )
+    return tuple(k for k in keywords if k not in technical), technical
+
+
+def merged(pieces: Sequence[PieceKeywords], config: Llm) -> Keywords:
     """One ranking over the pieces and both lists, taken in turn; what is in both counts as technical."""
     technical = chunks.merge([piece.technical for piece in pieces], stem_phrase)[: config.max_technical]
     named = {stem_phrase(keyword) for keyword in technical}

@@ -10,22 +10,25 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import msgspec
 
 from engine.clock import Clock
-from engine.extraction import chunks, grounding
+from engine.extraction import chunks
 from engine.extraction.keywords import Keywords
 from engine.extraction.llm import prompt
+from engine.extraction.llm.address import address
 from engine.extraction.llm.call import call
 from engine.extraction.llm.check import CheckReport, Say, check
 from engine.extraction.llm.deadline import Document
-from engine.extraction.llm.failure import ErrorKind, Fault, LlmFailure, NotPermitted
-from engine.extraction.llm.http import Http, split_user
-from engine.extraction.llm.judge import Found, judge, merged
+from engine.extraction.llm.failure import ANSWERS, UNSENT, ErrorKind, Fault, LlmFailure, NotPermitted
+from engine.extraction.llm.http import Http
+from engine.extraction.llm.judge import Evidence, PieceKeywords, judge, merged
 from engine.extraction.llm.protocol import Reply
 from engine.extraction.llm.queue import Line, Slot
 from engine.extraction.llm.redact import Redactor
+from engine.extraction.llm.retry import Accept, Again, Halve, Tries, next_step
 from engine.extraction.llm.server import Server, ServerHealth
 from engine.plan.model import Llm
 
@@ -74,7 +77,14 @@ class LlmPool:
         """Open the client and learn about the servers in the background."""
         if self._client is not None:
             return
-        self._client = Http(self._clock.real, self._api_key, self.config.timeout_s, self.redactor)
+        self._client = Http(
+            self._clock.real,
+            self._api_key,
+            self.config.timeout_s,
+            self.redactor,
+            self.config.headers,
+            self.config.api_key_header,
+        )
         self._learning = asyncio.create_task(self._learn())
 
     async def close(self) -> None:
@@ -195,16 +205,16 @@ class LlmPool:
         context = min(known) if known else self.config.num_ctx
         return max(200, context - prompt.ANSWER_TOKENS - prompt.SYSTEM_TOKENS)
 
-    async def _all(self, pieces: tuple[str, ...], document: Document) -> list[Found]:
+    async def _all(self, pieces: tuple[str, ...], document: Document) -> list[PieceKeywords]:
         """What the pieces hold. One without keywords does not spoil the others; every other failure does."""
         if len(pieces) == 1:
             return await self._piece(pieces[0], document)
 
-        async def one(piece: str) -> list[Found] | LlmFailure:
+        async def one(piece: str) -> list[PieceKeywords] | LlmFailure:
             try:
                 return await self._piece(piece, document)
             except LlmFailure as failure:
-                if failure.kind in (ErrorKind.invalid, ErrorKind.empty, ErrorKind.ungrounded):
+                if failure.kind in ANSWERS:
                     return failure
                 raise
 
@@ -219,55 +229,58 @@ class LlmPool:
             raise next(end for end in ends if isinstance(end, LlmFailure))
         return found
 
-    async def _piece(self, piece: str, document: Document) -> list[Found]:
+    async def _piece(self, piece: str, document: Document) -> list[PieceKeywords]:
         """The keywords of one piece, with the retries that can help; a piece that proves too long is halved."""
+        tries = Tries(retries=self.config.retries, divisible=len(piece) >= 2 * SMALLEST_PIECE)
         avoid: set[Server] = set()
-        tries = pauses = 0
-        other_seed = again = False
-        saved: Found | None = None
+        saved: PieceKeywords | None = None
+        evidence: Evidence | None = None
         last: Fault | None = None
-        ground: grounding.Ground | None = None
+        pauses = 0
         while True:
-            slot = None
+            slot: Slot | None = None
             try:
                 slot = await self._slot(avoid, last is not None, document)
-                reply = await self._call(slot, piece, document, other_seed)
-                ground = ground or grounding.Ground(piece)
-                found = judge(reply, ground)
-                document.count(found)
-                if found.flaw is None:
-                    return [found]
-                if found.salvageable:
-                    saved = found
-                raise found.flaw
+                reply = await self._call(slot, piece, document, tries.other_seed)
+                evidence = evidence or Evidence(piece)
+                keywords = judge(reply, evidence)
+                slot.server.judged(keywords.flaw.kind if keywords.flaw else None)
+                document.count(keywords)
+                if keywords.flaw is None:
+                    document.salvaged = document.salvaged or keywords.salvaged
+                    return [keywords]
+                saved = keywords if keywords.salvageable else saved
+                raise keywords.flaw
             except Fault as fault:
-                if fault.kind in (ErrorKind.breaker_open, ErrorKind.queue_full):
-                    fault = last or fault
-                    raise document.failure(fault.kind, fault.message) from None
-                last = document.last = fault
-                if fault.kind is ErrorKind.too_long and len(piece) >= 2 * SMALLEST_PIECE:
-                    halves = chunks.split(piece, max_chars=len(piece) // 2 + 100, max_tokens=1 << 30, max_pieces=3)
-                    return [f for half in halves.pieces for f in await self._piece(half, document)]
-                if fault.retry == "at_once" and not again:
-                    again = True
-                    continue
-                if fault.retry == "other_seed" and not other_seed:
-                    other_seed = True
-                    continue
-                if saved is not None:
+                if fault.kind not in UNSENT:
+                    last = document.last = fault
+                failed = {*avoid, slot.server} if slot is not None else avoid
+                tries = replace(
+                    tries, saved=saved is not None, elsewhere=self._line.elsewhere(failed), left_s=document.left()
+                )
+                step = next_step(fault, tries)
+                if isinstance(step, Halve):
+                    return await self._halves(piece, document)
+                if isinstance(step, Accept) and saved is not None:
                     document.salvaged = True
                     return [saved]
-                patient = fault.kind in (ErrorKind.busy, ErrorKind.loading)
-                hopeless = fault.retry in ("never", "other_seed")
-                if hopeless or (tries >= self.config.retries and not patient):
-                    raise document.failure(fault.kind, fault.message) from None
-                tries += not patient
-                if slot is not None and not patient:
-                    avoid.add(slot.server)
-                    if self._line.elsewhere(avoid):
-                        continue
-                await self._back_off(pauses, fault.after_s, document)
-                pauses += 1
+                if not isinstance(step, Again):
+                    why = last or fault
+                    raise document.failure(why.kind, why.message) from None
+                tries = replace(
+                    tries,
+                    failed=tries.failed + step.counts,
+                    other_seed=tries.other_seed or step.other_seed,
+                    resent=tries.resent or step.resent,
+                )
+                avoid = failed if step.avoid else avoid
+                if step.least_s is not None:
+                    await self._back_off(pauses, step.least_s, document)
+                    pauses += 1
+
+    async def _halves(self, piece: str, document: Document) -> list[PieceKeywords]:
+        halves = chunks.split(piece, max_chars=len(piece) // 2 + 100, max_tokens=1 << 30, max_pieces=3)
+        return [keywords for half in halves.pieces for keywords in await self._piece(half, document)]
 
     async def _slot(self, avoid: set[Server], again: bool, document: Document) -> Slot:
         """A place on a server. One that somebody waits for does not wait longer than `[llm] max_wait`. Raises Fault."""
@@ -312,9 +325,8 @@ class LlmPool:
 
 
 def _secrets(config: Llm, api_key: str | None) -> list[str]:
-    """The key, and the users that addresses carry: whole, as basic authentication sends them, and the password."""
-    users = [user for user in (split_user(url)[1] for url in config.urls) if user]
-    return [api_key or "", *users, *(user.partition(":")[2] for user in users)]
+    """The key, and what addresses carry: users, passwords, keys in their query."""
+    return [api_key or "", *(secret for url in config.urls for secret in address(url, config.api).secrets)]
 
 
 def _foremost(several: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -2,12 +2,96 @@
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from engine.extraction.llm import listing
 from engine.extraction.llm.http import Answer
 from engine.text import clean_line
+
+_TITLE = re.compile(rb"<(?:title|h1)[^>]{0,200}>\s*([^<]{1,200}?)\s*</(?:title|h1)>", re.IGNORECASE)
+_HTML = re.compile(
+    rb"^\s*(?:<!doctype html|<html|<head|<body|<\?xml[^>]{0,100}>\s*<!doctype html|<center>|<h1)", re.IGNORECASE
+)
+_WRAPPERS = ("data", "result", "response", "output", "body", "completion")
+_CUT = frozenset(
+    [
+        "length",
+        "max_tokens",
+        "max_output_tokens",
+        "max_new_tokens",
+        "token_limit",
+        "model_length",
+        "model_context_window_exceeded",
+        "limit",
+        "abort",
+        "aborted",
+        "cancelled",
+        "canceled",
+        "error",
+        "network_error",
+        "insufficient_system_resource",
+    ]
+)
+_FILTERED = frozenset(
+    [
+        "content_filter",
+        "content_filtered",
+        "safety",
+        "recitation",
+        "blocklist",
+        "prohibited_content",
+        "spii",
+        "refusal",
+        "guardrail",
+        "guardrail_intervened",
+    ]
+)
+
+
+@dataclass(slots=True)
+class Written:
+    """What a model wrote, by where it stands in the answer; `thought` apart. `finish`: why it ended, "" where that is not told."""
+
+    content: str = ""
+    called: str = ""  # the arguments of a tool that it calls
+    thought: str = ""
+    refusal: str = ""
+    finish: str = ""
+    known: bool = False  # the answer has the shape of a completion
+    usage: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The answer: the content, else the arguments, else what is in the place of thinking and is nothing but an answer."""
+        if self.content.strip() and not (self.called.strip() and "{" not in self.content):
+            return self.content
+        return self.called if self.called.strip() else self._from_thought() or self.content
+
+    @property
+    def cut(self) -> bool:
+        return self.finish.casefold() in _CUT
+
+    @property
+    def filtered(self) -> bool:
+        return self.finish.casefold() in _FILTERED
+
+    def _from_thought(self) -> str:
+        """The JSON object with keywords at the end of the thinking: some servers put the whole answer there."""
+        text = self.thought.strip().removesuffix("```").rstrip()
+        if self.cut or not text.endswith(("}", "]")):
+            return ""
+        best = ""
+        starts = [found.start() for found in re.finditer(r"[{\[]", text)]
+        for at in starts[:-40:-1]:
+            value, end = _raw(text, at)
+            if end == len(text) and (isinstance(value, list) or _has_lists(value)):
+                best = text[at:]
+        return best
 
 
 def body(answer: Answer) -> dict[str, Any]:
@@ -17,25 +101,29 @@ def body(answer: Answer) -> dict[str, Any]:
 
 
 def dicts(answer: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    found = answer.get(key)
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    items = answer.get(key)
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def objects(body: bytes) -> list[dict[str, Any]]:
-    """The JSON object of an answer, or those of a stream, one a line; a line that is none ends it."""
+    """The JSON object of an answer; those of a list; or those of a stream, one a line, with or without the marks of server-sent
+    events. A line that is none ends it."""
     try:
-        whole = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _objects_in(_json(body))
+    except ValueError:
         pass
-    else:
-        return [whole] if isinstance(whole, dict) else []
     parts: list[dict[str, Any]] = []
-    for line in body.splitlines():
-        if not line.strip():
+    for raw in body.splitlines():
+        line = raw.strip().removeprefix(b"\xef\xbb\xbf")
+        if line.startswith(b"data:"):
+            line = line[5:].strip()
+        elif line.startswith((b":", b"event:", b"id:", b"retry:")):
+            continue
+        if not line:
             continue
         try:
-            part = msgspec.json.decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            part = _json(line)
+        except ValueError:  # "[DONE]", or what is broken
             break
         if not isinstance(part, dict):
             break
@@ -43,15 +131,194 @@ def objects(body: bytes) -> list[dict[str, Any]]:
     return parts
 
 
+def _json(body: bytes) -> Any:
+    """As a lenient reader has it: with a byte-order mark, NaN, a byte that is not UTF-8, half of a pair of surrogates. ValueError."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    if body[:1] in (b"d", b":", b"e", b"<", b""):  # a stream, a web page, nothing
+        raise ValueError("not JSON")
+    encoding = json.detect_encoding(body)
+    text = body.decode("utf-8-sig" if encoding == "utf-8" else encoding, "replace")
+    try:
+        return json.loads(text, strict=False)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _objects_in(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):  # JSON within a JSON string
+        return _objects_in(_json(value.encode("utf-8", "replace")))
+    if isinstance(value, list):
+        return [item for item in value if isinstance(item, dict)]
+    return [value] if isinstance(value, dict) else []
+
+
+def _raw(text: str, at: int) -> tuple[Any, int]:
+    try:
+        return json.JSONDecoder(strict=False).raw_decode(text, at)
+    except (ValueError, RecursionError):
+        return None, -1
+
+
+# -- what the model wrote ------------------------------------------------------------------------------------------------------
+
+
+def written(parts: list[dict[str, Any]]) -> Written:
+    """Of an answer, or of the parts of a stream, in the shapes of Ollama's, OpenAI's and the other common APIs."""
+    whole = Written()
+    for part in parts:
+        _add(part, whole, 0)
+    return whole
+
+
+def _add(part: dict[str, Any], whole: Written, depth: int) -> None:
+    usage = part.get("usage") or part.get("usageMetadata")
+    whole.usage = usage if isinstance(usage, dict) else whole.usage
+    choices = dicts(part, "choices") or dicts(part, "candidates") or dicts(part, "outputs")
+    if choices:
+        _add_choice(choices[0], whole)
+        return
+    if isinstance(part.get("message"), dict) or isinstance(part.get("delta"), dict):
+        _add_choice(part, whole)
+        return
+    for name in ("response", "generated_text", "output_text", "completion", "content", "text", "output"):
+        if name in part and (said := _text(part[name], whole)):
+            whole.known = True
+            whole.content += said
+            _finish(part, whole)
+            return
+    if _has_lists(part):  # the keywords themselves, where a gateway unpacks them
+        whole.known = True
+        whole.content += json.dumps(part)
+        return
+    inner = next((part[name] for name in _WRAPPERS if isinstance(part.get(name), dict)), None)
+    if inner is not None and depth < 3:
+        _add(inner, whole, depth + 1)
+    elif isinstance(part.get("response"), str) or isinstance(part.get("content"), str | list):
+        whole.known = True
+        _finish(part, whole)
+
+
+def _add_choice(choice: dict[str, Any], whole: Written) -> None:
+    whole.known = True
+    message = choice.get("message") or choice.get("delta")
+    message = message if isinstance(message, dict) else choice
+    for name in ("content", "text", "parts"):
+        said = _text(message.get(name), whole) or _text(choice.get(name), whole)
+        if said:
+            whole.content += said
+            break
+    parsed = message.get("parsed")
+    if not whole.content and isinstance(parsed, dict | list):
+        whole.content = json.dumps(parsed)
+    calls = [call.get("function", call) for call in dicts(message, "tool_calls")] + [message.get("function_call")]
+    for call in calls:
+        arguments = (call.get("arguments") or call.get("input")) if isinstance(call, dict) else None
+        whole.called += arguments if isinstance(arguments, str) else json.dumps(arguments) if arguments else ""
+    for name in ("reasoning_content", "reasoning", "thinking"):
+        thought = message.get(name)
+        whole.thought += thought if isinstance(thought, str) else ""
+    refusal = message.get("refusal")
+    whole.refusal += refusal if isinstance(refusal, str) else ""
+    _finish(choice, whole)
+
+
+def _finish(part: dict[str, Any], whole: Written) -> None:
+    reason = next(
+        (part[name] for name in ("finish_reason", "finishReason", "done_reason", "stop_reason") if part.get(name)), ""
+    )
+    whole.finish = clean_line(str(reason), 40) or whole.finish
+
+
+def _text(value: Any, whole: Written, depth: int = 0) -> str:
+    """The text of content in any shape: a string, parts, an object. What is thinking goes to `thought`."""
+    if isinstance(value, str):
+        return value
+    if depth > 4:
+        return ""
+    if isinstance(value, list):
+        if value and all(isinstance(item, str) for item in value):
+            return "".join(value) if len(value) == 1 else json.dumps(value)
+        return "".join(_text(item, whole, depth + 1) for item in value)
+    if not isinstance(value, dict):
+        return ""
+    kind = str(value.get("type", ""))
+    if kind in ("thinking", "reasoning", "redacted_thinking"):
+        whole.thought += " ".join(
+            str(value.get(name) or "") for name in ("thinking", "text", "summary", "reasoning")
+        ).strip()
+        return ""
+    if kind in ("tool_use", "function_call") and isinstance(value.get("input", value.get("arguments")), dict | str):
+        called = value.get("input", value.get("arguments"))
+        whole.called += called if isinstance(called, str) else json.dumps(called)
+        return ""
+    if _has_lists(value):
+        return json.dumps(value)
+    for name in ("text", "content", "value", "parts", "output_text", "json"):
+        if name in value and (said := _text(value[name], whole, depth + 1)):
+            return said
+    return ""
+
+
+def _has_lists(value: Any, depth: int = 0) -> bool:
+    """Whether an object has a place for keywords under a name that says so."""
+    if not isinstance(value, dict) or depth > 2:
+        return False
+    return any(
+        (listing.group_of(key) and isinstance(part, list | dict)) or _has_lists(part, depth + 1)
+        for key, part in value.items()
+    )
+
+
+# -- errors ---------------------------------------------------------------------------------------------------------------------
+
+
 def error(body: bytes) -> dict[str, Any]:
     """{"message", ...} of an error in any of the shapes in use."""
+    if is_page(body):
+        return {"message": page_title(body)}
     parts = objects(body)
     if not parts:
         return {"message": body[:600].decode("utf-8", "replace")}
-    error = parts[-1].get("error", parts[-1].get("detail"))
+    last = parts[-1]
+    error = last.get("error") or last.get("detail") or last.get("errors")
+    if isinstance(error, list) and error:
+        error = error[0] if len(error) == 1 else "; ".join(_sentence(one) for one in error)
     if isinstance(error, dict):
-        return error
-    return {"message": error} if error is not None else parts[-1]
+        return {**error, "message": _sentence(error)}
+    if isinstance(error, str):
+        return {**last, "message": error if not isinstance(last.get("message"), str) else f"{error}: {last['message']}"}
+    return {**last, "message": _sentence(last)}
+
+
+def _sentence(error: Any) -> str:
+    """What an error says: FastAPI's {"loc", "msg"}, {"message"}, or all of it."""
+    if isinstance(error, dict):
+        said = next(
+            (
+                error[name]
+                for name in ("message", "msg", "error", "detail", "title")
+                if isinstance(error.get(name), str)
+            ),
+            None,
+        )
+        place = error.get("loc") or error.get("param")
+        where = ".".join(map(str, place)) if isinstance(place, list) else place if isinstance(place, str) else ""
+        if said is not None:
+            return f"{said} ({where})" if where and where not in said else said
+    return error if isinstance(error, str) else json.dumps(error)[:600]
+
+
+def is_page(body: bytes) -> bool:
+    return bool(_HTML.match(body[:400]))
+
+
+def page_title(body: bytes) -> str:
+    """The title of a web page, "" where it has none."""
+    title = _TITLE.search(body[:20_000])
+    return clean_line(title[1].decode("utf-8", "replace"), 80) if title else ""
 
 
 def count(value: Any) -> int | None:
@@ -59,13 +326,11 @@ def count(value: Any) -> int | None:
     return int(value) if ok else None
 
 
-def seconds(header: str) -> float:
-    """Retry-After in seconds, at most a minute; a date or nonsense counts as nothing."""
-    try:
-        return min(60.0, max(0.0, float(header)))
-    except ValueError:
-        return 0.0
-
-
 def what(body: bytes) -> str:
-    return "an empty body" if not body.strip() else repr(clean_line(body[:200].decode("utf-8", "replace"), 60))
+    """A body that is no answer, in words."""
+    if not body.strip():
+        return "an empty body"
+    if is_page(body):
+        title = page_title(body)
+        return f'a web page titled "{title}"' if title else "a web page without a title"
+    return '"' + clean_line(body[:200].decode("utf-8", "replace"), 60).replace('"', "'") + '"'

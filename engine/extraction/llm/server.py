@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import msgspec
 
 from engine.clock import Clock
-from engine.extraction.llm import protocol, responses
+from engine.extraction.llm import dialect as dialects
+from engine.extraction.llm import protocol, refusals, responses
+from engine.extraction.llm.address import address
 from engine.extraction.llm.breaker import Breaker
 from engine.extraction.llm.concurrency import Window
+from engine.extraction.llm.dialect import Dialect
 from engine.extraction.llm.failure import ErrorKind, Fault
-from engine.extraction.llm.http import Answer, Http, split_user
+from engine.extraction.llm.http import Answer, Http
 from engine.extraction.llm.prompt import SHORT, Prompt
-from engine.extraction.llm.protocol import KEEP_ALIVE_S, Dialect, Reply
+from engine.extraction.llm.protocol import KEEP_ALIVE_S, Reply
 from engine.extraction.llm.server_info import Facts, ollama_facts, openai_facts, thinking
 from engine.plan.model import Llm
 
 ASIDE_S = 5.0  # for a question about the server itself
 SMALLEST_CUT = 256  # tokens: half of the smallest context there is
 LOAD_S = 300.0  # how long a document waits, outside its deadline, for a model that is being loaded
+PROVEN_S = 180.0  # a call that succeeded so recently outweighs a probe that did not
+MOST_DIALECTS = 12  # requests until one is taken
 POLL_S = 0.5  # while a model loads
 COLD_MS = 300.0  # a load_duration above it means that the model was read into memory for this call
 
@@ -41,6 +48,7 @@ class ServerHealth(msgspec.Struct, frozen=True):
     loaded: str = ""
     version: str = ""
     documents: int = 0
+    learnt: str = ""  # what is left out of requests since the server refuses it
 
     @property
     def up(self) -> bool:
@@ -54,7 +62,8 @@ class ServerHealth(msgspec.Struct, frozen=True):
 
 class Server:
     def __init__(self, url: str, config: Llm, clock: Clock) -> None:
-        self.url, self._user = split_user(_base(url))
+        self._address = address(url, config.api)
+        self.url = self._address.root
         self.window = Window(max(1, config.max_concurrency), config.timeout_s)
         self.breaker = Breaker(config.breaker_failures, config.breaker_open_s)
         self.facts = Facts()
@@ -69,7 +78,10 @@ class Server:
         self._config = config
         self._clock = clock
         self._wire = protocol.wire(config)
-        self._dialect = Dialect()
+        self._dialect = Dialect(structured="schema" if config.schema else "none")
+        self._unnamed: set[str] = set()  # refusals that no other dialect helped against
+        self._unthought: bool | None = None  # whether to try without `think`; None: no reason to
+        self._succeeded_at: float | None = None  # while the last call that ended said something good about the service
         self._warming: asyncio.Task[None] | None = None
         self._warming_since: float | None = None
         self._warmed_s = 0.0
@@ -93,12 +105,18 @@ class Server:
         """What of a schema the server takes: "schema", only "object" (any JSON), or "none"."""
         return self._dialect.structured
 
+    @property
+    def learnt(self) -> str:
+        """What is left out of requests since the server refuses it, for people; "" when nothing is."""
+        return self.health().learnt
+
     def cool(self) -> None:
         self._warm = False
 
     def failed(self, fault: Fault, probe: bool = False) -> bool:
         """Note a failure of the service. True when the breaker took the server out at this one."""
         self.note(fault)
+        self._succeeded_at = None
         self._unreachable = fault.kind is ErrorKind.transport
         if not self.breaker.failed(self.now(), probe):
             return False
@@ -121,6 +139,7 @@ class Server:
         self.answers += 1
         self.last_ms = ms
         self.failed_probes = 0
+        self._succeeded_at = self.now()
 
     def health(self) -> ServerHealth:
         now = self.now()
@@ -151,22 +170,20 @@ class Server:
             self.facts.loaded,
             self.facts.version,
             self.answers,
+            self._dialect.plain if self._config.schema else replace(self._dialect, structured="schema").plain,
         )
 
     # over the wire
 
-    async def ask(self, http: Http, prompt: Prompt, *, seed: int, hot: bool = False) -> Reply:
-        """One answer. Raises Fault. `hot`: a second try, with more chance in it."""
+    async def ask(
+        self, http: Http, prompt: Prompt, *, seed: int, hot: bool = False, resend: Callable[[], None] | None = None
+    ) -> Reply:
+        """One answer. Raises Fault. `hot`: a second try, with more chance in it. `resend` is called before the question goes out
+        again in another dialect, and may raise."""
         config = self._config
         if hot:
             config = msgspec.structs.replace(config, temperature=max(0.7, config.temperature))
-        for _ in range(4):
-            body = self._wire.ask(config, prompt, seed=seed, dialect=self._dialect)
-            answer = await self._post(http, body)
-            other = protocol.adapted(self._dialect, answer)
-            if other is None:
-                break
-            self._dialect = other
+        answer = await self._learn_to_ask(http, config, prompt, seed, hot, resend)
         self._used_at = self.now()
         try:
             reply = self._wire.read(answer, config)
@@ -176,6 +193,70 @@ class Server:
             raise
         self._look_for_a_cut(reply, prompt)
         return reply
+
+    async def _learn_to_ask(
+        self, http: Http, config: Llm, prompt: Prompt, seed: int, hot: bool, resend: Callable[[], None] | None
+    ) -> Answer:
+        """The answer in the first dialect that the server takes, which is remembered; else its first refusal."""
+        used = self._dialect
+        if hot and self._unthought and used.think is False:
+            used = replace(used, think=None)
+        guesses: Iterator[Dialect] | None = None
+        refusal: Answer | None = None
+        for sent in range(MOST_DIALECTS):
+            if sent and resend is not None:
+                resend()
+            body = self._wire.ask(config, prompt, seed=seed, dialect=used)
+            answer = await self._post(http, msgspec.json.encode(body))
+            if answer.status in (404, 405) and self._address.guessed and not sent and self._is_elsewhere(answer):
+                self._address = self._address.bare()
+                refusal = answer
+                continue
+            if answer.status == 200:
+                if guesses is not None or refusal is None:
+                    self._dialect = used if not hot else replace(used, think=self._dialect.think)
+                return answer
+            other = dialects.named(used, answer, body)
+            if other is not None:
+                used = self._dialect = other
+                continue
+            if guesses is None:
+                refusal = refusal or answer
+                if self._is_known_refusal(answer):
+                    break
+                guesses = dialects.guesses(used, answer, body)
+            other = next(guesses, None)
+            if other is None:
+                self._unnamed.add(_signature(refusal or answer))
+                break
+            used = other
+        return refusal or answer
+
+    def _is_elsewhere(self, answer: Answer) -> bool:
+        """Whether the path is what the server does not have, and not the model."""
+        return refusals.fault(answer, self._config).kind is not ErrorKind.model_missing
+
+    def _is_known_refusal(self, answer: Answer) -> bool:
+        """Whether it is about something else than parameters, or no other dialect helped before."""
+        known = refusals.fault(answer, self._config).kind is not ErrorKind.http
+        return known or _signature(answer) in self._unnamed
+
+    @property
+    def may_unthink(self) -> bool:
+        """Whether leaving `think` out was not tried yet where it is sent as false."""
+        return self._dialect.think is False and self._unthought is None
+
+    def judged(self, kind: ErrorKind | None) -> None:
+        """What a model's answer turned out to be. Some versions of Ollama ignore `format` when they are told not to think: prose
+        instead of JSON is asked for once more without `think`, and so from then on where that helps."""
+        if self._dialect.think is not False or self._dialect.structured == "none":
+            return
+        if kind in (ErrorKind.prose, ErrorKind.garbled, ErrorKind.shape) and self._unthought is None:
+            self._unthought = True
+        elif self._unthought:
+            self._unthought = False
+            if kind is None:
+                self._dialect = replace(self._dialect, think=None)
 
     async def examine(self, http: Http) -> None:
         """Ask a silent server a question that costs a model nothing, before another document spends its deadline there. Raises
@@ -258,17 +339,22 @@ class Server:
         """Have the model read into memory. A refusal that is only of the empty request stops nothing: a document will tell."""
         answer = await self._post(http, wire.preload(self._config))
         if answer.status != 200:
-            fault = protocol.fault(answer, self._config)
+            fault = refusals.fault(answer, self._config)
             if fault.kind is not ErrorKind.http or answer.status == 404:
                 raise fault
         await self.survey(http)  # what is loaded now, and with which context
 
     async def _until_loaded(self, http: Http) -> None:
         while True:
-            answer = await self._aside(http, "GET", self._wire.health_path)
+            try:
+                answer = await self._aside(http, "GET", self._wire.loading_path)
+            except Fault as slow:
+                if slow.kind is not ErrorKind.timeout:
+                    raise
+                return  # a gateway that asks all of its models takes long: no sign that this one is not loaded
             if answer.status != 503:
                 return
-            fault = protocol.fault(answer, self._config)
+            fault = refusals.fault(answer, self._config)
             if fault.kind is not ErrorKind.loading:
                 raise fault
             await asyncio.sleep(POLL_S)
@@ -278,7 +364,7 @@ class Server:
         facts, there = await (self._ollama(http) if self._config.api == "ollama" else self._openai(http))
         self.facts = facts
         if not there:
-            raise Fault(ErrorKind.model_missing, protocol.missing(self._config))
+            raise Fault(ErrorKind.model_missing, refusals.missing(self._config))
         return facts
 
     async def _ollama(self, http: Http) -> tuple[Facts, bool]:
@@ -291,8 +377,9 @@ class Server:
         )
         facts = ollama_facts(self._config.model, *map(responses.body, (version, tags, show, loaded)))
         self.context = min(facts.context, self._config.num_ctx) if facts.context else self._config.num_ctx
-        self._dialect = Dialect(think=thinking(facts), structured=self._dialect.structured)
-        lacks = show.status == 404 and protocol.fault(show, self._config).kind is ErrorKind.model_missing
+        if self._unthought is None:
+            self._dialect = replace(self._dialect, think=thinking(facts))
+        lacks = show.status == 404 and refusals.fault(show, self._config).kind is ErrorKind.model_missing
         return facts, not lacks
 
     async def _openai(self, http: Http) -> tuple[Facts, bool]:
@@ -309,50 +396,52 @@ class Server:
         return "data" in responses.body(await self._aside(http, "GET", "/v1/models"))
 
     async def probe(self, http: Http) -> bool:
-        """Whether the service answers at all; no model is asked to work. A failed probe counts as a failure of the service."""
+        """Whether the service answers at all; no model is asked to work. A failed probe counts as a failure of the service, unless
+        calls succeed: an answer to a document says more than one about the service itself."""
+        began = self.now()
         try:
-            answer = await self._aside(http, "GET", self._wire.health_path)
+            answer = await self._aside(http, "GET", self._config.probe or self._wire.models_path)
             if answer.status >= 500 and answer.status != 501:
-                raise protocol.fault(answer, self._config)
+                raise refusals.fault(answer, self._config)
         except Fault as fault:
             if fault.retry == "at_once":
                 return await self.probe(http)
+            if self._is_refuted(fault, began):
+                self.failed_probes = 0
+                return True
             self.failed_probes += 1
             self.failed(fault)
-            self._unreachable = True
             return False
         self.failed_probes = 0
         digest = self._wire.digest(answer, self._config)
         if digest:  # the weights behind a name may change while it is used
             self.facts = msgspec.structs.replace(self.facts, digest=digest)
-        if self._unreachable:
-            self._reached()
+        if self.last_error_kind is ErrorKind.transport:
+            self.breaker.try_now(self.now())
         return True
 
-    def _reached(self) -> None:
-        """A good probe after a failure to reach the server: open becomes half-open, half-open closes. Without documents nothing
-        else would close it."""
-        match self.breaker.state(self.now()):
-            case "open":
-                self.breaker.try_now(self.now())
-            case "half-open":
-                self._unreachable = False
-                self.breaker.succeeded()
+    def _is_refuted(self, fault: Fault, began: float) -> bool:
+        """Whether calls show that the service works although its probe failed. A refused connection is news since the last call."""
+        if self._succeeded_at is None:
+            return False
+        news = fault.kind in (ErrorKind.transport, ErrorKind.proxy)
+        return self._succeeded_at >= (began if news else self.now() - PROVEN_S)
 
     async def _post(self, http: Http, body: bytes) -> Answer:
-        return await http.send("POST", self.url + self._wire.ask_path, body, self._user)
+        return await http.send("POST", self._address.to(self._wire.ask_path), body, self._address.user)
 
     async def _aside(self, http: Http, method: str, path: str, body: bytes | None = None) -> Answer:
         """A question about the server itself."""
         try:
             async with asyncio.timeout(ASIDE_S):
-                return await http.send(method, self.url + path, body, self._user)
+                return await http.send(method, self._address.to(path), body, self._address.user)
         except TimeoutError:
             raise Fault(
                 ErrorKind.timeout, f"{self.url}: no answer to {path} within {ASIDE_S:.0f} s; it hangs or is very busy"
             ) from None
 
 
-def _base(url: str) -> str:
-    """The address without what people paste behind it."""
-    return re.sub(r"/(?:v1|api)(?:/chat(?:/completions)?)?/?$", "", url.strip().rstrip("/")).rstrip("/")
+def _signature(answer: Answer) -> str:
+    """A refusal as it is recognised again: without what varies."""
+    said = str(responses.error(answer.body).get("message") or "")
+    return f"{answer.status} {re.sub(r'[0-9a-f]*[0-9][0-9a-f]*', '#', said)[:120]}"

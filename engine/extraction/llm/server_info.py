@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from typing import Any, Literal
 
 import msgspec
@@ -69,8 +70,15 @@ def openai_facts(model: str, models: dict[str, Any], props: dict[str, Any]) -> t
             context=context or count(first.get("max_model_len")) or 0,
             slots=count(props.get("total_slots")) or 0,
         ),
-        entry is not None or len(known) < 2,
+        entry is not None or len(known) < 2 or any(_stands_for(str(m.get("id") or ""), model) for m in known),
     )
+
+
+def _stands_for(listed: str, model: str) -> bool:
+    """Whether an entry is a wildcard that takes the model (LiteLLM's "openai/*", "*"), or another spelling of its name."""
+    if "*" in listed:
+        return fnmatch.fnmatchcase(model, listed) or fnmatch.fnmatchcase(model, listed.rpartition("/")[2])
+    return listed.rpartition("/")[2] == model.rpartition("/")[2] or listed.removesuffix(":latest") == model
 
 
 def thinking(facts: Facts) -> Thinking:

@@ -99,7 +99,8 @@ class Surface:
 
     def __init__(self, text: str, supports: Callable[[str], bool]) -> None:
         self._supports = supports
-        self._flat = re.sub(r"\s+", lambda run: "\n" if "\n" in run[0] else " ", unicodedata.normalize("NFC", text))
+        lines = (" ".join(line.split()) for line in unicodedata.normalize("NFC", text).splitlines())
+        self._flat = "\n".join(line for line in lines if line)
         self._low = _lower(self._flat).replace("\n", " ")
 
     def read(self, proposed: Iterable[str]) -> Surfaced:
@@ -128,8 +129,14 @@ class Surface:
 
     def _best(self, part: str) -> str:
         """The form of one item that the document supports, most literal first; "" when it is no keyword."""
-        forms = list(dict.fromkeys(_forms(part)))
-        written = next((form for form in forms if self.occurrences(form, 1)), "")
+        forms: list[str] = []
+        written = ""
+        for form in _forms(part):
+            if form and form not in forms:
+                forms.append(form)
+                if self.occurrences(form, 1):
+                    written = form
+                    break
         form = written or next((form for form in forms[::-1] if self._supports(form)), "")
         form = form or (forms[-1] if forms else "")
         if not form or self._empty(form) or sentence_like(form):

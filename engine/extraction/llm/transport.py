@@ -8,12 +8,13 @@ Imported when a pool starts, since httpx takes 0.1 s.
 from __future__ import annotations
 
 import importlib.util
-import ipaddress
+import ssl
 import sys
-import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
+
+from engine.extraction.llm.proxies import Origin, Proxy, UnusableProxy, proxy_for
 
 KEEP_IDLE_S = 4.0  # below the 5 s after which common servers close an idle connection: a call on a closed one fails
 
@@ -23,11 +24,17 @@ if importlib.util.find_spec("sniffio") is None:
 
 STALE_S = 0.5  # a server that closed the connection before the call came answers with its end at once
 
-_Origin = tuple[str, str, int | None]
-
 
 class StaleConnection(httpx.TransportError):
     """The server had closed an idle connection while the call was on its way: the call has not been seen, and may go again."""
+
+
+class ProxyFailure(httpx.TransportError):
+    """The proxy of the environment does not work; the server was not reached. A sentence."""
+
+    def __init__(self, sentence: str, *, may_pass: bool = True) -> None:
+        super().__init__(sentence)
+        self.may_pass = may_pass
 
 
 class Lanes(httpx.AsyncBaseTransport):
@@ -36,8 +43,9 @@ class Lanes(httpx.AsyncBaseTransport):
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._verify = httpx.create_ssl_context()
-        self._idle: dict[_Origin, list[tuple[float, httpx.AsyncHTTPTransport]]] = {}
+        self._idle: dict[Origin, list[tuple[float, httpx.AsyncHTTPTransport]]] = {}
         self._all: set[httpx.AsyncHTTPTransport] = set()
+        self._proxied: dict[httpx.AsyncHTTPTransport, Proxy] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         origin = (request.url.scheme, request.url.host, request.url.port)
@@ -56,6 +64,12 @@ class Lanes(httpx.AsyncBaseTransport):
                     await self._close(idle.pop()[1])
                 raise StaleConnection(str(error)) from None
             raise
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+            proxy = self._proxied.get(lane)
+            await self._close(lane)
+            if proxy is None or _is_tls(error):
+                raise
+            raise _of_the_proxy(proxy, error) from error
         except BaseException:
             await self._close(lane)
             raise
@@ -77,17 +91,24 @@ class Lanes(httpx.AsyncBaseTransport):
             await self._close(lane)
         self._idle.clear()
 
-    def _open(self, origin: _Origin) -> httpx.AsyncHTTPTransport:
+    def _open(self, origin: Origin) -> httpx.AsyncHTTPTransport:
+        try:
+            proxy = proxy_for(origin)
+        except UnusableProxy as why:
+            raise ProxyFailure(str(why), may_pass=False) from None
         lane = httpx.AsyncHTTPTransport(
             verify=self._verify,
-            proxy=_proxy(origin),
+            proxy=proxy.url if proxy else None,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=1, keepalive_expiry=KEEP_IDLE_S),
         )
         self._all.add(lane)
+        if proxy is not None:
+            self._proxied[lane] = proxy
         return lane
 
     async def _close(self, lane: httpx.AsyncHTTPTransport) -> None:
         self._all.discard(lane)
+        self._proxied.pop(lane, None)
         await lane.aclose()
 
 
@@ -113,14 +134,22 @@ class _Stream(httpx.AsyncByteStream):
                 await free(self._whole)
 
 
-def _proxy(origin: _Origin) -> str | None:
-    """The environment's proxy for this server; never one for this machine, whatever the environment says."""
-    scheme, host, port = origin
-    try:
-        local = ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        local = host == "localhost" or host.endswith(".localhost")
-    if local or urllib.request.proxy_bypass(f"{host}:{port}" if port else host):
-        return None
-    proxies = urllib.request.getproxies()
-    return proxies.get(scheme) or proxies.get("all")
+def _is_tls(error: BaseException | None) -> bool:
+    """Whether it broke while the server's certificate was looked at, behind a proxy that works."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _of_the_proxy(proxy: Proxy, error: httpx.TransportError) -> ProxyFailure:
+    if isinstance(error, httpx.ProxyError):
+        return ProxyFailure(
+            f"the proxy {proxy.shown} does not let the call through: {error}; ask who runs it, or name the server in no_proxy"
+        )
+    slow = isinstance(error, httpx.ConnectTimeout)
+    why = "no connection within the time limit" if slow else str(error) or type(error).__name__
+    if "Connection refused" in why or "All connection attempts failed" in why:
+        why = "connection refused"
+    return ProxyFailure(f"the proxy {proxy.shown} does not answer: {why}; start it, or name the server in no_proxy")

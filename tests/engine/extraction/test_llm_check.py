@@ -86,7 +86,7 @@ async def test_a_schema_that_the_server_does_not_hold_to_or_refuses_is_a_warning
     [
         ("empty", "fail", "empty"),
         ("thinking_only", "fail", "use a model without thinking"),
-        ("cut", "warn", "not what was asked for"),
+        ("cut", "warn", "not what the prompt asks for"),
         ("ungrounded", "warn", "a better model is needed"),
         ("http_500", "fail", "exit status 2"),
     ],

@@ -124,14 +124,15 @@ async def keywords(pool: LlmPool) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("how", ["reset", "end"])
-async def test_an_idle_connection_closed_as_a_call_goes_out_costs_the_document_nothing(how: str) -> None:
+async def test_an_idle_connection_closed_as_a_call_goes_out_costs_the_document_nothing(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with StubLlm() as stub, pool_of(stub.url) as pool:
         await keywords(pool)
         stub.close_idle_on_next_call = how  # what a keep-alive timeout does that runs out meanwhile
-        began = asyncio.get_running_loop().time()
+        monkeypatch.setattr(pool, "_back_off", None)  # a pause would raise
         answer = await pool.extract(DOCUMENT, permit=lambda: True)
         assert answer.keywords.ranked
-        assert asyncio.get_running_loop().time() - began < 0.1  # without a pause
         (health,) = pool.servers()
         assert health.consecutive_failures == 0
         assert health.last_error == ""

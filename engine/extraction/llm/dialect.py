@@ -1,0 +1,147 @@
+"""How one server must be spoken to: what it refuses is left out from then on.
+
+Servers of the same API differ in the parameters that they take. Some name what they refuse, some only say "bad request". A named one is
+left out at once; otherwise one after the other is tried without, and what helped is remembered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from engine.extraction.llm import responses
+from engine.extraction.llm.http import Answer
+from engine.extraction.llm.server_info import Thinking
+
+NEEDED = frozenset({"model", "messages"})
+
+# What refusals call the format of the answer; and, for a 500, only what is about making it.
+_FORMAT = re.compile(
+    r"response_?format|json_?schema|json schema|json_object|json mode|structured[ _]outputs?|guided|grammar|xgrammar|outlines|llguidance"
+    r"|\bschema\b|invalid format|\bformat\b.{0,40}(?:not supported|unsupported|unknown|unexpected|invalid)|(?:unsupported|unknown|unexpected|extra).{0,60}\bformat\b",
+    re.IGNORECASE,
+)
+_MAKING = re.compile(
+    r"grammar|json_?schema|json schema|response_?format|guided|xgrammar|outlines|llguidance|structured[ _]output|\bschema\b",
+    re.IGNORECASE,
+)
+_UNKNOWN = re.compile(
+    r"unsupported|not support|unrecogni[sz]ed|unknown|unexpected|extra (?:inputs?|fields?)|not (?:permitted|allowed|accepted|implemented)|invalid (?:parameter|field|argument|option)"
+    r"|got an unexpected keyword|only .{0,40}(?:supported|allowed)|additional propert",
+    re.IGNORECASE,
+)
+_MATCHES_NOT = re.compile(
+    r"output.{0,40}(?:does not match|failed to parse)", re.IGNORECASE
+)  # of the model's output, not of the request
+_THINK = re.compile(r"\bthink(?:ing)?\b|reasoning", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What to send. `dropped`: fields that are left out, those of Ollama's options too."""
+
+    think: Thinking = None
+    structured: Literal["schema", "object", "none"] = "schema"
+    token_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    dropped: frozenset[str] = frozenset()
+
+    def trimmed(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A request without what the server does not take."""
+        if not self.dropped:
+            return body
+        kept = {name: value for name, value in body.items() if name not in self.dropped}
+        if isinstance(kept.get("options"), dict):
+            kept["options"] = {name: value for name, value in kept["options"].items() if name not in self.dropped}
+        return kept
+
+    def without(self, name: str) -> Dialect:
+        return replace(self, dropped=self.dropped | {name})
+
+    @property
+    def plain(self) -> str:
+        """What of the usual request is left out, for people: "without response_format and seed"; "" when nothing is."""
+        left = sorted(self.dropped)
+        if self.structured == "none":
+            left.insert(0, "a JSON schema")
+        said = f"without {' and '.join([', '.join(left[:-1]), left[-1]] if len(left) > 1 else left)}" if left else ""
+        notes = [said] if said else []
+        if self.structured == "object":
+            notes.append("any JSON instead of a JSON schema")
+        if self.token_field == "max_completion_tokens":
+            notes.append("max_completion_tokens instead of max_tokens")
+        return ", ".join(notes)
+
+
+def named(dialect: Dialect, answer: Answer, sent: dict[str, Any]) -> Dialect | None:
+    """The dialect without the parameter that a refusal names; None when it names none."""
+    if answer.status not in (400, 404, 422, 500, 501):
+        return None
+    error = responses.error(answer.body)
+    said = f"{error.get('message') or ''} {error.get('param') or ''} {error.get('code') or ''}"
+    if _MATCHES_NOT.search(said):
+        return None
+    if answer.status in (404, 500, 501) and not (_MAKING.search(said) or _UNKNOWN.search(said)):
+        return None
+    if "max_completion_tokens" in said and dialect.token_field == "max_tokens":
+        return replace(dialect, token_field="max_completion_tokens")
+    for name in _fields(sent):
+        if name not in dialect.dropped and name not in ("format", "response_format", "think") and _names(said, name):
+            return (
+                replace(dialect, token_field="max_completion_tokens")
+                if _renames_tokens(dialect, name)
+                else dialect.without(name)
+            )
+    if dialect.think is not None and _THINK.search(said):
+        return replace(dialect, think=None)
+    if dialect.structured != "none" and _FORMAT.search(said) and (answer.status != 404):
+        return looser(dialect)
+    return None
+
+
+def guesses(dialect: Dialect, answer: Answer, sent: dict[str, Any]) -> Iterator[Dialect]:
+    """What a refusal without a name may mean, the likeliest first: each without one parameter, at last without all of them."""
+    if answer.status not in (400, 422):
+        return
+    if dialect.structured == "schema":
+        yield replace(dialect, structured="object")
+    if dialect.structured != "none":
+        yield replace(dialect, structured="none")
+    fields = [
+        name
+        for name in ("seed", "think", "temperature", "truncate", "shift", "keep_alive", "stream")
+        if name in _fields(sent)
+    ]
+    for name in fields:
+        yield replace(dialect, think=None) if name == "think" else dialect.without(name)
+    if dialect.token_field in sent and dialect.token_field == "max_tokens":
+        yield replace(dialect, token_field="max_completion_tokens")
+    yield replace(
+        dialect,
+        structured="none",
+        think=None,
+        dropped=dialect.dropped | (frozenset(fields) - {"think"}) | {dialect.token_field},
+    )
+
+
+def looser(dialect: Dialect) -> Dialect:
+    """With less of a schema: any JSON, then only words."""
+    return replace(dialect, structured="object" if dialect.structured == "schema" else "none")
+
+
+def _fields(sent: dict[str, Any]) -> tuple[str, ...]:
+    """The parameters of a request that may be left out, those of Ollama's options too; the longest name first."""
+    options = sent.get("options")
+    inner = tuple(options) if isinstance(options, dict) else ()
+    return tuple(sorted({*sent, *inner} - NEEDED, key=len, reverse=True))
+
+
+def _names(said: str, field: str) -> bool:
+    return bool(re.search(rf"(?<![\w-]){re.escape(field)}(?![\w-])", said, re.IGNORECASE)) and (
+        field not in ("options", "stream") or bool(_UNKNOWN.search(said))
+    )
+
+
+def _renames_tokens(dialect: Dialect, name: str) -> bool:
+    return name == "max_tokens" and dialect.token_field == "max_tokens"

@@ -1,0 +1,208 @@
+"""What an HTTP answer other than 200 means: whose fault it is, whether it passes, how long it takes, what to do."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from engine.extraction.llm import responses
+from engine.extraction.llm.failure import ErrorKind, Fault, Retry
+from engine.extraction.llm.http import Answer
+from engine.plan.model import Llm
+from engine.text import clean_line
+
+LONGEST_WAIT_S = 86_400.0
+QUOTA_S = 900.0  # a quota that does not say when it is back
+PATIENCE_S = 60.0  # a longer wait is not a queue but a quota
+
+_MODEL = re.compile(
+    r"model\b.{0,200}?\b(?:not found|does not exist|doesn't exist|not exist|no such|not available|not loaded|decommissioned|not supported here"
+    r"|is not a valid model)|\bpull(?:ing)? (?:it|the model)|no models? (?:is |are )?loaded|invalid model(?: name| id)?\b|unknown model"
+    r"|not a valid model|no such model|unable to access model|no (?:route|router|endpoints?|deployments?|healthy deployments?)"
+    r" (?:found )?for (?:requested )?model|deployment .{0,80}does not exist|model_not_found|deploymentnotfound",
+    re.IGNORECASE | re.DOTALL,
+)
+_LONG = re.compile(
+    r"exceed_context_size|exceeds? the (?:available |maximum )?context|context (?:length|size|window)"
+    r"|(?:input|prompt)\b.{0,40}\b(?:too long|too large|exceeds)|maximum (?:input|prompt) length|too many (?:input )?tokens"
+    r"|(?:inputs?|tokens).{0,60}must (?:have less|be less|be <=)",
+    re.IGNORECASE,
+)
+_BUSY = re.compile(r"busy|pending requests|queue|overloaded|rate limit|too many requests|capacity", re.IGNORECASE)
+_QUOTA = re.compile(
+    r"insufficient_quota|exceeded your (?:current |monthly |daily )?(?:quota|limit)|quota (?:is |was |has been )?(?:exceeded|exhausted|used up)|out of credits?"
+    r"|insufficient (?:credits?|balance|funds)|billing (?:details|hard limit|limit)|(?:per|tokens|requests) (?:per )?(?:day|month)\b|daily (?:limit|quota)|monthly (?:limit|quota)"
+    r"|budget (?:has been )?exceeded|exceeded.{0,20}budget|usage limit|credit balance",
+    re.IGNORECASE,
+)
+_LOADING = re.compile(r"loading|starting up|warming|still being loaded", re.IGNORECASE)
+_FORMAT = re.compile(r"does not match the expected|failed to parse (?:the )?(?:output|input at pos)", re.IGNORECASE)
+_WAIT = re.compile(
+    r"(?:try again|retry|available again|resets?)\s*(?:in|after|at)?\s*[:=]?\s*((?:\d+(?:\.\d+)?\s*(?:ms|milliseconds?|s|sec|seconds?|m|min|minutes?|h|hours?)(?![a-z])\s*)+)"
+    r"|\"retryDelay\":\s*\"(\d+(?:\.\d+)?s)\"",
+    re.IGNORECASE,
+)
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|mill|s|m|h)", re.IGNORECASE)
+_UNITS = {"ms": 0.001, "mill": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PROXY = re.compile(
+    rb"nginx(?:/[\w.]+)?|openresty(?:/[\w.]+)?|cloudflare|envoy|haproxy|traefik|varnish|squid(?:/[\w.]+)?|caddy|awselb(?:/[\w.]+)?|akamai\w*"
+    rb"|apache(?:/[\w.]+)?|microsoft-iis(?:/[\w.]+)?|microsoft-azure-application-gateway(?:/[\w.]+)?|google frontend|kong(?:/[\w.]+)?|istio-envoy",
+    re.IGNORECASE,
+)
+_UPSTREAM = re.compile(
+    rb"upstream|no healthy|bad gateway|gateway time-?out|no server is available|error code: 5\d\d|connection to backend|application failed to respond",
+    re.IGNORECASE,
+)
+_EDGE_STATUS = frozenset({502, 504, *range(520, 531)})
+
+
+def fault(answer: Answer, config: Llm) -> Fault:
+    """The meaning of an HTTP answer that is not 200."""
+    status = answer.status
+    if by_proxy(answer):
+        return _of_proxy(answer, config)
+    error = responses.error(answer.body)
+    said = clean_line(str(error.get("message") or ""), 300)
+    tail = f": {said}" if said else ""
+    code = f"{error.get('type', '')} {error.get('code', '')} {error.get('status', '')}"
+    words = f"{code} {said}"
+    kind, text = ErrorKind.http, f"the server answered {status}{tail}"
+    retry: Retry | None = None
+    after = wait_s(answer, said)
+    if status in (402, 429) or (status in (400, 403, 500, 503) and _QUOTA.search(words)):
+        return _limited(status, tail, words, after)
+    if status == 413 or (400 <= status <= 500 and _LONG.search(words)):
+        kind, text = ErrorKind.too_long, f"the text does not fit the model's context ({status}{tail})"
+    elif status in (400, 403, 404, 422, 500, 503) and _MODEL.search(words):
+        kind, text = ErrorKind.model_missing, missing(config, said)
+    elif status in (500, 503, 529) and _BUSY.search(said):
+        kind, text = ErrorKind.busy, f"the server's queue is full ({status}{tail})"
+    elif status == 503 and _LOADING.search(said):
+        kind, text = ErrorKind.loading, f"the server is loading the model ({status}{tail})"
+    elif status == 500 and _FORMAT.search(said):
+        kind, text = ErrorKind.bad_format, f"the model's output did not fit the format ({status}{tail})"
+    elif status in (401, 403):
+        retry = "never"
+        text = f"the server refuses the key ({status}{tail}); check the variable that [llm] api_key_env names"
+    elif status == 407:
+        retry, text = "never", f"the proxy wants a user and a password (407{tail}); put them into the proxy's address"
+    elif status in (404, 405):
+        retry = "never"
+        text = f"the server has no {config.api} API at this address ({status}{tail}); check [llm] url and api"
+    elif status < 500 and status != 408:
+        retry = "never"
+    return Fault(kind, text, retry=retry, after_s=after, context=responses.count(error.get("n_ctx")) or 0)
+
+
+def _limited(status: int, tail: str, words: str, after: float) -> Fault:
+    """429: wait where that is short, else the server is of no use until the limit is lifted."""
+    if after <= PATIENCE_S and not _QUOTA.search(words) and status != 402:
+        return Fault(ErrorKind.busy, f"the server's queue is full ({status}{tail})", after_s=after)
+    return Fault(ErrorKind.quota, f"the quota is used up ({status}{tail})", after_s=after or QUOTA_S)
+
+
+# -- a proxy in front --------------------------------------------------------------------------------------------------------------
+
+
+def by_proxy(answer: Answer) -> bool:
+    """Whether something in front of the server answers: a page of nginx, a status that only gateways send."""
+    if responses.is_page(answer.body):
+        return (
+            answer.status in _EDGE_STATUS
+            or bool(_PROXY.search(answer.body))
+            or bool(_PROXY.search(answer.server.encode()))
+        )
+    if answer.body.lstrip()[:1] == b"{":
+        return (
+            answer.status in (502, 503, 504) and b"upstream" in answer.body.lower() and b'"choices"' not in answer.body
+        )
+    return answer.status in _EDGE_STATUS or (answer.status >= 500 and bool(_UPSTREAM.search(answer.body[:400])))
+
+
+def _of_proxy(answer: Answer, config: Llm) -> Fault:
+    status = answer.status
+    name = _PROXY.search(answer.server.encode()) or _PROXY.search(answer.body[-600:])
+    called = f" ({clean_line(name[0].decode('ascii', 'replace'), 40)})" if name else ""
+    who = f"a proxy in front of the server{called}"
+    line = _status_line(answer)
+    if status == 413:
+        text = f"{who} refuses a text of this size ({line}); raise its limit, in nginx client_max_body_size"
+        return Fault(ErrorKind.too_long, text)
+    if status == 429:
+        after = wait_s(answer, "")
+        if after > PATIENCE_S:
+            return Fault(ErrorKind.quota, f"{who} lets no more calls pass ({line})", after_s=after)
+        return Fault(ErrorKind.busy, f"{who} lets fewer calls pass ({line})", after_s=after)
+    if status in (401, 403, 407):
+        text = f"{who} refuses the call ({line}); check its rules and the key"
+        return Fault(ErrorKind.proxy, text, retry="never")
+    if status in (504, 524):
+        text = f"{who} gave up waiting ({line}); raise its read timeout above [llm] timeout = {config.timeout_s:g} s"
+        return Fault(ErrorKind.proxy, text)
+    if status < 500:
+        return Fault(ErrorKind.proxy, f"{who} answered {line}; check [llm] url", retry="never")
+    text = f"{who} does not reach the server behind it ({line}); see whether that runs"
+    return Fault(ErrorKind.proxy, text, after_s=wait_s(answer, ""))
+
+
+def _status_line(answer: Answer) -> str:
+    """ "502 Bad Gateway", in the proxy's own words where it has some."""
+    if responses.is_page(answer.body):
+        said = responses.page_title(answer.body)
+    else:
+        said = clean_line(str(responses.error(answer.body).get("message") or ""), 120)
+    if not said:
+        try:
+            said = HTTPStatus(answer.status).phrase
+        except ValueError:
+            said = "no words"
+    return said if said.startswith(str(answer.status)) else f"{answer.status} {said}"
+
+
+# -- how long to wait ----------------------------------------------------------------------------------------------------------------
+
+
+def wait_s(answer: Answer, said: str = "") -> float:
+    """Seconds that the server asks for, in Retry-After (seconds or a date) or in its words; 0 without a wish."""
+    header = answer.retry_after.strip()
+    wait = _seconds(header, _sent(answer)) if header else 0.0
+    if not wait and (words := _WAIT.search(said) or _WAIT.search(answer.body[:4000].decode("utf-8", "replace"))):
+        amounts = _AMOUNT.findall(words[1] or words[2])
+        wait = sum(float(number) * _UNITS[unit.lower()] for number, unit in amounts)
+    return min(LONGEST_WAIT_S, max(0.0, wait))
+
+
+def _seconds(header: str, sent: datetime) -> float:
+    try:
+        wait = float(header)
+        return wait if wait == wait else 0.0
+    except ValueError:
+        pass
+    amounts = _AMOUNT.findall(header)
+    if amounts and re.fullmatch(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+", header):
+        return sum(float(number) * _UNITS[unit.lower()] for number, unit in amounts)
+    try:
+        moment = parsedate_to_datetime(header)
+    except (ValueError, TypeError, IndexError):
+        return 0.0
+    return (_aware(moment) - sent).total_seconds()
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _sent(answer: Answer) -> datetime:
+    """When the server sent the answer, by its own clock where it says so."""
+    try:
+        return _aware(parsedate_to_datetime(answer.date))
+    except (ValueError, TypeError, IndexError):
+        return datetime.now(UTC)
+
+
+def missing(config: Llm, said: str = "") -> str:
+    name = clean_line(config.model, 100)
+    cure = f"run: ollama pull {name}" if config.api == "ollama" else "check [llm] model"
+    return f"the server does not have the model {name}; {cure}" + (f" ({said})" if said else "")
