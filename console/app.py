@@ -102,6 +102,7 @@ class Console(App[int]):
         self.since = 0.0
         self.rolling: Rolling | None = None
         self.runner = Runner(lambda: surroundings(plan, link.folder.path), self._changed_soon, self._ran)
+        self.texts: dict[str, str] = {}
         self.places: dict[str, Rows] = {}
         self.crash = ""
         self._said_until = 0.0

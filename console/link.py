@@ -73,6 +73,7 @@ class Link(Protocol):
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T: ...
     def command(self, kind: str, /, **fields: Any) -> Reply: ...
     def rollback(self, reason: str = "", seen: str = "") -> RollbackResult: ...
+    def apply_beside(self) -> tuple[str, str]: ...
     def out_of_reach(self) -> bool: ...
 
 
@@ -229,6 +230,11 @@ class StoreLink:
 
     def rollback(self, reason: str = "", seen: str = "") -> RollbackResult:
         return self.client.rollback(reason, seen)
+
+    def apply_beside(self) -> tuple[str, str]:
+        from console.beside import apply_beside
+
+        return apply_beside(self.folder, self.client.plan)
 
     def out_of_reach(self) -> bool:
         """No key and no engine: nothing is left that could call the LLM."""

@@ -29,6 +29,7 @@ class Rolling:
         self.pressed = time.monotonic()
         self.result: RollbackResult | None = None
         self.unreachable = False
+        self.beside = ""  # without an engine: "done" or "failed" of the service beside it
         self.proven_s: float | None = None
         self.told: ProofView | None = (
             None  # the engine's proof as asked for: it comes also when the store takes no view
@@ -47,6 +48,13 @@ class Rolling:
                 False, f"Not certain ({type(error).__name__}: {error}). Now, in any shell: rm {armed}", (), ""
             )
         self._changed()
+        if self.result.engine == "none" and self.result.ok:
+            state, sentence = self.link.apply_beside()
+            if state:
+                how = f"the service beside it: {sentence}" if state == "done" else f"FAILED beside it: {sentence}"
+                self.beside = state
+                self.result = msgspec.structs.replace(self.result, ways=(*self.result.ways, how))
+                self._changed()
         if self.result.engine != "none" and self.result.request_id:
             self._ask_for_proof(self.result.request_id)
 
@@ -79,7 +87,8 @@ class Rolling:
         if self.result is None:
             return "The key is being taken out …"
         if self.proven_s is not None and self.unreachable:
-            return "No engine, no key: nothing can call the LLM."
+            sentence = "No engine, no armed file: nothing can call the LLM through this engine."
+            return f"{sentence} The service beside it may still use it." if self.beside == "failed" else sentence
         return f"{self.result.sentence} {sight.pulse.sentence}".strip()
 
     def state(self, sight: Sight, now: float | None = None) -> Literal["running", "proven", "overdue"]:

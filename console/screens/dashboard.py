@@ -186,9 +186,11 @@ class Dashboard(Page):
         for row, t in enumerate(v.triggers[:rows]):
             sign, style = words.VERDICT.get(t.verdict, ("·", "dim"))
             live = t.verdict == "breach"
+            if t.fired:
+                sign, style = "▼", "bad"
             c.spans(x, y + row, [(f"{sign} ", style), (t.id, "strong" if live else "text")], 18)
             timer = f"{words.acts(t, brief=True)}  " if live and t.for_s else ""
-            said = t.sentence
+            said = f"FIRED: {t.sentence}" if t.fired else "locked" if t.verdict == "locked" else t.sentence
             for cut in (": ", " ("):  # what is said after it comes second; half of it would say nothing
                 said = said if cell_len(said) <= width - 19 or live else said.split(cut)[0]
             c.spans(x + 19, y + row, [(timer, "bad+"), (said, "text" if live else "dim")], width - 19)

@@ -13,6 +13,8 @@ from console.widgets import blocks, checklist, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns
 from console.widgets.checklist import Line
+from engine.client.client import Reply
+from engine.plan.durations import clock
 from engine.view.model import ItemView, View
 
 
@@ -294,29 +296,47 @@ class Gate(Page):
             yes="hold",
         )
 
+    def _resume_with(self, cause: str | None) -> None:
+        """The cause is kept until the engine has taken it: during the cool-down, and after a refusal."""
+        v = self.sight.view
+        if cause is None or v is None:
+            return
+        self.console.texts["resume"] = cause
+        left = (v.cooldown_until or 0.0) - v.at
+        if left > 0:
+            self.console.say(f"Kept: e resumes with it in {clock(left)}.", "caution")
+            return
+
+        def taken(reply: Reply) -> None:
+            if reply.ok:
+                self.console.texts.pop("resume", None)
+
+        self.console.act("resume", taken, cause=cause, reason=cause, epoch=v.epoch)
+
     def action_resume(self) -> None:
         v = self.sight.view
         if v is None or not (v.held or v.locked):
             self.console.say("Nothing to resume: the rollout is neither held nor locked.", "caution")
             return
         if v.locked:
+            left = (v.cooldown_until or 0.0) - v.at
+            kept = self.console.texts.get("resume", "")
+            facts = [v.locked, *([f"The hold ends too: {v.held}."] if v.held else [])]
+            if left > 0:
+                facts.append(f"The cool-down lasts {clock(left)} more. What you write now is kept until then.")
+            facts.append("The percentage stays where it is.")
             self.app.push_screen(
                 Ask(
-                    "Open the way up again",
-                    [
-                        v.locked,
-                        *([f"The hold ends too: {v.held}."] if v.held else []),
-                        "The percentage stays where it is.",
-                    ],
-                    "resume",
+                    "Open the way up again" if left <= 0 else "Write the cause now, resume after the cool-down",
+                    facts,
+                    "resume" if left <= 0 else "keep it",
                     "stay locked",
                     field="what the cause was (8 letters or more)",
                     least=8,
                     danger=True,
+                    typed=kept,
                 ),
-                lambda cause: (
-                    self.console.act("resume", cause=cause, reason=cause, epoch=v.epoch) if cause is not None else None
-                ),
+                self._resume_with,
             )
         else:
             self.app.push_screen(

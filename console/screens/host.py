@@ -28,6 +28,7 @@ class Host(Protocol):
     since: float  # when this person last looked, the engine's epoch seconds; 0 when never
     rolling: Rolling | None  # the last rollback by this console
     runner: Runner  # of the plan's commands
+    texts: dict[str, str]  # what was typed and not taken yet, by what it is for
     places: dict[str, Rows]  # where the cursor is in the lists of screens that are left and opened again
 
     @property

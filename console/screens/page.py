@@ -101,6 +101,8 @@ class Page(Screen[None]):
         blocks.header(c, self.sight, app.who, app.read_only)
         y = 1 + blocks.banner(c, 1, self.sight)
         v = self.sight.view
+        if v is not None:
+            y += blocks.problems(c, y, v)
         if v is None:
             self.nothing(c, y)
         else:

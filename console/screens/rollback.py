@@ -102,6 +102,13 @@ class Rollback(Page):
         )
         used = 1 + c.block(x, y + 1, c.width - x - 1, 3, sentence, "text")
         y += max(used, numerals.ROWS) if c.height >= 20 else used
+        last = self.console.rolling.proof(self.sight) if self.console.rolling else v.rollback if v else None
+        if last is not None and last.applied == "failed":
+            warning = f"Proven for this engine alone. {last.applied_sentence}"
+            for line in wrapped(warning, c.width - 2)[:2]:
+                c.fill(0, y, c.width, "alarm")
+                c.put(1, y, line, "alarm")
+                y += 1
         if state == "overdue":  # the one line that must not be cut
             armed = self.console.link.folder.armed
             gone = f"The key is out, so no LLM call can start; the proof is missing. To see it:  ls {armed}"
@@ -253,5 +260,6 @@ def _facts(p: ProofView, acts: bool = True) -> list[tuple[str, str, bool | None]
             f"{words.count(p.documents_since)}, by LLM {p.llm_since}",
             p.llm_since == 0 if p.documents_since else None,
         ),
+        *([("beside it", p.applied_sentence, {"done": True, "failed": False}.get(p.applied))] if p.applied else []),
         ("reason", p.reason or ("none; w writes one" if acts else "none"), None),
     ]

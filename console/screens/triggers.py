@@ -161,7 +161,12 @@ def _line(c: Canvas, area: Area, y: int, t: TriggerView) -> None:
         cells = 8 if area.width < 100 else 12
         blocks.meter(c, x, y, cells, words.passed(t), "bad")
         x = c.put(x + cells + 1, y, f"{words.acts(t, brief=True)}  ", "bad+")
-    said = "locked until someone resumes with the cause" if t.verdict == "locked" else t.sentence or t.text
+    said = t.sentence or t.text
+    if t.fired:
+        sign, style, said = "▼", "bad", "FIRED: locked until e (resume) on the gate (2)"
+        c.spans(area.x, y, [(f"{sign} ", style), (t.id, "strong")], 18)
+    elif t.verdict == "locked":
+        said = "locked"
     c.put(x, y, said, "text" if live else "dim", area.x + area.width - x)
 
 

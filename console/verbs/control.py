@@ -115,8 +115,16 @@ def rollback(place: Place, to_stage: int | None, reason: str, undo: bool, epoch:
     if not result.ok:
         fail("\n".join((result.sentence, *result.ways)), as_json, told)
     if result.engine == "none":
-        proven = "No engine runs and the armed file is out: nothing can call the LLM."
+        proven = "No engine runs and the armed file is out: nothing can call the LLM through it."
+        from console.beside import apply_beside
+
+        state, applied = apply_beside(place.store, place.plan_or_none)
+        told["applied"] = {"state": state, "sentence": applied}
         sentence = f"{result.sentence}\nEffective in {result.took_s * 1000:.0f} ms. {proven}"
+        if state == "failed":
+            fail(f"{sentence}\nThe service beside it may still use the LLM. {applied}", as_json, told)
+        if state:
+            sentence += f"\nThe service beside it: {applied}."
         say({"ok": True, "sentence": sentence, **told, "proof": None}, sentence, as_json)
         return
     proof = _proof(client, result.request_id)

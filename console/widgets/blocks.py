@@ -87,6 +87,18 @@ def banner(c: Canvas, y: int, sight: Sight) -> int:
     return len(lines)
 
 
+def problems(c: Canvas, y: int, v: View) -> int:
+    """What does not work although the rollout goes on: on every screen, the first in words; how many rows it took."""
+    found = v.engine.problems
+    if not found:
+        return 0
+    more = f" (and {len(found) - 1} more: rollout status)" if len(found) > 1 else ""
+    c.fill(0, y, c.width, "caution")
+    x = c.put(1, y, "PROBLEM  ", "caution")
+    c.put(x, y, fit(found[0], max(8, c.width - x - 1 - cell_len(more))) + more, "caution")
+    return 1
+
+
 def band(c: Canvas, y: int, v: View, old: bool = False) -> int:
     """The stage, the percentage and the health in a word; what acts first, or how far the gate is; the health in a sentence.
 

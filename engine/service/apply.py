@@ -7,12 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
 
 from engine import files, shell
 from engine.plan.model import Apply
 from engine.store import ownership
+
+
+class Applied(Struct, frozen=True):
+    """What is known of the service beside the engine. `state` "": the plan names none."""
+
+    state: Literal["", "waiting", "done", "failed"] = ""
+    sentence: str = ""
+
 
 RETRY_S = (1.0, 5.0, 15.0, 60.0)
 
@@ -58,16 +69,31 @@ class Applier:
     without an engine, could not.
     """
 
-    def __init__(self, apply: Apply, done: Path) -> None:
+    def __init__(self, apply: Apply, done: Path, changed: Callable[[Applied], None] = lambda _: None) -> None:
+        """`changed` is called with each new state: the first failure, and that it worked after one."""
+        self._changed = changed
+        self.applied = Applied("done", "not changed since the engine started") if self._named(apply) else Applied()
         self._apply = apply
         self._done = done
         self._task: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
-        self.problem = ""
+        self._failing = False  # what was applied last did not work
+
+    @staticmethod
+    def _named(apply: Apply) -> bool:
+        return bool(apply.env_file or apply.command)
+
+    @property
+    def problem(self) -> str:
+        """What does not work now, and what is still in force there; "" while all is well."""
+        if self.applied.state != "failed":
+            return ""
+        return f"{self.applied.sentence} The service beside the engine may still run with the percentage before."
 
     def start(self, lines: Sequence[str]) -> None:
-        if not (self._apply.env_file or self._apply.command):
+        if not self._named(self._apply):
             return
+        self._set(Applied("waiting", self._what("is being applied")), tell=False)
         if self._task is not None:
             self._task.cancel()
         self._task = asyncio.create_task(self._insist(lines, self._task))
@@ -88,18 +114,53 @@ class Applier:
                 problem = await put_environment(self._apply.env_file, lines)
             if before is not None:
                 await asyncio.wait([before])
-            self.problem = problem or await run_command(self._apply)
-            if not self.problem:
+            problem = problem or await run_command(self._apply)
+            if not problem:
+                self._set(Applied("done", self._what("done")), tell=self._failing)
                 with contextlib.suppress(OSError):
                     files.write_whole(self._done, "\n".join(lines).encode(), 0o600, made=self._give)
                 return
+            self._set(Applied("failed", problem), tell=True)
             await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
             tries += 1
 
     def _give(self, descriptor: int) -> None:
         ownership.give(descriptor, self._done.parent)
 
+    def _what(self, how: str) -> str:
+        parts = [self._apply.env_file, f"`{self._apply.command}`" if self._apply.command else ""]
+        return f"{' and '.join(part for part in parts if part)}: {how}"
+
+    def _set(self, applied: Applied, tell: bool) -> None:
+        news = applied.state != self.applied.state
+        self.applied = applied
+        if applied.state != "waiting":
+            self._failing = applied.state == "failed"
+        if news and tell:
+            self._changed(applied)
+
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+
+
+def apply_without_engine(apply: Apply, lines: Sequence[str], done: Path) -> Applied:
+    """The same, once, where no engine runs: as the user who asks, and not tried again."""
+    if not (apply.env_file or apply.command):
+        return Applied()
+    problem = ""
+    if apply.env_file:
+        try:
+            write_environment(Path(apply.env_file), lines)
+        except OSError as error:
+            problem = f"The environment file {apply.env_file} could not be written ({error.strerror})."
+    problem = problem or asyncio.run(run_command(apply))
+    if problem:
+        return Applied("failed", problem)
+    with contextlib.suppress(OSError):
+        files.write_whole(
+            done, "\n".join(lines).encode(), 0o600, made=lambda descriptor: ownership.give(descriptor, done.parent)
+        )
+    parts = [apply.env_file, f"`{apply.command}`" if apply.command else ""]
+    return Applied("done", f"{' and '.join(part for part in parts if part)}: done")

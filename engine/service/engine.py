@@ -29,10 +29,10 @@ from engine.extraction.llm import LlmPool
 from engine.messages.dispatcher import Post
 from engine.plan.environment import ceiling, environment, secret
 from engine.plan.model import Plan
-from engine.rollout.control import ENGINE, Actor, Ask, Decision, Refusal, State
+from engine.rollout.control import ENGINE, Actor, Ask, Decision, Refusal, State, note
 from engine.routing.pipeline import Extracted, MethodAsked, Pipeline
 from engine.routing.switch import Switch
-from engine.service.apply import Applier
+from engine.service.apply import Applied, Applier
 from engine.service.feedback import Door
 from engine.service.monitor import Monitor
 from engine.service.proof import Proof
@@ -132,7 +132,7 @@ class Engine:
         self.writer.start()
         key = secret(self.environ, self.plan.llm.api_key_env)
         self.pool = LlmPool(self.plan.llm, self.clock, api_key=key or None)
-        self.applier = Applier(self.plan.apply, self.folder.path / "applied")
+        self.applier = Applier(self.plan.apply, self.folder.path / "applied", self._applied)
         self.post = Post(self.plan, self.clock, self.conn, self.writer, self.environ, self.rehearsal)
         self.state = self.trust.head.state
         self.monitor = Monitor(
@@ -289,6 +289,17 @@ class Engine:
         if changed:
             self.monitor.changed(self.state)
             self.applier.start(self.environment())
+
+    def _applied(self, applied: Applied) -> None:
+        """That the service beside the engine did not follow, or does again, belongs in the log."""
+        ask = self.ask()
+        of = f"{self.state.percent_bp / 100:g} %"
+        sentence = (
+            f"apply failed at {of}: {applied.sentence} It is tried again."
+            if applied.state == "failed"
+            else f"applied at {of} after a failure: {applied.sentence}"
+        )
+        self.background(self.commit(ask, lambda state: note(state, ask, "apply", sentence, {"state": applied.state})))
 
     def environment(self) -> list[str]:
         """The lines for a service beside the engine."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from engine import bounds
 from engine.clock import pace
 from engine.experiment.effects import wilson
@@ -26,6 +28,7 @@ from engine.view.model import (
     EngineView,
     GateView,
     PresenceView,
+    ProofView,
     ReminderView,
     RestoreView,
     ServerView,
@@ -78,8 +81,8 @@ def view(engine: Engine) -> View:
         error_rate=gauges[0], latency=gauges[1], cache=gauges[2],
         methods={"llm": bucket.llm, "frequency": bucket.frequency, "fallback": bucket.fallbacks, "cached": bucket.hits},
         servers=servers, triggers=triggers, matrix=headlines.matrix(plan, triggers),
-        next=(*headlines.what_next(state.percent_bp, triggers, gate, blind, left), *engine.limits.sentences), waiting=headlines.waiting_for(state, plan, gate, reminders),
-        gate=gate, reminders=reminders, rollback=engine.proof.view if engine.proof else engine.last_proof, restore=_restore(engine),
+        next=(*headlines.what_next(state, triggers, gate, blind, left, now), *engine.limits.sentences), waiting=headlines.waiting_for(state, plan, gate, reminders),
+        gate=gate, reminders=reminders, rollback=_proof(engine), restore=_restore(engine),
         operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
         log=tuple(decision_view(row) for row in rows), events=tuple(engine.events)[-20:],
         stage_percents=tuple(s.percent_bp for s in plan.stages), stage_names=tuple(s.name for s in plan.stages),
@@ -99,6 +102,25 @@ def _why(engine: Engine, permit: Permit, state: State) -> str:
     return "a rollback is under way"
 
 
+def _proof(engine: Engine) -> ProofView | None:
+    """The last rollback with what became of it beside the engine, as of now: the proof itself is of the engine alone."""
+    proof = engine.proof.view if engine.proof else engine.last_proof
+    if proof is None:
+        return None
+    applied = engine.applier.applied
+    return replace(proof, applied=applied.state, applied_sentence=applied.sentence)
+
+
+def _fired(engine: Engine) -> str:
+    """The trigger whose rollback locked the way up; "" while it is not locked."""
+    if not engine.state.locked:
+        return ""
+    row = engine.conn.execute(
+        "SELECT json_extract(body, '$.evidence.trigger') FROM decision WHERE kind = 'trigger' ORDER BY rev DESC LIMIT 1"
+    ).fetchone()
+    return str(row[0] or "") if row is not None else ""
+
+
 def _targets(plan: Plan, state: State) -> dict[str, float]:
     """The stage's own conditions; where it has none, the first stage's that has."""
     found: dict[str, float] = {}
@@ -111,6 +133,7 @@ def _targets(plan: Plan, state: State) -> dict[str, float]:
 
 def _triggers(engine: Engine) -> tuple[TriggerView, ...]:
     rules = {rule.id: rule for rule in engine.plan.triggers}
+    fired = _fired(engine)
     out = []
     for r in engine.monitor.verdict.readings:
         rule = rules[r.id]
@@ -118,7 +141,7 @@ def _triggers(engine: Engine) -> tuple[TriggerView, ...]:
             TriggerView(
                 r.id, rule.text, str(rule.action), str(rule.severity), r.verdict, r.value, r.threshold, r.n, r.k, r.held_s,
                 r.for_s, r.rule, r.sentence, r.resets_when, r.fires_in_s, rule.timeline_s, r.headline,
-                r.evidence, r.acts_by,
+                r.evidence, r.id == fired, r.acts_by,
             )
         )  # fmt: skip
     return tuple(out)

@@ -184,11 +184,11 @@ def running(trigger: TriggerView) -> str:
 
 
 def what_next(
-    percent_bp: int, triggers: Sequence[TriggerView], gate: GateView, blind: str, blind_step_in_s: float | None
+    state: State, triggers: Sequence[TriggerView], gate: GateView, blind: str, blind_step_in_s: float | None, now: float
 ) -> tuple[str, ...]:
-    """What the system does by itself if nobody touches it, soonest first; a column of the screen is 36 wide."""
+    """What the system does if no one acts, soonest first; a column of the screen is 36 wide."""
     out: list[str] = []
-    breach = [t for t in triggers if t.verdict == "breach"] if percent_bp else []
+    breach = [t for t in triggers if t.verdict == "breach"] if state.percent_bp else []
     for t in sorted((t for t in breach if t.fires_in_s != 0), key=lambda t: t.fires_in_s or 1e9):
         left = f"in {timer(t.fires_in_s)}" if t.fires_in_s is not None else "once sure"
         by = f", {t.acts_by}" if t.acts_by else ""
@@ -197,7 +197,10 @@ def what_next(
         out.append("then locked until someone writes why")
     if blind and blind_step_in_s is not None:
         out.append(f"in {timer(blind_step_in_s)} one stage back: blind")
-    if gate.bake_s and gate.baked_s < gate.bake_s:
+    if state.locked:
+        cool = (state.cooldown_until or 0.0) - now
+        out.append(f"locked {timer(cool)}, then e (resume)" if cool > 0 else "locked until e (resume) with the cause")
+    elif gate.bake_s and gate.baked_s < gate.bake_s:
         out.append(f"bake {format_duration(gate.baked_s)} of {format_duration(gate.bake_s)}")
     if not out:
         out.append("nothing until a person acts")

@@ -49,6 +49,7 @@ class TriggerView(Struct, frozen=True):
     timeline_s: float = 0.0
     headline: str = ""  # "errors 12.2 % over 5 %": what is wrong in as few words as it takes
     evidence: str = ""  # "17 of 139 in 5 min": what the headline rests on
+    fired: bool = False  # it made the rollback after which the way up is locked
     acts_by: str = ""  # the detector whose clock `held_s`, `for_s` and `fires_in_s` are; "" for the plan's own window
 
 
@@ -142,6 +143,8 @@ class ProofView(Struct, frozen=True):
     overdue: bool  # not observed within 5 s
     sentence: str
     recorded_ms: float | None = None  # from the key to the commit
+    applied: Literal["", "waiting", "done", "failed"] = ""  # the service beside the engine; "": the plan names none
+    applied_sentence: str = ""
 
 
 class RestoreView(Struct, frozen=True):

@@ -391,5 +391,8 @@ class FakeLink:
         self.rollbacks.append(seen)
         return self.result
 
+    def apply_beside(self) -> tuple[str, str]:
+        return "", ""
+
     def out_of_reach(self) -> bool:
         return False

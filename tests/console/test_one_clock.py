@@ -7,6 +7,7 @@ import re
 import pytest
 from msgspec.structs import replace
 
+from engine.rollout.control import State
 from engine.view import headlines
 from tests.console.samples import ALERT, PLAN, FakeLink, trigger
 from tests.console.walking import console, ready, until
@@ -29,7 +30,7 @@ VIEW = replace(
 VIEW = replace(
     VIEW,
     matrix=headlines.matrix(PLAN, VIEW.triggers),
-    next=headlines.what_next(VIEW.percent_bp, VIEW.triggers, VIEW.gate, "", None),
+    next=headlines.what_next(State(stage=2, percent_bp=1000), VIEW.triggers, VIEW.gate, "", None, VIEW.at),
     health_sentence=f"WATCH: {headlines.running(EARLY)}",
 )
 LEFT = "1:27"

@@ -102,3 +102,34 @@ async def test_an_engine_that_starts_applies_only_what_was_not_applied_last(tmp_
 async def test_a_place_that_takes_no_file_is_a_sentence(tmp_path: Path) -> None:
     assert "could not be written" in await put_environment(str(tmp_path / "none" / "rollout.env"), TEN)
     assert os.listdir(tmp_path) == []
+
+
+async def test_what_became_of_it_is_known_and_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apply, "RETRY_S", (0.02,))
+    works, told = tmp_path / "works", []
+    applier = Applier(Apply("", f"test -e {works} || {{ echo no unit; exit 3; }}"), tmp_path / "applied", told.append)
+    applier.start(ZERO)
+    assert applier.applied.state == "waiting"
+    await until(lambda: applier.applied.state == "failed")
+    assert "3" in applier.problem
+    assert "no unit" in applier.problem
+    assert "may still run with the percentage before" in applier.problem
+    await asyncio.sleep(0.2)
+    assert [each.state for each in told] == ["failed"], "tried again, told once"
+    works.touch()
+    await until(lambda: applier.applied.state == "done")
+    assert applier.problem == ""
+    assert [each.state for each in told] == ["failed", "done"]
+    await applier.stop()
+
+
+def test_without_an_engine_the_file_is_written_and_the_command_run(tmp_path: Path) -> None:
+    file, seen = tmp_path / "rollout.env", tmp_path / "seen"
+    done = apply.apply_without_engine(Apply(str(file), f"cp {file} {seen}"), ZERO, tmp_path / "applied")
+    assert done.state == "done"
+    assert "ROLLOUT_PERCENTAGE=0" in seen.read_text()
+    failed = apply.apply_without_engine(Apply(str(file), "echo no unit; exit 3"), ZERO, tmp_path / "applied")
+    assert failed.state == "failed"
+    assert "no unit" in failed.sentence
+    nowhere = apply.apply_without_engine(Apply(str(tmp_path / "no" / "file"), "touch ran"), ZERO, tmp_path / "applied")
+    assert (nowhere.state, (tmp_path / "ran").exists()) == ("failed", False)

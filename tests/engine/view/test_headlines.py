@@ -9,7 +9,7 @@ from engine.measures.bucket import Bucket
 from engine.rollout.control import State, Undo
 from engine.triggers.measurement import Ok
 from engine.view import headlines
-from engine.view.model import TriggerView
+from engine.view.model import GateView, TriggerView
 from tests.engine.triggers.scene import PLAN, Scene
 
 ROOM = 45  # what 80 columns leave beside stage, percentage and the word
@@ -22,7 +22,7 @@ def views(scene: Scene) -> tuple[TriggerView, ...]:
         TriggerView(
             r.id, rules[r.id].text, str(rules[r.id].action), str(rules[r.id].severity), r.verdict, r.value, r.threshold,
             r.n, r.k, r.held_s, r.for_s, r.rule, r.sentence, r.resets_when, r.fires_in_s, rules[r.id].timeline_s, r.headline,
-            r.evidence, r.acts_by,
+            r.evidence, False, r.acts_by,
         )
         for r in scene.last.readings
     )  # fmt: skip
@@ -118,3 +118,11 @@ def test_healthy_promises_no_more_than_was_measured() -> None:
     assert said(few) == "HEALTHY so far: 3 LLM documents in 5 minutes"
     assert said(many) == "HEALTHY: what can be judged is within its target"
     assert said(replace(many, lookups=90, hits=60)) == "HEALTHY: every number within its target"
+
+
+def test_after_an_automatic_rollback_the_lock_comes_next_and_not_a_bake() -> None:
+    gate = GateView(False, 2, "Canary", 1000, "", (), (), (), 86_400.0, 0.0, 1, (), (), 0, 1)
+    state = State(stage=1, percent_bp=0, locked="error_critical fired: errors", cooldown_until=2798.0)
+    assert headlines.what_next(state, (), gate, "", None, 1000.0)[0] == "locked 29:58, then e (resume)"
+    assert headlines.what_next(state, (), gate, "", None, 3000.0)[0] == "locked until e (resume) with the cause"
+    assert not any("bake" in line for line in headlines.what_next(state, (), gate, "", None, 1000.0))

@@ -1,0 +1,27 @@
+"""After a rollback without an engine: the service beside it is told too, by the user who rolled back."""
+
+from __future__ import annotations
+
+from engine.plan.model import Plan
+from engine.store.folder import Folder
+
+
+def apply_beside(folder: Folder, plan: Plan | None) -> tuple[str, str]:
+    """(state, sentence): "done", "failed", or "" where the plan names no service. Never raises: the rollback itself is done."""
+    if plan is None:
+        return "failed", "The plan cannot be read, so its [apply] section was not carried out."
+    if not (plan.apply.env_file or plan.apply.command):
+        return "", ""
+    try:
+        from engine.plan.environment import environment
+        from engine.service.apply import apply_without_engine
+        from engine.store.reader import Reader
+
+        try:
+            stage = Reader(folder).state().stage
+        except Exception:  # the store cannot be read: 0 % is what counts, and every stage at 0 % has the same line
+            stage = 0
+        applied = apply_without_engine(plan.apply, environment(plan, stage, 0), folder.path / "applied")
+    except Exception as error:
+        return "failed", f"[apply] was not carried out ({type(error).__name__}: {error})."
+    return applied.state, applied.sentence

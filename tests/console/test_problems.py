@@ -1,0 +1,70 @@
+"""What does not work is on the screen, in status and in the proof; a rollback's lock and its trigger are marked."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from console.screens.ask import Ask
+from console.screens.rollback import _facts
+from console.verbs import status
+from engine.client.client import Reply
+from tests.console.samples import LOCKED, NORMAL, PROVEN, FakeLink
+from tests.console.walking import console, pages, ready, until
+
+pytestmark = pytest.mark.anyio
+
+FAILED = "The apply command `sh -c 'exit 3'` ended with 3: no unit"
+BROKEN = replace(NORMAL, engine=replace(NORMAL.engine, problems=(FAILED, "The WAL grows")))
+
+
+async def test_a_problem_is_on_every_screen_at_80x24() -> None:
+    app = console("normal")
+    assert isinstance(app.link, FakeLink)
+    app.link.view = BROKEN
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        async for name, page in pages(pilot):
+            if name != "help":
+                assert "PROBLEM" in page.text(), name
+                assert "apply command" in page.text(), name
+                assert "and 1 more" in page.text(), name
+
+
+def test_a_problem_is_in_status() -> None:
+    said = [line.sentence for line in status.lines(BROKEN, "")]
+    assert f"Problem: {FAILED}" in said
+
+
+def test_the_proof_says_what_became_of_the_service_beside_the_engine() -> None:
+    rows = {
+        name: (value, good) for name, value, good in _facts(replace(PROVEN, applied="failed", applied_sentence=FAILED))
+    }
+    assert rows["beside it"] == (FAILED, False)
+    assert "beside it" not in {name for name, _, _ in _facts(PROVEN)}
+
+
+async def test_the_cause_that_was_typed_is_kept_over_the_cool_down() -> None:
+    app = console("locked")
+    assert isinstance(app.link, FakeLink)
+    cooling = app.link.view = replace(LOCKED, cooldown_until=LOCKED.at + 1798)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("2")
+        await until(pilot, lambda: app.page is not None and app.page.NUMBER == 2)
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        for letter in "disk was full":
+            await pilot.press(letter if letter != " " else "space")
+            await pilot.pause(0.06)
+        await pilot.press("enter")
+        await pilot.pause(0.1)
+        await pilot.press("y")
+        await until(pilot, lambda: app.texts.get("resume") == "disk was full")
+        assert not [fields for kind, fields in app.link.asked if kind == "resume"]
+        app.link.reply = Reply(True, "Resumed.")
+        app.link.view = replace(cooling, cooldown_until=cooling.at - 1, rev=cooling.rev + 1)
+        await until(pilot, lambda: app.sight.view is not None and app.sight.view.rev == cooling.rev + 1)
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        assert app.screen.typed == "disk was full"  # type: ignore[attr-defined]
