@@ -92,6 +92,7 @@ class Console(App[int]):
         self.ascii_only = ascii_only
         self.palette = themes.palette(theme)
         self.line: PatientDriver | None = None
+        self.ending: escape.Ending | None = None  # once there is a screen
         self._wall = Wall(ascii_only)
         self.hands = Hands()
         self._unheard = [*typed_before]
@@ -153,7 +154,10 @@ class Console(App[int]):
 
     def on_mount(self) -> None:
         self._loop_here = asyncio.get_running_loop()
-        escape.on_signals(self._loop_here, self._leave_by_signal)
+        if self.line is not None:
+            self.ending = escape.Ending(self.line.restore_now)
+            self.line.ended = self._hung_up
+            escape.on_signals(self._loop_here, self._leave_by_signal, self.ending)
         self.write(escape.SAVE_TITLE)
         self.set_interval(READ_EVERY_S, self._read_soon)
         self.call_after_refresh(self._first_painted)
@@ -168,6 +172,14 @@ class Console(App[int]):
     async def _after_paint(self) -> None:
         await in_background(plot.load)
         await self._read_history()
+
+    def _hung_up(self) -> None:
+        """The terminal is gone, and its SIGHUP may not have come or is ignored. Called in any thread."""
+        code = 128 + signal.SIGHUP
+        if self.ending is not None:
+            self.ending.begin(code)
+        with contextlib.suppress(RuntimeError):
+            self._loop_here.call_soon_threadsafe(self._leave_by_signal, code)
 
     def _leave_by_signal(self, code: int) -> None:
         self.exit(code, return_code=code)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -18,13 +19,19 @@ from engine.text import clean_block
 
 SHOWN = 20_000
 DEFAULT_PORT = 8080
+ADDRESS = re.compile(r"http://(?:[0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 
 
 def localized(command: str, plan: Plan, address: str) -> str:
-    """The line with this engine's own address where the plan's port stands, for a rehearsal may have taken another."""
+    """The line with this engine's own address where the plan's port stands, for a rehearsal may have taken another.
+
+    The address comes from the store, which others may write: what is more than an address would be run by the shell.
+    """
+    if not ADDRESS.fullmatch(address):
+        return command
     port = plan.http.port or DEFAULT_PORT  # 0 takes a free one, and the plan's lines keep what they had
     for host in ("localhost", "127.0.0.1"):
-        command = command.replace(f"http://{host}:{port}/", f"{address}/") if address else command
+        command = command.replace(f"http://{host}:{port}/", f"{address}/")
     return command
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -45,7 +46,10 @@ class Rolling:
         except Exception as error:  # the client promises not to; if it does, the person must know what to do
             armed = self.link.folder.armed
             self.result = RollbackResult(
-                False, f"Not certain ({type(error).__name__}: {error}). Now, in any shell: rm {armed}", (), ""
+                False,
+                f"Not certain ({type(error).__name__}: {error}). Now, in any shell: rm {shlex.quote(str(armed))}",
+                (),
+                "",
             )
         self._changed()
         if self.result.engine == "none" and self.result.ok:

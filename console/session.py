@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from console import themes
@@ -12,6 +13,8 @@ from console.terminal import escape
 from console.terminal.type_ahead import names
 from console.widgets import words
 from engine.plan.model import Plan
+
+SIGNALLED = 128  # exit codes above it: ended by a signal
 
 
 def run(folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False) -> int:
@@ -31,7 +34,11 @@ def run(folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False) -> in
             typed_before=names(typed),
         )
         app.run(mouse=manner.mouse)
+    if rehearsal and app.ending is not None:
+        app.ending.call_off()  # its engine and its store end after the screen, which takes a moment
     code = app.return_code or 0
+    if code > SIGNALLED and not rehearsal:
+        os._exit(code)  # the terminal is in order; what Python does at its end has hung with threads that still wait
     v = app.sight.view
     if code == 0 and not rehearsal and v is not None:
         print(

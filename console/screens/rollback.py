@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -113,7 +114,8 @@ class Rollback(Page):
             armed = self.console.link.folder.armed
             gone = f"The key is out, so no LLM call can start; the proof is missing. To see it:  ls {armed}"
             for line in wrapped(
-                gone if v is not None and not v.armed else f"Now, in any shell:  rm {armed}", c.width - 2
+                gone if v is not None and not v.armed else f"Now, in any shell:  rm {shlex.quote(str(armed))}",
+                c.width - 2,
             ):
                 c.fill(0, y, c.width, "alarm")
                 c.put(1, y, line, "alarm")

@@ -10,19 +10,32 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import selectors
+import signal
 import sys
+import termios
 import threading
 import time
+from codecs import getincrementaldecoder
+from collections.abc import Callable
 from typing import Any
 
+from textual._parser import ParseError
+from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from console.terminal.diff import Frame
-from console.terminal.escape import ABANDON, PIXEL_MOUSE_OFF, erases_in_colour
+from console.terminal.escape import ABANDON, PIXEL_MOUSE_OFF, RESTORE_TITLE, alive, erases_in_colour
 
 MOST_WAITING = 64 * 1024  # bytes; several whole screens
-LEAVE_S = 0.25  # how long the last bytes may take at the end
+LEAVE_S = 0.15  # how long the last bytes may take at the end
+LEAVE = (  # what Textual writes at the end, and the title
+    "\x1b[?2004l\x1b[?7h\x1b[?2048l\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l"
+    + PIXEL_MOUSE_OFF
+    + "\x1b[<u\x1b[?1049l\x1b[?25h"
+    "\x1b[?1004l" + RESTORE_TITLE
+)
 
 
 class Redraw(Message):
@@ -41,6 +54,8 @@ class PatientDriver(LinuxDriver):
         self._waiting = bytearray()
         self._lost = False
         self.gone = False  # hung up
+        self.ended: Callable[[], None] = lambda: None  # called in another thread when the terminal is gone
+        self._paused = False  # by SIGTSTP, after which SIGCONT starts the screen again
         self._turn = threading.Lock()  # Textual's input thread writes too, when a query is answered
         app.line = self
 
@@ -87,6 +102,79 @@ class PatientDriver(LinuxDriver):
             lost, self._lost = self._lost, False
         if lost:
             self.send_message(Redraw())
+
+    # -- what comes in -----------------------------------------------------------------------------------------------------
+
+    def run_input_thread(self) -> None:
+        """As Textual's, but for the end: a terminal that is gone reads as nothing without end, which is no reason to go on reading."""
+        parser, decode = XTermParser(self._debug), getincrementaldecoder("utf-8")("replace").decode
+        with selectors.SelectSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                if selector.select(0.1):
+                    try:
+                        data = os.read(self.fileno, 4096)
+                    except OSError:
+                        data = b""
+                    if not data:
+                        self._hung_up()
+                        return
+                    for event in parser.feed(decode(data)):
+                        self.process_message(event)
+                for event in parser.tick():
+                    self.process_message(event)
+        with contextlib.suppress(EOFError, ParseError):
+            for _ in parser.feed(""):
+                pass
+
+    def _hung_up(self) -> None:
+        self.gone = True
+        self.ended()
+
+    # -- stopped and continued ---------------------------------------------------------------------------------------------
+
+    def _sigtstp_application(self, *_: object) -> None:
+        """Not on a terminal that is gone: its SIGCONT has come already, and nothing would wake the process again."""
+        if self.gone or not alive(self.fileno):
+            self._hung_up()
+            return
+        self._paused = True
+        if self._auto_restart:
+            self.suspend_application_mode()
+            self._must_signal_resume = True
+        if alive(self.fileno):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        else:
+            self._hung_up()
+
+    def _sigcont_application(self, *_: object) -> None:
+        """The kernel sends SIGCONT with the SIGHUP of a closed terminal too, and anyone may send one: the screen starts again only
+        where it was stopped, or there would be two threads that read the keys and one that never ends."""
+        if self.gone:
+            return
+        if self._paused and self._auto_restart:
+            self._paused = False
+            super()._sigcont_application()
+        else:  # stopped by SIGSTOP, of which nothing is heard: others may have written on the terminal meanwhile
+            self._loop.call_soon_threadsafe(self._restart)
+
+    def _restart(self) -> None:
+        if not alive(self.fileno):
+            self._hung_up()
+        elif self._key_thread is not None and self._key_thread.is_alive() and self._auto_restart:
+            self.suspend_application_mode()
+            self.resume_application_mode()
+            self.send_message(Redraw())
+
+    def restore_now(self) -> None:
+        """Put the terminal back in order without waiting for anything, as the process ends."""
+        if self._terminal < 0:
+            return
+        with contextlib.suppress(OSError):
+            os.write(self._terminal, ABANDON.encode() + LEAVE.encode())
+        if self.attrs_before is not None:
+            with contextlib.suppress(termios.error, OSError):
+                termios.tcsetattr(self.fileno, termios.TCSANOW, self.attrs_before)
 
     def start_application_mode(self) -> None:
         """At the start, and again when a stopped console goes on."""

@@ -13,15 +13,19 @@ import subprocess
 import sys
 import tempfile
 import termios
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from engine.files import write_whole
 from engine.text import clean_line
 
 PIXEL_MOUSE_OFF = "\x1b[?1016l"
+LEAVES_S = 0.3  # how long a console may take to end after a signal; then it is ended
+KILLED_S = 0.45  # and then killed
 ABANDON = "\x18\x1b[0m"  # ends a sequence that was cut in the middle
 SAVE_TITLE, RESTORE_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 
@@ -67,11 +71,9 @@ def keep(text: str, suffix: str = ".txt") -> Path | None:
     name = time.strftime("rollout-%Y%m%dT%H%M%SZ", time.gmtime()) + suffix
     for folder in (Path.cwd(), Path(tempfile.gettempdir())):
         try:
-            descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            write_whole(folder / name, text.encode("utf-8", "replace"), 0o600)
         except OSError:
             continue
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
         return folder / name
     return None
 
@@ -121,27 +123,70 @@ def unusable() -> str:
     return ""
 
 
-def on_signals(loop: asyncio.AbstractEventLoop, leave: Callable[[int], None]) -> None:
-    """SIGTERM and SIGHUP end the console and restore the terminal; the engine goes on.
+class Ending:
+    """Ends the process within `LEAVES_S` of `begin`, whatever the loop, a thread or the terminal is waiting for.
 
-    A hung-up line is put to /dev/null first: Textual's writer would otherwise block for ever on a terminal that is gone, and its
-    reader would spin on it.
+    Its thread waits on a pipe from the start: a signal's handler must start no thread, which takes locks that the interrupted code may
+    hold.
     """
 
-    def hang_up(_number: int, _frame: object) -> None:
-        try:
-            termios.tcgetattr(0)
-        except (termios.error, OSError):
+    def __init__(self, restore: Callable[[], None]) -> None:
+        self._read, self._write = os.pipe()
+        threading.Thread(target=self._watch, args=(restore,), name="ending", daemon=True).start()
+
+    def begin(self, code: int) -> None:
+        """Count down from now; the process's exit code when it has not ended by then. The kernel's timer comes last: it ends a process
+        too that hangs while Python itself ends, when no thread runs any more."""
+        signal.setitimer(signal.ITIMER_REAL, KILLED_S)
+        os.write(self._write, bytes([code]))
+
+    def call_off(self) -> None:
+        """The screen has ended well, and what follows may take longer."""
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        os.write(self._write, bytes([0]))
+
+    def _watch(self, restore: Callable[[], None]) -> None:
+        while True:
+            code = os.read(self._read, 1)[0]
+            until = time.monotonic() + LEAVES_S
+            while code and (left := until - time.monotonic()) > 0:
+                if select.select([self._read], [], [], left)[0] and not os.read(self._read, 1)[0]:
+                    code = 0
+            if code:
+                with contextlib.suppress(Exception):
+                    restore()
+                os._exit(code)
+
+
+def on_signals(loop: asyncio.AbstractEventLoop, leave: Callable[[int], None], ending: Ending) -> None:
+    """SIGTERM and SIGHUP end the console and restore the terminal; the engine goes on.
+
+    A hung-up terminal is replaced by /dev/null first: whatever still reads or writes would otherwise spin or block on it. Both are
+    taken in Python, not in the loop, which may be what hangs.
+    """
+
+    def end(number: int, _frame: object) -> None:
+        ending.begin(128 + number)
+        if number == signal.SIGHUP and not alive(0):
             with contextlib.suppress(OSError):
                 null = os.open(os.devnull, os.O_RDWR)
                 for descriptor in (0, 1, 2):
                     os.dup2(null, descriptor)
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(leave, 128 + signal.SIGHUP)
+            loop.call_soon_threadsafe(leave, 128 + number)
 
-    with contextlib.suppress(ValueError, NotImplementedError, RuntimeError):  # not in the main thread: a test
-        loop.add_signal_handler(signal.SIGTERM, leave, 128 + signal.SIGTERM)
-        signal.signal(signal.SIGHUP, hang_up)
+    with contextlib.suppress(ValueError):  # not in the main thread: a test
+        signal.signal(signal.SIGTERM, end)
+        signal.signal(signal.SIGHUP, end)
+
+
+def alive(descriptor: int) -> bool:
+    """Whether a terminal is still there."""
+    try:
+        termios.tcgetattr(descriptor)
+    except (termios.error, OSError, ValueError):
+        return False
+    return True
 
 
 def _typed_before(before: list[Any]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
+import stat
 from pathlib import Path
 from typing import Any
 
 import click
 
 from console.context import Failed, Place, fail, json_option, say, write_text
+from engine.files import write_whole
 
 
 @click.command()
@@ -45,7 +46,8 @@ def init(place: Place, yes: bool, output: Path, force: bool) -> None:
         fail(f"Nothing was written, because an answer does not fit:\n{error}")
     try:
         if output.exists():
-            shutil.copy2(output, output.with_name(output.name + ".bak"))
+            mode = stat.S_IMODE(output.stat().st_mode)
+            write_whole(output.with_name(output.name + ".bak"), output.read_bytes(), mode, exact=True)
     except OSError as error:
         fail(f"{output} could not be copied to {output.name}.bak first: {error.strerror}. It is as it was.")
     write_text(output, text)

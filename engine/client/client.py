@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+import shlex
 import socket
 import time
 import uuid
@@ -217,7 +218,7 @@ class EngineClient:
         if not self.folder.is_surely_out():
             return RollbackResult(
                 False,
-                f"Not certain: the armed file may still be there. As a user who may: rm {self.folder.armed}",
+                f"Not certain: the armed file may still be there. As a user who may: rm {shlex.quote(str(self.folder.armed))}",
                 tuple(ways), request_id, rev, engine,
             )  # fmt: skip
         when = {"silent": "when the engine wakes", "none": "when an engine starts"}[engine]

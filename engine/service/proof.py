@@ -7,6 +7,7 @@ went to the frequency arm. Probes take the way of real documents, `Pipeline.rout
 from __future__ import annotations
 
 import asyncio
+import shlex
 import uuid
 
 from msgspec.structs import replace
@@ -122,7 +123,7 @@ class Proof:
 def sentence(view: ProofView, target_bp: int, armed_path: str, why: str = "") -> str:
     """ "Effective in 38 ms; last LLM call 14:03:07.112Z; 214 documents since, all by frequency." """
     if view.overdue:
-        return f"NOT OBSERVED within {LIMIT_S:g} s{f': {why}' if why else ''}. Now, in any shell: rm {armed_path}"
+        return f"NOT OBSERVED within {LIMIT_S:g} s{f': {why}' if why else ''}. Now, in any shell: rm {shlex.quote(armed_path)}"
     if view.effective_ms is None:
         return "Proving: waiting for the first document routed since."
     ms = view.effective_ms

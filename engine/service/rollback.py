@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import sqlite3
 import uuid
 from collections.abc import Callable
@@ -200,7 +201,8 @@ async def _record(
     proof.recorded(outcome.state.rev, committed[-1])
     engine.switch.recorded(ask.request_id)
     if engine.switch.armed_file == "foreign":
-        engine.event(f"The armed file could not be removed; it opens nothing any more: rm {engine.folder.armed}")
+        path = shlex.quote(str(engine.folder.armed))
+        engine.event(f"The armed file could not be removed; it opens nothing any more: rm {path}")
     await asyncio.to_thread(_tidy, engine, ask)
     return outcome
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import shutil
 import sqlite3
+import tempfile
 from pathlib import Path
 
 from msgspec import Struct
@@ -24,15 +25,18 @@ class BackupReport(Struct, frozen=True):
 
 def take(folder: Folder, target: Path) -> BackupReport:
     """Copy online, check integrity and the log's chain on the copy; the file appears whole (0600) or not at all."""
-    part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         source = database.open_reader(folder)
     except (OSError, StoreError) as error:
         return BackupReport(False, f"No backup: {told_of(error)}")
+    try:  # in a folder of its own: SQLite opens by name, and in the target's others may exchange what has it
+        private = Path(tempfile.mkdtemp(prefix=".rollout-backup-", dir=target.parent))
+    except OSError as error:
+        source.close()
+        return BackupReport(False, f"No backup: {told_of(error)}")
+    part = private / target.name
     try:
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()
         os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
         copy = sqlite3.connect(part)
         try:
@@ -43,17 +47,15 @@ def take(folder: Folder, target: Path) -> BackupReport:
         finally:
             copy.close()
         if integrity != "ok" or not verified.ok:
-            part.unlink()
             return BackupReport(False, f"No backup: the copy does not verify ({integrity}; {verified.sentence})")
         with part.open("rb") as whole:
             os.fsync(whole.fileno())
         os.replace(part, target)
     except (OSError, sqlite3.Error) as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
         return BackupReport(False, f"No backup: {told_of(error)}")
     finally:
         source.close()
+        shutil.rmtree(private, ignore_errors=True)
     size = target.stat().st_size
     return BackupReport(
         True, f"backed up to {target} ({size / 1e6:.1f} MB) and verified: {verified.decisions} decisions, integrity ok, "

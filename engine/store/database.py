@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
+from engine.files import is_regular_or_absent
 from engine.store.folder import Folder, StoreError
 
 BUSY_S = 1.0
@@ -28,6 +31,7 @@ def create(folder: Folder, busy_s: float = 5.0) -> None:
     if not folder.database.exists():
         os.close(folder.create(folder.database))
     try:
+        _refuse_planted(folder)
         conn = sqlite3.connect(folder.database, timeout=busy_s, isolation_level=None)
         try:
             conn.execute("PRAGMA journal_mode=WAL")
@@ -37,12 +41,20 @@ def create(folder: Folder, busy_s: float = 5.0) -> None:
     except sqlite3.DatabaseError as error:
         if "locked" in str(error):
             raise StoreError(
-                f"The store {folder.database} is held by another program, which lets nobody write: end it (`fuser {folder.database}` "
+                f"The store {folder.database} is held by another program, which lets nobody write: end it (`fuser {shlex.quote(str(folder.database))}` "
                 "names it), also consoles that were open when a backup was put back."
             ) from None
         raise StoreError(
             damaged(folder, error) or folder.why_closed() or f"The store {folder.database} cannot be opened: {error}."
         ) from None
+
+
+def _refuse_planted(folder: Folder) -> None:
+    """sqlite3.OperationalError where one of the database's files is a link, a pipe or a folder: SQLite would follow it, and write."""
+    for name in ("", "-wal", "-shm", "-journal"):
+        path = Path(f"{folder.database}{name}")
+        if not is_regular_or_absent(path):
+            raise sqlite3.OperationalError(f"{path} is not a regular file; move it away")
 
 
 def damaged(folder: Folder, error: sqlite3.Error) -> str:
@@ -57,6 +69,7 @@ def damaged(folder: Folder, error: sqlite3.Error) -> str:
 
 def open_writer(folder: Folder, durability: Literal["FULL", "NORMAL"], busy_s: float = BUSY_S) -> sqlite3.Connection:
     """A writing connection, autocommit: transactions are begun explicitly, always IMMEDIATE. It waits `busy_s` for a lock."""
+    _refuse_planted(folder)
     conn = sqlite3.connect(folder.database, timeout=busy_s, isolation_level=None, check_same_thread=False)
     conn.execute(f"PRAGMA synchronous={durability}")
     conn.execute(f"PRAGMA journal_size_limit={LOG_MIB * MIB}")
@@ -77,6 +90,7 @@ def open_reader(folder: Folder) -> sqlite3.Connection:
             f"There is no store in {folder.path}. Start the engine (`rollout` or `rollout serve`) or give --store."
         )
     try:
+        _refuse_planted(folder)
         conn = sqlite3.connect(
             f"file:{_quoted(folder)}?mode=ro", uri=True, timeout=0.2, isolation_level=None, check_same_thread=False
         )
@@ -114,7 +128,7 @@ def held_back(folder: Folder) -> str:
         return ""
     if size < HELD_MIB:
         return ""
-    return f"{log} has grown to {size} MiB: a program reads the store and never lets go; find it with `lsof {log}` and end it"
+    return f"{log} has grown to {size} MiB: a program reads the store and never lets go; find it with `lsof {shlex.quote(log)}` and end it"
 
 
 def is_locked(error: sqlite3.Error) -> bool:

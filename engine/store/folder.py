@@ -11,6 +11,7 @@ import errno
 import fcntl
 import grp
 import os
+import shlex
 import socket
 import stat
 from collections.abc import Iterator
@@ -429,4 +430,4 @@ def take_key_out(folder: Folder) -> str:
     try:
         return "armed file removed" if folder.disarm() else "armed file was not there"
     except OSError as error:
-        return f"the armed file could not be removed ({error.strerror}); as a user who may: rm {folder.armed}"
+        return f"the armed file could not be removed ({error.strerror}); as a user who may: rm {shlex.quote(str(folder.armed))}"

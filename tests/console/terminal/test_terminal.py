@@ -160,6 +160,41 @@ def test_a_hung_up_line_ends_the_console_and_nothing_spins(place: Place, ignored
     assert place.engine_lives()
 
 
+SIGNALS: dict[str, tuple[signal.Signals | None, ...]] = {  # None: the line hangs up
+    "closed": (None,),
+    "SIGCONT first": (signal.SIGCONT, None),
+    "SIGCONT last": (signal.SIGHUP, signal.SIGCONT),
+    "SIGTERM too": (signal.SIGTERM, signal.SIGHUP, signal.SIGCONT),
+    "after SIGCONT": (signal.SIGCONT, signal.SIGTERM),
+    "stopped": (signal.SIGSTOP, None, signal.SIGCONT),
+    "paused": (signal.SIGTSTP, None),
+}
+
+
+@pytest.mark.parametrize("numbers", SIGNALS.values(), ids=SIGNALS.keys())
+def test_a_console_ends_with_its_terminal_whatever_the_order_of_signals(
+    place: Place, numbers: tuple[signal.Signals | None, ...]
+) -> None:
+    for _ in range(2):
+        with place.console() as terminal:
+            attached(terminal)
+            began = time.monotonic()
+            for number in numbers:
+                if number is None:
+                    terminal.hang_up()
+                else:
+                    os.kill(terminal.pid, number)
+            while time.monotonic() - began < 10 and terminal.status is None:
+                if None not in numbers:
+                    terminal.read(0)
+                pid, status = os.waitpid(terminal.pid, os.WNOHANG)
+                terminal.status = status if pid else None
+                time.sleep(0.01)
+            assert terminal.status is not None, "it outlives its terminal"
+            assert time.monotonic() - began < LEAVES_WITHIN_S * crowd()
+    assert place.engine_lives()
+
+
 def test_a_stopped_console_gives_the_terminal_back_and_goes_on_where_it_was(place: Place) -> None:
     with place.console() as terminal:
         attached(terminal)

@@ -1,0 +1,189 @@
+"""What a member of the store's group can put into its folder reaches nobody's files, runs nothing and stops no engine."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from console.context import write_text
+from console.plan_commands import localized
+from console.terminal.escape import keep
+from engine import files
+from engine.service.apply import Applier
+from engine.store import backup, database
+from tests.engine.service.stage import Stage
+
+SECRET = "nobody may change this"
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """A file of the owner, outside the store."""
+    path = tmp_path / "target"
+    path.write_text(SECRET)
+    return path
+
+
+def a_link(path: Path, target: Path) -> None:
+    path.symlink_to(target)
+
+
+def a_pipe(path: Path, target: Path) -> None:
+    os.mkfifo(path)
+
+
+def a_folder(path: Path, target: Path) -> None:
+    path.mkdir()
+    (path / "in it").touch()
+
+
+PLANTED = [a_link, a_pipe, a_folder]
+Plant = Callable[[Path, Path], None]
+
+
+@pytest.mark.parametrize("plant", PLANTED)
+def test_an_intent_that_is_no_file_neither_stops_the_engine_nor_the_way_up(
+    tmp_path: Path, target: Path, plant: Plant
+) -> None:
+    with Stage(tmp_path / "stage") as stage:
+        stage.engine()
+        plant(stage.folder.path / "x.intent", target)
+        plant(stage.folder.path / "rollback-y.intent", target)
+        beat = stage.reader.glance().heartbeat
+        assert stage.until(lambda: stage.reader.glance().heartbeat > beat + 1.5, 10)
+        stage.climb(3)
+        assert stage.percent_bp > 0
+        assert "rollback" not in stage.kinds()
+        assert stage.client.rollback("with rubbish in the folder").ok
+        assert stage.until(lambda: stage.percent_bp == 0, 5)
+    assert target.read_text() == SECRET
+
+
+@pytest.mark.parametrize("plant", PLANTED)
+@pytest.mark.parametrize("name", ["applied", "ballast", "engine.log.1", "applied.part", ".applied.part"])
+def test_an_engine_starts_and_serves_beside_what_was_planted(
+    tmp_path: Path, target: Path, plant: Plant, name: str
+) -> None:
+    with Stage(tmp_path / "stage", settings={"apply.env_file": str(tmp_path / "rollout.env")}) as stage:
+        stage.folder.prepare()
+        (stage.folder.path / "lock").touch()
+        plant(stage.folder.path / name, target)
+        stage.engine()
+        stage.climb(1)
+        assert stage.extract("one")["method"] == "frequency"
+    assert target.read_text() == SECRET
+
+
+@pytest.mark.parametrize("plant", PLANTED)
+@pytest.mark.parametrize("name", ["store.db", "store.db-wal", "store.db-shm", "lock", "engine.log"])
+def test_what_an_engine_cannot_do_without_is_refused_at_once(
+    tmp_path: Path, target: Path, plant: Plant, name: str
+) -> None:
+    with Stage(tmp_path / "stage") as stage:
+        database.create(stage.folder)
+        path = stage.folder.path / name
+        path.unlink(missing_ok=True)
+        plant(path, target)
+        began = time.monotonic()
+        try:
+            process = stage.engine(wait=False)
+            process.wait(20)
+        except OSError:  # a log that cannot be opened: no process was started
+            pass
+        assert time.monotonic() - began < 20
+    assert target.read_text() == SECRET
+    assert not os.path.exists(f"{target}-wal")
+
+
+@pytest.mark.parametrize("plant", [a_pipe, a_folder, a_link])
+def test_looking_at_the_lock_waits_for_nothing(tmp_path: Path, target: Path, plant: Plant) -> None:
+    with Stage(tmp_path / "stage") as stage:
+        stage.folder.prepare()
+        plant(stage.folder.lock, target)
+        with pytest.raises(OSError, match=r"regular|symbolic"):
+            stage.folder.is_locked()
+
+
+def test_a_writing_connection_follows_no_planted_log(tmp_path: Path, target: Path) -> None:
+    with Stage(tmp_path / "stage") as stage:
+        database.create(stage.folder)
+        Path(f"{stage.folder.database}-wal").unlink(missing_ok=True)
+        Path(f"{stage.folder.database}-wal").symlink_to(target)
+        with pytest.raises(sqlite3.OperationalError, match="not a regular file"):
+            database.open_writer(stage.folder, "FULL")
+        result = stage.client.rollback("with a planted log")
+        assert "committed by this console" not in result.ways
+    assert target.read_text() == SECRET
+
+
+@pytest.mark.parametrize("name", [".out.json.part", "out.json.part", "out.json"])
+def test_an_output_follows_no_planted_link(tmp_path: Path, target: Path, name: str) -> None:
+    (tmp_path / name).symlink_to(target)
+    write_text(tmp_path / "out.json", "{}")
+    assert (tmp_path / "out.json").read_text() == "{}"
+    assert target.read_text() == SECRET
+
+
+def test_a_backup_and_a_kept_screen_follow_no_planted_link(
+    tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Stage(tmp_path / "stage") as stage:
+        database.create(stage.folder)
+        for name in ("copy.db.part", "copy.db"):
+            (tmp_path / name).symlink_to(target)
+        assert backup.take(stage.folder, tmp_path / "copy.db").ok
+        assert not (tmp_path / "copy.db").is_symlink()
+        assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("time.strftime", lambda *_: "now")
+    os.mkfifo(tmp_path / "now.txt")
+    assert keep("a screen") == tmp_path / "now.txt"
+    assert target.read_text() == SECRET
+
+
+async def test_what_was_applied_is_written_through_no_link(tmp_path: Path, target: Path) -> None:
+    from engine.plan.settings import Apply
+
+    (tmp_path / "applied").symlink_to(target)
+    applier = Applier(Apply(str(tmp_path / "env")), tmp_path / "applied")
+    applier.catch_up(["export A=1"])
+    assert applier._task is not None
+    await applier._task
+    assert not os.path.islink(tmp_path / "applied")  # noqa: ASYNC240
+    assert target.read_text() == SECRET  # noqa: ASYNC240
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:8080$(touch hacked)", "http://127.0.0.1:8080;id", "`id`", "http://x:1/ ; id #", "$(id)", "http://a b:1",
+        "http://127.0.0.1:80\nid", "file:///etc/passwd",
+    ],
+)  # fmt: skip
+def test_an_address_from_the_store_is_an_address_or_nothing(tmp_path: Path, address: str) -> None:
+    with Stage(tmp_path / "stage", settings={"http.port": 8080}) as stage:
+        line = "curl -s http://localhost:8080/metrics"
+        assert localized(line, stage.plan, address) == line
+        assert localized(line, stage.plan, "http://127.0.0.1:9") == "curl -s http://127.0.0.1:9/metrics"
+        assert localized(line, stage.plan, "http://[::1]:9") == "curl -s http://[::1]:9/metrics"
+
+
+def test_a_command_to_copy_is_quoted(tmp_path: Path) -> None:
+    with Stage(tmp_path / "a $(touch hacked) folder") as stage:
+        stage.folder.prepare()
+        stage.folder.armed.mkdir()  # cannot be removed as a file
+        assert f"rm '{stage.folder.armed}'" in stage.client.rollback("quoted").sentence
+
+
+def test_a_large_file_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(OSError, match="larger"):
+        files.read(path)
+    assert files.tail(path, 10) == b"\0" * 10
