@@ -1,0 +1,121 @@
+"""What is in a document and is not its content: credits, sponsors, licences, navigation, tables of contents, encoded bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from engine.parsing.model import Block
+
+FEW = 200  # characters of prose beside which what looks like boilerplate is read too
+
+# sections that are about the people and the money behind a project, or that repeat its headings
+_SECTION = re.compile(
+    r"(?:(?:our|the|project|all|core|current|past|former|active|main|top|code|other|technical|list of|thanks to(?: our| all)?|special)\s+){0,3}"
+    r"(?:(?:open ?collective|financial|github|gold|silver|platinum|bronze|diamond|generous|premium|corporate|monthly|special|individual|organi[sz]ational)\s+){0,2}"
+    r"(?:contributors?|collaborators?|maintainers?|team|(?:core |technical |steering |triage )?(?:team|committee|members?|collaborators?|captains?|group)"
+    r"|committers|tsc(?: \(.{1,60}\))?|tc(?: \(.{1,60}\))?|technical steering committee|emerit(?:us|i)(?: members?| contributors?| maintainers?| tc)?|triagers?"
+    r"|authors?|credits?|sponsors?(?:hip|ing)?|backers?|supporters?|donat(?:e|ions?|ors?)|funding|patrons?|partners?|people|stargazers?|star history"
+    r"|acknowledge?ments?|acknowledg?ements?|thanks?|special thanks|hall of fame|who(?:'s| is) using(?: (?:it|this))?|used by|see also|copyright|copying"
+    r"|licen[cs](?:e|es|ing|ing information)|legal|copyrights?(?: and licen[cs]e)?|reporting bugs|table of contents?|contents?|toc|badges|buy me a coffee|support (?:us|the project))"
+    r"(?:\s+(?:and|&|/)\s+(?:contributors?|licen[cs]e|copyright|sponsors?|backers?|thanks?|credits?|acknowledge?ments?|authors?|maintainers?|contributing|donations?|supporters?))*[.:!]?",
+    re.I,
+)
+_LICENCE = re.compile(
+    r"permission is hereby granted, free of charge|the software is provided [\"'“`]*as is|this software is provided by|in no event shall the|redistribution and use in source"
+    r"|redistributions (?:of source code|in binary form) must|neither the name of the? |licensed under the (?:apache|mit|bsd|gnu|mozilla|terms)"
+    r"|you may (?:not use this file except|obtain a copy of the license)|unless required by applicable law or agreed|distributed under the license is distributed|gnu (?:lesser |library |affero )?general public licen"
+    r"|this (?:program|library|file|package|page) is (?:free software|distributed in the hope|part of|licensed under|released under|copyrighted)|without even the implied warranty|the above copyright notice"
+    r"|creative commons attribution|all rights reserved|see (?:the )?\W?(?:licen[cs]e|copying)(?:\.\w+)?\W? (?:file )?for|spdx-(?:license-identifier|filecopyrighttext)|licen[cs]ed? under (?:the |an? )?\W?(?:\w+[ -]){0,3}(?:mit|bsd|apache|gpl|mpl|isc)"
+    r"|permission to use, copy, modify|this document has been placed in the public domain|you should have received a copy of the",
+    re.I,
+)
+_COPYRIGHT = re.compile(r"\W{0,4}(?:(?:portions )?copyright\b|copyright ?©|\(c\) ?(?:19|20)\d\d|© ?)", re.I)
+_FURNITURE = re.compile(
+    r"(?:\W{0,3}(?:prev(?:ious)?|next|up|home|top|index|contents|back|back to top|show source|view (?:page )?source|edit (?:this page|on github|source|me on github)|report (?:a |this )?(?:bug|issue|problem)(?: on this page)?"
+    r"|cookie (?:settings|policy|preferences)|manage cookies|accept(?: all)?(?: cookies)?|reject(?: all)?|privacy(?: (?:policy|notice|statement))?|terms(?: of (?:use|service))?|legal(?: notice)?|imprint|sitemap|site map|contact(?: us)?|about(?: us)?"
+    r"|log ?in|log ?out|sign (?:in|up|out)|register|search|skip to (?:main )?content|skip to navigation|toggle (?:navigation|menu|sidebar|table of contents.*)|menu|navigation|quick search|table of contents|on this page|in this article"
+    r"|was this (?:page|article) helpful\??|yes|no|share(?: this page)?|tweet|print|feedback|send feedback|subscribe|follow us|trademarks?|careers?|blog|modules|this page|previous topic|next topic|previous page|next page|expand all|collapse all|available languages:?.*)\W{0,3})"
+    r"|(?:created|generated|built|made|powered|hosted|theme(?:d)?) (?:with|using|by|on) [^.]{0,60}\.?"
+    r"|(?:this page (?:was )?)?last (?:updated|modified|changed|edited|built|generated)\b.{0,80}|(?:we|this (?:web ?)?site) uses? cookies\b.{0,200}|copyright\b.{0,160}|©.{0,160}",
+    re.I,
+)
+_NAMES = re.compile(
+    r"(?:[A-ZÀ-Þ][\w.'’-]{0,20} ){1,3}[A-ZÀ-Þ][\w'’-]{1,20}(?: \([^()]{1,40}\)| <[^<>]{1,60}>)?(?:,|;|\n| and |\.?$)"
+)
+_CODED = re.compile(r"[A-Za-z0-9+/=_-]{60,}\s*")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+MINIFIED = 400  # characters of a line from which it may be a program's
+
+
+def is_section(heading: str) -> bool:
+    """Whether a heading opens a part that says nothing of the subject."""
+    return len(heading) <= 80 and _SECTION.fullmatch(heading.strip()) is not None
+
+
+def is_licence(text: str) -> bool:
+    return _LICENCE.search(text[:4000]) is not None or (len(text) < 400 and _COPYRIGHT.match(text) is not None)
+
+
+def is_people(text: str) -> bool:
+    """A paragraph that is hardly more than six or more names with commas between."""
+    if len(text) > 20_000 or text.count(",") + text.count("\n") < 5:
+        return False
+    names = [found[0] for found in _NAMES.finditer(text)]
+    return len(names) >= 6 and 10 * sum(map(len, names)) > 7 * len(text)
+
+
+def is_furniture(line: str) -> bool:
+    """Whether a short line of a page is what its site puts around every page."""
+    return len(line) <= 240 and _FURNITURE.fullmatch(line.strip()) is not None
+
+
+def is_coded(text: str) -> bool:
+    """Base64, hexadecimal, a minified program: long runs with hardly a word between blanks."""
+    if len(text) < 60:
+        return False
+    sample = text[:4000]
+    if _CODED.fullmatch(sample.split("\n", 1)[0].strip()) and any(map(str.isdigit, sample)):
+        return True
+    blanks = sample.count(" ") + sample.count("\n")
+    if not sample.isascii():  # a line of Chinese has no blanks
+        return False
+    return (len(sample) > MINIFIED and blanks * 20 < len(sample)) or (
+        len(sample) > MINIFIED and sum(map(sample.count, ";{}()=")) * 12 > len(sample) and "\n" not in sample
+    )
+
+
+def without(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks that are content. If hardly anything would be left, a document about its authors or licence stays as it is."""
+    kept: list[Block] = []
+    closed = 0  # level of the heading whose section is dropped
+    people: list[Block] = []
+    for block in blocks:
+        if block.kind == "person":
+            people.append(block)
+            continue
+        if len(people) < 3:
+            kept += people if not closed else []
+        people = []
+        if block.kind == "heading":
+            if closed and block.level > closed:
+                continue
+            closed = block.level if block.level and is_section(block.text) else 0
+            if closed:
+                continue
+        elif (
+            closed
+            or (block.kind != "code" and (is_licence(block.text) or is_people(block.text)))
+            or is_coded(block.text)
+        ):
+            continue
+        kept.append(block)
+    if 0 < len(people) < 3 and not closed:
+        kept += people
+    if _size(kept) < min(FEW, _size(blocks) // 4):
+        return [block for block in blocks if not is_coded(block.text)] or list(blocks)
+    return kept
+
+
+def _size(blocks: Sequence[Block]) -> int:
+    return sum(len(block.text) for block in blocks if block.kind in ("text", "item"))

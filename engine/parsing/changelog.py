@@ -1,0 +1,116 @@
+"""Change logs: what was changed, without the headings and verbs that every one of them has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from engine.parsing.model import Block, Format, Raw
+
+_TITLE = re.compile(
+    r"\b(?:change[ -]?logs?|changes|release notes?|history|what'?s new|news|releases|release history|version history|upgrade notes|changements|änderungen|journal des modifications)\b",
+    re.I,
+)
+_VERSION = re.compile(
+    r"^\W{0,4}(?:(?:version|release|released|v|ver\.?|unreleased|next|upcoming|[\w.@/-]{1,40})\W{0,3}\s?)?(?:v|r)?\d+(?:\.\d+|\.x){1,3}[\w.+-]{0,20}\b.{0,60}$|^\W{0,3}(?:unreleased|next|upcoming|main|master|head|version \d+|\d{4}-\d\d-\d\d)\b.{0,50}$",
+    re.I,
+)
+_KIND = re.compile(
+    r"^\W{0,6}(?:(?:new|breaking|notable|other|minor|major|internal|bug|all|more|misc(?:ellaneous)?|potentially|semver[- ](?:major|minor|patch)|patch|user[- ]visible|backwards?[- ]incompatible|api|ui|known|important|security|\d+)\s+){0,2}"
+    r"(?:added|adds?|additions?|new|changed?|changes|fixed|fix(?:es)?|bug ?fix(?:es)?|bugs(?: fixed)?|deprecat(?:ed|ions?)|removed?|removals?|security|features?|enhancements?|improvements?|improved|performance(?: improvements)?|breaking(?: changes)?|incompatib\w+(?: changes)?"
+    r"|refactor(?:ing|s)?|docs?|documentation|tests?|testing|chores?|build(?:s| system)?|ci|dependenc(?:y|ies)(?: updates)?|deps|reverts?|style|misc(?:ellaneous)?|other|housekeeping|maintenance|internals?|polish|notes?|highlights|contributors|thanks|authors|committers:? ?\d*|download|upgrade notes|migration|patch|minor|major|unreleased"
+    r"|trivial(?:/internal)? changes|packaging(?: updates and notes)?(?: for downstreams)?|contributor-facing changes|improved documentation|types?|examples|features and improvements|bugs? fixed|features added|incompatible changes|code refactoring|release summary|new contributors|full changelog|news?)\W{0,6}$",
+    re.I,
+)
+_VERB = re.compile(
+    r"^(?:(?:feat|fix|chore|docs?|perf|refactor|test|build|ci|style|revert|deps)(?:\([\w@/.,* -]{1,40}\))?!?:\s*)?"
+    r"(?:\W{0,3}(?:#\d{1,6}|GH-?\d{1,6}|bpo-\d+|gh-\d+|bug ?#?\d+|issue ?#?\d+|PR ?#?\d+)\W{1,3}){0,2}"
+    r"(?:[*_]{0,2}\[?(?:breaking|security|fixed|new|feature|bugfix|bug|change|api|major|minor|internal|enhancement)\]?[*_]{0,2}:\s+)?"
+    r"(?:(?:also|now|properly|correctly|no longer|don't|do not|a|an|the)\s+){0,2}"
+    r"(?:(?:fix(?:e[sd]|ing)?|add(?:s|ed|ing)?|change[sd]?|changing|remove[sd]?|removing|update[sd]?|updating|upgrade[sd]?|bump(?:s|ed)?|improve[sd]?|improving|support(?:s|ed)?|allow(?:s|ed)?|make|makes|made|use|uses|used|implement(?:s|ed)?|introduce[sd]?|rename[sd]?|refactor(?:s|ed)?|correct(?:s|ed)?"
+    r"|prevent(?:s|ed)?|avoid(?:s|ed)?|deprecate[sd]?|drop(?:s|ped)?|enable[sd]?|disable[sd]?|ensure[sd]?|handle[sd]?|move[sd]?|replace[sd]?|revert(?:s|ed)?|simplif(?:y|ies|ied)|clean(?:s|ed)?(?: up)?|document(?:s|ed)?|expose[sd]?|provide[sd]?|resolve[sd]?|restore[sd]?|set|sets|show|shows|stop(?:s|ped)?|switch(?:es|ed)?|tweak(?:s|ed)?|return(?:s|ed)?|include[sd]?|export(?:s|ed)?|extend(?:s|ed)?|increase[sd]?|reduce[sd]?|skip(?:s|ped)?|merge[sd]?|initial|various|minor|some|many|several)\b[:\s]+){0,2}",
+    re.I,
+)
+_REFERENCE = re.compile(
+    r"\s*\((?:[^()]{0,60}?(?:#\d+|GH-?\d+|\b[0-9a-f]{7,40}\b|pull request|issue|closes:? )[^()]{0,80})\)|\[(?:#\d+|[0-9a-f]{7,40})\]|(?<!\w)(?:#|GH-|bpo-|gh-|PR-)\d{1,6}\b|\b[0-9a-f]{8,40}\b"
+    r"|\s*(?:\b(?:by|thanks(?: to)?|via|from|reported by|patch by|contributed by)\s+|[-–—(]\s*)(?:\[?@[\w-]{1,39}\]?(?:\([^()]{0,80}\))?(?:,? (?:and )?)?){1,6}(?:\s+in\s*)?\)?|\(?\b(?:closes|fixes|resolves|refs?|see):? (?:#\d+[, ]*)+\)?",
+    re.I,
+)
+_MOST_VERSIONS = 12
+
+
+def is_changelog(title: str, blocks: Sequence[Block]) -> bool:
+    """By its title, if it has two versions' headings; or since most of its headings are versions or kinds of change."""
+    heads = [block.text for block in blocks if block.kind == "heading"]
+    versions = sum(1 for head in heads if _VERSION.match(head))
+    kinds = sum(1 for head in heads if _KIND.match(head))
+    if _TITLE.search(title) or (heads and _TITLE.search(heads[0])):
+        return versions >= 1 or kinds >= 2
+    return versions >= 2 and 2 * (versions + kinds) >= len(heads)
+
+
+def content(blocks: Sequence[Block]) -> list[Block]:
+    """Items without their verbs and references, headings that name a subject."""
+    kept: list[Block] = []
+    for block in blocks:
+        if block.kind == "heading":
+            if not (_VERSION.match(block.text) or _KIND.match(block.text)):
+                kept.append(block)
+        elif block.kind in ("text", "item"):
+            if block.kind == "text" and (
+                (_VERSION.match(block.text) and len(block.text) < 100) or _KIND.match(block.text)
+            ):
+                continue
+            text = change(block.text)
+            if text:
+                kept.append(block._replace(text=text))
+        elif block.kind == "code":
+            kept.append(block)
+    return kept
+
+
+def change(text: str) -> str:
+    """ "crash of the parser on empty input" of "Fix crash of the parser on empty input (#12)"."""
+    bare = _REFERENCE.sub("", text).strip()
+    return bare[_VERB.match(bare).end() :].strip() if len(bare) < 2000 and _VERB.match(bare) else bare  # type: ignore[union-attr]
+
+
+# -- Debian's and GNU's ----------------------------------------------------------------------------------------------------------
+
+DEBIAN = re.compile(r"^([a-z0-9][a-z0-9+.-]+) \(([^()\s]+)\)(?: [\w-]+)+; *\w+=", re.M)
+GNU = re.compile(
+    r"^(?:19|20)\d\d-\d\d-\d\d[ \t]+\S.{1,60}<[^<>\s]{3,80}>[ \t]*$|^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \w{3} [ \d]\d .{5,40}<?\S+@\S+>?[ \t]*$",
+    re.M,
+)
+_SIGNED = re.compile(r"^ -- .{3,120}$")
+_ENTRY = re.compile(r"^[ \t]+(?:[*+-]|\[)[ \t]?(.*)$")
+_FILES = re.compile(r"^[\w./*,{} +-]{1,120}(?:\([^()]{0,200}\))?(?:, [\w./-]+(?: \([^()]{0,100}\))?)*:\s*")
+
+
+def parse(text: str) -> Raw:
+    """Entries of a Debian or GNU change log; its title is the package's name, if it says one."""
+    found = DEBIAN.search(text[:4000])
+    blocks: list[Block] = []
+    entry: list[str] = []
+
+    def flush() -> None:
+        if entry:
+            words = " ".join(entry)
+            blocks.append(Block("item", words if found else _FILES.sub("", words)))
+        entry.clear()
+
+    for line in text.split("\n"):
+        bare = line.strip()
+        if not bare or _SIGNED.match(line) or (line[0] not in " \t" and (DEBIAN.match(line) or GNU.match(line))):
+            flush()
+        elif started := _ENTRY.match(line):
+            flush()
+            if not (bare.startswith("[") and bare.endswith("]")):  # [ Jane Doe ]
+                entry.append(started[1])
+        elif line[0] in " \t":
+            entry.append(bare)
+        else:
+            flush()
+            blocks.append(Block("text", bare))
+    flush()
+    return Raw(Format.CHANGELOG, content(blocks), f"{found[1]} changelog" if found else "")

@@ -1,0 +1,264 @@
+"""What format a text is in: by its file's name, then by what it begins with, then by its marks. Plain prose costs a few microseconds."""
+
+from __future__ import annotations
+
+import re
+
+from engine.parsing import changelog, log, memo, roff, source
+from engine.parsing.model import Format
+
+LOOKED_AT = 12_000  # characters
+_BY_SUFFIX = {
+    ".md": Format.MARKDOWN, ".markdown": Format.MARKDOWN, ".mdx": Format.MARKDOWN, ".mkd": Format.MARKDOWN, ".mdown": Format.MARKDOWN, ".qmd": Format.MARKDOWN, ".rmd": Format.MARKDOWN,
+    ".rst": Format.RST, ".rest": Format.RST, ".adoc": Format.ASCIIDOC, ".asciidoc": Format.ASCIIDOC, ".asc": Format.ASCIIDOC, ".html": Format.HTML, ".htm": Format.HTML, ".xhtml": Format.HTML,
+    ".shtml": Format.HTML, ".eml": Format.MAIL, ".mbox": Format.MAIL, ".log": Format.LOG,
+}  # fmt: skip
+_MAN_SUFFIX = re.compile(r"\.[1-9n](?:[a-z]{1,4})?$")
+_ROFF = re.compile(
+    r"(?:['.]\\\"[^\n]*\n|\.\s*\n|\\\"[^\n]*\n|\s*\n){0,400}[.'](?:TH|SH|Dd|Dt|so|de|if|ie|nr|ds|TS|mso|lf|ad|hy|nh|tr|B|I|EQ|Os|ig|do|PP|TP|Sh|SS|am|LP|RS|Nm|BR|IP|P)\b"
+)
+_HTML = re.compile(
+    r"\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--.{0,2000}?-->\s*)?<(?:!doctype\s+html|html|head|body|!doctype\s+\w+\s+public\s+\"-//w3c//dtd x?html)\b",
+    re.I | re.S,
+)
+_HTML_ANYWHERE = re.compile(r"<(?:html|body|head)\b[^<>]{0,300}>", re.I)
+_XML = re.compile(r"\s*<\?xml\b|\s*<(?:article|book|chapter|refentry|section|para)\b[^<>]{0,400}>", re.I)
+_HEADER = re.compile(r"^([A-Z][\w-]{1,40}):(?:[ \t]|$)")
+_MAIL_FIELDS = frozenset(
+    [
+        "from",
+        "to",
+        "cc",
+        "date",
+        "subject",
+        "message-id",
+        "reply-to",
+        "received",
+        "return-path",
+        "mime-version",
+        "in-reply-to",
+        "references",
+        "delivered-to",
+        "sender",
+        "x-mailer",
+        "content-type",
+        "content-transfer-encoding",
+        "list-id",
+        "user-agent",
+        "bcc",
+        "thread-topic",
+        "von",
+        "an",
+        "betreff",
+    ]
+)
+_PEP = re.compile(
+    r"\s*(?:PEP|BIP|DEP|Title|TIP|XEP|NEP): ?\S.*\n(?:[A-Z][\w-]+:.*\n|[ \t]+\S.*\n){1,20}?(?:Title|Author|Status|Version|Type|Created)s?:"
+)
+_HASH_HEADING = re.compile(r"(?:^|\n) {0,3}#{1,6}[ \t]+\S")
+_MARKDOWN_MARK = re.compile(
+    r"(?:^|\n)[ >]*```|\]\([^)\s]|!\[|(?:^|\n)\[[^\]\n]{1,80}\]: \S|(?:^|\n)(?:import|export) [\w{*].{0,200}from ['\"]|(?:^|\n):::\w|(?:^|\n)\|[ :-]*-{3}|\*\*\w[^*\n]{0,200}\*\*|\{#[\w-]{1,80}\}"
+)
+_SETEXT = re.compile(r"(?:^|\n)\S[^\n]{0,120}\n(=+|-+|~{4,}|\^{4,})[ \t]*(?:\n|$)")
+_RST_MARK = re.compile(
+    r"(?:^|\n)[ \t]*\.\. (?:_[^\n:]{1,120}:|[\w:+-]{1,40}::|\|[^|\n]{1,80}\| [\w-]+::|\[[#\w]+\] )|:[\w+.:-]{2,40}:`[^`\n]|`[^`\n<]{1,120}<[^<>`\n]{1,300}>`_|\w`_\b|(?:^|\n)\.\. contents::|``[^`\n]{1,100}``"
+)
+_RST_FRAMED = re.compile(r"(?:^|\n)([=\-~*#^+`])\1{3,}[ \t]*\n[ \t]*\S[^\n]{0,160}\n\1{4,}[ \t]*(?:\n|$)")
+_RST_UNDER = re.compile(r"(?:^|\n)\S[^\n]{0,120}\n([~^\"'`*+.#:])\1{3,}[ \t]*(?:\n|$)")
+_ADOC_MARK = re.compile(
+    r"(?:^|\n)(?:= \S|={2,5} \S|:!?[\w-]{1,40}:(?: \S[^\n]*)?(?=\n)|\[\[[\w:.-]{1,100}\]\](?=\n)|\[(?:source|NOTE|TIP|WARNING|IMPORTANT|CAUTION|quote|verse|listing|horizontal|%|#|cols|options|appendix|abstract|role|\.)[^\]\n]{0,200}\](?=\n)"
+    r"|(?:ifdef|ifndef|ifeval|endif|include)::|image::?\S+\[|NOTE: |TIP: |\|={3,}(?=\n)|toc::\[\]|'''(?=\n))|\bxref:[\w./#-]{1,200}\[|\blinkgit:|\blink:\S{1,200}\["
+)
+_ADOC_FENCE = re.compile(r"\n(-{4,}|\.{4,})\n(?:[^\n]*\n){1,200}?\1(?:\n|$)")
+_HTML_TAGS = re.compile(r"</(?:p|div|h[1-6]|ul|li|table|main|section|article|nav|footer|span)>", re.I)
+_SOURCE = re.compile(
+    r"\s*(?:<\?php|/\*[*!\s]|//[ /!]|#include\b|\"\"\"|'''|# -\*- coding|package [\w.]+;|\(\*\s|# SPDX-|// SPDX-|\"use strict\"|'use strict')"
+)
+_SETTINGS_LINES = re.compile(
+    r"\s*(?:import \w|from \w+ import|const \w+ =|var \w+ =|using \w+;|module\.exports|def \w+\(|fn \w+\()"
+)
+
+
+def detect(text: str, suffix: str = "") -> Format:
+    """Never raises; plain text if nothing says otherwise."""
+    head = text[:LOOKED_AT]
+    first = head.lstrip("\ufeff \t\r\n")[:1]
+    if suffix and (named := _by_name(head, suffix)) is not None:
+        return named
+    if first in ".'\\" and _ROFF.match(head.lstrip("\ufeff\n")):
+        return Format.ROFF
+    if first == "#" and head.lstrip("\ufeff").startswith("#!") and not head.startswith("#!["):
+        return Format.SOURCE
+    if first == "<" and (_HTML.match(head) or _XML.match(head)):
+        return Format.HTML
+    if "\n" not in head.strip():
+        return (
+            Format.MARKDOWN
+            if (first in "#[!<*" and _MARKDOWN_MARK.search(head)) or first == "#"
+            else (Format.HTML if first == "<" and _HTML_TAGS.search(head) else Format.PLAIN)
+        )
+    if first.isalpha() and (kind := _by_header(head)) is not None:
+        return kind
+    if first in "\"'/#<(pu" and _SOURCE.match(head) and not _HASH_HEADING.match(head) and _looks_like_code(head):
+        return Format.SOURCE
+    if head[:3] in ("---", "+++") or ("\ufeff" in head[:2] and head[1:4] in ("---", "+++")):
+        return _marked(head, front=True)
+    if _may_be_log(head) and log.is_log(head.split("\n")[:60]):
+        return Format.LOG
+    if "urgency=" in head and changelog.DEBIAN.search(head[:600]):
+        return Format.CHANGELOG
+    if "@" in head and "\n\t" in head and changelog.GNU.match(head.lstrip()):
+        return Format.CHANGELOG
+    if "[Page " in text[:20_000] and memo.PAGE_END.search(text[:20_000]):
+        return Format.MEMO
+    if ("(" in head[:200] and roff.HEADER.match(head.lstrip("\n").split("\n", 1)[0])) or (
+        "\b" in head and "_\b" in head
+    ):
+        return Format.MAN_PAGE
+    return _marked(head)
+
+
+def _by_name(head: str, suffix: str) -> Format | None:
+    named = _BY_SUFFIX.get(suffix)
+    if named is Format.HTML or named is Format.MAIL:
+        return named
+    if named in (Format.MARKDOWN, Format.RST, Format.ASCIIDOC):
+        if _HTML.match(head):
+            return Format.HTML
+        if named is Format.RST and _PEP.match(head):
+            return Format.MEMO
+        if suffix == ".asc" and head.lstrip().startswith("-----BEGIN"):
+            return Format.PLAIN
+        return named
+    if named is Format.LOG:
+        return Format.LOG if log.is_log(head.split("\n")[:60]) else None
+    if suffix in source.SUFFIXES:
+        return Format.SOURCE
+    if _MAN_SUFFIX.fullmatch(suffix) and _ROFF.match(head.lstrip("\ufeff\n")):
+        return Format.ROFF
+    return None
+
+
+def _by_header(head: str) -> Format | None:
+    """Mail, a PEP, an RFC: each begins with lines of fields."""
+    if head.startswith("From ") and re.match(r"From \S+ .{10,60}\n[\w-]+:", head):
+        return Format.MAIL
+    start = head.lstrip()
+    first, _, rest = start.partition("\n")
+    if _HEADER.match(first):
+        fields = []
+        for line in start.split("\n")[:60]:
+            if named := _HEADER.match(line):
+                fields.append(named[1].lower())
+            elif not (line[:1] in (" ", "\t") and line.strip()):
+                break
+        if len(fields) >= 2:
+            known = [field for field in fields if field in _MAIL_FIELDS or field.startswith("x-")]
+            if len(known) >= 2 and (
+                "from" in known
+                or "subject" in known
+                or "message-id" in known
+                or "received" in known
+                or "betreff" in known
+            ):
+                return Format.MAIL
+            if _PEP.match(start):
+                return Format.MEMO
+    if (
+        memo.HEADER.search(start[:1500])
+        and ("Request for Comments" in start[:2500] or "nternet" in start[:2500])
+        and ("  " in first or "   " in rest[:400])
+        and not _HASH_HEADING.search(start[:1500])
+    ):
+        return Format.MEMO
+    return None
+
+
+def _may_be_log(head: str) -> bool:
+    return (
+        head.lstrip()[:1].isdigit()
+        or (head.lstrip()[:1] in "[JFMASONDWT<IEtl" and ":" in head[:80])
+        or " - - [" in head[:120]
+    )
+
+
+def _looks_like_code(head: str) -> bool:
+    return any(
+        mark in head
+        for mark in (
+            "\n#",
+            "\n//",
+            "\n *",
+            "\nimport ",
+            "\nfrom ",
+            "\ndef ",
+            "\nclass ",
+            "{",
+            ";\n",
+            '"""',
+            "'''",
+            "SPDX-",
+        )
+    )
+
+
+def _marked(head: str, front: bool = False) -> Format:
+    """By the marks of markup languages; the one with most of them, Markdown at a tie."""
+    markdown = rst = adoc = 0
+    if "\n#" in head or head[:1] == "#":
+        markdown += 3 * len(_HASH_HEADING.findall(head))
+    if (
+        "](" in head
+        or "```" in head
+        or "**" in head
+        or "![" in head
+        or "]: " in head
+        or "{#" in head
+        or "\nimport " in head
+        or ":::" in head
+        or "|-" in head
+        or head.startswith("import ")
+    ):
+        markdown += len(_MARKDOWN_MARK.findall(head))
+    if ".. " in head or ":`" in head or ">`_" in head or "``" in head:
+        rst += 2 * len([1 for mark in _RST_MARK.finditer(head) if not mark[0].startswith("``")]) + min(
+            3, head.count("``") // 4 if "```" not in head else 0
+        )
+    if (
+        "\n==" in head
+        or "\n--" in head
+        or "\n~~" in head
+        or "\n^^" in head
+        or '\n""' in head
+        or "\n**" in head
+        or head[:2] in ("==", "--", "##", "**")
+        or "\n++" in head
+    ):
+        if _RST_FRAMED.search(head):
+            rst += 3
+        if _RST_UNDER.search(head):
+            rst += 1
+        if _SETEXT.search(head):
+            markdown, rst = markdown + 1, rst + (1 if rst else 0)
+    if (
+        "\n=" in head
+        or "\n[" in head
+        or "::" in head
+        or "\n:" in head
+        or head[:1] in "=:["
+        or "xref:" in head
+        or "linkgit:" in head
+        or "\n|===" in head
+    ):
+        adoc += 2 * len(_ADOC_MARK.findall(head))
+        if _ADOC_FENCE.search(head):
+            adoc += 1
+    if not (markdown or rst or adoc):
+        if "</" in head and len(_HTML_TAGS.findall(head)) >= 1:
+            return Format.HTML if head.lstrip()[:1] == "<" and _HTML_ANYWHERE.search(head) else Format.MARKDOWN
+        if front or "\n- " in head or "\n* " in head or head[:2] in ("- ", "* ") or "<img" in head or "![" in head:
+            return Format.MARKDOWN
+        return Format.PLAIN
+    if adoc > markdown and adoc > rst:
+        return Format.ASCIIDOC
+    return Format.RST if rst > markdown else Format.MARKDOWN

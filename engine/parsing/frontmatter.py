@@ -1,0 +1,71 @@
+"""Front matter: YAML between ---, TOML between +++. Of it a document's title and language are read; the rest is its site's."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from engine.parsing.inline import heading
+
+LONGEST = 20_000  # characters of front matter
+_YAML = re.compile(r"\s{0,20}---[ \t]*\n")
+_YAML_END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.M)
+_TOML = re.compile(r"\s{0,20}\+\+\+[ \t]*\n")
+_TOML_END = re.compile(r"^\+\+\+[ \t]*$", re.M)
+_KEY = re.compile(r"^[\w.-]{1,60}\s{0,4}[:=]", re.M)
+_SETTING = re.compile(
+    r"^[ ]{0,1}(title|sidebar_label|lang|language|locale|description|subject)[ \t]*[:=][ \t]*(.*)$", re.M | re.I
+)
+
+
+class Front(NamedTuple):
+    title: str = ""
+    language: str = ""
+    description: str = ""
+    end: int = 0  # where the document begins; 0: there is no front matter
+
+
+def read(text: str) -> Front:
+    for begin, end in ((_YAML, _YAML_END), (_TOML, _TOML_END)):
+        opened = begin.match(text)
+        if opened is None:
+            continue
+        closed = end.search(text, opened.end(), opened.end() + LONGEST)
+        if closed is None:
+            continue
+        settings = text[opened.end() : closed.start()]
+        if settings.strip() and not _KEY.search(settings):  # a rule, a paragraph, a rule
+            continue
+        return _front(settings, closed.end())
+    return Front()
+
+
+def _front(settings: str, end: int) -> Front:
+    values: dict[str, str] = {}
+    for found in _SETTING.finditer(settings):
+        values.setdefault(found[1].lower(), _value(found[2].strip(), settings, found.end()))
+    return Front(
+        heading(values.get("title") or values.get("sidebar_label") or values.get("subject") or ""),
+        values.get("lang") or values.get("language") or values.get("locale") or "",
+        values.get("description", ""),
+        end,
+    )
+
+
+def _value(raw: str, settings: str, at: int) -> str:
+    """A scalar: quoted, plain, or folded over the lines below that are indented."""
+    if (raw[:1] in ("|", ">") and len(raw) <= 2) or not raw:
+        lines = []
+        for line in settings[at + 1 :].split("\n"):
+            if line.strip() and not line.startswith((" ", "\t")):
+                break
+            lines.append(line.strip())
+        folded = " ".join(" ".join(lines).split())
+        return folded if raw else ""
+    if raw[0] in "\"'":
+        closed = raw.find(raw[0], 1)
+        while closed > 0 and raw[closed - 1] == "\\":
+            closed = raw.find(raw[0], closed + 1)
+        if closed > 0:
+            return raw[1:closed].replace("\\" + raw[0], raw[0]).replace("''", "'")
+    return re.sub(r"\s+#\s.*$", "", raw)

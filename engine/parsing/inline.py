@@ -1,0 +1,82 @@
+"""Marks inside a line of Markdown, and what every format's titles share. All expressions are bounded: a line is read once."""
+
+from __future__ import annotations
+
+import html
+import re
+
+_LONG_NUMBER = re.compile(r"&#[0-9]{8,}|&#[xX][0-9A-Fa-f]{7,}")
+_LINKED_IMAGE = re.compile(
+    r"\[\s{0,4}!\[[^\[\]]{0,200}\](?:\([^()\s]{0,500}[^()]{0,100}\)|\[[^\[\]]{0,100}\])?\s{0,4}\](?:\([^()]{0,600}\)|\[[^\[\]]{0,100}\])?"
+)
+_IMAGE = re.compile(r"!\[([^\[\]]{0,200})\](?:\((?:[^()]|\([^()]{0,100}\)){0,600}\)|\[[^\[\]]{0,100}\])")
+_LINK = re.compile(
+    r"\[((?:[^\[\]]|\[[^\[\]]{0,100}\]){1,300})\](?:\((?:[^()]|\([^()]{0,200}\)){0,600}\)|\[[^\[\]]{0,100}\])"
+)
+_FOOTNOTE = re.compile(r"\[\^[^\[\]]{1,60}\]")
+_AUTOLINK = re.compile(r"<(?:https?|mailto|ftp):[^<>\s]{1,500}>|<[\w.+-]{1,60}@[\w.-]{1,80}>")
+_TAG = re.compile(r"</?[A-Za-z][^<>]{0,500}>")
+_ATTRIBUTES = re.compile(r"[ \t]*\{[:#.][^{}\n]{0,100}\}")  # {#anchor .class}, {: .note}
+_TEMPLATE = re.compile(r"\{\{[^{}\n]{0,300}\}\}|\{%[^{}\n]{0,300}%\}|\{/\*[^\n]{0,300}\*/\}")
+_SHORTCODE = re.compile(r"(?<![\w:]):[a-z][a-z0-9_+-]{1,40}:(?![\w:])")  # :rocket:
+_STRESS = re.compile(r"(?<![\w*])\*{1,3}(?=[^\s*])|(?<=[^\s*])\*{1,3}(?![\w*])|~~")
+_STRESSED_WORDS = re.compile(r"(?<!\w)__([^\s_][^_\n]{0,200}\s[^_\n]{0,200})__(?!\w)")  # not __init__
+_CODE_MARKS = re.compile(r"(`{1,2})[ ]?([^`\n]{1,200}?)[ ]?\1")
+_PICTURES = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\u20e3]+")
+_LOGO = re.compile(r"\s*\b(?:logo(?:type)?|banner|icon|image|header|screenshot|badge)\b.*$", re.I)
+_BADGE = re.compile(
+    r"\b(?:build|status|downloads?|version|licen[cs]e|coverage|npm|pypi|ci|chat|discord|badge|sponsors?|backers|gitter|slack|tests?|"
+    r"codecov|coveralls|travis|circleci|appveyor|docs|documentation|release|code style|stars|maintenance|quality|dependenc\w+|python|node|size)\b",
+    re.I,
+)
+
+
+def unescaped(text: str) -> str:
+    """Character references as characters; numbers beyond Unicode are dropped (html.unescape raises at 4,300 digits)."""
+    return html.unescape(_LONG_NUMBER.sub(" ", text)) if "&" in text else text
+
+
+def inline(text: str) -> str:
+    """A line of Markdown without its marks: links as their words, no pictures, no tags, no anchors. Inline code keeps its quotes."""
+    if "[" in text:
+        if "![" in text:
+            text = _IMAGE.sub("", _LINKED_IMAGE.sub("", text))
+        if "[^" in text:
+            text = _FOOTNOTE.sub("", text)
+        if "](" in text or "][" in text:
+            text = _LINK.sub(r"\1", text)
+            if "](" in text or "][" in text:
+                text = _LINK.sub(r"\1", text)
+    if "<" in text:
+        text = _outside_code(text)
+    if "{" in text:
+        text = _ATTRIBUTES.sub("", _TEMPLATE.sub("", text))
+    if "*" in text or "~~" in text or "__" in text:
+        text = _STRESS.sub("", _STRESSED_WORDS.sub(r"\1", text))
+    if ":" in text:
+        text = _SHORTCODE.sub("", text)
+    return unescaped(text)
+
+
+def _outside_code(text: str) -> str:
+    """Without tags; a tag between backticks is what the text is about."""
+    if "`" not in text:
+        return _TAG.sub(" ", _AUTOLINK.sub("", text))
+    parts = text.split("`")
+    return "`".join(part if place % 2 else _TAG.sub(" ", _AUTOLINK.sub("", part)) for place, part in enumerate(parts))
+
+
+def heading(text: str) -> str:
+    """A heading's words: no marks, no code quotes, no emoji, no ¶."""
+    bare = _PICTURES.sub(" ", _CODE_MARKS.sub(r"\2", inline(text)))
+    bare = " ".join(bare.replace("¶", " ").replace("\\", "").split())
+    return bare.strip(" #=*-_`~^\t").strip() if not bare.endswith(("C#", "F#")) else bare.strip(" =*-_`~^\t")
+
+
+def picture_name(text: str) -> str:
+    """The name on a logo: a README may have no other heading. Badges name nothing."""
+    for found in _IMAGE.finditer(text):
+        name = _LOGO.sub("", heading(found[1])).strip(" :-")
+        if name and not _BADGE.search(name):
+            return name
+    return ""

@@ -1,0 +1,123 @@
+"""Mail: the subject is the title, the text part the body; quoted replies, signatures and headers are not its content."""
+
+from __future__ import annotations
+
+import re
+
+from engine.parsing.inline import heading
+from engine.parsing.model import Block, Format, Raw
+
+_REPLY = re.compile(r"^(?:\s*(?:re|fwd?|aw|wg|sv|vs|antw|rv|tr|ynt|回复|答复|转发|返信)(?:\[\d+\])?\s*[:：]\s*)+", re.I)
+_ATTRIBUTION = re.compile(
+    r"^(?:on\b.{5,200}\bwrote:|am\b.{5,200}\bschrieb\b.{0,100}:|le\b.{5,200}\ba écrit\s?:|el\b.{5,200}\bescribió:|.{2,120}\b(?:wrote|writes|schrieb|said):|\d{4}[-/年].{5,160}:|.{0,80}于.{0,80}写道[:：])\s*$",
+    re.I,
+)
+_ATTRIBUTION_BEGINS = re.compile(r"^(?:on|am|le|el) .{8,100}(?:\d|,)", re.I)
+_SEPARATOR = re.compile(
+    r"^(?:-{2,}\s?(?:original message|forwarded message|begin forwarded).{0,60}|_{10,}|-{5,} ?.{0,40}-{5,}|begin forwarded message:?|from:\s.{3,120}|von:\s.{3,120}|de\s?:\s.{3,120})$",
+    re.I,
+)
+_SIGNATURE = re.compile(
+    r"^(?:-- ?|—|sent from my .{2,40}|sent via .{2,40}|get outlook for .{2,20}|unsubscribe.{0,80}|you received this message because.{0,120}|to unsubscribe.{0,120})$",
+    re.I,
+)
+_GREETING = re.compile(
+    r"^(?:hi|hello|hey|dear|hallo|bonjour|good (?:morning|afternoon|evening)|liebe[r]?|guten tag)(?:[ ,][^.!?]{0,40})?[,!:.]?$",
+    re.I,
+)
+_CLOSING = re.compile(
+    r"^(?:(?:best|kind|warm|many)?\s?(?:regards|wishes|thanks)|thanks(?: (?:a lot|again|in advance|so much))?|cheers|sincerely(?: yours)?|yours(?: sincerely| truly)?|(?:mit )?(?:freundlichen|viele|besten?) gr(?:ü|ue)(?:ß|ss)en?|cordialement|thank you)[,.!]?$",
+    re.I,
+)
+_FROM_LINE = re.compile(r"^From \S+ .{10,60}\n")
+
+
+def parse(text: str) -> Raw:
+    import email
+    import email.policy
+
+    text = _FROM_LINE.sub("", text.lstrip("\n"), count=1)
+    message = email.message_from_string(text, policy=email.policy.default)
+    try:
+        subject = str(message["subject"] or "")
+        language = str(message["content-language"] or "")
+        part = message.get_body(("plain", "html")) if message.is_multipart() else message
+        body = part.get_content() if part is not None else ""
+        if part is not None and part.get_content_type() == "text/html":
+            from engine.parsing import page
+
+            found = page.parse(body)
+            return Raw(Format.MAIL, found.blocks, _subject(subject) or found.title, language)
+    except (ValueError, LookupError, TypeError, AttributeError, IndexError):  # headers that the library does not take
+        subject, body = _by_lines(text)
+        language = ""
+    if not isinstance(body, str):
+        body = ""
+    if not message.is_multipart() and _undecoded(body):
+        body = text.split("\n\n", 1)[-1]
+    blocks = list(_blocks(body))
+    return Raw(
+        Format.MAIL, blocks, _subject(subject) or next((b.text.split("\n")[0][:200] for b in blocks), ""), language
+    )
+
+
+def _subject(subject: str) -> str:
+    return heading(_REPLY.sub("", " ".join(subject.split())))
+
+
+def _undecoded(body: str) -> bool:
+    return not body.strip()
+
+
+def _by_lines(text: str) -> tuple[str, str]:
+    head, _, body = text.partition("\n\n")
+    found = re.search(r"^subject:[ \t]*(.*(?:\n[ \t].*)*)", head, re.I | re.M)
+    return (found[1] if found else ""), body
+
+
+def _blocks(body: str) -> list[Block]:
+    """What the writer wrote. An answer that quotes all of a mail and adds nothing keeps what it quotes."""
+    own, all_lines = _own(body)
+    lines = own if sum(map(len, own)) >= 20 else all_lines
+    blocks: list[Block] = []
+    for paragraph in "\n".join(lines).split("\n\n"):
+        if words := paragraph.strip():
+            blocks.append(Block("text", words))
+    return blocks
+
+
+def _own(body: str) -> tuple[list[str], list[str]]:
+    own: list[str] = []
+    every: list[str] = []
+    lines = body.split("\n")
+    ended = False
+    for place, line in enumerate(lines):
+        bare = line.strip()
+        every.append(bare.lstrip("> ").strip())
+        if ended:
+            continue
+        if line.lstrip().startswith(">") or (bare.startswith("|") and bare.count("|") == 1):
+            continue
+        if _SIGNATURE.match(bare):
+            ended = bare.startswith(("--", "—")) or ended
+            continue
+        if _SEPARATOR.match(bare) and (place > 2 or not own):
+            ended = any(own)
+            continue
+        if _ATTRIBUTION.match(bare) or (
+            _ATTRIBUTION_BEGINS.match(bare)
+            and place + 1 < len(lines)
+            and lines[place + 1].strip().endswith(("wrote:", "schrieb:", "écrit :"))
+        ):
+            continue
+        if bare in ("wrote:",) or bare.endswith("> wrote:") or _GREETING.match(bare):
+            continue
+        if _CLOSING.match(bare):
+            ended = (
+                place > len(lines) // 3
+                and len(lines) - place < 12
+                and not any(later.startswith(">") for later in lines[place:])
+            )
+            continue
+        own.append(bare)
+    return own, every

@@ -1,0 +1,296 @@
+"""Markdown as it is written: with HTML, badges, MDX, admonitions, lists of contributors. Line by line, since markdown-it takes
+twenty times as long and raises nothing that helps: a text is read whatever its marks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from engine.parsing import frontmatter
+from engine.parsing.inline import heading, inline, picture_name
+from engine.parsing.model import Block, Format, Raw
+
+_FENCE = re.compile(r"^[ \t>]{0,12}(?:[-*+] )?(`{3,}|~{3,})([^`\n]*)$")
+_ATX = re.compile(r"^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+_TIGHT_ATX = re.compile(r"^(#{1,6})([A-Z][^#]{2,80})$")  # ##Heading, as many write it
+_SETEXT = re.compile(r"^ {0,3}(=+|-+)[ \t]*$")
+_RULE = re.compile(r"^ {0,3}(?:[-*_][ \t]*){3,}$")
+_ITEM = re.compile(r"^([ \t]*)(?:[-*+•]|\d{1,4}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?(.*)$")
+_DEFINITION = re.compile(r"^ {0,3}\[[^\]\n]{1,120}\]:[ \t]*\S")
+_TABLE_RULE = re.compile(r"^[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
+_ADMONITION = re.compile(r"^[ \t]*(?::::+|!!!|\?\?\?\+?)[ \t]*(\w*)[ \t]*(.*)$")
+_CALLOUT = re.compile(r"^\[!\w{1,20}\]")
+_MDX = re.compile(
+    r"^(?:import\s+(?:[\w*{].{0,300}\bfrom\s+)?['\"][^'\"]+['\"];?|export\s+(?:const|let|default|function|async|class|\{).*)\s*$"
+)
+_ONLY_MARKS = re.compile(
+    r"^[ \t]*(?:\[\[?_?toc_?\]?\]|\[\[_TOC_\]\]|\{%.*%\}|\{\{.*\}\}|\{:.*\}|\{#.*\}|</?[A-Z][^<>]*/?>)[ \t]*$", re.I
+)
+
+# -- the HTML in it
+_ALL_CONTRIBUTORS = re.compile(r"<!--[ ]*ALL-CONTRIBUTORS-LIST:(?:START|END)", re.I)
+_UNREAD = (("<script", "</script>"), ("<style", "</style>"))
+_HAS_TAG = re.compile(r"</?(?:[a-z][a-z0-9]*|h[1-6])\b[^<>\n]{0,400}>", re.I)
+_IMG = re.compile(r"<img\b([^<>]{0,800})>", re.I)
+_ALT = re.compile(r"\balt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
+_ANCHOR = re.compile(
+    r"<a\b[^<>]{0,600}?\bhref\s*=\s*[\"']([^\"'<>\s]{0,400})[\"'][^<>]{0,300}>((?:[^<]|<(?!/a>)){0,600}?)</a>", re.I
+)
+_HTML_HEADING = re.compile(r"<h([1-6])\b[^<>]{0,300}>((?:[^<]|<(?!/h)){0,800}?)</h\1>", re.I)
+_HTML_ITEM = re.compile(r"<(?:li|td|th|dt|dd)\b[^<>]{0,300}>", re.I)
+_HTML_BREAK = re.compile(
+    r"</?(?:p|div|ul|ol|dl|table|tbody|thead|tr|center|details|summary|section|figure|figcaption|picture|blockquote|align|hr)\b[^<>]{0,400}>",
+    re.I,
+)
+_HTML_PRE = re.compile(r"<(/?)pre\b[^<>]{0,300}>", re.I)
+_HTML_CODE = re.compile(r"<(code|kbd|tt)\b[^<>]{0,200}>([^<>`]{1,200})</\1>", re.I)
+_BR = re.compile(r"<br\b[^<>]{0,100}>", re.I)
+
+# -- people
+_PERSON = re.compile(
+    r"^\W{0,6}\[[ \t]*(?:!\[[^\[\]]{0,100}\]\([^()]{0,400}\)\s*)?[*_]{0,3}(@?[^\[\]]{2,60}?)[*_]{0,3}[ \t]*\]\(([^()\s]{3,300})[^()]{0,80}\)[*_]{0,3}(?P<rest>.{0,160})$"
+)
+_PROFILE = re.compile(
+    r"^(?:https?:)?//(?:www\.)?(?:github|gitlab|twitter|x|bsky|mastodon|opencollective|npmjs|patreon|liberapay)\.(?:com|org|social|app)/(?:@|~|in/|profile/)?[\w.-]+/?$|^mailto:",
+    re.I,
+)
+_WITH_MAIL = re.compile(
+    r"^\W{0,4}[*_]{0,2}\w[\w .,'’()-]{1,60}[*_]{0,2},?\s*<{1,2}(?:mailto:)?[^<>\s@]+(?:@|\[at\]| at )[^<>]{2,80}>{1,2}.{0,60}$"
+)
+_HANDLE = re.compile(r"^\W{0,4}@[\w-]{2,40}\W{0,3}(?:\(.{0,60}\)|[-–:].{0,60})?$")
+_CAPITALISED = re.compile(r"(?:[A-ZÀ-Þ][\w.'’-]*\s+){1,3}[A-ZÀ-Þ][\w.'’-]+")
+
+
+def parse(text: str) -> Raw:
+    front = frontmatter.read(text)
+    text = text[front.end :]
+    if "<!--" in text:
+        if len(marks := list(_ALL_CONTRIBUTORS.finditer(text))) >= 2:
+            text = text[: marks[0].start()] + text[marks[-1].start() :]
+        text = without(text, "<!--", "-->")
+    blocks: list[Block] = []
+    for code, part in _segments(text):
+        if code:
+            blocks.append(Block("code", part))
+        else:
+            blocks += _prose(part)
+    title = front.title or _title(blocks, text)
+    if front.description and front.title:
+        blocks.insert(0, Block("text", inline(front.description)))
+    return Raw(Format.MARKDOWN, blocks, title, front.language)
+
+
+def _title(blocks: list[Block], text: str) -> str:
+    """The first heading of level 1; else the name on a logo; else what comes first, a heading or a line."""
+    for block in blocks[:200]:
+        if block.kind == "heading" and block.level == 1 and block.text:
+            return block.text
+    logo = picture_name(text[: min(4000, _first_section(text))])
+    if logo:
+        return logo
+    for block in blocks:
+        if block.kind == "code" and len(blocks) > 1:
+            continue
+        if line := heading(block.text.strip().split("\n", 1)[0]):
+            return line
+    return ""
+
+
+def _first_section(text: str) -> int:
+    at = text.find("\n## ")
+    return at if at >= 0 else len(text)
+
+
+def _segments(text: str) -> Iterator[tuple[bool, str]]:
+    """(whether it is code, text): the fences' insides, and what stands between them. A fence that is never closed is none."""
+    prose: list[str] = []
+    code: list[str] = []
+    mark = ""
+    for line in text.split("\n"):
+        fence = _FENCE.match(line) if "```" in line or "~~~" in line else None
+        if mark:
+            if fence and fence[1].startswith(mark) and not fence[2].strip():
+                yield True, "\n".join(code)
+                code, mark = [], ""
+            else:
+                code.append(line)
+        elif fence:
+            yield False, "\n".join(prose)
+            prose, mark = [], fence[1]
+        else:
+            prose.append(line)
+    yield False, "\n".join(prose + code)
+
+
+def _prose(text: str) -> Iterator[Block]:
+    if "<" in text and _HAS_TAG.search(text):
+        text = _from_html(text)
+    paragraph: list[str] = []
+    item: list[str] | None = None
+    code: list[str] = []
+    skipping = False  # inside an export of MDX
+
+    def flush() -> Iterator[Block]:
+        nonlocal item, code
+        if code:
+            yield Block("code", "\n".join(code))
+            code = []
+        if item is not None:
+            yield from _item("\n".join(item))
+            item = None
+        elif paragraph:
+            if words := inline("\n".join(paragraph)).strip():
+                yield Block("text", words)
+        paragraph.clear()
+
+    for line in text.split("\n"):
+        bare = line.strip()
+        if not bare:
+            skipping = False
+            if not code:
+                yield from flush()
+            continue
+        if skipping:
+            continue
+        if line.startswith(("import ", "export ")) and _MDX.match(line):
+            skipping = line.startswith("export ") and not bare.endswith(";")
+            continue
+        if line.startswith(("    ", "\t")) and not paragraph and item is None and not _ITEM.match(line):
+            code.append(line)
+            continue
+        if code:
+            yield from flush()
+        while bare.startswith(">"):
+            bare = bare[1:].lstrip()
+            line = bare
+        if bare.startswith("[!"):
+            bare = line = _CALLOUT.sub("", bare).strip()
+        if not bare or _ONLY_MARKS.match(bare):
+            continue
+        first = bare[0]
+        if first == "#" and (atx := _ATX.match(line) or _TIGHT_ATX.match(line)):
+            yield from flush()
+            yield from _heading(atx[2] or "", len(atx[1]))
+        elif first in "=-" and paragraph and item is None and _SETEXT.match(line) and len("".join(paragraph)) < 300:
+            written = " ".join(paragraph)
+            paragraph.clear()
+            yield from _heading(written, 1 if first == "=" else 2)
+        elif first in "-*_" and _RULE.match(line):
+            yield from flush()
+        elif first == "[" and _DEFINITION.match(line):
+            continue
+        elif (first == "|" or "|" in bare) and (first == "|" or " | " in bare or _TABLE_RULE.match(bare)):
+            yield from flush()
+            if not _TABLE_RULE.match(bare):
+                yield from _row(bare)
+        elif first in ":!?" and (noted := _ADMONITION.match(bare)) and bare[:3] in (":::", "!!!", "???"):
+            yield from flush()
+            if title := heading(noted[2].strip(' "[]')):
+                yield Block("text", title)
+        elif (listed := _ITEM.match(line)) and not (paragraph and bare[0].isdigit() and not bare.startswith("1")):
+            yield from flush()
+            item = [listed[2]]
+        elif item is not None:
+            item.append(bare)
+        else:
+            paragraph.append(bare)
+    yield from flush()
+
+
+def _heading(written: str, level: int) -> Iterator[Block]:
+    words = heading(written) or picture_name(written)
+    if words:
+        yield Block("heading", words, level)
+
+
+def _row(line: str) -> Iterator[Block]:
+    cells = [cell.strip() for cell in line.strip().strip("|").split("|") if cell.strip()]
+    if cells and all(map(is_person, cells)):
+        yield from (Block("person", inline(cell)) for cell in cells)
+    elif words := " | ".join(cell for cell in map(str.strip, map(inline, cells)) if cell):
+        yield Block("text", words)
+
+
+def _item(written: str) -> Iterator[Block]:
+    words = inline(written).strip()
+    if not words:
+        return
+    if is_person(" ".join(written.split())):
+        yield Block("person", words)
+    elif not _to_here(written):
+        yield Block("item", words)
+
+
+def _to_here(written: str) -> bool:
+    """A line of a table of contents: nothing but a link to a place in the same document."""
+    return written.startswith("[") and written.endswith(")") and "](#" in written and written.count("](") == 1
+
+
+def is_person(written: str) -> bool:
+    """Whether a list item is a person: a profile, an address, a handle; or a name that links to a place of that name."""
+    if len(written) > 500:
+        return False
+    if found := _PERSON.match(written):
+        label, target, rest = found[1], found["rest"], found["rest"]
+        target = found[2]
+        if len(rest.split()) > 8:
+            return False
+        if label.startswith("@") or _PROFILE.match(target):
+            return True
+        last = target.rstrip("/").rsplit("/", 1)[-1].lower()
+        names = label.lower().split()
+        return (
+            not target.startswith(("#", ".", "/"))
+            and _CAPITALISED.fullmatch(label) is not None
+            and any(len(name) > 2 and (name in last or last in name) for name in names)
+            and target.count("/") <= 3
+        )
+    return _WITH_MAIL.match(written) is not None or _HANDLE.match(written) is not None
+
+
+def _from_html(text: str) -> str:
+    """Tags as the Markdown that says the same; what has no such form goes later, with the inline marks."""
+    for begin, end in _UNREAD:
+        if begin in text:
+            text = without(text, begin, end)
+    text = _indented_pre(text)
+    text = _HTML_CODE.sub(r"`\2`", text)
+    text = _BR.sub("\n", text)
+    text = _IMG.sub(lambda img: f"![{_alt(img[1])}](img)", text)
+    text = _ANCHOR.sub(lambda link: f"[{' '.join(link[2].split())}]({link[1] or '#'})", text)
+    text = _HTML_HEADING.sub(lambda found: f"\n\n{'#' * int(found[1])} {' '.join(found[2].split())}\n\n", text)
+    text = _HTML_ITEM.sub("\n\n- ", text)
+    return _HTML_BREAK.sub("\n\n", text)
+
+
+def _indented_pre(text: str) -> str:
+    """What is between <pre> and </pre> as Markdown's indented code."""
+    kept: list[str] = []
+    begun, at = -1, 0
+    for tag in _HTML_PRE.finditer(text):
+        if not tag[1] and begun < 0:
+            begun = tag.end()
+            kept.append(text[at : tag.start()])
+        elif tag[1] and begun >= 0:
+            lines = text[begun : tag.start()].strip("\n").split("\n")
+            kept.append("\n\n" + "\n".join(f"    {line}" for line in lines) + "\n\n")
+            begun, at = -1, tag.end()
+    return "".join(kept) + text[at if begun < 0 else begun :]
+
+
+def _alt(attributes: str) -> str:
+    found = _ALT.search(attributes)
+    return re.sub(r"[\[\]()!]", " ", found[1] or found[2] or "").strip() if found else ""
+
+
+def without(text: str, begin: str, end: str) -> str:
+    """Without what is between the two, in any case; an opening without an end stays."""
+    low = text.lower()
+    if len(low) != len(text):  # a letter whose small form is longer: places would not agree
+        low = text
+    begin, end = (begin, end) if low is text else (begin.lower(), end.lower())
+    kept, at = [], 0
+    while (start := low.find(begin, at)) >= 0 and (stop := low.find(end, start)) >= 0:
+        kept.append(text[at:start])
+        at = stop + len(end)
+    return "\n\n".join([*kept, text[at:]]) if kept else text

@@ -1,0 +1,153 @@
+"""RFCs, Internet drafts and PEPs: a header of fields, the text between page breaks."""
+
+from __future__ import annotations
+
+import re
+
+from engine.parsing import rst
+from engine.parsing.inline import heading
+from engine.parsing.model import Block, Format, Raw
+
+# -- PEPs, and what has a header like theirs -------------------------------------------------------------------------------------
+
+_FIELD = re.compile(r"^([A-Z][\w-]{1,30}):[ \t]*(.*)$")
+
+
+def parse_pep(text: str) -> Raw:
+    """The fields at the top, then reStructuredText or plain text in its manner."""
+    lines = text.lstrip().split("\n")
+    fields: dict[str, str] = {}
+    end, name = 0, ""
+    for end, line in enumerate(lines):
+        if found := _FIELD.match(line):
+            name = found[1].lower()
+            fields[name] = found[2].strip()
+        elif line[:1] in (" ", "\t") and line.strip() and name:
+            fields[name] += " " + line.strip()
+        else:
+            break
+    raw = rst.parse("\n".join(lines[end:]))
+    blocks = [
+        block
+        for block in raw.blocks
+        if not (block.kind == "heading" and block.text.lower() in ("abstract", "references", "copyright", "footnotes"))
+    ]
+    if number := fields.get("pep") or fields.get("bip") or fields.get("dep"):
+        if number.isdigit():
+            kind = next(name.upper() for name in ("pep", "bip", "dep") if name in fields)
+            blocks.insert(0, Block("text", f"{kind} {number}"))
+    return Raw(Format.MEMO, blocks, heading(fields.get("title", "")) or raw.title, raw.language)
+
+
+# -- RFCs ------------------------------------------------------------------------------------------------------------------------
+
+PAGE_END = re.compile(r"^\S.{0,100}\[Page \w{1,6}\][ \t]*$", re.M)
+HEADER = re.compile(
+    r"Network Working Group|Internet Engineering Task Force|Request for Comments: ?\d|Internet[- ]Draft\b|INTERNET[- ]DRAFT|Independent Submission|Internet Architecture Board"
+    r"|DNSOP Working Group|Internet Research Task Force|^RFC \d+\b",
+    re.M,
+)
+_PAGE_TOP = re.compile(r"^(?:RFC[ -]?\d+|Internet[- ]Draft|INTERNET[- ]DRAFT)\b.{0,100}\b(?:19|20)\d\d[ \t]*$")
+_CONTENTS_LINE = re.compile(
+    r"^\s*(?:(?:\d+|[A-Z]|Appendix [A-Z])\.?(?:\d+\.?)*\s+)?.{1,70}?(?:\s?\.){3,}\s*\d*\s*$|^\s*(?:[\d.]+|Appendix \w)\s+\S.{0,70}\s{3,}\d{1,3}$"
+)
+_NUMBERED = re.compile(
+    r"^ {0,3}(?:\d{1,2}(?:\.\d{1,2}){0,4}\.?|Appendix [A-Z][.:]?|[A-Z]\.(?:\d{1,2}\.?)*)[ \t]+(\S.{0,80})$"
+)
+_SKIPPED = re.compile(
+    r"(?:status of (?:this|the) memo|copyright notice|full copyright statement|table of contents|authors?'?s?'? addresse?s?|acknowledge?ments?|references|(?:normative|informative) references|intellectual property.*|contributors|abstract|author's address|expiration.*|disclaimer.*)",
+    re.I,
+)
+_UNHEADED = re.compile(
+    r"^ {0,3}(?:Abstract|Status of [Tt]his Memo|Copyright Notice|Full Copyright Statement|Table of Contents|Acknowledge?ments?|References|Introduction|Authors?'?s?'? Addresse?s?|Terminology|Security Considerations|Index|Contributors)[ \t]*$",
+    re.I,
+)
+
+
+def parse_rfc(text: str) -> Raw:
+    lines = _without_pages(text)
+    title, start = _rfc_title(lines) if HEADER.search("\n".join(lines[:40])) else ("", 0)
+    blocks: list[Block] = []
+    paragraph: list[str] = []
+    skipping = False
+
+    def flush() -> None:
+        if paragraph and not skipping:
+            written = "\n".join(paragraph)
+            blocks.append(Block("code" if _is_figure(written) else "text", "\n".join(map(str.strip, paragraph))))
+        paragraph.clear()
+
+    for line in lines[start:]:
+        bare = line.strip()
+        if not bare:
+            flush()
+            continue
+        if (
+            not paragraph
+            and not bare.endswith((".", ","))
+            and ((numbered := _NUMBERED.match(line)) or _UNHEADED.match(line))
+            and not _CONTENTS_LINE.match(line)
+        ):
+            words = numbered[1] if numbered else bare
+            flush()
+            skipping = _SKIPPED.fullmatch(words.strip()) is not None and words.lower() != "abstract"
+            if not skipping and words.lower() != "abstract":
+                blocks.append(Block("heading", heading(words), 2))
+        elif not _CONTENTS_LINE.match(line):
+            paragraph.append(line)
+    flush()
+    return Raw(Format.MEMO, blocks, title)
+
+
+def _without_pages(text: str) -> list[str]:
+    """Without the last line of each page and the first of the next; a paragraph that was cut there is one again."""
+    kept: list[str] = []
+    turned = False
+    for line in text.replace("\f", "\n").split("\n"):
+        bare = line.rstrip()
+        if bare.endswith("]") and PAGE_END.match(bare):
+            while kept and not kept[-1].strip():
+                kept.pop()
+            turned = True
+        elif turned and (not bare or _PAGE_TOP.match(bare)):
+            continue
+        else:
+            if turned and kept:
+                ended = (
+                    kept[-1].rstrip().endswith((".", ":", "?", "!"))
+                    or not bare[:1].isspace()
+                    or not bare.strip()[:1].islower()
+                )
+                if ended:
+                    kept.append("")
+                turned = False
+            kept.append(bare)
+    return kept
+
+
+def _rfc_title(lines: list[str]) -> tuple[str, int]:
+    """The centred lines after the header, which ends with an empty line; and where the text begins."""
+    at = 0
+    while at < len(lines) and not lines[at].strip():
+        at += 1
+    while at < len(lines) and lines[at].strip():  # the header's two columns
+        at += 1
+    while at < len(lines) and not lines[at].strip():
+        at += 1
+    words: list[str] = []
+    while at < len(lines) and at < 60 and lines[at].strip() and len(words) < 4:
+        if _UNHEADED.match(lines[at]) or not lines[at].startswith(" "):
+            break
+        if not re.match(r"^\s*(?:draft-|<draft)", lines[at]):
+            words.append(lines[at].strip())
+        at += 1
+    title = heading(" ".join(words))
+    if title and len(title) <= 200:
+        return title, at
+    return "", 0
+
+
+def _is_figure(paragraph: str) -> bool:
+    signs = sum(map(paragraph.count, "|+-_=/\\<>{}:;[]"))
+    letters = sum(map(str.isalpha, paragraph))
+    return signs * 3 > letters

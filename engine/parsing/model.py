@@ -1,0 +1,66 @@
+"""What a parser makes of a text: blocks in order, and the document that is assembled from them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+
+class Format(StrEnum):
+    PLAIN = "plain"
+    MARKDOWN = "markdown"
+    RST = "rst"
+    ASCIIDOC = "asciidoc"
+    HTML = "html"
+    ROFF = "roff"
+    MAN_PAGE = "man page"  # as `man` prints it
+    MAIL = "mail"
+    MEMO = "memo"  # an RFC, a PEP
+    CHANGELOG = "changelog"  # of Debian or GNU; one in a markup language has that language's format
+    SOURCE = "source"
+    LOG = "log"
+
+
+Kind = Literal["heading", "text", "item", "person", "code"]
+
+
+class Block(NamedTuple):
+    """A piece of a document. `level`: of a heading, 1 is the document's own. A `person` is a list item that names one."""
+
+    kind: Kind
+    text: str
+    level: int = 0
+
+
+class Raw(NamedTuple):
+    """What a format's parser returns, before boilerplate is dropped. `title`: as the format declares it, "" if it does not."""
+
+    format: Format
+    blocks: list[Block]
+    title: str = ""
+    language: str = ""
+
+
+class Parsed(Struct, frozen=True):
+    """A document without what is not its content.
+
+    `body` is light Markdown whatever the format was: headings with #, code between fences, paragraphs. `language`: as the document
+    declares it ("de"), "" if it does not. `project`: the name of what a changelog or README is about, where its place says so.
+    """
+
+    format: Format
+    title: str
+    body: str
+    headings: tuple[str, ...] = ()
+    language: str = ""
+    project: str = ""
+
+    @property
+    def content(self) -> str:
+        """What a method reads: the title, and the body below it."""
+        title = self.title
+        if not title or self.body[: 2 * len(title) + 40].lstrip("# \n").startswith(title):
+            return self.body
+        return f"# {title}\n\n{self.body}"

@@ -1,0 +1,168 @@
+"""HTML pages: the main text, without navigation, footers and what a browser does not show. The tree is lexbor's, by selectolax."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from engine.parsing.boilerplate import is_furniture
+from engine.parsing.inline import heading, unescaped
+from engine.parsing.model import Block, Format, Raw
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+MAIN = 250  # characters from which a page's <main> or <article> is taken to be its text
+_HIDDEN = "script,style,noscript,template,svg,iframe,object,canvas,button,select,dialog,[hidden]"
+_AROUND = (
+    "nav,footer,menu,[role=navigation],[role=contentinfo],[role=search],[role=banner],[role=dialog],[role=menu],[role=complementary],[aria-label=breadcrumb],"
+    ".headerlink,.header-anchor,.anchor-link,.skip-link,.skiplink,.sr-only,.visually-hidden,.sphinxsidebar,.related,.navheader,.navfooter,.toctree-wrapper~.related,"
+    ".breadcrumb,.breadcrumbs,.sidebar,.toc,.TOC,.table-of-contents,#toc,#sidebar,#menu,#navigation,#nav,#footer,#cookie,#cookies,.footer,.site-footer,.page-footer,.nav,.navbar,.navigation,"
+    ".pagination,.pager,.edit-this-page,.edit-link,.cookie,.cookies,.cookie-banner,.cookie-notice,.consent,.gdpr,.banner,.advert,.ads,.social,.share,.newsletter,.contentinfo,"
+    "#preamble,#page-header,#quickview,.toplang,.bottomlang,#path,#langbox,#comments_section,[class*=cookie-],[class*=CookieConsent],[id*=cookie-],[class*=breadcrumb]"
+)
+_MAINS = (
+    "main",
+    "[role=main]",
+    "article",
+    "div.body",
+    "#main-content",
+    "#content",
+    "#bodyContent",
+    ".markdown-body",
+    ".content",
+    "#page-content",
+)
+_TITLE_END = re.compile(r"\s+(?:[-–—|·•»:]|&mdash;|::)\s+")
+_BLOCK_TAG = re.compile(
+    r"</?(?:address|article|aside|blockquote|body|br|center|dd|details|div|dl|dt|fieldset|figcaption|figure|footer|form|header|hr|li|main|menu|nav|ol|p|section"
+    r"|summary|table|tbody|td|tfoot|th|thead|title|tr|ul)\b[^<>]{0,5000}>",
+    re.I,
+)
+_HEADING_TAG = re.compile(r"<(/?)h([1-6])\b[^<>]{0,5000}>", re.I)
+_PRE_TAG = re.compile(r"<(/?)(?:pre|listing|xmp)\b[^<>]{0,5000}>", re.I)
+_CODE_TAG = re.compile(r"<(?:code|tt|kbd|samp)\b[^<>]{0,1000}>([^<>`\s]{2,60})</(?:code|tt|kbd|samp)>", re.I)
+_ANY_TAG = re.compile(r"<[A-Za-z/!?][^<>]{0,5000}>")
+_HEADING_MARK = "\ue000"  # a private character, which no page's own text keeps
+_BLANKS = re.compile(r"[ \t\r\n\f]+")
+_LINKS = 0.8  # of a list's words are in links: it leads elsewhere
+
+
+def parse(page: str) -> Raw:
+    from selectolax.lexbor import LexborHTMLParser
+
+    tree = LexborHTMLParser(page.replace(_HEADING_MARK, " "))
+    declared = _declared(tree)
+    language = _language(tree)
+    tree.strip_tags(_HIDDEN.split(","))
+    _drop(tree, _AROUND)
+    _drop_link_tables(tree)
+    body = _main(tree)
+    blocks = _blocks(body.html or "" if body is not None else "")
+    return Raw(Format.HTML, blocks, _title(declared, blocks), language)
+
+
+def _declared(tree: LexborHTMLParser) -> str:
+    """What <title> says; in other formats of XML the first title."""
+    for selector in ("head > title", "title"):
+        node = tree.css_first(selector)
+        if node is not None and (text := heading(unescaped(node.text(deep=True)))):
+            return text
+    return ""
+
+
+def _language(tree: LexborHTMLParser) -> str:
+    node = tree.css_first("html")
+    return ((node.attributes.get("lang") or node.attributes.get("xml:lang") or "") if node is not None else "")[:20]
+
+
+def _drop(tree: LexborHTMLParser, selectors: str) -> None:
+    for node in tree.css(selectors):
+        if node.tag not in ("html", "body", "main", "article") and node.parent is not None:
+            if node.css_first("main, article, [role=main]") is None or node.tag in ("nav", "footer"):
+                node.decompose()
+
+
+def _drop_link_tables(tree: LexborHTMLParser) -> None:
+    """Lists and tables of links that lead around a site: Prev, Up, Next; Home, Docs, Log in."""
+    for node in tree.css("table, ul, ol, dl, div, p, header"):
+        if node.parent is None or node.css_first("h1, h2, h3, table table, pre") is not None:
+            continue
+        words = " ".join(node.text(deep=True, separator=" ").split()) if len(node.html or "") < 20_000 else ""
+        if not 0 < len(words) <= 600:
+            continue
+        links = [" ".join(link.text(deep=True).split()) for link in node.css("a")]
+        if links and sum(map(len, links)) >= _LINKS * len(words.replace(" | ", "")) - 4 and _leads_around(links):
+            node.decompose()
+
+
+def _leads_around(links: list[str]) -> bool:
+    named = [link for link in links if link]
+    return bool(named) and 2 * sum(map(is_furniture, named)) >= len(named)
+
+
+def _main(tree: LexborHTMLParser) -> LexborNode | None:
+    """The element that says it is the page's text, where it holds most of it; else all of the body."""
+    body = tree.body
+    if body is None:
+        return tree.root
+    whole = len(body.text(deep=True))
+    for selector in _MAINS:
+        found = tree.css(selector)
+        if len(found) == 1 and (size := len(found[0].text(deep=True))) and (size >= MAIN or 3 * size > whole):
+            _drop_outer_heads(found[0])
+            return found[0]
+    return body
+
+
+def _drop_outer_heads(main: LexborNode) -> None:
+    for node in main.css("header"):
+        if node.css_first("h1, h2") is None:
+            node.decompose()
+
+
+def _blocks(source: str) -> list[Block]:
+    at, begun = 0, -1
+    blocks: list[Block] = []
+    for tag in _PRE_TAG.finditer(source):
+        if not tag[1] and begun < 0:
+            blocks += _prose(source[at : tag.start()])
+            begun = tag.end()
+        elif tag[1] and begun >= 0:
+            blocks.append(Block("code", unescaped(_ANY_TAG.sub("", source[begun : tag.start()])).strip("\n")))
+            begun, at = -1, tag.end()
+    blocks += _prose(source[at if begun < 0 else begun :])
+    return blocks
+
+
+def _prose(source: str) -> list[Block]:
+    text = _CODE_TAG.sub(r"`\1`", _BLANKS.sub(" ", source))
+    text = _HEADING_TAG.sub(lambda tag: "\n" if tag[1] else f"\n{_HEADING_MARK}{tag[2]}", text)
+    text = _BLOCK_TAG.sub("\n", text)
+    text = unescaped(_ANY_TAG.sub("", text))
+    blocks: list[Block] = []
+    for line in text.split("\n"):
+        words = line.strip()
+        if not words:
+            continue
+        if words[0] == _HEADING_MARK:
+            level, words = words[1:2], heading(words[2:])
+            if words and not is_furniture(words):
+                blocks.append(Block("heading", words, int(level)))
+        elif not is_furniture(words):
+            blocks.append(Block("text", words))
+    return blocks
+
+
+def _title(declared: str, blocks: list[Block]) -> str:
+    """The one first-level heading; <title> without the site's name where the page has none or more."""
+    heads = [block.text for block in blocks if block.kind == "heading" and block.level == 1]
+    parts = _TITLE_END.split(declared) if declared else []
+    if heads and (len(heads) == 1 or not declared or any(head.lower() in declared.lower() for head in heads[:1])):
+        return heads[0]
+    if parts:
+        return parts[0] if len(parts[0]) > 2 or len(parts) == 1 else " ".join(parts[:2])
+    for block in blocks:
+        if block.kind in ("heading", "text"):
+            return heading(block.text)[:300]
+    return ""

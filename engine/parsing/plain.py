@@ -1,0 +1,34 @@
+"""Text without a markup language: its paragraphs, and its first line that says something as its title."""
+
+from __future__ import annotations
+
+import re
+
+from engine.parsing.boilerplate import is_licence
+from engine.parsing.inline import heading
+from engine.parsing.model import Block, Format, Raw
+
+_EMPTY = re.compile(r"\n[ \t]*\n\s*")
+_DECORATION = re.compile(r"^\W+$")
+LOOKED_AT = 4000  # characters for a title
+
+
+def parse(text: str) -> Raw:
+    blocks = [Block("text", part.strip("\n")) for part in _EMPTY.split(text) if part.strip()]
+    return Raw(Format.PLAIN, blocks, title(text))
+
+
+def title(text: str) -> str:
+    """The first line that says something; a licence's or copyright's says nothing of the subject."""
+    other = ""
+    for line in text[:LOOKED_AT].split("\n"):
+        if not line.strip() or _DECORATION.match(line):
+            continue
+        words = heading(line) if not line.isalnum() else line
+        if not words:
+            continue
+        if not other:
+            other = words
+        if not is_licence(line):
+            return words
+    return other

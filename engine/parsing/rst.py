@@ -1,0 +1,389 @@
+"""reStructuredText, with Sphinx's directives and roles. Line by line: docutils reports what it does not know into the text."""
+
+from __future__ import annotations
+
+import re
+
+from engine.parsing.inline import heading, unescaped
+from engine.parsing.model import Block, Format, Raw
+
+UNDERLINE = re.compile(r"^([=\-`:.'\"~^_*+#<>!$%&(),/;?@\[\\\]{|}])\1{2,}[ \t]*$")
+_DIRECTIVE = re.compile(r"^([ \t]*)\.\.[ \t]+(?:\|[^|\n]{1,80}\|[ \t]+)?([\w:+.-]+)::[ \t]*(.*)$")
+_COMMENT = re.compile(r"^([ \t]*)\.\.(?:[ \t]+.*)?$")
+_FIELD = re.compile(r"^[ \t]*:([\w .+-]{1,40}):(?:[ \t]+(.*))?$")
+_ITEM = re.compile(r"^[ \t]*(?:[-*+•]|#\.|\d{1,3}[.)]|\([a-z0-9]\))[ \t]+(.*)$")
+_TABLE = re.compile(r"^[ \t]*(?:[+|][-=+| ]{3,}|={2,}(?:[ \t]+={2,})+)[ \t]*$")
+_ROLE = re.compile(r":[\w+.:-]{1,40}:`([^`\n]{1,200})`|`([^`\n]{1,200})`:[\w-]{1,30}:")
+_LINK = re.compile(r"(?<!`)`([^`<\n]{0,200}?)\s*<[^<>`]{1,400}>`__?|(?<!`)`([^`\n]{1,200})`__?")
+_LITERAL = re.compile(r"``([^`\n]{1,200})``")
+_REFERENCE = re.compile(r"(?<=\w)__?(?=[\s.,;:)]|$)|\[(?:\d+|#\w*|\*|[A-Z][\w-]{1,20})\]_")
+_SUBSTITUTION = re.compile(r"\|[^|\s][^|\n]{0,60}\|_{0,2}")
+_STRESS = re.compile(r"(?<![\w*])\*{1,2}(?=[^\s*])|(?<=[^\s*])\*{1,2}(?![\w*])")
+# their insides are the document's own text
+_OPEN = frozenset(
+    [
+        "note",
+        "warning",
+        "tip",
+        "important",
+        "hint",
+        "caution",
+        "danger",
+        "attention",
+        "error",
+        "admonition",
+        "seealso",
+        "topic",
+        "sidebar",
+        "versionadded",
+        "versionchanged",
+        "deprecated",
+        "container",
+        "epigraph",
+        "highlights",
+        "pull-quote",
+        "compound",
+        "only",
+        "glossary",
+        "tab-set",
+        "tab-item",
+        "grid",
+        "grid-item",
+        "grid-item-card",
+        "card",
+        "dropdown",
+        "details",
+        "rubric",
+        "class",
+        "function",
+        "method",
+        "attribute",
+        "data",
+        "module",
+        "option",
+        "envvar",
+        "confval",
+        "program",
+        "describe",
+        "py:function",
+        "py:class",
+        "py:method",
+        "py:module",
+        "py:data",
+        "py:attribute",
+        "py:exception",
+        "exception",
+        "object",
+        "setting",
+        "list-table",
+        "table",
+        "tabs",
+        "tab",
+        "change",
+        "versionremoved",
+        "collapse",
+        "rst-class",
+        "centered",
+    ]
+)
+_CODE = frozenset(
+    [
+        "code",
+        "code-block",
+        "sourcecode",
+        "parsed-literal",
+        "literalinclude",
+        "productionlist",
+        "prompt",
+        "doctest",
+        "ipython",
+        "highlight",
+        "testcode",
+        "command-output",
+    ]
+)
+_NAMED = frozenset(
+    ["rubric", "admonition", "topic", "sidebar", "tab-item", "grid-item-card", "card", "dropdown", "centered"]
+)  # whose argument is a title
+_ABOUT = ("title", "lang", "language")
+
+
+def parse(text: str) -> Raw:
+    reader = _Reader(text.split("\n"))
+    reader.read()
+    title = reader.meta.get("title") or next((b.text for b in reader.blocks if b.kind == "heading"), "")
+    if not title:
+        title = next((heading(b.text.split("\n", 1)[0]) for b in reader.blocks if b.kind in ("text", "item")), "")
+    return Raw(Format.RST, reader.blocks, title, reader.meta.get("language") or reader.meta.get("lang", ""))
+
+
+class _Reader:
+    """One pass over the lines. `levels`: how headings were underlined, in the order in which the forms came."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        self.blocks: list[Block] = []
+        self.meta: dict[str, str] = {}
+        self._levels: list[str] = []
+        self._paragraph: list[str] = []
+        self._item = False
+
+    def read(self) -> None:
+        at, lines = 0, self.lines
+        while at < len(lines):
+            line = lines[at]
+            bare = line.strip()
+            if not bare:
+                self._flush()
+                at += 1
+            elif bare.startswith("..") and (found := _DIRECTIVE.match(line) or _COMMENT.match(line)):
+                self._flush()
+                at = self._directive(at, found)
+            elif bare[0] == ":" and not self._paragraph and (field := _FIELD.match(line)):
+                self._flush()
+                if field[1].lower() in _ABOUT:
+                    self.meta[field[1].lower()] = heading(field[2] or "")
+                elif self.blocks and field[2] and not _option(field[1]):
+                    self.blocks.append(Block("text", words(field[2])))
+                at += 1
+            elif (size := self._heading(at)) > 0:
+                at += size
+            elif _TABLE.match(line) or (UNDERLINE.match(bare) and len(bare) >= 3):
+                self._flush()
+                at += 1
+            elif (listed := _ITEM.match(line)) is not None:
+                self._flush()
+                self._paragraph, self._item = [listed[1]], True
+                at = self._literal(at, listed[1])
+            elif bare.startswith(">>> ") and not self._paragraph:
+                at = self._doctest(at)
+            else:
+                self._paragraph.append(bare.strip("|").strip() if bare[0] == "|" else bare)
+                at = self._literal(at, bare)
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._paragraph and (text := words("\n".join(self._paragraph)).strip()):
+            self.blocks.append(Block("item" if self._item else "text", text))
+        self._paragraph, self._item = [], False
+
+    def _heading(self, at: int) -> int:
+        """How many lines a heading here takes; 0 if there is none."""
+        lines = self.lines
+        over = UNDERLINE.match(lines[at])
+        if over and at + 2 < len(lines) and lines[at + 1].strip() and lines[at + 2].strip() == lines[at].strip():
+            self._flush()
+            return self._headed(lines[at + 1], over[1] * 2, 3)
+        if self._paragraph or over or at + 1 >= len(lines) or lines[at][0] in " \t":
+            return 0
+        under = UNDERLINE.match(lines[at + 1])
+        if (
+            under
+            and len(lines[at + 1].strip()) >= min(4, len(lines[at].strip()))
+            and 2 * len(lines[at + 1].strip()) >= len(lines[at].strip())
+        ):
+            return self._headed(lines[at], under[1], 2)
+        return 0
+
+    def _headed(self, written: str, form: str, size: int) -> int:
+        if form not in self._levels:
+            self._levels.append(form)
+        if text := heading(words(written)):
+            self.blocks.append(Block("heading", text, self._levels.index(form) + 1))
+        return size
+
+    def _directive(self, at: int, found: re.Match[str]) -> int:
+        """The line after a directive or comment: with its inside, or where that is prose, with its options only."""
+        indent = len(found[1].expandtabs())
+        name = found[2].lower() if found.re is _DIRECTIVE else ""
+        if name == "meta" or name == "title":
+            for line in self.lines[at + 1 : at + 12]:
+                if (field := _FIELD.match(line)) and field[1].lower() in _ABOUT:
+                    self.meta.setdefault(field[1].lower(), heading(field[2] or ""))
+            if name == "title":
+                self.meta["title"] = heading(found[3])
+        if name.rsplit(":", 1)[-1] in _OPEN or name in _OPEN:
+            if found[3] and (
+                name in _NAMED or name.startswith("version") or name in ("note", "warning", "tip", "deprecated")
+            ):
+                argument = (
+                    re.sub(r"^v?\d[\w.]*\s*", "", found[3]) if name.startswith(("version", "deprecated")) else found[3]
+                )
+                if text := words(argument).strip():
+                    self.blocks.append(Block("text", text))
+            elif found[3] and name not in _NAMED:
+                self.blocks.append(
+                    Block("text", f"`{found[3].split('(')[0].split()[-1]}`" if found[3].split("(")[0].split() else "")
+                )
+            end = at + 1
+            while end < len(self.lines) and (field := _FIELD.match(self.lines[end])) and _option(field[1]):
+                end += 1
+            return end
+        end = self._inside(at + 1, indent)
+        if name in _CODE:
+            code = [line for line in self.lines[at + 1 : end] if not _FIELD.match(line)]
+            self.blocks.append(Block("code", "\n".join(code).strip("\n")))
+        return end
+
+    def _literal(self, at: int, bare: str) -> int:
+        """The line after this one, and after the literal block that it announces with ::"""
+        if not bare.endswith("::"):
+            return at + 1
+        below = at + 1
+        while below < len(self.lines) and not self.lines[below].strip():
+            below += 1
+        if below == at + 1 or below == len(self.lines) or self.lines[below][0] not in " \t>":
+            return at + 1
+        self._paragraph[-1] = self._paragraph[-1][:-1] if bare != "::" else ""
+        self._flush()
+        indent = len(self.lines[at]) - len(self.lines[at].lstrip())
+        end = self._inside(below, indent)
+        self.blocks.append(Block("code", "\n".join(self.lines[below:end]).strip("\n")))
+        return end
+
+    def _doctest(self, at: int) -> int:
+        end = at
+        while end < len(self.lines) and self.lines[end].strip():
+            end += 1
+        self.blocks.append(Block("code", "\n".join(self.lines[at:end])))
+        return end
+
+    def _inside(self, at: int, indent: int) -> int:
+        """The first line from `at` that is not empty and not further in than `indent`."""
+        end = at
+        for place in range(at, len(self.lines)):
+            line = self.lines[place].expandtabs()
+            if line.strip():
+                if len(line) - len(line.lstrip()) <= indent:
+                    break
+                end = place + 1
+        return end
+
+
+def _option(name: str) -> bool:
+    """Of a directive, or of a document's first lines: not its text."""
+    return name.lower() in [
+        "class",
+        "name",
+        "align",
+        "alt",
+        "width",
+        "height",
+        "scale",
+        "target",
+        "figwidth",
+        "maxdepth",
+        "caption",
+        "hidden",
+        "titlesonly",
+        "numbered",
+        "glob",
+        "linenos",
+        "lineno-start",
+        "emphasize-lines",
+        "language",
+        "dedent",
+        "start-after",
+        "end-before",
+        "lines",
+        "widths",
+        "header-rows",
+        "stub-columns",
+        "noindex",
+        "no-index",
+        "nosearch",
+        "orphan",
+        "tocdepth",
+        "sync",
+        "icon",
+        "gutter",
+        "columns",
+        "author",
+        "authors",
+        "date",
+        "version",
+        "copyright",
+        "organization",
+        "contact",
+        "status",
+        "revision",
+        "address",
+        "license",
+        "type",
+        "module",
+        "synopsis",
+        "platform",
+        "sphinx-version",
+        "created",
+        "python-version",
+        "post-history",
+        "resolution",
+        "content-type",
+        "last-modified",
+        "discussions-to",
+        "id",
+        "category",
+        "subtype",
+        "key",
+        "sorted",
+        "aliases",
+        "selected",
+        "force",
+        "nocontentsentry",
+    ]
+
+
+def words(text: str) -> str:
+    """A paragraph without roles, links' addresses, references; literals as Markdown's inline code."""
+    if "`" in text:
+        text = _LINK.sub(
+            lambda found: found[1] or found[2] or "", _LITERAL.sub("\ue000\\1\ue001", _ROLE.sub(_of_role, text))
+        )
+        text = text.replace("`", "").replace("\ue000", "`").replace("\ue001", "`")
+    if "|" in text:
+        text = _SUBSTITUTION.sub("", text)
+    if "*" in text:
+        text = _STRESS.sub("", text)
+    if "_" in text:
+        text = _REFERENCE.sub("", text)
+    return unescaped(text.replace("\\ ", "").replace("\\", ""))
+
+
+def _of_role(found: re.Match[str]) -> str:
+    inside = found[1] or found[2]
+    shown = inside.partition("<")[0].strip() if inside.endswith(">") and "<" in inside[1:] else inside
+    shown = shown.lstrip("~!.")
+    role = found[0].split("`")[0].strip(":").rsplit(":", 1)[-1]
+    if inside.startswith("~"):
+        shown = shown.rsplit(".", 1)[-1]
+    if role in (
+        "ref",
+        "doc",
+        "term",
+        "guilabel",
+        "menuselection",
+        "abbr",
+        "pep",
+        "rfc",
+        "emphasis",
+        "strong",
+        "dfn",
+        "title",
+        "sub",
+        "sup",
+        "cite",
+        "numref",
+        "download",
+        "issue",
+        "pr",
+        "user",
+        "ghuser",
+    ):
+        return (
+            ""
+            if role in ("issue", "pr", "user", "ghuser")
+            else shown.replace("/", " ")
+            if role == "doc" and "/" in shown
+            else shown
+        )
+    return f"\ue000{shown}\ue001" if " " not in shown else shown
