@@ -6,23 +6,33 @@ import glob
 import io
 import json
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from engine.extraction.prose import plain
+from engine.parsing.encoding import Decoded, decode
 from engine.text import digest
 
 LINES = {".jsonl", ".ndjson"}
-KINDS = {".md", ".markdown", ".txt", ".text", ".rst", ".adoc", ".html", ".htm", ".json", *LINES}
+PAGES = {".html", ".htm", ".xhtml", ".shtml"}
+KINDS = {
+    ".md", ".markdown", ".mdx", ".txt", ".text", ".rst", ".adoc", ".asciidoc", ".log", ".eml", ".man", *(f".{n}" for n in range(1, 10)), ".json", *PAGES, *LINES,
+}  # fmt: skip
 SIZE_LIMIT = 40_000_000  # bytes of one document, and of a file that is not read line by line
 STDIN = "-"
 
 
+EMPTY = "empty"  # the trouble of a file that has nothing in it: skipped, no failure
+_ENDING = re.compile(
+    r"\.[A-Za-z][A-Za-z0-9]{0,7}$|\.[1-9]$|\.[0-9][A-Za-z][A-Za-z0-9]{0,6}$"
+)  # README.old-1.2 has none
+
+
 class Source(NamedTuple):
-    """A document to load, or why it cannot be (`trouble`). `size`: bytes of the input it stands for; `named`: it brought its id."""
+    """A document to load, or why it cannot be (`trouble`). `size`: bytes of the input it comes from; `named`: it brought its id;
+    `encoding`: set where it was guessed."""
 
     id: str
     title: str = ""
@@ -30,38 +40,69 @@ class Source(NamedTuple):
     trouble: str = ""
     size: int = 0
     named: bool = False
+    encoding: str = ""
 
 
 # -- which files -----------------------------------------------------------------------------------------------------------------
 
 
-def files(paths: tuple[str, ...]) -> list[str]:
-    """The arguments' files, each once, in a stable order; folders are walked, globs expanded (a shell may not have)."""
+def files(paths: tuple[str, ...], passed_over: dict[str, list[str]] | None = None) -> list[str]:
+    """The arguments' files, each once, in a stable order; folders are walked, globs expanded (a shell may not have).
+
+    `passed_over` takes the files in folders that are not read, by their ending.
+    """
+    skipped = passed_over if passed_over is not None else {}
     found: dict[str, None] = {}
     for path in paths:
         if path == STDIN:
             found[STDIN] = None
         elif os.path.isdir(path):
-            found.update(dict.fromkeys(_walked(path)))
+            found.update(dict.fromkeys(_walked(path, skipped)))
         elif os.path.lexists(path):
             found[os.path.normpath(path)] = None
         else:
             matches = sorted(glob.glob(path, recursive=True))
             for match in matches:
-                found.update(dict.fromkeys(_walked(match) if os.path.isdir(match) else [os.path.normpath(match)]))
+                found.update(
+                    dict.fromkeys(_walked(match, skipped) if os.path.isdir(match) else [os.path.normpath(match)])
+                )
             if not matches:
                 found[path] = None  # named as missing when it is read
     return list(found)
 
 
-def _walked(top: str) -> Iterator[str]:
+def _walked(top: str, skipped: dict[str, list[str]]) -> Iterator[str]:
     unreadable: list[str] = []
     for folder, folders, names in os.walk(top, onerror=lambda error: unreadable.append(str(error.filename))):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if Path(name).suffix.lower() in KINDS and not name.startswith("."):
-                yield os.path.normpath(os.path.join(folder, name))
+            if name.startswith("."):
+                continue
+            path = os.path.normpath(os.path.join(folder, name))
+            ending = suffix(name)
+            if ending in KINDS or (not ending and not _is_binary(path)):
+                yield path
+            else:
+                skipped.setdefault(ending or "no ending, not a text", []).append(path)
     yield from unreadable  # reading them says why
+
+
+def suffix(path: str) -> str:
+    """ ".md"; "" of README, and of a name whose last part is no ending."""
+    found = _ENDING.search(os.path.basename(path).lstrip("."))
+    return found[0].lower() if found else ""
+
+
+def _is_binary(path: str) -> bool:
+    """Of a file without an ending; one that cannot be read is named when it is."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        with open(path, "rb") as file:
+            head = file.read(4096)
+    except OSError:
+        return False
+    return b"\0" in head and decode(head).encoding[:5] not in ("utf-1", "utf-3")
 
 
 def weight(path: str) -> int:
@@ -94,7 +135,7 @@ def _documents(path: str) -> Iterator[Source]:
             yield Source(path, trouble="not a file, but a pipe or a device")
             return
         with open(path, "rb") as file:
-            if Path(path).suffix.lower() in LINES:
+            if suffix(path) in LINES:
                 yield from _of_lines(path, file)
                 return
             raw = file.read(SIZE_LIMIT + 1)
@@ -104,7 +145,7 @@ def _documents(path: str) -> Iterator[Source]:
     if len(raw) > SIZE_LIMIT:
         yield Source(path, trouble=f"larger than {SIZE_LIMIT // 1_000_000} MB; split it", size=len(raw))
         return
-    yield from _of_bytes(path, raw, Path(path).suffix.lower())
+    yield from _of_bytes(path, raw, suffix(path))
 
 
 def _of_stdin(stdin: BinaryIO) -> Iterator[Source]:
@@ -140,30 +181,41 @@ def _of_lines(path: str, file: BinaryIO, first: bytes = b"") -> Iterator[Source]
             while line and not line.endswith(b"\n"):
                 line = file.readline(SIZE_LIMIT)
         elif line.strip():
+            read = decode(line)
             try:
-                row = json.loads(decoded(line))
+                row = json.loads(read.text)
             except (ValueError, RecursionError) as error:
                 yield Source(name, trouble=_broken(error), size=len(line))
             else:
-                yield of_row(name, row)._replace(size=len(line))
+                yield of_row(name, row)._replace(size=len(line), encoding=_guess(read))
         line = file.readline(SIZE_LIMIT + 1)
 
 
-def _of_bytes(path: str, raw: bytes, suffix: str) -> Iterator[Source]:
-    if b"\0" in raw[:4096] and not raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+def _of_bytes(path: str, raw: bytes, ending: str) -> Iterator[Source]:
+    read = decode(raw)
+    text = read.text
+    guess = _guess(read)
+    if "\0" in text[:4096]:
         yield Source(path, trouble="not a text file", size=len(raw))
-        return
-    text = decoded(raw)
-    if not text.strip():
-        yield Source(path, trouble="empty", size=len(raw))
-    elif suffix == ".json":
+    elif not text.strip():
+        yield Source(path, trouble=EMPTY, size=len(raw))
+    elif ending == ".json":
         yield from _of_json(path, text, raw)
-    elif suffix in (".html", ".htm"):
-        title, text = plain(text)
-        trouble = "" if text.strip() else "a page without text"
-        yield Source(path, title, text, trouble, len(raw))
+    elif ending in PAGES:
+        from engine.parsing import parse
+
+        page = parse(text, path)
+        trouble = "" if page.text.strip() else "a page without text"
+        yield Source(path, page.title, page.text, trouble, len(raw), encoding=guess)
     else:
-        yield Source(path, text=text, size=len(raw))
+        yield Source(path, text=text, size=len(raw), encoding=guess)
+
+
+def _guess(read: Decoded) -> str:
+    """What a reader is to check; "" if the encoding is sure."""
+    if not read.guessed:
+        return ""
+    return f"{read.encoding}, unreadable bytes replaced" if "\ufffd" in read.text else read.encoding
 
 
 def _of_json(path: str, text: str, raw: bytes) -> Iterator[Source]:
@@ -190,23 +242,13 @@ def of_row(name: str, row: Any) -> Source:
     id = str(given) if named else name
     title = row.get("title")
     text = _sound(row["text"])
-    trouble = "" if text.strip() else "empty"
+    trouble = "" if text.strip() else EMPTY
     return Source(_sound(id), _sound(title) if isinstance(title, str) else "", text, trouble, named=named)
 
 
 def _broken(error: Exception) -> str:
     """One sentence for all lines that are broken alike."""
     return f"not JSON: {error.msg[0].lower()}{error.msg[1:]}" if isinstance(error, json.JSONDecodeError) else "not JSON"
-
-
-def decoded(raw: bytes) -> str:
-    """UTF-8, UTF-16 if it says so, and Windows-1252 for what is neither: any bytes are some text."""
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return raw.decode("utf-16", "replace")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", "replace")
 
 
 def _sound(text: str) -> str:

@@ -32,7 +32,9 @@ class Tally:
     """What became of the documents."""
 
     def __init__(self) -> None:
-        self.llm = self.frequency = self.cached = self.fallback = self.unchanged = self.failed = 0
+        self.llm = self.frequency = self.cached = self.fallback = self.unchanged = self.failed = self.empty = 0
+        self.guessed: dict[str, str] = {}  # document -> the encoding that it was read in
+        self.passed_over: dict[str, list[str]] = {}  # ending -> files
         self.troubles: dict[str, list[str]] = {}  # why -> which
         self._fallbacks: dict[str, tuple[str, int]] = {}  # why, without its figures -> why, how often
 
@@ -58,28 +60,41 @@ class Tally:
         return sorted(self._fallbacks.values(), key=lambda found: -found[1])
 
     def skip(self, name: str, why: str) -> None:
-        self.failed += 1
+        if why == sources.EMPTY:
+            self.empty += 1
+        else:
+            self.failed += 1
         self.troubles.setdefault(clean_line(why), []).append(clean_line(name))
 
     def sentence(self, took: float) -> str:
         return (
             f"{self.done} document{'' if self.done == 1 else 's'} in {took:.1f} s ({self.done / took:.0f}/s): {self.llm} by LLM ({self.cached} from the cache), "
-            f"{self.frequency} by frequency ({self.fallback} as fallback), {self.unchanged} unchanged, {self.failed} failed."
+            f"{self.frequency} by frequency ({self.fallback} as fallback), {self.unchanged} unchanged, "
+            f"{f'{self.empty} empty, ' if self.empty else ''}{self.failed} failed."
         )
 
     def remarks(self) -> Iterator[str]:
         for why, times in self.fallbacks[:REASONS]:
             yield f"fallback, {times} document{'' if times == 1 else 's'}: {why}"
         for why, names in self.troubles.items():
-            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            yield f"skipped {', '.join(names[:NAMED])}{more}: {why}"
+            yield f"skipped {_named(names)}: {why}"
+        if self.guessed:
+            guesses = [f"{name} ({encoding})" for name, encoding in self.guessed.items()]
+            yield f"encoding guessed, check the text: {_named(guesses)}"
+        for ending, names in sorted(self.passed_over.items()):
+            yield f"passed over, load does not read {ending} in a folder: {_named(names)}"
 
     def data(self, took: float) -> dict[str, Any]:
         return {
             "ok": not self.failed, "seconds": round(took, 3), "llm": self.llm, "frequency": self.frequency, "cached": self.cached,
-            "fallback": self.fallback, "fallbacks": {why: times for why, times in self.fallbacks}, "unchanged": self.unchanged, "failed": self.failed,
+            "empty": self.empty, "guessed": self.guessed, "passed_over": self.passed_over, "fallback": self.fallback, "fallbacks": {why: times for why, times in self.fallbacks}, "unchanged": self.unchanged, "failed": self.failed,
             "skipped": [f"{name}: {why}" for why, names in self.troubles.items() for name in names],
         }  # fmt: skip
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 @click.command()
@@ -99,20 +114,28 @@ def load(
 ) -> None:
     """Extract keywords from files, folders, globs, or `-` for standard input.
 
-    .md .txt .rst .adoc .html are one document each; .jsonl, .ndjson and .json hold {"id", "text", "title"} a line or in a list;
-    standard input is JSON lines or one text. Stopped half way, the same command with --resume goes on.
+    .md .mdx .txt .rst .adoc .asciidoc .html .log .eml, manual pages and files without an ending (README) are one document each;
+    .jsonl, .ndjson and .json hold {"id", "text", "title"} a line or in a list; standard input is JSON lines or one text.
+    In a folder other files are passed over and named; a file that you name is read whatever its ending. Stopped half way, the same
+    command with --resume continues.
 
     A document's id is its path from --root, so that it is the same document however its path is typed; a JSON row brings its own.
     """
-    found = sources.files(paths)
+    passed_over: dict[str, list[str]] = {}
+    found = sources.files(paths, passed_over)
     if not found:
-        fail("No file was found. Kinds: " + " ".join(sorted(sources.KINDS)), as_json)
+        fail(
+            "No file to read there. load reads files without an ending and " + " ".join(sorted(sources.KINDS)), as_json
+        )
     root = root.resolve() if root is not None else root_of(paths)
     if root is not None and (stray := outside(root, found)):
         fail(f"{clean_line(stray)} is not below the root {root}. Give another --root.", as_json)
     _engine_or_fail(place, as_json)
     known = _known(place, method) if resume else {}
     tally = Tally()
+    tally.passed_over = {
+        clean_line(ending): [clean_line(name) for name in names] for ending, names in passed_over.items()
+    }
     quiet = verbose or as_json
     progress = Progress(
         "load", sum(map(sources.weight, found)), bare(sys.stderr), shown=not quiet and sys.stderr.isatty()
@@ -132,6 +155,8 @@ def load(
 
     try:
         for source in (source for path in found for source in sources.documents(path, _called(root, path))):
+            if source.encoding:
+                tally.guessed[clean_line(source.id)] = source.encoding
             if source.trouble:
                 tally.skip(source.id, source.trouble)
                 progress.step(source.size, tally.done)

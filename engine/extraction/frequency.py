@@ -21,6 +21,7 @@ from engine.extraction.languages import ENGLISH, LINKS
 from engine.extraction.prose import prose, sample
 from engine.extraction.unspaced import CJK, Piece, pieces
 from engine.extraction.words import EMPTY, GENERAL, SOFT, TECHNOLOGIES, TECHNOLOGIES_BY_NAME, WEAK
+from engine.parsing import Parsed, parse
 
 SHORT, LONG = 150, 450  # tokens at which the weights are wholly the one or the other
 SELDOM = 400  # candidates from which on one that comes once, and late, is not worth scoring
@@ -89,11 +90,12 @@ class _Found(NamedTuple):
     stands: int
 
 
-def extract(text: str, *, limit: int = MAX_TOTAL) -> Keywords:
-    """At most `limit` keywords of a text of any length and language, best first."""
+def extract(text: str | Parsed, *, limit: int = MAX_TOTAL) -> Keywords:
+    """At most `limit` keywords of a document of any format, length and language, best first."""
     if limit <= 0:
         return Keywords()
-    body = prose(sample(text))
+    document = parse(text) if isinstance(text, str) else text
+    body = prose(sample(document.content))
     quoted = frozenset(_QUOTED.findall(body) if "`" in body else ())
     found: list[_Found] = []
     elsewhere = False  # the text is in Chinese or Japanese, and what else stands in it are names

@@ -1,14 +1,15 @@
-"""The prose of a text: without code, tags, addresses, directives; and the text of an HTML page.
+"""The prose of a document's body: without code, tags, addresses, directives; and the text of an HTML page.
 
 Every expression here takes time in proportion to the text, whatever it holds: no repetition can begin again at each of its own characters.
 """
 
 from __future__ import annotations
 
-import html
 import re
 
-SAMPLE_CHARS = 400_000  # read of a longer text: its beginning and end, and slices spread evenly between, an eighth each
+from engine.parsing import parse
+from engine.parsing.inline import unescaped
+from engine.parsing.sampling import SAMPLE_CHARS, sample
 
 # as one, or a look for the next line's first letter would go over all of them at each
 _EMPTY_LINES = re.compile(r"\n\s*\n")
@@ -92,50 +93,13 @@ def _without(text: str, begin: str, end: str) -> str:
     return "\n\n".join([*kept, text[at:]])
 
 
-def sample(text: str) -> str:
-    if len(text) <= SAMPLE_CHARS:
-        return text
-    part = SAMPLE_CHARS // 8
-    step = (len(text) - part) / 7
-    return "\n\n . \n\n".join(_slice(text, int(n * step), int(n * step) + part) for n in range(8))
-
-
-def _slice(text: str, begin: int, end: int) -> str:
-    """Without the words that are cut in two at its ends."""
-    if begin:
-        begin = max(begin, text.find(" ", begin, begin + 200))
-    if end < len(text) and (last := text.rfind(" ", end - 200, end)) > begin:
-        end = last
-    return text[begin:end]
-
-
 # -- pages -----------------------------------------------------------------------------------------------------------------------
-
-_BLOCK = re.compile(
-    r"</?(?:address|article|aside|blockquote|br|dd|div|dl|dt|footer|form|h[1-6]|header|hr|li|main|nav|ol|p|pre|section|table|td|th|tr|ul)\b[^<>]{0,5000}>",
-    re.I,
-)
-_ANY_TAG = re.compile(r"<[A-Za-z/!?][^<>]{0,5000}>")
-_UNSHOWN = (("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>"), ("<template", "</template>"), ("<noscript", "</noscript>"))  # fmt: skip
-_LONG_NUMBER = re.compile(r"&#[0-9]{8,}|&#[xX][0-9A-Fa-f]{7,}")
 
 
 def plain(page: str) -> tuple[str, str]:
-    """(title, text) of an HTML page: blocks on lines of their own, nothing that a browser does not show.
-
-    Not by html.parser, which takes a second for 5 kB of unclosed tags, and raises on some declarations.
-    """
-    for begin, end in _UNSHOWN:
-        page = _without(page, begin, end)
-    title = ""
-    low = page.lower()
-    if len(low) == len(page) and (start := low.find("<title")) >= 0 and (stop := low.find("</title", start)) >= 0:
-        title = unescaped(_ANY_TAG.sub(" ", page[start:stop]))
-        page = page[:start] + page[stop:]
-    text = _ANY_TAG.sub("", _BLOCK.sub("\n", page))
-    return " ".join(title.split()), unescaped(text)
+    """(title, text) of an HTML page: its main text."""
+    found = parse(page, "page.html")
+    return found.title, found.text
 
 
-def unescaped(text: str) -> str:
-    """Character references as characters; numbers beyond Unicode are dropped (html.unescape raises at 4,300 digits)."""
-    return html.unescape(_LONG_NUMBER.sub(" ", text))
+__all__ = ["SAMPLE_CHARS", "plain", "prose", "sample"]

@@ -6,16 +6,17 @@ Both methods see what `parse` returns. The formats' parsers make blocks; boilerp
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from engine.parsing import boilerplate, changelog, plain
-from engine.parsing.detect import detect
+from engine.parsing import boilerplate, changelog, detect, plain
 from engine.parsing.inline import heading
 from engine.parsing.model import Block, Format, Parsed, Raw
+from engine.parsing.sampling import sample
+from engine.text import MARK
 
 TITLE_CHARS = 300
 MOST_HEADINGS = 400
-PARSED_CHARS = 400_000  # of a longer text: its beginning and end, and slices spread evenly between, an eighth each
 
 _GENERIC = re.compile(
     r"(?:change[ -_]?logs?|changes|history|release[ -_]?notes?|releases|news|what'?s new|read[ -_]?me|index|introduction|overview|unreleased|home|documentation|contributing|.{0,30}\bv?\d+\.\d+(?:\.\d+)?\b.{0,40}|version history|release history)",
@@ -67,13 +68,21 @@ _NO_PROJECT = frozenset(
     ]
 )
 _VERSIONED = re.compile(r"[-_@]v?\d[\w.+-]*$|\.(?:dist|egg)-info$")
-_ENDING = re.compile(r"[.!?…:;,]\s*$")
+_README = re.compile(r"read[-_]?me\b", re.I)
+_MANUAL = re.compile(r"[\w.:+-]{1,60}\(\d\w{0,4}\)")
+_MARKUP = (Format.MARKDOWN, Format.RST, Format.ASCIIDOC, Format.PLAIN, Format.HTML)
+_OVERSTRUCK = re.compile(f"(.)[\b{MARK}](?=\\1)|_[\b{MARK}](?=\\w)")  # bold and underlined, as a printer wrote them
+_COLOUR = re.compile(f"[\x1b{MARK}]\\[[\\d;]{{0,12}}m")
 
 
 def parse(text: str, name: str = "") -> Parsed:
     """The document in a text. `name`: a file's or a document's, whose ending and folder may say more. Never raises."""
     suffix = _suffix(name)
-    kind = detect(text, suffix)
+    if "\b" in text or (MARK in text and text.count(MARK) > 20):
+        text = _OVERSTRUCK.sub("", text)
+    if "\x1b[" in text or f"{MARK}[" in text:
+        text = _COLOUR.sub("", text)
+    kind = detect.detect(text, suffix)
     if kind is Format.PLAIN and not _may_hold_boilerplate(text):
         return Parsed(kind, plain.title(text)[:TITLE_CHARS], text)
     if kind is not Format.HTML:
@@ -91,12 +100,14 @@ def _read(text: str, kind: Format, suffix: str) -> Raw:
         from engine.parsing import page
 
         return page.parse(text)
-    if kind is Format.RST or kind is Format.ASCIIDOC:
-        from engine.parsing import asciidoc, frontmatter, rst
+    if kind is Format.RST:
+        from engine.parsing import rst
 
-        front = frontmatter.read(text)
-        raw = (rst if kind is Format.RST else asciidoc).parse(text[front.end :])
-        return raw._replace(title=front.title or raw.title, language=front.language or raw.language)
+        return _with_front(text, rst.parse)
+    if kind is Format.ASCIIDOC:
+        from engine.parsing import asciidoc
+
+        return _with_front(text, asciidoc.parse)
     if kind is Format.ROFF or kind is Format.MAN_PAGE:
         from engine.parsing import roff
 
@@ -124,31 +135,82 @@ def _read(text: str, kind: Format, suffix: str) -> Raw:
     return changelog.parse(text) if kind is Format.CHANGELOG else plain.parse(text)
 
 
+def _with_front(text: str, parser: Callable[[str], Raw]) -> Raw:
+    from engine.parsing import frontmatter
+
+    front = frontmatter.read(text)
+    raw = parser(text[front.end :])
+    return raw._replace(title=front.title or raw.title, language=front.language or raw.language)
+
+
 def assemble(raw: Raw, name: str = "") -> Parsed:
     """A document from its blocks: without boilerplate, its changes without their verbs."""
     blocks = boilerplate.without(raw.blocks)
     project = _project(name)
-    title = raw.title
+    title = raw.title or _title(raw, blocks, name, project)
     changes = raw.format is Format.CHANGELOG
-    if raw.format in (
-        Format.MARKDOWN,
-        Format.RST,
-        Format.ASCIIDOC,
-        Format.PLAIN,
-        Format.HTML,
-    ) and changelog.is_changelog(title, blocks):
+    if raw.format in _MARKUP and changelog.is_changelog(title, blocks):
         blocks, changes = changelog.content(blocks), True
         if _GENERIC.fullmatch(title):
-            title = (
-                f"{project} changelog"
-                if project
-                else ("Changelog" if any(map(str.isdigit, title)) or title.lower() == "unreleased" else title)
-            )
+            numbered = any(map(str.isdigit, title)) or title.lower() == "unreleased"
+            title = f"{project} changelog" if project else ("Changelog" if numbered else title)
     if project and title and _GENERIC.fullmatch(title) and not changes:
         title = f"{project}: {title}"
     title = " ".join(title.split())[:TITLE_CHARS]
     headings = tuple(dict.fromkeys(block.text for block in blocks if block.kind == "heading"))[:MOST_HEADINGS]
     return Parsed(raw.format, title, _rendered(blocks), headings, raw.language, project)
+
+
+def _title(raw: Raw, blocks: list[Block], name: str, project: str) -> str:
+    """What the blocks say: the first heading, if it is the document's; a logo; the file's name; what comes first."""
+    heads = [place for place, block in enumerate(blocks) if block.kind == "heading"]
+    first = heads[0] if heads else len(blocks)
+    top = next((place for place in heads if blocks[place].level == 1), None) if raw.format is not Format.RST else None
+    if (
+        top is None
+        and heads
+        and (first == 0 or raw.format in (Format.RST, Format.ASCIIDOC))
+        and not (raw.logo and first)
+    ):
+        top = first
+    stem = _stem(name)
+    if top is not None and not (raw.logo and blocks[top].level > 1):
+        title = blocks[top].text
+        below = blocks[top + 1] if top + 1 < len(blocks) else None
+        if below is not None and below.kind == "heading":
+            if _MANUAL.fullmatch(title) and below.text.lower() == "name" and top + 2 < len(blocks):
+                return " - ".join(part.strip() for part in re.split(r"\s+[-–—]\s+", blocks[top + 2].text, maxsplit=1))
+            if stem and below.text.lower() == stem.lower():
+                return f"{title}: {below.text}"
+        return title
+    if raw.logo:
+        return raw.logo
+    if project and _README.match(name.rsplit("/", 1)[-1]):
+        return project
+    if raw.format is Format.LOG:
+        return ""
+    start = next((block for block in blocks if block.kind != "code"), None)
+    line = heading(start.text.split("\n", 1)[0]) if start is not None else ""
+    if (
+        start is not None
+        and start.kind != "heading"
+        and (len(start.text) > 70 or start.text.rstrip().endswith((".", ":")))
+    ):
+        if stem and raw.format in _MARKUP:
+            return stem
+        if raw.format is not Format.PLAIN:
+            return heading(re.split(r"(?<=[.!?])\s", " ".join(start.text[:600].split()), maxsplit=1)[0])
+    return line
+
+
+def _stem(name: str) -> str:
+    """A file's name as a title, if it is of words: "Static files" of docs/static-files.md."""
+    base = name.rsplit("/", 1)[-1]
+    at = base.rfind(".")
+    words = re.sub(r"[-_]+", " ", base[:at]) if at > 0 else ""
+    if not re.fullmatch(r"[^\W\d](?:[^\W_]|[ .]){2,60}", words) or _GENERIC.fullmatch(words) or _FILE.match(words):
+        return ""
+    return words if any(map(str.isupper, words)) else words.capitalize()
 
 
 def _rendered(blocks: list[Block]) -> str:
@@ -191,26 +253,4 @@ def _project(name: str) -> str:
     return ""
 
 
-def title_of(text: str, name: str = "") -> str:
-    """A title for a document that was given none: its own, else its first line that says something."""
-    return parse(text, name).title or heading(plain.title(text))[:TITLE_CHARS]
-
-
-def sample(text: str) -> str:
-    if len(text) <= PARSED_CHARS:
-        return text
-    part = PARSED_CHARS // 8
-    step = (len(text) - part) / 7
-    return "\n\n . \n\n".join(_slice(text, int(n * step), int(n * step) + part) for n in range(8))
-
-
-def _slice(text: str, begin: int, end: int) -> str:
-    """Without the words that are cut in two at its ends."""
-    if begin:
-        begin = max(begin, text.find(" ", begin, begin + 200))
-    if end < len(text) and (last := text.rfind(" ", end - 200, end)) > begin:
-        end = last
-    return text[begin:end]
-
-
-__all__ = ["Format", "Parsed", "parse", "sample", "title_of"]
+__all__ = ["Format", "Parsed", "parse", "sample"]

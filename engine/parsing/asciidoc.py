@@ -147,8 +147,7 @@ def parse(text: str) -> Raw:
         else:
             paragraph.append(line.strip())
     flush()
-    title = about.get("doctitle") or about.get("title") or next((b.text for b in blocks if b.kind == "heading"), "")
-    title = title or next((heading(b.text.split("\n", 1)[0]) for b in blocks if b.kind != "code"), "")
+    title = about.get("doctitle") or about.get("title") or ""
     return Raw(Format.ASCIIDOC, blocks, heading(words(title, about)), about.get("lang", ""))
 
 

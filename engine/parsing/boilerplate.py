@@ -18,7 +18,7 @@ _SECTION = re.compile(
     r"|authors?|credits?|sponsors?(?:hip|ing)?|backers?|supporters?|donat(?:e|ions?|ors?)|funding|patrons?|partners?|people|stargazers?|star history"
     r"|acknowledge?ments?|acknowledg?ements?|thanks?|special thanks|hall of fame|who(?:'s| is) using(?: (?:it|this))?|used by|see also|copyright|copying"
     r"|licen[cs](?:e|es|ing|ing information)|legal|copyrights?(?: and licen[cs]e)?|reporting bugs|table of contents?|contents?|toc|badges|buy me a coffee|support (?:us|the project))"
-    r"(?:\s+(?:and|&|/)\s+(?:contributors?|licen[cs]e|copyright|sponsors?|backers?|thanks?|credits?|acknowledge?ments?|authors?|maintainers?|contributing|donations?|supporters?))*[.:!]?",
+    r"(?:\s+(?:and|&|/)\s+(?:contributors?|licen[cs]e|copyright|sponsors?|backers?|thanks?|credits?|acknowledge?ments?|authors?|maintainers?|contributing|donations?|supporters?))*(?:\s(?:to|of|for|in|behind) (?:this|the|our|it)?\s?[\w -]{0,30})?[.:!]?",
     re.I,
 )
 _LICENCE = re.compile(
@@ -30,6 +30,10 @@ _LICENCE = re.compile(
     r"|permission to use, copy, modify|this document has been placed in the public domain|you should have received a copy of the",
     re.I,
 )
+# one of these is in each of them: looking for that is a hundred times faster
+_LEGAL_WORDS = (
+    "icen", "ICEN", "opyright", "OPYRIGHT", "ermission", "edistribut", "oftware", "OFTWARE", "arrant", "WARRANT", "ights", "RIGHTS", "(c)", "(C)", "©", "SPDX", "spdx", "ommons", "ublic domain", "NO EVENT", "endorse",
+)  # fmt: skip
 _COPYRIGHT = re.compile(r"\W{0,4}(?:(?:portions )?copyright\b|copyright ?©|\(c\) ?(?:19|20)\d\d|© ?)", re.I)
 _FURNITURE = re.compile(
     r"(?:\W{0,3}(?:prev(?:ious)?|next|up|home|top|index|contents|back|back to top|show source|view (?:page )?source|edit (?:this page|on github|source|me on github)|report (?:a |this )?(?:bug|issue|problem)(?: on this page)?"
@@ -54,6 +58,8 @@ def is_section(heading: str) -> bool:
 
 
 def is_licence(text: str) -> bool:
+    if not any(map(text.__contains__, _LEGAL_WORDS)):
+        return False
     return _LICENCE.search(text[:4000]) is not None or (len(text) < 400 and _COPYRIGHT.match(text) is not None)
 
 

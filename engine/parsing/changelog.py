@@ -31,8 +31,15 @@ _VERB = re.compile(
     r"|prevent(?:s|ed)?|avoid(?:s|ed)?|deprecate[sd]?|drop(?:s|ped)?|enable[sd]?|disable[sd]?|ensure[sd]?|handle[sd]?|move[sd]?|replace[sd]?|revert(?:s|ed)?|simplif(?:y|ies|ied)|clean(?:s|ed)?(?: up)?|document(?:s|ed)?|expose[sd]?|provide[sd]?|resolve[sd]?|restore[sd]?|set|sets|show|shows|stop(?:s|ped)?|switch(?:es|ed)?|tweak(?:s|ed)?|return(?:s|ed)?|include[sd]?|export(?:s|ed)?|extend(?:s|ed)?|increase[sd]?|reduce[sd]?|skip(?:s|ped)?|merge[sd]?|initial|various|minor|some|many|several)\b[:\s]+){0,2}",
     re.I,
 )
+_UPKEEP = re.compile(
+    r"(?:team|non-maintainer|qa|security|source-only|no-change)[ -]?(?:maintainer )?(?:upload|rebuild).*|(?:new|import(?:ed)?|update to|merge) (?:new )?upstream (?:stable |patch |bug ?fix )?(?:release|version|snapshot).{0,40}"
+    r"|(?:refresh|rebase|unfuzz|drop|remove|update)(?:ed)? (?:(?:the|all|obsolete|applied|upstream|quilt) )*patch(?:es)?\b.{0,60}|(?:bump|update|declare)?\W?standards-version.*|(?:bump|upgrade|update) debhelper.*|(?:un)?released?\b.{0,40}|release date.{0,40}"
+    r"|(?:no user-facing changes|version bump only for package).*|upload to unstable\W*|initial release.{0,60}|date: .{0,30}",
+    re.I,
+)
+_BY = re.compile(r"\s*\((?:[A-ZÀ-Þ][\w.'’-]+ ){1,3}[A-ZÀ-Þ][\w.'’-]+\)\s*$")
 _REFERENCE = re.compile(
-    r"\s*\((?:[^()]{0,60}?(?:#\d+|GH-?\d+|\b[0-9a-f]{7,40}\b|pull request|issue|closes:? )[^()]{0,80})\)|\[(?:#\d+|[0-9a-f]{7,40})\]|(?<!\w)(?:#|GH-|bpo-|gh-|PR-)\d{1,6}\b|\b[0-9a-f]{8,40}\b"
+    r"^\W{0,3}\[*`?[0-9a-f]{7,40}`?\]*\s*-?\s*|\s*\((?:[^()]{0,60}?(?:#\d+|GH-?\d+|\b[0-9a-f]{7,40}\b|pull request|issue|closes:? )[^()]{0,80})\)|\[(?:#\d+|[0-9a-f]{7,40})\]|(?<!\w)(?:#|GH-|bpo-|gh-|PR-)\d{1,6}\b|\b[0-9a-f]{8,40}\b"
     r"|\s*(?:\b(?:by|thanks(?: to)?|via|from|reported by|patch by|contributed by)\s+|[-–—(]\s*)(?:\[?@[\w-]{1,39}\]?(?:\([^()]{0,80}\))?(?:,? (?:and )?)?){1,6}(?:\s+in\s*)?\)?|\(?\b(?:closes|fixes|resolves|refs?|see):? (?:#\d+[, ]*)+\)?",
     re.I,
 )
@@ -71,7 +78,9 @@ def content(blocks: Sequence[Block]) -> list[Block]:
 
 def change(text: str) -> str:
     """ "crash of the parser on empty input" of "Fix crash of the parser on empty input (#12)"."""
-    bare = _REFERENCE.sub("", text).strip()
+    bare = _BY.sub("", _REFERENCE.sub("", text).strip())
+    if _UPKEEP.fullmatch(bare.rstrip(".")):
+        return ""
     return bare[_VERB.match(bare).end() :].strip() if len(bare) < 2000 and _VERB.match(bare) else bare  # type: ignore[union-attr]
 
 

@@ -15,7 +15,7 @@ _BY_SUFFIX = {
 }  # fmt: skip
 _MAN_SUFFIX = re.compile(r"\.[1-9n](?:[a-z]{1,4})?$")
 _ROFF = re.compile(
-    r"(?:['.]\\\"[^\n]*\n|\.\s*\n|\\\"[^\n]*\n|\s*\n){0,400}[.'](?:TH|SH|Dd|Dt|so|de|if|ie|nr|ds|TS|mso|lf|ad|hy|nh|tr|B|I|EQ|Os|ig|do|PP|TP|Sh|SS|am|LP|RS|Nm|BR|IP|P)\b"
+    r"(?:['.]\\\"[^\n]*\n|\.\s*\n|\\\"[^\n]*\n|[ \t]*+\n){0,400}+[.'](?:TH|SH|Dd|Dt|so|de|if|ie|nr|ds|TS|mso|lf|ad|hy|nh|tr|B|I|EQ|Os|ig|do|PP|TP|Sh|SS|am|LP|RS|Nm|BR|IP|P)\b"
 )
 _HTML = re.compile(
     r"\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--.{0,2000}?-->\s*)?<(?:!doctype\s+html|html|head|body|!doctype\s+\w+\s+public\s+\"-//w3c//dtd x?html)\b",
@@ -55,6 +55,8 @@ _MAIL_FIELDS = frozenset(
 _PEP = re.compile(
     r"\s*(?:PEP|BIP|DEP|Title|TIP|XEP|NEP): ?\S.*\n(?:[A-Z][\w-]+:.*\n|[ \t]+\S.*\n){1,20}?(?:Title|Author|Status|Version|Type|Created)s?:"
 )
+_ANY_MARK = re.compile(r"[#`[*|<=~^{]")
+_MARKS_OF_LINES = ("\n-", "\n:", "\n+", "\n.", "::", ".. ", "xref:", "\n  ", "\n\t")  # of which prose may have some
 _HASH_HEADING = re.compile(r"(?:^|\n) {0,3}#{1,6}[ \t]+\S")
 _MARKDOWN_MARK = re.compile(
     r"(?:^|\n)[ >]*```|\]\([^)\s]|!\[|(?:^|\n)\[[^\]\n]{1,80}\]: \S|(?:^|\n)(?:import|export) [\w{*].{0,200}from ['\"]|(?:^|\n):::\w|(?:^|\n)\|[ :-]*-{3}|\*\*\w[^*\n]{0,200}\*\*|\{#[\w-]{1,80}\}"
@@ -83,6 +85,8 @@ def detect(text: str, suffix: str = "") -> Format:
     """Never raises; plain text if nothing says otherwise."""
     head = text[:LOOKED_AT]
     first = head.lstrip("\ufeff \t\r\n")[:1]
+    if not first:
+        return Format.PLAIN
     if suffix and (named := _by_name(head, suffix)) is not None:
         return named
     if first in ".'\\" and _ROFF.match(head.lstrip("\ufeff\n")):
@@ -165,7 +169,13 @@ def _by_header(head: str) -> Format | None:
             if _PEP.match(start):
                 return Format.MEMO
     if (
-        memo.HEADER.search(start[:1500])
+        (
+            "nternet" in start[:1500]
+            or "NTERNET" in start[:1500]
+            or "Request for C" in start[:1500]
+            or "Working Group" in start[:1500]
+        )
+        and memo.HEADER.search(start[:1500])
         and ("Request for Comments" in start[:2500] or "nternet" in start[:2500])
         and ("  " in first or "   " in rest[:400])
         and not _HASH_HEADING.search(start[:1500])
@@ -205,6 +215,13 @@ def _looks_like_code(head: str) -> bool:
 def _marked(head: str, front: bool = False) -> Format:
     """By the marks of markup languages; the one with most of them, Markdown at a tie."""
     markdown = rst = adoc = 0
+    if (
+        not front
+        and _ANY_MARK.search(head) is None
+        and not any(map(head.__contains__, _MARKS_OF_LINES))
+        and head[:1] not in "-:+"
+    ):
+        return Format.PLAIN
     if "\n#" in head or head[:1] == "#":
         markdown += 3 * len(_HASH_HEADING.findall(head))
     if (

@@ -5,11 +5,15 @@ from __future__ import annotations
 import html
 import re
 
+_NUMBER = re.compile(
+    r"^(?:(?:chapter|section|appendix|part) [\dA-Z]{1,4}\.?\d{0,3}\s*[.:–—-]\s+|\d{1,2}(?:\.\d{1,3}){0,5}\.\s+|\d{1,2}(?:\.\d{1,3}){1,5}\s+(?=[^\W\d]))",
+    re.I,
+)
 _LONG_NUMBER = re.compile(r"&#[0-9]{8,}|&#[xX][0-9A-Fa-f]{7,}")
 _LINKED_IMAGE = re.compile(
     r"\[\s{0,4}!\[[^\[\]]{0,200}\](?:\([^()\s]{0,500}[^()]{0,100}\)|\[[^\[\]]{0,100}\])?\s{0,4}\](?:\([^()]{0,600}\)|\[[^\[\]]{0,100}\])?"
 )
-_IMAGE = re.compile(r"!\[([^\[\]]{0,200})\](?:\((?:[^()]|\([^()]{0,100}\)){0,600}\)|\[[^\[\]]{0,100}\])")
+_IMAGE = re.compile(r"!\[([^\[\]]{0,200})\](?:\(((?:[^()]|\([^()]{0,100}\)){0,600})\)|\[[^\[\]]{0,100}\])")
 _LINK = re.compile(
     r"\[((?:[^\[\]]|\[[^\[\]]{0,100}\]){1,300})\](?:\((?:[^()]|\([^()]{0,200}\)){0,600}\)|\[[^\[\]]{0,100}\])"
 )
@@ -21,14 +25,24 @@ _TEMPLATE = re.compile(r"\{\{[^{}\n]{0,300}\}\}|\{%[^{}\n]{0,300}%\}|\{/\*[^\n]{
 _SHORTCODE = re.compile(r"(?<![\w:]):[a-z][a-z0-9_+-]{1,40}:(?![\w:])")  # :rocket:
 _STRESS = re.compile(r"(?<![\w*])\*{1,3}(?=[^\s*])|(?<=[^\s*])\*{1,3}(?![\w*])|~~")
 _STRESSED_WORDS = re.compile(r"(?<!\w)__([^\s_][^_\n]{0,200}\s[^_\n]{0,200})__(?!\w)")  # not __init__
+_UNDERSCORED = re.compile(r"(?<!\w)_([A-Za-z][^_\n]{0,100})_(?!\w)")
 _CODE_MARKS = re.compile(r"(`{1,2})[ ]?([^`\n]{1,200}?)[ ]?\1")
 _PICTURES = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\u20e3]+")
 _LOGO = re.compile(r"\s*\b(?:logo(?:type)?|banner|icon|image|header|screenshot|badge)\b.*$", re.I)
+_BADGE_ADDRESS = re.compile(
+    r"shields\.io|badge|workflows?/|/status|travis|circleci|codecov|coveralls|opencollective|avatars|sponsor|contrib\.rocks|star-history|githubusercontent\.com/u/",
+    re.I,
+)
 _BADGE = re.compile(
     r"\b(?:build|status|downloads?|version|licen[cs]e|coverage|npm|pypi|ci|chat|discord|badge|sponsors?|backers|gitter|slack|tests?|"
     r"codecov|coveralls|travis|circleci|appveyor|docs|documentation|release|code style|stars|maintenance|quality|dependenc\w+|python|node|size)\b",
     re.I,
 )
+
+
+def unnumbered(text: str) -> str:
+    """A heading without its number: "Write-Ahead Logging" of "30.3. Write-Ahead Logging"."""
+    return _NUMBER.sub("", text)
 
 
 def unescaped(text: str) -> str:
@@ -68,15 +82,21 @@ def _outside_code(text: str) -> str:
 
 def heading(text: str) -> str:
     """A heading's words: no marks, no code quotes, no emoji, no ¶."""
-    bare = _PICTURES.sub(" ", _CODE_MARKS.sub(r"\2", inline(text)))
-    bare = " ".join(bare.replace("¶", " ").replace("\\", "").split())
-    return bare.strip(" #=*-_`~^\t").strip() if not bare.endswith(("C#", "F#")) else bare.strip(" =*-_`~^\t")
+    bare = inline(text)
+    if "_" in bare:
+        bare = _UNDERSCORED.sub(r"\1", bare)
+    if "`" in bare:
+        bare = _CODE_MARKS.sub(r"\2", bare)
+    if not bare.isascii():
+        bare = _PICTURES.sub(" ", bare.replace("¶", " "))
+    bare = " ".join(bare.replace("\\", "").split())
+    return bare.strip(" #=*-_`~^\t") if not bare.endswith(("C#", "F#")) else bare.strip(" =*-_`~^\t")
 
 
 def picture_name(text: str) -> str:
     """The name on a logo: a README may have no other heading. Badges name nothing."""
     for found in _IMAGE.finditer(text):
         name = _LOGO.sub("", heading(found[1])).strip(" :-")
-        if name and not _BADGE.search(name):
+        if name and not _BADGE.search(name) and not _BADGE_ADDRESS.search(found[2] or ""):
             return name
     return ""

@@ -56,9 +56,7 @@ def parse(text: str) -> Raw:
     if not message.is_multipart() and _undecoded(body):
         body = text.split("\n\n", 1)[-1]
     blocks = list(_blocks(body))
-    return Raw(
-        Format.MAIL, blocks, _subject(subject) or next((b.text.split("\n")[0][:200] for b in blocks), ""), language
-    )
+    return Raw(Format.MAIL, blocks, _subject(subject), language)
 
 
 def _subject(subject: str) -> str:
@@ -78,7 +76,7 @@ def _by_lines(text: str) -> tuple[str, str]:
 def _blocks(body: str) -> list[Block]:
     """What the writer wrote. An answer that quotes all of a mail and adds nothing keeps what it quotes."""
     own, all_lines = _own(body)
-    lines = own if sum(map(len, own)) >= 20 else all_lines
+    lines = own if any(map(str.isalpha, "".join(own))) else all_lines
     blocks: list[Block] = []
     for paragraph in "\n".join(lines).split("\n\n"):
         if words := paragraph.strip():

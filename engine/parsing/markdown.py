@@ -30,9 +30,11 @@ _ONLY_MARKS = re.compile(
 # -- the HTML in it
 _ALL_CONTRIBUTORS = re.compile(r"<!--[ ]*ALL-CONTRIBUTORS-LIST:(?:START|END)", re.I)
 _UNREAD = (("<script", "</script>"), ("<style", "</style>"))
-_HAS_TAG = re.compile(r"</?(?:[a-z][a-z0-9]*|h[1-6])\b[^<>\n]{0,400}>", re.I)
+_HAS_TAG = re.compile(r"</?(?:[a-z][a-z0-9]*|h[1-6])\b[^<>]{0,400}>", re.I)
 _IMG = re.compile(r"<img\b([^<>]{0,800})>", re.I)
 _ALT = re.compile(r"\balt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
+_SRC = re.compile(r"\bsrc\s*=\s*[\"']([^\"']*)[\"']", re.I)
+_INNER_TAG = re.compile(r"<[^<>]{0,400}>")
 _ANCHOR = re.compile(
     r"<a\b[^<>]{0,600}?\bhref\s*=\s*[\"']([^\"'<>\s]{0,400})[\"'][^<>]{0,300}>((?:[^<]|<(?!/a>)){0,600}?)</a>", re.I
 )
@@ -58,6 +60,7 @@ _WITH_MAIL = re.compile(
     r"^\W{0,4}[*_]{0,2}\w[\w .,'’()-]{1,60}[*_]{0,2},?\s*<{1,2}(?:mailto:)?[^<>\s@]+(?:@|\[at\]| at )[^<>]{2,80}>{1,2}.{0,60}$"
 )
 _HANDLE = re.compile(r"^\W{0,4}@[\w-]{2,40}\W{0,3}(?:\(.{0,60}\)|[-–:].{0,60})?$")
+_LINKED = re.compile(r"\[[^\[\]]{1,200}\]\([^()\s]{0,400}\)")
 _CAPITALISED = re.compile(r"(?:[A-ZÀ-Þ][\w.'’-]*\s+){1,3}[A-ZÀ-Þ][\w.'’-]+")
 
 
@@ -74,26 +77,11 @@ def parse(text: str) -> Raw:
             blocks.append(Block("code", part))
         else:
             blocks += _prose(part)
-    title = front.title or _title(blocks, text)
     if front.description and front.title:
         blocks.insert(0, Block("text", inline(front.description)))
-    return Raw(Format.MARKDOWN, blocks, title, front.language)
-
-
-def _title(blocks: list[Block], text: str) -> str:
-    """The first heading of level 1; else the name on a logo; else what comes first, a heading or a line."""
-    for block in blocks[:200]:
-        if block.kind == "heading" and block.level == 1 and block.text:
-            return block.text
-    logo = picture_name(text[: min(4000, _first_section(text))])
-    if logo:
-        return logo
-    for block in blocks:
-        if block.kind == "code" and len(blocks) > 1:
-            continue
-        if line := heading(block.text.strip().split("\n", 1)[0]):
-            return line
-    return ""
+    top = text[: min(6000, _first_section(text))]
+    logo = picture_name(_from_html(top) if "<img" in top else top) if "![" in top or "<img" in top else ""
+    return Raw(Format.MARKDOWN, blocks, front.title, front.language, logo)
 
 
 def _first_section(text: str) -> int:
@@ -138,7 +126,7 @@ def _prose(text: str) -> Iterator[Block]:
         if item is not None:
             yield from _item("\n".join(item))
             item = None
-        elif paragraph:
+        elif paragraph and not _is_navigation("\n".join(paragraph)):
             if words := inline("\n".join(paragraph)).strip():
                 yield Block("text", words)
         paragraph.clear()
@@ -221,6 +209,13 @@ def _item(written: str) -> Iterator[Block]:
         yield Block("item", words)
 
 
+def _is_navigation(written: str) -> bool:
+    """A row of links with nothing but signs between: to other languages, to other pages."""
+    if written.count("](") < 3 or len(written) > 10_000 or "![" in written:
+        return False
+    return len(re.sub(r"[\W_]", "", _LINKED.sub("", written))) <= 3
+
+
 def _to_here(written: str) -> bool:
     """A line of a table of contents: nothing but a link to a place in the same document."""
     return written.startswith("[") and written.endswith(")") and "](#" in written and written.count("](") == 1
@@ -256,8 +251,8 @@ def _from_html(text: str) -> str:
     text = _indented_pre(text)
     text = _HTML_CODE.sub(r"`\2`", text)
     text = _BR.sub("\n", text)
-    text = _IMG.sub(lambda img: f"![{_alt(img[1])}](img)", text)
-    text = _ANCHOR.sub(lambda link: f"[{' '.join(link[2].split())}]({link[1] or '#'})", text)
+    text = _IMG.sub(lambda img: f"![{_alt(img[1])}]({_source(img[1])})", text)
+    text = _ANCHOR.sub(lambda link: f"[{' '.join(_INNER_TAG.sub(' ', link[2]).split())}]({link[1] or '#'})", text)
     text = _HTML_HEADING.sub(lambda found: f"\n\n{'#' * int(found[1])} {' '.join(found[2].split())}\n\n", text)
     text = _HTML_ITEM.sub("\n\n- ", text)
     return _HTML_BREAK.sub("\n\n", text)
@@ -276,6 +271,11 @@ def _indented_pre(text: str) -> str:
             kept.append("\n\n" + "\n".join(f"    {line}" for line in lines) + "\n\n")
             begun, at = -1, tag.end()
     return "".join(kept) + text[at if begun < 0 else begun :]
+
+
+def _source(attributes: str) -> str:
+    found = _SRC.search(attributes)
+    return re.sub(r"[()\s]", "", found[1])[:400] if found else "picture"
 
 
 def _alt(attributes: str) -> str:

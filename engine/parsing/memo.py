@@ -7,6 +7,7 @@ import re
 from engine.parsing import rst
 from engine.parsing.inline import heading
 from engine.parsing.model import Block, Format, Raw
+from engine.text import MARK
 
 # -- PEPs, and what has a header like theirs -------------------------------------------------------------------------------------
 
@@ -18,7 +19,7 @@ def parse_pep(text: str) -> Raw:
     lines = text.lstrip().split("\n")
     fields: dict[str, str] = {}
     end, name = 0, ""
-    for end, line in enumerate(lines):
+    for line in lines:
         if found := _FIELD.match(line):
             name = found[1].lower()
             fields[name] = found[2].strip()
@@ -26,17 +27,17 @@ def parse_pep(text: str) -> Raw:
             fields[name] += " " + line.strip()
         else:
             break
+        end += 1
     raw = rst.parse("\n".join(lines[end:]))
     blocks = [
         block
         for block in raw.blocks
         if not (block.kind == "heading" and block.text.lower() in ("abstract", "references", "copyright", "footnotes"))
     ]
-    if number := fields.get("pep") or fields.get("bip") or fields.get("dep"):
-        if number.isdigit():
-            kind = next(name.upper() for name in ("pep", "bip", "dep") if name in fields)
-            blocks.insert(0, Block("text", f"{kind} {number}"))
-    return Raw(Format.MEMO, blocks, heading(fields.get("title", "")) or raw.title, raw.language)
+    for kind in ("pep", "bip", "dep"):
+        if fields.get(kind, "").isdigit():
+            blocks.insert(0, Block("text", f"{kind.upper()} {fields[kind]}"))
+    return Raw(Format.MEMO, blocks, heading(fields.get("title", "")), raw.language)
 
 
 # -- RFCs ------------------------------------------------------------------------------------------------------------------------
@@ -109,7 +110,7 @@ def _without_pages(text: str) -> list[str]:
             while kept and not kept[-1].strip():
                 kept.pop()
             turned = True
-        elif turned and (not bare or _PAGE_TOP.match(bare)):
+        elif turned and (not bare or bare == MARK or _PAGE_TOP.match(bare)):
             continue
         else:
             if turned and kept:

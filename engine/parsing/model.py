@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -35,12 +36,13 @@ class Block(NamedTuple):
 
 
 class Raw(NamedTuple):
-    """What a format's parser returns, before boilerplate is dropped. `title`: as the format declares it, "" if it does not."""
+    """What a format's parser returns, before boilerplate is dropped. `title`: as the format declares it, "" if only the blocks say."""
 
     format: Format
     blocks: list[Block]
     title: str = ""
     language: str = ""
+    logo: str = ""  # the name on a picture at the top
 
 
 class Parsed(Struct, frozen=True):
@@ -60,7 +62,19 @@ class Parsed(Struct, frozen=True):
     @property
     def content(self) -> str:
         """What a method reads: the title, and the body below it."""
-        title = self.title
-        if not title or self.body[: 2 * len(title) + 40].lstrip("# \n").startswith(title):
+        title = _letters(self.title)
+        if not title or title in _letters(self.body[: 3 * len(self.title) + 100]):
             return self.body
-        return f"# {title}\n\n{self.body}"
+        return f"# {self.title}\n\n{self.body}"
+
+    @property
+    def text(self) -> str:
+        """The body without the marks of headings, as a person reads it."""
+        return _HEADING_MARK.sub("", self.body)
+
+
+_HEADING_MARK = re.compile(r"^#{1,6} ", re.M)
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text))

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from engine.parsing.boilerplate import is_furniture
-from engine.parsing.inline import heading, unescaped
+from engine.parsing.inline import heading, unescaped, unnumbered
 from engine.parsing.model import Block, Format, Raw
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ _PRE_TAG = re.compile(r"<(/?)(?:pre|listing|xmp)\b[^<>]{0,5000}>", re.I)
 _CODE_TAG = re.compile(r"<(?:code|tt|kbd|samp)\b[^<>]{0,1000}>([^<>`\s]{2,60})</(?:code|tt|kbd|samp)>", re.I)
 _ANY_TAG = re.compile(r"<[A-Za-z/!?][^<>]{0,5000}>")
 _HEADING_MARK = "\ue000"  # a private character, which no page's own text keeps
+_VAGUE = re.compile(
+    r"introduction|overview|examples?|usage|reference|description|options|notes|syntax|parameters|summary|general|basics|caveats",
+    re.I,
+)
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
 _LINKS = 0.8  # of a list's words are in links: it leads elsewhere
 
@@ -54,12 +58,16 @@ def parse(page: str) -> Raw:
     tree = LexborHTMLParser(page.replace(_HEADING_MARK, " "))
     declared = _declared(tree)
     language = _language(tree)
+    above = _above(tree)
     tree.strip_tags(_HIDDEN.split(","))
     _drop(tree, _AROUND)
     _drop_link_tables(tree)
     body = _main(tree)
     blocks = _blocks(body.html or "" if body is not None else "")
-    return Raw(Format.HTML, blocks, _title(declared, blocks), language)
+    title = _title(declared, blocks)
+    if _VAGUE.fullmatch(title) and above:
+        title = f"{above}: {title}"
+    return Raw(Format.HTML, blocks, title, language)
 
 
 def _declared(tree: LexborHTMLParser) -> str:
@@ -71,6 +79,12 @@ def _declared(tree: LexborHTMLParser) -> str:
     return ""
 
 
+def _above(tree: LexborHTMLParser) -> str:
+    """The title of the chapter, which a page of a book links to."""
+    node = tree.css_first("link[rel=up][title]")
+    return unnumbered(heading(node.attributes.get("title") or "")) if node is not None else ""
+
+
 def _language(tree: LexborHTMLParser) -> str:
     node = tree.css_first("html")
     return ((node.attributes.get("lang") or node.attributes.get("xml:lang") or "") if node is not None else "")[:20]
@@ -78,9 +92,10 @@ def _language(tree: LexborHTMLParser) -> str:
 
 def _drop(tree: LexborHTMLParser, selectors: str) -> None:
     for node in tree.css(selectors):
-        if node.tag not in ("html", "body", "main", "article") and node.parent is not None:
-            if node.css_first("main, article, [role=main]") is None or node.tag in ("nav", "footer"):
-                node.decompose()
+        if node.tag in ("html", "body", "main", "article") or node.parent is None:
+            continue
+        if node.tag in ("nav", "footer") or node.css_first("main, article, [role=main]") is None:
+            node.decompose()
 
 
 def _drop_link_tables(tree: LexborHTMLParser) -> None:
@@ -146,7 +161,7 @@ def _prose(source: str) -> list[Block]:
         if not words:
             continue
         if words[0] == _HEADING_MARK:
-            level, words = words[1:2], heading(words[2:])
+            level, words = words[1:2], unnumbered(heading(words[2:]))
             if words and not is_furniture(words):
                 blocks.append(Block("heading", words, int(level)))
         elif not is_furniture(words):
@@ -155,14 +170,19 @@ def _prose(source: str) -> list[Block]:
 
 
 def _title(declared: str, blocks: list[Block]) -> str:
-    """The one first-level heading; <title> without the site's name where the page has none or more."""
+    """The first-level heading that <title> holds too; else <title> without the site's name."""
     heads = [block.text for block in blocks if block.kind == "heading" and block.level == 1]
-    parts = _TITLE_END.split(declared) if declared else []
-    if heads and (len(heads) == 1 or not declared or any(head.lower() in declared.lower() for head in heads[:1])):
+    parts = [unnumbered(part) for part in _TITLE_END.split(declared)] if declared else []
+    if not parts:
+        return heads[0] if len(heads) == 1 else ""
+    if len(heads) == 1 and _alike(heads[0], declared):
         return heads[0]
-    if parts:
-        return parts[0] if len(parts[0]) > 2 or len(parts) == 1 else " ".join(parts[:2])
-    for block in blocks:
-        if block.kind in ("heading", "text"):
-            return heading(block.text)[:300]
-    return ""
+    if len(heads) > 1 and len(parts) == 2 and _alike(heads[0], parts[0]):  # the site's, and a chapter each
+        return declared
+    return parts[0] if len(parts[0]) > 2 or len(parts) == 1 else " ".join(parts[:2])
+
+
+def _alike(heading: str, title: str) -> bool:
+    """Whether half of a heading's words are in a title."""
+    words = heading.lower().split()
+    return 2 * sum(word in title.lower() for word in words) >= len(words)

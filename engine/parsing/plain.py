@@ -11,6 +11,7 @@ from engine.parsing.model import Block, Format, Raw
 _EMPTY = re.compile(r"\n[ \t]*\n\s*")
 _DECORATION = re.compile(r"^\W+$")
 LOOKED_AT = 4000  # characters for a title
+LINE = 400  # of a line
 
 
 def parse(text: str) -> Raw:
@@ -24,7 +25,7 @@ def title(text: str) -> str:
     for line in text[:LOOKED_AT].split("\n"):
         if not line.strip() or _DECORATION.match(line):
             continue
-        words = heading(line) if not line.isalnum() else line
+        words = heading(line[:LINE])
         if not words:
             continue
         if not other:

@@ -287,11 +287,13 @@ def _mdoc(macro: str, arguments: list[str]) -> list[str]:
     made: list[str] = []
     dash = macro == "Fl"
     for argument in arguments:
-        if argument in _CALLABLE:
+        if argument == "Ta":
+            made.append("|")
+        elif argument in _CALLABLE:
             dash = argument == "Fl"
-            continue
-        made.append(f"-{argument}" if dash and argument[:1].isalnum() else argument)
-        dash = False
+        else:
+            made.append(f"-{argument}" if dash and argument[:1].isalnum() else argument)
+            dash = False
     if macro == "Xr" and len(made) > 1:
         return [f"{made[0]}({made[1]})", *made[2:]]
     return made

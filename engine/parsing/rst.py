@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from engine.parsing.inline import heading, unescaped
+from engine.parsing.inline import heading, picture_name, unescaped
 from engine.parsing.model import Block, Format, Raw
 
 UNDERLINE = re.compile(r"^([=\-`:.'\"~^_*+#<>!$%&(),/;?@\[\\\]{|}])\1{2,}[ \t]*$")
@@ -111,10 +111,13 @@ _ABOUT = ("title", "lang", "language")
 def parse(text: str) -> Raw:
     reader = _Reader(text.split("\n"))
     reader.read()
-    title = reader.meta.get("title") or next((b.text for b in reader.blocks if b.kind == "heading"), "")
-    if not title:
-        title = next((heading(b.text.split("\n", 1)[0]) for b in reader.blocks if b.kind in ("text", "item")), "")
-    return Raw(Format.RST, reader.blocks, title, reader.meta.get("language") or reader.meta.get("lang", ""))
+    return Raw(
+        Format.RST,
+        reader.blocks,
+        reader.meta.get("title", ""),
+        reader.meta.get("language") or reader.meta.get("lang", ""),
+        reader.logo,
+    )
 
 
 class _Reader:
@@ -124,6 +127,7 @@ class _Reader:
         self.lines = lines
         self.blocks: list[Block] = []
         self.meta: dict[str, str] = {}
+        self.logo = ""
         self._levels: list[str] = []
         self._paragraph: list[str] = []
         self._item = False
@@ -220,6 +224,18 @@ class _Reader:
                 end += 1
             return end
         end = self._inside(at + 1, indent)
+        if name == "image" and not self.logo and not any(block.kind == "heading" for block in self.blocks):
+            alt = next(
+                (
+                    field[2] or ""
+                    for line in self.lines[at + 1 : end]
+                    if (field := _FIELD.match(line)) and field[1] == "alt"
+                ),
+                "",
+            )
+            self.logo = (
+                picture_name(f"![{alt}]({found[3][:300]})") if alt and not found[0].lstrip().startswith(".. |") else ""
+            )
         if name in _CODE:
             code = [line for line in self.lines[at + 1 : end] if not _FIELD.match(line)]
             self.blocks.append(Block("code", "\n".join(code).strip("\n")))

@@ -12,11 +12,18 @@ _EDITOR = re.compile(
     r"^\W*(?:-\*-.*-\*-|vim?:.*|coding[:=].*|eslint[- ].*|@?ts-(?:check|nocheck).*|pylint:.*|noqa.*|type: ignore.*|prettier-ignore.*|usr/bin/.*|region\b.*|endregion\b.*|@(?:flow|jsx|file|format|preserve|license|author|copyright|version|since|date).*|[=*#/-]{3,}.*|use strict.*)$",
     re.I,
 )
-_LEGAL = re.compile(r"^\W*(?:spdx-|copyright\b|\(c\)|©|all rights reserved|licensed under|released under)", re.I)
+_LEGAL = re.compile(
+    r"^\W*(?:spdx-|copyright\b|\(c\)|©|all rights reserved|licensed under|released under|(?:mit|bsd|apache|isc)[ -]licensed?\b)",
+    re.I,
+)
+_ADDRESS = re.compile(r"\bhttps?://\S+")
 _DOCSTRING = re.compile(r"^[ \t]*[rRuUbBfF]{0,2}(\"\"\"|''')")
 _HASH = re.compile(r"^[ \t]*(?:#|--|;{1,3}|%|dnl\b|REM\b|\")[ \t]?(.*)$")
 _SLASHES = re.compile(r"^[ \t]*//[/!]?[ \t]?(.*)$")
 _STAR = re.compile(r"^[ \t]*\*+[ \t]?")
+_USELESS = re.compile(
+    r"module (?:dependencies|exports|variables)|imports?|constants|globals?|types|helpers?|main|setup", re.I
+)
 _TAGGED = re.compile(
     r"^@(?:param|return|returns|throws|type|see|private|public|example|default|internal|deprecated)\b.*"
 )
@@ -121,9 +128,10 @@ def parse(text: str, suffix: str = "") -> Raw:
             end = {"/*": "*/", "(*": "*)", "{-": "-}", "--[[": "]]", "=begin": "=end", "<!--": "-->", "<#": "#>"}[
                 next(mark for mark in ("/*", "(*", "{-", "--[[", "=begin", "<!--", "<#") if bare.startswith(mark))
             ]
-            inside = bare.lstrip("/*({-[=<!#").removeprefix("begin")
+            inside = bare.lstrip("/*({-[=<!#").removeprefix("begin") if end not in bare[2:] else bare[2:]
             while end not in inside and at < len(lines):
-                inside += "\n" + _STAR.sub("", lines[at].strip() if not lines[at].strip().startswith("*/") else "*/")
+                line = lines[at].strip()
+                inside += "\n" + (line if line.startswith(end) else _STAR.sub("", line))
                 at += 1
             comment += [
                 piece
@@ -153,8 +161,9 @@ def _title(blocks: list[Block]) -> str:
 
     for block in blocks[:12]:
         if block.kind == "text" and not is_licence(block.text):
-            line = " ".join(block.text.split())
+            line = " ".join(_ADDRESS.sub("", block.text).split())
             first = re.split(r"(?<=[.!?])\s", line, maxsplit=1)[0]
-            if words := heading(first):
-                return words[:200].rstrip(".")
+            words = heading(first)[:200].rstrip(".")
+            if len(words) > 2 and not _USELESS.fullmatch(words):
+                return words
     return ""

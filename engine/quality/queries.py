@@ -13,13 +13,12 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from engine.parsing import parse
 from engine.quality.sample import draw
 from engine.text import clean_line, normal
 
 MOST_ANSWERS = 3  # a heading of more documents ("Introduction") says nothing about any of them
 _PER_DOCUMENT = 5  # a long document is one document
-_FENCE = re.compile(r"^\s{0,3}(```|~~~)")
-_HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.+?)\s*#*\s*$")
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -59,7 +58,7 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def known_items(documents: Iterable[Document], most: int = 2000, seed: int = 0) -> tuple[Query, ...]:
-    """Queries from titles and Markdown headings, at most 5 a document, and of them `most` drawn by `seed`.
+    """Queries from titles and headings, at most 5 a document, and of them `most` drawn by `seed`.
 
     Left out: what heads more than three documents, and what has no word of three letters.
     """
@@ -80,18 +79,9 @@ def known_items(documents: Iterable[Document], most: int = 2000, seed: int = 0) 
 
 
 def lines(document: Document) -> Sequence[str]:
-    """The title first, then the headings in their order; headings inside code fences are comments of a program."""
-    found = [clean_line(document.title, 200)]
-    fenced = False
-    for line in document.text.splitlines():
-        if _FENCE.match(line):
-            fenced = not fenced
-        elif not fenced and len(line) <= 500 and (heading := _HEADING.match(line)):
-            found.append(clean_line(heading[1], 200))
-            if len(found) >= 4 * _PER_DOCUMENT:
-                break
-    if not found[0]:
-        found.pop(0)
+    """The title first, then the headings in their order, whatever the document's format."""
+    headings = parse(document.text, document.id).headings[: 4 * _PER_DOCUMENT]
+    found = [line for line in (clean_line(line, 200) for line in (document.title, *headings)) if line]
     return list({words(line): line for line in reversed(found)}.values())[::-1][:_PER_DOCUMENT]
 
 

@@ -21,6 +21,7 @@ from engine.extraction.cache import LlmCache, cache_key
 from engine.extraction.keywords import Keywords
 from engine.extraction.llm import PROMPT_VERSION, ErrorKind, LlmAnswer, LlmFailure, LlmPool, NotPermitted
 from engine.measures.record import Extraction
+from engine.parsing import Parsed, parse
 from engine.plan.model import Plan
 from engine.rollout.control import State
 from engine.routing import buckets
@@ -159,18 +160,17 @@ class Pipeline:
         if len(text) > TEXT_LIMIT:
             raise Refused(f"The document has {len(text):,} characters; at most {TEXT_LIMIT:,} are taken. Split it.")
         text = clean_block(normal(text), TEXT_LIMIT)
-        title = clean_line(title, TITLE_LIMIT) or first_line(text) or document_id
         if why := self._writer.refusing:
             raise OSError(f"{why}; send the document again when it does")
         self.active += 1
         try:
-            return await self._extract(document_id, text, title, method, bulk)
+            return await self._extract(document_id, text, clean_line(title, TITLE_LIMIT), method, bulk)
         finally:
             self.active -= 1
 
     async def _extract(self, document_id: str, text: str, title: str, method: MethodAsked, bulk: bool) -> Extracted:
         started = self._clock.real()
-        plain = await self._frequency(text)
+        document, plain = await self._read(document_id, text, title)
         frequency_ms = (self._clock.real() - started) * 1000
         route = self.route(document_id)
         permit, arm = route.permit, route.arm
@@ -187,7 +187,10 @@ class Pipeline:
         if method == "auto":
             self._count(arm)
         bucket = route.bucket if method == "auto" else None
-        made = _Made(document_id, text, title, arm, plain, state.stage, permit.epoch, state.rev, bulk=bulk)
+        title = document.title or document_id
+        made = _Made(
+            document_id, text, document.content, title, arm, plain, state.stage, permit.epoch, state.rev, bulk=bulk
+        )
         if arm == "treatment":
             self._bulk += bulk
             try:
@@ -220,24 +223,25 @@ class Pipeline:
         if why:
             raise Refused(f"No LLM call may be made now: {why}. `rollout status` says what brings it back.")
 
-    async def _frequency(self, text: str) -> Keywords:
+    async def _read(self, document_id: str, text: str, title: str) -> tuple[Parsed, Keywords]:
+        """The document in a text, and its keywords by frequency."""
         if len(text) <= INLINE_CHARS:
-            return frequency.extract(text)
-        return await asyncio.to_thread(frequency.extract, text)
+            return _read(document_id, text, title)
+        return await asyncio.to_thread(_read, document_id, text, title)
 
     async def _treat(self, made: _Made, bucket: int | None) -> _Made:
         """The LLM arm: cache, call, or fall back and say why."""
-        if self._too_short(made.text):
+        if self._too_short(made.content):
             return made.serve("frequency", made.plain, skipped=True)
         await self._pool.known()
-        key = cache_key(made.text, self._pool.model_digest, PROMPT_VERSION, self._plan.llm)
+        key = cache_key(made.content, self._pool.model_digest, PROMPT_VERSION, self._plan.llm)
         known = self.cache.look_up(self._conn, key, self._cached_since())
         if known is not None:
             now = self._clock.now()
             self._writer.later(lambda conn: self.cache.touch(conn, key, now))
             return made.serve("llm", known, lookup=True, cached=True)
         try:
-            answer = await self._call(made.text, bucket, background=made.bulk)
+            answer = await self._call(made.content, bucket, background=made.bulk)
         except _Cancelled as ended:
             return made.serve("frequency", made.plain, lookup=True, fallback=True, message=str(ended))
         except NotPermitted:
@@ -304,9 +308,9 @@ class Pipeline:
 
     def _maybe_shadow(self, made: _Made, state: State) -> None:
         shadow_bp = self._plan.stages[state.stage].shadow_bp if state.stage < len(self._plan.stages) else 0
-        if not buckets.in_shadow(self._plan.salt, made.id, shadow_bp) or self._too_short(made.text):
+        if not buckets.in_shadow(self._plan.salt, made.id, shadow_bp) or self._too_short(made.content):
             return
-        if len(self._shadows) >= SHADOW_WAITING or self._shadow_chars + len(made.text) > SHADOW_CHARS:
+        if len(self._shadows) >= SHADOW_WAITING or self._shadow_chars + len(made.content) > SHADOW_CHARS:
             if self.shadows_passed_over % SHADOW_WAITING == 0:
                 journal.warning(
                     "%d documents wait for a shadow call, the LLM is slower than they come: more are passed over",
@@ -316,18 +320,18 @@ class Pipeline:
             return
         task = asyncio.create_task(self._shadow(made))
         self._shadows.add(task)
-        self._shadow_chars += len(made.text)
+        self._shadow_chars += len(made.content)
 
         def ended(task: asyncio.Task[None]) -> None:
             self._shadows.discard(task)
-            self._shadow_chars -= len(made.text)
+            self._shadow_chars -= len(made.content)
 
         task.add_done_callback(ended)
 
     async def _shadow(self, made: _Made) -> None:
         """The LLM's answer for a document that frequency served: stored, never served, never cached."""
         try:
-            done = made.answered(await self._call(made.text, background=True), shadow=True)
+            done = made.answered(await self._call(made.content, background=True), shadow=True)
         except (_Cancelled, NotPermitted):
             return
         except LlmFailure as failure:
@@ -346,7 +350,8 @@ class _Made(Struct, frozen=True):
     """A document on its way, and what has been made of it."""
 
     id: str
-    text: str
+    text: str  # as it came
+    content: str  # what both methods read
     title: str
     arm: str
     plain: Keywords
@@ -416,13 +421,16 @@ class _Made(Struct, frozen=True):
         )  # fmt: skip
 
 
+def _read(name: str, text: str, title: str) -> tuple[Parsed, Keywords]:
+    """A title that came with the document is its title; else the one in its text."""
+    document = parse(text, name)
+    document = replace(document, title=title or clean_line(document.title, TITLE_LIMIT))
+    return document, frequency.extract(document)
+
+
 def first_line(text: str) -> str:
-    """The first line that says something, without Markdown's marks: a title for a document that has none."""
-    for line in text[:4000].splitlines():
-        found = line.strip().strip("#=*-_ `").strip()
-        if found:
-            return clean_line(found, TITLE_LIMIT)
-    return ""
+    """A title for a document that came without one: as its format declares it, else its first line that says something."""
+    return clean_line(parse(text).title, TITLE_LIMIT)
 
 
 __all__ = ["Busy", "ErrorKind", "Extracted", "Pipeline", "Refused", "first_line"]

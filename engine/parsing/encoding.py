@@ -1,0 +1,202 @@
+"""Bytes as text: by their mark, as UTF-8, as the document declares, else by a guess that says it is one."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import NamedTuple
+
+SURE = 0.6  # likeness from which a guess of ours is taken
+SAMPLED = 40_000  # bytes that a guess looks at
+DECLARED_IN = 4096  # bytes
+_BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+_DECLARED = re.compile(
+    rb"<meta[^<>]{0,200}?charset\s*=\s*[\"']?\s*([\w:.-]{2,40})|<\?xml[^<>]{0,100}?encoding\s*=\s*[\"']([\w:.-]{2,40})|^[^\n]{0,40}coding[:=][ \t]*([\w.-]{2,40})|^content-type:[^\n]{0,100}(?:\n[ \t][^\n]{0,100})?charset=\"?([\w.-]{2,40})",
+    re.I | re.M,
+)
+_ESCAPED = {b"\x1b$": "iso2022_jp", b"\x1b(": "iso2022_jp"}
+# as browsers read them: the wider of two that agree on the letters
+_WIDER = {"shift_jis": "cp932", "sjis": "cp932", "x-sjis": "cp932", "windows-31j": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "latin-1": "cp1252", "latin1": "cp1252",
+          "us-ascii": "cp1252", "ascii": "cp1252", "ks_c_5601-1987": "cp949", "euc-kr": "cp949", "iso-8859-9": "cp1254", "tis-620": "cp874", "x-gbk": "gb18030", "big5": "big5hkscs"}  # fmt: skip
+# those that files are really in; what a guess may say
+_LIKELY = [
+    "cp932",
+    "euc_jp",
+    "gb18030",
+    "big5",
+    "cp949",
+    "koi8_r",
+    "koi8_u",
+    "cp1251",
+    "cp866",
+    "iso8859_5",
+    "cp1250",
+    "iso8859_2",
+    "cp1252",
+    "cp1253",
+    "cp1254",
+    "cp1255",
+    "cp1256",
+    "cp874",
+]
+_KANA = re.compile("[\u3041-\u3096\u30a1-\u30fc]")
+_HAN = re.compile("[\u4e00-\u9fff]")
+_HANGUL = re.compile("[\uac00-\ud7a3]")
+_MIXED = re.compile("[A-Za-z][\x80-\xff]|[\x80-\xff][A-Za-z]")  # as Latin-1: letters of two alphabets in one word
+# the letters that make up more than half of a text
+_FREQUENT = {
+    "koi8_r": "оаеинтсрвлкмдпу", "koi8_u": "оаеинтсрвлкмдпуі", "cp1251": "оаеинтсрвлкмдпуі", "cp866": "оаеинтсрвлкмдпу", "iso8859_5": "оаеинтсрвлкмдпу",
+    "cp1253": "αοιετσνηυρπκμλςάίόέή", "cp1255": "יוהלאמרתבשנדםק", "cp1256": "اليمنوترهبعدفسقكة", "cp874": "านรอกเงมยลวดทสต่้ีัิ",
+}  # fmt: skip
+_ACCENTED = {
+    "cp1252": "äöüßéèêàçñáíóúâîôûåøæœëïãõÄÖÜÉÀÇÅØ“”‘’–—…€«»°©®·", "cp1250": "ąęłńśźżćóčřěšžýáíéůúőűöüđţşăťďňŁŚŻŹŠČŘŽ", "iso8859_2": "ąęłńśźżćóčřěšžýáíéůúőűöüđţşăťďňŁŚŻŹŠČŘŽ",
+    "cp1254": "şığçöüİŞĞÖÜÇâî",
+}  # fmt: skip
+
+
+class Decoded(NamedTuple):
+    """`guessed`: neither its mark nor its bytes prove the encoding, or some bytes of it were replaced."""
+
+    text: str
+    encoding: str
+    guessed: bool = False
+
+
+def decode(raw: bytes) -> Decoded:
+    """Never raises: any bytes are some text."""
+    for mark, encoding in _BOMS:
+        if raw.startswith(mark):
+            text = raw.decode(encoding, "replace")
+            return Decoded(text, encoding.removesuffix("-sig"), "\ufffd" in text)
+    if wide := _wide(raw):
+        return Decoded(raw.decode(wide, "replace"), wide, True)
+    declared = _declared(raw)
+    if raw.isascii():
+        if any(mark in raw for mark in _ESCAPED):
+            try:
+                return Decoded(raw.decode("iso2022_jp"), "iso2022_jp", True)
+            except UnicodeDecodeError:
+                pass
+        return Decoded(raw.decode("ascii"), "utf-8")
+    try:
+        return Decoded(raw.decode("utf-8"), "utf-8")
+    except UnicodeDecodeError:
+        pass
+    if declared and declared not in ("utf-8", "utf8"):
+        try:
+            text = raw.decode(declared, "replace")
+        except (LookupError, UnicodeError):
+            text = "\ufffd"
+        if text.count("\ufffd") * 50 <= len(text):
+            return Decoded(text, declared, "\ufffd" in text)
+    text = raw.decode("utf-8", "replace")
+    bad = text.count("\ufffd")
+    if bad * 2 <= sum(1 for letter in text if letter > "\x7f") - bad or declared in ("utf-8", "utf8"):
+        return Decoded(text, "utf-8", True)
+    encoding = _guess(raw)
+    return Decoded(raw.decode(encoding, "replace"), encoding, True)
+
+
+def _wide(raw: bytes) -> str:
+    """UTF-16 or UTF-32 without a mark: every other byte of Latin text, or three of four, is zero."""
+    head = raw[:4000]
+    if b"\0" not in head or len(head) < 4:
+        return ""
+    quarter = max(1, len(head) // 4)
+    zeros = [head[place::4].count(0) for place in range(4)]
+    if len(raw) % 4 == 0 and min(zeros[2], zeros[3]) > 0.9 * quarter and zeros[0] < 0.5 * quarter:
+        return "utf-32-le"
+    if len(raw) % 4 == 0 and min(zeros[0], zeros[1]) > 0.9 * quarter and zeros[3] < 0.5 * quarter:
+        return "utf-32-be"
+    even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
+    wide = "utf-16-le" if odd > 20 * even else "utf-16-be" if even > 20 * odd else ""
+    if not wide or len(raw) % 2:
+        return ""
+    if max(even, odd) > 1.2 * quarter:
+        return wide
+    text = head[: len(head) // 4 * 4].decode(
+        wide, "replace"
+    )  # another script: of its zeros only blanks and signs are left
+    return wide if text.isprintable() or all(map(_printable, text)) else ""
+
+
+def _printable(letter: str) -> bool:
+    return letter.isprintable() or letter in "\r\n\t\f"
+
+
+def _declared(raw: bytes) -> str:
+    found = _DECLARED.search(raw[:DECLARED_IN])
+    if found is None:
+        return ""
+    name = next(group for group in found.groups() if group).decode("ascii", "replace").lower()
+    return _WIDER.get(name, name)
+
+
+def _guess(raw: bytes) -> str:
+    """One of the likely encodings: what reads without a fault and gives the letters of one script in the shares that texts have."""
+    sample = raw[:SAMPLED]
+    if len(raw) > SAMPLED:
+        sample = sample[: sample.rfind(b"\n") + 1] or sample[:-1]
+    scores: dict[str, float] = {}
+    high = sum(1 for byte in sample if byte > 0x7F)
+    latin = 3 * len(_MIXED.findall(sample.decode("latin-1"))) > high
+    for encoding in _LIKELY:
+        if (encoding in _FREQUENT and latin) or (encoding in _ACCENTED and not latin and high > 40):
+            continue
+        try:
+            text = sample.decode(encoding)
+        except UnicodeDecodeError as error:
+            if error.end < len(sample) - 3:
+                continue
+            text = sample[: error.start].decode(encoding, "replace")
+        scores[encoding] = _likeness(text, encoding)
+    best = max(scores, key=lambda encoding: scores[encoding], default="cp1252")
+    if scores.get(best, 0.0) >= SURE:
+        return best
+    from charset_normalizer import from_bytes
+
+    match = from_bytes(sample, cp_isolation=_LIKELY).best()
+    return match.encoding if match is not None else "cp1252"
+
+
+def _likeness(text: str, encoding: str) -> float:
+    """How much what is not ASCII looks like the letters that texts in this encoding are made of: 1 all of it."""
+    letters = [letter for letter in text if letter > "\x7f"]
+    if not letters:
+        return 0.0
+    joined = "".join(letters)
+    total = len(letters)
+    if encoding in ("cp932", "euc_jp"):
+        kana = len(_KANA.findall(joined))
+        full = sum(1 for letter in letters if "\u3000" <= letter <= "\u303f" or "\uff01" <= letter <= "\uff5e")
+        return (kana + len(_HAN.findall(joined)) * 0.9 + full) / total if kana * 10 > total else 0.3
+    if encoding in ("gb18030", "big5"):
+        codec = "gb2312" if encoding == "gb18030" else "big5"
+        common = sum(1 for letter in letters if _common(letter, codec))
+        return 0.98 * common / total
+    if encoding == "cp949":
+        return 0.99 * len(_HANGUL.findall(joined)) / total
+    if encoding in _ACCENTED:
+        known = _ACCENTED[encoding]
+        return sum(1 for letter in letters if letter in known) / total - (0.0 if encoding == "cp1252" else 0.05)
+    known = _FREQUENT[encoding]
+    capitals = sum(1 for letter in letters if letter.isupper())
+    later = 0.02 if encoding in ("koi8_u", "iso8859_5") else 0.0
+    return (
+        min(1.0, 1.15 * sum(1 for letter in letters if letter in known) / total)
+        - 0.3 * max(0, 3 * capitals - total) / total
+        - later
+    )
+
+
+def _common(letter: str, codec: str) -> bool:
+    """A character of the first level, which is sorted by how often it is used; or of punctuation."""
+    if "\u3000" <= letter <= "\u303f" or "\uff01" <= letter <= "\uff5e" or letter in "“”‘’…—·":
+        return True
+    try:
+        written = letter.encode(codec)
+    except UnicodeEncodeError:
+        return False
+    return len(written) == 2 and (0xB0 <= written[0] <= 0xD7 if codec == "gb2312" else 0xA4 <= written[0] <= 0xC6)

@@ -1,0 +1,22 @@
+"""Very long texts: what is read of them."""
+
+from __future__ import annotations
+
+SAMPLE_CHARS = 400_000  # read of a longer text: its beginning and end, and slices spread evenly between, an eighth each
+
+
+def sample(text: str) -> str:
+    if len(text) <= SAMPLE_CHARS:
+        return text
+    part = SAMPLE_CHARS // 8
+    step = (len(text) - part) / 7
+    return "\n\n . \n\n".join(_slice(text, int(n * step), int(n * step) + part) for n in range(8))
+
+
+def _slice(text: str, begin: int, end: int) -> str:
+    """Without the words that are cut in two at its ends."""
+    if begin:
+        begin = max(begin, text.find(" ", begin, begin + 200))
+    if end < len(text) and (last := text.rfind(" ", end - 200, end)) > begin:
+        end = last
+    return text[begin:end]
