@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "stop": ("engine", "End the engine of this store; what is in flight is finished."),
     "status": ("status", "Where the rollout stands, in words or as JSON; --watch goes on."),
     "check": ("check", "Validate rollout.toml and probe everything it names."),
+    "plan": ("plan", "What changed in rollout.toml since the engine read it; adopt a stage of a changed plan."),
     "init": ("setup", "Write a commented rollout.toml for your own service."),
     "env": ("setup", "The export lines of the current stage."),
     "promote": ("control", "One step up, through the gate."),

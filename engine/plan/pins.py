@@ -20,10 +20,12 @@ class PinnedStage(Struct, frozen=True):
 
 
 class PinnedModel(Struct, frozen=True):
-    """`digests`: of the weights, as the servers report them; empty while none has."""
+    """`settings`: what of [llm] makes other keywords of the same text. `digests`: of the weights, as the servers report them; empty
+    while none has."""
 
     name: str
     prompt: str
+    settings: str = ""
     digests: tuple[str, ...] = ()
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from engine.plan.durations import format_duration
 from engine.plan.model import Action, Plan
-from engine.plan.pins import Pins
+from engine.plan.pins import Pins, find_stage
 from engine.rollout import actions
 
 UNDO_S = 60.0
@@ -506,14 +506,20 @@ def pin(
     return replace(note(state, ask, kind, sentence, evidence), pins=pins, restarts=restarts)
 
 
-def adopt(plan: Plan, state: State, ask: Ask, stage: int, pins: Pins, stable: bool) -> Decision | Refusal:
-    """A person says in which stage of a changed plan the rollout is. The percentage may fall to the stage's and never rises.
-
-    `stable`: whether the rollout was declared stable under the plan before.
-    """
+def adopt(plan: Plan, state: State, ask: Ask, stage: int, pins: Pins, before: Pins) -> Decision | Refusal:
+    """A person says in which stage of a changed plan the rollout is. The percentage may fall to the stage's and never rises; a stage
+    above the percentage is reached by promotion alone, unless it is the same stage with another percentage."""
+    stable = state.stage >= len(before.stages)
     if not 0 <= stage <= plan.last_stage and not (stable and stage == plan.stable):
         more = f", or {plan.stable} for stable" if stable else ""
         return Refusal(f"Not adopted: the plan has no stage {stage}; its stages are 0 to {plan.last_stage}{more}.")
+    same = None if stable else find_stage(plan, before.stages[state.stage])
+    if plan.stages[min(stage, plan.last_stage)].percent_bp > state.percent_bp and stage != same:
+        above = percent(plan.stages[min(stage, plan.last_stage)].percent_bp)
+        return Refusal(
+            f"Not adopted: stage {stage} is at {above}, above the {percent(state.percent_bp)} in effect. Adopt a stage at or below "
+            "that, then promote."
+        )
     own = plan.stages[min(stage, plan.last_stage)].percent_bp
     bp = min(state.percent_bp, own)
     fall = f", {percent(state.percent_bp)} falls to {percent(bp)}" if bp < state.percent_bp else f", {percent(bp)}"

@@ -122,6 +122,10 @@ class Pipeline:
         self.routed = Routed()
         self.active = 0
 
+    def use(self, plan: Plan) -> None:
+        """Other stages, or another salt, are in force from the next document on."""
+        self._plan = plan
+
     # -- calls in flight -----------------------------------------------------------------------------------------------
 
     @property

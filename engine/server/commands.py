@@ -32,6 +32,7 @@ REQUESTS: Mapping[str, Handler] = {
     "resume": decisions.resume,
     "undo_rollback": decisions.undo_rollback,
     "ceiling": decisions.ceiling,
+    "adopt_plan": decisions.adopt_plan,
     "rollback_reason": decisions.rollback_reason,
     "proof": decisions.proof,
     "sign": people.sign,
@@ -59,7 +60,7 @@ REQUESTS: Mapping[str, Handler] = {
     "speed": process.speed,
     "fault": process.fault,
 }
-RESTRICTED = frozenset({"promote", "approve", "resume", "undo_rollback", "ceiling", "sign", "revoke"})
+RESTRICTED = frozenset({"promote", "approve", "resume", "undo_rollback", "ceiling", "adopt_plan", "sign", "revoke"})
 
 
 def may_promote(engine: Engine, actor: Actor) -> bool:

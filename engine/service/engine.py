@@ -29,6 +29,7 @@ from engine.extraction.llm import LlmPool
 from engine.messages.dispatcher import Post
 from engine.plan.environment import ceiling, environment, secret
 from engine.plan.model import Plan
+from engine.plan.pins import misplaced
 from engine.rollout.control import ENGINE, Actor, Ask, Decision, Refusal, State, note
 from engine.routing.pipeline import Extracted, MethodAsked, Pipeline
 from engine.routing.switch import Switch
@@ -36,7 +37,7 @@ from engine.service.apply import Applied, Applier
 from engine.service.feedback import Door
 from engine.service.monitor import Monitor
 from engine.service.proof import Proof
-from engine.store import database, documents, log, ownership
+from engine.store import database, documents, log, ownership, plans
 from engine.store.documents import Affected
 from engine.store.folder import Folder
 from engine.store.log import Outcome
@@ -72,7 +73,11 @@ class Engine:
         ending: asyncio.Event | None = None,
         world: Faults | None = None,
     ) -> None:
-        self.plan = plan
+        self.plan = plan  # in force: with the stages and the salt that are pinned
+        self.file_plan = plan  # as its file says it
+        self.misplaced = (
+            ""  # why the rollout's stage is not the same in the file; promotion is held until a person says which it is
+        )
         self.folder = folder
         self.clock = clock
         self.environ = dict(environ or {})
@@ -122,8 +127,12 @@ class Engine:
             ).fetchone()
             self.clock.not_before(last or 0.0)
             self.started = self.clock.now()
-        self.limits = ceiling(self.environ)
         self.trust, self.verified = log.trusted(self.conn)
+        self.state = self.trust.head.state
+        pins = plans.known(self.conn, self.plan, self.state)
+        if pins is not None and (why := misplaced(self.plan, pins, self.state.stage)):
+            self.plan, self.misplaced = plans.in_force(self.conn, self.plan, pins), why
+        self.limits = ceiling(self.environ)
         self.switch = Switch(
             self.folder, self.conn, self.clock, self.plan.trigger_settings.lease_s,
             10_000 if self.limits.percent_bp is None else self.limits.percent_bp, self.token, self.trust,
@@ -134,7 +143,6 @@ class Engine:
         self.pool = LlmPool(self.plan.llm, self.clock, api_key=key or None)
         self.applier = Applier(self.plan.apply, self.folder.path / "applied", self._applied)
         self.post = Post(self.plan, self.clock, self.conn, self.writer, self.environ, self.rehearsal)
-        self.state = self.trust.head.state
         self.monitor = Monitor(
             self.plan,
             self.clock,
@@ -146,6 +154,7 @@ class Engine:
             self.limits,
             lambda: self.pipeline.bulk_refused,
         )
+        self.monitor.misplaced = self.misplaced
         self.pipeline = Pipeline(
             self.plan,
             self.clock,
@@ -156,6 +165,12 @@ class Engine:
             lambda: self.state,
             self.monitor.observe,
         )
+
+    def run_under(self, plan: Plan) -> None:
+        """Another plan is in force: the one of the file, which a person has adopted."""
+        self.plan, self.misplaced = plan, ""
+        self.monitor.use(plan)
+        self.pipeline.use(plan)
 
     def _take_token(self) -> bool:
         """Bump the fencing token; whether the engine before ended cleanly."""
@@ -288,6 +303,8 @@ class Engine:
         self.state = outcome.state
         if changed:
             self.monitor.changed(self.state)
+        same = (outcome.state.stage, outcome.state.percent_bp) == (outcome.before.stage, outcome.before.percent_bp)
+        if changed and not (same and outcome.state.restart_rev == outcome.state.rev):
             self.applier.start(self.environment())
 
     def _applied(self, applied: Applied) -> None:

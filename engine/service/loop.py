@@ -12,11 +12,11 @@ import msgspec
 
 from engine.plan.environment import PERCENTAGE, ceiling
 from engine.rollout.control import DOWN, Ask, Decision, State, clock_step, note, percent, set_ceiling
-from engine.service import rollback, sd_notify, snapshot
+from engine.service import pinning, rollback, sd_notify, snapshot
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
 from engine.service.notifier import Mailing
 from engine.service.trials import Trials
-from engine.store import log, ownership
+from engine.store import log, ownership, plans
 from engine.text import clean_line, spoken
 from engine.view.model import ProofView
 
@@ -77,15 +77,14 @@ class Heart:
         if not engine.verified.ok:
             await self._alarm(engine.verified.sentence)
         if engine.state.rev == 0:
-            await engine.commit(
-                engine.ask(),
-                lambda state: note(state, engine.ask(), "start", f"the rollout of {engine.plan.name} begins"),
-            )
+            ask = engine.ask()
+            await engine.commit(ask, lambda state: pinning.begins(engine, ask))
         await rollback.apply_intents(engine)
         if not engine.clean_start and engine.state.percent_bp and engine.plan.store.resume == "safe":
             await rollback.roll_back(engine, engine.ask("the engine ended uncleanly and [store] resume is safe"))
         elif engine.state.percent_bp and engine.switch.armed is None:
             await rollback.roll_back(engine, engine.ask("the armed file was removed while no engine ran"))
+        await self._pin()
         if not engine.clean_start:
             engine.event("The engine before this one ended uncleanly; nothing acknowledged is lost.")
         await self._record_ceiling()
@@ -151,6 +150,7 @@ class Heart:
         await self._watch_key()
         await self._watch_clock()
         lapsed_s = self._lapsed_s()
+        await self._look_at_model()
         await self._judge()
         if lapsed_s:
             await self._say_lapsed(lapsed_s)
@@ -158,6 +158,20 @@ class Heart:
         sd_notify.tell(sd_notify.ALIVE)
         self._trials.tick()
         self._publish()
+
+    async def _pin(self) -> None:
+        """Under which plan the rollout runs, and what changed in it since the last start."""
+        engine = self._engine
+        ask, plan = engine.ask(), engine.file_plan
+        engine.writer.later(lambda conn: plans.keep(conn, plan, ask.at))
+        if (decide := pinning.at_start(engine, ask)) is not None:
+            await self._owe(ask, decide)
+
+    async def _look_at_model(self) -> None:
+        ask = self._engine.ask()
+        decide = None if self._owed else pinning.model_change(self._engine, ask)
+        if decide is not None:
+            await self._owe(ask, decide)
 
     async def _judge(self) -> None:
         """Evaluate the triggers and carry out what follows, decided anew inside the transaction that records it."""

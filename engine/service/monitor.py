@@ -43,6 +43,7 @@ from engine.triggers.evidence import Evidence, Moment, Probes, Timers
 from engine.triggers.measurement import Error, NoData, Ok, Sample, mean, rate
 from engine.triggers.windows import RecentAttempts
 
+MISPLACED = "held since rollout.toml changed: {}; say which stage this is: rollout plan adopt --stage N"
 PRESENT_S = 15.0
 EVIDENCE_EVERY_S = 60.0
 REBUILD_S = 7 * 3600.0  # of raw rows that the memory is rebuilt from after a restart
@@ -95,6 +96,7 @@ class Monitor:
         self._obeyed = obeyed
         self._bulk_refused = bulk_refused
         self._limits = limits
+        self.misplaced = ""  # why a person has to say which stage this is
         self.servers: tuple[ServerHealth, ...] = ()
         self.people: dict[str, tuple[Actor, str, float, float]] = {}
         self.watch = Watch()
@@ -116,6 +118,12 @@ class Monitor:
         self._before_at = -1e18
         self._blind_told = False
         self._probe: asyncio.Task[None] | None = None
+
+    def use(self, plan: Plan) -> None:
+        """Other stages are in force."""
+        self.plan, self.misplaced = plan, ""
+        self._percents = tuple(stage.percent_bp for stage in plan.stages)
+        self._facts = self._stable = None
 
     # -- life ------------------------------------------------------------------------------------------------------------
 
@@ -413,6 +421,8 @@ class Monitor:
         """What no override passes over; each says until when."""
         now = self.clock.now()
         out = []
+        if self.misplaced:
+            out.append(MISPLACED.format(self.misplaced))
         if state.held:
             out.append(f"held by {state.held}; resume first")
         if state.locked:

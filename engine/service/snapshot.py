@@ -60,7 +60,7 @@ def view(engine: Engine) -> View:
     blind = monitor.verdict.blind
     quiet = monitor.verdict.quiet
     health, sentence = headlines.health(
-        state, why, blind, triggers, bucket.attempts, gauges, now, permit.percent_bp, quiet
+        state, why, blind, triggers, bucket.attempts, gauges, now, permit.percent_bp, quiet, engine.misplaced
     )
     left = plan.trigger_settings.blind_step_down_s - monitor.watch.timers.blind_s if blind else None
     stage = monitor.stage_of(state)
@@ -76,18 +76,18 @@ def view(engine: Engine) -> View:
         effective_bp=permit.percent_bp, why_effective=why, stable=state.stage >= plan.stable,
         ab_test=bool(stage and stage.ab_test), shadow_bp=stage.shadow_bp if stage else 0, epoch=state.epoch, rev=state.rev,
         armed=engine.switch.armed_file == "in", entered_at=state.entered_at, changed_at=state.changed_at,
-        held=state.held, locked=state.locked, blind=blind, cooldown_until=state.cooldown_until, undo_until=undo,
+        held=state.held or (engine.misplaced and f"the changed rollout.toml: {engine.misplaced}"), locked=state.locked, blind=blind, cooldown_until=state.cooldown_until, undo_until=undo,
         health=health, health_sentence=sentence, attribution=_attribution(engine, bucket, triggers),
         error_rate=gauges[0], latency=gauges[1], cache=gauges[2],
         methods={"llm": bucket.llm, "frequency": bucket.frequency, "fallback": bucket.fallbacks, "cached": bucket.hits},
         servers=servers, triggers=triggers, matrix=headlines.matrix(plan, triggers),
-        next=(*headlines.what_next(state, triggers, gate, blind, left, now), *engine.limits.sentences), waiting=headlines.waiting_for(state, plan, gate, reminders),
+        next=(*headlines.what_next(state, triggers, gate, blind, left, now), *engine.limits.sentences), waiting=headlines.waiting_for(state, plan, gate, reminders, engine.misplaced),
         gate=gate, reminders=reminders, rollback=_proof(engine), restore=_restore(engine),
         operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
         log=tuple(decision_view(row) for row in rows), events=tuple(engine.events)[-20:],
         stage_percents=tuple(s.percent_bp for s in plan.stages), stage_names=tuple(s.name for s in plan.stages),
         quality=_quality(engine, bucket), faults=dict(engine.world.faults) if engine.world else {},
-        judged=_judged(engine), measuring=engine.measuring, no_traffic=quiet, limits=engine.limits.sentences,
+        judged=_judged(engine), measuring=engine.measuring, no_traffic=quiet, limits=engine.limits.sentences, misplaced=engine.misplaced,
     )  # fmt: skip
 
 

@@ -79,6 +79,7 @@ def health(
     now: float,
     effective_bp: int = 0,
     quiet: str = "",
+    misplaced: str = "",
 ) -> tuple[Health, str]:
     """The one word and the one sentence, worst first. `effective_bp` is what routers obey, `why_effective` why less than was decided.
 
@@ -101,6 +102,8 @@ def health(
         return "watch", f"WATCH: {running(worst)}"
     if blind:
         return "blind", f"BLIND: {blind.removeprefix('blind ')}"
+    if misplaced:
+        return "held", f"HELD, rollout.toml changed: {misplaced}"
     if state.held:
         return "held", f"HELD by {state.held}"
     if quiet:
@@ -209,9 +212,13 @@ def what_next(
     return tuple(out)
 
 
-def waiting_for(state: State, plan: Plan, gate: GateView, reminders: Sequence[ReminderView]) -> tuple[str, ...]:
+def waiting_for(
+    state: State, plan: Plan, gate: GateView, reminders: Sequence[ReminderView], misplaced: str = ""
+) -> tuple[str, ...]:
     """What a person has to do, most pressing first."""
     out: list[str] = []
+    if misplaced:
+        out.append(f"say which stage this is (rollout plan adopt --stage N): {misplaced}")
     if state.locked:
         out.append("resume with the cause: " + state.locked)
     if state.held:

@@ -144,8 +144,17 @@ class LlmPool:
     @property
     def model_digest(self) -> str:
         """The model as the servers identify it; changes when the weights behind the name do. Part of the cache key."""
-        digests = sorted({s.facts.digest for s in self._servers if s.facts.digest})
-        return "+".join([self.config.model, *digests])
+        return "+".join([self.config.model, *sorted(self.digests)])
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Of the weights behind the model's name, as far as the servers have told them."""
+        return frozenset(s.facts.digest for s in self._servers if s.facts.digest)
+
+    @property
+    def all_known(self) -> bool:
+        """Whether every server has told its digest."""
+        return all(s.facts.digest for s in self._servers)
 
     @property
     def waiting(self) -> int:

@@ -11,7 +11,7 @@ from engine.client.client import Reply
 from engine.plan.environment import PERCENTAGE
 from engine.rollout import control
 from engine.rollout.control import Ask, Decision, Refusal, State, note
-from engine.service import checklist_requests, rollback
+from engine.service import checklist_requests, pinning, rollback
 from engine.service.engine import REASON_LIMIT, Engine, told
 from engine.store import log
 from engine.text import clean_line
@@ -30,6 +30,7 @@ async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
     await checklist_requests.recheck(engine, ask)
 
+    known = pinning.identified(engine, engine.state)
     unwatched = () if engine.switch.lease_valid else ("the triggers are not evaluated now",)
 
     def decide(state: State, conn: sqlite3.Connection) -> Decision | Refusal:
@@ -37,7 +38,8 @@ async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         report = engine.monitor.gate(state, facts, conn)
         by = log.moved_by(conn, state.epoch)
         blocked = (*report.blocked, *unwatched)
-        return control.promote(engine.plan, state, ask, epoch, report.missing, blocked, override, by, to_stage)
+        made = control.promote(engine.plan, state, ask, epoch, report.missing, blocked, override, by, to_stage)
+        return msgspec.structs.replace(made, pins=known) if isinstance(made, Decision) else made
 
     outcome = await rollback.raised(engine, ask, decide)
     if outcome.decision is not None and engine.switch.lowering:
@@ -70,6 +72,10 @@ async def resume(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 
 async def undo_rollback(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    if engine.misplaced:
+        return Reply(
+            False, f"Not undone: rollout.toml changed, {engine.misplaced}. First: rollout plan adopt --stage N."
+        )
     epoch = fields.get("epoch")
     if type(epoch) is not int:
         return Reply(False, "Not undone: the request does not say which epoch was looked at.")
@@ -101,6 +107,27 @@ async def ceiling(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if percent_bp <= engine.state.ceiling_bp:
         return told(await engine.commit(ask, lambda state: control.set_ceiling(state, ask, percent_bp, epoch, "")))
     return told(await rollback.raised(engine, ask, decide), ceiling_bp=percent_bp)
+
+
+async def adopt_plan(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """In which stage of the changed plan the rollout is."""
+    stage, digest, pins = fields.get("stage"), fields.get("digest"), engine.state.pins
+    if not engine.misplaced or pins is None:
+        return Reply(False, "Nothing to adopt: the rollout runs under the plan file that the engine read.")
+    if not isinstance(stage, int) or isinstance(stage, bool):
+        return Reply(False, "Not adopted: the request does not say which stage the rollout is in.")
+    plan, now = engine.file_plan, pinning.file_pins(engine)
+    if digest and digest != plan.digest:
+        return Reply(
+            False,
+            "Not adopted: rollout.toml has changed again since the engine read it. Restart the engine, then look again.",
+        )
+    outcome = await engine.commit(ask, lambda state: control.adopt(plan, state, ask, stage, now, pins))
+    if outcome.decision is not None:
+        engine.run_under(plan)
+        if not outcome.state.percent_bp:
+            engine.folder.disarm()
+    return told(outcome, percent_bp=outcome.state.percent_bp, stage=outcome.state.stage)
 
 
 async def rollback_reason(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:

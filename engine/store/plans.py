@@ -1,0 +1,96 @@
+"""The plan files that engines ran under, by digest: what a console shows while the file is being edited, and what a change is told by."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import tomllib
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from engine.plan.load import parse_plan
+from engine.plan.model import Plan
+from engine.plan.pins import Change, PinnedModel, PinnedStage, Pins, differences, stage_id, under
+from engine.plan.problems import PlanError
+from engine.rollout.control import State
+
+
+def keep(conn: sqlite3.Connection, plan: Plan, at: float) -> None:
+    """Inside the caller's transaction."""
+    conn.execute("INSERT OR IGNORE INTO plan_file VALUES (?,?,?,?)", (plan.digest, at, plan.source, plan.text))
+
+
+def text_of(conn: sqlite3.Connection, digest: str) -> str | None:
+    """None when the store does not know it, also one from before plans were kept."""
+    with contextlib.suppress(sqlite3.OperationalError):
+        row = conn.execute("SELECT text FROM plan_file WHERE digest = ?", (digest,)).fetchone()
+        return row[0] if row else None
+    return None
+
+
+def read(conn: sqlite3.Connection, digest: str, source: str = "") -> Plan | None:
+    """None also when this version does not understand it."""
+    text = text_of(conn, digest)
+    if text is None:
+        return None
+    with contextlib.suppress(PlanError):
+        return msgspec.structs.replace(parse_plan(text, source or "rollout.toml"), digest=digest)
+    return None
+
+
+class _Shown(Struct, frozen=True):
+    """Of the last view that an engine left, what says under which plan it ran."""
+
+    plan_digest: str
+    stage_names: tuple[str, ...] = ()
+    stage_percents: tuple[int, ...] = ()
+
+
+def digest_read(conn: sqlite3.Connection) -> str:
+    """Of the plan file that the last engine read; "" when none has shown anything."""
+    shown = _shown(conn)
+    return shown.plan_digest if shown else ""
+
+
+def _shown(conn: sqlite3.Connection) -> _Shown | None:
+    row = conn.execute("SELECT body FROM live WHERE id = 1").fetchone()
+    with contextlib.suppress(msgspec.MsgspecError):
+        return msgspec.json.decode(row[0], type=_Shown) if row else None
+    return None
+
+
+def known(conn: sqlite3.Connection, plan: Plan, state: State) -> Pins | None:
+    """The pins; of a rollout from before there were any, what its last engine showed."""
+    if state.pins is not None or state.rev == 0:
+        return state.pins
+    shown = _shown(conn)
+    if shown is None or not shown.stage_names or len(shown.stage_names) != len(shown.stage_percents):
+        return None
+    stages = tuple(
+        PinnedStage(_id(plan, n), n, bp) for n, bp in zip(shown.stage_names, shown.stage_percents, strict=True)
+    )
+    return Pins(shown.plan_digest, plan.salt, "", stages, PinnedModel(plan.llm.model, ""))
+
+
+def _id(plan: Plan, name: str) -> str:
+    return next((stage_id(stage) for stage in plan.stages if stage.name == name), name)
+
+
+def in_force(conn: sqlite3.Connection, plan: Plan, pins: Pins) -> Plan:
+    """The plan with the stages and the salt that the rollout runs under."""
+    return under(plan, pins, read(conn, pins.digest, plan.source))
+
+
+def changes(conn: sqlite3.Connection, before: str, text: str) -> list[Change] | None:
+    """What differs between the plan of digest `before` and `text`; None when one of them cannot be read."""
+    was = text_of(conn, before)
+    try:
+        return None if was is None else differences(_data(was), _data(text))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _data(text: str) -> dict[str, Any]:
+    return tomllib.loads(text.removeprefix("\ufeff"))
