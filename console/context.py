@@ -61,13 +61,52 @@ class Place:
         return found
 
     @cached_property
-    def plan(self) -> Plan:
+    def file_plan(self) -> Plan:
+        """The plan as its file says it now; what an engine would start under."""
         from engine.plan.load import PlanError, load_plan
 
         try:
             return load_plan(self.plan_path)
         except PlanError as error:
             raise Failed(str(error)) from None
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan that the rollout runs under: an engine that runs goes by what it read, whatever was written into the file since,
+        mistakes and all."""
+        running = self._plan_of_the_store()
+        if running is not None and (self.store.is_locked() or self._broken()):
+            return running
+        return self.file_plan
+
+    def _plan_of_the_store(self) -> Plan | None:
+        """As the last engine read it, with the stages that are pinned; None where the store does not say."""
+        from engine.store import plans
+        from engine.store.folder import StoreError
+        from engine.store.reader import Reader
+
+        try:
+            if not self.store.exists:
+                return None
+            reader = Reader(self.store)
+            try:
+                return reader.read(lambda conn: plans.running(conn, self._source()))
+            finally:
+                reader.close()
+        except (StoreError, Failed, OSError):
+            return None
+
+    def _source(self) -> str:
+        try:
+            return str(self.plan_path)
+        except Failed:
+            return "rollout.toml"
+
+    def _broken(self) -> bool:
+        try:
+            return self.file_plan is None
+        except Failed:
+            return True
 
     @property
     def _given(self) -> Path | None:

@@ -62,14 +62,14 @@ def check(place: Place, as_json: bool, offline: bool) -> None:
             click.echo(finding.line)
 
     _plan(place, found)
-    _secrets(place.plan, found)
-    _environment(place.plan, found)
+    _secrets(place.file_plan, found)
+    _environment(place.file_plan, found)
     if not offline:
         _store(place, found)
         _port(place, found)
-        _messages(place.plan, found)
-        _apply(place.plan, found)
-        asyncio.run(_llm(place.plan.llm, found))
+        _messages(place.file_plan, found)
+        _apply(place.file_plan, found)
+        asyncio.run(_llm(place.file_plan.llm, found))
     failed = sum(finding.state == "fail" for finding in findings)
     warned = sum(finding.state == "warn" for finding in findings)
     if as_json:
@@ -89,16 +89,39 @@ def _summary(failed: int, warned: int, offline: bool) -> str:
 
 
 def _plan(place: Place, found: Say) -> None:
-    plan = place.plan
+    plan = place.file_plan
     found(
         Finding(
             "plan", "ok", f"{place.plan_path}: {len(plan.stages)} stages, {len(plan.triggers)} triggers, no mistake."
         )
     )
+    _since_read(place, found)
     missing = [contact.role for contact in plan.contacts if contact.missing]
     if missing:
         found(
             Finding("contacts", "warn", f"Placeholders instead of people: {', '.join(missing)}. Fill in [[contacts]].")
+        )
+
+
+def _since_read(place: Place, found: Say) -> None:
+    """Whether an engine runs that read another file."""
+    from engine.store import plans
+    from engine.store.folder import StoreError
+
+    try:
+        if not place.folder.exists or not place.folder.is_locked():
+            return
+        digest = place.reader.read(plans.digest_read)
+    except (StoreError, OSError):
+        return
+    if digest and digest != place.file_plan.digest:
+        found(
+            Finding(
+                "plan",
+                "warn",
+                f"{place.plan_path.name} has changed since the engine read it: `rollout plan diff` shows the difference, a restart "
+                "takes it over.",
+            )
         )
 
 
@@ -150,7 +173,7 @@ def _store(place: Place, found: Say) -> None:
 
 def _port(place: Place, found: Say) -> None:
     """Whether the engine could listen where the plan says, or does."""
-    http = place.plan.http
+    http = place.file_plan.http
     family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -23,6 +23,7 @@ def open_console(place: Place) -> int:
     folder, plan = place.folder, place.plan
     folder.prepare()
     if not folder.is_locked():
+        plan = place.file_plan  # a new engine starts under the file, or not at all
         from engine.server.process import spawn, wait_until_up
 
         process = spawn(place.plan_path.resolve(), folder)

@@ -119,6 +119,8 @@ def lines(view: View, alive: str) -> list[Line]:
         for gauge in (view.error_rate, view.latency, view.cache)
     ]
     out += [Line(f"limit {sentence}", "", f"Limited by the environment: {sentence}.") for sentence in view.limits]
+    if view.plan_changed:
+        out.append(Line("plan", view.plan_changed, f"{view.plan_changed[0].upper()}{view.plan_changed[1:]}."))
     if view.attribution:
         out.append(_told("attribution", view.attribution))
     out += [Line(f"server {s.name}", str(s.up), f"LLM server {server_sentence(s)}") for s in view.servers]

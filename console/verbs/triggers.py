@@ -120,7 +120,7 @@ def backtest(place: Place, days: float, other: Path | None, injected: tuple[str,
 
     try:
         faults = [parse_inject(text) for text in injected]
-        plans = {"today": place.plan, **({str(other): load_plan(other)} if other else {})}
+        plans = {"today": place.file_plan, **({str(other): load_plan(other)} if other else {})}
     except PlanError as error:
         fail(str(error), as_json)
     except ValueError as error:

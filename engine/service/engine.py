@@ -36,6 +36,7 @@ from engine.routing.switch import Switch
 from engine.service.apply import Applied, Applier
 from engine.service.feedback import Door
 from engine.service.monitor import Monitor
+from engine.service.plan_watch import PlanWatch
 from engine.service.proof import Proof
 from engine.store import database, documents, log, ownership, plans
 from engine.store.documents import Affected
@@ -75,9 +76,9 @@ class Engine:
     ) -> None:
         self.plan = plan  # in force: with the stages and the salt that are pinned
         self.file_plan = plan  # as its file says it
-        self.misplaced = (
-            ""  # why the rollout's stage is not the same in the file; promotion is held until a person says which it is
-        )
+        self.plan_watch = PlanWatch(plan)
+        # why the rollout's stage is not the same in the file; promotion is held until a person says which it is
+        self.misplaced = ""
         self.folder = folder
         self.clock = clock
         self.environ = dict(environ or {})

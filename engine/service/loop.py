@@ -26,6 +26,7 @@ RETAIN_EVERY_S = 60.0
 CLOCK_STEP_S = 2.0
 KEY_GRACE_S = 2.0
 MAIL_S = 1.0
+PLAN_S = 2.0  # between two looks at the plan file
 OWED_S = 1.0
 TOLD = ("blind", "seen")  # rows that say what the monitor sees
 
@@ -61,6 +62,7 @@ class Heart:
         await self.tick()
         engine.background(self._beat())
         engine.background(self._mail())
+        engine.background(self._watch_plan())
 
     def _recall_proof(self) -> None:
         """The last rollback's proof, shown until there is another."""
@@ -158,6 +160,11 @@ class Heart:
         sd_notify.tell(sd_notify.ALIVE)
         self._trials.tick()
         self._publish()
+
+    async def _watch_plan(self) -> None:
+        while True:
+            await asyncio.to_thread(self._engine.plan_watch.look)
+            await asyncio.sleep(PLAN_S)
 
     async def _pin(self) -> None:
         """Under which plan the rollout runs, and what changed in it since the last start."""

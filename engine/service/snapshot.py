@@ -81,13 +81,13 @@ def view(engine: Engine) -> View:
         error_rate=gauges[0], latency=gauges[1], cache=gauges[2],
         methods={"llm": bucket.llm, "frequency": bucket.frequency, "fallback": bucket.fallbacks, "cached": bucket.hits},
         servers=servers, triggers=triggers, matrix=headlines.matrix(plan, triggers),
-        next=(*headlines.what_next(state, triggers, gate, blind, left, now), *engine.limits.sentences), waiting=headlines.waiting_for(state, plan, gate, reminders, engine.misplaced),
+        next=(*headlines.what_next(state, triggers, gate, blind, left, now), *engine.limits.sentences), waiting=headlines.waiting_for(state, plan, gate, reminders, engine.misplaced, engine.plan_watch.sentence),
         gate=gate, reminders=reminders, rollback=_proof(engine), restore=_restore(engine),
         operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
         log=tuple(decision_view(row) for row in rows), events=tuple(engine.events)[-20:],
         stage_percents=tuple(s.percent_bp for s in plan.stages), stage_names=tuple(s.name for s in plan.stages),
         quality=_quality(engine, bucket), faults=dict(engine.world.faults) if engine.world else {},
-        judged=_judged(engine), measuring=engine.measuring, no_traffic=quiet, limits=engine.limits.sentences, misplaced=engine.misplaced,
+        judged=_judged(engine), measuring=engine.measuring, no_traffic=quiet, limits=engine.limits.sentences, misplaced=engine.misplaced, plan_changed=engine.plan_watch.sentence,
     )  # fmt: skip
 
 

@@ -12,9 +12,10 @@ from msgspec import Struct
 
 from engine.plan.load import parse_plan
 from engine.plan.model import Plan
-from engine.plan.pins import Change, PinnedModel, PinnedStage, Pins, differences, stage_id, under
+from engine.plan.pins import Change, PinnedModel, PinnedStage, Pins, differences, misplaced, stage_id, under
 from engine.plan.problems import PlanError
 from engine.rollout.control import State
+from engine.store import log
 
 
 def keep(conn: sqlite3.Connection, plan: Plan, at: float) -> None:
@@ -76,6 +77,14 @@ def known(conn: sqlite3.Connection, plan: Plan, state: State) -> Pins | None:
 
 def _id(plan: Plan, name: str) -> str:
     return next((stage_id(stage) for stage in plan.stages if stage.name == name), name)
+
+
+def running(conn: sqlite3.Connection, source: str) -> Plan | None:
+    """What the last engine ran under: the file as it read it, with the stages that are pinned where they are others."""
+    plan, state = read(conn, digest_read(conn), source), log.read_state(conn)
+    if plan is None or state.pins is None or not misplaced(plan, state.pins, state.stage):
+        return plan
+    return in_force(conn, plan, state.pins)
 
 
 def in_force(conn: sqlite3.Connection, plan: Plan, pins: Pins) -> Plan:

@@ -213,7 +213,7 @@ def what_next(
 
 
 def waiting_for(
-    state: State, plan: Plan, gate: GateView, reminders: Sequence[ReminderView], misplaced: str = ""
+    state: State, plan: Plan, gate: GateView, reminders: Sequence[ReminderView], misplaced: str = "", changed: str = ""
 ) -> tuple[str, ...]:
     """What a person has to do, most pressing first."""
     out: list[str] = []
@@ -223,6 +223,7 @@ def waiting_for(
         out.append("resume with the cause: " + state.locked)
     if state.held:
         out.append("resume, or keep holding: " + state.held)
+    out += [changed] if changed else []
     out += [f"due: {r.text}" for r in reminders if r.overdue]
     if gate.open:
         out.append(f"the gate is open: promote to {gate.next_name}, {percent(gate.next_percent_bp)}")

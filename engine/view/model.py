@@ -256,6 +256,7 @@ class View(Struct, frozen=True):
     judged: dict[
         str, str
     ] = {}  # quality_score, satisfaction, search_improvement, ab_test: what was found, in a sentence
+    plan_changed: str = ""  # the plan file is no longer the one that the engine read
     misplaced: str = ""  # why a person has to say which stage of the changed plan this is; promotion is held until then
     limits: tuple[str, ...] = ()  # what the environment of the engine keeps from happening, a sentence a variable
     no_traffic: str = ""  # both arms are silent and the LLM service answers: promotion waits, nothing steps down

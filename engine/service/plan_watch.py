@@ -1,0 +1,47 @@
+"""Whether the plan file is still the one that the engine read."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from engine.plan.load import PlanError, load_plan
+from engine.plan.model import Plan
+from engine.text import counted
+
+
+def changed_since(plan: Plan) -> str:
+    """The sentence when the file is another now; "" while it is the same, or where there is none. Reads and may parse: not for a
+    loop."""
+    source = Path(plan.source)
+    try:
+        if not plan.source or hashlib.sha256(source.read_bytes()).hexdigest() == plan.digest:
+            return ""
+    except FileNotFoundError:
+        return f"{source.name} is gone; an engine cannot start again without it"
+    except OSError as error:
+        return f"{source.name} cannot be read any more ({error.strerror})"
+    since = f"{source.name} has changed since the engine read it"
+    try:
+        load_plan(source)
+    except PlanError as error:
+        return f"{since}, and has {counted(len(error.problems), 'mistake')}: rollout check"
+    return f"{since}: rollout plan diff shows the difference, a restart takes it over"
+
+
+class PlanWatch:
+    """Looks again only when the file's time, size or inode is another."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._seen: tuple[int, int, int] | None = None
+        self.sentence = ""
+
+    def look(self) -> None:
+        try:
+            found = Path(self._plan.source).stat()
+            seen = (found.st_mtime_ns, found.st_size, found.st_ino)
+        except OSError:
+            seen = (0, 0, 0)
+        if seen != self._seen:
+            self._seen, self.sentence = seen, changed_since(self._plan)
