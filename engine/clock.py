@@ -96,22 +96,27 @@ class ManualClock:
     def __init__(self, epoch: float = 1_800_000_000.0) -> None:
         self._epoch = epoch
         self._elapsed = 0.0
+        self._asleep = 0.0
 
     def advance(self, seconds: float) -> None:
         self._elapsed += seconds
+
+    def suspend(self, seconds: float) -> None:
+        """The machine sleeps: the wall clock and the machine's own time go on, what timers run by stands still."""
+        self._asleep += seconds
 
     def step_wall(self, seconds: float) -> None:
         """Set the wall clock forward or back, as a person or NTP does; the monotonic readings do not move."""
         self._epoch += seconds
 
     def now(self) -> float:
-        return self._epoch + self._elapsed
+        return self._epoch + self._elapsed + self._asleep
 
     def monotonic(self) -> float:
         return self._elapsed
 
     def real(self) -> float:
-        return self._elapsed
+        return self._elapsed + self._asleep
 
     async def sleep(self, seconds: float) -> None:
         self._elapsed += seconds

@@ -56,11 +56,11 @@ def stability(conn: sqlite3.Connection, plan: Plan, state: State, now: float) ->
 
 
 def _incident(conn: sqlite3.Connection, state: State) -> tuple[float, str] | None:
-    """The last trigger or rollback since the stage began; a person's hold is none."""
+    """The last trigger or rollback since the stage began; one that was undone is none, nor is a person's hold."""
     row = conn.execute(
         "SELECT at, kind, json_extract(body, '$.sentence') FROM decision WHERE at >= ? AND stage >= ? AND "
-        "(kind IN ('trigger', 'rollback') OR (kind = 'hold' AND actor = 'engine')) ORDER BY rev DESC LIMIT 1",
-        (state.entered_at, state.stage),
+        "((kind IN ('trigger', 'rollback') AND rev <= ?) OR (kind = 'hold' AND actor = 'engine')) ORDER BY rev DESC LIMIT 1",
+        (state.entered_at, state.stage, state.last_rev),
     ).fetchone()
     return None if row is None else (float(row[0]), f"an incident: {row[2]}")
 

@@ -51,7 +51,8 @@ class Undo(Struct, frozen=True):
     percent_bp: int
     until: float
     last_rev: int | None = None  # of the rollback before it; None in logs from before this was kept
-    entered_at: float | None = None  # of the stage; None in logs from before this was kept
+    entered_at: float | None = None  # of the stage; None in logs from before this was kept, as the next one
+    changed_at: float | None = None
 
 
 class State(Struct, frozen=True):
@@ -107,7 +108,8 @@ class Decision(Struct, frozen=True):
     right_time: float | None = None  # what the wall clock reads, corrected: nothing in the state is later
     pins: Pins | None = None  # None: unchanged
     restarts: bool = False  # evidence, bake and trial start again; signatures that a rollback would lapse, too
-    entered_at: float | None = None  # of the stage, given back by an undo
+    entered_at: float | None = None  # of the stage, given back by an undo, as the next one
+    changed_at: float | None = None
     request: str = ""  # digest of the request behind `request_id`: an id answers for no other
     ceiling_bp: int | None = None  # None: unchanged
 
@@ -157,7 +159,7 @@ def transition(state: State, decision: Decision) -> State:
         stage=decision.stage,
         percent_bp=decision.percent_bp,
         entered_at=entered_at if decision.entered_at is None else decision.entered_at,
-        changed_at=decision.at if fresh else state.changed_at,
+        changed_at=decision.changed_at or (decision.at if fresh else state.changed_at),
         held=state.held if decision.held is None else decision.held,
         locked=state.locked if decision.locked is None else decision.locked,
         cooldown_until=decision.cooldown_until if decision.locked is not None else state.cooldown_until,
@@ -177,7 +179,10 @@ def transition(state: State, decision: Decision) -> State:
 def _corrected(state: State, by: float, now: float) -> State:
     """After the wall clock was found wrong: what ends at a time ends after the same wait as before, and nothing began in the future."""
     undo = state.undo and replace(
-        state.undo, until=min(state.undo.until + by, now + UNDO_S), entered_at=_not_after(state.undo.entered_at, now)
+        state.undo,
+        until=min(state.undo.until + by, now + UNDO_S),
+        entered_at=_not_after(state.undo.entered_at, now),
+        changed_at=_not_after(state.undo.changed_at, now),
     )
     return replace(
         state,
@@ -311,7 +316,7 @@ def undo_rollback(plan: Plan, state: State, ask: Ask, epoch: int, by: str) -> De
     return Decision(
         "undo_rollback", ask.actor, ask.reason, state.undo.stage, state.undo.percent_bp, ask.at, ask.request_id,
         f"{ask.actor.name} took the rollback back: stage {state.undo.stage}, {percent(state.undo.percent_bp)} again", seen=ask.seen,
-        entered_at=state.undo.entered_at,
+        entered_at=state.undo.entered_at, changed_at=state.undo.changed_at,
     )  # fmt: skip
 
 
@@ -328,7 +333,14 @@ def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, h
         how = f"{how} ({odd})"
     held_back = state.undo
     if state.percent_bp > bp:
-        held_back = Undo(state.stage, state.percent_bp, ask.at + UNDO_S * ask.pace, state.last_rev, state.entered_at)
+        held_back = Undo(
+            state.stage,
+            state.percent_bp,
+            ask.at + UNDO_S * ask.pace,
+            state.last_rev,
+            state.entered_at,
+            state.changed_at,
+        )
     was = f" from {percent(state.percent_bp)}" if state.percent_bp else ""
     why = f": {ask.reason}" if ask.reason else ""
     return Decision(

@@ -11,12 +11,12 @@ from collections.abc import Callable
 import msgspec
 
 from engine.plan.environment import PERCENTAGE, ceiling
-from engine.rollout.control import DOWN, Ask, Decision, State, clock_step, note, percent, set_ceiling
-from engine.service import pinning, rollback, sd_notify, snapshot
+from engine.rollout.control import DOWN, Ask, Decision, State, clock_step, in_the_future, note, percent, set_ceiling
+from engine.service import pinning, retention, rollback, sd_notify, snapshot
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
 from engine.service.notifier import Mailing
 from engine.service.trials import Trials
-from engine.store import log, ownership, plans
+from engine.store import future, log, ownership, plans
 from engine.text import clean_line, spoken
 from engine.view.model import ProofView
 
@@ -51,6 +51,7 @@ class Heart:
         await self._settle()
         engine.applier.catch_up(engine.environment())
         await asyncio.to_thread(engine.folder.lay_ballast)
+        self._retention = retention.Retention(engine.clock, engine.conn)
         engine.monitor.restore(engine.state)
         await engine.pool.start()
         if engine.switch.read().open:
@@ -81,6 +82,7 @@ class Heart:
         if engine.state.rev == 0:
             ask = engine.ask()
             await engine.commit(ask, lambda state: pinning.begins(engine, ask))
+        await self._come_back()
         await rollback.apply_intents(engine)
         if not engine.clean_start and engine.state.percent_bp and engine.plan.store.resume == "safe":
             await rollback.roll_back(engine, engine.ask("the engine ended uncleanly and [store] resume is safe"))
@@ -152,6 +154,8 @@ class Heart:
         await self._watch_key()
         await self._watch_clock()
         lapsed_s = self._lapsed_s()
+        if lapsed_s:
+            engine.monitor.unwatched()
         await self._look_at_model()
         await self._judge()
         if lapsed_s:
@@ -165,6 +169,19 @@ class Heart:
         while True:
             await asyncio.to_thread(self._engine.plan_watch.look)
             await asyncio.sleep(PLAN_S)
+
+    async def _come_back(self) -> None:
+        """What an engine wrote while the machine's clock was ahead would be the newest until then: cool-downs, complaints, messages."""
+        engine = self._engine
+        if engine.rehearsal:
+            return
+        ask, found = engine.ask(), 0
+        with contextlib.suppress(sqlite3.OperationalError):  # tried again at the next start
+            found = await asyncio.wrap_future(engine.writer.write(lambda conn: future.bring_back(conn, ask.at)))
+        decision = in_the_future(engine.plan, engine.state, ask, found)
+        if decision is not None:
+            engine.event(spoken(decision.sentence))
+            await self._owe(ask, lambda state: in_the_future(engine.plan, state, ask, found))
 
     async def _pin(self) -> None:
         """Under which plan the rollout runs, and what changed in it since the last start."""
@@ -272,7 +289,8 @@ class Heart:
     async def _say_lapsed(self, age_s: float) -> None:
         """Only now that they are evaluated again: where every evaluation fails it would be said, and wrongly, with each beat."""
         sentence = (
-            f"the triggers were not evaluated for {age_s:.0f} s, so every router was at 0 %; they are evaluated again"
+            f"the triggers were not evaluated for {age_s:.0f} s, so every router was at 0 %; they are evaluated again, "
+            "and what failed before does not count"
         )
         self._engine.event(spoken(sentence))
         ask = self._engine.ask()
@@ -290,6 +308,10 @@ class Heart:
         ask = engine.ask()
         engine.event(spoken(clock_step(engine.state, ask, step).sentence))
         await self._owe(ask, lambda state: clock_step(state, ask, step))
+        engine.monitor.clock_was_set(ask.at)
+        self._trials.clock_was_set(ask.at)
+        engine.writer.later(lambda conn: future.bring_back(conn, ask.at))
+        engine.monitor.complained(engine.state)
 
     def _publish(self) -> None:
         engine = self._engine
@@ -308,13 +330,15 @@ class Heart:
         engine.writer.later(write)
         if self._more_to_retain or engine.clock.real() - self._last_retained > RETAIN_EVERY_S:
             self._last_retained, self._more_to_retain = engine.clock.real(), False
-            engine.writer.later(lambda conn: self._retain(conn, now))
+            reached = self._retention.reached()
+            engine.writer.later(lambda conn: self._retain(conn, reached))
             engine.background(asyncio.to_thread(self._keep_house))
 
     def _keep_house(self) -> None:
         self._engine.folder.lay_ballast()
         ownership.give_back(self._engine.folder.path)
 
-    def _retain(self, conn: sqlite3.Connection, now: float) -> None:
+    def _retain(self, conn: sqlite3.Connection, reached: float) -> None:
         """A small step; the next follows with the next beat while there is more, however fast documents come."""
-        self._more_to_retain = self._engine.monitor.retain(conn, now) > 0
+        retention.keep(conn, reached)
+        self._more_to_retain = self._engine.monitor.retain(conn, reached) > 0

@@ -201,6 +201,18 @@ class Monitor:
         self._facts = None
         self.complained(state)
 
+    def unwatched(self) -> None:
+        """The triggers were not evaluated for a while, in a suspended machine for example: what failed before does not count any more.
+        Timers keep what they have; only new evidence moves them."""
+        per_min = self.recent.per_min
+        self.recent.reset(self.clock.monotonic())
+        self._sight.sees(per_min)
+        self._failed_probes = 0
+
+    def clock_was_set(self, now: float) -> None:
+        """Nothing was kept later than now."""
+        self._evidence_at = min(self._evidence_at, now)
+
     def complained(self, state: State) -> None:
         row = self.conn.execute(
             "SELECT count(*) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at >= ?",
@@ -375,8 +387,9 @@ class Monitor:
             "llm_available": Ok(0.0 if self._failed_probes else 1.0),
         }
         incidents = self.conn.execute(
-            "SELECT count(*) FROM decision WHERE kind IN ('trigger', 'rollback') AND at >= ? AND rev > "
-            "coalesce((SELECT max(rev) FROM decision WHERE kind = 'promote' AND stage = ?), 0)", (state.entered_at, state.stage),
+            "SELECT count(*) FROM decision WHERE kind IN ('trigger', 'rollback') AND at >= ? AND rev <= ? AND rev > "
+            "coalesce((SELECT max(rev) FROM decision WHERE kind = 'promote' AND stage = ?), 0)",
+            (state.entered_at, state.last_rev, state.stage),
         ).fetchone()[0]  # fmt: skip
         found["critical_incidents"] = Ok(float(incidents), incidents)
         reviewed = review.verdict(self.conn, *since)

@@ -68,6 +68,11 @@ class Trials:
         if row is not None:
             self._measured, engine.judged["search_improvement"] = row
 
+    def clock_was_set(self, now: float) -> None:
+        """Nothing was done later than now: what is due every hour is due again within the hour."""
+        self._analysed = (min(self._analysed[0], now), self._analysed[1])
+        self._scored, self._measured = min(self._scored, now), min(self._measured, now)
+
     def tick(self) -> None:
         """Once a beat: starts what is due, if anything; the beat waits for none of it, whatever state the store is in."""
         if self._work is None or self._work.done():

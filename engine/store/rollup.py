@@ -73,6 +73,22 @@ def _with(conn: sqlite3.Connection, key: Key, more: Arms) -> bytes:
         return more.encode()
 
 
+def bring_back(conn: sqlite3.Connection, now: float, latest: float) -> None:
+    """Buckets that begin later than `latest` are merged into those of now."""
+    rows = conn.execute(
+        "SELECT level, t, stage, epoch, body FROM rollup WHERE level > 0 AND t > ?", (latest,)
+    ).fetchall()
+    for level, t, stage, epoch, body in rows:
+        conn.execute(
+            "DELETE FROM rollup WHERE level = ? AND t = ? AND stage = ? AND epoch = ?", (level, t, stage, epoch)
+        )
+        key = (level, int(now // level) * level, stage, epoch)
+        try:
+            conn.execute(_WRITE, (*key, _with(conn, key, Arms.decode(body))))
+        except msgspec.DecodeError:  # what it counted is still in the raw rows
+            continue
+
+
 def _finite(ms: float) -> float:
     """One odd number must not cost a whole batch: SQLite takes NaN for NULL, which the column refuses."""
     return ms if math.isfinite(ms) else 0.0

@@ -74,6 +74,7 @@ async def restarted(root: Path, *edits: Edit) -> AsyncIterator[Clocked]:
     plan = load_plan(c.stage.plan_path)
     c.engine.plan = c.engine.file_plan = plan
     async with c:
+        await c.settled(lambda: not c.heart._owed)  # a busy machine records a moment later
         yield c
 
 
@@ -216,6 +217,7 @@ async def test_other_weights_behind_the_same_name_are_another_model(tmp_path: Pa
         rev = c.engine.state.rev
         server.facts = replace(server.facts, digest="b" * 64)
         await c.passes(20)
+        await c.settled(lambda: c.engine.state.rev > rev)
         assert c.engine.state.rev == rev + 1
         row = log.last(c.engine.conn, ("model",))
         assert row is not None

@@ -1,0 +1,165 @@
+"""A wall clock that is wrong for a while, and a machine that sleeps: nothing is deleted, deaf, locked for years or fired by old failures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.measures.record import Extraction
+from engine.messages import outbox
+from engine.store import log, series
+from tests.engine.service.clocked import Clocked
+from tests.engine.service.test_blind import hanging_service
+
+pytestmark = pytest.mark.anyio
+LONG = {
+    "trigger_settings.blind_after": "20h",
+    "trigger_settings.blind_step_down": "21h",
+    "trigger_settings.probe_every": "1h",
+}
+DAY = 86400.0
+TWO_HOURS = 7200.0
+
+
+def attempt(c: Clocked, name: str, error: str | None = None) -> Extraction:
+    state = c.engine.state
+    return Extraction(
+        c.clock.now(), name, "treatment", "frequency" if error else "llm", state.stage, state.epoch, attempted=True, lookup=True,
+        fallback=error is not None, error=error, ms=900.0,
+    )  # fmt: skip
+
+
+async def happen(c: Clocked, count: int, error: str | None = None) -> None:
+    for n in range(count):
+        record = attempt(c, f"d{c.clock.now()}-{n}", error)
+        c.engine.monitor.observe(record)
+        c.engine.writer.append(record).result(5)
+
+
+def rows(c: Clocked, table: str) -> int:
+    return int(c.engine.conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+async def test_a_clock_two_months_ahead_for_a_minute_deletes_nothing(tmp_path: Path) -> None:
+    async with Clocked(tmp_path, LONG) as c:
+        await c.climb(2)
+        await happen(c, 40)
+        await c.passes(120)
+        raw, rolled = rows(c, "extraction"), rows(c, "rollup")
+        c.clock.step_wall(60 * DAY)
+        await c.passes(180)
+        c.clock.step_wall(-60 * DAY)
+        await c.passes(60)
+        c.engine.writer.write(lambda conn: None).result(5)
+        assert rows(c, "extraction") == raw
+        assert rows(c, "rollup") >= rolled
+
+
+async def test_nor_does_an_engine_that_starts_under_such_a_clock(tmp_path: Path) -> None:
+    async with Clocked(tmp_path, LONG) as c:
+        await c.climb(2)
+        await happen(c, 40)
+        await c.passes(120)
+        raw = rows(c, "extraction")
+    ahead = Clocked(tmp_path, LONG)
+    ahead.clock.step_wall(60 * DAY)
+    async with ahead as c:
+        await c.passes(180)
+        c.engine.writer.write(lambda conn: None).result(5)
+        assert rows(c, "extraction") == raw
+
+
+async def test_what_is_older_than_the_plan_keeps_still_goes_as_the_engine_runs(tmp_path: Path) -> None:
+    async with Clocked(tmp_path, {**LONG, "store.raw_days": 1}) as c:
+        await c.climb(2)
+        await happen(c, 10)
+        await c.passes(1.1 * DAY, step=20.0)
+        c.engine.writer.write(lambda conn: None).result(5)
+        assert rows(c, "extraction") == 0
+
+
+async def test_complaints_count_after_a_clock_that_was_ahead_is_corrected_between_two_engines(tmp_path: Path) -> None:
+    early = Clocked(tmp_path, LONG)
+    early.clock.step_wall(TWO_HOURS)
+    async with early as c:
+        await c.climb(3)
+        for n in range(3):
+            await c.command("complaint", text=f"early {n}", id=f"early-{n}")
+        await happen(c, 30)
+        await c.passes(20)
+    async with Clocked(tmp_path, LONG) as c:
+        row = log.last(c.engine.conn, ("clock",))
+        assert row is not None
+        assert "had been ahead" in row.decision.sentence
+        assert c.engine.state.entered_at <= c.clock.now()
+        assert c.engine.monitor._complaints == 3
+        bucket = series.window(c.engine.conn, c.clock.now(), 300, since_epoch=c.engine.state.epoch)
+        assert bucket.attempts == 30
+        for n in range(8):
+            await c.command("complaint", text=f"late {n}", id=f"late-{n}")
+        await c.passes(20)
+        await c.settled(lambda: c.engine.state.percent_bp == 0)  # more than ten
+        assert c.stage.reader.read(log.verify).ok
+    async with Clocked(tmp_path, LONG) as c:  # and it is said once
+        rev = c.engine.state.rev
+        await c.passes(20)
+        assert log.last(c.engine.conn, ("clock",)).rev <= rev  # type: ignore[union-attr]
+
+
+async def test_a_cool_down_from_a_clock_a_year_ahead_ends_within_its_own_time(tmp_path: Path) -> None:
+    early = Clocked(tmp_path, LONG)
+    async with early as c:
+        await c.climb(3)
+        c.clock.step_wall(365 * DAY)
+        await c.passes(20)
+        for n in range(11):
+            await c.command("complaint", text=f"bad {n}", id=f"bad-{n}")
+        await c.passes(20)
+        await c.settled(lambda: c.engine.state.locked)
+        await c.settled(lambda: any(d.message == "rollback" for d in outbox.deliveries(c.engine.conn)))
+    async with Clocked(tmp_path, LONG) as c:
+        until = c.engine.state.cooldown_until
+        assert until is not None
+        assert until - c.clock.now() <= 1800
+        (latest,) = c.engine.conn.execute("SELECT max(next_try) FROM outbox WHERE state = 'waiting'").fetchone()
+        assert latest is None or latest <= c.clock.now() + 3600
+        assert c.stage.reader.read(log.verify).ok
+
+
+async def test_the_ends_of_cool_down_and_undo_keep_their_length_over_a_step_and_back(tmp_path: Path) -> None:
+    async with Clocked(tmp_path, LONG) as c:
+        await c.climb(3)
+        await c.passes(600)
+        entered = c.engine.state.entered_at
+        c.clock.step_wall(TWO_HOURS)
+        await c.passes(60)
+        c.clock.step_wall(-TWO_HOURS)
+        await c.passes(20)
+        await c.settled(lambda: not c.heart._owed)
+        assert c.engine.state.entered_at == entered
+        assert [row.decision.kind for row in log.rows(c.engine.conn, limit=2)] == ["clock", "clock"]
+
+
+async def test_failures_from_before_eight_hours_of_sleep_do_not_fire(tmp_path: Path) -> None:
+    with hanging_service() as url:
+        async with Clocked(tmp_path, {**LONG, "llm.url": url}) as c:
+            await c.settled(lambda: c.engine.monitor.servers)
+            await c.climb(3)
+            await happen(c, 60)
+            for _ in range(8):
+                await happen(c, 4, "timeout")
+                await c.passes(10)
+            assert any(r.verdict == "breach" for r in c.engine.monitor.verdict.readings)
+            assert c.engine.state.percent_bp == 2500
+            c.clock.suspend(8 * 3600)
+            await c.passes(900)
+            assert c.engine.state.percent_bp == 2500
+            await c.settled(lambda: log.last(c.engine.conn, ("lease",)))
+            row = log.last(c.engine.conn, ("lease",))
+            assert row is not None
+            assert "what failed before does not count" in row.decision.sentence
+            for _ in range(60):  # and what fails after it does
+                await happen(c, 4, "timeout")
+                await c.passes(10)
+            await c.settled(lambda: c.engine.state.percent_bp < 2500)
