@@ -78,7 +78,7 @@ def test_a_restart_under_a_changed_plan_is_held_and_adopted_on_the_command_line(
     status = stage.cli("status")
     assert "25 %" in status.stdout
     assert "12 % instead of 25 %" in status.stdout
-    refused = stage.cli("promote", "--override", "--reason", "at any price now")
+    refused = stage.cli("promote", "--to", "4", "--override", "--reason", "at any price now")
     assert refused.returncode == 1
     assert "rollout plan adopt" in refused.stderr
     done = stage.cli("plan", "adopt", "--stage", "3", "--reason", "12 % is enough")

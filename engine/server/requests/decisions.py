@@ -126,7 +126,7 @@ async def adopt_plan(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if outcome.decision is not None:
         engine.run_under(plan)
         if not outcome.state.percent_bp:
-            engine.folder.disarm()
+            rollback.disarm(engine)
     return told(outcome, percent_bp=outcome.state.percent_bp, stage=outcome.state.stage)
 
 

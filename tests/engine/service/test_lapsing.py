@@ -74,7 +74,7 @@ async def test_an_undo_gives_back_the_signatures_the_bake_and_since_when_without
             assert baked >= 590
             await c.command("rollback", reason="the wrong window")
             await c.passes(30)
-            assert (await c.command("undo_rollback")).ok
+            assert (await c.command("undo_rollback", epoch=c.engine.state.epoch)).ok
             assert c.engine.monitor.baked(c.engine.state)[0] == baked
             await c.passes(20)
             assert c.engine.state.entered_at == entered
@@ -92,7 +92,7 @@ async def test_an_undo_continues_the_a_b_test_and_without_one_it_ends_after_the_
         await c.command("rollback", reason="the wrong window")
         await c.passes(30)
         assert ledger.running(c.engine.conn) is not None
-        assert (await c.command("undo_rollback")).ok
+        assert (await c.command("undo_rollback", epoch=c.engine.state.epoch)).ok
         await c.passes(10)
         await c.settled(lambda: log.last(c.engine.conn, ("ab_continue",)))
         going = ledger.running(c.engine.conn)

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from engine.client.client import Reply
 from engine.plan.init import set_value
 from engine.plan.load import load_plan
-from engine.rollout.control import Decision
-from engine.store import log
+from engine.rollout.control import Decision, note
+from engine.service import pinning
+from engine.store import log, plans
 from engine.trial import ledger
 from tests.engine.service.clocked import Clocked
 
@@ -227,18 +228,17 @@ async def test_other_weights_behind_the_same_name_are_another_model(tmp_path: Pa
         assert c.engine.monitor.baked(c.engine.state)[0] <= 20
 
 
-async def test_a_store_from_before_pins_opens_and_is_pinned_by_what_its_engine_showed(tmp_path: Path) -> None:
-    await at_stage(tmp_path, 3)
-    async with Clocked(tmp_path, LONG) as c:
-        state = replace(c.engine.state, pins=None)
-
-        def forget(conn: object) -> None:
-            conn.execute("UPDATE control SET state = ?", (log.json_body(state),))  # type: ignore[attr-defined]
-            conn.execute("DELETE FROM plan_file")  # type: ignore[attr-defined]
-
-        c.engine.writer.write(forget).result(5)
+async def test_a_store_from_before_pins_opens_and_is_pinned_by_what_its_engine_showed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:  # the engine of before: no pins in its rows, no plan file kept
+        before.setattr(pinning, "begins", lambda engine, ask: note(engine.state, ask, "start", "the rollout begins"))
+        before.setattr(pinning, "at_start", lambda engine, ask: None)
+        before.setattr(plans, "keep", lambda conn, plan, at: None)
+        await at_stage(tmp_path, 3)
     async with restarted(tmp_path, without_stage(2)) as c:
         assert "stage 3 Limited Rollout is stage 2 now" in c.engine.misplaced
         assert c.engine.state.pins is not None
         assert c.engine.view is not None
         assert c.engine.view.stage_name == "Limited Rollout"
+        assert c.stage.reader.read(log.verify).ok
