@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import time
@@ -176,26 +175,44 @@ def bare(stream: TextIO) -> TextIO:
 def say(value: Any, sentence: str, as_json: bool) -> None:
     """Print the JSON of `value`, or the sentence."""
     if as_json:
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+        click.echo(_formatted(value))
     else:
         click.echo(sentence)
+
+
+def wrote(output: Path, sentence: str, as_json: bool, **facts: Any) -> None:
+    """What there is to say of a file that was written; nothing where the content itself went to standard output."""
+    if str(output) != "-":
+        say({"ok": True, "sentence": sentence, "output": str(output), **facts}, sentence, as_json)
+
+
+def write_prose(output: Path, text: str, as_json: bool) -> None:
+    """Write a text that is no JSON; on standard output, where a program reads, in an object."""
+    if str(output) == "-" and as_json:
+        click.echo(_formatted({"ok": True, "text": text}))
+    else:
+        write_text(output, text)
 
 
 def fail(sentence: str, as_json: bool = False, data: Any = None) -> NoReturn:
     """Exit 1 with a sentence; as JSON on stdout when asked, because a program reads it there."""
     if as_json:
-        click.echo(json.dumps({"ok": False, "sentence": sentence, **(data or {})}, indent=2))
+        click.echo(_formatted({"ok": False, "sentence": sentence, **(data or {})}))
         raise SystemExit(1)
     raise Failed(sentence)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write a file whole or not at all. `-` is standard output."""
+    write_text(path, _formatted(value) + "\n")
+
+
+def _formatted(value: Any) -> str:
     import msgspec
 
-    write_text(path, msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    from engine.view.outward import outward
+
+    return msgspec.json.format(msgspec.json.encode(outward(value)), indent=2).decode()
 
 
 def write_text(path: Path, text: str) -> None:

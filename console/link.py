@@ -187,7 +187,7 @@ class StoreLink:
     def _said(self) -> View | None:
         """What the engine itself says: it is not frozen when only the store takes no writes, its view and its heartbeat among them."""
         try:
-            status, answer = self.client.request("GET", "/v1/status", timeout_s=ASK_S)
+            status, answer = self.client.request("GET", "/v1/status?times=epoch", timeout_s=ASK_S)
             return msgspec.convert(answer, View) if status == 200 else None
         except (OSError, ValueError, http.client.HTTPException):
             return None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from console.context import Place, fail, write_json, write_text
+from console.context import Place, fail, json_option, say, write_json, write_prose, wrote
 from console.verbs.analysis import output_option
 
 
@@ -19,35 +19,33 @@ def ab_test() -> None:
 
 @ab_test.command("export")
 @output_option
+@json_option
 @click.pass_obj
-def export(place: Place, output: Path) -> None:
+def export(place: Place, output: Path, as_json: bool) -> None:
     """Which document of the test is in which group."""
     from engine.trial.results import assignments
 
     percent_bp = place.reader.state().percent_bp
     body = place.reader.read(lambda conn: assignments(conn, place.plan.salt, percent_bp))
     if not body["assignments"]:
-        fail("No document has been extracted yet.")
+        fail("No document has been extracted yet.", as_json)
     write_json(output, body)
-    if str(output) != "-":
-        since = (
-            f"of the A/B test begun {body['started']}" if body["started"] else "of all documents: no A/B test has begun"
-        )
-        click.echo(f"{body['summary']['total']} assignments {since}, in {output}.")
+    since = f"of the A/B test begun {body['started']}" if body["started"] else "of all documents: no A/B test has begun"
+    wrote(output, f"{body['summary']['total']} assignments {since}, in {output}.", as_json)
 
 
 @ab_test.command("analyze")
 @output_option
+@json_option
 @click.pass_obj
-def analyze(place: Place, output: Path) -> None:
+def analyze(place: Place, output: Path, as_json: bool) -> None:
     """Both groups metric by metric, the verdict in words, and the search quality scores that the plan's script reads."""
     from engine.trial.results import results
 
     now = place.now()
     found = place.reader.read(lambda conn: results(conn, now))
     write_json(output, found)
-    if str(output) != "-":
-        click.echo(f"{found['verdict']}\nWrote {output}.")
+    wrote(output, f"{found['verdict']}\nWrote {output}.", as_json)
 
 
 @ab_test.command("script")
@@ -64,19 +62,19 @@ def analyze(place: Place, output: Path) -> None:
     metavar="RESULTS",
     help="Run it on this file of `ab-test analyze` instead.",
 )
-def script(output: Path, run: Path | None) -> None:
+@json_option
+def script(output: Path, run: Path | None, as_json: bool) -> None:
     """The plan's t-test as a Python script, corrected: the plan's own fails at `treatment.mean()`, as JSON gives lists."""
     from importlib.resources import files
 
     text = (files("engine.trial") / "script.txt").read_text("utf-8")
     if run is None:
-        write_text(output, text)
-        if str(output) != "-":
-            click.echo(f"Wrote {output}: python3 {output} ab_test_results.json")
+        write_prose(output, text, as_json)
+        wrote(output, f"Wrote {output}: python3 {output} ab_test_results.json", as_json)
         return
     if not run.is_file():
-        fail(f"{run} is not there: `rollout ab-test analyze --output {run}` writes it.")
+        fail(f"{run} is not there: `rollout ab-test analyze --output {run}` writes it.", as_json)
     ended = subprocess.run([sys.executable, "-c", text, str(run)], capture_output=True, text=True)
-    click.echo(ended.stdout, nl=False)
     if ended.returncode:
-        fail(ended.stderr.strip().splitlines()[-1] if ended.stderr.strip() else "The script failed.")
+        fail(ended.stderr.strip().splitlines()[-1] if ended.stderr.strip() else "The script failed.", as_json)
+    say({"ok": True, "sentence": ended.stdout.strip()}, ended.stdout.strip(), as_json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from console.context import Failed, Place, fail, json_option, say, write_json, write_text
+from console.context import Failed, Place, fail, json_option, say, write_json, write_prose, wrote
 
 if TYPE_CHECKING:
     from engine.quality.compare import Kept, Row
@@ -30,8 +30,9 @@ def analyze() -> None:
 @click.option("--llm", type=click.Path(path_type=Path), required=True, help="An export of LLM keywords.")
 @click.option("--frequency", type=click.Path(path_type=Path), required=True, help="An export of frequency keywords.")
 @output_option
+@json_option
 @click.pass_obj
-def compare_keywords(place: Place, llm: Path, frequency: Path, output: Path) -> None:
+def compare_keywords(place: Place, llm: Path, frequency: Path, output: Path, as_json: bool) -> None:
     """Per document and overall: overlap, counts, grounding, duplicates, examples.
 
     Where there is a store, what the exports lack (texts, the other method's keywords) is taken from it, and the notes say so.
@@ -41,8 +42,7 @@ def compare_keywords(place: Place, llm: Path, frequency: Path, output: Path) -> 
     first, second = _rows(llm), _rows(frequency)
     found = compare(*complete(first, second, _kept(place, {row.key for row in (*first, *second)})))
     write_json(output, found)
-    if str(output) != "-":
-        click.echo("\n".join([found.overall.sentence, *found.notes, f"Wrote {output}."]))
+    wrote(output, "\n".join([found.overall.sentence, *found.notes, f"Wrote {output}."]), as_json)
 
 
 def _kept(place: Place, keys: set[str]) -> dict[str, Kept]:
@@ -77,8 +77,9 @@ def _rows(path: Path) -> tuple[Row, ...]:
     "--queries", type=click.Path(path_type=Path), help='More queries: [{"query": "...", "relevant_docs": ["id", ...]}].'
 )
 @output_option
+@json_option
 @click.pass_obj
-def search_quality(place: Place, queries: Path | None, output: Path) -> None:
+def search_quality(place: Place, queries: Path | None, output: Path, as_json: bool) -> None:
     """Both methods' keywords as a search index, asked for titles, headings and your queries: MRR, nDCG and success at 10."""
     from engine.quality.queries import read_queries
     from engine.trial import searching
@@ -103,8 +104,7 @@ def search_quality(place: Place, queries: Path | None, output: Path) -> None:
     if not found.quality.queries:
         fail(f"{found.quality.sentence} It needs documents that have both methods' keywords.")
     write_json(output, {**msgspec.to_builtins(found), "at": iso(found.at)})
-    if str(output) != "-":
-        click.echo(f"{found.quality.sentence}\nWrote {output}.")
+    wrote(output, f"{found.quality.sentence}\nWrote {output}.", as_json)
 
 
 @click.group()
@@ -115,16 +115,16 @@ def metrics() -> None:
 @metrics.command("analyze")
 @click.option("--days", type=click.FloatRange(0.01, 3650), default=7.0, show_default=True)
 @output_option
+@json_option
 @click.pass_obj
-def metrics_analyze(place: Place, days: float, output: Path) -> None:
+def metrics_analyze(place: Place, days: float, output: Path, as_json: bool) -> None:
     """Performance over days: documents, errors, latency, cache; a row a day and all together."""
     from engine.metrics.analysis import performance_report
 
     now = place.now()
     report = place.reader.read(lambda conn: performance_report(conn, now, days))
     write_json(output, report)
-    if str(output) != "-":
-        click.echo("\n".join([*report["summary"], f"Wrote {output}."]))
+    wrote(output, "\n".join([*report["summary"], f"Wrote {output}."]), as_json)
 
 
 @metrics.command()
@@ -143,14 +143,14 @@ def snapshot(place: Place, as_json: bool) -> None:
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path("-"), help="A rules file, or - for standard output."
 )
+@json_option
 @click.pass_obj
-def alerts(place: Place, output: Path) -> None:
-    """The plan's triggers as Prometheus alert rules, for a pager that hangs on Prometheus."""
+def alerts(place: Place, output: Path, as_json: bool) -> None:
+    """The plan's triggers as Prometheus alert rules, for teams that page from Prometheus."""
     from engine.metrics.alerts import alert_rules
 
-    write_text(output, alert_rules(place.plan.triggers, place.plan.trigger_settings))
-    if str(output) != "-":
-        click.echo(f"Wrote {output}. `promtool check rules {output}` reads it.")
+    write_prose(output, alert_rules(place.plan.triggers, place.plan.trigger_settings), as_json)
+    wrote(output, f"Wrote {output}. `promtool check rules {output}` reads it.", as_json)
 
 
 @click.group()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.context import Place, bare, fail, json_option, say, write_json
+from console.context import Place, bare, fail, json_option, say, write_json, wrote
 from engine.text import clean_line, counted
 
 if TYPE_CHECKING:
@@ -141,8 +141,11 @@ def delete(place: Place, id: str, yes: bool, as_json: bool) -> None:
     "--seed", type=int, default=1, show_default=True, help="Of --random; the same seed draws the same sample."
 )
 @click.option("--text/--no-text", default=False, help="With the documents' text, for a review of grounding.")
+@json_option
 @click.pass_obj
-def export(place: Place, method: str, limit: int, output: Path, at_random: bool, seed: int, text: bool) -> None:
+def export(
+    place: Place, method: str, limit: int, output: Path, at_random: bool, seed: int, text: bool, as_json: bool
+) -> None:
     """Documents as [{file, id, title, method, keywords, ...}].
 
     `--method llm` exports documents that serve LLM keywords; `--method frequency` exports frequency keywords, of those that
@@ -153,7 +156,7 @@ def export(place: Place, method: str, limit: int, output: Path, at_random: bool,
 
     found = place.reader.read(lambda conn: exported(conn, method, limit, text=text, seed=seed if at_random else None))
     if not found:
-        fail(f"No document serves {method} keywords yet: {MAKES[method]}.")
+        fail(f"No document serves {method} keywords yet: {MAKES[method]}.", as_json)
     rows = [
         {
             "file": d.id, "id": d.id, "title": d.title, "method": method,
@@ -163,5 +166,4 @@ def export(place: Place, method: str, limit: int, output: Path, at_random: bool,
         for d in found
     ]  # fmt: skip
     write_json(output, rows)
-    if str(output) != "-":
-        click.echo(f"{counted(len(rows), 'document')} with {method} keywords in {output}.")
+    wrote(output, f"{counted(len(rows), 'document')} with {method} keywords in {output}.", as_json)

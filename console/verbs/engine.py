@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.context import Failed, Place, fail
+from console.context import Failed, Place, fail, json_option, say
 
 if TYPE_CHECKING:
     from engine.server.rehearse import Rehearsal
@@ -95,20 +95,25 @@ def serve(place: Place) -> None:
 
 
 @click.command()
+@json_option
 @click.pass_obj
-def stop(place: Place) -> None:
+def stop(place: Place, as_json: bool) -> None:
     """End the engine; it finishes what is in flight first."""
     folder = place.folder
     if not folder.path.exists() or not folder.is_locked():
-        click.echo(f"No engine runs in {folder.path}.")
+        _done(f"No engine runs in {folder.path}.", as_json)
         return
     reply = place.client.command("stop")
     if not reply.ok:
-        fail(reply.sentence)
+        fail(reply.sentence, as_json)
     until = time.monotonic() + 15
     while time.monotonic() < until:
         if not folder.is_locked():
-            click.echo("The engine has ended. No document is extracted until it runs again.")
+            _done("The engine has ended. No document is extracted until it runs again.", as_json)
             return
         time.sleep(0.05)
-    fail(f"The engine was asked to end and has not within 15 s; see {folder.engine_log}.")
+    fail(f"The engine was asked to end and has not within 15 s; see {folder.engine_log}.", as_json)
+
+
+def _done(sentence: str, as_json: bool) -> None:
+    say({"ok": True, "sentence": sentence}, sentence, as_json)

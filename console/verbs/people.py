@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from console.context import Failed, Place, fail, json_option, say, write_text
+from console.context import Failed, Place, fail, json_option, say, write_prose, write_text, wrote
 
 
 @click.group()
@@ -215,8 +215,9 @@ def log(place: Place, limit: int, text: str, kind: str, verify: bool, head: str 
 @click.option(
     "--output", type=click.Path(path_type=Path), help="A file instead of the terminal; .html is enough to say so."
 )
+@json_option
 @click.pass_context
-def report(ctx: click.Context, form: str, output: Path | None) -> None:
+def report(ctx: click.Context, form: str, output: Path | None, as_json: bool) -> None:
     """The whole rollout for someone who was not there: figures, incidents, decisions, lessons. Needs no engine."""
     from engine.report import gather, html, markdown
 
@@ -228,12 +229,12 @@ def report(ctx: click.Context, form: str, output: Path | None) -> None:
     story = place.reader.read(lambda conn: gather(conn, plan))
     text = html(story) if form == "html" else markdown(story)
     if output is None or str(output) == "-":
-        click.echo(text, nl=False)
+        write_prose(Path("-"), text, as_json)
         return
     write_text(output, text)
     missing = [chapter.heading for chapter in story.review if not chapter.written]
     hint = f" Nothing is written yet under {', '.join(missing)}: `rollout note`." if missing else ""
-    click.echo(f"Wrote {output}.{hint}")
+    wrote(output, f"Wrote {output}.{hint}", as_json)
 
 
 @click.command()

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from console.context import Failed, Place, fail, json_option, say, write_text
+from console.context import Failed, Place, fail, json_option, say, write_text, wrote
 from engine.files import write_whole
 
 
@@ -16,8 +16,9 @@ from engine.files import write_whole
 @click.option("--yes", is_flag=True, help="Take the defaults, ask nothing.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("rollout.toml"), show_default=True)
 @click.option("--force", is_flag=True, help="Replace a file that is there; it is kept as .bak.")
+@json_option
 @click.pass_obj
-def init(place: Place, yes: bool, output: Path, force: bool) -> None:
+def init(place: Place, yes: bool, output: Path, force: bool, as_json: bool) -> None:
     """Write a commented rollout.toml: the whole plan, for your own service."""
     from engine.plan.init import Answers, initial_plan
     from engine.plan.load import PlanError, default_plan_text, parse_plan
@@ -51,7 +52,7 @@ def init(place: Place, yes: bool, output: Path, force: bool) -> None:
     except OSError as error:
         fail(f"{output} could not be copied to {output.name}.bak first: {error.strerror}. It is as it was.")
     write_text(output, text)
-    click.echo(f"Wrote {output}. Next: `rollout check`, then `rollout`.")
+    wrote(output, f"Wrote {output}. Next: `rollout check`, then `rollout`.", as_json)
 
 
 def _contact(role: str) -> tuple[str, dict[str, str]]:

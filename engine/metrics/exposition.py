@@ -167,7 +167,7 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
         ),
         (
             "rollout_blind_seconds",
-            "For how long the triggers have had no figures to judge; 0 while they do. From [triggers] blind_after on they are blind.",
+            "For how long the triggers have had no figures to judge; 0 while they do. From [trigger_settings] blind_after on they are blind.",
             reading.blind_s,
         ),
         ("current_rollout_stage", "Stage of the rollout plan, 0 is preparation.", reading.stage),

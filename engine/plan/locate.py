@@ -8,12 +8,13 @@ from pathlib import Path
 
 NAME = "rollout.toml"
 STORE = ".rollout"
+SYSTEM = Path("/etc/rollout") / NAME  # where the systemd unit of help/systemd.md keeps it
 _STORE_TABLE = re.compile(r"(?ms)^\s*\[store\]\s*$(.*?)(?=^\s*\[|\Z)")
 _PATH_KEY = re.compile(r"""(?m)^\s*path\s*=\s*["']([^"']*)["']""")
 
 
 def find_plan(start: str | Path = ".") -> Path | None:
-    """The rollout.toml in the folder `start` or the nearest one above it."""
+    """The rollout.toml in the folder `start` or the nearest one above it, else the machine's own."""
     folder = Path(start).absolute()
     for candidate in (folder, *folder.parents):
         try:
@@ -21,7 +22,7 @@ def find_plan(start: str | Path = ".") -> Path | None:
                 return candidate / NAME
         except OSError:
             continue
-    return None
+    return SYSTEM if SYSTEM.is_file() else None
 
 
 def store_of(plan: Path) -> Path:

@@ -27,6 +27,7 @@ from engine.server.connections import BODY_S, SMALL_BODY, Room
 from engine.server.guard import Guard
 from engine.service.engine import Engine
 from engine.text import clean_block, clean_line
+from engine.view.outward import outward
 
 BODY_LIMIT = 41_000_000  # 10 million characters of four bytes, and their envelope
 DEEPEST = 32
@@ -108,8 +109,11 @@ def application(engine: Engine, room: Room, guard: Guard | None = None) -> Starl
             )
         return await command(request, "feedback", fields)
 
-    async def status(_: Request) -> Response:
-        return refuse(503, "starting", "starting") if engine.view is None else answer(200, engine.view)
+    async def status(request: Request) -> Response:
+        if engine.view is None:
+            return refuse(503, "starting", "starting")
+        epoch = request.query_params.get("times") == "epoch"  # a console reads it as the struct that it is
+        return answer(200, engine.view if epoch else outward(engine.view))
 
     async def health(_: Request) -> Response:
         ok, sentence = engine.healthy()

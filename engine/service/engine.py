@@ -91,6 +91,7 @@ class Engine:
         self.token = 0
         self.clean_start = True  # the engine before this one ended cleanly
         self.seen_before: float | None = None  # when the engine before this one was last alive, by the machine's clock
+        self.from_backup = False  # the store is a backup that was put back
         self.end_cause = ""  # why a person or another engine ends this one
         self.started = clock.now()
         self.events: deque[tuple[float, str]] = deque(maxlen=50)
@@ -119,7 +120,7 @@ class Engine:
     async def open(self, address: str = "") -> None:
         """Open the store and make the parts; nothing runs yet. StoreError when the store cannot be used."""
         self.address = address
-        await asyncio.to_thread(database.create, self.folder)
+        self.from_backup = await asyncio.to_thread(database.create, self.folder)
         self.clean_start = self._take_token()
         self.conn = database.open_reader(self.folder)
         if isinstance(self.clock, LapseClock):  # a kept rehearsal goes on where it was: its log never runs backwards

@@ -86,6 +86,8 @@ class Heart:
         await rollback.apply_intents(engine)
         if not engine.clean_start and engine.state.percent_bp and engine.plan.store.resume == "safe":
             await rollback.roll_back(engine, engine.ask("the engine ended uncleanly and [store] resume is safe"))
+        elif engine.state.percent_bp and engine.from_backup:
+            await rollback.roll_back(engine, engine.ask("a backup was put back, and its percentage is an old one"))
         elif engine.state.percent_bp and engine.switch.armed is None:
             await rollback.roll_back(engine, engine.ask("the armed file was removed while no engine ran"))
         await self._pin()

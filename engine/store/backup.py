@@ -21,6 +21,7 @@ class BackupReport(Struct, frozen=True):
     path: str = ""
     bytes: int = 0
     decisions: int = 0
+    head: str = ""
 
 
 def take(folder: Folder, target: Path) -> BackupReport:
@@ -41,6 +42,7 @@ def take(folder: Folder, target: Path) -> BackupReport:
         copy = sqlite3.connect(part)
         try:
             source.backup(copy)  # in one read transaction: in steps, each commit meanwhile would begin it anew
+            copy.execute(f"PRAGMA user_version={database.FROM_BACKUP}")  # whoever puts it back finds the LLM off
             copy.execute("PRAGMA journal_mode=DELETE")  # one file, whole by itself
             (integrity,) = copy.execute("PRAGMA quick_check").fetchone()
             verified = log.verify(copy)
@@ -60,5 +62,5 @@ def take(folder: Folder, target: Path) -> BackupReport:
     return BackupReport(
         True, f"backed up to {target} ({size / 1e6:.1f} MB) and verified: {verified.decisions} decisions, integrity ok, "
         f"head {verified.head[:16]}",
-        str(target), size, verified.decisions,
+        str(target), size, verified.decisions, verified.head,
     )  # fmt: skip

@@ -23,8 +23,12 @@ LOG_MIB = 64  # what the write-ahead log is cut back to when it begins anew
 HELD_MIB = 4 * LOG_MIB  # it begins anew long before, unless a reader holds on to an old state
 
 
-def create(folder: Folder, busy_s: float = 5.0) -> None:
-    """Create or migrate the database. Only for the holder of the lock. StoreError when the file is not usable."""
+FROM_BACKUP = 1  # `user_version` of a copy that `rollout backup` made, until an engine has opened it
+
+
+def create(folder: Folder, busy_s: float = 5.0) -> bool:
+    """Create or migrate the database; whether it is a backup that was put back, and then the armed file is removed first: it
+    belongs to another state. Only for the holder of the lock. StoreError when the file is not usable."""
     from engine.store.schema import migrate  # sqlite-utils: 0.2 s, needed once
 
     folder.prepare()
@@ -34,8 +38,13 @@ def create(folder: Folder, busy_s: float = 5.0) -> None:
         _refuse_planted(folder)
         conn = sqlite3.connect(folder.database, timeout=busy_s, isolation_level=None)
         try:
+            restored: bool = conn.execute("PRAGMA user_version").fetchone()[0] == FROM_BACKUP
+            if restored:
+                folder.disarm()
             conn.execute("PRAGMA journal_mode=WAL")
             migrate(conn)
+            if restored:
+                conn.execute("PRAGMA user_version=0")
         finally:
             conn.close()
     except sqlite3.DatabaseError as error:
@@ -47,6 +56,7 @@ def create(folder: Folder, busy_s: float = 5.0) -> None:
         raise StoreError(
             damaged(folder, error) or folder.why_closed() or f"The store {folder.database} cannot be opened: {error}."
         ) from None
+    return restored
 
 
 def _refuse_planted(folder: Folder) -> None:

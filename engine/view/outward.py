@@ -1,0 +1,59 @@
+"""How structs and rows leave the product as JSON: under the same keys, with moments in ISO 8601 instead of epoch seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.plan.durations import iso
+
+MOMENTS = frozenset(
+    (
+        "asked",
+        "at",
+        "began",
+        "changed_at",
+        "cooldown_until",
+        "deadline",
+        "due",
+        "ended",
+        "ends",
+        "entered_at",
+        "last_call",
+        "last_call_ended",
+        "last_error_at",
+        "last_seen",
+        "llm_at",
+        "next_look",
+        "next_try",
+        "opens_at",
+        "seen_at",
+        "since",
+        "started",
+        "undo_until",
+        "undone",
+        "until",
+        "updated",
+    )
+)
+EARLIEST = 1e9  # 2001; a smaller number under such a key is a length of time
+
+
+def outward(value: Any) -> Any:
+    """Plain values of `value`, its moments as "2026-11-24T14:03:07.112Z"."""
+    return _moments(msgspec.to_builtins(value))
+
+
+def _moments(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _moment(item) if key in MOMENTS else _moments(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_moments(item) for item in value]
+    return value
+
+
+def _moment(value: Any) -> Any:
+    if isinstance(value, float | int) and not isinstance(value, bool) and value > EARLIEST:
+        return iso(value, ms=True)
+    return _moments(value)
