@@ -31,7 +31,9 @@ TCP_BYTES = 128 << 20  # of larger bodies together
 UNIX_BYTES = 384 << 20
 MOST_FILES = 65_536
 SPARE_FILES = 256  # for the store, the LLM service's connections, commands
-ACCEPTED_AT_ONCE = 8  # connections that one turn of the loop takes from the kernel
+ACCEPTED_AT_ONCE = (
+    2  # connections that one turn of the loop takes from the kernel: each costs a rollback half a millisecond
+)
 WAITING = 1024  # connections that may wait in the kernel
 TINY, TINIES = 16, 2000  # more chunks than this, smaller than that on average, are an attack on the parser
 SO_PEERGROUPS = 59
@@ -254,5 +256,5 @@ def rooms() -> tuple[Room, Room]:
         soft = most
     files = MOST_FILES if soft == resource.RLIM_INFINITY else soft
     unix = max(32, min(256, files // 8))
-    tcp = max(32, min(1024, files - SPARE_FILES - unix - 4 * ACCEPTED_AT_ONCE))
+    tcp = max(32, min(1024, files - SPARE_FILES - unix - 64))
     return Room(tcp, TCP_BYTES), Room(unix, UNIX_BYTES)

@@ -116,6 +116,14 @@ async def test_reading_the_model_into_memory_is_no_latency_and_costs_no_deadline
         assert pool.servers()[0].latency_ms < 300
 
 
+async def test_a_server_that_hangs_on_loading_holds_no_document_past_its_deadline() -> None:
+    async with StubLlm(load_s=60.0) as stub, pool_of(stub, timeout_s=2.0) as pool:
+        began = now()
+        with pytest.raises(LlmFailure, match="has not loaded the model"):
+            await ask(pool)
+        assert now() - began < 6.0  # the deadline and the pauses before the tries that are over at once
+
+
 async def test_preloading_spares_the_first_document_the_wait() -> None:
     async with StubLlm(load_s=0.4) as stub, pool_of(stub) as pool:
         await pool.preload()

@@ -338,3 +338,41 @@ def test_the_database_cannot_be_opened_at_all(tmp_path: Path) -> None:
         assert any("did not take it" in way for way in result.ways)
         with pytest.raises(sqlite3.DatabaseError):
             database.open_writer(stage.folder, "FULL").execute("SELECT * FROM control")
+
+
+def test_on_a_full_disk_a_document_is_answered_that_it_is_not_stored(small_disk: Path) -> None:
+    with Stage(small_disk / "s", speed=None) as stage:
+        stage.engine()
+        assert stage.client.request("POST", "/v1/extract", {"id": "before", "text": TEXT}, 20.0)[0] == 200
+        filler = fill(small_disk)
+        for number in range(3):
+            began = time.monotonic()
+            status, answer = stage.client.request(
+                "POST", "/v1/extract", {"id": f"full-{number}", "text": TEXT * 400}, 30.0
+            )
+            assert (status, answer["code"]) == (503, "store"), answer
+            assert time.monotonic() - began < 15
+        filler.unlink()
+        assert stage.until(
+            lambda: stage.client.request("POST", "/v1/extract", {"id": "after", "text": TEXT}, 20.0)[0] == 200
+        )
+
+
+def test_who_rolled_back_is_on_the_disk_before_it_is_answered_that_it_is_not_recorded(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        engine = stage.engine()
+        stage.climb(3)
+        holder = sqlite3.connect(stage.folder.database, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        status, answer = stage.client.request(
+            "POST", "/v1/control/rollback", {"reason": "they called", "request_id": "kept"}, 5.0
+        )
+        engine.kill()
+        engine.wait()
+        holder.execute("ROLLBACK")
+        holder.close()
+        assert (status, answer["data"]["recorded"]) == (200, False)
+        stage.engine()
+        assert stage.until(lambda: stage.percent_bp == 0)
+        row = stage.reader.log(1, kind="rollback")[0]
+        assert (row.actor, row.reason) == (whoami().name, "they called")

@@ -1,0 +1,205 @@
+"""A flood on TCP keeps nobody from rolling back: idle connections, bodies that never end, rubbish, with few descriptors and a real
+engine; what a rollback takes on the unix socket meanwhile, what memory and the log grow by."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import resource
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from engine.server import repeated
+from engine.server.connections import HEADERS_S, Room
+from engine.server.process import wait_until_up
+from tests.engine.service.stage import Stage
+
+FEW_FILES = 1024  # what many systems allow a process
+IDLE = 1500
+SERVED_WITHIN_S = 0.2  # what a console waits for; usually some ms, on a crowded machine more
+
+
+@pytest.fixture(scope="module")
+def many_files() -> Iterator[None]:
+    """This process holds the client's ends."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2 * IDLE:
+        pytest.skip("this process may not open so many connections")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * IDLE), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
+def stage(tmp_path: Path, many_files: None) -> Iterator[Stage]:
+    with Stage(tmp_path) as made:
+        process = made.engine(wait=False)
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (FEW_FILES, FEW_FILES))  # before it counts its files
+        assert wait_until_up(made.folder, process, 30.0) == ""
+        assert made.until(lambda: made.reader.glance().pid == process.pid)
+        made.climb(3)
+        yield made
+
+
+class Flood:
+    def __init__(self, stage: Stage) -> None:
+        found = urlsplit(stage.view.engine.address)
+        self._address = (found.hostname or "", found.port or 0)
+        self.open: list[socket.socket] = []
+
+    def connect(self, count: int, says: bytes = b"", patience_s: float = 3.0) -> None:
+        for _ in range(count):
+            client = socket.socket()
+            client.settimeout(patience_s)
+            with contextlib.suppress(OSError):
+                client.connect(self._address)
+                if says:
+                    client.sendall(says)
+            self.open.append(client)
+
+    def close(self) -> None:
+        for client in self.open:
+            client.close()
+        self.open.clear()
+
+
+@pytest.fixture
+def flood(stage: Stage) -> Iterator[Flood]:
+    made = Flood(stage)
+    yield made
+    made.close()
+
+
+def rolls_back(stage: Stage) -> float:
+    """By the engine, over the unix socket, recorded; how long the best of three answers took."""
+    took = []
+    for _ in range(3):
+        began = time.monotonic()
+        status, answer = stage.client.request("POST", "/v1/control/rollback", {"reason": "under a flood"}, 10.0)
+        took.append(time.monotonic() - began)
+        assert status == 200, answer
+    assert stage.until(lambda: stage.percent_bp == 0, 5)
+    print(f"answered in {', '.join(f'{each * 1000:.0f}' for each in took)} ms")
+    return min(took)
+
+
+def usual() -> float:
+    """The bound on this machine now: it is for one that is not crowded."""
+    return SERVED_WITHIN_S * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def memory_mb(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError("no such process")
+
+
+def test_under_fifteen_hundred_idle_connections(stage: Stage, flood: Flood) -> None:
+    flood.connect(IDLE)
+    assert rolls_back(stage) < usual()
+    assert stage.client.request("GET", "/healthz")[0] == 200
+    assert len(os.listdir(f"/proc/{stage.pid}/fd")) < FEW_FILES - 100  # spare ones for the store and the socket
+    late = Flood(stage)
+    late.connect(1, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 30.0)  # whoever asks something gets a place
+    assert late.open[0].recv(100).startswith(b"HTTP/1.1 200")
+    late.close()
+    assert "Too many open files" not in stage.folder.engine_log.read_text()
+
+
+def test_under_bodies_that_never_end(stage: Stage, flood: Flood) -> None:
+    before = memory_mb(stage.pid)
+    head = b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 40000000\r\n\r\n"
+    flood.connect(40, head + b" " * 39_000_000)
+    assert rolls_back(stage) < usual()
+    assert memory_mb(stage.pid) - before < 400
+    assert stage.extract("a small one")["method"] == "frequency"
+
+
+def test_headers_that_never_end_are_ended(stage: Stage, flood: Flood) -> None:
+    flood.connect(5, b"GET /healthz HTTP/1.1\r\nX-Slow: ")
+    began = time.monotonic()
+    answered = 0
+    for client in flood.open:
+        client.settimeout(1)
+        while time.monotonic() - began < HEADERS_S + 5:
+            with contextlib.suppress(TimeoutError, OSError):
+                client.sendall(b"a")
+                answered += client.recv(20).startswith(b"HTTP/1.1 408")
+                break
+    assert answered == 5
+
+
+def test_under_rubbish_and_the_log_stays_short(stage: Stage, flood: Flood) -> None:
+    program = (
+        "import os, socket, sys, time\nos.nice(10)\n"  # from elsewhere: not in the engine's way for a core
+        "end = time.monotonic() + 4\n"
+        "while time.monotonic() < end:\n"
+        "    try:\n"
+        "        with socket.create_connection((sys.argv[1], int(sys.argv[2])), 1) as s:\n"
+        "            s.sendall(b'rubbish ' + str(time.monotonic()).encode() + b'\\r\\n\\r\\n'); s.recv(100)\n"
+        "    except OSError: pass\n"
+    )
+    before = stage.folder.engine_log.stat().st_size
+    host, port = flood._address
+    senders = [subprocess.Popen([sys.executable, "-c", program, host, str(port)]) for _ in range(3)]
+    try:
+        time.sleep(1)
+        assert rolls_back(stage) < usual()
+    finally:
+        for sender in senders:
+            sender.wait(20)
+    assert stage.folder.engine_log.stat().st_size - before < 50_000
+
+
+# -- the parts ---------------------------------------------------------------------------------------------------------------
+
+
+class Fake:
+    def __init__(self, phase: str) -> None:
+        self.phase = phase
+        self.transport = self
+        self.aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_a_full_room_gives_up_what_waits_longest_and_never_what_is_served() -> None:
+    room = Room(3, 100)
+    served, old, new = Fake("answer"), Fake("request"), Fake("request")
+    for each in (served, old, new):
+        assert room.enter(each)  # type: ignore[arg-type]
+    assert room.enter(Fake("answer"))  # type: ignore[arg-type]
+    assert (served.aborted, old.aborted, new.aborted) == (False, True, False)
+    assert room.enter(Fake("answer"))  # type: ignore[arg-type]
+    assert new.aborted
+    assert not room.enter(Fake("request"))  # type: ignore[arg-type]
+    assert room.refused == 1
+
+
+def test_lines_that_repeat_are_counted_and_the_count_is_written() -> None:
+    now, written = [0.0], []
+    handler = logging.Handler()
+    handler.emit = lambda record: written.append(record.getMessage())  # type: ignore[method-assign]
+    handler.addFilter(repeated.Folding(handler.emit, lambda: now[0]))
+    journal = logging.Logger("t")
+    journal.addHandler(handler)
+    for n in range(10_000):
+        journal.warning("request %d from 127.0.0.1:%d is rubbish", n, n)
+    journal.warning("something else")
+    assert len(written) == repeated.ALIKE + 1
+    now[0] = 61.0
+    repeated.flush([handler])
+    assert written[-1].startswith("9,995 more lines like this in 60 s: request 9999")
+    for n in range(5_000):
+        journal.warning("%s", "".join(chr(97 + int(digit)) for digit in str(n)))
+    assert len(written) < repeated.ALIKE + 2 + repeated.ALL + 1
