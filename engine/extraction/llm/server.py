@@ -411,14 +411,25 @@ class Server:
                 return True
             self.failed_probes += 1
             self.failed(fault)
+            self._unreachable = True
             return False
         self.failed_probes = 0
         digest = self._wire.digest(answer, self._config)
         if digest:  # the weights behind a name may change while it is used
             self.facts = msgspec.structs.replace(self.facts, digest=digest)
-        if self.last_error_kind is ErrorKind.transport:
-            self.breaker.try_now(self.now())
+        if self._unreachable:
+            self._reached()
         return True
+
+    def _reached(self) -> None:
+        """A good probe after a failure to reach the server: open becomes half-open, half-open closes. Without documents nothing
+        else would close it."""
+        match self.breaker.state(self.now()):
+            case "open":
+                self.breaker.try_now(self.now())
+            case "half-open":
+                self._unreachable = False
+                self.breaker.succeeded()
 
     def _is_refuted(self, fault: Fault, began: float) -> bool:
         """Whether calls show that the service works although its probe failed. A refused connection is news since the last call."""
