@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from engine.client.client import EngineClient
 from engine.store import database, ownership, schema
@@ -41,8 +42,8 @@ def test_what_an_engine_of_root_makes_belongs_to_the_owner_of_the_folder(home: P
         process = stage.engine()
         stage.extract("a")
         assert stage.client.command("sign", item="backups", stage=0).sentence  # whatever it answers, it may write
-        asked = as_nobody(lambda: {"ok": EngineClient(stage.folder).command("hold", reason="nobody holds").ok})
-        assert asked == {"ok": True}
+        asked = as_nobody(lambda: structs.asdict(EngineClient(stage.folder).command("hold", reason="nobody holds")))
+        assert asked["ok"], asked
         process.terminate()
         process.wait(20)
         made = owners(stage.folder.path)
