@@ -32,7 +32,7 @@ UNIX_BYTES = 384 << 20
 MOST_FILES = 65_536
 SPARE_FILES = 256  # for the store, the LLM service's connections, commands
 ACCEPTED_AT_ONCE = (
-    2  # connections that one turn of the loop takes from the kernel: each costs a rollback half a millisecond
+    2  # connections from the kernel in one turn of the loop: each delays a rollback by half a millisecond
 )
 WAITING = 1024  # connections that may wait in the kernel
 TINY, TINIES = 16, 2000  # more chunks than this, smaller than that on average, are an attack on the parser
