@@ -3,8 +3,9 @@
 Every token gets a letter for the kind of word it is: a dictionary look-up, so that a token costs less than a microsecond. The letters
 of a text make one string; regular expressions over it settle what is a verb here, and find the noun phrases.
 
-    f function word   t determiner   m before a verb: to, we, will   x auxiliary   v verb   d adverb   . break
-    w weak word   a adjective   e -ed   g -ing   b noun or verb   n noun   c capital   i identifier   # number
+    f function word   t determiner   m before a verb: to, we, will   r joins clauses   q relative   x auxiliary   d adverb   . break
+    v verb   b noun or verb   B the same with -s   e -ed   g -ing   G -ing of a verb that is seldom a noun
+    w weak word   a adjective   n noun   s plural   c capital   i identifier   # number
     p possessive, which ends a phrase   P one with a capital, which may be part of a name
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import snowballstemmer
 
@@ -120,17 +121,23 @@ def _kind(token: str) -> str:
             return "t"
         if low in words.BEFORE_VERBS:
             return "m"
+        if low in words.JOINING:
+            return "r"
+        if low in words.RELATIVE:
+            return "q"
         return "x" if low in words.AUXILIARIES else "f"
     shape = _shape(token)
     if shape not in "nc":
         return shape
     if low.endswith("'s"):
         return "p" if shape == "n" else "P"
+    if low in words.EITHER:
+        return "B" if low in words.EITHER_S and low not in words.MODIFYING else "b"
     if low in words.WEAK:
         return "w"
-    if low in words.EITHER:
-        return "b"
     if low in words.VERBS:
+        return "G" if low.endswith("ing") else "v"
+    if words.is_verbal(low):
         return "v"
     if low in words.ADVERBS or (
         low.endswith("ly") and len(low) > 4 and low not in words.NOT_ADVERBS and "-" not in low
@@ -142,7 +149,9 @@ def _kind(token: str) -> str:
         return "c"
     if low.endswith("ed") and len(low) > 4 and not low.endswith("eed"):
         return "e"
-    return "g" if low.endswith("ing") and len(low) > 5 else "n"
+    if low.endswith("ing") and len(low) > 5:
+        return "g"
+    return "s" if words.is_plural(low) else "n"
 
 
 def _folded(token: str) -> str:
@@ -164,12 +173,22 @@ FOLDS = Known(_folded)
 
 # In place, letter for letter: what is a verb here.
 _SETTLED = (
-    re.compile(r"(?<=m)d?b|(?<=[nc])b(?=t)|(?<![^.])b(?=[ti])"),  # to use; the system supports the; Set max_tokens
+    # to use; the system supports the; Set max_tokens
+    # that captures, which support
+    # peers form; clusters overlap, but not: systems design
+    # system mines answers; and supports business
     re.compile(
-        r"(?<=x)d?[eg]|(?<=[mx])e|(?<=[nbcig])e(?=[tfm.xd#c])|(?<=[.fdv])g(?=t)"
-    ),  # is growing; police arrested the; by reading the
+        r"(?<=m)[dfr]?[bB]|(?<=[nsci])[bB](?=[tqm])|(?<![^.])[bB](?=[ti])|(?<=[nsbBcigp]q)d?[sbB]|(?<=[nsbBcigp]q)n(?=[tnscia])|(?<=d)[bB]"
+        r"|(?<=[sB])b(?![iE])|(?<=[ncigb])B(?=[taegGncisbBwd])|(?<=[.r])B(?=[taegncisbw])"
+    ),
+    # is growing; police arrested the; by reading the; nodes passing messages
+    re.compile(
+        r"(?<=x)d?[egG]|(?<=[mx])e|(?<=[nsbBcigG])e(?=[tqfrm.xd#c])|(?<=[.frdqv])[gG](?=t)|(?<=[sB])[gG](?=[tnsciab])"
+    ),
+    # model checking is, message passing. but not: a method combining words
+    re.compile(r"(?<![ncigab])G|G(?![.xrf])"),
 )
-_PHRASE = re.compile(r"[awegnbciP](?:[awegnbciP#]*[gnbcipP#])?|p")
+_PHRASE = re.compile(r"[awegGnsbBciP](?:[awegGnsbBciP#]*[gGnsbBcipP#])?|p")
 # of other languages; I: an identifier, which is a phrase by itself, since what stands beside it may be a verb; E: a Korean word that
 # had a particle, which ends a phrase
 _FOREIGN_PHRASE = re.compile(r"I|[nci](?:[nci#]*[nciE])?|E")
@@ -191,20 +210,28 @@ def tokenise(text: str) -> list[str]:
     return (_PLAIN if text.isascii() or not _MARKED.search(text) else _WITH_MARKS).findall(text)
 
 
-def phrases(tokens: list[str]) -> tuple[list[Span], str | None]:
-    """All occurrences in the order of the text, and the language they were found by (None: unlisted)."""
+class Phrases(NamedTuple):
+    """All occurrences in the order of the text; the kind of each token; the language they were found by (None: unlisted)."""
+
+    spans: list[Span]
+    kinds: str
+    language: str | None
+
+
+def phrases(tokens: list[str]) -> Phrases:
     kinds = "".join(map(KINDS.__getitem__, tokens))
     words = len(kinds) - kinds.count(".") - kinds.count("#")
-    english = sum(map(kinds.count, "ftmx"))
+    english = sum(map(kinds.count, "ftmxrq"))
     if english >= ENGLISH_PROSE * words > 0:
-        return _english(tokens, kinds), ENGLISH
+        return _english(tokens, kinds)
     spoken = language([token for token in tokens[:: 1 + len(tokens) // ASKED] if token[0].isalpha()])
     if spoken == ENGLISH:
-        return _english(tokens, kinds), spoken
-    return _foreign(tokens, spoken, partly_english=english >= ENGLISH_SHARE * words), spoken
+        return _english(tokens, kinds)
+    spans = _foreign(tokens, spoken, partly_english=english >= ENGLISH_SHARE * words)
+    return Phrases(spans, kinds, spoken)
 
 
-def _english(tokens: list[str], kinds: str) -> list[Span]:
+def _english(tokens: list[str], kinds: str) -> Phrases:
     for pattern in _SETTLED:
         kinds = pattern.sub(_verbs, kinds)
     if "P" in kinds:
@@ -235,7 +262,7 @@ def _english(tokens: list[str], kinds: str) -> list[Span]:
         if kinds[end - 1] in "pP":
             text = text[:-2]
         spans.append((folds[start:end], text, start))
-    return spans
+    return Phrases(spans, kinds, ENGLISH)
 
 
 def _is_new_york(pair: list[str]) -> bool:

@@ -1,7 +1,8 @@
 """The frequency method: the control arm, and what every failure falls back to. Pure, deterministic, any text, never raises.
 
-Candidates are phrases (see candidates), and parts of phrases that stand in two of them. Each is scored log-linearly; the weights were fitted by logistic regression on abstracts
-with indexers' keywords (short texts) and authors' keywords (long texts), and lie between the two by the logarithm of the length.
+Candidates are phrases (see candidates) and parts of phrases that two of them share. Each has traits, by which a log-linear score ranks it;
+trees correct the score of the best few by what is known of them beside each other (see traits, ranking, trees). A single word of any
+field, such as "ability", is a keyword only where the text keeps coming back to it or has little else.
 
 All of up to 15 keywords may be descriptive: a text about ideas has no technical terms, and the control is not made weaker for it.
 """
@@ -10,79 +11,30 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Sequence
-from itertools import chain
 from typing import NamedTuple
 
-from engine.extraction.candidates import ACRONYM, IDENTIFIER, KINDS, MAX_CHARS, Known, Span, Words, phrases, tokenise
+from engine.extraction import trees
+from engine.extraction.candidates import ACRONYM, IDENTIFIER, KINDS, Known, Phrases, Span, Words, phrases, tokenise
 from engine.extraction.keywords import MAX_TECHNICAL, MAX_TOTAL, Keywords
-from engine.extraction.languages import ENGLISH, LINKS
+from engine.extraction.languages import ENGLISH
 from engine.extraction.prose import prose, sample
+from engine.extraction.ranking import FOREIGN, LONG_TOKENS, SHORT_TOKENS, score, weights
+from engine.extraction.traits import Candidate, Traits, candidates, context, traits
 from engine.extraction.unspaced import CJK, Piece, pieces
-from engine.extraction.words import EMPTY, GENERAL, SOFT, TECHNOLOGIES, TECHNOLOGIES_BY_NAME, WEAK
+from engine.extraction.words import GENERAL, TECHNOLOGIES, TECHNOLOGIES_BY_NAME
 from engine.parsing import Parsed, parse
 
-SHORT, LONG = 150, 450  # tokens at which the weights are wholly the one or the other
-SELDOM = 400  # candidates from which on one that comes once, and late, is not worth scoring
-EARLY = 400  # tokens
+RESCORED = 20  # candidates that the trees see
+FEW, FEW_OF_LITTLE = 5, 10  # keywords up to which vague words fill the list, and of a text that has little else
+LITTLE = 60  # tokens of such a text
 
-_LINKS = frozenset(LINKS.values())
-_NUMBERED = re.compile(r"(?<!\S)\d")
 _QUOTED = re.compile(r"`([^`\s]{2,60})`")
 
 
-class Weights(NamedTuple):
-    """What each trait of a candidate adds to its score.
-
-    Fitted by listwise softmax regression (a document's candidates compete; L2 10) on sets with gold keywords: SHORT on abstracts, half
-    of them indexed exhaustively (Inspec), half by the few words of their authors (WWW, KDD); LONG on authors' and librarians' keywords of
-    abstracts, 500 words and whole theses and reports. Each trait was checked on sets that the fit had not seen; none that did not
-    hold there is left. Three numbers are no fit: a single word costs 0.55 more in LONG, and three or four words 0.2 and 0.1 less, since
-    librarians' keywords are single words twice as often as the keywords that authors and readers give (a fifth, published for papers
-    and news); and a number costs 0.9, not 0.5, since nobody looks for "section 1".
-    """
-
-    size: tuple[float, ...]  # by number of words, 1 to 5
-    stands: float  # log(times as a phrase + a third of the times inside one)
-    occurs: float  # log(all times)
-    late: float  # log(1 + first token / 20)
-    spread: float  # share of the text between first and last time
-    name: float  # capitalised inside the text
-    weight: float  # share of words that say something
-    general_alone: float
-    general_last: float
-    empty_last: float
-    adjective_first: float
-    soft_first: float
-    participle_first: float  # -ing
-    verb_last: float  # noun or verb: increase, result
-    part: float  # never a phrase by itself
-    number: float
-    identifier_alone: float
-
-
-_SHORT = Weights(
-    size=(-0.7, 0.33, 0.42, 0.19, -0.25), stands=0.69, occurs=-0.25, late=-0.32, spread=0.19, name=0.18, weight=0.44,
-    general_alone=-1.23, general_last=0.03, empty_last=-0.99, adjective_first=0.15, soft_first=-0.39, participle_first=-0.3,
-    verb_last=-0.36, part=-0.49, number=-0.9, identifier_alone=0.29,
-)  # fmt: skip
-_LONG = Weights(
-    size=(-0.71, 0.75, 0.44, -0.41, -0.32), stands=-0.1, occurs=0.85, late=-0.51, spread=0.51, name=0.44, weight=0.39,
-    general_alone=-1.04, general_last=-0.48, empty_last=-0.81, adjective_first=0.14, soft_first=-0.31, participle_first=-0.46,
-    verb_last=-0.37, part=-0.26, number=-0.9, identifier_alone=0.12,
-)  # fmt: skip
-# of a language without lists, by hand: shorter phrases, since verbs are in them
-_FOREIGN = Weights(
-    size=(0.0, 0.2, -0.2, -1.0, -1.0), stands=0.5, occurs=0.5, late=-0.3, spread=0.2, name=0.3, weight=0.0,
-    general_alone=0.0, general_last=0.0, empty_last=0.0, adjective_first=0.0, soft_first=0.0, participle_first=0.0,
-    verb_last=0.0, part=-0.1, number=-0.5, identifier_alone=0.9,
-)  # fmt: skip
-
-
 class _Found(NamedTuple):
-    """A candidate as it sorts: best first, then where it first stands, then by spelling."""
+    """A candidate as it sorts: best first, what is vague last, then by place in the text, then by spelling."""
 
+    vague: bool
     loss: float
     at: int
     text: str
@@ -104,157 +56,70 @@ def extract(text: str | Parsed, *, limit: int = MAX_TOTAL) -> Keywords:
         elsewhere = 3 * sum(map(len, CJK.findall(body))) > len(body)
         body = CJK.sub(" . ", body)
     tokens = tokenise(body)
-    spans, language = phrases(tokens)
-    found += _scored(spans, len(tokens), language == ENGLISH and not elsewhere)
+    read = phrases(tokens)
+    english = read.language == ENGLISH
+    found += _scored(read, english=english and not elsewhere)
     found.sort()
-    best = _chosen(found, limit, quoted, language, 2 if len(tokens) < (SHORT + LONG) // 2 else 1)
-    return _shown(best, spans, quoted, language == ENGLISH)
+    few = min(limit, FEW_OF_LITTLE if len(tokens) < LITTLE else FEW)
+    least = 2 if len(tokens) < (SHORT_TOKENS + LONG_TOKENS) // 2 else 1
+    chosen = _chosen(found, limit, few, quoted, english, least)
+    return _shown(chosen, read.spans, quoted, english)
 
 
 # -- scores ------------------------------------------------------------------------------------------------------------------------
 
 
-def _scored(spans: list[Span], length: int, english: bool) -> list[_Found]:
-    spellings: dict[Words, list[str]] = {}  # one an occurrence
-    first: dict[Words, int] = {}
-    last: dict[Words, int] = {}
-    for words, text, at in spans:
-        if words in first:
-            spellings[words].append(text)
-        else:
-            spellings[words] = [text]
-            first[words] = at
-        last[words] = at
-    inside, shared = _inside(spellings, first, last)
-    weights = _between(length) if english else _FOREIGN
-    candidates = list(spellings)
-    candidates += [part for part in shared if part not in spellings and (len(part) > 1 or part[0] not in GENERAL)]
-    many = len(candidates) > SELDOM
-    found = []
-    for words in candidates:
-        forms = spellings.get(words, ())
-        stands, within = len(forms), inside.get(words, 0)
-        at = first[words]
-        if many and stands + within < 2 and at > EARLY:
-            continue
-        text = _spelling(forms) if stands else " ".join(words)
-        if len(text) > MAX_CHARS or not (text[0].isalpha() or any(map(str.isalpha, text))):
-            continue
-        size = len(words)
-        if size == 1:
-            begins = ends = KINDS[text]
-        else:
-            surface = text.split()
-            begins, ends = KINDS[surface[0]], KINDS[surface[-1]]
-        if not stands and not english and (words[0] in _LINKS or words[-1] in _LINKS):
-            continue
-        if english and not stands and (ends in "aewv#." or begins in "wv#"):
-            continue
-        score = weights.stands * math.log(stands + 0.33 * within) + weights.occurs * math.log(stands + within)
-        score += (
-            weights.size[size - 1] + weights.late * math.log1p(at / 20) + weights.spread * (last[words] - at) / length
-        )
-        if not stands:
-            score += weights.part
-        if at and text[0].isupper() and text[1:2].islower():
-            score += weights.name
-        if _NUMBERED.search(text):
-            score += weights.number
-        if size == 1 and begins == "i":
-            score += weights.identifier_alone
-        head = words[-1]
-        score += weights.weight * sum(map(_SAYS.__getitem__, words)) / size
-        if head in GENERAL:
-            score += weights.general_alone if size == 1 else weights.general_last
-            if head in EMPTY:
-                score += weights.empty_last
-        if ends == "b":
-            score += weights.verb_last
-        if size > 1:
-            if begins == "a":
-                score += weights.adjective_first
-                if words[0] in SOFT:
-                    score += weights.soft_first
-            elif begins == "g":
-                score += weights.participle_first
-        found.append(_Found(-score, at, text, words, stands))
-    return found
+def best(read: Phrases, by: Traits, *, english: bool) -> tuple[list[tuple[float, Candidate]], list[Candidate]]:
+    """(score and candidate, best first), by their own traits; and the vague ones."""
+    length = len(read.kinds)
+    rivals = candidates(read.spans, english=english)
+    vague = [rival for rival in rivals if rival.vague] if english else []
+    if vague:
+        rivals = [rival for rival in rivals if not rival.vague]
+    ranked = [(score(traits(rival, length), by), rival) for rival in rivals]
+    ranked.sort(key=_order)
+    return ranked, vague
 
 
-def _inside(
-    spellings: dict[Words, list[str]], first: dict[Words, int], last: dict[Words, int]
-) -> tuple[dict[Words, int], list[Words]]:
-    """How often each part of a phrase occurs inside one, and the parts that do so in two places of the phrases.
-
-    A word that stands in one place only is in no such part, and ends no other phrase: what holds it is not counted. Completes `first`
-    and `last`, for parts too.
-    """
-    inside: dict[Words, int] = {}
-    shared: dict[Words, None] = {}
-    places = Counter(chain.from_iterable(spellings))
-    for words, forms in spellings.items():
-        size = len(words)
-        if size == 1:
-            continue
-        count, begins, ends = len(forms), first[words], last[words]
-        for i in range(size):
-            for j in range(i + 1, size + 1 if i else size):
-                if places[words[j - 1]] < 2:
-                    break
-                part = words[i:j]
-                if part in inside:
-                    inside[part] += count
-                    shared[part] = None
-                    if first[part] > begins + i:
-                        first[part] = begins + i
-                    if last[part] < ends + i:
-                        last[part] = ends + i
-                else:
-                    inside[part] = count
-                    if part not in first or first[part] > begins + i:
-                        first[part] = begins + i
-                    last[part] = max(last.get(part, 0), ends + i)
-    return inside, list(shared)
+def _order(rated: tuple[float, Candidate]) -> tuple[float, int, str]:
+    return -rated[0], rated[1].at, rated[1].text
 
 
-def _between(length: int) -> Weights:
-    """The weights for a text of this many tokens."""
-    share = min(1.0, max(0.0, math.log(max(length, 1) / SHORT) / math.log(LONG / SHORT)))
-    if share in (0.0, 1.0):
-        return _LONG if share else _SHORT
-    sizes = tuple(short + share * (long - short) for short, long in zip(_SHORT.size, _LONG.size, strict=True))
-    return Weights(sizes, *(short + share * (long - short) for short, long in zip(_SHORT[1:], _LONG[1:], strict=True)))
+def _scored(read: Phrases, *, english: bool) -> list[_Found]:
+    length = len(read.kinds)
+    ranked, vague = best(read, weights(length) if english else FOREIGN, english=english)
+    if english and ranked:
+        top = ranked[:RESCORED]
+        known = context(top, ranked, read.spans, read.kinds)
+        corrected = [score + trees.logit(one) for (score, _), one in zip(top, known, strict=True)]
+        ranked = [(score, rival) for score, (_, rival) in zip(corrected, top, strict=True)] + ranked[RESCORED:]
+    found = [_Found(False, -score, rival.at, rival.text, rival.words, rival.stands) for score, rival in ranked]
+    return found + [_Found(True, -rival.stands, rival.at, rival.text, rival.words, rival.stands) for rival in vague]
 
 
 def _of_piece(piece: Piece) -> _Found:
     """Once is weak evidence that a run of characters is a word; an identifier that comes once, between them, is one."""
     once = 0.4 if piece.times == 1 else 0.0
     loss = once - math.log(piece.times) - 0.3 * min(len(piece.text), 4) + 0.45 * math.log1p(piece.at / 40)
-    return _Found(loss, piece.at, piece.text, tuple(piece.text), piece.times)
-
-
-def _spelling(forms: Sequence[str]) -> str:
-    """The most frequent one; at a tie the one with fewest capitals, then the shortest, then by spelling."""
-    if len(forms) == 1:
-        return forms[0]
-    times = Counter(forms)
-    return min(times, key=lambda text: (-times[text], sum(map(str.isupper, text)), len(text), text))
+    return _Found(False, loss, piece.at, piece.text, tuple(piece.text), piece.times)
 
 
 # -- the choice --------------------------------------------------------------------------------------------------------------------
 
 
-def _chosen(found: list[_Found], limit: int, quoted: frozenset[str], language: str | None, least: int) -> list[_Found]:
+def _chosen(
+    found: list[_Found], limit: int, few: int, quoted: frozenset[str], english: bool, least: int
+) -> list[_Found]:
     """The best, without what says the same again: spelt otherwise, or as a part of a better one that stands alone fewer than `least` times."""
     chosen: list[_Found] = []
     keys: set[Words] = set()
     covered: set[Words] = set()  # every part of what is chosen
     technical = 0
     for candidate in found:
-        if len(chosen) >= limit:
+        if len(chosen) >= (few if candidate.vague and candidate.text not in quoted else limit):
             break
         words = candidate.words
-        key = tuple(map(_root, words)) if language == ENGLISH else words
+        key = tuple(map(_ROOTS.__getitem__, words)) if english else words
         if key in keys or (candidate.stands < least and words in covered):
             continue
         if _is_technical(candidate.text, quoted):
@@ -262,7 +127,10 @@ def _chosen(found: list[_Found], limit: int, quoted: frozenset[str], language: s
                 continue
             technical += 1
         keys.add(key)
-        covered.update(words[i:j] for i in range(len(words)) for j in range(i + 1, len(words) + 1))
+        if len(words) == 1:
+            covered.add(words)
+        else:
+            covered.update(words[i:j] for i in range(len(words)) for j in range(i + 1, len(words) + 1))
         chosen.append(candidate)
     return chosen
 
@@ -289,12 +157,15 @@ def _as_written(part: _Found, spans: list[Span]) -> str:
     return part.text
 
 
-def _root(word: str) -> str:
+def _rooted(word: str) -> str:
     """Enough of a stem to see that clustering and clusters are one keyword."""
     for ending in ("ing", "ed", "e"):
         if word.endswith(ending) and len(word) > len(ending) + 3:
             return word[: -len(ending)]
     return word
+
+
+_ROOTS = Known(_rooted)
 
 
 def _technical(word: str) -> bool:
@@ -305,7 +176,6 @@ def _technical(word: str) -> bool:
 
 
 _TECHNICAL = Known(_technical)
-_SAYS = Known(lambda word: word not in GENERAL and word not in WEAK)
 
 
 def _is_technical(text: str, quoted: frozenset[str]) -> bool:

@@ -1,8 +1,11 @@
 """Grounding: a keyword stays only if the document supports it, word by word, by stem; what is not a keyword at all goes too.
 
-Supported means: the keyword stands in the text as it is (any language, any script), or each of its words that means something has
-its stem there and they occur near each other. So "keyword extraction" is supported by "extracting keywords", not by "keyword" on
-one page and "extraction" on another, and no instruction in a document can add a word that the document does not contain.
+Supported means: the text has the keyword as it is (any language, any script), or each of its words that means something has its form
+there (see spelling) and they occur near each other. So "keyword extraction" is supported by "extracting keywords", not by "keyword"
+on one page and "extraction" on another, and no instruction in a document can add a word that the document does not contain.
+
+A name is a word whole and in its parts (PostgreSQL: postgresql, postgre, sql), and two words side by side are the word that they
+make together: roll back, roll-back and rollback support each other.
 """
 
 from __future__ import annotations
@@ -16,13 +19,17 @@ from functools import cached_property
 
 import snowballstemmer
 
-from engine.extraction.keywords import stem
 from engine.extraction.languages import ENGLISH, language
+from engine.extraction.spelling import form
 from engine.text import MARK, clean_line
 
 KEYWORD_CHARS = 60  # also the schema's maxLength: an unbounded string is where small models loop
 MOST_WORDS = 6  # longer is a sentence, not a keyword
-NEAR = 24  # words within which a keyword's words must occur together
+NEAR, NEAREST = 12, 3  # words within which a keyword's words must occur together, in short texts and in long ones
+SHORT_WORDS = (
+    400  # of a text in which the words of a keyword may be NEAR apart; chance brings them together in a long one
+)
+SHORTEST_HALF = 2  # letters of the shorter of two words that make one
 
 # What models read as the end of a turn, in the templates of the common families (ChatML, Llama, Mistral, Gemma, Phi, Granite).
 TEMPLATE_TOKENS = re.compile(
@@ -33,7 +40,7 @@ TEMPLATE_TOKENS = re.compile(
 )
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])(?![A-Z]s(?![a-z]))")  # not in APIs
 _BURMESE = frozenset(map(chr, range(0x1000, 0x10A0)))
 _KHMER = frozenset(map(chr, range(0x1780, 0x1800)))
 _EDGE = " \t\"'`“”‘’«»*•·,;:=|<>"
@@ -78,33 +85,76 @@ class Ground:
         self._text = _folded(text)
         self._places: dict[str, list[int]] = {}
         self._begins: dict[str, list[str]] = {}
-        self._words = _words(text)
-        for place, word in enumerate(self._words):
-            spots = self._places.get(word)
-            if spots is None:
-                self._places[word] = [place]
-                self._begins.setdefault(word[:3], []).append(word)
+        self._length = 0
+        for match in _WORD.finditer(unicodedata.normalize("NFKC", text)):
+            whole = match[0]
+            self._add(whole.casefold(), self._length)
+            if not (whole.islower() or whole.istitle() or whole.isupper()) and len(parts := _parts(whole)) > 1:
+                for part in parts:
+                    self._add(part, self._length)
+                    self._length += 1
             else:
-                spots.append(place)
+                self._length += 1
+        self._near = NEAR if self._length <= SHORT_WORDS else max(NEAREST, NEAR * SHORT_WORDS // self._length)
+
+    def _add(self, word: str, place: int) -> None:
+        spots = self._places.get(word)
+        if spots is None:
+            self._places[word] = [place]
+            self._begins.setdefault(word[:2], []).append(word)
+        else:
+            spots.append(place)
 
     def supports(self, keyword: str) -> bool:
         """Whether the text holds the keyword, itself or by the stems of its words near each other."""
         if self._literal(keyword):
             return True
-        wanted = [w for w in dict.fromkeys(_words(keyword)) if w not in _SMALL]
+        if "" != (whole := "".join(_words(keyword))) != keyword and self._spots(whole):
+            return True
+        wanted = [w for w in dict.fromkeys(_words(keyword)) if w.casefold() not in _SMALL]
         dense = [w for w in wanted if _dense(w[0])]
-        if not wanted or not all(w in self._text for w in dense):
+        if not wanted or not all(w.casefold() in self._text for w in dense):
             return False
         wanted = [w for w in wanted if w not in dense]
         if not wanted:
             return True
-        places = []
-        for word in wanted:
-            spots = self._spots(word)
+        places = self._all_spots(wanted)
+        return bool(places) and (len(places) == 1 or _near(places, self._near))
+
+    def _all_spots(self, wanted: list[str]) -> list[list[int]]:
+        """Where each of the words is; of two that the text writes as one, where that is. Empty when one of them is nowhere."""
+        places: list[list[int]] = []
+        at = 0
+        while at < len(wanted):
+            spots, taken = self._spots(wanted[at]) or self._halves(wanted[at]) or self._apart(wanted[at]), 1
+            if at + 1 < len(wanted) and (not spots or not self._spots(wanted[at + 1])):
+                joined = self._spots(wanted[at] + wanted[at + 1])
+                spots, taken = (joined, 2) if joined else (spots, 1)
             if not spots:
-                return False
+                return []
             places.append(spots)
-        return len(places) == 1 or _near(places, NEAR)
+            at += taken
+        return places
+
+    def _halves(self, word: str) -> list[int]:
+        """Where two words side by side make this one: roll back for rollback."""
+        for cut in range(SHORTEST_HALF, len(word) - SHORTEST_HALF + 1):
+            if word[:cut] not in self._places and cut < 3:
+                continue
+            if not (first := self._spots(word[:cut])):
+                continue
+            after = set(self._spots(word[cut:]))
+            if both := [spot for spot in first if spot + 1 in after]:
+                return both
+        return []
+
+    def _apart(self, word: str) -> list[int]:
+        """Where the parts of a name are near each other: keep alive for keepAlive."""
+        parts = _parts(word)
+        if len(parts) < 2:
+            return []
+        places = [self._spots(part) for part in parts]
+        return min(places, key=len) if all(places) and _near(places, self._near) else []
 
     def _literal(self, keyword: str) -> bool:
         """In the text as it is: between word borders where the script has words, anywhere where it has none."""
@@ -120,21 +170,23 @@ class Ground:
         return False
 
     def _spots(self, word: str) -> list[int]:
-        """Where a word with this stem stands: by English stems, else by those of the text's own language."""
-        return self._stemmed(word, stem) or (self._stemmed(word, own) if (own := self._own_stem) else [])
+        """Where a word of this form is: by English rules, else by the stems of the text's own language."""
+        word = word.casefold()
+        return self._alike(word, form) or (self._alike(word, own) if (own := self._own_stem) else [])
 
-    def _stemmed(self, word: str, stem_of: Callable[[str], str]) -> list[int]:
-        wanted = stem_of(word)
-        found: list[int] = []
-        for other in self._begins.get(word[:3], ()):
-            if stem_of(other) == wanted:
-                found.extend(self._places[other])
-        return sorted(found)
+    def _alike(self, word: str, form_of: Callable[[str], str]) -> list[int]:
+        wanted = form_of(word)
+        spots: list[int] = []
+        for start in {word[:2], wanted[:2]}:
+            for other in self._begins.get(start, ()):
+                if form_of(other) == wanted:
+                    spots.extend(self._places[other])
+        return sorted(spots)
 
     @cached_property
     def _own_stem(self) -> Callable[[str], str] | None:
         """The stemmer of the text's language where that is another than English and there is one."""
-        name = language(self._words)
+        name = language(list(self._places))
         if name is None or name == ENGLISH or name not in snowballstemmer.algorithms():
             return None
         stemmer = snowballstemmer.stemmer(name)
@@ -170,8 +222,13 @@ def _folded(text: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    """Words in lower case; the parts of identifiers (max_tokens, maxTokens, key-word) are words."""
-    return [w.casefold() for w in _WORD.findall(_CAMEL.sub(" ", unicodedata.normalize("NFKC", text)))]
+    """The words of a keyword as written; the parts of max_tokens and key-word are words, those of maxTokens are not."""
+    return _WORD.findall(unicodedata.normalize("NFKC", text))
+
+
+def _parts(word: str) -> list[str]:
+    """The words that a name in mixed case is made of, in lower case."""
+    return [part.casefold() for part in _CAMEL.split(word)]
 
 
 def _border(left: str, right: str) -> bool:

@@ -5,6 +5,8 @@ They are kinds of words of general English, not of one field: what no keyword be
 
 from __future__ import annotations
 
+import re
+
 
 def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
@@ -12,13 +14,13 @@ def _set(words: str) -> frozenset[str]:
 
 DETERMINERS = _set(
     """a all an another any both each either every half her his its many most much my neither no our several
-    some such that the their these this those various what whatever which whichever whose your"""
+    some such the their these this those various what whatever whichever whose your"""
 )
 
 # after these a word that may be noun or verb is a verb: to test, they report, it may cause
 BEFORE_VERBS = _set(
     """can can't cannot could couldn't did didn't do does doesn't don't he i it may might must please shall
-    she should shouldn't they to we who will won't would wouldn't you"""
+    she should shouldn't they to we will won't would wouldn't you"""
 )
 
 # after these a participle is a verb: was arrested, has been designed, is growing
@@ -64,6 +66,7 @@ FUNCTION = (
         you're you've yours yourself yourselves"""
     )
     | DETERMINERS
+    | _set("that which who")
     | BEFORE_VERBS
     | AUXILIARIES
     | CODE
@@ -76,7 +79,15 @@ AFTER_NEW = _set(
 
 # verbs only: they end a phrase in every form, participles too (proposed, using)
 _VERBS = _set(
-    """abandon accelerate accept accommodate accompany accomplish account accuse achieve acknowledge acquire
+    """accumulate activate afford annotate appeal apprehend approximate ascertain automate bear bind browse buy cater circulate
+    combat commit communicate compose comprehend compress consume converge cooperate correlate corroborate cripple decrypt degrade
+    delineate demote diagnose dictate diffuse disambiguate discriminate disprove disregard disseminate distill disturb dominate
+    embrace encapsulate encode enrich excel fabricate fade forget form fuse govern grasp hide hinge honour ignite illuminate
+    integrate interfere invalidate invest let manipulate mediate migrate mimic misrepresent miss navigate outsource overlook owe
+    permeate pick populate posit proliferate propagate prune pull purge reconstruct recur redefine redirect reformulate regulate
+    reign reinforce reorder replicate resonate resort restructure revise roll saturate shed shrink sleep spare speculate steer
+    streamline struggle subsume subvert supervise suppress sustain tailor teach thrive tolerate translate transmit tread truncate
+    uncover underpin unify volunteer weave widen abandon accelerate accept accommodate accompany accomplish account accuse achieve acknowledge acquire
     acquit act adapt add address adjust admit admonish adopt affect agree aim allay allege alleviate
     allocate allow alter amount analyse analyze announce anticipate apologise apologize appear apply
     appoint appreciate approve argue arise arrange arrest arrive articulate ask assassinate assemble
@@ -147,6 +158,9 @@ _IRREGULAR = _set(
 # as often a noun: the base form and its plural stay in a phrase, unless to, we or will comes before
 _NOUNS_TOO = _set(
     """account address aim amount approach attempt attribute ban base blast blow bomb bound break build call
+    advocate aggregate aid aim plan answer balance benefit bid boost boot bridge bypass cast cluster compile compromise couple crawl
+    dump end exercise feed figure flow fold form harvest impact influence limit map match mine monitor overlap partition
+    rank register remedy scale search span spot store strain supplement switch threshold track train tune volunteer walk win
     capture cause challenge check claim collapse comment compute concern contact counter cover crash
     cross cut damage deal decline decrease defeat delay demand deploy design desire display download
     drive drop ease echo escape estimate experience exploit export extract face fall favor favour fight
@@ -177,17 +191,62 @@ def _forms(verb: str) -> tuple[str, str, str]:
     return (verb + ("es" if verb.endswith(("s", "sh", "ch", "x", "z", "o")) else "s"), stem + "ed", stem + "ing")
 
 
-EITHER = _NOUNS_TOO | {_forms(verb)[0] for verb in _NOUNS_TOO}
+EITHER_S = frozenset(_forms(verb)[0] for verb in _NOUNS_TOO)
+EITHER = _NOUNS_TOO | EITHER_S
+# of EITHER_S those that stand before a noun as nouns do: records management, results page
+MODIFYING = _set("records results reports rules states tests rights")
 # -ing forms that are as often nouns or adjectives of a term: programming by example, learning, processing
 _ING_NOUNS = _set(
-    """accounting adapting building caching computing drawing learning matching meaning modeling modelling
-    operating planning pricing processing programming reading recording reporting running sharing testing
-    training understanding updating voting writing"""
+    """accounting adapting addressing billing binding bonding branching broadcasting building caching casting checking
+    clearing coding computing consulting counting crossing cutting debugging decoding deleting dispatching drawing
+    driving embedding encoding farming filling filtering finding firing fitting gathering handling hearing hosting
+    hunting indexing invoicing learning lending lighting linking listening locking logging making matching meaning
+    meeting merging messaging mining modeling modelling monitoring mounting operating ordering parsing passing paying
+    planning pricing printing processing profiling programming proving publishing ranking reading recording rendering
+    reporting routing running sampling scheduling screening searching seeking selling sensing shaping sharing shopping
+    signing smoothing solving speaking spending spreading streaming styling switching teaching testing thinking tracing
+    tracking trading training trapping tuning turning typing understanding updating viewing voting waiting warning
+    wrapping writing"""
 )
 _ED_KEPT = _set(
     "associated combined connected constrained directed distributed embedded estimated extended generalized isolated modified related restricted simulated tested weighted"
 )
-VERBS = ({form for verb in _VERBS for form in (verb, *_forms(verb))} | _IRREGULAR) - EITHER - _ING_NOUNS - _ED_KEPT
+# of the forms that may be nouns, those that hardly ever are
+_SELDOM_NOUNS = _set(
+    """aims builds captures covers exploits extracts focuses helps holds leads offers plays presents shares show shows spreads starts supports tries try turns uses
+    wish wishes works yields"""
+)
+EITHER -= _SELDOM_NOUNS
+VERBS = (
+    ({form for verb in _VERBS for form in (verb, *_forms(verb))} | _IRREGULAR | _SELDOM_NOUNS)
+    - EITHER
+    - _ING_NOUNS
+    - _ED_KEPT
+)
+
+# what joins clauses: a form of a verb may follow
+JOINING = _set("also and but nor not or then")
+RELATIVE = _set("that which who")
+
+# after a plural these are nouns: systems design
+AFTER_PLURALS = _set("design study plan guide")
+
+_VERBAL = ("izes", "ises", "ifies", "ize", "ify")
+_NOT_VERBAL = _set(
+    "size sizes prize prizes exercises enterprises premises promises noises franchises merchandises expertises downsize"
+)
+
+
+_AGAIN = re.compile("re-?|over|under|out|mis|un")
+
+
+def is_verbal(word: str) -> bool:
+    """Whether a lower-case word has the ending of a finite verb, as hardly a noun does."""
+    if len(word) > 5 and word.endswith(_VERBAL) and word not in _NOT_VERBAL:
+        return True
+    again = _AGAIN.match(word)
+    return again is not None and word[again.end() :] in VERBS
+
 
 # adverbs without -ly; words in -ly that are none
 ADVERBS = _set("ad altogether et hoc perhaps quite today very")
@@ -211,14 +270,14 @@ WEAK = _set(
     involved key large larger largest latest leading likely limited little long longer lowest main major
     massive meaningful minor modern narrow necessary new newer newly nice notable novel numerous observed
     obvious old older optional original overall particular past perfect pleased poor popular possible
-    potential powerful practical precise preferred preliminary present previous prominent promising
+    potential powerful practical precise preferred preliminary previous prominent promising
     proper proposed prospective pure quick ready real-life real-world realistic reasonable recent related
     relevant reliable remaining remarkable representative required resulting rich right rigorous rough
     satisfactory selected sensible separate serious shorter significant similar simple simpler slight
     slow small smaller so-called sophisticated special specific standard state-of-the-art straightforward
     stronger subsequent substantial successful sufficient suitable superior sure surprising systematic
     tested theoretical thorough tight tiny top total traditional tremendous true typical ultimate unable
-    unclear unexpected unique unknown unprecedented unusual up-to-date upcoming use useful uses usual
+    unclear unexpected unique unknown unprecedented unusual up-to-date upcoming useful usual
     valid valuable varied various vast viable vital well-established well-known wide wider widespread
     wrong young younger"""
 )
@@ -375,6 +434,14 @@ def is_adjective(word: str) -> bool:
         or word in SOFT
         or (word.endswith(_ADJECTIVE_ENDINGS) and len(word) > 4 and word not in _NOUNS_IN_AL)
     )
+
+
+_PLURALS = _set("children criteria matrices men people phenomena women")
+
+
+def is_plural(word: str) -> bool:
+    """Whether a lower-case noun looks like a plural."""
+    return (word.endswith("s") and len(word) > 3 and not word.endswith(("ss", "us", "is"))) or word in _PLURALS
 
 
 # names of technologies, and those that are technologies only with a capital letter

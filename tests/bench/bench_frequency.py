@@ -45,10 +45,21 @@ class Row(NamedTuple):
 
 def read(path: Path) -> list[Row]:
     """The documents of a set that have gold keywords."""
+    made = (Row(row.id, row.text, frozenset(distinct(row.gold))) for row in gold_rows(path))
+    return [row for row in made if row.gold]
+
+
+class GoldRow(NamedTuple):
+    id: str
+    text: str
+    gold: tuple[str, ...]  # as written
+
+
+def gold_rows(path: Path) -> list[GoldRow]:
+    """All documents of a set."""
     with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines if line.strip()]
-    made = (Row(str(row["id"]), row["text"], frozenset(distinct(row["gold"]))) for row in rows)
-    return [row for row in made if row.gold]
+    return [GoldRow(str(row["id"]), row["text"], tuple(row["gold"])) for row in rows]
 
 
 def sets(folder: Path) -> dict[str, Path]:

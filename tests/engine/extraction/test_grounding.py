@@ -61,6 +61,42 @@ def test_what_a_document_supports(text: str, keyword: str, supported: bool) -> N
 
 
 @pytest.mark.parametrize(
+    ("text", "keyword"),
+    [
+        ("The public APIs changed.", "API"), ("The public API changed.", "APIs"), ("Two CPUs idle.", "cpu"),
+        ("PostgreSQL indexes grew.", "postgresql index"), ("A postgresql index grew.", "PostgreSQL indexes"),
+        ("We roll back at night.", "rollback"), ("A rollback at night.", "roll back"), ("A roll-back at night.", "rollback"),
+        ("It fills the file system.", "filesystem"), ("It fills two filesystems.", "file system"), ("A failover at night.", "fail over"),
+        ("The pre-processing is slow.", "preprocessing"), ("The preprocessing is slow.", "pre-processing"),
+        ("Query optimisation pays.", "query optimization"), ("The colours of neighbours.", "neighbor color"),
+        ("Sparse matrices fit.", "sparse matrix"), ("An index of vertices.", "indices"), ("Labelled data.", "labeled data"),
+    ],
+)  # fmt: skip
+def test_another_spelling_of_a_thing_supports_it(text: str, keyword: str) -> None:
+    assert Ground(text).supports(keyword)
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword"),
+    [
+        ("They back it and roll on.", "rollback"),
+        ("The file is large; a system reads it.", "filesystem"),
+        ("APIary keeps bees.", "API"),
+    ],
+)
+def test_words_that_only_look_alike_support_nothing(text: str, keyword: str) -> None:
+    assert not Ground(text).supports(keyword)
+
+
+def test_in_a_long_text_the_words_of_a_keyword_must_be_closer() -> None:
+    between = "one two three four five six seven eight"
+    assert Ground(f"The replica {between} checksum.").supports("replica checksum")
+    assert not Ground(f"The replica {between} checksum. " + "Filler goes here and there. " * 1500).supports(
+        "replica checksum"
+    )
+
+
+@pytest.mark.parametrize(
     "raw",
     [
         "", " ", "x", "!!!", "1234", "a" * 61, "a" * 5000, "one two three four five six seven",

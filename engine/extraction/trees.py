@@ -1,0 +1,46 @@
+"""The trees that correct the score of the best few candidates: ranking.json, made by tests/bench/train_ranking.py, compiled once.
+
+A tree is [trait, threshold, where less or equal, where greater], a leaf is a number. A node costs a comparison: walked as data they
+would take ten times as long as the rest of the ranking.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+from engine.extraction.traits import Context
+
+_FILE = json.loads(files("engine.extraction").joinpath("ranking.json").read_text("utf-8"))
+
+VERSION: str = _FILE["version"]  # raised with every file that ranks otherwise
+
+
+def compiled(trees: list[Any]) -> Callable[[Context], float]:
+    """The sum of the trees as one function; made of names of traits and numbers only, whatever the file holds."""
+    used: set[str] = set()
+
+    def node(tree: Any) -> ast.expr:
+        if isinstance(tree, (int, float)):
+            return ast.Constant(float(tree))
+        trait, threshold, low, high = tree
+        used.add(Context._fields[Context._fields.index(trait)])
+        test = ast.Compare(ast.Name(trait, ast.Load()), [ast.LtE()], [ast.Constant(float(threshold))])
+        return ast.IfExp(test, node(low), node(high))
+
+    total: ast.expr = ast.Constant(0.0)
+    for tree in trees:
+        total = ast.BinOp(total, ast.Add(), node(tree))
+    arguments = [ast.arg(name) for name in Context._fields]
+    body = ast.Lambda(ast.arguments([], arguments, None, [], [], None, []), total)
+    scope: dict[str, Any] = {"__builtins__": {}}
+    made: Callable[..., float] = eval(
+        compile(ast.fix_missing_locations(ast.Expression(body)), "ranking.json", "eval"), scope
+    )
+    return lambda known: made(*known)
+
+
+logit = compiled(_FILE["trees"])

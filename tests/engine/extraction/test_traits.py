@@ -1,0 +1,121 @@
+"""Each trait of a candidate by itself; what the trees of the ranking file may hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.extraction import trees
+from engine.extraction.candidates import phrases, tokenise
+from engine.extraction.frequency import extract
+from engine.extraction.ranking import LONG, SHORT, score, weights
+from engine.extraction.traits import Candidate, Context, Traits, candidates, context, traits
+
+
+def one(text: str, *, at: int = 0, last: int | None = None, stands: int = 1, within: int = 0) -> Traits:
+    words = tuple(text.lower().split())
+    return traits(Candidate(words, text, at, at if last is None else last, stands, within), 100)
+
+
+@pytest.mark.parametrize(
+    ("found", "trait", "value"),
+    [
+        (one("index"), "one", 1.0),
+        (one("inverted index"), "two", 1.0),
+        (one("inverted index"), "one", 0.0),
+        (one("queue", stands=1), "stands", 0.0),
+        (one("queue", stands=0, within=3), "part", 1.0),
+        (one("queue", at=10, last=60), "spread", 0.5),
+        (one("Ada Lovelace", at=3), "name", 1.0),
+        (one("Ada Lovelace"), "name", 0.0),  # any sentence begins with a capital
+        (one("method"), "general_alone", 1.0),
+        (one("search method"), "general_last", 1.0),
+        (one("large number"), "empty_last", 1.0),
+        (one("global cache"), "adjective_first", 1.0),
+        (one("global cache"), "soft_first", 1.0),
+        (one("clustering tree"), "participle_first", 1.0),
+        (one("network increase"), "verb_last", 1.0),
+        (one("section 1"), "number", 1.0),
+        (one("max_tokens"), "identifier_alone", 1.0),
+        (one("hash method"), "weight", 0.5),
+    ],
+)
+def test_each_trait_is_read_from_the_candidate(found: Traits, trait: str, value: float) -> None:
+    assert getattr(found, trait) == pytest.approx(value)
+
+
+def test_weights_lie_between_those_of_short_and_long_texts() -> None:
+    assert weights(10) == SHORT
+    assert weights(5_000) == LONG
+    assert min(SHORT.late, LONG.late) < weights(250).late < max(SHORT.late, LONG.late)
+
+
+def test_a_score_is_the_sum_of_traits_times_weights() -> None:
+    nothing = Traits._make([0.0] * len(Traits._fields))
+    assert score(nothing._replace(two=1.0, number=1.0), SHORT) == pytest.approx(SHORT.two + SHORT.number)
+
+
+def known(text: str) -> dict[str, Context]:
+    read = phrases(tokenise(text))
+    rivals = candidates(read.spans, english=True)
+    best = [(0.0, rival) for rival in rivals]
+    return {rival.text: seen for rival, seen in zip(rivals, context(best, best, read.spans, read.kinds), strict=True)}
+
+
+def test_context_counts_what_is_beside_a_candidate() -> None:
+    seen = known("The hash index is fast. A bitmap index is small, and the bitmap cache is warm.")
+    assert seen["hash index"].headed == 3  # hash index, bitmap index, index
+    assert seen["bitmap index"].rarest == 2
+    assert seen["hash index"].at == 1
+    assert seen["hash index"].before != seen["hash index"].after
+
+
+def test_trees_are_compiled_as_they_are_written_and_hold_nothing_but_traits_and_numbers() -> None:
+    logit = trees.compiled([["size", 1.5, 0.25, ["rank", 2, -1, 4]], 0.5])
+    of = Context._make([0.0] * len(Context._fields))
+    assert logit(of._replace(size=1)) == pytest.approx(0.75)
+    assert logit(of._replace(size=2, rank=2)) == pytest.approx(-0.5)
+    assert logit(of._replace(size=2, rank=3)) == pytest.approx(4.5)
+    with pytest.raises(ValueError, match="not in tuple"):
+        trees.compiled([["__import__('os')", 1, 0, 0]])
+    with pytest.raises((TypeError, ValueError)):
+        trees.compiled(["size"])
+
+
+@pytest.mark.parametrize(
+    ("text", "clause"),
+    [
+        ("The scheduler uses Redis, and the scheduler uses threads.", "uses"),
+        ("Peers form a ring; the peers form groups of five.", "form"),
+        ("All copies bear a serial number, and copies bear a date.", "bear"),
+        ("The system mines open answers for topics every night.", "mines"),
+        ("We describe an approach that captures common access patterns.", "captures"),
+        ("The results show that replication helps.", "show"),
+        ("The controller automates failover of the primary.", "automates"),
+    ],
+)
+def test_a_clause_is_no_keyword(text: str, clause: str) -> None:
+    assert not [keyword for keyword in extract(text).ranked if clause in keyword.lower().split()]
+
+
+@pytest.mark.parametrize(
+    "term", ["model checking", "message passing", "job scheduling", "decision making", "error handling"]
+)
+def test_a_gerund_that_is_a_term_is_whole(term: str) -> None:
+    assert (
+        term
+        in extract(
+            f"This note is about {term}. In practice {term} is slow, as the figures of the clusters prove."
+        ).ranked
+    )
+
+
+def test_a_word_of_any_field_is_no_keyword_unless_the_text_is_about_it() -> None:
+    prose = (
+        "The ability of the replica to serve stale reads depends on the write quorum and the clock skew. The details of vector clocks, "
+        "read repair, hinted handoff, gossip rounds, Merkle trees and anti-entropy sessions follow below, with the partition "
+        "tolerance, the tombstone compaction and the consistency levels of each query."
+    )
+    found = extract(prose).ranked
+    assert len(found) >= 8
+    assert not {"ability", "details", "detail"} & set(found)
+    assert "schedule" in extract(" ".join(f"The schedule {n} waits for a tape drive." for n in "abcdefghijkl")).ranked
