@@ -11,12 +11,13 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 import msgspec
 from msgspec import Struct, structs
 
 from engine.client.client import EngineClient, Reply, RollbackResult
+from engine.measures.record import SeenArm
 from engine.plan.durations import format_duration
 from engine.plan.model import Plan
 from engine.rollout.control import State
@@ -213,7 +214,7 @@ class StoreLink:
     def curves(
         self, metrics: Sequence[str], window_s: float, points: int, end: float, arm: str = "treatment"
     ) -> dict[str, list[float | None]]:
-        return self.reader.curves(metrics, window_s, points, end, "control" if arm == "control" else "treatment")
+        return self.reader.curves(metrics, window_s, points, end, cast(SeenArm, arm))
 
     def documents(self, text: str = "", limit: int = 50, method: str | None = None) -> list[Document]:
         return self.reader.documents(text, limit, method)

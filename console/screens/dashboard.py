@@ -218,10 +218,11 @@ class Dashboard(Page):
         if c.width < 46:  # the header has no room for it
             bottom -= 1
             c.spans(1, bottom, [("R", "key"), (" rollback to 0 %", "text")])
+        error, latency = words.gauges(v)
         lines: list[list[Span]] = [
-            _gauge_line("error rate", v.error_rate, words.rate(v.error_rate.value)),
+            _gauge_line(words.of_arm("error rate", error), error, words.rate(error.value)),
             _coming(v),
-            _gauge_line("latency", v.latency, words.ms(v.latency.value)),
+            _gauge_line(words.of_arm("latency", latency), latency, words.ms(latency.value)),
             _gauge_line("cache hits", v.cache, words.rate(v.cache.value, 0)),
             *([(f"○ {text}", "text")] for text in v.waiting[:2]),
         ]

@@ -84,7 +84,7 @@ class Faults(Page):
         chosen = FAULTS[self.rows.at]
         inner = blocks.panel(c, Area(1, y + 1 + rows, area.width, detail), chosen.title)
         used = c.block(inner.x, inner.y, inner.width, inner.height, chosen.explanation, "text")
-        if not v.percent_bp and used < inner.height:
+        if not v.percent_bp and not v.shadow and used < inner.height:
             idle = "At 0 % no document asks the LLM: a fault shows once the gate (2) has been passed to Canary."
             c.block(inner.x, inner.y + used, inner.width, inner.height - used, idle, "warn")
 

@@ -24,7 +24,8 @@ WINDOWS = (
 PANELS = (
     "error_rate", "latency_mean", "cache_hit_rate", "llm_share", "documents", "latency_p95", "latency_p50", "latency_p99",
 )  # fmt: skip
-ARMS = {"treatment": "LLM arm", "control": "frequency arm"}
+ARMS = {"treatment": "LLM arm", "shadow": "shadow", "control": "frequency arm"}
+OF_ALL = ("llm_share", "documents")  # whatever the arm
 
 
 class Trends(Reading):
@@ -35,7 +36,7 @@ class Trends(Reading):
         *(key(hit, f"window({i})", f"the last {name}") for i, (hit, name, _) in enumerate(WINDOWS)),
         key("left,left_square_bracket", "step(-1)", "shorter window"),
         key("right,right_square_bracket", "step(1)", "longer window"),
-        key("f,tab", "arm", "LLM arm or frequency arm"),
+        key("f,tab", "arm", "LLM arm, shadow or frequency arm"),
         key("n", "more", "the other curves"),
     ]
 
@@ -51,8 +52,13 @@ class Trends(Reading):
         windows = [
             (hit, f"[{name}]" if i == self.at else name, f"window({i})") for i, (hit, name, _) in enumerate(WINDOWS)
         ]
-        other = "control" if self.arm == "treatment" else "treatment"
-        return (*windows, ("f", f"show the {ARMS[other]}", "arm"), ("n", "more", "more"))
+        return (*windows, ("f", f"show {ARMS[self._other()]}", "arm"), ("n", "more", "more"))
+
+    def _other(self) -> str:
+        """The arm after this one; shadow only where there is some."""
+        v = self.sight.view
+        arms = [arm for arm in ARMS if arm != "shadow" or arm == self.arm or (v is not None and v.shadow)]
+        return arms[(arms.index(self.arm) + 1) % len(arms)]
 
     def wanted(self) -> Any:
         v = self.sight.view
@@ -88,9 +94,11 @@ class Trends(Reading):
 
     def _curve(self, c: Canvas, v: View, metric: str, area: Area) -> None:
         _, name, seconds = WINDOWS[self.at]
-        limits = self.console.limits(metric) if self.arm == "treatment" else []
+        limits = self.console.limits(metric) if self.arm != "control" else []
         marks = curves.marks(v.log, v.at, seconds)
         series, measure = self.series.get(metric, []), curves.MEASURES[metric]
+        if metric not in OF_ALL:
+            measure = measure._replace(title=f"{measure.title}, {ARMS[self.arm]}")
         empty = "no data in this window" if metric in self.series else "reading …"
         curves.curve(c, area, measure, series, limits, name.replace(" ", ""), marks=marks, empty=empty)
 
@@ -106,5 +114,5 @@ class Trends(Reading):
         self.refreshed()
 
     def action_arm(self) -> None:
-        self.arm = "control" if self.arm == "treatment" else "treatment"
+        self.arm = self._other()
         self.refreshed()

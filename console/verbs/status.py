@@ -115,8 +115,8 @@ def lines(view: View, alive: str) -> list[Line]:
         Line("health", f"{view.health} {[t.id for t in tripped]}", view.health_sentence),
     ]
     out += [
-        Line(gauge.metric, f"{gauge.ok} {gauge.value is None}", gauge.sentence)
-        for gauge in (view.error_rate, view.latency, view.cache)
+        Line(f"{gauge.arm} {gauge.metric}", f"{gauge.ok} {gauge.value is None}", gauge.sentence)
+        for gauge in (view.error_rate, view.latency, view.cache, *view.shadow)
     ]
     out += [Line(f"limit {sentence}", "", f"Limited by the environment: {sentence}.") for sentence in view.limits]
     if view.plan_changed:

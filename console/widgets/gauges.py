@@ -21,9 +21,10 @@ def gauges(c: Canvas, y: int, v: View, large: bool = False) -> int:
     """The four side by side; how many rows they took. `large`: numerals that are read from across the room."""
     draw, rows = (_large, LARGE_ROWS) if large else (_small, SMALL_ROWS)
     spots = [Area(1 + x, y, width, rows) for x, width in columns(c.width - 2, (1, 1, 1, 1), 2)]
+    error, latency = words.gauges(v)
     named = (
-        ("error rate", v.error_rate, words.rate(v.error_rate.value)),
-        ("latency", v.latency, words.ms(v.latency.value)),
+        (words.of_arm("error rate", error), error, words.rate(error.value)),
+        (words.of_arm("latency", latency), latency, words.ms(latency.value)),
         ("cache hits", v.cache, words.rate(v.cache.value, 0)),
     )
     for area, (name, g, value) in zip(spots, named, strict=False):

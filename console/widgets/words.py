@@ -85,6 +85,18 @@ def target(gauge: Gauge) -> str:
     return f"{gauge.op}{gauge.target * 100:g} %"
 
 
+def gauges(v: View) -> tuple[Gauge, Gauge]:
+    """Error rate and latency of the LLM arm; of shadow while only that calls the LLM."""
+    if v.shadow and not v.error_rate.n and v.shadow[0].n:
+        return v.shadow[0], v.shadow[1]
+    return v.error_rate, v.latency
+
+
+def of_arm(name: str, g: Gauge) -> str:
+    """ "error rate", or "shadow errors" of answers that were not served."""
+    return name if g.arm == "treatment" else f"shadow {name}".replace("error rate", "errors")
+
+
 def mark(ok: bool | None) -> tuple[str, str]:
     """Sign and style of a judged number; `None` is not judged."""
     return ("·", "dim") if ok is None else ("✔", "ok") if ok else ("✖", "bad")

@@ -66,14 +66,15 @@ class Bucket(msgspec.Struct, array_like=True):
     plain_histogram: Histogram = msgspec.field(default_factory=Histogram)
     service_n: int = 0  # calls in service_sum; fewer than `fresh` where a row is older than this field
     service_sum: float = 0.0  # ms of fresh calls without our queue
+    shadow_ms_sq: float = 0.0
+    shadow_proposed: int = 0
+    shadow_ungrounded: int = 0
+    shadow_kinds: dict[str, int] = {}
+    shadow_histogram: Histogram = msgspec.field(default_factory=Histogram)
 
     def add(self, r: Extraction) -> None:
         if r.shadow:
-            self.shadow_n += 1
-            if r.error is not None:
-                self.shadow_errors += 1
-            elif 0.0 <= r.ms < math.inf:
-                self.shadow_ms_sum += r.ms
+            self._add_shadow(r)
             return
         self.n += 1
         if r.method == "llm":
@@ -112,6 +113,19 @@ class Bucket(msgspec.Struct, array_like=True):
             self.service_n += 1
             self.service_sum += max(0.0, ms - (r.queue_ms if 0.0 < r.queue_ms < math.inf else 0.0))
             counts, key = self.histogram.counts, key_of(ms)
+            counts[key] = counts.get(key, 0) + 1
+
+    def _add_shadow(self, r: Extraction) -> None:
+        self.shadow_n += 1
+        self.shadow_proposed += r.proposed
+        self.shadow_ungrounded += r.ungrounded
+        if r.error is not None:
+            self.shadow_errors += 1
+            self.shadow_kinds[r.error] = self.shadow_kinds.get(r.error, 0) + 1
+        elif 0.0 <= r.ms < math.inf:
+            self.shadow_ms_sum += r.ms
+            self.shadow_ms_sq += r.ms * r.ms
+            counts, key = self.shadow_histogram.counts, key_of(r.ms)
             counts[key] = counts.get(key, 0) + 1
 
     def _add_plain(self, r: Extraction) -> None:
@@ -162,6 +176,12 @@ class Bucket(msgspec.Struct, array_like=True):
             self.shadow_n += other.shadow_n
             self.shadow_errors += other.shadow_errors
             self.shadow_ms_sum += other.shadow_ms_sum
+            self.shadow_ms_sq += other.shadow_ms_sq
+            self.shadow_proposed += other.shadow_proposed
+            self.shadow_ungrounded += other.shadow_ungrounded
+            for kind, count in other.shadow_kinds.items():
+                self.shadow_kinds[kind] = self.shadow_kinds.get(kind, 0) + count
+            self.shadow_histogram.merge(other.shadow_histogram)
 
     @classmethod
     def of(cls, records: Iterable[Extraction]) -> Bucket:
@@ -176,6 +196,14 @@ class Bucket(msgspec.Struct, array_like=True):
         for bucket in buckets:
             made.merge(bucket)
         return made
+
+    def in_shadow(self) -> Bucket:
+        """The shadow calls as if they were an arm: the same figures, of answers that were not served."""
+        return Bucket(
+            attempts=self.shadow_n, errors=self.shadow_errors, fresh=self.shadow_n - self.shadow_errors,
+            ms_sum=self.shadow_ms_sum, ms_sq=self.shadow_ms_sq, proposed=self.shadow_proposed,
+            ungrounded=self.shadow_ungrounded, kinds=self.shadow_kinds, histogram=self.shadow_histogram,
+        )  # fmt: skip
 
     # -- derived; None where there is nothing to divide by ---------------------------------------------------------------
 

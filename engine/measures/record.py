@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 Arm = Literal["treatment", "control"]
+SeenArm = Literal["treatment", "control", "shadow"]  # shadow: answers that were stored and not served
 Method = Literal["llm", "frequency"]
 
 

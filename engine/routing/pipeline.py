@@ -340,10 +340,14 @@ class Pipeline:
             return
         except LlmFailure as failure:
             failed = made.failed("llm", Keywords(), failure, shadow=True)
-            self._writer.append(failed.record(self._clock.now()))
+            record = failed.record(self._clock.now())
+            self._observe(record)
+            self._writer.append(record)
             return
         now = self._clock.now()
-        self._writer.append(done.record(now), done.write(now))
+        record = done.record(now)
+        self._observe(record)
+        self._writer.append(record, done.write(now))
 
 
 class _Cancelled(Exception):

@@ -32,6 +32,7 @@ from engine.rollout import control
 from engine.rollout.calendar import blocked_until
 from engine.rollout.control import ENGINE, Actor, Ask, Decision, State
 from engine.service.blindness import Sight, Unseen
+from engine.service.probes import ProbeLog, writes
 from engine.store import documents, series
 from engine.store.rollup import retain
 from engine.store.writer import Writer
@@ -106,6 +107,8 @@ class Monitor:
         self.documents: deque[float] = deque(maxlen=4000)
         self._percents = tuple(stage.percent_bp for stage in plan.stages)
         self._failed_probes = 0
+        self._probe_log = ProbeLog()
+        self.shadow = RecentAttempts(plan.triggers, plan.trigger_settings, clock.monotonic())
         self._sight = Sight(clock)
         self._complaints = 0
         self._rated: tuple[object, Sample] | None = None  # what it was counted from, and the count
@@ -170,6 +173,8 @@ class Monitor:
                 self.servers = await self.pool.probe()
                 answered = any(server.answers_probes for server in self.servers)
                 self._failed_probes = 0 if answered else self._failed_probes + 1
+                if rows := self._probe_log.rows(self.servers, self.clock.now(), self.clock.real()):
+                    self.writer.later(writes(rows))
             except Exception:
                 self._failed_probes += 1
             await asyncio.sleep(self.plan.trigger_settings.probe_every_s)
@@ -179,8 +184,11 @@ class Monitor:
     def observe(self, record: Extraction) -> None:
         """Every record, as it is made."""
         t = self.clock.monotonic()
-        self.documents.append(t)
+        if not record.shadow:
+            self.documents.append(t)
         if record.shadow:
+            ms = record.ms if record.error is None else None
+            self.shadow.add(t, record.error is None, ms, ms is not None)
             return
         if record.arm != "treatment" or not (record.lookup or record.attempted or record.skipped):
             self._sight.passes(record.arm == "treatment")
@@ -196,6 +204,7 @@ class Monitor:
     def changed(self, state: State) -> None:
         """The percentage or the stage changed: only what comes after counts."""
         self.recent.reset(self.clock.monotonic())
+        self.shadow.reset(self.clock.monotonic())
         self._sight.sees(self.documents_per_min() * state.percent_bp / 10_000)
         self._blind_told = False  # blindness begins anew, which is no sight
         self._facts = None
@@ -376,6 +385,8 @@ class Monitor:
 
     def _samples(self, state: State, b: Bucket) -> dict[str, Sample]:
         since = (state.stage, state.entered_at)
+        if not state.percent_bp and not b.attempts and b.shadow_n:
+            b = b.in_shadow()  # at 0 % the LLM is measured on answers that were not served
         found: dict[str, Sample] = {
             "error_rate": rate(b.errors, b.attempts),
             "latency_mean": mean(b.ms_sum, b.ms_sq, b.fresh),

@@ -23,10 +23,14 @@ from engine.store import log, series
 from engine.store.database import held_back
 from engine.store.reader import decision_view
 from engine.text import counted
+from engine.triggers.evidence import Evidence
+from engine.triggers.rules import find
+from engine.triggers.wording import in_shadow
 from engine.view import attribution, headlines
 from engine.view.model import (
     EngineView,
     GateView,
+    Gauge,
     PresenceView,
     ProofView,
     ReminderView,
@@ -52,6 +56,7 @@ def view(engine: Engine) -> View:
         headlines.latency_gauge(bucket, targets.get("latency_mean"), WINDOW_S),
         headlines.cache_gauge(bucket, targets.get("cache_hit_rate"), WINDOW_S),
     )
+    shadow = _shadow_gauges(bucket, targets, WINDOW_S) if _shadows(engine) or bucket.shadow_n else ()
     triggers = _triggers(engine)
     servers = _servers(engine)
     gate = _gate(engine)
@@ -60,7 +65,7 @@ def view(engine: Engine) -> View:
     blind = monitor.verdict.blind
     quiet = monitor.verdict.quiet
     health, sentence = headlines.health(
-        state, why, blind, triggers, bucket.attempts, gauges, now, permit.percent_bp, quiet, engine.misplaced
+        state, why, blind, triggers, bucket.attempts, gauges, now, permit.percent_bp, quiet, engine.misplaced, shadow
     )
     left = plan.trigger_settings.blind_step_down_s - monitor.watch.timers.blind_s if blind else None
     stage = monitor.stage_of(state)
@@ -86,7 +91,7 @@ def view(engine: Engine) -> View:
         operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
         log=tuple(decision_view(row) for row in rows), events=tuple(engine.events)[-20:],
         stage_percents=tuple(s.percent_bp for s in plan.stages), stage_names=tuple(s.name for s in plan.stages),
-        quality=_quality(engine, bucket), faults=dict(engine.world.faults) if engine.world else {},
+        quality=_quality(engine, bucket), faults=dict(engine.world.faults) if engine.world else {}, shadow=shadow,
         judged=_judged(engine), measuring=engine.measuring, no_traffic=quiet, limits=engine.limits.sentences, misplaced=engine.misplaced, plan_changed=engine.plan_watch.sentence,
     )  # fmt: skip
 
@@ -100,6 +105,32 @@ def _why(engine: Engine, permit: Permit, state: State) -> str:
     if permit.percent_bp == state.ceiling_bp:
         return f"the recorded ceiling is {percent(state.ceiling_bp)}; `rollout ceiling` raises it"
     return "a rollback is under way"
+
+
+def _shadows(engine: Engine) -> bool:
+    stage = engine.monitor.stage_of(engine.state)
+    return bool(stage and stage.shadow_bp and engine.folder.is_armed())
+
+
+def _shadow_sentences(engine: Engine) -> dict[str, str]:
+    """At 0 % the rules have nothing to act on; what they would see in shadow is said in their place."""
+    monitor = engine.monitor
+    if engine.state.percent_bp or engine.state.locked or not _shadows(engine):
+        return {}
+    evidence = Evidence(attempts=monitor.shadow.at(engine.clock.monotonic()))
+    settings = engine.plan.trigger_settings
+    return {rule.id: in_shadow(rule, find(rule, settings, evidence)) for rule in engine.plan.triggers if rule.enabled}
+
+
+def _shadow_gauges(bucket: Bucket, targets: dict[str, float], window_s: float) -> tuple[Gauge, Gauge]:
+    arm = bucket.in_shadow()
+    bound = bounds.rate_upper(arm.errors, arm.attempts) if arm.attempts else None
+    made = (
+        headlines.error_gauge(arm, targets.get("error_rate"), bound, window_s),
+        headlines.latency_gauge(arm, targets.get("latency_mean"), window_s),
+    )
+    error, latency = (replace(g, arm="shadow", control=None, sentence=f"shadow: {g.sentence}") for g in made)
+    return error, latency
 
 
 def _proof(engine: Engine) -> ProofView | None:
@@ -134,13 +165,14 @@ def _targets(plan: Plan, state: State) -> dict[str, float]:
 def _triggers(engine: Engine) -> tuple[TriggerView, ...]:
     rules = {rule.id: rule for rule in engine.plan.triggers}
     fired = _fired(engine)
+    shadow = _shadow_sentences(engine)
     out = []
     for r in engine.monitor.verdict.readings:
         rule = rules[r.id]
         out.append(
             TriggerView(
                 r.id, rule.text, str(rule.action), str(rule.severity), r.verdict, r.value, r.threshold, r.n, r.k, r.held_s,
-                r.for_s, r.rule, r.sentence, r.resets_when, r.fires_in_s, rule.timeline_s, r.headline,
+                r.for_s, r.rule, shadow.get(r.id) or r.sentence, r.resets_when, r.fires_in_s, rule.timeline_s, r.headline,
                 r.evidence, r.id == fired, r.acts_by,
             )
         )  # fmt: skip

@@ -6,11 +6,12 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from engine.measures.record import SeenArm
 from engine.rollout.control import State
 from engine.store import database, documents, log
 from engine.store.documents import Document
@@ -140,12 +141,7 @@ class Reader:
         return self.read(query)
 
     def curves(
-        self,
-        metrics: Sequence[str],
-        window_s: float,
-        points: int,
-        end: float,
-        arm: Literal["treatment", "control"] = "treatment",
+        self, metrics: Sequence[str], window_s: float, points: int, end: float, arm: SeenArm = "treatment"
     ) -> dict[str, list[float | None]]:
         """`points` values of each metric over the last `window_s`, oldest first; None where there is no data. One reading for all."""
         from engine.store.series import series_of

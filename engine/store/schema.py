@@ -229,6 +229,12 @@ def plans_and_lapses(db: Database) -> None:
     )
 
 
+@migrations()
+def no_presence(db: Database) -> None:
+    """Who looks is known to the engine alone: the table was never written."""
+    db.conn.execute("DROP TABLE presence")
+
+
 def _both(parts: Iterable[tuple[object, ...]]) -> bytes:
     made = Arms()
     for *_, arm, body in parts:

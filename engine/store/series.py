@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
 
 from engine.measures.bucket import Arms, Bucket
-from engine.measures.record import Arm
+from engine.measures.record import Arm, SeenArm
 from engine.store.rollup import ALL, LEVELS
 
 WINDOWS = (3600.0, 86400.0, 7 * 86400.0, 30 * 86400.0)
@@ -57,6 +57,7 @@ def _decoded(body: bytes) -> Arms:
     for bucket in (arms.treatment, arms.control):
         bucket.histogram.pack()
         bucket.plain_histogram.pack()
+        bucket.shadow_histogram.pack()
     return arms
 
 
@@ -175,7 +176,7 @@ def series_of(
     start: float,
     end: float,
     points: int,
-    arm: Arm | None = "treatment",
+    arm: SeenArm | None = "treatment",
 ) -> dict[str, list[tuple[float, float | None]]]:
     """Several curves of the same span for the cost of one."""
     for metric in metrics:
@@ -199,13 +200,28 @@ class _Point:
         histograms = {"treatment": self.arms.treatment.histogram, "control": self.arms.control.plain_histogram}
         return {arm: histogram.quantiles(_QUANTILES.values()) for arm, histogram in histograms.items()}
 
-    def value(self, metric: str, arm: Arm) -> float | None:
+    @cached_property
+    def _shadow(self) -> Bucket:
+        return Bucket.merged((self.arms.treatment, self.arms.control)).in_shadow()
+
+    def value(self, metric: str, arm: SeenArm) -> float | None:
+        if arm == "shadow":
+            return self._in_shadow(metric)
         if metric in _QUANTILES:
             return self._quantiles[arm][list(_QUANTILES).index(metric)]
         if metric in _SHARES:
             return _share(_SHARES[metric], self.arms)
         of = _BOTH[metric][arm == "control"] if metric in _BOTH else _ONE[metric]
         return of(self.arms.of(arm))
+
+    def _in_shadow(self, metric: str) -> float | None:
+        shadow = self._shadow
+        if metric in _QUANTILES:
+            return shadow.histogram.quantile(_QUANTILES[metric]) if shadow.fresh else None
+        if metric in _SHARES:
+            return _share(_SHARES[metric], self.arms)
+        of = _BOTH[metric][0] if metric in _BOTH else _ONE[metric]
+        return of(shadow)
 
 
 _point = lru_cache(maxsize=1024)(_Point)
@@ -223,7 +239,7 @@ class _Drawn:
     def _points(self) -> list[_Point | None]:
         return [_point(*bodies) if bodies else None for bodies in self.bodies]
 
-    def values(self, metric: str, arm: Arm | None) -> list[float | None]:
+    def values(self, metric: str, arm: SeenArm | None) -> list[float | None]:
         if metric in _COUNTS:
             return [value if known else None for value, known in zip(self.counts[metric], self.known, strict=True)]
         return [point.value(metric, arm or "treatment") if point is not None else None for point in self._points]

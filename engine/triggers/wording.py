@@ -146,6 +146,15 @@ def _sentence(each: Judged, verdict: Verdict, locked: str, idle: bool) -> str:
     return _figures(rule, found, held) + tail
 
 
+def in_shadow(rule: Trigger, found: Finding) -> str:
+    """What a rule would see if the shadow answers were served; "" for a rule that does not watch them."""
+    if rule.metric not in WINDOWED:
+        return ""
+    if found.breach is None:
+        return f"shadow: {told(found.says)}"
+    return f"shadow: {_figures(rule, found, '')}"
+
+
 def _headline(each: Judged) -> str:
     rule, found = each.rule, each.found
     short = {"error_rate": "errors", "latency_mean": "time", "cache_hit_rate": "cache hits"}

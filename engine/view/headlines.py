@@ -80,6 +80,7 @@ def health(
     effective_bp: int = 0,
     quiet: str = "",
     misplaced: str = "",
+    shadow: Sequence[Gauge] = (),
 ) -> tuple[Health, str]:
     """The one word and the one sentence, worst first. `effective_bp` is what routers obey, `why_effective` why less than was decided.
 
@@ -115,6 +116,11 @@ def health(
         # what can be or could be undone is kept until the next change: the last one was a rollback by hand
         if state.undo is not None or (state.last_rev and state.last_rev == state.rev):
             return "rolled_back", "ROLLED BACK to 0 %: every document goes to frequency"
+        missed = next((g for g in shadow if g.ok is False), None)
+        if missed is not None:
+            return "watch", f"WATCH: shadow {_beside_target(missed)}; nothing of it is served"
+        if shadow and shadow[0].n:
+            return "idle", f"SHADOW at 0 %: {counted(shadow[0].n, 'LLM answer')} in 5 minutes, none served"
         if breach:
             return "idle", f"IDLE at 0 %; {breach[0].headline or breach[0].id}"
         return "idle", "IDLE at 0 %: every document goes to frequency"

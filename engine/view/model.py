@@ -28,6 +28,7 @@ class Gauge(Struct, frozen=True):
     p95: float | None = None
     bound: float | None = None  # the confidence bound that the gate judges
     control: float | None = None  # the same number on the frequency arm
+    arm: Literal["treatment", "shadow"] = "treatment"
 
 
 class TriggerView(Struct, frozen=True):
@@ -253,6 +254,9 @@ class View(Struct, frozen=True):
     stage_names: tuple[str, ...] = ()
     quality: dict[str, float | None] = {}
     faults: dict[str, float] = {}
+    shadow: tuple[
+        Gauge, ...
+    ] = ()  # error rate and latency of answers that were stored and not served; () without shadow
     judged: dict[
         str, str
     ] = {}  # quality_score, satisfaction, search_improvement, ab_test: what was found, in a sentence

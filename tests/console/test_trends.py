@@ -24,10 +24,20 @@ async def test_every_trend_of_the_plan_is_within_reach_at_80x24() -> None:
         def all_read() -> bool:
             page = app.page
             assert page is not None
-            found = {title for title in titles if f"{title} · 1h" in page.text()}
+            found = {title for title in titles if any(f"{title}{arm} · 1h" in page.text() for arm in ("", ", LLM arm"))}
             seen.update(found)
             return bool(found)
 
         await until(pilot, all_read)
         await pilot.press("n")
         await until(pilot, lambda: all_read() and seen == titles)
+
+
+async def test_the_titles_name_the_arm_that_is_drawn() -> None:
+    app = console("normal")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("4")
+        for arm in ("LLM arm", "frequency arm"):
+            await until(pilot, lambda arm=arm: app.page is not None and f"error rate, {arm} · 1h" in app.page.text())  # type: ignore[misc]
+            await pilot.press("f")
