@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.context import Place, bare, fail, json_option, say, write_json, wrote
+from engine.terms import terms
 from engine.text import clean_line, counted
 
 if TYPE_CHECKING:
@@ -27,27 +27,35 @@ MAKES = {
 }
 
 
-@click.command()
-@click.argument("text")
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("text", nargs=-1, required=True)
 @click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True)
 @json_option
 @click.pass_obj
-def query(place: Place, text: str, limit: int, as_json: bool) -> None:
-    """Search the documents by the keywords they serve and by title: those with all words first, then those with some."""
-    asked = clean_line(text)
+def query(place: Place, text: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """Search the documents by the keywords they serve, title and file name: those with all words first, then those with some.
+
+    An option of a program is a word like another: rollout query --onto. Where no document has a word, the one that differs by one
+    typing error is searched for and named.
+    """
+    asked = clean_line(" ".join(text))
     found = place.reader.documents(asked, limit)
-    stems = _stems(asked)
+    meant = place.reader.did_you_mean(asked)
+    stems = _stems(meant or asked)
     rows: list[dict[str, Any]] = []
     lines = []
     for d in found:
         stored = place.reader.document(d.id)
         matched = [keyword for keyword in d.keywords if stems & _stems(keyword)]
-        snippet = _snippet(stored.text if stored else "", [*matched, *asked.split()])
+        snippet = _snippet(stored.text if stored else "", [*matched, *(meant or asked).split()])
         lines.append(_found(d, matched, snippet))
         rows.append({"file": d.id, "title": d.title, "method": d.method, "keywords": d.keywords, "matched": matched, "snippet": snippet})  # fmt: skip
     if as_json or not lines:
-        say({"query": asked, "results": rows}, f"No document serves keywords or a title with {asked!r}.", as_json)
+        nothing = f"No document serves keywords, a title or a file name with {asked!r}."
+        say({"query": asked, "did_you_mean": meant or None, "results": rows}, nothing, as_json)
     else:
+        if meant:
+            click.echo(f"Did you mean {meant!r}? No document has {asked!r} in keywords, title or file name.", err=True)
         click.echo("\n".join(lines), file=bare(sys.stdout))
 
 
@@ -61,7 +69,7 @@ def _found(d: Document, matched: list[str], snippet: str) -> str:
 def _stems(text: str) -> set[str]:
     from engine.extraction.keywords import stem
 
-    return {stem(word) for word in re.findall(r"\w+", text.lower())}
+    return {stem(word) for word in terms(text)}
 
 
 def _snippet(text: str, words: list[str], around: int = 60) -> str:

@@ -20,6 +20,7 @@ from msgspec import Struct
 from engine.experiment.effects import Interval
 from engine.experiment.words import span
 from engine.quality.queries import Document, Query, words
+from engine.terms import indexed, queried
 from engine.text import clean_line
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEPTH = 10
+MOST_WORDS = 16  # of a query
 _CHUNK = 200  # resamples at a time, to bound memory
 
 
@@ -64,7 +66,10 @@ class Index:
         self._conn.execute("CREATE VIRTUAL TABLE ft USING fts5(keywords, tokenize = 'porter unicode61')")
         self._conn.executemany(
             "INSERT INTO ft(rowid, keywords) VALUES (?, ?)",
-            ((i, "\n".join(clean_line(keyword, 200) for keyword in ks)) for i, (_, _, ks) in enumerate(rows)),
+            (
+                (i, " zzzz ".join(indexed(clean_line(keyword, 200)) for keyword in ks))
+                for i, (_, _, ks) in enumerate(rows)
+            ),
         )
 
     def close(self) -> None:
@@ -72,10 +77,10 @@ class Index:
 
     def search(self, text: str, most: int = DEPTH) -> list[str]:
         """Ids of the documents that hold any of the words, best first; [] for a text without words."""
-        asked = words(clean_line(text, 500))
+        asked = queried(clean_line(text, 500))[:MOST_WORDS]
         if not asked:
             return []
-        match = " OR ".join(f'"{word}"' for word in asked)
+        match = " OR ".join(asked)
         found = self._conn.execute("SELECT rowid FROM ft WHERE ft MATCH ? ORDER BY rank, rowid LIMIT ?", (match, most))
         return [self._ids[row[0]] for row in found]
 

@@ -15,6 +15,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from engine.terms import MOST_TERMS, indexed, one_error_apart, queried
+
 TEXT_LIMIT = 100_000
 
 
@@ -101,8 +103,8 @@ def write(conn: sqlite3.Connection, documents: Sequence[DocumentWrite]) -> None:
         )
         conn.execute("DELETE FROM document_fts WHERE rowid = ?", (rowid,))
         conn.execute(
-            "INSERT INTO document_fts (rowid, title, frequency, llm) VALUES (?,?,?,?)",
-            (rowid, d.title, " ; ".join(d.frequency), " ; ".join(d.llm or ())),
+            "INSERT INTO document_fts (rowid, title, name, frequency, llm) VALUES (?,?,?,?,?)",
+            (rowid, indexed(d.title), indexed(d.id), _listed(d.frequency), _listed(d.llm or ())),
         )
 
 
@@ -125,6 +127,28 @@ def expire_texts(conn: sqlite3.Connection, before: float, limit: int = 500) -> i
         "WHERE d.updated < ? ORDER BY d.updated LIMIT ?)",
         (before, limit),
     ).rowcount
+
+
+def _listed(keywords: Sequence[str]) -> str:
+    """Keywords for the index, with a word between them that no query has: a phrase never spans two."""
+    return " zzzz ".join(map(indexed, keywords))
+
+
+def index_again(conn: sqlite3.Connection) -> None:
+    """Fill an empty index from the documents."""
+    for rowid, name, title, frequency, llm in conn.execute(
+        "SELECT rowid, id, title, frequency, llm FROM document"
+    ).fetchall():
+        conn.execute(
+            "INSERT INTO document_fts (rowid, title, name, frequency, llm) VALUES (?,?,?,?,?)",
+            (
+                rowid,
+                indexed(title),
+                indexed(name),
+                _listed((_unpack(frequency) or ((), ()))[0]),
+                _listed((_unpack(llm) or ((), ()))[0]),
+            ),
+        )
 
 
 _COLUMNS = (
@@ -178,32 +202,68 @@ def paired(conn: sqlite3.Connection, limit: int) -> list[Document]:
 
 
 def search(conn: sqlite3.Connection, query: str, limit: int = 20) -> list[Document]:
-    """Full-text search over titles and the keywords that are served: documents with every word first, then those with some, or with
-    words that begin so. Any text is a valid query; one without a word finds nothing.
+    """Full-text search over titles, names and the keywords that are served: documents with every word first, then those with every word
+    as `did_you_mean` spells it, then those with some, or with words that begin so. Any text is a valid query; one without a word finds nothing.
     """
-    words = re.findall(r"\w+", query)[:32]
+    words = queried(query)
     if not words:
         return []
-    found = _matching(conn, " ".join(f'"{word}"' for word in words), limit)
+    found = _matching(conn, " ".join(words), limit)
+    if not found and (meant := did_you_mean(conn, query)):
+        found = _matching(conn, " ".join(queried(meant)), limit)
     if len(found) < limit:
-        some = _matching(conn, " OR ".join(f'"{word}"*' for word in words), limit + len(found))
+        some = _matching(conn, " OR ".join(map(_begun, words)), limit + len(found))
         known = {document.id for document in found}
         found += [document for document in some if document.id not in known]
     return found[:limit]
 
 
+def _begun(phrase: str) -> str:
+    """With what begins so; a letter or two of Latin begin too much."""
+    return phrase if len(phrase) < 5 and phrase.isascii() else f"{phrase}*"
+
+
+def did_you_mean(conn: sqlite3.Connection, query: str) -> str:
+    """The query with each word that no document has replaced by one that differs by one typing error; "" if none is or can be."""
+    meant, changed = query, False
+    for word in re.findall(r"[^\W\d_]{4,40}", query)[:MOST_TERMS]:
+        if _matching(conn, f'"{word.lower()}"*', 1):
+            continue
+        if other := _nearest(conn, word.lower()):
+            meant, changed = meant.replace(word, other, 1), True
+    return meant if changed else ""
+
+
+def _nearest(conn: sqlite3.Connection, word: str) -> str:
+    """The most frequent word of titles and keywords that is one typing error away; by its stem, which is what the index has."""
+    from engine.extraction.keywords import stem  # the stemmer takes 20 ms to import
+
+    forms = {word, stem(word)}
+    rows = conn.execute(
+        "SELECT term, doc FROM document_vocabulary WHERE length(term) BETWEEN ? AND ?",
+        (min(map(len, forms)) - 1, len(word) + 1),
+    ).fetchall()
+    close = [(-count, term) for term, count in rows if any(one_error_apart(form, term) for form in forms)]
+    for _, term in sorted(close)[:10]:
+        for document in _matching(conn, f'"{term}"*', 5):
+            written = re.findall(r"[^\W_]{3,40}", " ".join((document.title, *document.keywords)).lower())
+            if spelled := next((other for other in written if one_error_apart(word, other)), ""):
+                return spelled
+    return ""
+
+
 def _matching(conn: sqlite3.Connection, terms: str, limit: int) -> list[Document]:
-    """By bm25, a word of the title counting as four of the keywords."""
+    """By bm25, a word of the title counting as four of the keywords, one of the name as two."""
     found = conn.execute(
         f"""
         SELECT {_COLUMNS}, m.rank FROM (
-            SELECT rowid AS r, bm25(document_fts, 4.0, 1.0, 0.0) AS rank, 'frequency' AS served
+            SELECT rowid AS r, bm25(document_fts, 4.0, 2.0, 1.0, 0.0) AS rank, 'frequency' AS served
               FROM document_fts WHERE document_fts MATCH ?
             UNION ALL
-            SELECT rowid, bm25(document_fts, 4.0, 0.0, 1.0), 'llm' FROM document_fts WHERE document_fts MATCH ?
+            SELECT rowid, bm25(document_fts, 4.0, 2.0, 0.0, 1.0), 'llm' FROM document_fts WHERE document_fts MATCH ?
         ) m JOIN document d ON d.rowid = m.r AND d.method = m.served ORDER BY m.rank, d.id LIMIT ?
         """,
-        ("{title frequency} : (" + terms + ")", "{title llm} : (" + terms + ")", limit),
+        ("{title name frequency} : (" + terms + ")", "{title name llm} : (" + terms + ")", limit),
     ).fetchall()
     return [_document(row) for row in found]
 

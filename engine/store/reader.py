@@ -155,6 +155,10 @@ class Reader:
 
         return self.read(query)
 
+    def did_you_mean(self, text: str) -> str:
+        """The query with misspelt words as documents spell them; "" if nothing is to be changed."""
+        return self.read(lambda conn: documents.did_you_mean(conn, text))
+
     def document(self, document_id: str) -> Document | None:
         return self.read(lambda conn: documents.get(conn, document_id))
 

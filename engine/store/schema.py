@@ -15,6 +15,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from engine.measures.bucket import Arms, Bucket
+from engine.store import documents
 from engine.store.folder import StoreError
 
 migrations = Migrations("rollout")
@@ -241,6 +242,20 @@ def _both(parts: Iterable[tuple[object, ...]]) -> bytes:
         with contextlib.suppress(msgspec.DecodeError):  # as the fold does with a damaged bucket
             (made.control if arm == "control" else made.treatment).merge(Bucket.decode(body))  # type: ignore[arg-type]
     return made.encode()
+
+
+@migrations()
+def index_of_every_script(db: Database) -> None:
+    """The search index again: of terms that every script is cut into, and with the documents' names."""
+    _run(
+        db,
+        """
+        DROP TABLE document_fts;
+        CREATE VIRTUAL TABLE document_fts USING fts5(title, name, frequency, llm, tokenize='porter unicode61');
+        CREATE VIRTUAL TABLE document_vocabulary USING fts5vocab(document_fts, 'row');
+        """,
+    )
+    documents.index_again(db.conn)
 
 
 def migrate(conn: sqlite3.Connection) -> None:

@@ -1,0 +1,84 @@
+"""Words as the search index has them: of any script, with C, C++ and C# apart; and words that differ by one typing error.
+
+FTS5's own tokenizer cuts Devanagari at its vowel signs and takes a run of Chinese for one word, so texts and queries are both
+brought into these terms first. A run of a script without spaces is its pairs of characters; a query for it is the same pairs in a row.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# what regular expressions do not count to the letters, and scripts from Hebrew to Khmer write vowels with
+_MARKS = (
+    "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962\u0963\u0981-\u0983\u09bc-\u09d7\u0a01-\u0a03\u0a3c-\u0a51\u0a81-\u0a83\u0abc-\u0acd"
+    "\u0b01-\u0b03\u0b3c-\u0b57\u0b82\u0bbe-\u0bd7\u0c00-\u0c04\u0c3e-\u0c56\u0c81-\u0c83\u0cbc-\u0cd6\u0d00-\u0d03\u0d3b-\u0d57\u0dca-\u0ddf"
+)
+_UNSPACED = "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u109f\u1780-\u17d3\u3005\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+_TERM = re.compile(
+    rf"(?P<sign>(?<![^\W_])(?:c\+\+|[cfj]\#|\.net\b))|(?P<unspaced>[{_UNSPACED}]+)|(?P<word>(?:(?![{_UNSPACED}])[^\W_][{_MARKS}]*)+)"
+)
+_SIGNS = {"c++": "cplusplus", "c#": "csharp", "f#": "fsharp", "j#": "jsharp", ".net": "dotnet"}
+MOST_TERMS = 32  # of a query
+
+
+def terms(text: str) -> list[str]:
+    """In the order of the text; each is one token to FTS5."""
+    found: list[str] = []
+    for part in _TERM.finditer(unicodedata.normalize("NFKC", text).lower()):
+        if part["unspaced"]:
+            found += _pairs(part[0])
+        else:
+            found.append(_SIGNS.get(part[0]) or _spelled(part[0]))
+    return found
+
+
+def indexed(text: str) -> str:
+    """A text as it is put into the index."""
+    return " ".join(terms(text))
+
+
+def queried(text: str) -> list[str]:
+    """Phrases of FTS5 for a query, one a word: a word, or the pairs of a run of characters without spaces."""
+    phrases: dict[str, None] = {}
+    for part in _TERM.finditer(unicodedata.normalize("NFKC", text).lower()):
+        if part["unspaced"]:
+            run = _pairs(part[0])
+            phrases[f'"{" ".join(run[:-1] if len(run) > 1 else run)}"'] = None
+        else:
+            phrases[f'"{_SIGNS.get(part[0]) or _spelled(part[0])}"'] = None
+    return list(phrases)[:MOST_TERMS]
+
+
+def _pairs(run: str) -> list[str]:
+    """Pairs, and the last character alone, so that each character begins a term."""
+    return [_spelled(run[at : at + 2]) for at in range(len(run))]
+
+
+def _spelled(word: str) -> str:
+    """A word with its marks as letters: FTS5 would cut it at each."""
+    if word.isascii() or not any(unicodedata.category(letter)[0] == "M" for letter in word):
+        return word
+    return "".join(f"{ord(letter):x}" if unicodedata.category(letter)[0] == "M" else letter for letter in word)
+
+
+def one_error_apart(one: str, other: str) -> bool:
+    """Whether one letter was left out, added, changed, or two neighbours were exchanged."""
+    if abs(len(one) - len(other)) > 1 or one == other:
+        return False
+    begin = 0
+    while begin < min(len(one), len(other)) and one[begin] == other[begin]:
+        begin += 1
+    rest, others = one[begin:], other[begin:]
+    return (
+        rest[1:] == others[1:]
+        or rest[1:] == others
+        or rest == others[1:]
+        or (
+            len(rest) > 1
+            and len(others) > 1
+            and rest[0] == others[1]
+            and rest[1] == others[0]
+            and rest[2:] == others[2:]
+        )
+    )
