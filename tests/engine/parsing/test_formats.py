@@ -1,0 +1,175 @@
+"""Each kind of document: its title, what of it is content, and what never reaches a method."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.extraction.frequency import extract
+from engine.extraction.prose import plain
+from engine.parsing import Format, parse
+from engine.routing.pipeline import first_line
+
+PAGE_BREAK = "\n\nSmith & Lee                 Standards Track                    [Page {}]\n\f\nRFC 9999                  Widget Protocol                    June 1999\n\n"
+RFC = (
+    "Network Working Group                                           J. Smith\nRequest for Comments: 9999                                     Acme Corp.\nCategory: Standards Track                                      June 1999\n\n\n"
+    "                          The Widget Protocol\n\nStatus of this Memo\n\n   This document specifies a standards track protocol.\n\nTable of Contents\n\n   1. Frames ........................ 2\n   2. Sessions ...................... 3\n\n1. Frames\n\n"
+    + "".join(
+        f"   A widget server sends frame {n} to each peer over a session. A peer that\n   gets no frame closes the session.\n"
+        + PAGE_BREAK.format(n)
+        for n in range(1, 6)
+    )
+    + "2. Sessions\n\n   A session ends with its stream.\n\nAuthors' Addresses\n\n   Jane Smith, Acme Corp., 1 Long Street\n"
+)
+PEOPLE = "".join(
+    f"- [{name} Adler](https://github.com/{name.lower()})\n"
+    for name in ["Anna", "Bert", "Carla", "David", "Emma", "Frank"]
+)
+MIT = 'Permission is hereby granted, free of charge, to any person obtaining a copy of this software. THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY.'
+BODY = "The connection pool keeps idle connections. A gateway opens a connection when the pool is empty."
+
+
+class Kind(NamedTuple):
+    text: str
+    title: str
+    kept: tuple[str, ...] = ("connection pool",)
+    dropped: tuple[str, ...] = ()
+    format: Format = Format.MARKDOWN
+    name: str = ""
+
+
+KINDS = {
+    "yaml front matter": Kind(f'---\ntitle: "Pool: sizes"\nsort_rank: 4\ntags: [alerting]\n---\n\n# Other\n\n{BODY}', "Pool: sizes", dropped=("sort_rank", "alerting")),
+    "folded yaml title": Kind(f"---\nlayout: page\ntitle: >-\n  Pool\n  sizes\n---\n{BODY}", "Pool sizes", dropped=("layout",)),
+    "toml front matter": Kind(f'+++\ntitle = "Pool sizes"\nweight = 3\ndraft = false\n+++\n\n{BODY}', "Pool sizes", dropped=("weight", "draft")),
+    "front matter without a title": Kind(f"---\nsidebar_position: 3\n---\n\n# Pools\n\n{BODY}", "Pools", dropped=("sidebar_position",)),
+    "no front matter but a rule": Kind(f"---\n\n{BODY}\n\n---\n\nMore.", "The connection pool keeps idle connections."),
+    "badges": Kind(f"[![Build](https://b/a.svg)](https://c) [![npm][npm-image]][npm-url]\n\n# Acorn\n\n{BODY}\n\n[npm-image]: https://x/y.svg\n[npm-url]: https://z", "Acorn", dropped=("npm", "Build", "svg")),
+    "a linked logo": Kind(f'<p align="center"><a href="https://x"><img\n src="logo.svg" alt="Acorn logo"></a></p>\n\n{BODY}\n\n## Install\n\nRun it.', "Acorn", dropped=("logo.svg",)),
+    "a heading in HTML": Kind(f'<h1 align="center">Acorn <small>tools</small></h1>\n\n{BODY}', "Acorn tools"),
+    "anchors": Kind(f"# Application API {{#application-api}}\n\n{BODY}", "Application API", dropped=("application-api",)),
+    "mdx": Kind(f"import Tabs from '@theme/Tabs';\nexport const x = {{\n  toc: 1,\n}}\n\n# Pools\n\n<Tabs items={{[1]}}>\n\n{BODY}\n\n</Tabs>", "Pools", dropped=("theme", "toc", "import")),
+    "admonitions": Kind(f":::note Title of it\n\n{BODY}\n\n:::\n\n# Pools\n\n> [!WARNING]\n> Take care.", "Pools", dropped=(":::", "WARNING")),
+    "contributors": Kind(f"# Acorn\n\n{BODY}\n\n## Technical Committee\n\n- Anna Adler\n\n### Emeritus members\n\n- Bert Brandt\n\n## Usage\n\nOpen it.", "Acorn", dropped=("Adler", "Brandt")),
+    "people under another heading": Kind(f"# Acorn\n\n{BODY}\n\n## Behind it\n\n{PEOPLE}", "Acorn", dropped=("Adler", "Carla")),
+    "all contributors": Kind(f'# Acorn\n\n{BODY}\n\n<!-- ALL-CONTRIBUTORS-LIST:START -->\n<table><tr><td><a href="https://github.com/a"><b>Anna Adler</b></a></td></tr></table>\n<!-- ALL-CONTRIBUTORS-LIST:END -->', "Acorn", dropped=("Adler",)),
+    "sponsors": Kind(f'# Acorn\n\n{BODY}\n\n## Gold Sponsors\n\n<a href="https://opencollective.com/x"><img alt="Bigcorp" src="b.png"></a> Bigcorp pays.', "Acorn", dropped=("Bigcorp",)),
+    "contents": Kind(f"# Acorn\n\n## Table of contents\n\n- [Install](#install)\n\n## Install\n\n{BODY}", "Acorn", dropped=("Table of",)),
+    "a licence": Kind(f"# Acorn\n\n{BODY}\n\n{MIT}\n\nCopyright (c) 2020 Jane Doe", "Acorn", dropped=("Permission", "Jane Doe")),
+    "a data address": Kind(f"# Acorn\n\n{BODY}\n\n" + "aGVsbG8gd29ybGQ1" * 20, "Acorn", dropped=("aGVsbG8",)),
+    "labels and framed headings": Kind(f".. _pool:\n\n============\nPool sizes\n============\n\n.. toctree::\n   :maxdepth: 2\n\n   other\n\n{BODY}\n\nSee :ref:`more <here>` and :class:`~a.b.Pool`.", "Pool sizes", dropped=("toctree", "maxdepth", ":ref:"), format=Format.RST),
+    "a note in rst": Kind(f"Pool sizes\n==========\n\n.. note::\n\n   {BODY}\n\n.. image:: x.png\n   :alt: y\n\n.. _pool: https://x", "Pool sizes", dropped=("x.png",), format=Format.RST),
+    "asciidoc attributes": Kind(f":url-org: https://x.example\n// a comment\n= Acorn\nJane Doe <jane@x.example>\nv1.0, 2024-01-01\n\nifndef::env-github[]\n{BODY} See {{url-org}}[org].\nendif::[]\n\n[source,console]\n----\n$ acorn x\n----", "Acorn", dropped=("url-org", "Jane", "ifndef", "[source"), format=Format.ASCIIDOC),
+    "an asciidoc anchor": Kind(f"[[_pools]]\n=== Pools\n\n{BODY} See <<_other,the other>> and link:x.html[that].", "Pools", dropped=("_pools", "_other", "x.html"), format=Format.ASCIIDOC),
+    "man(7)": Kind(".\\\" comment\n.TH POOL 5 2020-01-01 Linux\n.SH NAME\npool \\- sizes of pools\n.SH SYNOPSIS\n.B pool\n.SH DESCRIPTION\nThe \\fBconnection pool\\fP keeps \\fIidle\\fR connections.\n.TP\n.BR \\-\\-size\nIts size.\n.SH AUTHOR\nJane Doe", "pool - sizes of pools", dropped=("fB", "fP", "Jane Doe", ".TP"), format=Format.ROFF),
+    "mdoc": Kind(".Dd May 1, 2020\n.Dt POOL 1\n.Os\n.Sh NAME\n.Nm pool\n.Nd sizes of pools\n.Sh DESCRIPTION\n.Nm\nkeeps the connection pool.\n.Bl -tag -width Ds\n.It Fl s Ar size\nIts size.\n.El", "pool - sizes of pools", dropped=(".Nm", "Fl s", "-width"), format=Format.ROFF),
+    "a printed manual page": Kind("POOL(1)                  User Commands                  POOL(1)\n\nNAME\n       pool - sizes of pools\n\nDESCRIPTION\n       The connection pool keeps idle connections.\n\nAUTHOR\n       Jane Doe\n\nACME 1.0                  May 2020                  POOL(1)\n", "pool - sizes of pools", dropped=("User Commands", "Jane"), format=Format.MAN_PAGE),
+    "mail": Kind(f"From: Jane Doe <jane@x.example>\nTo: dev@x.example\nSubject: Re: =?utf-8?q?Pool_sizes?=\nMessage-ID: <1@x>\nDate: Mon, 1 Jan 2024 00:00:00 +0000\n\nHi all,\n\nOn Mon, Jan 1, 2024 at 10:00, Bert Brandt wrote:\n> a quoted sentence about hamsters\n\n{BODY}\n\n-- \nJane Doe\nAcme Corp.\n", "Pool sizes", dropped=("hamsters", "jane@", "Message-ID", "Acme", "Brandt"), format=Format.MAIL),
+    "mail in parts": Kind('From: a@x.example\nSubject: Pool sizes\nMIME-Version: 1.0\nContent-Type: multipart/alternative; boundary="b"\n\n--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\nVGhlIGNvbm5lY3Rpb24gcG9vbC4=\n--b\nContent-Type: text/html\n\n<p>html</p>\n--b--\n', "Pool sizes", dropped=("VGhl", "boundary", "html"), format=Format.MAIL),
+    "an rfc": Kind(RFC, "The Widget Protocol", ("session", "frame"), ("Smith & Lee", "[Page", "........", "Long Street", "June 1999"), Format.MEMO),
+    "a pep": Kind(f"PEP: 9999\nTitle: Pool sizes\nAuthor: Jane Doe <jane@x.example>\nStatus: Draft\nType: Standards Track\nCreated: 01-Jan-2024\n\nAbstract\n========\n\n{BODY}", "Pool sizes", dropped=("Jane", "Draft", "Standards Track"), format=Format.MEMO),
+    "a change log": Kind("# Acorn changelog\n\n## 2.1.0\n\n### Fixed\n- Fix crash of the parser (#12)\n- Fixed leak in connection pool ([#14](https://x))\n\n### Added\n- Added retry policy by @jane\n\n## 2.0.0\n\n### Changed\n- Changed timeout\n", "Acorn changelog", ("connection pool", "retry policy"), ("Fixed", "Changed", "#12", "@jane")),
+    "a change log of a project": Kind("# Changelog\n\n## 2.1.0\n\n- Fix leak in connection pool\n\n## 2.0.0\n\n- Fix timeout\n", "acorn changelog", name="node_modules/acorn-2.1.0/CHANGELOG.md"),
+    "conventional commits": Kind("# Changelog\n\n## [2.1.0](https://x) (2024-01-01)\n\n### Bug Fixes\n\n* **pool:** leak in connection pool ([#1](https://x)) ([8ea71e5](https://x))\n\n## 2.0.0\n\n### Features\n\n* feat(api): timeout\n", "Changelog", dropped=("8ea71e5", "Bug Fixes", "feat(")),
+    "a debian change log": Kind("acorn (2.1.0-1) unstable; urgency=medium\n\n  * Team upload.\n  * Fix leak in connection pool. (Closes: #99)\n\n -- Jane Doe <jane@x.example>  Mon, 01 Jan 2024 00:00:00 +0000\n", "acorn changelog", dropped=("Jane", "urgency", "Team upload"), format=Format.CHANGELOG),
+    "a gnu change log": Kind("2024-01-01  Jane Doe  <jane@x.example>\n\n\t* pool.c (grow): Fix leak in connection pool.\n\n2023-01-01  Jane Doe  <jane@x.example>\n\n\t* x.c: Timeout.\n", "leak in connection pool.", dropped=("Jane", "2024"), format=Format.CHANGELOG),
+    "a program": Kind(f'#!/usr/bin/env python3\n# SPDX-License-Identifier: MIT\n# Copyright 2024 Jane Doe\n"""Pool of connections. {BODY}"""\nimport os\n', "Pool of connections", dropped=("usr/bin", "SPDX", "Jane"), format=Format.SOURCE),
+    "a program of another kind": Kind(f"/*!\n * Acorn\n * Copyright(c) 2013 Jane Doe\n * MIT Licensed\n */\n\n'use strict';\n\n/**\n * {BODY}\n * @private\n */\nvar a = 1;\n", "Acorn", dropped=("Jane", "MIT Licensed"), format=Format.SOURCE),
+    "a log": Kind("2024-01-01T00:00:01Z INFO pool[12]: connection pool of 10.0.0.1 is empty\n2024-01-01T00:00:02Z INFO pool[12]: connection pool of 10.0.0.2 is empty\n2024-01-01T00:00:03Z WARN pool[12]: gateway is slow\n", "", dropped=("2024", "INFO", "10.0.0"), format=Format.LOG),
+    "a page": Kind('<html lang="en"><head><title>Pool sizes &mdash; Acorn docs</title></head><body><nav><a>Prev</a></nav><div class="sphinxsidebar">Quick search</div><main><h1>Pool sizes<a class="headerlink">¶</a></h1><p>The <b>connection</b> pool keeps connections.</p><script>var x</script></main><footer>Copyright 2024 Acme. Cookie settings</footer></body></html>', "Pool sizes", dropped=("Prev", "Quick search", "Cookie", "Copyright", "var x", "¶"), format=Format.HTML),
+    "a page of a book": Kind('<!DOCTYPE html><html><head><title>30.3. Pool sizes</title></head><body><div class="x"><table summary="nav"><tr><td><a href="a">Prev</a></td><td><a href="b">Up</a></td><td><a href="c">Next</a></td></tr></table></div><h2>30.3. Pool sizes</h2><p>The connection pool keeps connections.</p><p>Last updated on Jan 1, 2024.</p></body></html>', "Pool sizes", dropped=("Prev", "Next", "Last updated"), format=Format.HTML),
+    "plain text": Kind(BODY, BODY, format=Format.PLAIN),
+    "plain text below a line": Kind(f"==========\nPool sizes\n\n{BODY}", "Pool sizes", format=Format.PLAIN),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_document_has_its_title_and_its_content_alone(name: str) -> None:
+    kind = KINDS[name]
+    document = parse(kind.text, kind.name)
+
+    assert document.title == kind.title
+    content = " ".join(document.content.split())
+    assert [words for words in kind.kept if words.lower() not in content.lower()] == []
+    assert [words for words in kind.dropped if words in content] == []
+    assert document.format is kind.format
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if not KINDS[name].name])
+def test_both_methods_read_a_raw_text_by_its_format(name: str) -> None:
+    kind = KINDS[name]
+    ranked = " ; ".join(extract(kind.text).ranked)
+
+    assert [words for words in kind.dropped if words.lower() in ranked] == []
+    assert first_line(kind.text) == kind.title
+
+
+def test_headings_are_in_order_and_without_marks() -> None:
+    document = parse(
+        "# A {#a}\n\n## `run()` **now**\n\ntext\n\n```sh\n# no heading\n```\n\nB\n---\n\ntext\n\n## Contributors\n\n- x"
+    )
+
+    assert document.headings == ("A", "run() now", "B")
+
+
+def test_the_language_is_as_declared() -> None:
+    assert parse("---\ntitle: Größe\nlang: de\n---\n\nText.").language == "de"
+    assert parse('<html lang="ja"><body><p>x</p></body></html>').language == "ja"
+    assert parse("text").language == ""
+
+
+def test_a_document_about_its_licence_or_people_keeps_them() -> None:
+    assert "Permission" in parse(f"MIT License\n\n{MIT}").content
+    assert "Anna Adler" in parse(f"# Authors\n\n{PEOPLE}").content
+
+
+def test_a_file_name_decides_where_the_text_does_not() -> None:
+    assert parse("Title\n=====\n\ntext", "a/b.rst").format is Format.RST
+    assert parse("x = 1\n", "a.py").format is Format.SOURCE
+    assert parse("word", "README").format is Format.PLAIN
+
+
+def test_a_page_gives_title_and_text() -> None:
+    title, text = plain("<title>A</title><nav>Prev</nav><p>one<p>two")
+
+    assert (title, text.split()) == ("A", ["one", "two"])
+
+
+@given(st.lists(st.sampled_from([*"#=-~`[]()<>{}|*_:.\n\t ", "\n.TH ", "\n.SH ", "<div>", "</div>", "<a href=x>", "```\n", "\n.. a::", "\n= ", "----\n", "From: a\nSubject: b\n", "![", "](", "word", "\f", "\b", "PEP: 1\nTitle: x\n", "<!--", "-->", "[Page 1]\n", "2024-01-01 "]), max_size=60))  # fmt: skip
+def test_no_text_is_an_exception(parts: list[str]) -> None:
+    text = "".join(parts)
+    document = parse(text)
+
+    assert "\n" not in document.title
+    assert document == parse(text)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["\n ", "![", "[a](", "<a href='x'>", "<pre>", "= a\n", "[[a]]\n", ".SH\n", "> ", "{{", "`a <b>`_ ", "a\b", "From: a\nSubject: b\n", "|a", "# a\n", "**a", "<h1>", "<html><div>", "<<a", "(c) ", "a\n=\n", "/* "],
+)  # fmt: skip
+def test_any_text_is_read_in_proportion_to_its_length(unit: str) -> None:
+    text = (unit * 300_000)[:300_000]
+    started = time.process_time()
+    parse(text)
+
+    assert time.process_time() - started < 5
+
+
+def test_plain_prose_costs_hardly_anything() -> None:
+    text = "\n".join(["The connection pool of the gateway keeps its idle connections for a minute."] * 16)
+
+    def cost(run: object) -> float:
+        best = 1.0
+        for _ in range(20):
+            started = time.process_time()
+            for _ in range(20):
+                run(text)  # type: ignore[operator]
+            best = min(best, time.process_time() - started)
+        return best
+
+    assert cost(parse) < 0.25 * cost(extract)
