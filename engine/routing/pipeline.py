@@ -265,9 +265,14 @@ class Pipeline:
     def _too_short(self, text: str) -> bool:
         return len(text.strip()) < self._plan.llm.min_length
 
-    async def _call(self, text: str, bucket: int | None = None, background: bool = False) -> LlmAnswer:
-        """One LLM extraction as a task of its own, so that a rollback can end it without ending the document."""
-        call = self._pool.extract(text, permit=lambda: self._granted(bucket), background=background)
+    async def _call(
+        self, text: str, bucket: int | None = None, *, background: bool = False, epoch: int | None = None
+    ) -> LlmAnswer:
+        """One LLM extraction as a task of its own, so that a rollback can cancel it without ending the document.
+
+        `epoch`: the one that a shadow call belongs to. The next stage may have no shadow, or a smaller one.
+        """
+        call = self._pool.extract(text, permit=lambda: self._granted(bucket, epoch), background=background)
         task = asyncio.create_task(call)
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
@@ -289,9 +294,9 @@ class Pipeline:
         finally:
             self.last_call_ended = self._clock.now()
 
-    def _granted(self, bucket: int | None) -> bool:
+    def _granted(self, bucket: int | None, epoch: int | None) -> bool:
         """Asked right before every send: this is where 'the last LLM call started at T' comes from."""
-        if not self._switch.may_call(bucket):
+        if not self._switch.may_call(bucket, epoch):
             return False
         self.last_call = self._clock.now()
         return True
@@ -335,7 +340,7 @@ class Pipeline:
     async def _shadow(self, made: _Made) -> None:
         """The LLM's answer for a document that frequency served: stored, never served, never cached."""
         try:
-            done = made.answered(await self._call(made.content, background=True), shadow=True)
+            done = made.answered(await self._call(made.content, background=True, epoch=made.epoch), shadow=True)
         except (_Cancelled, NotPermitted):
             return
         except LlmFailure as failure:

@@ -129,8 +129,10 @@ class Switch:
             return "the armed file is not the one that the engine put there"
         return ""
 
-    def may_call(self, bucket: int | None = None) -> bool:
-        """The last question before a send. `bucket` of a document on the LLM arm; None for a call that serves nobody by routing
-        (shadow, or by hand)."""
+    def may_call(self, bucket: int | None = None, epoch: int | None = None) -> bool:
+        """The last question before a send. `bucket` of a document on the LLM arm; None for a call that serves no routed document
+        (shadow, or `--method llm`). `epoch`: only while the percentage is the one of this epoch."""
         permit = self.read()
-        return permit.open and (bucket is None or bucket < permit.percent_bp)
+        return (
+            permit.open and (bucket is None or bucket < permit.percent_bp) and (epoch is None or epoch == permit.epoch)
+        )

@@ -473,6 +473,17 @@ async def test_a_rollback_ends_shadow_calls_and_starts_none(tmp_path: Path) -> N
         assert place.records("count(*)", "shadow") == [(0,)]
 
 
+async def test_a_shadow_call_that_waits_ends_with_the_stage_that_asked_for_it(tmp_path: Path) -> None:
+    async with StubLlm(slots=1, latency_s=0.4) as stub, running(tmp_path, stub, INTERNAL, max_concurrency=1) as place:
+        for name in "abcd":
+            await place.extract(name)
+        await place.until(lambda: stub.counters.at_once == 1)
+        sent = len(stub.documents)
+        await place.climb(CANARY)  # which has no shadow
+        await place.shadowed()
+        assert len(stub.documents) == sent
+
+
 async def test_without_the_armed_file_no_shadow_call_is_made(tmp_path: Path) -> None:
     async with StubLlm() as stub, running(tmp_path, stub, INTERNAL) as place:
         place.engine.folder.armed.unlink()
