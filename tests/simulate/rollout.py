@@ -1,0 +1,157 @@
+"""One rollout by seed, and the shortest script that still breaks the same invariant."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+
+from msgspec import Struct
+
+from engine.store import database
+from engine.store.folder import Folder
+from tests.simulate.invariants import Broken
+from tests.simulate.moves import WATCHED, Move, People, script
+from tests.simulate.virtual import VirtualLoop, virtual_time
+from tests.simulate.world import World, in_place_of
+
+LENGTH = 60
+CHECK_EVERY = 12  # moves
+ROOT = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
+
+
+class Result(Struct, frozen=True):
+    seed: int
+    broken: str  # the invariant's name, or ""
+    what: str
+    checked: dict[str, int]
+    counts: dict[str, int]
+    trace: tuple[str, ...]
+    calendar_s: float
+
+
+@lru_cache
+def template() -> Path:
+    """An empty store, made once a process: its migrations cost more than a day of a rollout."""
+    folder = Folder(Path(tempfile.mkdtemp(prefix="rollout-simulation-", dir=ROOT)) / "store")
+    database.create(folder)
+    return folder.path
+
+
+def run(seed: int, moves: Sequence[Move] | None = None) -> Result:
+    """Deterministic: the same seed and moves give the same trace."""
+    random = Random(seed)
+    drawn = script(random, LENGTH)
+    moves = drawn if moves is None else moves
+    loop = VirtualLoop()
+    asyncio.set_event_loop(loop)
+    logging.getLogger("rollout.engine").setLevel(logging.CRITICAL + 1)
+    source = template()
+    root = Path(tempfile.mkdtemp(prefix="rollout-simulation-", dir=ROOT))
+    broken = what = ""
+    try:
+        with virtual_time(loop, Random(seed + 1)):
+            world = World(root, loop, Random(seed + 2), source)
+            began = world.clock.now()
+            with in_place_of(world):
+                try:
+                    loop.run_until_complete(_whole(world, moves))
+                except Broken as error:
+                    broken, what = error.name, str(error)
+                except BaseExceptionGroup as group:
+                    first = _first(group)
+                    if not isinstance(first, Broken):
+                        raise
+                    broken, what = first.name, str(first)
+                world.kill()
+                _drain(loop)
+            return Result(
+                seed, broken, what, dict(world.observer.checked), dict(world.counts), tuple(world.trace),
+                world.clock.now() - began,
+            )  # fmt: skip
+    finally:
+        loop.close()
+        asyncio.set_event_loop(None)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+async def _whole(world: World, moves: Sequence[Move]) -> None:
+    people = People(world)
+    world.clock.set_speed(WATCHED)
+    await world.start()
+    beside: set[asyncio.Task[None]] = set()
+    last = 0
+    for number, move in enumerate(moves, 1):
+        await asyncio.sleep(move.pause)
+        if move.name == "calm" and beside:  # half a second of a call would be hours of the calendar
+            await asyncio.wait(beside, timeout=12.0)
+        task = asyncio.create_task(people.do(move))
+        beside.add(task)
+        if move.alone or move.name == "calm":
+            await asyncio.wait([task], timeout=5.0)
+        for done in [t for t in beside if t.done()]:
+            beside.discard(done)
+            done.result()
+        world.observer.check()
+        if number % CHECK_EVERY == 0:
+            last = world.read(lambda conn, last=last: world.observer.decided(conn, last))
+    world.servers.mood = "healthy"
+    world.disk.mood = "healthy"
+    if beside:
+        await asyncio.wait(beside, timeout=60.0)
+        for done in [t for t in beside if t.done()]:
+            done.result()
+    await asyncio.sleep(1.0)
+    await world.stop()
+    world.read(lambda conn: world.observer.decided(conn, 0))
+    world.read(world.observer.stored)
+    world.read(world.observer.arm_of)
+    world.observer.check()
+
+
+def _drain(loop: VirtualLoop) -> None:
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        with contextlib.suppress(BaseException):
+            loop.run_until_complete(asyncio.wait(tasks, timeout=1.0))
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+def shortest(result: Result, tries: int = 150) -> Result:
+    """The failing rollout with as many moves left out as the same invariant allows."""
+    kept, best = script(Random(result.seed), LENGTH), result
+    size = len(kept) // 2
+    while size and tries > 0:
+        for start in _starts(len(kept), size):
+            fewer = kept[:start] + kept[start + size :]
+            tries -= 1
+            again = run(result.seed, fewer)
+            if again.broken == result.broken:
+                kept, best = fewer, again
+                break
+            if tries <= 0:
+                break
+        else:
+            size //= 2
+    return best
+
+
+def _starts(length: int, size: int) -> Iterator[int]:
+    yield from range(length - size, -1, -max(1, size))
