@@ -16,7 +16,7 @@ from console.context import Place, json_option, say
 
 if TYPE_CHECKING:
     from engine.extraction.llm import CheckLine
-    from engine.plan.model import Llm, Plan
+    from engine.plan.model import Plan
 
 ROOM = 200_000_000  # bytes: weeks of measures and a backup
 _WORD = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
@@ -69,7 +69,7 @@ def check(place: Place, as_json: bool, offline: bool) -> None:
         _port(place, found)
         _messages(place.file_plan, found)
         _apply(place.file_plan, found)
-        asyncio.run(_llm(place.file_plan.llm, found))
+        asyncio.run(_llm(place, found))
     failed = sum(finding.state == "fail" for finding in findings)
     warned = sum(finding.state == "warn" for finding in findings)
     if as_json:
@@ -214,10 +214,25 @@ def _apply(plan: Plan, found: Say) -> None:
         found(Finding("apply", "fail", f"{parent} is not writable: {plan.apply.env_file} cannot be replaced there."))
 
 
-async def _llm(llm: Llm, found: Say) -> None:
+def _may_ask(place: Place) -> bool:
+    """Whether a model may be asked: not while a rollback is in force."""
+    from engine.store.folder import StoreError
+
+    if not place.folder.exists:
+        return True
+    try:
+        state = place.reader.state()
+    except StoreError:
+        return place.folder.is_armed()
+    return place.folder.is_armed() or (state.stage == 0 and not state.last_rev)
+
+
+async def _llm(place: Place, found: Say) -> None:
     from engine.clock import SystemClock
     from engine.extraction.llm import LlmPool
     from engine.plan.environment import EnvironmentProblem, secret
+
+    llm = place.file_plan.llm
 
     def one(line: CheckLine) -> None:
         text = line.text.removeprefix(f"{line.server}: ")
@@ -228,7 +243,7 @@ async def _llm(llm: Llm, found: Say) -> None:
         key = secret(os.environ, llm.api_key_env)
     except EnvironmentProblem:  # `_secrets` names it
         return
-    pool = LlmPool(llm, SystemClock(), api_key=key or None)
+    pool = LlmPool(llm, SystemClock(), api_key=key or None, permit=lambda: _may_ask(place))
     await pool.start()
     try:
         await pool.check(one)

@@ -426,7 +426,7 @@ def resume(state: State, ask: Ask, armed: bool = True) -> Decision | Refusal:
     After a rollback the key is out (`armed` is False): this is also how a person puts it back in, for calls by hand and shadow
     calls at the percentage as it stands.
     """
-    if not state.held and not state.locked and (armed or state.stage == 0):
+    if not state.held and not state.locked and (armed or (state.stage == 0 and not state.last_rev)):
         return Refusal("Nothing to resume: the rollout is neither held nor locked.")
     if state.locked:
         if len(ask.reason.strip()) < 8:

@@ -138,7 +138,17 @@ class Pipeline:
         calls = [task for task in self._calls if not task.done()]
         for task in calls:
             task.cancel()
+        self._pool.gate.cut()  # whatever else makes a model work: loading it, a question to it
         return len(calls)
+
+    @property
+    def requests_open(self) -> int:
+        """Requests of any kind that make a model work and are not over, as the sockets have it."""
+        return self._pool.gate.open
+
+    @property
+    def requests_sent(self) -> int:
+        return self._pool.gate.sent
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for shadow work, then give it up."""

@@ -30,7 +30,7 @@ from engine.messages.dispatcher import Post
 from engine.plan.environment import ceiling, environment, secret
 from engine.plan.model import Plan
 from engine.plan.pins import misplaced
-from engine.rollout.control import ENGINE, Actor, Ask, Decision, Refusal, State, note
+from engine.rollout.control import DOWN, ENGINE, Actor, Ask, Decision, Refusal, State, note
 from engine.routing.pipeline import Extracted, MethodAsked, Pipeline
 from engine.routing.switch import Switch
 from engine.service.apply import Applied, Applier
@@ -142,7 +142,7 @@ class Engine:
         self.writer = Writer(self.folder, self.token, ledger.fold)
         self.writer.start()
         key = secret(self.environ, self.plan.llm.api_key_env)
-        self.pool = LlmPool(self.plan.llm, self.clock, api_key=key or None)
+        self.pool = LlmPool(self.plan.llm, self.clock, api_key=key or None, permit=self.may_generate)
         self.applier = Applier(self.plan.apply, self.folder.path / "applied", self._applied)
         self.post = Post(self.plan, self.clock, self.conn, self.writer, self.environ, self.rehearsal)
         self.monitor = Monitor(
@@ -260,6 +260,19 @@ class Engine:
         if self.stopping:
             raise OSError("the engine is stopping; send the document again")
         return await self.pipeline.extract(document_id, text, title, method, bulk)
+
+    def may_generate(self) -> bool:
+        """Whether any request may make a model work. In Preparation no document does; a person's check may, until a rollback."""
+        if self.switch.may_call():
+            return True
+        if self.state.stage or self.switch.lowering or self.switch.shut or self.trust.broken or self.trust.differs:
+            return False
+        return not self.rolled_back()
+
+    def rolled_back(self) -> bool:
+        """Whether a rollback to 0 % is the last word about the armed file."""
+        last = log.last(self.conn, ("promote", "undo_rollback", "resume", "rollback", "trigger"))
+        return last is not None and last.decision.kind in DOWN and not last.decision.percent_bp
 
     # -- decisions ---------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from engine.plan.environment import PERCENTAGE, ceiling
-from engine.rollout.control import DOWN, Ask, Decision, State, clock_step, in_the_future, note, percent, set_ceiling
+from engine.rollout.control import Ask, Decision, State, clock_step, in_the_future, note, percent, set_ceiling
 from engine.service import pinning, retention, rollback, sd_notify, snapshot
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
 from engine.service.notifier import Mailing
@@ -54,13 +54,13 @@ class Heart:
         self._retention = retention.Retention(engine.clock, engine.conn)
         engine.monitor.restore(engine.state)
         await engine.pool.start()
-        if engine.switch.read().open:
-            engine.background(engine.pool.preload())
         engine.monitor.start()
         engine.post.start()
         self._trials.restore()
         self._mailing = Mailing(engine)
         await self.tick()
+        if engine.switch.read().open:
+            engine.background(engine.pool.preload())
         engine.background(self._beat())
         engine.background(self._mail())
         engine.background(self._watch_plan())
@@ -103,9 +103,7 @@ class Heart:
     def _accept_armed_file(self) -> None:
         """What the engine before this one left in is accepted; a file that outlived a rollback, or came after it, opens nothing."""
         engine = self._engine
-        last = log.last(engine.conn, ("promote", "undo_rollback", "resume", "rollback", "trigger"))
-        out = last is None or (last.decision.kind in DOWN and not last.decision.percent_bp)
-        if not out and engine.state.stage > 0:
+        if not engine.rolled_back() and engine.state.stage > 0:
             engine.switch.armed = engine.folder.armed_stamp()
 
     async def _record_ceiling(self) -> None:

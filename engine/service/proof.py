@@ -42,6 +42,7 @@ class Proof:
         self._armed_path = armed_path
         self._began = clock.real() if pressed is None else pressed
         self._before: Routed = pipeline.routed
+        self._requests = pipeline.requests_sent
         self.target_bp = target_bp
         self.request = request  # digest of the request that it proves
         self.view = ProofView(
@@ -56,6 +57,7 @@ class Proof:
         `ended_before`: calls that ended because the key was found gone, before this came to say why.
         """
         self._before = self._pipeline.routed
+        self._requests = self._pipeline.requests_sent
         if self.target_bp == 0:
             self.view = replace(self.view, cancelled=ended_before + self._pipeline.cancel_calls())
 
@@ -87,6 +89,10 @@ class Proof:
         since = self._since()
         if since.llm:
             return f"{counted(since.llm, 'document was', 'documents were')} routed to the LLM since"
+        if sent := self._pipeline.requests_sent - self._requests:
+            return f"{counted(sent, 'request was', 'requests were')} sent to the LLM service since"
+        if self._pipeline.requests_open:
+            return f"{counted(self._pipeline.requests_open, 'request')} to the LLM service not closed yet"
         if self._pipeline.in_flight:
             return f"{counted(self._pipeline.in_flight, 'LLM call is', 'LLM calls are')} still in flight"
         if self._switch.may_call():

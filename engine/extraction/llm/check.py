@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from engine.extraction.llm import prompt
-from engine.extraction.llm.failure import ErrorKind, Fault
+from engine.extraction.llm.failure import ErrorKind, Fault, NotPermitted
 from engine.extraction.llm.http import Http
 from engine.extraction.llm.judge import Evidence, judge
 from engine.extraction.llm.protocol import Reply
@@ -97,6 +97,11 @@ class _Examination:
             await self._schema()
             self._dialect()
             await self._capacity(alone_s)
+        except NotPermitted:
+            self._say(
+                "fail",
+                "the model is not asked while a rollback is in force: `rollout resume` puts the armed file back, then check again",
+            )
         except Fault as fault:
             self._server.note(fault)
             self._doing = "model" if fault.kind is ErrorKind.model_missing else self._doing

@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.extraction.llm.failure import ErrorKind, Fault, Retry
+from engine.extraction.llm.permit import Gate
 from engine.extraction.llm.redact import Redactor
 from engine.text import clean_line
 
@@ -49,6 +50,7 @@ class Http:
         redactor: Redactor | None = None,
         extra: Sequence[str] = (),
         key_header: str = "",
+        gate: Gate | None = None,
     ) -> None:
         """`extra`: headers as "Name: value". `key_header`: what carries the key where it is not `Authorization: Bearer`."""
         import httpx
@@ -62,6 +64,7 @@ class Http:
         if api_key:
             bearer = not key_header or key_header.lower() == "authorization"
             headers[key_header.lower() or "authorization"] = f"Bearer {api_key}" if bearer else api_key
+        self._gate = gate or Gate(lambda: True)
         self._redactor = redactor or Redactor([api_key or ""])
         self._urls: dict[str, httpx.URL] = {}  # taking one apart is a tenth of a call
         self._client = httpx.AsyncClient(
@@ -73,6 +76,10 @@ class Http:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+    async def generate(self, url: str, body: bytes, user: str = "") -> Answer:
+        """POST to a route where a model works: through the gate. Raises Fault, NotPermitted."""
+        return await self._gate.send(lambda: self.send("POST", url, body, user))
 
     async def send(self, method: str, url: str, body: bytes | None = None, user: str = "") -> Answer:
         """Raises Fault. No time limit but that of connecting: the caller has one over everything.

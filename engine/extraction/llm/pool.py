@@ -25,6 +25,7 @@ from engine.extraction.llm.deadline import Document
 from engine.extraction.llm.failure import ANSWERS, UNSENT, ErrorKind, Fault, LlmFailure, NotPermitted
 from engine.extraction.llm.http import Http
 from engine.extraction.llm.judge import Evidence, PieceKeywords, judge, merged
+from engine.extraction.llm.permit import Gate
 from engine.extraction.llm.protocol import Reply
 from engine.extraction.llm.queue import Line, Slot
 from engine.extraction.llm.redact import Redactor
@@ -60,8 +61,12 @@ class LlmAnswer(msgspec.Struct, frozen=True):
 class LlmPool:
     """The servers of `[llm] urls` behind one line. Not for use from several event loops."""
 
-    def __init__(self, config: Llm, clock: Clock, *, api_key: str | None = None) -> None:
+    def __init__(
+        self, config: Llm, clock: Clock, *, api_key: str | None = None, permit: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`permit` is asked before every request that makes a model work, whoever sends it."""
         self.config = config
+        self.gate = Gate(permit)
         self._clock = clock
         self._api_key = api_key
         self.redactor = Redactor(_secrets(config, api_key))
@@ -84,6 +89,7 @@ class LlmPool:
             self.redactor,
             self.config.headers,
             self.config.api_key_header,
+            self.gate,
         )
         self._learning = asyncio.create_task(self._learn())
 

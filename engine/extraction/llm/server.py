@@ -439,7 +439,7 @@ class Server:
         return self._succeeded_at >= (began if news else self.now() - PROVEN_S)
 
     async def _post(self, http: Http, body: bytes) -> Answer:
-        return await http.send("POST", self._address.to(self._wire.ask_path), body, self._address.user)
+        return await http.generate(self._address.to(self._wire.ask_path), body, self._address.user)
 
     async def _aside(self, http: Http, method: str, path: str, body: bytes | None = None) -> Answer:
         """A question about the server itself."""
