@@ -16,6 +16,8 @@ from engine.clock import Clock
 from engine.store.folder import Folder
 from engine.store.trust import Trust
 
+TAKEN_OVER = "another engine has taken over"
+
 
 class Permit(Struct, frozen=True):
     """The percentage in force for this document, and why it is not the decided one ("" when it is)."""
@@ -99,7 +101,7 @@ class Switch:
         except sqlite3.Error as error:
             return Permit(0, 0, 0, False, f"the store cannot be read ({error})")
         if token != self._token:
-            return Permit(0, decided, epoch, False, "another engine has taken over")
+            return Permit(0, decided, epoch, False, TAKEN_OVER)
         why = self._veto()
         if why:
             return Permit(0, decided, epoch, False, why)

@@ -104,6 +104,8 @@ async def carry_out(engine: Engine, kind: str, fields: dict[str, Any], actor: Ac
     except (sqlite3.Error, log.Fenced) as error:
         return Reply(False, f"Not recorded: {error}. Nothing has changed; try again.")
     except OSError as error:
+        if error.errno is None:  # the store under this engine is not the one it opened
+            return Reply(False, f"Not recorded: {error}. Nothing has changed.")
         why = error.strerror or str(error)
         return Reply(
             False, f"Not done: the store's folder takes no file ({why}). Nothing has changed; make room first."

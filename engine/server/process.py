@@ -339,7 +339,7 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
         while True:
             await asyncio.sleep(SOCKET_LOOK_S)
             repeated.flush([*logging.getLogger().handlers, *log.handlers])
-            if not folder.socket.exists():
+            if not engine.switch.shut and not folder.socket.exists():
                 engine.event("The engine's socket was removed; it listens again.")
                 serve(private, folder.listen(), unix)
 

@@ -212,6 +212,8 @@ class Engine:
             done = self.writer.write(lambda conn: conn.execute("UPDATE lease SET clean = 1 WHERE id = 1"))
             await asyncio.wait_for(asyncio.wrap_future(done), 2.0)
         await asyncio.to_thread(self.writer.stop)
+        if self.switch.shut and (kept := self.writer.files.set_aside()) is not None:
+            journal.info("What was not carried over from this engine's log is kept in %s.", kept)
         self.conn.close()
         ownership.give_back(self.folder.path)
 
@@ -259,6 +261,8 @@ class Engine:
         """Keywords for one document; returns when they are stored. Refused, Busy, or OSError when the store takes nothing."""
         if self.stopping:
             raise OSError("the engine is stopping; send the document again")
+        if self.switch.shut:
+            raise OSError(self.switch.shut)
         return await self.pipeline.extract(document_id, text, title, method, bulk)
 
     def may_generate(self) -> bool:
@@ -340,6 +344,8 @@ class Engine:
     # -- what others read ----------------------------------------------------------------------------------------------------
 
     def healthy(self) -> tuple[bool, str]:
+        if self.switch.shut:
+            return False, self.switch.shut
         if self.writer.problem:
             return False, self.writer.problem
         if not self.switch.lease_valid:

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.plan.environment import PERCENTAGE, ceiling
 from engine.rollout.control import Ask, Decision, State, clock_step, in_the_future, note, percent, set_ceiling
+from engine.routing.switch import TAKEN_OVER
 from engine.service import pinning, retention, rollback, sd_notify, snapshot
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
 from engine.service.notifier import Mailing
@@ -148,6 +149,11 @@ class Heart:
             engine.event("Another engine has taken over; this one ends.")
             engine.ending.set()
             return
+        if self._is_replaced():
+            engine.switch.evaluated()
+            engine.view = snapshot.view(engine)  # for whoever asks; nothing is written
+            sd_notify.tell(sd_notify.ALIVE)
+            return
         if engine.folder.has_intents():
             await rollback.apply_intents(engine)
         await self._watch_row()
@@ -241,6 +247,19 @@ class Heart:
             except Exception as error:  # it will not do better a second time, and others wait behind it
                 self._engine.trouble(error)
             self._owed.popleft()
+
+    def _is_replaced(self) -> bool:
+        """Whether the files under this engine are not the ones it opened. It stays at 0 % and writes nothing until it is restarted:
+        whatever lies there now is somebody's, and not what this engine knows."""
+        engine = self._engine
+        if not engine.switch.shut:
+            why = engine.writer.files.differs()
+            if not why or engine.switch.read().why == TAKEN_OVER:
+                return False
+            engine.switch.shut = f"{why}: nothing is recorded and 0 % is in force until the engine is restarted"
+            engine.calls_ended += engine.pipeline.cancel_calls()
+        engine.event(f"ALARM: {engine.switch.shut}. `rollout stop`, put the store in order, then start it.")
+        return True
 
     async def _watch_row(self) -> None:
         """The control row and the last decision are what this engine recorded; else it is 0 %, and the log says why."""

@@ -191,7 +191,7 @@ async def _record(
 ) -> Outcome | None:
     try:
         outcome = await engine.follow(job)
-    except (sqlite3.Error, log.Fenced, asyncio.CancelledError) as error:
+    except (sqlite3.Error, log.Fenced, OSError, asyncio.CancelledError) as error:
         engine.event(f"The rollback is in force and not yet recorded: {error or 'the engine ends'}.")
         if isinstance(error, asyncio.CancelledError):
             _leave_intent(engine, ask)
@@ -215,6 +215,8 @@ async def _keep_intent(engine: Engine, ask: Ask, recording: asyncio.Task[Outcome
 
 
 def _leave_intent(engine: Engine, ask: Ask) -> None:
+    if engine.writer.files.differs():  # it would be another store's
+        return
     actor = {name: getattr(ask.actor, name) for name in ("name", "uid", "kind", "ssh", "terminal")}
     with contextlib.suppress(OSError):
         engine.folder.leave_intent(Intent(ask.request_id, machine_time(), actor, ask.reason, ask.seen))

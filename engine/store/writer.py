@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from engine.measures.record import Extraction
 from engine.store import database, documents
 from engine.store.documents import DocumentWrite
+from engine.store.files import Files, Replaced
 from engine.store.folder import Folder
 from engine.store.log import Fenced, begin
 from engine.store.rollup import insert_and_fold
@@ -62,6 +63,9 @@ class Writer:
         """sqlite3.Error when the database cannot be opened."""
         self._durable = database.open_writer(self._folder, "FULL")
         self._fast = database.open_writer(self._folder, "NORMAL")
+        for conn in (self._durable, self._fast):
+            conn.execute("SELECT 1 FROM control").fetchone()  # opens the log too
+        self.files = Files(self._folder)
         self._thread.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
@@ -184,7 +188,7 @@ class Writer:
 
     def _run_control(self, conn: sqlite3.Connection, job: Job, future: Future[Any], insist: bool) -> None:
         try:
-            result = _alone(conn, job)
+            result = self._here(conn, job)
         except sqlite3.OperationalError as error:
             self._problem = f"the store does not take a decision: {error}"
             has_room = insist and not database.is_locked(error) and self._folder.drop_ballast()
@@ -198,11 +202,24 @@ class Writer:
             self.fenced = True
             self._problem = str(error)
             _fail(future, error)
+        except Replaced as error:
+            self._problem = f"not recorded: {error}"
+            _fail(future, OSError(str(error)))
         except BaseException as error:
             _fail(future, error)
         else:
             self._problem = ""
             _done(future, result)
+
+    def _here(self, conn: sqlite3.Connection, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run it in the store that was opened: looked at before it writes, and before what it wrote is said to be recorded."""
+        self.files.check_content()
+        try:
+            result = _alone(conn, job)
+        finally:
+            self.files.wrote()
+        self.files.check()
+        return result
 
     def _run_batch(self, conn: sqlite3.Connection) -> bool:
         with self._wake:
@@ -210,7 +227,12 @@ class Writer:
             jobs = list(self._jobs)
             self._jobs.clear()
         try:
-            trouble = _alone(conn, lambda conn: self._write_batch(conn, batch, jobs))
+            trouble = self._here(conn, lambda conn: self._write_batch(conn, batch, jobs))
+        except Replaced as error:
+            self._problem = f"not recorded: {error}"
+            for _, _, future in batch:
+                _fail(future, OSError(str(error)))
+            return False
         except Fenced as error:
             self.fenced, self._problem = True, str(error)
             for _, _, future in batch:

@@ -1,0 +1,93 @@
+"""The store's files as this engine opened them. Swapped, removed or overwritten under it, they are no place to record anything.
+
+An open database goes on working on a file that has no name any more: what is acknowledged then is lost with the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from engine.store.folder import Folder
+
+Stamp = tuple[int, int] | None
+WHAT = {
+    "": "the store's folder {path} was replaced",
+    "store.db": "the database {path} was replaced",
+    "store.db-wal": "the database's log {path} was removed or replaced",
+    "store.db-shm": "the database's index {path} was removed or replaced",
+    "lock": "the lock {path} was removed or replaced, so a second engine could start",
+}
+
+
+class Replaced(Exception):
+    """A file of the store is not the one that this engine opened: a sentence."""
+
+
+class Files:
+    """Looked at when the database is open. `check` is for the writer's thread, `differs` for the beat."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder.path
+        self._known = {name: self._stamp(name) for name in WHAT}
+        self._written = self._content()
+        self.overwritten = ""
+
+    def differs(self) -> str:
+        """What is not the file that it was, as a sentence's beginning; "" while all are."""
+        return self.overwritten or self._moved(tuple(WHAT))
+
+    def check(self) -> None:
+        """Before anything is written, and before it is said to be recorded. Replaced when that is no place for it."""
+        why = self.overwritten or self._moved(("", "store.db", "store.db-wal", "store.db-shm"))
+        if why:
+            raise Replaced(why)
+
+    def check_content(self) -> None:
+        """The same, and that no other program wrote the database file since this engine's last transaction."""
+        self.check()
+        if self._content() != self._written:
+            self.overwritten = f"the database {self._path('store.db')} was overwritten by another program"
+            raise Replaced(self.overwritten)
+
+    def wrote(self) -> None:
+        """This engine's own transaction is over; it may have carried its log over into the database file."""
+        self._written = self._content()
+
+    def set_aside(self) -> Path | None:
+        """At the end: a log of this engine beside a database that is not its own any more would be replayed into that one."""
+        log = self._path("store.db-wal")
+        if self._known["store.db-wal"] is None or self._stamp("store.db-wal") != self._known["store.db-wal"]:
+            return None
+        if not self.overwritten and self._stamp("store.db") in (self._known["store.db"], None):
+            return None
+        kept = log.with_name("store.db-wal.replaced")
+        with contextlib.suppress(OSError):
+            os.rename(log, kept)
+            return kept
+        return None
+
+    def _moved(self, names: tuple[str, ...]) -> str:
+        for name in names:
+            known = self._known[name]
+            if known is not None and self._stamp(name) != known:
+                return WHAT[name].format(path=self._path(name))
+        return ""
+
+    def _path(self, name: str) -> Path:
+        return self._folder / name if name else self._folder
+
+    def _stamp(self, name: str) -> Stamp:
+        try:
+            found = os.stat(self._path(name), follow_symlinks=not name)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _content(self) -> Stamp:
+        try:
+            found = os.stat(self._path("store.db"))
+        except OSError:
+            return None
+        return found.st_size, found.st_mtime_ns

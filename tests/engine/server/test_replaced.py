@@ -1,0 +1,95 @@
+"""The store's files are swapped, removed or overwritten under a live engine: 0 %, 503, said aloud, and nothing written there."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.engine.service.stage import TEXT, Stage
+
+
+def restored_backup(store: Path, copy: Path) -> Path:
+    """A backup moved over the database, as a restore from another machine does."""
+    copy.replace(store / "store.db")
+    return store / "store.db"
+
+
+def overwritten(store: Path, copy: Path) -> Path:
+    """The same inode, other bytes."""
+    (store / "store.db").write_bytes(copy.read_bytes())
+    return store / "store.db"
+
+
+def log_removed(store: Path, copy: Path) -> Path | None:
+    (store / "store.db-wal").unlink()
+    return None
+
+
+def lock_removed(store: Path, copy: Path) -> Path | None:
+    (store / "lock").unlink()
+    return None
+
+
+def folder_swapped(store: Path, copy: Path) -> Path:
+    store.rename(store.with_name("store-before"))
+    store.mkdir(0o700)
+    copy.replace(store / "store.db")
+    (store / "armed").touch()
+    return store / "store.db"
+
+
+@pytest.mark.parametrize("swap", [restored_backup, overwritten, log_removed, lock_removed, folder_swapped])
+def test_a_store_that_is_not_the_one_that_was_opened_takes_nothing(
+    tmp_path: Path, swap: Callable[[Path, Path], Path | None]
+) -> None:
+    with Stage(tmp_path) as stage:
+        engine = stage.engine()
+        stage.climb(2)
+        copy = tmp_path / "copy.db"
+        assert stage.cli("backup", str(copy)).returncode == 0
+        stage.climb(5)
+        assert stage.until(lambda: stage.view.effective_bp == 10_000)
+        address = stage.view.engine.address
+        there = swap(stage.folder.path, copy)
+        before = hashlib.sha256(there.read_bytes()).hexdigest() if there else ""
+
+        def refused() -> bool:
+            status, body = _post(address, {"id": "late", "text": TEXT})
+            return status == 503 and ("replaced" in body or "removed" in body or "overwritten" in body)
+
+        assert stage.until(refused, 10)
+        status, body = _get(address, "/v1/status")
+        assert status == 200
+        assert '"effective_bp":0' in body
+        assert "ALARM" in body
+        assert _get(address, "/healthz")[0] == 503
+        engine.terminate()
+        assert engine.wait(20) == 0
+        assert not there or hashlib.sha256(there.read_bytes()).hexdigest() == before
+        left = {path.name for path in stage.folder.path.iterdir()}
+        if swap is folder_swapped:
+            assert left == {"store.db", "armed"} or left == {"store.db"}
+            shutil.rmtree(tmp_path / "store-before")
+        elif there:
+            assert "store.db-wal" not in left  # it would be replayed into the other database
+
+
+def _post(address: str, body: dict[str, str]) -> tuple[int, str]:
+    import httpx
+
+    try:
+        answer = httpx.post(f"{address}/v1/extract", json=body, timeout=10.0)
+    except httpx.HTTPError:
+        return 0, ""
+    return answer.status_code, answer.text
+
+
+def _get(address: str, path: str) -> tuple[int, str]:
+    import httpx
+
+    answer = httpx.get(f"{address}{path}", timeout=10.0)
+    return answer.status_code, answer.text
