@@ -14,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from engine.client.client import EngineClient
+    from engine.plan.locate import Meant
     from engine.plan.model import Plan
     from engine.store.folder import Folder
     from engine.store.reader import Reader
@@ -122,16 +123,22 @@ class Place:
             return Folder(self._given, self.plan.store.group if self._plan_known() else "")
         return Folder(store_of(self.plan_path), self.plan.store.group)
 
-    @cached_property
+    @property
     def store(self) -> Folder:
         """The store's folder for a rollback: found although the plan may be broken, and without loading it."""
-        from engine.plan.locate import store_of
         from engine.store.folder import Folder
 
+        return Folder(self.meant.first)
+
+    @cached_property
+    def meant(self) -> Meant:
+        """Every store that a rollback here may mean."""
+        from engine.plan.locate import Meant, meant
+
         if self._given is not None:
-            return Folder(self._given)
+            return Meant(self._given)
         try:
-            return Folder(store_of(self.plan_path))
+            return meant(self.plan_path)
         except Failed as error:
             raise Failed(f"{error.message} A rollback needs the store alone: --store DIR, or rm DIR/armed.") from None
 

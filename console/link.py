@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol, TypeVar, cast
 import msgspec
 from msgspec import Struct, structs
 
+from engine.client import whereabouts
 from engine.client.client import EngineClient, Reply, RollbackResult
 from engine.measures.record import SeenArm
 from engine.plan.durations import format_duration
@@ -167,7 +168,7 @@ class StoreLink:
         """One glance at the store, at most 0.2 s when it is locked. Never raises."""
         now = time.time()
         try:
-            armed = self.folder.is_armed()
+            armed = not self.folder.is_surely_out()  # one that cannot be looked for may be there
         except OSError:
             armed = True  # not known: nothing to correct by
         try:
@@ -240,7 +241,7 @@ class StoreLink:
     def out_of_reach(self) -> bool:
         """No key and no engine: nothing is left that could call the LLM."""
         try:
-            return not self.folder.is_armed() and not self.folder.is_locked()
+            return self.folder.is_surely_out() and whereabouts.ask(self.folder).state == "none"
         except OSError:
             return False
 

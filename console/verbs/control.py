@@ -13,7 +13,8 @@ from console.context import Place, fail, json_option, say
 from engine.text import counted
 
 if TYPE_CHECKING:
-    from engine.client.client import EngineClient
+    from engine.client.client import EngineClient, RollbackResult
+    from engine.plan.locate import Meant
 
 
 def _send(place: Place, as_json: bool, kind: str, **fields: Any) -> None:
@@ -102,16 +103,32 @@ def rollback(place: Place, to_stage: int | None, reason: str, undo: bool, epoch:
         return
     if epoch is not None:
         raise click.UsageError("--epoch goes with --undo: a rollback needs none.")
-    from engine.store.folder import take_key_out
+    from engine.store.folder import Folder, take_key_out
 
+    meant = place.meant
     done = () if to_stage is not None else (take_key_out(place.store),)
+    if to_stage is None:
+        for other in meant.others:
+            take_key_out(Folder(other))
     # the key is out; what is slow to load comes after it
+    from msgspec import structs
+
     from engine.client.client import EngineClient
     from engine.text import clean_line
 
     client = EngineClient(place.store, place.plan_or_none)
     result = client.rollback(clean_line(reason, 500), "rollout rollback", to_stage, started_s(), done)
-    told: dict[str, Any] = {"ways": result.ways, "rev": result.rev}
+    told: dict[str, Any] = {"ways": result.ways, "rev": result.rev, "store": str(place.store.path)}
+    result = structs.replace(result, sentence=f"{result.sentence}\nStore: {place.store.path}")
+    elsewhere = _elsewhere(place, reason, to_stage)
+    told["other_stores"] = [{"store": store, "ok": ok, "sentence": sentence} for store, ok, sentence in elsewhere]
+    unsure = _unsure(meant, result, elsewhere)
+    if unsure:
+        fail("\n".join((unsure, result.sentence, *(f"Store: {s}: {w}" for s, _, w in elsewhere))), as_json, told)
+    if elsewhere:
+        result = structs.replace(
+            result, sentence="\n".join((result.sentence, *(f"Also in {s}: {w}" for s, _, w in elsewhere)))
+        )
     if not result.ok:
         fail("\n".join((result.sentence, *result.ways)), as_json, told)
     if result.engine == "none":
@@ -136,6 +153,39 @@ def rollback(place: Place, to_stage: int | None, reason: str, undo: bool, epoch:
     if offer := _offer(client):
         sentence += f"\n{offer}"
     say({"ok": True, "sentence": sentence, **told}, sentence, as_json)
+
+
+def _elsewhere(place: Place, reason: str, to_stage: int | None) -> list[tuple[str, bool, str]]:
+    """The same in every other store that may be meant: (store, done, what came of it)."""
+    from engine.client.client import EngineClient
+    from engine.store.folder import Folder
+    from engine.text import clean_line
+
+    done = []
+    for other in place.meant.others:
+        folder = Folder(other)
+        if folder.exists:
+            client = EngineClient(folder, place.plan_or_none)
+            result = client.rollback(clean_line(reason, 500), "rollout rollback", to_stage, started_s())
+            done.append((str(other), result.ok, result.sentence))
+    return done
+
+
+def _unsure(meant: Meant, result: RollbackResult, elsewhere: list[tuple[str, bool, str]]) -> str:
+    """Why nothing may be certified; "" when what was rolled back is what the plan means."""
+    failed = [store for store, ok, _ in elsewhere if not ok]
+    if failed:
+        return f"NOT CERTAIN: this plan also ran with {', '.join(failed)}, where it did not go through. See below."
+    if not meant.doubt or (meant.remembered and result.engine == "answered"):
+        return ""
+    if meant.remembered:
+        why = f"It last ran with {meant.first}, and no engine answers there."
+    else:
+        why = "Nothing says which store it last ran with."
+    return (
+        f"NOT CERTAIN that 0 % is in force: {meant.doubt}. {why} What may be meant was rolled back and its armed file removed; "
+        "name the store: rollout --store DIR rollback"
+    )
 
 
 def _own(place: Place, as_json: bool) -> int:

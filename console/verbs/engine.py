@@ -14,15 +14,19 @@ from console.context import Failed, Place, fail, json_option, say
 
 if TYPE_CHECKING:
     from engine.server.rehearse import Rehearsal
+    from engine.store.folder import Folder
 
 
 def open_console(place: Place) -> int:
     """Attach to the running engine; start one, detached, when none holds the store."""
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise Failed("The console needs a terminal. `rollout status --watch` is the same for pipes and screen readers.")
+    from engine.plan import memory
+
     folder, plan = place.folder, place.plan
     folder.prepare()
-    if not folder.is_locked():
+    memory.remember(place.plan_path, folder.path, 0)
+    if not _runs(folder):
         plan = place.file_plan  # a new engine starts under the file, or not at all
         from engine.server.process import spawn, wait_until_up
 
@@ -32,6 +36,14 @@ def open_console(place: Place) -> int:
     from console.session import run
 
     return run(folder.path, plan, place.manner)
+
+
+def _runs(folder: Folder) -> bool:
+    """Whether an engine runs, asked of the process: a lock file may have been removed under it."""
+    from engine.client import whereabouts
+
+    state = whereabouts.ask(folder).state
+    return folder.is_locked() if state == "unknown" else state != "none"
 
 
 @click.command()
@@ -100,7 +112,7 @@ def serve(place: Place) -> None:
 def stop(place: Place, as_json: bool) -> None:
     """End the engine; it finishes what is in flight first."""
     folder = place.folder
-    if not folder.path.exists() or not folder.is_locked():
+    if not folder.path.exists() or not _runs(folder):
         _done(f"No engine runs in {folder.path}.", as_json)
         return
     reply = place.client.command("stop")
@@ -108,7 +120,7 @@ def stop(place: Place, as_json: bool) -> None:
         fail(reply.sentence, as_json)
     until = time.monotonic() + 15
     while time.monotonic() < until:
-        if not folder.is_locked():
+        if not _runs(folder):
             _done("The engine has ended. No document is extracted until it runs again.", as_json)
             return
         time.sleep(0.05)

@@ -16,12 +16,10 @@ from engine.store.folder import StoreError
 from engine.view.headlines import server_sentence
 
 if TYPE_CHECKING:
-    from engine.store.folder import Folder
     from engine.store.reader import Glance
     from engine.view.model import View
 
 QUIET_S = 900.0  # after so long without news it says that it still watches
-FROZEN_S = 3.0
 
 
 class Line(NamedTuple):
@@ -41,29 +39,72 @@ def status(place: Place, watch: bool, as_json: bool) -> None:
     if watch:
         _watch(place, as_json)
         return
-    try:
-        glance = _glance(place)
-    except StoreError as error:
-        fail(str(error), as_json)
-    alive = engine_state(place.folder, glance.heartbeat)
-    if glance.view is None:
-        fail("The engine has shown nothing yet.", as_json)
+    elsewhere = _elsewhere(place)
+    glance, alive, trouble = look(place)
+    if glance is None or glance.view is None:
+        what = trouble or ("The engine has shown nothing yet." if alive == "running" else ENGINE[alive])
+        fail("\n".join(filter(None, (what, ENGINE[alive] if trouble and alive in ENGINE else "", elsewhere))), as_json)
     said = [f"{iso(glance.view.at)} {_where(glance.view)}", *(line.sentence for line in lines(glance.view, alive))]
-    say({"engine_state": alive, **_plain(glance.view)}, "\n".join(said), as_json)
-    if alive != "running" or glance.view.health in ("alert", "rolled_back"):
+    if elsewhere:
+        said.insert(1, elsewhere)
+    say(
+        {"engine_state": alive, "store": str(place.folder.path), "elsewhere": elsewhere, **_plain(glance.view)},
+        "\n".join(said),
+        as_json,
+    )
+    if elsewhere or alive != "running" or glance.view.health in ("alert", "rolled_back"):
         raise SystemExit(1)
 
 
-def _glance(place: Place) -> Glance:
-    """The engine's view, with what has come down since and no engine has shown."""
+def look(place: Place) -> tuple[Glance | None, str, str]:
+    """(what is shown, the engine's state, what is wrong with the store): the engine's own words where it answers, else the last view
+    that it left, with what has come down since."""
+    import msgspec
     from msgspec.structs import replace
 
     from console.link import corrected
+    from engine.client import whereabouts
+    from engine.rollout.control import State
+    from engine.store.reader import Glance
+    from engine.view.model import View
 
-    glance = place.reader.glance()
-    if glance.view is None:
-        return glance
-    return replace(glance, view=corrected(glance.view, glance.state, place.folder.is_armed()))
+    glance, trouble = None, ""
+    try:
+        glance = place.reader.glance()
+    except StoreError as error:
+        trouble = str(error)
+    known = (glance.pid, glance.heartbeat) if glance is not None else (0, 0.0)
+    found = whereabouts.ask(place.folder, *known)
+    if found.view is not None:
+        try:
+            view = msgspec.convert(found.view, View)
+        except msgspec.ValidationError:
+            pass  # of another version; what it left in the store is read by the same rules
+        else:
+            state = glance.state if glance is not None else State()
+            return Glance(view, time.time(), view.engine.token, view.engine.pid, state), "running", trouble
+    if glance is not None and glance.view is not None:
+        glance = replace(glance, view=corrected(glance.view, glance.state, not place.folder.is_surely_out()))
+    return glance, STATES[found.state], trouble
+
+
+STATES = {"running": "running", "silent": "frozen", "none": "dead", "unknown": "unknown"}
+
+
+def _elsewhere(place: Place) -> str:
+    """Loud: the plan last ran with another store, whose engine still runs."""
+    from engine.client import whereabouts
+    from engine.store.folder import Folder
+
+    for other in place.meant.others:
+        found = whereabouts.ask(Folder(other))
+        if found.state in ("running", "silent"):
+            percent = "" if found.view is None else f" at {found.view.get('effective_bp', 0) / 100:g} %"
+            return (
+                f"ANOTHER ENGINE of this plan runs{percent}: it last ran with the store {other}, which the plan no longer names. "
+                f"`rollout rollback` takes both to 0 %; `rollout --store {other} status` shows it."
+            )
+    return ""
 
 
 def _plain(view: object) -> dict[str, object]:
@@ -72,16 +113,10 @@ def _plain(view: object) -> dict[str, object]:
     return msgspec.to_builtins(view)  # type: ignore[no-any-return]
 
 
-def engine_state(folder: Folder, heartbeat: float) -> str:
-    """running, frozen (it holds the lock and its heart has stopped) or dead."""
-    if not folder.is_locked():
-        return "dead"
-    return "running" if time.time() - heartbeat < FROZEN_S else "frozen"
-
-
 # -- what is said ------------------------------------------------------------------------------------------------------------
 
 ENGINE = {
+    "unknown": "NOT CERTAIN whether an engine runs: it cannot be seen from here. Do not rely on 0 %: `rollout rollback` makes sure.",
     "dead": "The engine is not running: no document is extracted, no LLM call is made.",
     "frozen": "The engine holds the store and does not answer: it is stopped or stuck. Rollback works all the same.",
 }
@@ -89,7 +124,7 @@ ENGINE = {
 
 def unseen(place: Place, glance: Glance) -> str:
     """What stands above a view that no engine renews: "" while one does."""
-    alive = engine_state(place.folder, glance.heartbeat)
+    _, alive, _ = look(place)
     if alive == "running" or glance.view is None:
         return ""
     return f"{ENGINE[alive]} What follows is as of {iso(glance.view.at)}."
@@ -215,12 +250,7 @@ def _watch(place: Place, as_json: bool) -> None:
     watcher = Watcher(tell)
     try:
         while True:
-            glance, alive, trouble = None, "", ""
-            try:
-                glance = _glance(place)
-                alive = engine_state(place.folder, glance.heartbeat)
-            except StoreError as error:
-                trouble = str(error)
+            glance, alive, trouble = look(place)
             watcher.see(glance, alive, trouble, time.time())
             time.sleep(1)
     except KeyboardInterrupt:

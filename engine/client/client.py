@@ -210,6 +210,10 @@ class EngineClient:
         except OSError as error:
             lock = None
             ways.append(f"the lock could not be tried ({error.strerror})")
+        if lock is not None and (pid := self._still_held()):
+            lock.release()
+            lock = None
+            ways.append(f"process {pid} runs on this store without its lock file, so nothing is written beside it")
         if lock is not None:
             engine = "none"
             with lock:
@@ -227,6 +231,13 @@ class EngineClient:
             what = "not recorded: an engine that starts finds the armed file gone and logs that"
         sentence = f"Rolled back to 0 % without the engine, {what}."
         return RollbackResult(True, sentence, tuple(ways), request_id, rev, engine)
+
+    def _still_held(self) -> int:
+        """The process that holds a lock of this store which was removed or replaced; 0 for none. Its engine writes still."""
+        from engine.client.whereabouts import holders
+
+        held, _ = holders(self.folder)
+        return held[0] if held else 0
 
     def _leave_intent(self, request_id: str, reason: str, seen: str, pressed: float, ways: list[str]) -> bool:
         actor, left = structs.asdict(self.actor), False

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import files
 from engine.clock import Clock, LapseClock, SystemClock
+from engine.plan import memory
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
 from engine.plan.model import Plan
@@ -211,6 +212,8 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
             plan = world.plan(plan)
         with await _port(plan, world is not None, patience_s) as tcp:  # free again before the lock is
             engine = Engine(plan, folder, clock, environ=dict(os.environ), ending=ending, world=world)
+            if world is None:
+                memory.remember(plan_path, folder.path, os.getpid())
             await engine.open(address=_url(tcp))
             await Heart(engine).start()
             await lifecycle.started(engine)

@@ -1,0 +1,108 @@
+"""Whether an engine runs for a store: asked of the process, never inferred from the store's files.
+
+A lock file can be removed and a heartbeat can stop (a full disk) while the engine goes on calling the LLM.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from engine.client.client import EngineClient
+from engine.store.folder import Folder
+
+ASK_S = 0.5
+WORDS = (b"engine.server.process", b"rollout")
+
+
+class Whereabouts(Struct, frozen=True):
+    """`running`: it answered, with `view` as it is at this moment (None while it starts). `silent`: a process is there and does not
+    answer. `none`: no process can be there. `unknown`: this user cannot tell; `why` says what stands in the way."""
+
+    state: Literal["running", "silent", "none", "unknown"]
+    view: dict[str, Any] | None = None
+    pid: int = 0
+    why: str = ""
+
+
+def ask(folder: Folder, pid: int = 0, heartbeat: float = 0.0, timeout_s: float = ASK_S) -> Whereabouts:
+    """`pid` and `heartbeat` (epoch seconds) are the last that the store has of an engine, 0 when it cannot be read."""
+    why = ""
+    try:
+        status, answer = EngineClient(folder).request("GET", "/v1/status", timeout_s=timeout_s)
+        return Whereabouts("running", answer if status == 200 else None)
+    except TimeoutError:
+        return Whereabouts("silent", pid=pid, why="it does not answer")
+    except PermissionError:
+        why = f"the engine's socket in {folder.path} is not open to this user"
+    except (OSError, ValueError, http.client.HTTPException):
+        pass
+    held, hidden = holders(folder)
+    if held:
+        return Whereabouts("silent", pid=held[0], why="it does not answer")
+    with contextlib.suppress(OSError):
+        if folder.is_locked():
+            return Whereabouts("silent", pid=pid, why="it holds the store's lock and does not answer")
+    if pid and _is_still(pid, heartbeat):
+        return Whereabouts("silent", pid=pid, why="it does not answer")
+    if why or hidden:
+        return Whereabouts("unknown", why=why or f"what process {hidden[0]} holds open cannot be seen by this user")
+    if not os.path.isdir("/proc/self/fd"):
+        return Whereabouts("unknown", why="this system does not say which process holds a file open")
+    return Whereabouts("none")
+
+
+def holders(folder: Folder) -> tuple[list[int], list[int]]:
+    """(processes that hold the store's lock file open, also one without a name any more; ones of this product that cannot be seen)."""
+    lock = os.path.realpath(folder.lock)
+    wanted = {lock, f"{lock} (deleted)"}
+    held: list[int] = []
+    hidden: list[int] = []
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/proc"):
+            if not name.isdigit() or int(name) == os.getpid():
+                continue
+            try:
+                for entry in os.scandir(f"/proc/{name}/fd"):
+                    with contextlib.suppress(OSError):
+                        if os.readlink(entry.path) in wanted:
+                            held.append(int(name))
+                            break
+            except PermissionError:
+                if _is_ours(int(name)):
+                    hidden.append(int(name))
+            except OSError:
+                continue
+    return held, hidden
+
+
+def _is_ours(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read(4000)
+    except OSError:
+        return False
+    return any(word in words for word in WORDS)
+
+
+def _is_still(pid: int, heartbeat: float) -> bool:
+    """Whether the process of that number is the engine that beat then, and no later one under its number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            state, ticks = (file.read().rpartition(")")[2].split()[at] for at in (0, 19))
+        with open("/proc/stat") as file:
+            boot = next(int(line.split()[1]) for line in file if line.startswith("btime"))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return _is_ours(pid)
+    began = boot + int(ticks) / os.sysconf("SC_CLK_TCK")
+    return state not in "ZX" and (not heartbeat or began <= heartbeat + 1.0) and _is_ours(pid)

@@ -1,0 +1,59 @@
+"""Which store a plan last ran with: kept beside the plan and in the user's state folder, so that a rollback need not guess.
+
+A plan that is being edited may not parse, or may name another store than the engine that still runs under it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import msgspec
+
+BESIDE = ".rollout-store"
+
+
+class Ran(msgspec.Struct, frozen=True):
+    """`plan` and `store` are absolute paths."""
+
+    plan: str
+    store: str
+    at: float
+    pid: int
+
+
+def remember(plan: Path, store: Path, pid: int) -> None:
+    """Best effort: a folder that takes no file costs nothing but the memory."""
+    ran = Ran(str(plan.resolve()), str(store.resolve()), time.time(), pid)
+    for path in _places(plan):
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            try:
+                os.write(descriptor, msgspec.json.encode(ran))
+            finally:
+                os.close(descriptor)
+            os.replace(part, path)
+
+
+def recall(plan: Path) -> tuple[Path, ...]:
+    """The stores that the plan ran with, the last one first."""
+    found = []
+    for path in _places(plan):
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            ran = msgspec.json.decode(path.read_bytes()[:10_000], type=Ran)
+            if ran.plan == str(plan.resolve()):
+                found.append(ran)
+    found.sort(key=lambda ran: -ran.at)
+    return tuple(dict.fromkeys(Path(ran.store) for ran in found))
+
+
+def _places(plan: Path) -> tuple[Path, Path]:
+    whole = plan.resolve()
+    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    name = hashlib.sha256(str(whole).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return whole.parent / BESIDE, home / "rollout" / "plans" / f"{name}.json"
