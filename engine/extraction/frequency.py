@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from engine.extraction import trees
 from engine.extraction.candidates import ACRONYM, IDENTIFIER, KINDS, Known, Phrases, Span, Words, phrases, tokenise
-from engine.extraction.keywords import MAX_TECHNICAL, MAX_TOTAL, Keywords
+from engine.extraction.keywords import MAX_TOTAL, Budget, Keywords
 from engine.extraction.languages import ENGLISH
 from engine.extraction.prose import prose, sample
 from engine.extraction.ranking import FOREIGN, LONG_TOKENS, SHORT_TOKENS, score, weights
@@ -42,9 +42,10 @@ class _Found(NamedTuple):
     stands: int
 
 
-def extract(text: str | Parsed, *, limit: int = MAX_TOTAL) -> Keywords:
-    """At most `limit` keywords of a document of any format, length and language, best first."""
-    if limit <= 0:
+def extract(text: str | Parsed, *, limit: int = MAX_TOTAL, budget: Budget | None = None) -> Keywords:
+    """The keywords of a document of any format, length and language, best first: within `budget`, else at most `limit`."""
+    budget = budget or Budget(total=limit, descriptive=limit)
+    if budget.total <= 0:
         return Keywords()
     document = parse(text) if isinstance(text, str) else text
     body = prose(sample(document.content))
@@ -60,9 +61,9 @@ def extract(text: str | Parsed, *, limit: int = MAX_TOTAL) -> Keywords:
     english = read.language == ENGLISH
     found += _scored(read, english=english and not elsewhere)
     found.sort()
-    few = min(limit, FEW_OF_LITTLE if len(tokens) < LITTLE else FEW)
+    few = min(budget.total, FEW_OF_LITTLE if len(tokens) < LITTLE else FEW)
     least = 2 if len(tokens) < (SHORT_TOKENS + LONG_TOKENS) // 2 else 1
-    chosen = _chosen(found, limit, few, quoted, english, least)
+    chosen = _chosen(found, budget, few, quoted, english, least)
     return _shown(chosen, read.spans, quoted, english)
 
 
@@ -108,24 +109,28 @@ def _of_piece(piece: Piece) -> _Found:
 
 
 def _chosen(
-    found: list[_Found], limit: int, few: int, quoted: frozenset[str], english: bool, least: int
+    found: list[_Found], budget: Budget, few: int, quoted: frozenset[str], english: bool, least: int
 ) -> list[_Found]:
     """The best, without what says the same again: spelt otherwise, or as a part of a better one that stands alone fewer than `least` times."""
     chosen: list[_Found] = []
     keys: set[Words] = set()
     covered: set[Words] = set()  # every part of what is chosen
-    technical = 0
+    technical = descriptive = 0
     for candidate in found:
-        if len(chosen) >= (few if candidate.vague and candidate.text not in quoted else limit):
+        if len(chosen) >= (few if candidate.vague and candidate.text not in quoted else budget.total):
             break
         words = candidate.words
         key = tuple(map(_ROOTS.__getitem__, words)) if english else words
         if key in keys or (candidate.stands < least and words in covered):
             continue
         if _is_technical(candidate.text, quoted):
-            if technical >= MAX_TECHNICAL:
+            if technical >= budget.technical:
                 continue
             technical += 1
+        elif descriptive >= budget.descriptive:
+            continue
+        else:
+            descriptive += 1
         keys.add(key)
         if len(words) == 1:
             covered.add(words)

@@ -5,16 +5,25 @@ from __future__ import annotations
 import re
 import threading
 from functools import lru_cache
+from typing import NamedTuple
 
 import snowballstemmer
 from msgspec import Struct
 
-MAX_DESCRIPTIVE = 8
+MAX_DESCRIPTIVE = 15
 MAX_TECHNICAL = 10
 MAX_TOTAL = 15
 
 _WORD = re.compile(r"[^\s\-_/‐-―]+")
 _EDGES = ".,;:!?\"'`()[]{}<>*“”‘’"
+
+
+class Budget(NamedTuple):
+    """Most keywords of a document: in all, and of each kind. One for both methods, or the A/B test would compare the budgets."""
+
+    total: int = MAX_TOTAL
+    descriptive: int = MAX_DESCRIPTIVE
+    technical: int = MAX_TECHNICAL
 
 
 class Keywords(Struct, frozen=True):

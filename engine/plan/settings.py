@@ -80,9 +80,13 @@ class Llm(Part, frozen=True):
     num_ctx: Annotated[
         int, says("Context length in tokens; kept constant, a change makes Ollama reload the model.", least=512)
     ] = 8192
-    max_descriptive: Annotated[int, says("Most descriptive keywords of a document.", least=1, most=50)] = 8
-    max_technical: Annotated[int, says("Most technical keywords of a document.", least=0, most=50)] = 10
-    max_total: Annotated[int, says("Most keywords of a document.", least=1, most=100)] = 15
+    max_descriptive: Annotated[
+        int, says("Most descriptive keywords of a document, by either method.", least=1, most=50)
+    ] = 15
+    max_technical: Annotated[
+        int, says("Most technical keywords of a document, by either method.", least=0, most=50)
+    ] = 10
+    max_total: Annotated[int, says("Most keywords of a document, by either method.", least=1, most=100)] = 15
     min_total: Annotated[
         int,
         says(

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from engine.clock import Clock
 from engine.extraction import frequency
 from engine.extraction.cache import LlmCache, cache_key
-from engine.extraction.keywords import Keywords
+from engine.extraction.keywords import Budget, Keywords
 from engine.extraction.llm import PROMPT_VERSION, ErrorKind, LlmAnswer, LlmFailure, LlmPool, NotPermitted
 from engine.measures.record import Extraction
 from engine.parsing import Parsed, parse
@@ -237,11 +237,17 @@ class Pipeline:
         if why:
             raise Refused(f"No LLM call may be made now: {why}. `rollout status` says what brings it back.")
 
+    @property
+    def _budget(self) -> Budget:
+        """Of both methods: the plan's limits for the LLM's answer hold for the frequency keywords too."""
+        llm = self._plan.llm
+        return Budget(llm.max_total, llm.max_descriptive, llm.max_technical)
+
     async def _read(self, document_id: str, text: str, title: str) -> tuple[Parsed, Keywords]:
         """The document in a text, and its keywords by frequency."""
         if len(text) <= INLINE_CHARS:
-            return _read(document_id, text, title)
-        return await asyncio.to_thread(_read, document_id, text, title)
+            return _read(document_id, text, title, self._budget)
+        return await asyncio.to_thread(_read, document_id, text, title, self._budget)
 
     async def _treat(self, made: _Made, bucket: int | None) -> _Made:
         """The LLM arm: cache, call, or fall back and say why."""
@@ -444,11 +450,11 @@ class _Made(Struct, frozen=True):
         )  # fmt: skip
 
 
-def _read(name: str, text: str, title: str) -> tuple[Parsed, Keywords]:
+def _read(name: str, text: str, title: str, budget: Budget) -> tuple[Parsed, Keywords]:
     """A title that came with the document is its title; else the one in its text."""
     document = parse(text, name)
     document = replace(document, title=title or clean_line(document.title, TITLE_LIMIT))
-    return document, frequency.extract(document)
+    return document, frequency.extract(document, budget=budget)
 
 
 def first_line(text: str) -> str:

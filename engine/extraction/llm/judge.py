@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from engine.extraction import chunks, grounding
 from engine.extraction.keywords import Keywords, stem_phrase
@@ -102,13 +103,14 @@ def _halves(keywords: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]
 
 
 def merged(pieces: Sequence[PieceKeywords], config: Llm) -> Keywords:
-    """One ranking over the pieces and both lists, taken in turn; what is in both counts as technical."""
+    """One ranking over the pieces and both lists, each spread evenly over it; what is in both counts as technical.
+
+    Taken in turn, a document of ideas would have the last of two names before its third idea.
+    """
     technical = chunks.merge([piece.technical for piece in pieces], stem_phrase)[: config.max_technical]
     named = {stem_phrase(keyword) for keyword in technical}
     descriptive = chunks.merge([piece.descriptive for piece in pieces], stem_phrase)
     descriptive = [keyword for keyword in descriptive if stem_phrase(keyword) not in named][: config.max_descriptive]
-    ranked: list[str] = []
-    for i in range(max(len(descriptive), len(technical))):
-        ranked += descriptive[i : i + 1] + technical[i : i + 1]
-    ranked = ranked[: config.max_total]
+    placed = [((i + 0.5) / len(some), keyword) for some in (descriptive, technical) for i, keyword in enumerate(some)]
+    ranked = [keyword for _, keyword in sorted(placed, key=itemgetter(0))][: config.max_total]
     return Keywords(tuple(ranked), tuple(keyword for keyword in technical if keyword in ranked))

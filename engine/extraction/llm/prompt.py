@@ -14,16 +14,17 @@ from typing import Any
 
 from engine.extraction.grounding import KEYWORD_CHARS, TEMPLATE_TOKENS
 
-PROMPT_VERSION = "1"
+PROMPT_VERSION = "2"
 ANSWER_TOKENS = 512  # the whole answer with both lists full stays under it
 SYSTEM_TOKENS = 420  # the system message, the fence and the template around them, rounded up
 
 _SYSTEM = """You extract keywords from technical documents for a search index. Answer with one JSON object:
 {{"descriptive": [...], "technical": [...]}}
-"descriptive": at most {descriptive} words or short phrases that say what the document is about, most important first.
+"descriptive": words or short phrases that say what the document is about, most important first, at most {descriptive}.
 "technical": at most {technical} names the document uses: tools, libraries, languages, protocols, commands, identifiers, versions; most important first.
 Rules:
-- {least} to {total} keywords in all when the document is long enough for that, fewer when it is short.
+- {least} to {total} keywords in both lists together when the document is long enough for that, fewer when it is short. A document with few names or none \
+has more descriptive ones instead.
 - Every keyword is taken from the document, in its own words, 1 to 4 words long. Do not invent, translate or explain.
 - No keyword twice, and no filler such as "guide", "documentation", "overview", "introduction".
 - Keep identifiers as they are written (max_tokens, Cargo.toml, --flag, HTTP/2); other keywords in lower case.

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.extraction.frequency import extract
 from engine.extraction.grounding import Ground
+from engine.extraction.keywords import Budget
 from engine.extraction.llm.answer import MOST_ITEMS, parse
 from engine.extraction.llm.failure import ErrorKind
-from engine.extraction.llm.judge import Evidence, judge, merged
+from engine.extraction.llm.judge import Evidence, PieceKeywords, judge, merged
 from engine.extraction.llm.protocol import Reply
 from engine.plan.model import Llm
 
@@ -129,3 +131,29 @@ def test_both_lists_share_the_ranking_and_a_keyword_in_both_is_technical() -> No
     keywords = merged([judge(Reply(json.dumps(said)), Evidence(DOCUMENT))], Llm(urls=("http://a",), model="m"))
     assert keywords.ranked == ("failed requests", "tokio", "backoff", "pool")
     assert keywords.technical == ("tokio", "pool")
+
+
+def test_many_ideas_and_few_names_are_ranked_by_weight_and_not_in_turn() -> None:
+    ideas = tuple(f"idea {letter}" for letter in "abcdefghijkl")
+    piece = PieceKeywords(ideas, ("kafka", "etcd"), 14, 0, None)
+    found = merged([piece], Llm())
+    assert len(found.ranked) == 14
+    assert found.ranked[:3] == ideas[:3]
+    assert found.ranked.index("kafka") == 3
+    assert found.ranked.index("etcd") == 10
+
+
+def test_a_document_without_names_has_the_whole_budget_of_ideas() -> None:
+    ideas = tuple(f"idea {letter}" for letter in "abcdefghijklmnopq")
+    assert merged([PieceKeywords(ideas, (), 17, 0, None)], Llm()).ranked == ideas[:15]
+
+
+def test_both_methods_have_one_budget() -> None:
+    text = (
+        "Deep queues, warm caches, cold starts, slow disks, hot shards, dead letters, lost writes and torn pages follow. "
+        * 2
+    )
+    found = extract(text, budget=Budget(total=6, descriptive=4, technical=2))
+    assert len(found.descriptive) == 4
+    limits = Llm()
+    assert Budget() == Budget(limits.max_total, limits.max_descriptive, limits.max_technical)
