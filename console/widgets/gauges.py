@@ -130,6 +130,7 @@ def _fact(s: ServerView, detail: Detail) -> str:
         return f"{reason}, {s.state}" if reason and detail.next else reason or s.state
     speed = words.ms(s.latency_ms) if s.latency_ms is not None else s.state
     calls = f" {s.in_flight}/{s.window:.0f}" if detail.calls else ""
+    calls += f" {s.learnt}" if detail.calls and s.learnt else ""
     return f"{speed}{calls}" if detail.speed else ""
 
 

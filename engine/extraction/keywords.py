@@ -57,6 +57,15 @@ def stem(word: str) -> str:
     return str(_stemmer.of(word))
 
 
+def topped_up(keywords: Keywords, spare: Keywords, least: int) -> Keywords:
+    """With the best of `spare` behind them until there are `least`; what says the same by its stems is not taken twice."""
+    known = {stem_phrase(keyword) for keyword in keywords.ranked}
+    more = [keyword for keyword in spare.ranked if stem_phrase(keyword) not in known][: max(0, least - len(keywords))]
+    names = {keyword for keyword in spare.technical if keyword in more}
+    technical = [keyword for keyword in more if keyword in names][: max(0, MAX_TECHNICAL - len(keywords.technical))]
+    return Keywords((*keywords.ranked, *more), (*keywords.technical, *technical))
+
+
 def stem_phrase(text: str) -> str:
     """What a phrase is compared by: lower case, split at spaces, hyphens, slashes and underscores, each word stemmed."""
     words = (word.strip(_EDGES) for word in _WORD.findall(text.lower()))

@@ -71,6 +71,7 @@ class Bucket(msgspec.Struct, array_like=True):
     shadow_ungrounded: int = 0
     shadow_kinds: dict[str, int] = {}
     shadow_histogram: Histogram = msgspec.field(default_factory=Histogram)
+    short: int = 0  # LLM answers that were topped up from the frequency method
 
     def add(self, r: Extraction) -> None:
         if r.shadow:
@@ -100,6 +101,7 @@ class Bucket(msgspec.Struct, array_like=True):
         self.attempts += 1
         self.proposed += r.proposed
         self.ungrounded += r.ungrounded
+        self.short += r.short
         if 0.0 < r.queue_ms < math.inf:
             self.queue_sum += r.queue_ms
         if r.error is not None:
@@ -156,6 +158,7 @@ class Bucket(msgspec.Struct, array_like=True):
             self.errors += other.errors
             self.proposed += other.proposed
             self.ungrounded += other.ungrounded
+            self.short += other.short
             self.queue_sum += other.queue_sum
             for kind, count in other.kinds.items():
                 self.kinds[kind] = self.kinds.get(kind, 0) + count

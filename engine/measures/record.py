@@ -41,3 +41,4 @@ class Extraction(Struct, frozen=True):
     proposed: int = 0  # keywords the LLM gave
     ungrounded: int = 0  # of which dropped
     server: str | None = None
+    short: bool = False  # the LLM gave fewer keywords than the plan's minimum, and frequency topped them up

@@ -79,7 +79,7 @@ class _Group:
 def error_analysis(
     conn: sqlite3.Connection, since: float, until: float, level: Level = "error", filter: str = ""
 ) -> dict[str, Any]:
-    """Errors (or warnings: documents of the LLM arm that fell back without an error) of since <= at <= until, grouped.
+    """Errors (or warnings: documents that fell back without an error, answers that were too short) of since <= at <= until, grouped.
 
     `filter` keeps what contains it, in kind, message, server or component, whatever its case; `keyword_extraction` is everything.
     `groups` are the most frequent first: component, kind, shape, count, shadow (of the count, calls whose answer would not have
@@ -150,3 +150,4 @@ def _queries(level: Level) -> Iterator[str]:
         yield f"SELECT at, 'llm_service', 'probe', message, server, '', 0 FROM probe WHERE NOT ok AND {span}"
     if level in ("warning", "all"):
         yield row.format("'fallback'", "fallback AND error IS NULL") + span
+        yield row.format("'short'", "short AND error IS NULL") + span

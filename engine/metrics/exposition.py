@@ -93,6 +93,7 @@ def numbers(bucket: Bucket) -> dict[str, Any]:
         "cache_hits": bucket.hits,
         "fallbacks": bucket.fallbacks,
         "skipped": bucket.skipped,
+        "short": bucket.short,
         "avg_keywords": rounded(bucket.keywords_mean),
         "grounded_rate": bucket.grounded_rate,
         "frequency_arm": {
@@ -261,6 +262,7 @@ def _counters(ever: Bucket, kinds: Iterable[str]) -> Iterator[Metric]:
         ("cache_lookups", "Documents whose answer was looked up in the cache.", ever.lookups),
         ("cache_hits", "Documents whose answer was in the cache.", ever.hits),
         ("fallbacks", "Documents of the LLM arm that got frequency keywords instead.", ever.fallbacks),
+        ("short", "LLM answers with fewer keywords than the plan asks for, topped up by frequency.", ever.short),
         ("skipped", "Documents of the LLM arm that were too short for it.", ever.skipped),
         ("keywords", "Keywords served.", ever.keywords),
         ("proposed_keywords", "Keywords that the LLM proposed.", ever.proposed),

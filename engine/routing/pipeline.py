@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from engine.clock import Clock
 from engine.extraction import frequency
 from engine.extraction.cache import LlmCache, cache_key
-from engine.extraction.keywords import Budget, Keywords
+from engine.extraction.keywords import Budget, Keywords, topped_up
 from engine.extraction.llm import PROMPT_VERSION, ErrorKind, LlmAnswer, LlmFailure, LlmPool, NotPermitted
 from engine.measures.record import Extraction
 from engine.parsing import Parsed, parse
@@ -27,8 +27,9 @@ from engine.rollout.control import State
 from engine.routing import buckets
 from engine.routing.switch import Permit, Switch
 from engine.store.documents import DocumentWrite
+from engine.store.folder import StoreError
 from engine.store.writer import Writer
-from engine.text import clean_block, clean_line, digest, normal
+from engine.text import clean_block, clean_line, counted, digest, normal
 
 journal = logging.getLogger("rollout.engine")
 
@@ -88,7 +89,7 @@ class Refused(Exception):
 
 
 class Pipeline:
-    """`state` gives the control state; `observe` receives each record for the triggers' evidence."""
+    """`state` gives the control state; `observe` receives each record for the triggers' evidence, `trouble` each error of our own."""
 
     def __init__(
         self,
@@ -100,6 +101,7 @@ class Pipeline:
         pool: LlmPool,
         state: Callable[[], State],
         observe: Callable[[Extraction], None],
+        trouble: Callable[[BaseException], None],
     ) -> None:
         self._plan = plan
         self._clock = clock
@@ -109,6 +111,7 @@ class Pipeline:
         self._pool = pool
         self._state = state
         self._observe = observe
+        self._trouble = trouble
         self.cache = LlmCache(plan.llm.cache_bytes)
         self._calls: set[asyncio.Task[object]] = set()
         self._shadows: set[asyncio.Task[None]] = set()
@@ -208,7 +211,7 @@ class Pipeline:
         if arm == "treatment":
             self._bulk += bulk
             try:
-                made = await self._treat(made, bucket)
+                made = await self._treat_or_fall_back(made, bucket)
             finally:
                 self._bulk -= bulk
         else:
@@ -249,6 +252,20 @@ class Pipeline:
             return _read(document_id, text, title, self._budget)
         return await asyncio.to_thread(_read, document_id, text, title, self._budget)
 
+    async def _treat_or_fall_back(self, made: _Made, bucket: int | None) -> _Made:
+        """Whatever breaks in the LLM arm costs no document its keywords, and is counted."""
+        try:
+            return await self._treat(made, bucket)
+        except (StoreError, sqlite3.Error):
+            raise
+        except Exception as error:
+            return made.failed("frequency", made.plain, self._our_fault(error), lookup=True, fallback=True)
+
+    def _our_fault(self, error: Exception) -> LlmFailure:
+        self._trouble(error)
+        why = f"the engine's LLM arm has a fault ({type(error).__name__}); engine.log has the details"
+        return LlmFailure(ErrorKind.internal, why, sent=False, ms=0.0)
+
     async def _treat(self, made: _Made, bucket: int | None) -> _Made:
         """The LLM arm: cache, call, or fall back and say why."""
         if self._too_short(made.content):
@@ -259,7 +276,8 @@ class Pipeline:
         if known is not None:
             now = self._clock.now()
             self._writer.later(lambda conn: self.cache.touch(conn, key, now))
-            return made.serve("llm", known, lookup=True, cached=True)
+            full, _ = self._full(known, made)
+            return made.serve("llm", full, lookup=True, cached=True)
         try:
             answer = await self._call(made.content, bucket, background=made.bulk)
         except _Cancelled as ended:
@@ -272,7 +290,24 @@ class Pipeline:
             return made.failed("frequency", made.plain, failure, lookup=True, fallback=True)
         now = self._clock.now()
         self._writer.later(lambda conn: self.cache.keep(conn, key, answer.keywords, made.rev, now))
-        return made.answered(answer, lookup=True)
+        return self._answered(made, answer, lookup=True)
+
+    def _answered(self, made: _Made, answer: LlmAnswer, **facts: bool) -> _Made:
+        keywords, short = self._full(answer.keywords, made)
+        return made.answered(answer, keywords, short, **facts)
+
+    def _full(self, keywords: Keywords, made: _Made) -> tuple[Keywords, str]:
+        """With as many keywords as the plan asks for at least, topped up by frequency, and what was short. Another call would cost
+        whoever waits as much again, and a model that gives few gives few again."""
+        least = min(self._plan.llm.min_total, self._plan.llm.max_total)
+        full = topped_up(keywords, made.plain, least)
+        if len(full) == len(keywords):
+            return keywords, ""
+        gave = counted(len(keywords), "keyword")
+        return (
+            full,
+            f"the LLM gave {gave}, fewer than [llm] min_total = {least}; {len(full) - len(keywords)} more by frequency",
+        )
 
     def _cached_since(self) -> int:
         """The revision from which cached answers may be served: none from before the last rollback, unless the plan says so."""
@@ -356,10 +391,12 @@ class Pipeline:
     async def _shadow(self, made: _Made) -> None:
         """The LLM's answer for a document that frequency served: stored, never served, never cached."""
         try:
-            done = made.answered(await self._call(made.content, background=True, epoch=made.epoch), shadow=True)
+            answer = await self._call(made.content, background=True, epoch=made.epoch)
+            done = self._answered(made, answer, shadow=True)
         except (_Cancelled, NotPermitted):
             return
-        except LlmFailure as failure:
+        except Exception as error:
+            failure = error if isinstance(error, LlmFailure) else self._our_fault(error)
             failed = made.failed("llm", Keywords(), failure, shadow=True)
             record = failed.record(self._clock.now())
             self._observe(record)
@@ -403,14 +440,15 @@ class _Made(Struct, frozen=True):
     proposed: int = 0
     ungrounded: int = 0
     server: str | None = None
+    short: bool = False
 
     def serve(self, method: str, keywords: Keywords, **facts: object) -> _Made:
         return replace(self, method=method, keywords=keywords, **facts)
 
-    def answered(self, answer: LlmAnswer, **facts: object) -> _Made:
-        """By the LLM, called anew."""
+    def answered(self, answer: LlmAnswer, keywords: Keywords, short: str, **facts: object) -> _Made:
+        """By the LLM, freshly called. `short`: in what way its answer was, "" if it was not."""
         return self.serve(
-            "llm", answer.keywords, attempted=True, proposed=answer.proposed, ungrounded=answer.dropped_ungrounded,
+            "llm", keywords, attempted=True, short=bool(short), message=short or None, proposed=answer.proposed, ungrounded=answer.dropped_ungrounded,
             server=answer.server, **self._times(answer.ms, answer.queue_ms, facts), **facts,
         )  # fmt: skip
 
@@ -430,7 +468,7 @@ class _Made(Struct, frozen=True):
         return Extraction(
             at, self.id, self.arm, self.method, self.stage, self.epoch, self.attempted, self.cached, self.lookup,  # type: ignore[arg-type]
             self.fallback, self.skipped, self.shadow, self.error, self.message, self.ms, self.queue_ms, len(self.keywords),
-            self.proposed, self.ungrounded, self.server,
+            self.proposed, self.ungrounded, self.server, self.short,
         )  # fmt: skip
 
     def write(self, at: float) -> DocumentWrite:

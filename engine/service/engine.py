@@ -166,6 +166,7 @@ class Engine:
             self.pool,
             lambda: self.state,
             self.monitor.observe,
+            self.trouble,
         )
 
     def run_under(self, plan: Plan) -> None:

@@ -186,7 +186,16 @@ def _servers(engine: Engine) -> tuple[ServerView, ...]:
         name = f"{engine.plan.llm.api}-{number}" if host in ("127.0.0.1", "localhost", "::1") else host
         out.append(
             ServerView(
-                name, s.url, s.up, s.state, s.in_flight, s.window, s.latency_ms, s.consecutive_failures, s.last_error
+                name,
+                s.url,
+                s.up,
+                s.state,
+                s.in_flight,
+                s.window,
+                s.latency_ms,
+                s.consecutive_failures,
+                s.last_error,
+                s.learnt,
             )
         )
     return tuple(out)

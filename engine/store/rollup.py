@@ -22,7 +22,7 @@ Key = tuple[int, int, int, int]  # level, t, stage, epoch
 
 _INSERT = (
     "INSERT INTO extraction (at, document_id, arm, method, stage, epoch, attempted, cached, lookup, fallback, skipped, shadow, "
-    "error, message, ms, queue_ms, keywords, proposed, ungrounded, server) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "error, message, ms, queue_ms, keywords, proposed, ungrounded, server, short) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _READ = "SELECT body FROM rollup WHERE level = ? AND t = ? AND stage = ? AND epoch = ?"
 _WRITE = "INSERT OR REPLACE INTO rollup VALUES (?,?,?,?,?)"
@@ -36,6 +36,7 @@ def insert_and_fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> 
             (
                 r.at, r.document_id, r.arm, r.method, r.stage, r.epoch, r.attempted, r.cached, r.lookup, r.fallback, r.skipped,
                 r.shadow, r.error, r.message, _finite(r.ms), _finite(r.queue_ms), r.keywords, r.proposed, r.ungrounded, r.server,
+                r.short,
             )
             for r in records
         ],

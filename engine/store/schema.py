@@ -236,6 +236,12 @@ def no_presence(db: Database) -> None:
     db.conn.execute("DROP TABLE presence")
 
 
+@migrations()
+def short_answers(db: Database) -> None:
+    """Which LLM answers had fewer keywords than the plan asks for."""
+    _run(db, "ALTER TABLE extraction ADD COLUMN short INTEGER NOT NULL DEFAULT 0;")
+
+
 def _both(parts: Iterable[tuple[object, ...]]) -> bytes:
     made = Arms()
     for *_, arm, body in parts:

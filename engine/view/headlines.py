@@ -257,6 +257,8 @@ def server_sentence(server: ServerView) -> str:
         parts.append(server.error)
     if server.latency_ms is not None:
         parts.append(f"{server.latency_ms:.0f} ms")
+    if server.learnt:
+        parts.append(f"called {server.learnt}")
     return ", ".join([*parts, f"{server.in_flight} of {server.window:.0f} calls in flight."])
 
 

@@ -110,6 +110,7 @@ class ServerView(Struct, frozen=True):
     latency_ms: float | None
     failures: int
     error: str
+    learnt: str = ""  # what is left out of requests since the server refuses it
 
 
 class DecisionView(Struct, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from engine.extraction.llm.surface import MOST_ITEMS, sentence_like, split, unbulleted
+from engine.extraction.llm.surface import MOST_ITEMS, head, sentence_like, split, unbulleted
 from engine.extraction.words import AUXILIARIES, BEFORE_VERBS, DETERMINERS
 
 LABEL_WORDS = 12
@@ -135,7 +135,7 @@ def read(text: str) -> tuple[list[str], list[str]]:
                 _add(lists, group_of(" ".join(cells[1:])) or group, cells[:1])
         elif (is_bullet and bullets > 1) or (is_bullet and labelled):
             item = unbulleted(line)
-            prose += sentence_like(item.rstrip("."))
+            prose += sentence_like(head(item).rstrip("."))
             _add(lists, group, [item])
         elif labelled and not is_bullet:
             _add(lists, group, _listed(line, least=1))

@@ -222,6 +222,11 @@ def unbulleted(line: str) -> str:
     return line
 
 
+def head(item: str) -> str:
+    """What is before an explanation: "Prometheus" of "Prometheus - collects figures"."""
+    return _AFTER.split(item, maxsplit=1)[0]
+
+
 def split(joined: str) -> list[str]:
     """The items of a list that is written as one string."""
     return [part.strip() for part in _JOINED.split(_unbracketed(joined)) if part.strip(_EDGES)]
