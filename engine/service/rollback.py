@@ -29,7 +29,7 @@ from engine.text import clean_line
 
 ANSWER_S = 0.05  # how long a rollback's answer waits for its record; one that takes longer is left as a file first, so that a kill
 # does not lose who pressed and why
-INTENT_S = 0.1  # and so long for that file: a console waits 0.2 s for the answer
+INTENT_S = 0.05  # and so long for that file: a console waits 0.2 s for the answer
 PROOFS = 32
 SETTLE_S = 1.0  # a raise waits so long for a rollback's record, then it is refused
 LEFT = "left while the engine did not answer"

@@ -156,8 +156,9 @@ def test_the_name_in_a_host_header(host: str, name: str) -> None:
 def test_another_user_is_refused_on_the_socket_though_its_modes_were_opened(tmp_path: Path) -> None:
     with Stage(tmp_path / "open") as stage:
         stage.engine()
-        for path in (tmp_path.parent.parent, tmp_path.parent, tmp_path, stage.root, stage.folder.path):
-            path.chmod(0o755)
+        for path in (stage.folder.path, *stage.folder.path.parents):
+            if path.stat().st_mode & 0o005 != 0o005:  # pytest's folders are closed to others
+                path.chmod(0o755)
         stage.folder.socket.chmod(0o666)
 
         def connects(groups: tuple[int, ...] = ()) -> dict[str, Any]:
