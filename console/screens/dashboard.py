@@ -41,11 +41,15 @@ class Dashboard(Page):
             out += [("Y", "copy this screen for the incident channel", "app.copy_screen")]
         return tuple(out)
 
+    @property
+    def old(self) -> bool:
+        return not (self.sight.fresh or self.sight.corrected)
+
     # -- 80x24 -------------------------------------------------------------------------------------------------------------
 
     def _normal(self, c: Canvas, v: View, y: int) -> None:
         y += blocks.percent_bar(c, y, v)
-        y += gauges.gauges(c, y, v)
+        y += gauges.gauges(c, y, v, old=self.old)
         gauges.evidence_line(c, y, v)
         y += 1
         bottom = c.height - 1 - bool(self.hints())
@@ -132,7 +136,7 @@ class Dashboard(Page):
 
     def _large(self, c: Canvas, v: View, y: int) -> None:
         y += blocks.percent_bar(c, y, v)
-        y += gauges.gauges(c, y, v, large=True)
+        y += gauges.gauges(c, y, v, large=True, old=self.old)
         gauges.evidence_line(c, y, v)
         y += 1
         bottom = c.height - 2

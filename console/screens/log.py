@@ -18,6 +18,8 @@ from engine.view.model import DecisionView, View
 
 PAGE = 200
 
+EPOCH = 1e9  # a number larger than this is a moment: seconds since 1970
+
 
 class Log(Searching):
     NUMBER: ClassVar[int] = 8
@@ -109,7 +111,7 @@ class Log(Searching):
         rev, evidence = self.evidence
         stands = ", ".join(f"{name} {_short(value)}" for name, value in evidence.items()) if rev == d.rev else ""
         rows = [
-            ("by", f"{d.actor}, from {d.where}" if d.where else d.actor, "text"),
+            ("by", f"{d.actor}, from {d.where}" if d.where and d.actor != "engine" else d.actor, "text"),
             ("state", f"stage {d.stage}, {change}, epoch {d.epoch}", "text"),
             ("reason", d.reason, "text"),
             ("evidence", stands, "dim"),
@@ -131,6 +133,15 @@ class Log(Searching):
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
+    """A value of the evidence as a person reads it: a moment as a time, a list by its members."""
+    if value is None:
+        return words.NO_DATA
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return iso(value) if value > EPOCH else f"{value:,.6g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_short(each) for each in value)[:120] or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_short(each)}" for key, each in value.items())[:300]
     return str(value)[:120]

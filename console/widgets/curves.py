@@ -71,9 +71,9 @@ def curve(
     if limits and not measure.low_is_bad:
         top = min(top, nice(CLIPPED * max(v for v, _ in limits) / measure.scale))
     cut = any(v / measure.scale > top for v in known)
-    labels = {0: f"{'≥' if cut else ''}{top:g}{measure.unit}", rows - 1: "0"}
+    labels = {0: f"{'≥' if cut else ''}{top:,.10g}{measure.unit}", rows - 1: "0"}
     if rows >= 5:
-        labels[rows // 2] = f"{top / 2:g}"
+        labels[rows // 2] = f"{top / 2:,.10g}"
     left = max(len(label) for label in labels.values()) + 1
     for row, label in labels.items():
         c.right(x + left - 1, y + row, label, "dim")
@@ -95,7 +95,7 @@ def curve(
 
 def said(measure: Measure, value: float) -> str:
     """A value in words: those of its metric; of a mere count of documents the number."""
-    return words.figure(measure.metric, value) if measure.unit else f"{value:.3g}"
+    return words.figure(measure.metric, value) if measure.unit else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _top(known: Sequence[float], limits: Sequence[float], least: float, most: float) -> float:

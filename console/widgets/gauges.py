@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from console.widgets import blocks, numerals, words
@@ -17,8 +18,9 @@ LARGE_ROWS = numerals.ROWS + 3
 SMALL_ROWS = 3
 
 
-def gauges(c: Canvas, y: int, v: View, large: bool = False) -> int:
-    """The four side by side; how many rows they took. `large`: numerals that are read from across the room."""
+def gauges(c: Canvas, y: int, v: View, large: bool = False, old: bool = False) -> int:
+    """The four side by side; how many rows they took. `large`: numerals that are read from across the room. `old`: no engine keeps
+    them up to date, so none is judged."""
     draw, rows = (_large, LARGE_ROWS) if large else (_small, SMALL_ROWS)
     spots = [Area(1 + x, y, width, rows) for x, width in columns(c.width - 2, (1, 1, 1, 1), 2)]
     error, latency = words.gauges(v)
@@ -28,6 +30,7 @@ def gauges(c: Canvas, y: int, v: View, large: bool = False) -> int:
         ("cache hits", v.cache, words.rate(v.cache.value, 0)),
     )
     for area, (name, g, value) in zip(spots, named, strict=False):
+        g = replace(g, ok=None) if old else g
         draw(c, area, name, g, value)
     _methods(c, spots[3], v)
     return rows

@@ -42,7 +42,7 @@ def tail(c: Canvas, area: Area, v: View, since: float = 0.0) -> None:
         x = c.spans(area.x, area.y + row, parts, area.width)
         if d := whose.get((at, text)):
             why = f"because {d.reason}" if d.reason and d.reason not in text else ""
-            whence = f"{d.actor} from {d.where}" if d.where else ""
+            whence = f"{d.actor} from {d.where}" if d.where and d.actor != "engine" else ""
             at_x = max(x + 3, area.x + area.width * 3 // 5)
             c.put(
                 at_x,

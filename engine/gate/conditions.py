@@ -20,6 +20,7 @@ from engine.triggers.measurement import Error, NoData, Ok, Sample, Stale
 from engine.view.model import ConditionView, ItemView
 
 MEASURED = frozenset({"error_rate", "latency_mean", "latency_p95", "cache_hit_rate", "grounded_rate", "documents"})
+FEWEST = 20  # samples, where the plan gives no min_n
 MARGIN = 0.5  # from this confidence down the figure itself is judged
 
 
@@ -88,19 +89,30 @@ def _unmet(missing: Sequence[str]) -> int:
     return len(missing)
 
 
+def _too_few(condition: Condition, sample: Ok, fewest: int, facts: Facts) -> ConditionView:
+    left, eta = _more("to go", fewest - sample.n, facts if condition.metric in MEASURED else Facts())
+    return _view(condition, None, sample, None, "", f"{condition.text}: n = {sample.n} of {fewest}{left}", eta)
+
+
+def least(condition: Condition) -> int:
+    """The fewest samples that meet a condition: one vote of one, or two hits of two, prove nothing. A miss counts at once."""
+    sampled = METRICS[condition.metric].unit in ("rate", "ms", "change", "ratio")
+    return condition.min_n or (FEWEST if sampled else 0)
+
+
 def judge(condition: Condition, facts: Facts) -> ConditionView:
     """One condition: value, n, bound and, when it is not met, the exact missing fact."""
     sample = facts.samples.get(condition.metric, NoData())
     if not isinstance(sample, Ok):
         return _without(condition, sample, facts)
     if sample.n < condition.min_n:
-        left, eta = _more("to go", condition.min_n - sample.n, facts if condition.metric in MEASURED else Facts())
-        missing = f"{condition.text}: n = {sample.n} of {condition.min_n}{left}"
-        return _view(condition, None, sample, None, "", missing, eta)
+        return _too_few(condition, sample, condition.min_n, facts)
     bound, name = bound_of(condition, sample)
     judged = sample.value if bound is None else bound
     met = _compare(judged, condition.op, condition.value)
     shown = figure(condition, sample, bound)
+    if met and sample.n < (fewest := least(condition)):
+        return _too_few(condition, sample, fewest, facts)
     if met:
         return _view(condition, True, sample, bound, name, "", None)
     left, eta = _to_go(condition, sample, facts)

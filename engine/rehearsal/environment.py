@@ -104,4 +104,5 @@ class World:
         if value == kind.off_value:
             return f"Fault {kind.title} switched off."
         shown = {"share": f"{value * 100:g} %", "factor": f"x{value:g}", "on/off": "on"}[kind.unit]
-        return f"Fault {kind.title} switched on ({shown}): {kind.explanation}"
+        how = f" ({shown})" if shown != "on" else ""
+        return f"Fault {kind.title} switched on{how}: {kind.explanation}"

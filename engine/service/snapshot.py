@@ -12,6 +12,7 @@ from engine.experiment.effects import wilson
 from engine.experiment.moments import Counts
 from engine.gate import checklist
 from engine.measures.bucket import Bucket
+from engine.messages import outbox, schedule
 from engine.plan.durations import iso
 from engine.plan.environment import PERCENTAGE
 from engine.plan.model import Plan
@@ -86,7 +87,7 @@ def view(engine: Engine) -> View:
         error_rate=gauges[0], latency=gauges[1], cache=gauges[2],
         methods={"llm": bucket.llm, "frequency": bucket.frequency, "fallback": bucket.fallbacks, "cached": bucket.hits},
         servers=servers, triggers=triggers, matrix=headlines.matrix(plan, triggers),
-        next=(*headlines.what_next(state, triggers, gate, blind, left, now), *engine.limits.sentences), waiting=headlines.waiting_for(state, plan, gate, reminders, engine.misplaced, engine.plan_watch.sentence),
+        next=(*headlines.what_next(state, triggers, gate, blind, left, now), *engine.limits.sentences), waiting=(*headlines.waiting_for(state, plan, gate, reminders, engine.misplaced, engine.plan_watch.sentence), *_messages_due(engine)),
         gate=gate, reminders=reminders, rollback=_proof(engine), restore=_restore(engine),
         operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
         log=tuple(decision_view(row) for row in rows), events=tuple(engine.events)[-20:],
@@ -131,6 +132,19 @@ def _shadow_gauges(bucket: Bucket, targets: dict[str, float], window_s: float) -
     )
     error, latency = (replace(g, arm="shadow", control=None, sentence=f"shadow: {g.sentence}") for g in made)
     return error, latency
+
+
+def _messages_due(engine: Engine) -> tuple[str, ...]:
+    """Messages of the plan that a person sends: those that go out on their own are not waited for."""
+    plan, state = engine.plan, engine.state
+    if not plan.messages:
+        return ()
+    last = outbox.last_queued(engine.conn)
+    due = schedule.suggested(plan, state.stage, state.entered_at, last)
+    due |= schedule.regular_due(plan, state.stage, engine.clock.now(), last)
+    found = [m for m in plan.messages if m.id in due and not m.automatic]
+    names = ", ".join(m.id.replace("_", " ") for m in found)
+    return (f"{counted(len(found), 'message')} to send (9): {names}",) if found else ()
 
 
 def _proof(engine: Engine) -> ProofView | None:

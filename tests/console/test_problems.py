@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from console.screens.ask import Ask
+from console.screens.log import _short
 from console.screens.rollback import _facts
 from console.verbs import status
 from engine.client.client import Reply
@@ -68,3 +69,22 @@ async def test_the_cause_that_was_typed_is_kept_over_the_cool_down() -> None:
         await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, Ask))
         assert app.screen.typed == "disk was full"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("state", ["frozen", "dead"])
+async def test_figures_that_no_engine_keeps_up_to_date_are_not_judged(state: str) -> None:
+    app = console(state)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        assert app.page is not None
+        values = next(line for line in app.page.text().splitlines() if "<1 %" in line)
+        assert "✔" not in values
+        assert "✖" not in values
+
+
+def test_evidence_reads_as_words() -> None:
+    shown = _short({"since": 1_796_010_000.0, "firing": ["error_critical", "error_high"], "armed": True, "rate": 0.056})
+    assert "2026-" in shown
+    assert "error_critical, error_high" in shown
+    assert "[" not in shown
+    assert "e+" not in shown

@@ -36,7 +36,7 @@ def test_it_says_how_many_more_documents_and_how_long() -> None:
 
 
 def test_at_confidence_one_half_the_figure_itself_is_judged() -> None:
-    assert judged(rate(0, 10), error_rate(0.5)).met is True
+    assert judged(rate(0, 20), error_rate(0.5)).met is True
 
 
 @pytest.mark.parametrize("sample", [NoData(), Error("the store is locked")])
