@@ -234,7 +234,7 @@ class EngineClient:
 
     def _still_held(self) -> int:
         """The process that holds a lock of this store which was removed or replaced; 0 for none. Its engine writes still."""
-        from engine.client.whereabouts import holders
+        from engine.store.holders import holders
 
         held, _ = holders(self.folder)
         return held[0] if held else 0

@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from engine.client.client import EngineClient
 from engine.store.folder import Folder
+from engine.store.holders import holders, is_ours
 
 ASK_S = 0.5
-WORDS = (b"engine.server.process", b"rollout")
 
 
 class Whereabouts(Struct, frozen=True):
@@ -56,39 +56,6 @@ def ask(folder: Folder, pid: int = 0, heartbeat: float = 0.0, timeout_s: float =
     return Whereabouts("none")
 
 
-def holders(folder: Folder) -> tuple[list[int], list[int]]:
-    """(processes that hold the store's lock file open, also one without a name any more; ones of this product that cannot be seen)."""
-    lock = os.path.realpath(folder.lock)
-    wanted = {lock, f"{lock} (deleted)"}
-    held: list[int] = []
-    hidden: list[int] = []
-    with contextlib.suppress(OSError):
-        for name in os.listdir("/proc"):
-            if not name.isdigit() or int(name) == os.getpid():
-                continue
-            try:
-                for entry in os.scandir(f"/proc/{name}/fd"):
-                    with contextlib.suppress(OSError):
-                        if os.readlink(entry.path) in wanted:
-                            held.append(int(name))
-                            break
-            except PermissionError:
-                if _is_ours(int(name)):
-                    hidden.append(int(name))
-            except OSError:
-                continue
-    return held, hidden
-
-
-def _is_ours(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            words = file.read(4000)
-    except OSError:
-        return False
-    return any(word in words for word in WORDS)
-
-
 def _is_still(pid: int, heartbeat: float) -> bool:
     """Whether the process of that number is the engine that beat then, and no later one under its number."""
     try:
@@ -103,6 +70,6 @@ def _is_still(pid: int, heartbeat: float) -> bool:
         with open("/proc/stat") as file:
             boot = next(int(line.split()[1]) for line in file if line.startswith("btime"))
     except (OSError, ValueError, IndexError, StopIteration):
-        return _is_ours(pid)
+        return is_ours(pid)
     began = boot + int(ticks) / os.sysconf("SC_CLK_TCK")
-    return state not in "ZX" and (not heartbeat or began <= heartbeat + 1.0) and _is_ours(pid)
+    return state not in "ZX" and (not heartbeat or began <= heartbeat + 1.0) and is_ours(pid)
