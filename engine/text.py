@@ -29,6 +29,19 @@ def clean_block(text: str, limit: int = 100_000) -> str:
     return _UNSAFE.sub(MARK, flat)
 
 
+def unfit_id(name: str, limit: int) -> str:
+    """Why a name cannot be an id, as the end of a sentence; "" when it can. An id is kept exactly as it is given: one that had to be
+    cleaned or cut would be another document's too."""
+    if not name.strip():
+        return "it is empty"
+    if len(name) > limit:
+        return f"it has {len(name):,} characters, at most {limit} are taken"
+    if name != name.strip():
+        return "it begins or ends with a space"
+    odd = next((char for char in name if char != " " and (char.isspace() or _UNSAFE.match(char))), "")
+    return f"it holds the invisible character U+{ord(odd):04X} at place {name.index(odd) + 1}" if odd else ""
+
+
 def clean_output(text: str) -> str:
     """Text on its way to a terminal or a pipe: lines and tabs stay, nothing else that could act."""
     return text if text.isprintable() else _UNSAFE.sub(MARK, text)

@@ -243,6 +243,8 @@ def of_row(name: str, row: Any) -> Source:
     title = row.get("title")
     text = _sound(row["text"])
     trouble = "" if text.strip() else EMPTY
+    if _sound(id) != id:  # another id would be given the same name
+        trouble = "its id holds half of a surrogate pair"
     return Source(_sound(id), _sound(title) if isinstance(title, str) else "", text, trouble, named=named)
 
 

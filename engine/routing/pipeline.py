@@ -29,7 +29,7 @@ from engine.routing.switch import Permit, Switch
 from engine.store.documents import DocumentWrite
 from engine.store.folder import StoreError
 from engine.store.writer import Writer
-from engine.text import clean_block, clean_line, counted, digest, normal
+from engine.text import clean_block, clean_line, counted, digest, normal, unfit_id
 
 journal = logging.getLogger("rollout.engine")
 
@@ -171,9 +171,11 @@ class Pipeline:
         `bulk`: no client waits for this document. It yields to those that somebody waits for, and its time in the queue is no latency.
         Busy when too many of them wait already.
         """
-        document_id = clean_line(document_id, ID_LIMIT)
-        if not document_id:
-            raise Refused("A document needs an id: any line of text that names it.")
+        if unfit := unfit_id(document_id, ID_LIMIT):
+            raise Refused(
+                f"A document's id is one line of visible text, and {clean_line(document_id, 60)!r} is not: {unfit}. Nothing was stored; "
+                "send it under another id."
+            )
         if len(text) > TEXT_LIMIT:
             raise Refused(f"The document has {len(text):,} characters; at most {TEXT_LIMIT:,} are taken. Split it.")
         text = clean_block(normal(text), TEXT_LIMIT)

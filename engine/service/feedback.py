@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from engine.text import clean_block, clean_line
+from engine.text import clean_block, clean_line, unfit_id
 from engine.trial import ledger
 
 KINDS = ("complaint", "rating", "click", "impression")
@@ -58,7 +58,9 @@ def read(fields: dict[str, Any], actor: str, now: float, row: int | None = None)
     if at is None:
         return f"{clean_line(str(fields.get('at')), 40)!r} is no time: give it as 2026-11-25T14:03:07Z or in epoch seconds."
     text = clean_block(str(fields.get("text") or ""), TEXT_LIMIT).strip()
-    document = clean_line(str(fields.get("document") or ""), 512)
+    document = str(fields.get("document") or "")
+    if document and (unfit := unfit_id(document, 512)):
+        return f"{clean_line(document, 60)!r} is not the id of a document: {unfit}."
     if kind in ("click", "impression") and not document:
         return f"{'An' if kind == 'impression' else 'A'} {kind} needs the document that was shown."
     source = clean_line(str(fields.get("source") or ""), 100)

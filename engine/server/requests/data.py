@@ -133,10 +133,14 @@ def _preview(engine: Engine, window: Window, limit: int) -> Reply:
 
 async def delete_document(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     """Remove one document for good: a person's wish, or one that was loaded by mistake. The log keeps its id and who asked."""
-    name = clean_line(str(fields.get("document") or ""), ID_LIMIT)
+    name = str(fields.get("document") or "")[:ID_LIMIT]
     if documents.get(engine.conn, name) is None:
-        return Reply(False, f"There is no document {name!r}. `rollout query` finds ids.", {"code": "no_document"})
-    sentence = f"{ask.actor.name} deleted the document {name}"
+        return Reply(
+            False,
+            f"There is no document {clean_line(name, ID_LIMIT)!r}. `rollout query` finds ids.",
+            {"code": "no_document"},
+        )
+    sentence = f"{ask.actor.name} deleted the document {clean_line(name, ID_LIMIT)}"
 
     def also(conn: sqlite3.Connection, rev: int) -> None:
         documents.delete(conn, name)
