@@ -136,7 +136,7 @@ def test_both_lists_share_the_ranking_and_a_keyword_in_both_is_technical() -> No
 def test_many_ideas_and_few_names_are_ranked_by_weight_and_not_in_turn() -> None:
     ideas = tuple(f"idea {letter}" for letter in "abcdefghijkl")
     piece = PieceKeywords(ideas, ("kafka", "etcd"), 14, 0, None)
-    found = merged([piece], Llm())
+    found = merged([piece], Llm(urls=("http://127.0.0.1:1",), model="m"))
     assert len(found.ranked) == 14
     assert found.ranked[:3] == ideas[:3]
     assert found.ranked.index("kafka") == 3
@@ -145,7 +145,7 @@ def test_many_ideas_and_few_names_are_ranked_by_weight_and_not_in_turn() -> None
 
 def test_a_document_without_names_has_the_whole_budget_of_ideas() -> None:
     ideas = tuple(f"idea {letter}" for letter in "abcdefghijklmnopq")
-    assert merged([PieceKeywords(ideas, (), 17, 0, None)], Llm()).ranked == ideas[:15]
+    assert merged([PieceKeywords(ideas, (), 17, 0, None)], Llm(urls=("http://127.0.0.1:1",), model="m")).ranked == ideas[:15]
 
 
 def test_both_methods_have_one_budget() -> None:
@@ -155,5 +155,5 @@ def test_both_methods_have_one_budget() -> None:
     )
     found = extract(text, budget=Budget(total=6, descriptive=4, technical=2))
     assert len(found.descriptive) == 4
-    limits = Llm()
+    limits = Llm(urls=("http://127.0.0.1:1",), model="m")
     assert Budget() == Budget(limits.max_total, limits.max_descriptive, limits.max_technical)
