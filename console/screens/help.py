@@ -19,6 +19,7 @@ RUNBOOKS = (
     ("rollback", "Rollback"),
     ("troubleshooting", "Trouble"),
     ("systemd", "systemd"),
+    ("quality", "Quality"),
     ("upgrading", "Upgrading"),
     ("configuration", "Configuration"),
 )

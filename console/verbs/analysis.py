@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from console.context import Failed, Place, fail, json_option, say, write_json, write_prose, wrote
+from console.verbs.quality import draft_gold, quality
 
 if TYPE_CHECKING:
     from engine.quality.compare import Kept, Row
@@ -23,7 +24,11 @@ output_option = click.option(
 
 @click.group()
 def analyze() -> None:
-    """Compare what was exported."""
+    """Measure keywords: against each other, as a search index, against a gold file."""
+
+
+analyze.add_command(quality)
+analyze.add_command(draft_gold)
 
 
 @analyze.command("compare-keywords")

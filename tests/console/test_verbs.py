@@ -173,6 +173,26 @@ def test_what_cannot_be_compared_is_said_in_a_sentence(shell: Shell) -> None:
     assert "no file of queries" in shell("analyze", "search-quality", "--queries", "q.json", code=1)
 
 
+def test_quality_against_a_gold_file_from_the_store_and_from_a_folder(shell: Shell) -> None:
+    shell("load", "docs/")
+    assert "documents to draft.jsonl" in shell("analyze", "draft-gold", "--output", "draft.jsonl", "docs/")
+    assert "exists" in shell("analyze", "draft-gold", "--output", "draft.jsonl", "docs/", code=1)
+    stored = json.loads(shell("analyze", "quality", "--gold", "draft.jsonl", "--json"))
+    computed = json.loads(
+        shell("analyze", "quality", "--gold", "draft.jsonl", "--method", "frequency", "docs/", "--json")
+    )
+    by_store = {one["method"]: one for one in stored["methods"]}
+    assert by_store["frequency"] == computed["methods"][0]
+    assert by_store["frequency"]["at"]["15"]["precision"] == 1.0  # the draft is their own keywords
+    assert by_store["llm"]["documents"] == 0
+    assert stored["missing"]["llm"] == stored["gold_documents"]
+    assert "no llm keywords here" in shell("analyze", "quality", "--gold", "draft.jsonl")
+    (shell.folder / "other.jsonl").write_text('{"id": "elsewhere.md", "keywords": ["x"]}')
+    assert "must be the documents' ids" in shell("analyze", "quality", "--gold", "other.jsonl", code=1)
+    (shell.folder / "bad.jsonl").write_text('{"id": 5}')
+    assert 'line 1: a line needs "id" and "keywords"' in shell("analyze", "quality", "--gold", "bad.jsonl", code=1)
+
+
 def test_feedback_of_a_file_counts_once_and_old_complaints_are_of_their_own_time(shell: Shell) -> None:
     rows = [
         '{"kind": "complaint", "text": "long ago", "at": "2020-01-01T00:00:00Z"}',

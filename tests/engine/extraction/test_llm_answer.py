@@ -145,7 +145,10 @@ def test_many_ideas_and_few_names_are_ranked_by_weight_and_not_in_turn() -> None
 
 def test_a_document_without_names_has_the_whole_budget_of_ideas() -> None:
     ideas = tuple(f"idea {letter}" for letter in "abcdefghijklmnopq")
-    assert merged([PieceKeywords(ideas, (), 17, 0, None)], Llm(urls=("http://127.0.0.1:1",), model="m")).ranked == ideas[:15]
+    assert (
+        merged([PieceKeywords(ideas, (), 17, 0, None)], Llm(urls=("http://127.0.0.1:1",), model="m")).ranked
+        == ideas[:15]
+    )
 
 
 def test_both_methods_have_one_budget() -> None:

@@ -1,0 +1,173 @@
+"""Keywords against a gold file: precision, recall and F1 by the literature's protocol, with intervals.
+
+A gold file has a JSON line a document: {"id": ..., "keywords": [...]}. Protocol: lower case, Porter stems, exact match of the whole phrase,
+each once, the first k of a document; micro: counts pooled over the documents, against all gold keywords. Intervals are 95 % of a
+bootstrap over documents with a fixed seed, so the same files give the same figures. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from engine.extraction.keywords import stem_phrase
+from engine.text import clean_line
+
+CUTS = (5, 10, 15)
+DRAWS = 1_000
+SEED = 7
+FEW_DOCUMENTS = 30  # below them an interval says little
+
+
+class Gold(NamedTuple):
+    id: str
+    keywords: frozenset[str]  # stemmed
+
+
+class Bounds(NamedTuple):
+    """Of 95 %."""
+
+    low: float
+    high: float
+
+
+class Counts(NamedTuple):
+    """Of one document, or of several together."""
+
+    right: int
+    given: int
+    wanted: int
+
+
+class Figure(NamedTuple):
+    """Shares from 0 to 1; `interval` is of F1."""
+
+    k: int
+    precision: float
+    recall: float
+    f1: float
+    interval: Bounds
+
+
+class MethodQuality(NamedTuple):
+    method: str
+    documents: int
+    keywords_per_document: float
+    figures: tuple[Figure, ...]
+
+
+def read_gold(body: bytes, name: str) -> tuple[Gold, ...]:
+    """The documents that have keywords. Raises ValueError with file and line."""
+    found: dict[str, Gold] = {}
+    for number, line in enumerate(body.decode("utf-8-sig", "replace").splitlines(), 1):
+        if not line.strip():
+            continue
+        where = f"{name}, line {number}"
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            raise ValueError(f'{where}: not JSON. A line is {{"id": "...", "keywords": ["...", ...]}}.') from None
+        listed = row.get("keywords", row.get("gold")) if isinstance(row, dict) else None
+        if listed is None or not isinstance(row.get("id"), (str, int)):
+            raise ValueError(f'{where}: a line needs "id" and "keywords".')
+        if not isinstance(listed, list) or not all(isinstance(keyword, str) for keyword in listed):
+            raise ValueError(f'{where}: "keywords" must be a list of strings.')
+        key = str(row["id"])
+        if key in found:
+            raise ValueError(f"{where}: the document {clean_line(key, 80)!r} is in the file twice; keep one line.")
+        found[key] = Gold(key, frozenset(distinct(listed)))
+    rows = tuple(gold for gold in found.values() if gold.keywords)
+    if not rows:
+        raise ValueError(f"{name} has no document with keywords.")
+    return rows
+
+
+def distinct(phrases: Iterable[str]) -> list[str]:
+    """Stemmed, in order, each once."""
+    return list(dict.fromkeys(stem for stem in map(stem_phrase, phrases) if stem))
+
+
+def counts(gold: frozenset[str], ranked: Sequence[str], k: int) -> Counts:
+    """`ranked`: stemmed, best first."""
+    return Counts(sum(phrase in gold for phrase in ranked[:k]), len(ranked[:k]), len(gold))
+
+
+def f1(of: Sequence[Counts]) -> float:
+    right, given, wanted = (sum(column) for column in zip(*of, strict=True)) if of else (0, 0, 0)
+    return 2 * right / (given + wanted) if given + wanted else 0.0
+
+
+def resampled(of: Sequence[Counts], also: Sequence[Counts] | None = None) -> Bounds:
+    """95 % of F1 over redrawn documents, or of its difference to `also` on the same documents."""
+    draw, values = random.Random(SEED), []
+    size = len(of)
+    for _ in range(DRAWS):
+        chosen = draw.choices(range(size), k=size)
+        value = f1([of[n] for n in chosen])
+        values.append(value - f1([also[n] for n in chosen]) if also is not None else value)
+    values.sort()
+    return Bounds(values[int(0.025 * DRAWS)], values[int(0.975 * DRAWS)])
+
+
+def measured(method: str, gold: Sequence[Gold], keywords: Mapping[str, Sequence[str]]) -> MethodQuality:
+    """Of the gold documents that `keywords` (by id, best first) has; one without any keyword counts with none."""
+    rows = [(row.keywords, distinct(keywords[row.id])) for row in gold if row.id in keywords]
+    figures = []
+    for k in CUTS if rows else ():
+        each = [counts(wanted, ranked, k) for wanted, ranked in rows]
+        right, given, wanted = (sum(column) for column in zip(*each, strict=True))
+        figures.append(Figure(k, right / given if given else 0.0, right / wanted, f1(each), resampled(each)))
+    mean = sum(len(ranked) for _, ranked in rows) / len(rows) if rows else 0.0
+    return MethodQuality(method, len(rows), mean, tuple(figures))
+
+
+def difference(
+    gold: Sequence[Gold], first: Mapping[str, Sequence[str]], second: Mapping[str, Sequence[str]], k: int = 10
+) -> Bounds | None:
+    """F1@k of the first less that of the second, on the documents that both have."""
+    shared = [row for row in gold if row.id in first and row.id in second]
+    if not shared:
+        return None
+    one, other = ([counts(row.keywords, distinct(of[row.id]), k) for row in shared] for of in (first, second))
+    return resampled(one, other)
+
+
+def as_json(quality: MethodQuality) -> dict[str, Any]:
+    return {
+        "method": quality.method,
+        "documents": quality.documents,
+        "keywords_per_document": round(quality.keywords_per_document, 2),
+        "at": {
+            str(f.k): {
+                "precision": round(f.precision, 4),
+                "recall": round(f.recall, 4),
+                "f1": round(f.f1, 4),
+                "f1_low": round(f.interval.low, 4),
+                "f1_high": round(f.interval.high, 4),
+            }
+            for f in quality.figures
+        },
+    }
+
+
+def sentence(quality: MethodQuality) -> str:
+    if not quality.figures:
+        return f"{quality.method}: no gold document has keywords by this method."
+    figures = ", ".join(
+        f"F1@{f.k} {100 * f.f1:.1f} % [{100 * f.interval.low:.1f}, {100 * f.interval.high:.1f}]"
+        for f in quality.figures
+    )
+    return f"{quality.method}: {figures}; {quality.documents} documents, {quality.keywords_per_document:.1f} keywords each."
+
+
+def draft(lists: Iterable[Sequence[str]], seed: str) -> list[str]:
+    """Proposals for a person to choose from: of all methods, each once, in an order that favours none."""
+    found: dict[str, str] = {}
+    for keywords in lists:
+        for keyword in keywords:
+            found.setdefault(stem_phrase(keyword), keyword)
+    proposed = sorted(found.values())
+    random.Random(seed).shuffle(proposed)
+    return proposed
