@@ -84,10 +84,16 @@ def parse(text: str, name: str = "") -> Parsed:
         text = _COLOUR.sub("", text)
     kind = detect.detect(text, suffix)
     if kind is Format.PLAIN and not _may_hold_boilerplate(text):
-        return Parsed(kind, plain.title(text)[:TITLE_CHARS], text)
+        return Parsed(kind, _plain_title(text, name)[:TITLE_CHARS], text)
     if kind is not Format.HTML:
         text = sample(text)
     return assemble(_read(text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff"), kind, suffix), name)
+
+
+def _plain_title(text: str, name: str) -> str:
+    """The first line; where that is a sentence, the file's name if it has words."""
+    line = plain.title(text)
+    return (_stem(name) or line) if name and line.endswith(".") else line
 
 
 def _read(text: str, kind: Format, suffix: str) -> Raw:
@@ -148,10 +154,12 @@ def assemble(raw: Raw, name: str = "") -> Parsed:
     blocks = boilerplate.without(raw.blocks)
     project = _project(name)
     title = raw.title or _title(raw, blocks, name, project)
+    if raw.format is Format.PLAIN and title.endswith("."):
+        title = _stem(name) or title
     changes = raw.format is Format.CHANGELOG
     if raw.format in _MARKUP and changelog.is_changelog(title, blocks):
         blocks, changes = changelog.content(blocks), True
-        if _GENERIC.fullmatch(title):
+        if _GENERIC.fullmatch(title) or (project and changelog.is_kind(title)):
             numbered = any(map(str.isdigit, title)) or title.lower() == "unreleased"
             title = f"{project} changelog" if project else ("Changelog" if numbered else title)
     if project and title and _GENERIC.fullmatch(title) and not changes:

@@ -14,6 +14,7 @@ _ANCHOR = re.compile(r"^\[\[[^\]\n]{1,200}\]\]$")
 _BLOCK_LINE = re.compile(r"^\[[^\]\n]{0,300}\]$")
 _DELIMITER = re.compile(r"^(-{4,}|\.{4,}|`{3,}|\+{4,}|/{4,}|={4,}|\*{4,}|_{4,}|--|\|={3,}|,={3,}|!={3,})[\w, -]{0,40}$")
 _CONDITION = re.compile(r"^(?:ifdef|ifndef|ifeval|endif)::.*\[.*\]$")
+_PICTURE = re.compile(r"\b(?:image|icon)::?[^\s\[\]]{0,400}\[[^\[\]]{0,300}\]")
 _BLOCK_MACRO = re.compile(r"^(?:include|image|video|audio|toc|kroki|plantuml|icon)::?\S*\[.*\]$")
 _ITEM = re.compile(r"^[ \t]*(?:[*-]|\*{2,5}|\.{1,5}|\d{1,3}\.|<(?:\d+|\.)>)[ \t]+(?:\[[ xX*]\][ \t]+)?(.*)$")
 _TERM = re.compile(r"^[ \t]*(\S.{0,200}?)(?:::{1,3}|;;)(?:[ \t]+(.*))?$")
@@ -169,6 +170,8 @@ def words(text: str, about: dict[str, str]) -> str:
     """A paragraph without anchors, macros and addresses; attributes replaced by what the document sets them to, if it is a word."""
     if "linkgit:" in text:
         text = _LINKGIT.sub(r"\1", text)
+    if "image:" in text or "icon:" in text:
+        text = _PICTURE.sub("", text)
     if "[" in text:
         text = _MACRO.sub(r"\1", _LINK.sub(_shown, text))
         text = _INLINE_ANCHOR.sub("", text)

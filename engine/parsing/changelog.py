@@ -56,6 +56,11 @@ def is_changelog(title: str, blocks: Sequence[Block]) -> bool:
     return versions >= 2 and 2 * (versions + kinds) >= len(heads)
 
 
+def is_kind(heading: str) -> bool:
+    """Whether a heading says what kind of changes stand below it, or of which version."""
+    return _KIND.match(heading) is not None or _VERSION.match(heading) is not None
+
+
 def content(blocks: Sequence[Block]) -> list[Block]:
     """Items without their verbs and references, headings that name a subject."""
     kept: list[Block] = []

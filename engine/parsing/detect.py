@@ -164,6 +164,7 @@ def _by_header(head: str) -> Format | None:
                 or "message-id" in known
                 or "received" in known
                 or "betreff" in known
+                or "mime-version" in known
             ):
                 return Format.MAIL
             if _PEP.match(start):

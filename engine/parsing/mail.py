@@ -17,6 +17,7 @@ _SEPARATOR = re.compile(
     r"^(?:-{2,}\s?(?:original message|forwarded message|begin forwarded).{0,60}|_{10,}|-{5,} ?.{0,40}-{5,}|begin forwarded message:?|from:\s.{3,120}|von:\s.{3,120}|de\s?:\s.{3,120})$",
     re.I,
 )
+_FIELD_BELOW = re.compile(r"(?:sent|to|date|subject|cc|gesendet|an|datum|envoyé|à|enviado|para)\s?:", re.I)
 _SIGNATURE = re.compile(
     r"^(?:-- ?|—|sent from my .{2,40}|sent via .{2,40}|get outlook for .{2,20}|unsubscribe.{0,80}|you received this message because.{0,120}|to unsubscribe.{0,120})$",
     re.I,
@@ -86,6 +87,7 @@ def _blocks(body: str) -> list[Block]:
 
 def _own(body: str) -> tuple[list[str], list[str]]:
     own: list[str] = []
+    greetings: list[str] = []
     every: list[str] = []
     lines = body.split("\n")
     ended = False
@@ -99,8 +101,10 @@ def _own(body: str) -> tuple[list[str], list[str]]:
         if _SIGNATURE.match(bare):
             ended = bare.startswith(("--", "—")) or ended
             continue
-        if _SEPARATOR.match(bare) and (place > 2 or not own):
-            ended = any(own)
+        if _SEPARATOR.match(bare) and (
+            ":" not in bare or _FIELD_BELOW.match(" ".join(lines[place + 1 : place + 3]).strip())
+        ):
+            ended = any(own) or bool(greetings)
             continue
         if _ATTRIBUTION.match(bare) or (
             _ATTRIBUTION_BEGINS.match(bare)
@@ -108,7 +112,10 @@ def _own(body: str) -> tuple[list[str], list[str]]:
             and lines[place + 1].strip().endswith(("wrote:", "schrieb:", "écrit :"))
         ):
             continue
-        if bare in ("wrote:",) or bare.endswith("> wrote:") or _GREETING.match(bare):
+        if bare in ("wrote:",) or bare.endswith("> wrote:"):
+            continue
+        if _GREETING.match(bare):
+            greetings.append(bare)
             continue
         if _CLOSING.match(bare):
             ended = (
@@ -118,4 +125,6 @@ def _own(body: str) -> tuple[list[str], list[str]]:
             )
             continue
         own.append(bare)
+    if greetings and not any(map(str.isalpha, "".join(own))):
+        return greetings, every
     return own, every

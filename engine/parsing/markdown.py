@@ -205,7 +205,7 @@ def _item(written: str) -> Iterator[Block]:
         return
     if is_person(" ".join(written.split())):
         yield Block("person", words)
-    elif not _to_here(written):
+    elif not (_to_here(written) or (_LINKED.fullmatch(written.strip()) and "readme" in written.lower())):
         yield Block("item", words)
 
 

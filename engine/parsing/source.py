@@ -106,7 +106,10 @@ def parse(text: str, suffix: str = "") -> Raw:
             if kind == "code":
                 blocks.append(Block("code", joined))
             else:
-                blocks.extend(Block("text", words.strip()) for words in joined.split("\n\n") if words.strip())
+                said = (words.strip() for words in joined.split("\n\n"))
+                blocks.extend(
+                    Block("text", words) for words in said if words and not _USELESS.fullmatch(words.rstrip("."))
+                )
         into.clear()
 
     lines = text.split("\n")
