@@ -57,12 +57,14 @@ def stem(word: str) -> str:
     return str(_stemmer.of(word))
 
 
-def topped_up(keywords: Keywords, spare: Keywords, least: int) -> Keywords:
+def topped_up(keywords: Keywords, spare: Keywords, least: int, budget: Budget) -> Keywords:
     """With the best of `spare` behind them until there are `least`; what says the same by its stems is not taken twice."""
     known = {stem_phrase(keyword) for keyword in keywords.ranked}
-    more = [keyword for keyword in spare.ranked if stem_phrase(keyword) not in known][: max(0, least - len(keywords))]
+    more = [keyword for keyword in spare.ranked if stem_phrase(keyword) not in known][
+        : max(0, min(least, budget.total) - len(keywords))
+    ]
     names = {keyword for keyword in spare.technical if keyword in more}
-    technical = [keyword for keyword in more if keyword in names][: max(0, MAX_TECHNICAL - len(keywords.technical))]
+    technical = [keyword for keyword in more if keyword in names][: max(0, budget.technical - len(keywords.technical))]
     return Keywords((*keywords.ranked, *more), (*keywords.technical, *technical))
 
 

@@ -301,8 +301,8 @@ class Pipeline:
     def _full(self, keywords: Keywords, made: _Made) -> tuple[Keywords, str]:
         """With as many keywords as the plan asks for at least, topped up by frequency, and what was short. Another call would cost
         whoever waits as much again, and a model that gives few gives few again."""
-        least = min(self._plan.llm.min_total, self._plan.llm.max_total)
-        full = topped_up(keywords, made.plain, least)
+        least = self._plan.llm.min_total
+        full = topped_up(keywords, made.plain, least, self._budget)
         if len(full) == len(keywords):
             return keywords, ""
         gave = counted(len(keywords), "keyword")

@@ -88,7 +88,7 @@ class Place:
 
 
 def plan_for(stub: StubLlm, **settings: Any) -> Plan:
-    llm = Llm(urls=(stub.url,), **{"model": stub.model, "timeout_s": 3.0, "retries": 0, **settings})
+    llm = Llm(**{"urls": (stub.url,), "model": stub.model, "timeout_s": 3.0, "retries": 0, **settings})
     plan = parse_plan(default_plan_text())
     stages = (*plan.stages[:FULL], replace(plan.stages[-1], number=FULL))
     return replace(plan, llm=llm, stages=stages)
