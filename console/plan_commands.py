@@ -54,7 +54,7 @@ class Running:
         self.command = command
         self.line = line
         self.done: shell.Run | None = None
-        self.kept = shell.Kept()
+        self.kept = shell.BoundedOutput()
         self._began = asyncio.get_running_loop().time()
 
     @property

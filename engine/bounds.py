@@ -7,12 +7,26 @@ Importing scipy costs half a second; here it serves only as the oracle of the te
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from functools import lru_cache
 from statistics import NormalDist
 
 _TINY = 1e-300
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+
+def compare(value: float, op: str, limit: float) -> bool:
+    """Whether `value` op `limit` holds. KeyError for an operator other than <, <=, > and >=."""
+    return _COMPARE[op](value, limit)
+
+
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 # -- rates: k of n ---------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ class Run(Struct, frozen=True):
         return f"ended with {self.exit} after {took}"
 
 
-class Kept:
+class BoundedOutput:
     """The beginning and the end of an output, however long it is."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ async def run(
 ) -> Run:
     """Run a command line to its end or its limit; cancelling the task ends it too. `heard` gets output as it comes."""
     began = time.monotonic()
-    kept = Kept()
+    kept = BoundedOutput()
 
     def took() -> float:
         return (time.monotonic() - began) * 1000

@@ -241,7 +241,7 @@ def gate_lines(v: View) -> list[tuple[str, str, str]]:
     """(sign, style, text): what is open of the checklist, the conditions with what each lacks, then what else is missing."""
     items = [(*checklist.ITEM.get(i.state, ("○", "warn")), i.text) for i in v.gate.items if i.state != "done"]
     out = [(*checklist.sign(n), f"{n.text}: {n.missing or n.sentence}") for n in v.gate.conditions]
-    rest = [("○", "warn", text) for text in checklist.also_missing(v.gate)]
+    rest = [("○", "warn", text) for text in v.gate.others]
     return [*out, *rest, *items] if v.gate.conditions else [*items, *rest]
 
 

@@ -46,16 +46,10 @@ def lines(gate: GateView) -> list[Line]:
         out.append(Line(f"approvals · {len(gate.approvals)} of {gate.approvals_needed}"))
         by = ", ".join(gate.approvals) or "nobody yet: a approves"
         out.append(Line(text=f"approved by {by}", done=len(gate.approvals) >= gate.approvals_needed))
-    if rest := also_missing(gate):
+    if gate.others:
         out.append(Line("also missing"))
-        out += [Line(text=m) for m in rest]
+        out += [Line(text=m) for m in gate.others]
     return out
-
-
-def also_missing(gate: GateView) -> list[str]:
-    """What neither a condition nor an item of the checklist says by itself."""
-    known = {c.missing for c in gate.conditions}
-    return [m for m in gate.missing if m not in known and "checklist item" not in m]
 
 
 def first_open(found: Sequence[Line]) -> int:

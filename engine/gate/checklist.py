@@ -1,6 +1,6 @@
-"""A stage's checklist as stored: which items, in which state, with which evidence. Reads, writes nothing.
+"""A stage's checklist as stored: items, their state and evidence. Read only.
 
-Items are signed by a person or proven by the machine (`engine.service.checklist_requests`).
+A person signs items or a machine check proves them (`engine.service.checklist_requests`).
 """
 
 from __future__ import annotations
@@ -14,19 +14,22 @@ from engine.plan.model import Item, Plan
 from engine.rollout.control import State
 from engine.view.model import ItemView
 
+# Begins the stored note of a machine-checked item that a person signed; released stores contain it.
+SIGNED_MANUALLY = "by hand"
 
-class Finding(Struct, frozen=True):
+
+class CheckResult(Struct, frozen=True):
     ok: bool
     evidence: str
 
 
 def items(plan: Plan, stage: int) -> tuple[Item, ...]:
-    """The checklist in force: the stage's; once stable, the post-rollout tasks."""
+    """The stage's checklist; once stable, the post-rollout tasks."""
     return plan.stages[stage].checklist if stage < len(plan.stages) else plan.post_rollout
 
 
 class Doubt(Struct, frozen=True):
-    """What was signed or proven before `rev` has to be signed or proven again."""
+    """Whatever was signed or proven before `rev` has to be signed or proven again."""
 
     rev: int = 0
     at: float = 0.0
@@ -41,18 +44,18 @@ class Doubt(Struct, frozen=True):
 
 
 def doubt(conn: sqlite3.Connection, state: State) -> Doubt:
-    """The last rollback that took something away and was not undone, or the last change of model or plan, whichever is later."""
+    """The later of the last rollback that lowered the percentage and was not undone, and the last change of model or plan."""
     row = conn.execute(
         "SELECT max(rev) FROM decision WHERE kind IN ('rollback', 'trigger') AND percent_to < percent_from AND rev <= ?",
         (state.last_rev,),
     ).fetchone()
     rev = max(row[0] or 0, state.restart_rev)
-    found = conn.execute("SELECT at, kind FROM decision WHERE rev = ?", (rev,)).fetchone()
-    return Doubt(rev, *found) if found else Doubt()
+    decision = conn.execute("SELECT at, kind FROM decision WHERE rev = ?", (rev,)).fetchone()
+    return Doubt(rev, *decision) if decision else Doubt()
 
 
 def read(conn: sqlite3.Connection, plan: Plan, state: State) -> tuple[ItemView, ...]:
-    """Every item of the state's stage. What a rollback or a change of model put in doubt is open again, and says since when."""
+    """Every item of the state's stage. An item put in doubt by a rollback or a change of model is open again."""
     stored = {
         row[0]: row[1:]
         for row in conn.execute(
@@ -69,7 +72,20 @@ def _view(
     item: Item, since: Doubt, state: str, by: str, at: float | None, written: str, evidence: str, rev: int
 ) -> ItemView:
     lapsed = state == "done" and rev < since.rev and not item.keeps
+    manually = not lapsed and written.startswith(SIGNED_MANUALLY)
     if lapsed:
         how = "signed" if item.check.kind == "manual" else "proven"
         state, written = "open", f"{how} before {since.why} (by {by}); needed again"
-    return ItemView(item.id, item.text, item.check.kind, state, by, at, written, evidence, item.required, lapsed)  # type: ignore[arg-type]
+    return ItemView(
+        item.id,
+        item.text,
+        item.check.kind,
+        state,  # type: ignore[arg-type]
+        by,
+        at,
+        written,
+        evidence,
+        item.required,
+        lapsed,
+        manually,
+    )

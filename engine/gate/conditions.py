@@ -1,7 +1,7 @@
-"""The gate of a stage: each condition judged by its confidence bound, and the exact missing fact with the time it will take.
+"""A stage's gate: judges each condition by its confidence bound, and states exactly what is missing and how long it takes.
 
-"Error rate < 1 %" is met when the *upper bound* of the rate is below 1 %: with few documents a small figure proves nothing. Rates
-are bounded by Clopper-Pearson (exact), means by the one-sided t interval. Pure.
+"Error rate < 1 %" is met when the *upper bound* of the rate is below 1 %: with few documents a low rate proves nothing.
+Rates are bounded by Clopper-Pearson (exact), means by the one-sided t interval. Pure.
 """
 
 from __future__ import annotations
@@ -20,26 +20,27 @@ from engine.triggers.measurement import Error, NoData, Ok, Sample, Stale
 from engine.view.model import ConditionView, ItemView
 
 MEASURED = frozenset({"error_rate", "latency_mean", "latency_p95", "cache_hit_rate", "grounded_rate", "documents"})
-FEWEST = 20  # samples, where the plan gives no min_n
-MARGIN = 0.5  # from this confidence down the figure itself is judged
+FEWEST = 20  # samples needed where the plan gives no min_n
+MARGIN = 0.5  # at or below this confidence the figure itself is judged
 
 
-class Facts(Struct, frozen=True):
-    """What was measured: a sample by metric, and LLM documents a minute for the expected times."""
+class GateFacts(Struct, frozen=True):
+    """What was measured: a sample for each metric, and LLM documents a minute for the ETAs."""
 
     samples: Mapping[str, Sample] = {}
     per_min: float = 0.0
-    stability: Stability | None = None  # of the last stage: its bake is a count of clean days
+    stability: Stability | None = None  # of the last stage, whose bake counts clean days
 
 
 class GateReport(Struct, frozen=True):
-    """`missing`: what an override would pass over; `blocked`: what nothing passes over."""
+    """`missing`: what an override skips; `blocked`: what nothing skips; `others`: `missing` without conditions and items."""
 
     conditions: tuple[ConditionView, ...]
     missing: tuple[str, ...]
     blocked: tuple[str, ...]
     met: int
     total: int
+    others: tuple[str, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -48,14 +49,14 @@ class GateReport(Struct, frozen=True):
 
 def assess(
     stage: Stage | None,
-    facts: Facts,
+    facts: GateFacts,
     items: Sequence[ItemView],
     baked_s: float,
     approvals: int,
     blocked: tuple[str, ...],
     also: tuple[str, ...] = (),
 ) -> GateReport:
-    """`stage` is None once stable: there is no gate then. `also`: what else is missing."""
+    """`stage` is None once stable: there is no gate. `also`: what else is missing."""
     if stage is None:
         return GateReport((), (), blocked, 0, 0)
     conditions = tuple(judge(condition, facts) for condition in stage.success)
@@ -64,44 +65,42 @@ def assess(
     if undone:
         more = f" (and {len(undone) - 1} more)" if len(undone) > 1 else ""
         missing.append(f"{len(undone)} of {len(items)} checklist items open: {undone[0].text}{_lapse(undone[0])}{more}")
-    if (soak := soaking(stage, facts, baked_s)) < stage.bake_s:
-        left = f"{format_duration(stage.bake_s - soak)} left of {format_duration(stage.bake_s)}"
+    others = []
+    if (done := bake_done(stage, facts, baked_s)) < stage.bake_s:
+        left = f"{format_duration(stage.bake_s - done)} left of {format_duration(stage.bake_s)}"
         stable = facts.stability
-        missing.append(f"stable within targets: {left}, {stable.sentence}" if stable else f"bake: {left}")
-    # the one who promotes is an approver; where one is enough the promotion itself is the approval
+        others.append(f"stable within targets: {left}, {stable.sentence}" if stable else f"bake: {left}")
+    # whoever promotes approves too; where one approval is enough, the promotion is it
     if stage.approvals > 1 and approvals < stage.approvals:
-        missing.append(f"approvals: {approvals} of {stage.approvals}, {stage.approvals - approvals} to go")
-    missing += also
+        others.append(f"approvals: {approvals} of {stage.approvals}, {stage.approvals - approvals} to go")
+    others += also
+    missing += others
     total = len(also) + len(conditions) + (1 if items else 0) + 1 + (1 if stage.approvals > 1 else 0)
-    return GateReport(conditions, tuple(missing), blocked, max(0, total - _unmet(missing)), total)
+    return GateReport(conditions, tuple(missing), blocked, max(0, total - len(missing)), total, tuple(others))
 
 
 def _lapse(item: ItemView) -> str:
     return f", {item.note}" if item.lapsed else ""
 
 
-def soaking(stage: Stage, facts: Facts, baked_s: float) -> float:
-    """Seconds of the stage's bake that are done: watched ones, in the last stage only since it is stable."""
+def bake_done(stage: Stage, facts: GateFacts, baked_s: float) -> float:
+    """Seconds of the stage's bake that are done: watched time; in the last stage, clean watched time."""
     return baked_s if facts.stability is None else min(baked_s, facts.stability.clean_s)
 
 
-def _unmet(missing: Sequence[str]) -> int:
-    return len(missing)
-
-
-def _too_few(condition: Condition, sample: Ok, fewest: int, facts: Facts) -> ConditionView:
-    left, eta = _more("to go", fewest - sample.n, facts if condition.metric in MEASURED else Facts())
+def _too_few(condition: Condition, sample: Ok, fewest: int, facts: GateFacts) -> ConditionView:
+    left, eta = _more("to go", fewest - sample.n, facts if condition.metric in MEASURED else GateFacts())
     return _view(condition, None, sample, None, "", f"{condition.text}: n = {sample.n} of {fewest}{left}", eta)
 
 
 def least(condition: Condition) -> int:
-    """The fewest samples that meet a condition: one vote of one, or two hits of two, prove nothing. A miss counts at once."""
+    """The fewest samples that can meet a condition: one vote of one, or two hits of two, prove nothing. One can miss it."""
     sampled = METRICS[condition.metric].unit in ("rate", "ms", "change", "ratio")
     return condition.min_n or (FEWEST if sampled else 0)
 
 
-def judge(condition: Condition, facts: Facts) -> ConditionView:
-    """One condition: value, n, bound and, when it is not met, the exact missing fact."""
+def judge(condition: Condition, facts: GateFacts) -> ConditionView:
+    """Judge one condition: value, n, bound and, if it is not met, exactly what is missing."""
     sample = facts.samples.get(condition.metric, NoData())
     if not isinstance(sample, Ok):
         return _without(condition, sample, facts)
@@ -120,7 +119,7 @@ def judge(condition: Condition, facts: Facts) -> ConditionView:
 
 
 def bound_of(condition: Condition, sample: Ok) -> tuple[float | None, str]:
-    """The bound on the side that the condition could be missed on, and its name; (None, "") where the figure is judged."""
+    """The confidence bound that has to meet the condition, and its name; (None, "") if the figure itself is judged."""
     if condition.confidence <= MARGIN:
         return None, ""
     upper = condition.op in ("<", "<=")
@@ -168,38 +167,36 @@ def amount(value: float, unit: str) -> str:
     return f"{value:g}"
 
 
-def _to_go(condition: Condition, sample: Ok, facts: Facts) -> tuple[str, float | None]:
-    """How many more documents it takes and how long that is at today's traffic: ("; 120 more documents, about 2h", 7200)."""
+def _to_go(condition: Condition, sample: Ok, facts: GateFacts) -> tuple[str, float | None]:
+    """How many more documents it takes, and how long at today's traffic: ("; 120 more documents, about 2h", 7200)."""
     if sample.k is not None and condition.metric in COUNTED:
         return _rate_to_go(condition, sample.k, sample.n, facts)
     if not _compare(sample.value, condition.op, condition.value):
         return f", not {condition.op} {amount(condition.value, METRICS[condition.metric].unit)}", None
     if sample.variance is None or sample.n < 2 or condition.metric not in ("latency_mean",):
         return "", None
-    # from Student's t to its limit: for the sample sizes at which a mean is close to its target they agree
+    # t is kept at its current value: at sample sizes that matter here it no longer changes
     wide = bounds.t_quantile(condition.confidence, sample.n - 1) * sample.variance**0.5
     need = math.ceil((wide / (condition.value - sample.value)) ** 2)
     return _more("more fresh calls", max(1, need - sample.n), facts)
 
 
-def _rate_to_go(condition: Condition, k: int, n: int, facts: Facts) -> tuple[str, float | None]:
+def _rate_to_go(condition: Condition, k: int, n: int, facts: GateFacts) -> tuple[str, float | None]:
     upper, target, sure = condition.op in ("<", "<="), condition.value, condition.confidence
     inside = _compare(k / n, condition.op, target) if n else False
     if upper and 0 < target < 1:
         text, eta = _more("more clean documents" if k else "more documents", _short(k, n, target, sure), facts)
         if not k:
             return text, eta
-        going_on = _at_this_rate(lambda m: bounds.rate_upper(round(k / n * m), m, sure) < target, n) if inside else None
-        tail = f" ({going_on - n} if errors go on as now)" if going_on else "" if inside else ", and errors must stop"
+        needed = _at_this_rate(lambda m: bounds.rate_upper(round(k / n * m), m, sure) < target, n) if inside else None
+        tail = f" ({needed - n} at the current error rate)" if needed else "" if inside else ", and errors must stop"
         return text + tail, eta
     if not inside:
         return f", not {condition.op} {amount(target, 'rate')}", None
-    found = _at_this_rate(lambda m: bounds.rate_lower(int(k / n * m), m, sure) > target, n)
-    return (
-        _more("more look-ups" if condition.metric == "cache_hit_rate" else "more", found - n, facts)
-        if found
-        else ("", None)
-    )
+    needed = _at_this_rate(lambda m: bounds.rate_lower(int(k / n * m), m, sure) > target, n)
+    if not needed:
+        return "", None
+    return _more("more look-ups" if condition.metric == "cache_hit_rate" else "more", needed - n, facts)
 
 
 COUNTED = frozenset({"error_rate", "cache_hit_rate", "grounded_rate"})
@@ -210,18 +207,18 @@ def _short(k: int, n: int, rate: float, confidence: float) -> int:
 
 
 def _at_this_rate(holds: Callable[[int], bool], n: int) -> int | None:
-    """The n at which it holds when everything goes on as so far; None when that is beyond sixteen million."""
+    """The n at which it holds if the rate stays the same; None beyond sixteen million."""
     return bounds.first_true(holds, max(1, n), 1 << 24)
 
 
-def _more(what: str, count: int, facts: Facts) -> tuple[str, float | None]:
+def _more(what: str, count: int, facts: GateFacts) -> tuple[str, float | None]:
     eta = count / facts.per_min * 60 if facts.per_min > 0 else None
     about = f", about {format_duration(eta)}" if eta is not None else ""
     return f"; {count} {what}{about}", eta
 
 
-def _without(condition: Condition, sample: Sample, facts: Facts) -> ConditionView:
-    why = {NoData: "nothing measured yet", Stale: "the last figure is old", Error: "it could not be measured"}[
+def _without(condition: Condition, sample: Sample, facts: GateFacts) -> ConditionView:
+    why = {NoData: "nothing measured yet", Stale: "the latest figure is old", Error: "it could not be measured"}[
         type(sample)
     ]
     if isinstance(sample, Error) and sample.sentence:
@@ -253,4 +250,4 @@ def _view(
 
 
 def _compare(value: float, op: str, other: float) -> bool:
-    return {"<": value < other, "<=": value <= other, ">": value > other, ">=": value >= other}[op]
+    return bounds.compare(value, op, other)

@@ -1,6 +1,6 @@
-"""How long the last stage has been stable: at its full percentage, no incident, every day within its targets; and what reset the count.
+"""How long the last stage has been stable (full percentage, no incident, every day within targets), and what reset it.
 
-"Stable for 7 days" is counted, not averaged: a bad day is not made good by six others.
+"Stable for 7 days" is counted, not averaged: six good days do not make up for a bad one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from engine import bounds
 from engine.measures.bucket import Bucket
 from engine.plan.durations import iso
 from engine.plan.model import Condition, Plan, Stage
@@ -19,7 +20,7 @@ from engine.store import series
 from engine.triggers import words
 
 DAY = 86400
-LEAST_N = 20  # of a day's samples: fewer say nothing
+LEAST_N = 20  # a day with fewer samples is not judged
 
 _FIGURES: dict[str, Callable[[Bucket], tuple[float | None, int]]] = {
     "error_rate": lambda b: (b.errors / b.attempts if b.attempts else None, b.attempts),
@@ -29,7 +30,7 @@ _FIGURES: dict[str, Callable[[Bucket], tuple[float | None, int]]] = {
 
 
 class Stability(Struct, frozen=True):
-    """`clean_s`: seconds since the count last began; `reset` is "" when it began with the stage."""
+    """`clean_s`: seconds since the count last restarted; `reset`: what restarted it, "" if it began with the stage."""
 
     since: float
     clean_s: float
@@ -37,41 +38,42 @@ class Stability(Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        why = f", begun anew by {self.reset}" if self.reset else ""
+        why = f", reset by {self.reset}" if self.reset else ""
         return f"counted since {iso(self.since)}{why}"
 
 
 def stability(conn: sqlite3.Connection, plan: Plan, state: State, now: float) -> Stability | None:
-    """None unless the last stage is the current one: only there a bake is a count of clean days."""
+    """None except in the last stage: only its bake counts clean days."""
     if state.stage != plan.last_stage:
         return None
     stage = plan.stages[state.stage]
     if state.percent_bp < stage.percent_bp:
         return Stability(now, 0.0, f"{percent(state.percent_bp)} instead of {percent(stage.percent_bp)}")
     candidates = [(state.entered_at, ""), _incident(conn, state), _bad_day(conn, stage, state, now)]
-    since, reset = max((each for each in candidates if each is not None), key=lambda each: each[0])
+    since, reset = max((event for event in candidates if event is not None), key=lambda event: event[0])
     if state.changed_at > since:
         since, reset = state.changed_at, f"the return to {percent(state.percent_bp)}"
     return Stability(since, max(0.0, now - since), reset)
 
 
 def _incident(conn: sqlite3.Connection, state: State) -> tuple[float, str] | None:
-    """The last trigger or rollback since the stage began; one that was undone is none, nor is a person's hold."""
+    """The last trigger or rollback since the stage began; undone ones and a person's holds do not count."""
     row = conn.execute(
         "SELECT at, kind, json_extract(body, '$.sentence') FROM decision WHERE at >= ? AND stage >= ? AND "
-        "((kind IN ('trigger', 'rollback') AND rev <= ?) OR (kind = 'hold' AND actor = 'engine')) ORDER BY rev DESC LIMIT 1",
+        "((kind IN ('trigger', 'rollback') AND rev <= ?) OR (kind = 'hold' AND actor = 'engine')) "
+        "ORDER BY rev DESC LIMIT 1",
         (state.entered_at, state.stage, state.last_rev),
     ).fetchone()
     return None if row is None else (float(row[0]), f"an incident: {row[2]}")
 
 
 def _bad_day(conn: sqlite3.Connection, stage: Stage, state: State, now: float) -> tuple[float, str] | None:
-    """The end of the last day (UTC) whose own figures were outside a target; today ends now."""
-    found = series.buckets(conn, 3600, state.entered_at - 3600, now + 3600, "treatment", stage=state.stage)
+    """The end of the last day (UTC) with a figure outside its target; today ends now."""
+    hourly = series.buckets(conn, 3600, state.entered_at - 3600, now + 3600, "treatment", stage=state.stage)
     last = None
-    for day, hours in itertools.groupby(found, key=lambda row: int(row[0] // DAY)):
+    for day, hours in itertools.groupby(hourly, key=lambda row: int(row[0] // DAY)):
         sum_of = Bucket.merged(bucket for _, bucket in hours)
-        missed = next((said for c in stage.success if (said := _missed(c, sum_of))), "")
+        missed = next((miss for c in stage.success if (miss := _missed(c, sum_of))), "")
         if missed:
             last = (min(now, (day + 1) * DAY), f"{iso(day * DAY)[:10]}: {missed}")
     return last
@@ -84,8 +86,7 @@ def _missed(condition: Condition, day: Bucket) -> str:
     value, n = figure(day)
     if value is None or n < LEAST_N:
         return ""
-    met = {"<": value < condition.value, "<=": value <= condition.value, ">": value > condition.value, ">=": value >= condition.value}  # fmt: skip
-    if met[condition.op]:
+    if bounds.compare(value, condition.op, condition.value):
         return ""
     shown, asked = words.beside(condition.metric, value, condition.value)
-    return f"{words.NAMES[condition.metric]} {shown} (n {n}), asked for {condition.op} {asked}"
+    return f"{words.NAMES[condition.metric]} {shown} (n {n}), target {condition.op} {asked}"

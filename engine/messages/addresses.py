@@ -16,7 +16,7 @@ _TAGGED = re.compile(r"(?P<tags>[a-z0-9_,-]+)=(?P<url>[A-Za-z][A-Za-z0-9+.-]*://
 
 
 @dataclass(frozen=True)
-class Address:
+class Destination:
     """One apprise URL. `tags` are audiences or ids of messages; none means all. Its text shows the kind, never the URL."""
 
     url: str = field(repr=False)
@@ -35,7 +35,7 @@ class Address:
         return hashlib.blake2b(self.url.encode(), key=salt.encode()[:64], digest_size=2).hexdigest()
 
 
-def addresses(notify: Notify, environ: Mapping[str, str]) -> tuple[list[Address], str]:
+def addresses(notify: Notify, environ: Mapping[str, str]) -> tuple[list[Destination], str]:
     """(addresses, trouble in words). Whatever goes wrong, no URL is part of the words."""
     words = environ.get(notify.urls_env, "").split()
     trouble = ""
@@ -52,7 +52,7 @@ def addresses(notify: Notify, environ: Mapping[str, str]) -> tuple[list[Address]
                 words += [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
         except OSError as error:
             trouble = f"{path} cannot be read: {error.strerror}"
-    found: list[Address] = []
+    found: list[Destination] = []
     for number, word in enumerate(words, 1):
         address = _address(word)
         if address is None:
@@ -64,8 +64,8 @@ def addresses(notify: Notify, environ: Mapping[str, str]) -> tuple[list[Address]
     return found, trouble
 
 
-def _address(word: str) -> Address | None:
+def _address(word: str) -> Destination | None:
     tagged = _TAGGED.fullmatch(word)
     if tagged is not None:
-        return Address(tagged["url"], frozenset(tagged["tags"].split(",")))
-    return Address(word) if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://\S", word) else None
+        return Destination(tagged["url"], frozenset(tagged["tags"].split(",")))
+    return Destination(word) if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://\S", word) else None

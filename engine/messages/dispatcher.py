@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 
 from engine.clock import Clock
 from engine.messages import outbox
-from engine.messages.addresses import Address, addresses
+from engine.messages.addresses import Destination, addresses
 from engine.messages.draft import Draft
 from engine.messages.outbox import Queued
 from engine.plan.model import Plan
@@ -65,7 +65,7 @@ class Post:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def addresses(self) -> tuple[list[Address], str]:
+    def addresses(self) -> tuple[list[Destination], str]:
         """Read anew each time, so that an address that is put right is used at once."""
         return addresses(self._plan.notify, self._environ)
 
@@ -110,7 +110,7 @@ class Post:
         wanted, _ = _takers(draft, *self.addresses())
         return len(await self._all(wanted, self._marked(draft))) < len(wanted)
 
-    async def _all(self, found: list[Address], draft: Draft) -> list[str]:
+    async def _all(self, found: list[Destination], draft: Draft) -> list[str]:
         """Why it was not delivered, for each address where it was not."""
         answers = await asyncio.gather(*(self._deliver(address, draft) for address in found))
         return [f"{a.kind}: {why}" for a, (why, _) in zip(found, answers, strict=True) if why]
@@ -153,7 +153,7 @@ class Post:
                     task = self._busy[address.url] = asyncio.create_task(work)
                     task.add_done_callback(lambda _, url=address.url: self._busy.pop(url, None))  # type: ignore[misc]
 
-    async def _one(self, queued: Queued, address: Address, marks: list[str]) -> None:
+    async def _one(self, queued: Queued, address: Destination, marks: list[str]) -> None:
         why, took = await self._deliver(address, queued.draft, queued.key, queued.delivered)
         if why:
             sentence, now = f"{address.kind}: {why}", self._clock.now()
@@ -171,7 +171,7 @@ class Post:
             await asyncio.wrap_future(self._writer.write(change))
 
     async def _deliver(
-        self, address: Address, draft: Draft, salt: str = "", skip: Sequence[str] = ()
+        self, address: Destination, draft: Draft, salt: str = "", skip: Sequence[str] = ()
     ) -> tuple[str, list[str]]:
         """("" or why not, marks of the recipients that took it). The process is ended when it takes too long or the engine stops."""
         took: list[str] = []
@@ -221,7 +221,7 @@ class Post:
         )  # fmt: skip
 
 
-def _takers(draft: Draft, found: list[Address], trouble: str) -> tuple[list[Address], str]:
+def _takers(draft: Draft, found: list[Destination], trouble: str) -> tuple[list[Destination], str]:
     """The addresses that take it, and why none does."""
     wanted = [a for a in found if a.takes(draft.message, draft.audience)]
     return wanted, "" if wanted else trouble or f"no address takes messages for {draft.audience}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from typing import Any
 
@@ -41,7 +42,7 @@ def judge(value: float | None, wanted: tuple[str, float] | None) -> bool | None:
     if value is None or wanted is None:
         return None
     op, limit = wanted
-    return {"<": value < limit, "<=": value <= limit, ">": value > limit, ">=": value >= limit}[op]
+    return bounds.compare(value, op, limit)
 
 
 # -- what was measured -----------------------------------------------------------------------------------------------
@@ -126,7 +127,7 @@ def quality(conn: sqlite3.Connection, stage: int, wanted: tuple[str, float] | No
 
 
 def measures(
-    conn: sqlite3.Connection, kinds: tuple[str, ...], since: float = 0.0, until: float = 1e18
+    conn: sqlite3.Connection, kinds: tuple[str, ...], since: float = 0.0, until: float = math.inf
 ) -> list[tuple[float, str, dict[str, Any]]]:
     """(at, kind, body) of stored measurements, oldest first."""
     marks = ",".join("?" * len(kinds))

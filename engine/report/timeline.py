@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -221,7 +222,7 @@ def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Ro
     ms = proof.get("effective_ms")
     later = [other for other in rows if other.rev > row.rev]
     resumed = next((other for other in later if other.decision.kind in ("resume", "undo_rollback")), None)
-    until = next((other.decision.at for other in rows if other.rev == end), 1e18)
+    until = next((other.decision.at for other in rows if other.rev == end), math.inf)
     restored = conn.execute(
         "SELECT total(documents) FROM restore WHERE at >= ? AND at < ? AND undone IS NULL", (d.at, until)
     ).fetchone()[0]

@@ -7,6 +7,7 @@ row, which must be what the verified log leads to, still gives the document to t
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from typing import Literal
 
@@ -58,7 +59,7 @@ class Switch:
         self.trust = trust
         self.armed: tuple[int, int] | None = None  # the stamp of the armed file, None after it was taken out
         self.shut = ""  # why nothing is in force whatever the store says: it was replaced under this engine
-        self._evaluated = -1e18
+        self._evaluated = -math.inf
         # rollbacks in force and not yet in the control row: request id -> percent_bp
         self._lowered: dict[str, int] = {}
         self.ceiling_bp = ceiling_bp

@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 
 from engine.client.client import Reply
-from engine.gate.checklist import items, read
+from engine.gate.checklist import SIGNED_MANUALLY, items, read
 from engine.plan.model import Item
 from engine.rollout.control import Ask, note
 from engine.service.checks import again_before_promotion, examine
@@ -42,7 +42,7 @@ async def sign(engine: Engine, item_id: str, written: str, ask: Ask) -> Reply:
         again = engine.ask("against the machine", ask.actor)
         said = str(reply.data.get("evidence", ""))
         sentence = f'{ask.actor.name} signed "{item.text}" by hand ({written}), although the machine says: {said}'
-        return await _record(engine, item, "done", f"by hand: {written}", said, sentence, "sign", again)
+        return await _record(engine, item, "done", f"{SIGNED_MANUALLY}: {written}", said, sentence, "sign", again)
     sentence = f'{ask.actor.name} signed "{item.text}"' + (f": {written}" if written else "")
     return await _record(engine, item, "done", written, "", sentence, "sign", ask)
 
@@ -85,7 +85,7 @@ async def recheck(engine: Engine, ask: Ask) -> None:
         for view in read(engine.conn, engine.plan, engine.state)
         if (view.state == "done" or view.lapsed)
         and again_before_promotion(checks[view.id])
-        and not view.note.startswith("by hand")
+        and not view.signed_manually
         and (view.lapsed or view.at is None or now - view.at >= FRESH_S)
     ]
     await asyncio.gather(*(check(engine, name, engine.ask("before a promotion", ask.actor)) for name in old))

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from engine import shell
-from engine.gate.checklist import Finding
+from engine.gate.checklist import CheckResult
 from engine.messages import outbox
 from engine.plan.durations import format_duration, iso
 from engine.plan.model import Check, Plan
@@ -26,12 +26,12 @@ MOST_STORED = 3000  # latest attempts that the triggers' check replays
 OUTPUT = 300
 
 
-async def examine(engine: Engine, check: Check) -> Finding:
+async def examine(engine: Engine, check: Check) -> CheckResult:
     """Run one check; never raises, a failure is a finding."""
     try:
         return await KINDS[check.kind](engine, check)
     except Exception as error:
-        return Finding(False, f"the check itself failed: {type(error).__name__}: {clean_line(str(error), 200)}")
+        return CheckResult(False, f"the check itself failed: {type(error).__name__}: {clean_line(str(error), 200)}")
 
 
 def again_before_promotion(check: Check) -> bool:
@@ -39,7 +39,7 @@ def again_before_promotion(check: Check) -> bool:
     return check.kind not in ("manual", "command") and (check.kind != "notify" or bool(check.message))
 
 
-async def _llm(engine: Engine, check: Check) -> Finding:
+async def _llm(engine: Engine, check: Check) -> CheckResult:
     """What is wrong, or what was found, once for all servers that say the same."""
     report = await engine.pool.check()
     told: dict[str, list[str]] = {}
@@ -48,7 +48,7 @@ async def _llm(engine: Engine, check: Check) -> Finding:
             told.setdefault(line.text, []).append(line.server)
     servers = {line.server for line in report.lines}
     several = len(servers) > 1
-    return Finding(
+    return CheckResult(
         report.ok,
         "; ".join(
             f"{', '.join(by)}: {text}" if several and len(by) < len(servers) else text for text, by in told.items()
@@ -56,7 +56,7 @@ async def _llm(engine: Engine, check: Check) -> Finding:
     )
 
 
-async def _http(engine: Engine, check: Check) -> Finding:
+async def _http(engine: Engine, check: Check) -> CheckResult:
     import httpx
 
     own = check.url.startswith("/")
@@ -67,64 +67,64 @@ async def _http(engine: Engine, check: Check) -> Finding:
         async with httpx.AsyncClient(timeout=check.timeout_s) as client:
             response = await client.get(url, headers=headers)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Finding(False, f"{url} did not answer: {str(error) or type(error).__name__}")
+        return CheckResult(False, f"{url} did not answer: {str(error) or type(error).__name__}")
     if response.status_code != check.status:
-        return Finding(False, f"{url} answered {response.status_code}, expected {check.status}")
+        return CheckResult(False, f"{url} answered {response.status_code}, expected {check.status}")
     if check.contains and check.contains not in response.text:
-        return Finding(False, f"{url} answered {response.status_code} without {check.contains!r}")
-    return Finding(
+        return CheckResult(False, f"{url} answered {response.status_code} without {check.contains!r}")
+    return CheckResult(
         True, f"{url} answered {response.status_code}" + (f" with {check.contains!r}" if check.contains else "")
     )
 
 
-async def _command(engine: Engine, check: Check) -> Finding:
+async def _command(engine: Engine, check: Check) -> CheckResult:
     done = await shell.run(check.command, check.timeout_s)
     command = clean_line(check.command, 120)
-    return Finding(done.ok, f"`{command}` {done.sentence}: {clean_line(done.output[-OUTPUT:], OUTPUT)}")
+    return CheckResult(done.ok, f"`{command}` {done.sentence}: {clean_line(done.output[-OUTPUT:], OUTPUT)}")
 
 
-async def _metric(engine: Engine, check: Check) -> Finding:
+async def _metric(engine: Engine, check: Check) -> CheckResult:
     engine.monitor.gate_facts(engine.state)  # measured anew when what is there is old
     return engine.monitor.judge(check.metric, check.op, check.value)
 
 
-async def _backup(engine: Engine, check: Check) -> Finding:
+async def _backup(engine: Engine, check: Check) -> CheckResult:
     folder = engine.folder.path / "backups"
     target = folder / f"store-{iso(engine.clock.now()).replace(':', '')}.db"
 
-    def take() -> Finding:
+    def take() -> CheckResult:
         report = backup.take(engine.folder, target)
         if report.ok:
             for old in sorted(folder.glob("store-*.db"))[:-KEPT_BACKUPS]:
                 old.unlink(missing_ok=True)
-        return Finding(report.ok, report.sentence)
+        return CheckResult(report.ok, report.sentence)
 
     return await asyncio.to_thread(take)
 
 
-async def _notify(engine: Engine, check: Check) -> Finding:
+async def _notify(engine: Engine, check: Check) -> CheckResult:
     if check.message:
         return _delivered(engine, check.message)
     if engine.rehearsal and engine.post.trouble:
-        return Finding(True, "a rehearsal sends nothing; with an address in [notify] this sends a test message")
+        return CheckResult(True, "a rehearsal sends nothing; with an address in [notify] this sends a test message")
     sentence = await engine.post.test()
-    return Finding(sentence.startswith("Delivered"), sentence)
+    return CheckResult(sentence.startswith("Delivered"), sentence)
 
 
-def _delivered(engine: Engine, message: str) -> Finding:
+def _delivered(engine: Engine, message: str) -> CheckResult:
     """Whether a message of the plan reached its addresses; it is sent by a person, not by the check."""
     last = next((d for d in outbox.deliveries(engine.conn, 1000) if d.message == message), None)
     if last is None:
-        return Finding(False, f"{message} was not sent yet: screen 9, or `rollout notify send {message}`")
+        return CheckResult(False, f"{message} was not sent yet: screen 9, or `rollout notify send {message}`")
     if last.state == "sent":
-        return Finding(True, f"{message} was delivered, queued {iso(last.at)}: {last.subject}")
+        return CheckResult(True, f"{message} was delivered, queued {iso(last.at)}: {last.subject}")
     if last.state == "kept":
-        return Finding(True, f"{message} was made {iso(last.at)}; a rehearsal sends nothing")
+        return CheckResult(True, f"{message} was made {iso(last.at)}; a rehearsal sends nothing")
     why = f": {last.error}" if last.error else ""
-    return Finding(False, f"{message} is {last.state} after {last.tries} tries{why}")
+    return CheckResult(False, f"{message} is {last.state} after {last.tries} tries{why}")
 
 
-async def _drill(engine: Engine, check: Check) -> Finding:
+async def _drill(engine: Engine, check: Check) -> CheckResult:
     """A dry run beside the live store, and how soon the live writer would take a decision."""
     found = await asyncio.to_thread(drill.drill, engine.folder, engine.plan)
     began = time.perf_counter()
@@ -133,40 +133,42 @@ async def _drill(engine: Engine, check: Check) -> Finding:
     )
     commit_ms = (time.perf_counter() - began) * 1000
     if not found.ok:
-        return Finding(False, f"dry run: {found.trouble or 'a rollback did not take effect'}")
-    return Finding(
+        return CheckResult(False, f"dry run: {found.trouble or 'a rollback did not take effect'}")
+    return CheckResult(
         True,
         f"dry run on this disk: from 100 % a router read 0 % after {found.effective_ms:.2f} ms, the decision was on the disk after "
         f"{found.recorded_ms:.1f} ms; the live store takes a decision in {commit_ms:.1f} ms and stays at {engine.state.percent_bp / 100:g} %",
     )
 
 
-async def _rehearsal(engine: Engine, check: Check) -> Finding:
+async def _rehearsal(engine: Engine, check: Check) -> CheckResult:
     if engine.rehearsal:
-        return Finding(True, "this is one")
+        return CheckResult(True, "this is one")
     passed = record.last_passed(engine.folder.path, record.home())
     if passed is None:
-        return Finding(
+        return CheckResult(
             False,
             "no rehearsal has been passed for this store: run `rollout rehearse` beside rollout.toml, let a trigger roll back and roll back by hand",
         )
     age = engine.clock.now() - passed.at
     limit = check.within_s
     asked = f"; at most {format_duration(limit)} is asked for" if limit else ""
-    return Finding(not limit or age <= limit, f"{passed.sentence}, {format_duration(max(0.0, age))} ago{asked}")
+    return CheckResult(not limit or age <= limit, f"{passed.sentence}, {format_duration(max(0.0, age))} ago{asked}")
 
 
-async def _triggers(engine: Engine, check: Check) -> Finding:
+async def _triggers(engine: Engine, check: Check) -> CheckResult:
     """All on, evaluated now, silent on a healthy stretch, and quick on a fault; then what the stored attempts would have done."""
     off = [t.id for t in engine.plan.triggers if not t.enabled]
     if off:
-        return Finding(False, f"switched off in the plan: {', '.join(off)}")
+        return CheckResult(False, f"switched off in the plan: {', '.join(off)}")
     age = engine.switch.lease_age_s
     if age >= 5:
-        return Finding(False, f"the triggers were last evaluated {age:.0f} s ago")
+        return CheckResult(False, f"the triggers were last evaluated {age:.0f} s ago")
     rules = engine.monitor.rules
     if changed_and_not_replayed(engine.conn, rules):
-        return Finding(False, f"the triggers were changed (rules {rules}): run `rollout triggers backtest --days 7`")
+        return CheckResult(
+            False, f"the triggers were changed (rules {rules}): run `rollout triggers backtest --days 7`"
+        )
     folder, plan, now = engine.folder, engine.plan, engine.clock.now()
 
     def read() -> tuple[Attempt, ...]:
@@ -181,11 +183,11 @@ async def _triggers(engine: Engine, check: Check) -> Finding:
     fired = await asyncio.to_thread(backtest, plan.triggers, plan.trigger_settings, attempts)
     armed = f"{len(plan.triggers)} triggers armed, evaluated {age:.1f} s ago"
     if false:
-        return Finding(False, f"{armed}; backtest: {false} fires on a healthy stretch")
+        return CheckResult(False, f"{armed}; backtest: {false} fires on a healthy stretch")
     if not found:
-        return Finding(False, f"{armed}; backtest: an error rate of 20 % makes none of them act")
+        return CheckResult(False, f"{armed}; backtest: an error rate of 20 % makes none of them act")
     history = f"; on the last {len(attempts)} stored attempts {len(fired)} would have fired" if attempts else ""
-    return Finding(
+    return CheckResult(
         True,
         f"{armed}; backtest: silent on 4 h of healthy documents, an error rate of 20 % is acted on by {found}{history}",
     )
@@ -207,7 +209,7 @@ def fault_found(plan: Plan) -> tuple[str, str]:
     return (false[0].trigger if false else ""), first
 
 
-KINDS: Mapping[str, Callable[[Engine, Check], Awaitable[Finding]]] = {
+KINDS: Mapping[str, Callable[[Engine, Check], Awaitable[CheckResult]]] = {
     "llm": _llm,
     "http": _http,
     "command": _command,

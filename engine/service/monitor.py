@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import sqlite3
 from collections import deque
 from collections.abc import Callable
@@ -16,10 +17,11 @@ from typing import Any
 
 import msgspec
 
+from engine import bounds
 from engine.clock import Clock, pace
 from engine.extraction.llm import ErrorKind, LlmPool, ServerHealth
 from engine.gate import checklist, conditions
-from engine.gate.checklist import Finding
+from engine.gate.checklist import CheckResult
 from engine.gate.stability import Stability, stability
 from engine.measures.bucket import Bucket, timed
 from engine.measures.record import Extraction
@@ -38,7 +40,7 @@ from engine.store.rollup import retain
 from engine.store.writer import Writer
 from engine.triggers import attempts
 from engine.triggers.backtest import rules_digest
-from engine.triggers.decision import Decision as Decided
+from engine.triggers.decision import Evaluation
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Probes, Timers
 from engine.triggers.measurement import Error, NoData, Ok, Sample, mean, rate
@@ -101,7 +103,7 @@ class Monitor:
         self.servers: tuple[ServerHealth, ...] = ()
         self.people: dict[str, tuple[Actor, str, float, float]] = {}
         self.watch = Watch()
-        self.verdict = Decided((), Timers())
+        self.verdict = Evaluation((), Timers())
         self.rules = rules_digest(plan.triggers, plan.trigger_settings)
         self.recent = RecentAttempts(plan.triggers, plan.trigger_settings, clock.monotonic())
         self.documents: deque[float] = deque(maxlen=4000)
@@ -112,13 +114,13 @@ class Monitor:
         self._sight = Sight(clock)
         self._complaints = 0
         self._rated: tuple[object, Sample] | None = None  # what it was counted from, and the count
-        self._evidence_at = -1e18
+        self._evidence_at = -math.inf
         self._last_verdicts: dict[str, str] = {}
-        self._facts: conditions.Facts | None = None
-        self._facts_at = -1e18
+        self._facts: conditions.GateFacts | None = None
+        self._facts_at = -math.inf
         self._stable: tuple[int, float, Stability | None] | None = None
         self._before = Bucket()
-        self._before_at = -1e18
+        self._before_at = -math.inf
         self._blind_told = False
         self._probe: asyncio.Task[None] | None = None
 
@@ -300,7 +302,7 @@ class Monitor:
             recent, Probes(self._failed_probes, len(self.servers)), samples, unseen.why, unseen.since_s, unseen.idle
         )
 
-    def decide(self, state: State, ask: Ask, verdict: Decided) -> Decision | None:
+    def decide(self, state: State, ask: Ask, verdict: Evaluation) -> Decision | None:
         """What a verdict leads to from `state`; pure, so that it may be asked again inside a transaction."""
         winner = verdict.winner
         if winner is None:
@@ -351,13 +353,13 @@ class Monitor:
 
     # -- the gate ------------------------------------------------------------------------------------------------------------
 
-    def gate_facts(self, state: State) -> conditions.Facts:
+    def gate_facts(self, state: State) -> conditions.GateFacts:
         """What was measured since the last change of percentage, and what people judged in this stage."""
         if self._facts is not None and self.clock.real() - self._facts_at < FACTS_EVERY_S:
             return self._facts
         bucket = series.since_change(self.conn, state.epoch)
         per_min = self.recent.at(self.clock.monotonic()).per_min
-        self._facts = conditions.Facts(self._samples(state, bucket), per_min, self._stability(state))
+        self._facts = conditions.GateFacts(self._samples(state, bucket), per_min, self._stability(state))
         self._facts_at = self.clock.real()
         return self._facts
 
@@ -425,7 +427,7 @@ class Monitor:
     def stage_of(self, state: State) -> Stage | None:
         return self.plan.stages[state.stage] if state.stage < len(self.plan.stages) else None
 
-    def gate(self, state: State, facts: conditions.Facts, conn: sqlite3.Connection) -> conditions.GateReport:
+    def gate(self, state: State, facts: conditions.GateFacts, conn: sqlite3.Connection) -> conditions.GateReport:
         items = checklist.read(conn, self.plan, state)
         baked = self._baked(state)
         also = self._unproven_rules(state, conn)
@@ -461,18 +463,13 @@ class Monitor:
             out.append(f"{stop[1]}, until {iso(stop[0])}")
         return tuple(out)
 
-    def judge(self, metric: str, op: str, value: float) -> Finding:
+    def judge(self, metric: str, op: str, value: float) -> CheckResult:
         """A checklist item that asks for a metric."""
         sample = self._facts.samples.get(metric, NoData()) if self._facts else NoData()
         if not isinstance(sample, Ok):
-            return Finding(False, f"{metric}: nothing measured yet")
-        met = {
-            "<": sample.value < value,
-            "<=": sample.value <= value,
-            ">": sample.value > value,
-            ">=": sample.value >= value,
-        }[op]
-        return Finding(met, f"{metric} is {sample.value:g} (n {sample.n}), asked for {op} {value:g}")
+            return CheckResult(False, f"{metric}: nothing measured yet")
+        met = bounds.compare(sample.value, op, value)
+        return CheckResult(met, f"{metric} is {sample.value:g} (n {sample.n}), target {op} {value:g}")
 
     # -- housekeeping ----------------------------------------------------------------------------------------------------------
 
@@ -493,8 +490,8 @@ class Monitor:
             epoch=state.epoch,
             blind_s=self.watch.timers.blind_s,
             triggers=tuple(
-                snapshot.TriggerReading(each.rule.id, each.found.value, each.rule.id in self.verdict.firing)
-                for each in self.verdict.judged
+                snapshot.TriggerReading(j.rule.id, j.finding.value, j.rule.id in self.verdict.firing)
+                for j in self.verdict.judged
             ),
             bulk_refused=self._bulk_refused(),
             llm_available=not self._failed_probes if self.servers else None,
@@ -514,4 +511,4 @@ class Monitor:
         if stage is None:
             return 0.0, 0.0
         watched = self._baked(state)
-        return conditions.soaking(stage, self.gate_facts(state), watched), stage.bake_s
+        return conditions.bake_done(stage, self.gate_facts(state), watched), stage.bake_s

@@ -5,6 +5,7 @@ Each has a key made of what it is about, so that neither a restart nor a second 
 
 from __future__ import annotations
 
+import math
 import sqlite3
 
 from engine.clock import pace
@@ -30,7 +31,7 @@ class Mailing:
             "SELECT max(rev) FROM decision WHERE at < ?", (engine.clock.now() - LOOK_BACK_S,)
         ).fetchone()
         self._told = int(row[0] or 0)
-        self._looked = -1e18
+        self._looked = -math.inf
 
     async def look(self) -> None:
         engine = self._engine

@@ -66,7 +66,20 @@ def view(engine: Engine) -> View:
     blind = monitor.verdict.blind
     quiet = monitor.verdict.quiet
     health, sentence = headlines.health(
-        state, why, blind, triggers, bucket.attempts, gauges, now, permit.percent_bp, quiet, engine.misplaced, shadow
+        headlines.Situation(
+            state=state,
+            now=now,
+            triggers=triggers,
+            documents=bucket.attempts,
+            gauges=gauges,
+            shadow=shadow,
+            effective_bp=permit.percent_bp,
+            why_effective=why,
+            locked_by=_fired(engine),
+            blind=monitor.verdict.blind_detail,
+            quiet=monitor.verdict.quiet_detail,
+            misplaced=engine.misplaced,
+        )
     )
     left = plan.trigger_settings.blind_step_down_s - monitor.watch.timers.blind_s if blind else None
     stage = monitor.stage_of(state)
@@ -157,7 +170,7 @@ def _proof(engine: Engine) -> ProofView | None:
 
 
 def _fired(engine: Engine) -> str:
-    """The trigger whose rollback locked the way up; "" while it is not locked."""
+    """The trigger whose rollback locked promotion; "" while it is not locked."""
     if not engine.state.locked:
         return ""
     row = engine.conn.execute(
@@ -226,7 +239,7 @@ def _gate(engine: Engine) -> GateView:
         next_percent_bp=next_bp, sentence=stage.gate if stage else "", missing=report.missing, conditions=report.conditions,
         items=checklist.read(engine.conn, plan, state), bake_s=asked, baked_s=baked,
         approvals_needed=stage.approvals if stage else 0, approvals=state.approvals, blocked=report.blocked,
-        met=report.met, total=report.total,
+        met=report.met, total=report.total, others=report.others,
     )  # fmt: skip
 
 

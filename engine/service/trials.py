@@ -48,9 +48,9 @@ class Trials:
         self._engine = engine
         self._trial: Trial | None = None
         self._past = -1  # the epoch of the last test that ended: an epoch has one test
-        self._analysed = (-1e18, -1e18)  # (calendar, machine)
-        self._scored = -1e18
-        self._measured = -1e18
+        self._analysed = (-math.inf, -math.inf)  # (calendar, machine)
+        self._scored = -math.inf
+        self._measured = -math.inf
         self._rests = {"score": 0.0, "measure": 0.0}  # until when, by the machine
         self._work: asyncio.Task[None] | None = None
 

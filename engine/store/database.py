@@ -68,8 +68,9 @@ def _refuse_planted(folder: Folder) -> None:
 
 
 def damaged(folder: Folder, error: sqlite3.Error) -> str:
-    """What is to be done about a file that is no database any more; "" when that is not what the error says."""
-    if "malformed" not in str(error) and "not a database" not in str(error):
+    """What to do about a damaged file; "" for any other error."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
+    if code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return ""
     return (
         f"The store {folder.database} is damaged ({error}). Rollback works all the same. Stop the engine, move the file away and put "

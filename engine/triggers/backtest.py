@@ -1,7 +1,8 @@
-"""What rules would have done: stored attempts through the same pure `evaluate`, every ten seconds, with or without injected faults.
+"""What the rules would have done: replays stored attempts through the same pure `evaluate`, every ten seconds, with
+or without injected faults.
 
-A replay takes attempts one by one, in order of time, so that a week of a million documents needs no memory, and several plans are
-replayed over one reading of the store.
+A replay takes attempts one by one, in time order: a week of a million documents needs no memory, and one pass over the
+store can replay several plans.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from engine.triggers.windows import RecentAttempts
 from engine.triggers.wording import read
 
 TICK_S = 10.0
-QUIET_S = 1800.0  # of silence after which time is skipped to the next attempt: nothing is judged in it
+QUIET_S = 1800.0  # a longer silence is skipped: there is nothing to judge
 _INJECT = re.compile(r"(error|latency)=(\S+?)\s*(%?)@t\+(\S+?)(?:\.\.t\+(\S+))?")
 
 
 class Attempt(Struct, frozen=True):
-    """One stored document of the LLM arm. `t`: epoch seconds; `ms` is None where it says nothing about speed."""
+    """One stored document of the LLM arm. `t`: epoch seconds; `ms`: latency, None where it does not count."""
 
     t: float
     epoch: int
@@ -40,7 +41,7 @@ class Attempt(Struct, frozen=True):
 
 
 class Inject(Struct, frozen=True):
-    """A fault between two moments, in seconds after the first attempt: `share` of the calls fails, or calls take `ms`."""
+    """A fault between two times (seconds after the first attempt): `share` of the calls fails, or calls take `ms`."""
 
     after_s: float
     until_s: float
@@ -49,7 +50,7 @@ class Inject(Struct, frozen=True):
 
 
 class Firing(Struct, frozen=True):
-    """A rule that fired: when, on what, and how long after the injected fault began (None without one, or before it)."""
+    """A rule that fired: when, why, and how long after the injected fault began (None before it, or without one)."""
 
     t: float
     trigger: str
@@ -60,7 +61,7 @@ class Firing(Struct, frozen=True):
 
 
 class Complaints(Struct, frozen=True):
-    """Complaints counted in a stage so far, from `t` on; 0 where a stage begins."""
+    """The stage's count of complaints from `t` on; 0 when a stage begins."""
 
     t: float
     count: int
@@ -68,11 +69,11 @@ class Complaints(Struct, frozen=True):
 
 def parse_inject(text: str) -> Inject:
     """ "error=10%@t+30m", "error=100%@t+30m..t+31m", "latency=4s@t+1h". ValueError is a sentence."""
-    found = _INJECT.fullmatch(text.strip())
+    match = _INJECT.fullmatch(text.strip())
     try:
-        if found is None:
+        if match is None:
             raise ValueError
-        kind, amount, unit, after, until = found.groups()
+        kind, amount, unit, after, until = match.groups()
         begins, ends = parse_duration(after), parse_duration(until) if until else float("inf")
         if ends <= begins or (kind == "error") != bool(unit):
             raise ValueError
@@ -84,13 +85,13 @@ def parse_inject(text: str) -> Inject:
         return Inject(begins, ends, share)
     except ValueError:
         raise ValueError(
-            f'"{text}" is not a fault; write error=10%@t+30m (this share of the calls fails from 30 minutes on), '
-            "error=100%@t+30m..t+31m (for a minute), or latency=4s@t+30m (calls take so long)"
+            f'"{text}" is not a fault; write error=10%@t+30m (10 % of the calls fail from minute 30), '
+            "error=100%@t+30m..t+31m (all of them, for one minute), or latency=4s@t+30m (calls take 4 s)"
         ) from None
 
 
 def rules_digest(rules: Sequence[Trigger], settings: TriggerSettings) -> str:
-    """Twelve characters that change when a trigger would act otherwise; wording does not count."""
+    """Twelve characters that change when a trigger would act differently; its wording does not count."""
     plain = [msgspec.to_builtins(rule) | {"text": ""} for rule in rules]
     body = msgspec.json.encode([plain, msgspec.to_builtins(settings)], order="deterministic")
     return hashlib.sha256(body).hexdigest()[:12]
@@ -104,7 +105,7 @@ def backtest(
     complaints: Sequence[Complaints] = (),
     seed: int = 7,
 ) -> list[Firing]:
-    """Every rule that would have fired, in time's order. The same seed injects the same failures."""
+    """Every rule that would have fired, in time order. The same seed injects the same failures."""
     replay = Replay(rules, settings, injects, complaints, seed)
     for attempt in attempts:
         replay.feed(attempt)
@@ -112,7 +113,7 @@ def backtest(
 
 
 class Replay:
-    """One plan's rules over attempts that are fed to it in order of time."""
+    """Runs one plan's rules over attempts, fed in time order."""
 
     def __init__(
         self,
@@ -152,7 +153,7 @@ class Replay:
             recent.add(t, ok, ms, ms is not None)
 
     def end(self) -> list[Firing]:
-        """What fired, after a last look."""
+        """Evaluate once more, then return what fired."""
         if self._recent is not None:
             self._tick(self._recent, self._due)
         return self.fired
@@ -173,17 +174,24 @@ class Replay:
             self._counted = self._complaints[self._heard].count
             self._heard += 1
         samples: dict[Metric, Sample] = {"complaints": Ok(float(self._counted), self._counted)}
-        # at 100 % of one stage above zero every action changes something, so every firing shows
+        # at 100 %, one stage above zero, every action changes something, so every firing shows
         moment = Moment(t, self._epoch, 1, 10_000, (0, 10_000))
         decision = evaluate(self._rules, self._settings, self._timers, Evidence(recent.at(t), samples=samples), moment)
         self._timers = decision.timers
         for judged in decision.judged if decision.fired else ():
             if judged.rule.id in decision.fired:
-                said = read(judged)
+                reading = read(judged)
                 self.fired.append(
-                    Firing(t, said.id, str(judged.rule.action), said.rule, said.sentence, self._delay(t - self._start))
+                    Firing(
+                        t,
+                        reading.id,
+                        str(judged.rule.action),
+                        reading.rule,
+                        reading.sentence,
+                        self._delay(t - self._start),
+                    )
                 )
 
     def _delay(self, since: float) -> float | None:
-        """After the fault that began last."""
+        """Seconds since the fault that began last."""
         return min((since - fault.after_s for fault in self._injects if fault.after_s <= since), default=None)

@@ -1,9 +1,9 @@
-"""Bernoulli CUSUM: counts evidence, document by document, that an error rate went from `healthy` to `bad`.
+"""Bernoulli CUSUM: accumulates evidence, document by document, that an error rate rose from `healthy` to `bad`.
 
-Each failure adds ln(bad / healthy), each success ln((1 - bad) / (1 - healthy)), which is negative; the sum never falls below
-zero and is capped two above its threshold, so that it forgets an outage as soon as successes outweigh it. False alarms grow
-with the number of documents, so the threshold grows with traffic: ln(LLM documents a week) less a constant that was
-fitted by simulation (tests/bench/bench_triggers.py) to about 0.1 false alarms a week at a true 0.8 %.
+Each failure adds ln(bad / healthy); each success adds ln((1 - bad) / (1 - healthy)), which is negative. The sum is kept
+between zero and its threshold + 2, so it forgets an outage as soon as successes outweigh it. More documents mean more
+false alarms, so the threshold grows with traffic: ln(LLM documents a week) minus a constant, fitted by simulation
+(tests/bench/bench_triggers.py) to about 0.1 false alarms a week at a true 0.8 %.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WEEK_MIN = 7 * 24 * 60.0
 
 
 class Design(NamedTuple):
-    """What a CUSUM is tuned to tell apart."""
+    """The two error rates a CUSUM distinguishes."""
 
     healthy: float
     bad: float
@@ -31,20 +31,20 @@ CREEP = Design(0.01, 0.06)
 
 
 class Detectors(NamedTuple):
-    """The designs that a rule listens to; None: not this one."""
+    """The CUSUM designs a rule uses; None: does not use it."""
 
-    early: Design | None = None  # far above the threshold: acts long before the window does
-    few: Design | None = None  # where the window holds too few documents, and what convinces where it holds enough
-    proof: Design | None = None  # the window alone does not convince
+    early: Design | None = None  # catches a rate far above the threshold, long before the window does
+    few: Design | None = None  # judges a window with too few documents, and confirms one with enough
+    proof: Design | None = None  # confirms the window, which alone is not enough
 
 
 @lru_cache(maxsize=256)
 def detectors(rule: Trigger) -> Detectors:
-    """Early is tuned around the threshold (5 %: 3 -> 8 %) and so ignores what is bad but allowed; the other two tell the
-    plan's target from trouble (1 -> 6 % for both 5 % and 3 %).
+    """`early` is tuned around the threshold (5 %: 3 -> 8 %), so it ignores rates that are bad but allowed. The other two
+    separate the plan's target from trouble (1 -> 6 % for both 5 % and 3 %).
 
-    Critical rules act on their window, and a little evidence. The lower ones stand so near to the target that the window convinces of
-    nothing: at a healthy 0.8 %, 3 of the last 100 fail ten times a week.
+    Critical rules act on their window plus a little evidence. The thresholds of the others are so close to the target
+    that the window proves nothing: at a healthy 0.8 %, 3 of the last 100 documents fail ten times a week.
     """
     if rule.metric == "error_creep":
         return Detectors(early=CREEP)
@@ -60,17 +60,17 @@ def _around(threshold: float, healthy: float, bad: float) -> Design:
 
 
 def early_threshold(per_min: float) -> float:
-    """For a design around the threshold itself: within 4 .. 10."""
+    """Threshold for a design around the rule's threshold: 4 to 10."""
     return min(10.0, max(4.0, _log_week(per_min) - 4.3))
 
 
 def target_threshold(per_min: float) -> float:
-    """For a design from the target to trouble: within 4 .. 12."""
+    """Threshold for a design from the target to trouble: 4 to 12."""
     return min(12.0, max(4.0, _log_week(per_min) - 2.7))
 
 
 def proof_threshold(per_min: float) -> float:
-    """The same for rules that have no other guard."""
+    """The same, for rules without another guard."""
     return min(12.0, max(4.0, _log_week(per_min) - 2.0))
 
 
@@ -79,12 +79,12 @@ def _log_week(per_min: float) -> float:
 
 
 def is_around(design: Design) -> bool:
-    """Whether a design is tuned around its threshold rather than from the target."""
+    """Whether a design is tuned around the rule's threshold, not from the target."""
     return design.bad < 4 * design.healthy
 
 
 class Level(Struct, frozen=True):
-    """A CUSUM at a moment. `n` documents with `k` failures have come since it last stood at zero: its own window."""
+    """A CUSUM at one moment. Its window is what came since it was last zero: `n` documents, `k` of them failures."""
 
     value: float
     n: int
@@ -93,7 +93,7 @@ class Level(Struct, frozen=True):
 
 
 class Cusum:
-    """The running statistic of one design."""
+    """The running sum of one design."""
 
     __slots__ = ("_clean", "_failure", "k", "n", "since", "value")
 

@@ -1,4 +1,4 @@
-"""What one evaluation says. Deciding costs microseconds; wording costs more, and is done when somebody reads."""
+"""The result of one evaluation. Judging costs microseconds; wording costs more, so it is done on first read."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from msgspec import Struct
 
 from engine.plan.model import Action
 from engine.triggers.evidence import Timers
-from engine.triggers.wording import Judged, Reading, read
+from engine.triggers.wording import Judgement, Reading, read
 
-BLIND = "blind"  # the id under which blindness itself steps down
+BLIND = "blind"  # the id used when blindness lowers the percentage
 
 
-class Proposal(Struct, frozen=True):
-    """What is to be done: at most one a moment. It never raises the percentage."""
+class ProposedAction(Struct, frozen=True):
+    """What to do now: at most one per evaluation. It never raises the percentage."""
 
     id: str
     action: Action
@@ -25,21 +25,31 @@ class Proposal(Struct, frozen=True):
     sentence: str
 
 
-class Decision(Struct, frozen=True, dict=True):
-    """`firing`: every rule whose time has run out; `fired`: those of them that had not before (log, notify)."""
+class Evaluation(Struct, frozen=True, dict=True):
+    """`firing`: every rule past its duration; `fired`: those that were not before (log, notify)."""
 
-    judged: tuple[Judged, ...]
+    judged: tuple[Judgement, ...]
     timers: Timers
     firing: tuple[str, ...] = ()
     fired: tuple[str, ...] = ()
-    winner: Proposal | None = None
-    blind: str = ""  # the sentence; promotion is held while it is not empty
+    winner: ProposedAction | None = None
+    blind_detail: str = ""  # how long, what follows, why; promotion is held while it is not empty
     locked: str = ""
-    critical: bool = False  # a critical rule fires: the lower ones are muted
+    critical: bool = False  # a critical rule fires: the others are muted
     idle: bool = False  # at 0 %: no LLM documents are expected
-    quiet: str = ""  # the sentence while no document comes on either arm; promotion is held, nothing steps down
+    quiet_detail: str = ""  # why neither arm gets documents; promotion is held, nothing steps down
+
+    @property
+    def blind(self) -> str:
+        """The sentence while the engine is blind; otherwise "" """
+        return f"blind {self.blind_detail}" if self.blind_detail else ""
+
+    @property
+    def quiet(self) -> str:
+        """The sentence while there is no traffic; otherwise "" """
+        return f"no traffic: {self.quiet_detail}" if self.quiet_detail else ""
 
     @cached_property
     def readings(self) -> tuple[Reading, ...]:
-        """Every rule in the plan's order, put into words."""
-        return tuple(read(each, self.critical, self.locked, self.idle) for each in self.judged)
+        """Every rule in words, in the plan's order."""
+        return tuple(read(judged, self.critical, self.locked, self.idle) for judged in self.judged)

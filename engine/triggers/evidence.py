@@ -1,4 +1,4 @@
-"""What an evaluation is given, and what it hands on to the next one. All of it is plain data: it can be stored and replayed."""
+"""What an evaluation takes, and what it passes to the next one. All plain data: it can be stored and replayed."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from engine.triggers.windows import Attempts
 
 
 class Probes(Struct, frozen=True):
-    """The LLM service's own answers to probes, one of which all of its `n` servers failed `failed_in_row` times."""
+    """Health probes of the LLM service's `n` servers; all servers failed the last `failed_in_row` rounds."""
 
     failed_in_row: int = 0
     n: int = 0
 
 
 class Evidence(Struct, frozen=True):
-    """`samples` are of metrics that have no window of their own here: complaints, quality_score, latency_p95 ...
+    """`samples`: metrics without a window here, such as complaints, quality_score and latency_p95.
 
-    `unseen` says in a few words why there are no figures just now ("no look-ups for 40 s", "the store cannot be written");
-    empty while there are. `unseen_s`: for how long already. `idle`: because no document comes, and the service answers.
+    `unseen`: why there are no figures right now ("no look-ups for 40 s", "the store cannot be written"), "" while there
+    are. `unseen_s`: for how long. `idle`: no documents arrive although the service answers.
     """
 
     attempts: Attempts | NoData | Stale | Error = NoData()
@@ -35,7 +35,7 @@ class Evidence(Struct, frozen=True):
 
 
 class Moment(Struct, frozen=True):
-    """When, and what holds then. `monotonic` drives timers; `stages` are the stages' own percentages in basis points."""
+    """The time and the state at it. `monotonic` drives timers; `stages` are the stages' percentages in basis points."""
 
     monotonic: float
     epoch: int
@@ -47,7 +47,7 @@ class Moment(Struct, frozen=True):
 
 
 class Timer(Struct, frozen=True):
-    """How long a rule is in breach, by its window and by its early detector; `fired` once it acted in this breach."""
+    """How long a rule has been in breach, by its window and by its early detector; `fired`: it acted in this breach."""
 
     held_s: float = 0.0
     breach: bool = False
@@ -58,7 +58,7 @@ class Timer(Struct, frozen=True):
 
 
 class Timers(Struct, frozen=True):
-    """Kept from one evaluation to the next, and stored, so that a restart forgets nothing. `at` is monotonic."""
+    """Passed from one evaluation to the next, and stored so they survive a restart. `at` is monotonic."""
 
     at: float | None = None
     epoch: int = -1
@@ -67,19 +67,19 @@ class Timers(Struct, frozen=True):
     blind_fired: bool = False
 
     def restored(self) -> Timers:
-        """After a restart: everything as it was, but the time in between does not count."""
+        """The timers after a restart: unchanged, but the time in between does not count."""
         return Timers(None, self.epoch, self.rules, self.blind_s, self.blind_fired)
 
 
-# Silence as long as this many mean gaps between documents is no chance: e^-7, once in a thousand gaps.
+# Silence this many mean gaps long is not chance: e^-7, once in a thousand gaps.
 GAPS = 7.0
 
 
 def silence(quiet_s: float, per_min: float, waiting: int = 0) -> str:
-    """What to put into `Evidence.unseen` when nothing was looked up for `quiet_s`, at `per_min` documents a minute before that.
+    """The text for `Evidence.unseen` after `quiet_s` without a look-up, at `per_min` documents a minute before that.
 
-    Empty while the silence may be chance: at one document a minute, two minutes without one are nothing unusual. While calls are
-    `waiting` for an answer, documents do come.
+    "" while the silence may be chance: at one document a minute, two minutes without one are normal. `waiting` calls
+    show that documents do arrive.
     """
     if per_min > 0 and quiet_s * per_min / 60 < GAPS:
         return ""

@@ -1,4 +1,4 @@
-"""What a trigger saw at a moment in the past, from stored evidence: why it fired, or why it did not."""
+"""What a trigger saw at a past moment, from stored evidence: why it fired, or why not."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from engine.triggers.wording import Reading
 STALE_S = 180.0  # evidence is stored once a minute while the engine runs
 
 
-class Story(Struct, frozen=True):
-    """The evidence nearest before the moment asked for, when the verdict last changed, and the last action before it."""
+class TriggerHistory(Struct, frozen=True):
+    """The latest evidence at or before the moment asked for, since when its verdict holds, and the last action."""
 
     asked: float
     at: float
@@ -26,8 +26,8 @@ class Story(Struct, frozen=True):
     lines: tuple[str, ...]
 
 
-def story(conn: sqlite3.Connection, trigger: str, at: float) -> Story | None:
-    """None when nothing is stored at or before `at`."""
+def story(conn: sqlite3.Connection, trigger: str, at: float) -> TriggerHistory | None:
+    """None if nothing is stored at or before `at`."""
     row = conn.execute(
         "SELECT at, verdict, body FROM trigger_evidence WHERE trigger = ? AND at <= ? ORDER BY at DESC LIMIT 1",
         (trigger, at),
@@ -49,19 +49,19 @@ def story(conn: sqlite3.Connection, trigger: str, at: float) -> Story | None:
         "ORDER BY rev DESC LIMIT 1", (at, trigger),
     ).fetchone()  # fmt: skip
     last_acted, action = (acted[0], _sentence(acted[1])) if acted else (None, "")
-    lines = (*_told(trigger, at, seen_at, verdict, reading, since), _acted(at, last_acted, action))
-    return Story(at, seen_at, verdict, reading, since, last_acted, action, lines)
+    lines = (*_sentences(trigger, at, seen_at, verdict, reading, since), _acted(at, last_acted, action))
+    return TriggerHistory(at, seen_at, verdict, reading, since, last_acted, action, lines)
 
 
 def _sentence(body: str) -> str:
     return str(msgspec.json.decode(body).get("sentence", ""))
 
 
-def _told(trigger: str, at: float, seen_at: float, verdict: str, r: Reading, since: float) -> list[str]:
-    lines = [f"{iso(seen_at)} {trigger} was {verdict}: {r.sentence.removeprefix(f'{verdict}: ')}"]
+def _sentences(trigger: str, at: float, seen_at: float, verdict: str, r: Reading, since: float) -> list[str]:
+    lines = [f"{iso(seen_at)} {trigger} was {verdict}", r.sentence]
     if at - seen_at > STALE_S:
         lines.append(
-            f"nothing newer is stored: no engine evaluated it in the {format_duration(at - seen_at)} before {iso(at)}"
+            f"nothing newer is stored: no engine evaluated it during the {format_duration(at - seen_at)} before {iso(at)}"
         )
     if since < seen_at:
         lines.append(f"it had been {verdict} since {iso(since)}")
@@ -77,22 +77,22 @@ def _reason(verdict: str, r: Reading) -> str:
     """Why it acted at that moment, or what it lacked."""
     match verdict:
         case "ok":
-            return "it did not fire: what it watches was within bounds"
+            return "it did not fire: its metric was within bounds"
         case "insufficient":
-            return "it did not fire: too little was known, and its timer stood still"
+            return "it did not fire: there was too little data, and its timer was paused"
         case "blind":
-            return "it did not fire: nothing could be seen, and its timer stood still"
+            return "it did not fire: the engine was blind, and its timer was frozen"
         case "locked":
-            return "it did not fire: an automatic rollback had taken everything to 0 %, and the way up was locked"
+            return "it did not fire: an automatic rollback had already set 0 % and locked promotion"
         case "disabled":
-            return "it did not fire: the plan has it switched off"
+            return "it did not fire: the plan disables it"
     held = f"{clock(r.held_s)} of {clock(r.for_s)}"
     if r.fires_in_s == 0:
-        return f"it fired: {held} had passed" if r.for_s else "it fired at once"
+        return f"it fired: {held} had passed" if r.for_s else "it fired immediately"
     if r.fires_in_s is None:
-        return f"it did not fire: {held} had passed, but the evidence did not convince"
+        return f"it did not fire: {held} had passed, but the evidence was too weak"
     return f"it had not fired yet: {held} had passed, {clock(r.fires_in_s)} to go"
 
 
 def _acted(at: float, last: float | None, action: str) -> str:
-    return f"it last acted {iso(last)}: {action}" if last is not None else f"it had not acted up to {iso(at)}"
+    return f"it last acted at {iso(last)}: {action}" if last is not None else f"it had not acted before {iso(at)}"

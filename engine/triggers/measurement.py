@@ -1,4 +1,4 @@
-"""A measured number, or why there is none. Never a bare float: no data is not zero, and NaN does not exist."""
+"""A measured number, or why there is none. Never a bare float: no data is not zero, and there is no NaN."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Ok(Struct, frozen=True, tag="ok"):
-    """`value` of `n` samples; `k` of them when it is a rate; `variance` of one sample when it is a mean."""
+    """`value` over `n` samples. A rate has `k` of them; a mean has the `variance` of one sample."""
 
     value: float
     n: int = 0
@@ -39,7 +39,7 @@ def rate(k: int, n: int) -> Sample:
 
 
 def mean(total: float, squares: float, n: int) -> Sample:
-    """From sums of values and of their squares; the variance is the sample's (n - 1)."""
+    """From the sums of the values and of their squares; with the sample variance (n - 1)."""
     if not n:
         return NoData()
     middle = total / n

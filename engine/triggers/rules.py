@@ -1,11 +1,11 @@
-"""One rule against the evidence of one moment: in breach, fine, or not enough to say. Pure; timers come after.
+"""Judges one rule on the evidence of one moment: in breach, fine, or insufficient. Pure; timers come later.
 
-Guarded, an error rate is judged four ways, and the screen says which one acted:
+In guarded mode an error rate is judged four ways, and the screen names the one that acted:
 
-- *literal*: the window of the plan, where it holds 20 documents; a critical rule also wants the CUSUM of 1 -> 6 % convinced;
-- *fallback-100*: with fewer, the last 100 documents (at least 20, 3 failures);
-- *cusum-few*: with fewer, since the CUSUM of 1 -> 6 % left zero, once that is above its threshold;
-- *cusum*: always, the CUSUM of 3 -> 8 %.
+- *literal*: the plan's window, if it holds 20 documents; a critical rule also needs the 1 -> 6 % CUSUM to agree;
+- *fallback-100*: otherwise the last 100 documents (at least 20, 3 failures);
+- *cusum-few*: also otherwise, the documents since the 1 -> 6 % CUSUM left zero, once it is above its threshold;
+- *cusum*: always, the 3 -> 8 % CUSUM.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from engine.triggers import words
 from engine.triggers.cusum import Detectors, Level, detectors, early_threshold, proof_threshold, target_threshold
 from engine.triggers.evidence import Evidence
 from engine.triggers.measurement import Error, NoData, Ok, Stale
-from engine.triggers.windows import Attempts, Window
+from engine.triggers.windows import Attempts, WindowTotals
 
-FEWEST_FAILURES = 3  # one failed document of 19 is over 5 % and says nothing
-# Of the CUSUM 1 -> 6 %. At ten documents a minute error_critical to the letter fires falsely 0.19 times a week; many of those end with
-# the CUSUM between 5 and 6.2. This halves them, and makes 1.8 % of the runs at a true 6 %, 0.5 % at 10 %, later than the letter
+FEWEST_FAILURES = 3  # one failed document of 19 is over 5 % and proves nothing
+# Level of the 1 -> 6 % CUSUM. At ten documents a minute the literal error_critical fires falsely 0.19 times a week, often
+# with the CUSUM between 5 and 6.2. This level halves that, and delays 1.8 % of the runs at a true 6 % and 0.5 % at 10 %
 # (tests/bench/bench_triggers.py).
 CONVINCING = 6.2
-EARLY_S = 120.0  # an early detector must stand this long
-FRESH_S = 60.0  # and a failure must be this recent, or among
-FRESH_DOCUMENTS = 5  # this many documents: else what was broken has healed
-BURST = 4  # failures in a row are an outage, not a rate
-HEALED_DOCUMENTS = 15  # others, by which to judge whether it was the only one
+EARLY_S = 120.0  # an early detector must be in breach this long,
+FRESH_S = 60.0  # with a failure this recent or
+FRESH_DOCUMENTS = 5  # within this many documents; otherwise the fault is over
+BURST = 4  # this many failures in a row are an outage, not a rate
+HEALED_DOCUMENTS = 15  # other documents needed to judge whether that outage was all
 EARLY_MEAN = 0.2  # of `for`: 2 minutes of 10
 
 
-Words = str | Callable[[], str]  # composed when somebody reads them: most findings are looked at by nobody
+Text = str | Callable[[], str]  # composed on demand: most findings are never read
 
 
-def told(said: Words) -> str:
-    return said if isinstance(said, str) else said()
+def composed(text: Text) -> str:
+    return text if isinstance(text, str) else text()
 
 
 class Finding(NamedTuple):
-    """What one rule sees. `breach` None: insufficient. `text` holds the figures, `says` why it is not judged."""
+    """What one rule sees. `breach` None: insufficient. `text`: the figures; `why`: why it is not judged."""
 
     breach: bool | None
     rule: str = ""
@@ -51,20 +51,20 @@ class Finding(NamedTuple):
     threshold: float | None = None
     n: int = 0
     k: int | None = None
-    text: Words = ""
-    says: Words = ""
-    resets: Words = ""
-    wait_s: float = 0.0  # a breach that has lasted long enough waits so much longer: healed, perhaps
-    convinced: bool = True  # False: it does not act, whatever the timer says
-    early: bool | None = None  # the early detector
+    text: Text = ""
+    why: Text = ""
+    resets: Text = ""
+    wait_s: float = 0.0  # added to the rule's duration while the fault may be over
+    convinced: bool = True  # False: the rule does not act, however long it is in breach
+    early: bool | None = None  # breach of the early detector
     early_rule: str = ""
     early_for_s: float = EARLY_S
-    early_text: Words = ""
+    early_text: Text = ""
     early_fresh: bool = True
 
 
 def find(rule: Trigger, settings: TriggerSettings, evidence: Evidence) -> Finding:
-    """Total: whatever the evidence, a finding."""
+    """Total: there is a finding for any evidence."""
     mode = rule.mode or settings.mode
     if rule.metric == "llm_available":
         return _available(settings, evidence)
@@ -80,7 +80,7 @@ def find(rule: Trigger, settings: TriggerSettings, evidence: Evidence) -> Findin
 
 
 def beyond(rule: Trigger, value: float) -> bool:
-    """`above` is strict, and at exactly it counts only when `inclusive`; `below` likewise."""
+    """`above` and `below` are strict; the exact value counts only if `inclusive`."""
     if rule.above is not None:
         return value > rule.above or (rule.inclusive and value == rule.above)
     if rule.below is not None:
@@ -95,12 +95,12 @@ def limit(rule: Trigger) -> float | None:
 def _nothing(rule: Trigger, sample: NoData | Stale | Error) -> Finding:
     match sample:
         case Stale():
-            says = f"the last figure is {words.duration(sample.age_s)} old"
+            why = f"the latest figure is {words.duration(sample.age_s)} old"
         case Error():
-            says = sample.sentence or "it cannot be measured"
+            why = sample.sentence or "it cannot be measured"
         case _:
-            says = "no data"
-    return Finding(None, threshold=limit(rule), says=says)
+            why = "no data"
+    return Finding(None, threshold=limit(rule), why=why)
 
 
 # -- error rate --------------------------------------------------------------------------------------------------------
@@ -116,37 +116,37 @@ def _errors(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Atte
         return _rate(rule, window, "literal", partial(_span, window))
     listens = detectors(rule)
     early = _early(rule, listens, mode, attempts, window.n < settings.min_n)
-    found = _windowed_errors(rule, settings, attempts, window)
-    if found.breach and listens.proof:
-        found = _proven(found, attempts.levels.get(listens.proof), proof_threshold(attempts.per_min))
-    if found.breach and found.rule == "literal" and listens.few and mode == "guarded":
+    finding = _windowed_errors(rule, settings, attempts, window)
+    if finding.breach and listens.proof:
+        finding = _proven(finding, attempts.levels.get(listens.proof), proof_threshold(attempts.per_min))
+    if finding.breach and finding.rule == "literal" and listens.few and mode == "guarded":
         least = min(CONVINCING, target_threshold(attempts.per_min))
-        found = _proven(found, attempts.levels.get(listens.few), least)
-    healed = _healed(rule, attempts, window) if found.breach or early.breach else ""
+        finding = _proven(finding, attempts.levels.get(listens.few), least)
+    healed = _healed(rule, attempts, window) if finding.breach or early.breach else ""
     if healed:
-        found = found._replace(convinced=False, says=healed)
-    return found._replace(
+        finding = finding._replace(convinced=False, why=healed)
+    return finding._replace(
         early=early.breach, early_rule=early.rule, early_text=early.text, early_fresh=_fresh(attempts) and not healed,
         early_for_s=EARLY_S / 2 if mode == "early" else EARLY_S,
     )  # fmt: skip
 
 
-def _windowed_errors(rule: Trigger, settings: TriggerSettings, attempts: Attempts, window: Window) -> Finding:
+def _windowed_errors(rule: Trigger, settings: TriggerSettings, attempts: Attempts, window: WindowTotals) -> Finding:
     last = attempts.last
     if window.n >= settings.min_n:
         return _rate(rule, window, "literal", partial(_span, window))
     if last.n < settings.min_n:
         return _too_few(rule, last.n, settings.min_n, attempts.per_min)
-    found = _rate(
+    finding = _rate(
         rule,
         last,
         f"fallback-{settings.fallback_n}",
         lambda: f"the last {last.n} documents, {words.duration(last.span_s)}",
     )
-    return found._replace(breach=bool(found.breach) and last.k >= FEWEST_FAILURES)
+    return finding._replace(breach=bool(finding.breach) and last.k >= FEWEST_FAILURES)
 
 
-def _rate(rule: Trigger, window: Window, name: str, where: Words) -> Finding:
+def _rate(rule: Trigger, window: WindowTotals, name: str, where: Text) -> Finding:
     value = window.k / window.n
     threshold = limit(rule) or 0.0
 
@@ -154,15 +154,18 @@ def _rate(rule: Trigger, window: Window, name: str, where: Words) -> Finding:
         clean = int(window.k / threshold - window.n) + 1 if threshold > 0 else 0
         return f"{clean} clean document{'s' if clean > 1 else ''}, or failures leave the window" if clean > 0 else ""
 
-    return Finding(beyond(rule, value), name, value, limit(rule), window.n, window.k, lambda: f"{window.k} of {window.n} in {told(where)}", resets=resets)  # fmt: skip
+    def text() -> str:
+        return f"{window.k} of {window.n} in {composed(where)}"
+
+    return Finding(beyond(rule, value), name, value, limit(rule), window.n, window.k, text, resets=resets)
 
 
-def _span(window: Window) -> str:
+def _span(window: WindowTotals) -> str:
     return words.duration(window.span_s)
 
 
 def _early(rule: Trigger, listens: Detectors, mode: Mode, attempts: Attempts, few: bool) -> Finding:
-    """The strongest of the CUSUMs that a rule listens to."""
+    """The first of the rule's CUSUMs that is above its threshold."""
     ease = 1.0 if mode == "early" else 0.0
     level = attempts.levels.get(listens.early) if listens.early else None
     least = early_threshold(attempts.per_min) - ease
@@ -182,11 +185,11 @@ def _evidence(level: Level, least: float) -> str:
     return f"{level.k} of {level.n} in {words.duration(level.span_s)}, CUSUM {level.value:.1f} over {least:.1f}"
 
 
-def _proven(found: Finding, level: Level | None, least: float) -> Finding:
+def _proven(finding: Finding, level: Level | None, least: float) -> Finding:
     if level is None or level.value > least:
-        return found
-    return found._replace(
-        convinced=False, says=f"so few failures may be chance, CUSUM {level.value:.1f} of {least:.1f}"
+        return finding
+    return finding._replace(
+        convinced=False, why=f"this few failures may be chance, CUSUM {level.value:.1f} of {least:.1f}"
     )
 
 
@@ -194,10 +197,11 @@ def _fresh(attempts: Attempts) -> bool:
     return attempts.clean_s <= FRESH_S or attempts.clean_in_row < FRESH_DOCUMENTS
 
 
-def _healed(rule: Trigger, attempts: Attempts, window: Window) -> str:
-    """Why a breach may be over although the window still shows it: all of it was one run of failures that has ended.
+def _healed(rule: Trigger, attempts: Attempts, window: WindowTotals) -> str:
+    """Why a breach may be over although the window still shows it: it was one run of failures, and that has ended.
 
-    A minute's outage stays in a window of five for four minutes more. A second one, or a rate that is bad without it, counts.
+    A one-minute outage stays in a five-minute window for four more minutes. A second run, or a rate that is bad without
+    the first, counts. "" if the breach counts.
     """
     burst, ended = attempts.burst, attempts.burst_ago_s
     seen = window if window.n >= attempts.last.n else attempts.last
@@ -207,23 +211,25 @@ def _healed(rule: Trigger, attempts: Attempts, window: Window) -> str:
     others = max(0, seen.k - burst)
     if beyond(rule, others / rest):
         return ""
-    return f"{burst} failures in a row, over for {words.duration(ended)}, {others} of {rest} else: waits for another"
+    return (
+        f"{burst} failures in a row ended {words.duration(ended)} ago, otherwise {others} of {rest}: waits for another"
+    )
 
 
 def _too_few(rule: Trigger, n: int, need: int, per_min: float, what: str = "LLM documents") -> Finding:
     left = need - n
     if per_min > 0:
-        says = f"n = {n} of {need}, about {words.duration(left / per_min * 60)} to go at {per_min:.1f} {what}/min"
+        why = f"n = {n} of {need}, about {words.duration(left / per_min * 60)} to go at {per_min:.1f} {what}/min"
     else:
-        says = f"n = {n} of {need}"
-    return Finding(None, threshold=limit(rule), n=n, says=says)
+        why = f"n = {n} of {need}"
+    return Finding(None, threshold=limit(rule), n=n, why=why)
 
 
 def _creep(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attempts) -> Finding:
     design = detectors(rule).early
     level = attempts.levels.get(design) if design else None
     if level is None or not attempts.n:
-        return Finding(None, says="no LLM documents yet")
+        return Finding(None, why="no LLM documents yet")
     least = target_threshold(attempts.per_min)
 
     def text() -> str:
@@ -231,12 +237,19 @@ def _creep(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attem
         return f"CUSUM {level.value:.1f} of {least:.1f}{of}"
 
     return Finding(
-        level.value > least, "cusum", level.value, least, level.n, level.k, text, resets="successes bring the CUSUM below its threshold",
+        level.value > least,
+        "cusum",
+        level.value,
+        least,
+        level.n,
+        level.k,
+        text,
+        resets="successes bring the CUSUM below its threshold",
         wait_s=0.0 if _fresh(attempts) else FRESH_S,
-    )  # fmt: skip
+    )
 
 
-# -- time, cache -------------------------------------------------------------------------------------------------------
+# -- latency, cache ----------------------------------------------------------------------------------------------------
 
 
 def _latency(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attempts) -> Finding:
@@ -244,16 +257,16 @@ def _latency(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Att
     slow = attempts.slow
     fewest = 1 if mode == "literal" else settings.min_n
     if window.fresh >= fewest:
-        found = _mean(rule, window, "literal", partial(_span, window))
+        finding = _mean(rule, window, "literal", partial(_span, window))
     elif mode != "literal" and slow.fresh >= fewest:
-        found = _mean(
+        finding = _mean(
             rule, slow, f"fallback-{settings.latency_fallback_n}",
             lambda: f"the last {slow.fresh} fresh calls, {words.duration(slow.span_s)}",
         )  # fmt: skip
     else:
         return _too_few(rule, slow.fresh, fewest, attempts.per_min, "fresh calls")
     if mode == "literal" or rule.above is None or slow.fresh < settings.min_n:
-        return found
+        return finding
     mean = slow.ms / slow.fresh
     spread = max(0.0, slow.ms_squares - slow.ms * mean) / (slow.fresh - 1) if slow.fresh > 1 else 0.0
     error = (spread / slow.fresh) ** 0.5
@@ -263,30 +276,36 @@ def _latency(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Att
         less = f"{words.measure(rule.metric, mean)} less 2 SE is {words.measure(rule.metric, surely)}"
         return f"mean {less}, last {slow.fresh} fresh calls"
 
-    return found._replace(
+    return finding._replace(
         early=surely > rule.above, early_rule="mean-2se", early_text=text,
         early_for_s=rule.for_s * EARLY_MEAN * (0.5 if mode == "early" else 1.0),
     )  # fmt: skip
 
 
-def _mean(rule: Trigger, window: Window, name: str, where: Words) -> Finding:
+def _mean(rule: Trigger, window: WindowTotals, name: str, where: Text) -> Finding:
     value = window.ms / window.fresh
     return Finding(
-        beyond(rule, value), name, value, limit(rule), window.fresh, None, lambda: f"n = {window.fresh} in {told(where)}",
+        beyond(rule, value), name, value, limit(rule), window.fresh, None, lambda: f"n = {window.fresh} in {composed(where)}",
         resets=lambda: f"the mean is {words.measure(rule.metric, limit(rule) or 0.0)} or less",
     )  # fmt: skip
 
 
 def _cache(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attempts) -> Finding:
-    window = attempts.windows.get(rule.for_s) or Window(0.0, 0, 0)
+    window = attempts.windows.get(rule.for_s) or WindowTotals(0.0, 0, 0)
     fewest = 1 if mode == "literal" else settings.min_n
     if window.lookups < fewest:
         return _too_few(rule, window.lookups, fewest, attempts.per_min, "look-ups")
     value = window.hits / window.lookups
     return Finding(
-        beyond(rule, value), "literal", value, limit(rule), window.lookups, window.hits,
-        lambda: f"{window.hits} of {window.lookups} in {_span(window)}", resets=lambda: f"the rate is {words.percent(limit(rule) or 0.0)} or more",
-    )  # fmt: skip
+        beyond(rule, value),
+        "literal",
+        value,
+        limit(rule),
+        window.lookups,
+        window.hits,
+        lambda: f"{window.hits} of {window.lookups} in {_span(window)}",
+        resets=lambda: f"the rate is {words.percent(limit(rule) or 0.0)} or more",
+    )
 
 
 WINDOWED: dict[str, Callable[[Trigger, TriggerSettings, Mode, Attempts], Finding]] = {
@@ -308,25 +327,25 @@ def _available(settings: TriggerSettings, evidence: Evidence) -> Finding:
     if calls >= settings.unavailable_calls and span >= settings.unavailable_span_s:
         return Finding(True, "calls", 0.0, None, calls, calls, text, resets="one call succeeds")
     if probes.failed_in_row >= settings.unavailable_probes:
-        each = words.duration(settings.probe_every_s)
-        text = f"{probes.failed_in_row} failed probes in a row, one each {each}"
+        every = words.duration(settings.probe_every_s)
+        text = f"{probes.failed_in_row} failed probes in a row, one each {every}"
         return Finding(
             True, "probes", 0.0, None, probes.failed_in_row, probes.failed_in_row, text, resets="one probe succeeds"
         )
     if known is None and not probes.n:
-        return Finding(None, says="neither called nor probed yet")
+        return Finding(None, why="neither called nor probed yet")
     if known is None:
         text = "probes succeed" if not probes.failed_in_row else f"{probes.failed_in_row} failed probes in a row"
     return Finding(False, "calls", 1.0, None, known.n if known else probes.n, None, text)
 
 
 def _plain(rule: Trigger, settings: TriggerSettings, mode: Mode, sample: Ok) -> Finding:
-    """A figure that comes with its own window: a count, or one that people or other parts measure."""
+    """A figure that brings its own window: a count, or one measured by people or by other parts."""
     if sample.value != sample.value:
-        return Finding(None, threshold=limit(rule), says="it is not a number")
+        return Finding(None, threshold=limit(rule), why="it is not a number")
     counts = METRICS[rule.metric].unit == "count"
     if mode != "literal" and sample.n and not counts and sample.n < settings.min_n:
-        return Finding(None, threshold=limit(rule), n=sample.n, k=sample.k, says=f"n = {sample.n} of {settings.min_n}")
+        return Finding(None, threshold=limit(rule), n=sample.n, k=sample.k, why=f"n = {sample.n} of {settings.min_n}")
     text = f"{sample.k} of {sample.n}" if sample.k is not None else "in this stage" if counts else f"n = {sample.n}"
 
     def resets() -> str:

@@ -1,8 +1,9 @@
-"""The LLM attempts since the last change of percentage, in memory: what triggers judge by.
+"""The LLM attempts since the last change of percentage, in memory: what triggers judge.
 
-Windows are differences of running totals, kept by the second: adding costs O(1), any window O(log), whatever the traffic.
-After a restart it is rebuilt from the stored rows (`add` and `look_up` again, oldest first, in today's monotonic time): the
-rows of the last six hours, or since the last change of percentage, are enough. A gap in the rows is a gap in the windows.
+A window is the difference of two running totals, kept per second: adding costs O(1) and any window O(log n), at any
+traffic. After a restart it is rebuilt from the store (`add` and `look_up`, oldest first, in today's monotonic time);
+the rows of the last six hours, or since the last change of percentage, are enough. A gap in the rows is a gap in the
+windows.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from engine.plan.model import Trigger, TriggerSettings
 from engine.triggers.cusum import CAP, Cusum, Design, Level, detectors, early_threshold, is_around, target_threshold
 
 HOUR = 3600.0
-SECONDS_KEPT = 21_600  # at most so many steps of a running total
+SECONDS_KEPT = 21_600  # the most steps a running total keeps
 
 
-class Window(Struct, frozen=True):
-    """Attempts and look-ups of the last `span_s` seconds. `ms`, `ms_squares`: sums over the `fresh` calls alone."""
+class WindowTotals(Struct, frozen=True):
+    """Attempts and look-ups of the last `span_s` seconds. `ms`, `ms_squares`: sums over the `fresh` calls only."""
 
     span_s: float
     n: int
@@ -36,26 +37,26 @@ class Window(Struct, frozen=True):
 
 
 class Attempts(Struct, frozen=True):
-    """What is known of the attempts at one moment; made by `RecentAttempts.at`."""
+    """The attempts as seen at one moment; made by `RecentAttempts.at`."""
 
     t: float
     n: int  # since the last change of percentage
     k: int
-    windows: dict[float, Window]  # by span in seconds
-    last: Window  # the last 100 attempts
-    slow: Window  # the last 50 fresh calls
+    windows: dict[float, WindowTotals]  # by span in seconds
+    last: WindowTotals  # the last 100 attempts
+    slow: WindowTotals  # the last 50 fresh calls
     failures_in_row: int
     failures_span_s: float  # from the first to the last of them
-    burst: int  # failures in the last run of them that has ended
+    burst: int  # length of the last run of failures that has ended
     burst_ago_s: float
     clean_in_row: int
-    clean_s: float  # since the last failure; since the beginning when there was none
+    clean_s: float  # since the last failure, or since the start without one
     levels: dict[Design, Level]
     per_min: float  # LLM documents a minute, over the last hour
 
 
 class RecentAttempts:
-    """Feed it with every LLM attempt and look-up; ask it at each evaluation; `reset` it when the percentage changes."""
+    """Takes every LLM attempt and look-up; read at each evaluation; `reset` when the percentage changes."""
 
     def __init__(self, rules: Iterable[Trigger], settings: TriggerSettings, start: float = 0.0) -> None:
         rules = tuple(rules)
@@ -87,7 +88,7 @@ class RecentAttempts:
             cusum.reset()
 
     def add(self, t: float, ok: bool, ms: float | None = None, fresh: bool = True) -> None:
-        """One LLM attempt that ended at t. `ms` counts only when `fresh`; an attempt stopped by an open breaker has none."""
+        """One LLM attempt that ended at t. `ms` counts only if `fresh`; an attempt stopped by an open breaker has none."""
         self._n += 1
         last = self._last
         if len(last) == self._last_n:
@@ -122,43 +123,48 @@ class RecentAttempts:
         return self._per_min
 
     def look_up(self, t: float, hits: int, lookups: int = 1) -> None:
-        """The cache was asked on the LLM arm."""
+        """Cache look-ups on the LLM arm."""
         self._lookups.add(t, lookups, hits, 0, 0.0, 0.0)
 
     def _retune(self, t: float) -> None:
-        """Traffic over the last hour, with one document a minute assumed at the very start; it sets the CUSUMs' caps."""
+        """Measure traffic over the last hour (one document a minute is assumed at the start) and set the CUSUMs' caps."""
         span = max(0.0, min(HOUR, t - self._start))
         n = self._attempts.window(t, span).n if span else 0
         self._rate_at, self._per_min = t, (n + 1) / (span + 60) * 60
         high = early_threshold(self._per_min) + CAP, target_threshold(self._per_min) + CAP
         self._caps = [(cusum, high[0] if self._around[design] else high[1]) for design, cusum in self._cusums.items()]
 
-    def window(self, t: float, span_s: float) -> Window:
+    def window(self, t: float, span_s: float) -> WindowTotals:
         """The last `span_s` seconds before t (to the second)."""
         attempts = self._attempts.window(t, span_s)
         asked = self._lookups.window(t, span_s)
-        return Window(
+        return WindowTotals(
             span_s, attempts.n, attempts.k, attempts.fresh, attempts.ms, attempts.ms_squares, asked.n, asked.k
         )
 
     def at(self, t: float) -> Attempts:
-        """Everything that `evaluate` needs, for all rules at once."""
+        """Everything `evaluate` needs, for all rules."""
         self._retune(t)
         last, slow = self._last, self._slow
-        ms = [each for _, each in slow]
+        ms = [sample_ms for _, sample_ms in slow]
+        slow_span = max(0.0, t - slow[0][0]) if slow else 0.0
+        squares = math.fsum(x * x for x in ms)
         return Attempts(
-            t, self._n, self._k,
-            {span: self.window(t, span) for span in self.spans},
-            Window(max(0.0, t - last[0][0]) if last else 0.0, len(last), self._last_k),
-            Window(
-                max(0.0, t - slow[0][0]) if slow else 0.0, len(ms), 0, len(ms), math.fsum(ms), math.fsum(x * x for x in ms)
-            ),
-            self._failures, self._last_failure - self._first_failure if self._failures else 0.0,
-            self._burst, max(0.0, t - self._burst_end),
-            self._clean, max(0.0, t - self._last_failure),
-            {design: cusum.level(t) for design, cusum in self._cusums.items()},
-            self._per_min,
-        )  # fmt: skip
+            t=t,
+            n=self._n,
+            k=self._k,
+            windows={span: self.window(t, span) for span in self.spans},
+            last=WindowTotals(max(0.0, t - last[0][0]) if last else 0.0, len(last), self._last_k),
+            slow=WindowTotals(slow_span, len(ms), 0, len(ms), math.fsum(ms), squares),
+            failures_in_row=self._failures,
+            failures_span_s=self._last_failure - self._first_failure if self._failures else 0.0,
+            burst=self._burst,
+            burst_ago_s=max(0.0, t - self._burst_end),
+            clean_in_row=self._clean,
+            clean_s=max(0.0, t - self._last_failure),
+            levels={design: cusum.level(t) for design, cusum in self._cusums.items()},
+            per_min=self._per_min,
+        )
 
 
 class _Totals:
@@ -170,7 +176,7 @@ class _Totals:
         self.clear()
 
     def clear(self) -> None:
-        # Each entry holds the totals up to the end of its second; the first is the zero before all of them.
+        # Each entry holds the totals up to the end of its second; the first is the zero before them.
         self._times: list[float] = [-math.inf]
         self._totals: list[tuple[int, int, int, float, float]] = [(0, 0, 0, 0.0, 0.0)]
 
@@ -199,10 +205,10 @@ class _Totals:
             ),
         ]
 
-    def window(self, t: float, span_s: float) -> Window:
+    def window(self, t: float, span_s: float) -> WindowTotals:
         end = self._totals[-1]
         start = self._totals[bisect_left(self._times, t - span_s) - 1] if self._times[-1] >= t - span_s else end
-        return Window(
+        return WindowTotals(
             span_s,
             end[0] - start[0],
             end[1] - start[1],

@@ -1,4 +1,4 @@
-"""How numbers read in the sentences of triggers and gates."""
+"""Formats numbers for the sentences of triggers and gates."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from engine.plan.vocabulary import METRICS
 
 NAMES: dict[str, str] = {
     "error_rate": "error rate",
-    "latency_mean": "mean time",
-    "latency_p95": "95th percentile of time",
+    "latency_mean": "mean latency",
+    "latency_p95": "p95 latency",
     "cache_hit_rate": "cache hit rate",
     "llm_available": "LLM service",
     "complaints": "complaints",
@@ -20,7 +20,7 @@ NAMES: dict[str, str] = {
     "documents": "LLM documents",
     "ab_verdict": "A/B verdict",
     "critical_incidents": "critical incidents",
-    "latency_ratio": "time against the frequency arm",
+    "latency_ratio": "latency against the frequency arm",
 }
 
 
@@ -62,14 +62,16 @@ def measure(metric: Metric, value: float) -> str:
 
 
 def beside(metric: Metric, value: float, threshold: float) -> tuple[str, str]:
-    """Both, with enough digits that different values never read the same."""
+    """Both as text, with enough digits that different values look different."""
     left, right = measure(metric, value), measure(metric, threshold)
+    unit = METRICS[metric].unit
     if left == right and value != threshold:
-        unit = METRICS[metric].unit
         if unit in ("rate", "change"):
             left = f"{100 * value:.6g} %"
         elif unit == "ms":
             left, right = f"{value:.6g} ms", f"{threshold:g} ms"
         else:
             left = f"{value:.6g}"
+    elif unit == "ms" and abs(threshold) >= 1000:
+        right = f"{threshold / 1000:g} s"
     return left, right

@@ -1,6 +1,6 @@
-"""Whose fault it looks like: the LLM arm against the frequency arm, and each against the day before. Pure.
+"""Which part is at fault: the LLM arm against the frequency arm, and each against the day before. Pure.
 
-What only the LLM arm does, a rollback cures; what both arms do, it does not. Intervals are Newcombe's (95 %).
+A rollback cures what only the LLM arm does, not what both arms do. Intervals are Newcombe's (95 %).
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 from engine import bounds
 from engine.measures.bucket import Bucket
 
-SLOWER = 1.5  # the frequency arm takes this much longer than before: the machine is slow, not the LLM
+SLOWER = 1.5  # if the frequency arm is slower by this factor, the machine is slow, not the LLM
 FEWEST = 20
 
 
 def of_errors(now: Bucket, before: Bucket) -> str:
-    """ "LLM arm only: +4.1 points [2.9, 5.5]" or "both arms rose: not the rollout"; "" when nothing can be compared.
+    """ "LLM arm only: +4.1 points [2.9, 5.5]" or "both arms rose: not the rollout"; "" if there is nothing to compare.
 
-    `now` is the window of the alert, `before` the day until then; each holds both arms.
+    `now` is the window of the alert, `before` the day before it; each holds both arms.
     """
     if not now.attempts:
         return ""
@@ -25,7 +25,7 @@ def of_errors(now: Bucket, before: Bucket) -> str:
     points = _points(now.errors / now.attempts - now.plain_errors / now.plain_n, low, high)
     if _rose(now.plain_errors, now.plain_n, before.plain_errors, before.plain_n):
         if low > 0:
-            return f"both arms rose, the LLM arm by more: {points}"
+            return f"both arms rose, the LLM arm more: {points}"
         return f"both arms rose: not the rollout ({_share(now)} LLM, {_plain_share(now)} frequency)"
     if low > 0:
         return f"LLM arm only: {points}"
@@ -33,20 +33,20 @@ def of_errors(now: Bucket, before: Bucket) -> str:
         return f"both arms fail alike: not the rollout ({_share(now)} LLM, {_plain_share(now)} frequency)"
     if min(now.attempts, now.plain_n) < FEWEST:
         return f"too few documents to compare the arms: {points}"
-    return f"arms alike: {points}"
+    return f"no difference between the arms: {points}"
 
 
 def _against_before(now: Bucket, before: Bucket) -> str:
-    """Without a frequency arm (100 %) only the day before is left."""
+    """Without a frequency arm (100 %) only the day before remains for comparison."""
     if before.attempts < FEWEST:
         return "no frequency arm to compare with"
     low, high = bounds.difference(now.errors, now.attempts, before.errors, before.attempts)
     change = now.errors / now.attempts - before.errors / before.attempts
-    return f"no frequency arm; against the day before {_points(change, low, high)}"
+    return f"no frequency arm; against the day before: {_points(change, low, high)}"
 
 
 def of_times(now: Bucket, before: Bucket) -> str:
-    """The same for times, which no interval is needed for: the two arms differ by orders of magnitude."""
+    """The same for latency. It needs no interval: the two arms differ by orders of magnitude."""
     part = queue_or_service(now, before)
     if not now.fresh or now.plain_mean_ms is None:
         return part
@@ -59,7 +59,7 @@ def of_times(now: Bucket, before: Bucket) -> str:
 
 
 def queue_or_service(now: Bucket, before: Bucket) -> str:
-    """Which part of the latency rose: "our queue: 18.3 s of 19.0 s a document; ..." or "the LLM service: ..."; "" when unknown."""
+    """Where the latency comes from: "our queue, not the LLM service: queue 18.30 s, LLM service 0.70 s"; "" if unknown."""
     total, service = now.mean_ms, now.service_mean_ms
     if total is None or service is None or not now.service_n:
         return ""
@@ -75,7 +75,7 @@ def queue_or_service(now: Bucket, before: Bucket) -> str:
 
 
 def _rose(k: int, n: int, k_before: int, n_before: int) -> bool:
-    """Surely more than before; with nothing before, surely more than one in a hundred."""
+    """Significantly more than before; without enough before, significantly more than one in a hundred."""
     if not k or not n:
         return False
     if n_before < FEWEST:

@@ -1,11 +1,13 @@
-"""The view in the making: numbers and states put into the words that a tired person reads first. Pure.
+"""Headlines of the view: numbers and state in the words a tired person reads first. Pure.
 
-One sentence answers each of: is it healthy, what will the system do next if nobody touches it, what does it wait for from me.
+One sentence each for: is it healthy, what will the system do next if no one acts, what is it waiting for from me.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+
+from msgspec import Struct
 
 from engine.measures.bucket import Bucket
 from engine.plan.durations import clock as timer
@@ -16,7 +18,7 @@ from engine.text import counted
 from engine.view.model import GateView, Gauge, Health, MatrixView, ReminderView, ServerView, TriggerView
 
 WINDOW_S = 300.0
-FEWEST = 20  # two good ones of two say nothing, nor do two misses of a cache
+FEWEST = 20  # two successes of two prove nothing, nor do two cache misses
 
 
 def error_gauge(treatment: Bucket, target: float | None, bound: float | None, window_s: float) -> Gauge:
@@ -27,7 +29,8 @@ def error_gauge(treatment: Bucket, target: float | None, bound: float | None, wi
         sentence = f"error rate: no LLM documents in the last {format_duration(window_s)}"
     else:
         limit = f", bound {bound * 100:.1f} %" if bound is not None else ""
-        sentence = f"error rate {rate * 100:.1f} % ({k} of {n} in {format_duration(window_s)}{limit}){_target(target, '<', percent_unit)}"
+        figures = f"{k} of {n} in {format_duration(window_s)}{limit}"
+        sentence = f"error rate {rate * 100:.1f} % ({figures}){_target(target, '<', percent_unit)}"
     return Gauge(
         "error_rate", rate, n, k, window_s, target, "<", ok, sentence, bound=bound, control=treatment.plain_error_rate
     )
@@ -42,7 +45,8 @@ def latency_gauge(treatment: Bucket, target: float | None, window_s: float) -> G
         sentence = f"latency: no fresh LLM call in the last {format_duration(window_s)}"
     else:
         tail = f", p95 {p95 / 1000:.2f} s" if p95 is not None else ""
-        sentence = f"latency mean {mean / 1000:.2f} s{tail} (n {n} in {format_duration(window_s)}){_target(target, '<', seconds_unit)}"
+        figures = f"n {n} in {format_duration(window_s)}"
+        sentence = f"mean latency {mean / 1000:.2f} s{tail} ({figures}){_target(target, '<', seconds_unit)}"
     return Gauge("latency_mean", mean, n, None, window_s, target, "<", ok, sentence, p95=p95)
 
 
@@ -53,7 +57,8 @@ def cache_gauge(treatment: Bucket, target: float | None, window_s: float) -> Gau
     if rate is None:
         sentence = f"cache: no look-up in the last {format_duration(window_s)}"
     else:
-        sentence = f"cache hits {rate * 100:.0f} % ({k} of {n} in {format_duration(window_s)}){_target(target, '>', percent_unit)}"
+        figures = f"{k} of {n} in {format_duration(window_s)}"
+        sentence = f"cache hits {rate * 100:.0f} % ({figures}){_target(target, '>', percent_unit)}"
     return Gauge("cache_hit_rate", rate, n, k, window_s, target, ">", ok, sentence)
 
 
@@ -69,74 +74,137 @@ def _target(target: float | None, op: str, unit: Callable[[float], str]) -> str:
     return "" if target is None else f", target {op} {unit(target)}"
 
 
-def health(
-    state: State,
-    why_effective: str,
-    blind: str,
-    triggers: Sequence[TriggerView],
-    n: int,
-    gauges: Sequence[Gauge],
-    now: float,
-    effective_bp: int = 0,
-    quiet: str = "",
-    misplaced: str = "",
-    shadow: Sequence[Gauge] = (),
-) -> tuple[Health, str]:
-    """The one word and the one sentence, worst first. `effective_bp` is what routers obey, `why_effective` why less than was decided.
+class Situation(Struct, frozen=True):
+    """What the headline is made from. Texts are "" when there is nothing to report."""
 
-    A line of 80 columns leaves the sentence about 45: who is in trouble, by how much, what the system does and when come first.
+    state: State
+    now: float
+    triggers: Sequence[TriggerView] = ()
+    documents: int = 0  # LLM documents in the window
+    gauges: Sequence[Gauge] = ()
+    shadow: Sequence[Gauge] = ()
+    effective_bp: int = 0  # the percentage in effect
+    why_effective: str = ""  # why it is lower than decided
+    locked_by: str = ""  # the trigger that locked promotion
+    blind: str = ""
+    quiet: str = ""  # why there is no traffic
+    misplaced: str = ""  # why a changed plan holds promotion
+
+    @property
+    def breach(self) -> list[TriggerView]:
+        return [t for t in self.triggers if t.verdict == "breach"]
+
+    @property
+    def worst(self) -> TriggerView | None:
+        """The most urgent breach; None at 0 %, where there is nothing to roll back."""
+        return min(self.breach if self.state.percent_bp else (), key=_urgency, default=None)
+
+
+Headline = tuple[Health, str]
+
+
+def health(situation: Situation) -> Headline:
+    """One word and one sentence: the first of `_HEADLINES` that applies.
+
+    80 columns leave the sentence about 45: what is wrong, by how much, what the system will do and when come first.
     """
-    breach = [t for t in triggers if t.verdict == "breach"]
-    worst = min(breach if state.percent_bp else (), key=_urgency, default=None)  # at 0 % there is nothing to take back
-    if state.percent_bp and why_effective and not effective_bp:
-        return "alert", f"0 % IN FORCE, {percent(state.percent_bp)} decided: {why_effective}"
-    if worst is not None and worst.severity in (Severity.critical, Severity.high):
-        return "alert", f"ALERT: {running(worst)}"
-    if state.locked:
-        left = (state.cooldown_until or 0.0) - now
-        then = f"locked {timer(left)} more" if left > 0 else "resume needs the cause"
-        who = state.locked.partition(" fired: ")[0]
-        return (
-            ("locked", f"LOCKED: {who}, {then}") if state.percent_bp else ("rolled_back", f"ROLLED BACK: {who}, {then}")
-        )
-    if worst is not None:
-        return "watch", f"WATCH: {running(worst)}"
-    if blind:
-        return "blind", f"BLIND: {blind.removeprefix('blind ')}"
-    if misplaced:
-        return "held", f"HELD, rollout.toml changed: {misplaced}"
-    if state.held:
-        return "held", f"HELD by {state.held}"
-    if quiet:
-        return "no_traffic", f"NO TRAFFIC: {quiet.removeprefix('no traffic: ')}"
-    off = [g for g in gauges if g.ok is False]
-    if off and state.percent_bp:
-        return "watch", f"WATCH: {_beside_target(off[0])}"
-    if not state.percent_bp:
-        # what can be or could be undone is kept until the next change: the last one was a rollback by hand
-        if state.undo is not None or (state.last_rev and state.last_rev == state.rev):
-            return "rolled_back", "ROLLED BACK to 0 %: every document goes to frequency"
-        missed = next((g for g in shadow if g.ok is False), None)
-        if missed is not None:
-            return "watch", f"WATCH: shadow {_beside_target(missed)}; nothing of it is served"
-        if shadow and shadow[0].n:
-            return "idle", f"SHADOW at 0 %: {counted(shadow[0].n, 'LLM answer')} in 5 minutes, none served"
-        if breach:
-            return "idle", f"IDLE at 0 %; {breach[0].headline or breach[0].id}"
-        return "idle", "IDLE at 0 %: every document goes to frequency"
-    if why_effective:
-        return "watch", f"WATCH: {percent(effective_bp)} in force, {percent(state.percent_bp)} decided: {why_effective}"
-    if not n:
+    return next(answer for headline in _HEADLINES if (answer := headline(situation)) is not None)
+
+
+def _nothing_in_effect(s: Situation) -> Headline | None:
+    if not s.state.percent_bp or not s.why_effective or s.effective_bp:
+        return None
+    return "alert", f"0 % IN FORCE, {percent(s.state.percent_bp)} decided: {s.why_effective}"
+
+
+def _severe_breach(s: Situation) -> Headline | None:
+    if s.worst is None or s.worst.severity not in (Severity.critical, Severity.high):
+        return None
+    return "alert", f"ALERT: {running(s.worst)}"
+
+
+def _locked(s: Situation) -> Headline | None:
+    if not s.state.locked:
+        return None
+    left = (s.state.cooldown_until or 0.0) - s.now
+    then = f"locked {timer(left)} more" if left > 0 else "resume needs the cause"
+    cause = f"{s.locked_by or 'a trigger'}, {then}"
+    return ("locked", f"LOCKED: {cause}") if s.state.percent_bp else ("rolled_back", f"ROLLED BACK: {cause}")
+
+
+def _other_breach(s: Situation) -> Headline | None:
+    return None if s.worst is None else ("watch", f"WATCH: {running(s.worst)}")
+
+
+def _blind(s: Situation) -> Headline | None:
+    return ("blind", f"BLIND: {s.blind}") if s.blind else None
+
+
+def _held(s: Situation) -> Headline | None:
+    if s.misplaced:
+        return "held", f"HELD, rollout.toml changed: {s.misplaced}"
+    return ("held", f"HELD by {s.state.held}") if s.state.held else None
+
+
+def _no_traffic(s: Situation) -> Headline | None:
+    return ("no_traffic", f"NO TRAFFIC: {s.quiet}") if s.quiet else None
+
+
+def _off_target(s: Situation) -> Headline | None:
+    missed = next((g for g in s.gauges if g.ok is False), None)
+    return None if missed is None or not s.state.percent_bp else ("watch", f"WATCH: {_beside_target(missed)}")
+
+
+def _at_zero(s: Situation) -> Headline | None:
+    if s.state.percent_bp:
+        return None
+    # `undo` and `last_rev` are kept until the next change, so the last change was a manual rollback
+    if s.state.undo is not None or (s.state.last_rev and s.state.last_rev == s.state.rev):
+        return "rolled_back", "ROLLED BACK to 0 %: every document goes to frequency"
+    missed = next((g for g in s.shadow if g.ok is False), None)
+    if missed is not None:
+        return "watch", f"WATCH: shadow {_beside_target(missed)}; none of it is served"
+    if s.shadow and s.shadow[0].n:
+        return "idle", f"SHADOW at 0 %: {counted(s.shadow[0].n, 'LLM answer')} in 5 minutes, none served"
+    if s.breach:
+        return "idle", f"IDLE at 0 %; {s.breach[0].headline or s.breach[0].id}"
+    return "idle", "IDLE at 0 %: every document goes to frequency"
+
+
+def _capped(s: Situation) -> Headline | None:
+    if not s.why_effective:
+        return None
+    decided = percent(s.state.percent_bp)
+    return "watch", f"WATCH: {percent(s.effective_bp)} in force, {decided} decided: {s.why_effective}"
+
+
+def _healthy(s: Situation) -> Headline:
+    if not s.documents:
         return "watch", "WATCH: no LLM document in the last 5 minutes"
-    if n < FEWEST:
-        return "ok", f"HEALTHY so far: {counted(n, 'LLM document')} in 5 minutes"
-    if any(g.ok is None for g in gauges if g.target is not None):
-        return "ok", "HEALTHY: what can be judged is within its target"
-    return "ok", "HEALTHY: every number within its target"
+    if s.documents < FEWEST:
+        return "ok", f"HEALTHY so far: {counted(s.documents, 'LLM document')} in 5 minutes"
+    if any(g.ok is None for g in s.gauges if g.target is not None):
+        return "ok", "HEALTHY: every metric with enough data is within its target"
+    return "ok", "HEALTHY: every metric is within its target"
+
+
+_HEADLINES: tuple[Callable[[Situation], Headline | None], ...] = (
+    _nothing_in_effect,
+    _severe_breach,
+    _locked,
+    _other_breach,
+    _blind,
+    _held,
+    _no_traffic,
+    _off_target,
+    _at_zero,
+    _capped,
+    _healthy,
+)
 
 
 def _urgency(trigger: TriggerView) -> tuple[int, bool, float]:
-    """Of one severity what lowers the percentage comes before what holds it."""
+    """By severity; within one, triggers that lower the percentage come before those that hold it."""
     rank = {"critical": 0, "high": 1, "medium": 2}[trigger.severity]
     only_holds = trigger.action in ("pause", "investigate")
     return rank, only_holds, trigger.fires_in_s if trigger.fires_in_s is not None else 1e9
@@ -149,7 +217,7 @@ def _beside_target(gauge: Gauge) -> str:
         case "error_rate":
             figures, of = f"errors {gauge.value * 100:.1f} %", f"{gauge.k} of {gauge.n}"
         case "latency_mean":
-            figures, of = f"time {gauge.value / 1000:.2f} s", f"n {gauge.n}"
+            figures, of = f"latency {gauge.value / 1000:.2f} s", f"n {gauge.n}"
         case _:
             figures, of = f"cache hits {gauge.value * 100:.0f} %", f"{gauge.k} of {gauge.n}"
     unit = seconds_unit if gauge.metric == "latency_mean" else percent_unit
@@ -161,21 +229,21 @@ SOON = {
     "previous_stage": "stage back",
     "halve": "halves",
     "pause": "holds",
-    "investigate": "wants a look",
+    "investigate": "needs a look",
 }
 FIRED = {
     "to_zero": "rolling back",
     "previous_stage": "one stage back",
     "halve": "halving",
     "pause": "promotion held",
-    "investigate": "have a look",
+    "investigate": "investigate",
 }
 DOES = {
     "to_zero": "to 0 %",
     "previous_stage": "one stage back",
     "halve": "half the percentage",
     "pause": "promotion held",
-    "investigate": "someone should look",
+    "investigate": "needs a look",
 }
 
 
@@ -183,7 +251,7 @@ def running(trigger: TriggerView) -> str:
     """A trigger in breach: "errors 12.2 % over 5 %, rolls back in 1:48 (17 of 139 in 5 min)"."""
     left = trigger.fires_in_s
     if left is None:
-        when = "not yet sure"
+        when = "not confirmed yet"
     elif left > 0:
         by = f": {trigger.acts_by}" if trigger.acts_by else ""
         when = f"{SOON.get(trigger.action, trigger.action)} in {timer(left)}{by}"
@@ -195,15 +263,15 @@ def running(trigger: TriggerView) -> str:
 def what_next(
     state: State, triggers: Sequence[TriggerView], gate: GateView, blind: str, blind_step_in_s: float | None, now: float
 ) -> tuple[str, ...]:
-    """What the system does if no one acts, soonest first; a column of the screen is 36 wide."""
+    """What the system does if no one acts, soonest first. The screen's column is 36 wide."""
     out: list[str] = []
     breach = [t for t in triggers if t.verdict == "breach"] if state.percent_bp else []
     for t in sorted((t for t in breach if t.fires_in_s != 0), key=lambda t: t.fires_in_s or 1e9):
-        left = f"in {timer(t.fires_in_s)}" if t.fires_in_s is not None else "once sure"
+        left = f"in {timer(t.fires_in_s)}" if t.fires_in_s is not None else "if confirmed"
         by = f", {t.acts_by}" if t.acts_by else ""
         out.append(f"{left} {DOES.get(t.action, t.action)}: {t.id}{by}")
     if any(t.action in ("to_zero", "previous_stage", "halve") for t in breach):
-        out.append("then locked until someone writes why")
+        out.append("then locked until resumed with cause")
     if blind and blind_step_in_s is not None:
         out.append(f"in {timer(blind_step_in_s)} one stage back: blind")
     if state.locked:
@@ -214,32 +282,32 @@ def what_next(
     if not out:
         out.append("nothing until a person acts")
     elif not breach:
-        out.append("the percentage never rises by itself")
+        out.append("only a person raises the percentage")
     return tuple(out)
 
 
 def waiting_for(
     state: State, plan: Plan, gate: GateView, reminders: Sequence[ReminderView], misplaced: str = "", changed: str = ""
 ) -> tuple[str, ...]:
-    """What a person has to do, most pressing first."""
+    """What a person has to do, most urgent first."""
     out: list[str] = []
     if misplaced:
-        out.append(f"say which stage this is (rollout plan adopt --stage N): {misplaced}")
+        out.append(f"choose the stage (rollout plan adopt --stage N): {misplaced}")
     if state.locked:
         out.append("resume with the cause: " + state.locked)
     if state.held:
-        out.append("resume, or keep holding: " + state.held)
+        out.append("resume, or keep the hold: " + state.held)
     out += [changed] if changed else []
     out += [f"due: {r.text}" for r in reminders if r.overdue]
     if gate.open:
         out.append(f"the gate is open: promote to {gate.next_name}, {percent(gate.next_percent_bp)}")
     elif state.stage <= plan.last_stage:
-        out += [m for m in gate.missing]
+        out += gate.missing
     return tuple(out)
 
 
 def matrix(plan: Plan, triggers: Sequence[TriggerView]) -> tuple[MatrixView, ...]:
-    """The decision matrix with the live rows lit; `left_s` is the clock of the trigger that acts, the one shown everywhere."""
+    """The decision matrix with live rows lit; `left_s` is the trigger's one clock, shown everywhere."""
     by_id = {t.id: t for t in triggers}
     out = []
     for row in plan.matrix:

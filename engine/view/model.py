@@ -1,7 +1,7 @@
-"""What a screen shows, whole, in one value: composed by the engine at each tick, stored, read by every console.
+"""Everything a screen shows, in one value: composed by the engine at each tick, stored, read by every console.
 
-`rollout status --json` prints it. Unknown numbers are None, never 0 and never NaN. Sentences are ready to show; numbers beside
-them carry value, threshold, n and window, so that every number explains itself.
+`rollout status --json` prints it. Unknown numbers are None, never 0 or NaN. Sentences are ready to show; the numbers
+beside them carry value, threshold, n and window.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Health = Literal["ok", "watch", "alert", "blind", "rolled_back", "held", "locked
 
 
 class Gauge(Struct, frozen=True):
-    """One measured number. `ok` is None when it cannot be judged (no data, too few)."""
+    """One measured number. `ok` is None if it cannot be judged (no data, or too few)."""
 
     metric: str
     value: float | None
@@ -48,10 +48,10 @@ class TriggerView(Struct, frozen=True):
     resets_when: str
     fires_in_s: float | None
     timeline_s: float = 0.0
-    headline: str = ""  # "errors 12.2 % over 5 %": what is wrong in as few words as it takes
-    evidence: str = ""  # "17 of 139 in 5 min": what the headline rests on
-    fired: bool = False  # it made the rollback after which the way up is locked
-    acts_by: str = ""  # the detector whose clock `held_s`, `for_s` and `fires_in_s` are; "" for the plan's own window
+    headline: str = ""  # "errors 12.2 % over 5 %": what is wrong, in a few words
+    evidence: str = ""  # "17 of 139 in 5 min": the figures behind the headline
+    fired: bool = False  # its rollback locked promotion
+    acts_by: str = ""  # the detector that `held_s`, `for_s` and `fires_in_s` belong to; "" for the plan's own window
 
 
 class ConditionView(Struct, frozen=True):
@@ -77,11 +77,12 @@ class ItemView(Struct, frozen=True):
     note: str
     evidence: str
     required: bool
-    lapsed: bool = False  # it was signed or proven, and a rollback or a change of model came since
+    lapsed: bool = False  # it was signed or proven before a rollback or a change of model
+    signed_manually: bool = False  # a person signed it although the machine check failed
 
 
 class GateView(Struct, frozen=True):
-    """The way up from the current stage. `open` only when nothing is missing."""
+    """What promotion from the current stage needs. `open` only if nothing is missing or blocked."""
 
     open: bool
     next_stage: int
@@ -95,16 +96,17 @@ class GateView(Struct, frozen=True):
     baked_s: float
     approvals_needed: int
     approvals: tuple[str, ...]
-    blocked: tuple[str, ...]  # hold, lock, cool-down, quiet hours, freeze, blind: each says until when
+    blocked: tuple[str, ...]  # hold, lock, cool-down, quiet hours, freeze, blind: each with its end
     met: int
     total: int
+    others: tuple[str, ...] = ()  # what of `missing` is neither a condition nor a checklist item
 
 
 class ServerView(Struct, frozen=True):
     name: str
     url: str
     up: bool | None
-    state: str  # in words: "up", "refused", "breaker open, tries again in 9 s"
+    state: str  # "up", "refused", "breaker open, tries again in 9 s"
     in_flight: int
     window: float
     latency_ms: float | None
@@ -128,7 +130,7 @@ class DecisionView(Struct, frozen=True):
 
 
 class ProofView(Struct, frozen=True):
-    """The last rollback: claimed, then proven. `effective_ms` is None until 0 % was observed."""
+    """The last rollback, and the proof of it. `effective_ms` is None until 0 % is observed."""
 
     rev: int
     at: float
@@ -145,12 +147,12 @@ class ProofView(Struct, frozen=True):
     overdue: bool  # not observed within 5 s
     sentence: str
     recorded_ms: float | None = None  # from the key to the commit
-    applied: Literal["", "waiting", "done", "failed"] = ""  # the service beside the engine; "": the plan names none
+    applied: Literal["", "waiting", "done", "failed"] = ""  # the neighbouring service; "": the plan names none
     applied_sentence: str = ""
 
 
 class RestoreView(Struct, frozen=True):
-    """Documents that still serve what the LLM wrote, and since when."""
+    """Documents that still serve LLM keywords, and since when."""
 
     documents: int
     since: float | None
@@ -215,8 +217,8 @@ class View(Struct, frozen=True):
     stage_objective: str
     stage_percent_bp: int
     percent_bp: int  # what was decided
-    effective_bp: int  # what routers obey now: 0 without `armed` or with an expired lease
-    why_effective: str  # "" when they are the same
+    effective_bp: int  # what is in effect: 0 without `armed` or with an expired lease
+    why_effective: str  # "" if it is what was decided
     stable: bool
     ab_test: bool
     shadow_bp: int
@@ -225,11 +227,11 @@ class View(Struct, frozen=True):
     armed: bool
     entered_at: float
     changed_at: float
-    held: str  # "" or the sentence with who and why
+    held: str  # who holds it and why; "" if not held
     locked: str
     blind: str
     cooldown_until: float | None
-    undo_until: float | None  # a rollback by hand can be taken back until then
+    undo_until: float | None  # a manual rollback can be undone until then
     # health
     health: Health
     health_sentence: str
@@ -237,7 +239,7 @@ class View(Struct, frozen=True):
     error_rate: Gauge
     latency: Gauge
     cache: Gauge
-    methods: dict[str, int]  # served in the window: llm, frequency, and of these fallback, cached
+    methods: dict[str, int]  # served in the window: llm, frequency; of these, fallback and cached
     servers: tuple[ServerView, ...]
     triggers: tuple[TriggerView, ...]
     matrix: tuple[MatrixView, ...]
@@ -250,19 +252,17 @@ class View(Struct, frozen=True):
     restore: RestoreView | None
     operators: tuple[PresenceView, ...]
     log: tuple[DecisionView, ...]
-    events: tuple[tuple[float, str], ...]  # not decisions: server taken out, blind, hook failed
+    events: tuple[tuple[float, str], ...]  # other than decisions: server taken out, blind, hook failed
     stage_percents: tuple[int, ...] = ()
     stage_names: tuple[str, ...] = ()
     quality: dict[str, float | None] = {}
     faults: dict[str, float] = {}
-    shadow: tuple[
-        Gauge, ...
-    ] = ()  # error rate and latency of answers that were stored and not served; () without shadow
-    judged: dict[
-        str, str
-    ] = {}  # quality_score, satisfaction, search_improvement, ab_test: what was found, in a sentence
-    plan_changed: str = ""  # the plan file is no longer the one that the engine read
-    misplaced: str = ""  # why a person has to say which stage of the changed plan this is; promotion is held until then
-    limits: tuple[str, ...] = ()  # what the environment of the engine keeps from happening, a sentence a variable
+    # error rate and latency of answers that were stored but not served; () without shadow
+    shadow: tuple[Gauge, ...] = ()
+    # quality_score, satisfaction, search_improvement, ab_test: the result, in a sentence
+    judged: dict[str, str] = {}
+    plan_changed: str = ""  # the plan file differs from the one the engine read
+    misplaced: str = ""  # why a person has to choose the stage of the changed plan; promotion is held until then
+    limits: tuple[str, ...] = ()  # what environment variables prevent, a sentence each
     no_traffic: str = ""  # both arms are silent and the LLM service answers: promotion waits, nothing steps down
-    measuring: float | None = None  # the share of a running measurement of search quality that is done
+    measuring: float | None = None  # progress of a running measurement of search quality, 0..1

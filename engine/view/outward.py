@@ -1,4 +1,4 @@
-"""How structs and rows leave the product as JSON: under the same keys, with moments in ISO 8601 instead of epoch seconds."""
+"""JSON for users: the same keys as the structs and rows, with times in ISO 8601 instead of epoch seconds."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ MOMENTS = frozenset(
         "updated",
     )
 )
-EARLIEST = 1e9  # 2001; a smaller number under such a key is a length of time
+EARLIEST = 1e9  # 2001; a smaller number under such a key is a duration
 
 
 def outward(value: Any) -> Any:
-    """Plain values of `value`, its moments as "2026-11-24T14:03:07.112Z"."""
+    """`value` as plain values, its times as "2026-11-24T14:03:07.112Z"."""
     return _moments(msgspec.to_builtins(value))
 
 

@@ -43,7 +43,7 @@ from scipy import stats
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Mode, Trigger
 from engine.triggers.cusum import early_threshold
-from engine.triggers.decision import Decision
+from engine.triggers.decision import Evaluation
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Timers
 from engine.triggers.rules import FEWEST_FAILURES
@@ -156,7 +156,7 @@ class Watch:
         self.recent.reset(t)
 
 
-def _in_breach(decision: Decision) -> str:
+def _in_breach(decision: Evaluation) -> str:
     lowers = ("to_zero", "previous_stage", "halve")
     return next((j.rule.id for j in decision.judged if j.found.breach and j.rule.action in lowers), "")
 

@@ -21,7 +21,7 @@ def error_rate(confidence: float = 0.95) -> Condition:
 
 def judged(sample: Sample, condition: Condition | None = None, per_min: float = 1.0):  # type: ignore[no-untyped-def]
     condition = condition or error_rate()
-    return conditions.judge(condition, conditions.Facts({condition.metric: sample}, per_min))
+    return conditions.judge(condition, conditions.GateFacts({condition.metric: sample}, per_min))
 
 
 def test_a_clean_error_rate_needs_299_documents() -> None:
@@ -62,7 +62,7 @@ def test_the_gate_opens_only_when_nothing_is_missing_and_nothing_blocks() -> Non
     good: dict[str, Sample] = {
         "error_rate": rate(0, 400), "latency_mean": Ok(900.0, 400, None, 1e5), "cache_hit_rate": rate(200, 400), "quality_score": rate(20, 20),
     }  # fmt: skip
-    facts = conditions.Facts(good, 1.0)
+    facts = conditions.GateFacts(good, 1.0)
     assert conditions.assess(CANARY, facts, (), CANARY.bake_s, 0, ()).open
     baking = conditions.assess(CANARY, facts, (), CANARY.bake_s - 3600, 0, ())
     assert not baking.open

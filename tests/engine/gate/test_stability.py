@@ -86,7 +86,7 @@ def test_a_person_s_hold_is_no_incident(rollout: Rollout) -> None:
     assert rollout.at(5) == (5.0, "")
 
 
-@pytest.mark.parametrize(("failed", "ms", "word"), [(6, 700.0, "error rate"), (0, 2500.0, "mean time")])
+@pytest.mark.parametrize(("failed", "ms", "word"), [(6, 700.0, "error rate"), (0, 2500.0, "mean latency")])
 def test_a_day_outside_its_targets_begins_the_count_anew_at_its_end(
     rollout: Rollout, failed: int, ms: float, word: str
 ) -> None:
@@ -118,7 +118,7 @@ def test_in_other_stages_the_bake_is_a_bake(rollout: Rollout) -> None:
 def test_the_gate_counts_clean_days_and_says_what_reset_them(rollout: Rollout) -> None:
     rollout.documents(START + 2 * DAY, 300, failed=30)
     found = stability(rollout.conn, PLAN, rollout.state, START + 8 * DAY)
-    report = conditions.assess(PLAN.stages[-1], conditions.Facts({}, 0.0, found), (), 8 * DAY, 0, ())
+    report = conditions.assess(PLAN.stages[-1], conditions.GateFacts({}, 0.0, found), (), 8 * DAY, 0, ())
     (said,) = (missing for missing in report.missing if missing.startswith("stable within targets"))
     assert "of 7d" in said
     assert "error rate 10 % (n 300)" in said

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import random
 import sqlite3
 import subprocess
@@ -172,7 +173,7 @@ async def test_declared_watched_read_once_and_ended(lab: Lab, tmp_path: Path) ->
     quality = found.report.metric("search_quality")
     assert quality.fixed is not None
     assert found.report.verdict.word == "ship", found.report.verdict
-    lab.engine.monitor._facts, lab.engine.monitor._facts_at = None, -1e18
+    lab.engine.monitor._facts, lab.engine.monitor._facts_at = None, -math.inf
     assert lab.engine.monitor.gate_facts(lab.engine.state).samples["ab_verdict"] == Ok(1.0, 1)
 
     read = found.report

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Metric, Mode
-from engine.triggers.decision import Decision
+from engine.triggers.decision import Evaluation
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Probes, Timers
 from engine.triggers.measurement import Sample
@@ -33,7 +33,7 @@ class Scene:
         self.stage = stage
         self.samples: dict[Metric, Sample] = {}
         self.failed_probes = 0
-        self.last: Decision | None = None
+        self.last: Evaluation | None = None
         self.winners: list[tuple[float, str]] = []
 
     def run(
@@ -53,7 +53,7 @@ class Scene:
             self.evaluate()
         return self
 
-    def evaluate(self) -> Decision:
+    def evaluate(self) -> Evaluation:
         probes = Probes(self.failed_probes, 2)
         evidence = Evidence(self.recent.at(self.t), probes, self.samples, self.unseen, self.unseen_s)
         moment = Moment(self.t, self.epoch, self.stage, self.percent_bp, PERCENTS, self.held_back, self.locked)

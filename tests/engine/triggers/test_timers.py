@@ -164,7 +164,7 @@ def test_it_says_what_a_healed_outage_waits_for() -> None:
     scene.run(320, per_min=12)
     reading = scene.reading("error_critical")
     if reading.verdict == "breach":
-        assert "failures in a row, over for" in reading.sentence
+        assert "failures in a row ended" in reading.sentence
     assert HEALED_DOCUMENTS > 10
 
 

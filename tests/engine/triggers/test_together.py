@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from engine.plan.model import Action
-from engine.triggers.decision import Decision
+from engine.triggers.decision import Evaluation
 from engine.triggers.measurement import Ok
 from tests.engine.triggers.scene import Scene
 
 
-def together(seconds: float = 1900, complaints: int = 0, probes: int = 0, **service: float) -> tuple[Scene, Decision]:
+def together(seconds: float = 1900, complaints: int = 0, probes: int = 0, **service: float) -> tuple[Scene, Evaluation]:
     scene = Scene()
     scene.run(seconds, **service)  # type: ignore[arg-type]
     scene.failed_probes = probes

@@ -25,11 +25,11 @@ def test_errors_that_rose_on_both_arms_are_not_the_rollout() -> None:
 
 
 def test_when_both_rose_and_the_llm_arm_by_more_it_says_by_how_much() -> None:
-    assert of_errors(now(200, 1200, 58, 1200), CALM).startswith("both arms rose, the LLM arm by more: +11.8 points")
+    assert of_errors(now(200, 1200, 58, 1200), CALM).startswith("both arms rose, the LLM arm more: +11.8 points")
 
 
 def test_arms_that_differ_by_nothing_that_could_be_shown_are_alike() -> None:
-    assert of_errors(now(1, 100, 0, 100), CALM).startswith("arms alike: +1.0 points [")
+    assert of_errors(now(1, 100, 0, 100), CALM).startswith("no difference between the arms: +1.0 points [")
 
 
 def test_arms_of_a_few_documents_are_not_called_alike() -> None:
@@ -37,7 +37,7 @@ def test_arms_of_a_few_documents_are_not_called_alike() -> None:
 
 
 def test_without_a_frequency_arm_the_day_before_is_compared() -> None:
-    assert of_errors(now(60, 1200, 0, 0), CALM).startswith("no frequency arm; against the day before +4.5 points [")
+    assert of_errors(now(60, 1200, 0, 0), CALM).startswith("no frequency arm; against the day before: +4.5 points [")
     assert of_errors(now(60, 1200, 0, 0), Bucket()) == "no frequency arm to compare with"
 
 

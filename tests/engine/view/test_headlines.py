@@ -9,6 +9,7 @@ from engine.measures.bucket import Bucket
 from engine.rollout.control import State, Undo
 from engine.triggers.measurement import Ok
 from engine.view import headlines
+from engine.view.headlines import Situation
 from engine.view.model import GateView, TriggerView
 from tests.engine.triggers.scene import PLAN, Scene
 
@@ -28,9 +29,9 @@ def views(scene: Scene) -> tuple[TriggerView, ...]:
     )  # fmt: skip
 
 
-def headline(scene: Scene, state: State | None = None, blind: str = "") -> tuple[str, str]:
+def headline(scene: Scene, state: State | None = None, **more: str) -> tuple[str, str]:
     health, sentence = headlines.health(
-        state or State(stage=4, percent_bp=5000), "", blind, views(scene), 100, (), now=1000.0
+        Situation(state or State(stage=4, percent_bp=5000), 1000.0, views(scene), 100, **more)  # type: ignore[arg-type]
     )
     word = {"alert": "ALERT: ", "watch": "WATCH: ", "blind": "BLIND: ", "rolled_back": "ROLLED BACK: "}[health]
     assert sentence.startswith(word)
@@ -42,8 +43,8 @@ def headline(scene: Scene, state: State | None = None, blind: str = "") -> tuple
     [
         ({"failing": 0.2, "per_min": 30}, 200, "alert", "errors 20 % over 5 %, rolls back in "),
         ({"failing": 0.04}, 560, "alert", "errors 3.9 % over 3 %, stage back in "),
-        ({"ms": 4120.0}, 110, "alert", "time 4.12 s over 3.00 s, stage back in "),
-        ({"ms": 2310.0}, 300, "watch", "time 2.31 s over 2.00 s, halves in "),
+        ({"ms": 4120.0}, 110, "alert", "latency 4.12 s over 3 s, stage back in "),
+        ({"ms": 2310.0}, 300, "watch", "latency 2.31 s over 2 s, halves in "),
     ],
 )
 def test_what_matters_stands_first(service: dict[str, float], seconds: float, health: str, begins: str) -> None:
@@ -70,9 +71,9 @@ def test_complaints_hold_promotion() -> None:
 
 def test_a_rollback_says_who_and_how_long_the_way_up_is_locked() -> None:
     state = State(stage=1, percent_bp=0, locked="error_critical fired: 6 % over 5 %", cooldown_until=2717.0)
-    assert headline(Scene().run(60), state)[1] == "error_critical, locked 28:37 more"
+    assert headline(Scene().run(60), state, locked_by="error_critical")[1] == "error_critical, locked 28:37 more"
     later = State(stage=1, percent_bp=0, locked="error_critical fired: 6 % over 5 %", cooldown_until=900.0)
-    assert headline(Scene().run(60), later)[1] == "error_critical, resume needs the cause"
+    assert headline(Scene().run(60), later, locked_by="error_critical")[1] == "error_critical, resume needs the cause"
 
 
 def test_blindness_says_when_it_steps_down() -> None:
@@ -80,27 +81,29 @@ def test_blindness_says_when_it_steps_down() -> None:
     scene.unseen = "no look-ups for 40 s"
     scene.run(300, per_min=0)
     assert scene.last is not None
-    assert headline(scene, blind=scene.last.blind)[1].startswith("5:00, one stage back in 25:00: no look-ups for 40 s")
+    assert headline(scene, blind=scene.last.blind_detail)[1].startswith(
+        "5:00, one stage back in 25:00: no look-ups for 40 s"
+    )
 
 
 def test_at_zero_percent_nothing_alarms() -> None:
     scene = Scene().run(120, per_min=10)
     scene.failed_probes = 3
     scene.run(30, per_min=0)
-    health, sentence = headlines.health(State(stage=1), "", "", views(scene), 0, (), now=1000.0)
+    health, sentence = headlines.health(Situation(State(stage=1), 1000.0, views(scene)))
     assert (health, sentence) == ("idle", "IDLE at 0 %; LLM unavailable")
 
 
 def test_a_percentage_that_is_capped_is_watched_and_0_percent_against_a_decision_is_an_alert() -> None:
     state, why = State(stage=2, percent_bp=1000), "the engine was started with a ceiling"
-    capped = headlines.health(state, why, "", (), 100, (), now=1000.0, effective_bp=500)
-    assert capped == ("watch", f"WATCH: 5 % in force, 10 % decided: {why}")
-    assert headlines.health(state, why, "", (), 100, (), now=1000.0)[0] == "alert"
+    capped = Situation(state, 1000.0, documents=100, effective_bp=500, why_effective=why)
+    assert headlines.health(capped) == ("watch", f"WATCH: 5 % in force, 10 % decided: {why}")
+    assert headlines.health(replace(capped, effective_bp=0))[0] == "alert"
 
 
 def test_a_rollback_by_hand_stands_in_the_head_after_other_decisions_too() -> None:
     state = State(stage=1, rev=9, last_rev=7, undo=Undo(stage=2, percent_bp=1000, until=500.0))
-    assert headlines.health(state, "", "", (), 0, (), now=1000.0)[0] == "rolled_back"
+    assert headlines.health(Situation(state, 1000.0))[0] == "rolled_back"
 
 
 def test_healthy_promises_no_more_than_was_measured() -> None:
@@ -113,11 +116,12 @@ def test_healthy_promises_no_more_than_was_measured() -> None:
             headlines.latency_gauge(bucket, 2000.0, 300.0),
             headlines.cache_gauge(bucket, 0.2, 300.0),
         )
-        return headlines.health(state, "", "", (), bucket.attempts, gauges, now=1000.0, effective_bp=1000)[1]
+        situation = Situation(state, 1000.0, documents=bucket.attempts, gauges=gauges, effective_bp=1000)
+        return headlines.health(situation)[1]
 
     assert said(few) == "HEALTHY so far: 3 LLM documents in 5 minutes"
-    assert said(many) == "HEALTHY: what can be judged is within its target"
-    assert said(replace(many, lookups=90, hits=60)) == "HEALTHY: every number within its target"
+    assert said(many) == "HEALTHY: every metric with enough data is within its target"
+    assert said(replace(many, lookups=90, hits=60)) == "HEALTHY: every metric is within its target"
 
 
 def test_after_an_automatic_rollback_the_lock_comes_next_and_not_a_bake() -> None:
