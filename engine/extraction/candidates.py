@@ -3,7 +3,7 @@
 Every token gets a letter for the kind of word it is: a dictionary look-up, so that a token costs less than a microsecond. The letters
 of a text make one string; regular expressions over it settle what is a verb here, and find the noun phrases.
 
-    f function word   t determiner   m before a verb: to, we, will   r joins clauses   q relative   x auxiliary   d adverb   . break
+    f function word   F of another language   t determiner   m before a verb: to, we, will   r joins clauses   q relative   x auxiliary   d adverb   . break
     v verb   b noun or verb   B the same with -s   e -ed   g -ing   G -ing of a verb that is seldom a noun
     w weak word   a adjective   n noun   s plural   c capital   i identifier   # number
     p possessive, which ends a phrase   P one with a capital, which may be part of a name
@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 import snowballstemmer
@@ -25,6 +26,7 @@ from engine.extraction.languages import (
     ENGLISH_SHARE,
     FUNCTION_WORDS,
     LINKS,
+    NOT_ENGLISH,
     VERBS,
     language,
     own_function_words,
@@ -129,6 +131,8 @@ def _kind(token: str) -> str:
     shape = _shape(token)
     if shape not in "nc":
         return shape
+    if low in NOT_ENGLISH:
+        return "F"
     if low.endswith("'s"):
         return "p" if shape == "n" else "P"
     if low in words.EITHER:
@@ -192,6 +196,12 @@ _PHRASE = re.compile(r"[awegGnsbBciP](?:[awegGnsbBciP#]*[gGnsbBcipP#])?|p")
 # of other languages; I: an identifier, which is a phrase by itself, since what stands beside it may be a verb; E: a Korean word that
 # had a particle, which ends a phrase
 _FOREIGN_PHRASE = re.compile(r"I|[nci](?:[nci#]*[nciE])?|E")
+# of Romance languages; j: what has the ending of an adjective, N: a noun that comes again behind the one before it (palabras clave), L: a link
+_ROMANCE_PHRASE = re.compile(r"I|(?:c{1,3}|i{1,3}|n)[iN#]?j{0,2}(?:L[ncij]N?j?){0,2}|j+")
+_ROMANCE_ADJECTIVE = re.compile(
+    r"\w{2,}(?:[aiu]d[oa]s?|ai?l(?:es)?|ales|eis|[iíî]c[oa]s?|ich[ei]|iv[oaei]s?|[oei]s[oa]s|os[oa]|bles?|bili?|[aá]ri[oa]s?|i?entes?|antes?|antis?|entis?"
+    r"|ares?|iques?|[ée]es?|[ée]s|elles?|els|i[fv]e?s?|eux|euses?|aires?|istes?|istas?|[oô]n[ie]c[oa]s?|at[aoie]|it[aoie]|ut[aoie])"
+)
 _GERMAN_PHRASE = re.compile(r"I|[nci]{0,2}[ci]")  # its nouns have capitals
 _KOREAN_PARTICLE = re.compile(
     "(?<=[가-힣]{2})(?:에서는|에서|으로|은|는|을|를|에|의)$"
@@ -278,7 +288,7 @@ def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> lis
 
     def kind(token: str) -> str:
         low = token.lower().replace("’", "'")
-        if low in stops or (verb and verb.fullmatch(low)) or _KOREAN_VERB.fullmatch(token):
+        if low in stops or low in NOT_ENGLISH or (verb and verb.fullmatch(low)) or _KOREAN_VERB.fullmatch(token):
             return "f"
         if _KOREAN_PARTICLE.search(token):
             return "E"
@@ -287,31 +297,46 @@ def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> lis
 
     kinds = "".join(map(Known(kind).__getitem__, tokens))
     fold = Known(lambda token: str(stemmer.stemWord(token.lower())) if stemmer else token.lower()).__getitem__
-    spans = _linked(tokens, kinds, LINKS[spoken], fold) if spoken in LINKS else []
-    linked = {place for _, _, at in spans for place in (at, at + 2)}
+    if spoken in LINKS:
+        return _romance(tokens, kinds, LINKS[spoken], fold, eliding=spoken in ELIDING)
+    spans: list[Span] = []
     for match in (_GERMAN_PHRASE if spoken == "german" else _FOREIGN_PHRASE).finditer(kinds):
         start, end = match.span()
         for first in range(start, end, 3):  # without a list of verbs a long run is a sentence, not a phrase
             run = tokens[first : min(first + 3, end)]
-            if first in linked:  # it is part of a term: what follows begins anew
-                del run[0]
-                if not run:
-                    continue
-                first += 1
-            if spoken in ELIDING:
-                run[0] = _ELIDED.sub("", run[0])
-            elif kinds[end - 1] == "E":
+            if kinds[end - 1] == "E":
                 run[-1] = _KOREAN_PARTICLE.sub("", run[-1])
             spans.append((tuple(map(fold, run)), " ".join(run), first))
-    return sorted(spans, key=lambda span: span[2]) if linked else spans
+    return spans
 
 
-def _linked(tokens: list[str], kinds: str, link: str, fold: Callable[[str], str]) -> list[Span]:
-    """Two nouns with a link between them that come again, without which any two that once met would be a term."""
+def _romance(
+    tokens: list[str], kinds: str, links: frozenset[str], fold: Callable[[str], str], *, eliding: bool
+) -> list[Span]:
+    """The noun phrase of Romance languages: a noun, its adjectives, and one or two more such by links: base de datos distribuida.
+
+    A noun behind a noun may be a verb, which no list has: it belongs to the phrase where the two come again.
+    """
+    pairs = Counter(pair for pair in pairwise(map(str.lower, tokens)))
+    letters = []
+    before = previous = ""
+    for kind, token in zip(kinds, tokens, strict=True):
+        low = token.lower()
+        if kind == "f" and low in links:
+            kind = "L"
+        elif kind == "n" and before in ("n", "N", "j", "c", "i") and _ROMANCE_ADJECTIVE.fullmatch(low):
+            kind = "j"
+        elif kind == "n" and before in ("n", "j", "c", "i") and pairs[previous, low] > 1:
+            kind = "N"
+        letters.append(kind)
+        before, previous = kind, low
     spans = []
-    for at in (at for at in range(1, len(tokens) - 1) if tokens[at] == link):
-        if kinds[at - 1] in "nc" and kinds[at + 1] in "nci":
-            term = tokens[at - 1 : at + 2]
-            spans.append((tuple(map(fold, term)), " ".join(term), at - 1))
-    times = Counter(span[0] for span in spans)
-    return [span for span in spans if times[span[0]] > 1]
+    for match in _ROMANCE_PHRASE.finditer("".join(letters)):
+        start, end = match.span()
+        run = tokens[start : min(end, start + MAX_WORDS)]
+        if eliding:
+            run[0] = _ELIDED.sub("", run[0])
+        while run and run[-1].lower() in links:
+            run.pop()
+        spans.append((tuple(map(fold, run)), " ".join(run), start))
+    return spans

@@ -16,9 +16,9 @@ from typing import NamedTuple
 from engine.extraction import trees
 from engine.extraction.candidates import ACRONYM, IDENTIFIER, KINDS, Known, Phrases, Span, Words, phrases, tokenise
 from engine.extraction.keywords import MAX_TOTAL, Budget, Keywords
-from engine.extraction.languages import ENGLISH
+from engine.extraction.languages import ENGLISH, LINKS
 from engine.extraction.prose import prose, sample
-from engine.extraction.ranking import FOREIGN, LONG_TOKENS, SHORT_TOKENS, score, weights
+from engine.extraction.ranking import FOREIGN, LONG_TOKENS, ROMANCE, SHORT_TOKENS, score, weights
 from engine.extraction.traits import Candidate, Traits, candidates, context, traits
 from engine.extraction.unspaced import CJK, Piece, pieces
 from engine.extraction.words import GENERAL, TECHNOLOGIES, TECHNOLOGIES_BY_NAME
@@ -88,7 +88,9 @@ def _order(rated: tuple[float, Candidate]) -> tuple[float, int, str]:
 
 def _scored(read: Phrases, *, english: bool) -> list[_Found]:
     length = len(read.kinds)
-    ranked, vague = best(read, weights(length) if english else FOREIGN, english=english)
+    ranked, vague = best(
+        read, weights(length) if english else ROMANCE if read.language in LINKS else FOREIGN, english=english
+    )
     if english and ranked:
         top = ranked[:RESCORED]
         known = context(top, ranked, read.spans, read.kinds)

@@ -33,6 +33,8 @@ FOREIGN = Traits(
     general_alone=0.0, general_last=0.0, empty_last=0.0, adjective_first=0.0, soft_first=0.0, participle_first=0.0,
     verb_last=0.0, part=-0.1, number=-0.5, identifier_alone=0.9,
 )  # fmt: skip
+# where noun phrases are known by their adjectives and links; a single word may be a verb
+ROMANCE = FOREIGN._replace(one=-0.2, two=0.4, three=0.1)
 
 
 def weights(length: int) -> Traits:

@@ -21,7 +21,7 @@ SELDOM = 400  # candidates from which on one that comes once, and late, is not w
 EARLY = 400  # tokens
 SUBJECT = 8  # times from which on a general word says what a text is about
 
-_LINKS = frozenset(LINKS.values())
+_LINKS = frozenset(chain.from_iterable(LINKS.values()))
 _NUMBERED = re.compile(r"(?<!\S)\d")
 _NO_END = frozenset("aewvG#.")
 _NO_BEGINNING = frozenset("wv#")
@@ -168,6 +168,8 @@ def traits(candidate: Candidate, length: int) -> Traits:
     else:
         begins, ends = KINDS[text[: text.index(" ")]], KINDS[text[text.rindex(" ") + 1 :]]
         weight = sum(map(_SAYS.__getitem__, words)) / size
+        if size > 2 and not _LINKS.isdisjoint(words):
+            size -= sum(map(_LINKS.__contains__, words))  # base de datos is a term of two words
         if begins == "a":
             adjective = 1.0
             soft = 1.0 if words[0] in SOFT else 0.0
@@ -223,7 +225,7 @@ class Context(NamedTuple):
 
 
 # Nouns last, so that a threshold separates kinds that are alike.
-_ORDER = {kind: float(n) for n, kind in enumerate("^.frqtmxdv#wabBeGgnspPci")}
+_ORDER = {"F": 1.0} | {kind: float(n) for n, kind in enumerate("^.frqtmxdv#wabBeGgnspPci")}
 
 
 def context(

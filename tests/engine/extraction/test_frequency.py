@@ -277,6 +277,58 @@ def test_other_languages_find_their_words_and_no_function_words(text: str, expec
 
 
 @pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        (
+            "La replicación de bases de datos distribuidas mejora la tolerancia a fallos del sistema. El algoritmo de consenso elige un líder, "
+            "y el líder envía las entradas del registro a los nodos seguidores. El trabajo presenta un análisis del rendimiento.",
+            {"algoritmo de consenso", "entradas del registro", "nodos seguidores", "análisis del rendimiento"},
+        ),
+        (
+            "A replicação de bancos de dados distribuídos melhora a tolerância a falhas do sistema. O algoritmo de consenso escolhe um líder, "
+            "que envia as entradas do registro aos nós seguidores. O trabalho apresenta uma análise do desempenho.",
+            {"algoritmo de consenso", "entradas do registro", "nós seguidores", "análise do desempenho"},
+        ),
+        (
+            "La réplication des bases de données améliore la tolérance aux pannes du système. L'algorithme de consensus choisit un chef, qui "
+            "envoie les entrées du journal aux nœuds. L'article présente une analyse des performances.",
+            {"algorithme de consensus", "entrées du journal", "analyse des performances"},
+        ),
+    ],
+)  # fmt: skip
+def test_a_noun_phrase_of_a_romance_language_is_whole_though_it_comes_once(text: str, terms: set[str]) -> None:
+    found = extract(text).ranked
+
+    assert terms <= set(found), found
+    assert not {"de", "del", "do", "des", "du"} & {
+        part for keyword in found for part in (keyword.split()[0], keyword.split()[-1])
+    }
+
+
+def test_hindi_has_no_function_words() -> None:
+    found = extract(
+        "मशीन लर्निंग कृत्रिम बुद्धिमत्ता की एक शाखा है जिसमें कंप्यूटर डेटा से सीखते हैं। डेटाबेस सर्वर पर प्रशिक्षण डेटा सुरक्षित रखा जाता है और यदि सर्वर बंद हो जाए तो बैकअप "
+        "से डेटा वापस लाया जा सकता है।"
+    ).ranked
+
+    assert any("डेटाबेस" in keyword for keyword in found)
+    assert not {"की", "एक", "है", "से", "पर", "और", "यदि", "तो", "जिसमें", "रखा", "हैं"} & {
+        word for k in found for word in k.split()
+    }
+
+
+def test_a_text_with_many_words_that_english_shares_is_in_its_own_language() -> None:
+    found = extract(
+        "To jest program do kopiowania plików na dysku. Na końcu jest lista opcji, a plik do zapisu jest podany po nazwie katalogu. "
+        "Nie ma on opcji do usuwania plików, lub jest ona ukryta."
+    ).ranked
+
+    assert not {"jest", "do", "na", "lub", "nie", "a", "to", "po", "on"} & {
+        word for k in found for word in k.lower().split()
+    }
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("机器学习是人工智能的一个分支。机器学习的方法包括深度学习和强化学习。深度学习需要大量数据。", "机器学习"),
