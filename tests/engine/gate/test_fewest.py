@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.gate.conditions import FEWEST, Facts, judge
+from engine.gate.conditions import FEWEST, GateFacts, judge
 from engine.plan.model import Condition
 from engine.triggers.measurement import Ok
 
@@ -21,11 +21,11 @@ from engine.triggers.measurement import Ok
 @pytest.mark.parametrize("confidence", [0.5, 0.95])
 def test_a_few_samples_meet_no_condition(metric: str, op: str, value: float, sample: Ok, confidence: float) -> None:
     condition = Condition(id="c", text="It is good", metric=metric, op=op, value=value, confidence=confidence)  # type: ignore[arg-type]
-    found = judge(condition, Facts({metric: sample}))
+    found = judge(condition, GateFacts({metric: sample}))
     assert not found.met
     assert found.met is False or f"n = {sample.n} of {FEWEST}" in found.missing
 
 
 def test_a_count_is_judged_at_once() -> None:
     condition = Condition(id="c", text="No incident", metric="critical_incidents", op="<=", value=0, confidence=0.5)
-    assert judge(condition, Facts({"critical_incidents": Ok(0.0, 0)})).met is True
+    assert judge(condition, GateFacts({"critical_incidents": Ok(0.0, 0)})).met is True
