@@ -25,6 +25,7 @@ STDIN = "-"
 
 
 EMPTY = "empty"  # the trouble of a file that has nothing in it: skipped, no failure
+BINARY = "binary"  # among the endings: a file without one that is no text
 _ENDING = re.compile(
     r"\.[A-Za-z][A-Za-z0-9]{0,7}$|\.[1-9]$|\.[0-9][A-Za-z][A-Za-z0-9]{0,6}$"
 )  # README.old-1.2 has none
@@ -83,7 +84,7 @@ def _walked(top: str, skipped: dict[str, list[str]]) -> Iterator[str]:
             if ending in KINDS or (not ending and not _is_binary(path)):
                 yield path
             else:
-                skipped.setdefault(ending or "no ending, not a text", []).append(path)
+                skipped.setdefault(ending or BINARY, []).append(path)
     yield from unreadable  # reading them says why
 
 

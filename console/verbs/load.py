@@ -82,7 +82,8 @@ class Tally:
             guesses = [f"{name} ({encoding})" for name, encoding in self.guessed.items()]
             yield f"encoding guessed, check the text: {_named(guesses)}"
         for ending, names in sorted(self.passed_over.items()):
-            yield f"passed over, load does not read {ending} in a folder: {_named(names)}"
+            why = "not a text file" if ending == sources.BINARY else f"load does not read {ending} files in a folder"
+            yield f"passed over {_named(names)}: {why}"
 
     def data(self, took: float) -> dict[str, Any]:
         return {

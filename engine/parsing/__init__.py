@@ -93,7 +93,13 @@ def parse(text: str, name: str = "") -> Parsed:
 def _plain_title(text: str, name: str) -> str:
     """The first line; where that is a sentence, the file's name if it has words."""
     line = plain.title(text)
-    return (_stem(name) or line) if name and line.endswith(".") else line
+    return _words_of(name) or line if line.endswith(".") else line
+
+
+def _words_of(name: str) -> str:
+    """A file's name that has two words or more: "Social contract"."""
+    stem = _stem(name)
+    return stem if " " in stem else ""
 
 
 def _read(text: str, kind: Format, suffix: str) -> Raw:
@@ -155,7 +161,7 @@ def assemble(raw: Raw, name: str = "") -> Parsed:
     project = _project(name)
     title = raw.title or _title(raw, blocks, name, project)
     if raw.format is Format.PLAIN and title.endswith("."):
-        title = _stem(name) or title
+        title = _words_of(name) or title
     changes = raw.format is Format.CHANGELOG
     if raw.format in _MARKUP and changelog.is_changelog(title, blocks):
         blocks, changes = changelog.content(blocks), True
@@ -204,7 +210,7 @@ def _title(raw: Raw, blocks: list[Block], name: str, project: str) -> str:
         and start.kind != "heading"
         and (len(start.text) > 70 or start.text.rstrip().endswith((".", ":")))
     ):
-        if stem and raw.format in _MARKUP:
+        if stem and raw.format in _MARKUP and raw.format is not Format.PLAIN:
             return stem
         if raw.format is not Format.PLAIN:
             return heading(re.split(r"(?<=[.!?])\s", " ".join(start.text[:600].split()), maxsplit=1)[0])

@@ -170,3 +170,26 @@ def test_broken_json_is_told_from_json_without_a_text(here: Path) -> None:
 
     assert cut.trouble.startswith("not JSON: ")
     assert bare.trouble == 'not a JSON object with "text"'
+
+
+def test_files_that_are_passed_over_are_named_by_their_ending(here: Path) -> None:
+    for name in ("README", "a.mdx", "b.adoc", "c.asciidoc", "d.log", "e.1", "release-1.2", "f.png", "g.py", "h.PNG"):
+        (here / name).write_text("text")
+    (here / "program").write_bytes(b"\x7fELF\2\1\1" + bytes(9) + b"\3\0\x3e\0\1\0\0\0")
+    (here / "wide").write_bytes("text in UTF-16".encode("utf-16-le"))
+    passed_over: dict[str, list[str]] = {}
+
+    found = sources.files((".",), passed_over)
+
+    assert found == ["README", "a.mdx", "b.adoc", "c.asciidoc", "d.log", "e.1", "release-1.2", "wide"]
+    assert passed_over == {".png": ["f.png", "h.PNG"], ".py": ["g.py"], sources.BINARY: ["program"]}
+
+
+def test_a_guessed_encoding_is_named_with_its_document(here: Path) -> None:
+    (here / "a.txt").write_bytes("Шлюз хранит пул соединений. Сервер проверяет правила.".encode("koi8_r"))
+    (here / "b.txt").write_bytes("Größe, naïve ".encode() + b"caf\xe9")
+    (here / "c.txt").write_text("Größe", encoding="utf-8")
+
+    assert [source.encoding for source in all_of("a.txt", "b.txt", "c.txt")] == [
+        "koi8_r", "utf-8, unreadable bytes replaced", "",
+    ]  # fmt: skip
