@@ -30,6 +30,6 @@ def title(text: str) -> str:
             continue
         if not other:
             other = words
-        if not is_licence(line):
+        if not is_licence(words):
             return words
     return other
