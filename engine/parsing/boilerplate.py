@@ -118,7 +118,7 @@ def without(blocks: Sequence[Block]) -> list[Block]:
         kept.append(block)
     if 0 < len(people) < 3 and not closed:
         kept += people
-    if _size(kept) < min(FEW, _size(blocks) // 4):
+    if all(block.kind == "heading" for block in kept) or _size(kept) < min(FEW, _size(blocks) // 4):
         return [block for block in blocks if not is_coded(block.text)] or list(blocks)
     return kept
 
