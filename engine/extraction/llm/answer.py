@@ -80,7 +80,7 @@ class _Lists:
     seen: bool = False
 
     @property
-    def found(self) -> bool:
+    def filled(self) -> bool:
         return bool(self.descriptive or self.technical)
 
     def add(self, group: str, item: str) -> None:
@@ -145,16 +145,16 @@ def _read(text: str, depth: int = 0) -> Proposal | None:
         if isinstance(inner, str) and (proposal := _read(inner, depth + 1)):
             return proposal
     json_in = _strict(text)
-    if json_in.lists.found:
+    if json_in.lists.filled:
         return json_in.lists.proposal()
-    if json_in.cut_at is not None and (saved := _saved(text[json_in.cut_at :])).found:
+    if json_in.cut_at is not None and (saved := _saved(text[json_in.cut_at :])).filled:
         whole = saved.descriptive and saved.technical and text.rstrip().endswith("]")  # only the last brace is missing
         return saved.proposal(cut=not whole)
     if _ESCAPED.match(text) and (proposal := _read(text.replace('\\"', '"').replace("\\n", "\n"), depth + 1)):
         return proposal
     if json_in.broken_at is not None:
         mended = _mended(text[json_in.broken_at :])
-        if mended is not None and mended.found:
+        if mended is not None and mended.filled:
             return mended.proposal(cut=_is_cut(text[json_in.broken_at :]))
     if not json_in.any:
         descriptive, technical = listing.read(text)
@@ -369,7 +369,7 @@ def _mended(text: str) -> _Lists | None:
         return None
     lists = _Lists()
     _collect(value, "", lists, 0)
-    if lists.found and _is_cut(text):  # its last item may be a part of one
+    if lists.filled and _is_cut(text):  # its last item may be a part of one
         last = lists.technical or lists.descriptive
         last.pop()
     return lists

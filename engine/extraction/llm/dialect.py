@@ -65,13 +65,12 @@ class Dialect:
         left = sorted(self.dropped)
         if self.structured == "none":
             left.insert(0, "a JSON schema")
-        said = f"without {' and '.join([', '.join(left[:-1]), left[-1]] if len(left) > 1 else left)}" if left else ""
-        notes = [said] if said else []
-        if self.structured == "object":
-            notes.append("any JSON instead of a JSON schema")
+        listed = " and ".join(filter(None, (", ".join(left[:-1]), left[-1]))) if left else ""
+        instead = ["any JSON instead of a JSON schema"] if self.structured == "object" else []
         if self.token_field == "max_completion_tokens":
-            notes.append("max_completion_tokens instead of max_tokens")
-        return ", ".join(notes)
+            instead.append("max_completion_tokens instead of max_tokens")
+        parts = [f"without {listed}"] if listed else []
+        return ", ".join([*parts, f"with {' and '.join(instead)}"] if instead else parts)
 
 
 def named(dialect: Dialect, answer: Answer, sent: dict[str, Any]) -> Dialect | None:
@@ -79,23 +78,27 @@ def named(dialect: Dialect, answer: Answer, sent: dict[str, Any]) -> Dialect | N
     if answer.status not in (400, 404, 422, 500, 501):
         return None
     error = responses.error(answer.body)
-    said = f"{error.get('message') or ''} {error.get('param') or ''} {error.get('code') or ''}"
-    if _MATCHES_NOT.search(said):
+    sentence = f"{error.get('message') or ''} {error.get('param') or ''} {error.get('code') or ''}"
+    if _MATCHES_NOT.search(sentence):
         return None
-    if answer.status in (404, 500, 501) and not (_MAKING.search(said) or _UNKNOWN.search(said)):
+    if answer.status in (404, 500, 501) and not (_MAKING.search(sentence) or _UNKNOWN.search(sentence)):
         return None
-    if "max_completion_tokens" in said and dialect.token_field == "max_tokens":
+    if "max_completion_tokens" in sentence and dialect.token_field == "max_tokens":
         return replace(dialect, token_field="max_completion_tokens")
     for name in _fields(sent):
-        if name not in dialect.dropped and name not in ("format", "response_format", "think") and _names(said, name):
+        if (
+            name not in dialect.dropped
+            and name not in ("format", "response_format", "think")
+            and _names(sentence, name)
+        ):
             return (
                 replace(dialect, token_field="max_completion_tokens")
                 if _renames_tokens(dialect, name)
                 else dialect.without(name)
             )
-    if dialect.think is not None and _THINK.search(said):
+    if dialect.think is not None and _THINK.search(sentence):
         return replace(dialect, think=None)
-    if dialect.structured != "none" and _FORMAT.search(said) and (answer.status != 404):
+    if dialect.structured != "none" and _FORMAT.search(sentence) and (answer.status != 404):
         return looser(dialect)
     return None
 
@@ -137,9 +140,9 @@ def _fields(sent: dict[str, Any]) -> tuple[str, ...]:
     return tuple(sorted({*sent, *inner} - NEEDED, key=len, reverse=True))
 
 
-def _names(said: str, field: str) -> bool:
-    return bool(re.search(rf"(?<![\w-]){re.escape(field)}(?![\w-])", said, re.IGNORECASE)) and (
-        field not in ("options", "stream") or bool(_UNKNOWN.search(said))
+def _names(sentence: str, field: str) -> bool:
+    return bool(re.search(rf"(?<![\w-]){re.escape(field)}(?![\w-])", sentence, re.IGNORECASE)) and (
+        field not in ("options", "stream") or bool(_UNKNOWN.search(sentence))
     )
 
 

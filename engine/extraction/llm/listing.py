@@ -170,9 +170,9 @@ def _unlabelled(lines: list[str]) -> list[str]:
     ):
         return [line.strip() for line in lines]
     for line in lines:
-        found = _listed(line, least=3)
-        if found:
-            return found
+        items = _listed(line, least=3)
+        if items:
+            return items
     return []
 
 

@@ -64,24 +64,24 @@ def fault(answer: Answer, config: Llm) -> Fault:
     if by_proxy(answer):
         return _of_proxy(answer, config)
     error = responses.error(answer.body)
-    said = clean_line(str(error.get("message") or ""), 300)
-    tail = f": {said}" if said else ""
+    sentence = clean_line(str(error.get("message") or ""), 300)
+    tail = f": {sentence}" if sentence else ""
     code = f"{error.get('type', '')} {error.get('code', '')} {error.get('status', '')}"
-    words = f"{code} {said}"
+    words = f"{code} {sentence}"
     kind, text = ErrorKind.http, f"the server answered {status}{tail}"
     retry: Retry | None = None
-    after = wait_s(answer, said)
+    after = wait_s(answer, sentence)
     if status in (402, 429) or (status in (400, 403, 500, 503) and _QUOTA.search(words)):
         return _limited(status, tail, words, after)
     if status == 413 or (400 <= status <= 500 and _LONG.search(words)):
         kind, text = ErrorKind.too_long, f"the text does not fit the model's context ({status}{tail})"
     elif status in (400, 403, 404, 422, 500, 503) and _MODEL.search(words):
-        kind, text = ErrorKind.model_missing, missing(config, said)
-    elif status in (500, 503, 529) and _BUSY.search(said):
+        kind, text = ErrorKind.model_missing, missing(config, sentence)
+    elif status in (500, 503, 529) and _BUSY.search(sentence):
         kind, text = ErrorKind.busy, f"the server's queue is full ({status}{tail})"
-    elif status == 503 and _LOADING.search(said):
+    elif status == 503 and _LOADING.search(sentence):
         kind, text = ErrorKind.loading, f"the server is loading the model ({status}{tail})"
-    elif status == 500 and _FORMAT.search(said):
+    elif status == 500 and _FORMAT.search(sentence):
         kind, text = ErrorKind.bad_format, f"the model's output did not fit the format ({status}{tail})"
     elif status in (401, 403):
         retry = "never"
@@ -150,25 +150,25 @@ def _of_proxy(answer: Answer, config: Llm) -> Fault:
 def _status_line(answer: Answer) -> str:
     """ "502 Bad Gateway", in the proxy's own words where it has some."""
     if responses.is_page(answer.body):
-        said = responses.page_title(answer.body)
+        sentence = responses.page_title(answer.body)
     else:
-        said = clean_line(str(responses.error(answer.body).get("message") or ""), 120)
-    if not said:
+        sentence = clean_line(str(responses.error(answer.body).get("message") or ""), 120)
+    if not sentence:
         try:
-            said = HTTPStatus(answer.status).phrase
+            sentence = HTTPStatus(answer.status).phrase
         except ValueError:
-            said = "no words"
-    return said if said.startswith(str(answer.status)) else f"{answer.status} {said}"
+            sentence = "no words"
+    return sentence if sentence.startswith(str(answer.status)) else f"{answer.status} {sentence}"
 
 
 # -- how long to wait ----------------------------------------------------------------------------------------------------------------
 
 
-def wait_s(answer: Answer, said: str = "") -> float:
+def wait_s(answer: Answer, sentence: str = "") -> float:
     """Seconds that the server asks for, in Retry-After (seconds or a date) or in its words; 0 without a wish."""
     header = answer.retry_after.strip()
     wait = _seconds(header, _sent(answer)) if header else 0.0
-    if not wait and (words := _WAIT.search(said) or _WAIT.search(answer.body[:4000].decode("utf-8", "replace"))):
+    if not wait and (words := _WAIT.search(sentence) or _WAIT.search(answer.body[:4000].decode("utf-8", "replace"))):
         amounts = _AMOUNT.findall(words[1] or words[2])
         wait = sum(float(number) * _UNITS[unit.lower()] for number, unit in amounts)
     return min(LONGEST_WAIT_S, max(0.0, wait))
@@ -202,7 +202,7 @@ def _sent(answer: Answer) -> datetime:
         return datetime.now(UTC)
 
 
-def missing(config: Llm, said: str = "") -> str:
+def missing(config: Llm, sentence: str = "") -> str:
     name = clean_line(config.model, 100)
     cure = f"run: ollama pull {name}" if config.api == "ollama" else "check [llm] model"
-    return f"the server does not have the model {name}; {cure}" + (f" ({said})" if said else "")
+    return f"the server does not have the model {name}; {cure}" + (f" ({sentence})" if sentence else "")

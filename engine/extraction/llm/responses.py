@@ -86,7 +86,7 @@ class Written:
         if self.cut or not text.endswith(("}", "]")):
             return ""
         best = ""
-        starts = [found.start() for found in re.finditer(r"[{\[]", text)]
+        starts = [start.start() for start in re.finditer(r"[{\[]", text)]
         for at in starts[:-40:-1]:
             value, end = _raw(text, at)
             if end == len(text) and (isinstance(value, list) or _has_lists(value)):
@@ -184,9 +184,9 @@ def _add(part: dict[str, Any], whole: Written, depth: int) -> None:
         _add_choice(part, whole)
         return
     for name in ("response", "generated_text", "output_text", "completion", "content", "text", "output"):
-        if name in part and (said := _text(part[name], whole)):
+        if name in part and (sentence := _text(part[name], whole)):
             whole.known = True
-            whole.content += said
+            whole.content += sentence
             _finish(part, whole)
             return
     if _has_lists(part):  # the keywords themselves, where a gateway unpacks them
@@ -206,9 +206,9 @@ def _add_choice(choice: dict[str, Any], whole: Written) -> None:
     message = choice.get("message") or choice.get("delta")
     message = message if isinstance(message, dict) else choice
     for name in ("content", "text", "parts"):
-        said = _text(message.get(name), whole) or _text(choice.get(name), whole)
-        if said:
-            whole.content += said
+        sentence = _text(message.get(name), whole) or _text(choice.get(name), whole)
+        if sentence:
+            whole.content += sentence
             break
     parsed = message.get("parsed")
     if not whole.content and isinstance(parsed, dict | list):
@@ -257,8 +257,8 @@ def _text(value: Any, whole: Written, depth: int = 0) -> str:
     if _has_lists(value):
         return json.dumps(value)
     for name in ("text", "content", "value", "parts", "output_text", "json"):
-        if name in value and (said := _text(value[name], whole, depth + 1)):
-            return said
+        if name in value and (sentence := _text(value[name], whole, depth + 1)):
+            return sentence
     return ""
 
 
@@ -296,7 +296,7 @@ def error(body: bytes) -> dict[str, Any]:
 def _sentence(error: Any) -> str:
     """What an error says: FastAPI's {"loc", "msg"}, {"message"}, or all of it."""
     if isinstance(error, dict):
-        said = next(
+        sentence = next(
             (
                 error[name]
                 for name in ("message", "msg", "error", "detail", "title")
@@ -306,8 +306,8 @@ def _sentence(error: Any) -> str:
         )
         place = error.get("loc") or error.get("param")
         where = ".".join(map(str, place)) if isinstance(place, list) else place if isinstance(place, str) else ""
-        if said is not None:
-            return f"{said} ({where})" if where and where not in said else said
+        if sentence is not None:
+            return f"{sentence} ({where})" if where and where not in sentence else sentence
     return error if isinstance(error, str) else json.dumps(error)[:600]
 
 

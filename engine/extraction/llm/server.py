@@ -27,6 +27,9 @@ ASIDE_S = 5.0  # for a question about the server itself
 SMALLEST_CUT = 256  # tokens: half of the smallest context there is
 LOAD_S = 300.0  # how long a document waits, outside its deadline, for a model that is being loaded
 PROVEN_S = 180.0  # a call that succeeded so recently outweighs a probe that did not
+NOT_OF_PARAMETERS = frozenset(
+    {ErrorKind.too_long, ErrorKind.quota, ErrorKind.busy, ErrorKind.loading, ErrorKind.proxy, ErrorKind.bad_format}
+)
 MOST_DIALECTS = 12  # requests until one is taken
 POLL_S = 0.5  # while a model loads
 COLD_MS = 300.0  # a load_duration above it means that the model was read into memory for this call
@@ -216,6 +219,8 @@ class Server:
                 if guesses is not None or refusal is None:
                     self._dialect = used if not hot else replace(used, think=self._dialect.think)
                 return answer
+            if refusals.fault(answer, config).kind in NOT_OF_PARAMETERS:
+                return refusal or answer
             other = dialects.named(used, answer, body)
             if other is not None:
                 used = self._dialect = other

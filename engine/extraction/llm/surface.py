@@ -183,16 +183,16 @@ class Surface:
     def occurrences(self, form: str, most: int) -> list[int]:
         """Where the text writes it, whatever its case, between word borders."""
         needle = _lower(" ".join(form.split()))
-        found: list[int] = []
+        starts: list[int] = []
         at = self._low.find(needle) if needle else -1
-        while at >= 0 and len(found) < most:
+        while at >= 0 and len(starts) < most:
             end = at + len(needle)
             before = self._low[at - 1] if at else " "
             after = self._low[end] if end < len(self._low) else " "
             if _border(before, needle[0]) and _border(needle[-1], after):
-                found.append(at)
+                starts.append(at)
             at = self._low.find(needle, at + 1)
-        return found
+        return starts
 
     def _begins_sentence(self, at: int) -> bool:
         while at > 0 and self._flat[at - 1] in _MARKUP:
@@ -215,8 +215,8 @@ def sentence_like(form: str) -> bool:
 
 def unbulleted(line: str) -> str:
     """Without the bullet or number in front; "--flag" and "3.11" have none."""
-    while (found := _BULLET.match(line)) and found.end() < len(line):
-        line = line[found.end() :]
+    while (mark := _BULLET.match(line)) and mark.end() < len(line):
+        line = line[mark.end() :]
     while line[:1] and unicodedata.category(line[0]) in ("So", "Sk", "Mn", "Cf"):  # an emoji
         line = line[1:].lstrip()
     return line
@@ -263,8 +263,8 @@ def _forms(part: str) -> Iterator[str]:
 
 def _unwrapped(text: str) -> str:
     text = _unbracketed(text.strip())
-    while found := _WRAPPED.match(text):
-        text = found[2].strip()
+    while wrapped := _WRAPPED.match(text):
+        text = wrapped[2].strip()
     text = text.strip(_EDGES)
     return text.replace("\\_", "_") if "\\_" in text else text
 

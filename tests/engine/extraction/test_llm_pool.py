@@ -301,8 +301,8 @@ async def test_what_waits_waits_outside_the_http_client() -> None:
 
 async def test_unequal_servers_are_all_used_by_their_size() -> None:
     async with (
-        StubLlm(slots=1, latency_s=0.08) as small,
-        StubLlm(slots=6, latency_s=0.08) as large,
+        StubLlm(slots=1, latency_s=0.3) as small,  # long beside what the machine itself takes
+        StubLlm(slots=6, latency_s=0.3) as large,
         pool_of(small, large, timeout_s=20.0) as pool,
     ):
         answers = await several(pool, 140)

@@ -137,6 +137,13 @@ async def test_permission_is_asked_before_every_dialect() -> None:
         assert len(asked) >= len(server.calls) == 3
 
 
+async def test_a_text_that_is_too_long_is_no_refused_parameter() -> None:
+    sentence = "max_tokens is too large: 512. This model's maximum context length is 1024 tokens."
+    async with FaultServer("openai", refusal(400, sentence)) as server, pool_of(server) as pool:
+        assert (await failure(pool)).kind is ErrorKind.too_long
+        assert pool.servers()[0].learnt == ""
+
+
 async def test_schema_and_seed_can_be_turned_off() -> None:
     for api in APIS:
         async with FaultServer(api, content(GOOD)) as server, pool_of(server, schema=False, seed=False) as pool:

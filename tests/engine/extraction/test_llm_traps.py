@@ -124,7 +124,7 @@ async def test_the_answer_is_bounded_in_tokens_items_and_characters() -> None:
         asked = stub.documents[0]
         lists = asked["format"]["properties"]
         assert 0 < asked["options"]["num_predict"] <= 1024
-        assert lists["descriptive"]["maxItems"] == 8
+        assert lists["descriptive"]["maxItems"] == 15
         assert lists["technical"]["maxItems"] == 10
         assert lists["technical"]["items"]["maxLength"] <= 80
 
