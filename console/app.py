@@ -27,7 +27,7 @@ from console.plan_commands import Runner, Running, surroundings
 from console.poller import READ_EVERY_S, Watch
 from console.rollback_attempt import Rolling
 from console.screens import SCREENS, screen, working
-from console.screens.ask import Ask
+from console.screens.ask import QuestionDialog
 from console.screens.dashboard import Dashboard
 from console.screens.page import Page
 from console.screens.rollback import Rollback
@@ -408,12 +408,12 @@ class Console(App[int]):
 
     def action_leave(self) -> None:
         """Quitting leaves the engine running; only a rehearsal ends with its console, and asks."""
-        if not self.rehearsal or isinstance(self.screen, Ask):
+        if not self.rehearsal or isinstance(self.screen, QuestionDialog):
             self.exit(0)
             return
         facts = ["The simulated service, the engine and the throw-away store end with this screen."]
         self.push_screen(
-            Ask("End the rehearsal?", facts, "end it", "go on"),
+            QuestionDialog("End the rehearsal?", facts, "end it", "go on"),
             lambda typed: self.exit(0) if typed is not None else None,
         )
 
@@ -511,7 +511,7 @@ class Console(App[int]):
             self.say("This console is read-only; only R acts.", "caution")
             return
         self.push_screen(
-            Ask(title, facts, yes, "leave", field=field, least=least),
+            QuestionDialog(title, facts, yes, "leave", field=field, least=least),
             lambda typed: then(typed) if typed is not None else None,
         )
 

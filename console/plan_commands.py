@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine import shell
-from engine.plan.model import Command, Plan
+from engine.plan.model import MonitoringCommand, Plan
 from engine.text import clean_block
 
 SHOWN = 20_000
@@ -50,7 +50,7 @@ def surroundings(plan: Plan, store: Path, environ: Mapping[str, str] | None = No
 class Running:
     """One run: `output` grows; `done` is None while it goes on."""
 
-    def __init__(self, command: Command, line: str) -> None:
+    def __init__(self, command: MonitoringCommand, line: str) -> None:
         self.command = command
         self.line = line
         self.done: shell.Run | None = None
@@ -82,7 +82,7 @@ class Runner:
     def busy(self) -> bool:
         return self.last is not None and self.last.done is None
 
-    def start(self, command: Command, line: str) -> None:
+    def start(self, command: MonitoringCommand, line: str) -> None:
         self.last = Running(command, line)
         self._task = asyncio.create_task(self._run(self.last))
 

@@ -22,8 +22,8 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.rehearsal.api import BUSY, CRASHED, Api
-from engine.rehearsal.capacity import DIGEST, Counters, Service, Work
-from engine.rehearsal.http_server import Call, Door, send_json
+from engine.rehearsal.capacity import DIGEST, Counters, Service, SlotCall
+from engine.rehearsal.http_server import Call, HttpServer, send_json
 from engine.rehearsal.protocol import CHAT, OPENAI, Asked, Form, Usage, error
 
 FORMAT_500 = "The model produced output that does not match the expected peg-native format"
@@ -76,7 +76,7 @@ class StubLlm(Api):
         self.close_idle_on_next_call = ""
         self.requests: deque[tuple[str, dict[str, Any]]] = deque(maxlen=keep_requests)
         self.arrivals: list[float] = []  # of calls that carried a document, on the loop's clock
-        self.door = Door(self)
+        self.door = HttpServer(self)
 
     @property
     def url(self) -> str:
@@ -188,7 +188,7 @@ class StubLlm(Api):
         call.send(400, error(form, sentence, 400, **facts))
         return True
 
-    async def during(self, call: Call, asked: Asked, form: Form, work: Work) -> bool:
+    async def during(self, call: Call, asked: Asked, form: Form, work: SlotCall) -> bool:
         match _fault.get():
             case "hang":
                 await asyncio.Event().wait()
@@ -223,7 +223,7 @@ class StubLlm(Api):
             usage = replace(usage, done=False)
         return _content(fault, asked.prompt), usage
 
-    async def deliver(self, call: Call, asked: Asked, form: Form, text: str, usage: Usage, work: Work) -> None:
+    async def deliver(self, call: Call, asked: Asked, form: Form, text: str, usage: Usage, work: SlotCall) -> None:
         body = json.loads(call.body)
         thinks = self.service.thinking and form is CHAT and body.get("think", True) is True and body.get("format")
         if thinks:  # what a thinking model leaves within the format, unless it is told not to think

@@ -17,7 +17,7 @@ from console.widgets.intervals import interval, span_of
 from engine.experiment.declaration import DAY
 from engine.experiment.effects import Interval
 from engine.experiment.pairs import PairedReport
-from engine.experiment.report import MetricReport, Report
+from engine.experiment.report import MetricReport, TrialReport
 from engine.experiment.words import Unit, number, percent, times
 from engine.plan.durations import format_duration
 from engine.trial.results import Standing, standing
@@ -150,13 +150,13 @@ class AbTest(Reading):
         used += c.block(x + 2, y + used, width - 2, 2, self._tests(report, declared.looks, v), "dim")
         return below(area, used)
 
-    def _tests(self, report: Report, looks: int, v: View) -> str:
+    def _tests(self, report: TrialReport, looks: int, v: View) -> str:
         if report.lock.open:
             return "t-test and chi-square were read once, at the declared end; they are not read again."
         taken = f"look {report.looks[-1].number} of {looks} taken" if report.looks else f"none of {looks} looks taken"
         return f"t-test and chi-square: shut until {words.hour(report.lock.opens_at, v.at)}. Daily bounds: {taken}."
 
-    def _metrics(self, c: Canvas, area: Area, report: Report) -> Area:
+    def _metrics(self, c: Canvas, area: Area, report: TrialReport) -> Area:
         boxed = c.width >= blocks.BOXED
         rows = len(report.metrics) + (3 if boxed else 1)
         inner = blocks.panel(c, Area(area.x, area.y, area.width, min(rows, area.height)), "metric")
@@ -184,7 +184,7 @@ class AbTest(Reading):
             c.put(at + shown + 11, y, _word(metric), style)
         return below(area, rows)
 
-    def _limits(self, c: Canvas, area: Area, report: Report) -> Area:
+    def _limits(self, c: Canvas, area: Area, report: TrialReport) -> Area:
         limits = [metric for metric in report.metrics if metric.guardrail is not None]
         extra = 2 if c.width >= blocks.BOXED else 1
         if area.height < extra + 1 or not limits:

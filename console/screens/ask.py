@@ -20,7 +20,7 @@ from console.widgets.sheet import Sheet
 WIDTH = 74
 
 
-class Ask(ModalScreen[str | None]):
+class QuestionDialog(ModalScreen[str | None]):
     """Dismissed with None for "no", else with what was typed ("" where nothing was asked for).
 
     y says yes. `field` is the prompt of a text that is needed (`least` characters) or optional (0).

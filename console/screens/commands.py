@@ -9,14 +9,14 @@ from msgspec import Struct
 from textual.binding import BindingType
 
 from console.plan_commands import localized
-from console.screens.ask import Ask
+from console.screens.ask import QuestionDialog
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.work import Work
 from console.widgets import blocks, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns
 from engine.plan.durations import format_duration
-from engine.plan.model import Command, Plan
+from engine.plan.model import MonitoringCommand, Plan
 from engine.text import clean_block, clean_line
 from engine.view.model import ReminderView, View
 
@@ -31,7 +31,7 @@ class Ran(Struct, frozen=True):
     output: str
 
 
-Line = tuple[str, Command | ReminderView | str]  # title, command or reminder
+Line = tuple[str, MonitoringCommand | ReminderView | str]  # title, command or reminder
 
 
 def lines(plan: Plan, v: View) -> list[Line]:
@@ -148,10 +148,10 @@ class Commands(Work):
         elif line is not None and isinstance(line[1], ReminderView):
             x, y, width, rows = blocks.panel(c, area, "monitoring")
             c.block(x, y, width, rows, f"{line[1].text}. Look, then d ticks it off with your name.", "text")
-        elif line is not None and isinstance(line[1], Command):
+        elif line is not None and isinstance(line[1], MonitoringCommand):
             self._last_run(c, area, v, line[1])
 
-    def _last_run(self, c: Canvas, area: Area, v: View, command: Command) -> None:
+    def _last_run(self, c: Canvas, area: Area, v: View, command: MonitoringCommand) -> None:
         last = self.ran.get(command.run)
         title = "not run yet: r runs it"
         if last is not None:
@@ -178,7 +178,7 @@ class Commands(Work):
 
     @staticmethod
     def _of(line: Line | None) -> str:
-        return line[1].run if line is not None and isinstance(line[1], Command) else ""
+        return line[1].run if line is not None and isinstance(line[1], MonitoringCommand) else ""
 
     def _hold(self, found: list[Line]) -> None:
         """The cursor stays on its line when a reminder comes or goes above it, and never rests on a title."""
@@ -198,14 +198,14 @@ class Commands(Work):
 
     # -- acting ------------------------------------------------------------------------------------------------------------
 
-    def _command(self) -> Command | None:
+    def _command(self) -> MonitoringCommand | None:
         line = self._selected()
-        if line is not None and isinstance(line[1], Command):
+        if line is not None and isinstance(line[1], MonitoringCommand):
             return line[1]
         self.console.say("Select a command first (j, k).", "caution")
         return None
 
-    def _text(self, command: Command) -> str:
+    def _text(self, command: MonitoringCommand) -> str:
         v = self.sight.view
         return localized(command.run.strip(), self.console.plan, v.engine.address if v else "")
 
@@ -238,7 +238,7 @@ class Commands(Work):
                 self.console.runner.start(command, text)
                 self.repaint()
 
-        self.console.push_screen(Ask("Run this command?", facts, "run it", "leave"), go)
+        self.console.push_screen(QuestionDialog("Run this command?", facts, "run it", "leave"), go)
 
     def action_cancel(self) -> None:
         if not self.console.runner.busy:
@@ -255,4 +255,4 @@ class Commands(Work):
 
 def _key(line: Line) -> tuple[str, str]:
     kind, of = line
-    return kind, of if isinstance(of, str) else of.run if isinstance(of, Command) else of.id
+    return kind, of if isinstance(of, str) else of.run if isinstance(of, MonitoringCommand) else of.id

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
-from console.screens.ask import Ask
+from console.screens.ask import QuestionDialog
 from console.screens.page import LIST_KEYS, Hint, Page, key
 from console.screens.rows import Rows
 from console.widgets import blocks, checklist, logs, words
@@ -284,7 +284,9 @@ class Gate(Page):
         )
         stay = "stay here" if last or same else f"stay at {words.percent(v.percent_bp)}"
         least = 8 if override else 0
-        self.app.push_screen(Ask(f"Promote to {goal}?", facts, yes, stay, field=field, least=least, danger=True), go)
+        self.app.push_screen(
+            QuestionDialog(f"Promote to {goal}?", facts, yes, stay, field=field, least=least, danger=True), go
+        )
 
     def action_hold(self) -> None:
         self.console.ask_text(
@@ -326,7 +328,7 @@ class Gate(Page):
                 facts.append(f"The cool-down lasts {clock(left)} more. What you write now is kept until then.")
             facts.append("The percentage stays where it is.")
             self.app.push_screen(
-                Ask(
+                QuestionDialog(
                     "Open the way up again" if left <= 0 else "Write the cause now, resume after the cool-down",
                     facts,
                     "resume" if left <= 0 else "keep it",
@@ -340,6 +342,6 @@ class Gate(Page):
             )
         else:
             self.app.push_screen(
-                Ask("Release the hold?", [v.held], "resume", "keep holding", danger=True),
+                QuestionDialog("Release the hold?", [v.held], "resume", "keep holding", danger=True),
                 lambda typed: self.console.act("resume", cause="", epoch=v.epoch) if typed is not None else None,
             )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
-from console.screens.ask import Ask
+from console.screens.ask import QuestionDialog
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.work import Work
 from console.widgets import blocks, contacts, words
@@ -184,7 +184,7 @@ class Messages(Work):
             return
         facts = [f"To: {message.audience}", f"Subject: {made.subject}"]
         self.console.push_screen(
-            Ask("Send this message?", facts, "send it", "leave"),
+            QuestionDialog("Send this message?", facts, "send it", "leave"),
             lambda typed: self.console.act("message", id=message.id) if typed is not None else None,
         )
 

@@ -15,7 +15,7 @@ from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns, wrapped
 from engine.files import write_whole
 from engine.plan.durations import iso
-from engine.report import Story, gather, html
+from engine.report import RolloutReport, gather, html
 from engine.report.markdown import METRICS, PROMPTS
 from engine.report.timeline import duration
 from engine.rollout.control import percent
@@ -48,7 +48,7 @@ class Report(Work):
     def __init__(self) -> None:
         super().__init__()
         self.top = 0
-        self.story: Story | None = None
+        self.story: RolloutReport | None = None
 
     def wanted(self) -> Any:
         v = self.sight.view
@@ -93,7 +93,7 @@ class Report(Work):
             _put(c, blocks.panel(c, incidents, "incidents"), found or [("none", "ok")])
 
     @staticmethod
-    def _whole(story: Story, width: int) -> Lines:
+    def _whole(story: RolloutReport, width: int) -> Lines:
         """One column of it all."""
         blank, incidents = ("", "text"), happened(story, width)
         out = [*told(story, width), blank, ("Metrics by stage", "head"), *measured(story, width)]
@@ -146,7 +146,7 @@ def _put(c: Canvas, area: Area, found: Lines) -> None:
         c.put(area.x, area.y + row, text, style, area.width)
 
 
-def told(story: Story, width: int) -> Lines:
+def told(story: RolloutReport, width: int) -> Lines:
     """Headline, summary, and what people wrote or have to write."""
     out = _lines(story.headline, width, "strong")
     for each in story.summary:
@@ -163,7 +163,7 @@ def told(story: Story, width: int) -> Lines:
     return out
 
 
-def measured(story: Story, width: int) -> Lines:
+def measured(story: RolloutReport, width: int) -> Lines:
     """Each stage's figures; those with a target are marked as met or missed."""
     out: Lines = []
     for stage in story.stages:
@@ -178,7 +178,7 @@ def measured(story: Story, width: int) -> Lines:
     return out
 
 
-def happened(story: Story, width: int) -> Lines:
+def happened(story: RolloutReport, width: int) -> Lines:
     """Each incident with its cause."""
     out: Lines = []
     for incident in story.incidents:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
-from console.screens.ask import Ask
+from console.screens.ask import QuestionDialog
 from console.screens.fetching import Reading
 from console.screens.page import Hint, key
 from console.widgets import blocks, checklist, words
@@ -20,7 +20,7 @@ from console.widgets.canvas import Canvas, Span, columns, wrapped
 from console.widgets.reviewed import FLAW_KEYS, together
 from engine.client.client import Reply
 from engine.quality import review
-from engine.quality.compare import WANTED, DocumentComparison, Keywords, Row, compare
+from engine.quality.compare import WANTED, DocumentComparison, ExportRow, KeywordStats, compare
 from engine.quality.review import Better, Flaw, Judged, Sample, Shown, Side
 from engine.store import documents
 from engine.store.documents import Document
@@ -141,7 +141,7 @@ class Review(Reading):
             one = sample.documents[at]
             document = self.console.link.read(lambda conn: documents.get(conn, one.document))
             text = document.text if document is not None else ""
-            rows = [Row(side, one.document, "", text) for side in (one.llm, one.frequency)]
+            rows = [ExportRow(side, one.document, "", text) for side in (one.llm, one.frequency)]
             compared = compare(rows[:1], rows[1:]).documents[0]
 
         latest = self.console.link.documents("", LATEST, "llm") if sample is None else []
@@ -307,7 +307,7 @@ class Review(Reading):
         inner = blocks.panel(c, area, name, ", ".join(facts), "dim")
         c.block(inner.x, inner.y, inner.width, inner.height, ", ".join(keywords) or "no keywords", "text")
 
-    def _automatic(self, side: Side) -> Keywords | None:
+    def _automatic(self, side: Side) -> KeywordStats | None:
         if self.compared is None or self.shown is None:
             return None
         return self.compared.llm if (self.shown.first == "llm") == (side == "first") else self.compared.frequency
@@ -393,7 +393,7 @@ class Review(Reading):
             f"You have judged {len(self.mine)} of {len(self.sample.documents)} of this sample. What was judged is kept and counts."
         ]
         self.console.push_screen(
-            Ask("Draw another sample?", facts, "draw", "go on with this one"),
+            QuestionDialog("Draw another sample?", facts, "draw", "go on with this one"),
             lambda yes: go() if yes is not None else None,
         )
 

@@ -12,7 +12,7 @@ from console.context import Failed, Place, fail, json_option, say, write_json, w
 from console.verbs.quality import draft_gold, quality
 
 if TYPE_CHECKING:
-    from engine.quality.compare import Kept, Row
+    from engine.quality.compare import ExportRow, StoredDocument
 
 EXAMPLES = 2
 NONE = {"error": "error", "warning": "warning", "all": "error or warning"}
@@ -50,9 +50,9 @@ def compare_keywords(place: Place, llm: Path, frequency: Path, output: Path, as_
     wrote(output, "\n".join([found.overall.sentence, *found.notes, f"Wrote {output}."]), as_json)
 
 
-def _kept(place: Place, keys: set[str]) -> dict[str, Kept]:
+def _kept(place: Place, keys: set[str]) -> dict[str, StoredDocument]:
     """What the store here knows of these documents; nothing where there is no store."""
-    from engine.quality.compare import Kept
+    from engine.quality.compare import StoredDocument
     from engine.store import documents
     from engine.store.folder import StoreError
 
@@ -60,10 +60,14 @@ def _kept(place: Place, keys: set[str]) -> dict[str, Kept]:
         found = place.reader.read(lambda conn: [documents.get(conn, key) for key in sorted(keys)])
     except (Failed, StoreError):
         return {}
-    return {d.id: Kept(d.llm if d.llm is not None else d.shadow, d.frequency, d.text) for d in found if d is not None}
+    return {
+        d.id: StoredDocument(d.llm if d.llm is not None else d.shadow, d.frequency, d.text)
+        for d in found
+        if d is not None
+    }
 
 
-def _rows(path: Path) -> tuple[Row, ...]:
+def _rows(path: Path) -> tuple[ExportRow, ...]:
     from engine.quality.compare import read_rows
 
     try:

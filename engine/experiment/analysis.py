@@ -19,7 +19,17 @@ from engine.experiment import effects, fixed, group_sequential, guardrail, power
 from engine.experiment.declaration import DAY, ArmStats, Declaration, MetricPlan
 from engine.experiment.moments import Counts, Measure, Moments, Ratio
 from engine.experiment.multiplicity import holm
-from engine.experiment.report import Fixed, GuardrailReading, Lock, Look, LookMetric, MetricReport, Report, Side, Signal
+from engine.experiment.report import (
+    Fixed,
+    FixedTestLock,
+    GuardrailReading,
+    Look,
+    LookMetric,
+    MetricReport,
+    Side,
+    Signal,
+    TrialReport,
+)
 from engine.experiment.srm import sample_ratio
 from engine.experiment.verdict import decide
 from engine.experiment.words import number, span
@@ -31,10 +41,10 @@ def analyse(
     control: ArmStats,
     treatment: ArmStats,
     now: float,
-    previous: Report | None = None,
+    previous: TrialReport | None = None,
     *,
     read: bool = True,
-) -> Report:
+) -> TrialReport:
     """`now` is UTC epoch seconds; `previous` the report before this one, or None at the first.
 
     With `read` False, nothing that may be read only once is read: for a report that is shown and not stored.
@@ -46,7 +56,9 @@ def analyse(
         return previous
     lock = _lock(declaration, control, treatment, now)
     if lock.open and not read and not (previous is not None and previous.lock.open):
-        lock = Lock(False, lock.opens_at, 0.0, 0, "The declared end is reached; the engine has not read the test yet")
+        lock = FixedTestLock(
+            False, lock.opens_at, 0.0, 0, "The declared end is reached; the engine has not read the test yet"
+        )
     ratio = sample_ratio(control.documents, treatment.documents, declaration.share, final=lock.open)
     if previous is not None and previous.ratio.mismatch:
         ratio = replace(ratio, mismatch=True, sentence=previous.ratio.sentence)
@@ -73,7 +85,7 @@ def analyse(
         declaration.started + declaration.days * DAY * k / declaration.looks for k in range(1, declaration.looks + 1)
     ]
     ahead = [at for k, at in enumerate(times, start=1) if k not in taken and at > now]
-    return Report(
+    return TrialReport(
         now, verdict, final, lock, ratio, metrics, looks, ahead[0] if ahead else None, _correction(declaration)
     )
 
@@ -87,15 +99,15 @@ def _correction(declaration: Declaration) -> str:
     )
 
 
-def _lock(declaration: Declaration, control: ArmStats, treatment: ArmStats, now: float) -> Lock:
+def _lock(declaration: Declaration, control: ArmStats, treatment: ArmStats, now: float) -> FixedTestLock:
     seconds = max(0.0, declaration.ends - now)
     missing = sum(max(0, declaration.documents_per_arm - arm.documents) for arm in (control, treatment))
     if seconds == 0.0 and missing == 0:
-        return Lock(True, declaration.ends, 0.0, 0, "The declared end is reached: the test is read.")
+        return FixedTestLock(True, declaration.ends, 0.0, 0, "The declared end is reached: the test is read.")
     waits = [format_duration(max(1.0, seconds))] if seconds > 0.0 else []
     if missing:
         waits.append(f"{missing} document{'' if missing == 1 else 's'}")
-    return Lock(False, declaration.ends, seconds, missing, f"{' and '.join(waits)} to go")
+    return FixedTestLock(False, declaration.ends, seconds, missing, f"{' and '.join(waits)} to go")
 
 
 def _measures(plan: MetricPlan, control: ArmStats, treatment: ArmStats) -> tuple[Measure, Measure]:
@@ -124,7 +136,7 @@ def _metric(
     control: Measure,
     treatment: Measure,
     now: float,
-    lock: Lock,
+    lock: FixedTestLock,
     before: MetricReport | None,
 ) -> MetricReport:
     """Everything but what needs the other metrics: adjusted p, signal and sentence."""
@@ -192,7 +204,7 @@ def _guardrail(
     plan: MetricPlan,
     control: Measure,
     treatment: Measure,
-    lock: Lock,
+    lock: FixedTestLock,
     before: MetricReport | None,
 ) -> GuardrailReading | None:
     """Any-time bounds until the end, then the fixed bounds, once. What was certain then stays; the rest continues live."""
@@ -255,7 +267,12 @@ def _sentence(metric: MetricReport) -> str:
 
 
 def _looks(
-    declaration: Declaration, control: ArmStats, treatment: ArmStats, now: float, lock: Lock, taken: tuple[Look, ...]
+    declaration: Declaration,
+    control: ArmStats,
+    treatment: ArmStats,
+    now: float,
+    lock: FixedTestLock,
+    taken: tuple[Look, ...],
 ) -> tuple[Look, ...]:
     """Take the latest declared look that is due, once. Missed looks stay missed; that costs power only."""
     passed = math.floor((now - declaration.started) / (declaration.days * DAY) * declaration.looks + 1e-9)

@@ -113,7 +113,7 @@ class Look(Struct, frozen=True):
     metrics: dict[str, LookMetric]
 
 
-class Lock(Struct, frozen=True):
+class FixedTestLock(Struct, frozen=True):
     """What the fixed test still waits for."""
 
     open: bool
@@ -132,13 +132,13 @@ class Verdict(Struct, frozen=True):
     worse: tuple[str, ...] = ()
 
 
-class Report(Struct, frozen=True):
+class TrialReport(Struct, frozen=True):
     """`final`: the verdict stands and is not computed again. `correction` says how several metrics were corrected."""
 
     at: float
     verdict: Verdict
     final: bool
-    lock: Lock
+    lock: FixedTestLock
     ratio: SampleRatio
     metrics: tuple[MetricReport, ...]
     looks: tuple[Look, ...]

@@ -5,13 +5,17 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from engine.experiment.declaration import Declaration, MetricPlan
-from engine.experiment.report import Lock, Look, MetricReport, Signal, Verdict
+from engine.experiment.report import FixedTestLock, Look, MetricReport, Signal, Verdict
 from engine.experiment.srm import SampleRatio
 from engine.experiment.words import number, percent, span, times
 
 
 def decide(
-    declaration: Declaration, lock: Lock, ratio: SampleRatio, metrics: tuple[MetricReport, ...], looks: tuple[Look, ...]
+    declaration: Declaration,
+    lock: FixedTestLock,
+    ratio: SampleRatio,
+    metrics: tuple[MetricReport, ...],
+    looks: tuple[Look, ...],
 ) -> Verdict:
     """ "ship" only at the end that was declared (or, if declared so, at a crossed daily bound); "worse" at any time.
 
@@ -26,7 +30,11 @@ def decide(
 
 
 def _word(
-    declaration: Declaration, lock: Lock, ratio: SampleRatio, metrics: tuple[MetricReport, ...], looks: tuple[Look, ...]
+    declaration: Declaration,
+    lock: FixedTestLock,
+    ratio: SampleRatio,
+    metrics: tuple[MetricReport, ...],
+    looks: tuple[Look, ...],
 ) -> Verdict:
     if ratio.mismatch:
         return Verdict("void", f"{ratio.sentence} Find the cause, then start a new test; don't use these results.")
@@ -124,7 +132,7 @@ def _harm(declaration: Declaration, metrics: tuple[MetricReport, ...], looks: tu
     return tuple(found)
 
 
-def _waiting(lock: Lock, primary: MetricReport, early: Look | None) -> str:
+def _waiting(lock: FixedTestLock, primary: MetricReport, early: Look | None) -> str:
     if primary.signal == "better":
         so_far = (
             f"{primary.label} is better at any look, {span(primary.change)}; the decision is due at the declared end"

@@ -14,7 +14,7 @@ import msgspec
 
 from engine.measures.bucket import Bucket
 from engine.measures.histogram import Histogram
-from engine.metrics.snapshot import Reading
+from engine.metrics.snapshot import MetricsSnapshot
 from engine.plan.durations import iso
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ LIMITS = (
 )  # fmt: skip
 
 
-def render(reading: Reading, accept: str, kinds: Iterable[str] = ()) -> tuple[bytes, str]:
+def render(reading: MetricsSnapshot, accept: str, kinds: Iterable[str] = ()) -> tuple[bytes, str]:
     """(body, content type) for an Accept header. `kinds`: error kinds to count from 0 on, before the first of them."""
     if wants_text(accept):
         return _text(reading, accept, kinds)
@@ -56,7 +56,7 @@ def wants_text(accept: str) -> bool:
 # -- JSON ----------------------------------------------------------------------------------------------------------------
 
 
-def plain(reading: Reading) -> dict[str, Any]:
+def plain(reading: MetricsSnapshot) -> dict[str, Any]:
     """The JSON of /metrics as a dictionary: rates 0..1, times in ms, None where nothing was measured."""
     return {
         "at": iso(reading.at),
@@ -127,7 +127,7 @@ def _percent(basis_points: int) -> int | float:
 # -- text ----------------------------------------------------------------------------------------------------------------
 
 
-def _text(reading: Reading, accept: str, kinds: Iterable[str]) -> tuple[bytes, str]:
+def _text(reading: MetricsSnapshot, accept: str, kinds: Iterable[str]) -> tuple[bytes, str]:
     from prometheus_client.exposition import choose_encoder  # 40 ms, and only an engine that is scraped needs it
 
     encode, content_type = choose_encoder(accept)
@@ -144,13 +144,13 @@ class _Families:
         return self._families
 
 
-def _families(reading: Reading, kinds: Iterable[str]) -> Iterator[Metric]:
+def _families(reading: MetricsSnapshot, kinds: Iterable[str]) -> Iterator[Metric]:
     yield from _gauges(reading)
     yield from _counters(reading.ever, kinds)
     yield _durations(reading.ever)
 
 
-def _gauges(reading: Reading) -> Iterator[Metric]:
+def _gauges(reading: MetricsSnapshot) -> Iterator[Metric]:
     from prometheus_client.core import GaugeMetricFamily as Gauge
 
     b, window = (reading.window, f"over the last {reading.window_s:g} s, since the last change of percentage at most")
@@ -209,7 +209,7 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
     yield from _bulk(reading)
 
 
-def _bulk(reading: Reading) -> Iterator[Metric]:
+def _bulk(reading: MetricsSnapshot) -> Iterator[Metric]:
     from prometheus_client.core import CounterMetricFamily as Counter
 
     yield Counter(
@@ -219,7 +219,7 @@ def _bulk(reading: Reading) -> Iterator[Metric]:
     )
 
 
-def _triggers(reading: Reading) -> Iterator[Metric]:
+def _triggers(reading: MetricsSnapshot) -> Iterator[Metric]:
     from prometheus_client.core import GaugeMetricFamily as Gauge
 
     available = Gauge(

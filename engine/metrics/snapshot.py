@@ -20,7 +20,7 @@ class TriggerReading(Struct, frozen=True):
     firing: bool
 
 
-class Reading(Struct, frozen=True):
+class MetricsSnapshot(Struct, frozen=True):
     """`percent_bp` is in force, `decided_bp` was decided: they differ while the keyed switch or the lease holds the LLM back.
 
     `window` is of the last `window_s` seconds, and like `since_change` only of what came after the last change of percentage;
@@ -54,8 +54,8 @@ def take(
     triggers: tuple[TriggerReading, ...] = (),
     bulk_refused: int = 0,
     llm_available: bool | None = None,
-) -> Reading:
-    return Reading(
+) -> MetricsSnapshot:
+    return MetricsSnapshot(
         now,
         percent_bp,
         decided_bp,

@@ -16,7 +16,7 @@ import msgspec
 BESIDE = ".rollout-store"
 
 
-class Ran(msgspec.Struct, frozen=True):
+class RememberedRun(msgspec.Struct, frozen=True):
     """`plan` and `store` are absolute paths."""
 
     plan: str
@@ -27,7 +27,7 @@ class Ran(msgspec.Struct, frozen=True):
 
 def remember(plan: Path, store: Path, pid: int) -> None:
     """Best effort: a folder that takes no file costs nothing but the memory."""
-    ran = Ran(str(plan.resolve()), str(store.resolve()), time.time(), pid)
+    ran = RememberedRun(str(plan.resolve()), str(store.resolve()), time.time(), pid)
     for path in _places(plan):
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         with contextlib.suppress(OSError):
@@ -45,7 +45,7 @@ def recall(plan: Path) -> tuple[Path, ...]:
     found = []
     for path in _places(plan):
         with contextlib.suppress(OSError, msgspec.MsgspecError):
-            ran = msgspec.json.decode(path.read_bytes()[:10_000], type=Ran)
+            ran = msgspec.json.decode(path.read_bytes()[:10_000], type=RememberedRun)
             if ran.plan == str(plan.resolve()):
                 found.append(ran)
     found.sort(key=lambda ran: -ran.at)

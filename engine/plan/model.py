@@ -15,7 +15,7 @@ from engine.plan.settings import (
     Calendar,
     Freeze,
     Hours,
-    Http,
+    HttpSettings,
     Llm,
     Notify,
     StoreSettings,
@@ -42,19 +42,19 @@ __all__ = [
     "Apply",
     "Calendar",
     "Check",
-    "Command",
     "Condition",
     "Contact",
     "Experiment",
     "Freeze",
     "Hours",
-    "Http",
+    "HttpSettings",
     "Item",
     "Llm",
     "MatrixRow",
     "Message",
     "Metric",
     "Mode",
+    "MonitoringCommand",
     "Notify",
     "Op",
     "Panel",
@@ -148,7 +148,7 @@ class Item(Part, frozen=True):
     ] = False
 
 
-class Command(Part, frozen=True):
+class MonitoringCommand(Part, frozen=True):
     """A line that a person may copy or run; it is never run by itself."""
 
     text: Annotated[Title, says("What it is for.", example="Average processing time (target: < 2000ms)")]
@@ -182,7 +182,7 @@ class Sampling(Part, frozen=True):
     documents: Annotated[int, says("How many.", least=1)]
     look_for: Annotated[tuple[str, ...], says("What a reviewer judges.")] = ()
     every_s: Annotated[Seconds, says("How often; 0: once.", example="7d")] = 0.0
-    commands: Annotated[tuple[Command, ...], says("The same outside the console.")] = ()
+    commands: Annotated[tuple[MonitoringCommand, ...], says("The same outside the console.")] = ()
 
 
 class Reminder(Part, frozen=True):
@@ -250,8 +250,8 @@ class Stage(Part, frozen=True):
     gate: Annotated[str, says("The decision gate in one sentence.")] = ""
     checklist: Annotated[tuple[Item, ...], says("Boxes to tick before the gate opens.")] = ()
     actions: Annotated[tuple[str, ...], says("What else people do in this stage.")] = ()
-    validation: Annotated[tuple[Command, ...], says("Commands that put the stage in place or prove it.")] = ()
-    monitoring: Annotated[tuple[Command, ...], says("Commands to watch it by.")] = ()
+    validation: Annotated[tuple[MonitoringCommand, ...], says("Commands that put the stage in place or prove it.")] = ()
+    monitoring: Annotated[tuple[MonitoringCommand, ...], says("Commands to watch it by.")] = ()
     reminders: Annotated[tuple[Reminder, ...], says("Monitoring that is due.")] = ()
     success: Annotated[tuple[Condition, ...], says("Conditions of the gate.")] = field(name="conditions", default=())
     sampling: Annotated[Sampling | None, says("The quality review.")] = None
@@ -268,7 +268,7 @@ class Stage(Part, frozen=True):
     ] = ""
 
     @property
-    def commands(self) -> tuple[Command, ...]:
+    def commands(self) -> tuple[MonitoringCommand, ...]:
         """All that people may copy or run in this stage."""
         sampling = self.sampling.commands if self.sampling is not None else ()
         return (*self.validation, *self.monitoring, *sampling)
@@ -352,7 +352,7 @@ class Plan(Part, frozen=True):
     salt: Annotated[
         Title, says("Decides which documents are in the LLM arm. Changing it re-draws all of them: do not.")
     ] = "keyword-extraction"
-    http: Annotated[Http, says("The engine's HTTP API.")] = Http()
+    http: Annotated[HttpSettings, says("The engine's HTTP API.")] = HttpSettings()
     store: Annotated[StoreSettings, says("The store.")] = StoreSettings()
     notify: Annotated[Notify, says("Where messages go.")] = Notify()
     access: Annotated[Access, says("Who may promote.")] = Access()

@@ -249,7 +249,7 @@ class StoreSettings(Part, frozen=True):
     ] = 0.0
 
 
-class Http(Part, frozen=True):
+class HttpSettings(Part, frozen=True):
     """Where the engine listens: /metrics, /v1/extract, /v1/feedback, /v1/status."""
 
     host: Annotated[

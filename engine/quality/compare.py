@@ -23,7 +23,7 @@ WANTED = (10, 15)  # keywords per document that the rollout plan calls appropria
 _EXAMPLES = 5
 
 
-class Row(Struct, frozen=True):
+class ExportRow(Struct, frozen=True):
     """One exported document; other fields of the export are ignored."""
 
     keywords: tuple[str, ...]
@@ -37,7 +37,7 @@ class Row(Struct, frozen=True):
         return str(self.id) or self.file
 
 
-class Keywords(Struct, frozen=True):
+class KeywordStats(Struct, frozen=True):
     """One method's keywords of one document. `duplicates` repeat another by stem; `ungrounded` is None without a text."""
 
     count: int
@@ -51,8 +51,8 @@ class DocumentComparison(Struct, frozen=True):
 
     id: str
     file: str
-    llm: Keywords | None
-    frequency: Keywords | None
+    llm: KeywordStats | None
+    frequency: KeywordStats | None
     shared: tuple[str, ...]
     only_llm: tuple[str, ...]
     only_frequency: tuple[str, ...]
@@ -97,10 +97,10 @@ class Comparison(Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-_rows = msgspec.json.Decoder(list[Row], strict=False)
+_rows = msgspec.json.Decoder(list[ExportRow], strict=False)
 
 
-def read_rows(body: bytes, name: str) -> tuple[Row, ...]:
+def read_rows(body: bytes, name: str) -> tuple[ExportRow, ...]:
     """The rows of an export; `name` is the file's, for the error. ValueError is a sentence."""
     try:
         return tuple(_rows.decode(body))
@@ -110,7 +110,7 @@ def read_rows(body: bytes, name: str) -> tuple[Row, ...]:
         ) from None
 
 
-class Kept(Struct, frozen=True):
+class StoredDocument(Struct, frozen=True):
     """What a store knows of a document: both methods' keywords (`llm` None where it has none) and the text."""
 
     llm: tuple[str, ...] | None
@@ -119,8 +119,8 @@ class Kept(Struct, frozen=True):
 
 
 def complete(
-    llm: Sequence[Row], frequency: Sequence[Row], kept: Mapping[str, Kept]
-) -> tuple[tuple[Row, ...], tuple[Row, ...], tuple[str, ...]]:
+    llm: Sequence[ExportRow], frequency: Sequence[ExportRow], kept: Mapping[str, StoredDocument]
+) -> tuple[tuple[ExportRow, ...], tuple[ExportRow, ...], tuple[str, ...]]:
     """Both exports with what a store can add: missing texts, and the other method's keywords of documents in one export only.
 
     The plan's two exports are of different documents, whose keywords cannot be compared; the store has both. The notes say what
@@ -128,7 +128,7 @@ def complete(
     """
     have = _index(llm), _index(frequency)
     texts = 0
-    sides: list[list[Row]] = [[], []]
+    sides: list[list[ExportRow]] = [[], []]
     for side, rows in zip(sides, have, strict=True):
         for key, row in rows.items():
             known = kept.get(key)
@@ -141,7 +141,7 @@ def complete(
             known = kept.get(key)
             keywords = None if known is None else known.llm if mine == 0 else known.frequency
             if key not in have[mine] and known is not None and keywords is not None:
-                sides[mine].append(Row(keywords, key, row.file, known.text))
+                sides[mine].append(ExportRow(keywords, key, row.file, known.text))
                 added[number] += 1
     notes = []
     if any(added):
@@ -153,7 +153,7 @@ def complete(
     return tuple(sides[0]), tuple(sides[1]), tuple(notes)
 
 
-def compare(llm: Iterable[Row], frequency: Iterable[Row], notes: Sequence[str] = ()) -> Comparison:
+def compare(llm: Iterable[ExportRow], frequency: Iterable[ExportRow], notes: Sequence[str] = ()) -> Comparison:
     """Rows of one document in one export twice: the first counts. Text comes out printable, whatever came in."""
     sides = _index(llm), _index(frequency)
     documents, stems = [], (set[str](), set[str]())
@@ -175,14 +175,14 @@ def compare(llm: Iterable[Row], frequency: Iterable[Row], notes: Sequence[str] =
     return Comparison(overall, tuple(documents), _examples(documents), (*notes, *_notes(documents, both, sides)))
 
 
-def _index(rows: Iterable[Row]) -> dict[str, Row]:
-    found: dict[str, Row] = {}
+def _index(rows: Iterable[ExportRow]) -> dict[str, ExportRow]:
+    found: dict[str, ExportRow] = {}
     for row in rows:
         found.setdefault(row.key, row)
     return found
 
 
-def _fold(row: Row | None) -> dict[str, str]:
+def _fold(row: ExportRow | None) -> dict[str, str]:
     """Stem to keyword as it is shown; a keyword without a letter or digit stands for itself."""
     folded: dict[str, str] = {}
     for shown in _shown(row):
@@ -190,14 +190,14 @@ def _fold(row: Row | None) -> dict[str, str]:
     return folded
 
 
-def _shown(row: Row | None) -> list[str]:
+def _shown(row: ExportRow | None) -> list[str]:
     """Printable, blank ones left out."""
     cleaned = (clean_line(keyword, 80) for keyword in (row.keywords if row is not None else ()))
     return [keyword for keyword in cleaned if keyword]
 
 
 def _document(
-    key: str, first: Row | None, second: Row | None
+    key: str, first: ExportRow | None, second: ExportRow | None
 ) -> tuple[DocumentComparison, tuple[Iterable[str], Iterable[str]]]:
     text = (first.text if first is not None else "") or (second.text if second is not None else "")
     ground = Ground(text) if text else None
@@ -217,17 +217,17 @@ def _document(
     return comparison, (a, b)
 
 
-def _keywords(row: Row | None, folded: dict[str, str], ground: Ground | None) -> Keywords | None:
+def _keywords(row: ExportRow | None, folded: dict[str, str], ground: Ground | None) -> KeywordStats | None:
     if row is None:
         return None
     count = len(_shown(row))
     if ground is None or not folded:
-        return Keywords(count, count - len(folded), None, None if ground is None else ())
+        return KeywordStats(count, count - len(folded), None, None if ground is None else ())
     ungrounded = tuple(shown for shown in folded.values() if not ground.supports(shown))
-    return Keywords(count, count - len(folded), 1.0 - len(ungrounded) / len(folded), ungrounded)
+    return KeywordStats(count, count - len(folded), 1.0 - len(ungrounded) / len(folded), ungrounded)
 
 
-def _summary(documents: Sequence[Keywords], vocabulary: int) -> MethodSummary:
+def _summary(documents: Sequence[KeywordStats], vocabulary: int) -> MethodSummary:
     counts = Moments.of(document.count for document in documents)
     in_range = sum(WANTED[0] <= document.count <= WANTED[1] for document in documents)
     checked = [document for document in documents if document.ungrounded is not None]
@@ -271,7 +271,7 @@ def _examples(documents: Sequence[DocumentComparison]) -> tuple[Example, ...]:
 def _notes(
     documents: Sequence[DocumentComparison],
     both: Sequence[DocumentComparison],
-    sides: tuple[dict[str, Row], dict[str, Row]],
+    sides: tuple[dict[str, ExportRow], dict[str, ExportRow]],
 ) -> tuple[str, ...]:
     notes = []
     if documents and not both:

@@ -33,7 +33,7 @@ class Bounds(NamedTuple):
     high: float
 
 
-class Counts(NamedTuple):
+class KeywordCounts(NamedTuple):
     """Of one document, or of several together."""
 
     right: int
@@ -41,7 +41,7 @@ class Counts(NamedTuple):
     wanted: int
 
 
-class Figure(NamedTuple):
+class CutFigure(NamedTuple):
     """Shares from 0 to 1; `interval` is of F1."""
 
     k: int
@@ -55,7 +55,7 @@ class MethodQuality(NamedTuple):
     method: str
     documents: int
     keywords_per_document: float
-    figures: tuple[Figure, ...]
+    figures: tuple[CutFigure, ...]
 
 
 def read_gold(body: bytes, name: str) -> tuple[Gold, ...]:
@@ -89,17 +89,17 @@ def distinct(phrases: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(stem for stem in map(stem_phrase, phrases) if stem))
 
 
-def counts(gold: frozenset[str], ranked: Sequence[str], k: int) -> Counts:
+def counts(gold: frozenset[str], ranked: Sequence[str], k: int) -> KeywordCounts:
     """`ranked`: stemmed, best first."""
-    return Counts(sum(phrase in gold for phrase in ranked[:k]), len(ranked[:k]), len(gold))
+    return KeywordCounts(sum(phrase in gold for phrase in ranked[:k]), len(ranked[:k]), len(gold))
 
 
-def f1(of: Sequence[Counts]) -> float:
+def f1(of: Sequence[KeywordCounts]) -> float:
     right, given, wanted = (sum(column) for column in zip(*of, strict=True)) if of else (0, 0, 0)
     return 2 * right / (given + wanted) if given + wanted else 0.0
 
 
-def resampled(of: Sequence[Counts], also: Sequence[Counts] | None = None) -> Bounds:
+def resampled(of: Sequence[KeywordCounts], also: Sequence[KeywordCounts] | None = None) -> Bounds:
     """95 % of F1 over redrawn documents, or of its difference to `also` on the same documents."""
     draw, values = random.Random(SEED), []
     size = len(of)
@@ -118,7 +118,7 @@ def measured(method: str, gold: Sequence[Gold], keywords: Mapping[str, Sequence[
     for k in CUTS if rows else ():
         each = [counts(wanted, ranked, k) for wanted, ranked in rows]
         right, given, wanted = (sum(column) for column in zip(*each, strict=True))
-        figures.append(Figure(k, right / given if given else 0.0, right / wanted, f1(each), resampled(each)))
+        figures.append(CutFigure(k, right / given if given else 0.0, right / wanted, f1(each), resampled(each)))
     mean = sum(len(ranked) for _, ranked in rows) / len(rows) if rows else 0.0
     return MethodQuality(method, len(rows), mean, tuple(figures))
 

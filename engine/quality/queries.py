@@ -22,7 +22,7 @@ _PER_DOCUMENT = 5  # a long document is one document
 _WORD = re.compile(r"[^\W_]+")
 
 
-class Document(Struct, frozen=True):
+class SearchedDocument(Struct, frozen=True):
     """What search quality needs of a document: keywords of both methods, whichever is served."""
 
     id: str
@@ -57,7 +57,7 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_WORD.findall(normal(text).lower())))[:16]
 
 
-def known_items(documents: Iterable[Document], most: int = 2000, seed: int = 0) -> tuple[Query, ...]:
+def known_items(documents: Iterable[SearchedDocument], most: int = 2000, seed: int = 0) -> tuple[Query, ...]:
     """Queries from titles and headings, at most 5 a document, and of them `most` drawn by `seed`.
 
     Left out: what heads more than three documents, and what has no word of three letters.
@@ -78,7 +78,7 @@ def known_items(documents: Iterable[Document], most: int = 2000, seed: int = 0) 
     return tuple(queries[key] for key in draw(queries, most, seed))
 
 
-def lines(document: Document) -> Sequence[str]:
+def lines(document: SearchedDocument) -> Sequence[str]:
     """The title first, then the headings in their order, whatever the document's format."""
     headings = parse(document.text, document.id).headings[: 4 * _PER_DOCUMENT]
     found = [line for line in (clean_line(line, 200) for line in (document.title, *headings)) if line]

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from engine.experiment.effects import Interval
 from engine.experiment.words import span
-from engine.quality.queries import Document, Query, words
+from engine.quality.queries import Query, SearchedDocument, words
 from engine.terms import indexed, queried
 from engine.text import clean_line
 
@@ -96,7 +96,7 @@ def grade(found: Sequence[str], relevant: Sequence[str]) -> tuple[float, float, 
 
 
 def search_quality(
-    documents: Sequence[Document],
+    documents: Sequence[SearchedDocument],
     queries: Sequence[Query],
     *,
     seed: int = 0,

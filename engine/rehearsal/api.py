@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from engine.rehearsal import model
-from engine.rehearsal.capacity import Full, Service, Work
+from engine.rehearsal.capacity import Full, Service, SlotCall
 from engine.rehearsal.http_server import Call, send_json
 from engine.rehearsal.protocol import CHAT, GENERATE, OPENAI, Asked, Form, Usage, error, parse
 
@@ -100,7 +100,7 @@ class Api:
             self.refuse(call, form, 400, "input length exceeds the context length")
         return not asked.truncate
 
-    async def during(self, call: Call, asked: Asked, form: Form, work: Work) -> bool:
+    async def during(self, call: Call, asked: Asked, form: Form, work: SlotCall) -> bool:
         """Whether the call was answered (badly), or not at all, in its slot."""
         faults, reading = self.service.faults, self.service.read(asked.prompt)
         if reading.meets("hang", faults.hang):
@@ -125,7 +125,7 @@ class Api:
             return text[: 4 * asked.most_tokens], replace(usage, reason="length")
         return text, usage
 
-    async def deliver(self, call: Call, asked: Asked, form: Form, text: str, usage: Usage, work: Work) -> None:
+    async def deliver(self, call: Call, asked: Asked, form: Form, text: str, usage: Usage, work: SlotCall) -> None:
         await work.lasts(usage.prompt_s)
         if asked.stream:
             await self._stream(call, form, text, usage, work)
@@ -141,7 +141,7 @@ class Api:
             await work.lasts(DRIP_S)
 
     @staticmethod
-    async def _stream(call: Call, form: Form, text: str, usage: Usage, work: Work) -> None:
+    async def _stream(call: Call, form: Form, text: str, usage: Usage, work: SlotCall) -> None:
         call.begin(200, form.stream_type)
         step = max(1, -(-len(text) // PIECES))
         pieces = [text[i : i + step] for i in range(0, len(text), step)]

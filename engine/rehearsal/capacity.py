@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from msgspec import Struct
 
 from engine.rehearsal import model
-from engine.rehearsal.faults import Faults
+from engine.rehearsal.faults import ServerFaults
 
 SPREAD = 0.35  # standard deviation of the logarithm of the latency
 TYPICAL_TOKENS = 600.0  # a prompt of this length takes `latency_ms` on average
@@ -49,7 +49,7 @@ class Service:
         self.family = "llama"
         self.thinking = False
         self.trained_context = TRAINED_CONTEXT
-        self.faults = Faults()
+        self.faults = ServerFaults()
         self.counters = Counters()
         self._seed = seed
         self._spread = spread
@@ -63,7 +63,7 @@ class Service:
     def knows(self, name: str) -> bool:
         return not self.faults.not_found and name in (self.name, self.name.removesuffix(":latest"))
 
-    def read(self, prompt: str) -> model.Reading:
+    def read(self, prompt: str) -> model.SeededText:
         """The seed is the same for all servers of a rehearsal: what fails here fails there."""
         return model.read(prompt, self._seed)
 
@@ -81,7 +81,7 @@ class Service:
         return mean * min(5.0, factor) * (0.8 + 0.2 * min(5.0, tokens / TYPICAL_TOKENS))
 
     @contextlib.asynccontextmanager
-    async def slot(self) -> AsyncIterator[Work]:
+    async def slot(self) -> AsyncIterator[SlotCall]:
         """A place to work in, first come first served. Raises Full when too many wait already."""
         counters = self.counters
         if counters.at_once >= self.slots and counters.waiting >= self.queue:
@@ -94,7 +94,7 @@ class Service:
             counters.waiting -= 1
         counters.at_once += 1
         counters.most_at_once = max(counters.most_at_once, counters.at_once)
-        work = Work(self._left if waits else time.monotonic())
+        work = SlotCall(self._left if waits else time.monotonic())
         try:
             yield work
         finally:
@@ -124,7 +124,7 @@ class Service:
         self._loaded_until = 0.0
 
 
-class Work:
+class SlotCall:
     """A call in its slot. `due`: when it is done; the next one in line begins then, however late this process is to notice.
 
     A real server's slot does not wait for a Python loop: at 50 ms a call, a lag of 2 ms would make 8 slots look like 7.7.

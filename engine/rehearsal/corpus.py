@@ -36,22 +36,22 @@ _TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]+>", re.DOTALL | re.IGNORECAS
 _BLANK = re.compile(r"\n\s*\n\s*\n+")
 
 
-class Document(Struct, frozen=True):
+class SampleDocument(Struct, frozen=True):
     id: str
     title: str
     text: str
 
 
-Source = Callable[[], Iterator[Document]]
+Source = Callable[[], Iterator[SampleDocument]]
 
 
-def documents(seed: int = 7) -> Iterator[Document]:
+def documents(seed: int = 7) -> Iterator[SampleDocument]:
     """Each document once, 50 to 40,000 characters, in an order that the seed and the installation fix."""
     chance = random.Random(seed)
     sources = _sources()
     chance.shuffle(sources)
     waiting = iter(sources)
-    open_: deque[Iterator[Document]] = deque()
+    open_: deque[Iterator[SampleDocument]] = deque()
     seen: set[bytes] = set()
     while True:
         while len(open_) < MIXED and (source := next(waiting, None)) is not None:
@@ -70,10 +70,10 @@ def documents(seed: int = 7) -> Iterator[Document]:
             yield replace(found, text=text)
 
 
-def stream(seed: int = 7, repeats: float = REPEATS) -> Iterator[Document]:
+def stream(seed: int = 7, repeats: float = REPEATS) -> Iterator[SampleDocument]:
     """Without end: `documents`, then edited versions of them ("#2", "#3", ...); a share `repeats` is one of the latest again."""
     chance = random.Random(seed + 1)
-    lately: deque[Document] = deque(maxlen=LATELY)
+    lately: deque[SampleDocument] = deque(maxlen=LATELY)
     for document in _versions(seed, chance):
         while lately and chance.random() < repeats:
             yield chance.choice(lately)
@@ -81,8 +81,8 @@ def stream(seed: int = 7, repeats: float = REPEATS) -> Iterator[Document]:
         yield document
 
 
-def _versions(seed: int, chance: random.Random) -> Iterator[Document]:
-    first: list[Document] = []
+def _versions(seed: int, chance: random.Random) -> Iterator[SampleDocument]:
+    first: list[SampleDocument] = []
     for document in documents(seed):
         first.append(document)
         yield document
@@ -93,7 +93,7 @@ def _versions(seed: int, chance: random.Random) -> Iterator[Document]:
             yield _edited(document, version, chance)
 
 
-def _edited(document: Document, version: int, chance: random.Random) -> Document:
+def _edited(document: SampleDocument, version: int, chance: random.Random) -> SampleDocument:
     """As after an edit: a new id, the paragraphs rotated below the first, one of many gone, a line that says so."""
     head, *rest = document.text.split("\n\n")
     if rest:
@@ -149,7 +149,7 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _topics(part: int) -> Iterator[Document]:
+def _topics(part: int) -> Iterator[SampleDocument]:
     try:
         from pydoc_data import topics
     except ImportError:  # some distributions leave it out
@@ -157,29 +157,29 @@ def _topics(part: int) -> Iterator[Document]:
     for name in sorted(topics.topics)[part::8]:
         text = topics.topics[name].strip()
         title = next((line.strip() for line in text.splitlines() if line.strip(" *\"'")), name)
-        yield Document(f"python/reference/{name}", title.strip(" *\"'")[:100], text)
+        yield SampleDocument(f"python/reference/{name}", title.strip(" *\"'")[:100], text)
 
 
-def _description(path: Path) -> Iterator[Document]:
+def _description(path: Path) -> Iterator[SampleDocument]:
     """A package's long description: what follows the headers."""
     headers, _, text = _read(path).partition("\n\n")
     facts = dict(line.split(": ", 1) for line in headers.splitlines() if ": " in line)
     name = facts.get("Name", path.parent.name)
     summary = facts.get("Summary", "").strip()
-    yield Document(f"packages/{name}", f"{name}: {summary}"[:100] if summary else name, _plain(text))
+    yield SampleDocument(f"packages/{name}", f"{name}: {summary}"[:100] if summary else name, _plain(text))
 
 
-def _file(path: Path, name: str) -> Iterator[Document]:
+def _file(path: Path, name: str) -> Iterator[SampleDocument]:
     text = _read(path)
     if path.suffix == ".html":
         text = html.unescape(_TAG.sub(" ", text))
     text = _plain(text)
     first = next((line.strip(" #=*-~\t") for line in text.splitlines() if line.strip(" #=*-~\t")), path.stem)
     owner = next((p for p in reversed(path.parts[:-1]) if p.endswith("-info")), path.parent.name)
-    yield Document(name, f"{owner.split('-')[0]}: {first}"[:100], text)
+    yield SampleDocument(name, f"{owner.split('-')[0]}: {first}"[:100], text)
 
 
-def _docstrings(path: Path, name: str) -> Iterator[Document]:
+def _docstrings(path: Path, name: str) -> Iterator[SampleDocument]:
     """Of the module; of its public classes and functions where they are long; and a page of all, as a manual has it."""
     module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     try:
@@ -193,7 +193,7 @@ def _docstrings(path: Path, name: str) -> Iterator[Document]:
     if len(members) >= 2:
         parts = [f"## {call}\n\n{_plain(text)}" for _, call, text in members]
         page = "\n\n".join([f"# {module}", _plain(own), *parts])
-        yield Document(f"python/{module}/page", _titled(f"{module} reference", own), page)
+        yield SampleDocument(f"python/{module}/page", _titled(f"{module} reference", own), page)
     elif own:
         yield _entry(module, module, own)
     for member, call, text in members:
@@ -215,9 +215,9 @@ def _members(tree: ast.Module | ast.ClassDef, within: str) -> Iterator[tuple[str
             yield from _members(node, name)
 
 
-def _entry(name: str, call: str, text: str) -> Document:
+def _entry(name: str, call: str, text: str) -> SampleDocument:
     """As a reference manual has it: the name with its signature on top."""
-    return Document(f"python/{name}", _titled(name, text), f"{call}\n\n{_plain(text)}")
+    return SampleDocument(f"python/{name}", _titled(name, text), f"{call}\n\n{_plain(text)}")
 
 
 def _titled(name: str, text: str) -> str:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from engine.clock import LapseClock
 from engine.plan.model import Plan
-from engine.rehearsal.corpus import Document
+from engine.rehearsal.corpus import SampleDocument
 from engine.rehearsal.faults import active, checked
 from engine.rehearsal.feeder import Feeder
 from engine.rehearsal.simulated_llm import SimulatedLlm, SimulatedLlmError
@@ -71,13 +71,13 @@ class World:
     ) -> None:
         """Let documents arrive at `extract(id, text, title)` and users react through `feedback`. `visit` names this run."""
 
-        async def arrive(document: Document) -> None:
+        async def arrive(document: SampleDocument) -> None:
             await extract(document.id, document.text, document.title)
 
         async def react(reaction: Reaction) -> None:
             await feedback(to_builtins(reaction), VISITOR)
 
-        def found(document: Document) -> Experience:
+        def found(document: SampleDocument) -> Experience:
             return experience(served_by_llm(document.id), self._llm.current().hallucinate)
 
         self._feeder = Feeder(

@@ -21,7 +21,7 @@ Unit = Literal["share", "factor", "on/off"]
 _UNITS: dict[object, Unit] = {Share: "share", Factor: "factor", OnOff: "on/off"}
 
 
-class Faults(Struct, frozen=True, forbid_unknown_fields=True):
+class ServerFaults(Struct, frozen=True, forbid_unknown_fields=True):
     """What is switched on at one server; the defaults are a healthy one."""
 
     error_rate: Share = 0.0
@@ -48,8 +48,8 @@ class FaultKind(Struct, frozen=True):
 
 
 def _kind(name: str, title: str, on: float, explanation: str) -> FaultKind:
-    unit = _UNITS[get_type_hints(Faults, include_extras=True)[name]]
-    return FaultKind(name, title, unit, float(getattr(Faults(), name)), on, explanation)
+    unit = _UNITS[get_type_hints(ServerFaults, include_extras=True)[name]]
+    return FaultKind(name, title, unit, float(getattr(ServerFaults(), name)), on, explanation)
 
 
 FAULTS: tuple[FaultKind, ...] = (
@@ -112,13 +112,13 @@ def checked(name: str, value: float) -> FaultKind:
     if name not in BY_NAME:
         raise ValueError(f"There is no fault {str(name)[:40]!r}; there are {', '.join(BY_NAME)}.")
     try:
-        msgspec.convert({name: value}, Faults)
+        msgspec.convert({name: value}, ServerFaults)
     except msgspec.ValidationError:
         raise ValueError(f"{name} is {_range(name)}; {str(value)[:40]} is not.") from None
     return BY_NAME[name]
 
 
-def changed(faults: Faults, fields: object) -> Faults:
+def changed(faults: ServerFaults, fields: object) -> ServerFaults:
     """`faults` with the fields of a JSON object such as {"error_rate": 0.2}. ValueError is a sentence."""
     if not isinstance(fields, dict):
         raise ValueError('Send a JSON object of faults and their values, such as {"error_rate": 0.2}.')
@@ -128,13 +128,13 @@ def changed(faults: Faults, fields: object) -> Faults:
 
 
 def _range(name: str) -> str:
-    bounds = get_args(get_type_hints(Faults, include_extras=True)[name])[1]
+    bounds = get_args(get_type_hints(ServerFaults, include_extras=True)[name])[1]
     kind = BY_NAME[name]
     if kind.unit == "on/off":
         return "0 (off) or 1 (on)"
     return f"a {kind.unit} from {bounds.ge:g} to {bounds.le:g}"
 
 
-def active(faults: Faults) -> tuple[FaultKind, ...]:
+def active(faults: ServerFaults) -> tuple[FaultKind, ...]:
     """Those that are not at their off value."""
     return tuple(kind for kind in FAULTS if getattr(faults, kind.name) != kind.off_value)

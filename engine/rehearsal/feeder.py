@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
-from engine.rehearsal.corpus import Document, stream
+from engine.rehearsal.corpus import SampleDocument, stream
 from engine.rehearsal.users import Experience, Reaction, Users
 
 LATELY = 400  # documents that users still look at
@@ -62,16 +62,16 @@ class Feeder:
 
     def __init__(
         self,
-        extract: Callable[[Document], Awaitable[object]],
+        extract: Callable[[SampleDocument], Awaitable[object]],
         clock: Pace,
         per_minute: float,
         *,
         seed: int = 7,
         max_per_real_second: float = 60.0,
         concurrency: int = 200,
-        documents: Iterator[Document] | None = None,
+        documents: Iterator[SampleDocument] | None = None,
         react: Callable[[Reaction], Awaitable[object]] | None = None,
-        experience: Callable[[Document], Experience] = lambda _: Experience(),
+        experience: Callable[[SampleDocument], Experience] = lambda _: Experience(),
         visit: str = "visit",
     ) -> None:
         self.offered = 0
@@ -89,7 +89,7 @@ class Feeder:
         self._users = Users(seed, visit)
         self._react = react
         self._experience = experience
-        self._lately: deque[Document] = deque(maxlen=LATELY)
+        self._lately: deque[SampleDocument] = deque(maxlen=LATELY)
         self._running: set[asyncio.Task[None]] = set()
 
     @property
@@ -123,7 +123,7 @@ class Feeder:
             self._running.add(task)
             task.add_done_callback(self._done)
 
-    async def _one(self, document: Document) -> None:
+    async def _one(self, document: SampleDocument) -> None:
         try:
             await self._extract(document)
         except Exception:

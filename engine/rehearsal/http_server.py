@@ -65,7 +65,7 @@ class Call:
 Handler = Callable[[Call], Awaitable[None]]
 
 
-class Door:
+class HttpServer:
     """A port that can be shut and opened again; shut, connections are refused and open ones reset, as a killed process does.
 
     Nobody else gets the port meanwhile.
@@ -103,7 +103,7 @@ class Door:
 class _Connection(asyncio.Protocol):
     """One request at a time, in order."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: HttpServer) -> None:
         self._door = door
         self._buffer = bytearray()
         self._task: asyncio.Task[None] | None = None

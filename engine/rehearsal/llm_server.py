@@ -26,12 +26,12 @@ import msgspec
 from engine.rehearsal.api import Api
 from engine.rehearsal.capacity import SPREAD, Service
 from engine.rehearsal.faults import changed
-from engine.rehearsal.http_server import Call, Door, Handler, send_json
+from engine.rehearsal.http_server import Call, Handler, HttpServer, send_json
 
 PARENT_POLL_S = 0.5
 
 
-def control(service: Service, door: Door) -> Handler:
+def control(service: Service, door: HttpServer) -> Handler:
     """GET and POST /faults, GET /counters: on a port of their own."""
 
     async def handle(call: Call) -> None:
@@ -64,8 +64,8 @@ async def run(service: Service, port: int, control_port: int) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, ended.set)
-    door = Door(Api(service), port)
-    switch = Door(control(service, door), control_port)
+    door = HttpServer(Api(service), port)
+    switch = HttpServer(control(service, door), control_port)
     await door.open()
     await switch.open()
     watching = asyncio.create_task(_watch(ended, os.getppid()))

@@ -47,7 +47,7 @@ _ELSEWHERE = (
 )  # fmt: skip
 
 
-class Reading(Struct, frozen=True):
+class SeededText(Struct, frozen=True):
     """A text and what is drawn for it: `draws` has a number in 0..1 for each of FATES, compared with a fault's share."""
 
     text: str
@@ -58,12 +58,12 @@ class Reading(Struct, frozen=True):
         return self.draws[fate] < share
 
 
-def read(prompt: str, seed: int = 0) -> Reading:
+def read(prompt: str, seed: int = 0) -> SeededText:
     """The document in a user prompt: what stands between two equal lines (a fence), else all of it."""
     text = _between_fences(prompt)
     digest = hashlib.blake2b(text.encode("utf-8", "replace"), key=b"%d" % seed, digest_size=64).digest()
     draws = {fate: int.from_bytes(digest[8 * i : 8 * i + 8], "big") / 2**64 for i, fate in enumerate(FATES, start=1)}
-    return Reading(text, draws, int.from_bytes(digest[:8], "big"))
+    return SeededText(text, draws, int.from_bytes(digest[:8], "big"))
 
 
 def _between_fences(prompt: str) -> str:
@@ -74,7 +74,7 @@ def _between_fences(prompt: str) -> str:
     return prompt
 
 
-def keywords(reading: Reading, hallucinate: float) -> tuple[list[str], list[str]]:
+def keywords(reading: SeededText, hallucinate: float) -> tuple[list[str], list[str]]:
     """(descriptive, technical), best first. `hallucinate`: share of them that is not of this text."""
     text = reading.text
     counted = _counted(text[:READ_CHARS])
@@ -113,7 +113,7 @@ def names(text: str, most: int = 6) -> list[str]:
     return list(phrases.values())[:most]
 
 
-def answer(reading: Reading, schema: Mapping[str, Any], hallucinate: float) -> str:
+def answer(reading: SeededText, schema: Mapping[str, Any], hallucinate: float) -> str:
     """The keywords as JSON in the schema that was asked for: its lists of strings, by name, within maxItems and maxLength."""
     descriptive, technical = keywords(reading, hallucinate)
     lists = _lists(schema) or {"descriptive": (MAX_DESCRIPTIVE, NAME_CHARS), "technical": (MAX_TECHNICAL, NAME_CHARS)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from engine.rehearsal.faults import BY_NAME, Faults, checked
+from engine.rehearsal.faults import BY_NAME, ServerFaults, checked
 
 if TYPE_CHECKING:
     import httpx
@@ -48,7 +48,7 @@ class SimulatedLlm:
         }  # fmt: skip
         self._processes: list[asyncio.subprocess.Process] = []
         self._where: list[_Where] = []
-        self._faults: list[Faults] = []
+        self._faults: list[ServerFaults] = []
         self._client: httpx.AsyncClient | None = None
 
     @property
@@ -76,7 +76,7 @@ class SimulatedLlm:
             await self.stop()
             raise several.exceptions[0] from None
         self._where = [task.result() for task in starting]
-        self._faults = [Faults()] * self._count
+        self._faults = [ServerFaults()] * self._count
 
     async def _spawn(self, number: int) -> _Where:
         options = [f"--{name}={value}" for name, value in self._options.items()]
@@ -106,7 +106,7 @@ class SimulatedLlm:
             await self._client.aclose()
             self._client = None
 
-    async def set(self, name: str, value: float, server: int | None = None) -> Faults:
+    async def set(self, name: str, value: float, server: int | None = None) -> ServerFaults:
         """Set a fault on one server (0 is the first) or on all; what is on now. ValueError or SimulatedLlmError, as a sentence."""
         checked(name, value)
         every = range(len(self._where)) if server is None else (server,)
@@ -119,11 +119,11 @@ class SimulatedLlm:
         for kind in [BY_NAME[name]] if name else BY_NAME.values():
             await self.set(kind.name, kind.off_value, server)
 
-    def current(self, server: int = 0) -> Faults:
+    def current(self, server: int = 0) -> ServerFaults:
         """What is switched on at a server, as it confirmed."""
         return self._faults[server]
 
-    async def _post(self, place: int, fields: dict[str, float]) -> Faults:
+    async def _post(self, place: int, fields: dict[str, float]) -> ServerFaults:
         import httpx
 
         if self._client is None:
@@ -136,7 +136,7 @@ class SimulatedLlm:
             ) from None
         if reply.status_code != 200:
             raise SimulatedLlmError(f"Simulated LLM server {place + 1} refused: {reply.text[:200]}")
-        return msgspec.json.decode(reply.content, type=Faults)
+        return msgspec.json.decode(reply.content, type=ServerFaults)
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:

@@ -3,6 +3,6 @@
 from engine.report.collect import gather
 from engine.report.html import html
 from engine.report.markdown import markdown
-from engine.report.model import Story
+from engine.report.model import RolloutReport
 
-__all__ = ["Story", "gather", "html", "markdown"]
+__all__ = ["RolloutReport", "gather", "html", "markdown"]

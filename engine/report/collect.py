@@ -20,16 +20,15 @@ from engine.report.model import (
     Appendix,
     Chapter,
     Curves,
-    Finding,
     Incident,
+    MeasuredResult,
     Point,
+    RolloutReport,
     Sent,
     Signed,
     StageStory,
-    Story,
     Target,
-    Verdict,
-    Written,
+    WrittenNote,
 )
 from engine.report.timeline import Spent, Visit
 from engine.rollout.control import percent, stage_name
@@ -49,13 +48,13 @@ HOUR = 3600.0
 MOST_POINTS = 360
 
 
-def gather(conn: sqlite3.Connection, plan: Plan) -> Story:
+def gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
     """The whole story, of one moment: an engine may write meanwhile. sqlite3.Error when the store cannot be read."""
     with one_moment(conn):
         return _gather(conn, plan)
 
 
-def _gather(conn: sqlite3.Connection, plan: Plan) -> Story:
+def _gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
     rows = list(log.every(conn))
     live = _live(conn)
     seen = live.get("at")
@@ -68,7 +67,7 @@ def _gather(conn: sqlite3.Connection, plan: Plan) -> Story:
     overrides = tuple(each for each in told if each.override)
     experiment = _experiment(conn)
     began = rows[0].decision.at if rows else None
-    story = Story(
+    story = RolloutReport(
         title=plan.name, service=plan.service, environment=plan.environment, rehearsal=bool(live.get("rehearsal")), at=at, began=began,
         headline=_headline(plan, rows, at), summary=(), stage=state.stage, percent_bp=state.percent_bp,
         stable=state.stage >= plan.stable,
@@ -145,9 +144,9 @@ def _signed(conn: sqlite3.Connection, items: tuple[Item, ...], stage: int) -> tu
 # -- quality, experiment, people ---------------------------------------------------------------------------------------
 
 
-def _quality(conn: sqlite3.Connection, plan: Plan, stages: tuple[StageStory, ...]) -> tuple[Finding, ...]:
+def _quality(conn: sqlite3.Connection, plan: Plan, stages: tuple[StageStory, ...]) -> tuple[MeasuredResult, ...]:
     out = [
-        Finding(at, "Search quality", sentence)
+        MeasuredResult(at, "Search quality", sentence)
         for at, _, body in figures.measures(conn, figures.SEARCH)[-20:]
         if (sentence := figures.said(body))
     ]
@@ -158,7 +157,7 @@ def _quality(conn: sqlite3.Connection, plan: Plan, stages: tuple[StageStory, ...
         name = stages[number].name if number < len(stages) else "stable"
         verdict = figures.quality(conn, number).words
         out.append(
-            Finding(
+            MeasuredResult(
                 at,
                 f"Review in stage {number} {name}",
                 f"{size} documents drawn by {clean_line(actor, 60)} (seed {seed}), shown {how}; the stage so far: {verdict}.",
@@ -167,7 +166,7 @@ def _quality(conn: sqlite3.Connection, plan: Plan, stages: tuple[StageStory, ...
     return tuple(sorted(out, key=lambda each: each.at))
 
 
-def _experiment(conn: sqlite3.Connection) -> tuple[Finding, ...]:
+def _experiment(conn: sqlite3.Connection) -> tuple[MeasuredResult, ...]:
     """The last stored reading of the A/B test, metric by metric."""
     found = figures.measures(conn, figures.EXPERIMENT)
     if not found:
@@ -186,7 +185,7 @@ def _experiment(conn: sqlite3.Connection) -> tuple[Finding, ...]:
     if isinstance(body.get("correction"), str) and body["correction"]:
         details.append(clean_line(body["correction"], 400))
     state = "final reading" if body.get("final") else f"as read on {timeline.moment_of(at)}, not final"
-    return (Finding(at, f"A/B test, {state}", figures.said(body) or "No verdict was stored.", tuple(details)),)
+    return (MeasuredResult(at, f"A/B test, {state}", figures.said(body) or "No verdict was stored.", tuple(details)),)
 
 
 def _review(conn: sqlite3.Connection, plan: Plan) -> tuple[Chapter, ...]:
@@ -196,7 +195,7 @@ def _review(conn: sqlite3.Connection, plan: Plan) -> tuple[Chapter, ...]:
         found = conn.execute("SELECT at, actor, text FROM note WHERE kind = ? ORDER BY at, id", (kind,)).fetchall()
         name = plan.review[number] if len(plan.review) == len(HEADINGS) else heading
         written = tuple(
-            Written(at, clean_line(actor, 60), clean_block(text, 4000).strip()) for at, actor, text in found
+            WrittenNote(at, clean_line(actor, 60), clean_block(text, 4000).strip()) for at, actor, text in found
         )
         out.append(Chapter(name, kind, written))
     return tuple(out)
@@ -278,7 +277,7 @@ def _headline(plan: Plan, rows: list[Row], at: float) -> str:
     return f"In {where} at {percent(state.percent_bp)}, since {timeline.moment_of(entered)}."
 
 
-def _with_summary(conn: sqlite3.Connection, story: Story) -> Story:
+def _with_summary(conn: sqlite3.Connection, story: RolloutReport) -> RolloutReport:
     everything = series.total(conn)
     out = (
         [f"{everything.n:,} documents extracted: {figures.methods(everything)}."]
@@ -364,4 +363,4 @@ def _version() -> str:
         return "not installed"
 
 
-__all__ = ["Figure", "Finding", "Verdict", "gather", "stage_stories"]
+__all__ = ["Figure", "MeasuredResult", "gather", "stage_stories"]

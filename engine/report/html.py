@@ -14,7 +14,7 @@ from engine.plan.durations import iso
 from engine.report import charts
 from engine.report.elements import Child, Element, el, page
 from engine.report.markdown import METRICS, PROMPTS, delivery, times
-from engine.report.model import Chapter, Finding, Incident, Signed, StageStory, Story, Verdict
+from engine.report.model import Chapter, Incident, LoggedDecision, MeasuredResult, RolloutReport, Signed, StageStory
 from engine.report.timeline import moment_of, span
 from engine.rollout.control import percent
 from engine.text import counted
@@ -24,7 +24,7 @@ CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 TICKS = {"done": ("✓", "good", "done"), "failed": ("✗", "bad", "failed"), "open": ("○", "quiet", "open")}
 
 
-def html(story: Story) -> str:
+def html(story: RolloutReport) -> str:
     sections = [section for make in SECTIONS if (section := make(story)) is not None]
     head = el(
         "head",
@@ -81,7 +81,7 @@ def _figure(title: str, about: str, drawing: Element) -> Element:
 # -- the first page -----------------------------------------------------------------------------------------------------
 
 
-def _header(story: Story) -> Element:
+def _header(story: RolloutReport) -> Element:
     dates: list[Child] = ["As of ", when(story.at)]
     if story.began is not None:
         dates += [", begun ", when(story.began), f", {words.duration(story.at - story.began)} in all"]
@@ -103,7 +103,7 @@ def _header(story: Story) -> Element:
     )
 
 
-def _glance(story: Story) -> Element:
+def _glance(story: RolloutReport) -> Element:
     """Five numbers, each with what it rests on."""
     shown = next((s for s in reversed(story.measured) if s.error_rate.value is not None), None)
     documents, llm = sum(s.documents for s in story.measured), sum(s.llm_documents for s in story.measured)
@@ -134,11 +134,11 @@ def split(figure: Figure) -> tuple[str, str]:
     return value, rest.removesuffix(")").replace(" %", "\u00a0%")
 
 
-def _summary(story: Story) -> Section:
+def _summary(story: RolloutReport) -> Section:
     return "summary", "In short", [el("ul", *(el("li", each) for each in story.summary), class_="summary")]
 
 
-def _course(story: Story) -> Section | None:
+def _course(story: RolloutReport) -> Section | None:
     curves = story.curves
     if curves is None:
         return None
@@ -184,7 +184,7 @@ def _course(story: Story) -> Section | None:
 # -- figures ------------------------------------------------------------------------------------------------------------
 
 
-def _metrics(story: Story) -> Section:
+def _metrics(story: RolloutReport) -> Section:
     stages = [s for s in story.measured if s.number >= 2 or s.llm_documents]
     head: list[Child] = ["Metric", *(_stage_head(s) for s in stages)]
     rows: list[list[Child]] = [[name, *(_cell(s, of(s)) for s in stages)] for name, of in METRICS]
@@ -223,7 +223,7 @@ def _cell(stage: StageStory, figure: Figure) -> Child:
     return el("span", mark, value, el("small", rest) if rest else None)
 
 
-def _spent(story: Story) -> Section | None:
+def _spent(story: RolloutReport) -> Section | None:
     entered = [s for s in story.stages if s.entered is not None]
     if not entered:
         return None
@@ -252,7 +252,7 @@ def _spent(story: Story) -> Section | None:
 # -- what went wrong, who decided ---------------------------------------------------------------------------------------
 
 
-def _incidents(story: Story) -> Section:
+def _incidents(story: RolloutReport) -> Section:
     if not story.incidents:
         return "incidents", "Incidents", [el("p", "None: nothing rolled back and no trigger acted.")]
     note = (
@@ -298,7 +298,7 @@ def _incident(number: int, i: Incident) -> Element:
     )
 
 
-def _decisions(story: Story) -> Section:
+def _decisions(story: RolloutReport) -> Section:
     if not story.verdicts:
         return "decisions", "Decisions", [el("p", "None yet.")]
     return (
@@ -312,7 +312,7 @@ def _override_mark() -> Element:
     return el("span", "override", class_="mark override")
 
 
-def _verdict(v: Verdict) -> Element:
+def _verdict(v: LoggedDecision) -> Element:
     moved = f", {percent(v.percent_from)} to {percent(v.percent_to)}" if v.percent_from != v.percent_to else ""
     evidence = [*v.evidence, *((("on screen", v.seen),) if v.seen else ()), ("hash", v.hash)]
     return el(
@@ -333,7 +333,7 @@ def _verdict(v: Verdict) -> Element:
     )
 
 
-def _overrides(story: Story) -> Section:
+def _overrides(story: RolloutReport) -> Section:
     if not story.overrides:
         return "overrides", "Overrides", [el("p", "None: every gate was open when it was passed.")]
     rows: list[list[Child]] = [
@@ -359,7 +359,7 @@ def _overrides(story: Story) -> Section:
 # -- quality, people ----------------------------------------------------------------------------------------------------
 
 
-def _quality(story: Story) -> Section:
+def _quality(story: RolloutReport) -> Section:
     content: list[Child] = []
     for each in story.experiment:
         content += [el("h3", each.what), *_finding(each)]
@@ -371,12 +371,12 @@ def _quality(story: Story) -> Section:
     return "quality", "Quality and the A/B test", content
 
 
-def _finding(each: Finding) -> list[Child]:
+def _finding(each: MeasuredResult) -> list[Child]:
     details = [el("ul", *(el("li", detail) for detail in each.details))] if each.details else []
     return [el("p", each.sentence), *details, el("p", when(each.at), class_="by")]
 
 
-def _review(story: Story) -> Section:
+def _review(story: RolloutReport) -> Section:
     return "review", "Review", [part for chapter in story.review for part in _chapter(chapter)]
 
 
@@ -390,7 +390,7 @@ def _chapter(chapter: Chapter) -> list[Child]:
     return [el("h3", chapter.heading), el("ul", *items)]
 
 
-def _checklists(story: Story) -> Section:
+def _checklists(story: RolloutReport) -> Section:
     content: list[Child] = []
     for stage in story.stages:
         if stage.signed:
@@ -418,7 +418,7 @@ def _signed(item: Signed) -> Element:
     )
 
 
-def _messages(story: Story) -> Section:
+def _messages(story: RolloutReport) -> Section:
     if not story.messages:
         return "messages", "Communications", [el("p", "No message was sent.")]
     rows: list[list[Child]] = [[m.message, when(m.at), m.audience, m.subject, delivery(m)] for m in story.messages]
@@ -432,7 +432,7 @@ def _messages(story: Story) -> Section:
 # -- to check it --------------------------------------------------------------------------------------------------------
 
 
-def _timeline(story: Story) -> Section:
+def _timeline(story: RolloutReport) -> Section:
     rows: list[list[Child]] = []
     for e in story.timeline:
         until: list[Child] = [el("small", "until ", when(e.until))] if e.until is not None else []
@@ -447,7 +447,7 @@ def _timeline(story: Story) -> Section:
     )
 
 
-def _appendix(story: Story) -> Section:
+def _appendix(story: RolloutReport) -> Section:
     a = story.appendix
     facts: list[Child] = [
         el("li", f"Plan: {a.plan_source or 'unknown'}, SHA-256 ", el("code", a.plan_digest or "unknown")),
@@ -461,7 +461,7 @@ def _appendix(story: Story) -> Section:
     return "appendix", "To reproduce this report", content
 
 
-def _footer(story: Story) -> Element:
+def _footer(story: RolloutReport) -> Element:
     return el(
         "footer",
         f"Made by rollout {dict(story.appendix.versions).get('rollout', '')} from the decision log. ",
@@ -471,7 +471,7 @@ def _footer(story: Story) -> Element:
     )
 
 
-SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
+SECTIONS: tuple[Callable[[RolloutReport], Section | None], ...] = (
     _summary, _course, _metrics, _incidents, _decisions, _overrides, _quality, _review, _spent, _checklists, _messages,
     _timeline, _appendix,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from engine.measures.figure import Figure
 from engine.plan.durations import iso
-from engine.report.model import Chapter, Incident, Sent, Signed, StageStory, Story, Verdict
+from engine.report.model import Chapter, Incident, LoggedDecision, RolloutReport, Sent, Signed, StageStory
 from engine.report.timeline import duration, span
 from engine.rollout.control import percent
 from engine.text import counted
@@ -35,7 +35,7 @@ def block(text: str, indent: str = "  ") -> str:
     return f"\n{indent}".join(line or "" for line in lines)
 
 
-def markdown(story: Story) -> str:
+def markdown(story: RolloutReport) -> str:
     parts = [
         f"# {escape(story.title)}: report",
         f"**{escape(story.headline)}**",
@@ -66,7 +66,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines + ["| " + " | ".join(cell or " " for cell in row) + " |" for row in rows])
 
 
-def _metrics(story: Story) -> str:
+def _metrics(story: RolloutReport) -> str:
     stages = [s for s in story.measured if s.number >= 2 or s.llm_documents]
     head = ("Metric", *(escape(s.label if s.stable else f"{s.label} {s.name}") for s in stages))
     rows = [(name, *(_cell(s, of(s)) for s in stages)) for name, of in METRICS]
@@ -129,7 +129,7 @@ def _times(stages: tuple[StageStory, ...]) -> str:
     return table(head, rows) + "\n\n" + note
 
 
-def _incidents(story: Story) -> list[str]:
+def _incidents(story: RolloutReport) -> list[str]:
     if not story.incidents:
         return ["None: nothing rolled back and no trigger acted."]
     head = ("When", "What", "Detected after", "Decided after", "Effective after", "Way up open after")
@@ -177,7 +177,7 @@ def _incident(i: Incident) -> str:
     return lines[0] + "\n\n" + "\n".join(f"- {fact}" for fact in facts)
 
 
-def _verdict(v: Verdict) -> str:
+def _verdict(v: LoggedDecision) -> str:
     mark = "**OVERRIDE** " if v.override else ""
     lines = [f"### {v.rev}. {mark}{escape(v.sentence)}", ""]
     lines.append(
@@ -191,7 +191,7 @@ def _verdict(v: Verdict) -> str:
     return "\n".join(lines)
 
 
-def _overrides(story: Story) -> str:
+def _overrides(story: RolloutReport) -> str:
     if not story.overrides:
         return "None: every gate was open when it was passed."
     head = ("Decision", "When", "Who", "Reason", "What was missing")
@@ -204,7 +204,7 @@ def _overrides(story: Story) -> str:
     )
 
 
-def _findings(story: Story) -> str:
+def _findings(story: RolloutReport) -> str:
     found = [*story.quality, *story.experiment]
     if not found:
         return "Neither a review nor a search measurement nor an A/B reading is stored."
@@ -215,7 +215,7 @@ def _findings(story: Story) -> str:
     return "\n".join(lines)
 
 
-def _checklists(story: Story) -> list[str]:
+def _checklists(story: RolloutReport) -> list[str]:
     out = []
     for stage in story.stages:
         if stage.signed:
@@ -258,7 +258,7 @@ def _chapter(chapter: Chapter) -> str:
     return "\n".join(lines)
 
 
-def _timeline(story: Story) -> str:
+def _timeline(story: RolloutReport) -> str:
     if not story.timeline:
         return "The log is empty."
     head = ("When", "Stage", "Percentage", "What")
@@ -270,7 +270,7 @@ def _timeline(story: Story) -> str:
     return table(head, rows)
 
 
-def _appendix(story: Story) -> str:
+def _appendix(story: RolloutReport) -> str:
     a = story.appendix
     lines = [
         f"- Plan: {escape(a.plan_source or 'unknown')}, SHA-256 `{a.plan_digest or 'unknown'}`",

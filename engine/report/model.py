@@ -69,7 +69,7 @@ class Entry(Struct, frozen=True):
     until: float | None = None
 
 
-class Verdict(Struct, frozen=True):
+class LoggedDecision(Struct, frozen=True):
     """A decision with what it was made on."""
 
     rev: int
@@ -120,7 +120,7 @@ class Incident(Struct, frozen=True):
         return None if self.effective is None else max(0.0, self.effective - self.decided)
 
 
-class Finding(Struct, frozen=True):
+class MeasuredResult(Struct, frozen=True):
     """A measurement of quality or of the A/B test, in words."""
 
     at: float
@@ -129,7 +129,7 @@ class Finding(Struct, frozen=True):
     details: tuple[str, ...] = ()
 
 
-class Written(Struct, frozen=True):
+class WrittenNote(Struct, frozen=True):
     """What a person wrote for the report."""
 
     at: float
@@ -142,7 +142,7 @@ class Chapter(Struct, frozen=True):
 
     heading: str
     kind: str  # well | improve | lesson | action
-    written: tuple[Written, ...]
+    written: tuple[WrittenNote, ...]
 
 
 class Sent(Struct, frozen=True):
@@ -190,7 +190,7 @@ class Appendix(Struct, frozen=True):
     commands: tuple[str, ...]
 
 
-class Story(Struct, frozen=True):
+class RolloutReport(Struct, frozen=True):
     title: str
     service: str
     environment: str
@@ -205,11 +205,11 @@ class Story(Struct, frozen=True):
     target: Target
     stages: tuple[StageStory, ...]
     timeline: tuple[Entry, ...]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[LoggedDecision, ...]
     incidents: tuple[Incident, ...]
-    overrides: tuple[Verdict, ...]
-    quality: tuple[Finding, ...]
-    experiment: tuple[Finding, ...]
+    overrides: tuple[LoggedDecision, ...]
+    quality: tuple[MeasuredResult, ...]
+    experiment: tuple[MeasuredResult, ...]
     post_rollout: tuple[Signed, ...]
     review: tuple[Chapter, ...]
     messages: tuple[Sent, ...]

@@ -16,7 +16,7 @@ from engine.measures.bucket import Bucket
 from engine.metrics import figures
 from engine.plan.durations import iso
 from engine.plan.model import Plan, Stage
-from engine.report.model import Entry, Incident, Verdict
+from engine.report.model import Entry, Incident, LoggedDecision
 from engine.rollout.control import State, percent, transition
 from engine.store import series
 from engine.store.log import Row
@@ -135,9 +135,9 @@ def _entry(row: Row) -> Entry:
     return Entry(d.at, d.kind, clean_line(d.sentence, 600), d.stage, d.percent_bp, d.override)
 
 
-def verdict(row: Row) -> Verdict:
+def verdict(row: Row) -> LoggedDecision:
     d = row.decision
-    return Verdict(
+    return LoggedDecision(
         row.rev, d.at, d.kind, who(row), clean_line(d.actor.where, 100), clean_line(d.sentence, 600), clean_line(d.reason, 500),
         d.stage, row.percent_from, d.percent_bp, d.override, evidence(d.evidence), clean_line(d.seen, 1000), row.hash,
     )  # fmt: skip

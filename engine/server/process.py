@@ -29,7 +29,7 @@ from engine.plan import memory
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
 from engine.plan.model import Plan
-from engine.plan.settings import Http as HttpApi
+from engine.plan.settings import HttpSettings as HttpApi
 from engine.rollout.control import Actor
 from engine.server import repeated
 from engine.server.guard import LOOPBACK, Guard

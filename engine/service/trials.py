@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from engine.experiment.analysis import analyse
 from engine.experiment.declaration import DAY, declare
-from engine.experiment.report import Report
+from engine.experiment.report import TrialReport
 from engine.plan.durations import format_duration
 from engine.plan.model import Stage
 from engine.rollout.control import Ask, State, note
@@ -216,7 +216,7 @@ class Trials:
         now = engine.clock.now()
         self._analysed = (now, engine.clock.real())
 
-        def work(conn: sqlite3.Connection) -> Report:
+        def work(conn: sqlite3.Connection) -> TrialReport:
             return analyse(trial.declaration, *ledger.stats(conn, trial.id), now, trial.report)
 
         report = await self._beside(work)

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from engine.experiment.declaration import ArmStats, Declaration
 from engine.experiment.moments import Counts, Measure, Moments, Ratio
-from engine.experiment.report import Report
+from engine.experiment.report import TrialReport
 from engine.measures.bucket import Bucket
 from engine.measures.record import Arm, Extraction
 from engine.routing import buckets
@@ -27,7 +27,7 @@ ARMS: tuple[Arm, Arm] = ("control", "treatment")
 LIKED = 4.0  # of 5: a rating from here on is a satisfied user's
 
 _declaration = msgspec.json.Decoder(Declaration)
-_report = msgspec.json.Decoder(Report)
+_report = msgspec.json.Decoder(TrialReport)
 _measures = msgspec.json.Decoder(dict[str, Measure])
 _COLUMNS = "id, started, stage, epoch, percent_bp, salt, declaration, report, scored_until, ended, why"
 
@@ -42,7 +42,7 @@ class Trial(Struct, frozen=True):
     percent_bp: int
     salt: str
     declaration: Declaration
-    report: Report | None
+    report: TrialReport | None
     scored_until: float
     ended: float | None
     why: str
@@ -98,7 +98,7 @@ def rejoin(conn: sqlite3.Connection, trial: int, epoch: int) -> None:
     conn.execute("UPDATE trial SET epoch = ? WHERE id = ? AND ended IS NULL", (epoch, trial))
 
 
-def keep(conn: sqlite3.Connection, trial: int, report: Report) -> None:
+def keep(conn: sqlite3.Connection, trial: int, report: TrialReport) -> None:
     """The report holds the looks and tests that were read, so it is stored before it is shown."""
     conn.execute("UPDATE trial SET report = ? WHERE id = ?", (_json(report), trial))
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from engine.experiment.analysis import analyse
 from engine.experiment.declaration import ArmStats
 from engine.experiment.moments import Ratio
-from engine.experiment.report import Report
+from engine.experiment.report import TrialReport
 from engine.plan.durations import iso
 from engine.trial import ledger
 from engine.trial.ledger import Trial
@@ -42,11 +42,11 @@ class Standing(Struct, frozen=True):
     """The state of a test. `report` is as of its `at`; `people` by arm."""
 
     trial: Trial
-    report: Report
+    report: TrialReport
     people: dict[str, People]
 
 
-def report_of(conn: sqlite3.Connection, trial: Trial, now: float) -> Report:
+def report_of(conn: sqlite3.Connection, trial: Trial, now: float) -> TrialReport:
     """The stored report updated to now, without what only the engine may read."""
     kept = trial.report
     if kept is not None and (kept.final or trial.ended is not None):

@@ -80,13 +80,13 @@ def measure(
     """Ask the same queries of both methods' keywords, on the latest documents that have both."""
     found = documents.paired(conn, SEARCHED)
     progress(0.1)
-    both = [queries.Document(d.id, d.title, d.text, d.llm or d.shadow or (), d.frequency) for d in found]
+    both = [queries.SearchedDocument(d.id, d.title, d.text, d.llm or d.shadow or (), d.frequency) for d in found]
     asked = (*written, *queries.known_items(both, seed=seed))
     quality = search.search_quality(both, asked, seed=seed, progress=lambda done: progress(0.1 + 0.9 * done))
     return Measured(at, quality, _pairs(both, quality), trouble)
 
 
-def _pairs(both: Sequence[queries.Document], quality: search.SearchQuality) -> tuple[PairedReport, ...]:
+def _pairs(both: Sequence[queries.SearchedDocument], quality: search.SearchQuality) -> tuple[PairedReport, ...]:
     shared = [alike for d in both if (alike := _overlap(d.llm, d.frequency)) is not None]
     relevances = [(_relevance(d, d.llm), _relevance(d, d.frequency)) for d in both]
     differences = {
@@ -107,7 +107,7 @@ def _overlap(llm: Sequence[str], frequency: Sequence[str]) -> float | None:
     return len(a & b) / len(a | b) if a | b else None
 
 
-def _relevance(document: queries.Document, keywords: Sequence[str]) -> float | None:
+def _relevance(document: queries.SearchedDocument, keywords: Sequence[str]) -> float | None:
     """The share of keywords that share a word with the document's title or headings; None without either."""
     words = {stem_phrase(word) for line in queries.lines(document) for word in queries.words(line)}
     if not words or not keywords:
@@ -141,8 +141,8 @@ def score(
     return [Scored(name, scores.get(name), _relevance(_asked_about(d), d.keywords)) for name, d in targets.items()]
 
 
-def _asked_about(d: Document) -> queries.Document:
-    return queries.Document(d.id, d.title, d.text, d.llm or (), d.frequency)
+def _asked_about(d: Document) -> queries.SearchedDocument:
+    return queries.SearchedDocument(d.id, d.title, d.text, d.llm or (), d.frequency)
 
 
 def last_pairs(conn: sqlite3.Connection) -> tuple[PairedReport, ...]:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from engine.plan.model import Action
 from engine.triggers.evidence import Timers
-from engine.triggers.wording import Judgement, Reading, read
+from engine.triggers.wording import JudgedRule, Reading, read
 
 BLIND = "blind"  # the id used when blindness lowers the percentage
 
@@ -28,7 +28,7 @@ class ProposedAction(Struct, frozen=True):
 class Evaluation(Struct, frozen=True, dict=True):
     """`firing`: every rule past its duration; `fired`: those that were not before (log, notify)."""
 
-    judged: tuple[Judgement, ...]
+    judged: tuple[JudgedRule, ...]
     timers: Timers
     firing: tuple[str, ...] = ()
     fired: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from engine.triggers.decision import BLIND, Evaluation, ProposedAction
 from engine.triggers.evidence import Evidence, Moment, Timer, Timers
 from engine.triggers.measurement import Stale
 from engine.triggers.rules import WINDOWED, find
-from engine.triggers.wording import Judgement, read
+from engine.triggers.wording import JudgedRule, read
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 _FRESH = Timer()
@@ -82,13 +82,13 @@ def _blind_time(timers: Timers, evidence: Evidence, moment: Moment, dt: float) -
 
 def _judge(
     rule: Trigger, settings: TriggerSettings, timer: Timer, evidence: Evidence, dt: float, blind: bool, quiet: bool
-) -> Judgement:
+) -> JudgedRule:
     finding = find(rule, settings, evidence)
     blind, quiet = blind and rule.metric in WINDOWED, quiet and rule.metric in WINDOWED
     if not rule.enabled:
-        return Judgement(rule, finding, _FRESH, "", False)
+        return JudgedRule(rule, finding, _FRESH, "", False)
     if blind or quiet:
-        return Judgement(rule, finding, timer, "", blind, quiet)
+        return JudgedRule(rule, finding, timer, "", blind, quiet)
     held, breach = _advance(timer.held_s, timer.breach, finding.breach, dt)
     early_s, early = _advance(timer.early_s, timer.early, finding.early, dt)
     timer = Timer(held, breach, early_s, early, timer.fired, timer.fired_value)
@@ -97,7 +97,7 @@ def _judge(
         acted = finding.early_rule
     if breach and held >= rule.for_s + finding.wait_s and finding.convinced:
         acted = finding.rule
-    return Judgement(rule, finding, timer, acted, False)
+    return JudgedRule(rule, finding, timer, acted, False)
 
 
 def _advance(held_s: float, was: bool, now: bool | None, dt: float) -> tuple[float, bool]:
@@ -109,7 +109,7 @@ def _advance(held_s: float, was: bool, now: bool | None, dt: float) -> tuple[flo
     return (held_s + dt if was else held_s), True
 
 
-def _news(judgement: Judgement) -> bool:
+def _news(judgement: JudgedRule) -> bool:
     """Fires now and did not before, or its count grew since (one more complaint)."""
     if not judgement.timer.fired:
         return True
@@ -117,7 +117,7 @@ def _news(judgement: Judgement) -> bool:
     return judgement.rule.metric == "complaints" and value is not None and before is not None and value > before
 
 
-def _latched(judgement: Judgement) -> Timer:
+def _latched(judgement: JudgedRule) -> Timer:
     """A rule that fired does not act again until its breach ends: the same breach cannot overrule a person's resume."""
     t = judgement.timer
     if judgement.acted:
@@ -129,7 +129,7 @@ def _latched(judgement: Judgement) -> Timer:
 # -- which one acts ----------------------------------------------------------------------------------------------------
 
 
-def _proposal(judgement: Judgement, sentence: str, moment: Moment) -> ProposedAction:
+def _proposal(judgement: JudgedRule, sentence: str, moment: Moment) -> ProposedAction:
     result = resulting(judgement.rule.action, moment.stage, moment.percent_bp, moment.stages, moment.held)
     return ProposedAction(
         judgement.rule.id,
@@ -148,7 +148,7 @@ def _step_down(sentence: str, moment: Moment) -> ProposedAction:
 
 
 def _winner(
-    proposals: list[ProposedAction], moment: Moment, judged: tuple[Judgement, ...], fired: tuple[str, ...]
+    proposals: list[ProposedAction], moment: Moment, judged: tuple[JudgedRule, ...], fired: tuple[str, ...]
 ) -> ProposedAction | None:
     """The proposal with the lowest resulting percentage. Muted rules count too: muting only hides them from people."""
     severity = {judgement.rule.id: _RANK[judgement.rule.severity] for judgement in judged}

@@ -40,7 +40,7 @@ class Reading(Struct, frozen=True):
     acts_by: str = ""  # "early rule", "last documents"; "" for the plan's own window
 
 
-class Judgement(Struct, frozen=True):
+class JudgedRule(Struct, frozen=True):
     """One rule judged: its finding, its timer, and the detector whose duration has passed ("" for none)."""
 
     rule: Trigger
@@ -51,7 +51,7 @@ class Judgement(Struct, frozen=True):
     quiet: bool = False  # no traffic, so nothing is judged
 
 
-def read(judged: Judgement, critical: bool = False, locked: str = "", idle: bool = False) -> Reading:
+def read(judged: JudgedRule, critical: bool = False, locked: str = "", idle: bool = False) -> Reading:
     rule, finding = judged.rule, judged.finding
     verdict = _verdict(judged, critical, locked)
     live = verdict in ("breach", "muted")
@@ -81,7 +81,7 @@ class Detector(NamedTuple):
 NAMES = {"fallback": "last documents", "calls": "failed calls", "probes": "failed probes"}
 
 
-def _first(judged: Judgement) -> Detector:
+def _first(judged: JudgedRule) -> Detector:
     """The detector that acts first: every countdown, bar and sentence is about it."""
     rule, finding, timer = judged.rule, judged.finding, judged.timer
     wait = rule.for_s + finding.wait_s
@@ -97,7 +97,7 @@ def _first(judged: Judgement) -> Detector:
     return early if timer.early and not finding.breach else plain
 
 
-def _verdict(judged: Judgement, critical: bool, locked: str) -> Verdict:
+def _verdict(judged: JudgedRule, critical: bool, locked: str) -> Verdict:
     if not judged.rule.enabled:
         return "disabled"
     if locked:
@@ -111,7 +111,7 @@ def _verdict(judged: Judgement, critical: bool, locked: str) -> Verdict:
     return "insufficient" if judged.finding.breach is None else "ok"
 
 
-def _sentence(judged: Judgement, verdict: Verdict, locked: str, idle: bool) -> str:
+def _sentence(judged: JudgedRule, verdict: Verdict, locked: str, idle: bool) -> str:
     rule, finding, timer = judged.rule, judged.finding, judged.timer
     if verdict == "disabled":
         return "disabled: it never acts"
@@ -155,7 +155,7 @@ def in_shadow(rule: Trigger, finding: Finding) -> str:
     return f"shadow: {_figures(rule, finding, '')}"
 
 
-def _headline(judged: Judgement) -> str:
+def _headline(judged: JudgedRule) -> str:
     rule, finding = judged.rule, judged.finding
     short = {"error_rate": "errors", "latency_mean": "latency", "cache_hit_rate": "cache hits"}
     name = short.get(rule.metric, words.NAMES[rule.metric])
@@ -171,7 +171,7 @@ def _headline(judged: Judgement) -> str:
     return f"{name} {value} {_relation(finding.value, finding.threshold)} {threshold}"
 
 
-def _evidence(judged: Judgement) -> str:
+def _evidence(judged: JudgedRule) -> str:
     finding = judged.finding
     return composed(finding.text if finding.breach else finding.early_text)
 

@@ -27,7 +27,7 @@ from engine.experiment.declaration import DAY, ArmStats, Declaration
 from engine.experiment.effects import difference
 from engine.experiment.moments import Counts, Moments, Ratio
 from engine.measures.record import Extraction
-from engine.quality.queries import Document, known_items
+from engine.quality.queries import SearchedDocument, known_items
 from engine.quality.search import search_quality
 from engine.routing import buckets
 from engine.service import feedback
@@ -415,7 +415,7 @@ def search_cost() -> Rows:
         words = rng.choices(vocabulary, weights, k=60)
         text = "\n".join("# " + " ".join(rng.choices(words, k=4)) for _ in range(4))
         llm = tuple(" ".join(rng.sample(words, 2)) for _ in range(13))
-        documents.append(Document(f"docs/{i}.md", " ".join(words[:5]), text, llm, tuple(rng.sample(words, 12))))
+        documents.append(SearchedDocument(f"docs/{i}.md", " ".join(words[:5]), text, llm, tuple(rng.sample(words, 12))))
     begin = time.perf_counter()
     queries = known_items(documents, most=2000)
     found = search_quality(documents, queries)

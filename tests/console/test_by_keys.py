@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from console.link import corrected, judge
-from console.screens.ask import Ask
+from console.screens.ask import QuestionDialog
 from console.screens.documents import Documents
 from console.screens.gate import Gate
 from console.screens.log import Log
@@ -37,7 +37,7 @@ async def test_after_signing_the_cursor_goes_to_the_next_open_item(ok: bool, mov
         assert isinstance(gate, Gate)
         before = gate.rows.at
         await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await until(pilot, lambda: isinstance(app.screen, QuestionDialog))
         await pilot.press("enter")
         await until(pilot, lambda: app.said is not None)
         await pilot.pause(0.05)
@@ -49,7 +49,7 @@ async def test_a_question_is_painted_with_its_words() -> None:
     app = console("ready")
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
-        asked = Ask("Promote?", ["From 10 % to 25 %."], "promote", "stay")
+        asked = QuestionDialog("Promote?", ["From 10 % to 25 %."], "promote", "stay")
         first: list[str] = []
         repaint = asked.repaint
         asked.repaint = lambda: (first.append(asked.query_one("#facts", Sheet).canvas.text()), repaint())  # type: ignore[method-assign, assignment, func-returns-value]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from console.screens.ask import Ask
+from console.screens.ask import QuestionDialog
 from console.screens.log import _short
 from console.screens.rollback import _facts
 from console.verbs import status
@@ -54,7 +54,7 @@ async def test_the_cause_that_was_typed_is_kept_over_the_cool_down() -> None:
         await pilot.press("2")
         await until(pilot, lambda: app.page is not None and app.page.NUMBER == 2)
         await pilot.press("e")
-        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await until(pilot, lambda: isinstance(app.screen, QuestionDialog))
         for letter in "disk was full":
             await pilot.press(letter if letter != " " else "space")
             await pilot.pause(0.06)
@@ -67,7 +67,7 @@ async def test_the_cause_that_was_typed_is_kept_over_the_cool_down() -> None:
         app.link.view = replace(cooling, cooldown_until=cooling.at - 1, rev=cooling.rev + 1)
         await until(pilot, lambda: app.sight.view is not None and app.sight.view.rev == cooling.rev + 1)
         await pilot.press("e")
-        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await until(pilot, lambda: isinstance(app.screen, QuestionDialog))
         assert app.screen.typed == "disk was full"  # type: ignore[attr-defined]
 
 

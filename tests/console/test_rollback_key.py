@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from console.app import Console
-from console.screens.ask import Ask
+from console.screens.ask import QuestionDialog
 from console.screens.rollback import Rollback
 from engine.client.client import Reply, RollbackResult
 from tests.console.samples import PLAN, STATES, FakeLink
@@ -63,7 +63,7 @@ async def test_from_every_screen(digit: str) -> None:
 
 async def test_over_a_question_and_in_a_text_by_the_second_key() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
-        app.push_screen(Ask("Promote?", ["facts"], "yes", "no", field="reason", least=8, danger=True))
+        app.push_screen(QuestionDialog("Promote?", ["facts"], "yes", "no", field="reason", least=8, danger=True))
         await settled(pilot, lambda: isinstance(app.focused, Input))
         await pilot.press("R")
         await pilot.pause(0.05)
@@ -72,14 +72,14 @@ async def test_over_a_question_and_in_a_text_by_the_second_key() -> None:
         await pilot.press("f9")
         await settled(pilot, lambda: bool(link.rollbacks))
         await settled(pilot, lambda: isinstance(app.screen, Rollback))
-        assert not any(isinstance(s, Ask) for s in app.screen_stack)
+        assert not any(isinstance(s, QuestionDialog) for s in app.screen_stack)
 
     await walk("normal", steps)
 
 
 async def test_over_a_question_without_a_text() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
-        app.push_screen(Ask("Promote?", ["facts"], "yes", "no"))
+        app.push_screen(QuestionDialog("Promote?", ["facts"], "yes", "no"))
         await pilot.pause(0.05)
         await pilot.press("R")
         await settled(pilot, lambda: bool(link.rollbacks))

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from console.app import Console
 from console.plan_commands import localized, surroundings
 from console.screens.rows import Rows
-from engine.plan.model import Command
+from engine.plan.model import MonitoringCommand
 from engine.view.model import ReminderView
 from tests.console.samples import NORMAL, PLAN, FakeLink
 
@@ -22,7 +22,10 @@ pytestmark = pytest.mark.anyio
 
 STAGE = replace(
     PLAN.stages[2],
-    validation=(Command("greet", "echo one; echo two >&2; exit 3"), Command("wait", "echo $$; sleep 60")),
+    validation=(
+        MonitoringCommand("greet", "echo one; echo two >&2; exit 3"),
+        MonitoringCommand("wait", "echo $$; sleep 60"),
+    ),
     monitoring=(),
     sampling=None,
     reminders=(),

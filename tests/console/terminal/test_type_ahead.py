@@ -16,7 +16,7 @@ from textual.widgets import Input
 
 from console.app import Console
 from console.screens import SCREENS, screen
-from console.screens.ask import Ask
+from console.screens.ask import QuestionDialog
 from console.terminal.type_ahead import ACTING, BURST_S, GRACE_S, Hands, names
 from console.widgets.sheet import Sheet
 from tests.console.samples import PLAN, FakeLink
@@ -152,16 +152,16 @@ async def test_what_goes_up_asks_first_and_another_key_confirms() -> None:
         await pilot.press("2")
         await pilot.pause(0.1)
         await pilot.press("p")
-        await settled(pilot, lambda: isinstance(app.screen, Ask))
+        await settled(pilot, lambda: isinstance(app.screen, QuestionDialog))
         for same in ("p", "enter"):  # the key that asked again, and the safe answer that has the focus
-            if isinstance(app.screen, Ask):
+            if isinstance(app.screen, QuestionDialog):
                 await pilot.pause(BURST_S * 2)
                 await pilot.press(same)
                 await pilot.pause(0.05)
         assert not any(kind == "promote" for kind, _ in link.asked)
         await pilot.pause(BURST_S * 2)
         await pilot.press("p")
-        await settled(pilot, lambda: isinstance(app.screen, Ask))
+        await settled(pilot, lambda: isinstance(app.screen, QuestionDialog))
         await pilot.pause(BURST_S * 2)
         await pilot.press("y")
         await settled(pilot, lambda: any(kind == "promote" for kind, _ in link.asked))
@@ -171,7 +171,7 @@ async def test_what_goes_up_asks_first_and_another_key_confirms() -> None:
 
 async def test_an_input_shows_the_second_key_for_a_rollback() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
-        app.push_screen(Ask("Why?", ["facts"], "send", "leave", field="reason", least=8))
+        app.push_screen(QuestionDialog("Why?", ["facts"], "send", "leave", field="reason", least=8))
         await settled(pilot, lambda: isinstance(app.focused, Input))
         await pilot.pause(0.1)
         shown = app.screen.query_one("#answers").canvas.text()  # type: ignore[attr-defined]
@@ -216,7 +216,7 @@ async def test_read_only_unbinds_what_acts_and_not_r(number: int) -> None:
             await pilot.pause(BURST_S * 2)
             await pilot.press(key)
         assert link.asked == []
-        assert not isinstance(app.screen, Ask)
+        assert not isinstance(app.screen, QuestionDialog)
         await pilot.pause(BURST_S * 2)
         await pilot.press("R")
         await settled(pilot, lambda: bool(link.rollbacks))

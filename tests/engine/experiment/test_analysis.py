@@ -13,7 +13,7 @@ from engine.experiment.declaration import DAY, DEFAULT_METRICS, ArmStats, Declar
 from engine.experiment.effects import difference
 from engine.experiment.moments import Counts, Measure, Moments
 from engine.experiment.pairs import analyse_pairs
-from engine.experiment.report import Report
+from engine.experiment.report import TrialReport
 from engine.experiment.srm import sample_ratio
 
 START = 1_800_000_000.0
@@ -44,7 +44,7 @@ def arms(n: int = 1000, uplift: float = 0.2, **treatment: Measure) -> tuple[ArmS
     return ArmStats(n, control), ArmStats(n, other)
 
 
-def at(days: float, *pair: ArmStats, previous: Report | None = None, plan: Declaration = PLAN) -> Report:
+def at(days: float, *pair: ArmStats, previous: TrialReport | None = None, plan: Declaration = PLAN) -> TrialReport:
     return analyse(plan, *pair, plan.started + days * DAY, previous)
 
 
@@ -248,7 +248,7 @@ def test_daily_bounds_only_inform_unless_they_were_declared_to_decide():
     assert "at declared look 4" in report.verdict.sentence
 
 
-def people_judge_time(**treatment: Measure) -> Report:
+def people_judge_time(**treatment: Measure) -> TrialReport:
     metrics = tuple(
         msgspec.structs.replace(metric, decides=False) if metric.max_ratio is not None else metric
         for metric in DEFAULT_METRICS

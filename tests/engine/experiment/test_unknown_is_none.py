@@ -15,7 +15,7 @@ from engine.experiment.analysis import analyse
 from engine.experiment.declaration import DEFAULT_METRICS, ArmStats, Declaration
 from engine.experiment.moments import Counts, Measure, Moments, Ratio
 from engine.experiment.pairs import analyse_pairs
-from engine.experiment.report import Report
+from engine.experiment.report import TrialReport
 
 sums = st.floats() | st.floats(-1e6, 1e6) | st.just(0.0)
 moments = st.builds(Moments, st.integers(-1, 10**9) | st.integers(0, 60), sums, sums) | st.lists(
@@ -88,7 +88,7 @@ def test_the_whole_report_is_json_without_nan_and_comes_back(
     declaration = Declaration(started=1_800_000_000.0, documents_per_arm=50)
     report = analyse(declaration, control, treatment, declaration.started + after)
     finite(report)
-    assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
+    assert msgspec.json.decode(msgspec.json.encode(report), type=TrialReport) == report
     again = analyse(declaration, treatment, control, declaration.started + 2 * after, report)
     finite(again)
 

@@ -18,7 +18,7 @@ from engine.extraction.llm.failure import ErrorKind
 from engine.measures.bucket import Bucket
 from engine.metrics.alerts import alert_rules
 from engine.metrics.exposition import LIMITS, render, wants_text
-from engine.metrics.snapshot import Reading, TriggerReading
+from engine.metrics.snapshot import MetricsSnapshot, TriggerReading
 from engine.plan.load import parse_plan
 from tests.engine.metrics.samples import T0, cached, failed, plain, record, skipped
 
@@ -46,8 +46,8 @@ BUSY = Bucket.of(
 PLAN = parse_plan((Path(__file__).parents[3] / "rollout.toml").read_text(encoding="utf-8"))
 
 
-def reading(bucket: Bucket = BUSY, percent_bp: int = 1000) -> Reading:
-    return Reading(T0, percent_bp, 1000, 2, 300.0, bucket, bucket, bucket)
+def reading(bucket: Bucket = BUSY, percent_bp: int = 1000) -> MetricsSnapshot:
+    return MetricsSnapshot(T0, percent_bp, 1000, 2, 300.0, bucket, bucket, bucket)
 
 
 def samples(body: bytes) -> dict[str, float]:
@@ -59,7 +59,7 @@ def samples(body: bytes) -> dict[str, float]:
     return found
 
 
-def text(of: Reading) -> bytes:
+def text(of: MetricsSnapshot) -> bytes:
     return render(of, "text/plain", tuple(ErrorKind))[0]
 
 
@@ -238,7 +238,7 @@ def test_alerts_show_rates_in_percent_and_keep_engines_apart() -> None:
     assert set(re.findall(r"\b(?:sum|max|min)\b (.{27})", rules)) == {"by (job, instance, service)"}
 
 
-def with_triggers() -> Reading:
+def with_triggers() -> MetricsSnapshot:
     found = tuple(TriggerReading(trigger.id, 1.0, False) for trigger in PLAN.triggers)
     return replace(reading(), triggers=found, llm_available=True)
 

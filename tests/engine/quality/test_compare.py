@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.quality.compare import Kept, Row, compare, complete, read_rows
+from engine.quality.compare import ExportRow, StoredDocument, compare, complete, read_rows
 
 TEXT = "The harbor crane lifts containers. Wind limits apply to cranes when extracting keywords."
 
 
 def test_overlap_is_by_stem_and_duplicates_are_counted():
-    llm = [Row(("harbor cranes", "keyword extraction", "Harbor Crane", "wind limits"), "a", "a.md", TEXT)]
-    frequency = [Row(("harbor crane", "containers"), "a", "a.md")]
+    llm = [ExportRow(("harbor cranes", "keyword extraction", "Harbor Crane", "wind limits"), "a", "a.md", TEXT)]
+    frequency = [ExportRow(("harbor crane", "containers"), "a", "a.md")]
     (document,) = compare(llm, frequency).documents
     assert document.shared == ("harbor cranes",)
     assert document.only_llm == ("keyword extraction", "wind limits")
@@ -24,7 +24,9 @@ def test_overlap_is_by_stem_and_duplicates_are_counted():
 
 
 def test_made_up_keywords_are_counted_and_shown():
-    found = compare([Row(("harbor crane", "blockchain"), "a", "a.md", TEXT)], [Row(("containers",), "a", "a.md")])
+    found = compare(
+        [ExportRow(("harbor crane", "blockchain"), "a", "a.md", TEXT)], [ExportRow(("containers",), "a", "a.md")]
+    )
     assert found.documents[0].llm.ungrounded == ("blockchain",)
     assert found.overall.llm.grounded.estimate == 0.5
     assert found.overall.frequency.grounded.estimate == 1.0  # the other export's text serves both
@@ -32,14 +34,14 @@ def test_made_up_keywords_are_counted_and_shown():
 
 
 def test_without_text_grounding_is_unknown_not_perfect():
-    found = compare([Row(("x1",), "a")], [Row(("x1",), "a")])
+    found = compare([ExportRow(("x1",), "a")], [ExportRow(("x1",), "a")])
     assert found.overall.llm.grounded is None
     assert found.documents[0].llm.ungrounded is None
     assert "1 of 1 documents came without text" in found.notes[0]
 
 
 def test_exports_of_different_documents_say_so():
-    found = compare([Row(("x1",), "a")], [Row(("x1",), "b")])
+    found = compare([ExportRow(("x1",), "a")], [ExportRow(("x1",), "b")])
     assert (found.overall.both, found.overall.overlap) == (0, None)
     assert found.notes[0].startswith("No document is in both exports")
     assert found.documents[0].only_llm == ()
@@ -47,8 +49,8 @@ def test_exports_of_different_documents_say_so():
 
 
 def test_overall_numbers():
-    llm = [Row(tuple(f"k{i} w{j}" for j in range(12)), str(i)) for i in range(10)]
-    frequency = [Row(tuple(f"k{i} w{j}" for j in range(6 + i % 2)), str(i)) for i in range(10)]
+    llm = [ExportRow(tuple(f"k{i} w{j}" for j in range(12)), str(i)) for i in range(10)]
+    frequency = [ExportRow(tuple(f"k{i} w{j}" for j in range(6 + i % 2)), str(i)) for i in range(10)]
     overall = compare(llm, frequency).overall
     assert (overall.both, overall.llm.keywords, overall.llm.mean_count) == (10, 120, 12.0)
     assert overall.llm.in_range.estimate == 1.0
@@ -60,13 +62,13 @@ def test_overall_numbers():
 
 
 def test_rows_are_matched_by_id_else_by_file_and_the_first_of_a_document_counts():
-    found = compare([Row(("x1",), "", "a.md"), Row(("y1",), "", "a.md")], [Row(("x1",), "", "a.md")])
+    found = compare([ExportRow(("x1",), "", "a.md"), ExportRow(("y1",), "", "a.md")], [ExportRow(("x1",), "", "a.md")])
     assert [document.overlap for document in found.documents] == [1.0]
 
 
 def test_exports_are_read_as_the_plan_writes_them():
     rows = read_rows(b'[{"file": "a.md", "id": 7, "keywords": ["x"], "method": "llm"}]', "a.json")
-    assert rows == (Row(("x",), 7, "a.md"),)
+    assert rows == (ExportRow(("x",), 7, "a.md"),)
     with pytest.raises(ValueError, match=r"a.json is not an export .*rollout export"):
         read_rows(b'{"control": 1}', "a.json")
     with pytest.raises(ValueError, match="not an export"):
@@ -75,7 +77,7 @@ def test_exports_are_read_as_the_plan_writes_them():
 
 rows = st.lists(
     st.builds(
-        Row,
+        ExportRow,
         st.lists(st.text(max_size=12), max_size=5).map(tuple),
         st.sampled_from("abc"),
         st.just("f"),
@@ -100,10 +102,10 @@ def test_any_rows_give_printable_json_without_nan(llm, frequency):
 
 def test_the_store_completes_two_exports_of_different_documents_and_says_so() -> None:
     """The plan's own two lines export the latest LLM documents and the latest frequency documents: never the same ones."""
-    llm, frequency = (Row(("worker pool", "made up"), "a"),), (Row(("queue",), "b"),)
+    llm, frequency = (ExportRow(("worker pool", "made up"), "a"),), (ExportRow(("queue",), "b"),)
     kept = {
-        "a": Kept(("worker pool", "made up"), ("worker pool", "retry"), "A worker pool may retry."),
-        "b": Kept(None, ("queue",), "A queue."),
+        "a": StoredDocument(("worker pool", "made up"), ("worker pool", "retry"), "A worker pool may retry."),
+        "b": StoredDocument(None, ("queue",), "A queue."),
     }
     rows, others, notes = complete(llm, frequency, kept)
     found = compare(rows, others, notes)

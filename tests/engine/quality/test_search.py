@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.quality.queries import Document, Query, known_items, read_queries, words
+from engine.quality.queries import Query, SearchedDocument, known_items, read_queries, words
 from engine.quality.search import Index, grade, search_quality, served_scores
 
 TOPICS = [
@@ -18,7 +18,7 @@ TOPICS = [
 ]
 
 
-def corpus(size: int = 60, llm: float = 0.9, frequency: float = 0.6, seed: int = 1) -> list[Document]:
+def corpus(size: int = 60, llm: float = 0.9, frequency: float = 0.6, seed: int = 1) -> list[SearchedDocument]:
     """Documents about two topics each; a method keeps each topic word with the given chance, among common words."""
     rng = random.Random(seed)
     found = []
@@ -29,7 +29,7 @@ def corpus(size: int = 60, llm: float = 0.9, frequency: float = 0.6, seed: int =
         def kept(chance: float, title: str = title, noise: tuple[str, ...] = noise) -> tuple[str, ...]:
             return tuple(word for word in title.split() if rng.random() < chance) + noise
 
-        found.append(Document(f"d{i:03}", title, f"# {title}\n\nText.", kept(llm), kept(frequency)))
+        found.append(SearchedDocument(f"d{i:03}", title, f"# {title}\n\nText.", kept(llm), kept(frequency)))
     return found
 
 
@@ -55,7 +55,8 @@ def test_ndcg_is_scikit_learns():
 def test_queries_come_from_titles_and_headings_but_not_from_code_or_boilerplate():
     text = "# Tuning the harbor crane\n\n## Introduction\n\n```sh\n# not a heading\n```\n## Wind limits ##\n### 1.2\n"
     documents = [
-        Document(f"d{i}", "" if i else "Harbor manual", text if i == 0 else "## Introduction", (), ()) for i in range(5)
+        SearchedDocument(f"d{i}", "" if i else "Harbor manual", text if i == 0 else "## Introduction", (), ())
+        for i in range(5)
     ]
     found = {query.text: query for query in known_items(documents)}
     assert set(found) == {"Harbor manual", "Tuning the harbor crane", "Wind limits"}
@@ -64,7 +65,7 @@ def test_queries_come_from_titles_and_headings_but_not_from_code_or_boilerplate(
 
 
 def test_a_heading_of_two_documents_has_two_answers():
-    documents = [Document(i, "Wind limits", "", (), ()) for i in ("b", "a")]
+    documents = [SearchedDocument(i, "Wind limits", "", (), ()) for i in ("b", "a")]
     assert known_items(documents) == (Query("Wind limits", ("a", "b"), "title"),)
 
 
@@ -73,7 +74,7 @@ def test_known_items_are_bounded_and_the_same_again():
     drawn = known_items(documents, most=10, seed=3)
     assert len(drawn) == 10
     assert drawn == known_items(list(reversed(documents)), most=10, seed=3)
-    many = Document("d", "t", "\n".join(f"# heading alpha{i}" for i in range(100)), (), ())
+    many = SearchedDocument("d", "t", "\n".join(f"# heading alpha{i}" for i in range(100)), (), ())
     assert len(known_items([many])) <= 5
 
 
@@ -116,12 +117,12 @@ def test_the_better_method_is_found_with_an_interval_and_the_same_again():
     assert found.llm.mrr.low < found.llm.mrr.estimate < found.llm.mrr.high
     mean = found.llm.mrr.estimate / found.frequency.mrr.estimate - 1.0
     assert found.improvement.mrr.estimate == pytest.approx(mean)
-    swapped = [Document(d.id, d.title, d.text, d.frequency, d.llm) for d in documents]
+    swapped = [SearchedDocument(d.id, d.title, d.text, d.frequency, d.llm) for d in documents]
     assert search_quality(swapped, queries, resamples=500).improvement.mrr.high < 0.0
 
 
 def test_the_same_keywords_are_no_improvement_exactly():
-    documents = [Document(d.id, d.title, d.text, d.llm, d.llm) for d in corpus(50)]
+    documents = [SearchedDocument(d.id, d.title, d.text, d.llm, d.llm) for d in corpus(50)]
     found = search_quality(documents, known_items(documents), resamples=200)
     assert (found.improvement.mrr.estimate, found.improvement.mrr.low, found.improvement.mrr.high) == (0.0, 0.0, 0.0)
 
@@ -131,7 +132,7 @@ def test_interval_covers_the_truth_as_often_as_it_says():
     rng, covered = random.Random(13), 0
     for seed in range(200):
         documents = [
-            Document(
+            SearchedDocument(
                 f"d{i}", f"item{i}", "", *((f"item{i}",) if rng.random() < chance else () for chance in (0.9, 0.6))
             )
             for i in range(100)
@@ -157,7 +158,7 @@ def test_nothing_to_ask_and_nothing_found_are_unknown():
     empty = search_quality([], [])
     assert (empty.queries, empty.improvement.mrr) == (0, None)
     assert "unknown" in empty.sentence
-    blind = [Document("a", "harbor", "", ("harbor",), ())]
+    blind = [SearchedDocument("a", "harbor", "", ("harbor",), ())]
     found = search_quality(blind, known_items(blind), resamples=50)
     assert found.frequency.mrr.estimate == 0.0
     assert found.improvement.mrr is None

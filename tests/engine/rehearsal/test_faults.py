@@ -13,7 +13,7 @@ import pytest
 from engine.extraction.llm import ErrorKind, answer
 from engine.plan.load import default_plan_text, parse_plan
 from engine.rehearsal import corpus, model
-from engine.rehearsal.faults import BY_NAME, FAULTS, Faults, active, changed, checked
+from engine.rehearsal.faults import BY_NAME, FAULTS, ServerFaults, active, changed, checked
 from tests.engine.rehearsal.process import Process, content, user_prompt
 
 TEXTS = [document.text for document in islice(corpus.documents(), 80) if 200 < len(document.text) < 6000][:40]
@@ -29,17 +29,17 @@ def server() -> Iterator[Process]:
 @pytest.fixture(autouse=True)
 def _healthy(server: Process) -> Iterator[None]:
     yield
-    server.faults(**msgspec.to_builtins(Faults()))
+    server.faults(**msgspec.to_builtins(ServerFaults()))
 
 
 def test_every_fault_is_listed_with_values_that_it_takes() -> None:
-    assert [kind.name for kind in FAULTS] == list(Faults.__struct_fields__)
+    assert [kind.name for kind in FAULTS] == list(ServerFaults.__struct_fields__)
     for kind in FAULTS:
         assert checked(kind.name, kind.default_on_value) is kind
-        assert kind.off_value == getattr(Faults(), kind.name) != kind.default_on_value
+        assert kind.off_value == getattr(ServerFaults(), kind.name) != kind.default_on_value
         assert kind.explanation.count(".") >= 2
-    assert active(changed(Faults(), {"slow": 3})) == (BY_NAME["slow"],)
-    assert active(Faults()) == ()
+    assert active(changed(ServerFaults(), {"slow": 3})) == (BY_NAME["slow"],)
+    assert active(ServerFaults()) == ()
 
 
 def test_explanations_name_triggers_and_reasons_that_exist() -> None:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from engine.clock import LapseClock, ManualClock
-from engine.rehearsal.corpus import Document
+from engine.rehearsal.corpus import SampleDocument
 from engine.rehearsal.feeder import Arrivals, Feeder
 from engine.rehearsal.users import Experience, Reaction, Users, experience
 from engine.service.feedback import Feedback, read
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 
 def documents() -> Any:
-    return (Document(f"d{n}", f"Title {n}", f"Text {n}.") for n in count())
+    return (SampleDocument(f"d{n}", f"Title {n}", f"Text {n}.") for n in count())
 
 
 async def until(task: asyncio.Task[None], done: Any) -> None:
@@ -93,7 +93,7 @@ async def test_full_places_hold_arrivals_and_none_is_dropped() -> None:
     gate = asyncio.Event()
     taken: list[str] = []
 
-    async def extract(document: Document) -> None:
+    async def extract(document: SampleDocument) -> None:
         taken.append(document.id)
         await gate.wait()
 
@@ -110,7 +110,7 @@ async def test_full_places_hold_arrivals_and_none_is_dropped() -> None:
 
 
 async def test_a_document_that_fails_is_counted_and_the_rest_go_on() -> None:
-    async def extract(document: Document) -> None:
+    async def extract(document: SampleDocument) -> None:
         if document.id.endswith("3"):
             raise OSError("the store takes nothing")
 
@@ -125,7 +125,7 @@ async def test_a_document_that_fails_is_counted_and_the_rest_go_on() -> None:
 async def test_cancelling_cancels_the_documents_under_way() -> None:
     ended = Counter[str]()
 
-    async def extract(document: Document) -> None:
+    async def extract(document: SampleDocument) -> None:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -143,7 +143,7 @@ async def test_users_react_to_documents_that_were_served() -> None:
     seen: list[Reaction] = []
     served: set[str] = set()
 
-    async def extract(document: Document) -> None:
+    async def extract(document: SampleDocument) -> None:
         served.add(document.id)
 
     async def react(reaction: Reaction) -> None:

@@ -14,7 +14,7 @@ from engine.clock import SystemClock
 from engine.extraction.llm import LlmFailure, LlmPool
 from engine.plan.model import Llm
 from engine.rehearsal import corpus, model
-from engine.rehearsal.faults import Faults
+from engine.rehearsal.faults import ServerFaults
 from engine.rehearsal.simulated_llm import SimulatedLlm, SimulatedLlmError
 from tests.engine.rehearsal.process import user_prompt
 
@@ -36,7 +36,7 @@ async def test_faults_go_to_one_server_or_to_all_and_off_again() -> None:
                 await client.get(llm.urls[1])
             await llm.off()
             assert (await client.get(llm.urls[1])).status_code == 200
-        assert llm.current(0) == llm.current(1) == Faults()
+        assert llm.current(0) == llm.current(1) == ServerFaults()
         with pytest.raises(ValueError, match="from 0 to 1"):
             await llm.set("error_rate", 2)
     finally:

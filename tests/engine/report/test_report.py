@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.report import Story, gather, html, markdown
+from engine.report import RolloutReport, gather, html, markdown
 from tests.engine.report.history import DAY, HOSTILE, History, whole
 
 VOID = {"meta", "br", "img", "hr", "link", "input"}
@@ -27,19 +27,19 @@ def history() -> Iterator[History]:
 
 
 @pytest.fixture(scope="module")
-def story(history: History) -> Story:
+def story(history: History) -> RolloutReport:
     return gather(history.conn, history.plan)
 
 
 @pytest.fixture(scope="module")
-def page(story: Story) -> str:
+def page(story: RolloutReport) -> str:
     return html(story)
 
 
 # -- the story ---------------------------------------------------------------------------------------------------------
 
 
-def test_each_stage_has_the_figures_that_were_stored(story: Story) -> None:
+def test_each_stage_has_the_figures_that_were_stored(story: RolloutReport) -> None:
     canary, limited = story.stages[2], story.stages[3]
     # the incident's 24 failures of 120 and then 1 of 400
     assert canary.error_rate.value == pytest.approx(25 / 520)
@@ -90,7 +90,7 @@ def test_a_report_is_of_one_moment_though_an_engine_writes_meanwhile(history: Hi
     stored.close()
 
 
-def test_an_incident_has_its_time_to_detect_to_decide_and_to_take_effect(story: Story) -> None:
+def test_an_incident_has_its_time_to_detect_to_decide_and_to_take_effect(story: RolloutReport) -> None:
     (incident,) = story.incidents
     assert (incident.trigger, incident.percent_from, incident.percent_to) == ("error_critical", 1000, 0)
     assert incident.detect_s == pytest.approx(180.0)  # the first failure to the first breach
@@ -99,7 +99,7 @@ def test_an_incident_has_its_time_to_detect_to_decide_and_to_take_effect(story: 
     assert incident.cause.startswith("a full disk")
 
 
-def test_soaking_is_told_from_waiting_for_people(story: Story) -> None:
+def test_soaking_is_told_from_waiting_for_people(story: RolloutReport) -> None:
     canary = story.stages[2]
     assert canary.visits == 2
     full = story.stages[5]
@@ -110,13 +110,13 @@ def test_soaking_is_told_from_waiting_for_people(story: Story) -> None:
     assert (preparation.soaked_s, preparation.waited_s) == (pytest.approx(DAY), pytest.approx(DAY / 2))
 
 
-def test_an_override_stands_out_with_its_reason_and_what_was_missing(story: Story) -> None:
+def test_an_override_stands_out_with_its_reason_and_what_was_missing(story: RolloutReport) -> None:
     (override,) = story.overrides
     assert override.reason.startswith("the drill was done by hand")
     assert "rollback_works" in dict(override.evidence)["missing"]
 
 
-def test_the_same_store_gives_the_same_report(history: History, story: Story, page: str) -> None:
+def test_the_same_store_gives_the_same_report(history: History, story: RolloutReport, page: str) -> None:
     again = gather(history.conn, history.plan)
     assert again == story
     assert html(again) == page
@@ -142,7 +142,7 @@ def test_the_plan_s_review_headings_ask_for_what_is_not_written_yet() -> None:
 # -- as Markdown -------------------------------------------------------------------------------------------------------
 
 
-def test_markdown_has_the_plan_s_table_and_no_text_acts_as_markup(story: Story) -> None:
+def test_markdown_has_the_plan_s_table_and_no_text_acts_as_markup(story: RolloutReport) -> None:
     text = markdown(story)
     (head,) = (line for line in text.splitlines() if line.startswith("| Metric |"))
     assert [cell.strip() for cell in head.strip("|").split("|")][1:3] == [

@@ -100,7 +100,9 @@ def test_queries_that_people_wrote_are_asked_too_and_a_bad_file_is_a_sentence(
 
 
 def test_keywords_are_relevant_when_a_title_or_heading_bears_them_out() -> None:
-    document = queries.Document("d", "Retry policies", "# Exponential backoff\n\n```\n# a comment\n```\n", (), ())
+    document = queries.SearchedDocument(
+        "d", "Retry policies", "# Exponential backoff\n\n```\n# a comment\n```\n", (), ()
+    )
     keywords = ("retrying", "exponential backoff", "comment", "weather")
     assert searching._relevance(document, keywords) == pytest.approx(0.5)
     assert searching._relevance(document, ()) is None
