@@ -216,7 +216,7 @@ class Server:
                 refusal = answer
                 continue
             if answer.status == 200:
-                if guesses is not None or refusal is None:
+                if guesses is not None:  # what was named is remembered already
                     self._dialect = used if not hot else replace(used, think=self._dialect.think)
                 return answer
             if refusals.fault(answer, config).kind in NOT_OF_PARAMETERS:
