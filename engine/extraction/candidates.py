@@ -187,7 +187,7 @@ _SETTLED = (
     ),
     # is growing; police arrested the; by reading the; nodes passing messages
     re.compile(
-        r"(?<=x)d?[egG]|(?<=[mx])e|(?<=[nsbBcigG])e(?=[tqfrm.xd#c])|(?<=[.frdqv])[gG](?=t)|(?<=[sB])[gG](?=[tnsciab])"
+        r"(?<=x)d?[egG]|(?<=[mx])e|(?<=[nsbBcigG])e(?=[tqfrm.xd#c])|(?<=[sB])e(?=[nsbg])|(?<=[.frdqv])[gG](?=t)|(?<=[sB])[gG](?=[tnsciab])"
     ),
     # model checking is, message passing. but not: a method combining words
     re.compile(r"(?<![ncigab])G|G(?![.xrf])"),

@@ -82,11 +82,11 @@ _VERBS = _set(
     """accumulate activate afford annotate appeal apprehend approximate ascertain automate bear bind browse buy cater circulate
     combat commit communicate compose comprehend compress consume converge cooperate correlate corroborate cripple decrypt degrade
     delineate demote diagnose dictate diffuse disambiguate discriminate disprove disregard disseminate distill disturb dominate
-    embrace encapsulate encode enrich excel fabricate fade forget form fuse govern grasp hide hinge honour ignite illuminate
+    embrace encapsulate encode endanger enrich excel fabricate fade forget form fuse govern grasp hide hinge honour ignite illuminate
     integrate interfere invalidate invest let manipulate mediate migrate mimic misrepresent miss navigate outsource overlook owe
     permeate pick populate posit proliferate propagate prune pull purge reconstruct recur redefine redirect reformulate regulate
     reign reinforce reorder replicate resonate resort restructure revise roll saturate shed shrink sleep spare speculate steer
-    streamline struggle subsume subvert supervise suppress sustain tailor teach thrive tolerate translate transmit tread truncate
+    streamline struggle subsume subvert supervise suppress sustain underestimate tailor teach thrive tolerate translate transmit tread truncate
     uncover underpin unify volunteer weave widen abandon accelerate accept accommodate accompany accomplish account accuse achieve acknowledge acquire
     acquit act adapt add address adjust admit admonish adopt affect agree aim allay allege alleviate
     allocate allow alter amount analyse analyze announce anticipate apologise apologize appear apply
@@ -194,7 +194,7 @@ def _forms(verb: str) -> tuple[str, str, str]:
 EITHER_S = frozenset(_forms(verb)[0] for verb in _NOUNS_TOO)
 EITHER = _NOUNS_TOO | EITHER_S
 # of EITHER_S those that stand before a noun as nouns do: records management, results page
-MODIFYING = _set("records results reports rules states tests rights")
+MODIFYING = _set("records results rules states tests rights")
 # -ing forms that are as often nouns or adjectives of a term: programming by example, learning, processing
 _ING_NOUNS = _set(
     """accounting adapting addressing billing binding bonding branching broadcasting building caching casting checking
@@ -213,7 +213,7 @@ _ED_KEPT = _set(
 )
 # of the forms that may be nouns, those that hardly ever are
 _SELDOM_NOUNS = _set(
-    """aims builds captures covers exploits extracts focuses helps holds leads offers plays presents shares show shows spreads starts supports tries try turns uses
+    """aims builds captures covers exploits extracts focuses helps holds leads offers opens plays present presents shares show shows spreads starts supports tries try turns uses
     wish wishes works yields"""
 )
 EITHER -= _SELDOM_NOUNS

@@ -4,8 +4,7 @@
 
 DIR holds one file a set, NAME.jsonl or NAME.jsonl.gz, rows {"id", "text", "gold": [...]}. Quality is the literature's protocol: lower
 case, Porter stems, exact match of the whole phrase, F1 of the first 5, 10 and 15, micro (counts pooled over the documents), against all gold
-keywords, also those that the text does not contain. The peer is TF-IDF over 1-3-grams fitted on the very set it is judged on, which no
-single document's method can know.
+keywords, also those that the text does not contain, with 95 % intervals over documents. The peers run in the same pass: see peers.py.
 
 Speed is CPU time on one core. Abstracts are texts under 400 words, papers long texts joined and cut to 8,000 words; YAKE takes turns with
 the frequency method on the same documents, so that a drifting machine drifts for both. Peers come from the [bench] extra.
@@ -20,12 +19,14 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.extraction.frequency import extract
-from engine.extraction.keywords import stem_phrase
+from engine.quality import gold
+from engine.quality.gold import distinct
+from tests.bench import peers
 
 CUTS = (5, 10, 15)
 ABSTRACT_WORDS = 400  # at most
@@ -67,11 +68,6 @@ def sets(folder: Path) -> dict[str, Path]:
     return {path.name.removesuffix(".gz").removesuffix(".jsonl"): path for path in found}
 
 
-def distinct(phrases: Iterable[str]) -> list[str]:
-    """Stemmed, in order, each once."""
-    return list(dict.fromkeys(stem for stem in map(stem_phrase, phrases) if stem))
-
-
 # -- quality ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -87,36 +83,38 @@ def by_frequency(rows: Sequence[Row]) -> list[list[str]]:
     return [distinct(extract(row.text).ranked) for row in rows]
 
 
-def by_tfidf(rows: Sequence[Row]) -> list[list[str]]:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    vectorizer = TfidfVectorizer(ngram_range=(1, 3), stop_words="english")
-    weights = vectorizer.fit_transform([row.text for row in rows]).tocsr()
-    names = vectorizer.get_feature_names_out()
-    ranked = []
-    for number in range(len(rows)):
-        row = weights[number]
-        best = sorted(zip(-row.data, row.indices, strict=True))[: 2 * max(CUTS)]
-        ranked.append(distinct(names[index] for _, index in best))
-    return ranked
-
-
-def quality(data: dict[str, Path]) -> list[list[str]]:
-    peer = importlib.util.find_spec("sklearn") is not None
-    table = []
+def quality(data: dict[str, Path], most: int) -> list[list[str]]:
+    """A line a set and method: F1 at each cut with its 95 % interval over documents, and the paired difference of F1@10 to ours."""
+    methods, missing = peers.available()
+    for why in missing:
+        print(why)
+    table, means = [], dict[str, list[float]]()
     for name, path in data.items():
-        rows = read(path)
-        gold = [row.gold for row in rows]
-        words = statistics.mean(len(row.text.split()) for row in rows)
-        ours, theirs = by_frequency(rows), by_tfidf(rows) if peer else []
-        line = [name, str(len(rows)), f"{words:,.0f}", *(f"{f1(gold, ours, cut):.1f}" for cut in CUTS)]
-        if peer:
-            line += [f"{f1(gold, theirs, cut):.1f}" for cut in CUTS]
-            line.append(f"{f1(gold, ours, 10) / max(f1(gold, theirs, 10), 1e-9):.2f}")
-        else:
-            line += [MISSING, "", "", ""]
-        table.append([*line, f"{statistics.mean(map(len, ours)):.1f}"])
+        rows = read(path)[:most]
+        texts, words = [row.text for row in rows], statistics.mean(len(row.text.split()) for row in rows)
+        ours = counted(rows, by_frequency(rows))
+        for method, rank in [("ours", None), *methods.items()]:
+            if method == "YAKE" and words > peers.YAKE_WORDS:
+                continue
+            scores = ours if rank is None else counted(rows, [distinct(found) for found in rank(texts)])
+            line = [name if rank is None else "", str(len(rows)), f"{words:,.0f}", method]
+            for k in CUTS:
+                bounds = gold.resampled(scores[k])
+                line.append(f"{100 * gold.f1(scores[k]):.1f} [{100 * bounds.low:.1f}, {100 * bounds.high:.1f}]")
+            apart = gold.resampled(ours[10], scores[10])
+            line.append("" if rank is None else f"{100 * apart.low:+.1f} to {100 * apart.high:+.1f}")
+            table.append([*line, f"{statistics.mean(one.given for one in scores[max(CUTS)]):.1f}"])
+            means.setdefault(method, []).append(100 * gold.f1(scores[10]))
+    table += [
+        ["mean of the sets", "", "", method, "", f"{statistics.mean(of):.1f}", "", "", ""]
+        for method, of in means.items()
+    ]
     return table
+
+
+def counted(rows: Sequence[Row], ranked: Sequence[Sequence[str]]) -> dict[int, list[gold.Counts]]:
+    """By cut: counts of each document."""
+    return {k: [gold.counts(row.gold, found, k) for row, found in zip(rows, ranked, strict=True)] for k in CUTS}
 
 
 # -- speed -----------------------------------------------------------------------------------------------------------------------
@@ -213,6 +211,7 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, required=True, help="folder of NAME.jsonl[.gz]")
     arguments.add_argument("--sets", nargs="*", help="only these")
     arguments.add_argument("--repeat", type=int, default=5, help="rounds of the speed table")
+    arguments.add_argument("--documents", type=int, default=1_000_000, help="at most, of each set")
     asked = arguments.parse_args()
     data = sets(asked.data)
     if asked.sets:
@@ -223,8 +222,8 @@ def main() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
     print("Quality: F1 in percent, micro, stemmed exact match\n")
-    head = ["set", "docs", "words", *(f"F1@{k}" for k in CUTS), *(f"TF-IDF@{k}" for k in CUTS), "ratio@10", "given"]
-    show(head, quality(data))
+    head = ["set", "docs", "words", "method", *(f"F1@{k}" for k in CUTS), "ours less it @10", "given"]
+    show(head, quality(data, asked.documents))
     print("Speed: documents a second of CPU time on one core, median (worst) of the rounds\n")
     show(["texts", "docs", "words", "docs/s", "worst", "YAKE", "ratio"], speed(data, max(1, asked.repeat)))
 
