@@ -24,6 +24,7 @@ from engine.extraction.unspaced import CJK, Piece, pieces
 from engine.extraction.words import GENERAL, TECHNOLOGIES, TECHNOLOGIES_BY_NAME
 from engine.parsing import Parsed, parse
 
+NAME = f"frequency {trees.VERSION}"  # in the store, pinned with the model and the prompt: another ranking is another control arm
 RESCORED = 20  # candidates that the trees see
 FEW, FEW_OF_LITTLE = 5, 10  # keywords up to which vague words fill the list, and of a text that has little else
 LITTLE = 60  # tokens of such a text

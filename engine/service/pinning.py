@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from engine.extraction import frequency
 from engine.extraction.llm import PROMPT_VERSION
 from engine.plan.model import Llm
 from engine.plan.pins import Change, PinnedModel, Pins, pins_of
@@ -36,9 +37,9 @@ def identity(engine: Engine) -> PinnedModel:
 
 
 def _settings(llm: Llm) -> str:
-    """What of [llm] makes other keywords of the same text; the cache tells answers apart by the same."""
+    """What of [llm] makes other keywords of the same text; the cache tells answers apart by the same. And how the control arm ranks."""
     names = ("max_descriptive", "max_technical", "max_total", "chunk_chars", "num_ctx", "temperature")
-    return ", ".join(f"{name} {getattr(llm, name):g}" for name in names)
+    return ", ".join([*(f"{name} {getattr(llm, name):g}" for name in names), frequency.NAME])
 
 
 # -- at the start ----------------------------------------------------------------------------------------------------------
