@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import click
 
-from console.context import Manner, Place
+from console.context import Place, global_values
 from engine.text import clean_output
 
 VERSION = "0.1.0"
@@ -24,6 +24,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("plan", "What changed in rollout.toml since the engine read it; adopt a stage of a changed plan."),
     "init": ("setup", "Write a commented rollout.toml for your own service."),
     "env": ("setup", "The export lines of the current stage."),
+    "gate": ("gate", "Whether the gate is open, and what is missing; the exit code says it."),
+    "wait": ("gate", "Until a stage, stable, an open gate or a rollback; for scripts."),
     "promote": ("control", "One step up, through the gate."),
     "approve": ("control", "Approve the next step, where a stage asks for more than one person."),
     "hold": ("control", "Keep the gate shut until someone resumes."),
@@ -48,6 +50,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "report": ("people", "The rollout for someone who was not there, as Markdown or one HTML file."),
     "note": ("people", "Write for the report: what went well, a lesson, an action item."),
     "log": ("people", "The decision log: show, filter, verify."),
+    "completion": ("shell", "The script by which bash, zsh or fish completes verbs, options and ids."),
+    "man": ("shell", "The manual page, for man -l -."),
     "backup": ("people", "A verified copy of the store, taken while the engine runs."),
 }
 
@@ -62,7 +66,9 @@ class Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         module = importlib.import_module(f"console.verbs.{VERBS[cmd_name][0]}")
-        return getattr(module, cmd_name.replace("-", "_"))  # type: ignore[no-any-return]
+        command = getattr(module, cmd_name.replace("-", "_"))
+        take_global_options(command)
+        return command  # type: ignore[no-any-return]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
@@ -102,41 +108,66 @@ class Named(click.Path):
         return super().convert(value, param, ctx)
 
 
+def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Global options may stand before the verb, after it or after a sub-verb. Of several, the last one counts."""
+    if param.name is None or value in (None, False):
+        return
+    given = global_values(ctx)
+    given[param.name] = value
+    if isinstance(place := ctx.find_root().obj, Place):
+        place.take(given)
+
+
+def global_options(hidden: bool = False) -> list[click.Option]:
+    """`hidden` leaves them out of a verb's own --help, where they would be longer than the verb's options."""
+    plan = "The plan; default: rollout.toml here or above."
+    store = "The store's folder; default: .rollout beside the plan."
+    quiet = "Print no sentence about what went well; errors, JSON and data that was asked for still print."
+    shows = "The console shows and does not act; R still rolls back."
+    mouse = "Leave the mouse to the terminal, to select text; every action has a key."
+
+    def option(name: str, help: str, **more: Any) -> click.Option:
+        return click.Option([name], help=help, expose_value=False, callback=_keep, hidden=hidden, **more)
+
+    return [
+        option("--plan", plan, type=Named(dir_okay=False, path_type=Path)),
+        option("--store", store, type=Named(file_okay=False, path_type=Path)),
+        option("--quiet", quiet, is_flag=True),
+        option("--read-only", shows, is_flag=True),
+        option("--ascii", "No line-drawing or braille characters.", is_flag=True),
+        option("--no-mouse", mouse, is_flag=True),
+        option("--theme", "dark, light, contrast, colour-blind, terminal or mono; remembered."),
+    ]
+
+
+def take_global_options(command: click.Command) -> None:
+    """Let a verb and its sub-verbs take the global options too. An option of the verb's own keeps its meaning."""
+    if any(isinstance(param, click.Option) and param.callback is _keep for param in command.params):
+        return  # loaded before
+    own = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
+    command.params += [option for option in global_options(hidden=True) if not own.intersection(option.opts)]
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            take_global_options(inner)
+
+
 @click.group(cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="rollout")
-@click.option(
-    "--plan", type=Named(dir_okay=False, path_type=Path), help="The plan; default: rollout.toml here or above."
-)
-@click.option(
-    "--store",
-    type=Named(file_okay=False, path_type=Path),
-    help="The store's folder; default: .rollout beside the plan.",
-)
-@click.option("--read-only", is_flag=True, help="The console shows and does not act; R still rolls back.")
-@click.option("--ascii", "ascii_only", is_flag=True, help="No line-drawing or braille characters.")
-@click.option(
-    "--no-mouse", is_flag=True, help="Leave the mouse to the terminal, to select text; every action has a key."
-)
-@click.option("--theme", help="dark, light, contrast, colour-blind, terminal or mono; remembered.")
 @click.pass_context
-def rollout(
-    ctx: click.Context,
-    plan: Path | None,
-    store: Path | None,
-    read_only: bool,
-    ascii_only: bool,
-    no_mouse: bool,
-    theme: str | None,
-) -> None:
+def rollout(ctx: click.Context) -> None:
     """Take LLM keyword extraction from 0 % to 100 % of documents, safely.
 
-    Without a verb: open the console, and start the engine if none runs.
+    Without a verb: open the console, and start the engine if none runs. The options below may also follow a verb.
     """
-    ctx.obj = Place(plan, store, Manner(read_only, ascii_only, not no_mouse, theme))
+    ctx.obj = Place()
+    ctx.obj.take(global_values(ctx))
     if ctx.invoked_subcommand is None:
         from console.verbs.engine import open_console
 
         ctx.exit(open_console(ctx.obj))
+
+
+rollout.params += global_options()
 
 
 class Walled:

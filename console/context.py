@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.client.client import EngineClient
     from engine.plan.locate import Meant
     from engine.plan.model import Plan
@@ -36,13 +38,25 @@ class Manner(NamedTuple):
     theme: str | None = None
 
 
+def global_values(ctx: click.Context) -> dict[str, Any]:
+    """The global options that were given, by name; one dictionary for all commands of a line."""
+    return ctx.meta.setdefault(GLOBALS, {})  # type: ignore[no-any-return]
+
+
 class Place:
     """Resolved when first needed, so that `rollout --help` works anywhere."""
 
-    def __init__(self, plan: Path | None, store: Path | None, manner: Manner) -> None:
+    def __init__(self, plan: Path | None = None, store: Path | None = None, manner: Manner = Manner()) -> None:  # noqa: B008
         self.manner = manner
         self._plan = plan
         self._store = store
+
+    def take(self, given: Mapping[str, Any]) -> None:
+        """Use the global options, by name. To be called before anything is resolved."""
+        self._plan, self._store = given.get("plan"), given.get("store")
+        self.manner = Manner(
+            bool(given.get("read_only")), bool(given.get("ascii")), not given.get("no_mouse"), given.get("theme")
+        )
 
     @cached_property
     def plan_path(self) -> Path:
@@ -180,17 +194,34 @@ def bare(stream: TextIO) -> TextIO:
 
 
 def say(value: Any, sentence: str, as_json: bool) -> None:
-    """Print the JSON of `value`, or the sentence."""
+    """Print the JSON of `value`, or the sentence, which --quiet leaves out."""
     if as_json:
         click.echo(_formatted(value))
-    else:
+    elif not is_quiet():
         click.echo(sentence)
+
+
+def is_quiet() -> bool:
+    """Whether --quiet was given: the exit code says how it went."""
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(global_values(ctx).get("quiet"))
+
+
+def notice(sentence: str) -> None:
+    """Something worth knowing that is neither the answer nor an error, on standard error."""
+    if not is_quiet():
+        click.echo(sentence, err=True)
 
 
 def wrote(output: Path, sentence: str, as_json: bool, **facts: Any) -> None:
     """What there is to say of a file that was written; nothing where the content itself went to standard output."""
     if str(output) != "-":
         say({"ok": True, "sentence": sentence, "output": str(output), **facts}, sentence, as_json)
+
+
+def say_text(text: str, as_json: bool, **facts: Any) -> None:
+    """A text that was asked for, which --quiet does not leave out."""
+    click.echo(_formatted({"ok": True, "text": text, **facts}) if as_json else text.rstrip("\n"))
 
 
 def write_prose(output: Path, text: str, as_json: bool) -> None:
@@ -270,5 +301,6 @@ def _asked(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
     return value
 
 
+GLOBALS = "rollout.globals"  # in a command's `meta`: see `global_values`
 JSON = "rollout.json"  # in a command's `meta`: a program reads, also what goes wrong before the verb has a word
 json_option = click.option("--json", "as_json", is_flag=True, callback=_asked, help="JSON for programs.")

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from console import completion
+from console.completion import completes
 from console.context import Place, fail, json_option, say
 from engine.text import counted
 
 if TYPE_CHECKING:
     from engine.client.client import EngineClient, RollbackResult
     from engine.plan.locate import Meant
+
+STAGES = completes(completion.stages)
 
 
 def _send(place: Place, as_json: bool, kind: str, **fields: Any) -> None:
@@ -27,7 +31,13 @@ def _send(place: Place, as_json: bool, kind: str, **fields: Any) -> None:
 @click.command()
 @click.option("--reason", default="", help="Needed to override a gate that is not open; stays in the log.")
 @click.option("--override", is_flag=True, help="Pass although the gate misses something. Needs --reason.")
-@click.option("--to", "to_stage", type=click.IntRange(0), help="The stage that you mean to reach: the next one.")
+@click.option(
+    "--to",
+    "to_stage",
+    type=click.IntRange(0),
+    shell_complete=STAGES,
+    help="The stage that you mean to reach: the next one.",
+)
 @click.option("--epoch", type=int, help="The epoch you looked at (`rollout status` shows it); default: the one now.")
 @json_option
 @click.pass_obj
@@ -90,7 +100,9 @@ def ceiling(place: Place, percentage: float, reason: str, epoch: int | None, as_
 
 
 @click.command()
-@click.option("--to", "to_stage", type=click.IntRange(0), help="An earlier stage instead of 0 %.")
+@click.option(
+    "--to", "to_stage", type=click.IntRange(0), shell_complete=STAGES, help="An earlier stage instead of 0 %."
+)
 @click.option("--reason", default="", help="Optional; can be added later.")
 @click.option("--undo", is_flag=True, help="Take your own last rollback back, within 60 s, if nothing tripped since.")
 @click.option("--epoch", type=int, help="With --undo: the epoch you looked at, to take back another person's rollback.")
@@ -255,7 +267,7 @@ def _offer(client: EngineClient) -> str:
 @click.command()
 @click.option("--since", default="", help="Only what the LLM wrote since then: 2h, 30m, or 2026-11-24T14:03Z.")
 @click.option("--until", default="", help="Only what it wrote up to then.")
-@click.option("--stage", type=click.IntRange(0), help="Only what it wrote in this stage.")
+@click.option("--stage", type=click.IntRange(0), shell_complete=STAGES, help="Only what it wrote in this stage.")
 @click.option("--bad-window", is_flag=True, help="Only what it wrote from when it went wrong until the last rollback.")
 @click.option("--dry-run", is_flag=True, help="Say which documents and what would change; change nothing.")
 @click.option(
@@ -322,7 +334,7 @@ def _difference(document: dict[str, Any]) -> list[str]:
 
 
 @click.command()
-@click.argument("item", required=False)
+@click.argument("item", required=False, shell_complete=completes(completion.items))
 @click.option("--note", default="", help="What you saw.")
 @click.option("--check", "by_machine", is_flag=True, help="Have the machine check it instead.")
 @click.option("--revoke", is_flag=True, help="Take a signature back.")

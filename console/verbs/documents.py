@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from console import completion
 from console.context import Place, bare, fail, json_option, say, write_json, wrote
 from engine.terms import terms
 from engine.text import clean_line, counted
@@ -93,7 +94,7 @@ def documents() -> None:
 
 
 @documents.command()
-@click.argument("id")
+@click.argument("id", shell_complete=completion.documents)
 @click.option("--text", "with_text", is_flag=True, help="With its full text.")
 @json_option
 @click.pass_obj
@@ -123,7 +124,7 @@ def show(place: Place, id: str, with_text: bool, as_json: bool) -> None:
 
 
 @documents.command()
-@click.argument("id")
+@click.argument("id", shell_complete=completion.documents)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @click.pass_obj

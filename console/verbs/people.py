@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from console import completion
+from console.completion import completes
 from console.context import Failed, Place, fail, json_option, say, write_prose, write_text, wrote
 
 
@@ -17,7 +19,7 @@ def notify() -> None:
 
 
 @notify.command()
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=completes(completion.messages))
 @json_option
 @click.pass_obj
 def preview(place: Place, kind: str | None, as_json: bool) -> None:
@@ -39,7 +41,7 @@ def preview(place: Place, kind: str | None, as_json: bool) -> None:
 
 
 @notify.command()
-@click.argument("kind")
+@click.argument("kind", shell_complete=completes(completion.messages))
 @json_option
 @click.pass_obj
 def send(place: Place, kind: str, as_json: bool) -> None:
@@ -94,7 +96,7 @@ def test(place: Place, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("reminder", required=False)
+@click.argument("reminder", required=False, shell_complete=completes(completion.reminders))
 @json_option
 @click.pass_obj
 def due(place: Place, reminder: str | None, as_json: bool) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from console import completion
+from console.completion import completes
 from console.context import Place, bare, fail, json_option, say
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ WITHIN_S = 0.999  # the log shows whole seconds: what happened in the one that w
 
 
 @triggers.command()
-@click.argument("trigger")
+@click.argument("trigger", shell_complete=completes(completion.triggers))
 @click.option("--at", "when", default="", help="A moment: 2h ago, 14:03, or ISO 8601; default: now.")
 @json_option
 @click.pass_obj
@@ -100,7 +102,13 @@ def why(place: Place, trigger: str, when: str, as_json: bool) -> None:
 
 @triggers.command()
 @click.option("--days", type=click.FloatRange(0.01, 365), default=7.0, show_default=True)
-@click.option("--plan", "other", type=click.Path(path_type=Path), help="Another plan's rules, compared with today's.")
+@click.option(
+    "--with",
+    "--plan",
+    "other",
+    type=click.Path(path_type=Path),
+    help="Another plan's rules, compared with today's. After this verb --plan means the same; today's plan goes before `triggers`.",
+)
 @click.option(
     "--inject",
     "injected",

@@ -371,6 +371,12 @@ def undo_restore(conn: sqlite3.Connection, at: float) -> tuple[int, int]:
     return row[0], count
 
 
+def ids_beginning(conn: sqlite3.Connection, start: str, limit: int) -> list[tuple[str, str]]:
+    """(id, title) of documents whose id begins with `start`, in the order of their ids."""
+    sql = "SELECT id, title FROM document WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
+    return conn.execute(sql, (start, f"{start}\U0010ffff", limit)).fetchall()
+
+
 def last_restore(conn: sqlite3.Connection) -> tuple[int, int] | None:
     """(id, documents) of the last restore that is not undone."""
     row = conn.execute("SELECT id, documents FROM restore WHERE undone IS NULL ORDER BY id DESC LIMIT 1").fetchone()

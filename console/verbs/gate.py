@@ -1,0 +1,180 @@
+"""Verbs for scripts that wait for people: `gate`, whether the way up is open, and `wait`, until something is so."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from console.context import Place, fail, json_option, notice, say
+
+if TYPE_CHECKING:
+    from engine.view.model import GateView, View
+
+LOOK_S = 0.5
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def gate(place: Place, as_json: bool) -> None:
+    """The gate of the current stage: what is met, what is missing. Exit code 0 when it is open, 1 when it is shut."""
+    from console.verbs.status import ENGINE, look
+
+    glance, alive, trouble = look(place)
+    view = glance.view if glance is not None else None
+    if view is None:
+        fail(trouble or ENGINE.get(alive, "The engine has shown nothing yet."), as_json, {"open": False})
+    old = "" if alive == "running" else ENGINE[alive]
+    is_open = view.gate.open and not old  # what no engine judges now is not open
+    head = headline(view, is_open)
+    body = {
+        "ok": True, "open": is_open, "sentence": head, "engine_state": alive, "stage": view.stage, "stage_name": view.stage_name,
+        "percent_bp": view.percent_bp, "epoch": view.epoch, "at": view.at, "stable": view.stable, "gate": view.gate,
+    }  # fmt: skip
+    say(body, "\n".join([*([old] if old else []), head, *gate_lines(view.gate)]), as_json)
+    if not is_open:
+        raise SystemExit(1)
+
+
+def headline(view: View, is_open: bool) -> str:
+    """Open or shut, from where to where."""
+    if view.stable:
+        return "No gate: the rollout is stable and has no further stage."
+    to = view.gate
+    return (
+        f"Gate {'OPEN' if is_open else 'SHUT'}: stage {view.stage} {view.stage_name} to stage {to.next_stage} {to.next_name}, "
+        f"{to.next_percent_bp / 100:g} %. {to.met} of {to.total} met. Epoch {view.epoch}."
+    )
+
+
+def gate_lines(of: GateView) -> list[str]:
+    """Every requirement with its sign, and then what is in the way."""
+    from console.widgets import checklist, words
+
+    marks = {True: "[x]", False: "[ ]"}
+    out = []
+    for line in checklist.lines(of):
+        if line.condition is not None:
+            out.append(f"  {marks.get(bool(line.condition.met))} {line.condition.sentence}")
+        elif line.item is not None:
+            out.append(f"  {marks[line.item.state == 'done']} {line.item.text} ({line.item.id})")
+        elif line.title:
+            out.append(line.title)
+        else:
+            out.append(f"  {marks[line.done]} {line.text}")
+    if bake := words.bake(of):
+        out.append(bake)
+    return out + [f"blocked: {why}" for why in of.blocked] + [f"missing: {what}" for what in of.missing]
+
+
+# -- wait --------------------------------------------------------------------------------------------------------------
+
+
+class Goal(NamedTuple):
+    """What is waited for. `met` looks at a view that the engine renews, `where` says how far it is."""
+
+    text: str
+    met: Callable[[View], bool]
+    where: Callable[[View], str]
+
+
+def _stage(view: View) -> str:
+    return f"stage {view.stage} {view.stage_name}, {view.effective_bp / 100:g} %"
+
+
+def parse_goal(text: str) -> Goal:
+    """ValueError is a sentence."""
+    stage = re.fullmatch(r"stage\s*(>?=)\s*(\d+)", text.strip())
+    if stage is not None:
+        wanted = int(stage[2])
+        if stage[1] == "=":
+            return Goal(text, lambda view: view.stage == wanted and not view.stable, _stage)
+        return Goal(text, lambda view: view.stage >= wanted, _stage)
+    match text.strip():
+        case "stable":
+            return Goal(text, lambda view: view.stable, _stage)
+        case "gate-open":
+            return Goal(text, lambda view: view.gate.open, lambda view: headline(view, view.gate.open))
+        case "rolled-back":
+            return Goal(text, lambda view: view.health == "rolled_back", _stage)
+    raise ValueError(f"{text!r} cannot be waited for: stage=N, stage>=N, stable, gate-open or rolled-back")
+
+
+class _GoalType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    name = "condition"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Goal:
+        if isinstance(value, Goal):
+            return value
+        try:
+            return parse_goal(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        from console.completion import place_of, stages
+
+        known = ["stable", "gate-open", "rolled-back", *(f"stage={number}" for number, _ in stages(place_of(ctx)))]
+        return [click.shell_completion.CompletionItem(text) for text in known if text.startswith(incomplete)]
+
+
+class _Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        from engine.plan.durations import parse_duration
+
+        try:
+            return value if isinstance(value, float) else parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command()
+@click.option(
+    "--for", "goal", type=_GoalType(), required=True, help="stage=2, stage>=2, stable, gate-open or rolled-back."
+)
+@click.option(
+    "--timeout", "timeout_s", type=_Duration(), default="1h", show_default=True, help="Give up after this: 90s, 2h."
+)
+@json_option
+@click.pass_obj
+def wait(place: Place, goal: Goal, timeout_s: float, as_json: bool) -> None:
+    """Wait until it is so. Exit code 0 then, 1 when the time is over. Where no engine runs it goes on waiting for one."""
+    from console.verbs.status import ENGINE, look
+    from engine.plan.durations import format_duration
+
+    began = time.monotonic()
+    last = ""
+    while True:
+        glance, alive, trouble = look(place)
+        view = glance.view if glance is not None else None
+        took = time.monotonic() - began
+        if view is not None and alive == "running" and goal.met(view):
+            sentence = f"{goal.text}: yes, after {format_duration(took)}. {goal.where(view)}"
+            say({"ok": True, "sentence": sentence, **_facts(goal, view, took)}, sentence, as_json)
+            return
+        if view is None:
+            now = trouble or ENGINE.get(alive, "The engine has shown nothing yet.")
+        else:
+            now = ENGINE.get(alive) or goal.where(view)
+        if took >= timeout_s:
+            sentence = f"{goal.text}: not within {format_duration(timeout_s)}. {now}"
+            fail(sentence, as_json, _facts(goal, view, took))
+        if now != last and not as_json:
+            notice(f"waiting for {goal.text}: {now}")
+        last = now
+        time.sleep(max(0.0, min(LOOK_S, timeout_s - took)))
+
+
+def _facts(goal: Goal, view: View | None, took: float) -> dict[str, Any]:
+    seen = {} if view is None else {
+        "stage": view.stage, "stable": view.stable, "effective_bp": view.effective_bp, "gate_open": view.gate.open, "epoch": view.epoch,
+    }  # fmt: skip
+    return {"for": goal.text, "waited_s": round(took, 3), **seen}

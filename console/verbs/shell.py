@@ -1,0 +1,45 @@
+"""Verbs for the shell and the machine's package: completion and the manual page."""
+
+from __future__ import annotations
+
+import click
+
+from console.context import json_option, say_text
+
+WHERE = {
+    "bash": 'eval "$(rollout completion bash)" in ~/.bashrc',
+    "zsh": 'eval "$(rollout completion zsh)" in ~/.zshrc, after compinit',
+    "fish": "rollout completion fish > ~/.config/fish/completions/rollout.fish",
+}
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(list(WHERE)))
+@json_option
+def completion(shell: str, as_json: bool) -> None:
+    """Print the script by which a shell completes verbs, options and ids.
+
+    bash: eval "$(rollout completion bash)" in ~/.bashrc; zsh: the same with zsh, after compinit;
+    fish: rollout completion fish > ~/.config/fish/completions/rollout.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    from console.cli import rollout
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    made = kind(rollout, {}, "rollout", "_ROLLOUT_COMPLETE")
+    say_text(made.source_template % made.source_vars(), as_json, shell=shell, where=WHERE[shell])
+
+
+@click.command()
+@json_option
+def man(as_json: bool) -> None:
+    """Print the manual page: rollout man | man -l -
+
+    To install it: rollout man > /usr/local/share/man/man1/rollout.1
+    """
+    from console.cli import VERSION, rollout
+    from console.manual import manual
+
+    say_text(manual(rollout, VERSION), as_json)
