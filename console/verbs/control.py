@@ -39,10 +39,16 @@ def _send(place: Place, as_json: bool, kind: str, **fields: Any) -> None:
     help="The stage that you mean to reach: the next one.",
 )
 @click.option("--epoch", type=int, help="The epoch you looked at (`rollout status` shows it); default: the one now.")
+@click.option("--dry-run", is_flag=True, help="Say what it would do; change nothing.")
 @json_option
 @click.pass_obj
-def promote(place: Place, reason: str, override: bool, to_stage: int | None, epoch: int | None, as_json: bool) -> None:
-    """One step up, through the gate. Names the stage it leads to, so that two people never climb two stages."""
+def promote(
+    place: Place, reason: str, override: bool, to_stage: int | None, epoch: int | None, dry_run: bool, as_json: bool
+) -> None:
+    """One step up, through the gate. Names the stage it leads to, so that two people never climb two stages.
+
+    --dry-run judges the gate as it is now; the machine checks that a promotion repeats are not run.
+    """
     seen = place.reader.state()
     if to_stage is None and epoch is None:
         from engine.rollout.control import next_step, percent, stage_name
@@ -53,6 +59,9 @@ def promote(place: Place, reason: str, override: bool, to_stage: int | None, epo
             f"Now: stage {seen.stage}, {percent(seen.percent_bp)}, epoch {seen.epoch}."
         )
     fields = {"epoch": seen.epoch if epoch is None else epoch, "reason": reason, "override": override}
+    if dry_run:
+        _send(place, as_json, "would", of="promote", **fields, to_stage=to_stage)
+        return
     _send(place, as_json, "promote", **fields, to_stage=to_stage)
 
 
@@ -106,15 +115,27 @@ def ceiling(place: Place, percentage: float, reason: str, epoch: int | None, as_
 @click.option("--reason", default="", help="Optional; can be added later.")
 @click.option("--undo", is_flag=True, help="Take your own last rollback back, within 60 s, if nothing tripped since.")
 @click.option("--epoch", type=int, help="With --undo: the epoch you looked at, to take back another person's rollback.")
+@click.option("--dry-run", is_flag=True, help="Say what it would do; change nothing.")
 @json_option
 @click.pass_obj
-def rollback(place: Place, to_stage: int | None, reason: str, undo: bool, epoch: int | None, as_json: bool) -> None:
+def rollback(
+    place: Place, to_stage: int | None, reason: str, undo: bool, epoch: int | None, dry_run: bool, as_json: bool
+) -> None:
     """To 0 % now. Works with the engine dead, stopped or busy, and with a broken plan; prints the proof."""
     if undo:
-        _send(place, as_json, "undo_rollback", reason=reason, epoch=_own(place, as_json) if epoch is None else epoch)
+        fields = {"reason": reason, "epoch": _own(place, as_json) if epoch is None else epoch}
+        if dry_run:
+            _send(place, as_json, "would", of="undo_rollback", **fields)
+        else:
+            _send(place, as_json, "undo_rollback", **fields)
         return
     if epoch is not None:
         raise click.UsageError("--epoch goes with --undo: a rollback needs none.")
+    if dry_run:
+        from console.verbs.dry_run import rollback_would
+
+        rollback_would(place, to_stage, as_json)
+        return
     from engine.store.folder import Folder, take_key_out
 
     meant = place.meant
@@ -289,7 +310,12 @@ def restore(
 ) -> None:
     """Serve frequency keywords again for documents that the LLM wrote: one transaction, and it can be undone."""
     if undo:
-        _send(place, as_json, "undo_restore")
+        if dry_run:
+            from console.verbs.dry_run import undo_restore_would
+
+            undo_restore_would(place, as_json)
+        else:
+            _send(place, as_json, "undo_restore")
         return
     from engine.plan.durations import parse_when
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console import completion
-from console.context import Place, bare, fail, json_option, say, write_json, wrote
+from console.context import Place, bare, fail, json_option, say, write_json, write_text, wrote
 from engine.terms import terms
 from engine.text import clean_line, counted
 
@@ -150,10 +150,26 @@ def delete(place: Place, id: str, yes: bool, as_json: bool) -> None:
     "--seed", type=int, default=1, show_default=True, help="Of --random; the same seed draws the same sample."
 )
 @click.option("--text/--no-text", default=False, help="With the documents' text, for a review of grounding.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["json", "jsonl", "csv"]),
+    default="json",
+    show_default=True,
+    help="One JSON list; a JSON object a line; or a table whose keywords are separated by semicolons.",
+)
 @json_option
 @click.pass_obj
 def export(
-    place: Place, method: str, limit: int, output: Path, at_random: bool, seed: int, text: bool, as_json: bool
+    place: Place,
+    method: str,
+    limit: int,
+    output: Path,
+    at_random: bool,
+    seed: int,
+    text: bool,
+    kind: str,
+    as_json: bool,
 ) -> None:
     """Documents as [{file, id, title, method, keywords, ...}].
 
@@ -174,5 +190,10 @@ def export(
         }
         for d in found
     ]  # fmt: skip
-    write_json(output, rows)
+    if kind == "json":
+        write_json(output, rows)
+    else:
+        from console.tables import as_csv, as_lines
+
+        write_text(output, as_csv(rows) if kind == "csv" else as_lines(rows))
     wrote(output, f"{counted(len(rows), 'document')} with {method} keywords in {output}.", as_json)

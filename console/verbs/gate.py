@@ -59,7 +59,10 @@ def gate_lines(of: GateView) -> list[str]:
     out = []
     for line in checklist.lines(of):
         if line.condition is not None:
-            out.append(f"  {marks.get(bool(line.condition.met))} {line.condition.sentence}")
+            met = bool(line.condition.met)
+            out.append(
+                f"  {marks[met]} {line.condition.sentence if met else line.condition.missing or line.condition.sentence}"
+            )
         elif line.item is not None:
             out.append(f"  {marks[line.item.state == 'done']} {line.item.text} ({line.item.id})")
         elif line.title:
@@ -68,7 +71,7 @@ def gate_lines(of: GateView) -> list[str]:
             out.append(f"  {marks[line.done]} {line.text}")
     if bake := words.bake(of):
         out.append(bake)
-    return out + [f"blocked: {why}" for why in of.blocked] + [f"missing: {what}" for what in of.missing]
+    return out + [f"blocked: {why}" for why in of.blocked]
 
 
 # -- wait --------------------------------------------------------------------------------------------------------------

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import math
 import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,16 +16,19 @@ from typing import Any
 
 import click
 
-from console.context import Place, bare, fail, json_option, say
+from console.context import Place, bare, fail, is_quiet, json_option, notice, say
 from console.upload import sources
 from console.upload.progress import Progress
 from console.upload.root import id_under, outside, root_of
 from console.upload.uploader import Answer, Crew, Gone, Refused
 from engine.client.client import EXTRACT_S, EngineClient, broken, unanswered
-from engine.text import clean_block, clean_line, digest, normal
+from engine.store.folder import Folder
+from engine.text import clean_block, clean_line, counted, digest, normal
 
 PATIENCE_S = 10.0  # with an engine that is being started anew
 NAMED = 10  # documents named for one trouble
+SHOWN = 20  # documents that --dry-run lists
+END_S = 15.0  # for the engine that was started to end
 REASONS = 5  # told for which the LLM gave nothing
 _FIGURE = re.compile(r"\d+")
 
@@ -108,10 +113,18 @@ def _named(names: list[str]) -> str:
     help="Ids are paths from this folder. Default: the top of the git repository, else the folder given.",
 )
 @click.option("--resume", is_flag=True, help="Skip documents that are in the store unchanged.")
+@click.option("--dry-run", is_flag=True, help="Name the documents that would be sent; send none. Needs no engine.")
 @json_option
 @click.pass_obj
 def load(
-    place: Place, paths: tuple[str, ...], method: str, verbose: bool, root: Path | None, resume: bool, as_json: bool
+    place: Place,
+    paths: tuple[str, ...],
+    method: str,
+    verbose: bool,
+    root: Path | None,
+    resume: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Extract keywords from files, folders, globs, or `-` for standard input.
 
@@ -120,7 +133,7 @@ def load(
     In a folder other files are passed over and named; a file that you name is read whatever its ending. Stopped half way, the same
     command with --resume continues.
 
-    A document's id is its path from --root, so that it is the same document however its path is typed; a JSON row brings its own.
+    Where no engine runs, one is started and ends with this command. A document's id is its path from --root, so that it is the same document however its path is typed; a JSON row brings its own.
     """
     passed_over: dict[str, list[str]] = {}
     found = sources.files(paths, passed_over)
@@ -131,13 +144,53 @@ def load(
     root = root.resolve() if root is not None else root_of(paths)
     if root is not None and (stray := outside(root, found)):
         fail(f"{clean_line(stray)} is not below the root {root}. Give another --root.", as_json)
-    _engine_or_fail(place, as_json)
     known = _known(place, method) if resume else {}
     tally = Tally()
     tally.passed_over = {
         clean_line(ending): [clean_line(name) for name in names] for ending, names in passed_over.items()
     }
-    quiet = verbose or as_json
+    if dry_run:
+        _would(found, root, known, tally, as_json)
+        return
+    with engine_for(place, as_json):
+        _send_all(place, found, root, known, tally, method, verbose, as_json)
+
+
+def _would(found: list[str], root: Path | None, known: dict[str, str], tally: Tally, as_json: bool) -> None:
+    """What would be sent, and what is not."""
+    ids, size = [], 0
+    for source in (source for path in found for source in sources.documents(path, _called(root, path))):
+        if source.trouble:
+            tally.skip(source.id, source.trouble)
+        elif known and known.get(clean_line(source.id, 512)) == _digest(source.text):
+            tally.unchanged += 1
+        else:
+            ids.append(clean_line(source.id, 512))
+            size += len(source.text)
+    head = f"Would send {counted(len(ids), 'document')}, {size:,} characters; {tally.unchanged} unchanged, {tally.failed} unreadable. Nothing was sent."
+    for line in tally.remarks():
+        notice(line)
+    body = {
+        "ok": not tally.failed, "dry_run": True, "sentence": head, "documents": ids, "characters": size, "unchanged": tally.unchanged,
+        "failed": tally.failed, "empty": tally.empty, "passed_over": tally.passed_over,
+    }  # fmt: skip
+    more = [f"  ... and {len(ids) - SHOWN} more (--json names all)"] if len(ids) > SHOWN else []
+    say(body, "\n".join([head, *(f"  {name}" for name in ids[:SHOWN]), *more]), as_json)
+    if tally.failed:
+        raise SystemExit(1)
+
+
+def _send_all(
+    place: Place,
+    found: list[str],
+    root: Path | None,
+    known: dict[str, str],
+    tally: Tally,
+    method: str,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    quiet = verbose or as_json or is_quiet()
     progress = Progress(
         "load", sum(map(sources.weight, found)), bare(sys.stderr), shown=not quiet and sys.stderr.isatty()
     )
@@ -176,9 +229,9 @@ def load(
     progress.end()
     took = max(time.monotonic() - began, 1e-9)
     for line in tally.remarks():
-        click.echo(line, err=True)
+        notice(line)
     if tally.fallback and method == "llm":
-        click.echo("The same command with --resume asks the LLM again for what fell back.", err=True)
+        notice("The same command with --resume asks the LLM again for what fell back.")
     say({**tally.data(took), **({"ok": False, "sentence": stopped} if stopped else {})}, tally.sentence(took), as_json)
     if stopped:
         click.echo(
@@ -200,12 +253,35 @@ def _line(source: sources.Source, answer: Answer) -> str:
     return f"{clean_line(source.id)}: {answer['method']}{f' ({note})' if note else ''}: {', '.join(answer['keywords'])}"
 
 
-def _engine_or_fail(place: Place, as_json: bool) -> None:
-    """Before the first document, so that a thousand files do not fail one by one."""
+@contextlib.contextmanager
+def engine_for(place: Place, as_json: bool) -> Iterator[None]:
+    """An engine that answers before the first document, so that a thousand files do not fail one by one. Where none runs, one that
+    ends with this command: also when this process is killed, because then its end of the pipe closes."""
+    from engine.client import whereabouts
+
+    if whereabouts.ask(place.folder).state != "none":
+        try:
+            place.client.request("GET", "/healthz", timeout_s=PATIENCE_S)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            fail(unanswered(place.folder, error), as_json)
+        yield
+        return
+    from engine.server.process import spawn, wait_until_up
+
+    plan = place.file_plan  # an engine starts under the file, or not at all
+    notice(f"No engine runs in {place.folder.path}: one is started for this load and ends with it.")
+    process = spawn(place.plan_path.resolve(), Folder(place.folder.path, plan.store.group), attached=True)
+    if trouble := wait_until_up(place.folder, process):
+        fail(trouble, as_json)
     try:
-        place.client.request("GET", "/healthz", timeout_s=PATIENCE_S)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        fail(unanswered(place.folder, error), as_json)
+        yield
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            notice(f"The engine that was started has not ended within {END_S:g} s; see {place.folder.engine_log}.")
 
 
 def extract(client: EngineClient, source: sources.Source, method: str) -> Answer:

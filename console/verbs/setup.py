@@ -11,15 +11,30 @@ import click
 from console.context import Failed, Place, fail, json_option, say, write_text, wrote
 from engine.files import write_whole
 
+QUESTIONS: dict[str, tuple[str, Any, Any]] = {  # option -> question, default, type
+    "service": ("Service", "keyword-extraction", None),
+    "environment": ("Environment", "production", None),
+    "llm_url": ("LLM service's address", "http://127.0.0.1:11434", None),
+    "llm_model": ("Model", "llama3.2:3b", None),
+    "llm_api": ("Its API", "ollama", click.Choice(["ollama", "openai"])),
+    "http_port": ("Port of the engine's HTTP API", 8080, click.IntRange(0, 65535)),
+}
+
 
 @click.command()
-@click.option("--yes", is_flag=True, help="Take the defaults, ask nothing.")
+@click.option("--yes", is_flag=True, help="Take the defaults for what is not given, ask nothing.")
+@click.option("--service", help="The service's name.")
+@click.option("--environment", help="production, staging, ...")
+@click.option("--llm-url", help="The LLM service's address.")
+@click.option("--model", "llm_model", help="The model it serves.")
+@click.option("--llm-api", type=click.Choice(["ollama", "openai"]), help="The API it speaks.")
+@click.option("--port", "http_port", type=click.IntRange(0, 65535), help="Port of the engine's HTTP API.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("rollout.toml"), show_default=True)
 @click.option("--force", is_flag=True, help="Replace a file that is there; it is kept as .bak.")
 @json_option
 @click.pass_obj
-def init(place: Place, yes: bool, output: Path, force: bool, as_json: bool) -> None:
-    """Write a commented rollout.toml: the whole plan, for your own service."""
+def init(place: Place, /, yes: bool, output: Path, force: bool, as_json: bool, **given: Any) -> None:
+    """Write a commented rollout.toml: the whole plan, for your own service. What is not given as an option is asked for."""
     from engine.plan.init import Answers, initial_plan
     from engine.plan.load import PlanError, default_plan_text, parse_plan
 
@@ -27,20 +42,14 @@ def init(place: Place, yes: bool, output: Path, force: bool, as_json: bool) -> N
         raise Failed(
             f"{output} is there already; nothing was changed. --force replaces it and keeps the old one as {output}.bak."
         )
-    answers = Answers()
+    answers = dict(given)
     if not yes:
-        given: dict[str, Any] = {
-            "service": click.prompt("Service", default="keyword-extraction"),
-            "environment": click.prompt("Environment", default="production"),
-            "llm_url": click.prompt("LLM service's address", default="http://127.0.0.1:11434"),
-            "llm_model": click.prompt("Model", default="llama3.2:3b"),
-            "llm_api": click.prompt("Its API", default="ollama", type=click.Choice(["ollama", "openai"])),
-            "http_port": click.prompt("Port of the engine's HTTP API", default=8080, type=click.IntRange(0, 65535)),
-        }
+        for name, (text, default, kind) in QUESTIONS.items():
+            if answers[name] is None:
+                answers[name] = click.prompt(text, default=default, type=kind)
         roles = [contact.role for contact in parse_plan(default_plan_text()).contacts]
-        given["contacts"] = dict(_contact(role) for role in roles)
-        answers = Answers(**given)
-    text = initial_plan(answers)
+        answers["contacts"] = dict(_contact(role) for role in roles)
+    text = initial_plan(Answers(**answers))
     try:
         parse_plan(text, str(output))
     except PlanError as error:

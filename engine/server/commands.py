@@ -32,6 +32,7 @@ REQUESTS: Mapping[str, Handler] = {
     "resume": decisions.resume,
     "undo_rollback": decisions.undo_rollback,
     "ceiling": decisions.ceiling,
+    "would": decisions.would,
     "adopt_plan": decisions.adopt_plan,
     "rollback_reason": decisions.rollback_reason,
     "proof": decisions.proof,

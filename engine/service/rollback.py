@@ -62,7 +62,7 @@ async def _raised(
         if not switch.lowering:
             break
         await asyncio.sleep(0.01)
-    if (why := _in_the_way(engine)) is not None:
+    if (why := in_the_way(engine)) is not None:
         return Outcome(engine.state, engine.state, None, why)
     generation = switch.generation
     arming = switch.armed is None
@@ -70,7 +70,7 @@ async def _raised(
         await asyncio.to_thread(folder.forge, f"made at {engine.clock.now():.3f} by engine {engine.token}")
 
     def checked(conn: sqlite3.Connection) -> Outcome:
-        return engine.commit_on(conn, ask, lambda state: _in_the_way(engine) or decide(state, conn))
+        return engine.commit_on(conn, ask, lambda state: in_the_way(engine) or decide(state, conn))
 
     outcome = await engine.record(checked)
     late = switch.generation != generation or _intent_waits(engine)
@@ -89,7 +89,7 @@ async def _raised(
     return outcome
 
 
-def _in_the_way(engine: Engine) -> Refusal | None:
+def in_the_way(engine: Engine) -> Refusal | None:
     """A rollback that is not recorded yet, or a store that is not as this engine left it. Asked again in the transaction."""
     switch = engine.switch
     if switch.lowering or _intent_waits(engine):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from engine.client.client import Reply
 from engine.plan.environment import PERCENTAGE
@@ -16,8 +18,30 @@ from engine.service.engine import REASON_LIMIT, Engine, told
 from engine.store import log
 from engine.text import clean_line
 
+Decide = Callable[[State, sqlite3.Connection], Decision | Refusal]
+
+
+class Promotion(Struct, frozen=True):
+    """What a person asks for: one step up from what they looked at."""
+
+    epoch: int
+    to_stage: int | None
+    override: bool
+    ask: Ask
+
 
 async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    wanted = _promotion(fields, ask)
+    if isinstance(wanted, Reply):
+        return wanted
+    await checklist_requests.recheck(engine, wanted.ask)
+    outcome = await rollback.raised(engine, wanted.ask, _promoting(engine, wanted))
+    if outcome.decision is not None and engine.switch.lowering:
+        return Reply(False, "Promoted, and rolled back in the same moment: the rollback stands.")
+    return told(outcome, percent_bp=outcome.state.percent_bp, stage=outcome.state.stage)
+
+
+def _promotion(fields: dict[str, Any], ask: Ask) -> Promotion | Reply:
     epoch, to_stage = fields.get("epoch"), fields.get("to_stage")
     if type(epoch) is not int:  # True is an int, and no epoch
         return Reply(False, "Not promoted: the request does not say which epoch was looked at.")
@@ -26,10 +50,11 @@ async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     override = bool(fields.get("override")) or bool(fields.get("override_reason"))
     if fields.get("override_reason"):
         ask = msgspec.structs.replace(ask, reason=clean_line(str(fields["override_reason"]), REASON_LIMIT))
+    return Promotion(epoch, to_stage, override, ask)
+
+
+def _promoting(engine: Engine, wanted: Promotion) -> Decide:
     facts = engine.monitor.gate_facts(engine.state)  # what was measured; people's part is read again inside
-
-    await checklist_requests.recheck(engine, ask)
-
     known = pinning.identified(engine, engine.state)
     unwatched = () if engine.switch.lease_valid else ("the triggers are not evaluated now",)
 
@@ -38,13 +63,38 @@ async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         report = engine.monitor.gate(state, facts, conn)
         by = log.moved_by(conn, state.epoch)
         blocked = (*report.blocked, *unwatched)
-        made = control.promote(engine.plan, state, ask, epoch, report.missing, blocked, override, by, to_stage)
+        made = control.promote(
+            engine.plan, state, wanted.ask, wanted.epoch, report.missing, blocked, wanted.override, by, wanted.to_stage
+        )
         return msgspec.structs.replace(made, pins=known) if isinstance(made, Decision) else made
 
-    outcome = await rollback.raised(engine, ask, decide)
-    if outcome.decision is not None and engine.switch.lowering:
-        return Reply(False, "Promoted, and rolled back in the same moment: the rollback stands.")
-    return told(outcome, percent_bp=outcome.state.percent_bp, stage=outcome.state.stage)
+    return decide
+
+
+async def would(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """What `promote` or `undo_rollback` (field `of`) would do now. A request of its own, so that an engine of an earlier version
+    refuses it instead of doing it."""
+    match fields.get("of"):
+        case "promote":
+            wanted = _promotion(fields, ask)
+            decide = wanted if isinstance(wanted, Reply) else _promoting(engine, wanted)
+        case "undo_rollback":
+            decide = _undoing(engine, fields, ask)
+        case _:
+            return Reply(False, "Not understood: `of` is promote or undo_rollback.")
+    if isinstance(decide, Reply):
+        return decide
+    made = rollback.in_the_way(engine) or decide(engine.state, engine.conn)
+    if isinstance(made, Refusal):
+        return Reply(False, made.sentence)
+    state = engine.state
+    sentence = (
+        f"Would go from stage {state.stage}, {control.percent(state.percent_bp)} to stage {made.stage} "
+        f"{control.stage_name(engine.plan, made.stage)}, {control.percent(made.percent_bp)}. Nothing has changed."
+    )
+    missing = [str(one) for one in made.evidence.get("missing") or ()]
+    data = {"stage": made.stage, "percent_bp": made.percent_bp, "epoch": state.epoch, "overrides": missing}
+    return Reply(True, sentence, data)
 
 
 async def approve(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
@@ -72,6 +122,11 @@ async def resume(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 
 async def undo_rollback(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    decide = _undoing(engine, fields, ask)
+    return decide if isinstance(decide, Reply) else told(await rollback.raised(engine, ask, decide))
+
+
+def _undoing(engine: Engine, fields: dict[str, Any], ask: Ask) -> Decide | Reply:
     if engine.misplaced:
         return Reply(
             False, f"Not undone: rollout.toml changed, {engine.misplaced}. First: rollout plan adopt --stage N."
@@ -83,7 +138,7 @@ async def undo_rollback(engine: Engine, fields: dict[str, Any], ask: Ask) -> Rep
     def decide(state: State, conn: sqlite3.Connection) -> Decision | Refusal:
         return control.undo_rollback(engine.plan, state, ask, epoch, log.moved_by(conn, state.epoch))
 
-    return told(await rollback.raised(engine, ask, decide))
+    return decide
 
 
 async def ceiling(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:

@@ -1,0 +1,70 @@
+"""What a rollback or the undo of a restore would do, read from the store and asked of the engine; nothing is changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from console.context import Place, fail, say
+from engine.text import counted
+
+
+def rollback_would(place: Place, to_stage: int | None, as_json: bool) -> None:
+    """From where to where, in which stores, and whether an engine is there to take it."""
+    from console.verbs.status import ENGINE, look
+    from engine.rollout.control import percent, stage_name
+
+    plan = place.plan
+    if to_stage is not None and to_stage >= len(plan.stages):
+        fail(f"There is no stage {to_stage}: the plan has 0 to {len(plan.stages) - 1}.", as_json)
+    glance, alive, trouble = look(place)
+    view = glance.view if glance is not None else None
+    if view is None or glance is None:
+        fail(trouble or ENGINE.get(alive, "The engine has shown nothing yet."), as_json)
+    state = glance.state
+    target = 0 if to_stage is None else plan.stages[to_stage].percent_bp
+    if to_stage is not None and target >= state.percent_bp:
+        fail(
+            f"Stage {to_stage} is {percent(target)}, not below the {percent(state.percent_bp)} now: a rollback only lowers.",
+            as_json,
+        )
+    where = percent(target) if to_stage is None else f"stage {to_stage} {stage_name(plan, to_stage)}, {percent(target)}"
+    lines = [
+        f"Would go from stage {state.stage} {stage_name(plan, state.stage)}, {percent(state.percent_bp)} to {where}. "
+        "Nothing has changed."
+    ]
+    if view.effective_bp != state.percent_bp:
+        lines.append(f"In force now: {percent(view.effective_bp)}. {view.why_effective}".rstrip())
+    lines.append(
+        f"The engine runs and takes it at once; LLM calls in flight: {view.engine.in_flight}, cancelled if they go on."
+        if alive == "running"
+        else f"{ENGINE[alive]}"
+    )
+    if to_stage is None:
+        lines.append(f"It removes {place.store.armed}.")
+    others = [str(other) for other in place.meant.others]
+    lines += [f"Also in {other}: this plan ran with it." for other in others]
+    restore = view.restore
+    if restore is not None and restore.documents:
+        lines.append(
+            f"{counted(restore.documents, 'document serves', 'documents serve')} what the LLM wrote and would go on doing so "
+            "until `rollout restore`."
+        )
+    body: dict[str, Any] = {
+        "ok": True, "dry_run": True, "sentence": lines[0], "percent_from": state.percent_bp, "percent_to": target,
+        "effective_bp": view.effective_bp, "stage": state.stage, "epoch": state.epoch, "engine_state": alive,
+        "in_flight": view.engine.in_flight, "store": str(place.store.path), "other_stores": others,
+        "documents": restore.documents if restore is not None else 0,
+    }  # fmt: skip
+    say(body, "\n".join(lines), as_json)
+
+
+def undo_restore_would(place: Place, as_json: bool) -> None:
+    from engine.store import documents
+
+    last = place.reader.read(documents.last_restore)
+    if last is None:
+        fail("Nothing to undo: there is no restore that is still in force.", as_json)
+    sentence = f"{counted(last[1], 'document', 'documents')} would serve the LLM's keywords again. Nothing has changed."
+    say(
+        {"ok": True, "dry_run": True, "sentence": sentence, "restore": last[0], "documents": last[1]}, sentence, as_json
+    )

@@ -1,0 +1,272 @@
+"""The command line where no engine runs, before one, and in scripts: completion, manual, dry runs, waiting, tables."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.tables import as_csv, as_lines
+from console.verbs.gate import parse_goal
+from engine.store.holders import holders
+from tests.engine.service.stage import Stage
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A store that `load` made, with no engine running."""
+    root = tmp_path_factory.mktemp("place")
+    with Stage(root, speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as made:
+        (root / "docs").mkdir()
+        for name in ("backoff", "queues"):
+            text = f"# About {name}\n\nThe worker pool retries failed requests with {name} and jitter.\n"
+            (root / "docs" / f"{name}.md").write_text(text * 3)
+        yield made
+
+
+def test_load_starts_an_engine_for_its_duration_and_says_so(stage: Stage) -> None:
+    done = stage.cli("load", str(stage.root / "docs"), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["frequency"] == 2
+    assert "one is started for this load and ends with it" in done.stderr
+    assert holders(stage.folder)[0] == []
+    assert not stage.folder.is_locked()
+
+
+def test_reading_needs_no_engine(stage: Stage) -> None:
+    stage.cli("load", "--resume", str(stage.root / "docs"))
+    for words in (
+        ("query", "worker"),
+        ("export", "--method", "frequency"),
+        ("documents", "show", "backoff.md"),
+        ("log",),
+    ):
+        done = stage.cli(*words)
+        assert (done.returncode, done.stderr) == (0, ""), words
+    assert "both methods' keywords" in stage.cli("analyze", "search-quality").stderr  # of the data, not of the engine
+    assert not stage.folder.is_locked()
+
+
+def test_an_engine_that_load_started_ends_when_load_is_killed(stage: Stage) -> None:
+    rows = [{"id": f"kill/{n}", "text": f"Paper ledgers list row {n} of the harbour tolls. " * 20} for n in range(5000)]
+    (stage.root / "many.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    command = [
+        sys.executable,
+        "-c",
+        "from console.cli import main; main()",
+        "--plan",
+        str(stage.plan_path),
+        "--store",
+        str(stage.folder.path),
+    ]
+    loading = subprocess.Popen(
+        [*command, "load", "--verbose", str(stage.root / "many.jsonl")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert loading.stdout is not None
+    loading.stdout.readline()
+    loading.kill()
+    loading.wait()
+    assert stage.until(lambda: not stage.folder.is_locked(), 30.0)
+
+
+# -- dry runs --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_of_load_names_what_would_be_sent_and_makes_no_store(tmp_path: Path) -> None:
+    with Stage(tmp_path, speed=None) as stage:
+        (tmp_path / "a.md").write_text("The worker pool retries.")
+        (tmp_path / "b.bin").write_bytes(b"\0\1")
+        done = stage.cli("load", "--dry-run", "--json", "--root", str(tmp_path), str(tmp_path / "a.md"))
+        assert json.loads(done.stdout)["documents"] == ["a.md"]
+        assert stage.cli("load", "--dry-run", str(tmp_path / "b.bin")).returncode == 1
+        assert not stage.folder.path.exists()
+
+
+def test_dry_runs_say_what_would_happen_and_change_nothing(tmp_path: Path) -> None:
+    with Stage(tmp_path, settings={"environment": "test"}) as stage:
+        stage.engine()
+        assert stage.cli("promote", "--to", "1", "--override", "--reason", "for a dry run").returncode == 0
+        assert stage.cli("promote", "--to", "2", "--override", "--reason", "for a dry run").returncode == 0
+        before = stage.reader.state()
+        promote = stage.cli("promote", "--to", "3", "--dry-run", "--override", "--reason", "only a dry run", "--json")
+        assert json.loads(promote.stdout)["stage"] == 3
+        assert "gate is not open" in stage.cli("promote", "--to", "3", "--dry-run").stderr
+        assert "not stage 4" in stage.cli("promote", "--to", "4", "--dry-run").stderr
+        down = stage.cli("rollback", "--dry-run", "--json")
+        assert json.loads(down.stdout)["percent_from"] == 1000
+        assert json.loads(down.stdout)["percent_to"] == 0
+        assert "only lowers" in stage.cli("rollback", "--to", "3", "--dry-run").stderr
+        assert stage.folder.armed.exists()
+        after = stage.reader.state()
+        assert (after.rev, after.percent_bp) == (before.rev, before.percent_bp)
+
+        assert stage.cli("rollback", "--quiet").stdout == ""
+        assert "Would go from" in stage.cli("rollback", "--undo", "--dry-run").stdout
+        assert stage.reader.state().percent_bp == 0
+
+
+def test_undoing_a_restore_has_a_dry_run(stage: Stage) -> None:
+    stage.cli("load", "--resume", str(stage.root / "docs"))
+    rev = stage.reader.state().rev
+    assert "no restore that is still in force" in stage.cli("restore", "--undo", "--dry-run").stderr
+    assert stage.reader.state().rev == rev
+
+
+# -- gate and wait ---------------------------------------------------------------------------------------------------------
+
+
+def test_gate_says_open_or_shut_by_its_exit_code_and_wait_sees_it_change(tmp_path: Path) -> None:
+    with Stage(tmp_path, speed=3600.0, settings={"environment": "test"}) as stage:
+        stage.engine()
+        shut = stage.cli("gate", "--json")
+        assert (shut.returncode, json.loads(shut.stdout)["open"]) == (1, False)
+        assert "[ ] All Phase 3 code merged" in stage.cli("gate").stdout
+        late = stage.cli("wait", "--for", "gate-open", "--timeout", "1s")
+        assert (late.returncode, late.stdout) == (1, "")
+        assert "not within 1s" in late.stderr
+
+        def go_up() -> None:
+            time.sleep(1.0)
+            stage.cli("promote", "--to", "1", "--override", "--reason", "while one waits")
+
+        going = threading.Thread(target=go_up)
+        going.start()
+        done = stage.cli("wait", "--for", "stage=1", "--timeout", "40s", "--json")
+        going.join()
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["stage"] == 1
+    late = stage.cli("gate")  # what no engine judges is not open
+    assert late.returncode == 1
+    assert "engine is not running" in late.stdout + late.stderr
+
+
+@pytest.mark.parametrize("text", ["stage", "stage=", "stage=x", "stage<2", "", "gate"])
+def test_what_cannot_be_waited_for_is_a_usage_error(text: str) -> None:
+    with pytest.raises(ValueError, match="stage=N"):
+        parse_goal(text)
+
+
+# -- the shell -------------------------------------------------------------------------------------------------------------
+
+
+def complete(stage: Stage, *words: str) -> list[str]:
+    env = {
+        **os.environ,
+        "_ROLLOUT_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(["rollout", *words]),
+        "COMP_CWORD": str(len(words)),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", "from console.cli import main; main()"],
+        env=env,
+        capture_output=True,
+        text=True,
+        cwd=stage.root,
+    )
+    assert done.stderr == ""
+    return [line.partition(",")[2] for line in done.stdout.splitlines() if line]
+
+
+def test_ids_complete_from_the_plan_and_the_store(stage: Stage) -> None:
+    stage.cli("load", "--resume", str(stage.root / "docs"))
+    at = ("--plan", str(stage.plan_path), "--store", str(stage.folder.path))
+    assert complete(stage, "triggers", "why", "error_c") == ["error_critical", "error_creep"]
+    assert "code_deployed" in complete(stage, *at, "sign", "code")
+    assert complete(stage, "rollback", "--to", "4") == ["4"]
+    assert complete(stage, "documents", "show", *at, "que") == ["queues.md"]
+    assert "stage=2" in complete(stage, "wait", "--for", "stage")
+    assert complete(stage, "--plan", "missing.toml", "triggers", "why", "err") == []
+    assert {"gate", "wait"} <= set(complete(stage, ""))
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_takes_its_completion_script(stage: Stage, shell: str, tmp_path: Path) -> None:
+    script = stage.cli("completion", shell, "--quiet").stdout
+    assert "_ROLLOUT_COMPLETE" in script
+    if program := shutil.which(shell):
+        (tmp_path / "script").write_text(script)
+        done = subprocess.run([program, "-n", str(tmp_path / "script")], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_manual_page_names_every_verb_and_formats_without_a_warning(stage: Stage, tmp_path: Path) -> None:
+    from console.cli import VERBS
+
+    page = stage.cli("man").stdout
+    for verb in VERBS:
+        assert f".SS rollout {verb}".replace("-", "\\-") in page
+    if shutil.which("groff"):
+        done = subprocess.run(["groff", "-man", "-ww", "-Tutf8"], input=page, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "rollout triggers backtest" in re.sub("\b.", "", done.stdout)  # bold is a letter over itself
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--store", "S", "status"),
+        ("status", "--store", "S"),
+        ("triggers", "--store", "S", "list"),
+        ("triggers", "list", "--store", "S"),
+    ],
+)
+def test_global_options_work_on_either_side_of_the_verb(stage: Stage, tmp_path: Path, words: tuple[str, ...]) -> None:
+    named = str(tmp_path / "named")
+    done = stage.cli(*(named if word == "S" else word for word in words))
+    assert done.returncode == 1
+    assert f"There is no store in {named}." in done.stderr
+
+
+def test_backtest_takes_another_plan_by_either_name(stage: Stage) -> None:
+    for name in ("--with", "--plan"):
+        assert "no such file" in stage.cli("triggers", "backtest", name, "absent.toml").stderr
+
+
+def test_init_takes_what_it_would_ask_as_options(stage: Stage, tmp_path: Path) -> None:
+    from engine.plan.load import load_plan
+
+    file = tmp_path / "made.toml"
+    given = ("--service", "tagger", "--llm-url", "http://llm:1", "--model", "m:1b", "--environment", "staging")
+    done = stage.cli("init", "--yes", *given, "--output", str(file), "--quiet")
+    assert (done.returncode, done.stdout) == (0, "")
+    plan = load_plan(file)
+    assert (plan.service, plan.environment, plan.llm.model) == ("tagger", "staging", "m:1b")
+    assert (
+        "Nothing was written"
+        in stage.cli("init", "--yes", "--llm-url", "nowhere", "--output", str(tmp_path / "x")).stderr
+    )
+
+
+# -- tables ----------------------------------------------------------------------------------------------------------------
+
+
+def test_rows_are_read_back_as_they_were_and_no_cell_is_a_formula() -> None:
+    rows = [{"id": "a\nb", "keywords": ["x", "y, z"]}, {"id": "=1+1", "keywords": [], "text": '"quoted"'}]
+    assert [json.loads(line) for line in as_lines(rows).splitlines()] == rows
+    table = list(csv.DictReader(as_csv(rows).splitlines(keepends=True)))
+    assert table[0] == {"id": "a\nb", "keywords": "x; y, z", "text": ""}
+    assert table[1]["id"] == "'=1+1"
+    for hostile in ("=x", "+x", "-x", "@x", "\tx"):
+        assert next(csv.reader([as_csv([{"a": hostile}]).splitlines()[1]]))[0].startswith("'")
+
+
+def test_export_writes_tables(stage: Stage) -> None:
+    stage.cli("load", "--resume", str(stage.root / "docs"))
+    rows = json.loads(stage.cli("export", "--method", "frequency").stdout)
+    lines = stage.cli("export", "--method", "frequency", "--format", "jsonl").stdout.splitlines()
+    table = list(csv.DictReader(stage.cli("export", "--method", "frequency", "--format", "csv").stdout.splitlines()))
+    assert [json.loads(line) for line in lines] == rows
+    assert [row["id"] for row in table] == [row["id"] for row in rows]
