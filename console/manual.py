@@ -20,15 +20,15 @@ VARIABLES = (
 )
 
 
-def manual(root: click.Group, version: str) -> str:
+def manual(root: click.Group) -> str:
     """The page rollout(1)."""
-    return "\n".join(_page(root, version)) + "\n"
+    return "\n".join(_page(root)) + "\n"
 
 
-def _page(root: click.Group, version: str) -> Iterator[str]:
+def _page(root: click.Group) -> Iterator[str]:
     ctx = click.Context(root, info_name="rollout")
     summary, _, rest = (root.help or "").partition("\n\n")
-    yield f'.TH ROLLOUT 1 "" "rollout {version}" "User Commands"'
+    yield '.TH ROLLOUT 1 "" "rollout" "User Commands"'
     yield from (".SH NAME", f"rollout \\- {_text(summary)}")
     yield from (".SH SYNOPSIS", ".B rollout", "[\\fIoptions\\fR] [\\fIverb\\fR] [\\fIarguments\\fR]")
     yield from (".SH DESCRIPTION", *_paragraphs(rest), ".SH OPTIONS", *_options(root, ctx))

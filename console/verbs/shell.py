@@ -24,11 +24,9 @@ def completion(shell: str, as_json: bool) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    from console.cli import rollout
-
     kind = get_completion_class(shell)
     assert kind is not None
-    made = kind(rollout, {}, "rollout", "_ROLLOUT_COMPLETE")
+    made = kind(click.get_current_context().find_root().command, {}, "rollout", "_ROLLOUT_COMPLETE")
     say_text(made.source_template % made.source_vars(), as_json, shell=shell, where=WHERE[shell])
 
 
@@ -39,7 +37,8 @@ def man(as_json: bool) -> None:
 
     To install it: rollout man > /usr/local/share/man/man1/rollout.1
     """
-    from console.cli import VERSION, rollout
     from console.manual import manual
 
-    say_text(manual(rollout, VERSION), as_json)
+    root = click.get_current_context().find_root().command
+    assert isinstance(root, click.Group)
+    say_text(manual(root), as_json)
