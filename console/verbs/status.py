@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from console.context import Place, fail, json_option, say
-from engine.plan.durations import iso
+from engine.plan.durations import format_duration, iso
 from engine.store.folder import StoreError
 from engine.view.headlines import server_sentence
 
@@ -32,10 +32,16 @@ class Line(NamedTuple):
 
 @click.command()
 @click.option("--watch", is_flag=True, help="Go on: a line for each change, for screen readers, pipes and logs.")
+@click.option("--at", "when", metavar="TIME", help='As of then: "14:03", "2h ago", "2026-11-02 02:13" (UTC).')
 @json_option
 @click.pass_obj
-def status(place: Place, watch: bool, as_json: bool) -> None:
+def status(place: Place, watch: bool, when: str | None, as_json: bool) -> None:
     """Where the rollout stands. Exit code 1 when the engine does not run or something has tripped."""
+    if when is not None:
+        if watch:
+            raise click.UsageError("--watch shows what happens now and --at a moment in the past: give one of them.")
+        _at(place, when, as_json)
+        return
     if watch:
         _watch(place, as_json)
         return
@@ -53,6 +59,27 @@ def status(place: Place, watch: bool, as_json: bool) -> None:
         as_json,
     )
     if elsewhere or alive != "running" or glance.view.health in ("alert", "rolled_back"):
+        raise SystemExit(1)
+
+
+def _at(place: Place, when: str, as_json: bool) -> None:
+    """A moment in the past, from the store alone. Exit code 1 when something had tripped."""
+    from engine.history.past import NothingKept, view_at
+    from engine.plan.durations import parse_when
+
+    now = time.time()
+    try:
+        at = parse_when(when, now)
+        if at > now:
+            fail(f"{iso(at)} has not come yet; --at takes a moment in the past.", as_json)
+        view = place.reader.read(lambda conn: view_at(conn, place.plan, at))
+    except (ValueError, NothingKept, StoreError) as error:
+        fail(str(error), as_json)
+    title = f"AS OF {iso(at)}, {format_duration(now - at)} ago. {_where(view)}"
+    unknown = f"Not kept: {'; '.join(view.not_kept)}."
+    said = [title, *(line.sentence for line in lines(view, "running")), unknown]
+    say({"engine_state": None, "store": str(place.folder.path), **_plain(view)}, "\n".join(said), as_json)
+    if view.health in ("alert", "rolled_back"):
         raise SystemExit(1)
 
 

@@ -64,11 +64,11 @@ def read(conn: sqlite3.Connection, plan: Plan, state: State) -> tuple[ItemView, 
     }
     since = doubt(conn, state)
     return tuple(
-        _view(item, since, *stored.get(item.id, ("open", "", None, "", "", 0))) for item in items(plan, state.stage)
+        view(item, since, *stored.get(item.id, ("open", "", None, "", "", 0))) for item in items(plan, state.stage)
     )
 
 
-def _view(
+def view(
     item: Item, since: Doubt, state: str, by: str, at: float | None, written: str, evidence: str, rev: int
 ) -> ItemView:
     lapsed = state == "done" and rev < since.rev and not item.keeps

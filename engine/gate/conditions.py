@@ -30,6 +30,7 @@ class GateFacts(Struct, frozen=True):
     samples: Mapping[str, Sample] = {}
     per_min: float = 0.0
     stability: Stability | None = None  # of the last stage, whose bake counts clean days
+    forecast: bool = True  # whether to work out how many documents are missing: not for a moment in the past
 
 
 class GateReport(Struct, frozen=True):
@@ -114,7 +115,7 @@ def judge(condition: Condition, facts: GateFacts) -> ConditionView:
         return _too_few(condition, sample, fewest, facts)
     if met:
         return _view(condition, True, sample, bound, name, "", None)
-    left, eta = _to_go(condition, sample, facts)
+    left, eta = _to_go(condition, sample, facts) if facts.forecast else ("", None)
     return _view(condition, False, sample, bound, name, f"{condition.text}: {shown}{left}", eta)
 
 

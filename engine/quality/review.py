@@ -183,12 +183,12 @@ def latest(conn: sqlite3.Connection, stage: int, since: float) -> tuple[Sample |
     return (sample, judgements(conn, sample.id)) if sample is not None else (None, ())
 
 
-def verdict(conn: sqlite3.Connection, stage: int, since: float) -> ReviewVerdict:
-    """What all reviews of this stage since then say together: documents, not answers, are counted."""
+def verdict(conn: sqlite3.Connection, stage: int, since: float, until: float | None = None) -> ReviewVerdict:
+    """What all reviews of this stage since then, up to `until`, say together: documents, not answers, are counted."""
     rows = conn.execute(
         "SELECT r.document_id, r.reviewer, json_extract(r.body, '$.good') FROM review r JOIN review_sample s ON s.id = r.sample "
-        "WHERE s.stage = ? AND r.at >= ? ORDER BY r.at",
-        (stage, since),
+        "WHERE s.stage = ? AND r.at >= ? AND r.at <= ? ORDER BY r.at",
+        (stage, since, until if until is not None else 1e300),
     ).fetchall()
     return review_verdict(Judgement(document, reviewer, "yes" if good else "no") for document, reviewer, good in rows)
 

@@ -103,7 +103,7 @@ async def _record(
         )
 
     outcome = await engine.commit(
-        ask, lambda now: note(now, ask, kind, sentence, {"item": item.id, "evidence": evidence}), also
+        ask, lambda now: note(now, ask, kind, sentence, {"item": item.id, "state": state, "evidence": evidence}), also
     )
     ok = outcome.decision is not None
     return Reply(ok, spoken(sentence, ask.actor.name), {"item": item.id, "state": state, "evidence": evidence})

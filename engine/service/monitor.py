@@ -13,17 +13,18 @@ import math
 import sqlite3
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from engine import bounds
 from engine.clock import Clock, pace
 from engine.extraction.llm import ErrorKind, LlmPool, ServerHealth
-from engine.gate import checklist, conditions
+from engine.gate import checklist, conditions, facts
 from engine.gate.checklist import CheckResult
 from engine.gate.stability import Stability, stability
 from engine.measures.bucket import Bucket, timed
+from engine.measures.look import LOOK, Look
 from engine.measures.record import Extraction
 from engine.metrics import exposition, snapshot
 from engine.plan.durations import clock, iso
@@ -43,7 +44,7 @@ from engine.triggers.backtest import rules_digest
 from engine.triggers.decision import Evaluation
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Probes, Timers
-from engine.triggers.measurement import Error, NoData, Ok, Sample, mean, rate
+from engine.triggers.measurement import Error, NoData, Ok, Sample, rate
 from engine.triggers.windows import RecentAttempts
 
 MISPLACED = "held since rollout.toml changed: {}; say which stage this is: rollout plan adopt --stage N"
@@ -233,10 +234,18 @@ class Monitor:
 
     def presence(self, console: str, actor: Actor, screen: str, gone: bool) -> None:
         if gone:
-            self.people.pop(console, None)
+            if self.people.pop(console, None) is not None:
+                self._note_look(actor, "left")
             return
+        if console not in self.people:
+            self._note_look(actor, "came")
         since = self.people[console][2] if console in self.people else self.clock.now()
         self.people[console] = (actor, screen, since, self.clock.real())
+
+    def _note_look(self, actor: Actor, what: Literal["came", "left"]) -> None:
+        """Who looked, and when, for the timeline of an incident."""
+        at, body = self.clock.now(), msgspec.json.encode(Look(actor.name, actor.terminal, what)).decode()
+        self.writer.later(lambda conn: conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, LOOK, body)) and None)
 
     def present(self) -> list[tuple[Actor, str, float]]:
         limit = self.clock.real() - PRESENT_S
@@ -378,42 +387,24 @@ class Monitor:
             "SELECT (SELECT max(rowid) FROM feedback), (SELECT max(at) FROM feedback WHERE kind = 'rating')"
         ).fetchone()
         if self._rated is None or self._rated[0] != (since, newest):
-            liked, rated = self.conn.execute(
-                "SELECT coalesce(sum(value >= 4), 0), count(*) FROM feedback WHERE kind = 'rating' AND stage = ? AND at >= ?",
-                since,
-            ).fetchone()
-            self._rated = ((since, newest), rate(liked, rated))
+            self._rated = ((since, newest), facts.rated(self.conn, *since))
         return self._rated[1]
 
     def _samples(self, state: State, b: Bucket) -> dict[str, Sample]:
         since = (state.stage, state.entered_at)
-        if not state.percent_bp and not b.attempts and b.shadow_n:
-            b = b.in_shadow()  # at 0 % the LLM is measured on answers that were not served
+        reviewed = review.verdict(self.conn, *since)
         found: dict[str, Sample] = {
-            "error_rate": rate(b.errors, b.attempts),
-            "latency_mean": mean(b.ms_sum, b.ms_sq, b.fresh),
-            "latency_p95": Ok(b.histogram.quantile(0.95) or 0.0, b.fresh) if b.fresh else NoData(),
-            "cache_hit_rate": rate(b.hits, b.lookups),
-            "grounded_rate": rate(b.proposed - b.ungrounded, b.proposed),
-            "documents": Ok(float(b.llm), b.llm),
+            **facts.measured(state, b),
             "complaints": Ok(float(self._complaints), self._complaints),
             "llm_available": Ok(0.0 if self._failed_probes else 1.0),
+            "critical_incidents": facts.incidents(self.conn, state),
+            "quality_score": rate(reviewed.good, reviewed.documents),
+            "satisfaction": self._satisfaction(since),
+            **{
+                metric: facts.stored(self.conn, metric, state.entered_at)
+                for metric in ("search_improvement", "ab_verdict")
+            },
         }
-        incidents = self.conn.execute(
-            "SELECT count(*) FROM decision WHERE kind IN ('trigger', 'rollback') AND at >= ? AND rev <= ? AND rev > "
-            "coalesce((SELECT max(rev) FROM decision WHERE kind = 'promote' AND stage = ?), 0)",
-            (state.entered_at, state.last_rev, state.stage),
-        ).fetchone()[0]  # fmt: skip
-        found["critical_incidents"] = Ok(float(incidents), incidents)
-        reviewed = review.verdict(self.conn, *since)
-        found["quality_score"] = rate(reviewed.good, reviewed.documents)
-        found["satisfaction"] = self._satisfaction(since)
-        for metric in ("search_improvement", "ab_verdict"):
-            row = self.conn.execute(
-                "SELECT body FROM measure WHERE kind = ? AND at >= ? ORDER BY at DESC LIMIT 1",
-                (metric, state.entered_at),
-            ).fetchone()
-            found[metric] = msgspec.json.decode(row[0], type=Ok) if row else NoData()
         if not isinstance(found["ab_verdict"], Ok) and not self._limits.may_test:
             found["ab_verdict"] = Error(self._limits.no_test)
         elif not isinstance(found["ab_verdict"], Ok):

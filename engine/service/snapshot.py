@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from msgspec.structs import replace
 
-from engine import bounds
 from engine.clock import pace
 from engine.experiment.effects import wilson
 from engine.experiment.moments import Counts
 from engine.gate import checklist
+from engine.gate.reminders import due
 from engine.measures.bucket import Bucket
 from engine.messages import outbox, schedule
 from engine.plan.durations import iso
 from engine.plan.environment import PERCENTAGE
-from engine.plan.model import Plan
 from engine.rollout import control
 from engine.rollout.control import State, percent, stage_name
 from engine.routing.switch import Permit
@@ -28,18 +25,7 @@ from engine.triggers.evidence import Evidence
 from engine.triggers.rules import find
 from engine.triggers.wording import in_shadow
 from engine.view import attribution, headlines
-from engine.view.model import (
-    EngineView,
-    GateView,
-    Gauge,
-    PresenceView,
-    ProofView,
-    ReminderView,
-    RestoreView,
-    ServerView,
-    TriggerView,
-    View,
-)
+from engine.view.model import EngineView, GateView, PresenceView, ProofView, RestoreView, ServerView, TriggerView, View
 
 WINDOW_S = headlines.WINDOW_S
 LOG_ROWS = 30
@@ -50,18 +36,13 @@ def view(engine: Engine) -> View:
     now = engine.clock.now()
     permit = engine.switch.read()
     bucket = series.window(engine.conn, now, WINDOW_S, since_epoch=state.epoch)
-    targets = _targets(plan, state)
-    bound = bounds.rate_upper(bucket.errors, bucket.attempts) if bucket.attempts else None
-    gauges = (
-        headlines.error_gauge(bucket, targets.get("error_rate"), bound, WINDOW_S),
-        headlines.latency_gauge(bucket, targets.get("latency_mean"), WINDOW_S),
-        headlines.cache_gauge(bucket, targets.get("cache_hit_rate"), WINDOW_S),
-    )
-    shadow = _shadow_gauges(bucket, targets, WINDOW_S) if _shadows(engine) or bucket.shadow_n else ()
+    targets = headlines.targets(plan, state)
+    gauges = headlines.gauges(bucket, targets, WINDOW_S)
+    shadow = headlines.shadow_gauges(bucket, targets, WINDOW_S) if _shadows(engine) or bucket.shadow_n else ()
     triggers = _triggers(engine)
     servers = _servers(engine)
     gate = _gate(engine)
-    reminders = _reminders(engine)
+    reminders = due(engine.conn, monitor.stage_of(state), state, now)
     why = _why(engine, permit, state)
     blind = monitor.verdict.blind
     quiet = monitor.verdict.quiet
@@ -136,17 +117,6 @@ def _shadow_sentences(engine: Engine) -> dict[str, str]:
     return {rule.id: in_shadow(rule, find(rule, settings, evidence)) for rule in engine.plan.triggers if rule.enabled}
 
 
-def _shadow_gauges(bucket: Bucket, targets: dict[str, float], window_s: float) -> tuple[Gauge, Gauge]:
-    arm = bucket.in_shadow()
-    bound = bounds.rate_upper(arm.errors, arm.attempts) if arm.attempts else None
-    made = (
-        headlines.error_gauge(arm, targets.get("error_rate"), bound, window_s),
-        headlines.latency_gauge(arm, targets.get("latency_mean"), window_s),
-    )
-    error, latency = (replace(g, arm="shadow", control=None, sentence=f"shadow: {g.sentence}") for g in made)
-    return error, latency
-
-
 def _messages_due(engine: Engine) -> tuple[str, ...]:
     """Messages of the plan that a person sends: those that go out on their own are not waited for."""
     plan, state = engine.plan, engine.state
@@ -179,16 +149,6 @@ def _fired(engine: Engine) -> str:
     return str(row[0] or "") if row is not None else ""
 
 
-def _targets(plan: Plan, state: State) -> dict[str, float]:
-    """The stage's own conditions; where it has none, the first stage's that has."""
-    found: dict[str, float] = {}
-    here = plan.stages[min(state.stage, plan.last_stage)]
-    for stage in (here, *plan.stages):
-        for condition in stage.success:
-            found.setdefault(condition.metric, condition.value)
-    return found
-
-
 def _triggers(engine: Engine) -> tuple[TriggerView, ...]:
     rules = {rule.id: rule for rule in engine.plan.triggers}
     fired = _fired(engine)
@@ -209,11 +169,9 @@ def _triggers(engine: Engine) -> tuple[TriggerView, ...]:
 def _servers(engine: Engine) -> tuple[ServerView, ...]:
     out = []
     for number, s in enumerate(engine.pool.servers(), 1):
-        host = urlsplit(s.url).hostname or s.url
-        name = f"{engine.plan.llm.api}-{number}" if host in ("127.0.0.1", "localhost", "::1") else host
         out.append(
             ServerView(
-                name,
+                headlines.server_name(engine.plan.llm.api, number, s.url),
                 s.url,
                 s.up,
                 s.state,
@@ -241,25 +199,6 @@ def _gate(engine: Engine) -> GateView:
         approvals_needed=stage.approvals if stage else 0, approvals=state.approvals, blocked=report.blocked,
         met=report.met, total=report.total, others=report.others,
     )  # fmt: skip
-
-
-def _reminders(engine: Engine) -> tuple[ReminderView, ...]:
-    stage, state = engine.monitor.stage_of(engine.state), engine.state
-    if stage is None:
-        return ()
-    now = engine.clock.now()
-    out = []
-    for reminder in stage.reminders:
-        begins = state.entered_at + reminder.from_s
-        ends = state.entered_at + reminder.until_s if reminder.until_s else None
-        row = engine.conn.execute(
-            "SELECT max(done) FROM reminder WHERE id = ? AND stage = ? AND done >= ?",
-            (reminder.id, state.stage, state.entered_at),
-        ).fetchone()
-        due = max(begins, row[0]) + reminder.every_s if row[0] else begins + reminder.every_s
-        if ends is None or due <= ends:
-            out.append(ReminderView(reminder.id, reminder.text, due, now >= due))
-    return tuple(out)
 
 
 def _attribution(engine: Engine, now: Bucket, triggers: tuple[TriggerView, ...]) -> str:

@@ -281,6 +281,14 @@ def began(conn: sqlite3.Connection) -> int | None:
     return first if first is not None and first < hour + 3600 else hour
 
 
+def intact(conn: sqlite3.Connection, level: int, start: float, end: float) -> bool:
+    """Whether retention has left the buckets of a level between two moments: no hour had documents before the oldest that is left."""
+    kept = conn.execute("SELECT min(t) FROM rollup WHERE level = ?", (level,)).fetchone()[0]
+    until = end if kept is None else min(end, kept)
+    query = "SELECT 1 FROM rollup WHERE level = 3600 AND t > ? AND t <= ? LIMIT 1"
+    return until <= start or conn.execute(query, (start - 3600, until - 3600)).fetchone() is None
+
+
 def _level(conn: sqlite3.Connection, start: float, end: float, span: float) -> int:
     """The widest level that a point holds whole, or that gives STEPS of them; a wider one where retention has taken that."""
     widest = max(span, (end - start) / STEPS)

@@ -5,10 +5,13 @@ One sentence each for: is it healthy, what will the system do next if no one act
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from engine import bounds
 from engine.measures.bucket import Bucket
 from engine.plan.durations import clock as timer
 from engine.plan.durations import format_duration
@@ -60,6 +63,33 @@ def cache_gauge(treatment: Bucket, target: float | None, window_s: float) -> Gau
         figures = f"{k} of {n} in {format_duration(window_s)}"
         sentence = f"cache hits {rate * 100:.0f} % ({figures}){_target(target, '>', percent_unit)}"
     return Gauge("cache_hit_rate", rate, n, k, window_s, target, ">", ok, sentence)
+
+
+def gauges(b: Bucket, wanted: Mapping[str, float], window_s: float) -> tuple[Gauge, Gauge, Gauge]:
+    """Error rate, latency and cache hits beside what the stage wants of them."""
+    bound = bounds.rate_upper(b.errors, b.attempts) if b.attempts else None
+    return (
+        error_gauge(b, wanted.get("error_rate"), bound, window_s),
+        latency_gauge(b, wanted.get("latency_mean"), window_s),
+        cache_gauge(b, wanted.get("cache_hit_rate"), window_s),
+    )
+
+
+def shadow_gauges(b: Bucket, wanted: Mapping[str, float], window_s: float) -> tuple[Gauge, Gauge]:
+    """Error rate and latency of LLM answers that were stored and not served."""
+    error, latency, _ = gauges(b.in_shadow(), wanted, window_s)
+    shadow = (replace(g, arm="shadow", control=None, sentence=f"shadow: {g.sentence}") for g in (error, latency))
+    return next(shadow), next(shadow)
+
+
+def targets(plan: Plan, state: State) -> dict[str, float]:
+    """The stage's own conditions; where it has none, the first stage's that has."""
+    found: dict[str, float] = {}
+    here = plan.stages[min(state.stage, plan.last_stage)]
+    for stage in (here, *plan.stages):
+        for condition in stage.success:
+            found.setdefault(condition.metric, condition.value)
+    return found
 
 
 def percent_unit(value: float) -> str:
@@ -316,6 +346,12 @@ def matrix(plan: Plan, triggers: Sequence[TriggerView]) -> tuple[MatrixView, ...
         left = live.fires_in_s if lit and live is not None else None
         out.append(MatrixView(row.condition, str(row.severity), row.action, row.timeline, row.trigger, lit, left))
     return tuple(out)
+
+
+def server_name(api: str, number: int, url: str) -> str:
+    """What a server is called on every screen: its host; of servers on this machine the kind and a number."""
+    host = urlsplit(url).hostname or url
+    return f"{api}-{number}" if host in ("127.0.0.1", "localhost", "::1") else host
 
 
 def server_sentence(server: ServerView) -> str:

@@ -266,3 +266,5 @@ class View(Struct, frozen=True):
     limits: tuple[str, ...] = ()  # what environment variables prevent, a sentence each
     no_traffic: str = ""  # both arms are silent and the LLM service answers: promotion waits, nothing steps down
     measuring: float | None = None  # progress of a running measurement of search quality, 0..1
+    as_of: bool = False  # of a moment in the past, read from the store
+    not_kept: tuple[str, ...] = ()  # of such a moment: what the store does not know, a sentence each

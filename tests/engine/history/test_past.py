@@ -1,0 +1,144 @@
+"""A moment in the past, rebuilt from the store: what it shows, and what it admits not to know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.history.past import NothingKept, view_at
+from engine.rollout.control import ENGINE
+from engine.store.rollup import retain
+from engine.triggers.wording import Reading
+from engine.view.model import View
+from tests.engine.report.history import BO, DAY, HOUR, START, History, incident, whole
+from tests.engine.service.clocked import Clocked
+from tests.engine.service.stage import TEXT
+from tests.engine.service.test_blind import hanging_service
+
+
+def at(h: History, moment: float) -> View:
+    return view_at(h.conn, h.plan, moment)
+
+
+def seen(h: History, moment: float, verdict: str, held: float, left: float | None) -> None:
+    reading = Reading(
+        "error_critical", verdict, 0.2, 0.05, 100, 20, held, 300.0, "literal", "20 % (20 of 100)", "", left
+    )  # type: ignore[arg-type]
+    h.conn.execute(
+        "INSERT INTO trigger_evidence VALUES (?,?,?,?)",
+        (moment, "error_critical", verdict, msgspec.json.encode(reading).decode()),
+    )
+
+
+def test_the_percentage_stage_log_and_lock_are_those_of_the_moment() -> None:
+    h = whole()
+    canary = START + 1.5 * DAY + DAY + HOUR
+    before, after = at(h, canary + 60), at(h, canary + 9 * 60)
+    assert (before.stage, before.percent_bp, before.locked) == (2, 1000, "")
+    assert (after.percent_bp, after.health) == (0, "rolled_back")
+    assert after.locked
+    assert all(d.at <= before.at for d in before.log)
+    resumed = at(h, canary + 8 * 60 + 2 * HOUR + 1)
+    assert not resumed.locked
+
+
+def test_gauges_are_of_the_five_minutes_before_the_moment() -> None:
+    h = whole()
+    canary = START + 1.5 * DAY + DAY + HOUR
+    shown = at(h, canary + 7 * 60)
+    assert shown.error_rate.value == pytest.approx(0.2)
+    assert shown.error_rate.window_s == 300.0
+    assert at(h, canary - 60).error_rate.value is None
+
+
+def test_a_timer_runs_on_between_two_pieces_of_evidence() -> None:
+    h = History()
+    h.tell("start", "the rollout begins", actor=ENGINE)
+    h.wait(HOUR)
+    seen(h, h.at, "breach", 60.0, 240.0)
+    trigger = next(t for t in at(h, h.at + 30).triggers if t.id == "error_critical")
+    assert (trigger.held_s, trigger.fires_in_s, trigger.verdict) == (90.0, 210.0, "breach")
+
+
+def test_what_was_not_kept_is_unknown_and_never_invented() -> None:
+    h = History()
+    h.tell("start", "the rollout begins", actor=ENGINE)
+    seen(h, h.at, "ok", 0.0, None)
+    long_after = at(h, h.at + HOUR)
+    assert {t.verdict for t in long_after.triggers} == {"unknown"}
+    assert "no engine judged anything in the 1h before" in long_after.blind
+    assert all(s.up is None and s.state == "not called" for s in long_after.servers)
+    assert not long_after.gate.open
+    assert any("lease" in sentence for sentence in long_after.not_kept)
+    with pytest.raises(NothingKept, match="The store begins at"):
+        at(h, START - 1)
+
+
+def test_where_minutes_are_gone_the_hour_is_shown_and_says_so() -> None:
+    h = History()
+    h.up()
+    h.up("skipped in a test", ("x",))
+    h.documents(100, failed=10)
+    moment = h.at + 60
+    h.wait(20 * DAY)
+    h.documents(10)
+    while retain(h.conn, h.at, DAY, DAY, DAY):
+        pass
+    shown = at(h, moment + HOUR)
+    assert shown.error_rate.window_s == HOUR
+    assert shown.error_rate.value == pytest.approx(0.1)
+    assert any("until" in sentence and "1h" in sentence for sentence in shown.not_kept)
+
+
+def test_a_signature_of_later_is_not_shown_earlier() -> None:
+    h = History()
+    h.tell("start", "the rollout begins", actor=ENGINE)
+    item = h.plan.stages[0].checklist[0].id
+    h.wait(HOUR)
+    rev = h.tell("sign", "bo signed", {"item": item, "state": "done", "evidence": ""}, BO)
+    h.conn.execute("INSERT INTO checked VALUES (0,?,'done','bo',?,'','',?)", (item, h.at, rev))
+    first = h.at
+    h.wait(HOUR)
+    rev = h.tell("revoke", "bo took it back", {"item": item, "state": "open", "evidence": ""}, BO)
+    h.conn.execute("UPDATE checked SET state = 'open', at = ?, rev = ?", (h.at, rev))
+    states = [
+        next(i for i in at(h, moment).gate.items if i.id == item).state for moment in (first - 1, first + 1, h.at)
+    ]
+    assert states == ["open", "done", "open"]
+
+
+def test_servers_are_known_by_the_calls_they_answered_and_the_probes_they_failed() -> None:
+    h = History()
+    h.up()
+    h.up("skipped in a test", ("x",))
+    incident(h)
+    url = h.plan.llm.urls[0]
+    h.conn.execute("INSERT INTO probe VALUES (?,?,0,NULL,'connection refused')", (h.at - 10, url))
+    server = at(h, h.at).servers[0]
+    assert (server.up, server.error) == (False, "connection refused")
+
+
+@pytest.mark.anyio
+async def test_it_shows_what_the_engine_showed(tmp_path: Path) -> None:
+    """The engine's own view of a moment and the one that is read from its store afterwards agree on what both know."""
+    with hanging_service() as url:
+        async with Clocked(tmp_path, {"llm.url": url}) as c:
+            await c.climb(2)
+            for n in range(30):
+                await c.engine.extract(f"control-{n}", TEXT, method="frequency")
+            await c.passes(70)
+            then = c.engine.view
+            assert then is not None
+            await c.passes(600)
+            again = view_at(c.engine.conn, c.engine.plan, then.at)
+    same = ("stage", "percent_bp", "epoch", "rev", "held", "locked", "entered_at", "stage_name")
+    assert {name: getattr(again, name) for name in same} == {name: getattr(then, name) for name in same}
+    assert [t.id for t in again.triggers] == [t.id for t in then.triggers]
+    assert [(i.id, i.state) for i in again.gate.items] == [(i.id, i.state) for i in then.gate.items]
+    assert [c.id for c in again.gate.conditions] == [c.id for c in then.gate.conditions]
+    assert [(c.value, c.n, c.met) for c in again.gate.conditions] == [
+        (c.value, c.n, c.met) for c in then.gate.conditions
+    ]
+    assert again.methods["frequency"] == then.methods["frequency"]
