@@ -45,6 +45,14 @@ def open_regular(path: Path, flags: int, mode: int = 0o600) -> int:
     return descriptor
 
 
+def is_open_as(descriptor: int, path: Path) -> bool:
+    """Whether this descriptor is open on that very file."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except OSError:
+        return False
+
+
 def read(path: Path, most: int = MOST_BYTES) -> Read:
     """A regular file of at most `most` bytes. OSError."""
     descriptor = open_regular(path, os.O_RDONLY)

@@ -181,7 +181,8 @@ def rollback(
     told["proof"] = proof
     if proof is None or proof.get("effective_ms") is None:
         fail(f"{result.sentence}\n{_unproven(place, proof)}", as_json, told)
-    head = result.sentence if result.pushed else "Rolled back to 0 %; the engine was slow to answer and has done it."
+    late = f"Rolled back to 0 %{result.instead}; the engine was slow to answer and has done it."
+    head = result.sentence if result.pushed else late
     sentence = f"{head}\n{proof['sentence']}"
     if offer := _offer(client):
         sentence += f"\n{offer}"

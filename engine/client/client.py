@@ -20,7 +20,7 @@ from msgspec import Struct, structs
 from engine.client.identity import whoami
 from engine.clock import SystemClock
 from engine.plan.model import Plan
-from engine.rollout.control import Actor, Ask, Decision, roll_back
+from engine.rollout.control import Actor, Ask, Decision, State, roll_back, zero_instead
 from engine.store import ownership
 from engine.store.folder import Folder, Intent, take_key_out
 from engine.text import clean_line
@@ -53,6 +53,7 @@ class RollbackResult(Struct, frozen=True):
     rev: int | None = None
     engine: Literal["answered", "silent", "none"] = "silent"
     took_s: float = 0.0  # from the key to here
+    instead: str = ""  # why it went to 0 % and not to the stage that was asked for, " (...)"
 
     @property
     def pushed(self) -> bool:
@@ -168,7 +169,8 @@ class EngineClient:
         if result is None:
             if to_stage is not None:
                 self._disarm(ways)
-            result = self._without_engine(request_id, reason, seen, pressed, ways)
+            ask = Ask(self.actor, time.time(), request_id, reason, seen)
+            result = self._without_engine(ask, to_stage, pressed, ways)
         self.folder.sync()  # the key's absence outlasts a power cut; nothing waits for this
         return structs.replace(result, took_s=machine_s() - pressed)
 
@@ -193,15 +195,13 @@ class EngineClient:
     def _disarm(self, ways: list[str]) -> None:
         ways.append(take_key_out(self.folder))
 
-    def _without_engine(
-        self, request_id: str, reason: str, seen: str, pressed: float, ways: list[str]
-    ) -> RollbackResult:
+    def _without_engine(self, ask: Ask, to_stage: int | None, pressed: float, ways: list[str]) -> RollbackResult:
         """The lock is free: commit here. It is held by an engine that does not answer: leave an intent for it to find."""
         if self.folder.missing:
             return RollbackResult(
                 False,
                 f"There is no store in {self.folder.path}, so there is nothing here to roll back. Give --store or --plan.",
-                tuple(ways), request_id, None, "none",
+                tuple(ways), ask.request_id, None, "none",
             )  # fmt: skip
         rev: int | None = None
         engine: Literal["silent", "none"] = "silent"
@@ -217,20 +217,22 @@ class EngineClient:
         if lock is not None:
             engine = "none"
             with lock:
-                rev = self._commit(request_id, reason, seen, ways)
-        left = rev is not None or self._leave_intent(request_id, reason, seen, pressed, ways)
+                rev = self._commit(ask, to_stage, ways)
+        left = rev is not None or self._leave_intent(ask, to_stage, pressed, ways)
         if not self.folder.is_surely_out():
             return RollbackResult(
                 False,
                 f"Not certain: the armed file may still be there. As a user who may: rm {shlex.quote(str(self.folder.armed))}",
-                tuple(ways), request_id, rev, engine,
+                tuple(ways), ask.request_id, rev, engine,
             )  # fmt: skip
         when = {"silent": "when the engine wakes", "none": "when an engine starts"}[engine]
         what = "and recorded" if rev is not None else f"and will be recorded {when}"
         if not left:
             what = "not recorded: an engine that starts finds the armed file gone and logs that"
-        sentence = f"Rolled back to 0 % without the engine, {what}."
-        return RollbackResult(True, sentence, tuple(ways), request_id, rev, engine)
+        odd = zero_instead(self.plan, to_stage)
+        instead = f" ({odd})" if odd else ""
+        sentence = f"Rolled back to 0 %{instead} without the engine, {what}."
+        return RollbackResult(True, sentence, tuple(ways), ask.request_id, rev, engine, instead=instead)
 
     def _still_held(self) -> int:
         """The process that holds a lock of this store which was removed or replaced; 0 for none. Its engine writes still."""
@@ -239,10 +241,11 @@ class EngineClient:
         held, _ = holders(self.folder)
         return held[0] if held else 0
 
-    def _leave_intent(self, request_id: str, reason: str, seen: str, pressed: float, ways: list[str]) -> bool:
+    def _leave_intent(self, ask: Ask, to_stage: int | None, pressed: float, ways: list[str]) -> bool:
         actor, left = structs.asdict(self.actor), False
+        intent = Intent(ask.request_id, ask.at, actor, ask.reason, ask.seen, pressed=pressed, to_stage=to_stage)
         try:
-            self.folder.leave_intent(Intent(request_id, time.time(), actor, reason, seen, pressed=pressed))
+            self.folder.leave_intent(intent)
             ways.append("intent left for the engine")
             left = True
         except OSError as error:
@@ -251,7 +254,7 @@ class EngineClient:
             self.folder.disarm()  # a promotion that was in flight may have put the key back before it could see the intent
         return left
 
-    def _commit(self, request_id: str, reason: str, seen: str, ways: list[str]) -> int | None:
+    def _commit(self, ask: Ask, to_stage: int | None, ways: list[str]) -> int | None:
         import sqlite3
 
         from engine.store import database, log
@@ -262,16 +265,16 @@ class EngineClient:
             )
             return None
         plan = self.plan
-        ask = Ask(self.actor, time.time(), request_id, reason, seen)
 
-        def decide(state: Any) -> Decision:
-            return roll_back(plan, state, ask, how=" (no engine)")
+        def decide(state: State) -> Decision:
+            odd = zero_instead(plan, to_stage, state.stage)
+            return roll_back(plan, state, ask, how=f" (no engine; {odd})" if odd else " (no engine)")
 
         for attempt in (1, 2):
             try:
                 conn = database.open_writer(self.folder, "FULL", PUSH_TIMEOUT_S)
                 try:
-                    outcome = log.commit(conn, request_id, decide)
+                    outcome = log.commit(conn, ask.request_id, decide)
                 finally:
                     conn.close()
                 ways.append("committed by this console")

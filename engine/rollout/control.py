@@ -329,7 +329,7 @@ def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, h
     stage, bp = zero, 0
     if to_stage is not None and zero <= to_stage < min(state.stage, len(plan.stages)):
         stage, bp = to_stage, min(state.percent_bp, plan.stages[to_stage].percent_bp)
-    elif to_stage is not None and (odd := not_below(plan, state, to_stage)):
+    elif to_stage is not None and (odd := not_below(plan, to_stage, state.stage)):
         how = f"{how} ({odd})"
     held_back = state.undo
     if state.percent_bp > bp:
@@ -349,13 +349,21 @@ def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, h
     )  # fmt: skip
 
 
-def not_below(plan: Plan, state: State, to_stage: int) -> str:
-    """Why a rollback to this stage goes to 0 % instead; "" where it can land there."""
+def not_below(plan: Plan, to_stage: int, stage: int | None) -> str:
+    """Why a rollback from `stage` (None: not known) to this one goes to 0 % instead; "" where it can land there."""
     if not 0 <= to_stage < len(plan.stages):
         return f"there is no stage {to_stage}; the stages are 0 to {plan.last_stage}"
-    if to_stage >= state.stage:
-        return f"stage {to_stage} is not below stage {state.stage}"
+    if stage is not None and to_stage >= stage:
+        return f"stage {to_stage} is not below stage {stage}"
     return ""
+
+
+def zero_instead(plan: Plan | None, to_stage: int | None, stage: int | None = None) -> str:
+    """Why a rollback that the engine did not answer went to 0 % and not to the stage that was asked for; "" where none was."""
+    if to_stage is None:
+        return ""
+    why = f"stage {to_stage} was asked for; only an engine that answers can stop there, so it is 0 %"
+    return (plan and not_below(plan, to_stage, stage)) or why
 
 
 def first_after_zero(plan: Plan) -> int:

@@ -123,7 +123,9 @@ def run(
     try:
         plan = load_plan(plan_path)
         folder.prepare()
-        if foreground:  # its standard error is the service manager's; a person looks in the store's folder
+        # its standard error is the service manager's; a person looks in the store's folder
+        apart = foreground and not files.is_open_as(sys.stderr.fileno(), folder.engine_log)
+        if apart:
             _log_to(folder)
     except (PlanError, StoreError, OSError) as error:
         print(error, file=sys.stderr)
@@ -136,15 +138,15 @@ def run(
     try:
         return asyncio.run(_main(plan_path, plan, folder, clock, attached))
     except (StoreError, PlanError, EnvironmentProblem) as error:  # what a person can put right, and how
-        _last_word(str(error), foreground)
+        _last_word(str(error), apart)
     except (OSError, sqlite3.Error) as error:
-        _last_word(f"The engine cannot run: {told_of(error)}.", foreground, error)
+        _last_word(f"The engine cannot run: {told_of(error)}.", apart, error)
     except Exception as error:  # ours: nothing that a person has set explains it
         sentence = (
             f"The engine has an internal fault ({type(error).__name__}); your settings are not the cause. "
             f"Report it with {folder.engine_log}, which has the details."
         )
-        _last_word(sentence, foreground, error)
+        _last_word(sentence, apart, error)
     return 1
 
 
@@ -158,10 +160,10 @@ def _log_to(folder: Folder) -> None:
     log.addHandler(handler)
 
 
-def _last_word(sentence: str, foreground: bool, error: BaseException | None = None) -> None:
+def _last_word(sentence: str, apart: bool, error: BaseException | None = None) -> None:
     """Why the process ends: the last line of engine.log, where whoever started it reads it. The traceback goes only there."""
     detail = "" if error is None else "".join(traceback.format_exception(error))
-    if not foreground:
+    if not apart:
         print(detail + sentence, file=sys.stderr)  # which is engine.log
         return
     for handler in log.handlers:

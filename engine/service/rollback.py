@@ -137,16 +137,21 @@ def own_id(engine: Engine, ask: Ask, to_stage: int | None) -> Ask:
 
 
 async def roll_back(
-    engine: Engine, ask: Ask, to_stage: int | None = None, automatic: Decide | None = None, pressed: float | None = None
+    engine: Engine,
+    ask: Ask,
+    to_stage: int | None = None,
+    automatic: Decide | None = None,
+    pressed: float | None = None,
+    how: str = "",
 ) -> tuple[Outcome | None, Proof]:
     """The outcome is None while the store does not take it: it is in force, and tried on.
 
     `automatic` is a trigger's action instead of a person's; it is decided anew inside the transaction, so that a promotion which
-    lands in between is rolled back too. `pressed`: see `Proof`.
+    lands in between is rolled back too. `pressed`: see `Proof`. `how` goes into the log's sentence.
     """
     if (known := engine.proofs.get(ask.request_id)) is not None:  # sent again, and in force: see `own_id`
         return None, known
-    decide: Decide = automatic or (lambda state: control.roll_back(engine.plan, state, ask, to_stage))
+    decide: Decide = automatic or (lambda state: control.roll_back(engine.plan, state, ask, to_stage, how))
     made = decide(engine.state)
     target = engine.state.percent_bp if made is None else made.percent_bp
     proof = Proof(
@@ -217,9 +222,19 @@ async def _keep_intent(engine: Engine, ask: Ask, recording: asyncio.Task[Outcome
 def _leave_intent(engine: Engine, ask: Ask) -> None:
     if engine.writer.files.differs():  # it would be another store's
         return
+    proof = engine.proofs.get(ask.request_id)
     actor = {name: getattr(ask.actor, name) for name in ("name", "uid", "kind", "ssh", "terminal")}
     with contextlib.suppress(OSError):
-        engine.folder.leave_intent(Intent(ask.request_id, machine_time(), actor, ask.reason, ask.seen))
+        engine.folder.leave_intent(
+            Intent(
+                ask.request_id,
+                machine_time(),
+                actor,
+                ask.reason,
+                ask.seen,
+                target_bp=0 if proof is None else proof.target_bp,
+            )
+        )
 
 
 def _tidy(engine: Engine, ask: Ask) -> None:
@@ -260,13 +275,14 @@ async def apply_intents(engine: Engine) -> None:
             _remove(engine, path)
             continue
         proof = engine.proofs.get(intent.request_id)
-        if proof is not None and recorded is None and proof.target_bp == 0:
+        if proof is not None and recorded is None and proof.target_bp <= intent.target_bp:
             continue  # in force, and being recorded
         request_id = intent.request_id if recorded is None and proof is None else uuid.uuid4().hex
         ask = engine.ask(reason, actor, request_id, clean_line(intent.seen, 2000))
         if request_id != intent.request_id and not _remove(engine, path) and not engine.state.percent_bp:
             continue  # or it would be applied with every beat
-        await roll_back(engine, ask, pressed=intent.pressed)
+        odd = control.zero_instead(engine.plan, intent.to_stage, engine.state.stage)
+        await roll_back(engine, ask, pressed=intent.pressed, how=f" ({odd})" if odd else "")
         engine.event(f"A rollback by {actor.name}, left while the engine did not answer, was applied.")
 
 

@@ -73,6 +73,8 @@ class Intent(msgspec.Struct, frozen=True):
     reason: str
     seen: str = ""
     pressed: float | None = None  # when the key was pressed, on the machine's monotonic clock
+    to_stage: int | None = None  # the stage that was asked for; without an answer of the engine it is 0 % all the same
+    target_bp: int = 0  # an engine's own, of a rollback that is in force there and not yet recorded
     owner: int = -1  # the uid that owns the file, whatever the file says; -1 where that could not be seen
 
 

@@ -146,6 +146,7 @@ def test_a_backup_and_a_kept_screen_follow_no_planted_link(
     assert target.read_text() == SECRET
 
 
+@pytest.mark.anyio
 async def test_what_was_applied_is_written_through_no_link(tmp_path: Path, target: Path) -> None:
     from engine.plan.settings import Apply
 

@@ -239,3 +239,34 @@ def test_a_rollback_to_a_stage_that_is_not_there_goes_to_zero_and_says_so(tmp_pa
         assert stage.until(lambda: stage.percent_bp == 0)
         assert "there is no stage 9" in done.stdout
         assert "there is no stage 9" in stage.reader.log(5, kind="rollback")[0].sentence
+
+
+@pytest.mark.parametrize(("to_stage", "why"), [("9", "there is no stage 9"), ("2", "stage 2 was asked for")])
+def test_a_rollback_to_a_stage_that_the_engine_does_not_answer_says_why_it_is_zero(
+    tmp_path: Path, to_stage: str, why: str
+) -> None:
+    with Stage(tmp_path) as stage:
+        process = stage.engine()
+        stage.climb(3)
+        os.kill(process.pid, signal.SIGSTOP)
+        rolling = threading.Thread(target=lambda: done.append(stage.cli("rollback", "--to", to_stage)))
+        done: list[subprocess.CompletedProcess[str]] = []
+        rolling.start()
+        assert stage.until(stage.folder.has_intents)
+        os.kill(process.pid, signal.SIGCONT)
+        rolling.join()
+        assert stage.until(lambda: stage.percent_bp == 0)
+        assert why in done[0].stdout
+
+
+@pytest.mark.parametrize(("to_stage", "why"), [("9", "there is no stage 9"), ("2", "stage 2 was asked for")])
+def test_a_rollback_to_a_stage_without_an_engine_says_why_it_is_zero(tmp_path: Path, to_stage: str, why: str) -> None:
+    with Stage(tmp_path) as stage:
+        process = stage.engine()
+        stage.climb(3)
+        process.kill()
+        process.wait()
+        done = stage.cli("rollback", "--to", to_stage)
+        assert stage.percent_bp == 0
+        assert why in done.stdout
+        assert why in stage.reader.log(5, kind="rollback")[0].sentence

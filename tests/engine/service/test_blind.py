@@ -90,7 +90,7 @@ async def test_no_look_ups_for_two_minutes_is_blind_shown_logged_notified_and_on
         assert c.engine.monitor.watch.baked_s - baked <= 10
         assert all(r.held_s == 0 for r in c.engine.monitor.verdict.readings)
         await c.passes(STEP_DOWN_S - BLIND_S)
-        assert c.engine.state.percent_bp == 1000
+        await c.settled(lambda: c.engine.state.percent_bp == 1000)
         assert c.engine.switch.read().percent_bp == 1000
         await c.passes(20)
         assert log.last(c.engine.conn, ("seen",)) is None  # a step down is no sight
@@ -130,9 +130,11 @@ async def test_a_store_that_takes_no_writes_is_blind_and_is_told_past_the_queue_
                 await c.settled(lambda: len(posted) == 1)
                 assert "BLIND" in posted[-1]["title"]
                 await c.passes(STEP_DOWN_S - BLIND_S)
+                await c.settled(c.stage.folder.has_intents)  # its own, so that a kill loses nothing
+                await c.passes(20)
                 assert c.engine.switch.read().percent_bp == 1000  # in force though the store does not know
             await c.settled(lambda: log.last(c.engine.conn, ("trigger",)) is not None)
-            assert log.last(c.engine.conn, ("blind",)) is not None
+            await c.settled(lambda: log.last(c.engine.conn, ("blind",)) is not None)
             await c.settled(lambda: c.engine.state.percent_bp == 1000)
             await c.settled(lambda: len(posted) == 2)
             assert "BLIND" not in posted[-1]["title"]

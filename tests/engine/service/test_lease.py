@@ -50,7 +50,7 @@ def test_a_standby_takes_over_within_two_seconds_and_a_store_marked_safe_starts_
     stage.climb(2)
     took = []
     for number in range(1, 4):  # on a machine that is busy with other things one of them may be late
-        standby = stage.serve()
+        standby = stage.serve()  # its standard error is engine.log, where a line belongs once
         assert stage.until(lambda n=number: stage.folder.engine_log.read_text().count("standby: another") == n)  # type: ignore[misc]
         token = stage.reader.glance().token
         first.kill()
