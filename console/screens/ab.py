@@ -31,7 +31,7 @@ WORD = {
 GUARD = {"held": ("✔", "ok"), "broken": ("✖", "bad"), "open": ("·", "text"), "unknown": ("?", "dim")}
 VERDICT = {"ship": "fine", "worse": "alarm", "void": "alarm"}
 PAIRED: dict[str, tuple[str, Unit]] = {
-    "search_quality": ("search score", "score"),
+    "search_quality": ("paired search score", "score"),
     "keywords": ("keywords", "count"),
     "relevance": ("relevance", "score"),
     "overlap": ("keywords in common", "rate"),

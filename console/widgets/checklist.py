@@ -14,9 +14,10 @@ from engine.view.model import ConditionView, GateView, ItemView
 STATUS_WIDTH = 19
 HOW = {  # conditions that people meet, by metric: what can be done
     "quality_score": "5 reviews: judge the rest, look again at what you marked (f), or draw more (d)",
-    "search_improvement": "it is measured by itself every few hours; on 5, m measures now",
+    "search_improvement": "on the same documents by both methods, every few hours; on 5, m measures now",
     "satisfaction": "ratings come in by `rollout feedback rating` and POST /v1/feedback",
-    "ab_test": "6 shows how far the test is; it is read once, at its declared end",
+    "ab_verdict": "6 shows how far the test is; it is read once, at its declared end",
+    "ab_improvement": "the A/B test's, on the documents as served; 6 shows it",
 }
 ITEM = {"done": ("✔", "ok"), "failed": ("✖", "bad")}
 
@@ -117,7 +118,7 @@ def detail(line: Line, now: float, acts: bool = True) -> list[tuple[str, str]]:
             return [(of.sentence or words.NO_DATA, "text")]
         eta = f", about {format_duration(of.eta_s)} from now" if of.eta_s and "about" not in of.missing else ""
         lacks = (f"missing: {of.missing.removeprefix(f'{of.text}: ')}{eta}", "warn")
-        return [lacks, (HOW[of.id], "dim")] if of.id in HOW else [lacks]
+        return [lacks, (HOW[of.metric], "dim")] if of.metric in HOW else [lacks]
     if line.item is not None:
         return _item_detail(line.item, now, acts)
     return []

@@ -124,12 +124,14 @@ class FixedTestLock(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """`worse`: metrics that got worse without deciding the verdict, each in a few words."""
+    """`worse`: metrics that got worse, each in a few words. `harmful`: those of them that are beyond what the declaration allows;
+    the others are within their limit, or left to people."""
 
     word: Word
     sentence: str
     reasons: tuple[str, ...] = ()
     worse: tuple[str, ...] = ()
+    harmful: tuple[str, ...] = ()
 
 
 class TrialReport(Struct, frozen=True):

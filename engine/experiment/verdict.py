@@ -22,11 +22,14 @@ def decide(
     A metric that got worse and does not decide is named beside the word, whatever the word is.
     """
     verdict = _word(declaration, lock, ratio, metrics, looks)
-    worse = tuple(_worse(metric, plan) for metric, plan in _pairs(declaration, metrics) if _got_worse(metric))
+    lost = [(metric, plan) for metric, plan in _pairs(declaration, metrics) if _got_worse(metric)]
+    worse = tuple(_worse(metric, plan) for metric, plan in lost)
+    harmful = tuple(_worse(metric, plan) for metric, plan in lost if _is_harm(metric, plan))
+    verdict = replace(verdict, worse=worse, harmful=harmful)
     if not worse or verdict.word in ("void", "worse"):
-        return replace(verdict, worse=worse)
+        return verdict
     named = f"Worse without deciding: {'; '.join(worse)}."
-    return replace(verdict, sentence=f"{verdict.sentence} {named}", worse=worse)
+    return replace(verdict, sentence=f"{verdict.sentence} {named}")
 
 
 def _word(
@@ -87,6 +90,11 @@ def _pairs(declaration: Declaration, metrics: tuple[MetricReport, ...]) -> list[
 def _got_worse(metric: MetricReport) -> bool:
     broken = metric.guardrail is not None and metric.guardrail.state == "broken"
     return metric.signal == "worse" or broken
+
+
+def _is_harm(metric: MetricReport, plan: MetricPlan) -> bool:
+    """Whether a metric that got worse is beyond what was declared; people judge what does not decide."""
+    return plan.decides and (metric.guardrail is None or metric.guardrail.state == "broken")
 
 
 def _unknown(metric: MetricReport) -> bool:

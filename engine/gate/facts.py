@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 
 import msgspec
 
+from engine.experiment.report import Verdict
+from engine.gate.impacts import impacts
 from engine.measures.bucket import Bucket
 from engine.rollout.control import State
 from engine.triggers.measurement import NoData, Ok, Sample, mean, rate
+
+OF_THE_TEST = ("ab_verdict", "ab_improvement")  # read once, at the declared end of the A/B test
+STORED = ("search_improvement", *OF_THE_TEST)
 
 
 def measured(state: State, bucket: Bucket) -> dict[str, Sample]:
@@ -34,6 +40,32 @@ def incidents(conn: sqlite3.Connection, state: State) -> Sample:
         (state.entered_at, state.last_rev, state.stage, state.rev),
     ).fetchone()[0]  # fmt: skip
     return Ok(float(found), found)
+
+
+def negative(conn: sqlite3.Connection, state: State, until: float | None = None) -> tuple[Sample, str]:
+    """Incidents and what the stage's A/B test found worse, counted and in words."""
+    happened = incidents(conn, state)
+    verdict = _verdict(conn, state, until)
+    worse, harmful = (verdict.worse, verdict.harmful) if verdict is not None else ((), ())
+    count, sentence = impacts(happened.n if isinstance(happened, Ok) else 0, worse, harmful)
+    return Ok(float(count), count), sentence
+
+
+def _verdict(conn: sqlite3.Connection, state: State, until: float | None) -> Verdict | None:
+    """What the test says so far; of a moment in the past, what it said at its last look."""
+    if until is None:
+        row = conn.execute(
+            "SELECT json_extract(report, '$.verdict') FROM trial WHERE stage = ? AND started >= ? ORDER BY id DESC LIMIT 1",
+            (state.stage, state.entered_at),
+        ).fetchone()
+    else:
+        row = conn.execute(
+            "SELECT json_extract(body, '$.verdict') FROM measure WHERE kind = 'ab_report' AND at >= ? AND at <= ? ORDER BY at DESC LIMIT 1",
+            (state.entered_at, until),
+        ).fetchone()
+    with contextlib.suppress(msgspec.MsgspecError):  # of another version: as if it had not been
+        return msgspec.json.decode(row[0], type=Verdict) if row is not None and row[0] is not None else None
+    return None
 
 
 def rated(conn: sqlite3.Connection, stage: int, since: float, until: float | None = None) -> Sample:

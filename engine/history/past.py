@@ -272,7 +272,7 @@ def _samples(conn: sqlite3.Connection, state: State, at: float) -> dict[str, Sam
         "critical_incidents": facts.incidents(conn, state),
         "quality_score": rate(reviewed.good, reviewed.documents),
         "satisfaction": facts.rated(conn, state.stage, since, at),
-        **{metric: facts.stored(conn, metric, since, at) for metric in ("search_improvement", "ab_verdict")},
+        **{metric: facts.stored(conn, metric, since, at) for metric in facts.STORED},
     }
 
 
@@ -282,9 +282,11 @@ def _gate(
     items = _items(conn, plan, state, at)
     asked = stage.bake_s if stage else 0.0
     baked = min(asked, max(0.0, at - state.entered_at))
+    negative, impacts = facts.negative(conn, state, at)
+    known = {**samples, "negative_impacts": negative}
     report = conditions.assess(
         stage,
-        conditions.GateFacts(samples, forecast=False),
+        conditions.GateFacts(known, forecast=False, sentences={"negative_impacts": impacts}),
         items,
         baked,
         control.people(state),

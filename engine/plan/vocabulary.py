@@ -82,10 +82,12 @@ Metric = Literal[
     "grounded_rate",
     "quality_score",
     "search_improvement",
+    "ab_improvement",
     "satisfaction",
     "documents",
     "ab_verdict",
     "critical_incidents",
+    "negative_impacts",
     "latency_ratio",
 ]
 
@@ -107,11 +109,15 @@ METRICS: dict[str, MetricWord] = {
     "error_creep": MetricWord("flag", "1 while a CUSUM says that the error rate went from 1 % towards 6 %"),
     "grounded_rate": MetricWord("rate", "LLM keywords that the document supports / LLM keywords"),
     "quality_score": MetricWord("rate", "reviewed documents judged good / reviewed documents"),
-    "search_improvement": MetricWord("change", "search score of LLM keywords against frequency keywords"),
+    "search_improvement": MetricWord("change", "search score of LLM against frequency keywords on the same documents"),
+    "ab_improvement": MetricWord(
+        "change", "search score of the A/B test's LLM arm against its control, read at its end"
+    ),
     "satisfaction": MetricWord("rate", "positive ratings / ratings"),
     "documents": MetricWord("count", "LLM documents since the stage began"),
     "ab_verdict": MetricWord("flag", "1 when the declared A/B test ended in favour of the LLM"),
     "critical_incidents": MetricWord("count", "critical triggers and rollbacks since the stage began"),
+    "negative_impacts": MetricWord("count", "the same, and metrics that the A/B test found worse than declared"),
     "latency_ratio": MetricWord("ratio", "mean time of the LLM arm / mean time of the frequency arm"),
 }
 

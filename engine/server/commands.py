@@ -130,7 +130,7 @@ async def _roll_back(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if type(to_stage) is not int:  # True is an int, and no stage
         to_stage = None  # whatever was meant, 0 % is the safe side
     was = engine.state.percent_bp
-    odd = "" if to_stage is None else not_below(engine.plan, engine.state, to_stage)
+    odd = "" if to_stage is None else not_below(engine.plan, to_stage, engine.state.stage)
     ask = rollback.own_id(engine, ask, to_stage)
     outcome, proof = await rollback.roll_back(engine, ask, to_stage, pressed=_pressed(fields))
     rev = outcome.state.rev if outcome else proof.view.rev or None

@@ -368,7 +368,11 @@ class Monitor:
             return self._facts
         bucket = series.since_change(self.conn, state.epoch)
         per_min = self.recent.at(self.clock.monotonic()).per_min
-        self._facts = conditions.GateFacts(self._samples(state, bucket), per_min, self._stability(state))
+        samples = self._samples(state, bucket)
+        samples["negative_impacts"], impacts = facts.negative(self.conn, state)
+        self._facts = conditions.GateFacts(
+            samples, per_min, self._stability(state), sentences={"negative_impacts": impacts}
+        )
         self._facts_at = self.clock.real()
         return self._facts
 
@@ -400,19 +404,17 @@ class Monitor:
             "critical_incidents": facts.incidents(self.conn, state),
             "quality_score": rate(reviewed.good, reviewed.documents),
             "satisfaction": self._satisfaction(since),
-            **{
-                metric: facts.stored(self.conn, metric, state.entered_at)
-                for metric in ("search_improvement", "ab_verdict")
-            },
+            **{metric: facts.stored(self.conn, metric, state.entered_at) for metric in facts.STORED},
         }
-        if not isinstance(found["ab_verdict"], Ok) and not self._limits.may_test:
-            found["ab_verdict"] = Error(self._limits.no_test)
-        elif not isinstance(found["ab_verdict"], Ok):
+        unread = [metric for metric in facts.OF_THE_TEST if not isinstance(found[metric], Ok)]
+        if unread and not self._limits.may_test:
+            found.update(dict.fromkeys(unread, Error(self._limits.no_test)))
+        elif unread:
             waits = self.conn.execute(
                 "SELECT json_extract(report, '$.lock.sentence') FROM trial WHERE ended IS NULL"
             ).fetchone()
             if waits is not None and waits[0]:
-                found["ab_verdict"] = Error(f"the test is not read yet, {waits[0]}")
+                found.update(dict.fromkeys(unread, Error(f"the test is not read yet, {waits[0]}")))
         return found
 
     def stage_of(self, state: State) -> Stage | None:

@@ -233,6 +233,8 @@ class Trials:
             if word in ENDED:
                 verdict = Ok(ENDED[word], 1)
                 conn.execute("INSERT INTO measure VALUES (?,?,?)", (now, "ab_verdict", log.json_body(verdict)))
+                if (improved := _improvement(report)) is not None:
+                    conn.execute("INSERT INTO measure VALUES (?,?,?)", (now, "ab_improvement", log.json_body(improved)))
             if report.final:
                 ledger.end(conn, trial.id, now, READ)
 
@@ -327,3 +329,10 @@ class Trials:
 
     async def _write(self, change: Callable[[sqlite3.Connection], None]) -> None:
         await asyncio.wrap_future(self._engine.writer.write(change))
+
+
+def _improvement(report: TrialReport) -> Ok | None:
+    """The relative change of what the test was declared for, both arms' documents together; None where it has none."""
+    primary = next(metric for metric in report.metrics if metric.role == "primary")
+    change = primary.change
+    return None if change is None else Ok(change.estimate, primary.control.n + primary.treatment.n)

@@ -16,10 +16,12 @@ NAMES: dict[str, str] = {
     "grounded_rate": "grounded keywords",
     "quality_score": "quality score",
     "search_improvement": "search improvement",
+    "ab_improvement": "search improvement in the A/B test",
     "satisfaction": "satisfaction",
     "documents": "LLM documents",
     "ab_verdict": "A/B verdict",
     "critical_incidents": "critical incidents",
+    "negative_impacts": "negative impacts",
     "latency_ratio": "latency against the frequency arm",
 }
 

@@ -65,6 +65,7 @@ class ConditionView(Struct, frozen=True):
     sentence: str
     missing: str
     eta_s: float | None
+    metric: str = ""
 
 
 class ItemView(Struct, frozen=True):

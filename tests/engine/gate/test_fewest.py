@@ -29,3 +29,15 @@ def test_a_few_samples_meet_no_condition(metric: str, op: str, value: float, sam
 def test_a_count_is_judged_at_once() -> None:
     condition = Condition(id="c", text="No incident", metric="critical_incidents", op="<=", value=0, confidence=0.5)
     assert judge(condition, GateFacts({"critical_incidents": Ok(0.0, 0)})).met is True
+
+
+def test_a_condition_that_judges_the_figure_itself_says_that_there_is_no_bound() -> None:
+    condition = Condition(id="c", text="Users are content", metric="satisfaction", op=">", value=0.8, confidence=0.5)
+    assert (
+        judge(condition, GateFacts({"satisfaction": Ok(0.825, 40, 33)})).sentence
+        == "33/40 are 4 or 5: 82.5 %, no bound"
+    )
+    missed = judge(condition, GateFacts({"satisfaction": Ok(0.5, 40, 20)}))
+    assert "20/40 are 4 or 5: 50 %, no bound" in missed.missing
+    sure = Condition(id="c", text="Users are content", metric="satisfaction", op=">", value=0.8)
+    assert "at least" in judge(sure, GateFacts({"satisfaction": Ok(0.825, 40, 33)})).sentence

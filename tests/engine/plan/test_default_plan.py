@@ -257,7 +257,7 @@ def test_gate_conditions_are_the_documents_numbers() -> None:
     assert {
         (3, "search_improvement", ">=", 0.1),
         (3, "satisfaction", ">", 0.8),
-        (4, "search_improvement", ">=", 0.15),
+        (4, "ab_improvement", ">=", 0.15),
         (4, "error_rate", "<", 0.01),
         (4, "ab_verdict", ">=", 1.0),
         (5, "critical_incidents", "<=", 0.0),

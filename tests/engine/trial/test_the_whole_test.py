@@ -163,9 +163,10 @@ async def test_declared_watched_read_once_and_ended(lab: Lab, tmp_path: Path) ->
     assert found.report.verdict.word == "not yet"
     assert all(metric.fixed is None for metric in found.report.metrics)
     lab.engine.monitor._facts = None
-    waits = lab.engine.monitor.gate_facts(lab.engine.state).samples["ab_verdict"]
-    assert isinstance(waits, Error)
-    assert "to go" in waits.sentence
+    for metric in ("ab_verdict", "ab_improvement"):
+        waits = lab.engine.monitor.gate_facts(lab.engine.state).samples[metric]
+        assert isinstance(waits, Error)
+        assert "to go" in waits.sentence
 
     await lab.days(1)
     found = standing(lab.engine.conn, lab.clock.now())
@@ -174,7 +175,15 @@ async def test_declared_watched_read_once_and_ended(lab: Lab, tmp_path: Path) ->
     assert quality.fixed is not None
     assert found.report.verdict.word == "ship", found.report.verdict
     lab.engine.monitor._facts, lab.engine.monitor._facts_at = None, -math.inf
-    assert lab.engine.monitor.gate_facts(lab.engine.state).samples["ab_verdict"] == Ok(1.0, 1)
+    facts = lab.engine.monitor.gate_facts(lab.engine.state)
+    assert facts.samples["ab_verdict"] == Ok(1.0, 1)
+    improved = facts.samples["ab_improvement"]  # what screen 6 shows is what the gate judges
+    assert isinstance(improved, Ok)
+    assert quality.change is not None
+    assert improved.value == quality.change.estimate
+    worse = found.report.verdict.worse
+    assert worse
+    assert all(each in facts.sentences["negative_impacts"] for each in worse)
 
     read = found.report
     await lab.days(2, better=-1.0)  # worse from here on, and it counts no more

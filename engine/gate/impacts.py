@@ -1,0 +1,17 @@
+"""What counts as a negative impact: incidents, and metrics that the A/B test found worse. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.text import counted
+
+
+def impacts(incidents: int, worse: Sequence[str], harmful: Sequence[str]) -> tuple[int, str]:
+    """How many there are, and all of them in words. `worse` are the A/B test's metrics that got worse; those of them that are not
+    `harmful` are within their limit or for people to judge: they are named and not counted."""
+    found = [counted(incidents, "critical trigger or rollback", "critical triggers and rollbacks")] if incidents else []
+    found += harmful
+    named = [each for each in worse if each not in harmful]
+    head = "; ".join(found) or "none"
+    return incidents + len(harmful), f"{head}. Worse, not counted: {'; '.join(named)}" if named else head
