@@ -112,6 +112,9 @@ class Messages(Work):
     def _list(self, c: Canvas, area: Area, v: View, messages: list[Message]) -> None:
         due = len(self.seen.due) if self.seen else 0
         inner = blocks.panel(c, area, "messages", f"{due} due" if due else "none due", "warn" if due else "dim")
+        for notice in v.engine.notices if inner.height > 2 else ():
+            used = c.block(inner.x, inner.y, inner.width, 2, f"○ {notice}", "warn")
+            inner = blocks.below(inner, used)
         if not messages:
             c.block(inner.x, inner.y, inner.width, 2, "The plan has no messages: [[messages]] in rollout.toml.", "dim")
         for row, index in enumerate(self.rows.window(len(messages), inner.height) if messages else ()):

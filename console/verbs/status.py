@@ -190,6 +190,7 @@ def lines(view: View, alive: str) -> list[Line]:
     out += [_told("next", sentence, f"Next: {sentence}") for sentence in view.next]
     out += [_told("waiting", sentence, f"Waits for you: {sentence}") for sentence in view.waiting[:5]]
     out += [_told("problem", problem, f"Problem: {problem}") for problem in view.engine.problems]
+    out += [_told("notice", notice, f"Note: {notice}") for notice in view.engine.notices]
     if view.rollback is not None:
         proof = view.rollback
         state = f"{proof.rev} {proof.effective_ms is None} {proof.overdue}"

@@ -35,6 +35,11 @@ class Destination:
         return hashlib.blake2b(self.url.encode(), key=salt.encode()[:64], digest_size=2).hexdigest()
 
 
+def are_given(notify: Notify, environ: Mapping[str, str]) -> bool:
+    """Whether somewhere to send was named at all, usable or not."""
+    return bool(notify.urls_file or environ.get(notify.urls_env, "").split())
+
+
 def addresses(notify: Notify, environ: Mapping[str, str]) -> tuple[list[Destination], str]:
     """(addresses, trouble in words). Whatever goes wrong, no URL is part of the words."""
     words = environ.get(notify.urls_env, "").split()

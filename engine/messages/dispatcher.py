@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 
 from engine.clock import Clock
 from engine.messages import outbox
-from engine.messages.addresses import Destination, addresses
+from engine.messages.addresses import Destination, addresses, are_given
 from engine.messages.draft import Draft
 from engine.messages.outbox import Queued
 from engine.plan.model import Plan
@@ -71,7 +71,13 @@ class Post:
 
     @property
     def trouble(self) -> str:
-        return self.addresses()[1]
+        """What is wrong with the addresses that were given."""
+        return self.addresses()[1] if are_given(self._plan.notify, self._environ) else ""
+
+    @property
+    def notice(self) -> str:
+        """That messages go nowhere because no address was given, which may be on purpose."""
+        return "" if are_given(self._plan.notify, self._environ) else self.addresses()[1]
 
     @property
     def keeps(self) -> bool:

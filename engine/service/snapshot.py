@@ -254,10 +254,12 @@ def _engine(engine: Engine) -> EngineView:
     import os
 
     problems = [p for p in (engine.writer.problem, held_back(engine.folder), engine.applier.problem) if p]
-    if engine.post.trouble and not engine.rehearsal and any(m.automatic for m in engine.plan.messages):
-        problems.append(engine.post.trouble)
+    notices = []
+    if not engine.rehearsal and any(m.automatic for m in engine.plan.messages):
+        problems += [each for each in (engine.post.trouble,) if each]
+        notices += [each for each in (engine.post.notice,) if each]
     return EngineView(
         os.getpid(), engine.started, engine.token, "stopping" if engine.stopping else "active",
         engine.monitor.documents_per_min(), engine.monitor.recent.at(engine.clock.monotonic()).per_min, engine.pipeline.in_flight,
-        engine.writer.pending, engine.address, tuple(problems),
+        engine.writer.pending, engine.address, tuple(problems), tuple(notices),
     )  # fmt: skip

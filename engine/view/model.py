@@ -200,6 +200,7 @@ class EngineView(Struct, frozen=True):
     queue: int
     address: str
     problems: tuple[str, ...]
+    notices: tuple[str, ...] = ()  # what may be on purpose: shown where it belongs, not on every screen
 
 
 class View(Struct, frozen=True):

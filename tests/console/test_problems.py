@@ -88,3 +88,16 @@ def test_evidence_reads_as_words() -> None:
     assert "error_critical, error_high" in shown
     assert "[" not in shown
     assert "e+" not in shown
+
+
+async def test_having_no_address_for_messages_is_a_notice_where_messages_are_and_not_a_problem_everywhere() -> None:
+    nowhere = "nowhere to send: put apprise URLs into ROLLOUT_NOTIFY_URLS or [notify] urls_file"
+    app = console("normal")
+    assert isinstance(app.link, FakeLink)
+    app.link.view = quiet = replace(NORMAL, engine=replace(NORMAL.engine, notices=(nowhere,)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        shown = {name: page.text() async for name, page in pages(pilot)}
+    assert [name for name, text in shown.items() if "PROBLEM" in text] == []
+    assert "nowhere to send" in shown["messages"]
+    assert f"Note: {nowhere}" in [line.sentence for line in status.lines(quiet, "")]

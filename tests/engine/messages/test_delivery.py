@@ -231,6 +231,15 @@ def test_a_file_of_addresses_that_others_may_read_is_not_used(tmp_path: Path) ->
     assert ([a.kind for a in found], trouble) == (["json", "mailto"], "")
 
 
+async def test_no_address_is_a_notice_and_a_wrong_one_is_trouble(tmp_path: Path) -> None:
+    async with place(tmp_path) as at:
+        assert at.post.trouble == ""
+        assert "nowhere to send" in at.post.notice
+    async with place(tmp_path / "wrong", "no address") as at:
+        assert "not an apprise URL" in at.post.trouble
+        assert at.post.notice == ""
+
+
 async def test_one_refused_recipient_of_several_repeats_the_message_to_none_of_the_others(tmp_path: Path) -> None:
     everyone = "team@example.org,gone@example.org,boss@example.org"
     with mail_server() as mail:
