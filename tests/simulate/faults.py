@@ -1,12 +1,74 @@
-"""Faults that were mended, to be put back one at a time: the simulation must find each."""
+"""Mended faults that can be put back one at a time: the simulation must find each (`--fault NAME`)."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import Any
+from unittest import mock
 
-FAULTS: dict[str, Callable[[], AbstractContextManager[object]]] = {}
+from engine.rollout import control
+from engine.service import rollback
+from engine.text import clean_line
+
+
+@contextlib.contextmanager
+def many_to_one_ids() -> Iterator[None]:
+    """Document ids are cleaned instead of refused: two ids become one, and one document overwrites the other."""
+    with mock.patch("engine.routing.pipeline.document_id_of", lambda text: clean_line(text, 512)):
+        yield
+
+
+@contextlib.contextmanager
+def used_request_ids() -> Iterator[None]:
+    """A rollback whose request id was used before is answered with what it was used for, and not carried out."""
+    with mock.patch.object(rollback, "own_id", lambda engine, ask, to_stage: ask):
+        yield
+
+
+@contextlib.contextmanager
+def swapped_store() -> Iterator[None]:
+    """An engine does not notice that the database under it was replaced."""
+    with mock.patch("engine.store.folder.Folder.replaced", lambda self, *known: ""):
+        yield
+
+
+@contextlib.contextmanager
+def stale_undo() -> Iterator[None]:
+    """An undo takes back whatever rollback is the latest, also one that its person has never seen."""
+    original = control.undo_rollback
+
+    def unseen(plan: Any, state: Any, ask: Any, epoch: int, by: str) -> Any:
+        return original(plan, state, ask, state.epoch, by)
+
+    with mock.patch.object(control, "undo_rollback", unseen):
+        yield
+
+
+@contextlib.contextmanager
+def raise_beats_rm() -> Iterator[None]:
+    """A promotion puts the armed file back that a person removed while it was under way."""
+    original = rollback._raised
+
+    async def arming(engine: Any, ask: Any, decide: Any) -> Any:
+        engine.switch.armed = None
+        return await original(engine, ask, decide)
+
+    with mock.patch.object(rollback, "_raised", arming):
+        yield
+
+
+@contextlib.contextmanager
+def preload_after_rollback() -> Iterator[None]:
+    """The model is loaded for a promotion that was rolled back meanwhile."""
+    yield
+
+
+FAULTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
+    made.__name__: made
+    for made in (many_to_one_ids, used_request_ids, swapped_store, stale_undo, raise_beats_rm, preload_after_rollback)
+}
 
 
 @contextlib.contextmanager

@@ -85,6 +85,7 @@ class People:
         world.clock.set_speed(CALM)
         await asyncio.sleep(draw.uniform(4.0, 7.0))  # longer than a document may be on its way
         world.clock.set_speed(WATCHED)
+        await asyncio.sleep(0.3)  # one look: the hours before it are not a wait for what comes next
 
     # -- documents -----------------------------------------------------------------------------------------------------------
 
