@@ -45,23 +45,19 @@ def _send(place: Place, as_json: bool, kind: str, **fields: Any) -> None:
 def promote(
     place: Place, reason: str, override: bool, to_stage: int | None, epoch: int | None, dry_run: bool, as_json: bool
 ) -> None:
-    """One step up, through the gate. Names the stage it leads to, so that two people never climb two stages.
+    """One step up, through the gate. Without --to or --epoch: the step that was next when this command was started.
 
     --dry-run judges the gate as it is now; the machine checks that a promotion repeats are not run.
     """
     seen = place.reader.state()
-    if to_stage is None and epoch is None:
-        from engine.rollout.control import next_step, percent, stage_name
-
-        stage, bp = next_step(place.plan, seen)
-        raise click.UsageError(
-            f"Say where to: `rollout promote --to {stage}` goes to stage {stage} {stage_name(place.plan, stage)}, {percent(bp)}. "
-            f"Now: stage {seen.stage}, {percent(seen.percent_bp)}, epoch {seen.epoch}."
-        )
-    fields = {"epoch": seen.epoch if epoch is None else epoch, "reason": reason, "override": override}
+    fields: dict[str, Any] = {"epoch": seen.epoch if epoch is None else epoch, "reason": reason, "override": override}
     if dry_run:
         _send(place, as_json, "would", of="promote", **fields, to_stage=to_stage)
         return
+    if to_stage is None and epoch is None:
+        started = started_s()  # whoever pressed Enter before another promotion landed has not seen it
+        tick_s = 1 / os.sysconf("SC_CLK_TCK")
+        fields["launched"] = None if started is None else started + tick_s
     _send(place, as_json, "promote", **fields, to_stage=to_stage)
 
 

@@ -102,6 +102,7 @@ class Engine:
         self.last_proof: ProofView | None = None  # of a rollback before this engine
         self.proofs: dict[str, Proof] = {}  # by request id
         self.stopping = False
+        self.moved_at = 0.0  # when the epoch last changed under this engine, on the machine's clock
         self.view: View | None = None  # as last shown
         self._restorable: tuple[Restorable, int, float] | None = (
             None  # with the rev it was counted at, and until when it holds
@@ -322,6 +323,7 @@ class Engine:
         changed = outcome.state.epoch != self.state.epoch
         self.state = outcome.state
         if changed:
+            self.moved_at = self.clock.real()
             self.monitor.changed(self.state)
         same = (outcome.state.stage, outcome.state.percent_bp) == (outcome.before.stage, outcome.before.percent_bp)
         if changed and not (same and outcome.state.restart_rev == outcome.state.rev):

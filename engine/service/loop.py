@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from engine.client.identity import whoami
 from engine.plan.environment import PERCENTAGE, ceiling
 from engine.rollout.control import Ask, Decision, State, clock_step, in_the_future, note, percent, set_ceiling
 from engine.routing.switch import TAKEN_OVER
@@ -108,11 +109,13 @@ class Heart:
             engine.switch.armed = engine.folder.armed_stamp()
 
     async def _record_ceiling(self) -> None:
-        """A lower ceiling of the environment is a fact of the log; a higher one lifts nothing, for only a person does."""
+        """Record the environment's ceiling. A higher one counts only where somebody set it and nothing in force rises by it: the plan's
+        `export` and restart before the promotion. Else a person raises it (`rollout ceiling`)."""
         engine = self._engine
         environment_bp, recorded_bp = engine.switch.ceiling_bp, engine.state.ceiling_bp
-        if environment_bp < recorded_bp:
-            ask = engine.ask(f"{PERCENTAGE}={environment_bp / 100:g}")
+        exported = PERCENTAGE in engine.environ and engine.state.percent_bp <= recorded_bp
+        if environment_bp < recorded_bp or (environment_bp > recorded_bp and exported):
+            ask = engine.ask(f"{PERCENTAGE}={environment_bp / 100:g}", whoami())
             await engine.commit(ask, lambda state: set_ceiling(state, ask, environment_bp, state.epoch, ""))
         elif environment_bp > recorded_bp:
             engine.event(

@@ -47,6 +47,10 @@ def _promotion(fields: dict[str, Any], ask: Ask) -> Promotion | Reply:
         return Reply(False, "Not promoted: the request does not say which epoch was looked at.")
     if to_stage is not None and type(to_stage) is not int:
         return Reply(False, "Not promoted: `to_stage` is the number of a stage.")
+    launched = fields.get("launched")
+    if isinstance(launched, float) and launched < engine.moved_at:
+        by = log.moved_by(engine.conn, engine.state.epoch)
+        return Reply(False, control.moved("promoted", by).sentence, {"epoch": engine.state.epoch})
     override = bool(fields.get("override")) or bool(fields.get("override_reason"))
     if fields.get("override_reason"):
         ask = msgspec.structs.replace(ask, reason=clean_line(str(fields["override_reason"]), REASON_LIMIT))

@@ -52,22 +52,22 @@ def test_resume_needs_the_epoch_that_was_seen(stage: Stage) -> None:
     assert stage.folder.is_armed()
 
 
-def test_two_promotions_from_two_shells_climb_one_stage(stage: Stage) -> None:
+@pytest.mark.parametrize("named", [True, False])
+def test_two_promotions_from_two_shells_climb_one_stage(stage: Stage, named: bool) -> None:
     words = ["--store", str(stage.folder.path), "--plan", str(stage.plan_path)]
     for target in (2, 3, 4):
         stage.climb(target - 1)
-        command = [*COMMAND, *words, "promote", "--to", str(target), "--override", "--reason", "both of us pressed"]
+        to = ["--to", str(target)] if named else []
+        command = [*COMMAND, *words, "promote", *to, "--override", "--reason", "both of us pressed"]
         both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
         assert sorted(each.wait(60) for each in both) == [0, 1]
         assert stage.reader.state().stage == target
 
 
-def test_promote_without_a_word_about_where_to_is_a_usage_error_that_names_the_step(stage: Stage) -> None:
-    stage.climb(1)
-    done = stage.cli("promote", "--override", "--reason", "somewhere up")
-    assert done.returncode == 2
-    assert "--to 2" in done.stderr
-    assert stage.reader.state().stage == 1
+def test_promotions_one_after_the_other_climb_one_stage_each(stage: Stage) -> None:
+    for target in (1, 2, 3):
+        assert stage.cli("promote", "--override", "--reason", "a script climbs").returncode == 0
+        assert stage.reader.state().stage == target
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.15, 0.6, 1.2, 1.8])
@@ -106,6 +106,23 @@ def test_an_armed_file_that_someone_else_made_opens_nothing_and_is_removed(stage
     answers = [stage.extract(f"put-back-{n}")["method"] for n in range(60)]
     assert "llm" not in answers
     assert stage.until(lambda: stage.percent_bp == 0, 10)
+
+
+def test_an_exported_ceiling_and_a_restart_before_a_promotion_raise_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan's own way: export the next stage's percentage, restart, promote."""
+    monkeypatch.setenv(PERCENTAGE, "10")
+    with Stage(tmp_path) as stage:
+        engine = stage.engine()
+        stage.climb(2)
+        assert stage.cli("stop").returncode == 0
+        engine.wait(20)
+        monkeypatch.setenv(PERCENTAGE, "25")
+        stage.engine()
+        stage.climb(3)
+        assert stage.until(lambda: stage.view.effective_bp == 2500)
+        assert "raised the ceiling from 10 % to 25 %" in stage.reader.log(3, kind="ceiling")[0].sentence
 
 
 def test_the_ceiling_outlives_the_environment_and_only_a_person_raises_it(
