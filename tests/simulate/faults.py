@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
+from engine.extraction.llm.permit import Gate
 from engine.rollout import control
+from engine.routing.pipeline import Pipeline
 from engine.service import rollback
+from engine.store.files import Files
 from engine.text import clean_line
 
 
 @contextlib.contextmanager
 def many_to_one_ids() -> Iterator[None]:
     """Document ids are cleaned instead of refused: two ids become one, and one document overwrites the other."""
-    with mock.patch("engine.routing.pipeline.document_id_of", lambda text: clean_line(text, 512)):
+    original = Pipeline.extract
+
+    async def cleaned(self: Pipeline, document_id: str, *more: Any, **named: Any) -> Any:
+        return await original(self, clean_line(document_id, 512), *more, **named)
+
+    with (
+        mock.patch.object(Pipeline, "extract", cleaned),
+        mock.patch("engine.routing.pipeline.unfit_id", return_value=""),
+    ):
         yield
 
 
@@ -30,7 +41,11 @@ def used_request_ids() -> Iterator[None]:
 @contextlib.contextmanager
 def swapped_store() -> Iterator[None]:
     """An engine does not notice that the database under it was replaced."""
-    with mock.patch("engine.store.folder.Folder.replaced", lambda self, *known: ""):
+    with (
+        mock.patch.object(Files, "check"),
+        mock.patch.object(Files, "check_content"),
+        mock.patch.object(Files, "differs", return_value=""),
+    ):
         yield
 
 
@@ -61,8 +76,13 @@ def raise_beats_rm() -> Iterator[None]:
 
 @contextlib.contextmanager
 def preload_after_rollback() -> Iterator[None]:
-    """The model is loaded for a promotion that was rolled back meanwhile."""
-    yield
+    """Only documents ask for permission: a model is loaded for a promotion that was rolled back meanwhile."""
+
+    async def unasked(self: Gate, request: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        return await request()
+
+    with mock.patch.object(Gate, "send", unasked):
+        yield
 
 
 FAULTS: dict[str, Callable[[], AbstractContextManager[object]]] = {

@@ -29,6 +29,10 @@ class Broken(AssertionError):
         self.name = name
 
 
+def _digest(text: str) -> str:
+    return hashlib.sha256(normal(text).encode()).hexdigest()
+
+
 class Observer:
     """`limit_bp` is the most that may be in force by what people and answers said; None while nothing was said yet."""
 
@@ -42,6 +46,7 @@ class Observer:
         self.raising: dict[str, int] = {}  # request id of a raise under way -> what the person saw as epoch
         self.asked: dict[str, tuple[str, int]] = {}  # request id -> (kind, epoch seen)
         self.acknowledgements: dict[str, str] = {}  # document id -> digest of the text last acknowledged
+        self.unanswered: dict[str, set[str]] = {}  # digests of texts that were sent and not acknowledged
         self.troubled_at = -1e12  # calendar seconds: when something was last wrong with servers, disk, engine or users
         self.arms: dict[tuple[str, int], str] = {}
 
@@ -102,8 +107,13 @@ class Observer:
 
     # -- documents -----------------------------------------------------------------------------------------------------------
 
+    def sent(self, document_id: str, text: str) -> None:
+        """It may be stored though its answer never comes."""
+        self.unanswered.setdefault(document_id, set()).add(_digest(text))
+
     def acknowledged(self, document_id: str, text: str) -> None:
-        self.acknowledgements[document_id] = hashlib.sha256(normal(text).encode()).hexdigest()
+        self.acknowledgements[document_id] = _digest(text)
+        self.unanswered[document_id].discard(_digest(text))
 
     def swapped(self, read: Callable[[Callable[[sqlite3.Connection], Any]], Any]) -> None:
         """What the backup has is all that can be asked of it; what is acknowledged from now on must be in it."""
@@ -119,7 +129,8 @@ class Observer:
             if found is None:
                 return
             kept = hashlib.sha256(found.text.encode()).hexdigest()
-            self.holds("a document keeps its own text", kept == digest, f"document {document_id!r} has another's text")
+            own = {digest, *self.unanswered.get(document_id, ())}
+            self.holds("a document keeps its own text", kept in own, f"document {document_id!r} has another's text")
 
     def arm_of(self, conn: sqlite3.Connection) -> None:
         """A document changes its arm only when the percentage does."""

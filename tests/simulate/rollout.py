@@ -94,7 +94,7 @@ async def _whole(world: World, moves: Sequence[Move]) -> None:
         task = asyncio.create_task(people.do(move))
         beside.add(task)
         if move.alone or move.name == "calm":
-            await asyncio.wait([task], timeout=5.0)
+            await asyncio.wait([task], timeout=10.0 if move.name == "calm" else 5.0)
         for done in [t for t in beside if t.done()]:
             beside.discard(done)
             done.result()

@@ -187,6 +187,7 @@ class World:
         engine = self.engine
         if engine is None:
             return False
+        self.observer.sent(document_id, text)
         try:
             await self.loop.start_as(self._owner, engine.extract(document_id, text))
         except asyncio.CancelledError:
