@@ -34,6 +34,10 @@ async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     wanted = _promotion(fields, ask)
     if isinstance(wanted, Reply):
         return wanted
+    launched = fields.get("launched")
+    if isinstance(launched, float) and launched < engine.moved_at:
+        by = log.moved_by(engine.conn, engine.state.epoch)
+        return Reply(False, control.moved("promoted", by).sentence, {"epoch": engine.state.epoch})
     await checklist_requests.recheck(engine, wanted.ask)
     outcome = await rollback.raised(engine, wanted.ask, _promoting(engine, wanted))
     if outcome.decision is not None and engine.switch.lowering:
@@ -47,10 +51,6 @@ def _promotion(fields: dict[str, Any], ask: Ask) -> Promotion | Reply:
         return Reply(False, "Not promoted: the request does not say which epoch was looked at.")
     if to_stage is not None and type(to_stage) is not int:
         return Reply(False, "Not promoted: `to_stage` is the number of a stage.")
-    launched = fields.get("launched")
-    if isinstance(launched, float) and launched < engine.moved_at:
-        by = log.moved_by(engine.conn, engine.state.epoch)
-        return Reply(False, control.moved("promoted", by).sentence, {"epoch": engine.state.epoch})
     override = bool(fields.get("override")) or bool(fields.get("override_reason"))
     if fields.get("override_reason"):
         ask = msgspec.structs.replace(ask, reason=clean_line(str(fields["override_reason"]), REASON_LIMIT))
