@@ -274,12 +274,12 @@ def write_text(path: Path, text: str) -> None:
 def sentence_of(error: BaseException) -> str:
     """A sentence for an error nobody expected; the traceback goes to a 0600 file."""
     from engine.store.folder import StoreError
-    from engine.text import told_of
+    from engine.text import reason_of
 
     if isinstance(error, StoreError):
         return str(error)
     if isinstance(error, OSError):
-        return f"{told_of(error)}.{_whose(error)}"
+        return f"{reason_of(error)}.{_whose(error)}"
     descriptor, name = tempfile.mkstemp(prefix="rollout-", suffix=".traceback", text=True)
     with os.fdopen(descriptor, "w") as file:
         traceback.print_exception(error, file=file)

@@ -1,10 +1,10 @@
-"""Time, injected everywhere: the engine never asks the operating system itself.
+"""Time, injected everywhere: the rest of the engine never asks the operating system.
 
-Three readings, because three things are meant by "time":
+There are three readings, for three meanings of "time":
 
-- ``now``: UTC epoch seconds, for records and people. May step when someone sets the clock.
-- ``monotonic``: seconds that only grow, for timers, windows and bake time. In a rehearsal it runs faster.
-- ``real``: seconds of the machine, never sped up, for latency, deadlines and liveness: a network does not hurry.
+- ``now``: UTC epoch seconds, for records and people. It steps when someone sets the clock.
+- ``monotonic``: seconds that only grow, for timers, windows and bake. It runs faster in a rehearsal.
+- ``real``: the machine's seconds, never accelerated, for latency, deadlines and liveness.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Clock(Protocol):
 
 
 def _machine() -> float:
-    """Seconds since boot, sleep included, so that a lease expires on a suspended machine too."""
+    """Seconds since boot, including sleep, so that a lease also expires on a suspended machine."""
     return time.clock_gettime(_BOOT)
 
 
@@ -37,7 +37,7 @@ _BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class SystemClock:
-    """The machine's own time."""
+    """The machine's time."""
 
     def now(self) -> float:
         return time.time()
@@ -66,15 +66,15 @@ class LapseClock:
         return self._speed
 
     def set_speed(self, speed: float) -> None:
-        """Change the speed from here on; time already passed stays as it was. ValueError unless speed > 0."""
+        """Change the speed from now on; time already passed is unchanged. ValueError unless speed > 0."""
         if not speed > 0:
-            raise ValueError(f"a time lapse of {speed} does not move forward; give a number above 0")
+            raise ValueError(f"a speed of {speed} does not move time forward; give a number above 0")
         self._anchor_lapsed = self.monotonic()
         self._anchor_real = time.monotonic()
         self._speed = float(speed)
 
     def not_before(self, at: float) -> None:
-        """Go on at `at` (epoch seconds) at the earliest: where an earlier lapse ended."""
+        """Continue no earlier than `at` (epoch seconds), where an earlier lapse ended."""
         self._epoch += max(0.0, at - self.now())
 
     def now(self) -> float:
@@ -91,7 +91,7 @@ class LapseClock:
 
 
 class ManualClock:
-    """Time that moves only when told: for tests, simulations and backtests."""
+    """Time that moves only on request: for tests, simulations and backtests."""
 
     def __init__(self, epoch: float = 1_800_000_000.0) -> None:
         self._epoch = epoch
@@ -102,11 +102,11 @@ class ManualClock:
         self._elapsed += seconds
 
     def suspend(self, seconds: float) -> None:
-        """The machine sleeps: the wall clock and the machine's own time go on, what timers run by stands still."""
+        """The machine sleeps: wall clock and machine time advance, the timers' clock does not."""
         self._asleep += seconds
 
     def step_wall(self, seconds: float) -> None:
-        """Set the wall clock forward or back, as a person or NTP does; the monotonic readings do not move."""
+        """Set the wall clock forward or back, like a person or NTP; the monotonic readings are unaffected."""
         self._epoch += seconds
 
     def now(self) -> float:
@@ -124,5 +124,5 @@ class ManualClock:
 
 
 def pace(clock: Clock) -> float:
-    """Calendar seconds a second: 1, except in a time lapse."""
+    """Calendar seconds per real second: 1, except in a time lapse."""
     return clock.speed if isinstance(clock, LapseClock) else 1.0

@@ -1,7 +1,7 @@
-"""Files in folders that others may write to: only regular ones are opened, never through a link, and nothing waits on a pipe.
+"""Files in folders that others can write to: opens only regular files, never follows a link, never blocks on a pipe.
 
-Whoever shares the store's folder may put anything there under any name. What is opened here is looked at through its descriptor,
-so that it cannot be exchanged between the look and the use.
+Users who share the store's folder can put anything there under any name. An opened file is checked through its
+descriptor, so it cannot be replaced between check and use.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TRIES = 8
 
 
 class NotAFile(OSError):
-    """What has the name is a folder, a pipe or a device; a link is "Too many levels of symbolic links"."""
+    """The name belongs to a folder, a pipe or a device. For a link the error is "Too many levels of symbolic links"."""
 
 
 class Read(Struct, frozen=True):
@@ -32,7 +32,7 @@ class Read(Struct, frozen=True):
 
 
 def open_regular(path: Path, flags: int, mode: int = 0o600) -> int:
-    """The descriptor of a regular file; `flags` as for `os.open`. NotAFile for anything else, and OSError."""
+    """The descriptor of a regular file; `flags` as for `os.open`. NotAFile for anything else; OSError."""
     try:
         descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, mode)
     except OSError as error:
@@ -73,9 +73,10 @@ def tail(path: Path, most: int = 64 * 1024) -> bytes:
 def write_whole(
     path: Path, content: bytes, mode: int = 0o666, *, exact: bool = False, made: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Write a file whole or not at all: a new one of a name that nobody could plant, put in the place of `path`. OSError.
+    """Write a file completely or not at all: a new file with an unpredictable name replaces `path`. OSError.
 
-    `mode` is narrowed by the umask unless it is `exact`; `made` sees the new file's descriptor. What `path` was before, a link too, is replaced and not followed.
+    The umask narrows `mode` unless `exact`; `made` gets the new file's descriptor. A link at `path` is replaced, not
+    followed.
     """
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -107,7 +108,7 @@ def _new_part(name: str, folder: int, mode: int) -> tuple[str, int]:
 
 
 def is_regular_or_absent(path: Path) -> bool:
-    """For programs that open a file by its name, as SQLite does."""
+    """For code that opens a file by name, such as SQLite."""
     try:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""Runs a command line of the plan: in a shell, in a process group of its own, with a time limit, its output kept in bounds.
+"""Runs a command line of the plan in a shell, in its own process group, with a time limit and bounded output.
 
-Ended means ended: the whole group, first asked (SIGTERM), then not (SIGKILL).
+It is stopped as a whole group: SIGTERM first, then SIGKILL.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from pathlib import Path
 
 from msgspec import Struct
 
-HEAD, TAIL = 4_000, 12_000  # characters of output that are kept
+HEAD, TAIL = 4_000, 12_000  # characters of output to keep
 GRACE_S = 2.0
 LAST_WORDS_S = 0.5
 
 
 class Run(Struct, frozen=True):
-    """How it went. `exit` is None when it was ended, and `ended` says why; below zero it is the signal that ended it."""
+    """The result. `exit` is negative if a signal ended the command, None if we stopped it; then `ended` has the
+    reason.
+    """
 
     exit: int | None
     ms: float
@@ -46,7 +48,7 @@ class Run(Struct, frozen=True):
 
 
 class BoundedOutput:
-    """The beginning and the end of an output, however long it is."""
+    """Keeps the beginning and the end of an output of any length."""
 
     def __init__(self) -> None:
         self._head, self._tail, self._dropped = "", "", 0
@@ -73,14 +75,16 @@ async def run(
     environ: Mapping[str, str] | None = None,
     heard: Callable[[str], None] | None = None,
 ) -> Run:
-    """Run a command line to its end or its limit; cancelling the task ends it too. `heard` gets output as it comes."""
+    """Run a command line to its end or its time limit. Cancelling the task stops it. `heard` gets output as it
+    arrives.
+    """
     began = time.monotonic()
     kept = BoundedOutput()
 
     def took() -> float:
         return (time.monotonic() - began) * 1000
 
-    # a pipe of our own: asyncio would wait for its own to close, and a daemon that the command leaves behind keeps it open
+    # Our own pipe: asyncio would wait for its pipe to close, and a daemon left by the command keeps it open.
     read_end, write_end = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -113,7 +117,7 @@ async def run(
         await asyncio.wait([listening], timeout=LAST_WORDS_S)
     except TimeoutError:
         await _end(process)
-        return Run(None, took(), kept.text, f"no end within {timeout_s:g} s: it was ended")
+        return Run(None, took(), kept.text, f"stopped, not finished within {timeout_s:g} s,")
     except asyncio.CancelledError:
         await asyncio.shield(_end(process))
         raise

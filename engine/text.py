@@ -1,7 +1,7 @@
-"""Untrusted text stays text: documents, LLM answers, names and reasons are cleaned here, at the door.
+"""Cleans untrusted text where it enters: documents, LLM answers, names, reasons.
 
-Control characters (C0, C1), bidirectional overrides and invisible format characters can drive a terminal or hide what a line says.
-They become a middle dot; tabs and newlines become spaces in a line and stay in a block.
+Control characters (C0, C1), bidirectional overrides and invisible format characters can control a terminal or disguise
+a line. They become a middle dot. Tabs and newlines become spaces in a line and are kept in a block.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MARK = "·"
 
 
 def clean_line(text: str, limit: int = 500) -> str:
-    """One printable line of at most `limit` characters; an ellipsis shows that it was cut."""
+    """One printable line of at most `limit` characters; an ellipsis marks a cut."""
     flat = _UNSAFE.sub(MARK, _SPACE.sub(" ", text[: limit * 8])).strip()
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
@@ -30,8 +30,9 @@ def clean_block(text: str, limit: int = 100_000) -> str:
 
 
 def unfit_id(name: str, limit: int) -> str:
-    """Why a name cannot be an id, as the end of a sentence; "" when it can. An id is kept exactly as it is given: one that had to be
-    cleaned or cut would be another document's too."""
+    """Why a name cannot be an id, as the end of a sentence; "" when it can. An id is kept exactly as it is given: one
+    that had to be cleaned or cut would be another document's too.
+    """
     if not name.strip():
         return "it is empty"
     if len(name) > limit:
@@ -43,33 +44,33 @@ def unfit_id(name: str, limit: int) -> str:
 
 
 def clean_output(text: str) -> str:
-    """Text on its way to a terminal or a pipe: lines and tabs stay, nothing else that could act."""
+    """Text for a terminal or a pipe: keeps lines and tabs, no other control characters."""
     return text if text.isprintable() else _UNSAFE.sub(MARK, text)
 
 
 def normal(text: str) -> str:
-    """NFC, so that the same word typed two ways is one word."""
+    """NFC, so that different encodings of a word compare equal."""
     return unicodedata.normalize("NFC", text)
 
 
 def digest(text: str) -> str:
-    """16 bytes in hex, by which the same text is recognised."""
+    """16 bytes in hex that identify a text."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """ "1 document", "30,807 documents"; `many` where another word than the noun's plural in s changes too."""
+    """ "1 document", "30,807 documents"; `many`: the plural, if it is more than an added s."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def told_of(error: BaseException) -> str:
-    """ "/srv/store/lock: Permission denied": what the system says, without its numbers."""
+def reason_of(error: BaseException) -> str:
+    """ "/srv/store/lock: Permission denied": the system's message without the errno."""
     if not isinstance(error, OSError) or not error.strerror:
         return str(error)
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
 def spoken(sentence: str, name: str = "") -> str:
-    """As one says it: a capital and one full stop. A person's name that it begins with stays as that person writes it."""
-    said = sentence if name and sentence.startswith(name) else sentence[:1].upper() + sentence[1:]
-    return said if said.endswith((".", "!", "?", "…")) else f"{said}."
+    """A whole sentence: a capital first and one full stop. A person's name at the start keeps its spelling."""
+    text = sentence if name and sentence.startswith(name) else sentence[:1].upper() + sentence[1:]
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."

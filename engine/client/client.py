@@ -1,6 +1,7 @@
-"""How a console or a command reaches the engine; and a rollback that works when it cannot.
+"""How consoles and commands reach the engine, and a rollback that works without it.
 
-Light on purpose: `rollout rollback` must start fast, so only the standard library's HTTP client, over the unix socket.
+Deliberately light, because `rollout rollback` must start fast: only the standard library's HTTP client, over the unix
+socket.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ EXTRACT_S = 300.0  # a long document in many pieces, behind others
 
 
 class Reply(Struct, frozen=True):
-    """The engine's answer in words; `data` holds what a program needs."""
+    """The engine's answer in words; `data` is for programs."""
 
     ok: bool
     sentence: str
@@ -41,9 +42,10 @@ class Reply(Struct, frozen=True):
 
 
 class RollbackResult(Struct, frozen=True):
-    """What was done and by which ways. `ok`: 0 % is in force as far as this side can know; the proof follows in the view.
+    """What was done, in which ways. `ok`: 0 % is in effect as far as this side can know; the proof follows in the view.
 
-    `engine`: whether it answered, holds the store and is silent, or does not run (then nothing can call the LLM without the key).
+    `engine`: it answered, it holds the store but is silent, or it is not running (then nothing can call the LLM without
+    the armed file).
     """
 
     ok: bool
@@ -61,7 +63,7 @@ class RollbackResult(Struct, frozen=True):
 
 
 class EngineClient:
-    """One console's line to the engine of a store. No method raises for a dead, frozen or refusing engine."""
+    """One console's connection to a store's engine. No method raises because the engine is dead, frozen or refuses."""
 
     def __init__(self, folder: Folder, plan: Plan | None = None, actor: Actor | None = None) -> None:
         self.folder = folder
@@ -70,12 +72,12 @@ class EngineClient:
         self._kept: list[_UnixConnection] = []  # open and idle, the last used one last
 
     def close(self) -> None:
-        """Close the connections that `extract` keeps; it opens new ones when it is called again."""
+        """Close the connections `extract` keeps open; a later call opens new ones."""
         while self._kept:
             self._kept.pop().close()
 
     def command(self, kind: str, /, timeout_s: float | None = None, **fields: Any) -> Reply:
-        """POST /v1/control/`kind`. A refusal, a dead and a frozen engine are all sentences."""
+        """POST /v1/control/`kind`. A refusal, a dead engine and a frozen engine all give a sentence."""
         request_id = fields.pop("request_id", None) or uuid.uuid4().hex
         if timeout_s is None:
             timeout_s = self._patience(kind, str(fields.get("item") or ""))
@@ -86,8 +88,8 @@ class EngineClient:
         except TimeoutError:
             return Reply(
                 False,
-                f"The engine did not answer within {timeout_s:g} s: it may be stopped or busy, and may still do this when it wakes. "
-                "Rollback works all the same.",
+                f"The engine did not answer within {timeout_s:g} s. It may be stopped or busy, and may still do this "
+                "later. Rollback works anyway.",
             )
         except (OSError, http.client.HTTPException, ValueError) as error:
             return Reply(False, unanswered(self.folder, error))
@@ -98,23 +100,23 @@ class EngineClient:
         )
 
     def _patience(self, kind: str, item: str) -> float:
-        """How long an answer may take: a check asks the LLM or runs a command first, and so does a promotion."""
+        """How long an answer may take: checks and promotions ask the LLM or run commands first."""
         if kind not in SLOW:
             return TIMEOUT_S
         stages = self.plan.stages if self.plan is not None else ()
-        limits = [each.check.timeout_s for stage in stages for each in stage.checklist if each.id == item]
+        limits = [item_.check.timeout_s for stage in stages for item_ in stage.checklist if item_.id == item]
         return SLOW_S + max(limits, default=0.0)
 
     def request(self, method: str, path: str, body: Any = None, timeout_s: float = 10.0) -> tuple[int, dict[str, Any]]:
-        """One HTTP exchange over the socket; OSError, TimeoutError or ValueError when there is none."""
+        """One HTTP exchange over the socket; OSError, TimeoutError or ValueError if it fails."""
         with contextlib.closing(_UnixConnection(self.folder, timeout_s)) as connection:
             return self._exchange(connection, method, path, body)
 
     def extract(self, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """POST /v1/extract, from any number of threads, over connections that stay open; raises as `request` does.
+        """POST /v1/extract, from any number of threads, over kept-alive connections; raises like `request`.
 
-        One that the engine has closed meanwhile, being idle or started anew, is replaced and the document sent again: it is
-        stored by its id, so twice is once.
+        If the engine has closed the connection (idle, or restarted), a new one is opened and the document is sent
+        again. Documents are stored by id, so sending twice is safe.
         """
         while True:
             try:
@@ -122,7 +124,7 @@ class EngineClient:
             except IndexError:
                 connection, used = _UnixConnection(self.folder, EXTRACT_S), False
             try:
-                found = self._exchange(connection, "POST", "/v1/extract", document)
+                answer = self._exchange(connection, "POST", "/v1/extract", document)
             except ConnectionError:  # http.client's RemoteDisconnected is one
                 connection.close()
                 if used:
@@ -132,7 +134,7 @@ class EngineClient:
                 connection.close()
                 raise
             self._kept.append(connection)
-            return found
+            return answer
 
     def _exchange(self, connection: _UnixConnection, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
         headers = {
@@ -143,7 +145,7 @@ class EngineClient:
         response = connection.getresponse()
         return response.status, json.loads(response.read() or b"{}")
 
-    # -- rollback: nothing in its way ------------------------------------------------------------------------------------
+    # -- rollback: nothing in its way ----------------------------------------------------------------------------------
 
     def rollback(
         self,
@@ -153,14 +155,15 @@ class EngineClient:
         pressed: float | None = None,
         done: tuple[str, ...] = (),
     ) -> RollbackResult:
-        """To 0 %: take the key out, push to the engine; without one, commit or leave an intent. Never raises, never waits long.
+        """To 0 %: remove the armed file, push to the engine; without one, commit or leave an intent. Never raises or
+        blocks.
 
-        To an earlier stage above 0 % (`to_stage`) the key stays in and only the engine can do it; if it does not answer, this
-        goes to 0 % instead, because down is the safe side. `pressed` is the moment of the key on `machine_s`, now if not given;
-        `done` says what was done for this rollback already (the key taken out before this module was loaded).
+        To an earlier stage above 0 % (`to_stage`) the armed file stays and only the engine can do it; if it does not
+        answer, this rolls back to 0 %, the safe side. `pressed`: when R was pressed, on `machine_s` (default: now).
+        `done`: what was already done for this rollback (the armed file removed before this module was loaded).
         """
         pressed = machine_s() if pressed is None else pressed
-        reason, seen = clean_line(reason), clean_line(seen, 2000)  # half a surrogate pair would fit into no file
+        reason, seen = clean_line(reason), clean_line(seen, 2000)  # no file can hold half a surrogate pair
         request_id = uuid.uuid4().hex
         ways = list(done)
         if to_stage is None and not done:
@@ -171,15 +174,13 @@ class EngineClient:
                 self._disarm(ways)
             ask = Ask(self.actor, time.time(), request_id, reason, seen)
             result = self._without_engine(ask, to_stage, pressed, ways)
-        self.folder.sync()  # the key's absence outlasts a power cut; nothing waits for this
+        self.folder.sync()  # the removal survives a power cut; nothing waits for this
         return structs.replace(result, took_s=machine_s() - pressed)
 
     def _push(
         self, request_id: str, reason: str, seen: str, to_stage: int | None, pressed: float, ways: list[str]
     ) -> RollbackResult | None:
-        body = {
-            "request_id": request_id, "reason": reason, "seen": seen, "to_stage": to_stage, "pressed": pressed,
-        }  # fmt: skip
+        body = {"request_id": request_id, "reason": reason, "seen": seen, "to_stage": to_stage, "pressed": pressed}
         try:
             status, answer = self.request("POST", "/v1/control/rollback", body, PUSH_TIMEOUT_S)
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -196,13 +197,16 @@ class EngineClient:
         ways.append(take_key_out(self.folder))
 
     def _without_engine(self, ask: Ask, to_stage: int | None, pressed: float, ways: list[str]) -> RollbackResult:
-        """The lock is free: commit here. It is held by an engine that does not answer: leave an intent for it to find."""
+        """If the lock is free, commit here. If a silent engine holds it, leave an intent."""
         if self.folder.missing:
             return RollbackResult(
                 False,
-                f"There is no store in {self.folder.path}, so there is nothing here to roll back. Give --store or --plan.",
-                tuple(ways), ask.request_id, None, "none",
-            )  # fmt: skip
+                f"There is no store in {self.folder.path}, so there is nothing to roll back. Give --store or --plan.",
+                tuple(ways),
+                ask.request_id,
+                None,
+                "none",
+            )
         rev: int | None = None
         engine: Literal["silent", "none"] = "silent"
         try:
@@ -222,9 +226,13 @@ class EngineClient:
         if not self.folder.is_surely_out():
             return RollbackResult(
                 False,
-                f"Not certain: the armed file may still be there. As a user who may: rm {shlex.quote(str(self.folder.armed))}",
-                tuple(ways), ask.request_id, rev, engine,
-            )  # fmt: skip
+                "Not certain: the armed file may still be there. As a user with permission, run: "
+                f"rm {shlex.quote(str(self.folder.armed))}",
+                tuple(ways),
+                ask.request_id,
+                rev,
+                engine,
+            )
         when = {"silent": "when the engine wakes", "none": "when an engine starts"}[engine]
         what = "and recorded" if rev is not None else f"and will be recorded {when}"
         if not left:
@@ -235,7 +243,9 @@ class EngineClient:
         return RollbackResult(True, sentence, tuple(ways), ask.request_id, rev, engine, instead=instead)
 
     def _still_held(self) -> int:
-        """The process that holds a lock of this store which was removed or replaced; 0 for none. Its engine writes still."""
+        """The process that holds a lock of this store which was removed or replaced; 0 for none. Its engine writes
+        still.
+        """
         from engine.store.holders import holders
 
         held, _ = holders(self.folder)
@@ -251,7 +261,7 @@ class EngineClient:
         except OSError as error:
             ways.append(f"no intent could be left ({error.strerror})")
         with contextlib.suppress(OSError):
-            self.folder.disarm()  # a promotion that was in flight may have put the key back before it could see the intent
+            self.folder.disarm()  # a promotion in flight may have armed again before it saw the intent
         return left
 
     def _commit(self, ask: Ask, to_stage: int | None, ways: list[str]) -> int | None:
@@ -288,7 +298,7 @@ class EngineClient:
 
 
 def machine_s() -> float:
-    """The machine's monotonic clock, which the engine's stopwatch reads too (`Clock.real`)."""
+    """The machine's monotonic clock, the same as the engine's `Clock.real`."""
     return SystemClock().real()
 
 
@@ -302,15 +312,15 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def _json(body: Any) -> bytes:
-    """In as few bytes as it takes: escaped, ten million characters of Chinese would be larger than the engine takes."""
+    """Compact JSON: escaped, ten million characters of Chinese would exceed the engine's limit."""
     try:
         return json.dumps(body, ensure_ascii=False).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can carry
+    except UnicodeEncodeError:  # half of a surrogate pair needs an escape
         return json.dumps(body).encode()
 
 
 def unanswered(folder: Folder, error: BaseException) -> str:
-    """That no engine answers in a store, why, and what to do."""
+    """The sentence for a store whose engine does not answer: why, and what to do."""
     if isinstance(error, PermissionError):
         return (
             ownership.why_closed(folder.path, folder.socket) or f"The engine of {folder.path} is not open to this user."

@@ -1,4 +1,4 @@
-"""Who is at this terminal: login name, uid, SSH connection, terminal. The engine trusts only what the kernel says."""
+"""Who is at this terminal: login name, uid, SSH connection, terminal. The engine trusts only the kernel's facts."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def name_of(uid: int) -> str:
 
 
 def login_uid(pid: int) -> int | None:
-    """The uid that a process's session was logged in as (kernel's audit record): `sudo` does not change it.
+    """The uid a process's session logged in as (the kernel's audit record), which `sudo` does not change.
 
-    None where the session has none (a service, a container without audit) or the process is gone.
+    None if the session has none (a service, a container without audit) or the process is gone.
     """
     try:
         uid = int(Path(f"/proc/{pid}/loginuid").read_text())
@@ -32,7 +32,7 @@ def login_uid(pid: int) -> int | None:
 
 
 def whoami() -> Actor:
-    """The person behind this process. `sudo` keeps the login name in SUDO_USER; only root can have come by it."""
+    """The person behind this process. `sudo` puts the login name in SUDO_USER, which is read only for root."""
     uid = os.getuid()
     name = (os.environ.get("SUDO_USER") if uid == 0 else "") or name_of(uid)
     terminal = ""
@@ -45,15 +45,14 @@ def whoami() -> Actor:
     return Actor(clean_line(name, 64), uid, "person", clean_line(os.environ.get("SSH_CONNECTION", ""), 100), terminal)
 
 
-def peer(uid: int, pid: int, said: str, ssh: str, terminal: str) -> Actor:
+def peer(uid: int, pid: int, claimed: str, ssh: str, terminal: str) -> Actor:
     """Who is at the other end of the socket: the kernel's uid and, behind root, the login it came from.
 
-    Where the kernel knows no login, root is called what it says it is called (`sudo`'s name), and is root all the same: its uid
-    is what counts for two persons.
+    If the kernel knows no login, root gets the name it claims (`sudo`'s), but remains root: approvals count uids.
     """
     if uid != 0:
         return Actor(name_of(uid), uid, "person", ssh, terminal)
     behind = login_uid(pid)
     if behind:
         return Actor(name_of(behind), behind, "person", ssh, terminal)
-    return Actor(said or name_of(uid), uid, "person", ssh, terminal)
+    return Actor(claimed or name_of(uid), uid, "person", ssh, terminal)

@@ -20,8 +20,10 @@ ASK_S = 0.5
 
 
 class Whereabouts(Struct, frozen=True):
-    """`running`: it answered, with `view` as it is at this moment (None while it starts). `silent`: a process is there and does not
-    answer. `none`: no process can be there. `unknown`: this user cannot tell; `why` says what stands in the way."""
+    """`running`: it answered, with `view` as it is at this moment (None while it starts). `silent`: a process is there
+    and does not answer. `none`: no process can be there. `unknown`: this user cannot tell; `why` says what stands in
+    the way.
+    """
 
     state: Literal["running", "silent", "none", "unknown"]
     view: dict[str, Any] | None = None

@@ -44,9 +44,14 @@ class Doubt(Struct, frozen=True):
 
 
 def doubt(conn: sqlite3.Connection, state: State) -> Doubt:
-    """The later of the last rollback that lowered the percentage and was not undone, and the last change of model or plan."""
+    """The later of the last rollback that lowered the percentage and was not undone, and the last change of model or
+    plan.
+    """
     row = conn.execute(
-        "SELECT max(rev) FROM decision WHERE kind IN ('rollback', 'trigger') AND percent_to < percent_from AND rev <= ?",
+        (
+            "SELECT max(rev) FROM decision WHERE kind IN ('rollback', 'trigger') AND percent_to < percent_from "
+            "AND rev <= ?"
+        ),
         (state.last_rev,),
     ).fetchone()
     rev = max(row[0] or 0, state.restart_rev)

@@ -1,4 +1,5 @@
-"""A stage's gate: judges each condition by its confidence bound, and states exactly what is missing and how long it takes.
+"""A stage's gate: judges each condition by its confidence bound, and states exactly what is missing and how long it
+takes.
 
 "Error rate < 1 %" is met when the *upper bound* of the rate is below 1 %: with few documents a low rate proves nothing.
 Rates are bounded by Clopper-Pearson (exact), means by the one-sided t interval. Pure.
@@ -36,7 +37,9 @@ class GateFacts(Struct, frozen=True):
 
 
 class GateReport(Struct, frozen=True):
-    """`missing`: what an override skips; `blocked`: what nothing skips; `others`: `missing` without conditions and items."""
+    """`missing`: what an override skips; `blocked`: what nothing skips; `others`: `missing` without conditions and
+    items.
+    """
 
     conditions: tuple[ConditionView, ...]
     missing: tuple[str, ...]
@@ -97,7 +100,7 @@ def _too_few(condition: Condition, sample: Ok, fewest: int, facts: GateFacts) ->
 
 
 def least(condition: Condition) -> int:
-    """The fewest samples that can meet a condition: one vote of one, or two hits of two, prove nothing. One can miss it."""
+    """The fewest samples that can meet a condition: two hits of two prove nothing. A miss counts with any number."""
     return condition.min_n or (FEWEST if METRICS[condition.metric].unit in SAMPLED else 0)
 
 

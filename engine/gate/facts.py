@@ -55,12 +55,18 @@ def _verdict(conn: sqlite3.Connection, state: State, until: float | None) -> Ver
     """What the test says so far; of a moment in the past, what it said at its last look."""
     if until is None:
         row = conn.execute(
-            "SELECT json_extract(report, '$.verdict') FROM trial WHERE stage = ? AND started >= ? ORDER BY id DESC LIMIT 1",
+            (
+                "SELECT json_extract(report, '$.verdict') FROM trial WHERE stage = ? AND started >= ? ORDER BY id "
+                "DESC LIMIT 1"
+            ),
             (state.stage, state.entered_at),
         ).fetchone()
     else:
         row = conn.execute(
-            "SELECT json_extract(body, '$.verdict') FROM measure WHERE kind = 'ab_report' AND at >= ? AND at <= ? ORDER BY at DESC LIMIT 1",
+            (
+                "SELECT json_extract(body, '$.verdict') FROM measure WHERE kind = 'ab_report' AND at >= ? AND at <= "
+                "? ORDER BY at DESC LIMIT 1"
+            ),
             (state.entered_at, until),
         ).fetchone()
     with contextlib.suppress(msgspec.MsgspecError):  # of another version: as if it had not been
@@ -71,7 +77,10 @@ def _verdict(conn: sqlite3.Connection, state: State, until: float | None) -> Ver
 def rated(conn: sqlite3.Connection, stage: int, since: float, until: float | None = None) -> Sample:
     """Ratings of 4 or 5 among all of a stage."""
     liked, count = conn.execute(
-        "SELECT coalesce(sum(value >= 4), 0), count(*) FROM feedback WHERE kind = 'rating' AND stage = ? AND at >= ? AND at <= ?",
+        (
+            "SELECT coalesce(sum(value >= 4), 0), count(*) FROM feedback WHERE kind = 'rating' AND stage = ? "
+            "AND at >= ? AND at <= ?"
+        ),
         (stage, since, until if until is not None else 1e300),
     ).fetchone()
     return rate(liked, count)

@@ -6,8 +6,17 @@ from msgspec import Struct
 
 
 class Figure(Struct, frozen=True):
-    """A stage's figure with its sample; `good` is None without data or without a target."""
+    """A stage's figure with its sample; `good` is None without data or without a target.
+
+    `words` is the whole text. `short` and `evidence` are its parts; both are "" for a figure that is only words.
+    """
 
     value: float | None
     words: str  # "0.4 % (6 of 1520)" or "no LLM documents"
     good: bool | None = None
+    short: str = ""  # "0.4 %"
+    evidence: str = ""  # "6 of 1520"
+
+    @classmethod
+    def of(cls, value: float, short: str, evidence: str, good: bool | None) -> Figure:
+        return cls(value, f"{short} ({evidence})" if evidence else short, good, short, evidence)

@@ -1,1 +1,1 @@
-"""Messages of the communication plan: made from its templates, queued in the store, carried by apprise."""
+"""Messages of the communication plan: rendered from its templates, queued in the store, delivered by apprise."""

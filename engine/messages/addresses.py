@@ -1,4 +1,6 @@
-"""Where messages go: apprise URLs, each for everything or for some audiences. They are secrets and stay out of every sentence."""
+"""Where messages go: apprise URLs, each for all messages or some audiences. They are secrets; no sentence contains
+one.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +19,21 @@ _TAGGED = re.compile(r"(?P<tags>[a-z0-9_,-]+)=(?P<url>[A-Za-z][A-Za-z0-9+.-]*://
 
 @dataclass(frozen=True)
 class Destination:
-    """One apprise URL. `tags` are audiences or ids of messages; none means all. Its text shows the kind, never the URL."""
+    """One apprise URL. `tags`: audiences or message ids; none means all. Its repr shows no URL."""
 
     url: str = field(repr=False)
     tags: frozenset[str] = frozenset()
 
     @property
     def kind(self) -> str:
-        """ "mailto", "slack": what may be shown."""
+        """ "mailto", "slack": the part that may be shown."""
         return clean_line(self.url.partition("://")[0], 20)
 
     def takes(self, message: str, audience: str) -> bool:
         return not self.tags or bool(self.tags & {message, audience})
 
     def mark(self, salt: str) -> str:
-        """16 bits that tell a message's addresses apart and say nothing about the URL."""
+        """16 bits that distinguish a message's addresses and reveal nothing about the URL."""
         return hashlib.blake2b(self.url.encode(), key=salt.encode()[:64], digest_size=2).hexdigest()
 
 
@@ -41,7 +43,7 @@ def are_given(notify: Notify, environ: Mapping[str, str]) -> bool:
 
 
 def addresses(notify: Notify, environ: Mapping[str, str]) -> tuple[list[Destination], str]:
-    """(addresses, trouble in words). Whatever goes wrong, no URL is part of the words."""
+    """(addresses, problem as a sentence). The problem never contains a URL."""
     words = environ.get(notify.urls_env, "").split()
     trouble = ""
     if notify.urls_file:
@@ -49,24 +51,22 @@ def addresses(notify: Notify, environ: Mapping[str, str]) -> tuple[list[Destinat
         try:
             mode = stat.S_IMODE(path.stat().st_mode)
             if mode & 0o077:
-                trouble = (
-                    f"{path} may be read by others (mode {mode:o}); chmod 600 it, its addresses are not used until then"
-                )
+                trouble = f"{path} is readable by others (mode {mode:o}) and ignored until you run chmod 600 on it"
             else:
                 lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
                 words += [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
         except OSError as error:
             trouble = f"{path} cannot be read: {error.strerror}"
-    found: list[Destination] = []
+    destinations: list[Destination] = []
     for number, word in enumerate(words, 1):
         address = _address(word)
         if address is None:
-            trouble = trouble or f"address {number} is not an apprise URL (kind://...), alone or behind audience="
+            trouble = trouble or f"address {number} is not an apprise URL: write kind://... or audience=kind://..."
         else:
-            found.append(address)
-    if not found and not trouble:
+            destinations.append(address)
+    if not destinations and not trouble:
         trouble = f"nowhere to send: put apprise URLs into {notify.urls_env} or [notify] urls_file"
-    return found, trouble
+    return destinations, trouble
 
 
 def _address(word: str) -> Destination | None:

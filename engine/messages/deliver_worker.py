@@ -1,10 +1,11 @@
 """Delivers one message to one address, in a process of its own: `python -m engine.messages.deliver_worker`.
 
-The order comes as JSON on standard input (an address in an argument would show in `ps`). A process, because apprise's import and a
-mail server that hangs would both hold up the engine, and because a process can be ended.
+The order arrives as JSON on standard input (an address among the arguments would show in `ps`). It is a process because
+importing apprise or a hanging mail server would block the engine, and because a process can be killed.
 
-An address may name several recipients (`mailto://...?to=a,b`). Each is delivered to on its own: one that is refused must not repeat
-the message to the others. The answer is a line of JSON for each that took it, `{"took": mark}`, and a last one, `{"why": ...}`.
+An address may name several recipients (`mailto://...?to=a,b`). Each gets its own delivery, so that a refusal by one
+does not repeat the message to the others. The answer is one JSON line per success, `{"took": mark}`, then `{"why":
+...}`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-# what may be said of a failure: no text of a library or a server leaves this process, for it may quote the address
+# The only texts reported for a failure: a library's or server's own text may quote the address, so it stays here.
 _CAUSES = (
     ("refused", "connection refused"),
     ("timed out", "no answer in time"),
@@ -55,11 +56,11 @@ RECIPIENTS = (
     "phone",
     "groups",
     "users",
-)  # the names apprise's plugins have for them
+)  # attribute names used by apprise's plugins
 
 
 def deliver(order: dict[str, Any], took: Callable[[str], None]) -> str:
-    """ "" when every recipient has it, else why not, in one of a few fixed phrases. `took` hears of each that has, as it does."""
+    """ "" if every recipient took it, otherwise why not, in fixed phrases. Calls `took` with each recipient's mark."""
     import apprise
 
     heard = _Heard()
@@ -69,8 +70,8 @@ def deliver(order: dict[str, Any], took: Callable[[str], None]) -> str:
     logger.addHandler(heard)
     service = apprise.Apprise.instantiate(order["url"])
     if service is None:
-        return "not an address that apprise knows"
-    if "format=" not in order["url"].lower():  # a mail of HTML alone is what filters take for spam, and pagers cut
+        return "not an address apprise supports"
+    if "format=" not in order["url"].lower():  # spam filters dislike HTML-only mail, and pagers cut it
         service.notify_format = apprise.NotifyFormat.TEXT
     refused = []
     every = [*_each(service)]
@@ -96,7 +97,9 @@ def deliver(order: dict[str, Any], took: Callable[[str], None]) -> str:
 
 
 def _each(service: Any) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Each recipient of an address: its name, and what makes it the only one. The address as a whole where it has one or none."""
+    """Each recipient of an address: its name, and a call that selects only it. One nameless entry if it has one or
+    none.
+    """
     lists = [name for name in RECIPIENTS if isinstance(getattr(service, name, None), list | tuple | set)]
     several = [name for name in lists if len(getattr(service, name)) > 1]
     if len(several) != 1 or any(getattr(service, name) for name in lists if name != several[0]):
@@ -109,14 +112,14 @@ def _each(service: Any) -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def mark_of(url: str, recipient: str, salt: str) -> str:
-    """32 bits that tell a message's recipients apart and say nothing about them."""
+    """32 bits that distinguish a message's recipients and reveal nothing about them."""
     return hashlib.blake2b(f"{url}\0{recipient}".encode(), key=salt.encode()[:64], digest_size=4).hexdigest()
 
 
 def main() -> int:
     answer = os.dup(1)
     sink = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in (1, 2):  # nothing that a library prints gets out
+    for descriptor in (1, 2):  # discard whatever a library prints
         os.dup2(sink, descriptor)
 
     def say(**words: str) -> None:

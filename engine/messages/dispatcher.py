@@ -1,7 +1,8 @@
-"""The carrier of the outbox: one delivery at a time for each address, each in a process with a time limit.
+"""Delivers the outbox: one delivery at a time per address, each in a process with a time limit.
 
-A dead mail server delays its own messages and nothing else: not the engine, not Slack. What an address, and each of its
-recipients, has taken is marked in the store, so that neither a retry nor a restart sends it there twice; only a kill between a server's answer and the mark does.
+A dead mail server delays only its own messages, not the engine and not Slack. The store records what each address and
+recipient has taken, so a retry or a restart does not send it twice. Only a kill between the server's answer and that
+record does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 
+from msgspec import Struct
+
 from engine.clock import Clock
 from engine.messages import outbox
 from engine.messages.addresses import Destination, addresses, are_given
@@ -24,6 +27,7 @@ from engine.messages.outbox import Queued
 from engine.plan.model import Plan
 from engine.store.log import Fenced
 from engine.store.writer import Writer
+from engine.text import counted
 
 journal = logging.getLogger("rollout.engine")
 
@@ -31,8 +35,15 @@ POLL_S = 1.0
 LIMIT_S = 30.0
 
 
+class Tested(Struct, frozen=True):
+    """How a test message went."""
+
+    delivered: bool
+    sentence: str
+
+
 class Post:
-    """`send` only queues; delivery runs beside everything else."""
+    """Queues messages, and delivers them in the background."""
 
     def __init__(
         self,
@@ -66,7 +77,7 @@ class Post:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def addresses(self) -> tuple[list[Destination], str]:
-        """Read anew each time, so that an address that is put right is used at once."""
+        """Read on every call, so that a corrected address takes effect immediately."""
         return addresses(self._plan.notify, self._environ)
 
     @property
@@ -81,64 +92,68 @@ class Post:
 
     @property
     def keeps(self) -> bool:
-        """Whether messages are only kept, to be read on the screen."""
+        """Whether messages are only stored for the screen, not sent."""
         return self._rehearsal and not self.addresses()[0]
 
     def unreachable(self, draft: Draft) -> str:
-        """Why no address would take it now; "" when one does, and in a rehearsal, which keeps what it cannot send."""
+        """Why no address takes it now; "" if one does, and in a rehearsal, which keeps what it cannot send."""
         return "" if self._rehearsal else _takers(draft, *self.addresses())[1]
 
     def queue(self, conn: sqlite3.Connection, draft: Draft, key: str = "") -> bool:
-        """Queue a message in the caller's transaction; the same key queues once. A rehearsal without addresses keeps it."""
+        """Queue a message in the caller's transaction; the same key queues once. A rehearsal without addresses keeps
+        it.
+        """
         state = "kept" if self.keeps else "waiting"
         return outbox.put(conn, self._marked(draft), self._clock.now(), key or uuid.uuid4().hex, state)
 
-    async def test(self) -> str:
-        """Send a test message now to every address, without the queue: "Delivered ..." or why not."""
-        found, trouble = self.addresses()
-        if not found:
-            return f"Not delivered: {trouble}."
+    async def test(self) -> Tested:
+        """Send a test message now to every address, without the queue."""
+        destinations, trouble = self.addresses()
+        if not destinations:
+            return Tested(False, f"Not delivered: {trouble}.")
         draft = Draft(
             "test",
             "team",
             f"Test message of the rollout console: {self._plan.service}",
             "This address receives the messages of the rollout.",
         )
-        failed = await self._all(found, draft)
+        failed = await self._all(destinations, draft)
         if trouble:
             failed.append(trouble)
         if failed:
-            return f"Not delivered: {'; '.join(failed)}."
-        return f"Delivered a test message to {len(found)} address{'es' if len(found) > 1 else ''} ({', '.join(sorted({a.kind for a in found}))})."
+            return Tested(False, f"Not delivered: {'; '.join(failed)}.")
+        kinds = ", ".join(sorted({a.kind for a in destinations}))
+        where = counted(len(destinations), "address", "addresses")
+        return Tested(True, f"Delivered a test message to {where} ({kinds}).")
 
     async def past_the_queue(self, draft: Draft) -> bool:
-        """Deliver it now, once, to every address that takes it: the queue is in a store that takes no writes. Whether any took it."""
+        """Deliver it now, once, to every address that takes it, when the store cannot queue it. Whether any took it."""
         wanted, _ = _takers(draft, *self.addresses())
         return len(await self._all(wanted, self._marked(draft))) < len(wanted)
 
-    async def _all(self, found: list[Destination], draft: Draft) -> list[str]:
-        """Why it was not delivered, for each address where it was not."""
-        answers = await asyncio.gather(*(self._deliver(address, draft) for address in found))
-        return [f"{a.kind}: {why}" for a, (why, _) in zip(found, answers, strict=True) if why]
+    async def _all(self, destinations: list[Destination], draft: Draft) -> list[str]:
+        """Why it was not delivered, one phrase per failed address."""
+        answers = await asyncio.gather(*(self._deliver(address, draft) for address in destinations))
+        return [f"{a.kind}: {why}" for a, (why, _) in zip(destinations, answers, strict=True) if why]
 
     def _marked(self, draft: Draft) -> Draft:
         subject = f"[REHEARSAL] {draft.subject}" if self._rehearsal else draft.subject
         return Draft(draft.message, draft.audience, subject, draft.body)
 
-    # -- the carrier -------------------------------------------------------------------------------------------------------
+    # -- delivery ------------------------------------------------------------------------------------------------------
 
     async def _carry(self) -> None:
-        """Whatever one round meets, the next one is tried: nothing may end it."""
-        told = ""
+        """Run rounds forever: no error ends it."""
+        last_error = ""
         while True:
             try:
                 await self._round()
             except sqlite3.Error:
-                pass  # the engine says what the store does
+                pass  # the engine reports the store's problems
             except Exception as error:
-                if told != repr(error):
-                    journal.exception("messages are not carried now")
-                told = repr(error)
+                if last_error != repr(error):
+                    journal.exception("cannot deliver messages")
+                last_error = repr(error)
             await asyncio.sleep(self._poll_s)
 
     async def _round(self) -> None:
@@ -146,9 +161,9 @@ class Post:
         waiting = outbox.due(self._conn, now)
         if not waiting:
             return
-        found, trouble = self.addresses()
+        destinations, trouble = self.addresses()
         for queued in waiting:
-            wanted, why = _takers(queued.draft, found, trouble)
+            wanted, why = _takers(queued.draft, destinations, trouble)
             if why:
                 await self._write(lambda conn, n=queued.id, why=why: outbox.refused(conn, n, why, now))  # type: ignore[misc]
                 continue
@@ -179,16 +194,22 @@ class Post:
     async def _deliver(
         self, address: Destination, draft: Draft, salt: str = "", skip: Sequence[str] = ()
     ) -> tuple[str, list[str]]:
-        """("" or why not, marks of the recipients that took it). The process is ended when it takes too long or the engine stops."""
+        """("" or why not, marks of the recipients that took it). Kills the process at the time limit or when the engine
+        stops.
+        """
         took: list[str] = []
         try:
             process = await self._postman()
         except OSError as error:
-            return f"the delivery could not be started: {error.strerror}", took
+            return f"cannot start the delivery process: {error.strerror}", took
         order = {
-            "url": address.url, "subject": draft.subject, "body": draft.body, "type": self._type(draft), "salt": salt,
+            "url": address.url,
+            "subject": draft.subject,
+            "body": draft.body,
+            "type": self._type(draft),
+            "salt": salt,
             "skip": list(skip),
-        }  # fmt: skip
+        }
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -202,11 +223,11 @@ class Post:
                     if "why" in answer:
                         return str(answer["why"]), took
                     took.append(str(answer["took"]))
-            return "the delivery ended without an answer", took
+            return "the delivery process ended without an answer", took
         except TimeoutError:
             return f"no answer within {self._limit_s:g} s", took
         except (ValueError, KeyError, TypeError):
-            return "the delivery ended without an answer", took
+            return "the delivery process ended without an answer", took
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -214,20 +235,26 @@ class Post:
                 await process.wait()
 
     def _type(self, draft: Draft) -> str:
-        """What apprise marks it as: a rollback is no information among others."""
+        """Apprise's type: a rollback is a failure, not just information."""
         when = next((message.when for message in self._plan.messages if message.id == draft.message), "")
         return {"rollback": "failure", "hold": "warning"}.get(when, "info")
 
     async def _postman(self) -> asyncio.subprocess.Process:
         environ = {name: value for name, value in os.environ.items() if name != self._plan.notify.urls_env}
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "engine.messages.deliver_worker",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            env=environ, start_new_session=True,
-        )  # fmt: skip
+            sys.executable,
+            "-P",
+            "-m",
+            "engine.messages.deliver_worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=environ,
+            start_new_session=True,
+        )
 
 
-def _takers(draft: Draft, found: list[Destination], trouble: str) -> tuple[list[Destination], str]:
-    """The addresses that take it, and why none does."""
-    wanted = [a for a in found if a.takes(draft.message, draft.audience)]
+def _takers(draft: Draft, destinations: list[Destination], trouble: str) -> tuple[list[Destination], str]:
+    """The addresses that take it, and why there are none."""
+    wanted = [a for a in destinations if a.takes(draft.message, draft.audience)]
     return wanted, "" if wanted else trouble or f"no address takes messages for {draft.audience}"

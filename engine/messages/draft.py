@@ -1,4 +1,4 @@
-"""A message of the plan with the facts of the moment filled in."""
+"""A message of the plan with current facts filled in."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Draft(Struct, frozen=True):
 
 
 def render(message: Message, facts: Mapping[str, str]) -> Draft:
-    """Fill the template; a fact that is not known says so instead of leaving a brace. What a fact holds is never a template."""
+    """Fill in the template. An unknown fact becomes "(name unknown)". Braces inside a fact are not expanded."""
 
     def fill(text: str) -> str:
-        def one(found: re.Match[str]) -> str:
-            if found[1] is None:
-                return found[0][0]
-            return facts.get(found[1], f"({found[1]} unknown)")
+        def one(match: re.Match[str]) -> str:
+            if match[1] is None:
+                return match[0][0]
+            return facts.get(match[1], f"({match[1]} unknown)")
 
         return _BRACES.sub(one, text)
 

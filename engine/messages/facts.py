@@ -1,4 +1,4 @@
-"""What the messages' placeholders stand for now: every number with its n, every unknown in words."""
+"""Current values of the messages' placeholders: every number with its n, every unknown in words."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def facts(
 ) -> dict[str, str]:
     """A text for each name in `engine.plan.vocabulary.PLACEHOLDERS`.
 
-    `about` is the rev of the decision that the message tells of, without it the last one of `kinds`; `since` is
-    when the same message last went out: incidents before it are old news.
+    `about`: the rev of the decision the message reports, by default the last one of `kinds`. `since`: when the same
+    message last went out; earlier incidents are left out.
     """
     rows = log.rows(conn, limit=400)
-    told = next((row for row in rows if row.rev == about), None) or next(
+    row = next((row for row in rows if row.rev == about), None) or next(
         (row for row in rows if row.decision.kind in kinds), None
     )
     return {
         **_now(plan, view),
         **_people(conn, view),
-        **_decision(view, told),
+        **_decision(view, row),
         "incidents": _incidents([decision_view(row) for row in rows], view.entered_at if since is None else since),
         "results": _results(conn, plan),
         "lessons": _written(conn, "lesson"),
@@ -54,8 +54,8 @@ def _now(plan: Plan, view: View) -> dict[str, str]:
         f"  met: {c.text}: {c.sentence}" if c.met else f"  open: {c.missing or f'{c.text}: {c.sentence}'}"
         for c in gate.conditions
     ]
-    said = {c.missing for c in gate.conditions}
-    others = [f"  open: {missing}" for missing in gate.missing if missing not in said]
+    shown = {c.missing for c in gate.conditions}
+    others = [f"  open: {missing}" for missing in gate.missing if missing not in shown]
     verdict = "  the gate is not open yet" if gate.missing else "  the gate is open"
     return {
         "service": plan.service,
@@ -72,7 +72,7 @@ def _now(plan: Plan, view: View) -> dict[str, str]:
 
 
 def _people(conn: sqlite3.Connection, view: View) -> dict[str, str]:
-    """Figures of the stage: since it began, not of the last five minutes, because a message is read later."""
+    """Figures since the stage began, not of the last five minutes: a message is read later."""
     llm, both = figures.stage_bucket(conn, view.stage)
     search = [body for _, _, body in figures.measures(conn, figures.SEARCH, view.entered_at)]
     experiment = [body for _, _, body in figures.measures(conn, figures.EXPERIMENT, view.entered_at)]
@@ -86,14 +86,14 @@ def _people(conn: sqlite3.Connection, view: View) -> dict[str, str]:
         "complaints": str(figures.complaints(conn, view.stage, view.entered_at)),
         "satisfaction": figures.satisfaction(conn, view.stage, view.entered_at).words,
         "quality": figures.quality(conn, view.stage).words,
-        "search_improvement": figures.said(search[-1]) if search else "not measured in this stage",
-        "ab_test": figures.said(experiment[-1]) if experiment else "not decided yet",
+        "search_improvement": figures.sentence_of(search[-1]) if search else "not measured in this stage",
+        "ab_test": figures.sentence_of(experiment[-1]) if experiment else "not decided yet",
     }
 
 
 def _decision(view: View, row: log.Row | None) -> dict[str, str]:
     if row is None:
-        unknown = ("decision", "nothing decided yet"), ("who", "nobody"), ("why", ""), ("when", iso(view.at))
+        unknown = ("decision", "nothing decided yet"), ("who", "no one"), ("why", ""), ("when", iso(view.at))
         return {**dict(unknown), "evidence": view.health_sentence, "effective": "not measured"}
     d, proof = row.decision, view.rollback
     proven = proof if proof is not None and proof.rev == row.rev else None
@@ -108,7 +108,7 @@ def _decision(view: View, row: log.Row | None) -> dict[str, str]:
         evidence.append(f"on screen: {d.seen}")
     evidence.append(proven.sentence if proven else "")
     return {
-        # the reason stands in {why}
+        # {why} has the reason
         "decision": d.sentence.removesuffix(f": {d.reason}") if d.reason else d.sentence,
         "who": d.actor.name if d.actor.kind == "person" else f"trigger {d.reason}" if d.reason else "the engine",
         "why": (d.reason if d.actor.kind == "person" else "")
@@ -117,32 +117,33 @@ def _decision(view: View, row: log.Row | None) -> dict[str, str]:
         "evidence": "\n".join(line for line in evidence if line) or view.health_sentence,
         "effective": f"{proven.effective_ms / 1000:.2f} s"
         if proven and proven.effective_ms is not None
-        else "a time not known yet",
+        else "an unknown time",
     }
 
 
 def _incidents(rows: list[DecisionView], since: float) -> str:
-    found = [d for d in rows if d.kind in INCIDENTS and d.at >= since]
-    if not found:
+    incidents = [d for d in rows if d.kind in INCIDENTS and d.at >= since]
+    if not incidents:
         return "No incident or anomaly."
-    more = f"\n  and {len(found) - MOST} more" if len(found) > MOST else ""
-    return "\n".join(f"  {iso(d.at)} {d.sentence}" for d in found[:MOST]) + more
+    more = f"\n  and {len(incidents) - MOST} more" if len(incidents) > MOST else ""
+    return "\n".join(f"  {iso(d.at)} {d.sentence}" for d in incidents[:MOST]) + more
 
 
 def _results(conn: sqlite3.Connection, plan: Plan) -> str:
-    """The plan's metrics by stage, a line each."""
+    """The plan's metrics, one line a stage."""
     out = []
     for stage in plan.stages:
         llm, both = figures.stage_bucket(conn, stage.number)
         if not both.llm and not llm.attempts:
             continue
         out.append(
-            f"  Stage {stage.number} {stage.name}: error rate {figures.error_rate(llm).words}, average time "
-            f"{figures.latency(llm).words}, cache hit rate {figures.cache(llm).words}, quality {figures.quality(conn, stage.number).words}"
+            f"  Stage {stage.number} {stage.name}: error rate {figures.error_rate(llm).words}, mean latency "
+            f"{figures.latency(llm).words}, cache hit rate {figures.cache(llm).words}, quality "
+            f"{figures.quality(conn, stage.number).words}"
         )
     return "\n".join(out) or "  nothing measured yet"
 
 
 def _written(conn: sqlite3.Connection, kind: str) -> str:
-    found = conn.execute("SELECT text FROM note WHERE kind = ? ORDER BY at, id", (kind,)).fetchall()
-    return "\n".join(f"  {text}" for (text,) in found) or "  None written yet."
+    rows = conn.execute("SELECT text FROM note WHERE kind = ? ORDER BY at, id", (kind,)).fetchall()
+    return "\n".join(f"  {text}" for (text,) in rows) or "  None written yet."

@@ -1,4 +1,4 @@
-"""The queue of messages in the store: what waits, what was delivered where, what was given up."""
+"""The queue of messages in the store: waiting, delivered (and where), or given up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Change = Callable[[sqlite3.Connection], object]
 
 
 class Queued(Struct, frozen=True):
-    """A message that waits. `delivered` are the marks of the addresses that have taken it."""
+    """A waiting message. `delivered`: marks of the addresses that have taken it."""
 
     id: int
     draft: Draft
@@ -26,7 +26,7 @@ class Queued(Struct, frozen=True):
 
 
 class Delivery(Struct, frozen=True):
-    """A message as people see it: waiting, sent, failed, or kept (a rehearsal sends nothing)."""
+    """A message for the screen: waiting, sent, failed, or kept (a rehearsal sends nothing)."""
 
     id: int
     at: float
@@ -38,9 +38,10 @@ class Delivery(Struct, frozen=True):
 
 
 def put(conn: sqlite3.Connection, draft: Draft, at: float, key: str, state: str = "waiting") -> bool:
-    """Queue it, inside the caller's transaction; False when a message with this key is there already."""
+    """Queue it in the caller's transaction; False if a message with this key exists."""
     cursor = conn.execute(
-        "INSERT OR IGNORE INTO outbox (at, message, audience, subject, body, state, tries, next_try, error, request_id, delivered) "
+        "INSERT OR IGNORE INTO outbox "
+        "(at, message, audience, subject, body, state, tries, next_try, error, request_id, delivered) "
         "VALUES (?,?,?,?,?,?,0,?,'',?,'[]')",
         (at, draft.message, draft.audience, draft.subject, draft.body, state, at, key),
     )
@@ -48,20 +49,19 @@ def put(conn: sqlite3.Connection, draft: Draft, at: float, key: str, state: str 
 
 
 def due(conn: sqlite3.Connection, now: float, limit: int = 50) -> list[Queued]:
-    """What waits and may be tried now, oldest first."""
-    found = conn.execute(
-        "SELECT id, message, audience, subject, body, tries, delivered, request_id FROM outbox WHERE state = 'waiting' AND next_try <= ? "
-        "ORDER BY id LIMIT ?",
+    """Waiting messages that are due, oldest first."""
+    rows = conn.execute(
+        "SELECT id, message, audience, subject, body, tries, delivered, request_id FROM outbox "
+        "WHERE state = 'waiting' AND next_try <= ? ORDER BY id LIMIT ?",
         (now, limit),
     ).fetchall()
     return [
-        Queued(row[0], Draft(row[1], row[2], row[3], row[4]), row[5], tuple(json.loads(row[6])), row[7])
-        for row in found
+        Queued(row[0], Draft(row[1], row[2], row[3], row[4]), row[5], tuple(json.loads(row[6])), row[7]) for row in rows
     ]
 
 
 def took(conn: sqlite3.Connection, number: int, mark: str, all_of: Iterable[str]) -> None:
-    """One address has taken the message; when all have, it is sent."""
+    """One address took the message; once all have, it is sent."""
     row = conn.execute("SELECT delivered FROM outbox WHERE id = ?", (number,)).fetchone()
     done = {*json.loads(row[0]), mark} if row else {mark}
     state = "sent" if done >= set(all_of) else "waiting"
@@ -72,7 +72,7 @@ def took(conn: sqlite3.Connection, number: int, mark: str, all_of: Iterable[str]
 
 
 def partly(conn: sqlite3.Connection, number: int, marks: Iterable[str]) -> None:
-    """Recipients of one address have taken the message; the address as a whole has not yet."""
+    """Some recipients of an address took the message, not all."""
     row = conn.execute("SELECT delivered FROM outbox WHERE id = ?", (number,)).fetchone()
     if row is not None:
         done = {*json.loads(row[0]), *marks}
@@ -80,7 +80,7 @@ def partly(conn: sqlite3.Connection, number: int, marks: Iterable[str]) -> None:
 
 
 def refused(conn: sqlite3.Connection, number: int, why: str, now: float) -> None:
-    """An address has not taken it: tried again later, and given up after `TRIES`."""
+    """An address did not take it: retry later, give up after `TRIES`."""
     row = conn.execute("SELECT tries, state FROM outbox WHERE id = ?", (number,)).fetchone()
     if row is None or row[1] != "waiting":
         return
@@ -94,24 +94,25 @@ def refused(conn: sqlite3.Connection, number: int, why: str, now: float) -> None
 
 
 def again(conn: sqlite3.Connection, now: float) -> int:
-    """What was given up, and what waits for its next try, is tried at once; how many."""
+    """Retry everything given up or waiting for a retry now. Returns how many."""
     cursor = conn.execute(
-        "UPDATE outbox SET state = 'waiting', tries = 0, next_try = ? WHERE state = 'failed' OR (state = 'waiting' AND next_try > ?)",
+        "UPDATE outbox SET state = 'waiting', tries = 0, next_try = ? "
+        "WHERE state = 'failed' OR (state = 'waiting' AND next_try > ?)",
         (now, now),
     )
     return cursor.rowcount
 
 
 def deliveries(conn: sqlite3.Connection, limit: int = 50) -> list[Delivery]:
-    """The latest first."""
-    found = conn.execute(
+    """Latest first."""
+    rows = conn.execute(
         "SELECT id, at, message, subject, state, tries, error FROM outbox ORDER BY id DESC LIMIT ?", (limit,)
     ).fetchall()
-    return [Delivery(*row) for row in found]
+    return [Delivery(*row) for row in rows]
 
 
 class Ended(Struct, frozen=True):
-    """A message that was delivered to every address, or given up."""
+    """A message delivered to every address, or given up."""
 
     key: str
     message: str
@@ -122,13 +123,14 @@ class Ended(Struct, frozen=True):
 
 
 def ended(conn: sqlite3.Connection, since: float) -> list[Ended]:
-    """Messages queued since then that have ended, and whose end no row of the log has yet."""
-    found = conn.execute(
-        "SELECT request_id, message, subject, state, tries, error FROM outbox o WHERE at >= ? AND state IN ('sent', 'failed') AND "
-        "NOT EXISTS (SELECT 1 FROM decision d WHERE d.request_id = o.state || ' ' || o.request_id) ORDER BY id",
+    """Messages queued since `since` that ended and are not in the log yet."""
+    rows = conn.execute(
+        "SELECT request_id, message, subject, state, tries, error FROM outbox o "
+        "WHERE at >= ? AND state IN ('sent', 'failed') AND NOT EXISTS (SELECT 1 FROM decision d WHERE "
+        "d.request_id = o.state || ' ' || o.request_id) ORDER BY id",
         (since,),
     ).fetchall()
-    return [Ended(*row) for row in found]
+    return [Ended(*row) for row in rows]
 
 
 def last_queued(conn: sqlite3.Connection) -> dict[str, float]:

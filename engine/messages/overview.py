@@ -1,4 +1,4 @@
-"""The messages of the plan as a person sees them at one moment: what they would say, what is due, what became of those sent."""
+"""The plan's messages for the screen: their current text, what is due, and how deliveries went."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.view.model import View
 
 
 class Overview(Struct, frozen=True):
-    """`latest` holds each message's last delivery; `due` the ids that this stage, day or week calls for."""
+    """`latest`: each message's last delivery; `due`: ids due in this stage, day or week."""
 
     latest: Mapping[str, Delivery]
     due: frozenset[str]
@@ -24,19 +24,19 @@ class Overview(Struct, frozen=True):
 
 
 def overview(conn: sqlite3.Connection, plan: Plan, view: View) -> Overview:
-    found = outbox.deliveries(conn, 500)
+    recent = outbox.deliveries(conn, 500)
     latest: dict[str, Delivery] = {}
-    for delivery in found:
+    for delivery in recent:
         latest.setdefault(delivery.message, delivery)
     last = outbox.last_queued(conn)
     due = schedule.suggested(plan, view.stage, view.entered_at, last) | schedule.regular_due(
         plan, view.stage, view.at, last
     )
-    open_ = tuple(d for d in found if d.state in ("waiting", "failed"))
+    open_ = tuple(d for d in recent if d.state in ("waiting", "failed"))
     return Overview(latest, frozenset(due), open_)
 
 
 def draft(conn: sqlite3.Connection, plan: Plan, view: View, message: Message, about: int | None = None) -> Draft:
-    """What the message would say now, of the decision `about` where it tells of one."""
-    kinds = schedule.TELLS_OF.get(message.when, DECIDED)
+    """The message's text now, about the decision `about` if it reports one."""
+    kinds = schedule.ABOUT.get(message.when, DECIDED)
     return render(message, facts(plan, view, conn, about, outbox.last_queued(conn).get(message.id), kinds))

@@ -1,4 +1,4 @@
-"""Which messages belong to this moment: the daily and weekly ones that are due, and those that a decision calls for. Pure."""
+"""Which messages are due now: daily and weekly ones, and those a decision triggers. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 from engine.plan.model import Message, Plan
 
 DAY = 86400.0
-# an hour less than a week: across a change to summer time the same time of day comes earlier
+# one hour less than a week: after a change to summer time the same time of day comes earlier
 WEEK = 7 * DAY - 3600.0
-TELLS_OF = {"rollback": ("rollback", "trigger"), "hold": ("hold", "blind")}  # the decisions that a message is about
+ABOUT = {"rollback": ("rollback", "trigger"), "hold": ("hold", "blind")}  # the decisions a message is about
 
 
 def last_time(plan: Plan, now: float) -> float | None:
-    """The last moment at or before `now` at which daily messages go out; None where the plan sends none by itself."""
+    """The last time at or before `now` for daily messages; None if the plan sends none automatically."""
     if not plan.notify.daily_at:
         return None
     zone = UTC if plan.calendar.timezone == "UTC" else ZoneInfo(plan.calendar.timezone)
@@ -29,9 +29,10 @@ def last_time(plan: Plan, now: float) -> float | None:
 
 
 def regular(plan: Plan, stage: int, began: float, now: float, last: Mapping[str, float]) -> list[tuple[Message, str]]:
-    """Automatic daily and weekly messages that are due, each with a key that is queued once.
+    """Automatic daily and weekly messages that are due, each with a key so that it is queued once.
 
-    `began` is the rollout's begin, `last` when each message was last queued. After days without an engine one goes out, not one a day.
+    `began`: the start of the rollout; `last`: when each message was last queued. After days without an engine one
+    message goes out, not one for each day.
     """
     moment = last_time(plan, now)
     if moment is None or moment < began:
@@ -52,37 +53,34 @@ def _belongs(message: Message, stage: int, plan: Plan) -> bool:
 
 
 def misplaced(plan: Plan, message: Message, stage: int) -> str:
-    """What is odd about sending it in this stage, for the person who does; "" when nothing is."""
+    """A warning about sending it in this stage; "" if it fits."""
     if message.when == "after" and stage <= plan.last_stage:
-        return f"It is meant for the end of the rollout, which is in stage {stage}."
+        return f"It is meant for the end of the rollout; the rollout is in stage {stage}."
     if message.stages and stage not in message.stages:
         meant = ", ".join(map(str, message.stages))
-        return f"It is meant for {'stage' if len(message.stages) == 1 else 'stages'} {meant}; the rollout is in stage {stage}."
+        return (
+            f"It is meant for {'stage' if len(message.stages) == 1 else 'stages'} {meant}; the rollout is in "
+            f"stage {stage}."
+        )
     return ""
 
 
 def called_for(plan: Plan, kind: str, stage: int, moved: bool) -> list[Message]:
-    """Messages that a decision of this kind calls for; `stage` is the one after it, `moved` whether it has changed."""
+    """Messages that a decision of this kind triggers; `stage` is the one after it, `moved` whether it changed."""
     up = kind == "promote" and moved
     wanted = (
-        {"rollback"}
-        if kind in TELLS_OF["rollback"]
-        else {"hold"}
-        if kind in TELLS_OF["hold"]
-        else {"gate"}
-        if up
-        else set()
+        {"rollback"} if kind in ABOUT["rollback"] else {"hold"} if kind in ABOUT["hold"] else {"gate"} if up else set()
     )
     if up and stage > plan.last_stage:
         wanted.add("after")
-    found = [m for m in plan.messages if m.when in wanted and (not m.stages or stage in m.stages)]
+    messages = [m for m in plan.messages if m.when in wanted and (not m.stages or stage in m.stages)]
     if up:
-        found += [m for m in plan.messages if m.when == "stage" and stage in m.stages]
-    return found
+        messages += [m for m in plan.messages if m.when == "stage" and stage in m.stages]
+    return messages
 
 
 def suggested(plan: Plan, stage: int, entered: float, last: Mapping[str, float]) -> set[str]:
-    """Messages that this stage calls for and that were not queued since it began: what the screen marks as due."""
+    """Messages for this stage that were not queued since it began: the screen marks them as due."""
     wanted = {
         m.id
         for m in plan.messages
@@ -95,7 +93,7 @@ def suggested(plan: Plan, stage: int, entered: float, last: Mapping[str, float])
 
 
 def regular_due(plan: Plan, stage: int, now: float, last: Mapping[str, float]) -> set[str]:
-    """Daily and weekly messages that nobody has sent for a day or a week: due by a key where they are not automatic."""
+    """Daily and weekly messages not sent for a day or a week; those that are not automatic are sent with a key."""
     spans = {"daily": DAY, "weekly": 7 * DAY}
     return {
         m.id

@@ -1,8 +1,8 @@
 """The plan's triggers as Prometheus alert rules, for teams that page from Prometheus.
 
-The engine acts without them. On rates and latency they are the plan to the letter, from the counters of /metrics, and need `min_n`
-documents; the engine's own rules see more (`rollout triggers list`). What no counter shows (complaints, probes, the CUSUM) comes
-from the engine's gauges.
+The engine acts without them. Rates and latency follow the plan literally, from the counters of /metrics, and need
+`min_n` documents; the engine's own rules see more (`rollout triggers list`). What has no counter (complaints, probes,
+the CUSUM) comes from the engine's gauges.
 """
 
 from __future__ import annotations
@@ -44,12 +44,13 @@ _BLIND = """\
         annotations:
           summary: 'The triggers have had no figures for {{{{ $value | humanizeDuration }}}} ({{{{ $labels.instance }}}}).'
           description: >-
-            No LLM document ends, or the store takes no writes: nothing watches the LLM. After {step} it steps down one stage.
+            No LLM document completes, or the store cannot be written, so nothing watches the LLM. After {step} the engine
+            steps down one stage.
 """
 
 
 class _Counters(NamedTuple):
-    """A trigger's metric as a quotient of two counters of /metrics; `scale` turns the plan's limit into the quotient's unit."""
+    """A trigger's metric as a quotient of two counters of /metrics; `scale` converts the plan's limit to its unit."""
 
     part: str
     whole: str
@@ -77,7 +78,7 @@ _VALUE = {
 
 
 def alert_rules(triggers: Sequence[Trigger], settings: TriggerSettings) -> str:
-    """A rules file (YAML): every trigger that is switched on, and three on the engine."""
+    """A rules file (YAML): every enabled trigger, and three alerts about the engine."""
     blind = _BLIND.format(after=round(settings.blind_after_s), step=format_duration(settings.blind_step_down_s))
     rules = [_rule(trigger, settings.min_n) for trigger in triggers if trigger.enabled]
     return "groups:\n  - name: keyword_extraction_rollout\n    rules:\n" + "".join(rules) + _ENGINE + blind
@@ -103,12 +104,14 @@ def _rule(trigger: Trigger, min_n: int) -> str:
 
 
 def _expression(trigger: Trigger, min_n: int) -> tuple[str, str]:
-    """(expression, what its value means): the plan to the letter where /metrics counts it, else what the engine itself sees."""
+    """(expression, what its value means): the plan literally if /metrics counts it, otherwise the engine's own
+    gauge.
+    """
     limit = trigger.above if trigger.above is not None else trigger.below
     sign = (">" if trigger.above is not None else "<") + ("=" if trigger.inclusive else "")
     counters = _QUOTIENTS.get(trigger.metric)
     if counters is not None and limit is not None:
-        # Triggers of the same metric differ in how long they last: that is their window, and their `for`.
+        # Triggers on the same metric differ in duration, which is both their window and their `for`.
         over = f"[{max(60, round(trigger.for_s))}s]"
         limit *= counters.scale
         whole = f"sum by {_BY} (increase({counters.whole}{over}))"
@@ -131,5 +134,5 @@ def _limit(value: float, unit: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A YAML scalar in single quotes; braces would be a template to Prometheus."""
+    """A YAML scalar in single quotes, without braces, which Prometheus would expand."""
     return "'" + text.replace("{", "(").replace("}", ")").replace("'", "''") + "'"

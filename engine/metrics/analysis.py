@@ -1,7 +1,7 @@
 """Performance over days: `rollout metrics analyze` and `rollout metrics snapshot`, as plain dictionaries for JSON.
 
-Rates are 0..1, times in ms, moments ISO 8601; a number that is not known is None. Buckets only: the cost is that of the days asked for,
-whatever the traffic.
+Rates are 0..1, durations in ms, times ISO 8601, unknown numbers None. Only buckets are read: the cost depends on the
+number of days, not on traffic.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from engine.store import log, series
 __all__ = ["error_analysis", "performance_report", "snapshot"]
 
 DAY = 86400.0
-LEASE_S = 30.0  # without a beat for this long every router is at 0 %
-FEWEST = 20  # in each half, before a trend is called one
-SURE = 2.576  # standard errors: a change that chance makes once in a hundred
-MATTERS = 0.05  # a mean that moves less than this is steady, however sure it is
+LEASE_S = 30.0  # without a heartbeat for this long every router is at 0 %
+FEWEST = 20  # samples needed in each half to call a trend
+SURE = 2.576  # standard errors: chance exceeds this once in a hundred
+MATTERS = 0.05  # a mean that moves less than this is steady, even if significant
 
 
 def snapshot(conn: sqlite3.Connection, now: float) -> dict[str, Any]:
-    """The JSON of /metrics, read from the store: it needs no engine. Without a living one 0 % is in force."""
+    """The JSON of /metrics from the store, without an engine. If none is running, 0 % is in effect."""
     state = log.read_state(conn)
     beat = conn.execute("SELECT at, body FROM live WHERE id = 1").fetchone()
     alive = beat is not None and now - beat[0] <= LEASE_S
@@ -40,16 +40,16 @@ def snapshot(conn: sqlite3.Connection, now: float) -> dict[str, Any]:
 
 
 class _Live(msgspec.Struct):
-    """Of the view that every console shows: the one number that only the engine knows."""
+    """The one number of the stored view that only the engine knows."""
 
     effective_bp: int = 0
 
 
 def performance_report(conn: sqlite3.Connection, now: float, days: float) -> dict[str, Any]:
-    """The last `days`: all together, each calendar day (UTC), and what changed from their first half to their second."""
+    """The last `days`: in total, by calendar day (UTC), and what changed between their first and second half."""
     start = now - days * DAY
     whole = series.between(conn, start, now + 10)
-    step = 3600 if days >= 1 else 10  # where buckets of every age can be cut
+    step = 3600 if days >= 1 else 10  # a boundary of buckets of every age
     middle = math.floor((start + days * DAY / 2) / step) * step
     trend = _trend(series.between(conn, start, middle), series.between(conn, middle, now + 10), days * DAY / 2)
     return {
@@ -61,7 +61,7 @@ def performance_report(conn: sqlite3.Connection, now: float, days: float) -> dic
         "total": _period(whole),
         "by_day": list(_by_day(conn, start, now)),
         "trend": trend,
-        "summary": [each["sentence"] for each in trend.values()],
+        "summary": [change["sentence"] for change in trend.values()],
     }
 
 
@@ -87,7 +87,7 @@ def _by_day(conn: sqlite3.Connection, start: float, now: float) -> Iterator[dict
         day += DAY
 
 
-# -- what changed ------------------------------------------------------------------------------------------------------------
+# -- what changed ------------------------------------------------------------------------------------------------------
 
 
 def _trend(first: Bucket, second: Bucket, half_s: float) -> dict[str, dict[str, Any]]:
@@ -100,8 +100,8 @@ def _trend(first: Bucket, second: Bucket, half_s: float) -> dict[str, dict[str, 
     }
 
 
-def _said(name: str, a: float | None, b: float | None, direction: str, words: str) -> dict[str, Any]:
-    sentence = f"{name}: {direction if direction != 'unknown' else 'too few to tell'}, {words}"
+def _change(name: str, a: float | None, b: float | None, direction: str, words: str) -> dict[str, Any]:
+    sentence = f"{name}: {direction if direction != 'unknown' else 'not enough data'}, {words}"
     return {"direction": direction, "first_half": a, "second_half": b, "sentence": sentence}
 
 
@@ -116,10 +116,10 @@ def _rate(name: str, k1: int, n1: int, k2: int, n2: int) -> dict[str, Any]:
     a, b = (k1 / n1 if n1 else None), (k2 / n2 if n2 else None)
     words = f"{_percent(a)} of {n1:,} in the first half, {_percent(b)} of {n2:,} in the second"
     if a is None or b is None or min(n1, n2) < FEWEST:
-        return _said(name, a, b, "unknown", words)
+        return _change(name, a, b, "unknown", words)
     pooled = (k1 + k2) / (n1 + n2)
     error = math.sqrt(pooled * (1 - pooled) * (1 / n1 + 1 / n2))
-    return _said(name, a, b, _direction(b - a, error), words)
+    return _change(name, a, b, _direction(b - a, error), words)
 
 
 def _mean(first: Bucket, second: Bucket) -> dict[str, Any]:
@@ -129,16 +129,16 @@ def _mean(first: Bucket, second: Bucket) -> dict[str, Any]:
         f"mean {_ms(a)} of {first.fresh:,} fresh calls in the first half, {_ms(b)} of {second.fresh:,} in the second"
     )
     if a is None or b is None or min(first.fresh, second.fresh) < FEWEST:
-        return _said("latency", a, b, "unknown", words)
+        return _change("latency", a, b, "unknown", words)
     spread = sum(max(0.0, x.ms_sq / x.fresh - (x.ms_sum / x.fresh) ** 2) / (x.fresh - 1) for x in (first, second))
-    return _said("latency", a, b, _direction(b - a, math.sqrt(spread), abs(b - a) > MATTERS * a), words)
+    return _change("latency", a, b, _direction(b - a, math.sqrt(spread), abs(b - a) > MATTERS * a), words)
 
 
 def _volume(a: int, b: int, half_s: float) -> dict[str, Any]:
-    """Two counts; documents come in bunches, so that a tenth more or less is taken for nothing."""
+    """Two counts. Documents arrive in bunches, so a change of up to a tenth is steady."""
     words = f"{a:,} in the first {format_duration(half_s)}, {b:,} in the second"
     direction = "unknown" if a + b < FEWEST else _direction(b - a, math.sqrt(a + b), abs(b - a) > 0.1 * max(a, b))
-    return _said("documents", a, b, direction, words)
+    return _change("documents", a, b, direction, words)
 
 
 def _percent(value: float | None) -> str:

@@ -1,6 +1,6 @@
-"""What went wrong, by kind and by the shape of the message: `rollout logs analyze`.
+"""Errors grouped by kind and message shape: `rollout logs analyze`.
 
-Two messages have the same shape when they differ only in numbers, ids, addresses and quoted names.
+Two messages have the same shape if they differ only in numbers, ids, addresses and quoted names.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from engine.store import series
 
 Level = Literal["error", "warning", "all"]
 
-EVERYTHING = "keyword_extraction"  # the plan's filter: all that the log holds is about it
+EVERYTHING = "keyword_extraction"  # the plan's filter, which matches every entry
 EXAMPLES = 3
 MOST = 200_000  # rows, the newest
 
-# In this order: what is longer first, so that an address is not taken apart into numbers.
+# Order matters: longer patterns first, so that an address is not split into numbers.
 _SHAPES = (
     (re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>)\]]*[^\s\"'<>)\].,:;]", re.I), "<url>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
@@ -39,7 +39,7 @@ _SHAPES = (
 
 @lru_cache(maxsize=4096)
 def shape(message: str) -> str:
-    """The message with all that varies from one to the next replaced by <n>, <id>, <host>, <url>, <path>, <time>, <text>."""
+    """The message with its variable parts replaced by <n>, <id>, <host>, <url>, <path>, <time> and <text>."""
     for pattern, mark in _SHAPES:
         message = pattern.sub(mark, message)
     return message
@@ -70,7 +70,7 @@ class _Group:
         self.last = entry.at
         if entry.server:
             self.servers[entry.server] += 1
-        same = next((each for each in self.examples if each.message == entry.message), None)
+        same = next((example for example in self.examples if example.message == entry.message), None)
         if same is not None:
             self.examples.remove(same)
         self.examples.append(entry)
@@ -79,17 +79,17 @@ class _Group:
 def error_analysis(
     conn: sqlite3.Connection, since: float, until: float, level: Level = "error", filter: str = ""
 ) -> dict[str, Any]:
-    """Errors (or warnings: documents that fell back without an error, answers that were too short) of since <= at <= until, grouped.
+    """Errors (or warnings: LLM-arm documents that fell back without an error) of since <= at <= until, grouped.
 
-    `filter` keeps what contains it, in kind, message, server or component, whatever its case; `keyword_extraction` is everything.
-    `groups` are the most frequent first: component, kind, shape, count, shadow (of the count, calls whose answer would not have
-    been served), servers, first_seen and last_seen (epoch seconds; `first`, `last` in ISO 8601), and the latest examples that differ.
+    `filter` matches kind, message, server or component, ignoring case; `keyword_extraction` matches everything. `groups`,
+    most frequent first: component, kind, shape, count, shadow (how many of them were shadow calls), servers, first_seen
+    and last_seen (epoch seconds; `first` and `last` in ISO 8601), and the latest distinct examples.
     """
     wanted = "" if filter.lower() == EVERYTHING else filter.lower()
     groups: dict[tuple[str, str, str], _Group] = {}
-    found, truncated = _entries(conn, since, until, level)
+    entries, truncated = _entries(conn, since, until, level)
     total = 0
-    for entry in found:
+    for entry in entries:
         if wanted and wanted not in f"{entry.component}\n{entry.kind}\n{entry.message}\n{entry.server}".lower():
             continue
         total += 1
@@ -134,17 +134,20 @@ def _shown(its_shape: str, group: _Group, total: int) -> dict[str, Any]:
 
 
 def _entries(conn: sqlite3.Connection, since: float, until: float, level: Level) -> tuple[list[_Entry], bool]:
-    """Oldest first; whether there are more than were read."""
-    found: list[_Entry] = []
+    """(entries, oldest first; whether there are more than were read)."""
+    entries: list[_Entry] = []
     for query in _queries(level):
-        found += (_Entry(*row) for row in conn.execute(query, (since, until, MOST)))
-    found.sort(key=lambda entry: entry.at)
-    return found[-MOST:], len(found) >= MOST
+        entries += (_Entry(*row) for row in conn.execute(query, (since, until, MOST)))
+    entries.sort(key=lambda entry: entry.at)
+    return entries[-MOST:], len(entries) >= MOST
 
 
 def _queries(level: Level) -> Iterator[str]:
     span = "at BETWEEN ? AND ? ORDER BY at DESC LIMIT ?"
-    row = "SELECT at, 'extraction', {}, coalesce(message, ''), coalesce(server, ''), document_id, shadow FROM extraction WHERE {} AND "
+    row = (
+        "SELECT at, 'extraction', {}, coalesce(message, ''), coalesce(server, ''), document_id, shadow "
+        "FROM extraction WHERE {} AND "
+    )
     if level in ("error", "all"):
         yield row.format("error", "error IS NOT NULL") + span
         yield f"SELECT at, 'llm_service', 'probe', message, server, '', 0 FROM probe WHERE NOT ok AND {span}"

@@ -1,8 +1,9 @@
-"""GET /metrics: JSON for people and scripts, Prometheus or OpenMetrics text for scrapers. Pure: a reading in, bytes out.
+"""GET /metrics: JSON for people and scripts, Prometheus or OpenMetrics text for scrapers. Pure: a snapshot in, bytes
+out.
 
-The plan's names are kept word for word, `keyword_extraction_avg_time_ms` too, although Prometheus would have seconds: those are in
-the histogram. A number that is not known is null in JSON and absent in the text (the family keeps its HELP and TYPE). NaN, the other
-custom, would poison every avg_over_time that meets one.
+The plan's metric names are kept exactly, even `keyword_extraction_avg_time_ms`, although Prometheus prefers seconds;
+the histogram has seconds. An unknown number is null in JSON and absent in the text (the family keeps its HELP and
+TYPE): a NaN would poison every avg_over_time that includes it.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 JSON = "application/json"
-# Seconds; 2 and 3 are the plan's limits. Frequency takes milliseconds, the LLM seconds.
+# Seconds; 2 and 3 are the plan's limits. Frequency takes milliseconds, the LLM takes seconds.
 LIMITS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0,
 )  # fmt: skip
 
 
 def render(reading: MetricsSnapshot, accept: str, kinds: Iterable[str] = ()) -> tuple[bytes, str]:
-    """(body, content type) for an Accept header. `kinds`: error kinds to count from 0 on, before the first of them."""
+    """(body, content type) for an Accept header. `kinds`: error kinds to show at 0 before they first occur."""
     if wants_text(accept):
         return _text(reading, accept, kinds)
     return msgspec.json.encode(plain(reading)) + b"\n", JSON
 
 
 def wants_text(accept: str) -> bool:
-    """Whether text is asked for by name and rather than JSON; `*/*`, nothing and a browser get JSON."""
+    """Whether the client asks for text by name and prefers it to JSON. `*/*`, no header and browsers get JSON."""
     text = json = 0.0
     for part in accept.lower().split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))
@@ -53,11 +54,11 @@ def wants_text(accept: str) -> bool:
     return text > json
 
 
-# -- JSON ----------------------------------------------------------------------------------------------------------------
+# -- JSON --------------------------------------------------------------------------------------------------------------
 
 
 def plain(reading: MetricsSnapshot) -> dict[str, Any]:
-    """The JSON of /metrics as a dictionary: rates 0..1, times in ms, None where nothing was measured."""
+    """The JSON of /metrics as a dictionary: rates 0..1, durations in ms, None if nothing was measured."""
     return {
         "at": iso(reading.at),
         "current_rollout_percentage": _percent(reading.percent_bp),
@@ -75,7 +76,7 @@ def plain(reading: MetricsSnapshot) -> dict[str, Any]:
 
 
 def numbers(bucket: Bucket) -> dict[str, Any]:
-    """Every number of a bucket under the names of /metrics; `n` is documents, each rate has its own n beside it."""
+    """Every number of a bucket under its /metrics name; `n` counts documents, and each rate has its own n beside it."""
     return {
         "error_rate": bucket.error_rate,
         "avg_extraction_time_ms": rounded(bucket.mean_ms),
@@ -111,12 +112,12 @@ def numbers(bucket: Bucket) -> dict[str, Any]:
 
 
 def quantiles(histogram: Histogram) -> dict[str, float | None]:
-    found = histogram.quantiles((0.5, 0.95, 0.99))
-    return {f"{name}_extraction_time_ms": rounded(q) for name, q in zip(("p50", "p95", "p99"), found, strict=True)}
+    values = histogram.quantiles((0.5, 0.95, 0.99))
+    return {f"{name}_extraction_time_ms": rounded(q) for name, q in zip(("p50", "p95", "p99"), values, strict=True)}
 
 
 def rounded(value: float | None) -> float | None:
-    """To a thousandth: more digits than that say nothing about milliseconds or keywords."""
+    """To a thousandth: more digits mean nothing for milliseconds or keywords."""
     return None if value is None else round(value, 3)
 
 
@@ -124,18 +125,18 @@ def _percent(basis_points: int) -> int | float:
     return basis_points // 100 if basis_points % 100 == 0 else basis_points / 100
 
 
-# -- text ----------------------------------------------------------------------------------------------------------------
+# -- text --------------------------------------------------------------------------------------------------------------
 
 
 def _text(reading: MetricsSnapshot, accept: str, kinds: Iterable[str]) -> tuple[bytes, str]:
-    from prometheus_client.exposition import choose_encoder  # 40 ms, and only an engine that is scraped needs it
+    from prometheus_client.exposition import choose_encoder  # 40 ms to import, needed only when scraped
 
     encode, content_type = choose_encoder(accept)
     return encode(_Families(list(_families(reading, kinds)))), content_type
 
 
 class _Families:
-    """What prometheus-client takes for a registry."""
+    """The registry interface prometheus-client expects."""
 
     def __init__(self, families: list[Metric]) -> None:
         self._families = families
@@ -155,20 +156,26 @@ def _gauges(reading: MetricsSnapshot) -> Iterator[Metric]:
 
     b, window = (reading.window, f"over the last {reading.window_s:g} s, since the last change of percentage at most")
     absent = "absent while there are none"
-    found: list[tuple[str, str, float | None]] = [
+    families: list[tuple[str, str, float | None]] = [
         (
             "current_rollout_percentage",
-            "Share of documents that the LLM extracts, 0..100, as in force now.",
+            "Share of documents extracted by the LLM, 0..100, in effect now.",
             reading.percent_bp / 100,
         ),
         (
             "decided_rollout_percentage",
-            "The same as last decided; more than in force while the switch or the lease holds the LLM back.",
+            (
+                "The share as last decided; higher than what is in effect while the armed file or the lease holds "
+                "the LLM back."
+            ),
             reading.decided_bp / 100,
         ),
         (
             "rollout_blind_seconds",
-            "For how long the triggers have had no figures to judge; 0 while they do. From [trigger_settings] blind_after on they are blind.",
+            (
+                "How long the triggers have had no figures to judge; 0 while they have. Blind from "
+                "[trigger_settings] blind_after on."
+            ),
             reading.blind_s,
         ),
         ("current_rollout_stage", "Stage of the rollout plan, 0 is preparation.", reading.stage),
@@ -179,22 +186,25 @@ def _gauges(reading: MetricsSnapshot) -> Iterator[Metric]:
         ),
         (
             "keyword_extraction_avg_time_ms",
-            f"Mean time of documents that the LLM extracted in ms, with our queue where somebody waits, {window}; {absent}.",
+            (
+                f"Mean latency of LLM extractions in ms, including our queue for interactive documents, {window}; "
+                f"{absent}."
+            ),
             b.mean_ms,
         ),
         (
             "keyword_extraction_service_avg_seconds",
-            f"The same without our queue: the LLM service's own time, {window}; {absent}.",
+            f"Mean latency of the LLM service in seconds, without our queue, {window}; {absent}.",
             None if b.service_mean_ms is None else b.service_mean_ms / 1000,
         ),
         ("keyword_extraction_cache_hit_rate", f"Hits of cache look-ups, 0..1, {window}; {absent}.", b.hit_rate),
         (
             "keyword_extraction_window_seconds",
-            "Length of the window of the rates, of the mean and of the method breakdown.",
+            "Length of the window of the rates, the mean and the method breakdown.",
             reading.window_s,
         ),
     ]
-    for name, documentation, value in found:
+    for name, documentation, value in families:
         gauge = Gauge(name, documentation)
         if value is not None:
             gauge.add_metric([], value)
@@ -214,7 +224,7 @@ def _bulk(reading: MetricsSnapshot) -> Iterator[Metric]:
 
     yield Counter(
         "keyword_extraction_bulk_refused",
-        "Bulk documents answered with 429 since the engine started, as too many waited.",
+        "Bulk documents refused with 429 since the engine started, because too many were waiting.",
         reading.bulk_refused,
     )
 
@@ -233,7 +243,7 @@ def _triggers(reading: MetricsSnapshot) -> Iterator[Metric]:
     )
     value = Gauge(
         "rollout_trigger_value",
-        "What a trigger compares with its threshold, in the unit of the plan; absent while it cannot be judged.",
+        "The value a trigger compares with its threshold, in the plan's unit; absent while it cannot be judged.",
         labels=["trigger"],
     )
     for trigger in reading.triggers:
@@ -257,8 +267,8 @@ def _counters(ever: Bucket, kinds: Iterable[str]) -> Iterator[Metric]:
     for kind, count in sorted((dict.fromkeys(kinds, 0) | ever.kinds).items()):
         errors.add_metric([str(kind)], count)
     yield errors
-    found = (
-        ("attempts", "Documents that asked the LLM or were turned away by an open breaker.", ever.attempts),
+    families = (
+        ("attempts", "Documents sent to the LLM or rejected by an open breaker.", ever.attempts),
         ("cache_lookups", "Documents whose answer was looked up in the cache.", ever.lookups),
         ("cache_hits", "Documents whose answer was in the cache.", ever.hits),
         ("fallbacks", "Documents of the LLM arm that got frequency keywords instead.", ever.fallbacks),
@@ -266,14 +276,14 @@ def _counters(ever: Bucket, kinds: Iterable[str]) -> Iterator[Metric]:
         ("skipped", "Documents of the LLM arm that were too short for it.", ever.skipped),
         ("keywords", "Keywords served.", ever.keywords),
         ("proposed_keywords", "Keywords that the LLM proposed.", ever.proposed),
-        ("ungrounded_keywords", "Proposed keywords dropped, for their document does not contain them.", ever.ungrounded),
-        ("queue_seconds", "Time in our queue of documents that somebody waits for.", ever.queue_sum / 1000),
-        ("service_seconds", "Time that fresh LLM calls took without our queue.", ever.service_sum / 1000),
+        ("ungrounded_keywords", "Proposed keywords that their document does not contain; dropped.", ever.ungrounded),
+        ("queue_seconds", "Time interactive documents spent in our queue.", ever.queue_sum / 1000),
+        ("service_seconds", "Time of fresh LLM calls without our queue.", ever.service_sum / 1000),
         ("frequency_errors", "Frequency extractions that failed, on the frequency arm.", ever.plain_errors),
         ("shadow", "LLM calls whose answers were stored and not served.", ever.shadow_n),
         ("shadow_errors", "Shadow calls that failed.", ever.shadow_errors),
     )  # fmt: skip
-    for name, documentation, value in found:
+    for name, documentation, value in families:
         yield Counter(f"keyword_extraction_{name}", documentation, value)
 
 
@@ -282,7 +292,7 @@ def _durations(ever: Bucket) -> Metric:
 
     family = HistogramMetricFamily(
         "keyword_extraction_duration_seconds",
-        "Time of documents that the LLM extracted, with our queue where somebody waits, and of frequency extractions.",
+        "Latency of LLM extractions, including our queue for interactive documents, and of frequency extractions.",
         labels=["method"],
     )
     for method, histogram, total_ms in (

@@ -1,4 +1,4 @@
-"""Numbers of a stage or a window with what they rest on, in words: shared by the report and by messages."""
+"""Figures of a stage or a window in words, with their evidence: shared by the report and by messages."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from engine.store import series
 from engine.text import clean_line
 from engine.triggers import words
 
-SATISFIED = 4.0  # of 5: ratings from here on are positive
+SATISFIED = 4.0  # of 5: this rating and higher ones are positive
 
 
 def stage_bucket(conn: sqlite3.Connection, stage: int) -> tuple[Bucket, Bucket]:
-    """(LLM arm, both arms) of a stage over all its visits. The one place where the report's numbers come from."""
+    """(LLM arm, both arms) of a stage over all its visits: the only source of the report's numbers."""
     return series.stage_summary(conn, stage, "treatment"), series.stage_summary(conn, stage)
 
 
@@ -33,9 +33,9 @@ def target(stage: Stage | None, metric: Metric) -> tuple[str, float] | None:
 
 
 def plan_target(plan: Plan, metric: Metric) -> float | None:
-    """What the plan asks for in any stage, the last stage's word first."""
-    found = (target(stage, metric) for stage in reversed(plan.stages))
-    return next((each[1] for each in found if each is not None), None)
+    """The target of the last stage that has one."""
+    targets = (target(stage, metric) for stage in reversed(plan.stages))
+    return next((wanted[1] for wanted in targets if wanted is not None), None)
 
 
 def judge(value: float | None, wanted: tuple[str, float] | None) -> bool | None:
@@ -53,28 +53,28 @@ def error_rate(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Figur
     if not n:
         return Figure(None, "no LLM documents")
     upper = words.percent(bounds.rate_upper(k, n))
-    return Figure(k / n, f"{words.percent(k / n)} ({k} of {n}, at most {upper})", judge(k / n, wanted))
+    return Figure.of(k / n, words.percent(k / n), f"{k} of {n}, at most {upper}", judge(k / n, wanted))
 
 
 def latency(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Figure:
     mean = bucket.mean_ms
     if mean is None:
         return Figure(None, "no fresh LLM calls")
-    return Figure(mean, f"{_time(mean)} (n {bucket.fresh})", judge(mean, wanted))
+    return Figure.of(mean, _time(mean), f"n {bucket.fresh}", judge(mean, wanted))
 
 
 def latency_p95(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Figure:
     p95 = bucket.histogram.quantile(0.95)
     if p95 is None:
         return Figure(None, "no fresh LLM calls")
-    return Figure(p95, f"{_time(p95)} (n {bucket.fresh})", judge(p95, wanted))
+    return Figure.of(p95, _time(p95), f"n {bucket.fresh}", judge(p95, wanted))
 
 
 def cache(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Figure:
     n, k = bucket.lookups, bucket.hits
     if not n:
         return Figure(None, "no cache look-ups")
-    return Figure(k / n, f"{words.percent(k / n)} ({k} of {n})", judge(k / n, wanted))
+    return Figure.of(k / n, words.percent(k / n), f"{k} of {n}", judge(k / n, wanted))
 
 
 def methods(bucket: Bucket) -> str:
@@ -90,7 +90,7 @@ def _time(ms: float) -> str:
     return words.measure("latency_mean", ms)
 
 
-# -- what people said ------------------------------------------------------------------------------------------------
+# -- feedback and review ---------------------------------------------------------------------------------------------
 
 
 def satisfaction(
@@ -103,7 +103,7 @@ def satisfaction(
     n, k = int(row[0]), int(row[1])
     if not n:
         return Figure(None, "no ratings")
-    return Figure(k / n, f"{words.percent(k / n)} ({k} of {n} ratings)", judge(k / n, wanted))
+    return Figure.of(k / n, words.percent(k / n), f"{k} of {n} ratings", judge(k / n, wanted))
 
 
 def complaints(conn: sqlite3.Connection, stage: int, since: float = 0.0) -> int:
@@ -114,13 +114,13 @@ def complaints(conn: sqlite3.Connection, stage: int, since: float = 0.0) -> int:
 
 
 def quality(conn: sqlite3.Connection, stage: int, wanted: tuple[str, float] | None = None) -> Figure:
-    """Documents that most of their reviewers judged good, of those reviewed in this stage."""
-    found = review.verdict(conn, stage, 0.0)
-    if not found.documents:
+    """Share of this stage's reviewed documents that most of their reviewers judged good."""
+    verdict = review.verdict(conn, stage, 0.0)
+    if not verdict.documents:
         return Figure(None, "no review")
-    share = found.good / found.documents
-    said = f"{words.percent(share)} judged good ({found.good} of {found.documents} documents)"
-    return Figure(share, said, judge(share, wanted))
+    share = verdict.good / verdict.documents
+    evidence = f"{verdict.good} of {verdict.documents} documents"
+    return Figure.of(share, f"{words.percent(share)} judged good", evidence, judge(share, wanted))
 
 
 # -- what was computed -------------------------------------------------------------------------------------------------
@@ -131,11 +131,11 @@ def measures(
 ) -> list[tuple[float, str, dict[str, Any]]]:
     """(at, kind, body) of stored measurements, oldest first."""
     marks = ",".join("?" * len(kinds))
-    found = conn.execute(
+    rows = conn.execute(
         f"SELECT at, kind, body FROM measure WHERE kind IN ({marks}) AND at >= ? AND at < ? ORDER BY at",
         (*kinds, since, until),
     ).fetchall()
-    return [(at, kind, decode(body)) for at, kind, body in found]
+    return [(at, kind, decode(body)) for at, kind, body in rows]
 
 
 SEARCH = ("search_quality",)
@@ -145,11 +145,11 @@ EXPERIMENT = ("ab_report",)
 def search(
     conn: sqlite3.Connection, visits: list[tuple[float, float]], wanted: tuple[str, float] | None = None
 ) -> Figure:
-    """The last search measurement that was made during these spans of time."""
-    found = [body for low, high in visits for _, _, body in measures(conn, SEARCH, low, high)]
-    if not found:
+    """The last search measurement made during these spans of time."""
+    results = [body for low, high in visits for _, _, body in measures(conn, SEARCH, low, high)]
+    if not results:
         return Figure(None, "not measured")
-    improvement = found[-1].get("improvement", found[-1].get("value"))
+    improvement = results[-1].get("improvement", results[-1].get("value"))
     if isinstance(improvement, dict):
         improvement = improvement.get("mrr", improvement)
     if isinstance(improvement, dict):
@@ -157,30 +157,30 @@ def search(
     else:
         value, low, high = improvement, None, None
     if not isinstance(value, int | float):
-        return Figure(None, said(found[-1]) or "not known")
-    between = f" ({_change(low)} to {_change(high)})" if low is not None and high is not None else ""
-    return Figure(float(value), f"{_change(float(value))}{between}", judge(float(value), wanted))
+        return Figure(None, sentence_of(results[-1]) or "not known")
+    between = f"{_change(low)} to {_change(high)}" if low is not None and high is not None else ""
+    return Figure.of(float(value), _change(float(value)), between, judge(float(value), wanted))
 
 
 def _change(value: float) -> str:
     return words.measure("search_improvement", value)
 
 
-def said(body: dict[str, Any]) -> str:
-    """The sentence of a stored result, wherever its kind keeps it."""
+def sentence_of(body: dict[str, Any]) -> str:
+    """The sentence of a stored result, whichever field its kind keeps it in."""
     for key in ("sentence", "verdict", "summary"):
-        found = body.get(key)
-        if isinstance(found, dict):
-            found = found.get("sentence")
-        if isinstance(found, str) and found:
-            return clean_line(found, 600)
+        part = body.get(key)
+        if isinstance(part, dict):
+            part = part.get("sentence")
+        if isinstance(part, str) and part:
+            return clean_line(part, 600)
     return ""
 
 
 def decode(body: str | bytes) -> dict[str, Any]:
-    """A stored JSON object; anything else is an empty one, for a report is written whatever the store holds."""
+    """A stored JSON object; anything else becomes an empty one, so that a report can always be written."""
     try:
-        found = msgspec.json.decode(body)
+        value = msgspec.json.decode(body)
     except (msgspec.DecodeError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""All numbers of one moment, taken from the store at once: what /metrics shows and `rollout metrics snapshot` prints."""
+"""All numbers of one moment, read from the store: what /metrics shows and `rollout metrics snapshot` prints."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ class TriggerReading(Struct, frozen=True):
 
 
 class MetricsSnapshot(Struct, frozen=True):
-    """`percent_bp` is in force, `decided_bp` was decided: they differ while the keyed switch or the lease holds the LLM back.
+    """`percent_bp` is in effect, `decided_bp` was decided: they differ while the armed file or the lease holds the LLM
+    back.
 
-    `window` is of the last `window_s` seconds, and like `since_change` only of what came after the last change of percentage;
-    `ever` is everything. `blind_s`: for how long the triggers have had no figures, 0 while they do. Each holds both arms: a bucket keeps them apart.
+    `window` covers the last `window_s` seconds; it and `since_change` start at the last change of percentage. `ever`
+    covers everything. Each bucket holds both arms. `blind_s`: how long the triggers have had no figures; 0 while they
+    have.
     """
 
     at: float

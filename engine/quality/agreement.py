@@ -1,7 +1,7 @@
-"""Do reviewers agree, and what do they say together?
+"""Do reviewers agree, and what is their joint verdict?
 
-Kappa is agreement beyond what the reviewers' habits give by chance: 1 is perfect, 0 is chance. When everyone always says
-the same, chance agreement is complete too and kappa is unknown, not 1; the raw agreement is shown beside for that reason.
+Kappa is agreement beyond what the reviewers' habits produce by chance: 1 is perfect, 0 is chance. If everyone always
+gives the same answer, chance agreement is complete too, so kappa is unknown, not 1; raw agreement is shown beside it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ class Judgement(Struct, frozen=True):
 
 
 class Agreement(Struct, frozen=True):
-    """`documents` were judged by two or more. `observed` is the share of agreeing pairs; `kappa` with its 95 % interval."""
+    """`documents` were judged by two or more. `observed` is the share of agreeing pairs; `kappa` with its 95 %
+    interval.
+    """
 
-    method: str  # "Cohen's kappa", "Fleiss' kappa", or "" when nobody can be compared
+    method: str  # "Cohen's kappa", "Fleiss' kappa", or "" with no one to compare
     reviewers: int
     documents: int
     observed: float | None
@@ -42,7 +44,7 @@ class Agreement(Struct, frozen=True):
 
 
 class ReviewVerdict(Struct, frozen=True):
-    """Documents that most of their reviewers judged good; ties count as not good. `interval` is Wilson's, 95 %."""
+    """`good`: documents that most of their reviewers judged good; ties do not count. `interval` is Wilson's, 95 %."""
 
     documents: int
     good: int
@@ -104,7 +106,7 @@ def fleiss(table: Sequence[Mapping[str, int]]) -> Interval | None:
 
 
 def _pairs(row: Mapping[str, int]) -> float:
-    """The share of pairs of reviewers that agree on this document."""
+    """The share of reviewer pairs that agree on this document."""
     n = sum(row.values())
     return sum(count * (count - 1) for count in row.values()) / (n * (n - 1))
 
@@ -127,16 +129,16 @@ def _around(kappa: float, variance: float) -> Interval:
 
 
 def agreement(judgements: Iterable[Judgement]) -> Agreement:
-    """Over the documents that two or more judged: Cohen's kappa for two reviewers, Fleiss' for more.
+    """Agreement on the documents judged by two or more: Cohen's kappa for two reviewers, Fleiss' for more.
 
-    A reviewer's last answer about a document counts.
+    A reviewer's last answer on a document counts.
     """
     answers = _by_document(judgements)
     shared = {document: given for document, given in answers.items() if len(given) >= 2}
     reviewers = sorted({reviewer for given in shared.values() for reviewer in given})
     if not shared:
         everyone = {reviewer for given in answers.values() for reviewer in given}
-        sentence = "No document has been judged by two reviewers, so agreement is unknown."
+        sentence = "No two reviewers have judged the same document, so agreement is unknown."
         return Agreement("", len(everyone), 0, None, None, "unknown", sentence)
     tables = [Counter(given.values()) for given in shared.values()]
     observed = math.fsum(_pairs(table) for table in tables) / len(tables)
@@ -155,7 +157,7 @@ def agreement(judgements: Iterable[Judgement]) -> Agreement:
             observed,
             None,
             "unknown",
-            f"{seen}; all answers alike, so kappa is unknown.",
+            f"{seen}; all answers are the same, so kappa is unknown.",
         )
     word = next((word for least, word in reversed(_WORDS) if kappa.estimate > least), "poor")
     bounds = "" if kappa.low is None or kappa.high is None else f" [{kappa.low:.2f}, {kappa.high:.2f}]"
@@ -164,8 +166,8 @@ def agreement(judgements: Iterable[Judgement]) -> Agreement:
 
 
 def review_verdict(judgements: Iterable[Judgement], good: str = "yes") -> ReviewVerdict:
-    """The share of documents judged `good`, with Wilson's interval. Reviewers of one document are one vote, the majority:
-    the sample is of documents, and three reviewers of twenty documents are not sixty documents.
+    """The share of documents judged `good`, with Wilson's interval. A document has one vote, its majority: the sample
+    is of documents, and three reviewers of twenty documents are not sixty documents.
     """
     answers = _by_document(judgements)
     yes = ties = 0
@@ -180,7 +182,8 @@ def review_verdict(judgements: Iterable[Judgement], good: str = "yes") -> Review
     split = f", {ties} undecided" if ties else ""
     sentence = (
         f"{yes} of {counts.n} reviewed documents are good{split}: "
-        f"{100 * interval.estimate:.0f} %, between {100 * interval.low:.0f} % and {100 * interval.high:.0f} % (both bounds at 95 %)."
+        f"{100 * interval.estimate:.0f} %, between {100 * interval.low:.0f} % and {100 * interval.high:.0f} "
+        "% (both bounds at 95 %)."
     )
     return ReviewVerdict(counts.n, yes, ties, interval, sentence)
 

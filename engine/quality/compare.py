@@ -1,7 +1,7 @@
-"""Two exports side by side: how many keywords, how many the documents support, how much the methods agree.
+"""Compares two exports: number of keywords, how many the documents support, how much the methods agree.
 
-An export is a JSON list of `{"file", "id", "keywords", "text"?}`. Keywords are compared by stem, so that "keyword extraction"
-and "extracting keywords" are one. Grounding needs the text; without it grounding is unknown, not 100 %.
+An export is a JSON list of `{"file", "id", "keywords", "text"?}`. Keywords are compared by stem: "keyword extraction"
+and "extracting keywords" are one. Grounding needs the text; without it, it is unknown, not 100 %.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from engine.extraction.grounding import Ground
 from engine.extraction.keywords import stem_phrase
 from engine.text import clean_line
 
-WANTED = (10, 15)  # keywords per document that the rollout plan calls appropriate
+WANTED = (10, 15)  # the rollout plan's appropriate number of keywords per document
 _EXAMPLES = 5
 
 
@@ -33,12 +33,12 @@ class ExportRow(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """What a document is matched by: its id, else its file."""
+        """The document's id, or else its file: what documents are matched by."""
         return str(self.id) or self.file
 
 
 class KeywordStats(Struct, frozen=True):
-    """One method's keywords of one document. `duplicates` repeat another by stem; `ungrounded` is None without a text."""
+    """One method's keywords for a document. `duplicates`: same stem as another; `ungrounded`: None without a text."""
 
     count: int
     duplicates: int
@@ -80,7 +80,7 @@ class Example(Struct, frozen=True):
 
 
 class Overall(Struct, frozen=True):
-    """`overlap` and `count_difference` (LLM minus frequency) are means over documents in both exports, with 95 % intervals."""
+    """`overlap` and `count_difference` (LLM - frequency): means over documents in both exports, with 95 % intervals."""
 
     both: int
     llm: MethodSummary
@@ -111,7 +111,7 @@ def read_rows(body: bytes, name: str) -> tuple[ExportRow, ...]:
 
 
 class StoredDocument(Struct, frozen=True):
-    """What a store knows of a document: both methods' keywords (`llm` None where it has none) and the text."""
+    """A document in the store: both methods' keywords (`llm` None if it has none) and the text."""
 
     llm: tuple[str, ...] | None
     frequency: tuple[str, ...]
@@ -121,10 +121,10 @@ class StoredDocument(Struct, frozen=True):
 def complete(
     llm: Sequence[ExportRow], frequency: Sequence[ExportRow], kept: Mapping[str, StoredDocument]
 ) -> tuple[tuple[ExportRow, ...], tuple[ExportRow, ...], tuple[str, ...]]:
-    """Both exports with what a store can add: missing texts, and the other method's keywords of documents in one export only.
+    """Both exports, completed from the store: missing texts, and the other method's keywords for documents in only one.
 
-    The plan's two exports are of different documents, whose keywords cannot be compared; the store has both. The notes say what
-    was added.
+    The plan's two exports contain different documents, so their keywords cannot be compared; the store has both. The
+    notes list what was added.
     """
     have = _index(llm), _index(frequency)
     texts = 0
@@ -146,15 +146,17 @@ def complete(
     notes = []
     if any(added):
         notes.append(
-            f"From the store: frequency keywords of {added[1]} documents and LLM keywords of {added[0]}, which had one only."
+            f"Added from the store: frequency keywords for {added[1]} documents and LLM keywords for {added[0]}."
         )
     if texts:
-        notes.append(f"From the store: the text of {texts} rows that came without, to check their keywords against.")
+        notes.append(f"Added from the store: the text of {texts} rows without one, to check their keywords against.")
     return tuple(sides[0]), tuple(sides[1]), tuple(notes)
 
 
 def compare(llm: Iterable[ExportRow], frequency: Iterable[ExportRow], notes: Sequence[str] = ()) -> Comparison:
-    """Rows of one document in one export twice: the first counts. Text comes out printable, whatever came in."""
+    """Compare two exports. If a document occurs twice in one, the first row counts. All text in the result is
+    printable.
+    """
     sides = _index(llm), _index(frequency)
     documents, stems = [], (set[str](), set[str]())
     for key in dict.fromkeys([*sides[0], *sides[1]]):
@@ -176,14 +178,14 @@ def compare(llm: Iterable[ExportRow], frequency: Iterable[ExportRow], notes: Seq
 
 
 def _index(rows: Iterable[ExportRow]) -> dict[str, ExportRow]:
-    found: dict[str, ExportRow] = {}
+    by_key: dict[str, ExportRow] = {}
     for row in rows:
-        found.setdefault(row.key, row)
-    return found
+        by_key.setdefault(row.key, row)
+    return by_key
 
 
 def _fold(row: ExportRow | None) -> dict[str, str]:
-    """Stem to keyword as it is shown; a keyword without a letter or digit stands for itself."""
+    """Stem -> keyword as shown; a keyword without letters or digits is its own stem."""
     folded: dict[str, str] = {}
     for shown in _shown(row):
         folded.setdefault(stem_phrase(shown) or shown, shown)
@@ -191,7 +193,7 @@ def _fold(row: ExportRow | None) -> dict[str, str]:
 
 
 def _shown(row: ExportRow | None) -> list[str]:
-    """Printable, blank ones left out."""
+    """The row's keywords, printable, without blank ones."""
     cleaned = (clean_line(keyword, 80) for keyword in (row.keywords if row is not None else ()))
     return [keyword for keyword in cleaned if keyword]
 
@@ -253,15 +255,15 @@ def _mean(values: Sequence[float]) -> Interval | None:
 
 
 def _examples(documents: Sequence[DocumentComparison]) -> tuple[Example, ...]:
-    """A few documents that say more than means do: where the methods agree, where they do not, what was made up."""
+    """A few telling documents: most and least agreement, and made-up keywords."""
     alike = sorted((d for d in documents if d.overlap is not None), key=lambda d: (-(d.overlap or 0.0), d.id))
     half = len(alike) // 2
-    found: list[tuple[Literal["most alike", "least alike", "ungrounded"], DocumentComparison]] = []
-    found += [("most alike", document) for document in alike[: min(_EXAMPLES, len(alike) - half)]]
-    found += [("least alike", document) for document in alike[::-1][: min(_EXAMPLES, half)]]
+    picked: list[tuple[Literal["most alike", "least alike", "ungrounded"], DocumentComparison]] = []
+    picked += [("most alike", document) for document in alike[: min(_EXAMPLES, len(alike) - half)]]
+    picked += [("least alike", document) for document in alike[::-1][: min(_EXAMPLES, half)]]
     made_up = [d for d in documents if (d.llm and d.llm.ungrounded) or (d.frequency and d.frequency.ungrounded)]
     worst = sorted(made_up, key=lambda d: (-len((d.llm and d.llm.ungrounded) or ()), d.id))
-    examples = [Example(kind, d.id, d.file, d.shared + d.only_llm, d.shared + d.only_frequency) for kind, d in found]
+    examples = [Example(kind, d.id, d.file, d.shared + d.only_llm, d.shared + d.only_frequency) for kind, d in picked]
     for d in worst[:_EXAMPLES]:
         llm, frequency = (side.ungrounded or () if side else () for side in (d.llm, d.frequency))
         examples.append(Example("ungrounded", d.id, d.file, llm, frequency))
@@ -280,7 +282,7 @@ def _notes(
         notes.append(f"{len(documents) - len(both)} of {len(documents)} documents are in one export only.")
     bare = sum(1 for key in dict.fromkeys([*sides[0], *sides[1]]) if not any(s[key].text for s in sides if key in s))
     if bare:
-        notes.append(f"{bare} of {len(documents)} documents came without text, so their grounding is unknown.")
+        notes.append(f"{bare} of {len(documents)} documents have no text, so their grounding is unknown.")
     return tuple(notes)
 
 
@@ -291,5 +293,5 @@ def _sentence(both: int, summaries: tuple[MethodSummary, MethodSummary], overlap
         ground = "" if summary.grounded is None else f", {100 * summary.grounded.estimate:.0f} % grounded"
         return f"{summary.mean_count:.1f} keywords per document{ground}"
 
-    alike = "" if overlap is None else f" {100 * overlap.estimate:.0f} % of keywords are the same in {both} documents."
+    alike = "" if overlap is None else f" {100 * overlap.estimate:.0f} % of keywords agree in {both} documents."
     return f"LLM: {shown(summaries[0])}. Frequency: {shown(summaries[1])}.{alike}"

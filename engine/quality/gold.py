@@ -1,8 +1,9 @@
 """Keywords against a gold file: precision, recall and F1 by the literature's protocol, with intervals.
 
-A gold file has a JSON line a document: {"id": ..., "keywords": [...]}. Protocol: lower case, Porter stems, exact match of the whole phrase,
-each once, the first k of a document; micro: counts pooled over the documents, against all gold keywords. Intervals are 95 % of a
-bootstrap over documents with a fixed seed, so the same files give the same figures. Pure.
+A gold file has a JSON line a document: {"id": ..., "keywords": [...]}. Protocol: lower case, Porter stems, exact match
+of the whole phrase, each once, the first k of a document; micro: counts pooled over the documents, against all gold
+keywords. Intervals are 95 % of a bootstrap over documents with a fixed seed, so the same files give the same figures.
+Pure.
 """
 
 from __future__ import annotations
@@ -159,7 +160,10 @@ def sentence(quality: MethodQuality) -> str:
         f"F1@{f.k} {100 * f.f1:.1f} % [{100 * f.interval.low:.1f}, {100 * f.interval.high:.1f}]"
         for f in quality.figures
     )
-    return f"{quality.method}: {figures}; {quality.documents} documents, {quality.keywords_per_document:.1f} keywords each."
+    return (
+        f"{quality.method}: {figures}; {quality.documents} documents, {quality.keywords_per_document:.1f} "
+        "keywords each."
+    )
 
 
 def draft(lists: Iterable[Sequence[str]], seed: str) -> list[str]:

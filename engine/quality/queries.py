@@ -1,7 +1,7 @@
-"""Questions with known answers: a document's own title and headings, or a file that people wrote.
+"""Search queries with known answers: from documents' titles and headings, or from a file written by people.
 
-A known-item query asks for what a heading says and counts the document that it heads as the answer. No one is needed, it
-works on any corpus, and it is the same for both methods.
+A known-item query is a heading; its answer is the document under it. This needs no reviewers, works on any corpus, and
+is the same for both methods.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from engine.parsing import parse
 from engine.quality.sample import draw
 from engine.text import clean_line, normal
 
-MOST_ANSWERS = 3  # a heading of more documents ("Introduction") says nothing about any of them
-_PER_DOCUMENT = 5  # a long document is one document
+MOST_ANSWERS = 3  # a heading of more documents ("Introduction") identifies none of them
+_PER_DOCUMENT = 5  # so that long documents do not dominate
 _WORD = re.compile(r"[^\W_]+")
 
 
 class SearchedDocument(Struct, frozen=True):
-    """What search quality needs of a document: keywords of both methods, whichever is served."""
+    """A document for search quality: keywords of both methods, whichever is served."""
 
     id: str
     title: str
@@ -53,14 +53,14 @@ _file = msgspec.json.Decoder(list[_Line] | _File, strict=False)
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Distinct words in lower case, at most 16: what a query may ask an index for."""
+    """Distinct words in lower case, at most 16: a query's search terms."""
     return tuple(dict.fromkeys(_WORD.findall(normal(text).lower())))[:16]
 
 
 def known_items(documents: Iterable[SearchedDocument], most: int = 2000, seed: int = 0) -> tuple[Query, ...]:
-    """Queries from titles and headings, at most 5 a document, and of them `most` drawn by `seed`.
+    """Queries from titles and headings, at most 5 a document; `most` of them, drawn with `seed`.
 
-    Left out: what heads more than three documents, and what has no word of three letters.
+    Skips headings of more than three documents, and those without a word of three letters.
     """
     asked: dict[tuple[str, ...], tuple[str, Literal["title", "heading"], set[str]]] = {}
     for document in documents:
@@ -79,10 +79,10 @@ def known_items(documents: Iterable[SearchedDocument], most: int = 2000, seed: i
 
 
 def lines(document: SearchedDocument) -> Sequence[str]:
-    """The title first, then the headings in their order, whatever the document's format."""
+    """The title, then the headings in order, for any document format."""
     headings = parse(document.text, document.id).headings[: 4 * _PER_DOCUMENT]
-    found = [line for line in (clean_line(line, 200) for line in (document.title, *headings)) if line]
-    return list({words(line): line for line in reversed(found)}.values())[::-1][:_PER_DOCUMENT]
+    headings_first = [line for line in (clean_line(line, 200) for line in (document.title, *headings)) if line]
+    return list({words(line): line for line in reversed(headings_first)}.values())[::-1][:_PER_DOCUMENT]
 
 
 def read_queries(body: bytes, name: str) -> tuple[Query, ...]:
@@ -91,7 +91,8 @@ def read_queries(body: bytes, name: str) -> tuple[Query, ...]:
         parsed = _file.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(
-            f'{name} is no file of queries ({error}); it holds a JSON list of {{"query": "...", "relevant_docs": ["id", ...]}}.'
+            f"{name} is not a file of queries ({error}); it needs a JSON list of "
+            '{"query": "...", "relevant_docs": ["id", ...]}.'
         ) from None
     lines = parsed.queries if isinstance(parsed, _File) else parsed
     return tuple(

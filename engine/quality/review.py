@@ -1,12 +1,13 @@
-"""Quality review from the store: a sample as it was drawn and shown, what reviewers judged, and what it says together.
+"""Quality reviews in the store: samples, reviewers' judgements, and their summary.
 
-A sample keeps its documents' keywords as they were when it was drawn, so that all reviewers judge the same; and, drawn with it,
-which method's stands first, so that a blind judgement is read back without anyone having to know.
+A sample keeps its documents' keywords as of the draw, so that all reviewers judge the same. It also keeps which method
+comes first, so that blind judgements can be mapped back to methods.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,17 +20,17 @@ from engine.quality.agreement import Agreement, Judgement, ReviewVerdict, agreem
 from engine.quality.sample import blind_order, draw
 from engine.store import documents
 
-POOL = 2000  # of the latest LLM documents: what a sample is drawn from
+POOL = 2000  # a sample is drawn from this many of the latest LLM documents
 MOST = 500
 
 Side = Literal["first", "second"]
-Flaw = Literal["relevant", "grounded", "count"]  # the mark that a flaw takes away
+Flaw = Literal["relevant", "grounded", "count"]  # the mark that a flaw removes
 FLAWS: tuple[Flaw, ...] = ("relevant", "grounded", "count")
 Better = Literal["first", "second", "same"]
 
 
 class Shown(Struct, frozen=True):
-    """A document of a sample. `first`: the method whose keywords stand first, for every reviewer."""
+    """A document of a sample. `first`: the method shown first, to every reviewer."""
 
     document: str
     title: str
@@ -52,9 +53,9 @@ class Sample(Struct, frozen=True):
 
 
 class Marks(Struct, frozen=True):
-    """What one reviewer said of one document's LLM keywords; `good` when no mark is missing and frequency is not better.
+    """One reviewer's marks for a document's LLM keywords; `good`: no mark is missing and frequency is not better.
 
-    `flaws` and `better` are what was pressed, by side, so that a judgement can be shown again and changed.
+    `flaws` and `better` record the keys pressed, by side, so that a judgement can be shown and changed.
     """
 
     good: bool
@@ -77,7 +78,7 @@ _marks = msgspec.json.Decoder(Marks)
 
 
 def marks(shown: Shown, better: Better, flaws: dict[Side, tuple[Flaw, ...]]) -> Marks:
-    """Read a judgement back to the methods: what was said of a side was said of the method that stood there."""
+    """Map a judgement of sides to the methods that were on them."""
     llm_side: Side = "first" if shown.first == "llm" else "second"
     missing = set(flaws.get(llm_side, ()))
     winner: Literal["llm", "frequency", "same"] = "same"
@@ -94,25 +95,25 @@ def marks(shown: Shown, better: Better, flaws: dict[Side, tuple[Flaw, ...]]) -> 
     )
 
 
-# -- samples ---------------------------------------------------------------------------------------------------------------
+# -- samples -----------------------------------------------------------------------------------------------------------
 
 
 def draw_sample(conn: sqlite3.Connection, size: int, seed: int) -> tuple[Shown, ...]:
-    """At most `size` recent documents that serve LLM keywords; the same seed and documents draw the same sample."""
+    """At most `size` recent documents that serve LLM keywords; same seed and documents, same sample."""
     rows = conn.execute(
         "SELECT id FROM document WHERE method = 'llm' ORDER BY updated DESC LIMIT ?", (POOL,)
     ).fetchall()
     chosen = draw((row[0] for row in rows), max(1, min(MOST, size)), seed)
-    found = [documents.get(conn, name) for name in chosen]
+    stored = [documents.get(conn, name) for name in chosen]
     return tuple(
-        Shown(d.id, d.title, d.llm or (), d.frequency, blind_order(d.id, seed)[0]) for d in found if d is not None
+        Shown(d.id, d.title, d.llm or (), d.frequency, blind_order(d.id, seed)[0]) for d in stored if d is not None
     )
 
 
 def keep_sample(
     conn: sqlite3.Connection, at: float, stage: int, seed: int, blind: bool, actor: str, shown: Sequence[Shown]
 ) -> int:
-    """Store it inside the caller's transaction; its id."""
+    """Store a sample in the caller's transaction; returns its id."""
     names = json.dumps([one.document for one in shown])
     cursor = conn.execute(
         "INSERT INTO review_sample (at, stage, seed, size, blind, documents, actor) VALUES (?,?,?,?,?,?,?)",
@@ -130,7 +131,7 @@ def keep_sample(
 
 
 def latest_sample(conn: sqlite3.Connection, stage: int, since: float = 0.0) -> Sample | None:
-    """The last one drawn in this stage, since then."""
+    """The last sample drawn in this stage since `since`."""
     row = conn.execute(
         "SELECT id FROM review_sample s WHERE stage = ? AND at >= ? AND EXISTS "
         "(SELECT 1 FROM review_document d WHERE d.sample = s.id) ORDER BY id DESC LIMIT 1",
@@ -159,14 +160,14 @@ def read_sample(conn: sqlite3.Connection, number: int) -> Sample | None:
     )
 
 
-# -- judgements ------------------------------------------------------------------------------------------------------------
+# -- judgements --------------------------------------------------------------------------------------------------------
 
 
 def keep_judgement(
-    conn: sqlite3.Connection, sample: int, document: str, reviewer: str, at: float, found: Marks
+    conn: sqlite3.Connection, sample: int, document: str, reviewer: str, at: float, marks_given: Marks
 ) -> None:
-    """Inside the caller's transaction; a reviewer's last word on a document counts."""
-    body = msgspec.json.encode(found).decode()
+    """Store a judgement in the caller's transaction; it replaces the reviewer's earlier one on the document."""
+    body = msgspec.json.encode(marks_given).decode()
     conn.execute("INSERT OR REPLACE INTO review VALUES (?,?,?,?,?)", (sample, document, reviewer, at, body))
 
 
@@ -178,23 +179,23 @@ def judgements(conn: sqlite3.Connection, sample: int) -> tuple[Judged, ...]:
 
 
 def latest(conn: sqlite3.Connection, stage: int, since: float) -> tuple[Sample | None, tuple[Judged, ...]]:
-    """The last sample of this stage since then, and what was judged of it."""
+    """The last sample of this stage since `since`, and its judgements."""
     sample = latest_sample(conn, stage, since)
     return (sample, judgements(conn, sample.id)) if sample is not None else (None, ())
 
 
-def verdict(conn: sqlite3.Connection, stage: int, since: float, until: float | None = None) -> ReviewVerdict:
-    """What all reviews of this stage since then, up to `until`, say together: documents, not answers, are counted."""
+def verdict(conn: sqlite3.Connection, stage: int, since: float, until: float = math.inf) -> ReviewVerdict:
+    """The verdict of all reviews of this stage from `since` to `until`; it counts documents, not answers."""
     rows = conn.execute(
-        "SELECT r.document_id, r.reviewer, json_extract(r.body, '$.good') FROM review r JOIN review_sample s ON s.id = r.sample "
-        "WHERE s.stage = ? AND r.at >= ? AND r.at <= ? ORDER BY r.at",
-        (stage, since, until if until is not None else 1e300),
+        "SELECT r.document_id, r.reviewer, json_extract(r.body, '$.good') FROM review r "
+        "JOIN review_sample s ON s.id = r.sample WHERE s.stage = ? AND r.at >= ? AND r.at <= ? ORDER BY r.at",
+        (stage, since, until),
     ).fetchall()
     return review_verdict(Judgement(document, reviewer, "yes" if good else "no") for document, reviewer, good in rows)
 
 
 class Summary(Struct, frozen=True):
-    """A sample so far. `agreement` is about "good"; `by_mark` about each mark; `winners` counts answers, not documents."""
+    """A sample so far. `agreement`: on "good"; `by_mark`: on each mark; `winners` counts answers, not documents."""
 
     reviewers: dict[str, int]  # how many documents each has judged
     verdict: ReviewVerdict
@@ -204,8 +205,8 @@ class Summary(Struct, frozen=True):
     flaws: dict[str, int]
 
 
-def summary(found: Iterable[Judged]) -> Summary:
-    every = list(found)
+def summary(judged: Iterable[Judged]) -> Summary:
+    every = list(judged)
 
     def answers(name: str) -> list[Judgement]:
         return [Judgement(j.document, j.reviewer, _answer(j.marks, name)) for j in every]
@@ -221,6 +222,6 @@ def summary(found: Iterable[Judged]) -> Summary:
     )
 
 
-def _answer(found: Marks, name: str) -> str:
-    value = getattr(found, name)
+def _answer(marks_given: Marks, name: str) -> str:
+    value = getattr(marks_given, name)
     return value if isinstance(value, str) else "yes" if value else "no"

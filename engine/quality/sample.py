@@ -1,7 +1,7 @@
-"""Which documents a person reviews: random, and the same again from the stored seed.
+"""Draws the documents a person reviews: random, and reproducible from the stored seed.
 
-A document's place in the draw depends on the seed and its id alone, so the order in which a store lists documents, and
-documents outside the list, change nothing.
+A document's place in the draw depends only on the seed and its id, not on the order of the store's list or on documents
+outside it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ Order = tuple[Literal["llm", "frequency"], Literal["llm", "frequency"]]
 
 
 def draw(ids: Iterable[str], k: int, seed: int) -> tuple[str, ...]:
-    """At most `k` distinct ids, each as likely as any other, in random order; () for k <= 0."""
+    """At most `k` distinct ids, equally likely, in random order; () for k <= 0."""
     ranked = sorted((_ticket(seed, "draw", document_id), document_id) for document_id in set(ids))
     return tuple(document_id for _, document_id in ranked[: max(0, k)])
 
 
 def blind_order(document_id: str, seed: int) -> Order:
-    """Which method is shown first when names are hidden; the same for every reviewer of the sample."""
+    """Which method is shown first in a blind review; the same for every reviewer of the sample."""
     return ("llm", "frequency") if _ticket(seed, "blind", document_id)[0] % 2 else ("frequency", "llm")
 
 

@@ -1,9 +1,9 @@
-"""Search quality score: do a method's keywords find the document that a query is about?
+"""Search quality score: do a method's keywords find the document a query is about?
 
-Each method's keywords alone are put into a full-text index in memory (FTS5, Porter stems, BM25), the same queries are
-asked of both, and the first ten answers are scored: MRR (1 / rank of the first right answer, the score), nDCG (all right
-answers, discounted by log2 of rank) and success (any right answer). Intervals by a paired bootstrap over documents, not
-over queries: the headings of one document stand or fall together.
+Each method's keywords get their own full-text index in memory (FTS5, Porter stems, BM25). The same queries run on both,
+and the first ten answers are scored: MRR (1 / rank of the first right answer; this is the score), nDCG (all right
+answers, discounted by log2 of rank) and success (any right answer). Intervals come from a paired bootstrap over
+documents, not queries, because the headings of one document succeed or fail together.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ class SearchQuality(Struct, frozen=True):
     resamples: int
     notes: tuple[str, ...]
     sentence: str
-    differences: tuple[float, ...] = ()  # of MRR, LLM minus frequency, a document (a query of a file is one)
+    differences: tuple[float, ...] = ()  # MRR, LLM - frequency, by document (each query of a file is its own)
 
 
 class Index:
-    """Full text in memory over documents' keywords. No query text is ever FTS5 syntax: words are quoted one by one."""
+    """In-memory full-text index of documents' keywords. Query words are quoted, so none acts as FTS5 syntax."""
 
     def __init__(self, keywords: Iterable[tuple[str, Sequence[str]]]) -> None:
-        """(document id, its keywords). Ties in rank go by a hash of the id, not by the order of the list."""
+        """(document id, its keywords). Ties in rank are broken by a hash of the id, not by list order."""
         rows = sorted((hashlib.blake2b(id.encode("utf-8", "replace")).digest(), id, ks) for id, ks in keywords)
         self._ids = [document_id for _, document_id, _ in rows]
         self._conn = sqlite3.connect(":memory:")
@@ -76,19 +76,19 @@ class Index:
         self._conn.close()
 
     def search(self, text: str, most: int = DEPTH) -> list[str]:
-        """Ids of the documents that hold any of the words, best first; [] for a text without words."""
+        """Ids of documents that contain any of the words, best first; [] for a text without words."""
         asked = queried(clean_line(text, 500))[:MOST_WORDS]
         if not asked:
             return []
         match = " OR ".join(asked)
-        found = self._conn.execute("SELECT rowid FROM ft WHERE ft MATCH ? ORDER BY rank, rowid LIMIT ?", (match, most))
-        return [self._ids[row[0]] for row in found]
+        rows = self._conn.execute("SELECT rowid FROM ft WHERE ft MATCH ? ORDER BY rank, rowid LIMIT ?", (match, most))
+        return [self._ids[row[0]] for row in rows]
 
 
-def grade(found: Sequence[str], relevant: Sequence[str]) -> tuple[float, float, float]:
-    """MRR, nDCG and success at 10 of one query's answers; zeros when nothing is relevant."""
+def grade(answers: Sequence[str], relevant: Sequence[str]) -> tuple[float, float, float]:
+    """MRR, nDCG and success at 10 of one query's answers; zeros if none is relevant."""
     right = set(relevant)
-    ranks = [rank for rank, document_id in enumerate(found[:DEPTH], start=1) if document_id in right]
+    ranks = [rank for rank, document_id in enumerate(answers[:DEPTH], start=1) if document_id in right]
     if not ranks:
         return 0.0, 0.0, 0.0
     best = math.fsum(1.0 / math.log2(rank + 1) for rank in range(1, min(len(right), DEPTH) + 1))
@@ -103,7 +103,7 @@ def search_quality(
     resamples: int = 2000,
     progress: Callable[[float], None] = lambda _: None,
 ) -> SearchQuality:
-    """Score both methods on the same documents and queries. Same seed, same intervals. `progress` is told 0..1."""
+    """Score both methods on the same documents and queries. Same seed, same intervals. `progress` gets 0..1."""
     ids = {document.id for document in documents}
     asked = [(query, [answer for answer in query.relevant if answer in ids]) for query in queries]
     usable = [(query, answers) for query, answers in asked if answers and words(query.text)]
@@ -120,11 +120,12 @@ def search_quality(
     notes = []
     if len(usable) < len(queries):
         notes.append(
-            f"{len(queries) - len(usable)} of {len(queries)} queries have no words or no answer here; left out."
+            f"{len(queries) - len(usable)} of {len(queries)} queries have no words or no answer among these "
+            "documents and were skipped."
         )
     if not usable:
         nothing = Scores(None, None, None)
-        notes.append("There is no query to ask, so search quality is unknown.")
+        notes.append("There are no queries, so search quality is unknown.")
         return SearchQuality(
             0,
             len(ids),
@@ -139,43 +140,51 @@ def search_quality(
     clusters = [answers[0] if query.source != "file" else f"query {i}" for i, (query, answers) in enumerate(usable)]
     llm, frequency, improvement = _bootstrap(grades[0], grades[1], clusters, seed, resamples)
     if len(set(clusters)) < 20:
-        notes.append(f"The queries are about {len(set(clusters))} documents only: the intervals are rough.")
+        notes.append(f"The queries cover only {len(set(clusters))} documents, so the intervals are rough.")
     sentence = (
         f"MRR@10 {_short(llm.mrr)} by LLM keywords, {_short(frequency.mrr)} by frequency: {span(improvement.mrr)}."
     )
     if improvement.mrr is None:
-        sentence = "Frequency keywords find nothing, so the improvement has no number."
+        sentence = "Frequency keywords find nothing, so the improvement cannot be computed."
     return SearchQuality(
-        len(usable), len(ids), llm, frequency, improvement, seed, resamples, tuple(notes), sentence,
+        len(usable),
+        len(ids),
+        llm,
+        frequency,
+        improvement,
+        seed,
+        resamples,
+        tuple(notes),
+        sentence,
         _differences(grades[0], grades[1], clusters),
-    )  # fmt: skip
+    )
 
 
 def _differences(
     llm: Sequence[tuple[float, float, float]], frequency: Sequence[tuple[float, float, float]], clusters: Sequence[str]
 ) -> tuple[float, ...]:
-    """Mean difference of the reciprocal ranks of each cluster's queries."""
-    found: dict[str, list[float]] = defaultdict(list)
+    """Mean difference in reciprocal rank for each cluster of queries."""
+    by_cluster: dict[str, list[float]] = defaultdict(list)
     for cluster, mine, its in zip(clusters, llm, frequency, strict=True):
-        found[cluster].append(mine[0] - its[0])
-    return tuple(math.fsum(each) / len(each) for each in found.values())
+        by_cluster[cluster].append(mine[0] - its[0])
+    return tuple(math.fsum(differences) / len(differences) for differences in by_cluster.values())
 
 
 def served_scores(served: Mapping[str, Sequence[str]], queries: Sequence[Query]) -> dict[str, float]:
-    """Per document its mean reciprocal rank, in one index of the keywords that are really served: the A/B test's score.
+    """Mean reciprocal rank by document, in one index of the keywords actually served: the A/B test's score.
 
-    `served`: document id to keywords. Documents that no query is about are absent. Documents of both arms compete in
-    this index, as they do for users; a document's score therefore depends a little on the other arm's keywords.
+    `served`: document id to keywords. Documents without a query are absent. Both arms compete in this index, as they do
+    for users, so a document's score depends a little on the other arm's keywords.
     """
     index = Index(served.items())
     scores: dict[str, list[float]] = defaultdict(list)
     for query in queries:
         answers = [answer for answer in query.relevant if answer in served]
-        found = index.search(query.text) if answers else []
+        answers_in_order = index.search(query.text) if answers else []
         for answer in answers:
-            scores[answer].append(grade(found, [answer])[0])
+            scores[answer].append(grade(answers_in_order, [answer])[0])
     index.close()
-    return {document_id: math.fsum(each) / len(each) for document_id, each in scores.items()}
+    return {document_id: math.fsum(values) / len(values) for document_id, values in scores.items()}
 
 
 def _bootstrap(
@@ -186,7 +195,7 @@ def _bootstrap(
     resamples: int,
 ) -> tuple[Scores, Scores, Scores]:
     """Percentile intervals; each resample draws whole clusters with replacement, the same for both methods."""
-    import numpy as np  # 0.1 s: only a measurement needs it
+    import numpy as np  # 0.1 s to import, needed only here
 
     place = {cluster: i for i, cluster in enumerate(dict.fromkeys(clusters))}
     at = np.array([place[cluster] for cluster in clusters])

@@ -50,7 +50,7 @@ class Api:
             self.service.counters.gone += 1
             raise
 
-    # -- the model is asked ------------------------------------------------------------------------------------------------
+    # -- the model is asked --------------------------------------------------------------------------------------------
 
     async def _answer(self, call: Call, asked: Asked, form: Form) -> None:
         service = self.service
@@ -159,15 +159,18 @@ class Api:
         self.service.counters.failed += 1
         call.send(status, error(form, sentence, status))
 
-    # -- questions about the server ----------------------------------------------------------------------------------------
+    # -- questions about the server ------------------------------------------------------------------------------------
 
     async def aside(self, call: Call) -> None:
         service = self.service
         gone = service.faults.not_found
         details = {
-            "format": "gguf", "family": service.family, "families": [service.family], "parameter_size": "3.2B",
+            "format": "gguf",
+            "family": service.family,
+            "families": [service.family],
+            "parameter_size": "3.2B",
             "quantization_level": "Q4_K_M",
-        }  # fmt: skip
+        }
         entry = {
             "name": service.name,
             "model": service.name,

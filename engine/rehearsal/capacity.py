@@ -37,9 +37,16 @@ class Service:
     """Slots, the queue before them, the loaded model, the faults. What is said of the model may be changed while it runs."""
 
     def __init__(
-        self, seed: int = 7, number: int = 1, slots: int = 32, queue: int = 64, latency_ms: float = 900.0,
-        load_ms: float = 1500.0, name: str = "llama3.2:3b", spread: float = SPREAD,
-    ) -> None:  # fmt: skip
+        self,
+        seed: int = 7,
+        number: int = 1,
+        slots: int = 32,
+        queue: int = 64,
+        latency_ms: float = 900.0,
+        load_ms: float = 1500.0,
+        name: str = "llama3.2:3b",
+        spread: float = SPREAD,
+    ) -> None:
         self.name = name
         self.slots = slots
         self.queue = queue

@@ -57,9 +57,14 @@ class World:
     def plan(self, plan: Plan) -> Plan:
         """The plan on the simulated service."""
         llm = replace(
-            plan.llm, urls=self.urls, api="ollama", model=self._llm.model, api_key_env="", timeout_s=TIMEOUT_S,
+            plan.llm,
+            urls=self.urls,
+            api="ollama",
+            model=self._llm.model,
+            api_key_env="",
+            timeout_s=TIMEOUT_S,
             breaker_open_s=TAKEN_OUT_S,
-        )  # fmt: skip
+        )
         return replace(plan, llm=llm)
 
     def attach(
@@ -81,9 +86,15 @@ class World:
             return experience(served_by_llm(document.id), self._llm.current().hallucinate)
 
         self._feeder = Feeder(
-            arrive, self._clock, PER_MINUTE, seed=self._seed, max_per_real_second=PER_REAL_SECOND,
-            react=react, experience=found, visit=visit,
-        )  # fmt: skip
+            arrive,
+            self._clock,
+            PER_MINUTE,
+            seed=self._seed,
+            max_per_real_second=PER_REAL_SECOND,
+            react=react,
+            experience=found,
+            visit=visit,
+        )
         self._feeding = asyncio.create_task(self._feeder.run())
 
     async def stop(self) -> None:

@@ -54,55 +54,75 @@ def _kind(name: str, title: str, on: float, explanation: str) -> FaultKind:
 
 FAULTS: tuple[FaultKind, ...] = (
     _kind(
-        "error_rate", "Errors", 0.2,
+        "error_rate",
+        "Errors",
+        0.2,
         "This share of documents is answered with HTTP 500, as when the model's process crashes on them. The error rate climbs to "
         "it on the LLM arm only; above 5 % for 5 minutes error_critical takes the percentage to 0.",
     ),
     _kind(
-        "invalid_rate", "Broken answers", 0.2,
+        "invalid_rate",
+        "Broken answers",
+        0.2,
         "This share of answers is JSON that stops in the middle. The server calls it a success; the error rate says otherwise, "
         "with `invalid` as the reason.",
     ),
     _kind(
-        "empty_rate", "Empty answers", 0.2,
+        "empty_rate",
+        "Empty answers",
+        0.2,
         "This share of answers holds no text at all. The error rate rises, with `empty` as the reason.",
     ),
     _kind(
-        "slow", "Slow", 5.0,
+        "slow",
+        "Slow",
+        5.0,
         "Every answer takes this many times longer. Mean latency passes 2 s, then 3 s: latency_high goes back a stage after 10 "
         "minutes. Calls queue; far above, documents run into their deadline and count as errors.",
     ),
     _kind(
-        "hang", "Hanging calls", 0.3,
+        "hang",
+        "Hanging calls",
+        0.3,
         "This share of documents is accepted and never answered, while the health check still says yes. Slots stay taken until the "
         "client gives up: `timeout` as the reason, and after several in a row the server is taken out, `breaker_open`.",
     ),
     _kind(
-        "down", "Down", 1.0,
+        "down",
+        "Down",
+        1.0,
         "The server refuses connections and resets those it had. With every server down llm_unavailable takes the percentage to 0 "
         "after 60 s; with one of several the others take over and only the server's line turns red.",
     ),
     _kind(
-        "busy", "Queue full", 0.5,
-        "This share of calls is turned away with 503, \"server busy\". The client sends fewer at once and tries again: latency "
+        "busy",
+        "Queue full",
+        0.5,
+        'This share of calls is turned away with 503, "server busy". The client sends fewer at once and tries again: latency '
         "grows, and hardly an error counts.",
     ),
     _kind(
-        "not_found", "Model missing", 1.0,
+        "not_found",
+        "Model missing",
+        1.0,
         "The server no longer has the model: 404 to every call, and it is gone from the list of models. Every LLM document fails "
         "at once, with `model_missing` as the reason and the command that mends it.",
     ),
     _kind(
-        "drip", "Dripping answers", 0.3,
+        "drip",
+        "Dripping answers",
+        0.3,
         "This share of answers comes a byte at a time, so that no single read ever times out. Only the document's own deadline "
         "ends them: `timeout` as the reason, and after several in a row the server is taken out.",
     ),
     _kind(
-        "hallucinate", "Hallucinations", 0.5,
+        "hallucinate",
+        "Hallucinations",
+        0.5,
         "This share of keywords is about something else. Grounding drops what the document does not support, so the error rate "
         "stays low: watch dropped keywords, keywords per document, ratings, and complaints, which pause the rollout above 5.",
     ),
-)  # fmt: skip
+)
 
 BY_NAME: dict[str, FaultKind] = {kind.name: kind for kind in FAULTS}
 

@@ -38,14 +38,26 @@ class SimulatedLlm:
     """
 
     def __init__(
-        self, servers: int = 2, *, seed: int = 7, slots: int = 32, queue: int = 64, latency_ms: float = 900.0,
-        load_ms: float = 1500.0, model: str = "llama3.2:3b",
-    ) -> None:  # fmt: skip
+        self,
+        servers: int = 2,
+        *,
+        seed: int = 7,
+        slots: int = 32,
+        queue: int = 64,
+        latency_ms: float = 900.0,
+        load_ms: float = 1500.0,
+        model: str = "llama3.2:3b",
+    ) -> None:
         self.model = model
         self._count = servers
         self._options = {
-            "seed": seed, "slots": slots, "queue": queue, "latency-ms": latency_ms, "load-ms": load_ms, "model": model,
-        }  # fmt: skip
+            "seed": seed,
+            "slots": slots,
+            "queue": queue,
+            "latency-ms": latency_ms,
+            "load-ms": load_ms,
+            "model": model,
+        }
         self._processes: list[asyncio.subprocess.Process] = []
         self._where: list[_Where] = []
         self._faults: list[ServerFaults] = []
@@ -81,9 +93,14 @@ class SimulatedLlm:
     async def _spawn(self, number: int) -> _Where:
         options = [f"--{name}={value}" for name, value in self._options.items()]
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "engine.rehearsal.llm_server", f"--number={number}", *options,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "engine.rehearsal.llm_server",
+            f"--number={number}",
+            *options,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
         self._processes.append(process)
         assert process.stdout is not None
         try:

@@ -1,7 +1,7 @@
-"""The report's drawings as SVG that needs no script, no font and no network; each says in words what it shows.
+"""The report's charts as SVG without script, font or network; each has a description in words.
 
-Widths are in user units of a 760 wide drawing that scales with the page. Colours are classes of page.css, so that they follow the
-reader's light or dark setting and print in black.
+Widths are in user units of a drawing 760 wide that scales with the page. Colours are classes of page.css, so they
+follow the reader's light or dark setting and print in black.
 """
 
 from __future__ import annotations
@@ -23,11 +23,17 @@ Scale = Callable[[float], float]
 
 
 def drawing(height: float, title: str, about: str, *children: Element | None) -> Element:
-    """An SVG that a screen reader can read: role, title and description come first."""
+    """An SVG for screen readers too: role, title and description come first."""
     return el(
-        "svg", el("title", title), el("desc", about), *children,
-        viewBox=f"0 0 {WIDTH:g} {height:g}", role="img", aria_label=f"{title}. {about}", class_="chart",
-    )  # fmt: skip
+        "svg",
+        el("title", title),
+        el("desc", about),
+        *children,
+        viewBox=f"0 0 {WIDTH:g} {height:g}",
+        role="img",
+        aria_label=f"{title}. {about}",
+        class_="chart",
+    )
 
 
 def text(x: float, y: float, said: str, kind: str = "label", anchor: str = "start") -> Element:
@@ -38,7 +44,7 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Element:
     return el("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=kind)
 
 
-# -- the way of the percentage ------------------------------------------------------------------------------------------
+# -- the way of the percentage -----------------------------------------------------------------------------------------
 
 
 def percentage(curves: Curves, stages: Sequence[StageStory], stable: int) -> Element:
@@ -70,14 +76,15 @@ def percentage(curves: Curves, stages: Sequence[StageStory], stable: int) -> Ele
     last = curves.percent[-1][1] if curves.percent else 0
     highest = max((bp for _, bp in curves.percent), default=0)
     about = (
-        f"From {moment_of(curves.start)} to {moment_of(curves.end)}. Highest {percent(highest)}, at the end {percent(last)}; "
+        f"From {moment_of(curves.start)} to {moment_of(curves.end)}. Highest {percent(highest)}, at the end "
+        f"{percent(last)}; "
         f"{counted(len(curves.incidents), 'incident')} marked with numbers."
     )
-    return drawing(height, "Share of documents that the LLM may write", about, *parts)
+    return drawing(height, "Share of documents that may use the LLM", about, *parts)
 
 
 def _stage_names(curves: Curves, stages: Sequence[StageStory], stable: int, x: Scale, y: float) -> list[Element | None]:
-    """Each visit's short name over its span, where it fits."""
+    """Each visit's short name above its span, if it fits."""
     out: list[Element | None] = []
     ends = [moment for moment, _ in curves.stages[1:]] + [curves.end]
     free = 0.0
@@ -93,7 +100,7 @@ def _stage_names(curves: Curves, stages: Sequence[StageStory], stable: int, x: S
 
 
 def _incidents(places: Sequence[float], top: float, bottom: float) -> list[Element | None]:
-    """Numbered marks; those that would lie on each other stand below each other."""
+    """Numbered marks; overlapping ones are stacked."""
     out: list[Element | None] = []
     depth, before = 0, -100.0
     for number, x in enumerate(places, 1):
@@ -105,7 +112,7 @@ def _incidents(places: Sequence[float], top: float, bottom: float) -> list[Eleme
     return out
 
 
-# -- a measured curve ---------------------------------------------------------------------------------------------------
+# -- a measured curve --------------------------------------------------------------------------------------------------
 
 
 def measured(
@@ -116,7 +123,7 @@ def measured(
     target: float | None,
     least: float,
 ) -> Element:
-    """One or two curves (name, class, points) over the time of the report, with the target; gaps stay gaps."""
+    """One or two curves (name, class, points) over the report's time, with the target; gaps stay gaps."""
     top, bottom, height = 26.0, 118.0, 146.0
     x = _time_scale(curves)
     values = [value for _, _, points in lines for _, value in points if value is not None]
@@ -150,7 +157,7 @@ def measured(
 
 
 def _usual(values: Sequence[float]) -> float:
-    """What nearly all stay below: one hour of three documents must not flatten weeks to a line."""
+    """An upper limit for nearly all values, so that one hour of three documents does not flatten weeks to a line."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * 0.98))] * 1.2 if ordered else 0.0
 
@@ -170,7 +177,7 @@ def _about(
 
 
 def _curve(points: Sequence[Point], span: float, x: Scale, y: Scale, kind: str) -> Element:
-    """Runs of known values, each point in the middle of its span; one that stands alone is a dot."""
+    """Runs of known values, each point in the middle of its span; a single one is a dot."""
     runs: list[list[tuple[float, float]]] = [[]]
     for moment, value in points:
         if value is None:
@@ -184,13 +191,18 @@ def _curve(points: Sequence[Point], span: float, x: Scale, y: Scale, kind: str) 
     return el("g", el("path", d=drawn, class_=f"{kind} curve") if drawn else None, *dots)
 
 
-# -- where the time went ------------------------------------------------------------------------------------------------
+# -- where the time went -----------------------------------------------------------------------------------------------
 
-SPENT = (("soaking", "soak"), ("until the figures sufficed", "figures"), ("waiting for people", "people"), ("held or locked", "held"))  # fmt: skip
+SPENT = (
+    ("bake", "bake"),
+    ("until the figures sufficed", "figures"),
+    ("waiting for people", "people"),
+    ("held or locked", "held"),
+)
 
 
 def spent(stages: Sequence[StageStory]) -> Element:
-    """A bar a stage: soaking, figures, people, holds."""
+    """One bar a stage: bake, figures, people, holds."""
     entered = [s for s in stages if s.entered is not None]
     row, top, left = 24.0, 30.0, 150.0
     height = top + row * len(entered) + 6
@@ -232,14 +244,14 @@ def _short(name: str, most: int = 20) -> str:
 
 
 def _parts(stage: StageStory) -> tuple[float, float, float, float]:
-    return stage.soaked_s, stage.figures_s, stage.waited_s, stage.held_s
+    return stage.baked_s, stage.figures_s, stage.waited_s, stage.held_s
 
 
-# -- an incident --------------------------------------------------------------------------------------------------------
+# -- an incident -------------------------------------------------------------------------------------------------------
 
 
 def moments(incident: Incident) -> Element | None:
-    """First failure, first breach, decision, effect on one line; None where fewer than two are known."""
+    """First failure, first breach, decision and effect on one line; None if fewer than two are known."""
     known = [
         (at, name)
         for at, name in (
@@ -280,7 +292,7 @@ def _between(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds < 10 else words.duration(seconds)
 
 
-# -- axes ---------------------------------------------------------------------------------------------------------------
+# -- axes --------------------------------------------------------------------------------------------------------------
 
 
 def _time_scale(curves: Curves) -> Scale:

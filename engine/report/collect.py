@@ -1,7 +1,7 @@
-"""Read the story of a rollout from its store: one pass, read-only, no engine needed. The same store gives the same story.
+"""Collects the report from a store: one read-only pass, no engine needed. The same store gives the same report.
 
-Everything is as of the last thing that the store knows (the engine's last view or the last decision), so that a report of a store
-that nobody runs any more does not count the time since.
+Everything is as of the store's latest entry (the engine's last view or the last decision), so the report of a store
+that is no longer in use does not count the time since.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ MOST_POINTS = 360
 
 
 def gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
-    """The whole story, of one moment: an engine may write meanwhile. sqlite3.Error when the store cannot be read."""
+    """The whole report, as of one moment even if an engine is writing. sqlite3.Error if the store cannot be read."""
     with one_moment(conn):
         return _gather(conn, plan)
 
@@ -64,19 +64,39 @@ def _gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
     stages = stage_stories(conn, plan, stays)
     told = tuple(timeline.verdict(row) for row in rows if row.decision.kind in timeline.DECIDED)
     incidents = timeline.incidents(conn, plan, rows)
-    overrides = tuple(each for each in told if each.override)
+    overrides = tuple(entry for entry in told if entry.override)
     experiment = _experiment(conn)
     began = rows[0].decision.at if rows else None
     story = RolloutReport(
-        title=plan.name, service=plan.service, environment=plan.environment, rehearsal=bool(live.get("rehearsal")), at=at, began=began,
-        headline=_headline(plan, rows, at), summary=(), stage=state.stage, percent_bp=state.percent_bp,
+        title=plan.name,
+        service=plan.service,
+        environment=plan.environment,
+        rehearsal=bool(live.get("rehearsal")),
+        at=at,
+        began=began,
+        headline=_headline(plan, rows, at),
+        summary=(),
+        stage=state.stage,
+        percent_bp=state.percent_bp,
         stable=state.stage >= plan.stable,
-        target=Target(*(figures.plan_target(plan, metric) for metric in ("error_rate", "latency_mean", "cache_hit_rate"))),
-        stages=stages, after=_after(conn, plan, stays), timeline=timeline.timeline(rows), verdicts=told, incidents=incidents, overrides=overrides,
-        quality=_quality(conn, plan, stages), experiment=experiment, post_rollout=_signed(conn, plan.post_rollout, plan.stable),
-        review=_review(conn, plan), messages=_messages(conn, plan), curves=_curves(conn, rows, incidents, began, at),
-        references=tuple(clean_line(each) for each in plan.references), appendix=_appendix(conn, plan, rows, began, at),
-    )  # fmt: skip
+        target=Target(
+            *(figures.plan_target(plan, metric) for metric in ("error_rate", "latency_mean", "cache_hit_rate"))
+        ),
+        stages=stages,
+        after=_after(conn, plan, stays),
+        timeline=timeline.timeline(rows),
+        verdicts=told,
+        incidents=incidents,
+        overrides=overrides,
+        quality=_quality(conn, plan, stages),
+        experiment=experiment,
+        post_rollout=_signed(conn, plan.post_rollout, plan.stable),
+        review=_review(conn, plan),
+        messages=_messages(conn, plan),
+        curves=_curves(conn, rows, incidents, began, at),
+        references=tuple(clean_line(entry) for entry in plan.references),
+        appendix=_appendix(conn, plan, rows, began, at),
+    )
     return _with_summary(conn, story)
 
 
@@ -96,7 +116,7 @@ def stage_stories(conn: sqlite3.Connection, plan: Plan, stays: list[Visit]) -> t
 
 
 def _after(conn: sqlite3.Connection, plan: Plan, stays: list[Visit]) -> StageStory | None:
-    """What was measured since it was declared stable, against the targets of the last stage; nobody is waited for then."""
+    """Figures since the rollout was declared stable, against the last stage's targets. No time is spent waiting."""
     found = [v for v in stays if v.stage >= plan.stable]
     if not found:
         return None
@@ -106,24 +126,39 @@ def _after(conn: sqlite3.Connection, plan: Plan, stays: list[Visit]) -> StageSto
 
 def _stage(conn: sqlite3.Connection, stage: Stage, number: int, stays: list[Visit]) -> StageStory:
     llm, both = figures.stage_bucket(conn, number)
-    each = [timeline.spent(conn, stage, visit) for visit in stays]
-    time = Spent(*(sum(getattr(part, name) for part in each) for name in ("soaked", "figures", "held", "waited")))
+    entry = [timeline.spent(conn, stage, visit) for visit in stays]
+    time = Spent(*(sum(getattr(part, name) for part in entry) for name in ("baked", "figures", "held", "waited")))
     spans = [(v.start, v.end) for v in stays]
 
     def wanted(metric: Metric) -> tuple[str, float] | None:
         return figures.target(stage, metric)
 
     return StageStory(
-        number, stage.name, stage.objective, stage.percent_bp,
-        stays[0].start if stays else None, None if not stays or stays[-1].lasts else stays[-1].end, len(stays),
-        sum(high - low for low, high in spans), time.soaked, time.figures, time.waited, time.held, stage.bake_s,
-        both.n, both.llm,
-        figures.error_rate(llm, wanted("error_rate")), figures.latency(llm, wanted("latency_mean")),
-        figures.latency_p95(llm, wanted("latency_p95")), figures.cache(llm, wanted("cache_hit_rate")),
-        figures.search(conn, spans, wanted("search_improvement")), figures.quality(conn, number, wanted("quality_score")),
-        figures.satisfaction(conn, number, wanted=wanted("satisfaction")), figures.complaints(conn, number),
+        number,
+        stage.name,
+        stage.objective,
+        stage.percent_bp,
+        stays[0].start if stays else None,
+        None if not stays or stays[-1].lasts else stays[-1].end,
+        len(stays),
+        sum(high - low for low, high in spans),
+        time.baked,
+        time.figures,
+        time.waited,
+        time.held,
+        stage.bake_s,
+        both.n,
+        both.llm,
+        figures.error_rate(llm, wanted("error_rate")),
+        figures.latency(llm, wanted("latency_mean")),
+        figures.latency_p95(llm, wanted("latency_p95")),
+        figures.cache(llm, wanted("cache_hit_rate")),
+        figures.search(conn, spans, wanted("search_improvement")),
+        figures.quality(conn, number, wanted("quality_score")),
+        figures.satisfaction(conn, number, wanted=wanted("satisfaction")),
+        figures.complaints(conn, number),
         _signed(conn, stage.checklist, number),
-    )  # fmt: skip
+    )
 
 
 def _signed(conn: sqlite3.Connection, items: tuple[Item, ...], stage: int) -> tuple[Signed, ...]:
@@ -148,7 +183,7 @@ def _quality(conn: sqlite3.Connection, plan: Plan, stages: tuple[StageStory, ...
     out = [
         MeasuredResult(at, "Search quality", sentence)
         for at, _, body in figures.measures(conn, figures.SEARCH)[-20:]
-        if (sentence := figures.said(body))
+        if (sentence := figures.sentence_of(body))
     ]
     for number, at, size, seed, blind, actor in conn.execute(
         "SELECT stage, at, size, seed, blind, actor FROM review_sample ORDER BY at"
@@ -160,10 +195,13 @@ def _quality(conn: sqlite3.Connection, plan: Plan, stages: tuple[StageStory, ...
             MeasuredResult(
                 at,
                 f"Review in stage {number} {name}",
-                f"{size} documents drawn by {clean_line(actor, 60)} (seed {seed}), shown {how}; the stage so far: {verdict}.",
+                (
+                    f"{size} documents drawn by {clean_line(actor, 60)} (seed {seed}), shown {how}; the stage so far: "
+                    f"{verdict}."
+                ),
             )
         )
-    return tuple(sorted(out, key=lambda each: each.at))
+    return tuple(sorted(out, key=lambda entry: entry.at))
 
 
 def _experiment(conn: sqlite3.Connection) -> tuple[MeasuredResult, ...]:
@@ -174,10 +212,11 @@ def _experiment(conn: sqlite3.Connection) -> tuple[MeasuredResult, ...]:
     at, _, body = found[-1]
     metrics = body.get("metrics")
     details: list[str] = []
-    for each in metrics if isinstance(metrics, list) else []:
-        if isinstance(each, dict) and isinstance(each.get("sentence"), str):
+    for entry in metrics if isinstance(metrics, list) else []:
+        if isinstance(entry, dict) and isinstance(entry.get("sentence"), str):
             details.append(
-                f"{clean_line(str(each.get('label') or each.get('name') or ''), 80)}: {clean_line(each['sentence'], 400)}"
+                f"{clean_line(str(entry.get('label') or entry.get('name') or ''), 80)}: "
+                f"{clean_line(entry['sentence'], 400)}"
             )
     ratio = body.get("ratio")
     if isinstance(ratio, dict) and isinstance(ratio.get("sentence"), str):
@@ -185,11 +224,13 @@ def _experiment(conn: sqlite3.Connection) -> tuple[MeasuredResult, ...]:
     if isinstance(body.get("correction"), str) and body["correction"]:
         details.append(clean_line(body["correction"], 400))
     state = "final reading" if body.get("final") else f"as read on {timeline.moment_of(at)}, not final"
-    return (MeasuredResult(at, f"A/B test, {state}", figures.said(body) or "No verdict was stored.", tuple(details)),)
+    return (
+        MeasuredResult(at, f"A/B test, {state}", figures.sentence_of(body) or "No verdict was stored.", tuple(details)),
+    )
 
 
 def _review(conn: sqlite3.Connection, plan: Plan) -> tuple[Chapter, ...]:
-    """The plan's headings, in the plan's words where it has its own."""
+    """The review's headings, the plan's own if it has them."""
     out = []
     for number, (kind, heading) in enumerate(HEADINGS):
         found = conn.execute("SELECT at, actor, text FROM note WHERE kind = ? ORDER BY at, id", (kind,)).fetchall()
@@ -224,7 +265,7 @@ def _messages(conn: sqlite3.Connection, plan: Plan) -> tuple[Sent, ...]:
 def _curves(
     conn: sqlite3.Connection, rows: list[Row], incidents: tuple[Incident, ...], began: float | None, at: float
 ) -> Curves | None:
-    """None while there is nothing to draw."""
+    """None if there is nothing to draw."""
     first = series.began(conn)
     if began is None or first is None or at <= began:
         return None
@@ -242,13 +283,21 @@ def _curves(
         return tuple(drawn[metric])
 
     return Curves(
-        start, end, span, curve("error_rate"), curve("latency_mean"), curve("latency_p95"), curve("llm_share"),
-        tuple(moved), tuple(entered), tuple(incident.decided for incident in incidents),
-    )  # fmt: skip
+        start,
+        end,
+        span,
+        curve("error_rate"),
+        curve("latency_mean"),
+        curve("latency_p95"),
+        curve("llm_share"),
+        tuple(moved),
+        tuple(entered),
+        tuple(incident.decided for incident in incidents),
+    )
 
 
 def _span(length: float) -> float:
-    """An hour; whole multiples of it where that would be too many points, minutes where it would be too few."""
+    """An hour; multiples of it if that gives too many points, minutes if too few."""
     for span in (10.0, 60.0, 300.0, 900.0):
         if length / span <= 96 and length < 24 * HOUR:
             return span
@@ -265,7 +314,10 @@ def _headline(plan: Plan, rows: list[Row], at: float) -> str:
 
     state = replay([row.decision for row in rows])
     if state.stage >= plan.stable:
-        return f"Declared stable: {percent(state.percent_bp)} of documents get their keywords from the LLM, since {timeline.moment_of(state.entered_at)}."
+        return (
+            f"Declared stable: {percent(state.percent_bp)} of documents get their keywords from the LLM, since "
+            f"{timeline.moment_of(state.entered_at)}."
+        )
     where = f"stage {state.stage} {stage_name(plan, state.stage)}"
     if state.locked:
         return f"Rolled back to {percent(state.percent_bp)} and locked, in {where}: {clean_line(state.locked, 300)}"
@@ -273,7 +325,7 @@ def _headline(plan: Plan, rows: list[Row], at: float) -> str:
         return f"Held at {percent(state.percent_bp)}, in {where}: {clean_line(state.held, 300)}"
     if state.last_rev and not state.percent_bp:
         return f"Rolled back to 0 %, in {where}, since {timeline.moment_of(state.changed_at)}."
-    entered = state.entered_at or rows[0].decision.at  # nobody promoted into the first stage
+    entered = state.entered_at or rows[0].decision.at  # there is no promotion into the first stage
     return f"In {where} at {percent(state.percent_bp)}, since {timeline.moment_of(entered)}."
 
 
@@ -287,19 +339,17 @@ def _with_summary(conn: sqlite3.Connection, story: RolloutReport) -> RolloutRepo
     worst = figures.error_rate(series.total(conn, "treatment"))
     if worst.value is not None:
         out.append(
-            f"Of the documents that went to the LLM, {worst.words} failed and got frequency keywords instead; none was lost."
+            f"Of the documents sent to the LLM, {worst.words} failed and got frequency keywords instead; none was lost."
         )
     out.append(_incident_words(story.incidents))
-    soaked, waited = sum(s.soaked_s for s in story.stages), sum(s.waited_s for s in story.stages)
-    if soaked or waited:
-        out.append(
-            f"Soaking took {words.duration(soaked)} in all; {words.duration(waited)} went by waiting for people after that."
-        )
+    baked, waited = sum(s.baked_s for s in story.stages), sum(s.waited_s for s in story.stages)
+    if baked or waited:
+        out.append(f"The bakes took {words.duration(baked)} in total; people took another {words.duration(waited)}.")
     if story.overrides:
         out.append(
             f"{_many(len(story.overrides), 'gate was', 'gates were')} overridden; each is marked below with its reason."
         )
-    out += [f"{each.what}: {each.sentence}" for each in story.experiment]
+    out += [f"{entry.what}: {entry.sentence}" for entry in story.experiment]
     failed = sum(message.state == "failed" for message in story.messages)
     if failed:
         out.append(f"{_many(failed, 'message was', 'messages were')} never delivered.")
@@ -309,15 +359,15 @@ def _with_summary(conn: sqlite3.Connection, story: RolloutReport) -> RolloutRepo
 def _incident_words(incidents: tuple[Incident, ...]) -> str:
     if not incidents:
         return "No incident: nothing rolled back and no trigger acted."
-    automatic = sum(each.automatic for each in incidents)
-    found = f"{automatic} by triggers, {len(incidents) - automatic} by people"
+    automatic = sum(entry.automatic for entry in incidents)
+    by = f"{automatic} by triggers, {len(incidents) - automatic} by people"
     if automatic in (0, len(incidents)):
-        found = "by triggers" if automatic else "by people"
-    effects = [each.effect_s for each in incidents if each.effect_s is not None]
+        by = "by triggers" if automatic else "by people"
+    effects = [entry.effect_s for entry in incidents if entry.effect_s is not None]
     slowest = f"; the slowest took effect after {timeline.duration(max(effects))}" if len(effects) > 1 else ""
     if len(effects) == 1:
         slowest = f"; in effect after {timeline.duration(effects[0])}"
-    return f"{_many(len(incidents), 'incident', 'incidents')}, found {found}{slowest}."
+    return f"{_many(len(incidents), 'incident', 'incidents')}, detected {by}{slowest}."
 
 
 def _many(count: int, one: str, more: str) -> str:

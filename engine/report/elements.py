@@ -1,4 +1,4 @@
-"""HTML and SVG as trees: every text and attribute is escaped on the way out, because nothing here writes markup by hand."""
+"""HTML and SVG as trees: no markup is written manually, so every text and attribute is escaped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Child = Element | str | None
 
 
 def el(tag: str, *children: Child, **attributes: str | float | None) -> Element:
-    """An element. `class_` is `class`, `stroke_width` is `stroke-width`; an attribute that is None is left out."""
+    """An element. `class_` is `class`, `stroke_width` is `stroke-width`; None attributes are left out."""
     made = ET.Element(tag)
     for name, value in attributes.items():
         if value is not None:
@@ -21,7 +21,7 @@ def el(tag: str, *children: Child, **attributes: str | float | None) -> Element:
 
 
 def add(parent: Element, child: Child) -> None:
-    """Append an element, or a text after what is there already."""
+    """Append an element, or a text at the end."""
     if child is None:
         return
     if isinstance(child, str):
@@ -34,5 +34,5 @@ def add(parent: Element, child: Child) -> None:
 
 
 def page(root: Element) -> str:
-    """The whole document as text. Style sheets are the one thing that HTML does not escape; ours is a file of the product."""
+    """The whole document as text. HTML does not escape style sheets; ours is a file of the product."""
     return "<!DOCTYPE html>\n" + ET.tostring(root, encoding="unicode", method="html") + "\n"

@@ -1,31 +1,29 @@
-"""The story as one HTML file: no script, no network, no font to fetch; it opens from a mail and prints on A4.
+"""The report as one HTML file: no script, no network, no font to fetch; it opens from a mail and prints on A4.
 
-In the order in which someone asks who was not there: how it stands, how it went, the figures, what went wrong, who decided what on
-which evidence, what was learned; the log and the way to check all of it come last.
+Ordered by the questions of someone who was not there: current state, course, figures, incidents, decisions and their
+evidence, lessons; the log and how to check the report come last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.resources import files
 
 from engine.measures.figure import Figure
-from engine.plan.durations import iso
-from engine.report import charts
+from engine.report import charts, html_record
 from engine.report.elements import Child, Element, el, page
-from engine.report.markdown import METRICS, PROMPTS, delivery, times
-from engine.report.model import Chapter, Incident, LoggedDecision, MeasuredResult, RolloutReport, Signed, StageStory
-from engine.report.timeline import moment_of, span
+from engine.report.html_parts import Section, figure_of, section, table, when
+from engine.report.markdown import METRICS
+from engine.report.model import RolloutReport, StageStory
+from engine.report.timeline import span
 from engine.rollout.control import percent
-from engine.text import counted
 from engine.triggers import words
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-TICKS = {"done": ("✓", "good", "done"), "failed": ("✗", "bad", "failed"), "open": ("○", "quiet", "open")}
 
 
 def html(story: RolloutReport) -> str:
-    sections = [section for make in SECTIONS if (section := make(story)) is not None]
+    sections = [made for make in SECTIONS if (made := make(story)) is not None]
     head = el(
         "head",
         el("meta", charset="utf-8"),
@@ -42,49 +40,19 @@ def html(story: RolloutReport) -> str:
         el("a", "To the report", class_="skip", href="#report"),
         _header(story),
         el("nav", *contents, aria_label="Contents"),
-        el("main", *(_section(*section) for section in sections), id="report"),
+        el("main", *(section(*made) for made in sections), id="report"),
         _footer(story),
     )
     return page(el("html", head, body, lang="en"))
 
 
-Section = tuple[str, str, list[Child]]  # anchor, title, content
-
-
-def _section(name: str, title: str, content: Sequence[Child]) -> Element:
-    return el("section", el("h2", title, id=name), *content, aria_labelledby=name)
-
-
-def when(at: float, seconds: bool = False) -> Element:
-    return el("time", moment_of(at, seconds), datetime=iso(at))
-
-
-def table(caption: str, head: Sequence[Child], rows: Sequence[Sequence[Child]]) -> Element:
-    """The first cell of a row is its header; scrolls by itself where the page is narrow."""
-    body = [
-        el("tr", *(el("th", cell, scope="row") if not at else el("td", cell) for at, cell in enumerate(row)))
-        for row in rows
-    ]
-    made = el(
-        "table",
-        el("caption", caption),
-        el("thead", el("tr", *(el("th", cell, scope="col") for cell in head))),
-        el("tbody", *body),
-    )
-    return el("div", made, class_="scroll", tabindex="0", role="region", aria_label=caption)
-
-
-def _figure(title: str, about: str, drawing: Element) -> Element:
-    return el("figure", el("figcaption", el("b", title), f" {about}"), drawing)
-
-
-# -- the first page -----------------------------------------------------------------------------------------------------
+# -- the first page ----------------------------------------------------------------------------------------------------
 
 
 def _header(story: RolloutReport) -> Element:
     dates: list[Child] = ["As of ", when(story.at)]
     if story.began is not None:
-        dates += [", begun ", when(story.began), f", {words.duration(story.at - story.began)} in all"]
+        dates += [", begun ", when(story.began), f", {words.duration(story.at - story.began)} in total"]
     return el(
         "header",
         el("p", f"{story.service} · {story.environment} · report", class_="kicker"),
@@ -94,7 +62,7 @@ def _header(story: RolloutReport) -> Element:
         el(
             "p",
             el("strong", "This was a rehearsal"),
-            ": a simulated LLM service, sample documents, time in lapse.",
+            ": a simulated LLM service, sample documents, accelerated time.",
             class_="rehearsal",
         )
         if story.rehearsal
@@ -104,7 +72,7 @@ def _header(story: RolloutReport) -> Element:
 
 
 def _glance(story: RolloutReport) -> Element:
-    """Five numbers, each with what it rests on."""
+    """Five figures, each with its evidence."""
     shown = next((s for s in reversed(story.measured) if s.error_rate.value is not None), None)
     documents, llm = sum(s.documents for s in story.measured), sum(s.llm_documents for s in story.measured)
     pairs: list[tuple[str, str, str]] = [
@@ -112,12 +80,12 @@ def _glance(story: RolloutReport) -> Element:
         ("Documents", f"{documents:,}", f"{llm:,} by the LLM"),
     ]
     if shown is not None:
-        for name, figure in (("Error rate", shown.error_rate), ("Average time", shown.latency)):
+        for name, figure in (("Error rate", shown.error_rate), ("Mean latency", shown.latency)):
             value, rest = split(figure)
             pairs.append((name, value, f"{rest} · {shown.label.lower()}" if rest else shown.label.lower()))
-    found = len(story.incidents)
+    incidents = len(story.incidents)
     rolled = sum(i.percent_to < i.percent_from for i in story.incidents)
-    pairs.append(("Incidents", str(found) if found else "none", f"{rolled} rolled back" if found else ""))
+    pairs.append(("Incidents", str(incidents) if incidents else "none", f"{rolled} rolled back" if incidents else ""))
     return el(
         "dl",
         *(
@@ -129,13 +97,12 @@ def _glance(story: RolloutReport) -> Element:
 
 
 def split(figure: Figure) -> tuple[str, str]:
-    """ "0.4 % (6 of 1520)" as the number and what it rests on."""
-    value, _, rest = figure.words.partition(" (")
-    return value, rest.removesuffix(")").replace(" %", "\u00a0%")
+    """The figure and its evidence: "0.4 %" and "6 of 1520"."""
+    return figure.short or figure.words, figure.evidence.replace(" %", "\u00a0%")
 
 
 def _summary(story: RolloutReport) -> Section:
-    return "summary", "In short", [el("ul", *(el("li", each) for each in story.summary), class_="summary")]
+    return "summary", "In short", [el("ul", *(el("li", entry) for entry in story.summary), class_="summary")]
 
 
 def _course(story: RolloutReport) -> Section | None:
@@ -153,25 +120,25 @@ def _course(story: RolloutReport) -> Section | None:
         "course",
         "How it went",
         [
-            _figure(
-                "Share of documents that the LLM may write.",
-                "Each step up was decided by a person; numbers in red are the incidents below.",
+            figure_of(
+                "Share of documents that may use the LLM.",
+                "A person decided each step up; red numbers mark the incidents below.",
                 charts.percentage(curves, story.stages, stable),
             ),
-            _figure(
+            figure_of(
                 "Error rate",
-                "of documents that went to the LLM. Where there is no line nothing was measured.",
+                "of documents sent to the LLM. No line: nothing was measured.",
                 charts.measured(
                     curves, "Error rate", [("error rate", "first", curves.error_rate)], rate, target.error_rate, 0.01
                 ),
             ),
-            _figure(
-                "Processing time",
-                "of documents that went to the LLM, fresh calls only.",
+            figure_of(
+                "Latency",
+                "of documents sent to the LLM, fresh calls only.",
                 charts.measured(
                     curves,
-                    "Processing time",
-                    [("mean", "first", curves.latency_mean), ("95th percentile", "second", curves.latency_p95)],
+                    "Latency",
+                    [("mean", "first", curves.latency_mean), ("p95", "second", curves.latency_p95)],
                     time,
                     target.latency_ms,
                     500.0,
@@ -181,7 +148,7 @@ def _course(story: RolloutReport) -> Section | None:
     )
 
 
-# -- figures ------------------------------------------------------------------------------------------------------------
+# -- figures -----------------------------------------------------------------------------------------------------------
 
 
 def _metrics(story: RolloutReport) -> Section:
@@ -199,8 +166,8 @@ def _metrics(story: RolloutReport) -> Section:
     )
     rows.append(["Complaints", *(str(s.complaints) if s.entered is not None else "" for s in stages)])
     note = (
-        "Everything that was measured in a stage, all visits to it together. ✓ within the stage's target, ✗ outside of it; without a "
-        "mark the stage has no target for it or there is nothing to judge. “At most” is the upper 95 % confidence bound, which is what a gate judges."
+        "Figures of each stage over all visits. ✓ within the stage's target, ✗ outside it; without a mark there is no "
+        "target or nothing to judge. “At most” is the upper 95 % confidence bound, which a gate judges."
     )
     return "metrics", "Metrics by stage", [table("Metrics by stage", head, rows), el("p", note, class_="note")]
 
@@ -217,7 +184,7 @@ def _cell(stage: StageStory, figure: Figure) -> Child:
     value, rest = split(figure)
     mark = {
         True: el("span", "✓ ", class_="good", title="within target"),
-        False: el("span", "✗ ", class_="bad", title="outside of the target"),
+        False: el("span", "✗ ", class_="bad", title="outside the target"),
         None: None,
     }[figure.good]
     return el("span", mark, value, el("small", rest) if rest else None)
@@ -227,238 +194,27 @@ def _spent(story: RolloutReport) -> Section | None:
     entered = [s for s in story.stages if s.entered is not None]
     if not entered:
         return None
-    head = ("Stage", "Entered", "Left", "In all", "Soaking", "For figures", "For people", "Held or locked")
+    head = ("Stage", "Entered", "Left", "In all", "Bake", "For figures", "For people", "Held or locked")
     rows: list[list[Child]] = []
     for s in entered:
         name = el("span", f"{s.number} {s.name}", el("small", f"{s.visits} visits") if s.visits > 1 else None)
-        spans = (s.spent_s, s.soaked_s, s.figures_s, s.waited_s, s.held_s)
+        spans = (s.spent_s, s.baked_s, s.figures_s, s.waited_s, s.held_s)
         left: Child = when(s.left) if s.left is not None else "still there"
         rows.append([name, when(s.entered or 0.0), left, *(span(value) for value in spans)])
     note = (
-        "Soaking is the least time that a stage lasts. For figures: from then until the gate's conditions on the figures held, to the hour. "
-        "For people: what was left until the step was taken, without holds and locks."
+        "Bake: the stage's minimum time. For figures: from then until the gate's conditions on figures were "
+        "met, to the "
+        "hour. For people: the rest until the next step, without holds and locks."
     )
     return (
         "time",
         "Where the time went",
         [
-            _figure("Waiting for people against soaking.", "", charts.spent(story.stages)),
+            figure_of("Bake and waiting for people.", "", charts.spent(story.stages)),
             table("Time by stage", head, rows),
             el("p", note, class_="note"),
         ],
     )
-
-
-# -- what went wrong, who decided ---------------------------------------------------------------------------------------
-
-
-def _incidents(story: RolloutReport) -> Section:
-    if not story.incidents:
-        return "incidents", "Incidents", [el("p", "None: nothing rolled back and no trigger acted.")]
-    note = (
-        "Time to detect: from the first failure to the trigger's first breach. To decide: from there to the decision, the trigger's own "
-        "waiting time included. To take effect: until the lower percentage was observed in routed documents."
-    )
-    return (
-        "incidents",
-        "Incidents",
-        [*(_incident(number, each) for number, each in enumerate(story.incidents, 1)), el("p", note, class_="note")],
-    )
-
-
-def _incident(number: int, i: Incident) -> Element:
-    named = ("time to detect", "time to decide", "time to take effect", "way up open after")
-    facts: list[Child] = [i.proof] if i.proof else []
-    if i.restored:
-        facts.append(
-            f" {counted(i.restored, 'document was given its', 'documents were given their')} frequency keywords back."
-        )
-    how = f"by trigger {i.trigger}" if i.automatic and i.trigger else "by itself" if i.automatic else "by hand"
-    return el(
-        "article",
-        el("h3", f"{number}. {i.what}"),
-        el(
-            "p",
-            when(i.decided),
-            f", stage {i.stage}, {percent(i.percent_from)} to {percent(i.percent_to)}, {how}, ",
-            el("a", f"decision {i.rev}", href=f"#decision-{i.rev}"),
-            class_="by",
-        ),
-        el(
-            "dl",
-            *(el("div", el("dt", name), el("dd", value)) for name, value in zip(named, times(i), strict=True)),
-            class_="times",
-        ),
-        charts.moments(i),
-        el("p", *facts) if facts else None,
-        el("p", el("strong", "Cause: "), i.cause)
-        if i.cause
-        else el("p", "Nobody wrote down a cause yet.", class_="prompt"),
-        class_="incident-card",
-    )
-
-
-def _decisions(story: RolloutReport) -> Section:
-    if not story.verdicts:
-        return "decisions", "Decisions", [el("p", "None yet.")]
-    return (
-        "decisions",
-        "Decisions and their evidence",
-        [el("ol", *(_verdict(each) for each in story.verdicts), class_="decisions")],
-    )
-
-
-def _override_mark() -> Element:
-    return el("span", "override", class_="mark override")
-
-
-def _verdict(v: LoggedDecision) -> Element:
-    moved = f", {percent(v.percent_from)} to {percent(v.percent_to)}" if v.percent_from != v.percent_to else ""
-    evidence = [*v.evidence, *((("on screen", v.seen),) if v.seen else ()), ("hash", v.hash)]
-    return el(
-        "li",
-        el("h3", v.sentence, " " if v.override else None, _override_mark() if v.override else None),
-        el("p", f"{v.rev}. ", when(v.at), f", {v.who} ({v.where}){moved}", class_="by"),
-        el("blockquote", v.reason) if v.reason and v.reason not in v.sentence else None,
-        el(
-            "details",
-            el("summary", f"Evidence, {len(evidence)} {'fact' if len(evidence) == 1 else 'facts'}"),
-            el(
-                "dl",
-                *(part for name, value in evidence for part in (el("dt", name), el("dd", value))),
-                class_="evidence",
-            ),
-        ),
-        id=f"decision-{v.rev}",
-    )
-
-
-def _overrides(story: RolloutReport) -> Section:
-    if not story.overrides:
-        return "overrides", "Overrides", [el("p", "None: every gate was open when it was passed.")]
-    rows: list[list[Child]] = [
-        [
-            el("a", str(v.rev), href=f"#decision-{v.rev}"),
-            when(v.at),
-            v.who,
-            v.reason,
-            dict(v.evidence).get("missing", ""),
-        ]
-        for v in story.overrides
-    ]
-    return (
-        "overrides",
-        "Overrides",
-        [
-            el("p", "Gates that were passed although something was missing, with the reason that was typed."),
-            table("Overrides", ("Decision", "When", "Who", "Reason", "What was missing"), rows),
-        ],
-    )
-
-
-# -- quality, people ----------------------------------------------------------------------------------------------------
-
-
-def _quality(story: RolloutReport) -> Section:
-    content: list[Child] = []
-    for each in story.experiment:
-        content += [el("h3", each.what), *_finding(each)]
-    if story.quality:
-        content.append(el("h3", "Reviews and search quality"))
-        content += [part for each in story.quality for part in (el("h4", each.what, class_="kicker"), *_finding(each))]
-    if not content:
-        content = [el("p", "Neither a review nor a search measurement nor an A/B reading is stored.", class_="prompt")]
-    return "quality", "Quality and the A/B test", content
-
-
-def _finding(each: MeasuredResult) -> list[Child]:
-    details = [el("ul", *(el("li", detail) for detail in each.details))] if each.details else []
-    return [el("p", each.sentence), *details, el("p", when(each.at), class_="by")]
-
-
-def _review(story: RolloutReport) -> Section:
-    return "review", "Review", [part for chapter in story.review for part in _chapter(chapter)]
-
-
-def _chapter(chapter: Chapter) -> list[Child]:
-    if not chapter.written:
-        return [el("h3", chapter.heading), el("p", PROMPTS[chapter.kind], class_="prompt")]
-    items = [
-        el("li", el("span", w.text, class_="said"), el("small", f" {w.who}, ", when(w.at), class_="by"))
-        for w in chapter.written
-    ]
-    return [el("h3", chapter.heading), el("ul", *items)]
-
-
-def _checklists(story: RolloutReport) -> Section:
-    content: list[Child] = []
-    for stage in story.stages:
-        if stage.signed:
-            content += [
-                el("h3", f"Stage {stage.number} {stage.name}"),
-                el("ul", *(_signed(item) for item in stage.signed), class_="ticks"),
-            ]
-    if story.post_rollout:
-        content += [
-            el("h3", "After the rollout"),
-            el("ul", *(_signed(item) for item in story.post_rollout), class_="ticks"),
-        ]
-    return "checklists", "Checklists", content or [el("p", "The plan has none.")]
-
-
-def _signed(item: Signed) -> Element:
-    sign, kind, said = TICKS.get(item.state, TICKS["open"])
-    who: list[Child] = [item.by, ", ", when(item.at)] if item.by and item.at is not None else []
-    words_: list[Child] = [": " if who else "", item.words] if item.words else []
-    return el(
-        "li",
-        el("span", sign, class_=f"tick {kind}", role="img", aria_label=said),
-        item.text,
-        el("small", *who, *words_) if who or words_ else None,
-    )
-
-
-def _messages(story: RolloutReport) -> Section:
-    if not story.messages:
-        return "messages", "Communications", [el("p", "No message was sent.")]
-    rows: list[list[Child]] = [[m.message, when(m.at), m.audience, m.subject, delivery(m)] for m in story.messages]
-    return (
-        "messages",
-        "Communications",
-        [table("Messages and their delivery", ("Message", "When", "To", "Subject", "Delivery"), rows)],
-    )
-
-
-# -- to check it --------------------------------------------------------------------------------------------------------
-
-
-def _timeline(story: RolloutReport) -> Section:
-    rows: list[list[Child]] = []
-    for e in story.timeline:
-        until: list[Child] = [el("small", "until ", when(e.until))] if e.until is not None else []
-        said = el("span", _override_mark(), " ", e.sentence) if e.override else e.sentence
-        rows.append([el("span", when(e.at), *until), str(e.stage), percent(e.percent_bp), said])
-    if not rows:
-        return "timeline", "Timeline", [el("p", "The log is empty.")]
-    return (
-        "timeline",
-        "Timeline",
-        [table("The decision log, oldest first", ("When", "Stage", "Percentage", "What"), rows)],
-    )
-
-
-def _appendix(story: RolloutReport) -> Section:
-    a = story.appendix
-    facts: list[Child] = [
-        el("li", f"Plan: {a.plan_source or 'unknown'}, SHA-256 ", el("code", a.plan_digest or "unknown")),
-        *(el("li", f"{name}: {value}") for name, value in a.versions),
-        el("li", f"Log: {a.decisions} decisions, head ", el("code", a.head)),
-        el("li", a.chain),
-    ]
-    content: list[Child] = [el("ul", *facts), el("pre", "\n".join(a.commands))]
-    if story.references:
-        content += [el("h3", "References"), el("ul", *(el("li", each) for each in story.references))]
-    return "appendix", "To reproduce this report", content
 
 
 def _footer(story: RolloutReport) -> Element:
@@ -472,6 +228,17 @@ def _footer(story: RolloutReport) -> Element:
 
 
 SECTIONS: tuple[Callable[[RolloutReport], Section | None], ...] = (
-    _summary, _course, _metrics, _incidents, _decisions, _overrides, _quality, _review, _spent, _checklists, _messages,
-    _timeline, _appendix,
-)  # fmt: skip
+    _summary,
+    _course,
+    _metrics,
+    html_record.incidents,
+    html_record.decisions,
+    html_record.overrides,
+    html_record.quality,
+    html_record.review,
+    _spent,
+    html_record.checklists,
+    html_record.messages,
+    html_record.timeline,
+    html_record.appendix,
+)

@@ -1,4 +1,4 @@
-"""The story as Markdown: reads well as plain text too. What people and machines wrote is text, never markup."""
+"""The report as Markdown, readable as plain text too. Texts from people and machines are escaped, never markup."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ PROMPTS = {
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it is."""
+    """Escape text so that Markdown shows it unchanged."""
     return _ACTS.sub(lambda found: "\\" + found[0], text)
 
 
 def block(text: str, indent: str = "  ") -> str:
-    """Several lines as the rest of a list item."""
+    """Several lines as one list item."""
     lines = [_STARTS.sub(r"\1\\\2", escape(line)) for line in text.split("\n")]
     return f"\n{indent}".join(line or "" for line in lines)
 
@@ -43,16 +43,16 @@ def markdown(story: RolloutReport) -> str:
         + (f", begun {iso(story.began)}." if story.began is not None else "."),
     ]
     if story.rehearsal:
-        parts.append("**This was a rehearsal**: a simulated LLM service, sample documents, time in lapse.")
+        parts.append("**This was a rehearsal**: a simulated LLM service, sample documents, accelerated time.")
     parts += [_list(story.summary), "## Metrics by stage", _metrics(story), "## Time by stage", _times(story.stages)]
     parts += ["## Incidents", *(_incidents(story))]
     parts += (
-        ["## Decisions", *(_verdict(each) for each in story.verdicts)]
+        ["## Decisions", *(_verdict(entry) for entry in story.verdicts)]
         if story.verdicts
         else ["## Decisions", "None yet."]
     )
     parts += ["## Overrides", _overrides(story), "## Quality", _findings(story), "## Checklists", *_checklists(story)]
-    parts += ["## Communications", _messages(story.messages), "## Review", *(_chapter(each) for each in story.review)]
+    parts += ["## Communications", _messages(story.messages), "## Review", *(_chapter(entry) for entry in story.review)]
     parts += ["## Timeline", _timeline(story), "## Appendix: to reproduce this report", _appendix(story)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -77,14 +77,14 @@ def _metrics(story: RolloutReport) -> str:
     complaints = ("Complaints", *(str(s.complaints) if s.entered is not None else "" for s in stages))
     return (
         table(head, [*rows, documents, complaints])
-        + "\n\nok: within the stage's target; MISSED: outside of it; without a word there is no target, or nothing to judge."
+        + "\n\nok: within the stage's target; MISSED: outside it; otherwise there is no target or nothing to judge."
     )
 
 
 METRICS: tuple[tuple[str, Callable[[StageStory], Figure]], ...] = (
     ("Error Rate", lambda s: s.error_rate),
     ("Avg Time", lambda s: s.latency),
-    ("95th percentile", lambda s: s.p95),
+    ("p95 latency", lambda s: s.p95),
     ("Cache Hit Rate", lambda s: s.cache),
     ("Search Quality", lambda s: s.search),
     ("Reviewed quality", lambda s: s.quality),
@@ -97,22 +97,12 @@ def _cell(stage: StageStory, figure: Figure) -> str:
 
 
 def marked(figure: Figure) -> str:
-    """The number and, in a word, whether it is within its target."""
+    """The figure and whether it is within its target."""
     return figure.words + {True: ", ok", False: ", MISSED", None: ""}[figure.good]
 
 
 def _times(stages: tuple[StageStory, ...]) -> str:
-    head = (
-        "Stage",
-        "Percentage",
-        "Entered",
-        "Left",
-        "In all",
-        "Soaking",
-        "For figures",
-        "For people",
-        "Held or locked",
-    )
+    head = ("Stage", "Percentage", "Entered", "Left", "In all", "Bake", "For figures", "For people", "Held or locked")
     rows: list[tuple[str, ...]] = []
     for s in stages:
         name = escape(f"{s.number} {s.name}") + (f" ({s.visits} visits)" if s.visits > 1 else "")
@@ -120,11 +110,12 @@ def _times(stages: tuple[StageStory, ...]) -> str:
             rows.append((name, percent(s.percent_bp), "never", "", "", "", "", "", ""))
             continue
         left = iso(s.left) if s.left is not None else "still there"
-        spans = (s.spent_s, s.soaked_s, s.figures_s, s.waited_s, s.held_s)
+        spans = (s.spent_s, s.baked_s, s.figures_s, s.waited_s, s.held_s)
         rows.append((name, percent(s.percent_bp), iso(s.entered), left, *(span(value) for value in spans)))
     note = (
-        "Soaking is the stage's least time. For figures: from then until the gate's conditions on the figures held, to the hour. "
-        "For people: what was left until the step, without holds and locks."
+        "Bake: the stage's minimum time. For figures: from then until the gate's conditions on figures were "
+        "met, to the "
+        "hour. For people: the rest until the next step, without holds and locks."
     )
     return table(head, rows) + "\n\n" + note
 
@@ -132,13 +123,14 @@ def _times(stages: tuple[StageStory, ...]) -> str:
 def _incidents(story: RolloutReport) -> list[str]:
     if not story.incidents:
         return ["None: nothing rolled back and no trigger acted."]
-    head = ("When", "What", "Detected after", "Decided after", "Effective after", "Way up open after")
+    head = ("When", "What", "Detected after", "Decided after", "Effective after", "Promotion possible after")
     rows = [
         (iso(i.decided), f"{percent(i.percent_from)} to {percent(i.percent_to)}, {by(i)}", *times(i))
         for i in story.incidents
     ]
     note = (
-        "Detected: from the first failure to the trigger's first breach. Decided: from there to the decision (the trigger's own time "
+        "Detected: from the first failure to the trigger's first breach. Decided: from there to the "
+        "decision (the trigger's own time "
         "included). Effective: until 0 %, or the lower percentage, was observed."
     )
     return [table(head, rows), note, *(_incident(i) for i in story.incidents)]
@@ -155,9 +147,9 @@ def by(incident: Incident) -> str:
 
 
 def times(i: Incident) -> tuple[str, str, str, str]:
-    """Time to detect, to decide, to take effect, and until the way up was open again."""
+    """Time to detect, to decide, to take effect, and until promotion was possible again."""
     decide = (
-        duration(i.decide_s) if i.detected is not None else "no trigger had seen it" if not i.automatic else "not known"
+        duration(i.decide_s) if i.detected is not None else "no trigger detected it" if not i.automatic else "not known"
     )
     resumed = duration(i.resumed - i.decided) if i.resumed is not None else "not yet" if i.automatic else "at once"
     effect = duration(i.effect_s) if i.effect_s is not None or i.percent_to < i.percent_from else "nothing to observe"
@@ -169,7 +161,7 @@ def _incident(i: Incident) -> str:
     facts = [f"Stage {i.stage}."]
     if i.proof:
         facts.append(f"Proof: {escape(i.proof)}")
-    facts.append(f"Cause, as written: {escape(i.cause)}" if i.cause else "Nobody wrote down a cause.")
+    facts.append(f"Cause, as written: {escape(i.cause)}" if i.cause else "No cause was recorded.")
     if i.restored:
         facts.append(
             f"{counted(i.restored, 'document was given its', 'documents were given their')} frequency keywords back."
@@ -181,7 +173,8 @@ def _verdict(v: LoggedDecision) -> str:
     mark = "**OVERRIDE** " if v.override else ""
     lines = [f"### {v.rev}. {mark}{escape(v.sentence)}", ""]
     lines.append(
-        f"- {iso(v.at)}, {escape(v.who)} ({escape(v.where)}), {percent(v.percent_from)} to {percent(v.percent_to)}, stage {v.stage}"
+        f"- {iso(v.at)}, {escape(v.who)} ({escape(v.where)}), {percent(v.percent_from)} to "
+        f"{percent(v.percent_to)}, stage {v.stage}"
     )
     if v.reason:
         lines.append(f"- Reason: {escape(v.reason)}")
@@ -193,7 +186,7 @@ def _verdict(v: LoggedDecision) -> str:
 
 def _overrides(story: RolloutReport) -> str:
     if not story.overrides:
-        return "None: every gate was open when it was passed."
+        return "None: every gate was open when passed."
     head = ("Decision", "When", "Who", "Reason", "What was missing")
     return table(
         head,
@@ -207,11 +200,11 @@ def _overrides(story: RolloutReport) -> str:
 def _findings(story: RolloutReport) -> str:
     found = [*story.quality, *story.experiment]
     if not found:
-        return "Neither a review nor a search measurement nor an A/B reading is stored."
+        return "There is no review, search measurement or A/B reading."
     lines = []
-    for each in found:
-        lines.append(f"- {iso(each.at)} {escape(each.what)}: {escape(each.sentence)}")
-        lines += [f"  - {escape(detail)}" for detail in each.details]
+    for entry in found:
+        lines.append(f"- {iso(entry.at)} {escape(entry.what)}: {escape(entry.sentence)}")
+        lines += [f"  - {escape(detail)}" for detail in entry.details]
     return "\n".join(lines)
 
 
@@ -229,8 +222,8 @@ def _checklists(story: RolloutReport) -> list[str]:
 
 def _signed(item: Signed) -> str:
     who = f" ({escape(item.by)}, {iso(item.at)})" if item.by and item.at is not None else ""
-    said = f": {escape(item.words)}" if item.words else ""
-    return f"- {STATES.get(item.state, '[ ]')} {escape(item.text)}{who}{said}"
+    note = f": {escape(item.words)}" if item.words else ""
+    return f"- {STATES.get(item.state, '[ ]')} {escape(item.text)}{who}{note}"
 
 
 def _messages(messages: tuple[Sent, ...]) -> str:

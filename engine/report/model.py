@@ -1,6 +1,7 @@
-"""The story of a rollout as data: everything that the report says, read once, ready to be set in Markdown or HTML.
+"""The report as data: read once from the store, rendered as Markdown or HTML.
 
-Times are UTC epoch seconds, durations seconds, rates 0..1. Unknown is None, never 0. Texts are clean (engine.text) and not escaped.
+Times are UTC epoch seconds, durations seconds, rates 0..1. Unknown is None, never 0. Texts are clean (engine.text) but
+not escaped.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ Point = tuple[float, float | None]
 
 
 class StageStory(Struct, frozen=True):
-    """A stage, all its visits together. `waited_s` is after soaking and after the figures were in: people's time."""
+    """A stage, all its visits together. `waited_s`: waiting for people, after the bake and once the figures
+    sufficed.
+    """
 
     number: int
     name: str
@@ -23,7 +26,7 @@ class StageStory(Struct, frozen=True):
     left: float | None  # None: never entered, or still there
     visits: int
     spent_s: float
-    soaked_s: float
+    baked_s: float
     figures_s: float
     waited_s: float
     held_s: float
@@ -47,7 +50,7 @@ class StageStory(Struct, frozen=True):
 
 
 class Signed(Struct, frozen=True):
-    """A checklist item as it stands."""
+    """A checklist item and its state."""
 
     text: str
     state: str  # done | failed | open
@@ -57,7 +60,7 @@ class Signed(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True):
-    """A line of the timeline; `count` > 1 stands for a run of the same kind, `until` is its last one."""
+    """A line of the timeline; `count` > 1: a run of the same kind, of which `until` is the last."""
 
     at: float
     kind: str
@@ -70,7 +73,7 @@ class Entry(Struct, frozen=True):
 
 
 class LoggedDecision(Struct, frozen=True):
-    """A decision with what it was made on."""
+    """A decision and its evidence."""
 
     rev: int
     at: float
@@ -89,7 +92,7 @@ class LoggedDecision(Struct, frozen=True):
 
 
 class Incident(Struct, frozen=True):
-    """Trouble and what was done. The four moments are None where the store does not know them."""
+    """A problem and the response to it. The four times are None if the store does not know them."""
 
     rev: int
     what: str
@@ -121,7 +124,7 @@ class Incident(Struct, frozen=True):
 
 
 class MeasuredResult(Struct, frozen=True):
-    """A measurement of quality or of the A/B test, in words."""
+    """A result of a quality measurement or of the A/B test, in words."""
 
     at: float
     what: str
@@ -130,7 +133,7 @@ class MeasuredResult(Struct, frozen=True):
 
 
 class WrittenNote(Struct, frozen=True):
-    """What a person wrote for the report."""
+    """A note a person wrote for the report."""
 
     at: float
     who: str
@@ -138,7 +141,7 @@ class WrittenNote(Struct, frozen=True):
 
 
 class Chapter(Struct, frozen=True):
-    """A heading of the plan's review and what was written under it."""
+    """A heading of the plan's review and the notes under it."""
 
     heading: str
     kind: str  # well | improve | lesson | action
@@ -146,7 +149,7 @@ class Chapter(Struct, frozen=True):
 
 
 class Sent(Struct, frozen=True):
-    """A message and how its delivery went."""
+    """A message and its delivery."""
 
     at: float
     message: str
@@ -179,7 +182,7 @@ class Target(Struct, frozen=True):
 
 
 class Appendix(Struct, frozen=True):
-    """What it takes to make this report again, and to check that nothing in it was changed."""
+    """How to reproduce this report and check that nothing in it was changed."""
 
     plan_digest: str
     plan_source: str
@@ -220,5 +223,5 @@ class RolloutReport(Struct, frozen=True):
 
     @property
     def measured(self) -> tuple[StageStory, ...]:
-        """Where documents were extracted: the stages, and what came after them."""
+        """Where documents were extracted: the stages, and the time after them."""
         return self.stages if self.after is None else (*self.stages, self.after)

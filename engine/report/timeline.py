@@ -1,4 +1,4 @@
-"""What happened, from the log alone: visits to stages, the timeline, decisions with evidence, incidents and their times."""
+"""What happened, from the log: visits to stages, the timeline, decisions with evidence, incidents and their times."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HOUR = 3600.0
 
 
 class Visit(Struct):
-    """One stay in a stage. `end` is the moment of the report while it lasts; `epochs` is [first, past the last)."""
+    """One stay in a stage. `end` is the report's time while it lasts; `epochs` is [first, past the last)."""
 
     stage: int
     start: float
@@ -72,9 +72,9 @@ def _close(visit: Visit, moment: float, epoch: int, shut: float | None) -> None:
 
 
 class Spent(Struct, frozen=True):
-    """Where the time of a stage went, seconds: soaking, until the figures sufficed, held or locked, waiting for people."""
+    """Where a stage's time went, in seconds: bake, until the figures sufficed, held or locked, waiting for people."""
 
-    soaked: float
+    baked: float
     figures: float
     held: float
     waited: float
@@ -82,22 +82,22 @@ class Spent(Struct, frozen=True):
 
 def spent(conn: sqlite3.Connection, stage: Stage, visit: Visit) -> Spent:
     length = max(0.0, visit.end - visit.start)
-    soaked = min(stage.bake_s, length)
-    soak_end = visit.start + soaked
-    ready = min(visit.end, max(soak_end, _figures_ready(conn, stage, visit)))
+    baked = min(stage.bake_s, length)
+    bake_end = visit.start + baked
+    ready = min(visit.end, max(bake_end, _figures_ready(conn, stage, visit)))
     held = sum(max(0.0, min(high, visit.end) - max(low, ready)) for low, high in visit.held)
     waited = max(0.0, visit.end - ready - held)
-    return Spent(soaked, ready - soak_end, held, waited)
+    return Spent(baked, ready - bake_end, held, waited)
 
 
 def _figures_ready(conn: sqlite3.Connection, stage: Stage, visit: Visit) -> float:
-    """The end of the last hour in which the gate's conditions on the figures were not met yet; hours are all that is kept."""
+    """The end of the last hour in which the gate's conditions on figures were not met; only hours are kept."""
     wanted = [c for c in stage.success if c.metric in _MEASURED and c.required]
     if not wanted:
         return visit.start
-    found = series.buckets(conn, 3600, 0, visit.end, "treatment", visit.epochs, visit.stage)
+    hourly = series.buckets(conn, 3600, 0, visit.end, "treatment", visit.epochs, visit.stage)
     so_far, ready = Bucket(), None
-    for t, hours in itertools.groupby(found, key=lambda row: row[0]):
+    for t, hours in itertools.groupby(hourly, key=lambda row: row[0]):
         for _, bucket in hours:
             so_far.merge(bucket)
         met = all(figures.judge(_MEASURED[c.metric](so_far, c.confidence), (c.op, c.value)) for c in wanted)
@@ -117,7 +117,7 @@ _MEASURED: dict[str, Callable[[Bucket, float], float | None]] = {
 
 
 def timeline(rows: Sequence[Row]) -> tuple[Entry, ...]:
-    """Everything in the log, oldest first; runs of equal small things are one line."""
+    """The whole log, oldest first; a run of minor entries of one kind is one line."""
     out: list[Entry] = []
     for kind, run in itertools.groupby(rows, key=lambda row: row.decision.kind):
         group = list(run)
@@ -125,7 +125,10 @@ def timeline(rows: Sequence[Row]) -> tuple[Entry, ...]:
             out += [_entry(row) for row in group]
             continue
         first, last = group[0].decision, group[-1].decision
-        more = f"{clean_line(first.sentence, 300)} ... and {len(group) - 1} more of the kind, the last: {clean_line(last.sentence, 300)}"
+        more = (
+            f"{clean_line(first.sentence, 300)} ... and {len(group) - 1} more like it, the last: "
+            f"{clean_line(last.sentence, 300)}"
+        )
         out.append(Entry(first.at, kind, more, last.stage, last.percent_bp, False, len(group), last.at))
     return tuple(out)
 
@@ -138,13 +141,25 @@ def _entry(row: Row) -> Entry:
 def verdict(row: Row) -> LoggedDecision:
     d = row.decision
     return LoggedDecision(
-        row.rev, d.at, d.kind, who(row), clean_line(d.actor.where, 100), clean_line(d.sentence, 600), clean_line(d.reason, 500),
-        d.stage, row.percent_from, d.percent_bp, d.override, evidence(d.evidence), clean_line(d.seen, 1000), row.hash,
-    )  # fmt: skip
+        row.rev,
+        d.at,
+        d.kind,
+        who(row),
+        clean_line(d.actor.where, 100),
+        clean_line(d.sentence, 600),
+        clean_line(d.reason, 500),
+        d.stage,
+        row.percent_from,
+        d.percent_bp,
+        d.override,
+        evidence(d.evidence),
+        clean_line(d.seen, 1000),
+        row.hash,
+    )
 
 
 def who(row: Row) -> str:
-    """A person's name, or the trigger that acted for the engine."""
+    """The person's name, or the trigger that acted."""
     actor = row.decision.actor
     if actor.kind == "engine" and row.decision.kind in ("trigger", "hold") and row.decision.reason:
         return f"trigger {clean_line(row.decision.reason, 60)}"
@@ -155,7 +170,7 @@ MOMENTS = ("at", "since", "until")  # seconds since the epoch in what a decision
 
 
 def evidence(body: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Flat (name, value) pairs, numbers as people read them; nested names are joined by a dot. At most 40."""
+    """Flat (name, value) pairs with readable numbers; nested names are joined by dots. At most 40."""
     return tuple(_flat(body, ""))[:40]
 
 
@@ -173,7 +188,7 @@ def _flat(value: Any, name: str) -> list[tuple[str, str]]:
 
 
 def moved(row: Row) -> str:
-    """What was decided, without the name of who did: "rolled back from 10 % to 0 %"."""
+    """The decision without the person: "rolled back from 10 % to 0 %"."""
     d = row.decision
     was, now = percent(row.percent_from), percent(d.percent_bp)
     match d.kind:
@@ -182,7 +197,7 @@ def moved(row: Row) -> str:
         case "rollback" | "trigger":
             return f"rolled back from {was} to {now}" if was != now else f"rolled back, {now}"
         case "undo_rollback":
-            return f"rollback taken back, {now} again"
+            return f"rollback undone, {now} again"
         case "hold":
             return f"promotion held at {now}"
         case "resume":
@@ -195,7 +210,7 @@ def moved(row: Row) -> str:
 
 
 def incidents(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row]) -> tuple[Incident, ...]:
-    """Rollbacks that lowered something, triggers that acted, holds by a trigger; oldest first."""
+    """Rollbacks that lowered the percentage, triggers that acted, holds by triggers; oldest first."""
     found = [row for row in rows if is_incident(row)]
     ends = [*(row.rev for row in found[1:]), *([1 << 60] if found else [])]
     return tuple(_incident(conn, plan, rows, row, end) for row, end in zip(found, ends, strict=True))
@@ -227,20 +242,32 @@ def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Ro
         "SELECT total(documents) FROM restore WHERE at >= ? AND at < ? AND undone IS NULL", (d.at, until)
     ).fetchone()[0]
     return Incident(
-        row.rev, clean_line(d.sentence, 600), before, automatic, trigger, row.percent_from, d.percent_bp, onset, detected, d.at,
-        d.at + ms / 1000 if isinstance(ms, int | float) else None, clean_line(str(proof.get("sentence", "")), 400),
-        cause(row, later), resumed.decision.at if resumed else None, int(restored),
-    )  # fmt: skip
+        row.rev,
+        clean_line(d.sentence, 600),
+        before,
+        automatic,
+        trigger,
+        row.percent_from,
+        d.percent_bp,
+        onset,
+        detected,
+        d.at,
+        d.at + ms / 1000 if isinstance(ms, int | float) else None,
+        clean_line(str(proof.get("sentence", "")), 400),
+        cause(row, later),
+        resumed.decision.at if resumed else None,
+        int(restored),
+    )
 
 
 def proof_of(rev: int, after: Sequence[Row]) -> dict[str, Any]:
-    """What was observed of a rollback; {} while nothing is."""
+    """The observation of a rollback; {} until there is one."""
     found = (row.decision.evidence for row in after if row.decision.kind == "proof")
     return next((evidence for evidence in found if evidence.get("of") == rev), {})
 
 
 def cause(row: Row, after: Sequence[Row]) -> str:
-    """What people wrote of it: the reason given later, else with the resume, else at the key."""
+    """The cause as written: the reason given later, or with the resume, or with the rollback."""
     for other in after:
         if other.decision.kind == "reason" and other.decision.evidence.get("of") == row.rev:
             return clean_line(other.decision.reason, 500)
@@ -259,7 +286,10 @@ def _detected(conn: sqlite3.Connection, plan: Plan, row: Row, since: float) -> t
     for name in names:
         start: float | None = None
         for at, verdict in conn.execute(
-            "SELECT at, verdict FROM trigger_evidence WHERE trigger = ? AND at <= ? AND at > ? ORDER BY at DESC LIMIT 2000",
+            (
+                "SELECT at, verdict FROM trigger_evidence WHERE trigger = ? AND at <= ? AND at > ? ORDER BY at DESC "
+                "LIMIT 2000"
+            ),
             (name, d.at + 1, max(since, d.at - 6 * HOUR)),
         ).fetchall():
             if verdict not in ("breach", "muted"):
@@ -278,7 +308,7 @@ _LOOK_BACK = 6 * HOUR
 
 
 def _onset(conn: sqlite3.Connection, plan: Plan, name: str, detected: float, stage: int) -> float | None:
-    """The first failure (slow answer, complaint) of the run of bad minutes that ended in the breach. None: not to be told."""
+    """The first failure (slow answer, complaint) of the run of bad minutes before the breach. None: unknown."""
     trigger = next((t for t in plan.triggers if t.id == name), None)
     if trigger is None:
         return None
@@ -311,18 +341,18 @@ def _onset(conn: sqlite3.Connection, plan: Plan, name: str, detected: float, sta
 
 
 def duration(seconds: float | None) -> str:
-    """For the report's tables: "0.04 s", "3 min", "1 d 4 h"; None is said."""
+    """For the report's tables: "0.04 s", "3 min", "1 d 4 h"; a text for None."""
     if seconds is None:
         return "not known"
     return f"{seconds:.2f} s" if seconds < 10 else words.duration(seconds)
 
 
 def span(seconds: float) -> str:
-    """A part of a stage's time: less than a second is none."""
+    """A part of a stage's time; under a second counts as none."""
     return words.duration(seconds) if seconds >= 1 else "none"
 
 
 def moment_of(at: float, seconds: bool = False) -> str:
-    """A moment as people say it: "25 Nov 2026, 14:03 UTC"."""
+    """ "25 Nov 2026, 14:03 UTC"."""
     utc = datetime.fromtimestamp(at, UTC)
     return f"{utc.day} {utc:%b %Y, %H:%M:%S} UTC" if seconds else f"{utc.day} {utc:%b %Y, %H:%M} UTC"

@@ -24,10 +24,10 @@ def blocked_until(calendar: Calendar, now: float) -> tuple[float, str] | None:
 
     What follows without a gap counts on, at most `_AHEAD` blocks of it: quiet hours that end inside a freeze end with the freeze.
     """
-    found = _block(calendar, now)
-    if found is None:
+    block = _block(calendar, now)
+    if block is None:
         return None
-    end, reason = found
+    end, reason = block
     for _ in range(_AHEAD):
         following = _block(calendar, end)
         if following is None:
@@ -39,9 +39,9 @@ def blocked_until(calendar: Calendar, now: float) -> tuple[float, str] | None:
 def _block(calendar: Calendar, now: float) -> tuple[float, str] | None:
     """The longest of the blocks that hold at a moment."""
     here = datetime.fromtimestamp(now, zone(calendar))
-    found = [end for freeze in calendar.freeze if (end := _frozen(freeze, here))]
-    found += [end for hours in calendar.quiet if (end := _quiet(hours, here))]
-    return max(found, default=None)
+    ends = [end for freeze in calendar.freeze if (end := _frozen(freeze, here))]
+    ends += [end for hours in calendar.quiet if (end := _quiet(hours, here))]
+    return max(ends, default=None)
 
 
 def _frozen(freeze: Freeze, here: datetime) -> tuple[float, str] | None:
@@ -53,8 +53,8 @@ def _frozen(freeze: Freeze, here: datetime) -> tuple[float, str] | None:
 
 
 def _moment(text: str, at: tzinfo | None) -> datetime:
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=at)
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=at)
 
 
 def _quiet(hours: Hours, here: datetime) -> tuple[float, str] | None:

@@ -396,8 +396,8 @@ def act(plan: Plan, state: State, action: Action, ask: Ask, sentence: str, evide
 def resulting(plan: Plan, state: State, action: Action) -> tuple[int, int]:
     """(stage, percent_bp) after an action: what the triggers reckoned with when they chose it."""
     percents = tuple(stage.percent_bp for stage in plan.stages)
-    found = actions.resulting(action, state.stage, state.percent_bp, percents)
-    return found.stage, found.percent_bp
+    result = actions.resulting(action, state.stage, state.percent_bp, percents)
+    return result.stage, result.percent_bp
 
 
 # -- neither up nor down -----------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from engine.server import repeated
 from engine.server.guard import LOOPBACK, Guard
 from engine.service import sd_notify
 from engine.store.folder import Folder, StoreError
-from engine.text import told_of
+from engine.text import reason_of
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -140,7 +140,7 @@ def run(
     except (StoreError, PlanError, EnvironmentProblem) as error:  # what a person can put right, and how
         _last_word(str(error), apart)
     except (OSError, sqlite3.Error) as error:
-        _last_word(f"The engine cannot run: {told_of(error)}.", apart, error)
+        _last_word(f"The engine cannot run: {reason_of(error)}.", apart, error)
     except Exception as error:  # ours: nothing that a person has set explains it
         sentence = (
             f"The engine has an internal fault ({type(error).__name__}); your settings are not the cause. "

@@ -107,8 +107,8 @@ async def _notify(engine: Engine, check: Check) -> CheckResult:
         return _delivered(engine, check.message)
     if engine.rehearsal and engine.post.trouble:
         return CheckResult(True, "a rehearsal sends nothing; with an address in [notify] this sends a test message")
-    sentence = await engine.post.test()
-    return CheckResult(sentence.startswith("Delivered"), sentence)
+    tested = await engine.post.test()
+    return CheckResult(tested.delivered, tested.sentence)
 
 
 def _delivered(engine: Engine, message: str) -> CheckResult:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from engine.store import database, log
 from engine.store.folder import Folder, StoreError
-from engine.text import told_of
+from engine.text import reason_of
 
 
 class BackupReport(Struct, frozen=True):
@@ -30,12 +30,12 @@ def take(folder: Folder, target: Path) -> BackupReport:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         source = database.open_reader(folder)
     except (OSError, StoreError) as error:
-        return BackupReport(False, f"No backup: {told_of(error)}")
+        return BackupReport(False, f"No backup: {reason_of(error)}")
     try:  # in a folder of its own: SQLite opens by name, and in the target's others may exchange what has it
         private = Path(tempfile.mkdtemp(prefix=".rollout-backup-", dir=target.parent))
     except OSError as error:
         source.close()
-        return BackupReport(False, f"No backup: {told_of(error)}")
+        return BackupReport(False, f"No backup: {reason_of(error)}")
     part = private / target.name
     try:
         os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
@@ -54,7 +54,7 @@ def take(folder: Folder, target: Path) -> BackupReport:
             os.fsync(whole.fileno())
         os.replace(part, target)
     except (OSError, sqlite3.Error) as error:
-        return BackupReport(False, f"No backup: {told_of(error)}")
+        return BackupReport(False, f"No backup: {reason_of(error)}")
     finally:
         source.close()
         shutil.rmtree(private, ignore_errors=True)

@@ -69,12 +69,21 @@ def _one(conn: sqlite3.Connection, where: str) -> Trial | None:
 def _trial(row: tuple[Any, ...]) -> Trial:
     number, started, stage, epoch, percent_bp, salt, declaration, report, scored_until, ended, why = row
     return Trial(
-        number, started, stage, epoch, percent_bp, salt, _declaration.decode(declaration),
-        None if report is None else _report.decode(report), scored_until, ended, why,
-    )  # fmt: skip
+        number,
+        started,
+        stage,
+        epoch,
+        percent_bp,
+        salt,
+        _declaration.decode(declaration),
+        None if report is None else _report.decode(report),
+        scored_until,
+        ended,
+        why,
+    )
 
 
-# -- written by the engine, each inside the caller's transaction -----------------------------------------------------------
+# -- written by the engine, each inside the caller's transaction -------------------------------------------------------
 
 
 def begin(
@@ -139,10 +148,10 @@ class Scored(Struct, frozen=True):
     relevance: float | None
 
 
-def scored(conn: sqlite3.Connection, trial: int, found: Iterable[Scored], until: float) -> None:
+def scored(conn: sqlite3.Connection, trial: int, scores: Iterable[Scored], until: float) -> None:
     """Add the scores of documents that have none yet; a document is scored once."""
     sums: dict[str, dict[str, list[float]]] = {arm: {} for arm in ARMS}
-    for one in found:
+    for one in scores:
         row = conn.execute(
             "UPDATE trial_document SET search = ?, relevance = ? WHERE trial = ? AND document_id = ? AND search IS NULL AND "
             "relevance IS NULL RETURNING arm",
@@ -153,7 +162,7 @@ def scored(conn: sqlite3.Connection, trial: int, found: Iterable[Scored], until:
                 if value is not None:
                     sums[row[0]].setdefault(name, []).append(value)
     for arm, values in sums.items():
-        _add(conn, trial, arm, {name: Moments.of(each) for name, each in values.items()})
+        _add(conn, trial, arm, {name: Moments.of(sample) for name, sample in values.items()})
     conn.execute("UPDATE trial SET scored_until = max(scored_until, ?) WHERE id = ?", (until, trial))
 
 
@@ -206,18 +215,18 @@ def _add(conn: sqlite3.Connection, trial: int, arm: str, more: Mapping[str, Meas
     conn.execute("UPDATE trial_arm SET measures = ? WHERE trial = ? AND arm = ?", (body, trial, arm))
 
 
-# -- read ------------------------------------------------------------------------------------------------------------------
+# -- read --------------------------------------------------------------------------------------------------------------
 
 
 def stats(conn: sqlite3.Connection, trial: int) -> tuple[ArmStats, ArmStats]:
     """Control and treatment, under the names of the declaration; what was not measured is absent. Two rows are read."""
-    found = {arm: ArmStats(0, {}) for arm in ARMS}
+    by_arm = {arm: ArmStats(0, {}) for arm in ARMS}
     for arm, blob, measures in conn.execute(
         "SELECT arm, bucket, measures FROM trial_arm WHERE trial = ?", (trial,)
     ).fetchall():
         bucket = Bucket.decode(blob)
-        found[arm] = ArmStats(bucket.n, {**extraction_measures(arm, bucket), **_measures.decode(measures)})
-    return found["control"], found["treatment"]
+        by_arm[arm] = ArmStats(bucket.n, {**extraction_measures(arm, bucket), **_measures.decode(measures)})
+    return by_arm["control"], by_arm["treatment"]
 
 
 def extraction_measures(arm: Arm, bucket: Bucket) -> dict[str, Measure]:
@@ -235,7 +244,7 @@ def extraction_measures(arm: Arm, bucket: Bucket) -> dict[str, Measure]:
         rates = {"error_rate": Counts(bucket.plain_n, bucket.plain_errors)}
     keywords = Moments(bucket.n, float(bucket.keywords), float(bucket.keywords_sq))
     measures: dict[str, Measure] = {"processing_ms": ms, **rates, "keywords": keywords}
-    return {name: each for name, each in measures.items() if each.n}
+    return {name: measure for name, measure in measures.items() if measure.n}
 
 
 def joined(conn: sqlite3.Connection, trial: int, after: float, until: float) -> list[str]:
@@ -255,11 +264,11 @@ def assignments(conn: sqlite3.Connection, trial: int) -> Iterator[tuple[str, str
 
 def search_scores(conn: sqlite3.Connection, trial: int) -> dict[str, list[float]]:
     """Each scored document's search score, by arm, in the order of their ids."""
-    found: dict[str, list[float]] = {arm: [] for arm in ARMS}
+    by_arm: dict[str, list[float]] = {arm: [] for arm in ARMS}
     query = "SELECT arm, search FROM trial_document WHERE trial = ? AND search IS NOT NULL ORDER BY document_id"
     for arm, score in conn.execute(query, (trial,)):
-        found[arm].append(score)
-    return found
+        by_arm[arm].append(score)
+    return by_arm
 
 
 def _json(value: object) -> str:

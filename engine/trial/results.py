@@ -56,8 +56,8 @@ def report_of(conn: sqlite3.Connection, trial: Trial, now: float) -> TrialReport
 
 
 def _answers(stats: ArmStats, name: str) -> Ratio:
-    found = stats.measures.get(name)
-    return found if isinstance(found, Ratio) else Ratio()
+    answers = stats.measures.get(name)
+    return answers if isinstance(answers, Ratio) else Ratio()
 
 
 def standing(conn: sqlite3.Connection, now: float) -> Standing | None:
@@ -65,17 +65,17 @@ def standing(conn: sqlite3.Connection, now: float) -> Standing | None:
     trial = ledger.last(conn)
     if trial is None:
         return None
-    said: dict[str, People] = {}
+    people: dict[str, People] = {}
     for arm, stats in zip(ledger.ARMS, ledger.stats(conn, trial.id), strict=True):
         clicks, ratings = (_answers(stats, name) for name in ("click_through", "satisfaction"))
-        said[arm] = People(clicks.asked, clicks.yes, ratings.asked, ratings.yes)
-    return Standing(trial, report_of(conn, trial, now), said)
+        people[arm] = People(clicks.asked, clicks.yes, ratings.asked, ratings.yes)
+    return Standing(trial, report_of(conn, trial, now), people)
 
 
 def results(conn: sqlite3.Connection, now: float) -> dict[str, Any]:
     """What `rollout ab-test analyze` writes: the report, and per arm the search quality scores that the plan's script reads."""
-    found = standing(conn, now)
-    if found is None:
+    current = standing(conn, now)
+    if current is None:
         nothing = {"documents": 0, "search_quality_scores": []}
         verdict = "No A/B test yet. It starts automatically with its stage (stage 4 in the default plan)."
         return {
@@ -86,27 +86,27 @@ def results(conn: sqlite3.Connection, now: float) -> dict[str, Any]:
             "treatment": nothing,
             "report": None,
         }
-    scores = ledger.search_scores(conn, found.trial.id)
-    ended = f" Ended {iso(found.trial.ended)}: {found.trial.why}." if found.trial.ended is not None else ""
+    scores = ledger.search_scores(conn, current.trial.id)
+    ended = f" Ended {iso(current.trial.ended)}: {current.trial.why}." if current.trial.ended is not None else ""
     arms: dict[str, Any] = {
         arm: {
-            "documents": getattr(found.report.ratio, arm),
+            "documents": getattr(current.report.ratio, arm),
             "feedback": {
-                **msgspec.to_builtins(found.people[arm]),
-                "click_through": found.people[arm].click_through,
-                "satisfaction": found.people[arm].satisfaction,
+                **msgspec.to_builtins(current.people[arm]),
+                "click_through": current.people[arm].click_through,
+                "satisfaction": current.people[arm].satisfaction,
             },
             "search_quality_scores": scores[arm],
         }
         for arm in ledger.ARMS
     }
     return {
-        "at": iso(found.report.at),
-        "stage": found.trial.stage,
-        "verdict": found.report.verdict.sentence + ended,
+        "at": iso(current.report.at),
+        "stage": current.trial.stage,
+        "verdict": current.report.verdict.sentence + ended,
         **arms,
-        "declaration": msgspec.to_builtins(found.trial.declaration),
-        "report": msgspec.to_builtins(found.report),
+        "declaration": msgspec.to_builtins(current.trial.declaration),
+        "report": msgspec.to_builtins(current.report),
     }
 
 

@@ -78,9 +78,9 @@ def measure(
     progress: Progress = lambda _: None,
 ) -> Measured:
     """Ask the same queries of both methods' keywords, on the latest documents that have both."""
-    found = documents.paired(conn, SEARCHED)
+    paired = documents.paired(conn, SEARCHED)
     progress(0.1)
-    both = [queries.SearchedDocument(d.id, d.title, d.text, d.llm or d.shadow or (), d.frequency) for d in found]
+    both = [queries.SearchedDocument(d.id, d.title, d.text, d.llm or d.shadow or (), d.frequency) for d in paired]
     asked = (*written, *queries.known_items(both, seed=seed))
     quality = search.search_quality(both, asked, seed=seed, progress=lambda done: progress(0.1 + 0.9 * done))
     return Measured(at, quality, _pairs(both, quality), trouble)

@@ -73,7 +73,9 @@ _RULES, _REPLAYED = "trigger_rules", "backtest"
 
 
 def rules_in_force(conn: sqlite3.Connection, at: float, digest: str) -> None:
-    """Record, in the caller's transaction, that an engine now runs these rules; skip it when the last record is the same."""
+    """Record, in the caller's transaction, that an engine now runs these rules; skip it when the last record is the
+    same.
+    """
     last = conn.execute("SELECT body FROM measure WHERE kind = ? ORDER BY at DESC LIMIT 1", (_RULES,)).fetchone()
     if last is None or msgspec.json.decode(last[0]) != digest:
         conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, _RULES, msgspec.json.encode(digest).decode()))

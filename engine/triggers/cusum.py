@@ -40,8 +40,8 @@ class Detectors(NamedTuple):
 
 @lru_cache(maxsize=256)
 def detectors(rule: Trigger) -> Detectors:
-    """`early` is tuned around the threshold (5 %: 3 -> 8 %), so it ignores rates that are bad but allowed. The other two
-    separate the plan's target from trouble (1 -> 6 % for both 5 % and 3 %).
+    """`early` is tuned around the threshold (5 %: 3 -> 8 %), so it ignores rates that are bad but allowed. The other
+    two separate the plan's target from trouble (1 -> 6 % for both 5 % and 3 %).
 
     Critical rules act on their window plus a little evidence. The thresholds of the others are so close to the target
     that the window proves nothing: at a healthy 0.8 %, 3 of the last 100 documents fail ten times a week.

@@ -46,8 +46,9 @@ def story(conn: sqlite3.Connection, trigger: str, at: float) -> TriggerHistory |
     ).fetchone()[0]
     acted = conn.execute(
         "SELECT at, body FROM decision WHERE at <= ? AND reason = ? AND kind IN ('trigger', 'hold', 'investigate') "
-        "ORDER BY rev DESC LIMIT 1", (at, trigger),
-    ).fetchone()  # fmt: skip
+        "ORDER BY rev DESC LIMIT 1",
+        (at, trigger),
+    ).fetchone()
     last_acted, action = (acted[0], _sentence(acted[1])) if acted else (None, "")
     lines = (*_sentences(trigger, at, seen_at, verdict, reading, since), _acted(at, last_acted, action))
     return TriggerHistory(at, seen_at, verdict, reading, since, last_acted, action, lines)
@@ -61,7 +62,8 @@ def _sentences(trigger: str, at: float, seen_at: float, verdict: str, r: Reading
     lines = [f"{iso(seen_at)} {trigger} was {verdict}", r.sentence]
     if at - seen_at > STALE_S:
         lines.append(
-            f"nothing newer is stored: no engine evaluated it during the {format_duration(at - seen_at)} before {iso(at)}"
+            f"nothing newer is stored: no engine evaluated it during the {format_duration(at - seen_at)} before "
+            f"{iso(at)}"
         )
     if since < seen_at:
         lines.append(f"it had been {verdict} since {iso(since)}")

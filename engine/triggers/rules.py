@@ -23,9 +23,9 @@ from engine.triggers.measurement import Error, NoData, Ok, Stale
 from engine.triggers.windows import Attempts, WindowTotals
 
 FEWEST_FAILURES = 3  # one failed document of 19 is over 5 % and proves nothing
-# Level of the 1 -> 6 % CUSUM. At ten documents a minute the literal error_critical fires falsely 0.19 times a week, often
-# with the CUSUM between 5 and 6.2. This level halves that, and delays 1.8 % of the runs at a true 6 % and 0.5 % at 10 %
-# (tests/bench/bench_triggers.py).
+# Level of the 1 -> 6 % CUSUM. At ten documents a minute the literal error_critical fires falsely 0.19 times a week,
+# often with the CUSUM between 5 and 6.2. This level halves that, and delays 1.8 % of the runs at a true 6 % and 0.5 %
+# at 10 % (tests/bench/bench_triggers.py).
 CONVINCING = 6.2
 EARLY_S = 120.0  # an early detector must be in breach this long,
 FRESH_S = 60.0  # with a failure this recent or
@@ -126,9 +126,12 @@ def _errors(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Atte
     if healed:
         finding = finding._replace(convinced=False, why=healed)
     return finding._replace(
-        early=early.breach, early_rule=early.rule, early_text=early.text, early_fresh=_fresh(attempts) and not healed,
+        early=early.breach,
+        early_rule=early.rule,
+        early_text=early.text,
+        early_fresh=_fresh(attempts) and not healed,
         early_for_s=EARLY_S / 2 if mode == "early" else EARLY_S,
-    )  # fmt: skip
+    )
 
 
 def _windowed_errors(rule: Trigger, settings: TriggerSettings, attempts: Attempts, window: WindowTotals) -> Finding:
@@ -260,9 +263,11 @@ def _latency(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Att
         finding = _mean(rule, window, "literal", partial(_span, window))
     elif mode != "literal" and slow.fresh >= fewest:
         finding = _mean(
-            rule, slow, f"fallback-{settings.latency_fallback_n}",
+            rule,
+            slow,
+            f"fallback-{settings.latency_fallback_n}",
             lambda: f"the last {slow.fresh} fresh calls, {words.duration(slow.span_s)}",
-        )  # fmt: skip
+        )
     else:
         return _too_few(rule, slow.fresh, fewest, attempts.per_min, "fresh calls")
     if mode == "literal" or rule.above is None or slow.fresh < settings.min_n:
@@ -277,17 +282,25 @@ def _latency(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Att
         return f"mean {less}, last {slow.fresh} fresh calls"
 
     return finding._replace(
-        early=surely > rule.above, early_rule="mean-2se", early_text=text,
+        early=surely > rule.above,
+        early_rule="mean-2se",
+        early_text=text,
         early_for_s=rule.for_s * EARLY_MEAN * (0.5 if mode == "early" else 1.0),
-    )  # fmt: skip
+    )
 
 
 def _mean(rule: Trigger, window: WindowTotals, name: str, where: Text) -> Finding:
     value = window.ms / window.fresh
     return Finding(
-        beyond(rule, value), name, value, limit(rule), window.fresh, None, lambda: f"n = {window.fresh} in {composed(where)}",
+        beyond(rule, value),
+        name,
+        value,
+        limit(rule),
+        window.fresh,
+        None,
+        lambda: f"n = {window.fresh} in {composed(where)}",
         resets=lambda: f"the mean is {words.measure(rule.metric, limit(rule) or 0.0)} or less",
-    )  # fmt: skip
+    )
 
 
 def _cache(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attempts) -> Finding:

@@ -88,7 +88,9 @@ class RecentAttempts:
             cusum.reset()
 
     def add(self, t: float, ok: bool, ms: float | None = None, fresh: bool = True) -> None:
-        """One LLM attempt that ended at t. `ms` counts only if `fresh`; an attempt stopped by an open breaker has none."""
+        """One LLM attempt that ended at t. `ms` counts only if `fresh`; an attempt stopped by an open breaker has
+        none.
+        """
         self._n += 1
         last = self._last
         if len(last) == self._last_n:
@@ -127,7 +129,9 @@ class RecentAttempts:
         self._lookups.add(t, lookups, hits, 0, 0.0, 0.0)
 
     def _retune(self, t: float) -> None:
-        """Measure traffic over the last hour (one document a minute is assumed at the start) and set the CUSUMs' caps."""
+        """Measure traffic over the last hour (one document a minute is assumed at the start) and set the CUSUMs'
+        caps.
+        """
         span = max(0.0, min(HOUR, t - self._start))
         n = self._attempts.window(t, span).n if span else 0
         self._rate_at, self._per_min = t, (n + 1) / (span + 60) * 60

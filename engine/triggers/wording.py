@@ -19,8 +19,8 @@ Verdict = Literal["ok", "breach", "insufficient", "blind", "muted", "locked", "d
 class Reading(Struct, frozen=True):
     """One rule, ready to show. `fires_in_s` is 0 while it fires, None if unknown.
 
-    There is one clock, that of the detector that acts first (`acts_by`): `held_s` of `for_s` has passed, `fires_in_s` is
-    left.
+    There is one clock, that of the detector that acts first (`acts_by`): `held_s` of `for_s` has passed, `fires_in_s`
+    is left.
     """
 
     id: str
@@ -58,10 +58,22 @@ def read(judged: JudgedRule, critical: bool = False, locked: str = "", idle: boo
     first = _first(judged)
     name = judged.acted or (first.rule if live else finding.rule)
     return Reading(
-        rule.id, verdict, finding.value, finding.threshold, finding.n, finding.k, first.held_s, first.for_s, name,
-        _sentence(judged, verdict, locked, idle), composed(finding.resets) if live else "", first.left_s if live else None,
-        _headline(judged) if live else "", _evidence(judged) if live else "", first.name if live else "",
-    )  # fmt: skip
+        rule.id,
+        verdict,
+        finding.value,
+        finding.threshold,
+        finding.n,
+        finding.k,
+        first.held_s,
+        first.for_s,
+        name,
+        _sentence(judged, verdict, locked, idle),
+        composed(finding.resets) if live else "",
+        first.left_s if live else None,
+        _headline(judged) if live else "",
+        _evidence(judged) if live else "",
+        first.name if live else "",
+    )
 
 
 class Detector(NamedTuple):

@@ -59,7 +59,9 @@ def of_times(now: Bucket, before: Bucket) -> str:
 
 
 def queue_or_service(now: Bucket, before: Bucket) -> str:
-    """Where the latency comes from: "our queue, not the LLM service: queue 18.30 s, LLM service 0.70 s"; "" if unknown."""
+    """Where the latency comes from: "our queue, not the LLM service: queue 18.30 s, LLM service 0.70 s"; "" if
+    unknown.
+    """
     total, service = now.mean_ms, now.service_mean_ms
     if total is None or service is None or not now.service_n:
         return ""

@@ -139,8 +139,8 @@ async def resend(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 async def notify_test(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     """Send a test message now."""
-    sentence = await engine.post.test()
-    return Reply(sentence.startswith("Delivered"), sentence)
+    tested = await engine.post.test()
+    return Reply(tested.delivered, tested.sentence)
 
 
 def _no_message(engine: Engine) -> Reply:

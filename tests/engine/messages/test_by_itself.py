@@ -16,7 +16,7 @@ def test_a_rollback_a_hold_and_the_daily_summary_arrive_with_their_evidence_and_
         addresses = tmp_path / "addresses"
         addresses.write_text(f"team={mail.url}\n")
         addresses.chmod(0o600)
-        soon = (datetime.now(UTC) + timedelta(minutes=6)).strftime("%H:%M")  # seconds at 60 times the speed
+        soon = (datetime.now(UTC) + timedelta(minutes=20)).strftime("%H:%M")  # 20 s at 60 times the speed
         with Stage(tmp_path / "place", 60.0, {"notify.urls_file": str(addresses), "notify.daily_at": soon}) as stage:
             engine = stage.engine()
 

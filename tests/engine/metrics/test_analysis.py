@@ -113,7 +113,7 @@ def test_a_trend_of_a_handful_is_too_few_to_tell(conn: sqlite3.Connection) -> No
     insert_and_fold(conn, [record(NOON - 6 * DAY), failed("http", NOON - DAY)])
     found = performance_report(conn, NOON, 7)["trend"]["error_rate"]
     assert found["direction"] == "unknown"
-    assert "too few to tell" in found["sentence"]
+    assert "not enough data" in found["sentence"]
 
 
 # -- metrics snapshot --------------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def test_without_text_grounding_is_unknown_not_perfect():
     found = compare([ExportRow(("x1",), "a")], [ExportRow(("x1",), "a")])
     assert found.overall.llm.grounded is None
     assert found.documents[0].llm.ungrounded is None
-    assert "1 of 1 documents came without text" in found.notes[0]
+    assert "1 of 1 documents have no text" in found.notes[0]
 
 
 def test_exports_of_different_documents_say_so():
@@ -114,5 +114,5 @@ def test_the_store_completes_two_exports_of_different_documents_and_says_so() ->
     assert first.llm is not None
     assert (first.shared, first.llm.ungrounded) == (("worker pool",), ("made up",))
     assert found.overall.frequency.documents == 2
-    assert any("frequency keywords of 1 documents" in note for note in found.notes)
+    assert any("frequency keywords for 1 documents" in note for note in found.notes)
     assert compare(*complete(llm, frequency, {})).overall.both == 0

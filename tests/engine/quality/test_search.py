@@ -82,7 +82,7 @@ def test_queries_file():
     body = b'[{"query": "crane wind", "relevant_docs": ["b", "a", 3], "intent": "x"}]'
     assert read_queries(body, "q.json") == (Query("crane wind", ("3", "a", "b"), "file"),)
     assert read_queries(b'{"queries": ' + body + b"}", "q.json") == read_queries(body, "q.json")
-    with pytest.raises(ValueError, match=r"q.json is no file of queries"):
+    with pytest.raises(ValueError, match=r"q.json is not a file of queries"):
         read_queries(b'[{"q": 1}]', "q.json")
 
 

@@ -99,15 +99,15 @@ def test_an_incident_has_its_time_to_detect_to_decide_and_to_take_effect(story: 
     assert incident.cause.startswith("a full disk")
 
 
-def test_soaking_is_told_from_waiting_for_people(story: RolloutReport) -> None:
+def test_bake_and_waiting_for_people_are_apart(story: RolloutReport) -> None:
     canary = story.stages[2]
     assert canary.visits == 2
     full = story.stages[5]
-    assert full.soaked_s == pytest.approx(7 * DAY)
-    total = full.soaked_s + full.figures_s + full.held_s + full.waited_s
+    assert full.baked_s == pytest.approx(7 * DAY)
+    total = full.baked_s + full.figures_s + full.held_s + full.waited_s
     assert total == pytest.approx(full.spent_s)
     preparation = story.stages[0]
-    assert (preparation.soaked_s, preparation.waited_s) == (pytest.approx(DAY), pytest.approx(DAY / 2))
+    assert (preparation.baked_s, preparation.waited_s) == (pytest.approx(DAY), pytest.approx(DAY / 2))
 
 
 def test_an_override_stands_out_with_its_reason_and_what_was_missing(story: RolloutReport) -> None:

@@ -72,7 +72,7 @@ async def test_command_by_its_status_in_a_shell_with_a_limit(tmp_path: Path) -> 
         assert "broken" in said
         ok, said = await finding(engine, Check("command", command="sleep 60", timeout_s=0.2))
         assert not ok
-        assert "no end within 0.2 s" in said
+        assert "not finished within 0.2 s" in said
 
 
 async def test_http_by_status_and_content(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_queries_that_people_wrote_are_asked_too_and_a_bad_file_is_a_sentence(
     path.write_text('{"queries": 5}')
     written, trouble = searching.written_queries(plan)
     assert written == ()
-    assert "is no file of queries" in trouble
+    assert "is not a file of queries" in trouble
 
 
 def test_keywords_are_relevant_when_a_title_or_heading_bears_them_out() -> None:

@@ -1,0 +1,38 @@
+"""What the report's HTML sections are made of: headings, times, tables, captioned drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.plan.durations import iso
+from engine.report.elements import Child, Element, el
+from engine.report.timeline import moment_of
+
+Section = tuple[str, str, list[Child]]  # anchor, title, content
+
+
+def section(name: str, title: str, content: Sequence[Child]) -> Element:
+    return el("section", el("h2", title, id=name), *content, aria_labelledby=name)
+
+
+def when(at: float, seconds: bool = False) -> Element:
+    return el("time", moment_of(at, seconds), datetime=iso(at))
+
+
+def table(caption: str, head: Sequence[Child], rows: Sequence[Sequence[Child]]) -> Element:
+    """The first cell of a row is its header. On narrow pages the table scrolls."""
+    body = [
+        el("tr", *(el("th", cell, scope="row") if not at else el("td", cell) for at, cell in enumerate(row)))
+        for row in rows
+    ]
+    made = el(
+        "table",
+        el("caption", caption),
+        el("thead", el("tr", *(el("th", cell, scope="col") for cell in head))),
+        el("tbody", *body),
+    )
+    return el("div", made, class_="scroll", tabindex="0", role="region", aria_label=caption)
+
+
+def figure_of(title: str, about: str, drawing: Element) -> Element:
+    return el("figure", el("figcaption", el("b", title), f" {about}"), drawing)
