@@ -112,7 +112,7 @@ def quality(data: dict[str, Path], most: int) -> list[list[str]]:
     return table
 
 
-def counted(rows: Sequence[Row], ranked: Sequence[Sequence[str]]) -> dict[int, list[gold.Counts]]:
+def counted(rows: Sequence[Row], ranked: Sequence[Sequence[str]]) -> dict[int, list[gold.KeywordCounts]]:
     """By cut: counts of each document."""
     return {k: [gold.counts(row.gold, found, k) for row, found in zip(rows, ranked, strict=True)] for k in CUTS}
 
