@@ -9,22 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.clock import Clock
-from engine.extraction import frequency
 from engine.extraction.cache import LlmCache, cache_key
 from engine.extraction.keywords import Budget, Keywords, topped_up
 from engine.extraction.llm import PROMPT_VERSION, ErrorKind, LlmAnswer, LlmFailure, LlmPool, NotPermitted
 from engine.measures.record import Extraction
-from engine.parsing import Parsed, parse
+from engine.parsing import parse
 from engine.plan.model import Plan
 from engine.rollout.control import State
-from engine.routing import buckets
+from engine.routing import buckets, reading
+from engine.routing.reading import TITLE_LIMIT, Read, Readers
 from engine.routing.switch import Permit, Switch
 from engine.store.documents import DocumentWrite
 from engine.store.folder import StoreError
@@ -34,7 +34,6 @@ from engine.text import clean_block, clean_line, counted, digest, normal, unfit_
 journal = logging.getLogger("rollout.engine")
 
 ID_LIMIT = 512
-TITLE_LIMIT = 300
 TEXT_LIMIT = 10_000_000
 KEPT_WITHIN_S = 5.0  # a document that the store has not taken by then is answered so, and not stored
 INLINE_CHARS = 20_000  # longer documents are counted in a thread, so that a key press or a rollback never waits for one
@@ -88,6 +87,10 @@ class Refused(Exception):
     """A document that cannot be taken, or a method that may not be used now: a sentence."""
 
 
+class Unusable(Refused):
+    """A document that can never be taken as it is: its id or its text."""
+
+
 class Pipeline:
     """`state` gives the control state; `observe` receives each record for the triggers' evidence, `trouble` each error of our own."""
 
@@ -119,6 +122,7 @@ class Pipeline:
         self._bulk = 0  # bulk documents on their way to the LLM
         self.bulk_refused = 0
         self.shadows_passed_over = 0  # documents of the share that got no shadow call, since too many waited
+        self.readers = Readers()
         self._cancelled_for = ""  # why calls in flight were last ended
         self.last_call: float | None = None  # when the last LLM call was sent, epoch seconds
         self.last_call_ended: float | None = None
@@ -159,38 +163,58 @@ class Pipeline:
             await asyncio.wait(self._shadows, timeout=timeout_s)
         for task in self._shadows:
             task.cancel()
+        self.readers.close()
 
     # -- one document ----------------------------------------------------------------------------------------------------
 
     async def extract(
-        self, document_id: str, text: str, title: str = "", method: MethodAsked = "auto", bulk: bool = False
+        self,
+        document_id: str,
+        text: str,
+        title: str = "",
+        method: MethodAsked = "auto",
+        bulk: bool = False,
+        read: Read | None = None,
     ) -> Extracted:
         """Keywords for one document, stored. Refused when the id or text is not usable, or when `llm` is not allowed now; OSError when
-        the store takes no writes, at once where that is known.
+        the store takes no writes, at once where that is known. `read`: it was admitted and read already.
 
         `bulk`: no client waits for this document. It yields to those that somebody waits for, and its time in the queue is no latency.
         Busy when too many of them wait already.
         """
+        text = self.admitted(document_id, text) if read is None else read.text
+        self.active += 1
+        try:
+            return await self._extract(document_id, text, clean_line(title, TITLE_LIMIT), method, bulk, read)
+        finally:
+            self.active -= 1
+
+    def admitted(self, document_id: str, text: str) -> str:
+        """The text without what could act. Unusable for an id or a text that is not taken; OSError when the store takes no writes."""
         if unfit := unfit_id(document_id, ID_LIMIT):
-            raise Refused(
+            raise Unusable(
                 f"A document's id is one line of visible text, and {clean_line(document_id, 60)!r} is not: {unfit}. Nothing was stored; "
                 "send it under another id."
             )
         if len(text) > TEXT_LIMIT:
-            raise Refused(f"The document has {len(text):,} characters; at most {TEXT_LIMIT:,} are taken. Split it.")
-        text = clean_block(normal(text), TEXT_LIMIT)
+            raise Unusable(f"The document has {len(text):,} characters; at most {TEXT_LIMIT:,} are taken. Split it.")
         if why := self._writer.refusing:
             raise OSError(f"{why}; send the document again when it does")
-        self.active += 1
-        try:
-            return await self._extract(document_id, text, clean_line(title, TITLE_LIMIT), method, bulk)
-        finally:
-            self.active -= 1
+        return clean_block(normal(text), TEXT_LIMIT)
 
-    async def _extract(self, document_id: str, text: str, title: str, method: MethodAsked, bulk: bool) -> Extracted:
+    async def read_many(self, documents: Sequence[tuple[str, str, str]]) -> list[Read]:
+        """(id, text, title) of admitted documents, counted beside the engine."""
+        return await self.readers.read(documents, self._budget)
+
+    async def _extract(
+        self, document_id: str, text: str, title: str, method: MethodAsked, bulk: bool, read: Read | None
+    ) -> Extracted:
         started = self._clock.real()
-        document, plain = await self._read(document_id, text, title)
-        frequency_ms = (self._clock.real() - started) * 1000
+        made_here = read is None
+        if read is None:
+            read = await self._read(document_id, text, title)
+        frequency_ms = (self._clock.real() - started) * 1000 if made_here else read.ms
+        document, plain = read.parsed, read.plain
         route = self.route(document_id)
         permit, arm = route.permit, route.arm
         state = self._state()
@@ -248,11 +272,11 @@ class Pipeline:
         llm = self._plan.llm
         return Budget(llm.max_total, llm.max_descriptive, llm.max_technical)
 
-    async def _read(self, document_id: str, text: str, title: str) -> tuple[Parsed, Keywords]:
+    async def _read(self, document_id: str, text: str, title: str) -> Read:
         """The document in a text, and its keywords by frequency."""
         if len(text) <= INLINE_CHARS:
-            return _read(document_id, text, title, self._budget)
-        return await asyncio.to_thread(_read, document_id, text, title, self._budget)
+            return reading.read(document_id, text, title, self._budget)
+        return await asyncio.to_thread(reading.read, document_id, text, title, self._budget)
 
     async def _treat_or_fall_back(self, made: _Made, bucket: int | None) -> _Made:
         """Whatever breaks in the LLM arm costs no document its keywords, and is counted."""
@@ -490,16 +514,9 @@ class _Made(Struct, frozen=True):
         )  # fmt: skip
 
 
-def _read(name: str, text: str, title: str, budget: Budget) -> tuple[Parsed, Keywords]:
-    """A title that came with the document is its title; else the one in its text."""
-    document = parse(text, name)
-    document = replace(document, title=title or clean_line(document.title, TITLE_LIMIT))
-    return document, frequency.extract(document, budget=budget)
-
-
 def first_line(text: str) -> str:
     """A title for a document that came without one: as its format declares it, else its first line that says something."""
     return clean_line(parse(text).title, TITLE_LIMIT)
 
 
-__all__ = ["Busy", "ErrorKind", "Extracted", "Pipeline", "Refused", "first_line"]
+__all__ = ["Busy", "ErrorKind", "Extracted", "Pipeline", "Refused", "Unusable", "first_line"]

@@ -207,7 +207,8 @@ class _Parser(h11.Connection):
 def refusal(status: int, code: str, sentence: str) -> bytes:
     """A whole HTTP answer after which the connection closes."""
     body = msgspec.json.encode({"ok": False, "error": sentence, "sentence": sentence, "code": code})
-    head = f"HTTP/1.1 {status} \r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    again = "retry-after: 5\r\n" if status == 503 else ""
+    head = f"HTTP/1.1 {status} \r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n{again}connection: close\r\n\r\n"
     return head.encode() + body
 
 

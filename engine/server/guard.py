@@ -84,9 +84,9 @@ class Guard(Struct, frozen=True):
 
 
 def _unfit(method: str, headers: Mapping[str, str]) -> Denial | None:
-    """A form and a page can send text/plain without asking first; application/json they cannot."""
+    """A form and a page can send text/plain without asking first; application/json they cannot, and no DELETE."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if method in READING or kind == "application/json":
+    if method in READING or method == "DELETE" or kind == "application/json":
         return None
     return Denial(415, "content_type", "Send JSON, with the header `Content-Type: application/json`.")
 

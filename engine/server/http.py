@@ -15,17 +15,26 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from engine.client.client import Reply
 from engine.client.identity import peer
+from engine.plan.durations import iso
 from engine.rollout.control import Actor
 from engine.routing.pipeline import Busy, Refused
 from engine.server import commands
+from engine.server.answers import CLOSE, answer, of_reply, refuse
+from engine.server.batch import Batch, refusal_of
 from engine.server.connections import BODY_S, SMALL_BODY, Room
 from engine.server.guard import Guard
+from engine.server.replays import KEY_LIMIT, Replays
+from engine.server.request_names import NamedRequests
+from engine.server.wire import BatchRequest, ExtractRequest, Health, StoredDocument
 from engine.service.engine import Engine
+from engine.store import documents
+from engine.store.documents import Document
 from engine.text import clean_block, clean_line
 from engine.view.outward import outward
 
@@ -33,42 +42,62 @@ BODY_LIMIT = 41_000_000  # 10 million characters of four bytes, and their envelo
 DEEPEST = 32
 LARGEST = 1 << 53  # integers beyond this are no counts, and neither SQLite nor JavaScript keeps them
 
-CLOSE = {"connection": "close"}
 TOO_LARGE = "The request is larger than 41 MB. Split the document."
+SHAPE = 'Send {"id": "...", "text": "..."}.'
+BATCH_SHAPE = 'Send {"documents": [{"id": "...", "text": "..."}, ...]}, at most 1,000.'
 
 Handler = Callable[[Request], Awaitable[Response]]
-
-_encoder = msgspec.json.Encoder()
-
-
-class ExtractRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    id: str
-    text: str
-    title: str = ""
-    method: str = "auto"
-    bulk: bool = False  # nobody waits for it: others go first, and it may be answered with 429
+WithBody = Callable[[Request, bytes], Awaitable[Response]]
 
 
 class Unfit(ValueError):
     """Fields that no request can have: a sentence."""
 
 
-def application(engine: Engine, room: Room, guard: Guard | None = None) -> Starlette:
-    """The routes of engine/README.md. With a `guard`, TCP's, what it denies is denied; without one, on the unix socket, also
+class Api:
+    """The routes of one listener. With a `guard`, TCP's, what it denies is denied; without one, on the unix socket, there is also
     `POST /v1/control/{kind}`."""
 
-    def guarded(handler: Handler) -> Handler:
+    def __init__(self, engine: Engine, room: Room, guard: Guard | None = None) -> None:
+        self.engine = engine
+        self.room = room
+        self.guard = guard
+        self.replays = Replays()
+
+    def application(self) -> ASGIApp:
+        one = "/v1/documents/{id:path}"
+        routes = [
+            self._route("/v1/extract", POST=self._with_body(self._once(self.extract))),
+            self._route("/v1/extract:batch", POST=self._with_body(self.batch)),
+            self._route("/v1/feedback", POST=self._with_body(self._once(self.feedback))),
+            self._route(one, GET=self.document, DELETE=self.delete_document),
+            self._route("/v1/status", GET=self.status),
+            self._route("/metrics", GET=self.metrics),
+            self._route("/healthz", GET=self.health),
+            self._route("/openapi.json", GET=self.openapi),
+        ]
+        if self.guard is None:
+            routes.append(Route("/v1/control/{kind}", self._with_body(self.control), methods=["POST"]))
+        handlers: Any = {Exception: self.broken, ClientDisconnect: _left, HTTPException: _unknown}
+        return NamedRequests(Starlette(routes=routes, exception_handlers=handlers))
+
+    # -- around every route --------------------------------------------------------------------------------------------
+
+    def _route(self, path: str, **handlers: Handler) -> Route:
+        """`handlers` by method. HEAD is what GET answers, without its body."""
+
         async def guard_first(request: Request) -> Response:
-            denial = guard.denies(request.method, request.url.path, request.headers) if guard is not None else None
+            path = request.url.path
+            denial = self.guard.denies(request.method, path, request.headers) if self.guard is not None else None
             if denial is None:
-                return await handler(request)
+                return await handlers.get(request.method, handlers.get("GET", _nothing))(request)
             return refuse(denial.status, denial.code, denial.sentence, None if _is_small(request) else CLOSE)
 
-        return guard_first
+        return Route(path, guard_first, methods=list(handlers))
 
-    def with_body(handler: Callable[[Request, bytes], Awaitable[Response]]) -> Handler:
+    def _with_body(self, handler: WithBody) -> Handler:
         async def read_first(request: Request) -> Response:
-            body = Body(room)
+            body = Body(self.room)
             try:
                 late = await body.read(request)
                 return await handler(request, body.whole()) if late is None else late
@@ -77,96 +106,146 @@ def application(engine: Engine, room: Room, guard: Guard | None = None) -> Starl
 
         return read_first
 
-    async def extract(request: Request, body: bytes) -> Response:
+    def _once(self, handler: WithBody) -> WithBody:
+        """`Idempotency-Key`: the same request again gets the same answer, and is not done again."""
+
+        async def known_first(request: Request, body: bytes) -> Response:
+            key = request.headers.get("idempotency-key")
+            if key is None:
+                return await handler(request, body)
+            if not key or len(key) > KEY_LIMIT or not key.isprintable():
+                return refuse(400, "idempotency_key", f"An Idempotency-Key is 1 to {KEY_LIMIT} printable characters.")
+            whose = request.client.host if request.client else ""
+            name = f"{whose} {self._knows(request)} {request.url.path} {key}"
+            return await self.replays.once(name, body, lambda: handler(request, body))
+
+        return known_first
+
+    def _knows(self, request: Request) -> bool:
+        """Whether this is somebody who may open the store's socket, or has the token."""
+        return self.guard is None or self.guard.knows(request.headers)
+
+    # -- documents -----------------------------------------------------------------------------------------------------
+
+    async def extract(self, request: Request, body: bytes) -> Response:
         try:
             asked = msgspec.json.decode(body, type=ExtractRequest)
+        except msgspec.ValidationError as error:
+            code = "method" if str(error).endswith("`$.method`") else "fields"
+            return refuse(422, code, f"Not usable: {clean_line(str(error))}. {SHAPE}")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            return refuse(
-                400, "json", f'Not understood: {clean_line(str(error))}. Send {{"id": "...", "text": "..."}}.'
-            )
-        if asked.method not in ("auto", "llm", "frequency"):
-            return refuse(400, "method", f"Unknown method {clean_line(asked.method, 40)!r}: auto, llm or frequency.")
+            return refuse(400, "json", f"Not understood: {clean_line(str(error))}. {SHAPE}")
         try:
-            return answer(200, await engine.extract(asked.id, asked.text, asked.title, asked.method, asked.bulk))  # type: ignore[arg-type]
-        except Busy as busy:
-            again = {"retry-after": f"{busy.after_s:.0f}"}
-            return refuse(429, "busy", str(busy), again, retry_after_s=busy.after_s)
-        except Refused as refused:
-            return refuse(409, "refused", str(refused))
-        except OSError as error:
-            return refuse(503, "store", f"Not stored: {error}.", {"retry-after": "5"})
+            made = await self.engine.extract(asked.id, asked.text, asked.title, asked.method, asked.bulk)
+        except (Busy, Refused, OSError) as error:
+            why = refusal_of(error)
+            return refuse(why.status, why.code, why.sentence, retry_after_s=why.retry_after_s)
+        return answer(200, made)
 
-    async def feedback(request: Request, body: bytes) -> Response:
+    async def batch(self, request: Request, body: bytes) -> Response:
+        try:
+            asked = msgspec.json.decode(body, type=BatchRequest)
+        except msgspec.ValidationError as error:
+            return refuse(422, "fields", f"Not usable: {clean_line(str(error))}. {BATCH_SHAPE}")
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            return refuse(400, "json", f"Not understood: {clean_line(str(error))}. {BATCH_SHAPE}")
+        return StreamingResponse(Batch(self.engine, asked.documents).lines(), media_type="application/x-ndjson")
+
+    async def document(self, request: Request) -> Response:
+        if not self._knows(request):
+            return self._closed("Documents are read")
+        stored = documents.get(self.engine.conn, request.path_params["id"])
+        if stored is None:
+            return refuse(404, "no_document", "There is no document with this id.")
+        return answer(200, stored_document(stored, request.query_params.get("text") in ("1", "true", "yes")))
+
+    async def delete_document(self, request: Request) -> Response:
+        if not self._knows(request):
+            return self._closed("Documents are deleted")
+        return await self._command(request, "delete_document", {"document": request.path_params["id"]})
+
+    def _closed(self, what: str) -> Response:
+        """401 where a token would open it, 403 where the engine has none."""
+        has_token = self.guard is not None and bool(self.guard.token)
+        how = "send" if has_token else "set [http] token_env's variable in the engine's environment and send"
+        sentence = f"{what} only with the token: {how} `Authorization: Bearer ...`, or use `rollout documents`."
+        return refuse(401 if has_token else 403, "token", sentence)
+
+    # -- the rest ------------------------------------------------------------------------------------------------------
+
+    async def feedback(self, request: Request, body: bytes) -> Response:
         fields = read_fields(body)
         if isinstance(fields, Response):
             return fields
-        if fields.get("kind") == "complaint" and guard is not None and not guard.knows(request.headers):
+        if fields.get("kind") == "complaint" and not self._knows(request):
             return refuse(
                 403,
                 "token",
                 "Complaints can roll the rollout back, so this address takes them only with the token: set [http] token_env's variable "
                 "in the engine's environment and send `Authorization: Bearer ...`, or use `rollout feedback complaint`.",
             )
-        return await command(request, "feedback", fields)
+        return await self._command(request, "feedback", fields)
 
-    async def status(request: Request) -> Response:
-        if engine.view is None:
-            return refuse(503, "starting", "starting")
+    async def status(self, request: Request) -> Response:
+        view = self.engine.view
+        if view is None:
+            return refuse(503, "starting", "starting", retry_after_s=1.0)
         epoch = request.query_params.get("times") == "epoch"  # a console reads it as the struct that it is
-        return answer(200, engine.view if epoch else outward(engine.view))
+        return answer(200, view if epoch else outward(view))
 
-    async def health(_: Request) -> Response:
-        ok, sentence = engine.healthy()
-        return answer(200 if ok else 503, {"ok": ok, "sentence": sentence})
+    async def health(self, _: Request) -> Response:
+        ok, sentence = self.engine.healthy()
+        plan = self.engine.plan
+        body = Health(ok, sentence, plan.service, plan.environment, msgspec.UNSET if ok else "unhealthy")
+        return answer(200 if ok else 503, body, None if ok else {"retry-after": "5"})
 
-    async def metrics(request: Request) -> Response:
-        accept = request.headers.get("accept", "*/*")
-        body, kind = engine.metrics(accept)
+    async def metrics(self, request: Request) -> Response:
+        body, kind = self.engine.metrics(request.headers.get("accept", "*/*"))
         return Response(body, media_type=kind)
 
-    async def control_route(request: Request, body: bytes) -> Response:
+    async def openapi(self, _: Request) -> Response:
+        from engine.server.openapi import described
+
+        return answer(200, described(self.engine.plan.service, self.engine.plan.environment))
+
+    async def control(self, request: Request, body: bytes) -> Response:
         fields = read_fields(body)
-        return fields if isinstance(fields, Response) else await command(request, request.path_params["kind"], fields)
+        if isinstance(fields, Response):
+            return fields
+        return await self._command(request, request.path_params["kind"], fields)
 
-    async def command(request: Request, kind: str, fields: dict[str, Any]) -> Response:
-        reply = await commands.carry_out(engine, kind, fields, actor_of(request))
-        return answer(200 if reply.ok else reply.data.get("status", 409), reply)
+    async def _command(self, request: Request, kind: str, fields: dict[str, Any]) -> Response:
+        return of_reply(await commands.carry_out(self.engine, kind, fields, actor_of(request)))
 
-    routes = [
-        Route("/v1/extract", guarded(with_body(extract)), methods=["POST"]),
-        Route("/v1/feedback", guarded(with_body(feedback)), methods=["POST"]),
-        Route("/v1/status", guarded(status)),
-        Route("/metrics", guarded(metrics)),
-        Route("/healthz", guarded(health)),
-    ]
-    if guard is None:
-        routes.append(Route("/v1/control/{kind}", with_body(control_route), methods=["POST"]))
-
-    async def broken(_: Request, error: Exception) -> Response:
-        engine.trouble(error)
-        return answer(
-            500, Reply(False, "The engine failed at this request; the reason is in engine.log in the store folder.")
-        )
-
-    async def left(_: Request, __: Exception) -> Response:
-        return Response(status_code=400)  # to nobody: the client went before it had said what it wants
-
-    async def unknown(_: Request, error: Exception) -> Response:
-        status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (404, None)
-        return refuse(status, "route", "There is nothing here for this method and path.", dict(headers or {}))
-
-    handlers: Any = {Exception: broken, ClientDisconnect: left, HTTPException: unknown}
-    return Starlette(routes=routes, exception_handlers=handlers)
+    async def broken(self, _: Request, error: Exception) -> Response:
+        self.engine.trouble(error)
+        sentence = "The engine failed at this request; the reason is in engine.log in the store folder."
+        return refuse(500, "internal", sentence)
 
 
-def answer(status: int, body: Any) -> Response:
-    return Response(_encoder.encode(body), status, media_type="application/json")
+def application(engine: Engine, room: Room, guard: Guard | None = None) -> ASGIApp:
+    """The HTTP application of one listener; see `Api`."""
+    return Api(engine, room, guard).application()
 
 
-def refuse(status: int, code: str, sentence: str, headers: dict[str, str] | None = None, **more: float) -> Response:
-    """An error that a program (`code`) and a person (`error`) can read."""
-    body = {"ok": False, "error": sentence, "sentence": sentence, "code": code, **more}
-    return Response(_encoder.encode(body), status, headers, media_type="application/json")
+async def _nothing(_: Request) -> Response:
+    raise HTTPException(405)
+
+
+async def _left(_: Request, __: Exception) -> Response:
+    return Response(status_code=400)  # to nobody: the client went before it had sent its request
+
+
+async def _unknown(_: Request, error: Exception) -> Response:
+    status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (404, None)
+    return refuse(status, "route", "There is nothing here for this method and path.", dict(headers or {}))
+
+
+def stored_document(d: Document, with_text: bool) -> StoredDocument:
+    return StoredDocument(
+        d.id, d.title, d.arm, d.method, d.keywords, d.technical, d.frequency, d.llm, d.shadow, iso(d.updated),
+        None if d.llm_at is None else iso(d.llm_at), d.llm_stage, d.restored, d.text if with_text else msgspec.UNSET,
+    )  # fmt: skip
 
 
 def _declared(request: Request) -> int:
@@ -200,7 +279,7 @@ class Body:
                     more = len(self._body) - SMALL_BODY - self._held
                     if more > 0 and not self._room.take(more):
                         why = "Too many large documents are on their way at once. Try again in a moment."
-                        return refuse(503, "busy", why, {"retry-after": "5", **CLOSE})
+                        return refuse(503, "busy", why, CLOSE, retry_after_s=5.0)
                     self._held += max(0, more)
         except TimeoutError:
             return refuse(408, "slow", f"The body was not whole within {BODY_S:g} s.", CLOSE)
@@ -221,13 +300,15 @@ def read_fields(body: bytes) -> dict[str, Any] | Response:
     try:
         fields = plain(json.loads(body or b"{}"))
     except Unfit as error:
-        return answer(400, Reply(False, f"Not understood: {error}. Nothing has changed.", {"code": "json"}))
+        return _not_understood(f"Not understood: {error}. Nothing has changed.")
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        return answer(400, Reply(False, f"Not understood: {why}. Send a JSON object.", {"code": "json"}))
-    if not isinstance(fields, dict):
-        return answer(400, Reply(False, "Not understood: send a JSON object.", {"code": "json"}))
-    return fields
+        return _not_understood(f"Not understood: {why}. Send a JSON object.")
+    return fields if isinstance(fields, dict) else _not_understood("Not understood: send a JSON object.")
+
+
+def _not_understood(sentence: str) -> Response:
+    return of_reply(Reply(False, sentence, {"code": "json", "status": 400}))
 
 
 def plain(value: Any, depth: int = 0) -> Any:

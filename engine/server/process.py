@@ -38,7 +38,7 @@ from engine.store.folder import Folder, StoreError
 from engine.text import reason_of
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
     from engine.rehearsal.environment import World
     from engine.service.engine import Engine
@@ -330,7 +330,7 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
 
     running: dict[asyncio.Task[None], Server] = {}
 
-    def serve(app: Starlette, sock: socket.socket, protocol: Any) -> None:
+    def serve(app: ASGIApp, sock: socket.socket, protocol: Any) -> None:
         config = uvicorn.Config(
             app, http=protocol, log_config=None, log_level="warning", access_log=False, lifespan="off", ws="none", loop="asyncio",
             timeout_graceful_shutdown=int(DRAIN_S), timeout_keep_alive=IDLE_S, server_header=False, backlog=ACCEPTED_AT_ONCE,

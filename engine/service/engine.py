@@ -32,6 +32,7 @@ from engine.plan.model import Plan
 from engine.plan.pins import misplaced
 from engine.rollout.control import DOWN, ENGINE, Actor, Ask, Decision, Refusal, State, note
 from engine.routing.pipeline import Extracted, MethodAsked, Pipeline
+from engine.routing.reading import Read
 from engine.routing.switch import Switch
 from engine.service.apply import Applied, Applier
 from engine.service.feedback import Door
@@ -258,14 +259,20 @@ class Engine:
     # -- documents ---------------------------------------------------------------------------------------------------------
 
     async def extract(
-        self, document_id: str, text: str, title: str = "", method: MethodAsked = "auto", bulk: bool = False
+        self,
+        document_id: str,
+        text: str,
+        title: str = "",
+        method: MethodAsked = "auto",
+        bulk: bool = False,
+        read: Read | None = None,
     ) -> Extracted:
         """Keywords for one document; returns when they are stored. Refused, Busy, or OSError when the store takes nothing."""
         if self.stopping:
             raise OSError("the engine is stopping; send the document again")
         if self.switch.shut:
             raise OSError(self.switch.shut)
-        return await self.pipeline.extract(document_id, text, title, method, bulk)
+        return await self.pipeline.extract(document_id, text, title, method, bulk, read)
 
     def may_generate(self) -> bool:
         """Whether any request may make a model work. In Preparation no document does; a person's check may, until a rollback."""

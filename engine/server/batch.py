@@ -1,0 +1,116 @@
+"""Many documents in one request: counted beside the engine a chunk at a time, stored together, answered as they are done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+import msgspec
+from msgspec import Struct, structs
+
+from engine.routing.pipeline import Busy, Refused, Unusable
+from engine.routing.reading import TITLE_LIMIT, Read
+from engine.server.wire import DocumentLine, ExtractRequest, ProblemLine
+from engine.service.engine import Engine
+from engine.text import clean_line
+
+CHUNK = 40  # documents counted at once: a worker is done with them in a twentieth of a second
+CHUNK_BYTES = 400_000  # and at most about so much of their texts
+CHUNKS_AHEAD = 8  # with their answers in memory; more wait until some are taken
+STORE_AGAIN_S = 5.0
+
+Line = DocumentLine | ProblemLine
+_encoder = msgspec.json.Encoder()
+
+
+class Refusal(Struct, frozen=True):
+    """Why a document is not stored, as HTTP says it."""
+
+    status: int
+    code: str
+    sentence: str
+    retry_after_s: float | None = None
+
+
+def refusal_of(error: Busy | Refused | OSError) -> Refusal:
+    if isinstance(error, Busy):
+        return Refusal(429, "busy", str(error), error.after_s)
+    if isinstance(error, Unusable):
+        return Refusal(422, "document", str(error))
+    if isinstance(error, Refused):
+        return Refusal(409, "refused", str(error))
+    return Refusal(503, "store", f"Not stored: {error}.", STORE_AGAIN_S)
+
+
+class Batch:
+    """The documents of one request, in raw JSON."""
+
+    def __init__(self, engine: Engine, raw: Sequence[msgspec.Raw]) -> None:
+        self._engine = engine
+        self._raw = raw
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """JSON lines as documents are done. When the client stops reading, the rest is given up."""
+        work: set[asyncio.Task[list[Line]]] = set()
+        chunks = self._chunks()
+        more = True
+        try:
+            while more or work:
+                while more and len(work) < CHUNKS_AHEAD:
+                    chunk = next(chunks, None)
+                    more = chunk is not None
+                    if chunk is not None:
+                        work.add(asyncio.create_task(self._chunk(*chunk)))
+                if work:
+                    done, work = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        yield _encoder.encode_lines(task.result())
+        finally:
+            for task in work:
+                task.cancel()
+
+    def _chunks(self) -> Iterator[tuple[int, Sequence[msgspec.Raw]]]:
+        """(the first one's index, documents) of about equal work."""
+        start, size = 0, 0
+        for index, raw in enumerate(self._raw):
+            size += len(memoryview(raw))
+            if index + 1 - start >= CHUNK or size >= CHUNK_BYTES:
+                yield start, self._raw[start : index + 1]
+                start, size = index + 1, 0
+        if start < len(self._raw):
+            yield start, self._raw[start:]
+
+    async def _chunk(self, first: int, raw: Sequence[msgspec.Raw]) -> list[Line]:
+        lines: list[Line] = []
+        asked: list[tuple[int, ExtractRequest]] = []
+        for index, one in enumerate(raw, first):
+            try:
+                request = msgspec.json.decode(one, type=ExtractRequest)
+                text = self._engine.pipeline.admitted(request.id, request.text)
+                asked.append((index, structs.replace(request, text=text)))
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                lines.append(ProblemLine(index, 422, f"Not usable: {clean_line(str(error))}.", "fields"))
+            except (Refused, OSError) as error:
+                lines.append(_problem(index, msgspec.UNSET, refusal_of(error)))
+        given = [(request.id, request.text, clean_line(request.title, TITLE_LIMIT)) for _, request in asked]
+        reads = await self._engine.pipeline.read_many(given)
+        made = (self._one(index, request, read) for (index, request), read in zip(asked, reads, strict=True))
+        return lines + await asyncio.gather(*made)
+
+    async def _one(self, index: int, request: ExtractRequest, read: Read) -> Line:
+        try:
+            made = await self._engine.extract(
+                request.id, request.text, request.title, request.method, bulk=True, read=read
+            )
+        except (Busy, Refused, OSError) as error:
+            return _problem(index, request.id, refusal_of(error))
+        except Exception as error:
+            self._engine.trouble(error)
+            sentence = "The engine failed at this document; the reason is in engine.log in the store folder."
+            return _problem(index, request.id, Refusal(500, "internal", sentence))
+        return DocumentLine(**structs.asdict(made), index=index)
+
+
+def _problem(index: int, document_id: str | msgspec.UnsetType, why: Refusal) -> ProblemLine:
+    again = msgspec.UNSET if why.retry_after_s is None else why.retry_after_s
+    return ProblemLine(index, why.status, why.sentence, why.code, document_id, retry_after_s=again)

@@ -1,0 +1,170 @@
+"""The OpenAPI 3.1 document of the HTTP API, made from the types that the routes read and write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.routing.pipeline import Extracted
+from engine.server import wire
+from engine.view.model import View
+from engine.view.outward import MOMENTS
+
+VERSION = "1"
+REF = "#/components/schemas/{name}"
+TYPES = (
+    wire.ExtractRequest, wire.BatchRequest, wire.FeedbackRequest, Extracted, wire.DocumentLine, wire.ProblemLine, wire.Problem,
+    wire.Answer, wire.StoredDocument, wire.Health, View,
+)  # fmt: skip
+
+ERRORS = {
+    400: "Not JSON, or a header that cannot be read",
+    401: "The token is missing",
+    403: "Another site's web page, or something that takes the token",
+    404: "There is no such document",
+    408: "The body was not whole in time",
+    409: "Refused as things are now; the sentence says why",
+    413: "More than 41 MB",
+    415: "Not application/json",
+    421: "Another host's name",
+    422: "JSON, but not a usable request",
+    429: "Too much waits already; Retry-After says when to come again",
+    500: "The engine failed; engine.log has the reason",
+    503: "The store takes nothing now, or the engine starts; Retry-After says when to come again",
+}
+AGAIN = (429, 503)
+COMMON = (401, 403, 421, 500, 503)
+SENT = (400, 408, 413, 415, 422)
+
+
+def described(service: str, environment: str) -> dict[str, Any]:
+    """The whole document."""
+    _, components = msgspec.json.schema_components(TYPES, ref_template=REF)
+    for schema in components.values():
+        _with_moments(schema)
+    components["BatchRequest"]["properties"]["documents"]["items"] = {"$ref": REF.format(name="ExtractRequest")}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Rollout engine",
+            "version": VERSION,
+            "description": f"Keyword extraction for {service} in {environment}. Errors are JSON with `code` and `error`; every answer has "
+            "X-Request-Id, the caller's where one was sent.",
+        },
+        "paths": _paths(),
+        "security": [{}, {"token": []}],
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "headers": {
+                "RequestId": {"schema": {"type": "string"}, "description": "The name of this request."},
+                "RetryAfter": {"schema": {"type": "integer", "minimum": 0}, "description": "Seconds."},
+            },
+            "parameters": {
+                "IdempotencyKey": {
+                    "name": "Idempotency-Key", "in": "header", "required": False,
+                    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
+                    "description": "The same request again gets the same answer for a day, while the engine runs.",
+                },
+                "RequestId": {
+                    "name": "X-Request-Id", "in": "header", "required": False,
+                    "schema": {"type": "string"},
+                    "description": "Up to 128 of A-Z a-z 0-9 . _ : / + = @ -; another one is replaced by one that is made here.",
+                },
+            },
+        },
+    }  # fmt: skip
+
+
+def _with_moments(schema: dict[str, Any]) -> None:
+    """Times go outside in ISO 8601 (see engine/view/outward.py): the types say seconds."""
+    for name, of in schema.get("properties", {}).items():
+        kinds = of.get("anyOf", [of])
+        if name in MOMENTS and any(kind.get("type") in ("number", "string") for kind in kinds):
+            null = [kind for kind in kinds if kind.get("type") == "null"]
+            schema["properties"][name] = {
+                "anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}, *null]
+            }
+
+
+def _paths() -> dict[str, Any]:
+    once = [{"$ref": "#/components/parameters/IdempotencyKey"}]
+    document = [
+        {
+            "name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1},
+            "description": "The document's id; its slashes may stay as they are.",
+        }
+    ]  # fmt: skip
+    text = {
+        "name": "text",
+        "in": "query",
+        "required": False,
+        "schema": {"enum": ["0", "1"]},
+        "description": "1: with its text.",
+    }
+    return {
+        "/v1/extract": {
+            "post": _operation("extract", "Keywords for one document, stored", "Extracted", (*SENT, 409, 429), "ExtractRequest", once)
+        },
+        "/v1/extract:batch": {
+            "post": _operation(
+                "extractBatch", "Up to 1,000 documents; a JSON line for each as it is done", "", SENT, "BatchRequest",
+                lines=("DocumentLine", "ProblemLine"),
+            )
+        },
+        "/v1/feedback": {
+            "post": _operation("feedback", "What a user says or does", "Answer", (*SENT, 409, 429), "FeedbackRequest", once)
+        },
+        "/v1/documents/{id}": {
+            "get": _operation("document", "A document as it is stored", "StoredDocument", (404,), parameters=[*document, text], token=True),
+            "delete": _operation("deleteDocument", "Delete a document for good", "Answer", (404, 409), parameters=document, token=True),
+        },
+        "/v1/status": {"get": _operation("status", "Where the rollout stands", "View", ())},
+        "/healthz": {"get": _operation("health", "Whether the engine works; open to everyone", "Health", ())},
+        "/metrics": {
+            "get": _operation("metrics", "Figures: JSON, or Prometheus text where that is accepted", "", (), lines=("metrics",))
+        },
+        "/openapi.json": {"get": _operation("openapi", "This document", "", (), lines=("openapi",))},
+    }  # fmt: skip
+
+
+def _operation(
+    name: str,
+    summary: str,
+    result: str,
+    errors: tuple[int, ...],
+    body: str = "",
+    parameters: list[dict[str, Any]] | None = None,
+    lines: tuple[str, ...] = (),
+    token: bool = False,
+) -> dict[str, Any]:
+    content: dict[str, Any] = {"application/json": {"schema": {"$ref": REF.format(name=result)} if result else {}}}
+    if lines == ("metrics",):
+        content = {"application/json": {"schema": {"type": "object"}}, "text/plain": {"schema": {"type": "string"}}}
+    elif lines == ("openapi",):
+        content = {"application/json": {"schema": {"type": "object"}}}
+    elif lines:
+        one = {"oneOf": [{"$ref": REF.format(name=line)} for line in lines]}
+        content = {"application/x-ndjson": {"schema": {"type": "string"}, "x-line": one}}
+    named = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
+    operation: dict[str, Any] = {
+        "operationId": name,
+        "summary": summary,
+        "parameters": [*(parameters or []), {"$ref": "#/components/parameters/RequestId"}],
+        "responses": {"200": {"description": "Done", "headers": named, "content": content}},
+    }
+    if token:
+        operation["security"] = [{"token": []}]
+    if body:
+        schema = {"$ref": REF.format(name=body)}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    for status in sorted({*errors, *COMMON}):
+        headers = {**named, **({"Retry-After": {"$ref": "#/components/headers/RetryAfter"}} if status in AGAIN else {})}
+        problem = {
+            "application/json": {
+                "schema": {"$ref": REF.format(name="Health" if name == "health" and status == 503 else "Problem")}
+            }
+        }
+        operation["responses"][str(status)] = {"description": ERRORS[status], "headers": headers, "content": problem}
+    return operation

@@ -1,0 +1,83 @@
+"""`Idempotency-Key`: an answer is kept for a while, and given again to the same request instead of doing it twice.
+
+Kept in memory: after a restart of the engine a request is done again. A document is stored by its id and feedback counted by its
+id, so that is twice the work and once the effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from engine.server.answers import refuse
+
+KEY_LIMIT = 255
+KEPT_S = 24 * 3600.0
+KEPT_BYTES = 16 << 20
+KEPT = 20_000
+
+
+class _Kept(Struct):
+    at: float
+    digest: bytes
+    answer: asyncio.Future[Response | None]
+    size: int = 0
+
+
+class Replays:
+    """Of one listener; not for use from several event loops."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._bytes = 0
+
+    async def once(self, key: str, body: bytes, do: Callable[[], Awaitable[Response]]) -> Response:
+        """The answer that was given to this key, or that of `do`. Answers to try again (429, 500 and above) are not kept."""
+        self._forget()
+        digest = hashlib.blake2b(body, digest_size=16).digest()
+        known = self._kept.get(key)
+        if known is not None and known.digest != digest:
+            return refuse(422, "idempotency_key", "This Idempotency-Key was used with another body. Use a new one.")
+        if known is not None:
+            made = await asyncio.shield(known.answer)
+            return _again(made) if made is not None else await do()
+        mine = self._kept[key] = _Kept(self._clock(), digest, asyncio.get_running_loop().create_future())
+        try:
+            made = await do()
+        except BaseException:
+            self._drop(key, mine)
+            raise
+        if made.status_code == 429 or made.status_code >= 500:
+            self._drop(key, mine)
+            return made
+        mine.size = len(made.body)
+        self._bytes += mine.size
+        mine.answer.set_result(made)
+        return made
+
+    def _drop(self, key: str, mine: _Kept) -> None:
+        if self._kept.get(key) is mine:
+            del self._kept[key]
+        mine.answer.set_result(None)  # whoever waited for it does it
+
+    def _forget(self) -> None:
+        now = self._clock()
+        while self._kept:
+            key, oldest = next(iter(self._kept.items()))
+            full = len(self._kept) >= KEPT or self._bytes > KEPT_BYTES
+            if not oldest.answer.done() or not (full or now - oldest.at > KEPT_S):
+                return
+            del self._kept[key]
+            self._bytes -= oldest.size
+
+
+def _again(made: Response) -> Response:
+    headers = {"idempotency-replayed": "true"}
+    return Response(made.body, made.status_code, headers, media_type="application/json")

@@ -1,0 +1,120 @@
+"""What goes over HTTP, as types: the requests and answers that engine/server/http.py takes and gives, and openapi.py describes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from engine.routing.pipeline import ID_LIMIT, Extracted
+
+MOST_DOCUMENTS = 1000
+
+MethodAsked = Literal["auto", "llm", "frequency"]
+Id = Annotated[
+    str,
+    Meta(
+        description=f"One line of visible text, at most {ID_LIMIT} characters.",
+        examples=["docs/a.md"],
+        extra_json_schema={"minLength": 1, "maxLength": ID_LIMIT},
+    ),
+]
+Text = Annotated[str, Meta(description="At most 10 million characters.", examples=["The worker pool retries."])]
+
+
+class ExtractRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A document. Sent again under the same id it replaces what is stored."""
+
+    id: Id
+    text: Text
+    title: str = ""
+    method: Annotated[MethodAsked, Meta(description="auto goes by the rollout's percentage.")] = "auto"
+    bulk: Annotated[
+        bool, Meta(description="No client waits for it: others go first, and it may be answered with 429.")
+    ] = False
+
+
+class BatchRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Up to 1,000 documents. Each is judged alone: one that is not usable costs the others nothing. All of them are bulk work."""
+
+    documents: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=MOST_DOCUMENTS)]
+
+
+class DocumentLine(Extracted, frozen=True):
+    """A line of the batch's answer for a document that is stored."""
+
+    index: Annotated[
+        int, Meta(ge=0, description="Its place in the request, from 0; lines come as documents are done.")
+    ] = 0
+    ok: Literal[True] = True
+    status: Literal[200] = 200
+
+
+class Problem(Struct, frozen=True):
+    """Any answer that is an error: `code` is for programs and stays, `error` is a sentence for people."""
+
+    error: str
+    code: str
+    sentence: str
+    ok: Literal[False] = False
+    request_id: str | msgspec.UnsetType = msgspec.UNSET
+    retry_after_s: float | msgspec.UnsetType = msgspec.UNSET
+
+
+class ProblemLine(Struct, frozen=True):
+    """A line of the batch's answer for a document that is not stored."""
+
+    index: Annotated[int, Meta(ge=0)]
+    status: int
+    error: str
+    code: str
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    ok: Literal[False] = False
+    retry_after_s: float | msgspec.UnsetType = msgspec.UNSET
+
+
+class FeedbackRequest(Struct, frozen=True):
+    """What a user says or does. A complaint over TCP needs the token."""
+
+    kind: Literal["complaint", "rating", "click", "impression"]
+    document: str | None = None
+    value: float | None = None
+    text: str | None = None
+    source: str | None = None
+    id: Annotated[str | None, Meta(description="The same id is counted once.")] = None
+
+
+class Answer(Struct, frozen=True):
+    """Done, in a sentence; `data` holds what a program needs."""
+
+    ok: bool
+    sentence: str
+    data: dict[str, Any] = {}
+
+
+class StoredDocument(Struct, frozen=True):
+    """A document as it is stored, with the keywords of both methods."""
+
+    id: str
+    title: str
+    arm: str
+    method: Annotated[str, Meta(description="Whose keywords are served now.")]
+    keywords: tuple[str, ...]
+    technical: tuple[str, ...]
+    frequency: tuple[str, ...]
+    llm: tuple[str, ...] | None
+    shadow: tuple[str, ...] | None
+    updated: str
+    llm_at: str | None
+    llm_stage: int | None
+    restored: bool
+    text: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Health(Struct, frozen=True):
+    ok: bool
+    sentence: str
+    service: str
+    environment: str
+    code: str | msgspec.UnsetType = msgspec.UNSET

@@ -1,0 +1,314 @@
+"""The HTTP API as a service owner uses it: batches, idempotency, documents, errors, and the OpenAPI document against real answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import msgspec
+import pytest
+from starlette.responses import Response
+
+from engine.routing.pipeline import Extracted
+from engine.routing.reading import Readers
+from engine.server import wire
+from engine.server.answers import answer, refuse
+from engine.server.http import Api
+from engine.server.openapi import described
+from engine.server.replays import KEPT_S, Replays
+from tests.engine.service.stage import TEXT, Stage
+
+TOKEN = "a-token-of-the-test"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """In Preparation: everything by frequency. With a token."""
+    with pytest.MonkeyPatch.context() as patch, Stage(tmp_path_factory.mktemp("api"), speed=None) as made:
+        patch.setenv("ROLLOUT_TOKEN", TOKEN)
+        made.engine()
+        yield made
+
+
+class Said:
+    def __init__(self, status: int, headers: Mapping[str, str], raw: bytes) -> None:
+        self.status, self.headers, self.raw = status, {name.lower(): value for name, value in headers.items()}, raw
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.raw)
+
+    @property
+    def lines(self) -> list[Any]:
+        return sorted(map(json.loads, self.raw.splitlines()), key=lambda line: line["index"])
+
+
+def ask(stage: Stage, method: str, path: str, body: Any = None, headers: Mapping[str, str] = BEARER) -> Said:
+    url = urlsplit(stage.view.engine.address)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
+    raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    connection.request(method, path, raw, {"Content-Type": "application/json", **headers})
+    response = connection.getresponse()
+    said = Said(response.status, dict(response.getheaders()), response.read())
+    connection.close()
+    return said
+
+
+# -- batches ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_answers_every_document_once_and_a_bad_one_costs_the_others_nothing(stage: Stage) -> None:
+    documents: list[Any] = [{"id": f"batch/{n}", "text": f"{TEXT} Number {n}."} for n in range(130)]
+    documents[3] = {"id": "bad\x1bid", "text": TEXT}
+    documents[50] = {"id": "no text"}
+    documents[51] = {"id": "x", "text": TEXT, "method": "guess"}
+    documents[129] = "a word"
+    said = ask(stage, "POST", "/v1/extract:batch", {"documents": documents})
+    assert (said.status, said.headers["content-type"]) == (200, "application/x-ndjson")
+    assert [line["index"] for line in said.lines] == list(range(130))
+    bad = {line["index"]: (line["status"], line["code"]) for line in said.lines if not line["ok"]}
+    assert bad == {3: (422, "document"), 50: (422, "fields"), 51: (422, "fields"), 129: (422, "fields")}
+    alone = ask(stage, "POST", "/v1/extract", {**documents[7], "id": "alone/7"}).json
+    assert said.lines[7]["keywords"] == alone["keywords"]
+    assert said.lines[7]["ms"] > 0
+    for line in said.raw.splitlines():
+        msgspec.json.decode(line, type=wire.DocumentLine if b'"ok":true' in line else wire.ProblemLine)
+    assert ask(stage, "GET", "/v1/documents/batch/7").json["keywords"] == alone["keywords"]
+
+
+@pytest.mark.parametrize("documents", [[], [{"id": "a", "text": "b"}] * 1001, "x", None, {"a": 1}])
+def test_a_batch_of_none_of_too_many_or_of_another_shape_is_422(stage: Stage, documents: Any) -> None:
+    said = ask(stage, "POST", "/v1/extract:batch", {"documents": documents})
+    assert (said.status, said.json["code"]) == (422, "fields")
+
+
+def test_a_client_that_leaves_a_batch_leaves_an_engine_that_works(stage: Stage) -> None:
+    url = urlsplit(stage.view.engine.address)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
+    body = json.dumps({"documents": [{"id": f"left/{n}", "text": TEXT * 5 + str(n)} for n in range(1000)]})
+    connection.request("POST", "/v1/extract:batch", body, {"Content-Type": "application/json", **BEARER})
+    connection.getresponse().read(100)
+    connection.close()
+    assert ask(stage, "POST", "/v1/extract", {"id": "after", "text": TEXT}).status == 200
+
+
+def test_counting_in_other_processes_gives_what_counting_here_gives_and_outlives_a_dead_worker() -> None:
+    from engine.extraction.keywords import Budget
+
+    budget, documents = Budget(15, 8, 10), [(f"{n}.md", f"# Title {n}\n\n{TEXT}", "") for n in range(4)]
+
+    async def both() -> None:
+        beside, here = Readers(workers=1), Readers(workers=0)
+        try:
+            first = await beside.read(documents, budget)
+            assert [(r.parsed, r.plain) for r in first] == [
+                (r.parsed, r.plain) for r in await here.read(documents, budget)
+            ]
+            assert beside._pool is not None
+            for process in list(beside._pool._processes.values()):
+                process.kill()
+                process.join()
+            assert len(await beside.read(documents, budget)) == 4
+            assert len(await beside.read(documents, budget)) == 4
+        finally:
+            beside.close()
+
+    asyncio.run(both())
+
+
+def children(pid: int) -> set[int]:
+    made = set()
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and (entry / "stat").read_text().rpartition(")")[2].split()[1] == str(pid):
+                made.add(int(entry.name))
+    return made
+
+
+def test_workers_end_with_an_engine_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ROLLOUT_TOKEN", raising=False)
+    with Stage(tmp_path, speed=None) as stage:
+        process = stage.engine()
+        assert ask(stage, "POST", "/v1/extract:batch", {"documents": [{"id": "a", "text": TEXT}]}, {}).status == 200
+        beside = children(process.pid)
+        assert beside or len(os.sched_getaffinity(0)) == 1
+        process.kill()
+        process.wait()
+        assert stage.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in beside), 30.0)
+
+
+# -- documents -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_document_is_read_and_deleted_with_the_token_alone(stage: Stage) -> None:
+    name = "a folder/ü & more?.md"
+    ask(stage, "POST", "/v1/extract", {"id": name, "text": TEXT})
+    path = f"/v1/documents/{quote(name)}"
+    for method in ("GET", "DELETE"):
+        shut = ask(stage, method, path, headers={})
+        assert (shut.status, shut.json["code"]) in ((401, "token"), (403, "token"))
+        assert ask(stage, method, path, headers={**BEARER, "Origin": "https://evil.example"}).status == 403
+    assert "text" not in ask(stage, "GET", path).json
+    assert ask(stage, "GET", f"{path}?text=1").json["text"].strip() == TEXT.strip()
+    assert ask(stage, "GET", path).json["updated"].endswith("Z")
+    assert ask(stage, "DELETE", path).status == 200
+    for method in ("GET", "DELETE"):
+        gone = ask(stage, method, path)
+        assert (gone.status, gone.json["code"]) == (404, "no_document")
+
+
+def test_without_a_token_set_documents_are_not_read_over_tcp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ROLLOUT_TOKEN", raising=False)
+    with Stage(tmp_path, speed=None) as stage:
+        stage.engine()
+        assert ask(stage, "POST", "/v1/extract", {"id": "a", "text": TEXT}, {}).status == 200
+        shut = ask(stage, "GET", "/v1/documents/a", headers={})
+        assert (shut.status, shut.json["code"]) == (403, "token")
+        assert stage.client.request("GET", "/v1/documents/a")[1]["id"] == "a"  # whoever may open the store's socket
+
+
+# -- errors, names, retries ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("POST", "/v1/extract", b"{", 400, "json"),
+        ("POST", "/v1/extract", b'{"id": "a"}', 422, "fields"),
+        ("POST", "/v1/extract", b'{"id": 5, "text": "x"}', 422, "fields"),
+        ("POST", "/v1/extract", b'{"id": "a", "text": "x", "method": "y"}', 422, "method"),
+        ("POST", "/v1/extract", b'{"id": "", "text": "x"}', 422, "document"),
+        ("POST", "/v1/extract", b'{"id": "a", "text": "x", "method": "llm"}', 409, "refused"),
+        ("POST", "/v1/extract:batch", b"{", 400, "json"),
+        ("POST", "/v1/feedback", b"[]", 400, "json"),
+        ("POST", "/v1/feedback", b'{"kind": "x"}', 400, "fields"),
+        ("GET", "/v1/nothing", None, 404, "route"),
+        ("PUT", "/v1/extract", b"{}", 405, "route"),
+        ("DELETE", "/metrics", None, 405, "route"),
+    ],
+)
+def test_every_error_is_json_with_a_code_and_the_request_s_name(
+    stage: Stage, method: str, path: str, body: bytes | None, status: int, code: str
+) -> None:
+    said = ask(stage, method, path, body, {**BEARER, "X-Request-Id": "mine-1"})
+    assert (said.status, said.json["code"], said.headers["x-request-id"]) == (status, code, "mine-1")
+    assert said.json["error"].rstrip().endswith((".", "...", "]"))
+    msgspec.json.decode(said.raw, type=wire.Problem)
+
+
+def test_a_name_that_could_act_is_replaced(stage: Stage) -> None:
+    for given in ("a b", "x" * 200, "é"):
+        name = ask(stage, "GET", "/healthz", headers={"X-Request-Id": given.encode().decode("latin-1")}).headers[
+            "x-request-id"
+        ]
+        assert re.fullmatch(r"[0-9a-f]{32}", name)
+
+
+def test_health_names_service_and_environment(stage: Stage) -> None:
+    said = ask(stage, "GET", "/healthz", headers={}).json
+    assert (said["ok"], said["service"], said["environment"]) == (True, stage.plan.service, "test")
+
+
+def test_the_same_key_and_request_is_done_once_and_another_body_is_refused(stage: Stage) -> None:
+    rating = {"kind": "rating", "value": 4, "document": "x"}
+    key = {**BEARER, "Idempotency-Key": "k-1"}
+    first, again = (ask(stage, "POST", "/v1/feedback", rating, key) for _ in range(2))
+    assert (first.status, again.raw) == (200, first.raw)
+    assert again.headers["idempotency-replayed"] == "true"
+    other = ask(stage, "POST", "/v1/feedback", {**rating, "value": 1}, key)
+    assert (other.status, other.json["code"]) == (422, "idempotency_key")
+    stage.until(
+        lambda: stage.reader.read(lambda conn: conn.execute("SELECT count(*) FROM feedback").fetchone()[0]) >= 1
+    )
+    assert stage.reader.read(lambda conn: conn.execute("SELECT count(*) FROM feedback").fetchone()[0]) == 1
+    assert ask(stage, "POST", "/v1/extract", {"id": "k", "text": TEXT}, {**BEARER, "Idempotency-Key": ""}).status == 400
+
+
+def test_answers_to_try_again_are_not_kept_and_one_in_flight_is_waited_for() -> None:
+    now, done = [0.0], []
+    replays = Replays(clock=lambda: now[0])
+
+    def doing(made: Response, wait: float = 0.0) -> Callable[[], Awaitable[Response]]:
+        async def do() -> Response:
+            done.append(made.status_code)
+            await asyncio.sleep(wait)
+            return made
+
+        return do
+
+    async def play() -> None:
+        await replays.once("a", b"x", doing(refuse(503, "store", "No.")))
+        await replays.once("a", b"x", doing(answer(200, 1)))
+        assert done == [503, 200]
+        both = await asyncio.gather(*(replays.once("b", b"x", doing(answer(200, 2), 0.05)) for _ in range(2)))
+        assert (done, [made.body for made in both]) == ([503, 200, 200], [b"2", b"2"])
+        now[0] += KEPT_S + 1
+        await replays.once("b", b"x", doing(answer(200, 3)))
+        assert done[-2:] == [200, 200]
+
+    asyncio.run(play())
+
+
+# -- the OpenAPI document --------------------------------------------------------------------------------------------------
+
+
+def test_the_document_names_every_route_and_every_reference_leads_somewhere(stage: Stage) -> None:
+    document = ask(stage, "GET", "/openapi.json").json
+    assert document == json.loads(json.dumps(described(stage.plan.service, "test")))
+    app: Any = Api(None, None).application()  # type: ignore[arg-type]
+    routes = {
+        (route.path.replace(":path}", "}"), method.lower())
+        for route in app._app.routes
+        for method in route.methods - {"HEAD"}
+        if "control" not in route.path
+    }
+    assert {(path, method) for path, of in document["paths"].items() for method in of} == routes
+
+    def references(value: Any) -> Iterator[str]:
+        for key, item in (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        ):
+            if key == "$ref":
+                yield item
+            yield from references(item)
+
+    for reference in references(document):
+        at = document
+        for part in reference.removeprefix("#/").split("/"):
+            at = at[part]
+
+
+ANSWERS = {
+    "extract": Extracted, "feedback": wire.Answer, "document": wire.StoredDocument, "deleteDocument": wire.Answer, "health": wire.Health,
+}  # fmt: skip
+
+
+def test_answers_have_the_types_that_the_document_says(stage: Stage) -> None:
+    document = described("x", "y")
+    asked = {
+        "extract": ("POST", "/v1/extract", {"id": "typed", "text": TEXT}), "feedback": ("POST", "/v1/feedback", {"kind": "click", "document": "typed"}),
+        "document": ("GET", "/v1/documents/typed", None), "health": ("GET", "/healthz", None), "deleteDocument": ("DELETE", "/v1/documents/typed", None),
+    }  # fmt: skip
+    by_id = {one["operationId"]: one for of in document["paths"].values() for one in of.values()}
+    for name, (method, path, body) in asked.items():
+        schema = by_id[name]["responses"]["200"]["content"]["application/json"]["schema"]
+        assert schema["$ref"].endswith(f"/{ANSWERS[name].__name__}")
+        said = ask(stage, method, path, body)
+        assert said.status == 200, said.raw
+        msgspec.json.decode(said.raw, type=ANSWERS[name])
+        declared = document["components"]["schemas"][ANSWERS[name].__name__]["properties"]
+        assert set(said.json) <= set(declared)
+    view = document["components"]["schemas"]["View"]["properties"]
+    status = ask(stage, "GET", "/v1/status").json
+    assert set(status) <= set(view)
+    assert view["at"]["anyOf"][0] == {"type": "string", "format": "date-time"}
+    assert isinstance(status["at"], str)
