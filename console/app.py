@@ -23,20 +23,20 @@ from console import themes
 from console.attention import Attention
 from console.daemon_call import in_background
 from console.link import Link, Sight
-from console.plan_commands import Runner, Running, surroundings
-from console.poller import READ_EVERY_S, Watch
-from console.rollback_attempt import Rolling
+from console.plan_commands import CommandRun, CommandRunner, surroundings
+from console.poller import READ_EVERY_S, Poller
+from console.rollback_attempt import RollbackAttempt
 from console.screens import SCREENS, screen, working
 from console.screens.ask import QuestionDialog
 from console.screens.dashboard import Dashboard
 from console.screens.page import Page
 from console.screens.rollback import Rollback
 from console.screens.rows import Rows
-from console.series_cache import History
+from console.series_cache import SeriesCache
 from console.terminal import escape
 from console.terminal.driver import PatientDriver, Redraw
-from console.terminal.output_filter import Wall
-from console.terminal.type_ahead import ACTING, GRACE_S, Hands, unheard
+from console.terminal.output_filter import OutputFilter
+from console.terminal.type_ahead import ACTING, GRACE_S, KeyGuard, report_dropped
 from console.widgets import plot, words
 from console.widgets.canvas import in_ascii
 from console.widgets.sheet import Sheet
@@ -91,23 +91,23 @@ class Console(App[int]):
         self.read_only = read_only
         self.ascii_only = ascii_only
         self.palette = themes.palette(theme)
-        self.line: PatientDriver | None = None
+        self.terminal: PatientDriver | None = None
         self.ending: escape.Ending | None = None  # once there is a screen
-        self._wall = Wall(ascii_only)
-        self.hands = Hands()
+        self._sanitizer = OutputFilter(ascii_only)
+        self.key_guard = KeyGuard()
         self._unheard = [*typed_before]
-        self.watching = Watch(link)
-        self.history = History(link)
+        self.poller = Poller(link)
+        self.series_cache = SeriesCache(link)
         self.attention = Attention(self.write)
         self.said: tuple[str, str] | None = None
         self.since = 0.0
-        self.rolling: Rolling | None = None
-        self.runner = Runner(lambda: surroundings(plan, link.folder.path), self._changed_soon, self._ran)
+        self.attempt: RollbackAttempt | None = None
+        self.runner = CommandRunner(lambda: surroundings(plan, link.folder.path), self._changed_soon, self._ran)
         self.texts: dict[str, str] = {}
         self.places: dict[str, Rows] = {}
         self.crash = ""
         self._said_until = 0.0
-        self._shown = self.watching.sight
+        self._shown = self.poller.sight
         self._present_at = 0.0
         self._painted_at = 0.0
         self._fast: Timer | None = None  # looks more often until a rollback is proven
@@ -124,7 +124,7 @@ class Console(App[int]):
 
     @property
     def sight(self) -> Sight:
-        return self.watching.sight
+        return self.poller.sight
 
     @property
     def page(self) -> Page | None:
@@ -140,31 +140,31 @@ class Console(App[int]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         if self.theme == "console-mono":
-            return [_COLOURLESS, self._wall]
+            return [_COLOURLESS, self._sanitizer]
         if self.current_theme.ansi:  # dimmed against a background that nobody knows, text would become black on black
-            return [self._wall]
-        return [*super().get_line_filters(), self._wall]
+            return [self._sanitizer]
+        return [*super().get_line_filters(), self._sanitizer]
 
     def on_load(self) -> None:
         """Before the first paint: one look, so that the first picture has live numbers."""
-        if self.watching.look_now().view is not None and not self.rehearsal:
+        if self.poller.look_now().view is not None and not self.rehearsal:
             key = f"seen {self.link.folder.path.resolve()}"
             with contextlib.suppress(ValueError):
                 self.since = float(themes.recall(key, "0") or 0)
 
     def on_mount(self) -> None:
         self._loop_here = asyncio.get_running_loop()
-        if self.line is not None:
-            self.ending = escape.Ending(self.line.restore_now)
-            self.line.ended = self._hung_up
+        if self.terminal is not None:
+            self.ending = escape.Ending(self.terminal.restore_now)
+            self.terminal.ended = self._hung_up
             escape.on_signals(self._loop_here, self._leave_by_signal, self.ending)
         self.write(escape.SAVE_TITLE)
         self.set_interval(READ_EVERY_S, self._read_soon)
         self.call_after_refresh(self._first_painted)
 
     def _first_painted(self) -> None:
-        self.hands.ready = True
-        if told := unheard(self._unheard):
+        self.key_guard.ready = True
+        if told := report_dropped(self._unheard):
             self.say(*told, seconds=UNHEARD_S)
         self.attention.notice(self.sight)
         self.run_worker(self._after_paint(), exit_on_error=False)
@@ -206,8 +206,8 @@ class Console(App[int]):
 
     def write(self, sequence: str) -> None:
         """To the terminal itself: a title, a bell."""
-        if self.line is not None:
-            self.line.write(in_ascii(sequence) if self.ascii_only else sequence)
+        if self.terminal is not None:
+            self.terminal.write(in_ascii(sequence) if self.ascii_only else sequence)
 
     # -- reading -----------------------------------------------------------------------------------------------------------
 
@@ -216,26 +216,26 @@ class Console(App[int]):
         self.run_worker(self._read(), exit_on_error=False, group="reading")
 
     async def _read(self) -> None:
-        if self.line is not None:
-            if self.line.gone:
+        if self.terminal is not None:
+            if self.terminal.gone:
                 self._leave_by_signal(128 + signal.SIGHUP)
                 return
-            if self.line.stalled:
+            if self.terminal.stalled:
                 return
-        self._see(await self.watching.look())
+        self._see(await self.poller.look())
         v = self.sight.view
-        if v is not None and plot.loaded() and self.history.due(v.at):
+        if v is not None and plot.loaded() and self.series_cache.due(v.at):
             await self._read_history()
 
     async def _read_history(self) -> None:
         v = self.sight.view
         if v is None:
             return
-        self.history.busy = True
+        self.series_cache.busy = True
         try:
-            self.history.series = await in_background(lambda: self.history.read(v.at))
+            self.series_cache.series = await in_background(lambda: self.series_cache.read(v.at))
         finally:
-            self.history.busy = False
+            self.series_cache.busy = False
         self._page_refreshed()
 
     def _see(self, sight: Sight) -> None:
@@ -243,9 +243,9 @@ class Console(App[int]):
         expired = self.said is not None and time.monotonic() > self._said_until
         if expired:
             self.said = None
-        rolling = self.rolling
-        if rolling is not None and rolling.proven_s is None and rolling.result is not None and not sight.fresh:
-            rolling.unreachable = self.link.out_of_reach()
+        attempt = self.attempt
+        if attempt is not None and attempt.proven_s is None and attempt.result is not None and not sight.fresh:
+            attempt.unreachable = self.link.out_of_reach()
         same = old.view is not None and old.view == sight.view and old.pulse == sight.pulse
         if expired or (not same and not self._can_wait(old, sight)):
             self._shown = sight
@@ -257,7 +257,7 @@ class Console(App[int]):
     def _can_wait(self, old: Sight, new: Sight) -> bool:
         """Whether only numbers moved, less than a second after others did: they can wait for the next look. In a time lapse the
         engine publishes several times a second, which would cost a remote line and a core several times as much."""
-        if old.view is None or new.view is None or (self.rolling is not None and self.rolling.awaited()):
+        if old.view is None or new.view is None or (self.attempt is not None and self.attempt.awaited()):
             return False
         alike = (old.view.rev, old.view.health, old.pulse.state) == (new.view.rev, new.view.health, new.pulse.state)
         return alike and time.monotonic() - self._painted_at < CALM_S
@@ -265,8 +265,8 @@ class Console(App[int]):
     @on(Redraw)
     def action_redraw(self) -> None:
         """Everything anew: the line lost a part, or another program wrote over the screen."""
-        if self.line is not None:
-            self.line.forget()
+        if self.terminal is not None:
+            self.terminal.forget()
         for each in self.screen_stack:
             each.refresh(layout=True)
             for sheet in each.query(Sheet):
@@ -293,23 +293,23 @@ class Console(App[int]):
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key) and not event.is_forwarded:
             focused = self.focused
-            if not self.hands.ready:
+            if not self.key_guard.ready:
                 self._unheard.append(event.key)
             typing = focused is not None and focused.check_consume_key(event.key, event.character)
-            match self.hands.take(event.character, event.time, typing):
+            match self.key_guard.take(event.character, event.time, typing):
                 case "drop":
                     return
                 case "wait":
                     self.set_timer(GRACE_S, lambda: self._after_grace(event))
                     return
-        elif isinstance(event, events.Key) and self.rolling is not None and event.time < self.rolling.pressed:
+        elif isinstance(event, events.Key) and self.attempt is not None and event.time < self.attempt.pressed:
             return  # typed before R and still on its way, as on a slow line: it must not lead away from the proof
         await super().on_event(event)
         if isinstance(event, events.Resize):  # sizes that came and went are not told, and what they cut off is gone
             self.call_later(self.action_redraw)
 
     async def _after_grace(self, event: events.Key) -> None:
-        match self.hands.settle(event.character or ""):
+        match self.key_guard.resolve_deliberate(event.character or ""):
             case "take":
                 await super().on_event(event)
             case "refuse":
@@ -326,9 +326,9 @@ class Console(App[int]):
         v = self.sight.view
         page = self.page
         seen = f"{page.TITLE if page else ''}: {v.health_sentence}" if v else ""
-        rolling = Rolling(self.link, clean_line(seen, 300), v.rev if v else -1, self._rolled_in_thread)
-        rolling.start()
-        self.rolling = rolling
+        attempt = RollbackAttempt(self.link, clean_line(seen, 300), v.rev if v else -1, self._rolled_in_thread)
+        attempt.start()
+        self.attempt = attempt
         while isinstance(self.screen, ModalScreen):
             self.pop_screen()
         if not isinstance(self.screen, Rollback):
@@ -350,8 +350,8 @@ class Console(App[int]):
             page.repaint()
 
     def _read_until_proven(self) -> None:
-        rolling = self.rolling
-        if rolling is None or rolling.state(self.sight) == "proven" or not rolling.awaited():
+        attempt = self.attempt
+        if attempt is None or attempt.state(self.sight) == "proven" or not attempt.awaited():
             if self._fast is not None:
                 self._fast.stop()
             self._page_refreshed()
@@ -526,7 +526,7 @@ class Console(App[int]):
         if self.page is not None and self.page.is_mounted:
             self.page.repaint()
 
-    def _ran(self, running: Running) -> None:
+    def _ran(self, running: CommandRun) -> None:
         """A command of the plan has ended: its output goes into the log."""
         done = running.done
         if done is not None:

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import click
 
-from console.context import Place, global_values
+from console.context import CliContext, global_values
 from engine.text import clean_output
 
 VERSION = "0.1.0"
@@ -114,8 +114,8 @@ def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         return
     given = global_values(ctx)
     given[param.name] = value
-    if isinstance(place := ctx.find_root().obj, Place):
-        place.take(given)
+    if isinstance(context := ctx.find_root().obj, CliContext):
+        context.take(given)
 
 
 def global_options(hidden: bool = False) -> list[click.Option]:
@@ -159,7 +159,7 @@ def rollout(ctx: click.Context) -> None:
 
     Without a verb: open the console, and start the engine if none runs. The options below may also follow a verb.
     """
-    ctx.obj = Place()
+    ctx.obj = CliContext()
     ctx.obj.take(global_values(ctx))
     if ctx.invoked_subcommand is None:
         from console.verbs.engine import open_console
@@ -170,15 +170,15 @@ def rollout(ctx: click.Context) -> None:
 rollout.params += global_options()
 
 
-class Walled:
+class SanitizingStream:
     """A standard stream behind the wall: file names, messages and reasons are printed, whatever is in them, and do not act."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     @property
-    def bare(self) -> TextIO:
-        """For what moves the cursor or emphasises on purpose; see `place.bare`."""
+    def raw(self) -> TextIO:
+        """For what moves the cursor or emphasises on purpose; see `context.raw_stream`."""
         return self._stream
 
     def write(self, text: str) -> int:
@@ -191,7 +191,7 @@ class Walled:
 
 def main() -> None:
     """Entry point. Mistakes end in a sentence and exit code 1 or 2; no traceback reaches a user."""
-    sys.stdout, sys.stderr = Walled(sys.stdout), Walled(sys.stderr)
+    sys.stdout, sys.stderr = SanitizingStream(sys.stdout), SanitizingStream(sys.stderr)
     try:
         rollout(prog_name="rollout")
     except (KeyboardInterrupt, BrokenPipeError):

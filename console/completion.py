@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.context import Place, global_values
+from console.context import CliContext, global_values
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -21,14 +21,14 @@ Pairs = Iterable[tuple[str, str]]
 Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
 
 
-def place_of(ctx: click.Context) -> Place:
+def place_of(ctx: click.Context) -> CliContext:
     """Completing runs no command, so the place is made from the global options that are typed already."""
-    place = Place()
-    place.take(global_values(ctx))
-    return place
+    context = CliContext()
+    context.take(global_values(ctx))
+    return context
 
 
-def completes(pairs: Callable[[Place], Pairs]) -> Complete:
+def completes(pairs: Callable[[CliContext], Pairs]) -> Complete:
     """For `shell_complete`: (id, what it is), of those that begin with what is typed."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -51,40 +51,40 @@ def _line(text: str) -> str:
     return clean_line(text, 80)
 
 
-def triggers(place: Place) -> Pairs:
-    return [(trigger.id, str(trigger.action)) for trigger in place.plan.triggers]
+def triggers(context: CliContext) -> Pairs:
+    return [(trigger.id, str(trigger.action)) for trigger in context.plan.triggers]
 
 
-def stages(place: Place) -> Pairs:
-    return [(str(number), stage.name) for number, stage in enumerate(place.plan.stages)]
+def stages(context: CliContext) -> Pairs:
+    return [(str(number), stage.name) for number, stage in enumerate(context.plan.stages)]
 
 
-def items(place: Place) -> Pairs:
+def items(context: CliContext) -> Pairs:
     """The current stage's checklist; the first stage's where there is no store yet."""
     from engine.store.folder import StoreError
 
     try:
-        stage = place.reader.state().stage
+        stage = context.reader.state().stage
     except StoreError:
         stage = 0
-    of = place.plan.stages[stage : stage + 1]
+    of = context.plan.stages[stage : stage + 1]
     return [(item.id, item.text) for each in of for item in each.checklist]
 
 
-def messages(place: Place) -> Pairs:
-    return [(message.id, message.subject) for message in place.plan.messages]
+def messages(context: CliContext) -> Pairs:
+    return [(message.id, message.subject) for message in context.plan.messages]
 
 
-def reminders(place: Place) -> Pairs:
-    return [(reminder.id, reminder.text) for stage in place.plan.stages for reminder in stage.reminders]
+def reminders(context: CliContext) -> Pairs:
+    return [(reminder.id, reminder.text) for stage in context.plan.stages for reminder in stage.reminders]
 
 
 def documents(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Ids that begin with what is typed: a store may hold a million, so the store looks for them."""
 
-    def matching(place: Place) -> Pairs:
+    def matching(context: CliContext) -> Pairs:
         from engine.store.documents import ids_beginning
 
-        return place.reader.read(lambda conn: ids_beginning(conn, incomplete, DOCUMENTS))
+        return context.reader.read(lambda conn: ids_beginning(conn, incomplete, DOCUMENTS))
 
     return completes(matching)(ctx, param, incomplete)

@@ -43,7 +43,7 @@ def global_values(ctx: click.Context) -> dict[str, Any]:
     return ctx.meta.setdefault(GLOBALS, {})  # type: ignore[no-any-return]
 
 
-class Place:
+class CliContext:
     """Resolved when first needed, so that `rollout --help` works anywhere."""
 
     def __init__(self, plan: Path | None = None, store: Path | None = None, manner: Manner = Manner()) -> None:  # noqa: B008
@@ -187,10 +187,10 @@ class Place:
         return max(time.time(), view.at) if view is not None else time.time()
 
 
-def bare(stream: TextIO) -> TextIO:
-    """The stream without its wall (`cli.Walled`), for this program's own signs to a terminal: a bar that is drawn over itself,
+def raw_stream(stream: TextIO) -> TextIO:
+    """The stream without its wall (`cli.SanitizingStream`), for this program's own signs to a terminal: a bar that is drawn over itself,
     emphasis. Whoever writes to it has cleaned what is not their own."""
-    return getattr(stream, "bare", stream)
+    return getattr(stream, "raw", stream)
 
 
 def say(value: Any, sentence: str, as_json: bool) -> None:

@@ -47,7 +47,7 @@ def surroundings(plan: Plan, store: Path, environ: Mapping[str, str] | None = No
     return found
 
 
-class Running:
+class CommandRun:
     """One run: `output` grows; `done` is None while it goes on."""
 
     def __init__(self, command: MonitoringCommand, line: str) -> None:
@@ -66,13 +66,13 @@ class Running:
         return self.done.ms / 1000 if self.done else asyncio.get_running_loop().time() - self._began
 
 
-class Runner:
+class CommandRunner:
     """`changed` is called when there is something new to show, `ended` once for each run."""
 
     def __init__(
-        self, environ: Callable[[], Mapping[str, str]], changed: Callable[[], None], ended: Callable[[Running], None]
+        self, environ: Callable[[], Mapping[str, str]], changed: Callable[[], None], ended: Callable[[CommandRun], None]
     ) -> None:
-        self.last: Running | None = None
+        self.last: CommandRun | None = None
         self._environ = environ
         self._changed = changed
         self._ended = ended
@@ -83,10 +83,10 @@ class Runner:
         return self.last is not None and self.last.done is None
 
     def start(self, command: MonitoringCommand, line: str) -> None:
-        self.last = Running(command, line)
+        self.last = CommandRun(command, line)
         self._task = asyncio.create_task(self._run(self.last))
 
-    async def _run(self, running: Running) -> None:
+    async def _run(self, running: CommandRun) -> None:
         def heard(text: str) -> None:
             running.kept.add(text)
             self._changed()

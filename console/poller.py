@@ -11,7 +11,7 @@ READ_EVERY_S = 0.5
 HANGS_S = 1.5
 
 
-class Watch:
+class Poller:
     """`sight` is the latest; `look` brings a newer one."""
 
     def __init__(self, link: Link) -> None:

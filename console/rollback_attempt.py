@@ -20,7 +20,7 @@ WATCHED_S = 30.0  # so long the screen looks more often for a proof that has not
 ASK_EVERY_S = 0.05
 
 
-class Rolling:
+class RollbackAttempt:
     """One press of the key. `start` returns at once; the thread does the rest and cannot be stopped by the screen."""
 
     def __init__(self, link: Link, seen: str, rev: int, changed: Callable[[], None]) -> None:

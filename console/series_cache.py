@@ -12,7 +12,7 @@ from engine.store.folder import StoreError
 METRICS = ("error_rate", "latency_mean", "cache_hit_rate", "llm_documents")
 
 
-class History:
+class SeriesCache:
     """The last `window_s` of a few metrics at the resolution of a screen."""
 
     def __init__(self, link: Link, window_s: float = 3600.0, metrics: tuple[str, ...] = METRICS) -> None:

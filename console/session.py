@@ -10,7 +10,7 @@ from console.app import Console
 from console.context import Manner
 from console.link import StoreLink
 from console.terminal import escape
-from console.terminal.type_ahead import names
+from console.terminal.type_ahead import key_names
 from console.widgets import words
 from engine.plan.model import Plan
 
@@ -31,7 +31,7 @@ def run(folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False) -> in
             read_only=manner.read_only,
             ascii_only=manner.ascii_only or escape.ascii_only(),
             theme=themes.choose(manner.theme),
-            typed_before=names(typed),
+            typed_before=key_names(typed),
         )
         app.run(mouse=manner.mouse)
     if rehearsal and app.ending is not None:

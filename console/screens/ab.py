@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
-from console.screens.fetching import Reading
+from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
 from console.widgets import blocks, words
 from console.widgets.blocks import Area, below
@@ -39,7 +39,7 @@ PAIRED: dict[str, tuple[str, Unit]] = {
 ROOMY = 120  # from this width on there is room for sentences
 
 
-class AbTest(Reading):
+class AbTest(FetchingPage):
     NUMBER: ClassVar[int] = 6
     TITLE: ClassVar[str] = "A/B test"
     ABOUT: ClassVar[str] = "per metric both groups, interval, verdict, days left"

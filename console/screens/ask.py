@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from console.screens.host import Host
+from console.screens.app_api import AppApi
 from console.screens.page import key
 from console.widgets.canvas import Canvas, Span, wrapped
 from console.widgets.sheet import Sheet
@@ -64,9 +64,9 @@ class QuestionDialog(ModalScreen[str | None]):
         self.complaint = ""
 
     def compose(self) -> ComposeResult:
-        self.set_class(cast(Host, self.app).ascii_only, "ascii")
+        self.set_class(cast(AppApi, self.app).ascii_only, "ascii")
         self.set_class(self.danger, "danger")
-        app = cast(Host, self.app)
+        app = cast(AppApi, self.app)
         width = min(WIDTH, int(self.app.size.width * 0.96)) - 4  # inside the border
         rows = 2 + sum(len(wrapped(fact, width)) for fact in self.facts) + 1
         rows = max(1, min(rows, max(3, self.app.size.height - (7 if self.field else 4))))
@@ -90,7 +90,7 @@ class QuestionDialog(ModalScreen[str | None]):
         self.call_after_refresh(self.repaint)
 
     def repaint(self) -> None:
-        app = cast(Host, self.app)
+        app = cast(AppApi, self.app)
         facts, answers = self.query_one("#facts", Sheet), self.query_one("#answers", Sheet)
         if facts.size.width and answers.size.width:
             facts.show(self._facts(Canvas(*facts.size, app.ascii_only), app.rehearsal), app.palette)

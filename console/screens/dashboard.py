@@ -70,7 +70,7 @@ class Dashboard(Page):
 
     def _has_curves(self, v: View) -> bool:
         """Before the first LLM document there is nothing to draw, and the way up is what people look for."""
-        series = self.console.history.series.get("error_rate", ())
+        series = self.console.series_cache.series.get("error_rate", ())
         return v.percent_bp > 0 or any(value is not None for value in series)
 
     def _next(self, c: Canvas, v: View, area: Area) -> None:

@@ -17,7 +17,7 @@ from engine.store.folder import StoreError
 T = TypeVar("T")
 
 
-class Reading(Page):
+class FetchingPage(Page):
     """A page that fetches. `wanted` says what is wanted; when it changes, `fetch` runs in a thread and `got` takes the answer."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Reading(Page):
         self.refreshed() if self.wanted() != wanted and not self.trouble else self.repaint()
 
 
-class Searching(Reading):
+class Searching(FetchingPage):
     """A page with a line to type in: `/` opens it, Enter keeps the text, esc clears it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key("slash", "search", "filter or search")]

@@ -137,7 +137,7 @@ class Gate(Page):
         purpose, curve = blocks.stack(area, (4, 0))
         inner = blocks.panel(c, purpose, f"what {words.stage(v, brief=True).lower()} is for")
         c.block(inner.x, inner.y, inner.width, inner.height, v.stage_objective, "text")
-        shown = self.console.history.metrics[: 2 if curve.height < 24 else 4]
+        shown = self.console.series_cache.metrics[: 2 if curve.height < 24 else 4]
         for metric, spot in zip(shown, blocks.grid(curve, len(shown), 2), strict=True):
             self.curve(c, v, metric, spot)
 

@@ -21,7 +21,7 @@ RUNBOOKS = (
     ("systemd", "systemd"),
     ("quality", "Quality"),
     ("upgrading", "Upgrading"),
-    ("configuration", "Configuration"),
+    ("configuration", "Config"),
 )
 
 

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from console.link import Sight
-from console.screens.host import Host
+from console.screens.app_api import AppApi
 from console.terminal.type_ahead import ACTING
 from console.widgets import blocks, curves
 from console.widgets.blocks import Area, Hint
@@ -32,8 +32,8 @@ class Page(Screen[None]):
     DEFAULT_CSS = "Page { layout: vertical; }"
 
     @property
-    def console(self) -> Host:
-        return cast(Host, self.app)
+    def console(self) -> AppApi:
+        return cast(AppApi, self.app)
 
     @property
     def sight(self) -> Sight:
@@ -81,7 +81,7 @@ class Page(Screen[None]):
         """A metric of the last hour (or what the window is), with the plan's thresholds and the changes of the percentage."""
         if area.height < 5:
             return
-        history = self.console.history
+        history = self.console.series_cache
         curves.curve(
             c,
             area,

@@ -15,7 +15,7 @@ from textual.widgets import Input
 
 from console import themes
 from console.screens import SCREENS, WORK, screen, working
-from console.screens.host import Host
+from console.screens.app_api import AppApi
 from console.screens.page import Page, key, shown
 from console.screens.rollback import Rollback
 from console.screens.rows import Rows
@@ -37,7 +37,7 @@ class Command(NamedTuple):
     action: str
 
 
-def commands(app: Host, page: Page | None, everywhere: Iterable[BindingType]) -> list[Command]:
+def commands(app: AppApi, page: Page | None, everywhere: Iterable[BindingType]) -> list[Command]:
     """First what this screen does, then the screens, then what works everywhere, then the colours."""
     found = [*_bound(type(page).bindings() if page else (), page.TITLE if page else "", ""), *_screens(app.rehearsal)]
     found += _bound(everywhere, "everywhere", "app.")
@@ -86,7 +86,7 @@ class Palette(ModalScreen[str | None]):
         self.rows = Rows()
 
     def compose(self) -> ComposeResult:
-        self.set_class(cast(Host, self.app).ascii_only, "ascii")
+        self.set_class(cast(AppApi, self.app).ascii_only, "ascii")
         with Vertical():
             yield Input(placeholder="what do you want to do? type a few letters", max_length=60)
             yield Sheet(id="found")
@@ -101,7 +101,7 @@ class Palette(ModalScreen[str | None]):
         sheet = self.query_one(Sheet)
         if not sheet.size.width:
             return
-        app = cast(Host, self.app)
+        app = cast(AppApi, self.app)
         c = Canvas(*sheet.size, app.ascii_only)
         room = c.height - 2
         c.rule(0, 0, c.width)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from textual.binding import BindingType
 
 from console.screens.ask import QuestionDialog
-from console.screens.fetching import Reading
+from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
 from console.widgets import blocks, checklist, words
 from console.widgets.blocks import Area
@@ -29,7 +29,7 @@ from engine.view.model import View
 LATEST = 80  # documents that are named where no sample is drawn
 
 
-class Review(Reading):
+class Review(FetchingPage):
     NUMBER: ClassVar[int] = 5
     TITLE: ClassVar[str] = "Quality review"
     ABOUT: ClassVar[str] = "judge a sample of LLM keywords; the verdict is evidence in the gate"

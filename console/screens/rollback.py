@@ -31,8 +31,8 @@ class Rollback(Page):
         self.set_interval(0.1, self._tick)
 
     def _tick(self) -> None:
-        rolling = self.console.rolling
-        if self.is_current and rolling is not None and rolling.proven_s is None:
+        attempt = self.console.attempt
+        if self.is_current and attempt is not None and attempt.proven_s is None:
             self.repaint()
 
     def hints(self) -> tuple[Hint, ...]:
@@ -54,15 +54,15 @@ class Rollback(Page):
     def paint(self, c: Canvas, v: View, y: int) -> None:
         y = self._watch(c, y, v)
         area = self.area(c, y)
-        rolling = self.console.rolling
-        last = rolling.proof(self.sight) if rolling is not None else v.rollback
+        attempt = self.console.attempt
+        last = attempt.proof(self.sight) if attempt is not None else v.rollback
         if c.width < 70:
             proof, back = blocks.stack(area, (len(_facts(last)) + 1 if last else 0, 0))
             self._proof(c, last, proof)
             self._back(c, v, back)
             return
         (left, lw), (right, rw) = columns(area.width, (1, 1), 2 if c.width < blocks.BOXED else 1)
-        ways, proof = blocks.stack(Area(area.x + left, y, lw, area.height), (6 if self.console.rolling else 0, 0))
+        ways, proof = blocks.stack(Area(area.x + left, y, lw, area.height), (6 if self.console.attempt else 0, 0))
         self._ways(c, ways)
         self._proof(c, last, proof)
         people = contacts.rows(c, self.console.plan.contacts) + 1
@@ -103,7 +103,7 @@ class Rollback(Page):
         )
         used = 1 + c.block(x, y + 1, c.width - x - 1, 3, sentence, "text")
         y += max(used, numerals.ROWS) if c.height >= 20 else used
-        last = self.console.rolling.proof(self.sight) if self.console.rolling else v.rollback if v else None
+        last = self.console.attempt.proof(self.sight) if self.console.attempt else v.rollback if v else None
         if last is not None and last.applied == "failed":
             warning = f"Proven for this engine alone. {last.applied_sentence}"
             for line in wrapped(warning, c.width - 2)[:2]:
@@ -124,26 +124,26 @@ class Rollback(Page):
 
     def _standing(self, v: View | None) -> tuple[str, str, str]:
         """(none, running, proven or overdue; how long it took; what is to say)."""
-        rolling, sight = self.console.rolling, self.sight
-        if rolling is None:
+        attempt, sight = self.console.attempt, self.sight
+        if attempt is None:
             proof = v.rollback if v else None
             if proof is None:
                 return "none", "", "No rollback yet. R goes to 0 % at once, from every screen, and asks nothing."
             if proof.effective_ms is not None:
                 return "proven", f"{proof.effective_ms / 1000:.2f} s", proof.sentence
             return "overdue" if proof.overdue else "running", "…", proof.sentence
-        return rolling.state(sight), rolling.clock(), rolling.sentence(sight)
+        return attempt.state(sight), attempt.clock(), attempt.sentence(sight)
 
     def _ways(self, c: Canvas, area: Area) -> None:
-        rolling = self.console.rolling
-        if rolling is None or area.height < 2:
+        attempt = self.console.attempt
+        if attempt is None or area.height < 2:
             return
-        ways = list(rolling.result.ways) if rolling.result else ["taking the key out, telling the engine …"]
+        ways = list(attempt.result.ways) if attempt.result else ["taking the key out, telling the engine …"]
         inner = blocks.panel(c, area, "what was done")
-        blocks.bullets(c, inner, ways, "✔" if rolling.result else "·", "ok")
+        blocks.bullets(c, inner, ways, "✔" if attempt.result else "·", "ok")
 
     def _proof(self, c: Canvas, proof: ProofView | None, area: Area) -> None:
-        if area.height < 2 or (proof is None and self.console.rolling is None):
+        if area.height < 2 or (proof is None and self.console.attempt is None):
             return
         x, y, width, rows = blocks.panel(c, area, "proof")
         if proof is None:
@@ -186,16 +186,16 @@ class Rollback(Page):
 
     def _unrecorded(self, v: View) -> bool:
         """Whether what the store shows is from before the press."""
-        rolling = self.console.rolling
-        return rolling is not None and v.rev <= rolling.rev
+        attempt = self.console.attempt
+        return attempt is not None and v.rev <= attempt.rev
 
     def _up(self, v: View) -> tuple[str, str]:
         """How the percentage rises again, or that it has; and its style."""
-        rolling = self.console.rolling
-        if rolling is not None and self._unrecorded(v):
-            if rolling.result is None or not rolling.result.ok:  # nothing is promised that is not known
+        attempt = self.console.attempt
+        if attempt is not None and self._unrecorded(v):
+            if attempt.result is None or not attempt.result.ok:  # nothing is promised that is not known
                 return "The numbers are from before it.", "dim"
-            recorded = rolling.result.rev is not None
+            recorded = attempt.result.rev is not None
             stands = "It is in the log; no engine shows it yet" if recorded else "The store has not recorded it yet"
             return f"{stands}: the numbers are from before. 0 % holds all the same.", "strong"
         if v.percent_bp and v.rollback is not None:
@@ -206,10 +206,10 @@ class Rollback(Page):
     # -- keys --------------------------------------------------------------------------------------------------------------
 
     def action_why(self) -> None:
-        rolling, v = self.console.rolling, self.sight.view
+        attempt, v = self.console.attempt, self.sight.view
         rev = (
-            rolling.result.rev
-            if rolling and rolling.result and rolling.result.rev is not None
+            attempt.result.rev
+            if attempt and attempt.result and attempt.result.rev is not None
             else v.rollback.rev
             if v and v.rollback
             else None

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
-from console.screens.fetching import Reading
+from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
 from console.widgets import blocks, curves
 from console.widgets.blocks import Area
@@ -28,7 +28,7 @@ ARMS = {"treatment": "LLM arm", "shadow": "shadow", "control": "frequency arm"}
 OF_ALL = ("llm_share", "documents")  # whatever the arm
 
 
-class Trends(Reading):
+class Trends(FetchingPage):
     NUMBER: ClassVar[int] = 4
     TITLE: ClassVar[str] = "Trends"
     ABOUT: ClassVar[str] = "error rate, latency, cache, methods over an hour to a month"

@@ -53,7 +53,7 @@ class Triggers(Searching):
         at = y + min(room, len(v.triggers) + 2)
         _matrix(c, Area(area.x + left, at, lw, matrix_rows), v.matrix)
         at += matrix_rows
-        drawn = self.console.history.metrics
+        drawn = self.console.series_cache.metrics
         left_over = Area(area.x + left, at, lw, y + area.height - at)
         for metric, spot in zip(drawn, blocks.grid(left_over, len(drawn), 2), strict=True):
             self.curve(c, v, metric, spot)

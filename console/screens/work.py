@@ -7,13 +7,13 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from console.screens import WORK, working
-from console.screens.fetching import Reading
+from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
 from console.screens.rows import Rows
 from console.widgets.canvas import Canvas, Span
 
 
-class Work(Reading):
+class Work(FetchingPage):
     """A screen of people's work; `TAB` is its place among them."""
 
     NUMBER: ClassVar[int] = 9

@@ -43,7 +43,7 @@ class Redraw(Message):
 
 
 class PatientDriver(LinuxDriver):
-    """`app.line` is this driver while the app runs."""
+    """`app.terminal` is this driver while the app runs."""
 
     def __init__(
         self, app: Any, *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
@@ -57,7 +57,7 @@ class PatientDriver(LinuxDriver):
         self.ended: Callable[[], None] = lambda: None  # called in another thread when the terminal is gone
         self._paused = False  # by SIGTSTP, after which SIGCONT starts the screen again
         self._turn = threading.Lock()  # Textual's input thread writes too, when a query is answered
-        app.line = self
+        app.terminal = self
 
     @property
     def stalled(self) -> bool:

@@ -14,7 +14,7 @@ from console.widgets.canvas import in_ascii
 from engine.text import MARK
 
 
-class Wall(LineFilter):
+class OutputFilter(LineFilter):
     """Each unprintable character becomes one mark, so that the line keeps its width; with `ascii_only` so does the rest."""
 
     def __init__(self, ascii_only: bool = False) -> None:

@@ -35,13 +35,13 @@ _SEQUENCE = re.compile(r"\x1b(?:[\[O][0-9;:?<>=]*[ -/]*[@-~]|.)?", re.DOTALL)
 _F9 = "\x1b[20~"
 
 
-def names(typed: str) -> list[str]:
+def key_names(typed: str) -> list[str]:
     """What came on the line before anybody read it, as names of keys: those of text, and F9; all else is nothing that was meant."""
     keys = ["f9"] * typed.count(_F9)
     return keys + [char for char in _SEQUENCE.sub("", typed) if char.isprintable()]
 
 
-def unheard(keys: Sequence[str]) -> tuple[str, str] | None:
+def report_dropped(keys: Sequence[str]) -> tuple[str, str] | None:
     """(sentence, style) about keys that came before the first paint: a person who pressed R must not believe that it was taken."""
     if "R" in keys or "f9" in keys:
         key = "R" if "R" in keys else "F9"
@@ -54,7 +54,7 @@ def unheard(keys: Sequence[str]) -> tuple[str, str] | None:
     return None
 
 
-class Hands:
+class KeyGuard:
     """The last keys and when they came (seconds of one monotonic clock)."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Hands:
         self._last = -1.0
 
     def take(self, character: str | None, at: float, typing: bool) -> Verdict:
-        """`typing`: an input has the focus and this key is text for it. After "wait" ask `settle` when the grace is over."""
+        """`typing`: an input has the focus and this key is text for it. After "wait" ask `resolve_deliberate` when the grace is over."""
         if not self.ready:
             return "drop"
         if typing or character is None or not (character.isprintable() or character in TYPED):
@@ -76,7 +76,7 @@ class Hands:
             return "wait"
         return "take" if len(self._chain) == 1 or character in FREE else "drop"
 
-    def settle(self, character: str) -> Verdict:
+    def resolve_deliberate(self, character: str) -> Verdict:
         """The verdict on a deliberate key, now that what came right after it is known."""
         if character == "R":
             keys = list(self._chain)

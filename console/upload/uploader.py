@@ -25,7 +25,7 @@ class Refused(Exception):
     """The engine does not take this document: a sentence."""
 
 
-class Crew:
+class BoundedUploader:
     """`extract` takes one document to the engine and returns its answer, or raises Refused or Gone; it is called from threads."""
 
     def __init__(self, extract: Callable[[Source], Answer], clock: Callable[[], float] = time.monotonic) -> None:

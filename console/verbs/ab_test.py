@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from console.context import Place, fail, json_option, say, write_json, write_prose, wrote
+from console.context import CliContext, fail, json_option, say, write_json, write_prose, wrote
 from console.verbs.analysis import output_option
 
 
@@ -21,12 +21,12 @@ def ab_test() -> None:
 @output_option
 @json_option
 @click.pass_obj
-def export(place: Place, output: Path, as_json: bool) -> None:
+def export(context: CliContext, output: Path, as_json: bool) -> None:
     """Which document of the test is in which group."""
     from engine.trial.results import assignments
 
-    percent_bp = place.reader.state().percent_bp
-    body = place.reader.read(lambda conn: assignments(conn, place.plan.salt, percent_bp))
+    percent_bp = context.reader.state().percent_bp
+    body = context.reader.read(lambda conn: assignments(conn, context.plan.salt, percent_bp))
     if not body["assignments"]:
         fail("No document has been extracted yet.", as_json)
     write_json(output, body)
@@ -38,12 +38,12 @@ def export(place: Place, output: Path, as_json: bool) -> None:
 @output_option
 @json_option
 @click.pass_obj
-def analyze(place: Place, output: Path, as_json: bool) -> None:
+def analyze(context: CliContext, output: Path, as_json: bool) -> None:
     """Both groups metric by metric, the verdict in words, and the search quality scores that the plan's script reads."""
     from engine.trial.results import results
 
-    now = place.now()
-    found = place.reader.read(lambda conn: results(conn, now))
+    now = context.now()
+    found = context.reader.read(lambda conn: results(conn, now))
     write_json(output, found)
     wrote(output, f"{found['verdict']}\nWrote {output}.", as_json)
 

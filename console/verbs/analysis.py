@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from console.context import Failed, Place, fail, json_option, say, write_json, write_prose, wrote
+from console.context import CliContext, Failed, fail, json_option, say, write_json, write_prose, wrote
 from console.verbs.quality import draft_gold, quality
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ analyze.add_command(draft_gold)
 @output_option
 @json_option
 @click.pass_obj
-def compare_keywords(place: Place, llm: Path, frequency: Path, output: Path, as_json: bool) -> None:
+def compare_keywords(context: CliContext, llm: Path, frequency: Path, output: Path, as_json: bool) -> None:
     """Per document and overall: overlap, counts, grounding, duplicates, examples.
 
     Where there is a store, what the exports lack (texts, the other method's keywords) is taken from it, and the notes say so.
@@ -45,19 +45,19 @@ def compare_keywords(place: Place, llm: Path, frequency: Path, output: Path, as_
     from engine.quality.compare import compare, complete
 
     first, second = _rows(llm), _rows(frequency)
-    found = compare(*complete(first, second, _kept(place, {row.key for row in (*first, *second)})))
+    found = compare(*complete(first, second, _kept(context, {row.key for row in (*first, *second)})))
     write_json(output, found)
     wrote(output, "\n".join([found.overall.sentence, *found.notes, f"Wrote {output}."]), as_json)
 
 
-def _kept(place: Place, keys: set[str]) -> dict[str, StoredDocument]:
+def _kept(context: CliContext, keys: set[str]) -> dict[str, StoredDocument]:
     """What the store here knows of these documents; nothing where there is no store."""
     from engine.quality.compare import StoredDocument
     from engine.store import documents
     from engine.store.folder import StoreError
 
     try:
-        found = place.reader.read(lambda conn: [documents.get(conn, key) for key in sorted(keys)])
+        found = context.reader.read(lambda conn: [documents.get(conn, key) for key in sorted(keys)])
     except (Failed, StoreError):
         return {}
     return {
@@ -88,13 +88,13 @@ def _rows(path: Path) -> tuple[ExportRow, ...]:
 @output_option
 @json_option
 @click.pass_obj
-def search_quality(place: Place, queries: Path | None, output: Path, as_json: bool) -> None:
+def search_quality(context: CliContext, queries: Path | None, output: Path, as_json: bool) -> None:
     """Both methods' keywords as a search index, asked for titles, headings and your queries: MRR, nDCG and success at 10."""
     from engine.quality.queries import read_queries
     from engine.trial import searching
 
     if queries is None:
-        written, trouble = searching.written_queries(place.plan)
+        written, trouble = searching.written_queries(context.plan)
     else:
         try:
             written, trouble = read_queries(queries.read_bytes(), str(queries)), ""
@@ -108,8 +108,8 @@ def search_quality(place: Place, queries: Path | None, output: Path, as_json: bo
 
     from engine.plan.durations import iso
 
-    now = place.now()
-    found = place.reader.read(lambda conn: searching.measure(conn, now, written))
+    now = context.now()
+    found = context.reader.read(lambda conn: searching.measure(conn, now, written))
     if not found.quality.queries:
         fail(f"{found.quality.sentence} It needs documents that have both methods' keywords.")
     write_json(output, {**msgspec.to_builtins(found), "at": iso(found.at)})
@@ -126,12 +126,12 @@ def metrics() -> None:
 @output_option
 @json_option
 @click.pass_obj
-def metrics_analyze(place: Place, days: float, output: Path, as_json: bool) -> None:
+def metrics_analyze(context: CliContext, days: float, output: Path, as_json: bool) -> None:
     """Performance over days: documents, errors, latency, cache; a row a day and all together."""
     from engine.metrics.analysis import performance_report
 
-    now = place.now()
-    report = place.reader.read(lambda conn: performance_report(conn, now, days))
+    now = context.now()
+    report = context.reader.read(lambda conn: performance_report(conn, now, days))
     write_json(output, report)
     wrote(output, "\n".join([*report["summary"], f"Wrote {output}."]), as_json)
 
@@ -139,12 +139,12 @@ def metrics_analyze(place: Place, days: float, output: Path, as_json: bool) -> N
 @metrics.command()
 @json_option
 @click.pass_obj
-def snapshot(place: Place, as_json: bool) -> None:
+def snapshot(context: CliContext, as_json: bool) -> None:
     """The numbers of now, for a log of your own."""
     from engine.metrics.analysis import snapshot as take
 
-    now = place.now()
-    found = place.reader.read(lambda conn: take(conn, now))
+    now = context.now()
+    found = context.reader.read(lambda conn: take(conn, now))
     say(found, json.dumps(found, indent=2), as_json)
 
 
@@ -154,11 +154,11 @@ def snapshot(place: Place, as_json: bool) -> None:
 )
 @json_option
 @click.pass_obj
-def alerts(place: Place, output: Path, as_json: bool) -> None:
+def alerts(context: CliContext, output: Path, as_json: bool) -> None:
     """The plan's triggers as Prometheus alert rules, for teams that page from Prometheus."""
     from engine.metrics.alerts import alert_rules
 
-    write_prose(output, alert_rules(place.plan.triggers, place.plan.trigger_settings), as_json)
+    write_prose(output, alert_rules(context.plan.triggers, context.plan.trigger_settings), as_json)
     wrote(output, f"Wrote {output}. `promtool check rules {output}` reads it.", as_json)
 
 
@@ -176,14 +176,14 @@ def logs() -> None:
 @json_option
 @click.pass_obj
 def logs_analyze(
-    place: Place, level: Literal["error", "warning", "all"], text: str, days: float, as_json: bool
+    context: CliContext, level: Literal["error", "warning", "all"], text: str, days: float, as_json: bool
 ) -> None:
     """Errors grouped by kind and shape of message: how many, first and last seen, examples."""
     from engine.metrics.analysis import error_analysis
     from engine.plan.durations import iso
 
-    now = place.now()
-    found = place.reader.read(lambda conn: error_analysis(conn, now - days * 86400, now, level, text))
+    now = context.now()
+    found = context.reader.read(lambda conn: error_analysis(conn, now - days * 86400, now, level, text))
     lines = []
     for group in found["groups"]:
         seen = f"first {iso(group['first_seen'])}, last {iso(group['last_seen'])}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from console.context import Place, json_option, say
+from console.context import CliContext, json_option, say
 
 if TYPE_CHECKING:
     from engine.extraction.llm import CheckLine
@@ -48,7 +48,7 @@ Say = Callable[[Finding], None]
 @json_option
 @click.option("--offline", is_flag=True, help="Validate the file only; probe nothing.")
 @click.pass_obj
-def check(place: Place, as_json: bool, offline: bool) -> None:
+def check(context: CliContext, as_json: bool, offline: bool) -> None:
     """Validate rollout.toml and probe everything it names: the LLM service (whether it is there, has the model, keeps to a
     schema, and how much it can do), the store, the port, addresses, contacts.
 
@@ -61,15 +61,15 @@ def check(place: Place, as_json: bool, offline: bool) -> None:
         if not as_json:
             click.echo(finding.line)
 
-    _plan(place, found)
-    _secrets(place.file_plan, found)
-    _environment(place.file_plan, found)
+    _plan(context, found)
+    _secrets(context.file_plan, found)
+    _environment(context.file_plan, found)
     if not offline:
-        _store(place, found)
-        _port(place, found)
-        _messages(place.file_plan, found)
-        _apply(place.file_plan, found)
-        asyncio.run(_llm(place, found))
+        _store(context, found)
+        _port(context, found)
+        _messages(context.file_plan, found)
+        _apply(context.file_plan, found)
+        asyncio.run(_llm(context, found))
     failed = sum(finding.state == "fail" for finding in findings)
     warned = sum(finding.state == "warn" for finding in findings)
     if as_json:
@@ -88,14 +88,14 @@ def _summary(failed: int, warned: int, offline: bool) -> str:
     return told + (" Nothing was probed." if offline else " Next: `rollout`.")
 
 
-def _plan(place: Place, found: Say) -> None:
-    plan = place.file_plan
+def _plan(context: CliContext, found: Say) -> None:
+    plan = context.file_plan
     found(
         Finding(
-            "plan", "ok", f"{place.plan_path}: {len(plan.stages)} stages, {len(plan.triggers)} triggers, no mistake."
+            "plan", "ok", f"{context.plan_path}: {len(plan.stages)} stages, {len(plan.triggers)} triggers, no mistake."
         )
     )
-    _since_read(place, found)
+    _since_read(context, found)
     missing = [contact.role for contact in plan.contacts if contact.missing]
     if missing:
         found(
@@ -103,23 +103,23 @@ def _plan(place: Place, found: Say) -> None:
         )
 
 
-def _since_read(place: Place, found: Say) -> None:
+def _since_read(context: CliContext, found: Say) -> None:
     """Whether an engine runs that read another file."""
     from engine.store import plans
     from engine.store.folder import StoreError
 
     try:
-        if not place.folder.exists or not place.folder.is_locked():
+        if not context.folder.exists or not context.folder.is_locked():
             return
-        digest = place.reader.read(plans.digest_read)
+        digest = context.reader.read(plans.digest_read)
     except (StoreError, OSError):
         return
-    if digest and digest != place.file_plan.digest:
+    if digest and digest != context.file_plan.digest:
         found(
             Finding(
                 "plan",
                 "warn",
-                f"{place.plan_path.name} has changed since the engine read it: `rollout plan diff` shows the difference, a restart "
+                f"{context.plan_path.name} has changed since the engine read it: `rollout plan diff` shows the difference, a restart "
                 "takes it over.",
             )
         )
@@ -157,30 +157,30 @@ def _environment(plan: Plan, found: Say) -> None:
         found(Finding("token", "fail", why))
 
 
-def _store(place: Place, found: Say) -> None:
+def _store(context: CliContext, found: Say) -> None:
     from engine.store.folder import StoreError
 
     try:
-        place.folder.prepare()
-        free = shutil.disk_usage(place.folder.path).free
+        context.folder.prepare()
+        free = shutil.disk_usage(context.folder.path).free
     except (StoreError, OSError) as error:
         found(Finding("store", "fail", str(error)))
         return
     enough = free > ROOM
     more = "." if enough else ": too little for weeks; free some or set [store] path."
-    found(Finding("store", "ok" if enough else "fail", f"{place.folder.path}, {free / 1e9:.1f} GB free{more}"))
+    found(Finding("store", "ok" if enough else "fail", f"{context.folder.path}, {free / 1e9:.1f} GB free{more}"))
 
 
-def _port(place: Place, found: Say) -> None:
+def _port(context: CliContext, found: Say) -> None:
     """Whether the engine could listen where the plan says, or does."""
-    http = place.file_plan.http
+    http = context.file_plan.http
     family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind((http.host, http.port))
         except OSError as error:
-            if place.folder.path.is_dir() and place.folder.is_locked():
+            if context.folder.path.is_dir() and context.folder.is_locked():
                 found(Finding("port", "ok", f"{http.host}:{http.port}, this store's engine is running."))
                 return
             why = error.strerror or str(error)
@@ -214,25 +214,25 @@ def _apply(plan: Plan, found: Say) -> None:
         found(Finding("apply", "fail", f"{parent} is not writable: {plan.apply.env_file} cannot be replaced there."))
 
 
-def _may_ask(place: Place) -> bool:
+def _may_ask(context: CliContext) -> bool:
     """Whether a model may be asked: not while a rollback is in force."""
     from engine.store.folder import StoreError
 
-    if not place.folder.exists:
+    if not context.folder.exists:
         return True
     try:
-        state = place.reader.state()
+        state = context.reader.state()
     except StoreError:
-        return place.folder.is_armed()
-    return place.folder.is_armed() or (state.stage == 0 and not state.last_rev)
+        return context.folder.is_armed()
+    return context.folder.is_armed() or (state.stage == 0 and not state.last_rev)
 
 
-async def _llm(place: Place, found: Say) -> None:
+async def _llm(context: CliContext, found: Say) -> None:
     from engine.clock import SystemClock
     from engine.extraction.llm import LlmPool
     from engine.plan.environment import EnvironmentProblem, secret
 
-    llm = place.file_plan.llm
+    llm = context.file_plan.llm
 
     def one(line: CheckLine) -> None:
         text = line.text.removeprefix(f"{line.server}: ")
@@ -243,7 +243,7 @@ async def _llm(place: Place, found: Say) -> None:
         key = secret(os.environ, llm.api_key_env)
     except EnvironmentProblem:  # `_secrets` names it
         return
-    pool = LlmPool(llm, SystemClock(), api_key=key or None, permit=lambda: _may_ask(place))
+    pool = LlmPool(llm, SystemClock(), api_key=key or None, permit=lambda: _may_ask(context))
     await pool.start()
     try:
         await pool.check(one)

@@ -11,7 +11,7 @@ import click
 
 from console import completion
 from console.completion import completes
-from console.context import Place, fail, json_option, say
+from console.context import CliContext, fail, json_option, say
 from engine.text import counted
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 STAGES = completes(completion.stages)
 
 
-def _send(place: Place, as_json: bool, kind: str, **fields: Any) -> None:
-    reply = place.client.command(kind, **fields)
+def _send(context: CliContext, as_json: bool, kind: str, **fields: Any) -> None:
+    reply = context.client.command(kind, **fields)
     if not reply.ok:
         fail(reply.sentence, as_json, reply.data)
     say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
@@ -43,39 +43,45 @@ def _send(place: Place, as_json: bool, kind: str, **fields: Any) -> None:
 @json_option
 @click.pass_obj
 def promote(
-    place: Place, reason: str, override: bool, to_stage: int | None, epoch: int | None, dry_run: bool, as_json: bool
+    context: CliContext,
+    reason: str,
+    override: bool,
+    to_stage: int | None,
+    epoch: int | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """One step up, through the gate. Without --to or --epoch: the step that was next when this command was started.
 
     --dry-run judges the gate as it is now; the machine checks that a promotion repeats are not run.
     """
-    seen = place.reader.state()
+    seen = context.reader.state()
     fields: dict[str, Any] = {"epoch": seen.epoch if epoch is None else epoch, "reason": reason, "override": override}
     if dry_run:
-        _send(place, as_json, "would", of="promote", **fields, to_stage=to_stage)
+        _send(context, as_json, "would", of="promote", **fields, to_stage=to_stage)
         return
     if to_stage is None and epoch is None:
         started = started_s()  # whoever pressed Enter before another promotion landed has not seen it
         tick_s = 1 / os.sysconf("SC_CLK_TCK")
         fields["launched"] = None if started is None else started + tick_s
-    _send(place, as_json, "promote", **fields, to_stage=to_stage)
+    _send(context, as_json, "promote", **fields, to_stage=to_stage)
 
 
 @click.command()
 @json_option
 @click.pass_obj
-def approve(place: Place, as_json: bool) -> None:
+def approve(context: CliContext, as_json: bool) -> None:
     """Approve the next step."""
-    _send(place, as_json, "approve")
+    _send(context, as_json, "approve")
 
 
 @click.command()
 @click.option("--reason", default="", help="Why; shown to everyone.")
 @json_option
 @click.pass_obj
-def hold(place: Place, reason: str, as_json: bool) -> None:
+def hold(context: CliContext, reason: str, as_json: bool) -> None:
     """Keep the gate shut until someone resumes. The percentage stays."""
-    _send(place, as_json, "hold", reason=reason)
+    _send(context, as_json, "hold", reason=reason)
 
 
 @click.command()
@@ -85,10 +91,10 @@ def hold(place: Place, reason: str, as_json: bool) -> None:
 @click.option("--epoch", type=int, help="The epoch you looked at; default: the one now.")
 @json_option
 @click.pass_obj
-def resume(place: Place, reason: str, epoch: int | None, as_json: bool) -> None:
+def resume(context: CliContext, reason: str, epoch: int | None, as_json: bool) -> None:
     """Release a hold, or the lock after an automatic rollback."""
-    seen = place.reader.state()
-    _send(place, as_json, "resume", reason=reason, epoch=seen.epoch if epoch is None else epoch)
+    seen = context.reader.state()
+    _send(context, as_json, "resume", reason=reason, epoch=seen.epoch if epoch is None else epoch)
 
 
 @click.command()
@@ -97,11 +103,11 @@ def resume(place: Place, reason: str, epoch: int | None, as_json: bool) -> None:
 @click.option("--epoch", type=int, help="The epoch you looked at; default: the one now.")
 @json_option
 @click.pass_obj
-def ceiling(place: Place, percentage: float, reason: str, epoch: int | None, as_json: bool) -> None:
+def ceiling(context: CliContext, percentage: float, reason: str, epoch: int | None, as_json: bool) -> None:
     """The most that may be in force, whatever is decided. An engine started without its environment does not lift it."""
-    seen = place.reader.state()
+    seen = context.reader.state()
     fields = {"percent_bp": round(percentage * 100), "epoch": seen.epoch if epoch is None else epoch, "reason": reason}
-    _send(place, as_json, "ceiling", **fields)
+    _send(context, as_json, "ceiling", **fields)
 
 
 @click.command()
@@ -115,27 +121,27 @@ def ceiling(place: Place, percentage: float, reason: str, epoch: int | None, as_
 @json_option
 @click.pass_obj
 def rollback(
-    place: Place, to_stage: int | None, reason: str, undo: bool, epoch: int | None, dry_run: bool, as_json: bool
+    context: CliContext, to_stage: int | None, reason: str, undo: bool, epoch: int | None, dry_run: bool, as_json: bool
 ) -> None:
     """To 0 % now. Works with the engine dead, stopped or busy, and with a broken plan; prints the proof."""
     if undo:
-        fields = {"reason": reason, "epoch": _own(place, as_json) if epoch is None else epoch}
+        fields = {"reason": reason, "epoch": _own(context, as_json) if epoch is None else epoch}
         if dry_run:
-            _send(place, as_json, "would", of="undo_rollback", **fields)
+            _send(context, as_json, "would", of="undo_rollback", **fields)
         else:
-            _send(place, as_json, "undo_rollback", **fields)
+            _send(context, as_json, "undo_rollback", **fields)
         return
     if epoch is not None:
         raise click.UsageError("--epoch goes with --undo: a rollback needs none.")
     if dry_run:
         from console.verbs.dry_run import rollback_would
 
-        rollback_would(place, to_stage, as_json)
+        rollback_would(context, to_stage, as_json)
         return
     from engine.store.folder import Folder, take_key_out
 
-    meant = place.meant
-    done = () if to_stage is not None else (take_key_out(place.store),)
+    meant = context.meant
+    done = () if to_stage is not None else (take_key_out(context.store),)
     if to_stage is None:
         for other in meant.others:
             take_key_out(Folder(other))
@@ -145,11 +151,11 @@ def rollback(
     from engine.client.client import EngineClient
     from engine.text import clean_line
 
-    client = EngineClient(place.store, place.plan_or_none)
+    client = EngineClient(context.store, context.plan_or_none)
     result = client.rollback(clean_line(reason, 500), "rollout rollback", to_stage, started_s(), done)
-    told: dict[str, Any] = {"ways": result.ways, "rev": result.rev, "store": str(place.store.path)}
-    result = structs.replace(result, sentence=f"{result.sentence}\nStore: {place.store.path}")
-    elsewhere = _elsewhere(place, reason, to_stage)
+    told: dict[str, Any] = {"ways": result.ways, "rev": result.rev, "store": str(context.store.path)}
+    result = structs.replace(result, sentence=f"{result.sentence}\nStore: {context.store.path}")
+    elsewhere = _elsewhere(context, reason, to_stage)
     told["other_stores"] = [{"store": store, "ok": ok, "sentence": sentence} for store, ok, sentence in elsewhere]
     unsure = _unsure(meant, result, elsewhere)
     if unsure:
@@ -164,7 +170,7 @@ def rollback(
         proven = "No engine runs and the armed file is out: nothing can call the LLM through it."
         from console.beside import apply_beside
 
-        state, applied = apply_beside(place.store, place.plan_or_none)
+        state, applied = apply_beside(context.store, context.plan_or_none)
         told["applied"] = {"state": state, "sentence": applied}
         sentence = f"{result.sentence}\nEffective in {result.took_s * 1000:.0f} ms. {proven}"
         if state == "failed":
@@ -176,7 +182,7 @@ def rollback(
     proof = _proof(client, result.request_id)
     told["proof"] = proof
     if proof is None or proof.get("effective_ms") is None:
-        fail(f"{result.sentence}\n{_unproven(place, proof)}", as_json, told)
+        fail(f"{result.sentence}\n{_unproven(context, proof)}", as_json, told)
     late = f"Rolled back to 0 %{result.instead}; the engine was slow to answer and has done it."
     head = result.sentence if result.pushed else late
     sentence = f"{head}\n{proof['sentence']}"
@@ -185,17 +191,17 @@ def rollback(
     say({"ok": True, "sentence": sentence, **told}, sentence, as_json)
 
 
-def _elsewhere(place: Place, reason: str, to_stage: int | None) -> list[tuple[str, bool, str]]:
+def _elsewhere(context: CliContext, reason: str, to_stage: int | None) -> list[tuple[str, bool, str]]:
     """The same in every other store that may be meant: (store, done, what came of it)."""
     from engine.client.client import EngineClient
     from engine.store.folder import Folder
     from engine.text import clean_line
 
     done = []
-    for other in place.meant.others:
+    for other in context.meant.others:
         folder = Folder(other)
         if folder.exists:
-            client = EngineClient(folder, place.plan_or_none)
+            client = EngineClient(folder, context.plan_or_none)
             result = client.rollback(clean_line(reason, 500), "rollout rollback", to_stage, started_s())
             done.append((str(other), result.ok, result.sentence))
     return done
@@ -218,11 +224,11 @@ def _unsure(meant: Meant, result: RollbackResult, elsewhere: list[tuple[str, boo
     )
 
 
-def _own(place: Place, as_json: bool) -> int:
+def _own(context: CliContext, as_json: bool) -> int:
     """The epoch of this person's rollback; another person's is not undone unseen."""
-    seen = place.reader.state()
-    last = next(iter(place.reader.log(1, kind="rollback")), None)
-    if last is not None and last.actor != place.client.actor.name:
+    seen = context.reader.state()
+    last = next(iter(context.reader.log(1, kind="rollback")), None)
+    if last is not None and last.actor != context.client.actor.name:
         fail(
             f"Not undone: the last rollback is not yours: {last.sentence}. If you mean that one: --undo --epoch {last.epoch}.",
             as_json,
@@ -252,7 +258,7 @@ def _proof(client: EngineClient, request_id: str) -> dict[str, Any] | None:
     return proof
 
 
-def _unproven(place: Place, proof: dict[str, Any] | None) -> str:
+def _unproven(context: CliContext, proof: dict[str, Any] | None) -> str:
     """Loud: the reason as far as it can be seen from here, and what to do in any shell."""
     if proof is not None and proof.get("overdue"):
         return str(proof["sentence"])
@@ -261,14 +267,14 @@ def _unproven(place: Place, proof: dict[str, Any] | None) -> str:
     from engine.store.reader import Reader
 
     try:
-        pid = Reader(place.store).glance().pid
+        pid = Reader(context.store).glance().pid
         state = {"stopped": "is stopped", "ended": "has ended"}.get(process(pid), "does not answer")
         why = f"the engine, process {pid}, {state}"
     except StoreError as error:
         why = f"the engine does not answer and {error}"
     return (
         f"NOT OBSERVED within 5 s: {why}. Without the armed file it sends no LLM call. "
-        f"Make sure, in any shell: rm -f {place.store.armed}"
+        f"Make sure, in any shell: rm -f {context.store.armed}"
     )
 
 
@@ -295,7 +301,7 @@ def _offer(client: EngineClient) -> str:
 @json_option
 @click.pass_obj
 def restore(
-    place: Place,
+    context: CliContext,
     since: str,
     until: str,
     stage: int | None,
@@ -310,9 +316,9 @@ def restore(
         if dry_run:
             from console.verbs.dry_run import undo_restore_would
 
-            undo_restore_would(place, as_json)
+            undo_restore_would(context, as_json)
         else:
-            _send(place, as_json, "undo_restore")
+            _send(context, as_json, "undo_restore")
         return
     from engine.plan.durations import parse_when
 
@@ -320,7 +326,7 @@ def restore(
         raise click.UsageError(
             "--bad-window says since and until by itself; give it without --since, --until, --stage."
         )
-    now = place.now()
+    now = context.now()
     try:
         start = parse_when(since, now) if since else None
         end = parse_when(until, now) if until else None
@@ -328,9 +334,9 @@ def restore(
         raise click.UsageError(str(error)) from None
     window: dict[str, Any] = {"since": start, "until": end, "stage": stage, "bad_window": bad_window}
     if not dry_run:
-        _send(place, as_json, "restore", **window)
+        _send(context, as_json, "restore", **window)
         return
-    reply = place.client.command("restore", **window, dry_run=True, limit=limit)
+    reply = context.client.command("restore", **window, dry_run=True, limit=limit)
     if not reply.ok:
         fail(reply.sentence, as_json, reply.data)
     sample = reply.data["sample"]
@@ -363,13 +369,13 @@ def _difference(document: dict[str, Any]) -> list[str]:
 @click.option("--revoke", is_flag=True, help="Take a signature back.")
 @json_option
 @click.pass_obj
-def sign(place: Place, item: str | None, note: str, by_machine: bool, revoke: bool, as_json: bool) -> None:
+def sign(context: CliContext, item: str | None, note: str, by_machine: bool, revoke: bool, as_json: bool) -> None:
     """Sign a checklist item of the current stage; without ITEM, list them."""
     if item is None:
         from engine.gate import checklist
 
-        state = place.reader.state()
-        items = place.reader.read(lambda conn: checklist.read(conn, place.plan, state))
+        state = context.reader.state()
+        items = context.reader.read(lambda conn: checklist.read(conn, context.plan, state))
         mark = {"done": "[x]", "open": "[ ]", "failed": "[!]"}
         lines = [
             f"{mark[i.state]} {i.id:<24} {i.text}" + (f"  ({i.note})" if i.lapsed else f"  ({i.by})" if i.by else "")
@@ -378,4 +384,4 @@ def sign(place: Place, item: str | None, note: str, by_machine: bool, revoke: bo
         say({"items": items}, "\n".join(lines) or "This stage has no checklist.", as_json)
         return
     kind = "revoke" if revoke else "check" if by_machine else "sign"
-    _send(place, as_json, kind, item=item, note=note)
+    _send(context, as_json, kind, item=item, note=note)

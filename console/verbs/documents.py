@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console import completion
-from console.context import Place, bare, fail, json_option, say, write_json, write_text, wrote
+from console.context import CliContext, fail, json_option, raw_stream, say, write_json, write_text, wrote
 from engine.terms import terms
 from engine.text import clean_line, counted
 
@@ -33,20 +33,20 @@ MAKES = {
 @click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True)
 @json_option
 @click.pass_obj
-def query(place: Place, text: tuple[str, ...], limit: int, as_json: bool) -> None:
+def query(context: CliContext, text: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Search the documents by the keywords they serve, title and file name: those with all words first, then those with some.
 
     An option of a program is a word like another: rollout query --onto. Where no document has a word, the one that differs by one
     typing error is searched for and named.
     """
     asked = clean_line(" ".join(text))
-    found = place.reader.documents(asked, limit)
-    meant = place.reader.did_you_mean(asked)
+    found = context.reader.documents(asked, limit)
+    meant = context.reader.did_you_mean(asked)
     stems = _stems(meant or asked)
     rows: list[dict[str, Any]] = []
     lines = []
     for d in found:
-        stored = place.reader.document(d.id)
+        stored = context.reader.document(d.id)
         matched = [keyword for keyword in d.keywords if stems & _stems(keyword)]
         snippet = _snippet(stored.text if stored else "", [*matched, *(meant or asked).split()])
         lines.append(_found(d, matched, snippet))
@@ -57,7 +57,7 @@ def query(place: Place, text: tuple[str, ...], limit: int, as_json: bool) -> Non
     else:
         if meant:
             click.echo(f"Did you mean {meant!r}? No document has {asked!r} in keywords, title or file name.", err=True)
-        click.echo("\n".join(lines), file=bare(sys.stdout))
+        click.echo("\n".join(lines), file=raw_stream(sys.stdout))
 
 
 def _found(d: Document, matched: list[str], snippet: str) -> str:
@@ -98,11 +98,11 @@ def documents() -> None:
 @click.option("--text", "with_text", is_flag=True, help="With its full text.")
 @json_option
 @click.pass_obj
-def show(place: Place, id: str, with_text: bool, as_json: bool) -> None:
+def show(context: CliContext, id: str, with_text: bool, as_json: bool) -> None:
     """A document with the keywords of both methods."""
     from engine.plan.durations import iso
 
-    d = place.reader.document(id)
+    d = context.reader.document(id)
     if d is None:
         fail(f"There is no document {clean_line(id)!r}. `rollout query` finds ids.", as_json)
     assert d is not None
@@ -128,11 +128,11 @@ def show(place: Place, id: str, with_text: bool, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @click.pass_obj
-def delete(place: Place, id: str, yes: bool, as_json: bool) -> None:
+def delete(context: CliContext, id: str, yes: bool, as_json: bool) -> None:
     """Delete a document for good: text, keywords and title. The log keeps its id and who deleted it."""
     if not yes and not click.confirm(f"Delete {clean_line(id)} for good?", err=True):
         fail("Nothing was deleted.", as_json)
-    reply = place.client.command("delete_document", document=id)
+    reply = context.client.command("delete_document", document=id)
     if not reply.ok:
         fail(reply.sentence, as_json, reply.data)
     say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
@@ -161,7 +161,7 @@ def delete(place: Place, id: str, yes: bool, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def export(
-    place: Place,
+    context: CliContext,
     method: str,
     limit: int,
     output: Path,
@@ -179,7 +179,7 @@ def export(
     from engine.plan.durations import iso
     from engine.store.documents import exported
 
-    found = place.reader.read(lambda conn: exported(conn, method, limit, text=text, seed=seed if at_random else None))
+    found = context.reader.read(lambda conn: exported(conn, method, limit, text=text, seed=seed if at_random else None))
     if not found:
         fail(f"No document serves {method} keywords yet: {MAKES[method]}.", as_json)
     rows = [

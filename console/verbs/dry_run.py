@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from console.context import Place, fail, say
+from console.context import CliContext, fail, say
 from engine.text import counted
 
 
-def rollback_would(place: Place, to_stage: int | None, as_json: bool) -> None:
+def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> None:
     """From where to where, in which stores, and whether an engine is there to take it."""
     from console.verbs.status import ENGINE, look
     from engine.rollout.control import percent, stage_name
 
-    plan = place.plan
+    plan = context.plan
     if to_stage is not None and to_stage >= len(plan.stages):
         fail(f"There is no stage {to_stage}: the plan has 0 to {len(plan.stages) - 1}.", as_json)
-    glance, alive, trouble = look(place)
+    glance, alive, trouble = look(context)
     view = glance.view if glance is not None else None
     if view is None or glance is None:
         fail(trouble or ENGINE.get(alive, "The engine has shown nothing yet."), as_json)
@@ -40,8 +40,8 @@ def rollback_would(place: Place, to_stage: int | None, as_json: bool) -> None:
         else f"{ENGINE[alive]}"
     )
     if to_stage is None:
-        lines.append(f"It removes {place.store.armed}.")
-    others = [str(other) for other in place.meant.others]
+        lines.append(f"It removes {context.store.armed}.")
+    others = [str(other) for other in context.meant.others]
     lines += [f"Also in {other}: this plan ran with it." for other in others]
     restore = view.restore
     if restore is not None and restore.documents:
@@ -52,16 +52,16 @@ def rollback_would(place: Place, to_stage: int | None, as_json: bool) -> None:
     body: dict[str, Any] = {
         "ok": True, "dry_run": True, "sentence": lines[0], "percent_from": state.percent_bp, "percent_to": target,
         "effective_bp": view.effective_bp, "stage": state.stage, "epoch": state.epoch, "engine_state": alive,
-        "in_flight": view.engine.in_flight, "store": str(place.store.path), "other_stores": others,
+        "in_flight": view.engine.in_flight, "store": str(context.store.path), "other_stores": others,
         "documents": restore.documents if restore is not None else 0,
     }  # fmt: skip
     say(body, "\n".join(lines), as_json)
 
 
-def undo_restore_would(place: Place, as_json: bool) -> None:
+def undo_restore_would(context: CliContext, as_json: bool) -> None:
     from engine.store import documents
 
-    last = place.reader.read(documents.last_restore)
+    last = context.reader.read(documents.last_restore)
     if last is None:
         fail("Nothing to undo: there is no restore that is still in force.", as_json)
     sentence = f"{counted(last[1], 'document', 'documents')} would serve the LLM's keywords again. Nothing has changed."

@@ -10,32 +10,32 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.context import Failed, Place, fail, json_option, say
+from console.context import CliContext, Failed, fail, json_option, say
 
 if TYPE_CHECKING:
     from engine.server.rehearse import Rehearsal
     from engine.store.folder import Folder
 
 
-def open_console(place: Place) -> int:
+def open_console(context: CliContext) -> int:
     """Attach to the running engine; start one, detached, when none holds the store."""
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise Failed("The console needs a terminal. `rollout status --watch` is the same for pipes and screen readers.")
     from engine.plan import memory
 
-    folder, plan = place.folder, place.plan
+    folder, plan = context.folder, context.plan
     folder.prepare()
-    memory.remember(place.plan_path, folder.path, 0)
+    memory.remember(context.plan_path, folder.path, 0)
     if not _runs(folder):
-        plan = place.file_plan  # a new engine starts under the file, or not at all
+        plan = context.file_plan  # a new engine starts under the file, or not at all
         from engine.server.process import spawn, wait_until_up
 
-        process = spawn(place.plan_path.resolve(), folder)
+        process = spawn(context.plan_path.resolve(), folder)
         if trouble := wait_until_up(folder, process):
             raise Failed(trouble)
     from console.session import run
 
-    return run(folder.path, plan, place.manner)
+    return run(folder.path, plan, context.manner)
 
 
 def _runs(folder: Folder) -> bool:
@@ -80,7 +80,7 @@ def rehearse(ctx: click.Context, speed: float, no_console: bool, keep: Path | No
     ctx.exit(code)
 
 
-def _record_rehearsal(rehearsal: Rehearsal, place: Place) -> None:
+def _record_rehearsal(rehearsal: Rehearsal, context: CliContext) -> None:
     """A passed rehearsal proves a checklist item of the real rollout: keep its record in that store."""
     from engine.rehearsal import record
 
@@ -89,33 +89,33 @@ def _record_rehearsal(rehearsal: Rehearsal, place: Place) -> None:
         click.echo("Not recorded as passed: that takes a rollback by a trigger and one by hand, both proven.")
         return
     try:
-        kept = place.plan is not None and record.keep(place.folder.path, made)
+        kept = context.plan is not None and record.keep(context.folder.path, made)
     except Failed:
         kept = False
-    where = place.folder.path if kept else record.home()
+    where = context.folder.path if kept else record.home()
     if kept or record.keep(record.home(), made):
         click.echo(f"Recorded in {where}: {made.sentence}")
 
 
 @click.command()
 @click.pass_obj
-def serve(place: Place) -> None:
+def serve(context: CliContext) -> None:
     """Run the engine in the foreground; a second one waits as standby and takes over."""
     from engine.server.process import run
 
-    raise SystemExit(run(place.plan_path.resolve(), place.folder, foreground=True))
+    raise SystemExit(run(context.plan_path.resolve(), context.folder, foreground=True))
 
 
 @click.command()
 @json_option
 @click.pass_obj
-def stop(place: Place, as_json: bool) -> None:
+def stop(context: CliContext, as_json: bool) -> None:
     """End the engine; it finishes what is in flight first."""
-    folder = place.folder
+    folder = context.folder
     if not folder.path.exists() or not _runs(folder):
         _done(f"No engine runs in {folder.path}.", as_json)
         return
-    reply = place.client.command("stop")
+    reply = context.client.command("stop")
     if not reply.ok:
         fail(reply.sentence, as_json)
     until = time.monotonic() + 15

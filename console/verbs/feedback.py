@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from console.context import Failed, Place, fail, json_option, say
+from console.context import CliContext, Failed, fail, json_option, say
 from engine.text import counted
 
 A_BATCH = 500
@@ -31,8 +31,8 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def _give(place: Place, as_json: bool, **fields: Any) -> None:
-    reply = place.client.command("feedback", **fields)
+def _give(context: CliContext, as_json: bool, **fields: Any) -> None:
+    reply = context.client.command("feedback", **fields)
     if not reply.ok:
         fail(reply.sentence, as_json)
     say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
@@ -42,9 +42,9 @@ def _give(place: Place, as_json: bool, **fields: Any) -> None:
 @click.argument("text", default="")
 @click.option("--document", default="", help="The document it is about.")
 @common
-def complaint(place: Place, text: str, document: str, given: str, user: str, as_json: bool) -> None:
+def complaint(context: CliContext, text: str, document: str, given: str, user: str, as_json: bool) -> None:
     """A complaint about search quality."""
-    _give(place, as_json, kind="complaint", text=text, document=document, id=given, source=user)
+    _give(context, as_json, kind="complaint", text=text, document=document, id=given, source=user)
 
 
 @feedback.command()
@@ -52,32 +52,32 @@ def complaint(place: Place, text: str, document: str, given: str, user: str, as_
 @click.option("--document", default="", help="The document it is about.")
 @click.option("--text", default="")
 @common
-def rating(place: Place, value: float, document: str, text: str, given: str, user: str, as_json: bool) -> None:
+def rating(context: CliContext, value: float, document: str, text: str, given: str, user: str, as_json: bool) -> None:
     """A rating from 1 to 5; 4 and 5 are satisfied."""
-    _give(place, as_json, kind="rating", value=value, document=document, text=text, id=given, source=user)
+    _give(context, as_json, kind="rating", value=value, document=document, text=text, id=given, source=user)
 
 
 @feedback.command("click")
 @click.argument("document")
 @common
-def opened(place: Place, document: str, given: str, user: str, as_json: bool) -> None:
+def opened(context: CliContext, document: str, given: str, user: str, as_json: bool) -> None:
     """A search result that was opened."""
-    _give(place, as_json, kind="click", document=document, id=given, source=user)
+    _give(context, as_json, kind="click", document=document, id=given, source=user)
 
 
 @feedback.command()
 @click.argument("document")
 @common
-def impression(place: Place, document: str, given: str, user: str, as_json: bool) -> None:
+def impression(context: CliContext, document: str, given: str, user: str, as_json: bool) -> None:
     """A search result that was shown."""
-    _give(place, as_json, kind="impression", document=document, id=given, source=user)
+    _give(context, as_json, kind="impression", document=document, id=given, source=user)
 
 
 @feedback.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 @click.pass_obj
-def import_(place: Place, file: Path, as_json: bool) -> None:
+def import_(context: CliContext, file: Path, as_json: bool) -> None:
     """Many, from a CSV with a header or JSON lines: kind, document, value, text, id, source, at. - reads standard input.
 
     `at` (2026-11-25T14:03:07Z) puts a row into its own time and stage; without it, it was said now. The same id counts once.
@@ -90,7 +90,7 @@ def import_(place: Place, file: Path, as_json: bool) -> None:
     rows = list(_json_lines(text, troubles) if text.lstrip().startswith("{") else _csv(text, str(file)))
     counts = {"new": 0, "complaints": 0}
     for begin in range(0, len(rows), A_BATCH):
-        reply = place.client.command(
+        reply = context.client.command(
             "feedback_import", timeout_s=60.0, rows=rows[begin : begin + A_BATCH], first=begin + 1, file=file.name
         )
         if not reply.ok:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from console.context import Place, fail, json_option, notice, say
+from console.context import CliContext, fail, json_option, notice, say
 
 if TYPE_CHECKING:
     from engine.view.model import GateView, View
@@ -20,11 +20,11 @@ LOOK_S = 0.5
 @click.command()
 @json_option
 @click.pass_obj
-def gate(place: Place, as_json: bool) -> None:
+def gate(context: CliContext, as_json: bool) -> None:
     """The gate of the current stage: what is met, what is missing. Exit code 0 when it is open, 1 when it is shut."""
     from console.verbs.status import ENGINE, look
 
-    glance, alive, trouble = look(place)
+    glance, alive, trouble = look(context)
     view = glance.view if glance is not None else None
     if view is None:
         fail(trouble or ENGINE.get(alive, "The engine has shown nothing yet."), as_json, {"open": False})
@@ -148,7 +148,7 @@ class _Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 )
 @json_option
 @click.pass_obj
-def wait(place: Place, goal: Goal, timeout_s: float, as_json: bool) -> None:
+def wait(context: CliContext, goal: Goal, timeout_s: float, as_json: bool) -> None:
     """Wait until it is so. Exit code 0 then, 1 when the time is over. Where no engine runs it goes on waiting for one."""
     from console.verbs.status import ENGINE, look
     from engine.plan.durations import format_duration
@@ -156,7 +156,7 @@ def wait(place: Place, goal: Goal, timeout_s: float, as_json: bool) -> None:
     began = time.monotonic()
     last = ""
     while True:
-        glance, alive, trouble = look(place)
+        glance, alive, trouble = look(context)
         view = glance.view if glance is not None else None
         took = time.monotonic() - began
         if view is not None and alive == "running" and goal.met(view):

@@ -16,11 +16,11 @@ from typing import Any
 
 import click
 
-from console.context import Place, bare, fail, is_quiet, json_option, notice, say
+from console.context import CliContext, fail, is_quiet, json_option, notice, raw_stream, say
 from console.upload import sources
 from console.upload.progress import Progress
 from console.upload.root import id_under, outside, root_of
-from console.upload.uploader import Answer, Crew, Gone, Refused
+from console.upload.uploader import Answer, BoundedUploader, Gone, Refused
 from engine.client.client import EXTRACT_S, EngineClient, broken, unanswered
 from engine.store.folder import Folder
 from engine.text import clean_block, clean_line, counted, digest, normal
@@ -117,7 +117,7 @@ def _named(names: list[str]) -> str:
 @json_option
 @click.pass_obj
 def load(
-    place: Place,
+    context: CliContext,
     paths: tuple[str, ...],
     method: str,
     verbose: bool,
@@ -144,7 +144,7 @@ def load(
     root = root.resolve() if root is not None else root_of(paths)
     if root is not None and (stray := outside(root, found)):
         fail(f"{clean_line(stray)} is not below the root {root}. Give another --root.", as_json)
-    known = _known(place, method) if resume else {}
+    known = _known(context, method) if resume else {}
     tally = Tally()
     tally.passed_over = {
         clean_line(ending): [clean_line(name) for name in names] for ending, names in passed_over.items()
@@ -152,8 +152,8 @@ def load(
     if dry_run:
         _would(found, root, known, tally, as_json)
         return
-    with engine_for(place, as_json):
-        _send_all(place, found, root, known, tally, method, verbose, as_json)
+    with engine_for(context, as_json):
+        _send_all(context, found, root, known, tally, method, verbose, as_json)
 
 
 def _would(found: list[str], root: Path | None, known: dict[str, str], tally: Tally, as_json: bool) -> None:
@@ -181,7 +181,7 @@ def _would(found: list[str], root: Path | None, known: dict[str, str], tally: Ta
 
 
 def _send_all(
-    place: Place,
+    context: CliContext,
     found: list[str],
     root: Path | None,
     known: dict[str, str],
@@ -192,11 +192,11 @@ def _send_all(
 ) -> None:
     quiet = verbose or as_json or is_quiet()
     progress = Progress(
-        "load", sum(map(sources.weight, found)), bare(sys.stderr), shown=not quiet and sys.stderr.isatty()
+        "load", sum(map(sources.weight, found)), raw_stream(sys.stderr), shown=not quiet and sys.stderr.isatty()
     )
     began = time.monotonic()
     stopped = ""
-    crew = Crew(lambda source: extract(place.client, source, method))
+    crew = BoundedUploader(lambda source: extract(context.client, source, method))
 
     def account(source: sources.Source, end: Answer | Refused) -> None:
         if isinstance(end, Refused):
@@ -254,24 +254,24 @@ def _line(source: sources.Source, answer: Answer) -> str:
 
 
 @contextlib.contextmanager
-def engine_for(place: Place, as_json: bool) -> Iterator[None]:
+def engine_for(context: CliContext, as_json: bool) -> Iterator[None]:
     """An engine that answers before the first document, so that a thousand files do not fail one by one. Where none runs, one that
     ends with this command: also when this process is killed, because then its end of the pipe closes."""
     from engine.client import whereabouts
 
-    if whereabouts.ask(place.folder).state != "none":
+    if whereabouts.ask(context.folder).state != "none":
         try:
-            place.client.request("GET", "/healthz", timeout_s=PATIENCE_S)
+            context.client.request("GET", "/healthz", timeout_s=PATIENCE_S)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            fail(unanswered(place.folder, error), as_json)
+            fail(unanswered(context.folder, error), as_json)
         yield
         return
     from engine.server.process import spawn, wait_until_up
 
-    plan = place.file_plan  # an engine starts under the file, or not at all
-    notice(f"No engine runs in {place.folder.path}: one is started for this load and ends with it.")
-    process = spawn(place.plan_path.resolve(), Folder(place.folder.path, plan.store.group), attached=True)
-    if trouble := wait_until_up(place.folder, process):
+    plan = context.file_plan  # an engine starts under the file, or not at all
+    notice(f"No engine runs in {context.folder.path}: one is started for this load and ends with it.")
+    process = spawn(context.plan_path.resolve(), Folder(context.folder.path, plan.store.group), attached=True)
+    if trouble := wait_until_up(context.folder, process):
         fail(trouble, as_json)
     try:
         yield
@@ -281,7 +281,7 @@ def engine_for(place: Place, as_json: bool) -> Iterator[None]:
         try:
             process.wait(END_S)
         except subprocess.TimeoutExpired:
-            notice(f"The engine that was started has not ended within {END_S:g} s; see {place.folder.engine_log}.")
+            notice(f"The engine that was started has not ended within {END_S:g} s; see {context.folder.engine_log}.")
 
 
 def extract(client: EngineClient, source: sources.Source, method: str) -> Answer:
@@ -308,13 +308,13 @@ def extract(client: EngineClient, source: sources.Source, method: str) -> Answer
         time.sleep(0.5)
 
 
-def _known(place: Place, method: str) -> dict[str, str]:
+def _known(context: CliContext, method: str) -> dict[str, str]:
     """Digests of the stored documents; of those that serve LLM keywords, where these are asked for."""
     from engine.store import documents
     from engine.store.folder import StoreError
 
     try:
-        return place.reader.read(lambda conn: documents.digests(conn, "llm" if method == "llm" else None))
+        return context.reader.read(lambda conn: documents.digests(conn, "llm" if method == "llm" else None))
     except StoreError:
         return {}
 

@@ -10,7 +10,7 @@ import click
 
 from console import completion
 from console.completion import completes
-from console.context import Failed, Place, fail, json_option, say, write_prose, write_text, wrote
+from console.context import CliContext, Failed, fail, json_option, say, write_prose, write_text, wrote
 
 
 @click.group()
@@ -22,17 +22,17 @@ def notify() -> None:
 @click.argument("kind", required=False, shell_complete=completes(completion.messages))
 @json_option
 @click.pass_obj
-def preview(place: Place, kind: str | None, as_json: bool) -> None:
+def preview(context: CliContext, kind: str | None, as_json: bool) -> None:
     """A message with the numbers of now; without KIND, list the messages."""
     if kind is None:
-        lines = [f"{m.id:<24} {m.audience:<13} {m.when:<9} {m.subject}" for m in place.plan.messages]
+        lines = [f"{m.id:<24} {m.audience:<13} {m.when:<9} {m.subject}" for m in context.plan.messages]
         say(
-            [{"id": m.id, "audience": m.audience, "when": m.when, "subject": m.subject} for m in place.plan.messages],
+            [{"id": m.id, "audience": m.audience, "when": m.when, "subject": m.subject} for m in context.plan.messages],
             "\n".join(lines),
             as_json,
         )
         return
-    reply = place.client.command("preview", id=kind)
+    reply = context.client.command("preview", id=kind)
     if not reply.ok:
         fail(reply.sentence, as_json)
     if reply.data.get("note") and not as_json:
@@ -44,9 +44,9 @@ def preview(place: Place, kind: str | None, as_json: bool) -> None:
 @click.argument("kind", shell_complete=completes(completion.messages))
 @json_option
 @click.pass_obj
-def send(place: Place, kind: str, as_json: bool) -> None:
+def send(context: CliContext, kind: str, as_json: bool) -> None:
     """Queue a message; delivery is tried until it works."""
-    reply = place.client.command("message", id=kind)
+    reply = context.client.command("message", id=kind)
     if not reply.ok:
         fail(reply.sentence, as_json)
     say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
@@ -55,7 +55,7 @@ def send(place: Place, kind: str, as_json: bool) -> None:
 @notify.command()
 @json_option
 @click.pass_obj
-def queue(place: Place, as_json: bool) -> None:
+def queue(context: CliContext, as_json: bool) -> None:
     """What was sent and what waits, newest first; needs no engine."""
     import msgspec
 
@@ -63,7 +63,7 @@ def queue(place: Place, as_json: bool) -> None:
     from engine.plan.durations import iso
     from engine.text import counted
 
-    found = place.reader.read(deliveries)
+    found = context.reader.read(deliveries)
     lines = [
         f"{iso(d.at)} {d.state:<8} {d.message:<18} {d.subject}"
         + (f"  ({counted(d.tries, 'try', 'tries')}, {d.error})" if d.error else "")
@@ -76,9 +76,9 @@ def queue(place: Place, as_json: bool) -> None:
 @notify.command()
 @json_option
 @click.pass_obj
-def retry(place: Place, as_json: bool) -> None:
+def retry(context: CliContext, as_json: bool) -> None:
     """Try at once what waits for its next try, and what was given up."""
-    reply = place.client.command("resend")
+    reply = context.client.command("resend")
     if not reply.ok:
         fail(reply.sentence, as_json)
     say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
@@ -87,9 +87,9 @@ def retry(place: Place, as_json: bool) -> None:
 @notify.command()
 @json_option
 @click.pass_obj
-def test(place: Place, as_json: bool) -> None:
+def test(context: CliContext, as_json: bool) -> None:
     """Send a test message to every address now, and say what came of it."""
-    reply = place.client.command("notify_test", timeout_s=90.0)
+    reply = context.client.command("notify_test", timeout_s=90.0)
     if not reply.ok:
         fail(reply.sentence, as_json)
     say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
@@ -99,22 +99,22 @@ def test(place: Place, as_json: bool) -> None:
 @click.argument("reminder", required=False, shell_complete=completes(completion.reminders))
 @json_option
 @click.pass_obj
-def due(place: Place, reminder: str | None, as_json: bool) -> None:
+def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
     """Monitoring of this stage and when it is due; with REMINDER tick it off as done, with your name."""
     import msgspec
 
     from engine.plan.durations import format_duration, iso
 
     if reminder is not None:
-        reply = place.client.command("remind", id=reminder)
+        reply = context.client.command("remind", id=reminder)
         if not reply.ok:
             fail(reply.sentence, as_json)
         say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
         return
     from console.verbs.status import unseen
 
-    glance = place.reader.glance()
-    view, old = glance.view, unseen(place, glance)
+    glance = context.reader.glance()
+    view, old = glance.view, unseen(context, glance)
     found = view.reminders if view is not None else ()
     lines = [old] if old else []
     lines += [
@@ -132,14 +132,14 @@ def due(place: Place, reminder: str | None, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @click.pass_obj
-def run(place: Place, number: int | None, yes: bool, as_json: bool) -> None:
+def run(context: CliContext, number: int | None, yes: bool, as_json: bool) -> None:
     """The plan's commands for this stage: list them, or run NUMBER here after a question; its output is kept in the log."""
     import asyncio
 
     from console.plan_commands import localized, surroundings
     from engine import shell
 
-    view, plan = place.reader.glance().view, place.plan
+    view, plan = context.reader.glance().view, context.plan
     stage = plan.stages[view.stage if view else 0] if view is None or view.stage < len(plan.stages) else None
     found = stage.commands if stage is not None else ()
     if number is None:
@@ -159,9 +159,9 @@ def run(place: Place, number: int | None, yes: bool, as_json: bool) -> None:
     if not wanted:
         raise Failed("Not run; --yes asks nothing.")
     heard = None if as_json else (lambda text: click.echo(text, nl=False))
-    environ = surroundings(plan, place.folder.path)
+    environ = surroundings(plan, context.folder.path)
     done = asyncio.run(shell.run(line, command.timeout_s, environ=environ, heard=heard))
-    kept = place.client.command(
+    kept = context.client.command(
         "ran",
         command=command.run,
         text=command.text,
@@ -189,7 +189,7 @@ def run(place: Place, number: int | None, yes: bool, as_json: bool) -> None:
 @click.option("--head", help="With --verify: a head noted earlier (a backup prints it) must be in the chain.")
 @json_option
 @click.pass_obj
-def log(place: Place, limit: int, text: str, kind: str, verify: bool, head: str | None, as_json: bool) -> None:
+def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, head: str | None, as_json: bool) -> None:
     """The decision log, newest last."""
     if verify or head is not None:
         from engine.store.log import verify as check
@@ -197,7 +197,7 @@ def log(place: Place, limit: int, text: str, kind: str, verify: bool, head: str 
         noted = "" if head is None else head.strip().lower()
         if head is not None and not re.fullmatch("[0-9a-f]{8,64}", noted):
             raise click.UsageError(f"{head!r} is not a head: a backup and --verify print 16 hexadecimal digits of it.")
-        found = place.reader.read(lambda conn: check(conn, noted))
+        found = context.reader.read(lambda conn: check(conn, noted))
         if not found.ok:
             fail(found.sentence, as_json)
         say(found, found.sentence, as_json)
@@ -206,7 +206,7 @@ def log(place: Place, limit: int, text: str, kind: str, verify: bool, head: str 
 
     from engine.plan.durations import iso
 
-    rows = place.reader.log(limit, text=text, kind=kind)[::-1]
+    rows = context.reader.log(limit, text=text, kind=kind)[::-1]
     lines = [f"{row.rev:>5} {iso(row.at)} {row.kind:<13} {row.sentence}" for row in rows]
     told = [{**msgspec.to_builtins(row), "at": iso(row.at, ms=True)} for row in rows]
     say(told, "\n".join(lines) or "No decision matches.", as_json)
@@ -223,12 +223,12 @@ def report(ctx: click.Context, form: str, output: Path | None, as_json: bool) ->
     """The whole rollout for someone who was not there: figures, incidents, decisions, lessons. Needs no engine."""
     from engine.report import gather, html, markdown
 
-    place: Place = ctx.obj
+    context: CliContext = ctx.obj
     given = ctx.get_parameter_source("form") is not click.core.ParameterSource.DEFAULT
     if output is not None and output.suffix in (".html", ".htm") and not given:
         form = "html"
-    plan = place.plan
-    story = place.reader.read(lambda conn: gather(conn, plan))
+    plan = context.plan
+    story = context.reader.read(lambda conn: gather(conn, plan))
     text = html(story) if form == "html" else markdown(story)
     if output is None or str(output) == "-":
         write_prose(Path("-"), text, as_json)
@@ -244,10 +244,10 @@ def report(ctx: click.Context, form: str, output: Path | None, as_json: bool) ->
 @click.argument("text", nargs=-1)
 @json_option
 @click.pass_obj
-def note(place: Place, kind: str, text: tuple[str, ...], as_json: bool) -> None:
+def note(context: CliContext, kind: str, text: tuple[str, ...], as_json: bool) -> None:
     """Write for the report: what went well, what to improve, a lesson, an action item. TEXT, or standard input."""
     said = " ".join(text) if text and text != ("-",) else sys.stdin.read()
-    reply = place.client.command("note", kind=kind, text=said)
+    reply = context.client.command("note", kind=kind, text=said)
     if not reply.ok:
         fail(reply.sentence, as_json)
     say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
@@ -257,13 +257,13 @@ def note(place: Place, kind: str, text: tuple[str, ...], as_json: bool) -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @json_option
 @click.pass_obj
-def backup(place: Place, path: Path, as_json: bool) -> None:
+def backup(context: CliContext, path: Path, as_json: bool) -> None:
     """A copy of the store at PATH, taken while the engine runs, verified."""
     from engine.store.backup import take
 
     if path.exists():
         fail(f"{path} is there already; give another name.", as_json)
-    found = take(place.folder, path)
+    found = take(context.folder, path)
     if not found.ok:
         fail(found.sentence, as_json)
     say(found, found.sentence[0].upper() + found.sentence[1:] + ".", as_json)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from console.context import Place, fail, json_option, say
+from console.context import CliContext, fail, json_option, say
 
 
 @click.group()
@@ -17,7 +17,7 @@ def plan() -> None:
 @plan.command()
 @json_option
 @click.pass_obj
-def diff(place: Place, as_json: bool) -> None:
+def diff(context: CliContext, as_json: bool) -> None:
     """What differs between rollout.toml and the plan that the rollout runs under, and what a restart would make of it.
 
     Exit code 0 when nothing differs, 1 when something does.
@@ -26,23 +26,23 @@ def diff(place: Place, as_json: bool) -> None:
     from engine.plan.pins import misplaced
     from engine.store import plans
 
-    state = place.reader.state()
+    state = context.reader.state()
     pins = state.pins
     if pins is None:
         fail("This store was last used before plans were kept: start the engine once, then ask again.", as_json)
     try:
-        text = place.plan_path.read_text(encoding="utf-8-sig")
+        text = context.plan_path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        fail(f"{place.plan_path} cannot be read: {error}", as_json)
-    found = place.reader.read(lambda conn: plans.changes(conn, pins.digest, text))
+        fail(f"{context.plan_path} cannot be read: {error}", as_json)
+    found = context.reader.read(lambda conn: plans.changes(conn, pins.digest, text))
     trouble, why = "", ""
     try:
-        new = load_plan(place.plan_path)
+        new = load_plan(context.plan_path)
         same = new.digest == pins.digest
         why = misplaced(new, pins, state.stage)
     except PlanError as error:
         trouble, same = str(error), False
-    lines = [f"The rollout runs under {place.plan_path.name} {pins.digest[:12]}."]
+    lines = [f"The rollout runs under {context.plan_path.name} {pins.digest[:12]}."]
     if same:
         lines.append("Nothing differs.")
     elif found is None and not trouble:
@@ -86,9 +86,9 @@ def _model(found: Any) -> str:
 @click.option("--reason", default="", help="Why; stays in the log.")
 @json_option
 @click.pass_obj
-def adopt(place: Place, stage: int, reason: str, as_json: bool) -> None:
+def adopt(context: CliContext, stage: int, reason: str, as_json: bool) -> None:
     """Say in which stage of the changed plan the rollout is. The percentage may fall to the stage's and never rises."""
-    reply = place.client.command("adopt_plan", stage=stage, reason=reason)
+    reply = context.client.command("adopt_plan", stage=stage, reason=reason)
     if not reply.ok:
         fail(reply.sentence, as_json, reply.data)
     say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.context import Failed, Place, json_option, say, wrote
+from console.context import CliContext, Failed, json_option, say, wrote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ METHODS = ("llm", "frequency")
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @json_option
 @click.pass_obj
-def quality(place: Place, gold: Path, method: str, folder: Path | None, as_json: bool) -> None:
+def quality(context: CliContext, gold: Path, method: str, folder: Path | None, as_json: bool) -> None:
     """Measure either method against a gold file: precision, recall, F1 with 95 % intervals.
 
     With FOLDER, frequency keywords are computed from its files, whose ids are their paths in it; without it they come from the store. LLM
@@ -43,7 +43,7 @@ def quality(place: Place, gold: Path, method: str, folder: Path | None, as_json:
         ) from None
     except ValueError as error:
         raise Failed(str(error)) from None
-    keywords = _keywords(place, [row.id for row in rows], METHODS if method == "both" else (method,), folder)
+    keywords = _keywords(context, [row.id for row in rows], METHODS if method == "both" else (method,), folder)
     found = [judged.measured(name, rows, of) for name, of in keywords.items()]
     if not any(one.figures for one in found):
         raise Failed(
@@ -84,7 +84,7 @@ def _first(name: str) -> str:
 @click.argument("folder", type=click.Path(path_type=Path))
 @json_option
 @click.pass_obj
-def draft_gold(place: Place, output: Path, documents: int, folder: Path, as_json: bool) -> None:
+def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, as_json: bool) -> None:
     """Write proposals by both methods for people to turn into a gold file: delete what is wrong, add what is missing.
 
     The proposals of both methods are mixed in an order that favours neither.
@@ -99,7 +99,7 @@ def draft_gold(place: Place, output: Path, documents: int, folder: Path, as_json
     chosen = names[::step][:documents]
     if not chosen:
         raise Failed(f"{folder} has no document that can be read.")
-    found = _keywords(place, chosen, METHODS, folder)
+    found = _keywords(context, chosen, METHODS, folder)
     lines = [
         json.dumps(
             {"id": name, "keywords": draft([found["llm"].get(name, ()), found["frequency"].get(name, ())], name)},
@@ -136,43 +136,43 @@ def _texts(folder: Path) -> dict[str, str]:
 
 
 def _keywords(
-    place: Place, names: list[str], methods: tuple[str, ...], folder: Path | None
+    context: CliContext, names: list[str], methods: tuple[str, ...], folder: Path | None
 ) -> dict[str, Mapping[str, tuple[str, ...]]]:
     """By method, then by document; only what is known."""
-    stored = _stored(place, names) if "llm" in methods or folder is None else {}
+    stored = _stored(context, names) if "llm" in methods or folder is None else {}
     found: dict[str, Mapping[str, tuple[str, ...]]] = {}
     if "llm" in methods:
         by_llm = {name: d.llm if d.llm is not None else d.shadow for name, d in stored.items()}
         found["llm"] = {name: keywords for name, keywords in by_llm.items() if keywords is not None}
     if "frequency" in methods:
         found["frequency"] = (
-            _computed(place, names, folder) if folder else {name: d.frequency for name, d in stored.items()}
+            _computed(context, names, folder) if folder else {name: d.frequency for name, d in stored.items()}
         )
     return found
 
 
-def _computed(place: Place, names: list[str], folder: Path) -> dict[str, tuple[str, ...]]:
+def _computed(context: CliContext, names: list[str], folder: Path) -> dict[str, tuple[str, ...]]:
     from engine.extraction.frequency import extract
     from engine.parsing import parse
 
-    budget, texts = _budget(place), _texts(folder)
+    budget, texts = _budget(context), _texts(folder)
     return {name: extract(parse(texts[name], name), budget=budget).ranked for name in names if name in texts}
 
 
-def _budget(place: Place) -> Budget:
+def _budget(context: CliContext) -> Budget:
     from engine.extraction.keywords import Budget
 
-    plan = place.plan_or_none
+    plan = context.plan_or_none
     return Budget(plan.llm.max_total, plan.llm.max_descriptive, plan.llm.max_technical) if plan else Budget()
 
 
-def _stored(place: Place, names: list[str]) -> dict[str, Document]:
+def _stored(context: CliContext, names: list[str]) -> dict[str, Document]:
     """The store's documents; none where there is no store."""
     from engine.store import documents
     from engine.store.folder import StoreError
 
     try:
-        found = place.reader.read(lambda conn: [documents.get(conn, name) for name in names])
+        found = context.reader.read(lambda conn: [documents.get(conn, name) for name in names])
     except (Failed, StoreError):
         return {}
     return {d.id: d for d in found if d is not None}

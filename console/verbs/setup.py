@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from console.context import Failed, Place, fail, json_option, say, write_text, wrote
+from console.context import CliContext, Failed, fail, json_option, say, write_text, wrote
 from engine.files import write_whole
 
 QUESTIONS: dict[str, tuple[str, Any, Any]] = {  # option -> question, default, type
@@ -33,7 +33,7 @@ QUESTIONS: dict[str, tuple[str, Any, Any]] = {  # option -> question, default, t
 @click.option("--force", is_flag=True, help="Replace a file that is there; it is kept as .bak.")
 @json_option
 @click.pass_obj
-def init(place: Place, /, yes: bool, output: Path, force: bool, as_json: bool, **given: Any) -> None:
+def init(context: CliContext, /, yes: bool, output: Path, force: bool, as_json: bool, **given: Any) -> None:
     """Write a commented rollout.toml: the whole plan, for your own service. What is not given as an option is asked for."""
     from engine.plan.init import Answers, initial_plan
     from engine.plan.load import PlanError, default_plan_text, parse_plan
@@ -73,16 +73,16 @@ def _contact(role: str) -> tuple[str, dict[str, str]]:
 @click.command()
 @json_option
 @click.pass_obj
-def env(place: Place, as_json: bool) -> None:
+def env(context: CliContext, as_json: bool) -> None:
     """The export lines of the current stage, at the percentage decided now."""
     from engine.plan.environment import environment
     from engine.store.folder import StoreError
 
     try:
-        state = place.reader.state()
+        state = context.reader.state()
         stage, bp = state.stage, state.percent_bp
     except StoreError:
-        stage, bp = 0, place.plan.stages[0].percent_bp
-    lines = environment(place.plan, stage, bp)
+        stage, bp = 0, context.plan.stages[0].percent_bp
+    lines = environment(context.plan, stage, bp)
     values = dict(line.removeprefix("export ").split("=", 1) for line in lines)
     say(values, "\n".join(lines), as_json)

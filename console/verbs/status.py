@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from console.context import Place, fail, json_option, say
+from console.context import CliContext, fail, json_option, say
 from engine.plan.durations import format_duration, iso
 from engine.store.folder import StoreError
 from engine.view.headlines import server_sentence
@@ -35,18 +35,18 @@ class Line(NamedTuple):
 @click.option("--at", "when", metavar="TIME", help='As of then: "14:03", "2h ago", "2026-11-02 02:13" (UTC).')
 @json_option
 @click.pass_obj
-def status(place: Place, watch: bool, when: str | None, as_json: bool) -> None:
+def status(context: CliContext, watch: bool, when: str | None, as_json: bool) -> None:
     """Where the rollout stands. Exit code 1 when the engine does not run or something has tripped."""
     if when is not None:
         if watch:
             raise click.UsageError("--watch shows what happens now and --at a moment in the past: give one of them.")
-        _at(place, when, as_json)
+        _at(context, when, as_json)
         return
     if watch:
-        _watch(place, as_json)
+        _watch(context, as_json)
         return
-    elsewhere = _elsewhere(place)
-    glance, alive, trouble = look(place)
+    elsewhere = _elsewhere(context)
+    glance, alive, trouble = look(context)
     if glance is None or glance.view is None:
         what = trouble or ("The engine has shown nothing yet." if alive == "running" else ENGINE[alive])
         fail("\n".join(filter(None, (what, ENGINE[alive] if trouble and alive in ENGINE else "", elsewhere))), as_json)
@@ -54,7 +54,7 @@ def status(place: Place, watch: bool, when: str | None, as_json: bool) -> None:
     if elsewhere:
         said.insert(1, elsewhere)
     say(
-        {"engine_state": alive, "store": str(place.folder.path), "elsewhere": elsewhere, **_plain(glance.view)},
+        {"engine_state": alive, "store": str(context.folder.path), "elsewhere": elsewhere, **_plain(glance.view)},
         "\n".join(said),
         as_json,
     )
@@ -62,7 +62,7 @@ def status(place: Place, watch: bool, when: str | None, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def _at(place: Place, when: str, as_json: bool) -> None:
+def _at(context: CliContext, when: str, as_json: bool) -> None:
     """A moment in the past, from the store alone. Exit code 1 when something had tripped."""
     from engine.history.past import NothingKept, view_at
     from engine.plan.durations import parse_when
@@ -72,18 +72,18 @@ def _at(place: Place, when: str, as_json: bool) -> None:
         at = parse_when(when, now)
         if at > now:
             fail(f"{iso(at)} has not come yet; --at takes a moment in the past.", as_json)
-        view = place.reader.read(lambda conn: view_at(conn, place.plan, at))
+        view = context.reader.read(lambda conn: view_at(conn, context.plan, at))
     except (ValueError, NothingKept, StoreError) as error:
         fail(str(error), as_json)
     title = f"AS OF {iso(at)}, {format_duration(now - at)} ago. {_where(view)}"
     unknown = f"Not kept: {'; '.join(view.not_kept)}."
     said = [title, *(line.sentence for line in lines(view, "running")), unknown]
-    say({"engine_state": None, "store": str(place.folder.path), **_plain(view)}, "\n".join(said), as_json)
+    say({"engine_state": None, "store": str(context.folder.path), **_plain(view)}, "\n".join(said), as_json)
     if view.health in ("alert", "rolled_back"):
         raise SystemExit(1)
 
 
-def look(place: Place) -> tuple[Glance | None, str, str]:
+def look(context: CliContext) -> tuple[Glance | None, str, str]:
     """(what is shown, the engine's state, what is wrong with the store): the engine's own words where it answers, else the last view
     that it left, with what has come down since."""
     import msgspec
@@ -97,11 +97,11 @@ def look(place: Place) -> tuple[Glance | None, str, str]:
 
     glance, trouble = None, ""
     try:
-        glance = place.reader.glance()
+        glance = context.reader.glance()
     except StoreError as error:
         trouble = str(error)
     known = (glance.pid, glance.heartbeat) if glance is not None else (0, 0.0)
-    found = whereabouts.ask(place.folder, *known)
+    found = whereabouts.ask(context.folder, *known)
     if found.view is not None:
         try:
             view = msgspec.convert(found.view, View)
@@ -111,19 +111,19 @@ def look(place: Place) -> tuple[Glance | None, str, str]:
             state = glance.state if glance is not None else State()
             return Glance(view, time.time(), view.engine.token, view.engine.pid, state), "running", trouble
     if glance is not None and glance.view is not None:
-        glance = replace(glance, view=corrected(glance.view, glance.state, not place.folder.is_surely_out()))
+        glance = replace(glance, view=corrected(glance.view, glance.state, not context.folder.is_surely_out()))
     return glance, STATES[found.state], trouble
 
 
 STATES = {"running": "running", "silent": "frozen", "none": "dead", "unknown": "unknown"}
 
 
-def _elsewhere(place: Place) -> str:
+def _elsewhere(context: CliContext) -> str:
     """Loud: the plan last ran with another store, whose engine still runs."""
     from engine.client import whereabouts
     from engine.store.folder import Folder
 
-    for other in place.meant.others:
+    for other in context.meant.others:
         found = whereabouts.ask(Folder(other))
         if found.state in ("running", "silent"):
             percent = "" if found.view is None else f" at {found.view.get('effective_bp', 0) / 100:g} %"
@@ -149,9 +149,9 @@ ENGINE = {
 }
 
 
-def unseen(place: Place, glance: Glance) -> str:
+def unseen(context: CliContext, glance: Glance) -> str:
     """What stands above a view that no engine renews: "" while one does."""
-    _, alive, _ = look(place)
+    _, alive, _ = look(context)
     if alive == "running" or glance.view is None:
         return ""
     return f"{ENGINE[alive]} What follows is as of {iso(glance.view.at)}."
@@ -262,7 +262,7 @@ class Watcher:
         return [] if first else out
 
 
-def _watch(place: Place, as_json: bool) -> None:
+def _watch(context: CliContext, as_json: bool) -> None:
     import json
 
     def tell(line: Line, now: float) -> None:
@@ -278,7 +278,7 @@ def _watch(place: Place, as_json: bool) -> None:
     watcher = Watcher(tell)
     try:
         while True:
-            glance, alive, trouble = look(place)
+            glance, alive, trouble = look(context)
             watcher.see(glance, alive, trouble, time.time())
             time.sleep(1)
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ import click
 
 from console import completion
 from console.completion import completes
-from console.context import Place, bare, fail, json_option, say
+from console.context import CliContext, fail, json_option, raw_stream, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,15 +35,15 @@ MARK = {"breach": "!", "ok": " ", "insufficient": "?", "blind": "?", "muted": "-
 @triggers.command("list")
 @json_option
 @click.pass_obj
-def list_(place: Place, as_json: bool) -> None:
+def list_(context: CliContext, as_json: bool) -> None:
     """Every trigger: verdict, value, threshold, n, timer; in breach also which rule acts, what resets it, when it fires."""
     from console.verbs.status import unseen
 
-    glance = place.reader.glance()
+    glance = context.reader.glance()
     view = glance.view
     if view is None:
         fail("The engine has shown nothing yet.", as_json)
-    old = unseen(place, glance)
+    old = unseen(context, glance)
     lines = [*([old] if old else []), *(line for trigger in view.triggers for line in _listed(trigger))]
     if view.attribution:
         lines.append(f"\n{view.attribution}")
@@ -76,22 +76,22 @@ WITHIN_S = 0.999  # the log shows whole seconds: what happened in the one that w
 @click.option("--at", "when", default="", help="A moment: 2h ago, 14:03, or ISO 8601; default: now.")
 @json_option
 @click.pass_obj
-def why(place: Place, trigger: str, when: str, as_json: bool) -> None:
+def why(context: CliContext, trigger: str, when: str, as_json: bool) -> None:
     """Why a trigger fired or did not, from what it saw then."""
     from engine.plan.durations import iso, parse_when
     from engine.triggers.history import story
 
-    known = [t.id for t in place.plan.triggers]
+    known = [t.id for t in context.plan.triggers]
     if trigger not in known:
         fail(f"There is no trigger {trigger!r}. There are: {', '.join(known)}.", as_json)
-    now = place.now()
+    now = context.now()
     try:
         at = parse_when(when, now) if when else now
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if when and at == int(at):
         at += WITHIN_S
-    found = place.reader.read(lambda conn: story(conn, trigger, at))
+    found = context.reader.read(lambda conn: story(conn, trigger, at))
     if found is None:
         fail(f"Nothing is stored of {trigger} at or before {iso(at)}.", as_json)
     say(found, "\n".join(found.lines), as_json)
@@ -117,7 +117,7 @@ def why(place: Place, trigger: str, when: str, as_json: bool) -> None:
 )
 @json_option
 @click.pass_obj
-def backtest(place: Place, days: float, other: Path | None, injected: tuple[str, ...], as_json: bool) -> None:
+def backtest(context: CliContext, days: float, other: Path | None, injected: tuple[str, ...], as_json: bool) -> None:
     """When each trigger would have fired on the stored attempts of the last days, by today's rules and by another plan's.
 
     Without --inject the result is kept: the gate asks for it when triggers were changed.
@@ -128,14 +128,14 @@ def backtest(place: Place, days: float, other: Path | None, injected: tuple[str,
 
     try:
         faults = [parse_inject(text) for text in injected]
-        plans = {"today": place.file_plan, **({str(other): load_plan(other)} if other else {})}
+        plans = {"today": context.file_plan, **({str(other): load_plan(other)} if other else {})}
     except PlanError as error:
         fail(str(error), as_json)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    documents, first, last, found = _replay(place, plans, faults, days, as_json)
+    documents, first, last, found = _replay(context, plans, faults, days, as_json)
     lines = [f"{documents} LLM documents from {iso(first)} to {iso(last)}", *_told(found, faults, last - first)]
-    kept = [] if faults else [_keep(place, plan, days, documents, found[name]) for name, plan in plans.items()]
+    kept = [] if faults else [_keep(context, plan, days, documents, found[name]) for name, plan in plans.items()]
     body = {
         "documents": documents, "from": iso(first), "to": iso(last), "inject": list(injected), "firings": found,
         "summary": {name: _summary(firings) for name, firings in found.items()},
@@ -144,30 +144,30 @@ def backtest(place: Place, days: float, other: Path | None, injected: tuple[str,
 
 
 def _replay(
-    place: Place, plans: Mapping[str, Plan], faults: list[Inject], days: float, as_json: bool
+    context: CliContext, plans: Mapping[str, Plan], faults: list[Inject], days: float, as_json: bool
 ) -> tuple[int, float, float, dict[str, list[Firing]]]:
     """One reading of the store for all plans, a page at a time; progress on a terminal's stderr."""
     from engine.triggers import attempts
     from engine.triggers.backtest import Replay
 
-    since = place.now() - days * 86400
-    span = place.reader.read(lambda conn: attempts.span(conn, since))
+    since = context.now() - days * 86400
+    span = context.reader.read(lambda conn: attempts.span(conn, since))
     if span is None:
         fail(
             f"No LLM document is stored of the last {days:g} {'day' if days == 1 else 'days'}, so there is nothing to replay.",
             as_json,
         )
     first, last = span
-    heard = place.reader.read(lambda conn: attempts.complaints(conn, since))
+    heard = context.reader.read(lambda conn: attempts.complaints(conn, since))
     replays = {name: Replay(plan.triggers, plan.trigger_settings, faults, heard) for name, plan in plans.items()}
     documents = 0
     after: tuple[float, int] | None = (first, 0)
     with click.progressbar(
-        length=1000, label="replaying", file=bare(sys.stderr), hidden=as_json or not sys.stderr.isatty()
+        length=1000, label="replaying", file=raw_stream(sys.stderr), hidden=as_json or not sys.stderr.isatty()
     ) as bar:
         done = 0
         while after is not None:
-            page = place.reader.read(partial(attempts.page, after=after))
+            page = context.reader.read(partial(attempts.page, after=after))
             for attempt in page.attempts:
                 for replay in replays.values():
                     replay.feed(attempt)
@@ -235,11 +235,11 @@ def _compared(found: dict[str, list[Firing]]) -> list[str]:
     return [f"\ncompared: {title}", *(rows or ["  no trigger fires under either"])]
 
 
-def _keep(place: Place, plan: Plan, days: float, documents: int, firings: list[Firing]) -> str:
+def _keep(context: CliContext, plan: Plan, days: float, documents: int, firings: list[Firing]) -> str:
     """Ask the engine to keep it; why it could not, or nothing."""
     from engine.triggers.backtest import rules_digest
 
     fired = dict(Counter(f.trigger for f in firings))
     digest = rules_digest(plan.triggers, plan.trigger_settings)
-    reply = place.client.command("backtest", rules=digest, documents=documents, days=days, fired=fired)
+    reply = context.client.command("backtest", rules=digest, documents=documents, days=days, fired=fired)
     return f"Kept for the gate (rules {digest})." if reply.ok else f"Not kept for the gate: {reply.sentence}"

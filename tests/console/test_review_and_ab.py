@@ -88,7 +88,7 @@ async def on(
 ) -> None:
     app = Console(link, PLAN)
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: app.hands.ready)
+        await until(pilot, lambda: app.key_guard.ready)
         await pilot.press(number)
         await steps(app, pilot)
 

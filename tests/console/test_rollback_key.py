@@ -33,7 +33,7 @@ async def walk(state: str, steps: Callable[[Console, FakeLink, Pilot[int]], Awai
     link = FakeLink(state)
     app = Console(link, PLAN, rehearsal=state.startswith("rehearsal"), **more)
     async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot, lambda: app.hands.ready)
+        await settled(pilot, lambda: app.key_guard.ready)
         await steps(app, link, pilot)
     return link
 
@@ -101,8 +101,8 @@ async def test_the_stopwatch_runs_until_the_engine_proves_it() -> None:
         await settled(pilot, lambda: isinstance(app.screen, Rollback) and app.screen.is_mounted)
         link.put("running")
         await pilot.pause(0.3)
-        assert app.rolling is not None
-        assert app.rolling.proven_s is None
+        assert app.attempt is not None
+        assert app.attempt.proven_s is None
         assert "ROLLING BACK" in app.screen.text()
         link.put("rolled_back")
         await settled(pilot, lambda: "PROVEN" in app.screen.text())
@@ -117,7 +117,7 @@ async def test_after_the_proof_numbers_are_painted_calmly_again(monkeypatch: pyt
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         await pilot.press("R")
         link.put("rolled_back")
-        await settled(pilot, lambda: app.rolling is not None and app.rolling.proven_s is not None)
+        await settled(pilot, lambda: app.attempt is not None and app.attempt.proven_s is not None)
         app._see(link.look())
         painted: list[float] = []
         monkeypatch.setattr(app, "_page_refreshed", lambda: painted.append(app.sight.at))
@@ -135,8 +135,8 @@ async def test_unproven_for_five_seconds_is_said_loudly_with_what_to_do() -> Non
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         await pilot.press("R")
         await settled(pilot, lambda: isinstance(app.screen, Rollback) and app.screen.is_mounted)
-        assert app.rolling is not None
-        app.rolling.pressed -= 6.0
+        assert app.attempt is not None
+        app.attempt.pressed -= 6.0
         await settled(pilot, lambda: "NOT OBSERVED" in app.screen.text())
         assert f"rm {link.folder.armed}" in app.screen.text()
 
@@ -169,10 +169,10 @@ async def test_a_client_that_breaks_its_promise_still_leaves_the_person_with_a_c
 
         link.rollback = broken  # type: ignore[method-assign]
         await pilot.press("R")
-        await settled(pilot, lambda: app.rolling is not None and app.rolling.result is not None)
-        assert app.rolling is not None
-        assert app.rolling.result is not None
-        assert "rm " in app.rolling.result.sentence
+        await settled(pilot, lambda: app.attempt is not None and app.attempt.result is not None)
+        assert app.attempt is not None
+        assert app.attempt.result is not None
+        assert "rm " in app.attempt.result.sentence
 
     await walk("normal", steps)
 
@@ -246,11 +246,11 @@ async def test_unproven_it_says_what_the_engine_is_doing() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         link.result = RollbackResult(True, "Without the engine.", ("intent left for the engine",), "r1", None, "silent")
         await pilot.press("R")
-        await settled(pilot, lambda: app.rolling is not None and app.rolling.result is not None)
-        assert app.rolling is not None
-        app.rolling.pressed -= 6.0
+        await settled(pilot, lambda: app.attempt is not None and app.attempt.result is not None)
+        assert app.attempt is not None
+        app.attempt.pressed -= 6.0
         assert app.sight.pulse.sentence
-        assert app.sight.pulse.sentence in app.rolling.sentence(app.sight)
+        assert app.sight.pulse.sentence in app.attempt.sentence(app.sight)
         await settled(pilot, lambda: "NOT OBSERVED" in app.screen.text())  # type: ignore[attr-defined]
 
     await walk("frozen", steps)

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from console.cli import VERBS, rollout
-from console.context import Manner, Place
+from console.context import CliContext, Manner
 from console.screens.help import RUNBOOKS, book
 from engine.plan import locate
 from engine.plan.load import default_plan_text, parse_plan
@@ -137,8 +137,8 @@ def test_a_plan_in_etc_is_found_where_none_is_nearer(tmp_path: Path, monkeypatch
     monkeypatch.setenv("ROLLOUT_PLAN", str(system))
     monkeypatch.setenv("ROLLOUT_STORE", str(tmp_path / "kept"))
     monkeypatch.chdir(elsewhere)
-    place = Place(None, None, Manner())
-    assert (place.plan_path, place.store.path) == (system, tmp_path / "kept")
+    context = CliContext(None, None, Manner())
+    assert (context.plan_path, context.store.path) == (system, tmp_path / "kept")
 
 
 def test_check_and_serve_agree_on_an_address_that_everybody_may_reach(

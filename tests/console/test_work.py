@@ -49,7 +49,7 @@ async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
 
 
 async def started(pilot: Pilot[int], *keys: str) -> None:
-    await until(pilot, lambda: pilot.app.hands.ready)  # type: ignore[attr-defined]
+    await until(pilot, lambda: pilot.app.key_guard.ready)  # type: ignore[attr-defined]
     for key in keys:
         await pilot.press(key)
         await pilot.pause(0.1)  # keys that follow each other at once are a paste

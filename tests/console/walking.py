@@ -33,8 +33,8 @@ async def ready(pilot: Pilot[int]) -> Console:
     """The console after its first paint and its first read of the curves."""
     app = pilot.app
     assert isinstance(app, Console)
-    await until(pilot, lambda: app.hands.ready and plot.loaded() and not app.history.busy)
-    await until(pilot, lambda: app.sight.view is None or bool(app.history.series))
+    await until(pilot, lambda: app.key_guard.ready and plot.loaded() and not app.series_cache.busy)
+    await until(pilot, lambda: app.sight.view is None or bool(app.series_cache.series))
     return app
 
 

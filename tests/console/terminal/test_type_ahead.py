@@ -17,7 +17,7 @@ from textual.widgets import Input
 from console.app import Console
 from console.screens import SCREENS, screen
 from console.screens.ask import QuestionDialog
-from console.terminal.type_ahead import ACTING, BURST_S, GRACE_S, Hands, names
+from console.terminal.type_ahead import ACTING, BURST_S, GRACE_S, KeyGuard, key_names
 from console.widgets.sheet import Sheet
 from tests.console.samples import PLAN, FakeLink
 from tests.console.test_rollback_key import settled
@@ -27,27 +27,27 @@ pytestmark = pytest.mark.anyio
 
 def typed(keys: str, apart: float = 0.0) -> list[str]:
     """The keys that are taken when these come `apart` seconds from each other, outside of an input."""
-    hands = Hands()
-    hands.ready = True
-    verdicts = [hands.take(key, 100.0 + i * apart, typing=False) for i, key in enumerate(keys)]
+    guard = KeyGuard()
+    guard.ready = True
+    verdicts = [guard.take(key, 100.0 + i * apart, typing=False) for i, key in enumerate(keys)]
     return [
         key
         for key, verdict in zip(keys, verdicts, strict=True)
-        if verdict == "take" or (verdict == "wait" and hands.settle(key) == "take")
+        if verdict == "take" or (verdict == "wait" and guard.resolve_deliberate(key) == "take")
     ]
 
 
 def test_before_the_first_paint_every_key_is_dropped() -> None:
-    assert Hands().take("R", 1.0, typing=False) == "drop"
+    assert KeyGuard().take("R", 1.0, typing=False) == "drop"
 
 
 @given(st.text("Ruyqp2sx\r", min_size=1, max_size=12))
 def test_at_a_person_s_pace_every_key_counts(keys: str) -> None:
-    hands = Hands()
-    hands.ready = True
+    guard = KeyGuard()
+    guard.ready = True
     for i, key in enumerate(keys):
-        verdict = hands.take(key, i * (BURST_S + GRACE_S), typing=False)
-        assert verdict == "take" or hands.settle(key) == "take"
+        verdict = guard.take(key, i * (BURST_S + GRACE_S), typing=False)
+        assert verdict == "take" or guard.resolve_deliberate(key) == "take"
 
 
 @pytest.mark.parametrize("paste", ["rm -rf FOO BAR", "RFC 1234", "FOUR", "please Run it", "dear all,\rRegards\r"])
@@ -64,9 +64,9 @@ def test_a_lump_of_a_slow_line_rolls_back(lump: str) -> None:
 
 @given(st.text(max_size=20))
 def test_in_an_input_everything_is_text(text: str) -> None:
-    hands = Hands()
-    hands.ready = True
-    assert all(hands.take(char, 1.0, typing=True) == "take" for char in text)
+    guard = KeyGuard()
+    guard.ready = True
+    assert all(guard.take(char, 1.0, typing=True) == "take" for char in text)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_in_an_input_everything_is_text(text: str) -> None:
     ],
 )
 def test_of_what_was_typed_before_only_keys_of_text_and_f9_count(line: bytes, keys: Sequence[str]) -> None:
-    assert names(line.decode()) == list(keys)
+    assert key_names(line.decode()) == list(keys)
 
 
 # -- in the app --------------------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ async def test_keys_typed_before_the_first_paint_are_told_and_r_above_all(typed:
     link = FakeLink("normal")
     app = Console(link, PLAN, typed_before=typed)
     async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot, lambda: app.hands.ready)
+        await settled(pilot, lambda: app.key_guard.ready)
         await pilot.pause()
         assert link.rollbacks == []
         if told:
@@ -107,7 +107,7 @@ async def walk(steps: Steps, state: str = "normal", **more: bool) -> None:
     link = FakeLink(state)
     app = Console(link, PLAN, rehearsal=state.startswith("rehearsal"), **more)
     async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot, lambda: app.hands.ready)
+        await settled(pilot, lambda: app.key_guard.ready)
         await steps(app, link, pilot)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from console.upload.sources import Source
-from console.upload.uploader import LEAST, MOST, MOST_CHARS, Crew, Refused
+from console.upload.uploader import LEAST, MOST, MOST_CHARS, BoundedUploader, Refused
 
 
 class Engine:
@@ -35,7 +35,7 @@ class Engine:
 
 
 def carried(engine: Engine, sources: Iterable[Source]) -> dict[str, object]:
-    crew, ends = Crew(engine.extract, engine.clock), {}
+    crew, ends = BoundedUploader(engine.extract, engine.clock), {}
     for source in sources:
         crew.send(source)
         ends.update({done.id: end for done, end in crew.ends(until_room=True)})

@@ -8,26 +8,26 @@ from typing import Any, Protocol
 from rich.style import Style
 
 from console.link import Link, Sight
-from console.plan_commands import Runner
-from console.rollback_attempt import Rolling
+from console.plan_commands import CommandRunner
+from console.rollback_attempt import RollbackAttempt
 from console.screens.rows import Rows
-from console.series_cache import History
+from console.series_cache import SeriesCache
 from engine.client.client import Reply
 from engine.plan.model import Plan
 
 
-class Host(Protocol):
+class AppApi(Protocol):
     link: Link
     plan: Plan
-    history: History
+    series_cache: SeriesCache
     rehearsal: bool
     read_only: bool
     ascii_only: bool
     palette: dict[str, Style]
     said: tuple[str, str] | None  # a sentence above the footer and its style
     since: float  # when this person last looked, the engine's epoch seconds; 0 when never
-    rolling: Rolling | None  # the last rollback by this console
-    runner: Runner  # of the plan's commands
+    attempt: RollbackAttempt | None  # the last rollback by this console
+    runner: CommandRunner  # of the plan's commands
     texts: dict[str, str]  # what was typed and not taken yet, by what it is for
     places: dict[str, Rows]  # where the cursor is in the lists of screens that are left and opened again
 
