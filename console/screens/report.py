@@ -16,7 +16,7 @@ from console.widgets.canvas import Canvas, columns, wrapped
 from engine.files import write_whole
 from engine.plan.durations import iso
 from engine.report import RolloutReport, gather, html
-from engine.report.markdown import METRICS, PROMPTS
+from engine.report.markdown import METRICS, PROMPTS, QUESTIONS
 from engine.report.timeline import duration
 from engine.rollout.control import percent
 from engine.view.model import View
@@ -114,7 +114,7 @@ class Report(Work):
     def action_write(self, kind: str) -> None:
         self.console.ask_text(
             ASKS[kind],
-            [PROMPTS[kind].removeprefix("Nothing was written yet. ")],
+            [QUESTIONS[kind]],
             "text, then enter",
             lambda text: self.console.act("note", kind=kind, text=text),
             least=3,

@@ -16,12 +16,13 @@ _ACTS = re.compile(r"([\\`*\[\]<>|~])|(?<!\w)(_)|(_)(?!\w)|(&)(?=#?\w+;)|(!)(?=\
 _STARTS = re.compile(r"^(\s*)([#+\-=>]|\d+[.)])")
 
 STATES = {"done": "[x]", "open": "[ ]", "failed": "[!]"}
-PROMPTS = {
-    "well": "Nothing was written yet. What worked, and should be done again?",
-    "improve": "Nothing was written yet. What was slow, unclear or missing?",
-    "lesson": "Nothing was written yet. What should the next rollout know?",
-    "action": "Nothing was written yet. Who does what until when?",
+QUESTIONS = {
+    "well": "What worked, and should be done again?",
+    "improve": "What was slow, unclear or missing?",
+    "lesson": "What should the next rollout know?",
+    "action": "Who does what until when?",
 }
+PROMPTS = {kind: f"Nothing was written yet. {question}" for kind, question in QUESTIONS.items()}
 
 
 def escape(text: str) -> str:

@@ -1,0 +1,78 @@
+"""No code reads a fact out of one of our sentences: the fact is a field or a code beside it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+METHODS = frozenset(
+    ["startswith", "endswith", "partition", "rpartition", "removeprefix", "removesuffix", "split", "rsplit", "find", "index", "count"]
+)
+# Other people's text, or a format that is not a sentence: file -> the literals it may look for, and why.
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "engine/extraction/llm/answer.py": ("Invalid \\", "Unterminated string", "&quot;"),  # JSON's errors have no codes
+    "engine/extraction/llm/transport.py": ("Connection refused", "All connection attempts failed"),  # nor do httpx's
+    "engine/plan/load.py": ("Cannot overwrite", "Cannot declare"),  # nor do tomllib's
+    "engine/plan/init.py": ("x = ",),  # TOML as tomli_w writes it
+    "engine/service/apply.py": ("export ",),  # lines of a shell file
+    "console/verbs/setup.py": ("export ",),
+    "engine/server/http.py": ("uid:",),  # the name of a peer on the unix socket
+    "console/app.py": ("app.",),  # names of Textual actions
+    "console/screens/page.py": ("app.",),
+    "console/screens/palette.py": ("app.", "go(", "move("),
+    "console/verbs/status.py": ("trigger ",),  # a topic, which the verb itself composes as a key
+    "console/widgets/blocks.py": ("No engine: ",),  # shortens the sentence beside a label; decides nothing
+}
+FOREIGN = ("engine/parsing/",)  # documents of other people
+
+
+def is_prose(text: str) -> bool:
+    """Several words, or a word that begins or ends like a part of a sentence."""
+    letters = any(character.isalpha() for character in text)
+    return (
+        len(text) > 2
+        and letters
+        and (" " in text.strip() or text != text.strip() or text[-1] in ".:,;?!(" or text.istitle())
+    )
+
+
+def literals(node: ast.AST) -> Iterator[str]:
+    """The texts that an expression looks for in another text."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
+        parts = [part for argument in node.args for part in ast.walk(argument)]
+    elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+        parts = [node.left]
+    else:
+        return
+    yield from (part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str))
+
+
+def looked_for(source: str) -> list[tuple[int, str]]:
+    return [
+        (node.lineno, text)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call | ast.Compare)
+        for text in literals(node)
+        if is_prose(text)
+    ]
+
+
+def test_no_sentence_is_parsed() -> None:
+    wrong = []
+    for path in sorted([*(ROOT / "engine").rglob("*.py"), *(ROOT / "console").rglob("*.py")]):
+        name = str(path.relative_to(ROOT))
+        if name.startswith(FOREIGN):
+            continue
+        for line, text in looked_for(path.read_text(encoding="utf-8")):
+            if text not in ALLOWED.get(name, ()):
+                wrong.append(f"{name}:{line} looks for {text!r}; put a field or a code beside the sentence")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_habit_is_seen() -> None:
+    assert looked_for('ok = sentence.startswith("Delivered")')
+    assert looked_for('who = locked.partition(" fired: ")[0]')
+    assert looked_for('rest = [m for m in missing if "checklist item" not in m]')
+    assert not looked_for('json = body.startswith("{") and name.endswith(".toml")')
