@@ -8,7 +8,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 METHODS = frozenset(
-    ["startswith", "endswith", "partition", "rpartition", "removeprefix", "removesuffix", "split", "rsplit", "find", "index", "count"]
+    [
+        "startswith",
+        "endswith",
+        "partition",
+        "rpartition",
+        "removeprefix",
+        "removesuffix",
+        "split",
+        "rsplit",
+        "find",
+        "index",
+        "count",
+    ]
 )
 # Other people's text, or a format that is not a sentence: file -> the literals it may look for, and why.
 ALLOWED: dict[str, tuple[str, ...]] = {

@@ -1,7 +1,7 @@
-"""What the simulated service answers on each path of Ollama's API and of OpenAI's, on a `Service` of slots and a loaded model.
+"""The simulated service's answers on the paths of Ollama's and OpenAI's APIs, using a `Service` with slots and a model.
 
-Three hooks are where it misbehaves: before a slot is taken, in the slot, and in what the model says. The rehearsal's faults are shares
-of texts (`faults`); a test's server overrides the hooks.
+It misbehaves in three hooks: before a slot is taken, in the slot, and in the model's text. The rehearsal's faults are
+shares of texts (`faults`); a test's server overrides the hooks.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FORMS: dict[str, Form] = {"/api/chat": CHAT, "/api/generate": GENERATE, "/v1/cha
 
 
 class Api:
-    """The handler of a `Door`."""
+    """The handler of an `HttpServer`."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -70,7 +70,7 @@ class Api:
         if tokens > room:
             if self.too_long(call, asked, form, tokens, room):
                 return
-            tokens = room // 2  # what the real one does: drops the head, without a word
+            tokens = room // 2  # like the real one: silently drops the head
         try:
             async with service.slot() as work:
                 began = time.monotonic()

@@ -34,7 +34,7 @@ class Counters(Struct):
 
 
 class Service:
-    """Slots, the queue before them, the loaded model, the faults. What is said of the model may be changed while it runs."""
+    """Slots, their queue, the loaded model, the faults. The model's settings may change while it runs."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Service:
         return not self.faults.not_found and name in (self.name, self.name.removesuffix(":latest"))
 
     def read(self, prompt: str) -> model.SeededText:
-        """The seed is the same for all servers of a rehearsal: what fails here fails there."""
+        """All servers of a rehearsal share the seed, so a text fails on all of them."""
         return model.read(prompt, self._seed)
 
     def feels_busy(self) -> bool:
@@ -79,8 +79,9 @@ class Service:
         return self._chance.random() < self.faults.busy
 
     def seconds(self, tokens: int) -> float:
-        """How long one answer takes: lognormal around the configured mean, a little longer for a long prompt; always the same when
-        the spread is 0."""
+        """How long one answer takes: lognormal around the configured mean, a little longer for a long prompt; always
+        the same when the spread is 0.
+        """
         mean = self.latency_s * self.faults.slow
         if not self._spread:
             return mean
@@ -132,9 +133,11 @@ class Service:
 
 
 class SlotCall:
-    """A call in its slot. `due`: when it is done; the next one in line begins then, however late this process is to notice.
+    """A call in its slot. `due`: when it is done; the next one in line begins then, however late this process is to
+    notice.
 
-    A real server's slot does not wait for a Python loop: at 50 ms a call, a lag of 2 ms would make 8 slots look like 7.7.
+    A real server's slot does not wait for a Python loop: at 50 ms a call, a lag of 2 ms would make 8 slots look like
+    7.7.
     """
 
     def __init__(self, began: float) -> None:

@@ -1,8 +1,9 @@
-"""Real text that a Python installation carries: the language reference, docstrings of the standard library (read, never imported), help
-texts, licences, the long descriptions of installed packages. Two thousand documents and more, then edited versions, without end.
+"""Real text that a Python installation carries: the language reference, docstrings of the standard library (read, never
+imported), help texts, licences, the long descriptions of installed packages. Two thousand documents and more, then
+edited versions, without end.
 
-Everything is lazy, because a rehearsal starts at once and its engine must not stand still: a file is read when its turn comes, and files
-that take long to parse are left out.
+Everything is lazy, because a rehearsal starts at once and its engine must not stand still: a file is read when its turn
+comes, and files that take long to parse are left out.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ def documents(seed: int = 7) -> Iterator[SampleDocument]:
 
 
 def stream(seed: int = 7, repeats: float = REPEATS) -> Iterator[SampleDocument]:
-    """Without end: `documents`, then edited versions of them ("#2", "#3", ...); a share `repeats` is one of the latest again."""
+    """Without end: `documents`, then edited versions of them ("#2", "#3", ...); a share `repeats` is one of the latest
+    again.
+    """
     chance = random.Random(seed + 1)
     lately: deque[SampleDocument] = deque(maxlen=LATELY)
     for document in _versions(seed, chance):

@@ -74,7 +74,9 @@ class World:
         served_by_llm: Callable[[str], bool],
         visit: str,
     ) -> None:
-        """Let documents arrive at `extract(id, text, title)` and users react through `feedback`. `visit` names this run."""
+        """Let documents arrive at `extract(id, text, title)` and users react through `feedback`. `visit` names this
+        run.
+        """
 
         async def arrive(document: SampleDocument) -> None:
             await extract(document.id, document.text, document.title)
@@ -104,7 +106,7 @@ class World:
         await self._llm.stop()
 
     async def set_fault(self, name: str, value: float) -> str:
-        """Switch a fault on all servers, 0 for off; the sentence for the log. ValueError as a sentence."""
+        """Set a fault on all servers (0 is off); returns the sentence for the log. ValueError is a sentence."""
         if value == 0:
             value = checked(name, 1.0).off_value
         kind = checked(name, value)
@@ -113,7 +115,7 @@ class World:
         except SimulatedLlmError as error:
             raise ValueError(str(error)) from None
         if value == kind.off_value:
-            return f"Fault {kind.title} switched off."
+            return f'Fault "{kind.title}" disabled.'
         shown = {"share": f"{value * 100:g} %", "factor": f"x{value:g}", "on/off": "on"}[kind.unit]
         how = f" ({shown})" if shown != "on" else ""
-        return f"Fault {kind.title} switched on{how}: {kind.explanation}"
+        return f'Fault "{kind.title}" enabled{how}: {kind.explanation}'

@@ -1,7 +1,7 @@
 """What can be made to go wrong with the simulated LLM service, and what an operator should then see.
 
-A rate is a share of *texts*, not of calls (but for `busy`): a text that fails once fails at every retry, on every server. A fault of
-20 % of calls would vanish behind two retries (0.8 %), and a rehearsal is for seeing it.
+A rate is a share of *texts*, not of calls (but for `busy`): a text that fails once fails at every retry, on every
+server. A fault of 20 % of calls would vanish behind two retries (0.8 %), and a rehearsal is for seeing it.
 """
 
 from __future__ import annotations
@@ -57,14 +57,16 @@ FAULTS: tuple[FaultKind, ...] = (
         "error_rate",
         "Errors",
         0.2,
-        "This share of documents is answered with HTTP 500, as when the model's process crashes on them. The error rate climbs to "
+        "This share of documents is answered with HTTP 500, as when the model's process crashes on them. "
+        "The error rate climbs to "
         "it on the LLM arm only; above 5 % for 5 minutes error_critical takes the percentage to 0.",
     ),
     _kind(
         "invalid_rate",
         "Broken answers",
         0.2,
-        "This share of answers is JSON that stops in the middle. The server calls it a success; the error rate says otherwise, "
+        "This share of answers is JSON that stops in the middle. The server reports success; the error rate "
+        "shows the failures, "
         "with `invalid` as the reason.",
     ),
     _kind(
@@ -77,50 +79,58 @@ FAULTS: tuple[FaultKind, ...] = (
         "slow",
         "Slow",
         5.0,
-        "Every answer takes this many times longer. Mean latency passes 2 s, then 3 s: latency_high goes back a stage after 10 "
+        "Every answer takes this many times longer. Mean latency passes 2 s, then 3 s: latency_high goes "
+        "back a stage after 10 "
         "minutes. Calls queue; far above, documents run into their deadline and count as errors.",
     ),
     _kind(
         "hang",
         "Hanging calls",
         0.3,
-        "This share of documents is accepted and never answered, while the health check still says yes. Slots stay taken until the "
+        "This share of documents is accepted and never answered, while the health check still passes. Slots "
+        "stay taken until the "
         "client gives up: `timeout` as the reason, and after several in a row the server is taken out, `breaker_open`.",
     ),
     _kind(
         "down",
         "Down",
         1.0,
-        "The server refuses connections and resets those it had. With every server down llm_unavailable takes the percentage to 0 "
+        "The server refuses connections and resets those it had. With every server down llm_unavailable "
+        "takes the percentage to 0 "
         "after 60 s; with one of several the others take over and only the server's line turns red.",
     ),
     _kind(
         "busy",
         "Queue full",
         0.5,
-        'This share of calls is turned away with 503, "server busy". The client sends fewer at once and tries again: latency '
+        'This share of calls is turned away with 503, "server busy". The client sends fewer at once and '
+        "tries again: latency "
         "grows, and hardly an error counts.",
     ),
     _kind(
         "not_found",
         "Model missing",
         1.0,
-        "The server no longer has the model: 404 to every call, and it is gone from the list of models. Every LLM document fails "
+        "The server no longer has the model: 404 to every call, and it is gone from the list of models. "
+        "Every LLM document fails "
         "at once, with `model_missing` as the reason and the command that mends it.",
     ),
     _kind(
         "drip",
         "Dripping answers",
         0.3,
-        "This share of answers comes a byte at a time, so that no single read ever times out. Only the document's own deadline "
+        "This share of answers comes a byte at a time, so that no single read ever times out. Only the "
+        "document's own deadline "
         "ends them: `timeout` as the reason, and after several in a row the server is taken out.",
     ),
     _kind(
         "hallucinate",
         "Hallucinations",
         0.5,
-        "This share of keywords is about something else. Grounding drops what the document does not support, so the error rate "
-        "stays low: watch dropped keywords, keywords per document, ratings, and complaints, which pause the rollout above 5.",
+        "This share of keywords is about something else. Grounding drops what the document does not "
+        "support, so the error rate "
+        "stays low: watch dropped keywords, keywords per document, ratings, and complaints, which pause the "
+        "rollout above 5.",
     ),
 )
 
@@ -128,7 +138,9 @@ BY_NAME: dict[str, FaultKind] = {kind.name: kind for kind in FAULTS}
 
 
 def checked(name: str, value: float) -> FaultKind:
-    """The kind of this fault. ValueError, as a sentence, when there is none of this name or the value is out of its range."""
+    """The kind of this fault. ValueError, as a sentence, when there is none of this name or the value is out of its
+    range.
+    """
     if name not in BY_NAME:
         raise ValueError(f"There is no fault {str(name)[:40]!r}; there are {', '.join(BY_NAME)}.")
     try:

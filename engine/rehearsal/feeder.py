@@ -1,7 +1,7 @@
-"""Documents that arrive in lapsed time, and as many places as there are for them.
+"""Documents that arrive in accelerated time, with a limit on how many are under way.
 
-Arrivals are a Poisson process of the calendar, at most so many a real second: a rehearsal at 600 times the speed does not want 600
-times the documents. When all places are taken the next arrival waits; it is neither dropped nor piled up.
+Arrivals are a Poisson process of the calendar, capped per real second: a rehearsal at 600 times the speed does not need
+600 times the documents. When all places are taken the next arrival waits; it is neither dropped nor queued up.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ class Arrivals:
 class Feeder:
     """`run` until cancelled. `offered`, `served` and `failed` count documents, `reactions` what users did.
 
-    `extract` takes one document and returns when it is stored; what it raises is counted and does not end the feed. `react`, when
-    given, receives what users do about a document served lately; `experience` says how they find what they look for.
+    `extract` takes one document and returns when it is stored; what it raises is counted and does not end the feed.
+    `react`, when given, receives what users do about a document served lately; `experience` says how they find what
+    they look for.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class Feeder:
         try:
             await self._extract(document)
         except Exception:
-            self.failed += 1  # whoever extracts tells of it; the world goes on
+            self.failed += 1  # the extraction reports its own errors; the feed continues
         else:
             self.served += 1
             self._lately.append(document)

@@ -1,7 +1,7 @@
-"""HTTP/1.1 on a port of loopback, for a server that must be able to behave badly: drip, stop in the middle, reset, say no HTTP at all,
-refuse connections and take them again.
+"""HTTP/1.1 on a loopback port for a server that must misbehave: drip, stop midway, reset, send something other than
+HTTP, refuse connections and accept them again.
 
-No well-behaved library does that; and this one costs a tenth of the CPU, which the engine under rehearsal needs itself.
+No well-behaved library can do that, and this takes a tenth of the CPU, which the rehearsed engine needs.
 """
 
 from __future__ import annotations
@@ -66,9 +66,10 @@ Handler = Callable[[Call], Awaitable[None]]
 
 
 class HttpServer:
-    """A port that can be shut and opened again; shut, connections are refused and open ones reset, as a killed process does.
+    """A port that can be shut and opened again; shut, connections are refused and open ones reset, as a killed process
+    does.
 
-    Nobody else gets the port meanwhile.
+    No other process can take the port meanwhile.
     """
 
     def __init__(self, handler: Handler, port: int = 0) -> None:

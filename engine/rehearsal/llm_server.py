@@ -1,11 +1,12 @@
-"""A simulated LLM service: a real HTTP server on loopback that speaks Ollama's API and OpenAI's, in a process of its own.
+"""A simulated LLM service: a real HTTP server on loopback that speaks Ollama's API and OpenAI's, in a process of its
+own.
 
-It answers with real keywords of the document in the prompt, at a realistic latency in real time, on a bounded number of slots; beyond the
-queue it answers 503 as Ollama does. Faults (`faults`) are switched while it runs, on a second port: a service that is down cannot
-be told to come back.
+It answers with real keywords of the document in the prompt, at a realistic latency in real time, on a bounded number of
+slots; beyond the queue it answers 503 as Ollama does. Faults (`faults`) are switched while it runs, on a second port: a
+service that is down cannot be told to come back.
 
     python -m engine.rehearsal.llm_server --port 0 --seed 7      prints {"port": ..., "control": ..., "pid": ...}
-    curl -s localhost:CONTROL/faults -d '{"error_rate": 0.2}'    GET tells them; GET /counters tells what was served
+    curl -s localhost:CONTROL/faults -d '{"error_rate": 0.2}'    GET lists them; GET /counters shows what was served
 
 It ends on SIGTERM, when its standard input (a pipe) closes, and when its parent dies.
 """
@@ -59,7 +60,7 @@ def control(service: Service, door: HttpServer) -> Handler:
 
 
 async def run(service: Service, port: int, control_port: int) -> None:
-    """Serve until told to end."""
+    """Serve until asked to end."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -77,7 +78,9 @@ async def run(service: Service, port: int, control_port: int) -> None:
 
 
 async def _watch(ended: asyncio.Event, parent: int) -> None:
-    """End with the parent: its end of the pipe on standard input closes, or, without a pipe, another process inherits this one."""
+    """End with the parent: its end of the pipe on standard input closes, or, without a pipe, another process inherits
+    this one.
+    """
     loop = asyncio.get_running_loop()
     with contextlib.suppress(OSError):
         kind = os.fstat(0).st_mode

@@ -1,7 +1,9 @@
-"""The model behind the simulated service: real keywords of the text in the prompt, now and then one that is about something else.
+"""The model behind the simulated service: real keywords of the text in the prompt, now and then one that is about
+something else.
 
-Better for search than counting words: it reads titles, first sentences and headings as names, which is what people search for. What
-a text gets is drawn from a digest of the text, so that the same text always meets the same fate, at every retry and on every server.
+Better for search than counting words: it reads titles, first sentences and headings as names, which is what people
+search for. What a text gets is drawn from a digest of the text, so that the same text always meets the same fate, at
+every retry and on every server.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ _ELSEWHERE = (
 
 
 class SeededText(Struct, frozen=True):
-    """A text and what is drawn for it: `draws` has a number in 0..1 for each of FATES, compared with a fault's share."""
+    """A text and what is drawn for it: `draws` has a number in 0..1 for each of FATES, compared with a fault's
+    share.
+    """
 
     text: str
     draws: dict[str, float]
@@ -100,7 +104,9 @@ def _counted(text: str) -> Keywords:
 
 
 def names(text: str, most: int = 6) -> list[str]:
-    """The title (the first line that says something), the sentence after it and the headings, as phrases of at most six words."""
+    """The title (the first line that says something), the sentence after it and the headings, as phrases of at most six
+    words.
+    """
     head, _, body = text[:HEAD_CHARS].partition("\n\n")
     title = [line for line in f"{head}\n{body}".splitlines() if len(_WORD.findall(line)) > 2][:1]
     first = _SENTENCE.split(" ".join(body.partition("\n\n")[0].split()), maxsplit=1)[0]
@@ -114,7 +120,9 @@ def names(text: str, most: int = 6) -> list[str]:
 
 
 def answer(reading: SeededText, schema: Mapping[str, Any], hallucinate: float) -> str:
-    """The keywords as JSON in the schema that was asked for: its lists of strings, by name, within maxItems and maxLength."""
+    """The keywords as JSON in the schema that was asked for: its lists of strings, by name, within maxItems and
+    maxLength.
+    """
     descriptive, technical = keywords(reading, hallucinate)
     lists = _lists(schema) or {"descriptive": (MAX_DESCRIPTIVE, NAME_CHARS), "technical": (MAX_TECHNICAL, NAME_CHARS)}
     said: dict[str, list[str]] = {}

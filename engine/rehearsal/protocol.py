@@ -1,4 +1,6 @@
-"""What goes over the wire of the simulated service: requests read leniently, answers in the forms of Ollama's API and of OpenAI's."""
+"""What goes over the wire of the simulated service: requests read leniently, answers in the forms of Ollama's API and
+of OpenAI's.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,7 @@ class Usage(Struct, frozen=True):
 
 
 class Form(Protocol):
-    """How one path of the API says things."""
+    """The answer format of one API path."""
 
     streams: bool  # what `stream` is when the request does not say
     stream_type: str

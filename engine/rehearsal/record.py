@@ -1,8 +1,9 @@
-"""Rehearsals that were passed: a file of one line each, written when one ends, evidence for the checklist item that asks for one.
+"""Rehearsals that were passed: a file of one line each, written when one ends, evidence for the checklist item that
+asks for one.
 
-Passed means: in it a trigger rolled back by itself and a person rolled back by hand, and for both 0 % was observed. The record lies
-in the store for which it was done (of the rollout.toml at which `rollout rehearse` was called), so that an engine of another user
-finds it; without one, with the user.
+Passed means: a trigger rolled back, a person rolled back manually, and 0 % was observed for both. The record lies in
+the store for which it was done (of the rollout.toml at which `rollout rehearse` was called), so that an engine of
+another user finds it; without one, with the user.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ class Passed(Struct, frozen=True):
     @property
     def sentence(self) -> str:
         who = clean_line(self.who, 60)
-        return f"{who} passed a rehearsal on {iso(self.at)} (by a trigger: {clean_line(self.automatic, 160)} By hand: {clean_line(self.by_hand, 160)})"
+        return (
+            f"{who} passed a rehearsal on {iso(self.at)} (by a trigger: {clean_line(self.automatic, 160)} By "
+            f"hand: {clean_line(self.by_hand, 160)})"
+        )
 
 
 def passed(conn: sqlite3.Connection, who: str, at: float) -> Passed | None:

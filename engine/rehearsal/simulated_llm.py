@@ -1,4 +1,6 @@
-"""The simulated LLM service as the rehearsal holds it: one or more server processes, and the switches of their faults."""
+"""The simulated LLM service as the rehearsal holds it: one or more server processes, and the switches of their
+faults.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +23,21 @@ SWITCH_S = 3.0
 
 
 class SimulatedLlmError(OSError):
-    """The simulated service does not do what it is told: a sentence."""
+    """The simulated service does not obey; the message is a sentence."""
 
 
 class _Where(Struct, frozen=True):
     port: int = 0
     control: int = 0
     pid: int = 0
-    error: str = "it ended at once"
+    error: str = "it ended immediately"
 
 
 class SimulatedLlm:
     """`start`, then `urls`; `set` switches a fault; `stop`. The processes end with this one, however it ends.
 
-    All servers share one seed: a text that fails on one fails on the other. `latency_ms` is the mean for a document of ordinary length.
+    All servers share one seed: a text that fails on one fails on the other. `latency_ms` is the mean for a document of
+    ordinary length.
     """
 
     def __init__(
@@ -124,7 +127,9 @@ class SimulatedLlm:
             self._client = None
 
     async def set(self, name: str, value: float, server: int | None = None) -> ServerFaults:
-        """Set a fault on one server (0 is the first) or on all; what is on now. ValueError or SimulatedLlmError, as a sentence."""
+        """Set a fault on one server (0 is the first) or on all; what is on now. ValueError or SimulatedLlmError, as a
+        sentence.
+        """
         checked(name, value)
         every = range(len(self._where)) if server is None else (server,)
         for place in every:

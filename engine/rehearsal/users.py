@@ -10,7 +10,8 @@ from msgspec import Struct
 
 VISITORS = 200  # enough that none of them is over the feedback door's limit
 RATES = 0.2  # of visits, are followed by a rating
-GRUMBLE = 2e-5  # of visits that found nothing, end in a complaint though nothing is wrong: less than one a week of the calendar
+# of visits that found nothing, end in a complaint though nothing is wrong: less than one a week of the calendar
+GRUMBLE = 2e-5
 ANGER = 0.5  # the same when all keywords are about something else
 
 COMPLAINTS = (
