@@ -259,6 +259,13 @@ class HttpSettings(Part, frozen=True):
     token_env: Annotated[str, says("Name of the environment variable that holds the token. Never the token.")] = (
         "ROLLOUT_TOKEN"
     )
+    metrics: Annotated[
+        Literal["token", "open"],
+        says(
+            "Who may read /metrics from another machine: token: whoever has it; open: everyone who reaches the address.",
+            example="open",
+        ),
+    ] = "token"
 
 
 class Notify(Part, frozen=True):

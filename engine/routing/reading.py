@@ -58,7 +58,10 @@ class Readers:
 
     def __init__(self, workers: int | None = None) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.workers = min(MOST_WORKERS, cores - 1) if workers is None else workers
+        beside = (
+            min(MOST_WORKERS, cores) if cores > 1 else 0
+        )  # below the engine, so they take what it leaves of every core
+        self.workers = beside if workers is None else workers
         self._pool: ProcessPoolExecutor | None = None
 
     async def read(self, documents: Sequence[tuple[str, str, str]], budget: Budget) -> list[Read]:

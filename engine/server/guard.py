@@ -26,10 +26,12 @@ class Denial(Struct, frozen=True):
 
 
 class Guard(Struct, frozen=True):
-    """Of one TCP listener: `host` is where it listens, `token` what it asks for ("" asks for none)."""
+    """Of one TCP listener: `host` is where it listens, `token` what it asks for ("" asks for none). `open_metrics`: /metrics is for
+    everyone who reaches the address, under whatever name, except other sites' web pages."""
 
     host: str
     token: str = ""
+    open_metrics: bool = False
 
     @property
     def public(self) -> bool:
@@ -46,6 +48,8 @@ class Guard(Struct, frozen=True):
         """Why this request is refused, before its body is read; None when it may pass."""
         if path == "/healthz" and method in READING:
             return None
+        if self.open_metrics and path == "/metrics" and method in READING:
+            return self._foreign(method, headers)
         known = self.knows(headers)
         return (
             (None if known else self._rebound(headers))

@@ -354,7 +354,7 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
     tcp_room, unix_room = rooms()
     private = application(engine, unix_room)
     unix = partial(Connection, room=unix_room, admits=admits)
-    guard = Guard(plan.http.host, secret(os.environ, plan.http.token_env))
+    guard = Guard(plan.http.host, secret(os.environ, plan.http.token_env), plan.http.metrics == "open")
     serve(private, folder.listen(), unix)
     serve(application(engine, tcp_room, guard), tcp, partial(Connection, room=tcp_room))
     log.info("engine up: %s and %s", folder.socket, engine.address)

@@ -132,6 +132,33 @@ def test_a_token_holds_on_loopback_too(guarded: Stage) -> None:
     assert ask(guarded, "GET", "/healthz")[0] == 200
 
 
+def test_metrics_that_are_open_are_read_from_anywhere_and_nothing_else_is() -> None:
+    shut, wide = Guard("0.0.0.0", TOKEN), Guard("0.0.0.0", TOKEN, open_metrics=True)
+    scraper = {"host": "staging.xze:8080"}
+    for method in ("GET", "HEAD"):
+        assert shut.denies(method, "/metrics", scraper) is not None
+        assert wide.denies(method, "/metrics", scraper) is None
+    assert wide.denies("GET", "/metrics", {**scraper, "origin": "https://evil.example"}) is not None
+    for method, path in (
+        ("GET", "/v1/status"),
+        ("POST", "/v1/extract"),
+        ("POST", "/metrics"),
+        ("GET", "/metrics/"),
+        ("GET", "/openapi.json"),
+    ):
+        assert wide.denies(method, path, {**scraper, "content-type": "application/json"}) is not None
+
+
+def test_an_engine_whose_metrics_are_open_gives_them_under_another_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLOUT_TOKEN", TOKEN)
+    with Stage(tmp_path, speed=None, settings={"http.host": "0.0.0.0", "http.metrics": "open"}) as stage:
+        stage.engine()
+        assert ask(stage, "GET", "/metrics", headers={"Host": "staging.xze:8080"})[0] == 200
+        assert ask(stage, "GET", "/v1/status", headers={"Host": "127.0.0.1"})[0] == 401
+
+
 def test_off_loopback_only_healthz_is_open_without_the_token() -> None:
     guard = Guard("0.0.0.0", TOKEN)
     assert guard.denies("GET", "/healthz", {"host": "anything"}) is None
