@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -46,9 +47,11 @@ from engine.text import clean_line
 
 PRESENCE_EVERY_S = 10.0
 SAID_S = 7.0
+NOTICES = 50
 UNHEARD_S = 20.0
 CALM_S = 0.8
 _COLOURLESS = NoColor()
+_FIGURE = re.compile(r"\d+")
 
 
 class Console(App[int]):
@@ -64,6 +67,9 @@ class Console(App[int]):
         *[Binding(str(d), f"go({d})", f"screen {d}", show=False) for d in range(10)],
         Binding("question_mark,f1", "help", "help for this screen, and the runbooks"),
         Binding("colon,ctrl+p", "command_palette", "menu: all that can be done, in words"),
+        Binding("exclamation_mark", "inbox", "inbox: all that waits for you"),
+        Binding("E", "start_engine", "start the engine when none runs"),
+        Binding("backspace", "dismiss", "dismiss the notice (the inbox keeps it)"),
         Binding("v", "proof", "the proof of the last rollback, and the way back"),
         Binding("q", "back_or_quit", "back; on Live: quit (the engine goes on)"),
         Binding("escape", "back", "back"),
@@ -100,6 +106,7 @@ class Console(App[int]):
         self.series_cache = SeriesCache(link)
         self.attention = Attention(self.write)
         self.said: tuple[str, str] | None = None
+        self.notices: Sequence[tuple[float, str, str]] = ()
         self.since = 0.0
         self.attempt: RollbackAttempt | None = None
         self.runner = CommandRunner(lambda: surroundings(plan, link.folder.path), self._changed_soon, self._ran)
@@ -384,7 +391,7 @@ class Console(App[int]):
             while len(self.screen_stack) > 1:
                 self.pop_screen()
             return
-        if isinstance(self.screen, Page) and number == self.screen.NUMBER % 10 and self.screen.NUMBER != 11:
+        if isinstance(self.screen, Page) and number == self.screen.NUMBER % 10 and self.screen.NUMBER <= 10:
             return
         page = screen(number)()
         if len(self.screen_stack) > 1:
@@ -461,6 +468,52 @@ class Console(App[int]):
         if name != "messages":
             self.switch_screen(working(name)())
 
+    def action_inbox(self) -> None:
+        from console.screens.inbox import Inbox
+
+        if not isinstance(self.screen, ModalScreen | Inbox):
+            self.push_screen(Inbox())
+
+    def action_on_gate(self, what: str) -> None:
+        """One of the gate's keys from another screen: the gate first, then its question."""
+        self.action_go(2)
+        page = self.page
+        if page is not None and page.NUMBER == 2:
+            page.call_after_refresh(getattr(page, f"action_{what}"))
+
+    def open_item(self, item: str) -> None:
+        """The gate with the cursor on this item of its checklist."""
+        self.action_go(2)
+        page = self.page
+        if page is not None and page.NUMBER == 2:
+            page.call_after_refresh(lambda: page.choose(item))  # type: ignore[attr-defined]
+
+    def action_dismiss(self) -> None:
+        """Take the notice away before its time; it stays in the inbox."""
+        if self.said is not None:
+            self.said = None
+            self._page_refreshed()
+
+    def action_start_engine(self) -> None:
+        """When none runs: start it as `rollout` does, detached from this console."""
+        if self.rehearsal:
+            self.say(
+                "The engine of a rehearsal ends with it: q ends this one, `rollout rehearse` begins another.", "caution"
+            )
+        elif self.sight.pulse.state != "dead":
+            self.say(
+                "Not needed: an engine holds this store." if self.sight.fresh else self.sight.pulse.sentence, "caution"
+            )
+        else:
+
+            async def start() -> None:
+                self.say("Starting the engine …", seconds=35.0)
+                trouble = await in_background(self.link.start_engine)
+                self.say(trouble or "The engine runs.", "caution" if trouble else "bar")
+                await self._read()
+
+            self.run_worker(start(), exit_on_error=False, group="starting", exclusive=True)
+
     def action_proof(self) -> None:
         if not isinstance(self.screen, ModalScreen | Rollback):
             self.push_screen(Rollback())
@@ -469,7 +522,10 @@ class Console(App[int]):
 
     def say(self, sentence: str, style: str = "bar", seconds: float = SAID_S) -> None:
         """A sentence above the footer for a few seconds."""
-        self.said, self._said_until = (clean_line(sentence, 400), style), time.monotonic() + seconds
+        text, before = clean_line(sentence, 400), self.notices[-1][1] if self.notices else ""
+        self.said, self._said_until = (text, style), time.monotonic() + seconds
+        if _FIGURE.sub("", before) != _FIGURE.sub("", text):  # one that counts up is one notice
+            self.notices = (*self.notices, (time.time(), text, style))[-NOTICES:]
         if self.page is not None:
             self.page.repaint()
 

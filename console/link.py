@@ -77,6 +77,7 @@ class Link(Protocol):
     def rollback(self, reason: str = "", seen: str = "") -> RollbackResult: ...
     def apply_beside(self) -> tuple[str, str]: ...
     def out_of_reach(self) -> bool: ...
+    def start_engine(self) -> str: ...
 
 
 Process = Literal["runs", "stopped", "ended"]
@@ -237,6 +238,19 @@ class StoreLink:
         from console.beside import apply_beside
 
         return apply_beside(self.folder, self.client.plan)
+
+    def start_engine(self) -> str:
+        """Start one that outlives this console, and wait until it answers; "" or the sentence why there is none."""
+        from engine.plan.load import load_plan
+        from engine.plan.problems import PlanError
+        from engine.server.process import spawn, wait_until_up
+
+        source = Path(self.plan.source).resolve()
+        try:
+            load_plan(source)
+        except (PlanError, OSError) as error:
+            return str(error)
+        return wait_until_up(self.folder, spawn(source, self.folder))
 
     def out_of_reach(self) -> bool:
         """No key and no engine: nothing is left that could call the LLM."""

@@ -25,6 +25,7 @@ class AppApi(Protocol):
     ascii_only: bool
     palette: dict[str, Style]
     said: tuple[str, str] | None  # a sentence above the footer and its style
+    notices: Sequence[tuple[float, str, str]]  # what was said lately: when, the sentence, its style
     since: float  # when this person last looked, the engine's epoch seconds; 0 when never
     attempt: RollbackAttempt | None  # the last rollback by this console
     runner: CommandRunner  # of the plan's commands
@@ -54,6 +55,9 @@ class AppApi(Protocol):
         yes: str = "send",
     ) -> None:
         """Ask for a text; nothing happens when it is left."""
+
+    def open_item(self, item: str) -> None:
+        """The gate with the cursor on this item of its checklist."""
 
     def copy(self, text: str) -> str:
         """To the clipboard; the sentence says by which way."""

@@ -6,21 +6,29 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
+from textual.binding import BindingType
 
-from console.screens.page import Hint, Page
+from console import waiting
+from console.screens.page import Hint, Page, key
 from console.widgets import blocks, checklist, gauges, logs, words
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, Span, columns
+from console.widgets.canvas import Canvas, Span, columns, wrapped
+from console.widgets.tasks import KEY_WIDTH, tasks
 from engine.view.model import Gauge, View
 
 NEXT = "what happens next"
-WAITING = "waiting for a person"
+WAITING = "waiting for you"
 
 
 class Dashboard(Page):
     NUMBER: ClassVar[int] = 1
     TITLE: ClassVar[str] = "Live"
-    ABOUT: ClassVar[str] = "stage, health, the four gauges, curves, what happens next, the log"
+    ABOUT: ClassVar[str] = "stage, health, the four gauges, what happens next, what waits for you, the log"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        key("p", "app.on_gate('promote')", "promote (on the gate; asks)"),
+        key("o", "app.on_gate('override')", "promote past what is missing, with a written reason (on the gate)"),
+        key("e", "app.on_gate('resume')", "resume after a hold or an automatic rollback (on the gate)"),
+    ]
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         if c.width < 78 or c.height < 22:
@@ -61,10 +69,11 @@ class Dashboard(Page):
             self._curve(c, v, "error_rate", Area(1 + left, y, lw, plot_rows))
             self._curve(c, v, "latency_mean", Area(1 + right, y, rw, plot_rows))
         else:
-            self._gate(c, v, Area(1, y, c.width - 2, plot_rows))
+            self._waiting(c, v, Area(1, y, c.width - 2, plot_rows))
         y += plot_rows
         self._next(c, v, Area(1 + left, y, lw, next_rows))
-        self._waiting(c, v, Area(1 + right, y, rw, next_rows))
+        beside = Area(1 + right, y, rw, next_rows)
+        self._waiting(c, v, beside) if self._has_curves(v) else self._gate(c, v, beside)
         y += next_rows
         self._log(c, v, Area(1, y, c.width - 2, bottom - y))
 
@@ -99,22 +108,13 @@ class Dashboard(Page):
         blocks.bullets(c, Area(x, y, width, rows), lines, "→", "accent", "" if worst else "nothing changes by itself")
 
     def _waiting(self, c: Canvas, v: View, area: Area) -> None:
-        inner = blocks.panel(c, area, WAITING)
-        left = [item.text for item in v.gate.items if item.state != "done"] if v.stable else []
-        tasks = (
-            (f"{len(left)} tasks after the rollout (2): {left[0]} …", "the last messages, the report (9)")
-            if left
-            else ()
-        )
-        blocks.bullets(
-            c,
-            inner,
-            [*v.waiting, *tasks],
-            "○",
-            "warn",
-            "nothing: watch, or look at the gate (2)",
-            ": the gate (2) has them",
-        )
+        """What must I do, with its key: the same list as the inbox (!)."""
+        found = waiting.rows(self.sight, self.console.rehearsal)
+        inner = blocks.panel(c, area, WAITING, f"{len(found)}" if found else "", "warn+")
+        if not found and not waiting.listed(self.sight):
+            blocks.bullets(c, inner, v.waiting, "○", "warn", waiting.empty(self.sight))
+            return
+        tasks(c, inner, found, waiting.empty(self.sight))
 
     def _log(self, c: Canvas, v: View, area: Area) -> None:
         title, since = "log", self.console.since
@@ -147,8 +147,8 @@ class Dashboard(Page):
             if self._has_curves(v):
                 self._curves(c, v, Area(1 + left, y, lw, main), ("error_rate", "latency_mean"), 1)
             else:
-                self._gate(c, v, Area(1 + left, y, lw, main))
-            self._side(c, v, Area(1 + right, y, rw, main), triggers=True)
+                self._waiting(c, v, Area(1 + left, y, lw, main))
+            self._side(c, v, Area(1 + right, y, rw, main), triggers=True, inbox=self._has_curves(v))
             self._log(c, v, Area(1, y + main, c.width - 2, log_rows))
             return
         (left, lw), (middle, mw), (right, rw) = columns(c.width - 2, (6, 4, 4), 1)
@@ -159,7 +159,7 @@ class Dashboard(Page):
             ("error_rate", "latency_mean", "cache_hit_rate", "llm_documents"),
             2,
         )
-        self._side(c, v, Area(1 + middle, y, mw, bottom - y), triggers=False)
+        self._side(c, v, Area(1 + middle, y, mw, bottom - y), triggers=False, inbox=True)
         triggers, log = blocks.stack(Area(1 + right, y, rw, bottom - y), (len(v.triggers) + 2, 0))
         self._triggers(c, v, triggers)
         self._log(c, v, log)
@@ -168,14 +168,22 @@ class Dashboard(Page):
         for metric, spot in zip(metrics, blocks.grid(area, len(metrics), across), strict=True):
             self._curve(c, v, metric, spot)
 
-    def _side(self, c: Canvas, v: View, area: Area, triggers: bool) -> None:
-        wanted = [len(v.next) + 3, len(v.waiting) + 3, len(v.triggers) + 2 if triggers else 0, 0]
-        upcoming, waiting, running, gate = blocks.stack(area, wanted)
+    def _side(self, c: Canvas, v: View, area: Area, triggers: bool, inbox: bool) -> None:
+        found = waiting.rows(self.sight, self.console.rehearsal)
+        lines = sum(len(wrapped(row.text, area.width - 4 - KEY_WIDTH)) for row in found) or 1
+        wanted = [
+            len(v.next) + 3,
+            min(lines + 2, area.height // 2) if inbox else 0,
+            len(v.triggers) + 2 if triggers else 0,
+            0,
+        ]
+        upcoming, mine, running, gate = blocks.stack(area, wanted)
         if gate.height < 4:  # one line of a gate says nothing
-            wanted[1] += max(0, gate.height)
-            upcoming, waiting, running, gate = blocks.stack(area, wanted)
+            wanted[1 if inbox else 0] += max(0, gate.height)
+            upcoming, mine, running, gate = blocks.stack(area, wanted)
         self._next(c, v, upcoming)
-        self._waiting(c, v, waiting)
+        if inbox:
+            self._waiting(c, v, mine)
         if triggers:
             self._triggers(c, v, running)
         if gate.height >= 4:
@@ -203,7 +211,9 @@ class Dashboard(Page):
         """What the next stage still needs, in the order of the gate's own screen."""
         gate = v.gate
         goal = f"the way to {words.short(gate.next_name)}" if gate.next_name else "the way to stable"
-        x, y, width, rows = blocks.panel(c, area, f"{goal} · 2 opens the gate", f"{gate.met} of {gate.total} met")
+        x, y, width, rows = blocks.panel(
+            c, area, f"{goal} · 2 opens the gate" if area.width > 44 else goal, f"{gate.met} of {gate.total} met"
+        )
         if gate.bake_s and rows > 3:  # the band has it too
             blocks.meter(c, x, y, 16, gate.baked_s / gate.bake_s, "accent")
             c.put(x + 17, y, words.bake(gate), "dim", width - 17)
@@ -228,7 +238,10 @@ class Dashboard(Page):
             _coming(v),
             _gauge_line(words.of_arm("latency", latency), latency, words.ms(latency.value)),
             _gauge_line("cache hits", v.cache, words.rate(v.cache.value, 0)),
-            *([(f"○ {text}", "text")] for text in v.waiting[:2]),
+            *(
+                [(f"{row.key or '○'} ", "key"), (row.text, "text")]
+                for row in waiting.rows(self.sight, self.console.rehearsal)[:2]
+            ),
         ]
         for line in lines[: max(0, bottom - y)]:
             c.spans(1, y, line, c.width - 2)
@@ -238,11 +251,18 @@ class Dashboard(Page):
 
 
 def gate_lines(v: View) -> list[tuple[str, str, str]]:
-    """(sign, style, text): what is open of the checklist, the conditions with what each lacks, then what else is missing."""
-    items = [(*checklist.ITEM.get(i.state, ("○", "warn")), i.text) for i in v.gate.items if i.state != "done"]
+    """(sign, style, text): the conditions with what each lacks, then what else is missing. The checklist is counted, not listed: its
+    open items wait for a person, and are listed there."""
+    done = sum(i.state == "done" for i in v.gate.items)
+    whole = done == len(v.gate.items)
+    items = (
+        [(*words.mark(True if whole else None), f"checklist: {done} of {len(v.gate.items)} done")]
+        if v.gate.items
+        else []
+    )
     out = [(*checklist.sign(n), f"{n.text}: {n.missing or n.sentence}") for n in v.gate.conditions]
     rest = [("○", "warn", text) for text in v.gate.others]
-    return [*out, *rest, *items] if v.gate.conditions else [*items, *rest]
+    return [*out, *items, *rest]
 
 
 def _gauge_line(name: str, g: Gauge, value: str) -> list[Span]:

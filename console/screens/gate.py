@@ -147,6 +147,16 @@ class Gate(Page):
         found = checklist.lines(v.gate)
         return found[checklist.selectable(found, min(self.rows.at, len(found) - 1), 1)] if found else None
 
+    def choose(self, item: str) -> None:
+        """Put the cursor on an item of the checklist."""
+        v = self.sight.view
+        found = checklist.lines(v.gate) if v else []
+        at = next((i for i, line in enumerate(found) if line.item is not None and line.item.id == item), None)
+        if at is not None and v is not None:
+            self._stage = v.stage
+            self.rows.place(at)
+            self.repaint()
+
     def action_move(self, by: int) -> None:
         v = self.sight.view
         if v is None:

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from console import waiting
 from console.link import Sight
 from console.screens.app_api import AppApi
 from console.terminal.type_ahead import ACTING
@@ -108,9 +109,10 @@ class Page(Screen[None]):
         else:
             self.paint(c, v, y + blocks.band(c, y, v, not (self.sight.fresh or self.sight.corrected)))
         hints = tuple(hint for hint in self.hints() if self.check_action(hint[2].partition("(")[0], ()))
-        blocks.footer(c, self.NUMBER, bool(v and v.rehearsal) or app.rehearsal, hints)
+        rehearsal = bool(v and v.rehearsal) or app.rehearsal
+        blocks.footer(c, self.NUMBER, rehearsal, hints, waiting.badge(self.sight, app.rehearsal))
         if app.said:
-            self._say(c, *app.said)
+            self._say(c, *app.said, bool(hints))
         return c
 
     def nothing(self, c: Canvas, y: int) -> None:
@@ -119,12 +121,12 @@ class Page(Screen[None]):
         c.put(2, y + 1, f"store {self.console.link.folder.path}", "dim", c.width - 4)
         c.spans(2, y + 2, [("R", "key"), (" goes to 0 % all the same; it needs no figures", "dim")], c.width - 4)
 
-    def _say(self, c: Canvas, sentence: str, style: str) -> None:
+    def _say(self, c: Canvas, sentence: str, style: str, hints: bool) -> None:
         most = 2 if style == "bar" else max(1, c.height // 5)  # what was refused is said whole
         lines = wrapped(sentence, c.width - 2)
         if len(lines) > most:
             lines = [*lines[: most - 1], fit(f"{lines[most - 1]} …", c.width - 2)]
-        top = c.height - 1 - len(lines)
+        top = c.height - 1 - bool(hints) - len(lines)  # the keys stay readable
         for i, line in enumerate(lines):
             c.fill(0, top + i, c.width, style)
             c.put(1, top + i, line, style)
@@ -151,7 +153,7 @@ class Page(Screen[None]):
 
 SHOWN = {
     "slash": "/", "question_mark": "?", "colon": ":", "left_square_bracket": "[", "right_square_bracket": "]", "plus": "+", "minus": "-",
-    "equals_sign": "=", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "f1": "F1", "f9": "F9", "left": "←", "right": "→", "up": "↑",
+    "equals_sign": "=", "exclamation_mark": "!", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "f1": "F1", "f9": "F9", "left": "←", "right": "→", "up": "↑",
     "down": "↓",
 }  # fmt: skip
 

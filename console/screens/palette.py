@@ -16,6 +16,7 @@ from textual.widgets import Input
 from console import themes
 from console.screens import SCREENS, WORK, screen, working
 from console.screens.app_api import AppApi
+from console.screens.inbox import Inbox
 from console.screens.page import Page, key, shown
 from console.screens.rollback import Rollback
 from console.screens.rows import Rows
@@ -58,6 +59,7 @@ def _screens(rehearsal: bool) -> Iterator[Command]:
     for module, _, _ in WORK[1:]:
         page = working(module)
         yield Command(f"go to {page.TITLE}: {page.ABOUT}", "9 tab", "screens", f"app.work('{module}')")
+    yield Command(f"go to {Inbox.TITLE}: {Inbox.ABOUT}", "!", "screens", "app.inbox")
     yield Command(f"go to {Rollback.TITLE}: {Rollback.ABOUT}", "v", "screens", "app.proof")
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from console.context import CliContext, fail, json_option, say
-from engine.plan.durations import format_duration, iso
+from console.tasks import KEYS
+from engine.plan.durations import clock, format_duration, iso
 from engine.store.folder import StoreError
 from engine.view.headlines import server_sentence
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from engine.store.reader import Glance
     from engine.view.model import View
 
+MOST_TASKS = 5
 QUIET_S = 900.0  # after so long without news it says that it still watches
 
 
@@ -188,13 +190,31 @@ def lines(view: View, alive: str) -> list[Line]:
     out += [Line(f"server {s.name}", str(s.up), f"LLM server {server_sentence(s)}") for s in view.servers]
     out += [Line(f"trigger {t.id}", t.verdict, f"{t.id}: {t.sentence}") for t in tripped]
     out += [_told("next", sentence, f"Next: {sentence}") for sentence in view.next]
-    out += [_told("waiting", sentence, f"Waits for you: {sentence}") for sentence in view.waiting[:5]]
+    out += _waiting(view, alive)
     out += [_told("problem", problem, f"Problem: {problem}") for problem in view.engine.problems]
     out += [_told("notice", notice, f"Note: {notice}") for notice in view.engine.notices]
     if view.rollback is not None:
         proof = view.rollback
         state = f"{proof.rev} {proof.effective_ms is None} {proof.overdue}"
         out.append(Line("rollback", state, f"Last rollback by {proof.actor}: {proof.sentence}"))
+    return out
+
+
+def _waiting(view: View, alive: str) -> list[Line]:
+    """The inbox, with the key that leads to each task on the console; an engine of an older version has sentences alone."""
+    if view.inbox is None:
+        return [_told("waiting", sentence, f"Waits for you: {sentence}") for sentence in view.waiting[:MOST_TASKS]]
+    out = []
+    for task in view.inbox[:MOST_TASKS]:
+        left = (task.not_before or 0.0) - view.at
+        key = KEYS.get(task.kind, "")
+        facts = ", ".join(filter(None, (f"possible in {clock(left)}" if left > 0 else "", f"key {key}" if key else "")))
+        shown = f"Waits for you: {task.sentence}" + (f" ({facts})" if facts else "")
+        out.append(Line(f"waiting {task.kind} {task.id}", f"{task.kind} {task.id}", shown))
+    if (more := len(view.inbox) - MOST_TASKS) > 0:
+        out.append(Line("waiting more", str(more), f"Waits for you: {more} more; the key ! lists them."))
+    if not view.inbox and alive == "running":
+        out.append(Line("waiting", "", "Waits for you: nothing."))
     return out
 
 

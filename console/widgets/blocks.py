@@ -188,15 +188,16 @@ def _marks(v: View) -> list[tuple[int, str]]:
 TABS = ("Live", "Gate", "Triggers", "Trends", "Review", "A/B", "Docs", "Log", "Msgs", "Faults")
 
 
-def footer(c: Canvas, current: int, rehearsal: bool, hints: Sequence[Hint] = ()) -> None:
-    """The last row: a digit for every screen, help and menu. The row above: the keys of the screen."""
+def footer(c: Canvas, current: int, rehearsal: bool, hints: Sequence[Hint] = (), waiting: str = "") -> None:
+    """The last row: a digit for every screen, help and menu, and how much waits for a person. The row above: the keys of the screen."""
     y = c.height - 1
     c.fill(0, y, c.width, "bar")
     names = TABS if rehearsal else TABS[:-1]
     full = sum(len(n) + 2 for n in names)
-    gap = 2 if c.width >= full + 2 * len(names) + 30 else 0  # air between them where there is room
-    space = " " if c.width >= full + len(names) + 11 else ""
+    gap = 2 if c.width >= full + 2 * len(names) + 38 else 0  # air between them where there is room
+    space = " " if c.width >= full + len(names) + 22 else ""
     short = c.width < full + 11
+    right = _badge(c, y, waiting) if waiting else c.width
     x = 1 if gap else 0
     for i, name in enumerate(names, 1):
         label = space + name if i == current or not short else ""
@@ -211,7 +212,9 @@ def footer(c: Canvas, current: int, rehearsal: bool, hints: Sequence[Hint] = ())
         ("q", "back" if current != 1 else "quit", ""),
     ):
         text = f"{space}{label}"
-        if x + 1 + len(text) > c.width:
+        if x + 1 + len(text) > right and action:  # its key alone where its word has no room
+            text = ""
+        if x + 1 + len(text) > right:
             break
         end = c.spans(x, y, [(key, "bar-key"), (text, "bar")])
         if action:
@@ -220,6 +223,15 @@ def footer(c: Canvas, current: int, rehearsal: bool, hints: Sequence[Hint] = ())
     if hints and c.height < 20:  # too low for all: what is painted there gives way to the keys
         c.fill(0, y - 1, c.width, "text")
     keys(c, 1, y - 1, hints)
+
+
+def _badge(c: Canvas, y: int, waiting: str) -> int:
+    """How much waits for a person, at the right end of the last row; the x where it begins."""
+    style = "calm" if waiting == "0" else "caution"
+    text = f"! {waiting} "
+    start = c.right(c.width, y, text, style)
+    c.zone(start, y, len(text), 1, "app.inbox")
+    return start
 
 
 def keys(c: Canvas, x: int, y: int, hints: Sequence[Hint]) -> None:

@@ -51,6 +51,7 @@ from engine.view.model import ProofView, View
 journal = logging.getLogger("rollout.engine")
 
 REASON_LIMIT = 500
+COMPLAINTS = "complaints"  # the id under which people tick off that they read the complaints
 SAID_S = 60.0
 T = TypeVar("T")
 

@@ -430,11 +430,13 @@ class Monitor:
 
     def _unproven_rules(self, state: State, conn: sqlite3.Connection) -> tuple[str, ...]:
         """Other triggers than this rollout began with want to be seen at work before many documents depend on them."""
-        if control.next_step(self.plan, state)[1] < PROVEN_FROM_BP or not attempts.changed_and_not_replayed(
-            conn, self.rules
-        ):
+        if not self.rules_unproven(state, conn):
             return ()
         return (f"the triggers were changed (rules {self.rules}): run `rollout triggers backtest --days 7`",)
+
+    def rules_unproven(self, state: State, conn: sqlite3.Connection) -> bool:
+        many = control.next_step(self.plan, state)[1] >= PROVEN_FROM_BP
+        return many and attempts.changed_and_not_replayed(conn, self.rules)
 
     def blocked(self, state: State) -> tuple[str, ...]:
         """What no override passes over; each says until when."""

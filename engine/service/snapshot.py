@@ -13,18 +13,20 @@ from engine.measures.bucket import Bucket
 from engine.messages import outbox, schedule
 from engine.plan.durations import iso
 from engine.plan.environment import PERCENTAGE
+from engine.plan.model import Message
 from engine.rollout import control
 from engine.rollout.control import State, percent, stage_name
 from engine.routing.switch import Permit
-from engine.service.engine import Engine
+from engine.service.engine import COMPLAINTS, Engine
 from engine.store import log, series
 from engine.store.database import held_back
 from engine.store.reader import decision_view
 from engine.text import counted
 from engine.triggers.evidence import Evidence
+from engine.triggers.measurement import Ok
 from engine.triggers.rules import find
 from engine.triggers.wording import in_shadow
-from engine.view import attribution, headlines
+from engine.view import attribution, headlines, inbox
 from engine.view.model import EngineView, GateView, PresenceView, ProofView, RestoreView, ServerView, TriggerView, View
 
 WINDOW_S = headlines.WINDOW_S
@@ -43,6 +45,9 @@ def view(engine: Engine) -> View:
     servers = _servers(engine)
     gate = _gate(engine)
     reminders = due(engine.conn, monitor.stage_of(state), state, now)
+    messages = _messages_due(engine)
+    running = _engine(engine)
+    proof = _proof(engine)
     why = _why(engine, permit, state)
     blind = monitor.verdict.blind
     quiet = monitor.verdict.quiet
@@ -69,7 +74,7 @@ def view(engine: Engine) -> View:
     return View(
         at=now, name=plan.name, environment=plan.environment, service=plan.service, rehearsal=engine.rehearsal,
         speed=pace(engine.clock), plan_digest=plan.digest,
-        engine=_engine(engine),
+        engine=running,
         stage=state.stage, stages=len(plan.stages), stage_name=stage_name(plan, state.stage),
         stage_objective=stage.objective if stage else "The rollout is stable; the triggers stay armed.",
         stage_percent_bp=stage.percent_bp if stage else plan.stages[-1].percent_bp, percent_bp=state.percent_bp,
@@ -81,8 +86,9 @@ def view(engine: Engine) -> View:
         error_rate=gauges[0], latency=gauges[1], cache=gauges[2],
         methods={"llm": bucket.llm, "frequency": bucket.frequency, "fallback": bucket.fallbacks, "cached": bucket.hits},
         servers=servers, triggers=triggers, matrix=headlines.matrix(plan, triggers),
-        next=(*headlines.what_next(state, triggers, gate, blind, left, now), *engine.limits.sentences), waiting=(*headlines.waiting_for(state, plan, gate, reminders, engine.misplaced, engine.plan_watch.sentence), *_messages_due(engine)),
-        gate=gate, reminders=reminders, rollback=_proof(engine), restore=_restore(engine),
+        next=(*headlines.what_next(state, triggers, gate, blind, left, now), *engine.limits.sentences), waiting=(*headlines.waiting_for(state, plan, gate, reminders, engine.misplaced, engine.plan_watch.sentence), *_messages_waiting(messages)),
+        inbox=inbox.tasks(state, plan, gate, reminders, _inbox_facts(engine, running, proof, messages, why if not permit.percent_bp else "")),
+        gate=gate, reminders=reminders, rollback=proof, restore=_restore(engine),
         operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
         log=tuple(decision_view(row) for row in rows), events=tuple(engine.events)[-20:],
         stage_percents=tuple(s.percent_bp for s in plan.stages), stage_names=tuple(s.name for s in plan.stages),
@@ -117,7 +123,7 @@ def _shadow_sentences(engine: Engine) -> dict[str, str]:
     return {rule.id: in_shadow(rule, find(rule, settings, evidence)) for rule in engine.plan.triggers if rule.enabled}
 
 
-def _messages_due(engine: Engine) -> tuple[str, ...]:
+def _messages_due(engine: Engine) -> tuple[Message, ...]:
     """Messages of the plan that a person sends: those that go out on their own are not waited for."""
     plan, state = engine.plan, engine.state
     if not plan.messages:
@@ -125,9 +131,62 @@ def _messages_due(engine: Engine) -> tuple[str, ...]:
     last = outbox.last_queued(engine.conn)
     due = schedule.suggested(plan, state.stage, state.entered_at, last)
     due |= schedule.regular_due(plan, state.stage, engine.clock.now(), last)
-    found = [m for m in plan.messages if m.id in due and not m.automatic]
-    names = ", ".join(m.id.replace("_", " ") for m in found)
-    return (f"{counted(len(found), 'message')} to send (9): {names}",) if found else ()
+    return tuple(m for m in plan.messages if m.id in due and not m.automatic)
+
+
+def _messages_waiting(due: tuple[Message, ...]) -> tuple[str, ...]:
+    names = ", ".join(m.id.replace("_", " ") for m in due)
+    return (f"{counted(len(due), 'message')} to send (9): {names}",) if due else ()
+
+
+def _inbox_facts(
+    engine: Engine, running: EngineView, proof: ProofView | None, messages: tuple[Message, ...], overruled: str
+) -> inbox.Facts:
+    state, monitor = engine.state, engine.monitor
+    complaints, complained_at = _unread_complaints(engine)
+    to_review, review_of = _to_review(engine)
+    # a rollback that was undone, or that the way up has passed since, needs no explanation any more
+    unexplained = proof is not None and not proof.automatic and not proof.reason and proof.rev == state.last_rev
+    return inbox.Facts(
+        misplaced=engine.misplaced, plan_changed=engine.plan_watch.sentence, blind=monitor.verdict.blind, overruled=overruled,
+        problems=running.problems, unexplained=proof.rev if proof is not None and unexplained and not state.percent_bp and not _explained(engine, proof.rev) else 0,
+        complaints=complaints, complained_at=complained_at, to_review=to_review, review_of=review_of,
+        rules_unproven=monitor.rules_unproven(state, engine.conn),
+        messages=tuple((m.id, m.id.replace("_", " ")) for m in messages),
+    )  # fmt: skip
+
+
+def _explained(engine: Engine, rev: int) -> bool:
+    row = engine.conn.execute(
+        "SELECT 1 FROM decision WHERE kind = 'reason' AND rev > ? AND json_extract(body, '$.evidence.of') = ? LIMIT 1",
+        (rev, rev),
+    ).fetchone()
+    return row is not None
+
+
+def _unread_complaints(engine: Engine) -> tuple[int, float | None]:
+    """Complaints of this stage that came after a person last ticked them off, and when the first of them came."""
+    state = engine.state
+    since, stage = state.entered_at, state.stage
+    row = engine.conn.execute(
+        "SELECT count(*), min(at) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at >= ? AND at > "
+        "coalesce((SELECT max(done) FROM reminder WHERE id = ? AND stage = ?), 0)",
+        (stage, since, COMPLAINTS, stage),
+    ).fetchone()
+    return row[0], row[1]
+
+
+def _to_review(engine: Engine) -> tuple[int, int]:
+    """(documents still to be judged, documents that this stage asks for); none while the LLM has written nothing to review."""
+    stage = engine.monitor.stage_of(engine.state)
+    if stage is None or stage.sampling is None:
+        return 0, 0
+    sample = engine.monitor.gate_facts(engine.state).samples.get("quality_score")
+    judged = sample.n if isinstance(sample, Ok) else 0
+    wanted = stage.sampling.documents
+    if judged >= wanted or not engine.restorable().every.documents:
+        return 0, wanted
+    return wanted - judged, wanted
 
 
 def _proof(engine: Engine) -> ProofView | None:
@@ -225,8 +284,6 @@ def _restore(engine: Engine) -> RestoreView | None:
 
 
 def _quality(engine: Engine, b: Bucket) -> dict[str, float | None]:
-    from engine.triggers.measurement import Ok
-
     found: dict[str, float | None] = {"grounded_rate": b.grounded_rate, "keywords_mean": b.keywords_mean}
     samples = engine.monitor.gate_facts(engine.state).samples
     for metric in ("quality_score", "satisfaction", "search_improvement", "ab_verdict"):
@@ -236,8 +293,6 @@ def _quality(engine: Engine, b: Bucket) -> dict[str, float | None]:
 
 
 def _judged(engine: Engine) -> dict[str, str]:
-    from engine.triggers.measurement import Ok
-
     found = dict(engine.judged)
     samples = engine.monitor.gate_facts(engine.state).samples
     for metric, what in (("quality_score", "reviewed documents are good"), ("satisfaction", "ratings are 4 or 5")):

@@ -179,6 +179,26 @@ class ReminderView(Struct, frozen=True):
     overdue: bool
 
 
+TaskKind = Literal[
+    "adopt", "overruled", "blind", "problem", "plan", "resume", "release", "reason", "complaint", "monitoring", "promote", "item",
+    "approve", "review", "backtest", "message",
+]  # fmt: skip
+
+
+class TaskView(Struct, frozen=True):
+    """One thing that waits for a person. `sentence` holds no countdown: `not_before` says from when it is possible, `due` since
+    when it is wanted."""
+
+    kind: TaskKind
+    sentence: str
+    screen: (
+        str  # where it is done: gate, triggers, review, log, commands, messages, rollback; "" where no screen does it
+    )
+    id: str = ""  # of the item, reminder, message or decision
+    due: float | None = None
+    not_before: float | None = None
+
+
 class MatrixView(Struct, frozen=True):
     condition: str
     severity: str
@@ -270,3 +290,5 @@ class View(Struct, frozen=True):
     measuring: float | None = None  # progress of a running measurement of search quality, 0..1
     as_of: bool = False  # of a moment in the past, read from the store
     not_kept: tuple[str, ...] = ()  # of such a moment: what the store does not know, a sentence each
+    # what waits for a person; None from an engine of an older version and for a moment in the past
+    inbox: tuple[TaskView, ...] | None = None

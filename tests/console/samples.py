@@ -30,6 +30,7 @@ from engine.view.model import (  # fmt: skip
     ReminderView,
     RestoreView,
     ServerView,
+    TaskView,
     TriggerView,
     View,
 )
@@ -128,6 +129,12 @@ GATE = GateView(
     ("bake time: 19h 48m to go", "error rate: 13 more clean documents for the bound", "quality: 12 of 20 reviewed"),
 )  # fmt: skip
 
+INBOX = tuple(
+    TaskView("item", f"{'failed' if i.state == 'failed' else 'sign' if i.kind == 'manual' else 'check'}: {i.text}", "gate", i.id)
+    for i in GATE.items if i.state != "done"
+)  # fmt: skip
+REVIEW = TaskView("review", "review 8 documents: 12 of 20 done", "review")
+
 NORMAL = View(
     at=NOW, name="LLM keywords", environment="production", service="keyword-extraction", rehearsal=False, speed=1.0, plan_digest="ab12",
     engine=EngineView(4242, NOW - 200_000, 3, "active", 31.4, 3.2, 2, 0, "127.0.0.1:8080", ()),
@@ -142,6 +149,7 @@ NORMAL = View(
     operators=(PresenceView("alice", "pts/1", "Live", NOW - 600), PresenceView("bo", "pts/3", "Gate", NOW - 90)), log=LOG,
     events=((NOW - 240, "ollama-2 answers again after 3 min"), (NOW - 432, "ollama-2 refused connections (7 in a row), taken out")),
     stage_percents=(0, 0, 1000, 2500, 5000, 10000), stage_names=tuple(s.name for s in PLAN.stages), quality={"reviewed": 12.0, "good": 11.0, "wanted": 20.0},
+    inbox=(*INBOX, REVIEW),
 )  # fmt: skip
 
 WATCH = replace(
@@ -169,6 +177,7 @@ BLIND = replace(
     latency=NONE_L, cache=NONE_C, methods={"llm": 0, "frequency": 0}, attribution="no documents arrive on either arm: look at what sends them",
     triggers=tuple(replace(t, verdict="blind", value=None, n=0, sentence="no figures since 14:01:02, the timer waits") for t in CALM),
     next=("one stage down (0 %) if still blind in 27:55", "timers stand still, promotion is held"), waiting=("find out why no documents arrive", *NORMAL.waiting),
+    inbox=(TaskView("blind", "find out why nothing is seen: no LLM document since 14:01:02", "triggers"), *INBOX, REVIEW),
 )  # fmt: skip
 
 PROVEN = ProofView(
@@ -191,6 +200,7 @@ ROLLED = replace(
     NORMAL, health="rolled_back", health_sentence="rolled back by alice 12 s ago, proven in 0.04 s", stage=1, stage_name="Internal Testing", stage_percent_bp=0,
     stage_objective=PLAN.stages[1].objective, percent_bp=0, effective_bp=0, armed=False, epoch=8, rev=42, undo_until=NOW + 48, rollback=PROVEN,
     methods={"llm": 129, "frequency": 1441}, next=("stays at 0 %: up again only through the gate",), waiting=("write why it was rolled back (w)", "restore 1 612 documents or leave them (t)"),
+    inbox=(TaskView("reason", "write why it was rolled back", "rollback", "42"),),
     log=(DecisionView(42, NOW - 12, "rollback", "alice", "pts/1", "", 1, 1000, 0, 8, "alice rolled back from 10 % to 0 %"), *LOG),
 )  # fmt: skip
 RUNNING = replace(
@@ -212,6 +222,7 @@ OVERDUE = replace(
 LOCKED = replace(
     ROLLED, health="locked", health_sentence="error_critical fired 12 min ago; up again after a written cause", locked="error_critical fired: 20.4 % (62 of 304) over 5 % for 5:00", undo_until=None,
     cooldown_until=NOW + 1080, rollback=replace(PROVEN, actor="error_critical", automatic=True), waiting=("write the cause and resume (2), possible in 18:00",),
+    inbox=(TaskView("resume", "resume with the cause: error_critical fired: 20.4 % (62 of 304) over 5 % for 5:00", "gate", not_before=NOW + 1080), TaskView("complaint", "read 2 complaints about search quality", "log", "complaints", due=NOW - 700)),
     log=(DecisionView(42, NOW - 720, "trigger", "engine", "the engine", "error_critical", 1, 1000, 0, 8, "error_critical took 10 % to 0 %: 20.4 % (62 of 304) over 5 % for 5:00"), *LOG),
 )  # fmt: skip
 HELD = replace(
@@ -220,12 +231,14 @@ HELD = replace(
     health_sentence="held by bo: waiting for the search team",
     held="bo: waiting for the search team",
     gate=replace(GATE, blocked=("held by bo: waiting for the search team",)),
+    inbox=(TaskView("release", "resume, or keep holding: bo: waiting for the search team", "gate"), *INBOX),
 )
 IDLE = replace(
     NORMAL, health="idle", health_sentence="prepare: 9 items to sign, no documents yet", stage=0, stage_name="Pre-Rollout Preparation", stage_percent_bp=0, percent_bp=0, effective_bp=0,
     armed=False, epoch=1, rev=1, error_rate=NONE_E, latency=NONE_L, cache=NONE_C, methods={"llm": 0, "frequency": 0}, attribution="", restore=None,
     triggers=tuple(replace(t, verdict="insufficient", value=None, n=0, sentence="no LLM documents yet") for t in CALM), next=("nothing changes by itself",), waiting=("sign 9 checklist items (2)",), log=LOG[-1:], events=(),
     gate=replace(GATE, next_stage=1, next_name="Internal Testing", next_percent_bp=0, conditions=(), items=tuple(ItemView(i.id, i.text, i.check.kind, "open", "", None, "", "", i.required) for i in PLAN.stages[0].checklist), missing=("9 items open",), met=0, total=9, bake_s=0.0, baked_s=0.0),
+    inbox=tuple(TaskView("item", f"{'sign' if i.check.kind == 'manual' else 'check'}: {i.text}", "gate", i.id) for i in PLAN.stages[0].checklist),
 )  # fmt: skip
 READY = replace(
     NORMAL,
@@ -240,7 +253,9 @@ READY = replace(
         items=tuple(replace(i, state="done", by="bo", at=NOW - 100) for i in GATE.items),
         baked_s=172_800.0,
     ),
+    inbox=(TaskView("promote", "the gate is open: promote to Limited Rollout, 25 %", "gate"),),
 )
+SLEEP = replace(NORMAL, waiting=(), inbox=(), gate=replace(GATE, items=()))
 REHEARSAL = replace(
     NORMAL, rehearsal=True, environment="rehearsal", speed=60.0, faults={"error_rate": 0.2, "slow": 0.0, "down": 0.0}
 )
@@ -263,6 +278,7 @@ STATES: dict[str, tuple[View | None, Pulse]] = {
     "held": (HELD, WELL),
     "idle": (IDLE, WELL),
     "ready": (READY, WELL),
+    "sleep": (SLEEP, WELL),
     "rehearsal": (REHEARSAL, WELL),
     "rehearsal_alert": (REHEARSAL_ALERT, WELL),
     "dead": (
@@ -395,6 +411,10 @@ class FakeLink:
 
     def apply_beside(self) -> tuple[str, str]:
         return "", ""
+
+    def start_engine(self) -> str:
+        self.asked.append(("start_engine", {}))
+        return ""
 
     def out_of_reach(self) -> bool:
         return False

@@ -12,7 +12,7 @@ from engine.messages import outbox, schedule
 from engine.messages.draft import Draft
 from engine.rollout.control import Ask, note
 from engine.service import checklist_requests, notifier
-from engine.service.engine import REASON_LIMIT, Engine, told
+from engine.service.engine import COMPLAINTS, REASON_LIMIT, Engine, told
 from engine.text import clean_block, clean_line
 
 
@@ -57,7 +57,8 @@ async def remind(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     """Tick off monitoring that was due."""
     which = str(fields.get("id") or "")
     stage = engine.state.stage
-    known = {r.id: r for r in engine.plan.stages[stage].reminders} if stage < len(engine.plan.stages) else {}
+    reminders = engine.plan.stages[stage].reminders if stage < len(engine.plan.stages) else ()
+    known = {COMPLAINTS: "read the complaints", **{r.id: r.text for r in reminders}}
     if which not in known:
         return Reply(
             False, f"There is no reminder {clean_line(which, 60)!r} in this stage. Known: {', '.join(known) or 'none'}."
@@ -68,7 +69,7 @@ async def remind(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
             "INSERT OR REPLACE INTO reminder VALUES (?,?,?,?,?)", (which, stage, ask.at, ask.at, ask.actor.name)
         )
 
-    sentence = f"{ask.actor.name} did: {known[which].text}"
+    sentence = f"{ask.actor.name} did: {known[which]}"
     return told(await engine.commit(ask, lambda state: note(state, ask, "monitoring", sentence), also))
 
 

@@ -1,0 +1,124 @@
+"""The inbox: everything that waits for a person in one list; Enter goes where it is done. Below it, the notices of this console."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import BindingType
+
+from console import waiting
+from console.screens.page import LIST_KEYS, Hint, Page, key
+from console.screens.rows import Rows
+from console.waiting import Row
+from console.widgets import blocks, words
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas, wrapped
+from engine.view.model import View
+
+TICKED = ("monitoring", "complaint")
+
+
+class Inbox(Page):
+    NUMBER: ClassVar[int] = 12
+    TITLE: ClassVar[str] = "Inbox"
+    ABOUT: ClassVar[str] = "all that waits for you, each with the place where it is done; earlier notices"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *LIST_KEYS,
+        key("enter", "open", "go where it is done"),
+        key("d", "tick", "tick off: monitoring done, complaints read"),
+    ]
+
+    @property
+    def rows(self) -> Rows:
+        return self.console.places.setdefault(self.TITLE, Rows())
+
+    def _found(self) -> list[Row]:
+        found = waiting.rows(self.sight, self.console.rehearsal)
+        self.rows.hold(
+            [(row.action, row.task.kind, row.task.id) if row.task else (row.action, "", "") for row in found]
+        )
+        return found
+
+    def hints(self) -> tuple[Hint, ...]:
+        found = self._found()
+        out: list[Hint] = []
+        if found:
+            chosen = found[self.rows.at]
+            if chosen.action:
+                out.append(("enter", "go there", "open"))
+            if chosen.task is not None and chosen.task.kind in TICKED:
+                out.append(("d", "done", "tick"))
+            out.append(("j k", "move", ""))
+        return (*out, ("esc", "back", "app.back"))
+
+    def paint(self, c: Canvas, v: View, y: int) -> None:
+        area = self.area(c, y)
+        found = self._found()
+        notices = self.console.notices
+        below = min(len(notices) + 2, max(4, area.height // 3)) if notices else 0
+        upper, lower = blocks.stack(area, (area.height - below, 0))
+        note = f"{len(found)}" if found else ""
+        inner = blocks.panel(c, upper, "waiting for you", note)
+        if not found:
+            c.block(inner.x, inner.y, inner.width, inner.height, waiting.empty(self.sight), "ok")
+        self._list(c, inner, found)
+        if below:
+            self._notices(c, lower, v)
+
+    def _list(self, c: Canvas, area: Area, found: list[Row]) -> None:
+        """One line each; the selected one is shown whole."""
+        if not found or area.height < 1:
+            return
+        whole = wrapped(found[self.rows.at].text, area.width - 3)
+        extra = min(len(whole) - 1, max(0, area.height - 1))
+        y = area.y
+        for index in self.rows.window(len(found), max(1, area.height - extra)):
+            row = found[index]
+            height = 1 + extra if index == self.rows.at else 1
+            c.put(area.x, y, row.key or "○", "key" if row.key else "warn")
+            c.block(area.x + 3, y, area.width - 3, height, row.text, "text")
+            if row.when:
+                c.put(area.x + 3, y, row.when, "warn+", area.width - 3)
+            if row.action:
+                c.zone(area.x, y, area.width, height, row.action)
+            if index == self.rows.at:
+                for line in range(height):
+                    blocks.tinted(c, y + line, area.x, area.width)
+            y += height
+
+    def _notices(self, c: Canvas, area: Area, v: View) -> None:
+        inner = blocks.panel(c, area, "notices of this console, newest first")
+        for row, (at, sentence, style) in enumerate(list(reversed(self.console.notices))[: inner.height]):
+            c.spans(
+                inner.x,
+                inner.y + row,
+                [(f"{words.moment(at)} ", "dim"), (sentence, "warn" if style != "bar" else "text")],
+                inner.width,
+            )
+
+    def action_move(self, by: int) -> None:
+        self.rows.move(by, len(self._found()))
+        self.repaint()
+
+    async def action_open(self) -> None:
+        found = self._found()
+        if not found:
+            self.console.say(waiting.empty(self.sight))
+            return
+        row = found[self.rows.at]
+        if not row.action:
+            self.console.say(f"No screen does this: {row.sentence}", "caution")
+        elif row.task is not None and row.task.kind == "item":
+            self.console.open_item(row.task.id)
+        else:
+            await self.app.run_action(row.action)
+
+    def action_tick(self) -> None:
+        found = self._found()
+        task = found[self.rows.at].task if found else None
+        if task is None or task.kind not in TICKED:
+            self.console.say(
+                "Only monitoring and complaints are ticked off here; Enter goes where the rest is done.", "caution"
+            )
+            return
+        self.console.act("remind", id=task.id)

@@ -1,0 +1,90 @@
+"""The inbox as a console shows it: the engine's tasks with the key that leads to each, and what only a console can know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from console.link import Sight
+from console.tasks import KEYS
+from console.widgets import words
+from engine.plan.durations import clock
+from engine.view.model import TaskView, View
+
+ACTIONS = {  # behind the key
+    "e": "app.on_gate('resume')", "p": "app.on_gate('promote')", "2": "app.go(2)", "3": "app.go(3)", "5": "app.go(5)", "8": "app.go(8)",
+    "9": "app.go(9)", "9 tab": "app.work('commands')", "v": "app.proof",
+}  # fmt: skip
+SLEEP = "nothing: go back to sleep"
+
+
+class Row(NamedTuple):
+    """One line of the inbox. `when` counts down, or says since when it is wanted."""
+
+    key: str
+    sentence: str
+    when: str
+    action: str
+    task: TaskView | None = None
+
+    @property
+    def text(self) -> str:
+        return f"{self.when} · {self.sentence}" if self.when else self.sentence
+
+
+def rows(sight: Sight, rehearsal: bool = False) -> list[Row]:
+    """What waits for a person, most pressing first."""
+    v = sight.view
+    out: list[Row] = []
+    if sight.pulse.state == "dead" and not rehearsal:
+        out.append(Row("E", "start the engine: nothing is extracted, judged or sent", "", "app.start_engine"))
+    if v is not None:
+        out += [_row(task, v) for task in v.inbox or ()]
+    return out
+
+
+def listed(sight: Sight) -> bool:
+    """Whether anyone knows what waits: an engine of an older version lists no tasks."""
+    return sight.view is not None and sight.view.inbox is not None
+
+
+def badge(sight: Sight, rehearsal: bool = False) -> str:
+    """The count for the footer; "?" while no one knows."""
+    found = rows(sight, rehearsal)
+    return str(len(found)) if found or listed(sight) else "?"
+
+
+def empty(sight: Sight) -> str:
+    """What an empty inbox says. Sleep is offered only while an engine watches and nothing is on its way."""
+    v = sight.view
+    if v is None or not listed(sight):
+        return "not known: this engine lists no tasks; the gate (2) shows what is missing"
+    if not sight.fresh:
+        return "nothing that the engine knew of; it does not answer now"
+    if v.health == "alert" or words.worst(v) is not None:
+        return "nothing: the triggers act on their own; R is faster"
+    return SLEEP
+
+
+def _row(task: TaskView, v: View) -> Row:
+    key = KEYS.get(task.kind, "")
+    return Row(key[:1], task.sentence, _when(task, v), ACTIONS.get(key, ""), task)
+
+
+def _when(task: TaskView, v: View) -> str:
+    if task.not_before is not None and task.not_before > v.at:
+        return f"{clock(task.not_before - v.at)} left"
+    return "" if task.due is None or task.due > v.at else f"since {words.hour(task.due, v.at)}"
+
+
+def heights(rows: Sequence[int], room: int) -> list[int]:
+    """How many lines each of the first rows gets of `room`, when each wants as many as given: one each first, the most pressing are
+    shown whole with what is left. Fewer than `rows` when they do not all fit; the last line is then for "and N more"."""
+    shown = len(rows) if len(rows) <= room else max(0, room - 1)
+    spare = room - shown - (1 if shown < len(rows) else 0)
+    out = []
+    for wanted in rows[:shown]:
+        extra = min(max(0, wanted - 1), spare)
+        out.append(1 + extra)
+        spare -= extra
+    return out

@@ -1,0 +1,35 @@
+"""The inbox on the canvas: each task with its key, the most pressing whole, how many more there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from console.waiting import Row, heights
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas, wrapped
+
+KEY_WIDTH = 2
+
+
+def tasks(c: Canvas, area: Area, found: Sequence[Row], empty: str) -> None:
+    """As many rows as fit."""
+    x, y, width, room = area
+    if room < 1:
+        return
+    if not found:
+        c.block(x, y, width, room, empty, "ok")
+        return
+    texts = [wrapped(row.text, width - KEY_WIDTH) for row in found]
+    given = heights([len(lines) for lines in texts], room)
+    for row, height in zip(found, given, strict=False):
+        c.put(x, y, row.key or "○", "key" if row.key else "warn")
+        text, style = row.text, "text"
+        used = c.block(x + KEY_WIDTH, y, width - KEY_WIDTH, height, text, style)
+        if row.when:
+            c.put(x + KEY_WIDTH, y, row.when, "warn+", width - KEY_WIDTH)
+        if row.action:
+            c.zone(x, y, width, used, row.action)
+        y += used
+    if left := len(found) - len(given):
+        c.spans(x, y, [("! ", "key"), (f"and {left} more", "dim")], width)
+        c.zone(x, y, width, 1, "app.inbox")

@@ -1,0 +1,119 @@
+"""What waits for a person, most pressing first: one row a task, typed, so that every screen, verb and script shows the same list. Pure.
+
+Only what a person can do is a task. What only time or more documents bring (a bake, a bound) is in the gate, not here: an empty
+inbox means that no one has to stay awake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from engine.plan.model import Plan
+from engine.rollout.control import State, percent
+from engine.text import counted
+from engine.view.model import GateView, ItemView, ReminderView, TaskView
+
+
+class Facts(Struct, frozen=True):
+    """What the inbox needs beside the state, as the engine reads it from the store."""
+
+    misplaced: str = ""
+    plan_changed: str = ""
+    blind: str = ""
+    overruled: str = ""  # why less is in force than was decided
+    problems: tuple[str, ...] = ()
+    unexplained: int = 0  # the rev of a rollback by a person that has no reason yet
+    complaints: int = 0  # since a person last looked
+    complained_at: float | None = None
+    to_review: int = 0  # documents still to be judged, of
+    review_of: int = 0
+    rules_unproven: bool = False
+    messages: tuple[tuple[str, str], ...] = ()  # (id, subject)
+
+
+def tasks(
+    state: State, plan: Plan, gate: GateView, reminders: Sequence[ReminderView], facts: Facts
+) -> tuple[TaskView, ...]:
+    """Every task, in the order in which a tired person should take them."""
+    return (
+        *_trouble(state, facts),
+        *_locks(state, facts),
+        *_users(facts),
+        *(TaskView("monitoring", f"monitoring: {r.text}", "commands", r.id, due=r.due) for r in reminders if r.overdue),
+        *_gate(state, plan, gate, facts),
+        *(TaskView("message", f"send: {subject}", "messages", which) for which, subject in facts.messages),
+    )
+
+
+def _trouble(state: State, facts: Facts) -> list[TaskView]:
+    """What keeps the rollout from running as decided."""
+    out = []
+    if facts.misplaced:
+        out.append(
+            TaskView("adopt", f"say which stage this is: rollout plan adopt --stage N ({facts.misplaced})", "", "")
+        )
+    if facts.overruled and state.percent_bp:
+        out.append(
+            TaskView("overruled", f"0 % in force, decided {percent(state.percent_bp)}: {facts.overruled}", "gate")
+        )
+    if facts.blind:
+        out.append(TaskView("blind", f"find out why nothing is seen: {facts.blind}", "triggers"))
+    out += [TaskView("problem", problem, "log") for problem in facts.problems]
+    if facts.plan_changed:
+        out.append(TaskView("plan", facts.plan_changed, "", ""))
+    return out
+
+
+def _locks(state: State, facts: Facts) -> list[TaskView]:
+    out = []
+    if state.locked:
+        out.append(
+            TaskView("resume", f"resume with the cause: {state.locked}", "gate", not_before=state.cooldown_until)
+        )
+    if state.held:
+        out.append(TaskView("release", f"resume, or keep holding: {state.held}", "gate"))
+    if facts.unexplained:
+        out.append(TaskView("reason", "write why it was rolled back", "rollback", str(facts.unexplained)))
+    return out
+
+
+def _users(facts: Facts) -> list[TaskView]:
+    if not facts.complaints:
+        return []
+    sentence = f"read {counted(facts.complaints, 'complaint')} about search quality"
+    return [TaskView("complaint", sentence, "log", "complaints", due=facts.complained_at)]
+
+
+def _gate(state: State, plan: Plan, gate: GateView, facts: Facts) -> list[TaskView]:
+    """What people contribute to the way up. A gate that something blocks is still worth preparing."""
+    out = []
+    if gate.open and state.stage <= plan.last_stage:
+        goal = gate.next_name or "stable"
+        out.append(TaskView("promote", f"the gate is open: promote to {goal}, {percent(gate.next_percent_bp)}", "gate"))
+    out += [
+        _item(item) for item in gate.items if item.state != "done" and (item.required or state.stage >= plan.stable)
+    ]
+    approved = max(len(gate.approvals), 0)
+    if gate.approvals_needed > 1 and approved < gate.approvals_needed:
+        out.append(
+            TaskView("approve", f"approve the next step: {approved} of {gate.approvals_needed} people did", "gate")
+        )
+    if facts.to_review:
+        done = facts.review_of - facts.to_review
+        sentence = f"review {counted(facts.to_review, 'document')}: {done} of {facts.review_of} done"
+        out.append(TaskView("review", sentence, "review"))
+    if facts.rules_unproven:
+        sentence = "the triggers changed: run `rollout triggers backtest --days 7`"
+        out.append(TaskView("backtest", sentence, "triggers"))
+    return out
+
+
+def _item(item: ItemView) -> TaskView:
+    verb = "sign" if item.kind == "manual" else "check"
+    if item.state == "failed":
+        verb = "failed"
+    elif item.lapsed:
+        verb += " again"
+    return TaskView("item", f"{verb}: {item.text}", "gate", item.id)

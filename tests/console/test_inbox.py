@@ -1,0 +1,149 @@
+"""The inbox on the screens: each task with its key, the count on every screen, and what an empty one may say."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from console import waiting
+from console.app import Console
+from console.link import Pulse, Sight
+from console.screens.ask import Ask
+from console.screens.inbox import Inbox
+from console.tasks import KEYS
+from console.verbs.status import lines
+from engine.view.model import TaskView, View
+from tests.console.samples import ALERT, LOCKED, NORMAL, NOW, PLAN, SLEEP, FakeLink
+from tests.console.walking import console, pages, ready, until
+
+
+def sight(view: View, state: str = "well") -> Sight:
+    return Sight(view, Pulse(state), NOW)  # type: ignore[arg-type]
+
+
+def live(app: Console, size: tuple[int, int] = (80, 24)) -> str:
+    assert app.page is not None
+    return app.page.canvas(*size).text()
+
+
+def test_every_key_has_an_action() -> None:
+    assert set(KEYS.values()) <= set(waiting.ACTIONS)
+
+
+def test_a_task_counts_down_to_when_it_is_possible() -> None:
+    row = waiting.rows(sight(LOCKED))[0]
+    assert (row.key, row.when) == ("e", "18:00 left")
+    later = replace(LOCKED, at=NOW + 2000)
+    assert waiting.rows(sight(later))[0].when == ""
+
+
+def test_sleep_is_offered_only_while_an_engine_watches_a_calm_rollout() -> None:
+    assert waiting.empty(sight(SLEEP)) == waiting.SLEEP
+    assert waiting.empty(sight(SLEEP, "frozen")) != waiting.SLEEP
+    assert waiting.empty(sight(replace(ALERT, inbox=()))) != waiting.SLEEP
+    assert waiting.empty(sight(replace(SLEEP, inbox=None))) != waiting.SLEEP
+    assert waiting.badge(sight(replace(SLEEP, inbox=None))) == "?"
+
+
+def test_heights_show_the_most_pressing_whole() -> None:
+    assert waiting.heights([3, 2, 1], 6) == [3, 2, 1]
+    assert waiting.heights([3, 2, 1], 4) == [2, 1, 1]
+    assert waiting.heights([3, 2, 1, 1, 1], 4) == [1, 1, 1]  # the fourth line says how many more
+    assert waiting.heights([2], 0) == []
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("size", [(80, 24), (60, 20), (120, 36), (160, 48)])
+@pytest.mark.parametrize("state", ["normal", "rehearsal"])
+async def test_the_count_is_on_every_screen(state: str, size: tuple[int, int]) -> None:
+    async with console(state).run_test(size=size) as pilot:
+        async for name, page in pages(pilot):
+            last = page.canvas(*size).text().splitlines()[-1]
+            assert last.rstrip().endswith("! 4"), name
+            assert ":" in last, name
+
+
+@pytest.mark.anyio
+async def test_live_shows_tasks_with_their_keys_and_sleep_without() -> None:
+    async with console("locked").run_test(size=(80, 24)) as pilot:
+        app = await ready(pilot)
+        assert "e 18:00 left · resume with the cause" in live(app)
+    async with console("sleep").run_test(size=(80, 24)) as pilot:
+        app = await ready(pilot)
+        assert waiting.SLEEP in live(app)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("state", "key", "asks"), [("ready", "p", "Promote to"), ("locked", "e", "Write the cause now"), ("normal", "o", "Promote to")])  # fmt: skip
+async def test_the_gates_keys_work_from_live(state: str, key: str, asks: str) -> None:
+    async with console(state).run_test(size=(80, 24)) as pilot:
+        app = await ready(pilot)
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, Ask) and asks in app.screen.title_text)
+        assert app.page is not None
+        assert app.page.TITLE == "Gate"
+
+
+@pytest.mark.anyio
+async def test_enter_goes_where_it_is_done_and_d_ticks_off() -> None:
+    link = FakeLink("normal")
+    due = TaskView("monitoring", "monitoring: look", "commands", "first_day", due=NOW - 60)
+    link.view = replace(NORMAL, inbox=(due, *(NORMAL.inbox or ())))
+    app = Console(link, PLAN)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("exclamation_mark")
+        assert isinstance(app.page, Inbox)
+        await pilot.press("d")
+        await until(pilot, lambda: ("remind", {"id": "first_day"}) in link.asked)
+        await pilot.press("j", "j", "enter")
+        await until(pilot, lambda: app.page is not None and app.page.TITLE == "Gate")
+        await pilot.pause(0.1)
+        line = app.page._selected(NORMAL)  # type: ignore[union-attr, attr-defined]
+        assert line.item.id == "team"
+
+
+@pytest.mark.anyio
+async def test_a_dead_engine_is_started_by_its_key() -> None:
+    link = FakeLink("dead")
+    app = Console(link, PLAN)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        assert "E start the engine" in live(app)
+        await pilot.press("E")
+        await until(pilot, lambda: ("start_engine", {}) in link.asked)
+
+
+@pytest.mark.anyio
+async def test_a_running_engine_is_not_started_again() -> None:
+    link = FakeLink("normal")
+    app = Console(link, PLAN)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("E")
+        await pilot.pause(0.1)
+        assert link.asked == []
+        assert app.said is not None
+
+
+@pytest.mark.anyio
+async def test_a_notice_leaves_the_keys_free_goes_by_a_key_and_is_kept() -> None:
+    async with console("locked").run_test(size=(80, 24)) as pilot:
+        app = await ready(pilot)
+        keys = live(app).splitlines()[-2]
+        app.say("Nothing to resume.", "caution")
+        assert live(app).splitlines()[-2] == keys
+        assert "Nothing to resume." in live(app)
+        await pilot.press("backspace")
+        assert "Nothing to resume." not in live(app)
+        await pilot.press("exclamation_mark")
+        assert "Nothing to resume." in live(app)
+
+
+def test_status_names_the_key_and_counts_what_it_leaves_out() -> None:
+    shown = [line.sentence for line in lines(LOCKED, "running")]
+    assert any("resume with the cause" in s and "(possible in 18:00, key e)" in s for s in shown)
+    many = replace(NORMAL, inbox=tuple(TaskView("item", f"sign: {n}", "gate", str(n)) for n in range(8)))
+    assert "Waits for you: 3 more; the key ! lists them." in [line.sentence for line in lines(many, "running")]
+    assert "Waits for you: nothing." in [line.sentence for line in lines(SLEEP, "running")]
+    assert "Waits for you: nothing." not in [line.sentence for line in lines(SLEEP, "dead")]
