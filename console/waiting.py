@@ -57,6 +57,8 @@ def badge(sight: Sight, rehearsal: bool = False) -> str:
 def empty(sight: Sight) -> str:
     """What an empty inbox says. Sleep is offered only while an engine watches and nothing is on its way."""
     v = sight.view
+    if v is not None and v.as_of:
+        return "not kept for a moment in the past"
     if v is None or not listed(sight):
         return "not known: this engine lists no tasks; the gate (2) shows what is missing"
     if not sight.fresh:

@@ -55,7 +55,8 @@ class Gate(Page):
         out.append(("p", "promote", "promote"))
         if v.gate.missing:
             out.append(("o", "override", "override"))
-        out.append(("e", "resume", "resume") if v.held or v.locked else ("H", "hold", "hold"))
+        resumes = v.held or v.locked or (not v.armed and v.rollback is not None)
+        out.append(("e", "resume", "resume") if resumes else ("H", "hold", "hold"))
         return tuple(out)
 
     # -- painting ----------------------------------------------------------------------------------------------------------
@@ -108,7 +109,15 @@ class Gate(Page):
         goal = f"{words.short(gate.next_name)}, {words.percent(gate.next_percent_bp)}" if gate.next_name else "stable"
         badge, style = (" ✔ GATE OPEN ", "fine") if gate.open else (" ○ GATE SHUT ", "caution")
         x = c.put(1, y, badge, style)
-        x = c.spans(x + 1, y, [("to ", "dim"), (goal, "strong"), (f"   {gate.met} of {gate.total} met", "text")])
+        x = c.spans(
+            x + 1,
+            y,
+            [
+                ("back to " if gate.returns else "to ", "dim"),
+                (goal, "strong"),
+                (f"   {gate.met} of {gate.total} met", "text"),
+            ],
+        )
         bake = words.bake(gate)
         if gate.bake_s and x + 16 + len(bake) < c.width:
             blocks.meter(c, x + 3, y, 10, gate.baked_s / gate.bake_s, "ok" if gate.baked_s >= gate.bake_s else "accent")
@@ -271,6 +280,8 @@ class Gate(Page):
                 facts.append(f"  and {len(gate.missing) - 4} more")
         else:
             facts.append(f"All {gate.total} conditions and items are met.")
+        if gate.returns:
+            facts.append("The short way back: its own gate to the next stage asks for the whole bake again.")
         if v.error_rate.value is not None:
             facts.append(f"Error rate {words.rate(v.error_rate.value)}, latency {words.ms(v.latency.value)}.")
         down = [f"{server.name} {server.state}" for server in v.servers if server.up is False]
@@ -327,6 +338,13 @@ class Gate(Page):
 
     def action_resume(self) -> None:
         v = self.sight.view
+        if v is not None and not v.armed and not (v.held or v.locked) and v.rollback is not None:
+            facts = ["No LLM call is made until then.", f"The percentage stays {words.percent(v.percent_bp)}."]
+            self.app.push_screen(
+                QuestionDialog("Put the armed file back?", facts, "resume", "leave it out", danger=True),
+                lambda typed: self.console.act("resume", cause="", epoch=v.epoch) if typed is not None else None,
+            )
+            return
         if v is None or not (v.held or v.locked):
             self.console.say("Nothing to resume: the rollout is neither held nor locked.", "caution")
             return

@@ -280,8 +280,11 @@ def _gate(
     conn: sqlite3.Connection, plan: Plan, stage: Stage | None, state: State, samples: dict[str, Sample], blind: str, at: float
 ) -> GateView:  # fmt: skip
     items = _items(conn, plan, state, at)
+    back = control.returns(plan, state)
+    if back is not None:
+        stage = control.gate_stage(plan, state)
     asked = stage.bake_s if stage else 0.0
-    baked = min(asked, max(0.0, at - state.entered_at))
+    baked = min(asked, max(0.0, at - (state.entered_at if back is None else state.changed_at)))
     negative, impacts = facts.negative(conn, state, at)
     known = {**samples, "negative_impacts": negative}
     report = conditions.assess(
@@ -297,7 +300,7 @@ def _gate(
         open=report.open and state.stage < plan.stable, next_stage=next_stage, next_name=stage_name(plan, next_stage),
         next_percent_bp=next_bp, sentence=stage.gate if stage else "", missing=report.missing, conditions=report.conditions,
         items=items, bake_s=asked, baked_s=baked, approvals_needed=stage.approvals if stage else 0, approvals=state.approvals,
-        blocked=report.blocked, met=report.met, total=report.total,
+        blocked=report.blocked, met=report.met, total=report.total, returns=back is not None,
     )  # fmt: skip
 
 

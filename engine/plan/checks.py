@@ -42,6 +42,12 @@ def percentages_never_fall(plan: Plan) -> Iterator[Mistake]:
             )
 
 
+def rebakes_are_shares(plan: Plan) -> Iterator[Mistake]:
+    for index, stage in enumerate(plan.stages):
+        if not 0 <= stage.rebake <= 1:
+            yield ("stages", index, "rebake"), 'it is a share of the bake: from "0 %" to "100 %", such as "25 %"'
+
+
 def ids_once(plan: Plan) -> Iterator[Mistake]:
     yield from _once(("triggers",), (each.id for each in plan.triggers))
     yield from _once(("messages",), (each.id for each in plan.messages))
@@ -204,6 +210,7 @@ def _is_zone(name: str) -> bool:
 RULES: tuple[Callable[[Plan], Iterator[Mistake]], ...] = (
     stages_in_order,
     percentages_never_fall,
+    rebakes_are_shares,
     ids_once,
     triggers_have_a_threshold,
     matrix_names_triggers,

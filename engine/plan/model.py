@@ -238,6 +238,17 @@ class Stage(Part, frozen=True):
     duration_text: Annotated[str, says("As the plan says it.", example="2-3 days")] = field(name="duration")
     bake_s: Annotated[Seconds, says("Least time in this stage before its gate opens.", example="2d")]
     ab_test: Annotated[bool, says("true: an A/B test runs in this stage.")] = False
+    rebake: Annotated[
+        Threshold,
+        says(
+            "After a rollback from this stage, once its cause is written: the share of `bake` that fresh evidence must last before "
+            "a person may return to it. 100 %: no short way; every gate below it is passed again.",
+            example="25 %",
+        ),
+    ] = 0.25
+    rebake_least_s: Annotated[
+        Seconds, says("... and at least this long, where `bake` itself is not shorter.", example="4h")
+    ] = 14_400.0
     shadow_bp: Annotated[
         BasisPoints,
         says(

@@ -15,11 +15,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.plan.durations import format_duration
-from engine.plan.model import Action, Plan
+from engine.plan.model import Action, Plan, Stage
 from engine.plan.pins import Pins, find_stage
-from engine.rollout import actions
+from engine.rollout import actions, way_back
+from engine.rollout.way_back import Stood
 
 UNDO_S = 60.0
+CAUSE = 8  # fewest letters of a cause
 ROOT = 0
 
 UP = frozenset({"promote", "undo_rollback"})
@@ -53,6 +55,7 @@ class Undo(Struct, frozen=True):
     last_rev: int | None = None  # of the rollback before it; None in logs from before this was kept
     entered_at: float | None = None  # of the stage; None in logs from before this was kept, as the next one
     changed_at: float | None = None
+    stood: Stood | None = None  # what an earlier rollback had left
 
 
 class State(Struct, frozen=True):
@@ -74,6 +77,7 @@ class State(Struct, frozen=True):
     restart_rev: int = 0  # the rev of the last change of model or plan that restarted evidence and bake
     ceiling_bp: int = 10_000  # no document beyond it goes to the LLM, whatever is decided
     pins: Pins | None = None  # what the rollout runs under; None in stores from before this was kept
+    stood: Stood | None = None  # what the last rollback left, until a person promotes
 
     @property
     def doubt_rev(self) -> int:
@@ -112,6 +116,7 @@ class Decision(Struct, frozen=True):
     changed_at: float | None = None
     request: str = ""  # digest of the request behind `request_id`: an id answers for no other
     ceiling_bp: int | None = None  # None: unchanged
+    stood: Stood | None = None  # what a rollback leaves; None in logs from before this was kept
 
 
 class Refusal(Struct, frozen=True):
@@ -170,10 +175,29 @@ def transition(state: State, decision: Decision) -> State:
         restart_rev=rev if decision.restarts else state.restart_rev,
         pins=decision.pins or state.pins,
         ceiling_bp=ceiling_bp,
+        stood=_stood(state, decision, rev),
     )
     if decision.right_time is not None:
         return _corrected(after, decision.clock_step_s, decision.right_time)
     return _stepped(after, decision.clock_step_s) if decision.clock_step_s else after
+
+
+def _stood(state: State, decision: Decision, rev: int) -> Stood | None:
+    """What the last rollback left, and whether a person has written why."""
+    if decision.kind == "undo_rollback":
+        return state.undo.stood if state.undo else None
+    if decision.kind == "promote" or decision.restarts:  # from here on the plan's own gates hold again
+        return None
+    if decision.stood is not None:
+        return replace(decision.stood, rev=rev)
+    if decision.percent_bp < state.percent_bp:  # a lower ceiling of the plan, or a log from before this was kept
+        return None
+    stood = state.stood
+    if stood is None or stood.explained:
+        return stood
+    cause = decision.kind == "resume" and bool(state.locked) and decision.locked == ""
+    reason = decision.kind == "reason" and decision.evidence.get("of") == stood.rev
+    return replace(stood, explained=True) if cause or reason else stood
 
 
 def _corrected(state: State, by: float, now: float) -> State:
@@ -235,8 +259,26 @@ def replay(decisions: list[Decision]) -> State:
 # -- up: only a person, only here ------------------------------------------------------------------------------------
 
 
-def next_step(plan: Plan, state: State) -> tuple[int, int]:
-    """(stage, percent_bp) that a promotion leads to: the stage's own percentage when reduced, else the next stage."""
+def returns(plan: Plan, state: State) -> Stood | None:
+    """What a promotion would return to by the short way after a rollback; None where the plan's own gates lead up."""
+    open_ = not state.locked and way_back.target(plan, state.stood, state.stage, state.percent_bp) is not None
+    return state.stood if open_ else None
+
+
+def gate_stage(plan: Plan, state: State, short: bool = True) -> Stage | None:
+    """The stage whose gate leads up: the current one, after a rollback with its cause written the way back; None once stable."""
+    back = returns(plan, state) if short else None
+    if back is not None:
+        return way_back.gate_stage(plan, back, state.stage)
+    return plan.stages[state.stage] if state.stage < len(plan.stages) else None
+
+
+def next_step(plan: Plan, state: State, short: bool = True) -> tuple[int, int]:
+    """(stage, percent_bp) that a promotion leads to: back to what a rollback left (unless not `short`), the stage's own percentage
+    when reduced, else the next stage."""
+    back = way_back.target(plan, state.stood, state.stage, state.percent_bp) if short and not state.locked else None
+    if back is not None:
+        return back
     if state.stage < len(plan.stages) and state.percent_bp < plan.stages[state.stage].percent_bp:
         return state.stage, plan.stages[state.stage].percent_bp
     if state.stage >= plan.last_stage:
@@ -263,6 +305,7 @@ def promote(
     override: bool,
     by: str,
     to_stage: int | None = None,
+    short: bool = True,
 ) -> Decision | Refusal:
     """One step up. `missing` and `blocked` are the gate's, evaluated in the same transaction; `by` is the last decision's sentence.
     `to_stage` is where the person who asks means to go.
@@ -273,8 +316,8 @@ def promote(
         return moved("promoted", by)
     if state.stage >= plan.stable:
         return Refusal("Not promoted: the rollout is stable, there is no further stage.")
-    if to_stage is not None and to_stage != next_step(plan, state)[0]:
-        next_stage, next_bp = next_step(plan, state)
+    if to_stage is not None and to_stage != next_step(plan, state, short)[0]:
+        next_stage, next_bp = next_step(plan, state, short)
         return Refusal(
             f"Not promoted: the next step is stage {next_stage} {stage_name(plan, next_stage)}, {percent(next_bp)}, "
             f"not stage {to_stage}. Last: {by}."
@@ -288,9 +331,10 @@ def promote(
         return Refusal(
             "Not promoted: an override of the gate needs a reason of at least 8 characters; it stays in the log."
         )
-    stage, bp = next_step(plan, state)
+    stage, bp = next_step(plan, state, short)
     name = stage_name(plan, stage)
-    what = "declared stable" if stage >= plan.stable else f"promoted to stage {stage} {name}, {percent(bp)}"
+    verb = "returned" if short and returns(plan, state) is not None else "promoted"
+    what = "declared stable" if stage >= plan.stable else f"{verb} to stage {stage} {name}, {percent(bp)}"
     how = f" overriding {len(missing)} missing: {ask.reason}" if missing else ""
     return Decision(
         "promote", ask.actor, ask.reason, stage, bp, ask.at, ask.request_id, f"{ask.actor.name} {what}{how}",
@@ -340,12 +384,14 @@ def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, h
             state.last_rev,
             state.entered_at,
             state.changed_at,
+            state.stood,
         )
     was = f" from {percent(state.percent_bp)}" if state.percent_bp else ""
     why = f": {ask.reason}" if ask.reason else ""
     return Decision(
         "rollback", ask.actor, ask.reason, stage, bp, ask.at, ask.request_id,
         f"{ask.actor.name} rolled back{was} to {percent(bp)}{how}{why}", seen=ask.seen, undo=held_back,
+        stood=Stood(state.stage, state.percent_bp, explained=len(ask.reason.strip()) >= CAUSE) if state.percent_bp > bp else None,
     )  # fmt: skip
 
 
@@ -390,7 +436,15 @@ def act(plan: Plan, state: State, action: Action, ask: Ask, sentence: str, evide
         "trigger", ask.actor, ask.reason, stage, bp, ask.at, ask.request_id,
         f"{ask.reason} took {percent(state.percent_bp)} to {percent(bp)}: {sentence}",
         locked=f"{ask.reason} fired: {sentence}", cooldown_until=until, evidence=evidence,
+        stood=_failed(plan, state, ask.reason, evidence),
     )  # fmt: skip
+
+
+def _failed(plan: Plan, state: State, trigger: str, evidence: dict[str, Any]) -> Stood:
+    """What an automatic rollback leaves: everything that fired with the trigger that acted failed too."""
+    firing = [str(name) for name in evidence.get("firing", ())]
+    ids = list(dict.fromkeys([trigger, *firing]))
+    return Stood(state.stage, state.percent_bp, way_back.failed_metrics(plan, ids), ", ".join(ids))
 
 
 def resulting(plan: Plan, state: State, action: Action) -> tuple[int, int]:
@@ -437,7 +491,7 @@ def resume(state: State, ask: Ask, armed: bool = True) -> Decision | Refusal:
     if not state.held and not state.locked and (armed or (state.stage == 0 and not state.last_rev)):
         return Refusal("Nothing to resume: the rollout is neither held nor locked.")
     if state.locked:
-        if len(ask.reason.strip()) < 8:
+        if len(ask.reason.strip()) < CAUSE:
             return Refusal(
                 "Not resumed: after an automatic rollback the way up opens only with a written cause (8 characters or more)."
             )

@@ -39,6 +39,7 @@ class Heart:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._last_retained = 0.0
+        self._retention: retention.Retention | None = None
         self._more_to_retain = False
         self._key_gone_at: float | None = None
         self._wall_s: float | None = None  # the wall clock against the machine's own, as last seen
@@ -352,6 +353,7 @@ class Heart:
         engine.writer.later(write)
         if self._more_to_retain or engine.clock.real() - self._last_retained > RETAIN_EVERY_S:
             self._last_retained, self._more_to_retain = engine.clock.real(), False
+            self._retention = self._retention or retention.Retention(engine.clock, engine.conn)
             reached = self._retention.reached()
             engine.writer.later(lambda conn: self._retain(conn, reached))
             engine.background(asyncio.to_thread(self._keep_house))

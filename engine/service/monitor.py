@@ -53,6 +53,7 @@ EVIDENCE_EVERY_S = 60.0
 REBUILD_S = 7 * 3600.0  # of raw rows that the memory is rebuilt from after a restart
 REBUILD_ROWS = 200_000
 STABLE_EVERY_S = 30.0
+MEASURED_S = 300.0  # an LLM answer within it: the LLM is measured
 PROVEN_FROM_BP = 1000  # from this percentage on changed triggers need a backtest
 FACTS_EVERY_S = 1.0  # real seconds between two readings of the gate's facts
 BEFORE_S = 86400.0  # what an alert's window is compared with
@@ -75,6 +76,8 @@ class Watch(msgspec.Struct, frozen=True):
     restart_rev: int = 0  # of the state: another one began the bake again
     entered_at: float = 0.0
     before: Bake | None = None  # of the stage that was left last: an undo gives it back
+    rebake_rev: int = 0  # of the rollback after which a way back is measured
+    rebaked_s: float = 0.0
 
 
 class Monitor:
@@ -268,13 +271,25 @@ class Monitor:
         dt = mono - before.at if before.at is not None else 0.0
         watched = dt if 0 < dt <= lease_s else 0.0
         baked = self._baked(state)
+        rebaked, back = self._rebaked(state), control.returns(self.plan, state)
         if not self.verdict.blind and not self.verdict.quiet:
             baked += watched
+            measured = state.percent_bp > 0 or self.shadow.window(mono, MEASURED_S).n > 0
+            rebaked += watched if back is not None and measured else 0.0
         was = self.watch
         left = was.before
         if was.stage not in (-1, state.stage):
             left = Bake(was.stage, was.restart_rev, was.entered_at, was.baked_s)
-        self.watch = Watch(self.verdict.timers, state.stage, baked, state.restart_rev, state.entered_at, left)
+        self.watch = Watch(
+            self.verdict.timers,
+            state.stage,
+            baked,
+            state.restart_rev,
+            state.entered_at,
+            left,
+            state.stood.rev if state.stood else 0,
+            rebaked,
+        )
         self._store(ask.at)
         return self.decide(state, ask, self.verdict) or self._blindness(state, ask, before.blind_s, evidence)
 
@@ -286,6 +301,10 @@ class Monitor:
         here = (state.stage, state.restart_rev, state.entered_at)
         left = watch.before
         return left.baked_s if left and (left.stage, left.restart_rev, left.entered_at) == here else 0.0
+
+    def _rebaked(self, state: State) -> float:
+        """Watched seconds since the cause of the last rollback was written."""
+        return self.watch.rebaked_s if state.stood is not None and self.watch.rebake_rev == state.stood.rev else 0.0
 
     def _blindness(self, state: State, ask: Ask, blind_s: float, evidence: Evidence) -> Decision | None:
         """The rows of the log that say since when nothing was seen, and that it is seen again."""
@@ -420,13 +439,16 @@ class Monitor:
     def stage_of(self, state: State) -> Stage | None:
         return self.plan.stages[state.stage] if state.stage < len(self.plan.stages) else None
 
-    def gate(self, state: State, facts: conditions.GateFacts, conn: sqlite3.Connection) -> conditions.GateReport:
+    def gate(
+        self, state: State, facts: conditions.GateFacts, conn: sqlite3.Connection, short: bool = True
+    ) -> conditions.GateReport:
         items = checklist.read(conn, self.plan, state)
-        baked = self._baked(state)
         also = self._unproven_rules(state, conn)
-        return conditions.assess(
-            self.stage_of(state), facts, items, baked, control.people(state), self.blocked(state), also
-        )
+        baked = self._baked(state)
+        if short and control.returns(self.plan, state) is not None:
+            baked, facts = self._rebaked(state), msgspec.structs.replace(facts, stability=None)
+        stage = control.gate_stage(self.plan, state, short)
+        return conditions.assess(stage, facts, items, baked, control.people(state), self.blocked(state), also)
 
     def _unproven_rules(self, state: State, conn: sqlite3.Connection) -> tuple[str, ...]:
         """Other triggers than this rollout began with want to be seen at work before many documents depend on them."""
@@ -502,8 +524,10 @@ class Monitor:
 
     def baked(self, state: State) -> tuple[float, float]:
         """(seconds of the bake that are done, seconds asked for)."""
-        stage = self.stage_of(state)
+        stage = control.gate_stage(self.plan, state)
         if stage is None:
             return 0.0, 0.0
+        if control.returns(self.plan, state) is not None:
+            return self._rebaked(state), stage.bake_s
         watched = self._baked(state)
         return conditions.bake_done(stage, self.gate_facts(state), watched), stage.bake_s

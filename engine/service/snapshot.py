@@ -151,9 +151,15 @@ def _inbox_facts(
         misplaced=engine.misplaced, plan_changed=engine.plan_watch.sentence, blind=monitor.verdict.blind, overruled=overruled,
         problems=running.problems, unexplained=proof.rev if proof is not None and unexplained and not state.percent_bp and not _explained(engine, proof.rev) else 0,
         complaints=complaints, complained_at=complained_at, to_review=to_review, review_of=review_of,
-        rules_unproven=monitor.rules_unproven(state, engine.conn),
+        unarmed=_unarmed(engine), rules_unproven=monitor.rules_unproven(state, engine.conn),
         messages=tuple((m.id, m.id.replace("_", " ")) for m in messages),
     )  # fmt: skip
+
+
+def _unarmed(engine: Engine) -> bool:
+    """After a rollback the armed file is out: the shadow of the stage where it landed waits for a person who puts it back."""
+    stage = engine.monitor.stage_of(engine.state)
+    return bool(stage and stage.shadow_bp and engine.state.last_rev) and engine.switch.armed_file != "in"
 
 
 def _explained(engine: Engine, rev: int) -> bool:
@@ -248,7 +254,7 @@ def _servers(engine: Engine) -> tuple[ServerView, ...]:
 def _gate(engine: Engine) -> GateView:
     plan, state, monitor = engine.plan, engine.state, engine.monitor
     report = monitor.gate(state, monitor.gate_facts(state), engine.conn)
-    stage = monitor.stage_of(state)
+    stage = control.gate_stage(plan, state)
     next_stage, next_bp = control.next_step(plan, state)
     baked, asked = monitor.baked(state)
     return GateView(
@@ -256,7 +262,7 @@ def _gate(engine: Engine) -> GateView:
         next_percent_bp=next_bp, sentence=stage.gate if stage else "", missing=report.missing, conditions=report.conditions,
         items=checklist.read(engine.conn, plan, state), bake_s=asked, baked_s=baked,
         approvals_needed=stage.approvals if stage else 0, approvals=state.approvals, blocked=report.blocked,
-        met=report.met, total=report.total, others=report.others,
+        met=report.met, total=report.total, others=report.others, returns=control.returns(plan, state) is not None,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ class Facts(Struct, frozen=True):
     misplaced: str = ""
     plan_changed: str = ""
     blind: str = ""
+    unarmed: bool = False  # no LLM call is made, so that a stage with shadow measures nothing
     overruled: str = ""  # why less is in force than was decided
     problems: tuple[str, ...] = ()
     unexplained: int = 0  # the rev of a rollback by a person that has no reason yet
@@ -74,6 +75,10 @@ def _locks(state: State, facts: Facts) -> list[TaskView]:
         )
     if state.held:
         out.append(TaskView("release", f"resume, or keep holding: {state.held}", "gate"))
+    if facts.unarmed and not state.locked and not state.held:
+        out.append(
+            TaskView("resume", "resume: no LLM call is made until then, so nothing is measured", "gate", "armed")
+        )
     if facts.unexplained:
         out.append(TaskView("reason", "write why it was rolled back", "rollback", str(facts.unexplained)))
     return out
@@ -91,7 +96,8 @@ def _gate(state: State, plan: Plan, gate: GateView, facts: Facts) -> list[TaskVi
     out = []
     if gate.open and state.stage <= plan.last_stage:
         goal = gate.next_name or "stable"
-        out.append(TaskView("promote", f"the gate is open: promote to {goal}, {percent(gate.next_percent_bp)}", "gate"))
+        verb = "return" if gate.returns else "promote"
+        out.append(TaskView("promote", f"the gate is open: {verb} to {goal}, {percent(gate.next_percent_bp)}", "gate"))
     out += [
         _item(item) for item in gate.items if item.state != "done" and (item.required or state.stage >= plan.stable)
     ]

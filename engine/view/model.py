@@ -101,6 +101,7 @@ class GateView(Struct, frozen=True):
     met: int
     total: int
     others: tuple[str, ...] = ()  # what of `missing` is neither a condition nor a checklist item
+    returns: bool = False  # the short way back to the stage that a rollback left
 
 
 class ServerView(Struct, frozen=True):

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from console import waiting
 from console.app import Console
 from console.link import Pulse, Sight
-from console.screens.ask import Ask
+from console.screens.ask import QuestionDialog
 from console.screens.inbox import Inbox
 from console.tasks import KEYS
 from console.verbs.status import lines
@@ -79,7 +79,7 @@ async def test_the_gates_keys_work_from_live(state: str, key: str, asks: str) ->
     async with console(state).run_test(size=(80, 24)) as pilot:
         app = await ready(pilot)
         await pilot.press(key)
-        await until(pilot, lambda: isinstance(app.screen, Ask) and asks in app.screen.title_text)
+        await until(pilot, lambda: isinstance(app.screen, QuestionDialog) and asks in app.screen.title_text)
         assert app.page is not None
         assert app.page.TITLE == "Gate"
 

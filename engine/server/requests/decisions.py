@@ -64,11 +64,22 @@ def _promoting(engine: Engine, wanted: Promotion) -> Decide:
 
     def decide(state: State, conn: sqlite3.Connection) -> Decision | Refusal:
         """The gate is evaluated inside the transaction, on the transaction's own connection."""
-        report = engine.monitor.gate(state, facts, conn)
+        # who names the plan's next stage takes the plan's own gate, where there is a short way back too
+        short = wanted.to_stage is None or wanted.to_stage == control.next_step(engine.plan, state)[0]
+        report = engine.monitor.gate(state, facts, conn, short)
         by = log.moved_by(conn, state.epoch)
         blocked = (*report.blocked, *unwatched)
         made = control.promote(
-            engine.plan, state, wanted.ask, wanted.epoch, report.missing, blocked, wanted.override, by, wanted.to_stage
+            engine.plan,
+            state,
+            wanted.ask,
+            wanted.epoch,
+            report.missing,
+            blocked,
+            wanted.override,
+            by,
+            wanted.to_stage,
+            short,
         )
         return msgspec.structs.replace(made, pins=known) if isinstance(made, Decision) else made
 

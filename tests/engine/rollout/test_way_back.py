@@ -1,0 +1,174 @@
+"""The short way back after a rollback: only with a written cause, only to what stood, through fresh evidence for what failed."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from engine.plan.load import default_plan_text, parse_plan
+from engine.plan.model import Action, Plan
+from engine.plan.problems import PlanError
+from engine.rollout import control, way_back
+from engine.rollout.control import ENGINE, Actor, Ask, Decision, Refusal, State, transition
+
+PLAN = parse_plan(default_plan_text())
+LIMITED = State(stage=3, percent_bp=2500, epoch=7, rev=20)
+ALICE = Actor("alice", 1000)
+CAUSE = "the model server ran out of memory"
+HOUR = 3600.0
+
+
+def ask(reason: str = "", actor: Actor = ALICE, at: float = 10_000.0) -> Ask:
+    return Ask(actor, at, "r", reason)
+
+
+def fired(state: State = LIMITED, action: Action = Action.to_zero, trigger: str = "error_critical") -> State:
+    made = control.act(PLAN, state, action, ask(trigger, ENGINE, 0.0), "too many errors", {"firing": [trigger]})
+    assert made is not None
+    return transition(state, made)
+
+
+def done(state: State, made: Decision | Refusal) -> State:
+    assert isinstance(made, Decision), made
+    return transition(state, made)
+
+
+def resumed(state: State) -> State:
+    return done(state, control.resume(state, ask(CAUSE)))
+
+
+def promoted(state: State, **more: bool) -> Decision | Refusal:
+    return control.promote(PLAN, state, ask(), state.epoch, (), (), False, "", **more)
+
+
+def test_without_a_cause_there_is_no_short_way() -> None:
+    state = fired()
+    assert (state.stage, state.percent_bp) == (1, 0)
+    assert control.returns(PLAN, state) is None
+    assert control.next_step(PLAN, state) == (2, 1000)
+
+
+def test_with_its_cause_written_a_person_returns_to_the_stage_that_stood() -> None:
+    state = resumed(fired())
+    assert control.next_step(PLAN, state) == (3, 2500)
+    made = promoted(state)
+    assert isinstance(made, Decision)
+    assert "returned to stage 3" in made.sentence
+    after = transition(state, made)
+    assert (after.stage, after.percent_bp, after.stood) == (3, 2500, None)
+
+
+def test_the_engine_cannot_take_the_way_back() -> None:
+    state = resumed(fired())
+    made = control.promote(PLAN, state, ask(actor=ENGINE), state.epoch, (), (), False, "")
+    assert isinstance(made, Decision)
+    assert control.unlawful(state, made) is not None
+
+
+def test_the_plans_own_next_stage_can_still_be_taken() -> None:
+    state = resumed(fired())
+    made = control.promote(PLAN, state, ask(), state.epoch, (), (), False, "", 2, short=False)
+    assert isinstance(made, Decision)
+    assert (made.stage, made.percent_bp) == (2, 1000)
+    assert transition(state, made).stood is None  # from there on the plan's gates hold
+
+
+def test_a_persons_rollback_is_explained_by_its_reason_or_later() -> None:
+    at_once = done(LIMITED, control.roll_back(PLAN, LIMITED, ask(CAUSE)))
+    assert control.next_step(PLAN, at_once) == (3, 2500)
+    silent = done(LIMITED, control.roll_back(PLAN, LIMITED, ask()))
+    assert control.returns(PLAN, silent) is None
+    other = done(silent, control.note(silent, ask(CAUSE), "reason", "", {"of": 3}))
+    assert control.returns(PLAN, other) is None  # the reason of another rollback
+    written = done(silent, control.note(silent, ask(CAUSE), "reason", "", {"of": silent.rev}))
+    assert control.next_step(PLAN, written) == (3, 2500)
+
+
+def test_rolling_back_again_at_zero_forgets_nothing() -> None:
+    state = fired()
+    again = done(state, control.roll_back(PLAN, state, ask()))
+    assert again.stood == state.stood
+
+
+def test_the_last_of_two_steps_down_is_what_is_returned_to() -> None:
+    lower = fired(action=Action.previous_stage, trigger="error_high")
+    assert (lower.stage, lower.percent_bp) == (2, 1000)
+    lowest = fired(replace(lower, locked=""))
+    assert control.next_step(PLAN, resumed(lowest)) == (2, 1000)
+
+
+def test_a_halved_stage_returns_to_its_own_percentage() -> None:
+    state = resumed(fired(State(stage=4, percent_bp=5000, epoch=1, rev=1), Action.halve, "latency_medium"))
+    assert state.percent_bp == 2500
+    assert control.next_step(PLAN, state) == (4, 5000)
+    stood = control.returns(PLAN, state)
+    assert stood is not None
+    assert [c.metric for c in way_back.evidence(PLAN, stood)] == ["latency_mean"]
+
+
+def test_another_model_or_plan_closes_the_way_back() -> None:
+    state = resumed(fired())
+    made = replace(control.note(state, ask(), "model", ""), restarts=True)
+    assert transition(state, made).stood is None
+
+
+def test_an_undone_rollback_leaves_what_stood_before_it() -> None:
+    state = resumed(fired(State(stage=4, percent_bp=5000, epoch=1, rev=1), Action.halve, "latency_medium"))
+    down = done(state, control.roll_back(PLAN, state, ask()))
+    up = done(down, control.undo_rollback(PLAN, down, ask(), down.epoch, ""))
+    assert up.stood == state.stood
+
+
+def test_a_log_from_before_this_was_kept_replays_as_it_did() -> None:
+    """An old store's state has no way back, and its log must lead to exactly that state."""
+    made = control.act(PLAN, LIMITED, Action.to_zero, ask("error_critical", ENGINE, 0.0), "", {})
+    assert made is not None
+    old = msgspec.json.decode(msgspec.json.encode(replace(made, stood=None)), type=Decision)
+    state = transition(LIMITED, old)
+    assert state.stood is None
+    assert resumed(state).stood is None
+
+
+def test_evidence_is_by_the_bound_of_the_stage_that_stood() -> None:
+    stood = control.returns(PLAN, resumed(fired()))
+    assert stood is not None
+    (condition,) = way_back.evidence(PLAN, stood)
+    own = next(c for c in PLAN.stages[3].success if c.metric == "error_rate")
+    assert condition == replace(own, required=True)
+
+
+def test_everything_that_fired_has_to_be_proven() -> None:
+    made = control.act(
+        PLAN, LIMITED, Action.to_zero, ask("error_critical", ENGINE), "", {"firing": ["error_critical", "latency_high"]}
+    )
+    assert made is not None
+    assert made.stood is not None
+    assert [c.metric for c in way_back.evidence(PLAN, made.stood)] == ["error_rate", "latency_mean"]
+
+
+@pytest.mark.parametrize(
+    ("rebake", "least", "bake", "expected"),
+    [(0.25, HOUR, 100 * HOUR, 25 * HOUR), (0.25, 4 * HOUR, 8 * HOUR, 4 * HOUR), (0.25, 4 * HOUR, 2 * HOUR, 2 * HOUR), (0.0, 0.0, HOUR, 0.0)],
+)  # fmt: skip
+def test_a_part_of_the_bake_with_a_minimum(rebake: float, least: float, bake: float, expected: float) -> None:
+    stage = replace(PLAN.stages[3], rebake=rebake, rebake_least_s=least, bake_s=bake)
+    assert way_back.rebake_s(stage) == expected
+
+
+def altered(number: int, **changes: object) -> Plan:
+    stages = [replace(s, **changes) if s.number == number else s for s in PLAN.stages]
+    return replace(PLAN, stages=tuple(stages))
+
+
+def test_a_plan_may_ask_for_the_whole_way() -> None:
+    assert control.returns(altered(3, rebake=1.0), resumed(fired())) is None
+
+
+def test_without_shadow_nothing_is_measured_at_zero_so_the_first_gate_is_the_plans() -> None:
+    assert control.returns(altered(1, shadow_bp=0), resumed(fired())) is None
+
+
+def test_a_share_outside_0_to_100_percent_is_named() -> None:
+    with pytest.raises(PlanError, match="share of the bake"):
+        parse_plan(default_plan_text().replace('rebake = "25 %"', 'rebake = "250 %"', 1))

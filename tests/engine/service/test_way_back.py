@@ -1,0 +1,73 @@
+"""The gate of the way back in an engine: what it asks for, what counts as watched, and that it lets a person return."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from engine.gate.conditions import GateFacts
+from engine.plan.model import Action
+from engine.rollout import control
+from engine.rollout.control import ENGINE, Actor, Ask, State
+from engine.service import snapshot
+from engine.triggers.measurement import rate
+from tests.engine.service.test_checks import PLAN, opened
+
+pytestmark = pytest.mark.anyio
+ALICE = Actor("alice", 1000)
+CLEAN = GateFacts({"error_rate": rate(0, 400)})
+
+
+async def rolled_back(engine) -> State:  # type: ignore[no-untyped-def]
+    """An engine whose trigger took 25 % to 0 %, with the cause written."""
+
+    async def commit(ask: Ask, decide) -> None:  # type: ignore[no-untyped-def]
+        outcome = await engine.commit(ask, decide)
+        assert outcome.decision is not None, outcome.refusal
+
+    for n in range(3):
+        await commit(Ask(ALICE, 1.0 + n, f"p{n}"), lambda s, n=n: control.promote(PLAN, s, Ask(ALICE, 1.0, f"p{n}"), s.epoch, (), (), False, ""))  # fmt: skip
+    fire = Ask(ENGINE, 10.0, "t", "error_critical")
+    await commit(fire, lambda s: control.act(PLAN, s, Action.to_zero, fire, "too many errors", {}))
+    cause = Ask(ALICE, 10_000.0, "e", "the model server ran out of memory")
+    await commit(cause, lambda s: control.resume(s, cause))
+    return engine.state  # type: ignore[no-any-return]
+
+
+async def test_the_gate_asks_for_what_failed_and_part_of_the_bake(tmp_path: Path) -> None:
+    async with opened(tmp_path) as engine:
+        state = await rolled_back(engine)
+        assert (state.stage, state.percent_bp) == (1, 0)
+        report = engine.monitor.gate(state, CLEAN, engine.conn)
+        assert [c.id for c in report.conditions] == ["error_rate"]
+        assert any("18h left of 18h" in m for m in report.missing)
+        view = snapshot.view(engine)
+        assert view.gate.returns
+        assert (view.gate.next_stage, view.gate.next_percent_bp) == (3, 2500)
+        assert "fresh evidence for error_critical" in view.gate.sentence
+        plain = engine.monitor.gate(state, CLEAN, engine.conn, short=False)
+        assert any("of 1d" in m for m in plain.missing)  # the stage's own bake
+
+
+async def test_only_time_in_which_the_llm_is_measured_counts(tmp_path: Path) -> None:
+    async with opened(tmp_path) as engine:
+        state = await rolled_back(engine)
+        monitor = engine.monitor
+        ask = Ask(ENGINE, engine.clock.now(), "m")
+        monitor.evaluate(state, ask)
+        assert monitor.watch.rebaked_s == 0.0
+        monitor.shadow.add(engine.clock.monotonic(), True, 900.0)
+        await asyncio.sleep(0.02)
+        monitor.evaluate(state, ask)
+        assert monitor.watch.rebaked_s > 0.0
+        assert state.stood is not None
+        monitor.watch = replace(monitor.watch, rebake_rev=state.stood.rev, rebaked_s=18 * 3600.0)
+        report = monitor.gate(state, CLEAN, engine.conn)
+        assert not any("bake" in m for m in report.missing)
+        bad = GateFacts({"error_rate": rate(20, 400)})
+        assert any("Error rate" in m for m in monitor.gate(state, bad, engine.conn).missing)
+        monitor.watch = replace(monitor.watch, rebake_rev=state.stood.rev - 1)  # of an earlier rollback
+        assert any("18h left" in m for m in monitor.gate(state, CLEAN, engine.conn).missing)
