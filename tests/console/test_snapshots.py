@@ -51,6 +51,17 @@ async def test_screens(state: str, size: str, snapshot: SnapshotAssertion) -> No
             assert described(page.canvas(*SIZES[size])) == snapshot(name=name)
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("state", ["locked", "sleep", "idle", "dead"])
+async def test_what_waits(state: str, snapshot: SnapshotAssertion) -> None:
+    async with console(state).run_test(size=(80, 24)) as pilot:
+        app = await ready(pilot)
+        assert app.page is not None
+        assert described(app.page.canvas(80, 24)) == snapshot(name="live")
+        await pilot.press("exclamation_mark")
+        assert described(app.page.canvas(80, 24)) == snapshot(name="inbox")
+
+
 @pytest.mark.parametrize(
     ("state", "size", "keys"),
     [
