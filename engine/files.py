@@ -36,7 +36,7 @@ def open_regular(path: Path, flags: int, mode: int = 0o600) -> int:
     try:
         descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, mode)
     except OSError as error:
-        if error.errno in (errno.EISDIR, errno.ENXIO):  # a folder, a pipe or socket without another end
+        if error.errno in (errno.EISDIR, errno.ENXIO):  # a folder, or a pipe or socket without a peer
             raise NotAFile(errno.EINVAL, "it is not a regular file; move it away", str(path)) from None
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

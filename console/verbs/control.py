@@ -138,13 +138,13 @@ def rollback(
 
         rollback_would(context, to_stage, as_json)
         return
-    from engine.store.folder import Folder, take_key_out
+    from engine.store.folder import Folder, disarm_for_rollback
 
     meant = context.meant
-    done = () if to_stage is not None else (take_key_out(context.store),)
+    done = () if to_stage is not None else (disarm_for_rollback(context.store),)
     if to_stage is None:
         for other in meant.others:
-            take_key_out(Folder(other))
+            disarm_for_rollback(Folder(other))
     # the key is out; what is slow to load comes after it
     from msgspec import structs
 

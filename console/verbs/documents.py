@@ -10,7 +10,7 @@ import click
 
 from console import completion
 from console.context import CliContext, fail, json_option, raw_stream, say, write_json, write_text, wrote
-from engine.terms import terms
+from engine.store.terms import terms
 from engine.text import clean_line, counted
 
 if TYPE_CHECKING:

@@ -63,7 +63,7 @@ def undo_restore_would(context: CliContext, as_json: bool) -> None:
 
     last = context.reader.read(documents.last_restore)
     if last is None:
-        fail("Nothing to undo: there is no restore that is still in force.", as_json)
+        fail("Nothing to undo: no restore is in force.", as_json)
     sentence = f"{counted(last[1], 'document', 'documents')} would serve the LLM's keywords again. Nothing has changed."
     say(
         {"ok": True, "dry_run": True, "sentence": sentence, "restore": last[0], "documents": last[1]}, sentence, as_json

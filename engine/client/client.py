@@ -23,7 +23,7 @@ from engine.clock import SystemClock
 from engine.plan.model import Plan
 from engine.rollout.control import Actor, Ask, Decision, State, roll_back, zero_instead
 from engine.store import ownership
-from engine.store.folder import Folder, Intent, take_key_out
+from engine.store.folder import Folder, Intent, disarm_for_rollback
 from engine.text import clean_line
 
 PUSH_TIMEOUT_S = 0.2
@@ -194,7 +194,7 @@ class EngineClient:
         return RollbackResult(True, str(answer.get("sentence")), tuple(ways), request_id, rev, "answered")
 
     def _disarm(self, ways: list[str]) -> None:
-        ways.append(take_key_out(self.folder))
+        ways.append(disarm_for_rollback(self.folder))
 
     def _without_engine(self, ask: Ask, to_stage: int | None, pressed: float, ways: list[str]) -> RollbackResult:
         """If the lock is free, commit here. If a silent engine holds it, leave an intent."""

@@ -20,7 +20,7 @@ from msgspec import Struct
 from engine.experiment.effects import Interval
 from engine.experiment.words import span
 from engine.quality.queries import Query, SearchedDocument, words
-from engine.terms import indexed, queried
+from engine.store.terms import indexed, queried
 from engine.text import clean_line
 
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
-"""Which arm a document belongs to: a published, stable hash of its id, so that every engine on every host draws the same.
+"""Which arm a document belongs to: a documented, stable hash of its id, so that every engine on every host draws the
+same.
 
-``bucket = blake2b(salt \\0 id, 8 bytes, big-endian) mod 10000``; the LLM arm is ``bucket < percent_bp``. Growing the percentage
-therefore never moves a document out of the LLM arm, shrinking is last in, first out, and a restart re-draws nobody. By id and
-not by content: an edited document keeps its arm.
+``bucket = blake2b(salt \\0 id, 8 bytes, big-endian) mod 10000``; the LLM arm is ``bucket < percent_bp``. Raising the
+percentage therefore never moves a document out of the LLM arm, lowering it removes the last ones added, and a restart
+changes no assignment. The hash is of the id, not the content: an edited document keeps its arm.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A document's way: routing, cache, LLM or frequency, fallback, store. Every document gets keywords; none is lost.
+"""A document's path: routing, cache, LLM or frequency, fallback, store. Every document gets keywords; none is lost.
 
-The frequency keywords are computed for every document: they are the control arm, the fallback of every failure, and what a
-restore puts back. A document is acknowledged when its record is committed.
+Frequency keywords are computed for every document: they are the control arm, the fallback for every failure, and what a
+restore serves again. A document is acknowledged when its record is committed.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ journal = logging.getLogger("rollout.engine")
 
 ID_LIMIT = 512
 TEXT_LIMIT = 10_000_000
-KEPT_WITHIN_S = 5.0  # a document that the store has not taken by then is answered so, and not stored
-INLINE_CHARS = 20_000  # longer documents are counted in a thread, so that a key press or a rollback never waits for one
-SHADOW_WAITING = 2000  # documents that wait for their shadow call; more are passed over and counted
-SHADOW_CHARS = 50_000_000  # of their texts together
+KEPT_WITHIN_S = 5.0  # a document the store has not committed by then is refused, not stored
+INLINE_CHARS = 20_000  # longer documents are processed in a thread, so that they never delay a key press or a rollback
+SHADOW_WAITING = 2000  # documents queued for their shadow call; more are skipped and counted
+SHADOW_CHARS = 50_000_000  # total length of their texts
 
-BULK_AGAIN_S = 5.0  # when bulk work that was turned away may come again
+BULK_AGAIN_S = 5.0  # when rejected bulk work may be retried
 
 MethodAsked = Literal["auto", "llm", "frequency"]
 
 
 class Extracted(Struct, frozen=True):
-    """The answer for one document, as POST /v1/extract gives it."""
+    """The answer for one document, as POST /v1/extract returns it."""
 
     id: str
     keywords: tuple[str, ...]
@@ -61,7 +61,7 @@ class Extracted(Struct, frozen=True):
 
 
 class Route(Struct, frozen=True):
-    """Where a document goes by the percentage in force now."""
+    """Where a document goes at the percentage in force now."""
 
     bucket: int
     arm: Literal["treatment", "control"]
@@ -69,14 +69,14 @@ class Route(Struct, frozen=True):
 
 
 class Routed(Struct, frozen=True):
-    """Documents routed since the engine started, by arm. A difference of two says what happened in between."""
+    """Documents routed since the engine started, by arm. The difference of two is what happened in between."""
 
     llm: int = 0
     frequency: int = 0
 
 
 class Busy(Exception):
-    """Too much bulk work waits already: a sentence, and when to come again."""
+    """Too much bulk work is queued. Has a sentence and a retry time."""
 
     def __init__(self, sentence: str, after_s: float) -> None:
         super().__init__(sentence)
@@ -84,15 +84,16 @@ class Busy(Exception):
 
 
 class Refused(Exception):
-    """A document that cannot be taken, or a method that may not be used now: a sentence."""
+    """A document that cannot be accepted, or a method that may not be used now. The message is a sentence."""
 
 
 class Unusable(Refused):
-    """A document that can never be taken as it is: its id or its text."""
+    """A document that cannot be accepted as it is, because of its id or its text."""
 
 
 class Pipeline:
-    """`state` gives the control state; `observe` receives each record for the triggers' evidence, `trouble` each error of our own."""
+    """`state` returns the control state; `observe` receives each record for the triggers' evidence, `trouble` each
+    internal error."""
 
     def __init__(
         self,
@@ -121,7 +122,7 @@ class Pipeline:
         self._shadow_chars = 0
         self._bulk = 0  # bulk documents on their way to the LLM
         self.bulk_refused = 0
-        self.shadows_passed_over = 0  # documents of the share that got no shadow call, since too many waited
+        self.shadows_passed_over = 0  # documents of the shadow share that got no call because the queue was full
         self.readers = Readers()
         self._cancelled_for = ""  # why calls in flight were last ended
         self.last_call: float | None = None  # when the last LLM call was sent, epoch seconds
@@ -130,7 +131,7 @@ class Pipeline:
         self.active = 0
 
     def use(self, plan: Plan) -> None:
-        """Other stages, or another salt, are in force from the next document on."""
+        """Use this plan's stages and salt from the next document on."""
         self._plan = plan
 
     # -- calls in flight -----------------------------------------------------------------------------------------------
@@ -140,17 +141,17 @@ class Pipeline:
         return len(self._calls)
 
     def cancel_calls(self, why: str = "ended by a rollback") -> int:
-        """End every LLM call in flight; their documents are finished by frequency. How many there were."""
+        """End every LLM call in flight; their documents are finished by frequency. Return how many there were."""
         self._cancelled_for = why
         calls = [task for task in self._calls if not task.done()]
         for task in calls:
             task.cancel()
-        self._pool.gate.cut()  # whatever else makes a model work: loading it, a question to it
+        self._pool.gate.cut()  # every other use of a model: loading it, a test request
         return len(calls)
 
     @property
     def requests_open(self) -> int:
-        """Requests of any kind that make a model work and are not over, as the sockets have it."""
+        """Requests of any kind that use a model and are still open, as counted at the sockets."""
         return self._pool.gate.open
 
     @property
@@ -158,14 +159,14 @@ class Pipeline:
         return self._pool.gate.sent
 
     async def drain(self, timeout_s: float) -> None:
-        """Wait for shadow work, then give it up."""
+        """Wait for shadow work, then cancel it."""
         if self._shadows:
             await asyncio.wait(self._shadows, timeout=timeout_s)
         for task in self._shadows:
             task.cancel()
         self.readers.close()
 
-    # -- one document ----------------------------------------------------------------------------------------------------
+    # -- one document --------------------------------------------------------------------------------------------------
 
     async def extract(
         self,
@@ -176,11 +177,12 @@ class Pipeline:
         bulk: bool = False,
         read: Read | None = None,
     ) -> Extracted:
-        """Keywords for one document, stored. Refused when the id or text is not usable, or when `llm` is not allowed now; OSError when
-        the store takes no writes, at once where that is known. `read`: it was admitted and read already.
+        """Keywords for one document, stored. Refused when the id or text is not usable, or when `llm` is not allowed
+        now; OSError when the store takes no writes (immediately when that is already known). `read`: already admitted
+        and read.
 
-        `bulk`: no client waits for this document. It yields to those that somebody waits for, and its time in the queue is no latency.
-        Busy when too many of them wait already.
+        `bulk`: no client is waiting for this document. It yields to those with a waiting client, and its queue time is
+        not part of its latency. Busy when too many are queued.
         """
         text = self.admitted(document_id, text) if read is None else read.text
         self.active += 1
@@ -190,20 +192,22 @@ class Pipeline:
             self.active -= 1
 
     def admitted(self, document_id: str, text: str) -> str:
-        """The text without what could act. Unusable for an id or a text that is not taken; OSError when the store takes no writes."""
+        """The text without control characters. Unusable for an id or text that cannot be accepted; OSError when the
+        store takes no writes."""
         if unfit := unfit_id(document_id, ID_LIMIT):
             raise Unusable(
-                f"A document's id is one line of visible text, and {clean_line(document_id, 60)!r} is not: {unfit}. Nothing was stored; "
+                f"A document's id is one line of visible text, and {clean_line(document_id, 60)!r} is not: "
+                f"{unfit}. Nothing was stored; "
                 "send it under another id."
             )
         if len(text) > TEXT_LIMIT:
             raise Unusable(f"The document has {len(text):,} characters; at most {TEXT_LIMIT:,} are taken. Split it.")
         if why := self._writer.refusing:
-            raise OSError(f"{why}; send the document again when it does")
+            raise OSError(f"{why}; send the document again when that is resolved")
         return clean_block(normal(text), TEXT_LIMIT)
 
     async def read_many(self, documents: Sequence[tuple[str, str, str]]) -> list[Read]:
-        """(id, text, title) of admitted documents, counted beside the engine."""
+        """(id, text, title) of admitted documents, read in other processes."""
         return await self.readers.read(documents, self._budget)
 
     async def _extract(
@@ -225,7 +229,8 @@ class Pipeline:
         if bulk and arm == "treatment" and self._bulk >= self._plan.llm.max_waiting:
             self.bulk_refused += 1
             raise Busy(
-                f"{self._bulk:,} bulk documents wait for the LLM already. Send this one again later.", BULK_AGAIN_S
+                f"{self._bulk:,} bulk documents are already queued for the LLM. Send this one again later.",
+                BULK_AGAIN_S,
             )
         if method == "auto":
             self._count(arm)
@@ -248,7 +253,7 @@ class Pipeline:
         return made.extracted()
 
     def route(self, document_id: str) -> Route:
-        """The one place where a document is given to an arm; the proof of a rollback sends its probes here too."""
+        """The only place that assigns a document to an arm; a rollback's proof sends its probes through here too."""
         permit = self._switch.read()
         bucket = buckets.bucket(self._plan.salt, document_id)
         return Route(bucket, buckets.arm_of(bucket, permit.percent_bp), permit)
@@ -258,17 +263,17 @@ class Pipeline:
         self.routed = Routed(llm + 1, frequency) if arm == "treatment" else Routed(llm, frequency + 1)
 
     def _check_by_hand(self, state: State, why: str) -> None:
-        """By hand a person may use the LLM at Internal's 0 %, never against the switch."""
+        """A person may request the LLM explicitly at Internal's 0 %, but never against the switch."""
         if state.stage == 0:
             raise Refused(
                 "Stage 0 Preparation makes no LLM call. Pass its gate first, or load with --method frequency."
             )
         if why:
-            raise Refused(f"No LLM call may be made now: {why}. `rollout status` says what brings it back.")
+            raise Refused(f"No LLM call may be made now: {why}. `rollout status` shows how to restore it.")
 
     @property
     def _budget(self) -> Budget:
-        """Of both methods: the plan's limits for the LLM's answer hold for the frequency keywords too."""
+        """For both methods: the plan's limits on the LLM's answer apply to frequency keywords too."""
         llm = self._plan.llm
         return Budget(llm.max_total, llm.max_descriptive, llm.max_technical)
 
@@ -279,7 +284,7 @@ class Pipeline:
         return await asyncio.to_thread(reading.read, document_id, text, title, self._budget)
 
     async def _treat_or_fall_back(self, made: _Made, bucket: int | None) -> _Made:
-        """Whatever breaks in the LLM arm costs no document its keywords, and is counted."""
+        """Any failure in the LLM arm is counted and costs no document its keywords."""
         try:
             return await self._treat(made, bucket)
         except (StoreError, sqlite3.Error):
@@ -293,7 +298,7 @@ class Pipeline:
         return LlmFailure(ErrorKind.internal, why, sent=False, ms=0.0)
 
     async def _treat(self, made: _Made, bucket: int | None) -> _Made:
-        """The LLM arm: cache, call, or fall back and say why."""
+        """The LLM arm: cache, call, or fall back and give the reason."""
         if self._too_short(made.content):
             return made.serve("frequency", made.plain, skipped=True)
         await self._pool.known()
@@ -323,8 +328,8 @@ class Pipeline:
         return made.answered(answer, keywords, short, **facts)
 
     def _full(self, keywords: Keywords, made: _Made) -> tuple[Keywords, str]:
-        """With as many keywords as the plan asks for at least, topped up by frequency, and what was short. Another call would cost
-        whoever waits as much again, and a model that gives few gives few again."""
+        """Top the keywords up by frequency to the plan's minimum, and describe the shortfall. A second call would
+        double the wait, and a model that returns few keywords returns few again."""
         least = self._plan.llm.min_total
         full = topped_up(keywords, made.plain, least, self._budget)
         if len(full) == len(keywords):
@@ -336,7 +341,8 @@ class Pipeline:
         )
 
     def _cached_since(self) -> int:
-        """The revision from which cached answers may be served: none from before the last rollback, unless the plan says so."""
+        """The revision from which cached answers may be served: none from before the last rollback, unless the plan
+        allows it."""
         return 0 if self._plan.llm.cache_after_rollback else self._state().last_rev
 
     def _too_short(self, text: str) -> bool:
@@ -345,9 +351,9 @@ class Pipeline:
     async def _call(
         self, text: str, bucket: int | None = None, *, background: bool = False, epoch: int | None = None
     ) -> LlmAnswer:
-        """One LLM extraction as a task of its own, so that a rollback can cancel it without ending the document.
+        """One LLM extraction as its own task, so that a rollback can cancel it without ending the document.
 
-        `epoch`: the one that a shadow call belongs to. The next stage may have no shadow, or a smaller one.
+        `epoch`: that of a shadow call. The next stage may have no shadow, or a smaller one.
         """
         call = self._pool.extract(text, permit=lambda: self._granted(bucket, epoch), background=background)
         task = asyncio.create_task(call)
@@ -355,9 +361,7 @@ class Pipeline:
         task.add_done_callback(self._calls.discard)
         try:
             answer = await task
-            if not self._switch.may_call(
-                bucket
-            ):  # an engine that was stopped wakes up with the answer, after a rollback
+            if not self._switch.may_call(bucket):  # a suspended engine may wake up with the answer after a rollback
                 raise _Cancelled("the percentage fell while the call was in flight")
             return answer
         except asyncio.CancelledError:
@@ -372,7 +376,7 @@ class Pipeline:
             self.last_call_ended = self._clock.now()
 
     def _granted(self, bucket: int | None, epoch: int | None) -> bool:
-        """Asked right before every send: this is where 'the last LLM call started at T' comes from."""
+        """Asked right before every send; the proof's "last LLM call" time comes from here."""
         if not self._switch.may_call(bucket, epoch):
             return False
         self.last_call = self._clock.now()
@@ -387,10 +391,10 @@ class Pipeline:
             async with asyncio.timeout(KEPT_WITHIN_S):
                 await stored
         except TimeoutError:
-            why = self._writer.problem or f"the store has not taken it within {KEPT_WITHIN_S:g} s"
+            why = self._writer.problem or f"the store has not committed it within {KEPT_WITHIN_S:g} s"
             raise OSError(f"{why}; send the document again") from None
 
-    # -- shadow: stored, never served ------------------------------------------------------------------------------------
+    # -- shadow: stored, never served ----------------------------------------------------------------------------------
 
     def _maybe_shadow(self, made: _Made, state: State) -> None:
         shadow_bp = self._plan.stages[state.stage].shadow_bp if state.stage < len(self._plan.stages) else 0
@@ -399,7 +403,8 @@ class Pipeline:
         if len(self._shadows) >= SHADOW_WAITING or self._shadow_chars + len(made.content) > SHADOW_CHARS:
             if self.shadows_passed_over % SHADOW_WAITING == 0:
                 journal.warning(
-                    "%d documents wait for a shadow call, the LLM is slower than they come: more are passed over",
+                    "%d documents are queued for a shadow call because the LLM is slower than they arrive: "
+                    "more are skipped",
                     len(self._shadows),
                 )
             self.shadows_passed_over += 1
@@ -415,7 +420,7 @@ class Pipeline:
         task.add_done_callback(ended)
 
     async def _shadow(self, made: _Made) -> None:
-        """The LLM's answer for a document that frequency served: stored, never served, never cached."""
+        """The LLM's answer for a document served by frequency: stored, never served, never cached."""
         try:
             answer = await self._call(made.content, background=True, epoch=made.epoch)
             done = self._answered(made, answer, shadow=True)
@@ -435,11 +440,11 @@ class Pipeline:
 
 
 class _Cancelled(Exception):
-    """The LLM call was ended, by a rollback or the engine's end: a phrase."""
+    """The LLM call was ended, by a rollback or the engine's shutdown. The message is a phrase."""
 
 
 class _Made(Struct, frozen=True):
-    """A document on its way, and what has been made of it."""
+    """A document in progress, and its results so far."""
 
     id: str
     text: str  # as it came
@@ -458,7 +463,7 @@ class _Made(Struct, frozen=True):
     fallback: bool = False
     skipped: bool = False
     shadow: bool = False
-    bulk: bool = False  # nobody waits for it
+    bulk: bool = False  # no client is waiting for it
     error: str | None = None
     message: str | None = None
     ms: float = 0.0
@@ -472,50 +477,101 @@ class _Made(Struct, frozen=True):
         return replace(self, method=method, keywords=keywords, **facts)
 
     def answered(self, answer: LlmAnswer, keywords: Keywords, short: str, **facts: object) -> _Made:
-        """By the LLM, freshly called. `short`: in what way its answer was, "" if it was not."""
+        """By the LLM, in a fresh call. `short` describes a shortfall in its answer, "" if none."""
         return self.serve(
-            "llm", keywords, attempted=True, short=bool(short), message=short or None, proposed=answer.proposed, ungrounded=answer.dropped_ungrounded,
-            server=answer.server, **self._times(answer.ms, answer.queue_ms, facts), **facts,
-        )  # fmt: skip
+            "llm",
+            keywords,
+            attempted=True,
+            short=bool(short),
+            message=short or None,
+            proposed=answer.proposed,
+            ungrounded=answer.dropped_ungrounded,
+            server=answer.server,
+            **self._times(answer.ms, answer.queue_ms, facts),
+            **facts,
+        )
 
     def failed(self, method: str, keywords: Keywords, failure: LlmFailure, **facts: object) -> _Made:
-        """The LLM was asked, or would have been but for its open breakers, and gave nothing that can be used."""
+        """The LLM was asked, or would have been without its open breakers, and returned nothing usable."""
         return self.serve(
-            method, keywords, attempted=True, error=str(failure.kind), message=clean_line(failure.message, 300),
-            server=failure.server or None, **self._times(failure.ms, failure.queue_ms, facts), **facts,
-        )  # fmt: skip
+            method,
+            keywords,
+            attempted=True,
+            error=str(failure.kind),
+            message=clean_line(failure.message, 300),
+            server=failure.server or None,
+            **self._times(failure.ms, failure.queue_ms, facts),
+            **facts,
+        )
 
     def _times(self, service_ms: float, queue_ms: float, facts: Mapping[str, object]) -> dict[str, float]:
-        """What it took: with our queue where somebody waits for the document, from the send where nobody does."""
+        """Its latency: with our queue when a client is waiting for the document, from the send otherwise."""
         waited = 0.0 if self.bulk or facts.get("shadow") else queue_ms
         return {"ms": service_ms + waited if service_ms else 0.0, "queue_ms": waited}
 
     def record(self, at: float) -> Extraction:
         return Extraction(
-            at, self.id, self.arm, self.method, self.stage, self.epoch, self.attempted, self.cached, self.lookup,  # type: ignore[arg-type]
-            self.fallback, self.skipped, self.shadow, self.error, self.message, self.ms, self.queue_ms, len(self.keywords),
-            self.proposed, self.ungrounded, self.server, self.short,
-        )  # fmt: skip
+            at,
+            self.id,
+            self.arm,  # type: ignore[arg-type]
+            self.method,  # type: ignore[arg-type]
+            self.stage,
+            self.epoch,
+            self.attempted,
+            self.cached,
+            self.lookup,
+            self.fallback,
+            self.skipped,
+            self.shadow,
+            self.error,
+            self.message,
+            self.ms,
+            self.queue_ms,
+            len(self.keywords),
+            self.proposed,
+            self.ungrounded,
+            self.server,
+            self.short,
+        )
 
     def write(self, at: float) -> DocumentWrite:
         by_llm = self.method == "llm"
         return DocumentWrite(
-            self.id, self.title, self.text, digest(self.text), at, self.arm, "frequency" if self.shadow else self.method,
-            self.plain.ranked, self.plain.technical, self.keywords.ranked if by_llm else None,
-            self.keywords.technical if by_llm else (), self.stage, self.epoch, self.shadow,
-        )  # fmt: skip
+            self.id,
+            self.title,
+            self.text,
+            digest(self.text),
+            at,
+            self.arm,
+            "frequency" if self.shadow else self.method,
+            self.plain.ranked,
+            self.plain.technical,
+            self.keywords.ranked if by_llm else None,
+            self.keywords.technical if by_llm else (),
+            self.stage,
+            self.epoch,
+            self.shadow,
+        )
 
     def extracted(self) -> Extracted:
         k = self.keywords
         note = self.message or ("too short for the LLM" if self.skipped else "")
         return Extracted(
-            self.id, k.ranked, k.descriptive, k.technical, self.method, self.cached, self.fallback, self.epoch,
-            round(self.ms, 3), note,
-        )  # fmt: skip
+            self.id,
+            k.ranked,
+            k.descriptive,
+            k.technical,
+            self.method,
+            self.cached,
+            self.fallback,
+            self.epoch,
+            round(self.ms, 3),
+            note,
+        )
 
 
 def first_line(text: str) -> str:
-    """A title for a document that came without one: as its format declares it, else its first line that says something."""
+    """A title for a document sent without one: the one its format declares, else the first meaningful line."""
     return clean_line(parse(text).title, TITLE_LIMIT)
 
 

@@ -1,7 +1,7 @@
 """Reading a document and counting its keywords, here or in processes beside the engine.
 
-Counting is what a document by frequency costs most: half a millisecond to a few. A batch's documents are counted in other
-processes, so that a second core works and a rollback never waits for a document.
+Counting is what a document by frequency costs most: half a millisecond to a few. A batch's documents are counted in
+other processes, so that a second core works and a rollback never waits for a document.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def _read_all(documents: Sequence[tuple[str, str, str]], budget: Budget) -> list
 
 
 class Readers:
-    """Processes that count keywords; they start with the first batch. Without a second core, or when one of them dies, the engine
-    counts itself."""
+    """Processes that count keywords; they start with the first batch. Without a second core, or when one of them dies,
+    the engine counts itself."""
 
     def __init__(self, workers: int | None = None) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,8 +1,8 @@
-"""What routers obey now: asked before every LLM call, cached by nobody.
+"""What routers obey now: checked before every LLM call, never cached.
 
-What must agree before a call is made: no rollback is under way in this process, no other engine has taken over, the triggers were
-evaluated lately (the lease), the file `armed` is the one that this engine put there or accepted (a stat, 2 us), and the control
-row, which must be what the verified log leads to, still gives the document to the LLM (a prepared read, 4 us).
+A call is made only while all of this holds: no rollback is under way in this process, no other engine has taken over,
+the triggers were evaluated recently (the lease), the file `armed` is the one this engine created or accepted (a stat,
+2 us), and the control row matches the verified log and still gives the document to the LLM (a prepared read, 4 us).
 """
 
 from __future__ import annotations
@@ -31,14 +31,16 @@ class Permit(Struct, frozen=True):
 
     @property
     def open(self) -> bool:
-        """Whether any LLM call may be made now (a served one at this percentage, a shadow one, or one by hand)."""
+        """Whether any LLM call may be made now (a served one at this percentage, a shadow one, or one a person
+        requests)."""
         return not self.why
 
 
 class Switch:
-    """Owned by the engine's loop; `evaluated` is called by the heart after each evaluation of the triggers.
+    """Owned by the engine's loop, which calls `evaluated` after each evaluation of the triggers.
 
-    `token` is this engine's fencing token: when the store's is another, this engine has been replaced and routes nothing.
+    `token` is this engine's fencing token: when the store has another, this engine has been replaced and routes
+    nothing.
     """
 
     def __init__(
@@ -57,13 +59,13 @@ class Switch:
         self._lease_s = lease_s
         self._token = token
         self.trust = trust
-        self.armed: tuple[int, int] | None = None  # the stamp of the armed file, None after it was taken out
-        self.shut = ""  # why nothing is in force whatever the store says: it was replaced under this engine
+        self.armed: tuple[int, int] | None = None  # the stamp of the armed file, None after it was removed
+        self.shut = ""  # why 0 % is in force regardless of the store: it was replaced under this engine
         self._evaluated = -math.inf
         # rollbacks in force and not yet in the control row: request id -> percent_bp
-        self._lowered: dict[str, int] = {}
+        self._caps: dict[str, int] = {}
         self.ceiling_bp = ceiling_bp
-        self.generation = 0  # grows with every rollback, so that an arming under way can see that it is too late
+        self.rollback_count = 0  # grows with every rollback, so that an arming in progress can see that it is too late
 
     def evaluated(self) -> None:
         self._evaluated = self._clock.real()
@@ -77,23 +79,23 @@ class Switch:
     def lease_valid(self) -> bool:
         return self.lease_age_s <= self._lease_s
 
-    def lower(self, request_id: str, percent_bp: int) -> None:
-        """At most this from this instruction on, whatever the control row says; until `recorded`."""
-        self._lowered[request_id] = percent_bp
-        self.generation += 1
+    def cap(self, request_id: str, percent_bp: int) -> None:
+        """Cap the percentage from this instruction on, regardless of the control row, until `clear_cap`."""
+        self._caps[request_id] = percent_bp
+        self.rollback_count += 1
 
-    def recorded(self, request_id: str) -> None:
+    def clear_cap(self, request_id: str) -> None:
         """The rollback is in the control row now, which takes over."""
-        self._lowered.pop(request_id, None)
+        self._caps.pop(request_id, None)
 
     @property
-    def lowering(self) -> bool:
-        """Whether a rollback is in force that the control row does not know yet."""
-        return bool(self._lowered)
+    def pending(self) -> bool:
+        """Whether a rollback is in force that the control row does not have yet."""
+        return bool(self._caps)
 
-    def lowers(self, percent_bp: int) -> bool:
-        """Whether going down to this is more than the rollbacks do that the control row does not know yet."""
-        return percent_bp < min(self._lowered.values(), default=10_001)
+    def would_lower(self, percent_bp: int) -> bool:
+        """Whether `percent_bp` is below every rollback still pending."""
+        return percent_bp < min(self._caps.values(), default=10_001)
 
     def read(self) -> Permit:
         """Never raises: a store that cannot be read is 0 %."""
@@ -106,35 +108,35 @@ class Switch:
         why = self._veto()
         if why:
             return Permit(0, decided, epoch, False, why)
-        return Permit(min(decided, self.ceiling_bp, *self._lowered.values()), decided, epoch, True, "")
+        return Permit(min(decided, self.ceiling_bp, *self._caps.values()), decided, epoch, True, "")
 
     @property
     def armed_file(self) -> Literal["in", "out", "removed", "foreign"]:
-        """The armed file against what this engine left: removed is a rollback, foreign is nobody's permission."""
-        found = self._folder.armed_stamp()
-        if found == self.armed:
-            return "out" if found is None else "in"
-        return "removed" if found is None else "foreign"
+        """The armed file compared with what this engine left: "removed" is a rollback, "foreign" permits nothing."""
+        stamp = self._folder.armed_stamp()
+        if stamp == self.armed:
+            return "out" if stamp is None else "in"
+        return "removed" if stamp is None else "foreign"
 
     def _veto(self) -> str:
         if self.shut:
             return self.shut
         if self.trust.broken or self.trust.differs:
             return self.trust.broken or self.trust.differs
-        if self._lowered and min(self._lowered.values()) == 0:
+        if self._caps and min(self._caps.values()) == 0:
             return "a rollback is under way"
         if not self.lease_valid:
             return f"the triggers were not evaluated for {self.lease_age_s:.0f} s"
         armed = self._folder.armed_stamp()
         if armed is None:
-            return "the armed file is not there"
+            return "the armed file is missing"
         if armed != self.armed:
-            return "the armed file is not the one that the engine put there"
+            return "the armed file is not the one that the engine created"
         return ""
 
     def may_call(self, bucket: int | None = None, epoch: int | None = None) -> bool:
-        """The last question before a send. `bucket` of a document on the LLM arm; None for a call that serves no routed document
-        (shadow, or `--method llm`). `epoch`: only while the percentage is the one of this epoch."""
+        """The last check before a send. `bucket` of a document on the LLM arm; None for a call that serves no routed
+        document (shadow, or `--method llm`). `epoch`: only while this epoch is current."""
         permit = self.read()
         return (
             permit.open and (bucket is None or bucket < permit.percent_bp) and (epoch is None or epoch == permit.epoch)

@@ -1,4 +1,5 @@
-"""Many documents in one request: counted beside the engine a chunk at a time, stored together, answered as they are done."""
+"""Many documents in one request: counted beside the engine a chunk at a time, stored together, answered as they are
+done."""
 
 from __future__ import annotations
 

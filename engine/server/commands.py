@@ -1,7 +1,7 @@
-"""What a person may ask of the engine: `POST /v1/control/{kind}`. Every refusal and every failure is a sentence.
+"""Requests people may make of the engine: `POST /v1/control/{kind}`. Every refusal and every failure is a sentence.
 
-Each request is a function in `requests` that takes the engine, the fields and who asks. Rollback stands apart: it has no table,
-no check and no wait in its way.
+Each request is a function in `requests` that takes the engine, the fields and the caller. Rollback is separate: no
+table, check or wait is in its way.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ RESTRICTED = frozenset({"promote", "approve", "resume", "undo_rollback", "ceilin
 
 
 def may_promote(engine: Engine, actor: Actor) -> bool:
-    """`[access]` may limit the way up to names or to a unix group; by default whoever can open the store may."""
+    """`[access]` may limit raising to names or to a unix group; by default anyone who can open the store may."""
     access = engine.plan.access
     if not access.promote and not access.group:
         return True
@@ -98,10 +98,10 @@ async def carry_out(engine: Engine, kind: str, fields: dict[str, Any], actor: Ac
             return Reply(False, f"Unknown request {clean_line(kind, 40)!r}. Known: {known}, rollback.")
         if kind in RESTRICTED and not may_promote(engine, actor):
             allowed = ", ".join(engine.plan.access.promote) or f"group {engine.plan.access.group}"
-            return Reply(False, f"{actor.name} may not {kind}: [access] allows {allowed}. Rollback is everyone's: R.")
+            return Reply(False, f"{actor.name} may not {kind}: [access] allows {allowed}. Anyone may roll back: R.")
         return await handler(engine, fields, ask)
     except msgspec.ValidationError as error:
-        return Reply(False, f"Not understood: {error}. Nothing has changed.", {"status": 400})
+        return Reply(False, f"Invalid request: {error}. Nothing has changed.", {"status": 400})
     except (sqlite3.Error, log.Fenced) as error:
         return Reply(False, f"Not recorded: {error}. Nothing has changed; try again.")
     except OSError as error:
@@ -109,7 +109,7 @@ async def carry_out(engine: Engine, kind: str, fields: dict[str, Any], actor: Ac
             return Reply(False, f"Not recorded: {error}. Nothing has changed.")
         why = error.strerror or str(error)
         return Reply(
-            False, f"Not done: the store's folder takes no file ({why}). Nothing has changed; make room first."
+            False, f"Not done: the store's folder cannot be written ({why}). Nothing has changed; make room first."
         )
 
 
@@ -127,24 +127,29 @@ def _ask_of(engine: Engine, kind: str, fields: dict[str, Any], actor: Actor) -> 
 
 async def _roll_back(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     to_stage = fields.get("to_stage")
-    if type(to_stage) is not int:  # True is an int, and no stage
-        to_stage = None  # whatever was meant, 0 % is the safe side
+    if type(to_stage) is not int:  # True is an int, but not a stage
+        to_stage = None  # on an invalid stage, 0 % is the safe side
     was = engine.state.percent_bp
     odd = "" if to_stage is None else not_below(engine.plan, to_stage, engine.state.stage)
     ask = rollback.own_id(engine, ask, to_stage)
     outcome, proof = await rollback.roll_back(engine, ask, to_stage, pressed=_pressed(fields))
     rev = outcome.state.rev if outcome else proof.view.rev or None
-    how = "recorded" if rev is not None else "in force; the store does not take the record yet, it is tried on"
+    how = "recorded" if rev is not None else "in force; the store is not accepting the record yet, still retrying"
     after = outcome.state.percent_bp if outcome else proof.target_bp
     return Reply(
         True,
-        f"Rolled back from {percent(was)} to {percent(after)}, {how}." + (f" Not to stage {to_stage}: {odd}." if odd else ""),
-        {"rev": rev, "recorded": rev is not None, "request_id": ask.request_id,
-         "proof": msgspec.to_builtins(proof.view)},
-    )  # fmt: skip
+        f"Rolled back from {percent(was)} to {percent(after)}, {how}."
+        + (f" Not to stage {to_stage}: {odd}." if odd else ""),
+        {
+            "rev": rev,
+            "recorded": rev is not None,
+            "request_id": ask.request_id,
+            "proof": msgspec.to_builtins(proof.view),
+        },
+    )
 
 
 def _pressed(fields: dict[str, Any]) -> float | None:
-    """When the key was pressed, by the machine's monotonic clock."""
+    """When R was pressed, by the machine's monotonic clock."""
     pressed = fields.get("pressed")
     return pressed if isinstance(pressed, float) else None

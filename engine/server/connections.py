@@ -1,7 +1,8 @@
-"""How many connections and how many unread bytes a listener holds, and how long a client may take over its request.
+"""Limits on a listener's connections and unread bytes, and on how long a client may take over its request.
 
-The engine's two listeners share one event loop and one table of descriptors, so neither may be filled by whoever can connect:
-at the cap the connection that has waited longest without a request makes room. Deadlines end what never becomes a request.
+The engine's two listeners share one event loop and one descriptor table, so no client may fill either: at the cap, the
+connection that has waited longest without a request is closed. Deadlines end connections that never send a whole
+request.
 """
 
 from __future__ import annotations
@@ -23,17 +24,15 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADERS_S = 10.0  # from the first byte, or from the connection, to the end of the headers
 BODY_S = 60.0  # from there to the end of the body
-TAKEN_S = 30.0  # an answer that is not taken for so long is given up
+TAKEN_S = 30.0  # an answer the client does not read for this long is abandoned
 IDLE_S = 30  # between two requests
-READ_BYTES = 32 * 1024  # read at once: parsing it must not keep a rollback waiting
-SMALL_BODY = 64 * 1024  # what every connection may hold without asking
-TCP_BYTES = 128 << 20  # of larger bodies together
+READ_BYTES = 32 * 1024  # read in one step: parsing it must not delay a rollback
+SMALL_BODY = 64 * 1024  # every connection may hold this much without asking
+TCP_BYTES = 128 << 20  # total of larger bodies
 UNIX_BYTES = 384 << 20
 MOST_FILES = 65_536
 SPARE_FILES = 256  # for the store, the LLM service's connections, commands
-ACCEPTED_AT_ONCE = (
-    2  # connections from the kernel in one turn of the loop: each delays a rollback by half a millisecond
-)
+ACCEPTED_AT_ONCE = 2  # connections accepted in one turn of the loop: each delays a rollback by half a millisecond
 WAITING = 1024  # connections that may wait in the kernel
 TINY, TINIES = 16, 2000  # more chunks than this, smaller than that on average, are an attack on the parser
 SO_PEERGROUPS = 59
@@ -66,7 +65,7 @@ class Room:
         self._open.pop(connection, None)
 
     def _evict(self) -> bool:
-        """Whoever has kept a place longest without a whole request gives it up."""
+        """Close the connection that has held a place longest without a whole request."""
         for phase in ("request", "idle", "body"):
             for connection in self._open:
                 if connection.phase == phase:
@@ -76,7 +75,7 @@ class Room:
         return False
 
     def take(self, size: int) -> bool:
-        """Room for so many more bytes of a large body; give them back with `give`."""
+        """Reserve this many more bytes for a large body; release them with `give`."""
         if self.held + size > self.body_bytes:
             return False
         self.held += size
@@ -87,7 +86,7 @@ class Room:
 
 
 class Connection(H11Protocol):
-    """Any client of the engine. `admits` looks at the transport: "" or the sentence that refuses it."""
+    """Any client of the engine. `admits` inspects the transport and returns "" or a sentence that refuses it."""
 
     def __init__(
         self, *given: Any, room: Room, admits: Callable[[Any], str] = lambda transport: "", **more: Any
@@ -136,7 +135,7 @@ class Connection(H11Protocol):
 
     def _wait_for(self, phase: Phase) -> None:
         if phase == self.phase and self._deadline is not None:
-            return  # a byte now and then buys no time
+            return  # an occasional byte does not extend the deadline
         self.phase = phase
         if self._deadline is not None:
             self._deadline.cancel()
@@ -144,7 +143,7 @@ class Connection(H11Protocol):
             "request": HEADERS_S,
             "body": BODY_S + 1.0,
             "idle": IDLE_S + 1.0,
-        }  # the handler of a body answers before this
+        }  # a body's handler answers before this
         limit = limits.get(phase)
         self._deadline = self.loop.call_later(limit, self._late) if limit else None
 
@@ -164,8 +163,8 @@ class Connection(H11Protocol):
             self._untaken.cancel()
 
     def send_400_response(self, msg: str) -> None:
-        """Not logged: whoever sends rubbish would fill the disk with it."""
-        self._refuse(400, "http", "This is not HTTP as this engine takes it.")
+        """Not logged: a client that sends garbage could fill the disk."""
+        self._refuse(400, "http", "This is not valid HTTP.")
 
     def shutdown(self) -> None:
         if self.phase == "answer":
@@ -174,7 +173,7 @@ class Connection(H11Protocol):
             self.transport.abort()
 
     def _refuse(self, status: int, code: str, sentence: str) -> None:
-        """Past the application, which has nothing to do with it; nothing at all where it has begun to answer."""
+        """Bypasses the application, which never sees the request; sends nothing once it has begun to answer."""
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
@@ -186,7 +185,7 @@ class Connection(H11Protocol):
 
 
 class _Parser(h11.Connection):
-    """Refuses a body in crumbs, which costs the loop a thousand times what it costs the sender."""
+    """Refuses a body in tiny chunks, which costs the loop a thousand times what it costs the sender."""
 
     def __init__(self, role: type[h11.SERVER]) -> None:
         super().__init__(role)
@@ -198,7 +197,7 @@ class _Parser(h11.Connection):
             self._pieces += 1
             self._bytes += len(event.data)
             if self._pieces > TINIES and self._bytes < TINY * self._pieces:
-                raise h11.RemoteProtocolError("the body comes in crumbs")
+                raise h11.RemoteProtocolError("the body comes in tiny chunks")
         elif type(event) is h11.Request:
             self._pieces = self._bytes = 0
         return event
@@ -208,18 +207,21 @@ def refusal(status: int, code: str, sentence: str) -> bytes:
     """A whole HTTP answer after which the connection closes."""
     body = msgspec.json.encode({"ok": False, "error": sentence, "sentence": sentence, "code": code})
     again = "retry-after: 5\r\n" if status == 503 else ""
-    head = f"HTTP/1.1 {status} \r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n{again}connection: close\r\n\r\n"
+    head = (
+        f"HTTP/1.1 {status} \r\ncontent-type: application/json\r\ncontent-length: "
+        f"{len(body)}\r\n{again}connection: close\r\n\r\n"
+    )
     return head.encode() + body
 
 
 def peer(sock: socket.socket) -> tuple[int, int, int]:
-    """pid, uid and gid of the process at the other end of a unix socket, as the kernel knows them."""
+    """pid, uid and gid of the process at the other end of a unix socket, as the kernel reports them."""
     pid, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     return pid, uid, gid
 
 
 def peer_groups(sock: socket.socket) -> frozenset[int]:
-    """All groups of that process; those of its user where the kernel does not say, as with very many."""
+    """All groups of that process; those of its user when the kernel cannot list them, as with very many."""
     _, uid, gid = peer(sock)
     try:
         raw = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 1024)
@@ -232,24 +234,24 @@ def peer_groups(sock: socket.socket) -> frozenset[int]:
 
 
 def outsider(folder: Path, sock: socket.socket) -> str:
-    """Why whoever connects may not use the socket of this store; "" for root, the engine's user, the store's owner and its group.
+    """Why this client may not use the store's socket; "" for root, the engine's user, the store's owner and its group.
 
-    The modes of the folder and the socket say the same; this holds where they were changed.
+    The modes of the folder and the socket already enforce this; the check still holds if they are changed.
     """
     _, uid, _ = peer(sock)
     try:
-        found = os.stat(folder)
+        status = os.stat(folder)
     except OSError:
-        return ""  # the folder is gone: whoever has come this far may still roll back
-    if uid in (0, os.geteuid(), found.st_uid):
+        return ""  # the folder is gone: a client that got this far may still roll back
+    if uid in (0, os.geteuid(), status.st_uid):
         return ""
-    if found.st_mode & stat.S_IWGRP and found.st_gid in peer_groups(sock):
+    if status.st_mode & stat.S_IWGRP and status.st_gid in peer_groups(sock):
         return ""
     return f"The store in {folder} is not open to uid {uid}: run this as its owner, or as a member of [store] group."
 
 
 def rooms() -> tuple[Room, Room]:
-    """What TCP and the unix socket may hold with the descriptors that this process may open, as many as it may."""
+    """What TCP and the unix socket may hold, given the number of descriptors this process may open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:

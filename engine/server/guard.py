@@ -1,7 +1,7 @@
-"""Who may ask what over TCP. A web page may not: it names itself (Origin), reaches this address under a name of its own (DNS
-rebinding) or sends what a form can send. Everyone else needs the token where one is set.
+"""Who may do what over TCP. Web pages are refused: they identify themselves (Origin), reach this address under their
+own name (DNS rebinding) or send what a form can send. Everyone else needs the token where one is set.
 
-What is open to whom is written down in .github/SECURITY.md. Pure: headers in, a denial or None out.
+.github/SECURITY.md lists what is open to whom. Pure: headers in, a denial or None out.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Denial(Struct, frozen=True):
 
 
 class Guard(Struct, frozen=True):
-    """Of one TCP listener: `host` is where it listens, `token` what it asks for ("" asks for none). `open_metrics`: /metrics is for
-    everyone who reaches the address, under whatever name, except other sites' web pages."""
+    """For one TCP listener: `host` is where it listens, `token` is required unless it is "". `open_metrics`: /metrics
+    is open to everyone who reaches the address, under any name, except web pages of other sites."""
 
     host: str
     token: str = ""
@@ -41,7 +41,7 @@ class Guard(Struct, frozen=True):
         """Whether the request carries the token."""
         given = headers.get("authorization", "").encode(
             "utf-8", "replace"
-        )  # as bytes: a text must be ASCII to be compared
+        )  # as bytes: compare_digest accepts only ASCII text
         return bool(self.token) and hmac.compare_digest(given, f"Bearer {self.token}".encode())
 
     def denies(self, method: str, path: str, headers: Mapping[str, str]) -> Denial | None:
@@ -59,18 +59,20 @@ class Guard(Struct, frozen=True):
         )
 
     def _rebound(self, headers: Mapping[str, str]) -> Denial | None:
-        """A page whose own name was pointed at this address still sends that name. The token stands for a name: no page knows it."""
+        """A page whose own name was pointed at this address still sends that name. A token is as good as a known name:
+        no page has it."""
         name = host_name(headers.get("host", ""))
         if not name or name == self.host.lower() or name == os.uname().nodename.lower() or _is_local(name):
             return None
         return Denial(
             421,
             "host",
-            "This Host is not this engine's. Use its address or localhost, or set the token and send `Authorization: Bearer ...`.",
+            "This Host is not this engine's. Use its address or localhost, or set the token and send "
+            "`Authorization: Bearer ...`.",
         )
 
     def _foreign(self, method: str, headers: Mapping[str, str]) -> Denial | None:
-        """A browser says where a request comes from."""
+        """Browsers report where a request comes from."""
         origin, host = headers.get("origin"), headers.get("host", "")
         cross = origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower())
         cross |= method not in READING and headers.get("sec-fetch-site") in ("cross-site", "same-site")
@@ -81,14 +83,14 @@ class Guard(Struct, frozen=True):
         )
 
     def _unknown(self, method: str) -> Denial | None:
-        """On loopback reading is open; whatever is sent needs the token where one is set, and elsewhere everything does."""
+        """On loopback, reading is open and writing needs the token where one is set. Elsewhere everything needs it."""
         if not self.token or (method in READING and not self.public):
             return None
         return Denial(401, "token", "This address needs the token: send `Authorization: Bearer ...`.")
 
 
 def _unfit(method: str, headers: Mapping[str, str]) -> Denial | None:
-    """A form and a page can send text/plain without asking first; application/json they cannot, and no DELETE."""
+    """A form or a page can send text/plain without a preflight, but not application/json or DELETE."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if method in READING or method == "DELETE" or kind == "application/json":
         return None
@@ -104,7 +106,7 @@ def host_name(host: str) -> str:
 
 
 def _is_local(name: str) -> bool:
-    """An address (nobody's name points at it) or a name that means this machine everywhere."""
+    """An address (DNS cannot rebind it) or a name that means this machine everywhere."""
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

@@ -1,7 +1,7 @@
 """The engine's HTTP API: documents and metrics on TCP, the same and the control routes on the unix socket.
 
-Only the socket in the store's folder carries control: whoever can open the store may act, and the kernel says who it is. What TCP
-is open to is `guard`'s affair, how much of it `connections`'.
+Control is only on the socket in the store's folder: anyone who can open the store may act, and the kernel identifies
+them. `guard` decides who may use TCP, `connections` how much.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from engine.store.documents import Document
 from engine.text import clean_block, clean_line
 from engine.view.outward import outward
 
-BODY_LIMIT = 41_000_000  # 10 million characters of four bytes, and their envelope
+BODY_LIMIT = 41_000_000  # 10 million characters of four bytes, plus the JSON around them
 DEEPEST = 32
-LARGEST = 1 << 53  # integers beyond this are no counts, and neither SQLite nor JavaScript keeps them
+LARGEST = 1 << 53  # larger integers are not counts, and neither SQLite nor JavaScript represents them exactly
 
 TOO_LARGE = "The request is larger than 41 MB. Split the document."
 SHAPE = 'Send {"id": "...", "text": "..."}.'
@@ -51,12 +51,12 @@ WithBody = Callable[[Request, bytes], Awaitable[Response]]
 
 
 class Unfit(ValueError):
-    """Fields that no request can have: a sentence."""
+    """Fields that no request can have. The message is a sentence."""
 
 
 class Api:
-    """The routes of one listener. With a `guard`, TCP's, what it denies is denied; without one, on the unix socket, there is also
-    `POST /v1/control/{kind}`."""
+    """The routes of one listener. With a `guard` (TCP), it filters every request; without one (the unix socket),
+    `POST /v1/control/{kind}` is added."""
 
     def __init__(self, engine: Engine, room: Room, guard: Guard | None = None) -> None:
         self.engine = engine
@@ -107,7 +107,7 @@ class Api:
         return read_first
 
     def _once(self, handler: WithBody) -> WithBody:
-        """`Idempotency-Key`: the same request again gets the same answer, and is not done again."""
+        """`Idempotency-Key`: the same request sent again gets the same answer and is not carried out twice."""
 
         async def known_first(request: Request, body: bytes) -> Response:
             key = request.headers.get("idempotency-key")
@@ -122,7 +122,7 @@ class Api:
         return known_first
 
     def _knows(self, request: Request) -> bool:
-        """Whether this is somebody who may open the store's socket, or has the token."""
+        """Whether the caller may open the store's socket or has the token."""
         return self.guard is None or self.guard.knows(request.headers)
 
     # -- documents -----------------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ class Api:
             code = "method" if str(error).endswith("`$.method`") else "fields"
             return refuse(422, code, f"Not usable: {clean_line(str(error))}. {SHAPE}")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            return refuse(400, "json", f"Not understood: {clean_line(str(error))}. {SHAPE}")
+            return refuse(400, "json", f"Invalid JSON: {clean_line(str(error))}. {SHAPE}")
         try:
             made = await self.engine.extract(asked.id, asked.text, asked.title, asked.method, asked.bulk)
         except (Busy, Refused, OSError) as error:
@@ -148,7 +148,7 @@ class Api:
         except msgspec.ValidationError as error:
             return refuse(422, "fields", f"Not usable: {clean_line(str(error))}. {BATCH_SHAPE}")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            return refuse(400, "json", f"Not understood: {clean_line(str(error))}. {BATCH_SHAPE}")
+            return refuse(400, "json", f"Invalid JSON: {clean_line(str(error))}. {BATCH_SHAPE}")
         return StreamingResponse(Batch(self.engine, asked.documents).lines(), media_type="application/x-ndjson")
 
     async def document(self, request: Request) -> Response:
@@ -181,8 +181,9 @@ class Api:
             return refuse(
                 403,
                 "token",
-                "Complaints can roll the rollout back, so this address takes them only with the token: set [http] token_env's variable "
-                "in the engine's environment and send `Authorization: Bearer ...`, or use `rollout feedback complaint`.",
+                "Complaints can roll the rollout back, so this address accepts them only with the token: set "
+                "[http] token_env's variable in the engine's environment and send `Authorization: Bearer ...`, or "
+                "use `rollout feedback complaint`.",
             )
         return await self._command(request, "feedback", fields)
 
@@ -190,7 +191,7 @@ class Api:
         view = self.engine.view
         if view is None:
             return refuse(503, "starting", "starting", retry_after_s=1.0)
-        epoch = request.query_params.get("times") == "epoch"  # a console reads it as the struct that it is
+        epoch = request.query_params.get("times") == "epoch"  # a console parses it into the original struct
         return answer(200, view if epoch else outward(view))
 
     async def health(self, _: Request) -> Response:
@@ -219,7 +220,7 @@ class Api:
 
     async def broken(self, _: Request, error: Exception) -> Response:
         self.engine.trouble(error)
-        sentence = "The engine failed at this request; the reason is in engine.log in the store folder."
+        sentence = "The engine failed on this request; the reason is in engine.log in the store folder."
         return refuse(500, "internal", sentence)
 
 
@@ -233,7 +234,7 @@ async def _nothing(_: Request) -> Response:
 
 
 async def _left(_: Request, __: Exception) -> Response:
-    return Response(status_code=400)  # to nobody: the client went before it had sent its request
+    return Response(status_code=400)  # never sent: the client left before its request was complete
 
 
 async def _unknown(_: Request, error: Exception) -> Response:
@@ -249,17 +250,17 @@ def stored_document(d: Document, with_text: bool) -> StoredDocument:
 
 
 def _declared(request: Request) -> int:
-    """Bytes that the body is going to have; 0 where it comes in chunks or there is none."""
+    """The announced size of the body in bytes; 0 if it is chunked or there is none."""
     return int(request.headers.get("content-length", "0")[:15])
 
 
 def _is_small(request: Request) -> bool:
-    """Whether the rest of the request can be read and thrown away; the connection of a large one is closed."""
+    """Whether the rest of the request can be read and discarded; the connection of a large one is closed."""
     return _declared(request) <= SMALL_BODY and "transfer-encoding" not in request.headers
 
 
 class Body:
-    """The body of one request, as it comes; what is more than a little counts in the listener's room until `free`."""
+    """The body of one request as it arrives. A large one counts in the listener's room until `free`."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -267,7 +268,7 @@ class Body:
         self._held = 0
 
     async def read(self, request: Request) -> Response | None:
-        """None when it is whole, else what to answer."""
+        """None when it is complete, else the answer to send."""
         if _declared(request) > BODY_LIMIT:
             return refuse(413, "size", TOO_LARGE, CLOSE)
         try:
@@ -278,17 +279,17 @@ class Body:
                         return refuse(413, "size", TOO_LARGE, CLOSE)
                     more = len(self._body) - SMALL_BODY - self._held
                     if more > 0 and not self._room.take(more):
-                        why = "Too many large documents are on their way at once. Try again in a moment."
+                        why = "Too many large documents are being sent. Try again in a moment."
                         return refuse(503, "busy", why, CLOSE, retry_after_s=5.0)
                     self._held += max(0, more)
         except TimeoutError:
-            return refuse(408, "slow", f"The body was not whole within {BODY_S:g} s.", CLOSE)
+            return refuse(408, "slow", f"The body was not complete within {BODY_S:g} s.", CLOSE)
         return None
 
     def whole(self) -> bytes:
-        found = bytes(self._body)
+        whole = bytes(self._body)
         self._body = bytearray()  # not twice in memory while the document waits for its keywords
-        return found
+        return whole
 
     def free(self) -> None:
         self._room.give(self._held)
@@ -296,24 +297,24 @@ class Body:
 
 
 def read_fields(body: bytes) -> dict[str, Any] | Response:
-    """A JSON object whose texts are clean and whose numbers every part of the engine can keep; or what to answer."""
+    """A JSON object with clean texts and with numbers every part of the engine can store; or the answer to send."""
     try:
         fields = plain(json.loads(body or b"{}"))
     except Unfit as error:
-        return _not_understood(f"Not understood: {error}. Nothing has changed.")
+        return _invalid(f"Invalid request: {error}. Nothing has changed.")
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        return _not_understood(f"Not understood: {why}. Send a JSON object.")
-    return fields if isinstance(fields, dict) else _not_understood("Not understood: send a JSON object.")
+        return _invalid(f"Invalid JSON: {why}. Send a JSON object.")
+    return fields if isinstance(fields, dict) else _invalid("Invalid request: send a JSON object.")
 
 
-def _not_understood(sentence: str) -> Response:
+def _invalid(sentence: str) -> Response:
     return of_reply(Reply(False, sentence, {"code": "json", "status": 400}))
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """The value with nothing in it that acts on a terminal or breaks an encoder: control characters and halves of surrogate pairs
-    become marks. Unfit for numbers that are none (NaN) or beyond 2^53, and for nesting without end."""
+    """The value without anything that controls a terminal or breaks an encoder: control characters and lone surrogates
+    become marks. Unfit for NaN, numbers beyond 2^53, and excessive nesting."""
     if depth > DEEPEST:
         raise Unfit(f"it is nested more than {DEEPEST} deep")
     if isinstance(value, str):
@@ -322,13 +323,13 @@ def plain(value: Any, depth: int = 0) -> Any:
         return {plain(key, depth + 1): plain(one, depth + 1) for key, one in value.items()}
     if isinstance(value, list):
         return [plain(one, depth + 1) for one in value]
-    if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:  # NaN is in no order
-        raise Unfit("a number is larger than 2^53, or is none")
+    if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:  # NaN compares with nothing
+        raise Unfit("a number is larger than 2^53 or is NaN")
     return value
 
 
 def actor_of(request: Request) -> Actor:
-    """The uid is the kernel's; the rest is what the client says, cleaned, and only for people to read."""
+    """The kernel supplies the uid; the rest is the client's claim, cleaned and only for display."""
     host = request.client.host if request.client else ""
     if not host.startswith("uid:"):
         return Actor(clean_line(f"http {host}", 64), kind="http")

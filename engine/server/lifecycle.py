@@ -1,4 +1,4 @@
-"""The engine's own life in the decision log: that it started, why it stopped, and for how long none ran."""
+"""The engine's own lifecycle in the decision log: its start, the reason for its stop, and how long none ran."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from engine.plan.durations import format_duration, iso
 from engine.rollout.control import Decision, Refusal, State, hold, note, percent
 from engine.service.engine import Engine, machine_time
 
-STOP_S = 2.0  # a store that takes no writes must not keep the engine from ending
+STOP_S = 2.0  # a store that refuses writes must not keep the engine from stopping
 
 
 async def started(engine: Engine) -> None:
-    """Log the start. After a long time without an engine nobody may remember what it comes back to, so promotion is held, which
-    tells people, until one of them resumes."""
+    """Log the start. After a long time without an engine people may have forgotten the rollout, so promotion is held,
+    which notifies them, until one of them resumes."""
     before, away_s = engine.seen_before, _away_s(engine)
-    how = "" if before is None else f"; the one before it {_end(engine.clean_start)} at {iso(before)}"
+    how = "" if before is None else f"; the previous one {_end(engine.clean_start)} at {iso(before)}"
     sentence = f"the engine started (process {os.getpid()}){how}"
     evidence = {"pid": os.getpid(), "clean": engine.clean_start, "before": before, "away_s": away_s}
     ask = engine.ask()
     await engine.commit(ask, lambda state: note(state, ask, "engine_start", sentence, evidence))
     if away_s >= engine.plan.store.away_s and engine.state.percent_bp and not engine.state.held:
         gone = format_duration(round(away_s, -2))
-        reason = f"no engine ran for {gone}; the rollout comes back at {percent(engine.state.percent_bp)}"
+        reason = f"no engine ran for {gone}; the rollout returns at {percent(engine.state.percent_bp)}"
         engine.event(f"{reason[0].upper()}{reason[1:]}, and is held until a person resumes.")
         held = engine.ask(reason)
 
@@ -35,7 +35,7 @@ async def started(engine: Engine) -> None:
 
 
 async def stopped(engine: Engine, why: str) -> None:
-    """Log the end, if the store takes it in time."""
+    """Log the end, if the store accepts it in time."""
     if engine.writer.fenced:
         return
     ask = engine.ask()
@@ -51,7 +51,7 @@ def _end(clean: bool) -> str:
 
 
 def _away_s(engine: Engine) -> float:
-    """Seconds without an engine before this one; in a time lapse none, whose calendar is its own."""
+    """Seconds without an engine before this one; 0 in a time lapse, which has its own calendar."""
     if engine.seen_before is None or engine.rehearsal:
         return 0.0
     return max(0.0, machine_time() - engine.seen_before)

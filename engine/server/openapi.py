@@ -49,7 +49,7 @@ def described(service: str, environment: str) -> dict[str, Any]:
         "info": {
             "title": "Rollout engine",
             "version": VERSION,
-            "description": f"Keyword extraction for {service} in {environment}. Errors are JSON with `code` and `error`; every answer has "
+            "description": f"Keyword extraction for {service} in {environment}. Errors are JSON with `code` and `error`; " "every answer has "
             "X-Request-Id, the caller's where one was sent.",
         },
         "paths": _paths(),
@@ -70,7 +70,7 @@ def described(service: str, environment: str) -> dict[str, Any]:
                 "RequestId": {
                     "name": "X-Request-Id", "in": "header", "required": False,
                     "schema": {"type": "string"},
-                    "description": "Up to 128 of A-Z a-z 0-9 . _ : / + = @ -; another one is replaced by one that is made here.",
+                    "description": "Up to 128 of A-Z a-z 0-9 . _ : / + = @ -; another one is replaced by one that is made " "here.",
                 },
             },
         },

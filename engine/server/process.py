@@ -1,7 +1,7 @@
-"""The engine as a process: takes the lock (or waits for it), serves the socket and TCP, ends cleanly on a signal.
+"""The engine as a process: takes the lock (or waits for it), serves the socket and TCP, shuts down cleanly on a signal.
 
-`rollout` starts it detached, `rollout serve` in the foreground; the code is the same. A rehearsal's engine ends with its console,
-whose end of the pipe on standard input closes.
+`rollout` starts it detached, `rollout serve` in the foreground; the code is the same. A rehearsal's engine ends with
+its console, whose pipe on standard input then closes.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ if TYPE_CHECKING:
     from engine.service.engine import Engine
 
 STANDBY_POLL_S = 0.05
-PORT_S = 5.0  # a standby waits so long for the port of the engine that ended: the lock may be free a moment before it
+PORT_S = 5.0  # how long a standby waits for the previous engine's port: the lock may be free a moment earlier
 SOCKET_LOOK_S = 1.0
-SWITCH_S = 0.001  # between the loop and the writer's thread: a rollback is handed over in 1 ms, not in Python's 5
-DRAIN_CALLS_S = 5.0  # what is in flight at the end may take this long with the LLM, then it is finished by frequency
+SWITCH_S = 0.001  # thread switch interval: a rollback reaches the writer's thread in 1 ms, not in Python's default 5
+DRAIN_CALLS_S = 5.0  # at shutdown, LLM calls in flight get this long, then their documents are finished by frequency
 DRAIN_S = 9.0  # systemd gives up after 10 to 15 s, and the store needs its last commit
-LOG_BYTES = 1 << 20  # a longer engine.log is put aside when the next engine starts, over the one before it
+LOG_BYTES = 1 << 20  # a longer engine.log is rotated when the next engine starts, replacing the previous one
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 NICE = 5  # below the console, whose keys must never wait for a document
 
@@ -57,36 +57,47 @@ log = logging.getLogger("rollout.engine")
 
 
 def spawn(plan_path: Path, folder: Folder, *options: str, attached: bool = False) -> subprocess.Popen[bytes]:
-    """Start an engine of its own session, logging to the store's folder. `attached`: it ends when its stdin pipe closes.
+    """Start an engine in its own session, logging to the store's folder. `attached`: it ends when its stdin pipe
+    closes.
 
-    `-P`: nothing is imported from the store's folder, where a whole group may put files.
+    `-P`: imports nothing from the store's folder, where a whole group may put files.
     """
     folder.prepare()
     _set_aside(folder)
     output = folder.create(folder.engine_log, os.O_APPEND)
     try:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "engine.server.process", "--plan", str(plan_path), "--store", str(folder.path.absolute()), *options]
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "engine.server.process",
+                "--plan",
+                str(plan_path),
+                "--store",
+                str(folder.path.absolute()),
+                *options,
+            ]
             + (["--attached"] if attached else []),
             stdin=subprocess.PIPE if attached else subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
             cwd=folder.path,
-        )  # fmt: skip
+        )
     finally:
         os.close(output)
 
 
 def _set_aside(folder: Folder) -> None:
-    """Begin a new engine.log where the old one has grown long."""
+    """Start a new engine.log when the old one is long."""
     with contextlib.suppress(OSError):  # none yet
         if folder.engine_log.lstat().st_size > LOG_BYTES:
             folder.engine_log.replace(folder.engine_log.with_suffix(".log.1"))
 
 
 def wait_until_up(folder: Folder, process: subprocess.Popen[bytes] | None, timeout_s: float = 20.0) -> str:
-    """ "" when the engine answers, else the sentence that says why not."""
+    """ "" when the engine answers, else a sentence that gives the reason."""
     from engine.client.client import EngineClient
 
     client = EngineClient(folder)
@@ -99,7 +110,7 @@ def wait_until_up(folder: Folder, process: subprocess.Popen[bytes] | None, timeo
         if process is not None and process.poll() is not None:
             return (
                 last_words(folder)
-                or f"The engine ended at once with code {process.returncode}; see {folder.engine_log}."
+                or f"The engine exited immediately with code {process.returncode}; see {folder.engine_log}."
             )
         time.sleep(0.02)
     return f"The engine did not answer within {timeout_s:g} s; see {folder.engine_log}."
@@ -116,14 +127,15 @@ def last_words(folder: Folder) -> str:
 def run(
     plan_path: Path, folder: Folder, speed: float | None = None, attached: bool = False, foreground: bool = False
 ) -> int:
-    """Run an engine until it is told to end; the process's exit code. Messages go to stderr, one sentence each."""
+    """Run an engine until it is asked to stop; return the process's exit code. Messages go to stderr, one sentence
+    each."""
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     repeated.fold(logging.getLogger().handlers)
     try:
         plan = load_plan(plan_path)
         folder.prepare()
-        # its standard error is the service manager's; a person looks in the store's folder
+        # the service manager has its standard error; a person looks in the store's folder
         apart = foreground and not files.is_open_as(sys.stderr.fileno(), folder.engine_log)
         if apart:
             _log_to(folder)
@@ -132,16 +144,16 @@ def run(
         return 1
     clock: Clock = SystemClock() if speed is None else LapseClock(speed)
     sys.setswitchinterval(SWITCH_S)
-    if not foreground:  # a service manager says itself how nice its services are
+    if not foreground:  # a service manager sets the nice value of its services
         with contextlib.suppress(OSError):
             os.nice(NICE)
     try:
         return asyncio.run(_main(plan_path, plan, folder, clock, attached))
-    except (StoreError, PlanError, EnvironmentProblem) as error:  # what a person can put right, and how
+    except (StoreError, PlanError, EnvironmentProblem) as error:  # errors a person can fix
         _last_word(str(error), apart)
     except (OSError, sqlite3.Error) as error:
         _last_word(f"The engine cannot run: {reason_of(error)}.", apart, error)
-    except Exception as error:  # ours: nothing that a person has set explains it
+    except Exception as error:  # our own fault: no setting explains it
         sentence = (
             f"The engine has an internal fault ({type(error).__name__}); your settings are not the cause. "
             f"Report it with {folder.engine_log}, which has the details."
@@ -151,8 +163,8 @@ def run(
 
 
 def _log_to(folder: Folder) -> None:
-    """Write what is logged to engine.log too."""
-    if not folder.is_locked():  # else it is the log of the engine that runs, and this one waits to take over
+    """Write log messages to engine.log too."""
+    if not folder.is_locked():  # else the file belongs to the running engine, and this one waits to take over
         _set_aside(folder)
     handler = logging.StreamHandler(os.fdopen(folder.create(folder.engine_log, os.O_APPEND), "a", buffering=1))
     handler.setFormatter(logging.Formatter(LOG_FORMAT))
@@ -161,7 +173,8 @@ def _log_to(folder: Folder) -> None:
 
 
 def _last_word(sentence: str, apart: bool, error: BaseException | None = None) -> None:
-    """Why the process ends: the last line of engine.log, where whoever started it reads it. The traceback goes only there."""
+    """The reason for the exit: the last line of engine.log, where the starting process reads it. Only the log gets the
+    traceback."""
     detail = "" if error is None else "".join(traceback.format_exception(error))
     if not apart:
         print(detail + sentence, file=sys.stderr)  # which is engine.log
@@ -174,7 +187,7 @@ def _last_word(sentence: str, apart: bool, error: BaseException | None = None) -
 async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attached: bool) -> int:
     from engine.server import lifecycle
     from engine.service.engine import Engine
-    from engine.service.loop import Heart
+    from engine.service.loop import ControlLoop
 
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -202,7 +215,7 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
         if lock is None:
             return 0
         log.info("standby: the lock is free; taking over")
-        with contextlib.suppress(PlanError):  # it may have been edited while this one waited
+        with contextlib.suppress(PlanError):  # it may have been edited during the wait
             plan = load_plan(plan_path)
     with lock:
         world = None
@@ -217,7 +230,7 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
             if world is None:
                 memory.remember(plan_path, folder.path, os.getpid())
             await engine.open(address=_url(tcp))
-            await Heart(engine).start()
+            await ControlLoop(engine).start()
             await lifecycle.started(engine)
             if world is not None:
                 _populate(world, engine)
@@ -232,7 +245,7 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
 
 
 def _load_all() -> None:
-    """A standby loads while it waits what it will need at once."""
+    """A standby preloads what it will need immediately."""
     import uvicorn.protocols.http.h11_impl
 
     import engine.server.http
@@ -242,13 +255,13 @@ def _load_all() -> None:
 
 
 def _populate(world: World, engine: Engine) -> None:
-    """Let a rehearsal's documents and users come to its engine."""
+    """Connect a rehearsal's documents and users to its engine."""
     from engine.server.commands import carry_out
     from engine.store import documents
 
     def served_by_llm(document_id: str) -> bool:
-        found = documents.get(engine.conn, document_id)
-        return found is not None and found.method == "llm"
+        document = documents.get(engine.conn, document_id)
+        return document is not None and document.method == "llm"
 
     async def feedback(fields: dict[str, Any], actor: Actor) -> None:
         await carry_out(engine, "feedback", fields, actor)
@@ -263,7 +276,7 @@ def _end_when_closed(loop: asyncio.AbstractEventLoop, end: Callable[[str], None]
 
 
 async def _port(plan: Plan, rehearsal: bool, patience_s: float) -> socket.socket:
-    """The TCP socket; a port that is taken is asked for again for so long."""
+    """The TCP socket; retried for `patience_s` while the port is taken."""
     until = time.monotonic() + patience_s
     while True:
         try:
@@ -275,20 +288,25 @@ async def _port(plan: Plan, rehearsal: bool, patience_s: float) -> socket.socket
 
 
 def exposed(http: HttpApi, environ: Mapping[str, str]) -> str:
-    """Why the engine must not listen at this address, as a sentence; "" when it may. EnvironmentProblem for an unusable token."""
+    """Why the engine must not listen at this address, as a sentence; "" when it may. EnvironmentProblem for an unusable
+    token."""
     if http.host in LOOPBACK or secret(environ, http.token_env):
         return ""
-    return f"[http] host {http.host} is not loopback, so a token is required: set {http.token_env} in the engine's environment."
+    return (
+        f"[http] host {http.host} is not loopback, so a token is required: set {http.token_env} in the engine's "
+        "environment."
+    )
 
 
 def _bind(plan: Plan, rehearsal: bool) -> socket.socket:
-    """The TCP socket. OSError as a sentence when the address is taken; a rehearsal then takes any free port."""
+    """The TCP socket. OSError with a sentence when the address is taken; a rehearsal then uses any free port."""
     http = plan.http
     why = exposed(http, os.environ)
     if why:
         raise StoreError(why)
     family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
-    tcp = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle on
+    # an explicit protocol number, or asyncio leaves Nagle on
+    tcp = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         tcp.bind((http.host, http.port))
@@ -296,8 +314,8 @@ def _bind(plan: Plan, rehearsal: bool) -> socket.socket:
         if not rehearsal:
             tcp.close()
             raise StoreError(
-                f"{http.host}:{http.port} cannot be bound ({error.strerror}): set [http] host to an address of this machine and port "
-                "to a free one."
+                f"{http.host}:{http.port} cannot be bound ({error.strerror}): set [http] host to an address of "
+                "this machine and port to a free one."
             ) from None
         tcp.bind((http.host, 0))
     tcp.listen(128)
@@ -310,7 +328,7 @@ def _url(tcp: socket.socket) -> str:
 
 
 async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket, ending: asyncio.Event) -> None:
-    """Serve both addresses until the end is asked for, then finish what is in flight, within `DRAIN_S`."""
+    """Serve both addresses until asked to stop, then finish what is in flight, within `DRAIN_S`."""
     import uvicorn
 
     from engine.server.connections import ACCEPTED_AT_ONCE, IDLE_S, WAITING, Connection, outsider, rooms
@@ -319,33 +337,43 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            for each in sockets or ():
-                each.listen(
+            for sock in sockets or ():
+                sock.listen(
                     WAITING
-                )  # in the kernel; few are taken from there at once, so that a flood leaves the loop its turns
+                )  # queued in the kernel; few are accepted at a time, so that a flood leaves the loop its turns
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
-            yield  # signals are the process's affair
+            yield  # the process handles signals
 
     running: dict[asyncio.Task[None], Server] = {}
 
     def serve(app: ASGIApp, sock: socket.socket, protocol: Any) -> None:
         config = uvicorn.Config(
-            app, http=protocol, log_config=None, log_level="warning", access_log=False, lifespan="off", ws="none", loop="asyncio",
-            timeout_graceful_shutdown=int(DRAIN_S), timeout_keep_alive=IDLE_S, server_header=False, backlog=ACCEPTED_AT_ONCE,
-            proxy_headers=False,  # a header must not say who is at the other end
-        )  # fmt: skip
+            app,
+            http=protocol,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            loop="asyncio",
+            timeout_graceful_shutdown=int(DRAIN_S),
+            timeout_keep_alive=IDLE_S,
+            server_header=False,
+            backlog=ACCEPTED_AT_ONCE,
+            proxy_headers=False,  # a header must not override the peer's address
+        )
         server = Server(config)
         running[asyncio.create_task(server.serve(sockets=[sock]))] = server
 
     async def listen_again() -> None:
-        """Somebody who tidies up may remove the socket: without it consoles reach the engine by files alone."""
+        """A clean-up job may remove the socket; without it consoles reach the engine only through files."""
         while True:
             await asyncio.sleep(SOCKET_LOOK_S)
             repeated.flush([*logging.getLogger().handlers, *log.handlers])
             if not engine.switch.shut and not folder.socket.exists():
-                engine.event("The engine's socket was removed; it listens again.")
+                engine.event("The engine's socket was removed; listening again.")
                 serve(private, folder.listen(), unix)
 
     def admits(transport: Any) -> str:

@@ -1,6 +1,6 @@
 """A rehearsal: a throw-away store, the plan on a simulated LLM service, an engine whose calendar runs faster.
 
-The engine is the real one, in a process of its own as always; it ends when this does, however this ends, because its standard
+The engine is the real one, in its own process; it ends when this process does, however this ends, because its standard
 input closes.
 """
 
@@ -37,11 +37,11 @@ class Rehearsal:
         self.plan: Plan
 
     def start(self) -> str:
-        """Write the plan, start the engine; "" or the sentence that says why it did not start."""
+        """Write the plan and start the engine; "" or a sentence on why it did not start."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         text = default_plan_text()
         text = set_value(text, "environment", "rehearsal")
-        # what stands in the real variable is for real messages only
+        # the addresses in the real variable are for real messages only
         text = set_value(text, "notify.urls_env", "ROLLOUT_REHEARSAL_NOTIFY_URLS")
         self.plan_path.write_text(text)
         self.plan = load_plan(self.plan_path)
@@ -53,7 +53,7 @@ class Rehearsal:
             self._process.wait()
 
     def passed(self) -> Passed | None:
-        """The record of this rehearsal, once a trigger and a person have each rolled back and it was proven."""
+        """The record of this rehearsal, once a trigger and a person have each rolled back and both were proven."""
         reader = Reader(self.folder)
         try:
             return reader.read(lambda conn: passed(conn, whoami().name, SystemClock().now()))

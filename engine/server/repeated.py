@@ -1,6 +1,6 @@
-"""Log lines that repeat are written a few times and then counted: whoever can make the engine write one cannot fill its disk.
+"""Repeated log lines are written a few times and then counted, so that a client that causes one cannot fill the disk.
 
-Lines are alike that differ in numbers only. All lines together have a limit too, for what differs in words.
+Lines that differ only in numbers count as the same. A limit on all lines together covers those that differ in words.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from msgspec import Struct
 WINDOW_S = 60.0
 ALIKE = 5  # lines of one shape in a window
 ALL = 300  # lines of any shape in a window
-SHAPES = 500  # kept apart; more are one shape
+SHAPES = 500  # shapes tracked separately; the rest share one
 SHAPE_CHARS = 200
 _NUMBER = re.compile(r"0x[0-9a-f]+|[0-9]+")
 
@@ -29,7 +29,7 @@ class _Shape(Struct):
 
 
 class Folding(logging.Filter):
-    """Give it to a handler. `emit` writes the line that says how many were left out."""
+    """Attach to a handler. `emit` writes the line with the number of omitted lines."""
 
     def __init__(self, emit: Callable[[logging.LogRecord], None], clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Folding(logging.Filter):
         self._clock = clock
         self._shapes: dict[str, _Shape] = {}
         self._all = _Shape(clock())
-        self._closed = 0.0  # when it was last looked for windows that are over
+        self._closed = 0.0  # when expired windows were last closed
         self._lock = threading.RLock()
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -58,7 +58,7 @@ class Folding(logging.Filter):
             return False
 
     def flush(self) -> None:
-        """Say what was left out in windows that are over; called now and then, for no line may follow."""
+        """Report what was left out in expired windows; called now and then, since no line may follow."""
         with self._lock:
             self._close(self._clock())
 
@@ -70,7 +70,7 @@ class Folding(logging.Filter):
             self._all = _Shape(now)
         over = [name for name, shape in self._shapes.items() if now - shape.began >= WINDOW_S]
         most = sorted((self._shapes.pop(name) for name in over), key=lambda shape: -shape.dropped)
-        for shape in (each for each in most[:ALIKE] if each.dropped):
+        for shape in (folded for folded in most[:ALIKE] if folded.dropped):
             self._emit(_line(f"{shape.dropped:,} more lines like this in {WINDOW_S:.0f} s: {shape.last[:SHAPE_CHARS]}"))
         if rest := sum(shape.dropped for shape in most[ALIKE:]):
             self._emit(_line(f"{rest:,} more lines of other kinds in {WINDOW_S:.0f} s were left out"))
@@ -85,13 +85,13 @@ def _line(text: str) -> logging.LogRecord:
 def fold(handlers: Iterable[logging.Handler]) -> None:
     """Fold what these handlers write."""
     for handler in handlers:
-        if not any(isinstance(each, Folding) for each in handler.filters):
+        if not any(isinstance(filter_, Folding) for filter_ in handler.filters):
             handler.addFilter(Folding(handler.emit))
 
 
 def flush(handlers: Iterable[logging.Handler]) -> None:
     """See `Folding.flush`."""
     for handler in handlers:
-        for each in handler.filters:
-            if isinstance(each, Folding):
-                each.flush()
+        for filter_ in handler.filters:
+            if isinstance(filter_, Folding):
+                filter_.flush()

@@ -1,7 +1,7 @@
 """`Idempotency-Key`: an answer is kept for a while, and given again to the same request instead of doing it twice.
 
-Kept in memory: after a restart of the engine a request is done again. A document is stored by its id and feedback counted by its
-id, so that is twice the work and once the effect.
+Kept in memory: after a restart of the engine a request is done again. A document is stored by its id and feedback
+counted by its id, so that is twice the work and once the effect.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Replays:
         self._bytes = 0
 
     async def once(self, key: str, body: bytes, do: Callable[[], Awaitable[Response]]) -> Response:
-        """The answer that was given to this key, or that of `do`. Answers to try again (429, 500 and above) are not kept."""
+        """The answer that was given to this key, or that of `do`. Answers to try again (429, 500 and above) are not
+        kept."""
         self._forget()
         digest = hashlib.blake2b(body, digest_size=16).digest()
         known = self._kept.get(key)

@@ -1,4 +1,5 @@
-"""What goes over HTTP, as types: the requests and answers that engine/server/http.py takes and gives, and openapi.py describes."""
+"""What goes over HTTP, as types: the requests and answers that engine/server/http.py takes and gives, and openapi.py
+describes."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ class ExtractRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BatchRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Up to 1,000 documents. Each is judged alone: one that is not usable costs the others nothing. All of them are bulk work."""
+    """Up to 1,000 documents. Each is judged alone: one that is not usable costs the others nothing. All of them are
+    bulk work."""
 
     documents: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=MOST_DOCUMENTS)]
 

@@ -1,6 +1,6 @@
-"""The percentage for a service beside the engine: an environment file, written whole or not at all, and a command.
+"""Applies the percentage to a service beside the engine: an atomically written environment file, and a command.
 
-Runs after the decision is in force here; its failure is shown and tried again, and never blocks a rollback.
+Runs after the decision is in force here. A failure is shown and retried, and never blocks a rollback.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from engine.store import ownership
 
 
 class Applied(Struct, frozen=True):
-    """What is known of the service beside the engine. `state` "": the plan names none."""
+    """State of the service beside the engine. `state` is "" when the plan names none."""
 
     state: Literal["", "waiting", "done", "failed"] = ""
     sentence: str = ""
@@ -29,13 +29,13 @@ RETRY_S = (1.0, 5.0, 15.0, 60.0)
 
 
 def write_environment(path: Path, lines: Sequence[str]) -> None:
-    """Atomically: whoever reads it sees the old lines or the new. OSError when the folder is not writable."""
+    """Atomic: a reader sees the old lines or the new. OSError when the folder is not writable."""
     text = "\n".join(line.removeprefix("export ") for line in lines) + "\n"
     files.write_whole(path, text.encode(), 0o644)
 
 
 async def put_environment(path: str, lines: Sequence[str]) -> str:
-    """Write the file, if there is one; "" when it worked, else a sentence."""
+    """Write the file, if one is configured; "" on success, else a sentence."""
     if not path:
         return ""
     try:
@@ -46,7 +46,7 @@ async def put_environment(path: str, lines: Sequence[str]) -> str:
 
 
 async def run_command(apply: Apply) -> str:
-    """Run the command, if there is one; "" when it worked, else a sentence."""
+    """Run the command, if one is configured; "" on success, else a sentence."""
     if not apply.command:
         return ""
     done = await shell.run(apply.command, apply.timeout_s)
@@ -63,21 +63,22 @@ async def _to_the_end(writing: asyncio.Task[None]) -> None:
 
 
 class Applier:
-    """One at a time, the latest wins: a change ends the command of the one before. A failure is retried until it works.
+    """Applies one change at a time, the latest wins: a new one ends the previous command. A failure is retried until it
+    succeeds.
 
-    `done` is a file that remembers what was applied last, so that an engine that starts applies what a dead one, or a rollback
-    without an engine, could not.
+    `done` is a file that records what was applied last, so that a starting engine applies what a dead one, or a
+    rollback without an engine, could not.
     """
 
     def __init__(self, apply: Apply, done: Path, changed: Callable[[Applied], None] = lambda _: None) -> None:
-        """`changed` is called with each new state: the first failure, and that it worked after one."""
+        """`changed` is called with each new state: the first failure, and the recovery after it."""
         self._changed = changed
         self.applied = Applied("done", "not changed since the engine started") if self._named(apply) else Applied()
         self._apply = apply
         self._done = done
         self._task: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
-        self._failing = False  # what was applied last did not work
+        self._failing = False  # the last attempt failed
 
     @staticmethod
     def _named(apply: Apply) -> bool:
@@ -85,10 +86,10 @@ class Applier:
 
     @property
     def problem(self) -> str:
-        """What does not work now, and what is still in force there; "" while all is well."""
+        """What is failing now, and what may still be in force there; "" when all is well."""
         if self.applied.state != "failed":
             return ""
-        return f"{self.applied.sentence} The service beside the engine may still run with the percentage before."
+        return f"{self.applied.sentence} The service beside the engine may still run with the previous percentage."
 
     def start(self, lines: Sequence[str]) -> None:
         if not self._named(self._apply):
@@ -99,7 +100,7 @@ class Applier:
         self._task = asyncio.create_task(self._insist(lines, self._task))
 
     def catch_up(self, lines: Sequence[str]) -> None:
-        """At a start: apply unless this is what was applied last."""
+        """At startup: apply unless this is what was applied last."""
         try:
             if files.read(self._done).content == "\n".join(lines).encode():
                 return
@@ -110,7 +111,7 @@ class Applier:
     async def _insist(self, lines: Sequence[str], before: asyncio.Task[None] | None) -> None:
         tries = 0
         while True:
-            async with self._writing:  # the file is new at once, also while the command before is being ended
+            async with self._writing:  # write the new file immediately, even while the previous command is being ended
                 problem = await put_environment(self._apply.env_file, lines)
             if before is not None:
                 await asyncio.wait([before])
@@ -146,7 +147,7 @@ class Applier:
 
 
 def apply_without_engine(apply: Apply, lines: Sequence[str], done: Path) -> Applied:
-    """The same, once, where no engine runs: as the user who asks, and not tried again."""
+    """The same, once, when no engine runs: as the current user, without retry."""
     if not (apply.env_file or apply.command):
         return Applied()
     problem = ""

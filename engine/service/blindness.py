@@ -1,7 +1,7 @@
-"""Whether the monitor sees anything: since when no LLM document has ended, and whether any was to be expected.
+"""Whether the monitor sees LLM documents: how long none has ended, and whether any was expected.
 
-*Blind* is: documents come and none of them is seen on the LLM arm. *No traffic* is: none come, on either arm, and the LLM service
-answers its probes. The first one wants a step down when it lasts; the second one is a quiet night.
+*Blind*: documents arrive and none is seen on the LLM arm; if it lasts, the rollout should step down. *No traffic*: none
+arrive on either arm and the LLM service answers its probes; that is a quiet night.
 """
 
 from __future__ import annotations
@@ -12,48 +12,49 @@ from engine.clock import Clock, pace
 from engine.text import counted
 from engine.triggers.evidence import GAPS, silence
 
-# Real seconds: in a time lapse hours pass while one document, or one answer, is on its way, and that is no silence.
+# Real seconds: in a time lapse hours pass while one document or answer is in flight, and that is not silence.
 ON_ITS_WAY_S = 3.0
 ANSWERING_S = 30.0
 
 
 class Unseen(NamedTuple):
-    """Why nothing is seen ("" while something is), for how many seconds, and whether that is only because no document comes."""
+    """Why nothing is seen ("" while something is), for how many seconds, and whether the only cause is that no
+    documents arrive."""
 
     why: str = ""
     since_s: float = 0.0
     idle: bool = False
 
 
-class Sight:
-    """Hears of every document; asked at each evaluation."""
+class SilenceDetector:
+    """Receives every document; queried at each evaluation."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._seen_at = clock.monotonic()
-        self._calm_at = self._seen_at  # when there was last no reason to see anything: that time is not blindness
-        self._per_min = 0.0  # LLM documents, as they came before the silence
+        self._calm_at = self._seen_at  # the last time with no reason to expect anything: that time is not blindness
+        self._per_min = 0.0  # LLM documents per minute before the silence
         self._others = self._missed = (
-            0  # since then: documents by frequency; documents of the LLM arm without a trace there
+            0  # since then: documents by frequency; documents of the LLM arm that left no trace there
         )
 
     def sees(self, per_min: float) -> None:
-        """An LLM document has ended, or another percentage is in force: silence starts again, where `per_min` LLM documents are to be
+        """An LLM document has ended, or another percentage is in force: silence restarts, with `per_min` LLM documents
         expected."""
         self._seen_at, self._per_min = self._clock.monotonic(), per_min
         self._others = self._missed = 0
 
     def passes(self, llm_arm: bool) -> None:
-        """A document has ended of which the LLM arm shows nothing."""
+        """A document has ended without a trace on the LLM arm."""
         if llm_arm:
             self._missed += 1
         else:
             self._others += 1
 
     def unseen(self, problem: str, waiting: int, share: float = 1.0, answers: bool = False) -> Unseen:
-        """`problem` is the store's own. `waiting` are LLM calls that have not ended: then documents do come, and the service is
-        silent. `share` of documents goes to the LLM; `answers`: its service answers probes.
-        """
+        """`problem` is the store's own. `waiting` is the number of unfinished LLM calls: if there are any, documents do
+        arrive and the service is silent. `share` of documents goes to the LLM; `answers`: its service answers
+        probes."""
         if problem:
             return Unseen(problem)
         now = self._clock.monotonic()
@@ -68,11 +69,11 @@ class Sight:
         if waiting or not answers:
             return Unseen(why, since_s)
         if self._expected(share) >= GAPS:
-            return Unseen(f"{why}, while {counted(come, 'document')} came", since_s)
+            return Unseen(f"{why} while {counted(come, 'document')} arrived", since_s)
         self._calm_at = now
         few = f", {counted(come, 'document')} by frequency" if come else ""
         return Unseen(f"no LLM documents for {int(quiet)} s{few}", quiet, idle=True)
 
     def _expected(self, share: float) -> float:
-        """LLM documents that should have been seen since the last one, by what came on the other arm."""
+        """LLM documents that should have been seen since the last one, judged by traffic on the other arm."""
         return self._missed + (self._others * share / (1 - share) if share < 1 else 0.0)

@@ -1,7 +1,7 @@
-"""Checklist items, signed by a person or proven by the machine, each in the log with its evidence.
+"""Checklist items, signed by a person or proven by a machine check, each logged with its evidence.
 
-A machine check runs on demand and again before a promotion. Where it cannot prove an item, a person may sign by hand with a note
-that says why; the machine's finding stays beside it, for ever.
+A machine check runs on demand and again before a promotion. Where it cannot prove an item, a person may sign with a
+note that gives the reason; the machine's finding is kept beside it permanently.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ async def sign(engine: Engine, item_id: str, written: str, ask: Ask) -> Reply:
         if reply.ok or len(written) < LEAST_NOTE:
             return reply
         again = engine.ask("against the machine", ask.actor)
-        said = str(reply.data.get("evidence", ""))
-        sentence = f'{ask.actor.name} signed "{item.text}" by hand ({written}), although the machine says: {said}'
-        return await _record(engine, item, "done", f"{SIGNED_MANUALLY}: {written}", said, sentence, "sign", again)
+        finding = str(reply.data.get("evidence", ""))
+        sentence = (
+            f'{ask.actor.name} signed "{item.text}" manually ({written}), although the machine check failed: {finding}'
+        )
+        return await _record(engine, item, "done", f"{SIGNED_MANUALLY}: {written}", finding, sentence, "sign", again)
     sentence = f'{ask.actor.name} signed "{item.text}"' + (f": {written}" if written else "")
     return await _record(engine, item, "done", written, "", sentence, "sign", ask)
 
@@ -76,8 +78,8 @@ async def check(engine: Engine, item_id: str, ask: Ask) -> Reply:
 
 
 async def recheck(engine: Engine, ask: Ask) -> None:
-    """Before a promotion: run again, side by side, every machine check that was proven a while ago, or that a rollback lapsed. What
-    fails closes the gate."""
+    """Before a promotion: run again, in parallel, every machine check proven a while ago or lapsed by a rollback. A
+    failure closes the gate."""
     now = engine.clock.now()
     checks = {item.id: item.check for item in items(engine.plan, engine.state.stage)}
     old = [
@@ -96,14 +98,14 @@ async def _record(
 ) -> Reply:
     stage = engine.state.stage
 
-    def also(conn: sqlite3.Connection, rev: int) -> None:
+    def within(conn: sqlite3.Connection, rev: int) -> None:
         conn.execute(
             "INSERT OR REPLACE INTO checked VALUES (?,?,?,?,?,?,?,?)",
             (stage, item.id, state, ask.actor.name, ask.at, written, evidence, rev),
         )
 
     outcome = await engine.commit(
-        ask, lambda now: note(now, ask, kind, sentence, {"item": item.id, "state": state, "evidence": evidence}), also
+        ask, lambda now: note(now, ask, kind, sentence, {"item": item.id, "state": state, "evidence": evidence}), within
     )
     ok = outcome.decision is not None
     return Reply(ok, spoken(sentence, ask.actor.name), {"item": item.id, "state": state, "evidence": evidence})

@@ -1,4 +1,4 @@
-"""What the machine can prove of a checklist: one function a kind of check, each with its finding in words."""
+"""Machine checks of checklist items: one function per kind of check, each returning its finding in words."""
 
 from __future__ import annotations
 
@@ -35,23 +35,24 @@ async def examine(engine: Engine, check: Check) -> CheckResult:
 
 
 def again_before_promotion(check: Check) -> bool:
-    """Whether a promotion runs it anew: not what sends something to people, and no command of unknown length."""
+    """Whether a promotion repeats it. Not checks that send messages, and no command of unknown duration."""
     return check.kind not in ("manual", "command") and (check.kind != "notify" or bool(check.message))
 
 
 async def _llm(engine: Engine, check: Check) -> CheckResult:
-    """What is wrong, or what was found, once for all servers that say the same."""
+    """The problem or the result, listed once for all servers that share it."""
     report = await engine.pool.check()
-    told: dict[str, list[str]] = {}
+    servers_by_text: dict[str, list[str]] = {}
     for line in report.lines:
         if report.ok or line.state == "fail":
-            told.setdefault(line.text, []).append(line.server)
+            servers_by_text.setdefault(line.text, []).append(line.server)
     servers = {line.server for line in report.lines}
     several = len(servers) > 1
     return CheckResult(
         report.ok,
         "; ".join(
-            f"{', '.join(by)}: {text}" if several and len(by) < len(servers) else text for text, by in told.items()
+            f"{', '.join(by)}: {text}" if several and len(by) < len(servers) else text
+            for text, by in servers_by_text.items()
         ),
     )
 
@@ -84,7 +85,7 @@ async def _command(engine: Engine, check: Check) -> CheckResult:
 
 
 async def _metric(engine: Engine, check: Check) -> CheckResult:
-    engine.monitor.gate_facts(engine.state)  # measured anew when what is there is old
+    engine.monitor.gate_facts(engine.state)  # measured again when the figures are old
     return engine.monitor.judge(check.metric, check.op, check.value)
 
 
@@ -112,7 +113,7 @@ async def _notify(engine: Engine, check: Check) -> CheckResult:
 
 
 def _delivered(engine: Engine, message: str) -> CheckResult:
-    """Whether a message of the plan reached its addresses; it is sent by a person, not by the check."""
+    """Whether a message of the plan reached its addresses; a person sends it, not the check."""
     last = next((d for d in outbox.deliveries(engine.conn, 1000) if d.message == message), None)
     if last is None:
         return CheckResult(False, f"{message} was not sent yet: screen 9, or `rollout notify send {message}`")
@@ -125,19 +126,20 @@ def _delivered(engine: Engine, message: str) -> CheckResult:
 
 
 async def _drill(engine: Engine, check: Check) -> CheckResult:
-    """A dry run beside the live store, and how soon the live writer would take a decision."""
-    found = await asyncio.to_thread(drill.drill, engine.folder, engine.plan)
+    """A dry run beside the live store, and how fast the live writer would commit a decision."""
+    result = await asyncio.to_thread(drill.drill, engine.folder, engine.plan)
     began = time.perf_counter()
     await asyncio.wrap_future(
         engine.writer.write(lambda conn: conn.execute("UPDATE lease SET clean = clean WHERE id = 1"))
     )
     commit_ms = (time.perf_counter() - began) * 1000
-    if not found.ok:
-        return CheckResult(False, f"dry run: {found.trouble or 'a rollback did not take effect'}")
+    if not result.ok:
+        return CheckResult(False, f"dry run: {result.trouble or 'a rollback did not take effect'}")
     return CheckResult(
         True,
-        f"dry run on this disk: from 100 % a router read 0 % after {found.effective_ms:.2f} ms, the decision was on the disk after "
-        f"{found.recorded_ms:.1f} ms; the live store takes a decision in {commit_ms:.1f} ms and stays at {engine.state.percent_bp / 100:g} %",
+        f"dry run on this disk: from 100 % a router read 0 % after {result.effective_ms:.2f} ms, the decision was "
+        f"on the disk after {result.recorded_ms:.1f} ms; the live store takes a decision in {commit_ms:.1f} ms and "
+        f"stays at {engine.state.percent_bp / 100:g} %",
     )
 
 
@@ -148,7 +150,8 @@ async def _rehearsal(engine: Engine, check: Check) -> CheckResult:
     if passed is None:
         return CheckResult(
             False,
-            "no rehearsal has been passed for this store: run `rollout rehearse` beside rollout.toml, let a trigger roll back and roll back by hand",
+            "no rehearsal has been passed for this store: run `rollout rehearse` beside rollout.toml, let a "
+            "trigger roll back and roll back manually",
         )
     age = engine.clock.now() - passed.at
     limit = check.within_s
@@ -157,7 +160,8 @@ async def _rehearsal(engine: Engine, check: Check) -> CheckResult:
 
 
 async def _triggers(engine: Engine, check: Check) -> CheckResult:
-    """All on, evaluated now, silent on a healthy stretch, and quick on a fault; then what the stored attempts would have done."""
+    """All enabled, evaluated recently, silent on healthy data, and quick on a fault; then how they would have acted on
+    the stored attempts."""
     off = [t.id for t in engine.plan.triggers if not t.enabled]
     if off:
         return CheckResult(False, f"switched off in the plan: {', '.join(off)}")
@@ -178,23 +182,23 @@ async def _triggers(engine: Engine, check: Check) -> CheckResult:
         finally:
             conn.close()
 
-    false, found = await asyncio.to_thread(fault_found, plan)
+    false, acted = await asyncio.to_thread(fault_found, plan)
     attempts = await asyncio.to_thread(read)
     fired = await asyncio.to_thread(backtest, plan.triggers, plan.trigger_settings, attempts)
     armed = f"{len(plan.triggers)} triggers armed, evaluated {age:.1f} s ago"
     if false:
         return CheckResult(False, f"{armed}; backtest: {false} fires on a healthy stretch")
-    if not found:
-        return CheckResult(False, f"{armed}; backtest: an error rate of 20 % makes none of them act")
+    if not acted:
+        return CheckResult(False, f"{armed}; backtest: no trigger acts on an error rate of 20 %")
     history = f"; on the last {len(attempts)} stored attempts {len(fired)} would have fired" if attempts else ""
     return CheckResult(
-        True,
-        f"{armed}; backtest: silent on 4 h of healthy documents, an error rate of 20 % is acted on by {found}{history}",
+        True, f"{armed}; backtest: silent on 4 h of healthy documents; an error rate of 20 % triggers {acted}{history}"
     )
 
 
 def fault_found(plan: Plan) -> tuple[str, str]:
-    """(a trigger that fires without need, the one that lowers the percentage first and how soon): 4 h at 6 LLM documents a minute."""
+    """(a trigger that fires falsely, the one that lowers the percentage first and how soon): 4 h at 6 LLM documents a
+    minute."""
     rng = random.Random(11)
     healthy = [
         Attempt(10.0 * i, 1, True, rng.random() >= 0.003, rng.uniform(500, 1100), True, rng.random() < 0.3)

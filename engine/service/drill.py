@@ -1,6 +1,6 @@
-"""A rollback without consequences: the real switch, the real log and the real router's question, on a store of its own beside the live one.
+"""A rollback without consequences: the real switch, log and routing check, on a separate store beside the live one.
 
-It lies in the store's folder, so on the same disk; nothing in it reads or writes the live control row or the live `armed`.
+It is in the store's folder, so on the same disk; it never reads or writes the live control row or the live `armed`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TOKEN = 1
 
 
 class Drill(Struct, frozen=True):
-    """`effective_ms`: from the key to the first 0 % that a router read; `recorded_ms`: to the decision on the disk."""
+    """`effective_ms`: from pressing R to the first 0 % read by a router; `recorded_ms`: to the decision on disk."""
 
     effective_ms: float | None
     recorded_ms: float | None
@@ -38,7 +38,8 @@ class Drill(Struct, frozen=True):
 
 
 def drill(store: Folder, plan: Plan) -> Drill:
-    """Seconds at most; blocks, so call it in a thread. Never raises for what a rollback would fail on."""
+    """Takes seconds at most; blocks, so call it in a thread. Failures that would affect a rollback are results, not
+    exceptions."""
     place = store.path / f"drill-{uuid.uuid4().hex[:8]}"
     try:
         return _drill(Folder(place), plan)
@@ -61,7 +62,7 @@ def _drill(folder: Folder, plan: Plan) -> Drill:
         log.begin(writer, TOKEN)
         log.append(writer, State(), high)
         writer.execute("COMMIT")
-        folder.forge("drill")
+        folder.prepare_armed_file("drill")
         folder.arm()
         trust, _ = log.trusted(reader)
         switch = Switch(folder, reader, SystemClock(), 60.0, 10_000, TOKEN, trust)
@@ -83,7 +84,7 @@ def _drill(folder: Folder, plan: Plan) -> Drill:
 def _press(
     folder: Folder, plan: Plan, switch: Switch, writer: sqlite3.Connection, trust: Trust
 ) -> tuple[float | None, float]:
-    """The key, as R does it: the file first, the record second, while a router goes on asking."""
+    """As R does it: the file first, the record second, while a router keeps routing."""
 
     seen: list[float] = []
     asking, stop = threading.Event(), threading.Event()
@@ -109,5 +110,5 @@ def _press(
         router.join(LIMIT_S)
     finally:
         stop.set()
-        router.join()  # nothing may be closed under it: SQLite does not survive that
+        router.join()  # nothing may be closed while it runs: SQLite does not survive that
     return (max(0.0, seen[0] - pressed) * 1000 if seen else None), recorded

@@ -1,10 +1,11 @@
-"""The engine's parts, its state, and the one way to record a decision.
+"""The engine's parts, its state, and the only way to record a decision.
 
-What is where: a document's way is `pipeline`, what the triggers see and decide is `monitor`, what may follow from what is
-`control`. Above this file, each importing only what is below it: `rollback` (down, and the key), `requests` (what people ask),
-`heart` (once a second), `http` and `process`.
+Where to find things: a document's path in `pipeline`, what the triggers see and decide in `monitor`, the state machine
+in `control`. Above this file, each importing only what is below it: `rollback` (down, and the armed file), `requests`
+(what people ask for), `loop` (once a second), `http` and `process`.
 
-The order of effects is the safety: down takes effect first and is recorded second; up is recorded first and takes effect second.
+Safety is the order of effects: lowering takes effect first and is recorded second; raising is recorded first and takes
+effect second.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from engine.routing.pipeline import Extracted, MethodAsked, Pipeline
 from engine.routing.reading import Read
 from engine.routing.switch import Switch
 from engine.service.apply import Applied, Applier
-from engine.service.feedback import Door
+from engine.service.feedback import RateLimiter
 from engine.service.monitor import Monitor
 from engine.service.plan_watch import PlanWatch
 from engine.service.proof import Proof
@@ -52,12 +53,12 @@ journal = logging.getLogger("rollout.engine")
 
 REASON_LIMIT = 500
 COMPLAINTS = "complaints"  # the id under which people tick off that they read the complaints
-SAID_S = 60.0
+REPEAT_S = 60.0
 T = TypeVar("T")
 
 
 class Faults(Protocol):
-    """What a rehearsal's world lets people switch."""
+    """Faults of a rehearsal that people can switch."""
 
     @property
     def faults(self) -> dict[str, float]: ...
@@ -65,7 +66,8 @@ class Faults(Protocol):
 
 
 class Engine:
-    """Create it with the folder's lock held and `open` it; a `Heart` makes it live; `stop` writes what waits."""
+    """Create it with the folder's lock held and `open` it; a `ControlLoop` makes it live; `stop` writes what is
+    queued."""
 
     def __init__(
         self,
@@ -76,57 +78,57 @@ class Engine:
         ending: asyncio.Event | None = None,
         world: Faults | None = None,
     ) -> None:
-        self.plan = plan  # in force: with the stages and the salt that are pinned
-        self.file_plan = plan  # as its file says it
+        self.plan = plan  # in force: with the pinned stages and salt
+        self.file_plan = plan  # as its file defines it
         self.plan_watch = PlanWatch(plan)
-        # why the rollout's stage is not the same in the file; promotion is held until a person says which it is
+        # why the rollout's stage differs in the file; promotion is held until a person names the stage
         self.misplaced = ""
         self.folder = folder
         self.clock = clock
         self.environ = dict(environ or {})
         self.ending = ending or asyncio.Event()
         self.world = world  # of a rehearsal
-        self.door = Door()
-        self.raising = asyncio.Lock()  # held by what makes the key and records a raise
+        self.feedback_limit = RateLimiter()
+        self.raising = asyncio.Lock()  # held while the armed file is made and a raise recorded
         self.state = State()
         self.address = ""
         self.token = 0
-        self.clean_start = True  # the engine before this one ended cleanly
-        self.seen_before: float | None = None  # when the engine before this one was last alive, by the machine's clock
-        self.from_backup = False  # the store is a backup that was put back
+        self.clean_start = True  # the previous engine ended cleanly
+        self.seen_before: float | None = None  # when the previous engine was last alive, by the machine's clock
+        self.from_backup = False  # the store is a restored backup
         self.end_cause = ""  # why a person or another engine ends this one
         self.started = clock.now()
         self.events: deque[tuple[float, str]] = deque(maxlen=50)
         self._troubles: Counter[str] = Counter()  # by where they come from
-        self._said: dict[str, float] = {}  # what was told within a minute, and when
+        self._recent_events: dict[str, float] = {}  # events of the last minute, and when
         self.proof: Proof | None = None  # of the last rollback
-        self.calls_ended = 0  # because the key was gone, before a rollback said why
+        self.calls_ended = 0  # because the armed file was removed, before the rollback request arrived
         self.last_proof: ProofView | None = None  # of a rollback before this engine
         self.proofs: dict[str, Proof] = {}  # by request id
         self.stopping = False
         self.moved_at = 0.0  # when the epoch last changed under this engine, on the machine's clock
         self.view: View | None = None  # as last shown
         self._restorable: tuple[Restorable, int, float] | None = (
-            None  # with the rev it was counted at, and until when it holds
+            None  # with the rev it was counted at, and when it expires
         )
-        self.judged: dict[str, str] = {}  # what measurements and people say, in sentences, by the gate's metric
-        self.measuring: float | None = None  # the share of a measurement of search quality that is done
-        self.search_asked: Ask | None = None  # somebody wants search quality measured at the next beat
+        self.judged: dict[str, str] = {}  # results of measurements and judgements, in sentences, by the gate's metric
+        self.measuring: float | None = None  # the share of a search-quality measurement that is done
+        self.search_asked: Ask | None = None  # a request to measure search quality at the next tick
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
     def rehearsal(self) -> bool:
         return isinstance(self.clock, LapseClock)
 
-    # -- life ------------------------------------------------------------------------------------------------------------
+    # -- life ----------------------------------------------------------------------------------------------------------
 
     async def open(self, address: str = "") -> None:
-        """Open the store and make the parts; nothing runs yet. StoreError when the store cannot be used."""
+        """Open the store and create the parts; nothing runs yet. StoreError when the store cannot be used."""
         self.address = address
         self.from_backup = await asyncio.to_thread(database.create, self.folder)
         self.clean_start = self._take_token()
         self.conn = database.open_reader(self.folder)
-        if isinstance(self.clock, LapseClock):  # a kept rehearsal goes on where it was: its log never runs backwards
+        if isinstance(self.clock, LapseClock):  # a kept rehearsal continues where it was: its log never runs backwards
             (last,) = self.conn.execute(
                 "SELECT max(at) FROM (SELECT at FROM live UNION ALL SELECT max(at) FROM decision)"
             ).fetchone()
@@ -139,9 +141,14 @@ class Engine:
             self.plan, self.misplaced = plans.in_force(self.conn, self.plan, pins), why
         self.limits = ceiling(self.environ)
         self.switch = Switch(
-            self.folder, self.conn, self.clock, self.plan.trigger_settings.lease_s,
-            10_000 if self.limits.percent_bp is None else self.limits.percent_bp, self.token, self.trust,
-        )  # fmt: skip
+            self.folder,
+            self.conn,
+            self.clock,
+            self.plan.trigger_settings.lease_s,
+            10_000 if self.limits.percent_bp is None else self.limits.percent_bp,
+            self.token,
+            self.trust,
+        )
         self.writer = Writer(self.folder, self.token, ledger.fold)
         self.writer.start()
         key = secret(self.environ, self.plan.llm.api_key_env)
@@ -173,13 +180,13 @@ class Engine:
         )
 
     def run_under(self, plan: Plan) -> None:
-        """Another plan is in force: the one of the file, which a person has adopted."""
+        """Another plan is in force: the file's, which a person has adopted."""
         self.plan, self.misplaced = plan, ""
         self.monitor.use(plan)
         self.pipeline.use(plan)
 
     def _take_token(self) -> bool:
-        """Bump the fencing token; whether the engine before ended cleanly."""
+        """Bump the fencing token; return whether the previous engine ended cleanly."""
         conn = database.open_writer(self.folder, "FULL")
         try:
             log.begin(conn, None)
@@ -188,7 +195,8 @@ class Engine:
             self.seen_before = row[2] if row else None
             now = self.clock.now()
             conn.execute(
-                "INSERT INTO lease VALUES (1,?,?,?,?,?,0) ON CONFLICT(id) DO UPDATE SET token = excluded.token, pid = excluded.pid, "
+                "INSERT INTO lease VALUES (1,?,?,?,?,?,0) ON CONFLICT(id) DO UPDATE SET token = "
+                "excluded.token, pid = excluded.pid, "
                 "started = excluded.started, heartbeat = excluded.heartbeat, evaluated = excluded.evaluated, clean = 0",
                 (self.token, os.getpid(), now, machine_time(), now),
             )
@@ -198,11 +206,11 @@ class Engine:
             conn.close()
 
     def ends(self) -> None:
-        """No new documents from here on."""
+        """Accept no new documents from here on."""
         self.stopping = True
 
     async def stop(self) -> None:
-        """Finish what is in flight (the servers have drained), write it, mark the end as clean."""
+        """Finish what is in flight (the servers have drained), write it, and mark the shutdown as clean."""
         self.stopping = True
         await self.pipeline.drain(2.0)
         for task in list(self._tasks):
@@ -217,12 +225,12 @@ class Engine:
             await asyncio.wait_for(asyncio.wrap_future(done), 2.0)
         await asyncio.to_thread(self.writer.stop)
         if self.switch.shut and (kept := self.writer.files.set_aside()) is not None:
-            journal.info("What was not carried over from this engine's log is kept in %s.", kept)
+            journal.info("Changes from this engine's log that were not carried over are kept in %s.", kept)
         self.conn.close()
         ownership.give_back(self.folder.path)
 
     def background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """A task whose failure is written down and shown, never silent."""
+        """A task whose failure is logged and shown, never silent."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
 
@@ -235,7 +243,8 @@ class Engine:
         return task
 
     def trouble(self, error: BaseException) -> None:
-        """Written down whole once; what fails with every beat would fill the disk, so again only at the 10th, 100th, ... time."""
+        """Log it in full once. An error on every tick would fill the disk, so again only at the 10th, 100th, ...
+        time."""
         place = "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
         self._troubles[place] += 1
         words = self.pool.redactor.text(str(error))
@@ -247,17 +256,17 @@ class Engine:
         self.event(f"The engine had trouble: {type(error).__name__}: {words}. Details in engine.log.", place)
 
     def event(self, sentence: str, about: str = "") -> None:
-        """Something people should see that is no decision. What is said with every beat, in the same words or about the same, is heard
-        once a minute: it must not drive out what else they should see."""
+        """Something people should see that is not a decision. A repeat, in the same words or on the same subject
+        (`about`), is shown once a minute, so it does not push out other events."""
         now, about = self.clock.real(), about or sentence
-        self._said = {said: at for said, at in self._said.items() if now - at < SAID_S}
-        if about in self._said or (self.events and self.events[-1][1] == sentence):
+        self._recent_events = {text: at for text, at in self._recent_events.items() if now - at < REPEAT_S}
+        if about in self._recent_events or (self.events and self.events[-1][1] == sentence):
             return
-        self._said[about] = now
+        self._recent_events[about] = now
         journal.info("%s", sentence)
         self.events.append((self.clock.now(), sentence))
 
-    # -- documents ---------------------------------------------------------------------------------------------------------
+    # -- documents -----------------------------------------------------------------------------------------------------
 
     async def extract(
         self,
@@ -268,7 +277,8 @@ class Engine:
         bulk: bool = False,
         read: Read | None = None,
     ) -> Extracted:
-        """Keywords for one document; returns when they are stored. Refused, Busy, or OSError when the store takes nothing."""
+        """Keywords for one document; returns when they are stored. Refused, Busy, or OSError when the store refuses
+        writes."""
         if self.stopping:
             raise OSError("the engine is stopping; send the document again")
         if self.switch.shut:
@@ -276,19 +286,20 @@ class Engine:
         return await self.pipeline.extract(document_id, text, title, method, bulk, read)
 
     def may_generate(self) -> bool:
-        """Whether any request may make a model work. In Preparation no document does; a person's check may, until a rollback."""
+        """Whether any request may use a model. In Preparation no document does; a person's check may, until a
+        rollback."""
         if self.switch.may_call():
             return True
-        if self.state.stage or self.switch.lowering or self.switch.shut or self.trust.broken or self.trust.differs:
+        if self.state.stage or self.switch.pending or self.switch.shut or self.trust.broken or self.trust.differs:
             return False
         return not self.rolled_back()
 
     def rolled_back(self) -> bool:
-        """Whether a rollback to 0 % is the last word about the armed file."""
+        """Whether the last change to the armed file was a rollback to 0 %."""
         last = log.last(self.conn, ("promote", "undo_rollback", "resume", "rollback", "trigger"))
         return last is not None and last.decision.kind in DOWN and not last.decision.percent_bp
 
-    # -- decisions ---------------------------------------------------------------------------------------------------------
+    # -- decisions -----------------------------------------------------------------------------------------------------
 
     def ask(
         self, reason: str = "", actor: Actor = ENGINE, request_id: str = "", seen: str = "", request: str = ""
@@ -299,28 +310,29 @@ class Engine:
         self,
         ask: Ask,
         decide: Callable[[State], Decision | Refusal | None],
-        also: Callable[[sqlite3.Connection, int], None] | None = None,
+        within: Callable[[sqlite3.Connection, int], None] | None = None,
         insist: bool = False,
     ) -> Outcome:
         """Record a decision, then follow it. sqlite3.Error, Fenced."""
-        return await self.record(lambda conn: self.commit_on(conn, ask, decide, also), insist)
+        return await self.record(lambda conn: self.commit_on(conn, ask, decide, within), insist)
 
     def commit_on(
         self,
         conn: sqlite3.Connection,
         ask: Ask,
         decide: Callable[[State], Decision | Refusal | None],
-        also: Callable[[sqlite3.Connection, int], None] | None = None,
+        within: Callable[[sqlite3.Connection, int], None] | None = None,
     ) -> Outcome:
-        """The same within a job of the writer."""
-        return log.commit(conn, ask.request_id, decide, self.token, also, request=ask.request, trust=self.trust)
+        """The same inside a job of the writer."""
+        return log.commit(conn, ask.request_id, decide, self.token, within, request=ask.request, trust=self.trust)
 
     async def record(self, job: Callable[[sqlite3.Connection], Outcome], insist: bool = False) -> Outcome:
-        """Run a job that commits a decision, then follow its outcome: state, evidence, the service beside the engine."""
+        """Run a job that commits a decision, then follow its outcome: state, evidence, the service beside the
+        engine."""
         return await self.follow(self.writer.control(job, insist))
 
     async def follow(self, job: Future[Outcome]) -> Outcome:
-        """The same for a job that the writer has already."""
+        """The same for a job already given to the writer."""
         outcome = await asyncio.wrap_future(job)
         self._follow(outcome)
         return outcome
@@ -338,11 +350,11 @@ class Engine:
             self.applier.start(self.environment())
 
     def _applied(self, applied: Applied) -> None:
-        """That the service beside the engine did not follow, or does again, belongs in the log."""
+        """Log that the service beside the engine did not follow, or follows again."""
         ask = self.ask()
         of = f"{self.state.percent_bp / 100:g} %"
         sentence = (
-            f"apply failed at {of}: {applied.sentence} It is tried again."
+            f"apply failed at {of}: {applied.sentence} Retrying."
             if applied.state == "failed"
             else f"applied at {of} after a failure: {applied.sentence}"
         )
@@ -352,7 +364,7 @@ class Engine:
         """The lines for a service beside the engine."""
         return environment(self.plan, self.state.stage, self.state.percent_bp, self.limits)
 
-    # -- what others read ----------------------------------------------------------------------------------------------------
+    # -- what others read ----------------------------------------------------------------------------------------------
 
     def healthy(self) -> tuple[bool, str]:
         if self.switch.shut:
@@ -364,26 +376,28 @@ class Engine:
         return True, "the engine runs"
 
     def metrics(self, accept: str) -> tuple[bytes, str]:
-        """(body, content type) of GET /metrics: JSON, or Prometheus text when that is asked for."""
+        """(body, content type) of GET /metrics: JSON, or Prometheus text when requested."""
         return self.monitor.exposition(self.state, self.switch.read().percent_bp, accept)
 
     def restorable(self) -> Restorable:
-        """What a restore would put back. Counting takes time where there is much: at most a fiftieth of it is spent so."""
+        """What a restore would serve again. Counting is slow on large stores, so it takes at most a fiftieth of the
+        time."""
         now, state = self.clock.real(), self.state
         kept = self._restorable
         if kept is None or kept[1] != state.rev or now >= kept[2]:
-            found = Restorable(
+            restorable = Restorable(
                 documents.affected(self.conn),
                 documents.affected(self.conn, until=state.changed_at).documents,
                 documents.last_restore(self.conn),
             )
             took = self.clock.real() - now
-            kept = self._restorable = (found, state.rev, now + 50 * took)
+            kept = self._restorable = (restorable, state.rev, now + 50 * took)
         return kept[0]
 
 
 class Restorable(Struct, frozen=True):
-    """Documents that serve what the LLM wrote: all, those from before the last change, and the last restore (id, documents)."""
+    """Documents that serve LLM keywords: all, those from before the last change, and the last restore (id,
+    documents)."""
 
     every: Affected
     before_change: int
@@ -391,11 +405,11 @@ class Restorable(Struct, frozen=True):
 
 
 def machine_time() -> float:
-    """The heartbeat is in the machine's own time even in a time lapse: consoles compare it with theirs."""
+    """The heartbeat uses the machine's own time even in a time lapse: consoles compare it with theirs."""
     return SystemClock().now()
 
 
-def told(outcome: Outcome, **data: Any) -> Reply:
+def to_reply(outcome: Outcome, **data: Any) -> Reply:
     """The outcome of a commit as a reply."""
     if outcome.decision is None:
         return Reply(False, outcome.refusal.sentence if outcome.refusal else "Nothing to do.", data)

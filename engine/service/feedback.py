@@ -1,7 +1,7 @@
-"""What users say: complaints, ratings, clicks, impressions. Attached to document, arm and stage; counted once.
+"""User feedback: complaints, ratings, clicks, impressions. Attached to document, arm and stage; counted once.
 
-Complaints feed the triggers, so the door is narrow: bounded text, a known kind, one row an id, at most 60 a minute from one
-source and 6000 from one caller, of them 60 complaints whatever sources it names.
+Complaints feed the triggers, so input is limited: bounded text, a known kind, one row per id, at most 60 a minute from
+one source and 6000 from one caller, of them 60 complaints regardless of the sources it names.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from engine.trial import ledger
 
 KINDS = ("complaint", "rating", "click", "impression")
 PER_MINUTE = 60  # from one source
-CALLER_PER_MINUTE = 6000  # whatever sources it names
-COMPLAINTS_PER_MINUTE = 60  # from one caller (a user of this machine, an address), whatever sources it names
+CALLER_PER_MINUTE = 6000  # regardless of the sources it names
+COMPLAINTS_PER_MINUTE = 60  # from one caller (a user of this machine, an address), regardless of the sources it names
 TEXT_LIMIT = 2000
 
 
 class Feedback(Struct, frozen=True):
-    """`source` is who said it, where that is known; `by` is the source, else who passed it on. `at`: UTC epoch seconds."""
+    """`source` is the author, where known; `by` is the source, else the caller who forwarded it. `at`: UTC epoch
+    seconds."""
 
     id: str
     kind: str
@@ -40,7 +41,7 @@ class Feedback(Struct, frozen=True):
 
 
 def read(fields: dict[str, Any], actor: str, now: float, row: int | None = None) -> Feedback | str:
-    """A clean Feedback, or the sentence that says what is wrong. `row` is its place in a file that is imported."""
+    """A clean Feedback, or a sentence on what is wrong. `row` is its place in an imported file."""
     kind = str(fields.get("kind") or "")
     if kind not in KINDS:
         return f"Unknown kind {clean_line(kind, 40)!r}: {', '.join(KINDS)}."
@@ -56,7 +57,10 @@ def read(fields: dict[str, Any], actor: str, now: float, row: int | None = None)
         value = None
     at = _moment(fields.get("at"), now)
     if at is None:
-        return f"{clean_line(str(fields.get('at')), 40)!r} is no time: give it as 2026-11-25T14:03:07Z or in epoch seconds."
+        return (
+            f"{clean_line(str(fields.get('at')), 40)!r} is not a time: give it as 2026-11-25T14:03:07Z or in "
+            "epoch seconds."
+        )
     text = clean_block(str(fields.get("text") or ""), TEXT_LIMIT).strip()
     document = str(fields.get("document") or "")
     if document and (unfit := unfit_id(document, 512)):
@@ -72,9 +76,9 @@ def read(fields: dict[str, Any], actor: str, now: float, row: int | None = None)
 def _name(
     kind: str, at: float, document: str, value: float | None, text: str, source: str, by: str, row: int | None
 ) -> str:
-    """An id for what came without one, so that what is sent again counts once: a click in the same second by the same person,
-    a complaint or rating of the same words in the same hour, a row of the same file. Clicks by nobody known are all different.
-    """
+    """An id for feedback sent without one, so that a resend counts once: a click in the same second by the same person,
+    a complaint or rating with the same words in the same hour, a row of the same file. Anonymous clicks are all
+    different."""
     often = kind in ("click", "impression")
     if often and not source and row is None:
         return uuid.uuid4().hex[:24]
@@ -83,27 +87,27 @@ def _name(
 
 
 def _moment(given: Any, now: float) -> float | None:
-    """A time of the past, never later than now; None when it cannot be read."""
+    """A past time, never later than now; None when it cannot be read."""
     if given in (None, ""):
         return now
     try:
         at = float(given)
     except (TypeError, ValueError):
         try:
-            found = datetime.fromisoformat(str(given))
+            parsed = datetime.fromisoformat(str(given))
         except ValueError:
             return None
-        at = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        at = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
     return min(at, now) if math.isfinite(at) and at >= 0 else None
 
 
-class Door:
-    """The rate limit, by source and by caller; times are the machine's, in seconds."""
+class RateLimiter:
+    """The rate limit, by source and by caller. Times are the machine's, in seconds."""
 
     def __init__(self) -> None:
         self._seen: dict[str, deque[float]] = {}
 
-    def lets(self, source: str, caller: str, at: float, kind: str = "") -> bool:
+    def allows(self, source: str, caller: str, at: float, kind: str = "") -> bool:
         asked = [(f"source {source}", PER_MINUTE), (f"caller {caller}", CALLER_PER_MINUTE)]
         if kind == "complaint":
             asked.append((f"complaints of {caller}", COMPLAINTS_PER_MINUTE))
@@ -123,37 +127,45 @@ class Door:
         return seen
 
 
-def known(conn: sqlite3.Connection, found: Feedback) -> bool:
-    return conn.execute("SELECT 1 FROM feedback WHERE id = ?", (found.id,)).fetchone() is not None
+def known(conn: sqlite3.Connection, given: Feedback) -> bool:
+    return conn.execute("SELECT 1 FROM feedback WHERE id = ?", (given.id,)).fetchone() is not None
 
 
-def store(conn: sqlite3.Connection, found: Feedback) -> bool:
-    """Write it with the document's arm and the stage of its time; False when this id was there already.
+def store(conn: sqlite3.Connection, given: Feedback) -> bool:
+    """Store it with the document's arm and the stage of its time; False when this id already exists.
 
-    Inside the caller's transaction. In the A/B test one person counts once a document: repeated clicks and ratings are kept here
-    and change nothing there.
+    Inside the caller's transaction. In the A/B test one person counts once per document: repeated clicks and ratings
+    are stored here and change nothing there.
     """
-    row = conn.execute("SELECT arm FROM document WHERE id = ?", (found.document,)).fetchone()
-    stage = conn.execute("SELECT stage FROM decision WHERE at <= ? ORDER BY rev DESC LIMIT 1", (found.at,)).fetchone()
-    repeated = bool(found.source) and _said(conn, found, found.kind)
-    unseen = bool(found.source) and found.kind == "click" and not _said(conn, found, "impression")
+    row = conn.execute("SELECT arm FROM document WHERE id = ?", (given.document,)).fetchone()
+    stage = conn.execute("SELECT stage FROM decision WHERE at <= ? ORDER BY rev DESC LIMIT 1", (given.at,)).fetchone()
+    repeated = bool(given.source) and _already_did(conn, given, given.kind)
+    unseen = bool(given.source) and given.kind == "click" and not _already_did(conn, given, "impression")
     cursor = conn.execute(
         "INSERT OR IGNORE INTO feedback VALUES (?,?,?,?,?,?,?,?,?)",
         (
-            found.id, found.at, found.kind, found.document or None, row[0] if row else None, stage[0] if stage else 0,
-            found.value, found.text, found.source or found.by,
+            given.id,
+            given.at,
+            given.kind,
+            given.document or None,
+            row[0] if row else None,
+            stage[0] if stage else 0,
+            given.value,
+            given.text,
+            given.source or given.by,
         ),
-    )  # fmt: skip
+    )
     new = cursor.rowcount == 1
     if new and not repeated and not unseen:
-        ledger.people(conn, found.kind, found.document, found.value, found.at)
+        ledger.people(conn, given.kind, given.document, given.value, given.at)
     return new
 
 
-def _said(conn: sqlite3.Connection, found: Feedback, kind: str) -> bool:
-    """Whether this person did that to this document since the A/B test began; the plus keeps SQLite to the index of the document."""
+def _already_did(conn: sqlite3.Connection, given: Feedback, kind: str) -> bool:
+    """Whether this person already did that to this document in the A/B test; the plus keeps SQLite on the document's
+    index."""
     since = conn.execute("SELECT started FROM trial WHERE ended IS NULL").fetchone()
     if since is None:
         return False
     query = "SELECT 1 FROM feedback WHERE document_id = ? AND kind = ? AND source = ? AND +at >= ? LIMIT 1"
-    return conn.execute(query, (found.document, kind, found.source, since[0])).fetchone() is not None
+    return conn.execute(query, (given.document, kind, given.source, since[0])).fetchone() is not None

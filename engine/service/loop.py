@@ -1,4 +1,4 @@
-"""The engine's heart: what must be true before the first document, then once a second triggers, switch and view."""
+"""The engine's control loop: startup, then once a second triggers, switch and view."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ TICK_S = 1.0
 LAPSED_TICK_S = 0.25
 RETAIN_EVERY_S = 60.0
 CLOCK_STEP_S = 2.0
-KEY_GRACE_S = 2.0
+REMOVAL_GRACE_S = 2.0
 MAIL_S = 1.0
-PLAN_S = 2.0  # between two looks at the plan file
-OWED_S = 1.0
-TOLD = ("blind", "seen")  # rows that say what the monitor sees
+PLAN_S = 2.0  # interval between two checks of the plan file
+RETRY_S = 1.0
+OBSERVATIONS = ("blind", "seen")  # log rows about what the monitor sees
 
 
-class Heart:
-    """Beats for an opened engine until the engine is stopped. Without it the lease runs out and every router is at 0 %."""
+class ControlLoop:
+    """Ticks for an opened engine until it stops. Without it the lease expires and every router is at 0 %."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._last_retained = 0.0
         self._retention: retention.Retention | None = None
         self._more_to_retain = False
-        self._key_gone_at: float | None = None
-        self._wall_s: float | None = None  # the wall clock against the machine's own, as last seen
+        self._removed_at: float | None = None
+        self._wall_s: float | None = None  # offset of the wall clock from the machine's, as last seen
         self._trials = Trials(engine)
-        self._owed: deque[tuple[Ask, Callable[[State], Decision | None]]] = deque()
-        self._paying: asyncio.Task[None] | None = None
+        self._pending: deque[tuple[Ask, Callable[[State], Decision | None]]] = deque()
+        self._flushing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Settle what waits, start the parts, beat once, and go on."""
+        """Process what was left over, start the parts, tick once, and keep ticking in the background."""
         engine = self._engine
         self._recall_proof()
         await self._settle()
@@ -64,7 +64,7 @@ class Heart:
         await self.tick()
         if engine.switch.read().open:
             engine.background(engine.pool.preload())
-        engine.background(self._beat())
+        engine.background(self._run())
         engine.background(self._mail())
         engine.background(self._watch_plan())
 
@@ -77,7 +77,7 @@ class Heart:
                 engine.last_proof = msgspec.convert(row.decision.evidence, ProofView)
 
     async def _settle(self) -> None:
-        """What must be true before the first document: intents applied, the switch consistent, the log begun."""
+        """What must be true before the first document: intents applied, the switch consistent, the log started."""
         engine = self._engine
         self._accept_armed_file()
         if not engine.verified.ok:
@@ -85,33 +85,35 @@ class Heart:
         if engine.state.rev == 0:
             ask = engine.ask()
             await engine.commit(ask, lambda state: pinning.begins(engine, ask))
-        await self._come_back()
+        await self._mend_future()
         await rollback.apply_intents(engine)
         if not engine.clean_start and engine.state.percent_bp and engine.plan.store.resume == "safe":
             await rollback.roll_back(engine, engine.ask("the engine ended uncleanly and [store] resume is safe"))
         elif engine.state.percent_bp and engine.from_backup:
-            await rollback.roll_back(engine, engine.ask("a backup was put back, and its percentage is an old one"))
+            await rollback.roll_back(engine, engine.ask("a restored backup carries an old percentage"))
         elif engine.state.percent_bp and engine.switch.armed is None:
             await rollback.roll_back(engine, engine.ask("the armed file was removed while no engine ran"))
         await self._pin()
         if not engine.clean_start:
-            engine.event("The engine before this one ended uncleanly; nothing acknowledged is lost.")
+            engine.event("The previous engine ended uncleanly; nothing acknowledged is lost.")
         await self._record_ceiling()
         limits = ceiling(engine.environ)
         if limits.percent_bp is not None and limits.percent_bp < engine.state.percent_bp:
             engine.event(
-                f"The environment caps the percentage at {percent(limits.percent_bp)}; decided is {percent(engine.state.percent_bp)}."
+                f"The environment caps the percentage at {percent(limits.percent_bp)}; decided is "
+                f"{percent(engine.state.percent_bp)}."
             )
 
     def _accept_armed_file(self) -> None:
-        """What the engine before this one left in is accepted; a file that outlived a rollback, or came after it, opens nothing."""
+        """Accept a file the previous engine left in place. One that outlived a rollback, or appeared after it, permits
+        nothing."""
         engine = self._engine
         if not engine.rolled_back() and engine.state.stage > 0:
             engine.switch.armed = engine.folder.armed_stamp()
 
     async def _record_ceiling(self) -> None:
-        """Record the environment's ceiling. A higher one counts only where somebody set it and nothing in force rises by it: the plan's
-        `export` and restart before the promotion. Else a person raises it (`rollout ceiling`)."""
+        """Record the environment's ceiling. A higher one counts only if it is exported explicitly and raises nothing in
+        force (the plan's `export` and restart before a promotion). Otherwise a person raises it (`rollout ceiling`)."""
         engine = self._engine
         environment_bp, recorded_bp = engine.switch.ceiling_bp, engine.state.ceiling_bp
         exported = PERCENTAGE in engine.environ and engine.state.percent_bp <= recorded_bp
@@ -120,11 +122,11 @@ class Heart:
             await engine.commit(ask, lambda state: set_ceiling(state, ask, environment_bp, state.epoch, ""))
         elif environment_bp > recorded_bp:
             engine.event(
-                f"The recorded ceiling is {percent(recorded_bp)}, and the environment now allows {percent(environment_bp)}: "
-                f"`rollout ceiling {environment_bp / 100:g}` raises it."
+                f"The recorded ceiling is {percent(recorded_bp)}, and the environment now allows "
+                f"{percent(environment_bp)}: `rollout ceiling {environment_bp / 100:g}` raises it."
             )
 
-    async def _beat(self) -> None:
+    async def _run(self) -> None:
         engine = self._engine
         period = LAPSED_TICK_S if engine.rehearsal else TICK_S
         while True:
@@ -132,44 +134,44 @@ class Heart:
             try:
                 await self.tick()
             except Exception as error:
-                engine.trouble(error)  # without `evaluated` the lease runs out by itself
+                engine.trouble(error)  # without `evaluated` the lease expires
             await asyncio.sleep(max(0.05, period - (engine.clock.real() - began)))
 
     async def _mail(self) -> None:
-        """Beside the beat, which no message may delay."""
+        """Runs beside the ticks, which no message may delay."""
         while True:
             try:
                 await self._mailing.look()
             except sqlite3.Error as error:
-                self._engine.event(f"Messages are not looked at now: {error}.")
+                self._engine.event(f"Messages cannot be checked now: {error}.")
             except Exception as error:
                 self._engine.trouble(error)
             await asyncio.sleep(MAIL_S)
 
     async def tick(self) -> None:
-        """One beat: intents, the keyed switch, the triggers, then the view for the consoles."""
+        """One tick: intents, the armed file, the triggers, then the view for the consoles."""
         engine = self._engine
         if engine.writer.fenced:
-            engine.event("Another engine has taken over; this one ends.")
+            engine.event("Another engine has taken over; this one is stopping.")
             engine.ending.set()
             return
         if self._is_replaced():
             engine.switch.evaluated()
-            engine.view = snapshot.view(engine)  # for whoever asks; nothing is written
+            engine.view = snapshot.view(engine)  # for requests only; nothing is written
             sd_notify.tell(sd_notify.ALIVE)
             return
         if engine.folder.has_intents():
             await rollback.apply_intents(engine)
         await self._watch_row()
-        await self._watch_key()
+        await self._watch_armed_file()
         await self._watch_clock()
         lapsed_s = self._lapsed_s()
         if lapsed_s:
             engine.monitor.unwatched()
         await self._look_at_model()
-        await self._judge()
+        await self._apply_triggers()
         if lapsed_s:
-            await self._say_lapsed(lapsed_s)
+            await self._report_lapse(lapsed_s)
         engine.switch.evaluated()
         sd_notify.tell(sd_notify.ALIVE)
         self._trials.tick()
@@ -180,35 +182,36 @@ class Heart:
             await asyncio.to_thread(self._engine.plan_watch.look)
             await asyncio.sleep(PLAN_S)
 
-    async def _come_back(self) -> None:
-        """What an engine wrote while the machine's clock was ahead would be the newest until then: cool-downs, complaints, messages."""
+    async def _mend_future(self) -> None:
+        """Move back what was dated in the future while the machine's clock was ahead (cool-downs, complaints,
+        messages); it would otherwise be the newest until then."""
         engine = self._engine
         if engine.rehearsal:
             return
-        ask, found = engine.ask(), 0
-        with contextlib.suppress(sqlite3.OperationalError):  # tried again at the next start
-            found = await asyncio.wrap_future(engine.writer.write(lambda conn: future.bring_back(conn, ask.at)))
-        decision = in_the_future(engine.plan, engine.state, ask, found)
+        ask, moved = engine.ask(), 0
+        with contextlib.suppress(sqlite3.OperationalError):  # retried at the next start
+            moved = await asyncio.wrap_future(engine.writer.write(lambda conn: future.bring_back(conn, ask.at)))
+        decision = in_the_future(engine.plan, engine.state, ask, moved)
         if decision is not None:
             engine.event(spoken(decision.sentence))
-            await self._owe(ask, lambda state: in_the_future(engine.plan, state, ask, found))
+            await self._record_later(ask, lambda state: in_the_future(engine.plan, state, ask, moved))
 
     async def _pin(self) -> None:
-        """Under which plan the rollout runs, and what changed in it since the last start."""
+        """Record which plan the rollout runs under, and what changed in it since the last start."""
         engine = self._engine
         ask, plan = engine.ask(), engine.file_plan
         engine.writer.later(lambda conn: plans.keep(conn, plan, ask.at))
         if (decide := pinning.at_start(engine, ask)) is not None:
-            await self._owe(ask, decide)
+            await self._record_later(ask, decide)
 
     async def _look_at_model(self) -> None:
         ask = self._engine.ask()
-        decide = None if self._owed else pinning.model_change(self._engine, ask)
+        decide = None if self._pending else pinning.model_change(self._engine, ask)
         if decide is not None:
-            await self._owe(ask, decide)
+            await self._record_later(ask, decide)
 
-    async def _judge(self) -> None:
-        """Evaluate the triggers and carry out what follows, decided anew inside the transaction that records it."""
+    async def _apply_triggers(self) -> None:
+        """Evaluate the triggers and carry out the result, decided again inside the transaction that records it."""
         engine = self._engine
         decision = engine.monitor.evaluate(engine.state, engine.ask())
         if decision is None:
@@ -219,42 +222,45 @@ class Heart:
         def decide(state: State) -> Decision | None:
             return engine.monitor.decide(state, ask, verdict)
 
-        if decision.kind in TOLD:
+        if decision.kind in OBSERVATIONS:
             engine.event(spoken(decision.sentence))
-            await self._owe(ask, lambda state: note(state, ask, decision.kind, decision.sentence, decision.evidence))
-            if decision.kind == "blind" and self._owed and engine.writer.problem:
-                engine.background(self._tell_past_the_store(decision))
+            await self._record_later(
+                ask, lambda state: note(state, ask, decision.kind, decision.sentence, decision.evidence)
+            )
+            if decision.kind == "blind" and self._pending and engine.writer.problem:
+                engine.background(self._alert_past_the_store(decision))
         elif decision.kind != "trigger":
-            await self._owe(ask, decide)
-        elif engine.switch.lowers(decision.percent_bp):
+            await self._record_later(ask, decide)
+        elif engine.switch.would_lower(decision.percent_bp):
             await rollback.roll_back(engine, ask, automatic=decide)
 
-    async def _tell_past_the_store(self, decision: Decision) -> None:
+    async def _alert_past_the_store(self, decision: Decision) -> None:
         if await self._mailing.past_the_queue(decision.kind, decision.sentence):
-            decision.evidence["told"] = True  # so that it is not told again once it is recorded
+            decision.evidence["told"] = True  # so that no second message is sent once it is recorded
 
-    async def _owe(self, ask: Ask, decide: Callable[[State], Decision | None]) -> None:
-        """Record what lowers nothing. A store that takes no writes must not stop the beat, and with it the lease: it is tried on."""
-        self._owed.append((ask, decide))
-        if self._paying is None or self._paying.done():
-            self._paying = self._engine.background(self._pay())
-        await asyncio.wait([self._paying], timeout=rollback.ANSWER_S)
+    async def _record_later(self, ask: Ask, decide: Callable[[State], Decision | None]) -> None:
+        """Record a decision that does not lower the percentage, retrying in the background, so that a stuck store
+        cannot stop the loop (and expire the lease)."""
+        self._pending.append((ask, decide))
+        if self._flushing is None or self._flushing.done():
+            self._flushing = self._engine.background(self._flush_pending())
+        await asyncio.wait([self._flushing], timeout=rollback.ANSWER_S)
 
-    async def _pay(self) -> None:
-        while self._owed:
-            ask, decide = self._owed[0]
+    async def _flush_pending(self) -> None:
+        while self._pending:
+            ask, decide = self._pending[0]
             try:
                 await self._engine.commit(ask, decide)
             except sqlite3.OperationalError:
-                await asyncio.sleep(OWED_S)
+                await asyncio.sleep(RETRY_S)
                 continue
-            except Exception as error:  # it will not do better a second time, and others wait behind it
+            except Exception as error:  # a retry would fail too, and others are queued behind it
                 self._engine.trouble(error)
-            self._owed.popleft()
+            self._pending.popleft()
 
     def _is_replaced(self) -> bool:
-        """Whether the files under this engine are not the ones it opened. It stays at 0 % and writes nothing until it is restarted:
-        whatever lies there now is somebody's, and not what this engine knows."""
+        """Whether the files under this engine are not the ones it opened. If so it stays at 0 % and writes nothing
+        until it is restarted: the files there now are not its own."""
         engine = self._engine
         if not engine.switch.shut:
             why = engine.writer.files.differs()
@@ -262,30 +268,31 @@ class Heart:
                 return False
             engine.switch.shut = f"{why}: nothing is recorded and 0 % is in force until the engine is restarted"
             engine.calls_ended += engine.pipeline.cancel_calls()
-        engine.event(f"ALARM: {engine.switch.shut}. `rollout stop`, put the store in order, then start it.")
+        engine.event(f"ALARM: {engine.switch.shut}. `rollout stop`, repair the store, then start it.")
         return True
 
     async def _watch_row(self) -> None:
-        """The control row and the last decision are what this engine recorded; else it is 0 %, and the log says why."""
+        """If the control row or the last decision is not what this engine recorded, go to 0 % and log why."""
         engine = self._engine
         differs = engine.trust.check(engine.conn, engine.token)
-        if differs and not engine.switch.lowering:
+        if differs and not engine.switch.pending:
             await self._alarm(differs)
 
     async def _alarm(self, what: str) -> None:
-        """Recording a rollback also sets the row right."""
+        """Roll back; recording that also corrects the row."""
         engine = self._engine
-        engine.event(f"ALARM: {what}. Someone who may write the store changed it; 0 % is in force.")
+        engine.event(f"ALARM: {what}. Someone with write access to the store changed it; 0 % is in force.")
         await rollback.roll_back(engine, engine.ask(clean_line(f"the store was changed: {what}", REASON_LIMIT)))
 
-    async def _watch_key(self) -> None:
-        """The armed file is gone: no call is sent from then on, and those in flight end now. Whoever removed it may be about to say
-        so, as a command does that removes it first; without that it was a person in a shell. Also at 0 %: it ends what was begun before."""
+    async def _watch_armed_file(self) -> None:
+        """When the armed file is gone, no call is sent any more and those in flight end now, even at 0 %. A command
+        removes the file first and then sends its rollback; if none arrives within REMOVAL_GRACE_S, it was removed
+        manually."""
         engine = self._engine
         state = engine.switch.armed_file
         if state == "foreign":
             engine.event(
-                f"{engine.folder.armed} is not the file that the engine put there: it opens nothing and is removed."
+                f"{engine.folder.armed} is not the file that the engine created: it permits nothing and is removed."
             )
             with contextlib.suppress(OSError):
                 engine.folder.disarm()
@@ -295,32 +302,34 @@ class Heart:
             or (state == "out" and in_force)
             or (state == "foreign" and (in_force or engine.switch.armed))
         )
-        if not gone or not engine.switch.lowers(0):
-            self._key_gone_at = None
+        if not gone or not engine.switch.would_lower(0):
+            self._removed_at = None
             return
         engine.calls_ended += engine.pipeline.cancel_calls()
-        if self._key_gone_at is None:
-            self._key_gone_at = engine.clock.real()
-        elif engine.clock.real() - self._key_gone_at > KEY_GRACE_S:
+        if self._removed_at is None:
+            self._removed_at = engine.clock.real()
+        elif engine.clock.real() - self._removed_at > REMOVAL_GRACE_S:
             await rollback.roll_back(engine, engine.ask("the armed file was removed manually"))
 
     def _lapsed_s(self) -> float:
-        """For how long every router was at 0 % because nothing was evaluated; 0 while the lease holds."""
+        """How long every router was at 0 % because nothing was evaluated; 0 while the lease is valid."""
         age, settings = self._engine.switch.lease_age_s, self._engine.plan.trigger_settings
         return age if settings.lease_s < age < 1e9 and self._engine.state.percent_bp else 0.0
 
-    async def _say_lapsed(self, age_s: float) -> None:
-        """Only now that they are evaluated again: where every evaluation fails it would be said, and wrongly, with each beat."""
+    async def _report_lapse(self, age_s: float) -> None:
+        """Runs only once the triggers are evaluated again: if every evaluation failed, each tick would report it,
+        wrongly."""
         sentence = (
-            f"the triggers were not evaluated for {age_s:.0f} s, so every router was at 0 %; they are evaluated again, "
-            "and what failed before does not count"
+            f"the triggers were not evaluated for {age_s:.0f} s, so every router was at 0 %; they are evaluated "
+            "again, and earlier failures do not count"
         )
         self._engine.event(spoken(sentence))
         ask = self._engine.ask()
-        await self._owe(ask, lambda state: note(state, ask, "lease", sentence, {"age_s": age_s}))
+        await self._record_later(ask, lambda state: note(state, ask, "lease", sentence, {"age_s": age_s}))
 
     async def _watch_clock(self) -> None:
-        """Somebody, or NTP, set the wall clock. Timers run on the monotonic one; what ends at a time is moved along."""
+        """Handles a change of the wall clock, by a person or NTP. Timers use the monotonic clock; end times are
+        shifted."""
         engine = self._engine
         if engine.rehearsal:
             return
@@ -330,7 +339,7 @@ class Heart:
             return
         ask = engine.ask()
         engine.event(spoken(clock_step(engine.state, ask, step).sentence))
-        await self._owe(ask, lambda state: clock_step(state, ask, step))
+        await self._record_later(ask, lambda state: clock_step(state, ask, step))
         engine.monitor.clock_was_set(ask.at)
         self._trials.clock_was_set(ask.at)
         engine.writer.later(lambda conn: future.bring_back(conn, ask.at))
@@ -363,6 +372,6 @@ class Heart:
         ownership.give_back(self._engine.folder.path)
 
     def _retain(self, conn: sqlite3.Connection, reached: float) -> None:
-        """A small step; the next follows with the next beat while there is more, however fast documents come."""
+        """A small step; while more is left, the next follows at the next tick, however fast documents arrive."""
         retention.keep(conn, reached)
         self._more_to_retain = self._engine.monitor.retain(conn, reached) > 0

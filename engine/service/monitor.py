@@ -1,8 +1,8 @@
 """What the triggers see and decide, once a second.
 
-The monitor gathers evidence (recent attempts in memory, probes, complaints, people's judgements in the store), asks the pure
-`evaluate`, and keeps the timers over restarts. It writes nothing but through the writer and changes nothing by itself: it makes a
-`Decision`, the engine carries it out. How the numbers are shown is `engine.service.snapshot`.
+The monitor gathers evidence (recent attempts in memory, probes, complaints, people's judgements in the store), calls
+the pure `evaluate`, and keeps the timers across restarts. It writes only through the writer and changes nothing
+directly: it makes a `Decision`, the engine carries it out. `engine.service.snapshot` shows the numbers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from engine.quality import review
 from engine.rollout import control
 from engine.rollout.calendar import blocked_until
 from engine.rollout.control import ENGINE, Actor, Ask, Decision, State
-from engine.service.blindness import Sight, Unseen
+from engine.service.blindness import SilenceDetector, Unseen
 from engine.service.probes import ProbeLog, writes
 from engine.store import documents, series
 from engine.store.rollup import retain
@@ -47,15 +47,15 @@ from engine.triggers.evidence import Evidence, Moment, Probes, Timers
 from engine.triggers.measurement import Error, NoData, Ok, Sample, rate
 from engine.triggers.windows import RecentAttempts
 
-MISPLACED = "held since rollout.toml changed: {}; say which stage this is: rollout plan adopt --stage N"
+MISPLACED = "held since rollout.toml changed: {}; confirm the current stage: rollout plan adopt --stage N"
 PRESENT_S = 15.0
 EVIDENCE_EVERY_S = 60.0
-REBUILD_S = 7 * 3600.0  # of raw rows that the memory is rebuilt from after a restart
+REBUILD_S = 7 * 3600.0  # raw rows from which memory is rebuilt after a restart
 REBUILD_ROWS = 200_000
 STABLE_EVERY_S = 30.0
-MEASURED_S = 300.0  # an LLM answer within it: the LLM is measured
-PROVEN_FROM_BP = 1000  # from this percentage on changed triggers need a backtest
-FACTS_EVERY_S = 1.0  # real seconds between two readings of the gate's facts
+MEASURED_S = 300.0  # after an LLM answer this recent, the LLM counts as measured
+PROVEN_FROM_BP = 1000  # from this percentage on, changed triggers need a backtest
+FACTS_EVERY_S = 1.0  # real seconds between two reads of the gate's facts
 BEFORE_S = 86400.0  # what an alert's window is compared with
 BEFORE_EVERY_S = 30.0  # real seconds
 
@@ -68,15 +68,15 @@ class Bake(msgspec.Struct, frozen=True):
 
 
 class Watch(msgspec.Struct, frozen=True):
-    """Kept in the store from tick to tick, so that a restart forgets no timer: only watched time counts."""
+    """Stored at every tick, so that a restart loses no timer: only watched time counts."""
 
     timers: Timers = Timers()
     stage: int = -1
     baked_s: float = 0.0
-    restart_rev: int = 0  # of the state: another one began the bake again
+    restart_rev: int = 0  # of the state: a new value restarts the bake
     entered_at: float = 0.0
-    before: Bake | None = None  # of the stage that was left last: an undo gives it back
-    rebake_rev: int = 0  # of the rollback after which a way back is measured
+    before: Bake | None = None  # of the stage left last: an undo restores it
+    rebake_rev: int = 0  # of the rollback from which a return is measured
     rebaked_s: float = 0.0
 
 
@@ -93,7 +93,7 @@ class Monitor:
         limits: Ceiling = NO_LIMIT,
         bulk_refused: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`waiting` counts the LLM calls that have not ended yet; `obeyed` is the percentage that routers obey, in basis points."""
+        """`waiting` counts unfinished LLM calls; `obeyed` is the percentage that routers obey, in basis points."""
         self.plan = plan
         self.clock = clock
         self.conn = conn
@@ -103,7 +103,7 @@ class Monitor:
         self._obeyed = obeyed
         self._bulk_refused = bulk_refused
         self._limits = limits
-        self.misplaced = ""  # why a person has to say which stage this is
+        self.misplaced = ""  # why a person has to confirm the stage
         self.servers: tuple[ServerHealth, ...] = ()
         self.people: dict[str, tuple[Actor, str, float, float]] = {}
         self.watch = Watch()
@@ -115,7 +115,7 @@ class Monitor:
         self._failed_probes = 0
         self._probe_log = ProbeLog()
         self.shadow = RecentAttempts(plan.triggers, plan.trigger_settings, clock.monotonic())
-        self._sight = Sight(clock)
+        self._silence = SilenceDetector(clock)
         self._complaints = 0
         self._rated: tuple[object, Sample] | None = None  # what it was counted from, and the count
         self._evidence_at = -math.inf
@@ -125,7 +125,7 @@ class Monitor:
         self._stable: tuple[int, float, Stability | None] | None = None
         self._before = Bucket()
         self._before_at = -math.inf
-        self._blind_told = False
+        self._blind_reported = False
         self._probe: asyncio.Task[None] | None = None
 
     def use(self, plan: Plan) -> None:
@@ -134,10 +134,11 @@ class Monitor:
         self._percents = tuple(stage.percent_bp for stage in plan.stages)
         self._facts = self._stable = None
 
-    # -- life ------------------------------------------------------------------------------------------------------------
+    # -- life ----------------------------------------------------------------------------------------------------------
 
     def restore(self, state: State) -> None:
-        """After a start: the timers as they were, the attempts since the last change of percentage from the raw rows."""
+        """At startup: restore the timers, and rebuild the attempts since the last change of percentage from the raw
+        rows."""
         row = self.conn.execute("SELECT body FROM trigger_state WHERE id = 1").fetchone()
         if row is not None:
             with contextlib.suppress(msgspec.MsgspecError):
@@ -145,22 +146,24 @@ class Monitor:
                 self.watch = msgspec.structs.replace(kept, timers=kept.timers.restored())
         now, mono = self.clock.now(), self.clock.monotonic()
         since = max(state.changed_at, now - REBUILD_S)
-        found = self.conn.execute(
-            "SELECT at, error, ms, attempted, lookup, cached FROM extraction WHERE at >= ? AND arm = 'treatment' AND shadow = 0 "
-            "AND epoch >= ? ORDER BY at DESC LIMIT ?", (since, state.epoch, REBUILD_ROWS),
-        ).fetchall()  # fmt: skip
+        rows = self.conn.execute(
+            "SELECT at, error, ms, attempted, lookup, cached FROM extraction WHERE at >= ? AND arm = "
+            "'treatment' AND shadow = 0 "
+            "AND epoch >= ? ORDER BY at DESC LIMIT ?",
+            (since, state.epoch, REBUILD_ROWS),
+        ).fetchall()
         self.recent.reset(mono - (now - since))
-        for at, error, ms, attempted, lookup, cached in reversed(found):
+        for at, error, ms, attempted, lookup, cached in reversed(rows):
             t = mono - max(0.0, now - at)
             if lookup:
                 self.recent.look_up(t, cached)
             if attempted:
                 answered = error is None or (error == "timeout" and ms > 0)
                 self.recent.add(t, error is None, ms if answered else None, answered)
-        if found:
-            self._sight.sees(self.recent.per_min)
+        if rows:
+            self._silence.sees(self.recent.per_min)
         self.writer.later(lambda conn: attempts.rules_in_force(conn, now, self.rules))
-        self._blind_told = self.watch.timers.blind_s >= self.plan.trigger_settings.blind_after_s
+        self._blind_reported = self.watch.timers.blind_s >= self.plan.trigger_settings.blind_after_s
         self.complained(state)
 
     def start(self) -> None:
@@ -173,7 +176,7 @@ class Monitor:
                 await self._probe
 
     async def _probe_for_ever(self) -> None:
-        """Health of the LLM service, asked in the machine's time: a network does not hurry in a time lapse."""
+        """Probes the LLM service in the machine's time: a time lapse does not speed up the network."""
         while True:
             try:
                 self.servers = await self.pool.probe()
@@ -185,10 +188,10 @@ class Monitor:
                 self._failed_probes += 1
             await asyncio.sleep(self.plan.trigger_settings.probe_every_s)
 
-    # -- what happens ------------------------------------------------------------------------------------------------------
+    # -- what happens --------------------------------------------------------------------------------------------------
 
     def observe(self, record: Extraction) -> None:
-        """Every record, as it is made."""
+        """Receives every record as it is made."""
         t = self.clock.monotonic()
         if not record.shadow:
             self.documents.append(t)
@@ -197,7 +200,7 @@ class Monitor:
             self.shadow.add(t, record.error is None, ms, ms is not None)
             return
         if record.arm != "treatment" or not (record.lookup or record.attempted or record.skipped):
-            self._sight.passes(record.arm == "treatment")
+            self._silence.passes(record.arm == "treatment")
             return
         if record.lookup:
             self.recent.look_up(t, record.cached)
@@ -205,27 +208,27 @@ class Monitor:
             ms = timed(record)
             self.recent.add(t, record.error is None, ms, ms is not None)
         if record.lookup or record.attempted:
-            self._sight.sees(self.recent.per_min)
+            self._silence.sees(self.recent.per_min)
 
     def changed(self, state: State) -> None:
-        """The percentage or the stage changed: only what comes after counts."""
+        """The percentage or the stage changed: only later evidence counts."""
         self.recent.reset(self.clock.monotonic())
         self.shadow.reset(self.clock.monotonic())
-        self._sight.sees(self.documents_per_min() * state.percent_bp / 10_000)
-        self._blind_told = False  # blindness begins anew, which is no sight
+        self._silence.sees(self.documents_per_min() * state.percent_bp / 10_000)
+        self._blind_reported = False  # blindness restarts; this does not mean documents are seen again
         self._facts = None
         self.complained(state)
 
     def unwatched(self) -> None:
-        """The triggers were not evaluated for a while, in a suspended machine for example: what failed before does not count any more.
-        Timers keep what they have; only new evidence moves them."""
+        """The triggers were not evaluated for a while, for example while the machine was suspended: earlier failures no
+        longer count. Timers keep their values; only new evidence moves them."""
         per_min = self.recent.per_min
         self.recent.reset(self.clock.monotonic())
-        self._sight.sees(per_min)
+        self._silence.sees(per_min)
         self._failed_probes = 0
 
     def clock_was_set(self, now: float) -> None:
-        """Nothing was kept later than now."""
+        """Date nothing later than now."""
         self._evidence_at = min(self._evidence_at, now)
 
     def complained(self, state: State) -> None:
@@ -255,17 +258,17 @@ class Monitor:
         self.people = {key: value for key, value in self.people.items() if value[3] >= limit}
         return [(actor, screen, since) for actor, screen, since, _ in self.people.values()]
 
-    # -- the triggers --------------------------------------------------------------------------------------------------------
+    # -- the triggers --------------------------------------------------------------------------------------------------
 
     def evaluate(self, state: State, ask: Ask) -> Decision | None:
-        """One evaluation; the decision that follows from it, if any. Timers and evidence go to the store."""
+        """One evaluation; returns the resulting decision, if any. Timers and evidence go to the store."""
         mono = self.clock.monotonic()
         evidence = self._gather(state, mono)
         moment = Moment(
             mono, state.epoch, state.stage, state.percent_bp, self._percents, bool(state.held), state.locked
         )
         before = self.watch.timers
-        lease_s = self.plan.trigger_settings.lease_s * pace(self.clock)  # a gap is a gap in the machine's time
+        lease_s = self.plan.trigger_settings.lease_s * pace(self.clock)  # a gap is measured in the machine's time
         settings = msgspec.structs.replace(self.plan.trigger_settings, lease_s=lease_s)
         self.verdict = evaluate(self.plan.triggers, settings, before, evidence, moment)
         dt = mono - before.at if before.at is not None else 0.0
@@ -294,7 +297,7 @@ class Monitor:
         return self.decide(state, ask, self.verdict) or self._blindness(state, ask, before.blind_s, evidence)
 
     def _baked(self, state: State) -> float:
-        """Watched seconds of the state's stage. An undo of a rollback gives back those from before it, not the gap."""
+        """Watched seconds of the state's stage. Undoing a rollback restores those from before it, without the gap."""
         watch = self.watch
         if (watch.stage, watch.restart_rev) == (state.stage, state.restart_rev):
             return watch.baked_s
@@ -307,15 +310,17 @@ class Monitor:
         return self.watch.rebaked_s if state.stood is not None and self.watch.rebake_rev == state.stood.rev else 0.0
 
     def _blindness(self, state: State, ask: Ask, blind_s: float, evidence: Evidence) -> Decision | None:
-        """The rows of the log that say since when nothing was seen, and that it is seen again."""
+        """Log rows for the start of blindness and its end."""
         asked = msgspec.structs.replace(ask, actor=ENGINE)
-        if self.verdict.blind and not self._blind_told:
-            self._blind_told = True
+        if self.verdict.blind and not self._blind_reported:
+            self._blind_reported = True
             return control.note(state, asked, "blind", self.verdict.blind, {"unseen": evidence.unseen})
-        if self._blind_told and not self.verdict.blind:
-            self._blind_told = False
+        if self._blind_reported and not self.verdict.blind:
+            self._blind_reported = False
             if not evidence.unseen or evidence.idle:
-                return control.note(state, asked, "seen", f"sees again after {clock(blind_s)} blind; the timers go on")
+                return control.note(
+                    state, asked, "seen", f"sees documents again after {clock(blind_s)} blind; the timers continue"
+                )
         return None
 
     def _gather(self, state: State, mono: float) -> Evidence:
@@ -325,27 +330,28 @@ class Monitor:
         answers = bool(self.servers) and not self._failed_probes
         unseen = Unseen()
         if state.percent_bp:
-            unseen = self._sight.unseen(self.writer.problem, self._waiting(), obeyed / 10_000, answers)
+            unseen = self._silence.unseen(self.writer.problem, self._waiting(), obeyed / 10_000, answers)
         return Evidence(
             recent, Probes(self._failed_probes, len(self.servers)), samples, unseen.why, unseen.since_s, unseen.idle
         )
 
     def decide(self, state: State, ask: Ask, verdict: Evaluation) -> Decision | None:
-        """What a verdict leads to from `state`; pure, so that it may be asked again inside a transaction."""
+        """What a verdict leads to from `state`; pure, so that it can run again inside a transaction."""
         winner = verdict.winner
         if winner is None:
             return None
         reading_of = next((r for r in verdict.readings if r.id == winner.id), None)
         evidence: dict[str, Any] = {
-            "trigger": winner.id, "rule": winner.rule, "sentence": winner.sentence, "firing": list(verdict.firing),
+            "trigger": winner.id,
+            "rule": winner.rule,
+            "sentence": winner.sentence,
+            "firing": list(verdict.firing),
             "reading": msgspec.to_builtins(reading_of) if reading_of else {},
-        }  # fmt: skip
+        }
         asked = msgspec.structs.replace(ask, actor=ENGINE, reason=winner.id)
         made = control.act(self.plan, state, winner.action, asked, winner.sentence, evidence)
         if made is None and winner.action is Action.investigate:
-            return control.note(
-                state, asked, "investigate", f"{winner.id} asks for a look: {winner.sentence}", evidence
-            )
+            return control.note(state, asked, "investigate", f"{winner.id} needs a look: {winner.sentence}", evidence)
         return made
 
     def _store(self, at: float) -> None:
@@ -363,7 +369,8 @@ class Monitor:
 
         def write(conn: sqlite3.Connection) -> None:
             conn.execute(
-                "INSERT INTO trigger_state VALUES (1,?,?) ON CONFLICT(id) DO UPDATE SET at = excluded.at, body = excluded.body",
+                "INSERT INTO trigger_state VALUES (1,?,?) ON CONFLICT(id) DO UPDATE SET at = excluded.at, "
+                "body = excluded.body",
                 (at, body),
             )
             if rows:
@@ -372,17 +379,17 @@ class Monitor:
         self.writer.later(write)
 
     def day_before(self) -> Bucket:
-        """Both arms over the day before the window that the screen shows; at most half a minute old."""
+        """Both arms over the day before the window on screen; at most half a minute old."""
         if self.clock.real() - self._before_at > BEFORE_EVERY_S:
             end = self.clock.now() - snapshot.WINDOW_S
             self._before = series.between(self.conn, end - BEFORE_S, end)
             self._before_at = self.clock.real()
         return self._before
 
-    # -- the gate ------------------------------------------------------------------------------------------------------------
+    # -- the gate ------------------------------------------------------------------------------------------------------
 
     def gate_facts(self, state: State) -> conditions.GateFacts:
-        """What was measured since the last change of percentage, and what people judged in this stage."""
+        """Measurements since the last change of percentage, and people's judgements in this stage."""
         if self._facts is not None and self.clock.real() - self._facts_at < FACTS_EVERY_S:
             return self._facts
         bucket = series.since_change(self.conn, state.epoch)
@@ -396,16 +403,17 @@ class Monitor:
         return self._facts
 
     def _stability(self, state: State) -> Stability | None:
-        """Hours are read for it, so it is read anew only every half a minute, and counted on in between."""
+        """Reads hours of buckets, so it is read only every half a minute and extended in between."""
         now, real = self.clock.now(), self.clock.real()
         kept = self._stable
         if kept is None or kept[0] != state.rev or real - kept[1] > STABLE_EVERY_S:
             kept = self._stable = (state.rev, real, stability(self.conn, self.plan, state, now))
-        found = kept[2]
-        return found and msgspec.structs.replace(found, clean_s=max(0.0, now - found.since))
+        measured = kept[2]
+        return measured and msgspec.structs.replace(measured, clean_s=max(0.0, now - measured.since))
 
     def _satisfaction(self, since: tuple[int, float]) -> Sample:
-        """Ratings of a stage since it was entered. Counted anew only when there are others: they may be many, and a beat is a second."""
+        """Ratings of a stage since it was entered. Counted again only when new ones exist: there may be many, and a
+        tick is a second."""
         newest = self.conn.execute(
             "SELECT (SELECT max(rowid) FROM feedback), (SELECT max(at) FROM feedback WHERE kind = 'rating')"
         ).fetchone()
@@ -416,7 +424,7 @@ class Monitor:
     def _samples(self, state: State, b: Bucket) -> dict[str, Sample]:
         since = (state.stage, state.entered_at)
         reviewed = review.verdict(self.conn, *since)
-        found: dict[str, Sample] = {
+        samples: dict[str, Sample] = {
             **facts.measured(state, b),
             "complaints": Ok(float(self._complaints), self._complaints),
             "llm_available": Ok(0.0 if self._failed_probes else 1.0),
@@ -425,16 +433,16 @@ class Monitor:
             "satisfaction": self._satisfaction(since),
             **{metric: facts.stored(self.conn, metric, state.entered_at) for metric in facts.STORED},
         }
-        unread = [metric for metric in facts.OF_THE_TEST if not isinstance(found[metric], Ok)]
+        unread = [metric for metric in facts.OF_THE_TEST if not isinstance(samples[metric], Ok)]
         if unread and not self._limits.may_test:
-            found.update(dict.fromkeys(unread, Error(self._limits.no_test)))
+            samples.update(dict.fromkeys(unread, Error(self._limits.no_test)))
         elif unread:
             waits = self.conn.execute(
                 "SELECT json_extract(report, '$.lock.sentence') FROM trial WHERE ended IS NULL"
             ).fetchone()
             if waits is not None and waits[0]:
-                found.update(dict.fromkeys(unread, Error(f"the test is not read yet, {waits[0]}")))
-        return found
+                samples.update(dict.fromkeys(unread, Error(f"the test has not been read yet, {waits[0]}")))
+        return samples
 
     def stage_of(self, state: State) -> Stage | None:
         return self.plan.stages[state.stage] if state.stage < len(self.plan.stages) else None
@@ -451,7 +459,8 @@ class Monitor:
         return conditions.assess(stage, facts, items, baked, control.people(state), self.blocked(state), also)
 
     def _unproven_rules(self, state: State, conn: sqlite3.Connection) -> tuple[str, ...]:
-        """Other triggers than this rollout began with want to be seen at work before many documents depend on them."""
+        """Triggers that differ from those the rollout began with need a backtest before many documents depend on
+        them."""
         if not self.rules_unproven(state, conn):
             return ()
         return (f"the triggers were changed (rules {self.rules}): run `rollout triggers backtest --days 7`",)
@@ -461,7 +470,7 @@ class Monitor:
         return many and attempts.changed_and_not_replayed(conn, self.rules)
 
     def blocked(self, state: State) -> tuple[str, ...]:
-        """What no override passes over; each says until when."""
+        """Blocks that no override lifts, each with its end."""
         now = self.clock.now()
         out = []
         if self.misplaced:
@@ -481,17 +490,17 @@ class Monitor:
         return tuple(out)
 
     def judge(self, metric: str, op: str, value: float) -> CheckResult:
-        """A checklist item that asks for a metric."""
+        """A checklist item that requires a metric."""
         sample = self._facts.samples.get(metric, NoData()) if self._facts else NoData()
         if not isinstance(sample, Ok):
             return CheckResult(False, f"{metric}: nothing measured yet")
         met = bounds.compare(sample.value, op, value)
         return CheckResult(met, f"{metric} is {sample.value:g} (n {sample.n}), target {op} {value:g}")
 
-    # -- housekeeping ----------------------------------------------------------------------------------------------------------
+    # -- housekeeping --------------------------------------------------------------------------------------------------
 
     def retain(self, conn: sqlite3.Connection, now: float) -> int:
-        """Delete a little of what is older than the plan keeps; how many rows."""
+        """Delete a little of what is older than the plan keeps; return how many rows."""
         keep = self.plan.store
         day = 86400.0
         expired = documents.expire_texts(conn, now - keep.text_days * day) if keep.text_days else 0
@@ -523,7 +532,7 @@ class Monitor:
         return len(self.documents) / max(span, 30.0) * 60 if self.documents else 0.0
 
     def baked(self, state: State) -> tuple[float, float]:
-        """(seconds of the bake that are done, seconds asked for)."""
+        """(seconds of the bake that are done, seconds required)."""
         stage = control.gate_stage(self.plan, state)
         if stage is None:
             return 0.0, 0.0

@@ -1,6 +1,6 @@
-"""What goes out by itself: the automatic messages of a rollback or a hold, and the daily and weekly ones when their time has come.
+"""Automatic messages: those for a rollback or a hold, and the daily and weekly ones when due.
 
-Each has a key made of what it is about, so that neither a restart nor a second look sends it twice.
+Each has a key made of its subject, so that neither a restart nor a second pass sends it twice.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from engine.service.engine import Engine
 from engine.store import log
 from engine.text import spoken
 
-LOOK_BACK_S = 86400.0  # decisions before this are not told after a start
+LOOK_BACK_S = 86400.0  # after a start, decisions older than this send no message
 PROOF_S = 8.0  # a rollback's message waits this long for its proof
 LOOK_S = 20.0
 
 
 class Mailing:
-    """Asked after each beat; quick when there is nothing to say."""
+    """Runs after each tick; quick when there is nothing to send."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -60,7 +60,7 @@ class Mailing:
             self._told = row.rev
 
     async def _ended(self) -> None:
-        """Log that a message was delivered, or given up: only now is it known."""
+        """Log that a message was delivered or given up, once that is known."""
         engine = self._engine
         for one in outbox.ended(engine.conn, engine.clock.now() - LOOK_BACK_S):
             how = "was delivered" if one.state == "sent" else f"was given up after {one.tries} tries ({one.error})"
@@ -76,17 +76,20 @@ class Mailing:
             await engine.commit(ask, decide)
 
     async def past_the_queue(self, kind: str, sentence: str) -> bool:
-        """Tell of something that the store does not take just now. Whether anybody has been told."""
+        """Send a message about something the store cannot record now. Return whether any address received it."""
         engine = self._engine
-        body = f"{spoken(sentence)}\n\nThe store takes no writes, so this came past the queue and is not in it."
-        told = [
+        body = (
+            f"{spoken(sentence)}\n\nThe store is refusing writes, so this message bypassed the queue and is not "
+            "recorded there."
+        )
+        delivered = [
             await engine.post.past_the_queue(
                 Draft(m.id, m.audience, f"{kind.upper()} {engine.plan.service}: {sentence}", body)
             )
             for m in schedule.called_for(engine.plan, kind, engine.state.stage, moved=False)
             if m.automatic
         ]
-        return any(told)
+        return any(delivered)
 
     def _proven(self, rev: int, at: float) -> bool:
         proof = self._engine.view.rollback if self._engine.view else None
@@ -108,20 +111,20 @@ class Mailing:
         if made is None:
             return
         waits = engine.post.unreachable(made)
-        kept = "is kept, for a rehearsal without addresses sends nothing" if engine.post.keeps else "is queued"
+        kept = "is kept; a rehearsal without addresses sends nothing" if engine.post.keeps else "is queued"
         how = f"waits, {waits}" if waits else kept
         sentence = f"message {made.message} {how}: {made.subject}"
 
-        def also(conn: sqlite3.Connection, _: int) -> None:
+        def within(conn: sqlite3.Connection, _: int) -> None:
             engine.post.queue(conn, made, key)
 
         if engine.conn.execute("SELECT 1 FROM outbox WHERE request_id = ?", (key,)).fetchone() is None:
             ask = engine.ask(message.id, request_id=f"message {key}")
-            await engine.commit(ask, lambda state: note(state, ask, "message", sentence, {"body": made.body}), also)
+            await engine.commit(ask, lambda state: note(state, ask, "message", sentence, {"body": made.body}), within)
 
 
 def draft(engine: Engine, message: Message, about: int | None = None) -> Draft | None:
-    """The message with the numbers of now; None before the first view."""
+    """The message with current numbers; None before the first view."""
     if engine.view is None:
         return None
     return overview.draft(engine.conn, engine.plan, engine.view, message, about)

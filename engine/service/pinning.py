@@ -1,8 +1,8 @@
-"""What the rollout runs under is pinned in its state; another plan or another model is a decision that says what it restarts.
+"""The rollout's plan and model are pinned in its state; changing either is a decision that names what it restarts.
 
-The engine that starts under a changed plan records the difference. Where the stage that the rollout is in is no longer the same in it
-(gone, moved, another percentage, another salt), the engine keeps the pinned stages and the pinned salt, and promotion is held until
-a person says which stage it is. Another model restarts evidence and bake and ends the A/B test.
+An engine that starts under a changed plan records the difference. Where the current stage differs in the new plan
+(gone, moved, another percentage, another salt), the engine keeps the pinned stages and salt, and promotion is held
+until a person confirms the stage. A new model restarts evidence and bake and ends the A/B test.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from engine.rollout.control import Ask, Decision, State, note, pin
 from engine.service.engine import Engine
 from engine.store import log, plans
 
-SHOWN = 6  # changes that the sentence names; all are in the evidence
+SHOWN = 6  # changes that the sentence lists; the evidence has all
 RESTARTS = "evidence, bake and A/B test start again, and signatures are needed again"
 
 Decide = Callable[[State], Decision | None]
@@ -37,12 +37,12 @@ def identity(engine: Engine) -> PinnedModel:
 
 
 def _settings(llm: Llm) -> str:
-    """What of [llm] makes other keywords of the same text; the cache tells answers apart by the same. And how the control arm ranks."""
+    """The [llm] settings that change a text's keywords (the cache key uses the same), and the control arm's ranking."""
     names = ("max_descriptive", "max_technical", "max_total", "chunk_chars", "num_ctx", "temperature")
     return ", ".join([*(f"{name} {getattr(llm, name):g}" for name in names), frequency.NAME])
 
 
-# -- at the start ----------------------------------------------------------------------------------------------------------
+# -- at the start ------------------------------------------------------------------------------------------------------
 
 
 def begins(engine: Engine, ask: Ask) -> Decision:
@@ -52,24 +52,24 @@ def begins(engine: Engine, ask: Ask) -> Decision:
 
 
 def at_start(engine: Engine, ask: Ask) -> Decide | None:
-    """What a start records of the plan: that it is pinned, or that it changed; None when it is as it was."""
+    """What to record about the plan at startup: that it is pinned, or that it changed; None when it is unchanged."""
     pins, known = file_pins(engine), plans.known(engine.conn, engine.file_plan, engine.state)
     if known is None or known.digest == pins.digest:
         if engine.state.pins is not None:
             return None
         return lambda state: pin(state, ask, "plan", f"the rollout runs under {_name(pins)}", pins, False, {})
-    found = plans.changes(engine.conn, known.digest, engine.file_plan.text)
-    evidence = {"digest": pins.digest, "before": known.digest, "held": engine.misplaced, "changes": _listed(found)}
+    changes = plans.changes(engine.conn, known.digest, engine.file_plan.text)
+    evidence = {"digest": pins.digest, "before": known.digest, "held": engine.misplaced, "changes": _listed(changes)}
     model = known.model if known.model.prompt else pins.model
     if not engine.misplaced:
-        sentence = f"plan changed: {told(found)}; the rollout stays in its stage and nothing restarts"
+        sentence = f"plan changed: {described(changes)}; the rollout stays in its stage and nothing restarts"
         return lambda state: pin(state, ask, "plan", sentence, replace(pins, model=model), False, evidence)
     last = log.last(engine.conn, ("plan",))
     if last is not None and last.decision.evidence.get("digest") == pins.digest and engine.state.pins is not None:
         return None  # recorded at an earlier start
     sentence = (
-        f"plan changed: {told(found)}; {engine.misplaced}: the rollout keeps the stages and the salt it was started with, and "
-        "promotion is held until a person says which stage it is in (rollout plan adopt --stage N)"
+        f"plan changed: {described(changes)}; {engine.misplaced}: the rollout keeps the stages and the salt it was "
+        "started with, and promotion is held until a person confirms its stage (rollout plan adopt --stage N)"
     )
     return lambda state: pin(state, ask, "plan", sentence, replace(known, model=model), False, evidence)
 
@@ -78,25 +78,25 @@ def _name(pins: Pins) -> str:
     return f"rollout.toml {pins.digest[:12]}: {len(pins.stages)} stages, model {pins.model.name}"
 
 
-def _listed(found: list[Change] | None) -> list[str]:
-    return [change.sentence for change in found or ()]
+def _listed(changes: list[Change] | None) -> list[str]:
+    return [change.sentence for change in changes or ()]
 
 
-def told(found: list[Change] | None) -> str:
+def described(changes: list[Change] | None) -> str:
     """The first changes, in words."""
-    if found is None:
-        return "what changed cannot be said, the text of the plan before is not in the store"
-    if not found:
+    if changes is None:
+        return "the changes are unknown, because the text of the previous plan is not in the store"
+    if not changes:
         return "comments or layout only"
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return "; ".join(change.sentence for change in found[:SHOWN]) + more
+    more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
+    return "; ".join(change.sentence for change in changes[:SHOWN]) + more
 
 
-# -- the model -------------------------------------------------------------------------------------------------------------
+# -- the model ---------------------------------------------------------------------------------------------------------
 
 
 def model_change(engine: Engine, ask: Ask) -> Decide | None:
-    """What is to be recorded of the model now; None while it is the pinned one."""
+    """What to record about the model now; None while it is the pinned one."""
     pins = engine.state.pins
     if pins is None or _compared(pins.model, engine, engine.state)[1] is None:
         return None
@@ -119,13 +119,14 @@ def model_change(engine: Engine, ask: Ask) -> Decide | None:
 
 
 def identified(engine: Engine, state: State) -> Pins | None:
-    """The pins with the model's digests, where a promotion is the first to know them."""
+    """The pins with the model's digests, for a promotion that is the first to know them."""
     pins, now = state.pins, identity(engine)
     return replace(pins, model=now) if pins is not None and not pins.model.digests and now.digests else None
 
 
 def _compared(pinned: PinnedModel, engine: Engine, state: State) -> tuple[str, PinnedModel | None]:
-    """(what changed, the model now); no model while it is the same one, no change where it only becomes known."""
+    """(what changed, the current model). The model is None while it is the same; the change is "" when a model only
+    becomes known."""
     now = identity(engine)
     if pinned.name != now.name:
         return f"{_words(pinned)} -> {_words(now)}", now

@@ -11,7 +11,7 @@ from engine.text import counted
 
 
 def changed_since(plan: Plan) -> str:
-    """The sentence when the file is another now; "" while it is the same, or where there is none. Reads and may parse: not for a
+    """A sentence when the file has changed; "" while it is the same or does not exist. Reads and may parse: not for a
     loop."""
     source = Path(plan.source)
     try:
@@ -20,17 +20,17 @@ def changed_since(plan: Plan) -> str:
     except FileNotFoundError:
         return f"{source.name} is gone; an engine cannot start again without it"
     except OSError as error:
-        return f"{source.name} cannot be read any more ({error.strerror})"
+        return f"{source.name} can no longer be read ({error.strerror})"
     since = f"{source.name} has changed since the engine read it"
     try:
         load_plan(source)
     except PlanError as error:
         return f"{since}, and has {counted(len(error.problems), 'mistake')}: rollout check"
-    return f"{since}: rollout plan diff shows the difference, a restart takes it over"
+    return f"{since}: rollout plan diff shows the difference, a restart loads it"
 
 
 class PlanWatch:
-    """Looks again only when the file's time, size or inode is another."""
+    """Reads again only when the file's time, size or inode changed."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -39,8 +39,8 @@ class PlanWatch:
 
     def look(self) -> None:
         try:
-            found = Path(self._plan.source).stat()
-            seen = (found.st_mtime_ns, found.st_size, found.st_ino)
+            status = Path(self._plan.source).stat()
+            seen = (status.st_mtime_ns, status.st_size, status.st_ino)
         except OSError:
             seen = (0, 0, 0)
         if seen != self._seen:

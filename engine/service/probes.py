@@ -1,4 +1,5 @@
-"""Probes of the LLM servers as rows of the store: what fails is kept, so that an outage without traffic leaves its reason."""
+"""Probes of the LLM servers as rows of the store. Failures are kept, so that an outage without traffic leaves its
+reason."""
 
 from __future__ import annotations
 
@@ -7,17 +8,18 @@ from collections.abc import Callable, Sequence
 
 from engine.extraction.llm import ServerHealth
 
-EVERY_S = 60.0  # of a server that stays down, one row in so long (machine time)
+EVERY_S = 60.0  # interval between rows for a server that stays down (machine time)
 
 Row = tuple[float, str, bool, float | None, str]  # at, server, ok, ms, message
 
 
 class ProbeLog:
     def __init__(self) -> None:
-        self._down: dict[str, float] = {}  # server -> when it was last written down
+        self._down: dict[str, float] = {}  # server -> when a failure was last recorded
 
     def rows(self, servers: Sequence[ServerHealth], at: float, real: float) -> list[Row]:
-        """A failure at once and then once a minute, and the first answer after it. `real` is the machine's clock."""
+        """A failure immediately and then once a minute, and the first answer after it. `real` is the machine's
+        clock."""
         out: list[Row] = []
         for s in servers:
             last = self._down.get(s.url)

@@ -1,7 +1,9 @@
-"""A rollback is proven, not claimed: a stopwatch until 0 % is observed in routed documents and the last LLM call has ended.
+"""A rollback is proven, not assumed: a stopwatch runs until 0 % is observed in routed documents and the last LLM call
+has ended.
 
-Observed means: no call is in flight, none may be sent, and every document routed since (without traffic: every probe document)
-went to the frequency arm. Probes take the way of real documents, `Pipeline.route`. Not observed within 5 s is said loudly.
+Observed means: no call is in flight, none may be sent, and every document routed since (without traffic: every probe
+document) went to the frequency arm. Probes take the path of real documents, `Pipeline.route`. If that is not observed
+within 5 s, the result is a prominent failure.
 """
 
 from __future__ import annotations
@@ -26,16 +28,26 @@ STEP_S = 0.002
 
 
 class Proof:
-    """The proof of one rollback. `view` is what is known so far.
+    """The proof of one rollback. `view` is the result so far.
 
-    `pressed` is when the key was pressed, in the machine's monotonic seconds, so that the stopwatch runs from the person's finger
-    and not from the engine's receipt.
+    `pressed` is when R was pressed, in the machine's monotonic seconds, so that the stopwatch starts at the key press
+    and not when the engine receives it.
     """
 
     def __init__(
-        self, pipeline: Pipeline, switch: Switch, clock: Clock, armed_path: str, *,
-        actor: str, reason: str, automatic: bool, target_bp: int, pressed: float | None = None, request: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        pipeline: Pipeline,
+        switch: Switch,
+        clock: Clock,
+        armed_path: str,
+        *,
+        actor: str,
+        reason: str,
+        automatic: bool,
+        target_bp: int,
+        pressed: float | None = None,
+        request: str = "",
+    ) -> None:
         self._pipeline = pipeline
         self._switch = switch
         self._clock = clock
@@ -46,15 +58,26 @@ class Proof:
         self.target_bp = target_bp
         self.request = request  # digest of the request that it proves
         self.view = ProofView(
-            rev=0, at=clock.now(), actor=actor, reason=reason, automatic=automatic, effective_ms=None,
-            last_call=pipeline.last_call, last_call_ended=pipeline.last_call_ended, cancelled=0, documents_since=0,
-            llm_since=0, probes=0, overdue=False, sentence="Proving: waiting for the first document routed since.",
-        )  # fmt: skip
+            rev=0,
+            at=clock.now(),
+            actor=actor,
+            reason=reason,
+            automatic=automatic,
+            effective_ms=None,
+            last_call=pipeline.last_call,
+            last_call_ended=pipeline.last_call_ended,
+            cancelled=0,
+            documents_since=0,
+            llm_since=0,
+            probes=0,
+            overdue=False,
+            sentence="Proving: waiting for the first document routed since.",
+        )
 
     def effect(self, ended_before: int = 0) -> None:
-        """The moment of the rollback, in this instruction: calls in flight end, no further one starts.
+        """The moment of the rollback, in this instruction: calls in flight end, no new one starts.
 
-        `ended_before`: calls that ended because the key was found gone, before this came to say why.
+        `ended_before`: calls that already ended because the armed file was found removed.
         """
         self._before = self._pipeline.routed
         self._requests = self._pipeline.requests_sent
@@ -66,7 +89,7 @@ class Proof:
         self.view = replace(self.view, rev=rev, recorded_ms=round((at - self._began) * 1000, 2))
 
     async def run(self) -> ProofView:
-        """Watch until observed, or for 5 s from now: an engine that was stopped meanwhile has them too."""
+        """Watch until observed, or for 5 s from now. A suspended engine gets its full 5 s too."""
         late = self._clock.real() + LIMIT_S
         while True:
             elapsed = self._clock.real() - self._began
@@ -81,7 +104,7 @@ class Proof:
         return Routed(now.llm - self._before.llm, now.frequency - self._before.frequency)
 
     def _unproven(self, probes: int) -> str:
-        """What still speaks against it; "" when it is observed."""
+        """What contradicts it; "" when it is observed."""
         if self._switch.read().percent_bp > self.target_bp:
             return f"routers still obey {self._switch.read().percent_bp / 100:g} %"
         if self.target_bp:
@@ -102,7 +125,7 @@ class Proof:
         return ""
 
     def _probe(self) -> int:
-        """Route probe documents as real ones are; how many were drawn for frequency."""
+        """Route probe documents like real ones; return how many went to frequency."""
         routes = [self._pipeline.route(f"probe-{uuid.uuid4().hex}") for _ in range(PROBES)]
         return sum(route.arm == "control" for route in routes)
 
@@ -119,17 +142,20 @@ class Proof:
         return self.view
 
     def refresh(self, why: str = "") -> None:
-        """Count the documents routed since, and put the whole into words. Not for a percentage that has risen again since."""
+        """Update the count of routed documents and the sentence. Not after the percentage has been raised again."""
         since = self._since()
         view = replace(self.view, documents_since=since.llm + since.frequency, llm_since=since.llm)
-        said = sentence(view, self.target_bp, self._armed_path, why or self._unproven(view.probes))
-        self.view = replace(view, sentence=said)
+        text = sentence(view, self.target_bp, self._armed_path, why or self._unproven(view.probes))
+        self.view = replace(view, sentence=text)
 
 
 def sentence(view: ProofView, target_bp: int, armed_path: str, why: str = "") -> str:
     """ "Effective in 38 ms; last LLM call 14:03:07.112Z; 214 documents since, all by frequency." """
     if view.overdue:
-        return f"NOT OBSERVED within {LIMIT_S:g} s{f': {why}' if why else ''}. Now, in any shell: rm {shlex.quote(armed_path)}"
+        return (
+            f"NOT OBSERVED within {LIMIT_S:g} s{f': {why}' if why else ''}. Now, in any shell: rm "
+            f"{shlex.quote(armed_path)}"
+        )
     if view.effective_ms is None:
         return "Proving: waiting for the first document routed since."
     ms = view.effective_ms

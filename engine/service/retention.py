@@ -1,4 +1,4 @@
-"""How far old rows may be deleted: as far as the engine has run, never as far as one reading of a wall clock."""
+"""How far old rows may be deleted: only as far as the engine has run, never by one reading of a wall clock."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from engine.clock import Clock
 
 
 class Retention:
-    """A moment that moves with the monotonic clock from where the last engine left it, and is never later than now.
+    """A moment that advances with the monotonic clock from where the last engine left it, never later than now.
 
-    A wall clock that is months ahead for a minute thus deletes a minute's worth. Time without an engine counts as none: what is kept
-    for 30 days is kept for 30 days of running.
+    A wall clock that is months ahead for a minute thus deletes a minute's worth. Time without an engine does not count:
+    data kept for 30 days is kept for 30 days of running.
     """
 
     def __init__(self, clock: Clock, conn: sqlite3.Connection) -> None:

@@ -1,4 +1,5 @@
-"""Down, and the key. A rollback takes effect first, is recorded second, and is proven third; a raise is recorded first.
+"""Down, and the armed file. A rollback takes effect first, is recorded second, and is proven third; a raise is recorded
+first.
 
 Nothing on the way down waits for a lock, a gate, a disk or a question.
 """
@@ -27,11 +28,12 @@ from engine.store.folder import Intent
 from engine.store.log import Outcome
 from engine.text import clean_line
 
-ANSWER_S = 0.05  # how long a rollback's answer waits for its record; one that takes longer is left as a file first, so that a kill
+# how long a rollback's answer waits for its record; after that an intent file is written first, so that a kill
+ANSWER_S = 0.05
 # does not lose who pressed and why
-INTENT_S = 0.05  # and so long for that file: a console waits 0.2 s for the answer
+INTENT_S = 0.05  # and how long it waits for that file: a console waits 0.2 s for the answer
 PROOFS = 32
-SETTLE_S = 1.0  # a raise waits so long for a rollback's record, then it is refused
+SETTLE_S = 1.0  # how long a raise waits for a rollback's record before it is refused
 LEFT = "left while the engine did not answer"
 DAY_S = 86_400.0
 FIRST = asyncio.FIRST_COMPLETED
@@ -39,18 +41,19 @@ FIRST = asyncio.FIRST_COMPLETED
 Decide = Callable[[State], Decision | None]
 
 
-# -- up: recorded first -------------------------------------------------------------------------------------------------
+# -- up: recorded first ------------------------------------------------------------------------------------------------
 
 
 async def raised(
     engine: Engine, ask: Ask, decide: Callable[[State, sqlite3.Connection], Decision | Refusal | None]
 ) -> Outcome:
-    """Record a decision after which the LLM may be called, then put the armed file in; never against a rollback that came meanwhile.
+    """Record a decision after which the LLM may be called, then put the armed file in place; never against a rollback
+    that came meanwhile.
 
-    An armed file that is in already is left as it is: whoever removes it at any moment of this has rolled back. OSError, with
-    nothing changed, when the file cannot be made: a percentage without its armed file would be rolled back.
+    An armed file that is already in place stays: removing it at any moment of this is a rollback. OSError, with nothing
+    changed, when the file cannot be created: a percentage without its armed file would be rolled back.
     """
-    async with engine.raising:  # one armed file is made at a time; a rollback does not ask for this
+    async with engine.raising:  # one armed file is made at a time; a rollback does not take this lock
         return await _raised(engine, ask, decide)
 
 
@@ -58,22 +61,22 @@ async def _raised(
     engine: Engine, ask: Ask, decide: Callable[[State, sqlite3.Connection], Decision | Refusal | None]
 ) -> Outcome:
     switch, folder = engine.switch, engine.folder
-    for _ in range(round(SETTLE_S / 0.01)):  # what was pressed a moment ago is being recorded
-        if not switch.lowering:
+    for _ in range(round(SETTLE_S / 0.01)):  # a rollback from a moment ago is being recorded
+        if not switch.pending:
             break
         await asyncio.sleep(0.01)
     if (why := in_the_way(engine)) is not None:
         return Outcome(engine.state, engine.state, None, why)
-    generation = switch.generation
+    count = switch.rollback_count
     arming = switch.armed is None
     if arming:
-        await asyncio.to_thread(folder.forge, f"made at {engine.clock.now():.3f} by engine {engine.token}")
+        await asyncio.to_thread(folder.prepare_armed_file, f"made at {engine.clock.now():.3f} by engine {engine.token}")
 
     def checked(conn: sqlite3.Connection) -> Outcome:
         return engine.commit_on(conn, ask, lambda state: in_the_way(engine) or decide(state, conn))
 
     outcome = await engine.record(checked)
-    late = switch.generation != generation or _intent_waits(engine)
+    late = switch.rollback_count != count or _intent_waits(engine)
     # a request sent twice is answered from the log; a rollback may have come since
     made = outcome.state.rev > outcome.before.rev
     if not made or engine.state.stage == 0 or late:
@@ -81,35 +84,37 @@ async def _raised(
     if arming:
         folder.arm()
         switch.armed = folder.armed_stamp()
-        engine.background(asyncio.to_thread(folder.sync))  # beside the loop, which a slow disk must not stop
-        if _intent_waits(engine):  # left by a console between the look and the arming
+        engine.background(asyncio.to_thread(folder.sync))  # outside the loop, which a slow disk must not block
+        if _intent_waits(engine):  # left by a console between the check and the arming
             disarm(engine)
             return outcome
-    engine.background(engine.pool.preload())  # so that no document waits for the model to be read into memory
+    engine.background(engine.pool.preload())  # so that no document waits for the model to load
     return outcome
 
 
 def in_the_way(engine: Engine) -> Refusal | None:
-    """A rollback that is not recorded yet, or a store that is not as this engine left it. Asked again in the transaction."""
+    """A rollback not recorded yet, or a store changed since this engine opened it. Checked again in the transaction."""
     switch = engine.switch
-    if switch.lowering or _intent_waits(engine):
+    if switch.pending or _intent_waits(engine):
         return Refusal("Not done: a rollback is in force and comes first.")
     if why := switch.shut or switch.trust.broken or switch.trust.differs:
         return Refusal(f"Not done: {why}.")
     match switch.armed_file:
         case "removed":
             return Refusal(
-                "Not done: the armed file was removed, which is a rollback: it is recorded first. Look again, then decide."
+                "Not done: the armed file was removed, which is a rollback: it is recorded first. Check the "
+                "state, then decide again."
             )
         case "foreign":
             return Refusal(
-                f"Not done: {engine.folder.armed} is not the file that the engine put there. It is removed; look again, then decide."
+                f"Not done: {engine.folder.armed} is not the file that the engine created. It is being "
+                "removed; check the state, then decide again."
             )
     return None
 
 
 def _intent_waits(engine: Engine) -> bool:
-    """Whether a rollback waits as a file; one that this engine has recorded is only not tidied up yet."""
+    """Whether a rollback is waiting as a file. One that this engine has recorded only awaits cleanup."""
     if not engine.folder.has_intents():
         return False
     recorded = {request_id for request_id, proof in tuple(engine.proofs.items()) if proof.view.rev}
@@ -117,15 +122,15 @@ def _intent_waits(engine: Engine) -> bool:
 
 
 def disarm(engine: Engine) -> None:
-    """Take the armed file out. One that cannot be removed opens nothing any more: it is not the engine's from here on."""
+    """Remove the armed file. If that fails, disown it: from here on it permits nothing."""
     engine.switch.armed = None
     with contextlib.suppress(OSError):
         engine.folder.disarm()
 
 
 def own_id(engine: Engine, ask: Ask, to_stage: int | None) -> Ask:
-    """The same rollback sent again keeps its id while it is in force. Else it gets one of its own and is carried out: an id that was
-    used for something else must not answer for it."""
+    """The same rollback sent again keeps its id while it is in force. Otherwise it gets a new id and is carried out: an
+    id used for another request must not answer for it."""
     known = engine.proofs.get(ask.request_id)
     if known is not None and known.request == ask.request and engine.state.percent_bp <= known.target_bp:
         return ask
@@ -133,7 +138,7 @@ def own_id(engine: Engine, ask: Ask, to_stage: int | None) -> Ask:
     return ask if known is None and used is None else replace(ask, request_id=uuid.uuid4().hex)
 
 
-# -- down: in force first -----------------------------------------------------------------------------------------------
+# -- down: in force first ----------------------------------------------------------------------------------------------
 
 
 async def roll_back(
@@ -144,10 +149,10 @@ async def roll_back(
     pressed: float | None = None,
     how: str = "",
 ) -> tuple[Outcome | None, Proof]:
-    """The outcome is None while the store does not take it: it is in force, and tried on.
+    """The outcome is None while the store cannot record it: the rollback is in force and the record is retried.
 
-    `automatic` is a trigger's action instead of a person's; it is decided anew inside the transaction, so that a promotion which
-    lands in between is rolled back too. `pressed`: see `Proof`. `how` goes into the log's sentence.
+    `automatic` is a trigger's action instead of a person's; it is decided again inside the transaction, so that a
+    promotion which lands in between is rolled back too. `pressed`: see `Proof`. `how` is added to the log's sentence.
     """
     if (known := engine.proofs.get(ask.request_id)) is not None:  # sent again, and in force: see `own_id`
         return None, known
@@ -155,11 +160,18 @@ async def roll_back(
     made = decide(engine.state)
     target = engine.state.percent_bp if made is None else made.percent_bp
     proof = Proof(
-        engine.pipeline, engine.switch, engine.clock, str(engine.folder.armed),
-        actor=ask.actor.name, reason=ask.reason, automatic=automatic is not None, target_bp=target,
-        pressed=_possible(engine, pressed), request=ask.request,
-    )  # fmt: skip
-    engine.switch.lower(ask.request_id, target)
+        engine.pipeline,
+        engine.switch,
+        engine.clock,
+        str(engine.folder.armed),
+        actor=ask.actor.name,
+        reason=ask.reason,
+        automatic=automatic is not None,
+        target_bp=target,
+        pressed=_possible(engine, pressed),
+        request=ask.request,
+    )
+    engine.switch.cap(ask.request_id, target)
     proof.effect(engine.calls_ended)
     engine.calls_ended = 0
     if target == 0:
@@ -187,7 +199,7 @@ async def roll_back(
 
 
 def _possible(engine: Engine, pressed: float | None) -> float | None:
-    """A moment of the key that can be true: not in the future, nor from before the machine was started."""
+    """A plausible time of the key press: not in the future, nor from before the machine booted."""
     return pressed if pressed is not None and 0 <= engine.clock.real() - pressed < DAY_S else None
 
 
@@ -197,30 +209,30 @@ async def _record(
     try:
         outcome = await engine.follow(job)
     except (sqlite3.Error, log.Fenced, OSError, asyncio.CancelledError) as error:
-        engine.event(f"The rollback is in force and not yet recorded: {error or 'the engine ends'}.")
+        engine.event(f"The rollback is in force and not yet recorded: {error or 'the engine is stopping'}.")
         if isinstance(error, asyncio.CancelledError):
             _leave_intent(engine, ask)
             raise
         await asyncio.to_thread(_leave_intent, engine, ask)
-        return None  # what was lowered stays so in this process, whatever the row says
+        return None  # the cap stays in this process, whatever the row has
     proof.recorded(outcome.state.rev, committed[-1])
-    engine.switch.recorded(ask.request_id)
+    engine.switch.clear_cap(ask.request_id)
     if engine.switch.armed_file == "foreign":
         path = shlex.quote(str(engine.folder.armed))
-        engine.event(f"The armed file could not be removed; it opens nothing any more: rm {path}")
+        engine.event(f"The armed file could not be removed; it no longer permits anything: rm {path}")
     await asyncio.to_thread(_tidy, engine, ask)
     return outcome
 
 
 async def _keep_intent(engine: Engine, ask: Ask, recording: asyncio.Task[Outcome | None]) -> None:
-    """A file that says who and why, until the row does."""
+    """A file with who and why, until the row exists."""
     await asyncio.to_thread(_leave_intent, engine, ask)
     if recording.done() and not recording.cancelled() and recording.result() is not None:
-        await asyncio.to_thread(_tidy, engine, ask)  # the row came while the file was written
+        await asyncio.to_thread(_tidy, engine, ask)  # the row was committed while the file was written
 
 
 def _leave_intent(engine: Engine, ask: Ask) -> None:
-    if engine.writer.files.differs():  # it would be another store's
+    if engine.writer.files.differs():  # it would belong to another store
         return
     proof = engine.proofs.get(ask.request_id)
     actor = {name: getattr(ask.actor, name) for name in ("name", "uid", "kind", "ssh", "terminal")}
@@ -238,7 +250,7 @@ def _leave_intent(engine: Engine, ask: Ask) -> None:
 
 
 def _tidy(engine: Engine, ask: Ask) -> None:
-    """What may wait for the disk."""
+    """Cleanup that may wait for the disk."""
     with contextlib.suppress(OSError):
         engine.folder.intent_path(ask.request_id).unlink(missing_ok=True)
     engine.folder.sync()
@@ -246,7 +258,7 @@ def _tidy(engine: Engine, ask: Ask) -> None:
 
 
 async def _prove(engine: Engine, ask: Ask, proof: Proof, recording: asyncio.Task[Outcome | None]) -> None:
-    """The proof becomes a row of the log, which belongs to the rollback's."""
+    """The proof becomes a row of the log that references the rollback's."""
     await proof.run()
     if proof.view.overdue:
         engine.event(proof.view.sentence)
@@ -262,7 +274,7 @@ async def _prove(engine: Engine, ask: Ask, proof: Proof, recording: asyncio.Task
 
 
 async def apply_intents(engine: Engine) -> None:
-    """Rollbacks that consoles, or the engine before this one, left as files."""
+    """Rollbacks that consoles, or the previous engine, left as files."""
     for path, intent in engine.folder.intents():
         known = {k: v for k, v in intent.actor.items() if k in ("name", "uid", "kind", "ssh", "terminal")}
         try:
@@ -280,7 +292,7 @@ async def apply_intents(engine: Engine) -> None:
         request_id = intent.request_id if recorded is None and proof is None else uuid.uuid4().hex
         ask = engine.ask(reason, actor, request_id, clean_line(intent.seen, 2000))
         if request_id != intent.request_id and not _remove(engine, path) and not engine.state.percent_bp:
-            continue  # or it would be applied with every beat
+            continue  # otherwise every tick would apply it
         odd = control.zero_instead(engine.plan, intent.to_stage, engine.state.stage)
         await roll_back(engine, ask, pressed=intent.pressed, how=f" ({odd})" if odd else "")
         engine.event(f"A rollback by {actor.name}, left while the engine did not answer, was applied.")
@@ -298,13 +310,14 @@ def _remove(engine: Engine, path: Path) -> bool:
 
 
 def _is_of(recorded: Decision, actor: Actor, intent: Intent) -> bool:
-    """Whether the log has this very rollback; an id that was used for something else answers for nothing."""
+    """Whether the log has exactly this rollback; an id used for another request does not count."""
     reason = clean_line(intent.reason, REASON_LIMIT)
     return recorded.kind in control.DOWN and recorded.actor.uid == actor.uid and recorded.reason in (reason, LEFT)
 
 
 def _owned(owner: int, actor: Actor) -> Actor:
-    """Who left an intent is whose file it is, whatever the file says; the engine's own may speak for whoever asked it."""
+    """An intent's author is its file's owner, regardless of the content; only the engine's own user may speak for
+    others."""
     name, ssh, terminal = clean_line(actor.name, 64), clean_line(actor.ssh, 200), clean_line(actor.terminal, 64)
     trusted = owner in (0, os.geteuid())
     kind = actor.kind if trusted and actor.kind in ("person", "engine", "http") else "person"

@@ -1,6 +1,6 @@
-"""What the service manager is told: up, alive, ending (sd_notify(3)). Where none listens nothing happens.
+"""Notifies the service manager: up, alive, stopping (sd_notify(3)). Does nothing without one.
 
-Alive means that the triggers were evaluated: an engine that hangs is started again, not only taken to 0 % by its lease.
+Alive means that the triggers were evaluated: an engine that hangs is restarted, not only taken to 0 % by its lease.
 """
 
 from __future__ import annotations

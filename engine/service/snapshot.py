@@ -1,4 +1,4 @@
-"""The view of one moment: everything the engine knows, in the value that all consoles read. Reads, writes nothing."""
+"""The view of one moment: everything consoles show, in one value. Reads, writes nothing."""
 
 from __future__ import annotations
 
@@ -72,33 +72,80 @@ def view(engine: Engine) -> View:
     rows = log.rows(engine.conn, limit=LOG_ROWS)
     undo = state.undo.until if state.undo and now < state.undo.until and not state.locked and not state.held else None
     return View(
-        at=now, name=plan.name, environment=plan.environment, service=plan.service, rehearsal=engine.rehearsal,
-        speed=pace(engine.clock), plan_digest=plan.digest,
+        at=now,
+        name=plan.name,
+        environment=plan.environment,
+        service=plan.service,
+        rehearsal=engine.rehearsal,
+        speed=pace(engine.clock),
+        plan_digest=plan.digest,
         engine=running,
-        stage=state.stage, stages=len(plan.stages), stage_name=stage_name(plan, state.stage),
+        stage=state.stage,
+        stages=len(plan.stages),
+        stage_name=stage_name(plan, state.stage),
         stage_objective=stage.objective if stage else "The rollout is stable; the triggers stay armed.",
-        stage_percent_bp=stage.percent_bp if stage else plan.stages[-1].percent_bp, percent_bp=state.percent_bp,
-        effective_bp=permit.percent_bp, why_effective=why, stable=state.stage >= plan.stable,
-        ab_test=bool(stage and stage.ab_test), shadow_bp=stage.shadow_bp if stage else 0, epoch=state.epoch, rev=state.rev,
-        armed=engine.switch.armed_file == "in", entered_at=state.entered_at, changed_at=state.changed_at,
-        held=state.held or (engine.misplaced and f"the changed rollout.toml: {engine.misplaced}"), locked=state.locked, blind=blind, cooldown_until=state.cooldown_until, undo_until=undo,
-        health=health, health_sentence=sentence, attribution=_attribution(engine, bucket, triggers),
-        error_rate=gauges[0], latency=gauges[1], cache=gauges[2],
+        stage_percent_bp=stage.percent_bp if stage else plan.stages[-1].percent_bp,
+        percent_bp=state.percent_bp,
+        effective_bp=permit.percent_bp,
+        why_effective=why,
+        stable=state.stage >= plan.stable,
+        ab_test=bool(stage and stage.ab_test),
+        shadow_bp=stage.shadow_bp if stage else 0,
+        epoch=state.epoch,
+        rev=state.rev,
+        armed=engine.switch.armed_file == "in",
+        entered_at=state.entered_at,
+        changed_at=state.changed_at,
+        held=state.held or (engine.misplaced and f"the changed rollout.toml: {engine.misplaced}"),
+        locked=state.locked,
+        blind=blind,
+        cooldown_until=state.cooldown_until,
+        undo_until=undo,
+        health=health,
+        health_sentence=sentence,
+        attribution=_attribution(engine, bucket, triggers),
+        error_rate=gauges[0],
+        latency=gauges[1],
+        cache=gauges[2],
         methods={"llm": bucket.llm, "frequency": bucket.frequency, "fallback": bucket.fallbacks, "cached": bucket.hits},
-        servers=servers, triggers=triggers, matrix=headlines.matrix(plan, triggers),
-        next=(*headlines.what_next(state, triggers, gate, blind, left, now), *engine.limits.sentences), waiting=(*headlines.waiting_for(state, plan, gate, reminders, engine.misplaced, engine.plan_watch.sentence), *_messages_waiting(messages)),
-        inbox=inbox.tasks(state, plan, gate, reminders, _inbox_facts(engine, running, proof, messages, why if not permit.percent_bp else "")),
-        gate=gate, reminders=reminders, rollback=proof, restore=_restore(engine),
+        servers=servers,
+        triggers=triggers,
+        matrix=headlines.matrix(plan, triggers),
+        next=(*headlines.what_next(state, triggers, gate, blind, left, now), *engine.limits.sentences),
+        waiting=(
+            *headlines.waiting_for(state, plan, gate, reminders, engine.misplaced, engine.plan_watch.sentence),
+            *_messages_waiting(messages),
+        ),
+        inbox=inbox.tasks(
+            state,
+            plan,
+            gate,
+            reminders,
+            _inbox_facts(engine, running, proof, messages, why if not permit.percent_bp else ""),
+        ),
+        gate=gate,
+        reminders=reminders,
+        rollback=proof,
+        restore=_restore(engine),
         operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
-        log=tuple(decision_view(row) for row in rows), events=tuple(engine.events)[-20:],
-        stage_percents=tuple(s.percent_bp for s in plan.stages), stage_names=tuple(s.name for s in plan.stages),
-        quality=_quality(engine, bucket), faults=dict(engine.world.faults) if engine.world else {}, shadow=shadow,
-        judged=_judged(engine), measuring=engine.measuring, no_traffic=quiet, limits=engine.limits.sentences, misplaced=engine.misplaced, plan_changed=engine.plan_watch.sentence,
-    )  # fmt: skip
+        log=tuple(decision_view(row) for row in rows),
+        events=tuple(engine.events)[-20:],
+        stage_percents=tuple(s.percent_bp for s in plan.stages),
+        stage_names=tuple(s.name for s in plan.stages),
+        quality=_quality(engine, bucket),
+        faults=dict(engine.world.faults) if engine.world else {},
+        shadow=shadow,
+        judged=_judged(engine),
+        measuring=engine.measuring,
+        no_traffic=quiet,
+        limits=engine.limits.sentences,
+        misplaced=engine.misplaced,
+        plan_changed=engine.plan_watch.sentence,
+    )
 
 
 def _why(engine: Engine, permit: Permit, state: State) -> str:
-    """Why routers obey less than was decided; "" while they do not."""
+    """Why routers obey less than was decided; "" when they do not."""
     if not state.percent_bp or permit.why or permit.percent_bp == state.percent_bp:
         return permit.why if state.percent_bp else ""
     if permit.percent_bp == engine.switch.ceiling_bp:
@@ -114,7 +161,7 @@ def _shadows(engine: Engine) -> bool:
 
 
 def _shadow_sentences(engine: Engine) -> dict[str, str]:
-    """At 0 % the rules have nothing to act on; what they would see in shadow is said in their place."""
+    """At 0 % the rules have no data to act on, so show what they would see in shadow."""
     monitor = engine.monitor
     if engine.state.percent_bp or engine.state.locked or not _shadows(engine):
         return {}
@@ -196,7 +243,7 @@ def _to_review(engine: Engine) -> tuple[int, int]:
 
 
 def _proof(engine: Engine) -> ProofView | None:
-    """The last rollback with what became of it beside the engine, as of now: the proof itself is of the engine alone."""
+    """The last rollback's proof, with the current state of the service beside the engine added."""
     proof = engine.proof.view if engine.proof else engine.last_proof
     if proof is None:
         return None
@@ -223,11 +270,28 @@ def _triggers(engine: Engine) -> tuple[TriggerView, ...]:
         rule = rules[r.id]
         out.append(
             TriggerView(
-                r.id, rule.text, str(rule.action), str(rule.severity), r.verdict, r.value, r.threshold, r.n, r.k, r.held_s,
-                r.for_s, r.rule, shadow.get(r.id) or r.sentence, r.resets_when, r.fires_in_s, rule.timeline_s, r.headline,
-                r.evidence, r.id == fired, r.acts_by,
+                r.id,
+                rule.text,
+                str(rule.action),
+                str(rule.severity),
+                r.verdict,
+                r.value,
+                r.threshold,
+                r.n,
+                r.k,
+                r.held_s,
+                r.for_s,
+                r.rule,
+                shadow.get(r.id) or r.sentence,
+                r.resets_when,
+                r.fires_in_s,
+                rule.timeline_s,
+                r.headline,
+                r.evidence,
+                r.id == fired,
+                r.acts_by,
             )
-        )  # fmt: skip
+        )
     return tuple(out)
 
 
@@ -267,7 +331,7 @@ def _gate(engine: Engine) -> GateView:
 
 
 def _attribution(engine: Engine, now: Bucket, triggers: tuple[TriggerView, ...]) -> str:
-    """Of the number that is in trouble; of errors when none is."""
+    """For the metric that is in trouble; for errors when none is."""
     before = engine.monitor.day_before()
     metrics = {rule.id: rule.metric for rule in engine.plan.triggers}
     wrong = {metrics.get(t.id) for t in triggers if t.verdict in ("breach", "muted")}
@@ -277,38 +341,44 @@ def _attribution(engine: Engine, now: Bucket, triggers: tuple[TriggerView, ...])
 
 
 def _restore(engine: Engine) -> RestoreView | None:
-    found = engine.restorable()
-    every, last = found.every, found.last
+    restorable = engine.restorable()
+    every, last = restorable.every, restorable.last
     if not every.documents and last is None:
         return None
-    done = f"; the last restore put back {last[1]}, and can be undone" if last else ""
+    done = f"; the last restore changed {last[1]}, and can be undone" if last else ""
     since = f", first written {iso(every.since)}" if every.since else ""
     return RestoreView(
-        every.documents, every.since, every.until, found.before_change, last[0] if last else None, last[1] if last else 0,
-        last is not None, f"{counted(every.documents, 'document serves', 'documents serve')} what the LLM wrote{since}{done}",
-    )  # fmt: skip
+        every.documents,
+        every.since,
+        every.until,
+        restorable.before_change,
+        last[0] if last else None,
+        last[1] if last else 0,
+        last is not None,
+        f"{counted(every.documents, 'document serves', 'documents serve')} LLM keywords{since}{done}",
+    )
 
 
 def _quality(engine: Engine, b: Bucket) -> dict[str, float | None]:
-    found: dict[str, float | None] = {"grounded_rate": b.grounded_rate, "keywords_mean": b.keywords_mean}
+    quality: dict[str, float | None] = {"grounded_rate": b.grounded_rate, "keywords_mean": b.keywords_mean}
     samples = engine.monitor.gate_facts(engine.state).samples
     for metric in ("quality_score", "satisfaction", "search_improvement", "ab_verdict"):
         sample = samples.get(metric)
-        found[metric] = sample.value if isinstance(sample, Ok) else None
-    return found
+        quality[metric] = sample.value if isinstance(sample, Ok) else None
+    return quality
 
 
 def _judged(engine: Engine) -> dict[str, str]:
-    found = dict(engine.judged)
+    judged = dict(engine.judged)
     samples = engine.monitor.gate_facts(engine.state).samples
     for metric, what in (("quality_score", "reviewed documents are good"), ("satisfaction", "ratings are 4 or 5")):
         sample = samples.get(metric)
         if isinstance(sample, Ok) and sample.n:
-            found[metric] = f"{sample.k} of {sample.n} {what}: {sample.value * 100:.0f} %"
+            judged[metric] = f"{sample.k} of {sample.n} {what}: {sample.value * 100:.0f} %"
             between = wilson(Counts(sample.n, sample.k or 0))
             if between is not None and between.low is not None and between.high is not None:
-                found[metric] += f", between {between.low * 100:.0f} % and {between.high * 100:.0f} %"
-    return found
+                judged[metric] += f", between {between.low * 100:.0f} % and {between.high * 100:.0f} %"
+    return judged
 
 
 def _engine(engine: Engine) -> EngineView:
@@ -320,7 +390,15 @@ def _engine(engine: Engine) -> EngineView:
         problems += [each for each in (engine.post.trouble,) if each]
         notices += [each for each in (engine.post.notice,) if each]
     return EngineView(
-        os.getpid(), engine.started, engine.token, "stopping" if engine.stopping else "active",
-        engine.monitor.documents_per_min(), engine.monitor.recent.at(engine.clock.monotonic()).per_min, engine.pipeline.in_flight,
-        engine.writer.pending, engine.address, tuple(problems), tuple(notices),
-    )  # fmt: skip
+        os.getpid(),
+        engine.started,
+        engine.token,
+        "stopping" if engine.stopping else "active",
+        engine.monitor.documents_per_min(),
+        engine.monitor.recent.at(engine.clock.monotonic()).per_min,
+        engine.pipeline.in_flight,
+        engine.writer.pending,
+        engine.address,
+        tuple(problems),
+        tuple(notices),
+    )

@@ -1,7 +1,8 @@
-"""The engine's part in the A/B test: it begins and ends with its stage, is analysed on time, and search quality is measured.
+"""The engine's part in the A/B test: starts and ends it with its stage, analyses it on schedule, and measures search
+quality.
 
-Analysis costs a few milliseconds; imports of scipy and measurements of search quality cost up to seconds. Both run in a thread,
-one at a time, on a connection of their own, and search rests far longer than it works.
+Analysis costs a few milliseconds; imports of scipy and measurements of search quality take up to seconds. Both run in a
+thread, one at a time, on their own connection, and search rests far longer than it works.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ ANALYSE_EVERY_S = 600.0  # of the calendar
 SCORE_EVERY_S = 3600.0
 MEASURE_EVERY_S = 6 * 3600.0
 SETTLES_S = (
-    600.0  # after a change of stage, or while there is little to measure, before search quality is measured by itself
+    # wait after a change of stage, or while there is little to measure, before search quality is measured automatically
+    600.0
 )
 FEW_QUERIES = 50
-ANALYSIS_RESTS_S = 2.0  # of the machine, whatever the calendar says
+ANALYSIS_RESTS_S = 2.0  # machine time, not calendar time
 SEARCH_RESTS_S = 15.0
-SEARCH_SHARE = 0.05  # of the machine's time that measuring, and that scoring, may take by itself
+SEARCH_SHARE = 0.05  # share of the machine's time that automatic measuring, and scoring, may take
 ENDED = {"ship": 1.0, "short of target": 0.0, "no difference": 0.0, "worse": 0.0, "void": 0.0}
 
 READ = "it was read"
@@ -51,11 +53,11 @@ class Trials:
         self._analysed = (-math.inf, -math.inf)  # (calendar, machine)
         self._scored = -math.inf
         self._measured = -math.inf
-        self._rests = {"score": 0.0, "measure": 0.0}  # until when, by the machine
+        self._rests = {"score": 0.0, "measure": 0.0}  # until when, by the machine's clock
         self._work: asyncio.Task[None] | None = None
 
     def restore(self) -> None:
-        """After a start: the test that runs, and what was measured last."""
+        """At startup: load the running test and the last measurements."""
         engine = self._engine
         last = ledger.last(engine.conn)
         if last is not None:
@@ -63,26 +65,27 @@ class Trials:
             if last.report is not None:
                 engine.judged["ab_test"] = f"{last.report.verdict.word}: {last.report.verdict.sentence}"
         row = engine.conn.execute(
-            "SELECT at, json_extract(body, '$.sentence') FROM measure WHERE kind = 'search_quality' ORDER BY at DESC LIMIT 1"
+            "SELECT at, json_extract(body, '$.sentence') FROM measure WHERE kind = 'search_quality' ORDER "
+            "BY at DESC LIMIT 1"
         ).fetchone()
         if row is not None:
             self._measured, engine.judged["search_improvement"] = row
 
     def clock_was_set(self, now: float) -> None:
-        """Nothing was done later than now: what is due every hour is due again within the hour."""
+        """Date nothing later than now: hourly work is due again within the hour."""
         self._analysed = (min(self._analysed[0], now), self._analysed[1])
         self._scored, self._measured = min(self._scored, now), min(self._measured, now)
 
     def tick(self) -> None:
-        """Once a beat: starts what is due, if anything; the beat waits for none of it, whatever state the store is in."""
+        """Once a tick: start what is due, if anything; the tick never waits for it, whatever the store's state."""
         if self._work is None or self._work.done():
             work = self._due()
             self._work = self._engine.background(work) if work is not None else None
 
-    # -- begins and ends ---------------------------------------------------------------------------------------------------
+    # -- begins and ends -----------------------------------------------------------------------------------------------
 
     def _turn(self, state: State) -> Coroutine[Any, Any, None] | None:
-        """The end or the beginning that the state asks for."""
+        """The end or the beginning that the state requires."""
         trial = self._trial
         stage = self._engine.monitor.stage_of(state)
         here = stage is not None and stage.ab_test and 0 < state.percent_bp < 10_000 and self._engine.limits.may_test
@@ -92,27 +95,29 @@ class Trials:
             undone = here and trial.salt == self._engine.plan.salt and trial.percent_bp == state.percent_bp
             return self._go_on(trial, state) if undone and self._was_undone(trial) else self._end(trial)
         if trial is None and here and stage and state.percent_bp == stage.percent_bp and state.epoch != self._past:
-            # what routers obey may be less for now (a cap of the environment, the key not in yet): that is another split
+            # routers may obey less for now (a cap of the environment, an armed file not in place yet): that is another
+            # split
             obeyed = self._engine.switch.read().percent_bp
             return self._begin(stage, state) if obeyed == state.percent_bp else None
         return None
 
     def _may_be_undone(self, trial: Trial, state: State) -> bool:
-        """Whether the rollback that took the test's percentage away can still be taken back: until then it only pauses."""
+        """Whether the rollback that ended the test's percentage can still be undone: until then the test only
+        pauses."""
         undo = state.undo
         if undo is None or state.held or state.locked or self._engine.clock.now() > undo.until:
             return False
         return state.epoch > trial.epoch and (undo.stage, undo.percent_bp) == (trial.stage, trial.percent_bp)
 
     def _was_undone(self, trial: Trial) -> bool:
-        """Whether nothing came since but rollbacks, the last one undone."""
+        """Whether only rollbacks followed, the last one undone."""
         kinds = log.epochs_since(self._engine.conn, trial.epoch)
         return bool(kinds) and kinds[-1] == "undo_rollback" and set(kinds) <= {"rollback", "undo_rollback"}
 
     async def _go_on(self, trial: Trial, state: State) -> None:
         engine = self._engine
         ask = engine.ask()
-        sentence = "A/B test continues: the rollback was undone; documents of the gap take no part"
+        sentence = "A/B test continues: the rollback was undone; documents of the gap are excluded"
         await engine.commit(
             ask,
             lambda now: note(now, ask, "ab_continue", sentence) if now.epoch == state.epoch else None,
@@ -130,7 +135,8 @@ class Trials:
         days = format_duration(stage.experiment.duration_s)
         sentence = (
             f"A/B test declared: {declaration.primary.label} {declaration.primary.worthwhile:+.0%} in {days}, at least "
-            f"{declaration.documents_per_arm} documents in each group, alpha {declaration.alpha:g}, {declaration.looks} looks"
+            f"{declaration.documents_per_arm} documents in each group, alpha {declaration.alpha:g}, "
+            f"{declaration.looks} looks"
         )
         outcome = await engine.commit(
             ask,
@@ -146,22 +152,22 @@ class Trials:
         if outcome.decision is not None:
             self._trial = ledger.running(engine.conn)
             self._scored = declaration.started
-            engine.judged["ab_test"] = "The A/B test has begun; nothing is read yet."
+            engine.judged["ab_test"] = "The A/B test has begun; it has not been read yet."
 
     def _expected(self, seconds: float) -> dict[str, int]:
-        """Documents of both arms at the end, by metric, from the traffic so far."""
+        """Documents of both arms expected at the end, by metric, from the traffic so far."""
         engine = self._engine
         days = seconds / DAY
         documents = round(engine.monitor.documents_per_min() * 1440 * days)
         scored = min(documents, round(searching.A_ROUND * seconds / SCORE_EVERY_S))
         since = engine.clock.now() - DAY
-        said = {}
+        declared = {}
         for kind, metric in (("impression", "click_through"), ("rating", "satisfaction")):
             row = engine.conn.execute(
                 "SELECT count(DISTINCT document_id) FROM feedback WHERE kind = ? AND at >= ?", (kind, since)
             ).fetchone()
-            said[metric] = round(row[0] * days)
-        return {"": documents, "search_quality": scored, "relevance": scored, **said}
+            declared[metric] = round(row[0] * days)
+        return {"": documents, "search_quality": scored, "relevance": scored, **declared}
 
     async def _end(self, trial: Trial) -> None:
         engine = self._engine
@@ -178,7 +184,7 @@ class Trials:
         )
         self._trial, self._past = None, trial.epoch
 
-    # -- what is due -------------------------------------------------------------------------------------------------------
+    # -- what is due ---------------------------------------------------------------------------------------------------
 
     def _due(self) -> Coroutine[Any, Any, None] | None:
         engine, trial = self._engine, self._trial
@@ -189,7 +195,7 @@ class Trials:
             return self._asked(ask, trial)
         now, real = engine.clock.now(), engine.clock.real()
         if trial is not None and self._scored < trial.declaration.ends <= now:
-            return self._score(trial)  # what is read at the end has all its scores
+            return self._score(trial)  # everything read at the end has all its scores
         if (
             trial is not None
             and now - self._analysed[0] >= ANALYSE_EVERY_S
@@ -224,11 +230,11 @@ class Trials:
         looked = len(report.looks) > (len(before.looks) if before is not None else 0)
         word = report.verdict.word
         turned = (before.verdict.word if before is not None else "not yet") != word
-        told = looked or (turned and (report.lock.open or word in ("worse", "void")))
+        notable = looked or (turned and (report.lock.open or word in ("worse", "void")))
 
         def keep(conn: sqlite3.Connection) -> None:
             ledger.keep(conn, trial.id, report)
-            if told:
+            if notable:
                 conn.execute("INSERT INTO measure VALUES (?,?,?)", (now, "ab_report", log.json_body(report)))
             if word in ENDED:
                 verdict = Ok(ENDED[word], 1)
@@ -238,7 +244,7 @@ class Trials:
             if report.final:
                 ledger.end(conn, trial.id, now, READ)
 
-        if told:
+        if notable:
             ask = engine.ask()
             look = f"look {report.looks[-1].number} of {trial.declaration.looks}: " if looked else ""
             read = "read: " if report.lock.open and turned else look
@@ -255,58 +261,59 @@ class Trials:
             self._trial = replace(trial, report=report)
         engine.judged["ab_test"] = f"{word}: {report.verdict.sentence}"
 
-    # -- search quality ----------------------------------------------------------------------------------------------------
+    # -- search quality ------------------------------------------------------------------------------------------------
 
     async def _score(self, trial: Trial) -> None:
         engine = self._engine
         now = engine.clock.now()
         self._scored = now
         written, _ = searching.written_queries(engine.plan)
-        found = await self._searching("score", lambda conn: searching.score(conn, trial, now, written, self._progress))
-        await self._write(lambda conn: ledger.scored(conn, trial.id, found, now))
+        scores = await self._searching("score", lambda conn: searching.score(conn, trial, now, written, self._progress))
+        await self._write(lambda conn: ledger.scored(conn, trial.id, scores, now))
         self._trial = replace(trial, scored_until=now)
 
     async def _asked(self, ask: Ask, trial: Trial | None) -> None:
-        """A person wants it measured now: the scores of the A/B test too, which would otherwise be empty for its first hour."""
+        """A person wants it measured now, including the A/B test's scores, which would otherwise stay empty for its
+        first hour."""
         if trial is not None:
             await self._score(trial)
         await self._measure(ask)
 
     async def _measure(self, ask: Ask | None = None) -> None:
-        """Measure search quality now and keep it as evidence for the gate; who asked is told by the log."""
+        """Measure search quality now and keep it as evidence for the gate; the log records who asked."""
         engine = self._engine
         at = engine.clock.now()
         self._measured = at
         written, trouble = searching.written_queries(engine.plan)
         if trouble:
-            engine.event(f"{trouble} The known-item queries are asked without it.")
-        found = await self._searching(
+            engine.event(f"{trouble} The known-item queries run without it.")
+        measured = await self._searching(
             "measure", lambda conn: searching.measure(conn, at, written, trouble, progress=self._progress)
         )
-        stored = replace(found, quality=replace(found.quality, differences=()))
+        stored = replace(measured, quality=replace(measured.quality, differences=()))
 
         def keep(conn: sqlite3.Connection) -> None:
-            if found.sample is not None:
+            if measured.sample is not None:
                 conn.execute(
-                    "INSERT INTO measure VALUES (?,?,?)", (at, "search_improvement", log.json_body(found.sample))
+                    "INSERT INTO measure VALUES (?,?,?)", (at, "search_improvement", log.json_body(measured.sample))
                 )
             conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, "search_quality", log.json_body(stored.quality)))
             conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, "search_pairs", log.json_body(stored.pairs)))
 
-        engine.judged["search_improvement"] = found.quality.sentence
-        if found.quality.queries < FEW_QUERIES:
+        engine.judged["search_improvement"] = measured.quality.sentence
+        if measured.quality.queries < FEW_QUERIES:
             self._measured = at + SETTLES_S - MEASURE_EVERY_S
         if ask is None:
             await self._write(keep)
             return
-        sentence = f"measured for {ask.actor.name}: {found.quality.sentence}".rstrip(".")
+        sentence = f"measured for {ask.actor.name}: {measured.quality.sentence}".rstrip(".")
         await engine.commit(ask, lambda now: note(now, ask, "measure", sentence), lambda conn, rev: keep(conn))
 
     def _progress(self, share: float) -> None:
         self._engine.measuring = share
 
     async def _searching(self, what: str, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Beside the loop, with progress; then a rest in proportion to what it took."""
+        """Runs outside the loop, with progress; then rests in proportion to the time it took."""
         clock = self._engine.clock
         began = clock.real()
         self._engine.measuring = 0.0

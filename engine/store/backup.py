@@ -1,4 +1,4 @@
-"""A copy of the store, taken while it is written, and verified before it is called a backup."""
+"""Back up the store while it is in use, and verify the copy before reporting success."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ class BackupReport(Struct, frozen=True):
 
 
 def take(folder: Folder, target: Path) -> BackupReport:
-    """Copy online, check integrity and the log's chain on the copy; the file appears whole (0600) or not at all."""
+    """Copy online, then check integrity and the log's chain on the copy. The file appears complete (0600) or not at
+    all."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         source = database.open_reader(folder)
     except (OSError, StoreError) as error:
         return BackupReport(False, f"No backup: {reason_of(error)}")
-    try:  # in a folder of its own: SQLite opens by name, and in the target's others may exchange what has it
+    try:  # in its own folder: SQLite opens by name, and in the target's folder others could swap the file
         private = Path(tempfile.mkdtemp(prefix=".rollout-backup-", dir=target.parent))
     except OSError as error:
         source.close()
@@ -41,9 +42,9 @@ def take(folder: Folder, target: Path) -> BackupReport:
         os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
         copy = sqlite3.connect(part)
         try:
-            source.backup(copy)  # in one read transaction: in steps, each commit meanwhile would begin it anew
-            copy.execute(f"PRAGMA user_version={database.FROM_BACKUP}")  # whoever puts it back finds the LLM off
-            copy.execute("PRAGMA journal_mode=DELETE")  # one file, whole by itself
+            source.backup(copy)  # one read transaction: with small steps, every commit would restart the copy
+            copy.execute(f"PRAGMA user_version={database.FROM_BACKUP}")  # a restored backup starts with the LLM off
+            copy.execute("PRAGMA journal_mode=DELETE")  # one self-contained file
             (integrity,) = copy.execute("PRAGMA quick_check").fetchone()
             verified = log.verify(copy)
         finally:
@@ -60,7 +61,11 @@ def take(folder: Folder, target: Path) -> BackupReport:
         shutil.rmtree(private, ignore_errors=True)
     size = target.stat().st_size
     return BackupReport(
-        True, f"backed up to {target} ({size / 1e6:.1f} MB) and verified: {verified.decisions} decisions, integrity ok, "
+        True,
+        f"backed up to {target} ({size / 1e6:.1f} MB) and verified: {verified.decisions} decisions, integrity ok, "
         f"head {verified.head[:16]}",
-        str(target), size, verified.decisions, verified.head,
-    )  # fmt: skip
+        str(target),
+        size,
+        verified.decisions,
+        verified.head,
+    )

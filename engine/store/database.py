@@ -1,7 +1,8 @@
-"""Connections to the one SQLite file, and what must be true of each.
+"""Connections to the one SQLite file, and the settings each needs.
 
-Two connections write, both in the writer's thread: control commits reach the disk before they return (`synchronous=FULL`), metrics
-do not wait for it (`NORMAL`: a power cut loses at most the last batch, a kill nothing). Everyone else opens read-only.
+Two connections write, both in the writer's thread: control commits reach the disk before they return
+(`synchronous=FULL`); metrics do not wait for it (`NORMAL`: a power cut loses at most the last batch, a kill nothing).
+Everyone else opens read-only.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from engine.store.folder import Folder, StoreError
 
 BUSY_S = 1.0
 MIB = 1 << 20
-LOG_MIB = 64  # what the write-ahead log is cut back to when it begins anew
-HELD_MIB = 4 * LOG_MIB  # it begins anew long before, unless a reader holds on to an old state
+LOG_MIB = 64  # size the write-ahead log is truncated to when it restarts
+HELD_MIB = 4 * LOG_MIB  # it restarts long before this, unless a reader holds an old snapshot
 
 
-FROM_BACKUP = 1  # `user_version` of a copy that `rollout backup` made, until an engine has opened it
+FROM_BACKUP = 1  # `user_version` of a copy made by `rollout backup`, until an engine opens it
 
 
 def create(folder: Folder, busy_s: float = 5.0) -> bool:
-    """Create or migrate the database; whether it is a backup that was put back, and then the armed file is removed first: it
-    belongs to another state. Only for the holder of the lock. StoreError when the file is not usable."""
+    """Create or migrate the database. True when it is a restored backup; the armed file belongs to another state then
+    and is removed first. Only for the holder of the lock. StoreError when the file is not usable."""
     from engine.store.schema import migrate  # sqlite-utils: 0.2 s, needed once
 
     folder.prepare()
@@ -50,8 +51,9 @@ def create(folder: Folder, busy_s: float = 5.0) -> bool:
     except sqlite3.DatabaseError as error:
         if "locked" in str(error):
             raise StoreError(
-                f"The store {folder.database} is held by another program, which lets nobody write: end it (`fuser {shlex.quote(str(folder.database))}` "
-                "names it), also consoles that were open when a backup was put back."
+                f"The store {folder.database} is locked by another program, which blocks all writes. Stop it "
+                f"(`fuser {shlex.quote(str(folder.database))}` names it), and any console that was open when a "
+                "backup was restored."
             ) from None
         raise StoreError(
             damaged(folder, error) or folder.why_closed() or f"The store {folder.database} cannot be opened: {error}."
@@ -60,7 +62,8 @@ def create(folder: Folder, busy_s: float = 5.0) -> bool:
 
 
 def _refuse_planted(folder: Folder) -> None:
-    """sqlite3.OperationalError where one of the database's files is a link, a pipe or a folder: SQLite would follow it, and write."""
+    """Raise sqlite3.OperationalError if a database file is a link, a pipe or a folder: SQLite would follow it and
+    write there."""
     for name in ("", "-wal", "-shm", "-journal"):
         path = Path(f"{folder.database}{name}")
         if not is_regular_or_absent(path):
@@ -68,18 +71,19 @@ def _refuse_planted(folder: Folder) -> None:
 
 
 def damaged(folder: Folder, error: sqlite3.Error) -> str:
-    """What to do about a damaged file; "" for any other error."""
+    """How to recover from a damaged file; "" for any other error."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
     if code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return ""
     return (
-        f"The store {folder.database} is damaged ({error}). Rollback works all the same. Stop the engine, move the file away and put "
-        "back the last `rollout backup`."
+        f"The store {folder.database} is damaged ({error}). Rollback still works. Stop the engine, move the file "
+        "away and restore the last `rollout backup`."
     )
 
 
 def open_writer(folder: Folder, durability: Literal["FULL", "NORMAL"], busy_s: float = BUSY_S) -> sqlite3.Connection:
-    """A writing connection, autocommit: transactions are begun explicitly, always IMMEDIATE. It waits `busy_s` for a lock."""
+    """A writing connection in autocommit mode: transactions are explicit, always IMMEDIATE. It waits `busy_s` for a
+    lock."""
     _refuse_planted(folder)
     conn = sqlite3.connect(folder.database, timeout=busy_s, isolation_level=None, check_same_thread=False)
     conn.execute(f"PRAGMA synchronous={durability}")
@@ -89,7 +93,7 @@ def open_writer(folder: Folder, durability: Literal["FULL", "NORMAL"], busy_s: f
 
 
 def open_reader(folder: Folder) -> sqlite3.Connection:
-    """A read-only connection. StoreError when there is no store, or nobody keeps its log open and it cannot be read."""
+    """A read-only connection. StoreError when there is no store, or when its log is not open and cannot be read."""
     if not folder.exists:
         try:
             os.stat(folder.database)
@@ -116,7 +120,7 @@ def open_reader(folder: Folder) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def one_moment(conn: sqlite3.Connection) -> Iterator[None]:
-    """What is read within is of one moment, while an engine may write."""
+    """Read from one snapshot while an engine may be writing."""
     if conn.in_transaction:
         yield
         return
@@ -132,7 +136,7 @@ def _quoted(folder: Folder) -> str:
 
 
 def held_back(folder: Folder) -> str:
-    """What keeps the write-ahead log from beginning anew, as a sentence; "" while it is no larger than it should be."""
+    """A sentence on what keeps the write-ahead log from restarting; "" while its size is normal."""
     log = f"{folder.database}-wal"
     try:
         size = os.stat(log).st_size // MIB
@@ -140,7 +144,10 @@ def held_back(folder: Folder) -> str:
         return ""
     if size < HELD_MIB:
         return ""
-    return f"{log} has grown to {size} MiB: a program reads the store and never lets go; find it with `lsof {shlex.quote(log)}` and end it"
+    return (
+        f"{log} has grown to {size} MiB: a program keeps a read transaction open; find it with `lsof "
+        f"{shlex.quote(log)}` and stop it"
+    )
 
 
 def is_locked(error: sqlite3.Error) -> bool:

@@ -1,7 +1,7 @@
 """Documents and their keywords by both methods; restore; search.
 
-`document.method` says which keywords are served. The frequency keywords are always there, so a restore is one UPDATE of that
-column, undoing it another, and neither touches texts nor the search index (which has a column a method).
+`document.method` is the method served. The frequency keywords are always stored, so a restore is one UPDATE of that
+column, as is undoing it; neither touches texts or the search index (which has one column per method).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from engine.terms import MOST_TERMS, indexed, one_error_apart, queried
+from engine.store.terms import MOST_TERMS, indexed, one_error_apart, queried
 
 TEXT_LIMIT = 100_000
 
 
 class DocumentWrite(Struct, frozen=True):
-    """What an extraction leaves of its document. Keywords are ranked, best first; `technical` is a part of them."""
+    """What an extraction stores with its document. Keywords are ranked, best first; `technical` is a subset."""
 
     id: str
     title: str
@@ -73,7 +73,7 @@ def write(conn: sqlite3.Connection, documents: Sequence[DocumentWrite]) -> None:
     """Insert or update inside the caller's transaction."""
     for d in documents:
         llm = _pack(d.llm, d.llm_technical) if d.llm is not None else None
-        if d.shadow:  # only beside the version it is of: the document may have been extracted anew meanwhile
+        if d.shadow:  # only for the same version: the document may have been extracted again meanwhile
             conn.execute("UPDATE document SET shadow = ? WHERE id = ? AND digest = ?", (llm, d.id, d.digest))
             continue
         frequency = _pack(d.frequency, d.frequency_technical)
@@ -93,12 +93,22 @@ def write(conn: sqlite3.Connection, documents: Sequence[DocumentWrite]) -> None:
             RETURNING rowid
             """,
             (
-                d.id, d.title, d.digest, d.at, d.arm, d.method, frequency, llm, served,
-                d.stage if served is not None else None, d.epoch if served is not None else None,
+                d.id,
+                d.title,
+                d.digest,
+                d.at,
+                d.arm,
+                d.method,
+                frequency,
+                llm,
+                served,
+                d.stage if served is not None else None,
+                d.epoch if served is not None else None,
             ),
-        ).fetchone()  # fmt: skip
+        ).fetchone()
         conn.execute(
-            "INSERT INTO document_text VALUES (?, ?) ON CONFLICT(document_id) DO UPDATE SET text = excluded.text WHERE text <> excluded.text",
+            "INSERT INTO document_text VALUES (?, ?) ON CONFLICT(document_id) DO UPDATE SET text = "
+            "excluded.text WHERE text <> excluded.text",
             (d.id, d.text[:TEXT_LIMIT]),
         )
         conn.execute("DELETE FROM document_fts WHERE rowid = ?", (rowid,))
@@ -109,8 +119,8 @@ def write(conn: sqlite3.Connection, documents: Sequence[DocumentWrite]) -> None:
 
 
 def delete(conn: sqlite3.Connection, id: str) -> bool:
-    """Remove a document with its text, keywords and index entry, and what reviewers were shown of it, inside the caller's
-    transaction; whether it was there. Figures that it is counted in stay."""
+    """Remove a document with its text, keywords, index entry and the copy reviewers saw; return whether it existed.
+    Inside the caller's transaction. Figures that count it stay."""
     row = conn.execute("DELETE FROM document WHERE id = ? RETURNING rowid", (id,)).fetchall()
     if not row:
         return False
@@ -121,16 +131,18 @@ def delete(conn: sqlite3.Connection, id: str) -> bool:
 
 
 def expire_texts(conn: sqlite3.Connection, before: float, limit: int = 500) -> int:
-    """Remove full texts of documents that were last extracted before then, oldest first; how many. Keywords and titles stay."""
+    """Remove full texts of documents last extracted before then, oldest first; return how many. Keywords and titles
+    stay."""
     return conn.execute(
-        "DELETE FROM document_text WHERE document_id IN (SELECT d.id FROM document d JOIN document_text t ON t.document_id = d.id "
+        "DELETE FROM document_text WHERE document_id IN (SELECT d.id FROM document d JOIN document_text t "
+        "ON t.document_id = d.id "
         "WHERE d.updated < ? ORDER BY d.updated LIMIT ?)",
         (before, limit),
     ).rowcount
 
 
 def _listed(keywords: Sequence[str]) -> str:
-    """Keywords for the index, with a word between them that no query has: a phrase never spans two."""
+    """Keywords for the index, separated by a word that no query contains, so a phrase never spans two."""
     return " zzzz ".join(map(indexed, keywords))
 
 
@@ -162,9 +174,21 @@ def _document(row: tuple[Any, ...], text: str = "") -> Document:
     shadow = _unpack(row[7])
     served = llm if row[4] == "llm" and llm is not None else frequency
     return Document(
-        row[0], row[1], row[2], row[3], row[4], served[0], served[1], frequency[0], llm[0] if llm else None,
-        shadow[0] if shadow else None, row[8], row[9], row[10] is not None, text,
-    )  # fmt: skip
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        row[4],
+        served[0],
+        served[1],
+        frequency[0],
+        llm[0] if llm else None,
+        shadow[0] if shadow else None,
+        row[8],
+        row[9],
+        row[10] is not None,
+        text,
+    )
 
 
 def get(conn: sqlite3.Connection, document_id: str) -> Document | None:
@@ -184,47 +208,48 @@ def recent(
     where, given = ("d.updated >= ?", [since])
     if method:
         where, given = where + " AND d.method = ?", [since, method]  # type: ignore[list-item]
-    found = conn.execute(
+    rows = conn.execute(
         f"SELECT {_COLUMNS}, {column} FROM document d {join} WHERE {where} ORDER BY d.updated DESC, d.id LIMIT ?",
         (*given, limit),
     ).fetchall()
-    return [_document(row, row[11] or "") for row in found]
+    return [_document(row, row[11] or "") for row in rows]
 
 
 def paired(conn: sqlite3.Connection, limit: int) -> list[Document]:
-    """Latest documents that have keywords by both methods, the LLM's served or in shadow; with their texts."""
-    found = conn.execute(
+    """The latest documents with keywords by both methods (LLM served or in shadow), with their texts."""
+    rows = conn.execute(
         f"SELECT {_COLUMNS}, t.text FROM document d LEFT JOIN document_text t ON t.document_id = d.id "
         "WHERE d.llm IS NOT NULL OR d.shadow IS NOT NULL ORDER BY d.updated DESC LIMIT ?",
         (limit,),
     ).fetchall()
-    return [_document(row, row[11] or "") for row in found]
+    return [_document(row, row[11] or "") for row in rows]
 
 
 def search(conn: sqlite3.Connection, query: str, limit: int = 20) -> list[Document]:
-    """Full-text search over titles, names and the keywords that are served: documents with every word first, then those with every word
-    as `did_you_mean` spells it, then those with some, or with words that begin so. Any text is a valid query; one without a word finds nothing.
-    """
+    """Full-text search over titles, names and served keywords. First documents with every word, then those with every
+    word as `did_you_mean` corrects it, then those with some of the words or words that start with them. Any text is a
+    valid query; one without a word returns nothing."""
     words = queried(query)
     if not words:
         return []
-    found = _matching(conn, " ".join(words), limit)
-    if not found and (meant := did_you_mean(conn, query)):
-        found = _matching(conn, " ".join(queried(meant)), limit)
-    if len(found) < limit:
-        some = _matching(conn, " OR ".join(map(_begun, words)), limit + len(found))
-        known = {document.id for document in found}
-        found += [document for document in some if document.id not in known]
-    return found[:limit]
+    results = _matching(conn, " ".join(words), limit)
+    if not results and (meant := did_you_mean(conn, query)):
+        results = _matching(conn, " ".join(queried(meant)), limit)
+    if len(results) < limit:
+        some = _matching(conn, " OR ".join(map(_begun, words)), limit + len(results))
+        known = {document.id for document in results}
+        results += [document for document in some if document.id not in known]
+    return results[:limit]
 
 
 def _begun(phrase: str) -> str:
-    """With what begins so; a letter or two of Latin begin too much."""
+    """Prefix queries; one or two Latin letters match too much, so they stay exact."""
     return phrase if len(phrase) < 5 and phrase.isascii() else f"{phrase}*"
 
 
 def did_you_mean(conn: sqlite3.Connection, query: str) -> str:
-    """The query with each word that no document has replaced by one that differs by one typing error; "" if none is or can be."""
+    """The query with each word that occurs in no document replaced by one that is one typing error away; "" if none is
+    needed or none exists."""
     meant, changed = query, False
     for word in re.findall(r"[^\W\d_]{4,40}", query)[:MOST_TERMS]:
         if _matching(conn, f'"{word.lower()}"*', 1):
@@ -235,7 +260,7 @@ def did_you_mean(conn: sqlite3.Connection, query: str) -> str:
 
 
 def _nearest(conn: sqlite3.Connection, word: str) -> str:
-    """The most frequent word of titles and keywords that is one typing error away; by its stem, which is what the index has."""
+    """The most frequent word of titles and keywords one typing error away. Compared by stem, as the index stores it."""
     from engine.extraction.keywords import stem  # the stemmer takes 20 ms to import
 
     forms = {word, stem(word)}
@@ -253,8 +278,8 @@ def _nearest(conn: sqlite3.Connection, word: str) -> str:
 
 
 def _matching(conn: sqlite3.Connection, terms: str, limit: int) -> list[Document]:
-    """By bm25, a word of the title counting as four of the keywords, one of the name as two."""
-    found = conn.execute(
+    """Ranked by bm25: a title word weighs four times a keyword, a name word twice."""
+    rows = conn.execute(
         f"""
         SELECT {_COLUMNS}, m.rank FROM (
             SELECT rowid AS r, bm25(document_fts, 4.0, 2.0, 1.0, 0.0) AS rank, 'frequency' AS served
@@ -265,11 +290,11 @@ def _matching(conn: sqlite3.Connection, terms: str, limit: int) -> list[Document
         """,
         ("{title name frequency} : (" + terms + ")", "{title name llm} : (" + terms + ")", limit),
     ).fetchall()
-    return [_document(row) for row in found]
+    return [_document(row) for row in rows]
 
 
 def digests(conn: sqlite3.Connection, method: str | None = None) -> dict[str, str]:
-    """Digest of the text by document, of those that serve a method or of all."""
+    """Digest of the text by document id, for one served method or for all."""
     where, given = ("WHERE method = ?", (method,)) if method else ("", ())
     return dict(conn.execute(f"SELECT id, digest FROM document {where}", given).fetchall())
 
@@ -277,15 +302,15 @@ def digests(conn: sqlite3.Connection, method: str | None = None) -> dict[str, st
 def exported(
     conn: sqlite3.Connection, method: str, limit: int, text: bool = False, seed: int | None = None
 ) -> list[Document]:
-    """Documents to show keywords of a method by, the latest, or a sample where the same seed draws the same.
+    """Documents for comparing a method's keywords: the latest, or a sample that a seed makes reproducible.
 
-    Those that serve them; for `frequency`, which every document has, the others after them.
+    Those that serve them first; for `frequency`, which every document has, the others after them.
     """
     if seed is None:
-        found = recent(conn, method, limit, text=text)
-        if method == "frequency" and len(found) < limit:
-            found += recent(conn, "llm", limit - len(found), text=text)
-        return found
+        chosen = recent(conn, method, limit, text=text)
+        if method == "frequency" and len(chosen) < limit:
+            chosen += recent(conn, "llm", limit - len(chosen), text=text)
+        return chosen
     names = [name for (name,) in conn.execute("SELECT id FROM document WHERE method = ? ORDER BY id", (method,))]
     if method == "frequency" and len(names) < limit:
         names += [name for (name,) in conn.execute("SELECT id FROM document WHERE method = 'llm' ORDER BY id")]
@@ -297,7 +322,7 @@ def exported(
 
 
 class Affected(Struct, frozen=True):
-    """Documents that serve LLM keywords: how many, and written when."""
+    """Documents that serve LLM keywords: the count, and the times of the first and last."""
 
     documents: int
     since: float | None
@@ -322,11 +347,11 @@ def affected_documents(
     limit: int = 100,
 ) -> list[Document]:
     where, given = _window(since, until, stage)
-    found = conn.execute(
+    rows = conn.execute(
         f"SELECT {_COLUMNS} FROM document d INDEXED BY document_served WHERE {where} ORDER BY llm_at DESC LIMIT ?",
         (*given, limit),
     ).fetchall()
-    return [_document(row) for row in found]
+    return [_document(row) for row in rows]
 
 
 def _window(since: float | None, until: float | None, stage: int | None) -> tuple[str, list[float]]:
@@ -346,7 +371,8 @@ def restore(
     until: float | None = None,
     stage: int | None = None,
 ) -> tuple[int, int]:
-    """Serve frequency keywords again for those documents; (restore id, documents). Inside the caller's transaction."""
+    """Serve frequency keywords again for those documents; return (restore id, documents). Inside the caller's
+    transaction."""
     where, given = _window(since, until, stage)
     cursor = conn.execute(
         "INSERT INTO restore (at, rev, since, until, documents) VALUES (?,?,?,?,0)", (at, rev, since, until)
@@ -360,7 +386,8 @@ def restore(
 
 
 def undo_restore(conn: sqlite3.Connection, at: float) -> tuple[int, int]:
-    """Serve the LLM keywords of the last restore again; (restore id, documents), (0, 0) when there is none to undo."""
+    """Serve the LLM keywords of the last restore again; return (restore id, documents), (0, 0) when there is nothing
+    to undo."""
     row = conn.execute("SELECT id FROM restore WHERE undone IS NULL ORDER BY id DESC LIMIT 1").fetchone()
     if row is None:
         return 0, 0
@@ -378,6 +405,6 @@ def ids_beginning(conn: sqlite3.Connection, start: str, limit: int) -> list[tupl
 
 
 def last_restore(conn: sqlite3.Connection) -> tuple[int, int] | None:
-    """(id, documents) of the last restore that is not undone."""
+    """(id, documents) of the last restore that has not been undone."""
     row = conn.execute("SELECT id, documents FROM restore WHERE undone IS NULL ORDER BY id DESC LIMIT 1").fetchone()
     return (row[0], row[1]) if row else None

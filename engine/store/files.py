@@ -1,6 +1,6 @@
-"""The store's files as this engine opened them. Swapped, removed or overwritten under it, they are no place to record anything.
+"""Detects when the store's files are swapped, removed or overwritten under a running engine.
 
-An open database goes on working on a file that has no name any more: what is acknowledged then is lost with the process.
+An open database keeps working on an unlinked file; whatever is acknowledged then is lost when the process ends.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ WHAT = {
 
 
 class Replaced(Exception):
-    """A file of the store is not the one that this engine opened: a sentence."""
+    """A file of the store is not the one this engine opened. The message is a sentence."""
 
 
 class Files:
-    """Looked at when the database is open. `check` is for the writer's thread, `differs` for the beat."""
+    """Create when the database is open. `check` is for the writer's thread, `differs` for the control loop."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder.path
@@ -35,28 +35,29 @@ class Files:
         self.overwritten = ""
 
     def differs(self) -> str:
-        """What is not the file that it was, as a sentence's beginning; "" while all are."""
+        """Which file changed, as the start of a sentence; "" while none has."""
         return self.overwritten or self._moved(tuple(WHAT))
 
     def check(self) -> None:
-        """Before anything is written, and before it is said to be recorded. Replaced when that is no place for it."""
+        """Called before each write and before it is acknowledged. Raises Replaced when the files are not ours."""
         why = self.overwritten or self._moved(("", "store.db", "store.db-wal", "store.db-shm"))
         if why:
             raise Replaced(why)
 
     def check_content(self) -> None:
-        """The same, and that no other program wrote the database file since this engine's last transaction."""
+        """The same, and also that no other program wrote the database file since this engine's last transaction."""
         self.check()
         if self._content() != self._written:
             self.overwritten = f"the database {self._path('store.db')} was overwritten by another program"
             raise Replaced(self.overwritten)
 
     def wrote(self) -> None:
-        """This engine's own transaction is over; it may have carried its log over into the database file."""
+        """This engine's own transaction has ended; it may have checkpointed its log into the database file."""
         self._written = self._content()
 
     def set_aside(self) -> Path | None:
-        """At the end: a log of this engine beside a database that is not its own any more would be replayed into that one."""
+        """At shutdown: move our log away when the database beside it is another one, or SQLite would replay it
+        there."""
         log = self._path("store.db-wal")
         if self._known["store.db-wal"] is None or self._stamp("store.db-wal") != self._known["store.db-wal"]:
             return None
@@ -80,14 +81,14 @@ class Files:
 
     def _stamp(self, name: str) -> Stamp:
         try:
-            found = os.stat(self._path(name), follow_symlinks=not name)
+            status = os.stat(self._path(name), follow_symlinks=not name)
         except OSError:
             return None
-        return found.st_dev, found.st_ino
+        return status.st_dev, status.st_ino
 
     def _content(self) -> Stamp:
         try:
-            found = os.stat(self._path("store.db"))
+            status = os.stat(self._path("store.db"))
         except OSError:
             return None
-        return found.st_size, found.st_mtime_ns
+        return status.st_size, status.st_mtime_ns

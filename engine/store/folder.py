@@ -1,7 +1,7 @@
-"""The store's folder: the database, the lock, the keyed switch, the ballast, rollback intents and the engine's socket.
+"""The store's folder: the database, the lock, the armed file, the ballast, rollback intents and the engine's socket.
 
-Every file here has one purpose that must work when the others do not: `armed` needs no Python and no free disk, the lock is
-freed by the kernel when its holder dies, an intent waits for an engine that is stopped.
+Each file serves one purpose that must work when the others fail: `armed` needs no Python and no free disk space, the
+kernel releases the lock when its holder dies, an intent waits for an engine that is stopped.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from engine.text import clean_line
 
 BALLAST_BYTES = 256 * 1024
 INTENT_BYTES = 64 * 1024
-OF_A_STORE = ("store.db", "lock", "armed", "engine.log")  # one of them is there as soon as a folder has been a store
+OF_A_STORE = ("store.db", "lock", "armed", "engine.log")  # a folder with any of these has been a store
 NETWORK_FILE_SYSTEMS = frozenset(
     [
         "nfs",
@@ -61,21 +61,21 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 class StoreError(Exception):
-    """The store cannot be used: a sentence that says where, why and what to do."""
+    """The store cannot be used. The message is a sentence: what, where, and what to do."""
 
 
 class Intent(msgspec.Struct, frozen=True):
-    """A rollback that could not reach the engine; applied before anything else when it wakes."""
+    """A rollback that could not reach the engine; applied before anything else when it starts."""
 
     request_id: str
     at: float
     actor: dict[str, object]
     reason: str
     seen: str = ""
-    pressed: float | None = None  # when the key was pressed, on the machine's monotonic clock
-    to_stage: int | None = None  # the stage that was asked for; without an answer of the engine it is 0 % all the same
-    target_bp: int = 0  # an engine's own, of a rollback that is in force there and not yet recorded
-    owner: int = -1  # the uid that owns the file, whatever the file says; -1 where that could not be seen
+    pressed: float | None = None  # when R was pressed, on the machine's monotonic clock
+    to_stage: int | None = None  # the requested stage; if the engine does not answer, 0 % applies regardless
+    target_bp: int = 0  # set by an engine for its own rollback, in force and not yet recorded
+    owner: int = -1  # the uid that owns the file, not the one in its content; -1 if unknown
 
 
 class Folder:
@@ -86,8 +86,8 @@ class Folder:
         self.group = group
         self.database = self.path / "store.db"
         self.armed = self.path / "armed"
-        self._key = self.path / "armed.forged"
-        self._listening_at = (0, 0)  # of the socket that this process made
+        self._prepared = self.path / "armed.forged"
+        self._listening_at = (0, 0)  # identity of the socket this process created
         self.lock = self.path / "lock"
         self.socket = self.path / "engine.sock"
         self.ballast = self.path / "ballast"
@@ -95,12 +95,12 @@ class Folder:
 
     @property
     def exists(self) -> bool:
-        """Whether a database is there, as far as this user may look."""
+        """Whether a database exists, as far as this user can see."""
         return os.path.exists(self.database)
 
     @property
     def missing(self) -> bool:
-        """Whether there is no folder; one that this user may not look into is not missing."""
+        """Whether the folder does not exist; one this user may not read is not missing."""
         try:
             os.stat(self.path)
         except (FileNotFoundError, NotADirectoryError):
@@ -121,8 +121,8 @@ class Folder:
             ownership.make_folder(self.path)
             if self._is_someone_else_s():
                 raise StoreError(
-                    f"{self.path} holds other files and is no store, so nothing in it was touched: a store makes its folder private. "
-                    "Give --store, or [store] path, a new or an empty folder."
+                    f"{self.path} holds other files and is not a store. Nothing was changed, because a store "
+                    "makes its folder private. Point --store, or [store] path, at a new or empty folder."
                 )
             self._permit(group)
             ownership.give_back(self.path)
@@ -131,40 +131,42 @@ class Folder:
         except OSError as error:
             raise StoreError(
                 self.why_closed()
-                or f"The store folder {self.path} cannot be prepared: {error.strerror}. Check [store] path and its permissions."
+                or f"The store folder {self.path} cannot be prepared: {error.strerror}. Check [store] path and "
+                "its permissions."
             ) from None
         kind = file_system(self.path)
         if kind in NETWORK_FILE_SYSTEMS:
             raise StoreError(
-                f"The store folder {self.path} is on a network file system ({kind}). SQLite's log needs shared memory, which "
-                "such a file system does not give, and a write could be lost. Set [store] path to a folder on a local disk."
+                f"The store folder {self.path} is on a network file system ({kind}). SQLite's log needs shared "
+                "memory, which network file systems do not provide, so a write could be lost. Set [store] path "
+                "to a folder on a local disk."
             )
 
     def why_closed(self) -> str:
-        """Why this user cannot use the store, and what to do about it; "" when it may."""
+        """Why this user cannot use the store, and how to fix it; "" when it can."""
         log = Path(f"{self.database}-wal")
         return ownership.why_closed(self.path, self.database, log, self.lock, self.armed, self.ballast, self.engine_log)
 
     def _is_someone_else_s(self) -> bool:
-        """A folder with something in it, and nothing of a store: a home, /tmp, a repository, given by mistake."""
+        """Whether the folder has files, none of them a store's: a home, /tmp or a repository, given by mistake."""
         names = set(os.listdir(self.path))
         return bool(names) and names.isdisjoint(OF_A_STORE)
 
     def _permit(self, group: int) -> None:
-        """Mode and group of the folder. Only its owner may set them; a member of the group finds them set."""
-        found = os.stat(self.path)
+        """Set the folder's mode and group. Only the owner can; for a member of the group they are already set."""
+        status = os.stat(self.path)
         mode = 0o2770 if self.group else 0o700
-        if os.geteuid() in (0, found.st_uid):
-            if self.group and found.st_gid != group:
+        if os.geteuid() in (0, status.st_uid):
+            if self.group and status.st_gid != group:
                 os.chown(self.path, -1, group)
-            if stat.S_IMODE(found.st_mode) != mode:
+            if stat.S_IMODE(status.st_mode) != mode:
                 os.chmod(self.path, mode)
         elif not os.access(self.path, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     @property
     def file_mode(self) -> int:
-        """0600, or 0660 in a folder that a group shares, whoever opens it."""
+        """0600, or 0660 in a folder shared with a group, regardless of who opens it."""
         return 0o660 if self.group or self._is_shared() else 0o600
 
     def _is_shared(self) -> bool:
@@ -174,11 +176,12 @@ class Folder:
             return False
 
     def create(self, path: Path, flags: int = 0) -> int:
-        """Open one of the store's files for writing, with its mode whatever the umask; the descriptor. Never through a link: in a
-        folder that a group shares it could lead to any file of whoever runs the engine. NotAFile for a pipe or a folder."""
+        """Open one of the store's files for writing, with a mode independent of the umask; return the descriptor.
+        Never follows a link: in a shared folder it could point at any file of the engine's user. NotAFile for a pipe
+        or a folder."""
         descriptor = files.open_regular(path, os.O_RDWR | os.O_CREAT | flags, self.file_mode)
         if stat.S_IMODE(os.fstat(descriptor).st_mode) != self.file_mode:
-            with contextlib.suppress(PermissionError):  # another member of the group made it
+            with contextlib.suppress(PermissionError):  # another member of the group created it
                 os.fchmod(descriptor, self.file_mode)
         ownership.give(descriptor, self.path)
         return descriptor
@@ -194,15 +197,16 @@ class Folder:
         return True
 
     def armed_stamp(self) -> tuple[int, int] | None:
-        """What tells this armed file from one put there later, None without one; one stat, like `is_armed`."""
+        """Identifies this armed file, so a later one with the same name differs; None without one. One stat, like
+        `is_armed`."""
         try:
-            found = os.stat(self.armed)
+            status = os.stat(self.armed)
         except OSError:
             return None
-        return found.st_ino, found.st_mtime_ns
+        return status.st_ino, status.st_mtime_ns
 
     def is_surely_out(self) -> bool:
-        """That the switch is seen not to be there; a folder that this user may not look into proves nothing."""
+        """Whether the armed file is provably absent; a folder this user may not read proves nothing."""
         try:
             os.stat(self.armed)
         except FileNotFoundError:
@@ -211,21 +215,23 @@ class Folder:
             return False
         return False
 
-    def forge(self, note: str) -> None:
-        """Make the key beside its place, before anything is decided. OSError when the folder or the disk takes no file."""
-        with os.fdopen(self.create(self._key, os.O_TRUNC), "w") as file:
+    def prepare_armed_file(self, note: str) -> None:
+        """Write the armed file under a temporary name, before anything is decided. OSError when it cannot be
+        written."""
+        with os.fdopen(self.create(self._prepared, os.O_TRUNC), "w") as file:
             file.write(note + "\n")
             file.flush()
             os.fsync(file.fileno())
 
     def arm(self) -> None:
-        """Put the forged key in; needs no room on the disk. Until `sync` a power cut may undo it, which is 0 %."""
-        os.replace(self._key, self.armed)
+        """Move the prepared file into place; needs no disk space. Until `sync` a power cut may undo it, which means 0
+        %."""
+        os.replace(self._prepared, self.armed)
 
     def disarm(self) -> bool:
-        """Remove the switch; True when it was there. Works on a full disk. OSError when the folder is not writable.
+        """Remove the armed file; True if it existed. Works on a full disk. OSError when the folder is not writable.
 
-        In force at once; `sync` makes it outlast a power cut, and may wait for the disk, so it comes after everything else.
+        Takes effect immediately. `sync` makes it survive a power cut and may wait for the disk, so call it last.
         """
         try:
             os.unlink(self.armed)
@@ -245,13 +251,13 @@ class Folder:
     # -- the ballast: room for one commit on a full disk -------------------------------------------------------------
 
     def lay_ballast(self) -> None:
-        """Best effort: on a full disk there is none, and a rollback is still effective before it is recorded."""
+        """Best effort: a full disk has no room for it, but a rollback still takes effect before it is recorded."""
         with contextlib.suppress(OSError):
             descriptor = self.create(self.ballast, os.O_APPEND)
             try:
                 short = BALLAST_BYTES - os.fstat(descriptor).st_size
                 if short > 0:
-                    os.write(descriptor, os.urandom(short))  # incompressible, so that the room is really taken
+                    os.write(descriptor, os.urandom(short))  # incompressible, so that it really takes the space
                     os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -266,7 +272,8 @@ class Folder:
     # -- intents -----------------------------------------------------------------------------------------------------
 
     def leave_intent(self, intent: Intent) -> Path:
-        """Write a rollback for the engine to find. On a full disk the ballast makes room. OSError when nothing helps."""
+        """Write a rollback for the engine to apply. On a full disk the ballast makes room. OSError when that is not
+        enough."""
         path = self.intent_path(intent.request_id)
         body = msgspec.json.encode(intent)
         try:
@@ -278,7 +285,7 @@ class Folder:
         return path
 
     def write_whole(self, path: Path, content: bytes) -> None:
-        """One of the store's files, whole or not at all, with its mode and owner. OSError."""
+        """Write one of the store's files atomically, with the store's mode and owner. OSError."""
         files.write_whole(
             path, content, self.file_mode, exact=True, made=lambda descriptor: ownership.give(descriptor, self.path)
         )
@@ -287,8 +294,9 @@ class Folder:
         return self.path / f"rollback-{request_id}.intent"
 
     def intents(self) -> list[tuple[Path, Intent]]:
-        """Waiting rollbacks, oldest first. A file that cannot be read still counts: it asks for 0 %. Which request it is, its name says."""
-        found: list[tuple[Path, Intent]] = []
+        """Waiting rollbacks, oldest first. An unreadable file still counts: it asks for 0 %, and its name gives the
+        request id."""
+        waiting: list[tuple[Path, Intent]] = []
         for name in self._intent_names():
             path = self.path / name
             request = clean_line(name.removeprefix("rollback-").removesuffix(".intent"), 64)
@@ -298,21 +306,22 @@ class Folder:
                 intent = replace(known, request_id=request, owner=kept.owner)
             except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 intent = Intent(request, 0.0, {"name": "unknown"}, "a rollback intent that could not be read")
-            found.append((path, intent))
-        return sorted(found, key=lambda pair: pair[1].at)
+            waiting.append((path, intent))
+        return sorted(waiting, key=lambda pair: pair[1].at)
 
     def has_intents(self) -> bool:
         return bool(self._intent_names())
 
     def _intent_names(self) -> list[str]:
-        """Only regular files: a pipe, a folder or a link of such a name is nobody's rollback and could not be read or removed."""
+        """Only regular files: a pipe, a folder or a link with such a name is not a rollback and could not be read or
+        removed."""
         with os.scandir(self.path) as entries:
             return [e.name for e in entries if e.name.endswith(".intent") and e.is_file(follow_symlinks=False)]
 
     # -- the lock ----------------------------------------------------------------------------------------------------
 
     def try_lock(self) -> Lock | None:
-        """The right to write the database, or None when somebody has it. Freed by the kernel at death."""
+        """Take the right to write the database; None when another process holds it. The kernel releases it at death."""
         descriptor = self.create(self.lock)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -322,8 +331,8 @@ class Folder:
         return Lock(descriptor)
 
     def is_locked(self) -> bool:
-        """Whether an engine (or a console that commits a rollback) holds the lock now. Looking needs no right to write, makes no file,
-        and is not taken for a holder by another who looks."""
+        """Whether an engine (or a console committing a rollback) holds the lock. The check needs no write access,
+        creates no file, and never looks like a holder to another check."""
         try:
             descriptor = files.open_regular(self.lock, os.O_RDONLY)
         except FileNotFoundError:
@@ -339,11 +348,12 @@ class Folder:
     # -- the socket --------------------------------------------------------------------------------------------------
 
     def listen(self) -> socket.socket:
-        """A listening unix socket that replaces a dead engine's."""
+        """A listening unix socket; replaces the one of a dead engine."""
         with contextlib.suppress(FileNotFoundError):
             self.socket.unlink()
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        os.fchmod(server.fileno(), self.file_mode)  # before it has a name, under which another file could lie by then
+        # before it has a name, since another file could have that name by then
+        os.fchmod(server.fileno(), self.file_mode)
         mask = os.umask(0o007)
         try:
             with _short(self.socket) as address:
@@ -356,18 +366,18 @@ class Folder:
         return server
 
     def stop_listening(self) -> None:
-        """Take the socket away, unless it is another engine's by now."""
+        """Remove the socket unless another engine has replaced it."""
         with contextlib.suppress(OSError):
             if self._socket_s_own() == self._listening_at:
                 self.socket.unlink()
 
     def _socket_s_own(self) -> tuple[int, int]:
-        """What tells this socket from one made later under its name; an inode's number alone is given out again."""
-        found = os.stat(self.socket)
-        return found.st_ino, found.st_ctime_ns
+        """Identifies this socket; an inode number alone may be reused for a later one with the same name."""
+        status = os.stat(self.socket)
+        return status.st_ino, status.st_ctime_ns
 
     def connect(self, timeout_s: float) -> socket.socket:
-        """OSError when nobody listens or nobody answers in time."""
+        """OSError when nothing listens or answers in time."""
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         client.settimeout(timeout_s)
         try:
@@ -411,7 +421,7 @@ def _short(path: Path) -> Iterator[str]:
 
 
 def file_system(path: Path, table: Path = Path("/proc/self/mountinfo")) -> str:
-    """The type of the file system that holds `path` ("ext4", "nfs4"), or "" where the system does not tell."""
+    """The type of the file system that holds `path` ("ext4", "nfs4"), or "" where the system does not report it."""
     try:
         lines = table.read_text().splitlines()
     except OSError:
@@ -427,9 +437,12 @@ def file_system(path: Path, table: Path = Path("/proc/self/mountinfo")) -> str:
     return kind
 
 
-def take_key_out(folder: Folder) -> str:
-    """The first step of every rollback; what came of it, in words."""
+def disarm_for_rollback(folder: Folder) -> str:
+    """The first step of every rollback; return the outcome as a phrase."""
     try:
         return "armed file removed" if folder.disarm() else "armed file was not there"
     except OSError as error:
-        return f"the armed file could not be removed ({error.strerror}); as a user who may: rm {shlex.quote(str(folder.armed))}"
+        return (
+            f"the armed file could not be removed ({error.strerror}); as a user with permission: rm "
+            f"{shlex.quote(str(folder.armed))}"
+        )

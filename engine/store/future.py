@@ -1,4 +1,5 @@
-"""Records that a wrong wall clock dated in the future: brought back to now, or they would be the newest for as long as it was ahead."""
+"""Records dated in the future by a wrong wall clock, moved back to now. Otherwise they would count as the newest until
+the clock caught up."""
 
 from __future__ import annotations
 
@@ -30,16 +31,17 @@ _TIMES: dict[str, tuple[str, ...]] = {
 
 
 def bring_back(conn: sqlite3.Connection, now: float) -> int:
-    """Inside the caller's transaction; how many records. The log is not touched: it says what the clock said."""
-    latest, found = now + TOLERANCE_S, 0
+    """Inside the caller's transaction; return how many records moved. The log is untouched: it records what the clock
+    showed."""
+    latest, moved = now + TOLERANCE_S, 0
     for table, columns in _TIMES.items():
         for column in columns:
-            found += conn.execute(
+            moved += conn.execute(
                 f"UPDATE OR REPLACE {table} SET {column} = ? WHERE {column} > ?", (now, latest)
             ).rowcount
     rollup.bring_back(conn, now, latest)
     conn.execute("UPDATE llm_cache SET used = ? WHERE used > ?", (now, latest))
     conn.execute(
         "UPDATE outbox SET next_try = ? WHERE state = 'waiting' AND next_try > ?", (now, latest)
-    )  # at worst a try too many
-    return found
+    )  # at worst one retry too many
+    return moved

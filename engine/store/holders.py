@@ -1,4 +1,4 @@
-"""Which processes hold a store's lock open, also one whose file was removed: what the kernel says, not what the folder shows."""
+"""Which processes hold a store's lock open, even one whose file was removed. Asks the kernel, not the folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ WORDS = (b"engine.server.process", b"rollout")
 
 
 def holders(folder: Folder) -> tuple[list[int], list[int]]:
-    """(processes that hold the store's lock file open, also one without a name any more; ones of this product that cannot be seen)."""
+    """(processes that hold the store's lock file open, even an unlinked one; processes of this product that cannot be
+    inspected)."""
     lock = os.path.realpath(folder.lock)
     wanted = {lock, f"{lock} (deleted)"}
     held: list[int] = []
@@ -35,7 +36,7 @@ def holders(folder: Folder) -> tuple[list[int], list[int]]:
 
 
 def is_ours(pid: int) -> bool:
-    """Whether a process is of this product, by its command line."""
+    """Whether a process belongs to this product, by its command line."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             words = file.read(4000)

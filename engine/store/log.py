@@ -1,8 +1,8 @@
-"""The decision log: append-only, hash-chained, and the one place where the control state is written.
+"""The decision log: append-only, hash-chained, and the only place where the control state is written.
 
-A commit is one `BEGIN IMMEDIATE` transaction: read the state, decide, append the decision, write the state. A request that is in
-the log already is answered from it, because a commit may land unacknowledged; an id that is used for another request is refused,
-and a way down is taken all the same.
+A commit is one `BEGIN IMMEDIATE` transaction: read the state, decide, append the decision, write the state. A request
+already in the log is answered from it, because a commit may land unacknowledged. An id reused for another request is
+refused, except for a rollback, which is always carried out.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ GENESIS = "0" * 64
 
 
 class Fenced(Exception):
-    """Another engine has taken over: this one may write nothing more."""
+    """Another engine has taken over; this one must not write any more."""
 
 
 class Outcome(Struct, frozen=True):
-    """What a commit did. `decision` is None when it was refused (`refusal`) or when there was nothing to do."""
+    """Result of a commit. `decision` is None when it was refused (`refusal`) or there was nothing to do."""
 
     state: State
     before: State
@@ -58,7 +58,7 @@ def read_state(conn: sqlite3.Connection) -> State:
 
 
 def begin(conn: sqlite3.Connection, token: int | None) -> None:
-    """Open a write transaction under a fencing token. Fenced when the token is no longer the current one."""
+    """Open a write transaction under a fencing token. Fenced when the token is not the current one any more."""
     conn.execute("BEGIN IMMEDIATE")
     if token is None:
         return
@@ -66,7 +66,9 @@ def begin(conn: sqlite3.Connection, token: int | None) -> None:
     if row is None or row[0] != token:
         conn.execute("ROLLBACK")
         current = row[0] if row else "none"
-        raise Fenced(f"This engine's token {token} is over (the store's is {current}): another engine has taken over.")
+        raise Fenced(
+            f"This engine's token {token} has expired (the store's is {current}): another engine has taken over."
+        )
 
 
 def commit(
@@ -74,16 +76,17 @@ def commit(
     request_id: str,
     decide: Callable[[State], Decision | Refusal | None],
     token: int | None = None,
-    also: Callable[[sqlite3.Connection, int], None] | None = None,
+    within: Callable[[sqlite3.Connection, int], None] | None = None,
     *,
     request: str = "",
     trust: Trust | None = None,
 ) -> Outcome:
-    """Decide and record in one transaction. `also(conn, rev)` writes what belongs to the decision (a restore, a signature).
+    """Decide and record in one transaction. `within(conn, rev)` writes what belongs to the decision (a restore, a
+    signature).
 
-    `request` is the digest of what is asked under `request_id`. The state decided on is the log's; a control row that differs
-    from it (by `trust`, else by the row's own figures) stops a raise and is set right by whatever is recorded. sqlite3.Error and
-    Fenced leave nothing behind.
+    `request` is the digest of what `request_id` asks for. The decision is made on the log's state; a control row that
+    differs from it (by `trust`, else by the row's own figures) blocks a raise and is corrected by the next recorded
+    decision. sqlite3.Error and Fenced leave the store unchanged.
     """
     begin(conn, token)
     try:
@@ -107,8 +110,8 @@ def commit(
             return Outcome(before, before, None, refusal)
         decision = replace(decision, request=request)
         head = _append(conn, before, decision)
-        if also is not None:
-            also(conn, head.rev)
+        if within is not None:
+            within(conn, head.rev)
         if trust is not None:
             trust.announce(head)
         conn.execute("COMMIT")
@@ -124,24 +127,24 @@ def commit(
 
 
 def find(conn: sqlite3.Connection, request_id: str) -> Decision | None:
-    """The decision that was recorded under a request id."""
+    """The decision recorded under a request id."""
     row = conn.execute("SELECT body FROM decision WHERE request_id = ?", (request_id,)).fetchone()
     return None if row is None else _decision.decode(row[0])
 
 
 def _needed_again(known: Decision, now: State) -> bool:
-    """A rollback that is no longer in force: a raise came since."""
+    """A rollback not in force any more, because a raise followed."""
     return known.kind in DOWN and known.percent_bp < now.percent_bp
 
 
 def _used(known: Decision) -> Refusal:
     return Refusal(
-        f"Not done: this request id was used for another request ({known.sentence}, {iso(known.at)}). Send it under an id of its own."
+        f"Not done: this request id was used for another request ({known.sentence}, {iso(known.at)}). Use a new id."
     )
 
 
 def _before(conn: sqlite3.Connection, trust: Trust | None) -> tuple[State, str]:
-    """The state that the log leads to, and what is wrong with the row that should say so."""
+    """The state that the log leads to, and how the control row differs from it ("" when it does not)."""
     if trust is not None:
         untrue = trust.broken or trust.differs or trust.untrue(conn)
         return (trust.head.state, "") if not untrue else (_continued(conn, trust.head.state), untrue)
@@ -150,11 +153,11 @@ def _before(conn: sqlite3.Connection, trust: Trust | None) -> tuple[State, str]:
     last = conn.execute("SELECT rev, epoch, percent_to FROM decision ORDER BY rev DESC LIMIT 1").fetchone() or (0, 0, 0)
     if row == last == (state.rev, state.epoch, state.percent_bp):
         return state, ""
-    return _continued(conn, state), "the control row is not what the last decision says"
+    return _continued(conn, state), "the control row does not match the last decision"
 
 
 def _continued(conn: sqlite3.Connection, fallback: State) -> State:
-    """By a replay of what is in the log; from a log that cannot be replayed, the state last known, with the numbers that go on."""
+    """State by replaying the log; if it cannot be replayed, the last known state with the next revision and epoch."""
     rev, epoch = conn.execute("SELECT coalesce(max(rev), 0), coalesce(max(epoch), 0) FROM decision").fetchone()
     try:
         state = State()
@@ -170,7 +173,8 @@ def _unfounded(before: State, decision: Decision, untrue: str) -> Refusal | None
     if not untrue or not raises:
         return None
     return Refusal(
-        f"Not done: {untrue}. Nothing goes up until `rollout log --verify` passes and a rollback has been recorded."
+        f"Not done: {untrue}. Nothing can be raised until `rollout log --verify` passes and a rollback has "
+        "been recorded."
     )
 
 
@@ -178,7 +182,7 @@ UP_OR_RESUME = frozenset({"promote", "undo_rollback", "resume", "ceiling"})
 
 
 def append(conn: sqlite3.Connection, before: State, decision: Decision) -> State:
-    """Write one decision and the state it leads to; the caller holds the transaction."""
+    """Write one decision and the state it leads to, inside the caller's transaction."""
     return _append(conn, before, decision).state
 
 
@@ -192,12 +196,24 @@ def _append(conn: sqlite3.Connection, before: State, decision: Decision) -> Head
     conn.execute(
         "INSERT INTO decision VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (
-            after.rev, decision.at, decision.kind, decision.actor.name, decision.reason, decision.stage, before.percent_bp,
-            decision.percent_bp, after.epoch, body, decision.request_id, prev, digest,
+            after.rev,
+            decision.at,
+            decision.kind,
+            decision.actor.name,
+            decision.reason,
+            decision.stage,
+            before.percent_bp,
+            decision.percent_bp,
+            after.epoch,
+            body,
+            decision.request_id,
+            prev,
+            digest,
         ),
-    )  # fmt: skip
+    )
     conn.execute(
-        "INSERT INTO control VALUES (1,?,?,?,?) ON CONFLICT(id) DO UPDATE SET epoch = excluded.epoch, rev = excluded.rev, "
+        "INSERT INTO control VALUES (1,?,?,?,?) ON CONFLICT(id) DO UPDATE SET epoch = excluded.epoch, rev = "
+        "excluded.rev, "
         "percent_bp = excluded.percent_bp, state = excluded.state",
         (after.epoch, after.rev, after.percent_bp, text),
     )
@@ -205,7 +221,8 @@ def _append(conn: sqlite3.Connection, before: State, decision: Decision) -> Head
 
 
 def trusted(conn: sqlite3.Connection) -> tuple[Trust, Verification]:
-    """What an engine may believe when it starts: the whole log, verified, and the row only if it is what the log leads to."""
+    """What an engine may trust at its start: the whole log, verified, and the control row only if it matches the
+    log."""
     with one_moment(conn):
         checked = verify(conn)
         row = conn.execute("SELECT state FROM control WHERE id = 1").fetchone()
@@ -227,13 +244,16 @@ def chain(prev: str, rev: int, body: str) -> str:
 def rows(
     conn: sqlite3.Connection, after: int = 0, before: int | None = None, limit: int = 100, newest: bool = True
 ) -> list[Row]:
-    """Decisions with rev in (after, before), newest first unless asked otherwise."""
+    """Decisions with rev in (after, before), newest first by default."""
     order = "DESC" if newest else "ASC"
-    found = conn.execute(
-        f"SELECT rev, body, percent_from, epoch, prev, hash FROM decision WHERE rev > ? AND rev < ? ORDER BY rev {order} LIMIT ?",
+    fetched = conn.execute(
+        "SELECT rev, body, percent_from, epoch, prev, hash FROM decision WHERE rev > ? AND rev < ? ORDER "
+        f"BY rev {order} LIMIT ?",
         (after, before if before is not None else 1 << 60, limit),
     ).fetchall()
-    return [Row(rev, _decision.decode(body), was, epoch, prev, digest) for rev, body, was, epoch, prev, digest in found]
+    return [
+        Row(rev, _decision.decode(body), was, epoch, prev, digest) for rev, body, was, epoch, prev, digest in fetched
+    ]
 
 
 def last(conn: sqlite3.Connection, kinds: tuple[str, ...], before: int = 1 << 60) -> Row | None:
@@ -246,7 +266,7 @@ def last(conn: sqlite3.Connection, kinds: tuple[str, ...], before: int = 1 << 60
 
 
 def began(conn: sqlite3.Connection, epoch: int) -> float:
-    """When the rollout came to this epoch; 0 for one before the log."""
+    """When this epoch began; 0 if that was before the log."""
     row = conn.execute("SELECT at FROM decision WHERE epoch = ? ORDER BY rev LIMIT 1", (epoch,)).fetchone()
     return float(row[0]) if row else 0.0
 
@@ -258,7 +278,7 @@ def epochs_since(conn: sqlite3.Connection, epoch: int) -> list[str]:
 
 
 def moved_by(conn: sqlite3.Connection, epoch: int) -> str:
-    """Who did what when the rollout came to this epoch: "bo promoted to stage 3, 25 % (14:03:07Z)"."""
+    """Which decision began this epoch: "bo promoted to stage 3, 25 % (14:03:07Z)"."""
     row = conn.execute("SELECT body FROM decision WHERE epoch = ? ORDER BY rev LIMIT 1", (epoch,)).fetchone()
     if row is None:
         return "nothing"
@@ -275,20 +295,22 @@ def every(conn: sqlite3.Connection) -> Iterator[Row]:
 
 
 class Verification(Struct, frozen=True):
-    """Whether the log is whole and leads to the stored state."""
+    """Whether the log is complete and leads to the stored state."""
 
     ok: bool
     decisions: int
     head: str
     sentence: str
-    chain: bool = True  # whether every hash follows, whatever the control row says
+    chain: bool = True  # whether every hash follows, regardless of the control row
 
 
 def verify(conn: sqlite3.Connection, head: str = "") -> Verification:
-    """Check the numbering, every link of the chain, that the columns say what the bodies say, and that a replay gives the state.
+    """Check the numbering, every link of the chain, that columns match bodies, and that a replay gives the stored
+    state.
 
-    A log that was cut off at its end, and the state with it, is still a chain: `head`, a hash noted earlier (as this function and
-    every backup say it), must occur in it. Read in one transaction, so that an engine may write meanwhile.
+    A log truncated together with the state is still a valid chain. To detect that, pass `head`, a hash noted earlier
+    (this function and every backup report it): it must occur in the log. Runs in one read transaction, so an engine
+    may write meanwhile.
     """
     with one_moment(conn):
         return _verify(conn, head)
@@ -305,33 +327,42 @@ def _verify(conn: sqlite3.Connection, head: str) -> Verification:
             return _broken(count, prev, f"decision {count} is missing: after {count - 1} comes {rev}")
         if was != prev or chain(prev, rev, body) != digest:
             return _broken(
-                count, prev, f"decision {rev} was changed or moved: its hash does not follow from what is before it"
+                count, prev, f"decision {rev} was changed or moved: its hash does not follow from the one before"
             )
         try:
             decision = _decision.decode(body)
         except msgspec.MsgspecError:
             return _broken(count, prev, f"decision {rev} cannot be read")
         after = transition(state, decision)
-        told = [
-            decision.at, decision.kind, decision.actor.name, decision.reason, decision.stage, state.percent_bp,
-            decision.percent_bp, after.epoch, decision.request_id,
-        ]  # fmt: skip
-        if columns != told:
-            return _broken(count, prev, f"decision {rev}'s columns do not say what its body says")
+        logged = [
+            decision.at,
+            decision.kind,
+            decision.actor.name,
+            decision.reason,
+            decision.stage,
+            state.percent_bp,
+            decision.percent_bp,
+            after.epoch,
+            decision.request_id,
+        ]
+        if columns != logged:
+            return _broken(count, prev, f"decision {rev}'s columns do not match its body")
         prev, state = digest, after
         seen = seen or digest.startswith(head)
     if not seen:
         return _broken(
-            count, prev, f"no decision has the hash {head[:16]}: the log was cut off or written anew since it was noted"
+            count, prev, f"no decision has the hash {head[:16]}: the log was truncated or rewritten since it was noted"
         )
     row = conn.execute("SELECT rev, epoch, percent_bp FROM control WHERE id = 1").fetchone() or (0, 0, 0)
     if _stored(conn) != state or row != (state.rev, state.epoch, state.percent_bp):
         return Verification(
-            False, count, prev,
-            f"The log is a chain of {count} decisions, but the stored state is not the one it leads to (the row says revision "
-            f"{row[0]}, epoch {row[1]}, {row[2] / 100:g} %; the log leads to {state.rev}, {state.epoch}, "
+            False,
+            count,
+            prev,
+            f"The log is a chain of {count} decisions, but the stored state does not match it (the row has "
+            f"revision {row[0]}, epoch {row[1]}, {row[2] / 100:g} %; the log leads to {state.rev}, {state.epoch}, "
             f"{state.percent_bp / 100:g} %): rows are missing at its end, or the state was changed.",
-        )  # fmt: skip
+        )
     return Verification(
         True, count, prev, f"{count} decisions, every hash follows, a replay gives the stored state. Head {prev[:16]}."
     )

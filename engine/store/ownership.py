@@ -1,6 +1,7 @@
-"""Whose the store's files are: all belong to the owner of its folder, also what root makes there.
+"""Every file in the store belongs to the folder's owner, including those root creates.
 
-One `sudo rollout` must not lock the owner out. SQLite does the same for its write-ahead log; here it is done for everything else.
+One `sudo rollout` must not lock the owner out. SQLite handles its write-ahead log the same way; this covers everything
+else.
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ ROOT = 0
 
 
 def owner_for(path: Path) -> tuple[int, int] | None:
-    """Whose a folder should be that root is about to make: as the nearest folder above it, unless anybody may write there."""
+    """Owner for a folder that root is about to create: that of the nearest existing parent, unless the parent is
+    world-writable."""
     if os.geteuid() != ROOT:
         return None
     for above in path.absolute().parents:
         with contextlib.suppress(OSError):
-            found = os.stat(above)
-            return None if found.st_mode & stat.S_IWOTH else (found.st_uid, found.st_gid)
+            status = os.stat(above)
+            return None if status.st_mode & stat.S_IWOTH else (status.st_uid, status.st_gid)
     return None
 
 
 def make_folder(path: Path) -> None:
-    """Make it and what is missing above it, with the owner of the folder they are made in. OSError."""
-    missing = [each for each in (path, *path.parents) if not each.exists()]
+    """Create the folder and missing parents, owned like the folder they are created in. OSError."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     owner = owner_for(path)
     path.mkdir(parents=True, exist_ok=True)
     if owner is not None:
@@ -36,7 +38,7 @@ def make_folder(path: Path) -> None:
 
 
 def give(descriptor: int, folder: Path) -> None:
-    """Give a file that root has open, and owns, to the owner of its folder."""
+    """Give a file that root opened, and owns, to the folder's owner."""
     if os.geteuid() != ROOT:
         return
     with contextlib.suppress(OSError):
@@ -46,7 +48,7 @@ def give(descriptor: int, folder: Path) -> None:
 
 
 def give_back(folder: Path) -> None:
-    """The same for everything in the folder, two levels deep: its backups, and what an older version left."""
+    """The same for everything in the folder, two levels deep: its backups, and files from an older version."""
     if os.geteuid() != ROOT:
         return
     with contextlib.suppress(OSError):
@@ -59,14 +61,15 @@ def give_back(folder: Path) -> None:
                     os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
-def _is_to_give(found: os.stat_result) -> bool:
-    """Root's own, and no second name of a file elsewhere: the folder's owner could have linked any file of root's into it."""
-    plain = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
-    return found.st_uid == ROOT and (plain or stat.S_ISSOCK(found.st_mode) or stat.S_ISDIR(found.st_mode))
+def _is_to_give(status: os.stat_result) -> bool:
+    """Whether root owns it and it has no second link: the folder's owner could have hard-linked any of root's files
+    here."""
+    plain = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+    return status.st_uid == ROOT and (plain or stat.S_ISSOCK(status.st_mode) or stat.S_ISDIR(status.st_mode))
 
 
 def why_closed(folder: Path, *files: Path) -> str:
-    """Why this user cannot use the store, and what to do about it; "" when it may."""
+    """Why this user cannot use the store, and how to fix it; "" when it can."""
     try:
         owner = os.stat(folder).st_uid
     except OSError:
@@ -82,11 +85,11 @@ def why_closed(folder: Path, *files: Path) -> str:
             "[store] group, which opens it to a group."
         )
     if not closed:
-        return f"{folder} is yours, but its mode is closed to you: chmod 700 {folder}"
+        return f"{folder} is yours, but its mode denies you access: chmod 700 {folder}"
     others = ", ".join(sorted({name_of(os.lstat(file).st_uid) for file in closed}))
     return (
-        f"{', '.join(file.name for file in closed)} in {folder} belong{'s' if len(closed) == 1 else ''} to {others}, although "
-        f"the folder is yours: sudo chown -R {name_of(owner)}: {folder}"
+        f"{', '.join(file.name for file in closed)} in {folder} belong{'s' if len(closed) == 1 else ''} to "
+        f"{others}, although the folder is yours: sudo chown -R {name_of(owner)}: {folder}"
     )
 
 

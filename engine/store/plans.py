@@ -1,4 +1,5 @@
-"""The plan files that engines ran under, by digest: what a console shows while the file is being edited, and what a change is told by."""
+"""The plan files that engines ran under, by digest: shown by a console while the file is edited, and compared to
+describe a change."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ def keep(conn: sqlite3.Connection, plan: Plan, at: float) -> None:
 
 
 def text_of(conn: sqlite3.Connection, digest: str) -> str | None:
-    """None when the store does not know it, also one from before plans were kept."""
+    """None when the store does not have it, for example from before plans were kept."""
     with contextlib.suppress(sqlite3.OperationalError):
         row = conn.execute("SELECT text FROM plan_file WHERE digest = ?", (digest,)).fetchone()
         return row[0] if row else None
@@ -32,7 +33,7 @@ def text_of(conn: sqlite3.Connection, digest: str) -> str | None:
 
 
 def read(conn: sqlite3.Connection, digest: str, source: str = "") -> Plan | None:
-    """None also when this version does not understand it."""
+    """None also when this version cannot parse it."""
     text = text_of(conn, digest)
     if text is None:
         return None
@@ -42,7 +43,7 @@ def read(conn: sqlite3.Connection, digest: str, source: str = "") -> Plan | None
 
 
 class _Shown(Struct, frozen=True):
-    """Of the last view that an engine left, what says under which plan it ran."""
+    """The part of the last view that identifies its plan."""
 
     plan_digest: str
     stage_names: tuple[str, ...] = ()
@@ -50,7 +51,7 @@ class _Shown(Struct, frozen=True):
 
 
 def digest_read(conn: sqlite3.Connection) -> str:
-    """Of the plan file that the last engine read; "" when none has shown anything."""
+    """Digest of the plan file the last engine read; "" when no engine has published a view."""
     shown = _shown(conn)
     return shown.plan_digest if shown else ""
 
@@ -63,7 +64,7 @@ def _shown(conn: sqlite3.Connection) -> _Shown | None:
 
 
 def known(conn: sqlite3.Connection, plan: Plan, state: State) -> Pins | None:
-    """The pins; of a rollout from before there were any, what its last engine showed."""
+    """The pins; for a rollout older than pins, what its last engine showed."""
     if state.pins is not None or state.rev == 0:
         return state.pins
     shown = _shown(conn)
@@ -80,7 +81,7 @@ def _id(plan: Plan, name: str) -> str:
 
 
 def running(conn: sqlite3.Connection, source: str) -> Plan | None:
-    """What the last engine ran under: the file as it read it, with the stages that are pinned where they are others."""
+    """The plan of the last engine: the file as it read it, with pinned stages where they differ."""
     plan, state = read(conn, digest_read(conn), source), log.read_state(conn)
     if plan is None or state.pins is None or not misplaced(plan, state.pins, state.stage):
         return plan
@@ -93,7 +94,7 @@ def in_force(conn: sqlite3.Connection, plan: Plan, pins: Pins) -> Plan:
 
 
 def changes(conn: sqlite3.Connection, before: str, text: str) -> list[Change] | None:
-    """What differs between the plan of digest `before` and `text`; None when one of them cannot be read."""
+    """Differences between the plan with digest `before` and `text`; None when one of them cannot be read."""
     was = text_of(conn, before)
     try:
         return None if was is None else differences(_data(was), _data(text))

@@ -1,4 +1,4 @@
-"""What consoles and commands read, without the engine's help: the live view, the log, documents, series."""
+"""Reads for consoles and commands, without the engine's help: the live view, the log, documents, series."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _view = msgspec.json.Decoder(View)
 
 
 class Glance(Struct, frozen=True):
-    """The last view the engine left, and when its heart last beat (epoch seconds of the machine, real time)."""
+    """The last view the engine wrote, and its last heartbeat (epoch seconds by the machine's clock, real time)."""
 
     view: View | None
     heartbeat: float
@@ -33,9 +33,10 @@ class Glance(Struct, frozen=True):
 
 
 class Reader:
-    """Read-only; reopens by itself when the store was replaced or was away. Every method raises only StoreError.
+    """Read-only; reopens automatically when the store was replaced or was unavailable. Every method raises only
+    StoreError.
 
-    May be used from several threads; one query at a time.
+    Thread-safe; runs one query at a time.
     """
 
     def __init__(self, folder: Folder) -> None:
@@ -46,10 +47,10 @@ class Reader:
 
     def _identity(self) -> tuple[int, int] | None:
         try:
-            found = os.stat(self.folder.database)
+            status = os.stat(self.folder.database)
         except OSError:
             return None
-        return found.st_dev, found.st_ino
+        return status.st_dev, status.st_ino
 
     def close(self) -> None:
         with self._lock:
@@ -58,23 +59,24 @@ class Reader:
                 self._conn = None
 
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `query(conn)`; it must not leave a cursor half read, for that would keep the log from shrinking."""
+        """Run `query(conn)`. It must exhaust its cursors: an open one keeps the write-ahead log from shrinking."""
         with self._lock:
             try:
-                found = self._identity()
+                identity = self._identity()
                 if (
-                    self._conn is not None and found != self._opened
-                ):  # moved away or replaced: the old file answers still
+                    self._conn is not None and identity != self._opened
+                ):  # moved away or replaced: the old file would still answer
                     self._conn.close()
                     self._conn = None
                 if self._conn is None:
                     self._conn = database.open_reader(self.folder)
-                    self._opened = found
+                    self._opened = identity
                 return query(self._conn)
             except msgspec.MsgspecError as error:
                 raise StoreError(
-                    f"What {self.folder.database} says of the rollout cannot be read ({error}): it was changed, or console and engine "
-                    "differ in version. `rollout log --verify` says which; a rollback works all the same."
+                    f"The rollout state in {self.folder.database} cannot be read ({error}): it was changed, or "
+                    "console and engine differ in version. `rollout log --verify` shows which; a rollback still "
+                    "works."
                 ) from None
             except sqlite3.Error as error:
                 if self._conn is not None:
@@ -97,7 +99,8 @@ class Reader:
                     view = _view.decode(live[0])
                 except msgspec.MsgspecError as error:
                     raise StoreError(
-                        f"The engine's view has another shape ({error}): console and engine differ in version. Run `rollout stop`, then `rollout`."
+                        f"The engine's view has an unknown format ({error}): console and engine differ in "
+                        "version. Run `rollout stop`, then `rollout`."
                     ) from None
             return Glance(view, lease[0], lease[1], lease[2], log.read_state(conn))
 
@@ -110,9 +113,9 @@ class Reader:
         """Decisions, newest first; `text` filters over sentence, actor and reason, case-insensitively."""
 
         def query(conn: sqlite3.Connection) -> list[DecisionView]:
-            found: list[DecisionView] = []
+            views: list[DecisionView] = []
             at = before
-            while len(found) < limit:
+            while len(views) < limit:
                 page = log.rows(conn, before=at, limit=200)
                 if not page:
                     break
@@ -126,28 +129,29 @@ class Reader:
                         and text.lower() not in f"{shown.sentence} {shown.actor} {shown.reason} {shown.kind}".lower()
                     ):
                         continue
-                    found.append(shown)
-            return found[:limit]
+                    views.append(shown)
+            return views[:limit]
 
         return self.read(query)
 
     def evidence(self, rev: int) -> dict[str, Any]:
-        """What a decision acted on; {} when there is none."""
+        """What a decision acted on; {} when it has none."""
 
         def query(conn: sqlite3.Connection) -> dict[str, Any]:
-            found = log.rows(conn, after=rev - 1, before=rev + 1, limit=1)
-            return dict(found[0].decision.evidence) if found else {}
+            rows = log.rows(conn, after=rev - 1, before=rev + 1, limit=1)
+            return dict(rows[0].decision.evidence) if rows else {}
 
         return self.read(query)
 
     def curves(
         self, metrics: Sequence[str], window_s: float, points: int, end: float, arm: SeenArm = "treatment"
     ) -> dict[str, list[float | None]]:
-        """`points` values of each metric over the last `window_s`, oldest first; None where there is no data. One reading for all."""
+        """`points` values of each metric over the last `window_s`, oldest first; None where there is no data. One read
+        for all."""
         from engine.store.series import series_of
 
-        found = self.read(lambda conn: series_of(conn, metrics, end - window_s, end, points, arm))
-        return {metric: [value for _, value in curve] for metric, curve in found.items()}
+        series = self.read(lambda conn: series_of(conn, metrics, end - window_s, end, points, arm))
+        return {metric: [value for _, value in curve] for metric, curve in series.items()}
 
     def documents(self, text: str = "", limit: int = 50, method: str | None = None) -> list[Document]:
         def query(conn: sqlite3.Connection) -> list[Document]:
@@ -156,7 +160,7 @@ class Reader:
         return self.read(query)
 
     def did_you_mean(self, text: str) -> str:
-        """The query with misspelt words as documents spell them; "" if nothing is to be changed."""
+        """The query with misspelt words corrected; "" if nothing changes."""
         return self.read(lambda conn: documents.did_you_mean(conn, text))
 
     def document(self, document_id: str) -> Document | None:

@@ -1,7 +1,9 @@
-"""Every extraction raw, and folded in the same transaction into buckets by stage and epoch, each with both arms in it.
+"""Stores every extraction raw and adds it, in the same transaction, to buckets by stage and epoch, each with both
+arms.
 
-Widths from 10 s to 6 h, for windows and curves; and one bucket for all time (`ALL`), so that totals, a stage's table and the A/B test
-cost the same after a year as on the first day. A bucket counts by method itself (`Bucket.llm`, `frequency`, `fallbacks`).
+Widths range from 10 s to 6 h, for windows and curves. One bucket covers all time (`ALL`), so totals, a stage's table
+and the A/B test cost the same after a year as on day one. A bucket counts by method internally (`Bucket.llm`,
+`frequency`, `fallbacks`).
 """
 
 from __future__ import annotations
@@ -21,26 +23,46 @@ ALL = 0
 Key = tuple[int, int, int, int]  # level, t, stage, epoch
 
 _INSERT = (
-    "INSERT INTO extraction (at, document_id, arm, method, stage, epoch, attempted, cached, lookup, fallback, skipped, shadow, "
-    "error, message, ms, queue_ms, keywords, proposed, ungrounded, server, short) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "INSERT INTO extraction (at, document_id, arm, method, stage, epoch, attempted, cached, lookup, "
+    "fallback, skipped, shadow, "
+    "error, message, ms, queue_ms, keywords, proposed, ungrounded, server, short) VALUES "
+    "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _READ = "SELECT body FROM rollup WHERE level = ? AND t = ? AND stage = ? AND epoch = ?"
 _WRITE = "INSERT OR REPLACE INTO rollup VALUES (?,?,?,?,?)"
 
 
 def insert_and_fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
-    """Inside the caller's transaction; each bucket touched is read and written once a call."""
+    """Inside the caller's transaction; reads and writes each affected bucket once per call."""
     conn.executemany(
         _INSERT,
         [
             (
-                r.at, r.document_id, r.arm, r.method, r.stage, r.epoch, r.attempted, r.cached, r.lookup, r.fallback, r.skipped,
-                r.shadow, r.error, r.message, _finite(r.ms), _finite(r.queue_ms), r.keywords, r.proposed, r.ungrounded, r.server,
+                r.at,
+                r.document_id,
+                r.arm,
+                r.method,
+                r.stage,
+                r.epoch,
+                r.attempted,
+                r.cached,
+                r.lookup,
+                r.fallback,
+                r.skipped,
+                r.shadow,
+                r.error,
+                r.message,
+                _finite(r.ms),
+                _finite(r.queue_ms),
+                r.keywords,
+                r.proposed,
+                r.ungrounded,
+                r.server,
                 r.short,
             )
             for r in records
         ],
-    )  # fmt: skip
+    )
     fold(conn, records)
 
 
@@ -65,8 +87,8 @@ def fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
 
 
 def _with(conn: sqlite3.Connection, key: Key, more: Arms) -> bytes:
-    """What is stored, and this. A bucket that cannot be read is begun anew: what it counted is still in the raw rows, and extraction
-    goes on."""
+    """The stored bucket plus `more`. An unreadable bucket restarts empty: its counts are still in the raw rows, and
+    extraction continues."""
     row = conn.execute(_READ, key).fetchone()
     try:
         return Stored.decode(row[0]).plus(more) if row is not None else more.encode()
@@ -75,7 +97,7 @@ def _with(conn: sqlite3.Connection, key: Key, more: Arms) -> bytes:
 
 
 def bring_back(conn: sqlite3.Connection, now: float, latest: float) -> None:
-    """Buckets that begin later than `latest` are merged into those of now."""
+    """Merge buckets that begin after `latest` into the current ones."""
     rows = conn.execute(
         "SELECT level, t, stage, epoch, body FROM rollup WHERE level > 0 AND t > ?", (latest,)
     ).fetchall()
@@ -86,24 +108,25 @@ def bring_back(conn: sqlite3.Connection, now: float, latest: float) -> None:
         key = (level, int(now // level) * level, stage, epoch)
         try:
             conn.execute(_WRITE, (*key, _with(conn, key, Arms.decode(body))))
-        except msgspec.DecodeError:  # what it counted is still in the raw rows
+        except msgspec.DecodeError:  # its counts are still in the raw rows
             continue
 
 
 def _finite(ms: float) -> float:
-    """One odd number must not cost a whole batch: SQLite takes NaN for NULL, which the column refuses."""
+    """One odd number must not cost a whole batch: SQLite stores NaN as NULL, which the column refuses."""
     return ms if math.isfinite(ms) else 0.0
 
 
 def retain(conn: sqlite3.Connection, now: float, raw_s: float, ten_s: float, minute_s: float, limit: int = 500) -> int:
-    """Delete at most about `limit` old rows of each kind, oldest first, inside the caller's transaction; how many.
+    """Delete at most about `limit` old rows of each kind, oldest first, inside the caller's transaction; return how
+    many.
 
-    Raw rows (extractions, probes, what triggers saw) are kept for `raw_s` seconds, 10 s buckets for `ten_s`, those of 1 and
-    10 min for `minute_s`; hours stay for ever. Call again until it says 0.
+    Raw rows (extractions, probes, trigger evidence) are kept for `raw_s` seconds, 10 s buckets for `ten_s`, those of 1
+    and 10 min for `minute_s`; hourly ones forever. Call again until it returns 0.
     """
     raw = "DELETE FROM extraction WHERE id IN (SELECT id FROM extraction WHERE at < ? ORDER BY at LIMIT ?)"
     gone = conn.execute(raw, (now - raw_s, limit)).rowcount
-    for table in ("probe", "trigger_evidence"):  # written in the order of time, so the oldest have the lowest rowid
+    for table in ("probe", "trigger_evidence"):  # written in time order, so the oldest have the lowest rowid
         oldest = f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} ORDER BY rowid LIMIT ?) AND at < ?"
         gone += conn.execute(oldest, (limit, now - raw_s)).rowcount
     for level, keep in ((10, ten_s), (60, minute_s), (600, minute_s)):
@@ -112,7 +135,7 @@ def retain(conn: sqlite3.Connection, now: float, raw_s: float, ten_s: float, min
 
 
 def _delete_before(conn: sqlite3.Connection, level: int, end: float, limit: int) -> int:
-    """Whole moments only, so that what is left of one is not half the truth."""
+    """Deletes whole time steps only, so that no partial step remains."""
     query = "SELECT t FROM rollup WHERE level = ? AND t <= ? ORDER BY t LIMIT 1 OFFSET ?"
     first = conn.execute(query, (level, end, 0)).fetchone()
     if first is None:

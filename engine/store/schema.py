@@ -1,4 +1,4 @@
-"""The database's shape, as a list of small steps. A step that has landed is never edited: add another.
+"""The database schema, as a list of small steps. A landed step is never edited: add another.
 
 sqlite-utils runs them (0.2 s to import), so only the holder of the lock imports this file.
 """
@@ -22,7 +22,7 @@ migrations = Migrations("rollout")
 
 
 def _run(db: Database, script: str) -> None:
-    """Each statement by itself: executescript would commit the transaction that makes the step all or nothing."""
+    """Each statement separately: executescript would commit the transaction that makes the step atomic."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
@@ -65,8 +65,8 @@ def control_and_log(db: Database) -> None:
 def extractions(db: Database) -> None:
     """Documents, every extraction raw, the roll-ups, and the LLM cache.
 
-    A document keeps the keywords of both methods; `method` says which are served, so that a restore changes one column and
-    neither the texts nor the search index.
+    A document stores the keywords of both methods and `method` selects which are served, so a restore changes one
+    column and neither the texts nor the search index.
     """
     _run(
         db,
@@ -104,7 +104,8 @@ def extractions(db: Database) -> None:
 
 @migrations()
 def people(db: Database) -> None:
-    """What people do: checklists, feedback, reviews, messages, reminders, lessons; and what triggers saw."""
+    """User input and its results (checklists, feedback, reviews, messages, reminders, lessons), and trigger
+    evidence."""
     _run(
         db,
         """
@@ -137,7 +138,7 @@ def people(db: Database) -> None:
 
 @migrations()
 def the_log_only_grows(db: Database) -> None:
-    """A REPLACE passes the triggers on delete, so a row must come after the last. Proofs are rows of the log."""
+    """REPLACE bypasses delete triggers, so a new row must come after the last. Proofs become rows of the log."""
     _run(
         db,
         """
@@ -154,7 +155,7 @@ def the_log_only_grows(db: Database) -> None:
 
 @migrations()
 def outbox_by_address(db: Database) -> None:
-    """Which addresses have taken a message, so that a retry spares them; and whom it is for."""
+    """Which addresses have received a message, so that a retry skips them; and its audience."""
     _run(
         db,
         """
@@ -166,7 +167,7 @@ def outbox_by_address(db: Database) -> None:
 
 @migrations()
 def trials_and_reviews(db: Database) -> None:
-    """The A/B test's documents and sums; what a reviewer was shown, as it was shown; ways to the latest documents."""
+    """The A/B test's documents and sums; what a reviewer saw, as they saw it; indexes for the latest documents."""
     _run(
         db,
         """
@@ -192,8 +193,8 @@ def trials_and_reviews(db: Database) -> None:
 
 @migrations()
 def one_bucket_for_both_arms(db: Database) -> None:
-    """A row of the roll-ups holds both arms and all methods of its time, and there are ten minutes and six hours: what a curve reads
-    no longer grows as more kinds of document come into the same minute."""
+    """A roll-up row holds both arms and all methods of its time, and there are 10 min and 6 h levels: the cost of a
+    curve does not grow with the kinds of document in a minute."""
     db.conn.execute("ALTER TABLE rollup RENAME TO rollup_by_arm")
     _run(
         db,
@@ -206,7 +207,8 @@ def one_bucket_for_both_arms(db: Database) -> None:
     )
     for level, source in ((0, 0), (10, 10), (60, 60), (600, 60), (3600, 3600), (21600, 3600)):
         rows = db.conn.execute(
-            "SELECT t / ? * ? AS whole, stage, epoch, arm, body FROM rollup_by_arm WHERE level = ? ORDER BY whole, stage, epoch",
+            "SELECT t / ? * ? AS whole, stage, epoch, arm, body FROM rollup_by_arm WHERE level = ? ORDER BY "
+            "whole, stage, epoch",
             (level or 1, level, source),
         )
         for (t, stage, epoch), parts in itertools.groupby(rows, key=lambda row: row[:3]):
@@ -216,8 +218,8 @@ def one_bucket_for_both_arms(db: Database) -> None:
 
 @migrations()
 def plans_and_lapses(db: Database) -> None:
-    """The plan files that engines ran under; the decision that a signature belongs to, so that a later rollback lapses it; until when
-    old rows were deleted."""
+    """The plan files that engines ran under; the decision that a signature belongs to, so that a later rollback lapses
+    it; how far retention has deleted."""
     _run(
         db,
         """
@@ -232,7 +234,7 @@ def plans_and_lapses(db: Database) -> None:
 
 @migrations()
 def no_presence(db: Database) -> None:
-    """Who looks is known to the engine alone: the table was never written."""
+    """Only the engine knows who is present: this table was never written."""
     db.conn.execute("DROP TABLE presence")
 
 
@@ -252,7 +254,7 @@ def _both(parts: Iterable[tuple[object, ...]]) -> bytes:
 
 @migrations()
 def index_of_every_script(db: Database) -> None:
-    """The search index again: of terms that every script is cut into, and with the documents' names."""
+    """Rebuild the search index: with terms for every script, and with the documents' names."""
     _run(
         db,
         """
@@ -265,13 +267,14 @@ def index_of_every_script(db: Database) -> None:
 
 
 def migrate(conn: sqlite3.Connection) -> None:
-    """Bring the database up to date; each step in a transaction of its own. StoreError when a newer version has made it."""
+    """Bring the database up to date, one transaction per step. StoreError when a newer version wrote it."""
     db = Database(conn)
     known = {step.name for step in migrations._migrations}
     unknown = [step.name for step in migrations.applied(db) if step.name not in known]
     if unknown:
         raise StoreError(
-            f"The store was written by a newer version of the rollout console (it has {', '.join(unknown)}, which this version does "
-            "not know). Install that version again, or put back a backup from before it. Rollback works all the same."
+            f"The store was written by a newer version of the rollout console (it has {', '.join(unknown)}, which "
+            "this version does not support). Install that version again, or restore a backup from before it. "
+            "Rollback still works."
         )
     migrations.apply(db)

@@ -1,11 +1,11 @@
-"""Reading the buckets: windows, curves, stages, totals. Never the raw rows, so that no cost grows with history.
+"""Reading the buckets: windows, curves, stages, totals. Never the raw rows, so cost does not grow with history.
 
-A window is cut at its own two ends: the widest buckets in the middle, narrower ones towards its ends, ten seconds at the ends. What
-retention has taken away is left out of the oldest end (at most an hour), never guessed. A curve is drawn from the widest buckets that
-still give it 60 steps, so that no curve reads more than a few hundred.
+A window uses the widest buckets in the middle, narrower ones towards its ends, and ten-second ones at the ends. Where
+retention has deleted the narrow ones, the oldest end is shortened (by at most an hour), never estimated. A curve uses
+the widest buckets that still give it 60 steps, so that no curve reads more than a few hundred.
 
-Buckets that are closed are the same bytes at every refresh: what was made of them is remembered by their bytes, so that it cannot be
-stale, and a refresh costs what is open now.
+Closed buckets have the same bytes at every refresh. Results are cached by those bytes, so they cannot be stale, and a
+refresh costs only the open buckets.
 """
 
 from __future__ import annotations
@@ -24,16 +24,15 @@ WINDOWS = (3600.0, 86400.0, 7 * 86400.0, 30 * 86400.0)
 STEPS = 60
 
 
-# -- windows -------------------------------------------------------------------------------------------------------------
+# -- windows -----------------------------------------------------------------------------------------------------------
 
 
 def window(
     conn: sqlite3.Connection, now: float, seconds: float, arm: Arm | None = None, since_epoch: int | None = None
 ) -> Bucket:
-    """Everything of the last `seconds`, to 10 s: nothing older than asked, the ten seconds of `now` included.
+    """Everything in the last `seconds`, to 10 s: nothing older than asked, the ten seconds of `now` included.
 
-    `since_epoch`: only what was extracted since the change of percentage that began this epoch. At most 28 buckets are read, and
-    one more for each 6 h.
+    `since_epoch`: only extractions since that epoch began. Reads at most 28 buckets, plus one for each 6 h.
     """
     return between(conn, now - seconds, math.floor(now / 10) * 10 + 10, arm, since_epoch)
 
@@ -41,7 +40,8 @@ def window(
 def between(
     conn: sqlite3.Connection, start: float, end: float, arm: Arm | None = None, since_epoch: int | None = None
 ) -> Bucket:
-    """Everything with start <= at < end, to 10 s (buckets that begin before `start` or end after `end` are left out)."""
+    """Everything with start <= at < end, to 10 s (buckets that begin before `start` or end after `end` are left
+    out)."""
     return _between(conn, start, end, since_epoch).of(arm)
 
 
@@ -52,7 +52,7 @@ def _between(conn: sqlite3.Connection, start: float, end: float, since_epoch: in
 
 @lru_cache(maxsize=2048)
 def _decoded(body: bytes) -> Arms:
-    """Shared by all who read it: merge it into another, never another into it."""
+    """Shared by every caller: merge it into another bucket, never another into it."""
     arms = Arms.decode(body)
     for bucket in (arms.treatment, arms.control):
         bucket.histogram.pack()
@@ -76,7 +76,7 @@ def _cut(start: float, end: float, at: int) -> Iterator[tuple[int, int, int]]:
 
 
 def since_change(conn: sqlite3.Connection, epoch: int, arm: Arm | None = None) -> Bucket:
-    """Everything since the change of percentage that began `epoch`, however long ago."""
+    """Everything since `epoch` began, however long ago."""
     return stage_summary(conn, None, arm, epoch)
 
 
@@ -88,7 +88,7 @@ def total(conn: sqlite3.Connection, arm: Arm | None = None) -> Bucket:
 def stage_summary(
     conn: sqlite3.Connection, stage: int | None, arm: Arm | None = None, since_epoch: int | None = None
 ) -> Bucket:
-    """Everything of a stage (None: of all), all its visits unless `since_epoch` says from which on."""
+    """Everything of a stage (None: all stages), over all visits unless `since_epoch` sets the first epoch."""
     return Arms.merged(_decoded(body) for _, body in _rows(conn, ALL, 0, 1, since_epoch, stage)).of(arm)
 
 
@@ -101,13 +101,13 @@ def buckets(
     epochs: tuple[int, int] | None = None,
     stage: int | None = None,
 ) -> list[tuple[int, Bucket]]:
-    """(t, bucket) of one level with start <= t < end, oldest first; several of one t where stage or epoch changed in it.
+    """(t, bucket) of one level with start <= t < end, oldest first; several per t where stage or epoch changed in it.
 
     `epochs`: [first, past the last).
     """
     first, beyond = epochs or (None, None)
-    found = _rows(conn, level, start, end, first, stage, beyond)
-    return [(t, Arms.decode(body).of(arm)) for t, body in found]
+    rows = _rows(conn, level, start, end, first, stage, beyond)
+    return [(t, Arms.decode(body).of(arm)) for t, body in rows]
 
 
 def _rows(
@@ -129,11 +129,11 @@ def _rows(
     return conn.execute(f"SELECT t, body FROM rollup WHERE {where} ORDER BY t", given).fetchall()
 
 
-# -- curves --------------------------------------------------------------------------------------------------------------
+# -- curves ------------------------------------------------------------------------------------------------------------
 
 Of = Callable[[Bucket], float | None]
 
-# What each number is on the LLM arm, and the same number on the frequency arm where there is one.
+# What each metric is on the LLM arm, and the same metric on the frequency arm where there is one.
 _BOTH: dict[str, tuple[Of, Of]] = {
     "error_rate": (lambda b: b.error_rate, lambda b: b.plain_error_rate),
     "latency_mean": (lambda b: b.mean_ms, lambda b: b.plain_mean_ms),
@@ -146,9 +146,9 @@ _ONE: dict[str, Of] = {
     "keywords_mean": lambda b: b.keywords_mean,
     "queue_mean": lambda b: b.queue_mean_ms,
 }
-# Of all documents, whatever arm was asked for.
+# Of all documents, whichever arm is requested.
 _SHARES: dict[str, Callable[[Bucket], int]] = {"llm_share": lambda b: b.llm, "frequency_share": lambda b: b.frequency}
-# Counts are divided among the points that a bucket overlaps, and are 0, not unknown, where there were none.
+# Counts are split among the points that a bucket overlaps, and are 0, not unknown, where there were none.
 _COUNTS: dict[str, Callable[[Bucket], int]] = {
     "documents": lambda b: b.n,
     "llm_documents": lambda b: b.llm,
@@ -163,7 +163,8 @@ METRICS = (*_BOTH, *_QUANTILES, *_ONE, *_SHARES, *_COUNTS)
 def series(
     conn: sqlite3.Connection, metric: str, start: float, end: float, points: int, arm: Arm | None = "treatment"
 ) -> list[tuple[float, float | None]]:
-    """`points` values, oldest first, each at the start of its span; None where nothing was measured. KeyError: no such metric.
+    """`points` values, oldest first, each at the start of its span; None where nothing was measured. KeyError: no such
+    metric.
 
     Times in ms, rates 0..1, counts in documents a point.
     """
@@ -181,7 +182,7 @@ def series_of(
     """Several curves of the same span for the cost of one."""
     for metric in metrics:
         if metric not in METRICS:
-            raise KeyError(f'there is no metric "{metric}"; there are {", ".join(METRICS)}')
+            raise KeyError(f'unknown metric "{metric}"; known: {", ".join(METRICS)}')
     drawn = _draw(conn, metrics, start, end, points)
     span = (end - start) / points
     times = [start + number * span for number in range(points)]
@@ -228,7 +229,7 @@ _point = lru_cache(maxsize=1024)(_Point)
 
 
 class _Drawn:
-    """Buckets sorted into the points of a curve; and the counts among the metrics, divided."""
+    """Buckets sorted into the points of a curve, with count metrics split among them."""
 
     def __init__(self, metrics: Sequence[str], points: int) -> None:
         self.bodies: list[list[bytes]] = [[] for _ in range(points)]
@@ -263,7 +264,7 @@ def _draw(conn: sqlite3.Connection, metrics: Sequence[str], start: float, end: f
             if value:
                 for place in touched:
                     counts[place] += value * (min(high, place + 1) - max(low, place))
-        # A rate or a quantile cannot be divided: a bucket wider than a point shows in each that it covers.
+        # A rate or a quantile cannot be split: a bucket wider than a point applies to each point it covers.
         for place in touched if level > span else (min(points - 1, int((low + high) / 2)),):
             drawn.bodies[place].append(body)
     first = began(conn)
@@ -273,7 +274,7 @@ def _draw(conn: sqlite3.Connection, metrics: Sequence[str], start: float, end: f
 
 
 def began(conn: sqlite3.Connection) -> int | None:
-    """When the first extraction ever was stored, as exactly as is still known."""
+    """When the first extraction was stored, as precisely as still known."""
     hour: int | None = conn.execute("SELECT min(t) FROM rollup WHERE level = 3600").fetchone()[0]
     if hour is None:
         return None
@@ -290,7 +291,8 @@ def intact(conn: sqlite3.Connection, level: int, start: float, end: float) -> bo
 
 
 def _level(conn: sqlite3.Connection, start: float, end: float, span: float) -> int:
-    """The widest level that a point holds whole, or that gives STEPS of them; a wider one where retention has taken that."""
+    """The widest level that fits into a point, or that gives STEPS of them; a wider one where retention has deleted
+    that."""
     widest = max(span, (end - start) / STEPS)
     for level, wider in itertools.pairwise(LEVELS):
         if wider <= widest:
@@ -303,4 +305,4 @@ def _level(conn: sqlite3.Connection, start: float, end: float, span: float) -> i
     return LEVELS[-1]
 
 
-# -- trends --------------------------------------------------------------------------------------------------------------
+# -- trends ------------------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
-"""What may be in force: the state that the verified log leads to, kept in memory, whatever stands in the control row.
+"""What may be in force: the state that the verified log leads to, kept in memory, regardless of the control row.
 
-Anyone who may write the database file can write the control row too. So the row is believed only where it equals what this engine
-verified at its start and has itself decided since. The writer's thread announces a decision before its commit and settles it after;
-readers in another thread see one consistent value.
+Anyone who can write the database file can write the control row too. So the row counts only where it equals what this
+engine verified at its start and has decided since. The writer's thread announces a decision before its commit and
+settles it after; readers in other threads see one consistent value.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ RETRIES = 10
 
 
 class Head(Struct, frozen=True):
-    """The last decision, the state it leads to, and the control row that must say so."""
+    """The last decision, the state it leads to, and the control row that must match."""
 
     rev: int
     hash: str
     state: State
-    text: str  # of `state`, as it is in the row
+    text: str  # of `state`, as stored in the row
 
     @property
     def row(self) -> tuple[int, int, int, str, int]:
@@ -35,22 +35,22 @@ class Head(Struct, frozen=True):
 
 
 class Trust:
-    """One engine's knowledge of the log. `broken` says what is wrong with the log itself; then nothing is in force."""
+    """One engine's knowledge of the log. `broken` is what is wrong with the log itself; while set, 0 % is in force."""
 
     def __init__(self, head: Head, broken: str = "") -> None:
         self._now: tuple[Head, Head | None] = (head, None)
         self._row = head.row
         self.broken = broken
-        self.differs = ""  # what was seen to differ, until a decision of this engine has set the row right
+        self.differs = ""  # the difference that was seen, until a decision of this engine corrects the row
 
     @property
     def head(self) -> Head:
         return self._now[0]
 
-    # -- the writer's thread ---------------------------------------------------------------------------------------------
+    # -- the writer's thread -------------------------------------------------------------------------------------------
 
     def announce(self, head: Head) -> None:
-        """Before the commit: readers may see the new row from here on."""
+        """Before the commit: from here on readers may see the new row."""
         self._now = (self._now[0], head)
 
     def settle(self, done: bool) -> None:
@@ -64,12 +64,12 @@ class Trust:
             self._now = (known, None)
 
     def untrue(self, conn: sqlite3.Connection) -> str:
-        """What is wrong with the row or with the last decision, inside a write transaction; "" when they are as they should be."""
+        """What is wrong with the row or the last decision, inside a write transaction; "" when both match."""
         head = self.head
         last = conn.execute("SELECT rev, hash FROM decision ORDER BY rev DESC LIMIT 1").fetchone() or (0, head.hash)
         row = conn.execute(QUERY).fetchone()
         if last[0] != head.rev:
-            return f"the log has {last[0]} decisions, {head.rev} were recorded by this engine or before it"
+            return f"the log has {last[0]} decisions, this engine knows of {head.rev}"
         if last[1] != head.hash:
             return f"decision {head.rev} is not the one that was recorded"
         if row is not None and row[:5] != head.row:
@@ -77,22 +77,23 @@ class Trust:
         return "the control row is missing" if row is None and head.rev else ""
 
     def check(self, conn: sqlite3.Connection, token: int) -> str:
-        """The same for a reader, while the writer may commit; also what a read has noticed since the last decision."""
+        """The same for a reader, while the writer may commit; also any difference a read has noticed since the last
+        decision."""
         now = self._now
         if now[1] is None and not self.differs:
             untrue = self.untrue(conn)
             row = conn.execute(QUERY).fetchone()
             if now is self._now and (
                 row is None or row[5] == token
-            ):  # no commit landed between the looks, of no other engine
+            ):  # no commit landed between the two reads, and no other engine wrote
                 self.differs = untrue
         return self.differs
 
-    # -- readers ---------------------------------------------------------------------------------------------------------
+    # -- readers -------------------------------------------------------------------------------------------------------
 
     def read(self, conn: sqlite3.Connection, token: int) -> tuple[int, int, int]:
-        """(percent_bp in force by the log, epoch, fencing token). A row that differs is 0 % and sets `differs`, unless another engine
-        wrote it, whose token it then is."""
+        """(percent_bp in force by the log, epoch, fencing token). A row that differs gives 0 % and sets `differs`,
+        unless another engine wrote it; then it returns that engine's token."""
         for _ in range(RETRIES):
             now = self._now
             row = conn.execute(QUERY).fetchone()
@@ -106,17 +107,17 @@ class Trust:
                 break
             if now[1] is not None and row[:5] in (now[0].row, now[1].row):
                 return min(now[0].state.in_force_bp, now[1].state.in_force_bp), row[1], row[5]
-            if now is self._now:  # not a commit that landed between the two looks
+            if now is self._now:  # not a commit that landed between the two reads
                 self.differs = _difference(row, now[0])
                 break
-        return 0, row[1], row[5]  # NULL without a lease, which is nobody's token
+        return 0, row[1], row[5]  # NULL without a lease, which matches no token
 
 
 def _difference(row: tuple[object, ...], head: Head) -> str:
     names = ("percentage in basis points", "epoch", "revision", "state", "last decision")
-    found = [(name, a, b) for name, a, b in zip(names, row, head.row, strict=False) if a != b]
+    differing = [(name, a, b) for name, a, b in zip(names, row, head.row, strict=False) if a != b]
     parts = [
-        f"{name} {a}, the log says {b}" if name != "state" else "its state differs from the log's"
-        for name, a, b in found
+        f"{name} {a}, the log has {b}" if name != "state" else "its state differs from the log's"
+        for name, a, b in differing
     ]
-    return "the control row says " + "; ".join(parts) if parts else "the control row differs from the log"
+    return "the control row has " + "; ".join(parts) if parts else "the control row differs from the log"

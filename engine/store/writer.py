@@ -1,8 +1,8 @@
 """The one writer: a thread that owns both writing connections.
 
-Control jobs come first and reach the disk at once; extractions are committed together every 50 ms (or at 200). An extraction is
-acknowledged when its batch is committed. When the store fails (locked, full) nothing is dropped: the batch waits and is tried
-again, `problem` says why, and a rollback on a full disk takes the ballast's room.
+Control jobs come first and are flushed to disk immediately; extractions are committed together every 50 ms (or at
+200). An extraction is acknowledged when its batch is committed. When the store fails (locked, full), the batch waits
+and is retried, `problem` gives the reason, and a rollback on a full disk uses the ballast's space.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ BATCH_S = 0.05
 BATCH_MAX = 200
 PENDING_MAX = 20_000
 RETRY_S = 0.1
-STUCK_S = 20.0  # no single change takes so long
-REFUSING_S = 2.0  # a store that has refused everything for so long takes no new document either
-STALLED_S = 5.0  # and one that has not come back from a change for so long
-JOBS_MAX = 20_000  # while the store takes nothing; then the oldest go
+STUCK_S = 20.0  # no single change takes this long
+REFUSING_S = 2.0  # after refusing writes for this long, the store takes no new documents either
+STALLED_S = 5.0  # nor after one change has been running this long
+JOBS_MAX = 20_000  # while the store refuses writes; then the oldest are dropped
 
 
 class Writer:
-    """`token` is this engine's fencing token; every transaction checks it. `counted` sees each batch in its transaction."""
+    """`token` is this engine's fencing token; every transaction checks it. `counted` receives each batch in its
+    transaction."""
 
     def __init__(self, folder: Folder, token: int, counted: Callable[..., None] = lambda conn, records: None) -> None:
         self._folder = folder
@@ -50,12 +51,12 @@ class Writer:
         self._jobs: deque[Job] = deque(maxlen=JOBS_MAX)
         self._wake = threading.Condition()
         self._stopping = False
-        self._given_up = False  # the store took nothing while the writer was to stop
+        self._given_up = False  # the store refused writes while the writer was to stop
         self._batch_at = 0.0  # when the next batch is due, and when a control job is retried, monotonic seconds
         self._retry_at = 0.0
         self._problem = ""
         self._failing_since: float | None = None  # when a batch was first refused, monotonic seconds
-        self._began: float | None = None  # what is being written was begun then, monotonic seconds
+        self._began: float | None = None  # when the current write began, monotonic seconds
         self.fenced = False
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
@@ -69,7 +70,7 @@ class Writer:
         self._thread.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Write what waits, then end."""
+        """Write what is queued, then end."""
         with self._wake:
             self._stopping = True
             self._wake.notify()
@@ -77,33 +78,35 @@ class Writer:
 
     @property
     def problem(self) -> str:
-        """Why the store does not take writes now, or ""; a disk that hangs says nothing, and is one."""
+        """Why the store cannot take writes now, or "". A disk that hangs raises no error, and counts too."""
         began = self._began
         waited = 0.0 if began is None else time.monotonic() - began
         return self._problem or (f"the store has not answered for {waited:.0f} s" if waited > STUCK_S else "")
 
     @property
     def refusing(self) -> str:
-        """Why a document given to the writer now would wait without end, or ""."""
+        """Why a document given to the writer now would wait indefinitely, or ""."""
         now, failing, began = time.monotonic(), self._failing_since, self._began
         if failing is not None and now - failing > REFUSING_S:
-            return self._problem or "the store does not take writes"
-        return "the disk does not answer" if began is not None and now - began > STALLED_S else ""
+            return self._problem or "the store is refusing writes"
+        return "the disk is not responding" if began is not None and now - began > STALLED_S else ""
 
     @property
     def pending(self) -> int:
         return len(self._records)
 
     def waiting(self) -> Future[None] | None:
-        """Done when every extraction given to the writer so far is committed (or refused); None when none waits."""
+        """Done when every extraction given to the writer so far is committed (or refused); None when none is
+        waiting."""
         with self._wake:
             return self._records[-1][2] if self._records else None
 
     def control(self, job: Callable[[sqlite3.Connection], T], insist: bool = False) -> Future[T]:
-        """Run `job(conn)` before anything else, on the durable connection; it begins and commits its own transaction. What it
-        leaves open is rolled back.
+        """Run `job(conn)` before anything else, on the durable connection; it begins and commits its own transaction.
+        A transaction it leaves open is rolled back.
 
-        With `insist` (a rollback) a locked or full store is tried again until it takes it, in the ballast's room if need be.
+        With `insist` (a rollback), retry on a locked or full store until it succeeds, using the ballast's space if
+        needed.
         """
         future: Future[T] = Future()
         with self._wake:
@@ -112,7 +115,7 @@ class Writer:
         return future
 
     def write(self, change: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Run `change(conn)` in a durable transaction of its own: all of it or, when it raises, nothing."""
+        """Run `change(conn)` in its own durable transaction: all of it or, when it raises, nothing."""
 
         def job(conn: sqlite3.Connection) -> T:
             begin(conn, self._token)
@@ -150,7 +153,7 @@ class Writer:
         self._close()
 
     def _wait(self) -> bool:
-        """Block until something is due; False when the writer is to stop and nothing is left that it can write."""
+        """Block until something is due; False when the writer is to stop and nothing writable is left."""
         with self._wake:
             while (left := self.due_in()) != 0.0:
                 if left is None and self._stopping:
@@ -159,7 +162,7 @@ class Writer:
         return True
 
     def due_in(self) -> float | None:
-        """Seconds until `step` has something to do; None while nothing waits."""
+        """Seconds until `step` has something to do; None while the queues are empty."""
         now = time.monotonic()
         if self._control:
             return max(0.0, self._retry_at - now)
@@ -190,10 +193,10 @@ class Writer:
         try:
             result = self._here(conn, job)
         except sqlite3.OperationalError as error:
-            self._problem = f"the store does not take a decision: {error}"
+            self._problem = f"the store refused a decision: {error}"
             has_room = insist and not database.is_locked(error) and self._folder.drop_ballast()
             if has_room or (insist and not self._stopping):
-                with self._wake:  # before everything else, at once or after a pause
+                with self._wake:  # before everything else, immediately or after a pause
                     self._control.appendleft((job, future, insist))
                     self._retry_at = 0.0 if has_room else time.monotonic() + RETRY_S
             else:
@@ -212,7 +215,7 @@ class Writer:
             _done(future, result)
 
     def _here(self, conn: sqlite3.Connection, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Run it in the store that was opened: looked at before it writes, and before what it wrote is said to be recorded."""
+        """Run a job on the store that was opened: check the files before it writes, and again before acknowledging."""
         self.files.check_content()
         try:
             result = _alone(conn, job)
@@ -239,7 +242,7 @@ class Writer:
                 _fail(future, error)
             return False
         except sqlite3.OperationalError as error:
-            self._problem = f"the store does not take writes: {error}"
+            self._problem = f"the store is refusing writes: {error}"
             self._failing_since = self._failing_since or time.monotonic()
             with self._wake:
                 self._records.extendleft(reversed(batch))
@@ -272,7 +275,7 @@ class Writer:
 
 
 def _alone(conn: sqlite3.Connection, job: Callable[[sqlite3.Connection], T]) -> T:
-    """Run it and leave no transaction open: the next one on this connection could not begin, a rollback's neither."""
+    """Run it and leave no transaction open, which would block the next one on this connection, a rollback's too."""
     try:
         return job(conn)
     finally:
@@ -281,7 +284,7 @@ def _alone(conn: sqlite3.Connection, job: Callable[[sqlite3.Connection], T]) -> 
 
 
 def _aside(conn: sqlite3.Connection, job: Job) -> Exception | None:
-    """Run what rides with a batch so that its mistake costs no document: rolled back by itself, and told."""
+    """Run a batch's side job so that its failure costs no document: roll it back alone and report it."""
     conn.execute("SAVEPOINT aside")
     try:
         job(conn)
@@ -295,7 +298,7 @@ def _aside(conn: sqlite3.Connection, job: Job) -> Exception | None:
     return None
 
 
-# whoever waited may be gone (a request given up, an engine that ends); the writer goes on
+# the waiting caller may be gone (a cancelled request, an engine that ends); the writer continues
 
 
 def _done(future: Future[Any], result: Any) -> None:

@@ -121,7 +121,7 @@ def test_dry_runs_say_what_would_happen_and_change_nothing(tmp_path: Path) -> No
 def test_undoing_a_restore_has_a_dry_run(stage: Stage) -> None:
     stage.cli("load", "--resume", str(stage.root / "docs"))
     rev = stage.reader.state().rev
-    assert "no restore that is still in force" in stage.cli("restore", "--undo", "--dry-run").stderr
+    assert "no restore is in force" in stage.cli("restore", "--undo", "--dry-run").stderr
     assert stage.reader.state().rev == rev
 
 

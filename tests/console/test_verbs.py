@@ -286,7 +286,7 @@ def test_a_damaged_store_says_so_and_what_to_do(tmp_path: Path, words: tuple[str
     (tmp_path / ".rollout" / "store.db").write_text("no database, but a text that is long enough to be taken for one")
     said = Shell(tmp_path)(*words, code=1)
     assert "is damaged (file is not a database)" in said
-    assert "put back the last `rollout backup`" in said
+    assert "restore the last `rollout backup`" in said
 
 
 def test_an_engine_that_is_another_user_s_is_not_said_to_be_down(tmp_path: Path) -> None:

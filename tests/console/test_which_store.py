@@ -37,7 +37,7 @@ def old_store(stage: Stage) -> Folder:
     old = Folder(stage.root / ".rollout")
     old.prepare()
     old.database.write_bytes(b"")
-    old.forge("old")
+    old.prepare_armed_file("old")
     old.arm()
     return old
 

@@ -119,9 +119,9 @@ class EngineFolder(Folder):
         if self.dead:
             raise OSError("the process is dead")
 
-    def forge(self, note: str) -> None:
+    def prepare_armed_file(self, note: str) -> None:
         self._alive()
-        super().forge(note)
+        super().prepare_armed_file(note)
 
     def arm(self) -> None:
         self._alive()

@@ -24,7 +24,7 @@ from engine.rollout.control import Actor
 from engine.routing import buckets
 from engine.server.commands import carry_out
 from engine.service.engine import Engine
-from engine.service.loop import Heart
+from engine.service.loop import ControlLoop
 from engine.store import database, log
 from engine.store.folder import Folder, Lock
 from tests.simulate.disk import Disk, EngineFolder, SimulatedWriter
@@ -120,7 +120,7 @@ class World:
 
     async def _open(self, engine: Engine) -> None:
         await engine.open()
-        await Heart(engine).start()
+        await ControlLoop(engine).start()
 
     async def stop(self) -> None:
         """As SIGTERM does."""

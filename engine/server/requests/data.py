@@ -1,4 +1,4 @@
-"""What the LLM wrote, put back and put forward again: one transaction each, and a row of the log."""
+"""Restore LLM-written documents and undo it: one transaction each, and a row of the log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.client.client import Reply
 from engine.plan.durations import iso
 from engine.rollout.control import Ask, Decision, Refusal, State, note
 from engine.routing.pipeline import ID_LIMIT
-from engine.service.engine import Engine, told
+from engine.service.engine import Engine, to_reply
 from engine.store import documents, log
 from engine.store.documents import Affected
 from engine.store.log import Outcome
@@ -24,7 +24,7 @@ FLUSH_S = 2.0
 
 
 class Window(Struct, frozen=True):
-    """Which of the documents that serve LLM keywords: written since, until (epoch seconds), in a stage. None: any."""
+    """Selects documents that serve LLM keywords: written since, until (epoch seconds), in a stage. None: any."""
 
     since: float | None = None
     until: float | None = None
@@ -44,7 +44,7 @@ class Window(Struct, frozen=True):
 
 
 async def restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """Serve frequency keywords again for what the LLM wrote: all of it, a window, a stage, or the bad window."""
+    """Serve frequency keywords again instead of the LLM's: for all documents, a window, a stage, or the bad window."""
     window = _window(engine, fields)
     if isinstance(window, Reply):
         return window
@@ -53,34 +53,37 @@ async def restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     await _flush(engine)
 
     def job(conn: sqlite3.Connection) -> Outcome:
-        found = window.affected(conn)
+        affected = window.affected(conn)
 
         def decide(state: State) -> Decision | Refusal:
-            if not found.documents:
-                return Refusal(f"Nothing to restore: no document written{window.words} serves what the LLM wrote.")
-            sentence = f"{ask.actor.name} restored the frequency keywords of {counted(found.documents, 'document')}{window.words}"
+            if not affected.documents:
+                return Refusal(f"Nothing to restore: no document written{window.words} serves LLM keywords.")
+            sentence = (
+                f"{ask.actor.name} restored the frequency keywords of "
+                f"{counted(affected.documents, 'document')}{window.words}"
+            )
             evidence = {
                 "since": window.since,
                 "until": window.until,
                 "stage": window.stage,
-                "documents": found.documents,
+                "documents": affected.documents,
             }
             return note(state, ask, "restore", sentence, evidence)
 
-        def also(conn: sqlite3.Connection, rev: int) -> None:
+        def within(conn: sqlite3.Connection, rev: int) -> None:
             documents.restore(conn, ask.at, rev, window.since, window.until, window.stage)
-            if found.since is not None:
-                engine.pipeline.cache.forget(conn, found.since)
+            if affected.since is not None:
+                engine.pipeline.cache.forget(conn, affected.since)
 
-        return engine.commit_on(conn, ask, decide, also)
+        return engine.commit_on(conn, ask, decide, within)
 
     outcome = await engine.record(job)
     count = outcome.decision.evidence["documents"] if outcome.decision else 0
-    return told(outcome, documents=count)
+    return to_reply(outcome, documents=count)
 
 
 async def _flush(engine: Engine) -> None:
-    """What the LLM wrote in the last moment must be in the store before it is put back."""
+    """Documents the LLM has just written must be in the store before a restore."""
     waiting = engine.writer.waiting()
     if waiting is not None:
         await asyncio.wait([asyncio.wrap_future(waiting)], timeout=FLUSH_S)
@@ -88,22 +91,22 @@ async def _flush(engine: Engine) -> None:
 
 def _window(engine: Engine, fields: dict[str, Any]) -> Window | Reply:
     since, until, stage = fields.get("since"), fields.get("until"), fields.get("stage")
-    if any(isinstance(each, str | list | dict | bool) for each in (since, until, stage)):
+    if any(isinstance(value, str | list | dict | bool) for value in (since, until, stage)):
         return Reply(False, "Not restored: `since` and `until` are epoch seconds, `stage` is a number.")
     if not fields.get("bad_window"):
         return Window(since, until, stage)
-    found = bad_window(engine.conn)
-    return found or Reply(False, "There was no rollback yet, so there is no bad window. Use --since.")
+    bad = bad_window(engine.conn)
+    return bad or Reply(False, "There has been no rollback, so there is no bad window. Use --since.")
 
 
 def bad_window(conn: sqlite3.Connection) -> Window | None:
-    """From when it went wrong until the last rollback.
+    """From the start of the problem to the last rollback.
 
-    After a trigger: since its breach began (held, plus the window it was measured over); by hand: since the percentage that it
-    ended came into force.
+    After a trigger: from the start of its breach (hold time plus its window); after a manual rollback: from the start
+    of the percentage that it ended.
     """
     down = log.last(conn, ("trigger", "rollback"))
-    while down is not None and down.percent_from == 0:  # pressed again at 0 %: the one before it ended something
+    while down is not None and down.percent_from == 0:  # pressed again at 0 %: an earlier rollback ended the percentage
         down = log.last(conn, ("trigger", "rollback"), before=down.rev)
     if down is None:
         return None
@@ -115,24 +118,25 @@ def bad_window(conn: sqlite3.Connection) -> Window | None:
 
 
 def _preview(engine: Engine, window: Window, limit: int) -> Reply:
-    found = window.affected(engine.conn)
+    affected = window.affected(engine.conn)
     listed = documents.affected_documents(engine.conn, window.since, window.until, window.stage, limit=limit)
     shown = [
         {"id": d.id, "title": d.title, "llm": d.llm, "frequency": d.frequency, "llm_at": d.llm_at, "stage": d.llm_stage}
         for d in listed
     ]
-    written = f", written {iso(found.since)} to {iso(found.until)}" if found.since and found.until else ""
-    one = found.documents == 1
+    written = f", written {iso(affected.since)} to {iso(affected.until)}" if affected.since and affected.until else ""
+    one = affected.documents == 1
     sentence = (
-        f"{counted(found.documents, 'document')}{window.words} {'serves' if one else 'serve'} what the LLM wrote{written}; "
-        f"restore would serve {'its' if one else 'their'} frequency keywords."
+        f"{counted(affected.documents, 'document')}{window.words} {'serves' if one else 'serve'} LLM "
+        f"keywords{written}; restore would serve {'its' if one else 'their'} frequency keywords."
     )
-    data = {"documents": found.documents, "since": found.since, "until": found.until, "sample": shown}
+    data = {"documents": affected.documents, "since": affected.since, "until": affected.until, "sample": shown}
     return Reply(True, sentence, data)
 
 
 async def delete_document(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """Remove one document for good: a person's wish, or one that was loaded by mistake. The log keeps its id and who asked."""
+    """Remove one document permanently, for a person's request or one loaded by mistake. The log keeps its id and who
+    asked."""
     name = str(fields.get("document") or "")[:ID_LIMIT]
     if documents.get(engine.conn, name) is None:
         return Reply(
@@ -142,11 +146,11 @@ async def delete_document(engine: Engine, fields: dict[str, Any], ask: Ask) -> R
         )
     sentence = f"{ask.actor.name} deleted the document {clean_line(name, ID_LIMIT)}"
 
-    def also(conn: sqlite3.Connection, rev: int) -> None:
+    def within(conn: sqlite3.Connection, rev: int) -> None:
         documents.delete(conn, name)
 
-    return told(
-        await engine.commit(ask, lambda state: note(state, ask, "delete", sentence, {"document": name}), also),
+    return to_reply(
+        await engine.commit(ask, lambda state: note(state, ask, "delete", sentence, {"document": name}), within),
         document=name,
     )
 
@@ -159,15 +163,15 @@ async def undo_restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Repl
 
         def decide(state: State) -> Decision | Refusal:
             if last is None:
-                return Refusal("Nothing to undo: there is no restore that is still in force.")
+                return Refusal("Nothing to undo: no restore is in force.")
             sentence = f"{ask.actor.name} undid the restore of {last[1]} documents: they serve the LLM's keywords again"
             return note(state, ask, "undo_restore", sentence, {"restore": last[0], "documents": last[1]})
 
-        def also(conn: sqlite3.Connection, rev: int) -> None:
+        def within(conn: sqlite3.Connection, rev: int) -> None:
             documents.undo_restore(conn, ask.at)
 
-        return engine.commit_on(conn, ask, decide, also)
+        return engine.commit_on(conn, ask, decide, within)
 
     outcome = await engine.record(job)
     count = outcome.decision.evidence["documents"] if outcome.decision else 0
-    return told(outcome, documents=count)
+    return to_reply(outcome, documents=count)

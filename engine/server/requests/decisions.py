@@ -1,4 +1,4 @@
-"""The way up and its locks: promote, approve, hold, resume, and what belongs to a rollback that was made."""
+"""Raising and its locks: promote, approve, hold, resume, and additions to a rollback already made."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.plan.environment import PERCENTAGE
 from engine.rollout import control
 from engine.rollout.control import Ask, Decision, Refusal, State, note
 from engine.service import checklist_requests, pinning, rollback
-from engine.service.engine import REASON_LIMIT, Engine, told
+from engine.service.engine import REASON_LIMIT, Engine, to_reply
 from engine.store import log
 from engine.text import clean_line
 
@@ -22,7 +22,7 @@ Decide = Callable[[State, sqlite3.Connection], Decision | Refusal]
 
 
 class Promotion(Struct, frozen=True):
-    """What a person asks for: one step up from what they looked at."""
+    """A requested promotion: one step up from the epoch the person reviewed."""
 
     epoch: int
     to_stage: int | None
@@ -40,15 +40,15 @@ async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         return Reply(False, control.moved("promoted", by).sentence, {"epoch": engine.state.epoch})
     await checklist_requests.recheck(engine, wanted.ask)
     outcome = await rollback.raised(engine, wanted.ask, _promoting(engine, wanted))
-    if outcome.decision is not None and engine.switch.lowering:
-        return Reply(False, "Promoted, and rolled back in the same moment: the rollback stands.")
-    return told(outcome, percent_bp=outcome.state.percent_bp, stage=outcome.state.stage)
+    if outcome.decision is not None and engine.switch.pending:
+        return Reply(False, "Promoted, and rolled back in the same moment: the rollback is in force.")
+    return to_reply(outcome, percent_bp=outcome.state.percent_bp, stage=outcome.state.stage)
 
 
 def _promotion(fields: dict[str, Any], ask: Ask) -> Promotion | Reply:
     epoch, to_stage = fields.get("epoch"), fields.get("to_stage")
-    if type(epoch) is not int:  # True is an int, and no epoch
-        return Reply(False, "Not promoted: the request does not say which epoch was looked at.")
+    if type(epoch) is not int:  # True is an int, but not an epoch
+        return Reply(False, "Not promoted: the request does not name the epoch it is based on.")
     if to_stage is not None and type(to_stage) is not int:
         return Reply(False, "Not promoted: `to_stage` is the number of a stage.")
     override = bool(fields.get("override")) or bool(fields.get("override_reason"))
@@ -58,9 +58,9 @@ def _promotion(fields: dict[str, Any], ask: Ask) -> Promotion | Reply:
 
 
 def _promoting(engine: Engine, wanted: Promotion) -> Decide:
-    facts = engine.monitor.gate_facts(engine.state)  # what was measured; people's part is read again inside
+    facts = engine.monitor.gate_facts(engine.state)  # measurements; people's part is read again inside
     known = pinning.identified(engine, engine.state)
-    unwatched = () if engine.switch.lease_valid else ("the triggers are not evaluated now",)
+    unwatched = () if engine.switch.lease_valid else ("the triggers are not being evaluated",)
 
     def decide(state: State, conn: sqlite3.Connection) -> Decision | Refusal:
         """The gate is evaluated inside the transaction, on the transaction's own connection."""
@@ -87,8 +87,8 @@ def _promoting(engine: Engine, wanted: Promotion) -> Decide:
 
 
 async def would(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """What `promote` or `undo_rollback` (field `of`) would do now. A request of its own, so that an engine of an earlier version
-    refuses it instead of doing it."""
+    """What `promote` or `undo_rollback` (field `of`) would do now. A separate request, so that an older engine refuses it
+    instead of carrying it out."""
     match fields.get("of"):
         case "promote":
             wanted = _promotion(fields, ask)
@@ -96,7 +96,7 @@ async def would(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         case "undo_rollback":
             decide = _undoing(engine, fields, ask)
         case _:
-            return Reply(False, "Not understood: `of` is promote or undo_rollback.")
+            return Reply(False, "Invalid request: `of` is promote or undo_rollback.")
     if isinstance(decide, Reply):
         return decide
     made = rollback.in_the_way(engine) or decide(engine.state, engine.conn)
@@ -113,11 +113,11 @@ async def would(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 
 async def approve(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    return told(await engine.commit(ask, lambda state: control.approve(engine.plan, state, ask)))
+    return to_reply(await engine.commit(ask, lambda state: control.approve(engine.plan, state, ask)))
 
 
 async def hold(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    return told(await engine.commit(ask, lambda state: control.hold(state, ask)))
+    return to_reply(await engine.commit(ask, lambda state: control.hold(state, ask)))
 
 
 async def resume(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
@@ -125,7 +125,7 @@ async def resume(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         ask = msgspec.structs.replace(ask, reason=clean_line(str(fields["cause"]), REASON_LIMIT))
     epoch = fields.get("epoch")
     if type(epoch) is not int:
-        return Reply(False, "Not resumed: the request does not say which epoch was looked at.")
+        return Reply(False, "Not resumed: the request does not name the epoch it is based on.")
     armed = engine.switch.armed_file == "in"
 
     def decide(state: State, conn: sqlite3.Connection) -> Decision | Refusal:
@@ -133,12 +133,12 @@ async def resume(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
             return control.moved("resumed", log.moved_by(conn, state.epoch))
         return control.resume(state, ask, armed)
 
-    return told(await rollback.raised(engine, ask, decide))
+    return to_reply(await rollback.raised(engine, ask, decide))
 
 
 async def undo_rollback(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     decide = _undoing(engine, fields, ask)
-    return decide if isinstance(decide, Reply) else told(await rollback.raised(engine, ask, decide))
+    return decide if isinstance(decide, Reply) else to_reply(await rollback.raised(engine, ask, decide))
 
 
 def _undoing(engine: Engine, fields: dict[str, Any], ask: Ask) -> Decide | Reply:
@@ -148,7 +148,7 @@ def _undoing(engine: Engine, fields: dict[str, Any], ask: Ask) -> Decide | Reply
         )
     epoch = fields.get("epoch")
     if type(epoch) is not int:
-        return Reply(False, "Not undone: the request does not say which epoch was looked at.")
+        return Reply(False, "Not undone: the request does not name the epoch it is based on.")
 
     def decide(state: State, conn: sqlite3.Connection) -> Decision | Refusal:
         return control.undo_rollback(engine.plan, state, ask, epoch, log.moved_by(conn, state.epoch))
@@ -157,47 +157,48 @@ def _undoing(engine: Engine, fields: dict[str, Any], ask: Ask) -> Decide | Reply
 
 
 async def ceiling(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """The most that may be in force: recorded, so that an engine started without its environment does not exceed it."""
+    """Set the most that may be in force. It is recorded, so that an engine started without its environment does not
+    exceed it."""
     epoch, percent_bp = fields.get("epoch"), fields.get("percent_bp")
     if type(epoch) is not int:
-        return Reply(False, "The ceiling is not changed: the request does not say which epoch was looked at.")
+        return Reply(False, "The ceiling is not changed: the request does not name the epoch it is based on.")
     if type(percent_bp) is not int or not 0 <= percent_bp <= 10_000:
         return Reply(False, "The ceiling is not changed: `percent_bp` is a whole number from 0 to 10000.")
     environment_bp = engine.switch.ceiling_bp
     if percent_bp > max(environment_bp, engine.state.ceiling_bp):
         return Reply(
             False,
-            f"The ceiling is not raised: the engine was started with {PERCENTAGE}={environment_bp / 100:g}. Start it with "
-            f"{percent_bp / 100:g}, then raise the ceiling.",
+            f"The ceiling is not raised: the engine was started with {PERCENTAGE}={environment_bp / 100:g}. Start "
+            f"it with {percent_bp / 100:g}, then raise the ceiling.",
         )
 
     def decide(state: State, conn: sqlite3.Connection) -> Decision | Refusal:
         return control.set_ceiling(state, ask, percent_bp, epoch, log.moved_by(conn, state.epoch))
 
     if percent_bp <= engine.state.ceiling_bp:
-        return told(await engine.commit(ask, lambda state: control.set_ceiling(state, ask, percent_bp, epoch, "")))
-    return told(await rollback.raised(engine, ask, decide), ceiling_bp=percent_bp)
+        return to_reply(await engine.commit(ask, lambda state: control.set_ceiling(state, ask, percent_bp, epoch, "")))
+    return to_reply(await rollback.raised(engine, ask, decide), ceiling_bp=percent_bp)
 
 
 async def adopt_plan(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """In which stage of the changed plan the rollout is."""
+    """Confirm the rollout's stage in the changed plan."""
     stage, digest, pins = fields.get("stage"), fields.get("digest"), engine.state.pins
     if not engine.misplaced or pins is None:
         return Reply(False, "Nothing to adopt: the rollout runs under the plan file that the engine read.")
     if not isinstance(stage, int) or isinstance(stage, bool):
-        return Reply(False, "Not adopted: the request does not say which stage the rollout is in.")
+        return Reply(False, "Not adopted: the request does not name the rollout's stage.")
     plan, now = engine.file_plan, pinning.file_pins(engine)
     if digest and digest != plan.digest:
         return Reply(
             False,
-            "Not adopted: rollout.toml has changed again since the engine read it. Restart the engine, then look again.",
+            "Not adopted: rollout.toml has changed again since the engine read it. Restart the engine and check again.",
         )
     outcome = await engine.commit(ask, lambda state: control.adopt(plan, state, ask, stage, now, pins))
     if outcome.decision is not None:
         engine.run_under(plan)
         if not outcome.state.percent_bp:
             rollback.disarm(engine)
-    return told(outcome, percent_bp=outcome.state.percent_bp, stage=outcome.state.stage)
+    return to_reply(outcome, percent_bp=outcome.state.percent_bp, stage=outcome.state.stage)
 
 
 async def rollback_reason(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
@@ -205,12 +206,12 @@ async def rollback_reason(engine: Engine, fields: dict[str, Any], ask: Ask) -> R
         return Reply(False, "No reason was given; nothing changed.")
     rev = msgspec.convert(fields.get("rev") or engine.state.last_rev, int)
     sentence = f"{ask.actor.name} gave the reason of rollback {rev}: {ask.reason}"
-    return told(await engine.commit(ask, lambda state: note(state, ask, "reason", sentence, {"of": rev})))
+    return to_reply(await engine.commit(ask, lambda state: note(state, ask, "reason", sentence, {"of": rev})))
 
 
 async def proof(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    found = engine.proofs.get(str(fields.get("of")))
-    if found is None:
-        return Reply(False, "No such rollback is known to this engine.")
-    found.refresh()
-    return Reply(True, found.view.sentence, {"proof": msgspec.to_builtins(found.view)})
+    proof = engine.proofs.get(str(fields.get("of")))
+    if proof is None:
+        return Reply(False, "This engine does not know that rollback.")
+    proof.refresh()
+    return Reply(True, proof.view.sentence, {"proof": msgspec.to_builtins(proof.view)})

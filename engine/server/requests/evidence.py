@@ -1,4 +1,4 @@
-"""Is it better: samples drawn for review, judgements, measures."""
+"""Evidence of quality: samples drawn for review, judgements, measurements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.client.client import Reply
 from engine.quality import review
 from engine.quality.review import Better, Flaw, Side
 from engine.rollout.control import Ask, note
-from engine.service.engine import Engine, told
+from engine.service.engine import Engine, to_reply
 from engine.text import clean_line
 from engine.triggers import attempts
 
@@ -38,7 +38,7 @@ class _Judge(msgspec.Struct):
 
 
 async def draw_sample(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """Draw documents for a quality review: seeded and stored, so that it can be drawn again."""
+    """Draw documents for a quality review: seeded and stored, so that the draw can be repeated."""
     try:
         asked = msgspec.convert(fields, _Draw)
     except msgspec.ValidationError as error:
@@ -52,54 +52,59 @@ async def draw_sample(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply
         return Reply(False, "No document serves LLM keywords yet, so there is nothing to review.")
     number = 0
 
-    def also(conn: sqlite3.Connection, rev: int) -> None:
+    def within(conn: sqlite3.Connection, rev: int) -> None:
         nonlocal number
         number = review.keep_sample(conn, ask.at, state.stage, seed, asked.blind, ask.actor.name, shown)
 
     how = ", blind" if asked.blind else ""
     sentence = f"{ask.actor.name} drew {len(shown)} LLM documents for review (seed {seed}{how})"
     evidence = {"seed": seed, "size": len(shown), "blind": asked.blind, "documents": [one.document for one in shown]}
-    outcome = await engine.commit(ask, lambda now: note(now, ask, "sample", sentence, evidence), also)
-    return told(outcome, sample=number, documents=evidence["documents"], seed=seed)
+    outcome = await engine.commit(ask, lambda now: note(now, ask, "sample", sentence, evidence), within)
+    return to_reply(outcome, sample=number, documents=evidence["documents"], seed=seed)
 
 
 async def judge(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """One reviewer's judgement of one document of a sample, by sides; sides are read back to methods here."""
+    """One reviewer's judgement of one document of a sample, by sides; sides are mapped back to methods here."""
     try:
         asked = msgspec.convert(fields, _Judge)
     except msgspec.ValidationError as error:
-        return Reply(False, f"Not judged: {error}. A judgement says sample, document, better and flaws.")
+        return Reply(False, f"Not judged: {error}. A judgement has sample, document, better and flaws.")
     sample = review.read_sample(engine.conn, asked.sample)
     shown = next((one for one in sample.documents if one.document == asked.document), None) if sample else None
     if sample is None or shown is None:
         return Reply(False, "That document is not in that sample. Draw one first.")
-    found = review.marks(shown, asked.better, asked.flaws)
+    marks = review.marks(shown, asked.better, asked.flaws)
 
     def change(conn: sqlite3.Connection) -> None:
-        review.keep_judgement(conn, asked.sample, asked.document, ask.actor.name, ask.at, found)
+        review.keep_judgement(conn, asked.sample, asked.document, ask.actor.name, ask.at, marks)
 
     await asyncio.wrap_future(engine.writer.write(change))
-    said = "judged" if sample.blind else "good" if found.good else "not good"
-    return Reply(True, f"{clean_line(shown.title or shown.document, 60)}: {said}.", {"sample": asked.sample})
+    result = "judged" if sample.blind else "good" if marks.good else "not good"
+    return Reply(True, f"{clean_line(shown.title or shown.document, 60)}: {result}.", {"sample": asked.sample})
 
 
 async def measure(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """Measure search quality as evidence for the gate; it is done beside the loop, and the log tells what came of it."""
+    """Measure search quality as evidence for the gate. It runs in the background; the log gets the result."""
     if engine.measuring is not None:
         return Reply(True, f"Search quality is being measured: {engine.measuring * 100:.0f} % done.")
     engine.search_asked = ask
-    return Reply(True, "Search quality is measured now, on the latest documents; the result comes on this screen.")
+    return Reply(True, "Measuring search quality on the latest documents; the result will appear on this screen.")
 
 
 async def backtest(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """Keep the result of a backtest that a command made: the gate asks for one of triggers that were changed."""
+    """Keep the result of a backtest run by a command: the gate requires one when triggers have changed."""
     made = msgspec.convert(fields, _Backtest)
     digest, days = clean_line(made.rules, 12), made.days
     fired = {clean_line(name, 60): count for name, count in made.fired.items()}
     would = ", ".join(f"{name} {count}x" for name, count in fired.items()) or "nothing"
-    sentence = f"{ask.actor.name} replayed {made.documents} LLM documents of {days:g} days through the rules {digest}: {would} would have fired"
+    sentence = (
+        f"{ask.actor.name} replayed {made.documents} LLM documents of {days:g} days through the rules {digest}: "
+        f"{would} would have fired"
+    )
 
-    def also(conn: sqlite3.Connection, rev: int) -> None:
+    def within(conn: sqlite3.Connection, rev: int) -> None:
         attempts.replayed(conn, ask.at, digest, {"documents": made.documents, "days": days, "fired": fired})
 
-    return told(await engine.commit(ask, lambda now: note(now, ask, "backtest", sentence, {"fired": fired}), also))
+    return to_reply(
+        await engine.commit(ask, lambda now: note(now, ask, "backtest", sentence, {"fired": fired}), within)
+    )

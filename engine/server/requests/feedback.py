@@ -1,4 +1,4 @@
-"""What users say, as it comes in: one at a time through the door, or many from a file."""
+"""Incoming user feedback: single items under the rate limit, or many from a file."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ A_BATCH = 1000  # rows of an import in one request
 
 
 async def give(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """One piece of feedback, said now. A complaint is a row of the decision log too, because it can move the rollout."""
-    found = feedback.read({**fields, "at": None}, ask.actor.name, ask.at)
-    if isinstance(found, str):
-        return Reply(False, found, {"status": 400})
-    if not engine.door.lets(found.by, _origin(ask.actor), engine.clock.real(), found.kind):
+    """One piece of feedback, given now. A complaint is also a row of the decision log, because it can move the
+    rollout."""
+    given = feedback.read({**fields, "at": None}, ask.actor.name, ask.at)
+    if isinstance(given, str):
+        return Reply(False, given, {"status": 400})
+    if not engine.feedback_limit.allows(given.by, _origin(ask.actor), engine.clock.real(), given.kind):
         return Reply(
             False,
-            f"More than {feedback.PER_MINUTE} a minute from {found.by}: not taken. Use `rollout feedback import` for many.",
+            f"More than {feedback.PER_MINUTE} a minute from {given.by}: not accepted. Use `rollout feedback "
+            "import` for many.",
             {"status": 429, "code": "rate"},
         )
-    if feedback.known(engine.conn, found):
-        return Reply(True, f"This {found.kind} was counted already.", {"new": False})
-    if found.kind != "complaint":
-        engine.writer.later(lambda conn: feedback.store(conn, found))
+    if feedback.known(engine.conn, given):
+        return Reply(True, f"This {given.kind} was already counted.", {"new": False})
+    if given.kind != "complaint":
+        engine.writer.later(lambda conn: feedback.store(conn, given))
         return Reply(True, "Noted.", {"new": True})
 
-    def also(conn: sqlite3.Connection, rev: int) -> None:
-        feedback.store(conn, found)
+    def within(conn: sqlite3.Connection, rev: int) -> None:
+        feedback.store(conn, given)
 
-    await engine.commit(ask, lambda state: note(state, ask, "complaint", _complaint(found)), also)
+    await engine.commit(ask, lambda state: note(state, ask, "complaint", _complaint(given)), within)
     engine.monitor.complained(engine.state)
     count = engine.conn.execute(
         "SELECT count(*) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at >= ?",
@@ -49,7 +51,7 @@ async def give(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 
 def _origin(actor: Actor) -> str:
-    """Whom the rate is limited for: the kernel's uid, which no name changes, or the address on TCP."""
+    """Who the rate limit applies to: the kernel's uid, which no name changes, or the address on TCP."""
     return f"uid {actor.uid}" if actor.kind == "person" else actor.name
 
 
@@ -63,25 +65,25 @@ DO = {
 
 
 def _moves(plan: Plan) -> str:
-    """ " Above 5 they pause the rollout, above 10 they roll it back.", as this plan has it."""
+    """ " Above 5 they pause the rollout, above 10 they roll it back.", as this plan defines it."""
     rules = [t for t in plan.triggers if t.metric == "complaints" and t.enabled and t.above is not None]
-    said = [f"above {t.above:g} {DO[t.action]}" for t in sorted(rules, key=lambda t: t.above or 0.0)]
-    return f" {spoken(', '.join(said))}" if said else ""
+    actions = [f"above {t.above:g} {DO[t.action]}" for t in sorted(rules, key=lambda t: t.above or 0.0)]
+    return f" {spoken(', '.join(actions))}" if actions else ""
 
 
-def _complaint(found: Feedback) -> str:
-    what = f" about {found.document}" if found.document else ""
-    said = f": {clean_line(found.text, 160)}" if found.text else ""
-    return f"complaint{what} from {found.by}{said}"
+def _complaint(given: Feedback) -> str:
+    what = f" about {given.document}" if given.document else ""
+    quote = f": {clean_line(given.text, 160)}" if given.text else ""
+    return f"complaint{what} from {given.by}{quote}"
 
 
 async def complaint(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """A complaint that somebody at a console passes on."""
+    """A complaint that a person at a console forwards."""
     return await give(engine, {**fields, "kind": "complaint", "source": ""}, ask)
 
 
 async def take_many(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """Rows of a file in one transaction, each with its own time if it has one; what is wrong with the others, by row."""
+    """Import rows in one transaction, each with its own time if it has one; report the invalid ones by row."""
     rows = fields.get("rows")
     if not isinstance(rows, list) or len(rows) > A_BATCH:
         return Reply(False, f"An import needs `rows`, a list of at most {A_BATCH}.")
@@ -89,24 +91,24 @@ async def take_many(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     taken: list[Feedback] = []
     troubles: list[str] = []
     for number, row in enumerate(rows, first):
-        found = feedback.read(row, ask.actor.name, ask.at, number) if isinstance(row, dict) else "It is not an object."
-        if isinstance(found, str):
-            troubles.append(f"row {number}: {found}")
+        given = feedback.read(row, ask.actor.name, ask.at, number) if isinstance(row, dict) else "It is not an object."
+        if isinstance(given, str):
+            troubles.append(f"row {number}: {given}")
         else:
-            taken.append(found)
+            taken.append(given)
     new = complaints = 0
 
-    def also(conn: sqlite3.Connection, rev: int) -> None:
+    def within(conn: sqlite3.Connection, rev: int) -> None:
         nonlocal new, complaints
-        for found in taken:
-            if feedback.store(conn, found):
+        for given in taken:
+            if feedback.store(conn, given):
                 new += 1
-                complaints += found.kind == "complaint"
+                complaints += given.kind == "complaint"
 
     if taken:
         name = clean_line(str(fields.get("file") or "a file"), 100)
         sentence = f"{ask.actor.name} imported {counted(len(taken), 'piece')} of feedback from {name}"
-        await engine.commit(ask, lambda state: note(state, ask, "import", sentence), also)
+        await engine.commit(ask, lambda state: note(state, ask, "import", sentence), within)
         engine.monitor.complained(engine.state)
     sentence = f"{counted(len(rows), 'row')}, {new} new ({counted(complaints, 'complaint')}), {len(troubles)} skipped."
     return Reply(True, sentence, {"new": new, "complaints": complaints, "skipped": troubles})

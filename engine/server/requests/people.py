@@ -12,7 +12,7 @@ from engine.messages import outbox, schedule
 from engine.messages.draft import Draft
 from engine.rollout.control import Ask, note
 from engine.service import checklist_requests, notifier
-from engine.service.engine import COMPLAINTS, REASON_LIMIT, Engine, told
+from engine.service.engine import COMPLAINTS, REASON_LIMIT, Engine, to_reply
 from engine.text import clean_block, clean_line
 
 
@@ -31,7 +31,7 @@ async def check(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 
 async def presence(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """A console says that it is here and what it shows; gone after 15 s without a word."""
+    """A console reports its presence and its screen; it expires 15 s after the last report."""
     console = clean_line(str(fields.get("console") or ask.actor.terminal or ask.actor.name), 100)
     engine.monitor.presence(
         console, ask.actor, clean_line(str(fields.get("screen") or ""), 40), bool(fields.get("gone"))
@@ -46,15 +46,15 @@ async def write_note(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if kind not in ("lesson", "action", "well", "improve", "incident") or not text:
         return Reply(False, "A note needs a kind (well, improve, lesson, action, incident) and a text.")
 
-    def also(conn: sqlite3.Connection, rev: int) -> None:
+    def within(conn: sqlite3.Connection, rev: int) -> None:
         conn.execute("INSERT INTO note (at, kind, actor, text) VALUES (?,?,?,?)", (ask.at, kind, ask.actor.name, text))
 
     sentence = f"{ask.actor.name} noted ({kind}): {clean_line(text, 120)}"
-    return told(await engine.commit(ask, lambda state: note(state, ask, "note", sentence), also))
+    return to_reply(await engine.commit(ask, lambda state: note(state, ask, "note", sentence), within))
 
 
 async def remind(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """Tick off monitoring that was due."""
+    """Tick off a monitoring reminder."""
     which = str(fields.get("id") or "")
     stage = engine.state.stage
     reminders = engine.plan.stages[stage].reminders if stage < len(engine.plan.stages) else ()
@@ -64,27 +64,27 @@ async def remind(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
             False, f"There is no reminder {clean_line(which, 60)!r} in this stage. Known: {', '.join(known) or 'none'}."
         )
 
-    def also(conn: sqlite3.Connection, rev: int) -> None:
+    def within(conn: sqlite3.Connection, rev: int) -> None:
         conn.execute(
             "INSERT OR REPLACE INTO reminder VALUES (?,?,?,?,?)", (which, stage, ask.at, ask.at, ask.actor.name)
         )
 
     sentence = f"{ask.actor.name} did: {known[which]}"
-    return told(await engine.commit(ask, lambda state: note(state, ask, "monitoring", sentence), also))
+    return to_reply(await engine.commit(ask, lambda state: note(state, ask, "monitoring", sentence), within))
 
 
 async def ran(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """A command of the plan was run by a person; its output is kept. The engine runs nothing here."""
+    """Record a command of the plan that a person ran, with its output. The engine runs nothing here."""
     command = clean_block(str(fields.get("command") or ""), 2000).strip()
     output = clean_block(str(fields.get("output") or ""), 20_000)
     code = fields.get("exit") if isinstance(fields.get("exit"), int) else None
     ms = msgspec.convert(fields.get("ms") or 0.0, float)
     ended = clean_line(str(fields.get("ended") or "was ended"), 200)
     if not command:
-        return Reply(False, "No command was named; nothing is kept.")
+        return Reply(False, "No command was named; nothing was recorded.")
     stage = engine.state.stage
 
-    def also(conn: sqlite3.Connection, rev: int) -> None:
+    def within(conn: sqlite3.Connection, rev: int) -> None:
         conn.execute(
             "INSERT INTO run (at, stage, command, actor, exit, ms, output) VALUES (?,?,?,?,?,?,?)",
             (ask.at, stage, command, ask.actor.name, code, ms, output),
@@ -94,7 +94,7 @@ async def ran(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     line = clean_line(str(fields.get("line") or command), 500)
     sentence = f"{ask.actor.name} ran “{clean_line(str(fields.get('text') or command), 120)}”: {how}"
     evidence = {"command": line, "exit": code, "ms": ms, "output": output[-2000:]}
-    return told(await engine.commit(ask, lambda state: note(state, ask, "run", sentence, evidence), also))
+    return to_reply(await engine.commit(ask, lambda state: note(state, ask, "run", sentence, evidence), within))
 
 
 async def message(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
@@ -105,10 +105,12 @@ async def message(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     odd, waits = _misplaced(engine, draft), engine.post.unreachable(draft)
     sentence = f"{ask.actor.name} queued the message {draft.message}: {draft.subject}"
 
-    def also(conn: sqlite3.Connection, rev: int) -> None:
+    def within(conn: sqlite3.Connection, rev: int) -> None:
         engine.post.queue(conn, draft)
 
-    reply = told(await engine.commit(ask, lambda now: note(now, ask, "message", sentence, {"body": draft.body}), also))
+    reply = to_reply(
+        await engine.commit(ask, lambda now: note(now, ask, "message", sentence, {"body": draft.body}), within)
+    )
     if not reply.ok:
         return reply
     return Reply(
@@ -124,18 +126,18 @@ async def preview(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 
 async def resend(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """Try at once what waits for its next try, and what was given up."""
+    """Retry now what waits for its next try, and what was given up."""
     count = 0
 
-    def also(conn: sqlite3.Connection, rev: int) -> None:
+    def within(conn: sqlite3.Connection, rev: int) -> None:
         nonlocal count
         count = outbox.again(conn, ask.at)
 
-    sentence = f"{ask.actor.name} had undelivered messages tried again"
-    outcome = await engine.commit(ask, lambda now: note(now, ask, "message", sentence), also)
+    sentence = f"{ask.actor.name} retried undelivered messages"
+    outcome = await engine.commit(ask, lambda now: note(now, ask, "message", sentence), within)
     if outcome.decision is not None and not count:
-        return Reply(True, "Every message was delivered; there is nothing to try again.")
-    return told(outcome, messages=count)
+        return Reply(True, "Every message was delivered; there is nothing to retry.")
+    return to_reply(outcome, messages=count)
 
 
 async def notify_test(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
@@ -156,5 +158,5 @@ def _misplaced(engine: Engine, draft: Draft) -> str:
 
 
 def _draft(engine: Engine, which: str) -> Draft | None:
-    found = next((m for m in engine.plan.messages if m.id == which), None)
-    return notifier.draft(engine, found) if found is not None else None
+    message = next((m for m in engine.plan.messages if m.id == which), None)
+    return notifier.draft(engine, message) if message is not None else None

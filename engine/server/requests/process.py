@@ -1,4 +1,4 @@
-"""The engine itself: its end, and in a rehearsal its calendar and its faults."""
+"""The engine itself: stopping it and, in a rehearsal, its calendar and its faults."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from engine.service.engine import Engine
 
 
 async def stop(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    engine.event(f"{ask.actor.name} ended the engine.")
+    engine.event(f"{ask.actor.name} stopped the engine.")
     engine.end_cause = f"{ask.actor.name} asked for it"
     engine.ending.set()
-    return Reply(True, "The engine finishes what is in flight and ends. Until it runs again no document is extracted.")
+    return Reply(True, "The engine finishes what is in flight and stops. No document is extracted until it runs again.")
 
 
 async def speed(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if not isinstance(engine.clock, LapseClock):
-        return Reply(False, "Only a rehearsal has a time lapse; this is the real thing.")
+        return Reply(False, "Only a rehearsal has a time lapse; this is the live engine.")
     try:
         engine.clock.set_speed(min(20_000.0, float(fields.get("value") or 0)))
     except (TypeError, ValueError) as error:
@@ -29,7 +29,7 @@ async def speed(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 async def fault(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if engine.world is None:
-        return Reply(False, "Faults are switched only in a rehearsal; this is the real thing.")
+        return Reply(False, "Faults can be switched only in a rehearsal; this is the live engine.")
     try:
         sentence = await engine.world.set_fault(str(fields.get("name")), float(fields.get("value") or 0))
     except (TypeError, ValueError) as error:

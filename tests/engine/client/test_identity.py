@@ -126,4 +126,4 @@ async def test_a_refusal_names_who_may_and_that_rollback_is_everyone_s(tmp_path:
     reply = await commands.carry_out(limited, "promote", {}, Actor("bo", 1001))  # type: ignore[arg-type]
     assert not reply.ok
     assert "[access] allows alice" in reply.sentence
-    assert "Rollback is everyone's" in reply.sentence
+    assert "Anyone may roll back" in reply.sentence

@@ -25,7 +25,7 @@ from engine.server.commands import carry_out
 from engine.server.connections import Room
 from engine.server.http import application
 from engine.service.engine import Engine
-from engine.service.loop import Heart
+from engine.service.loop import ControlLoop
 from engine.store import documents, series
 from engine.store.folder import Folder
 from engine.trial import searching
@@ -104,7 +104,7 @@ async def running(
     assert lock is not None
     engine = Engine(change(plan_for(stub, **settings)), folder, SystemClock())
     await engine.open()
-    await Heart(engine).start()
+    await ControlLoop(engine).start()
     place = Place(engine, stub)
     try:
         await place.climb(stage)

@@ -36,8 +36,8 @@ def test_start_stop_hup_and_a_kill_are_in_the_log(tmp_path: Path) -> None:
         stage.engine()
         started = rows(stage, "engine_start")
         assert len(started) == 6
-        assert "; the one before it" not in started[0]
-        assert "the one before it ended at" in started[3]
+        assert "; the previous one" not in started[0]
+        assert "the previous one ended at" in started[3]
         assert "did not end cleanly" in started[5]
         assert stage.cli("log", "--verify").returncode == 0
 
@@ -62,5 +62,5 @@ def test_weeks_without_an_engine_leave_a_trace_and_bring_the_rollout_back_held(
         if held:
             (sentence,) = rows(stage, "hold")
             assert "no engine ran for 21d" in sentence
-            assert "comes back at 25 %" in sentence
+            assert "returns at 25 %" in sentence
             assert "no engine ran for 21d" in stage.cli("status").stdout

@@ -30,7 +30,7 @@ def test_a_backup_that_is_put_back_is_at_zero_and_unarmed_until_a_person_goes_up
         stage.engine()
         assert stage.percent_bp == 0
         assert not stage.folder.is_armed()
-        assert "a backup was put back" in stage.cli("log", "--kind", "rollback").stdout
+        assert "a restored backup carries an old percentage" in stage.cli("log", "--kind", "rollback").stdout
         assert stage.cli("log", "--verify").returncode == 0
         stage.climb(2)  # and from here on it is a store like any other
         assert stage.folder.is_armed()

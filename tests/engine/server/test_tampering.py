@@ -44,7 +44,7 @@ def test_a_percentage_written_into_the_row_is_0_percent_and_an_alarm(stage: Stag
     assert [a["method"] for a in answers].count("llm") == 0
     assert stage.until(lambda: "rollback" in stage.kinds(), 5)
     row = stage.reader.log(3, kind="rollback")[0]
-    assert "the control row says percentage in basis points 10000" in row.sentence
+    assert "the control row has percentage in basis points 10000" in row.sentence
     assert stage.until(lambda: any("ALARM" in sentence for _, sentence in stage.view.events), 5)
     assert stage.reader.read(log.verify).ok  # recording the rollback has set the row right
     assert stage.percent_bp == 0

@@ -11,7 +11,7 @@ from engine.clock import ManualClock
 from engine.rollout.control import Actor
 from engine.server import commands
 from engine.service.engine import Engine
-from engine.service.loop import Heart
+from engine.service.loop import ControlLoop
 from tests.engine.service.stage import Stage
 
 ALICE = Actor("alice", 1000)
@@ -27,13 +27,13 @@ class Clocked:
         self.stage = Stage(root, settings={**NOBODY_ANSWERS, **settings})
         self.clock = ManualClock(time.time())
         self.engine = Engine(self.stage.plan, self.stage.folder, self.clock, environ=environ)
-        self.heart = Heart(self.engine)
+        self.loop = ControlLoop(self.engine)
 
     async def __aenter__(self) -> Clocked:
         self.stage.folder.prepare()
         self.lock = self.stage.folder.try_lock()
         await self.engine.open()
-        await self.heart.start()
+        await self.loop.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -55,7 +55,7 @@ class Clocked:
         """Time, watched: a beat every `step`, which is less than a lease."""
         for _ in range(round(seconds / step)):
             self.clock.advance(step)
-            await self.heart.tick()
+            await self.loop.tick()
 
     async def settled(self, holds: Callable[[], object]) -> None:
         for _ in range(500):

@@ -113,7 +113,7 @@ async def test_what_became_of_it_is_known_and_told_once(tmp_path: Path, monkeypa
     await until(lambda: applier.applied.state == "failed")
     assert "3" in applier.problem
     assert "no unit" in applier.problem
-    assert "may still run with the percentage before" in applier.problem
+    assert "may still run with the previous percentage" in applier.problem
     await asyncio.sleep(0.2)
     assert [each.state for each in told] == ["failed"], "tried again, told once"
     works.touch()

@@ -17,7 +17,7 @@ import pytest
 
 from engine.clock import LapseClock
 from engine.messages import outbox
-from engine.service.blindness import Sight, Unseen
+from engine.service.blindness import SilenceDetector, Unseen
 from engine.store import log
 from tests.engine.messages.servers import http_server
 from tests.engine.service.clocked import Clocked
@@ -146,7 +146,7 @@ async def test_silence_does_not_end_by_itself_when_the_last_hour_has_run_empty(t
         await c.climb(2)
         for _ in range(60):
             c.engine.monitor.recent.add(c.clock.monotonic(), True, 900.0)
-            c.engine.monitor._sight.sees(c.engine.monitor.recent.per_min)
+            c.engine.monitor._silence.sees(c.engine.monitor.recent.per_min)
             await c.passes(60, step=20.0)
         assert not shown(c)
         await c.passes(5400, step=20.0)
@@ -156,7 +156,7 @@ async def test_silence_does_not_end_by_itself_when_the_last_hour_has_run_empty(t
 async def test_in_a_time_lapse_one_answer_on_its_way_is_no_silence() -> None:
     """At 2000 times the speed a tenth of a second is three minutes of the calendar: the network does not hurry."""
     clock = LapseClock(2000.0)
-    sight = Sight(clock)
+    sight = SilenceDetector(clock)
     sight.sees(per_min=60.0)
     await asyncio.sleep(0.1)
     assert sight.unseen("", waiting=0) == sight.unseen("", waiting=1) == Unseen()

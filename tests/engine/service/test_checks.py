@@ -18,7 +18,7 @@ from engine.rollout.control import Actor, Decision
 from engine.server import commands
 from engine.service.checks import examine
 from engine.service.engine import Engine
-from engine.service.loop import Heart
+from engine.service.loop import ControlLoop
 from engine.store import log
 from engine.store.folder import Folder
 from tests.engine.messages.servers import free_port, http_server, mail_server
@@ -49,7 +49,7 @@ async def opened(
     with lock:
         engine = Engine(made, folder, SystemClock(), environ={plan.notify.urls_env: urls})
         await engine.open(address)
-        await Heart(engine).tick()
+        await ControlLoop(engine).tick()
         try:
             yield engine
         finally:
@@ -138,7 +138,7 @@ async def test_the_drill_leaves_a_live_percentage_alone(tmp_path: Path) -> None:
         ask = engine.ask("live", ALICE)
         up = Decision("promote", ALICE, "live", 2, 1000, ask.at, ask.request_id, "alice promoted")
         await engine.commit(ask, lambda state: up)
-        engine.folder.forge("live")
+        engine.folder.prepare_armed_file("live")
         engine.folder.arm()
         engine.switch.armed = engine.folder.armed_stamp()
         before = engine.state, engine.switch.read()
@@ -172,14 +172,14 @@ async def test_triggers_are_armed_and_find_a_fault_in_a_backtest(tmp_path: Path)
     async with opened(tmp_path) as engine:
         ok, said = await finding(engine, Check("triggers"))
         assert ok, said
-        assert "an error rate of 20 % is acted on by error_critical after" in said
+        assert "an error rate of 20 % triggers error_critical after" in said
     off = tuple(replace(t, enabled=t.id != "error_critical") for t in PLAN.triggers)
     async with opened(tmp_path / "off", plan=replace(PLAN, triggers=off)) as engine:
         assert await finding(engine, Check("triggers")) == (False, "switched off in the plan: error_critical")
     blunt = tuple(t for t in PLAN.triggers if t.metric not in ("error_rate", "error_creep", "llm_available"))
     async with opened(tmp_path / "blunt", plan=replace(PLAN, triggers=blunt)) as engine:
         ok, said = await finding(engine, Check("triggers"))
-        assert (ok, "makes none of them act" in said) == (False, True)
+        assert (ok, "no trigger acts" in said) == (False, True)
 
 
 async def test_the_llm_check_fails_in_words_when_nobody_listens(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ async def test_the_ends_of_cool_down_and_undo_keep_their_length_over_a_step_and_
         await c.passes(60)
         c.clock.step_wall(-TWO_HOURS)
         await c.passes(20)
-        await c.settled(lambda: not c.heart._owed)
+        await c.settled(lambda: not c.loop._pending)
         assert c.engine.state.entered_at == entered
         assert [row.decision.kind for row in log.rows(c.engine.conn, limit=2)] == ["clock", "clock"]
 
@@ -158,7 +158,7 @@ async def test_failures_from_before_eight_hours_of_sleep_do_not_fire(tmp_path: P
             await c.settled(lambda: log.last(c.engine.conn, ("lease",)))
             row = log.last(c.engine.conn, ("lease",))
             assert row is not None
-            assert "what failed before does not count" in row.decision.sentence
+            assert "earlier failures do not count" in row.decision.sentence
             for _ in range(60):  # and what fails after it does
                 await happen(c, 4, "timeout")
                 await c.passes(10)

@@ -38,7 +38,7 @@ async def test_two_troubles_that_come_with_every_beat_do_not_drive_out_what_else
         engine = clocked.engine
         engine.event("The rollback is in force and not yet recorded.")
         for beat in range(120):
-            engine.event("Messages are not looked at now: disk I/O error.")
+            engine.event("Messages cannot be checked now: disk I/O error.")
             try:
                 raise RuntimeError(f"the disk is odd, {beat} times")
             except RuntimeError as error:

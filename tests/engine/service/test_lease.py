@@ -164,7 +164,7 @@ async def test_the_lease_runs_out_by_the_machine_s_own_clock_and_not_by_the_wall
         assert not c.engine.switch.may_call()
         refused = await c.command("promote", epoch=c.engine.state.epoch, override=True, reason="nobody watches now")
         assert not refused.ok
-        await c.heart.tick()
+        await c.loop.tick()
         assert c.engine.switch.read().percent_bp == 1000
         await c.settled(lambda: log.last(c.engine.conn, ("lease",)) is not None)
 
@@ -183,7 +183,7 @@ async def test_triggers_are_said_to_be_evaluated_again_once_and_only_when_they_a
             for _ in range(5):
                 c.clock.advance(31.0)
                 with pytest.raises(ValueError, match="no figure"):
-                    await c.heart.tick()
+                    await c.loop.tick()
 
         def said() -> list[str]:
             found = log.rows(c.engine.conn)
@@ -191,8 +191,8 @@ async def test_triggers_are_said_to_be_evaluated_again_once_and_only_when_they_a
 
         await asyncio.sleep(0.2)  # what was owed is written beside the beat
         assert said() == []
-        await c.heart.tick()
-        await c.heart.tick()
+        await c.loop.tick()
+        await c.loop.tick()
         await c.settled(said)
         assert len(said()) == 1
         assert "for 155 s" in said()[0]
@@ -206,7 +206,7 @@ async def test_undo_and_cool_down_keep_their_length_when_the_clock_is_set(tmp_pa
         await c.settled(lambda: c.engine.state.percent_bp == 0)
         c.clock.advance(20)
         c.clock.step_wall(step)
-        await c.heart.tick()
+        await c.loop.tick()
         way = "forward" if step > 0 else "back"
         assert f"set {way} by {format_duration(3600)}" in c.engine.events[-1][1]
         c.clock.advance(30)
@@ -223,9 +223,9 @@ async def test_a_step_back_loses_no_complaint_of_the_stage(tmp_path: Path) -> No
         c.clock.advance(5)
         assert (await c.command("complaint", text="one", document="a")).ok
         c.clock.step_wall(-3600)
-        await c.heart.tick()
+        await c.loop.tick()
         assert (await c.command("complaint", text="two", document="b")).ok
-        await c.heart.tick()
+        await c.loop.tick()
         found = next(t for t in c.engine.monitor.verdict.readings if t.id == "complaints_many")
         assert found.value == 2
 
@@ -245,7 +245,7 @@ async def test_a_trigger_s_rollback_beats_a_promotion_that_lands_in_between(tmp_
         await asyncio.sleep(0)
         await rollback.roll_back(c.engine, ask, automatic=to_zero)
         await promoting
-        await c.settled(lambda: not c.engine.switch.lowering)
+        await c.settled(lambda: not c.engine.switch.pending)
         assert c.engine.state.percent_bp == 0
         assert not c.stage.folder.is_armed()
 
@@ -264,6 +264,6 @@ async def test_a_trigger_s_to_zero_waits_for_no_smaller_rollback_that_the_store_
         assert len(c.engine.proofs) == 2
         blocker.execute("ROLLBACK")
         blocker.close()
-        await c.settled(lambda: not c.engine.switch.lowering)
+        await c.settled(lambda: not c.engine.switch.pending)
         assert c.engine.state.percent_bp == 0
         assert [row.decision.percent_bp for row in log.rows(c.engine.conn) if row.decision.kind in DOWN] == [0, 1000]

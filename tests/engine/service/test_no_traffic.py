@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.clock import ManualClock
-from engine.service.blindness import Sight
+from engine.service.blindness import SilenceDetector
 from engine.store import log
 from tests.engine.service.clocked import Clocked
 from tests.engine.service.stage import TEXT
@@ -70,7 +70,7 @@ async def test_a_night_is_no_part_of_the_blindness_of_the_morning(tmp_path: Path
 
 def test_a_call_that_hangs_after_a_quiet_night_has_not_hung_all_night() -> None:
     clock = ManualClock()
-    sight = Sight(clock)
+    sight = SilenceDetector(clock)
     sight.sees(10.0)
     for _ in range(8 * 60):
         clock.advance(60)
@@ -86,7 +86,7 @@ def test_a_call_that_hangs_after_a_quiet_night_has_not_hung_all_night() -> None:
 
 def test_few_documents_of_a_small_share_are_no_proof_of_blindness() -> None:
     clock = ManualClock()
-    sight = Sight(clock)
+    sight = SilenceDetector(clock)
     sight.sees(10.0)
     for _ in range(40):
         sight.passes(llm_arm=False)

@@ -26,7 +26,7 @@ async def test_old_rows_go_with_every_beat_until_none_is_left_and_not_at_500_a_m
         c.clock.advance(61)
         seen = [left()]
         for _ in range(5):
-            await c.heart.tick()
+            await c.loop.tick()
             await c.settled(lambda: not seen[-1] or left() < seen[-1])
             seen.append(left())
             c.clock.advance(1)

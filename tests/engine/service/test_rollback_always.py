@@ -330,7 +330,7 @@ def test_the_database_cannot_be_opened_at_all(tmp_path: Path) -> None:
     with Stage(tmp_path) as stage:
         stage.folder.prepare()
         stage.folder.database.write_bytes(os.urandom(8192))
-        stage.folder.forge("")
+        stage.folder.prepare_armed_file("")
         stage.folder.arm()
         result = stage.client.rollback("the store is damaged")
         assert result.ok

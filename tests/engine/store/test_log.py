@@ -68,8 +68,8 @@ def test_a_row_is_neither_changed_nor_taken_away_nor_put_in_between(conn: sqlite
     ("done", "said"),
     [
         (["UPDATE decision SET body = replace(body, 'said r2', 'sang r2') WHERE rev = 3"], "decision 3 was changed or moved"),
-        (["UPDATE decision SET kind = 'rollback' WHERE rev = 4"], "decision 4's columns do not say what its body says"),
-        (["UPDATE decision SET percent_to = 1000 WHERE rev = 2"], "decision 2's columns do not say what its body says"),
+        (["UPDATE decision SET kind = 'rollback' WHERE rev = 4"], "decision 4's columns do not match its body"),
+        (["UPDATE decision SET percent_to = 1000 WHERE rev = 2"], "decision 2's columns do not match its body"),
         (["DELETE FROM decision WHERE rev = 3"], "decision 3 is missing: after 2 comes 4"),
         (["DELETE FROM decision WHERE rev = 1"], "decision 1 is missing: after 0 comes 2"),
         (["DELETE FROM decision WHERE rev >= 5"], "rows are missing at its end"),
@@ -81,7 +81,7 @@ def test_a_row_is_neither_changed_nor_taken_away_nor_put_in_between(conn: sqlite
             ],
             "decision 2 was changed or moved",
         ),
-        (["UPDATE control SET state = json_set(state, '$.percent_bp', 5000)"], "the stored state is not the one"),
+        (["UPDATE control SET state = json_set(state, '$.percent_bp', 5000)"], "the stored state does not match it"),
     ],
 )  # fmt: skip
 def test_what_is_done_behind_the_triggers_is_found_and_named(
@@ -102,7 +102,7 @@ def test_a_log_that_was_cut_off_with_its_state_is_found_by_a_head_noted_before(c
     assert log.verify(conn).ok  # a chain by itself cannot know its end
     found = log.verify(conn, head[:16])
     assert not found.ok
-    assert "cut off" in found.sentence
+    assert "truncated" in found.sentence
 
 
 @functools.cache

@@ -58,7 +58,7 @@ def test_what_an_engine_of_root_makes_belongs_to_the_owner_of_the_folder(home: P
             database.create(folder)
             with sqlite3.connect(folder.database) as conn:
                 conn.execute("UPDATE lease SET clean = 1")
-            folder.forge("by its owner")
+            folder.prepare_armed_file("by its owner")
             folder.arm()
             return {"done": True}
 

@@ -9,7 +9,7 @@ import pytest
 
 from engine.store import documents, schema
 from engine.store.documents import DocumentWrite
-from engine.terms import one_error_apart
+from engine.store.terms import one_error_apart
 
 STORED = {
     "zh.md": ("数据结构", ("计算机", "数据结构")), "ja.md": ("データ構造の基礎", ("配列", "木構造")), "hi.md": ("काम की सूची", ("गेटवे",)), "hi2.md": ("कम मेमोरी", ("मेमोरी",)),

@@ -111,13 +111,13 @@ def test_any_text_is_a_valid_query(conn: sqlite3.Connection, query: str) -> None
 def test_folder_and_files_are_their_owner_s_alone(folder: Folder) -> None:
     assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
     assert stat.S_IMODE(folder.database.stat().st_mode) == 0o600
-    folder.forge("stage 2")
+    folder.prepare_armed_file("stage 2")
     folder.arm()
     assert stat.S_IMODE(folder.armed.stat().st_mode) == 0o600
 
 
 def test_the_switch_is_a_file_that_any_shell_can_remove(folder: Folder) -> None:
-    folder.forge("stage 2")
+    folder.prepare_armed_file("stage 2")
     folder.arm()
     assert folder.is_armed()
     subprocess.run(["rm", str(folder.armed)], check=True)
@@ -168,7 +168,7 @@ def test_a_store_put_back_under_an_open_console_is_said_to_be_held(folder: Folde
     with contextlib.closing(reader):
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM control").fetchall()
-        with pytest.raises(StoreError, match="held by another program"):
+        with pytest.raises(StoreError, match="locked by another program"):
             database.create(folder, busy_s=0.1)
 
 
@@ -191,7 +191,7 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_was(tmp_path: Path)
     home = tmp_path / "home"
     home.mkdir(0o755)
     (home / "letter.txt").write_text("dear")
-    with pytest.raises(StoreError, match="no store"):
+    with pytest.raises(StoreError, match="is not a store"):
         Folder(home).prepare()
     assert stat.S_IMODE(home.stat().st_mode) == 0o755
     assert [path.name for path in home.iterdir()] == ["letter.txt"]
@@ -202,7 +202,7 @@ def test_no_file_of_the_store_is_written_through_a_link(folder: Folder, tmp_path
     other.write_text("precious")
     (folder.path / "armed.forged").symlink_to(other)
     with pytest.raises(OSError, match="symbolic link"):
-        folder.forge("stage 2")
+        folder.prepare_armed_file("stage 2")
     assert other.read_text() == "precious"
 
 
@@ -268,7 +268,7 @@ def test_a_store_behind_a_link_is_judged_and_used_where_it_really_is(tmp_path: P
     (tmp_path / "link").symlink_to(tmp_path / "real")
     found = Folder(tmp_path / "link")
     database.create(found)
-    found.forge("")
+    found.prepare_armed_file("")
     found.arm()
     assert Folder(tmp_path / "real").is_armed()
     assert Folder(tmp_path / "real").disarm()
@@ -281,7 +281,7 @@ def test_files_keep_their_mode_under_any_umask(tmp_path: Path) -> None:
         try:
             found = Folder(tmp_path / f"s{umask}")
             database.create(found)
-            found.forge("")
+            found.prepare_armed_file("")
             found.arm()
             found.lay_ballast()
         finally:

@@ -79,7 +79,7 @@ class Lab:
         self.arm()
 
     def arm(self) -> None:
-        self.engine.folder.forge(f"stage {self.engine.state.stage}")
+        self.engine.folder.prepare_armed_file(f"stage {self.engine.state.stage}")
         self.engine.folder.arm()
         self.engine.switch.armed = self.engine.folder.armed_stamp()
 

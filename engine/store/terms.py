@@ -1,7 +1,8 @@
-"""Words as the search index has them: of any script, with C, C++ and C# apart; and words that differ by one typing error.
+"""Search terms: words of any script, with C, C++ and C# kept apart; and words that differ by one typing error.
 
-FTS5's own tokenizer cuts Devanagari at its vowel signs and takes a run of Chinese for one word, so texts and queries are both
-brought into these terms first. A run of a script without spaces is its pairs of characters; a query for it is the same pairs in a row.
+FTS5's own tokenizer splits Devanagari at its vowel signs and treats a run of Chinese as one word, so texts and queries
+are both converted to these terms first. A run of a script without spaces becomes its pairs of characters; a query for
+it matches the same pairs in sequence.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# what regular expressions do not count to the letters, and scripts from Hebrew to Khmer write vowels with
+# marks that `\w` does not match, with which scripts from Hebrew to Khmer write vowels
 _MARKS = (
     "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962\u0963\u0981-\u0983\u09bc-\u09d7\u0a01-\u0a03\u0a3c-\u0a51\u0a81-\u0a83\u0abc-\u0acd"
     "\u0b01-\u0b03\u0b3c-\u0b57\u0b82\u0bbe-\u0bd7\u0c00-\u0c04\u0c3e-\u0c56\u0c81-\u0c83\u0cbc-\u0cd6\u0d00-\u0d03\u0d3b-\u0d57\u0dca-\u0ddf"
@@ -23,23 +24,23 @@ MOST_TERMS = 32  # of a query
 
 
 def terms(text: str) -> list[str]:
-    """In the order of the text; each is one token to FTS5."""
-    found: list[str] = []
+    """In text order; each is one token to FTS5."""
+    result: list[str] = []
     for part in _TERM.finditer(unicodedata.normalize("NFKC", text).lower()):
         if part["unspaced"]:
-            found += _pairs(part[0])
+            result += _pairs(part[0])
         else:
-            found.append(_SIGNS.get(part[0]) or _spelled(part[0]))
-    return found
+            result.append(_SIGNS.get(part[0]) or _spelled(part[0]))
+    return result
 
 
 def indexed(text: str) -> str:
-    """A text as it is put into the index."""
+    """A text as it is stored in the index."""
     return " ".join(terms(text))
 
 
 def queried(text: str) -> list[str]:
-    """Phrases of FTS5 for a query, one a word: a word, or the pairs of a run of characters without spaces."""
+    """FTS5 phrases for a query, one per word: a word, or the pairs of a run of characters without spaces."""
     phrases: dict[str, None] = {}
     for part in _TERM.finditer(unicodedata.normalize("NFKC", text).lower()):
         if part["unspaced"]:
@@ -51,19 +52,19 @@ def queried(text: str) -> list[str]:
 
 
 def _pairs(run: str) -> list[str]:
-    """Pairs, and the last character alone, so that each character begins a term."""
+    """Pairs, and the last character alone, so that each character starts a term."""
     return [_spelled(run[at : at + 2]) for at in range(len(run))]
 
 
 def _spelled(word: str) -> str:
-    """A word with its marks as letters: FTS5 would cut it at each."""
+    """A word with its marks as letters: FTS5 would split it at each mark."""
     if word.isascii() or not any(unicodedata.category(letter)[0] == "M" for letter in word):
         return word
     return "".join(f"{ord(letter):x}" if unicodedata.category(letter)[0] == "M" else letter for letter in word)
 
 
 def one_error_apart(one: str, other: str) -> bool:
-    """Whether one letter was left out, added, changed, or two neighbours were exchanged."""
+    """Whether one letter was left out, added or changed, or two neighbours were swapped."""
     if abs(len(one) - len(other)) > 1 or one == other:
         return False
     begin = 0
