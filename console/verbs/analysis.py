@@ -12,7 +12,7 @@ from console.context import CliContext, Failed, fail, json_option, say, write_js
 from console.verbs.quality import draft_gold, quality
 
 if TYPE_CHECKING:
-    from engine.quality.compare import ExportRow, StoredDocument
+    from engine.quality.compare import ComparedDocument, ExportRow
 
 EXAMPLES = 2
 NONE = {"error": "error", "warning": "warning", "all": "error or warning"}
@@ -50,9 +50,9 @@ def compare_keywords(context: CliContext, llm: Path, frequency: Path, output: Pa
     wrote(output, "\n".join([found.overall.sentence, *found.notes, f"Wrote {output}."]), as_json)
 
 
-def _kept(context: CliContext, keys: set[str]) -> dict[str, StoredDocument]:
+def _kept(context: CliContext, keys: set[str]) -> dict[str, ComparedDocument]:
     """What the store here knows of these documents; nothing where there is no store."""
-    from engine.quality.compare import StoredDocument
+    from engine.quality.compare import ComparedDocument
     from engine.store import documents
     from engine.store.folder import StoreError
 
@@ -61,7 +61,7 @@ def _kept(context: CliContext, keys: set[str]) -> dict[str, StoredDocument]:
     except (Failed, StoreError):
         return {}
     return {
-        d.id: StoredDocument(d.llm if d.llm is not None else d.shadow, d.frequency, d.text)
+        d.id: ComparedDocument(d.llm if d.llm is not None else d.shadow, d.frequency, d.text)
         for d in found
         if d is not None
     }

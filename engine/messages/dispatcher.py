@@ -35,7 +35,7 @@ POLL_S = 1.0
 LIMIT_S = 30.0
 
 
-class Tested(Struct, frozen=True):
+class TestDelivery(Struct, frozen=True):
     """How a test message went."""
 
     delivered: bool
@@ -106,11 +106,11 @@ class Post:
         state = "kept" if self.keeps else "waiting"
         return outbox.put(conn, self._marked(draft), self._clock.now(), key or uuid.uuid4().hex, state)
 
-    async def test(self) -> Tested:
+    async def test(self) -> TestDelivery:
         """Send a test message now to every address, without the queue."""
         destinations, trouble = self.addresses()
         if not destinations:
-            return Tested(False, f"Not delivered: {trouble}.")
+            return TestDelivery(False, f"Not delivered: {trouble}.")
         draft = Draft(
             "test",
             "team",
@@ -121,10 +121,10 @@ class Post:
         if trouble:
             failed.append(trouble)
         if failed:
-            return Tested(False, f"Not delivered: {'; '.join(failed)}.")
+            return TestDelivery(False, f"Not delivered: {'; '.join(failed)}.")
         kinds = ", ".join(sorted({a.kind for a in destinations}))
         where = counted(len(destinations), "address", "addresses")
-        return Tested(True, f"Delivered a test message to {where} ({kinds}).")
+        return TestDelivery(True, f"Delivered a test message to {where} ({kinds}).")
 
     async def past_the_queue(self, draft: Draft) -> bool:
         """Deliver it now, once, to every address that takes it, when the store cannot queue it. Whether any took it."""

@@ -110,7 +110,7 @@ def read_rows(body: bytes, name: str) -> tuple[ExportRow, ...]:
         ) from None
 
 
-class StoredDocument(Struct, frozen=True):
+class ComparedDocument(Struct, frozen=True):
     """A document in the store: both methods' keywords (`llm` None if it has none) and the text."""
 
     llm: tuple[str, ...] | None
@@ -119,7 +119,7 @@ class StoredDocument(Struct, frozen=True):
 
 
 def complete(
-    llm: Sequence[ExportRow], frequency: Sequence[ExportRow], kept: Mapping[str, StoredDocument]
+    llm: Sequence[ExportRow], frequency: Sequence[ExportRow], kept: Mapping[str, ComparedDocument]
 ) -> tuple[tuple[ExportRow, ...], tuple[ExportRow, ...], tuple[str, ...]]:
     """Both exports, completed from the store: missing texts, and the other method's keywords for documents in only one.
 

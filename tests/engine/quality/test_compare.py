@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.quality.compare import ExportRow, StoredDocument, compare, complete, read_rows
+from engine.quality.compare import ComparedDocument, ExportRow, compare, complete, read_rows
 
 TEXT = "The harbor crane lifts containers. Wind limits apply to cranes when extracting keywords."
 
@@ -104,8 +104,8 @@ def test_the_store_completes_two_exports_of_different_documents_and_says_so() ->
     """The plan's own two lines export the latest LLM documents and the latest frequency documents: never the same ones."""
     llm, frequency = (ExportRow(("worker pool", "made up"), "a"),), (ExportRow(("queue",), "b"),)
     kept = {
-        "a": StoredDocument(("worker pool", "made up"), ("worker pool", "retry"), "A worker pool may retry."),
-        "b": StoredDocument(None, ("queue",), "A queue."),
+        "a": ComparedDocument(("worker pool", "made up"), ("worker pool", "retry"), "A worker pool may retry."),
+        "b": ComparedDocument(None, ("queue",), "A queue."),
     }
     rows, others, notes = complete(llm, frequency, kept)
     found = compare(rows, others, notes)
