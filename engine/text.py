@@ -63,6 +63,11 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def took(ms: float) -> str:
+    """ "38 ms", "0.4 ms", "12.3 s": one way to write how long something took, wherever it is shown."""
+    return f"{ms / 1000:.1f} s" if ms >= 10_000 else f"{ms:.0f} ms" if ms >= 1 else f"{ms:.1f} ms"
+
+
 def reason_of(error: BaseException) -> str:
     """ "/srv/store/lock: Permission denied": the system's message without the errno."""
     if not isinstance(error, OSError) or not error.strerror:

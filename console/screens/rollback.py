@@ -12,6 +12,7 @@ from console.widgets import blocks, contacts, numerals, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns, wrapped
 from engine.plan.durations import clock
+from engine.text import counted, took
 from engine.view.model import ProofView, View
 
 
@@ -72,7 +73,7 @@ class Rollback(Page):
 
     def _watch(self, c: Canvas, y: int, v: View | None) -> int:
         """The stopwatch, large, and the one sentence that counts; the next free row."""
-        state, took, sentence = self._standing(v)
+        state, after, sentence = self._standing(v)
         style = {"none": "dim", "proven": "ok+", "running": "warn+", "overdue": "bad+"}[state]
         if state == "none":
             c.put(1, y + 1, sentence, "text", c.width - 2)
@@ -88,16 +89,16 @@ class Rollback(Page):
             )
             return y + 1 + c.block(1, y + 1, c.width - 2, 3, sentence, "dim") + 1
         if c.height >= 20:
-            x = numerals.put(c, 3, y, took, style) + 2
+            x = numerals.put(c, 3, y, after, style) + 2
         badge = {"proven": " ✔ PROVEN ", "running": " ROLLING BACK TO 0 % ", "overdue": " ✖ NOT OBSERVED "}[state]
         at = c.put(x, y, badge, {"proven": "fine", "running": "caution", "overdue": "alarm"}[state])
         c.put(
             at + 1,
             y,
             {
-                "proven": f"0 % was observed after {took}",
-                "running": f"{took}, waiting until 0 % is observed",
-                "overdue": f"after {took}",
+                "proven": f"0 % was observed after {after}",
+                "running": f"{after}, waiting until 0 % is observed",
+                "overdue": f"after {after}",
             }[state],
             "strong",
         )
@@ -130,7 +131,7 @@ class Rollback(Page):
             if proof is None:
                 return "none", "", "No rollback yet. R goes to 0 % at once, from every screen, and asks nothing."
             if proof.effective_ms is not None:
-                return "proven", f"{proof.effective_ms / 1000:.2f} s", proof.sentence
+                return "proven", took(proof.effective_ms), proof.sentence
             return "overdue" if proof.overdue else "running", "…", proof.sentence
         return attempt.state(sight), attempt.clock(), attempt.sentence(sight)
 
@@ -147,12 +148,12 @@ class Rollback(Page):
             return
         x, y, width, rows = blocks.panel(c, area, "proof")
         if proof is None:
-            waits = self._standing(None)[0] == "running"
-            none = (
-                "an engine observes it, in a moment"
-                if waits
-                else "none from an engine: none has observed this rollback"
-            )
+            if self._standing(None)[0] == "running":
+                none = "an engine observes it, in a moment"
+            elif self.console.attempt is not None and self.console.attempt.unreachable:
+                none = "No engine runs to observe it. Without an engine and an armed file no LLM call can start."
+            else:
+                none = "No engine has observed this rollback."
             c.block(x, y, width, rows, none, "dim")
             return
         for row, (name, value, good) in enumerate(_facts(proof, not self.console.read_only)[:rows]):
@@ -248,11 +249,12 @@ def _facts(p: ProofView, acts: bool = True) -> list[tuple[str, str, bool | None]
         return words.NO_DATA if moment is None else words.moment(moment) + "Z"
 
     seen = p.effective_ms is not None
+    probed = f", {counted(p.probes, 'probe')}" if p.probes else ""  # else by the documents, a row of their own
     return [
         ("decided", f"{at(p.at)} by {p.actor}", None),
         (
             "0 % observed",
-            f"in {(p.effective_ms or 0) / 1000:.2f} s, {p.probes} probes" if seen else "not yet",
+            f"in {took(p.effective_ms)}{probed}" if p.effective_ms is not None else "not yet",
             seen or None,
         ),
         ("last LLM call", at(p.last_call) if p.last_call else "none since", None),

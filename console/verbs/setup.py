@@ -74,15 +74,18 @@ def _contact(role: str) -> tuple[str, dict[str, str]]:
 @json_option
 @click.pass_obj
 def env(context: CliContext, as_json: bool) -> None:
-    """The export lines of the current stage, at the percentage decided now."""
-    from engine.plan.environment import environment
+    """The export lines of the current stage, at the percentage decided now, within what the engine's environment allows."""
+    from engine.plan.environment import NO_LIMIT, Ceiling, environment
     from engine.store.folder import StoreError
 
     try:
         state = context.reader.state()
+        view = context.reader.glance().view
         stage, bp = state.stage, state.percent_bp
     except StoreError:
-        stage, bp = 0, context.plan.stages[0].percent_bp
-    lines = environment(context.plan, stage, bp)
+        view, stage, bp = None, 0, context.plan.stages[0].percent_bp
+    # the engine's limits, not this shell's: it may have run the lines of an earlier stage, which had no A/B test
+    limits = NO_LIMIT if view is None else Ceiling(ab_test=view.may_test, metrics=view.measures)
+    lines = environment(context.plan, stage, bp, limits)
     values = dict(line.removeprefix("export ").split("=", 1) for line in lines)
     say(values, "\n".join(lines), as_json)

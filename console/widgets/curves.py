@@ -26,6 +26,7 @@ class Measure(NamedTuple):
     scale: float
     unit: str
     low_is_bad: bool = False
+    of: str = ""  # what a count counts, where it stands alone
     least: float = 1.0  # the scale never ends below this, in the unit shown: a flat line at zero is not magnified
 
 
@@ -38,7 +39,7 @@ MEASURES = {
         Measure("cache_hit_rate", "cache hits", 0.01, " %", low_is_bad=True),
         Measure("llm_share", "documents by LLM", 0.01, " %", least=10.0),
         Measure("llm_documents", "LLM documents a minute", 1.0, ""),
-        Measure("documents", "documents enriched", 1.0, ""),
+        Measure("documents", "documents enriched", 1.0, "", of=" documents"),
     )
 }
 
@@ -95,7 +96,9 @@ def curve(
 
 def said(measure: Measure, value: float) -> str:
     """A value in words: those of its metric; of a mere count of documents the number."""
-    return words.figure(measure.metric, value) if measure.unit else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    if measure.unit:
+        return words.figure(measure.metric, value)
+    return f"{value:,.0f}{measure.of}" if value >= 100 else f"{value:.3g}{measure.of}"
 
 
 def _top(known: Sequence[float], limits: Sequence[float], least: float, most: float) -> float:

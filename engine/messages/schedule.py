@@ -12,6 +12,7 @@ DAY = 86400.0
 # one hour less than a week: after a change to summer time the same time of day comes earlier
 WEEK = 7 * DAY - 3600.0
 ABOUT = {"rollback": ("rollback", "trigger"), "hold": ("hold", "blind")}  # the decisions a message is about
+ADOPTED = "adopt"  # a person adopted a changed plan, which may move the stage and restarts the bake
 
 
 def last_time(plan: Plan, now: float) -> float | None:
@@ -69,7 +70,13 @@ def called_for(plan: Plan, kind: str, stage: int, moved: bool) -> list[Message]:
     """Messages that a decision of this kind triggers; `stage` is the one after it, `moved` whether it changed."""
     up = kind == "promote" and moved
     wanted = (
-        {"rollback"} if kind in ABOUT["rollback"] else {"hold"} if kind in ABOUT["hold"] else {"gate"} if up else set()
+        {"rollback"}
+        if kind in ABOUT["rollback"]
+        else {"hold"}
+        if kind in (*ABOUT["hold"], ADOPTED)
+        else {"gate"}
+        if up
+        else set()
     )
     if up and stage > plan.last_stage:
         wanted.add("after")

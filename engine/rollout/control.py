@@ -333,8 +333,10 @@ def promote(
         )
     stage, bp = next_step(plan, state, short)
     name = stage_name(plan, stage)
+    shadowed = plan.stages[stage].shadow_bp if stage <= plan.last_stage else 0
+    shadow = f" (shadow {percent(shadowed)})" if shadowed else ""
     verb = "returned" if short and returns(plan, state) is not None else "promoted"
-    what = "declared stable" if stage >= plan.stable else f"{verb} to stage {stage} {name}, {percent(bp)}"
+    what = "declared stable" if stage >= plan.stable else f"{verb} to stage {stage} {name}, {percent(bp)}{shadow}"
     how = f" overriding {len(missing)} missing: {ask.reason}" if missing else ""
     return Decision(
         "promote", ask.actor, ask.reason, stage, bp, ask.at, ask.request_id, f"{ask.actor.name} {what}{how}",

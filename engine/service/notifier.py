@@ -52,9 +52,10 @@ class Mailing:
                 return
             before = engine.conn.execute("SELECT stage FROM decision WHERE rev = ?", (row.rev - 1,)).fetchone()
             moved = before is None or before[0] != d.stage
+            kind = schedule.ADOPTED if d.kind == "plan" and d.actor.kind == "person" else d.kind
             taken_back = not (d.kind == "rollback" and d.percent_bp == row.percent_from)
             if taken_back and not d.evidence.get("told"):
-                for message in schedule.called_for(engine.plan, d.kind, d.stage, moved):
+                for message in schedule.called_for(engine.plan, kind, d.stage, moved):
                     if message.automatic:
                         await self._queue(message, f"{message.id} {row.rev}", row.rev)
             self._told = row.rev

@@ -18,7 +18,7 @@ from engine.clock import Clock
 from engine.plan.durations import iso
 from engine.routing.pipeline import Pipeline, Routed
 from engine.routing.switch import Switch
-from engine.text import counted
+from engine.text import counted, took
 from engine.view.model import ProofView
 
 LIMIT_S = 5.0
@@ -158,12 +158,10 @@ def sentence(view: ProofView, target_bp: int, armed_path: str, why: str = "") ->
         )
     if view.effective_ms is None:
         return "Proving: waiting for the first document routed since."
-    ms = view.effective_ms
-    took = f"{ms / 1000:.1f} s" if ms >= 10_000 else f"{ms:.0f} ms" if ms >= 1 else f"{ms:.1f} ms"
     if target_bp:
-        return f"Effective in {took}: routers obey {target_bp / 100:g} %."
+        return f"Effective in {took(view.effective_ms)}: routers obey {target_bp / 100:g} %."
     parts = [
-        f"Effective in {took}",
+        f"Effective in {took(view.effective_ms)}",
         f"last LLM call {iso(view.last_call, ms=True)}" if view.last_call else "no LLM call since the engine started",
     ]
     if view.cancelled:
@@ -172,5 +170,5 @@ def sentence(view: ProofView, target_bp: int, armed_path: str, why: str = "") ->
         how = "all by frequency" if not view.llm_since else f"{view.llm_since} of them still by the LLM"
         parts.append(f"{counted(view.documents_since, 'document')} since, {how}")
     elif view.probes:
-        parts.append(f"no traffic, so {view.probes} probe documents were routed, all to frequency")
+        parts.append(f"no document came meanwhile, so {view.probes} probe documents were routed, all to frequency")
     return "; ".join(parts) + "."

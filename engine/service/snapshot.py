@@ -139,6 +139,8 @@ def view(engine: Engine) -> View:
         measuring=engine.measuring,
         no_traffic=quiet,
         limits=engine.limits.sentences,
+        may_test=engine.limits.may_test,
+        measures=engine.limits.measures,
         misplaced=engine.misplaced,
         plan_changed=engine.plan_watch.sentence,
     )
@@ -248,6 +250,8 @@ def _proof(engine: Engine) -> ProofView | None:
     if proof is None:
         return None
     applied = engine.applier.applied
+    if proof.rev and (reason := log.reason_of(engine.conn, proof.rev)):
+        proof = replace(proof, reason=reason)
     return replace(proof, applied=applied.state, applied_sentence=applied.sentence)
 
 

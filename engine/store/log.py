@@ -265,6 +265,16 @@ def last(conn: sqlite3.Connection, kinds: tuple[str, ...], before: int = 1 << 60
     return None if row[0] is None else rows(conn, after=row[0] - 1, before=row[0] + 1, limit=1)[0]
 
 
+def reason_of(conn: sqlite3.Connection, rev: int) -> str:
+    """The reason that was given for a decision after it, the newest one; "" for none."""
+    row = conn.execute(
+        "SELECT json_extract(body, '$.reason') FROM decision WHERE rev > ? AND kind = 'reason' "
+        "AND json_extract(body, '$.evidence.of') = ? ORDER BY rev DESC LIMIT 1",
+        (rev, rev),
+    ).fetchone()
+    return str(row[0] or "") if row is not None else ""
+
+
 def began(conn: sqlite3.Connection, epoch: int) -> float:
     """When this epoch began; 0 if that was before the log."""
     row = conn.execute("SELECT at FROM decision WHERE epoch = ? ORDER BY rev LIMIT 1", (epoch,)).fetchone()

@@ -101,3 +101,9 @@ async def test_having_no_address_for_messages_is_a_notice_where_messages_are_and
     assert [name for name, text in shown.items() if "PROBLEM" in text] == []
     assert "nowhere to send" in shown["messages"]
     assert f"Note: {nowhere}" in [line.sentence for line in status.lines(quiet, "")]
+
+
+def test_the_proof_is_by_documents_where_some_came_and_has_one_value_of_its_time() -> None:
+    rows = {name: value for name, value, _ in _facts(replace(PROVEN, probes=0))}
+    assert rows["0 % observed"] == "in 41 ms"
+    assert {n: v for n, v, _ in _facts(replace(PROVEN, probes=20))}["0 % observed"] == "in 41 ms, 20 probes"

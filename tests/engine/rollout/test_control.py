@@ -297,3 +297,10 @@ def test_a_rollback_to_a_stage_that_is_not_below_goes_to_zero_and_says_why() -> 
         assert decision.percent_bp == 0
         assert why in decision.sentence
     assert "no stage" not in control.roll_back(PLAN, State(stage=3, percent_bp=2500), ask(), 2).sentence
+
+
+def test_the_promotion_to_a_stage_with_shadow_names_its_share() -> None:
+    said = control.promote(PLAN, State(), ask(), 0, (), (), False, "")
+    assert isinstance(said, control.Decision)
+    assert "promoted to stage 1" in said.sentence
+    assert "0 % (shadow 100 %)" in said.sentence

@@ -267,3 +267,24 @@ async def test_a_trigger_s_to_zero_waits_for_no_smaller_rollback_that_the_store_
         await c.settled(lambda: not c.engine.switch.pending)
         assert c.engine.state.percent_bp == 0
         assert [row.decision.percent_bp for row in log.rows(c.engine.conn) if row.decision.kind in DOWN] == [0, 1000]
+
+
+async def test_the_reason_given_after_a_rollback_is_in_its_proof_and_env_keeps_to_the_engine_s_limits(
+    tmp_path: Path,
+) -> None:
+    async with Clocked(tmp_path, environ={"XZE_KEYWORD_EXTRACTION_AB_TEST": "false"}) as c:
+        await c.climb(4)
+        await c.loop.tick()
+        assert c.engine.view is not None
+        assert not c.engine.view.may_test
+        assert c.engine.view.measures
+        await c.settled(lambda: c.stage.reader.glance().view is not None)
+        lines = c.stage.cli("env").stdout
+        assert "AB_TEST=false" in lines
+        assert "METRICS=true" in lines
+        await c.command("rollback")
+        await c.settled(lambda: c.engine.proof is not None and c.engine.proof.view.rev)
+        assert (await c.command("rollback_reason", reason="search was broken")).ok
+        await c.loop.tick()
+        assert c.engine.view.rollback is not None
+        assert c.engine.view.rollback.reason == "search was broken"

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.client.client import Reply
+from engine.messages import outbox
 from engine.plan.init import set_value
 from engine.plan.load import load_plan
 from engine.rollout.control import Decision, note
@@ -132,6 +133,7 @@ async def test_another_percentage_of_the_stage_is_held_and_adopted_it_falls_and_
         assert (await c.command("adopt_plan", stage=3)).ok
         assert c.engine.state.percent_bp == 1200
         assert c.engine.switch.read().percent_bp == 1200
+        await c.settled(lambda: any("adopted the changed plan" in d.subject for d in outbox.deliveries(c.engine.conn)))
     async with restarted(tmp_path, set_to("stages[3].percent", 30)) as c:
         assert (await c.command("adopt_plan", stage=3)).ok
         assert c.engine.state.percent_bp == 1200  # reduced; up only by promotion
