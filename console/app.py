@@ -309,6 +309,11 @@ class Console(App[int]):
                 case "wait":
                     self.set_timer(GRACE_S, lambda: self._after_grace(event))
                     return
+            if not typing and self._read_only_key(event.key):
+                self.say(
+                    "This console is read-only: only R acts. Open it without --read-only to change things.", "caution"
+                )
+                return
         elif isinstance(event, events.Key) and self.attempt is not None and event.time < self.attempt.pressed:
             return  # typed before R and still on its way, as on a slow line: it must not lead away from the proof
         await super().on_event(event)
@@ -324,6 +329,16 @@ class Console(App[int]):
                     "R came inside a burst of keys, as a paste does, and was not taken. To roll back press R once, or F9.",
                     "alarm",
                 )
+
+    def _read_only_key(self, name: str) -> bool:
+        """Whether a read-only console leaves this key out because of what it would do."""
+        page = self.page
+        if not self.read_only or page is None or isinstance(self.screen, ModalScreen):
+            return False
+        bound = next(
+            (b for b in (*page.bindings(), *self.BINDINGS) if isinstance(b, Binding) and name in b.key.split(",")), None
+        )
+        return bound is not None and bound.action.removeprefix("app.").partition("(")[0] in ACTING
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return not (self.read_only and action in ACTING)

@@ -17,6 +17,7 @@ from engine.store.documents import Document
 from engine.text import clean_block, clean_line
 from engine.view.model import View
 
+MOST_TEXT = 200_000
 FILTERS: tuple[str | None, ...] = (None, "llm", "frequency")
 
 
@@ -27,6 +28,7 @@ class Documents(Searching):
     PROMPT: ClassVar[str] = "search titles and keywords"
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
+        key("enter", "whole", "the whole document, and back"),
         key("m", "method", "all, served by LLM, served by frequency"),
         key("t", "restore", "frequency keywords again for all that the LLM wrote"),
         key("T", "undo_restore", "take the last restore back"),
@@ -39,11 +41,16 @@ class Documents(Searching):
         self.found: list[Document] = []
         self.chosen: Document | None = None
         self.method = 0
+        self.whole = False  # the text of the chosen document instead of the list
+        self.top = 0
         self._listed: Any = None  # what the list was read for
 
     def hints(self) -> tuple[Hint, ...]:
+        if self.whole:
+            return (("enter", "back to the list", "whole"), ("j k", "scroll", ""), ("c", "complaint", "complaint"))
         v = self.sight.view
         out: list[Hint] = [
+            ("enter", "read it", "whole"),
             ("/", "search", "search"),
             ("m", f"show {FILTERS[self.method] or 'all'}", "method"),
             ("c", "complaint", "complaint"),
@@ -89,6 +96,9 @@ class Documents(Searching):
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, y)
+        if self.whole:
+            self._whole(c, area)
+            return
         if c.width >= 200:
             (left, lw), (middle, mw), (right, rw) = columns(area.width, (1, 1, 1), 1)
             self._list(c, Area(area.x + left, y, lw, area.height), v)
@@ -146,6 +156,16 @@ class Documents(Searching):
         n = v.restore.documents if v.restore else 0
         return f"{words.count(n)} serve LLM keywords" if n else ""
 
+    def _whole(self, c: Canvas, area: Area) -> None:
+        """The chosen document from its first line to its last."""
+        d = self.chosen
+        x, y, width, rows = blocks.panel(c, area, d.title or d.id if d else "no document", d.id if d else "", "dim")
+        text = clean_block(d.text, MOST_TEXT) if d and d.text else "No text of it is kept."
+        lines = paragraphs(text, width)
+        self.top = max(0, min(self.top, len(lines) - rows))
+        for row, line in enumerate(lines[self.top : self.top + rows]):
+            c.put(x, y + row, line, "text", width)
+
     def _text(self, c: Canvas, area: Area) -> None:
         """The document itself, with its lines as they are."""
         d = self.chosen
@@ -182,7 +202,15 @@ class Documents(Searching):
             c.rule(x, y + top, width, "text")
             c.block(x, y + top + 1, width, rows - top - 1, clean_line(d.text, 6000), "dim")
 
+    def action_whole(self) -> None:
+        self.whole, self.top = not self.whole and self.chosen is not None, 0
+        self.repaint()
+
     def action_move(self, by: int) -> None:
+        if self.whole:
+            self.top = max(0, self.top + by)
+            self.repaint()
+            return
         self.rows.move(by, len(self.found))
         self.refreshed()
 

@@ -28,7 +28,7 @@ RUNBOOKS = (
 class Help(Searching):
     TITLE: ClassVar[str] = "Help"
     ABOUT: ClassVar[str] = "keys of the screen, and the runbooks"
-    PROMPT: ClassVar[str] = "search this page"
+    PROMPT: ClassVar[str] = "search all pages"
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
         key("tab,l,right", "turn(1)", "next page"),
@@ -72,10 +72,22 @@ class Help(Searching):
             c.put(1, area.y, "Nothing here has these words; esc in the search (/) shows all again.", "dim")
 
     def lines(self, width: int) -> list[tuple[str, str]]:
-        name = RUNBOOKS[self.book][0]
-        found = self._keys() if name == "keys" else _text(book(name), width)
-        wanted = self.text_wanted.lower()
-        return [line for line in found if wanted in line[0].lower()] if wanted else found
+        wanted = self.text_wanted.strip().lower()
+        if not wanted:
+            return self._page(RUNBOOKS[self.book][0], width)
+        out: list[tuple[str, str]] = []
+        for at in (
+            self.book,
+            *(i for i in range(len(RUNBOOKS)) if i != self.book),
+        ):  # the page that is open comes first
+            name, title = RUNBOOKS[at]
+            found = [line for line in self._page(name, width) if wanted in line[0].lower()]
+            if found:
+                out += [(f"{title} · {len(found)}", "head"), *found, ("", "text")]
+        return out
+
+    def _page(self, name: str, width: int) -> list[tuple[str, str]]:
+        return self._keys() if name == "keys" else _text(book(name), width)
 
     def _keys(self) -> list[tuple[str, str]]:
         """From the bindings themselves: what is listed is what works."""

@@ -138,7 +138,7 @@ class Palette(ModalScreen[str | None]):
     @on(Input.Changed)
     def narrow(self, event: Input.Changed) -> None:
         """Every word that was typed begins a word of the command, in any order; where they stand early comes first."""
-        wanted = event.value.lower().split()
+        wanted = WORD.findall(event.value.lower())
         placed = [(_place(wanted, f"{c.words} {c.place} {c.key}".lower()), c) for c in self.all]
         self.found = [c for at, c in sorted(placed, key=lambda pair: pair[0]) if at < NOWHERE]
         self.rows = Rows()

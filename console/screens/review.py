@@ -61,11 +61,15 @@ class Review(FetchingPage):
         self.document: Document | None = None
         self.compared: DocumentComparison | None = None
         self.flaws: dict[Side, set[Flaw]] = {}
+        self._kept: dict[
+            tuple[int, str], dict[Side, set[Flaw]]
+        ] = {}  # marks that are not sent yet, by sample and document
         self.side: Side = "first"  # the list that r, i, n are about
         self.top = 0  # first line of the text that is shown
         self.page_rows = 5
         self.summing = False
         self.beat = 0  # grows when something was judged or drawn
+        self._opened = ""  # the document that the marks are of
         self._placed = 0  # the sample in which the place has been found
 
     # -- what it is about --------------------------------------------------------------------------------------------------
@@ -167,9 +171,13 @@ class Review(FetchingPage):
         shown = self.shown
         if shown is None:
             return
+        self._opened = shown.document
         known = self.mine.get(shown.document)
+        kept = self._kept.get((self.sample.id, shown.document)) if self.sample is not None else None
         sides: tuple[Side, Side] = ("first", "second")
-        if known is not None:
+        if kept is not None:
+            self.flaws = kept
+        elif known is not None:
             self.flaws = {side: set(known.marks.flaws.get(side, ())) for side in sides}
         else:
             few_or_many = {side: not WANTED[0] <= len(shown.side(side)) <= WANTED[1] for side in sides}
@@ -370,10 +378,12 @@ class Review(FetchingPage):
             self.repaint()
 
     def action_flaw(self, flaw: Flaw) -> None:
-        if self.shown is None or self.summing:
-            return
+        if self.shown is None or self.summing or self.shown.document != self._opened:
+            return  # the marks on screen are of another document until this one is read
         marks = self.flaws.setdefault(self.side, set())
         marks.symmetric_difference_update({flaw})
+        if self.sample is not None:
+            self._kept[self.sample.id, self.shown.document] = self.flaws
         self.repaint()
 
     def action_draw(self, blind: bool) -> None:
@@ -402,7 +412,7 @@ class Review(FetchingPage):
         if self.sample is None or shown is None:
             self.console.say("Draw a sample first: d.", "caution")
             return
-        if self.summing:
+        if self.summing or shown.document != self._opened:
             return
         better: Better = "same" if which == "same" else self.left if which == "left" else self.right
         flaws = {side: sorted(found) for side, found in self.flaws.items() if found}
@@ -413,6 +423,8 @@ class Review(FetchingPage):
         def judged(reply: Reply) -> None:
             if not reply.ok:
                 return
+            if self.sample is not None:
+                self._kept.pop((self.sample.id, shown.document), None)
             self.beat += 1
             if self.sample is not None and at + 1 < len(self.sample.documents):
                 self.at = at + 1

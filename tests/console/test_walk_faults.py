@@ -1,0 +1,94 @@
+"""What an on-call engineer's walk of the screens found: keys that explain themselves, a menu and a help that find what they list."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+from textual.widgets import Input
+
+from console.app import Console
+from console.screens.help import Help
+from console.screens.palette import Palette
+from console.screens.review import Review
+from tests.console.samples import DOCS, PLAN, FakeLink
+from tests.console.test_review_and_ab import with_sample
+from tests.console.walking import console, ready, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_menu_finds_every_line_by_its_own_words() -> None:
+    async with console("normal").run_test(size=(80, 24)) as pilot:
+        app = await ready(pilot)
+        await pilot.press("2", "colon")
+        menu = app.screen
+        assert isinstance(menu, Palette)
+        for command in menu.all:
+            menu.query_one(Input).value = command.words[:60]
+            await pilot.pause(0)
+            assert command in menu.found, command.words
+
+
+async def test_help_is_searched_on_all_pages() -> None:
+    async with console("normal").run_test(size=(80, 24)) as pilot:
+        app = await ready(pilot)
+        await pilot.press("question_mark")
+        page = app.page
+        assert isinstance(page, Help)
+        page.text_wanted = "systemctl"
+        found = [text for text, style in page.lines(78) if style == "head"]
+        assert any(title.startswith("systemd · ") for title in found)
+        page.text_wanted = ""
+        assert not any("systemctl" in text for text, _ in page.lines(78))  # the page that is open is the keys
+
+
+@pytest.mark.parametrize("keys", [["2", "p"], ["2", "s"], ["p"], ["7", "t"]])
+async def test_a_read_only_console_says_why_a_key_does_nothing(keys: list[str]) -> None:
+    async with console("ready", read_only=True).run_test(size=(80, 24)) as pilot:
+        app = await ready(pilot)
+        await pilot.press(*keys)
+        await pilot.pause(0.05)
+        assert app.said is not None
+        assert "read-only" in app.said[0]
+
+
+async def test_enter_shows_the_whole_document() -> None:
+    link = FakeLink("normal")
+    text = "\n".join(f"line {n} of the document" for n in range(80))
+    link.docs = (replace(DOCS[0], text=text),)
+    app = Console(link, PLAN)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("7")
+        page = app.page
+        assert page is not None
+        await until(pilot, lambda: getattr(page, "chosen", None) is not None)
+        await pilot.press("enter")
+        assert "line 0 of the document" in page.canvas(80, 24).text()
+        await pilot.press("G")
+        assert "line 79 of the document" in page.canvas(80, 24).text()
+        await pilot.press("enter")
+        assert "keywords by both methods" in page.canvas(80, 24).text()
+
+
+async def test_marks_that_are_not_sent_survive_a_step_away_and_back() -> None:
+    link = FakeLink("normal")
+    with_sample(link, blind=False)
+    app = Console(link, PLAN)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("5")
+        page = app.page
+        assert isinstance(page, Review)
+        await until(pilot, lambda: page.document is not None and not page.busy)
+        before = {side: set(found) for side, found in page.flaws.items()}
+        await pilot.press("r")
+        marked = {side: set(found) for side, found in page.flaws.items()}
+        assert marked != before
+        first = page.shown
+        await pilot.press("j")
+        await until(pilot, lambda: page.shown is not None and page._opened == page.shown.document != first.document)  # type: ignore[union-attr]
+        assert page.flaws == before
+        await pilot.press("k")
+        await until(pilot, lambda: page.shown == first and page._opened == first.document)  # type: ignore[union-attr]
+        assert page.flaws == marked
