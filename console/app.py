@@ -70,6 +70,7 @@ class Console(App[int]):
         Binding("exclamation_mark", "inbox", "inbox: all that waits for you"),
         Binding("E", "start_engine", "start the engine when none runs"),
         Binding("backspace", "dismiss", "dismiss the notice (the inbox keeps it)"),
+        Binding("K", "acknowledge", "I have it: take the alarm, for all to see"),
         Binding("v", "proof", "the proof of the last rollback, and the way back"),
         Binding("q", "back_or_quit", "back; on Live: quit (the engine goes on)"),
         Binding("escape", "back", "back"),
@@ -482,6 +483,10 @@ class Console(App[int]):
         self.action_go(9)
         if name != "messages":
             self.switch_screen(working(name)())
+
+    def action_acknowledge(self) -> None:
+        """Take the alarm: shown to everyone, kept in the log, sent to the team."""
+        self.act("acknowledge")
 
     def action_inbox(self) -> None:
         from console.screens.inbox import Inbox

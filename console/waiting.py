@@ -13,7 +13,7 @@ from engine.view.model import TaskView, View
 
 ACTIONS = {  # behind the key
     "e": "app.on_gate('resume')", "p": "app.on_gate('promote')", "2": "app.go(2)", "3": "app.go(3)", "5": "app.go(5)", "8": "app.go(8)",
-    "9": "app.go(9)", "9 tab": "app.work('commands')", "v": "app.proof",
+    "9": "app.go(9)", "9 tab": "app.work('commands')", "v": "app.proof", "K": "app.acknowledge",
 }  # fmt: skip
 SLEEP = "nothing: go back to sleep"
 

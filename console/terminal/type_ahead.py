@@ -27,7 +27,7 @@ TYPED = "\r\n\t"  # a paste has them too
 ACTING = frozenset((
     "undo", "promote", "override", "approve", "hold", "resume", "sign", "revoke", "check_item", "restore",
     "restore_bad_window", "undo_restore", "why", "complaint", "draw", "better", "flaw", "judge", "measure", "send", "resend",
-    "remind", "tick", "write", "run", "fault", "calm", "speed", "start_engine", "on_gate",
+    "remind", "tick", "write", "run", "fault", "calm", "speed", "start_engine", "on_gate", "acknowledge",
 ))  # fmt: skip
 
 

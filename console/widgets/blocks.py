@@ -57,7 +57,12 @@ def header(c: Canvas, sight: Sight, who: str, read_only: bool = False) -> None:
     right = c.right(c.width, 0, f" {words.moment(v.at)}Z ", "alarm" if old else f"{place}-bar")
     names = sorted({o.name for o in v.operators} - {who})
     others = "" if not names else f" (+ {', '.join(names)})" if len(names) < 3 else f" (+ {len(names)})"
+    has = v.acknowledged.name if v.acknowledged is not None else ""
+    mine = has == who
     who = fit(who, max(12, c.width // 5))  # an identity provider makes long ones
+    if has:  # who has the alarm counts more than who else looks
+        who = f"{who} has it" if mine else f"{who} ({fit(has, 12)} has it)"
+        others = f" (+ {len(names)})" if names and mine else ""
     mode = "  READ-ONLY " if read_only else " "
     roll = "R rollback to 0 %   "
     room = right - x - len(roll)

@@ -10,7 +10,7 @@ from engine.view.model import DecisionView, View
 KIND: dict[str, tuple[str, str]] = {
     "promote": ("▲", "ok"), "rollback": ("▼", "bad"), "trigger": ("▼", "bad"), "hold": ("‖", "warn"), "resume": ("▸", "ok"),
     "undo_rollback": ("▲", "warn"), "approve": ("✔", "ok"), "sign": ("✔", "ok"), "revoke": ("✗", "warn"), "restore": ("◂", "warn"),
-    "proof": ("✔", "ok"), "event": ("·", "dim"),
+    "proof": ("✔", "ok"), "ack": ("✔", "ok"), "event": ("·", "dim"),
 }  # fmt: skip
 
 

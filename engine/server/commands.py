@@ -48,6 +48,7 @@ REQUESTS: Mapping[str, Handler] = {
     "presence": people.presence,
     "note": people.write_note,
     "remind": people.remind,
+    "acknowledge": people.acknowledge,
     "ran": people.ran,
     "message": people.message,
     "preview": people.preview,

@@ -29,7 +29,7 @@ from engine.measures.record import Extraction
 from engine.metrics import exposition, snapshot
 from engine.plan.durations import clock, iso
 from engine.plan.environment import NO_LIMIT, Ceiling
-from engine.plan.model import Action, Metric, Plan, Stage
+from engine.plan.model import Action, Metric, Plan, Severity, Stage
 from engine.quality import review
 from engine.rollout import control
 from engine.rollout.calendar import blocked_until
@@ -107,6 +107,8 @@ class Monitor:
         self.servers: tuple[ServerHealth, ...] = ()
         self.people: dict[str, tuple[Actor, str, float, float]] = {}
         self.watch = Watch()
+        self._alarm = ""
+        self.alarm_since: float | None = None  # after a start: since the start, so that someone looks again
         self.verdict = Evaluation((), Timers())
         self.rules = rules_digest(plan.triggers, plan.trigger_settings)
         self.recent = RecentAttempts(plan.triggers, plan.trigger_settings, clock.monotonic())
@@ -293,6 +295,7 @@ class Monitor:
             state.stood.rev if state.stood else 0,
             rebaked,
         )
+        self._alarmed(state, ask.at)
         self._store(ask.at)
         return self.decide(state, ask, self.verdict) or self._blindness(state, ask, before.blind_s, evidence)
 
@@ -304,6 +307,22 @@ class Monitor:
         here = (state.stage, state.restart_rev, state.entered_at)
         left = watch.before
         return left.baked_s if left and (left.stage, left.restart_rev, left.entered_at) == here else 0.0
+
+    @property
+    def alarm(self) -> str:
+        """What a person has to take now; "" while all is calm."""
+        return self._alarm if self.alarm_since is not None else ""
+
+    def _alarmed(self, state: State, now: float) -> None:
+        """An alarm begins with the first grave thing and ends when none is left: who had the last one does not have the next."""
+        grave = {t.id for t in self.plan.triggers if t.severity in (Severity.critical, Severity.high)}
+        breach = [r.headline or r.id for r in self.verdict.readings if r.id in grave and r.verdict == "breach"]
+        what = state.locked or (breach[0] if breach and state.percent_bp else "") or self.verdict.blind
+        self._alarm = what
+        if not what:
+            self.alarm_since = None
+        elif self.alarm_since is None:
+            self.alarm_since = now
 
     def _rebaked(self, state: State) -> float:
         """Watched seconds since the cause of the last rollback was written."""

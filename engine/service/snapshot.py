@@ -27,7 +27,17 @@ from engine.triggers.measurement import Ok
 from engine.triggers.rules import find
 from engine.triggers.wording import in_shadow
 from engine.view import attribution, headlines, inbox
-from engine.view.model import EngineView, GateView, PresenceView, ProofView, RestoreView, ServerView, TriggerView, View
+from engine.view.model import (
+    AckView,
+    EngineView,
+    GateView,
+    PresenceView,
+    ProofView,
+    RestoreView,
+    ServerView,
+    TriggerView,
+    View,
+)
 
 WINDOW_S = headlines.WINDOW_S
 LOG_ROWS = 30
@@ -127,6 +137,8 @@ def view(engine: Engine) -> View:
         reminders=reminders,
         rollback=proof,
         restore=_restore(engine),
+        alarm_since=monitor.alarm_since,
+        acknowledged=acknowledged(engine),
         operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
         log=tuple(decision_view(row) for row in rows),
         events=tuple(engine.events)[-20:],
@@ -197,6 +209,7 @@ def _inbox_facts(
     # a rollback that was undone, or that the way up has passed since, needs no explanation any more
     unexplained = proof is not None and not proof.automatic and not proof.reason and proof.rev == state.last_rev
     return inbox.Facts(
+        alarm="" if acknowledged(engine) else monitor.alarm,
         misplaced=engine.misplaced, plan_changed=engine.plan_watch.sentence, blind=monitor.verdict.blind, overruled=overruled,
         problems=running.problems, unexplained=proof.rev if proof is not None and unexplained and not state.percent_bp and not _explained(engine, proof.rev) else 0,
         complaints=complaints, complained_at=complained_at, to_review=to_review, review_of=review_of,
@@ -209,6 +222,15 @@ def _unarmed(engine: Engine) -> bool:
     """After a rollback the armed file is out: the shadow of the stage where it landed waits for a person who puts it back."""
     stage = engine.monitor.stage_of(engine.state)
     return bool(stage and stage.shadow_bp and engine.state.last_rev) and engine.switch.armed_file != "in"
+
+
+def acknowledged(engine: Engine) -> AckView | None:
+    """Who took the alarm that is on now."""
+    since = engine.monitor.alarm_since
+    if since is None:
+        return None
+    row = engine.conn.execute("SELECT actor, at FROM decision WHERE kind = 'ack' ORDER BY rev DESC LIMIT 1").fetchone()
+    return AckView(*row) if row is not None and row[1] >= since else None
 
 
 def _explained(engine: Engine, rev: int) -> bool:

@@ -19,6 +19,7 @@ from engine.view.model import GateView, ItemView, ReminderView, TaskView
 class Facts(Struct, frozen=True):
     """What the inbox needs beside the state, as the engine reads it from the store."""
 
+    alarm: str = ""  # what no one has acknowledged yet
     misplaced: str = ""
     plan_changed: str = ""
     blind: str = ""
@@ -51,6 +52,8 @@ def tasks(
 def _trouble(state: State, facts: Facts) -> list[TaskView]:
     """What keeps the rollout from running as decided."""
     out = []
+    if facts.alarm:
+        out.append(TaskView("acknowledge", f"say that you have it: {facts.alarm}", "live"))
     if facts.misplaced:
         out.append(
             TaskView("adopt", f"say which stage this is: rollout plan adopt --stage N ({facts.misplaced})", "", "")

@@ -181,9 +181,16 @@ class ReminderView(Struct, frozen=True):
 
 
 TaskKind = Literal[
-    "adopt", "overruled", "blind", "problem", "plan", "resume", "release", "reason", "complaint", "monitoring", "promote", "item",
+    "acknowledge", "adopt", "overruled", "blind", "problem", "plan", "resume", "release", "reason", "complaint", "monitoring", "promote", "item",
     "approve", "review", "backtest", "message",
 ]  # fmt: skip
+
+
+class AckView(Struct, frozen=True):
+    """Who has the alarm that is on now, and since when."""
+
+    name: str
+    at: float
 
 
 class TaskView(Struct, frozen=True):
@@ -295,3 +302,5 @@ class View(Struct, frozen=True):
     not_kept: tuple[str, ...] = ()  # of such a moment: what the store does not know, a sentence each
     # what waits for a person; None from an engine of an older version and for a moment in the past
     inbox: tuple[TaskView, ...] | None = None
+    alarm_since: float | None = None  # an alarm is on: a grave trigger, blindness, or a lock after a rollback
+    acknowledged: AckView | None = None  # the person who has it

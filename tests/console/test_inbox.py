@@ -12,7 +12,7 @@ from console.screens.ask import QuestionDialog
 from console.screens.inbox import Inbox
 from console.tasks import KEYS
 from console.verbs.status import lines
-from engine.view.model import TaskView, View
+from engine.view.model import AckView, TaskView, View
 from tests.console.samples import ALERT, LOCKED, NORMAL, NOW, PLAN, SLEEP, FakeLink
 from tests.console.walking import console, pages, ready, until
 
@@ -147,3 +147,17 @@ def test_status_names_the_key_and_counts_what_it_leaves_out() -> None:
     assert "Waits for you: 3 more; the key ! lists them." in [line.sentence for line in lines(many, "running")]
     assert "Waits for you: nothing." in [line.sentence for line in lines(SLEEP, "running")]
     assert "Waits for you: nothing." not in [line.sentence for line in lines(SLEEP, "dead")]
+
+
+@pytest.mark.anyio
+async def test_the_header_says_who_has_the_alarm_and_k_takes_it() -> None:
+    link = FakeLink("alert")
+    app = Console(link, PLAN)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("K")
+        await until(pilot, lambda: ("acknowledge", {}) in link.asked)
+        link.view = replace(ALERT, acknowledged=AckView("bo", NOW))
+        await until(pilot, lambda: "alice (bo has it)" in live(app).splitlines()[0])
+        link.view = replace(ALERT, acknowledged=AckView("alice", NOW))
+        await until(pilot, lambda: "alice has it" in live(app).splitlines()[0])

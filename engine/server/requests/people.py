@@ -10,9 +10,11 @@ import msgspec
 from engine.client.client import Reply
 from engine.messages import outbox, schedule
 from engine.messages.draft import Draft
+from engine.plan.durations import iso
 from engine.rollout.control import Ask, note
 from engine.service import checklist_requests, notifier
 from engine.service.engine import COMPLAINTS, REASON_LIMIT, Engine, to_reply
+from engine.service.snapshot import acknowledged
 from engine.text import clean_block, clean_line
 
 
@@ -37,6 +39,24 @@ async def presence(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         console, ask.actor, clean_line(str(fields.get("screen") or ""), 40), bool(fields.get("gone"))
     )
     return Reply(True, "Noted.")
+
+
+async def acknowledge(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """A person has the alarm that is on: everyone sees it, the log keeps it, the team's channel hears it."""
+    what = engine.monitor.alarm
+    if not what:
+        return Reply(False, "Nothing to acknowledge: no alarm is on.")
+    known = acknowledged(engine)
+    if known is not None and known.name == ask.actor.name:
+        return Reply(True, f"You have it already, since {iso(known.at)}.")
+    after = f", after {known.name}" if known is not None else ""
+    sentence = f"{ask.actor.name} has it{after}: {what}"
+    draft = Draft("acknowledged", "team", f"{engine.plan.service}: {ask.actor.name} has it", f"{sentence}.")
+
+    def also(conn: sqlite3.Connection, rev: int) -> None:
+        engine.post.queue(conn, draft)
+
+    return to_reply(await engine.commit(ask, lambda state: note(state, ask, "ack", sentence, {"of": what}), also))
 
 
 async def write_note(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
