@@ -31,7 +31,7 @@ from engine.plan.durations import clock, iso
 from engine.plan.environment import NO_LIMIT, Ceiling
 from engine.plan.model import Action, Metric, Plan, Severity, Stage
 from engine.quality import review
-from engine.rollout import control
+from engine.rollout import control, way_back
 from engine.rollout.calendar import blocked_until
 from engine.rollout.control import ENGINE, Actor, Ask, Decision, State
 from engine.service.blindness import SilenceDetector, Unseen
@@ -411,7 +411,7 @@ class Monitor:
         """Measurements since the last change of percentage, and people's judgements in this stage."""
         if self._facts is not None and self.clock.real() - self._facts_at < FACTS_EVERY_S:
             return self._facts
-        bucket = series.since_change(self.conn, state.epoch)
+        bucket = self._evidence(state)
         per_min = self.recent.at(self.clock.monotonic()).per_min
         samples = self._samples(state, bucket)
         samples["negative_impacts"], impacts = facts.negative(self.conn, state)
@@ -420,6 +420,16 @@ class Monitor:
         )
         self._facts_at = self.clock.real()
         return self._facts
+
+    def _evidence(self, state: State) -> Bucket:
+        """What a gate judges: everything since the last change of percentage. On the way back what is as old as the bake asks for at
+        most, so that the failures that a rollback answered do not count against what came after the mend."""
+        back = control.returns(self.plan, state)
+        if back is None:
+            return series.since_change(self.conn, state.epoch)
+        now = self.clock.now()
+        span = way_back.rebake_s(self.plan.stages[min(back.stage, self.plan.last_stage)])
+        return series.between(self.conn, now - max(span, 3600.0), now + 10, since_epoch=state.epoch)
 
     def _stability(self, state: State) -> Stability | None:
         """Reads hours of buckets, so it is read only every half a minute and extended in between."""

@@ -9,10 +9,12 @@ import pytest
 from msgspec.structs import replace
 
 from engine.gate.conditions import GateFacts
+from engine.measures.record import Extraction
 from engine.plan.model import Action
 from engine.rollout import control
 from engine.rollout.control import ENGINE, Actor, Ask, State
 from engine.service import snapshot
+from engine.store.rollup import insert_and_fold
 from engine.triggers.measurement import rate
 from tests.engine.service.test_checks import PLAN, opened
 
@@ -71,3 +73,26 @@ async def test_only_time_in_which_the_llm_is_measured_counts(tmp_path: Path) -> 
         assert any("Error rate" in m for m in monitor.gate(state, bad, engine.conn).missing)
         monitor.watch = replace(monitor.watch, rebake_rev=state.stood.rev - 1)  # of an earlier rollback
         assert any("18h left" in m for m in monitor.gate(state, CLEAN, engine.conn).missing)
+
+
+async def test_failures_older_than_the_bake_asks_for_do_not_count(tmp_path: Path) -> None:
+    async with opened(tmp_path) as engine:
+        state = await rolled_back(engine)
+        now = engine.clock.now()
+
+        def shadowed(hours: float, error: str | None, n: int) -> list[Extraction]:
+            at = now - hours * 3600
+            return [
+                Extraction(
+                    at, f"d{n}", "control", "llm", 1, state.epoch, attempted=True, shadow=True, error=error, ms=9.0
+                )
+                for n in range(n)
+            ]
+
+        records = [*shadowed(30, "http", 44), *shadowed(2, None, 400)]
+        engine.writer.write(lambda conn: insert_and_fold(conn, records)).result()
+        engine.monitor._facts = None
+        facts = engine.monitor.gate_facts(state)
+        assert facts.samples["error_rate"] == rate(0, 400)
+        report = engine.monitor.gate(state, facts, engine.conn)
+        assert [c.met for c in report.conditions] == [True]
