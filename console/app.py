@@ -38,13 +38,17 @@ from console.terminal import escape
 from console.terminal.driver import PatientDriver, Redraw
 from console.terminal.output_filter import OutputFilter
 from console.terminal.type_ahead import ACTING, GRACE_S, KeyGuard, report_dropped
+from console.travel import Travel
 from console.widgets import plot, words
 from console.widgets.canvas import in_ascii
 from console.widgets.sheet import Sheet
+from console.widgets.timegrid import ZOOMS
 from engine.client.client import Reply
 from engine.plan.model import Plan
+from engine.rollout.control import DOWN
 from engine.text import clean_line
 
+PAST = "This screen shows the past: esc returns to now, and only R acts from here."
 PRESENCE_EVERY_S = 10.0
 SAID_S = 7.0
 NOTICES = 50
@@ -71,11 +75,18 @@ class Console(App[int]):
         Binding("E", "start_engine", "start the engine when none runs"),
         Binding("backspace", "dismiss", "dismiss the notice (the inbox keeps it)"),
         Binding("K", "acknowledge", "I have it: take the alarm, for all to see"),
+        Binding("i", "incident", "the last incident, moment by moment"),
         Binding("v", "proof", "the proof of the last rollback, and the way back"),
         Binding("q", "back_or_quit", "back; on Live: quit (the engine goes on)"),
         Binding("escape", "back", "back"),
         Binding("ctrl+c,ctrl+q", "leave", "quit", show=False),
         Binding("ctrl+l", "redraw", "draw the screen anew", show=False),
+        Binding("left_square_bracket", "travel(-1)", "back in time: this screen as it stood then"),
+        Binding("right_square_bracket", "travel(1)", "forward in time; at the end is now"),
+        Binding("comma", "event(-1)", "to the event before: a decision, a complaint, a trigger"),
+        Binding("full_stop", "event(1)", "to the event after"),
+        Binding("plus,equals_sign", "zoom(-1)", "a shorter window of time, and shorter steps"),
+        Binding("minus", "zoom(1)", "a longer window of time, and longer steps"),
         Binding("Y", "copy_screen", "copy this screen as text, to clipboard and file"),
     ]
 
@@ -105,12 +116,14 @@ class Console(App[int]):
         self._unheard = [*typed_before]
         self.poller = Poller(link)
         self.series_cache = SeriesCache(link)
+        self.travel = Travel(link, plan)
         self.attention = Attention(self.write)
         self.said: tuple[str, str] | None = None
         self.notices: Sequence[tuple[float, str, str]] = ()
         self.since = 0.0
         self.attempt: RollbackAttempt | None = None
         self.runner = CommandRunner(lambda: surroundings(plan, link.folder.path), self._changed_soon, self._ran)
+        self._newest_rollback: int | None = None  # of the log; None before the first sight
         self.texts: dict[str, str] = {}
         self.places: dict[str, Rows] = {}
         self.crash = ""
@@ -131,8 +144,13 @@ class Console(App[int]):
         return self.link.who
 
     @property
-    def sight(self) -> Sight:
+    def live(self) -> Sight:
         return self.poller.sight
+
+    @property
+    def sight(self) -> Sight:
+        """Of the moment that the screens show."""
+        return self.live if self.travel.at is None else self.travel.sight
 
     @property
     def page(self) -> Page | None:
@@ -174,7 +192,7 @@ class Console(App[int]):
         self.key_guard.ready = True
         if told := report_dropped(self._unheard):
             self.say(*told, seconds=UNHEARD_S)
-        self.attention.notice(self.sight)
+        self.attention.notice(self.live)
         self.run_worker(self._after_paint(), exit_on_error=False)
 
     async def _after_paint(self) -> None:
@@ -194,7 +212,7 @@ class Console(App[int]):
 
     def on_unmount(self) -> None:
         self.runner.cancel()
-        v = self.sight.view
+        v = self.live.view
         if v is not None and not self.rehearsal:
             themes.remember(f"seen {self.link.folder.path.resolve()}", str(v.at))
         self.write(escape.RESTORE_TITLE)
@@ -231,17 +249,17 @@ class Console(App[int]):
             if self.terminal.stalled:
                 return
         self._see(await self.poller.look())
-        v = self.sight.view
-        if v is not None and plot.loaded() and self.series_cache.due(v.at):
+        v = self.live.view
+        if v is not None and plot.loaded() and self.series_cache.due(v.at, self.travel.at):
             await self._read_history()
 
     async def _read_history(self) -> None:
-        v = self.sight.view
+        v = self.live.view
         if v is None:
             return
         self.series_cache.busy = True
         try:
-            self.series_cache.series = await in_background(lambda: self.series_cache.read(v.at))
+            await in_background(lambda: self.series_cache.read(v.at, self.travel.at))
         finally:
             self.series_cache.busy = False
         self._page_refreshed()
@@ -259,6 +277,7 @@ class Console(App[int]):
             self._shown = sight
             self._page_refreshed()
         self.attention.notice(sight)
+        self._show_incident()
         if sight.fresh and time.monotonic() - self._present_at > PRESENCE_EVERY_S:
             self._tell_presence()
 
@@ -342,16 +361,80 @@ class Console(App[int]):
         return bound is not None and bound.action.removeprefix("app.").partition("(")[0] in ACTING
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return not (self.read_only and action in ACTING)
+        past = self.page is not None and self.page.cursor is not None
+        return not (action in ACTING and (self.read_only or past))
+
+    # -- through time ------------------------------------------------------------------------------------------------------
+
+    def action_travel(self, by: int) -> None:
+        v = self.live.view
+        page = self.page
+        if v is None or page is None:
+            return
+        self._travel_to((self.travel.at if self.travel.at is not None else v.at) + by * page.step_s)
+
+    def action_travel_to(self, at: float) -> None:
+        self._travel_to(at)
+
+    def action_now(self) -> None:
+        self._travel_to(float("inf"))
+
+    def _travel_to(self, at: float) -> None:
+        v = self.live.view
+        if v is None:
+            return
+        self.travel.move(at, v.at)
+        self._page_refreshed()
+        if not self.travel.busy:
+            self.run_worker(self._read_past(), exit_on_error=False, group="past")
+
+    async def _read_past(self) -> None:
+        """The last moment that was asked for; those that a held key passed over are not read."""
+        travel = self.travel
+        travel.busy = True
+        try:
+            while travel.at is not None and travel.read_at != travel.at:
+                at = travel.at
+                sight = await in_background(lambda at=at: travel.read(at))  # type: ignore[misc]
+                if travel.at is not None:
+                    travel.sight, travel.read_at = sight, at
+                self._page_refreshed()
+        finally:
+            travel.busy = False
+        v = self.live.view
+        if v is not None and self.series_cache.due(v.at, travel.at):
+            await self._read_history()
+        self._page_refreshed()
+
+    def action_event(self, direction: int) -> None:
+        v = self.live.view
+        at = self.travel.at if self.travel.at is not None else v.at if v is not None else None
+        if at is not None:
+            self.run_worker(self._to_event(at, direction), exit_on_error=False, group="event")
+
+    async def _to_event(self, at: float, direction: int) -> None:
+        found = await in_background(lambda: self.travel.event(at, direction))
+        if found is not None:
+            self._travel_to(found)
+        elif direction > 0:
+            self.action_now()
+        else:
+            self.say("There is no earlier event in the store.", "caution")
+
+    def action_zoom(self, by: int) -> None:
+        self.series_cache.zoom = max(0, min(len(ZOOMS) - 1, self.series_cache.zoom + by))
+        self._read_soon()
+        self._page_refreshed()
 
     def action_roll_back(self) -> None:
         """Nothing before it: the thread that takes the key out starts first, the screen follows."""
-        v = self.sight.view
+        v = self.live.view
         page = self.page
         seen = f"{page.TITLE if page else ''}: {v.health_sentence}" if v else ""
         attempt = RollbackAttempt(self.link, clean_line(seen, 300), v.rev if v else -1, self._rolled_in_thread)
         attempt.start()
         self.attempt = attempt
+        self.travel.leave()
         while isinstance(self.screen, ModalScreen):
             self.pop_screen()
         if not isinstance(self.screen, Rollback):
@@ -374,7 +457,7 @@ class Console(App[int]):
 
     def _read_until_proven(self) -> None:
         attempt = self.attempt
-        if attempt is None or attempt.state(self.sight) == "proven" or not attempt.awaited():
+        if attempt is None or attempt.state(self.live) == "proven" or not attempt.awaited():
             if self._fast is not None:
                 self._fast.stop()
             self._page_refreshed()
@@ -382,7 +465,7 @@ class Console(App[int]):
         self._read_soon()
 
     def action_undo(self) -> None:
-        v = self.sight.view
+        v = self.live.view
         if v is not None and v.undo_until is not None and v.undo_until > v.at:
             self.act("undo_rollback", epoch=v.epoch)
         elif v is not None and v.restore is not None and v.restore.undoable:
@@ -419,6 +502,9 @@ class Console(App[int]):
         if self._asked is not None and self._asked.is_running:
             self._asked.cancel()
             self.say("Not waited for any more. The engine may still do it; the log (8) says what it did.", "caution")
+            return
+        if self.travel.at is not None:
+            self.action_now()
             return
         if len(self.screen_stack) > 1:
             self.pop_screen()
@@ -496,6 +582,9 @@ class Console(App[int]):
 
     def action_on_gate(self, what: str) -> None:
         """One of the gate's keys from another screen: the gate first, then its question."""
+        if self.page is not None and self.page.cursor is not None:
+            self.say(PAST, "caution")
+            return
         self.action_go(2)
         page = self.page
         if page is not None and page.NUMBER == 2:
@@ -520,9 +609,9 @@ class Console(App[int]):
             self.say(
                 "The engine of a rehearsal ends with it: q ends this one, `rollout rehearse` begins another.", "caution"
             )
-        elif self.sight.pulse.state != "dead":
+        elif self.live.pulse.state != "dead":
             self.say(
-                "Not needed: an engine holds this store." if self.sight.fresh else self.sight.pulse.sentence, "caution"
+                "Not needed: an engine holds this store." if self.live.fresh else self.live.pulse.sentence, "caution"
             )
         else:
 
@@ -533,6 +622,25 @@ class Console(App[int]):
                 await self._read()
 
             self.run_worker(start(), exit_on_error=False, group="starting", exclusive=True)
+
+    def action_incident(self) -> None:
+        from console.screens.incident import IncidentPage
+
+        if not isinstance(self.screen, ModalScreen | IncidentPage):
+            self.action_now()
+            self.push_screen(IncidentPage())
+
+    def _show_incident(self) -> None:
+        """A rollback that this console did not make opens its timeline, once; never over a question, a text or a proof."""
+        v = self.live.view
+        if v is None:
+            return
+        newest = max((d.rev for d in v.log if d.kind in DOWN and d.percent_to < d.percent_from), default=0)
+        known, self._newest_rollback = self._newest_rollback, newest
+        if known is None or newest <= known or self.attempt is not None or self.focused is not None:
+            return
+        if not isinstance(self.screen, ModalScreen | Rollback):
+            self.action_incident()
 
     def action_proof(self) -> None:
         if not isinstance(self.screen, ModalScreen | Rollback):
@@ -557,6 +665,9 @@ class Console(App[int]):
         """Send a command in a thread; its sentence is shown, whatever it is."""
         if self.read_only:
             self.say("This console is read-only; only R acts.", "caution")
+            return
+        if self.page is not None and self.page.cursor is not None and kind != "ran":
+            self.say(PAST, "caution")
             return
 
         async def run() -> None:
@@ -613,7 +724,7 @@ class Console(App[int]):
 
     def restore(self) -> None:
         """Serve frequency keywords again for what the LLM wrote. Reversible, so it does not ask."""
-        v = self.sight.view
+        v = self.live.view
         if v is None or v.restore is None or not v.restore.documents:
             self.say("There is nothing to restore: no document serves LLM keywords.", "caution")
             return

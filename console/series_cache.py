@@ -1,4 +1,4 @@
-"""Series for the plots: read when a column closes, not at every tick, and never by the screen's own loop."""
+"""Series for the plots: read when a bucket closes, not at every tick, and never by the screen's own loop."""
 
 from __future__ import annotations
 
@@ -6,49 +6,52 @@ import contextlib
 import time
 
 from console.link import Link
-from engine.plan.durations import format_duration
+from console.widgets.timegrid import HOUR, ZOOMS, Grid, grid_of
 from engine.store.folder import StoreError
 
 METRICS = ("error_rate", "latency_mean", "cache_hit_rate", "llm_documents")
+COMPARED = ("error_rate", "latency_mean")  # what the frequency arm has too
 
 
 class SeriesCache:
-    """The last `window_s` of a few metrics at the resolution of a screen."""
+    """A window of a few metrics, both arms, on the grid of the screen."""
 
-    def __init__(self, link: Link, window_s: float = 3600.0, metrics: tuple[str, ...] = METRICS) -> None:
+    def __init__(self, link: Link, metrics: tuple[str, ...] = METRICS) -> None:
         self.link = link
-        self.window_s = window_s
         self.metrics = metrics
-        self.points = 120
+        self.zoom = HOUR
         self.series: dict[str, list[float | None]] = {}
-        self._closed = -1
+        self.control: dict[str, list[float | None]] = {}
+        self.grid = grid_of(ZOOMS[HOUR], 0.0, None)  # of what was read
+        self._wanted: Grid | None = None
         self._read_at = 0.0
         self.busy = False
 
     @property
+    def window_s(self) -> float:
+        return ZOOMS[self.zoom].seconds
+
+    @property
     def window_text(self) -> str:
-        return format_duration(self.window_s)
+        return ZOOMS[self.zoom].name
 
-    def get(self, metric: str, width: int) -> list[float | None]:
-        """What is known now; a wide plot asks for more points next time."""
-        if width > 100 and self.points < 240:
-            self.points, self._closed = 240, -1
-        return self.series.get(metric, [])
-
-    def due(self, now: float) -> bool:
-        """Whether a column closed since the last read (`now` is the engine's time); in a time lapse at most every 2 s."""
-        column = int(now / (self.window_s / self.points))
-        if self.busy or column == self._closed or (self.series and time.monotonic() - self._read_at < 2.0):
+    def due(self, now: float, at: float | None = None) -> bool:
+        """Whether there is something to read: a bucket closed since, or another window is wanted (`now` is the engine's time); in a
+        time lapse at most every 2 s."""
+        wanted = grid_of(ZOOMS[self.zoom], now, at)
+        if self.busy or wanted == self._wanted:
             return False
-        self._closed = column
+        closed = self._wanted is not None and wanted.span == self._wanted.span and at is None
+        if closed and self.series and time.monotonic() - self._read_at < 2.0:
+            return False
+        self._wanted = wanted
         return True
 
-    def read(self, now: float) -> dict[str, list[float | None]]:
+    def read(self, now: float, at: float | None = None) -> None:
         """All metrics; called from a thread. A store that cannot be read leaves what there was."""
-        column = self.window_s / self.points
-        end = (int(now / column) + 1) * column
-        found = self.series
+        grid = grid_of(ZOOMS[self.zoom], now, at)
         with contextlib.suppress(StoreError):
-            found = self.link.curves(self.metrics, self.window_s, self.points, end)
+            series = self.link.curves(self.metrics, grid.seconds, grid.points, grid.end)
+            control = self.link.curves(COMPARED, grid.seconds, grid.points, grid.end, "control")
+            self.series, self.control, self.grid = series, control, grid
         self._read_at = time.monotonic()
-        return found

@@ -12,6 +12,7 @@ from console.plan_commands import CommandRunner
 from console.rollback_attempt import RollbackAttempt
 from console.screens.rows import Rows
 from console.series_cache import SeriesCache
+from console.travel import Travel
 from engine.client.client import Reply
 from engine.plan.model import Plan
 
@@ -32,8 +33,15 @@ class AppApi(Protocol):
     texts: dict[str, str]  # what was typed and not taken yet, by what it is for
     places: dict[str, Rows]  # where the cursor is in the lists of screens that are left and opened again
 
+    travel: Travel
+
     @property
-    def sight(self) -> Sight: ...
+    def sight(self) -> Sight:
+        """Of the moment that the screens show."""
+
+    @property
+    def live(self) -> Sight:
+        """Of now, whatever the screens show."""
 
     @property
     def who(self) -> str: ...

@@ -23,6 +23,7 @@ WAITING = "waiting for you"
 class Dashboard(Page):
     NUMBER: ClassVar[int] = 1
     TITLE: ClassVar[str] = "Live"
+    TRAVELS: ClassVar[bool] = True
     ABOUT: ClassVar[str] = "stage, health, the four gauges, what happens next, what waits for you, the log"
     BINDINGS: ClassVar[list[BindingType]] = [
         key("p", "app.on_gate('promote')", "promote (on the gate; asks)"),

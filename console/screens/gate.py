@@ -21,6 +21,7 @@ from engine.view.model import ItemView, View
 class Gate(Page):
     NUMBER: ClassVar[int] = 2
     TITLE: ClassVar[str] = "Gate"
+    TRAVELS: ClassVar[bool] = True
     ABOUT: ClassVar[str] = "checklist, conditions, approvals; promote, hold, resume"
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,

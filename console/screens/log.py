@@ -24,6 +24,7 @@ EPOCH = 1e9  # a number larger than this is a moment: seconds since 1970
 class Log(Searching):
     NUMBER: ClassVar[int] = 8
     TITLE: ClassVar[str] = "Log"
+    TRAVELS: ClassVar[bool] = True
     ABOUT: ClassVar[str] = "every decision with who, why and evidence; filter with /"
     PROMPT: ClassVar[str] = "filter the log"
     BINDINGS: ClassVar[list[BindingType]] = [*LIST_KEYS, key("y", "copy_line", "copy the line")]
@@ -49,8 +50,8 @@ class Log(Searching):
         return (v.rev if v else -1, self.text_wanted, self.limit, at)
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
-        _, text, limit, at = wanted
-        found = self.console.link.log(limit, text=text)
+        rev, text, limit, at = wanted
+        found = self.console.link.log(limit, before=rev + 1 if self.cursor is not None else None, text=text)
         evidence = self.console.link.evidence(at) if at >= 0 else {}
 
         def put() -> None:

@@ -13,6 +13,7 @@ from console import waiting
 from console.link import Sight
 from console.screens.app_api import AppApi
 from console.terminal.type_ahead import ACTING
+from console.travel import STEPS
 from console.widgets import blocks, curves
 from console.widgets.blocks import Area, Hint
 from console.widgets.canvas import Canvas, fit, wrapped
@@ -28,6 +29,9 @@ class Page(Screen[None]):
     NUMBER: ClassVar[int] = 0
     TITLE: ClassVar[str] = ""
     ABOUT: ClassVar[str] = ""  # one line for the help
+    TRAVELS: ClassVar[bool] = (
+        False  # through time: shows the moment that the cursor is at; other screens always show now
+    )
     ESCAPE_TO_MINIMIZE = False
     AUTO_FOCUS = ""
     DEFAULT_CSS = "Page { layout: vertical; }"
@@ -38,7 +42,7 @@ class Page(Screen[None]):
 
     @property
     def sight(self) -> Sight:
-        return self.console.sight
+        return self.console.sight if self.TRAVELS else self.console.live
 
     def compose(self) -> ComposeResult:
         sheet = Sheet(id="sheet")
@@ -61,8 +65,9 @@ class Page(Screen[None]):
         ]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A read-only console does not bind what acts; its keys are neither shown nor taken."""
-        return not (self.console.read_only and action.removeprefix("app.") in ACTING)
+        """A read-only console does not bind what acts, nor does a moment in the past; its keys are neither shown nor taken."""
+        acting = action.removeprefix("app.") in ACTING
+        return not (acting and (self.console.read_only or self.cursor is not None))
 
     # -- painting ----------------------------------------------------------------------------------------------------------
 
@@ -86,21 +91,39 @@ class Page(Screen[None]):
         curves.curve(
             c,
             area,
-            curves.MEASURES[metric],
-            history.get(metric, area.width),
-            self.console.limits(metric),
-            history.window_text,
-            now,
-            curves.marks(v.log, v.at, history.window_s),
-            "no data in this window" if metric in history.series else "reading …",
+            curves.Chart(
+                curves.MEASURES[metric],
+                history.series.get(metric, ()),
+                history.grid,
+                history.window_text,
+                self.console.limits(metric),
+                now,
+                curves.marks(v.log),
+                "no data in this window" if metric in history.series else "reading …",
+                history.control.get(metric, ()),
+                self.cursor,
+            ),
         )
+
+    @property
+    def step_s(self) -> float:
+        """How far the cursor moves at a time."""
+        return self.console.series_cache.window_s / STEPS
+
+    @property
+    def cursor(self) -> float | None:
+        """The moment that this screen shows; None while that is now."""
+        return self.console.travel.at if self.TRAVELS else None
 
     def canvas(self, width: int, height: int) -> Canvas:
         """The whole screen as it is now, at this size."""
         app = self.console
         c = Canvas(width, height, app.ascii_only)
-        blocks.header(c, self.sight, app.who, app.read_only)
-        y = 1 + blocks.banner(c, 1, self.sight)
+        blocks.header(c, self.sight if self.sight.view is not None else app.live, app.who, app.read_only)
+        y = 1
+        if app.travel.at is not None:
+            y += blocks.as_of(c, y, app.travel.at, app.live, self.TRAVELS, app.travel.busy)
+        y += blocks.banner(c, y, self.sight)
         v = self.sight.view
         if v is not None:
             y += blocks.problems(c, y, v)

@@ -45,7 +45,12 @@ class Rollback(Page):
             out.append(("t", "restore keywords", "restore"))
         if v and v.restore and v.restore.undoable:
             out.append(("T", "take the restore back", "undo_restore"))
-        return (*out, ("w", "write why", "why"), ("esc", "back to Live", "app.back"))
+        return (
+            *out,
+            ("w", "write why", "why"),
+            ("i", "what happened", "app.incident"),
+            ("esc", "back to Live", "app.back"),
+        )
 
     def nothing(self, c: Canvas, y: int) -> None:
         """Rollback works without a view: the press and its ways are shown all the same."""

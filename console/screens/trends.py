@@ -9,18 +9,17 @@ from textual.binding import BindingType
 
 from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
+from console.series_cache import COMPARED
+from console.travel import STEPS
 from console.widgets import blocks, curves
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
+from console.widgets.timegrid import ZOOMS, grid_of
 from engine.view.model import View
 
-HOUR, DAY = 3600.0, 86_400.0
-WINDOWS = (
-    ("h", "1 h", HOUR),
-    ("d", "24 h", DAY),
-    ("w", "7 d", 7 * DAY),
-    ("m", "30 d", 30 * DAY),
-)  # key, words, seconds
+WINDOWS = tuple(z for z in ZOOMS if z.name in ("1h", "24h", "7d", "30d"))
+HITS = ("h", "d", "w", "m")  # the key of each
+CHARTS = ("error_rate", "latency_mean", "cache_hit_rate", "llm_share", "documents", "latency_quantiles")
 PANELS = (
     "error_rate", "latency_mean", "cache_hit_rate", "llm_share", "documents", "latency_p95", "latency_p50", "latency_p99",
 )  # fmt: skip
@@ -31,11 +30,14 @@ OF_ALL = ("llm_share", "documents")  # whatever the arm
 class Trends(FetchingPage):
     NUMBER: ClassVar[int] = 4
     TITLE: ClassVar[str] = "Trends"
+    TRAVELS: ClassVar[bool] = True
     ABOUT: ClassVar[str] = "error rate, latency, cache, methods over an hour to a month"
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(key(hit, f"window({i})", f"the last {name}") for i, (hit, name, _) in enumerate(WINDOWS)),
-        key("left,left_square_bracket", "step(-1)", "shorter window"),
-        key("right,right_square_bracket", "step(1)", "longer window"),
+        *(key(hit, f"window({i})", f"the last {WINDOWS[i].name}") for i, hit in enumerate(HITS)),
+        key("left", "app.travel(-1)", "back in time"),
+        key("right", "app.travel(1)", "forward in time"),
+        key("plus,equals_sign", "step(-1)", "shorter window"),
+        key("minus", "step(1)", "longer window"),
         key("f,tab", "arm", "LLM arm, shadow or frequency arm"),
         key("n", "more", "the other curves"),
     ]
@@ -44,13 +46,16 @@ class Trends(FetchingPage):
         super().__init__()
         self.at = 0
         self.arm = "treatment"
-        self.first = 0  # of PANELS
+        self.first = 0  # of CHARTS
         self.shown = 4  # as many as there is room for
         self.series: dict[str, list[float | None]] = {}
+        self.other: dict[str, list[float | None]] = {}
+        self.grid = grid_of(WINDOWS[0], 0.0, None)
 
     def hints(self) -> tuple[Hint, ...]:
         windows = [
-            (hit, f"[{name}]" if i == self.at else name, f"window({i})") for i, (hit, name, _) in enumerate(WINDOWS)
+            (hit, f"[{z.name}]" if i == self.at else z.name, f"window({i})")
+            for i, (hit, z) in enumerate(zip(HITS, WINDOWS, strict=True))
         ]
         return (*windows, ("f", f"show {ARMS[self._other()]}", "arm"), ("n", "more", "more"))
 
@@ -60,22 +65,25 @@ class Trends(FetchingPage):
         arms = [arm for arm in ARMS if arm != "shadow" or arm == self.arm or (v is not None and v.shadow)]
         return arms[(arms.index(self.arm) + 1) % len(arms)]
 
+    @property
+    def step_s(self) -> float:
+        return WINDOWS[self.at].seconds / STEPS
+
     def wanted(self) -> Any:
-        v = self.sight.view
-        points = 240 if self.size.width >= 120 else 120
-        column = WINDOWS[self.at][2] / points
-        return (self.at, self.arm, points, int(v.at // max(column, 2.0 * v.speed)) if v else 0)
+        v = self.console.live.view
+        grid = grid_of(WINDOWS[self.at], v.at, self.cursor) if v else None
+        return (self.arm, grid, int(v.at // (2.0 * v.speed)) if v and v.speed > 1 and self.cursor is None else 0)
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
-        at, arm, points, _ = wanted
-        v = self.sight.view
-        window = WINDOWS[at][2]
-        column = window / points
-        end = (int(v.at / column) + 1) * column if v else 0.0
-        found = self.console.link.curves(PANELS, window, points, end, arm)
+        arm, grid, _ = wanted
+        if grid is None:
+            return lambda: None
+        found = self.console.link.curves(PANELS, grid.seconds, grid.points, grid.end, arm)
+        other = "treatment" if arm == "control" else "control"
+        compared = self.console.link.curves(COMPARED, grid.seconds, grid.points, grid.end, other)
 
         def put() -> None:
-            self.series = found
+            self.series, self.other, self.grid = found, compared, grid
 
         return put
 
@@ -88,19 +96,25 @@ class Trends(FetchingPage):
         gap = 1 if c.width >= blocks.BOXED else 2
         fit = max(1, area.height // 6) * across
         self.shown = min(6 if c.height >= 34 else 4, fit)
-        metrics = PANELS[self.first : self.first + self.shown]
+        metrics = CHARTS[self.first : self.first + self.shown]
         for metric, spot in zip(metrics, blocks.grid(area, self.shown, across, gap), strict=False):
             self._curve(c, v, metric, spot)
 
     def _curve(self, c: Canvas, v: View, metric: str, area: Area) -> None:
-        _, name, seconds = WINDOWS[self.at]
         limits = self.console.limits(metric) if self.arm != "control" else []
-        marks = curves.marks(v.log, v.at, seconds)
-        series, measure = self.series.get(metric, []), curves.MEASURES[metric]
+        measure = curves.MEASURES[metric]
         if metric not in OF_ALL:
             measure = measure._replace(title=f"{measure.title}, {ARMS[self.arm]}")
-        empty = "no data in this window" if metric in self.series else "reading …"
-        curves.curve(c, area, measure, series, limits, name.replace(" ", ""), marks=marks, empty=empty)
+        lines = (
+            [(q, self.series.get(f"latency_{q}", ())) for q in curves.QUANTILES]
+            if metric == "latency_quantiles"
+            else ()
+        )
+        chart = curves.Chart(
+            measure, self.series.get(metric, ()), self.grid, WINDOWS[self.at].name, limits, "", curves.marks(v.log),
+            "no data in this window" if self.series else "reading …", self.other.get(metric, ()), self.cursor, lines,
+        )  # fmt: skip
+        curves.curve(c, area, chart)
 
     def action_window(self, at: int) -> None:
         self.at = at
@@ -110,7 +124,7 @@ class Trends(FetchingPage):
         self.action_window(max(0, min(len(WINDOWS) - 1, self.at + by)))
 
     def action_more(self) -> None:
-        self.first = self.first + self.shown if self.first + self.shown < len(PANELS) else 0
+        self.first = self.first + self.shown if self.first + self.shown < len(CHARTS) else 0
         self.refreshed()
 
     def action_arm(self) -> None:

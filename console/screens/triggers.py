@@ -20,6 +20,7 @@ from engine.view.model import MatrixView, TriggerView, View
 class Triggers(Searching):
     NUMBER: ClassVar[int] = 3
     TITLE: ClassVar[str] = "Triggers"
+    TRAVELS: ClassVar[bool] = True
     ABOUT: ClassVar[str] = "what makes it act by itself, and the decision matrix"
     PROMPT: ClassVar[str] = "filter the triggers"
     BINDINGS: ClassVar[list[BindingType]] = [*LIST_KEYS]

@@ -1,8 +1,8 @@
 """Whether a key was meant. Type-ahead and pasted text must not act; a tired person's one key must.
 
 - Keys that were typed before the first paint are dropped: nobody saw what they would act on.
-- Outside of inputs a key of text (Enter and Tab too) that follows another within 30 ms is part of a paste and is dropped. j and k are
-  not: a held key over a slow line arrives in lumps.
+- Outside of inputs a key of text (Enter and Tab too) that follows another within 30 ms is part of a paste and is dropped. j, k and the keys
+  that move through lists and time are not: a held key over a slow line arrives in lumps.
 - R, u and y are *deliberate*: they wait 4 ms for what follows. R is refused only inside an evident paste: four or more keys, three of
   them different, or two different ones right behind it. For over a slow line "2" and "R" may well arrive together, and a rollback
   too many can be undone.
@@ -20,7 +20,7 @@ Verdict = Literal["take", "drop", "wait", "refuse"]
 BURST_S = 0.030
 GRACE_S = 0.004
 DELIBERATE = frozenset("Ruy")
-FREE = frozenset("jk")
+FREE = frozenset("jk[],.")
 TYPED = "\r\n\t"  # a paste has them too
 
 # actions that change something; a read-only console does not bind them. R is not among them: who may look may roll back

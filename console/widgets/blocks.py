@@ -78,6 +78,22 @@ def header(c: Canvas, sight: Sight, who: str, read_only: bool = False) -> None:
         c.put(x + 1, 0, v.service, f"{place}-bar", right - x - 2)
 
 
+def as_of(c: Canvas, y: int, at: float, live: Sight, travels: bool, reading: bool) -> int:
+    """A line that nobody overlooks: this is the past. How many rows it took."""
+    now = live.view.at if live.view is not None else live.at
+    ago = words.ago(at, now)
+    c.fill(0, y, c.width, "alarm")
+    if not travels:
+        c.put(1, y, f"THIS SCREEN SHOWS NOW; the cursor is at {words.hour(at, now)}Z, {ago}", "alarm", c.width - 12)
+    else:
+        keys = "" if c.width < 76 else "   [ ] move  , . events  + - zoom"
+        more = " …" if reading else ""
+        c.put(1, y, f"AS OF {words.hour(at, now)}Z, {ago}{more}{keys}", "alarm", c.width - 12)
+    c.right(c.width - 1, y, "esc: now", "alarm")
+    c.zone(0, y, c.width, 1, "app.now")
+    return 1
+
+
 def banner(c: Canvas, y: int, sight: Sight) -> int:
     """A line that says that the numbers are old, and what to do; how many rows it took."""
     pulse = sight.pulse

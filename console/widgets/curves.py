@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf
+from math import inf, log10
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -11,11 +11,12 @@ from rich.cells import cell_len
 from console.widgets import blocks, plot, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
+from console.widgets.timegrid import Grid, ticks
 from engine.view.model import DecisionView
 
 MARKED = {"promote": "▲", "undo_rollback": "▲", "rollback": "▼", "trigger": "▼"}
 CLIPPED = 4.0  # times the highest threshold: what lies above is drawn to the edge, which says so
-AXIS_ROWS = 8  # from this height on a curve has a time axis
+AXIS_ROWS = 5  # from this height on a curve has a time axis
 
 
 class Measure(NamedTuple):
@@ -26,79 +27,199 @@ class Measure(NamedTuple):
     scale: float
     unit: str
     low_is_bad: bool = False
-    of: str = ""  # what a count counts, where it stands alone
     least: float = 1.0  # the scale never ends below this, in the unit shown: a flat line at zero is not magnified
+    counted: bool = False  # documents of a bucket, shown as documents a minute
 
 
+QUANTILES = ("p50", "p95", "p99")
 MEASURES = {
     m.metric: m
     for m in (
         Measure("error_rate", "error rate", 0.01, " %"),
         Measure("latency_mean", "latency", 1000.0, " s"),
-        *(Measure(f"latency_{q}", f"latency, {q}", 1000.0, " s") for q in ("p50", "p95", "p99")),
+        Measure("latency_quantiles", "latency p50 p95 p99", 1000.0, " s"),
         Measure("cache_hit_rate", "cache hits", 0.01, " %", low_is_bad=True),
         Measure("llm_share", "documents by LLM", 0.01, " %", least=10.0),
-        Measure("llm_documents", "LLM documents a minute", 1.0, ""),
-        Measure("documents", "documents enriched", 1.0, "", of=" documents"),
+        Measure("llm_documents", "LLM documents", 1.0, "", counted=True),
+        Measure("documents", "documents enriched", 1.0, "", counted=True),
     )
 }
 
 
-def curve(
-    c: Canvas,
-    area: Area,
-    measure: Measure,
-    series: Sequence[float | None],
-    limits: Sequence[tuple[float, str]],
-    window: str,
-    now: str = "",
-    marks: Sequence[tuple[float, str]] = (),
-    empty: str = "no data in this window",
-) -> None:
-    """A titled plot, or `empty`. `limits` are (value, words), `marks` (where between 0 and 1, a sign): decisions on the time axis."""
-    known = [value for value in series if value is not None]
-    lasts = next((v for v in reversed(series) if v is not None), None)
-    note = now or ("" if lasts is None else said(measure, lasts))
-    x, y, width, height = blocks.panel(c, area, f"{measure.title} · {window}", note)
+class Chart(NamedTuple):
+    """What is drawn. `limits` are (value, words), `marks` (moment, sign) decisions; `other` is the other arm, a thin line; `cursor` the
+    moment that the screen shows when it is not now; `lines` are several of one unit on a scale of powers of ten."""
+
+    measure: Measure
+    series: Sequence[float | None]
+    grid: Grid
+    window: str
+    limits: Sequence[tuple[float, str]] = ()
+    now: str = ""
+    marks: Sequence[tuple[float, str]] = ()
+    empty: str = "no data in this window"
+    other: Sequence[float | None] = ()
+    cursor: float | None = None
+    lines: Sequence[tuple[str, Sequence[float | None]]] = ()
+
+    @property
+    def scale(self) -> float:
+        return self.measure.scale * (self.grid.span / 60.0 if self.measure.counted else 1.0)
+
+    @property
+    def unit(self) -> str:
+        return "a minute" if self.measure.counted else self.measure.unit.strip()
+
+
+def curve(c: Canvas, area: Area, chart: Chart) -> None:
+    """A titled plot on the screen's grid of time, or why there is none."""
+    measure = chart.measure
+    title = " · ".join(part for part in (measure.title, chart.window, chart.unit) if part)
+    notes = [*_notes(chart), ""]
+    note = next(
+        n for n in notes if not n or cell_len(title) + cell_len(n) + (8 if c.width >= blocks.BOXED else 4) < area.width
+    )
+    x, y, width, height = blocks.panel(c, area, title, note)
     axis_row = height >= AXIS_ROWS
     rows = height - axis_row
-    top = _top(
-        [v / measure.scale for v in known],
-        [v / measure.scale for v, _ in limits],
-        measure.least,
-        100.0 if measure.unit == " %" else inf,
-    )
-    # one bad document in a quiet minute is 100 %: it must not press the thresholds to the ground
-    if limits and not measure.low_is_bad:
-        top = min(top, nice(CLIPPED * max(v for v, _ in limits) / measure.scale))
-    cut = any(v / measure.scale > top for v in known)
-    labels = {0: f"{'≥' if cut else ''}{top:,.10g}{measure.unit}", rows - 1: "0"}
-    if rows >= 5:
-        labels[rows // 2] = f"{top / 2:,.10g}"
-    left = max(len(label) for label in labels.values()) + 1
-    for row, label in labels.items():
-        c.right(x + left - 1, y + row, label, "dim")
-    plotted = Area(x + left, y, width - left, rows)
-    values = [None if v is None else v / measure.scale for v in series]
-    _draw(c, plotted, values, top, [v / measure.scale for v, _ in limits], measure.low_is_bad)
-    for value, text in reversed(limits):
-        _limit(c, plotted, value / measure.scale / top, text)
+    plotted, low, top = _scale(c, Area(x, y, width, rows), chart)
+    if chart.lines:
+        _lines(c, plotted, chart, low, top)
+    else:
+        _one(c, plotted, chart, top)
+    known = any(v is not None for v in chart.series) or any(v is not None for _, line in chart.lines for v in line)
     if not known:
-        size = min(cell_len(empty) + 2, plotted.width - 1)
+        size = min(cell_len(chart.empty) + 2, plotted.width - 1)
         c.fill(plotted.x + 1, y + rows // 2, size, "dim")  # a threshold may run there
-        c.put(plotted.x + 1, y + rows // 2, f" {empty} ", "dim", size)
-    for where, sign in marks:
-        _mark(c, plotted, where, sign)
+        c.put(plotted.x + 1, y + rows // 2, f" {chart.empty} ", "dim", size)
+    for at, sign in chart.marks:
+        if chart.grid.start <= at <= chart.grid.end:
+            _mark(c, plotted, column_of(chart.grid, at, plotted), sign)
     if axis_row:
-        c.put(plotted.x, y + rows, f"-{window}", "dim", plotted.width)
-        c.right(x + width, y + rows, "now", "dim")
+        _axis(c, plotted, y + rows, chart.grid)
+    _cursor(c, plotted, chart)
 
 
-def said(measure: Measure, value: float) -> str:
-    """A value in words: those of its metric; of a mere count of documents the number."""
-    if measure.unit:
-        return words.figure(measure.metric, value)
-    return f"{value:,.0f}{measure.of}" if value >= 100 else f"{value:.3g}{measure.of}"
+def column_of(grid: Grid, at: float, area: Area) -> int:
+    return area.x + round((at - grid.start) / grid.seconds * (area.width - 1))
+
+
+def _notes(chart: Chart) -> list[str]:
+    """At the right of the title: the value at the cursor, with its time where there is room, else the value of now."""
+    if chart.cursor is None:
+        last = next((v for v in reversed(chart.series) if v is not None), None)
+        return [chart.now or ("" if last is None else said(chart, last))]
+    place = int((chart.cursor - chart.grid.start) // chart.grid.span)
+    if chart.lines:
+        shown = " ".join(words.ms(line[place]) for _, line in chart.lines if 0 <= place < len(line))
+    else:
+        value = chart.series[place] if 0 <= place < len(chart.series) else None
+        shown = words.NO_DATA if value is None else said(chart, value)
+    return [f"{shown} at {words.moment(chart.cursor)[:5]}", shown]
+
+
+LEFT = 6  # what the labels take at least, so that all charts of a screen have one grid
+
+
+def _scale(c: Canvas, area: Area, chart: Chart) -> tuple[Area, float, float]:
+    """The labels at the left; (where the curve goes, the value at its lower edge, the one at its upper edge)."""
+    measure, scale, rows = chart.measure, chart.scale, area.height
+    limits = [v / scale for v, _ in chart.limits]
+    if chart.lines:
+        known = [v / scale for _, line in chart.lines for v in line if v is not None and v > 0]
+        top, low = nice(max(known, default=1.0) * 1.1), _below(min(known, default=0.1))
+        labels = {0: f"{top:,.3g}{measure.unit}", rows - 1: f"{low:,.3g}"}
+        if rows >= 5:
+            labels[rows // 2] = f"{(top * low) ** 0.5:,.2g}"
+    else:
+        known = [v / scale for v in (*chart.series, *chart.other) if v is not None]
+        top = _top(known, limits, measure.least, 100.0 if measure.unit == " %" else inf)
+        # one bad document in a quiet minute is 100 %: it must not press the thresholds to the ground
+        if limits and not measure.low_is_bad:
+            top = min(top, nice(CLIPPED * max(limits)))
+        low, cut = 0.0, any(v > top for v in known)
+        labels = {0: f"{'≥' if cut else ''}{top:,.10g}{measure.unit}", rows - 1: "0"}
+        if rows >= 5:
+            labels[rows // 2] = f"{top / 2:,.10g}"
+    left = max(LEFT, *(len(label) + 1 for label in labels.values()))
+    for row, label in labels.items():
+        c.right(area.x + left - 1, area.y + row, label, "dim")
+    return Area(area.x + left, area.y, area.width - left, rows), low, top
+
+
+def _below(value: float) -> float:
+    """The round number at or below: 1, 2 or 5 times a power of ten."""
+    power = nice(value) / 10
+    while power * 10 <= value:
+        power *= 10
+    return next((power * step for step in (5, 2, 1) if power * step <= value), power)
+
+
+def _one(c: Canvas, area: Area, chart: Chart, top: float) -> None:
+    values = [None if v is None else v / chart.scale for v in chart.series]
+    limits = [v / chart.scale for v, _ in chart.limits]
+    if any(v is not None for v in chart.other):
+        _thin(c, area, [None if v is None else v / chart.scale for v in chart.other], 0.0, top)
+    _draw(c, area, values, top, limits, chart.measure.low_is_bad, filled=chart.measure.counted)
+    for value, text in reversed(chart.limits):
+        _limit(c, area, value / chart.scale / top, text)
+
+
+def _lines(c: Canvas, area: Area, chart: Chart, low: float, top: float) -> None:
+    """Several lines by powers of ten, so that the least is seen beside the greatest; each named at its end."""
+    for number, (name, line) in enumerate(chart.lines):
+        values = [None if v is None or v <= 0 else log10(v / chart.scale) for v in line]
+        style = "curve" if number == 1 else "freq"
+        _thin(c, area, values, log10(low), log10(top), style)
+        last = next((v for v in reversed(values) if v is not None), None)
+        if last is None:
+            continue
+        row = round((1 - (last - log10(low)) / (log10(top) - log10(low))) * (area.height - 1))
+        _over(c, area.x + area.width - len(name), area.y + max(0, min(area.height - 1, row)), name, style)
+
+
+def _over(c: Canvas, x: int, y: int, text: str, style: str) -> None:
+    """In place of what is there."""
+    c.fill(x, y, len(text), style)
+    c.put(x, y, text, style)
+
+
+def _thin(c: Canvas, area: Area, values: Sequence[float | None], low: float, top: float, style: str = "freq") -> None:
+    """A line without emphasis, over what is there."""
+    for row, line in enumerate(plot.curve(values, area.width, area.height, low, top, c.ascii)):
+        for column, char in enumerate(line):
+            if char != " ":
+                _over(c, area.x + column, area.y + row, char, style)
+
+
+def _axis(c: Canvas, area: Area, y: int, grid: Grid) -> None:
+    """Round moments below the plot."""
+    end = area.x - 1
+    for at, name in ticks(grid, max(2, area.width // 9)):
+        column = column_of(grid, at, area)
+        start = max(area.x, min(column - len(name) // 2, area.x + area.width - len(name)))
+        if start > end:
+            end = c.put(start, y, name, "dim")
+
+
+def _cursor(c: Canvas, area: Area, chart: Chart) -> None:
+    """The moment that the screen shows, and a click on any column that goes to its moment."""
+    grid = chart.grid
+    if chart.cursor is not None and grid.start <= chart.cursor <= grid.end:
+        column = column_of(grid, chart.cursor, area)
+        for row in range(area.y, min(c.height, area.y + area.height)):
+            c.fill(column, row, 1, "accent", "|" if c.ascii else "│")
+    for column in range(area.width if grid.start > 0 else 0):
+        at = grid.start + (column + 0.5) / area.width * grid.seconds
+        c.zone(area.x + column, area.y, 1, area.height, f"app.travel_to({at:.0f})")
+
+
+def said(chart: Chart, value: float) -> str:
+    """A value in words: those of its metric; of documents how many a minute."""
+    if not chart.measure.counted:
+        return words.figure(chart.measure.metric, value)
+    value /= chart.scale
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _top(known: Sequence[float], limits: Sequence[float], least: float, most: float) -> float:
@@ -109,20 +230,16 @@ def _top(known: Sequence[float], limits: Sequence[float], least: float, most: fl
 
 
 def _draw(
-    c: Canvas, area: Area, series: Sequence[float | None], top: float, limits: Sequence[float], low_is_bad: bool
-) -> None:
+    c: Canvas, area: Area, series: Sequence[float | None], top: float, limits: Sequence[float], low_is_bad: bool, filled: bool
+) -> None:  # fmt: skip
     """The curve; its part beyond the first threshold in the colour of trouble."""
-    rows = plot.curve(series, area.width, area.height, 0.0, top, c.ascii, filled=True)
+    rows = plot.curve(series, area.width, area.height, 0.0, top, c.ascii, filled=filled)
     edge = round((1 - min(limits) / top) * (area.height - 1)) if limits else None
     for row, line in enumerate(rows):
-        beyond = edge is not None and not low_is_bad and row < edge
-        c.put(area.x, area.y + row, line, "over" if beyond else "curve", area.width)
-    if edge is None or not low_is_bad:
-        return
-    for column in range(area.x, min(c.width, area.x + area.width)):  # a column that ends below the line is too low
-        if all(c.chars[area.y + row][column] == " " for row in range(min(edge + 1, area.height))):
-            for row in range(edge + 1, area.height):
-                c.styles[area.y + row][column] = "over"
+        beyond = edge is not None and (row > edge if low_is_bad else row < edge)
+        for column, char in enumerate(line):
+            if char != " ":
+                _over(c, area.x + column, area.y + row, char, "over" if beyond else "curve")
 
 
 def _limit(c: Canvas, area: Area, share: float, text: str) -> None:
@@ -135,16 +252,16 @@ def _limit(c: Canvas, area: Area, share: float, text: str) -> None:
         if c.chars[y][column] == " ":
             c.fill(column, y, 1, "limit", "-" if c.ascii else "╌")
     size = cell_len(text)
-    for start in (area.x + 1, end - size - 2, area.x + (area.width - size) // 2):
-        if start > area.x and all(style == "limit" for style in c.styles[y][start - 1 : start + size + 1]):
-            c.fill(start, y, size, "limit")
-            c.put(start, y, text, "limit", size)
-            return
+    starts = (area.x + 1, end - size - 2, area.x + (area.width - size) // 2)
+    free = [start for start in starts if all(style == "limit" for style in c.styles[y][start - 1 : start + size + 1])]
+    start = (free or [area.x + 1])[0]
+    if start + size < end:
+        c.fill(start, y, size, "limit")
+        c.put(start, y, text, "limit", size)
 
 
-def _mark(c: Canvas, area: Area, where: float, sign: str) -> None:
+def _mark(c: Canvas, area: Area, column: int, sign: str) -> None:
     """A decision on the time axis: a sign at the top and a dotted line down."""
-    column = area.x + round(where * (area.width - 1))
     style = "bad" if sign == "▼" else "accent"
     rows = range(area.y, min(c.height, area.y + area.height))
     free = [
@@ -152,19 +269,13 @@ def _mark(c: Canvas, area: Area, where: float, sign: str) -> None:
     ]  # words of a threshold stay whole
     for row in free:
         c.fill(column, row, 1, style, ":" if c.ascii else "┊")
-    if free:
-        c.fill(column, free[0], 1, style)
-        c.put(column, free[0], sign, style)
+    c.fill(column, area.y, 1, style)  # the sign itself hides behind nothing
+    c.put(column, area.y, sign, style)
 
 
-def marks(log: Sequence[DecisionView], now: float, window_s: float) -> list[tuple[float, str]]:
-    """Where in the window the percentage was raised or lowered."""
-    start = now - window_s
-    return [
-        (min(1.0, (d.at - start) / window_s), MARKED[d.kind])
-        for d in log
-        if d.kind in MARKED and d.at >= start and d.percent_from != d.percent_to
-    ]
+def marks(log: Sequence[DecisionView]) -> list[tuple[float, str]]:
+    """When the percentage was raised or lowered."""
+    return [(d.at, MARKED[d.kind]) for d in log if d.kind in MARKED and d.percent_from != d.percent_to]
 
 
 def nice(value: float) -> float:

@@ -1,7 +1,7 @@
 """A curve as rows of text, drawn by plotext and guarded against what makes its kernel abort.
 
 plotext 6 ends the whole process on one NaN or infinity in a line plot, and draws far outside its limits. So: runs of finite values
-only (a gap stays a gap), clamped to the limits, both rulers set, at least 8x3 cells, at most two points a column, one thread.
+only (a gap stays a gap), clamped to the limits, both rulers set, at least 8x3 cells, at most eight points a column, one thread.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _curve(
     blank = (" " * width,) * height
     if width < 8 or height < 3 or not isfinite(low) or not isfinite(high) or not low < high:
         return blank
-    points = thinned(values, width * 2)
+    points = thinned(values, width * 8)  # several in a column are all drawn: nothing is grouped anew as time goes on
     parts = runs(points, low, high)
     if not parts:
         return blank

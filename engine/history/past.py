@@ -284,7 +284,9 @@ def _gate(
     if back is not None:
         stage = control.gate_stage(plan, state)
     asked = stage.bake_s if stage else 0.0
-    baked = min(asked, max(0.0, at - (state.entered_at if back is None else state.changed_at)))
+    began = state.entered_at if back is None else state.changed_at
+    began = began or conn.execute("SELECT min(at) FROM decision").fetchone()[0]  # no one promoted into the first stage
+    baked = min(asked, max(0.0, at - began))
     negative, impacts = facts.negative(conn, state, at)
     known = {**samples, "negative_impacts": negative}
     report = conditions.assess(
@@ -416,3 +418,42 @@ def _engine(bucket: Bucket, window_s: float, unwatched: str) -> EngineView:
         "",
         problems,
     )
+
+
+# -- what happened around it ---------------------------------------------------------------------------------------------
+
+
+def events_around(conn: sqlite3.Connection, at: float) -> tuple[float | None, float | None]:
+    """When the last event before a moment was and the first after it: a decision, a complaint, a trigger that came into breach."""
+    before = [
+        conn.execute("SELECT max(at) FROM decision WHERE at < ?", (at - NEAR_S,)).fetchone()[0],
+        conn.execute("SELECT max(at) FROM feedback WHERE kind = 'complaint' AND at < ?", (at - NEAR_S,)).fetchone()[0],
+        *(began for began in _breaches(conn, at - DAY, at) if began < at - NEAR_S),
+    ]
+    after = [
+        conn.execute("SELECT min(at) FROM decision WHERE at > ?", (at + NEAR_S,)).fetchone()[0],
+        conn.execute("SELECT min(at) FROM feedback WHERE kind = 'complaint' AND at > ?", (at + NEAR_S,)).fetchone()[0],
+        *(began for began in _breaches(conn, at, at + DAY) if began > at + NEAR_S),
+    ]
+    return (
+        max((t for t in before if t is not None), default=None),
+        min((t for t in after if t is not None), default=None),
+    )
+
+
+NEAR_S = 0.5  # a cursor that stands on an event has passed it
+
+
+def _breaches(conn: sqlite3.Connection, start: float, end: float) -> list[float]:
+    """When triggers came into breach between two moments, a day apart at most."""
+    verdicts: dict[str, str] = {}
+    found = []
+    for trigger, when, verdict in conn.execute(
+        "SELECT trigger, at, verdict FROM trigger_evidence WHERE trigger IN (SELECT DISTINCT trigger FROM trigger_evidence) "
+        "AND at > ? AND at <= ? ORDER BY at",
+        (start - STALE_S, end),
+    ).fetchall():
+        if verdict == "breach" and verdicts.get(trigger) != "breach" and when > start:
+            found.append(when)
+        verdicts[trigger] = verdict
+    return found

@@ -167,7 +167,12 @@ def _incident(i: Incident) -> str:
         facts.append(
             f"{counted(i.restored, 'document was given its', 'documents were given their')} frequency keywords back."
         )
-    return lines[0] + "\n\n" + "\n".join(f"- {fact}" for fact in facts)
+    if i.cost:
+        facts.append(escape(i.cost))
+    told = [f"{number}. {iso(each.at)} {escape(each.sentence)}" for number, each in enumerate(i.happened, 1)]
+    return "\n\n".join(
+        ["\n".join([*lines]), "\n".join(f"- {fact}" for fact in facts), *(["\n".join(told)] if told else [])]
+    )
 
 
 def _verdict(v: LoggedDecision) -> str:

@@ -91,6 +91,14 @@ class LoggedDecision(Struct, frozen=True):
     hash: str
 
 
+class Happened(Struct, frozen=True):
+    """A moment of an incident. `kind`: first, seen, look, decision, fired, proof, complaint or message."""
+
+    at: float
+    kind: str
+    sentence: str
+
+
 class Incident(Struct, frozen=True):
     """A problem and the response to it. The four times are None if the store does not know them."""
 
@@ -109,6 +117,8 @@ class Incident(Struct, frozen=True):
     cause: str  # as written by a person
     resumed: float | None
     restored: int  # documents that were given their frequency keywords back
+    happened: tuple[Happened, ...] = ()
+    cost: str = ""
 
     @property
     def detect_s(self) -> float | None:

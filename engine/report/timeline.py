@@ -10,15 +10,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine import bounds
 from engine.measures.bucket import Bucket
 from engine.metrics import figures
 from engine.plan.durations import iso
 from engine.plan.model import Plan, Stage
+from engine.report import incident
 from engine.report.model import Entry, Incident, LoggedDecision
 from engine.rollout.control import State, percent, transition
-from engine.store import series
+from engine.store import log, series
 from engine.store.log import Row
 from engine.text import clean_line
 from engine.triggers import words
@@ -241,7 +243,7 @@ def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Ro
     restored = conn.execute(
         "SELECT total(documents) FROM restore WHERE at >= ? AND at < ? AND undone IS NULL", (d.at, until)
     ).fetchone()[0]
-    return Incident(
+    found = Incident(
         row.rev,
         clean_line(d.sentence, 600),
         before,
@@ -258,6 +260,14 @@ def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Ro
         resumed.decision.at if resumed else None,
         int(restored),
     )
+    return replace(found, happened=incident.happened(conn, found, rows), cost=incident.cost(conn, found))
+
+
+def latest(conn: sqlite3.Connection, plan: Plan) -> Incident | None:
+    """The last incident alone."""
+    rows = list(log.every(conn))
+    found = next((row for row in reversed(rows) if is_incident(row)), None)
+    return None if found is None else _incident(conn, plan, rows, found, 1 << 60)
 
 
 def proof_of(rev: int, after: Sequence[Row]) -> dict[str, Any]:

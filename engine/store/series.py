@@ -283,11 +283,15 @@ def began(conn: sqlite3.Connection) -> int | None:
 
 
 def intact(conn: sqlite3.Connection, level: int, start: float, end: float) -> bool:
-    """Whether retention has left the buckets of a level between two moments: no hour had documents before the oldest that is left."""
+    """Whether retention has left the buckets of a level between two moments: they begin before, or no hour there had documents."""
     kept = conn.execute("SELECT min(t) FROM rollup WHERE level = ?", (level,)).fetchone()[0]
-    until = end if kept is None else min(end, kept)
-    query = "SELECT 1 FROM rollup WHERE level = 3600 AND t > ? AND t <= ? LIMIT 1"
-    return until <= start or conn.execute(query, (start - 3600, until - 3600)).fetchone() is None
+    if kept is not None and kept <= start:
+        return True
+    last = (
+        end if kept is None or kept >= end else kept - 3600 + 1
+    )  # an hour that ends after the oldest may be all in it
+    query = "SELECT 1 FROM rollup WHERE level = 3600 AND t > ? AND t < ? LIMIT 1"
+    return conn.execute(query, (start - 3600, last)).fetchone() is None
 
 
 def _level(conn: sqlite3.Connection, start: float, end: float, span: float) -> int:

@@ -16,6 +16,7 @@ from console.widgets import checklist, curves, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, wrapped
 from console.widgets.sheet import Sheet
+from console.widgets.timegrid import Grid
 from engine.client.client import Reply
 from engine.rollout.control import State
 from tests.console.samples import ALERT, IDLE, LOG, NORMAL, FakeLink
@@ -163,6 +164,7 @@ def test_a_spike_does_not_press_the_thresholds_off_the_curve() -> None:
     c = Canvas(40, 6)
     series = [0.01] * 20 + [1.0] + [0.08] * 9
     limits = [(0.03, "3 % → previous stage"), (0.05, "5 % → 0 %")]
-    curves.curve(c, Area(0, 0, 40, 6), curves.MEASURES["error_rate"], series, limits, "1h")
+    chart = curves.Chart(curves.MEASURES["error_rate"], series, Grid(0.0, 30.0, len(series)), "1h", limits)
+    curves.curve(c, Area(0, 0, 40, 6), chart)
     assert "5 % → 0 %" in c.text()
     assert "≥20 %" in c.text()

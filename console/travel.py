@@ -1,0 +1,62 @@
+"""The cursor through time: which moment the screens show, how far a step goes, and what was read of it."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from console.link import Link, Pulse, Sight
+from engine.plan.durations import iso
+from engine.plan.model import Plan
+from engine.store.folder import StoreError
+from engine.view.model import View
+
+STEPS = 60  # of a window
+
+
+class Travel:
+    """`at` is None while the screens show now. `read` is called in a thread; all else in the screen's loop."""
+
+    def __init__(self, link: Link, plan: Plan) -> None:
+        self._link = link
+        self._plan = plan
+        self.at: float | None = None
+        self.read_at: float | None = None
+        self.sight = Sight(None, Pulse("well"), 0.0)
+        self.busy = False
+
+    def move(self, to: float, now: float) -> None:
+        """To a moment; at or after `now` back to now."""
+        if to >= now:
+            self.leave()
+        else:
+            if self.at is None:
+                self.sight = Sight(None, Pulse("well", f"Reading {iso(to)} …"), now)
+            self.at = to
+
+    def leave(self) -> None:
+        self.at = self.read_at = None
+
+    def read(self, at: float) -> Sight:
+        """The screens as of then; a sight without a view says why there is none."""
+        from engine.history.past import NothingKept  # not for the first paint
+
+        try:
+            view = self._link.read(lambda conn: self._view(conn, at))
+        except (NothingKept, StoreError) as error:
+            return Sight(None, Pulse("well", str(error)), at)
+        return Sight(view, Pulse("well"), at)
+
+    def _view(self, conn: sqlite3.Connection, at: float) -> View:
+        from engine.history.past import view_at
+
+        return view_at(conn, self._plan, at)
+
+    def event(self, at: float, direction: int) -> float | None:
+        """The moment of the event before or after; None where there is none or the store cannot be read."""
+        from engine.history.past import events_around
+
+        try:
+            before, after = self._link.read(lambda conn: events_around(conn, at))
+        except StoreError:
+            return None
+        return before if direction < 0 else after

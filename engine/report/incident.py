@@ -1,0 +1,137 @@
+"""What happened in an incident, moment by moment: from the first bad document to the proof, the cause and the way back. Reads only."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+
+from engine import bounds
+from engine.measures.look import LOOK, Look
+from engine.plan.durations import format_duration
+from engine.report.model import Happened, Incident
+from engine.store.log import Row
+from engine.text import clean_line, counted
+from engine.triggers.wording import Reading
+
+MOST = 60  # rows
+AFTER_S = 3600.0  # how long one that nobody resumed is followed
+BEFORE_S = 600.0  # what came before it is looked at where its beginning is not known
+SKIPPED = frozenset({"proof", "check", "sign", "start", "stop"})
+
+
+def happened(conn: sqlite3.Connection, incident: Incident, rows: Sequence[Row]) -> tuple[Happened, ...]:
+    """Oldest first."""
+    start, end = span(incident)
+    out = [*_first_failure(conn, incident), *_breaches(conn, start, incident.decided), *_complaints(conn, start, end)]
+    out += [*_looks(conn, start, end), *_messages(conn, start, end)]
+    for row in rows:
+        d = row.decision
+        if start <= d.at <= end and d.kind not in SKIPPED:
+            why = f": {clean_line(d.reason, 200)}" if d.reason and d.reason not in d.sentence else ""
+            kind = "fired" if d.kind == "trigger" else "decision"
+            out.append(Happened(d.at, kind, f"{clean_line(d.sentence, 300)}{why}"))
+    if incident.effective is not None:
+        out.append(Happened(incident.effective, "proof", incident.proof or "0 % was observed"))
+    return tuple(sorted(out, key=lambda each: each.at)[:MOST])
+
+
+def span(incident: Incident) -> tuple[float, float]:
+    """From its beginning, as far as that is known, until it was resumed."""
+    known = [at for at in (incident.onset, incident.detected) if at is not None]
+    start = min([*known, incident.decided]) if known else incident.decided - BEFORE_S
+    return start - 1, (incident.resumed or incident.decided + AFTER_S) + 1
+
+
+def cost(conn: sqlite3.Connection, incident: Incident) -> str:
+    """What it did to documents and people; nothing is said of a beginning that is not known."""
+    start, end = span(incident)
+    complained = conn.execute(
+        "SELECT count(*) FROM feedback WHERE kind = 'complaint' AND at >= ? AND at <= ?", (start, end)
+    ).fetchone()[0]
+    users = f"{counted(complained, 'complaint')} from users"
+    if incident.onset is None and incident.detected is None:
+        return f"When it began is not known. {users}."
+    until = incident.effective if incident.effective is not None else incident.decided
+    oldest = conn.execute("SELECT min(at) FROM extraction").fetchone()[0]
+    if oldest is None or oldest > start + 1:
+        return f"The documents of that time are no longer kept one by one. {users}."
+    attempts, failed, served = conn.execute(
+        "SELECT total(attempted), total(attempted AND error IS NOT NULL), total(method = 'llm') FROM extraction "
+        "WHERE arm = 'treatment' AND NOT shadow AND at >= ? AND at <= ?",
+        (start, until),
+    ).fetchone()
+    lasted = format_duration(max(0.0, until - start - 1))
+    return (
+        f"In the {lasted} until it took effect, {failed:,.0f} of {attempts:,.0f} LLM calls failed and their documents got frequency "
+        f"keywords; {served:,.0f} documents got LLM keywords. {users}."
+    )
+
+
+def _first_failure(conn: sqlite3.Connection, incident: Incident) -> list[Happened]:
+    if incident.onset is None:
+        return []
+    row = conn.execute(
+        "SELECT at, document_id, error, message, ms FROM extraction WHERE attempted AND at >= ? AND at <= ? "
+        "ORDER BY error IS NULL, at LIMIT 1",
+        (incident.onset - 0.001, incident.onset + 1),
+    ).fetchone()
+    if row is None:
+        return [Happened(incident.onset, "first", "the first bad one; its row is no longer kept")]
+    at, document, error, message, ms = row
+    what = f"{error}{f', {clean_line(message, 120)}' if message else ''}" if error else f"took {ms / 1000:.2f} s"
+    return [Happened(at, "first", f"first bad document {clean_line(document, 80)}: {what}")]
+
+
+def _breaches(conn: sqlite3.Connection, start: float, end: float) -> list[Happened]:
+    """When each trigger came into breach: value, n and bound as they were."""
+    was: dict[str, str] = {}
+    out = []
+    for at, trigger, verdict, body in conn.execute(
+        "SELECT at, trigger, verdict, body FROM trigger_evidence WHERE at >= ? AND at <= ? AND trigger IN "
+        "(SELECT DISTINCT trigger FROM trigger_evidence) ORDER BY at",
+        (start, end),
+    ).fetchall():
+        if verdict == "breach" and was.get(trigger) != "breach":
+            out.append(Happened(at, "seen", f"{trigger} in breach: {_reading(body)}"))
+        was[trigger] = verdict
+    return out
+
+
+def _reading(body: str) -> str:
+    try:
+        r = msgspec.json.decode(body, type=Reading)
+    except msgspec.MsgspecError:
+        return "what it saw cannot be read"
+    rate = r.k is not None and r.n
+    bound = f", at most {bounds.rate_upper(r.k, r.n) * 100:.1f} %" if rate and r.k is not None else ""
+    return f"{clean_line(r.headline or r.sentence, 200)} (n {r.n}{bound})"
+
+
+def _complaints(conn: sqlite3.Connection, start: float, end: float) -> list[Happened]:
+    found = conn.execute(
+        "SELECT at, text FROM feedback WHERE kind = 'complaint' AND at >= ? AND at <= ? ORDER BY at LIMIT 20",
+        (start, end),
+    ).fetchall()
+    return [Happened(at, "complaint", f"complaint: {clean_line(text, 160) or 'no text'}") for at, text in found]
+
+
+def _looks(conn: sqlite3.Connection, start: float, end: float) -> list[Happened]:
+    """Who came to a console and who left it."""
+    out = []
+    for at, body in conn.execute(
+        "SELECT at, body FROM measure WHERE kind = ? AND at >= ? AND at <= ? ORDER BY at LIMIT 40", (LOOK, start, end)
+    ).fetchall():
+        look = msgspec.json.decode(body, type=Look)
+        where = f" ({clean_line(look.terminal, 40)})" if look.terminal else ""
+        verb = "opened a console" if look.what == "came" else "closed a console"
+        out.append(Happened(at, "look", f"{clean_line(look.name, 60)} {verb}{where}"))
+    return out
+
+
+def _messages(conn: sqlite3.Connection, start: float, end: float) -> list[Happened]:
+    found = conn.execute(
+        "SELECT at, message, state FROM outbox WHERE at >= ? AND at <= ? ORDER BY at LIMIT 20", (start, end)
+    ).fetchall()
+    return [Happened(at, "message", f"message {clean_line(name, 40)}: {state}") for at, name, state in found]

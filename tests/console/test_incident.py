@@ -1,0 +1,165 @@
+"""The incident's timeline: what it tells, when it opens, and that nothing of it stands in the way."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from console.screens.dashboard import Dashboard
+from console.screens.incident import IncidentPage, grid_around, number, told
+from engine.measures.look import Look
+from engine.report import timeline
+from engine.report.model import Incident
+from engine.triggers.wording import Reading
+from tests.console.samples import LOCKED, NORMAL, PLAN, FakeLink
+from tests.console.walking import console, ready, until
+from tests.engine.report.history import DAY, HOUR, START, History, incident
+
+anyio = pytest.mark.anyio
+BEGAN = START + 1.5 * DAY
+
+
+def store() -> History:
+    """Errors that fire error_critical, someone who looks, a complaint, a message, a cause."""
+    h = History(PLAN)
+    h.up()
+    h.up("skipped in a test", ("x",))
+    h.at = BEGAN
+    reading = Reading("error_critical", "breach", 0.2, 0.05, 100, 20, 0.0, 300.0, "literal", "20 % over 5 %", "", 300.0, "errors 20 % over 5 %")  # fmt: skip
+    rows = [(BEGAN + 120, "breach"), (BEGAN + 180, "breach"), (BEGAN + 600, "ok")]
+    h.conn.executemany(
+        "INSERT INTO trigger_evidence VALUES (?,'error_critical',?,?)",
+        [(at, verdict, msgspec.json.encode(reading).decode()) for at, verdict in rows],
+    )
+    h.conn.execute("INSERT INTO measure VALUES (?,'look',?)", (BEGAN + 200, msgspec.json.encode(Look("bo", "pts/3", "came")).decode()))  # fmt: skip
+    h.conn.execute(
+        "INSERT INTO feedback VALUES ('f',?,'complaint','d','treatment',2,NULL,'nothing found','mail')", (BEGAN + 300,)
+    )
+    h.conn.execute(
+        "INSERT INTO outbox (at, message, subject, body, state, tries, next_try, error, request_id) VALUES (?,'rollback','s','b','sent',1,0,'','k')",
+        (BEGAN + 485,),
+    )
+    incident(h)
+    return h
+
+
+def found(h: History) -> Incident:
+    last = timeline.latest(h.conn, h.plan)
+    assert last is not None
+    return last
+
+
+def test_it_tells_all_of_it_in_order() -> None:
+    last = found(store())
+    kinds = [h.kind for h in last.happened]
+    assert kinds[:4] == ["first", "seen", "look", "complaint"]
+    assert kinds.index("fired") < kinds.index("proof")
+    assert kinds[-1] == "decision"
+    text = "\n".join(h.sentence for h in last.happened)
+    assert "first bad document" in text
+    assert "http_5xx" in text
+    assert "errors 20 % over 5 % (n 100, at most 27" in text
+    assert "bo opened a console (pts/3)" in text
+    assert "complaint: nothing found" in text
+    assert "message rollback: sent" in text
+    assert [h.at for h in last.happened] == sorted(h.at for h in last.happened)
+
+
+def test_what_it_cost_is_counted_from_its_documents() -> None:
+    last = found(store())
+    assert "24 of 120 LLM calls failed" in last.cost
+    assert "1 complaint from users" in last.cost
+
+
+def test_a_cost_that_is_no_longer_kept_is_not_said_to_be_nothing() -> None:
+    h = store()
+    h.conn.execute("DELETE FROM extraction")
+    last = found(h)
+    assert "no longer kept" in last.cost or "not known" in last.cost
+    assert " 0 of 0" not in last.cost
+
+
+def test_the_report_and_the_screen_tell_the_same() -> None:
+    from engine.report.collect import gather
+    from engine.report.html import html
+    from engine.report.markdown import markdown
+
+    h = store()
+    story, last = gather(h.conn, h.plan), found(h)
+    assert story.incidents[-1] == last
+    for text in (markdown(story), html(story)):
+        assert "bo opened a console" in text
+        assert "24 of 120 LLM calls failed" in text
+    for each in last.happened:
+        assert each.sentence in told(last)
+
+
+def test_marks_are_one_cell_each() -> None:
+    assert number(0, False) == "①"
+    assert [len(number(place, ascii_only)) for place in (0, 19, 40) for ascii_only in (False, True)] == [1] * 6
+
+
+def test_the_chart_holds_the_whole_incident() -> None:
+    last = found(store())
+    grid = grid_around(last, last.decided + DAY)
+    assert grid.start <= last.happened[0].at
+    assert grid.end >= last.decided + 60
+
+
+@anyio
+async def test_it_opens_when_a_trigger_rolled_back_and_escape_leaves_it() -> None:
+    app = console("normal")
+    link = app.link
+    assert isinstance(link, FakeLink)
+    link._conn = store().conn
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await app._read()
+        assert isinstance(app.page, Dashboard)
+        link.view = replace(LOCKED, at=BEGAN + 500, log=tuple(replace(d, at=BEGAN + 480) for d in LOCKED.log))
+        await app._read()
+        await until(
+            pilot, lambda: isinstance(app.page, IncidentPage) and "first bad document" in app.page.canvas(80, 24).text()
+        )
+        assert app.page is not None
+        shown = app.page.canvas(80, 24).text()
+        for part in ("R rollback to 0 %", "①", "LLM calls failed", "complaint", "what happened"):
+            assert part in shown
+        assert "INCIDENT" in app.page.text()
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.page, Dashboard))
+        await app._read()
+        assert isinstance(app.page, Dashboard)
+
+
+@anyio
+async def test_it_does_not_open_over_a_question_a_text_or_the_proof_of_r() -> None:
+    app = console("normal")
+    link = app.link
+    assert isinstance(link, FakeLink)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await app._read()
+        await pilot.press("8", "slash")
+        link.view = replace(LOCKED, at=NORMAL.at + HOUR)
+        await app._read()
+        await pilot.pause(0.1)
+        assert not isinstance(app.page, IncidentPage)
+
+
+@anyio
+async def test_enter_goes_to_the_moment() -> None:
+    app = console("locked")
+    link = app.link
+    assert isinstance(link, FakeLink)
+    link._conn = store().conn
+    link.view = replace(LOCKED, at=BEGAN + 500)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("i")
+        await until(pilot, lambda: isinstance(app.page, IncidentPage) and app.page.incident is not None)
+        await pilot.press("j")
+        await pilot.press("enter")
+        await until(pilot, lambda: app.travel.at == BEGAN + 120)
+        assert isinstance(app.page, Dashboard)
