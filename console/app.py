@@ -1,4 +1,4 @@
-"""The console: one Textual app over a link. It reads once a second, paints what changed, and turns keys into commands."""
+"""The console: a Textual app over a link. It polls once a second, paints changes, and turns keys into commands."""
 
 from __future__ import annotations
 
@@ -59,28 +59,28 @@ _FIGURE = re.compile(r"\d+")
 
 
 class Console(App[int]):
-    """Attach to a link; detach by leaving. The engine does not notice either."""
+    """Attaches to a link; quitting detaches. The engine notices neither."""
 
-    ENABLE_COMMAND_PALETTE = False  # ours shows keys, works in ASCII, and lists what the screen does first
+    ENABLE_COMMAND_PALETTE = False  # ours shows keys, works in ASCII, and lists the screen's own actions first
     CSS_PATH = Path(__file__).parent / "styles" / "console.tcss"
     ESCAPE_TO_MINIMIZE = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("R", "roll_back", "roll back to 0 %, at once, from every screen", priority=True),
+        Binding("R", "roll_back", "roll back to 0 % now, from every screen", priority=True),
         Binding("f9", "roll_back", "the same, in a text field too", priority=True),
-        Binding("u", "undo", "take a rollback by hand back (60 s)"),
+        Binding("u", "undo", "undo a manual rollback (60 s)"),
         *[Binding(str(d), f"go({d})", f"screen {d}", show=False) for d in range(10)],
         Binding("question_mark,f1", "help", "help for this screen, and the runbooks"),
-        Binding("colon,ctrl+p", "command_palette", "menu: all that can be done, in words"),
-        Binding("exclamation_mark", "inbox", "inbox: all that waits for you"),
-        Binding("E", "start_engine", "start the engine when none runs"),
+        Binding("colon,ctrl+p", "command_palette", "menu of every action, in words"),
+        Binding("exclamation_mark", "inbox", "inbox: everything that waits for you"),
+        Binding("E", "start_engine", "start the engine if none runs"),
         Binding("backspace", "dismiss", "dismiss the notice (the inbox keeps it)"),
         Binding("K", "acknowledge", "I have it: take the alarm, for all to see"),
         Binding("i", "incident", "the last incident, moment by moment"),
         Binding("v", "proof", "the proof of the last rollback, and the way back"),
-        Binding("q", "back_or_quit", "back; on Live: quit (the engine goes on)"),
+        Binding("q", "back_or_quit", "back; on Live: quit (the engine keeps running)"),
         Binding("escape", "back", "back"),
         Binding("ctrl+c,ctrl+q", "leave", "quit", show=False),
-        Binding("ctrl+l", "redraw", "draw the screen anew", show=False),
+        Binding("ctrl+l", "redraw", "redraw the screen", show=False),
         Binding("left_square_bracket", "travel(-1)", "back in time: this screen as it stood then"),
         Binding("right_square_bracket", "travel(1)", "forward in time; at the end is now"),
         Binding("comma", "event(-1)", "to the event before: a decision, a complaint, a trigger"),
@@ -101,7 +101,7 @@ class Console(App[int]):
         theme: str = "dark",
         typed_before: Sequence[str] = (),
     ) -> None:
-        """`typed_before`: keys that came before there was a screen, as Textual names them; they are told, not taken."""
+        """`typed_before`: keys typed before the first paint, by Textual's names; they are reported, not acted on."""
         super().__init__(driver_class=PatientDriver)
         self.link = link
         self.plan = plan
@@ -131,8 +131,8 @@ class Console(App[int]):
         self._shown = self.poller.sight
         self._present_at = 0.0
         self._painted_at = 0.0
-        self._fast: Timer | None = None  # looks more often until a rollback is proven
-        self._asked: Worker[None] | None = None  # the command whose answer is waited for
+        self._fast: Timer | None = None  # polls more often until a rollback is proven
+        self._asked: Worker[None] | None = None  # the command in progress
         self._repaint_due = False
         for name in themes.NAMES:
             self.register_theme(themes.theme(name))
@@ -167,12 +167,12 @@ class Console(App[int]):
     def get_line_filters(self) -> Sequence[LineFilter]:
         if self.theme == "console-mono":
             return [_COLOURLESS, self._sanitizer]
-        if self.current_theme.ansi:  # dimmed against a background that nobody knows, text would become black on black
+        if self.current_theme.ansi:  # dimmed against an unknown background, text could become black on black
             return [self._sanitizer]
         return [*super().get_line_filters(), self._sanitizer]
 
     def on_load(self) -> None:
-        """Before the first paint: one look, so that the first picture has live numbers."""
+        """Poll once before the first paint, so that it shows live figures."""
         if self.poller.look_now().view is not None and not self.rehearsal:
             key = f"seen {self.link.folder.path.resolve()}"
             with contextlib.suppress(ValueError):
@@ -200,7 +200,7 @@ class Console(App[int]):
         await self._read_history()
 
     def _hung_up(self) -> None:
-        """The terminal is gone, and its SIGHUP may not have come or is ignored. Called in any thread."""
+        """The terminal is gone; its SIGHUP may be missing or ignored. Called in any thread."""
         code = 128 + signal.SIGHUP
         if self.ending is not None:
             self.ending.begin(code)
@@ -218,27 +218,27 @@ class Console(App[int]):
         self.write(escape.RESTORE_TITLE)
 
     def _handle_exception(self, error: Exception) -> None:
-        """A bug ends the screen, not the engine: one sentence here, the details in a file that only this user reads."""
+        """A bug ends the console, not the engine: one sentence here, the details in a file that only this user can read."""
         if self._exception is None:
             self._exception = error
             self._exception_event.set()
         self._return_code = 1
-        if self.crash:  # what breaks while it ends adds nothing
+        if self.crash:  # later errors while it ends add nothing
             return
         name = escape.write_traceback(error)
         where = f" Details, for a bug report: {name}" if name else ""
-        self.crash = f"The console stopped: {type(error).__name__}. The engine goes on; `rollout` attaches again, `rollout rollback` rolls back.{where}"
+        self.crash = f"The console stopped: {type(error).__name__}. The engine keeps running; `rollout` reattaches, `rollout rollback` rolls back.{where}"
         self.panic(Text(self.crash))
 
     def write(self, sequence: str) -> None:
-        """To the terminal itself: a title, a bell."""
+        """Write a sequence to the terminal itself: a title, a bell."""
         if self.terminal is not None:
             self.terminal.write(in_ascii(sequence) if self.ascii_only else sequence)
 
     # -- reading -----------------------------------------------------------------------------------------------------------
 
     def _read_soon(self) -> None:
-        """Not awaited by the loop that takes the keys: a look that hangs must not keep R from it."""
+        """Not awaited by the key loop: a poll that hangs must not block R."""
         self.run_worker(self._read(), exit_on_error=False, group="reading")
 
     async def _read(self) -> None:
@@ -282,8 +282,8 @@ class Console(App[int]):
             self._tell_presence()
 
     def _can_wait(self, old: Sight, new: Sight) -> bool:
-        """Whether only numbers moved, less than a second after others did: they can wait for the next look. In a time lapse the
-        engine publishes several times a second, which would cost a remote line and a core several times as much."""
+        """Whether only figures moved, within a second of the last change: they can wait for the next poll. In a time lapse the
+        engine publishes several times a second; painting each would multiply the load on a remote line and a core."""
         if old.view is None or new.view is None or (self.attempt is not None and self.attempt.awaited()):
             return False
         alike = (old.view.rev, old.view.health, old.pulse.state) == (new.view.rev, new.view.health, new.pulse.state)
@@ -291,7 +291,7 @@ class Console(App[int]):
 
     @on(Redraw)
     def action_redraw(self) -> None:
-        """Everything anew: the line lost a part, or another program wrote over the screen."""
+        """Repaint everything: the line dropped output, or another program wrote over the screen."""
         if self.terminal is not None:
             self.terminal.forget()
         for each in self.screen_stack:
@@ -306,7 +306,7 @@ class Console(App[int]):
             page.refreshed()
 
     def _tell_presence(self) -> None:
-        """Who else is attached is shown to everyone."""
+        """Report this console's presence, which every console shows."""
         self._present_at = time.monotonic()
         title = self.page.TITLE if self.page is not None else ""
         self.run_worker(
@@ -335,9 +335,9 @@ class Console(App[int]):
                 )
                 return
         elif isinstance(event, events.Key) and self.attempt is not None and event.time < self.attempt.pressed:
-            return  # typed before R and still on its way, as on a slow line: it must not lead away from the proof
+            return  # typed before R and delivered late, as on a slow line: it must not leave the proof
         await super().on_event(event)
-        if isinstance(event, events.Resize):  # sizes that came and went are not told, and what they cut off is gone
+        if isinstance(event, events.Resize):  # intermediate sizes are not reported, and what they cut off is lost
             self.call_later(self.action_redraw)
 
     async def _after_grace(self, event: events.Key) -> None:
@@ -346,7 +346,7 @@ class Console(App[int]):
                 await super().on_event(event)
             case "refuse":
                 self.say(
-                    "R came inside a burst of keys, as a paste does, and was not taken. To roll back press R once, or F9.",
+                    "R came in a burst of keys, like a paste, and was ignored. To roll back, press R once, or F9.",
                     "alarm",
                 )
 
@@ -427,7 +427,7 @@ class Console(App[int]):
         self._page_refreshed()
 
     def action_roll_back(self) -> None:
-        """Nothing before it: the thread that takes the key out starts first, the screen follows."""
+        """Nothing may delay it: start the thread that removes the armed file, then show the screen."""
         v = self.live.view
         page = self.page
         seen = f"{page.TITLE if page else ''}: {v.health_sentence}" if v else ""
@@ -446,7 +446,7 @@ class Console(App[int]):
         self._fast = self.set_interval(0.2, self._read_until_proven)
 
     def _rolled_in_thread(self) -> None:
-        """Unlike call_from_thread this does not wait for a screen that may be busy or gone."""
+        """Unlike call_from_thread, this doesn't wait for a screen that may be busy or gone."""
         with contextlib.suppress(RuntimeError):
             self._loop_here.call_soon_threadsafe(self._rolled)
 
@@ -472,12 +472,12 @@ class Console(App[int]):
             self.act("undo_restore")
         elif v is not None and v.rollback is not None and v.health == "rolled_back" and (v.locked or v.held):
             self.say(
-                f"Not by u any more: {v.locked or f'held by {v.held}'}. The way up is the gate (2); e resumes there.",
+                f"Too late for u: {v.locked or f'held by {v.held}'}. Use the gate (2) to go back up; e resumes there.",
                 "caution",
             )
         else:
             self.say(
-                "There is nothing to take back: a rollback by hand can be within 60 s, a restore until the next one. The way up is the gate (2).",
+                "Nothing to undo: a manual rollback can be undone for 60 s, a restore until the next one. Use the gate (2) to go back up.",
                 "caution",
             )
 
@@ -501,7 +501,7 @@ class Console(App[int]):
     async def action_back(self) -> None:
         if self._asked is not None and self._asked.is_running:
             self._asked.cancel()
-            self.say("Not waited for any more. The engine may still do it; the log (8) says what it did.", "caution")
+            self.say("Stopped waiting. The engine may still finish this; check the log (8).", "caution")
             return
         if self.travel.at is not None:
             self.action_now()
@@ -516,11 +516,11 @@ class Console(App[int]):
             self.action_leave()
 
     def action_leave(self) -> None:
-        """Quitting leaves the engine running; only a rehearsal ends with its console, and asks."""
+        """Quitting leaves the engine running. A rehearsal ends with its console, so it asks first."""
         if not self.rehearsal or isinstance(self.screen, QuestionDialog):
             self.exit(0)
             return
-        facts = ["The simulated service, the engine and the throw-away store end with this screen."]
+        facts = ["The simulated service, the engine and the throw-away store end with the console."]
         self.push_screen(
             QuestionDialog("End the rehearsal?", facts, "end it", "go on"),
             lambda typed: self.exit(0) if typed is not None else None,
@@ -565,7 +565,7 @@ class Console(App[int]):
             self.run_worker(self.run_action(action, None if action.startswith("app.") else page), exit_on_error=False)
 
     def action_work(self, name: str) -> None:
-        """One of the screens that share the 9."""
+        """Show one of the screens that share key 9."""
         self.action_go(9)
         if name != "messages":
             self.switch_screen(working(name)())
@@ -658,11 +658,11 @@ class Console(App[int]):
             self.page.repaint()
 
     def copy(self, text: str) -> str:
-        """To the clipboard; the sentence says by which way."""
+        """Copy to the clipboard; returns a sentence that names the way used."""
         return escape.copy(text, self.write)
 
     def act(self, kind: str, then: Callable[[Reply], None] | None = None, /, **fields: Any) -> None:
-        """Send a command in a thread; its sentence is shown, whatever it is."""
+        """Send a command in a thread and show its sentence, good or bad."""
         if self.read_only:
             self.say("This console is read-only; only R acts.", "caution")
             return
@@ -674,7 +674,7 @@ class Console(App[int]):
             answer, seconds = asyncio.ensure_future(in_background(lambda: self.link.command(kind, **fields))), 0
             while not (await asyncio.wait({answer}, timeout=1.0))[0]:
                 seconds += 1
-                self.say(f"The engine works on it, {seconds} s. esc goes on without waiting for the answer.")
+                self.say(f"Working... {seconds} s (esc: stop waiting)")
             reply = answer.result()
             self.say(reply.sentence, "bar" if reply.ok else "caution")
             if then is not None:
@@ -693,7 +693,7 @@ class Console(App[int]):
         least: int = 0,
         yes: str = "send",
     ) -> None:
-        """Ask for a text; nothing happens when it is left."""
+        """Ask for a text; leaving the question does nothing."""
         if self.read_only:
             self.say("This console is read-only; only R acts.", "caution")
             return
@@ -703,7 +703,7 @@ class Console(App[int]):
         )
 
     def _changed_soon(self) -> None:
-        """What the page shows has changed: repainted soon, however often this is called."""
+        """The page's content has changed: repaint soon, once for any number of calls."""
         if not self._repaint_due:
             self._repaint_due = True
             self.set_timer(0.1, self._repaint)
@@ -714,7 +714,7 @@ class Console(App[int]):
             self.page.repaint()
 
     def _ran(self, running: CommandRun) -> None:
-        """A command of the plan has ended: its output goes into the log."""
+        """A plan command has ended: log its output."""
         done = running.done
         if done is not None:
             self.act(
@@ -723,15 +723,15 @@ class Console(App[int]):
             )  # fmt: skip
 
     def restore(self) -> None:
-        """Serve frequency keywords again for what the LLM wrote. Reversible, so it does not ask."""
+        """Serve frequency keywords again where the LLM wrote. Reversible, so it doesn't ask."""
         v = self.live.view
         if v is None or v.restore is None or not v.restore.documents:
-            self.say("There is nothing to restore: no document serves LLM keywords.", "caution")
+            self.say("Nothing to restore: no document serves LLM keywords.", "caution")
             return
         self.act("restore", since=None, stage=None, dry_run=False)
 
     def limits(self, metric: str) -> list[tuple[float, str]]:
-        """Thresholds of the plan's triggers on a metric, with words for the plot."""
+        """Trigger thresholds on a metric, with labels for the plot."""
         found = [
             (value, t.action.value)
             for t in self.plan.triggers

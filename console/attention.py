@@ -1,4 +1,4 @@
-"""Calling for attention: the window's title, the bell, the desktop notification. Only what is new, and not too often."""
+"""Alerts the user by window title, bell and desktop notification, only for news and not too often."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from console.terminal import escape
 from console.widgets import words
 from engine.view.model import View
 
-QUIET_S = 20.0  # between two notifications, whatever happens in between
+QUIET_S = 20.0  # minimum time between two notifications
 
 
 class Attention:
@@ -20,12 +20,12 @@ class Attention:
         self._write = write
         self._now = now
         self._title = ""
-        self._said = ""  # the state that was last told, "" when all is well
+        self._said = ""  # the last announced state, "" while all is well
         self._rang = float("-inf")
-        self._due: set[tuple[str, float]] = set()  # monitoring that was announced
+        self._due: set[tuple[str, float]] = set()  # announced monitoring
 
     def notice(self, sight: Sight) -> None:
-        """Set the title when it changed; ring when something grave is new. Within the quiet time it waits, and rings if it lasts."""
+        """Set the title if it changed; ring for new serious trouble. Within the quiet time, ring later if the trouble lasts."""
         v = sight.view
         if v is None:
             return
@@ -48,7 +48,7 @@ class Attention:
 
 
 def _grave(sight: Sight, v: View) -> tuple[str, str]:
-    """(what is grave, said so that a repetition is recognised; its sentence), or ("", "")."""
+    """(an id of the serious trouble, stable while it lasts; its sentence), or ("", "")."""
     if sight.pulse.state in ("frozen", "dead"):
         return sight.pulse.state, sight.pulse.sentence
     critical = any(t.verdict == "breach" and t.severity == "critical" for t in v.triggers)

@@ -1,4 +1,4 @@
-"""After a rollback without an engine: the service beside it is told too, by the user who rolled back."""
+"""After a rollback without an engine, the console updates the neighbouring service itself, as the current user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from engine.store.folder import Folder
 
 
 def apply_beside(folder: Folder, plan: Plan | None) -> tuple[str, str]:
-    """(state, sentence): "done", "failed", or "" where the plan names no service. Never raises: the rollback itself is done."""
+    """(state, sentence): "done", "failed", or "" if the plan names no service. Never raises: the rollback is already done."""
     if plan is None:
         return "failed", "The plan cannot be read, so its [apply] section was not carried out."
     if not (plan.apply.env_file or plan.apply.command):
@@ -19,7 +19,7 @@ def apply_beside(folder: Folder, plan: Plan | None) -> tuple[str, str]:
 
         try:
             stage = Reader(folder).state().stage
-        except Exception:  # the store cannot be read: 0 % is what counts, and every stage at 0 % has the same line
+        except Exception:  # unreadable store: only 0 % matters, and every stage at 0 % has the same line
             stage = 0
         applied = apply_without_engine(plan.apply, environment(plan, stage, 0), folder.path / "applied")
     except Exception as error:

@@ -1,4 +1,4 @@
-"""`rollout`: one command, many verbs. A verb's module is imported when it is called, so that `rollback` starts at once."""
+"""`rollout`: one command, many verbs. A verb's module is imported on use, so that `rollback` starts fast."""
 
 from __future__ import annotations
 
@@ -14,50 +14,50 @@ from engine.text import clean_output
 
 VERSION = "0.1.0"
 
-# verb -> module of console.verbs; the summary shows in --help without importing it
+# verb -> (module of console.verbs, summary for --help without importing it)
 VERBS: dict[str, tuple[str, str]] = {
-    "rehearse": ("engine", "Everything on a simulated LLM service and sample documents, in a throw-away store."),
+    "rehearse": ("engine", "The whole product on a simulated LLM service, in a throw-away store."),
     "serve": ("engine", "Run the engine in the foreground, for systemd."),
-    "stop": ("engine", "End the engine of this store; what is in flight is finished."),
-    "status": ("status", "Where the rollout stands, in words or as JSON; --watch goes on."),
+    "stop": ("engine", "Stop this store's engine after the documents in flight."),
+    "status": ("status", "The state of the rollout, in words or as JSON; --watch follows it."),
     "check": ("check", "Validate rollout.toml and probe everything it names."),
-    "plan": ("plan", "What changed in rollout.toml since the engine read it; adopt a stage of a changed plan."),
+    "plan": ("plan", "Show what changed in rollout.toml; adopt a stage of a changed plan."),
     "init": ("setup", "Write a commented rollout.toml for your own service."),
     "env": ("setup", "The export lines of the current stage."),
-    "gate": ("gate", "Whether the gate is open, and what is missing; the exit code says it."),
-    "wait": ("gate", "Until a stage, stable, an open gate or a rollback; for scripts."),
+    "gate": ("gate", "Whether the gate is open and what is missing; exit code 0 if open."),
+    "wait": ("gate", "Wait for a stage, stable, an open gate or a rollback; for scripts."),
     "promote": ("control", "One step up, through the gate."),
-    "approve": ("control", "Approve the next step, where a stage asks for more than one person."),
+    "approve": ("control", "Approve the next step, if a stage requires several people."),
     "hold": ("control", "Keep the gate shut until someone resumes."),
     "resume": ("control", "Release a hold, or the lock after an automatic rollback."),
-    "ceiling": ("control", "Set the most that may be in force."),
-    "rollback": ("control", "To 0 % now, with or without an engine, and proven."),
-    "restore": ("control", "Serve frequency keywords again for what the LLM wrote."),
-    "sign": ("control", "Sign a checklist item, or have the machine check it."),
+    "ceiling": ("control", "Cap the percentage that may be in force."),
+    "rollback": ("control", "Go to 0 % now, with or without an engine, and prove it."),
+    "restore": ("control", "Serve frequency keywords again where the LLM wrote."),
+    "sign": ("control", "Sign a checklist item, or run its check."),
     "load": ("load", "Extract keywords from files, folders, globs or standard input."),
-    "query": ("documents", "Search the documents by their keywords and titles."),
-    "documents": ("documents", "Show one document as it is stored, or delete it for good."),
+    "query": ("documents", "Search documents by keywords and title."),
+    "documents": ("documents", "Show a stored document, or delete it permanently."),
     "export": ("documents", "Write documents with their keywords as JSON."),
-    "analyze": ("analysis", "Compare two exports; measure search quality."),
-    "metrics": ("analysis", "Performance over days, or a snapshot of now."),
-    "logs": ("analysis", "Errors by kind and shape of message."),
-    "ab-test": ("ab_test", "The A/B test: assignments and analysis."),
-    "triggers": ("triggers", "List the triggers as they stand; explain one; backtest all."),
-    "feedback": ("feedback", "A complaint, a rating, a click or an impression; or many from a file."),
-    "notify": ("people", "Preview or send a message of the communication plan."),
-    "due": ("people", "Monitoring that is due in this stage; tick it off."),
-    "run": ("people", "The plan's commands for this stage: list them, or run one and keep its output."),
-    "report": ("people", "The rollout for someone who was not there, as Markdown or one HTML file."),
-    "note": ("people", "Write for the report: what went well, a lesson, an action item."),
+    "analyze": ("analysis", "Compare two exports; measure search quality or against a gold file."),
+    "metrics": ("analysis", "Performance over days, a snapshot, alert rules."),
+    "logs": ("analysis", "Errors by kind and message pattern."),
+    "ab-test": ("ab_test", "The A/B test: assignments, analysis, script."),
+    "triggers": ("triggers", "List the triggers, explain one, backtest all."),
+    "feedback": ("feedback", "Record a complaint, rating, click or impression, or import a file."),
+    "notify": ("people", "Preview or send the plan's messages."),
+    "due": ("people", "This stage's monitoring: what is due; tick it off."),
+    "run": ("people", "List the plan's commands for this stage, or run one and log its output."),
+    "report": ("people", "The whole rollout as Markdown or one HTML file."),
+    "note": ("people", "Add to the report: what went well, a lesson, an action item."),
     "log": ("people", "The decision log: show, filter, verify."),
-    "completion": ("shell", "The script by which bash, zsh or fish completes verbs, options and ids."),
+    "completion": ("shell", "A script for bash, zsh or fish that completes verbs, options and ids."),
     "man": ("shell", "The manual page, for man -l -."),
-    "backup": ("people", "A verified copy of the store, taken while the engine runs."),
+    "backup": ("people", "Make a verified copy of the store while the engine runs."),
 }
 
 
 class Verbs(click.Group):
-    """Loads a verb when it is needed; lists all without loading any."""
+    """Loads a verb on use; lists all without loading any."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -75,7 +75,7 @@ class Verbs(click.Group):
             formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """What a verb fails on is JSON too where JSON was asked for: a missing store, a broken plan."""
+        """With --json, any failure is JSON too: a missing store, a broken plan."""
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort, click.UsageError, BrokenPipeError):
@@ -100,16 +100,16 @@ class Verbs(click.Group):
 
 
 class Named(click.Path):
-    """A path that is not empty: `--plan "$PLAN"` with nothing in it would mean this folder, and its parent's store."""
+    """A non-empty path: an empty `--plan "$PLAN"` would mean this folder, and its parent's store."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
-            self.fail("it is empty; is the shell variable in it not set?", param, ctx)
+            self.fail("it is empty; is a shell variable unset?", param, ctx)
         return super().convert(value, param, ctx)
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    """Global options may stand before the verb, after it or after a sub-verb. Of several, the last one counts."""
+    """Global options may come before the verb, after it or after a sub-verb. The last one wins."""
     if param.name is None or value in (None, False):
         return
     given = global_values(ctx)
@@ -119,11 +119,11 @@ def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
 
 
 def global_options(hidden: bool = False) -> list[click.Option]:
-    """`hidden` leaves them out of a verb's own --help, where they would be longer than the verb's options."""
+    """`hidden` leaves them out of a verb's own --help, where they would outnumber its options."""
     plan = "The plan; default: rollout.toml here or above."
     store = "The store's folder; default: .rollout beside the plan."
-    quiet = "Print no sentence about what went well; errors, JSON and data that was asked for still print."
-    shows = "The console shows and does not act; R still rolls back."
+    quiet = "Print errors and requested output only, no confirmations."
+    shows = "The console only shows; R still rolls back."
     mouse = "Leave the mouse to the terminal, to select text; every action has a key."
 
     def option(name: str, help: str, **more: Any) -> click.Option:
@@ -141,7 +141,7 @@ def global_options(hidden: bool = False) -> list[click.Option]:
 
 
 def take_global_options(command: click.Command) -> None:
-    """Let a verb and its sub-verbs take the global options too. An option of the verb's own keeps its meaning."""
+    """Add the global options to a verb and its sub-verbs. The verb's own options take precedence."""
     if any(isinstance(param, click.Option) and param.callback is _keep for param in command.params):
         return  # loaded before
     own = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
@@ -171,14 +171,14 @@ rollout.params += global_options()
 
 
 class SanitizingStream:
-    """A standard stream behind the wall: file names, messages and reasons are printed, whatever is in them, and do not act."""
+    """A standard stream that neutralizes control characters: file names, messages and reasons can't move the cursor."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     @property
     def raw(self) -> TextIO:
-        """For what moves the cursor or emphasises on purpose; see `context.raw_stream`."""
+        """For deliberate cursor movement and emphasis; see `context.raw_stream`."""
         return self._stream
 
     def write(self, text: str) -> int:
@@ -196,7 +196,7 @@ def main() -> None:
         rollout(prog_name="rollout")
     except (KeyboardInterrupt, BrokenPipeError):
         sys.exit(1)
-    except Exception as error:  # the last wall: a sentence, and the details where only this user reads them
+    except Exception as error:  # last resort: a sentence here, the details in a file that only this user can read
         from console.context import sentence_of
 
         click.echo(sentence_of(error), err=True)

@@ -1,6 +1,6 @@
-"""What a shell completes beside verbs and options: ids of triggers, checklist items, stages, messages and documents.
+"""Shell completion beyond verbs and options: ids of triggers, checklist items, stages, messages and documents.
 
-A shell asks at every press of tab: nothing here raises, and what cannot be read completes to nothing.
+The shell calls this at every press of Tab: nothing here raises, and what can't be read completes to nothing.
 """
 
 from __future__ import annotations
@@ -22,23 +22,21 @@ Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]
 
 
 def place_of(ctx: click.Context) -> CliContext:
-    """Completing runs no command, so the place is made from the global options that are typed already."""
+    """Completion runs no command, so it builds the context from the global options typed so far."""
     context = CliContext()
     context.take(global_values(ctx))
     return context
 
 
 def completes(pairs: Callable[[CliContext], Pairs]) -> Complete:
-    """For `shell_complete`: (id, what it is), of those that begin with what is typed."""
+    """For `shell_complete`: (id, description) of those that start with the typed text."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
 
         try:
             found = list(pairs(place_of(ctx)))
-        except (
-            Exception
-        ):  # no plan here, a broken one, a store that is not open to this user: a shell has no place for a reason
+        except Exception:  # no plan, a broken one, a store closed to this user: the shell can't show a reason
             return []
         return [CompletionItem(name, help=_line(text)) for name, text in found if name.startswith(incomplete)]
 
@@ -60,7 +58,7 @@ def stages(context: CliContext) -> Pairs:
 
 
 def items(context: CliContext) -> Pairs:
-    """The current stage's checklist; the first stage's where there is no store yet."""
+    """The current stage's checklist; the first stage's if there is no store yet."""
     from engine.store.folder import StoreError
 
     try:
@@ -80,7 +78,7 @@ def reminders(context: CliContext) -> Pairs:
 
 
 def documents(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Ids that begin with what is typed: a store may hold a million, so the store looks for them."""
+    """Ids that start with the typed text. The store searches, because it may hold a million."""
 
     def matching(context: CliContext) -> Pairs:
         from engine.store.documents import ids_beginning

@@ -1,4 +1,4 @@
-"""Where a command works: which plan, which store; and how it speaks: sentences, or JSON."""
+"""The context of a command: its plan, its store, and its output as sentences or JSON."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class Failed(click.ClickException):
-    """Refused or failed: a sentence on stderr, exit code 1."""
+    """A refusal or failure: a sentence on stderr, exit code 1."""
 
     def show(self, file: Any = None) -> None:
         click.echo(self.message, err=True)
 
 
 class Manner(NamedTuple):
-    """How the console is shown, as the command line says it."""
+    """Display options of the console, from the command line."""
 
     read_only: bool = False
     ascii_only: bool = False
@@ -39,12 +39,12 @@ class Manner(NamedTuple):
 
 
 def global_values(ctx: click.Context) -> dict[str, Any]:
-    """The global options that were given, by name; one dictionary for all commands of a line."""
+    """The global options given, by name; one dictionary for all commands on the line."""
     return ctx.meta.setdefault(GLOBALS, {})  # type: ignore[no-any-return]
 
 
 class CliContext:
-    """Resolved when first needed, so that `rollout --help` works anywhere."""
+    """Plan and store, resolved on first use, so that `rollout --help` works anywhere."""
 
     def __init__(self, plan: Path | None = None, store: Path | None = None, manner: Manner = Manner()) -> None:  # noqa: B008
         self.manner = manner
@@ -52,7 +52,7 @@ class CliContext:
         self._store = store
 
     def take(self, given: Mapping[str, Any]) -> None:
-        """Use the global options, by name. To be called before anything is resolved."""
+        """Apply the global options, by name. Call this before anything is resolved."""
         self._plan, self._store = given.get("plan"), given.get("store")
         self.manner = Manner(
             bool(given.get("read_only")), bool(given.get("ascii")), not given.get("no_mouse"), given.get("theme")
@@ -69,14 +69,14 @@ class CliContext:
         found = find_plan(Path.cwd())
         if found is None:
             raise Failed(
-                "There is no rollout.toml here or in a folder above. `rollout init` writes one, `rollout rehearse` needs none, "
-                "--plan FILE names one elsewhere."
+                "No rollout.toml in this folder or above. `rollout init` writes one, `rollout rehearse` needs none, "
+                "--plan FILE names another."
             )
         return found
 
     @cached_property
     def file_plan(self) -> Plan:
-        """The plan as its file says it now; what an engine would start under."""
+        """The plan in the file now, which a new engine would read."""
         from engine.plan.load import PlanError, load_plan
 
         try:
@@ -86,15 +86,15 @@ class CliContext:
 
     @cached_property
     def plan(self) -> Plan:
-        """The plan that the rollout runs under: an engine that runs goes by what it read, whatever was written into the file since,
-        mistakes and all."""
+        """The plan in force: a running engine follows the plan it read, whatever was written into the file since,
+        mistakes included."""
         running = self._plan_of_the_store()
         if running is not None and (self.store.is_locked() or self._broken()):
             return running
         return self.file_plan
 
     def _plan_of_the_store(self) -> Plan | None:
-        """As the last engine read it, with the stages that are pinned; None where the store does not say."""
+        """The plan as the last engine read it, with the pinned stages; None if the store doesn't have it."""
         from engine.store import plans
         from engine.store.folder import StoreError
         from engine.store.reader import Reader
@@ -124,7 +124,7 @@ class CliContext:
 
     @property
     def _given(self) -> Path | None:
-        """The store that was named: --store, or ROLLOUT_STORE where a command of the plan runs from the console."""
+        """The store named by --store, or by ROLLOUT_STORE for plan commands run from the console."""
         named = os.environ.get("ROLLOUT_STORE")
         return self._store or (Path(named) if named else None)
 
@@ -139,7 +139,7 @@ class CliContext:
 
     @property
     def store(self) -> Folder:
-        """The store's folder for a rollback: found although the plan may be broken, and without loading it."""
+        """The store's folder for a rollback, located without loading the plan, which may be broken."""
         from engine.store.folder import Folder
 
         return Folder(self.meant.first)
@@ -154,7 +154,7 @@ class CliContext:
         try:
             return meant(self.plan_path)
         except Failed as error:
-            raise Failed(f"{error.message} A rollback needs the store alone: --store DIR, or rm DIR/armed.") from None
+            raise Failed(f"{error.message} A rollback needs only the store: --store DIR, or rm DIR/armed.") from None
 
     @cached_property
     def plan_or_none(self) -> Plan | None:
@@ -182,19 +182,19 @@ class CliContext:
         return Reader(self.folder)
 
     def now(self) -> float:
-        """Epoch seconds by the engine's clock: in a rehearsal it runs ahead of the machine's."""
+        """Epoch seconds by the engine's clock, which runs ahead of the machine's in a rehearsal."""
         view = self.reader.glance().view
         return max(time.time(), view.at) if view is not None else time.time()
 
 
 def raw_stream(stream: TextIO) -> TextIO:
-    """The stream without its wall (`cli.SanitizingStream`), for this program's own signs to a terminal: a bar that is drawn over itself,
-    emphasis. Whoever writes to it has cleaned what is not their own."""
+    """The stream inside `cli.SanitizingStream`, for our own terminal sequences: a progress bar, emphasis. Clean any
+    untrusted text before writing to it."""
     return getattr(stream, "raw", stream)
 
 
 def say(value: Any, sentence: str, as_json: bool) -> None:
-    """Print the JSON of `value`, or the sentence, which --quiet leaves out."""
+    """Print `value` as JSON, or the sentence, which --quiet suppresses."""
     if as_json:
         click.echo(_formatted(value))
     elif not is_quiet():
@@ -202,30 +202,30 @@ def say(value: Any, sentence: str, as_json: bool) -> None:
 
 
 def is_quiet() -> bool:
-    """Whether --quiet was given: the exit code says how it went."""
+    """Whether --quiet was given: the exit code is then the only sign of success."""
     ctx = click.get_current_context(silent=True)
     return ctx is not None and bool(global_values(ctx).get("quiet"))
 
 
 def notice(sentence: str) -> None:
-    """Something worth knowing that is neither the answer nor an error, on standard error."""
+    """Print a remark, neither result nor error, on standard error."""
     if not is_quiet():
         click.echo(sentence, err=True)
 
 
 def wrote(output: Path, sentence: str, as_json: bool, **facts: Any) -> None:
-    """What there is to say of a file that was written; nothing where the content itself went to standard output."""
+    """Confirm a written file; print nothing if the content itself went to standard output."""
     if str(output) != "-":
         say({"ok": True, "sentence": sentence, "output": str(output), **facts}, sentence, as_json)
 
 
 def say_text(text: str, as_json: bool, **facts: Any) -> None:
-    """A text that was asked for, which --quiet does not leave out."""
+    """Print a requested text, which --quiet keeps."""
     click.echo(_formatted({"ok": True, "text": text, **facts}) if as_json else text.rstrip("\n"))
 
 
 def write_prose(output: Path, text: str, as_json: bool) -> None:
-    """Write a text that is no JSON; on standard output, where a program reads, in an object."""
+    """Write plain text; with --json and standard output, wrapped in an object."""
     if str(output) == "-" and as_json:
         click.echo(_formatted({"ok": True, "text": text}))
     else:
@@ -233,7 +233,7 @@ def write_prose(output: Path, text: str, as_json: bool) -> None:
 
 
 def fail(sentence: str, as_json: bool = False, data: Any = None) -> NoReturn:
-    """Exit 1 with a sentence; as JSON on stdout when asked, because a program reads it there."""
+    """Exit 1 with a sentence; with --json, as JSON on stdout, where programs read it."""
     if as_json:
         click.echo(_formatted({"ok": False, "sentence": sentence, **(data or {})}))
         raise SystemExit(1)
@@ -241,7 +241,7 @@ def fail(sentence: str, as_json: bool = False, data: Any = None) -> NoReturn:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a file whole or not at all. `-` is standard output."""
+    """Write a file atomically. `-` is standard output."""
     write_text(path, _formatted(value) + "\n")
 
 
@@ -254,25 +254,23 @@ def _formatted(value: Any) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """The same for a text."""
+    """Write text atomically. `-` is standard output."""
     if str(path) == "-":
         click.echo(text, nl=False)
         return
     from engine.files import write_whole
 
     try:
-        if (
-            path.exists() and not path.is_file()
-        ):  # /dev/null or a pipe is written to, never replaced; a folder is an error
+        if path.exists() and not path.is_file():  # write to /dev/null or a pipe, never replace it; a folder is an error
             path.write_text(text, encoding="utf-8")
             return
         write_whole(path, text.encode("utf-8", "replace"))
     except OSError as error:
-        raise Failed(f"{path} could not be written: {error.strerror}. Give --output another place.") from None
+        raise Failed(f"{path} could not be written: {error.strerror}. Choose another --output.") from None
 
 
 def sentence_of(error: BaseException) -> str:
-    """A sentence for an error nobody expected; the traceback goes to a 0600 file."""
+    """A sentence for an unexpected error; the traceback goes to a 0600 file."""
     from engine.store.folder import StoreError
     from engine.text import reason_of
 
@@ -283,17 +281,17 @@ def sentence_of(error: BaseException) -> str:
     descriptor, name = tempfile.mkstemp(prefix="rollout-", suffix=".traceback", text=True)
     with os.fdopen(descriptor, "w") as file:
         traceback.print_exception(error, file=file)
-    return f"This should not have happened: {type(error).__name__}: {error}. Details, for a bug report: {name}"
+    return f"Unexpected error: {type(error).__name__}: {error}. Details for a bug report: {name}"
 
 
 def _whose(error: OSError) -> str:
-    """Whose the file is that this user may not use, and what to do."""
+    """The owner of a file that this user may not use, and what to do."""
     from engine.store.ownership import why_closed
 
     if not isinstance(error, PermissionError) or not isinstance(error.filename, str):
         return ""
     file = Path(error.filename)
-    return " " + (why_closed(file.parent, file) or "Run this as the user whom the file belongs to.")
+    return " " + (why_closed(file.parent, file) or "Run this as the file's owner.")
 
 
 def _asked(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
@@ -302,5 +300,5 @@ def _asked(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
 
 
 GLOBALS = "rollout.globals"  # in a command's `meta`: see `global_values`
-JSON = "rollout.json"  # in a command's `meta`: a program reads, also what goes wrong before the verb has a word
+JSON = "rollout.json"  # in a command's `meta`: --json was given, so errors before the verb runs are JSON too
 json_option = click.option("--json", "as_json", is_flag=True, callback=_asked, help="JSON for programs.")

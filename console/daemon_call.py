@@ -1,4 +1,4 @@
-"""Work off the screen's loop."""
+"""Runs blocking work off the screen's event loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def in_background(call: Callable[[], T]) -> T:
-    """Like asyncio.to_thread, but nothing waits for the thread at the end: a disk that hangs for ever keeps nobody from leaving."""
+    """Like asyncio.to_thread, but exit doesn't wait for the thread: a disk that hangs must not prevent quitting."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[T] = loop.create_future()
 
@@ -30,7 +30,7 @@ async def in_background(call: Callable[[], T]) -> T:
             result = call()
         except BaseException as raised:
             error = raised
-        with contextlib.suppress(RuntimeError):  # the loop has ended; nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it all waiting
             loop.call_soon_threadsafe(put, result, error)
 
     threading.Thread(target=run, name="background", daemon=True).start()

@@ -1,6 +1,6 @@
-"""The console's line to a store and its engine: what it reads, what it sends, and whether anyone at the other end is alive.
+"""The console's link to a store and its engine: reads, commands, and liveness.
 
-Liveness is judged here, never by the engine: a frozen engine would say that it is well.
+The console judges liveness, never the engine: a frozen engine's last report would be good.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from engine.view.model import DecisionView, Health, View
 
 T = TypeVar("T")
 
-LATE_S = 1.6  # the engine beats about once a second
+LATE_S = 1.6  # the engine's heartbeat comes about once a second
 SILENT_S = 5.0
 ASK_S = 0.3
 
 
 class Pulse(Struct, frozen=True):
-    """Whether the engine lives, as seen from here. `sentence` is empty while all is well."""
+    """Whether the engine is alive, as seen from here. `sentence` is empty while all is well."""
 
     state: Literal["well", "late", "frozen", "dead", "starting", "gone"]
     sentence: str = ""
@@ -43,12 +43,12 @@ class Pulse(Struct, frozen=True):
 
 
 class Sight(Struct, frozen=True):
-    """All that a screen paints from. `view` may be the last one that could be read."""
+    """Everything a screen paints from. `view` is the last one that could be read."""
 
     view: View | None
     pulse: Pulse
     at: float  # when it was read, real epoch seconds
-    corrected: bool = False  # by what the disk says: the engine has not shown it
+    corrected: bool = False  # corrected from the disk, ahead of the engine's view
 
     @property
     def fresh(self) -> bool:
@@ -56,7 +56,7 @@ class Sight(Struct, frozen=True):
 
 
 class Link(Protocol):
-    """What the console needs from below; a store on disk in the product, samples in tests."""
+    """What the console needs from a store; on disk in the product, samples in tests."""
 
     @property
     def folder(self) -> Folder: ...
@@ -93,21 +93,21 @@ def judge(
     rehearsal: bool = False,
     armed: bool = True,
 ) -> Pulse:
-    """The pulse from the last heartbeat (epoch seconds of the machine), the process's state and whether the key is in. Pure."""
+    """The pulse, from the last heartbeat (epoch seconds of the machine), the process's state and the armed file. Pure."""
     age = max(0.0, now - heartbeat)
     if not started:
-        return Pulse("starting", "The engine has started and shows its first figures in a moment.", age)
+        return Pulse("starting", "The engine has started; its first figures come in a moment.", age)
     if process == "ended":
         stops = _stops("its lease runs out", lease_s - age, armed)
-        again = "q ends this one, `rollout rehearse` begins another." if rehearsal else "Start it with `rollout`."
+        again = "q ends this rehearsal, `rollout rehearse` starts another." if rehearsal else "Start it with `rollout`."
         return Pulse(
             "dead", f"No engine: process {pid} ended, last heartbeat {format_duration(age)} ago; {stops}. {again}", age
         )
     if age > SILENT_S or process == "stopped":
-        stops = _stops("LLM calls stop by themselves", lease_s - age, armed)
+        stops = _stops("LLM calls stop", lease_s - age, armed)
         return Pulse(
             "frozen",
-            f"Engine silent for {format_duration(age)} (process {pid} is {'stopped' if process == 'stopped' else 'frozen or busy'}); {stops}. R works all the same.",
+            f"Engine silent for {format_duration(age)} (process {pid} is {'stopped' if process == 'stopped' else 'frozen or busy'}); {stops}. R still works.",
             age,
         )
     if age > LATE_S:
@@ -116,37 +116,44 @@ def judge(
 
 
 def _stops(what: str, left: float, armed: bool) -> str:
-    """When no router lets a call through any more, at the latest."""
+    """When routers stop LLM calls, at the latest."""
     if not armed:
-        return "the key is out, no LLM call can start"
+        return "the armed file is gone, no LLM call can start"
     return f"{what} in {format_duration(left)}" if left > 0 else "its lease has run out: every router is at 0 %"
 
 
 def corrected(view: View, state: State | None, armed: bool) -> View:
-    """The engine's last view, with what has come down since: a decision on the disk holds and a missing key stops every call, whether or
-    not an engine has shown it. `state` is None while the store cannot be read. Nothing is raised here. Pure."""
+    """The engine's last view, lowered by what the disk shows: a recorded decision holds and a missing armed file stops every call, even
+    if no engine has published it. `state` is None while the store can't be read. Never raises a percentage. Pure."""
     lower = state is not None and state.rev > view.rev and state.percent_bp < view.percent_bp
     out = view.armed and not armed and view.effective_bp > 0
     if not lower and not out:
         return view
     if state is not None and lower and not state.percent_bp:
         health: Health = "rolled_back"
-        sentence = "ROLLED BACK to 0 %, in the log; no engine shows it yet: the numbers are older"
+        sentence = "ROLLED BACK to 0 %, recorded in the log; the engine hasn't confirmed yet, figures may be stale"
     elif out:
         health = "alert"
-        sentence = f"0 % IN FORCE, {view.percent_bp / 100:g} % decided: the key (armed) is out; the numbers are older"
+        sentence = (
+            f"0 % IN FORCE, {view.percent_bp / 100:g} % decided: the file `armed` is missing; figures may be stale"
+        )
     else:
-        health, sentence = "alert", "ALERT: lowered, it is in the log; no engine shows it yet: the numbers are older"
+        health, sentence = (
+            "alert",
+            "ALERT: lowered, recorded in the log; the engine hasn't confirmed yet, figures may be stale",
+        )
     percent, stage = view.percent_bp, view.stage
     if state is not None and lower:
         percent, stage = state.percent_bp, state.stage
     known = stage < len(view.stage_names)
-    gate = structs.replace(view.gate, open=False, blocked=("the percentage came down and no engine has shown it yet",))
+    gate = structs.replace(
+        view.gate, open=False, blocked=("the percentage was lowered; the engine hasn't confirmed it yet",)
+    )
     return structs.replace(
         view, stage=stage, percent_bp=percent, effective_bp=0 if out else min(view.effective_bp, percent),
         stage_name=view.stage_names[stage] if known else view.stage_name,
         stage_percent_bp=view.stage_percents[stage] if known else view.stage_percent_bp, stable=view.stable and stage == view.stage,
-        shadow_bp=0 if out else view.shadow_bp, why_effective="the key (armed) is out" if out and percent else "", health=health,
+        shadow_bp=0 if out else view.shadow_bp, why_effective="the file `armed` is missing" if out and percent else "", health=health,
         health_sentence=sentence, gate=gate, triggers=(), undo_until=None, armed=armed,
     )  # fmt: skip
 
@@ -166,17 +173,17 @@ class StoreLink:
         return self.client.actor.name
 
     def look(self) -> Sight:
-        """One glance at the store, at most 0.2 s when it is locked. Never raises."""
+        """Read the store once, waiting at most 0.2 s for a lock. Never raises."""
         now = time.time()
         try:
-            armed = not self.folder.is_surely_out()  # one that cannot be looked for may be there
+            armed = not self.folder.is_surely_out()  # a file that can't be checked may exist
         except OSError:
-            armed = True  # not known: nothing to correct by
+            armed = True  # unknown: no basis for a correction
         try:
             glance = self.reader.glance()
         except StoreError as error:
             state = None
-            pulse = Pulse("gone", f"{error} It is tried again. What you see is the last that could be read.")
+            pulse = Pulse("gone", f"{error} Retrying. You see the last figures that could be read.")
         else:
             self._last = glance.view or self._last
             state, pulse = glance.state, self._judge(glance, now, armed)
@@ -188,7 +195,7 @@ class StoreLink:
         return Sight(shown, pulse, now, shown is not self._last)
 
     def _said(self) -> View | None:
-        """What the engine itself says: it is not frozen when only the store takes no writes, its view and its heartbeat among them."""
+        """Ask the engine itself: if only the store refuses writes (the view, the heartbeat), the engine isn't frozen."""
         try:
             status, answer = self.client.request("GET", "/v1/status?times=epoch", timeout_s=ASK_S)
             return msgspec.convert(answer, View) if status == 200 else None
@@ -225,7 +232,7 @@ class StoreLink:
         return self.reader.document(document_id)
 
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Any query of the engine's library on the store; StoreError."""
+        """Run a query of the engine's library on the store. Raises StoreError."""
         return self.reader.read(query)
 
     def command(self, kind: str, /, **fields: Any) -> Reply:
@@ -253,7 +260,7 @@ class StoreLink:
         return wait_until_up(self.folder, spawn(source, self.folder))
 
     def out_of_reach(self) -> bool:
-        """No key and no engine: nothing is left that could call the LLM."""
+        """Whether armed file and engine are both gone: nothing can call the LLM."""
         try:
             return self.folder.is_surely_out() and whereabouts.ask(self.folder).state == "none"
         except OSError:
@@ -261,7 +268,7 @@ class StoreLink:
 
 
 def process(pid: int) -> Process:
-    """What the kernel says about a process of this machine; a zombie has ended."""
+    """A local process's state from the kernel; a zombie counts as ended."""
     if pid <= 0:
         return "ended"
     try:

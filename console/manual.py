@@ -1,4 +1,4 @@
-"""The manual page, made from the commands themselves: what --help says, as roff."""
+"""The manual page, generated from the commands' --help as roff."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _page(root: click.Group) -> Iterator[str]:
         command = root.get_command(ctx, name)
         if command is not None:
             yield from _command(command, click.Context(command, parent=ctx, info_name=name))
-    yield from (".SH EXIT STATUS", *_terms((("0", "It worked."), ("1", "It was refused or failed; the sentence says why.")
+    yield from (".SH EXIT STATUS", *_terms((("0", "It worked."), ("1", "Refused or failed; the message gives the reason.")
                                             , ("2", "The command line was not understood."))))  # fmt: skip
     yield from (".SH FILES", *_terms(FILES), ".SH ENVIRONMENT", *_terms(VARIABLES))
 
@@ -71,7 +71,7 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """One line of roff that shows exactly this text."""
+    """One line of roff that renders exactly this text."""
     line = " ".join(text.replace("\b", " ").split()).replace("\\", "\\e").replace("-", "\\-")
     line = (
         line.replace('"', "\\(dq")

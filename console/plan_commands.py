@@ -1,6 +1,6 @@
-"""A command line of the plan that runs from the console: as the person at the keyboard, in the folder where the console was started.
+"""Runs the plan's command lines from the console, as the current user, in the console's working folder.
 
-One at a time. It goes on when its screen is left, and ends with the console.
+One at a time. A command keeps running when its screen is left, and ends with the console.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ ADDRESS = re.compile(r"http://(?:[0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 
 
 def localized(command: str, plan: Plan, address: str) -> str:
-    """The line with this engine's own address where the plan's port stands, for a rehearsal may have taken another.
+    """The line with the plan's port replaced by this engine's own address, because a rehearsal may use another port.
 
-    The address comes from the store, which others may write: what is more than an address would be run by the shell.
+    The address comes from the store, which others may write: anything beyond an address would run in the shell.
     """
     if not ADDRESS.fullmatch(address):
         return command
-    port = plan.http.port or DEFAULT_PORT  # 0 takes a free one, and the plan's lines keep what they had
+    port = plan.http.port or DEFAULT_PORT  # 0 means any free port; the plan's lines then use the default
     for host in ("localhost", "127.0.0.1"):
         command = command.replace(f"http://{host}:{port}/", f"{address}/")
     return command
 
 
 def surroundings(plan: Plan, store: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a command: `rollout` is this one, and means this plan and this store."""
+    """The environment of a command: `rollout` is this installation, with this plan and this store."""
     found = dict(os.environ if environ is None else environ)
     here = shutil.which("rollout", path=str(Path(sys.executable).parent))
     if here is not None:
@@ -48,7 +48,7 @@ def surroundings(plan: Plan, store: Path, environ: Mapping[str, str] | None = No
 
 
 class CommandRun:
-    """One run: `output` grows; `done` is None while it goes on."""
+    """One run: `output` grows; `done` is None until it ends."""
 
     def __init__(self, command: MonitoringCommand, line: str) -> None:
         self.command = command
@@ -67,7 +67,7 @@ class CommandRun:
 
 
 class CommandRunner:
-    """`changed` is called when there is something new to show, `ended` once for each run."""
+    """Calls `changed` when there is something new to show, `ended` once per run."""
 
     def __init__(
         self, environ: Callable[[], Mapping[str, str]], changed: Callable[[], None], ended: Callable[[CommandRun], None]

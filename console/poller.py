@@ -1,4 +1,4 @@
-"""Watching a link: one look at a time, off the screen's loop, and a look that hangs is a sentence, not a frozen screen."""
+"""Polls a link, one look at a time, off the screen's loop. A look that hangs becomes a sentence, not a frozen screen."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ HANGS_S = 1.5
 
 
 class Poller:
-    """`sight` is the latest; `look` brings a newer one."""
+    """`sight` is the latest reading; `look` gets a newer one."""
 
     def __init__(self, link: Link) -> None:
         self.link = link
         self.sight = Sight(None, Pulse("starting"), 0.0)
-        self._began: float | None = None  # a look is under way since then, monotonic seconds
+        self._began: float | None = None  # start of the look in progress, monotonic seconds
 
     def look_now(self) -> Sight:
-        """In this thread; before the first paint, so that the first picture has live numbers."""
+        """Look in this thread, before the first paint, so that it shows live figures."""
         self.sight = self.link.look()
         return self.sight
 
     async def look(self) -> Sight:
-        """While an earlier look hangs there is no second one; the answer says how long the store has been silent."""
+        """Start no second look while one hangs; the result then reports how long the store has been silent."""
         if self._began is not None:
             return self._hanging(time.monotonic() - self._began)
         self._began = time.monotonic()
@@ -37,6 +37,6 @@ class Poller:
 
     def _hanging(self, waited: float) -> Sight:
         if waited > HANGS_S:
-            sentence = f"The store has not answered for {waited:.0f} s; the disk may hang. R works all the same."
+            sentence = f"The store has not answered for {waited:.0f} s; the disk may hang. R still works."
             self.sight = Sight(self.sight.view, Pulse("gone", sentence, waited), self.sight.at)
         return self.sight

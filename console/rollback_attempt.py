@@ -1,4 +1,4 @@
-"""A rollback from the key to its proof: what was done, by which way, and how long ago. Pure but for the call itself."""
+"""A rollback from the key press to its proof: what was done, how, and how long ago. Pure except for the call itself."""
 
 from __future__ import annotations
 
@@ -17,25 +17,23 @@ from engine.text import took
 from engine.view.model import ProofView
 
 OVERDUE_S = 5.0
-WATCHED_S = 30.0  # so long the screen looks more often for a proof that has not come
+WATCHED_S = 30.0  # how long the screen polls faster for a proof
 ASK_EVERY_S = 0.05
 
 
 class RollbackAttempt:
-    """One press of the key. `start` returns at once; the thread does the rest and cannot be stopped by the screen."""
+    """One press of R. `start` returns immediately; a thread does the rest, and the screen can't stop it."""
 
     def __init__(self, link: Link, seen: str, rev: int, changed: Callable[[], None]) -> None:
         self.link = link
         self.seen = seen
-        self.rev = rev  # decisions known when the key was pressed
+        self.rev = rev  # the last decision known at the key press
         self.pressed = time.monotonic()
         self.result: RollbackResult | None = None
         self.unreachable = False
-        self.beside = ""  # without an engine: "done" or "failed" of the service beside it
+        self.beside = ""  # without an engine: "done" or "failed" for the neighbouring service
         self.proven_s: float | None = None
-        self.told: ProofView | None = (
-            None  # the engine's proof as asked for: it comes also when the store takes no view
-        )
+        self.told: ProofView | None = None  # the engine's own answer, which works even if the store takes no writes
         self._changed = changed
 
     def start(self) -> None:
@@ -44,11 +42,11 @@ class RollbackAttempt:
     def _run(self) -> None:
         try:
             self.result = self.link.rollback(seen=self.seen)
-        except Exception as error:  # the client promises not to; if it does, the person must know what to do
+        except Exception as error:  # the client promises not to raise; if it does, the user must know what to do
             armed = self.link.folder.armed
             self.result = RollbackResult(
                 False,
-                f"Not certain ({type(error).__name__}: {error}). Now, in any shell: rm {shlex.quote(str(armed))}",
+                f"NOT CERTAIN ({type(error).__name__}: {error}). Run in any shell: rm {shlex.quote(str(armed))}",
                 (),
                 "",
             )
@@ -56,7 +54,11 @@ class RollbackAttempt:
         if self.result.engine == "none" and self.result.ok:
             state, sentence = self.link.apply_beside()
             if state:
-                how = f"the service beside it: {sentence}" if state == "done" else f"FAILED beside it: {sentence}"
+                how = (
+                    f"neighbouring service: {sentence}"
+                    if state == "done"
+                    else f"neighbouring service FAILED: {sentence}"
+                )
                 self.beside = state
                 self.result = msgspec.structs.replace(self.result, ways=(*self.result.ways, how))
                 self._changed()
@@ -64,7 +66,7 @@ class RollbackAttempt:
             self._ask_for_proof(self.result.request_id)
 
     def _ask_for_proof(self, request_id: str) -> None:
-        """The store may be locked or full, and then no view of it shows what the engine has observed: ask the engine itself."""
+        """Ask the engine itself: a locked or full store can't show what the engine has observed."""
         until = time.monotonic() + OVERDUE_S
         while time.monotonic() < until:
             reply = self.link.command("proof", timeout_s=1.0, of=request_id)
@@ -79,21 +81,21 @@ class RollbackAttempt:
             time.sleep(ASK_EVERY_S)
 
     def proof(self, sight: Sight) -> ProofView | None:
-        """The engine's proof of this press: a rollback newer than what was known then."""
+        """The engine's proof for this press: a rollback newer than the last decision known then."""
         proof = sight.view.rollback if sight.view else None
         known = self.rev + 1 if self.result is None or self.result.rev is None else self.result.rev
         return proof if proof is not None and proof.rev >= known else self.told
 
     def sentence(self, sight: Sight) -> str:
-        """The one sentence that counts now: the proof, or how far it is and what is in its way."""
+        """The sentence to show now: the proof, or the progress and what blocks it."""
         proof = self.proof(sight)
         if proof is not None:
             return proof.sentence
         if self.result is None:
-            return "The key is being taken out …"
+            return "Removing the armed file …"
         if self.proven_s is not None and self.unreachable:
             sentence = "No engine, no armed file: nothing can call the LLM through this engine."
-            return f"{sentence} The service beside it may still use it." if self.beside == "failed" else sentence
+            return f"{sentence} The neighbouring service may still use it." if self.beside == "failed" else sentence
         return f"{self.result.sentence} {sight.pulse.sentence}".strip()
 
     def state(self, sight: Sight, now: float | None = None) -> Literal["running", "proven", "overdue"]:
@@ -110,7 +112,7 @@ class RollbackAttempt:
         return "overdue" if elapsed > OVERDUE_S or (proof is not None and proof.overdue) else "running"
 
     def awaited(self, now: float | None = None) -> bool:
-        """Whether the proof may still come any moment: every look counts until then."""
+        """Whether the proof may still come: poll fast until then."""
         elapsed = (time.monotonic() if now is None else now) - self.pressed
         return self.proven_s is None and elapsed <= WATCHED_S
 

@@ -48,7 +48,7 @@ class SeriesCache:
         return True
 
     def read(self, now: float, at: float | None = None) -> None:
-        """All metrics; called from a thread. A store that cannot be read leaves what there was."""
+        """Read all metrics; called from a thread. If the store can't be read, return the previous ones."""
         grid = grid_of(ZOOMS[self.zoom], now, at)
         with contextlib.suppress(StoreError):
             series = self.link.curves(self.metrics, grid.seconds, grid.points, grid.end)

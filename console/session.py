@@ -1,4 +1,4 @@
-"""A console on this terminal, from the first look at the terminal to the last word after it."""
+"""A console on this terminal, from checking the terminal to the closing line."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from console.terminal.type_ahead import key_names
 from console.widgets import words
 from engine.plan.model import Plan
 
-SIGNALLED = 128  # exit codes above it: ended by a signal
+SIGNALLED = 128  # higher exit codes: ended by a signal
 
 
 def run(folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False) -> int:
-    """Show the console until it is left; the exit code. The engine is not touched."""
+    """Run the console until the user quits; return the exit code. The engine keeps running."""
     why = escape.unusable()
     if why:
         print(why)
@@ -35,15 +35,15 @@ def run(folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False) -> in
         )
         app.run(mouse=manner.mouse)
     if rehearsal and app.ending is not None:
-        app.ending.call_off()  # its engine and its store end after the screen, which takes a moment
+        app.ending.call_off()  # its engine and store end after the screen, which takes a moment
     code = app.return_code or 0
     if code > SIGNALLED and not rehearsal:
-        os._exit(code)  # the terminal is in order; what Python does at its end has hung with threads that still wait
+        os._exit(code)  # the terminal is restored; Python's own shutdown can hang on waiting threads
     v = app.sight.view
     if code == 0 and not rehearsal and v is not None:
         print(
-            f"The engine goes on: {words.stage(v)}, {words.percent(v.effective_bp)}, process {v.engine.pid}. "
-            "`rollout` attaches again, `rollout stop` ends it."
+            f"The engine keeps running: {words.stage(v)}, {words.percent(v.effective_bp)}, process {v.engine.pid}. "
+            "`rollout` reattaches, `rollout stop` ends it."
             if app.sight.fresh
             else app.sight.pulse.sentence
         )

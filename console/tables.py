@@ -1,4 +1,4 @@
-"""Rows for other programs: JSON lines, and CSV that no spreadsheet takes for a formula."""
+"""Rows for other programs: JSON lines, and CSV that no spreadsheet runs as a formula."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_lines(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A JSON object a line; control characters are escaped, so a line is a row."""
+    """One JSON object per line; control characters are escaped, so a line is a row."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """RFC 4180 with a header, line ends \\n. A list is one cell, separated by semicolons. A cell that a spreadsheet would run as a
-    formula begins with an apostrophe."""
+    """RFC 4180 with a header, lines end in \\n. A list is one cell, separated by semicolons. A cell that a spreadsheet would run
+    as a formula starts with an apostrophe."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -1,10 +1,10 @@
-"""Looks: what each named style of a canvas is in colours. State is always told by a word and a sign too; colour only repeats it.
+"""Themes: the colours of a canvas's named styles. A word and a mark always show state; colour only repeats it.
 
 `dark` and `light` for daily use, `contrast` for bright rooms and tired eyes, `colour-blind` (blue and orange instead of green and
-red), `terminal` for the terminal's own 16 colours, and `mono` without any (chosen by itself under NO_COLOR).
+red), `terminal` for the terminal's own 16 colours, and `mono` without any (the default under NO_COLOR).
 
-Every text stands on its background with a contrast of 4.5 or more (WCAG 2.1, AA); a test computes it. Only `line` is weaker: hair
-lines and empty tracks, which nobody reads.
+Text has a contrast of at least 4.5 to its background (WCAG 2.1, AA); a test computes it. Only `line` is weaker: hairlines and
+empty tracks, which carry no text.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from textual.theme import BUILTIN_THEMES, Theme
 
 
 class Tones(NamedTuple):
-    """A look in a few colours; everything else is one of these on another, or two of them mixed."""
+    """A theme's base colours; everything else is one of these on another, or a mix of two."""
 
     dark: bool
     back: str
     text: str
-    dim: str  # what is read second
-    line: str  # what is not read: rules, borders, empty tracks
+    dim: str  # secondary text
+    line: str  # not text: rules, borders, empty tracks
     ok: str
     warn: str
     bad: str
@@ -69,7 +69,7 @@ PLACES = ("production", "rehearsal", "other")
 
 @cache
 def palette(name: str) -> dict[str, Style]:
-    """Style names to styles. Every name that a canvas may hold is here."""
+    """Style names to styles: every name that a canvas may use."""
     match name:
         case "mono":
             return _mono()
@@ -150,7 +150,7 @@ def _mono() -> dict[str, Style]:
 
 
 def theme(name: str) -> Theme:
-    """The same look for Textual's own widgets: inputs, the palette, notices."""
+    """The same theme for Textual's own widgets: inputs, the palette, notices."""
     if name in ("terminal", "mono"):
         return replace(BUILTIN_THEMES["ansi-dark"], name=f"console-{name}")
     t = TONES[name]
@@ -160,7 +160,7 @@ def theme(name: str) -> Theme:
     )  # fmt: skip
 
 
-# -- what a person chose is remembered ------------------------------------------------------------------------------------
+# -- the user's choice is remembered --------------------------------------------------------------------------------------
 
 
 def _settings() -> Path:
@@ -170,7 +170,7 @@ def _settings() -> Path:
 
 
 def recall(key: str, default: str = "") -> str:
-    """A remembered choice; the default when nothing was remembered or it cannot be read."""
+    """A remembered choice, or the default if there is none or it can't be read."""
     try:
         return str(json.loads(_settings().read_text())[key])
     except (OSError, ValueError, KeyError, TypeError):
@@ -178,7 +178,7 @@ def recall(key: str, default: str = "") -> str:
 
 
 def remember(key: str, value: str) -> None:
-    """Best effort: a read-only home is no reason to bother anyone."""
+    """Best effort: a read-only home is not worth an error."""
     path = _settings()
     try:
         kept = json.loads(path.read_text())
@@ -197,9 +197,9 @@ def remember(key: str, value: str) -> None:
 
 
 def choose(asked: str | None) -> str:
-    """The look to start with: what was asked for, else no colour when NO_COLOR is set, else what was remembered.
+    """The initial theme: the option, else no colour under NO_COLOR, else the remembered choice.
 
-    A terminal that says it has 16 colours gets those: a look rounded to them is grey on grey."""
+    A 16-colour terminal gets its own 16: another theme rounded to them would be grey on grey."""
     if asked in NAMES:
         remember("theme", asked)
         return asked

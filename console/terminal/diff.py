@@ -1,8 +1,8 @@
-"""What stands on the terminal, cell by cell, so that only what differs is sent: over a bad line bytes are time.
+"""The terminal's content, cell by cell, so that only differences are sent: over a slow line every byte costs time.
 
-Textual sends a widget's changed spans with every colour named anew, and the whole screen when the screen changes (17 KB at 80x24).
-Here its output is read as text in cells, compared with what the terminal shows already, and what is left is written with the fewest
-moves and colour changes. Everything that is not text in cells (titles, modes, answers) passes as it is.
+Textual sends a widget's changed spans with full colours, and the whole screen when the screen changes (17 KB at 80x24). This
+module reads its output as text in cells, compares it with what the terminal already shows, and writes the difference with the
+fewest moves and colour changes. Everything else (titles, modes, answers) passes unchanged.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _TOKENS = re.compile(
     re.DOTALL,
 )
 _ALTERNATE = "\x1b[?1049"
-_BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"  # a frame that the terminal shows at once
-NEAR = 4  # unchanged cells that cost less to write again than to step over
-MANY = 10  # blanks that cost more than to erase as many and to step over them
+_BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"  # a frame that the terminal shows atomically (synchronized output)
+NEAR = 4  # this many unchanged cells cost less to rewrite than to skip
+MANY = 10  # this many blanks cost more to write than to erase and skip
 # how an attribute ends
 _OFF = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "7": "27", "8": "28", "9": "29", "53": "55"}
 
 
 class Style(NamedTuple):
-    """What a cell looks like, in SGR parameters; "" is the terminal's own colour."""
+    """A cell's look in SGR parameters; "" is the terminal's own colour."""
 
     attributes: frozenset[str]
     fore: str
@@ -45,21 +45,21 @@ _UNKNOWN: Cell = ("\0", PLAIN)
 
 
 class Frame:
-    """`diff` turns what Textual writes into what the terminal still needs. Sizes in cells, positions from 0.
+    """`diff` reduces Textual's output to what the terminal still needs. Sizes in cells, positions from 0.
 
-    `erases`: the terminal fills what is erased with the current background (terminfo's `bce`), so blanks need not be written.
+    `erases`: the terminal erases with the current background (terminfo's `bce`), so blanks need not be written.
     """
 
     def __init__(self, erases: bool = False) -> None:
         self._erases = erases
         self._rows: dict[int, list[Cell]] = {}  # y -> (character, style) for each cell, from the left
-        self._uneven: set[int] = set()  # rows in which wide or combined characters may stand
-        self._at: tuple[int, int] | None = None  # where the terminal's cursor is; None when that is not certain
+        self._uneven: set[int] = set()  # rows that may contain wide or combined characters
+        self._at: tuple[int, int] | None = None  # the terminal's cursor; None if uncertain
         self._style: Style | None = None  # the style it writes in
-        self._begun = False  # a frame has begun of which nothing was sent yet
+        self._begun = False  # a frame has begun, but nothing of it was sent yet
 
     def forget(self) -> None:
-        """The terminal may show anything: the next frame is sent whole."""
+        """Assume nothing about the terminal: the next frame is sent whole."""
         self._rows.clear()
         self._uneven.clear()
         self._at = self._style = None
@@ -67,7 +67,7 @@ class Frame:
     def diff(self, data: str) -> str:
         out: list[str] = []
         x = y = 0
-        rest: tuple[int, int] | None = None  # where the cursor is left, for the terminal's own pop-ups
+        rest: tuple[int, int] | None = None  # the cursor's resting place, for the terminal's own pop-ups
         style = PLAIN
         run: list[Cell] = []
         begin = 0
@@ -112,13 +112,13 @@ class Frame:
         return "".join(out)
 
     def _write(self, x: int, y: int, cells: list[Cell], out: list[str]) -> None:
-        """Send the cells that differ from what stands there."""
+        """Send the cells that differ from the terminal's."""
         row, end = self._rows.setdefault(y, []), x + len(cells)
         row += [_UNKNOWN] * (end - len(row))
         old = row[x:end]
         if old == cells:
             return
-        # of wide and combined characters never a part: terminals differ in what they make of it
+        # never send part of a wide or combined character: terminals differ in how they show it
         whole = y in self._uneven and any(len(char) != 1 for char, _ in chain(cells, old))
         for first, last in [(0, len(cells))] if whole else _differing(old, cells):
             self._send(x + first, y, cells[first:last], out)
@@ -131,7 +131,7 @@ class Frame:
                 row[end] = _UNKNOWN
 
     def _send(self, x: int, y: int, cells: list[Cell], out: list[str]) -> None:
-        """All of these cells, from here on."""
+        """Write all of these cells, from here on."""
         for cell, same in groupby(cells):
             char, style = cell
             count = len(list(same))
@@ -139,7 +139,7 @@ class Frame:
                 self._move(x, y, out)
             wanted, plain = style, char == " " and not style.attributes
             if plain and self._style is not None and not _blank(self._style).attributes:
-                # nothing else shows, and the next text may want it as it is
+                # nothing else shows on blanks, and the next text may need it unchanged
                 wanted = self._style._replace(back=style.back)
             if wanted != self._style:
                 out.append(_change(self._style, wanted))
@@ -162,9 +162,10 @@ class Frame:
         self._at = (x, y)
 
 
-@lru_cache(512)  # much of a screen is the same few texts: blanks, rules, labels
+@lru_cache(512)  # a screen repeats a few texts: blanks, rules, labels
 def _cells(text: str, style: Style) -> tuple[tuple[Cell, ...], bool]:
-    """One pair a cell, and whether each is one character: right of a wide one is an empty one, marks that combine join the cell before."""
+    """One pair per cell, and whether every cell is one character: a wide one is followed by an empty cell, combining marks join the
+    cell before."""
     blank = (" ", _blank(style))
     if text.isascii():
         return tuple([blank if char == " " else (char, style) for char in text]), True
@@ -182,7 +183,7 @@ def _cells(text: str, style: Style) -> tuple[tuple[Cell, ...], bool]:
 
 
 def _differing(old: list[Cell], new: list[Cell]) -> list[tuple[int, int]]:
-    """(first, last + 1) of the stretches that differ, those closer than `NEAR` together."""
+    """(first, last + 1) of the runs that differ; runs closer than `NEAR` are merged."""
     runs: list[tuple[int, int]] = []
     first = last = -1
     for i, pair in enumerate(new):
@@ -219,13 +220,13 @@ def _change(old: Style | None, new: Style) -> str:
 
 @lru_cache(4096)
 def _blank(style: Style) -> Style:
-    """What of a style shows where nothing is written: of most only the background."""
+    """The part of a style that shows on a blank: usually only the background."""
     return style if style.attributes & {"4", "5", "7", "9", "21", "53"} else Style(frozenset(), "", style.back)
 
 
 @lru_cache(4096)
 def _parsed(sgr: str) -> Style:
-    """SGR parameters as Textual writes them, each style from nothing."""
+    """The style in SGR parameters as Textual writes them, always from a reset."""
     attributes, fore, back = set(), "", ""
     numbers = iter(sgr.split(";") if sgr else ())
     for number in numbers:

@@ -1,8 +1,8 @@
-"""Textual's driver for a line that may be slow, stall or hang up: the screen's loop never waits for the terminal.
+"""A Textual driver for lines that may be slow, stall or hang up: the event loop never waits for the terminal.
 
-Textual writes in a thread behind a queue of 30 frames; once that is full, the loop that reads the keys stands still (measured: 11 s
-for a terminal that was not read for 12 s), and leaving waits for ever. Here the terminal is opened without blocking: what it does not
-take waits in memory, too much of it is thrown away, and the screen is drawn whole when the line takes output again.
+Textual writes in a thread behind a queue of 30 frames; once that is full, the loop that reads the keys blocks (measured: 11 s
+for a terminal that was not read for 12 s), and quitting waits forever. This driver opens the terminal non-blocking: pending
+output waits in memory, excess output is dropped, and the screen is redrawn whole when the line accepts output again.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from console.terminal.diff import Frame
 from console.terminal.escape import ABANDON, PIXEL_MOUSE_OFF, RESTORE_TITLE, alive, erases_in_colour
 
 MOST_WAITING = 64 * 1024  # bytes; several whole screens
-LEAVE_S = 0.15  # how long the last bytes may take at the end
-LEAVE = (  # what Textual writes at the end, and the title
+LEAVE_S = 0.15  # how long the last bytes may take on exit
+LEAVE = (  # what Textual writes on exit, and the title
     "\x1b[?2004l\x1b[?7h\x1b[?2048l\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l"
     + PIXEL_MOUSE_OFF
     + "\x1b[<u\x1b[?1049l\x1b[?25h"
@@ -39,7 +39,7 @@ LEAVE = (  # what Textual writes at the end, and the title
 
 
 class Redraw(Message):
-    """The line takes output again after some of it was thrown away: draw everything."""
+    """The line accepts output again after some was dropped: draw everything."""
 
 
 class PatientDriver(LinuxDriver):
@@ -61,11 +61,11 @@ class PatientDriver(LinuxDriver):
 
     @property
     def stalled(self) -> bool:
-        """Output waits; painting more now would only be thrown away."""
+        """Whether output is pending; more would only be dropped."""
         return bool(self._waiting)
 
     def forget(self) -> None:
-        """What stands on the terminal is not known any more: a resize, another program's words. The next frames are sent whole."""
+        """The terminal's content is unknown after a resize or another program's output. The next frames are sent whole."""
         with self._turn:
             self._frame.forget()
 
@@ -83,7 +83,7 @@ class PatientDriver(LinuxDriver):
                 self._loop.call_soon_threadsafe(self._loop.add_writer, self._terminal, self._drain)
 
     def _push(self) -> None:
-        """Give the terminal what it takes now. A terminal that is gone takes everything: nobody reads it."""
+        """Write what the terminal accepts now. A terminal that is gone swallows everything."""
         try:
             while self._waiting:
                 del self._waiting[: os.write(self._terminal, self._waiting)]
@@ -106,7 +106,7 @@ class PatientDriver(LinuxDriver):
     # -- what comes in -----------------------------------------------------------------------------------------------------
 
     def run_input_thread(self) -> None:
-        """As Textual's, but for the end: a terminal that is gone reads as nothing without end, which is no reason to go on reading."""
+        """Like Textual's, but it stops at end of file: a terminal that is gone yields empty reads forever."""
         parser, decode = XTermParser(self._debug), getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
@@ -134,7 +134,7 @@ class PatientDriver(LinuxDriver):
     # -- stopped and continued ---------------------------------------------------------------------------------------------
 
     def _sigtstp_application(self, *_: object) -> None:
-        """Not on a terminal that is gone: its SIGCONT has come already, and nothing would wake the process again."""
+        """Never stop on a terminal that is gone: its SIGCONT has come already, and nothing would wake the process."""
         if self.gone or not alive(self.fileno):
             self._hung_up()
             return
@@ -148,14 +148,14 @@ class PatientDriver(LinuxDriver):
             self._hung_up()
 
     def _sigcont_application(self, *_: object) -> None:
-        """The kernel sends SIGCONT with the SIGHUP of a closed terminal too, and anyone may send one: the screen starts again only
-        where it was stopped, or there would be two threads that read the keys and one that never ends."""
+        """The kernel sends SIGCONT with a closed terminal's SIGHUP, and anyone may send one. Restart the screen only if it was
+        stopped; otherwise two threads would read the keys, and one would never end."""
         if self.gone:
             return
         if self._paused and self._auto_restart:
             self._paused = False
             super()._sigcont_application()
-        else:  # stopped by SIGSTOP, of which nothing is heard: others may have written on the terminal meanwhile
+        else:  # stopped by SIGSTOP, which can't be caught: others may have written on the terminal meanwhile
             self._loop.call_soon_threadsafe(self._restart)
 
     def _restart(self) -> None:
@@ -167,7 +167,7 @@ class PatientDriver(LinuxDriver):
             self.send_message(Redraw())
 
     def restore_now(self) -> None:
-        """Put the terminal back in order without waiting for anything, as the process ends."""
+        """Restore the terminal without waiting for anything, as the process ends."""
         if self._terminal < 0:
             return
         with contextlib.suppress(OSError):
@@ -177,21 +177,21 @@ class PatientDriver(LinuxDriver):
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self.attrs_before)
 
     def start_application_mode(self) -> None:
-        """At the start, and again when a stopped console goes on."""
+        """Runs at the start, and again when a stopped console resumes."""
         self._terminal = _open_terminal()
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def stop_application_mode(self) -> None:
-        """Frames that wait are of no use any more; what puts the terminal back in order is."""
+        """Drop pending frames; keep what restores the terminal."""
         with self._turn:
             if self._waiting:
                 self._waiting[:] = ABANDON.encode()
             self._frame.forget()
-        self.write(PIXEL_MOUSE_OFF)  # Textual 8.2 turns it on and leaves it on
+        self.write(PIXEL_MOUSE_OFF)  # Textual 8.2 turns this on and leaves it on
         super().stop_application_mode()
 
     def close(self) -> None:
-        """A line that takes nothing keeps nobody from leaving."""
+        """Wait briefly for pending output: a stalled line must not prevent quitting."""
         until = time.monotonic() + LEAVE_S
         with self._turn:
             self._push()
@@ -207,7 +207,7 @@ class PatientDriver(LinuxDriver):
 
 
 def _open_terminal() -> int:
-    """Our own descriptor of the terminal: not to block is a property of the descriptor, and the shell shares the inherited ones."""
+    """Our own descriptor of the terminal: O_NONBLOCK applies to the open file, and the shell shares the inherited one."""
     error = sys.__stderr__
     assert error is not None
     names = ["/dev/tty"]
@@ -216,4 +216,4 @@ def _open_terminal() -> int:
     for name in names:
         with contextlib.suppress(OSError):
             return os.open(name, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-    return os.dup(error.fileno())  # another user's terminal, as after su: blocks as everywhere
+    return os.dup(error.fileno())  # another user's terminal, as after su: keep the inherited, blocking one

@@ -1,4 +1,4 @@
-"""The terminal itself: title, bell, notification, clipboard, and leaving it as it was found, whatever happens."""
+"""Terminal sequences: title, bell, notification, clipboard, and restoring the terminal whatever happens."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from engine.files import write_whole
 from engine.text import clean_line
 
 PIXEL_MOUSE_OFF = "\x1b[?1016l"
-LEAVES_S = 0.3  # how long a console may take to end after a signal; then it is ended
+LEAVES_S = 0.3  # how long a console may take to end after a signal before it is killed
 KILLED_S = 0.45  # and then killed
-ABANDON = "\x18\x1b[0m"  # ends a sequence that was cut in the middle
+ABANDON = "\x18\x1b[0m"  # ends a truncated sequence
 SAVE_TITLE, RESTORE_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 
 
 def title(text: str) -> str:
-    """The sequence that names the window or tab."""
+    """The sequence that sets the title of the window or tab."""
     return f"\x1b]2;{clean_line(text, 120)}\x07"
 
 
@@ -42,7 +42,7 @@ def _through_tmux(sequence: str) -> str:
 
 
 def notification(text: str) -> str:
-    """The sequences for a bell and a desktop notification; a terminal that knows none of them rings."""
+    """The sequences for a bell and a desktop notification; a terminal without notifications only rings."""
     line = clean_line(text, 200).replace(";", ",")
     if os.environ.get("VTE_VERSION") or os.environ.get("TERM", "").startswith(("rxvt", "foot")):
         wanted = f"\x1b]777;notify;rollout;{line}\x1b\\"
@@ -52,18 +52,18 @@ def notification(text: str) -> str:
 
 
 def copy(text: str, write: Callable[[str], None]) -> str:
-    """Put text on the clipboard; the sentence says by which way, for not every terminal lets it through."""
+    """Copy text to the clipboard; returns a sentence that names the way, because not every terminal allows it."""
     if os.environ.get("TMUX") and shutil.which("tmux"):
         try:
             done = subprocess.run(
                 ["tmux", "load-buffer", "-w", "-"], input=text.encode(), capture_output=True, timeout=2, check=False
             )
             if done.returncode == 0:
-                return "Copied to tmux's buffer and, where the terminal allows it, to the clipboard (prefix ] pastes)."
+                return "Copied to tmux's buffer and, if the terminal allows it, to the clipboard (prefix ] pastes)."
         except (OSError, subprocess.TimeoutExpired):
             pass
     write(f"\x1b]52;c;{base64.b64encode(text.encode()).decode()}\x07")
-    return "Copied to the clipboard by OSC 52; if the terminal does not allow that, the file has it."
+    return "Copied to the clipboard by OSC 52; if the terminal forbids that, use the file."
 
 
 def keep(text: str, suffix: str = ".txt") -> Path | None:
@@ -79,7 +79,7 @@ def keep(text: str, suffix: str = ".txt") -> Path | None:
 
 
 def write_traceback(error: BaseException) -> str:
-    """The whole story in a 0600 file, without locals; its name, or "" when no file could be written."""
+    """Write the traceback, without locals, to a 0600 file; return its name, or "" if none could be written."""
     try:
         descriptor, name = tempfile.mkstemp(prefix="rollout-", suffix=".traceback", text=True)
         with os.fdopen(descriptor, "w") as file:
@@ -90,7 +90,7 @@ def write_traceback(error: BaseException) -> str:
 
 
 def ascii_only() -> bool:
-    """Whether this terminal cannot be trusted with more than ASCII."""
+    """Whether this terminal may show nothing but ASCII correctly."""
     if os.environ.get("TERM", "") == "linux":
         return True
     if os.environ.get("LC_ALL", "") in ("C", "POSIX"):
@@ -99,7 +99,7 @@ def ascii_only() -> bool:
 
 
 def erases_in_colour() -> bool:
-    """Whether what is erased takes the current background (terminfo's `bce`). tmux does and its entry does not say so; screen does not."""
+    """Whether erasing uses the current background (terminfo's `bce`). tmux does, though its entry omits it; screen doesn't."""
     name = os.environ.get("TERM", "")
     if name.startswith("tmux") or ("TMUX" in os.environ and "STY" not in os.environ):
         return True
@@ -115,7 +115,7 @@ def erases_in_colour() -> bool:
 
 
 def unusable() -> str:
-    """Why no screen can be drawn here, or ""."""
+    """Why the console can't run here, or ""."""
     if not sys.stdin.isatty() or not (sys.__stderr__ and sys.__stderr__.isatty()):
         return "The console needs a terminal on standard input and standard error. `rollout status --watch` prints lines instead."
     if os.environ.get("TERM", "") in ("", "dumb"):
@@ -124,10 +124,10 @@ def unusable() -> str:
 
 
 class Ending:
-    """Ends the process within `LEAVES_S` of `begin`, whatever the loop, a thread or the terminal is waiting for.
+    """Ends the process within `LEAVES_S` of `begin`, whatever the loop, a thread or the terminal waits for.
 
-    Its thread waits on a pipe from the start: a signal's handler must start no thread, which takes locks that the interrupted code may
-    hold.
+    Its thread waits on a pipe from the start: a signal handler must not start threads, because that takes locks which the
+    interrupted code may hold.
     """
 
     def __init__(self, restore: Callable[[], None]) -> None:
@@ -135,13 +135,13 @@ class Ending:
         threading.Thread(target=self._watch, args=(restore,), name="ending", daemon=True).start()
 
     def begin(self, code: int) -> None:
-        """Count down from now; the process's exit code when it has not ended by then. The kernel's timer comes last: it ends a process
-        too that hangs while Python itself ends, when no thread runs any more."""
+        """Start the countdown; `code` is the exit code if it runs out. The kernel's timer comes last: it also ends a process that
+        hangs in Python's own shutdown, when no thread runs any more."""
         signal.setitimer(signal.ITIMER_REAL, KILLED_S)
         os.write(self._write, bytes([code]))
 
     def call_off(self) -> None:
-        """The screen has ended well, and what follows may take longer."""
+        """Cancel the countdown: the screen has ended cleanly, and what follows may take longer."""
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         os.write(self._write, bytes([0]))
 
@@ -159,10 +159,10 @@ class Ending:
 
 
 def on_signals(loop: asyncio.AbstractEventLoop, leave: Callable[[int], None], ending: Ending) -> None:
-    """SIGTERM and SIGHUP end the console and restore the terminal; the engine goes on.
+    """SIGTERM and SIGHUP end the console and restore the terminal; the engine keeps running.
 
-    A hung-up terminal is replaced by /dev/null first: whatever still reads or writes would otherwise spin or block on it. Both are
-    taken in Python, not in the loop, which may be what hangs.
+    A hung-up terminal is first replaced by /dev/null, because reads and writes would spin or block on it. Python handles both
+    signals, not the event loop, which may be what hangs.
     """
 
     def end(number: int, _frame: object) -> None:
@@ -190,7 +190,7 @@ def alive(descriptor: int) -> bool:
 
 
 def _typed_before(before: list[Any]) -> str:
-    """Take from the line what was typed before, the unfinished line too: nobody saw what it would do, but what it was can be told."""
+    """Read what was typed before the first paint, the unfinished line too: it must not act, but it can be reported."""
     raw = [*before[:6], [*before[6]]]
     raw[3] &= ~(termios.ICANON | termios.ECHO)
     raw[6][termios.VMIN], raw[6][termios.VTIME] = 0, 0
@@ -202,7 +202,7 @@ def _typed_before(before: list[Any]) -> str:
 
 @contextlib.contextmanager
 def left_as_found() -> Iterator[str]:
-    """Put the line's settings back whatever happens inside; what was typed before, and is not taken."""
+    """Restore the terminal's settings whatever happens inside; yields what was typed before, which must not act."""
     try:
         before = termios.tcgetattr(0)
         typed = _typed_before(before)

@@ -1,7 +1,7 @@
-"""The second wall against untrusted text: nothing unprintable passes from a widget to the terminal.
+"""The second defence against untrusted text: nothing unprintable passes from a widget to the terminal.
 
-The first is the store's door (`engine.text`). This one stands behind every widget, Textual's own included, so that a route that
-somebody forgot still leads nowhere.
+The first is `engine.text`, where text enters the store. This filter follows every widget, Textual's own included, so an
+overlooked path is still safe.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from engine.text import MARK
 
 
 class OutputFilter(LineFilter):
-    """Each unprintable character becomes one mark, so that the line keeps its width; with `ascii_only` so does the rest."""
+    """Replaces each unprintable character with one mark, keeping the line's width; with `ascii_only`, non-ASCII too."""
 
     def __init__(self, ascii_only: bool = False) -> None:
         super().__init__()

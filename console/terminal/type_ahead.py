@@ -1,4 +1,4 @@
-"""Whether a key was meant. Type-ahead and pasted text must not act; a tired person's one key must.
+"""Decides whether a key press was meant. Type-ahead and pasted text must not act; a tired person's single key must.
 
 - Keys that were typed before the first paint are dropped: nobody saw what they would act on.
 - Outside of inputs a key of text (Enter and Tab too) that follows another within 30 ms is part of a paste and is dropped. j, k and the keys
@@ -21,9 +21,9 @@ BURST_S = 0.030
 GRACE_S = 0.004
 DELIBERATE = frozenset("Ruy")
 FREE = frozenset("jk[],.")
-TYPED = "\r\n\t"  # a paste has them too
+TYPED = "\r\n\t"  # keys that a paste contains too
 
-# actions that change something; a read-only console does not bind them. R is not among them: who may look may roll back
+# actions that change something; a read-only console doesn't bind them. R isn't among them: whoever may look may roll back
 ACTING = frozenset((
     "undo", "promote", "override", "approve", "hold", "resume", "sign", "revoke", "check_item", "restore",
     "restore_bad_window", "undo_restore", "why", "complaint", "draw", "better", "flaw", "judge", "measure", "send", "resend",
@@ -36,26 +36,26 @@ _F9 = "\x1b[20~"
 
 
 def key_names(typed: str) -> list[str]:
-    """What came on the line before anybody read it, as names of keys: those of text, and F9; all else is nothing that was meant."""
+    """Early input as key names: text keys and F9; everything else is ignored."""
     keys = ["f9"] * typed.count(_F9)
     return keys + [char for char in _SEQUENCE.sub("", typed) if char.isprintable()]
 
 
 def report_dropped(keys: Sequence[str]) -> tuple[str, str] | None:
-    """(sentence, style) about keys that came before the first paint: a person who pressed R must not believe that it was taken."""
+    """(sentence, style) about keys typed before the first paint: whoever pressed R must learn that it did nothing."""
     if "R" in keys or "f9" in keys:
         key = "R" if "R" in keys else "F9"
         return (
-            f"{key} came before this screen was there and was NOT taken: nothing was rolled back. To roll back press R now.",
+            f"{key} was pressed before this screen was ready and IGNORED: nothing was rolled back. To roll back, press R now.",
             "alarm",
         )
     if any(len(key) == 1 for key in keys):
-        return "Keys that were typed before this screen was there were not taken.", "caution"
+        return "Keys typed before this screen was ready were ignored.", "caution"
     return None
 
 
 class KeyGuard:
-    """The last keys and when they came (seconds of one monotonic clock)."""
+    """The most recent keys and their times (seconds on one monotonic clock)."""
 
     def __init__(self) -> None:
         self.ready = False
@@ -63,7 +63,7 @@ class KeyGuard:
         self._last = -1.0
 
     def take(self, character: str | None, at: float, typing: bool) -> Verdict:
-        """`typing`: an input has the focus and this key is text for it. After "wait" ask `resolve_deliberate` when the grace is over."""
+        """`typing`: an input has the focus and this key is text for it. After "wait", call `resolve_deliberate` once GRACE_S is over."""
         if not self.ready:
             return "drop"
         if typing or character is None or not (character.isprintable() or character in TYPED):
@@ -77,7 +77,7 @@ class KeyGuard:
         return "take" if len(self._chain) == 1 or character in FREE else "drop"
 
     def resolve_deliberate(self, character: str) -> Verdict:
-        """The verdict on a deliberate key, now that what came right after it is known."""
+        """The verdict on a deliberate key, once it is known what followed it."""
         if character == "R":
             keys = list(self._chain)
             behind = keys[len(keys) - keys[::-1].index("R") :] if "R" in keys else []

@@ -1,4 +1,4 @@
-"""One line on a terminal that says how far a long command is, how fast, and how long it will take."""
+"""A progress line on a terminal: how far a long command is, how fast, and how long it will take."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WIDTH = 24
 
 
 class Progress:
-    """Counts bytes of `total` (0: not known, so no bar) and things done. Nothing is written unless `shown`."""
+    """Counts bytes of `total` (0: unknown, so no bar) and documents. Writes nothing unless `shown`."""
 
     def __init__(
         self, label: str, total: int, out: TextIO, *, shown: bool, clock: Callable[[], float] = time.monotonic

@@ -1,4 +1,4 @@
-"""Documents out of files, folders, globs and standard input. Nothing here raises for what a file holds: a bad one says so."""
+"""Documents from files, folders, globs and standard input. Bad content never raises: the document carries the trouble."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ PAGES = {".html", ".htm", ".xhtml", ".shtml"}
 KINDS = {
     ".md", ".markdown", ".mdx", ".txt", ".text", ".rst", ".adoc", ".asciidoc", ".log", ".eml", ".man", *(f".{n}" for n in range(1, 10)), ".json", *PAGES, *LINES,
 }  # fmt: skip
-SIZE_LIMIT = 40_000_000  # bytes of one document, and of a file that is not read line by line
+SIZE_LIMIT = 40_000_000  # bytes of one document, and of a file that isn't read line by line
 STDIN = "-"
 
 
-EMPTY = "empty"  # the trouble of a file that has nothing in it: skipped, no failure
-BINARY = "binary"  # among the endings: a file without one that is no text
+EMPTY = "empty"  # the trouble of an empty file: skipped, not a failure
+BINARY = "binary"  # stands in for the ending of a binary file without one
 _ENDING = re.compile(
     r"\.[A-Za-z][A-Za-z0-9]{0,7}$|\.[1-9]$|\.[0-9][A-Za-z][A-Za-z0-9]{0,6}$"
 )  # README.old-1.2 has none
 
 
 class Source(NamedTuple):
-    """A document to load, or why it cannot be (`trouble`). `size`: bytes of the input it comes from; `named`: it brought its id;
-    `encoding`: set where it was guessed."""
+    """A document to load, or why it can't be (`trouble`). `size`: bytes of its input; `named`: the input gave its id;
+    `encoding`: set if it was guessed."""
 
     id: str
     title: str = ""
@@ -50,7 +50,7 @@ class Source(NamedTuple):
 def files(paths: tuple[str, ...], passed_over: dict[str, list[str]] | None = None) -> list[str]:
     """The arguments' files, each once, in a stable order; folders are walked, globs expanded (a shell may not have).
 
-    `passed_over` takes the files in folders that are not read, by their ending.
+    `passed_over` collects skipped files in folders, by ending.
     """
     skipped = passed_over if passed_over is not None else {}
     found: dict[str, None] = {}
@@ -68,7 +68,7 @@ def files(paths: tuple[str, ...], passed_over: dict[str, list[str]] | None = Non
                     dict.fromkeys(_walked(match, skipped) if os.path.isdir(match) else [os.path.normpath(match)])
                 )
             if not matches:
-                found[path] = None  # named as missing when it is read
+                found[path] = None  # reading it reports that it is missing
     return list(found)
 
 
@@ -85,17 +85,17 @@ def _walked(top: str, skipped: dict[str, list[str]]) -> Iterator[str]:
                 yield path
             else:
                 skipped.setdefault(ending or BINARY, []).append(path)
-    yield from unreadable  # reading them says why
+    yield from unreadable  # reading them reports why
 
 
 def suffix(path: str) -> str:
-    """ ".md"; "" of README, and of a name whose last part is no ending."""
+    """ ".md"; "" for README, and for a name whose last part isn't an ending."""
     found = _ENDING.search(os.path.basename(path).lstrip("."))
     return found[0].lower() if found else ""
 
 
 def _is_binary(path: str) -> bool:
-    """Of a file without an ending; one that cannot be read is named when it is."""
+    """Whether a file without an ending is binary; an unreadable one is reported when it is read."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return False
@@ -107,7 +107,7 @@ def _is_binary(path: str) -> bool:
 
 
 def weight(path: str) -> int:
-    """Bytes, 0 if not known before it is read."""
+    """Size in bytes, 0 if unknown before reading."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):
@@ -119,10 +119,8 @@ def weight(path: str) -> int:
 
 
 def documents(path: str, called: str = "") -> Iterator[Source]:
-    """The documents of one file; never raises. `called` stands for its path in the ids of those that bring none."""
-    name = (
-        (called or path).encode("utf-8", "backslashreplace").decode()
-    )  # a name of bytes that are no text still names it
+    """The documents of one file; never raises. `called` replaces its path in the ids of documents without one."""
+    name = (called or path).encode("utf-8", "backslashreplace").decode()  # undecodable names still identify the file
     for source in _documents(path):
         yield source._replace(id=name + source.id.removeprefix(path)) if name != path and not source.named else source
 
@@ -132,7 +130,7 @@ def _documents(path: str) -> Iterator[Source]:
         if path == STDIN:
             yield from _of_stdin(sys.stdin.buffer)
             return
-        if not stat.S_ISREG(os.stat(path).st_mode) and not path.startswith("/dev/fd/"):  # as <(command) gives it
+        if not stat.S_ISREG(os.stat(path).st_mode) and not path.startswith("/dev/fd/"):  # as from <(command)
             yield Source(path, trouble="not a file, but a pipe or a device")
             return
         with open(path, "rb") as file:
@@ -150,14 +148,14 @@ def _documents(path: str) -> Iterator[Source]:
 
 
 def _of_stdin(stdin: BinaryIO) -> Iterator[Source]:
-    """What brought no id is named by what it says: another text is another document, the same one stays itself."""
+    """A document without an id is named by its text's digest: the same text keeps its id, another gets another."""
     for source in _out_of(stdin):
         nameless = source.text and not source.named
         yield source._replace(id=f"stdin-{digest(source.text)[:12]}") if nameless else source
 
 
 def _out_of(stdin: BinaryIO) -> Iterator[Source]:
-    """JSON lines as they come if the first line begins like one; otherwise one text."""
+    """JSON lines, streamed, if the first line looks like one; otherwise one text."""
     first = stdin.readline(SIZE_LIMIT + 1)
     while first and not first.strip():
         first = stdin.readline(SIZE_LIMIT + 1)
@@ -213,14 +211,14 @@ def _of_bytes(path: str, raw: bytes, ending: str) -> Iterator[Source]:
 
 
 def _guess(read: Decoded) -> str:
-    """What a reader is to check; "" if the encoding is sure."""
+    """A note on the encoding; "" if it is certain."""
     if not read.guessed:
         return ""
     return f"{read.encoding}, unreadable bytes replaced" if "\ufffd" in read.text else read.encoding
 
 
 def _of_json(path: str, text: str, raw: bytes) -> Iterator[Source]:
-    """An object, a list of objects, or, whatever the name says, JSON lines."""
+    """An object, a list of objects, or JSON lines, whatever the file's name."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -235,7 +233,7 @@ def _of_json(path: str, text: str, raw: bytes) -> Iterator[Source]:
 
 
 def of_row(name: str, row: Any) -> Source:
-    """{"text", and perhaps "id" (or "file", as exports have it) and "title"}; `name` stands in for a missing id."""
+    """{"text", optional "id" (or "file", as in exports) and "title"}; `name` replaces a missing id."""
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):
         return Source(name, trouble='not a JSON object with "text"')
     given = row.get("id", row.get("file"))
@@ -244,13 +242,13 @@ def of_row(name: str, row: Any) -> Source:
     title = row.get("title")
     text = _sound(row["text"])
     trouble = "" if text.strip() else EMPTY
-    if _sound(id) != id:  # another id would be given the same name
+    if _sound(id) != id:  # two such ids would become the same name
         trouble = "its id holds half of a surrogate pair"
     return Source(_sound(id), _sound(title) if isinstance(title, str) else "", text, trouble, named=named)
 
 
 def _broken(error: Exception) -> str:
-    """One sentence for all lines that are broken alike."""
+    """One sentence for all lines with the same mistake."""
     return f"not JSON: {error.msg[0].lower()}{error.msg[1:]}" if isinstance(error, json.JSONDecodeError) else "not JSON"
 
 

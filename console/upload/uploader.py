@@ -1,4 +1,4 @@
-"""Documents on their way to the engine: as many at once as it answers soon, and what became of each."""
+"""Uploads documents to the engine, with as much concurrency as it answers quickly."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 
 from console.upload.sources import Source
 
-LEAST, MOST = 8, 64  # at once; each waits for the store's next commit, 50 ms, or for the LLM
-MOST_CHARS = 250_000  # at once: more long documents than that keep a rollback waiting in the engine for over 0.15 s
-SOON_S = 10.0  # answered within it: more at once
-LATE_S = 30.0  # answered after it: fewer, since all that are sent wait
+LEAST, MOST = 8, 64  # concurrent requests; each waits for the store's next commit, 50 ms, or for the LLM
+MOST_CHARS = 250_000  # characters in flight: more would delay a rollback in the engine by over 0.15 s
+SOON_S = 10.0  # faster answers raise the concurrency
+LATE_S = 30.0  # slower answers lower it, because requests only queue
 
 Answer = dict[str, Any]
 
 
 class Gone(Exception):
-    """No engine answers any more."""
+    """The engine no longer answers."""
 
 
 class Refused(Exception):
-    """The engine does not take this document: a sentence."""
+    """The engine refuses this document; the message is a sentence."""
 
 
 class BoundedUploader:
-    """`extract` takes one document to the engine and returns its answer, or raises Refused or Gone; it is called from threads."""
+    """`extract` sends one document and returns the answer, or raises Refused or Gone. It is called from threads."""
 
     def __init__(self, extract: Callable[[Source], Answer], clock: Callable[[], float] = time.monotonic) -> None:
         self.most = LEAST
@@ -39,7 +39,7 @@ class BoundedUploader:
         self._sent[self._threads.submit(self._extract, source)] = source, self._clock()
 
     def ends(self, until_room: bool = False) -> Iterator[tuple[Source, Answer | Refused]]:
-        """What became of the documents as they are done: of all, or until another may be sent. Raises Gone."""
+        """Results as documents finish: of all, or only until another may be sent. Raises Gone."""
         while self._sent and not (until_room and self._room()):
             for future in concurrent.futures.wait(self._sent, return_when="FIRST_COMPLETED").done:
                 source, since = self._sent.pop(future)
@@ -50,7 +50,7 @@ class BoundedUploader:
                     yield source, refused
 
     def stop(self) -> None:
-        """Send nothing more, and wait for nothing."""
+        """Send nothing more and don't wait."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _room(self) -> bool:

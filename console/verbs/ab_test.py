@@ -1,4 +1,4 @@
-"""The A/B test from outside: who is in which group, and what both groups say."""
+"""The A/B test for scripts: assignments, both groups' figures, and the plan's t-test."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def export(context: CliContext, output: Path, as_json: bool) -> None:
     if not body["assignments"]:
         fail("No document has been extracted yet.", as_json)
     write_json(output, body)
-    since = f"of the A/B test begun {body['started']}" if body["started"] else "of all documents: no A/B test has begun"
+    since = (
+        f"of the A/B test begun {body['started']}" if body["started"] else "of all documents (no A/B test has begun)"
+    )
     wrote(output, f"{body['summary']['total']} assignments {since}, in {output}.", as_json)
 
 
@@ -39,13 +41,13 @@ def export(context: CliContext, output: Path, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def analyze(context: CliContext, output: Path, as_json: bool) -> None:
-    """Both groups metric by metric, the verdict in words, and the search quality scores that the plan's script reads."""
+    """Both groups' metrics, the verdict, and the search quality scores that the plan's script reads."""
     from engine.trial.results import results
 
     now = context.now()
-    found = context.reader.read(lambda conn: results(conn, now))
-    write_json(output, found)
-    wrote(output, f"{found['verdict']}\nWrote {output}.", as_json)
+    result = context.reader.read(lambda conn: results(conn, now))
+    write_json(output, result)
+    wrote(output, f"{result['verdict']}\nWrote {output}.", as_json)
 
 
 @ab_test.command("script")
@@ -60,11 +62,11 @@ def analyze(context: CliContext, output: Path, as_json: bool) -> None:
     "--run",
     type=click.Path(path_type=Path),
     metavar="RESULTS",
-    help="Run it on this file of `ab-test analyze` instead.",
+    help="Run the script on this file, written by `ab-test analyze`, instead of printing it.",
 )
 @json_option
 def script(output: Path, run: Path | None, as_json: bool) -> None:
-    """The plan's t-test as a Python script, corrected: the plan's own fails at `treatment.mean()`, as JSON gives lists."""
+    """The plan's t-test as a Python script, corrected: the original fails at `treatment.mean()`, because JSON yields lists."""
     from importlib.resources import files
 
     text = (files("engine.trial") / "script.txt").read_text("utf-8")
@@ -73,7 +75,7 @@ def script(output: Path, run: Path | None, as_json: bool) -> None:
         wrote(output, f"Wrote {output}: python3 {output} ab_test_results.json", as_json)
         return
     if not run.is_file():
-        fail(f"{run} is not there: `rollout ab-test analyze --output {run}` writes it.", as_json)
+        fail(f"{run} does not exist: `rollout ab-test analyze --output {run}` writes it.", as_json)
     ended = subprocess.run([sys.executable, "-c", text, str(run)], capture_output=True, text=True)
     if ended.returncode:
         fail(ended.stderr.strip().splitlines()[-1] if ended.stderr.strip() else "The script failed.", as_json)

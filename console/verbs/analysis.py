@@ -40,29 +40,29 @@ analyze.add_command(draft_gold)
 def compare_keywords(context: CliContext, llm: Path, frequency: Path, output: Path, as_json: bool) -> None:
     """Per document and overall: overlap, counts, grounding, duplicates, examples.
 
-    Where there is a store, what the exports lack (texts, the other method's keywords) is taken from it, and the notes say so.
+    If there is a store, it fills in what the exports lack (texts, the other method's keywords), with a note.
     """
     from engine.quality.compare import compare, complete
 
     first, second = _rows(llm), _rows(frequency)
-    found = compare(*complete(first, second, _kept(context, {row.key for row in (*first, *second)})))
-    write_json(output, found)
-    wrote(output, "\n".join([found.overall.sentence, *found.notes, f"Wrote {output}."]), as_json)
+    result = compare(*complete(first, second, _kept(context, {row.key for row in (*first, *second)})))
+    write_json(output, result)
+    wrote(output, "\n".join([result.overall.sentence, *result.notes, f"Wrote {output}."]), as_json)
 
 
 def _kept(context: CliContext, keys: set[str]) -> dict[str, ComparedDocument]:
-    """What the store here knows of these documents; nothing where there is no store."""
+    """These documents as the store has them; {} without a store."""
     from engine.quality.compare import ComparedDocument
     from engine.store import documents
     from engine.store.folder import StoreError
 
     try:
-        found = context.reader.read(lambda conn: [documents.get(conn, key) for key in sorted(keys)])
+        result = context.reader.read(lambda conn: [documents.get(conn, key) for key in sorted(keys)])
     except (Failed, StoreError):
         return {}
     return {
         d.id: ComparedDocument(d.llm if d.llm is not None else d.shadow, d.frequency, d.text)
-        for d in found
+        for d in result
         if d is not None
     }
 
@@ -73,7 +73,7 @@ def _rows(path: Path) -> tuple[ExportRow, ...]:
     try:
         rows = read_rows(path.read_bytes(), str(path))
         if not rows:
-            raise Failed(f"{path} holds no documents, so there is nothing to compare.")
+            raise Failed(f"{path} holds no documents: nothing to compare.")
         return rows
     except OSError as error:
         raise Failed(f"{path} cannot be read: {error.strerror}. `rollout export` writes such a file.") from None
@@ -89,7 +89,7 @@ def _rows(path: Path) -> tuple[ExportRow, ...]:
 @json_option
 @click.pass_obj
 def search_quality(context: CliContext, queries: Path | None, output: Path, as_json: bool) -> None:
-    """Both methods' keywords as a search index, asked for titles, headings and your queries: MRR, nDCG and success at 10."""
+    """Search each method's keywords for titles, headings and your queries: MRR, nDCG and success at 10."""
     from engine.quality.queries import read_queries
     from engine.trial import searching
 
@@ -109,11 +109,11 @@ def search_quality(context: CliContext, queries: Path | None, output: Path, as_j
     from engine.plan.durations import iso
 
     now = context.now()
-    found = context.reader.read(lambda conn: searching.measure(conn, now, written))
-    if not found.quality.queries:
-        fail(f"{found.quality.sentence} It needs documents that have both methods' keywords.")
-    write_json(output, {**msgspec.to_builtins(found), "at": iso(found.at)})
-    wrote(output, f"{found.quality.sentence}\nWrote {output}.", as_json)
+    result = context.reader.read(lambda conn: searching.measure(conn, now, written))
+    if not result.quality.queries:
+        fail(f"{result.quality.sentence} It needs documents that have both methods' keywords.")
+    write_json(output, {**msgspec.to_builtins(result), "at": iso(result.at)})
+    wrote(output, f"{result.quality.sentence}\nWrote {output}.", as_json)
 
 
 @click.group()
@@ -127,7 +127,7 @@ def metrics() -> None:
 @json_option
 @click.pass_obj
 def metrics_analyze(context: CliContext, days: float, output: Path, as_json: bool) -> None:
-    """Performance over days: documents, errors, latency, cache; a row a day and all together."""
+    """Performance over days: documents, errors, latency, cache; one row per day and a total."""
     from engine.metrics.analysis import performance_report
 
     now = context.now()
@@ -140,12 +140,12 @@ def metrics_analyze(context: CliContext, days: float, output: Path, as_json: boo
 @json_option
 @click.pass_obj
 def snapshot(context: CliContext, as_json: bool) -> None:
-    """The numbers of now, for a log of your own."""
+    """The current figures, for your own records."""
     from engine.metrics.analysis import snapshot as take
 
     now = context.now()
-    found = context.reader.read(lambda conn: take(conn, now))
-    say(found, json.dumps(found, indent=2), as_json)
+    result = context.reader.read(lambda conn: take(conn, now))
+    say(result, json.dumps(result, indent=2), as_json)
 
 
 @metrics.command()
@@ -164,13 +164,13 @@ def alerts(context: CliContext, output: Path, as_json: bool) -> None:
 
 @click.group()
 def logs() -> None:
-    """What went wrong, by kind."""
+    """Errors and warnings, by kind."""
 
 
 @logs.command("analyze")
 @click.option("--level", type=click.Choice(["error", "warning", "all"]), default="error", show_default=True)
 @click.option(
-    "--filter", "text", default="", help="Only kinds or messages that contain this; keyword_extraction is all of them."
+    "--filter", "text", default="", help="Only kinds or messages that contain this; keyword_extraction matches all."
 )
 @click.option("--days", type=click.FloatRange(0.01, 3650), default=7.0, show_default=True)
 @json_option
@@ -178,17 +178,17 @@ def logs() -> None:
 def logs_analyze(
     context: CliContext, level: Literal["error", "warning", "all"], text: str, days: float, as_json: bool
 ) -> None:
-    """Errors grouped by kind and shape of message: how many, first and last seen, examples."""
+    """Errors grouped by kind and message pattern: count, first and last seen, examples."""
     from engine.metrics.analysis import error_analysis
     from engine.plan.durations import iso
 
     now = context.now()
-    found = context.reader.read(lambda conn: error_analysis(conn, now - days * 86400, now, level, text))
+    result = context.reader.read(lambda conn: error_analysis(conn, now - days * 86400, now, level, text))
     lines = []
-    for group in found["groups"]:
+    for group in result["groups"]:
         seen = f"first {iso(group['first_seen'])}, last {iso(group['last_seen'])}"
         lines.append(f"{group['count']:>6}  {group['kind']}: {group['shape']}  ({seen})")
         lines += [
             f"        {one['at']} {one['document'] or ''} {one['message']}" for one in group["examples"][:EXAMPLES]
         ]
-    say(found, "\n".join(lines) or f"No {NONE[level]} in the last {days:g} {'day' if days == 1 else 'days'}.", as_json)
+    say(result, "\n".join(lines) or f"No {NONE[level]} in the last {days:g} {'day' if days == 1 else 'days'}.", as_json)

@@ -1,4 +1,4 @@
-"""`rollout check`: validate the plan and probe what it names. Each finding is a sentence, printed as it is made."""
+"""`rollout check`: validate the plan and probe what it names. Prints each finding as soon as it is known."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WORD = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 
 
 class Finding(NamedTuple):
-    """`state`: ok, warn (works, and could be better) or fail. `where`: which server, "" when there is only one such thing."""
+    """`state`: ok, warn (works, but could be better) or fail. `where`: which server, "" if there is only one."""
 
     what: str
     state: str
@@ -49,27 +49,27 @@ Say = Callable[[Finding], None]
 @click.option("--offline", is_flag=True, help="Validate the file only; probe nothing.")
 @click.pass_obj
 def check(context: CliContext, as_json: bool, offline: bool) -> None:
-    """Validate rollout.toml and probe everything it names: the LLM service (whether it is there, has the model, keeps to a
-    schema, and how much it can do), the store, the port, addresses, contacts.
+    """Validate rollout.toml and probe everything it names: the LLM service (is it up, does it have the model, does it follow
+    a schema, what is its capacity), the store, the port, addresses, contacts.
 
-    Exit code 1 when something fails; a warning is not a failure.
+    Exit code 1 if a check fails; a warning is not a failure.
     """
     findings: list[Finding] = []
 
-    def found(finding: Finding) -> None:
+    def report(finding: Finding) -> None:
         findings.append(finding)
         if not as_json:
             click.echo(finding.line)
 
-    _plan(context, found)
-    _secrets(context.file_plan, found)
-    _environment(context.file_plan, found)
+    _plan(context, report)
+    _secrets(context.file_plan, report)
+    _environment(context.file_plan, report)
     if not offline:
-        _store(context, found)
-        _port(context, found)
-        _messages(context.file_plan, found)
-        _apply(context.file_plan, found)
-        asyncio.run(_llm(context, found))
+        _store(context, report)
+        _port(context, report)
+        _messages(context.file_plan, report)
+        _apply(context.file_plan, report)
+        asyncio.run(_llm(context, report))
     failed = sum(finding.state == "fail" for finding in findings)
     warned = sum(finding.state == "warn" for finding in findings)
     if as_json:
@@ -83,28 +83,28 @@ def check(context: CliContext, as_json: bool, offline: bool) -> None:
 def _summary(failed: int, warned: int, offline: bool) -> str:
     warnings = f"{warned} warning{'s' if warned != 1 else ''}"
     if failed:
-        return f"{failed} failed, {warnings}: mend what FAIL names, then check again."
-    told = f"Nothing failed, {warnings}." if warned else "All is well."
-    return told + (" Nothing was probed." if offline else " Next: `rollout`.")
+        return f"{failed} failed, {warnings}: fix each FAIL, then check again."
+    verdict = f"Nothing failed, {warnings}." if warned else "All is well."
+    return verdict + (" Nothing was probed." if offline else " Next: `rollout`.")
 
 
-def _plan(context: CliContext, found: Say) -> None:
+def _plan(context: CliContext, report: Say) -> None:
     plan = context.file_plan
-    found(
+    report(
         Finding(
-            "plan", "ok", f"{context.plan_path}: {len(plan.stages)} stages, {len(plan.triggers)} triggers, no mistake."
+            "plan", "ok", f"{context.plan_path}: {len(plan.stages)} stages, {len(plan.triggers)} triggers, no mistakes."
         )
     )
-    _since_read(context, found)
+    _since_read(context, report)
     missing = [contact.role for contact in plan.contacts if contact.missing]
     if missing:
-        found(
+        report(
             Finding("contacts", "warn", f"Placeholders instead of people: {', '.join(missing)}. Fill in [[contacts]].")
         )
 
 
-def _since_read(context: CliContext, found: Say) -> None:
-    """Whether an engine runs that read another file."""
+def _since_read(context: CliContext, report: Say) -> None:
+    """Warn if the running engine read an older version of the file."""
     from engine.store import plans
     from engine.store.folder import StoreError
 
@@ -115,7 +115,7 @@ def _since_read(context: CliContext, found: Say) -> None:
     except (StoreError, OSError):
         return
     if digest and digest != context.file_plan.digest:
-        found(
+        report(
             Finding(
                 "plan",
                 "warn",
@@ -125,8 +125,8 @@ def _since_read(context: CliContext, found: Say) -> None:
         )
 
 
-def _secrets(plan: Plan, found: Say) -> None:
-    """The API key and the token of the HTTP API, as the engine would read them."""
+def _secrets(plan: Plan, report: Say) -> None:
+    """The LLM's API key and the HTTP API's token, read as the engine reads them."""
     from engine.plan.environment import EnvironmentProblem, secret
 
     for what, table, name in (
@@ -136,14 +136,14 @@ def _secrets(plan: Plan, found: Say) -> None:
         try:
             value = secret(os.environ, name)
         except EnvironmentProblem as error:
-            found(Finding(what, "fail", str(error)))
+            report(Finding(what, "fail", str(error)))
             continue
         if what == "key" and name and not value:
-            found(Finding(what, "warn", f"{table} names {name}, which is not set here: no key is sent."))
+            report(Finding(what, "warn", f"{table} names {name}, which is not set here: no key is sent."))
 
 
-def _environment(plan: Plan, found: Say) -> None:
-    """What of the environment would stop the engine from starting."""
+def _environment(plan: Plan, report: Say) -> None:
+    """Environment settings that keep the engine from starting."""
     from engine.plan.environment import EnvironmentProblem, ceiling
     from engine.server.process import exposed
 
@@ -151,28 +151,28 @@ def _environment(plan: Plan, found: Say) -> None:
         ceiling(os.environ)
     except EnvironmentProblem as error:
         for sentence in str(error).splitlines():
-            found(Finding("environment", "fail", sentence + "."))
+            report(Finding("environment", "fail", sentence + "."))
     why = exposed(plan.http, os.environ)
     if why:
-        found(Finding("token", "fail", why))
+        report(Finding("token", "fail", why))
 
 
-def _store(context: CliContext, found: Say) -> None:
+def _store(context: CliContext, report: Say) -> None:
     from engine.store.folder import StoreError
 
     try:
         context.folder.prepare()
         free = shutil.disk_usage(context.folder.path).free
     except (StoreError, OSError) as error:
-        found(Finding("store", "fail", str(error)))
+        report(Finding("store", "fail", str(error)))
         return
     enough = free > ROOM
-    more = "." if enough else ": too little for weeks; free some or set [store] path."
-    found(Finding("store", "ok" if enough else "fail", f"{context.folder.path}, {free / 1e9:.1f} GB free{more}"))
+    more = "." if enough else ": too little for weeks; free some space or set [store] path."
+    report(Finding("store", "ok" if enough else "fail", f"{context.folder.path}, {free / 1e9:.1f} GB free{more}"))
 
 
-def _port(context: CliContext, found: Say) -> None:
-    """Whether the engine could listen where the plan says, or does."""
+def _port(context: CliContext, report: Say) -> None:
+    """Whether the engine listens, or could listen, on the plan's port."""
     http = context.file_plan.http
     family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
@@ -181,41 +181,41 @@ def _port(context: CliContext, found: Say) -> None:
             trial.bind((http.host, http.port))
         except OSError as error:
             if context.folder.path.is_dir() and context.folder.is_locked():
-                found(Finding("port", "ok", f"{http.host}:{http.port}, this store's engine is running."))
+                report(Finding("port", "ok", f"{http.host}:{http.port}, this store's engine is running."))
                 return
             why = error.strerror or str(error)
-            found(
+            report(
                 Finding(
                     "port", "fail", f"{http.host}:{http.port} cannot be bound ({why}): set [http] port to a free one."
                 )
             )
             return
-    found(Finding("port", "ok", f"{http.host}:{http.port} is free."))
+    report(Finding("port", "ok", f"{http.host}:{http.port} is free."))
 
 
-def _messages(plan: Plan, found: Say) -> None:
+def _messages(plan: Plan, report: Say) -> None:
     from engine.messages.addresses import addresses
 
     urls, trouble = addresses(plan.notify, os.environ)
     if urls and not trouble:
         kinds = ", ".join(sorted({address.kind for address in urls}))
-        found(Finding("messages", "ok", f"{len(urls)} addresses ({kinds}); `rollout notify test` tries them."))
+        report(Finding("messages", "ok", f"{len(urls)} addresses ({kinds}); `rollout notify test` tries them."))
     else:
-        found(Finding("messages", "warn", trouble[0].upper() + trouble[1:] + "."))
+        report(Finding("messages", "warn", trouble[0].upper() + trouble[1:] + "."))
 
 
-def _apply(plan: Plan, found: Say) -> None:
+def _apply(plan: Plan, report: Say) -> None:
     if not plan.apply.env_file:
         return
     parent = Path(plan.apply.env_file).parent
     if os.access(parent, os.W_OK):
-        found(Finding("apply", "ok", f"{parent} is writable."))
+        report(Finding("apply", "ok", f"{parent} is writable."))
     else:
-        found(Finding("apply", "fail", f"{parent} is not writable: {plan.apply.env_file} cannot be replaced there."))
+        report(Finding("apply", "fail", f"{parent} is not writable: {plan.apply.env_file} cannot be replaced there."))
 
 
 def _may_ask(context: CliContext) -> bool:
-    """Whether a model may be asked: not while a rollback is in force."""
+    """Whether a model may be called: not while a rollback is in force."""
     from engine.store.folder import StoreError
 
     if not context.folder.exists:
@@ -227,7 +227,7 @@ def _may_ask(context: CliContext) -> bool:
     return context.folder.is_armed() or (state.stage == 0 and not state.last_rev)
 
 
-async def _llm(context: CliContext, found: Say) -> None:
+async def _llm(context: CliContext, report: Say) -> None:
     from engine.clock import SystemClock
     from engine.extraction.llm import LlmPool
     from engine.plan.environment import EnvironmentProblem, secret
@@ -237,7 +237,7 @@ async def _llm(context: CliContext, found: Say) -> None:
     def one(line: CheckLine) -> None:
         text = line.text.removeprefix(f"{line.server}: ")
         sentence = text[0].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
-        found(Finding(f"llm {line.what}", line.state, sentence, line.server))
+        report(Finding(f"llm {line.what}", line.state, sentence, line.server))
 
     try:
         key = secret(os.environ, llm.api_key_env)

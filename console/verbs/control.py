@@ -29,17 +29,17 @@ def _send(context: CliContext, as_json: bool, kind: str, **fields: Any) -> None:
 
 
 @click.command()
-@click.option("--reason", default="", help="Needed to override a gate that is not open; stays in the log.")
-@click.option("--override", is_flag=True, help="Pass although the gate misses something. Needs --reason.")
+@click.option("--reason", default="", help="Required with --override; stays in the log.")
+@click.option("--override", is_flag=True, help="Promote although the gate is shut. Needs --reason.")
 @click.option(
     "--to",
     "to_stage",
     type=click.IntRange(0),
     shell_complete=STAGES,
-    help="The stage that you mean to reach: the next one.",
+    help="The stage you expect to reach; refused if it isn't the next one.",
 )
-@click.option("--epoch", type=int, help="The epoch you looked at (`rollout status` shows it); default: the one now.")
-@click.option("--dry-run", is_flag=True, help="Say what it would do; change nothing.")
+@click.option("--epoch", type=int, help="Epoch you reviewed (`rollout status` shows it); default: current.")
+@click.option("--dry-run", is_flag=True, help="Show what would happen; change nothing.")
 @json_option
 @click.pass_obj
 def promote(
@@ -51,9 +51,9 @@ def promote(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """One step up, through the gate. Without --to or --epoch: the step that was next when this command was started.
+    """One step up, through the gate. Without --to or --epoch: the stage that was next when this command started.
 
-    --dry-run judges the gate as it is now; the machine checks that a promotion repeats are not run.
+    --dry-run judges the gate as it is now; it doesn't rerun the machine checks that a promotion reruns.
     """
     seen = context.reader.state()
     fields: dict[str, Any] = {"epoch": seen.epoch if epoch is None else epoch, "reason": reason, "override": override}
@@ -61,7 +61,7 @@ def promote(
         _send(context, as_json, "would", of="promote", **fields, to_stage=to_stage)
         return
     if to_stage is None and epoch is None:
-        started = started_s()  # whoever pressed Enter before another promotion landed has not seen it
+        started = started_s()  # who pressed Enter before another promotion landed has not seen it
         tick_s = 1 / os.sysconf("SC_CLK_TCK")
         fields["launched"] = None if started is None else started + tick_s
     _send(context, as_json, "promote", **fields, to_stage=to_stage)
@@ -86,9 +86,9 @@ def hold(context: CliContext, reason: str, as_json: bool) -> None:
 
 @click.command()
 @click.option(
-    "--reason", "--cause", default="", help="The cause of an automatic rollback, in words; it opens the lock."
+    "--reason", "--cause", default="", help="The cause of the automatic rollback; required to release its lock."
 )
-@click.option("--epoch", type=int, help="The epoch you looked at; default: the one now.")
+@click.option("--epoch", type=int, help="Epoch you reviewed; default: current.")
 @json_option
 @click.pass_obj
 def resume(context: CliContext, reason: str, epoch: int | None, as_json: bool) -> None:
@@ -100,11 +100,12 @@ def resume(context: CliContext, reason: str, epoch: int | None, as_json: bool) -
 @click.command()
 @click.argument("percentage", type=click.FloatRange(0, 100))
 @click.option("--reason", default="", help="Why; stays in the log.")
-@click.option("--epoch", type=int, help="The epoch you looked at; default: the one now.")
+@click.option("--epoch", type=int, help="Epoch you reviewed; default: current.")
 @json_option
 @click.pass_obj
 def ceiling(context: CliContext, percentage: float, reason: str, epoch: int | None, as_json: bool) -> None:
-    """The most that may be in force, whatever is decided. An engine started without its environment does not lift it."""
+    """Cap the percentage in force, whatever is decided. Raising it stops at the engine's environment; restarting the engine
+    without that environment doesn't raise it."""
     seen = context.reader.state()
     fields = {"percent_bp": round(percentage * 100), "epoch": seen.epoch if epoch is None else epoch, "reason": reason}
     _send(context, as_json, "ceiling", **fields)
@@ -115,15 +116,15 @@ def ceiling(context: CliContext, percentage: float, reason: str, epoch: int | No
     "--to", "to_stage", type=click.IntRange(0), shell_complete=STAGES, help="An earlier stage instead of 0 %."
 )
 @click.option("--reason", default="", help="Optional; can be added later.")
-@click.option("--undo", is_flag=True, help="Take your own last rollback back, within 60 s, if nothing tripped since.")
-@click.option("--epoch", type=int, help="With --undo: the epoch you looked at, to take back another person's rollback.")
-@click.option("--dry-run", is_flag=True, help="Say what it would do; change nothing.")
+@click.option("--undo", is_flag=True, help="Undo your own last rollback, within 60 s, if no trigger has tripped since.")
+@click.option("--epoch", type=int, help="With --undo: the epoch you reviewed, to undo another person's rollback.")
+@click.option("--dry-run", is_flag=True, help="Show what would happen; change nothing.")
 @json_option
 @click.pass_obj
 def rollback(
     context: CliContext, to_stage: int | None, reason: str, undo: bool, epoch: int | None, dry_run: bool, as_json: bool
 ) -> None:
-    """To 0 % now. Works with the engine dead, stopped or busy, and with a broken plan; prints the proof."""
+    """Go to 0 % now. Works with the engine dead, stopped or busy, and with a broken plan; prints the proof."""
     if undo:
         fields = {"reason": reason, "epoch": _own(context, as_json) if epoch is None else epoch}
         if dry_run:
@@ -132,7 +133,7 @@ def rollback(
             _send(context, as_json, "undo_rollback", **fields)
         return
     if epoch is not None:
-        raise click.UsageError("--epoch goes with --undo: a rollback needs none.")
+        raise click.UsageError("--epoch needs --undo: a rollback takes no epoch.")
     if dry_run:
         from console.verbs.dry_run import rollback_would
 
@@ -145,7 +146,7 @@ def rollback(
     if to_stage is None:
         for other in meant.others:
             disarm_for_rollback(Folder(other))
-    # the key is out; what is slow to load comes after it
+    # the armed file is gone; slow imports come after it
     from msgspec import structs
 
     from engine.client.client import EngineClient
@@ -153,46 +154,46 @@ def rollback(
 
     client = EngineClient(context.store, context.plan_or_none)
     result = client.rollback(clean_line(reason, 500), "rollout rollback", to_stage, started_s(), done)
-    told: dict[str, Any] = {"ways": result.ways, "rev": result.rev, "store": str(context.store.path)}
+    body: dict[str, Any] = {"ways": result.ways, "rev": result.rev, "store": str(context.store.path)}
     result = structs.replace(result, sentence=f"{result.sentence}\nStore: {context.store.path}")
     elsewhere = _elsewhere(context, reason, to_stage)
-    told["other_stores"] = [{"store": store, "ok": ok, "sentence": sentence} for store, ok, sentence in elsewhere]
+    body["other_stores"] = [{"store": store, "ok": ok, "sentence": sentence} for store, ok, sentence in elsewhere]
     unsure = _unsure(meant, result, elsewhere)
     if unsure:
-        fail("\n".join((unsure, result.sentence, *(f"Store: {s}: {w}" for s, _, w in elsewhere))), as_json, told)
+        fail("\n".join((unsure, result.sentence, *(f"Store: {s}: {w}" for s, _, w in elsewhere))), as_json, body)
     if elsewhere:
         result = structs.replace(
             result, sentence="\n".join((result.sentence, *(f"Also in {s}: {w}" for s, _, w in elsewhere)))
         )
     if not result.ok:
-        fail("\n".join((result.sentence, *result.ways)), as_json, told)
+        fail("\n".join((result.sentence, *result.ways)), as_json, body)
     if result.engine == "none":
-        proven = "No engine runs and the armed file is out: nothing can call the LLM through it."
+        proven = "No engine runs and the armed file is gone: nothing can call the LLM through it."
         from console.beside import apply_beside
 
         state, applied = apply_beside(context.store, context.plan_or_none)
-        told["applied"] = {"state": state, "sentence": applied}
+        body["applied"] = {"state": state, "sentence": applied}
         sentence = f"{result.sentence}\nEffective in {result.took_s * 1000:.0f} ms. {proven}"
         if state == "failed":
-            fail(f"{sentence}\nThe service beside it may still use the LLM. {applied}", as_json, told)
+            fail(f"{sentence}\nThe neighbouring service may still use the LLM. {applied}", as_json, body)
         if state:
-            sentence += f"\nThe service beside it: {applied}."
-        say({"ok": True, "sentence": sentence, **told, "proof": None}, sentence, as_json)
+            sentence += f"\nNeighbouring service: {applied}."
+        say({"ok": True, "sentence": sentence, **body, "proof": None}, sentence, as_json)
         return
     proof = _proof(client, result.request_id)
-    told["proof"] = proof
+    body["proof"] = proof
     if proof is None or proof.get("effective_ms") is None:
-        fail(f"{result.sentence}\n{_unproven(context, proof)}", as_json, told)
+        fail(f"{result.sentence}\n{_unproven(context, proof)}", as_json, body)
     late = f"Rolled back to 0 %{result.instead}; the engine was slow to answer and has done it."
     head = result.sentence if result.pushed else late
     sentence = f"{head}\n{proof['sentence']}"
     if offer := _offer(client):
         sentence += f"\n{offer}"
-    say({"ok": True, "sentence": sentence, **told}, sentence, as_json)
+    say({"ok": True, "sentence": sentence, **body}, sentence, as_json)
 
 
 def _elsewhere(context: CliContext, reason: str, to_stage: int | None) -> list[tuple[str, bool, str]]:
-    """The same in every other store that may be meant: (store, done, what came of it)."""
+    """Roll back every other store that the plan may mean: (store, done, result)."""
     from engine.client.client import EngineClient
     from engine.store.folder import Folder
     from engine.text import clean_line
@@ -208,36 +209,36 @@ def _elsewhere(context: CliContext, reason: str, to_stage: int | None) -> list[t
 
 
 def _unsure(meant: Meant, result: RollbackResult, elsewhere: list[tuple[str, bool, str]]) -> str:
-    """Why nothing may be certified; "" when what was rolled back is what the plan means."""
+    """Why 0 % can't be certified; "" if the plan means exactly the store that was rolled back."""
     failed = [store for store, ok, _ in elsewhere if not ok]
     if failed:
-        return f"NOT CERTAIN: this plan also ran with {', '.join(failed)}, where it did not go through. See below."
+        return f"NOT CERTAIN: this plan also ran with {', '.join(failed)}, where the rollback failed. See below."
     if not meant.doubt or (meant.remembered and result.engine == "answered"):
         return ""
     if meant.remembered:
         why = f"It last ran with {meant.first}, and no engine answers there."
     else:
-        why = "Nothing says which store it last ran with."
+        why = "There is no record of the store it last ran with."
     return (
-        f"NOT CERTAIN that 0 % is in force: {meant.doubt}. {why} What may be meant was rolled back and its armed file removed; "
+        f"NOT CERTAIN that 0 % is in force: {meant.doubt}. {why} The likely stores were rolled back and their armed files removed; "
         "name the store: rollout --store DIR rollback"
     )
 
 
 def _own(context: CliContext, as_json: bool) -> int:
-    """The epoch of this person's rollback; another person's is not undone unseen."""
+    """The epoch of this person's rollback; undoing another person's takes an explicit epoch."""
     seen = context.reader.state()
     last = next(iter(context.reader.log(1, kind="rollback")), None)
     if last is not None and last.actor != context.client.actor.name:
         fail(
-            f"Not undone: the last rollback is not yours: {last.sentence}. If you mean that one: --undo --epoch {last.epoch}.",
+            f"Not undone: the last rollback isn't yours: {last.sentence}. To undo that one: --undo --epoch {last.epoch}.",
             as_json,
         )
     return seen.epoch
 
 
 def started_s() -> float | None:
-    """When this command was started, on the machine's monotonic clock: the stopwatch runs from the person's key."""
+    """When this command started, on the monotonic clock: the stopwatch runs from the Enter key."""
     try:
         ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
         return int(ticks) / os.sysconf("SC_CLK_TCK")
@@ -246,7 +247,7 @@ def started_s() -> float | None:
 
 
 def _proof(client: EngineClient, request_id: str) -> dict[str, Any] | None:
-    """Ask until the engine has observed 0 %, at most a little over 5 s."""
+    """Poll until the engine has observed 0 %, for at most 5.5 s."""
     until = time.monotonic() + 5.5
     proof: dict[str, Any] | None = None
     while time.monotonic() < until:
@@ -259,7 +260,7 @@ def _proof(client: EngineClient, request_id: str) -> dict[str, Any] | None:
 
 
 def _unproven(context: CliContext, proof: dict[str, Any] | None) -> str:
-    """Loud: the reason as far as it can be seen from here, and what to do in any shell."""
+    """Loud: the reason as far as it is visible from here, and a command for any shell."""
     if proof is not None and proof.get("overdue"):
         return str(proof["sentence"])
     from console.link import process
@@ -289,11 +290,13 @@ def _offer(client: EngineClient) -> str:
 
 
 @click.command()
-@click.option("--since", default="", help="Only what the LLM wrote since then: 2h, 30m, or 2026-11-24T14:03Z.")
-@click.option("--until", default="", help="Only what it wrote up to then.")
-@click.option("--stage", type=click.IntRange(0), shell_complete=STAGES, help="Only what it wrote in this stage.")
-@click.option("--bad-window", is_flag=True, help="Only what it wrote from when it went wrong until the last rollback.")
-@click.option("--dry-run", is_flag=True, help="Say which documents and what would change; change nothing.")
+@click.option("--since", default="", help="Only LLM keywords written since then: 2h, 30m, or 2026-11-24T14:03Z.")
+@click.option("--until", default="", help="Only those written up to then.")
+@click.option("--stage", type=click.IntRange(0), shell_complete=STAGES, help="Only those written in this stage.")
+@click.option(
+    "--bad-window", is_flag=True, help="Only those written between the first sign of trouble and the last rollback."
+)
+@click.option("--dry-run", is_flag=True, help="Show which documents would change and how; change nothing.")
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Documents that --dry-run lists."
 )
@@ -311,7 +314,7 @@ def restore(
     undo: bool,
     as_json: bool,
 ) -> None:
-    """Serve frequency keywords again for documents that the LLM wrote: one transaction, and it can be undone."""
+    """Serve frequency keywords again for documents with LLM keywords, in one transaction. --undo reverts it."""
     if undo:
         if dry_run:
             from console.verbs.dry_run import undo_restore_would
@@ -323,9 +326,7 @@ def restore(
     from engine.plan.durations import parse_when
 
     if bad_window and (since or until or stage is not None):
-        raise click.UsageError(
-            "--bad-window says since and until by itself; give it without --since, --until, --stage."
-        )
+        raise click.UsageError("--bad-window sets its own window; drop --since, --until and --stage.")
     now = context.now()
     try:
         start = parse_when(since, now) if since else None
@@ -342,12 +343,12 @@ def restore(
     sample = reply.data["sample"]
     lines = [reply.sentence, *(line for document in sample for line in _difference(document))]
     if reply.data["documents"] > len(sample):
-        lines.append(f"... and {reply.data['documents'] - len(sample)} more; --limit lists more of them.")
+        lines.append(f"... and {reply.data['documents'] - len(sample)} more; raise --limit to list them.")
     say({"ok": True, "sentence": reply.sentence, **reply.data}, "\n".join(lines), as_json)
 
 
 def _difference(document: dict[str, Any]) -> list[str]:
-    """What a restore would do to one document, as a diff: gone -, come +, the same =."""
+    """What a restore would do to one document, as a diff: - removed, + added, = kept."""
     from engine.plan.durations import iso
 
     llm, plain = document["llm"], document["frequency"]
@@ -365,8 +366,8 @@ def _difference(document: dict[str, Any]) -> list[str]:
 @click.command()
 @click.argument("item", required=False, shell_complete=completes(completion.items))
 @click.option("--note", default="", help="What you saw.")
-@click.option("--check", "by_machine", is_flag=True, help="Have the machine check it instead.")
-@click.option("--revoke", is_flag=True, help="Take a signature back.")
+@click.option("--check", "by_machine", is_flag=True, help="Run the machine check instead.")
+@click.option("--revoke", is_flag=True, help="Withdraw a signature.")
 @json_option
 @click.pass_obj
 def sign(context: CliContext, item: str | None, note: str, by_machine: bool, revoke: bool, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from engine.text import clean_line, counted
 if TYPE_CHECKING:
     from engine.store.documents import Document
 
-TITLE = 80  # characters shown; a document without one has its first line, which may be all of it
+TITLE = 80  # characters shown; a document without a title has its first line, which may be its whole text
 
 
 # -- query -----------------------------------------------------------------------------------------------------------------------
@@ -34,29 +34,31 @@ MAKES = {
 @json_option
 @click.pass_obj
 def query(context: CliContext, text: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """Search the documents by the keywords they serve, title and file name: those with all words first, then those with some.
+    """Search documents by served keywords, title and file name: first those with all words, then those with some.
 
-    An option of a program is a word like another: rollout query --onto. Where no document has a word, the one that differs by one
-    typing error is searched for and named.
+    A word may look like an option: rollout query --onto. If no document has a word, the nearest one (one typo away) is
+    searched for and named.
     """
     asked = clean_line(" ".join(text))
-    found = context.reader.documents(asked, limit)
+    hits = context.reader.documents(asked, limit)
     meant = context.reader.did_you_mean(asked)
     stems = _stems(meant or asked)
     rows: list[dict[str, Any]] = []
     lines = []
-    for d in found:
+    for d in hits:
         stored = context.reader.document(d.id)
         matched = [keyword for keyword in d.keywords if stems & _stems(keyword)]
         snippet = _snippet(stored.text if stored else "", [*matched, *(meant or asked).split()])
         lines.append(_found(d, matched, snippet))
         rows.append({"file": d.id, "title": d.title, "method": d.method, "keywords": d.keywords, "matched": matched, "snippet": snippet})  # fmt: skip
     if as_json or not lines:
-        nothing = f"No document serves keywords, a title or a file name with {asked!r}."
+        nothing = f"No document has {asked!r} in its keywords, title or file name."
         say({"query": asked, "did_you_mean": meant or None, "results": rows}, nothing, as_json)
     else:
         if meant:
-            click.echo(f"Did you mean {meant!r}? No document has {asked!r} in keywords, title or file name.", err=True)
+            click.echo(
+                f"Did you mean {meant!r}? No document has {asked!r} in its keywords, title or file name.", err=True
+            )
         click.echo("\n".join(lines), file=raw_stream(sys.stdout))
 
 
@@ -74,7 +76,7 @@ def _stems(text: str) -> set[str]:
 
 
 def _snippet(text: str, words: list[str], around: int = 60) -> str:
-    """The passage where the first of the words stands that stands there; empty if none does."""
+    """Text around the first query word that occurs; "" if none does."""
     low = text.lower()
     if len(low) != len(text):
         low = text
@@ -90,12 +92,12 @@ def _snippet(text: str, words: list[str], around: int = 60) -> str:
 
 @click.group()
 def documents() -> None:
-    """One document: show it as it is stored, or delete it for good."""
+    """Show a stored document, or delete it permanently."""
 
 
 @documents.command()
 @click.argument("id", shell_complete=completion.documents)
-@click.option("--text", "with_text", is_flag=True, help="With its full text.")
+@click.option("--text", "with_text", is_flag=True, help="Include the full text.")
 @json_option
 @click.pass_obj
 def show(context: CliContext, id: str, with_text: bool, as_json: bool) -> None:
@@ -118,7 +120,7 @@ def show(context: CliContext, id: str, with_text: bool, as_json: bool) -> None:
         f"  frequency: {', '.join(d.frequency)}",
         *([f"  llm: {', '.join(d.llm)} (stage {d.llm_stage})"] if d.llm is not None else []),
         *([f"  shadow: {', '.join(d.shadow)}"] if d.shadow is not None else []),
-        *(["", d.text or "Its text is not kept."] if with_text else []),
+        *(["", d.text or "The text is not kept."] if with_text else []),
     ]
     say(row, "\n".join(lines), as_json)
 
@@ -129,8 +131,8 @@ def show(context: CliContext, id: str, with_text: bool, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def delete(context: CliContext, id: str, yes: bool, as_json: bool) -> None:
-    """Delete a document for good: text, keywords and title. The log keeps its id and who deleted it."""
-    if not yes and not click.confirm(f"Delete {clean_line(id)} for good?", err=True):
+    """Delete a document permanently: text, keywords and title. The log keeps its id and who deleted it."""
+    if not yes and not click.confirm(f"Delete {clean_line(id)} permanently?", err=True):
         fail("Nothing was deleted.", as_json)
     reply = context.client.command("delete_document", document=id)
     if not reply.ok:
@@ -147,16 +149,16 @@ def delete(context: CliContext, id: str, yes: bool, as_json: bool) -> None:
 @click.option("--output", type=click.Path(path_type=Path), default=Path("-"), help="A file, or - for standard output.")
 @click.option("--random", "at_random", is_flag=True, help="A random sample instead of the latest.")
 @click.option(
-    "--seed", type=int, default=1, show_default=True, help="Of --random; the same seed draws the same sample."
+    "--seed", type=int, default=1, show_default=True, help="For --random: the same seed draws the same sample."
 )
-@click.option("--text/--no-text", default=False, help="With the documents' text, for a review of grounding.")
+@click.option("--text/--no-text", default=False, help="Include the documents' text, to review grounding.")
 @click.option(
     "--format",
     "kind",
     type=click.Choice(["json", "jsonl", "csv"]),
     default="json",
     show_default=True,
-    help="One JSON list; a JSON object a line; or a table whose keywords are separated by semicolons.",
+    help="One JSON list; one JSON object per line; or a table with keywords separated by semicolons.",
 )
 @json_option
 @click.pass_obj
@@ -173,14 +175,14 @@ def export(
 ) -> None:
     """Documents as [{file, id, title, method, keywords, ...}].
 
-    `--method llm` exports documents that serve LLM keywords; `--method frequency` exports frequency keywords, of those that
-    serve them first.
+    `--method llm` exports documents that serve LLM keywords; `--method frequency` exports frequency keywords, starting with
+    the documents that serve them.
     """
     from engine.plan.durations import iso
     from engine.store.documents import exported
 
-    found = context.reader.read(lambda conn: exported(conn, method, limit, text=text, seed=seed if at_random else None))
-    if not found:
+    hits = context.reader.read(lambda conn: exported(conn, method, limit, text=text, seed=seed if at_random else None))
+    if not hits:
         fail(f"No document serves {method} keywords yet: {MAKES[method]}.", as_json)
     rows = [
         {
@@ -188,7 +190,7 @@ def export(
             "keywords": list((d.llm or ()) if method == "llm" else d.frequency), "arm": d.arm, "updated": iso(d.updated),
             **({"text": d.text} if text else {}),
         }
-        for d in found
+        for d in hits
     ]  # fmt: skip
     if kind == "json":
         write_json(output, rows)

@@ -1,4 +1,4 @@
-"""What a rollback or the undo of a restore would do, read from the store and asked of the engine; nothing is changed."""
+"""Dry runs of a rollback and of the undo of a restore, from the store and the engine; they change nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.text import counted
 
 
 def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> None:
-    """From where to where, in which stores, and whether an engine is there to take it."""
+    """Print from where to where, in which stores, and whether an engine would carry it out."""
     from console.verbs.status import ENGINE, look
     from engine.rollout.control import percent, stage_name
 
@@ -19,7 +19,7 @@ def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> 
     glance, alive, trouble = look(context)
     view = glance.view if glance is not None else None
     if view is None or glance is None:
-        fail(trouble or ENGINE.get(alive, "The engine has shown nothing yet."), as_json)
+        fail(trouble or ENGINE.get(alive, "The engine has published nothing yet."), as_json)
     state = glance.state
     target = 0 if to_stage is None else plan.stages[to_stage].percent_bp
     if to_stage is not None and target >= state.percent_bp:
@@ -35,18 +35,18 @@ def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> 
     if view.effective_bp != state.percent_bp:
         lines.append(f"In force now: {percent(view.effective_bp)}. {view.why_effective}".rstrip())
     lines.append(
-        f"The engine runs and takes it at once; LLM calls in flight: {view.engine.in_flight}, cancelled if they go on."
+        f"The engine is running and would act immediately; LLM calls in flight, to be cancelled: {view.engine.in_flight}."
         if alive == "running"
         else f"{ENGINE[alive]}"
     )
     if to_stage is None:
         lines.append(f"It removes {context.store.armed}.")
     others = [str(other) for other in context.meant.others]
-    lines += [f"Also in {other}: this plan ran with it." for other in others]
+    lines += [f"Also in {other}: this plan ran with that store." for other in others]
     restore = view.restore
     if restore is not None and restore.documents:
         lines.append(
-            f"{counted(restore.documents, 'document serves', 'documents serve')} what the LLM wrote and would go on doing so "
+            f"{counted(restore.documents, 'document serves', 'documents serve')} LLM keywords and would keep serving them "
             "until `rollout restore`."
         )
     body: dict[str, Any] = {

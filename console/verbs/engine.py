@@ -1,4 +1,4 @@
-"""Verbs that run or ask the engine, and the console itself."""
+"""Verbs that run or stop the engine, and the console itself."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 def open_console(context: CliContext) -> int:
-    """Attach to the running engine; start one, detached, when none holds the store."""
+    """Attach to the running engine, or start one, detached, if none holds the store."""
     if not sys.stdout.isatty() or not sys.stdin.isatty():
-        raise Failed("The console needs a terminal. `rollout status --watch` is the same for pipes and screen readers.")
+        raise Failed("The console needs a terminal. For pipes and screen readers use `rollout status --watch`.")
     from engine.plan import memory
 
     folder, plan = context.folder, context.plan
     folder.prepare()
     memory.remember(context.plan_path, folder.path, 0)
     if not _runs(folder):
-        plan = context.file_plan  # a new engine starts under the file, or not at all
+        plan = context.file_plan  # a new engine reads the file, never the plan in the store
         from engine.server.process import spawn, wait_until_up
 
         process = spawn(context.plan_path.resolve(), folder)
@@ -39,7 +39,7 @@ def open_console(context: CliContext) -> int:
 
 
 def _runs(folder: Folder) -> bool:
-    """Whether an engine runs, asked of the process: a lock file may have been removed under it."""
+    """Whether an engine runs. Asks the process, because its lock file may have been removed."""
     from engine.client import whereabouts
 
     state = whereabouts.ask(folder).state
@@ -54,13 +54,13 @@ def _runs(folder: Folder) -> bool:
     show_default=True,
     help="How much faster the calendar runs.",
 )
-@click.option("--no-console", is_flag=True, help="Run the engine alone and say where; for scripts.")
+@click.option("--no-console", is_flag=True, help="Run only the engine and print where; for scripts.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep the store in this folder.")
 @click.pass_context
 def rehearse(ctx: click.Context, speed: float, no_console: bool, keep: Path | None) -> None:
-    """Everything, on a simulated LLM service and sample documents, in a throw-away store.
+    """The whole product on a simulated LLM service and sample documents, in a throw-away store.
 
-    The calendar runs faster; latencies stay real. Ends with its console.
+    The calendar runs faster; latencies stay real. It ends with its console.
     """
     from engine.server.rehearse import Rehearsal
 
@@ -81,12 +81,12 @@ def rehearse(ctx: click.Context, speed: float, no_console: bool, keep: Path | No
 
 
 def _record_rehearsal(rehearsal: Rehearsal, context: CliContext) -> None:
-    """A passed rehearsal proves a checklist item of the real rollout: keep its record in that store."""
+    """Record a passed rehearsal in the real rollout's store, where it proves a checklist item."""
     from engine.rehearsal import record
 
     made = rehearsal.passed()
     if made is None:
-        click.echo("Not recorded as passed: that takes a rollback by a trigger and one by hand, both proven.")
+        click.echo("Not recorded as passed: that takes a trigger's rollback and a manual one, both proven.")
         return
     try:
         kept = context.plan is not None and record.keep(context.folder.path, made)
@@ -100,7 +100,7 @@ def _record_rehearsal(rehearsal: Rehearsal, context: CliContext) -> None:
 @click.command()
 @click.pass_obj
 def serve(context: CliContext) -> None:
-    """Run the engine in the foreground; a second one waits as standby and takes over."""
+    """Run the engine in the foreground. A second one waits as a standby and takes over when the first ends."""
     from engine.server.process import run
 
     raise SystemExit(run(context.plan_path.resolve(), context.folder, foreground=True))
@@ -110,7 +110,7 @@ def serve(context: CliContext) -> None:
 @json_option
 @click.pass_obj
 def stop(context: CliContext, as_json: bool) -> None:
-    """End the engine; it finishes what is in flight first."""
+    """Stop the engine. It finishes the documents in flight first."""
     folder = context.folder
     if not folder.path.exists() or not _runs(folder):
         _done(f"No engine runs in {folder.path}.", as_json)
@@ -121,10 +121,10 @@ def stop(context: CliContext, as_json: bool) -> None:
     until = time.monotonic() + 15
     while time.monotonic() < until:
         if not _runs(folder):
-            _done("The engine has ended. No document is extracted until it runs again.", as_json)
+            _done("The engine has stopped. No document is extracted until it runs again.", as_json)
             return
         time.sleep(0.05)
-    fail(f"The engine was asked to end and has not within 15 s; see {folder.engine_log}.", as_json)
+    fail(f"The engine has not stopped within 15 s; see {folder.engine_log}.", as_json)
 
 
 def _done(sentence: str, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""What users say of the search, one at a time or many from a file."""
+"""User feedback on the search, one item at a time or many from a file."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ FIELDS = ("kind", "document", "value", "text", "id", "source", "at")
 
 @click.group()
 def feedback() -> None:
-    """What users say of the search. Complaints feed the triggers: in the default plan above 5 in a stage a pause, above 10 a rollback."""
+    """User feedback. Complaints feed the triggers: in the default plan, more than 5 in a stage pause it, more than 10 roll back."""
 
 
 def common(command: Callable[..., None]) -> Callable[..., None]:
     """Options of every kind."""
-    user = click.option("--user", default="", help="Who said it; one user counts once a document in the A/B test.")
-    given = click.option("--id", "given", default="", help="A ticket's number or the like; the same id counts once.")
+    user = click.option("--user", default="", help="The user; counts once per document in the A/B test.")
+    given = click.option("--id", "given", default="", help="A ticket number or similar; the same id counts once.")
     wrapped: Callable[..., None] = given(user(json_option(click.pass_obj(command))))
     return wrapped
 
@@ -40,7 +40,7 @@ def _give(context: CliContext, as_json: bool, **fields: Any) -> None:
 
 @feedback.command()
 @click.argument("text", default="")
-@click.option("--document", default="", help="The document it is about.")
+@click.option("--document", default="", help="The document concerned.")
 @common
 def complaint(context: CliContext, text: str, document: str, given: str, user: str, as_json: bool) -> None:
     """A complaint about search quality."""
@@ -49,7 +49,7 @@ def complaint(context: CliContext, text: str, document: str, given: str, user: s
 
 @feedback.command()
 @click.argument("value", type=click.FloatRange(1, 5))
-@click.option("--document", default="", help="The document it is about.")
+@click.option("--document", default="", help="The document concerned.")
 @click.option("--text", default="")
 @common
 def rating(context: CliContext, value: float, document: str, text: str, given: str, user: str, as_json: bool) -> None:
@@ -78,9 +78,9 @@ def impression(context: CliContext, document: str, given: str, user: str, as_jso
 @json_option
 @click.pass_obj
 def import_(context: CliContext, file: Path, as_json: bool) -> None:
-    """Many, from a CSV with a header or JSON lines: kind, document, value, text, id, source, at. - reads standard input.
+    """Import a CSV file with a header, or JSON lines: kind, document, value, text, id, source, at. - is standard input.
 
-    `at` (2026-11-25T14:03:07Z) puts a row into its own time and stage; without it, it was said now. The same id counts once.
+    `at` (2026-11-25T14:03:07Z) assigns a row to that time and stage; the default is now. The same id counts once.
     """
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig", errors="replace")
@@ -95,7 +95,7 @@ def import_(context: CliContext, file: Path, as_json: bool) -> None:
         )
         if not reply.ok:
             fail(
-                f"{reply.sentence} {begin} rows were sent before; sending all again counts none twice that has an id.",
+                f"{reply.sentence} {begin} rows were sent before that; if you import again, rows with an id are not counted twice.",
                 as_json,
             )
         for name in counts:

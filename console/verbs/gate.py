@@ -1,4 +1,4 @@
-"""Verbs for scripts that wait for people: `gate`, whether the way up is open, and `wait`, until something is so."""
+"""Verbs for scripts: `gate` tests whether the next stage is open, `wait` blocks until a goal is met."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ LOOK_S = 0.5
 @json_option
 @click.pass_obj
 def gate(context: CliContext, as_json: bool) -> None:
-    """The gate of the current stage: what is met, what is missing. Exit code 0 when it is open, 1 when it is shut."""
+    """The current stage's gate: what is met, what is missing. Exit code 0 if it is open, 1 if it is shut."""
     from console.verbs.status import ENGINE, look
 
     glance, alive, trouble = look(context)
     view = glance.view if glance is not None else None
     if view is None:
-        fail(trouble or ENGINE.get(alive, "The engine has shown nothing yet."), as_json, {"open": False})
+        fail(trouble or ENGINE.get(alive, "The engine has published nothing yet."), as_json, {"open": False})
     old = "" if alive == "running" else ENGINE[alive]
-    is_open = view.gate.open and not old  # what no engine judges now is not open
+    is_open = view.gate.open and not old  # a gate that no engine judges now is not open
     head = headline(view, is_open)
     body = {
         "ok": True, "open": is_open, "sentence": head, "engine_state": alive, "stage": view.stage, "stage_name": view.stage_name,
@@ -41,7 +41,7 @@ def gate(context: CliContext, as_json: bool) -> None:
 
 
 def headline(view: View, is_open: bool) -> str:
-    """Open or shut, from where to where."""
+    """Open or shut, and between which stages."""
     if view.stable:
         return "No gate: the rollout is stable and has no further stage."
     to = view.gate
@@ -52,7 +52,7 @@ def headline(view: View, is_open: bool) -> str:
 
 
 def gate_lines(of: GateView) -> list[str]:
-    """Every requirement with its sign, and then what is in the way."""
+    """Every requirement with its mark, then what blocks the gate."""
     from console.widgets import checklist, words
 
     marks = {True: "[x]", False: "[ ]"}
@@ -78,7 +78,7 @@ def gate_lines(of: GateView) -> list[str]:
 
 
 class Goal(NamedTuple):
-    """What is waited for. `met` looks at a view that the engine renews, `where` says how far it is."""
+    """What `wait` waits for. `met` judges a fresh view, `where` describes the progress."""
 
     text: str
     met: Callable[[View], bool]
@@ -104,7 +104,7 @@ def parse_goal(text: str) -> Goal:
             return Goal(text, lambda view: view.gate.open, lambda view: headline(view, view.gate.open))
         case "rolled-back":
             return Goal(text, lambda view: view.health == "rolled_back", _stage)
-    raise ValueError(f"{text!r} cannot be waited for: stage=N, stage>=N, stable, gate-open or rolled-back")
+    raise ValueError(f"{text!r} is not a goal: use stage=N, stage>=N, stable, gate-open or rolled-back")
 
 
 class _GoalType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -149,7 +149,7 @@ class _Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @json_option
 @click.pass_obj
 def wait(context: CliContext, goal: Goal, timeout_s: float, as_json: bool) -> None:
-    """Wait until it is so. Exit code 0 then, 1 when the time is over. Where no engine runs it goes on waiting for one."""
+    """Wait for a goal. Exit code 0 when it is met, 1 on timeout. If no engine runs, it keeps waiting for one."""
     from console.verbs.status import ENGINE, look
     from engine.plan.durations import format_duration
 
@@ -164,7 +164,7 @@ def wait(context: CliContext, goal: Goal, timeout_s: float, as_json: bool) -> No
             say({"ok": True, "sentence": sentence, **_facts(goal, view, took)}, sentence, as_json)
             return
         if view is None:
-            now = trouble or ENGINE.get(alive, "The engine has shown nothing yet.")
+            now = trouble or ENGINE.get(alive, "The engine has published nothing yet.")
         else:
             now = ENGINE.get(alive) or goal.where(view)
         if took >= timeout_s:

@@ -1,4 +1,4 @@
-"""`rollout load`: documents out of files into the engine, and what became of them."""
+"""`rollout load`: send documents from files to the engine and report the results."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from engine.client.client import EXTRACT_S, EngineClient, broken, unanswered
 from engine.store.folder import Folder
 from engine.text import clean_block, clean_line, counted, digest, normal
 
-PATIENCE_S = 10.0  # with an engine that is being started anew
-NAMED = 10  # documents named for one trouble
+PATIENCE_S = 10.0  # how long to retry while an engine restarts
+NAMED = 10  # documents listed per problem
 SHOWN = 20  # documents that --dry-run lists
-END_S = 15.0  # for the engine that was started to end
-REASONS = 5  # told for which the LLM gave nothing
+END_S = 15.0  # for an engine of our own to stop
+REASONS = 5  # listed causes of fallback
 _FIGURE = re.compile(r"\d+")
 
 
 class Tally:
-    """What became of the documents."""
+    """Counts of what happened to the documents."""
 
     def __init__(self) -> None:
         self.llm = self.frequency = self.cached = self.fallback = self.unchanged = self.failed = self.empty = 0
-        self.guessed: dict[str, str] = {}  # document -> the encoding that it was read in
+        self.guessed: dict[str, str] = {}  # document -> the encoding it was read with
         self.passed_over: dict[str, list[str]] = {}  # ending -> files
-        self.troubles: dict[str, list[str]] = {}  # why -> which
-        self._fallbacks: dict[str, tuple[str, int]] = {}  # why, without its figures -> why, how often
+        self.troubles: dict[str, list[str]] = {}  # reason -> documents
+        self._fallbacks: dict[str, tuple[str, int]] = {}  # reason without its figures -> (reason, count)
 
     @property
     def done(self) -> int:
@@ -61,8 +61,8 @@ class Tally:
 
     @property
     def fallbacks(self) -> list[tuple[str, int]]:
-        """(why, how many documents), the most frequent reason first."""
-        return sorted(self._fallbacks.values(), key=lambda found: -found[1])
+        """(reason, count), the most frequent first."""
+        return sorted(self._fallbacks.values(), key=lambda files: -files[1])
 
     def skip(self, name: str, why: str) -> None:
         if why == sources.EMPTY:
@@ -73,7 +73,8 @@ class Tally:
 
     def sentence(self, took: float) -> str:
         return (
-            f"{self.done} document{'' if self.done == 1 else 's'} in {took:.1f} s ({self.done / took:.0f}/s): {self.llm} by LLM ({self.cached} from the cache), "
+            f"{counted(self.done, 'document')} in {took:.1f} s ({self.done / took:.0f}/s): "
+            f"{self.llm} by LLM ({self.cached} from the cache), "
             f"{self.frequency} by frequency ({self.fallback} as fallback), {self.unchanged} unchanged, "
             f"{f'{self.empty} empty, ' if self.empty else ''}{self.failed} failed."
         )
@@ -87,7 +88,7 @@ class Tally:
             guesses = [f"{name} ({encoding})" for name, encoding in self.guessed.items()]
             yield f"encoding guessed, check the text: {_named(guesses)}"
         for ending, names in sorted(self.passed_over.items()):
-            why = "not a text file" if ending == sources.BINARY else f"load does not read {ending} files in a folder"
+            why = "not a text file" if ending == sources.BINARY else f"load skips {ending} files in a folder"
             yield f"passed over {_named(names)}: {why}"
 
     def data(self, took: float) -> dict[str, Any]:
@@ -106,14 +107,14 @@ def _named(names: list[str]) -> str:
 @click.command()
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--method", type=click.Choice(["auto", "llm", "frequency"]), default="auto", show_default=True)
-@click.option("--verbose", is_flag=True, help="A line for each document.")
+@click.option("--verbose", is_flag=True, help="One line per document.")
 @click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Ids are paths from this folder. Default: the top of the git repository, else the folder given.",
 )
-@click.option("--resume", is_flag=True, help="Skip documents that are in the store unchanged.")
-@click.option("--dry-run", is_flag=True, help="Name the documents that would be sent; send none. Needs no engine.")
+@click.option("--resume", is_flag=True, help="Skip documents that the store has unchanged.")
+@click.option("--dry-run", is_flag=True, help="List the documents that would be sent; send none. Needs no engine.")
 @json_option
 @click.pass_obj
 def load(
@@ -128,38 +129,40 @@ def load(
 ) -> None:
     """Extract keywords from files, folders, globs, or `-` for standard input.
 
-    .md .mdx .txt .rst .adoc .asciidoc .html .log .eml, manual pages and files without an ending (README) are one document each;
-    .jsonl, .ndjson and .json hold {"id", "text", "title"} a line or in a list; standard input is JSON lines or one text.
-    In a folder other files are passed over and named; a file that you name is read whatever its ending. Stopped half way, the same
-    command with --resume continues.
+    .md .mdx .txt .rst .adoc .asciidoc .html .log .eml, manual pages and files without an extension (README) are one document
+    each; .jsonl, .ndjson and .json hold {"id", "text", "title"}, one per line or in a list; standard input is JSON lines or one
+    text. Other files in a folder are skipped and listed; a file that you name is read whatever its extension. To continue an
+    interrupted load, run it again with --resume.
 
-    Where no engine runs, one is started and ends with this command. A document's id is its path from --root, so that it is the same document however its path is typed; a JSON row brings its own.
+    If no engine runs, one is started and stops with this command. A document's id is its path from --root, so it doesn't
+    depend on how you type the path; JSON rows carry their own ids.
     """
     passed_over: dict[str, list[str]] = {}
-    found = sources.files(paths, passed_over)
-    if not found:
+    files = sources.files(paths, passed_over)
+    if not files:
         fail(
-            "No file to read there. load reads files without an ending and " + " ".join(sorted(sources.KINDS)), as_json
+            "No file to read there. load reads files without an extension and " + " ".join(sorted(sources.KINDS)),
+            as_json,
         )
     root = root.resolve() if root is not None else root_of(paths)
-    if root is not None and (stray := outside(root, found)):
-        fail(f"{clean_line(stray)} is not below the root {root}. Give another --root.", as_json)
+    if root is not None and (stray := outside(root, files)):
+        fail(f"{clean_line(stray)} is not under the root {root}. Give another --root.", as_json)
     known = _known(context, method) if resume else {}
     tally = Tally()
     tally.passed_over = {
         clean_line(ending): [clean_line(name) for name in names] for ending, names in passed_over.items()
     }
     if dry_run:
-        _would(found, root, known, tally, as_json)
+        _dry_run(files, root, known, tally, as_json)
         return
     with engine_for(context, as_json):
-        _send_all(context, found, root, known, tally, method, verbose, as_json)
+        _send_all(context, files, root, known, tally, method, verbose, as_json)
 
 
-def _would(found: list[str], root: Path | None, known: dict[str, str], tally: Tally, as_json: bool) -> None:
-    """What would be sent, and what is not."""
+def _dry_run(files: list[str], root: Path | None, known: dict[str, str], tally: Tally, as_json: bool) -> None:
+    """Print what would be sent and what would be skipped."""
     ids, size = [], 0
-    for source in (source for path in found for source in sources.documents(path, _called(root, path))):
+    for source in (source for path in files for source in sources.documents(path, _called(root, path))):
         if source.trouble:
             tally.skip(source.id, source.trouble)
         elif known and known.get(clean_line(source.id, 512)) == _digest(source.text):
@@ -167,14 +170,17 @@ def _would(found: list[str], root: Path | None, known: dict[str, str], tally: Ta
         else:
             ids.append(clean_line(source.id, 512))
             size += len(source.text)
-    head = f"Would send {counted(len(ids), 'document')}, {size:,} characters; {tally.unchanged} unchanged, {tally.failed} unreadable. Nothing was sent."
+    head = (
+        f"Would send {counted(len(ids), 'document')}, {size:,} characters; {tally.unchanged} unchanged, "
+        f"{tally.failed} unreadable. Nothing was sent."
+    )
     for line in tally.remarks():
         notice(line)
     body = {
         "ok": not tally.failed, "dry_run": True, "sentence": head, "documents": ids, "characters": size, "unchanged": tally.unchanged,
         "failed": tally.failed, "empty": tally.empty, "passed_over": tally.passed_over,
     }  # fmt: skip
-    more = [f"  ... and {len(ids) - SHOWN} more (--json names all)"] if len(ids) > SHOWN else []
+    more = [f"  ... and {len(ids) - SHOWN} more (--json lists all)"] if len(ids) > SHOWN else []
     say(body, "\n".join([head, *(f"  {name}" for name in ids[:SHOWN]), *more]), as_json)
     if tally.failed:
         raise SystemExit(1)
@@ -182,7 +188,7 @@ def _would(found: list[str], root: Path | None, known: dict[str, str], tally: Ta
 
 def _send_all(
     context: CliContext,
-    found: list[str],
+    files: list[str],
     root: Path | None,
     known: dict[str, str],
     tally: Tally,
@@ -192,11 +198,11 @@ def _send_all(
 ) -> None:
     quiet = verbose or as_json or is_quiet()
     progress = Progress(
-        "load", sum(map(sources.weight, found)), raw_stream(sys.stderr), shown=not quiet and sys.stderr.isatty()
+        "load", sum(map(sources.weight, files)), raw_stream(sys.stderr), shown=not quiet and sys.stderr.isatty()
     )
     began = time.monotonic()
     stopped = ""
-    crew = BoundedUploader(lambda source: extract(context.client, source, method))
+    uploader = BoundedUploader(lambda source: extract(context.client, source, method))
 
     def account(source: sources.Source, end: Answer | Refused) -> None:
         if isinstance(end, Refused):
@@ -208,7 +214,7 @@ def _send_all(
         progress.step(source.size, tally.done)
 
     try:
-        for source in (source for path in found for source in sources.documents(path, _called(root, path))):
+        for source in (source for path in files for source in sources.documents(path, _called(root, path))):
             if source.encoding:
                 tally.guessed[clean_line(source.id)] = source.encoding
             if source.trouble:
@@ -218,27 +224,27 @@ def _send_all(
                 tally.unchanged += 1
                 progress.step(source.size, tally.done)
             else:
-                crew.send(source)
-                for end in crew.ends(until_room=True):
+                uploader.send(source)
+                for end in uploader.ends(until_room=True):
                     account(*end)
-        for end in crew.ends():
+        for end in uploader.ends():
             account(*end)
     except (KeyboardInterrupt, Gone) as reason:
         stopped = str(reason) or "Stopped."
-        crew.stop()
+        uploader.stop()
     progress.end()
     took = max(time.monotonic() - began, 1e-9)
     for line in tally.remarks():
         notice(line)
     if tally.fallback and method == "llm":
-        notice("The same command with --resume asks the LLM again for what fell back.")
+        notice("To retry the documents that fell back, run the same command with --resume.")
     say({**tally.data(took), **({"ok": False, "sentence": stopped} if stopped else {})}, tally.sentence(took), as_json)
     if stopped:
         click.echo(
-            f"{stopped} What is counted here is stored; the same command with --resume goes on from there.", err=True
+            f"{stopped} What is counted here is stored; to continue, run the same command with --resume.", err=True
         )
         sys.stdout.flush()
-        os._exit(1)  # calls in flight are the engine's to finish; nobody waits for their answers
+        os._exit(1)  # the engine finishes the calls in flight; don't wait for their answers
     if tally.failed:
         raise SystemExit(1)
 
@@ -249,14 +255,14 @@ def _called(root: Path | None, path: str) -> str:
 
 def _line(source: sources.Source, answer: Answer) -> str:
     kind = "fallback" if answer["fallback"] else "cached" if answer["cached"] else ""
-    note = ": ".join(said for said in (kind, answer["note"]) if said)
+    note = ": ".join(part for part in (kind, answer["note"]) if part)
     return f"{clean_line(source.id)}: {answer['method']}{f' ({note})' if note else ''}: {', '.join(answer['keywords'])}"
 
 
 @contextlib.contextmanager
 def engine_for(context: CliContext, as_json: bool) -> Iterator[None]:
-    """An engine that answers before the first document, so that a thousand files do not fail one by one. Where none runs, one that
-    ends with this command: also when this process is killed, because then its end of the pipe closes."""
+    """Ensure that an engine answers before the first document, so that a thousand files don't fail one by one. If none runs,
+    start one that stops with this command, even when this process is killed: its end of the pipe closes then."""
     from engine.client import whereabouts
 
     if whereabouts.ask(context.folder).state != "none":
@@ -268,8 +274,8 @@ def engine_for(context: CliContext, as_json: bool) -> Iterator[None]:
         return
     from engine.server.process import spawn, wait_until_up
 
-    plan = context.file_plan  # an engine starts under the file, or not at all
-    notice(f"No engine runs in {context.folder.path}: one is started for this load and ends with it.")
+    plan = context.file_plan  # an engine that is started reads the file
+    notice(f"No engine runs in {context.folder.path}: starting one for this load; it stops with it.")
     process = spawn(context.plan_path.resolve(), Folder(context.folder.path, plan.store.group), attached=True)
     if trouble := wait_until_up(context.folder, process):
         fail(trouble, as_json)
@@ -281,13 +287,15 @@ def engine_for(context: CliContext, as_json: bool) -> Iterator[None]:
         try:
             process.wait(END_S)
         except subprocess.TimeoutExpired:
-            notice(f"The engine that was started has not ended within {END_S:g} s; see {context.folder.engine_log}.")
+            notice(
+                f"The engine started for this load has not stopped within {END_S:g} s; see {context.folder.engine_log}."
+            )
 
 
 def extract(client: EngineClient, source: sources.Source, method: str) -> Answer:
-    """One document to the engine and its answer; Refused, or Gone when there has been no engine for `PATIENCE_S`."""
+    """Send one document; return the answer. Raises Refused, or Gone after `PATIENCE_S` without an engine."""
     body = {"id": source.id, "title": source.title, "text": source.text, "method": method, "bulk": True}
-    given_up = math.inf  # patience begins with the first trouble: an answer before it may have taken minutes
+    given_up = math.inf  # the clock starts at the first failure, because a good answer may take minutes
     while True:
         try:
             status, answer = client.extract(body)
@@ -299,7 +307,7 @@ def extract(client: EngineClient, source: sources.Source, method: str) -> Answer
         else:
             if status == 200:
                 return answer
-            if status == 429:  # too much bulk work waits: the engine is well, so patience does not run out
+            if status == 429:  # the bulk queue is full: the engine is healthy, so never give up
                 time.sleep(float(answer.get("retry_after_s") or 1.0))
                 continue
             if status != 503 or time.monotonic() > given_up:
@@ -309,7 +317,7 @@ def extract(client: EngineClient, source: sources.Source, method: str) -> Answer
 
 
 def _known(context: CliContext, method: str) -> dict[str, str]:
-    """Digests of the stored documents; of those that serve LLM keywords, where these are asked for."""
+    """Digests of the stored documents; for the method llm, only of those that serve LLM keywords."""
     from engine.store import documents
     from engine.store.folder import StoreError
 

@@ -1,4 +1,4 @@
-"""Verbs of people's side: messages, the log, the report and its notes, a backup."""
+"""Verbs for people: messages, the log, the report and its notes, a backup."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def notify() -> None:
 @json_option
 @click.pass_obj
 def preview(context: CliContext, kind: str | None, as_json: bool) -> None:
-    """A message with the numbers of now; without KIND, list the messages."""
+    """Show a message with current figures; without KIND, list the messages."""
     if kind is None:
         lines = [f"{m.id:<24} {m.audience:<13} {m.when:<9} {m.subject}" for m in context.plan.messages]
         say(
@@ -45,7 +45,7 @@ def preview(context: CliContext, kind: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def send(context: CliContext, kind: str, as_json: bool) -> None:
-    """Queue a message; delivery is tried until it works."""
+    """Queue a message. Delivery is retried for several hours."""
     reply = context.client.command("message", id=kind)
     if not reply.ok:
         fail(reply.sentence, as_json)
@@ -56,28 +56,28 @@ def send(context: CliContext, kind: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def queue(context: CliContext, as_json: bool) -> None:
-    """What was sent and what waits, newest first; needs no engine."""
+    """Messages sent and waiting, newest first. Needs no engine."""
     import msgspec
 
     from engine.messages.outbox import deliveries
     from engine.plan.durations import iso
     from engine.text import counted
 
-    found = context.reader.read(deliveries)
+    result = context.reader.read(deliveries)
     lines = [
         f"{iso(d.at)} {d.state:<8} {d.message:<18} {d.subject}"
         + (f"  ({counted(d.tries, 'try', 'tries')}, {d.error})" if d.error else "")
-        for d in found
+        for d in result
     ]
-    told = [{**msgspec.to_builtins(d), "at": iso(d.at, ms=True)} for d in found]
-    say(told, "\n".join(lines) or "No message was sent yet.", as_json)
+    body = [{**msgspec.to_builtins(d), "at": iso(d.at, ms=True)} for d in result]
+    say(body, "\n".join(lines) or "No message was sent yet.", as_json)
 
 
 @notify.command()
 @json_option
 @click.pass_obj
 def retry(context: CliContext, as_json: bool) -> None:
-    """Try at once what waits for its next try, and what was given up."""
+    """Retry waiting and failed messages now."""
     reply = context.client.command("resend")
     if not reply.ok:
         fail(reply.sentence, as_json)
@@ -88,7 +88,7 @@ def retry(context: CliContext, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def test(context: CliContext, as_json: bool) -> None:
-    """Send a test message to every address now, and say what came of it."""
+    """Send a test message to every address now and show the results."""
     reply = context.client.command("notify_test", timeout_s=90.0)
     if not reply.ok:
         fail(reply.sentence, as_json)
@@ -100,7 +100,7 @@ def test(context: CliContext, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
-    """Monitoring of this stage and when it is due; with REMINDER tick it off as done, with your name."""
+    """This stage's monitoring and when it is due. With REMINDER, tick it off under your name."""
     import msgspec
 
     from engine.plan.durations import format_duration, iso
@@ -115,16 +115,16 @@ def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
 
     glance = context.reader.glance()
     view, old = glance.view, unseen(context, glance)
-    found = view.reminders if view is not None else ()
+    result = view.reminders if view is not None else ()
     lines = [old] if old else []
     lines += [
         f"{r.id:<14} {'DUE since ' + iso(r.due) if r.overdue else 'in ' + format_duration(max(60.0, r.due - view.at))}: {r.text}"
-        for r in found
+        for r in result
         if view is not None
     ]
-    if not found:
+    if not result:
         lines.append("No monitoring is planned for this stage.")
-    say([{**msgspec.to_builtins(r), "due": iso(r.due)} for r in found], "\n".join(lines), as_json)
+    say([{**msgspec.to_builtins(r), "due": iso(r.due)} for r in result], "\n".join(lines), as_json)
 
 
 @click.command()
@@ -133,7 +133,7 @@ def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def run(context: CliContext, number: int | None, yes: bool, as_json: bool) -> None:
-    """The plan's commands for this stage: list them, or run NUMBER here after a question; its output is kept in the log."""
+    """List the plan's commands for this stage, or run NUMBER here after confirmation. Its output goes to the log."""
     import asyncio
 
     from console.plan_commands import localized, surroundings
@@ -141,23 +141,23 @@ def run(context: CliContext, number: int | None, yes: bool, as_json: bool) -> No
 
     view, plan = context.reader.glance().view, context.plan
     stage = plan.stages[view.stage if view else 0] if view is None or view.stage < len(plan.stages) else None
-    found = stage.commands if stage is not None else ()
+    result = stage.commands if stage is not None else ()
     if number is None:
-        listed = [{"number": n, "text": c.text, "run": c.run} for n, c in enumerate(found, 1)]
-        lines = [f"{n:>3} {c.text}\n      {c.run.strip()}" for n, c in enumerate(found, 1)]
+        listed = [{"number": n, "text": c.text, "run": c.run} for n, c in enumerate(result, 1)]
+        lines = [f"{n:>3} {c.text}\n      {c.run.strip()}" for n, c in enumerate(result, 1)]
         say(listed, "\n".join(lines) or "The plan has no commands for this stage.", as_json)
         return
-    if number > len(found):
-        fail(f"There is no command {number}; this stage has {len(found)}. `rollout run` lists them.", as_json)
-    command = found[number - 1]
+    if number > len(result):
+        fail(f"There is no command {number}; this stage has {len(result)}. `rollout run` lists them.", as_json)
+    command = result[number - 1]
     line = localized(command.run.strip(), plan, view.engine.address if view else "")
     click.echo(f"$ {line}", err=True)
     try:
         wanted = yes or click.confirm("Run it here?", err=True)
-    except click.Abort:  # nobody there to ask
+    except click.Abort:  # no terminal to ask on
         wanted = False
     if not wanted:
-        raise Failed("Not run; --yes asks nothing.")
+        raise Failed("Not run; --yes skips the question.")
     heard = None if as_json else (lambda text: click.echo(text, nl=False))
     environ = surroundings(plan, context.folder.path)
     done = asyncio.run(shell.run(line, command.timeout_s, environ=environ, heard=heard))
@@ -185,8 +185,8 @@ def run(context: CliContext, number: int | None, yes: bool, as_json: bool) -> No
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
 @click.option("--filter", "text", default="", help="Only what contains this.")
 @click.option("--kind", default="", help="Only this kind: promote, rollback, trigger, hold, sign, ...")
-@click.option("--verify", is_flag=True, help="Check the chain of hashes and that a replay gives the state.")
-@click.option("--head", help="With --verify: a head noted earlier (a backup prints it) must be in the chain.")
+@click.option("--verify", is_flag=True, help="Check the hash chain, and that a replay yields the current state.")
+@click.option("--head", help="With --verify: this head, noted earlier (a backup prints it), must be in the chain.")
 @json_option
 @click.pass_obj
 def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, head: str | None, as_json: bool) -> None:
@@ -196,11 +196,13 @@ def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, hea
 
         noted = "" if head is None else head.strip().lower()
         if head is not None and not re.fullmatch("[0-9a-f]{8,64}", noted):
-            raise click.UsageError(f"{head!r} is not a head: a backup and --verify print 16 hexadecimal digits of it.")
-        found = context.reader.read(lambda conn: check(conn, noted))
-        if not found.ok:
-            fail(found.sentence, as_json)
-        say(found, found.sentence, as_json)
+            raise click.UsageError(
+                f"{head!r} is not a head: it has 16 hexadecimal digits, as a backup and --verify print it."
+            )
+        result = context.reader.read(lambda conn: check(conn, noted))
+        if not result.ok:
+            fail(result.sentence, as_json)
+        say(result, result.sentence, as_json)
         return
     import msgspec
 
@@ -208,19 +210,17 @@ def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, hea
 
     rows = context.reader.log(limit, text=text, kind=kind)[::-1]
     lines = [f"{row.rev:>5} {iso(row.at)} {row.kind:<13} {row.sentence}" for row in rows]
-    told = [{**msgspec.to_builtins(row), "at": iso(row.at, ms=True)} for row in rows]
-    say(told, "\n".join(lines) or "No decision matches.", as_json)
+    body = [{**msgspec.to_builtins(row), "at": iso(row.at, ms=True)} for row in rows]
+    say(body, "\n".join(lines) or "No decision matches.", as_json)
 
 
 @click.command()
 @click.option("--format", "form", type=click.Choice(["md", "html"]), default="md", show_default=True)
-@click.option(
-    "--output", type=click.Path(path_type=Path), help="A file instead of the terminal; .html is enough to say so."
-)
+@click.option("--output", type=click.Path(path_type=Path), help="A file instead of the terminal; .html selects HTML.")
 @json_option
 @click.pass_context
 def report(ctx: click.Context, form: str, output: Path | None, as_json: bool) -> None:
-    """The whole rollout for someone who was not there: figures, incidents, decisions, lessons. Needs no engine."""
+    """The whole rollout for readers who were not involved: figures, incidents, decisions, lessons. Needs no engine."""
     from engine.report import gather, html, markdown
 
     context: CliContext = ctx.obj
@@ -235,7 +235,7 @@ def report(ctx: click.Context, form: str, output: Path | None, as_json: bool) ->
         return
     write_text(output, text)
     missing = [chapter.heading for chapter in story.review if not chapter.written]
-    hint = f" Nothing is written yet under {', '.join(missing)}: `rollout note`." if missing else ""
+    hint = f" Still empty: {', '.join(missing)}; add to them with `rollout note`." if missing else ""
     wrote(output, f"Wrote {output}.{hint}", as_json)
 
 
@@ -245,9 +245,9 @@ def report(ctx: click.Context, form: str, output: Path | None, as_json: bool) ->
 @json_option
 @click.pass_obj
 def note(context: CliContext, kind: str, text: tuple[str, ...], as_json: bool) -> None:
-    """Write for the report: what went well, what to improve, a lesson, an action item. TEXT, or standard input."""
-    said = " ".join(text) if text and text != ("-",) else sys.stdin.read()
-    reply = context.client.command("note", kind=kind, text=said)
+    """Add to the report: what went well, what to improve, a lesson, an action item. TEXT, or standard input."""
+    content = " ".join(text) if text and text != ("-",) else sys.stdin.read()
+    reply = context.client.command("note", kind=kind, text=content)
     if not reply.ok:
         fail(reply.sentence, as_json)
     say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
@@ -258,12 +258,12 @@ def note(context: CliContext, kind: str, text: tuple[str, ...], as_json: bool) -
 @json_option
 @click.pass_obj
 def backup(context: CliContext, path: Path, as_json: bool) -> None:
-    """A copy of the store at PATH, taken while the engine runs, verified."""
+    """Copy the store to PATH while the engine runs, and verify the copy."""
     from engine.store.backup import take
 
     if path.exists():
-        fail(f"{path} is there already; give another name.", as_json)
-    found = take(context.folder, path)
-    if not found.ok:
-        fail(found.sentence, as_json)
-    say(found, found.sentence[0].upper() + found.sentence[1:] + ".", as_json)
+        fail(f"{path} already exists; choose another name.", as_json)
+    result = take(context.folder, path)
+    if not result.ok:
+        fail(result.sentence, as_json)
+    say(result, result.sentence[0].upper() + result.sentence[1:] + ".", as_json)

@@ -1,4 +1,4 @@
-"""`rollout analyze quality` and `draft-gold`: keywords against what people say they should be."""
+"""`rollout analyze quality` and `draft-gold`: keywords against people's own choice."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ METHODS = ("llm", "frequency")
 def quality(context: CliContext, gold: Path, method: str, folder: Path | None, as_json: bool) -> None:
     """Measure either method against a gold file: precision, recall, F1 with 95 % intervals.
 
-    With FOLDER, frequency keywords are computed from its files, whose ids are their paths in it; without it they come from the store. LLM
-    keywords come from the store, served or shadow: load the documents first (rollout load --method llm FOLDER).
+    With FOLDER, frequency keywords are computed from its files, whose ids are their paths in it; otherwise they come from the
+    store. LLM keywords, served or shadow, come from the store: load the documents first (rollout load --method llm FOLDER).
     """
     from engine.quality import gold as judged
 
@@ -39,33 +39,33 @@ def quality(context: CliContext, gold: Path, method: str, folder: Path | None, a
         rows = judged.read_gold(gold.read_bytes(), str(gold))
     except OSError as error:
         raise Failed(
-            f"{gold} cannot be read: {error.strerror}. The console's help page Quality (?) says how to build one."
+            f"{gold} cannot be read: {error.strerror}. The console's help page Quality (?) describes how to build one."
         ) from None
     except ValueError as error:
         raise Failed(str(error)) from None
     keywords = _keywords(context, [row.id for row in rows], METHODS if method == "both" else (method,), folder)
-    found = [judged.measured(name, rows, of) for name, of in keywords.items()]
-    if not any(one.figures for one in found):
+    measurements = [judged.measured(name, rows, of) for name, of in keywords.items()]
+    if not any(one.figures for one in measurements):
         raise Failed(
-            f"None of the {len(rows)} documents of {gold} has keywords here. Its ids must be the documents' ids; {_first(rows[0].id)}"
+            f"None of the {len(rows)} documents of {gold} has keywords here. Its ids must match the documents' ids; {_first(rows[0].id)}"
         )
     apart = judged.difference(rows, keywords["llm"], keywords["frequency"]) if len(keywords) == 2 else None
-    lines = [judged.sentence(one) for one in found]
+    lines = [judged.sentence(one) for one in measurements]
     if apart is not None:
         lines.append(
             f"LLM less frequency, F1@10, same documents: {100 * apart.low:+.1f} to {100 * apart.high:+.1f} points."
         )
-    short = [one for one in found if 0 < one.documents < judged.FEW_DOCUMENTS]
+    short = [one for one in measurements if 0 < one.documents < judged.FEW_DOCUMENTS]
     if short:
-        lines.append(f"Fewer than {judged.FEW_DOCUMENTS} documents: the intervals are rough. 50 is a good number.")
-    missing = {one.method: len(rows) - one.documents for one in found if one.documents < len(rows)}
+        lines.append(f"Fewer than {judged.FEW_DOCUMENTS} documents: the intervals are wide. Aim for 50.")
+    missing = {one.method: len(rows) - one.documents for one in measurements if one.documents < len(rows)}
     for name, count in missing.items():
         way = "rollout load --method llm FOLDER" if name == "llm" else "give their FOLDER, or load them"
         lines.append(f"{count} of {len(rows)} gold documents have no {name} keywords here and are not counted: {way}.")
     body = {
         "gold": str(gold),
         "gold_documents": len(rows),
-        "methods": [judged.as_json(one) for one in found],
+        "methods": [judged.as_json(one) for one in measurements],
         "difference_f1_10": None if apart is None else {"low": round(apart.low, 4), "high": round(apart.high, 4)},
         "missing": missing,
     }
@@ -92,17 +92,20 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, 
     from engine.quality.gold import draft
 
     if output.exists():
-        raise Failed(f"{output} exists; choose another name, so that nobody's choices are lost.")
+        raise Failed(f"{output} exists and may hold someone's edits; choose another name.")
     texts = _texts(folder)
     names = sorted(texts)
     step = max(1, len(names) // documents)
     chosen = names[::step][:documents]
     if not chosen:
-        raise Failed(f"{folder} has no document that can be read.")
-    found = _keywords(context, chosen, METHODS, folder)
+        raise Failed(f"{folder} has no readable document.")
+    keywords_by = _keywords(context, chosen, METHODS, folder)
     lines = [
         json.dumps(
-            {"id": name, "keywords": draft([found["llm"].get(name, ()), found["frequency"].get(name, ())], name)},
+            {
+                "id": name,
+                "keywords": draft([keywords_by["llm"].get(name, ()), keywords_by["frequency"].get(name, ())], name),
+            },
             ensure_ascii=False,
         )
         for name in chosen
@@ -111,7 +114,7 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, 
         output.write_text("\n".join(lines) + "\n", "utf-8")
     except OSError as error:
         raise Failed(f"{output} cannot be written: {error.strerror}.") from None
-    with_llm = sum(name in found["llm"] for name in chosen)
+    with_llm = sum(name in keywords_by["llm"] for name in chosen)
     wrote(
         output,
         f"Wrote {len(chosen)} documents to {output}, {with_llm} with LLM proposals. Edit each line: delete wrong keywords, add missing ones.",
@@ -120,35 +123,35 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, 
 
 
 def _texts(folder: Path) -> dict[str, str]:
-    """The folder's documents by id: the path in the folder."""
+    """The folder's texts by id, which is the path in the folder."""
     from console.upload import sources
     from console.upload.root import id_under, root_of
 
     if not folder.is_dir():
         raise Failed(f"{folder} is not a folder.")
     root = root_of((str(folder),)) or folder
-    found = {}
+    texts_by_id = {}
     for path in sources.files((str(folder),)):
         for source in sources.documents(path, id_under(root, path)):
             if source.text:
-                found[source.id] = source.text
-    return found
+                texts_by_id[source.id] = source.text
+    return texts_by_id
 
 
 def _keywords(
     context: CliContext, names: list[str], methods: tuple[str, ...], folder: Path | None
 ) -> dict[str, Mapping[str, tuple[str, ...]]]:
-    """By method, then by document; only what is known."""
+    """Keywords by method and document, where known."""
     stored = _stored(context, names) if "llm" in methods or folder is None else {}
-    found: dict[str, Mapping[str, tuple[str, ...]]] = {}
+    keywords_by: dict[str, Mapping[str, tuple[str, ...]]] = {}
     if "llm" in methods:
         by_llm = {name: d.llm if d.llm is not None else d.shadow for name, d in stored.items()}
-        found["llm"] = {name: keywords for name, keywords in by_llm.items() if keywords is not None}
+        keywords_by["llm"] = {name: keywords for name, keywords in by_llm.items() if keywords is not None}
     if "frequency" in methods:
-        found["frequency"] = (
+        keywords_by["frequency"] = (
             _computed(context, names, folder) if folder else {name: d.frequency for name, d in stored.items()}
         )
-    return found
+    return keywords_by
 
 
 def _computed(context: CliContext, names: list[str], folder: Path) -> dict[str, tuple[str, ...]]:
@@ -167,12 +170,12 @@ def _budget(context: CliContext) -> Budget:
 
 
 def _stored(context: CliContext, names: list[str]) -> dict[str, Document]:
-    """The store's documents; none where there is no store."""
+    """The store's documents; {} without a store."""
     from engine.store import documents
     from engine.store.folder import StoreError
 
     try:
-        found = context.reader.read(lambda conn: [documents.get(conn, name) for name in names])
+        rows = context.reader.read(lambda conn: [documents.get(conn, name) for name in names])
     except (Failed, StoreError):
         return {}
-    return {d.id: d for d in found if d is not None}
+    return {d.id: d for d in rows if d is not None}

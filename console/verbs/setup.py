@@ -22,7 +22,7 @@ QUESTIONS: dict[str, tuple[str, Any, Any]] = {  # option -> question, default, t
 
 
 @click.command()
-@click.option("--yes", is_flag=True, help="Take the defaults for what is not given, ask nothing.")
+@click.option("--yes", is_flag=True, help="Use defaults for what no option sets; don't ask.")
 @click.option("--service", help="The service's name.")
 @click.option("--environment", help="production, staging, ...")
 @click.option("--llm-url", help="The LLM service's address.")
@@ -30,17 +30,17 @@ QUESTIONS: dict[str, tuple[str, Any, Any]] = {  # option -> question, default, t
 @click.option("--llm-api", type=click.Choice(["ollama", "openai"]), help="The API it speaks.")
 @click.option("--port", "http_port", type=click.IntRange(0, 65535), help="Port of the engine's HTTP API.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("rollout.toml"), show_default=True)
-@click.option("--force", is_flag=True, help="Replace a file that is there; it is kept as .bak.")
+@click.option("--force", is_flag=True, help="Replace an existing file, keeping it as .bak.")
 @json_option
 @click.pass_obj
 def init(context: CliContext, /, yes: bool, output: Path, force: bool, as_json: bool, **given: Any) -> None:
-    """Write a commented rollout.toml: the whole plan, for your own service. What is not given as an option is asked for."""
+    """Write a commented rollout.toml: the whole plan, for your own service. Asks for what no option sets."""
     from engine.plan.init import Answers, initial_plan
     from engine.plan.load import PlanError, default_plan_text, parse_plan
 
     if output.exists() and not force:
         raise Failed(
-            f"{output} is there already; nothing was changed. --force replaces it and keeps the old one as {output}.bak."
+            f"{output} already exists; nothing was changed. --force replaces it and keeps the old file as {output}.bak."
         )
     answers = dict(given)
     if not yes:
@@ -53,19 +53,19 @@ def init(context: CliContext, /, yes: bool, output: Path, force: bool, as_json: 
     try:
         parse_plan(text, str(output))
     except PlanError as error:
-        fail(f"Nothing was written, because an answer does not fit:\n{error}")
+        fail(f"Nothing was written, because an answer is invalid:\n{error}")
     try:
         if output.exists():
             mode = stat.S_IMODE(output.stat().st_mode)
             write_whole(output.with_name(output.name + ".bak"), output.read_bytes(), mode, exact=True)
     except OSError as error:
-        fail(f"{output} could not be copied to {output.name}.bak first: {error.strerror}. It is as it was.")
+        fail(f"{output} could not be copied to {output.name}.bak: {error.strerror}. It was not changed.")
     write_text(output, text)
     wrote(output, f"Wrote {output}. Next: `rollout check`, then `rollout`.", as_json)
 
 
 def _contact(role: str) -> tuple[str, dict[str, str]]:
-    """Asked for one by one; what is left empty stays a placeholder that `rollout check` asks for."""
+    """Ask for the contacts one by one; one left empty stays a placeholder, and `rollout check` reports it."""
     asked = {key: click.prompt(f"{role}: {key}", default="", show_default=False) for key in ("name", "phone", "email")}
     return role, {key: text for key, text in asked.items() if text.strip()}
 

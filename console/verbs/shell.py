@@ -1,4 +1,4 @@
-"""Verbs for the shell and the machine's package: completion and the manual page."""
+"""Verbs for the shell: completion and the manual page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WHERE = {
 @click.argument("shell", type=click.Choice(list(WHERE)))
 @json_option
 def completion(shell: str, as_json: bool) -> None:
-    """Print the script by which a shell completes verbs, options and ids.
+    """Print a script that makes the shell complete verbs, options and ids.
 
     bash: eval "$(rollout completion bash)" in ~/.bashrc; zsh: the same with zsh, after compinit;
     fish: rollout completion fish > ~/.config/fish/completions/rollout.fish

@@ -1,5 +1,5 @@
-"""Where the rollout stands, in lines: once, or with `--watch` as it changes. Nothing is ever repainted, so that it reads well aloud, in a
-pipe, in a log and on a terminal that can do nothing else."""
+"""The rollout's state in lines: once, or with `--watch` on every change. Lines are never repainted, which suits screen
+readers, pipes, logs and dumb terminals."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from engine.view.model import View
 
 MOST_TASKS = 5
-QUIET_S = 900.0  # after so long without news it says that it still watches
+QUIET_S = 900.0  # after this long without news, a line shows that it still watches
 
 
 class Line(NamedTuple):
-    """What is said about a topic. `state` is what must change for it to be said again: a figure that trembles is no news."""
+    """A line about a topic. It is printed again only if `state` changes: jitter in a figure is not reported."""
 
     topic: str
     state: str
@@ -33,12 +33,12 @@ class Line(NamedTuple):
 
 
 @click.command()
-@click.option("--watch", is_flag=True, help="Go on: a line for each change, for screen readers, pipes and logs.")
+@click.option("--watch", is_flag=True, help="Keep running: one line per change, for screen readers, pipes and logs.")
 @click.option("--at", "when", metavar="TIME", help='As of then: "14:03", "2h ago", "2026-11-02 02:13" (UTC).')
 @json_option
 @click.pass_obj
 def status(context: CliContext, watch: bool, when: str | None, as_json: bool) -> None:
-    """Where the rollout stands. Exit code 1 when the engine does not run or something has tripped."""
+    """The state of the rollout. Exit code 1 if the engine isn't running or a trigger has tripped."""
     if when is not None:
         if watch:
             raise click.UsageError("--watch shows what happens now and --at a moment in the past: give one of them.")
@@ -50,14 +50,14 @@ def status(context: CliContext, watch: bool, when: str | None, as_json: bool) ->
     elsewhere = _elsewhere(context)
     glance, alive, trouble = look(context)
     if glance is None or glance.view is None:
-        what = trouble or ("The engine has shown nothing yet." if alive == "running" else ENGINE[alive])
+        what = trouble or ("The engine has published nothing yet." if alive == "running" else ENGINE[alive])
         fail("\n".join(filter(None, (what, ENGINE[alive] if trouble and alive in ENGINE else "", elsewhere))), as_json)
-    said = [f"{iso(glance.view.at)} {_where(glance.view)}", *(line.sentence for line in lines(glance.view, alive))]
+    printed = [f"{iso(glance.view.at)} {_where(glance.view)}", *(line.sentence for line in lines(glance.view, alive))]
     if elsewhere:
-        said.insert(1, elsewhere)
+        printed.insert(1, elsewhere)
     say(
         {"engine_state": alive, "store": str(context.folder.path), "elsewhere": elsewhere, **_plain(glance.view)},
-        "\n".join(said),
+        "\n".join(printed),
         as_json,
     )
     if elsewhere or alive != "running" or glance.view.health in ("alert", "rolled_back"):
@@ -79,15 +79,15 @@ def _at(context: CliContext, when: str, as_json: bool) -> None:
         fail(str(error), as_json)
     title = f"AS OF {iso(at)}, {format_duration(now - at)} ago. {_where(view)}"
     unknown = f"Not kept: {'; '.join(view.not_kept)}."
-    said = [title, *(line.sentence for line in lines(view, "running")), unknown]
-    say({"engine_state": None, "store": str(context.folder.path), **_plain(view)}, "\n".join(said), as_json)
+    printed = [title, *(line.sentence for line in lines(view, "running")), unknown]
+    say({"engine_state": None, "store": str(context.folder.path), **_plain(view)}, "\n".join(printed), as_json)
     if view.health in ("alert", "rolled_back"):
         raise SystemExit(1)
 
 
 def look(context: CliContext) -> tuple[Glance | None, str, str]:
-    """(what is shown, the engine's state, what is wrong with the store): the engine's own words where it answers, else the last view
-    that it left, with what has come down since."""
+    """(view, the engine's state, what is wrong with the store). The view comes from the engine if it answers, else it is the
+    last one in the store, corrected by any decrease since."""
     import msgspec
     from msgspec.structs import replace
 
@@ -103,18 +103,18 @@ def look(context: CliContext) -> tuple[Glance | None, str, str]:
     except StoreError as error:
         trouble = str(error)
     known = (glance.pid, glance.heartbeat) if glance is not None else (0, 0.0)
-    found = whereabouts.ask(context.folder, *known)
-    if found.view is not None:
+    answer = whereabouts.ask(context.folder, *known)
+    if answer.view is not None:
         try:
-            view = msgspec.convert(found.view, View)
+            view = msgspec.convert(answer.view, View)
         except msgspec.ValidationError:
-            pass  # of another version; what it left in the store is read by the same rules
+            pass  # an engine of another version: fall back to its last view in the store
         else:
             state = glance.state if glance is not None else State()
             return Glance(view, time.time(), view.engine.token, view.engine.pid, state), "running", trouble
     if glance is not None and glance.view is not None:
         glance = replace(glance, view=corrected(glance.view, glance.state, not context.folder.is_surely_out()))
-    return glance, STATES[found.state], trouble
+    return glance, STATES[answer.state], trouble
 
 
 STATES = {"running": "running", "silent": "frozen", "none": "dead", "unknown": "unknown"}
@@ -126,9 +126,9 @@ def _elsewhere(context: CliContext) -> str:
     from engine.store.folder import Folder
 
     for other in context.meant.others:
-        found = whereabouts.ask(Folder(other))
-        if found.state in ("running", "silent"):
-            percent = "" if found.view is None else f" at {found.view.get('effective_bp', 0) / 100:g} %"
+        answer = whereabouts.ask(Folder(other))
+        if answer.state in ("running", "silent"):
+            percent = "" if answer.view is None else f" at {answer.view.get('effective_bp', 0) / 100:g} %"
             return (
                 f"ANOTHER ENGINE of this plan runs{percent}: it last ran with the store {other}, which the plan no longer names. "
                 f"`rollout rollback` takes both to 0 %; `rollout --store {other} status` shows it."
@@ -142,12 +142,12 @@ def _plain(view: object) -> dict[str, object]:
     return msgspec.to_builtins(view)  # type: ignore[no-any-return]
 
 
-# -- what is said ------------------------------------------------------------------------------------------------------------
+# -- the lines ---------------------------------------------------------------------------------------------------------------
 
 ENGINE = {
-    "unknown": "NOT CERTAIN whether an engine runs: it cannot be seen from here. Do not rely on 0 %: `rollout rollback` makes sure.",
+    "unknown": "NOT CERTAIN whether an engine runs: it can't be seen from here. Do not rely on 0 %: `rollout rollback` makes sure.",
     "dead": "The engine is not running: no document is extracted, no LLM call is made.",
-    "frozen": "The engine holds the store and does not answer: it is stopped or stuck. Rollback works all the same.",
+    "frozen": "The engine holds the store and does not answer: it is stopped or stuck. Rollback still works.",
 }
 
 
@@ -186,13 +186,13 @@ def lines(view: View, alive: str) -> list[Line]:
     if view.plan_changed:
         out.append(Line("plan", view.plan_changed, f"{view.plan_changed[0].upper()}{view.plan_changed[1:]}."))
     if view.attribution:
-        out.append(_told("attribution", view.attribution))
+        out.append(_ignoring_figures("attribution", view.attribution))
     out += [Line(f"server {s.name}", str(s.up), f"LLM server {server_sentence(s)}") for s in view.servers]
     out += [Line(f"trigger {t.id}", t.verdict, f"{t.id}: {t.sentence}") for t in tripped]
-    out += [_told("next", sentence, f"Next: {sentence}") for sentence in view.next]
+    out += [_ignoring_figures("next", sentence, f"Next: {sentence}") for sentence in view.next]
     out += _waiting(view, alive)
-    out += [_told("problem", problem, f"Problem: {problem}") for problem in view.engine.problems]
-    out += [_told("notice", notice, f"Note: {notice}") for notice in view.engine.notices]
+    out += [_ignoring_figures("problem", problem, f"Problem: {problem}") for problem in view.engine.problems]
+    out += [_ignoring_figures("notice", notice, f"Note: {notice}") for notice in view.engine.notices]
     if view.rollback is not None:
         proof = view.rollback
         state = f"{proof.rev} {proof.effective_ms is None} {proof.overdue}"
@@ -203,7 +203,10 @@ def lines(view: View, alive: str) -> list[Line]:
 def _waiting(view: View, alive: str) -> list[Line]:
     """The inbox, with the key that leads to each task on the console; an engine of an older version has sentences alone."""
     if view.inbox is None:
-        return [_told("waiting", sentence, f"Waits for you: {sentence}") for sentence in view.waiting[:MOST_TASKS]]
+        return [
+            _ignoring_figures("waiting", sentence, f"Waits for you: {sentence}")
+            for sentence in view.waiting[:MOST_TASKS]
+        ]
     out = []
     for task in view.inbox[:MOST_TASKS]:
         left = (task.not_before or 0.0) - view.at
@@ -218,14 +221,14 @@ def _waiting(view: View, alive: str) -> list[Line]:
     return out
 
 
-def _told(topic: str, sentence: str, shown: str = "") -> Line:
-    """A sentence whose figures count down is the same sentence."""
+def _ignoring_figures(topic: str, sentence: str, shown: str = "") -> Line:
+    """A line that counts as unchanged while only its figures change."""
     shape = re.sub(r"[\d.,:]+\s*(?:%|ms|[smhd]\b)?\s*", "#", sentence)
     return Line(f"{topic} {shape}", shape, shown or sentence)
 
 
 def news(before: dict[str, Line], now: list[Line]) -> Iterator[Line]:
-    """What is new since `before` (by topic), and which triggers have ended."""
+    """Lines that are new since `before` (by topic), and the triggers that have ended."""
     for line in now:
         known = before.get(line.topic)
         if known is None or known.state != line.state:
@@ -233,47 +236,47 @@ def news(before: dict[str, Line], now: list[Line]) -> Iterator[Line]:
     topics = {line.topic for line in now}
     for topic in before.keys() - topics:
         if topic.startswith("trigger "):
-            yield Line(topic, "ended", f"{topic.removeprefix('trigger ')}: over, within bounds again.")
+            yield Line(topic, "ended", f"{topic.removeprefix('trigger ')}: over, back within bounds.")
         elif topic == "engine":
             yield Line(topic, "running", "The engine runs again.")
         elif topic == "store":
             yield Line(topic, "back", "The store can be read again.")
 
 
-# -- going on ----------------------------------------------------------------------------------------------------------------
+# -- watching ----------------------------------------------------------------------------------------------------------------
 
 
 class Watcher:
-    """Turns one look after another into lines; `tell(line, at)` gets them, epoch seconds of this machine."""
+    """Turns successive looks into lines for `tell(line, at)`; `at` is epoch seconds of this machine."""
 
     def __init__(self, tell: Callable[[Line, float], None]) -> None:
         self._tell = tell
         self._before: dict[str, Line] = {}
         self._rev = -1
         self._event = 0.0
-        self._told = 0.0
+        self._spoke_at = 0.0
 
     def see(self, glance: Glance | None, alive: str, trouble: str, now: float) -> None:
         if glance is None:
-            found = [*self._before.values(), Line("store", "gone", trouble)]
+            current = [*self._before.values(), Line("store", "gone", trouble)]
         elif glance.view is None:
-            found = [Line("start", "", "The engine has shown nothing yet.")]
+            current = [Line("start", "", "The engine has published nothing yet.")]
         else:
-            found = lines(glance.view, alive)
-        said = list(news(self._before, found))
+            current = lines(glance.view, alive)
+        new_lines = list(news(self._before, current))
         if glance is not None and glance.view is not None:
-            said += self._log(glance.view)
-        for line in said:
+            new_lines += self._log(glance.view)
+        for line in new_lines:
             self._tell(line, now)
-        if said:
-            self._told = now
-        elif now - self._told > QUIET_S:
-            self._told = now
+        if new_lines:
+            self._spoke_at = now
+        elif now - self._spoke_at > QUIET_S:
+            self._spoke_at = now
             self._tell(Line("quiet", "", "Nothing new; still watching."), now)
-        self._before = {line.topic: line for line in found}
+        self._before = {line.topic: line for line in current}
 
     def _log(self, view: View) -> list[Line]:
-        """Decisions and events that came after the last look; at the first one, none: they are history."""
+        """Decisions and events since the last look; none at the first one, because they are history."""
         first = self._rev < 0
         out = [Line("decision", str(d.rev), d.sentence) for d in reversed(view.log) if d.rev > self._rev]
         out += [Line("event", str(at), sentence) for at, sentence in sorted(view.events) if at > self._event]

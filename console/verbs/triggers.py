@@ -1,4 +1,4 @@
-"""Verbs about triggers: as they stand, why one fired or did not at any time, and what rules would have done on stored attempts."""
+"""Verbs about triggers: their state, why one fired or didn't at a given time, and a backtest on stored attempts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def triggers() -> None:
-    """The rollback triggers: what each sees, and why it acted or did not."""
+    """The rollback triggers: what each sees, and why it acted or didn't."""
 
 
 # -- list --------------------------------------------------------------------------------------------------------------
@@ -36,13 +36,13 @@ MARK = {"breach": "!", "ok": " ", "insufficient": "?", "blind": "?", "muted": "-
 @json_option
 @click.pass_obj
 def list_(context: CliContext, as_json: bool) -> None:
-    """Every trigger: verdict, value, threshold, n, timer; in breach also which rule acts, what resets it, when it fires."""
+    """Every trigger: verdict, value, threshold, n, timer; in breach also the rule, what resets it, and when it fires."""
     from console.verbs.status import unseen
 
     glance = context.reader.glance()
     view = glance.view
     if view is None:
-        fail("The engine has shown nothing yet.", as_json)
+        fail("The engine has published nothing yet.", as_json)
     old = unseen(context, glance)
     lines = [*([old] if old else []), *(line for trigger in view.triggers for line in _listed(trigger))]
     if view.attribution:
@@ -68,22 +68,22 @@ def _listed(t: TriggerView) -> list[str]:
 
 # -- why ---------------------------------------------------------------------------------------------------------------
 
-WITHIN_S = 0.999  # the log shows whole seconds: what happened in the one that was asked for belongs to the answer
+WITHIN_S = 0.999  # the log shows whole seconds: include all of the second that was asked for
 
 
 @triggers.command()
 @click.argument("trigger", shell_complete=completes(completion.triggers))
-@click.option("--at", "when", default="", help="A moment: 2h ago, 14:03, or ISO 8601; default: now.")
+@click.option("--at", "when", default="", help="A time: 2h ago, 14:03, or ISO 8601; default: now.")
 @json_option
 @click.pass_obj
 def why(context: CliContext, trigger: str, when: str, as_json: bool) -> None:
-    """Why a trigger fired or did not, from what it saw then."""
+    """Why a trigger fired or didn't, from what it saw at that time."""
     from engine.plan.durations import iso, parse_when
     from engine.triggers.history import story
 
     known = [t.id for t in context.plan.triggers]
     if trigger not in known:
-        fail(f"There is no trigger {trigger!r}. There are: {', '.join(known)}.", as_json)
+        fail(f"There is no trigger {trigger!r}. Triggers: {', '.join(known)}.", as_json)
     now = context.now()
     try:
         at = parse_when(when, now) if when else now
@@ -91,10 +91,10 @@ def why(context: CliContext, trigger: str, when: str, as_json: bool) -> None:
         raise click.UsageError(str(error)) from None
     if when and at == int(at):
         at += WITHIN_S
-    found = context.reader.read(lambda conn: story(conn, trigger, at))
-    if found is None:
-        fail(f"Nothing is stored of {trigger} at or before {iso(at)}.", as_json)
-    say(found, "\n".join(found.lines), as_json)
+    explanation = context.reader.read(lambda conn: story(conn, trigger, at))
+    if explanation is None:
+        fail(f"The store has nothing about {trigger} at or before {iso(at)}.", as_json)
+    say(explanation, "\n".join(explanation.lines), as_json)
 
 
 # -- backtest ----------------------------------------------------------------------------------------------------------
@@ -113,14 +113,14 @@ def why(context: CliContext, trigger: str, when: str, as_json: bool) -> None:
     "--inject",
     "injected",
     multiple=True,
-    help="A fault to find: error=10%@t+30m, error=100%@t+30m..t+31m, latency=4s@t+1h. May be given several times.",
+    help="A fault to add: error=10%@t+30m, error=100%@t+30m..t+31m, latency=4s@t+1h. Repeatable.",
 )
 @json_option
 @click.pass_obj
 def backtest(context: CliContext, days: float, other: Path | None, injected: tuple[str, ...], as_json: bool) -> None:
-    """When each trigger would have fired on the stored attempts of the last days, by today's rules and by another plan's.
+    """When each trigger would have fired on the last days' stored attempts, by today's rules and by another plan's.
 
-    Without --inject the result is kept: the gate asks for it when triggers were changed.
+    Without --inject the result is kept: the gate requires it after triggers change.
     """
     from engine.plan.durations import iso
     from engine.plan.load import PlanError, load_plan
@@ -133,12 +133,12 @@ def backtest(context: CliContext, days: float, other: Path | None, injected: tup
         fail(str(error), as_json)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    documents, first, last, found = _replay(context, plans, faults, days, as_json)
-    lines = [f"{documents} LLM documents from {iso(first)} to {iso(last)}", *_told(found, faults, last - first)]
-    kept = [] if faults else [_keep(context, plan, days, documents, found[name]) for name, plan in plans.items()]
+    documents, first, last, replayed = _replay(context, plans, faults, days, as_json)
+    lines = [f"{documents} LLM documents from {iso(first)} to {iso(last)}", *_listing(replayed, faults, last - first)]
+    kept = [] if faults else [_keep(context, plan, days, documents, replayed[name]) for name, plan in plans.items()]
     body = {
-        "documents": documents, "from": iso(first), "to": iso(last), "inject": list(injected), "firings": found,
-        "summary": {name: _summary(firings) for name, firings in found.items()},
+        "documents": documents, "from": iso(first), "to": iso(last), "inject": list(injected), "firings": replayed,
+        "summary": {name: _summary(firings) for name, firings in replayed.items()},
     }  # fmt: skip
     say(body, "\n".join([*lines, *(line for line in kept if line)]), as_json)
 
@@ -146,7 +146,7 @@ def backtest(context: CliContext, days: float, other: Path | None, injected: tup
 def _replay(
     context: CliContext, plans: Mapping[str, Plan], faults: list[Inject], days: float, as_json: bool
 ) -> tuple[int, float, float, dict[str, list[Firing]]]:
-    """One reading of the store for all plans, a page at a time; progress on a terminal's stderr."""
+    """Replay the store once for all plans, page by page; progress goes to stderr on a terminal."""
     from engine.triggers import attempts
     from engine.triggers.backtest import Replay
 
@@ -154,7 +154,7 @@ def _replay(
     span = context.reader.read(lambda conn: attempts.span(conn, since))
     if span is None:
         fail(
-            f"No LLM document is stored of the last {days:g} {'day' if days == 1 else 'days'}, so there is nothing to replay.",
+            f"The store has no LLM document of the last {days:g} {'day' if days == 1 else 'days'}: nothing to replay.",
             as_json,
         )
     first, last = span
@@ -180,29 +180,29 @@ def _replay(
 
 
 def _summary(firings: list[Firing]) -> dict[str, dict[str, Any]]:
-    """By trigger: how often, when first, how long after the fault."""
-    found: dict[str, dict[str, Any]] = {}
+    """By trigger: count, first firing, delay after the fault."""
+    summary: dict[str, dict[str, Any]] = {}
     for f in firings:
-        of = found.setdefault(f.trigger, {"count": 0, "first": f.t, "delay_s": None})
+        of = summary.setdefault(f.trigger, {"count": 0, "first": f.t, "delay_s": None})
         of["count"] += 1
         if of["delay_s"] is None:
             of["delay_s"] = f.delay_s
-    return found
+    return summary
 
 
 SHOWN = 20
 
 
-def _told(found: dict[str, list[Firing]], faults: list[Inject], span_s: float) -> list[str]:
+def _listing(replayed: dict[str, list[Firing]], faults: list[Inject], span_s: float) -> list[str]:
     from engine.plan.durations import clock, format_duration, iso
 
     late = [f for f in faults if f.after_s > span_s]
     unseen = [
-        f"a fault from t+{format_duration(f.after_s)} on was not seen: the stored attempts end at t+{format_duration(span_s)}"
+        f"a fault from t+{format_duration(f.after_s)} on had no effect: the stored attempts end at t+{format_duration(span_s)}"
         for f in late
     ]
     lines = ["", *unseen] if unseen else []
-    for name, firings in found.items():
+    for name, firings in replayed.items():
         lines.append(f"\n{name}: {len(firings)} would have fired" if firings else f"\n{name}: nothing would have fired")
         for f in firings[:SHOWN]:
             after = f", {clock(f.delay_s)} after the fault" if f.delay_s is not None else ""
@@ -211,12 +211,12 @@ def _told(found: dict[str, list[Firing]], faults: list[Inject], span_s: float) -
             lines.append(f"  and {len(firings) - SHOWN} more (--json has all)")
         if len(faults) > len(late) and not any(f.delay_s is not None for f in firings):
             lines.append("  the injected fault was not found")
-    if len(found) > 1:
-        lines += _compared(found)
+    if len(replayed) > 1:
+        lines += _compared(replayed)
     return lines
 
 
-def _compared(found: dict[str, list[Firing]]) -> list[str]:
+def _compared(replayed: dict[str, list[Firing]]) -> list[str]:
     """Each trigger under both plans, side by side."""
     from engine.plan.durations import clock, iso
 
@@ -228,15 +228,15 @@ def _compared(found: dict[str, list[Firing]]) -> list[str]:
             f"{clock(delay)} after the fault" if delay is not None else iso(of["first"])
         )
 
-    summaries = [_summary(firings) for firings in found.values()]
+    summaries = [_summary(firings) for firings in replayed.values()]
     names = sorted({name for summary in summaries for name in summary})
-    title = " | ".join(found)
+    title = " | ".join(replayed)
     rows = [f"  {name:<16} " + " | ".join(cell(summary.get(name)) for summary in summaries) for name in names]
     return [f"\ncompared: {title}", *(rows or ["  no trigger fires under either"])]
 
 
 def _keep(context: CliContext, plan: Plan, days: float, documents: int, firings: list[Firing]) -> str:
-    """Ask the engine to keep it; why it could not, or nothing."""
+    """Ask the engine to keep the result. Returns the outcome as a sentence."""
     from engine.triggers.backtest import rules_digest
 
     fired = dict(Counter(f.trigger for f in firings))

@@ -1,6 +1,6 @@
-"""What every screen is framed by: the header, the health band, panels, lists, key hints, the footer.
+"""The frame of every screen: header, health band, panels, lists, key hints, footer.
 
-One grid: row 0 says where this is, rows 1 and 2 how it is, the last row where one can go, the one above it what one can do here.
+One grid: row 0 is the identity, rows 1 and 2 the health, the last row the screens, the row above it this screen's keys.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ BADGE = {
     "warn": "caution",
     "bad": "alarm",
     "dim": "calm",
-}  # the style of a state's word, by the state's colour
+}  # the style of a state's label, by the state's colour
 SELECT = {
     "text": "select", "strong": "select", "dim": "select-dim", "faint": "select-dim", "head": "select-dim", "line": "select-dim",
     "ok": "select-ok", "ok+": "select-ok", "warn": "select-warn", "warn+": "select-warn", "bad": "select-bad", "bad+": "select-bad",
     "key": "select-key", "llm": "select-key", "freq": "select-dim", "*": "select",
 }  # fmt: skip
-BOXED = 110  # from this width on, panels are boxes; below, a hair line is all that there is room for
+BOXED = 110  # from this width on, panels are boxes; below it there is only room for a rule
 
 
 class Area(NamedTuple):
@@ -44,7 +44,7 @@ class Area(NamedTuple):
 
 
 def header(c: Canvas, sight: Sight, who: str, read_only: bool = False) -> None:
-    """Row 0: where this is, how to roll back, who looks, the time. Production never looks like a rehearsal."""
+    """Row 0: environment, how to roll back, operators, time. Production never looks like a rehearsal."""
     v = sight.view
     if v is None:
         c.fill(0, 0, c.width, "bar")
@@ -59,7 +59,7 @@ def header(c: Canvas, sight: Sight, who: str, read_only: bool = False) -> None:
     others = "" if not names else f" (+ {', '.join(names)})" if len(names) < 3 else f" (+ {len(names)})"
     has = v.acknowledged.name if v.acknowledged is not None else ""
     mine = has == who
-    who = fit(who, max(12, c.width // 5))  # an identity provider makes long ones
+    who = fit(who, max(12, c.width // 5))  # identity providers issue long names
     if has:  # who has the alarm counts more than who else looks
         who = f"{who} has it" if mine else f"{who} ({fit(has, 12)} has it)"
         others = f" (+ {len(names)})" if names and mine else ""
@@ -95,7 +95,7 @@ def as_of(c: Canvas, y: int, at: float, live: Sight, travels: bool, reading: boo
 
 
 def banner(c: Canvas, y: int, sight: Sight) -> int:
-    """A line that says that the numbers are old, and what to do; how many rows it took."""
+    """A warning that the figures are stale, and what to do. Returns the rows used."""
     pulse = sight.pulse
     if pulse.state in ("well", "late"):
         return 0
@@ -109,7 +109,7 @@ def banner(c: Canvas, y: int, sight: Sight) -> int:
 
 
 def problems(c: Canvas, y: int, v: View) -> int:
-    """What does not work although the rollout goes on: on every screen, the first in words; how many rows it took."""
+    """Problems that don't stop the rollout, on every screen; the first in full. Returns the rows used."""
     found = v.engine.problems
     if not found:
         return 0
@@ -121,9 +121,9 @@ def problems(c: Canvas, y: int, v: View) -> int:
 
 
 def band(c: Canvas, y: int, v: View, old: bool = False) -> int:
-    """The stage, the percentage and the health in a word; what acts first, or how far the gate is; the health in a sentence.
+    """Stage, percentage and health in a word; the next action or the gate's progress; the health sentence.
 
-    `old`: nobody keeps these figures any more, so they are told as what was."""
+    `old`: the figures are stale, so they are labelled "was"."""
     sign, word, state = words.HEALTH[v.health]
     if old:
         sign, word, state = "?", f"WAS {word}", "dim"
@@ -144,12 +144,14 @@ def _percent(v: View) -> str:
         return f"{words.percent(v.effective_bp)} of {words.percent(v.percent_bp)} decided"
     reduced = v.percent_bp < v.stage_percent_bp and not v.stable and v.percent_bp
     more = f" (reduced from {words.percent(v.stage_percent_bp)})" if reduced else ""
-    shadow = f" + shadow {words.percent(v.shadow_bp)}" if v.shadow_bp and v.armed else ""  # without the key none runs
+    shadow = (
+        f" + shadow {words.percent(v.shadow_bp)}" if v.shadow_bp and v.armed else ""
+    )  # without the armed file none runs
     return words.percent(v.percent_bp) + more + shadow
 
 
 def _timer(c: Canvas, x: int, y: int, v: View, style: str) -> None:
-    """At the right: the clock of the trigger that acts first; when none runs, how far the gate is."""
+    """On the right: the countdown of the trigger that acts first, else the gate's progress."""
     worst = words.worst(v)
     if worst is not None and worst.for_s:
         text = f" {words.acts(worst, brief=True)} → {words.ACTION.get(worst.action, worst.action)}"
@@ -177,7 +179,7 @@ def _timer(c: Canvas, x: int, y: int, v: View, style: str) -> None:
 
 
 def percent_bar(c: Canvas, y: int, v: View, x: int = 1, width: int | None = None) -> int:
-    """0 to 100 % with the plan's stages marked; the part that the LLM gets is drawn heavy and ends in a dot. How many rows."""
+    """0 to 100 % with the plan's stages marked; the LLM's share is drawn heavy and ends in a dot. Returns the rows used."""
     width = width if width is not None else c.width - x - 1
     left, right = x + 2, x + width - 4
     span = max(1, right - left - 1)
@@ -215,7 +217,7 @@ def footer(c: Canvas, current: int, rehearsal: bool, hints: Sequence[Hint] = (),
     c.fill(0, y, c.width, "bar")
     names = TABS if rehearsal else TABS[:-1]
     full = sum(len(n) + 2 for n in names)
-    gap = 2 if c.width >= full + 2 * len(names) + 38 else 0  # air between them where there is room
+    gap = 2 if c.width >= full + 2 * len(names) + 38 else 0  # space them out if there is room
     space = " " if c.width >= full + len(names) + 22 else ""
     short = c.width < full + 11
     right = _badge(c, y, waiting) if waiting else c.width
@@ -241,7 +243,7 @@ def footer(c: Canvas, current: int, rehearsal: bool, hints: Sequence[Hint] = (),
         if action:
             c.zone(x, y, end - x, 1, action)
         x = end + 1 + gap
-    if hints and c.height < 20:  # too low for all: what is painted there gives way to the keys
+    if hints and c.height < 20:  # not enough rows: the keys overwrite what is painted there
         c.fill(0, y - 1, c.width, "text")
     keys(c, 1, y - 1, hints)
 
@@ -256,7 +258,7 @@ def _badge(c: Canvas, y: int, waiting: str) -> int:
 
 
 def keys(c: Canvas, x: int, y: int, hints: Sequence[Hint]) -> None:
-    """What the keys do here, most useful first; what does not fit is in the help."""
+    """This screen's keys, most useful first; help lists the ones that don't fit."""
     gap = 3 if sum(cell_len(key) + cell_len(label) + 4 for key, label, _ in hints) + x <= c.width + 3 else 2
     for key, label, action in hints:
         size = cell_len(key) + cell_len(label) + (1 if key and label else 0)
@@ -272,7 +274,7 @@ def keys(c: Canvas, x: int, y: int, hints: Sequence[Hint]) -> None:
 
 
 def panel(c: Canvas, area: Area, title: str, note: str = "", note_style: str = "text") -> Area:
-    """A titled area, a box on a wide screen, a hair line on a narrow one; what is left inside."""
+    """A titled area: a box on a wide screen, a rule on a narrow one. Returns the inner area."""
     x, y, width, height = area
     if c.width < BOXED or height < 3:
         c.rule(x, y, width, title, "line")
@@ -298,12 +300,12 @@ def panel(c: Canvas, area: Area, title: str, note: str = "", note_style: str = "
 
 
 def below(area: Area, rows: int) -> Area:
-    """What is left of an area under its first `rows`."""
+    """The area below the first `rows`."""
     return Area(area.x, area.y + rows, area.width, max(0, area.height - rows))
 
 
 def stack(area: Area, wanted: Sequence[int]) -> list[Area]:
-    """Areas below each other with the heights that are wanted, as far as there is room; the last gets what is left."""
+    """Stacked areas of the wanted heights, as far as there is room; the last gets the rest."""
     out: list[Area] = []
     y, left = area.y, area.height
     for i, height in enumerate(wanted):
@@ -315,7 +317,7 @@ def stack(area: Area, wanted: Sequence[int]) -> list[Area]:
 
 
 def grid(area: Area, count: int, across: int, gap: int = 1) -> list[Area]:
-    """So many areas of one size, `across` in a row, that fill an area."""
+    """Split an area into `many` equal ones, `across` in a row."""
     down = -(-count // across)
     heights, widths = (columns(area.height, (1,) * down, 0), columns(area.width, (1,) * across, gap))
     spots = [(heights[i // across], widths[i % across]) for i in range(count)]
@@ -323,14 +325,14 @@ def grid(area: Area, count: int, across: int, gap: int = 1) -> list[Area]:
 
 
 def meter(c: Canvas, x: int, y: int, width: int, share: float, style: str, back: str = "line") -> None:
-    """How much of something: filled and empty cells."""
+    """A bar of filled and empty cells."""
     full = round(width * min(1.0, max(0.0, share)))
     c.fill(x, y, width, back, "." if c.ascii else "░")
     c.fill(x, y, full, style, "#" if c.ascii else "▇")
 
 
 def bullets(c: Canvas, area: Area, lines: Sequence[str], sign: str, style: str, empty: str = "", more: str = "") -> int:
-    """A list whose items are shown whole, as many as fit, and how many more there are; the rows used."""
+    """A list of wrapped items, as many as fit, and a count of the rest. Returns the rows used."""
     if not lines:
         return c.block(area.x, area.y, area.width, area.height, empty, "dim") if area.height > 0 else 0
     row = 0
@@ -352,7 +354,7 @@ def tinted(c: Canvas, y: int, x: int = 0, width: int | None = None) -> None:
 
 
 def facts(c: Canvas, area: Area, rows: Sequence[tuple[str, str, str]]) -> int:
-    """Names and values in two columns, each value wrapped: (name, value, style). The rows used."""
+    """Names and values in two columns, values wrapped: (name, value, style). Returns the rows used."""
     name_width = max((cell_len(name) for name, _, _ in rows), default=0) + 2
     used = 0
     for name, value, style in rows:

@@ -1,8 +1,7 @@
 """A grid of cells that a screen is painted on: text with the *names* of styles, no colours, no terminal.
 
-Being plain data, two canvases can be compared cell by cell (so that only what changed is sent over a slow line), printed as a text
-screenshot, and tested without a terminal. Text is cleaned here too, whatever the store's door did: nothing that is not printable
-gets into a cell.
+As plain data, canvases can be compared cell by cell (so that only changes go over a slow line), printed as a text screenshot, and
+tested without a terminal. Text is cleaned here again: nothing unprintable gets into a cell.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ ASCII = str.maketrans(
 
 
 def in_ascii(text: str) -> str:
-    """`text` in as many cells of ASCII; what has no likeness there is a question mark."""
+    """`text` in ASCII, with the same width; a character without an equivalent becomes a question mark."""
     return "".join(c if c <= "\x7f" else "?" * get_character_cell_size(c) for c in text.translate(ASCII))
 
 
 @lru_cache(4096)
 def printable(text: str) -> str:
-    """`text` with nothing in it that could drive a terminal; most text already is and comes back as it is."""
+    """`text` without anything that could control a terminal; usually `text` itself."""
     return text if text.isprintable() else clean_line(text.replace("\n", " ").replace("\t", " "), 4000)
 
 
@@ -58,7 +57,7 @@ def fit(text: str, width: int, end: str = "…") -> str:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """`text` in lines of at most `width` cells, broken at spaces where there are any."""
+    """`text` in lines of at most `width` cells, broken at spaces if possible."""
     lines: list[str] = []
     line, used = "", 0
     for word in printable(text).split(" "):
@@ -69,7 +68,7 @@ def wrapped(text: str, width: int) -> list[str]:
                 line, used = "", 0
             head = fit(word, width + 1, "")[: width or 1] or word[:1]
             while len(head) > 1 and (cell_len(head) > width or word[len(head) :] in STOPS):
-                head = head[:-1]  # no line begins with the comma that ends a word
+                head = head[:-1]  # no line begins with a comma
             lines.append(head)
             word = word[len(head) :]
             size = cell_len(word)
@@ -85,7 +84,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def paragraphs(text: str, width: int) -> list[str]:
-    """A text of several lines, each wrapped by itself with its indentation kept."""
+    """Wrap each line of a text on its own, keeping its indentation."""
     out: list[str] = []
     for line in text.split("\n"):
         indent = " " * min(len(line) - len(line.lstrip(" ")), width // 2)
@@ -94,7 +93,7 @@ def paragraphs(text: str, width: int) -> list[str]:
 
 
 class Canvas:
-    """`chars[y][x]` is what a cell shows ("" right of a wide character), `styles[y][x]` the name of its style."""
+    """`chars[y][x]` is a cell's character ("" right of a wide one), `styles[y][x]` the name of its style."""
 
     __slots__ = ("ascii", "chars", "height", "styles", "width", "zones")
 
@@ -107,7 +106,7 @@ class Canvas:
         self.zones: list[tuple[int, int, int, int, str]] = []  # x, y, width, height, action for a click
 
     def put(self, x: int, y: int, text: str, style: str = "text", width: int | None = None) -> int:
-        """Write from (x, y), at most `width` cells; the x after it. What falls outside is cut."""
+        """Write from (x, y), at most `width` cells, clipped to the canvas. Returns the x after it."""
         room = self.width - x if width is None else min(width, self.width - x)
         if not 0 <= y < self.height or room <= 0 or x < 0 or not text:
             return x
@@ -134,7 +133,7 @@ class Canvas:
         return x + size
 
     def spans(self, x: int, y: int, parts: Iterable[Span], width: int | None = None) -> int:
-        """Several styles in a row; the x after the last."""
+        """Write pieces of different styles in a row. Returns the x after the last."""
         end = self.width if width is None else min(self.width, x + width)
         for text, style in parts:
             if x >= end:
@@ -143,7 +142,7 @@ class Canvas:
         return x
 
     def right(self, x: int, y: int, text: str, style: str = "text") -> int:
-        """Write so that it ends before `x`; the x where it begins."""
+        """Write so that the text ends before `x`. Returns the x where it begins."""
         start = max(0, x - cell_len(printable(text)))
         self.put(start, y, text, style, x - start)
         return start
@@ -162,7 +161,7 @@ class Canvas:
             row[column] = style_of.get(row[column], style_of.get("*", row[column]))
 
     def block(self, x: int, y: int, width: int, height: int, text: str, style: str = "text") -> int:
-        """Wrapped text; how many rows it took. The last row says when more was cut."""
+        """Write wrapped text. The last row shows if more was cut. Returns the rows used."""
         lines = wrapped(text, width)
         shown = lines[:height]
         if len(lines) > height and shown:
@@ -174,13 +173,13 @@ class Canvas:
         return len(shown)
 
     def rule(self, x: int, y: int, width: int, title: str = "", style: str = "line", title_style: str = "head") -> None:
-        """A hair line with a title in it: what a panel begins with."""
+        """A rule with a title: the top of a panel."""
         self.fill(x, y, width, style, "-" if self.ascii else "─")
         if title:
             self.put(x, y, f"{title} ", title_style, width)
 
     def zone(self, x: int, y: int, width: int, height: int, action: str) -> None:
-        """A click here does what `action` says."""
+        """A click in this area runs `action`."""
         self.zones.append((x, y, width, height, action))
 
     def at(self, x: int, y: int) -> str:
@@ -196,7 +195,7 @@ class Canvas:
 
 
 def changed(old: Canvas, new: Canvas, gap: int = 14) -> list[tuple[int, int, int]]:
-    """(y, first, last + 1) of each run of cells that differ; runs closer than `gap` are one, for a cursor move costs bytes too."""
+    """(y, first, last + 1) of each run of cells that differ; runs closer than `gap` are merged, because a cursor move costs bytes too."""
     runs: list[tuple[int, int, int]] = []
     for y in range(new.height):
         a, b, s, t = old.chars[y], new.chars[y], old.styles[y], new.styles[y]

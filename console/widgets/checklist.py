@@ -1,4 +1,4 @@
-"""What a gate consists of, as lines that can be selected: conditions, checklist items, approvals, and what else is missing."""
+"""A gate as selectable lines: conditions, checklist items, approvals, and what else is missing."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from engine.plan.durations import format_duration
 from engine.view.model import ConditionView, GateView, ItemView
 
 STATUS_WIDTH = 19
-HOW = {  # conditions that people meet, by metric: what can be done
+HOW = {  # conditions that people meet, by metric: what to do
     "quality_score": "5 reviews: judge the rest, look again at what you marked (f), or draw more (d)",
-    "search_improvement": "on the same documents by both methods, every few hours; on 5, m measures now",
+    "search_improvement": "measured on documents with both methods' keywords, every few hours; on 5, m measures now",
     "satisfaction": "ratings come in by `rollout feedback rating` and POST /v1/feedback",
-    "ab_verdict": "6 shows how far the test is; it is read once, at its declared end",
+    "ab_verdict": "6 shows the test's progress; it is read once, at its declared end",
     "ab_improvement": "the A/B test's, on the documents as served; 6 shows it",
 }
 ITEM = {"done": ("✔", "ok"), "failed": ("✖", "bad")}
 
 
 class Line(NamedTuple):
-    """A title, or something below one."""
+    """A title, or a line below one."""
 
     title: str = ""
     condition: ConditionView | None = None
@@ -33,7 +33,7 @@ class Line(NamedTuple):
 
 
 def lines(gate: GateView) -> list[Line]:
-    """In the order of the screen: what is measured, what people tick, who approved, what else is missing."""
+    """In screen order: conditions, checklist, approvals, what else is missing."""
     out: list[Line] = []
     if gate.conditions:
         met = sum(c.met is True for c in gate.conditions)
@@ -54,19 +54,19 @@ def lines(gate: GateView) -> list[Line]:
 
 
 def first_open(found: Sequence[Line]) -> int:
-    """Where people begin: the first item that nobody has signed, else the first condition that is not met."""
+    """The initial selection: the first unsigned item, else the first unmet condition."""
     items = (i for i, line in enumerate(found) if line.item is not None and line.item.state != "done")
     unmet = (i for i, line in enumerate(found) if line.condition is not None and line.condition.met is not True)
     return next(items, next(unmet, 0))
 
 
 def sign(condition: ConditionView) -> tuple[str, str]:
-    """Sign and style of a condition. What only takes more documents is open, not failed."""
+    """A condition's mark and style. One that only needs more documents is open, not failed."""
     return ("○", "warn") if condition.met is False and condition.eta_s else words.mark(condition.met)
 
 
 def put(c: Canvas, area: Area, line: Line, now: float, acts: bool = True) -> None:
-    """One line in the first row of `area`: sign, what it is, and at the right where it stands; `acts`: and what to press."""
+    """One line in the first row of `area`: mark, text, and its state on the right; with `acts` also the key to press."""
     x, y, width, _ = area
     if line.title:
         c.rule(x, y, width, line.title)
@@ -90,7 +90,7 @@ def put(c: Canvas, area: Area, line: Line, now: float, acts: bool = True) -> Non
 
 
 def _status(item: ItemView, now: float, room: int, acts: bool) -> str:
-    """Who did it and when; or what to press."""
+    """Who did it and when, or the key to press."""
     optional = "" if item.required else " · optional"
     if item.state == "done":
         by = f"{item.by or 'the machine'} {words.hour(item.at, now) if item.at else ''}"
@@ -105,13 +105,13 @@ def _status(item: ItemView, now: float, room: int, acts: bool) -> str:
 
 
 def heading(line: Line) -> str:
-    """What a line is about, in the plan's words."""
+    """A line's subject, in the plan's words."""
     of = line.condition or line.item
     return of.text if of is not None else line.text
 
 
 def detail(line: Line, now: float, acts: bool = True) -> list[tuple[str, str]]:
-    """(text, style) of what is known about a line: what was found, then how it stands and what can be done."""
+    """(text, style) about a line: the finding, then its state and what to do."""
     if line.condition is not None:
         of = line.condition
         if not of.missing:
@@ -140,7 +140,7 @@ def _item_detail(item: ItemView, now: float, acts: bool) -> list[tuple[str, str]
 
 
 def paragraphs(c: Canvas, area: Area, texts: Sequence[tuple[str, str]]) -> int:
-    """Texts below each other, as far as there is room; the rows used."""
+    """Stacked texts, as far as there is room. Returns the rows used."""
     used = 0
     for text, style in texts:
         if used < area.height:
@@ -149,7 +149,7 @@ def paragraphs(c: Canvas, area: Area, texts: Sequence[tuple[str, str]]) -> int:
 
 
 def selectable(found: Sequence[Line], at: int, by: int) -> int:
-    """The nearest line from `at` in the direction `by` that is not a title."""
+    """The nearest line from `at` in direction `by` that isn't a title."""
     step: Callable[[int], int] = (lambda i: i + 1) if by >= 0 else (lambda i: i - 1)
     start = at
     while 0 <= at < len(found) and found[at].title:

@@ -1,4 +1,4 @@
-"""Whom to call: the plan's contacts, as far as somebody has filled them in."""
+"""Whom to call: the plan's contacts that are filled in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
 from engine.plan.model import Contact
 
-NOBODY = "nobody yet: fill in [[contacts]] in rollout.toml (name, phone, email)"
+NOBODY = "none yet: fill in [[contacts]] in rollout.toml (name, phone, email)"
 
 
 def known(contact: Contact, detail: str) -> str:
@@ -18,12 +18,12 @@ def known(contact: Contact, detail: str) -> str:
 
 
 def reachable(contacts: Sequence[Contact]) -> list[Contact]:
-    """Those who can be called or written to."""
+    """Contacts with a phone number or an address."""
     return [each for each in contacts if known(each, "phone") or known(each, "email")]
 
 
 def rows(c: Canvas, contacts: Sequence[Contact]) -> int:
-    """How high the panel wants to be."""
+    """The panel's preferred height."""
     return max(1, len(reachable(contacts))) + (2 if c.width >= blocks.BOXED else 1)
 
 

@@ -1,4 +1,4 @@
-"""Curves that say something: the thresholds drawn in, what lies over them in another colour, and where the percentage was changed."""
+"""Curves with their thresholds, the part beyond them in another colour, and marks where the percentage changed."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from console.widgets.timegrid import Grid, ticks
 from engine.view.model import DecisionView
 
 MARKED = {"promote": "▲", "undo_rollback": "▲", "rollback": "▼", "trigger": "▼"}
-CLIPPED = 4.0  # times the highest threshold: what lies above is drawn to the edge, which says so
+CLIPPED = 4.0  # times the highest threshold: values above are clipped, and the edge shows it
 AXIS_ROWS = 5  # from this height on a curve has a time axis
 
 
 class Measure(NamedTuple):
-    """A metric as it is drawn: its name in the store, a title, and the unit that its values are divided by and shown with."""
+    """How a metric is drawn: its name in the store, a title, and the unit that scales and labels its values."""
 
     metric: str
     title: str
     scale: float
     unit: str
     low_is_bad: bool = False
-    least: float = 1.0  # the scale never ends below this, in the unit shown: a flat line at zero is not magnified
+    least: float = 1.0  # the least upper end of the scale, in the unit shown: a flat line at zero isn't magnified
     counted: bool = False  # documents of a bucket, shown as documents a minute
 
 
@@ -134,7 +134,7 @@ def _scale(c: Canvas, area: Area, chart: Chart) -> tuple[Area, float, float]:
     else:
         known = [v / scale for v in (*chart.series, *chart.other) if v is not None]
         top = _top(known, limits, measure.least, 100.0 if measure.unit == " %" else inf)
-        # one bad document in a quiet minute is 100 %: it must not press the thresholds to the ground
+        # one bad document in a quiet minute is 100 %: it must not flatten the thresholds
         if limits and not measure.low_is_bad:
             top = min(top, nice(CLIPPED * max(limits)))
         low, cut = 0.0, any(v > top for v in known)
@@ -223,7 +223,7 @@ def said(chart: Chart, value: float) -> str:
 
 
 def _top(known: Sequence[float], limits: Sequence[float], least: float, most: float) -> float:
-    """The value at the upper edge: room above the curve, and above the lowest threshold and those near it."""
+    """The value at the upper edge, with room above the curve, the lowest threshold and those near it."""
     highest = max([*(v * 1.15 for v in known), *(v * 1.25 for v in sorted(limits)[:1])], default=0.0)
     near = [v * 1.2 for v in limits if v <= highest * 1.6]
     return min(nice(max([highest, least, *near])), most)
@@ -232,7 +232,7 @@ def _top(known: Sequence[float], limits: Sequence[float], least: float, most: fl
 def _draw(
     c: Canvas, area: Area, series: Sequence[float | None], top: float, limits: Sequence[float], low_is_bad: bool, filled: bool
 ) -> None:  # fmt: skip
-    """The curve; its part beyond the first threshold in the colour of trouble."""
+    """Draw the curve; the part beyond the first threshold in the alarm colour."""
     rows = plot.curve(series, area.width, area.height, 0.0, top, c.ascii, filled=filled)
     edge = round((1 - min(limits) / top) * (area.height - 1)) if limits else None
     for row, line in enumerate(rows):
@@ -243,7 +243,7 @@ def _draw(
 
 
 def _limit(c: Canvas, area: Area, share: float, text: str) -> None:
-    """A dashed line where the curve is not, with its words where they stand free."""
+    """Draw a dashed line where the curve isn't, with its label in free space."""
     row = min(area.height - 1, max(0, round((1 - share) * (area.height - 1))))
     if share > 1 or row == area.height - 1 or "limit" in c.styles[area.y + row][area.x : area.x + area.width]:
         return
@@ -261,12 +261,12 @@ def _limit(c: Canvas, area: Area, share: float, text: str) -> None:
 
 
 def _mark(c: Canvas, area: Area, column: int, sign: str) -> None:
-    """A decision on the time axis: a sign at the top and a dotted line down."""
+    """Mark a decision on the time axis: a sign at the top and a dotted line down."""
     style = "bad" if sign == "▼" else "accent"
     rows = range(area.y, min(c.height, area.y + area.height))
     free = [
         row for row in rows if c.chars[row][column] == " " and c.styles[row][column] != "limit"
-    ]  # words of a threshold stay whole
+    ]  # don't split a threshold's label
     for row in free:
         c.fill(column, row, 1, style, ":" if c.ascii else "┊")
     c.fill(column, area.y, 1, style)  # the sign itself hides behind nothing

@@ -1,4 +1,4 @@
-"""The four numbers of the first glance, each with its goal and what it stands on; whose fault it looks like; the LLM servers."""
+"""The four main figures, each with its target and sample size; the attribution; the LLM servers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SMALL_ROWS = 3
 
 
 def gauges(c: Canvas, y: int, v: View, large: bool = False, old: bool = False) -> int:
-    """The four side by side; how many rows they took. `large`: numerals that are read from across the room. `old`: no engine keeps
-    them up to date, so none is judged."""
+    """The four figures side by side. `large`: numerals readable across the room. `old`: the figures are stale, so none is judged.
+    Returns the rows used."""
     draw, rows = (_large, LARGE_ROWS) if large else (_small, SMALL_ROWS)
     spots = [Area(1 + x, y, width, rows) for x, width in columns(c.width - 2, (1, 1, 1, 1), 2)]
     error, latency = words.gauges(v)
@@ -67,7 +67,7 @@ def value_style(g: Gauge) -> str:
 
 
 def evidence(g: Gauge) -> str:
-    """What a number stands on: "17/304 · at most 8.4 %"; for a mean "p95 2.11 s · n 287"."""
+    """The evidence behind a figure: "17/304 · at most 8.4 %"; for a mean "p95 2.11 s · n 287"."""
     if g.n == 0:
         return "no documents yet"
     if g.metric.startswith("latency"):
@@ -77,7 +77,7 @@ def evidence(g: Gauge) -> str:
 
 
 def _methods(c: Canvas, area: Area, v: View) -> None:
-    """Who served the documents of the window: two bars, so that a share is seen and read."""
+    """Which method served the window's documents: two bars with figures."""
     title = f"methods · {format_duration(v.error_rate.window_s)}"
     if area.height > SMALL_ROWS:
         x, y, width, _ = blocks.panel(c, area, title, f"{v.engine.documents_per_min:.0f} a minute", "dim")
@@ -100,18 +100,18 @@ def _methods(c: Canvas, area: Area, v: View) -> None:
 
 
 class Detail(NamedTuple):
-    """How much is said of each LLM server."""
+    """How much detail to show per LLM server."""
 
-    calls: bool = False  # calls in flight of those it gets at a time
+    calls: bool = False  # calls in flight of its limit
     speed: bool = True
-    next: bool = False  # of a server that is down: what becomes of it
+    next: bool = False  # for a server that is down: what happens next
 
 
 DETAILS = (Detail(calls=True, next=True), Detail(next=True), Detail(), Detail(speed=False))
 
 
 def servers(v: View, detail: Detail = DETAILS[0]) -> list[Span]:
-    """Each LLM server in a word: up and how fast, or why it is not. Servers that are down for one reason share it."""
+    """Each LLM server: up and how fast, or why it is down. Servers that are down for the same reason share a line."""
     parts: list[Span] = []
     facts = [_fact(s, detail) for s in v.servers]
     for number, (s, fact) in enumerate(zip(v.servers, facts, strict=True)):
@@ -138,7 +138,7 @@ def _fact(s: ServerView, detail: Detail) -> str:
 
 
 def evidence_line(c: Canvas, y: int, v: View) -> None:
-    """Whose fault it looks like, and how the LLM servers are: as much of them as fits beside it."""
+    """The attribution, and beside it as much about the LLM servers as fits."""
     beside = cell_len(v.attribution) + 5 if v.attribution else 2
     for detail in DETAILS:
         parts = servers(v, detail)

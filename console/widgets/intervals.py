@@ -11,14 +11,14 @@ SPANS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # half an axis, as a relative change
 
 
 def span_of(found: Iterable[Interval | None]) -> float:
-    """The narrowest axis that holds most of them: those that do not fit end in an arrow."""
+    """The narrowest axis that fits most intervals; the others end in an arrow."""
     reach = sorted(max(abs(i.low or 0.0), abs(i.high or 0.0)) for i in found if i is not None)
     wanted = reach[int(0.8 * (len(reach) - 1))] if reach else 0.25
     return next((span for span in SPANS if span >= wanted), SPANS[-1])
 
 
 def interval(c: Canvas, x: int, y: int, width: int, of: Interval | None, span: float, style: str) -> None:
-    """`of` between -span and +span; what lies outside is an arrow at the edge. The zero line is drawn where nothing covers it."""
+    """`of` between -span and +span; the part outside becomes an arrow at the edge. The zero line is drawn where nothing covers it."""
 
     def column(value: float) -> int:
         return round((min(span, max(-span, value)) + span) / (2 * span) * (width - 1))

@@ -15,8 +15,8 @@ KIND: dict[str, tuple[str, str]] = {
 
 
 def lines(v: View) -> list[tuple[float, str, str]]:
-    """(at, kind, sentence) of decisions and events together, newest first. Decisions stay in the log's order: what a promotion has
-    checked on its way bears a later time than the promotion itself."""
+    """(at, kind, sentence) of decisions and events together, newest first. Decisions keep the log's order, because a promotion's
+    own checks carry a later time than the promotion."""
     rows = [(at, 0, (at, "event", text)) for at, text in v.events]
     latest = 0.0
     for d in sorted(v.log, key=lambda d: d.rev):
@@ -26,7 +26,7 @@ def lines(v: View) -> list[tuple[float, str, str]]:
 
 
 def tail(c: Canvas, area: Area, v: View, since: float = 0.0) -> None:
-    """The newest at the top, as many as fit; what happened since this person last looked is bright."""
+    """The newest on top, as many as fit; lines since the user last looked are bright."""
     shown = lines(v)[: max(0, area.height)]
     whose = {(d.at, d.sentence): d for d in v.log} if area.width >= 120 else {}
     stamps = [words.hour(at, v.at) for at, _, _ in shown]

@@ -1,4 +1,4 @@
-"""Numbers three rows high, for the few that are read from across a room. Digits are drawn, everything else stands on the base line."""
+"""Numerals three rows high, readable across a room. Digits are drawn; other characters sit on the baseline."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ ASCII = (" _     _  _     _  _  _  _  _ ", "| |  | _| _||_||_ |_   ||_||_|", "|_
 
 
 def width(text: str) -> int:
-    """Cells that `text` takes."""
+    """The width of `text` in cells."""
     return sum(_cells(char) for char in text)
 
 
 def _cells(char: str) -> int:
-    """A digit and the air behind it; a point has air too, else it joins the digit that follows."""
+    """A digit and the space after it; a point needs space too, or it would touch the next digit."""
     return WIDTH + 1 if char.isascii() and char.isdigit() else 2 if char == "." else cell_len(char)
 
 
 def put(c: Canvas, x: int, y: int, text: str, style: str) -> int:
-    """Draw `text` with its top left at (x, y); the x after it."""
+    """Draw `text` with its top left at (x, y). Returns the x after it."""
     lines = ASCII if c.ascii else LINES
     for char in text:
         if char.isascii() and char.isdigit():

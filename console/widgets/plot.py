@@ -1,4 +1,4 @@
-"""A curve as rows of text, drawn by plotext and guarded against what makes its kernel abort.
+"""A curve as rows of text, drawn by plotext, guarded against input that makes its kernel abort.
 
 plotext 6 ends the whole process on one NaN or infinity in a line plot, and draws far outside its limits. So: runs of finite values
 only (a gap stays a gap), clamped to the limits, both rulers set, at least 8x3 cells, at most eight points a column, one thread.
@@ -17,7 +17,7 @@ _plt: Any = None
 
 
 def loaded() -> bool:
-    """Whether plotext is imported; it costs 0.09 s, which the first paint does not wait for."""
+    """Whether plotext is imported. That costs 0.09 s, which the first paint doesn't wait for."""
     return _plt is not None
 
 
@@ -33,7 +33,7 @@ def load() -> None:
 
 
 def runs(values: Sequence[float | None], low: float, high: float) -> list[tuple[list[float], list[float]]]:
-    """(xs, ys) of each stretch of finite values, clamped to the limits; x counts from 0."""
+    """(xs, ys) of each run of finite values, clamped to the limits; x counts from 0."""
     found: list[tuple[list[float], list[float]]] = []
     xs: list[float] = []
     ys: list[float] = []
@@ -51,7 +51,7 @@ def runs(values: Sequence[float | None], low: float, high: float) -> list[tuple[
 
 
 def thinned(values: Sequence[float | None], most: int) -> list[float | None]:
-    """At most `most` values, each the highest of its stretch: a spike is never averaged away."""
+    """At most `most` values, each the maximum of its span: a spike is never averaged away."""
     if len(values) <= most or most < 1:
         return list(values)
     out: list[float | None] = []
@@ -74,12 +74,12 @@ def curve(
 ) -> tuple[str, ...]:
     """`height` rows of `width` characters: the curve alone, without axes. Blank rows when there is nothing to draw.
 
-    `filled` paints down to the lower edge, so that a level is seen and not only its change.
+    `filled` paints down to the lower edge, so that the level shows, not only its change.
     """
     return _curve(tuple(values), width, height, low, high, ascii_only, filled)
 
 
-@lru_cache(64)  # a screen is painted every second, a column of a plot closes every half minute
+@lru_cache(64)  # a screen repaints every second, but a plot's column closes every half minute
 def _curve(
     values: tuple[float | None, ...], width: int, height: int, low: float, high: float, ascii_only: bool, filled: bool
 ) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What the reviewers of a sample say together: how far each is, the verdict, whether they agree."""
+"""The joint result of a sample's reviewers: progress, verdict, agreement."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MARKS = {"winner": "which is better", "relevant": "relevance", "grounded": "inve
 
 
 def together(c: Canvas, area: Area, sample: Sample, found: Summary, done: bool) -> None:
-    """`done`: this reviewer has judged all; a blind sample keeps the methods to itself until then."""
+    """`done`: this reviewer has judged all; a blind sample hides the methods until then."""
     many, frame = len(sample.documents), 2 if c.width >= blocks.BOXED else 1
     title = f"sample of {many}, seed {sample.seed}, {'blind' if sample.blind else 'open'}"
     rows = max(1, len(found.reviewers)) + frame
@@ -28,10 +28,12 @@ def together(c: Canvas, area: Area, sample: Sample, found: Summary, done: bool) 
         blocks.meter(c, inner.x + 21, inner.y + row, 20, count / many, "accent")
         c.put(inner.x + 42, inner.y + row, f"{count}/{many}", "dim")
     if not found.reviewers:
-        c.put(inner.x, inner.y, "Nobody has judged yet.", "dim")
+        c.put(inner.x, inner.y, "No judgements yet.", "dim")
     area = below(area, rows)
     if sample.blind and not done:
-        told = "Which list was whose is told here when you have judged all of them, and what the others said too."
+        told = (
+            "Once you have judged all documents, this shows which method made which list, and the others' judgements."
+        )
         c.block(area.x, area.y, area.width, 3, told, "dim")
         return
     lines: list[Span] = [(found.verdict.sentence, "strong")]
@@ -48,7 +50,7 @@ def together(c: Canvas, area: Area, sample: Sample, found: Summary, done: bool) 
 
 
 def _sentences(c: Canvas, area: Area, title: str, lines: list[Span]) -> Area:
-    """A panel of sentences, two rows each at most; what is left below it."""
+    """A panel of sentences, at most two rows each. Returns the area below it."""
     frame = 2 if c.width >= blocks.BOXED else 1
     width = area.width - (4 if frame == 2 else 0)
     rows = min(area.height, frame + sum(min(2, len(wrapped(text, width))) for text, _ in lines))

@@ -1,4 +1,4 @@
-"""The widget that shows a canvas: only spans of cells that changed are drawn again.
+"""The widget that shows a canvas; it redraws only the cells that changed.
 
 Measured at 80x24 and one update a second: 1.4 KB/s this way, 6.2 KB/s with widgets that repaint themselves.
 """
@@ -18,7 +18,7 @@ from console.widgets.canvas import Canvas, changed
 
 
 class Sheet(Widget):
-    """Fixed to its place; `show` is all there is to it."""
+    """Fills its parent; use `show` to change the content."""
 
     DEFAULT_CSS = "Sheet { width: 1fr; height: 1fr; }"
     can_focus = False
@@ -30,7 +30,7 @@ class Sheet(Widget):
         self._palette: dict[str, Style] = {}
 
     def show(self, canvas: Canvas, palette: dict[str, Style]) -> None:
-        """Draw what differs from the last canvas; everything when the size or the palette did."""
+        """Draw what differs from the last canvas, or everything if the size or the palette changed."""
         old, self.canvas = self.canvas, canvas
         if (old.width, old.height) != (canvas.width, canvas.height) or palette is not self._palette:
             self._palette = palette

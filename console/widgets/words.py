@@ -12,7 +12,7 @@ __all__ = ["ago", "clock", "format_duration", "hour", "minute", "moment"]
 
 NO_DATA = "no data"
 
-# sign, word, style: three ways to say the same
+# mark, word, style: three ways to show the same state
 HEALTH: dict[Health, tuple[str, str, str]] = {
     "ok": ("✔", "HEALTHY", "ok"),
     "watch": ("▲", "WATCH", "warn"),
@@ -59,7 +59,7 @@ def figure(metric: str, value: float | None) -> str:
     """A value in the unit of its metric."""
     if value is None or not isfinite(value):
         return NO_DATA
-    latency = "ms" if metric.startswith("latency_") else "rate"  # of percentiles there are more than a plan may name
+    latency = "ms" if metric.startswith("latency_") else "rate"  # any percentile that a plan names
     unit = METRICS[metric].unit if metric in METRICS else latency
     match unit:
         case "rate":
@@ -77,7 +77,7 @@ def figure(metric: str, value: float | None) -> str:
 
 
 def target(gauge: Gauge) -> str:
-    """ "<1 %", ">20 %", "<2 s": the goal as short as it goes."""
+    """ "<1 %", ">20 %", "<2 s": the target in its shortest form."""
     if gauge.target is None:
         return ""
     if gauge.metric.startswith("latency"):
@@ -86,24 +86,24 @@ def target(gauge: Gauge) -> str:
 
 
 def gauges(v: View) -> tuple[Gauge, Gauge]:
-    """Error rate and latency of the LLM arm; of shadow while only that calls the LLM."""
+    """Error rate and latency of the LLM arm, or of shadow while only shadow calls the LLM."""
     if v.shadow and not v.error_rate.n and v.shadow[0].n:
         return v.shadow[0], v.shadow[1]
     return v.error_rate, v.latency
 
 
 def of_arm(name: str, g: Gauge) -> str:
-    """ "error rate", or "shadow errors" of answers that were not served."""
+    """ "error rate", or "shadow errors" for answers that were not served."""
     return name if g.arm == "treatment" else f"shadow {name}".replace("error rate", "errors")
 
 
 def mark(ok: bool | None) -> tuple[str, str]:
-    """Sign and style of a judged number; `None` is not judged."""
+    """Mark and style of a judged figure; `None` is not judged."""
     return ("·", "dim") if ok is None else ("✔", "ok") if ok else ("✖", "bad")
 
 
 def reason(s: ServerView) -> str:
-    """Why a server does not answer, without the address that its name stands for."""
+    """Why a server doesn't answer, without the address, which its name already identifies."""
     return s.error.removeprefix(f"{s.url}: ").removeprefix(f"{s.url} ")
 
 
@@ -118,7 +118,7 @@ def moment(at: float) -> str:
 
 
 def hour(at: float, now: float) -> str:
-    """The time of day today, the date before: "14:03:07", "11-24 14:03"."""
+    """The time for today, the date before that: "14:03:07", "11-24 14:03"."""
     return moment(at) if iso(at)[:10] == iso(now)[:10] else iso(at)[5:16].replace("T", " ")
 
 
@@ -127,12 +127,12 @@ def ago(at: float, now: float) -> str:
 
 
 def count(number: int) -> str:
-    """12345 -> "12,345", as the engine and the report write it."""
+    """12345 -> "12,345", as in the engine and the report."""
     return f"{number:,}"
 
 
 def bake(gate: GateView) -> str:
-    """ "bake 1d 4h of 2d", "baked 2d", or "" where a gate asks for none."""
+    """ "bake 1d 4h of 2d", "baked 2d", or "" if a gate has no bake time."""
     if not gate.bake_s:
         return ""
     if gate.baked_s >= gate.bake_s:
@@ -141,10 +141,10 @@ def bake(gate: GateView) -> str:
 
 
 def sentence(view: View) -> str:
-    """The health in a sentence without the word that stands before it already."""
+    """The health sentence without the label that precedes it on the screen."""
     text = view.health_sentence
     for _, word, _ in HEALTH.values():
-        if text.startswith(f"{word} "):  # "HELD by bo" goes on as a sentence
+        if text.startswith(f"{word} "):  # "HELD by bo" reads as one sentence
             return word.lower() + text[len(word) :]
         if text.startswith(word):
             return text[len(word) :].lstrip(" ,:")
@@ -152,8 +152,8 @@ def sentence(view: View) -> str:
 
 
 def worst(view: View) -> TriggerView | None:
-    """The trigger that acts first, or that is furthest on its way."""
-    holds = ("pause", "investigate")  # what lowers the percentage comes first, and at 0 % has nothing to do
+    """The trigger that acts first, or the one closest to acting."""
+    holds = ("pause", "investigate")  # lowering the percentage comes first; at 0 % there is nothing to lower
     running = [t for t in view.triggers if t.verdict == "breach" and (view.percent_bp or t.action in holds)]
     if not running:
         return None
@@ -161,7 +161,7 @@ def worst(view: View) -> TriggerView | None:
 
 
 def acts(t: TriggerView, brief: bool = False) -> str:
-    """The one countdown of a trigger in breach: "acts in 4:51: early rule", "acts now", "not sure yet"; in brief "in 4:51"."""
+    """The countdown of a trigger in breach: "acts in 4:51: early rule", "acts now", "not sure yet"; in brief "in 4:51"."""
     if t.fires_in_s is None:
         return "not sure yet"
     if not t.fires_in_s:
@@ -172,7 +172,7 @@ def acts(t: TriggerView, brief: bool = False) -> str:
 
 
 def passed(t: TriggerView) -> float:
-    """How much of that countdown is over, 0..1."""
+    """The elapsed share of that countdown, 0..1."""
     return t.held_s / t.for_s if t.for_s else 1.0
 
 
@@ -186,7 +186,7 @@ ACTION = {
 
 
 def short(name: str) -> str:
-    """A stage's name without what every stage's name says: "Canary Rollout" -> "Canary"."""
+    """A stage's name without the common part: "Canary Rollout" -> "Canary"."""
     for common in ("Pre-Rollout ", " Rollout", " Testing"):
         if common in name and len(name) > len(common):
             name = (name.split(common)[0] or name.split(common)[1]).strip()
@@ -200,7 +200,7 @@ def stage(view: View, brief: bool = False) -> str:
 
 
 def title(view: View) -> str:
-    """The terminal's title: stage and health where a list of tabs can show them."""
+    """The terminal's title: stage and health, visible in a list of tabs."""
     sign, word, _ = HEALTH[view.health]
     kind = "REHEARSAL " if view.rehearsal else ""
     error = "" if view.error_rate.value is None else f" err {rate(view.error_rate.value)}"

@@ -291,20 +291,16 @@ STATES: dict[str, tuple[View | None, Pulse]] = {
     ),
     "frozen": (
         NORMAL,
-        Pulse(
-            "frozen",
-            "Engine silent for 12s (process 4242 is stopped); LLM calls stop by themselves in 18s. R works all the same.",
-            12.0,
-        ),
+        Pulse("frozen", "Engine silent for 12s (process 4242 is stopped); LLM calls stop in 18s. R still works.", 12.0),
     ),
     "gone": (
         NORMAL,
         Pulse(
             "gone",
-            "The store cannot be read now: database is locked. It is tried again. What you see is the last that could be read.",
+            "The store cannot be read now: database is locked. Retrying. You see the last figures that could be read.",
         ),
     ),
-    "key_out": (KEY_OUT, Pulse("gone", "The store cannot be read now: database is locked. It is tried again.")),
+    "key_out": (KEY_OUT, Pulse("gone", "The store cannot be read now: database is locked. Retrying.")),
     "nothing": (None, Pulse("starting", "The engine has started and shows its first figures in a moment.")),
 }
 
@@ -342,7 +338,7 @@ class FakeLink:
 
     def log(self, limit: int = 100, before: int | None = None, text: str = "", kind: str = "") -> list[DecisionView]:
         if self.pulse.state == "gone":
-            raise StoreError("The store cannot be read now: database is locked. It is tried again.")
+            raise StoreError("The store cannot be read now: database is locked. Retrying.")
         rows = self.view.log if self.view else ()
         return [d for d in rows if text.lower() in f"{d.sentence} {d.actor} {d.reason}".lower()][:limit]
 

@@ -105,7 +105,7 @@ def test_nothing_on_the_disk_raises_what_is_shown(newer: int, percent_bp: int, a
 
 
 def test_a_silent_engine_without_its_key_is_not_said_to_call_on() -> None:
-    for armed, said in ((True, "LLM calls stop by themselves in 20s"), (False, "no LLM call can start")):
+    for armed, said in ((True, "LLM calls stop in 20s"), (False, "no LLM call can start")):
         assert said in judge(100.0, 1, True, 110.0, 30.0, "stopped", armed=armed).sentence
 
 

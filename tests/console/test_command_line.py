@@ -38,7 +38,7 @@ def test_load_starts_an_engine_for_its_duration_and_says_so(stage: Stage) -> Non
     done = stage.cli("load", str(stage.root / "docs"), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["frequency"] == 2
-    assert "one is started for this load and ends with it" in done.stderr
+    assert "starting one for this load; it stops with it" in done.stderr
     assert holders(stage.folder)[0] == []
     assert not stage.folder.is_locked()
 

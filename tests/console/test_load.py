@@ -58,7 +58,7 @@ def test_a_load_says_why_the_llm_gave_nothing_and_that_resume_asks_again(stage: 
     assert (
         sum(line.startswith("fallback, ") for line in done.stderr.splitlines()) <= 3
     )  # alike but for figures: one line
-    assert "--resume asks the LLM again" in done.stderr
+    assert "retry the documents that fell back, run the same command with --resume" in done.stderr
     assert "why/short: frequency (too short for the LLM)" in done.stdout
     again = json.loads(stage.cli("load", "--method", "llm", "--resume", "--json", "why.jsonl").stdout)
     assert again["unchanged"] == 0
@@ -193,4 +193,4 @@ def test_a_file_outside_the_root_is_refused_before_anything_is_loaded(stage: Sta
     (tmp_path / "out.md").write_text(TEXT)
     ended = stage.cli("load", "--root", str(tmp_path / "in"), str(tmp_path / "out.md"))
     assert ended.returncode == 1
-    assert "is not below the root" in ended.stderr
+    assert "is not under the root" in ended.stderr

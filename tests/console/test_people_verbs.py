@@ -71,7 +71,7 @@ def test_init_writes_what_check_accepts_asking_or_not(tmp_path: Path) -> None:
     assert "http://localhost:18099/metrics" in text
     assert "no mistake" in here("check", "--offline")
     assert "DevOps Engineer, Product Owner" in here("check", "--offline")
-    assert "is there already" in here("init", "--yes", code=1)
+    assert "already exists" in here("init", "--yes", code=1)
     here("init", "--yes", "--force")
     assert (tmp_path / "rollout.toml").read_text() == default_plan_text()
     assert (tmp_path / "rollout.toml.bak").read_text() == text
@@ -140,9 +140,7 @@ def test_notes_stand_in_the_report_in_both_forms(shell: Shell) -> None:
     assert json.loads(shell("log", "--kind", "note", "--json"))[-1]["at"].endswith("Z")
     shell("note", "action", typed="two\nlines\n")
     assert "Approve \\<b\\>early\\</b\\>" in shell("report")
-    assert "Nothing is written yet under What Went Well, What Could Be Improved" in shell(
-        "report", "--output", "r.html"
-    )
+    assert "Still empty: What Went Well, What Could Be Improved" in shell("report", "--output", "r.html")
     page = (shell.folder / "r.html").read_text(encoding="utf-8")
     assert "Approve &lt;b&gt;early&lt;/b&gt;" in page
     assert "could not be written" in shell("report", "--output", "no/such/r.md", code=1)

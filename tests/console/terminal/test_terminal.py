@@ -131,7 +131,7 @@ def test_quitting_restores_the_terminal_and_says_that_the_engine_goes_on(place: 
         began = time.monotonic()
         terminal.send("q")
         ends_well(terminal, began)
-        assert "The engine goes on" in terminal.text
+        assert "The engine keeps running" in terminal.text
         assert os.waitstatus_to_exitcode(terminal.status or 0) == 0
     assert place.engine_lives()
 
@@ -140,7 +140,7 @@ def test_keys_typed_while_it_starts_are_told_and_not_taken(place: Place) -> None
     """On the line itself, before anybody reads it: the unfinished line too."""
     with place.console() as terminal:
         terminal.send("ls\nR")
-        terminal.until("STAGE", "R came before this screen was there and was NOT taken")
+        terminal.until("STAGE", "R was pressed before this screen was ready and IGNORED")
         assert "ROLLING BACK" not in terminal.text
 
 
@@ -229,7 +229,7 @@ def test_a_crash_in_a_screen_is_one_sentence_and_a_file_that_only_its_owner_read
         terminal.send("3")
         ends_well(terminal, began)
         after = terminal.raw.rpartition(b"\x1b[?1049l")[2].decode()
-        assert "The engine goes on" in after
+        assert "The engine keeps running" in after
         assert "Traceback" not in after
         assert "hunter2" not in terminal.raw.decode()
         assert os.waitstatus_to_exitcode(terminal.status or 0) == 1

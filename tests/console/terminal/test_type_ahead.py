@@ -86,7 +86,7 @@ def test_of_what_was_typed_before_only_keys_of_text_and_f9_count(line: bytes, ke
 # -- in the app --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("typed", "told"), [("lsR", "R came before"), ("ls", "were not taken"), ("", "")])
+@pytest.mark.parametrize(("typed", "told"), [("lsR", "R was pressed before"), ("ls", "were ignored"), ("", "")])
 async def test_keys_typed_before_the_first_paint_are_told_and_r_above_all(typed: str, told: str) -> None:
     link = FakeLink("normal")
     app = Console(link, PLAN, typed_before=typed)
@@ -187,10 +187,10 @@ async def test_long_work_shows_its_seconds_and_can_be_left() -> None:
         app.act("measure")
         await settled(pilot, lambda: "works on it" in str(app.said))
         await pilot.press("escape")
-        assert "Not waited for" in str(app.said)
+        assert "Stopped waiting" in str(app.said)
         gate.set()
         await pilot.pause(0.1)
-        assert "Not waited for" in str(app.said)
+        assert "Stopped waiting" in str(app.said)
 
     await walk(steps)
 
