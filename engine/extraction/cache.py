@@ -1,8 +1,8 @@
 """The LLM cache: persistent, bounded by bytes, exact.
 
-A key says everything that the answer depends on: the text, the model and its digest, the prompt's version, the limits. Only served
-answers of the LLM are kept; a fallback never is. Each remembers the revision of the control state it was made under, so that a
-rollback can void what was made before it. Reads use the loop's read-only connection, writes ride in the writer's batches.
+A key covers everything the answer depends on: the text, the model and its digest, the prompt's version, the limits.
+Only served LLM answers are kept, never a fallback. Each records the revision of the control state it was made under, so
+that a rollback can void older ones. Reads use the loop's read-only connection, writes join the writer's batches.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import sqlite3
 from engine.extraction.keywords import Keywords
 from engine.plan.model import Llm
 
-ROW_BYTES = 64  # of a row beside its key and body
-RECOUNT = 256  # answers between two sums over the table: a batch that was rolled back leaves the running total wrong
+ROW_BYTES = 64  # of a row besides its key and body
+RECOUNT = 256  # answers between two sums over the table: a rolled-back batch leaves the running total wrong
 
 
 def cache_key(text: str, model_digest: str, prompt_version: str, llm: Llm) -> str:
@@ -26,7 +26,7 @@ def cache_key(text: str, model_digest: str, prompt_version: str, llm: Llm) -> st
 
 
 class LlmCache:
-    """`keep`, `touch` and `forget` run in the writer's thread only, `look_up` in the loop's."""
+    """`keep`, `touch` and `forget` run only in the writer's thread, `look_up` in the loop's."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
@@ -34,7 +34,7 @@ class LlmCache:
         self._kept = 0
 
     def look_up(self, conn: sqlite3.Connection, key: str, since_rev: int = 0) -> Keywords | None:
-        """The answer, unless it was made before revision `since_rev`. What cannot be read is not there."""
+        """The answer, unless it was made before revision `since_rev`. An unreadable one counts as missing."""
         try:
             row = conn.execute("SELECT body FROM llm_cache WHERE key = ?", (key,)).fetchone()
             if row is None:
@@ -68,6 +68,7 @@ class LlmCache:
         conn.execute("UPDATE llm_cache SET used = ? WHERE key = ?", (at, key))
 
     def forget(self, conn: sqlite3.Connection, since: float) -> None:
-        """Drop every answer that was made or served since then: what a restore put back is not to come again from here."""
+        """Drop every answer made or served since then: a restored document must not get its LLM keywords back from
+        here."""
         conn.execute("DELETE FROM llm_cache WHERE used >= ?", (since,))
         self._kept = 0

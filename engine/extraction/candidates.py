@@ -1,12 +1,13 @@
 """What may be a keyword: phrases of a text, found by a grammar over one letter a word.
 
-Every token gets a letter for the kind of word it is: a dictionary look-up, so that a token costs less than a microsecond. The letters
-of a text make one string; regular expressions over it settle what is a verb here, and find the noun phrases.
+Every token gets a letter for the kind of word it is: a dictionary look-up, so that a token costs less than a
+microsecond. The letters of a text make one string; regular expressions over it settle what is a verb here, and find the
+noun phrases.
 
-    f function word   F of another language   t determiner   m before a verb: to, we, will   r joins clauses   q relative   x auxiliary   d adverb   . break
-    v verb   b noun or verb   B the same with -s   e -ed   g -ing   G -ing of a verb that is seldom a noun
-    w weak word   a adjective   n noun   s plural   c capital   i identifier   # number
-    p possessive, which ends a phrase   P one with a capital, which may be part of a name
+f function word F of another language t determiner m before a verb: to, we, will r joins clauses q relative x auxiliary
+d adverb . break v verb b noun or verb B the same with -s e -ed g -ing G -ing of a verb that is seldom a noun w weak
+word a adjective n noun s plural c capital i identifier # number p possessive, which ends a phrase P one with a capital,
+which may be part of a name
 """
 
 from __future__ import annotations
@@ -37,24 +38,27 @@ MAX_CHARS = 60  # of a keyword
 CACHED = 50_000  # tokens
 ASKED = 2_000  # tokens from which the language is read
 
-# The marks that scripts from Hebrew to Khmer write vowels with, which are no letters to Python's re.
+# Vowel marks of scripts from Hebrew to Khmer, which Python's re does not count as letters.
 _MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0981-\u0dff\u0e31-\u0e3a\u0e47-\u0e4e\u0eb1-\u0ebc\u0ec8-\u0ecd\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3"
 _MARKED = re.compile(f"[{_MARKS}]")
 
 
 def _tokens(letter: str) -> re.Pattern[str]:
     return re.compile(
-        # Each way begins with a character that tells it from the others: what cannot match is passed over in no time.
-        r"[A-Za-z]++(?=[ ,])|"  # a word that can only end here: three tokens of four, told a fifth sooner
+        # Each alternative starts with a distinct character, so that mismatches fail fast.
+        r"[A-Za-z]++(?=[ ,])|"  # a word that can only end here: three tokens of four, matched a fifth sooner
         rf"{letter}++(?:"
         r"-[ \t]*\n\s*[a-z]+"  # a word divided at the end of a line: neither half is a word
-        rf"|(?:(?:[-‐‑.'’/@&]|::|->|_+){letter}++)*(?:\(\)|\+\+|#(?!\w))?)"  # words, max_tokens, Cargo.toml, std::io, HTTP/2, foo(), C++
+        # words, max_tokens, Cargo.toml, std::io, HTTP/2, foo(), C++
+        rf"|(?:(?:[-‐‑.'’/@&]|::|->|_+){letter}++)*(?:\(\)|\+\+|#(?!\w))?)"
         r"|[,.;:!?)]++(?=\s)"
         r"|__\w+__"  # __init__
         r"|--(?<![\w-]--)[A-Za-z][A-Za-z0-9]*(?:[-_.][A-Za-z0-9]+)*"  # --flag
         r"|\.(?<![^\s(\"'`]\.)[A-Za-z]\w+(?:[./-]\w+)*"  # .NET, .venv/bin
-        r"|\n(?:\t\s*+|[ \t]*+\n\s*+|\s*+(?=[^\sa-z]|[a-z][\w.-]*+(?::|\s*+=| {3})\s))"  # a line of code, an empty one, one that does
-        r"|\t\s*+|   (?<=\S   )\s*+"  # not go on in small letters, or is a setting of a file of such; the next column of a table
+        # a line of code, an empty one, one that does
+        r"|\n(?:\t\s*+|[ \t]*+\n\s*+|\s*+(?=[^\sa-z]|[a-z][\w.-]*+(?::|\s*+=| {3})\s))"
+        # not go on in small letters, or is a setting of a file of such; the next column of a table
+        r"|\t\s*+|   (?<=\S   )\s*+"
         r"|[^\w\s](?:(?!--[A-Za-z]|(?<=[(\"'`])\.[A-Za-z]\w)[^\w\s])*|_+"
     )
 
@@ -80,7 +84,8 @@ Span = tuple[Words, str, int]  # an occurrence: its words as they are compared, 
 
 
 class Known(dict[str, Fact]):
-    """What a token is, asked once; bounded, since documents can hold any number of tokens, and each of them may be a document long."""
+    """Token properties, looked up once. Bounded: a document can hold any number of tokens, and one token can be a whole
+    document."""
 
     def __init__(self, ask: Callable[[str], Fact]) -> None:
         super().__init__()
@@ -96,7 +101,7 @@ class Known(dict[str, Fact]):
 
 
 def _shape(token: str) -> str:
-    """The letters that need no language: break, number, identifier, capital; else n."""
+    """The letters that need no language: break, number, identifier, capital; otherwise n."""
     first = token[0]
     if (
         not (first.isalnum() or (len(token) > 3 and token.lstrip("-_.")[:1].isalnum()))
@@ -193,19 +198,21 @@ _SETTLED = (
     re.compile(r"(?<![ncigab])G|G(?![.xrf])"),
 )
 _PHRASE = re.compile(r"[awegGnsbBciP](?:[awegGnsbBciP#]*[gGnsbBcipP#])?|p")
-# of other languages; I: an identifier, which is a phrase by itself, since what stands beside it may be a verb; E: a Korean word that
+# of other languages; I: an identifier, which is a phrase by itself, since what stands beside it may be a verb; E: a
+# Korean word that
 # had a particle, which ends a phrase
 _FOREIGN_PHRASE = re.compile(r"I|[nci](?:[nci#]*[nciE])?|E")
-# of Romance languages; j: what has the ending of an adjective, N: a noun that comes again behind the one before it (palabras clave), L: a link
+# of Romance languages; j: what has the ending of an adjective, N: a noun that comes again behind the one before it
+# (palabras clave), L: a link
 _ROMANCE_PHRASE = re.compile(r"I|(?:c{1,3}|i{1,3}|n)[iN#]?j{0,2}(?:L[ncij]N?j?){0,2}|j+")
 _ROMANCE_ADJECTIVE = re.compile(
     r"\w{2,}(?:[aiu]d[oa]s?|ai?l(?:es)?|ales|eis|[iíî]c[oa]s?|ich[ei]|iv[oaei]s?|[oei]s[oa]s|os[oa]|bles?|bili?|[aá]ri[oa]s?|i?entes?|antes?|antis?|entis?"
     r"|ares?|iques?|[ée]es?|[ée]s|elles?|els|i[fv]e?s?|eux|euses?|aires?|istes?|istas?|[oô]n[ie]c[oa]s?|at[aoie]|it[aoie]|ut[aoie])"
 )
-_GERMAN_PHRASE = re.compile(r"I|[nci]{0,2}[ci]")  # its nouns have capitals
+_GERMAN_PHRASE = re.compile(r"I|[nci]{0,2}[ci]")  # its nouns are capitalised
 _KOREAN_PARTICLE = re.compile(
     "(?<=[가-힣]{2})(?:에서는|에서|으로|은|는|을|를|에|의)$"
-)  # those that hardly a noun ends in
+)  # endings that nouns rarely have
 _KOREAN_VERB = re.compile("[가-힣]+(?:다|하여|하면|하고|되면|때까지)")
 ELIDING = ("french", "italian")
 _ELIDED = re.compile(r"^(?:[cdjlmnst]|qu|all|dall|dell|nell|sull|un)['’](?=\w)", re.I)  # l'eau
@@ -216,12 +223,14 @@ def _verbs(match: re.Match[str]) -> str:
 
 
 def tokenise(text: str) -> list[str]:
-    """Words, identifiers, and breaks: punctuation, and lines that begin anew. What stands between two of them is white space."""
+    """Words, identifiers, and breaks: punctuation, and lines that begin anew. What stands between two of them is white
+    space."""
     return (_PLAIN if text.isascii() or not _MARKED.search(text) else _WITH_MARKS).findall(text)
 
 
 class Phrases(NamedTuple):
-    """All occurrences in the order of the text; the kind of each token; the language they were found by (None: unlisted)."""
+    """All occurrences in the order of the text; the kind of each token; the language they were found by (None:
+    unlisted)."""
 
     spans: list[Span]
     kinds: str
@@ -245,7 +254,7 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
     for pattern in _SETTLED:
         kinds = pattern.sub(_verbs, kinds)
     if "P" in kinds:
-        bare = set(tokens)  # who also stands without 's owns what follows; Zipf's law is one name
+        bare = set(tokens)  # a name that also occurs without 's owns what follows; Zipf's law is one name
         kinds = re.sub("P", lambda owner: "p" if tokens[owner.start()][:-2] in bare else "P", kinds)
     folds = tuple(map(FOLDS.__getitem__, tokens))
     spans: list[Span] = []
@@ -255,7 +264,7 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
             start += 1
         if (
             "i" in kinds[start + 1 : end]
-        ):  # class RequestRouter, CREATE INDEX documents_updated: the name, not how it is declared
+        ):  # class RequestRouter, CREATE INDEX documents_updated: the name, not its declaration
             for named in range(end - 1, start, -1):
                 if kinds[named] == "i" and tokens[named - 1].lower() in words.DECLARING:
                     start = named
@@ -281,7 +290,7 @@ def _is_new_york(pair: list[str]) -> bool:
 
 def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> list[Span]:
     stops = FUNCTION_WORDS[spoken] if spoken else own_function_words(tokens)
-    if partly_english:  # a passage of it, which its own function words take apart
+    if partly_english:  # a foreign passage, which its own function words split
         stops |= words.FUNCTION
     stemmer = snowballstemmer.stemmer(spoken) if spoken in snowballstemmer.algorithms() else None
     verb = VERBS.get(spoken or "")
@@ -302,7 +311,7 @@ def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> lis
     spans: list[Span] = []
     for match in (_GERMAN_PHRASE if spoken == "german" else _FOREIGN_PHRASE).finditer(kinds):
         start, end = match.span()
-        for first in range(start, end, 3):  # without a list of verbs a long run is a sentence, not a phrase
+        for first in range(start, end, 3):  # without a list of verbs, a long run is a sentence, not a phrase
             run = tokens[first : min(first + 3, end)]
             if kinds[end - 1] == "E":
                 run[-1] = _KOREAN_PARTICLE.sub("", run[-1])
@@ -313,7 +322,8 @@ def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> lis
 def _romance(
     tokens: list[str], kinds: str, links: frozenset[str], fold: Callable[[str], str], *, eliding: bool
 ) -> list[Span]:
-    """The noun phrase of Romance languages: a noun, its adjectives, and one or two more such by links: base de datos distribuida.
+    """The noun phrase of Romance languages: a noun, its adjectives, and one or two more such by links: base de datos
+    distribuida.
 
     A noun behind a noun may be a verb, which no list has: it belongs to the phrase where the two come again.
     """

@@ -1,4 +1,4 @@
-"""Long documents: split where their structure allows, and the keywords of the pieces merged by rank and spread."""
+"""Splits long documents where their structure allows, and merges the keywords of the pieces by rank and spread."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _SPREAD = 6  # of the reciprocal ranks: a keyword third in two pieces beats one 
 
 
 def tokens(text: str) -> int:
-    """How many tokens a text may have, rounded up: a letter of a Latin word a third, other alphabets' more, signs and digits one.
+    """How many tokens a text may have, rounded up: a letter of a Latin word a third, other alphabets' more, signs and
+    digits one.
 
     A byte-pair tokenizer needs about a quarter per English letter; the estimate errs on the long side, since too long a
     prompt fails and a shorter piece only costs a call.
@@ -39,17 +40,18 @@ def tokens(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """`pieces` in order; `of`: how many the whole text has (more than pieces when only a sample is read)."""
+    """`pieces` in order; `of`: how many the whole text has (more than `pieces` when only a sample is read)."""
 
     pieces: tuple[str, ...]
     of: int
 
 
 def split(text: str, *, max_chars: int, max_tokens: int, max_pieces: int) -> Split:
-    """The text in pieces of at most `max_chars` and about `max_tokens`, cut at headings, else paragraphs, lines, sentences, words.
+    """The text in pieces of at most `max_chars` and about `max_tokens`, cut at headings, else paragraphs, lines,
+    sentences, words.
 
-    Nothing is cut off, unless there are more than `max_pieces`: then the first, the last and an even sample between. Pieces
-    after the first begin with the document's title.
+    Nothing is cut off, unless there are more than `max_pieces`: then the first, the last and an even sample between.
+    Pieces after the first begin with the document's title.
     """
     text = text.strip()
     if len(text) <= max_chars and len(text) * _MOST < max_tokens:  # most documents: nothing to count

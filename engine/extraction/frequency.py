@@ -1,10 +1,12 @@
-"""The frequency method: the control arm, and what every failure falls back to. Pure, deterministic, any text, never raises.
+"""The frequency method: the control arm and the fallback for every failure. Pure, deterministic, any text, never
+raises.
 
-Candidates are phrases (see candidates) and parts of phrases that two of them share. Each has traits, by which a log-linear score ranks it;
-trees correct the score of the best few by what is known of them beside each other (see traits, ranking, trees). A single word of any
-field, such as "ability", is a keyword only where the text keeps coming back to it or has little else.
+Candidates are phrases (see candidates) and parts that two phrases share. A log-linear score ranks them by their traits;
+trees then correct the best few by how they compare with each other (see traits, ranking, trees). A general single word
+such as "ability" is a keyword only where the text keeps returning to it or has little else.
 
-All of up to 15 keywords may be descriptive: a text about ideas has no technical terms, and the control is not made weaker for it.
+All of up to 15 keywords may be descriptive: a text about ideas has no technical terms, and the control arm must not be
+weaker for it.
 """
 
 from __future__ import annotations
@@ -24,15 +26,16 @@ from engine.extraction.unspaced import CJK, Piece, pieces
 from engine.extraction.words import GENERAL, TECHNOLOGIES, TECHNOLOGIES_BY_NAME
 from engine.parsing import Parsed, parse
 
-NAME = f"frequency {trees.VERSION}"  # in the store, pinned with the model and the prompt: another ranking is another control arm
-RESCORED = 20  # candidates that the trees see
+# stored and pinned with the model and the prompt: another ranking is another control arm
+NAME = f"frequency {trees.VERSION}"
+RESCORED = 20  # candidates the trees correct
 FEW, FEW_OF_LITTLE = 5, 10  # keywords up to which vague words fill the list, and of a text that has little else
 LITTLE = 60  # tokens of such a text
 
 _QUOTED = re.compile(r"`([^`\s]{2,60})`")
 
 
-class _Found(NamedTuple):
+class _Ranked(NamedTuple):
     """A candidate as it sorts: best first, what is vague last, then by place in the text, then by spelling."""
 
     vague: bool
@@ -44,31 +47,32 @@ class _Found(NamedTuple):
 
 
 def extract(text: str | Parsed, *, limit: int = MAX_TOTAL, budget: Budget | None = None) -> Keywords:
-    """The keywords of a document of any format, length and language, best first: within `budget`, else at most `limit`."""
+    """The keywords of a document of any format, length and language, best first: within `budget`, else at most
+    `limit`."""
     budget = budget or Budget(total=limit, descriptive=limit)
     if budget.total <= 0:
         return Keywords()
     document = parse(text) if isinstance(text, str) else text
     body = prose(sample(document.content))
     quoted = frozenset(_QUOTED.findall(body) if "`" in body else ())
-    found: list[_Found] = []
-    elsewhere = False  # the text is in Chinese or Japanese, and what else stands in it are names
+    ranked: list[_Ranked] = []
+    elsewhere = False  # the text is Chinese or Japanese; anything else in it is a name
     if not body.isascii() and CJK.search(body):
-        found = [_of_piece(piece) for piece in pieces(body)]
+        ranked = [_of_piece(piece) for piece in pieces(body)]
         elsewhere = 3 * sum(map(len, CJK.findall(body))) > len(body)
         body = CJK.sub(" . ", body)
     tokens = tokenise(body)
     read = phrases(tokens)
     english = read.language == ENGLISH
-    found += _scored(read, english=english and not elsewhere)
-    found.sort()
+    ranked += _scored(read, english=english and not elsewhere)
+    ranked.sort()
     few = min(budget.total, FEW_OF_LITTLE if len(tokens) < LITTLE else FEW)
     least = 2 if len(tokens) < (SHORT_TOKENS + LONG_TOKENS) // 2 else 1
-    chosen = _chosen(found, budget, few, quoted, english, least)
+    chosen = _chosen(ranked, budget, few, quoted, english, least)
     return _shown(chosen, read.spans, quoted, english)
 
 
-# -- scores ------------------------------------------------------------------------------------------------------------------------
+# -- scores ------------------------------------------------------------------------------------------------------------
 
 
 def best(read: Phrases, by: Traits, *, english: bool) -> tuple[list[tuple[float, Candidate]], list[Candidate]]:
@@ -87,7 +91,7 @@ def _order(rated: tuple[float, Candidate]) -> tuple[float, int, str]:
     return -rated[0], rated[1].at, rated[1].text
 
 
-def _scored(read: Phrases, *, english: bool) -> list[_Found]:
+def _scored(read: Phrases, *, english: bool) -> list[_Ranked]:
     length = len(read.kinds)
     ranked, vague = best(
         read, weights(length) if english else ROMANCE if read.language in LINKS else FOREIGN, english=english
@@ -97,29 +101,30 @@ def _scored(read: Phrases, *, english: bool) -> list[_Found]:
         known = context(top, ranked, read.spans, read.kinds)
         corrected = [score + trees.logit(one) for (score, _), one in zip(top, known, strict=True)]
         ranked = [(score, rival) for score, (_, rival) in zip(corrected, top, strict=True)] + ranked[RESCORED:]
-    found = [_Found(False, -score, rival.at, rival.text, rival.words, rival.stands) for score, rival in ranked]
-    return found + [_Found(True, -rival.stands, rival.at, rival.text, rival.words, rival.stands) for rival in vague]
+    scored = [_Ranked(False, -score, rival.at, rival.text, rival.words, rival.stands) for score, rival in ranked]
+    return scored + [_Ranked(True, -rival.stands, rival.at, rival.text, rival.words, rival.stands) for rival in vague]
 
 
-def _of_piece(piece: Piece) -> _Found:
-    """Once is weak evidence that a run of characters is a word; an identifier that comes once, between them, is one."""
+def _of_piece(piece: Piece) -> _Ranked:
+    """A single occurrence is weak evidence that a run of characters is a word; an identifier between them is a word."""
     once = 0.4 if piece.times == 1 else 0.0
     loss = once - math.log(piece.times) - 0.3 * min(len(piece.text), 4) + 0.45 * math.log1p(piece.at / 40)
-    return _Found(False, loss, piece.at, piece.text, tuple(piece.text), piece.times)
+    return _Ranked(False, loss, piece.at, piece.text, tuple(piece.text), piece.times)
 
 
-# -- the choice --------------------------------------------------------------------------------------------------------------------
+# -- the choice --------------------------------------------------------------------------------------------------------
 
 
 def _chosen(
-    found: list[_Found], budget: Budget, few: int, quoted: frozenset[str], english: bool, least: int
-) -> list[_Found]:
-    """The best, without what says the same again: spelt otherwise, or as a part of a better one that stands alone fewer than `least` times."""
-    chosen: list[_Found] = []
+    ranked: list[_Ranked], budget: Budget, few: int, quoted: frozenset[str], english: bool, least: int
+) -> list[_Ranked]:
+    """The best, without repeats: other spellings, or a part of a better keyword that occurs alone fewer than `least`
+    times."""
+    chosen: list[_Ranked] = []
     keys: set[Words] = set()
     covered: set[Words] = set()  # every part of what is chosen
     technical = descriptive = 0
-    for candidate in found:
+    for candidate in ranked:
         if len(chosen) >= (few if candidate.vague and candidate.text not in quoted else budget.total):
             break
         words = candidate.words
@@ -143,7 +148,7 @@ def _chosen(
     return chosen
 
 
-def _shown(best: list[_Found], spans: list[Span], quoted: frozenset[str], english: bool) -> Keywords:
+def _shown(best: list[_Ranked], spans: list[Span], quoted: frozenset[str], english: bool) -> Keywords:
     ranked: dict[str, None] = {}
     technical: dict[str, None] = {}
     for candidate in best:
@@ -155,7 +160,7 @@ def _shown(best: list[_Found], spans: list[Span], quoted: frozenset[str], englis
     return Keywords(tuple(ranked), tuple(technical))
 
 
-def _as_written(part: _Found, spans: list[Span]) -> str:
+def _as_written(part: _Ranked, spans: list[Span]) -> str:
     """The first spelling of a part of phrases, which is known only by its words as they are compared."""
     size = len(part.words)
     for words, text, at in spans:
@@ -166,7 +171,7 @@ def _as_written(part: _Found, spans: list[Span]) -> str:
 
 
 def _rooted(word: str) -> str:
-    """Enough of a stem to see that clustering and clusters are one keyword."""
+    """Enough of a stem to treat clustering and clusters as one keyword."""
     for ending in ("ing", "ed", "e"):
         if word.endswith(ending) and len(word) > len(ending) + 3:
             return word[: -len(ending)]
@@ -191,5 +196,5 @@ def _is_technical(text: str, quoted: frozenset[str]) -> bool:
 
 
 def _in_small_letters(text: str) -> str:
-    """But identifiers, acronyms and single letters (the language C) as they are written."""
+    """Lower case, except identifiers, acronyms and single letters (the language C)."""
     return " ".join(word if len(word) == 1 or KINDS[word] == "i" else word.lower() for word in text.split())

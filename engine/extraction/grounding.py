@@ -1,11 +1,13 @@
-"""Grounding: a keyword stays only if the document supports it, word by word, by stem; what is not a keyword at all goes too.
+"""Grounding: a keyword stays only if the document supports it, word by word, by stem. Items that are not keywords are
+dropped too.
 
-Supported means: the text has the keyword as it is (any language, any script), or each of its words that means something has its form
-there (see spelling) and they occur near each other. So "keyword extraction" is supported by "extracting keywords", not by "keyword"
-on one page and "extraction" on another, and no instruction in a document can add a word that the document does not contain.
+Supported means: the text contains the keyword literally (any language, any script), or contains a form of each of its
+content words (see spelling), near each other. So "extracting keywords" supports "keyword extraction", but "keyword" on
+one page and "extraction" on another does not, and no instruction in a document can add a word that the document does
+not contain.
 
-A name is a word whole and in its parts (PostgreSQL: postgresql, postgre, sql), and two words side by side are the word that they
-make together: roll back, roll-back and rollback support each other.
+A name counts whole and in its parts (PostgreSQL: postgresql, postgre, sql), and two adjacent words count as the
+compound they form: roll back, roll-back and rollback support each other.
 """
 
 from __future__ import annotations
@@ -27,11 +29,12 @@ KEYWORD_CHARS = 60  # also the schema's maxLength: an unbounded string is where 
 MOST_WORDS = 6  # longer is a sentence, not a keyword
 NEAR, NEAREST = 12, 3  # words within which a keyword's words must occur together, in short texts and in long ones
 SHORT_WORDS = (
-    400  # of a text in which the words of a keyword may be NEAR apart; chance brings them together in a long one
+    400  # of a text in which a keyword's words may be NEAR apart; a longer text brings them together by chance
 )
 SHORTEST_HALF = 2  # letters of the shorter of two words that make one
 
-# What models read as the end of a turn, in the templates of the common families (ChatML, Llama, Mistral, Gemma, Phi, Granite).
+# What models read as the end of a turn, in the templates of the common families (ChatML, Llama, Mistral, Gemma, Phi,
+# Granite).
 TEMPLATE_TOKENS = re.compile(
     r"<\s*\|[^<>|\s]{1,40}\|\s*>|<\|[^<>\s]{0,40}>|<\uff5c[^<>]{1,60}\uff5c>"
     r"|\[/?\s*(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\s*\]|<</?SYS>>"
@@ -54,7 +57,8 @@ _SMALL = frozenset(
 
 
 def tidy(raw: str) -> str | None:
-    """The keyword in a form that may be stored, or None when it is none: control characters, template tokens, too long, no letter."""
+    """The keyword in a storable form, or None if it is not one: control characters, template tokens, too long, no
+    letter."""
     if len(raw) > 4 * KEYWORD_CHARS or TEMPLATE_TOKENS.search(raw):
         return None
     flat = clean_line(unicodedata.normalize("NFC", raw), 4 * KEYWORD_CHARS)
@@ -68,15 +72,15 @@ def tidy(raw: str) -> str | None:
     words = flat.casefold().split()
     if len(words) > MOST_WORDS or not any(c.isalpha() for c in flat) or len(words) > len(set(words)) + 1:
         return None
-    if len(words) == 2 and words[0] == words[1]:  # the beginning of a loop
+    if len(words) == 2 and words[0] == words[1]:  # the start of a loop
         return None
     return flat
 
 
 class Ground:
-    """A text as evidence for keywords. Building it costs one pass; stems are taken only of words that a keyword asks for.
+    """A text as evidence for keywords. Built in one pass; only words that a keyword asks for are stemmed.
 
-    Chat-template tokens are no evidence: they are orders to a model, not words of a document.
+    Chat-template tokens are not evidence: they are commands to a model, not words of a document.
     """
 
     def __init__(self, text: str) -> None:
@@ -106,7 +110,7 @@ class Ground:
             spots.append(place)
 
     def supports(self, keyword: str) -> bool:
-        """Whether the text holds the keyword, itself or by the stems of its words near each other."""
+        """Whether the text contains the keyword, literally or by the stems of its words near each other."""
         if self._literal(keyword):
             return True
         if "" != (whole := "".join(_words(keyword))) != keyword and self._spots(whole):
@@ -122,7 +126,8 @@ class Ground:
         return bool(places) and (len(places) == 1 or _near(places, self._near))
 
     def _all_spots(self, wanted: list[str]) -> list[list[int]]:
-        """Where each of the words is; of two that the text writes as one, where that is. Empty when one of them is nowhere."""
+        """Positions of each word; for two words the text writes as one, the position of that. Empty if any word is
+        missing."""
         places: list[list[int]] = []
         at = 0
         while at < len(wanted):
@@ -137,7 +142,7 @@ class Ground:
         return places
 
     def _halves(self, word: str) -> list[int]:
-        """Where two words side by side make this one: roll back for rollback."""
+        """Where two adjacent words form this one: roll back for rollback."""
         for cut in range(SHORTEST_HALF, len(word) - SHORTEST_HALF + 1):
             if word[:cut] not in self._places and cut < 3:
                 continue
@@ -157,7 +162,7 @@ class Ground:
         return min(places, key=len) if all(places) and _near(places, self._near) else []
 
     def _literal(self, keyword: str) -> bool:
-        """In the text as it is: between word borders where the script has words, anywhere where it has none."""
+        """In the literal text: between word borders where the script has words, anywhere otherwise."""
         needle = _folded(keyword)
         at = self._text.find(needle)
         while at >= 0:
@@ -170,7 +175,7 @@ class Ground:
         return False
 
     def _spots(self, word: str) -> list[int]:
-        """Where a word of this form is: by English rules, else by the stems of the text's own language."""
+        """Where a word of this form occurs: by English rules, else by the stems of the text's own language."""
         word = word.casefold()
         return self._alike(word, form) or (self._alike(word, own) if (own := self._own_stem) else [])
 
@@ -185,7 +190,7 @@ class Ground:
 
     @cached_property
     def _own_stem(self) -> Callable[[str], str] | None:
-        """The stemmer of the text's language where that is another than English and there is one."""
+        """The stemmer of the text's language, if it is not English and one exists."""
         name = language(list(self._places))
         if name is None or name == ENGLISH or name not in snowballstemmer.algorithms():
             return None
@@ -195,7 +200,8 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Grounded:
-    """`kept` in the order proposed; `dropped` counts what the text does not support, `unfit` what is no keyword at all."""
+    """`kept` in the order proposed; `dropped` counts keywords the text does not support, `unfit` items that are not
+    keywords."""
 
     kept: tuple[str, ...]
     dropped: int
@@ -222,7 +228,7 @@ def _folded(text: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    """The words of a keyword as written; the parts of max_tokens and key-word are words, those of maxTokens are not."""
+    """The words of a keyword as written; max_tokens and key-word are split into words, maxTokens is not."""
     return _WORD.findall(unicodedata.normalize("NFKC", text))
 
 
@@ -239,7 +245,8 @@ def _border(left: str, right: str) -> bool:
 
 
 def _dense(letter: str) -> bool:
-    """Of a script that puts no spaces between words (Chinese, Japanese, Thai, Lao, Burmese, Khmer) or hangs endings on them (Korean)."""
+    """A script without spaces between words (Chinese, Japanese, Thai, Lao, Burmese, Khmer) or with attached endings
+    (Korean)."""
     return ord(letter) > 0x2E80 or "\u0e00" <= letter <= "\u0eff" or letter in _BURMESE or letter in _KHMER
 
 

@@ -1,7 +1,8 @@
-"""What language a text is in, by its function words; and those words, for the languages that documents here are likely to be in.
+"""Detects a text's language by its function words, and lists those words for the languages that documents are likely to
+use.
 
-English has lists of its own. Any other language gets only what is listed here, or, if it is not listed, what the text itself shows:
-the short words that come again and again.
+English has its own lists. Any other language gets only what is listed here or, if unlisted, what the text itself shows:
+the short words that recur.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ def language(words: Sequence[str]) -> str | None:
         return ENGLISH
     name, most = max(
         ((name, sum(map(listed.__contains__, low))) for name, listed in FUNCTION_WORDS.items()),
-        key=lambda found: found[1],
+        key=lambda pair: pair[1],
     )
     shared = FUNCTION & FUNCTION_WORDS[name]  # do, to, on are Polish too
     if most > sum(word in FUNCTION and word not in shared for word in low) and most >= LISTED_SHARE * total:
@@ -177,9 +178,10 @@ def language(words: Sequence[str]) -> str | None:
 
 
 def own_function_words(words: Sequence[str]) -> frozenset[str]:
-    """Of a text in an unlisted language: short words without a capital that make up more than half a percent of it, and single letters.
+    """For a text in an unlisted language: short lower-case words that make up more than half a percent of it, and
+    single letters.
 
-    Korean has none: its particles are endings.
+    None for Korean: its particles are endings.
     """
     counts = Counter(
         word for word in words if len(word) <= 4 and not word[0].isupper() and not "\uac00" <= word[0] <= "\ud7a3"

@@ -1,6 +1,6 @@
-"""The prose of a document's body: without code, tags, addresses, directives; and the text of an HTML page.
+"""The prose of a document's body, without code, tags, addresses and directives; and the text of an HTML page.
 
-Every expression here takes time in proportion to the text, whatever it holds: no repetition can begin again at each of its own characters.
+Every expression here runs in time linear in the text: no repetition can restart at each of its own characters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _EMPTY_LINES = re.compile(r"\n\s*\n")
 _FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,})[^\n]*$", re.M)
 _TAG = re.compile(r"</?[A-Za-z!][^<>]{0,400}>")
 _CLOSING_TAG = re.compile(r"</[A-Za-z]")
-_ADDRESSES = {  # by what a text that has one contains: looking for that is ten times faster than for the whole
+_ADDRESSES = {  # by a string each match contains: searching for that is ten times faster
     "](": re.compile(r"\]\([^()\s]{1,400}\)"),
     "://": re.compile(r"\b(?:https?|ftp|file)://[^\s<>]+"),
     "www.": re.compile(r"\bwww\.[^\s<>]+"),
@@ -27,7 +27,7 @@ _DIRECTIVES = {  # of reStructuredText: a directive, a field, a role
     ":`": re.compile(r":[\w+-]{1,30}(?::[\w+-]{1,30})?:(?=`)"),
 }
 _CODE_LINE = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.|\$|#!) [^\n]*|(?: {4}|\t)[^\n]*(?:[;{}]|[=(]\S*\)?:?)[ \t]*)$", re.M)
-# four words or more in capitals, a heading or a clause of a licence; what they say, not acronyms
+# four words or more in capitals, a heading or a clause of a licence; treated as words, not acronyms
 _SHOUTED = re.compile(r"[A-Z](?<![\w'’-][A-Z])[A-Z'’-]++(?:(?:[ \t,;]++\n?|\n)[ \t]*+[A-Z][A-Z'’-]*+(?!\w)){3,}")
 _LONG_WORD = re.compile(r"[A-Z]{8}")
 _CODED = re.compile(
@@ -38,7 +38,7 @@ _FEW = 200  # characters of prose beside which code is read too
 
 
 def prose(text: str) -> str:
-    """The text without code blocks, tags, addresses and directives. If hardly anything else is there, with its code."""
+    """The text without code blocks, tags, addresses and directives. If hardly anything else is left, with its code."""
     text = text.replace("\r", "")
     if "```" in text or "~~~" in text:
         text = _unless_little(text, _unfenced(text))
@@ -59,7 +59,7 @@ def prose(text: str) -> str:
     if text.isupper():
         text = text.lower()
     if _LONG_WORD.search(text):
-        text = _SHOUTED.sub(lambda found: found[0].lower() if _LONG_WORD.search(found[0]) else found[0], text)
+        text = _SHOUTED.sub(lambda match: match[0].lower() if _LONG_WORD.search(match[0]) else match[0], text)
     return _EMPTY_LINES.sub("\n\n", text)
 
 
@@ -82,9 +82,9 @@ def _unfenced(text: str) -> str:
 
 
 def _without(text: str, begin: str, end: str) -> str:
-    """Without what stands between the two, in any case; an opening without an end stays."""
+    """Without what is between the two marks, in any case; an opening without an end stays."""
     low = text.lower()
-    if len(low) != len(text):  # a letter whose small form is longer: places would not agree
+    if len(low) != len(text):  # a letter whose lower case is longer: positions would not match
         low = text
     kept, at = [], 0
     while (start := low.find(begin, at)) >= 0 and (stop := low.find(end, start)) >= 0:
@@ -93,13 +93,13 @@ def _without(text: str, begin: str, end: str) -> str:
     return "\n\n".join([*kept, text[at:]])
 
 
-# -- pages -----------------------------------------------------------------------------------------------------------------------
+# -- pages -------------------------------------------------------------------------------------------------------------
 
 
 def plain(page: str) -> tuple[str, str]:
     """(title, text) of an HTML page: its main text."""
-    found = parse(page, "page.html")
-    return found.title, found.text
+    document = parse(page, "page.html")
+    return document.title, document.text
 
 
 __all__ = ["SAMPLE_CHARS", "plain", "prose", "sample"]

@@ -1,11 +1,12 @@
 """How much each trait of a candidate counts: weights of a log-linear score, and trees that correct it for the best few.
 
-Weights were fitted by listwise softmax regression (a document's candidates compete; L2 10) on sets with gold keywords: SHORT on abstracts,
-half of them indexed exhaustively (Inspec), half by the few words of their authors (WWW, KDD); LONG on authors' and librarians' keywords
-of abstracts, 500 words and whole theses and reports. Each trait was checked on sets that the fit had not seen; none that did not
-hold there is left. Three numbers are no fit: a single word costs 0.55 more in LONG, and three or four words 0.2 and 0.1 less, since
-librarians' keywords are single words twice as often as the keywords that authors and readers give (a fifth, published for papers
-and news); and a number costs 0.9, not 0.5, since nobody looks for "section 1".
+Weights were fitted by listwise softmax regression (a document's candidates compete; L2 10) on sets with gold keywords:
+SHORT on abstracts, half of them indexed exhaustively (Inspec), half by the few words of their authors (WWW, KDD); LONG
+on authors' and librarians' keywords of abstracts, 500 words and whole theses and reports. Each trait was checked on
+sets that the fit had not seen; none that did not hold there is left. Three numbers are no fit: a single word costs 0.55
+more in LONG, and three or four words 0.2 and 0.1 less, since librarians' keywords are single words twice as often as
+the keywords that authors and readers give (a fifth, published for papers and news); and a number costs 0.9, not 0.5,
+since nobody looks for "section 1".
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ ROMANCE = FOREIGN._replace(one=-0.2, two=0.4, three=0.1)
 
 
 def weights(length: int) -> Traits:
-    """For an English text of this many tokens: between the two by the logarithm of the length."""
+    """For an English text of this many tokens: interpolated by the logarithm of the length."""
     share = math.log(max(length, 1) / SHORT_TOKENS) / math.log(LONG_TOKENS / SHORT_TOKENS)
     if share <= 0.0:
         return SHORT

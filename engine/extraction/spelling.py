@@ -1,4 +1,5 @@
-"""One form for the spellings of a word: British and American, regular and irregular plurals. Two words are the same when their forms are."""
+"""One form for a word's spellings: British and American, regular and irregular plurals. Words with equal forms are the
+same."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ _DOUBLED = re.compile(r"(?<=[aeiou])ll(?=(?:ed|ing|er|ers)$)")
 
 @lru_cache(1 << 16)
 def form(word: str) -> str:
-    """The stem of a lower-case word whose spelling was made American and whose irregular plural was made singular."""
+    """The stem of a lower-case word, after its spelling is made American and its irregular plural singular."""
     word = _IRREGULAR.get(word, word)
     if len(word) > 5:
         word = _OUR.sub("or", _ISE.sub(r"\1z", word))

@@ -1,7 +1,7 @@
-"""From the phrases of a text to candidates, and the traits that a candidate is ranked by. Pure; each trait is a number.
+"""From the phrases of a text to candidates, and the traits that rank them. Pure; each trait is a number.
 
-`candidates` says what could be a keyword; `traits` what is known of one candidate alone; `context` what is known of it beside
-the others, which is worked out for the best few only. How much each counts is not decided here: see ranking.
+`candidates` returns possible keywords; `traits` the facts about one candidate alone; `context` those relative to the
+others, computed only for the best few. The weights are in ranking.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _NO_BEGINNING = frozenset("wv#")
 
 
 class Candidate(NamedTuple):
-    """`stands`: how often it is a phrase of the text; `within`: how often a part of one. `at`, `last`: first and last token it begins at."""
+    """`stands`: how often it is a phrase of the text; `within`: how often a part of one. `at`, `last`: first and last
+    token it begins at."""
 
     words: Words
     text: str
@@ -39,12 +40,12 @@ class Candidate(NamedTuple):
 
     @property
     def vague(self) -> bool:
-        """A single word of any field, not the subject of the text: ability, details."""
+        """A general single word that is not the text's subject: ability, details."""
         return len(self.words) == 1 and self.words[0] in GENERAL and self.stands + self.within < SUBJECT
 
 
 class Traits(NamedTuple):
-    """What is known of one candidate; each is 1.0 where the name is true, unless a unit is given."""
+    """Traits of one candidate; each is 1.0 where the name is true, unless a unit is given."""
 
     one: float  # number of words, 1 to 5
     two: float
@@ -56,7 +57,7 @@ class Traits(NamedTuple):
     late: float  # log(1 + first token / 20)
     spread: float  # share of the text between first and last time
     name: float  # capitalised inside the text
-    weight: float  # share of words that say something
+    weight: float  # share of content words
     general_alone: float
     general_last: float
     empty_last: float
@@ -64,7 +65,7 @@ class Traits(NamedTuple):
     soft_first: float
     participle_first: float  # -ing
     verb_last: float  # noun or verb: increase, result
-    part: float  # never a phrase by itself
+    part: float  # never a phrase of its own
     number: float
     identifier_alone: float
 
@@ -115,8 +116,8 @@ def _inside(
 ) -> tuple[dict[Words, int], list[Words]]:
     """How often each part of a phrase occurs inside one, and the parts that do so in two places of the phrases.
 
-    A word that stands in one place only is in no such part, and ends no other phrase: what holds it is not counted. Completes `first`
-    and `last`, for parts too.
+    A word that stands in one place only is in no such part, and ends no other phrase: what holds it is not counted.
+    Completes `first` and `last`, for parts too.
     """
     inside: dict[Words, int] = {}
     shared: dict[Words, None] = {}
@@ -196,11 +197,11 @@ def traits(candidate: Candidate, length: int) -> Traits:
     )
 
 
-# -- beside the others -------------------------------------------------------------------------------------------------------------
+# -- beside the others -------------------------------------------------------------------------------------------------
 
 
 class Context(NamedTuple):
-    """What is known of one of the best candidates beside the others and in its place in the text."""
+    """One of the best candidates relative to the others and its place in the text."""
 
     behind: float  # score of the best, less its own
     rank: float
@@ -224,7 +225,7 @@ class Context(NamedTuple):
     name: float  # words of it with a capital
 
 
-# Nouns last, so that a threshold separates kinds that are alike.
+# Nouns last, so that a threshold separates similar kinds.
 _ORDER = {"F": 1.0} | {kind: float(n) for n, kind in enumerate("^.frqtmxdv#wabBeGgnspPci")}
 
 

@@ -1,7 +1,8 @@
-"""The trees that correct the score of the best few candidates: ranking.json, made by tests/bench/train_ranking.py, compiled once.
+"""The trees that correct the score of the best few candidates: ranking.json, made by tests/bench/train_ranking.py,
+compiled once.
 
-A tree is [trait, threshold, where less or equal, where greater], a leaf is a number. A node costs a comparison: walked as data they
-would take ten times as long as the rest of the ranking.
+A tree is [trait, threshold, where less or equal, where greater], a leaf is a number. A node costs a comparison: walked
+as data they would take ten times as long as the rest of the ranking.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ VERSION: str = _FILE["version"]  # raised with every file that ranks otherwise
 
 
 def compiled(trees: list[Any]) -> Callable[[Context], float]:
-    """The sum of the trees as one function; made of names of traits and numbers only, whatever the file holds."""
+    """The sum of the trees as one function, built only from trait names and numbers, whatever the file contains."""
     used: set[str] = set()
 
     def node(tree: Any) -> ast.expr:

@@ -1,4 +1,4 @@
-"""Words of Chinese and Japanese text, which puts no spaces between them: what stands between particles, and what comes again."""
+"""Words of Chinese and Japanese text, which has no spaces: what is between particles, and what recurs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ CJK = re.compile("[\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\u
 _CJK_WORDS = re.compile(
     "[\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]{2,40}|[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
 )
-# What ends a Chinese or Japanese word: words that mean little by themselves, and Chinese particles, pronouns, prepositions and
-# conjunctions of one character, unless they are part of a word that means something (并 ends one, 并发 does not).
+# What ends a Chinese or Japanese word: words that mean little alone, and Chinese particles, pronouns, prepositions and
+# conjunctions of one character, unless they are part of a content word (并 ends one, 并发 does not).
 _PARTICLES = re.compile(
     "通过|通過|如果|使用|进行|進行|以及|或者|因为|所以|但是|而且|需要|例如|没有|一个|一种|每个|各个|某个|其他|其中|同时|通常|已经|为了|由于|根据"
     "|关于|能够|提出|表明|本文|之间|之后|之前|以上|以下|以便|包括|主要|用于|基于|称为|可以|可用|場合|可能|必要|几"
@@ -28,15 +28,15 @@ class Piece(NamedTuple):
 
 
 def pieces(text: str, most: int = 60) -> list[Piece]:
-    """At most `most` words: short runs whole, of longer ones what comes again."""
+    """At most `most` words: short runs whole; of longer ones, what recurs."""
     counts: dict[str, int] = {}
     first: dict[str, int] = {}
     whole: set[str] = set()
     runs: list[tuple[str, int]] = []
-    for found in _CJK_WORDS.finditer(text):
-        borders = [0, *(edge for part in _PARTICLES.finditer(found[0]) for edge in part.span()), len(found[0])]
+    for match in _CJK_WORDS.finditer(text):
+        borders = [0, *(edge for part in _PARTICLES.finditer(match[0]) for edge in part.span()), len(match[0])]
         for begin, end in zip(borders[::2], borders[1::2], strict=True):
-            at, run = found.start() + begin, found[0][begin:end]
+            at, run = match.start() + begin, match[0][begin:end]
             foreign = "\u30a0" <= run[:1] <= "\u31ff" or run[:1] >= "\uff66"
             if foreign or 2 <= len(run) <= 6:
                 whole.add(run)
@@ -50,7 +50,7 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
             for i in range(len(run) - size + 1):
                 part = run[i : i + size]
                 if size > 2 and (counts.get(part[1:], 0) < 2 or counts.get(part[:-1], 0) < 2):
-                    continue  # what comes again has parts that do
+                    continue  # a recurring string has recurring parts
                 counts[part] = counts.get(part, 0) + 1
                 first[part] = min(first.get(part, at + i), at + i)
     inside: dict[str, int] = {}  # the count of the most frequent longer one

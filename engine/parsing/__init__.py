@@ -1,6 +1,7 @@
-"""Documents: read once, by format, into a title, a body and headings, without what is not their content.
+"""Reads a document once, by its format, into a title, a body and headings, without boilerplate.
 
-Both methods see what `parse` returns. The formats' parsers make blocks; boilerplate is dropped from the blocks, whatever the format.
+Both methods see the result of `parse`. The formats' parsers produce blocks; boilerplate is dropped from the blocks, for
+every format alike.
 """
 
 from __future__ import annotations
@@ -71,12 +72,12 @@ _VERSIONED = re.compile(r"[-_@]v?\d[\w.+-]*$|\.(?:dist|egg)-info$")
 _README = re.compile(r"read[-_]?me\b", re.I)
 _MANUAL = re.compile(r"[\w.:+-]{1,60}\(\d\w{0,4}\)")
 _MARKUP = (Format.MARKDOWN, Format.RST, Format.ASCIIDOC, Format.PLAIN, Format.HTML)
-_OVERSTRUCK = re.compile(f"(.)[\b{MARK}](?=\\1)|_[\b{MARK}](?=\\w)")  # bold and underlined, as a printer wrote them
+_OVERSTRUCK = re.compile(f"(.)[\b{MARK}](?=\\1)|_[\b{MARK}](?=\\w)")  # bold and underline as printer overstrikes
 _COLOUR = re.compile(f"[\x1b{MARK}]\\[[\\d;]{{0,12}}m")
 
 
 def parse(text: str, name: str = "") -> Parsed:
-    """The document in a text. `name`: a file's or a document's, whose ending and folder may say more. Never raises."""
+    """The document in a text. `name`: a file's or a document's, whose ending and folder may help. Never raises."""
     suffix = _suffix(name)
     if "\b" in text or (MARK in text and text.count(MARK) > 20):
         text = _OVERSTRUCK.sub("", text)
@@ -91,7 +92,7 @@ def parse(text: str, name: str = "") -> Parsed:
 
 
 def _plain_title(text: str, name: str) -> str:
-    """The first line; where that is a sentence, the file's name if it has words."""
+    """The first line; if that is a sentence, the file's name if it has words."""
     line = plain.title(text)
     return _words_of(name) or line if line.endswith(".") else line
 
@@ -103,7 +104,7 @@ def _words_of(name: str) -> str:
 
 
 def _read(text: str, kind: Format, suffix: str) -> Raw:
-    """By the format's parser, imported when it is needed."""
+    """By the format's parser, imported on first use."""
     if kind is Format.MARKDOWN:
         from engine.parsing import markdown
 
@@ -156,7 +157,7 @@ def _with_front(text: str, parser: Callable[[str], Raw]) -> Raw:
 
 
 def assemble(raw: Raw, name: str = "") -> Parsed:
-    """A document from its blocks: without boilerplate, its changes without their verbs."""
+    """A document from its blocks: without boilerplate, and for change logs without their verbs."""
     blocks = boilerplate.without(raw.blocks)
     project = _project(name)
     title = raw.title or _title(raw, blocks, name, project)
@@ -176,7 +177,7 @@ def assemble(raw: Raw, name: str = "") -> Parsed:
 
 
 def _title(raw: Raw, blocks: list[Block], name: str, project: str) -> str:
-    """What the blocks say: the first heading, if it is the document's; a logo; the file's name; what comes first."""
+    """From the blocks: the first heading, if it is the document's; a logo; the file's name; the first text."""
     heads = [place for place, block in enumerate(blocks) if block.kind == "heading"]
     first = heads[0] if heads else len(blocks)
     top = next((place for place in heads if blocks[place].level == 1), None) if raw.format is not Format.RST else None
@@ -218,7 +219,7 @@ def _title(raw: Raw, blocks: list[Block], name: str, project: str) -> str:
 
 
 def _stem(name: str) -> str:
-    """A file's name as a title, if it is of words: "Static files" of docs/static-files.md."""
+    """A file's name as a title, if it consists of words: "Static files" of docs/static-files.md."""
     base = name.rsplit("/", 1)[-1]
     at = base.rfind(".")
     words = re.sub(r"[-_]+", " ", base[:at]) if at > 0 else ""
@@ -254,7 +255,7 @@ def _suffix(name: str) -> str:
 
 
 def _project(name: str) -> str:
-    """The folder of a README or change log, without its version; "" where the name does not say."""
+    """The folder of a README or change log, without its version; "" if the name does not show it."""
     if "/" not in name or "://" in name:
         return ""
     path = PurePosixPath(name)

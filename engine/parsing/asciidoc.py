@@ -42,7 +42,7 @@ def parse(text: str) -> Raw:
     blocks: list[Block] = []
     about: dict[str, str] = {}
     paragraph: list[str] = []
-    kind: list[str] = []  # the block line above: [source,console]
+    kind: list[str] = []  # the preceding block line: [source,console]
     headed = False  # right below the document's title: authors, revision
     listed = False
 
@@ -153,7 +153,7 @@ def parse(text: str) -> Raw:
 
 
 def _closing(lines: list[str], at: int, mark: str) -> int:
-    """The line that closes a block; its opening's if none does."""
+    """The line that closes a block; its opening line if none does."""
     wanted = mark.rstrip() if mark[0] != "`" else "```"
     for place in range(at, len(lines)):
         if lines[place].rstrip() == wanted:
@@ -162,12 +162,13 @@ def _closing(lines: list[str], at: int, mark: str) -> int:
 
 
 def _is_prose(text: str) -> bool:
-    found = text.split()
-    return len(found) > 12 and sum(word.isalpha() for word in found) * 10 > 7 * len(found)
+    words_ = text.split()
+    return len(words_) > 12 and sum(word.isalpha() for word in words_) * 10 > 7 * len(words_)
 
 
 def words(text: str, about: dict[str, str]) -> str:
-    """A paragraph without anchors, macros and addresses; attributes replaced by what the document sets them to, if it is a word."""
+    """A paragraph without anchors, macros and addresses; attributes replaced by their value in the document, if it is a
+    word."""
     if "linkgit:" in text:
         text = _LINKGIT.sub(r"\1", text)
     if "image:" in text or "icon:" in text:
@@ -176,7 +177,7 @@ def words(text: str, about: dict[str, str]) -> str:
         text = _MACRO.sub(r"\1", _LINK.sub(_shown, text))
         text = _INLINE_ANCHOR.sub("", text)
     if "<<" in text:
-        text = _XREF.sub(lambda found: found[1] or "", text)
+        text = _XREF.sub(lambda match: match[1] or "", text)
     if "{" in text:
         text = _ATTRIBUTE_USE.sub(lambda use: _value(about.get(use[0][1:-1].lower(), "")), text)
     if "://" in text or "link:" in text:

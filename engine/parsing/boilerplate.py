@@ -1,4 +1,4 @@
-"""What is in a document and is not its content: credits, sponsors, licences, navigation, tables of contents, encoded bytes."""
+"""Text that is not a document's content: credits, sponsors, licences, navigation, tables of contents, encoded bytes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from engine.parsing.model import Block
 
-FEW = 200  # characters of prose beside which what looks like boilerplate is read too
+FEW = 200  # characters of prose below which apparent boilerplate is kept
 
-# sections that are about the people and the money behind a project, or that repeat its headings
+# sections about the people and the money behind a project, or that repeat its headings
 _SECTION = re.compile(
     r"(?:(?:our|the|project|all|core|current|past|former|active|main|top|code|other|technical|list of|thanks to(?: our| all)?|special)\s+){0,3}"
     r"(?:(?:open ?collective|financial|github|gold|silver|platinum|bronze|diamond|generous|premium|corporate|monthly|special|individual|organi[sz]ational)\s+){0,2}"
@@ -30,7 +30,7 @@ _LICENCE = re.compile(
     r"|permission to use, copy, modify|this document has been placed in the public domain|you should have received a copy of the",
     re.I,
 )
-# one of these is in each of them: looking for that is a hundred times faster
+# every match contains one of these: searching for them is a hundred times faster
 _LEGAL_WORDS = (
     "icen", "ICEN", "opyright", "OPYRIGHT", "ermission", "edistribut", "oftware", "OFTWARE", "arrant", "WARRANT", "ights", "RIGHTS", "(c)", "(C)", "©", "SPDX", "spdx", "ommons", "ublic domain", "NO EVENT", "endorse",
 )  # fmt: skip
@@ -53,7 +53,7 @@ MINIFIED = 400  # characters of a line from which it may be a program's
 
 
 def is_section(heading: str) -> bool:
-    """Whether a heading opens a part that says nothing of the subject."""
+    """Whether a heading opens a part that is not about the subject."""
     return len(heading) <= 80 and _SECTION.fullmatch(heading.strip()) is not None
 
 
@@ -64,15 +64,15 @@ def is_licence(text: str) -> bool:
 
 
 def is_people(text: str) -> bool:
-    """A paragraph that is hardly more than six or more names with commas between."""
+    """A paragraph that is little more than six or more names separated by commas."""
     if len(text) > 20_000 or text.count(",") + text.count("\n") < 5:
         return False
-    names = [found[0] for found in _NAMES.finditer(text)]
+    names = [match[0] for match in _NAMES.finditer(text)]
     return len(names) >= 6 and 10 * sum(map(len, names)) > 7 * len(text)
 
 
 def is_furniture(line: str) -> bool:
-    """Whether a short line of a page is what its site puts around every page."""
+    """Whether a short line of a page is part of its site's frame."""
     return len(line) <= 240 and _FURNITURE.fullmatch(line.strip()) is not None
 
 
@@ -92,7 +92,8 @@ def is_coded(text: str) -> bool:
 
 
 def without(blocks: Sequence[Block]) -> list[Block]:
-    """The blocks that are content. If hardly anything would be left, a document about its authors or licence stays as it is."""
+    """The blocks that are content. If hardly anything is left, a document about its authors or licence stays as it
+    is."""
     kept: list[Block] = []
     closed = 0  # level of the heading whose section is dropped
     people: list[Block] = []

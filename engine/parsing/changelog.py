@@ -1,4 +1,4 @@
-"""Change logs: what was changed, without the headings and verbs that every one of them has."""
+"""Change logs: what was changed, without the headings and verbs that all of them share."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _MOST_VERSIONS = 12
 
 
 def is_changelog(title: str, blocks: Sequence[Block]) -> bool:
-    """By its title, if it has two versions' headings; or since most of its headings are versions or kinds of change."""
+    """By its title, if it has two version headings; or if most of its headings are versions or kinds of change."""
     heads = [block.text for block in blocks if block.kind == "heading"]
     versions = sum(1 for head in heads if _VERSION.match(head))
     kinds = sum(1 for head in heads if _KIND.match(head))
@@ -57,12 +57,12 @@ def is_changelog(title: str, blocks: Sequence[Block]) -> bool:
 
 
 def is_kind(heading: str) -> bool:
-    """Whether a heading says what kind of changes stand below it, or of which version."""
+    """Whether a heading names a kind of change or a version."""
     return _KIND.match(heading) is not None or _VERSION.match(heading) is not None
 
 
 def content(blocks: Sequence[Block]) -> list[Block]:
-    """Items without their verbs and references, headings that name a subject."""
+    """Items without their verbs and references, and headings that name a subject."""
     kept: list[Block] = []
     for block in blocks:
         if block.kind == "heading":
@@ -89,7 +89,7 @@ def change(text: str) -> str:
     return bare[_VERB.match(bare).end() :].strip() if len(bare) < 2000 and _VERB.match(bare) else bare  # type: ignore[union-attr]
 
 
-# -- Debian's and GNU's ----------------------------------------------------------------------------------------------------------
+# -- Debian's and GNU's ------------------------------------------------------------------------------------------------
 
 DEBIAN = re.compile(r"^([a-z0-9][a-z0-9+.-]+) \(([^()\s]+)\)(?: [\w-]+)+; *\w+=", re.M)
 GNU = re.compile(
@@ -102,15 +102,15 @@ _FILES = re.compile(r"^[\w./*,{} +-]{1,120}(?:\([^()]{0,200}\))?(?:, [\w./-]+(?:
 
 
 def parse(text: str) -> Raw:
-    """Entries of a Debian or GNU change log; its title is the package's name, if it says one."""
-    found = DEBIAN.search(text[:4000])
+    """Entries of a Debian or GNU change log; its title is the package's name, if given."""
+    match = DEBIAN.search(text[:4000])
     blocks: list[Block] = []
     entry: list[str] = []
 
     def flush() -> None:
         if entry:
             words = " ".join(entry)
-            blocks.append(Block("item", words if found else _FILES.sub("", words)))
+            blocks.append(Block("item", words if match else _FILES.sub("", words)))
         entry.clear()
 
     for line in text.split("\n"):
@@ -127,4 +127,4 @@ def parse(text: str) -> Raw:
             flush()
             blocks.append(Block("text", bare))
     flush()
-    return Raw(Format.CHANGELOG, content(blocks), f"{found[1]} changelog" if found else "")
+    return Raw(Format.CHANGELOG, content(blocks), f"{match[1]} changelog" if match else "")

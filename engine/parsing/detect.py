@@ -1,4 +1,5 @@
-"""What format a text is in: by its file's name, then by what it begins with, then by its marks. Plain prose costs a few microseconds."""
+"""Detects a text's format: by its file name, then its beginning, then its markup. Plain prose costs a few
+microseconds."""
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ _PEP = re.compile(
     r"\s*(?:PEP|BIP|DEP|Title|TIP|XEP|NEP): ?\S.*\n(?:[A-Z][\w-]+:.*\n|[ \t]+\S.*\n){1,20}?(?:Title|Author|Status|Version|Type|Created)s?:"
 )
 _ANY_MARK = re.compile(r"[#`[*|<=~^{]")
-_MARKS_OF_LINES = ("\n-", "\n:", "\n+", "\n.", "::", ".. ", "xref:", "\n  ", "\n\t")  # of which prose may have some
+_MARKS_OF_LINES = ("\n-", "\n:", "\n+", "\n.", "::", ".. ", "xref:", "\n  ", "\n\t")  # prose may contain some of them
 _HASH_HEADING = re.compile(r"(?:^|\n) {0,3}#{1,6}[ \t]+\S")
 _MARKDOWN_MARK = re.compile(
     r"(?:^|\n)[ >]*```|\]\([^)\s]|!\[|(?:^|\n)\[[^\]\n]{1,80}\]: \S|(?:^|\n)(?:import|export) [\w{*].{0,200}from ['\"]|(?:^|\n):::\w|(?:^|\n)\|[ :-]*-{3}|\*\*\w[^*\n]{0,200}\*\*|\{#[\w-]{1,80}\}"
@@ -82,7 +83,7 @@ _SETTINGS_LINES = re.compile(
 
 
 def detect(text: str, suffix: str = "") -> Format:
-    """Never raises; plain text if nothing says otherwise."""
+    """Never raises; plain text unless something indicates otherwise."""
     head = text[:LOOKED_AT]
     first = head.lstrip("\ufeff \t\r\n")[:1]
     if not first:

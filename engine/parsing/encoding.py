@@ -1,4 +1,4 @@
-"""Bytes as text: by their mark, as UTF-8, as the document declares, else by a guess that says it is one."""
+"""Bytes as text: by their mark, as UTF-8, as the document declares, otherwise by a guess that is marked as one."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import codecs
 import re
 from typing import NamedTuple
 
-SURE = 0.6  # likeness from which a guess of ours is taken
-SAMPLED = 40_000  # bytes that a guess looks at
+SURE = 0.6  # likeness from which a guess is accepted
+SAMPLED = 40_000  # bytes that a guess examines
 DECLARED_IN = 4096  # bytes
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 _DECLARED = re.compile(
-    rb"<meta[^<>]{0,200}?charset\s*=\s*[\"']?\s*([\w:.-]{2,40})|<\?xml[^<>]{0,100}?encoding\s*=\s*[\"']([\w:.-]{2,40})|^[^\n]{0,40}coding[:=][ \t]*([\w.-]{2,40})|^content-type:[^\n]{0,100}(?:\n[ \t][^\n]{0,100})?charset=\"?([\w.-]{2,40})",
+    rb"<meta[^<>]{0,200}?charset\s*=\s*[\"']?\s*([\w:.-]{2,40})|<\?xml[^<>]{0,100}?encoding\s*=\s*[\"']([\w:.-]{2,40})|^[^\n]{0,40}coding[:=][ "
+    rb"\t]*([\w.-]{2,40})|^content-type:[^\n]{0,100}(?:\n[ \t][^\n]{0,100})?charset=\"?([\w.-]{2,40})",
     re.I | re.M,
 )
 _ESCAPED = {b"\x1b$": "iso2022_jp", b"\x1b(": "iso2022_jp"}
 # as browsers read them: the wider of two that agree on the letters
 _WIDER = {"shift_jis": "cp932", "sjis": "cp932", "x-sjis": "cp932", "windows-31j": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "latin-1": "cp1252", "latin1": "cp1252",
           "us-ascii": "cp1252", "ascii": "cp1252", "ks_c_5601-1987": "cp949", "euc-kr": "cp949", "iso-8859-9": "cp1254", "tis-620": "cp874", "x-gbk": "gb18030", "big5": "big5hkscs"}  # fmt: skip
-# those that files are really in; what a guess may say
+# those that files actually use; the possible guesses
 _LIKELY = [
     "cp932",
     "euc_jp",
@@ -127,15 +128,15 @@ def _printable(letter: str) -> bool:
 
 
 def _declared(raw: bytes) -> str:
-    found = _DECLARED.search(raw[:DECLARED_IN])
-    if found is None:
+    match = _DECLARED.search(raw[:DECLARED_IN])
+    if match is None:
         return ""
-    name = next(group for group in found.groups() if group).decode("ascii", "replace").lower()
+    name = next(group for group in match.groups() if group).decode("ascii", "replace").lower()
     return _WIDER.get(name, name)
 
 
 def _guess(raw: bytes) -> str:
-    """One of the likely encodings: what reads without a fault and gives the letters of one script in the shares that texts have."""
+    """One of the likely encodings: one that decodes without error into letters of one script in their usual shares."""
     sample = raw[:SAMPLED]
     if len(raw) > SAMPLED:
         sample = sample[: sample.rfind(b"\n") + 1] or sample[:-1]
@@ -162,7 +163,7 @@ def _guess(raw: bytes) -> str:
 
 
 def _likeness(text: str, encoding: str) -> float:
-    """How much what is not ASCII looks like the letters that texts in this encoding are made of: 1 all of it."""
+    """How much the non-ASCII part looks like the usual letters of texts in this encoding: 1 is all of it."""
     letters = [letter for letter in text if letter > "\x7f"]
     if not letters:
         return 0.0
@@ -192,7 +193,7 @@ def _likeness(text: str, encoding: str) -> float:
 
 
 def _common(letter: str, codec: str) -> bool:
-    """A character of the first level, which is sorted by how often it is used; or of punctuation."""
+    """A character of the first level, which is sorted by frequency, or punctuation."""
     if "\u3000" <= letter <= "\u303f" or "\uff01" <= letter <= "\uff5e" or letter in "“”‘’…—·":
         return True
     try:

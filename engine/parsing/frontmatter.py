@@ -1,4 +1,5 @@
-"""Front matter: YAML between ---, TOML between +++. Of it a document's title and language are read; the rest is its site's."""
+"""Front matter: YAML between ---, TOML between +++. A document's title and language are read from it; the rest belongs
+to its site."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ class Front(NamedTuple):
     title: str = ""
     language: str = ""
     description: str = ""
-    end: int = 0  # where the document begins; 0: there is no front matter
+    end: int = 0  # where the document begins; 0: no front matter
 
 
 def read(text: str) -> Front:
@@ -42,8 +43,8 @@ def read(text: str) -> Front:
 
 def _front(settings: str, end: int) -> Front:
     values: dict[str, str] = {}
-    for found in _SETTING.finditer(settings):
-        values.setdefault(found[1].lower(), _value(found[2].strip(), settings, found.end()))
+    for match in _SETTING.finditer(settings):
+        values.setdefault(match[1].lower(), _value(match[2].strip(), settings, match.end()))
     return Front(
         heading(values.get("title") or values.get("sidebar_label") or values.get("subject") or ""),
         values.get("lang") or values.get("language") or values.get("locale") or "",
@@ -53,7 +54,7 @@ def _front(settings: str, end: int) -> Front:
 
 
 def _value(raw: str, settings: str, at: int) -> str:
-    """A scalar: quoted, plain, or folded over the lines below that are indented."""
+    """A scalar: quoted, plain, or folded over the indented lines below."""
     if (raw[:1] in ("|", ">") and len(raw) <= 2) or not raw:
         lines = []
         for line in settings[at + 1 :].split("\n"):

@@ -1,4 +1,5 @@
-"""Marks inside a line of Markdown, and what every format's titles share. All expressions are bounded: a line is read once."""
+"""Marks inside a line of Markdown, and what every format's titles share. All expressions are bounded: a line is read
+once."""
 
 from __future__ import annotations
 
@@ -51,7 +52,8 @@ def unescaped(text: str) -> str:
 
 
 def inline(text: str) -> str:
-    """A line of Markdown without its marks: links as their words, no pictures, no tags, no anchors. Inline code keeps its quotes."""
+    """A line of Markdown without its marks: links as their words, no pictures, no tags, no anchors. Inline code keeps
+    its quotes."""
     if "[" in text:
         if "![" in text:
             text = _IMAGE.sub("", _LINKED_IMAGE.sub("", text))
@@ -73,7 +75,7 @@ def inline(text: str) -> str:
 
 
 def _outside_code(text: str) -> str:
-    """Without tags; a tag between backticks is what the text is about."""
+    """Without tags; a tag between backticks is the text's subject."""
     if "`" not in text:
         return _TAG.sub(" ", _AUTOLINK.sub("", text))
     parts = text.split("`")
@@ -94,9 +96,9 @@ def heading(text: str) -> str:
 
 
 def picture_name(text: str) -> str:
-    """The name on a logo: a README may have no other heading. Badges name nothing."""
-    for found in _IMAGE.finditer(text):
-        name = _LOGO.sub("", heading(found[1])).strip(" :-")
-        if name and not _BADGE.search(name) and not _BADGE_ADDRESS.search(found[2] or ""):
+    """The name on a logo: a README may have no other heading. Badges do not count."""
+    for match in _IMAGE.finditer(text):
+        name = _LOGO.sub("", heading(match[1])).strip(" :-")
+        if name and not _BADGE.search(name) and not _BADGE_ADDRESS.search(match[2] or ""):
             return name
     return ""

@@ -40,14 +40,14 @@ def parse(text: str) -> Raw:
 def _message(line: str) -> str:
     if access := _ACCESS.match(line):
         return access[1].split("?")[0]
-    if found := STAMPED.match(line):
-        line = line[found.end() :]
+    if match := STAMPED.match(line):
+        line = line[match.end() :]
     if message := _MESSAGE.match(line):
         return message[1].strip()
     for _ in range(3):
         for mark in (_LEVEL, _HOST, _PROCESS):
-            if found := mark.match(line):
-                line = line[found.end() :]
+            if match := mark.match(line):
+                line = line[match.end() :]
     return line.strip()
 
 

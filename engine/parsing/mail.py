@@ -1,4 +1,5 @@
-"""Mail: the subject is the title, the text part the body; quoted replies, signatures and headers are not its content."""
+"""Mail: the subject is the title, the text part the body; quoted replies, signatures and headers are not its
+content."""
 
 from __future__ import annotations
 
@@ -47,8 +48,8 @@ def parse(text: str) -> Raw:
         if part is not None and part.get_content_type() == "text/html":
             from engine.parsing import page
 
-            found = page.parse(body)
-            return Raw(Format.MAIL, found.blocks, _subject(subject) or found.title, language)
+            html = page.parse(body)
+            return Raw(Format.MAIL, html.blocks, _subject(subject) or html.title, language)
     except (ValueError, LookupError, TypeError, AttributeError, IndexError):  # headers that the library does not take
         subject, body = _by_lines(text)
         language = ""
@@ -70,12 +71,12 @@ def _undecoded(body: str) -> bool:
 
 def _by_lines(text: str) -> tuple[str, str]:
     head, _, body = text.partition("\n\n")
-    found = re.search(r"^subject:[ \t]*(.*(?:\n[ \t].*)*)", head, re.I | re.M)
-    return (found[1] if found else ""), body
+    match = re.search(r"^subject:[ \t]*(.*(?:\n[ \t].*)*)", head, re.I | re.M)
+    return (match[1] if match else ""), body
 
 
 def _blocks(body: str) -> list[Block]:
-    """What the writer wrote. An answer that quotes all of a mail and adds nothing keeps what it quotes."""
+    """What the writer wrote. An answer that quotes a whole mail and adds nothing keeps the quote."""
     own, all_lines = _own(body)
     lines = own if any(map(str.isalpha, "".join(own))) else all_lines
     blocks: list[Block] = []

@@ -1,5 +1,5 @@
-"""Markdown as it is written: with HTML, badges, MDX, admonitions, lists of contributors. Line by line, since markdown-it takes
-twenty times as long and raises nothing that helps: a text is read whatever its marks."""
+"""Markdown in practice: with HTML, badges, MDX, admonitions, lists of contributors. Parsed line by line: markdown-it
+takes twenty times as long without helping, and any text must be read."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _first_section(text: str) -> int:
 
 
 def _segments(text: str) -> Iterator[tuple[bool, str]]:
-    """(whether it is code, text): the fences' insides, and what stands between them. A fence that is never closed is none."""
+    """(whether it is code, text): the fences' contents, and the text between them. An unclosed fence does not count."""
     prose: list[str] = []
     code: list[str] = []
     mark = ""
@@ -210,24 +210,24 @@ def _item(written: str) -> Iterator[Block]:
 
 
 def _is_navigation(written: str) -> bool:
-    """A row of links with nothing but signs between: to other languages, to other pages."""
+    """A row of links with only signs between: to other languages, to other pages."""
     if written.count("](") < 3 or len(written) > 10_000 or "![" in written:
         return False
     return len(re.sub(r"[\W_]", "", _LINKED.sub("", written))) <= 3
 
 
 def _to_here(written: str) -> bool:
-    """A line of a table of contents: nothing but a link to a place in the same document."""
+    """A line of a table of contents: only a link to a place in the same document."""
     return written.startswith("[") and written.endswith(")") and "](#" in written and written.count("](") == 1
 
 
 def is_person(written: str) -> bool:
-    """Whether a list item is a person: a profile, an address, a handle; or a name that links to a place of that name."""
+    """Whether a list item is a person: a profile, an address, a handle; or a name that links to a page of that name."""
     if len(written) > 500:
         return False
-    if found := _PERSON.match(written):
-        label, target, rest = found[1], found["rest"], found["rest"]
-        target = found[2]
+    if match := _PERSON.match(written):
+        label, target, rest = match[1], match["rest"], match["rest"]
+        target = match[2]
         if len(rest.split()) > 8:
             return False
         if label.startswith("@") or _PROFILE.match(target):
@@ -244,7 +244,7 @@ def is_person(written: str) -> bool:
 
 
 def _from_html(text: str) -> str:
-    """Tags as the Markdown that says the same; what has no such form goes later, with the inline marks."""
+    """Tags as equivalent Markdown; those without one are removed later, with the inline marks."""
     for begin, end in _UNREAD:
         if begin in text:
             text = without(text, begin, end)
@@ -253,13 +253,13 @@ def _from_html(text: str) -> str:
     text = _BR.sub("\n", text)
     text = _IMG.sub(lambda img: f"![{_alt(img[1])}]({_source(img[1])})", text)
     text = _ANCHOR.sub(lambda link: f"[{' '.join(_INNER_TAG.sub(' ', link[2]).split())}]({link[1] or '#'})", text)
-    text = _HTML_HEADING.sub(lambda found: f"\n\n{'#' * int(found[1])} {' '.join(found[2].split())}\n\n", text)
+    text = _HTML_HEADING.sub(lambda match: f"\n\n{'#' * int(match[1])} {' '.join(match[2].split())}\n\n", text)
     text = _HTML_ITEM.sub("\n\n- ", text)
     return _HTML_BREAK.sub("\n\n", text)
 
 
 def _indented_pre(text: str) -> str:
-    """What is between <pre> and </pre> as Markdown's indented code."""
+    """The text between <pre> and </pre> as Markdown's indented code."""
     kept: list[str] = []
     begun, at = -1, 0
     for tag in _HTML_PRE.finditer(text):
@@ -274,19 +274,19 @@ def _indented_pre(text: str) -> str:
 
 
 def _source(attributes: str) -> str:
-    found = _SRC.search(attributes)
-    return re.sub(r"[()\s]", "", found[1])[:400] if found else "picture"
+    match = _SRC.search(attributes)
+    return re.sub(r"[()\s]", "", match[1])[:400] if match else "picture"
 
 
 def _alt(attributes: str) -> str:
-    found = _ALT.search(attributes)
-    return re.sub(r"[\[\]()!]", " ", found[1] or found[2] or "").strip() if found else ""
+    match = _ALT.search(attributes)
+    return re.sub(r"[\[\]()!]", " ", match[1] or match[2] or "").strip() if match else ""
 
 
 def without(text: str, begin: str, end: str) -> str:
-    """Without what is between the two, in any case; an opening without an end stays."""
+    """Without what is between the two marks, in any case; an opening without an end stays."""
     low = text.lower()
-    if len(low) != len(text):  # a letter whose small form is longer: places would not agree
+    if len(low) != len(text):  # a letter whose lower case is longer: positions would not match
         low = text
     begin, end = (begin, end) if low is text else (begin.lower(), end.lower())
     kept, at = [], 0

@@ -9,20 +9,20 @@ from engine.parsing.inline import heading
 from engine.parsing.model import Block, Format, Raw
 from engine.text import MARK
 
-# -- PEPs, and what has a header like theirs -------------------------------------------------------------------------------------
+# -- PEPs, and what has a header like theirs ---------------------------------------------------------------------------
 
 _FIELD = re.compile(r"^([A-Z][\w-]{1,30}):[ \t]*(.*)$")
 
 
 def parse_pep(text: str) -> Raw:
-    """The fields at the top, then reStructuredText or plain text in its manner."""
+    """The fields at the top, then reStructuredText or plain text in its style."""
     lines = text.lstrip().split("\n")
     fields: dict[str, str] = {}
     end, name = 0, ""
     for line in lines:
-        if found := _FIELD.match(line):
-            name = found[1].lower()
-            fields[name] = found[2].strip()
+        if match := _FIELD.match(line):
+            name = match[1].lower()
+            fields[name] = match[2].strip()
         elif line[:1] in (" ", "\t") and line.strip() and name:
             fields[name] += " " + line.strip()
         else:
@@ -40,7 +40,7 @@ def parse_pep(text: str) -> Raw:
     return Raw(Format.MEMO, blocks, heading(fields.get("title", "")), raw.language)
 
 
-# -- RFCs ------------------------------------------------------------------------------------------------------------------------
+# -- RFCs --------------------------------------------------------------------------------------------------------------
 
 PAGE_END = re.compile(r"^\S.{0,100}\[Page \w{1,6}\][ \t]*$", re.M)
 HEADER = re.compile(
@@ -101,7 +101,7 @@ def parse_rfc(text: str) -> Raw:
 
 
 def _without_pages(text: str) -> list[str]:
-    """Without the last line of each page and the first of the next; a paragraph that was cut there is one again."""
+    """Without the last line of each page and the first of the next; a paragraph cut there is joined again."""
     kept: list[str] = []
     turned = False
     for line in text.replace("\f", "\n").split("\n"):

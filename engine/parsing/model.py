@@ -1,4 +1,4 @@
-"""What a parser makes of a text: blocks in order, and the document that is assembled from them."""
+"""A parser's output: blocks in order, and the document assembled from them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ Kind = Literal["heading", "text", "item", "person", "code"]
 
 
 class Block(NamedTuple):
-    """A piece of a document. `level`: of a heading, 1 is the document's own. A `person` is a list item that names one."""
+    """A piece of a document. `level`: of a heading, 1 is the document's own. A `person` is a list item that names
+    one."""
 
     kind: Kind
     text: str
@@ -36,7 +37,8 @@ class Block(NamedTuple):
 
 
 class Raw(NamedTuple):
-    """What a format's parser returns, before boilerplate is dropped. `title`: as the format declares it, "" if only the blocks say."""
+    """A format parser's result, before boilerplate is dropped. `title`: as the format declares it, "" if only the
+    blocks have one."""
 
     format: Format
     blocks: list[Block]
@@ -48,8 +50,9 @@ class Raw(NamedTuple):
 class Parsed(Struct, frozen=True):
     """A document without what is not its content.
 
-    `body` is light Markdown whatever the format was: headings with #, code between fences, paragraphs. `language`: as the document
-    declares it ("de"), "" if it does not. `project`: the name of what a changelog or README is about, where its place says so.
+    `body` is light Markdown for every format: headings with #, code between fences, paragraphs. `language`: as the
+    document declares it ("de"), "" if it does not. `project`: the subject of a changelog or README, if its location
+    shows it.
     """
 
     format: Format
@@ -62,7 +65,7 @@ class Parsed(Struct, frozen=True):
     @property
     def content(self) -> str:
         """What a method reads: the title, and the body below it."""
-        if self.title in self.body[: len(self.title) + 40]:  # of most texts, at once
+        if self.title in self.body[: len(self.title) + 40]:  # true of most texts: a quick check
             return self.body
         title = _letters(self.title)
         if not title or title in _letters(self.body[: 3 * len(self.title) + 100]):
@@ -71,7 +74,7 @@ class Parsed(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The body without the marks of headings, as a person reads it."""
+        """The body without heading marks, as a person reads it."""
         return _HEADING_MARK.sub("", self.body)
 
 

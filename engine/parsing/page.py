@@ -1,4 +1,5 @@
-"""HTML pages: the main text, without navigation, footers and what a browser does not show. The tree is lexbor's, by selectolax."""
+"""HTML pages: the main text, without navigation, footers and what a browser does not show. The tree is lexbor's, by
+selectolax."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from engine.parsing.model import Block, Format, Raw
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-MAIN = 250  # characters from which a page's <main> or <article> is taken to be its text
+MAIN = 250  # characters from which a page's <main> or <article> counts as its text
 _HIDDEN = "script,style,noscript,template,svg,iframe,object,canvas,button,select,dialog,[hidden]"
 _AROUND = (
     "nav,footer,menu,[role=navigation],[role=contentinfo],[role=search],[role=banner],[role=dialog],[role=menu],[role=complementary],[aria-label=breadcrumb],"
@@ -49,7 +50,7 @@ _VAGUE = re.compile(
     re.I,
 )
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
-_LINKS = 0.8  # of a list's words are in links: it leads elsewhere
+_LINKS = 0.8  # share of a list's words in links from which it is navigation
 
 
 def parse(page: str) -> Raw:
@@ -71,7 +72,7 @@ def parse(page: str) -> Raw:
 
 
 def _declared(tree: LexborHTMLParser) -> str:
-    """What <title> says; in other formats of XML the first title."""
+    """The content of <title>; in other formats of XML the first title."""
     for selector in ("head > title", "title"):
         node = tree.css_first(selector)
         if node is not None and (text := heading(unescaped(node.text(deep=True)))):
@@ -99,7 +100,7 @@ def _drop(tree: LexborHTMLParser, selectors: str) -> None:
 
 
 def _drop_link_tables(tree: LexborHTMLParser) -> None:
-    """Lists and tables of links that lead around a site: Prev, Up, Next; Home, Docs, Log in."""
+    """Lists and tables of site links: Prev, Up, Next; Home, Docs, Log in."""
     for node in tree.css("table, ul, ol, dl, div, p, header"):
         if node.parent is None or node.css_first("h1, h2, h3, table table, pre") is not None:
             continue
@@ -117,16 +118,16 @@ def _leads_around(links: list[str]) -> bool:
 
 
 def _main(tree: LexborHTMLParser) -> LexborNode | None:
-    """The element that says it is the page's text, where it holds most of it; else all of the body."""
+    """The element marked as the page's text, if it holds most of it; otherwise the whole body."""
     body = tree.body
     if body is None:
         return tree.root
     whole = len(body.text(deep=True))
     for selector in _MAINS:
-        found = tree.css(selector)
-        if len(found) == 1 and (size := len(found[0].text(deep=True))) and (size >= MAIN or 3 * size > whole):
-            _drop_outer_heads(found[0])
-            return found[0]
+        candidate = tree.css(selector)
+        if len(candidate) == 1 and (size := len(candidate[0].text(deep=True))) and (size >= MAIN or 3 * size > whole):
+            _drop_outer_heads(candidate[0])
+            return candidate[0]
     return body
 
 
@@ -170,14 +171,14 @@ def _prose(source: str) -> list[Block]:
 
 
 def _title(declared: str, blocks: list[Block]) -> str:
-    """The first-level heading that <title> holds too; else <title> without the site's name."""
+    """The first-level heading that <title> contains too; otherwise <title> without the site's name."""
     heads = [block.text for block in blocks if block.kind == "heading" and block.level == 1]
     parts = [unnumbered(part) for part in _TITLE_END.split(declared)] if declared else []
     if not parts:
         return heads[0] if len(heads) == 1 else ""
     if len(heads) == 1 and _alike(heads[0], declared):
         return heads[0]
-    if len(heads) > 1 and len(parts) == 2 and _alike(heads[0], parts[0]):  # the site's, and a chapter each
+    if len(heads) > 1 and len(parts) == 2 and _alike(heads[0], parts[0]):  # the site's heading, and one per chapter
         return declared
     return parts[0] if len(parts[0]) > 2 or len(parts) == 1 else " ".join(parts[:2])
 

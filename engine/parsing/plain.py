@@ -1,4 +1,4 @@
-"""Text without a markup language: its paragraphs, and its first line that says something as its title."""
+"""Text without a markup language: its paragraphs, with the first meaningful line as its title."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def parse(text: str) -> Raw:
 
 
 def title(text: str) -> str:
-    """The first line that says something; a licence's or copyright's says nothing of the subject."""
+    """The first meaningful line; a licence or copyright line is not about the subject."""
     other = ""
     for line in text[:LOOKED_AT].split("\n"):
         if not line.strip() or _DECORATION.match(line):

@@ -174,7 +174,7 @@ _DASH = re.compile(r"\s+(?:-{1,3}|–|—)\s+")
 
 
 def parse(text: str) -> Raw:
-    """Paragraphs of the source; its name and what it is for are the title."""
+    """Paragraphs of the source; its name and purpose are the title."""
     blocks: list[Block] = []
     paragraph: list[str] = []
     page = command = ""
@@ -187,13 +187,13 @@ def parse(text: str) -> Raw:
         paragraph.clear()
 
     lines = text.replace("\\\n", "").split("\n")
-    skipping = ""  # a macro's definition, or text that is ignored, until this line
+    skipping = ""  # inside a macro's definition or ignored text, until this line
     for line in lines:
         if skipping:
             if line.rstrip() == skipping:
                 skipping = ""
             continue
-        if waiting and line[:1] not in (".", "'") and line.strip():  # the heading stands on the line after .SH
+        if waiting and line[:1] not in (".", "'") and line.strip():  # the heading is on the line after .SH
             flush()
             blocks.append(Block("heading", heading(_plain(line)), 2))
             waiting = False
@@ -272,18 +272,18 @@ def parse(text: str) -> Raw:
 
 
 def _is_prose(text: str) -> bool:
-    found = text.split()
-    return len(found) > 12 and sum(word.isalpha() for word in found) * 10 > 7 * len(found)
+    words_ = text.split()
+    return len(words_) > 12 and sum(word.isalpha() for word in words_) * 10 > 7 * len(words_)
 
 
 def _arguments(rest: str) -> list[str]:
     if '\\"' in rest:
         rest = rest.split('\\"', 1)[0]
-    return [found[1].replace('""', '"') if found[2] is None else found[2] for found in _ARGUMENT.finditer(rest)]
+    return [match[1].replace('""', '"') if match[2] is None else match[2] for match in _ARGUMENT.finditer(rest)]
 
 
 def _mdoc(macro: str, arguments: list[str]) -> list[str]:
-    """Arguments of a macro that may call others by their names: .Op Fl v"""
+    """Arguments of a macro that may call others by name: .Op Fl v"""
     made: list[str] = []
     dash = macro == "Fl"
     for argument in arguments:
@@ -305,8 +305,8 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def _character(found: re.Match[str]) -> str:
-    written = found[0]
+def _character(match: re.Match[str]) -> str:
+    written = match[0]
     if written in _CHARACTERS:
         return _CHARACTERS[written]
     if written.startswith("\\[u") and 4 <= len(written) - 4 <= 6:
@@ -327,7 +327,7 @@ def _title(blocks: list[Block]) -> str:
 
 
 def _content(blocks: list[Block]) -> list[Block]:
-    """Without the sections that every manual page has around its subject; headings by convention are in capitals."""
+    """Without the sections that surround the subject in every manual page; headings are in capitals by convention."""
     kept: list[Block] = []
     dropped = False
     for block in blocks:
@@ -341,7 +341,7 @@ def _content(blocks: list[Block]) -> list[Block]:
     return kept if any(block.kind == "text" for block in kept) else blocks
 
 
-# -- as printed ------------------------------------------------------------------------------------------------------------------
+# -- as printed --------------------------------------------------------------------------------------------------------
 
 HEADER = re.compile(r"^\s{0,4}([\w.:+@-]{1,60}\(\w{1,8}\))(?:[ \t]{2,}\S.*?)?[ \t]{2,}\1?\s*$", re.I)
 _OVERSTRUCK = re.compile("(.)\b")
@@ -349,13 +349,13 @@ _CAPITALS = re.compile(r"^[^\Wa-z\d_][^a-z]{2,60}$")
 
 
 def parse_printed(text: str) -> Raw:
-    """What `man` prints: headings at the margin in capitals, the text indented, a page's header and footer above and below."""
+    """The output of `man`: headings at the margin in capitals, indented text, a page header and footer."""
     if "\b" in text:
         text = _OVERSTRUCK.sub("", text)
     lines = text.split("\n")
     first = next((line for line in lines if line.strip()), "")
-    found = HEADER.match(first)
-    page = (found[1] if found else first.strip()).lower()
+    match = HEADER.match(first)
+    page = (match[1] if match else first.strip()).lower()
     blocks: list[Block] = []
     paragraph: list[str] = []
 

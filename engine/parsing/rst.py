@@ -1,4 +1,5 @@
-"""reStructuredText, with Sphinx's directives and roles. Line by line: docutils reports what it does not know into the text."""
+"""reStructuredText, with Sphinx's directives and roles. Parsed line by line: docutils writes errors about unknown
+markup into the text."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ _LITERAL = re.compile(r"``([^`\n]{1,200})``")
 _REFERENCE = re.compile(r"(?<=\w)__?(?=[\s.,;:)]|$)|\[(?:\d+|#\w*|\*|[A-Z][\w-]{1,20})\]_")
 _SUBSTITUTION = re.compile(r"\|[^|\s][^|\n]{0,60}\|_{0,2}")
 _STRESS = re.compile(r"(?<![\w*])\*{1,2}(?=[^\s*])|(?<=[^\s*])\*{1,2}(?![\w*])")
-# their insides are the document's own text
+# their content is the document's own text
 _OPEN = frozenset(
     [
         "note",
@@ -121,7 +122,7 @@ def parse(text: str) -> Raw:
 
 
 class _Reader:
-    """One pass over the lines. `levels`: how headings were underlined, in the order in which the forms came."""
+    """One pass over the lines. `levels`: the heading styles in order of appearance."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
@@ -140,9 +141,9 @@ class _Reader:
             if not bare:
                 self._flush()
                 at += 1
-            elif bare.startswith("..") and (found := _DIRECTIVE.match(line) or _COMMENT.match(line)):
+            elif bare.startswith("..") and (match := _DIRECTIVE.match(line) or _COMMENT.match(line)):
                 self._flush()
-                at = self._directive(at, found)
+                at = self._directive(at, match)
             elif bare[0] == ":" and not self._paragraph and (field := _FIELD.match(line)):
                 self._flush()
                 if field[1].lower() in _ABOUT:
@@ -196,28 +197,28 @@ class _Reader:
             self.blocks.append(Block("heading", text, self._levels.index(form) + 1))
         return size
 
-    def _directive(self, at: int, found: re.Match[str]) -> int:
-        """The line after a directive or comment: with its inside, or where that is prose, with its options only."""
-        indent = len(found[1].expandtabs())
-        name = found[2].lower() if found.re is _DIRECTIVE else ""
+    def _directive(self, at: int, match: re.Match[str]) -> int:
+        """The line after a directive or comment: after its content, or only its options if the content is prose."""
+        indent = len(match[1].expandtabs())
+        name = match[2].lower() if match.re is _DIRECTIVE else ""
         if name == "meta" or name == "title":
             for line in self.lines[at + 1 : at + 12]:
                 if (field := _FIELD.match(line)) and field[1].lower() in _ABOUT:
                     self.meta.setdefault(field[1].lower(), heading(field[2] or ""))
             if name == "title":
-                self.meta["title"] = heading(found[3])
+                self.meta["title"] = heading(match[3])
         if name.rsplit(":", 1)[-1] in _OPEN or name in _OPEN:
-            if found[3] and (
+            if match[3] and (
                 name in _NAMED or name.startswith("version") or name in ("note", "warning", "tip", "deprecated")
             ):
                 argument = (
-                    re.sub(r"^v?\d[\w.]*\s*", "", found[3]) if name.startswith(("version", "deprecated")) else found[3]
+                    re.sub(r"^v?\d[\w.]*\s*", "", match[3]) if name.startswith(("version", "deprecated")) else match[3]
                 )
                 if text := words(argument).strip():
                     self.blocks.append(Block("text", text))
-            elif found[3] and name not in _NAMED:
+            elif match[3] and name not in _NAMED:
                 self.blocks.append(
-                    Block("text", f"`{found[3].split('(')[0].split()[-1]}`" if found[3].split("(")[0].split() else "")
+                    Block("text", f"`{match[3].split('(')[0].split()[-1]}`" if match[3].split("(")[0].split() else "")
                 )
             end = at + 1
             while end < len(self.lines) and (field := _FIELD.match(self.lines[end])) and _option(field[1]):
@@ -234,7 +235,7 @@ class _Reader:
                 "",
             )
             self.logo = (
-                picture_name(f"![{alt}]({found[3][:300]})") if alt and not found[0].lstrip().startswith(".. |") else ""
+                picture_name(f"![{alt}]({match[3][:300]})") if alt and not match[0].lstrip().startswith(".. |") else ""
             )
         if name in _CODE:
             code = [line for line in self.lines[at + 1 : end] if not _FIELD.match(line)]
@@ -265,7 +266,7 @@ class _Reader:
         return end
 
     def _inside(self, at: int, indent: int) -> int:
-        """The first line from `at` that is not empty and not further in than `indent`."""
+        """The first line from `at` that is not empty and not indented beyond `indent`."""
         end = at
         for place in range(at, len(self.lines)):
             line = self.lines[place].expandtabs()
@@ -277,7 +278,7 @@ class _Reader:
 
 
 def _option(name: str) -> bool:
-    """Of a directive, or of a document's first lines: not its text."""
+    """Whether it is an option of a directive or of a document's first lines, not text."""
     return name.lower() in [
         "class",
         "name",
@@ -350,10 +351,10 @@ def _option(name: str) -> bool:
 
 
 def words(text: str) -> str:
-    """A paragraph without roles, links' addresses, references; literals as Markdown's inline code."""
+    """A paragraph without roles, link addresses and references; literals as Markdown's inline code."""
     if "`" in text:
         text = _LINK.sub(
-            lambda found: found[1] or found[2] or "", _LITERAL.sub("\ue000\\1\ue001", _ROLE.sub(_of_role, text))
+            lambda match: match[1] or match[2] or "", _LITERAL.sub("\ue000\\1\ue001", _ROLE.sub(_of_role, text))
         )
         text = text.replace("`", "").replace("\ue000", "`").replace("\ue001", "`")
     if "|" in text:
@@ -365,11 +366,11 @@ def words(text: str) -> str:
     return unescaped(text.replace("\\ ", "").replace("\\", ""))
 
 
-def _of_role(found: re.Match[str]) -> str:
-    inside = found[1] or found[2]
+def _of_role(match: re.Match[str]) -> str:
+    inside = match[1] or match[2]
     shown = inside.partition("<")[0].strip() if inside.endswith(">") and "<" in inside[1:] else inside
     shown = shown.lstrip("~!.")
-    role = found[0].split("`")[0].strip(":").rsplit(":", 1)[-1]
+    role = match[0].split("`")[0].strip(":").rsplit(":", 1)[-1]
     if inside.startswith("~"):
         shown = shown.rsplit(".", 1)[-1]
     if role in (

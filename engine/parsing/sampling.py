@@ -1,4 +1,4 @@
-"""Very long texts: what is read of them."""
+"""Which parts of very long texts are read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def sample(text: str) -> str:
 
 
 def _slice(text: str, begin: int, end: int) -> str:
-    """Without the words that are cut in two at its ends."""
+    """Without the words that are cut at its ends."""
     if begin:
         begin = max(begin, text.find(" ", begin, begin + 200))
     if end < len(text) and (last := text.rfind(" ", end - 200, end)) > begin:

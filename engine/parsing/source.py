@@ -1,4 +1,5 @@
-"""Programs: what their comments and docstrings say; the program itself is code. A licence above and a shebang are neither."""
+"""Programs: their comments and docstrings are the text, the program itself is code. A licence header and a shebang are
+neither."""
 
 from __future__ import annotations
 
@@ -106,9 +107,9 @@ def parse(text: str, suffix: str = "") -> Raw:
             if kind == "code":
                 blocks.append(Block("code", joined))
             else:
-                said = (words.strip() for words in joined.split("\n\n"))
+                prose = (words.strip() for words in joined.split("\n\n"))
                 blocks.extend(
-                    Block("text", words) for words in said if words and not _USELESS.fullmatch(words.rstrip("."))
+                    Block("text", words) for words in prose if words and not _USELESS.fullmatch(words.rstrip("."))
                 )
         into.clear()
 
@@ -159,7 +160,7 @@ def parse(text: str, suffix: str = "") -> Raw:
 
 
 def _title(blocks: list[Block]) -> str:
-    """The first sentence of the first comment that is no licence."""
+    """The first sentence of the first comment that is not a licence."""
     from engine.parsing.boilerplate import is_licence
 
     for block in blocks[:12]:

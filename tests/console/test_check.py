@@ -60,7 +60,7 @@ def test_a_service_that_is_down_is_one_failure_at_once(check: Check) -> None:
         began = time.monotonic()
         done = check(f"http://127.0.0.1:{held.getsockname()[1]}")
     assert done.exit_code == 1
-    assert "Connection refused; start the server there, or mend [llm] url." in done.stdout
+    assert "Connection refused; start the server there, or correct [llm] url." in done.stdout
     assert time.monotonic() - began < 2.0
 
 

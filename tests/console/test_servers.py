@@ -19,10 +19,10 @@ REFUSED = ServerView(
     8.0,
     38.0,
     7,
-    "http://10.0.0.2:11434: connection refused; start the server there, or mend [llm] url",
+    "http://10.0.0.2:11434: connection refused; start the server there, or correct [llm] url",
 )
 IDLE_CLOSED = replace(
-    REFUSED, state="being tried again", error="http://10.0.0.2:11434 closed an idle connection as it was used"
+    REFUSED, state="being tried again", error="http://10.0.0.2:11434 closed an idle connection while it was being used"
 )
 
 

@@ -1,4 +1,4 @@
-"""The address of an LLM server as people write it, and the addresses of its API that follow from it."""
+"""The address of an LLM server as people write it, and the API addresses derived from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _SECRET = re.compile(r"key|token|secret|sig|password|credential", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """`root`: scheme, host and path without the API's part; `prefix`: what stands before /chat/completions; `query` with its "?"."""
+    """`root`: scheme, host and path without the API's part; `prefix`: what precedes /chat/completions; `query` with its
+    "?"."""
 
     root: str
     prefix: str
@@ -24,22 +25,23 @@ class Address:
     guessed: bool = False  # nobody wrote the /v1
 
     def to(self, path: str) -> str:
-        """Where a path of the API is: "/v1/..." behind the prefix, any other behind the root."""
+        """Address of an API path: "/v1/..." goes behind the prefix, any other behind the root."""
         return (self.prefix + path[3:] if path.startswith("/v1/") else self.root + path) + self.query
 
     def bare(self) -> Address:
-        """The same without the /v1 that was guessed: some gateways have none."""
+        """The same without the guessed /v1: some gateways have none."""
         return replace(self, prefix=self.root, guessed=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What of it must not be shown: the user, the password, keys in the query."""
+        """The parts that must not be shown: the user, the password, keys in the query."""
         values = [value for name, value in parse_qsl(self.query[1:]) if _SECRET.search(name)]
         return tuple(value for value in (self.user, self.user.partition(":")[2], *values) if value)
 
 
 def address(url: str, api: str) -> Address:
-    """What people paste behind the API's part is taken off; a path of a gateway (`/gw/api`) and a query (`?api-version=...`) stay."""
+    """Remove what people paste after the API's part; keep a gateway's path (`/gw/api`) and a query
+    (`?api-version=...`)."""
     plain, user = split_user(url.strip())
     parts = urlsplit(plain)
     query = f"?{parts.query}" if parts.query else ""

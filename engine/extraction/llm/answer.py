@@ -1,7 +1,8 @@
-"""From what a model wrote to two lists of strings, whatever it wrote; nothing here trusts the schema that was asked for.
+"""From a model's output to two lists of strings, whatever it wrote. Nothing here trusts the requested schema.
 
-In this order: the JSON that was asked for, anywhere in the text and under any names; JSON that is cut, of which the complete items
-count; JSON with mistakes, mended by json-repair (loaded for that alone); lists in plain text. Prose is never taken for a list.
+In this order: the requested JSON, anywhere in the text and under any names; truncated JSON, of which the complete items
+count; JSON with mistakes, repaired by json-repair (loaded only for that); lists in plain text. Prose is never treated
+as a list.
 """
 
 from __future__ import annotations
@@ -54,8 +55,9 @@ _REPEATS = 10  # of one word in a row
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What the model proposes, unchecked. `kind` and `flaw` say why it is not a whole answer (None and "": it is one); `strange`
-    counts items that are no strings; `cut`: the text ends in the middle; `whole`: it is JSON that was closed."""
+    """The model's proposal, unchecked. `kind` and `flaw` explain why it is not a whole answer (None and "" if it is);
+    `strange` counts items that are not strings; `cut`: the text ends in the middle; `whole`: it is JSON that was
+    closed."""
 
     descriptive: tuple[str, ...] = ()
     technical: tuple[str, ...] = ()
@@ -72,7 +74,7 @@ class Proposal:
 
 @dataclass(slots=True)
 class _Lists:
-    """Lists of keywords as they are found; `seen`: there was a place for keywords, be it empty."""
+    """Lists of keywords collected so far; `seen`: there was a place for keywords, even an empty one."""
 
     descriptive: list[str] = field(default_factory=list)
     technical: list[str] = field(default_factory=list)
@@ -110,12 +112,12 @@ def parse(text: str) -> Proposal:
 
 
 def first_words(text: str) -> str:
-    """How it begins, in quotes, fit for a message."""
+    """Its beginning, quoted, safe for a message."""
     return '"' + clean_line(text, QUOTED_CHARS).replace('"', "'") + '"'
 
 
 def _answer(text: str) -> str:
-    """What the model says outside of its thinking, without the marks of its chat template."""
+    """The model's text outside its thinking, without chat-template marks."""
     channels = list(_CHANNEL.finditer(text))
     if channels:
         text = text[channels[-1].end() :] if channels[-1][1].lower() == "final" else text[: channels[0].start()]
@@ -135,7 +137,7 @@ def _answer(text: str) -> str:
 
 
 def _read(text: str, depth: int = 0) -> Proposal | None:
-    """The keywords in the text; None when it holds none."""
+    """The keywords in the text; None when it contains none."""
     if depth > DEEPEST:
         return None
     if "&quot;" in text:
@@ -164,12 +166,12 @@ def _read(text: str, depth: int = 0) -> Proposal | None:
     return None
 
 
-# -- JSON ------------------------------------------------------------------------------------------------------------------
+# -- JSON --------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class _Json:
-    """The lists of all complete JSON values of a text; where JSON begins that is broken, or that the text's end cuts."""
+    """The lists of all complete JSON values in a text, and where broken or truncated JSON begins."""
 
     lists: _Lists = field(default_factory=_Lists)
     value: Any = None  # the first object
@@ -230,7 +232,8 @@ def _decoded(text: str, at: int) -> tuple[Any, int]:
 
 
 def _merge(lists: _Lists, value: Any, group: str) -> None:
-    """A later object replaces a list of an earlier one: models correct themselves, or write one object a list or a keyword."""
+    """A later object replaces an earlier one's list: models correct themselves, or write one object per list or
+    keyword."""
     fresh = _Lists()
     if isinstance(value, dict) and (named := listing.item_in(value, strict=True)):
         lists.add(listing.group_of(_kind(value)), named)
@@ -245,7 +248,7 @@ def _merge(lists: _Lists, value: Any, group: str) -> None:
 
 
 def _collect(value: Any, group: str, lists: _Lists, depth: int) -> None:
-    """Keywords of a JSON value. `group`: whose they are, "" outside of any known name."""
+    """Keywords in a JSON value. `group`: whose they are, "" outside any known name."""
     if depth > DEEPEST:
         return
     if isinstance(value, str):
@@ -308,7 +311,7 @@ def _collect_dict(value: dict[str, Any], group: str, lists: _Lists, depth: int) 
 
 
 def _collect_named(value: dict[str, Any], group: str, lists: _Lists, depth: int) -> None:
-    """An object in the place of a list: its values where they are lists or its keys are numbers, else its keys."""
+    """An object in place of a list: its values if they are lists or its keys are numbers, otherwise its keys."""
     lists.seen = True
     for key, part in list(value.items())[:MOST_ITEMS]:
         if isinstance(part, list):
@@ -380,7 +383,7 @@ def _is_cut(text: str) -> bool:
     return not closed and (text.count("]") < text.count("[") or text.count("}") < text.count("{"))
 
 
-# -- what it is instead --------------------------------------------------------------------------------------------------
+# -- what it is instead ------------------------------------------------------------------------------------------------
 
 
 def _without(text: str) -> Proposal:
@@ -399,7 +402,7 @@ def _without(text: str) -> Proposal:
         return flawed(ErrorKind.no_keywords, "the answer has no keyword")
     if isinstance(json_in.value, dict):
         if "properties" in json_in.value or "$schema" in json_in.value:
-            return flawed(ErrorKind.shape, "the model repeats the JSON schema that it was given")
+            return flawed(ErrorKind.shape, "the model repeats the JSON schema from the prompt")
         keys = clean_line(", ".join(map(str, json_in.value)), 60) or "none"
         return flawed(ErrorKind.shape, f"the answer's JSON has no list of keywords, its keys are {keys}")
     if _REFUSAL.search(text[:300]):

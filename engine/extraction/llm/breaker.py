@@ -1,8 +1,8 @@
-"""The circuit breaker of one server: after a run of failures nothing is sent for a while, then one call tries.
+"""The circuit breaker of one server: after a run of failures nothing is sent for a while, then a single call tries.
 
-A run is long where each failure costs a whole deadline and there is one call at a time; there a doubt that proved right is enough.
+A run is long when each failure costs a whole deadline and calls go one at a time; then a confirmed doubt is enough.
 
-Pure: the caller says what time it is, in seconds on a clock that only grows.
+Pure: the caller supplies the time, in seconds on a monotonic clock.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ class Breaker:
         return 0.0 if self._until is None else max(0.0, self._until - now)
 
     def take(self) -> bool:
-        """A call goes out. True: it is the half-open probe, and no other goes until it ended."""
+        """A call goes out. True: it is the half-open probe, and no other goes until it has ended."""
         if self._until is None:
             return False
         self._probing = True
         return True
 
     def doubt(self) -> None:
-        """There is other evidence that the service is gone: the next failure takes it out, however few there were."""
+        """Other evidence suggests that the service is down: the next failure opens the breaker, however few there
+        were."""
         self._doubted = True
 
     def succeeded(self) -> None:
@@ -55,7 +56,7 @@ class Breaker:
         self._probing = False
 
     def failed(self, now: float, probe: bool = False) -> bool:
-        """Count a failure of the service. True when this one took the server out."""
+        """Count a failure of the service. True when this one opened the breaker."""
         self.row += 1
         if probe:
             self._probing = False
@@ -67,16 +68,16 @@ class Breaker:
         return False
 
     def shut(self, now: float, seconds: float) -> None:
-        """Nothing goes out for this long: the service said so itself."""
+        """Send nothing for this long, at the service's own request."""
         self._until = max(self._until or 0.0, now + seconds)
         self._probing = self._doubted = False
 
     def undecided(self, probe: bool = False) -> None:
-        """The call ended without a word about the service: if it was the probe, the next call is."""
+        """The call ended without evidence about the service: if it was the probe, the next call is."""
         if probe:
             self._probing = False
 
     def try_now(self, now: float) -> None:
-        """Something else saw the service answer: the next call may be the probe."""
+        """Other evidence shows that the service answers: the next call may be the probe."""
         if self._until is not None and not self._probing:
             self._until = min(self._until, now)

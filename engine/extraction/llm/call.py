@@ -1,11 +1,12 @@
-"""One call to one server, and what its end teaches: the window its size, the breaker its state, the document its time."""
+"""One call to one server, and what its end teaches: the window its size, the breaker its state, the document its
+time."""
 
 from __future__ import annotations
 
 import asyncio
 
 from engine.extraction.llm import prompt
-from engine.extraction.llm.deadline import Document
+from engine.extraction.llm.deadline import DocumentProgress
 from engine.extraction.llm.failure import SERVICE, ErrorKind, Fault, NotPermitted
 from engine.extraction.llm.http import Http
 from engine.extraction.llm.protocol import Reply
@@ -17,9 +18,9 @@ SHUT_MOST_S = 3600.0  # a quota may be raised meanwhile: one call an hour looks
 
 
 async def call(
-    slot: Slot, piece: str, document: Document, http: Http, config: Llm, limit_s: float | None, other_seed: bool
+    slot: Slot, piece: str, document: DocumentProgress, http: Http, config: Llm, limit_s: float | None, other_seed: bool
 ) -> Reply:
-    """Send one piece to the server of the slot and settle the slot, however it ends. Raises Fault, NotPermitted.
+    """Send one piece to the slot's server and settle the slot, however it ends. Raises Fault, NotPermitted.
 
     `limit_s`: this server's share of the document's deadline; None = all of it.
     """
@@ -77,9 +78,9 @@ async def call(
             server.breaker.undecided(slot.probe)
 
 
-async def _readied(server: Server, document: Document, http: Http, limit_s: float | None) -> None:
-    """The model is loaded and the server speaks. One that hangs on that holds no document longer than its deadline; the loading goes
-    on for those that come after."""
+async def _readied(server: Server, document: DocumentProgress, http: Http, limit_s: float | None) -> None:
+    """The model is loaded and the server responds. If it hangs, a document waits no longer than its deadline; loading
+    continues for later ones."""
     began = server.now()
     patience_s = document.patience_s if limit_s is None else min(document.patience_s, limit_s)
     try:
@@ -99,12 +100,12 @@ async def _readied(server: Server, document: Document, http: Http, limit_s: floa
         document.readied_s += server.now() - began
 
 
-def _permitted(document: Document) -> None:
+def _permitted(document: DocumentProgress) -> None:
     if not document.permit():
         raise NotPermitted(sent=document.sent)
 
 
-def _resend(document: Document, url: str) -> None:
+def _resend(document: DocumentProgress, url: str) -> None:
     """The same question goes out again, in another dialect."""
     _permitted(document)
     document.send(url)
@@ -130,7 +131,7 @@ def _learn_from(fault: Fault, slot: Slot, patience_s: float) -> None:
         window.late(slot.ticket, now)
     else:
         window.drop(slot.ticket)
-    if fault.retry == "at_once":  # an idle connection was closed: no word about the service
+    if fault.retry == "at_once":  # an idle connection was closed: no evidence about the service
         server.breaker.undecided(slot.probe)
     elif fault.kind in SERVICE and not (fault.kind is ErrorKind.http and fault.retry == "other_seed"):
         if fault.kind in (ErrorKind.loading, ErrorKind.transport):  # it may come back as another one

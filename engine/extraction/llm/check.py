@@ -1,4 +1,4 @@
-"""`rollout check` for the LLM service: everything that would go wrong later, asked now, on a sample that is no document of anybody's."""
+"""`rollout check` for the LLM service: tests now what could go wrong later, on a built-in sample text."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ from engine.extraction.llm.server import COLD_MS, Server
 from engine.plan.model import Llm
 
 AT_ONCE = 4
-SLOW_S = 10.0  # an answer that takes longer says enough; several at once would only make people wait
+SLOW_S = 10.0  # one slow answer is enough evidence; several in parallel would only make people wait
 TARGET_S = 2.0  # the plan's mean processing time
 _State = Literal["ok", "warn", "fail"]
 SAMPLE = (
-    "# Connection pooling in the gateway\n\nThe gateway keeps a connection pool per upstream server. Idle connections are closed after "
-    "`keepalive_timeout` seconds, and at most `max_connections` are open at a time; both are read from gateway.yaml. Requests that fail are "
-    "retried with exponential backoff and jitter, but only when they are idempotent. A circuit breaker stops traffic to an upstream "
+    "# Connection pooling in the gateway\n\nThe gateway keeps a connection pool per upstream server. Idle "
+    "connections are closed after "
+    "`keepalive_timeout` seconds, and at most `max_connections` are open at a time; both are read from "
+    "gateway.yaml. Requests that fail are "
+    "retried with exponential backoff and jitter, but only when they are idempotent. A circuit breaker "
+    "stops traffic to an upstream "
     "that keeps failing. Latency and error rate are exported to Prometheus over HTTP/2.\n"
 )
-# A shape that no model would think of: it comes back only where the server holds the model to the schema.
+# A shape that no model would invent: it is returned only if the server enforces the schema.
 ODD_ITEMS, ODD_CHARS = 3, 24
 _ODD_LIST = {"type": "array", "maxItems": ODD_ITEMS, "items": {"type": "string", "maxLength": ODD_CHARS}}
 ODD_SCHEMA: dict[str, Any] = {
@@ -37,7 +40,7 @@ ODD = prompt.Prompt("Answer with JSON.", "Name three parts of a bicycle, as JSON
 
 
 class CheckLine(msgspec.Struct, frozen=True):
-    """One finding: `what` in a word or two, `text` a sentence that says what to do unless `state` is "ok"."""
+    """One finding: `what` in a word or two, `text` a sentence that names the fix unless `state` is "ok"."""
 
     server: str
     what: str
@@ -57,35 +60,35 @@ Say = Callable[[CheckLine], None]
 
 
 async def check(servers: tuple[Server, ...], http: Http, config: Llm, say: Say | None = None) -> CheckReport:
-    """All servers at once; about as long as three answers of the slowest, plus loading its model. `say` hears each finding as
-    it is made."""
+    """All servers in parallel; takes about three answers of the slowest, plus loading its model. `say` receives each
+    finding as it is made."""
     lines: list[CheckLine] = []
 
-    def found(line: CheckLine) -> None:
+    def report(line: CheckLine) -> None:
         lines.append(line)
         if say is not None:
             say(line)
 
-    await asyncio.gather(*(_Examination(server, http, config, found).run() for server in servers))
+    await asyncio.gather(*(_Examination(server, http, config, report).run() for server in servers))
     digests = {server.facts.digest for server in servers if server.facts.digest}
     if len(digests) > 1:
-        text = f"the servers hold different weights under the name {config.model}; pull the model anew on all of them"
-        found(CheckLine("all servers", "model", "warn", text))
+        text = f"the servers hold different weights under the name {config.model}; pull the model again on all of them"
+        report(CheckLine("all servers", "model", "warn", text))
     return CheckReport(tuple(lines))
 
 
 class _Examination:
-    """Of one server: what it is, whether it has the model, what it holds, what it answers, how much of that at a time."""
+    """One server: its identity, whether it has the model and has loaded it, its answers, and its capacity."""
 
-    def __init__(self, server: Server, http: Http, config: Llm, found: Say) -> None:
+    def __init__(self, server: Server, http: Http, config: Llm, report: Say) -> None:
         self._server = server
         self._http = http
         self._config = config
-        self._found = found
+        self._report = report
         self._doing = "service"
 
     def _say(self, state: _State, text: str) -> None:
-        self._found(CheckLine(self._server.url, self._doing, state, text))
+        self._report(CheckLine(self._server.url, self._doing, state, text))
 
     async def run(self) -> None:
         try:
@@ -100,7 +103,8 @@ class _Examination:
         except NotPermitted:
             self._say(
                 "fail",
-                "the model is not asked while a rollback is in force: `rollout resume` puts the armed file back, then check again",
+                "the model is not asked while a rollback is in force: `rollout resume` puts the armed file "
+                "back, then check again",
             )
         except Fault as fault:
             self._server.note(fault)
@@ -119,24 +123,27 @@ class _Examination:
             lacks = fault
         took_ms = (server.now() - began) * 1000
         await self._other_api()
-        self._say("ok", f"answers in {took_ms:.0f} ms, version {server.facts.version or 'not told'}")
+        self._say("ok", f"answers in {took_ms:.0f} ms, version {server.facts.version or 'unknown'}")
         if lacks is not None:
             raise lacks
 
     async def _other_api(self) -> None:
-        """The wrong `api` in the plan: a server of the other kind says so itself. Raises Fault where it cannot work."""
+        """A wrong `api` in the plan: a server of the other kind identifies itself. Raises Fault where it cannot
+        work."""
         server, http = self._server, self._http
         if await server.is_ollama(http):
             if self._config.api == "openai":
                 self._say(
                     "warn",
-                    'this is Ollama: set [llm] api = "ollama", else num_ctx is not set, a long text is cut without a word '
-                    "and a model that thinks is not told not to",
+                    'this is Ollama: set [llm] api = "ollama"; otherwise num_ctx is not set, long texts are '
+                    ""
+                    "silently truncated "
+                    "and thinking is not disabled",
                 )
         elif self._config.api == "ollama" and await server.is_openai(http):
             raise Fault(
                 ErrorKind.http,
-                'this is no Ollama but a server with the OpenAI-compatible API: set [llm] api = "openai"',
+                'this is not Ollama but a server with the OpenAI-compatible API: set [llm] api = "openai"',
                 retry="never",
             )
 
@@ -146,7 +153,7 @@ class _Examination:
         digest = facts.digest[:19] if self._config.api == "ollama" else facts.digest
         loading = self._config.api == "ollama" and not facts.loaded
         then = "; it is not in memory, loading it now" if loading else ""
-        self._say("ok", f"the server has {self._config.model} ({digest or 'no digest told'}){then}")
+        self._say("ok", f"the server has {self._config.model} ({digest or 'digest unknown'}){then}")
         began = server.now()
         await server.warm_up(self._http)
         took = server.now() - began
@@ -159,12 +166,13 @@ class _Examination:
         room = server.context - prompt.ANSWER_TOKENS - prompt.SYSTEM_TOKENS
         if not server.context:
             self._say(
-                "warn", f"the server does not tell its context length; [llm] num_ctx = {config.num_ctx} is believed"
+                "warn", f"the server does not report its context length; assuming [llm] num_ctx = {config.num_ctx}"
             )
         elif room < config.chunk_chars / 4:
             self._say(
                 "warn",
-                f"{server.context} tokens: texts are split into pieces of about {max(0, room) * 3:,} characters, not the "
+                f"{server.context} tokens: texts are split into pieces of about {max(0, room) * 3:,} "
+                "characters, not the "
                 f"{config.chunk_chars:,} of chunk_chars; raise the server's context length for fewer calls",
             )
         else:
@@ -174,8 +182,10 @@ class _Examination:
         facts = self._server.facts
         if facts.thinking:
             self._doing = "thinking"
-            can = "it is told to think little" if facts.family in ("gptoss", "gpt-oss") else "it is told not to"
-            self._say("ok", f"the model can think; {can}, since thinking leaves no answer within the format")
+            can = "it is asked to think little" if facts.family in ("gptoss", "gpt-oss") else "thinking is disabled"
+            self._say(
+                "ok", f"the model can think; {can}, because thinking leaves no room for the answer in this format"
+            )
 
     async def _answer(self) -> float:
         """Seconds that the sample took alone."""
@@ -194,7 +204,7 @@ class _Examination:
             many = f"none of the {keywords.proposed} keywords of the sample's answer is in its text"
             self._say("warn", f"{many}; a better model is needed")
         elif flaw.kind is ErrorKind.no_keywords:
-            self._say("warn", "the sample's answer holds no keyword; a better model is needed")
+            self._say("warn", "the sample's answer contains no keyword; a better model is needed")
         else:
             self._say(
                 "warn", f"the sample's answer is not what the prompt asks for: {flaw.message}; the engine retries"
@@ -203,13 +213,14 @@ class _Examination:
             self._doing = "latency"
             self._say(
                 "warn",
-                f"a short sample took {took:.1f} s, and the plan wants a mean below {TARGET_S:g} s: use a smaller model, "
+                f"a short sample took {took:.1f} s, and the plan wants a mean below {TARGET_S:g} s: use a "
+                "smaller model, "
                 "a faster machine, or more servers in [llm] urls",
             )
         return took
 
     async def _schema(self) -> None:
-        """Whether the server holds the model to a JSON schema, lengths and counts included."""
+        """Whether the server enforces a JSON schema, lengths and counts included."""
         self._doing = "schema"
         if not self._config.schema:
             self._say("ok", "[llm] schema = false: answers are asked for in words, without a JSON schema")
@@ -228,32 +239,37 @@ class _Examination:
         if items is None:
             self._say(
                 "warn",
-                "the server does not hold the model to the JSON schema: every answer is checked all the same, and more of them "
+                "the server does not enforce the JSON schema: every answer is still checked, and more of "
+                "them "
                 "fail; update the server (Ollama 0.5 or later, llama-server, vLLM)",
             )
         elif len(items) > ODD_ITEMS or any(len(str(item)) > ODD_CHARS for item in items):
             self._say(
-                "warn", "the server ignores maxItems or maxLength of the schema: answers may run until they are cut"
+                "warn",
+                "the server ignores maxItems or maxLength of the schema: answers may run until they are truncated",
             )
         else:
-            self._say("ok", "the model is held to the JSON schema, counts and lengths included")
+            self._say("ok", "the server enforces the JSON schema, counts and lengths included")
 
     def _dialect(self) -> None:
-        """What of a request the server turned out to refuse."""
+        """Which parts of a request the server refuses."""
         learnt = self._server.learnt
         if learnt:
             self._doing = "parameters"
             self._say("warn", f"the server refuses parts of a request; the engine sends it {learnt}")
 
     async def _capacity(self, alone_s: float) -> None:
-        """How many answers at a time: told, or else measured."""
+        """How many answers in parallel: reported by the server, otherwise measured."""
         self._doing = "capacity"
         config, server = self._config, self._server
         if server.facts.slots:
-            self._say("ok", f"the server says {server.facts.slots} at a time")
+            self._say("ok", f"the server reports {server.facts.slots} at a time")
             return
         if alone_s > SLOW_S:
-            self._say("warn", f"not measured, since one answer takes {alone_s:.0f} s; the engine finds it by itself")
+            self._say(
+                "warn",
+                f"not measured, because one answer takes {alone_s:.0f} s; the engine finds the size while it runs",
+            )
             return
         began = server.now()
         several = await asyncio.gather(
@@ -295,7 +311,7 @@ def _sample(config: Llm) -> prompt.Prompt:
 
 
 def _odd_items(text: str) -> list[Any] | None:
-    """The list of the odd schema, if that is what came back."""
+    """The list of the odd schema, if the answer has it."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

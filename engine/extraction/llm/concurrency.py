@@ -1,13 +1,14 @@
 """How many calls one server gets at a time: found from what it does, since none of them says what it can.
 
-The window holds the measured throughput by Little's law, X = calls in flight / mean latency, at two sizes and moves to the
-larger only while that pays. First it grows while X does, threefold while nothing waits in the server (seek), then settles at X times
-the unqueued latency, an eighth more and what is unsure of it, so that a slot never waits for the client. A search that met the
-server's size before it knew what an unqueued call takes goes down to learn that and looks again. From there small probes up and
-down, ever rarer. That needs no idea of what a "normal" latency is, so answers of very different length do not shrink it, and a
-batching server settles at the knee of its curve. 503 and timeouts halve it, once for all calls that were under way; after a 503
-it climbs back to what was accepted and tries more only after 200 answers, and so it does after a timeout of a size that was only
-tried where calls take long. Latency on an unsaturated window teaches nothing and is ignored.
+The window holds the measured throughput by Little's law, X = calls in flight / mean latency, at two sizes and moves to
+the larger only while that pays. First it grows while X does, threefold while nothing waits in the server (seek), then
+settles at X times the unqueued latency, an eighth more and what is unsure of it, so that a slot never waits for the
+client. A search that met the server's size before it knew what an unqueued call takes goes down to learn that and looks
+again. From there small probes up and down, ever rarer. That needs no idea of what a "normal" latency is, so answers of
+very different length do not shrink it, and a batching server settles at the knee of its curve. 503 and timeouts halve
+it, once for all calls that were under way; after a 503 it climbs back to what was accepted and tries more only after
+200 answers, and so it does after a timeout of a size that was only tried where calls take long. Latency on an
+unsaturated window teaches nothing and is ignored.
 
 Pure: no clock, no waiting. The caller takes a ticket before a send and gives it back with how it ended.
 """
@@ -85,7 +86,8 @@ class _Held:
 
 @dataclass(slots=True)
 class Window:
-    """`most`: the limit it never passes. `deadline_s`: how long a call may take. All times in seconds on one clock that only grows."""
+    """`most`: the limit it never passes. `deadline_s`: how long a call may take. All times in seconds on one monotonic
+    clock."""
 
     most: int
     deadline_s: float = math.inf
@@ -95,7 +97,7 @@ class Window:
     latency: float = 0.0  # smoothed, for choosing between servers and for the screen
     _serial: int = 0
     _epoch: int = 0
-    _cut_at: int = 0  # tickets up to this serial were under way when the window was last halved
+    _cut_at: int = 0  # tickets up to this serial were in flight when the window was last halved
     _sample: _Sample = field(default_factory=_Sample)
     _settling: int = 0  # answers of this epoch still to be ignored
     # seek: calls that go out at once when the size grows; those before them were sent at the smaller size
@@ -107,7 +109,7 @@ class Window:
     _cycle: deque[str] = field(default_factory=lambda: deque(("far", "down", "far", "near")))
     _probe_at: float = 0.0
     _probe_every: float = PROBE_FIRST_S
-    _ceiling: int = 0  # accepted at the last 503; 0 = none known
+    _ceiling: int = 0  # accepted at the last 503; 0 = unknown
     _target: int = 0  # climb: where to
     _since_busy: int = 0
     _in_time: int = 0  # answers that no timeout has been set against yet
@@ -129,7 +131,7 @@ class Window:
         return Ticket(self._serial, self._epoch)
 
     def drop(self, ticket: Ticket) -> None:
-        """It ended in a way that says nothing about capacity."""
+        """It ended in a way that carries no evidence about capacity."""
         self.in_flight -= 1
 
     def answered(self, ticket: Ticket, seconds: float, now: float) -> None:
@@ -160,7 +162,8 @@ class Window:
         self._cut(min(accepted, self._held.limit) if self.phase == "up" else accepted, now)
 
     def late(self, ticket: Ticket, now: float) -> None:
-        """A timeout. One among many answers is a slow document; where one call takes long, a size that is only tried is too large."""
+        """A timeout. One among many answers is a slow document; where one call takes long, a size on trial is too
+        large."""
         self.in_flight -= 1
         seldom, self._in_time = self._in_time >= SELDOM_LATE, max(0, self._in_time - SELDOM_LATE)
         if ticket.serial <= self._cut_at:
@@ -174,7 +177,7 @@ class Window:
         self._cut(fewer, now)
 
     def restart(self) -> None:
-        """The server was away: what was known of it is void."""
+        """The server was away: earlier measurements are void."""
         self._unqueued = _Sample()
         self._full = 0
         self._ceiling = 0
@@ -198,12 +201,12 @@ class Window:
         self._batch = max(1, self.limit - self.in_flight)
 
     def _enough(self, now: float) -> bool:
-        """Whether the sample says what this phase wants to know; the smaller the step that it judges, the more it takes."""
+        """Whether the sample answers this phase's question; a smaller step needs a larger sample."""
         n, error = self._sample.n, self._sample.relative_error
         if self.phase == "climb":
             return n >= self.limit
         if self.phase == "seek":
-            if not self._unqueued.n:  # two or three at a time is little to try
+            if not self._unqueued.n:  # a step of two or three is small
                 return n >= self.limit
             wanted, most = (0.1, 48) if self._second_look else (0.15, 16)
             flat = not self._second_look and self._sample.mean <= SEEK_FLAT * self._unqueued.mean
@@ -218,7 +221,7 @@ class Window:
         return n >= max(8, self.limit) and (error <= max(wanted, 0.02) or n >= 200)
 
     def _slowed(self) -> bool:
-        """The server answers much slower than when this size was chosen: it may have less to give."""
+        """The server answers much slower than when this size was chosen: it may have less capacity now."""
         return self._held.limit == self.limit and self.latency > SLOWER * self._held.mean > 0
 
     def _conclude(self, now: float) -> None:
@@ -235,8 +238,8 @@ class Window:
             self._judge(now)
 
     def _sought(self, now: float) -> None:
-        """One size of the search is known. Below the server's size latency is what one call takes, whatever the size, so all
-        those samples together say what throughput to expect: `_unqueued`."""
+        """One size of the search is known. Below the server's size latency is what one call takes, whatever the size,
+        so all those samples together say what throughput to expect: `_unqueued`."""
         mean, known = self._sample.mean, self._unqueued
         if not known.n and self.limit > 1 and self._sample.relative_error > ALIKE:
             self._move(1, "seek")
@@ -287,7 +290,7 @@ class Window:
             self._hold(self.limit, now)
 
     def _unsure(self, size: int) -> bool:
-        """Whether what one call takes is not known to half a slot of this size, or to `SEEK_DOUBT`."""
+        """Whether one call's latency is not known to half a slot of this size, or to `SEEK_DOUBT`."""
         n = self._unqueued.n
         doubt = max(SEEK_DOUBT, 0.5 / size)
         return n < min(SEEK_LEAST, 2 * size) or (self._unqueued.relative_error > doubt and n < SEEK_MOST)

@@ -1,4 +1,4 @@
-"""The books of one document on its way through the LLM: its clock, its deadline, and what was counted."""
+"""Accounting for one document's way through the LLM: its clock, its deadline, and its counters."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ LOADING_LEAST_S = 2.0  # however short the deadline is
 
 
 @dataclass
-class Document:
-    """`run` and `halt` bracket each call and each pause before a retry: its clock runs while at least one is under way.
+class DocumentProgress:
+    """`run` and `halt` bracket each call and each pause before a retry: its clock runs while at least one is in
+    progress.
 
-    `deadline` stands still with the clock: what a document waits in the pool's line is not held against the service.
+    `deadline` pauses with the clock: time in the pool's queue does not count against the service.
     """
 
     clock: Clock
@@ -26,7 +27,7 @@ class Document:
     limit_s: float
     deadline: asyncio.Timeout
     started: float
-    background: bool = False  # nobody waits for it
+    background: bool = False  # no client is waiting for it
     sent: bool = False
     attempts: int = 0
     proposed: int = 0
@@ -34,7 +35,7 @@ class Document:
     prompt_tokens: int = 0
     answer_tokens: int = 0
     load_ms: float = 0.0  # within its calls
-    loading: Callable[[], float] = lambda: 0.0  # seconds in which no server could answer, as its model was being loaded
+    loading: Callable[[], float] = lambda: 0.0  # seconds in which no server could answer because its model was loading
     _loading_before: float = 0.0
     last_send_at: float = 0.0
     server: str = ""
@@ -51,7 +52,7 @@ class Document:
         self._loading_before = self.loading()
 
     def send(self, server: str) -> None:
-        """A call of it goes out now."""
+        """One of its calls goes out now."""
         self.sent = True
         self.attempts += 1
         self.last_send_at = self.clock.now()
@@ -80,7 +81,7 @@ class Document:
 
     @property
     def patience_s(self) -> float:
-        """How much longer it waits for a model that loads: as long again as for answers, over all servers."""
+        """How much longer it waits for a model to load: once more its answer time, over all servers."""
         return max(0.0, max(self.limit_s, LOADING_LEAST_S) - self.readied_s)
 
     def left(self) -> float:
@@ -96,12 +97,12 @@ class Document:
 
     @property
     def queue_ms(self) -> float:
-        """Of its time so far what it neither spent in calls nor waited for a model to load."""
+        """Its time so far that was spent neither in calls nor waiting for a model to load."""
         idle_s = self.clock.real() - self.started - (self.loading() - self._loading_before)
         return max(0.0, idle_s * 1000 - self.ms - self.load_ms)
 
     def out_of_time(self) -> LlmFailure:
-        """The deadline has passed: the service was slow, or what made the last attempt fail did not go away."""
+        """The deadline has passed: the service was slow, or the cause of the last failure persisted."""
         spent = f"no answer within {self.limit_s:g} s"
         if self.last is None or self.hung:
             return self.failure(ErrorKind.timeout, spent)

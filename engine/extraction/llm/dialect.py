@@ -1,7 +1,7 @@
-"""How one server must be spoken to: what it refuses is left out from then on.
+"""How to talk to one server: parameters it refuses are left out from then on.
 
-Servers of the same API differ in the parameters that they take. Some name what they refuse, some only say "bad request". A named one is
-left out at once; otherwise one after the other is tried without, and what helped is remembered.
+Servers of the same API differ in the parameters they accept. Some name the refused one, some only reply "bad request".
+A named one is left out directly; otherwise each is left out in turn, and the one that helped is remembered.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _THINK = re.compile(r"\bthink(?:ing)?\b|reasoning", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What to send. `dropped`: fields that are left out, those of Ollama's options too."""
+    """What to send. `dropped`: fields that are left out, including Ollama's options."""
 
     think: Thinking = None
     structured: Literal["schema", "object", "none"] = "schema"
@@ -48,7 +48,7 @@ class Dialect:
     dropped: frozenset[str] = frozenset()
 
     def trimmed(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A request without what the server does not take."""
+        """A request without what the server refuses."""
         if not self.dropped:
             return body
         kept = {name: value for name, value in body.items() if name not in self.dropped}
@@ -61,7 +61,7 @@ class Dialect:
 
     @property
     def plain(self) -> str:
-        """What of the usual request is left out, for people: "without response_format and seed"; "" when nothing is."""
+        """What is left out of the usual request, for people: "without response_format and seed"; "" when nothing is."""
         left = sorted(self.dropped)
         if self.structured == "none":
             left.insert(0, "a JSON schema")
@@ -104,7 +104,7 @@ def named(dialect: Dialect, answer: Answer, sent: dict[str, Any]) -> Dialect | N
 
 
 def guesses(dialect: Dialect, answer: Answer, sent: dict[str, Any]) -> Iterator[Dialect]:
-    """What a refusal without a name may mean, the likeliest first: each without one parameter, at last without all of them."""
+    """What an unnamed refusal may mean, likeliest first: each without one parameter, finally without all of them."""
     if answer.status not in (400, 422):
         return
     if dialect.structured == "schema":
@@ -134,7 +134,7 @@ def looser(dialect: Dialect) -> Dialect:
 
 
 def _fields(sent: dict[str, Any]) -> tuple[str, ...]:
-    """The parameters of a request that may be left out, those of Ollama's options too; the longest name first."""
+    """The parameters of a request that may be left out, including Ollama's options; the longest name first."""
     options = sent.get("options")
     inner = tuple(options) if isinstance(options, dict) else ()
     return tuple(sorted({*sent, *inner} - NEEDED, key=len, reverse=True))

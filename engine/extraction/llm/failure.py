@@ -1,4 +1,4 @@
-"""What can go wrong between a document and its keywords, in the words that the log, the screen and the triggers use."""
+"""What can go wrong between a document and its keywords, as named in the log, the screen and the triggers."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import Literal
 class ErrorKind(StrEnum):
     timeout = "timeout"  # the document's deadline, or one server's share of it, ran out
     transport = "transport"  # refused, reset, unreachable, not HTTP
-    http = "http"  # an HTTP status that is none of the following
+    http = "http"  # an HTTP status without a kind of its own
     busy = "busy"  # 503 with a full queue, 429
-    loading = "loading"  # the model is still being read into memory
+    loading = "loading"  # the model is still loading
     model_missing = "model_missing"
-    too_long = "too_long"  # the prompt does not fit the context, or was cut without a word
+    too_long = "too_long"  # the prompt does not fit the context, or was silently truncated
     quota = "quota"  # 429 for longer than a document can wait: the account's limit is used up
-    proxy = "proxy"  # what stands in front of the server answered in its place, or does not answer itself
+    proxy = "proxy"  # a proxy or gateway in front of the server answered instead, or does not answer itself
     invalid = "invalid"  # bytes that cannot be read: too many, or in an unknown encoding
     not_chat = "not_chat"  # 200 with something that is not the API's answer: a web page, another service's JSON
-    bad_format = "bad_format"  # the server says that the model's output does not fit the format
+    bad_format = "bad_format"  # the server reports that the model's output does not fit the format
     empty = "empty"  # an answer without a character
     thinking = "thinking"  # an answer that is all thinking
     cut = "cut"  # the text ends in the middle
     loop = "loop"  # the model repeats itself
     filtered = "filtered"  # held back by a content filter
-    refused = "refused"  # the model says that it cannot or will not
+    refused = "refused"  # the model declares that it cannot or will not
     prose = "prose"  # sentences instead of keywords
-    garbled = "garbled"  # JSON that is broken beyond mending
+    garbled = "garbled"  # JSON that is beyond repair
     shape = "shape"  # JSON without a list of keywords
     no_keywords = "no_keywords"  # the lists are there, and empty
     unfit = "unfit"  # nothing in the lists is a keyword: stop words, sentences, numbers
     ungrounded = "ungrounded"  # keywords, none of which the document supports
-    breaker_open = "breaker_open"  # every server is taken out; nothing was sent
-    queue_full = "queue_full"  # too many wait, or it has waited too long; nothing was sent
+    breaker_open = "breaker_open"  # every server's breaker is open; nothing was sent
+    queue_full = "queue_full"  # the queue is full, or it waited too long; nothing was sent
     internal = "internal"  # a fault in this program or its libraries
 
 
 Retry = Literal["never", "soon", "other_seed", "at_once"]
 
-# Ends of an attempt that the server answered: what is wrong is what the model wrote.
+# Attempts that the server answered: the fault is in the model's output.
 ANSWERS = frozenset(
     {
         ErrorKind.invalid, ErrorKind.not_chat, ErrorKind.bad_format, ErrorKind.empty, ErrorKind.thinking, ErrorKind.cut, ErrorKind.loop,
@@ -47,9 +47,10 @@ ANSWERS = frozenset(
     }
 )  # fmt: skip
 
-UNSENT = frozenset({ErrorKind.breaker_open, ErrorKind.queue_full})  # nothing went over the wire
+UNSENT = frozenset({ErrorKind.breaker_open, ErrorKind.queue_full})  # nothing was sent
 
-# How an attempt that ended like this may succeed when it is made again: "soon" after a pause, "other_seed" once with another
+# How an attempt that ended like this may succeed when it is made again: "soon" after a pause, "other_seed" once with
+# another
 # seed, "at_once" (an idle connection that the server had closed) once on a new connection and as if nothing had been.
 RETRY: dict[ErrorKind, Retry] = {
     ErrorKind.timeout: "soon",
@@ -67,7 +68,7 @@ RETRY: dict[ErrorKind, Retry] = {
     **dict.fromkeys(ANSWERS, "other_seed"),
 }
 
-# Ends that say something about the service, not about the document: these move the circuit breaker.
+# Results that concern the service, not the document: these move the circuit breaker.
 SERVICE = frozenset(
     {
         ErrorKind.timeout,
@@ -81,7 +82,8 @@ SERVICE = frozenset(
 
 
 class Fault(Exception):
-    """One attempt failed. `after_s` is the wait the server asked for; `context` the context length it told, in tokens."""
+    """One attempt failed. `after_s` is the wait the server asked for; `context` the context length it reported, in
+    tokens."""
 
     def __init__(
         self, kind: ErrorKind, message: str, *, retry: Retry | None = None, after_s: float = 0.0, context: int = 0
@@ -97,7 +99,7 @@ class Fault(Exception):
 class LlmFailure(Exception):
     """The document got no LLM keywords.
 
-    `sent`: whether anything of it went over the wire, and to which `server` last; `ms`: wall time from the first send, without
+    `sent`: whether any of it was sent, and to which `server` last; `ms`: wall time from the first send, without
     queueing (0 if unsent).
     """
 
@@ -123,7 +125,7 @@ class LlmFailure(Exception):
 
 
 class NotPermitted(Exception):
-    """`permit` said no right before a send, and nothing was sent after that. `sent`: an earlier attempt had been."""
+    """`permit` refused before a send, and nothing was sent after that. `sent`: an earlier attempt had been."""
 
     def __init__(self, *, sent: bool = False) -> None:
         super().__init__("calls to the LLM are not permitted now; the document goes to frequency")

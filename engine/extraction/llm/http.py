@@ -1,6 +1,6 @@
-"""One request and its answer: bounded in bytes, never redirected, and every way it can break a Fault with a sentence.
+"""One request and its answer: bounded in bytes, never redirected; every failure becomes a Fault with a sentence.
 
-httpx is imported when a pool starts, since it takes 0.1 s.
+httpx is imported when a pool starts, because it takes 0.1 s.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from engine.text import clean_line
 if TYPE_CHECKING:
     import httpx
 
-ANSWER_BYTES = 1 << 20  # a bounded answer is a few kB; a server that never stops must not fill the memory
+ANSWER_BYTES = 1 << 20  # an answer is a few kB; a server that never stops must not fill the memory
 CONNECT_S = 5.0
 
 
 class Answer(Struct, frozen=True):
-    """`retry_after`, `server`, `date`: the headers as they came, "" without one."""
+    """`retry_after`, `server`, `date`: the headers as received, "" without one."""
 
     status: int
     body: bytes
@@ -39,8 +39,8 @@ class Answer(Struct, frozen=True):
 
 
 class Http:
-    """The one client of a pool. Proxies and certificates are those of the environment (see `lanes`), redirects are not followed:
-    the key and the documents go to the address in the plan and nowhere else."""
+    """The one client of a pool. Proxies and certificates are those of the environment (see `lanes`), redirects are not
+    followed: the key and the documents go to the address in the plan and nowhere else."""
 
     def __init__(
         self,
@@ -52,10 +52,11 @@ class Http:
         key_header: str = "",
         gate: Gate | None = None,
     ) -> None:
-        """`extra`: headers as "Name: value". `key_header`: what carries the key where it is not `Authorization: Bearer`."""
+        """`extra`: headers as "Name: value". `key_header`: the header for the key if it is not `Authorization:
+        Bearer`."""
         import httpx
 
-        from engine.extraction.llm.transport import Lanes
+        from engine.extraction.llm.transport import ConnectionPool
 
         headers = {"accept-encoding": "identity", "user-agent": "rollout-console"}
         for line in extra:
@@ -66,11 +67,11 @@ class Http:
             headers[key_header.lower() or "authorization"] = f"Bearer {api_key}" if bearer else api_key
         self._gate = gate or Gate(lambda: True)
         self._redactor = redactor or Redactor([api_key or ""])
-        self._urls: dict[str, httpx.URL] = {}  # taking one apart is a tenth of a call
+        self._urls: dict[str, httpx.URL] = {}  # parsing one is a tenth of a call
         self._client = httpx.AsyncClient(
             headers=headers,
             timeout=httpx.Timeout(None, connect=min(CONNECT_S, connect_s)),
-            transport=Lanes(now),
+            transport=ConnectionPool(now),
             follow_redirects=False,
         )
 
@@ -78,14 +79,14 @@ class Http:
         await self._client.aclose()
 
     async def generate(self, url: str, body: bytes, user: str = "") -> Answer:
-        """POST to a route where a model works: through the gate. Raises Fault, NotPermitted."""
+        """POST to a route that uses a model: through the gate. Raises Fault, NotPermitted."""
         return await self._gate.send(lambda: self.send("POST", url, body, user))
 
     async def send(self, method: str, url: str, body: bytes | None = None, user: str = "") -> Answer:
-        """Raises Fault. No time limit but that of connecting: the caller has one over everything.
+        """Raises Fault. No time limit except for connecting: the caller has an overall one.
 
-        `user`: "name:password" for basic authentication. Cancelling it closes the connection, which ends the generation.
-        Neither the answer nor a Fault repeats a secret.
+        `user`: "name:password" for basic authentication. Cancelling it closes the connection, which ends the
+        generation. Neither the answer nor a Fault contains a secret.
         """
         try:
             answer = await self._send(method, url, body, user)
@@ -116,7 +117,7 @@ class Http:
                 await response.aclose()
         except StaleConnection:
             raise Fault(
-                ErrorKind.transport, f"{_shown(url)} closed an idle connection as it was used", retry="at_once"
+                ErrorKind.transport, f"{_shown(url)} closed an idle connection while it was being used", retry="at_once"
             ) from None
         except ProxyFailure as failure:
             retry: Retry = "soon" if failure.may_pass else "never"
@@ -129,12 +130,12 @@ class Http:
 
 
 def _after_ms(header: str) -> str:
-    """Retry-After in seconds from the header in milliseconds that some services send instead."""
+    """Retry-After in seconds, from the millisecond header that some services send instead."""
     return str(int(header) / 1000) if header.isascii() and header.isdigit() else ""
 
 
 def split_user(url: str) -> tuple[str, str]:
-    """(the address without its user, "name:password" or ""): httpx would write them into its log."""
+    """(the address without its user, "name:password" or ""): httpx would write them to its log."""
     scheme, mark, rest = url.partition("://")
     host, slash, path = rest.partition("/")
     user, _, host = host.rpartition("@")
@@ -151,7 +152,7 @@ def _refuse_redirect(response: httpx.Response, redactor: Redactor) -> None:
 
 
 async def _read(response: httpx.Response, redactor: Redactor) -> bytes:
-    """The body, at most ANSWER_BYTES of it, also where it comes compressed though that was not asked for."""
+    """The body, at most ANSWER_BYTES of it, even if it is compressed without being asked for."""
     encoding = redactor.text(response.headers.get("content-encoding", "")).strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
         raise Fault(
@@ -170,13 +171,13 @@ async def _read(response: httpx.Response, redactor: Redactor) -> bytes:
 
 
 def _broken(error: Exception, url: str, redactor: Redactor) -> Fault:
-    """Why there is no answer. What a person has to mend (a name, a certificate) is not tried again."""
+    """Why there is no answer. What a person has to fix (a name, a certificate) is not retried."""
     import httpx
 
     where = _shown(url)
     causes = [error, *_causes(error)]
-    # before it is cut: a part of a secret would not be recognised
-    said = clean_line(redactor.text(str(error)), 200) or f"the connection broke ({type(error).__name__})"
+    # before truncation: a partial secret would not be recognised
+    reason = clean_line(redactor.text(str(error)), 200) or f"the connection broke ({type(error).__name__})"
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             why = clean_line(cause.verify_message or str(cause), 120)
@@ -190,30 +191,32 @@ def _broken(error: Exception, url: str, redactor: Redactor) -> Fault:
                 ErrorKind.transport, f"{where}: TLS failed ({why}); does this port speak https?", retry="never"
             )
         if isinstance(cause, ConnectionRefusedError):
-            return Fault(ErrorKind.transport, f"{where}: connection refused; start the server there, or mend [llm] url")
+            return Fault(
+                ErrorKind.transport, f"{where}: connection refused; start the server there, or correct [llm] url"
+            )
         if isinstance(cause, socket.gaierror):
             return Fault(
                 ErrorKind.transport,
-                f"{where}: no such host; mend [llm] url ({clean_line(cause.strerror or str(cause), 80)})",
+                f"{where}: no such host; correct [llm] url ({clean_line(cause.strerror or str(cause), 80)})",
             )
     if isinstance(error, httpx.ConnectTimeout):
-        said = "no connection within the time limit"
-    return Fault(ErrorKind.transport, f"{where}: {said}")
+        reason = "no connection within the time limit"
+    return Fault(ErrorKind.transport, f"{where}: {reason}")
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """What led to an error, also inside groups (one attempt per address of a name)."""
-    found: list[BaseException] = []
+    """The causes of an error, also inside groups (one attempt per address of a name)."""
+    causes: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
-    while waiting and len(found) < 32:
+    while waiting and len(causes) < 32:
         one = waiting.pop()
-        if one is None or one in found:
+        if one is None or one in causes:
             continue
-        found.append(one)
+        causes.append(one)
         waiting += [one.__cause__, one.__context__]
         if isinstance(one, BaseExceptionGroup):
             waiting += one.exceptions
-    return found
+    return causes
 
 
 def _shown(url: str) -> str:

@@ -1,6 +1,7 @@
-"""What of a model's answer may be used: judged against its piece of the document, merged over the pieces, within the plan's limits.
+"""Which parts of a model's answer may be used: judged against its piece of the document, merged over the pieces, within
+the plan's limits.
 
-Pure. What the model wrote stays untrusted until `judge` has seen it.
+Pure. A model's output stays untrusted until `judge` has checked it.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from engine.extraction.llm.surface import Surface
 from engine.extraction.words import TECHNOLOGIES, TECHNOLOGIES_BY_NAME
 from engine.plan.model import Llm
 
-SALVAGE_LEAST = 3  # keywords saved from a cut answer that make it usable after all
-ENOUGH = 10  # keywords of a cut answer that are worth no second call: the plan asks for 10 to 15
+SALVAGE_LEAST = 3  # keywords saved from a truncated answer that still make it usable
+ENOUGH = 10  # keywords of a truncated answer that are not worth a second call: the plan asks for 10 to 15
 
 _IDENTIFIER = re.compile(r"[\d_/\\.:@#+]|[a-z][A-Z]|^-|^[A-Z]{2,}s?$|\b[A-Z]{2,}\b")
 
 
 class Evidence:
-    """One piece of a document, as that by which answers are judged: what it supports, and how it spells it."""
+    """One piece of a document as evidence: what it supports, and how it spells it."""
 
     def __init__(self, piece: str) -> None:
         self.ground = grounding.Ground(piece)
@@ -35,7 +36,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class PieceKeywords:
-    """Grounded keywords of one piece, best first; `dropped` of the `proposed` were not. `flaw`: what is wrong with the answer."""
+    """Grounded keywords of one piece, best first; `dropped` of the `proposed` were not. `flaw`: what is wrong with the
+    answer."""
 
     descriptive: tuple[str, ...]
     technical: tuple[str, ...]
@@ -103,9 +105,9 @@ def _halves(keywords: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]
 
 
 def merged(pieces: Sequence[PieceKeywords], config: Llm) -> Keywords:
-    """One ranking over the pieces and both lists, each spread evenly over it; what is in both counts as technical.
+    """One ranking over the pieces and both lists, each spread evenly over it; a keyword in both counts as technical.
 
-    Taken in turn, a document of ideas would have the last of two names before its third idea.
+    Otherwise a document about ideas would list the last of two names before its third idea.
     """
     technical = chunks.merge([piece.technical for piece in pieces], stem_phrase)[: config.max_technical]
     named = {stem_phrase(keyword) for keyword in technical}

@@ -1,6 +1,7 @@
-"""Lists in plain text: bullets, numbers, labels, commas, hashtags, tables, tags. And which of the two lists a name means.
+"""Lists in plain text: bullets, numbers, labels, commas, hashtags, tables, tags. Also which of the two lists a name
+refers to.
 
-Pure. A sentence is never taken for a list, however many commas it has.
+Pure. A sentence is never treated as a list, however many commas it has.
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ def is_item_key(name: str) -> bool:
 
 
 def item_in(item: dict[str, Any], strict: bool = False) -> str:
-    """The one keyword that an object is about, "" where it is about none or several. `strict`: only by a name that says so."""
+    """The one keyword that an object describes, "" if it describes none or several. `strict`: only under an explicit
+    name."""
     if any(isinstance(part, list | dict) for part in item.values()):
         return ""
     named = (
@@ -96,19 +98,19 @@ def item_in(item: dict[str, Any], strict: bool = False) -> str:
 
 
 def is_aside(name: str) -> bool:
-    """Whether a name means something that accompanies an answer."""
+    """Whether a name marks something that accompanies an answer."""
     return bool(_ASIDE.search(re.sub(r"[_\W]+", " ", name).casefold()))
 
 
 def items_of(text: str) -> list[str]:
-    """The items of a list in one string, be it in lines, bullets or commas; a sentence has none."""
+    """The items of a list in one string: lines, bullets or commas; a sentence has none."""
     if _HASHTAG.search(text) and len(_HASHTAG.findall(text)) > 1:
         return _HASHTAG.findall(text)
     return [item for part in split(text) if (item := unbulleted(part)) and not sentence_like(item.rstrip("."))]
 
 
 def read(text: str) -> tuple[list[str], list[str]]:
-    """Descriptive and technical keywords of a text that is a list; nothing of one that is not."""
+    """Descriptive and technical keywords of a text that is a list; none for other texts."""
     lists: dict[str, list[str]] = {"descriptive": [], "technical": []}
     elements = _ELEMENT.findall(text)
     if elements:
@@ -177,7 +179,7 @@ def _unlabelled(lines: list[str]) -> list[str]:
 
 
 def _listed(line: str, least: int) -> list[str]:
-    """The items of a line that is nothing but a list: short ones, none of which begins or ends like a sentence."""
+    """The items of a line that is only a list: short ones, none of which begins or ends like a sentence."""
     items = [re.sub(r"^(?:and|or|und|et|y)\s+", "", item) for item in split(line.strip().rstrip("."))]
     if len(items) < least:
         return []

@@ -1,7 +1,7 @@
-"""The one gate of every request that makes a model work: documents, shadow calls, loading a model, questions to the model itself.
+"""The single gate for every request that uses a model: documents, shadow calls, loading a model, test questions.
 
-Asked right before the request goes out; what is out can be cut, which closes its connection. So what a rollback proves is what
-happens on the sockets, whoever sent the request.
+Checked right before a request goes out; an open request can be cut, which closes its connection. So a rollback's proof
+reflects the sockets, whoever sent the request.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Gate:
-    """`allowed` says whether any request may go out now."""
+    """`allowed` returns whether any request may go out now."""
 
     def __init__(self, allowed: Callable[[], bool]) -> None:
         self._allowed = allowed
@@ -25,7 +25,7 @@ class Gate:
 
     @property
     def open(self) -> int:
-        """Requests that are out and not answered, or whose connection is not closed yet."""
+        """Requests that are unanswered, or whose connection is still open."""
         return len(self._open)
 
     async def send(self, request: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -45,6 +45,6 @@ class Gate:
             raise NotPermitted(sent=True) from None
 
     def cut(self) -> None:
-        """End every request that is out."""
+        """End every open request."""
         for task in tuple(self._open):
             task.cancel()

@@ -1,8 +1,9 @@
-"""All LLM servers as one: a document goes to the least loaded of them, and comes back with keywords it supports, or with the reason why not.
+"""All LLM servers as one: a document goes to the least loaded, and returns with keywords it supports, or with a reason.
 
-What waits, waits in the pool's own queue, not in the HTTP client. A document has one deadline over everything that is done for it; it
-runs from the first send and stands still while the document only queues or the model loads, so `ms` is the service's own latency and
-`queue_ms` ours. A document that somebody waits for has a limit in the queue too; bulk work has none, and goes after it.
+Waiting happens in the pool's own queue, not in the HTTP client. A document has one deadline for all its calls; it runs
+from the first send and pauses while the document only queues or the model loads, so `ms` is the service's own latency
+and `queue_ms` ours. A document with a waiting client has a limit in the queue too; bulk work has none, and comes after
+it.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ from engine.extraction.llm import prompt
 from engine.extraction.llm.address import address
 from engine.extraction.llm.call import call
 from engine.extraction.llm.check import CheckReport, Say, check
-from engine.extraction.llm.deadline import Document
+from engine.extraction.llm.deadline import DocumentProgress
 from engine.extraction.llm.failure import ANSWERS, UNSENT, ErrorKind, Fault, LlmFailure, NotPermitted
 from engine.extraction.llm.http import Http
 from engine.extraction.llm.judge import Evidence, PieceKeywords, judge, merged
 from engine.extraction.llm.permit import Gate
 from engine.extraction.llm.protocol import Reply
-from engine.extraction.llm.queue import Line, Slot
+from engine.extraction.llm.queue import Slot, WaitQueue
 from engine.extraction.llm.redact import Redactor
 from engine.extraction.llm.retry import Accept, Again, Halve, Tries, next_step
 from engine.extraction.llm.server import Server, ServerHealth
 from engine.plan.model import Llm
 
 INLINE_CHARS = 200_000
-MAX_PIECES = 16  # calls that one long document may cost; beyond, an even sample of its pieces is read
+MAX_PIECES = 16  # calls that one long document may cost; beyond that, an even sample of its pieces is read
 BACKOFF_S = 0.2
 BACKOFF_MOST_S = 2.0
-SMALLEST_PIECE = 500  # characters; a text that does not fit even so is too long
+SMALLEST_PIECE = 500  # characters; a text that does not fit at this size is too long
 
 
 class LlmAnswer(msgspec.Struct, frozen=True):
@@ -59,19 +60,19 @@ class LlmAnswer(msgspec.Struct, frozen=True):
 
 
 class LlmPool:
-    """The servers of `[llm] urls` behind one line. Not for use from several event loops."""
+    """The servers of `[llm] urls` behind one queue. Not for use from several event loops."""
 
     def __init__(
         self, config: Llm, clock: Clock, *, api_key: str | None = None, permit: Callable[[], bool] = lambda: True
     ) -> None:
-        """`permit` is asked before every request that makes a model work, whoever sends it."""
+        """`permit` is checked before every request that uses a model, whoever sends it."""
         self.config = config
         self.gate = Gate(permit)
         self._clock = clock
         self._api_key = api_key
         self.redactor = Redactor(_secrets(config, api_key))
         self._servers = tuple(Server(url, config, clock) for url in dict.fromkeys(config.urls))
-        self._line = Line(self._servers, config.max_waiting)
+        self._queue = WaitQueue(self._servers, config.max_waiting)
         self._client: Http | None = None
         self._learning: asyncio.Task[None] | None = None
         self._random = random.Random()
@@ -94,19 +95,19 @@ class LlmPool:
         self._learning = asyncio.create_task(self._learn())
 
     async def close(self) -> None:
-        """Cancel what runs in the background, turn away what waits, close the connections."""
+        """Cancel background work, reject what is queued, close the connections."""
         if self._learning is not None:
             self._learning.cancel()
             await asyncio.gather(self._learning, return_exceptions=True)
         for server in self._servers:
             await server.stop()
-        self._line.turn_away(Fault(ErrorKind.breaker_open, "the engine is stopping"))
+        self._queue.turn_away(Fault(ErrorKind.breaker_open, "the engine is stopping"))
         if self._client is not None:
             await self._client.close()
             self._client = None
 
     async def preload(self) -> None:
-        """Have every server load the model now, so that no document waits for it. Failures show in `servers()`."""
+        """Load the model on every server now, so that no document waits for it. `servers()` shows failures."""
         await self._each(Server.warm_up)
 
     async def _learn(self) -> None:
@@ -130,20 +131,23 @@ class LlmPool:
         return tuple(server.health() for server in self._servers)
 
     async def probe(self) -> tuple[ServerHealth, ...]:
-        """Ask every server whether it is there (no model is asked), at most 5 s."""
+        """Check whether every server answers (no model is used), at most 5 s."""
         client = self._http()
         await asyncio.gather(*(server.probe(client) for server in self._servers))
-        self._line.serve()
+        self._queue.serve()
         return self.servers()
 
     async def check(self, say: Say | None = None) -> CheckReport:
-        """Version, model, context, thinking, schema and capacity of every server, by a few calls on a built-in sample text.
+        """Version, model, context, thinking, schema and capacity of every server, by a few calls on a built-in sample
+        text.
 
-        `say` hears each finding as it is made."""
+        `say` receives each finding as it is made.
+        """
         return await check(self._servers, self._http(), self.config, say)
 
     async def known(self) -> None:
-        """Return when the servers were asked who they are, or did not say in time: at most 5 s after `start`, or `timeout`."""
+        """Return when the servers have identified themselves, or failed to in time: at most 5 s after `start`, or
+        `timeout`."""
         if self._learning is not None and not self._learning.done():
             await asyncio.wait([self._learning], timeout=self.config.timeout_s)
 
@@ -154,30 +158,32 @@ class LlmPool:
 
     @property
     def digests(self) -> frozenset[str]:
-        """Of the weights behind the model's name, as far as the servers have told them."""
+        """Digests of the weights behind the model's name, as far as the servers have reported them."""
         return frozenset(s.facts.digest for s in self._servers if s.facts.digest)
 
     @property
     def all_known(self) -> bool:
-        """Whether every server has told its digest."""
+        """Whether every server has reported its digest."""
         return all(s.facts.digest for s in self._servers)
 
     @property
     def waiting(self) -> int:
         """Calls that wait for a free place on a server."""
-        return len(self._line)
+        return len(self._queue)
 
     # one document
 
     async def extract(self, text: str, *, permit: Callable[[], bool], background: bool = False) -> LlmAnswer:
-        """Keywords of the text. `permit` is asked right before every send; `background`: nobody waits for it, others go first.
+        """Keywords of the text. `permit` is checked right before every send; `background`: no client is waiting, so
+        others go first.
 
-        Raises NotPermitted when it says no (nothing is sent after that), LlmFailure for everything else. Cancelling closes the connections.
+        Raises NotPermitted when it refuses (nothing is sent after that), LlmFailure for everything else. Cancelling
+        closes the connections.
         """
         self._http()
         started = self._clock.real()
         async with asyncio.timeout(None) as deadline:
-            document = Document(
+            document = DocumentProgress(
                 self._clock, permit, self.config.timeout_s, deadline, started, background, loading=self._loading_s
             )
             try:
@@ -187,12 +193,12 @@ class LlmPool:
                     raise document.out_of_time() from None
                 raise
 
-    async def _extract(self, text: str, document: Document) -> LlmAnswer:
+    async def _extract(self, text: str, document: DocumentProgress) -> LlmAnswer:
         config = self.config
         parts = await self._parts(text)
-        found = await self._all(parts.pieces, document)
+        keywords = await self._all(parts.pieces, document)
         return LlmAnswer(
-            merged(found, config),
+            merged(keywords, config),
             document.ms,
             document.queue_ms,
             document.attempts,
@@ -208,7 +214,8 @@ class LlmPool:
         )
 
     async def _parts(self, text: str) -> chunks.Split:
-        """The pieces of a text; of a long one in a thread, since a rollback must not wait for half a second of looking for headings."""
+        """The pieces of a text. A long one is split in a thread, because a rollback must not wait half a second for
+        it."""
         limits = {"max_chars": self.config.chunk_chars, "max_tokens": self._room(), "max_pieces": MAX_PIECES}
         if len(text) <= INLINE_CHARS:
             return chunks.split(text, **limits)
@@ -220,8 +227,8 @@ class LlmPool:
         context = min(known) if known else self.config.num_ctx
         return max(200, context - prompt.ANSWER_TOKENS - prompt.SYSTEM_TOKENS)
 
-    async def _all(self, pieces: tuple[str, ...], document: Document) -> list[PieceKeywords]:
-        """What the pieces hold. One without keywords does not spoil the others; every other failure does."""
+    async def _all(self, pieces: tuple[str, ...], document: DocumentProgress) -> list[PieceKeywords]:
+        """The pieces' keywords. A piece without keywords does not fail the others; any other failure does."""
         if len(pieces) == 1:
             return await self._piece(pieces[0], document)
 
@@ -239,12 +246,12 @@ class LlmPool:
         except BaseExceptionGroup as several:
             raise _foremost(several) from None
         ends = [task.result() for task in tasks]
-        found = [f for end in ends if not isinstance(end, LlmFailure) for f in end]
-        if not found:
+        results = [f for end in ends if not isinstance(end, LlmFailure) for f in end]
+        if not results:
             raise next(end for end in ends if isinstance(end, LlmFailure))
-        return found
+        return results
 
-    async def _piece(self, piece: str, document: Document) -> list[PieceKeywords]:
+    async def _piece(self, piece: str, document: DocumentProgress) -> list[PieceKeywords]:
         """The keywords of one piece, with the retries that can help; a piece that proves too long is halved."""
         tries = Tries(retries=self.config.retries, divisible=len(piece) >= 2 * SMALLEST_PIECE)
         avoid: set[Server] = set()
@@ -271,7 +278,7 @@ class LlmPool:
                     last = document.last = fault
                 failed = {*avoid, slot.server} if slot is not None else avoid
                 tries = replace(
-                    tries, saved=saved is not None, elsewhere=self._line.elsewhere(failed), left_s=document.left()
+                    tries, saved=saved is not None, elsewhere=self._queue.elsewhere(failed), left_s=document.left()
                 )
                 step = next_step(fault, tries)
                 if isinstance(step, Halve):
@@ -293,40 +300,40 @@ class LlmPool:
                     await self._back_off(pauses, step.least_s, document)
                     pauses += 1
 
-    async def _halves(self, piece: str, document: Document) -> list[PieceKeywords]:
+    async def _halves(self, piece: str, document: DocumentProgress) -> list[PieceKeywords]:
         halves = chunks.split(piece, max_chars=len(piece) // 2 + 100, max_tokens=1 << 30, max_pieces=3)
         return [keywords for half in halves.pieces for keywords in await self._piece(half, document)]
 
-    async def _slot(self, avoid: set[Server], again: bool, document: Document) -> Slot:
-        """A place on a server. One that somebody waits for does not wait longer than `[llm] max_wait`. Raises Fault."""
+    async def _slot(self, avoid: set[Server], again: bool, document: DocumentProgress) -> Slot:
+        """A place on a server. A document with a waiting client waits no longer than `[llm] max_wait`. Raises Fault."""
         if again or document.background:
-            return await self._line.slot(avoid, again, document.background)
+            return await self._queue.slot(avoid, again, document.background)
         limit = self.config.max_wait_s
         try:
             async with asyncio.timeout(max(0.0, limit - document.queue_ms / 1000)):
-                return await self._line.slot(avoid, again, False)
+                return await self._queue.slot(avoid, again, False)
         except TimeoutError:
             raise Fault(
                 ErrorKind.queue_full, f"waited {limit:g} s in the queue, as long as [llm] max_wait allows"
             ) from None
 
     def _loading_s(self) -> float:
-        """Seconds since the start in which models were being loaded; of several servers the one that took least, which is when
-        none could answer."""
+        """Seconds since the start in which models were loading; with several servers the shortest, when none could
+        answer."""
         return min((server.warming_s for server in self._servers), default=0.0)
 
-    async def _call(self, slot: Slot, piece: str, document: Document, other_seed: bool) -> Reply:
+    async def _call(self, slot: Slot, piece: str, document: DocumentProgress, other_seed: bool) -> Reply:
         try:
             reply = await call(
                 slot, piece, document, self._http(), self.config, self._share(slot.server, document), other_seed
             )
         finally:
-            self._line.serve()
-        await asyncio.sleep(0)  # the next call goes out before this answer is judged: the server need not wait for that
+            self._queue.serve()
+        await asyncio.sleep(0)  # the next call goes out before this answer is judged, so that the server does not idle
         document.read(reply)
         return reply
 
-    async def _back_off(self, times: int, least_s: float, document: Document) -> None:
+    async def _back_off(self, times: int, least_s: float, document: DocumentProgress) -> None:
         pause = min(BACKOFF_MOST_S, BACKOFF_S * 2**times) * self._random.uniform(0.5, 1.5)
         document.run()
         try:
@@ -334,18 +341,18 @@ class LlmPool:
         finally:
             document.halt()
 
-    def _share(self, server: Server, document: Document) -> float | None:
-        """Seconds this server gets of the document's deadline: half of what is left while another could still be tried."""
-        return document.left() / 2 if self._line.elsewhere({server}) else None
+    def _share(self, server: Server, document: DocumentProgress) -> float | None:
+        """Seconds this server gets of the document's deadline: half of the rest while another could still be tried."""
+        return document.left() / 2 if self._queue.elsewhere({server}) else None
 
 
 def _secrets(config: Llm, api_key: str | None) -> list[str]:
-    """The key, and what addresses carry: users, passwords, keys in their query."""
+    """The key, and secrets in addresses: users, passwords, keys in their query."""
     return [api_key or "", *(secret for url in config.urls for secret in address(url, config.api).secrets)]
 
 
 def _foremost(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Of what ended a document's pieces, the one to report: a missing permit before failures."""
+    """The failure to report when a document's pieces failed: a missing permit takes precedence."""
     flat: list[BaseException] = []
     stack: list[BaseException] = [several]
     while stack:

@@ -1,7 +1,8 @@
-"""The prompt and the schema of the answer. A change here changes keywords: raise PROMPT_VERSION, it is part of the cache key.
+"""The prompt and the schema of the answer. A change here changes keywords: raise PROMPT_VERSION, which is part of the
+cache key.
 
-The document is data: it stands in the user message between two lines of a random fence, its chat-template tokens are
-broken, and whatever it still talks the model into is dropped by grounding. The system message never varies, so that a server's
+The document is data: it is in the user message between two lines of a random fence, its chat-template tokens are
+broken, and grounding drops anything it still talks the model into. The system message never varies, so that a server's
 prefix cache holds it.
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 from engine.extraction.grounding import KEYWORD_CHARS, TEMPLATE_TOKENS
 
 PROMPT_VERSION = "2"
-ANSWER_TOKENS = 512  # the whole answer with both lists full stays under it
+ANSWER_TOKENS = 512  # the whole answer with both lists full stays below this
 SYSTEM_TOKENS = 420  # the system message, the fence and the template around them, rounded up
 
 _SYSTEM = """You extract keywords from technical documents for a search index. Answer with one JSON object:
@@ -48,7 +49,7 @@ class Prompt:
 
 
 _YES = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"], "additionalProperties": False}
-# what a model that works at all answers at once
+# any working model answers this immediately
 SHORT = Prompt("Answer with JSON.", 'Say {"ok": true}.', _YES, 3, tokens=16)
 
 
@@ -67,13 +68,13 @@ def schema(max_descriptive: int, max_technical: int) -> dict[str, Any]:
 
 
 def defuse(text: str) -> str:
-    """The text with its chat-template tokens broken apart and its long runs of one sign or of blanks shortened."""
+    """The text with chat-template tokens broken apart and long runs of one sign or of blanks shortened."""
 
-    def broken(found: re.Match[str]) -> str:
-        return " " + " ".join(re.findall(r"[^\W_]+", found[0])) + " "
+    def broken(match: re.Match[str]) -> str:
+        return " " + " ".join(re.findall(r"[^\W_]+", match[0])) + " "
 
-    def shortened(found: re.Match[str]) -> str:
-        run = found[0]
+    def shortened(match: re.Match[str]) -> str:
+        run = match[0]
         return "\n\n" if "\n" in run else run[:4]
 
     if "<" in text or "[" in text:

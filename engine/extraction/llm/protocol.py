@@ -1,7 +1,7 @@
 """The two wire formats, Ollama's own and OpenAI's, as pure functions: what to send, and what an answer means.
 
-Nothing a server says is trusted: an answer of 200 may be an error (inside a stream), cut (done:false, "length"), empty
-(a thinking model) or about another prompt (its head dropped to fit). Sources: the API documents and code of Ollama 0.30 to 0.33,
+No server is trusted: an answer of 200 may be an error (inside a stream), cut (done:false, "length"), empty (a thinking
+model) or about another prompt (its head dropped to fit). Sources: the API documents and code of Ollama 0.30 to 0.33,
 llama.cpp's server, vLLM.
 """
 
@@ -21,12 +21,12 @@ from engine.extraction.llm.prompt import ANSWER_TOKENS, Prompt
 from engine.plan.model import Llm
 from engine.text import clean_line
 
-KEEP_ALIVE_S = 1800  # how long an idle model stays loaded; Ollama's own 5m makes every quiet hour end cold
+KEEP_ALIVE_S = 1800  # how long an idle model stays loaded; Ollama's own 5m means a cold start after every quiet hour
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the model wrote. `kind` and `flaw` say why it may not be whole (None and "": it is); times in ms."""
+    """What the model wrote. `kind` and `flaw` explain why it may not be whole (None and "" if it is); times in ms."""
 
     text: str
     flaw: str = ""
@@ -39,7 +39,7 @@ class Reply:
 
 class Wire(Protocol):
     ask_path: str
-    models_path: str  # what it serves: the cheapest question that shows that it answers
+    models_path: str  # the list of models: the cheapest request that proves it answers
     loading_path: str  # answers 503 while a model is loaded
 
     def ask(self, config: Llm, prompt: Prompt, *, seed: int, dialect: Dialect) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def wire(config: Llm) -> Wire:
 
 
 class Ollama:
-    """/api/chat. Every default that bites is set: stream, think, truncate, shift, num_ctx, num_predict."""
+    """/api/chat. Every risky default is set: stream, think, truncate, shift, num_ctx, num_predict."""
 
     ask_path = "/api/chat"
     models_path = loading_path = "/api/tags"
@@ -85,7 +85,7 @@ class Ollama:
 
     @staticmethod
     def options(config: Llm, tokens: int = ANSWER_TOKENS) -> dict[str, Any]:
-        """num_ctx is the same in every request: another makes the server load the model again."""
+        """num_ctx is the same in every request: a different one makes the server reload the model."""
         return {"num_ctx": config.num_ctx, "num_predict": tokens}
 
     def preload(self, config: Llm) -> bytes:
@@ -165,7 +165,7 @@ class OpenAi:
 
 
 def _written(answer: Answer, config: Llm, wanted: str) -> tuple[list[dict[str, Any]], responses.Written]:
-    """What the model wrote in an answer of 200. Raises Fault: it is an error, or no such answer."""
+    """What the model wrote in an answer of 200. Raises Fault if it is an error, or not such an answer."""
     if answer.status != 200:
         raise refusals.fault(answer, config)
     parts = responses.objects(answer.body)
@@ -183,14 +183,14 @@ def _written(answer: Answer, config: Llm, wanted: str) -> tuple[list[dict[str, A
 
 
 def _status_in(failed: dict[str, Any]) -> int:
-    """The status that an error inside of an answer of 200 names, else 500."""
+    """The status that an error inside an answer of 200 names, else 500."""
     error = failed["error"]
     code = responses.count(error.get("code") or error.get("status")) if isinstance(error, dict) else None
     return code if code and 400 <= code <= 599 else 500
 
 
 def _end(written: responses.Written) -> tuple[str, ErrorKind | None]:
-    """Why the answer ended before it was whole; most servers say "stop", others "eos_token", "end_turn", "STOP" or nothing."""
+    """Why the answer ended early; most servers send "stop", others "eos_token", "end_turn", "STOP" or nothing."""
     if written.filtered:
         return f"a content filter held the answer back (finish_reason {written.finish!r})", ErrorKind.filtered
     if written.cut:

@@ -1,4 +1,4 @@
-"""The proxy that the environment names for a server, as curl reads it, or the sentence that says why it cannot be used."""
+"""The proxy that the environment names for a server, read as curl reads it, or a sentence on why it cannot be used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 class UnusableProxy(ValueError):
-    """A sentence that names the variable and what to do."""
+    """A sentence that names the variable and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Proxy:
 
 
 def proxy_for(origin: Origin, environ: Mapping[str, str] = os.environ) -> Proxy | None:
-    """The proxy for this server; never one for this machine, whatever the environment says. Raises UnusableProxy."""
+    """The proxy for this server; never one for this machine, regardless of the environment. Raises UnusableProxy."""
     scheme, host, port = origin
     if _is_here(host) or _is_excepted(host, port, environ):
         return None
@@ -49,7 +49,7 @@ def proxy_for(origin: Origin, environ: Mapping[str, str] = os.environ) -> Proxy 
 
 
 def _usable(value: str, variable: str) -> str:
-    """The proxy's address with a scheme; curl and most programs take one without."""
+    """The proxy's address with a scheme; curl and most programs accept one without."""
     url = value if "://" in value else f"http://{value}"
     url = re.sub(r"^socks(?:5a)?://", "socks5://", url, flags=re.IGNORECASE)
     try:
@@ -62,11 +62,13 @@ def _usable(value: str, variable: str) -> str:
     scheme = parts.scheme.lower()
     if scheme not in _SCHEMES:
         raise UnusableProxy(
-            f"{variable} names a proxy of the kind {scheme}, which cannot be used; give one of http or socks5"
+            f"{variable} names a proxy of the kind {scheme}, which is not supported; give one of http or socks5"
         )
     if scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
         raise UnusableProxy(
-            f"{variable} names a SOCKS proxy, which needs a package more: pip install socksio, or name the server in no_proxy"
+            f"{variable} names a SOCKS proxy, which needs another package: pip install socksio, or name the "
+            ""
+            "server in no_proxy"
         )
     return url
 
@@ -79,7 +81,8 @@ def _is_here(host: str) -> bool:
 
 
 def _is_excepted(host: str, port: int | None, environ: Mapping[str, str]) -> bool:
-    """Whether no_proxy holds the server: a name, the end of one, an address, a network (10.0.0.0/8), each with a port or without."""
+    """Whether no_proxy covers the server: a name, the end of one, an address, a network (10.0.0.0/8), each with or
+    without a port."""
     if urllib.request.proxy_bypass(f"{host}:{port}" if port else host):
         return True
     listed = environ.get("no_proxy") or environ.get("NO_PROXY") or ""

@@ -1,6 +1,6 @@
-"""The line in front of the servers: who waits, and which server is next.
+"""The queue in front of the servers: who waits, and which server is next.
 
-First come, first served; a call that is made again goes first, since its document's time is running. Waiting here costs nothing,
+First come, first served; a retried call goes first, because its document's time is running. Waiting here costs nothing,
 waiting inside the HTTP client costs up to 30 ms of CPU a call once hundreds do.
 """
 
@@ -31,8 +31,8 @@ class _Waiting:
     avoid: set[Server]
 
 
-class Line:
-    """Two lines in truth: what nobody waits for (`background`) gets a place only when nobody else wants it."""
+class WaitQueue:
+    """Two queues: calls no client waits for (`background`) get a place only when no other call wants it."""
 
     def __init__(self, servers: Sequence[Server], most: int = 1_000_000) -> None:
         self._servers = servers
@@ -44,7 +44,7 @@ class Line:
         return len(self._served) + len(self._background)
 
     def turn_away(self, why: Fault) -> None:
-        """Nobody who waits gets a place."""
+        """Reject all waiting calls."""
         for line in (self._served, self._background):
             while line:
                 waiting = line.popleft()
@@ -56,8 +56,8 @@ class Line:
         return any(s not in avoid and s.breaker.admits(s.now()) for s in self._servers)
 
     async def slot(self, avoid: set[Server], again: bool, background: bool) -> Slot:
-        """A place on the least loaded server, when it is this call's turn; `again`: it was sent before, its time runs, it goes
-        first. Raises Fault: breaker_open when all servers are taken out, queue_full when too many wait."""
+        """A place on the least loaded server, when it is this call's turn; `again`: it was sent before, its time runs,
+        it goes first. Raises Fault: breaker_open when every server's breaker is open, queue_full when too many wait."""
         line = self._background if background else self._served
         if not self._served and (again or not line):
             server = self._best(avoid)
@@ -90,7 +90,7 @@ class Line:
             raise
 
     def serve(self) -> None:
-        """Give free places to those who wait, in order; turn all away when no server is left."""
+        """Give free places to waiting calls, in order; reject all when no server is left."""
         if not len(self):
             return
         if not self._admitted():

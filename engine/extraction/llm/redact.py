@@ -1,7 +1,7 @@
-"""Takes the secrets of a pool out of everything that may be shown, logged or stored.
+"""Removes a pool's secrets from everything that may be shown, logged or stored.
 
-A service may repeat the key that it refuses, a proxy the header that it dislikes, a library the value that it cannot send. What a
-server or a library says passes here before any other code sees it.
+A service may repeat the key it refuses, a proxy the header it dislikes, a library the value it cannot send. Text from a
+server or a library passes here before any other code sees it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 MARK = "(secret)"
-SHORTEST = 6  # a shorter one is a dummy ("none", "x") that stands in ordinary words
+SHORTEST = 6  # a shorter one is a dummy ("none", "x") that occurs in ordinary words
 
 
 class Redactor:
-    """Knows the secrets in each form in which they travel."""
+    """Knows the secrets in each form in which they are sent."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         forms: set[str] = set()
@@ -40,7 +40,7 @@ class Redactor:
 
 
 def _forms(secret: str) -> set[str]:
-    """As it is, quoted by Python, JSON and URLs, and in base64."""
+    """Literal, quoted by Python, JSON and URLs, and in base64."""
     return {
         secret,
         repr(secret)[1:-1],

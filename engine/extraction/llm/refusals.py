@@ -1,4 +1,4 @@
-"""What an HTTP answer other than 200 means: whose fault it is, whether it passes, how long it takes, what to do."""
+"""What an HTTP answer other than 200 means: the cause, whether it passes, how long it lasts, what to do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.plan.model import Llm
 from engine.text import clean_line
 
 LONGEST_WAIT_S = 86_400.0
-QUOTA_S = 900.0  # a quota that does not say when it is back
+QUOTA_S = 900.0  # a quota that does not state when it resets
 PATIENCE_S = 60.0  # a longer wait is not a queue but a quota
 
 _MODEL = re.compile(
@@ -48,11 +48,13 @@ _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|mill|s|m|h)", re.IGNORECASE)
 _UNITS = {"ms": 0.001, "mill": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PROXY = re.compile(
     rb"nginx(?:/[\w.]+)?|openresty(?:/[\w.]+)?|cloudflare|envoy|haproxy|traefik|varnish|squid(?:/[\w.]+)?|caddy|awselb(?:/[\w.]+)?|akamai\w*"
-    rb"|apache(?:/[\w.]+)?|microsoft-iis(?:/[\w.]+)?|microsoft-azure-application-gateway(?:/[\w.]+)?|google frontend|kong(?:/[\w.]+)?|istio-envoy",
+    rb"|apache(?:/[\w.]+)?|microsoft-iis(?:/[\w.]+)?|microsoft-azure-application-gateway(?:/[\w.]+)?|google "
+    rb"frontend|kong(?:/[\w.]+)?|istio-envoy",
     re.IGNORECASE,
 )
 _UPSTREAM = re.compile(
-    rb"upstream|no healthy|bad gateway|gateway time-?out|no server is available|error code: 5\d\d|connection to backend|application failed to respond",
+    rb"upstream|no healthy|bad gateway|gateway time-?out|no server is available|error code: "
+    rb"5\d\d|connection to backend|application failed to respond",
     re.IGNORECASE,
 )
 _EDGE_STATUS = frozenset({502, 504, *range(520, 531)})
@@ -87,7 +89,10 @@ def fault(answer: Answer, config: Llm) -> Fault:
         retry = "never"
         text = f"the server refuses the key ({status}{tail}); check the variable that [llm] api_key_env names"
     elif status == 407:
-        retry, text = "never", f"the proxy wants a user and a password (407{tail}); put them into the proxy's address"
+        retry, text = (
+            "never",
+            f"the proxy requires a user and a password (407{tail}); put them into the proxy's address",
+        )
     elif status in (404, 405):
         retry = "never"
         text = f"the server has no {config.api} API at this address ({status}{tail}); check [llm] url and api"
@@ -97,13 +102,13 @@ def fault(answer: Answer, config: Llm) -> Fault:
 
 
 def _limited(status: int, tail: str, words: str, after: float) -> Fault:
-    """429: wait where that is short, else the server is of no use until the limit is lifted."""
+    """429: wait if the wait is short, otherwise the server is unusable until the limit is lifted."""
     if after <= PATIENCE_S and not _QUOTA.search(words) and status != 402:
         return Fault(ErrorKind.busy, f"the server's queue is full ({status}{tail})", after_s=after)
     return Fault(ErrorKind.quota, f"the quota is used up ({status}{tail})", after_s=after or QUOTA_S)
 
 
-# -- a proxy in front --------------------------------------------------------------------------------------------------------------
+# -- a proxy in front --------------------------------------------------------------------------------------------------
 
 
 def by_proxy(answer: Answer) -> bool:
@@ -133,8 +138,8 @@ def _of_proxy(answer: Answer, config: Llm) -> Fault:
     if status == 429:
         after = wait_s(answer, "")
         if after > PATIENCE_S:
-            return Fault(ErrorKind.quota, f"{who} lets no more calls pass ({line})", after_s=after)
-        return Fault(ErrorKind.busy, f"{who} lets fewer calls pass ({line})", after_s=after)
+            return Fault(ErrorKind.quota, f"{who} blocks further calls ({line})", after_s=after)
+        return Fault(ErrorKind.busy, f"{who} throttles calls ({line})", after_s=after)
     if status in (401, 403, 407):
         text = f"{who} refuses the call ({line}); check its rules and the key"
         return Fault(ErrorKind.proxy, text, retry="never")
@@ -143,12 +148,12 @@ def _of_proxy(answer: Answer, config: Llm) -> Fault:
         return Fault(ErrorKind.proxy, text)
     if status < 500:
         return Fault(ErrorKind.proxy, f"{who} answered {line}; check [llm] url", retry="never")
-    text = f"{who} does not reach the server behind it ({line}); see whether that runs"
+    text = f"{who} does not reach the server behind it ({line}); check that it is running"
     return Fault(ErrorKind.proxy, text, after_s=wait_s(answer, ""))
 
 
 def _status_line(answer: Answer) -> str:
-    """ "502 Bad Gateway", in the proxy's own words where it has some."""
+    """ "502 Bad Gateway", with the proxy's own message if it has one."""
     if responses.is_page(answer.body):
         sentence = responses.page_title(answer.body)
     else:
@@ -161,11 +166,11 @@ def _status_line(answer: Answer) -> str:
     return sentence if sentence.startswith(str(answer.status)) else f"{answer.status} {sentence}"
 
 
-# -- how long to wait ----------------------------------------------------------------------------------------------------------------
+# -- how long to wait --------------------------------------------------------------------------------------------------
 
 
 def wait_s(answer: Answer, sentence: str = "") -> float:
-    """Seconds that the server asks for, in Retry-After (seconds or a date) or in its words; 0 without a wish."""
+    """Seconds that the server asks for, in Retry-After (seconds or a date) or in its message; 0 without one."""
     header = answer.retry_after.strip()
     wait = _seconds(header, _sent(answer)) if header else 0.0
     if not wait and (words := _WAIT.search(sentence) or _WAIT.search(answer.body[:4000].decode("utf-8", "replace"))):
@@ -195,7 +200,7 @@ def _aware(moment: datetime) -> datetime:
 
 
 def _sent(answer: Answer) -> datetime:
-    """When the server sent the answer, by its own clock where it says so."""
+    """When the server sent the answer, by its own clock if it gives one."""
     try:
         return _aware(parsedate_to_datetime(answer.date))
     except (ValueError, TypeError, IndexError):

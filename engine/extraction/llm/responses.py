@@ -1,4 +1,4 @@
-"""What the body of an answer holds, read leniently: JSON in any of the shapes in use, or none. Nothing here raises."""
+"""What the body of an answer contains, read leniently: JSON in any shape in use, or none. Nothing here raises."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ _FILTERED = frozenset(
 
 @dataclass(slots=True)
 class Written:
-    """What a model wrote, by where it stands in the answer; `thought` apart. `finish`: why it ended, "" where that is not told."""
+    """What a model wrote, by its place in the answer; `thought` separately. `finish`: why it ended, "" if unknown."""
 
     content: str = ""
-    called: str = ""  # the arguments of a tool that it calls
+    called: str = ""  # the arguments of a tool call
     thought: str = ""
     refusal: str = ""
     finish: str = ""
@@ -67,7 +67,7 @@ class Written:
 
     @property
     def text(self) -> str:
-        """The answer: the content, else the arguments, else what is in the place of thinking and is nothing but an answer."""
+        """The answer: the content, else the arguments, else the thinking if it is only an answer."""
         if self.content.strip() and not (self.called.strip() and "{" not in self.content):
             return self.content
         return self.called if self.called.strip() else self._from_thought() or self.content
@@ -106,8 +106,8 @@ def dicts(answer: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def objects(body: bytes) -> list[dict[str, Any]]:
-    """The JSON object of an answer; those of a list; or those of a stream, one a line, with or without the marks of server-sent
-    events. A line that is none ends it."""
+    """The JSON object of an answer; those of a list; or those of a stream, one a line, with or without the marks of
+    server-sent events. Any other line ends it."""
     try:
         return _objects_in(_json(body))
     except ValueError:
@@ -132,7 +132,7 @@ def objects(body: bytes) -> list[dict[str, Any]]:
 
 
 def _json(body: bytes) -> Any:
-    """As a lenient reader has it: with a byte-order mark, NaN, a byte that is not UTF-8, half of a pair of surrogates. ValueError."""
+    """Parsed leniently: with a byte-order mark, NaN, a byte that is not UTF-8, half of a surrogate pair. ValueError."""
     try:
         return msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -162,7 +162,7 @@ def _raw(text: str, at: int) -> tuple[Any, int]:
         return None, -1
 
 
-# -- what the model wrote ------------------------------------------------------------------------------------------------------
+# -- what the model wrote ----------------------------------------------------------------------------------------------
 
 
 def written(parts: list[dict[str, Any]]) -> Written:
@@ -233,7 +233,7 @@ def _finish(part: dict[str, Any], whole: Written) -> None:
 
 
 def _text(value: Any, whole: Written, depth: int = 0) -> str:
-    """The text of content in any shape: a string, parts, an object. What is thinking goes to `thought`."""
+    """The text of content in any shape: a string, parts, an object. Thinking goes to `thought`."""
     if isinstance(value, str):
         return value
     if depth > 4:
@@ -263,7 +263,7 @@ def _text(value: Any, whole: Written, depth: int = 0) -> str:
 
 
 def _has_lists(value: Any, depth: int = 0) -> bool:
-    """Whether an object has a place for keywords under a name that says so."""
+    """Whether an object has a place for keywords under an explicit name."""
     if not isinstance(value, dict) or depth > 2:
         return False
     return any(
@@ -272,7 +272,7 @@ def _has_lists(value: Any, depth: int = 0) -> bool:
     )
 
 
-# -- errors ---------------------------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------------------
 
 
 def error(body: bytes) -> dict[str, Any]:
@@ -294,7 +294,7 @@ def error(body: bytes) -> dict[str, Any]:
 
 
 def _sentence(error: Any) -> str:
-    """What an error says: FastAPI's {"loc", "msg"}, {"message"}, or all of it."""
+    """The text of an error: FastAPI's {"loc", "msg"}, {"message"}, or all of it."""
     if isinstance(error, dict):
         sentence = next(
             (
@@ -316,7 +316,7 @@ def is_page(body: bytes) -> bool:
 
 
 def page_title(body: bytes) -> str:
-    """The title of a web page, "" where it has none."""
+    """The title of a web page, "" if it has none."""
     title = _TITLE.search(body[:20_000])
     return clean_line(title[1].decode("utf-8", "replace"), 80) if title else ""
 
@@ -327,7 +327,7 @@ def count(value: Any) -> int | None:
 
 
 def what(body: bytes) -> str:
-    """A body that is no answer, in words."""
+    """A description of a body that is not an answer."""
     if not body.strip():
         return "an empty body"
     if is_page(body):

@@ -1,4 +1,5 @@
-"""What follows when a call for a piece of a document has failed: again, in halves, with what there is, or not at all. Pure."""
+"""What follows when a call for a piece of a document has failed: retry, halve, accept what there is, or give up.
+Pure."""
 
 from __future__ import annotations
 
@@ -6,14 +7,15 @@ from dataclasses import dataclass
 
 from engine.extraction.llm.failure import UNSENT, ErrorKind, Fault
 
-# Of one server alone: another may do better, whatever this one says.
+# Concern one server alone: another may do better.
 OF_THE_SERVER = frozenset({ErrorKind.quota, ErrorKind.model_missing, ErrorKind.proxy})
 PATIENT = frozenset({ErrorKind.busy, ErrorKind.loading})  # the server did no work for the document
 
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """What was tried for the piece, and what is left. `elsewhere`: a server that has not failed the piece takes calls."""
+    """What was tried for the piece, and what is left. `elsewhere`: a server that has not failed the piece accepts
+    calls."""
 
     failed: int = 0  # tries that count towards `retries`
     retries: int = 2
@@ -43,7 +45,7 @@ class Halve:
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """Take what was saved."""
+    """Accept what was saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ Step = Again | Halve | Accept | GiveUp
 
 
 def next_step(fault: Fault, tries: Tries) -> Step:
-    """`tries` are those before this fault."""
+    """`tries` excludes this fault."""
     if fault.kind in UNSENT:
         return Accept() if tries.saved else GiveUp()
     if fault.kind is ErrorKind.too_long and tries.divisible:
@@ -71,7 +73,7 @@ def next_step(fault: Fault, tries: Tries) -> Step:
     patient = fault.kind in PATIENT
     if fault.retry in ("never", "other_seed") or (tries.failed >= tries.retries and not patient):
         return GiveUp()
-    if fault.after_s > tries.left_s:  # the wait that the server asks for is longer than the document has
+    if fault.after_s > tries.left_s:  # the wait that the server asks for exceeds the document's time
         return Again(avoid=True, counts=True) if tries.elsewhere and tries.failed < tries.retries else GiveUp()
     if tries.elsewhere and not patient:
         return Again(avoid=True, counts=True)

@@ -1,4 +1,4 @@
-"""One LLM server: its address, its window and breaker, what it says of itself, and the calls over the wire."""
+"""One LLM server: its address, window and breaker, its reported facts, and the calls over the wire."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from engine.plan.model import Llm
 
 ASIDE_S = 5.0  # for a question about the server itself
 SMALLEST_CUT = 256  # tokens: half of the smallest context there is
-LOAD_S = 300.0  # how long a document waits, outside its deadline, for a model that is being loaded
-PROVEN_S = 180.0  # a call that succeeded so recently outweighs a probe that did not
+LOAD_S = 300.0  # how long a document waits, outside its deadline, for a model to load
+PROVEN_S = 180.0  # a success this recent outweighs a failed probe
 NOT_OF_PARAMETERS = frozenset(
     {ErrorKind.too_long, ErrorKind.quota, ErrorKind.busy, ErrorKind.loading, ErrorKind.proxy, ErrorKind.bad_format}
 )
-MOST_DIALECTS = 12  # requests until one is taken
+MOST_DIALECTS = 12  # requests until one is accepted
 POLL_S = 0.5  # while a model loads
-COLD_MS = 300.0  # a load_duration above it means that the model was read into memory for this call
+COLD_MS = 300.0  # a load_duration above it means that this call loaded the model
 
 
 class ServerHealth(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ class ServerHealth(msgspec.Struct, frozen=True):
     loaded: str = ""
     version: str = ""
     documents: int = 0
-    learnt: str = ""  # what is left out of requests since the server refuses it
+    learnt: str = ""  # what is left out of requests because the server refuses it
 
     @property
     def up(self) -> bool:
@@ -59,7 +59,7 @@ class ServerHealth(msgspec.Struct, frozen=True):
 
     @property
     def answers_probes(self) -> bool:
-        """The last probe's own result. A breaker's state is no measurement: without documents nothing closes it."""
+        """The last probe's own result. A breaker's state is not a measurement: without documents nothing closes it."""
         return not self.failed_probes
 
 
@@ -84,13 +84,13 @@ class Server:
         self._dialect = Dialect(structured="schema" if config.schema else "none")
         self._unnamed: set[str] = set()  # refusals that no other dialect helped against
         self._unthought: bool | None = None  # whether to try without `think`; None: no reason to
-        self._succeeded_at: float | None = None  # while the last call that ended said something good about the service
+        self._succeeded_at: float | None = None  # while the last finished call showed that the service works
         self._warming: asyncio.Task[None] | None = None
         self._warming_since: float | None = None
         self._warmed_s = 0.0
         self._warm = False
         self._used_at = 0.0  # when it last answered anything about a model
-        # a deadline passed and nothing was answered meanwhile: it may hang, or one document was slow
+        # a deadline passed without any answer since: it may hang, or one document was slow
         self.silent = False
 
     # what the pool decides by
@@ -100,24 +100,24 @@ class Server:
 
     @property
     def warm(self) -> bool:
-        """Whether the model is thought to be in memory."""
+        """Whether the model is believed to be loaded."""
         return self._warm and (self._config.api != "ollama" or self.now() - self._used_at < KEEP_ALIVE_S)
 
     @property
     def structured(self) -> str:
-        """What of a schema the server takes: "schema", only "object" (any JSON), or "none"."""
+        """Which part of a schema the server accepts: "schema", only "object" (any JSON), or "none"."""
         return self._dialect.structured
 
     @property
     def learnt(self) -> str:
-        """What is left out of requests since the server refuses it, for people; "" when nothing is."""
+        """What is left out of requests because the server refuses it, for people; "" when nothing is."""
         return self.health().learnt
 
     def cool(self) -> None:
         self._warm = False
 
     def failed(self, fault: Fault, probe: bool = False) -> bool:
-        """Note a failure of the service. True when the breaker took the server out at this one."""
+        """Note a failure of the service. True when this one opened the breaker."""
         self.note(fault)
         self._succeeded_at = None
         self._unreachable = fault.kind is ErrorKind.transport
@@ -128,7 +128,7 @@ class Server:
         return True
 
     def unanswered(self, fault: Fault, since: float, probe: bool) -> None:
-        """A call that was sent at `since` has run out of time."""
+        """A call that was sent at `since` has timed out."""
         self.silent = self._used_at <= since
         self.failed(fault, probe)
 
@@ -181,8 +181,8 @@ class Server:
     async def ask(
         self, http: Http, prompt: Prompt, *, seed: int, hot: bool = False, resend: Callable[[], None] | None = None
     ) -> Reply:
-        """One answer. Raises Fault. `hot`: a second try, with more chance in it. `resend` is called before the question goes out
-        again in another dialect, and may raise."""
+        """One answer. Raises Fault. `hot`: a second try, with more chance in it. `resend` is called before the question
+        goes out again in another dialect, and may raise."""
         config = self._config
         if hot:
             config = msgspec.structs.replace(config, temperature=max(0.7, config.temperature))
@@ -200,7 +200,7 @@ class Server:
     async def _learn_to_ask(
         self, http: Http, config: Llm, prompt: Prompt, seed: int, hot: bool, resend: Callable[[], None] | None
     ) -> Answer:
-        """The answer in the first dialect that the server takes, which is remembered; else its first refusal."""
+        """The answer in the first dialect that the server accepts, which is remembered; else its first refusal."""
         used = self._dialect
         if hot and self._unthought and used.think is False:
             used = replace(used, think=None)
@@ -238,22 +238,22 @@ class Server:
         return refusal or answer
 
     def _is_elsewhere(self, answer: Answer) -> bool:
-        """Whether the path is what the server does not have, and not the model."""
+        """Whether the server lacks the path, and not the model."""
         return refusals.fault(answer, self._config).kind is not ErrorKind.model_missing
 
     def _is_known_refusal(self, answer: Answer) -> bool:
-        """Whether it is about something else than parameters, or no other dialect helped before."""
+        """Whether it concerns something other than parameters, or no other dialect helped before."""
         known = refusals.fault(answer, self._config).kind is not ErrorKind.http
         return known or _signature(answer) in self._unnamed
 
     @property
     def may_unthink(self) -> bool:
-        """Whether leaving `think` out was not tried yet where it is sent as false."""
+        """Whether omitting `think` is still untried where it is sent as false."""
         return self._dialect.think is False and self._unthought is None
 
     def judged(self, kind: ErrorKind | None) -> None:
-        """What a model's answer turned out to be. Some versions of Ollama ignore `format` when they are told not to think: prose
-        instead of JSON is asked for once more without `think`, and so from then on where that helps."""
+        """What a model's answer turned out to be. Some versions of Ollama ignore `format` when they are told not to
+        think: prose instead of JSON is asked for once more without `think`, and so from then on where that helps."""
         if self._dialect.think is not False or self._dialect.structured == "none":
             return
         if kind in (ErrorKind.prose, ErrorKind.garbled, ErrorKind.shape) and self._unthought is None:
@@ -264,8 +264,8 @@ class Server:
                 self._dialect = replace(self._dialect, think=None)
 
     async def examine(self, http: Http) -> None:
-        """Ask a silent server a question that costs a model nothing, before another document spends its deadline there. Raises
-        Fault when that is not answered either: it hangs, and one more such end takes it out."""
+        """Ask a silent server a question that uses no model, before another document spends its deadline there. Raises
+        Fault when that gets no answer either: it hangs, and one more such timeout opens the breaker."""
         limit = min(self._config.timeout_s, max(ASIDE_S, self._config.timeout_s / 3))
         try:
             async with asyncio.timeout(limit):
@@ -279,12 +279,13 @@ class Server:
         except Fault as fault:
             if fault.kind is ErrorKind.transport:
                 raise
-        self.silent = False  # whatever it said, it speaks
+        self.silent = False  # any answer shows that it responds
 
     def _look_for_a_cut(self, reply: Reply, prompt: Prompt) -> None:
         """Some versions drop the head of a long prompt, the instructions with it, and answer 200.
 
-        What is left fills the context or half of it; a count far below that is only of what the server's cache did not hold.
+        What is left fills the context or half of it; a count far below that is only of what the server's cache did not
+        hold.
         """
         read, full = reply.prompt_tokens, self.context
         if read is None:
@@ -294,7 +295,7 @@ class Server:
         if filled or (least <= read < 0.9 * prompt.words):
             raise Fault(
                 ErrorKind.too_long,
-                f"the server cut the prompt without a word: it read {read} tokens of a text of "
+                f"the server silently truncated the prompt: it read {read} tokens of a text of "
                 f"{prompt.words} words; raise the server's context length or lower [llm] chunk_chars",
             )
         used = read + (reply.answer_tokens or 0)
@@ -305,7 +306,7 @@ class Server:
             )
 
     async def warm_up(self, http: Http) -> None:
-        """Ask the server what it is and have the model loaded; shared by all who wait for it. Raises Fault."""
+        """Ask the server for its facts and load the model; shared by all who wait for it. Raises Fault."""
         if self._warming is None:
             self._warming_since = self.now()
             self._warming = asyncio.create_task(self._prepare(http))
@@ -314,7 +315,7 @@ class Server:
 
     @property
     def warming_s(self) -> float:
-        """Seconds since the start in which it was asked what it is and its model was loaded."""
+        """Seconds since the start spent asking for its facts and loading its model."""
         return self._warmed_s + (0.0 if self._warming_since is None else self.now() - self._warming_since)
 
     def _prepared(self, task: asyncio.Task[None]) -> None:
@@ -341,7 +342,7 @@ class Server:
             raise Fault(ErrorKind.loading, f"the model was not loaded within {LOAD_S:.0f} s", retry="never") from None
 
     async def _preload(self, http: Http, wire: protocol.Ollama) -> None:
-        """Have the model read into memory. A refusal that is only of the empty request stops nothing: a document will tell."""
+        """Load the model. A refusal that only concerns the empty request is ignored: a document will show."""
         answer = await self._post(http, wire.preload(self._config))
         if answer.status != 200:
             fault = refusals.fault(answer, self._config)
@@ -365,7 +366,7 @@ class Server:
             await asyncio.sleep(POLL_S)
 
     async def survey(self, http: Http) -> Facts:
-        """Learn version, model, digest, context. Raises Fault: unreachable, of the other API, or the model is missing."""
+        """Learn version, model, digest, context. Raises Fault: unreachable, the other API, or the model is missing."""
         facts, there = await (self._ollama(http) if self._config.api == "ollama" else self._openai(http))
         self.facts = facts
         if not there:
@@ -394,15 +395,15 @@ class Server:
         return facts, there or models.status != 200
 
     async def is_ollama(self, http: Http) -> bool:
-        """Whether it answers as Ollama does, whatever the plan says it is."""
+        """Whether it answers as Ollama does, regardless of the plan."""
         return "version" in responses.body(await self._aside(http, "GET", "/api/version"))
 
     async def is_openai(self, http: Http) -> bool:
         return "data" in responses.body(await self._aside(http, "GET", "/v1/models"))
 
     async def probe(self, http: Http) -> bool:
-        """Whether the service answers at all; no model is asked to work. A failed probe counts as a failure of the service, unless
-        calls succeed: an answer to a document says more than one about the service itself."""
+        """Whether the service answers at all; no model is used. A failed probe counts as a failure of the service
+        unless calls succeed: an answer to a document is better evidence than one about the service itself."""
         began = self.now()
         try:
             answer = await self._aside(http, "GET", self._config.probe or self._wire.models_path)
@@ -427,8 +428,8 @@ class Server:
         return True
 
     def _reached(self) -> None:
-        """A good probe after a failure to reach the server: open becomes half-open, half-open closes. Without documents nothing
-        else would close it."""
+        """A good probe after a failure to reach the server: open becomes half-open, half-open closes. Without documents
+        nothing else would close it."""
         match self.breaker.state(self.now()):
             case "open":
                 self.breaker.try_now(self.now())
@@ -437,7 +438,8 @@ class Server:
                 self.breaker.succeeded()
 
     def _is_refuted(self, fault: Fault, began: float) -> bool:
-        """Whether calls show that the service works although its probe failed. A refused connection is news since the last call."""
+        """Whether calls show that the service works although its probe failed. A refused connection is newer than the
+        last call."""
         if self._succeeded_at is None:
             return False
         news = fault.kind in (ErrorKind.transport, ErrorKind.proxy)
@@ -458,6 +460,6 @@ class Server:
 
 
 def _signature(answer: Answer) -> str:
-    """A refusal as it is recognised again: without what varies."""
-    said = str(responses.error(answer.body).get("message") or "")
-    return f"{answer.status} {re.sub(r'[0-9a-f]*[0-9][0-9a-f]*', '#', said)[:120]}"
+    """A refusal without its variable parts, for recognition."""
+    message = str(responses.error(answer.body).get("message") or "")
+    return f"{answer.status} {re.sub(r'[0-9a-f]*[0-9][0-9a-f]*', '#', message)[:120]}"

@@ -1,4 +1,4 @@
-"""What a server says of itself and of its model, by Ollama's API or by OpenAI's and llama.cpp's; pure."""
+"""What a server reports about itself and its model, by Ollama's API or by OpenAI's and llama.cpp's; pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Thinking = bool | Literal["low"] | None  # what to send as `think`; None: do not
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What a server says of itself and of the model; "" and 0 where it does not."""
+    """A server's facts about itself and the model; "" and 0 where unknown."""
 
     version: str = ""
     digest: str = ""
@@ -28,7 +28,7 @@ class Facts(msgspec.Struct, frozen=True):
 def ollama_facts(
     model: str, version: dict[str, Any], tags: dict[str, Any], show: dict[str, Any], loaded: dict[str, Any]
 ) -> Facts:
-    """What /api/version, /api/tags, /api/show and /api/ps say; {} for what did not answer."""
+    """What /api/version, /api/tags, /api/show and /api/ps report; {} for those without an answer."""
     info = show.get("model_info")
     info = info if isinstance(info, dict) else {}
     trained = next((count(v) for k, v in info.items() if str(k).endswith(".context_length")), None) or 0
@@ -52,8 +52,8 @@ def entry(model: str, models: dict[str, Any]) -> dict[str, Any]:
 
 
 def openai_facts(model: str, models: dict[str, Any], props: dict[str, Any]) -> tuple[Facts, bool]:
-    """What /v1/models and llama.cpp's /props say. A list without the model is not proof that it is missing
-    (llama.cpp's server ignores the name), unless the server owns several."""
+    """What /v1/models and llama.cpp's /props report. A list without the model does not prove that it is missing
+    (llama.cpp's server ignores the name), unless the server has several."""
     known = dicts(models, "data")
     entry = next((m for m in known if m.get("id") == model), None)
     defaults = props.get("default_generation_settings")
@@ -75,14 +75,15 @@ def openai_facts(model: str, models: dict[str, Any], props: dict[str, Any]) -> t
 
 
 def _stands_for(listed: str, model: str) -> bool:
-    """Whether an entry is a wildcard that takes the model (LiteLLM's "openai/*", "*"), or another spelling of its name."""
+    """Whether an entry is a wildcard that covers the model (LiteLLM's "openai/*", "*"), or another spelling of its
+    name."""
     if "*" in listed:
         return fnmatch.fnmatchcase(model, listed) or fnmatch.fnmatchcase(model, listed.rpartition("/")[2])
     return listed.rpartition("/")[2] == model.rpartition("/")[2] or listed.removesuffix(":latest") == model
 
 
 def thinking(facts: Facts) -> Thinking:
-    """What to send as `think`: gpt-oss cannot stop thinking, only think little; others are told not to."""
+    """What to send as `think`: gpt-oss can only think less; for others thinking is disabled."""
     if not facts.thinking:
         return None
     return "low" if facts.family in ("gptoss", "gpt-oss") else False

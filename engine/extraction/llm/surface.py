@@ -1,8 +1,8 @@
-"""Keywords as a model writes them, made into the words that the document writes.
+"""Turns keywords as a model writes them into the document's own words.
 
-Models answer in lists of every form: `- connection pool`, `2. circuit breaker`, `**x**`, `Prometheus - exported by the gateway`, `a, b` in one
-string. Here the form is taken off and the content stays, in the document's own spelling. What the document writes exactly so (`--flag`,
-`__init__`, `C#`) is not form. Pure; the caller grounds the result.
+Models answer in lists of every form: `- connection pool`, `2. circuit breaker`, `**x**`, `Prometheus - exported by the
+gateway`, `a, b` in one string. This removes the form and keeps the content, in the document's own spelling. What the
+document writes exactly so (`--flag`, `__init__`, `C#`) is not form. Pure; the caller grounds the result.
 """
 
 from __future__ import annotations
@@ -83,19 +83,19 @@ FILLERS = frozenset(
         "word",
         "words",
     ]
-)  # what the answer is made of, not what a document is about; kept only beside a word that says something
+)  # parts of the answer, not a document's subject; kept only beside a content word
 
 
 @dataclass(frozen=True, slots=True)
 class Surfaced:
-    """`items` in the order proposed; `unfit` counts items that hold no keyword at all: stop words, sentences, numbers."""
+    """`items` in the order proposed; `unfit` counts items without any keyword: stop words, sentences, numbers."""
 
     items: tuple[str, ...]
     unfit: int
 
 
 class Surface:
-    """A text as the judge of spelling. `supports` says whether it supports a keyword in any form of its words."""
+    """A text as the judge of spelling. `supports` returns whether it supports a keyword in any form of its words."""
 
     def __init__(self, text: str, supports: Callable[[str], bool]) -> None:
         self._supports = supports
@@ -128,7 +128,7 @@ class Surface:
         return [part for part in _JOINED.split(bare) if part.strip(_EDGES)][:MOST_ITEMS]
 
     def _best(self, part: str) -> str:
-        """The form of one item that the document supports, most literal first; "" when it is no keyword."""
+        """The form of one item that the document supports, most literal first; "" when it is not a keyword."""
         forms: list[str] = []
         written = ""
         for form in _forms(part):
@@ -168,7 +168,7 @@ class Surface:
         )
 
     def spelling(self, form: str) -> str:
-        """As the document writes it, in the middle of a sentence if it does that anywhere."""
+        """As the document writes it, mid-sentence if it occurs there."""
         places = self.occurrences(form, _OCCURRENCES)
         spelt = [(self._flat[at : at + len(form)].replace("\n", " "), self._begins_sentence(at)) for at in places]
         if not spelt or any(written == form for written, _ in spelt):
@@ -181,7 +181,7 @@ class Surface:
         return first.lower() if plain else first
 
     def occurrences(self, form: str, most: int) -> list[int]:
-        """Where the text writes it, whatever its case, between word borders."""
+        """Where the text has it, in any case, between word borders."""
         needle = _lower(" ".join(form.split()))
         starts: list[int] = []
         at = self._low.find(needle) if needle else -1
@@ -201,7 +201,8 @@ class Surface:
 
 
 def sentence_like(form: str) -> bool:
-    """Whether it says something instead of naming it: "it retries requests", "the gateway keeps a pool of connections"."""
+    """Whether it makes a statement instead of naming something: "it retries requests", "the gateway keeps a pool of
+    connections"."""
     words = re.findall(r"[^\W_]+(?:['’][^\W_]+)?", form.casefold())
     if not words:
         return False
@@ -228,7 +229,7 @@ def head(item: str) -> str:
 
 
 def split(joined: str) -> list[str]:
-    """The items of a list that is written as one string."""
+    """The items of a list written as one string."""
     return [part.strip() for part in _JOINED.split(_unbracketed(joined)) if part.strip(_EDGES)]
 
 
@@ -241,7 +242,8 @@ def _plain(raw: str) -> str:
 
 
 def _forms(part: str) -> Iterator[str]:
-    """The item without its bullet; without markup; without a score; what is before an explanation; what is after a label."""
+    """The item without its bullet; without markup; without a score; what is before an explanation; what is after a
+    label."""
     bare = _HASH.sub("", unbulleted(part).strip(), count=1)
     bare = _ARTICLE.sub("", bare, count=1)
     yield bare.strip(_EDGES)

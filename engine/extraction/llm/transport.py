@@ -1,8 +1,8 @@
-"""Connections for many calls at once: each in a transport of its own, last used first.
+"""Connections for many calls in parallel: each in its own transport, last used first.
 
-httpx's own pool looks at all of its connections for every request, idle ones in pairs: at 32 connections that is more than half of
-a call's CPU, at hundreds of waiting calls 30 ms. Here a call takes a free lane or opens one; the window bounds how many there are.
-Imported when a pool starts, since httpx takes 0.1 s.
+httpx's own pool scans all of its connections for every request, idle ones in pairs: at 32 connections that is more than
+half of a call's CPU, at hundreds of waiting calls 30 ms. Here a call takes a free connection or opens one; the window
+bounds how many there are. Imported when a pool starts, because httpx takes 0.1 s.
 """
 
 from __future__ import annotations
@@ -18,27 +18,29 @@ from engine.extraction.llm.proxies import Origin, Proxy, UnusableProxy, proxy_fo
 
 KEEP_IDLE_S = 4.0  # below the 5 s after which common servers close an idle connection: a call on a closed one fails
 
-# httpcore asks for this module several times a call, and a failing import walks the whole path each time: 0.2 ms of a call.
+# httpcore asks for this module several times a call, and a failing import walks the whole path each time: 0.2 ms of a
+# call.
 if importlib.util.find_spec("sniffio") is None:
     sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
-STALE_S = 0.5  # a server that closed the connection before the call came answers with its end at once
+STALE_S = 0.5  # a server that closed the connection before the call arrived answers immediately with its end
 
 
 class StaleConnection(httpx.TransportError):
-    """The server had closed an idle connection while the call was on its way: the call has not been seen, and may go again."""
+    """The server had closed an idle connection while the call was on its way: the call was not seen, and may be sent
+    again."""
 
 
 class ProxyFailure(httpx.TransportError):
-    """The proxy of the environment does not work; the server was not reached. A sentence."""
+    """The environment's proxy does not work; the server was not reached. The message is a sentence."""
 
     def __init__(self, sentence: str, *, may_pass: bool = True) -> None:
         super().__init__(sentence)
         self.may_pass = may_pass
 
 
-class Lanes(httpx.AsyncBaseTransport):
-    """`now`: seconds on a clock that only grows."""
+class ConnectionPool(httpx.AsyncBaseTransport):
+    """`now`: seconds on a monotonic clock."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -113,7 +115,7 @@ class Lanes(httpx.AsyncBaseTransport):
 
 
 class _Stream(httpx.AsyncByteStream):
-    """A response's body. When it is closed its lane is free again, or, if it was not read to its end, closed too."""
+    """A response's body. Closing it frees its connection or, if it was not read to its end, closes that too."""
 
     def __init__(self, inner: httpx.AsyncByteStream, free: Callable[[bool], Awaitable[None]]) -> None:
         self._inner = inner
@@ -135,7 +137,7 @@ class _Stream(httpx.AsyncByteStream):
 
 
 def _is_tls(error: BaseException | None) -> bool:
-    """Whether it broke while the server's certificate was looked at, behind a proxy that works."""
+    """Whether it failed at the server's certificate, behind a proxy that works."""
     while error is not None:
         if isinstance(error, ssl.SSLError):
             return True
@@ -146,7 +148,7 @@ def _is_tls(error: BaseException | None) -> bool:
 def _of_the_proxy(proxy: Proxy, error: httpx.TransportError) -> ProxyFailure:
     if isinstance(error, httpx.ProxyError):
         return ProxyFailure(
-            f"the proxy {proxy.shown} does not let the call through: {error}; ask who runs it, or name the server in no_proxy"
+            f"the proxy {proxy.shown} rejects the call: {error}; ask its administrator, or name the server in no_proxy"
         )
     slow = isinstance(error, httpx.ConnectTimeout)
     why = "no connection within the time limit" if slow else str(error) or type(error).__name__

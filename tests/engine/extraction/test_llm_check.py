@@ -76,7 +76,7 @@ async def test_openai_chosen_for_ollama_works_with_a_warning() -> None:
 
 async def test_a_schema_that_the_server_does_not_hold_to_or_refuses_is_a_warning() -> None:
     async with StubLlm() as stub:
-        assert "does not hold the model to the JSON schema" in (await findings(stub.url))["schema"].text
+        assert "does not enforce the JSON schema" in (await findings(stub.url))["schema"].text
     async with StubLlm(refuses=frozenset({"response_format"})) as stub:
         assert "refuses JSON schemas" in (await findings(stub.url, api="openai"))["schema"].text
 
@@ -117,7 +117,7 @@ async def test_a_service_that_hangs_ends_with_the_deadline_of_a_document() -> No
 
 
 async def test_an_answer_without_a_keyword_is_told_from_keywords_that_are_not_in_the_text() -> None:
-    for fault, said in (("no_keywords", "holds no keyword"), ("ungrounded", "none of the 3 keywords")):
+    for fault, said in (("no_keywords", "contains no keyword"), ("ungrounded", "none of the 3 keywords")):
         async with StubLlm(fault=fault) as stub:
             found = await findings(stub.url)
             assert found["answer"].state == "warn"

@@ -411,7 +411,7 @@ async def test_a_fault_of_our_own_costs_no_keywords_and_is_counted(
         def broken(*_: object, **__: object) -> None:
             raise ImportError("no module named socksio")
 
-        monkeypatch.setattr("engine.extraction.llm.transport.Lanes.handle_async_request", broken)
+        monkeypatch.setattr("engine.extraction.llm.transport.ConnectionPool.handle_async_request", broken)
         answer = await place.extract("a", DOCUMENT)
         await place.written()
         assert answer.fallback

@@ -106,7 +106,7 @@ async def test_a_prompt_cut_without_a_word_is_noticed_by_its_token_count(api: st
     async with StubLlm(fault="silent_cut", context=100) as stub, started(stub, api=api) as pool:
         failed = await failure(pool, "gateway pool retry jitter " * 100)
         assert failed.kind is ErrorKind.too_long
-        assert "without a word" in failed.message
+        assert "silently truncated" in failed.message
 
 
 async def test_num_ctx_stays_the_same_so_that_the_model_is_loaded_once() -> None:

@@ -268,7 +268,8 @@ async def test_a_server_that_is_not_there_says_so_in_words() -> None:
             failed = await failure(pool)
         assert failed.kind is ErrorKind.transport
         assert (
-            failed.message == f"http://127.0.0.1:{port}: connection refused; start the server there, or mend [llm] url"
+            failed.message
+            == f"http://127.0.0.1:{port}: connection refused; start the server there, or correct [llm] url"
         )
 
 
