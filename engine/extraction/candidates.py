@@ -257,13 +257,14 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
         bare = set(tokens)  # a name that also occurs without 's owns what follows; Zipf's law is one name
         kinds = re.sub("P", lambda owner: "p" if tokens[owner.start()][:-2] in bare else "P", kinds)
     folds = tuple(map(FOLDS.__getitem__, tokens))
+    named_anywhere = "i" in kinds
     spans: list[Span] = []
     for match in _PHRASE.finditer(kinds):
         start, end = match.span()
         while start < end and kinds[start] == "w" and not _is_new_york(tokens[start : start + 2]):
             start += 1
         if (
-            "i" in kinds[start + 1 : end]
+            named_anywhere and "i" in kinds[start + 1 : end]
         ):  # class RequestRouter, CREATE INDEX documents_updated: the name, not its declaration
             for named in range(end - 1, start, -1):
                 if kinds[named] == "i" and tokens[named - 1].lower() in words.DECLARING:

@@ -13,18 +13,18 @@ from __future__ import annotations
 
 import math
 import re
-from typing import NamedTuple
+from itertools import chain
 
 from engine.extraction import trees
 from engine.extraction.candidates import ACRONYM, IDENTIFIER, KINDS, Known, Phrases, Span, Words, phrases, tokenise
 from engine.extraction.keywords import MAX_TOTAL, Budget, Keywords
 from engine.extraction.languages import ENGLISH, LINKS
 from engine.extraction.prose import prose, sample
-from engine.extraction.ranking import FOREIGN, LONG_TOKENS, ROMANCE, SHORT_TOKENS, score, weights
-from engine.extraction.traits import Candidate, Traits, candidates, context, traits
+from engine.extraction.ranking import FOREIGN, LONG_TOKENS, ROMANCE, SHORT_TOKENS, weights
+from engine.extraction.traits import Candidate, Traits, candidates, context, score
 from engine.extraction.unspaced import CJK, Piece, pieces
 from engine.extraction.words import GENERAL, TECHNOLOGIES, TECHNOLOGIES_BY_NAME
-from engine.parsing import Parsed, parse
+from engine.parsing import Parsed, content
 
 # stored and pinned with the model and the prompt: another ranking is another control arm
 NAME = f"frequency {trees.VERSION}"
@@ -35,15 +35,8 @@ LITTLE = 60  # tokens of such a text
 _QUOTED = re.compile(r"`([^`\s]{2,60})`")
 
 
-class _Ranked(NamedTuple):
-    """A candidate as it sorts: best first, what is vague last, then by place in the text, then by spelling."""
-
-    vague: bool
-    loss: float
-    at: int
-    text: str
-    words: Words
-    stands: int
+# loss (the negative of the score), place in the text, spelling: best first
+Rated = tuple[float, int, str, Candidate]
 
 
 def extract(text: str | Parsed, *, limit: int = MAX_TOTAL, budget: Budget | None = None) -> Keywords:
@@ -52,82 +45,84 @@ def extract(text: str | Parsed, *, limit: int = MAX_TOTAL, budget: Budget | None
     budget = budget or Budget(total=limit, descriptive=limit)
     if budget.total <= 0:
         return Keywords()
-    document = parse(text) if isinstance(text, str) else text
-    body = prose(sample(document.content))
+    body = prose(sample(content(text) if isinstance(text, str) else text.content))
     quoted = frozenset(_QUOTED.findall(body) if "`" in body else ())
-    ranked: list[_Ranked] = []
+    words: list[Rated] = []
     elsewhere = False  # the text is Chinese or Japanese; anything else in it is a name
     if not body.isascii() and CJK.search(body):
-        ranked = [_of_piece(piece) for piece in pieces(body)]
+        words = [_of_piece(piece) for piece in pieces(body)]
         elsewhere = 3 * sum(map(len, CJK.findall(body))) > len(body)
         body = CJK.sub(" . ", body)
     tokens = tokenise(body)
     read = phrases(tokens)
     english = read.language == ENGLISH
-    ranked += _scored(read, english=english and not elsewhere)
-    ranked.sort()
+    ranked, vague = _scored(read, english=english and not elsewhere)
+    ranked = sorted(words + ranked) if words else ranked
     few = min(budget.total, FEW_OF_LITTLE if len(tokens) < LITTLE else FEW)
     least = 2 if len(tokens) < (SHORT_TOKENS + LONG_TOKENS) // 2 else 1
-    chosen = _chosen(ranked, budget, few, quoted, english, least)
+    chosen = _chosen(ranked, vague, budget, few, quoted, english, least)
     return _shown(chosen, read.spans, quoted, english)
 
 
 # -- scores ------------------------------------------------------------------------------------------------------------
 
 
-def best(read: Phrases, by: Traits, *, english: bool) -> tuple[list[tuple[float, Candidate]], list[Candidate]]:
-    """(score and candidate, best first), by their own traits; and the vague ones."""
+def best(read: Phrases, by: Traits, *, english: bool) -> tuple[list[Rated], list[Candidate]]:
+    """The candidates by their own traits, best first; and the vague ones, most frequent first."""
     length = len(read.kinds)
-    rivals = candidates(read.spans, english=english)
-    vague = [rival for rival in rivals if rival.vague] if english else []
-    if vague:
-        rivals = [rival for rival in rivals if not rival.vague]
-    ranked = [(score(traits(rival, length), by), rival) for rival in rivals]
-    ranked.sort(key=_order)
+    rivals, vague = candidates(read.spans, english=english)
+    ranked = [(-score(rival, length, by), rival.at, rival.text, rival) for rival in rivals]
+    ranked.sort()
+    vague.sort(key=lambda word: (-word.stands, word.at, word.text))
     return ranked, vague
 
 
-def _order(rated: tuple[float, Candidate]) -> tuple[float, int, str]:
-    return -rated[0], rated[1].at, rated[1].text
-
-
-def _scored(read: Phrases, *, english: bool) -> list[_Ranked]:
-    length = len(read.kinds)
-    ranked, vague = best(
-        read, weights(length) if english else ROMANCE if read.language in LINKS else FOREIGN, english=english
-    )
+def _scored(read: Phrases, *, english: bool) -> tuple[list[Rated], list[Candidate]]:
+    by = weights(len(read.kinds)) if english else ROMANCE if read.language in LINKS else FOREIGN
+    ranked, vague = best(read, by, english=english)
     if english and ranked:
         top = ranked[:RESCORED]
         known = context(top, ranked, read.spans, read.kinds)
-        corrected = [score + trees.logit(one) for (score, _), one in zip(top, known, strict=True)]
-        ranked = [(score, rival) for score, (_, rival) in zip(corrected, top, strict=True)] + ranked[RESCORED:]
-    scored = [_Ranked(False, -score, rival.at, rival.text, rival.words, rival.stands) for score, rival in ranked]
-    return scored + [_Ranked(True, -rival.stands, rival.at, rival.text, rival.words, rival.stands) for rival in vague]
+        logit = trees.logit
+        ranked[:RESCORED] = [
+            (loss - logit(one), at, text, rival) for (loss, at, text, rival), one in zip(top, known, strict=True)
+        ]
+        ranked.sort()
+    return ranked, vague
 
 
-def _of_piece(piece: Piece) -> _Ranked:
+def _of_piece(piece: Piece) -> Rated:
     """A single occurrence is weak evidence that a run of characters is a word; an identifier between them is a word."""
     once = 0.4 if piece.times == 1 else 0.0
     loss = once - math.log(piece.times) - 0.3 * min(len(piece.text), 4) + 0.45 * math.log1p(piece.at / 40)
-    return _Ranked(False, loss, piece.at, piece.text, tuple(piece.text), piece.times)
+    one = Candidate(tuple(piece.text), piece.text, piece.at, piece.at, piece.times, 0)
+    return loss, piece.at, piece.text, one
 
 
 # -- the choice --------------------------------------------------------------------------------------------------------
 
 
 def _chosen(
-    ranked: list[_Ranked], budget: Budget, few: int, quoted: frozenset[str], english: bool, least: int
-) -> list[_Ranked]:
+    ranked: list[Rated],
+    vague: list[Candidate],
+    budget: Budget,
+    few: int,
+    quoted: frozenset[str],
+    english: bool,
+    least: int,
+) -> list[Candidate]:
     """The best, without repeats: other spellings, or a part of a better keyword that occurs alone fewer than `least`
-    times."""
-    chosen: list[_Ranked] = []
+    times. Vague words come last and only fill the list up to `few`.
+    """
+    chosen: list[Candidate] = []
     keys: set[Words] = set()
     covered: set[Words] = set()  # every part of what is chosen
     technical = descriptive = 0
-    for candidate in ranked:
-        if len(chosen) >= (few if candidate.vague and candidate.text not in quoted else budget.total):
-            break
+    first_vague = len(ranked)
+    for place, candidate in enumerate(chain((rated[3] for rated in ranked), vague)):
         words = candidate.words
+        if len(chosen) >= (few if place >= first_vague and candidate.text not in quoted else budget.total):
+            break
         key = tuple(map(_ROOTS.__getitem__, words)) if english else words
         if key in keys or (candidate.stands < least and words in covered):
             continue
@@ -148,7 +143,7 @@ def _chosen(
     return chosen
 
 
-def _shown(best: list[_Ranked], spans: list[Span], quoted: frozenset[str], english: bool) -> Keywords:
+def _shown(best: list[Candidate], spans: list[Span], quoted: frozenset[str], english: bool) -> Keywords:
     ranked: dict[str, None] = {}
     technical: dict[str, None] = {}
     for candidate in best:
@@ -160,7 +155,7 @@ def _shown(best: list[_Ranked], spans: list[Span], quoted: frozenset[str], engli
     return Keywords(tuple(ranked), tuple(technical))
 
 
-def _as_written(part: _Ranked, spans: list[Span]) -> str:
+def _as_written(part: Candidate, spans: list[Span]) -> str:
     """The first spelling of a part of phrases, which is known only by its words as they are compared."""
     size = len(part.words)
     for words, text, at in spans:

@@ -54,13 +54,15 @@ def prose(text: str) -> str:
             text = directive.sub("\n . ", text)
     if "\n    " in text or "\n\t" in text or "\n>>> " in text or "\n$ " in text:
         text = _unless_little(text, _CODE_LINE.sub("", text))
-    if any(len(word) >= _CODED_CHARS and _CODED.search(word) for word in text.split()):
+    if max(map(len, words := text.split()), default=0) >= _CODED_CHARS and any(
+        len(word) >= _CODED_CHARS and _CODED.search(word) for word in words
+    ):
         text = _CODED.sub(" . ", text)
     if text.isupper():
         text = text.lower()
     if _LONG_WORD.search(text):
-        text = _SHOUTED.sub(lambda match: match[0].lower() if _LONG_WORD.search(match[0]) else match[0], text)
-    return _EMPTY_LINES.sub("\n\n", text)
+        text = _SHOUTED.sub(lambda found: found[0].lower() if _LONG_WORD.search(found[0]) else found[0], text)
+    return _EMPTY_LINES.sub("\n\n", text) if "\n" in text else text
 
 
 def _unless_little(text: str, less: str) -> str:

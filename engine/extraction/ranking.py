@@ -12,7 +12,6 @@ since nobody looks for "section 1".
 from __future__ import annotations
 
 import math
-from operator import mul
 
 from engine.extraction.traits import Traits
 
@@ -46,7 +45,3 @@ def weights(length: int) -> Traits:
     if share >= 1.0:
         return LONG
     return Traits._make(short + share * (long - short) for short, long in zip(SHORT, LONG, strict=True))
-
-
-def score(of: Traits, by: Traits) -> float:
-    return float(sum(map(mul, of, by)))

@@ -1,7 +1,7 @@
 """From the phrases of a text to candidates, and the traits that rank them. Pure; each trait is a number.
 
-`candidates` returns possible keywords; `traits` the facts about one candidate alone; `context` those relative to the
-others, computed only for the best few. The weights are in ranking.
+`candidates` returns possible keywords; `score` weighs the facts about one candidate alone; `context` returns those
+relative to the others, computed only for the best few. The weights are in ranking.
 """
 
 from __future__ import annotations
@@ -38,14 +38,9 @@ class Candidate(NamedTuple):
     stands: int
     within: int
 
-    @property
-    def vague(self) -> bool:
-        """A general single word that is not the text's subject: ability, details."""
-        return len(self.words) == 1 and self.words[0] in GENERAL and self.stands + self.within < SUBJECT
-
 
 class Traits(NamedTuple):
-    """Traits of one candidate; each is 1.0 where the name is true, unless a unit is given."""
+    """The weight of each trait of a candidate; a trait is 1.0 where its name is true, unless a unit is given."""
 
     one: float  # number of words, 1 to 5
     two: float
@@ -70,14 +65,14 @@ class Traits(NamedTuple):
     identifier_alone: float
 
 
-_SIZES: tuple[tuple[float, float, float, float, float], ...] = tuple(
-    (float(n == 1), float(n == 2), float(n == 3), float(n == 4), float(n == 5)) for n in range(6)
-)
 _SAYS = Known(lambda word: word not in GENERAL and word not in WEAK)
 
 
-def candidates(spans: Sequence[Span], *, english: bool) -> list[Candidate]:
-    """The phrases, and the parts that two places of the phrases share, in the order of the text's phrases."""
+def candidates(spans: Sequence[Span], *, english: bool) -> tuple[list[Candidate], list[Candidate]]:
+    """The phrases, and the parts that two places of the phrases share, in the order of the text's phrases; and the vague.
+
+    A candidate is vague if it is a general single word that is not the text's subject: ability, details.
+    """
     spellings: dict[Words, list[str]] = {}  # one an occurrence
     first: dict[Words, int] = {}
     last: dict[Words, int] = {}
@@ -91,7 +86,8 @@ def candidates(spans: Sequence[Span], *, english: bool) -> list[Candidate]:
     inside, shared = _inside(spellings, first, last)
     parts = [part for part in shared if part not in spellings and (len(part) > 1 or part[0] not in GENERAL)]
     many = len(spellings) + len(parts) > SELDOM
-    made = []
+    made: list[Candidate] = []
+    vague: list[Candidate] = []
     for words in chain(spellings, parts):
         forms = spellings.get(words, ())
         stands, within, at = len(forms), inside.get(words, 0), first[words]
@@ -107,8 +103,9 @@ def candidates(spans: Sequence[Span], *, english: bool) -> list[Candidate]:
                     continue
             elif words[0] in _LINKS or words[-1] in _LINKS:
                 continue
-        made.append(Candidate(words, text, at, last[words], stands, within))
-    return made
+        of_any_field = english and len(words) == 1 and words[0] in GENERAL and stands + within < SUBJECT
+        (vague if of_any_field else made).append(Candidate(words, text, at, last[words], stands, within))
+    return made, vague
 
 
 def _inside(
@@ -155,63 +152,64 @@ def _spelling(forms: Sequence[str]) -> str:
     return min(times, key=lambda text: (-times[text], sum(map(str.isupper, text)), len(text), text))
 
 
-def traits(candidate: Candidate, length: int) -> Traits:
-    """Of a candidate in a text of `length` tokens."""
+def score(candidate: Candidate, length: int, by: Traits) -> float:
+    """The traits of a candidate in a text of `length` tokens, each times its weight."""
     words, text, at, last, stands, within = candidate
     size = len(words)
     head = words[-1]
-    adjective = soft = participle = alone = 0.0
-    general = head in GENERAL
+    total = by.stands * math.log(stands + 0.33 * within) + by.occurs * math.log(stands + within)
+    total += by.late * math.log1p(at / 20) + by.spread * (last - at) / length
     if size == 1:
         ends = KINDS[text]
-        alone = 1.0 if ends == "i" else 0.0
-        weight = 1.0 if _SAYS[head] else 0.0
+        if ends == "i":
+            total += by.identifier_alone
+        total += by.one
+        if _SAYS[head]:
+            total += by.weight
+        if head in GENERAL:
+            total += by.general_alone
+            if head in EMPTY:
+                total += by.empty_last
     else:
         begins, ends = KINDS[text[: text.index(" ")]], KINDS[text[text.rindex(" ") + 1 :]]
-        weight = sum(map(_SAYS.__getitem__, words)) / size
+        total += by.weight * sum(map(_SAYS.__getitem__, words)) / size
         if size > 2 and not _LINKS.isdisjoint(words):
             size -= sum(map(_LINKS.__contains__, words))  # base de datos is a term of two words
+        total += by[size - 1]
         if begins == "a":
-            adjective = 1.0
-            soft = 1.0 if words[0] in SOFT else 0.0
+            total += by.adjective_first
+            if words[0] in SOFT:
+                total += by.soft_first
         elif begins in "gG":
-            participle = 1.0
-    return Traits(
-        *_SIZES[size],
-        math.log(stands + 0.33 * within),
-        math.log(stands + within),
-        math.log1p(at / 20),
-        (last - at) / length,
-        1.0 if at and text[0].isupper() and text[1:2].islower() else 0.0,
-        weight,
-        1.0 if general and size == 1 else 0.0,
-        1.0 if general and size > 1 else 0.0,
-        1.0 if general and head in EMPTY else 0.0,
-        adjective,
-        soft,
-        participle,
-        1.0 if ends in "bB" else 0.0,
-        0.0 if stands else 1.0,
-        1.0 if not text.isalpha() and _NUMBERED.search(text) else 0.0,
-        alone,
-    )
+            total += by.participle_first
+        if head in GENERAL:
+            total += by.general_last
+            if head in EMPTY:
+                total += by.empty_last
+    if ends in "bB":
+        total += by.verb_last
+    if not stands:
+        total += by.part
+    if at and text[0].isupper() and text[1:2].islower():
+        total += by.name
+    if not text.isalpha() and _NUMBERED.search(text):
+        total += by.number
+    return total
 
 
 # -- beside the others -------------------------------------------------------------------------------------------------
 
 
 class Context(NamedTuple):
-    """One of the best candidates relative to the others and its place in the text."""
+    """What is known of one of the best candidates beside the others and in its place in the text.
 
-    behind: float  # score of the best, less its own
-    rank: float
-    length: float  # log(tokens of the text)
-    rivals: float  # log(candidates of the text)
+    Neither the text's length nor the number of its candidates: with these, trees learn which set a text is from.
+    """
+
     size: float  # words
     chars: float
     longest: float  # characters of its longest word
     stands: float  # times
-    at: float  # token
     late: float  # share of the text before it
     spread: float
     rarest: float  # times its rarest word occurs in phrases
@@ -230,20 +228,18 @@ _ORDER = {"F": 1.0} | {kind: float(n) for n, kind in enumerate("^.frqtmxdv#wabBe
 
 
 def context(
-    best: Sequence[tuple[float, Candidate]],
-    rivals: Sequence[tuple[float, Candidate]],
+    best: Sequence[tuple[float, int, str, Candidate]],
+    rivals: Sequence[tuple[float, int, str, Candidate]],
     spans: Iterable[Span],
     kinds: str,
 ) -> list[Context]:
-    """One for each of `best` (score and candidate, best first), among `rivals`, all of the text's candidates."""
-    counts = Counter(chain.from_iterable(words for words, _, _ in spans))
-    heads = Counter(rival.words[-1] for _, rival in rivals)
+    """One for each of `best` (loss, place, text and candidate), among `rivals`, all of the text's candidates."""
+    counts = Counter(chain.from_iterable([words for words, _, _ in spans]))
+    heads = Counter([rated[3].words[-1] for rated in rivals])
     length = len(kinds)
-    of_length, many = math.log(length), math.log(len(rivals))
     order, kind = _ORDER, KINDS
-    top = best[0][0]
     made = []
-    for rank, (score, (words, text, at, last, stands, _)) in enumerate(best):
+    for _, at, text, (words, _, _, last, stands, _) in best:
         size = len(words)
         if size == 1:
             first = final = text
@@ -251,23 +247,17 @@ def context(
             rarest = commonest = counts[words[0]]
         else:
             surface = text.split()
-            first, final = surface[0], surface[-1]
-            long = max(map(len, surface))
-            name = 0.0 if text.islower() else sum(word[0].isupper() for word in surface) / size
+            first, final, long = surface[0], surface[-1], max(map(len, surface))
+            name = 0.0 if text.islower() else sum([word[0].isupper() for word in surface]) / size
             times = [counts[word] for word in words]
             rarest, commonest = min(times), max(times)
         end = at + size
         made.append(
             Context(
-                top - score,
-                rank,
-                of_length,
-                many,
                 size,
                 len(text),
                 long,
                 stands,
-                at,
                 at / length,
                 (last - at) / length,
                 rarest,

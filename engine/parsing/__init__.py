@@ -76,16 +76,35 @@ _OVERSTRUCK = re.compile(f"(.)[\b{MARK}](?=\\1)|_[\b{MARK}](?=\\w)")  # bold and
 _COLOUR = re.compile(f"[\x1b{MARK}]\\[[\\d;]{{0,12}}m")
 
 
+def content(text: str) -> str:
+    """The content alone, as `parse` returns it; fast for plain prose, whose title is not read."""
+    text = _printed(text)
+    kind = detect.detect(text)
+    if kind is Format.PLAIN and not _may_hold_boilerplate(text):
+        return text
+    return _parsed(text, kind, "", "").content
+
+
 def parse(text: str, name: str = "") -> Parsed:
     """The document in a text. `name`: a file's or a document's, whose ending and folder may help. Never raises."""
     suffix = _suffix(name)
+    text = _printed(text)
+    kind = detect.detect(text, suffix)
+    if kind is Format.PLAIN and not _may_hold_boilerplate(text):
+        return Parsed(kind, _plain_title(text, name)[:TITLE_CHARS], text)
+    return _parsed(text, kind, suffix, name)
+
+
+def _printed(text: str) -> str:
+    """Without the control codes of printers and terminals."""
     if "\b" in text or (MARK in text and text.count(MARK) > 20):
         text = _OVERSTRUCK.sub("", text)
     if "\x1b[" in text or f"{MARK}[" in text:
         text = _COLOUR.sub("", text)
-    kind = detect.detect(text, suffix)
-    if kind is Format.PLAIN and not _may_hold_boilerplate(text):
-        return Parsed(kind, _plain_title(text, name)[:TITLE_CHARS], text)
+    return text
+
+
+def _parsed(text: str, kind: Format, suffix: str, name: str) -> Parsed:
     if kind is not Format.HTML:
         text = sample(text)
     return assemble(_read(text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff"), kind, suffix), name)
@@ -268,4 +287,4 @@ def _project(name: str) -> str:
     return ""
 
 
-__all__ = ["Format", "Parsed", "parse", "sample"]
+__all__ = ["Format", "Parsed", "content", "parse", "sample"]

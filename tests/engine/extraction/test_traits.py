@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from engine.extraction import trees
 from engine.extraction.candidates import phrases, tokenise
 from engine.extraction.frequency import extract
-from engine.extraction.ranking import LONG, SHORT, score, weights
-from engine.extraction.traits import Candidate, Context, Traits, candidates, context, traits
+from engine.extraction.ranking import LONG, SHORT, weights
+from engine.extraction.traits import Candidate, Context, Traits, candidates, context, score
+
+NOTHING = Traits._make([0.0] * len(Traits._fields))
 
 
-def one(text: str, *, at: int = 0, last: int | None = None, stands: int = 1, within: int = 0) -> Traits:
+def one(text: str, *, at: int = 0, last: int | None = None, stands: int = 1, within: int = 0) -> Candidate:
     words = tuple(text.lower().split())
-    return traits(Candidate(words, text, at, at if last is None else last, stands, within), 100)
+    return Candidate(words, text, at, at if last is None else last, stands, within)
 
 
 @pytest.mark.parametrize(
@@ -39,8 +43,8 @@ def one(text: str, *, at: int = 0, last: int | None = None, stands: int = 1, wit
         (one("hash method"), "weight", 0.5),
     ],
 )
-def test_each_trait_is_read_from_the_candidate(found: Traits, trait: str, value: float) -> None:
-    assert getattr(found, trait) == pytest.approx(value)
+def test_each_trait_is_read_from_the_candidate(found: Candidate, trait: str, value: float) -> None:
+    assert score(found, 100, NOTHING._replace(**{trait: 1.0})) == pytest.approx(value)
 
 
 def test_weights_lie_between_those_of_short_and_long_texts() -> None:
@@ -50,14 +54,14 @@ def test_weights_lie_between_those_of_short_and_long_texts() -> None:
 
 
 def test_a_score_is_the_sum_of_traits_times_weights() -> None:
-    nothing = Traits._make([0.0] * len(Traits._fields))
-    assert score(nothing._replace(two=1.0, number=1.0), SHORT) == pytest.approx(SHORT.two + SHORT.number)
+    by = NOTHING._replace(two=1.5, late=-0.5)
+    assert score(one("inverted index", at=20), 100, by) == pytest.approx(1.5 - 0.5 * math.log(2))
 
 
 def known(text: str) -> dict[str, Context]:
     read = phrases(tokenise(text))
-    rivals = candidates(read.spans, english=True)
-    best = [(0.0, rival) for rival in rivals]
+    rivals, _ = candidates(read.spans, english=True)
+    best = [(0.0, rival.at, rival.text, rival) for rival in rivals]
     return {rival.text: seen for rival, seen in zip(rivals, context(best, best, read.spans, read.kinds), strict=True)}
 
 
@@ -65,16 +69,16 @@ def test_context_counts_what_is_beside_a_candidate() -> None:
     seen = known("The hash index is fast. A bitmap index is small, and the bitmap cache is warm.")
     assert seen["hash index"].headed == 3  # hash index, bitmap index, index
     assert seen["bitmap index"].rarest == 2
-    assert seen["hash index"].at == 1
+    assert seen["bitmap index"].late > seen["hash index"].late > 0
     assert seen["hash index"].before != seen["hash index"].after
 
 
 def test_trees_are_compiled_as_they_are_written_and_hold_nothing_but_traits_and_numbers() -> None:
-    logit = trees.compiled([["size", 1.5, 0.25, ["rank", 2, -1, 4]], 0.5])
+    logit = trees.compiled([["size", 1.5, 0.25, ["stands", 2, -1, 4]], 0.5])
     of = Context._make([0.0] * len(Context._fields))
     assert logit(of._replace(size=1)) == pytest.approx(0.75)
-    assert logit(of._replace(size=2, rank=2)) == pytest.approx(-0.5)
-    assert logit(of._replace(size=2, rank=3)) == pytest.approx(4.5)
+    assert logit(of._replace(size=2, stands=2)) == pytest.approx(-0.5)
+    assert logit(of._replace(size=2, stands=3)) == pytest.approx(4.5)
     with pytest.raises(ValueError, match="not in tuple"):
         trees.compiled([["__import__('os')", 1, 0, 0]])
     with pytest.raises((TypeError, ValueError)):
