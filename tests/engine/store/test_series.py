@@ -177,7 +177,7 @@ def test_several_curves_at_once_are_the_same_as_one_by_one(conn: sqlite3.Connect
 
 
 def test_an_unknown_metric_is_named_with_those_that_exist(conn: sqlite3.Connection) -> None:
-    with pytest.raises(KeyError, match=r"no metric.*error_rate"):
+    with pytest.raises(KeyError, match=r"unknown metric.*error_rate"):
         series.series(conn, "errorrate", T0, T0 + 10, 1)
 
 
