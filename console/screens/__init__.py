@@ -1,4 +1,4 @@
-"""The screens by number. Each is imported when it is first opened, so that the first paint does not wait for it."""
+"""The screens by number. Each is imported when first opened, so that the first paint needn't wait for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCREENS: dict[int, tuple[str, str]] = {
 }
 
 
-# the screens of people's work share a digit; tab turns from one to the next
+# messages, commands and report share a digit; Tab cycles through them
 WORK: tuple[tuple[str, str, str], ...] = (
     ("messages", "Messages", "Messages"),
     ("commands", "Commands", "Commands"),
@@ -37,6 +37,6 @@ def working(module: str) -> type[Page]:
 
 
 def screen(number: int) -> type[Page]:
-    """The class of a screen; KeyError when there is none of that number."""
+    """The class of a screen. Raises KeyError for an unknown number."""
     module, name = SCREENS[number]
     return getattr(importlib.import_module(f"console.screens.{module}"), name)  # type: ignore[no-any-return]

@@ -1,5 +1,5 @@
-"""The A/B test: both groups metric by metric, intervals that hold at every look, the verdict in words; the tests stay shut until
-their day."""
+"""The A/B test: both groups' metrics, intervals that are valid at every look, the verdict; the final tests stay sealed until
+the declared end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PAIRED: dict[str, tuple[str, Unit]] = {
     "relevance": ("relevance", "score"),
     "overlap": ("keywords in common", "rate"),
 }
-ROOMY = 120  # from this width on there is room for sentences
+ROOMY = 120  # sentences fit from this width on
 
 
 class AbTest(FetchingPage):
@@ -102,20 +102,20 @@ class AbTest(FetchingPage):
             text = "The plan has no A/B test: no stage has `ab_test = true`."
             return below(area, c.block(area.x, area.y, area.width, 2, text, "text") + 1)
         e = stage.experiment
-        begins = f"The A/B test begins by itself with stage {stage.number}, {stage.name}, at {words.percent(stage.percent_bp)}."
+        begins = f"The A/B test starts with stage {stage.number}, {stage.name}, at {words.percent(stage.percent_bp)}."
         used = c.block(area.x, area.y, area.width, 3, begins, "strong")
         for line in (
-            f"Declared before it begins: search quality {e.uplift:+.0%}, {format_duration(e.duration_s)}, at least {e.documents} "
+            f"Declared in advance: search quality {e.uplift:+.0%}, {format_duration(e.duration_s)}, at least {e.documents} "
             f"documents in each group, p < {e.alpha:g}.",
             f"Control: {e.control or 'frequency'}. Treatment: {e.treatment or 'LLM'}.",
-            "While it runs this screen shows intervals that hold however often you look. The t-test and chi-square are read once, "
+            "While it runs, this screen shows intervals that are valid however often you look. The t-test and chi-square are read once, "
             "at the end.",
         ):
             used += c.block(area.x, area.y + used, area.width, 3, line, "dim")
         return below(area, used + 1)
 
     def _head(self, c: Canvas, area: Area, found: Standing, v: View) -> Area:
-        """The verdict, how far it is, whether the split is right, what is still shut."""
+        """The verdict, the progress, the split, and what is still sealed."""
         report, declared = found.report, found.trial.declaration
         x, y, width, _ = area
         end = c.put(x, y, f" {report.verdict.word.upper()} ", VERDICT.get(report.verdict.word, "calm"))
@@ -152,9 +152,9 @@ class AbTest(FetchingPage):
 
     def _tests(self, report: TrialReport, looks: int, v: View) -> str:
         if report.lock.open:
-            return "t-test and chi-square were read once, at the declared end; they are not read again."
+            return "t-test and chi-square were read once, at the declared end, and are not read again."
         taken = f"look {report.looks[-1].number} of {looks} taken" if report.looks else f"none of {looks} looks taken"
-        return f"t-test and chi-square: shut until {words.hour(report.lock.opens_at, v.at)}. Daily bounds: {taken}."
+        return f"t-test and chi-square: sealed until {words.hour(report.lock.opens_at, v.at)}. Daily bounds: {taken}."
 
     def _metrics(self, c: Canvas, area: Area, report: TrialReport) -> Area:
         boxed = c.width >= blocks.BOXED
@@ -201,11 +201,11 @@ class AbTest(FetchingPage):
         return below(area, len(limits) + extra)
 
     def _brief(self, metric: MetricReport) -> str:
-        """Value, bound and limit without the words around them."""
+        """Value, bound and limit, without prose."""
         found = metric.guardrail
         assert found is not None
         if found.value is None:
-            return f"{_capital(metric.label)}: unknown, for want of data"
+            return f"{_capital(metric.label)}: unknown, no data"
         plans = self.found.trial.declaration.metrics if self.found is not None else ()
         plan = next(plan for plan in plans if plan.name == metric.name)
         people = "" if plan.decides else "; for people to judge"
@@ -229,7 +229,7 @@ class AbTest(FetchingPage):
         return below(area, min(area.height, wanted))
 
     def _pairs(self, c: Canvas, area: Area) -> None:
-        """The same documents by both methods: served, or in shadow."""
+        """The same documents by both methods, served or in shadow."""
         extra = 2 if c.width >= blocks.BOXED else 1
         if not self.pairs or area.height < len(self.pairs) + extra:
             return
@@ -285,7 +285,7 @@ def _judged_how(found: Standing) -> Sequence[str]:
     lines = []
     primary = next(metric for metric in report.metrics if metric.role == "primary")
     if primary.needed is not None and not report.lock.open:
-        chance = "" if primary.power is None else f"; with what is there it would be seen with {percent(primary.power)}"
+        chance = "" if primary.power is None else f"; power so far {percent(primary.power)}"
         lines.append(
             f"{_capital(primary.label)}: {words.count(primary.needed)} more scored documents for {declared.power:.0%} power at "
             f"{declared.primary.worthwhile:+.0%}{chance}."

@@ -1,4 +1,4 @@
-"""What a screen needs of the app that shows it. Screens know this, never the app itself: imports go one way."""
+"""What a screen needs from the app. Screens import this, never the app: imports go one way."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class AppApi(Protocol):
     ascii_only: bool
     palette: dict[str, Style]
     said: tuple[str, str] | None  # a sentence above the footer and its style
-    notices: Sequence[tuple[float, str, str]]  # what was said lately: when, the sentence, its style
-    since: float  # when this person last looked, the engine's epoch seconds; 0 when never
+    notices: Sequence[tuple[float, str, str]]  # recent notices: time, sentence, style
+    since: float  # when the user last looked, in the engine's epoch seconds; 0 = never
     attempt: RollbackAttempt | None  # the last rollback by this console
     runner: CommandRunner  # of the plan's commands
-    texts: dict[str, str]  # what was typed and not taken yet, by what it is for
-    places: dict[str, Rows]  # where the cursor is in the lists of screens that are left and opened again
+    texts: dict[str, str]  # drafts, by purpose
+    places: dict[str, Rows]  # cursors of lists, kept while their screens are closed
 
     travel: Travel
 
@@ -62,18 +62,18 @@ class AppApi(Protocol):
         least: int = 0,
         yes: str = "send",
     ) -> None:
-        """Ask for a text; nothing happens when it is left."""
+        """Ask for a text; leaving the question does nothing."""
 
     def open_item(self, item: str) -> None:
         """The gate with the cursor on this item of its checklist."""
 
     def copy(self, text: str) -> str:
-        """To the clipboard; the sentence says by which way."""
+        """Copy to the clipboard; returns a sentence that names the way used."""
 
     def restore(self) -> None:
-        """Serve frequency keywords again for what the LLM wrote."""
+        """Serve frequency keywords again where the LLM wrote."""
 
     def limits(self, metric: str) -> list[tuple[float, str]]:
-        """Thresholds of the plan's triggers on a metric, with words for the plot."""
+        """Trigger thresholds on a metric, with labels for the plot."""
 
     def push_screen(self, screen: Any, callback: Any = None, /) -> Any: ...

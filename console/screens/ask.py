@@ -1,4 +1,4 @@
-"""A question before something goes up or out: the safe answer has the focus, and the key that confirms is not the one that asked."""
+"""Confirms what raises the percentage or sends something: the safe answer has the focus, and a different key confirms."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ WIDTH = 74
 
 
 class QuestionDialog(ModalScreen[str | None]):
-    """Dismissed with None for "no", else with what was typed ("" where nothing was asked for).
+    """Dismissed with None for "no", else with the text ("" if none was asked for).
 
-    y says yes. `field` is the prompt of a text that is needed (`least` characters) or optional (0).
+    y means yes. `field` is the prompt of a text, required (at least `least` characters) or optional (0).
     """
 
     AUTO_FOCUS = ""
@@ -31,7 +31,7 @@ class QuestionDialog(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         key("y", "yes", "yes, do it"),
         key("enter", "chosen", "what has the focus"),
-        key("n,escape,q", "no", "no, leave everything as it is"),
+        key("n,escape,q", "no", "no, change nothing"),
         key("tab,left,right,shift+tab,h,l", "turn", "other answer"),
     ]
     DEFAULT_CSS = """
@@ -72,7 +72,7 @@ class QuestionDialog(ModalScreen[str | None]):
         rows = max(1, min(rows, max(3, self.app.size.height - (7 if self.field else 4))))
         facts, answers = Sheet(id="facts"), Sheet(id="answers")
         facts.styles.height = rows
-        if width > 0:  # painted with its frame: over a slow line an empty box would stand there first
+        if width > 0:  # painted together with its frame: over a slow line an empty box would show first
             facts.show(self._facts(Canvas(width, rows, app.ascii_only), app.rehearsal), app.palette)
             answers.show(self._answers(Canvas(width, 1, app.ascii_only), bool(self.field)), app.palette)
         with Vertical():
@@ -110,7 +110,7 @@ class QuestionDialog(ModalScreen[str | None]):
         return c
 
     def _answers(self, c: Canvas, typing: bool) -> Canvas:
-        """While a text is typed Enter leads on; then the safe answer has the focus and another key says yes."""
+        """While typing, Enter moves on; then the safe answer has the focus, and another key means yes."""
         if typing:
             does = self.yes_text if self._is_note else "on to the answer"
             c.spans(0, 0, [("enter", "key"), (f" {does}   ", "text"), ("esc", "key"), (f" {self.no_text}", "text")])
@@ -128,7 +128,7 @@ class QuestionDialog(ModalScreen[str | None]):
 
     @property
     def _is_note(self) -> bool:
-        """A note, a complaint, a hold: nothing goes up, so Enter is enough."""
+        """For a note, a complaint, a hold: the percentage doesn't rise, so Enter is enough."""
         return not self.danger
 
     def action_turn(self) -> None:
@@ -155,7 +155,7 @@ class QuestionDialog(ModalScreen[str | None]):
 
     @on(Input.Submitted)
     def typed_it(self, event: Input.Submitted) -> None:
-        """Enter in the text leads to the answers, with the safe one focused; it decides nothing."""
+        """Enter in the text moves to the answers, with the safe one focused; it decides nothing."""
         event.stop()
         if len(event.value.strip()) < self.least:
             self.complaint = f"This needs at least {self.least} characters; it stays in the log."

@@ -1,4 +1,4 @@
-"""The plan's own command lines for this stage: copy one, or run it here after a confirmation; and the monitoring that is due."""
+"""The plan's command lines for this stage, to copy or to run after confirmation, and the monitoring that is due."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from engine.view.model import ReminderView, View
 
 
 class Ran(Struct, frozen=True):
-    """A command's last run as stored."""
+    """A command's last run, from the store."""
 
     at: float
     actor: str
@@ -60,8 +60,8 @@ class Commands(Work):
         *LIST_KEYS,
         key("r,enter", "run", "run the command (asks; y confirms)"),
         key("c", "copy", "copy the command"),
-        key("K", "cancel", "end the command that runs"),
-        key("d", "tick", "tick the monitoring off as done"),
+        key("K", "cancel", "end the running command"),
+        key("d", "tick", "tick off the monitoring as done"),
     ]
 
     def __init__(self) -> None:
@@ -136,7 +136,7 @@ class Commands(Work):
             c.put(x + name + 1, y, clean_line(of.run, 300), "dim", width - name - 1)
 
     def _detail(self, c: Canvas, area: Area, v: View) -> None:
-        """The chosen command with what it printed last; the one that runs now, wherever the cursor is."""
+        """The running command's output wherever the cursor is, else the selected command and its last output."""
         if area.height < 2:
             return
         running, line = self.console.runner.last, self._selected()
@@ -153,7 +153,7 @@ class Commands(Work):
 
     def _last_run(self, c: Canvas, area: Area, v: View, command: MonitoringCommand) -> None:
         last = self.ran.get(command.run)
-        title = "not run yet: r runs it"
+        title = "not run yet: press r"
         if last is not None:
             how = "was ended" if last.exit is None else f"ended with {last.exit}"
             title = f"{how}, {words.hour(last.at, v.at)} by {clean_line(last.actor, 40)}"
@@ -163,7 +163,7 @@ class Commands(Work):
             self._output(c, Area(x, y + used, width, rows - used), clean_block(last.output, 20_000))
 
     def _output(self, c: Canvas, area: Area, text: str) -> None:
-        """The end of it, for that is where it says how it went."""
+        """Tail of the output: failures show there."""
         if area.height > 0:
             for row, line in enumerate(text.splitlines()[-area.height :]):
                 c.put(area.x, area.y + row, line.replace("\t", "    "), "text", area.width)
@@ -181,7 +181,7 @@ class Commands(Work):
         return line[1].run if line is not None and isinstance(line[1], MonitoringCommand) else ""
 
     def _hold(self, found: list[Line]) -> None:
-        """The cursor stays on its line when a reminder comes or goes above it, and never rests on a title."""
+        """Keep the cursor on its line when a reminder appears or disappears above it, and never on a title."""
         keys = [_key(line) for line in found]
         self.rows.hold(keys)
         if found and found[self.rows.at][0] == "title":
@@ -226,12 +226,12 @@ class Commands(Work):
             self.console.say("This console is read-only; only R acts.", "caution")
             return
         if self.console.runner.busy:
-            self.console.say("A command runs already; K ends it.", "caution")
+            self.console.say("A command is already running; K ends it.", "caution")
             return
         text = self._text(command)
         facts = [text, f"As {self.console.who}, in this folder, for at most {format_duration(command.timeout_s)}."]
         if self.console.rehearsal:
-            facts.append("This is no simulation: the line runs on this machine.")
+            facts.append("Not simulated: the command runs on this machine.")
 
         def go(typed: str | None) -> None:
             if typed is not None:

@@ -1,4 +1,4 @@
-"""The first glance: where the rollout stands, whether it is healthy, what tripped, what happens next if nobody touches it."""
+"""The Live screen: stage, health, tripped triggers, and what happens next without intervention."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Dashboard(Page):
     ABOUT: ClassVar[str] = "stage, health, the four gauges, what happens next, what waits for you, the log"
     BINDINGS: ClassVar[list[BindingType]] = [
         key("p", "app.on_gate('promote')", "promote (on the gate; asks)"),
-        key("o", "app.on_gate('override')", "promote past what is missing, with a written reason (on the gate)"),
+        key("o", "app.on_gate('override')", "override the gate, with a written reason (on the gate)"),
         key("e", "app.on_gate('resume')", "resume after a hold or an automatic rollback (on the gate)"),
     ]
 
@@ -43,7 +43,7 @@ class Dashboard(Page):
         v = self.sight.view
         out: list[Hint] = []
         if v and v.undo_until is not None and v.undo_until > v.at:
-            out.append(("u", "take the rollback back", "app.undo"))
+            out.append(("u", "undo the rollback", "app.undo"))
         if v and v.rollback is not None and v.health in ("rolled_back", "locked"):
             out += [("v", "proof, restore", "app.proof"), ("2", "the way up", "app.go(2)")]
         if self.app.size.height >= 36:
@@ -79,7 +79,7 @@ class Dashboard(Page):
         self._log(c, v, Area(1, y, c.width - 2, bottom - y))
 
     def _has_curves(self, v: View) -> bool:
-        """Before the first LLM document there is nothing to draw, and the way up is what people look for."""
+        """Before the first LLM document there is nothing to plot, and people look for the way up."""
         series = self.console.series_cache.series.get("error_rate", ())
         return v.percent_bp > 0 or any(value is not None for value in series)
 
@@ -87,9 +87,9 @@ class Dashboard(Page):
         x, y, width, rows = blocks.panel(c, area, NEXT)
         lines = list(v.next)
         if self.sight.pulse.state == "dead":
-            lines = ["nothing: no engine runs, so nothing is extracted, judged or sent"]
+            lines = ["nothing: no engine is running, so nothing is extracted, judged or sent"]
         elif self.sight.pulse.state == "frozen":
-            lines = ["nothing until the engine wakes; what stops by itself is said above"]
+            lines = ["nothing until the engine wakes; see above for what stops meanwhile"]
         if v.why_effective:
             lines.insert(0, f"routers obey {words.percent(v.effective_bp)} now: {v.why_effective}")
         worst = words.worst(v)
@@ -106,7 +106,7 @@ class Dashboard(Page):
             if worst.acts_by and worst.fires_in_s and rows > len(lines):
                 c.put(x + 2, y, f"that is the {worst.acts_by}", "dim", width - 2)
                 y, rows = y + 1, rows - 1
-        blocks.bullets(c, Area(x, y, width, rows), lines, "→", "accent", "" if worst else "nothing changes by itself")
+        blocks.bullets(c, Area(x, y, width, rows), lines, "→", "accent", "" if worst else "no automatic change is due")
 
     def _waiting(self, c: Canvas, v: View, area: Area) -> None:
         """What must I do, with its key: the same list as the inbox (!)."""
@@ -179,7 +179,7 @@ class Dashboard(Page):
             0,
         ]
         upcoming, mine, running, gate = blocks.stack(area, wanted)
-        if gate.height < 4:  # one line of a gate says nothing
+        if gate.height < 4:  # a single line of the gate is useless
             wanted[1 if inbox else 0] += max(0, gate.height)
             upcoming, mine, running, gate = blocks.stack(area, wanted)
         self._next(c, v, upcoming)
@@ -191,7 +191,7 @@ class Dashboard(Page):
             self._gate(c, v, gate)
 
     def _triggers(self, c: Canvas, v: View, area: Area) -> None:
-        """One line a trigger: sign, name, its timer while it runs, the sentence."""
+        """One line per trigger: mark, name, its timer while it runs, the sentence."""
         running = sum(t.verdict == "breach" for t in v.triggers)
         x, y, width, rows = blocks.panel(
             c, area, "triggers", f"{running} running" if running else "none running", "bad+" if running else "dim"
@@ -204,12 +204,12 @@ class Dashboard(Page):
             c.spans(x, y + row, [(f"{sign} ", style), (t.id, "strong" if live else "text")], 18)
             timer = f"{words.acts(t, brief=True)}  " if live and t.for_s else ""
             said = f"FIRED: {t.sentence}" if t.fired else "locked" if t.verdict == "locked" else t.sentence
-            for cut in (": ", " ("):  # what is said after it comes second; half of it would say nothing
+            for cut in (": ", " ("):  # the rest is secondary, and useless if cut
                 said = said if cell_len(said) <= width - 19 or live else said.split(cut)[0]
             c.spans(x + 19, y + row, [(timer, "bad+"), (said, "text" if live else "dim")], width - 19)
 
     def _gate(self, c: Canvas, v: View, area: Area) -> None:
-        """What the next stage still needs, in the order of the gate's own screen."""
+        """What the next stage still needs, in the gate screen's order."""
         gate = v.gate
         goal = f"the way to {words.short(gate.next_name)}" if gate.next_name else "the way to stable"
         x, y, width, rows = blocks.panel(
@@ -230,7 +230,7 @@ class Dashboard(Page):
 
     def _small(self, c: Canvas, v: View, y: int) -> None:
         bottom = c.height - 1 - bool(self.hints())
-        if c.width < 46:  # the header has no room for it
+        if c.width < 46:  # no room in the header
             bottom -= 1
             c.spans(1, bottom, [("R", "key"), (" rollback to 0 %", "text")])
         error, latency = words.gauges(v)
@@ -252,8 +252,8 @@ class Dashboard(Page):
 
 
 def gate_lines(v: View) -> list[tuple[str, str, str]]:
-    """(sign, style, text): the conditions with what each lacks, then what else is missing. The checklist is counted, not listed: its
-    open items wait for a person, and are listed there."""
+    """(mark, style, text): the conditions with what each lacks, then what else is missing. The checklist is only counted: its open
+    items are listed under what waits for you."""
     done = sum(i.state == "done" for i in v.gate.items)
     whole = done == len(v.gate.items)
     items = (
@@ -277,7 +277,7 @@ def _gauge_line(name: str, g: Gauge, value: str) -> list[Span]:
 
 
 def _coming(v: View) -> list[Span]:
-    """What the system does next if nobody touches it, in one line."""
+    """What the system does next without intervention, in one line."""
     worst = words.worst(v)
     if v.why_effective:
         return [(f"routers obey {words.percent(v.effective_bp)} now: {v.why_effective}", "bad")]
@@ -287,4 +287,4 @@ def _coming(v: View) -> list[Span]:
             (f"→ {act} {words.acts(worst, brief=True)}", "bad+"),
             (f"  {worst.id}{f', {worst.acts_by}' if worst.acts_by else ''}", "text"),
         ]
-    return [("→ ", "accent"), (v.next[0] if v.next else "nothing changes by itself", "text")]
+    return [("→ ", "accent"), (v.next[0] if v.next else "no automatic change is due", "text")]

@@ -30,8 +30,8 @@ class Documents(Searching):
         *LIST_KEYS,
         key("enter", "whole", "the whole document, and back"),
         key("m", "method", "all, served by LLM, served by frequency"),
-        key("t", "restore", "frequency keywords again for all that the LLM wrote"),
-        key("T", "undo_restore", "take the last restore back"),
+        key("t", "restore", "restore frequency keywords wherever the LLM wrote"),
+        key("T", "undo_restore", "undo the last restore"),
         key("c", "complaint", "record a complaint about this document"),
     ]
 
@@ -41,9 +41,9 @@ class Documents(Searching):
         self.found: list[Document] = []
         self.chosen: Document | None = None
         self.method = 0
-        self.whole = False  # the text of the chosen document instead of the list
+        self.whole = False  # show the selected document's text instead of the list
         self.top = 0
-        self._listed: Any = None  # what the list was read for
+        self._listed: Any = None  # the query of the current list
 
     def hints(self) -> tuple[Hint, ...]:
         if self.whole:
@@ -64,7 +64,7 @@ class Documents(Searching):
     def wanted(self) -> Any:
         at = self.found[self.rows.at].id if self.rows.at < len(self.found) else ""
         v = self.sight.view
-        # a list that jumps under the cursor is of no use: it is read anew for other words, a restore, or every 10 s at its top
+        # a list must not jump under the cursor: reread it for other words, after a restore, or every 10 s at its top
         beat = int(v.at // max(10.0, 10 * v.speed)) if v and self.rows.at == 0 else 0
         return (self.text_wanted, FILTERS[self.method], at, beat, v.restore.last_id if v and v.restore else None)
 
@@ -78,7 +78,7 @@ class Documents(Searching):
             found = self.console.link.documents(text, 200, method)
             if method and text.strip():
                 found = [d for d in found if d.method == method]
-        # the cursor stays on its document, or at the top of a list that goes on
+        # keep the cursor on its document, or at the top of a growing list
         place = next((i for i, d in enumerate(found) if d.id == at), 0) if same and not beat else 0
         chosen = self.console.link.document(found[place].id) if found else None
 
@@ -89,7 +89,7 @@ class Documents(Searching):
                 chosen,
                 (text, method, beat or (before[2] if same else 0), restored),
             )
-            if not moved:  # else a key came meanwhile: what it chose is read next
+            if not moved:  # else a key was pressed meanwhile: read its selection next
                 self.rows.at = place
 
         return put
@@ -144,7 +144,7 @@ class Documents(Searching):
                 area.y,
                 area.width,
                 3,
-                "No document has all these words. / changes them, esc in the line clears them.",
+                "No document has all these words. / changes them, esc clears them.",
                 "dim",
             )
         elif FILTERS[self.method]:
@@ -157,25 +157,25 @@ class Documents(Searching):
         return f"{words.count(n)} serve LLM keywords" if n else ""
 
     def _whole(self, c: Canvas, area: Area) -> None:
-        """The chosen document from its first line to its last."""
+        """The whole selected document."""
         d = self.chosen
         x, y, width, rows = blocks.panel(c, area, d.title or d.id if d else "no document", d.id if d else "", "dim")
-        text = clean_block(d.text, MOST_TEXT) if d and d.text else "No text of it is kept."
+        text = clean_block(d.text, MOST_TEXT) if d and d.text else "Its text is not kept."
         lines = paragraphs(text, width)
         self.top = max(0, min(self.top, len(lines) - rows))
         for row, line in enumerate(lines[self.top : self.top + rows]):
             c.put(x, y + row, line, "text", width)
 
     def _text(self, c: Canvas, area: Area) -> None:
-        """The document itself, with its lines as they are."""
+        """The document's own text, line by line."""
         d = self.chosen
         x, y, width, rows = blocks.panel(c, area, "text", d.id if d else "", "dim")
-        text = clean_block(d.text, (rows + 1) * width) if d and d.text else ""  # no more than the panel can show
+        text = clean_block(d.text, (rows + 1) * width) if d and d.text else ""  # only as much as the panel shows
         for row, line in enumerate(paragraphs(text, width)[:rows]):
             c.put(x, y + row, line, "text", width)
 
     def _chosen(self, c: Canvas, area: Area, with_text: bool = True) -> None:
-        """The keywords of both methods side by side, what they share marked, then the text."""
+        """Both methods' keywords side by side, with shared ones marked, then the text."""
         d = self.chosen
         served = (
             f"serves {'LLM' if d.method == 'llm' else 'frequency'} keywords{', restored' if d.restored else ''}"
@@ -237,12 +237,12 @@ class Documents(Searching):
 def _keywords(
     c: Canvas, area: Area, name: str, style: str, keywords: Sequence[str] | None, shared: set[str], served: bool
 ) -> int:
-    """One method's keywords below its name; "=" marks those that the other method found too. The rows used."""
+    """One method's keywords below its name; "=" marks those that both methods found. Returns the rows used."""
     x, y, width, rows = area
     number = f" · {len(keywords)}" if keywords else ""
     c.spans(x, y, [(name, style), (number, "dim"), (" ● served" if served else "", style)], width)
     if keywords is None:
-        c.put(x, y + 1, "none: it never wrote this document", "dim", width)
+        c.put(x, y + 1, "none: the LLM never processed this document", "dim", width)
         return 2
     shown = keywords[: rows - 1]
     for row, keyword in enumerate(shown):

@@ -1,4 +1,4 @@
-"""Rehearsal only: what can go wrong on purpose, and how fast the calendar runs."""
+"""Rehearsal only: injected faults, and the speed of the calendar."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Faults(Page):
         inner = blocks.panel(c, Area(1, y + 1 + rows, area.width, detail), chosen.title)
         used = c.block(inner.x, inner.y, inner.width, inner.height, chosen.explanation, "text")
         if not v.percent_bp and not v.shadow and used < inner.height:
-            idle = "At 0 % no document asks the LLM: a fault shows once the gate (2) has been passed to Canary."
+            idle = "At 0 % no document goes to the LLM: faults show once you pass the gate (2) to Canary."
             c.block(inner.x, inner.y + used, inner.width, inner.height - used, idle, "warn")
 
     def action_move(self, by: int) -> None:
@@ -114,7 +114,7 @@ class Faults(Page):
 
 
 def _amount(fault: FaultKind, value: float | None) -> str:
-    """How much of it: a share, a factor, or nothing to say."""
+    """The fault's size: a share, a factor, or ""."""
     if value is None:
         return ""
     return {"share": f"{value * 100:g} %", "factor": f"x{value:g}"}.get(fault.unit, "")

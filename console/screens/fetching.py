@@ -1,4 +1,4 @@
-"""Screens that read more than the view: in a thread, on demand, with the last answer on the screen meanwhile."""
+"""Screens that read more than the view: in a thread, on demand, showing the last answer meanwhile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class FetchingPage(Page):
-    """A page that fetches. `wanted` says what is wanted; when it changes, `fetch` runs in a thread and `got` takes the answer."""
+    """A page that fetches data: when `wanted` changes, `fetch` runs in a thread and returns a function that stores the answer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,11 +27,11 @@ class FetchingPage(Page):
         self._have: Any = None
 
     def wanted(self) -> Any:
-        """A value that changes when other data are needed."""
+        """A value that changes when different data are needed."""
         return None
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
-        """Read (in a thread); the returned function puts the answer in place (in the screen's loop)."""
+        """Read, in a thread. The returned function stores the answer and runs in the screen's loop."""
         raise NotImplementedError
 
     def refreshed(self) -> None:
@@ -55,7 +55,7 @@ class FetchingPage(Page):
 
 
 class Searching(FetchingPage):
-    """A page with a line to type in: `/` opens it, Enter keeps the text, esc clears it."""
+    """A page with a search line: `/` opens it, Enter keeps the text, esc clears it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key("slash", "search", "filter or search")]
     PROMPT: ClassVar[str] = "filter"

@@ -1,4 +1,4 @@
-"""The way up: checklist, conditions, bake time, approvals, and what is in the way; promote asks, another key confirms."""
+"""The way up: checklist, conditions, bake time, approvals, and blockers. Promoting asks, and another key confirms."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Gate(Page):
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
         key("s,enter", "sign", "sign the item, with a note"),
-        key("c", "check_item", "have the machine check the item"),
+        key("c", "check_item", "run the item's check"),
         key("x", "revoke", "take a signature back"),
         key("a", "approve", "approve the next step"),
         key("p", "promote", "promote (asks; y confirms)"),
-        key("o", "override", "promote past what is missing, with a written reason"),
+        key("o", "override", "override the gate, with a written reason"),
         key("H", "hold", "hold: keep the gate shut"),
         key("e", "resume", "resume after a hold or an automatic rollback"),
     ]
@@ -38,7 +38,7 @@ class Gate(Page):
     def __init__(self) -> None:
         super().__init__()
         self.rows = Rows()
-        self._stage = -1  # the one whose first open line the cursor was put on
+        self._stage = -1  # the stage whose first open line the cursor was put on
 
     def hints(self) -> tuple[Hint, ...]:
         v = self.sight.view
@@ -51,7 +51,7 @@ class Gate(Page):
             out.append(("x", "take back", "revoke") if item.state == "done" else ("s", "sign", "sign"))
             if item.kind != "manual":
                 out.append(("c", "check", "check_item"))
-        if v.gate.approvals_needed > 1:  # where one is enough, to promote is to approve
+        if v.gate.approvals_needed > 1:  # if one approval is enough, promoting approves
             out.append(("a", "approve", "approve"))
         out.append(("p", "promote", "promote"))
         if v.gate.missing:
@@ -78,7 +78,7 @@ class Gate(Page):
             inner = blocks.panel(c, detail, checklist.heading(chosen), f"{below} more below" if below else "", "dim")
             checklist.paragraphs(c, inner, about)
             return
-        (left, lw), (right, rw) = columns(area.width, (12, 7), 1)  # at 120 columns the plan's items stand whole
+        (left, lw), (right, rw) = columns(area.width, (12, 7), 1)  # at 120 columns the plan's items fit whole
         up = len(found) + 2 if area.height >= len(found) + 14 else area.height  # below it there is room for more
         inner = blocks.panel(c, Area(area.x + left, y, lw, up), "the way up", f"{v.gate.met} of {v.gate.total} met")
         self._list(c, inner, v, found)
@@ -93,18 +93,11 @@ class Gate(Page):
         logs.tail(c, blocks.panel(c, done, "log"), v)
 
     def _head(self, c: Canvas, y: int, v: View) -> int:
-        """Open or shut, to where, how much is met; the plan's own words for the gate; what blocks it whatever is met. Rows used."""
+        """Open or shut, the next stage, how much is met; the plan's words for the gate; blockers. Returns the rows used."""
         gate, start = v.gate, y
         if v.stable:
             return (
-                c.block(
-                    1,
-                    y,
-                    c.width - 2,
-                    2,
-                    "Stable: every gate is passed. Lessons and the report (9) are what is left.",
-                    "ok",
-                )
+                c.block(1, y, c.width - 2, 2, "Stable: every gate is passed. Lessons and the report (9) remain.", "ok")
                 + 1
             )
         goal = f"{words.short(gate.next_name)}, {words.percent(gate.next_percent_bp)}" if gate.next_name else "stable"
@@ -132,7 +125,7 @@ class Gate(Page):
         return y - start
 
     def _list(self, c: Canvas, area: Area, v: View, found: list[Line]) -> int:
-        """The lines around the selected one; how many are below."""
+        """The lines around the selected one, and how many are below."""
         shown = self.rows.window(len(found), area.height) if found else range(0)
         for row, index in enumerate(shown):
             checklist.put(c, Area(area.x, area.y + row, area.width, 1), found[index], v.at, not self.console.read_only)
@@ -141,7 +134,7 @@ class Gate(Page):
         return len(found) - shown.stop if shown else 0
 
     def _more(self, c: Canvas, area: Area, v: View) -> None:
-        """Where a tall screen has room: what the stage is for, and how its numbers went."""
+        """On a tall screen: the stage's purpose, and the course of its figures."""
         if area.height < 8:
             return
         purpose, curve = blocks.stack(area, (4, 0))
@@ -177,7 +170,7 @@ class Gate(Page):
         self.repaint()
 
     def _go_on(self, done: ItemView) -> None:
-        """To the next open item, round to the first; it stays where it is when the cursor has been moved meanwhile or none is left."""
+        """Move to the next open item, wrapping around; stay if the user has moved the cursor meanwhile or none is open."""
         v = self.sight.view
         found = checklist.lines(v.gate) if v else []
         here = found[self.rows.at].item if self.rows.at < len(found) else None
@@ -223,7 +216,7 @@ class Gate(Page):
         if item is None:
             return
         if item.kind == "manual":
-            self.console.say("No machine can check this one: a person signs it (s).", "caution")
+            self.console.say("This item has no machine check: sign it (s).", "caution")
             return
         self.console.say(f"Checking: {item.text} …")
         self.console.act("check", lambda reply: self._go_on(item) if reply.ok else None, item=item.id)
@@ -238,7 +231,7 @@ class Gate(Page):
         if v.gate.missing:
             more = f" (and {len(v.gate.missing) - 2} more)" if len(v.gate.missing) > 2 else ""
             self.console.say(
-                f"The gate is not open. Missing: {'; '.join(v.gate.missing[:2])}{more}. o promotes past it with a written reason.",
+                f"The gate is not open. Missing: {'; '.join(v.gate.missing[:2])}{more}. o overrides it with a written reason.",
                 "caution",
             )
             return
@@ -255,7 +248,7 @@ class Gate(Page):
 
     def _may(self, v: View) -> bool:
         if not self.sight.fresh:
-            self.console.say("Not now: these numbers are old. " + self.sight.pulse.sentence, "caution")
+            self.console.say("Not now: these figures are stale. " + self.sight.pulse.sentence, "caution")
             return False
         if v.gate.blocked:
             self.console.say("Not now: " + "; ".join(v.gate.blocked) + ".", "caution")
@@ -282,13 +275,13 @@ class Gate(Page):
         else:
             facts.append(f"All {gate.total} conditions and items are met.")
         if gate.returns:
-            facts.append("The short way back: its own gate to the next stage asks for the whole bake again.")
+            facts.append("The short way back: the next stage requires the whole bake again.")
         if v.error_rate.value is not None:
             facts.append(f"Error rate {words.rate(v.error_rate.value)}, latency {words.ms(v.latency.value)}.")
         down = [f"{server.name} {server.state}" for server in v.servers if server.up is False]
         if down and gate.next_percent_bp:
-            facts.append(f"✖ LLM servers that do not answer now: {', '.join(down)}.")
-        facts.append("R takes it back to 0 % at any moment.")
+            facts.append(f"✖ LLM servers not answering: {', '.join(down)}.")
+        facts.append("R goes back to 0 % at any time.")
         seen = f"{gate.met} of {gate.total} met; {v.health_sentence}"
         field = "why past the gate (8 letters or more; it stays in the log)" if override else ""
 
@@ -312,7 +305,7 @@ class Gate(Page):
 
     def action_hold(self) -> None:
         self.console.ask_text(
-            "Hold: nobody promotes until someone resumes",
+            "Hold: block promotion until someone resumes",
             [],
             "why",
             lambda why: self.console.act("hold", reason=why),
@@ -321,14 +314,14 @@ class Gate(Page):
         )
 
     def _resume_with(self, cause: str | None) -> None:
-        """The cause is kept until the engine has taken it: during the cool-down, and after a refusal."""
+        """Keep the cause until the engine accepts it: during the cool-down, and after a refusal."""
         v = self.sight.view
         if cause is None or v is None:
             return
         self.console.texts["resume"] = cause
         left = (v.cooldown_until or 0.0) - v.at
         if left > 0:
-            self.console.say(f"Kept: e resumes with it in {clock(left)}.", "caution")
+            self.console.say(f"Kept: press e in {clock(left)} to resume with it.", "caution")
             return
 
         def taken(reply: Reply) -> None:
@@ -358,11 +351,11 @@ class Gate(Page):
             facts.append("The percentage stays where it is.")
             self.app.push_screen(
                 QuestionDialog(
-                    "Open the way up again" if left <= 0 else "Write the cause now, resume after the cool-down",
+                    "Unlock promotion" if left <= 0 else "Write the cause now, resume after the cool-down",
                     facts,
                     "resume" if left <= 0 else "keep it",
                     "stay locked",
-                    field="what the cause was (8 letters or more)",
+                    field="the cause (8 letters or more)",
                     least=8,
                     danger=True,
                     typed=kept,

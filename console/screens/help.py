@@ -1,4 +1,4 @@
-"""Help: the keys of the screen it was opened from, made from its bindings, and the runbooks."""
+"""Help: the keys of the screen it was opened from, from its bindings, and the runbooks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Help(Searching):
         self._paint(c, y)
 
     def _paint(self, c: Canvas, y: int) -> None:
-        """The names of the pages, then the page; lines are kept short enough to read."""
+        """The pages' names, then the page, in lines short enough to read."""
         x = 1
         for i, (_, title) in enumerate(RUNBOOKS):
             x = c.put(x, y, f" {title} ", "tab" if i == self.book else "dim") + 1
@@ -69,17 +69,14 @@ class Help(Searching):
         if left > 0 and c.width - x > 16:
             c.right(c.width - 1, y, f"{left} lines more", "dim")
         if not lines:
-            c.put(1, area.y, "Nothing here has these words; esc in the search (/) shows all again.", "dim")
+            c.put(1, area.y, "No match on this page; esc in the search (/) shows everything.", "dim")
 
     def lines(self, width: int) -> list[tuple[str, str]]:
         wanted = self.text_wanted.strip().lower()
         if not wanted:
             return self._page(RUNBOOKS[self.book][0], width)
         out: list[tuple[str, str]] = []
-        for at in (
-            self.book,
-            *(i for i in range(len(RUNBOOKS)) if i != self.book),
-        ):  # the page that is open comes first
+        for at in (self.book, *(i for i in range(len(RUNBOOKS)) if i != self.book)):  # search the open page first
             name, title = RUNBOOKS[at]
             found = [line for line in self._page(name, width) if wanted in line[0].lower()]
             if found:
@@ -90,7 +87,7 @@ class Help(Searching):
         return self._keys() if name == "keys" else _text(book(name), width)
 
     def _keys(self) -> list[tuple[str, str]]:
-        """From the bindings themselves: what is listed is what works."""
+        """Generated from the bindings, so the list matches what works."""
         groups = [("Everywhere", _everywhere(type(self.app).BINDINGS))]
         if self.about is not None:
             groups.insert(0, (f"{self.about.TITLE}: {self.about.ABOUT}", self.about.bindings()))
@@ -113,7 +110,7 @@ class Help(Searching):
 
 
 def _everywhere(bindings: Sequence[BindingType]) -> list[Binding]:
-    """What has words; the ten digits are one line."""
+    """Keys with a description; the ten digits are one line."""
     own = [b for b in bindings if isinstance(b, Binding) and b.description and not b.key.isdigit()]
     return [Binding("1 … 9 0", "", "the screens, as named in the last row"), *own]
 
@@ -130,7 +127,7 @@ def _text(markdown: str, width: int) -> list[tuple[str, str]]:
 
     for line in markdown.splitlines():
         if line.startswith("  ") and paragraph and paragraph[0].startswith("- ") and not line.startswith("    "):
-            paragraph.append(line.strip())  # a list item goes on
+            paragraph.append(line.strip())  # a list item continues
         elif line.startswith("    "):
             flush()
             out.append((line, "accent"))
@@ -149,5 +146,5 @@ def _text(markdown: str, width: int) -> list[tuple[str, str]]:
 
 
 def book(name: str) -> str:
-    """A runbook's text. The configuration's is generated from the typed plan, and a test keeps the file as generated."""
+    """A runbook's text. The configuration page is generated from the typed plan; a test compares the file."""
     return (files("console") / "help" / f"{name}.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The inbox: everything that waits for a person in one list; Enter goes where it is done. Below it, the notices of this console."""
+"""The inbox: everything that waits for a person, in one list; Enter opens the right screen. Below: this console's notices."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ TICKED = ("monitoring", "complaint")
 class Inbox(Page):
     NUMBER: ClassVar[int] = 12
     TITLE: ClassVar[str] = "Inbox"
-    ABOUT: ClassVar[str] = "all that waits for you, each with the place where it is done; earlier notices"
+    ABOUT: ClassVar[str] = "everything that waits for you, and where to do it; earlier notices"
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
-        key("enter", "open", "go where it is done"),
+        key("enter", "open", "open the screen for it"),
         key("d", "tick", "tick off: monitoring done, complaints read"),
     ]
 
@@ -66,7 +66,7 @@ class Inbox(Page):
             self._notices(c, lower, v)
 
     def _list(self, c: Canvas, area: Area, found: list[Row]) -> None:
-        """One line each; the selected one is shown whole."""
+        """One line per task; the selected one in full."""
         if not found or area.height < 1:
             return
         whole = wrapped(found[self.rows.at].text, area.width - 3)
@@ -107,7 +107,7 @@ class Inbox(Page):
             return
         row = found[self.rows.at]
         if not row.action:
-            self.console.say(f"No screen does this: {row.sentence}", "caution")
+            self.console.say(f"No screen for this: {row.sentence}", "caution")
         elif row.task is not None and row.task.kind == "item":
             self.console.open_item(row.task.id)
         else:
@@ -118,7 +118,7 @@ class Inbox(Page):
         task = found[self.rows.at].task if found else None
         if task is None or task.kind not in TICKED:
             self.console.say(
-                "Only monitoring and complaints are ticked off here; Enter goes where the rest is done.", "caution"
+                "Only monitoring and complaints are ticked off here; Enter opens the screen for the rest.", "caution"
             )
             return
         self.console.act("remind", id=task.id)

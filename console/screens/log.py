@@ -1,4 +1,4 @@
-"""Everything that was decided, by whom, from where, why, and on what evidence; newest first, filtered by `/`."""
+"""Every decision: who, from where, why, and on what evidence; newest first, filtered with `/`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engine.view.model import DecisionView, View
 
 PAGE = 200
 
-EPOCH = 1e9  # a number larger than this is a moment: seconds since 1970
+EPOCH = 1e9  # a number larger than this is a time: seconds since 1970
 
 
 class Log(Searching):
@@ -57,7 +57,7 @@ class Log(Searching):
         def put() -> None:
             if (
                 self.rows.at and self.found[min(self.rows.at, len(self.found) - 1)].rev == at
-            ):  # a new decision moves no cursor
+            ):  # a new decision must not move the cursor
                 self.rows.at = next((i for i, d in enumerate(found) if d.rev == at), self.rows.at)
             self.found, self.evidence = found, (at, evidence)
 
@@ -80,11 +80,7 @@ class Log(Searching):
         more = "+" if len(self.found) == self.limit else ""
         inner = blocks.panel(c, area, f"decisions{search}", f"{len(self.found)}{more}" if self.found else "", "dim")
         if self.trouble or not self.found:
-            said = (
-                "No decision matches; esc in the filter (/) shows all again."
-                if self.text_wanted
-                else "No decision yet."
-            )
+            said = "No decision matches; esc in the filter (/) shows all." if self.text_wanted else "No decision yet."
             c.block(
                 inner.x,
                 inner.y,
@@ -99,7 +95,7 @@ class Log(Searching):
                 blocks.tinted(c, inner.y + row, inner.x, inner.width)
 
     def _detail(self, c: Canvas, area: Area) -> None:
-        """Who, from where, why, what changed, and the evidence: all that the log keeps of a decision."""
+        """Who, from where, why, what changed, and the evidence: everything the log keeps about a decision."""
         if not self.found:
             return
         d = self.found[min(self.rows.at, len(self.found) - 1)]
@@ -134,7 +130,7 @@ class Log(Searching):
 
 
 def _short(value: Any) -> str:
-    """A value of the evidence as a person reads it: a moment as a time, a list by its members."""
+    """An evidence value for people: a time as a time, a list by its members."""
     if value is None:
         return words.NO_DATA
     if isinstance(value, bool):

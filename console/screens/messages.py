@@ -1,4 +1,4 @@
-"""The communication plan: what each message would say now, which are due, what became of those that were sent; whom to call."""
+"""The communication plan: each message with current figures, what is due, delivery of what was sent, and whom to call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Messages(Work):
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
         key("s,enter", "send", "send the message (asks; y confirms)"),
-        key("t", "resend", "try undelivered messages again, now"),
+        key("t", "resend", "retry undelivered messages now"),
         key("d", "remind", "tick off the monitoring that is due"),
         key("J,shift+down", "scroll(5)", "scroll the text"),
         key("K,shift+up", "scroll(-5)", "scroll it back", show=False),
@@ -42,7 +42,7 @@ class Messages(Work):
         self.drafts: dict[str, Draft] = {}
 
     def messages(self, v: View) -> list[Message]:
-        """This stage's first: an order that stays as it is when one of them was sent, under the cursor."""
+        """This stage's messages first. Sending one keeps the order, so nothing moves under the cursor."""
         return sorted(self.console.plan.messages, key=lambda m: bool(m.stages) and v.stage not in m.stages)
 
     def _selected(self, v: View) -> Message | None:
@@ -83,7 +83,7 @@ class Messages(Work):
     def hints(self) -> tuple[Hint, ...]:
         out: list[Hint] = [("s", "send", "send")]
         if self.seen and self.seen.undelivered:
-            out.append(("t", f"try {len(self.seen.undelivered)} again", "resend"))
+            out.append(("t", f"retry {len(self.seen.undelivered)}", "resend"))
         v = self.sight.view
         if v and any(r.overdue for r in v.reminders):
             out.append(("d", "monitoring done", "remind"))
@@ -145,7 +145,7 @@ class Messages(Work):
         )  # fmt: skip
 
     def _preview(self, c: Canvas, area: Area, message: Message | None) -> None:
-        """What the message says now; J and K scroll it."""
+        """The message with current figures; J and K scroll it."""
         if message is None or area.height < 2:
             return
         made = self.drafts.get(message.id)
@@ -183,7 +183,7 @@ class Messages(Work):
             return
         made = self.drafts.get(message.id)
         if made is None:
-            self.console.say("The message is not made yet; a moment.", "caution")
+            self.console.say("Still preparing the message...", "caution")
             return
         facts = [f"To: {message.audience}", f"Subject: {made.subject}"]
         self.console.push_screen(

@@ -1,4 +1,4 @@
-"""What every screen is: a sheet painted from the latest sight, a header, a footer, and keys that say what they do."""
+"""The base of every screen: a sheet painted from the latest sight, a header, a footer, and described keys."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ class Page(Screen[None]):
         yield from self.more()
 
     def more(self) -> ComposeResult:
-        """Widgets beside the sheet: an input, mostly."""
+        """Widgets beside the sheet, usually an input."""
         yield from ()
 
     @classmethod
     def bindings(cls) -> list[Binding]:
-        """The keys of this screen that have words, its own first; those of every Textual screen are not among them."""
+        """This screen's described keys, its own first, without Textual's."""
         kinds = [kind for kind in cls.__mro__ if issubclass(kind, Page)]
         return [
             b for kind in kinds for b in kind.__dict__.get("BINDINGS", ()) if isinstance(b, Binding) and b.description
         ]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A read-only console does not bind what acts, nor does a moment in the past; its keys are neither shown nor taken."""
+        """A read-only console does not bind what acts, nor does a moment in the past; its keys are hidden and ignored."""
         acting = action.removeprefix("app.") in ACTING
         return not (acting and (self.console.read_only or self.cursor is not None))
 
@@ -80,7 +80,7 @@ class Page(Screen[None]):
         return ()
 
     def area(self, c: Canvas, y: int) -> Area:
-        """What a screen may paint on: from row `y` to the hints, a cell of air at both sides."""
+        """The paintable area: from row `y` to the hints, with a one-cell margin on both sides."""
         return Area(1, y, c.width - 2, max(0, c.height - 2 - y))
 
     def curve(self, c: Canvas, v: View, metric: str, area: Area, now: str = "") -> None:
@@ -116,7 +116,7 @@ class Page(Screen[None]):
         return self.console.travel.at if self.TRAVELS else None
 
     def canvas(self, width: int, height: int) -> Canvas:
-        """The whole screen as it is now, at this size."""
+        """Paint the whole screen as it is now, at this size."""
         app = self.console
         c = Canvas(width, height, app.ascii_only)
         blocks.header(c, self.sight if self.sight.view is not None else app.live, app.who, app.read_only)
@@ -142,10 +142,10 @@ class Page(Screen[None]):
         sentence = self.sight.pulse.sentence or "Waiting for the engine's first figures."
         y += 1 + c.block(2, y + 1, c.width - 4, 4, sentence, "text")
         c.put(2, y + 1, f"store {self.console.link.folder.path}", "dim", c.width - 4)
-        c.spans(2, y + 2, [("R", "key"), (" goes to 0 % all the same; it needs no figures", "dim")], c.width - 4)
+        c.spans(2, y + 2, [("R", "key"), (" goes to 0 % anyway; it needs no figures", "dim")], c.width - 4)
 
     def _say(self, c: Canvas, sentence: str, style: str, hints: bool) -> None:
-        most = 2 if style == "bar" else max(1, c.height // 5)  # what was refused is said whole
+        most = 2 if style == "bar" else max(1, c.height // 5)  # show refusals in full
         lines = wrapped(sentence, c.width - 2)
         if len(lines) > most:
             lines = [*lines[: most - 1], fit(f"{lines[most - 1]} …", c.width - 2)]
@@ -155,13 +155,13 @@ class Page(Screen[None]):
             c.put(1, top + i, line, style)
 
     def repaint(self) -> None:
-        """Cheap when nothing changed: only differing spans are sent."""
+        """Cheap if nothing changed: only differences are sent."""
         sheet = self.query("#sheet").first(Sheet) if self.is_mounted and self.query("#sheet") else None
         if sheet is not None and sheet.size.width and sheet.size.height:
             sheet.show(self.canvas(*sheet.size), self.console.palette)
 
     def refreshed(self) -> None:
-        """A new sight came in; screens that read more than the view start that here."""
+        """A new sight came in; screens that read more than the view start reading here."""
         self.repaint()
 
     def on_resize(self, _: events.Resize) -> None:
@@ -182,12 +182,12 @@ SHOWN = {
 
 
 def shown(keys: str) -> str:
-    """Keys of a binding as a person calls them: "slash,f1" -> "/ F1"."""
+    """A binding's keys as people call them: "slash,f1" -> "/ F1"."""
     return " ".join(SHOWN.get(part, part) for part in keys.split(","))
 
 
 def key(keys: str, action: str, description: str, *, show: bool = True, priority: bool = False) -> BindingType:
-    """A binding whose words appear in the help."""
+    """A binding whose description appears in the help."""
     return Binding(keys, action, description, show=show, priority=priority)
 
 

@@ -1,4 +1,4 @@
-"""The command palette: everything that can be done, in words, with its key; letters narrow it, Enter does it."""
+"""The command palette: every action in words, with its key. Typing narrows the list, Enter runs the selection."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WORD = re.compile(r"[^\s(/:,]+")
 
 
 class Command(NamedTuple):
-    """What it does in words, the key that does the same, where it belongs, the action."""
+    """Description, key, group and action."""
 
     words: str
     key: str
@@ -39,7 +39,7 @@ class Command(NamedTuple):
 
 
 def commands(app: AppApi, page: Page | None, everywhere: Iterable[BindingType]) -> list[Command]:
-    """First what this screen does, then the screens, then what works everywhere, then the colours."""
+    """This screen's actions first, then the screens, the global actions, and the colours."""
     found = [*_bound(type(page).bindings() if page else (), page.TITLE if page else "", ""), *_screens(app.rehearsal)]
     found += _bound(everywhere, "everywhere", "app.")
     found += [Command(f"colours: {name}", "", "remembered", f"app.look('{name}')") for name in themes.NAMES]
@@ -64,7 +64,7 @@ def _screens(rehearsal: bool) -> Iterator[Command]:
 
 
 class Palette(ModalScreen[str | None]):
-    """Dismissed with the action that was chosen, or None."""
+    """Dismissed with the chosen action, or None."""
 
     AUTO_FOCUS = "Input"
     ESCAPE_TO_MINIMIZE = False
@@ -108,7 +108,7 @@ class Palette(ModalScreen[str | None]):
         room = c.height - 2
         c.rule(0, 0, c.width)
         if not self.found:
-            c.put(0, 1, "Nothing is called that; fewer letters show more.", "dim")
+            c.put(0, 1, "No match; type fewer letters.", "dim")
         for row, index in enumerate(self.rows.window(len(self.found), room) if self.found else ()):
             self._line(c, row + 1, self.found[index])
             if index == self.rows.at:
@@ -137,7 +137,7 @@ class Palette(ModalScreen[str | None]):
 
     @on(Input.Changed)
     def narrow(self, event: Input.Changed) -> None:
-        """Every word that was typed begins a word of the command, in any order; where they stand early comes first."""
+        """Every typed word must start a word of the command, in any order; earlier matches come first."""
         wanted = WORD.findall(event.value.lower())
         placed = [(_place(wanted, f"{c.words} {c.place} {c.key}".lower()), c) for c in self.all]
         self.found = [c for at, c in sorted(placed, key=lambda pair: pair[0]) if at < NOWHERE]
@@ -150,7 +150,7 @@ class Palette(ModalScreen[str | None]):
 
 
 def _place(wanted: Sequence[str], text: str) -> int:
-    """How far into `text` the words are, all together; NOWHERE when one of them begins no word of it."""
+    """The sum of the words' positions in `text`; NOWHERE if one of them starts no word of it."""
     parts = WORD.findall(text)
     places = [next((i for i, part in enumerate(parts) if part.startswith(word)), NOWHERE) for word in wanted]
     return min(NOWHERE, sum(places))

@@ -1,4 +1,4 @@
-"""The report as it stands, in short; people write what went well, what to improve, lessons and action items for it here."""
+"""A short form of the current report, where people add what went well, what to improve, lessons and action items."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from engine.rollout.control import percent
 from engine.view.model import View
 
 Lines = list[tuple[str, str]]  # text, style
-WIDE = 140  # from here on the figures stand beside the words
+WIDE = 140  # from this width on, figures go beside the text
 FILE = "rollout-report.html"
 ASKS = {
     "well": "What went well",
@@ -94,13 +94,13 @@ class Report(Work):
 
     @staticmethod
     def _whole(story: RolloutReport, width: int) -> Lines:
-        """One column of it all."""
+        """Everything in one column."""
         blank, incidents = ("", "text"), happened(story, width)
         out = [*told(story, width), blank, ("Metrics by stage", "head"), *measured(story, width)]
         return [*out, blank, ("Incidents", "head"), *incidents] if incidents else out
 
     def _scrolled(self, c: Canvas, area: Area, end: int, noted: int, found: Lines) -> None:
-        """The lines that fit from `top`; how many more there are, at the right of row `noted`."""
+        """The lines that fit from `top`, and a count of the rest at the right of row `noted`."""
         self.top = max(0, min(self.top, len(found) - area.height))
         _put(c, area, found[self.top :])
         left = len(found) - self.top - area.height
@@ -147,7 +147,7 @@ def _put(c: Canvas, area: Area, found: Lines) -> None:
 
 
 def told(story: RolloutReport, width: int) -> Lines:
-    """Headline, summary, and what people wrote or have to write."""
+    """Headline, summary, and what people wrote or still have to write."""
     out = _lines(story.headline, width, "strong")
     for each in story.summary:
         first, *rest = wrapped(each, width - 2) or [""]
@@ -164,7 +164,7 @@ def told(story: RolloutReport, width: int) -> Lines:
 
 
 def measured(story: RolloutReport, width: int) -> Lines:
-    """Each stage's figures; those with a target are marked as met or missed."""
+    """Each stage's figures, with targets marked as met or missed."""
     out: Lines = []
     for stage in story.stages:
         if stage.entered is None or not (stage.number >= 2 or stage.llm_documents):
@@ -183,7 +183,7 @@ def happened(story: RolloutReport, width: int) -> Lines:
     out: Lines = []
     for incident in story.incidents:
         out += _lines(f"{iso(incident.decided)} {incident.what}", width, "text")
-        cause = incident.cause or "nobody wrote one down yet"
+        cause = incident.cause or "no cause recorded yet"
         out += _lines(f"cause: {cause}", width, "dim" if incident.cause else "warn", "  ")
     return out
 

@@ -1,7 +1,7 @@
-"""Quality review: a seeded sample of documents that the LLM wrote, both methods' keywords side by side, judged by single keys.
+"""Quality review: a seeded sample of LLM documents, both methods' keywords side by side, judged with single keys.
 
-Blind, the lists are A and B in an order that was drawn with the sample; what is pressed is about a side, and the engine reads it
-back to the method. Which method is which is on no screen before the reviewer has judged the whole sample, and then only in sums.
+In a blind sample the lists are A and B in a random order; keys refer to a side, and the engine maps it back to the method. No
+screen reveals the methods before the reviewer has judged the whole sample, and then only in totals.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from engine.store import documents
 from engine.store.documents import Document
 from engine.view.model import View
 
-LATEST = 80  # documents that are named where no sample is drawn
+LATEST = 80  # documents listed while there is no sample
 
 
 class Review(FetchingPage):
@@ -35,10 +35,10 @@ class Review(FetchingPage):
     ABOUT: ClassVar[str] = "judge a sample of LLM keywords; the verdict is evidence in the gate"
     BINDINGS: ClassVar[list[BindingType]] = [
         key("d", "draw(False)", "draw a sample (20 or 50, as the stage asks)"),
-        key("D", "draw(True)", "draw one to be judged blind: no list says whose it is"),
-        key("a", "better('left')", "the left list is better; on to the next document"),
-        key("b", "better('right')", "the right list is better; on"),
-        key("e", "better('same')", "they are as good as each other; on"),
+        key("D", "draw(True)", "draw a blind sample: the lists don't show their method"),
+        key("a", "better('left')", "the left list is better; next document"),
+        key("b", "better('right')", "the right list is better; next"),
+        key("e", "better('same')", "the lists are equally good; next"),
         key("r", "flaw('relevant')", "mark: not relevant (again: relevant)"),
         key("i", "flaw('grounded')", "mark: something is invented"),
         key("n", "flaw('count')", "mark: the wrong number, not 10 to 15"),
@@ -47,8 +47,8 @@ class Review(FetchingPage):
         key("k,left,h", "step(-1)", "document before"),
         key("space,pagedown,down", "scroll(1)", "further in the text"),
         key("pageup,up", "scroll(-1)", "back in the text"),
-        key("f", "flawed", "next document that you found not good"),
-        key("v", "verdict", "what the reviewers say together, and back"),
+        key("f", "flawed", "next document you marked as bad"),
+        key("v", "verdict", "the reviewers' joint result, and back"),
         key("m", "measure", "measure search quality now"),
     ]
 
@@ -61,18 +61,16 @@ class Review(FetchingPage):
         self.document: Document | None = None
         self.compared: DocumentComparison | None = None
         self.flaws: dict[Side, set[Flaw]] = {}
-        self._kept: dict[
-            tuple[int, str], dict[Side, set[Flaw]]
-        ] = {}  # marks that are not sent yet, by sample and document
-        self.side: Side = "first"  # the list that r, i, n are about
-        self.top = 0  # first line of the text that is shown
+        self._kept: dict[tuple[int, str], dict[Side, set[Flaw]]] = {}  # unsent marks, by sample and document
+        self.side: Side = "first"  # the list that r, i and n mark
+        self.top = 0  # first visible line of the text
         self.page_rows = 5
         self.summing = False
-        self.beat = 0  # grows when something was judged or drawn
-        self._opened = ""  # the document that the marks are of
-        self._placed = 0  # the sample in which the place has been found
+        self.beat = 0  # incremented on every judgement or draw
+        self._opened = ""  # the document the marks belong to
+        self._placed = 0  # the sample whose starting position is known
 
-    # -- what it is about --------------------------------------------------------------------------------------------------
+    # -- the subject -------------------------------------------------------------------------------------------------------
 
     @property
     def shown(self) -> Shown | None:
@@ -88,7 +86,7 @@ class Review(FetchingPage):
 
     @property
     def left(self) -> Side:
-        """The side that stands left: the first when blind, else the LLM's."""
+        """The left side: the first list when blind, else the LLM's."""
         if self.sample is None or self.shown is None or self.sample.blind:
             return "first"
         return "first" if self.shown.first == "llm" else "second"
@@ -166,7 +164,7 @@ class Review(FetchingPage):
         return put
 
     def _open(self) -> None:
-        """A document comes on: its marks as they were given, else as the machine counts."""
+        """Show a document with its marks, given earlier or counted by the machine."""
         self.top, self.side = 0, self.left
         shown = self.shown
         if shown is None:
@@ -211,8 +209,8 @@ class Review(FetchingPage):
         texts = [
             ("Two lists of keywords beside their document: which one is better, and is a list flawed?", "text"),
             *((f"· {look}", "dim") for look in looks),
-            (f"d draws {size} recent documents that the LLM wrote, the same for every reviewer.", "text"),
-            ("D draws them to be judged blind: the lists in random order, without names.", "text"),
+            (f"d draws {size} recent LLM documents, the same for every reviewer.", "text"),
+            ("D draws a blind sample: the lists in random order, without names.", "text"),
             (f"So far: {v.judged.get('quality_score', 'nothing reviewed in this stage')}.", "strong"),
         ]
         checklist.paragraphs(c, inner, texts)
@@ -221,26 +219,24 @@ class Review(FetchingPage):
             self._drawn_from(c, v, blocks.below(area, read.height))
 
     def _drawn_from(self, c: Canvas, v: View, area: Area) -> None:
-        """What a sample would hold now: the latest documents that the LLM wrote, without their keywords, which would spoil a blind one."""
+        """A sample's pool: the latest LLM documents, without their keywords, which would spoil a blind sample."""
         if area.height < 4:
             return
-        inner = blocks.panel(c, area, "the LLM wrote these last; a sample is drawn from them")
+        inner = blocks.panel(c, area, "the latest LLM documents; samples come from these")
         if not self.latest:
-            c.put(inner.x, inner.y, "none yet: the LLM writes from the first canary on", "dim", inner.width)
+            c.put(inner.x, inner.y, "none yet: the LLM serves documents from Canary on", "dim", inner.width)
         for row, d in enumerate(self.latest[: inner.height]):
             stamp = f"{words.hour(d.llm_at or d.updated, v.at):<12}"
             c.spans(inner.x, inner.y + row, [(stamp, "dim"), (d.title or d.id, "text")], inner.width)
 
     def _search(self, c: Canvas, v: View, area: Area) -> None:
-        """Search quality, which needs nobody: what was measured last, how far a measurement is."""
+        """Search quality, which needs no reviewer: the last result, or the progress of a measurement."""
         if area.height < 3:
             return
-        x, y, width, rows = blocks.panel(c, area, "search quality, measured by itself")
-        said = v.judged.get("search_improvement", "Not measured yet; it is measured by itself, or now with m.")
+        x, y, width, rows = blocks.panel(c, area, "search quality, measured automatically")
+        said = v.judged.get("search_improvement", "Not measured yet; runs automatically, or now with m.")
         used = c.block(x, y, width, min(3, rows), said, "strong" if "search_improvement" in v.judged else "text")
-        asked = (
-            "Titles and headings are asked of an index of each method's keywords; MRR is 1 / the rank of the document."
-        )
+        asked = "Searches each method's keywords for titles and headings; MRR is the mean of 1 / the document's rank."
         used += c.block(x, y + used, width, max(0, min(3, rows - used - 1)), asked, "dim")
         if v.measuring is not None and used < rows:
             at = c.put(x, y + used, "measuring ", "dim")
@@ -258,7 +254,7 @@ class Review(FetchingPage):
         inside = halves[0][1] - (4 if frame == 2 else 0)
         longest = max(len(wrapped(", ".join(shown.side(side)), inside)) for side in (self.left, self.right))
         room = area.height - 3  # for progress, title and marks
-        lists = max(3, min(longest + frame, room - frame - 3))  # keywords first: a text can be scrolled
+        lists = max(3, min(longest + frame, room - frame - 3))  # keywords first: the text can scroll
         top = area.y + 2
         self._text(c, Area(area.x, top, area.width, room - lists), shown)
         for (left, width), side, name in zip(halves, (self.left, self.right), ("A", "B"), strict=True):
@@ -281,7 +277,7 @@ class Review(FetchingPage):
         if self.sample is not None and self.sample.blind:
             side = {"first": "A better", "second": "B better", "same": "equal"}[marks.better]
             return f"you said: {side}"
-        return f"you said: {'good' if marks.good else 'not good'}"
+        return f"your verdict: {'good' if marks.good else 'not good'}"
 
     def _text(self, c: Canvas, area: Area, shown: Shown) -> None:
         text = self.document.text if self.document is not None else ""
@@ -344,7 +340,7 @@ class Review(FetchingPage):
 
     @property
     def _flawed(self) -> list[int]:
-        """Where this reviewer found the LLM's list not good. Blind there is none to be told: it would say whose list is whose."""
+        """Documents whose LLM list this reviewer marked as bad. Empty when blind, because it would reveal the methods."""
         if self.sample is None or self.sample.blind:
             return []
         mine = self.mine
@@ -357,7 +353,7 @@ class Review(FetchingPage):
     def action_flawed(self) -> None:
         flawed = self._flawed
         if not flawed:
-            self.console.say("You found no document of this sample not good.", "caution")
+            self.console.say("You haven't marked any document in this sample as bad.", "caution")
             return
         self.at = next((i for i in flawed if i > self.at or (self.summing and i >= self.at)), flawed[0])
         self.summing = False
@@ -379,7 +375,7 @@ class Review(FetchingPage):
 
     def action_flaw(self, flaw: Flaw) -> None:
         if self.shown is None or self.summing or self.shown.document != self._opened:
-            return  # the marks on screen are of another document until this one is read
+            return  # until this document is read, the marks on screen belong to another one
         marks = self.flaws.setdefault(self.side, set())
         marks.symmetric_difference_update({flaw})
         if self.sample is not None:
@@ -400,10 +396,10 @@ class Review(FetchingPage):
             go()
             return
         facts = [
-            f"You have judged {len(self.mine)} of {len(self.sample.documents)} of this sample. What was judged is kept and counts."
+            f"You have judged {len(self.mine)} of {len(self.sample.documents)} in this sample. Your judgements are kept and count."
         ]
         self.console.push_screen(
-            QuestionDialog("Draw another sample?", facts, "draw", "go on with this one"),
+            QuestionDialog("Draw another sample?", facts, "draw", "continue with this sample"),
             lambda yes: go() if yes is not None else None,
         )
 

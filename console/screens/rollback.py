@@ -1,4 +1,4 @@
-"""After R: the stopwatch until 0 % is observed, what was done, what to do if it is not, and the way back."""
+"""After R: the stopwatch until 0 % is observed, what was done, what to do if it isn't observed, and the way back."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Rollback(Page):
     ABOUT: ClassVar[str] = "the proof of the last rollback, restore, undo"
     BINDINGS: ClassVar[list[BindingType]] = [
         key("w", "why", "write why (optional)"),
-        key("t", "restore", "serve frequency keywords again for what the LLM wrote"),
-        key("b", "restore_bad_window", "the same, only from when it went wrong until the rollback"),
-        key("T", "undo_restore", "take the restore back"),
+        key("t", "restore", "serve frequency keywords again where the LLM wrote"),
+        key("b", "restore_bad_window", "the same, only for the bad window before the rollback"),
+        key("T", "undo_restore", "undo the restore"),
         key("c", "complaint", "record a complaint", show=False),
     ]
 
@@ -44,7 +44,7 @@ class Rollback(Page):
         if v and v.restore and v.restore.documents:
             out.append(("t", "restore keywords", "restore"))
         if v and v.restore and v.restore.undoable:
-            out.append(("T", "take the restore back", "undo_restore"))
+            out.append(("T", "undo the restore", "undo_restore"))
         return (
             *out,
             ("w", "write why", "why"),
@@ -53,7 +53,7 @@ class Rollback(Page):
         )
 
     def nothing(self, c: Canvas, y: int) -> None:
-        """Rollback works without a view: the press and its ways are shown all the same."""
+        """A rollback works without a view: show the attempt and its steps anyway."""
         y = self._watch(c, y + 1, None)
         self._ways(c, Area(1, y, c.width - 2, 6))
 
@@ -77,7 +77,7 @@ class Rollback(Page):
         contacts.panel(c, whom, self.console.plan.contacts)
 
     def _watch(self, c: Canvas, y: int, v: View | None) -> int:
-        """The stopwatch, large, and the one sentence that counts; the next free row."""
+        """The large stopwatch and the main sentence. Returns the next free row."""
         state, after, sentence = self._standing(v)
         style = {"none": "dim", "proven": "ok+", "running": "warn+", "overdue": "bad+"}[state]
         if state == "none":
@@ -111,16 +111,16 @@ class Rollback(Page):
         y += max(used, numerals.ROWS) if c.height >= 20 else used
         last = self.console.attempt.proof(self.sight) if self.console.attempt else v.rollback if v else None
         if last is not None and last.applied == "failed":
-            warning = f"Proven for this engine alone. {last.applied_sentence}"
+            warning = f"Proven for this engine only. {last.applied_sentence}"
             for line in wrapped(warning, c.width - 2)[:2]:
                 c.fill(0, y, c.width, "alarm")
                 c.put(1, y, line, "alarm")
                 y += 1
         if state == "overdue":  # the one line that must not be cut
             armed = self.console.link.folder.armed
-            gone = f"The key is out, so no LLM call can start; the proof is missing. To see it:  ls {armed}"
+            gone = f"The armed file is gone, so no LLM call can start; the proof is missing. Check:  ls {armed}"
             for line in wrapped(
-                gone if v is not None and not v.armed else f"Now, in any shell:  rm {shlex.quote(str(armed))}",
+                gone if v is not None and not v.armed else f"Run in any shell:  rm {shlex.quote(str(armed))}",
                 c.width - 2,
             ):
                 c.fill(0, y, c.width, "alarm")
@@ -129,12 +129,12 @@ class Rollback(Page):
         return y + 1
 
     def _standing(self, v: View | None) -> tuple[str, str, str]:
-        """(none, running, proven or overdue; how long it took; what is to say)."""
+        """(none, running, proven or overdue; the elapsed time; the sentence)."""
         attempt, sight = self.console.attempt, self.sight
         if attempt is None:
             proof = v.rollback if v else None
             if proof is None:
-                return "none", "", "No rollback yet. R goes to 0 % at once, from every screen, and asks nothing."
+                return "none", "", "No rollback yet. R goes to 0 % now, from every screen, without asking."
             if proof.effective_ms is not None:
                 return "proven", took(proof.effective_ms), proof.sentence
             return "overdue" if proof.overdue else "running", "…", proof.sentence
@@ -144,7 +144,7 @@ class Rollback(Page):
         attempt = self.console.attempt
         if attempt is None or area.height < 2:
             return
-        ways = list(attempt.result.ways) if attempt.result else ["taking the key out, telling the engine …"]
+        ways = list(attempt.result.ways) if attempt.result else ["removing the armed file, calling the engine …"]
         inner = blocks.panel(c, area, "what was done")
         blocks.bullets(c, inner, ways, "✔" if attempt.result else "·", "ok")
 
@@ -154,9 +154,9 @@ class Rollback(Page):
         x, y, width, rows = blocks.panel(c, area, "proof")
         if proof is None:
             if self._standing(None)[0] == "running":
-                none = "an engine observes it, in a moment"
+                none = "the engine will observe it in a moment"
             elif self.console.attempt is not None and self.console.attempt.unreachable:
-                none = "No engine runs to observe it. Without an engine and an armed file no LLM call can start."
+                none = "No engine is running to observe it. Without an engine and an armed file no LLM call can start."
             else:
                 none = "No engine has observed this rollback."
             c.block(x, y, width, rows, none, "dim")
@@ -170,9 +170,9 @@ class Rollback(Page):
         end = y + rows
         acts = not self.console.read_only
         if acts and v.undo_until is not None and v.undo_until > v.at:
-            left = (v.undo_until - v.at) / v.speed  # a person's seconds, in a time lapse too
+            left = (v.undo_until - v.at) / v.speed  # real seconds, even in a time lapse
             blocks.meter(c, x, y, 10, left / 60.0, "warn")
-            c.spans(x + 11, y, [("u", "key"), (f" takes it back, {clock(left)} left", "text")], width - 11)
+            c.spans(x + 11, y, [("u", "key"), (f" undoes it, {clock(left)} left", "text")], width - 11)
             y += 1
         if v.restore is not None and (v.restore.documents or v.restore.undoable):
             y += c.block(x, y, width, min(3, end - y), v.restore.sentence, "text")
@@ -182,7 +182,7 @@ class Rollback(Page):
                 )
                 y += 1
             if acts and v.restore.undoable and y < end:
-                c.spans(x, y, [("T", "key"), (" takes the restore back", "text")], width)
+                c.spans(x, y, [("T", "key"), (" undoes the restore", "text")], width)
                 y += 1
         if v.locked and y < end:
             y += c.block(x, y, width, min(3, end - y), f"locked: {v.locked}", "warn")
@@ -191,19 +191,23 @@ class Rollback(Page):
             c.block(x, y, width, end - y, text, style)
 
     def _unrecorded(self, v: View) -> bool:
-        """Whether what the store shows is from before the press."""
+        """Whether the store's view is older than the key press."""
         attempt = self.console.attempt
         return attempt is not None and v.rev <= attempt.rev
 
     def _up(self, v: View) -> tuple[str, str]:
-        """How the percentage rises again, or that it has; and its style."""
+        """How the percentage can rise again, or that it has; and the style."""
         attempt = self.console.attempt
         if attempt is not None and self._unrecorded(v):
-            if attempt.result is None or not attempt.result.ok:  # nothing is promised that is not known
-                return "The numbers are from before it.", "dim"
+            if attempt.result is None or not attempt.result.ok:  # promise only what is known
+                return "The figures are older than the rollback.", "dim"
             recorded = attempt.result.rev is not None
-            stands = "It is in the log; no engine shows it yet" if recorded else "The store has not recorded it yet"
-            return f"{stands}: the numbers are from before. 0 % holds all the same.", "strong"
+            stands = (
+                "It is in the log; the engine hasn't confirmed it yet"
+                if recorded
+                else "The store has not recorded it yet"
+            )
+            return f"{stands}: the figures are older. 0 % is in force anyway.", "strong"
         if v.percent_bp and v.rollback is not None:
             where = f"{words.percent(v.percent_bp)}, {words.stage(v, brief=True).replace('STAGE', 'stage')}"
             return f"▲ It went up again: {where}.", "strong"
@@ -221,7 +225,7 @@ class Rollback(Page):
             else None
         )
         if rev is None:
-            self.console.say("There is no rollback in the log yet to write a reason for.", "caution")
+            self.console.say("The log has no rollback yet to give a reason for.", "caution")
             return
         self.console.ask_text(
             "Why was it rolled back?",
@@ -254,7 +258,7 @@ def _facts(p: ProofView, acts: bool = True) -> list[tuple[str, str, bool | None]
         return words.NO_DATA if moment is None else words.moment(moment) + "Z"
 
     seen = p.effective_ms is not None
-    probed = f", {counted(p.probes, 'probe')}" if p.probes else ""  # else by the documents, a row of their own
+    probed = f", {counted(p.probes, 'probe')}" if p.probes else ""  # else the documents get their own row
     return [
         ("decided", f"{at(p.at)} by {p.actor}", None),
         (

@@ -1,4 +1,4 @@
-"""A selection in a list: what is selected stays so when the list changes, and the part of the list that is on screen."""
+"""A list's selection, which survives changes of the list, and the visible part of the list."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Rows:
     def __init__(self) -> None:
         self.at = 0
         self.top = 0
-        self._on: Hashable = None  # what is selected; None: whatever is in row `at`
+        self._on: Hashable = None  # the selected item; None: whatever is in row `at`
 
     def move(self, by: int, count: int) -> None:
         self.at = max(0, min(count - 1, self.at + by))
@@ -20,7 +20,7 @@ class Rows:
         self._on = None
 
     def hold(self, keys: Sequence[Hashable]) -> None:
-        """The list is now of these: the cursor goes where what it was on went. A key must never act on another line than was seen."""
+        """Replace the list; the cursor follows its item. A key must never act on a line other than the one on screen."""
         if self._on is not None and self._on in keys:
             self.at = keys.index(self._on)
         self.at = max(0, min(self.at, len(keys) - 1))

@@ -1,4 +1,4 @@
-"""How it went: the plan's historical trends over an hour, a day, a week, a month."""
+"""The plan's historical trends over an hour, a day, a week or a month."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Trends(FetchingPage):
         self.at = 0
         self.arm = "treatment"
         self.first = 0  # of CHARTS
-        self.shown = 4  # as many as there is room for
+        self.shown = 4  # as many as fit
         self.series: dict[str, list[float | None]] = {}
         self.other: dict[str, list[float | None]] = {}
         self.grid = grid_of(WINDOWS[0], 0.0, None)
@@ -60,7 +60,7 @@ class Trends(FetchingPage):
         return (*windows, ("f", f"show {ARMS[self._other()]}", "arm"), ("n", "more", "more"))
 
     def _other(self) -> str:
-        """The arm after this one; shadow only where there is some."""
+        """The next arm; shadow only if it has data."""
         v = self.sight.view
         arms = [arm for arm in ARMS if arm != "shadow" or arm == self.arm or (v is not None and v.shadow)]
         return arms[(arms.index(self.arm) + 1) % len(arms)]

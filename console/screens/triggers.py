@@ -1,4 +1,4 @@
-"""Why it would act: every trigger with value, threshold, n, timer and rule; and the decision matrix with its live rows lit."""
+"""The triggers, each with value, threshold, n, timer and rule, and the decision matrix with its live rows lit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Triggers(Searching):
     NUMBER: ClassVar[int] = 3
     TITLE: ClassVar[str] = "Triggers"
     TRAVELS: ClassVar[bool] = True
-    ABOUT: ClassVar[str] = "what makes it act by itself, and the decision matrix"
+    ABOUT: ClassVar[str] = "what triggers automatic action, and the decision matrix"
     PROMPT: ClassVar[str] = "filter the triggers"
     BINDINGS: ClassVar[list[BindingType]] = [*LIST_KEYS]
 
@@ -33,7 +33,9 @@ class Triggers(Searching):
         return (
             ("j k", "which trigger", ""),
             ("/", "filter", "search"),
-            ("0", "faults to try them", "app.go(0)") if self.console.rehearsal else ("8", "what they did", "app.go(8)"),
+            ("0", "faults, to try the triggers", "app.go(0)")
+            if self.console.rehearsal
+            else ("8", "what they did", "app.go(8)"),
         )
 
     def triggers(self, v: View) -> list[TriggerView]:
@@ -43,7 +45,7 @@ class Triggers(Searching):
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, y)
         triggers = self.triggers(v)
-        self.rows.hold([t.id for t in triggers])  # a filter narrows around the selected one
+        self.rows.hold([t.id for t in triggers])  # a filter keeps the selection
         if c.width < 120 or area.height < 28:
             self._narrow(c, v, area, triggers)
             return
@@ -69,13 +71,13 @@ class Triggers(Searching):
         self._acted(c, acted, v)
 
     def _acted(self, c: Canvas, area: Area, v: View) -> None:
-        """What they did lately, and what people did."""
+        """Recent actions by triggers and people."""
         if area.height < 4:
             return
-        x, y, width, rows = blocks.panel(c, area, "what was done to the percentage, and by whom")
+        x, y, width, rows = blocks.panel(c, area, "changes of the percentage, and by whom")
         found = [d for d in v.log if d.percent_from != d.percent_to or d.kind == "trigger"]
         if not found:
-            c.put(x, y, "nothing lately; the log (8) has all of it", "dim", width)
+            c.put(x, y, "none recently; the log (8) has all", "dim", width)
         for row, d in enumerate(found[:rows]):
             c.spans(x, y + row, logs.decision_spans(d, v.at), width)
 
@@ -96,7 +98,7 @@ class Triggers(Searching):
             c, area, title, f"{running} running" if running else "none running", "bad+" if running else "dim"
         )
         if not triggers:
-            c.put(inner.x, inner.y, "No trigger matches; esc in the filter (/) shows all again.", "dim", inner.width)
+            c.put(inner.x, inner.y, "No trigger matches; esc in the filter (/) shows all.", "dim", inner.width)
         for row, index in enumerate(self.rows.window(len(triggers), inner.height) if triggers else ()):
             _line(c, inner, inner.y + row, triggers[index])
             if index == self.rows.at:
@@ -109,7 +111,7 @@ class Triggers(Searching):
         return next((p.metric for p in self.console.plan.triggers if p.id == t.id), "error_rate")
 
     def _detail(self, c: Canvas, area: Area, t: TriggerView) -> None:
-        """What fits in two rows: the rule as the plan has it with its figures, and the whole sentence."""
+        """Two rows: the plan's rule with its figures, and the whole sentence."""
         c.block(
             area.x,
             area.y,
@@ -152,7 +154,7 @@ class Triggers(Searching):
 
 
 def _line(c: Canvas, area: Area, y: int, t: TriggerView) -> None:
-    """Sign, name, what it does, its timer as a bar and a clock while it runs, the sentence."""
+    """Mark, name, action, its timer as a bar and a clock while it runs, the sentence."""
     sign, style = words.VERDICT.get(t.verdict, ("·", "dim"))
     live = t.verdict == "breach"
     c.spans(area.x, y, [(f"{sign} ", style), (t.id, "strong" if live else "text")], 18)
@@ -172,7 +174,7 @@ def _line(c: Canvas, area: Area, y: int, t: TriggerView) -> None:
 
 
 def _matrix(c: Canvas, area: Area, rows: Sequence[MatrixView]) -> None:
-    """The plan's table. A lit row is live, and its time is what is left of it."""
+    """The plan's decision matrix. A lit row is live and shows the remaining time."""
     lit = sum(m.lit for m in rows)
     inner = blocks.panel(
         c, area, "rollback decision matrix", f"{lit} live" if lit else "no row live", "bad+" if lit else "dim"

@@ -1,4 +1,4 @@
-"""What the screens under 9 share: tab turns from messages to commands to the report."""
+"""The base of the screens under 9: Tab cycles through messages, commands and report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from console.widgets.canvas import Canvas, Span
 
 
 class Work(FetchingPage):
-    """A screen of people's work; `TAB` is its place among them."""
+    """A screen under 9; `TAB` is its position."""
 
     NUMBER: ClassVar[int] = 9
     TAB: ClassVar[int] = 0
@@ -25,11 +25,11 @@ class Work(FetchingPage):
 
     @property
     def rows(self) -> Rows:
-        """Kept by the console: the cursor is where it was when the tab is opened again."""
+        """Kept by the console, so that the cursor is in the same place when the tab is reopened."""
         return self.console.places.setdefault(self.TITLE, Rows())
 
     def tabs(self, c: Canvas, y: int) -> int:
-        """The row that says where tab leads; the next free row."""
+        """The row of tabs. Returns the next free row."""
         parts: list[Span] = []
         for index, (_, _, title) in enumerate(WORK):
             parts += [(f" {title} ", "select" if index == self.TAB else "dim"), (" ", "text")]

@@ -133,7 +133,7 @@ async def test_a_review_goes_on_where_it_was_left_and_a_judgement_can_be_changed
     async def again(app: Console, pilot: Pilot[int]) -> None:
         await until(pilot, lambda: "2/5" in text(app) and "1 judged by you" in text(app))
         await pilot.press("k")
-        await until(pilot, lambda: "1/5" in text(app) and "you said: not good" in text(app))
+        await until(pilot, lambda: "1/5" in text(app) and "your verdict: not good" in text(app))
         assert "✖ something invented" in text(app)
         await pilot.press("i", "a")
         await until(pilot, lambda: "2/5" in text(app))
@@ -241,7 +241,7 @@ async def test_before_it_begins_the_screen_says_what_is_declared() -> None:
     assert link.view is NORMAL
 
     async def steps(app: Console, pilot: Pilot[int]) -> None:
-        await until(pilot, lambda: "begins by itself with stage 4" in text(app))
+        await until(pilot, lambda: "starts with stage 4" in text(app))
         assert "+15%" in text(app)
 
     await on("6", link, steps)
