@@ -133,13 +133,16 @@ class Observer:
             self.holds("a document keeps its own text", kept in own, f"document {document_id!r} has another's text")
 
     def arm_of(self, conn: sqlite3.Connection) -> None:
-        """A document changes its arm only when the percentage does."""
-        query = "SELECT document_id, arm, epoch FROM extraction WHERE shadow = 0 ORDER BY at"
+        """Between two changes of the percentage a document may fall back to frequency (the armed file is gone), never move to the LLM."""
+        query = "SELECT document_id, arm, epoch FROM extraction WHERE shadow = 0 ORDER BY id"
         arms: dict[tuple[str, int], str] = {}
         for document, arm, epoch in conn.execute(query):
-            was = arms.setdefault((document, epoch), arm)
+            was = arms.get((document, epoch), arm)
+            arms[document, epoch] = arm
             self.holds(
-                "a document changes its arm only with the percentage", was == arm, f"{document!r} in epoch {epoch}"
+                "a document moves to the LLM only with the percentage",
+                (was, arm) != ("control", "treatment"),
+                f"{document!r} in epoch {epoch}",
             )
 
     # -- the log -------------------------------------------------------------------------------------------------------------
