@@ -41,6 +41,7 @@ class Observer:
         self.checked: Counter[str] = Counter()
         self.broken: Broken | None = None
         self.raises = 0  # asked for so far
+        self.raised_from = -1  # the latest epoch from which a raise was made
         self.silent = False  # a rollback to 0 % is in force, and nobody has asked for more since
         self.limit_bp = 10_000
         self.raising: dict[str, int] = {}  # request id of a raise under way -> what the person saw as epoch
@@ -69,15 +70,20 @@ class Observer:
 
     def answered_up(self, request_id: str, done: bool) -> None:
         """The raise ended. A rollback that came while it was under way has taken it out of `raising`."""
-        if self.raising.pop(request_id, None) is not None and done:
+        epoch = self.raising.pop(request_id, None)
+        if epoch is not None and done:
             self.silent = False
             self.limit_bp = 10_000
+            self.raised_from = max(self.raised_from, epoch)
 
-    def lowered(self, to_bp: int) -> None:
-        """A person was told that a rollback is in force, or removed the armed file."""
+    def lowered(self, to_bp: int, epoch: int | None = None) -> None:
+        """A person was told that a rollback is in force, or removed the armed file. `epoch`: what the rollback's record led to; who
+        saw that one has decided after it, though the answer may be slower."""
+        if epoch is not None and self.raised_from >= epoch:
+            return
+        self.raising = {name: seen for name, seen in self.raising.items() if epoch is not None and seen >= epoch}
         self.limit_bp = min(self.limit_bp, to_bp)
         self.silent = to_bp == 0
-        self.raising.clear()
 
     # -- what the servers see ------------------------------------------------------------------------------------------------
 

@@ -153,8 +153,7 @@ class People:
         self.sent.append(("rollback", fields, who))
         reply = await world.command("rollback", fields, who)
         if reply is not None and reply.ok:
-            proof = reply.data.get("proof") or {}
-            world.observer.lowered(int(proof.get("target_bp", 0)))
+            self._is_down(reply.data)
         world.say(f"{who.name} rollback: {reply.sentence if reply else 'no answer'}")
 
     async def _roll_back(self, draw: Random, who: Actor) -> None:
@@ -164,7 +163,9 @@ class People:
         await self._down({"to_stage": draw.choice((0, 1, 2, 3, 9))}, who)
 
     async def _remove_armed(self, draw: Random, who: Actor) -> None:
-        self.world.folder.armed.unlink(missing_ok=True)
+        if not self.world.folder.is_armed():  # there is nothing to remove, and nothing that anyone could notice
+            return
+        self.world.folder.armed.unlink()
         self.world.observer.lowered(0)
         self.world.say(f"{who.name} removed the armed file")
 
@@ -185,10 +186,9 @@ class People:
         """A network sends a request again: the same answer, or a refusal, and nothing happens twice."""
         if self.sent and self.world.engine is not None:
             kind, fields, whose = draw.choice(self.sent)
-            before = self.epoch()
             reply = await self.world.command(kind, fields, whose)
             if kind == "rollback" and reply is not None and reply.ok:
-                self._is_down_after(reply.data, before)
+                self._is_down(reply.data)
 
     async def _reuse_request(self, draw: Random, who: Actor) -> None:
         """A client that gives an id twice: a rollback is carried out all the same."""
@@ -196,9 +196,15 @@ class People:
             _, fields, _ = draw.choice(self.sent)
             await self._down({"request_id": fields["request_id"]}, who)
 
-    def _is_down_after(self, data: dict[str, Any], before: int) -> None:
+    def _is_down(self, data: dict[str, Any]) -> None:
+        """What a rollback's answer claims."""
+        row = self.world.read(
+            lambda conn: conn.execute(
+                "SELECT epoch FROM decision WHERE request_id = ?", (data.get("request_id"),)
+            ).fetchone()
+        )
         proof = data.get("proof") or {}
-        self.world.observer.lowered(int(proof.get("target_bp", 0)))
+        self.world.observer.lowered(int(proof.get("target_bp", 0)), row[0] if row else None)
 
     # -- trouble -------------------------------------------------------------------------------------------------------------
 
