@@ -44,6 +44,10 @@ _HEADING_TAG = re.compile(r"<(/?)h([1-6])\b[^<>]{0,5000}>", re.I)
 _PRE_TAG = re.compile(r"<(/?)(?:pre|listing|xmp)\b[^<>]{0,5000}>", re.I)
 _CODE_TAG = re.compile(r"<(?:code|tt|kbd|samp)\b[^<>]{0,1000}>([^<>`\s]{2,60})</(?:code|tt|kbd|samp)>", re.I)
 _ANY_TAG = re.compile(r"<[A-Za-z/!?][^<>]{0,5000}>")
+_NESTING_TAG = re.compile(
+    r"<(/?)(?:div|span|section|article|main|nav|ul|ol|dl|table|blockquote|font|b|i|em|strong|a)\b", re.I
+)
+DEEPEST = 500
 _HEADING_MARK = "\ue000"  # a private character, which no page's own text keeps
 _VAGUE = re.compile(
     r"introduction|overview|examples?|usage|reference|description|options|notes|syntax|parameters|summary|general|basics|caveats",
@@ -56,6 +60,10 @@ _LINKS = 0.8  # share of a list's words in links from which it is navigation
 def parse(page: str) -> Raw:
     from selectolax.lexbor import LexborHTMLParser
 
+    if (
+        _depth(page) > DEEPEST
+    ):  # no page that people read: each look below an element would cost the whole rest of the page
+        return Raw(Format.HTML, _blocks(page), "", "")
     tree = LexborHTMLParser(page.replace(_HEADING_MARK, " "))
     declared = _declared(tree)
     language = _language(tree)
@@ -69,6 +77,15 @@ def parse(page: str) -> Raw:
     if _VAGUE.fullmatch(title) and above:
         title = f"{above}: {title}"
     return Raw(Format.HTML, blocks, title, language)
+
+
+def _depth(page: str) -> int:
+    """How deep elements that can contain others are nested, at most."""
+    depth = deepest = 0
+    for tag in _NESTING_TAG.finditer(page):
+        depth = max(0, depth - 1) if tag[1] else depth + 1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _declared(tree: LexborHTMLParser) -> str:
