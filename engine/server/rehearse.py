@@ -16,7 +16,7 @@ from types import TracebackType
 from engine.client.identity import whoami
 from engine.clock import SystemClock
 from engine.plan.init import set_value
-from engine.plan.load import default_plan_text, load_plan
+from engine.plan.load import PlanError, default_plan_text, load_plan
 from engine.plan.model import Plan
 from engine.rehearsal.record import Passed, passed
 from engine.server.process import spawn, wait_until_up
@@ -37,14 +37,20 @@ class Rehearsal:
         self.plan: Plan
 
     def start(self) -> str:
-        """Write the plan and start the engine; "" or a sentence on why it did not start."""
+        """Write the plan, or keep the one of an earlier rehearsal, and start the engine; "" or a sentence on why it did not start."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        text = default_plan_text()
-        text = set_value(text, "environment", "rehearsal")
-        # the addresses in the real variable are for real messages only
-        text = set_value(text, "notify.urls_env", "ROLLOUT_REHEARSAL_NOTIFY_URLS")
-        self.plan_path.write_text(text)
-        self.plan = load_plan(self.plan_path)
+        if not self.plan_path.exists():
+            text = default_plan_text()
+            text = set_value(text, "environment", "rehearsal")
+            # the addresses in the real variable are for real messages only
+            text = set_value(text, "notify.urls_env", "ROLLOUT_REHEARSAL_NOTIFY_URLS")
+            self.plan_path.write_text(text)
+        try:
+            self.plan = load_plan(self.plan_path)
+        except PlanError as error:
+            return str(error)
+        if self.plan.environment != "rehearsal":
+            return f"{self.plan_path} is the plan of a real rollout; give --keep another folder."
         self._process = spawn(self.plan_path, self.folder, "--speed", str(self._speed), attached=True)
         return wait_until_up(self.folder, self._process, 30.0)
 
