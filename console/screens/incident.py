@@ -9,6 +9,7 @@ from textual.binding import BindingType
 
 from console.screens.fetching import FetchingPage
 from console.screens.page import LIST_KEYS, Hint, key
+from console.screens.rollback import ways_back
 from console.screens.rows import Rows
 from console.widgets import blocks, curves, words
 from console.widgets.blocks import Area
@@ -62,14 +63,8 @@ class IncidentPage(FetchingPage):
         self.series: dict[str, list[float | None]] = {}
 
     def hints(self) -> tuple[Hint, ...]:
-        v = self.sight.view
-        out: list[Hint] = []
-        if v and v.undo_until is not None and v.undo_until > v.at:
-            out.append(("u", "take it back", "app.undo"))
-        if v and v.restore and v.restore.documents:
-            out.append(("t", "restore keywords", "restore"))
         return (
-            *out,
+            *ways_back(self.sight.view),
             ("v", "proof, why", "app.proof"),
             ("enter", "go to that moment", ""),
             ("Y", "copy", "app.copy_screen"),

@@ -16,6 +16,16 @@ from engine.text import counted, took
 from engine.view.model import ProofView, View
 
 
+def ways_back(v: View | None) -> list[Hint]:
+    """What can be taken back or restored just now."""
+    out: list[Hint] = []
+    if v and v.undo_until is not None and v.undo_until > v.at:
+        out.append(("u", "take it back", "app.undo"))
+    if v and v.restore and v.restore.documents:
+        out.append(("t", "restore keywords", "restore"))
+    return out
+
+
 class Rollback(Page):
     NUMBER: ClassVar[int] = 11
     TITLE: ClassVar[str] = "Rollback"
@@ -37,12 +47,7 @@ class Rollback(Page):
             self.repaint()
 
     def hints(self) -> tuple[Hint, ...]:
-        v = self.sight.view
-        out: list[Hint] = []
-        if v and v.undo_until is not None and v.undo_until > v.at:
-            out.append(("u", "take it back", "app.undo"))
-        if v and v.restore and v.restore.documents:
-            out.append(("t", "restore keywords", "restore"))
+        v, out = self.sight.view, ways_back(self.sight.view)
         if v and v.restore and v.restore.undoable:
             out.append(("T", "undo the restore", "undo_restore"))
         return (

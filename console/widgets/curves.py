@@ -184,12 +184,19 @@ def _over(c: Canvas, x: int, y: int, text: str, style: str) -> None:
     c.put(x, y, text, style)
 
 
+def _ink(c: Canvas, x: int, y: int, line: str, style: str) -> None:
+    """A row of a curve, whose blanks leave what is there. Cells are written as they are: this runs hundreds of times a paint."""
+    if 0 <= y < c.height and line.strip():
+        chars, styles = c.chars[y], c.styles[y]
+        for column, char in enumerate(line[: c.width - x], x):
+            if char != " ":
+                chars[column], styles[column] = char, style
+
+
 def _thin(c: Canvas, area: Area, values: Sequence[float | None], low: float, top: float, style: str = "freq") -> None:
     """A line without emphasis, over what is there."""
     for row, line in enumerate(plot.curve(values, area.width, area.height, low, top, c.ascii)):
-        for column, char in enumerate(line):
-            if char != " ":
-                _over(c, area.x + column, area.y + row, char, style)
+        _ink(c, area.x, area.y + row, line, style)
 
 
 def _axis(c: Canvas, area: Area, y: int, grid: Grid) -> None:
@@ -237,9 +244,7 @@ def _draw(
     edge = round((1 - min(limits) / top) * (area.height - 1)) if limits else None
     for row, line in enumerate(rows):
         beyond = edge is not None and (row > edge if low_is_bad else row < edge)
-        for column, char in enumerate(line):
-            if char != " ":
-                _over(c, area.x + column, area.y + row, char, "over" if beyond else "curve")
+        _ink(c, area.x, area.y + row, line, "over" if beyond else "curve")
 
 
 def _limit(c: Canvas, area: Area, share: float, text: str) -> None:
