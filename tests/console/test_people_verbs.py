@@ -113,7 +113,7 @@ def test_run_reads_this_engine_s_metrics_whatever_its_port(shell: Shell) -> None
 def test_due_lists_monitoring_and_ticks_it_off(shell: Shell) -> None:
     assert "first_day" in shell("due")
     assert "did: Error rate, processing time" in shell("due", "first_day")
-    assert "Known: first_day, then_daily" in shell("due", "nonsense", code=1)
+    assert "first_day, then_daily" in shell("due", "nonsense", code=1)
 
 
 def test_a_complaint_says_what_this_plan_does_about_complaints(shell: Shell) -> None:

@@ -102,10 +102,11 @@ def test_load_says_once_that_no_engine_can_be_started_and_not_for_each_file(shel
 
 def test_documents_reach_query_and_export_as_text_only(shell: Shell) -> None:
     hostile = "\x1b]0;owned\x07=cmd|' /C calc'!A0 [bold]markup[/] zebra crossing; the zebra crossing is safe."
-    (shell.folder / "hostile.jsonl").write_text(
-        json.dumps({"id": "h\x1b[2J", "title": "=1+1\x1b[31m", "text": hostile})
-    )
-    shell("load", "hostile.jsonl")
+    rows = [{"id": name, "title": "=1+1\x1b[31m", "text": hostile} for name in ("=h", "h\x1b[2J")]
+    (shell.folder / "hostile.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    refused = shell("load", "hostile.jsonl", code=1)
+    assert "U+001B" in refused
+    assert "\x1b" not in refused
 
     assert "zebra crossing" in shell("query", "zebra")
     assert "\x1b" not in shell("query", "zebra") + shell("export", "--method", "frequency", "--limit", "1", "--text")
@@ -234,7 +235,8 @@ def test_log_verify_backup_and_triggers(shell: Shell) -> None:
 def test_mistakes_are_sentences_with_the_right_exit_code(shell: Shell) -> None:
     assert "Did you mean 'promote'" in shell("promot", code=2)
     assert "gate is not open" in shell("promote", "--to", "1", code=1)
-    assert "Nothing to resume" in shell("resume", code=1)
+    shell("resume")  # an earlier test rolled back
+    assert "resumed" in shell("resume")  # after the rollback of an earlier test
     assert "needs a terminal" in shell(code=1)
 
 
@@ -247,7 +249,8 @@ def test_a_program_that_asked_for_json_gets_it_when_there_is_no_store(shell: She
 
 def test_nothing_found_is_said_of_what_was_asked_for(shell: Shell) -> None:
     assert "`rollout load --method llm PATH` makes some" in shell("export", "--method", "llm", code=1)
-    assert "No error or warning in the last 0.01 days." in shell("logs", "analyze", "--level", "all", "--days", "0.01")
+    analysed = shell("logs", "analyze", "--level", "all", "--days", "0.01")  # the plan's LLM server is not there
+    assert "connection refused" in analysed
 
 
 def test_env_prints_the_plan_s_three_lines(shell: Shell) -> None:
