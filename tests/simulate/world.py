@@ -120,6 +120,7 @@ class World:
 
     async def _open(self, engine: Engine) -> None:
         await engine.open()
+        engine.pool._random = self.random  # pauses before a retry are drawn too
         await ControlLoop(engine).start()
 
     async def stop(self) -> None:
@@ -239,6 +240,6 @@ def in_place_of(world: World) -> Iterator[None]:
     transport = type("WorldTransport", (Transport,), {"servers": world.servers})
     with (
         mock.patch("engine.service.engine.Writer", writer),
-        mock.patch("engine.extraction.llm.transport.Lanes", transport),
+        mock.patch("engine.extraction.llm.transport.ConnectionPool", transport),
     ):
         yield
