@@ -1,4 +1,4 @@
-"""What must hold between the parts of a plan, beyond each value by itself. One function a rule; all always run."""
+"""Rules across the parts of a plan, beyond what each value must satisfy on its own. One function per rule; all of them run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.plan.vocabulary import PLACEHOLDERS, Id
 
 Mistake = tuple[Path, str]
 
-# These two have a rule of their own (calls and probes in a row; a CUSUM), set in trigger_settings.
+# These two have their own rule (consecutive calls and probes; a CUSUM), set in trigger_settings.
 _OWN_RULE = ("llm_available", "error_creep")
 
 
@@ -28,7 +28,7 @@ def stages_in_order(plan: Plan) -> Iterator[Mistake]:
         if stage.number != index:
             yield (
                 ("stages", index, "number"),
-                f"{stage.number} stands where {index} belongs; stages are numbered 0, 1, 2, ... in their order",
+                f"{stage.number} should be {index}; stages are numbered 0, 1, 2, ... in order",
             )
 
 
@@ -38,7 +38,7 @@ def percentages_never_fall(plan: Plan) -> Iterator[Mistake]:
             yield (
                 ("stages", index, "percent"),
                 f"{_percent(stage.percent_bp)} is less than the {_percent(before.percent_bp)} of the stage before; "
-                "percentages never fall from stage to stage",
+                "percentages never decrease from stage to stage",
             )
 
 
@@ -49,15 +49,15 @@ def rebakes_are_shares(plan: Plan) -> Iterator[Mistake]:
 
 
 def ids_once(plan: Plan) -> Iterator[Mistake]:
-    yield from _once(("triggers",), (each.id for each in plan.triggers))
-    yield from _once(("messages",), (each.id for each in plan.messages))
-    yield from _once(("stages",), (each.id for each in plan.stages))
-    yield from _once(("post_rollout",), (each.id for each in plan.post_rollout))
+    yield from _once(("triggers",), (entry.id for entry in plan.triggers))
+    yield from _once(("messages",), (entry.id for entry in plan.messages))
+    yield from _once(("stages",), (entry.id for entry in plan.stages))
+    yield from _once(("post_rollout",), (entry.id for entry in plan.post_rollout))
     for index, stage in enumerate(plan.stages):
         here: Path = ("stages", index)
-        yield from _once((*here, "checklist"), (each.id for each in stage.checklist))
-        yield from _once((*here, "conditions"), (each.id for each in stage.success))
-        yield from _once((*here, "reminders"), (each.id for each in stage.reminders))
+        yield from _once((*here, "checklist"), (entry.id for entry in stage.checklist))
+        yield from _once((*here, "conditions"), (entry.id for entry in stage.success))
+        yield from _once((*here, "reminders"), (entry.id for entry in stage.reminders))
 
 
 def _once(path: Path, ids: Iterable[Id]) -> Iterator[Mistake]:
@@ -74,7 +74,7 @@ def triggers_have_a_threshold(plan: Plan) -> Iterator[Mistake]:
         if trigger.above is not None and trigger.below is not None:
             yield (*here, "below"), '"above" and "below" are both given; a trigger has one threshold'
         elif trigger.above is None and trigger.below is None and trigger.metric not in _OWN_RULE:
-            yield (*here, "above"), f'"above" is missing: the value of {trigger.metric} that is too much'
+            yield (*here, "above"), f'"above" is missing; give the value of {trigger.metric} at which it fires'
 
 
 def matrix_names_triggers(plan: Plan) -> Iterator[Mistake]:
@@ -124,7 +124,7 @@ def ab_test_has_two_arms(plan: Plan) -> Iterator[Mistake]:
         if stage.ab_test and not 0 < stage.percent_bp < 10_000:
             yield (
                 (*here, "percent"),
-                f"{_percent(stage.percent_bp)} leaves an A/B test one arm only; give a percentage between 0 and 100",
+                f"{_percent(stage.percent_bp)} leaves an A/B test with one arm; give a percentage between 0 and 100",
             )
         if stage.ab_test and stage.experiment is None:
             yield (
@@ -139,7 +139,7 @@ def reminders_end_after_they_begin(plan: Plan) -> Iterator[Mistake]:
             if reminder.until_s and reminder.until_s <= reminder.from_s:
                 yield (
                     ("stages", index, "reminders", at, "until"),
-                    'the reminder ends before it begins; "until" must be later than "from"',
+                    'the reminder ends before it starts; "until" must be later than "from"',
                 )
 
 
@@ -147,7 +147,7 @@ def messages_name_stages_of_the_plan(plan: Plan) -> Iterator[Mistake]:
     for index, message in enumerate(plan.messages):
         here: Path = ("messages", index, "stages")
         if message.when == "stage" and not message.stages:
-            yield here, '"stages" is missing; say at the beginning of which stages it goes out: [2]'
+            yield here, '"stages" is missing; list the stages at whose start it goes out, such as [2]'
         for at, number in enumerate(message.stages):
             if number >= len(plan.stages):
                 yield ((*here, at), f"there is no stage {number}; the last one is {len(plan.stages) - 1}")
@@ -169,9 +169,9 @@ def _placeholders(template: str) -> Iterator[str]:
                 known = ", ".join(PLACEHOLDERS)
                 near = closest(name, tuple(PLACEHOLDERS)) or "."
                 whole = name + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
-                yield f"{{{whole}}} is not a placeholder{near} Known: {known}; a brace itself is written {{{{"
+                yield f"{{{whole}}} is not a placeholder{near} Known: {known}; write a literal brace as {{{{"
     except ValueError:
-        yield "a brace stands alone; placeholders are written {name}, a brace itself {{ or }}"
+        yield "unmatched brace; write a placeholder as {name} and a literal brace as {{ or }}"
 
 
 def llm_has_a_server(plan: Plan) -> Iterator[Mistake]:
@@ -182,7 +182,10 @@ def llm_has_a_server(plan: Plan) -> Iterator[Mistake]:
 def calendar_is_real(plan: Plan) -> Iterator[Mistake]:
     zone = plan.calendar.timezone
     if zone != "UTC" and not _is_zone(zone):
-        yield (("calendar", "timezone"), f'"{zone}" is not a time zone of this machine; write "UTC" or "Europe/Berlin"')
+        yield (
+            ("calendar", "timezone"),
+            f'"{zone}" is not a time zone this machine knows; write "UTC" or "Europe/Berlin"',
+        )
     for index, freeze in enumerate(plan.calendar.freeze):
         moments = []
         for key, text in (("start", freeze.start), ("end", freeze.end)):
@@ -194,7 +197,7 @@ def calendar_is_real(plan: Plan) -> Iterator[Mistake]:
                     f'"{text}" is not a date; write "2026-12-23" or "2026-12-23T18:00"',
                 )
         if len(moments) == 2 and moments[1] < moments[0]:
-            yield ("calendar", "freeze", index, "end"), "the freeze ends before it begins"
+            yield ("calendar", "freeze", index, "end"), "the freeze ends before it starts"
 
 
 def _is_zone(name: str) -> bool:

@@ -1,7 +1,7 @@
 """Durations and moments as people write and read them.
 
-Inside the engine a duration is a float of seconds and a moment is UTC epoch seconds; text is for
-rollout.toml, the command line and the screen.
+Inside the engine, a duration is a float in seconds and a moment is UTC epoch seconds. Text is for rollout.toml,
+the command line and the screens.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LONGEST = 100 * 365 * 86400.0
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of "5m", "2d", "1h30m", "2d 4h", "90s", "1.5h", "250ms" or "0". ValueError is a sentence."""
+    """Seconds of "5m", "2d", "1h30m", "2d 4h", "90s", "1.5h", "250ms" or "0". The ValueError is a sentence for the user."""
     wanted = text.strip().lower()
     if wanted == "0":
         return 0.0
@@ -28,20 +28,20 @@ def parse_duration(text: str) -> float:
             raise ValueError(f'"{text}" is not a duration; {_HINT}')
         unit = _UNITS[part[2]]
         if unit >= largest:
-            raise ValueError(f'"{text}" is not a duration: units go from large to small, each once; {_HINT}')
+            raise ValueError(f'"{text}" is not a duration: units go from large to small, and none repeats; {_HINT}')
         total, largest = total + float(part[1]) * unit, unit
         position = part.end()
         while position < len(wanted) and wanted[position] == " ":
             position += 1
     if largest == float("inf"):
-        raise ValueError(f"an empty text is not a duration; {_HINT}")
+        raise ValueError(f"an empty string is not a duration; {_HINT}")
     if total > _LONGEST:
-        raise ValueError(f'"{text}" is longer than a hundred years; {_HINT}')
+        raise ValueError(f'"{text}" is more than a hundred years; {_HINT}')
     return total
 
 
 def format_duration(seconds: float) -> str:
-    """At most two units, cut rather than rounded: "2d 4h", "1h 5m", "1m 40s", "12s", "2.5s", "38ms", "0s"."""
+    """At most two units, truncated rather than rounded: "2d 4h", "1h 5m", "1m 40s", "12s", "2.5s", "38ms", "0s"."""
     if seconds < 0:
         return f"-{format_duration(-seconds)}"
     if seconds < 1:
@@ -60,7 +60,7 @@ def format_duration(seconds: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """A timer: "0:07", "1:48", "1:02:03", "1d 04:12". Below zero it stands at "0:00"."""
+    """A timer: "0:07", "1:48", "1:02:03", "1d 04:12". Below zero it stays at "0:00"."""
     whole = max(0, int(seconds + 1e-6))
     days, rest = divmod(whole, 86400)
     hours, rest = divmod(rest, 3600)
@@ -80,9 +80,9 @@ def iso(epoch: float, *, ms: bool = False) -> str:
 
 
 def parse_when(text: str, now: float) -> float:
-    """Epoch seconds of "now", "2h ago", "2h", "14:03" (the last one), "2026-11-24" or ISO 8601.
+    """Epoch seconds of "now", "2h ago", "2h", "14:03" (the most recent), "2026-11-24" or ISO 8601.
 
-    No zone means UTC. ValueError is a sentence.
+    Without a zone it is UTC. The ValueError is a sentence for the user.
     """
     wanted = text.strip()
     if wanted.lower() == "now":

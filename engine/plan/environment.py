@@ -1,4 +1,4 @@
-"""What the environment gives the engine: the plan's three variables, a ceiling when it starts, and its secrets."""
+"""What the engine reads from its environment: the plan's three variables (limits set at start) and its secrets."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _YES_NO = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0"
 
 
 class EnvironmentProblem(ValueError):
-    """A variable of the environment cannot be used: a sentence that names it, and never its value where that is a secret."""
+    """An environment variable is unusable. The sentence names it, and never shows the value of a secret."""
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What the environment allows at most; None where it says nothing."""
+    """The limits that the environment sets; None where it sets none."""
 
     percent_bp: int | None = None
     ab_test: bool | None = None
@@ -31,12 +31,12 @@ class Ceiling:
 
     @property
     def may_test(self) -> bool:
-        """Whether an A/B test may be declared: it is read from metrics, so it needs both."""
+        """Whether an A/B test may be declared. It is computed from metrics, so it needs both."""
         return self.ab_test is not False and self.measures
 
     @property
     def measures(self) -> bool:
-        """Whether more is recorded than safety needs."""
+        """Whether the engine records more than safety requires."""
         return self.metrics is not False
 
     @property
@@ -51,7 +51,7 @@ class Ceiling:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What the variables keep from happening."""
+        """What the variables prevent, one sentence each."""
         most = f"{(self.percent_bp or 0) / 100:g}"
         cap = f"{PERCENTAGE}={most}: at most {most} % of documents go to the LLM" if self.percent_bp is not None else ""
         return tuple(sentence for sentence in (cap, self.no_test) if sentence)
@@ -61,10 +61,10 @@ NO_LIMIT = Ceiling()
 
 
 def environment(plan: Plan, stage_number: int, percent_bp: int, limits: Ceiling = NO_LIMIT) -> list[str]:
-    """The `export` lines of a stage at a percentage (they differ after `halve`). The test and the metrics are off where `limits`
-    say so.
+    """The `export` lines for a stage at a percentage (not always the stage's own: see `halve`). `limits` may turn the test and the
+    metrics off.
 
-    Past the last stage (*stable*, or stages that the plan no longer has) there is no A/B test.
+    Past the last stage (*stable*, or a stage that the plan no longer has) there is no A/B test.
     """
     ab_test = stage_number < plan.stable and plan.stage(stage_number).ab_test and limits.may_test
     return [
@@ -75,7 +75,7 @@ def environment(plan: Plan, stage_number: int, percent_bp: int, limits: Ceiling 
 
 
 def ceiling(environ: Mapping[str, str]) -> Ceiling:
-    """What the three variables allow. EnvironmentProblem names each that cannot be read, one sentence a line."""
+    """The limits set by the three variables. EnvironmentProblem lists each unreadable one, one sentence per line."""
     problems: list[str] = []
     percent_bp = None
     if PERCENTAGE in environ:
@@ -93,16 +93,16 @@ def ceiling(environ: Mapping[str, str]) -> Ceiling:
             switches[name] = _YES_NO.get(environ[name].strip().lower())
             if switches[name] is None:
                 shown = clean_line(environ[name], 60)
-                problems.append(f'{name}="{shown}" is neither true nor false; set one of them, or unset it')
+                problems.append(f'{name}="{shown}" is neither true nor false; set it to one of them, or unset it')
     if problems:
         raise EnvironmentProblem("\n".join(problems))
     return Ceiling(percent_bp, switches[AB_TEST], switches[METRICS])
 
 
 def secret(environ: Mapping[str, str], name: str) -> str:
-    """The key or token in the variable `name`, "" where there is none. EnvironmentProblem when no HTTP header can carry it.
+    """The API key or token in the variable `name`; "" if unset. EnvironmentProblem if an HTTP header cannot carry it.
 
-    White space around it is not part of it: an EnvironmentFile, `$(cat key)` on Windows' line ends and copying all leave some.
+    Surrounding white space is stripped: an EnvironmentFile, a file with Windows line endings and copy-paste all leave some.
     """
     value = environ.get(name, "").strip() if name else ""
     for place, character in enumerate(value, 1):
@@ -115,7 +115,7 @@ def secret(environ: Mapping[str, str], name: str) -> str:
 
 
 def _kind(character: str) -> str:
-    """What is wrong with a character of a secret, without showing it."""
+    """Names what is wrong with a character of a secret without showing it."""
     if character in "\r\n":
         return "a line break"
     if character.isspace():

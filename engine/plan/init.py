@@ -1,4 +1,4 @@
-"""Writing rollout.toml: the first one for a service, and one value at a time, keeping what a person wrote."""
+"""Writes rollout.toml: the first one for a service, and later one value at a time, preserving what a person wrote."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from engine.plan.positions import Path, Places, dotted, find_places, key_text, p
 from engine.text import clean_line
 
 Value = str | int | float | bool | Sequence[Any]
-"""What a key can be set to, as it stands in the file: a duration is "2d", a percentage 12.5."""
+"""What a key can be set to, as written in the file: a duration is "2d", a percentage 12.5."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What `rollout init` asks; what is None stays as in the plan that comes with the product.
+    """The answers to `rollout init`. None keeps the value of the plan that ships with the product.
 
-    `contacts` maps a role to any of name, phone, email; a role that the plan does not have is added.
+    `contacts` maps a role to any of name, phone, email; a role missing from the plan is added.
     """
 
     service: str | None = None
@@ -35,7 +35,7 @@ class Answers:
 
 
 def initial_plan(answers: Answers) -> str:
-    """The commented plan for one's own service. What was answered is not judged here: `parse_plan` does that."""
+    """The commented plan for this service. The answers are not validated here: `parse_plan` does that."""
     text = default_plan_text()
     asked: dict[str, Value | None] = {
         "service": answers.service,
@@ -67,12 +67,12 @@ def _add_contact(text: str, count: int, role: str) -> str:
 
 
 def set_value(text: str, dotted_path: str, value: Value) -> str:
-    """`text` with one key changed or added, everything else as it was, comments and order included.
+    """`text` with one key changed or added; everything else stays as it was, comments and order included.
 
-    The path is like "llm.model", "stages[2].percent" or, by id, "triggers[error_critical].for". A key that stands
-    there as a comment with its default (`# retries = 2`) is taken out of the comment. A missing table is added, a
-    missing element of a list is not. KeyError is a sentence: there is no such place. ValueError: the text is not
-    valid TOML, or the value has no place in a TOML file.
+    The path is like "llm.model", "stages[2].percent" or, by id, "triggers[error_critical].for". A key that is
+    commented out with its default (`# retries = 2`) is uncommented. A missing table is added; a missing list element
+    is not. KeyError: no such place (the message is a sentence). ValueError: the text is not valid TOML, or TOML cannot
+    express the value.
     """
     before = tomllib.loads(text)
     places = find_places(text)
@@ -82,7 +82,7 @@ def set_value(text: str, dotted_path: str, value: Value) -> str:
         changed = change(text, places, path, _toml(value))
         if changed is not None and _reads(changed, wanted):
             return changed
-    raise KeyError(f"{dotted(path)} cannot be set where it stands; change it in an editor")
+    raise KeyError(f"{dotted(path)} cannot be changed in place; edit the file")
 
 
 def _toml(value: Value) -> str:
@@ -90,9 +90,9 @@ def _toml(value: Value) -> str:
     try:
         written = tomli_w.dumps({"x": value}, multiline_strings=lines)
     except TypeError:
-        raise ValueError(f"{value!r} has no place in a TOML file") from None
+        raise ValueError(f"TOML cannot express {value!r}") from None
     if not written.startswith("x = ") or (isinstance(value, float) and value != value):
-        raise ValueError(f"{value!r} is not one value; set its keys one by one")
+        raise ValueError(f"{value!r} is not a single value; set its keys one at a time")
     written.encode("utf-8")
     return written.removeprefix("x = ").removesuffix("\n")
 
@@ -105,21 +105,21 @@ def _reads(text: str, wanted: dict[str, Any]) -> bool:
 
 
 def _by_index(path: Path, data: Any) -> Path:
-    """The path with ids in brackets made positions. KeyError when a list has no such element."""
-    found: list[str | int] = []
+    """The path with bracketed ids turned into positions. KeyError if a list has no such element."""
+    resolved: list[str | int] = []
     for part in path:
         if isinstance(data, list):
             at = part if isinstance(part, int) else _position(data, part)
             if at is None or at >= len(data):
-                raise KeyError(f"{dotted(tuple(found))} has no element {part}; it has {len(data)}, from 0")
-            found.append(at)
+                raise KeyError(f"{dotted(tuple(resolved))} has no element {part}; it has {len(data)}, counted from 0")
+            resolved.append(at)
             data = data[at]
         elif isinstance(data, dict) and isinstance(part, str):
-            found.append(part)
+            resolved.append(part)
             data = data.get(part, {})
         else:
-            raise KeyError(f"{dotted(tuple(found))} is a single value; it has no {part}")
-    return tuple(found)
+            raise KeyError(f"{dotted(tuple(resolved))} is a single value; it has no {part}")
+    return tuple(resolved)
 
 
 def _position(elements: list[Any], name: str) -> int | None:
@@ -135,7 +135,7 @@ def _with(data: Any, path: Path, value: Any) -> Any:
         return list(value) if isinstance(value, tuple) else value
     first, rest = path[0], path[1:]
     if isinstance(data, list) and isinstance(first, int):
-        return [_with(each, rest, value) if at == first else each for at, each in enumerate(data)]
+        return [_with(element, rest, value) if at == first else element for at, element in enumerate(data)]
     return {**data, first: _with(data.get(first, {}), rest, value)}
 
 
@@ -200,7 +200,7 @@ def _line_at(text: str, at: int, line: str, newline: str) -> str:
 
 
 def _splice(text: str, start: int, end: int, new: str) -> str:
-    """`new` in place of a part; a comment behind it on the line stays in its column where there is room."""
+    """Replaces a part with `new`; a trailing comment keeps its column where there is room."""
     gap = re.compile(r"[ \t]+(?=#)").match(text, end)
     if gap is None or "\n" in new or "\n" in text[start:end]:
         return text[:start] + new + text[end:]

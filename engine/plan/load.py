@@ -1,4 +1,4 @@
-"""rollout.toml -> Plan, or every mistake in it at once, each with file, line, place, what is wrong and what is allowed."""
+"""rollout.toml -> Plan, or all its mistakes at once, each with file, line, place, what is wrong and what is allowed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _AT_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
 
 
 def load_plan(path: str | Path) -> Plan:
-    """The plan in the file at `path`. PlanError names everything that is wrong with it."""
+    """The plan in the file at `path`. PlanError lists everything wrong with it."""
     source = str(path)
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):
@@ -40,7 +40,7 @@ def load_plan(path: str | Path) -> Plan:
         reason = getattr(error, "strerror", None) or str(error)
         raise _whole(source, f"it cannot be read ({reason}); check the path and who may read it") from None
     if len(data) > _LARGEST:
-        raise _whole(source, "the file is larger than 1 MiB; this is hardly a rollout.toml")
+        raise _whole(source, "the file is larger than 1 MiB; that is not a rollout.toml")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -51,7 +51,7 @@ def load_plan(path: str | Path) -> Plan:
 
 
 def parse_plan(text: str, source: str = NAME) -> Plan:
-    """The plan in `text`; `source` names it in messages. PlanError names everything that is wrong with it."""
+    """The plan in `text`; `source` names it in messages. PlanError lists everything wrong with it."""
     try:
         data = tomllib.loads(text)
     except RecursionError:
@@ -59,29 +59,31 @@ def parse_plan(text: str, source: str = NAME) -> Plan:
     except ValueError as error:
         raise PlanError(source, [_syntax(str(error), text)]) from None
     one_url = _one_url(data)
-    found: list[tuple[Place, str]] = []
+    mistakes: list[tuple[Place, str]] = []
 
     def report(place: Place, message: str) -> None:
-        # What follows from a mistake already reported at the same place is not worth a second line.
-        if all(place != other[: len(place)] and other != place[: len(other)] for other, _ in found):
-            found.append((place, message))
+        # A consequence of a mistake already reported at the same place does not get a second line.
+        if all(place != other[: len(place)] and other != place[: len(other)] for other, _ in mistakes):
+            mistakes.append((place, message))
 
     plan = build(Plan, data, (), report)
     for rule in RULES:
         for place, message in rule(plan):
             report(place, message)
-    if found:
+    if mistakes:
         if one_url:
-            found = [(("llm", "url") if place[:2] == ("llm", "urls") else place, said) for place, said in found]
+            mistakes = [
+                (("llm", "url") if place[:2] == ("llm", "urls") else place, message) for place, message in mistakes
+            ]
         places = find_places(text)
-        problems = [Problem(dotted(place), places.line(place), message) for place, message in found]
+        problems = [Problem(dotted(place), places.line(place), message) for place, message in mistakes]
         raise PlanError(source, sorted(problems, key=lambda problem: problem.line or 0))
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     return replace(plan, source=source, digest=digest, text=text)
 
 
 def default_plan_text() -> str:
-    """The plan that comes with the product, as commented TOML."""
+    """The plan that ships with the product, as commented TOML."""
     return _DEFAULT.read_text("utf-8")
 
 
@@ -94,14 +96,14 @@ def _syntax(error: str, text: str) -> Problem:
     line = None if at is None else int(at[1] or text.count("\n") + 1)
     reason = _AT_LINE.sub("", error)
     if "Cannot overwrite" in reason:
-        reason = "this key stands twice in its table; remove one"
+        reason = "this key appears twice in its table; remove one"
     elif "Cannot declare" in reason:
-        reason = f"{reason}: the table stands twice, or a key already has its name"
+        reason = f"{reason}: the table appears twice, or a key already has its name"
     return Problem("", line, f"not valid TOML: {reason}")
 
 
 def _one_url(data: dict[str, Any]) -> bool:
-    """`url = "..."` under [llm] is `urls` with one; True when it is written so."""
+    """`url = "..."` under [llm] is shorthand for `urls` with one entry; True if the file uses it."""
     llm = data.get("llm")
     if not isinstance(llm, dict) or "url" not in llm or "urls" in llm:
         return False

@@ -1,6 +1,6 @@
-"""Which store a plan last ran with: kept beside the plan and in the user's state folder, so that a rollback need not guess.
+"""Remembers which store a plan last ran with, beside the plan and in the user's state folder, so a rollback need not guess.
 
-A plan that is being edited may not parse, or may name another store than the engine that still runs under it.
+A plan that is being edited may not parse, or may name a different store than the engine still running under it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class RememberedRun(msgspec.Struct, frozen=True):
 
 
 def remember(plan: Path, store: Path, pid: int) -> None:
-    """Best effort: a folder that takes no file costs nothing but the memory."""
+    """Best effort: if neither folder is writable, only this memory is lost."""
     ran = RememberedRun(str(plan.resolve()), str(store.resolve()), time.time(), pid)
     for path in _places(plan):
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -41,15 +41,15 @@ def remember(plan: Path, store: Path, pid: int) -> None:
 
 
 def recall(plan: Path) -> tuple[Path, ...]:
-    """The stores that the plan ran with, the last one first."""
-    found = []
+    """The stores that the plan ran with, most recent first."""
+    runs = []
     for path in _places(plan):
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             ran = msgspec.json.decode(path.read_bytes()[:10_000], type=RememberedRun)
             if ran.plan == str(plan.resolve()):
-                found.append(ran)
-    found.sort(key=lambda ran: -ran.at)
-    return tuple(dict.fromkeys(Path(ran.store) for ran in found))
+                runs.append(ran)
+    runs.sort(key=lambda ran: -ran.at)
+    return tuple(dict.fromkeys(Path(ran.store) for ran in runs))
 
 
 def _places(plan: Path) -> tuple[Path, Path]:

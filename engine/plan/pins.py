@@ -1,4 +1,4 @@
-"""What a rollout runs under, pinned: its stages, its salt, its triggers, its model. Compared with a plan whenever an engine starts. Pure."""
+"""What a rollout runs under, pinned: stages, salt, triggers, model. Compared with the plan whenever an engine starts. Pure."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class PinnedStage(Struct, frozen=True):
 
 
 class PinnedModel(Struct, frozen=True):
-    """`settings`: what of [llm] makes other keywords of the same text. `digests`: of the weights, as the servers report them; empty
-    while none has."""
+    """`settings`: the keys of [llm] that change a text's keywords. `digests`: of the model weights, as the servers report them;
+    empty until one does."""
 
     name: str
     prompt: str
@@ -30,7 +30,7 @@ class PinnedModel(Struct, frozen=True):
 
 
 class Pins(Struct, frozen=True):
-    """`digest` is the plan file's, whose text the store keeps."""
+    """`digest` is the digest of the plan file; the store keeps the file's text."""
 
     digest: str
     salt: str
@@ -40,7 +40,7 @@ class Pins(Struct, frozen=True):
 
 
 class Change(Struct, frozen=True):
-    """One setting that differs between two plans. None: it is not there."""
+    """One setting that differs between two plans. None: the plan does not have it."""
 
     place: str
     before: Any
@@ -56,7 +56,7 @@ class Change(Struct, frozen=True):
 
 
 def stage_id(stage: Stage) -> str:
-    """Its id; of a stage without one, what its name comes to."""
+    """The stage's id; for a stage without one, a slug of its name."""
     return stage.id or re.sub(r"[^a-z0-9]+", "_", stage.name.lower()).strip("_")
 
 
@@ -66,16 +66,16 @@ def pins_of(plan: Plan, rules: str, model: PinnedModel) -> Pins:
 
 
 def find_stage(plan: Plan, pinned: PinnedStage) -> int | None:
-    """Where a pinned stage is in a plan: by its id, else by its name."""
+    """The number of a pinned stage in a plan: matched by id, else by name."""
     by_id = (s.number for s in plan.stages if stage_id(s) == pinned.id)
     by_name = (s.number for s in plan.stages if s.name.casefold() == pinned.name.casefold())
     return next(by_id, next(by_name, None))
 
 
 def misplaced(plan: Plan, pins: Pins, stage: int) -> str:
-    """Why `stage`, where the rollout is under its pins, is not the same thing in this plan; "" where it is."""
+    """Why the rollout's pinned `stage` is not the same stage in this plan; "" if it is."""
     if stage > 0 and plan.salt != pins.salt:
-        return "the salt is another, which moves documents from arm to arm"
+        return "the salt differs, which moves documents between the arms"
     if stage >= len(pins.stages):
         if len(plan.stages) != len(pins.stages):
             return f"the rollout is stable after {len(pins.stages)} stages, and the plan has {len(plan.stages)}"
@@ -84,16 +84,16 @@ def misplaced(plan: Plan, pins: Pins, stage: int) -> str:
     there = find_stage(plan, here)
     label = f"stage {stage} {here.name}"
     if there is None:
-        return f"{label} is gone"
+        return f"{label} is not in it any more"
     if there != stage:
-        return f"{label} is stage {there} now"
+        return f"{label} is now stage {there}"
     if plan.stages[there].percent_bp != here.percent_bp:
         return f"{label} has {plan.stages[there].percent_bp / 100:g} % instead of {here.percent_bp / 100:g} %"
     return ""
 
 
 def under(plan: Plan, pins: Pins, before: Plan | None) -> Plan:
-    """The plan with the stages and the salt that are pinned. `before` is the plan that was pinned, where it can still be read."""
+    """The plan with the pinned stages and salt. `before` is the plan that was pinned, if it can still be read."""
     if before is not None and before.digest == pins.digest:
         return replace(plan, stages=before.stages, salt=pins.salt)
     return replace(plan, stages=tuple(_stage(plan, n, pinned) for n, pinned in enumerate(pins.stages)), salt=pins.salt)
@@ -106,38 +106,38 @@ def _stage(plan: Plan, number: int, pinned: PinnedStage) -> Stage:
     return replace(plan.stages[there], number=number, percent_bp=pinned.percent_bp, ab_test=pinned.ab_test)
 
 
-# -- the difference of two plans, as their files say it ----------------------------------------------------------------------
+# -- the difference between two plan files ----------------------------------------------------------------------
 
 KEYS = ("id", "number", "name", "panel", "role", "condition", "text", "run")
 LONG = 60
 
 
 def differences(before: Any, after: Any, place: str = "") -> list[Change]:
-    """What differs between two parsed files, by place; what a list holds is known by its id, name or text."""
+    """The differences between two parsed files, by place; list elements are matched by id, name or text."""
     if isinstance(before, dict) and isinstance(after, dict):
         keys = [*before, *(key for key in after if key not in before)]
-        found = (differences(before.get(key), after.get(key), f"{place}.{key}" if place else key) for key in keys)
-        return [change for changes in found for change in changes]
+        nested = (differences(before.get(key), after.get(key), f"{place}.{key}" if place else key) for key in keys)
+        return [change for changes in nested for change in changes]
     if _tables(before) and _tables(after):
-        name = next((key for key in KEYS if _tells_apart(before, key) and _tells_apart(after, key)), "")
+        name = next((key for key in KEYS if _distinguishes(before, key) and _distinguishes(after, key)), "")
         ours, theirs = _by_key(before, name), _by_key(after, name)
         keys = [*ours, *(key for key in theirs if key not in ours)]
-        found = (differences(ours.get(key), theirs.get(key), f"{place}[{key}]") for key in keys)
-        return [change for changes in found for change in changes]
+        nested = (differences(ours.get(key), theirs.get(key), f"{place}[{key}]") for key in keys)
+        return [change for changes in nested for change in changes]
     return [] if before == after else [Change(place, before, after)]
 
 
 def _tables(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+    return isinstance(value, list) and bool(value) and all(isinstance(element, dict) for element in value)
 
 
-def _tells_apart(tables: Sequence[dict[str, Any]], key: str) -> bool:
+def _distinguishes(tables: Sequence[dict[str, Any]], key: str) -> bool:
     names = [str(table.get(key, "")) for table in tables]
     return all(names) and len(set(names)) == len(names)
 
 
 def _by_key(tables: Sequence[dict[str, Any]], key: str) -> dict[str, dict[str, Any]]:
-    """By the key that tells all of them apart; without one, by position."""
+    """Indexed by the key that is unique to each table, else by position."""
     return {str(table[key]) if key else str(n): table for n, table in enumerate(tables)}
 
 

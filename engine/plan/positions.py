@@ -1,6 +1,6 @@
-"""Where each key of a TOML text stands: for the line in an error message, and for changing one value in place.
+"""The position of each key in a TOML text: for line numbers in error messages, and for changing one value in place.
 
-The text has been read by tomllib before, so this scanner only has to find its way, not to judge.
+tomllib has already parsed the text, so this scanner only locates; it does not validate.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SIMPLE = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\"
 
 
 class Span(NamedTuple):
-    """A value: its first line (from 1), and from where to where in the text."""
+    """A value: its first line (counted from 1), and its start and end in the text."""
 
     line: int
     start: int
@@ -34,10 +34,10 @@ class Places:
     values: dict[Path, Span] = field(default_factory=dict)
     sections: dict[Path, Span] = field(default_factory=dict)
     dotted: dict[Path, tuple[Path, int]] = field(default_factory=dict)
-    """Tables that only dotted keys define: the section they stand in and the end of their last key."""
+    """Tables defined by dotted keys alone: the section they are in and the end of their last key."""
 
     def line(self, path: Path) -> int | None:
-        """Line of a key, or of what it would stand in; None for the file as a whole."""
+        """The line of a key, or of the table it would be in; None for the file as a whole."""
         while path:
             span = self.values.get(path) or self.sections.get(path)
             if span:
@@ -47,7 +47,7 @@ class Places:
 
 
 def dotted(path: Path) -> str:
-    """`stages[2].percent`, with keys quoted where TOML wants it."""
+    """`stages[2].percent`, with keys quoted where TOML requires it."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -65,9 +65,9 @@ def key_text(key: str) -> str:
 
 
 def parts(text: str) -> Path:
-    """The path of `stages[2].percent` or `triggers[error_critical].for`; an id in brackets stays a text.
+    """The path of `stages[2].percent` or `triggers[error_critical].for`; an id in brackets stays a string.
 
-    ValueError when it is not one.
+    ValueError if it is not a path.
     """
     path: list[str | int] = []
     at = 0
@@ -195,7 +195,7 @@ class _Scanner:
         self.at += 1
 
     def _skip_blank(self) -> bool:
-        """False at the end of the text."""
+        """Returns False at the end of the text."""
         while self.at < len(self.text):
             if self.text[self.at] == "#":
                 newline = self.text.find("\n", self.at)
@@ -207,7 +207,7 @@ class _Scanner:
         return False
 
     def _extend(self, section: Path) -> None:
-        """The section reaches to the end of this line, its comment included."""
+        """The section extends to the end of this line, its comment included."""
         newline = self.text.find("\n", self.at)
         end = len(self.text) if newline < 0 else newline + 1
         self.places.sections[section] = self.places.sections[section]._replace(end=end)
@@ -217,7 +217,7 @@ class _Scanner:
 
 
 def _key(text: str, at: int) -> tuple[str, int]:
-    """A bare or quoted key that begins at `at`, and where it ends."""
+    """A bare or quoted key that starts at `at`, and its end."""
     if text[at] in "\"'":
         end = _string_end(text, at)
         inside = text[at + 1 : end - 1]
@@ -237,7 +237,7 @@ def _string_end(text: str, at: int) -> int:
     quote = text[at]
     if text.startswith(quote * 3, at):
         at = _closing(text, at + 3, quote * 3) + 3
-        # Up to two quotes may stand right before the closing three.
+        # Up to two quotes may come right before the closing three.
         for _ in range(2):
             at += text.startswith(quote, at)
         return at

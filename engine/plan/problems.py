@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.plan.positions import Path
 
 Report = Callable[[Path, str], None]
-"""Takes the place of a mistake and a sentence: what is wrong and what is allowed."""
+"""Receives the place of a mistake and a sentence: what is wrong and what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Problem:
 
 
 class PlanError(Exception):
-    """Everything that is wrong with the plan at `source`; as text one mistake a line, with file and line number."""
+    """Everything wrong with the plan at `source`; as text, one mistake per line, with file and line number."""
 
     def __init__(self, source: str, problems: list[Problem]) -> None:
         super().__init__(source, problems)
@@ -32,7 +32,7 @@ class PlanError(Exception):
         return "\n".join(self.lines())
 
     def lines(self) -> list[str]:
-        """Each as "rollout.toml:41, stages[2].percent: 150 is outside 0 to 100; give a percentage such as 25"."""
+        """One line each: "rollout.toml:41, stages[2].percent: 150 is outside 0 to 100; give a percentage such as 25"."""
         return [
             self.source
             + (f":{problem.line}" if problem.line else "")

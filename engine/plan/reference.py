@@ -1,4 +1,4 @@
-"""The configuration reference for the runbooks, as Markdown, printed from the typed plan so that it cannot drift."""
+"""The configuration reference for the runbooks, as Markdown, generated from the typed plan so that it cannot drift."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _KEYS = ("Key", "Type", "Default", "Allowed", "Meaning")
 _HEAD = """\
 # Configuration reference: rollout.toml
 
-`rollout check` says what is wrong with the file, all of it at once, with line numbers. `rollout init` writes a
-commented one. Durations are texts such as `"5m"`, `"2d"`, `"1h30m"`; percentages are numbers from 0 to 100 with at most
-two decimals; thresholds are `"5 %"` or `0.05` for a rate, `"3 s"`, `"3000 ms"` or `3000` for a time, a plain number for a
-count. Secrets never stand in the file, only the names of environment variables or files that hold them.
+`rollout check` lists everything wrong with the file, with line numbers. `rollout init` writes a commented one.
+Durations are strings such as `"5m"`, `"2d"`, `"1h30m"`; percentages are numbers from 0 to 100 with at most two decimals;
+thresholds are `"5 %"` or `0.05` for a rate, `"3 s"`, `"3000 ms"` or `3000` for a time, a plain number for a count. Never put
+secrets in the file: give the name of the environment variable or file that holds them.
 """
 
 _KINDS = {
@@ -41,7 +41,7 @@ Row = tuple[str, ...]
 
 
 def reference() -> str:
-    """Every table and key of rollout.toml with type, default, what is allowed and what it means."""
+    """Every table and key of rollout.toml with type, default, allowed values and meaning."""
     headers: dict[type[Part], list[str]] = {}
     for header, model in _tables(Plan, ""):
         headers.setdefault(model, []).append(f"`{header}`")
@@ -55,20 +55,20 @@ def reference() -> str:
                 for model, written in headers.items()
             ),
             _section("Metrics", "", ("Metric", "Unit", "Meaning"), _metrics()),
-            _section("Placeholders of messages", "", ("Placeholder", "Filled in with"), placeholders),
+            _section("Placeholders in messages", "", ("Placeholder", "Filled in with"), placeholders),
         )
     )
 
 
 def _tables(model: type[Part], prefix: str) -> list[tuple[str, type[Part]]]:
     """Each table below `model` with its header as written in the file, depth first."""
-    found: list[tuple[str, type[Part]]] = []
+    tables: list[tuple[str, type[Part]]] = []
     for key in keys(model).values():
         inner, name = key.shape.of or key.shape, f"{prefix}{key.name}"
         if inner.table is not None:
-            found.append((f"[[{name}]]" if key.shape.of else f"[{name}]", inner.table))
-            found.extend(_tables(inner.table, f"{name}."))
-    return found
+            tables.append((f"[[{name}]]" if key.shape.of else f"[{name}]", inner.table))
+            tables.extend(_tables(inner.table, f"{name}."))
+    return tables
 
 
 def _section(title: str, about: str, head: Row, rows: list[Row]) -> str:
@@ -98,14 +98,14 @@ def _type(shape: Shape) -> str:
 
 def _default(key: Key) -> str:
     if key.required:
-        return "must be given"
+        return "required"
     if key.default is None or key.default == ():
         return "none"
     return "its defaults" if key.shape.table else f"`{_written(key.shape, key.default)}`"
 
 
 def _written(shape: Shape, value: object) -> str:
-    """A default as it stands in the file."""
+    """A default as written in the file."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):

@@ -1,6 +1,6 @@
-"""What rollout.toml may hold, read off the typed model: each table's keys with kind, default and meaning.
+"""What rollout.toml may contain, derived from the typed model: each table's keys with kind, default and meaning.
 
-The loader checks a file against it and the configuration reference prints it, so the two cannot disagree.
+The loader validates a file against it and the configuration reference prints it, so the two cannot disagree.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from msgspec import NODEFAULT
 from msgspec.structs import fields
 
-from engine.plan.vocabulary import Part, Unit, says
+from engine.plan.vocabulary import Doc, Part, Unit
 
 Kind = Literal["text", "id", "choice", "yes_no", "whole", "number", "duration", "percent", "threshold", "list", "table"]
 _PLAIN: dict[Any, Kind] = {str: "text", bool: "yes_no", int: "whole", float: "number"}
@@ -32,15 +32,15 @@ class Shape:
     """One kind of value. `of` is a list's element, `table` the model of a table, `optional` may be left out."""
 
     kind: Kind
-    rule: says
-    filled: bool = False  # a text that must not be empty
+    rule: Doc
+    filled: bool = False  # a string that must not be empty
     choices: tuple[str, ...] = ()
     of: Shape | None = None
     table: type[Part] | None = None
     enum: type[StrEnum] | None = None
 
     def sample(self) -> str:
-        """The example as it stands in the file, "" where none is given."""
+        """The example as written in the file; "" if there is none."""
         example = self.rule.example
         quoted = self.kind in ("text", "id", "duration", "threshold")
         return f'"{example}"' if example and quoted else example
@@ -60,14 +60,14 @@ class Key:
 
 @cache
 def keys(table: type[Part]) -> dict[str, Key]:
-    """The keys of a table in their order; fields that are no keys (where a plan came from) have no `says`."""
-    found = {}
+    """The keys of a table, in order; a field without `Doc` (such as where a plan came from) is not a key."""
+    table_keys = {}
     for entry in fields(table):
-        rule = next((mark for mark in getattr(entry.type, "__metadata__", ()) if isinstance(mark, says)), None)
+        rule = next((mark for mark in getattr(entry.type, "__metadata__", ()) if isinstance(mark, Doc)), None)
         if rule is None:
             continue
         required = entry.default is NODEFAULT
-        found[entry.encode_name] = Key(
+        table_keys[entry.encode_name] = Key(
             entry.encode_name,
             entry.name,
             _shape(entry.type, rule),
@@ -75,10 +75,10 @@ def keys(table: type[Part]) -> dict[str, Key]:
             None if required else entry.default,
             rule.meaning,
         )
-    return found
+    return table_keys
 
 
-def _shape(hint: Any, rule: says, unit: Unit | None = None) -> Shape:
+def _shape(hint: Any, rule: Doc, unit: Unit | None = None) -> Shape:
     origin = get_origin(hint)
     if origin is Annotated:
         unit = next((mark for mark in hint.__metadata__ if isinstance(mark, Unit)), unit)

@@ -1,6 +1,6 @@
-"""From what tomllib reads to the typed plan. Every mistake is reported; none stops the reading.
+"""Turns tomllib's output into the typed plan. Every mistake is reported; none stops the validation.
 
-Where a value cannot be used, a harmless one stands in, so that what depends on it is still checked.
+An unusable value is replaced with a harmless one, so that whatever depends on it is still checked.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _NAMES = {
 
 
 class _Unusable(ValueError):
-    """Says what is wrong with one value and what is allowed."""
+    """What is wrong with one value, and what is allowed."""
 
 
 def build(model: type[P], table: Table, path: Path, report: Report) -> P:
@@ -67,7 +67,7 @@ def build(model: type[P], table: Table, path: Path, report: Report) -> P:
 
 
 def closest(word: str, allowed: tuple[str, ...]) -> str:
-    """`; did you mean "x"?`, or nothing when no word is near."""
+    """`; did you mean "x"?`, or "" if no word is close."""
     from difflib import get_close_matches
 
     near = get_close_matches(word, allowed, 1, 0.6)
@@ -122,7 +122,7 @@ def _lower(sentence: str) -> str:
 
 
 def wanted(shape: Shape) -> str:
-    """What a value of this shape looks like, for an error message: 'a duration such as "5m"'."""
+    """Describes a value of this shape for an error message: 'a duration such as "5m"'."""
     if shape.kind == "choice":
         return "one of " + ", ".join(f'"{choice}"' for choice in shape.choices)
     if shape.kind == "list" and shape.of is not None:
@@ -145,18 +145,18 @@ def _shown(raw: Any) -> str:
 def _read_text(shape: Shape, raw: Any, table: Table) -> str:
     rule = shape.rule
     if not isinstance(raw, str):
-        raise _Unusable(f"{_shown(raw)} is not a text; give {wanted(shape)}, in quotes")
+        raise _Unusable(f"{_shown(raw)} is not a string; give {wanted(shape)}, in quotes")
     if shape.filled and not raw.strip():
-        raise _Unusable(f"the text is empty; give {wanted(shape)}")
+        raise _Unusable(f"the string is empty; give {wanted(shape)}")
     if len(raw) > _LONGEST_TEXT:
-        raise _Unusable(f"the text has {len(raw)} characters; at most {_LONGEST_TEXT} are allowed")
+        raise _Unusable(f"the string has {len(raw)} characters; at most {_LONGEST_TEXT} are allowed")
     for character in raw:
         if character == "\n" and rule.lines:
             continue
         if character in "\r\n":
-            raise _Unusable("the text has a line break; write it in one line")
+            raise _Unusable("the string has a line break; write it on one line")
         if clean_block(character) != character:
-            raise _Unusable(f"the text holds U+{ord(character):04X}, which acts on a terminal; remove it")
+            raise _Unusable(f"the string contains U+{ord(character):04X}, a terminal control character; remove it")
     if rule.pattern and not re.search(rule.pattern, raw):
         raise _Unusable(f"{_shown(raw)} does not fit; give {wanted(shape)}")
     return raw
@@ -173,7 +173,7 @@ def _read_id(shape: Shape, raw: Any, table: Table) -> str:
 
 def _read_choice(shape: Shape, raw: Any, table: Table) -> Any:
     if not isinstance(raw, str):
-        raise _Unusable(f"{_shown(raw)} is not a text; give {wanted(shape)}")
+        raise _Unusable(f"{_shown(raw)} is not a string; give {wanted(shape)}")
     if raw not in shape.choices:
         raise _Unusable(_unknown("choice", raw, shape.choices))
     return shape.enum(raw) if shape.enum else raw
@@ -229,9 +229,9 @@ def _read_threshold(shape: Shape, raw: Any, table: Table) -> float:
         if read is None:
             raise _Unusable(f"{_shown(raw)} is not a number with %, ms or s; give {wanted(shape)}")
         if read[2] and word and (read[2] == "%") != (word.unit in ("rate", "change")):
-            raise _Unusable(f"{_shown(raw)} does not measure {metric}, which is {_measure(word.unit)}")
+            raise _Unusable(f"{_shown(raw)} is not a value of {metric}, which is {_measure(word.unit)}")
         if read[2] in ("ms", "s") and word and word.unit != "ms":
-            raise _Unusable(f"{_shown(raw)} does not measure {metric}, which is {_measure(word.unit)}")
+            raise _Unusable(f"{_shown(raw)} is not a value of {metric}, which is {_measure(word.unit)}")
         number = round(float(read[1]) * _SCALE.get(read[2], 1.0), 9)
     elif _is_number(raw):
         number = float(raw)
@@ -257,7 +257,7 @@ def _measure(unit: str) -> str:
 
 
 def _is_number(raw: Any) -> bool:
-    """A finite number that a float can hold; true and false are none."""
+    """A finite number that fits a float; true and false do not count."""
     return isinstance(raw, int | float) and not isinstance(raw, bool) and abs(raw) <= 1e300
 
 
@@ -265,13 +265,13 @@ def _within(shape: Shape, value: float, show: Any) -> None:
     rule = shape.rule
     most = _LARGEST if rule.most is None else rule.most
     if rule.least is not None and value < rule.least:
-        raise _Unusable(f"{show(value)} is too small; the least is {show(type(value)(rule.least))}")
+        raise _Unusable(f"{show(value)} is too small; the minimum is {show(type(value)(rule.least))}")
     if not -_LARGEST <= value <= most:
-        raise _Unusable(f"{show(value)} is too large; the most is {show(type(value)(most))}")
+        raise _Unusable(f"{show(value)} is too large; the maximum is {show(type(value)(most))}")
 
 
 def _read_shape(shape: Shape, raw: Any, table: Table) -> Any:
-    """Tables and lists that are what they should be never come here."""
+    """Well-formed tables and lists never get here."""
     raise _Unusable(f"{_shown(raw)} is not {wanted(shape)}")
 
 

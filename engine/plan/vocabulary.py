@@ -1,6 +1,6 @@
-"""The words that rollout.toml is written in: units, metrics, actions, placeholders.
+"""The vocabulary of rollout.toml: units, metrics, actions, placeholders.
 
-A field of the plan is `name: Annotated[type, says("what it does")]`: the loader checks by it, the reference
+A field of the plan is `name: Annotated[type, Doc("what it does")]`: the loader validates with it, the reference
 prints it.
 """
 
@@ -25,7 +25,7 @@ class Part(Struct, frozen=True, forbid_unknown_fields=True, rename=key_of):
 
 
 class Unit(StrEnum):
-    """How a value is written in the file, where its Python type does not say it."""
+    """How a value is written in the file, where its Python type does not determine it."""
 
     duration = "duration"  # "5m" -> seconds
     percent = "percent"  # 12.5 -> basis points
@@ -35,14 +35,14 @@ class Unit(StrEnum):
 
 
 @dataclass(frozen=True)
-class says:
-    """What a field means and allows. `least`, `most` are in the engine's units; `pattern` is for each text."""
+class Doc:
+    """What a field means and allows. `least` and `most` are in the engine's units; `pattern` applies to each string."""
 
     meaning: str
     least: float | None = None
     most: float | None = None
     pattern: str = ""
-    example: str = ""  # without the quotes that it may have in the file
+    example: str = ""  # without the quotes it may need in the file
     lines: bool = False  # line breaks are allowed
 
 
@@ -103,22 +103,24 @@ METRICS: dict[str, MetricWord] = {
     "error_rate": MetricWord("rate", "LLM attempts that ended without usable keywords / LLM attempts"),
     "latency_mean": MetricWord("ms", "mean wall time of a document on the LLM arm, fresh calls only"),
     "latency_p95": MetricWord("ms", "95th percentile of the same"),
-    "cache_hit_rate": MetricWord("rate", "hits / look-ups on the LLM arm"),
+    "cache_hit_rate": MetricWord("rate", "hits / lookups on the LLM arm"),
     "llm_available": MetricWord("flag", "1 while the LLM service answers calls and probes"),
     "complaints": MetricWord("count", "complaints about search quality since the stage began"),
-    "error_creep": MetricWord("flag", "1 while a CUSUM says that the error rate went from 1 % towards 6 %"),
+    "error_creep": MetricWord("flag", "1 while a CUSUM detects that the error rate has moved from 1 % towards 6 %"),
     "grounded_rate": MetricWord("rate", "LLM keywords that the document supports / LLM keywords"),
     "quality_score": MetricWord("rate", "reviewed documents judged good / reviewed documents"),
-    "search_improvement": MetricWord("change", "search score of LLM against frequency keywords on the same documents"),
+    "search_improvement": MetricWord(
+        "change", "search score of LLM keywords against frequency keywords on the same documents"
+    ),
     "ab_improvement": MetricWord(
         "change", "search score of the A/B test's LLM arm against its control, read at its end"
     ),
     "satisfaction": MetricWord("rate", "positive ratings / ratings"),
     "documents": MetricWord("count", "LLM documents since the stage began"),
-    "ab_verdict": MetricWord("flag", "1 when the declared A/B test ended in favour of the LLM"),
+    "ab_verdict": MetricWord("flag", "1 if the declared A/B test ended in favour of the LLM"),
     "critical_incidents": MetricWord("count", "critical triggers and rollbacks since the stage began"),
-    "negative_impacts": MetricWord("count", "the same, and metrics that the A/B test found worse than declared"),
-    "latency_ratio": MetricWord("ratio", "mean time of the LLM arm / mean time of the frequency arm"),
+    "negative_impacts": MetricWord("count", "the same, plus metrics that the A/B test found worse than declared"),
+    "latency_ratio": MetricWord("ratio", "mean latency of the LLM arm / mean latency of the frequency arm"),
 }
 
 PLACEHOLDERS: dict[str, str] = {
@@ -127,10 +129,10 @@ PLACEHOLDERS: dict[str, str] = {
     "stage": "number of the current stage",
     "stage_name": "its name",
     "percent": "the current percentage, such as 10 %",
-    "next_stage": "name of the stage that comes next",
+    "next_stage": "name of the next stage",
     "next_percent": "its percentage",
     "error_rate": "with n and the bound, such as 0.4 % (6 of 1520, at most 0.8 %)",
-    "latency_mean": "mean time of fresh LLM calls, with n",
+    "latency_mean": "mean latency of fresh LLM calls, with n",
     "latency_p95": "95th percentile of the same",
     "cache_hit_rate": "with n",
     "methods": "documents by method",
@@ -140,14 +142,14 @@ PLACEHOLDERS: dict[str, str] = {
     "search_improvement": "search score against frequency, with its interval",
     "quality": "what the reviewers judged",
     "ab_test": "the A/B test's verdict in words",
-    "incidents": "triggers that fired, rollbacks and holds since the last such message",
-    "gate": "each condition of the gate: met, or the exact missing fact",
-    "next": "what the system does next if nobody touches it",
+    "incidents": "triggers fired, rollbacks and holds since the last such message",
+    "gate": "each condition of the gate: met, or exactly what is missing",
+    "next": "what the engine does next if no one intervenes",
     "decision": "what was decided, such as rolled back to 0 %",
     "who": "who decided: a person, or the trigger",
     "why": "the reason given",
     "when": "when, UTC",
-    "evidence": "value, threshold, window and n that it was decided on",
+    "evidence": "the value, threshold, window and n behind the decision",
     "effective": "how soon it was observed, such as 0.04 s",
     "schedule": "the stages with percentage and duration",
     "results": "the table of metrics by stage",

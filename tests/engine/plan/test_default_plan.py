@@ -1,4 +1,4 @@
-"""The plan that comes with the product is the whole rollout plan document, word for word where people read it."""
+"""The default plan is the whole rollout plan document, verbatim wherever people read it."""
 
 from __future__ import annotations
 
@@ -168,11 +168,11 @@ def test_each_stage_is_as_in_the_document(number: int) -> None:
     assert stage.gate == GATES[number]
 
 
-def test_every_preparation_box_is_there() -> None:
+def test_every_preparation_item_is_there() -> None:
     assert [item.text for item in PLAN.stage(0).checklist] == bullets(PREPARATION)
 
 
-def test_every_internal_action_and_success_metric_is_a_box() -> None:
+def test_every_internal_action_and_success_metric_is_an_item() -> None:
     assert [item.text for item in PLAN.stage(1).checklist] == bullets(INTERNAL)
 
 
@@ -180,7 +180,7 @@ def test_every_post_rollout_task_is_there() -> None:
     assert [item.text for item in PLAN.post_rollout] == bullets(POST_ROLLOUT)
 
 
-def test_the_machine_proves_what_it_can() -> None:
+def test_the_engine_proves_what_it_can() -> None:
     kinds = {item.id: item.check.kind for item in PLAN.stage(0).checklist if item.check.kind != "manual"}
     assert kinds == {
         "dashboards": "http",
@@ -345,7 +345,7 @@ def test_every_key_is_shown_or_explained_in_the_file() -> None:
 
 
 def test_every_default_shown_behind_a_hash_is_the_default() -> None:
-    """Taking all settings out of their comments changes nothing."""
+    """Uncommenting every setting changes nothing."""
     lines = default_plan_text().splitlines()
     shown = re.compile(r"# ([a-z_]+ = .*)")
     section, changed = "", []

@@ -94,7 +94,7 @@ VALUES = st.one_of(
 
 
 @pytest.mark.parametrize("text", [DEFAULT, *TEXTS])
-def test_every_key_is_found_where_it_stands(text: str) -> None:
+def test_every_key_is_located(text: str) -> None:
     data, places = tomllib.loads(text), find_places(text)
     for path in leaves(data):
         span = places.values[path]
@@ -115,12 +115,12 @@ TREES = st.dictionaries(
 
 @settings(max_examples=100, deadline=None)
 @given(TREES, st.booleans())
-def test_every_key_of_any_file_is_found(data: dict[str, Any], lines: bool) -> None:
+def test_every_key_of_any_file_is_located(data: dict[str, Any], lines: bool) -> None:
     text = "# first\n" + tomli_w.dumps(data, multiline_strings=lines)
     places = find_places(text)
     for path in leaves(tomllib.loads(text)):
         span = places.values.get(path)
-        # A list of tables is told by the headers of its elements.
+        # A list of tables is delimited by the headers of its elements.
         if span is not None and span.end > span.start:
             assert tomllib.loads(f"x = {text[span.start : span.end]}")["x"] == at(tomllib.loads(text), path)
         assert path == () or places.line(path), path
@@ -180,12 +180,12 @@ def test_a_comment_stays_in_its_column() -> None:
     assert set_value(text, "host", "a" * 40) == f'port = 8080          # the port\nhost = "{"a" * 40}"  # x\n'
 
 
-def test_a_default_in_a_comment_is_taken_out_of_it() -> None:
+def test_setting_a_commented_default_uncomments_it() -> None:
     text = '[llm]\n# retries = 2      # tries\n# timeout = "30s"\n[http]\n# retries = 9\n'
     assert set_value(text, "llm.retries", 5) == text.replace("# retries = 2      # tries", "retries = 5        # tries")
 
 
-def test_a_default_in_a_comment_without_a_word_behind_it_is_taken_out_too() -> None:
+def test_a_commented_default_without_a_remark_is_uncommented_too() -> None:
     for end in ("\n", "\r\n"):
         text = f'[llm]{end}# timeout = "30s"{end}[http]{end}# timeout = "1s"{end}'
         assert set_value(text, "llm.timeout", "5s") == text.replace('# timeout = "30s"', 'timeout = "5s"')
@@ -207,38 +207,38 @@ def test_an_element_is_named_by_its_id() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "sentence"),
     [
-        ("stages[9].percent", "stages has no element 9; it has 6, from 0"),
-        ("triggers[nobody].for", "triggers has no element nobody"),
+        ("stages[9].percent", "stages has no element 9; it has 6, counted from 0"),
+        ("triggers[missing].for", "triggers has no element missing"),
         ("llm.model.x", "llm.model is a single value; it has no x"),
         ("stages.percent", "stages has no element percent"),
     ],
 )
-def test_a_place_that_is_not_there_is_a_sentence(path: str, said: str) -> None:
+def test_a_missing_place_is_reported_in_a_sentence(path: str, sentence: str) -> None:
     with pytest.raises(KeyError) as refused:
         set_value(DEFAULT, path, 1)
-    assert said in str(refused.value)
+    assert sentence in str(refused.value)
 
 
 @pytest.mark.parametrize("path", ["", ".", "a..b", "a.", "[0]", "a b", "a[", "a[0]b", '"open'])
-def test_what_is_no_path_is_refused(path: str) -> None:
+def test_an_invalid_path_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="is not the name of a key"):
         set_value(DEFAULT, path, 1)
 
 
 @pytest.mark.parametrize("value", [None, {"a": 1}, object(), float("nan"), [None], "\ud800"])
-def test_what_has_no_place_in_toml_is_refused(value: Any) -> None:
+def test_a_value_that_toml_cannot_express_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
         set_value(DEFAULT, "llm.model", value)
 
 
-def test_a_text_that_is_no_toml_is_refused() -> None:
+def test_a_text_that_is_not_toml_is_refused() -> None:
     with pytest.raises(ValueError, match="line 1"):
         set_value("a = = 1", "a", 1)
 
 
-def test_without_answers_it_is_the_plan_that_comes_with_the_product() -> None:
+def test_without_answers_it_is_the_default_plan() -> None:
     assert initial_plan(Answers()) == DEFAULT
 
 
@@ -273,7 +273,7 @@ def test_the_first_plan_has_the_answers_and_keeps_every_comment() -> None:
     assert [comment for comment in comments if comment not in text] == []
 
 
-def test_an_answer_that_acts_on_a_terminal_is_cleaned() -> None:
+def test_control_characters_in_an_answer_are_removed() -> None:
     text = initial_plan(Answers(service="a\x1b[2Jb", contacts={"R\x9b": {"name": "n\u202e"}}))
     assert parse_plan(text).service == "a·[2Jb"
     assert "\x1b" not in text

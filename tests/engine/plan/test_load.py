@@ -1,4 +1,4 @@
-"""One test a kind of mistake: each names file, line, place, what is wrong and what is allowed."""
+"""One test per kind of mistake: each message names file, line, place, what is wrong and what is allowed."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def only(text: str) -> str:
 
 
 def swapped(old: str, new: str) -> str:
-    """The small plan with one part changed; the part must stand there."""
+    """The small plan with one part changed; the part must occur in it."""
     assert old in SMALL
     return SMALL.replace(old, new, 1)
 
@@ -153,7 +153,7 @@ def test_duration_without_a_unit() -> None:
 
 def test_duration_out_of_range() -> None:
     line = only(SMALL + '[trigger_settings]\nlease = "1d"\n')
-    assert "trigger_settings.lease: 1d is too large; the most is 10m" in line
+    assert "trigger_settings.lease: 1d is too large; the maximum is 10m" in line
 
 
 def test_missing_key_is_named_with_the_line_of_its_table() -> None:
@@ -179,30 +179,30 @@ def test_empty_file_names_everything_that_must_be_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "sentence"),
     [
-        ('name = "Canary"', "name = 3", "3 is not a text"),
-        ('name = "Canary"', 'name = "  "', "the text is empty"),
+        ('name = "Canary"', "name = 3", "3 is not a string"),
+        ('name = "Canary"', 'name = "  "', "the string is empty"),
         ("number = 1", 'number = "1"', '"1" is not a whole number'),
         ("number = 1", "number = true", "true is not a whole number"),
         ("number = 1", "number = 1.0", "1.0 is not a whole number"),
         ("percent = 10", "percent = 10\nab_test = 1", "1 is neither true nor false"),
         ("percent = 10", 'percent = 10\nfeedback = "x"', '"x" is not a list'),
-        ("percent = 10", "percent = 10\nfeedback = [1]", "feedback[0]: 1 is not a text"),
+        ("percent = 10", "percent = 10\nfeedback = [1]", "feedback[0]: 1 is not a string"),
         ("percent = 10", "percent = 10\nsampling = 20", "20 is not a table"),
         ("percent = 10", "percent = 10\nreminders = [1]", "a list is not a list of tables"),
-        ('model = "m"', "model = 2026-11-24", "2026-11-24 is not a text"),
-        ('op = "<"', "op = 1", "1 is not a text; give one of"),
+        ('model = "m"', "model = 2026-11-24", "2026-11-24 is not a string"),
+        ('op = "<"', "op = 1", "1 is not a string; give one of"),
         ('value = "1 %"', "value = true", "true is not a number"),
         ('value = "1 %"', 'value = "one"', '"one" is not a number with %, ms or s'),
         ('model = "m"', 'model = "m"\ntemperature = "hot"', '"hot" is not a number'),
-        ('model = "m"', 'model = "m"\ntemperature = 3', "3 is too large; the most is 2"),
-        ('model = "m"', 'model = "m"\nretries = -1', "-1 is too small; the least is 0"),
+        ('model = "m"', 'model = "m"\ntemperature = 3', "3 is too large; the maximum is 2"),
+        ('model = "m"', 'model = "m"\nretries = -1', "-1 is too small; the minimum is 0"),
         ('model = "m"', 'model = "m"\nmin_length = 99999999999999999999', "is too large"),
     ],
 )
-def test_wrong_type_or_range(old: str, new: str, said: str) -> None:
-    assert said in only(swapped(old, new))
+def test_wrong_type_or_range(old: str, new: str, sentence: str) -> None:
+    assert sentence in only(swapped(old, new))
 
 
 def test_unknown_action_lists_the_actions() -> None:
@@ -233,7 +233,7 @@ def test_a_rate_above_one_says_how_to_write_percent() -> None:
 )
 def test_a_threshold_in_the_wrong_unit(metric: str, written: str) -> None:
     text = SMALL.replace('metric = "error_rate"\nabove = "5 %"', f'metric = "{metric}"\nabove = "{written}"')
-    assert f'"{written}" does not measure {metric}, which is' in only(text)
+    assert f'"{written}" is not a value of {metric}, which is' in only(text)
 
 
 @pytest.mark.parametrize(
@@ -259,10 +259,10 @@ def test_matrix_row_naming_an_unknown_trigger() -> None:
 
 
 def test_stages_out_of_order() -> None:
-    assert "stages[1].number: 2 stands where 1 belongs" in only(swapped("number = 1", "number = 2"))
+    assert "stages[1].number: 2 should be 1" in only(swapped("number = 1", "number = 2"))
 
 
-def test_percentages_that_fall() -> None:
+def test_percentages_that_decrease() -> None:
     line = only(swapped("percent = 0", "percent = 25"))
     assert "stages[1].percent: 10 % is less than the 25 % of the stage before" in line
 
@@ -290,7 +290,7 @@ def test_unknown_placeholder(written: str) -> None:
 
 
 def test_lone_brace_in_a_message() -> None:
-    assert "a brace stands alone" in only(swapped('body = "At {percent}"', 'body = "At {percent"'))
+    assert "unmatched brace" in only(swapped('body = "At {percent}"', 'body = "At {percent"'))
 
 
 def test_message_for_a_stage_that_is_not_there() -> None:
@@ -298,7 +298,7 @@ def test_message_for_a_stage_that_is_not_there() -> None:
     assert "messages[0].stages[1]: there is no stage 7; the last one is 1" in line
 
 
-def test_message_for_the_beginning_of_no_stage() -> None:
+def test_stage_message_without_stages() -> None:
     assert 'messages[0].stages: "stages" is missing' in only(swapped('when = "daily"', 'when = "stage"'))
 
 
@@ -311,19 +311,19 @@ def test_ab_test_with_one_arm_or_undeclared() -> None:
     text = SMALL.replace("percent = 10", "percent = 100\nab_test = true")
     first, second = problems(text)
     assert "stages[1].experiment: the table [stages.experiment] is missing" in first + second
-    assert "100 % leaves an A/B test one arm only" in first + second
+    assert "100 % leaves an A/B test with one arm" in first + second
 
 
 def test_reminder_that_ends_before_it_begins() -> None:
     reminder = '[[stages.reminders]]\nid = "r"\ntext = "t"\nevery = "4h"\nfrom = "2d"\nuntil = "1d"\n\n[[triggers]]'
-    assert "the reminder ends before it begins" in only(swapped("[[triggers]]", reminder))
+    assert "the reminder ends before it starts" in only(swapped("[[triggers]]", reminder))
 
 
 def test_llm_without_a_server() -> None:
     assert "llm.urls: the list is empty" in only(swapped('url = "http://127.0.0.1:11434"', "urls = []"))
 
 
-def test_llm_url_that_is_none() -> None:
+def test_llm_url_that_is_not_a_url() -> None:
     text = swapped('url = "http://127.0.0.1:11434"', 'url = "localhost:11434"')
     line = only(text)
     assert line.startswith(f"rollout.toml:{line_of(text, 'url =')}, llm.url: ")
@@ -339,21 +339,21 @@ def test_calendar_that_is_not_real() -> None:
 
 def test_freeze_that_ends_before_it_begins() -> None:
     freeze = '[[calendar.freeze]]\nstart = "2026-12-24"\nend = "2026-12-23"\nreason = "x"\n'
-    assert "the freeze ends before it begins" in only(SMALL + freeze)
+    assert "the freeze ends before it starts" in only(SMALL + freeze)
 
 
-def test_text_that_acts_on_a_terminal() -> None:
+def test_terminal_control_character_in_a_string() -> None:
     line = only(swapped('name = "Canary"', 'name = "Can\\u001b[2Jary"'))
-    assert "the text holds U+001B, which acts on a terminal; remove it" in line
+    assert "the string contains U+001B, a terminal control character; remove it" in line
     assert "\x1b" not in line
 
 
-def test_unknown_key_that_acts_on_a_terminal_is_shown_harmless() -> None:
+def test_control_characters_in_an_unknown_key_are_shown_escaped() -> None:
     assert "\x1b" not in only('"\\u001b[2J" = 1\n' + SMALL)
 
 
 def test_line_break_in_a_line() -> None:
-    assert "the text has a line break" in only(swapped('name = "Canary"', 'name = "a\\nb"'))
+    assert "the string has a line break" in only(swapped('name = "Canary"', 'name = "a\\nb"'))
 
 
 def test_toml_syntax_error_has_its_line() -> None:
@@ -368,18 +368,18 @@ def test_toml_that_ends_too_soon_has_the_last_line() -> None:
     assert only(text).startswith("rollout.toml:3: not valid TOML")
 
 
-def test_key_that_stands_twice_in_its_table() -> None:
+def test_key_that_appears_twice_in_its_table() -> None:
     text = swapped("percent = 10", "percent = 10\npercent = 20")
     assert only(text) == (
-        f"rollout.toml:{line_of(text, 'percent = 20')}: not valid TOML: this key stands twice in its table; remove one"
+        f"rollout.toml:{line_of(text, 'percent = 20')}: not valid TOML: this key appears twice in its table; remove one"
     )
 
 
-def test_nesting_without_end_is_a_message() -> None:
+def test_endless_nesting_is_reported() -> None:
     assert "nested too deep" in only("x = " + "[" * 5000)
 
 
-def test_number_too_long_for_the_machine_is_a_message() -> None:
+def test_number_too_long_for_the_machine_is_reported() -> None:
     assert "not valid TOML" in only("x = " + "9" * 5000)
 
 
@@ -504,12 +504,12 @@ def test_whatever_a_value_is_the_answer_is_a_plan_or_sentences(line: str, value:
     try:
         parse_plan(text)
     except PlanError as error:
-        found = [*error.problems] or ["nothing said"]
+        found = [*error.problems] or ["nothing sentence"]
     assert all(isinstance(problem, Problem) and problem.message and problem.line for problem in found)
 
 
 def test_every_line_number_is_right_in_the_whole_plan() -> None:
-    """A mistake put at each key of the plan in turn is found at that line."""
+    """A mistake placed at each key of the plan in turn is reported on its line."""
     text = default_plan_text()
     for path in ("stages[2].percent", "triggers[cache_low].for", "stages[4].experiment.alpha", "http.port"):
         broken = set_value(text, path, "wrong")

@@ -1,4 +1,4 @@
-"""The configuration reference names everything that the typed plan has."""
+"""The configuration reference covers everything in the typed plan."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def test_it_names_every_field_of_every_struct_with_its_meaning() -> None:
             if (struct, field.name) in ((Plan, "source"), (Plan, "digest"), (Plan, "text")):
                 continue
             key = keys(struct)[field.encode_name]
-            assert key.meaning, f"{struct.__name__}.{field.name} says nothing"
+            assert key.meaning, f"{struct.__name__}.{field.name} has no text"
             (row,) = (line for line in rows.splitlines() if line.startswith(f"| `{key.name}` |"))
             assert key.meaning in row
 
 
-def test_it_gives_defaults_as_they_stand_in_the_file() -> None:
+def test_it_gives_defaults_as_written_in_the_file() -> None:
     assert '| `timeout` | duration | `"30s"` |' in TEXT
     assert "| `shadow_percent` | percentage | `0` | 0 to 100 |" in TEXT
     assert "| `port` | whole number | `8080` | from 0 to 65535 |" in TEXT
     assert '| `cooldown` | duration | `"30m"` |' in TEXT
-    assert "| `bake` | duration | must be given |" in TEXT
+    assert "| `bake` | duration | required |" in TEXT
 
 
 def test_it_lists_the_words() -> None:
