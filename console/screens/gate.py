@@ -56,8 +56,7 @@ class Gate(Page):
         out.append(("p", "promote", "promote"))
         if v.gate.missing:
             out.append(("o", "override", "override"))
-        resumes = v.held or v.locked or (not v.armed and v.rollback is not None)
-        out.append(("e", "resume", "resume") if resumes else ("H", "hold", "hold"))
+        out.append(("e", "resume", "resume") if v.held or v.locked or v.resumes else ("H", "hold", "hold"))
         return tuple(out)
 
     # -- painting ----------------------------------------------------------------------------------------------------------
@@ -121,7 +120,7 @@ class Gate(Page):
         for text in gate.blocked:
             if y < c.height - 5:
                 c.put(1, y, "■", "bad")
-                y += c.block(3, y, c.width - 4, 2, text, "bad")
+                y += c.block(3, y, c.width - 4, 3, text, "bad")
         return y - start
 
     def _list(self, c: Canvas, area: Area, v: View, found: list[Line]) -> int:
@@ -332,10 +331,11 @@ class Gate(Page):
 
     def action_resume(self) -> None:
         v = self.sight.view
-        if v is not None and not v.armed and not (v.held or v.locked) and v.rollback is not None:
+        if v is not None and v.resumes and not (v.held or v.locked):
+            question = "Put the armed file back?" if v.stage else "Let checks call the LLM again?"
             facts = ["No LLM call is made until then.", f"The percentage stays {words.percent(v.percent_bp)}."]
             self.app.push_screen(
-                QuestionDialog("Put the armed file back?", facts, "resume", "leave it out", danger=True),
+                QuestionDialog(question, facts, "resume", "leave it out" if v.stage else "not now", danger=True),
                 lambda typed: self.console.act("resume", cause="", epoch=v.epoch) if typed is not None else None,
             )
             return

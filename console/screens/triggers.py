@@ -111,16 +111,12 @@ class Triggers(Searching):
         return next((p.metric for p in self.console.plan.triggers if p.id == t.id), "error_rate")
 
     def _detail(self, c: Canvas, area: Area, t: TriggerView) -> None:
-        """Two rows: the plan's rule with its figures, and the whole sentence."""
-        c.block(
-            area.x,
-            area.y,
-            area.width,
-            1,
-            f"{t.text} → {words.ACTION.get(t.action, t.action)}; {self._figures(t)}",
-            "text",
-        )
-        c.block(area.x, area.y + 1, area.width, max(1, area.height - 1), t.sentence, "dim")
+        """Two rows: the plan's rule with its figures, and the whole sentence. A lock needs both: nothing is judged meanwhile."""
+        rows = 0
+        if t.verdict != "locked":
+            rule = f"{t.text} → {words.ACTION.get(t.action, t.action)}; {self._figures(t)}"
+            rows = c.block(area.x, area.y, area.width, 1, rule, "text")
+        c.block(area.x, area.y + rows, area.width, max(1, area.height - rows), t.sentence, "dim")
 
     def _figures(self, t: TriggerView) -> str:
         metric = self._metric(t)
@@ -155,9 +151,9 @@ class Triggers(Searching):
 
 def _line(c: Canvas, area: Area, y: int, t: TriggerView) -> None:
     """Mark, name, action, its timer as a bar and a clock while it runs, the sentence."""
-    sign, style = words.VERDICT.get(t.verdict, ("·", "dim"))
+    sign, style = ("▼", "bad") if t.fired else words.VERDICT.get(t.verdict, ("·", "dim"))
     live = t.verdict == "breach"
-    c.spans(area.x, y, [(f"{sign} ", style), (t.id, "strong" if live else "text")], 18)
+    c.spans(area.x, y, [(f"{sign} ", style), (t.id, "strong" if live or t.fired else "text")], 18)
     c.put(area.x + 18, y, f"→ {words.ACTION.get(t.action, t.action)}", "text" if live else "dim", 17)
     x = area.x + 36
     if live and t.for_s:
@@ -166,8 +162,7 @@ def _line(c: Canvas, area: Area, y: int, t: TriggerView) -> None:
         x = c.put(x + cells + 1, y, f"{words.acts(t, brief=True)}  ", "bad+")
     said = t.sentence or t.text
     if t.fired:
-        sign, style, said = "▼", "bad", "FIRED: locked until e (resume) on the gate (2)"
-        c.spans(area.x, y, [(f"{sign} ", style), (t.id, "strong")], 18)
+        said = "FIRED: locked; e on the gate (2) resumes"
     elif t.verdict == "locked":
         said = "locked"
     c.put(x, y, said, "text" if live else "dim", area.x + area.width - x)

@@ -216,15 +216,16 @@ def _apply(plan: Plan, report: Say) -> None:
 
 def _may_ask(context: CliContext) -> bool:
     """Whether a model may be called: not while a rollback is in force."""
+    from engine.store import log
     from engine.store.folder import StoreError
 
     if not context.folder.exists:
         return True
     try:
-        state = context.reader.state()
+        state, rolled_back = context.reader.read(lambda conn: (log.read_state(conn), log.rolled_back(conn)))
     except StoreError:
         return context.folder.is_armed()
-    return context.folder.is_armed() or (state.stage == 0 and not state.last_rev)
+    return context.folder.is_armed() or (state.stage == 0 and not rolled_back)
 
 
 async def _llm(context: CliContext, report: Say) -> None:

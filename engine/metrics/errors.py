@@ -18,6 +18,8 @@ from engine.store import series
 Level = Literal["error", "warning", "all"]
 
 EVERYTHING = "keyword_extraction"  # the plan's filter, which matches every entry
+# a document that fell back without an attempt: the model was still loading
+_NO_ATTEMPT = "error IS NOT NULL AND fallback AND NOT attempted"
 EXAMPLES = 3
 MOST = 200_000  # rows, the newest
 
@@ -79,7 +81,7 @@ class _Group:
 def error_analysis(
     conn: sqlite3.Connection, since: float, until: float, level: Level = "error", filter: str = ""
 ) -> dict[str, Any]:
-    """Errors (or warnings: LLM-arm documents that fell back without an error) of since <= at <= until, grouped.
+    """Errors (or warnings: LLM-arm documents that fell back though the LLM had not failed) of since <= at <= until, grouped.
 
     `filter` matches kind, message, server or component, ignoring case; `keyword_extraction` matches everything. `groups`,
     most frequent first: component, kind, shape, count, shadow (how many of them were shadow calls), servers, first_seen
@@ -149,8 +151,8 @@ def _queries(level: Level) -> Iterator[str]:
         "FROM extraction WHERE {} AND "
     )
     if level in ("error", "all"):
-        yield row.format("error", "error IS NOT NULL") + span
+        yield row.format("error", f"error IS NOT NULL AND NOT ({_NO_ATTEMPT})") + span
         yield f"SELECT at, 'llm_service', 'probe', message, server, '', 0 FROM probe WHERE NOT ok AND {span}"
     if level in ("warning", "all"):
-        yield row.format("'fallback'", "fallback AND error IS NULL") + span
+        yield row.format("coalesce(error, 'fallback')", f"fallback AND (error IS NULL OR {_NO_ATTEMPT})") + span
         yield row.format("'short'", "short AND error IS NULL") + span

@@ -120,9 +120,10 @@ class Decision(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Why not, and what to do: a sentence for the person who asked."""
+    """Why not, and what to do: a sentence for the person who asked, and a code for a program."""
 
     sentence: str
+    code: str = ""
 
 
 class Ask(Struct, frozen=True):
@@ -346,7 +347,7 @@ def promote(
 
 def moved(not_done: str, by: str) -> Refusal:
     """For a raise that was decided on another picture than the present one."""
-    return Refusal(f"Not {not_done}: the rollout moved while you looked. Last: {by}. Look again, then decide.")
+    return Refusal(f"Not {not_done}: the rollout moved while you looked. Last: {by}. Look again, then decide.", "moved")
 
 
 def undo_rollback(plan: Plan, state: State, ask: Ask, epoch: int, by: str) -> Decision | Refusal:
@@ -484,23 +485,32 @@ def set_ceiling(state: State, ask: Ask, ceiling_bp: int, epoch: int, by: str) ->
     return replace(note(state, ask, "ceiling", sentence), ceiling_bp=ceiling_bp)
 
 
-def resume(state: State, ask: Ask, armed: bool = True) -> Decision | Refusal:
+def to_resume(state: State, armed: bool, rolled_back: bool) -> bool:
+    """Whether a resume would change anything: it releases a hold or a lock, and after a rollback to 0 % it lets a person call
+    the LLM again. In Preparation there is no armed file, so `rolled_back` alone tells whether someone has resumed."""
+    out = rolled_back if state.stage == 0 else not armed
+    return bool(state.held or state.locked or out)
+
+
+def resume(state: State, ask: Ask, armed: bool = True, rolled_back: bool = False) -> Decision | Refusal:
     """Release a hold or, with a written cause and after the cool-down, the lock of an automatic rollback.
 
-    After a rollback the key is out (`armed` is False): this is also how a person puts it back in, for calls by hand and shadow
-    calls at the percentage as it stands.
+    A rollback removes the armed file. A resume is also how a person puts it back, for LLM calls they start themselves and
+    for shadow calls, at the current percentage.
     """
-    if not state.held and not state.locked and (armed or (state.stage == 0 and not state.last_rev)):
-        return Refusal("Nothing to resume: the rollout is neither held nor locked.")
+    if not to_resume(state, armed, rolled_back):
+        return Refusal("Nothing to resume: the rollout is neither held nor locked.", "nothing_to_resume")
     if state.locked:
         if len(ask.reason.strip()) < CAUSE:
             return Refusal(
-                "Not resumed: after an automatic rollback the way up opens only with a written cause (8 characters or more)."
+                "Not resumed: after an automatic rollback the way up opens only with a written cause (8 characters or more).",
+                "cause_missing",
             )
         if state.cooldown_until is not None and ask.at < state.cooldown_until:
             left = int(state.cooldown_until - ask.at)
             return Refusal(
-                f"Not resumed: the cool-down after an automatic rollback lasts another {left // 60}:{left % 60:02d}."
+                f"Not resumed: the cool-down after an automatic rollback lasts another {left // 60}:{left % 60:02d}.",
+                "cooldown",
             )
     why = f": {ask.reason}" if ask.reason else ""
     return Decision(

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from engine.clock import Clock
 from engine.extraction.cache import LlmCache, cache_key
 from engine.extraction.keywords import Budget, Keywords, topped_up
-from engine.extraction.llm import PROMPT_VERSION, ErrorKind, LlmAnswer, LlmFailure, LlmPool, NotPermitted
+from engine.extraction.llm import NO_ATTEMPT, PROMPT_VERSION, ErrorKind, LlmAnswer, LlmFailure, LlmPool, NotPermitted
 from engine.measures.record import Extraction
 from engine.parsing import parse
 from engine.plan.model import Plan
@@ -428,6 +428,8 @@ class Pipeline:
             return
         except Exception as error:
             failure = error if isinstance(error, LlmFailure) else self._our_fault(error)
+            if failure.kind in NO_ATTEMPT:
+                return
             failed = made.failed("llm", Keywords(), failure, shadow=True)
             record = failed.record(self._clock.now())
             self._observe(record)
@@ -492,11 +494,12 @@ class _Made(Struct, frozen=True):
         )
 
     def failed(self, method: str, keywords: Keywords, failure: LlmFailure, **facts: object) -> _Made:
-        """The LLM was asked, or would have been without its open breakers, and returned nothing usable."""
+        """The LLM was asked, or would have been without its open breakers, and returned nothing usable. A document that
+        gave up waiting for the model to load is no attempt."""
         return self.serve(
             method,
             keywords,
-            attempted=True,
+            attempted=failure.kind not in NO_ATTEMPT,
             error=str(failure.kind),
             message=clean_line(failure.message, 300),
             server=failure.server or None,

@@ -31,7 +31,7 @@ from engine.messages.dispatcher import Post
 from engine.plan.environment import ceiling, environment, secret
 from engine.plan.model import Plan
 from engine.plan.pins import misplaced
-from engine.rollout.control import DOWN, ENGINE, Actor, Ask, Decision, Refusal, State, note
+from engine.rollout.control import ENGINE, Actor, Ask, Decision, Refusal, State, note
 from engine.routing.pipeline import Extracted, MethodAsked, Pipeline
 from engine.routing.reading import Read
 from engine.routing.switch import Switch
@@ -296,8 +296,7 @@ class Engine:
 
     def rolled_back(self) -> bool:
         """Whether the last change to the armed file was a rollback to 0 %."""
-        last = log.last(self.conn, ("promote", "undo_rollback", "resume", "rollback", "trigger"))
-        return last is not None and last.decision.kind in DOWN and not last.decision.percent_bp
+        return log.rolled_back(self.conn)
 
     # -- decisions -----------------------------------------------------------------------------------------------------
 
@@ -412,7 +411,12 @@ def machine_time() -> float:
 def to_reply(outcome: Outcome, **data: Any) -> Reply:
     """The outcome of a commit as a reply."""
     if outcome.decision is None:
-        return Reply(False, outcome.refusal.sentence if outcome.refusal else "Nothing to do.", data)
+        return refusal_reply(outcome.refusal or Refusal("Nothing to do."), data)
     decision = outcome.decision
     known = {"rev": outcome.state.rev, "epoch": outcome.state.epoch, **data}
     return Reply(True, spoken(decision.sentence, decision.actor.name), known)
+
+
+def refusal_reply(refusal: Refusal, data: dict[str, Any] | None = None) -> Reply:
+    code = {"code": refusal.code} if refusal.code else {}
+    return Reply(False, refusal.sentence, {**(data or {}), **code})

@@ -507,12 +507,9 @@ class Monitor:
         if state.held:
             out.append(f"held by {state.held}; resume first")
         if state.locked:
-            until = (
-                f", not before {iso(state.cooldown_until)}"
-                if state.cooldown_until and state.cooldown_until > now
-                else ""
-            )
-            out.append(f"locked ({state.locked}); resume with the cause{until}")
+            cooled_at = state.cooldown_until or 0.0
+            until = f", not before {iso(cooled_at)}" if cooled_at > now else ""
+            out.append(f"locked; resume with the cause{until}. {state.locked}")
         out += [why for why in (self.verdict.blind, self.verdict.quiet) if why]
         if (stop := blocked_until(self.plan.calendar, now)) is not None:
             out.append(f"{stop[1]}, until {iso(stop[0])}")

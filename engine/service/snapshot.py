@@ -15,7 +15,7 @@ from engine.plan.durations import iso
 from engine.plan.environment import PERCENTAGE
 from engine.plan.model import Message
 from engine.rollout import control
-from engine.rollout.control import State, percent, stage_name
+from engine.rollout.control import State, percent, stage_name, to_resume
 from engine.routing.switch import Permit
 from engine.service.engine import COMPLAINTS, Engine
 from engine.store import log, series
@@ -104,6 +104,7 @@ def view(engine: Engine) -> View:
         epoch=state.epoch,
         rev=state.rev,
         armed=engine.switch.armed_file == "in",
+        resumes=to_resume(state, engine.switch.armed_file == "in", state.stage == 0 and engine.rolled_back()),
         entered_at=state.entered_at,
         changed_at=state.changed_at,
         held=state.held or (engine.misplaced and f"the changed rollout.toml: {engine.misplaced}"),
@@ -209,7 +210,7 @@ def _inbox_facts(
     # a rollback that was undone, or that the way up has passed since, needs no explanation any more
     unexplained = proof is not None and not proof.automatic and not proof.reason and proof.rev == state.last_rev
     return inbox.Facts(
-        alarm="" if acknowledged(engine) else monitor.alarm,
+        alarm="" if acknowledged(engine) else monitor.alarm, locked_by=_fired(engine),
         misplaced=engine.misplaced, plan_changed=engine.plan_watch.sentence, blind=monitor.verdict.blind, overruled=overruled,
         problems=running.problems, unexplained=proof.rev if proof is not None and unexplained and not state.percent_bp and not _explained(engine, proof.rev) else 0,
         complaints=complaints, complained_at=complained_at, to_review=to_review, review_of=review_of,

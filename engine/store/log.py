@@ -265,6 +265,12 @@ def last(conn: sqlite3.Connection, kinds: tuple[str, ...], before: int = 1 << 60
     return None if row[0] is None else rows(conn, after=row[0] - 1, before=row[0] + 1, limit=1)[0]
 
 
+def rolled_back(conn: sqlite3.Connection) -> bool:
+    """Whether the last decision about the armed file was a rollback to 0 %, so that no person has allowed calls since."""
+    row = last(conn, (*DOWN, "promote", "undo_rollback", "resume"))
+    return row is not None and row.decision.kind in DOWN and not row.decision.percent_bp
+
+
 def reason_of(conn: sqlite3.Connection, rev: int) -> str:
     """The reason that was given for a decision after it, the newest one; "" for none."""
     row = conn.execute(

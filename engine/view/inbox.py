@@ -20,6 +20,7 @@ class Facts(Struct, frozen=True):
     """What the inbox needs beside the state, as the engine reads it from the store."""
 
     alarm: str = ""  # what no one has acknowledged yet
+    locked_by: str = ""  # the trigger that locked promotion
     misplaced: str = ""
     plan_changed: str = ""
     blind: str = ""
@@ -74,7 +75,9 @@ def _locks(state: State, facts: Facts) -> list[TaskView]:
     out = []
     if state.locked:
         out.append(
-            TaskView("resume", f"resume with the cause: {state.locked}", "gate", not_before=state.cooldown_until)
+            TaskView(
+                "resume", f"resume with the cause: {_what_fired(state, facts)}", "gate", not_before=state.cooldown_until
+            )
         )
     if state.held:
         out.append(TaskView("release", f"resume, or keep holding: {state.held}", "gate"))
@@ -85,6 +88,11 @@ def _locks(state: State, facts: Facts) -> list[TaskView]:
     if facts.unexplained:
         out.append(TaskView("reason", "write why it was rolled back", "rollback", str(facts.unexplained)))
     return out
+
+
+def _what_fired(state: State, facts: Facts) -> str:
+    """The whole sentence is at the gate, where this task is done; a task is read at a glance."""
+    return f"{facts.locked_by} fired" if facts.locked_by else state.locked
 
 
 def _users(facts: Facts) -> list[TaskView]:

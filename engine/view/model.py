@@ -304,3 +304,6 @@ class View(Struct, frozen=True):
     inbox: tuple[TaskView, ...] | None = None
     alarm_since: float | None = None  # an alarm is on: a grave trigger, blindness, or a lock after a rollback
     acknowledged: AckView | None = None  # the person who has it
+    resumes: bool = (
+        False  # a resume would change something: release a hold or a lock, or allow LLM calls after a rollback
+    )

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from console.link import Pulse, Sight, corrected
 from engine.client.client import Reply, RollbackResult
+from engine.plan.durations import iso
 from engine.plan.load import load_plan
 from engine.plan.model import Plan
 from engine.store.documents import Document
@@ -198,7 +199,7 @@ PROVEN = ProofView(
 )
 ROLLED = replace(
     NORMAL, health="rolled_back", health_sentence="rolled back by alice 12 s ago, proven in 0.04 s", stage=1, stage_name="Internal Testing", stage_percent_bp=0,
-    stage_objective=PLAN.stages[1].objective, percent_bp=0, effective_bp=0, armed=False, epoch=8, rev=42, undo_until=NOW + 48, rollback=PROVEN,
+    stage_objective=PLAN.stages[1].objective, percent_bp=0, effective_bp=0, armed=False, resumes=True, epoch=8, rev=42, undo_until=NOW + 48, rollback=PROVEN,
     methods={"llm": 129, "frequency": 1441}, next=("stays at 0 %: up again only through the gate",), waiting=("write why it was rolled back (w)", "restore 1 612 documents or leave them (t)"),
     inbox=(TaskView("reason", "write why it was rolled back", "rollback", "42"),),
     log=(DecisionView(42, NOW - 12, "rollback", "alice", "pts/1", "", 1, 1000, 0, 8, "alice rolled back from 10 % to 0 %"), *LOG),
@@ -219,11 +220,15 @@ OVERDUE = replace(
         sentence="NOT OBSERVED after 6 s: 3 documents went to the LLM since the key",
     ),
 )
+# what the engine makes of it: `control.act`, `Monitor.blocked`, `headlines.what_next` and `wording.read`
+FIRED = "error_critical fired: error rate 20.4 % over 5 % for 5:00 of 5:00 (62 of 304 in 5 min)"
 LOCKED = replace(
-    ROLLED, health="locked", health_sentence="error_critical fired 12 min ago; up again after a written cause", locked="error_critical fired: 20.4 % (62 of 304) over 5 % for 5:00", undo_until=None,
+    ROLLED, health="rolled_back", health_sentence="ROLLED BACK: error_critical, locked 18:00 more", locked=FIRED, undo_until=None,
+    triggers=tuple(replace(t, verdict="locked", sentence=f"locked: {FIRED}", fired=t.id == "error_critical") for t in CALM), next=("locked 18:00, then e (resume)", "only a person raises the percentage"),
+    gate=replace(GATE, blocked=(f"locked; resume with the cause, not before {iso(NOW + 1080)}. {FIRED}",)),
     cooldown_until=NOW + 1080, rollback=replace(PROVEN, actor="error_critical", automatic=True), waiting=("write the cause and resume (2), possible in 18:00",),
-    inbox=(TaskView("resume", "resume with the cause: error_critical fired: 20.4 % (62 of 304) over 5 % for 5:00", "gate", not_before=NOW + 1080), TaskView("complaint", "read 2 complaints about search quality", "log", "complaints", due=NOW - 700)),
-    log=(DecisionView(42, NOW - 720, "trigger", "engine", "the engine", "error_critical", 1, 1000, 0, 8, "error_critical took 10 % to 0 %: 20.4 % (62 of 304) over 5 % for 5:00"), *LOG),
+    inbox=(TaskView("resume", "resume with the cause: error_critical fired", "gate", not_before=NOW + 1080), TaskView("complaint", "read 2 complaints about search quality", "log", "complaints", due=NOW - 700)),
+    log=(DecisionView(42, NOW - 720, "trigger", "engine", "the engine", "error_critical", 1, 1000, 0, 8, f"error_critical took 10 % to 0 %: {FIRED[22:]}"), *LOG),
 )  # fmt: skip
 HELD = replace(
     NORMAL,

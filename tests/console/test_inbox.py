@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from msgspec.structs import replace
 
@@ -12,8 +14,12 @@ from console.screens.ask import QuestionDialog
 from console.screens.inbox import Inbox
 from console.tasks import KEYS
 from console.verbs.status import lines
+from engine.rollout.control import ENGINE, Ask, State, act, transition
+from engine.service.monitor import Monitor
+from engine.view.headlines import what_next
+from engine.view.inbox import Facts, tasks
 from engine.view.model import AckView, TaskView, View
-from tests.console.samples import ALERT, LOCKED, NORMAL, NOW, PLAN, SLEEP, FakeLink
+from tests.console.samples import ALERT, FIRED, LOCKED, NORMAL, NOW, PLAN, SLEEP, FakeLink
 from tests.console.walking import console, pages, ready, until
 
 
@@ -161,3 +167,38 @@ async def test_the_header_says_who_has_the_alarm_and_k_takes_it() -> None:
         await until(pilot, lambda: "alice (bo has it)" in live(app).splitlines()[0])
         link.view = replace(ALERT, acknowledged=AckView("alice", NOW))
         await until(pilot, lambda: "alice has it" in live(app).splitlines()[0])
+
+
+WIDE = {"live": ("locked 18:00, then e (resume)", "resume with the cause: error_critical fired"), "gate": (LOCKED.gate.blocked[0],),
+        "triggers": ("FIRED: locked; e on the gate (2) resumes", f"locked: {FIRED}")}  # fmt: skip
+
+
+@pytest.mark.anyio
+async def test_a_lock_is_read_whole_at_80_by_24() -> None:
+    """What is locked, by what, until when and what to do: as the engine words it, not one character cut."""
+    async with console("locked").run_test(size=(80, 24)) as pilot:
+        async for name, page in pages(pilot):
+            for sentence in WIDE.get(name, ()):
+                shown = [
+                    [line[:39], line[39:]] if name == "live" else [line]
+                    for line in page.canvas(80, 24).text().splitlines()
+                ]
+                columns = [" ".join(" ".join(part).split()) for part in zip(*shown, strict=True)]
+                assert any(sentence in column for column in columns), (name, sentence, columns)
+
+
+def test_the_sample_of_a_lock_is_worded_as_the_engine_words_it() -> None:
+    trigger = next(rule for rule in PLAN.triggers if rule.id == "error_critical")
+    asked = Ask(ENGINE, NOW - 720, "r", trigger.id)
+    before = State(stage=2, percent_bp=1000)
+    decision = act(PLAN, before, trigger.action, asked, FIRED.removeprefix("error_critical fired: "), {})
+    assert decision is not None
+    state = transition(before, decision)
+    assert (state.locked, state.cooldown_until) == (LOCKED.locked, LOCKED.cooldown_until)
+    assert LOCKED.next == what_next(state, (), LOCKED.gate, "", None, NOW)
+    assert LOCKED.inbox is not None
+    assert LOCKED.inbox[0] == tasks(state, PLAN, LOCKED.gate, (), Facts(locked_by=trigger.id))[0]
+    held = SimpleNamespace(
+        misplaced="", clock=SimpleNamespace(now=lambda: NOW), verdict=SimpleNamespace(blind="", quiet=""), plan=PLAN
+    )
+    assert LOCKED.gate.blocked[0] == Monitor.blocked(held, state)[0]  # type: ignore[arg-type]

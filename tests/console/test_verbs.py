@@ -235,8 +235,11 @@ def test_log_verify_backup_and_triggers(shell: Shell) -> None:
 def test_mistakes_are_sentences_with_the_right_exit_code(shell: Shell) -> None:
     assert "Did you mean 'promote'" in shell("promot", code=2)
     assert "gate is not open" in shell("promote", "--to", "1", code=1)
-    shell("resume")  # an earlier test rolled back
-    assert "resumed" in shell("resume")  # after the rollback of an earlier test
+    shell("rollback", "--reason", "a rehearsed mistake")
+    assert "resumed" in shell("resume")  # in Preparation it lets checks call a model again
+    assert "Nothing to resume" in shell("resume", code=1)
+    refused = json.loads(shell("resume", "--json", code=1))
+    assert refused["code"] == "nothing_to_resume"
     assert "needs a terminal" in shell(code=1)
 
 

@@ -1,12 +1,13 @@
 """The LLM method: documents to keywords through servers that speak Ollama's or OpenAI's API."""
 
 from engine.extraction.llm.check import CheckLine, CheckReport
-from engine.extraction.llm.failure import ErrorKind, LlmFailure, NotPermitted
+from engine.extraction.llm.failure import NO_ATTEMPT, ErrorKind, LlmFailure, NotPermitted
 from engine.extraction.llm.pool import LlmAnswer, LlmPool
 from engine.extraction.llm.prompt import PROMPT_VERSION
 from engine.extraction.llm.server import ServerHealth
 
 __all__ = [
+    "NO_ATTEMPT",
     "PROMPT_VERSION",
     "CheckLine",
     "CheckReport",

@@ -61,9 +61,10 @@ async def call(
         settled = True
         raise late from None
     except Fault as fault:
-        _learn_from(fault, slot, config.timeout_s)
+        counted = server.on_loading(fault)
+        _learn_from(counted, slot, config.timeout_s)
         settled = True
-        raise
+        raise counted from None
     except asyncio.CancelledError:
         if document.deadline.expired() and began:
             document.hung = True
@@ -92,10 +93,7 @@ async def _readied(server: Server, document: DocumentProgress, http: Http, limit
                 _permitted(document)
                 await server.examine(http)
     except TimeoutError:
-        waited = server.now() - began
-        raise Fault(
-            ErrorKind.timeout, f"{server.url} has not loaded the model after {waited:.1f} s, or hangs"
-        ) from None
+        raise server.not_ready(server.now() - began) from None
     finally:
         document.readied_s += server.now() - began
 
@@ -127,6 +125,12 @@ def _learn_from(fault: Fault, slot: Slot, patience_s: float) -> None:
             server.note(fault)
             server.breaker.undecided(slot.probe)
         return
+    if fault.kind is ErrorKind.loading:
+        window.drop(slot.ticket)
+        server.cool()
+        server.note(fault)
+        server.breaker.undecided(slot.probe)
+        return
     if fault.kind is ErrorKind.timeout:
         window.late(slot.ticket, now)
     else:
@@ -134,7 +138,7 @@ def _learn_from(fault: Fault, slot: Slot, patience_s: float) -> None:
     if fault.retry == "at_once":  # an idle connection was closed: no evidence about the service
         server.breaker.undecided(slot.probe)
     elif fault.kind in SERVICE and not (fault.kind is ErrorKind.http and fault.retry == "other_seed"):
-        if fault.kind in (ErrorKind.loading, ErrorKind.transport):  # it may come back as another one
+        if fault.kind in (ErrorKind.not_loaded, ErrorKind.transport):  # it may come back as another one
             server.cool()
         server.failed(fault, slot.probe)
     else:

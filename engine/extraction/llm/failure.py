@@ -11,7 +11,8 @@ class ErrorKind(StrEnum):
     transport = "transport"  # refused, reset, unreachable, not HTTP
     http = "http"  # an HTTP status without a kind of its own
     busy = "busy"  # 503 with a full queue, 429
-    loading = "loading"  # the model is still loading
+    loading = "loading"  # the model is still loading: the document gave up waiting, and the service has not failed
+    not_loaded = "not_loaded"  # the model has been loading for longer than that may take
     model_missing = "model_missing"
     too_long = "too_long"  # the prompt does not fit the context, or was silently truncated
     quota = "quota"  # 429 for longer than a document can wait: the account's limit is used up
@@ -49,6 +50,9 @@ ANSWERS = frozenset(
 
 UNSENT = frozenset({ErrorKind.breaker_open, ErrorKind.queue_full})  # nothing was sent
 
+# Ends that are no attempt: the document falls back, and neither triggers nor gates nor breakers count it.
+NO_ATTEMPT = frozenset({ErrorKind.loading})
+
 # How an attempt that ended like this may succeed when it is made again: "soon" after a pause, "other_seed" once with
 # another
 # seed, "at_once" (an idle connection that the server had closed) once on a new connection and as if nothing had been.
@@ -58,6 +62,7 @@ RETRY: dict[ErrorKind, Retry] = {
     ErrorKind.http: "soon",
     ErrorKind.busy: "soon",
     ErrorKind.loading: "soon",
+    ErrorKind.not_loaded: "never",
     ErrorKind.model_missing: "never",
     ErrorKind.too_long: "never",
     ErrorKind.quota: "never",
@@ -75,7 +80,7 @@ SERVICE = frozenset(
         ErrorKind.transport,
         ErrorKind.http,
         ErrorKind.proxy,
-        ErrorKind.loading,
+        ErrorKind.not_loaded,
         ErrorKind.model_missing,
     }
 )

@@ -313,9 +313,15 @@ class LlmPool:
             async with asyncio.timeout(max(0.0, limit - document.queue_ms / 1000)):
                 return await self._queue.slot(avoid, again, False)
         except TimeoutError:
-            raise Fault(
-                ErrorKind.queue_full, f"waited {limit:g} s in the queue, as long as [llm] max_wait allows"
-            ) from None
+            raise self._not_served(f"waited {limit:g} s in the queue, as long as [llm] max_wait allows") from None
+        except Fault as fault:
+            raise self._not_served(fault.message) if fault.kind is ErrorKind.queue_full else fault from None
+
+    def _not_served(self, why: str) -> Fault:
+        """A document leaves the queue. One that waited only because models load is no sign of too much work."""
+        if self._queue.all_loading:
+            return Fault(ErrorKind.loading, f"every LLM server is still loading its model; {why}", retry="never")
+        return Fault(ErrorKind.queue_full, why)
 
     def _loading_s(self) -> float:
         """Seconds since the start in which models were loading; with several servers the shortest, when none could

@@ -109,6 +109,12 @@ class WaitQueue:
                     waiting.slot.set_result(self._take(server))
             line.extendleft(reversed(passed))
 
+    @property
+    def all_loading(self) -> bool:
+        """Whether every server that takes calls is loading its model."""
+        admitting = [s for s in self._servers if s.breaker.admits(s.now())]
+        return bool(admitting) and all(s.loading for s in admitting)
+
     def _admitted(self) -> bool:
         return any(s.breaker.admits(s.now()) for s in self._servers)
 

@@ -81,7 +81,7 @@ def fault(answer: Answer, config: Llm) -> Fault:
         kind, text = ErrorKind.model_missing, missing(config, sentence)
     elif status in (500, 503, 529) and _BUSY.search(sentence):
         kind, text = ErrorKind.busy, f"the server's queue is full ({status}{tail})"
-    elif status == 503 and _LOADING.search(sentence):
+    elif status in (500, 503) and _LOADING.search(sentence):
         kind, text = ErrorKind.loading, f"the server is loading the model ({status}{tail})"
     elif status == 500 and _FORMAT.search(sentence):
         kind, text = ErrorKind.bad_format, f"the model's output did not fit the format ({status}{tail})"

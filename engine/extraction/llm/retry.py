@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from engine.extraction.llm.failure import UNSENT, ErrorKind, Fault
 
 # Concern one server alone: another may do better.
-OF_THE_SERVER = frozenset({ErrorKind.quota, ErrorKind.model_missing, ErrorKind.proxy})
+OF_THE_SERVER = frozenset(
+    {ErrorKind.quota, ErrorKind.model_missing, ErrorKind.proxy, ErrorKind.loading, ErrorKind.not_loaded}
+)
 PATIENT = frozenset({ErrorKind.busy, ErrorKind.loading})  # the server did no work for the document
 
 

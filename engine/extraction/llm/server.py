@@ -25,7 +25,7 @@ from engine.plan.model import Llm
 
 ASIDE_S = 5.0  # for a question about the server itself
 SMALLEST_CUT = 256  # tokens: half of the smallest context there is
-LOAD_S = 300.0  # how long a document waits, outside its deadline, for a model to load
+LOAD_S = 300.0  # how long loading a model may take; after that it counts as a failure of the service
 PROVEN_S = 180.0  # a success this recent outweighs a failed probe
 NOT_OF_PARAMETERS = frozenset(
     {ErrorKind.too_long, ErrorKind.quota, ErrorKind.busy, ErrorKind.loading, ErrorKind.proxy, ErrorKind.bad_format}
@@ -88,6 +88,7 @@ class Server:
         self._warming: asyncio.Task[None] | None = None
         self._warming_since: float | None = None
         self._warmed_s = 0.0
+        self._loading_since: float | None = None  # when it was first seen loading its model
         self._warm = False
         self._used_at = 0.0  # when it last answered anything about a model
         # a deadline passed without any answer since: it may hang, or one document was slow
@@ -116,10 +117,36 @@ class Server:
     def cool(self) -> None:
         self._warm = False
 
+    @property
+    def loading(self) -> bool:
+        """Whether it is loading its model, and for no longer than that may take. Such a server has not failed."""
+        return self._loading_since is not None and self.now() - self._loading_since < LOAD_S
+
+    def loads(self) -> None:
+        """It reports that it is loading its model, or was asked to."""
+        if self._loading_since is None:
+            self._loading_since = self.now()
+
+    def on_loading(self, fault: Fault) -> Fault:
+        """The fault as it counts: a server that has been loading for too long has failed."""
+        if fault.kind is not ErrorKind.loading:
+            return fault
+        self.loads()
+        return fault if self.loading else Fault(ErrorKind.not_loaded, f"{fault.message}; {_overdue()}")
+
+    def not_ready(self, waited_s: float) -> Fault:
+        """A document stops waiting for the server to get ready."""
+        waited = f"{self.url} has not loaded the model after {waited_s:.1f} s"
+        if self._loading_since is None:
+            return Fault(ErrorKind.timeout, f"{waited}, or hangs")
+        return self.on_loading(Fault(ErrorKind.loading, f"{waited}: it is still loading", retry="never"))
+
     def failed(self, fault: Fault, probe: bool = False) -> bool:
         """Note a failure of the service. True when this one opened the breaker."""
         self.note(fault)
         self._succeeded_at = None
+        if fault.kind is not ErrorKind.not_loaded:
+            self._loading_since = None
         self._unreachable = fault.kind is ErrorKind.transport
         if not self.breaker.failed(self.now(), probe):
             return False
@@ -142,6 +169,7 @@ class Server:
         self.answers += 1
         self.last_ms = ms
         self.failed_probes = 0
+        self._loading_since = None
         self._succeeded_at = self.now()
 
     def health(self) -> ServerHealth:
@@ -151,7 +179,7 @@ class Server:
             state = f"taken out, next try in {max(1, round(self.breaker.opens_in(now)))} s"
         elif breaker == "half-open":
             state = "being tried again"
-        elif self._warming is not None:
+        elif self._warming is not None or self.loading:
             state = "loading the model"
         elif self.failed_probes:
             state = f"does not answer ({self.failed_probes} probes)"
@@ -323,6 +351,7 @@ class Server:
         self._warmed_s, self._warming_since = self.warming_s, None
         if not task.cancelled() and task.exception() is None:
             self._warm = True
+            self._loading_since = None
             self._used_at = self.now()
 
     async def stop(self) -> None:
@@ -339,10 +368,11 @@ class Server:
                 if isinstance(self._wire, protocol.Ollama) and not held:
                     await self._preload(http, self._wire)
         except TimeoutError:
-            raise Fault(ErrorKind.loading, f"the model was not loaded within {LOAD_S:.0f} s", retry="never") from None
+            raise Fault(ErrorKind.not_loaded, f"{self.url}: {_overdue()}") from None
 
     async def _preload(self, http: Http, wire: protocol.Ollama) -> None:
         """Load the model. A refusal that only concerns the empty request is ignored: a document will show."""
+        self.loads()
         answer = await self._post(http, wire.preload(self._config))
         if answer.status != 200:
             fault = refusals.fault(answer, self._config)
@@ -363,6 +393,8 @@ class Server:
             fault = refusals.fault(answer, self._config)
             if fault.kind is not ErrorKind.loading:
                 raise fault
+            self.loads()
+            self.note(fault)
             await asyncio.sleep(POLL_S)
 
     async def survey(self, http: Http) -> Facts:
@@ -412,6 +444,11 @@ class Server:
         except Fault as fault:
             if fault.retry == "at_once":
                 return await self.probe(http)
+            fault = self.on_loading(fault)
+            if fault.kind is ErrorKind.loading:  # it answers, and will be ready
+                self.note(fault)
+                self.failed_probes = 0
+                return True
             if self._is_refuted(fault, began):
                 self.failed_probes = 0
                 return True
@@ -457,6 +494,10 @@ class Server:
             raise Fault(
                 ErrorKind.timeout, f"{self.url}: no answer to {path} within {ASIDE_S:.0f} s; it hangs or is very busy"
             ) from None
+
+
+def _overdue() -> str:
+    return f"the model was not loaded within {LOAD_S:.0f} s"
 
 
 def _signature(answer: Answer) -> str:

@@ -14,7 +14,7 @@ from engine.plan.environment import PERCENTAGE
 from engine.rollout import control
 from engine.rollout.control import Ask, Decision, Refusal, State, note
 from engine.service import checklist_requests, pinning, rollback
-from engine.service.engine import REASON_LIMIT, Engine, to_reply
+from engine.service.engine import REASON_LIMIT, Engine, refusal_reply, to_reply
 from engine.store import log
 from engine.text import clean_line
 
@@ -101,7 +101,7 @@ async def would(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         return decide
     made = rollback.in_the_way(engine) or decide(engine.state, engine.conn)
     if isinstance(made, Refusal):
-        return Reply(False, made.sentence)
+        return refusal_reply(made)
     state = engine.state
     sentence = (
         f"Would go from stage {state.stage}, {control.percent(state.percent_bp)} to stage {made.stage} "
@@ -131,7 +131,7 @@ async def resume(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     def decide(state: State, conn: sqlite3.Connection) -> Decision | Refusal:
         if epoch != state.epoch:
             return control.moved("resumed", log.moved_by(conn, state.epoch))
-        return control.resume(state, ask, armed)
+        return control.resume(state, ask, armed, log.rolled_back(conn))
 
     return to_reply(await rollback.raised(engine, ask, decide))
 

@@ -3,6 +3,7 @@ what is shown. Through a real engine, over real sockets, by both APIs."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from engine.metrics import errors
 from engine.store import series
 from tests.engine.routing.test_pipeline import FULL, Place, running
 from tests.fault_server import Api, FaultServer, Response, Say, body, content, refusal, reply
@@ -221,6 +223,8 @@ LACKS = [
     Lacks("a wrong key", refusal(401, "Incorrect API key provided"), "http", "refuses the key (401: Incorrect API key"),
     Lacks("no models loaded", refusal(404, "No models loaded. Please load a model in the developer page."), "model_missing", "No models loaded"),
     Lacks("an invalid model", refusal(400, "Invalid model name passed in model=llama3.2:3b"), "model_missing", "Invalid model name"),
+    Lacks("a model that is loading (llama.cpp)", refusal(503, "Loading model", type="unavailable_error"), "loading", "the server is loading the model (503: Loading model)"),
+    Lacks("a model that is loading (Ollama)", refusal(500, "unexpected server status: llm server loading model"), "loading", "(500: unexpected server status: llm server loading model)"),
     Lacks("nginx 502", body(NGINX.format("502 Bad Gateway").encode(), 502), "proxy", "(nginx/1.25.3) does not reach the server behind it (502 Bad Gateway)"),
     Lacks("nginx 504", body(NGINX.format("504 Gateway Time-out").encode(), 504), "proxy", "gave up waiting (504 Gateway Time-out); raise its read timeout"),
     Lacks("nginx 413", body(NGINX.format("413 Request Entity Too Large").encode(), 413), "too_long", "refuses a text of this size (413 Request Entity Too Large)"),
@@ -271,7 +275,7 @@ async def test_of_answers_without_keywords_none_is_stored_and_each_has_its_own_t
     heard: dict[str, str] = {}
     async with (
         FaultServer(api) as server,
-        running(tmp_path, server, FULL, api=api, breaker_failures=1000, cache_bytes=0) as place,
+        running(tmp_path, server, FULL, api=api, breaker_failures=1000, cache_bytes=0, timeout_s=2.0) as place,
     ):  # type: ignore[arg-type]
         for number, (name, say, kind, shows) in enumerate(LACKS):
             row = await _stored(place, server, f"lacks-{number}", say)
@@ -281,7 +285,76 @@ async def test_of_answers_without_keywords_none_is_stored_and_each_has_its_own_t
         now = place.engine.clock.now()
         counted = series.between(place.engine.conn, now - 600, now + 10, "treatment").kinds
     assert not wrong, "\n".join(wrong)
-    assert counted == dict(Counter(row.kind for row in LACKS))
+    assert counted == dict(Counter(row.kind for row in LACKS if row.kind != "loading"))  # which is no attempt
     same = len(LACKS) - len(heard)
     assert same <= 2, heard  # nothing, white space and null are one
     assert all("<" not in message or "<think>" in message for message in heard)
+
+
+LOADING = refusal(503, "Loading model", type="unavailable_error")
+
+
+def _loading(server: FaultServer, loading: bool) -> None:
+    """As llama-server, which answers each request so, and Ollama, whose order to load returns when it has loaded."""
+    server.say = LOADING if loading else content(GOOD)
+    for path in ("/health", "/v1/models"):
+        server.paths.pop(path, None)
+        if loading and server.api == "openai":
+            server.paths[path] = LOADING("openai", {})
+    server.paths.pop("/api/chat", None)
+    if loading:
+        server.paths["/api/chat"] = Response(b'{"done": true}', drip_s=60.0)
+
+
+async def _counted(place: Place) -> series.Bucket:
+    await place.written()
+    now = place.engine.clock.now()
+    return series.between(place.engine.conn, now - 600, now + 10, "treatment")
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_a_document_that_gives_up_on_a_loading_model_is_no_failure_of_the_service(
+    api: Api, tmp_path: Path
+) -> None:
+    async with FaultServer(api) as server:
+        _loading(server, True)
+        settings = {"api": api, "breaker_failures": 2, "timeout_s": 0.5, "cache_bytes": 0, "max_concurrency": 2}
+        async with running(tmp_path, server, FULL, **settings) as place:  # type: ignore[arg-type]
+            answers = await asyncio.gather(*(place.extract(f"d{n}", f"{DOCUMENT}{n}") for n in range(8)))
+            await place.engine.pool.probe()
+            health = place.engine.pool.servers()[0]
+            assert all(answer.fallback and "load" in answer.note for answer in answers)
+            assert {row[:2] for row in place.records("error, attempted")} == {("loading", 0)}
+            bucket = await _counted(place)
+            assert (bucket.attempts, bucket.errors, bucket.fallbacks) == (0, 0, 8)
+            assert (health.breaker, health.consecutive_failures, health.failed_probes) == ("closed", 0, 0)
+            assert health.state == "loading the model"
+            now = place.engine.clock.now()
+            groups = {
+                level: errors.error_analysis(place.engine.conn, now - 600, now + 10, level)["groups"]  # type: ignore[arg-type]
+                for level in ("error", "warning")
+            }
+            assert {group["kind"] for group in groups["warning"]} == {"loading"}
+            assert not groups["error"]
+
+            _loading(server, False)
+            for held in place.engine.pool._servers:
+                await held.stop()  # Ollama's order to load would return now
+            assert (await place.extract("after", DOCUMENT)).method == "llm"
+            assert place.engine.pool.servers()[0].state == "up"
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_a_model_that_loads_for_longer_than_it_may_is_a_failure(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.extraction.llm.server.LOAD_S", 0.8)
+    async with FaultServer(api) as server:
+        _loading(server, True)
+        settings = {"api": api, "breaker_failures": 2, "timeout_s": 0.5, "cache_bytes": 0}
+        async with running(tmp_path, server, FULL, **settings) as place:  # type: ignore[arg-type]
+            for n in range(6):
+                await place.extract(f"d{n}", f"{DOCUMENT}{n}")
+            bucket = await _counted(place)
+            assert bucket.kinds["not_loaded"] >= 2
+            assert place.engine.pool.servers()[0].breaker != "closed"

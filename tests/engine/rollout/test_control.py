@@ -172,6 +172,10 @@ def test_after_a_rollback_a_person_puts_the_key_back_in_where_calls_by_hand_are_
     assert isinstance(control.resume(at_stage(1), ask(), armed=True), Refusal)
     assert isinstance(control.resume(at_stage(1), ask(), armed=False), Decision)
     assert isinstance(control.resume(at_stage(0), ask(), armed=False), Refusal)
+    assert isinstance(control.resume(at_stage(0), ask(), armed=False, rolled_back=True), Decision)
+    refused = control.resume(at_stage(0), ask(), armed=False, rolled_back=False)
+    assert isinstance(refused, Refusal)
+    assert refused.code == "nothing_to_resume"
 
 
 def test_nobody_approves_twice() -> None:
