@@ -10,9 +10,8 @@ from typing import Any, TextIO
 import click
 
 from console.context import CliContext, global_values
+from engine import VERSION
 from engine.text import clean_output
-
-VERSION = "0.1.0"
 
 # verb -> (module of console.verbs, summary for --help without importing it)
 VERBS: dict[str, tuple[str, str]] = {

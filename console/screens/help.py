@@ -19,6 +19,7 @@ RUNBOOKS = (
     ("rollback", "Rollback"),
     ("troubleshooting", "Trouble"),
     ("systemd", "systemd"),
+    ("monitoring", "Monitoring"),
     ("quality", "Quality"),
     ("upgrading", "Upgrading"),
     ("configuration", "Config"),

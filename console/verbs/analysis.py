@@ -162,6 +162,23 @@ def alerts(context: CliContext, output: Path, as_json: bool) -> None:
     wrote(output, f"Wrote {output}. `promtool check rules {output}` reads it.", as_json)
 
 
+@metrics.command()
+@click.option("--engine", "url", help="The engine's address as Grafana reaches it; by default that of [http].")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("-"), help="A JSON file, or - for standard output."
+)
+@json_option
+@click.pass_obj
+def dashboard(context: CliContext, url: str | None, output: Path, as_json: bool) -> None:
+    """The plan's panels and trends as a Grafana dashboard, with the decisions as annotations."""
+    from engine.metrics.dashboard import dashboard as drawn
+
+    http = context.plan.http
+    host = f"[{http.host}]" if ":" in http.host else http.host
+    write_json(output, drawn(context.plan, (url or f"http://{host}:{http.port}").rstrip("/")))
+    wrote(output, f"Wrote {output}. Grafana: Dashboards, New, Import.", as_json)
+
+
 @click.group()
 def logs() -> None:
     """Errors and warnings, by kind."""

@@ -2,7 +2,7 @@
 out.
 
 The plan's metric names are kept exactly, even `keyword_extraction_avg_time_ms`, although Prometheus prefers seconds;
-the histogram has seconds. An unknown number is null in JSON and absent in the text (the family keeps its HELP and
+the histogram has seconds. `labelled` adds series with labels beside them. An unknown number is null in JSON and absent in the text (the family keeps its HELP and
 TYPE): a NaN would poison every avg_over_time that includes it.
 """
 
@@ -15,6 +15,8 @@ import msgspec
 
 from engine.measures.bucket import Bucket
 from engine.measures.histogram import Histogram
+from engine.metrics import labelled
+from engine.metrics.exemplars import LIMITS
 from engine.metrics.snapshot import MetricsSnapshot
 from engine.plan.durations import iso
 
@@ -22,10 +24,6 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 JSON = "application/json"
-# Seconds; 2 and 3 are the plan's limits. Frequency takes milliseconds, the LLM takes seconds.
-LIMITS = (
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0,
-)  # fmt: skip
 
 
 def render(reading: MetricsSnapshot, accept: str, kinds: Iterable[str] = ()) -> tuple[bytes, str]:
@@ -132,7 +130,7 @@ def _text(reading: MetricsSnapshot, accept: str, kinds: Iterable[str]) -> tuple[
     from prometheus_client.exposition import choose_encoder  # 40 ms to import, needed only when scraped
 
     encode, content_type = choose_encoder(accept)
-    return encode(_Families(list(_families(reading, kinds)))), content_type
+    return encode(_Families(list(families(reading, kinds)))), content_type
 
 
 class _Families:
@@ -145,10 +143,13 @@ class _Families:
         return self._families
 
 
-def _families(reading: MetricsSnapshot, kinds: Iterable[str]) -> Iterator[Metric]:
+def families(reading: MetricsSnapshot, kinds: Iterable[str] = ()) -> Iterator[Metric]:
+    """Every series: those of the plan without labels of ours, then the labelled ones."""
+    kinds = tuple(kinds)
     yield from _gauges(reading)
     yield from _counters(reading.ever, kinds)
     yield _durations(reading.ever)
+    yield from labelled.families(reading, kinds)
 
 
 def _gauges(reading: MetricsSnapshot) -> Iterator[Metric]:

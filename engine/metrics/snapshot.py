@@ -6,8 +6,11 @@ import sqlite3
 
 from msgspec import Struct
 
-from engine.measures.bucket import Bucket
+from engine.measures.bucket import Arms, Bucket
+from engine.metrics.exemplars import Exemplars
+from engine.plan.model import Trigger
 from engine.store import series
+from engine.triggers.wording import Reading
 
 WINDOW_S = 300.0
 
@@ -18,6 +21,44 @@ class TriggerReading(Struct, frozen=True):
     id: str
     value: float | None
     firing: bool
+    verdict: str = ""
+    severity: str = ""
+    action: str = ""
+    threshold: float | None = None
+    n: int = 0
+    held_s: float = 0.0
+    for_s: float = 0.0
+    fires_in_s: float | None = None
+
+
+def of_trigger(rule: Trigger, reading: Reading, firing: bool) -> TriggerReading:
+    return TriggerReading(
+        rule.id,
+        reading.value,
+        firing,
+        reading.verdict,
+        rule.severity,
+        rule.action,
+        reading.threshold,
+        reading.n,
+        reading.held_s,
+        reading.for_s,
+        reading.fires_in_s,
+    )
+
+
+class About(Struct, frozen=True):
+    """What is rolled out, where, and how it is. `gate_open` is None after the last stage and before the first tick."""
+
+    service: str = ""
+    environment: str = ""
+    version: str = ""
+    stage_name: str = ""
+    health: str = ""
+    gate_open: bool | None = None
+
+
+UNKNOWN = About()
 
 
 class MetricsSnapshot(Struct, frozen=True):
@@ -41,6 +82,9 @@ class MetricsSnapshot(Struct, frozen=True):
     triggers: tuple[TriggerReading, ...] = ()
     bulk_refused: int = 0
     llm_available: bool | None = None  # whether a server answered the last probe; None before the first
+    of: About = UNKNOWN
+    by_stage: tuple[tuple[int, Arms], ...] = ()  # all that is in `ever`, by stage
+    exemplars: Exemplars | None = None
 
 
 def take(
@@ -56,7 +100,10 @@ def take(
     triggers: tuple[TriggerReading, ...] = (),
     bulk_refused: int = 0,
     llm_available: bool | None = None,
+    of: About = UNKNOWN,
+    exemplars: Exemplars | None = None,
 ) -> MetricsSnapshot:
+    by_stage = series.by_stage(conn)
     return MetricsSnapshot(
         now,
         percent_bp,
@@ -65,9 +112,12 @@ def take(
         window_s,
         series.window(conn, now, window_s, since_epoch=epoch),
         series.since_change(conn, epoch),
-        series.total(conn),
+        Arms.merged(arms for _, arms in by_stage).of(None),
         blind_s,
         triggers,
         bulk_refused,
         llm_available,
+        of,
+        by_stage,
+        exemplars,
     )

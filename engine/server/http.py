@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 
 from engine.client.client import Reply
 from engine.client.identity import peer
-from engine.plan.durations import iso
+from engine.plan.durations import iso, parse_when
 from engine.rollout.control import Actor
 from engine.routing.pipeline import Busy, Refused
 from engine.server import commands
@@ -33,8 +33,9 @@ from engine.server.replays import KEY_LIMIT, Replays
 from engine.server.request_names import NamedRequests
 from engine.server.wire import BatchRequest, ExtractRequest, Health, StoredDocument
 from engine.service.engine import Engine
-from engine.store import documents
+from engine.store import documents, log
 from engine.store.documents import Document
+from engine.store.reader import decision_view
 from engine.text import clean_block, clean_line
 from engine.view.outward import outward
 
@@ -44,6 +45,9 @@ LARGEST = 1 << 53  # larger integers are not counts, and neither SQLite nor Java
 
 TOO_LARGE = "The request is larger than 41 MB. Split the document."
 SHAPE = 'Send {"id": "...", "text": "..."}.'
+DECISIONS_SHAPE = "Use from and to (ISO 8601, or milliseconds since 1970), limit, and kind (promote,rollback,...)."
+MOST_DECISIONS = 1000
+MOST_KINDS = 50
 BATCH_SHAPE = 'Send {"documents": [{"id": "...", "text": "..."}, ...]}, at most 1,000.'
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -72,6 +76,7 @@ class Api:
             self._route("/v1/feedback", POST=self._with_body(self._once(self.feedback))),
             self._route(one, GET=self.document, DELETE=self.delete_document),
             self._route("/v1/status", GET=self.status),
+            self._route("/v1/decisions", GET=self.decisions),
             self._route("/metrics", GET=self.metrics),
             self._route("/healthz", GET=self.health),
             self._route("/openapi.json", GET=self.openapi),
@@ -194,6 +199,21 @@ class Api:
         epoch = request.query_params.get("times") == "epoch"  # a console parses it into the original struct
         return answer(200, view if epoch else outward(view))
 
+    async def decisions(self, request: Request) -> Response:
+        """The log between two moments, as /v1/status shows its last rows."""
+        given = request.query_params
+        now = self.engine.clock.now()
+        try:
+            since, until = moment_of(given.get("from", "0"), now), moment_of(given.get("to", "now"), now)
+            limit = int(given.get("limit", "100"))
+            if not 1 <= limit <= MOST_DECISIONS:
+                raise ValueError(f"limit is 1 to {MOST_DECISIONS}")
+        except ValueError as error:
+            return refuse(422, "fields", f"Invalid request: {clean_line(str(error))}. {DECISIONS_SHAPE}")
+        kinds = tuple(kind for kind in given.get("kind", "").split(",") if kind)[:MOST_KINDS]
+        rows = log.during(self.engine.conn, since, until, limit, kinds)
+        return answer(200, outward({"decisions": [decision_view(row) for row in rows]}))
+
     async def health(self, _: Request) -> Response:
         ok, sentence = self.engine.healthy()
         plan = self.engine.plan
@@ -247,6 +267,11 @@ def stored_document(d: Document, with_text: bool) -> StoredDocument:
         d.id, d.title, d.arm, d.method, d.keywords, d.technical, d.frequency, d.llm, d.shadow, iso(d.updated),
         None if d.llm_at is None else iso(d.llm_at), d.llm_stage, d.restored, d.text if with_text else msgspec.UNSET,
     )  # fmt: skip
+
+
+def moment_of(text: str, now: float) -> float:
+    """Epoch seconds of a time in milliseconds since 1970, as Grafana sends it, or of one that `parse_when` reads."""
+    return int(text) / 1000 if text.isascii() and text.isdigit() and len(text) <= 15 else parse_when(text, now)
 
 
 def _declared(request: Request) -> int:

@@ -15,7 +15,7 @@ VERSION = "1"
 REF = "#/components/schemas/{name}"
 TYPES = (
     wire.ExtractRequest, wire.BatchRequest, wire.FeedbackRequest, Extracted, wire.DocumentLine, wire.ProblemLine, wire.Problem,
-    wire.Answer, wire.StoredDocument, wire.Health, View,
+    wire.Answer, wire.StoredDocument, wire.Decisions, wire.Health, View,
 )  # fmt: skip
 
 ERRORS = {
@@ -96,13 +96,7 @@ def _paths() -> dict[str, Any]:
             "description": "The document's id; its slashes may stay as they are.",
         }
     ]  # fmt: skip
-    text = {
-        "name": "text",
-        "in": "query",
-        "required": False,
-        "schema": {"enum": ["0", "1"]},
-        "description": "1: with its text.",
-    }
+    text = _query("text", {"enum": ["0", "1"]}, "1: with its text.")
     return {
         "/v1/extract": {
             "post": _operation("extract", "Keywords for one document, stored", "Extracted", (*SENT, 409, 429), "ExtractRequest", once)
@@ -121,12 +115,24 @@ def _paths() -> dict[str, Any]:
             "delete": _operation("deleteDocument", "Delete a document for good", "Answer", (404, 409), parameters=document, token=True),
         },
         "/v1/status": {"get": _operation("status", "Where the rollout stands", "View", ())},
+        "/v1/decisions": {
+            "get": _operation("decisions", "The log between two moments, newest first", "Decisions", (422,), parameters=[
+                _query("from", {"type": "string"}, "ISO 8601, or milliseconds since 1970."),
+                _query("to", {"type": "string"}, "The same, exclusive; now if left out."),
+                _query("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "100 if left out."),
+                _query("kind", {"type": "string"}, "Only these kinds, separated by commas: promote,rollback."),
+            ])
+        },
         "/healthz": {"get": _operation("health", "Whether the engine works; open to everyone", "Health", ())},
         "/metrics": {
             "get": _operation("metrics", "Figures: JSON, or Prometheus text where that is accepted", "", (), lines=("metrics",))
         },
         "/openapi.json": {"get": _operation("openapi", "This document", "", (), lines=("openapi",))},
     }  # fmt: skip
+
+
+def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
 
 
 def _operation(

@@ -7,6 +7,8 @@ import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from engine.measures.origin import ORIGIN, Origin
+
 _FIT = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
@@ -22,6 +24,8 @@ class NamedRequests:
             return
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         name = given if _FIT.fullmatch(given) else uuid.uuid4().hex.encode()
+
+        ORIGIN.set(Origin(name.decode()))
 
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from engine.routing.pipeline import ID_LIMIT, Extracted
+from engine.view.model import DecisionView
 
 MOST_DOCUMENTS = 1000
 
@@ -112,6 +113,12 @@ class StoredDocument(Struct, frozen=True):
     llm_stage: int | None
     restored: bool
     text: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Decisions(Struct, frozen=True):
+    """Rows of the log, newest first."""
+
+    decisions: tuple[DecisionView, ...]
 
 
 class Health(Struct, frozen=True):

@@ -24,10 +24,13 @@ from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
 
+from engine import VERSION
 from engine.client.client import Reply
 from engine.clock import Clock, LapseClock, SystemClock, pace
-from engine.extraction.llm import LlmPool
+from engine.extraction.llm import ErrorKind, LlmPool
 from engine.messages.dispatcher import Post
+from engine.metrics import exposition
+from engine.metrics.snapshot import About, MetricsSnapshot
 from engine.plan.environment import ceiling, environment, secret
 from engine.plan.model import Plan
 from engine.plan.pins import misplaced
@@ -376,7 +379,20 @@ class Engine:
 
     def metrics(self, accept: str) -> tuple[bytes, str]:
         """(body, content type) of GET /metrics: JSON, or Prometheus text when requested."""
-        return self.monitor.exposition(self.state, self.switch.read().percent_bp, accept)
+        return exposition.render(self.measured(), accept, tuple(ErrorKind))
+
+    def measured(self) -> MetricsSnapshot:
+        """Every figure of /metrics at this moment."""
+        plan, view = self.plan, self.view
+        of = About(
+            plan.service,
+            plan.environment,
+            VERSION,
+            view.stage_name if view else "",
+            view.health if view else "",
+            view.gate.open if view and not view.stable else None,
+        )
+        return self.monitor.measured(self.state, self.switch.read().percent_bp, of)
 
     def restorable(self) -> Restorable:
         """What a restore would serve again. Counting is slow on large stores, so it takes at most a fiftieth of the

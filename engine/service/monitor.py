@@ -18,15 +18,18 @@ from typing import Any, Literal
 import msgspec
 
 from engine import bounds
-from engine.clock import Clock, pace
-from engine.extraction.llm import ErrorKind, LlmPool, ServerHealth
+from engine.clock import Clock, LapseClock, pace
+from engine.extraction.llm import LlmPool, ServerHealth
 from engine.gate import checklist, conditions, facts
 from engine.gate.checklist import CheckResult
 from engine.gate.stability import Stability, stability
 from engine.measures.bucket import Bucket, timed
 from engine.measures.look import LOOK, Look
+from engine.measures.origin import ORIGIN
 from engine.measures.record import Extraction
-from engine.metrics import exposition, snapshot
+from engine.metrics import snapshot
+from engine.metrics.exemplars import Exemplars
+from engine.metrics.snapshot import MetricsSnapshot
 from engine.plan.durations import clock, iso
 from engine.plan.environment import NO_LIMIT, Ceiling
 from engine.plan.model import Action, Metric, Plan, Severity, Stage
@@ -116,6 +119,7 @@ class Monitor:
         self._percents = tuple(stage.percent_bp for stage in plan.stages)
         self._failed_probes = 0
         self._probe_log = ProbeLog()
+        self._exemplars = Exemplars(dated=not isinstance(clock, LapseClock))
         self.shadow = RecentAttempts(plan.triggers, plan.trigger_settings, clock.monotonic())
         self._silence = SilenceDetector(clock)
         self._complaints = 0
@@ -195,6 +199,7 @@ class Monitor:
     def observe(self, record: Extraction) -> None:
         """Receives every record as it is made."""
         t = self.clock.monotonic()
+        self._exemplars.see(record, ORIGIN.get())
         if not record.shadow:
             self.documents.append(t)
         if record.shadow:
@@ -532,8 +537,9 @@ class Monitor:
         expired = documents.expire_texts(conn, now - keep.text_days * day) if keep.text_days else 0
         return expired + retain(conn, now, keep.raw_days * day, keep.ten_second_days * day, keep.minute_days * day)
 
-    def exposition(self, state: State, percent_bp: int, accept: str) -> tuple[bytes, str]:
-        taken = snapshot.take(
+    def measured(self, state: State, percent_bp: int, of: snapshot.About) -> MetricsSnapshot:
+        """Everything that /metrics shows, at this moment."""
+        return snapshot.take(
             self.conn,
             self.clock.now(),
             percent_bp=percent_bp,
@@ -542,13 +548,14 @@ class Monitor:
             epoch=state.epoch,
             blind_s=self.watch.timers.blind_s,
             triggers=tuple(
-                snapshot.TriggerReading(j.rule.id, j.finding.value, j.rule.id in self.verdict.firing)
-                for j in self.verdict.judged
+                snapshot.of_trigger(judged.rule, reading, judged.rule.id in self.verdict.firing)
+                for judged, reading in zip(self.verdict.judged, self.verdict.readings, strict=True)
             ),
             bulk_refused=self._bulk_refused(),
             llm_available=not self._failed_probes if self.servers else None,
+            of=of,
+            exemplars=self._exemplars,
         )
-        return exposition.render(taken, accept, tuple(ErrorKind))
 
     def documents_per_min(self) -> float:
         mono = self.clock.monotonic()

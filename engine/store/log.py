@@ -246,10 +246,20 @@ def rows(
 ) -> list[Row]:
     """Decisions with rev in (after, before), newest first by default."""
     order = "DESC" if newest else "ASC"
+    where = f"rev > ? AND rev < ? ORDER BY rev {order} LIMIT ?"
+    return _rows(conn, where, (after, before if before is not None else 1 << 60, limit))
+
+
+def during(conn: sqlite3.Connection, since: float, until: float, limit: int, kinds: tuple[str, ...] = ()) -> list[Row]:
+    """The newest `limit` decisions with since <= at < until (of these kinds), newest first."""
+    of_kinds = f" AND kind IN ({','.join('?' * len(kinds))})" if kinds else ""
+    where = f"at >= ? AND at < ?{of_kinds} ORDER BY rev DESC LIMIT ?"
+    return _rows(conn, where, (since, until, *kinds, limit))
+
+
+def _rows(conn: sqlite3.Connection, where: str, values: tuple[object, ...]) -> list[Row]:
     fetched = conn.execute(
-        "SELECT rev, body, percent_from, epoch, prev, hash FROM decision WHERE rev > ? AND rev < ? ORDER "
-        f"BY rev {order} LIMIT ?",
-        (after, before if before is not None else 1 << 60, limit),
+        f"SELECT rev, body, percent_from, epoch, prev, hash FROM decision WHERE {where}", values
     ).fetchall()
     return [
         Row(rev, _decision.decode(body), was, epoch, prev, digest) for rev, body, was, epoch, prev, digest in fetched

@@ -85,6 +85,13 @@ def total(conn: sqlite3.Connection, arm: Arm | None = None) -> Bucket:
     return stage_summary(conn, None, arm)
 
 
+def by_stage(conn: sqlite3.Connection) -> tuple[tuple[int, Arms], ...]:
+    """(stage, everything of it over all its visits), in the plan's order."""
+    rows = conn.execute("SELECT stage, body FROM rollup WHERE level = ? ORDER BY stage", (ALL,))
+    grouped = itertools.groupby(rows, key=lambda row: int(row[0]))
+    return tuple((stage, Arms.merged(_decoded(body) for _, body in parts)) for stage, parts in grouped)
+
+
 def stage_summary(
     conn: sqlite3.Connection, stage: int | None, arm: Arm | None = None, since_epoch: int | None = None
 ) -> Bucket:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ from engine.triggers.evidence import Timer
 from engine.triggers.rules import WINDOWED, Finding, composed
 
 Verdict = Literal["ok", "breach", "insufficient", "blind", "muted", "locked", "disabled"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 class Reading(Struct, frozen=True):
