@@ -30,6 +30,7 @@ from console.rollback_attempt import RollbackAttempt
 from console.screens import SCREENS, screen, working
 from console.screens.ask import QuestionDialog
 from console.screens.dashboard import Dashboard
+from console.screens.fetching import Searching
 from console.screens.page import Page
 from console.screens.rollback import Rollback
 from console.screens.rows import Rows
@@ -493,6 +494,8 @@ class Console(App[int]):
         if isinstance(self.screen, Page) and number == self.screen.NUMBER % 10 and self.screen.NUMBER <= 10:
             return
         page = screen(number)()
+        while len(self.screen_stack) > 2:  # a way down from another screen ends
+            self.pop_screen()
         if len(self.screen_stack) > 1:
             self.switch_screen(page)
         else:
@@ -505,6 +508,8 @@ class Console(App[int]):
             return
         if self.travel.at is not None:
             self.action_now()
+            return
+        if isinstance(self.screen, Searching) and self.screen.clear():
             return
         if len(self.screen_stack) > 1:
             self.pop_screen()
@@ -579,6 +584,12 @@ class Console(App[int]):
 
         if not isinstance(self.screen, ModalScreen | Inbox):
             self.push_screen(Inbox())
+
+    def action_servers(self) -> None:
+        from console.screens.drill.servers import Servers
+
+        if not isinstance(self.screen, ModalScreen | Servers):
+            self.push_screen(Servers())
 
     def action_on_gate(self, what: str) -> None:
         """One of the gate's keys from another screen: the gate first, then its question."""

@@ -11,6 +11,7 @@ from textual.binding import BindingType
 from console.plan_commands import localized
 from console.screens.ask import QuestionDialog
 from console.screens.page import LIST_KEYS, Hint, key
+from console.screens.rows import draw
 from console.screens.work import Work
 from console.widgets import blocks, words
 from console.widgets.blocks import Area
@@ -109,10 +110,10 @@ class Commands(Work):
             c.block(
                 inner.x, inner.y, inner.width, 2, "The plan has no commands and no reminders for this stage.", "dim"
             )
-        for row, index in enumerate(self.rows.window(len(found), inner.height) if found else ()):
-            self._line(c, Area(inner.x, inner.y + row, inner.width, 1), v, found[index])
-            if index == self.rows.at:
-                blocks.tinted(c, inner.y + row, inner.x, inner.width)
+        draw(
+            c, inner, self.rows, len(found),
+            lambda index, y: self._line(c, Area(inner.x, y, inner.width, 1), v, found[index]),
+        )  # fmt: skip
         self._detail(c, detail, v)
 
     def _line(self, c: Canvas, area: Area, v: View, line: Line) -> None:

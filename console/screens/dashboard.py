@@ -26,6 +26,7 @@ class Dashboard(Page):
     TRAVELS: ClassVar[bool] = True
     ABOUT: ClassVar[str] = "stage, health, the four gauges, what happens next, what waits for you, the log"
     BINDINGS: ClassVar[list[BindingType]] = [
+        key("s", "app.servers", "the LLM servers: errors by kind, documents, one request"),
         key("p", "app.on_gate('promote')", "promote (on the gate; asks)"),
         key("o", "app.on_gate('override')", "override the gate, with a written reason (on the gate)"),
         key("e", "app.on_gate('resume')", "resume after a hold or an automatic rollback (on the gate)"),

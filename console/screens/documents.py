@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console.screens.complaint import complain
+from console.screens.drill.request import OneRequest, keywords
 from console.screens.fetching import Searching
 from console.screens.page import LIST_KEYS, Hint, key
-from console.screens.rows import Rows
+from console.screens.rows import Rows, draw
 from console.widgets import blocks, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns, paragraphs
@@ -17,7 +19,13 @@ from engine.store.documents import Document
 from engine.text import clean_block, clean_line
 from engine.view.model import View
 
-MOST_TEXT = 200_000
+# what S cycles through: as the title says it, and how to sort
+ORDERS: tuple[tuple[str, Callable[[Document], Any], bool], ...] = (
+    ("", lambda d: 0, False),
+    (" · title ▲", lambda d: (d.title or d.id).lower(), False),
+    (" · most LLM keywords ▼", lambda d: len(d.llm or d.shadow or ()), True),
+    (" · served by ▲", lambda d: (d.method, d.title), False),
+)
 FILTERS: tuple[str | None, ...] = (None, "llm", "frequency")
 
 
@@ -26,9 +34,11 @@ class Documents(Searching):
     TITLE: ClassVar[str] = "Docs"
     ABOUT: ClassVar[str] = "search documents, compare both methods' keywords, restore"
     PROMPT: ClassVar[str] = "search titles and keywords"
+    ENTER: ClassVar[str] = "open"
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
-        key("enter", "whole", "the whole document, and back"),
+        key("enter", "open", "the document: both lists, its request, its text"),
+        key("S", "sort", "sort: newest, title, LLM keywords, method"),
         key("m", "method", "all, served by LLM, served by frequency"),
         key("t", "restore", "restore frequency keywords wherever the LLM wrote"),
         key("T", "undo_restore", "undo the last restore"),
@@ -41,16 +51,13 @@ class Documents(Searching):
         self.found: list[Document] = []
         self.chosen: Document | None = None
         self.method = 0
-        self.whole = False  # show the selected document's text instead of the list
-        self.top = 0
+        self.order = 0  # of ORDERS
         self._listed: Any = None  # the query of the current list
 
     def hints(self) -> tuple[Hint, ...]:
-        if self.whole:
-            return (("enter", "back to the list", "whole"), ("j k", "scroll", ""), ("c", "complaint", "complaint"))
         v = self.sight.view
         out: list[Hint] = [
-            ("enter", "read it", "whole"),
+            ("enter", "open", "open"),
             ("/", "search", "search"),
             ("m", f"show {FILTERS[self.method] or 'all'}", "method"),
             ("c", "complaint", "complaint"),
@@ -66,18 +73,26 @@ class Documents(Searching):
         v = self.sight.view
         # a list must not jump under the cursor: reread it for other words, after a restore, or every 10 s at its top
         beat = int(v.at // max(10.0, 10 * v.speed)) if v and self.rows.at == 0 else 0
-        return (self.text_wanted, FILTERS[self.method], at, beat, v.restore.last_id if v and v.restore else None)
+        return (
+            (self.text_wanted, FILTERS[self.method], self.order),
+            at,
+            beat,
+            v.restore.last_id if v and v.restore else None,
+        )
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
-        text, method, at, beat, restored = wanted
+        (text, method, order), at, beat, restored = wanted
         before = self._listed
-        same = before is not None and before[:2] == (text, method)
-        if same and before[3] == restored and beat in (0, before[2]):
+        same = before is not None and before[0] == (text, method, order)
+        if same and before[2] == restored and beat in (0, before[1]):
             found = self.found
         else:
             found = self.console.link.documents(text, 200, method)
             if method and text.strip():
                 found = [d for d in found if d.method == method]
+            if order:
+                _, by, largest = ORDERS[order]
+                found = sorted(found, key=by, reverse=largest)
         # keep the cursor on its document, or at the top of a growing list
         place = next((i for i, d in enumerate(found) if d.id == at), 0) if same and not beat else 0
         chosen = self.console.link.document(found[place].id) if found else None
@@ -87,7 +102,7 @@ class Documents(Searching):
             self.found, self.chosen, self._listed = (
                 found,
                 chosen,
-                (text, method, beat or (before[2] if same else 0), restored),
+                ((text, method, order), beat or (before[1] if same else 0), restored),
             )
             if not moved:  # else a key was pressed meanwhile: read its selection next
                 self.rows.at = place
@@ -96,9 +111,6 @@ class Documents(Searching):
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, y)
-        if self.whole:
-            self._whole(c, area)
-            return
         if c.width >= 200:
             (left, lw), (middle, mw), (right, rw) = columns(area.width, (1, 1, 1), 1)
             self._list(c, Area(area.x + left, y, lw, area.height), v)
@@ -116,22 +128,19 @@ class Documents(Searching):
 
     def _list(self, c: Canvas, area: Area, v: View) -> None:
         served = {None: "all", "llm": "served by LLM", "frequency": "served by frequency"}[FILTERS[self.method]]
-        search = f" with “{self.text_wanted}”" if self.text_wanted else ""
-        inner = blocks.panel(c, area, f"documents · {served}{search}", self._restorable(v), "dim")
+        order = ORDERS[self.order][0]
+        inner = blocks.panel(c, area, self.titled(f"documents · {served}{order}"), self._restorable(v), "dim")
         if self.trouble or not self.found:
             self._none(c, inner)
-        for row, index in enumerate(self.rows.window(len(self.found), inner.height) if self.found else ()):
+
+        def line(index: int, y: int) -> None:
             d = self.found[index]
             method = ("llm ", "llm") if d.method == "llm" else ("freq", "freq")
             stamp = (f"{words.hour(d.updated, v.at):<11} ", "dim")
-            c.spans(
-                inner.x,
-                inner.y + row,
-                [stamp, method, ("◂ " if d.restored else "  ", "warn"), (d.title or d.id, "text")],
-                inner.width,
-            )
-            if index == self.rows.at:
-                blocks.tinted(c, inner.y + row, inner.x, inner.width)
+            restored = ("◂ " if d.restored else "  ", "warn")
+            c.spans(inner.x, y, [stamp, method, restored, (d.title or d.id, "text")], inner.width)
+
+        draw(c, inner, self.rows, len(self.found), line)
 
     def _none(self, c: Canvas, area: Area) -> None:
         if self.trouble:
@@ -156,16 +165,6 @@ class Documents(Searching):
         n = v.restore.documents if v.restore else 0
         return f"{words.count(n)} serve LLM keywords" if n else ""
 
-    def _whole(self, c: Canvas, area: Area) -> None:
-        """The whole selected document."""
-        d = self.chosen
-        x, y, width, rows = blocks.panel(c, area, d.title or d.id if d else "no document", d.id if d else "", "dim")
-        text = clean_block(d.text, MOST_TEXT) if d and d.text else "Its text is not kept."
-        lines = paragraphs(text, width)
-        self.top = max(0, min(self.top, len(lines) - rows))
-        for row, line in enumerate(lines[self.top : self.top + rows]):
-            c.put(x, y + row, line, "text", width)
-
     def _text(self, c: Canvas, area: Area) -> None:
         """The document's own text, line by line."""
         d = self.chosen
@@ -186,32 +185,23 @@ class Documents(Searching):
         if d is None or rows < 3:
             return
         c.spans(x, y, [(d.title or d.id, "strong"), (f"  {d.arm} arm", "dim")], width)
-        llm = d.llm if d.llm is not None else d.shadow
-        name = "LLM" if d.llm is not None or d.shadow is None else "LLM (shadow, never served)"
-        (left, lw), (right, rw) = columns(width, (1, 1), 2)
-        shared = set(d.frequency) & set(llm or ())
-        used = _keywords(c, Area(x + left, y + 1, lw, rows - 1), name, "llm", llm, shared, d.method == "llm")
-        used = max(
-            used,
-            _keywords(
-                c, Area(x + right, y + 1, rw, rows - 1), "frequency", "freq", d.frequency, shared, d.method != "llm"
-            ),
-        )
+        used = keywords(c, Area(x, y + 1, width, rows - 1), d)
         top = used + 2
         if with_text and rows - top >= 3 and d.text:
             c.rule(x, y + top, width, "text")
             c.block(x, y + top + 1, width, rows - top - 1, clean_line(d.text, 6000), "dim")
 
-    def action_whole(self) -> None:
-        self.whole, self.top = not self.whole and self.chosen is not None, 0
-        self.repaint()
+    def action_open(self) -> None:
+        if self.chosen is not None:
+            self.console.push_screen(OneRequest(document=self.chosen.id))
 
     def action_move(self, by: int) -> None:
-        if self.whole:
-            self.top = max(0, self.top + by)
-            self.repaint()
-            return
         self.rows.move(by, len(self.found))
+        self.refreshed()
+
+    def action_sort(self) -> None:
+        self.order = (self.order + 1) % len(ORDERS)
+        self.rows = Rows()
         self.refreshed()
 
     def action_method(self) -> None:
@@ -227,27 +217,4 @@ class Documents(Searching):
 
     def action_complaint(self) -> None:
         d = self.chosen
-        about = f"{d.title or d.id}" if d else "no document in particular"
-        self.console.ask_text(
-            "A complaint about search quality", [about, "More than 5 pause the rollout, more than 10 roll it back."], "what was said",
-            lambda text: self.console.act("complaint", text=text, document=d.id if d else ""), least=1, yes="record",
-        )  # fmt: skip
-
-
-def _keywords(
-    c: Canvas, area: Area, name: str, style: str, keywords: Sequence[str] | None, shared: set[str], served: bool
-) -> int:
-    """One method's keywords below its name; "=" marks those that both methods found. Returns the rows used."""
-    x, y, width, rows = area
-    number = f" · {len(keywords)}" if keywords else ""
-    c.spans(x, y, [(name, style), (number, "dim"), (" ● served" if served else "", style)], width)
-    if keywords is None:
-        c.put(x, y + 1, "none: the LLM never processed this document", "dim", width)
-        return 2
-    shown = keywords[: rows - 1]
-    for row, keyword in enumerate(shown):
-        c.spans(x, y + 1 + row, [("= " if keyword in shared else "  ", "dim"), (keyword, "text")], width)
-    if len(keywords) > len(shown) and rows > 1:
-        c.fill(x, y + rows - 1, width, "text")
-        c.put(x + 2, y + rows - 1, f"and {len(keywords) - len(shown) + 1} more", "dim", width)
-    return 1 + len(shown)
+        complain(self.console, d.id, d.title) if d else complain(self.console)

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from console.screens.page import LIST_KEYS, Hint, Page, key
-from console.screens.rows import Rows
+from console.screens.rows import Rows, draw
 from console.widgets import blocks
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
@@ -63,14 +63,15 @@ class Faults(Page):
             f"{on} on" if on else "none on",
             "bad+" if on else "dim",
         )
-        for row, index in enumerate(self.rows.window(len(FAULTS), inner.height)):
+
+        def line(index: int, y: int) -> None:
             fault = FAULTS[index]
             value = v.faults.get(fault.name)
             style = "text" if value is None else "bad+"
             wide = [(f"  {fault.explanation}", "dim")] if c.width >= 120 else []
             c.spans(
                 inner.x,
-                inner.y + row,
+                y,
                 [
                     ("○ off " if value is None else "● on  ", style),
                     (f"{fault.title:<18}", style),
@@ -79,8 +80,8 @@ class Faults(Page):
                 ],
                 inner.width,
             )
-            if index == self.rows.at:
-                blocks.tinted(c, inner.y + row, inner.x, inner.width)
+
+        draw(c, inner, self.rows, len(FAULTS), line)
         chosen = FAULTS[self.rows.at]
         inner = blocks.panel(c, Area(1, y + 1 + rows, area.width, detail), chosen.title)
         used = c.block(inner.x, inner.y, inner.width, inner.height, chosen.explanation, "text")

@@ -59,6 +59,7 @@ class Searching(FetchingPage):
 
     BINDINGS: ClassVar[list[BindingType]] = [key("slash", "search", "filter or search")]
     PROMPT: ClassVar[str] = "filter"
+    KEEPS: ClassVar[bool] = True  # the filter is there again when the screen is opened again
     DEFAULT_CSS = """
     Searching #sheet { height: 1fr; }
     Searching Input { dock: bottom; display: none; offset-y: -1; background: $panel; }
@@ -68,6 +69,25 @@ class Searching(FetchingPage):
     def __init__(self) -> None:
         super().__init__()
         self.text_wanted = ""
+
+    @property
+    def _place(self) -> str:
+        return f"filter of {self.TITLE}"
+
+    def on_mount(self) -> None:
+        if self.KEEPS and (kept := self.console.texts.get(self._place, "")):
+            self.query_one("#search", Input).value = kept
+
+    def titled(self, title: str) -> str:
+        """A list's title, with the filter while it is on."""
+        return f"{title} with “{self.text_wanted}”" if self.text_wanted else title
+
+    def clear(self) -> bool:
+        """Show everything again; False if no filter is on."""
+        if not self.text_wanted:
+            return False
+        self.query_one("#search", Input).value = ""
+        return True
 
     def more(self) -> ComposeResult:
         yield Input(
@@ -84,6 +104,8 @@ class Searching(FetchingPage):
     @on(Input.Changed, "#search")
     def typed(self, event: Input.Changed) -> None:
         self.text_wanted = event.value
+        if self.KEEPS:
+            self.console.texts[self._place] = event.value
         self.refreshed()
 
     @on(Input.Submitted, "#search")

@@ -7,8 +7,9 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from console.screens.ask import QuestionDialog
+from console.screens.drill.counted import behind
 from console.screens.page import LIST_KEYS, Hint, Page, key
-from console.screens.rows import Rows
+from console.screens.rows import Rows, draw
 from console.widgets import blocks, checklist, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns
@@ -22,10 +23,12 @@ class Gate(Page):
     NUMBER: ClassVar[int] = 2
     TITLE: ClassVar[str] = "Gate"
     TRAVELS: ClassVar[bool] = True
+    ENTER: ClassVar[str] = "open"
     ABOUT: ClassVar[str] = "checklist, conditions, approvals; promote, hold, resume"
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
-        key("s,enter", "sign", "sign the item, with a note"),
+        key("enter", "open", "what a condition counted; sign an item"),
+        key("s", "sign", "sign the item, with a note"),
         key("c", "check_item", "run the item's check"),
         key("x", "revoke", "take a signature back"),
         key("a", "approve", "approve the next step"),
@@ -46,6 +49,8 @@ class Gate(Page):
             return ()
         line = self._selected(v)
         out: list[Hint] = []
+        if line is not None and line.condition is not None:
+            out.append(("enter", "what it counted", "open"))
         if line is not None and line.item is not None:
             item = line.item
             out.append(("x", "take back", "revoke") if item.state == "done" else ("s", "sign", "sign"))
@@ -125,11 +130,11 @@ class Gate(Page):
 
     def _list(self, c: Canvas, area: Area, v: View, found: list[Line]) -> int:
         """The lines around the selected one, and how many are below."""
-        shown = self.rows.window(len(found), area.height) if found else range(0)
-        for row, index in enumerate(shown):
-            checklist.put(c, Area(area.x, area.y + row, area.width, 1), found[index], v.at, not self.console.read_only)
-            if index == self.rows.at:
-                blocks.tinted(c, area.y + row, area.x, area.width)
+        acts = not self.console.read_only
+        shown = draw(
+            c, area, self.rows, len(found),
+            lambda index, y: checklist.put(c, Area(area.x, y, area.width, 1), found[index], v.at, acts),
+        )  # fmt: skip
         return len(found) - shown.stop if shown else 0
 
     def _more(self, c: Canvas, area: Area, v: View) -> None:
@@ -189,6 +194,24 @@ class Gate(Page):
             return line.item
         self.console.say("Select a checklist item first (j, k).", "caution")
         return None
+
+    async def action_open(self) -> None:
+        """Go deeper: the documents and samples that a condition counted. On an item Enter signs."""
+        v = self.sight.view
+        line = self._selected(v) if v else None
+        if v is None or line is None:
+            return
+        if line.condition is None:
+            if line.item is not None and self.check_action("sign", ()):
+                self.action_sign()
+            return
+        page = behind(line.condition, v)
+        if page is not None:
+            self.console.push_screen(page)
+        elif line.condition.metric.startswith("ab_"):
+            await self.app.run_action("go(6)")
+        else:
+            self.console.say(f"No list is kept behind this: {line.condition.sentence}", "caution")
 
     # -- acting ------------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from console.screens.fetching import FetchingPage
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rollback import ways_back
-from console.screens.rows import Rows
+from console.screens.rows import Rows, draw
 from console.widgets import blocks, curves, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, wrapped
@@ -46,6 +46,7 @@ def grid_around(incident: Incident, now: float) -> Grid:
 
 class IncidentPage(FetchingPage):
     NUMBER: ClassVar[int] = 12
+    ENTER: ClassVar[str] = "go_there"
     TITLE: ClassVar[str] = "Incident"
     ABOUT: ClassVar[str] = "the last incident, from the first bad document to proof, cause and resume"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -154,16 +155,17 @@ class IncidentPage(FetchingPage):
         inner = blocks.panel(
             c, area, f"what happened: {incident.what}"[: area.width - 12], f"{len(incident.happened)} moments", "dim"
         )
-        for row, index in enumerate(self.rows.window(len(incident.happened), inner.height)):
+
+        def line(index: int, y: int) -> None:
             h = incident.happened[index]
             parts = [
                 (f"{number(index, c.ascii)} ", KIND.get(h.kind, "text")),
                 (f"{words.hour(h.at, v.at)} ", "dim"),
                 (h.sentence, "text"),
             ]
-            c.spans(inner.x, inner.y + row, parts, inner.width)
-            if index == self.rows.at:
-                blocks.tinted(c, inner.y + row, inner.x, inner.width)
+            c.spans(inner.x, y, parts, inner.width)
+
+        draw(c, inner, self.rows, len(incident.happened), line)
 
     def text(self) -> str:
         """The whole timeline, for the incident channel, not only the rows that fit."""

@@ -7,18 +7,17 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console.screens.drill.decision import OneDecision, facts_of, short
 from console.screens.fetching import Searching
 from console.screens.page import LIST_KEYS, Hint, key
-from console.screens.rows import Rows
-from console.widgets import blocks, logs, words
+from console.screens.rows import Rows, draw
+from console.widgets import blocks, logs
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns
 from engine.plan.durations import iso
 from engine.view.model import DecisionView, View
 
 PAGE = 200
-
-EPOCH = 1e9  # a number larger than this is a time: seconds since 1970
 
 
 class Log(Searching):
@@ -27,7 +26,12 @@ class Log(Searching):
     TRAVELS: ClassVar[bool] = True
     ABOUT: ClassVar[str] = "every decision with who, why and evidence; filter with /"
     PROMPT: ClassVar[str] = "filter the log"
-    BINDINGS: ClassVar[list[BindingType]] = [*LIST_KEYS, key("y", "copy_line", "copy the line")]
+    ENTER: ClassVar[str] = "open"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *LIST_KEYS,
+        key("enter", "open", "all that the log keeps of this decision"),
+        key("y", "copy_line", "copy the line"),
+    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,6 +42,7 @@ class Log(Searching):
 
     def hints(self) -> tuple[Hint, ...]:
         return (
+            ("enter", "open", "open"),
             ("/", "filter", "search"),
             ("j k", "move", ""),
             ("g G", "newest, oldest", ""),
@@ -76,9 +81,8 @@ class Log(Searching):
             self._detail(c, Area(area.x, y + area.height - detail, area.width, detail))
 
     def _list(self, c: Canvas, area: Area, v: View) -> None:
-        search = f" with “{self.text_wanted}”" if self.text_wanted else ""
         more = "+" if len(self.found) == self.limit else ""
-        inner = blocks.panel(c, area, f"decisions{search}", f"{len(self.found)}{more}" if self.found else "", "dim")
+        inner = blocks.panel(c, area, self.titled("decisions"), f"{len(self.found)}{more}" if self.found else "", "dim")
         if self.trouble or not self.found:
             said = "No decision matches; esc in the filter (/) shows all." if self.text_wanted else "No decision yet."
             c.block(
@@ -89,10 +93,10 @@ class Log(Searching):
                 self.trouble or ("Reading the log …" if self.busy else said),
                 "bad" if self.trouble else "dim",
             )
-        for row, index in enumerate(self.rows.window(len(self.found), inner.height) if self.found else ()):
-            c.spans(inner.x, inner.y + row, logs.decision_spans(self.found[index], v.at), inner.width)
-            if index == self.rows.at:
-                blocks.tinted(c, inner.y + row, inner.x, inner.width)
+        draw(
+            c, inner, self.rows, len(self.found),
+            lambda index, y: c.spans(inner.x, y, logs.decision_spans(self.found[index], v.at), inner.width),
+        )  # fmt: skip
 
     def _detail(self, c: Canvas, area: Area) -> None:
         """Who, from where, why, what changed, and the evidence: everything the log keeps about a decision."""
@@ -100,22 +104,13 @@ class Log(Searching):
             return
         d = self.found[min(self.rows.at, len(self.found) - 1)]
         inner = blocks.panel(c, area, f"decision {d.rev}", iso(d.at), "dim")
-        change = (
-            words.percent(d.percent_to)
-            if d.percent_from == d.percent_to
-            else f"{words.percent(d.percent_from)} → {words.percent(d.percent_to)}"
-        )
         rev, evidence = self.evidence
-        stands = ", ".join(f"{name} {_short(value)}" for name, value in evidence.items()) if rev == d.rev else ""
-        rows = [
-            ("by", f"{d.actor}, from {d.where}" if d.where and d.actor != "engine" else d.actor, "text"),
-            ("state", f"stage {d.stage}, {change}, epoch {d.epoch}", "text"),
-            ("reason", d.reason, "text"),
-            ("evidence", stands, "dim"),
-        ]
+        rows = facts_of(d)
+        if rev == d.rev and evidence:
+            rows.append(("evidence", ", ".join(f"{name} {short(value)}" for name, value in evidence.items()), "dim"))
         used = c.block(inner.x, inner.y, inner.width, 2, d.sentence, "strong")
         rest = Area(inner.x, inner.y + used, inner.width, inner.height - used)
-        blocks.facts(c, rest, [row for row in rows if row[1]])
+        blocks.facts(c, rest, rows)
 
     def action_move(self, by: int) -> None:
         self.rows.move(by, len(self.found))
@@ -123,22 +118,11 @@ class Log(Searching):
             self.limit += PAGE
         self.refreshed()
 
+    def action_open(self) -> None:
+        if self.found:
+            self.console.push_screen(OneDecision(self.found[min(self.rows.at, len(self.found) - 1)]))
+
     def action_copy_line(self) -> None:
         if self.found:
             d = self.found[self.rows.at]
             self.console.say(self.console.copy(f"{iso(d.at)} {d.sentence}\n"))
-
-
-def _short(value: Any) -> str:
-    """An evidence value for people: a time as a time, a list by its members."""
-    if value is None:
-        return words.NO_DATA
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int | float):
-        return iso(value) if value > EPOCH else f"{value:,.6g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(_short(each) for each in value)[:120] or "none"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_short(each)}" for key, each in value.items())[:300]
-    return str(value)[:120]

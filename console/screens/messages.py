@@ -9,6 +9,7 @@ from textual.binding import BindingType
 
 from console.screens.ask import QuestionDialog
 from console.screens.page import LIST_KEYS, Hint, key
+from console.screens.rows import draw
 from console.screens.work import Work
 from console.widgets import blocks, contacts, words
 from console.widgets.blocks import Area
@@ -117,10 +118,7 @@ class Messages(Work):
             inner = blocks.below(inner, used)
         if not messages:
             c.block(inner.x, inner.y, inner.width, 2, "The plan has no messages: [[messages]] in rollout.toml.", "dim")
-        for row, index in enumerate(self.rows.window(len(messages), inner.height) if messages else ()):
-            self._line(c, inner, inner.y + row, v, messages[index])
-            if index == self.rows.at:
-                blocks.tinted(c, inner.y + row, inner.x, inner.width)
+        draw(c, inner, self.rows, len(messages), lambda index, y: self._line(c, inner, y, v, messages[index]))
 
     def _line(self, c: Canvas, area: Area, y: int, v: View, message: Message) -> None:
         last = self.seen.latest.get(message.id) if self.seen else None

@@ -32,6 +32,7 @@ class Page(Screen[None]):
     TRAVELS: ClassVar[bool] = (
         False  # through time: shows the moment that the cursor is at; other screens always show now
     )
+    ENTER: ClassVar[str] = ""  # the action of Enter on a list's row, and of a click on the selected one
     ESCAPE_TO_MINIMIZE = False
     AUTO_FOCUS = ""
     DEFAULT_CSS = "Page { layout: vertical; }"
@@ -153,6 +154,17 @@ class Page(Screen[None]):
         for i, line in enumerate(lines):
             c.fill(0, top + i, c.width, style)
             c.put(1, top + i, line, style)
+
+    async def action_pick(self, index: int) -> None:
+        """A click on a row of the list selects it; on the selected one it does what Enter does."""
+        rows = getattr(self, "rows", None)
+        if rows is None:
+            return
+        if rows.at == index and self.ENTER:
+            await self.run_action(self.ENTER)
+            return
+        rows.place(index)
+        self.refreshed()
 
     def repaint(self) -> None:
         """Cheap if nothing changed: only differences are sent."""

@@ -16,6 +16,7 @@ from textual.widgets import Input
 from console import themes
 from console.screens import SCREENS, WORK, screen, working
 from console.screens.app_api import AppApi
+from console.screens.drill.servers import Servers
 from console.screens.inbox import Inbox
 from console.screens.page import Page, key, shown
 from console.screens.rollback import Rollback
@@ -60,6 +61,7 @@ def _screens(rehearsal: bool) -> Iterator[Command]:
         page = working(module)
         yield Command(f"go to {page.TITLE}: {page.ABOUT}", "9 tab", "screens", f"app.work('{module}')")
     yield Command(f"go to {Inbox.TITLE}: {Inbox.ABOUT}", "!", "screens", "app.inbox")
+    yield Command(f"go to {Servers.TITLE}: {Servers.ABOUT}", "s", "screens", "app.servers")
     yield Command(f"go to {Rollback.TITLE}: {Rollback.ABOUT}", "v", "screens", "app.proof")
 
 

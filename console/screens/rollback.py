@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
+from console.screens.complaint import complain
 from console.screens.page import Hint, Page, key
 from console.widgets import blocks, contacts, numerals, words
 from console.widgets.blocks import Area
@@ -249,13 +250,7 @@ class Rollback(Page):
         self.console.act("undo_restore")
 
     def action_complaint(self) -> None:
-        self.console.ask_text(
-            "A complaint about search quality",
-            ["It counts towards the triggers."],
-            "what was said",
-            lambda text: self.console.act("complaint", text=text, document=""),
-            least=1,
-        )
+        complain(self.console)
 
 
 def _facts(p: ProofView, acts: bool = True) -> list[tuple[str, str, bool | None]]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+
+from console.widgets import blocks
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas
 
 
 class Rows:
@@ -35,3 +39,15 @@ class Rows:
             self.top = self.at - room + 1
         self.top = max(0, min(self.top, max(0, count - room)))
         return range(self.top, min(count, self.top + room))
+
+
+def draw(c: Canvas, area: Area, rows: Rows, count: int, line: Callable[[int, int], object]) -> range:
+    """The visible rows of a list: `line(index, y)` paints one. The selected one is tinted; a click picks its row. Returns the
+    indexes drawn."""
+    shown = rows.window(count, area.height) if count and area.height > 0 else range(0)
+    for y, index in enumerate(shown, area.y):
+        line(index, y)
+        if index == rows.at:
+            blocks.tinted(c, y, area.x, area.width)
+        c.zone(area.x, y, area.width, 1, f"pick({index})")
+    return shown

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console.screens.drill.evidence import Evidence
 from console.screens.fetching import Searching
-from console.screens.page import LIST_KEYS, Hint
-from console.screens.rows import Rows
+from console.screens.page import LIST_KEYS, Hint, key
+from console.screens.rows import Rows, draw
 from console.widgets import blocks, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns
 from engine.plan.durations import clock, format_duration
 from engine.view.model import MatrixView, TriggerView, View
+
+# what S cycles through: as the title says it, and the key to sort by
+ORDERS: tuple[tuple[str, Callable[[TriggerView], Any]], ...] = (
+    ("", lambda t: 0),
+    (" · first to act ▲", lambda t: (t.verdict != "breach", t.fires_in_s if t.fires_in_s is not None else 1e9)),
+    (" · name ▲", lambda t: t.id),
+    (" · action ▲", lambda t: (t.action, t.id)),
+)
 
 
 class Triggers(Searching):
@@ -23,15 +32,24 @@ class Triggers(Searching):
     TRAVELS: ClassVar[bool] = True
     ABOUT: ClassVar[str] = "what triggers automatic action, and the decision matrix"
     PROMPT: ClassVar[str] = "filter the triggers"
-    BINDINGS: ClassVar[list[BindingType]] = [*LIST_KEYS]
+    ENTER: ClassVar[str] = "open"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *LIST_KEYS,
+        key("enter", "open", "its evidence over time"),
+        key("S", "sort", "sort: the plan's order, by timer, by name"),
+        key("s", "app.servers", "the LLM servers and their errors"),
+    ]
 
     def __init__(self) -> None:
         super().__init__()
         self.rows = Rows()
+        self.order = 0  # of ORDERS
 
     def hints(self) -> tuple[Hint, ...]:
         return (
-            ("j k", "which trigger", ""),
+            ("enter", "evidence", "open"),
+            ("S", "sort", "sort"),
+            ("s", "servers", "app.servers"),
             ("/", "filter", "search"),
             ("0", "faults, to try the triggers", "app.go(0)")
             if self.console.rehearsal
@@ -40,7 +58,8 @@ class Triggers(Searching):
 
     def triggers(self, v: View) -> list[TriggerView]:
         wanted = self.text_wanted.lower()
-        return [t for t in v.triggers if wanted in f"{t.id} {t.text} {t.action} {t.severity} {t.verdict}".lower()]
+        found = [t for t in v.triggers if wanted in f"{t.id} {t.text} {t.action} {t.severity} {t.verdict}".lower()]
+        return sorted(found, key=ORDERS[self.order][1]) if self.order else found
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, y)
@@ -93,16 +112,13 @@ class Triggers(Searching):
 
     def _list(self, c: Canvas, area: Area, v: View, triggers: Sequence[TriggerView]) -> None:
         running = sum(t.verdict == "breach" for t in v.triggers)
-        title = f"triggers with “{self.text_wanted}”" if self.text_wanted else "triggers"
+        title = self.titled(f"triggers{ORDERS[self.order][0]}")
         inner = blocks.panel(
             c, area, title, f"{running} running" if running else "none running", "bad+" if running else "dim"
         )
         if not triggers:
             c.put(inner.x, inner.y, "No trigger matches; esc in the filter (/) shows all.", "dim", inner.width)
-        for row, index in enumerate(self.rows.window(len(triggers), inner.height) if triggers else ()):
-            _line(c, inner, inner.y + row, triggers[index])
-            if index == self.rows.at:
-                blocks.tinted(c, inner.y + row, inner.x, inner.width)
+        draw(c, inner, self.rows, len(triggers), lambda index, y: _line(c, inner, y, triggers[index]))
 
     def _chosen(self, triggers: Sequence[TriggerView]) -> TriggerView | None:
         return triggers[min(self.rows.at, len(triggers) - 1)] if triggers else None
@@ -141,6 +157,15 @@ class Triggers(Searching):
             ("now", t.sentence, "text"),
         ]
         return [row for row in rows if row[1]]
+
+    def action_sort(self) -> None:
+        self.order = (self.order + 1) % len(ORDERS)
+        self.repaint()
+
+    def action_open(self) -> None:
+        v = self.sight.view
+        if v is not None and (chosen := self._chosen(self.triggers(v))):
+            self.console.push_screen(Evidence(chosen.id))
 
     def action_move(self, by: int) -> None:
         v = self.sight.view

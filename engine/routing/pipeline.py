@@ -474,6 +474,8 @@ class _Made(Struct, frozen=True):
     ungrounded: int = 0
     server: str | None = None
     short: bool = False
+    answer: str | None = None
+    tries: int = 0
 
     def serve(self, method: str, keywords: Keywords, **facts: object) -> _Made:
         return replace(self, method=method, keywords=keywords, **facts)
@@ -489,6 +491,7 @@ class _Made(Struct, frozen=True):
             proposed=answer.proposed,
             ungrounded=answer.dropped_ungrounded,
             server=answer.server,
+            tries=answer.attempts,
             **self._times(answer.ms, answer.queue_ms, facts),
             **facts,
         )
@@ -503,6 +506,8 @@ class _Made(Struct, frozen=True):
             error=str(failure.kind),
             message=clean_line(failure.message, 300),
             server=failure.server or None,
+            answer=failure.answer or None,
+            tries=failure.attempts,
             **self._times(failure.ms, failure.queue_ms, facts),
             **facts,
         )
@@ -535,6 +540,8 @@ class _Made(Struct, frozen=True):
             self.ungrounded,
             self.server,
             self.short,
+            self.answer,
+            self.tries,
         )
 
     def write(self, at: float) -> DocumentWrite:

@@ -25,8 +25,8 @@ Key = tuple[int, int, int, int]  # level, t, stage, epoch
 _INSERT = (
     "INSERT INTO extraction (at, document_id, arm, method, stage, epoch, attempted, cached, lookup, "
     "fallback, skipped, shadow, "
-    "error, message, ms, queue_ms, keywords, proposed, ungrounded, server, short) VALUES "
-    "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "error, message, ms, queue_ms, keywords, proposed, ungrounded, server, short, answer, tries) VALUES "
+    "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _READ = "SELECT body FROM rollup WHERE level = ? AND t = ? AND stage = ? AND epoch = ?"
 _WRITE = "INSERT OR REPLACE INTO rollup VALUES (?,?,?,?,?)"
@@ -59,6 +59,8 @@ def insert_and_fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> 
                 r.ungrounded,
                 r.server,
                 r.short,
+                r.answer,
+                r.tries,
             )
             for r in records
         ],

@@ -266,6 +266,19 @@ def index_of_every_script(db: Database) -> None:
     documents.index_again(db.conn)
 
 
+@migrations()
+def words_and_tries(db: Database) -> None:
+    """The first words of an answer that could not be used, and how many calls a document took: for the way from a figure to
+    its documents."""
+    _run(
+        db,
+        """
+        ALTER TABLE extraction ADD COLUMN answer TEXT;
+        ALTER TABLE extraction ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;
+        """,
+    )
+
+
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring the database up to date, one transaction per step. StoreError when a newer version wrote it."""
     db = Database(conn)

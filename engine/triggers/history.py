@@ -26,6 +26,26 @@ class TriggerHistory(Struct, frozen=True):
     lines: tuple[str, ...]
 
 
+READINGS = 2000  # of one trigger, the newest
+
+
+class StoredReading(Struct, frozen=True):
+    """What a trigger saw at a moment."""
+
+    at: float
+    verdict: str
+    reading: Reading
+
+
+def readings(conn: sqlite3.Connection, trigger: str, since: float, until: float) -> list[StoredReading]:
+    """A trigger's stored evidence of a time, newest first: once a minute, and whenever its verdict changed."""
+    rows = conn.execute(
+        "SELECT at, verdict, body FROM trigger_evidence WHERE trigger = ? AND at BETWEEN ? AND ? ORDER BY at DESC LIMIT ?",
+        (trigger, since, until, READINGS),
+    )
+    return [StoredReading(at, verdict, msgspec.json.decode(body, type=Reading)) for at, verdict, body in rows]
+
+
 def story(conn: sqlite3.Connection, trigger: str, at: float) -> TriggerHistory | None:
     """None if nothing is stored at or before `at`."""
     row = conn.execute(

@@ -24,6 +24,7 @@ MENDED_BRACKETS = 200
 STARTS = 40  # brackets at which JSON may begin
 DEEPEST = 6
 QUOTED_CHARS = 60
+OPENING_CHARS = 200
 
 _DECODER = json.JSONDecoder(strict=False)
 _LIST = re.compile(r'"(\w{1,40})"\s*:\s*\[')
@@ -109,6 +110,11 @@ def parse(text: str) -> Proposal:
             flaw=f"the model spent the whole answer on thinking; it begins {first_words(text)}", kind=ErrorKind.thinking
         )
     return _read(answer) or _without(answer)
+
+
+def opening(text: str) -> str:
+    """Its beginning, for the record of an answer that cannot be used."""
+    return clean_line(text, OPENING_CHARS)
 
 
 def first_words(text: str) -> str:

@@ -117,4 +117,5 @@ class DocumentProgress:
             attempts=self.attempts,
             queue_ms=self.queue_ms,
             server=self.server,
+            answer=self.last.answer if self.last is not None else "",
         )

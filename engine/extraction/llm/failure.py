@@ -88,14 +88,22 @@ SERVICE = frozenset(
 
 class Fault(Exception):
     """One attempt failed. `after_s` is the wait the server asked for; `context` the context length it reported, in
-    tokens."""
+    tokens; `answer` the model's first words, where it wrote any."""
 
     def __init__(
-        self, kind: ErrorKind, message: str, *, retry: Retry | None = None, after_s: float = 0.0, context: int = 0
+        self,
+        kind: ErrorKind,
+        message: str,
+        *,
+        retry: Retry | None = None,
+        after_s: float = 0.0,
+        context: int = 0,
+        answer: str = "",
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
+        self.answer = answer
         self.retry: Retry = RETRY[kind] if retry is None else retry
         self.after_s = after_s
         self.context = context
@@ -105,7 +113,7 @@ class LlmFailure(Exception):
     """The document got no LLM keywords.
 
     `sent`: whether any of it was sent, and to which `server` last; `ms`: wall time from the first send, without
-    queueing (0 if unsent).
+    queueing (0 if unsent); `answer`: the model's first words, of an answer that could not be used.
     """
 
     def __init__(
@@ -118,11 +126,13 @@ class LlmFailure(Exception):
         attempts: int = 0,
         queue_ms: float = 0.0,
         server: str = "",
+        answer: str = "",
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.sent = sent
+        self.answer = answer
         self.ms = ms
         self.attempts = attempts
         self.queue_ms = queue_ms

@@ -69,6 +69,8 @@ def judge(reply: Reply, evidence: Evidence) -> PieceKeywords:
         flaw = Fault(reply.kind or ErrorKind.cut, reply.flaw or proposal.flaw)
     elif not kept:
         flaw = _useless(reply, proposal, [item for one in surfaced for item in one.items], dropped)
+    if flaw is not None:
+        flaw.answer = answer.opening(reply.text)
     return PieceKeywords(*lists, kept + dropped, dropped, flaw, cut)
 
 

@@ -472,3 +472,16 @@ def test_the_next_step_after_each_fault() -> None:
     ]
     for number, (given, wanted) in enumerate(table):
         assert given == wanted, number
+
+
+async def test_the_first_words_of_an_unusable_answer_are_kept_bounded_and_without_secrets() -> None:
+    key = "sk-live-4242424242"
+    prose = f"Sure! \x1b[31mYour key is {key}. " + "The gateway keeps a pool. " * 40
+    async with FaultServer("openai") as server, pool_of(server, key=key) as pool:
+        server.say = content(prose)
+        failed = await failure(pool)
+    assert failed.answer.startswith("Sure!")
+    assert "The gateway keeps" in failed.answer
+    assert len(failed.answer) <= 200
+    assert key not in failed.answer
+    assert failed.answer.isprintable()

@@ -1,0 +1,82 @@
+"""What a gate's condition counted: requests to the LLM, or what people and measurements said. Enter shows the document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from console.screens.drill.request import OneRequest
+from console.screens.drill.requests import Requests
+from console.screens.listing import Column, Line, Listing
+from console.screens.page import Page
+from console.widgets import words
+from engine.gate.samples import GateSample, has_samples, samples
+from engine.metrics.requests import Counted as CountedRequests
+from engine.metrics.requests import Scope
+from engine.view.model import ConditionView, View
+
+COUNTED: dict[str, CountedRequests] = {
+    "error_rate": "attempts", "error_creep": "attempts", "latency_mean": "timed", "latency_p95": "timed", "cache_hit_rate": "lookups",
+    "grounded_rate": "grounding", "documents": "served",
+}  # fmt: skip
+SHORTEST_S = 3600.0  # of evidence on the short way back
+
+
+class Counted(Listing):
+    TITLE: ClassVar[str] = "Counted"
+    ABOUT: ClassVar[str] = "the reviews, ratings, complaints or measurements behind a condition"
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("time", 11, largest=True), Column("", 2), Column("what", 22), Column("by", 14), Column("document", 0),
+    )  # fmt: skip
+
+    def __init__(self, of: str, metric: str, until: float | None = None) -> None:
+        super().__init__()
+        self.of, self.metric, self.ends = of, metric, until
+
+    def heading(self) -> tuple[str, str]:
+        return f"counted for: {self.of}", f"{len(self.lines)}"
+
+    def empty(self) -> str:
+        return "nothing was counted in this stage yet"
+
+    def wanted(self) -> Any:
+        return self.beat()
+
+    def fetch(self, wanted: Any) -> Callable[[], None]:
+        v = self.sight.view
+        if v is None:
+            return lambda: None
+        until = self.ends if self.ends is not None else self.until()
+        found = self.console.link.read(lambda conn: samples(conn, self.metric, v.stage, v.entered_at, until))
+
+        def put() -> None:
+            self.lines = [_line(number, one, until) for number, one in enumerate(found)]
+
+        return put
+
+    def opened(self, line: Line) -> None:
+        document = str(line.order[5])
+        if document:
+            self.console.push_screen(OneRequest(document=document))
+        else:
+            self.console.say("No document belongs to this row.", "caution")
+
+
+def _line(number: int, one: GateSample, until: float) -> Line:
+    sign, style = words.mark(one.good)
+    text = one.title or one.document
+    cells = ((words.hour(one.at, until), "dim"), (sign, style), (one.text, "text"), (one.by, "dim"), (text, "text"))
+    return Line((one.at, number), cells, (one.at, sign, one.text, one.by, text, one.document), one.text)
+
+
+def behind(condition: ConditionView, v: View) -> Page | None:
+    """The screen of what a condition counted; None where it counts nothing that can be listed."""
+    counted = COUNTED.get(condition.metric)
+    if counted is not None:
+        in_shadow = not v.percent_bp
+        since = v.changed_at
+        if v.gate.returns:
+            since = max(since, v.at - max(v.gate.bake_s, SHORTEST_S))
+        scope = Scope(since, v.at, counted, since_epoch=v.epoch, shadow=in_shadow)
+        return Requests(f"{condition.text} · {condition.sentence}", lambda: scope)
+    return Counted(condition.text, condition.metric) if has_samples(condition.metric) else None

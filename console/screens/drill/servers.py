@@ -1,0 +1,75 @@
+"""The LLM servers of the last hour: Enter shows a server's errors by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from console.screens.drill.error_kinds import ErrorKinds
+from console.screens.listing import Column, Line, Listing
+from console.widgets import words
+from engine.metrics import requests
+from engine.view.model import ServerView, View
+
+WINDOW_S = 3600.0
+
+
+class Servers(Listing):
+    TITLE: ClassVar[str] = "Servers"
+    ABOUT: ClassVar[str] = "the LLM servers; Enter: errors by kind, then documents, then one request"
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("server", 12), Column("now", 18), Column("requests", 9, largest=True, right=True), Column("errors", 7, largest=True, right=True),
+        Column("rate", 7, largest=True, right=True), Column("latency", 8, largest=True, right=True), Column("last error", 0, largest=True),
+    )  # fmt: skip
+
+    def heading(self) -> tuple[str, str]:
+        return "LLM servers, last hour", f"{len(self.lines)}"
+
+    def empty(self) -> str:
+        return "no LLM server is known and no document went to one in the last hour"
+
+    def wanted(self) -> Any:
+        return self.beat()
+
+    def fetch(self, wanted: Any) -> Callable[[], None]:
+        until = self.until()
+        found = self.console.link.read(lambda conn: requests.servers(conn, until - WINDOW_S, until))
+
+        def put() -> None:
+            v = self.sight.view
+            if v is not None:
+                self.lines = lines(v, found, until)
+
+        return put
+
+    def opened(self, line: Line) -> None:
+        url = str(line.key)
+        name = line.cells[0][0]
+        self.console.push_screen(ErrorKinds(name, url))
+
+
+def lines(v: View, found: list[requests.ServerRequests], until: float) -> list[Line]:
+    """The servers as the view names them, then those that only the rows know, then what reached no server."""
+    counted = {one.server: one for one in found}
+    out = [_line(s.name, s.url, counted.pop(s.url, None), s, until) for s in v.servers]
+    out += [_line(url or "none reached", url, one, None, until) for url, one in sorted(counted.items(), reverse=True)]
+    return out
+
+
+def _line(name: str, url: str, one: requests.ServerRequests | None, s: ServerView | None, until: float) -> Line:
+    n, bad = (one.requests, one.errors) if one is not None else (0, 0)
+    rate = bad / n if n else None
+    now = ("-", "dim") if s is None else (s.state, "ok" if s.up else "bad" if s.up is False else "dim")
+    last = one.last_error if one is not None else None
+    mean = one.mean_ms if one is not None else None
+    reason = words.reason(s) if s is not None and s.error else ""
+    about = (
+        f"{url}  {reason}"
+        if url
+        else "Requests that never reached a server: the queue was full, or every breaker was open."
+    )
+    cells = (
+        (name, "strong"), now, (words.count(n), "text"), (words.count(bad), "bad" if bad else "dim"), (words.rate(rate), "bad" if bad else "dim"),
+        (words.ms(mean), "text"), (words.hour(last, until) if last is not None else "none", "text" if last else "dim"),
+    )  # fmt: skip
+    return Line(url, cells, (name, now[0], n, bad, rate, mean, last), about)
