@@ -107,6 +107,7 @@ class Console(App[int]):
         self.link = link
         self.plan = plan
         self.rehearsal = rehearsal
+        self.throwaway = rehearsal  # a store that ends with this console
         self.read_only = read_only
         self.ascii_only = ascii_only
         self.palette = themes.palette(theme)
@@ -145,6 +146,19 @@ class Console(App[int]):
         return self.link.who
 
     @property
+    def shows_faults(self) -> bool:
+        v = self.live.view
+        return self.rehearsal or bool(v and v.rehearsal)
+
+    @property
+    def briefing(self) -> tuple[float, float, bool]:
+        """Of a game day: how long the shift lasts, how fast the calendar runs, whether it can begin."""
+        return 0.0, 1.0, False
+
+    def looked(self, screen: str) -> None:
+        """A screen is shown; only a game day notes it."""
+
+    @property
     def live(self) -> Sight:
         return self.poller.sight
 
@@ -174,7 +188,7 @@ class Console(App[int]):
 
     def on_load(self) -> None:
         """Poll once before the first paint, so that it shows live figures."""
-        if self.poller.look_now().view is not None and not self.rehearsal:
+        if self.poller.look_now().view is not None and not self.throwaway:
             key = f"seen {self.link.folder.path.resolve()}"
             with contextlib.suppress(ValueError):
                 self.since = float(themes.recall(key, "0") or 0)
@@ -214,7 +228,7 @@ class Console(App[int]):
     def on_unmount(self) -> None:
         self.runner.cancel()
         v = self.live.view
-        if v is not None and not self.rehearsal:
+        if v is not None and not self.throwaway:
             themes.remember(f"seen {self.link.folder.path.resolve()}", str(v.at))
         self.write(escape.RESTORE_TITLE)
 
@@ -483,7 +497,7 @@ class Console(App[int]):
             )
 
     def action_go(self, number: int) -> None:
-        if number not in SCREENS or (number == 0 and not self.rehearsal):
+        if number not in SCREENS or (number == 0 and not self.shows_faults):
             return
         while isinstance(self.screen, ModalScreen):
             self.pop_screen()

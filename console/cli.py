@@ -16,6 +16,7 @@ from engine.text import clean_output
 # verb -> (module of console.verbs, summary for --help without importing it)
 VERBS: dict[str, tuple[str, str]] = {
     "rehearse": ("engine", "The whole product on a simulated LLM service, in a throw-away store."),
+    "gameday": ("gameday", "You are on call: a scored rehearsal with hidden faults."),
     "serve": ("engine", "Run the engine in the foreground, for systemd."),
     "stop": ("engine", "Stop this store's engine after the documents in flight."),
     "status": ("status", "The state of the rollout, in words or as JSON; --watch follows it."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from console import themes
 from console.app import Console
@@ -14,33 +15,40 @@ from console.terminal.type_ahead import key_names
 from console.widgets import words
 from engine.plan.model import Plan
 
+if TYPE_CHECKING:
+    from console.gameday import Game
+
 SIGNALLED = 128  # higher exit codes: ended by a signal
 
 
-def run(folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False) -> int:
+def run(folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False, game: Game | None = None) -> int:
     """Run the console until the user quits; return the exit code. The engine keeps running."""
     why = escape.unusable()
     if why:
         print(why)
         return 1
     with escape.left_as_found() as typed:
-        app = Console(
-            StoreLink(folder, plan),
-            plan,
-            rehearsal=rehearsal,
-            read_only=manner.read_only,
-            ascii_only=manner.ascii_only or escape.ascii_only(),
-            theme=themes.choose(manner.theme),
-            typed_before=key_names(typed),
-        )
+        options: dict[str, Any] = {
+            "read_only": manner.read_only,
+            "ascii_only": manner.ascii_only or escape.ascii_only(),
+            "theme": themes.choose(manner.theme),
+            "typed_before": key_names(typed),
+        }
+        if game is not None:
+            from console.gameday import GameConsole
+
+            app: Console = GameConsole(game, **options)
+        else:
+            app = Console(StoreLink(folder, plan), plan, rehearsal=rehearsal, **options)
         app.run(mouse=manner.mouse)
-    if rehearsal and app.ending is not None:
+    passing = rehearsal or game is not None
+    if passing and app.ending is not None:
         app.ending.call_off()  # its engine and store end after the screen, which takes a moment
     code = app.return_code or 0
-    if code > SIGNALLED and not rehearsal:
+    if code > SIGNALLED and not passing:
         os._exit(code)  # the terminal is restored; Python's own shutdown can hang on waiting threads
     v = app.sight.view
-    if code == 0 and not rehearsal and v is not None:
+    if code == 0 and not passing and v is not None:
         print(
             f"The engine keeps running: {words.stage(v)}, {words.percent(v.effective_bp)}, process {v.engine.pid}. "
             "`rollout` reattaches, `rollout stop` ends it."

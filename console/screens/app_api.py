@@ -22,6 +22,11 @@ class AppApi(Protocol):
     plan: Plan
     series_cache: SeriesCache
     rehearsal: bool
+
+    @property
+    def shows_faults(self) -> bool:
+        """Whether the screen of faults is there: in a rehearsal, not on a game day."""
+
     read_only: bool
     ascii_only: bool
     palette: dict[str, Style]
@@ -45,6 +50,13 @@ class AppApi(Protocol):
 
     @property
     def who(self) -> str: ...
+
+    @property
+    def briefing(self) -> tuple[float, float, bool]:
+        """Of a game day: how long the shift lasts, how fast the calendar runs, whether it can begin."""
+
+    def looked(self, screen: str) -> None:
+        """A screen is shown: a game day notes it."""
 
     def say(self, sentence: str, style: str = "bar") -> None:
         """Show a sentence for a few seconds."""

@@ -18,6 +18,7 @@ RUNBOOKS = (
     ("plan", "Plan"),
     ("rollback", "Rollback"),
     ("troubleshooting", "Trouble"),
+    ("gameday", "Game day"),
     ("systemd", "systemd"),
     ("monitoring", "Monitoring"),
     ("quality", "Quality"),

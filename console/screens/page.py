@@ -133,8 +133,7 @@ class Page(Screen[None]):
         else:
             self.paint(c, v, y + blocks.band(c, y, v, not (self.sight.fresh or self.sight.corrected)))
         hints = tuple(hint for hint in self.hints() if self.check_action(hint[2].partition("(")[0], ()))
-        rehearsal = bool(v and v.rehearsal) or app.rehearsal
-        blocks.footer(c, self.NUMBER, rehearsal, hints, waiting.badge(self.sight, app.rehearsal))
+        blocks.footer(c, self.NUMBER, app.shows_faults, hints, waiting.badge(self.sight, app.rehearsal))
         if app.said:
             self._say(c, *app.said, bool(hints))
         return c
@@ -180,6 +179,7 @@ class Page(Screen[None]):
         self.call_after_refresh(self.repaint)
 
     def on_screen_resume(self) -> None:
+        self.console.looked(self.TITLE)
         self.refreshed()
 
     def text(self) -> str:

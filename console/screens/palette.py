@@ -41,7 +41,10 @@ class Command(NamedTuple):
 
 def commands(app: AppApi, page: Page | None, everywhere: Iterable[BindingType]) -> list[Command]:
     """This screen's actions first, then the screens, the global actions, and the colours."""
-    found = [*_bound(type(page).bindings() if page else (), page.TITLE if page else "", ""), *_screens(app.rehearsal)]
+    found = [
+        *_bound(type(page).bindings() if page else (), page.TITLE if page else "", ""),
+        *_screens(app.shows_faults),
+    ]
     found += _bound(everywhere, "everywhere", "app.")
     found += [Command(f"colours: {name}", "", "remembered", f"app.look('{name}')") for name in themes.NAMES]
     return [c for c in found if not (app.read_only and c.action.removeprefix("app.").partition("(")[0] in ACTING)]

@@ -20,6 +20,7 @@ from engine.rehearsal.protocol import CHAT, GENERATE, OPENAI, Asked, Form, Usage
 VERSION = "0.33.0"
 SIZE = 2_019_393_189
 BUSY = "server busy, please try again.  maximum pending requests exceeded"
+USED_UP = "You exceeded your current quota, please check your plan and billing details."
 CRASHED = "llama runner process has terminated: exit status 2"
 PROMPT_PART = 0.25  # of the time is spent on reading the prompt
 PIECES = 16  # of a streamed answer; a real server sends one per token
@@ -89,6 +90,10 @@ class Api:
 
     async def before(self, call: Call, asked: Asked, form: Form) -> bool:
         """Whether the call was answered (badly) before it got a slot."""
+        if self.service.faults.quota:
+            self.service.counters.turned_away += 1
+            call.send(429, error(form, USED_UP, 429))
+            return True
         if self.service.feels_busy():
             self.turn_away(call, form)
             return True

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from engine.clock import LapseClock
 from engine.plan.model import Plan
-from engine.rehearsal.corpus import SampleDocument
+from engine.rehearsal.corpus import SampleDocument, stream
 from engine.rehearsal.faults import active, checked
 from engine.rehearsal.feeder import Feeder
 from engine.rehearsal.simulated_llm import SimulatedLlm, SimulatedLlmError
@@ -20,6 +20,9 @@ from engine.rollout.control import Actor
 
 PER_MINUTE = 60.0  # documents a minute of lapsed time, as long as the machine can
 PER_REAL_SECOND = 40.0
+GAME_PER_MINUTE = 45.0  # a game day runs at a fixed speed, at which a small machine must keep latencies true
+GAME_PER_REAL_SECOND = 15.0
+GAME_REPEATS = 0.35  # enough for a healthy cache from the start
 LATENCY_MS = 700.0
 TIMEOUT_S = 8.0  # a rehearsal does not wait half a minute for a call that hangs
 TAKEN_OUT_S = 1.0  # nor hours of the calendar for a server that came back: the breaker counts the machine's own seconds
@@ -27,11 +30,15 @@ VISITOR = Actor("visitor", kind="http")
 
 
 class World:
-    """Start it before the engine (its servers' addresses go into the plan), `attach` after."""
+    """Start it before the engine (its servers' addresses go into the plan), `attach` after.
 
-    def __init__(self, clock: LapseClock, seed: int = 7, servers: int = 2) -> None:
+    `hidden`, on a game day: what goes wrong is not shown, and people can change neither it nor the calendar's speed.
+    """
+
+    def __init__(self, clock: LapseClock, seed: int = 7, servers: int = 2, hidden: bool = False) -> None:
         self._clock = clock
         self._seed = seed
+        self.hidden = hidden
         self._llm = SimulatedLlm(servers, seed=seed, latency_ms=LATENCY_MS)
         self._feeder: Feeder | None = None
         self._feeding: asyncio.Task[None] | None = None
@@ -42,7 +49,9 @@ class World:
 
     @property
     def faults(self) -> dict[str, float]:
-        """What is switched on, on the first server."""
+        """What is switched on, on the first server, and may be shown."""
+        if self.hidden:
+            return {}
         now = self._llm.current()
         return {kind.name: getattr(now, kind.name) for kind in active(now)}
 
@@ -90,9 +99,10 @@ class World:
         self._feeder = Feeder(
             arrive,
             self._clock,
-            PER_MINUTE,
+            GAME_PER_MINUTE if self.hidden else PER_MINUTE,
             seed=self._seed,
-            max_per_real_second=PER_REAL_SECOND,
+            documents=stream(self._seed, GAME_REPEATS) if self.hidden else None,
+            max_per_real_second=GAME_PER_REAL_SECOND if self.hidden else PER_REAL_SECOND,
             react=react,
             experience=found,
             visit=visit,
@@ -104,6 +114,10 @@ class World:
             self._feeding.cancel()
             await asyncio.gather(self._feeding, return_exceptions=True)
         await self._llm.stop()
+
+    async def switch(self, name: str, value: float, server: int | None = None) -> None:
+        """Set a fault on one server or on all, and say nothing. SimulatedLlmError when a server does not obey."""
+        await self._llm.set(name, value, server)
 
     async def set_fault(self, name: str, value: float) -> str:
         """Set a fault on all servers (0 is off); returns the sentence for the log. ValueError is a sentence."""

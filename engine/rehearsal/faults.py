@@ -34,6 +34,7 @@ class ServerFaults(Struct, frozen=True, forbid_unknown_fields=True):
     not_found: OnOff = 0.0
     drip: Share = 0.0
     hallucinate: Share = BASE_HALLUCINATE
+    quota: OnOff = 0.0
 
 
 class FaultKind(Struct, frozen=True):
@@ -131,6 +132,13 @@ FAULTS: tuple[FaultKind, ...] = (
         "support, so the error rate "
         "stays low: watch dropped keywords, keywords per document, ratings, and complaints, which pause the "
         "rollout above 5.",
+    ),
+    _kind(
+        "quota",
+        "Quota used up",
+        1.0,
+        "Every call is turned away with 429, quota exceeded, for the next hour. Documents get frequency keywords at once, "
+        "with `quota` as the reason; waiting does not help, so llm_unavailable takes the percentage to 0.",
     ),
 )
 

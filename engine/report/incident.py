@@ -24,7 +24,17 @@ SKIPPED = frozenset({"proof", "check", "sign", "start", "stop"})
 def happened(conn: sqlite3.Connection, incident: Incident, rows: Sequence[Row]) -> tuple[Happened, ...]:
     """Oldest first."""
     start, end = span(incident)
-    out = [*_first_failure(conn, incident), *_breaches(conn, start, incident.decided), *_complaints(conn, start, end)]
+    out = [*_first_failure(conn, incident), *between(conn, start, end, rows, incident.decided)]
+    if incident.effective is not None:
+        out.append(Happened(incident.effective, "proof", incident.proof or "0 % was observed"))
+    return tuple(sorted(out, key=lambda each: each.at)[:MOST])
+
+
+def between(
+    conn: sqlite3.Connection, start: float, end: float, rows: Sequence[Row], breaches_until: float | None = None
+) -> list[Happened]:
+    """What was seen, complained of, looked at, sent and decided in this time, in no order."""
+    out = [*_breaches(conn, start, end if breaches_until is None else breaches_until), *_complaints(conn, start, end)]
     out += [*_looks(conn, start, end), *_messages(conn, start, end)]
     for row in rows:
         d = row.decision
@@ -32,9 +42,7 @@ def happened(conn: sqlite3.Connection, incident: Incident, rows: Sequence[Row]) 
             why = f": {clean_line(d.reason, 200)}" if d.reason and d.reason not in d.sentence else ""
             kind = "fired" if d.kind == "trigger" else "decision"
             out.append(Happened(d.at, kind, f"{clean_line(d.sentence, 300)}{why}"))
-    if incident.effective is not None:
-        out.append(Happened(incident.effective, "proof", incident.proof or "0 % was observed"))
-    return tuple(sorted(out, key=lambda each: each.at)[:MOST])
+    return out
 
 
 def span(incident: Incident) -> tuple[float, float]:

@@ -61,6 +61,7 @@ REQUESTS: Mapping[str, Handler] = {
     "stop": process.stop,
     "speed": process.speed,
     "fault": process.fault,
+    "begin_shift": process.begin_shift,
 }
 RESTRICTED = frozenset({"promote", "approve", "resume", "undo_rollback", "ceiling", "adopt_plan", "sign", "revoke"})
 

@@ -40,6 +40,7 @@ from engine.text import reason_of
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from engine.gameday.director import Director
     from engine.rehearsal.environment import World
     from engine.service.engine import Engine
 
@@ -125,7 +126,12 @@ def last_words(folder: Folder) -> str:
 
 
 def run(
-    plan_path: Path, folder: Folder, speed: float | None = None, attached: bool = False, foreground: bool = False
+    plan_path: Path,
+    folder: Folder,
+    speed: float | None = None,
+    attached: bool = False,
+    foreground: bool = False,
+    scenario: str = "",
 ) -> int:
     """Run an engine until it is asked to stop; return the process's exit code. Messages go to stderr, one sentence
     each."""
@@ -148,7 +154,7 @@ def run(
         with contextlib.suppress(OSError):
             os.nice(NICE)
     try:
-        return asyncio.run(_main(plan_path, plan, folder, clock, attached))
+        return asyncio.run(_main(plan_path, plan, folder, clock, attached, scenario))
     except (StoreError, PlanError, EnvironmentProblem) as error:  # errors a person can fix
         _last_word(str(error), apart)
     except (OSError, sqlite3.Error) as error:
@@ -184,7 +190,7 @@ def _last_word(sentence: str, apart: bool, error: BaseException | None = None) -
     print(sentence, file=sys.stderr)
 
 
-async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attached: bool) -> int:
+async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attached: bool, scenario: str = "") -> int:
     from engine.server import lifecycle
     from engine.service.engine import Engine
     from engine.service.loop import ControlLoop
@@ -218,15 +224,17 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
         with contextlib.suppress(PlanError):  # it may have been edited during the wait
             plan = load_plan(plan_path)
     with lock:
-        world = None
+        world, director = None, None
         if isinstance(clock, LapseClock):
             from engine.rehearsal.environment import World
 
-            world = World(clock)
+            world = World(clock, hidden=bool(scenario))
+            director = _director(scenario, folder, clock, world) if scenario else None
             await world.start()
             plan = world.plan(plan)
         with await _port(plan, world is not None, patience_s) as tcp:  # free again before the lock is
             engine = Engine(plan, folder, clock, environ=dict(os.environ), ending=ending, world=world)
+            engine.director = director
             if world is None:
                 memory.remember(plan_path, folder.path, os.getpid())
             await engine.open(address=_url(tcp))
@@ -234,9 +242,12 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
             await lifecycle.started(engine)
             if world is not None:
                 _populate(world, engine)
+            playing = asyncio.create_task(director.run(_Stage(engine))) if director is not None else None
             try:
                 await _serve(engine, plan, folder, tcp, ending)
             finally:
+                if playing is not None:
+                    playing.cancel()
                 if world is not None:
                     await world.stop()
                 await lifecycle.stopped(engine, engine.end_cause or (causes[0] if causes else "a listener ended"))
@@ -252,6 +263,47 @@ def _load_all() -> None:
     import engine.store.schema
 
     log.debug("loaded %s", (uvicorn.protocols.http.h11_impl, engine.server.http, engine.store.schema))
+
+
+def _director(scenario: str, folder: Folder, clock: LapseClock, world: World) -> Director:
+    """Of a game day. In an engine that follows a killed one, the calendar is set to where it would be by now."""
+    from engine.gameday.director import Director
+    from engine.gameday.scenario import load
+
+    director = Director(load(scenario), folder.path.parent, clock, clock.speed, world.switch)
+    director.resume()
+    return director
+
+
+class _Stage:
+    """The engine, as a game day's director uses it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def stage(self) -> int:
+        return self._engine.state.stage
+
+    @property
+    def epoch(self) -> int:
+        return self._engine.state.epoch
+
+    @property
+    def percent_bp(self) -> int:
+        return self._engine.state.percent_bp
+
+    async def request(self, kind: str, fields: dict[str, Any], actor: Actor) -> bool:
+        from engine.server.commands import carry_out
+
+        return (await carry_out(self._engine, kind, fields, actor)).ok
+
+    def llm_document(self) -> str:
+        """One that serves LLM keywords; "" if none does."""
+        from engine.store import documents
+
+        found = documents.recent(self._engine.conn, "llm", 1)
+        return found[0].id if found else ""
 
 
 def _populate(world: World, engine: Engine) -> None:
@@ -409,13 +461,14 @@ def main() -> int:
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--speed", type=float)
     parser.add_argument("--attached", action="store_true")
+    parser.add_argument("--scenario", default="", help="of a game day")
     given = parser.parse_args()
     try:
         group = load_plan(given.plan).store.group
     except PlanError as error:
         print(error, file=sys.stderr)
         return 1
-    return run(given.plan, Folder(given.store, group), given.speed, given.attached)
+    return run(given.plan, Folder(given.store, group), given.speed, given.attached, scenario=given.scenario)
 
 
 if __name__ == "__main__":

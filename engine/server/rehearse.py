@@ -10,11 +10,18 @@ import contextlib
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
+from engine.client.client import EngineClient
 from engine.client.identity import whoami
 from engine.clock import SystemClock
+from engine.gameday import debrief, journal
+from engine.gameday.debrief import Debrief
+from engine.gameday.journal import Moment
+from engine.gameday.scenario import SPEED, Scenario
 from engine.plan.init import set_value
 from engine.plan.load import PlanError, default_plan_text, load_plan
 from engine.plan.model import Plan
@@ -27,10 +34,12 @@ from engine.store.reader import Reader
 class Rehearsal:
     """A context: `start`, then use `folder` and `plan` as with any store."""
 
+    prefix = "rollout-rehearsal-"
+
     def __init__(self, speed: float = 60.0, keep: Path | None = None) -> None:
         self._speed = speed
         self._keep = keep
-        self._root = Path(keep) if keep else Path(tempfile.mkdtemp(prefix="rollout-rehearsal-"))
+        self._root = Path(keep) if keep else Path(tempfile.mkdtemp(prefix=self.prefix))
         self._process: subprocess.Popen[bytes] | None = None
         self.folder = Folder(self._root / "store")
         self.plan_path = self._root / "rollout.toml"
@@ -44,15 +53,27 @@ class Rehearsal:
             text = set_value(text, "environment", "rehearsal")
             # the addresses in the real variable are for real messages only
             text = set_value(text, "notify.urls_env", "ROLLOUT_REHEARSAL_NOTIFY_URLS")
-            self.plan_path.write_text(text)
+            self.plan_path.write_text(self._adapted(text))
         try:
             self.plan = load_plan(self.plan_path)
         except PlanError as error:
             return str(error)
         if self.plan.environment != "rehearsal":
             return f"{self.plan_path} is the plan of a real rollout; give --keep another folder."
-        self._process = spawn(self.plan_path, self.folder, "--speed", str(self._speed), attached=True)
+        return self._start_engine()
+
+    def _start_engine(self) -> str:
+        options = ("--speed", str(self._speed), *self._options())
+        self._process = spawn(self.plan_path, self.folder, *options, attached=True)
         return wait_until_up(self.folder, self._process, 30.0)
+
+    def _options(self) -> tuple[str, ...]:
+        """More of the engine's command line."""
+        return ()
+
+    def _adapted(self, plan: str) -> str:
+        """The text of the plan."""
+        return plan
 
     def wait(self) -> None:
         if self._process is not None:
@@ -68,7 +89,7 @@ class Rehearsal:
         finally:
             reader.close()
 
-    def __enter__(self) -> Rehearsal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -85,3 +106,85 @@ class Rehearsal:
                 self._process.wait()
         if self._keep is None:
             shutil.rmtree(self._root, ignore_errors=True)
+
+
+RUNBOOK = """
+    [[stages.monitoring]]
+    text = "When the disk is full: remove old core dumps"
+    run = "rm -f core.* ../core.*"
+
+"""
+LIMITED = '    [[stages.monitoring]]\n    text = "Daily metrics snapshot: the date"'
+
+
+class GameDay(Rehearsal):
+    """A rehearsal in which a scenario is played: `start`, `begin` when the player is ready, `debrief` after the end."""
+
+    prefix = "rollout-gameday-"
+
+    def __init__(self, scenario: Scenario, speed: float = SPEED, keep: Path | None = None) -> None:
+        super().__init__(speed, keep)
+        self.scenario = scenario
+        self.speed = speed
+        self.finished: Debrief | None = None  # once the shift is over
+
+    def _options(self) -> tuple[str, ...]:
+        return ("--scenario", self.scenario.name)
+
+    def _adapted(self, plan: str) -> str:
+        assert LIMITED in plan
+        return plan.replace(LIMITED, RUNBOOK.lstrip("\n") + LIMITED)
+
+    @property
+    def lasts_s(self) -> float:
+        """The shift, in the player's seconds."""
+        return self.scenario.lasts_s / self.speed
+
+    @property
+    def ready(self) -> bool:
+        """Whether the shift can begin."""
+        return journal.first(journal.read(self._root), "ready") is not None
+
+    def begin(self) -> tuple[bool, str]:
+        """Whether the shift has begun, and a sentence."""
+        reply = EngineClient(self.folder).command("begin_shift")
+        return reply.ok, reply.sentence
+
+    def restart(self) -> str:
+        """A new engine after a killed one; "" or the sentence why there is none."""
+        if self._process is not None and self._process.poll() is None:
+            return "Not needed: an engine runs."
+        return self._start_engine()
+
+    def looked(self, screen: str) -> None:
+        """The player opened a screen."""
+        began = self.began
+        if began is not None:
+            at = began.at + (time.time() - began.real) * self.speed
+            journal.note(self._root, Moment(time.time(), at, "look", screen))
+
+    @property
+    def began(self) -> Moment | None:
+        return journal.first(journal.read(self._root), "begun")
+
+    def left_s(self) -> float | None:
+        """Seconds of the player's until the shift is over; None before it begins."""
+        began = self.began
+        return None if began is None else began.real + self.scenario.lasts_s / self.speed - time.time()
+
+    def finish(self) -> Debrief | None:
+        """The shift is over, now or by its time."""
+        self.finished = self.finished or self.debrief()
+        return self.finished
+
+    def debrief(self) -> Debrief | None:
+        """What happened and how it was played, up to now or to the end of the shift; None if it did not begin."""
+        reader = Reader(self.folder)
+        try:
+            return reader.read(
+                lambda conn: debrief.debrief(conn, self.scenario, journal.read(self._root), self.speed, whoami().name)
+            )
+        except StoreError:
+            return None
+        finally:
+            reader.close()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from engine import shell
+from engine.gameday import results
 from engine.gate.checklist import CheckResult
 from engine.messages import outbox
 from engine.plan.durations import format_duration, iso
@@ -147,16 +148,20 @@ async def _rehearsal(engine: Engine, check: Check) -> CheckResult:
     if engine.rehearsal:
         return CheckResult(True, "this is one")
     passed = record.last_passed(engine.folder.path, record.home())
+    games = results.evidence(results.read(engine.folder.path, record.home()))
+    played = f"; {games}" if games else ""
     if passed is None:
         return CheckResult(
             False,
             "no rehearsal has been passed for this store: run `rollout rehearse` beside rollout.toml, let a "
-            "trigger roll back and roll back manually",
+            f"trigger roll back and roll back manually{played}",
         )
     age = engine.clock.now() - passed.at
     limit = check.within_s
     asked = f"; at most {format_duration(limit)} is asked for" if limit else ""
-    return CheckResult(not limit or age <= limit, f"{passed.sentence}, {format_duration(max(0.0, age))} ago{asked}")
+    return CheckResult(
+        not limit or age <= limit, f"{passed.sentence}, {format_duration(max(0.0, age))} ago{asked}{played}"
+    )
 
 
 async def _triggers(engine: Engine, check: Check) -> CheckResult:

@@ -63,9 +63,17 @@ T = TypeVar("T")
 class Faults(Protocol):
     """Faults of a rehearsal that people can switch."""
 
+    hidden: bool
+
     @property
     def faults(self) -> dict[str, float]: ...
     async def set_fault(self, name: str, value: float) -> str: ...
+
+
+class Player(Protocol):
+    """Who plays a game day's scenario."""
+
+    def begin(self) -> bool: ...
 
 
 class Engine:
@@ -91,6 +99,7 @@ class Engine:
         self.environ = dict(environ or {})
         self.ending = ending or asyncio.Event()
         self.world = world  # of a rehearsal
+        self.director: Player | None = None  # of a game day
         self.feedback_limit = RateLimiter()
         self.raising = asyncio.Lock()  # held while the armed file is made and a raise recorded
         self.state = State()

@@ -9,6 +9,8 @@ from engine.clock import LapseClock
 from engine.rollout.control import Ask
 from engine.service.engine import Engine
 
+GAME = "Not on a game day: what goes wrong is hidden, and the calendar's speed is fixed until it ends."
+
 
 async def stop(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     engine.event(f"{ask.actor.name} stopped the engine.")
@@ -20,6 +22,8 @@ async def stop(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 async def speed(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if not isinstance(engine.clock, LapseClock):
         return Reply(False, "Only a rehearsal has a time lapse; this is the live engine.")
+    if engine.world is not None and engine.world.hidden:
+        return Reply(False, GAME)
     try:
         engine.clock.set_speed(min(20_000.0, float(fields.get("value") or 0)))
     except (TypeError, ValueError) as error:
@@ -27,9 +31,20 @@ async def speed(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     return Reply(True, f"Time runs {engine.clock.speed:g} times faster.")
 
 
+async def begin_shift(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    """The player of a game day is ready: the calendar runs, and whatever the scenario holds takes its course."""
+    if engine.director is None:
+        return Reply(False, "This is not a game day; `rollout gameday` starts one.")
+    if not engine.director.begin():
+        return Reply(False, "The day shift is still bringing the rollout to its stage; a few seconds more.")
+    return Reply(True, "Your shift begins.")
+
+
 async def fault(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if engine.world is None:
         return Reply(False, "Faults can be switched only in a rehearsal; this is the live engine.")
+    if engine.world.hidden:
+        return Reply(False, GAME)
     try:
         sentence = await engine.world.set_fault(str(fields.get("name")), float(fields.get("value") or 0))
     except (TypeError, ValueError) as error:

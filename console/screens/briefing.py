@@ -1,0 +1,69 @@
+"""Before a game day: who you are, what you take over, what counts. One screen; enter begins the shift."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import BindingType
+
+from console.screens.page import Hint, Page, key
+from console.widgets.canvas import Canvas
+from engine.view.model import View
+
+KEYS = (
+    ("R", "roll back to 0 %, now"),
+    ("K", "I have it: take an alarm"),
+    ("!", "what waits for you"),
+    ("2", "the gate (h: hold)"),
+    ("3 4", "triggers, trends"),
+    ("7 8", "documents, log"),
+    ("9 tab", "the runbook's commands"),
+    ("E", "start an engine if none runs"),
+)
+
+
+class Briefing(Page):
+    TITLE: ClassVar[str] = "Briefing"
+    ABOUT: ClassVar[str] = "what you take over, and what counts"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        key("enter", "app.begin", "begin your shift"),
+        key("escape,q", "app.leave", "leave; nothing is kept"),
+    ]
+
+    def hints(self) -> tuple[Hint, ...]:
+        return (("enter", "begin your shift", "app.begin"), ("q", "leave", "app.leave"), ("?", "help", "app.help"))
+
+    def paint(self, c: Canvas, v: View, y: int) -> None:
+        stage = f"stage {v.stage} of {v.stages - 1}, {v.stage_name}, {v.percent_bp / 100:g} % of documents"
+        self._paint(c, y, f"mara's day shift leaves you {v.service} in {stage}.")
+
+    def nothing(self, c: Canvas, y: int) -> None:
+        self._paint(c, y, "mara's day shift is bringing the rollout to its stage.")
+
+    def _paint(self, c: Canvas, y: int, state: str) -> None:
+        lasts, speed, ready = self.console.briefing
+        wide = min(c.width - 4, 90)
+        y += 1
+        c.put(2, y, "You are on call.", "strong")
+        y += 2
+        facts = (
+            state,
+            f"Your shift lasts {lasts:.0f} s. The calendar runs {speed:g} times faster: the {5 * 60 / speed:.0f} s you spend "
+            "reading a screen are five minutes of the rollout. Latencies stay real.",
+            "Something may go wrong, or nothing. What it was you learn afterwards. Do what the rollout needs and no more.",
+            "It counts whether you notice, do the right thing, and in time; how many documents are harmed; wrong moves.",
+        )
+        for fact in facts:
+            y += c.block(2, y, wide, 3, fact) + (1 if c.height >= 30 else 0)
+        y += 1
+        half = (len(KEYS) + 1) // 2 if c.width >= 76 and c.height < 30 else len(KEYS)
+        for place, (name, what) in enumerate(KEYS):
+            x = 2 + (place // half) * 38
+            c.spans(x, y + place % half, [(f"{name:<6}", "key"), (what, "text")], c.width - x - 1)
+        y += half + 1
+        c.put(
+            2,
+            y,
+            "Ready when you are: enter." if ready else "The day shift is still at it; a few seconds more.",
+            "accent" if ready else "dim",
+        )

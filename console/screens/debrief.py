@@ -1,0 +1,86 @@
+"""After a game day: the score against par, part by part, what it was, what was best, and each moment."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import BindingType
+
+from console.screens.incident import KIND
+from console.screens.page import LIST_KEYS, Hint, Page, key
+from console.screens.rows import Rows
+from console.widgets import blocks
+from console.widgets.canvas import Canvas
+from engine.gameday.debrief import Debrief
+from engine.view.model import View
+
+FULL = 0.8  # of a part's points: well done
+POOR = 0.4
+
+
+class DebriefPage(Page):
+    TITLE: ClassVar[str] = "Debrief"
+    ABOUT: ClassVar[str] = "how the game day went: points against par, what it was, each moment"
+    BINDINGS: ClassVar[list[BindingType]] = [*LIST_KEYS, key("q,escape", "app.leave", "leave; the result is kept")]
+
+    def __init__(self, made: Debrief) -> None:
+        super().__init__()
+        self.made = made
+        self.rows = Rows()
+
+    def hints(self) -> tuple[Hint, ...]:
+        return (("j k", "moments", ""), ("Y", "copy", "app.copy_screen"), ("q", "leave", "app.leave"))
+
+    def paint(self, c: Canvas, v: View, y: int) -> None:
+        self._paint(c, y)
+
+    def nothing(self, c: Canvas, y: int) -> None:
+        self._paint(c, y)
+
+    def _paint(self, c: Canvas, y: int) -> None:
+        made, s = self.made, self.made.score
+        area = self.area(c, y)
+        verdict = ("passed", "ok") if s.passed else ("not passed", "bad")
+        x = c.spans(
+            1,
+            y,
+            [(f"{made.title}  ", "strong"), (f"{s.total} of 100", "strong"), (f", par {s.par}: ", "text"), verdict],
+        )
+        c.right(c.width - 1, y, made.who if x + len(made.who) < c.width else "", "dim")
+        y += 1
+        for part in s.parts:
+            points = f"{part.points}/{part.most}" if part.most else f"{part.points}"
+            style = "text"
+            if part.most:
+                style = "ok" if part.points >= FULL * part.most else "bad" if part.points < POOR * part.most else "warn"
+            c.spans(1, y, [(f"{part.name:<12}", "dim"), (f"{points:>6}  ", style), (part.sentence, "text")], area.width)
+            y += 1
+        for name, sentence in (("it was", made.truth), ("best", made.best)):
+            c.put(1, y, name, "dim")
+            y += c.block(9, y, area.width - 8, 2 if c.height < 30 else 4, sentence)
+        inner = blocks.panel(
+            c,
+            blocks.Area(1, y, area.width, max(0, c.height - 2 - y)),
+            "what happened, in seconds of yours",
+            f"{len(made.moments)} moments",
+            "dim",
+        )
+        for row, index in enumerate(self.rows.window(len(made.moments), inner.height)):
+            moment = made.moments[index]
+            seconds = f"{(moment.at - made.began) / made.speed:5.0f} s "
+            c.spans(
+                inner.x,
+                inner.y + row,
+                [(seconds, "dim"), (moment.sentence, KIND.get(moment.kind, "text"))],
+                inner.width,
+            )
+            if index == self.rows.at:
+                blocks.tinted(c, inner.y + row, inner.x, inner.width)
+
+    def text(self) -> str:
+        """The whole debrief, not only the rows that fit."""
+        return self.made.text
+
+    def action_move(self, by: int) -> None:
+        self.rows.move(by, len(self.made.moments))
+        self.repaint()

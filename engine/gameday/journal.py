@@ -1,0 +1,49 @@
+"""What a game day notes beside its store: one line a moment. The store's own records are read from the store."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from engine import files
+
+NAME = "gameday.jsonl"
+
+Kind = Literal["ready", "begun", "step", "back", "look", "room", "ended"]
+
+
+class Moment(Struct, frozen=True, omit_defaults=True):
+    """`at` is the calendar's, `real` the machine's epoch seconds. `step`: the number of a scenario's step."""
+
+    real: float
+    at: float
+    kind: Kind
+    text: str = ""
+    step: int = -1
+
+
+def note(folder: Path, moment: Moment) -> None:
+    """Append; a disk that refuses loses the line and nothing else."""
+    with contextlib.suppress(OSError):
+        descriptor = files.open_regular(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(moment) + b"\n")
+
+
+def read(folder: Path) -> tuple[Moment, ...]:
+    """Oldest first; () before there is one."""
+    found: list[Moment] = []
+    with contextlib.suppress(OSError):
+        for line in files.read(folder / NAME).content.splitlines():
+            with contextlib.suppress(msgspec.MsgspecError):
+                found.append(msgspec.json.decode(line, type=Moment))
+    return tuple(found)
+
+
+def first(moments: tuple[Moment, ...], kind: Kind) -> Moment | None:
+    return next((moment for moment in moments if moment.kind == kind), None)

@@ -1,0 +1,249 @@
+"""How well a game day was played: a pure function over what happened, its decisions, and documents in slices of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from msgspec import Struct
+
+from engine.gameday.scenario import Scenario, Share
+
+ACT, NOTICE, TIME, HARM = 40, 15, 15, 30  # points
+FINE = 25  # of ACT, for what is safe but not the best
+AFTER_THE_MACHINE = 10  # of ACT, for someone who was there when a trigger did it
+WRONG_MOVE = 15  # points that each costs
+PASS = 60
+EARLY_S = 30.0  # of the calendar: who leaves this long before the end has left before it
+LATE = 4.0  # times par: from here on a time earns nothing
+
+By = Literal["player", "trigger", "colleague", "engine"]
+
+
+class Act(Struct, frozen=True):
+    """A decision of the log, or another act: `start` of an engine, `room` on the disk. `lowers`: the percentage fell."""
+
+    at: float
+    kind: str
+    by: By
+    lowers: bool = False
+
+
+class Look(Struct, frozen=True):
+    at: float
+    screen: str
+
+
+class Slice(Struct, frozen=True):
+    """Documents that arrived from `at` on, and how many of them were harmed, as the scenario counts harm."""
+
+    at: float
+    seconds: float
+    documents: int
+    harmed: int
+
+
+class Shift(Struct, frozen=True):
+    """All that is scored. Moments are the calendar's; `speed` calendar seconds pass in one of the player's."""
+
+    began: float
+    ended: float
+    speed: float
+    acts: tuple[Act, ...] = ()
+    looks: tuple[Look, ...] = ()
+    slices: tuple[Slice, ...] = ()
+
+
+class Part(Struct, frozen=True):
+    """Points for one thing, with the reason."""
+
+    name: str
+    points: int
+    most: int
+    sentence: str
+
+
+class Score(Struct, frozen=True):
+    """Times are the player's seconds since the fault could be seen; None: never. Documents are whole ones."""
+
+    total: int
+    par: int
+    passed: bool
+    parts: tuple[Part, ...]
+    right: bool
+    noticed_s: float | None
+    acted_s: float | None
+    acted: str
+    harmed: int
+    best: int
+    at_par: int
+    untouched: int
+    wrong: tuple[str, ...]
+
+
+def score(scenario: Scenario, shift: Shift) -> Score:
+    """The points of one shift; the same shift always gets the same."""
+    fault_at = shift.began + scenario.fault_after_s
+    visible = fault_at + scenario.visible_s
+    after = [act for act in shift.acts if act.at >= fault_at]
+    mine = [act for act in after if act.by == "player"]
+    chosen = next((act for act in mine if act.kind in scenario.right), None)
+    chosen = chosen or next((act for act in mine if act.kind in scenario.fine), None)
+    machine = next((act for act in after if act.by == "trigger" and act.lowers), None)
+    wrong = tuple(act.kind for act in mine if act.kind in scenario.wrong)
+    noticed = _noticed(scenario, shift, mine, fault_at, chosen)
+    harmed, best, at_par, untouched = _harm(scenario, shift, fault_at, mine, machine)
+    seen_s = None if noticed is None else max(0.0, noticed - visible) / shift.speed
+    acted_s = None if chosen is None else max(0.0, chosen.at - visible) / shift.speed
+    early = shift.ended < shift.began + scenario.lasts_s - EARLY_S
+    act, right = _act(scenario, chosen, machine, mine, wrong, noticed is not None, early)
+    parts: tuple[Part, ...] = (
+        Part("noticed", _timely(seen_s, scenario.par.notice_s, NOTICE), NOTICE, _noticed_words(seen_s)),
+        act,
+        _time(scenario, acted_s, chosen, machine, wrong),
+        _harm_part(scenario, (harmed, best, untouched), wrong),
+    )
+    lost = WRONG_MOVE * len(wrong)
+    total = max(0, sum(part.points for part in parts) - lost)
+    if wrong:
+        moves = ", ".join(dict.fromkeys(MOVES.get(kind, kind) for kind in wrong))
+        parts = (*parts, Part("wrong moves", -lost, 0, f"During the fault you {moves}."))
+    kind = chosen.kind if chosen is not None else ""
+    par = NOTICE + ACT + TIME + _saved(at_par, best, untouched)
+    passed = right and not wrong and total >= PASS
+    return Score(total, par, passed, parts, right, seen_s, acted_s, kind, harmed, best, at_par, untouched, wrong)
+
+
+MOVES = {
+    "promote": "promoted",
+    "undo_rollback": "took the rollback back",
+    "resume": "opened the way up again",
+    "rollback": "rolled back a healthy service",
+    "hold": "held promotion",
+    "start": "started the engine",
+    "room": "made room on the disk",
+}
+
+
+def _noticed(
+    scenario: Scenario, shift: Shift, mine: Iterable[Act], fault_at: float, chosen: Act | None
+) -> float | None:
+    """When the player first showed that they see it: a look at a screen that shows it, "I have it", or the act."""
+    seen_at = fault_at + scenario.visible_s
+    looks = [look.at for look in shift.looks if look.at >= seen_at and look.screen in scenario.screens]
+    acks = [act.at for act in mine if act.kind == "ack"]
+    return min([*looks, *acks, *([chosen.at] if chosen is not None else [])], default=None)
+
+
+def _noticed_words(seconds: float | None) -> str:
+    if seconds is None:
+        return "You never looked at a screen that shows it, and never took the alarm."
+    return f"You looked closer {seconds:.0f} s after it could be seen."
+
+
+def _timely(seconds: float | None, par_s: float, most: int) -> int:
+    """Full points up to par, none from `LATE` times par on."""
+    if seconds is None:
+        return 0
+    return round(most * max(0.0, min(1.0, (LATE * par_s - seconds) / ((LATE - 1) * par_s))))
+
+
+def _act(
+    scenario: Scenario,
+    chosen: Act | None,
+    machine: Act | None,
+    mine: list[Act],
+    wrong: tuple[str, ...],
+    noticed: bool,
+    early: bool,
+) -> tuple[Part, bool]:
+    if not scenario.right:
+        if wrong:
+            return Part("right act", 0, ACT, "There was nothing to do, and you did something."), False
+        if early:
+            return Part("right act", 0, ACT, "You left before the end of the shift."), False
+        if chosen is not None:
+            return Part(
+                "right act", FINE, ACT, f"You {MOVES.get(chosen.kind, chosen.kind)}: safe, and not needed."
+            ), True
+        return Part("right act", ACT, ACT, "You left it alone, which was right."), True
+    if chosen is not None and (machine is None or chosen.at < machine.at or chosen.kind not in ("rollback", "hold")):
+        done = MOVES_DONE.get(chosen.kind, chosen.kind)
+        if chosen.kind in scenario.right:
+            return Part("right act", ACT, ACT, f"You {done}, which was right."), True
+        return Part("right act", FINE, ACT, f"You {done}: safe, but it did not end the fault."), True
+    if early:
+        return Part("right act", 0, ACT, "You left the shift without having acted."), False
+    if machine is not None:
+        points = AFTER_THE_MACHINE if noticed or chosen is not None else 0
+        return Part("right act", points, ACT, "A trigger acted before you did."), False
+    if mine:
+        return Part("right act", 0, ACT, "What you did could not end the fault."), False
+    return Part("right act", 0, ACT, "You did nothing."), False
+
+
+MOVES_DONE = MOVES | {"rollback": "rolled back"}
+
+
+def _time(
+    scenario: Scenario, acted_s: float | None, chosen: Act | None, machine: Act | None, wrong: tuple[str, ...]
+) -> Part:
+    if not scenario.right:
+        return Part("in time", 0 if wrong else TIME, TIME, "There was no hurry.")
+    if acted_s is None:
+        return Part("in time", 0, TIME, f"Par is {scenario.par.act_s:.0f} s.")
+    late = (
+        machine is not None and chosen is not None and machine.at <= chosen.at and chosen.kind in ("rollback", "hold")
+    )
+    points = 0 if late else _timely(acted_s, scenario.par.act_s, TIME)
+    return Part("in time", points, TIME, f"{acted_s:.0f} s after it could be seen; par is {scenario.par.act_s:.0f} s.")
+
+
+# -- documents -------------------------------------------------------------------------------------------------------
+
+
+def _harm(
+    scenario: Scenario, shift: Shift, fault_at: float, mine: list[Act], machine: Act | None
+) -> tuple[int, int, int, int]:
+    """Documents harmed: in fact, at best, at par, and had nobody touched anything."""
+    harmed = sum(part.harmed for part in shift.slices if part.at + part.seconds > fault_at)
+    rate = _rate(shift.slices, fault_at)
+    best = _expected(scenario.untouched, rate, scenario.visible_s)
+    at_par = _expected(scenario.untouched, rate, scenario.visible_s + scenario.par.act_s * shift.speed)
+    untouched = _expected(scenario.untouched, rate, max(0.0, shift.began + scenario.lasts_s - fault_at))
+    over = shift.ended >= shift.began + scenario.lasts_s - EARLY_S
+    if over and not [act for act in mine if act.kind not in ("ack", "resume")]:
+        untouched = harmed  # this is what happened
+    elif not over and not [act for act in mine if act.kind in scenario.right]:
+        harmed = max(harmed, untouched)  # what the shift would still have brought
+    return harmed, min(best, untouched), min(at_par, untouched), untouched
+
+
+def _rate(slices: Iterable[Slice], until: float) -> float:
+    """Documents a second of the calendar while all was well."""
+    calm = [part for part in slices if part.at + part.seconds <= until]
+    seconds = sum(part.seconds for part in calm)
+    return sum(part.documents for part in calm) / seconds if seconds else 0.0
+
+
+def _expected(shares: tuple[Share, ...], rate: float, until_s: float) -> int:
+    """Documents that the untouched course harms in its first `until_s` seconds."""
+    ends = [*(share.after_s for share in shares[1:]), float("inf")]
+    spans = ((share.share, min(end, until_s) - share.after_s) for share, end in zip(shares, ends, strict=False))
+    return round(sum(rate * share * max(0.0, seconds) for share, seconds in spans))
+
+
+def _saved(harmed: int, best: int, untouched: int) -> int:
+    """Points: all for the best possible, none for as many as without anyone."""
+    if untouched <= best:
+        return HARM
+    return round(HARM * max(0.0, min(1.0, (untouched - harmed) / (untouched - best))))
+
+
+def _harm_part(scenario: Scenario, documents: tuple[int, int, int], wrong: tuple[str, ...]) -> Part:
+    harmed, best, untouched = documents
+    if not scenario.right:
+        return Part("harm", 0 if wrong else HARM, HARM, "Nothing was harmed.")
+    what = "complaints" if scenario.harm == "complaints" else "documents harmed"
+    sentence = f"{harmed} {what}; {best} at best, {untouched} had nobody touched anything."
+    return Part("harm", _saved(harmed, best, untouched), HARM, sentence)

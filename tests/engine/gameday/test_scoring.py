@@ -1,0 +1,186 @@
+"""Every scenario, played in the ways that matter, gets the points it should; and the pars are within reach."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from engine.gameday import scenario as scenarios
+from engine.gameday.scenario import SPEED, Scenario
+from engine.gameday.scoring import ACT, FINE, HARM, NOTICE, TIME, WRONG_MOVE, Act, By, Look, Shift, Slice, score
+from engine.rehearsal.faults import checked
+
+TEN = [scenarios.load(name) for name in scenarios.names()]
+WITH_FAULT = [one for one in TEN if one.right]
+DOCUMENTS = 8  # in ten seconds
+
+
+def played(
+    scenario: Scenario,
+    *acts: tuple[float, str, By],
+    looks: tuple[float, ...] = (),
+    spared_after_s: float = float("inf"),
+    leaves_s: float | None = None,
+) -> Shift:
+    """A shift whose acts and looks are in the player's seconds after the fault can be seen; from `spared_after_s` on
+    nothing is harmed."""
+    seen = scenario.fault_after_s + scenario.visible_s
+
+    def calendar(seconds: float) -> float:
+        return seen + seconds * SPEED
+
+    def share(at: float) -> float:
+        since = at - scenario.fault_after_s
+        if since < 0 or at >= calendar(spared_after_s):
+            return 0.0
+        return next((s.share for s in reversed(scenario.untouched) if s.after_s <= since), 0.0)
+
+    ended = scenario.lasts_s if leaves_s is None else calendar(leaves_s)
+    carry, slices = 0.0, []
+    for place in range(int(ended / 10)):
+        carry += share(place * 10.0) * DOCUMENTS
+        whole = int(carry)
+        carry -= whole
+        slices.append(Slice(place * 10.0, 10.0, DOCUMENTS, whole))
+    return Shift(
+        0.0,
+        ended,
+        SPEED,
+        tuple(Act(calendar(at), kind, by, lowers=kind in ("rollback", "trigger")) for at, kind, by in acts),
+        tuple(Look(calendar(at), scenario.screens[0]) for at in looks),
+        tuple(slices),
+    )
+
+
+def test_there_are_ten_and_their_data_hold_together() -> None:
+    assert len(TEN) == 10
+    assert sum(not one.right for one in TEN) == 1, "one is to be left alone"
+    for one in TEN:
+        assert one.steps, one.name
+        assert all(a.after_s <= b.after_s for a, b in pairwise(one.steps)), one.name
+        assert all(a.after_s < b.after_s for a, b in pairwise(one.untouched)), one.name
+        assert not set(one.right) & set(one.wrong), one.name
+        last = one.fault_after_s + max(step.after_s for step in one.steps)
+        assert last < one.lasts_s, one.name
+        # a person at par has acted well before the shift is over
+        assert one.fault_after_s + one.visible_s + one.par.act_s * SPEED < one.lasts_s - 120, one.name
+        for step in one.steps:
+            if step.deed == "fault":
+                checked(step.fault, step.value)
+
+
+@pytest.mark.parametrize("one", WITH_FAULT, ids=lambda one: one.name)
+def test_the_right_act_at_once_earns_everything(one: Scenario) -> None:
+    made = score(one, played(one, (0.0, one.right[0], "player"), spared_after_s=0.0))
+    assert (made.total, made.passed, made.right, made.wrong) == (100, True, True, ())
+    assert made.noticed_s == made.acted_s == 0.0
+    assert made.harmed <= made.best + 1
+
+
+@pytest.mark.parametrize("one", WITH_FAULT, ids=lambda one: one.name)
+def test_a_player_at_par_gets_the_par_and_passes(one: Scenario) -> None:
+    shift = played(
+        one, (one.par.act_s, one.right[0], "player"), looks=(one.par.notice_s,), spared_after_s=one.par.act_s
+    )
+    made = score(one, shift)
+    assert made.passed
+    assert made.par - 4 <= made.total <= made.par + 4
+
+
+@pytest.mark.parametrize("one", WITH_FAULT, ids=lambda one: one.name)
+def test_who_never_looks_fails_and_gets_no_more_than_the_harm_part(one: Scenario) -> None:
+    made = score(one, played(one))
+    assert not made.passed
+    assert made.total == 0
+    assert made.harmed == made.untouched
+    assert made.noticed_s is None
+    assert made.acted_s is None
+
+
+@pytest.mark.parametrize("one", WITH_FAULT, ids=lambda one: one.name)
+def test_to_leave_early_without_having_acted_gains_nothing(one: Scenario) -> None:
+    stayed, left = score(one, played(one)), score(one, played(one, leaves_s=0.0))
+    assert not left.passed
+    assert left.total == 0
+    assert left.harmed >= 0.9 * stayed.harmed
+
+
+@pytest.mark.parametrize("one", [one for one in WITH_FAULT if one.fine], ids=lambda one: one.name)
+def test_what_is_safe_but_not_the_best_earns_part_of_the_points_and_is_no_pass(one: Scenario) -> None:
+    made = score(one, played(one, (0.0, one.fine[0], "player")))
+    act = next(part for part in made.parts if part.name == "right act")
+    assert act.points == FINE
+    assert made.total <= NOTICE + FINE + TIME + HARM
+    assert made.total < 60 or made.harmed < made.untouched
+
+
+@pytest.mark.parametrize("one", WITH_FAULT, ids=lambda one: one.name)
+@pytest.mark.parametrize("times", [2.0, 4.0, 8.0])
+def test_later_is_never_better(one: Scenario, times: float) -> None:
+    def at(seconds: float) -> int:
+        return score(one, played(one, (seconds, one.right[0], "player"), spared_after_s=seconds)).total
+
+    assert at(one.par.act_s) >= at(one.par.act_s * times)
+
+
+@pytest.mark.parametrize("one", WITH_FAULT, ids=lambda one: one.name)
+def test_a_wrong_move_costs_points_and_the_pass(one: Scenario) -> None:
+    right: tuple[float, str, By] = (1.0, one.right[0], "player")
+    good = score(one, played(one, right, spared_after_s=1.0))
+    bad = score(one, played(one, (0.5, "promote", "player"), right, spared_after_s=1.0))
+    assert bad.total <= good.total - WRONG_MOVE + 1
+    assert bad.wrong == ("promote",)
+    assert not bad.passed
+    assert any(part.name == "wrong moves" for part in bad.parts)
+
+
+def test_what_a_colleague_does_is_not_the_player_s() -> None:
+    one = scenarios.load("colleague")
+    made = score(one, played(one, (-1.0, "promote", "colleague"), (1.0, "rollback", "player"), spared_after_s=1.0))
+    assert made.wrong == ()
+    assert made.passed
+
+
+def test_a_trigger_that_was_first_leaves_little() -> None:
+    one = scenarios.load("empty")
+    acts: tuple[tuple[float, str, By], ...] = ((16.0, "trigger", "trigger"), (17.0, "rollback", "player"))
+    made = score(one, played(one, *acts, looks=(5.0,), spared_after_s=16.0))
+    assert not made.right
+    assert not made.passed
+    assert 0 < made.total < 60
+
+
+def test_a_false_alarm_is_looked_at_and_left_alone() -> None:
+    one = scenarios.load("false-alarm")
+    seen = score(one, played(one, looks=(3.0,)))
+    assert (seen.total, seen.passed) == (100, True)
+    acknowledged = score(one, played(one, (3.0, "ack", "player")))
+    assert acknowledged.total == 100
+    unseen = score(one, played(one))
+    assert unseen.passed
+    assert unseen.total == 100 - NOTICE
+    held = score(one, played(one, (3.0, "hold", "player")))
+    assert held.total == 100 - ACT + FINE
+    rolled = score(one, played(one, (3.0, "rollback", "player"), spared_after_s=3.0))
+    assert not rolled.passed
+    assert rolled.total == 0
+    gone = score(one, played(one, looks=(1.0,), leaves_s=2.0))
+    assert not gone.passed, "who leaves has not left it alone"
+
+
+def test_only_a_look_at_what_shows_it_counts_and_only_once_it_can_be_seen() -> None:
+    one = scenarios.load("empty")
+    for shift, noticed in (
+        (played(one, looks=(-5.0,)), False),
+        (played(one, looks=(2.0,)), True),
+        (Shift(0.0, one.lasts_s, SPEED, (), (Look(one.lasts_s - 60, "Help"),), ()), False),
+    ):
+        assert (score(one, shift).noticed_s is not None) == noticed
+
+
+def test_no_documents_at_all_is_scored_too() -> None:
+    for one in TEN:
+        made = score(one, Shift(0.0, one.lasts_s, SPEED))
+        assert 0 <= made.total <= 100
+        assert made.harmed == 0
