@@ -105,11 +105,17 @@ class RollbackAttempt:
         if self.proven_s is None:
             if proof is not None and proof.effective_ms is not None:
                 self.proven_s = proof.effective_ms / 1000
-            elif self.unreachable and self.result is not None:
+            elif self.unreachable and self.result is not None and elapsed >= self._leases_end_s:
                 self.proven_s = elapsed
         if self.proven_s is not None:
             return "proven"
         return "overdue" if elapsed > OVERDUE_S or (proof is not None and proof.overdue) else "running"
+
+    @property
+    def _leases_end_s(self) -> float:
+        """How long after the key press workers outside a dead engine may still call."""
+        result = self.result
+        return result.took_s + result.leases_end_s if result is not None and result.leases_end_s else 0.0
 
     def awaited(self, now: float | None = None) -> bool:
         """Whether the proof may still come: poll fast until then."""

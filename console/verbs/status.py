@@ -188,6 +188,7 @@ def lines(view: View, alive: str) -> list[Line]:
     if view.attribution:
         out.append(_ignoring_figures("attribution", view.attribution))
     out += [Line(f"server {s.name}", str(s.up), f"LLM server {server_sentence(s)}") for s in view.servers]
+    out += [Line(f"worker {w.name}", w.state, f"Worker: {w.sentence}") for w in view.workers]
     out += [Line(f"trigger {t.id}", t.verdict, f"{t.id}: {t.sentence}") for t in tripped]
     out += [_ignoring_figures("next", sentence, f"Next: {sentence}") for sentence in view.next]
     out += _waiting(view, alive)

@@ -20,6 +20,7 @@ from msgspec import Struct, structs
 
 from engine.client.identity import whoami
 from engine.clock import SystemClock
+from engine.cluster.lease import OUT_S
 from engine.plan.model import Plan
 from engine.rollout.control import Actor, Ask, Decision, State, roll_back, zero_instead
 from engine.store import ownership
@@ -56,6 +57,7 @@ class RollbackResult(Struct, frozen=True):
     engine: Literal["answered", "silent", "none"] = "silent"
     took_s: float = 0.0  # from the key to here
     instead: str = ""  # why it went to 0 % and not to the stage that was asked for, " (...)"
+    leases_end_s: float = 0.0  # without an engine: for so long after that workers outside it may still call
 
     @property
     def pushed(self) -> bool:
@@ -239,8 +241,12 @@ class EngineClient:
             what = "not recorded: an engine that starts finds the armed file gone and logs that"
         odd = zero_instead(self.plan, to_stage)
         instead = f" ({odd})" if odd else ""
-        sentence = f"Rolled back to 0 %{instead} without the engine, {what}."
-        return RollbackResult(True, sentence, tuple(ways), ask.request_id, rev, engine, instead=instead)
+        lasting = OUT_S if self.folder.has_workers() else 0.0
+        workers = f" Workers may call for {lasting:.1f} s more: then their leases have ended." if lasting else ""
+        sentence = f"Rolled back to 0 %{instead} without the engine, {what}.{workers}"
+        return RollbackResult(
+            True, sentence, tuple(ways), ask.request_id, rev, engine, instead=instead, leases_end_s=lasting
+        )
 
     def _still_held(self) -> int:
         """The process that holds a lock of this store which was removed or replaced; 0 for none. Its engine writes

@@ -32,6 +32,7 @@ from engine.server.guard import Guard
 from engine.server.replays import KEY_LIMIT, Replays
 from engine.server.request_names import NamedRequests
 from engine.server.wire import BatchRequest, ExtractRequest, Health, StoredDocument
+from engine.server.workers import Workers
 from engine.service.engine import Engine
 from engine.store import documents, log
 from engine.store.documents import Document
@@ -67,6 +68,7 @@ class Api:
         self.room = room
         self.guard = guard
         self.replays = Replays()
+        self.workers = Workers(engine)
 
     def application(self) -> ASGIApp:
         one = "/v1/documents/{id:path}"
@@ -80,6 +82,7 @@ class Api:
             self._route("/metrics", GET=self.metrics),
             self._route("/healthz", GET=self.health),
             self._route("/openapi.json", GET=self.openapi),
+            self._route("/v1/worker/{kind}", POST=self._with_body(self.worker)),
         ]
         if self.guard is None:
             routes.append(Route("/v1/control/{kind}", self._with_body(self.control), methods=["POST"]))
@@ -174,6 +177,14 @@ class Api:
         has_token = self.guard is not None and bool(self.guard.token)
         how = "send" if has_token else "set [http] token_env's variable in the engine's environment and send"
         sentence = f"{what} only with the token: {how} `Authorization: Bearer ...`, or use `rollout documents`."
+        return refuse(401 if has_token else 403, "token", sentence)
+
+    async def worker(self, request: Request, body: bytes) -> Response:
+        if self._knows(request):
+            return await self.workers.answer(request, body)
+        has_token = self.guard is not None and bool(self.guard.token)
+        how = "send" if has_token else "set [http] token_env's variable in the engine's environment and send"
+        sentence = f"Workers are admitted only with the token: {how} `Authorization: Bearer ...`."
         return refuse(401 if has_token else 403, "token", sentence)
 
     # -- the rest ------------------------------------------------------------------------------------------------------

@@ -97,6 +97,11 @@ def _paths() -> dict[str, Any]:
         }
     ]  # fmt: skip
     text = _query("text", {"enum": ["0", "1"]}, "1: with its text.")
+    kind = {
+        **document[0],
+        "name": "kind",
+        "description": "What a worker asks; its messages may change with the version.",
+    }
     return {
         "/v1/extract": {
             "post": _operation("extract", "Keywords for one document, stored", "Extracted", (*SENT, 409, 429), "ExtractRequest", once)
@@ -113,6 +118,11 @@ def _paths() -> dict[str, Any]:
         "/v1/documents/{id}": {
             "get": _operation("document", "A document as it is stored", "StoredDocument", (404,), parameters=[*document, text], token=True),
             "delete": _operation("deleteDocument", "Delete a document for good", "Answer", (404, 409), parameters=document, token=True),
+        },
+        "/v1/worker/{kind}": {
+            "post": _operation(
+                "worker", "For workers of the same version: lease, watch", "", (*SENT, 404, 409, 429), parameters=[kind], token=True
+            )
         },
         "/v1/status": {"get": _operation("status", "Where the rollout stands", "View", ())},
         "/v1/decisions": {

@@ -27,6 +27,9 @@ from msgspec import Struct
 from engine import VERSION
 from engine.client.client import Reply
 from engine.clock import Clock, LapseClock, SystemClock, pace
+from engine.cluster.identity import version
+from engine.cluster.lease import Identity, Terms
+from engine.cluster.leases import Leases
 from engine.extraction.llm import ErrorKind, LlmPool
 from engine.messages.dispatcher import Post
 from engine.metrics import exposition
@@ -161,6 +164,9 @@ class Engine:
             self.token,
             self.trust,
         )
+        self.leases = Leases(
+            self.clock, self.token, self.terms, self.folder.mark_workers, inherited=self.folder.has_workers()
+        )
         self.writer = Writer(self.folder, self.token, ledger.fold)
         self.writer.start()
         key = secret(self.environ, self.plan.llm.api_key_env)
@@ -173,7 +179,7 @@ class Engine:
             self.conn,
             self.writer,
             self.pool,
-            lambda: self.pipeline.in_flight,
+            lambda: self.pipeline.in_flight + self.leases.in_flight,
             lambda: self.switch.read().percent_bp,
             self.limits,
             lambda: self.pipeline.bulk_refused,
@@ -220,6 +226,7 @@ class Engine:
     def ends(self) -> None:
         """Accept no new documents from here on."""
         self.stopping = True
+        self.leases.close()
 
     async def stop(self) -> None:
         """Finish what is in flight (the servers have drained), write it, and mark the shutdown as clean."""
@@ -296,6 +303,18 @@ class Engine:
         if self.switch.shut:
             raise OSError(self.switch.shut)
         return await self.pipeline.extract(document_id, text, title, method, bulk, read)
+
+    def terms(self) -> Terms:
+        """What routers obey, for workers outside the engine. A stopping engine grants nothing."""
+        permit, state = self.switch.read(), self.state
+        epoch = max(permit.epoch, state.epoch)  # a store that cannot be read has none, and a worker's never goes back
+        if self.stopping:
+            return Terms(0, False, "the engine is stopping", epoch, state.stage, state.rev, state.last_rev)
+        return Terms(permit.percent_bp, permit.open, permit.why, epoch, state.stage, state.rev, state.last_rev)
+
+    def identity(self) -> Identity:
+        """What a worker must run to work for this engine."""
+        return Identity(version(), self.file_plan.digest, self.pool.model_digest if self.pool.all_known else "")
 
     def may_generate(self) -> bool:
         """Whether any request may use a model. In Preparation no document does; a person's check may, until a

@@ -30,6 +30,7 @@ REMOVAL_GRACE_S = 2.0
 MAIL_S = 1.0
 PLAN_S = 2.0  # interval between two checks of the plan file
 RETRY_S = 1.0
+LEASES_S = 0.02  # interval between two looks at what workers may do
 OBSERVATIONS = ("blind", "seen")  # log rows about what the monitor sees
 
 
@@ -67,6 +68,7 @@ class ControlLoop:
         engine.background(self._run())
         engine.background(self._mail())
         engine.background(self._watch_plan())
+        engine.background(self._watch_leases())
 
     def _recall_proof(self) -> None:
         """The last rollback's proof, shown until there is another."""
@@ -181,6 +183,18 @@ class ControlLoop:
         while True:
             await asyncio.to_thread(self._engine.plan_watch.look)
             await asyncio.sleep(PLAN_S)
+
+    async def _watch_leases(self) -> None:
+        """While workers hold leases, see at once when routers obey something else: the armed file removed, a lapsed
+        evaluation. Rollbacks do not wait for this."""
+        engine = self._engine
+        while True:
+            if engine.leases.any:
+                engine.leases.refresh()
+            elif engine.leases.idle and engine.folder.has_workers():
+                engine.leases.forget()
+                engine.folder.unmark_workers()
+            await asyncio.sleep(LEASES_S if engine.leases.any else TICK_S)
 
     async def _mend_future(self) -> None:
         """Move back what was dated in the future while the machine's clock was ahead (cool-downs, complaints,

@@ -2,8 +2,9 @@
 has ended.
 
 Observed means: no call is in flight, none may be sent, and every document routed since (without traffic: every probe
-document) went to the frequency arm. Probes take the path of real documents, `Pipeline.route`. If that is not observed
-within 5 s, the result is a prominent failure.
+document) went to the frequency arm. Probes take the path of real documents, `Pipeline.route`. Each worker outside the
+engine has acknowledged it with nothing in flight, or its lease has ended. If that is not observed within 5 s, the
+result is a prominent failure.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import uuid
 from msgspec.structs import replace
 
 from engine.clock import Clock
+from engine.cluster.lease import Version
+from engine.cluster.leases import Leases
 from engine.plan.durations import iso
 from engine.routing.pipeline import Pipeline, Routed
 from engine.routing.switch import Switch
@@ -38,6 +41,7 @@ class Proof:
         self,
         pipeline: Pipeline,
         switch: Switch,
+        leases: Leases,
         clock: Clock,
         armed_path: str,
         *,
@@ -50,6 +54,9 @@ class Proof:
     ) -> None:
         self._pipeline = pipeline
         self._switch = switch
+        self._leases = leases
+        self._version: Version = (0, 0)  # that workers have to acknowledge
+        self._effect_at = clock.real()
         self._clock = clock
         self._armed_path = armed_path
         self._began = clock.real() if pressed is None else pressed
@@ -71,7 +78,7 @@ class Proof:
             llm_since=0,
             probes=0,
             overdue=False,
-            sentence="Proving: waiting for the first document routed since.",
+            sentence=_waits("waiting for the first document routed since"),
         )
 
     def effect(self, ended_before: int = 0) -> None:
@@ -81,6 +88,8 @@ class Proof:
         """
         self._before = self._pipeline.routed
         self._requests = self._pipeline.requests_sent
+        self._effect_at = self._clock.real()
+        self._version = self._leases.refresh()  # wakes the workers
         if self.target_bp == 0:
             self.view = replace(self.view, cancelled=ended_before + self._pipeline.cancel_calls())
 
@@ -94,9 +103,12 @@ class Proof:
         while True:
             elapsed = self._clock.real() - self._began
             probes = self._probe() if elapsed > PROBE_AFTER_S and not self._since().frequency else 0
-            why = self._unproven(probes)
+            own = self._unproven_here(probes)
+            why = own or self._workers()
             if not why or self._clock.real() > late:
                 return self._conclude(None if why else elapsed, probes, why)
+            if not own:
+                self.view = replace(self.view, sentence=_waits(why))
             await asyncio.sleep(STEP_S)
 
     def _since(self) -> Routed:
@@ -105,6 +117,10 @@ class Proof:
 
     def _unproven(self, probes: int) -> str:
         """What contradicts it; "" when it is observed."""
+        return self._unproven_here(probes) or self._workers()
+
+    def _unproven_here(self, probes: int) -> str:
+        """The same for the engine alone."""
         if self._switch.read().percent_bp > self.target_bp:
             return f"routers still obey {self._switch.read().percent_bp / 100:g} %"
         if self.target_bp:
@@ -124,6 +140,16 @@ class Proof:
             return f"only {probes} of {PROBES} probe documents went to frequency"
         return ""
 
+    def _workers(self) -> str:
+        """The worker that may still call the LLM, and until when; "" if none can."""
+        return self._leases.unproven(self._version, not self.target_bp)
+
+    @property
+    def _last_call(self) -> float | None:
+        """The last LLM call of the engine or of a worker."""
+        calls = (self._pipeline.last_call, self._leases.last_call)
+        return max((at for at in calls if at is not None), default=None)
+
     def _probe(self) -> int:
         """Route probe documents like real ones; return how many went to frequency."""
         routes = [self._pipeline.route(f"probe-{uuid.uuid4().hex}") for _ in range(PROBES)]
@@ -133,10 +159,12 @@ class Proof:
         self.view = replace(
             self.view,
             effective_ms=None if elapsed is None else round(elapsed * 1000, 2),
-            last_call=self._pipeline.last_call,
+            last_call=self._last_call,
             last_call_ended=self._pipeline.last_call_ended,
             probes=probes,
             overdue=elapsed is None,
+            workers=self._leases.acknowledged(self._version),
+            silent=self._leases.ended_since(self._version, self._effect_at),
         )
         self.refresh(why)
         return self.view
@@ -145,6 +173,9 @@ class Proof:
         """Update the count of routed documents and the sentence. Not after the percentage has been raised again."""
         since = self._since()
         view = replace(self.view, documents_since=since.llm + since.frequency, llm_since=since.llm)
+        if view.effective_ms is None and not view.overdue:
+            self.view = view  # its sentence names what `run` waits for
+            return
         text = sentence(view, self.target_bp, self._armed_path, why or self._unproven(view.probes))
         self.view = replace(view, sentence=text)
 
@@ -157,9 +188,12 @@ def sentence(view: ProofView, target_bp: int, armed_path: str, why: str = "") ->
             f"{shlex.quote(armed_path)}"
         )
     if view.effective_ms is None:
-        return "Proving: waiting for the first document routed since."
+        return _waits("waiting for the first document routed since")
     if target_bp:
-        return f"Effective in {took(view.effective_ms)}: routers obey {target_bp / 100:g} %."
+        return (
+            "; ".join([f"Effective in {took(view.effective_ms)}: routers obey {target_bp / 100:g} %", *_outside(view)])
+            + "."
+        )
     parts = [
         f"Effective in {took(view.effective_ms)}",
         f"last LLM call {iso(view.last_call, ms=True)}" if view.last_call else "no LLM call since the engine started",
@@ -171,4 +205,14 @@ def sentence(view: ProofView, target_bp: int, armed_path: str, why: str = "") ->
         parts.append(f"{counted(view.documents_since, 'document')} since, {how}")
     elif view.probes:
         parts.append(f"no document came meanwhile, so {view.probes} probe documents were routed, all to frequency")
-    return "; ".join(parts) + "."
+    return "; ".join([*parts, *_outside(view)]) + "."
+
+
+def _waits(why: str) -> str:
+    return f"Proving: {why}."
+
+
+def _outside(view: ProofView) -> list[str]:
+    """What is known of the workers outside the engine."""
+    obeying = [f"acknowledged by {counted(view.workers, 'worker')}"] if view.workers else []
+    return [*obeying, *view.silent]

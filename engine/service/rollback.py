@@ -162,6 +162,7 @@ async def roll_back(
     proof = Proof(
         engine.pipeline,
         engine.switch,
+        engine.leases,
         engine.clock,
         str(engine.folder.armed),
         actor=ask.actor.name,

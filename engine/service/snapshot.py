@@ -37,6 +37,7 @@ from engine.view.model import (
     ServerView,
     TriggerView,
     View,
+    WorkerView,
 )
 
 WINDOW_S = headlines.WINDOW_S
@@ -140,6 +141,7 @@ def view(engine: Engine) -> View:
         restore=_restore(engine),
         alarm_since=monitor.alarm_since,
         acknowledged=acknowledged(engine),
+        workers=_workers(engine),
         operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
         log=tuple(decision_view(row) for row in rows),
         events=tuple(engine.events)[-20:],
@@ -340,6 +342,23 @@ def _servers(engine: Engine) -> tuple[ServerView, ...]:
             )
         )
     return tuple(out)
+
+
+def _workers(engine: Engine) -> tuple[WorkerView, ...]:
+    leases = engine.leases
+    return tuple(
+        WorkerView(
+            lease.worker,
+            lease.host,
+            lease.pid,
+            leases.state(lease),
+            lease.percent_bp,
+            lease.in_flight,
+            leases.until(lease),
+            leases.sentence(lease),
+        )
+        for lease in leases.shown()
+    )
 
 
 def _gate(engine: Engine) -> GateView:

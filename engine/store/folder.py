@@ -92,6 +92,7 @@ class Folder:
         self.socket = self.path / "engine.sock"
         self.ballast = self.path / "ballast"
         self.engine_log = self.path / "engine.log"
+        self.workers = self.path / "workers"  # there while workers outside the engine may call the LLM
 
     @property
     def exists(self) -> bool:
@@ -344,6 +345,25 @@ class Folder:
         finally:
             os.close(descriptor)
         return False
+
+    # -- workers -----------------------------------------------------------------------------------------------------
+
+    def has_workers(self) -> bool:
+        """Whether workers may hold a lease of this store's engine, or of the one before it."""
+        return os.path.lexists(self.workers)
+
+    def mark_workers(self) -> None:
+        """Note it durably, before the first lease. OSError."""
+        descriptor = self.create(self.workers)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self.sync()
+
+    def unmark_workers(self) -> None:
+        with contextlib.suppress(OSError):
+            self.workers.unlink(missing_ok=True)
 
     # -- the socket --------------------------------------------------------------------------------------------------
 

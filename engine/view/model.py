@@ -117,6 +117,19 @@ class ServerView(Struct, frozen=True):
     learnt: str = ""  # what is left out of requests since the server refuses it
 
 
+class WorkerView(Struct, frozen=True):
+    """A worker outside the engine: what its lease permits, and until when it may call the LLM without a renewal."""
+
+    name: str
+    host: str
+    pid: int
+    state: Literal["active", "silent", "ended"]
+    percent_bp: int
+    in_flight: int
+    until: float  # epoch seconds
+    sentence: str
+
+
 class DecisionView(Struct, frozen=True):
     rev: int
     at: float
@@ -149,6 +162,8 @@ class ProofView(Struct, frozen=True):
     overdue: bool  # not observed within 5 s
     sentence: str
     recorded_ms: float | None = None  # from the key to the commit
+    workers: int = 0  # outside the engine, that acknowledged it with nothing in flight
+    silent: tuple[str, ...] = ()  # workers that did not, and when their leases ended, a phrase each
     applied: Literal["", "waiting", "done", "failed"] = ""  # the neighbouring service; "": the plan names none
     applied_sentence: str = ""
 
@@ -307,3 +322,4 @@ class View(Struct, frozen=True):
     resumes: bool = (
         False  # a resume would change something: release a hold or a lock, or allow LLM calls after a rollback
     )
+    workers: tuple[WorkerView, ...] = ()  # outside the engine

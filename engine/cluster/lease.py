@@ -1,0 +1,178 @@
+"""A worker's permission to call the LLM, as pure arithmetic: messages and time in, what may be done out.
+
+The engine grants, a worker holds. A lease lasts LEASE_S from the moment the worker *sent* its renewal, on the worker's
+own boot clock; the engine counts the same span from when it received it, which is later, so the engine never believes
+that a lease has ended while its worker may still use it. No clock is ever compared with another machine's.
+
+A watch (long poll) lowers at once and never extends; only a renewal extends or raises. Neither the version nor the
+epoch ever goes back.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+LEASE_S = 1.0
+RENEW_S = 0.3
+SEND_S = 0.05  # from a worker's last check to the first byte of its call
+OUT_S = LEASE_S + SEND_S  # how long after a receipt the engine counts on a worker's calls
+
+Version = tuple[int, int]  # the engine's fencing token, and a number that grows when what routers obey changes
+
+Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Count = Annotated[int, Meta(ge=0, le=1 << 40)]
+Age = Annotated[float, Meta(ge=0, le=1e9)]
+
+
+class Terms(Struct, frozen=True):
+    """What routers obey. `open`: whether any LLM call may be made; `why` not, if it is less than was decided."""
+
+    percent_bp: int = 0
+    open: bool = False
+    why: str = ""
+    epoch: int = 0
+    stage: int = 0
+    rev: int = 0  # of the control state
+    last_rev: int = 0  # of the last rollback: cached answers from before it are not served
+
+    def differs(self, other: Terms) -> bool:
+        """Whether a worker must know at once. `why` holds running seconds and `rev` grows with every note."""
+        mine = (self.percent_bp, self.open, self.epoch, self.stage, self.last_rev)
+        return mine != (other.percent_bp, other.open, other.epoch, other.stage, other.last_rev)
+
+
+class Grant(Struct, frozen=True):
+    """The engine's answer to a renewal or a watch."""
+
+    version: Version
+    terms: Terms
+    salt: str = ""
+
+
+class Identity(Struct, frozen=True):
+    """What a worker runs. Work of another version, plan or model would not be comparable. `model`: "" until known."""
+
+    version: str
+    plan: str  # digest of the plan file
+    model: str = ""
+
+
+class Report(Struct, frozen=True, forbid_unknown_fields=True):
+    """A worker's renewal. `acknowledged`: the version that it has carried out, which includes that calls in flight were
+    cancelled if it lowers. `last_call_age_s`: since the last call was sent, None before the first."""
+
+    worker: Name
+    host: Name
+    pid: Count
+    identity: Identity
+    acknowledged: Version = (0, 0)
+    in_flight: Count = 0
+    last_call_age_s: Age | None = None
+    leaving: bool = False
+
+
+class Watch(Struct, frozen=True, forbid_unknown_fields=True):
+    """A long poll: answered when the version is above `seen`, or after a while."""
+
+    worker: Name
+    seen: Version
+
+
+# -- what a worker holds ---------------------------------------------------------------------------------------------
+
+
+class Held(Struct, frozen=True):
+    """A worker's side of its lease. `until`: its own boot clock; without a grant nothing is permitted."""
+
+    version: Version = (0, 0)
+    terms: Terms = Terms()
+    until: float = -math.inf
+    ended: str = "no engine has granted this worker a lease"
+
+    def at(self, now: float) -> Terms:
+        """What may be done now."""
+        if now < self.until:
+            return self.terms
+        return replace(self.terms, percent_bp=0, open=False, why=self.ended)
+
+
+def renewed(held: Held, grant: Grant, sent: float) -> Held:
+    """The lease after a renewal that was sent at `sent`. An answer that a newer one has overtaken changes nothing."""
+    if _is_older(held, grant):
+        return held
+    return Held(
+        grant.version, grant.terms, max(sent + LEASE_S, held.until), "the engine has not renewed this worker's lease"
+    )
+
+
+def lowered(held: Held, grant: Grant) -> Held:
+    """The lease after a watch: never more than before, and never for longer."""
+    if _is_older(held, grant):
+        return held
+    percent_bp = min(held.terms.percent_bp, grant.terms.percent_bp)
+    terms = replace(grant.terms, percent_bp=percent_bp, open=held.terms.open and grant.terms.open)
+    return replace(held, version=grant.version, terms=terms)
+
+
+def is_lower(before: Terms, after: Terms) -> bool:
+    """Whether calls in flight must end: the LLM is shut, or at 0 %."""
+    return (before.open and not after.open) or (before.percent_bp > 0 and not after.percent_bp)
+
+
+def _is_older(held: Held, grant: Grant) -> bool:
+    return grant.version < held.version or grant.terms.epoch < held.terms.epoch
+
+
+# -- what the engine knows -------------------------------------------------------------------------------------------
+
+
+class Lease(Struct, frozen=True):
+    """The engine's side of one worker's lease; times by the engine's boot clock.
+
+    `since`: the version at the start of this unbroken lease. The worker obeyed nothing older: it held no permission.
+    """
+
+    worker: str
+    host: str
+    pid: int
+    since: Version
+    acknowledged: Version
+    in_flight: int
+    received: float
+    until: float
+    last_call: float | None
+    percent_bp: int
+
+    def lives(self, now: float) -> bool:
+        return now < self.until
+
+    def obeys(self, version: Version) -> bool:
+        """Whether nothing older than `version` can still be in force there."""
+        return self.acknowledged >= version or self.since >= version
+
+
+def granted(before: Lease | None, report: Report, grant: Grant, now: float) -> Lease:
+    """The lease after a renewal received at `now`."""
+    unbroken = before is not None and before.lives(now)
+    called = None if report.last_call_age_s is None else now - report.last_call_age_s
+    return Lease(
+        report.worker,
+        report.host,
+        report.pid,
+        before.since if before is not None and unbroken else grant.version,
+        min(report.acknowledged, grant.version),
+        report.in_flight,
+        now,
+        now + OUT_S,
+        called if called is not None else before.last_call if before is not None else None,
+        grant.terms.percent_bp,
+    )
+
+
+def pending(lease: Lease, version: Version, to_zero: bool, now: float) -> bool:
+    """Whether this lease contradicts that `version` is in force there (`to_zero`: with nothing in flight)."""
+    return lease.lives(now) and (not lease.obeys(version) or (to_zero and lease.in_flight > 0))

@@ -1,0 +1,205 @@
+"""Every lease of this engine, and the workers that wait to hear of a change. Owned by the engine's loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec.structs import replace
+
+from engine.clock import Clock
+from engine.cluster.lease import OUT_S, Grant, Lease, Report, Terms, Version, granted, pending
+from engine.plan.durations import iso
+from engine.text import clean_line, counted
+
+WATCH_S = 20.0  # how long a watch without news stays open
+SILENT_S = 0.7  # without a renewal for this long, a worker is silent: two renewals are missing
+SHOWN_S = 60.0  # how long a lease that has ended is shown
+MOST_WORKERS = 1000
+MOST_WAITING = 4  # watches of one worker at once
+
+
+State = Literal["active", "silent", "ended"]
+
+
+class TooMany(Exception):
+    """No more workers can be watched over. The message is a sentence."""
+
+
+class Leases:
+    """`obeyed` reads what routers obey; `remember` notes durably that leases exist, before the first is granted.
+    `inherited`: an engine before this one may have granted leases that still last."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        token: int,
+        obeyed: Callable[[], Terms],
+        remember: Callable[[], None],
+        inherited: bool = False,
+    ) -> None:
+        self._clock = clock
+        self._obeyed = obeyed
+        self._remember = remember
+        self._remembered = False
+        self._terms = Terms()
+        self._version: Version = (token, 0)
+        self._leases: dict[str, Lease] = {}
+        self._waiting: dict[asyncio.Future[None], str] = {}
+        self._inherited_until = clock.real() + OUT_S if inherited else 0.0
+        self.closed = False
+
+    # -- what is granted -----------------------------------------------------------------------------------------------
+
+    def refresh(self) -> Version:
+        """Read what routers obey; a change wakes every watch. Return the version in force."""
+        terms = self._obeyed()
+        changed = terms.differs(self._terms)
+        self._terms = terms
+        if changed:
+            self._version = (self._version[0], self._version[1] + 1)
+            self._wake()
+        return self._version
+
+    def grant(self, salt: str) -> Grant:
+        self.refresh()
+        return Grant(self._version, self._terms, salt)
+
+    async def renew(self, report: Report, salt: str) -> Grant:
+        """TooMany, or OSError when the leases' mark in the store's folder cannot be made."""
+        if report.leaving:
+            self._leases.pop(report.worker, None)
+            return self.grant(salt)
+        if report.worker not in self._leases and len(self._live()) >= MOST_WORKERS:
+            raise TooMany(f"{MOST_WORKERS:,} workers hold a lease already; that is the most one engine watches over.")
+        if not self._remembered:
+            await asyncio.to_thread(self._remember)
+            self._remembered = True
+        grant = self.grant(salt)
+        clean = replace(report, worker=clean_line(report.worker, 100), host=clean_line(report.host, 100))
+        self._leases[report.worker] = granted(self._leases.get(report.worker), clean, grant, self._clock.real())
+        return grant
+
+    async def watch(self, worker: str, seen: Version, salt: str) -> Grant:
+        """The grant as soon as its version is above `seen`, or after a while."""
+        if self.refresh() <= seen and not self.closed:
+            mine = [future for future, whose in self._waiting.items() if whose == worker and not future.done()]
+            for future in mine[: len(mine) + 1 - MOST_WAITING]:
+                future.set_result(None)
+            news = asyncio.get_running_loop().create_future()
+            self._waiting[news] = worker
+            try:
+                await asyncio.wait([news], timeout=WATCH_S)
+            finally:
+                self._waiting.pop(news, None)
+        return self.grant(salt)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no worker can be calling and the mark in the store's folder may go: `forget` it then."""
+        return not self.any and self._clock.real() >= self._inherited_until
+
+    def forget(self) -> None:
+        """The mark is about to be removed: the next lease makes it again."""
+        self._remembered = False
+
+    def close(self) -> None:
+        """Answer every watch: the engine is stopping."""
+        self.closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+
+    # -- what is known -------------------------------------------------------------------------------------------------
+
+    @property
+    def any(self) -> bool:
+        """Whether a worker may be calling now."""
+        return bool(self._live())
+
+    @property
+    def in_flight(self) -> int:
+        return sum(lease.in_flight for lease in self._live())
+
+    @property
+    def last_call(self) -> float | None:
+        """When a worker last sent a call, epoch seconds."""
+        calls = [lease.last_call for lease in self._leases.values() if lease.last_call is not None]
+        return self._clock.now() - (self._clock.real() - max(calls)) if calls else None
+
+    def lives(self, worker: str) -> bool:
+        lease = self._leases.get(worker)
+        return lease is not None and lease.lives(self._clock.real())
+
+    def unproven(self, version: Version, to_zero: bool) -> str:
+        """Which worker contradicts that `version` is in force everywhere, and until when it can; "" if none does."""
+        now = self._clock.real()
+        if to_zero and now < self._inherited_until:
+            return f"workers of the engine before this one may hold a lease until {self._iso(self._inherited_until)}"
+        waiting = [lease for lease in self._leases.values() if pending(lease, version, to_zero, now)]
+        if not waiting:
+            return ""
+        worst = max(waiting, key=lambda lease: lease.until - (lease.in_flight > 0 and not self._is_silent(lease)))
+        more = f", and {counted(len(waiting) - 1, 'other worker')} with it" if len(waiting) > 1 else ""
+        return f"{self._named(worst)} {self._state(worst)}{more}"
+
+    def ended_since(self, version: Version, at: float) -> tuple[str, ...]:
+        """Workers that went silent after `at` (the engine's boot clock) without acknowledging, and when their leases
+        ended."""
+        now = self._clock.real()
+        return tuple(
+            f"{self._named(lease)} is silent, its lease ended {self._iso(lease.until)}"
+            for lease in self._leases.values()
+            if not lease.lives(now) and lease.until > at and not lease.obeys(version)
+        )
+
+    def acknowledged(self, version: Version) -> int:
+        """Workers whose lease lasts and obeys it."""
+        return sum(lease.obeys(version) for lease in self._live())
+
+    def shown(self) -> tuple[Lease, ...]:
+        """Leases for the screen: those that last, and those that ended a moment ago."""
+        now = self._clock.real()
+        for name in [name for name, lease in self._leases.items() if now - lease.until > SHOWN_S]:
+            del self._leases[name]
+        return tuple(self._leases.values())
+
+    def sentence(self, lease: Lease) -> str:
+        return f"{self._named(lease)} {self._state(lease)}"
+
+    def until(self, lease: Lease) -> float:
+        """When it ends, epoch seconds."""
+        return self._clock.now() + lease.until - self._clock.real()
+
+    def state(self, lease: Lease) -> State:
+        if not lease.lives(self._clock.real()):
+            return "ended"
+        return "silent" if self._is_silent(lease) else "active"
+
+    def _live(self) -> list[Lease]:
+        now = self._clock.real()
+        return [lease for lease in self._leases.values() if lease.lives(now)]
+
+    def _is_silent(self, lease: Lease) -> bool:
+        return self._clock.real() - lease.received > SILENT_S
+
+    def _named(self, lease: Lease) -> str:
+        return f"worker {lease.worker} on {lease.host}"
+
+    def _state(self, lease: Lease) -> str:
+        match self.state(lease):
+            case "ended":
+                return f"is silent; its lease ended {self._iso(lease.until)}"
+            case "silent":
+                return f"is silent; its lease ends {self._iso(lease.until)}"
+        calls = f"{counted(lease.in_flight, 'LLM call')} in flight" if lease.in_flight else ""
+        if not lease.obeys(self._version):
+            return f"has not acknowledged {lease.percent_bp / 100:g} % yet{f', {calls}' if calls else ''}"
+        return f"has {calls}" if calls else f"obeys {lease.percent_bp / 100:g} %, nothing in flight"
+
+    def _iso(self, at: float) -> str:
+        return iso(self._clock.now() + at - self._clock.real(), ms=True)

@@ -1,0 +1,55 @@
+"""The routes of workers outside the engine: `POST /v1/worker/{kind}`, on the socket, and on TCP with the token.
+
+A worker gets a lease and nothing that decides: control is on another route, and on TCP there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.cluster.identity import mismatch
+from engine.cluster.lease import Report, Watch
+from engine.cluster.leases import TooMany
+from engine.server.answers import answer, refuse
+from engine.service.engine import Engine
+from engine.text import clean_line, reason_of
+
+Handler = Callable[[bytes], Awaitable[Response]]
+
+
+class Workers:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._kinds: Mapping[str, Handler] = {"lease": self._lease, "watch": self._watch}
+
+    async def answer(self, request: Request, body: bytes) -> Response:
+        kind = request.path_params["kind"]
+        handler = self._kinds.get(kind)
+        if handler is None:
+            return refuse(404, "route", f"Workers have no request {clean_line(kind, 40)!r}.")
+        try:
+            return await handler(body)
+        except msgspec.ValidationError as error:
+            return refuse(422, "fields", f"Not usable: {clean_line(str(error))}.")
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            return refuse(400, "json", f"Invalid JSON: {clean_line(str(error))}.")
+
+    async def _lease(self, body: bytes) -> Response:
+        engine, report = self._engine, msgspec.json.decode(body, type=Report)
+        if not report.leaving and (why := mismatch(report.identity, engine.identity())) is not None:
+            return refuse(409, why.code, why.sentence)
+        try:
+            return answer(200, await engine.leases.renew(report, engine.plan.salt))
+        except TooMany as error:
+            return refuse(429, "busy", str(error), retry_after_s=5.0)
+        except OSError as error:
+            why_not = f"No lease is granted while the store's folder cannot be written: {reason_of(error)}."
+            return refuse(503, "store", why_not, retry_after_s=5.0)
+
+    async def _watch(self, body: bytes) -> Response:
+        watch = msgspec.json.decode(body, type=Watch)
+        return answer(200, await self._engine.leases.watch(watch.worker, watch.seen, self._engine.plan.salt))

@@ -1,0 +1,181 @@
+"""Keeps a worker's lease, in threads of its own: a busy event loop delays neither a renewal nor its end.
+
+`held` is replaced whole, so that any thread reads one consistent lease. A lowering takes effect with that assignment;
+then the loop cancels calls in flight, and only then does the next renewal acknowledge it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from engine.clock import Clock
+from engine.cluster import lease
+from engine.cluster.lease import RENEW_S, SEND_S, Grant, Held, Identity, Report, Terms, Version, Watch
+from engine.cluster.leases import WATCH_S
+from engine.worker.line import Line, Refused
+
+SETTLE_S = 0.02  # between two renewals while calls are ending: the engine waits for their end
+AGAIN_S = 0.1  # after a renewal without an answer
+LEAST_S = 0.05  # for an answer, when the lease has ended
+
+
+class Keeper:
+    """`calls`: LLM requests in flight; `last_call`: when the last was sent, by the clock's epoch; `cancel` ends calls
+    in flight, in the loop. `ended` is called once, in the loop, when the engine will never grant this worker a lease.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        line: Callable[[], Line],
+        clock: Clock,
+        identity: Callable[[], Identity],
+        calls: Callable[[], int],
+        last_call: Callable[[], float | None],
+        cancel: Callable[[str], object],
+        ended: Callable[[str], object],
+    ) -> None:
+        self.held = Held()
+        self.salt = ""
+        self._name = name
+        self._line = line
+        self._clock = clock
+        self._identity = identity
+        self._calls = calls
+        self._last_call = last_call
+        self._cancel = cancel
+        self._ended = ended
+        self._acknowledged: Version = (0, 0)
+        self._lock = threading.Lock()  # over the replacement of `held`
+        self._soon = threading.Event()
+        self._stopping = False
+        self._lapsed = True  # the end of the lease has been acted on
+        self._granted = threading.Event()
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        for work in (self._renew_for_ever, self._watch_for_ever):
+            threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
+
+    def stop(self) -> None:
+        """Give the lease back; nothing may be called from here on."""
+        self._stopping = True
+        with self._lock:
+            self.held = Held(self.held.version, self.held.terms, -math.inf, "this worker is stopping")
+        self._soon.set()
+        report = msgspec.structs.replace(self._report(), leaving=not self._calls())
+        try:
+            self._line().post("/v1/worker/lease", msgspec.json.encode(report), RENEW_S)
+        except (OSError, Refused):
+            return  # then it ends with time
+
+    def wait_for_grant(self, timeout_s: float) -> bool:
+        """Whether the engine has answered a renewal."""
+        return self._granted.wait(timeout_s)
+
+    def now(self) -> Terms:
+        return self.held.at(self._clock.real())
+
+    # -- the renewals' thread ------------------------------------------------------------------------------------------
+
+    def _renew_for_ever(self) -> None:
+        line = self._line()
+        while not self._stopping:
+            sent = self._clock.real()
+            left = self.held.until - sent
+            pause = self._renew(line, sent, min(max(left, LEAST_S), lease.LEASE_S) if left > 0 else lease.LEASE_S)
+            self._lapse()
+            self._soon.wait(max(0.0, pause))
+            self._soon.clear()
+        line.close()
+
+    def _renew(self, line: Line, sent: float, timeout_s: float) -> float:
+        """One renewal; return how long to wait for the next."""
+        try:
+            body = line.post("/v1/worker/lease", msgspec.json.encode(self._report()), timeout_s)
+            grant = msgspec.json.decode(body, type=Grant)
+        except Refused as refused:
+            if not refused.passing and not self._stopping:
+                self._stopping = True
+                self._in_loop(self._ended, str(refused))
+            return AGAIN_S
+        except (OSError, msgspec.MsgspecError):
+            return min(AGAIN_S, max(0.0, self.held.until - self._clock.real())) or AGAIN_S
+        self._apply(lambda held: lease.renewed(held, grant, sent))
+        self.salt = grant.salt
+        self._granted.set()
+        unsettled = self._calls() and not self.held.terms.percent_bp
+        return SETTLE_S if unsettled else RENEW_S - (self._clock.real() - sent)
+
+    def _report(self) -> Report:
+        acknowledged = self._acknowledged  # before the calls are counted
+        last = self._last_call()
+        return Report(
+            self._name,
+            socket.gethostname(),
+            os.getpid(),
+            self._identity(),
+            acknowledged,
+            self._calls(),
+            None if last is None else max(0.0, self._clock.now() - last),
+        )
+
+    def _lapse(self) -> None:
+        """End calls in flight when the lease has ended."""
+        if self.held.until > self._clock.real() + SEND_S:
+            self._lapsed = False
+        elif not self._lapsed and self.held.until <= self._clock.real():
+            self._lapsed = True
+            self._in_loop(self._cancel, "ended with the worker's lease")
+
+    # -- the watch's thread --------------------------------------------------------------------------------------------
+
+    def _watch_for_ever(self) -> None:
+        line = self._line()
+        while not self._stopping:
+            watch = Watch(self._name, self.held.version)
+            try:
+                body = line.post("/v1/worker/watch", msgspec.json.encode(watch), WATCH_S + 5.0)
+                grant = msgspec.json.decode(body, type=Grant)
+            except (OSError, Refused, msgspec.MsgspecError):
+                time.sleep(AGAIN_S)
+                continue
+            if grant.version <= watch.seen:
+                time.sleep(AGAIN_S if grant.terms.why else 0.0)  # an engine that is stopping answers at once
+                continue
+            self._apply(lambda held, grant=grant: lease.lowered(held, grant))  # type: ignore[misc]
+        line.close()
+
+    # -- both ----------------------------------------------------------------------------------------------------------
+
+    def _apply(self, change: Callable[[Held], Held]) -> None:
+        with self._lock:
+            before, self.held = self.held, change(self.held)
+            after = self.held
+        if self._stopping:
+            with self._lock:
+                self.held = msgspec.structs.replace(self.held, until=-math.inf, ended="this worker is stopping")
+        if after.version != before.version or lease.is_lower(before.terms, after.terms):
+            self._in_loop(self._settle, after, lease.is_lower(before.terms, after.terms))
+
+    def _settle(self, held: Held, lower: bool) -> None:
+        """In the loop, where calls start: whatever was permitted before is counted or cancelled by now."""
+        if lower:
+            self._cancel("ended by a rollback")
+        self._acknowledged = max(self._acknowledged, held.version)
+        if lower:
+            self._soon.set()
+
+    def _in_loop(self, work: Callable[..., object], *given: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(work, *given)
+        except RuntimeError:  # the loop has ended, and every call with it
+            return

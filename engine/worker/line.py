@@ -1,0 +1,122 @@
+"""A worker's line to its engine: the store's socket on the same machine, or HTTPS with the token."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from engine.store.folder import Folder
+from engine.text import clean_line
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Refused(Exception):
+    """The engine answers and refuses. The message is a sentence; `code` is for programs."""
+
+    def __init__(self, status: int, code: str, sentence: str, retry_after_s: float | None = None) -> None:
+        super().__init__(sentence)
+        self.status, self.code, self.retry_after_s = status, code, retry_after_s
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.status in (408, 429) or self.status >= 500
+
+
+class Line:
+    """One kept connection; not for use from several threads at once. `place`: a store's folder, or an http(s) URL."""
+
+    def __init__(self, place: str, token: str = "") -> None:
+        if why := unfit(place, token):
+            raise ValueError(why)
+        self._place = place
+        self._headers = {"Content-Type": "application/json"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._kept: http.client.HTTPConnection | None = None
+
+    def post(self, path: str, body: bytes, timeout_s: float) -> bytes:
+        """The answer's body. Refused; OSError (also http.client's mistakes) when there is no answer in time. A
+        connection that the engine has closed is replaced once; every worker request may be sent twice."""
+        used = self._kept is not None
+        try:
+            return self._exchange(path, body, timeout_s)
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            self.close()
+            if not used:
+                raise
+            return self._exchange(path, body, timeout_s)
+        except http.client.HTTPException as error:
+            self.close()
+            raise OSError(f"the engine's answer is not HTTP ({type(error).__name__})") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def _exchange(self, path: str, body: bytes, timeout_s: float) -> bytes:
+        connection = self._kept = self._kept or self._connection()
+        connection.timeout = timeout_s
+        if connection.sock is not None:
+            connection.sock.settimeout(timeout_s)
+        connection.request("POST", path, body, self._headers)
+        response = connection.getresponse()
+        answer = response.read()
+        if response.status >= 400:
+            raise _refusal(response.status, answer)
+        return answer
+
+    def _connection(self) -> http.client.HTTPConnection:
+        where = urlsplit(self._place)
+        if where.scheme == "https":
+            return http.client.HTTPSConnection(where.hostname or "", where.port)
+        if where.scheme == "http":
+            return http.client.HTTPConnection(where.hostname or "", where.port)
+        return _Socket(self._place)
+
+    def close(self) -> None:
+        if self._kept is not None:
+            with contextlib.suppress(OSError):
+                self._kept.close()
+        self._kept = None
+
+
+class _Socket(http.client.HTTPConnection):
+    def __init__(self, folder: str) -> None:
+        super().__init__("localhost")
+        self._folder = Folder(Path(folder))
+
+    def connect(self) -> None:
+        self.sock: socket.socket = self._folder.connect(float(self.timeout or 10.0))
+
+
+def unfit(place: str, token: str) -> str:
+    """Why a worker must not use this address, as a sentence; "" if it may."""
+    where = urlsplit(place)
+    if where.scheme not in ("http", "https"):
+        return ""
+    if not where.hostname:
+        return f"{clean_line(place, 200)!r} is not an address. Give https://HOST:PORT."
+    if where.scheme == "http" and where.hostname not in LOOPBACK:
+        return f"The token would cross the network unencrypted. Put TLS before the engine and give https://{where.hostname}."
+    if not token:
+        return "A worker on TCP needs the engine's token: set the variable named by [http] token_env, ROLLOUT_TOKEN by default."
+    return ""
+
+
+def _refusal(status: int, body: bytes) -> Refused:
+    with contextlib.suppress(ValueError, AttributeError):
+        fields: dict[str, Any] = json.loads(body)
+        again = fields.get("retry_after_s")
+        return Refused(
+            status,
+            clean_line(str(fields.get("code") or "refused"), 40),
+            clean_line(str(fields.get("sentence") or f"HTTP {status}"), 500),
+            again if isinstance(again, int | float) else None,
+        )
+    return Refused(status, "refused", f"The engine's address answered with HTTP {status}.")

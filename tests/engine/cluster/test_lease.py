@@ -1,0 +1,125 @@
+"""A lease's arithmetic: whatever is lost, late, reordered or asleep, a worker never calls when the engine thinks it
+cannot."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.cluster import lease
+from engine.cluster.identity import mismatch
+from engine.cluster.lease import LEASE_S, Grant, Held, Identity, Lease, Report, Terms
+
+WHO = Identity("1", "plan")
+
+
+def terms(percent_bp: int, epoch: int = 1) -> Terms:
+    return Terms(percent_bp, percent_bp > 0, "", epoch)
+
+
+def test_a_lease_counts_from_the_sending_of_its_renewal() -> None:
+    held = lease.renewed(Held(), Grant((1, 1), terms(1000)), sent=10.0)
+    assert held.at(10.0 + LEASE_S - 0.001).percent_bp == 1000
+    assert held.at(10.0 + LEASE_S).percent_bp == 0
+    assert not held.at(10.0 + LEASE_S).open
+    assert held.at(10.0 + LEASE_S).why
+
+
+def test_no_lease_is_zero() -> None:
+    assert not Held().at(0.0).open
+
+
+def test_a_watch_lowers_at_once_and_never_extends_or_raises() -> None:
+    held = lease.renewed(Held(), Grant((1, 1), terms(1000)), sent=10.0)
+    down = lease.lowered(held, Grant((1, 2), terms(0, 2)))
+    assert (down.at(10.5).percent_bp, down.until) == (0, held.until)
+    up = lease.lowered(down, Grant((1, 3), terms(5000, 3)))
+    assert (up.at(10.5).percent_bp, up.at(10.5).open, up.until) == (0, False, held.until)
+    assert lease.renewed(up, Grant((1, 3), terms(5000, 3)), sent=10.6).at(10.7).percent_bp == 5000
+
+
+def test_an_overtaken_answer_changes_nothing() -> None:
+    held = lease.renewed(Held(), Grant((1, 2), terms(0, 2)), sent=10.0)
+    assert lease.renewed(held, Grant((1, 1), terms(1000, 1)), sent=10.2) == held
+    assert lease.renewed(held, Grant((1, 9), terms(1000, 1)), sent=10.2) == held, "an epoch never goes back"
+    assert lease.lowered(held, Grant((0, 9), terms(0, 9))) == held, "nor does an engine"
+
+
+def test_another_version_plan_or_model_is_refused_by_name() -> None:
+    mine = Identity("1", "plan", "model")
+    assert mismatch(mine, mine) is None
+    assert mismatch(Identity("1", "plan"), mine) is None, "a model is compared once both know it"
+    for other, code in (
+        (Identity("2", "plan", "model"), "worker_version"),
+        (Identity("1", "else", "model"), "worker_plan"),
+        (Identity("1", "plan", "else"), "worker_model"),
+    ):
+        found = mismatch(other, mine)
+        assert found is not None
+        assert found.code == code
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[tuple[str, float, float]]:
+    """(what happens, seconds until it, how late its answer arrives)."""
+    kinds = st.sampled_from(["renew", "renew", "renew", "lost", "watch", "sleep", "lower", "raise", "restart"])
+    step = st.tuples(kinds, st.floats(0.0, 0.9), st.floats(0.0, 0.9))
+    return draw(st.lists(step, min_size=1, max_size=40))
+
+
+@settings(max_examples=300, deadline=None)
+@given(histories())
+def test_the_engine_never_counts_a_lease_as_ended_or_obeying_while_its_worker_may_call(
+    history: list[tuple[str, float, float]],
+) -> None:
+    """One engine, one worker, their messages delayed and lost; the worker's clock starts elsewhere."""
+    offset, now = 5000.0, 100.0
+    version, percent, epoch = (1, 1), 1000, 1
+    lowered_at: tuple[int, int] | None = None
+    held, acknowledged, book = Held(), (0, 0), None
+    answers: list[tuple[float, str, Grant, float]] = []  # when it arrives, what it answers, the grant, when it was sent
+
+    def receive(until: float) -> None:
+        nonlocal held, acknowledged
+        for arrives, what, grant, sent in sorted(answers, key=lambda answer: answer[0]):
+            if arrives <= until:
+                held = lease.renewed(held, grant, sent) if what == "renew" else lease.lowered(held, grant)
+                acknowledged = max(acknowledged, held.version)
+        answers[:] = [answer for answer in answers if answer[0] > until]
+
+    for kind, pause, late in history:
+        now += pause
+        receive(now)
+        if kind in ("renew", "lost"):
+            sent = now + offset
+            report = Report("w", "h", 1, WHO, acknowledged)
+            received = now + late / 2
+            grant = Grant(version, terms(percent, epoch))
+            book = lease.granted(book, report, grant, received)
+            if kind == "renew":
+                answers.append((received + late / 2, "renew", grant, sent))
+            now = received
+        elif kind == "watch":
+            answers.append((now + late, "watch", Grant(version, terms(percent, epoch)), now + offset))
+        elif kind == "sleep":
+            now += 3 * late
+        elif kind == "restart":
+            now += lease.OUT_S  # the next engine waits for the leases of the one before it
+            version, book = (version[0] + 1, 0), None
+        elif kind == "lower" and percent:
+            version, percent, epoch = (version[0], version[1] + 1), 0, epoch + 1
+            lowered_at = version
+        elif kind == "raise" and not percent:
+            version, percent, epoch = (version[0], version[1] + 1), 1000, epoch + 1
+            lowered_at = None
+        receive(now)
+        if lowered_at is not None and held.at(now + offset).open:
+            assert book is not None
+            assert lease.pending(book, lowered_at, True, now), (book, held)
+
+
+def test_calls_in_flight_leave_a_lease_pending_whatever_it_acknowledged() -> None:
+    held = Lease("w", "h", 1, (1, 2), (1, 2), 3, 10.0, 11.05, None, 0)
+    assert lease.pending(held, (1, 2), True, 10.5)
+    assert not lease.pending(held, (1, 2), False, 10.5)
+    assert not lease.pending(held, (1, 2), True, 11.05)

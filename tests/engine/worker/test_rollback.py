@@ -1,0 +1,186 @@
+"""A rollback while workers run outside the engine, on real processes: who calls until when, and what the proof claims."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from engine.cluster.lease import LEASE_S
+from tests.engine.service.stage import Stage
+
+TOKEN = "token-of-the-test"
+
+
+class Caller:
+    """A process that calls as often as its lease permits."""
+
+    def __init__(self, stage: Stage, name: str, place: str = "", token: str = "", digest: str = "") -> None:
+        self.path = stage.root / f"{name}.calls"
+        self.name = name
+        given = (place or str(stage.folder.path), token, name, digest or stage.plan.digest, str(self.path))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.engine.worker.caller", *given], stderr=subprocess.PIPE, text=True
+        )
+
+    @property
+    def calls(self) -> list[float]:
+        return [float(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+
+    @property
+    def last(self) -> float:
+        return max(self.calls, default=0.0)
+
+    def busy(self) -> bool:
+        return time.time() - self.last < 0.1
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    os.environ["ROLLOUT_TOKEN"] = TOKEN
+    try:
+        with Stage(tmp_path_factory.mktemp("workers"), speed=1.0) as made:
+            made.engine()
+            yield made
+    finally:
+        del os.environ["ROLLOUT_TOKEN"]
+
+
+@pytest.fixture
+def two(stage: Stage) -> Iterator[tuple[Caller, Caller]]:
+    """One worker on the socket, one on TCP with the token, both calling."""
+    stage.running()
+    stage.climb(2)
+    pair = (Caller(stage, f"a{time.time_ns()}"), Caller(stage, f"b{time.time_ns()}", stage.view.engine.address, TOKEN))
+    try:
+        assert stage.until(lambda: all(caller.busy() for caller in pair))
+        yield pair
+    finally:
+        for caller in pair:
+            caller.end()
+
+
+def proof(stage: Stage, request_id: str) -> dict[str, Any]:
+    return stage.proof(request_id, recorded=True)
+
+
+def test_both_workers_stop_at_once_and_the_proof_counts_them(stage: Stage, two: tuple[Caller, Caller]) -> None:
+    late: list[float] = []
+    for _ in range(5):
+        stage.climb(2)
+        assert stage.until(lambda: all(caller.busy() for caller in two))
+        made = stage.client.rollback("a test")
+        committed = time.time()
+        found = proof(stage, made.request_id)
+        time.sleep(0.1)
+        late += [caller.last - committed for caller in two]
+        assert found["workers"] == 2, found
+        assert found["silent"] == []
+        assert found["effective_ms"] < 500
+        assert "acknowledged by 2 workers" in found["sentence"]
+        assert found["last_call"] == pytest.approx(max(caller.last for caller in two), abs=0.2)
+        assert found["last_call"] > committed - 1, "a worker's call is a call"
+    assert statistics.median(late) < 0.05, late
+
+
+def test_a_stopped_worker_is_named_until_its_lease_ends_and_makes_no_call_when_it_wakes(
+    stage: Stage, two: tuple[Caller, Caller]
+) -> None:
+    stopped, other = two
+    stopped.process.send_signal(signal.SIGSTOP)
+    time.sleep(0.05)
+    began = time.time()
+    made = stage.client.rollback("a test")
+    seen: list[str] = []
+
+    def proven() -> bool:
+        found = stage.client.command("proof", of=made.request_id).data["proof"]
+        seen.append(found["sentence"])
+        return found["effective_ms"] is not None
+
+    assert stage.until(proven, 5.0)
+    took = time.time() - began
+    found = proof(stage, made.request_id)
+    assert any(stopped.name in sentence and "its lease ends" in sentence for sentence in seen[:-1]), seen
+    assert LEASE_S - 0.5 < took < LEASE_S + 0.5
+    assert found["workers"] == 1
+    assert any(stopped.name in phrase for phrase in found["silent"])
+    assert other.last < began + 0.2
+    before = len(stopped.calls)
+    stopped.process.send_signal(signal.SIGCONT)
+    time.sleep(0.7)
+    assert len(stopped.calls) == before
+
+
+def test_removing_the_armed_file_is_a_rollback_for_workers_too(stage: Stage, two: tuple[Caller, Caller]) -> None:
+    stage.folder.armed.unlink()
+    removed = time.time()
+    time.sleep(0.5)
+    assert all(caller.last < removed + 0.25 for caller in two), [caller.last - removed for caller in two]
+    assert stage.until(lambda: stage.percent_bp == 0, 10.0)
+
+
+def test_a_killed_engine_takes_its_workers_with_it_and_the_next_waits_for_their_leases(
+    stage: Stage, two: tuple[Caller, Caller]
+) -> None:
+    engine = stage.running()
+    engine.kill()
+    engine.wait()
+    killed = time.time()
+    assert stage.folder.has_workers()
+    made = stage.client.rollback("a test")
+    assert made.engine == "none"
+    assert made.leases_end_s == pytest.approx(LEASE_S, abs=0.2)
+    assert "Workers" in made.sentence
+    time.sleep(LEASE_S + 0.3)
+    assert all(caller.last < killed + LEASE_S + 0.05 for caller in two)
+    stage.engine()
+    time.sleep(0.5)
+    assert all(caller.last < killed + LEASE_S + 0.05 for caller in two), "the next engine is at 0 %"
+
+
+def test_a_worker_of_another_plan_does_not_start(stage: Stage) -> None:
+    stage.running()
+    caller = Caller(stage, "other", digest="0" * 64)
+    try:
+        _, error = caller.process.communicate(timeout=10)
+    finally:
+        caller.end()
+    assert "is not the engine's" in error
+    assert caller.calls == []
+
+
+def test_tcp_without_the_token_gets_no_lease(stage: Stage) -> None:
+    stage.running()
+    body = json.dumps({"worker": "w", "host": "h", "pid": 1, "identity": {"version": "", "plan": ""}}).encode()
+    request = urllib.request.Request(
+        f"{stage.view.engine.address}/v1/worker/lease", body, {"Content-Type": "application/json"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+    assert refused.value.code == 401
+
+
+def test_the_mark_of_workers_goes_when_none_can_call(stage: Stage, two: tuple[Caller, Caller]) -> None:
+    assert stage.folder.has_workers()
+    assert stage.until(lambda: {w.name for w in stage.view.workers if w.state == "active"} == {c.name for c in two})
+    assert all(f"worker {caller.name} on" in stage.cli("status").stdout for caller in two)
+    for caller in two:
+        caller.end()
+    assert stage.until(lambda: not stage.folder.has_workers(), 6.0)
