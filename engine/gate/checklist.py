@@ -8,14 +8,47 @@ from __future__ import annotations
 import sqlite3
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.plan.durations import iso
 from engine.plan.model import Item, Plan
 from engine.rollout.control import State
 from engine.view.model import ItemView
 
-# Begins the stored note of a machine-checked item that a person signed; released stores contain it.
-SIGNED_MANUALLY = "by hand"
+
+class Signature(Struct, frozen=True):
+    """An item's row. `manually`: a person signed it although the machine check failed; `evidence` is the check's."""
+
+    stage: int
+    item: str
+    state: str = "open"  # open | done | failed
+    actor: str = ""
+    at: float | None = None
+    note: str = ""
+    evidence: str = ""
+    rev: int = 0
+    manually: bool = False
+
+    @property
+    def written(self) -> str:
+        return f"signed manually: {self.note}" if self.manually else self.note
+
+
+def signatures(conn: sqlite3.Connection, stage: int) -> dict[str, Signature]:
+    """By item."""
+    rows = conn.execute(
+        "SELECT stage, item, state, actor, at, note, evidence, rev, manually FROM checked WHERE stage = ?", (stage,)
+    )
+    return {row[1]: replace(Signature(*row), manually=bool(row[8])) for row in rows.fetchall()}
+
+
+def write(conn: sqlite3.Connection, s: Signature) -> None:
+    """Store an item's new state in the caller's transaction."""
+    conn.execute(
+        "INSERT OR REPLACE INTO checked (stage, item, state, actor, at, note, evidence, rev, manually) "
+        "VALUES (?,?,?,?,?,?,?,?,?)",
+        (s.stage, s.item, s.state, s.actor, s.at, s.note, s.evidence, s.rev, s.manually),
+    )
 
 
 class CheckResult(Struct, frozen=True):
@@ -61,36 +94,29 @@ def doubt(conn: sqlite3.Connection, state: State) -> Doubt:
 
 def read(conn: sqlite3.Connection, plan: Plan, state: State) -> tuple[ItemView, ...]:
     """Every item of the state's stage. An item put in doubt by a rollback or a change of model is open again."""
-    stored = {
-        row[0]: row[1:]
-        for row in conn.execute(
-            "SELECT item, state, actor, at, note, evidence, rev FROM checked WHERE stage = ?", (state.stage,)
-        ).fetchall()
-    }
+    stored = signatures(conn, state.stage)
     since = doubt(conn, state)
     return tuple(
-        view(item, since, *stored.get(item.id, ("open", "", None, "", "", 0))) for item in items(plan, state.stage)
+        view(item, since, stored.get(item.id) or Signature(state.stage, item.id)) for item in items(plan, state.stage)
     )
 
 
-def view(
-    item: Item, since: Doubt, state: str, by: str, at: float | None, written: str, evidence: str, rev: int
-) -> ItemView:
-    lapsed = state == "done" and rev < since.rev and not item.keeps
-    manually = not lapsed and written.startswith(SIGNED_MANUALLY)
+def view(item: Item, since: Doubt, kept: Signature) -> ItemView:
+    lapsed = kept.state == "done" and kept.rev < since.rev and not item.keeps
+    state, written = kept.state, kept.written
     if lapsed:
         how = "signed" if item.check.kind == "manual" else "proven"
-        state, written = "open", f"{how} before {since.why} (by {by}); needed again"
+        state, written = "open", f"{how} before {since.why} (by {kept.actor}); needed again"
     return ItemView(
         item.id,
         item.text,
         item.check.kind,
         state,  # type: ignore[arg-type]
-        by,
-        at,
+        kept.actor,
+        kept.at,
         written,
-        evidence,
+        kept.evidence,
         item.required,
         lapsed,
-        manually,
+        kept.manually and not lapsed,
     )

@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.gate import checklist, conditions, facts
+from engine.gate.checklist import Signature
 from engine.gate.reminders import due
 from engine.measures.bucket import Bucket
 from engine.plan.durations import format_duration, iso
@@ -320,31 +321,30 @@ CHECKED = {"sign": "done", "revoke": "open"}
 
 def _items(conn: sqlite3.Connection, plan: Plan, state: State, at: float) -> tuple[ItemView, ...]:
     """The checklist as it stood: the row of today where it is older than the moment, else what the log says of it."""
-    now = {row[0]: row[1:] for row in conn.execute(
-        "SELECT item, state, actor, at, note, evidence, rev FROM checked WHERE stage = ?", (state.stage,)
-    )}  # fmt: skip
+    now = checklist.signatures(conn, state.stage)
     since = checklist.doubt(conn, state)
     out = []
     for item in checklist.items(plan, state.stage):
-        kept = now.get(item.id, ("open", "", None, "", "", 0))
-        if kept[5] > state.rev:
+        kept = now.get(item.id) or Signature(state.stage, item.id)
+        if kept.rev > state.rev:
             kept = _logged(conn, state, item.id)
-        out.append(checklist.view(item, since, *kept))
+        out.append(checklist.view(item, since, kept))
     return tuple(out)
 
 
-def _logged(conn: sqlite3.Connection, state: State, item: str) -> tuple[str, str, float | None, str, str, int]:
+def _logged(conn: sqlite3.Connection, state: State, item: str) -> Signature:
     row = conn.execute(
         "SELECT rev, body FROM decision WHERE kind IN ('sign', 'check', 'revoke') AND stage = ? AND rev <= ? "
         "AND json_extract(body, '$.evidence.item') = ? ORDER BY rev DESC LIMIT 1",
         (state.stage, state.rev, item),
     ).fetchone()
     if row is None:
-        return "open", "", None, "", "", 0
+        return Signature(state.stage, item)
     d = _decision.decode(row[1])
     result = d.evidence.get("state") or CHECKED.get(d.kind)
     note = "" if result else "checked; the result was not kept"
-    return str(result or "open"), d.actor.name, d.at, note, str(d.evidence.get("evidence", "")), row[0]
+    found, manually = str(d.evidence.get("evidence", "")), bool(d.evidence.get("manually"))
+    return Signature(state.stage, item, str(result or "open"), d.actor.name, d.at, note, found, row[0], manually)
 
 
 def _quality(bucket: Bucket, samples: dict[str, Sample]) -> dict[str, float | None]:

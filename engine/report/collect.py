@@ -12,6 +12,7 @@ import sqlite3
 
 from msgspec.structs import replace
 
+from engine.gate.checklist import Signature, signatures
 from engine.measures.figure import Figure
 from engine.metrics import figures
 from engine.plan.model import Item, Metric, Plan, Stage
@@ -162,17 +163,12 @@ def _stage(conn: sqlite3.Connection, stage: Stage, number: int, stays: list[Visi
 
 
 def _signed(conn: sqlite3.Connection, items: tuple[Item, ...], stage: int) -> tuple[Signed, ...]:
-    found = {
-        row[0]: row[1:]
-        for row in conn.execute(
-            "SELECT item, state, actor, at, note, evidence FROM checked WHERE stage = ?", (stage,)
-        ).fetchall()
-    }
+    found = signatures(conn, stage)
     out = []
     for item in items:
-        state, by, at, note, evidence = found.get(item.id, ("open", "", None, "", ""))
-        said = "; ".join(part for part in (clean_line(note, 300), clean_line(evidence, 300)) if part)
-        out.append(Signed(item.text, state, clean_line(by, 60), at, said))
+        kept = found.get(item.id) or Signature(stage, item.id)
+        said = "; ".join(part for part in (clean_line(kept.written, 300), clean_line(kept.evidence, 300)) if part)
+        out.append(Signed(item.text, kept.state, clean_line(kept.actor, 60), kept.at, said))
     return tuple(out)
 
 

@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 
 from engine.client.client import Reply
-from engine.gate.checklist import SIGNED_MANUALLY, items, read
+from engine.gate.checklist import Signature, items, read, write
 from engine.plan.model import Item
 from engine.rollout.control import Ask, note
 from engine.service.checks import again_before_promotion, examine
@@ -44,7 +44,7 @@ async def sign(engine: Engine, item_id: str, written: str, ask: Ask) -> Reply:
         sentence = (
             f'{ask.actor.name} signed "{item.text}" manually ({written}), although the machine check failed: {finding}'
         )
-        return await _record(engine, item, "done", f"{SIGNED_MANUALLY}: {written}", finding, sentence, "sign", again)
+        return await _record(engine, item, "done", written, finding, sentence, "sign", again, manually=True)
     sentence = f'{ask.actor.name} signed "{item.text}"' + (f": {written}" if written else "")
     return await _record(engine, item, "done", written, "", sentence, "sign", ask)
 
@@ -94,18 +94,22 @@ async def recheck(engine: Engine, ask: Ask) -> None:
 
 
 async def _record(
-    engine: Engine, item: Item, state: str, written: str, evidence: str, sentence: str, kind: str, ask: Ask
+    engine: Engine,
+    item: Item,
+    state: str,
+    written: str,
+    evidence: str,
+    sentence: str,
+    kind: str,
+    ask: Ask,
+    manually: bool = False,
 ) -> Reply:
     stage = engine.state.stage
 
     def within(conn: sqlite3.Connection, rev: int) -> None:
-        conn.execute(
-            "INSERT OR REPLACE INTO checked VALUES (?,?,?,?,?,?,?,?)",
-            (stage, item.id, state, ask.actor.name, ask.at, written, evidence, rev),
-        )
+        write(conn, Signature(stage, item.id, state, ask.actor.name, ask.at, written, evidence, rev, manually))
 
-    outcome = await engine.commit(
-        ask, lambda now: note(now, ask, kind, sentence, {"item": item.id, "state": state, "evidence": evidence}), within
-    )
+    logged = {"item": item.id, "state": state, "evidence": evidence, **({"manually": True} if manually else {})}
+    outcome = await engine.commit(ask, lambda now: note(now, ask, kind, sentence, logged), within)
     ok = outcome.decision is not None
     return Reply(ok, spoken(sentence, ask.actor.name), {"item": item.id, "state": state, "evidence": evidence})

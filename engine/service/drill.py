@@ -17,12 +17,11 @@ from engine.clock import SystemClock
 from engine.plan.model import Plan
 from engine.rollout.control import Actor, Ask, Decision, State, roll_back
 from engine.routing.switch import Switch
-from engine.store import database, log
+from engine.store import database, lease, log
 from engine.store.folder import Folder
 from engine.store.trust import Trust
 
 LIMIT_S = 5.0
-TOKEN = 1
 
 
 class Drill(Struct, frozen=True):
@@ -58,14 +57,14 @@ def _drill(folder: Folder, plan: Plan) -> Drill:
         high = Decision(
             "promote", person, "drill", plan.last_stage, 10_000, time.time(), uuid.uuid4().hex, "drill at 100 %"
         )
-        writer.execute("INSERT INTO lease VALUES (1, ?, 0, ?, ?, ?, 0)", (TOKEN, *[time.time()] * 3))
-        log.begin(writer, TOKEN)
+        token = lease.take(writer, 0, time.time(), time.time()).token
+        log.begin(writer, token)
         log.append(writer, State(), high)
         writer.execute("COMMIT")
         folder.prepare_armed_file("drill")
         folder.arm()
         trust, _ = log.trusted(reader)
-        switch = Switch(folder, reader, SystemClock(), 60.0, 10_000, TOKEN, trust)
+        switch = Switch(folder, reader, SystemClock(), 60.0, 10_000, token, trust)
         switch.armed = folder.armed_stamp()
         switch.evaluated()
         if switch.read().percent_bp != 10_000:

@@ -46,7 +46,7 @@ from engine.service.feedback import RateLimiter
 from engine.service.monitor import Monitor
 from engine.service.plan_watch import PlanWatch
 from engine.service.proof import Proof
-from engine.store import database, documents, log, ownership, plans
+from engine.store import database, documents, lease, log, ownership, plans
 from engine.store.documents import Affected
 from engine.store.folder import Folder
 from engine.store.log import Outcome
@@ -208,18 +208,10 @@ class Engine:
         conn = database.open_writer(self.folder, "FULL")
         try:
             log.begin(conn, None)
-            row = conn.execute("SELECT token, clean, heartbeat FROM lease WHERE id = 1").fetchone()
-            self.token = (row[0] if row else 0) + 1
-            self.seen_before = row[2] if row else None
-            now = self.clock.now()
-            conn.execute(
-                "INSERT INTO lease VALUES (1,?,?,?,?,?,0) ON CONFLICT(id) DO UPDATE SET token = "
-                "excluded.token, pid = excluded.pid, "
-                "started = excluded.started, heartbeat = excluded.heartbeat, evaluated = excluded.evaluated, clean = 0",
-                (self.token, os.getpid(), now, machine_time(), now),
-            )
+            taken = lease.take(conn, os.getpid(), self.clock.now(), machine_time())
             conn.execute("COMMIT")
-            return bool(row[1]) if row else True
+            self.token, self.seen_before = taken.token, taken.heartbeat
+            return taken.clean
         finally:
             conn.close()
 
@@ -240,7 +232,7 @@ class Engine:
         await self.post.stop()
         await self.pool.close()
         with contextlib.suppress(Exception):
-            done = self.writer.write(lambda conn: conn.execute("UPDATE lease SET clean = 1 WHERE id = 1"))
+            done = self.writer.write(lease.ended)
             await asyncio.wait_for(asyncio.wrap_future(done), 2.0)
         await asyncio.to_thread(self.writer.stop)
         if self.switch.shut and (kept := self.writer.files.set_aside()) is not None:

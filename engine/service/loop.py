@@ -18,7 +18,7 @@ from engine.service import pinning, retention, rollback, sd_notify, snapshot
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
 from engine.service.notifier import Mailing
 from engine.service.trials import Trials
-from engine.store import future, log, ownership, plans
+from engine.store import future, lease, live, log, ownership, plans
 from engine.text import clean_line, spoken
 from engine.view.model import ProofView
 
@@ -367,11 +367,8 @@ class ControlLoop:
         now, beat, body = engine.clock.now(), machine_time(), msgspec.json.encode(engine.view)
 
         def write(conn: sqlite3.Connection) -> None:
-            conn.execute(
-                "INSERT INTO live VALUES (1,?,?) ON CONFLICT(id) DO UPDATE SET at = excluded.at, body = excluded.body",
-                (now, body),
-            )
-            conn.execute("UPDATE lease SET heartbeat = ?, evaluated = ? WHERE id = 1", (beat, now))
+            live.write(conn, now, body)
+            lease.beat(conn, beat, now)
 
         engine.writer.later(write)
         if self._more_to_retain or engine.clock.real() - self._last_retained > RETAIN_EVERY_S:

@@ -23,6 +23,7 @@ from engine.extraction.llm import LlmPool, ServerHealth
 from engine.gate import checklist, conditions, facts
 from engine.gate.checklist import CheckResult
 from engine.gate.stability import Stability, stability
+from engine.measures import stored
 from engine.measures.bucket import Bucket, timed
 from engine.measures.look import LOOK, Look
 from engine.measures.origin import ORIGIN
@@ -42,7 +43,7 @@ from engine.service.probes import ProbeLog, writes
 from engine.store import documents, series
 from engine.store.rollup import retain
 from engine.store.writer import Writer
-from engine.triggers import attempts
+from engine.triggers import attempts, history
 from engine.triggers.backtest import rules_digest
 from engine.triggers.decision import Evaluation
 from engine.triggers.evaluate import evaluate
@@ -257,8 +258,8 @@ class Monitor:
 
     def _note_look(self, actor: Actor, what: Literal["came", "left"]) -> None:
         """Who looked, and when, for the timeline of an incident."""
-        at, body = self.clock.now(), msgspec.json.encode(Look(actor.name, actor.terminal, what)).decode()
-        self.writer.later(lambda conn: conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, LOOK, body)) and None)
+        at, look = self.clock.now(), Look(actor.name, actor.terminal, what)
+        self.writer.later(lambda conn: stored.keep(conn, at, LOOK, look))
 
     def present(self) -> list[tuple[Actor, str, float]]:
         limit = self.clock.real() - PRESENT_S
@@ -382,8 +383,8 @@ class Monitor:
         body = msgspec.json.encode(self.watch).decode()
         verdicts: dict[str, str] = {r.id: r.verdict for r in self.verdict.readings}
         due = not 0 <= at - self._evidence_at < EVIDENCE_EVERY_S and self._limits.measures
-        rows = [
-            (at, r.id, r.verdict, msgspec.json.encode(r).decode())
+        readings = [
+            r
             for r in self.verdict.readings
             if due or r.id in self.verdict.fired or self._last_verdicts.get(r.id) != r.verdict
         ]
@@ -397,8 +398,7 @@ class Monitor:
                 "body = excluded.body",
                 (at, body),
             )
-            if rows:
-                conn.executemany("INSERT INTO trigger_evidence VALUES (?,?,?,?)", rows)
+            history.keep(conn, at, readings)
 
         self.writer.later(write)
 

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from engine.experiment.analysis import analyse
 from engine.experiment.declaration import DAY, declare
 from engine.experiment.report import TrialReport
+from engine.measures import stored
 from engine.plan.durations import format_duration
 from engine.plan.model import Stage
 from engine.rollout.control import Ask, State, note
@@ -235,12 +236,11 @@ class Trials:
         def keep(conn: sqlite3.Connection) -> None:
             ledger.keep(conn, trial.id, report)
             if notable:
-                conn.execute("INSERT INTO measure VALUES (?,?,?)", (now, "ab_report", log.json_body(report)))
+                stored.keep(conn, now, "ab_report", report)
             if word in ENDED:
-                verdict = Ok(ENDED[word], 1)
-                conn.execute("INSERT INTO measure VALUES (?,?,?)", (now, "ab_verdict", log.json_body(verdict)))
+                stored.keep(conn, now, "ab_verdict", Ok(ENDED[word], 1))
                 if (improved := _improvement(report)) is not None:
-                    conn.execute("INSERT INTO measure VALUES (?,?,?)", (now, "ab_improvement", log.json_body(improved)))
+                    stored.keep(conn, now, "ab_improvement", improved)
             if report.final:
                 ledger.end(conn, trial.id, now, READ)
 
@@ -290,15 +290,13 @@ class Trials:
         measured = await self._searching(
             "measure", lambda conn: searching.measure(conn, at, written, trouble, progress=self._progress)
         )
-        stored = replace(measured, quality=replace(measured.quality, differences=()))
+        quality = replace(measured.quality, differences=())
 
         def keep(conn: sqlite3.Connection) -> None:
             if measured.sample is not None:
-                conn.execute(
-                    "INSERT INTO measure VALUES (?,?,?)", (at, "search_improvement", log.json_body(measured.sample))
-                )
-            conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, "search_quality", log.json_body(stored.quality)))
-            conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, "search_pairs", log.json_body(stored.pairs)))
+                stored.keep(conn, at, "search_improvement", measured.sample)
+            stored.keep(conn, at, "search_quality", quality)
+            stored.keep(conn, at, "search_pairs", measured.pairs)
 
         engine.judged["search_improvement"] = measured.quality.sentence
         if measured.quality.queries < FEW_QUERIES:

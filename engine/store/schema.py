@@ -279,6 +279,19 @@ def words_and_tries(db: Database) -> None:
     )
 
 
+@migrations()
+def signed_manually(db: Database) -> None:
+    """Whether a person signed an item although its machine check failed: a field, which was the note's first words."""
+    _run(
+        db,
+        """
+        ALTER TABLE checked ADD COLUMN manually INTEGER NOT NULL DEFAULT 0;
+        UPDATE checked SET manually = 1, note = substr(note, length('by hand: ') + 1)
+            WHERE note LIKE 'by hand: %' AND evidence != '';
+        """,
+    )
+
+
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring the database up to date, one transaction per step. StoreError when a newer version wrote it."""
     db = Database(conn)

@@ -7,6 +7,7 @@ import sqlite3
 import msgspec
 from msgspec import Struct
 
+from engine.measures import stored
 from engine.triggers.backtest import Attempt, Complaints
 
 PAGE = 20_000
@@ -78,13 +79,12 @@ def rules_in_force(conn: sqlite3.Connection, at: float, digest: str) -> None:
     """
     last = conn.execute("SELECT body FROM measure WHERE kind = ? ORDER BY at DESC LIMIT 1", (_RULES,)).fetchone()
     if last is None or msgspec.json.decode(last[0]) != digest:
-        conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, _RULES, msgspec.json.encode(digest).decode()))
+        stored.keep(conn, at, _RULES, digest)
 
 
 def replayed(conn: sqlite3.Connection, at: float, digest: str, result: dict[str, object]) -> None:
     """Store a backtest's result in the caller's transaction."""
-    body = msgspec.json.encode({"digest": digest, **result}).decode()
-    conn.execute("INSERT INTO measure VALUES (?,?,?)", (at, _REPLAYED, body))
+    stored.keep(conn, at, _REPLAYED, {"digest": digest, **result})
 
 
 def changed_and_not_replayed(conn: sqlite3.Connection, digest: str) -> bool:

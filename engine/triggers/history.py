@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct
@@ -11,6 +12,12 @@ from engine.plan.durations import clock, format_duration, iso
 from engine.triggers.wording import Reading
 
 STALE_S = 180.0  # evidence is stored once a minute while the engine runs
+
+
+def keep(conn: sqlite3.Connection, at: float, readings: Iterable[Reading]) -> None:
+    """Store what triggers saw, in the caller's transaction."""
+    rows = [(at, r.id, r.verdict, msgspec.json.encode(r).decode()) for r in readings]
+    conn.executemany("INSERT INTO trigger_evidence VALUES (?,?,?,?)", rows)
 
 
 class TriggerHistory(Struct, frozen=True):

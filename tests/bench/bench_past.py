@@ -19,12 +19,13 @@ import tempfile
 import time
 from pathlib import Path
 
-import msgspec
-
 from engine.history.past import view_at
 from engine.plan.load import default_plan_text, parse_plan
 from engine.rollout.control import ENGINE, Actor, Ask, State, note, promote
+from engine.service import feedback
+from engine.service.feedback import Feedback
 from engine.store import log
+from engine.triggers import history
 from engine.triggers.wording import Reading
 from tests.bench.bench_metrics import DAY, DAYS, NOW, filled
 
@@ -46,15 +47,13 @@ def people(conn: sqlite3.Connection) -> None:
         state = log.append(conn, state, made)
     for minute in range(int(DAYS * 1440)):
         at = start + minute * 60
-        rows = [
-            (at, t.id, "ok", msgspec.json.encode(Reading(t.id, "ok", 0.01, 0.05, 300, 3, 0.0, t.for_s, "literal", "1 % (3 of 300)", "", None)).decode())
+        seen = [
+            Reading(t.id, "ok", 0.01, 0.05, 300, 3, 0.0, t.for_s, "literal", "1 % (3 of 300)", "", None)
             for t in PLAN.triggers
-        ]  # fmt: skip
-        conn.executemany("INSERT INTO trigger_evidence VALUES (?,?,?,?)", rows)
-    conn.executemany(
-        "INSERT INTO feedback VALUES (?,?,'rating',NULL,'treatment',?,?,'','')",
-        [(f"f{n}", start + rng.random() * DAYS * DAY, n % 5, 1 + n % 5) for n in range(5000)],
-    )
+        ]
+        history.keep(conn, at, seen)
+    for n in range(5000):
+        feedback.store(conn, Feedback(f"f{n}", "rating", start + rng.random() * DAYS * DAY, value=1 + n % 5))
     conn.execute("COMMIT")
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
 from console.screens.dashboard import Dashboard
 from console.screens.incident import IncidentPage, grid_around, number, told
-from engine.measures.look import Look
+from engine.measures import stored
+from engine.measures.look import LOOK, Look
+from engine.messages import outbox
+from engine.messages.draft import Draft
 from engine.report import timeline
 from engine.report.model import Incident
+from engine.service import feedback
+from engine.service.feedback import Feedback
+from engine.triggers import history
 from engine.triggers.wording import Reading
 from tests.console.samples import LOCKED, NORMAL, PLAN, FakeLink
 from tests.console.walking import console, ready, until
@@ -27,19 +32,12 @@ def store() -> History:
     h.up("skipped in a test", ("x",))
     h.at = BEGAN
     reading = Reading("error_critical", "breach", 0.2, 0.05, 100, 20, 0.0, 300.0, "literal", "20 % over 5 %", "", 300.0, "errors 20 % over 5 %")  # fmt: skip
-    rows = [(BEGAN + 120, "breach"), (BEGAN + 180, "breach"), (BEGAN + 600, "ok")]
-    h.conn.executemany(
-        "INSERT INTO trigger_evidence VALUES (?,'error_critical',?,?)",
-        [(at, verdict, msgspec.json.encode(reading).decode()) for at, verdict in rows],
-    )
-    h.conn.execute("INSERT INTO measure VALUES (?,'look',?)", (BEGAN + 200, msgspec.json.encode(Look("bo", "pts/3", "came")).decode()))  # fmt: skip
-    h.conn.execute(
-        "INSERT INTO feedback VALUES ('f',?,'complaint','d','treatment',2,NULL,'nothing found','mail')", (BEGAN + 300,)
-    )
-    h.conn.execute(
-        "INSERT INTO outbox (at, message, subject, body, state, tries, next_try, error, request_id) VALUES (?,'rollback','s','b','sent',1,0,'','k')",
-        (BEGAN + 485,),
-    )
+    for after, verdict in ((120, "breach"), (180, "breach"), (600, "ok")):
+        history.keep(h.conn, BEGAN + after, [replace(reading, verdict=verdict)])
+    stored.keep(h.conn, BEGAN + 200, LOOK, Look("bo", "pts/3", "came"))
+    feedback.store(h.conn, Feedback("f", "complaint", BEGAN + 300, "d", text="nothing found", source="mail"))
+    outbox.put(h.conn, Draft("rollback", "team", "s", "b"), BEGAN + 485, "k")
+    outbox.took(h.conn, outbox.due(h.conn, BEGAN + 485)[0].id, "mail", ["mail"])
     incident(h)
     return h
 

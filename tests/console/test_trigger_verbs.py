@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -16,6 +15,7 @@ from engine.plan.load import default_plan_text
 from engine.store import database
 from engine.store.folder import Folder
 from engine.store.rollup import insert_and_fold
+from engine.triggers import history
 from engine.triggers.wording import Reading
 
 BEGAN = float(int(time.time()) - 3600)
@@ -35,8 +35,7 @@ def root(tmp_path: Path) -> Path:
     insert_and_fold(conn, made)
     for at, held in ((BEGAN + 290.0, 290.0), (BEGAN + 300.4, 300.4)):
         said = Reading("error_critical", "breach", 0.06, 0.05, 50, 3, held, 300.0, "literal", "errors", "", max(0.0, 300.0 - held))  # fmt: skip
-        row = (at, said.id, said.verdict, msgspec.json.encode(said).decode())
-        conn.execute("INSERT INTO trigger_evidence VALUES (?,?,?,?)", row)
+        history.keep(conn, at, [said])
     conn.execute("COMMIT")
     conn.close()
     return tmp_path

@@ -15,6 +15,7 @@ from engine.rollout.control import Ask, note
 from engine.service import checklist_requests, notifier
 from engine.service.engine import COMPLAINTS, REASON_LIMIT, Engine, to_reply
 from engine.service.snapshot import acknowledged
+from engine.store import notes
 from engine.text import clean_block, clean_line
 
 
@@ -67,7 +68,7 @@ async def write_note(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         return Reply(False, "A note needs a kind (well, improve, lesson, action, incident) and a text.")
 
     def within(conn: sqlite3.Connection, rev: int) -> None:
-        conn.execute("INSERT INTO note (at, kind, actor, text) VALUES (?,?,?,?)", (ask.at, kind, ask.actor.name, text))
+        notes.add(conn, ask.at, kind, ask.actor.name, text)
 
     sentence = f"{ask.actor.name} noted ({kind}): {clean_line(text, 120)}"
     return to_reply(await engine.commit(ask, lambda state: note(state, ask, "note", sentence), within))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from engine.history.past import NothingKept, view_at
 from engine.rollout.control import ENGINE
+from engine.service import probes
 from engine.store.rollup import retain
+from engine.triggers import history
 from engine.triggers.wording import Reading
 from engine.view.model import View
 from tests.engine.report.history import BO, DAY, HOUR, START, History, incident, whole
@@ -26,10 +27,7 @@ def seen(h: History, moment: float, verdict: str, held: float, left: float | Non
     reading = Reading(
         "error_critical", verdict, 0.2, 0.05, 100, 20, held, 300.0, "literal", "20 % (20 of 100)", "", left
     )  # type: ignore[arg-type]
-    h.conn.execute(
-        "INSERT INTO trigger_evidence VALUES (?,?,?,?)",
-        (moment, "error_critical", verdict, msgspec.json.encode(reading).decode()),
-    )
+    history.keep(h.conn, moment, [reading])
 
 
 def test_the_percentage_stage_log_and_lock_are_those_of_the_moment() -> None:
@@ -97,12 +95,10 @@ def test_a_signature_of_later_is_not_shown_earlier() -> None:
     h.tell("start", "the rollout begins", actor=ENGINE)
     item = h.plan.stages[0].checklist[0].id
     h.wait(HOUR)
-    rev = h.tell("sign", "bo signed", {"item": item, "state": "done", "evidence": ""}, BO)
-    h.conn.execute("INSERT INTO checked VALUES (0,?,'done','bo',?,'','',?)", (item, h.at, rev))
+    h.signs(item, by=BO)
     first = h.at
     h.wait(HOUR)
-    rev = h.tell("revoke", "bo took it back", {"item": item, "state": "open", "evidence": ""}, BO)
-    h.conn.execute("UPDATE checked SET state = 'open', at = ?, rev = ?", (h.at, rev))
+    h.signs(item, "open", by=BO)
     states = [
         next(i for i in at(h, moment).gate.items if i.id == item).state for moment in (first - 1, first + 1, h.at)
     ]
@@ -115,7 +111,7 @@ def test_servers_are_known_by_the_calls_they_answered_and_the_probes_they_failed
     h.up("skipped in a test", ("x",))
     incident(h)
     url = h.plan.llm.urls[0]
-    h.conn.execute("INSERT INTO probe VALUES (?,?,0,NULL,'connection refused')", (h.at - 10, url))
+    probes.writes([(h.at - 10, url, False, None, "connection refused")])(h.conn)
     server = at(h, h.at).servers[0]
     assert (server.up, server.error) == (False, "connection refused")
 

@@ -17,7 +17,7 @@ from engine.messages.dispatcher import Post
 from engine.messages.draft import Draft, render
 from engine.messages.outbox import Delivery
 from engine.plan.load import default_plan_text, parse_plan
-from engine.store import database
+from engine.store import database, lease
 from engine.store.folder import Folder
 from engine.store.writer import Writer
 from tests.engine.messages.servers import deaf_server, free_port, http_server, mail_server, mail_url
@@ -72,9 +72,9 @@ async def place(
     folder, clock = Folder(path / "store"), clock or ManualClock()
     database.create(folder)
     with database.open_writer(folder, "FULL") as setup:
-        setup.execute("INSERT OR IGNORE INTO lease VALUES (1, 1, 0, 0, 0, 0, 1)")
+        token = lease.take(setup, 1, 0.0, 0.0).token
     setup.close()
-    writer, conn = Writer(folder, 1), database.open_reader(folder)
+    writer, conn = Writer(folder, token), database.open_reader(folder)
     writer.start()
     environ = {PLAN.notify.urls_env: " ".join(urls)}
     post = Post(PLAN, clock, conn, writer, environ, limit_s=limit_s, poll_s=0.02)

@@ -14,7 +14,8 @@ from engine.metrics import exposition
 from engine.metrics import snapshot as reading
 from engine.metrics.analysis import performance_report, snapshot
 from engine.metrics.errors import error_analysis, shape
-from engine.store import database
+from engine.service import probes
+from engine.store import database, live
 from engine.store.folder import Folder
 from engine.store.rollup import insert_and_fold, retain
 from tests.engine.metrics.samples import DAY, HOUR, T0, cached, failed, fallen_back, plain, record
@@ -130,7 +131,7 @@ def test_a_snapshot_has_the_shape_of_metrics_and_needs_no_engine(conn: sqlite3.C
 
 
 def test_the_percentage_in_force_is_the_living_engine_s_word(conn: sqlite3.Connection) -> None:
-    conn.execute("INSERT INTO live VALUES (1, ?, ?)", (NOON, b'{"percent_bp":1000,"effective_bp":1000,"other":[]}'))
+    live.write(conn, NOON, b'{"percent_bp":1000,"effective_bp":1000,"other":[]}')
     assert snapshot(conn, NOON + 2)["current_rollout_percentage"] == 10
     assert snapshot(conn, NOON + 31)["current_rollout_percentage"] == 0
 
@@ -219,8 +220,8 @@ def test_warnings_are_documents_that_fell_back_without_an_error(conn: sqlite3.Co
 
 
 def test_failed_probes_are_errors_of_the_service(conn: sqlite3.Connection) -> None:
-    for ok in (0, 0, 1):
-        conn.execute("INSERT INTO probe VALUES (?, 'ollama-1', ?, NULL, 'refused after 3 ms')", (T0, ok))
+    seen = [(T0, "ollama-1", ok, None, "refused after 3 ms") for ok in (False, False, True)]
+    probes.writes(seen)(conn)
     (group,) = error_analysis(conn, T0, T0 + 1)["groups"]
     assert (group["component"], group["kind"], group["count"], group["servers"]) == (
         "llm_service",

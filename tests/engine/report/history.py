@@ -5,11 +5,16 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from engine.gate import checklist
+from engine.gate.checklist import Signature
+from engine.measures import stored
 from engine.measures.record import Extraction
+from engine.messages import outbox
+from engine.messages.draft import Draft
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action, Plan
 from engine.rollout.control import ENGINE, Actor, Ask, Decision, State, act, note, promote, resume
-from engine.store import log
+from engine.store import log, notes
 from engine.store.rollup import insert_and_fold
 from engine.store.schema import migrate
 
@@ -69,6 +74,20 @@ class History:
         self._count += 1
         insert_and_fold(self.conn, rows)
 
+    def signs(self, item: str, state: str = "done", written: str = "", by: Actor = ALICE) -> int:
+        """A person signs an item of the stage, or takes the signature back."""
+        kind = "sign" if state == "done" else "revoke"
+        rev = self.tell(kind, f"{by.name}: {kind}", {"item": item, "state": state, "evidence": ""}, by)
+        checklist.write(self.conn, Signature(self.state.stage, item, state, by.name, self.at, written, "", rev))
+        return rev
+
+    def gives_up_on(self, draft: Draft, why: str) -> None:
+        """A message that no address takes, for as long as it is tried."""
+        outbox.put(self.conn, draft, self.at, "k")
+        (queued,) = outbox.due(self.conn, self.at)
+        for _ in range(outbox.TRIES):
+            outbox.refused(self.conn, queued.id, why, self.at)
+
     def wait(self, seconds: float) -> None:
         self.at += seconds
 
@@ -94,7 +113,7 @@ def whole() -> History:
     h = History()
     h.tell("start", "the rollout begins", actor=ENGINE)
     for name, said in (("code_deployed", "merged"), ("tests_pass", HOSTILE)):
-        h.conn.execute("INSERT INTO checked VALUES (0,?,'done','alice',?,?,'',0)", (name, h.at, said))
+        h.signs(name, written=said)
     h.wait(1.5 * DAY)
     h.up()
     h.wait(1 * DAY)
@@ -114,11 +133,8 @@ def whole() -> History:
     h.wait(4 * DAY)
     h.up()
     for kind, text in (("well", "The rollback came before the pager."), ("improve", "Waiting for bo."), ("lesson", HOSTILE), ("action", "carla: alert on disk by 12 Dec\n# not a heading")):  # fmt: skip
-        h.conn.execute("INSERT INTO note (at, kind, actor, text) VALUES (?,?,?,?)", (h.at, kind, "alice", text))
+        notes.add(h.conn, h.at, kind, "alice", text)
     report = {"verdict": {"word": "ship", "sentence": "Ship: +17 % [+12 %, +22 %]."}, "final": True, "metrics": [{"label": "Search quality", "sentence": "+17 %"}], "correction": "Holm"}  # fmt: skip
-    h.conn.execute("INSERT INTO measure VALUES (?,?,?)", (h.at - 9 * DAY, "ab_report", log.json_body(report)))
-    h.conn.execute(
-        "INSERT INTO outbox (at, message, subject, body, state, tries, next_try, error, request_id) VALUES (?,?,?,?,'failed',12,0,?,?)",
-        (h.at, "completion", HOSTILE, "body", "mailto: connection refused", "k"),
-    )
+    stored.keep(h.conn, h.at - 9 * DAY, "ab_report", report)
+    h.gives_up_on(Draft("completion", "team", HOSTILE, "body"), "mailto: connection refused")
     return h

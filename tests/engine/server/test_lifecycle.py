@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.store import lease
 from tests.engine.service.stage import Stage
 
 
@@ -52,7 +53,7 @@ def test_weeks_without_an_engine_leave_a_trace_and_bring_the_rollout_back_held(
         assert stage.cli("stop").returncode == 0
         assert stage.until(lambda: not stage.folder.is_locked())
         with sqlite3.connect(stage.folder.database) as conn:  # the engine was last alive long ago
-            conn.execute("UPDATE lease SET heartbeat = ?", (time.time() - days * 86400,))
+            lease.beat(conn, time.time() - days * 86400, time.time() - days * 86400)
         conn.close()
         stage.engine()
         assert stage.until(lambda: bool(stage.reader.state().held) == held)

@@ -18,7 +18,7 @@ from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action
 from engine.rollout import control
 from engine.rollout.control import ENGINE, Actor, Ask, Decision, Refusal, State, note
-from engine.store import database, log
+from engine.store import database, lease, log
 from engine.store.folder import Folder
 
 PLAN = parse_plan(default_plan_text())
@@ -124,8 +124,7 @@ class Requests(RuleBasedStateMachine):
         self.folder = Folder(self.root)
         self.folder.database.write_bytes(fresh())
         self.conn = database.open_writer(self.folder, "NORMAL")
-        self.token = 1
-        self.conn.execute("INSERT INTO lease VALUES (1, 1, 1, 0, 0, 0, 0)")
+        self.token = lease.take(self.conn, 1, 0.0, 0.0).token
         self.now = 0.0
         self.asked = 0
         self.known: dict[str, Decision] = {}
@@ -229,8 +228,7 @@ class Requests(RuleBasedStateMachine):
     @rule()
     def another_engine_takes_over(self) -> None:
         """The one before can write nothing any more."""
-        self.token += 1
-        self.conn.execute("UPDATE lease SET token = ?", (self.token,))
+        self.token = lease.take(self.conn, 1, self.now, self.now).token
         ask = self.ask(ENGINE)
         with pytest.raises(log.Fenced):
             log.commit(self.conn, ask.request_id, lambda state: note(state, ask, "note", "late"), self.token - 1)

@@ -14,9 +14,12 @@ from hypothesis import given, settings
 from engine.measures.bucket import Arms, Bucket
 from engine.measures.histogram import Histogram
 from engine.measures.record import Extraction
+from engine.service import probes
 from engine.store import database, series
 from engine.store.folder import Folder
 from engine.store.rollup import ALL, LEVELS, insert_and_fold, retain
+from engine.triggers import history
+from engine.triggers.wording import Reading
 from tests.engine.metrics.samples import DAY, T0, cached, failed, fallen_back, plain, record, records, skipped
 
 
@@ -309,8 +312,10 @@ def test_retention_never_takes_one_epoch_of_a_moment_without_the_other(conn: sql
 
 def test_retention_takes_old_probes_and_old_evidence_with_the_raw_rows(conn: sqlite3.Connection) -> None:
     for at in (T0, T0 + DAY):
-        conn.execute("INSERT INTO probe VALUES (?, 'ollama-1', 1, 3.0, '')", (at,))
-        conn.execute("INSERT INTO trigger_evidence VALUES (?, 'error_high', 'ok', '{}')", (at,))
+        probes.writes([(at, "ollama-1", True, 3.0, "")])(conn)
+        history.keep(
+            conn, at, [Reading("error_high", "ok", 0.0, 0.03, 100, 0, 0.0, 600.0, "guarded", "fine", "", None)]
+        )
     assert retain(conn, T0 + DAY, 3600, 3600, 3600) == 2
     assert conn.execute("SELECT at FROM probe UNION SELECT at FROM trigger_evidence").fetchall() == [(T0 + DAY,)]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from engine.rollout.control import Actor, Ask, Decision, State, note
-from engine.store import database, documents, log
+from engine.store import database, documents, lease, log
 from engine.store.documents import DocumentWrite
 from engine.store.folder import Folder, Intent, StoreError, file_system
 
@@ -51,7 +51,7 @@ def test_a_request_that_landed_unacknowledged_is_answered_from_the_log(conn: sql
 
 
 def test_an_old_engine_that_wakes_up_can_write_nothing(conn: sqlite3.Connection) -> None:
-    conn.execute("INSERT INTO lease VALUES (1, 2, 1, 0, 0, 0, 0)")
+    assert [lease.take(conn, 1, 0.0, 0.0).token, lease.take(conn, 2, 0.0, 0.0).token] == [1, 2]
     ask = Ask(ALICE, 1.0, "r")
     with pytest.raises(log.Fenced):
         log.commit(conn, "r", lambda state: note(state, ask, "note", "late"), token=1)

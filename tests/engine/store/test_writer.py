@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.measures.record import Extraction
-from engine.store import database
+from engine.store import database, lease, notes
 from engine.store.folder import Folder
 from engine.store.log import Fenced
 from engine.store.writer import Writer
@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Folder:
     found = Folder(tmp_path / "store")
     database.create(found)
     conn = database.open_writer(found, "FULL")
-    conn.execute("INSERT INTO lease VALUES (1, 1, 1, 0, 0, 0, 0)")
+    lease.take(conn, 1, 0.0, 0.0)
     conn.close()
     return found
 
@@ -49,7 +49,7 @@ def record(name: str) -> Extraction:
 
 
 def note(conn: sqlite3.Connection, text: str) -> None:
-    conn.execute("INSERT INTO note (at, kind, actor, text) VALUES (0, 'lesson', 'a', ?)", (text,))
+    notes.add(conn, 0.0, "lesson", "a", text)
 
 
 def count(folder: Folder, table: str) -> int:
@@ -113,7 +113,7 @@ def test_the_writer_outlives_whoever_waited_for_it(folder: Folder, writer: Write
 
 def test_a_replaced_engine_writes_no_document(folder: Folder, writer: Writer) -> None:
     conn = database.open_writer(folder, "FULL")
-    conn.execute("UPDATE lease SET token = 2")
+    assert lease.take(conn, 2, 0.0, 0.0).token == 2
     conn.close()
     with pytest.raises(Exception, match="another engine has taken over"):
         writer.append(record("late")).result(5)
@@ -164,7 +164,7 @@ def test_a_change_is_whole_or_not_at_all_and_one_that_fails_bars_no_decision_aft
 
 def test_an_engine_that_was_replaced_changes_nothing_more(folder: Folder, writer: Writer) -> None:
     conn = database.open_writer(folder, "FULL")
-    conn.execute("UPDATE lease SET token = 2")
+    assert lease.take(conn, 2, 0.0, 0.0).token == 2
     conn.close()
     with pytest.raises(Fenced):
         writer.write(lambda conn: note(conn, "late")).result(5)

@@ -1,0 +1,37 @@
+"""The lease: which engine may write, and when it last showed that it runs. Written only here."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from msgspec import Struct
+
+
+class Lease(Struct, frozen=True):
+    """`clean` and `heartbeat` are of the engine before; None for a new store."""
+
+    token: int
+    clean: bool
+    heartbeat: float | None
+
+
+def take(conn: sqlite3.Connection, pid: int, now: float, beat: float) -> Lease:
+    """Bump the fencing token in the caller's transaction: the engine before can write nothing any more."""
+    row = conn.execute("SELECT token, clean, heartbeat FROM lease WHERE id = 1").fetchone()
+    token = (row[0] if row else 0) + 1
+    conn.execute(
+        "INSERT INTO lease VALUES (1,?,?,?,?,?,0) ON CONFLICT(id) DO UPDATE SET token = excluded.token, pid = excluded.pid, "
+        "started = excluded.started, heartbeat = excluded.heartbeat, evaluated = excluded.evaluated, clean = 0",
+        (token, pid, now, beat, now),
+    )
+    return Lease(token, bool(row[1]) if row else True, row[2] if row else None)
+
+
+def beat(conn: sqlite3.Connection, at: float, evaluated: float) -> None:
+    """The engine runs, and has evaluated the triggers."""
+    conn.execute("UPDATE lease SET heartbeat = ?, evaluated = ? WHERE id = 1", (at, evaluated))
+
+
+def ended(conn: sqlite3.Connection) -> None:
+    """The engine ends as it should."""
+    conn.execute("UPDATE lease SET clean = 1 WHERE id = 1")
