@@ -59,9 +59,12 @@ class Help(Searching):
 
     def _paint(self, c: Canvas, y: int) -> None:
         """The pages' names, then the page, in lines short enough to read."""
-        x = 1
-        for i, (_, title) in enumerate(RUNBOOKS):
-            x = c.put(x, y, f" {title} ", "tab" if i == self.book else "dim") + 1
+        first, past = _tabs([title for _, title in RUNBOOKS], self.book, c.width - 4)
+        x = c.put(1, y, "< ", "dim") if first else 1
+        for i in range(first, past):
+            x = c.put(x, y, f" {RUNBOOKS[i][1]} ", "tab" if i == self.book else "dim") + 1
+        if past < len(RUNBOOKS):
+            c.right(c.width - 1, y, ">", "dim")
         area = self.area(c, y + 2)
         lines = self.lines(min(area.width, 100))
         self.top = max(0, min(self.top, len(lines) - area.height))
@@ -109,6 +112,19 @@ class Help(Searching):
     def action_turn(self, by: int) -> None:
         self.book, self.top = (self.book + by) % len(RUNBOOKS), 0
         self.repaint()
+
+
+def _tabs(titles: Sequence[str], chosen: int, width: int) -> tuple[int, int]:
+    """[first, past the last) of the titles that fit in a row with the chosen one."""
+    first = 0
+    while True:
+        past, used = first, 0
+        while past < len(titles) and used + len(titles[past]) + 3 <= width:
+            used += len(titles[past]) + 3
+            past += 1
+        if chosen < past or first >= chosen:
+            return first, max(past, first + 1)
+        first += 1
 
 
 def _everywhere(bindings: Sequence[BindingType]) -> list[Binding]:
