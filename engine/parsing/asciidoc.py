@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from engine.parsing.inline import heading, unescaped
+from engine.parsing.inline import heading, is_prose, unescaped
 from engine.parsing.model import Block, Format, Raw
 
 _ATTRIBUTE = re.compile(r"^:(!?[\w-]+!?):(?:[ \t]+(.*))?$")
@@ -34,122 +34,153 @@ _INLINE_ANCHOR = re.compile(r"\[\[[^\]\n]{1,200}\]\]|\(\(\(.{1,200}?\)\)\)|\[#[\
 _STRESS = re.compile(
     r"(?<![\w*])\*{1,2}(?=[^\s*])|(?<=[^\s*])\*{1,2}(?![\w*])|(?<!\w)_(?=[A-Za-z][^_\n]{0,100}_(?!\w))|(?<=[^\s_])_(?![\w_])|(?<![\w#])#(?=[^\s#][^#\n]{0,100}#)"
 )
-_CODE_LISTS = ("source", "listing", "literal", "console", "plantuml", "mermaid", "stem", "latexmath")
+_CODE_STYLES = ("source", "listing", "literal")
+_CODE_LISTS = (*_CODE_STYLES, "console", "plantuml", "mermaid", "stem", "latexmath")
 
 
 def parse(text: str) -> Raw:
-    lines = text.split("\n")
-    blocks: list[Block] = []
-    about: dict[str, str] = {}
-    paragraph: list[str] = []
-    kind: list[str] = []  # the preceding block line: [source,console]
-    headed = False  # right below the document's title: authors, revision
-    listed = False
+    reader = _Reader(text.split("\n"))
+    reader.read()
+    about = reader.about
+    title = about.get("doctitle") or about.get("title") or ""
+    return Raw(Format.ASCIIDOC, reader.blocks, heading(words(title, about)), about.get("lang", ""))
 
-    def flush() -> None:
-        nonlocal listed
-        text = words("\n".join(paragraph), about).strip()
-        if text:
-            blocks.append(Block("item" if listed else "text", text))
-        paragraph.clear()
-        listed = False
 
-    at = 0
-    while at < len(lines):
-        line = lines[at].rstrip()
-        at += 1
-        if not line.strip():
-            flush()
-            headed = False
-            if not (at < len(lines) and _DELIMITER.match(lines[at].rstrip())):
-                kind.clear()
-            continue
+class _Reader:
+    """One pass over the lines. Each step returns whether the line was its own."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        self.blocks: list[Block] = []
+        self.about: dict[str, str] = {}  # the document's attributes
+        self._next = 0  # the line after the one being read
+        self._paragraph: list[str] = []
+        self._item = False  # the paragraph is a list item
+        self._style = ""  # the preceding block line: [source,console]
+        self._header = False  # right below the document's title: authors, revision
+
+    def read(self) -> None:
+        while self._next < len(self.lines):
+            line = self._peek()
+            self._next += 1
+            if not line.strip():
+                self._blank()
+            elif not (self._unread(line) or self._heading(line) or self._block(line) or self._mark(line)):
+                self._text(line)
+        self._flush()
+
+    def _peek(self) -> str:
+        return self.lines[self._next].rstrip() if self._next < len(self.lines) else ""
+
+    def _flush(self) -> None:
+        if text := words("\n".join(self._paragraph), self.about).strip():
+            self.blocks.append(Block("item" if self._item else "text", text))
+        self._paragraph, self._item = [], False
+
+    def _blank(self) -> None:
+        self._flush()
+        self._header = False
+        if not _DELIMITER.match(self._peek()):
+            self._style = ""
+
+    def _unread(self, line: str) -> bool:
+        """Attributes, comments, conditions, pictures, anchors, styles, authors: none of them is text."""
         first = line[0]
         if first == ":" and (setting := _ATTRIBUTE.match(line)):
-            about[setting[1].lower()] = (setting[2] or "").strip()
-            continue
-        if line.startswith("//") and not line.startswith("////"):
-            continue
-        if "::" in line and (_CONDITION.match(line) or _BLOCK_MACRO.match(line)):
-            flush()
-            continue
-        if first == "[" and not paragraph and (_ANCHOR.match(line) or _BLOCK_LINE.match(line)):
-            if not _ANCHOR.match(line):
-                kind[:] = [line]
-            continue
-        if headed and _AUTHOR.match(line):
-            continue
-        if (section := _HEADING.match(line)) and first in "=#" and (first == "=" or not paragraph):
-            flush()
-            if title := heading(words(section[2], about)):
-                blocks.append(Block("heading", title, len(section[1])))
-                headed = len(section[1]) == 1
-            continue
-        if (
-            not paragraph
-            and at < len(lines)
-            and _UNDER.match(lines[at].rstrip())
-            and abs(len(lines[at].rstrip()) - len(line)) <= 2
-        ):
-            if title := heading(words(line, about)):
-                blocks.append(Block("heading", title, "=-~^+".index(lines[at][0]) + 1))
-                headed = lines[at][0] == "="
-            at += 1
-            continue
-        if delimiter := _DELIMITER.match(line):
-            mark = delimiter[1]
-            flush()
-            code = (mark[0] in "-.`" and mark != "--") or any(name in "".join(kind) for name in _CODE_LISTS)
-            if mark[0] in "/+" or code:
-                end = _closing(lines, at, mark)
-                if code and end > at:
-                    blocks.append(Block("code", "\n".join(lines[at:end])))
-                at = end + 1
-            kind.clear()
-            continue
-        if kind and any(name in kind[0] for name in ("source", "listing", "literal")) and not paragraph:
-            end = at
-            while end < len(lines) and lines[end].strip():
-                end += 1
-            blocks.append(Block("code", "\n".join(lines[at - 1 : end])))
-            at = end
-            kind.clear()
-            continue
-        if line == "+" or line in ("'''", "<<<"):
-            flush()
-        elif first == "." and not paragraph and _BLOCK_TITLE.match(line):
-            blocks.append(Block("text", words(line[1:], about)))
-        elif first == "|" or (first == "!" and line.startswith("!=")):
-            flush()
-            if cells := " | ".join(cell.strip() for cell in words(line, about).split("|") if cell.strip()):
-                blocks.append(Block("text", cells))
-        elif item := _ITEM.match(line):
-            flush()
-            paragraph.append(item[1])
-            listed = True
-        elif ("::" in line or ";;" in line) and (term := _TERM.match(line)):
-            flush()
-            if name := words(term[1], about).strip():
-                blocks.append(Block("text", name))
-            if term[2]:
-                paragraph.append(term[2])
-        elif first in " \t" and not paragraph and not listed:
-            end = at
-            while end < len(lines) and lines[end][:1] in (" ", "\t"):
-                end += 1
-            indented = "\n".join(lines[at - 1 : end])
-            blocks.append(
-                Block(
-                    "code" if not _is_prose(indented) else "text",
-                    words(indented, about) if _is_prose(indented) else indented,
-                )
-            )
-            at = end
+            self.about[setting[1].lower()] = (setting[2] or "").strip()
+        elif line.startswith("//") and not line.startswith("////"):
+            pass
+        elif "::" in line and (_CONDITION.match(line) or _BLOCK_MACRO.match(line)):
+            self._flush()
+        elif first == "[" and not self._paragraph and _ANCHOR.match(line):
+            pass
+        elif first == "[" and not self._paragraph and _BLOCK_LINE.match(line):
+            self._style = line
         else:
-            paragraph.append(line.strip())
-    flush()
-    title = about.get("doctitle") or about.get("title") or ""
-    return Raw(Format.ASCIIDOC, blocks, heading(words(title, about)), about.get("lang", ""))
+            return self._header and _AUTHOR.match(line) is not None
+        return True
+
+    def _heading(self, line: str) -> bool:
+        if (section := _HEADING.match(line)) and (line[0] == "=" or (line[0] == "#" and not self._paragraph)):
+            self._flush()
+            self._headed(section[2], len(section[1]))
+            return True
+        under = self._peek()
+        if not self._paragraph and _UNDER.match(under) and abs(len(under) - len(line)) <= 2:
+            self._headed(line, "=-~^+".index(under[0]) + 1)
+            self._next += 1
+            return True
+        return False
+
+    def _headed(self, written: str, level: int) -> None:
+        if title := heading(words(written, self.about)):
+            self.blocks.append(Block("heading", title, level))
+            self._header = level == 1
+
+    def _block(self, line: str) -> bool:
+        """A delimited block, or a paragraph that its style declares to be code."""
+        if delimiter := _DELIMITER.match(line):
+            self._flush()
+            self._delimited(delimiter[1])
+        elif self._style and not self._paragraph and any(name in self._style for name in _CODE_STYLES):
+            end = self._next
+            while end < len(self.lines) and self.lines[end].strip():
+                end += 1
+            self._code(self._next - 1, end)
+        else:
+            return False
+        self._style = ""
+        return True
+
+    def _delimited(self, mark: str) -> None:
+        """Code and comments are taken whole; the delimiters around text are dropped."""
+        code = (mark[0] in "-.`" and mark != "--") or any(name in self._style for name in _CODE_LISTS)
+        if code or mark[0] in "/+":
+            end = _closing(self.lines, self._next, mark)
+            if code and end > self._next:
+                self._code(self._next, end)
+            self._next = end + 1
+
+    def _code(self, begin: int, end: int) -> None:
+        self.blocks.append(Block("code", "\n".join(self.lines[begin:end])))
+        self._next = end
+
+    def _mark(self, line: str) -> bool:
+        """A line whose first characters give it a meaning: a separator, a title, a row of a table, an item, a term."""
+        first = line[0]
+        if line in ("+", "'''", "<<<"):
+            self._flush()
+        elif first == "." and not self._paragraph and _BLOCK_TITLE.match(line):
+            self.blocks.append(Block("text", words(line[1:], self.about)))
+        elif first == "|" or line.startswith("!="):
+            self._flush()
+            if cells := " | ".join(cell.strip() for cell in words(line, self.about).split("|") if cell.strip()):
+                self.blocks.append(Block("text", cells))
+        elif item := _ITEM.match(line):
+            self._flush()
+            self._paragraph, self._item = [item[1]], True
+        elif ("::" in line or ";;" in line) and (term := _TERM.match(line)):
+            self._flush()
+            if name := words(term[1], self.about).strip():
+                self.blocks.append(Block("text", name))
+            if term[2]:
+                self._paragraph.append(term[2])
+        else:
+            return False
+        return True
+
+    def _text(self, line: str) -> None:
+        """A line of a paragraph. Indented lines are code, unless they read like prose."""
+        if line[0] not in " \t" or self._paragraph or self._item:
+            self._paragraph.append(line.strip())
+            return
+        end = self._next
+        while end < len(self.lines) and self.lines[end][:1] in (" ", "\t"):
+            end += 1
+        indented = "\n".join(self.lines[self._next - 1 : end])
+        prose = is_prose(indented)
+        self.blocks.append(Block("text", words(indented, self.about)) if prose else Block("code", indented))
+        self._next = end
 
 
 def _closing(lines: list[str], at: int, mark: str) -> int:
@@ -159,11 +190,6 @@ def _closing(lines: list[str], at: int, mark: str) -> int:
         if lines[place].rstrip() == wanted:
             return place
     return at - 1
-
-
-def _is_prose(text: str) -> bool:
-    words_ = text.split()
-    return len(words_) > 12 and sum(word.isalpha() for word in words_) * 10 > 7 * len(words_)
 
 
 def words(text: str, about: dict[str, str]) -> str:

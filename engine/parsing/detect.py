@@ -9,11 +9,15 @@ from engine.parsing import changelog, log, memo, roff, source
 from engine.parsing.model import Format
 
 LOOKED_AT = 12_000  # characters
-_BY_SUFFIX = {
-    ".md": Format.MARKDOWN, ".markdown": Format.MARKDOWN, ".mdx": Format.MARKDOWN, ".mkd": Format.MARKDOWN, ".mdown": Format.MARKDOWN, ".qmd": Format.MARKDOWN, ".rmd": Format.MARKDOWN,
-    ".rst": Format.RST, ".rest": Format.RST, ".adoc": Format.ASCIIDOC, ".asciidoc": Format.ASCIIDOC, ".asc": Format.ASCIIDOC, ".html": Format.HTML, ".htm": Format.HTML, ".xhtml": Format.HTML,
-    ".shtml": Format.HTML, ".eml": Format.MAIL, ".mbox": Format.MAIL, ".log": Format.LOG,
-}  # fmt: skip
+_SUFFIXES = {
+    Format.MARKDOWN: (".md", ".markdown", ".mdx", ".mkd", ".mdown", ".qmd", ".rmd"),
+    Format.RST: (".rst", ".rest"),
+    Format.ASCIIDOC: (".adoc", ".asciidoc", ".asc"),
+    Format.HTML: (".html", ".htm", ".xhtml", ".shtml"),
+    Format.MAIL: (".eml", ".mbox"),
+    Format.LOG: (".log",),
+}
+_BY_SUFFIX = {suffix: named for named, suffixes in _SUFFIXES.items() for suffix in suffixes}
 _MAN_SUFFIX = re.compile(r"\.[1-9n](?:[a-z]{1,4})?$")
 _ROFF = re.compile(
     r"(?:['.]\\\"[^\n]*\n|\.\s*\n|\\\"[^\n]*\n|[ \t]*+\n){0,400}+[.'](?:TH|SH|Dd|Dt|so|de|if|ie|nr|ds|TS|mso|lf|ad|hy|nh|tr|B|I|EQ|Os|ig|do|PP|TP|Sh|SS|am|LP|RS|Nm|BR|IP|P)\b"
@@ -25,39 +29,23 @@ _HTML = re.compile(
 _HTML_ANYWHERE = re.compile(r"<(?:html|body|head)\b[^<>]{0,300}>", re.I)
 _XML = re.compile(r"\s*<\?xml\b|\s*<(?:article|book|chapter|refentry|section|para)\b[^<>]{0,400}>", re.I)
 _HEADER = re.compile(r"^([A-Z][\w-]{1,40}):(?:[ \t]|$)")
-_MAIL_FIELDS = frozenset(
-    [
-        "from",
-        "to",
-        "cc",
-        "date",
-        "subject",
-        "message-id",
-        "reply-to",
-        "received",
-        "return-path",
-        "mime-version",
-        "in-reply-to",
-        "references",
-        "delivered-to",
-        "sender",
-        "x-mailer",
-        "content-type",
-        "content-transfer-encoding",
-        "list-id",
-        "user-agent",
-        "bcc",
-        "thread-topic",
-        "von",
-        "an",
-        "betreff",
-    ]
-)
+_MAIL_FIELDS = frozenset((
+    "from", "to", "cc", "date", "subject", "message-id", "reply-to", "received", "return-path", "mime-version",
+    "in-reply-to", "references", "delivered-to", "sender", "x-mailer", "content-type", "content-transfer-encoding",
+    "list-id", "user-agent", "bcc", "thread-topic", "von", "an", "betreff",
+))  # fmt: skip
+_ONLY_IN_MAIL = frozenset(("from", "subject", "message-id", "received", "betreff", "mime-version"))
 _PEP = re.compile(
     r"\s*(?:PEP|BIP|DEP|Title|TIP|XEP|NEP): ?\S.*\n(?:[A-Z][\w-]+:.*\n|[ \t]+\S.*\n){1,20}?(?:Title|Author|Status|Version|Type|Created)s?:"
 )
 _ANY_MARK = re.compile(r"[#`[*|<=~^{]")
 _MARKS_OF_LINES = ("\n-", "\n:", "\n+", "\n.", "::", ".. ", "xref:", "\n  ", "\n\t")  # prose may contain some of them
+# cheap hints that an expression may match
+_MARKDOWN_HINTS = ("](", "```", "**", "![", "]: ", "{#", "\nimport ", ":::", "|-")
+_RST_HINTS = (".. ", ":`", ">`_", "``")
+_UNDERLINES = ("\n==", "\n--", "\n~~", "\n^^", '\n""', "\n**", "\n++")
+_ASCIIDOC_HINTS = ("\n=", "\n[", "::", "\n:", "xref:", "linkgit:")
+_CODE_HINTS = ("\n#", "\n//", "\n *", "\nimport ", "\nfrom ", "\ndef ", "\nclass ", "{", ";\n", '"""', "'''", "SPDX-")
 _HASH_HEADING = re.compile(r"(?:^|\n) {0,3}#{1,6}[ \t]+\S")
 _MARKDOWN_MARK = re.compile(
     r"(?:^|\n)[ >]*```|\]\([^)\s]|!\[|(?:^|\n)\[[^\]\n]{1,80}\]: \S|(?:^|\n)(?:import|export) [\w{*].{0,200}from ['\"]|(?:^|\n):::\w|(?:^|\n)\|[ :-]*-{3}|\*\*\w[^*\n]{0,200}\*\*|\{#[\w-]{1,80}\}"
@@ -159,14 +147,7 @@ def _by_header(head: str) -> Format | None:
                 break
         if len(fields) >= 2:
             known = [field for field in fields if field in _MAIL_FIELDS or field.startswith("x-")]
-            if len(known) >= 2 and (
-                "from" in known
-                or "subject" in known
-                or "message-id" in known
-                or "received" in known
-                or "betreff" in known
-                or "mime-version" in known
-            ):
+            if len(known) >= 2 and not _ONLY_IN_MAIL.isdisjoint(known):
                 return Format.MAIL
             if _PEP.match(start):
                 return Format.MEMO
@@ -195,89 +176,58 @@ def _may_be_log(head: str) -> bool:
 
 
 def _looks_like_code(head: str) -> bool:
-    return any(
-        mark in head
-        for mark in (
-            "\n#",
-            "\n//",
-            "\n *",
-            "\nimport ",
-            "\nfrom ",
-            "\ndef ",
-            "\nclass ",
-            "{",
-            ";\n",
-            '"""',
-            "'''",
-            "SPDX-",
-        )
-    )
+    return _has(head, _CODE_HINTS)
 
 
 def _marked(head: str, front: bool = False) -> Format:
     """By the marks of markup languages; the one with most of them, Markdown at a tie."""
-    markdown = rst = adoc = 0
-    if (
-        not front
-        and _ANY_MARK.search(head) is None
-        and not any(map(head.__contains__, _MARKS_OF_LINES))
-        and head[:1] not in "-:+"
-    ):
+    if not front and head[:1] not in "-:+" and not _ANY_MARK.search(head) and not _has(head, _MARKS_OF_LINES):
         return Format.PLAIN
-    if "\n#" in head or head[:1] == "#":
-        markdown += 3 * len(_HASH_HEADING.findall(head))
-    if (
-        "](" in head
-        or "```" in head
-        or "**" in head
-        or "![" in head
-        or "]: " in head
-        or "{#" in head
-        or "\nimport " in head
-        or ":::" in head
-        or "|-" in head
-        or head.startswith("import ")
-    ):
-        markdown += len(_MARKDOWN_MARK.findall(head))
-    if ".. " in head or ":`" in head or ">`_" in head or "``" in head:
-        rst += 2 * len([1 for mark in _RST_MARK.finditer(head) if not mark[0].startswith("``")]) + min(
-            3, head.count("``") // 4 if "```" not in head else 0
-        )
-    if (
-        "\n==" in head
-        or "\n--" in head
-        or "\n~~" in head
-        or "\n^^" in head
-        or '\n""' in head
-        or "\n**" in head
-        or head[:2] in ("==", "--", "##", "**")
-        or "\n++" in head
-    ):
-        if _RST_FRAMED.search(head):
-            rst += 3
-        if _RST_UNDER.search(head):
-            rst += 1
-        if _SETEXT.search(head):
-            markdown, rst = markdown + 1, rst + (1 if rst else 0)
-    if (
-        "\n=" in head
-        or "\n[" in head
-        or "::" in head
-        or "\n:" in head
-        or head[:1] in "=:["
-        or "xref:" in head
-        or "linkgit:" in head
-        or "\n|===" in head
-    ):
-        adoc += 2 * len(_ADOC_MARK.findall(head))
-        if _ADOC_FENCE.search(head):
-            adoc += 1
-    if not (markdown or rst or adoc):
-        if "</" in head and len(_HTML_TAGS.findall(head)) >= 1:
-            return Format.HTML if head.lstrip()[:1] == "<" and _HTML_ANYWHERE.search(head) else Format.MARKDOWN
-        if front or "\n- " in head or "\n* " in head or head[:2] in ("- ", "* ") or "<img" in head or "![" in head:
-            return Format.MARKDOWN
-        return Format.PLAIN
-    if adoc > markdown and adoc > rst:
+    underlined = _has(head, _UNDERLINES) or head[:2] in ("==", "--", "##", "**")
+    setext = underlined and _SETEXT.search(head) is not None
+    markdown = _markdown_marks(head) + setext
+    rst = _rst_marks(head, underlined)
+    rst += setext and rst > 0
+    asciidoc = _asciidoc_marks(head)
+    if not (markdown or rst or asciidoc):
+        return _lightly_marked(head, front)
+    if asciidoc > markdown and asciidoc > rst:
         return Format.ASCIIDOC
     return Format.RST if rst > markdown else Format.MARKDOWN
+
+
+def _has(head: str, marks: tuple[str, ...]) -> bool:
+    return any(map(head.__contains__, marks))
+
+
+def _markdown_marks(head: str) -> int:
+    marks = 3 * len(_HASH_HEADING.findall(head)) if "\n#" in head or head[:1] == "#" else 0
+    if _has(head, _MARKDOWN_HINTS) or head.startswith("import "):
+        marks += len(_MARKDOWN_MARK.findall(head))
+    return marks
+
+
+def _rst_marks(head: str, underlined: bool) -> int:
+    marks = 0
+    if _has(head, _RST_HINTS):
+        marks += 2 * sum(not mark[0].startswith("``") for mark in _RST_MARK.finditer(head))
+        marks += min(3, head.count("``") // 4) if "```" not in head else 0
+    if underlined:
+        marks += 3 if _RST_FRAMED.search(head) else 0
+        marks += 1 if _RST_UNDER.search(head) else 0
+    return marks
+
+
+def _asciidoc_marks(head: str) -> int:
+    if not (head[:1] in "=:[" or _has(head, _ASCIIDOC_HINTS)):
+        return 0
+    return 2 * len(_ADOC_MARK.findall(head)) + (1 if _ADOC_FENCE.search(head) else 0)
+
+
+def _lightly_marked(head: str, front: bool) -> Format:
+    """Lists, pictures and stray tags make Markdown, if nothing else does."""
+    if "</" in head and _HTML_TAGS.search(head):
+        return Format.HTML if head.lstrip()[:1] == "<" and _HTML_ANYWHERE.search(head) else Format.MARKDOWN
+    if front or head[:2] in ("- ", "* ") or _has(head, ("\n- ", "\n* ", "<img", "![")):
+        return Format.MARKDOWN
+    return Format.PLAIN

@@ -46,6 +46,12 @@ def unnumbered(text: str) -> str:
     return _NUMBER.sub("", text)
 
 
+def is_prose(text: str) -> bool:
+    """Whether indented or unfilled lines read like sentences: most of their words consist of letters."""
+    written = text.split()
+    return len(written) > 12 and sum(word.isalpha() for word in written) * 10 > 7 * len(written)
+
+
 def unescaped(text: str) -> str:
     """Character references as characters; numbers beyond Unicode are dropped (html.unescape raises at 4,300 digits)."""
     return html.unescape(_LONG_NUMBER.sub(" ", text)) if "&" in text else text

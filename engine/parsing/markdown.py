@@ -73,10 +73,7 @@ def parse(text: str) -> Raw:
         text = without(text, "<!--", "-->")
     blocks: list[Block] = []
     for code, part in _segments(text):
-        if code:
-            blocks.append(Block("code", part))
-        else:
-            blocks += _prose(part)
+        blocks += [Block("code", part)] if code else _prose(part)
     if front.description and front.title:
         blocks.insert(0, Block("text", inline(front.description)))
     top = text[: min(6000, _first_section(text))]
@@ -110,79 +107,116 @@ def _segments(text: str) -> Iterator[tuple[bool, str]]:
     yield False, "\n".join(prose + code)
 
 
-def _prose(text: str) -> Iterator[Block]:
+def _prose(text: str) -> list[Block]:
+    """The blocks of a stretch of text without fences."""
     if "<" in text and _HAS_TAG.search(text):
         text = _from_html(text)
-    paragraph: list[str] = []
-    item: list[str] | None = None
-    code: list[str] = []
-    skipping = False  # inside an export of MDX
-
-    def flush() -> Iterator[Block]:
-        nonlocal item, code
-        if code:
-            yield Block("code", "\n".join(code))
-            code = []
-        if item is not None:
-            yield from _item("\n".join(item))
-            item = None
-        elif paragraph and not _is_navigation("\n".join(paragraph)):
-            if words := inline("\n".join(paragraph)).strip():
-                yield Block("text", words)
-        paragraph.clear()
-
+    reader = _Reader()
     for line in text.split("\n"):
-        bare = line.strip()
-        if not bare:
-            skipping = False
-            if not code:
-                yield from flush()
-            continue
-        if skipping:
-            continue
-        if line.startswith(("import ", "export ")) and _MDX.match(line):
-            skipping = line.startswith("export ") and not bare.endswith(";")
-            continue
-        if line.startswith(("    ", "\t")) and not paragraph and item is None and not _ITEM.match(line):
-            code.append(line)
-            continue
-        if code:
-            yield from flush()
-        while bare.startswith(">"):
-            bare = bare[1:].lstrip()
-            line = bare
-        if bare.startswith("[!"):
-            bare = line = _CALLOUT.sub("", bare).strip()
-        if not bare or _ONLY_MARKS.match(bare):
-            continue
+        reader.read(line)
+    return reader.end()
+
+
+class _Reader:
+    """One pass over the lines of prose."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self._paragraph: list[str] = []
+        self._item: list[str] | None = None  # the lines of a list item; None outside
+        self._code: list[str] = []
+        self._export = False  # inside an export of MDX
+
+    def read(self, line: str) -> None:
+        if not line.strip():
+            self._export = False
+            if not self._code:
+                self._flush()
+        elif not (self._export or self._mdx(line) or self._indented(line)):
+            if self._code:
+                self._flush()
+            line, bare = _unquoted(line)
+            if bare and not _ONLY_MARKS.match(bare) and not self._mark(line, bare):
+                self._text(line, bare)
+
+    def end(self) -> list[Block]:
+        self._flush()
+        return self.blocks
+
+    def _flush(self) -> None:
+        if self._code:
+            self.blocks.append(Block("code", "\n".join(self._code)))
+            self._code = []
+        if self._item is not None:
+            self.blocks += _item("\n".join(self._item))
+            self._item = None
+        elif self._paragraph and not _is_navigation("\n".join(self._paragraph)):
+            if words := inline("\n".join(self._paragraph)).strip():
+                self.blocks.append(Block("text", words))
+        self._paragraph.clear()
+
+    def _mdx(self, line: str) -> bool:
+        if not (line.startswith(("import ", "export ")) and _MDX.match(line)):
+            return False
+        self._export = line.startswith("export ") and not line.rstrip().endswith(";")
+        return True
+
+    def _indented(self, line: str) -> bool:
+        """Code by its indent: between paragraphs, not in an item."""
+        if not line.startswith(("    ", "\t")) or self._paragraph or self._item is not None or _ITEM.match(line):
+            return False
+        self._code.append(line)
+        return True
+
+    def _mark(self, line: str, bare: str) -> bool:
+        """A line whose first characters give it a meaning of its own."""
         first = bare[0]
         if first == "#" and (atx := _ATX.match(line) or _TIGHT_ATX.match(line)):
-            yield from flush()
-            yield from _heading(atx[2] or "", len(atx[1]))
-        elif first in "=-" and paragraph and item is None and _SETEXT.match(line) and len("".join(paragraph)) < 300:
-            written = " ".join(paragraph)
-            paragraph.clear()
-            yield from _heading(written, 1 if first == "=" else 2)
+            self._flush()
+            self.blocks += _heading(atx[2] or "", len(atx[1]))
+        elif first in "=-" and self._underlined(line):
+            written = " ".join(self._paragraph)
+            self._paragraph.clear()
+            self.blocks += _heading(written, 1 if first == "=" else 2)
         elif first in "-*_" and _RULE.match(line):
-            yield from flush()
+            self._flush()
         elif first == "[" and _DEFINITION.match(line):
-            continue
+            pass
         elif (first == "|" or "|" in bare) and (first == "|" or " | " in bare or _TABLE_RULE.match(bare)):
-            yield from flush()
+            self._flush()
             if not _TABLE_RULE.match(bare):
-                yield from _row(bare)
-        elif first in ":!?" and (noted := _ADMONITION.match(bare)) and bare[:3] in (":::", "!!!", "???"):
-            yield from flush()
+                self.blocks += _row(bare)
+        elif bare[:3] in (":::", "!!!", "???") and (noted := _ADMONITION.match(bare)):
+            self._flush()
             if title := heading(noted[2].strip(' "[]')):
-                yield Block("text", title)
-        elif (listed := _ITEM.match(line)) and not (paragraph and bare[0].isdigit() and not bare.startswith("1")):
-            yield from flush()
-            item = [listed[2]]
-        elif item is not None:
-            item.append(bare)
+                self.blocks.append(Block("text", title))
         else:
-            paragraph.append(bare)
-    yield from flush()
+            return False
+        return True
+
+    def _underlined(self, line: str) -> bool:
+        """Whether the line makes the paragraph above it a heading."""
+        if not self._paragraph or self._item is not None or not _SETEXT.match(line):
+            return False
+        return len("".join(self._paragraph)) < 300
+
+    def _text(self, line: str, bare: str) -> None:
+        listed = _ITEM.match(line)
+        if listed and not (self._paragraph and bare[0].isdigit() and not bare.startswith("1")):
+            self._flush()
+            self._item = [listed[2]]
+        else:
+            (self._paragraph if self._item is None else self._item).append(bare)
+
+
+def _unquoted(line: str) -> tuple[str, str]:
+    """A line without the marks of a quotation or a callout; and the same without its indent."""
+    bare = line.strip()
+    while bare.startswith(">"):
+        bare = line = bare[1:].lstrip()
+    if bare.startswith("[!"):
+        bare = line = _CALLOUT.sub("", bare).strip()
+    return line, bare
 
 
 def _heading(written: str, level: int) -> Iterator[Block]:

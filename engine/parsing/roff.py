@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from engine.parsing.inline import heading
+from engine.parsing.inline import heading, is_prose
 from engine.parsing.model import Block, Format, Raw
 
 _ESCAPES = re.compile(
@@ -17,263 +17,177 @@ _CHARACTERS = {
     r"\'": "'", r"\`": "`", r"\*(C+": "C++", r"\[lq]": '"', r"\[rq]": '"', r"\[en]": "-", r"\[em]": " - ", r"\(:o": "ö", r"\(:a": "ä", r"\(:u": "ü", r"\(ss": "ß", r"\('e": "é", r"\(`e": "è",
 }  # fmt: skip
 _FONT = frozenset(("B", "I", "BI", "BR", "IB", "IR", "RB", "RI", "SM", "SB"))
-_NEW = frozenset(
-    (
-        "P",
-        "PP",
-        "LP",
-        "TP",
-        "IP",
-        "HP",
-        "TQ",
-        "RS",
-        "RE",
-        "Pp",
-        "Lp",
-        "Bl",
-        "El",
-        "br",
-        "sp",
-        "Bd",
-        "Ed",
-        "D1",
-        "Dl",
-        "in",
-        "ti",
-        "UR",
-        "MT",
-    )
-)
-_ALL_ARGUMENTS = frozenset(
-    [
-        "Nm",
-        "Fl",
-        "Ar",
-        "Op",
-        "Ic",
-        "Cm",
-        "Em",
-        "Sy",
-        "Li",
-        "Pa",
-        "Ev",
-        "Va",
-        "Vt",
-        "Fn",
-        "Fa",
-        "Dv",
-        "Er",
-        "Ql",
-        "Dq",
-        "Sq",
-        "Qq",
-        "Pq",
-        "Aq",
-        "Bq",
-        "Brq",
-        "Ns",
-        "Xr",
-        "Cd",
-        "Ft",
-        "Fo",
-        "An",
-        "Lk",
-        "Mt",
-        "Tn",
-        "St",
-        "Ux",
-        "Bx",
-        "No",
-        "Oo",
-        "Oc",
-        "Ao",
-        "Ac",
-        "Po",
-        "Pc",
-        "Qo",
-        "Qc",
-        "Do",
-        "Dc",
-        "So",
-        "Sc",
-        "In",
-        "Cm",
-        "Sx",
-        "Ms",
-        "Nd",
-        "UE",
-        "ME",
-    ]
-)
-_CALLABLE = frozenset(
-    [
-        "Nm",
-        "Fl",
-        "Ar",
-        "Op",
-        "Ic",
-        "Cm",
-        "Em",
-        "Sy",
-        "Li",
-        "Pa",
-        "Ev",
-        "Va",
-        "Vt",
-        "Fn",
-        "Fa",
-        "Dv",
-        "Er",
-        "Ql",
-        "Dq",
-        "Sq",
-        "Qq",
-        "Pq",
-        "Aq",
-        "Bq",
-        "Brq",
-        "Ns",
-        "Xr",
-        "Ap",
-        "Oo",
-        "Oc",
-        "Ao",
-        "Ac",
-        "Po",
-        "Pc",
-        "Qo",
-        "Qc",
-        "Do",
-        "Dc",
-        "No",
-        "Sx",
-        "So",
-        "Sc",
-    ]
-)
+_NEW = frozenset((
+    "P", "PP", "LP", "TP", "IP", "HP", "TQ", "RS", "RE", "Pp", "Lp", "Bl", "El", "br", "sp", "Bd", "Ed", "D1", "Dl",
+    "in", "ti", "UR", "MT",
+))  # fmt: skip
+_CALLABLE = frozenset((
+    "Nm", "Fl", "Ar", "Op", "Ic", "Cm", "Em", "Sy", "Li", "Pa", "Ev", "Va", "Vt", "Fn", "Fa", "Dv", "Er", "Ql", "Dq",
+    "Sq", "Qq", "Pq", "Aq", "Bq", "Brq", "Ns", "Xr", "Ap", "Oo", "Oc", "Ao", "Ac", "Po", "Pc", "Qo", "Qc", "Do", "Dc",
+    "No", "Sx", "So", "Sc",
+))  # fmt: skip
+_ALL_ARGUMENTS = (_CALLABLE - {"Ap"}) | {
+    "Cd",
+    "Ft",
+    "Fo",
+    "An",
+    "Lk",
+    "Mt",
+    "Tn",
+    "St",
+    "Ux",
+    "Bx",
+    "In",
+    "Ms",
+    "Nd",
+    "UE",
+    "ME",
+}
 _ARGUMENT = re.compile(r'"((?:[^"]|"")*)"|(\S+)')
 _TABLE_FORMAT = re.compile(r"^[lrcnasb^|\s\d.()wW,xX;*tTfFiIBpveuzZdD_=-]+\.$")
 SKIPPED = (
-    "SYNOPSIS",
-    "COPYRIGHT",
-    "AUTHOR",
-    "AUTHORS",
-    "REPORTING BUGS",
-    "SEE ALSO",
-    "COLOPHON",
-    "LICENSE",
-    "HISTORY",
-    "STANDARDS",
-    "CONFORMING TO",
-    "AVAILABILITY",
-    "NOTES",
-    "LIBRARY",
-)
+    "SYNOPSIS", "COPYRIGHT", "AUTHOR", "AUTHORS", "REPORTING BUGS", "SEE ALSO", "COLOPHON", "LICENSE", "HISTORY",
+    "STANDARDS", "CONFORMING TO", "AVAILABILITY", "NOTES", "LIBRARY",
+)  # fmt: skip
 NAMES = ("NAME", "BEZEICHNUNG", "NOM", "NOMBRE", "ИМЯ", "НАЗВАНИЕ", "名前", "名称", "NOME", "NAZWA", "NAAM", "NAMN")
 _DASH = re.compile(r"\s+(?:-{1,3}|–|—)\s+")
 
 
 def parse(text: str) -> Raw:
     """Paragraphs of the source; its name and purpose are the title."""
-    blocks: list[Block] = []
-    paragraph: list[str] = []
-    page = command = ""
-    table = waiting = term = False
-    code: list[str] | None = None
-
-    def flush() -> None:
-        if words := " ".join(paragraph).strip():
-            blocks.append(Block("text", words))
-        paragraph.clear()
-
-    lines = text.replace("\\\n", "").split("\n")
-    skipping = ""  # inside a macro's definition or ignored text, until this line
-    for line in lines:
-        if skipping:
-            if line.rstrip() == skipping:
-                skipping = ""
-            continue
-        if waiting and line[:1] not in (".", "'") and line.strip():  # the heading is on the line after .SH
-            flush()
-            blocks.append(Block("heading", heading(_plain(line)), 2))
-            waiting = False
-            continue
-        if line[:1] not in (".", "'"):
-            bare = line.strip()
-            if code is not None:
-                code.append(_plain(line))
-            elif table and (
-                _TABLE_FORMAT.match(bare) or (";" in bare and len(bare) < 60) or bare in ("T{", "T}", "_", "=")
-            ):
-                continue
-            elif not bare:
-                flush()
-            else:
-                paragraph.append(_plain(line.replace("\t", " | ") if table else bare))
-                if table or term:
-                    flush()
-            term = False
-            continue
-        macro, _, rest = line[1:].strip().partition(" ")
-        rest = rest.strip()
-        if macro.startswith(('\\"', "\\#")) or not macro or line.startswith(("'\\\"", '.\\"')):
-            continue
-        waiting = False
-        if macro in ("de", "de1", "am", "ig"):
-            skipping = ".." if macro != "ig" or not rest else f".{rest}"
-        elif macro in ("TH", "Dt"):
-            page = " ".join(_arguments(rest)[:1])
-        elif macro in ("SH", "SS", "Sh", "Ss"):
-            flush()
-            if named := heading(_plain(" ".join(_arguments(rest)))):
-                blocks.append(Block("heading", named, 2 if macro[1].upper() == "H" else 3))
-            else:
-                waiting = True
-        elif macro in ("TS", "TE"):
-            flush()
-            table = macro == "TS"
-        elif macro in ("EX", "nf", "Bd"):
-            flush()
-            code = []
-        elif macro in ("EE", "fi", "Ed"):
-            if code:
-                joined = "\n".join(code)
-                blocks.append(Block("code" if macro == "EE" or not _is_prose(joined) else "text", joined))
-            code = None
-        elif macro in _FONT:
-            arguments = _arguments(rest)
-            words = _plain(" ".join(arguments) if len(macro) == 1 or macro in ("SM", "SB") else "".join(arguments))
-            code.append(words) if code is not None else paragraph.append(words)
-            if term:
-                flush()
-            term = False
-        elif macro in ("Nm", "Nd") or macro in _ALL_ARGUMENTS:
-            arguments = _arguments(rest)
-            if macro == "Nm" and not command and arguments:
-                command = arguments[0]
-            if macro == "Nd":
-                paragraph.append("-")
-            paragraph.append(
-                _plain(" ".join([command] if macro == "Nm" and not arguments else _mdoc(macro, arguments)))
-            )
-        elif macro == "It":
-            flush()
-            paragraph.append(_plain(" ".join(_mdoc("It", _arguments(rest)))))
-            flush()
-        elif macro in _NEW:
-            flush()
-            if macro == "IP" and len(arguments := _arguments(rest)) and len(arguments[0]) > 3:
-                blocks.append(Block("text", _plain(arguments[0])))
-            term = macro in ("TP", "TQ")
-    flush()
-    if code:
-        blocks.append(Block("code", "\n".join(code)))
-    return Raw(Format.ROFF, list(_content(blocks)), _title(blocks) or page.lower())
+    reader = _Reader()
+    for line in text.replace("\\\n", "").split("\n"):
+        reader.read(line)
+    blocks = reader.end()
+    return Raw(Format.ROFF, list(_content(blocks)), _title(blocks) or reader.page.lower())
 
 
-def _is_prose(text: str) -> bool:
-    words_ = text.split()
-    return len(words_) > 12 and sum(word.isalpha() for word in words_) * 10 > 7 * len(words_)
+class _Reader:
+    """One pass over the lines: text lines, and requests that begin with a dot."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self.page = ""
+        self._paragraph: list[str] = []
+        self._code: list[str] | None = None  # the lines of an example; None outside
+        self._command = ""  # what .Nm alone repeats
+        self._table = False
+        self._heading_below = False  # .SH alone: the heading is on the next line
+        self._term = False  # .TP: the next line is a term of a list
+        self._skip_to = ""  # inside a macro's definition or ignored text, until this line
+
+    def read(self, line: str) -> None:
+        if self._skip_to:
+            if line.rstrip() == self._skip_to:
+                self._skip_to = ""
+        elif line[:1] not in (".", "'"):
+            self._text(line)
+        elif not line.startswith(("'\\\"", '.\\"')):
+            macro, _, rest = line[1:].strip().partition(" ")
+            if macro and not macro.startswith(('\\"', "\\#")):
+                self._heading_below = False
+                self._macro(macro, rest.strip())
+
+    def end(self) -> list[Block]:
+        self._flush()
+        if self._code:
+            self.blocks.append(Block("code", "\n".join(self._code)))
+        return self.blocks
+
+    def _flush(self) -> None:
+        if words := " ".join(self._paragraph).strip():
+            self.blocks.append(Block("text", words))
+        self._paragraph.clear()
+
+    def _text(self, line: str) -> None:
+        bare = line.strip()
+        if self._heading_below and bare:
+            self._flush()
+            self.blocks.append(Block("heading", heading(_plain(line)), 2))
+            self._heading_below = False
+        elif self._code is not None:
+            self._code.append(_plain(line))
+            self._term = False
+        elif self._table and _formats_a_table(bare):
+            pass
+        elif not bare:
+            self._flush()
+            self._term = False
+        else:
+            self._paragraph.append(_plain(line.replace("\t", " | ") if self._table else bare))
+            if self._table or self._term:
+                self._flush()
+            self._term = False
+
+    def _macro(self, macro: str, rest: str) -> None:
+        match macro:
+            case "de" | "de1" | "am" | "ig":
+                self._skip_to = ".." if macro != "ig" or not rest else f".{rest}"
+            case "TH" | "Dt":
+                self.page = " ".join(_arguments(rest)[:1])
+            case "SH" | "SS" | "Sh" | "Ss":
+                self._section(macro, rest)
+            case "TS" | "TE":
+                self._flush()
+                self._table = macro == "TS"
+            case "EX" | "nf" | "Bd":
+                self._flush()
+                self._code = []
+            case "EE" | "fi" | "Ed":
+                self._end_code(example=macro == "EE")
+            case "It":
+                self._flush()
+                self._paragraph.append(_plain(" ".join(_mdoc("It", _arguments(rest)))))
+                self._flush()
+            case _ if macro in _FONT:
+                self._font(macro, rest)
+            case "Nd":
+                self._paragraph += ["-", _plain(" ".join(_mdoc(macro, _arguments(rest))))]
+            case _ if macro in _ALL_ARGUMENTS:
+                self._paragraph.append(_plain(" ".join(self._words(macro, _arguments(rest)))))
+            case _ if macro in _NEW:
+                self._new_paragraph(macro, rest)
+
+    def _section(self, macro: str, rest: str) -> None:
+        self._flush()
+        if named := heading(_plain(" ".join(_arguments(rest)))):
+            self.blocks.append(Block("heading", named, 2 if macro[1].upper() == "H" else 3))
+        else:
+            self._heading_below = True
+
+    def _end_code(self, example: bool) -> None:
+        """What was unfilled for its layout is code, unless it reads like prose."""
+        if self._code:
+            joined = "\n".join(self._code)
+            self.blocks.append(Block("code" if example or not is_prose(joined) else "text", joined))
+        self._code = None
+
+    def _font(self, macro: str, rest: str) -> None:
+        """Words in one font; two letters alternate between fonts, without spaces."""
+        between = " " if len(macro) == 1 or macro in ("SM", "SB") else ""
+        words = _plain(between.join(_arguments(rest)))
+        (self._paragraph if self._code is None else self._code).append(words)
+        if self._term:
+            self._flush()
+        self._term = False
+
+    def _words(self, macro: str, arguments: list[str]) -> list[str]:
+        if macro == "Nm":
+            if not arguments:
+                return [self._command]
+            self._command = self._command or arguments[0]
+        return _mdoc(macro, arguments)
+
+    def _new_paragraph(self, macro: str, rest: str) -> None:
+        self._flush()
+        if macro == "IP" and (arguments := _arguments(rest)) and len(arguments[0]) > 3:
+            self.blocks.append(Block("text", _plain(arguments[0])))
+        self._term = macro in ("TP", "TQ")
+
+
+def _formats_a_table(bare: str) -> bool:
+    """An instruction for tbl(1), not a row."""
+    return _TABLE_FORMAT.match(bare) is not None or (";" in bare and len(bare) < 60) or bare in ("T{", "T}", "_", "=")
 
 
 def _arguments(rest: str) -> list[str]:

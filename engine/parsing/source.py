@@ -19,6 +19,7 @@ _LEGAL = re.compile(
 )
 _ADDRESS = re.compile(r"\bhttps?://\S+")
 _DOCSTRING = re.compile(r"^[ \t]*[rRuUbBfF]{0,2}(\"\"\"|''')")
+_BLOCK_COMMENTS = {"/*": "*/", "(*": "*)", "{-": "-}", "--[[": "]]", "=begin": "=end", "<!--": "-->", "<#": "#>"}
 _HASH = re.compile(r"^[ \t]*(?:#|--|;{1,3}|%|dnl\b|REM\b|\")[ \t]?(.*)$")
 _SLASHES = re.compile(r"^[ \t]*//[/!]?[ \t]?(.*)$")
 _STAR = re.compile(r"^[ \t]*\*+[ \t]?")
@@ -28,68 +29,14 @@ _USELESS = re.compile(
 _TAGGED = re.compile(
     r"^@(?:param|return|returns|throws|type|see|private|public|example|default|internal|deprecated)\b.*"
 )
-_SLASH_LANGUAGES = frozenset(
-    [
-        ".js",
-        ".mjs",
-        ".cjs",
-        ".ts",
-        ".tsx",
-        ".jsx",
-        ".c",
-        ".h",
-        ".cc",
-        ".cpp",
-        ".hpp",
-        ".java",
-        ".go",
-        ".rs",
-        ".swift",
-        ".kt",
-        ".scala",
-        ".php",
-        ".cs",
-        ".dart",
-        ".css",
-        ".scss",
-        ".less",
-        ".proto",
-        ".groovy",
-    ]
-)
-SUFFIXES = _SLASH_LANGUAGES | frozenset(
-    [
-        ".py",
-        ".pyi",
-        ".rb",
-        ".pl",
-        ".pm",
-        ".sh",
-        ".bash",
-        ".zsh",
-        ".fish",
-        ".ps1",
-        ".lua",
-        ".r",
-        ".jl",
-        ".ex",
-        ".exs",
-        ".erl",
-        ".hs",
-        ".ml",
-        ".sql",
-        ".tf",
-        ".nix",
-        ".awk",
-        ".tcl",
-        ".m",
-        ".vim",
-        ".el",
-        ".clj",
-        ".cmake",
-        ".mk",
-    ]
-)
+_SLASH_LANGUAGES = frozenset((
+    ".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".c", ".h", ".cc", ".cpp", ".hpp", ".java", ".go", ".rs", ".swift",
+    ".kt", ".scala", ".php", ".cs", ".dart", ".css", ".scss", ".less", ".proto", ".groovy",
+))  # fmt: skip
+SUFFIXES = _SLASH_LANGUAGES | frozenset((
+    ".py", ".pyi", ".rb", ".pl", ".pm", ".sh", ".bash", ".zsh", ".fish", ".ps1", ".lua", ".r", ".jl", ".ex", ".exs",
+    ".erl", ".hs", ".ml", ".sql", ".tf", ".nix", ".awk", ".tcl", ".m", ".vim", ".el", ".clj", ".cmake", ".mk",
+))  # fmt: skip
 
 
 def parse(text: str, suffix: str = "") -> Raw:
@@ -97,66 +44,79 @@ def parse(text: str, suffix: str = "") -> Raw:
     slashes = suffix in _SLASH_LANGUAGES or (
         not suffix and ("\n//" in text or text.lstrip().startswith(("/*", "//", "<?php")))
     )
-    blocks: list[Block] = []
-    comment: list[str] = []
-    code: list[str] = []
+    reader = _Reader(text.split("\n"), _SLASHES if slashes else _HASH)
+    reader.read()
+    return Raw(Format.SOURCE, reader.blocks, _title(reader.blocks))
 
-    def close(into: list[str], kind: str) -> None:
-        joined = "\n".join(into).strip("\n")
-        if joined.strip():
-            if kind == "code":
-                blocks.append(Block("code", joined))
+
+class _Reader:
+    """One pass over the lines: comments become text, the rest is code."""
+
+    def __init__(self, lines: list[str], line_comment: re.Pattern[str]) -> None:
+        self.lines = lines
+        self.blocks: list[Block] = []
+        self._line_comment = line_comment
+        self._next = 0  # the line after the one being read
+        self._comment: list[str] = []
+        self._code: list[str] = []
+
+    def read(self) -> None:
+        while self._next < len(self.lines):
+            line = self.lines[self._next]
+            self._next += 1
+            if opened := _DOCSTRING.match(line):
+                self._docstring(line[opened.end() :], opened[1])
+            elif mark := next(filter(line.strip().startswith, _BLOCK_COMMENTS), ""):
+                self._block_comment(line.strip(), mark, _BLOCK_COMMENTS[mark])
+            elif noted := self._line_comment.match(line):
+                self._noted(noted[1])
             else:
-                prose = (words.strip() for words in joined.split("\n\n"))
-                blocks.extend(
-                    Block("text", words) for words in prose if words and not _USELESS.fullmatch(words.rstrip("."))
-                )
-        into.clear()
+                self._close_comment()
+                self._code.append(line if line.strip() else "")
+        self._close_comment()
+        self._close_code()
 
-    lines = text.split("\n")
-    at = 0
-    while at < len(lines):
-        line = lines[at]
-        at += 1
-        bare = line.strip()
-        if opened := _DOCSTRING.match(line):
-            close(code, "code")
-            inside = line[opened.end() :]
-            while opened[1] not in inside and at < len(lines):
-                inside += "\n" + lines[at].strip()
-                at += 1
-            comment.append(inside.split(opened[1])[0])
-            close(comment, "text")
-        elif bare.startswith(("/*", "(*", "{-", "--[[", "=begin", "<!--", "<#")):
-            close(code, "code")
-            end = {"/*": "*/", "(*": "*)", "{-": "-}", "--[[": "]]", "=begin": "=end", "<!--": "-->", "<#": "#>"}[
-                next(mark for mark in ("/*", "(*", "{-", "--[[", "=begin", "<!--", "<#") if bare.startswith(mark))
-            ]
-            inside = bare.lstrip("/*({-[=<!#").removeprefix("begin") if end not in bare[2:] else bare[2:]
-            while end not in inside and at < len(lines):
-                line = lines[at].strip()
-                inside += "\n" + (line if line.startswith(end) else _STAR.sub("", line))
-                at += 1
-            comment += [
-                piece
-                for piece in inside.split(end)[0].split("\n")
-                if not (_EDITOR.match(piece.strip()) or _TAGGED.match(piece.strip()) or _LEGAL.match(piece))
-            ]
-            close(comment, "text")
-        elif noted := (_SLASHES if slashes else _HASH).match(line):
-            if not comment:
-                close(code, "code")
-            if not (_EDITOR.match(noted[1].strip()) or _LEGAL.match(noted[1])):
-                comment.append(noted[1])
-        elif not bare:
-            close(comment, "text")
-            code.append("")
-        else:
-            close(comment, "text")
-            code.append(line)
-    close(comment, "text")
-    close(code, "code")
-    return Raw(Format.SOURCE, blocks, _title(blocks))
+    def _close_code(self) -> None:
+        joined = "\n".join(self._code).strip("\n")
+        if joined.strip():
+            self.blocks.append(Block("code", joined))
+        self._code.clear()
+
+    def _close_comment(self) -> None:
+        for part in "\n".join(self._comment).strip("\n").split("\n\n"):
+            words = part.strip()
+            if words and not _USELESS.fullmatch(words.rstrip(".")):
+                self.blocks.append(Block("text", words))
+        self._comment.clear()
+
+    def _docstring(self, inside: str, quotes: str) -> None:
+        self._close_code()
+        while quotes not in inside and self._next < len(self.lines):
+            inside += "\n" + self.lines[self._next].strip()
+            self._next += 1
+        self._comment.append(inside.split(quotes)[0])
+        self._close_comment()
+
+    def _block_comment(self, bare: str, mark: str, end: str) -> None:
+        self._close_code()
+        inside = bare[2:] if end in bare[2:] else bare.lstrip("/*({-[=<!#").removeprefix("begin")
+        while end not in inside and self._next < len(self.lines):
+            line = self.lines[self._next].strip()
+            self._next += 1
+            inside += "\n" + (line if line.startswith(end) else _STAR.sub("", line))
+        self._comment += [
+            piece
+            for piece in inside.split(end)[0].split("\n")
+            if not (_EDITOR.match(piece.strip()) or _TAGGED.match(piece.strip()) or _LEGAL.match(piece))
+        ]
+        self._close_comment()
+
+    def _noted(self, words: str) -> None:
+        """A line comment; one for an editor or a lawyer is dropped."""
+        if not self._comment:
+            self._close_code()
+        if not (_EDITOR.match(words.strip()) or _LEGAL.match(words)):
+            self._comment.append(words)
 
 
 def _title(blocks: list[Block]) -> str:
