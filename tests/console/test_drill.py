@@ -21,7 +21,12 @@ from console.screens.page import Page
 from console.screens.triggers import Triggers
 from console.widgets.sheet import Sheet
 from engine.measures.record import Extraction
+from engine.rollout.control import ENGINE, Decision, State
+from engine.service import feedback
+from engine.service.feedback import Feedback
+from engine.store import log
 from engine.store.rollup import insert_and_fold
+from engine.triggers import history
 from engine.triggers.wording import Reading
 from tests.console.samples import NORMAL, NOW, FakeLink
 from tests.console.walking import console, ready, until
@@ -53,14 +58,11 @@ def filled(state: str = "normal") -> Console:
     )
 
     def write(conn: sqlite3.Connection) -> None:
+        log.append(conn, State(), Decision("promote", ENGINE, "", 2, 1000, NOW - 3600, "up", "to Canary"))
         insert_and_fold(conn, rows)
         for minute in range(5):
-            at = NOW - 60 * minute
-            body = msgspec.json.encode(reading).decode()
-            conn.execute("INSERT INTO trigger_evidence VALUES (?, 'error_critical', 'breach', ?)", (at, body))
-        conn.execute(
-            "INSERT INTO feedback VALUES ('f', ?, 'rating', 'docs/re.md', 'treatment', 2, 2.0, '', 'api')", (NOW - 20,)
-        )
+            history.keep(conn, NOW - 60 * minute, [reading])
+        feedback.store(conn, Feedback("f", "rating", NOW - 20, "docs/re.md", 2.0, by="api"))
 
     link.read(write)
     return app
