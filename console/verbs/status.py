@@ -179,7 +179,8 @@ def lines(view: View, alive: str) -> list[Line]:
         Line("health", f"{view.health} {[t.id for t in tripped]}", view.health_sentence),
     ]
     out += [
-        Line(f"{gauge.arm} {gauge.metric}", f"{gauge.ok} {gauge.value is None}", gauge.sentence)
+        # the first word is the topic that --json prints: the metric, whichever arm it is of
+        Line(f"{gauge.metric} {gauge.arm}", f"{gauge.ok} {gauge.value is None}", gauge.sentence)
         for gauge in (view.error_rate, view.latency, view.cache, *view.shadow)
     ]
     out += [Line(f"limit {sentence}", "", f"Limited by the environment: {sentence}.") for sentence in view.limits]

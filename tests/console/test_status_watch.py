@@ -67,7 +67,7 @@ def test_an_alert_a_rollback_and_their_end_are_said() -> None:
     assert ALERT.health_sentence in alert
     assert any(said.startswith("error_critical:") for said in alert)
     assert ROLLED_BACK.health_sentence in ear.see(ROLLED_BACK)
-    assert any("within bounds again" in said for said in ear.heard)
+    assert any("back within bounds" in said for said in ear.heard)
 
 
 def test_a_frozen_engine_and_a_store_that_is_away_are_said_once_and_their_return_too() -> None:
