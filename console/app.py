@@ -344,10 +344,7 @@ class Console(App[int]):
                 case "wait":
                     self.set_timer(GRACE_S, lambda: self._after_grace(event))
                     return
-            if not typing and self._read_only_key(event.key):
-                self.say(
-                    "This console is read-only: only R acts. Open it without --read-only to change things.", "caution"
-                )
+            if not typing and self._refused_as_read_only(event.key):
                 return
         elif isinstance(event, events.Key) and self.attempt is not None and event.time < self.attempt.pressed:
             return  # typed before R and delivered late, as on a slow line: it must not leave the proof
@@ -358,22 +355,26 @@ class Console(App[int]):
     async def _after_grace(self, event: events.Key) -> None:
         match self.key_guard.resolve_deliberate(event.character or ""):
             case "take":
-                await super().on_event(event)
+                if not self._refused_as_read_only(event.key):
+                    await super().on_event(event)
             case "refuse":
                 self.say(
                     "R came in a burst of keys, like a paste, and was ignored. To roll back, press R once, or F9.",
                     "alarm",
                 )
 
-    def _read_only_key(self, name: str) -> bool:
-        """Whether a read-only console leaves this key out because of what it would do."""
+    def _refused_as_read_only(self, name: str) -> bool:
+        """Whether a read-only console leaves this key out because of what it would do; it says so."""
         page = self.page
         if not self.read_only or page is None or isinstance(self.screen, ModalScreen):
             return False
         bound = next(
             (b for b in (*page.bindings(), *self.BINDINGS) if isinstance(b, Binding) and name in b.key.split(",")), None
         )
-        return bound is not None and bound.action.removeprefix("app.").partition("(")[0] in ACTING
+        acting = bound is not None and bound.action.removeprefix("app.").partition("(")[0] in ACTING
+        if acting:
+            self.say("This console is read-only: only R acts. Open it without --read-only to change things.", "caution")
+        return acting
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         past = self.page is not None and self.page.cursor is not None

@@ -61,7 +61,7 @@ class Commands(Work):
         *LIST_KEYS,
         key("r,enter", "run", "run the command (asks; y confirms)"),
         key("c", "copy", "copy the command"),
-        key("K", "cancel", "end the running command"),
+        key("x", "cancel", "end the running command"),
         key("d", "tick", "tick off the monitoring as done"),
     ]
 
@@ -89,7 +89,7 @@ class Commands(Work):
 
     def hints(self) -> tuple[Hint, ...]:
         if self.console.runner.busy:
-            return (("K", "end it", "cancel"), ("c", "copy", "copy"), self.turn_hint())
+            return (("x", "end it", "cancel"), ("c", "copy", "copy"), self.turn_hint())
         line = self._selected()
         if line is not None and line[0] == "reminder":
             return (("d", "done", "tick"), self.turn_hint(), ("j k", "move", ""))
@@ -142,7 +142,7 @@ class Commands(Work):
             return
         running, line = self.console.runner.last, self._selected()
         if running is not None and (running.done is None or self._of(line) == running.command.run):
-            limit = f"runs for {running.seconds:.0f} s of at most {running.command.timeout_s:.0f} s; K ends it"
+            limit = f"runs for {running.seconds:.0f} s of at most {running.command.timeout_s:.0f} s; x ends it"
             x, y, width, rows = blocks.panel(c, area, clean_line(running.done.sentence if running.done else limit, 200))
             c.put(x, y, f"$ {clean_line(running.line, 300)}", "strong", width)
             self._output(c, Area(x, y + 1, width, rows - 1), running.output)
@@ -227,7 +227,7 @@ class Commands(Work):
             self.console.say("This console is read-only; only R acts.", "caution")
             return
         if self.console.runner.busy:
-            self.console.say("A command is already running; K ends it.", "caution")
+            self.console.say("A command is already running; x ends it.", "caution")
             return
         text = self._text(command)
         facts = [text, f"As {self.console.who}, in this folder, for at most {format_duration(command.timeout_s)}."]

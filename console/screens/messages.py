@@ -31,8 +31,8 @@ class Messages(Work):
         key("s,enter", "send", "send the message (asks; y confirms)"),
         key("t", "resend", "retry undelivered messages now"),
         key("d", "remind", "tick off the monitoring that is due"),
-        key("J,shift+down", "scroll(5)", "scroll the text"),
-        key("K,shift+up", "scroll(-5)", "scroll it back", show=False),
+        key("f,shift+down", "scroll(5)", "scroll the text"),
+        key("b,shift+up", "scroll(-5)", "scroll it back"),
     ]
 
     def __init__(self) -> None:
@@ -143,7 +143,7 @@ class Messages(Work):
         )  # fmt: skip
 
     def _preview(self, c: Canvas, area: Area, message: Message | None) -> None:
-        """The message with current figures; J and K scroll it."""
+        """The message with current figures; f and b scroll it."""
         if message is None or area.height < 2:
             return
         made = self.drafts.get(message.id)
@@ -152,7 +152,7 @@ class Messages(Work):
         self.top = max(0, min(self.top, len(body) - rows))
         left = len(body) - self.top - rows
         x, y, width, rows = blocks.panel(
-            c, area, made.subject if made else message.id, f"J: {left} more" if left > 0 else "", "dim"
+            c, area, made.subject if made else message.id, f"f: {left} more" if left > 0 else "", "dim"
         )
         if self.trouble:
             c.block(x, y, width, 2, self.trouble, "bad")

@@ -54,7 +54,7 @@ class Rollback(Page):
         return (
             *out,
             ("w", "write why", "why"),
-            ("i", "what happened", "app.incident"),
+            ("i", "incident", "app.incident"),
             ("esc", "back to Live", "app.back"),
         )
 

@@ -1,8 +1,8 @@
 """Decides whether a key press was meant. Type-ahead and pasted text must not act; a tired person's single key must.
 
 - Keys that were typed before the first paint are dropped: nobody saw what they would act on.
-- Outside of inputs a key of text (Enter and Tab too) that follows another within 30 ms is part of a paste and is dropped. j, k and the keys
-  that move through lists and time are not: a held key over a slow line arrives in lumps.
+- Outside of inputs a key of text (Enter and Tab too) that follows another within 30 ms is part of a paste and is dropped. j and k are
+  not: a held key over a slow line arrives in lumps. Neither are the keys that move through time, as long as they come among themselves.
 - R, u and y are *deliberate*: they wait 4 ms for what follows. R is refused only inside an evident paste: four or more keys, three of
   them different, or two different ones right behind it. For over a slow line "2" and "R" may well arrive together, and a rollback
   too many can be undone.
@@ -20,7 +20,8 @@ Verdict = Literal["take", "drop", "wait", "refuse"]
 BURST_S = 0.030
 GRACE_S = 0.004
 DELIBERATE = frozenset("Ruy")
-FREE = frozenset("jk[],.")
+FREE = frozenset("jk")
+TRAVEL = frozenset("[],.")
 TYPED = "\r\n\t"  # keys that a paste contains too
 
 # actions that change something; a read-only console doesn't bind them. R isn't among them: whoever may look may roll back
@@ -74,7 +75,7 @@ class KeyGuard:
         self._last = at
         if character in DELIBERATE:
             return "wait"
-        return "take" if len(self._chain) == 1 or character in FREE else "drop"
+        return "take" if len(self._chain) == 1 or character in FREE or TRAVEL.issuperset(self._chain) else "drop"
 
     def resolve_deliberate(self, character: str) -> Verdict:
         """The verdict on a deliberate key, once it is known what followed it."""

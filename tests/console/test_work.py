@@ -80,7 +80,7 @@ async def test_a_command_that_runs_can_be_ended_and_goes_on_behind_another_scree
         await until(pilot, lambda: runner.busy and bool(runner.last.output))
         await started(pilot, "2", "9", "tab")
         assert "runs for" in screen(pilot)
-        await started(pilot, "K")
+        await started(pilot, "x")
         await until(pilot, lambda: bool(asked(link, "ran")))
         assert (asked(link, "ran")[0]["exit"], asked(link, "ran")[0]["ended"]) == (None, "cancelled")
         with pytest.raises(ProcessLookupError):

@@ -15,8 +15,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from console.app import Console
-from console.screens import SCREENS, screen
+from console.screens import SCREENS, WORK, screen, working
 from console.screens.ask import QuestionDialog
+from console.screens.page import Page
 from console.terminal.type_ahead import ACTING, BURST_S, GRACE_S, KeyGuard, key_names
 from console.widgets.sheet import Sheet
 from tests.console.samples import PLAN, FakeLink
@@ -185,7 +186,7 @@ async def test_long_work_shows_its_seconds_and_can_be_left() -> None:
         gate, done = threading.Event(), link.command
         link.command = lambda kind, **fields: (gate.wait(10), done(kind, **fields))[1]  # type: ignore[method-assign]
         app.act("measure")
-        await settled(pilot, lambda: "works on it" in str(app.said))
+        await settled(pilot, lambda: "Working..." in str(app.said))
         await pilot.press("escape")
         assert "Stopped waiting" in str(app.said)
         gate.set()
@@ -206,13 +207,15 @@ def acting_keys(number: int) -> list[str]:
 
 
 @pytest.mark.parametrize("number", sorted(SCREENS))
-async def test_read_only_unbinds_what_acts_and_not_r(number: int) -> None:
+async def test_read_only_says_why_what_acts_does_nothing_and_r_works(number: int) -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         await pilot.press(str(number))
         await pilot.pause(0.1)
         for key in acting_keys(number):
             await pilot.pause(BURST_S * 2)
+            app.said = None
             await pilot.press(key)
+            assert "read-only" in str(app.said).lower(), f"{key} does not say why it does nothing"
         assert link.asked == []
         assert not isinstance(app.screen, QuestionDialog)
         await pilot.pause(BURST_S * 2)
@@ -237,6 +240,12 @@ async def test_read_only_names_no_key_that_it_does_not_take(state: str, key: str
     assert any(words in seen[0] for words in promised), "the test must see them where they are taken"
     await walk(steps, state, read_only=True)
     assert not [words for words in promised if words in seen[1]]
+
+
+@pytest.mark.parametrize("page", [*map(screen, SCREENS), *(working(name) for name, *_ in WORK)])
+def test_a_key_that_may_be_pressed_in_alarm_means_the_same_on_every_screen(page: type[Page]) -> None:
+    own = [key for b in page.BINDINGS if isinstance(b, Binding) for key in b.key.split(",")]
+    assert not {"R", "f9", "u", "K", "E", "exclamation_mark"} & set(own)
 
 
 async def test_production_does_not_look_like_rehearsal() -> None:
