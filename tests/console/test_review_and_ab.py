@@ -163,7 +163,7 @@ async def test_without_a_sample_the_screen_says_what_to_press_and_draws() -> Non
     link = FakeLink()
 
     async def steps(app: Console, pilot: Pilot[int]) -> None:
-        await until(pilot, lambda: isinstance(app.screen, Review) and "d draws 20 recent documents" in text(app))
+        await until(pilot, lambda: isinstance(app.screen, Review) and "d draws 20 recent LLM documents" in text(app))
         await pilot.press("D")
         await until(pilot, lambda: ("sample", {"blind": True}) in link.asked)
 
@@ -213,7 +213,7 @@ async def test_while_it_runs_no_p_value_is_shown_and_the_tests_are_shut(size: tu
     async def steps(app: Console, pilot: Pilot[int]) -> None:
         await until(pilot, lambda: "NOT YET" in text(app))
         shown = " ".join(text(app).split())
-        assert "shut until" in shown
+        assert "sealed until" in shown
         assert "look 3 of 7 taken" in shown
         assert "day 3.0 of 7" in shown
         assert "p =" not in shown
