@@ -69,6 +69,7 @@ WORDS_OF_THE_ENGINE = frozenset(
         "where",
         "address",
         "version",
+        "arm",
     ]
 )
 

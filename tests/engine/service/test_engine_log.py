@@ -20,7 +20,7 @@ async def test_what_fails_with_every_beat_is_written_whole_once_and_then_counted
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Clocked(tmp_path) as clocked:
-        with caplog.at_level(logging.ERROR):
+        with caplog.at_level(logging.ERROR, logger="rollout.engine"):
             for number in range(150):
                 try:
                     raise RuntimeError(f"the disk is odd, {number} times")
