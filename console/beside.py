@@ -6,8 +6,13 @@ from engine.plan.model import Plan
 from engine.store.folder import Folder
 
 
-def apply_beside(folder: Folder, plan: Plan | None) -> tuple[str, str]:
-    """(state, sentence): "done", "failed", or "" if the plan names no service. Never raises: the rollback is already done."""
+def apply_beside(folder: Folder, plan: Plan | None, plan_exists: bool = True) -> tuple[str, str]:
+    """(state, sentence): "done", "failed", or "" if no service is known. Never raises: the rollback is already done.
+
+    Without a plan the store tells whether a percentage was ever applied to a service beside this one.
+    """
+    if plan is None and not plan_exists and not (folder.path / "applied").exists():
+        return "", ""
     if plan is None:
         return "failed", "The plan cannot be read, so its [apply] section was not carried out."
     if not (plan.apply.env_file or plan.apply.command):

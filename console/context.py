@@ -163,6 +163,14 @@ class CliContext:
         except Failed:
             return None
 
+    @property
+    def plan_exists(self) -> bool:
+        """Whether there is a plan to read, broken or not."""
+        try:
+            return self.plan_path.exists()
+        except Failed:
+            return False
+
     def _plan_known(self) -> bool:
         try:
             return self.plan is not None

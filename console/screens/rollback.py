@@ -51,12 +51,7 @@ class Rollback(Page):
         v, out = self.sight.view, ways_back(self.sight.view)
         if v and v.restore and v.restore.undoable:
             out.append(("T", "undo the restore", "undo_restore"))
-        return (
-            *out,
-            ("w", "write why", "why"),
-            ("i", "incident", "app.incident"),
-            ("esc", "back to Live", "app.back"),
-        )
+        return (*out, ("w", "write why", "why"), ("i", "incident", "app.incident"), ("esc", "back to Live", "app.back"))
 
     def nothing(self, c: Canvas, y: int) -> None:
         """A rollback works without a view: show the attempt and its steps anyway."""

@@ -171,7 +171,7 @@ def rollback(
         proven = "No engine runs and the armed file is gone: nothing can call the LLM through it."
         from console.beside import apply_beside
 
-        state, applied = apply_beside(context.store, context.plan_or_none)
+        state, applied = apply_beside(context.store, context.plan_or_none, context.plan_exists)
         body["applied"] = {"state": state, "sentence": applied}
         sentence = f"{result.sentence}\nEffective in {result.took_s * 1000:.0f} ms. {proven}"
         if state == "failed":
