@@ -24,6 +24,7 @@ from console import themes
 from console.attention import Attention
 from console.daemon_call import in_background
 from console.link import Link, Sight
+from console.people import People
 from console.plan_commands import CommandRun, CommandRunner, surroundings
 from console.poller import READ_EVERY_S, Poller
 from console.rollback_attempt import RollbackAttempt
@@ -48,6 +49,7 @@ from engine.client.client import Reply
 from engine.plan.model import Plan
 from engine.rollout.control import DOWN
 from engine.text import clean_line
+from engine.view.model import HandoverView
 
 PAST = "This screen shows the past: esc returns to now, and only R acts from here."
 PRESENCE_EVERY_S = 10.0
@@ -76,6 +78,7 @@ class Console(App[int]):
         Binding("E", "start_engine", "start the engine if none runs"),
         Binding("backspace", "dismiss", "dismiss the notice (the inbox keeps it)"),
         Binding("K", "acknowledge", "I have it: take the alarm, for all to see"),
+        Binding("N", "hand_over", "hand over: a note for the next on-call"),
         Binding("i", "incident", "the last incident, moment by moment"),
         Binding("v", "proof", "the proof of the last rollback, and the way back"),
         Binding("q", "back_or_quit", "back; on Live: quit (the engine keeps running)"),
@@ -120,6 +123,7 @@ class Console(App[int]):
         self.series_cache = SeriesCache(link)
         self.travel = Travel(link, plan)
         self.attention = Attention(self.write)
+        self.people = People(link)
         self.said: tuple[str, str] | None = None
         self.notices: Sequence[tuple[float, str, str]] = ()
         self.since = 0.0
@@ -209,6 +213,19 @@ class Console(App[int]):
             self.say(*told, seconds=UNHEARD_S)
         self.attention.notice(self.live)
         self.run_worker(self._after_paint(), exit_on_error=False)
+        self._ask_name()
+
+    def _ask_name(self) -> None:
+        """Once, where another console of the same account is open; never while there is something worse to read."""
+        v = self.live.view
+        asks = v is not None and not (self.link.goes_by or self.read_only or self.rehearsal)
+        if (
+            v is not None
+            and asks
+            and self.people.shares_account(v)
+            and v.health not in ("alert", "rolled_back", "blind")
+        ):
+            self.action_go_by()
 
     async def _after_paint(self) -> None:
         await in_background(plot.load)
@@ -624,10 +641,46 @@ class Console(App[int]):
             page.call_after_refresh(lambda: page.choose(item))  # type: ignore[attr-defined]
 
     def action_dismiss(self) -> None:
-        """Take the notice away before its time; it stays in the inbox."""
+        """Take the notice away before its time, else the hand-over note; both stay in the inbox."""
         if self.said is not None:
             self.said = None
-            self._page_refreshed()
+        elif (note := self.handover) is not None:
+            self.people.dismiss(note)
+        self._page_refreshed()
+
+    @property
+    def handover(self) -> HandoverView | None:
+        v = self.live.view
+        return self.people.handover(v) if v is not None else None
+
+    def action_hand_over(self) -> None:
+        """Write a note for the next on-call."""
+        self.ask_text(
+            "Hand over: a note for whoever looks next",
+            ["The console shows it to each of them until they dismiss it, for 3 days; the log keeps it."],
+            "what they should know",
+            lambda text: self.act("note", kind="handover", text=text),
+            least=3,
+            yes="leave it",
+        )
+
+    def action_go_by(self) -> None:
+        """Ask for the name of the person at this console."""
+        self.ask_text(
+            "Your name",
+            [f"It stands beside this account: {self.link.who}. Approvals still count by account."],
+            "a name",
+            self._named,
+            least=1,
+            yes="use it",
+            typed=self.people.last_name(),
+        )
+
+    def _named(self, name: str) -> None:
+        self.link.go_by(name)
+        self.people.remember_name(name)
+        self._tell_presence()
+        self.say(f"You are {self.link.who} now, in the log and for the others.")
 
     def action_start_engine(self) -> None:
         """When none runs: start it as `rollout` does, detached from this console."""
@@ -718,13 +771,14 @@ class Console(App[int]):
         *,
         least: int = 0,
         yes: str = "send",
+        typed: str = "",
     ) -> None:
         """Ask for a text; leaving the question does nothing."""
         if self.read_only:
             self.say("This console is read-only; only R acts.", "caution")
             return
         self.push_screen(
-            QuestionDialog(title, facts, yes, "leave", field=field, least=least),
+            QuestionDialog(title, facts, yes, "leave", field=field, least=least, typed=typed),
             lambda typed: then(typed) if typed is not None else None,
         )
 

@@ -126,12 +126,17 @@ def global_options(hidden: bool = False) -> list[click.Option]:
     shows = "The console only shows; R still rolls back."
     mouse = "Leave the mouse to the terminal, to select text; every action has a key."
 
-    def option(name: str, help: str, **more: Any) -> click.Option:
-        return click.Option([name], help=help, expose_value=False, callback=_keep, hidden=hidden, **more)
+    name = "Your name, where several people share this account; the log shows it with the uid."
+
+    def option(name: str, help: str, *, into: str = "", **more: Any) -> click.Option:
+        return click.Option(
+            [name, into] if into else [name], help=help, expose_value=False, callback=_keep, hidden=hidden, **more
+        )
 
     return [
         option("--plan", plan, type=Named(dir_okay=False, path_type=Path)),
         option("--store", store, type=Named(file_okay=False, path_type=Path)),
+        option("--as", name, into="goes_by", metavar="NAME"),
         option("--quiet", quiet, is_flag=True),
         option("--read-only", shows, is_flag=True),
         option("--ascii", "No line-drawing or braille characters.", is_flag=True),

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from engine.store.reader import Reader
 
 
+GOES_BY = "ROLLOUT_AS"  # environment variable with the same as --as
+
+
 class Failed(click.ClickException):
     """A refusal or failure: a sentence on stderr, exit code 1."""
 
@@ -36,6 +39,7 @@ class Manner(NamedTuple):
     ascii_only: bool = False
     mouse: bool = True
     theme: str | None = None
+    goes_by: str = ""  # the person's name, where several share the account
 
 
 def global_values(ctx: click.Context) -> dict[str, Any]:
@@ -55,7 +59,11 @@ class CliContext:
         """Apply the global options, by name. Call this before anything is resolved."""
         self._plan, self._store = given.get("plan"), given.get("store")
         self.manner = Manner(
-            bool(given.get("read_only")), bool(given.get("ascii")), not given.get("no_mouse"), given.get("theme")
+            bool(given.get("read_only")),
+            bool(given.get("ascii")),
+            not given.get("no_mouse"),
+            given.get("theme"),
+            given.get("goes_by") or os.environ.get(GOES_BY, ""),
         )
 
     @cached_property
@@ -181,7 +189,7 @@ class CliContext:
     def client(self) -> EngineClient:
         from engine.client.client import EngineClient
 
-        return EngineClient(self.folder, self.plan)
+        return EngineClient(self.folder, self.plan, goes_by=self.manner.goes_by)
 
     @cached_property
     def reader(self) -> Reader:

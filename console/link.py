@@ -62,6 +62,11 @@ class Link(Protocol):
     def folder(self) -> Folder: ...
     @property
     def who(self) -> str: ...
+    @property
+    def terminal(self) -> str: ...
+    @property
+    def goes_by(self) -> str: ...
+    def go_by(self, name: str) -> None: ...
     def look(self) -> Sight: ...
     def log(
         self, limit: int = 100, before: int | None = None, text: str = "", kind: str = ""
@@ -161,16 +166,27 @@ def corrected(view: View, state: State | None, armed: bool) -> View:
 class StoreLink:
     """A store folder on this machine."""
 
-    def __init__(self, folder: Path | Folder, plan: Plan) -> None:
+    def __init__(self, folder: Path | Folder, plan: Plan, goes_by: str = "") -> None:
         self.folder = folder if isinstance(folder, Folder) else Folder(folder, plan.store.group)
         self.plan = plan
         self.reader = Reader(self.folder)
-        self.client = EngineClient(self.folder, plan)
+        self.client = EngineClient(self.folder, plan, goes_by=goes_by)
         self._last: View | None = None
 
     @property
     def who(self) -> str:
         return self.client.actor.name
+
+    @property
+    def terminal(self) -> str:
+        return self.client.actor.terminal
+
+    @property
+    def goes_by(self) -> str:
+        return self.client.goes_by
+
+    def go_by(self, name: str) -> None:
+        self.client.go_by(name)
 
     def look(self) -> Sight:
         """Read the store once, waiting at most 0.2 s for a lock. Never raises."""

@@ -39,7 +39,7 @@ def run(folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False, game:
 
             app: Console = GameConsole(game, **options)
         else:
-            app = Console(StoreLink(folder, plan), plan, rehearsal=rehearsal, **options)
+            app = Console(StoreLink(folder, plan, manner.goes_by), plan, rehearsal=rehearsal, **options)
         app.run(mouse=manner.mouse)
     passing = rehearsal or game is not None
     if passing and app.ending is not None:

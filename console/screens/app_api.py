@@ -15,6 +15,7 @@ from console.series_cache import SeriesCache
 from console.travel import Travel
 from engine.client.client import Reply
 from engine.plan.model import Plan
+from engine.view.model import HandoverView
 
 
 class AppApi(Protocol):
@@ -39,6 +40,10 @@ class AppApi(Protocol):
     places: dict[str, Rows]  # cursors of lists, kept while their screens are closed
 
     travel: Travel
+
+    @property
+    def handover(self) -> HandoverView | None:
+        """What the last on-call left; None once it is dismissed."""
 
     @property
     def sight(self) -> Sight:
@@ -73,6 +78,7 @@ class AppApi(Protocol):
         *,
         least: int = 0,
         yes: str = "send",
+        typed: str = "",
     ) -> None:
         """Ask for a text; leaving the question does nothing."""
 

@@ -13,13 +13,14 @@ from console.waiting import Row
 from console.widgets import blocks, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, wrapped
-from engine.view.model import View
+from engine.view.model import HandoverView, View
 
 TICKED = ("monitoring", "complaint")
 
 
 class Inbox(Page):
     NUMBER: ClassVar[int] = 12
+    ENTER: ClassVar[str] = "open"
     TITLE: ClassVar[str] = "Inbox"
     ABOUT: ClassVar[str] = "everything that waits for you, and where to do it; earlier notices"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -56,12 +57,16 @@ class Inbox(Page):
         found = self._found()
         notices = self.console.notices
         below = min(len(notices) + 2, max(4, area.height // 3)) if notices else 0
-        upper, lower = blocks.stack(area, (area.height - below, 0))
+        left = wrapped(v.handover.text, area.width - 4) if v.handover is not None else []
+        said = min(len(left) + 2, max(4, area.height // 3)) if left else 0
+        upper, middle, lower = blocks.stack(area, (area.height - below - said, said, 0))
         note = f"{len(found)}" if found else ""
         inner = blocks.panel(c, upper, "waiting for you", note)
         if not found:
             c.block(inner.x, inner.y, inner.width, inner.height, waiting.empty(self.sight), "ok")
         self._list(c, inner, found)
+        if v.handover is not None:
+            self._handover(c, middle, v.handover, v)
         if below:
             self._notices(c, lower, v)
 
@@ -79,12 +84,16 @@ class Inbox(Page):
             c.block(area.x + 3, y, area.width - 3, height, row.text, "text")
             if row.when:
                 c.put(area.x + 3, y, row.when, "warn+", area.width - 3)
-            if row.action:
-                c.zone(area.x, y, area.width, height, row.action)
+            c.zone(area.x, y, area.width, height, f"pick({index})")
             if index == self.rows.at:
                 for line in range(height):
                     blocks.tinted(c, y + line, area.x, area.width)
             y += height
+
+    def _handover(self, c: Canvas, area: Area, note: HandoverView, v: View) -> None:
+        """What the last on-call left, in full, dismissed or not."""
+        inner = blocks.panel(c, area, f"hand-over from {note.name}", words.hour(note.at, v.at), "dim")
+        c.block(inner.x, inner.y, inner.width, inner.height, note.text, "text")
 
     def _notices(self, c: Canvas, area: Area, v: View) -> None:
         inner = blocks.panel(c, area, "notices of this console, newest first")

@@ -120,11 +120,15 @@ class Page(Screen[None]):
         """Paint the whole screen as it is now, at this size."""
         app = self.console
         c = Canvas(width, height, app.ascii_only)
-        blocks.header(c, self.sight if self.sight.view is not None else app.live, app.who, app.read_only)
+        blocks.header(
+            c, self.sight if self.sight.view is not None else app.live, app.who, app.read_only, app.link.terminal
+        )
         y = 1
         if app.travel.at is not None:
             y += blocks.as_of(c, y, app.travel.at, app.live, self.TRAVELS, app.travel.busy)
         y += blocks.banner(c, y, self.sight)
+        if self.NUMBER == 1 and app.handover is not None:
+            y += blocks.handover(c, y, app.handover, app.live)
         v = self.sight.view
         if v is not None:
             y += blocks.problems(c, y, v)

@@ -28,7 +28,7 @@ TYPED = "\r\n\t"  # keys that a paste contains too
 ACTING = frozenset((
     "undo", "promote", "override", "approve", "hold", "resume", "sign", "revoke", "check_item", "restore",
     "restore_bad_window", "undo_restore", "why", "complaint", "draw", "better", "flaw", "judge", "measure", "send", "resend",
-    "remind", "tick", "write", "run", "fault", "calm", "speed", "start_engine", "on_gate", "acknowledge",
+    "remind", "tick", "write", "run", "fault", "calm", "speed", "start_engine", "on_gate", "acknowledge", "hand_over",
 ))  # fmt: skip
 
 

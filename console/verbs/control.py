@@ -152,7 +152,7 @@ def rollback(
     from engine.client.client import EngineClient
     from engine.text import clean_line
 
-    client = EngineClient(context.store, context.plan_or_none)
+    client = EngineClient(context.store, context.plan_or_none, goes_by=context.manner.goes_by)
     result = client.rollback(clean_line(reason, 500), "rollout rollback", to_stage, started_s(), done)
     body: dict[str, Any] = {"ways": result.ways, "rev": result.rev, "store": str(context.store.path)}
     result = structs.replace(result, sentence=f"{result.sentence}\nStore: {context.store.path}")
@@ -202,7 +202,7 @@ def _elsewhere(context: CliContext, reason: str, to_stage: int | None) -> list[t
     for other in context.meant.others:
         folder = Folder(other)
         if folder.exists:
-            client = EngineClient(folder, context.plan_or_none)
+            client = EngineClient(folder, context.plan_or_none, goes_by=context.manner.goes_by)
             result = client.rollback(clean_line(reason, 500), "rollout rollback", to_stage, started_s())
             done.append((str(other), result.ok, result.sentence))
     return done

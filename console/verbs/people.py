@@ -240,12 +240,15 @@ def report(ctx: click.Context, form: str, output: Path | None, as_json: bool) ->
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["well", "improve", "lesson", "action"]))
+@click.argument("kind", type=click.Choice(["well", "improve", "lesson", "action", "handover"]))
 @click.argument("text", nargs=-1)
 @json_option
 @click.pass_obj
 def note(context: CliContext, kind: str, text: tuple[str, ...], as_json: bool) -> None:
-    """Add to the report: what went well, what to improve, a lesson, an action item. TEXT, or standard input."""
+    """Add to the report: what went well, what to improve, a lesson, an action item. TEXT, or standard input.
+
+    `handover` leaves a note for the next on-call instead: the console shows it at attach until they dismiss it.
+    """
     content = " ".join(text) if text and text != ("-",) else sys.stdin.read()
     reply = context.client.command("note", kind=kind, text=content)
     if not reply.ok:

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from console.link import Sight
 from console.widgets import words
 from console.widgets.canvas import Canvas, columns, fit, wrapped
-from engine.view.model import View
+from engine.view.model import HandoverView, View
 
 Hint = tuple[str, str, str]  # key, words, action for a click
 
@@ -43,7 +43,15 @@ class Area(NamedTuple):
 # -- the frame ------------------------------------------------------------------------------------------------------------
 
 
-def header(c: Canvas, sight: Sight, who: str, read_only: bool = False) -> None:
+def others(v: View, who: str, terminal: str) -> list[str]:
+    """Who else looks. Another console of the same account is another person, named by their terminal."""
+    names = {o.name for o in v.operators if o.name != who}
+    same = {o.terminal for o in v.operators if o.name == who and o.terminal and o.terminal != terminal}
+    beside = {f"{who} on {place.removeprefix('/dev/')}" for place in same} if terminal else set()
+    return sorted(names | beside)
+
+
+def header(c: Canvas, sight: Sight, who: str, read_only: bool = False, terminal: str = "") -> None:
     """Row 0: environment, how to roll back, operators, time. Production never looks like a rehearsal."""
     v = sight.view
     if v is None:
@@ -55,18 +63,18 @@ def header(c: Canvas, sight: Sight, who: str, read_only: bool = False) -> None:
     x = c.put(0, 0, f" ╱╱ REHEARSAL {v.speed:g}x ╱╱ " if v.rehearsal else f" {v.environment.upper()} ", place)
     old = not sight.fresh
     right = c.right(c.width, 0, f" {words.moment(v.at)}Z ", "alarm" if old else f"{place}-bar")
-    names = sorted({o.name for o in v.operators} - {who})
-    others = "" if not names else f" (+ {', '.join(names)})" if len(names) < 3 else f" (+ {len(names)})"
+    names = others(v, who, terminal)
+    beside = "" if not names else f" (+ {', '.join(names)})" if len(names) < 3 else f" (+ {len(names)})"
     has = v.acknowledged.name if v.acknowledged is not None else ""
     mine = has == who
     who = fit(who, max(12, c.width // 5))  # identity providers issue long names
     if has:  # who has the alarm counts more than who else looks
         who = f"{who} has it" if mine else f"{who} ({fit(has, 12)} has it)"
-        others = f" (+ {len(names)})" if names and mine else ""
+        beside = f" (+ {len(names)})" if names and mine else ""
     mode = "  READ-ONLY " if read_only else " "
     roll = "R rollback to 0 %   "
     room = right - x - len(roll)
-    for people in (who + others, f"{who} (+ {len(names)})" if names else who):
+    for people in (who + beside, f"{who} (+ {len(names)})" if names else who):
         if 0 < cell_len(people + mode) <= room:
             right = c.right(right, 0, people + mode, f"{place}-bar")
             break
@@ -92,6 +100,24 @@ def as_of(c: Canvas, y: int, at: float, live: Sight, travels: bool, reading: boo
     c.right(c.width - 1, y, "esc: now", "alarm")
     c.zone(0, y, c.width, 1, "app.now")
     return 1
+
+
+def handover(c: Canvas, y: int, note: HandoverView, live: Sight) -> int:
+    """What the last on-call left, until it is dismissed. Returns the rows used."""
+    now = live.view.at if live.view is not None else live.at
+    text = f"HAND-OVER  {note.name}, {words.ago(note.at, now)}: {note.text}"
+    keys = "  backspace: read, dismiss"
+    lines = wrapped(text, c.width - 2)
+    if len(lines) > 2:
+        lines = [lines[0], fit(f"{lines[1]} …", c.width - 2)]
+    if cell_len(lines[-1]) + cell_len(keys) > c.width - 2:
+        lines[-1] = fit(lines[-1], c.width - 2 - cell_len(keys))
+    for row, line in enumerate(lines):
+        c.fill(0, y + row, c.width, "calm")
+        c.put(1, y + row, line, "calm")
+    c.right(c.width - 1, y + len(lines) - 1, keys, "calm")
+    c.zone(0, y, c.width, len(lines), "app.inbox")
+    return len(lines)
 
 
 def banner(c: Canvas, y: int, sight: Sight) -> int:

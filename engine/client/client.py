@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, structs
 
-from engine.client.identity import whoami
+from engine.client.identity import going_by, whoami
 from engine.clock import SystemClock
 from engine.cluster.lease import OUT_S
 from engine.plan.model import Plan
@@ -67,11 +67,18 @@ class RollbackResult(Struct, frozen=True):
 class EngineClient:
     """One console's connection to a store's engine. No method raises because the engine is dead, frozen or refuses."""
 
-    def __init__(self, folder: Folder, plan: Plan | None = None, actor: Actor | None = None) -> None:
+    def __init__(self, folder: Folder, plan: Plan | None = None, actor: Actor | None = None, goes_by: str = "") -> None:
+        """`goes_by`: the name that this person gave, where several share the account."""
         self.folder = folder
         self.plan = plan
-        self.actor = actor or whoami()
+        self._kernel_knows = actor or whoami()
+        self.go_by(goes_by)
         self._kept: list[_UnixConnection] = []  # open and idle, the last used one last
+
+    def go_by(self, name: str) -> None:
+        """Act under this name from now on; "" is the account's."""
+        self.goes_by = name
+        self.actor = going_by(self._kernel_knows, name)
 
     def close(self) -> None:
         """Close the connections `extract` keeps open; a later call opens new ones."""
@@ -141,7 +148,7 @@ class EngineClient:
     def _exchange(self, connection: _UnixConnection, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
         headers = {
             "Content-Type": "application/json",
-            "X-Rollout-Actor": json.dumps([self.actor.name, self.actor.ssh, self.actor.terminal]),
+            "X-Rollout-Actor": json.dumps([self._kernel_knows.name, self.actor.ssh, self.actor.terminal, self.goes_by]),
         }
         connection.request(method, path, None if body is None else _json(body), headers)
         response = connection.getresponse()

@@ -6,10 +6,14 @@ import os
 import pwd
 from pathlib import Path
 
+from msgspec import structs
+
 from engine.rollout.control import Actor
 from engine.text import clean_line
 
 NO_LOGIN = 2**32 - 1
+NAME_CHARS = 40
+_NO_PARENTHESES = str.maketrans("", "", "()")
 
 
 def name_of(uid: int) -> str:
@@ -29,6 +33,15 @@ def login_uid(pid: int) -> int | None:
     except (OSError, ValueError):
         return None
     return None if uid == NO_LOGIN else uid
+
+
+def going_by(actor: Actor, name: str) -> Actor:
+    """The person under a name of their own, for several people in one account: "alice (uid 1000)". The uid in it is the
+    kernel's, so that no one can pass for another account. Without a name: unchanged."""
+    plain = clean_line(name, NAME_CHARS).translate(_NO_PARENTHESES).strip()
+    if not plain or actor.kind != "person":
+        return actor
+    return structs.replace(actor, name=f"{plain} (uid {actor.uid})", account=actor.account or actor.name)
 
 
 def whoami() -> Actor:

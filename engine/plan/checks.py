@@ -48,6 +48,16 @@ def rebakes_are_shares(plan: Plan) -> Iterator[Mistake]:
             yield ("stages", index, "rebake"), 'it is a share of the bake: from "0 %" to "100 %", such as "25 %"'
 
 
+def escalation_goes_to_contacts(plan: Plan) -> Iterator[Mistake]:
+    roles = tuple(contact.role for contact in plan.contacts)
+    for index, role in enumerate(plan.notify.escalate_to):
+        if role not in roles:
+            yield (
+                ("notify", "escalate_to", index),
+                f'"{role}" is the role of none of the [[contacts]]{closest(role, roles)}',
+            )
+
+
 def ids_once(plan: Plan) -> Iterator[Mistake]:
     yield from _once(("triggers",), (entry.id for entry in plan.triggers))
     yield from _once(("messages",), (entry.id for entry in plan.messages))
@@ -214,6 +224,7 @@ RULES: tuple[Callable[[Plan], Iterator[Mistake]], ...] = (
     stages_in_order,
     percentages_never_fall,
     rebakes_are_shares,
+    escalation_goes_to_contacts,
     ids_once,
     triggers_have_a_threshold,
     matrix_names_triggers,

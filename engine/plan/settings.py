@@ -283,3 +283,19 @@ class Notify(Part, frozen=True):
             example="09:00",
         ),
     ] = ""
+    escalate_to: Annotated[
+        tuple[str, ...],
+        Doc(
+            "Roles of [[contacts]], in order. If no one takes an alarm (K) in time, the first gets a message, then the next. "
+            "Empty: no one does.",
+            example='["Technical Lead"]',
+        ),
+    ] = ()
+    escalate_after_s: Annotated[
+        Seconds,
+        Doc(
+            "How long an alarm waits for someone before each next contact hears of it; 0: as long as the trigger's "
+            "`timeline` allows.",
+            example="15m",
+        ),
+    ] = 0.0

@@ -29,13 +29,18 @@ DOWN = frozenset({"rollback", "trigger"})
 
 
 class Actor(Struct, frozen=True):
-    """Who acted and from where. The engine itself acts as kind `engine`."""
+    """Who acted and from where. The engine itself acts as kind `engine`.
+
+    `name` is what people see. Where a person goes by a name of their own it carries the uid, and `account` is the account's name:
+    rights and approvals count by account and uid, never by a name that someone chose.
+    """
 
     name: str
     uid: int = -1
     kind: str = "person"
     ssh: str = ""
     terminal: str = ""
+    account: str = ""  # "" where it is `name`
 
     @property
     def where(self) -> str:

@@ -71,7 +71,8 @@ def may_promote(engine: Engine, actor: Actor) -> bool:
     access = engine.plan.access
     if not access.promote and not access.group:
         return True
-    if actor.name in access.promote:
+    account = actor.account or actor.name
+    if account in access.promote:
         return True
     if access.group:
         import grp
@@ -80,7 +81,7 @@ def may_promote(engine: Engine, actor: Actor) -> bool:
 
         try:
             group = grp.getgrnam(access.group).gr_gid
-            return group in os.getgrouplist(actor.name, pwd.getpwnam(actor.name).pw_gid)
+            return group in os.getgrouplist(account, pwd.getpwnam(account).pw_gid)
         except KeyError:
             return False
     return False

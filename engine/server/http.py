@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from engine.client.client import Reply
-from engine.client.identity import peer
+from engine.client.identity import going_by, peer
 from engine.plan.durations import iso, parse_when
 from engine.rollout.control import Actor
 from engine.routing.pipeline import Busy, Refused
@@ -371,9 +371,10 @@ def actor_of(request: Request) -> Actor:
         return Actor(clean_line(f"http {host}", 64), kind="http")
     uid = int(host[4:])
     try:
-        name, ssh, terminal = (
+        name, ssh, terminal, *more = (
             clean_line(str(part), 100) for part in json.loads(request.headers.get("x-rollout-actor", ""))
         )
     except (ValueError, TypeError, RecursionError):
-        name, ssh, terminal = "", "", ""
-    return peer(uid, request.client.port if request.client else 0, name, ssh, terminal)
+        name, ssh, terminal, more = "", "", "", []
+    actor = peer(uid, request.client.port if request.client else 0, name, ssh, terminal)
+    return going_by(actor, more[0]) if more else actor

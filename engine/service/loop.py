@@ -16,6 +16,7 @@ from engine.rollout.control import Ask, Decision, State, clock_step, in_the_futu
 from engine.routing.switch import TAKEN_OVER
 from engine.service import pinning, retention, rollback, sd_notify, snapshot
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
+from engine.service.escalation import Escalation
 from engine.service.notifier import Mailing
 from engine.service.trials import Trials
 from engine.store import future, lease, live, log, ownership, plans
@@ -62,6 +63,7 @@ class ControlLoop:
         engine.post.start()
         self._trials.restore()
         self._mailing = Mailing(engine)
+        self._escalation = Escalation(engine)
         await self.tick()
         if engine.switch.read().open:
             engine.background(engine.pool.preload())
@@ -144,6 +146,7 @@ class ControlLoop:
         while True:
             try:
                 await self._mailing.look()
+                await self._escalation.look()
             except sqlite3.Error as error:
                 self._engine.event(f"Messages cannot be checked now: {error}.")
             except Exception as error:

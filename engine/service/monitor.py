@@ -113,6 +113,7 @@ class Monitor:
         self.watch = Watch()
         self._alarm = ""
         self.alarm_since: float | None = None  # after a start: since the start, so that someone looks again
+        self.alarm_timeline_s = 0.0  # how soon the plan wants people to act; 0 where it does not say
         self.verdict = Evaluation((), Timers())
         self.rules = rules_digest(plan.triggers, plan.trigger_settings)
         self.recent = RecentAttempts(plan.triggers, plan.trigger_settings, clock.monotonic())
@@ -325,6 +326,10 @@ class Monitor:
         breach = [r.headline or r.id for r in self.verdict.readings if r.id in grave and r.verdict == "breach"]
         what = state.locked or (breach[0] if breach and state.percent_bp else "") or self.verdict.blind
         self._alarm = what
+        if breach and state.percent_bp:
+            running = {r.id for r in self.verdict.readings if r.id in grave and r.verdict == "breach"}
+            limits = [t.timeline_s for t in self.plan.triggers if t.id in running and t.timeline_s]
+            self.alarm_timeline_s = min(limits, default=0.0)
         if not what:
             self.alarm_since = None
         elif self.alarm_since is None:

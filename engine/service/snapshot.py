@@ -17,7 +17,9 @@ from engine.plan.model import Message
 from engine.rollout import control
 from engine.rollout.control import State, percent, stage_name, to_resume
 from engine.routing.switch import Permit
+from engine.service import escalation
 from engine.service.engine import COMPLAINTS, Engine
+from engine.service.escalation import acknowledged
 from engine.store import log, series
 from engine.store.database import held_back
 from engine.store.reader import decision_view
@@ -28,9 +30,9 @@ from engine.triggers.rules import find
 from engine.triggers.wording import in_shadow
 from engine.view import attribution, headlines, inbox
 from engine.view.model import (
-    AckView,
     EngineView,
     GateView,
+    HandoverView,
     PresenceView,
     ProofView,
     RestoreView,
@@ -42,6 +44,7 @@ from engine.view.model import (
 
 WINDOW_S = headlines.WINDOW_S
 LOG_ROWS = 30
+HANDOVER_S = 3 * 86400.0
 
 
 def view(engine: Engine) -> View:
@@ -123,7 +126,11 @@ def view(engine: Engine) -> View:
         servers=servers,
         triggers=triggers,
         matrix=headlines.matrix(plan, triggers),
-        next=(*headlines.what_next(state, triggers, gate, blind, left, now), *engine.limits.sentences),
+        next=(
+            *headlines.what_next(state, triggers, gate, blind, left, now),
+            *escalation.sentences(engine),
+            *engine.limits.sentences,
+        ),
         waiting=(
             *headlines.waiting_for(state, plan, gate, reminders, engine.misplaced, engine.plan_watch.sentence),
             *_messages_waiting(messages),
@@ -142,6 +149,7 @@ def view(engine: Engine) -> View:
         alarm_since=monitor.alarm_since,
         acknowledged=acknowledged(engine),
         workers=_workers(engine),
+        handover=_handover(engine),
         operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
         log=tuple(decision_view(row) for row in rows),
         events=tuple(engine.events)[-20:],
@@ -227,13 +235,13 @@ def _unarmed(engine: Engine) -> bool:
     return bool(stage and stage.shadow_bp and engine.state.last_rev) and engine.switch.armed_file != "in"
 
 
-def acknowledged(engine: Engine) -> AckView | None:
-    """Who took the alarm that is on now."""
-    since = engine.monitor.alarm_since
-    if since is None:
-        return None
-    row = engine.conn.execute("SELECT actor, at FROM decision WHERE kind = 'ack' ORDER BY rev DESC LIMIT 1").fetchone()
-    return AckView(*row) if row is not None and row[1] >= since else None
+def _handover(engine: Engine) -> HandoverView | None:
+    """The last hand-over note, as long as a shift or two may ask for it."""
+    row = engine.conn.execute(
+        "SELECT at, actor, text FROM note WHERE kind = 'handover' AND at >= ? ORDER BY id DESC LIMIT 1",
+        (engine.clock.now() - HANDOVER_S,),
+    ).fetchone()
+    return HandoverView(*row) if row is not None else None
 
 
 def _explained(engine: Engine, rev: int) -> bool:

@@ -208,6 +208,14 @@ class AckView(Struct, frozen=True):
     at: float
 
 
+class HandoverView(Struct, frozen=True):
+    """What someone left for the next on-call."""
+
+    at: float
+    name: str
+    text: str
+
+
 class TaskView(Struct, frozen=True):
     """One thing that waits for a person. `sentence` holds no countdown: `not_before` says from when it is possible, `due` since
     when it is wanted."""
@@ -319,6 +327,7 @@ class View(Struct, frozen=True):
     inbox: tuple[TaskView, ...] | None = None
     alarm_since: float | None = None  # an alarm is on: a grave trigger, blindness, or a lock after a rollback
     acknowledged: AckView | None = None  # the person who has it
+    handover: HandoverView | None = None  # the last note for whoever comes next, while it is fresh
     resumes: bool = (
         False  # a resume would change something: release a hold or a lock, or allow LLM calls after a rollback
     )

@@ -333,6 +333,11 @@ class FakeLink:
         self._conn: sqlite3.Connection | None = None
 
     who = "alice"
+    terminal = "pts/1"
+    goes_by = ""
+
+    def go_by(self, name: str) -> None:
+        self.goes_by, self.who = name, f"{name} (uid 1000)"
 
     def put(self, state: str) -> None:
         self.view, self.pulse = STATES[state]

@@ -14,9 +14,11 @@ from engine.plan.durations import iso
 from engine.rollout.control import Ask, note
 from engine.service import checklist_requests, notifier
 from engine.service.engine import COMPLAINTS, REASON_LIMIT, Engine, to_reply
-from engine.service.snapshot import acknowledged
+from engine.service.escalation import acknowledged
 from engine.store import notes
 from engine.text import clean_block, clean_line
+
+NOTES = ("well", "improve", "lesson", "action", "incident", "handover")
 
 
 async def sign(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
@@ -61,11 +63,11 @@ async def acknowledge(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply
 
 
 async def write_note(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """A lesson or an action item for the report."""
+    """A lesson or an action item for the report, or a hand-over for whoever looks next."""
     kind = str(fields.get("kind") or "lesson")
     text = clean_block(str(fields.get("text") or ""), 4000).strip()
-    if kind not in ("lesson", "action", "well", "improve", "incident") or not text:
-        return Reply(False, "A note needs a kind (well, improve, lesson, action, incident) and a text.")
+    if kind not in NOTES or not text:
+        return Reply(False, f"A note needs a kind ({', '.join(NOTES)}) and a text.")
 
     def within(conn: sqlite3.Connection, rev: int) -> None:
         notes.add(conn, ask.at, kind, ask.actor.name, text)

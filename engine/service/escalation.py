@@ -1,0 +1,114 @@
+"""An alarm that no one takes (K) goes to the next contact, in the order that the plan names, each after the same time."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from engine.messages.draft import Draft
+from engine.plan.durations import clock, format_duration, iso
+from engine.plan.model import Contact, Plan
+from engine.rollout.control import note
+from engine.service.engine import Engine
+from engine.view.model import AckView
+
+TIMELINE_S = 900.0  # where the alarm has no trigger with a timeline: a lock, blindness
+MESSAGE = "escalation"
+
+
+class Step(Struct, frozen=True):
+    """The `number`th contact hears of the alarm at `at`."""
+
+    number: int
+    contact: Contact
+    at: float
+
+
+def acknowledged(engine: Engine) -> AckView | None:
+    """Who took the alarm that is on now."""
+    since = engine.monitor.alarm_since
+    if since is None:
+        return None
+    row = engine.conn.execute("SELECT actor, at FROM decision WHERE kind = 'ack' ORDER BY rev DESC LIMIT 1").fetchone()
+    return AckView(*row) if row is not None and row[1] >= since else None
+
+
+def steps(plan: Plan, since: float, timeline_s: float) -> list[Step]:
+    """Who hears when of an alarm that began at `since`. Pure."""
+    contacts = {c.role: c for c in plan.contacts}
+    after = plan.notify.escalate_after_s or timeline_s or TIMELINE_S
+    named = [contacts[role] for role in plan.notify.escalate_to if role in contacts]
+    return [Step(n, contact, since + n * after) for n, contact in enumerate(named, 1)]
+
+
+def coming(engine: Engine) -> Step | None:
+    """The next step while an alarm waits for someone; None if someone has it, or no contact is left."""
+    monitor = engine.monitor
+    if monitor.alarm_since is None or not engine.plan.notify.escalate_to or acknowledged(engine) is not None:
+        return None
+    now = engine.clock.now()
+    found = steps(engine.plan, monitor.alarm_since, monitor.alarm_timeline_s)
+    return next((step for step in found if step.at > now), None)
+
+
+def sentences(engine: Engine) -> tuple[str, ...]:
+    """What happens next if no one takes the alarm."""
+    step = coming(engine)
+    if step is None:
+        return ()
+    return (f"if no one takes the alarm (K): message to {step.contact.role} in {clock(step.at - engine.clock.now())}",)
+
+
+class Escalation:
+    """Looks after each tick; the outbox takes each step once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def look(self) -> None:
+        engine, monitor = self._engine, self._engine.monitor
+        since = monitor.alarm_since
+        if since is None or not engine.plan.notify.escalate_to or acknowledged(engine) is not None:
+            return
+        for step in due(steps(engine.plan, since, monitor.alarm_timeline_s), engine.clock.now()):
+            await self._send(step, since, monitor.alarm)
+
+    async def _send(self, step: Step, since: float, alarm: str) -> None:
+        engine = self._engine
+        key = f"{MESSAGE} {since:.0f} {step.number}"
+        if engine.conn.execute("SELECT 1 FROM outbox WHERE request_id = ?", (key,)).fetchone() is not None:
+            return
+        made = draft(engine.plan, step, since, alarm, engine.clock.now())
+        waits = engine.post.unreachable(made)
+        text = f"no one took the alarm in {format_duration(step.at - since)}: message to {step.contact.role}"
+        ask = engine.ask(MESSAGE, request_id=f"message {key}")
+
+        def within(conn: sqlite3.Connection, _: int) -> None:
+            engine.post.queue(conn, made, key)
+
+        said = f"{text}{f'; it waits: {waits}' if waits else ''}"
+        await engine.commit(ask, lambda state: note(state, ask, "message", said, {"body": made.body}), within)
+
+
+def due(found: Sequence[Step], now: float) -> list[Step]:
+    return [step for step in found if step.at <= now]
+
+
+def draft(plan: Plan, step: Step, since: float, alarm: str, now: float) -> Draft:
+    """Says whom to call, so that a channel that everyone reads can call them too. Its audience is the contact's role, so that an
+    address can be theirs alone: technical_lead=..."""
+    who = step.contact
+    reach = ", ".join(part for part in (who.name, who.phone, who.email) if part and not part.startswith("["))
+    body = (
+        f"{alarm}\n\nSince {iso(since)}, {format_duration(now - since)} ago, and no one has taken it.\n"
+        f"Next: {who.role}{f' ({reach})' if reach else ''}. `rollout`, then K takes it; R rolls back to 0 %."
+    )
+    return Draft(MESSAGE, audience_of(who), f"{plan.service}: no one has the alarm; {who.role}, please take it", body)
+
+
+def audience_of(contact: Contact) -> str:
+    """ "Technical Lead" -> "technical_lead"."""
+    return re.sub(r"[^a-z0-9]+", "_", contact.role.lower()).strip("_") or "team"

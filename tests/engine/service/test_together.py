@@ -1,0 +1,149 @@
+"""Several people on one rollout: names beside an account, who hears of an alarm that no one takes, a note for the next on-call."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from engine.client.client import EngineClient
+from engine.client.identity import going_by, name_of
+from engine.plan.load import load_plan
+from engine.plan.model import Access, Contact, Notify, Plan
+from engine.plan.problems import PlanError
+from engine.rollout.control import ENGINE, Actor
+from engine.service import escalation
+from engine.service.escalation import audience_of, draft, steps
+from tests.console.samples import PLAN
+from tests.engine.service.stage import SETTINGS, Stage
+
+CONTACTS = (
+    Contact("Technical Lead", "Ann", "+49 1", "[Email]"),
+    Contact("Product Owner", "Ben", "+49 2", "ben@example.org"),
+)
+
+
+def escalating(after: float = 0.0, to: tuple[str, ...] = ("Technical Lead", "Product Owner")) -> Plan:
+    return replace(PLAN, contacts=CONTACTS, notify=Notify(escalate_to=to, escalate_after_s=after))
+
+
+# -- names -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_name_of_ones_own_always_carries_the_kernels_uid() -> None:
+    here = Actor("deploy", 1000, "person", "", "pts/3")
+    assert going_by(here, "alice").name == "alice (uid 1000)"
+    assert going_by(here, "alice").account == "deploy"
+    assert going_by(here, "root (uid 0)").name == "root uid 0 (uid 1000)"
+    assert going_by(here, "\x1b[31m ali\x07ce\n ").name.isprintable()
+    assert going_by(here, "  ") == here
+    assert going_by(here, "()") == here
+    assert going_by(ENGINE, "alice") == ENGINE
+    assert len(going_by(here, "x" * 500).name) < 60
+
+
+def test_two_people_in_one_account_are_two_lookers_and_one_approval(tmp_path: Path) -> None:
+    """Approvals count people by uid, never by a name that someone chose."""
+    with Stage(tmp_path, speed=None, settings={**SETTINGS, "stages[preparation].approvals": 2}) as stage:
+        stage.engine()
+        alice = EngineClient(stage.folder, stage.plan, replace(stage.client.actor, terminal="pts/1"), goes_by="alice")
+        bob = EngineClient(stage.folder, stage.plan, replace(stage.client.actor, terminal="pts/2"), goes_by="bob")
+        uid = os.getuid()
+        for client in (alice, bob):
+            assert client.command("presence", screen="Live").ok
+        stage.until(lambda: len(stage.view.operators) == 2)
+        assert {o.name for o in stage.view.operators} == {f"alice (uid {uid})", f"bob (uid {uid})"}
+        assert alice.command("approve").ok
+        refused = bob.command("approve")
+        assert not refused.ok
+        assert f"the same uid {uid}" in refused.sentence
+        (row,) = stage.reader.log(1, kind="approve")
+        assert row.actor == f"alice (uid {uid})"
+        assert alice.actor.name == row.actor
+
+
+def test_the_right_to_promote_is_the_accounts_and_not_a_chosen_names(tmp_path: Path) -> None:
+    with Stage(tmp_path, speed=None, settings={**SETTINGS, "access.promote": ["alice"]}) as stage:
+        stage.engine()
+        me = name_of(os.getuid())
+        assert me != "alice"
+        for name in ("alice", "", "alice (uid 1)"):
+            client = EngineClient(stage.folder, stage.plan, goes_by=name)
+            reply = client.command("approve")
+            assert "[access] allows alice" in reply.sentence, name
+
+
+def test_access_of_the_account_holds_under_any_name(tmp_path: Path) -> None:
+    assert Access(promote=("x",))
+    with Stage(tmp_path, speed=None, settings={**SETTINGS, "access.promote": [name_of(os.getuid())]}) as stage:
+        stage.engine()
+        reply = EngineClient(stage.folder, stage.plan, goes_by="alice").command("approve")
+        assert "[access]" not in reply.sentence
+
+
+# -- an alarm that no one takes ------------------------------------------------------------------------------------------------
+
+
+def test_each_contact_hears_after_the_same_time() -> None:
+    found = steps(escalating(), 1000.0, 300.0)
+    assert [(s.contact.name, s.at) for s in found] == [("Ann", 1300.0), ("Ben", 1600.0)]
+    assert [s.at for s in steps(escalating(after=60.0), 1000.0, 300.0)] == [1060.0, 1120.0]
+    assert [s.at for s in steps(escalating(), 1000.0, 0.0)] == [1900.0, 2800.0]
+    assert steps(escalating(to=()), 1000.0, 300.0) == []
+
+
+def test_the_message_says_what_is_on_and_whom_to_call() -> None:
+    made = draft(escalating(), steps(escalating(), 1000.0, 300.0)[0], 1000.0, "errors 12 % over 5 %", 1300.0)
+    assert made.audience == "technical_lead" == audience_of(CONTACTS[0])
+    for part in ("errors 12 % over 5 %", "Ann", "+49 1", "K takes it"):
+        assert part in made.body
+    assert "[Email]" not in made.body
+
+
+def test_a_role_that_no_contact_has_is_a_mistake_of_the_plan(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "rollout.toml").read_text()
+    (tmp_path / "rollout.toml").write_text(text.replace("# escalate_to = []", 'escalate_to = ["Technical Laed"] #'))
+    with pytest.raises(PlanError, match=r'did you mean "Technical Lead"'):
+        load_plan(tmp_path / "rollout.toml")
+
+
+def test_an_alarm_goes_up_until_a_person_takes_it(tmp_path: Path) -> None:
+    """A real engine on a rehearsal's clock: one message to the first contact, none after K."""
+    settings = {**SETTINGS, "notify.escalate_to": ["Technical Lead", "Product Owner"], "notify.escalate_after": "20m"}
+    with Stage(tmp_path, speed=60.0, settings=settings) as stage:
+        stage.engine()
+        stage.climb(2)
+        stage.client.command("fault", name="error_rate", value=1.0)
+        assert stage.until(lambda: stage.view.alarm_since is not None, 60)
+        assert any("message to Technical Lead in" in line for line in stage.view.next)
+
+        def sent() -> list[str]:
+            return [d.sentence for d in stage.reader.log(200) if "no one took the alarm" in d.sentence]
+
+        assert stage.until(lambda: len(sent()) == 1, 60)
+        assert "Technical Lead" in sent()[0]
+        assert stage.client.command("acknowledge").ok
+        assert stage.until(lambda: stage.view.acknowledged is not None)
+        since = stage.view.at
+        assert stage.until(lambda: stage.view.at > since + 2400, 90)
+        assert len(sent()) == 1
+        assert escalation.MESSAGE in {
+            row[0] for row in stage.reader.read(lambda c: c.execute("SELECT message FROM outbox").fetchall())
+        }
+
+
+# -- hand-over -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_hand_over_note_is_in_the_view_and_in_the_log(tmp_path: Path) -> None:
+    with Stage(tmp_path, speed=None) as stage:
+        stage.engine()
+        assert stage.view.handover is None
+        assert stage.client.command("note", kind="handover", text="ollama-2 flaps; leave it").ok
+        assert stage.until(lambda: stage.view.handover is not None)
+        note = stage.view.handover
+        assert note is not None
+        assert note.text == "ollama-2 flaps; leave it"
+        assert stage.reader.log(1)[0].kind == "note"
