@@ -18,6 +18,7 @@ from engine.plan.settings import (
     HttpSettings,
     Llm,
     Notify,
+    Otel,
     StoreSettings,
     TriggerSettings,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "MonitoringCommand",
     "Notify",
     "Op",
+    "Otel",
     "Panel",
     "Plan",
     "Reminder",
@@ -374,6 +376,7 @@ class Plan(Part, frozen=True):
         Title, Doc("Decides which documents are in the LLM arm. Do not change it: that reassigns every document.")
     ] = "keyword-extraction"
     http: Annotated[HttpSettings, Doc("The engine's HTTP API.")] = HttpSettings()
+    otel: Annotated[Otel, Doc("OpenTelemetry.")] = Otel()
     store: Annotated[StoreSettings, Doc("The store.")] = StoreSettings()
     notify: Annotated[Notify, Doc("Where messages go.")] = Notify()
     access: Annotated[Access, Doc("Who may promote.")] = Access()

@@ -268,6 +268,20 @@ class HttpSettings(Part, frozen=True):
     ] = "token"
 
 
+class Otel(Part, frozen=True):
+    """OpenTelemetry: traces and metrics by OTLP over HTTP. Needs the extra `rollout-console[otel]`."""
+
+    endpoint: Annotated[
+        str,
+        Doc(
+            "Address of the collector; empty: that of the environment variable OTEL_EXPORTER_OTLP_ENDPOINT, off without it.",
+            pattern=r"^$|^https?://[^\s/]+",
+            example="http://127.0.0.1:4318",
+        ),
+    ] = ""
+    every_s: Annotated[Seconds, Doc("How often metrics are sent.", least=1, example="30s")] = 30.0
+
+
 class Notify(Part, frozen=True):
     """Where messages go. The addresses are apprise URLs and contain secrets, so they are never in this file."""
 

@@ -127,7 +127,7 @@ def measured(
     top, bottom, height = 26.0, 118.0, 146.0
     x = _time_scale(curves)
     values = [value for _, _, points in lines for _, value in points if value is not None]
-    high = _round_up(max([_usual(values), least, (target or 0.0) * 1.25]))
+    high = round_up(max([usual(values), least, (target or 0.0) * 1.25]))
     highest = max(values, default=0.0)
 
     def y(value: float) -> float:
@@ -145,7 +145,7 @@ def measured(
             line(LEFT, y(target), WIDTH - RIGHT, y(target), "target"),
             text(WIDTH - RIGHT, y(target) - 4, f"target {unit(target)}", "target-label", "end"),
         ]
-    parts += [_curve(points, curves.span_s, x, y, kind) for _, kind, points in lines]
+    parts += [curve(points, curves.span_s, x, y, kind) for _, kind, points in lines]
     if highest > high:
         parts.append(text(WIDTH - RIGHT, 15.5, f"cut at the top: the highest is {unit(highest)}", anchor="end"))
     at = LEFT
@@ -156,7 +156,7 @@ def measured(
     return drawing(height, title, _about(lines, unit, target), *parts)
 
 
-def _usual(values: Sequence[float]) -> float:
+def usual(values: Sequence[float]) -> float:
     """An upper limit for nearly all values, so that one hour of three documents does not flatten weeks to a line."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * 0.98))] * 1.2 if ordered else 0.0
@@ -176,7 +176,7 @@ def _about(
     return "; ".join(said) + (f". The target is {unit(target)}." if target is not None else ".")
 
 
-def _curve(points: Sequence[Point], span: float, x: Scale, y: Scale, kind: str) -> Element:
+def curve(points: Sequence[Point], span: float, x: Scale, y: Scale, kind: str) -> Element:
     """Runs of known values, each point in the middle of its span; a single one is a dot."""
     runs: list[list[tuple[float, float]]] = [[]]
     for moment, value in points:
@@ -315,7 +315,7 @@ def _time_axis(curves: Curves, x: Scale, bottom: float) -> list[Element | None]:
     return out
 
 
-def _round_up(value: float) -> float:
+def round_up(value: float) -> float:
     """The next of 1, 2, 2.5, 5 times a power of ten."""
     scale = 1e-6
     while scale < 1e12:

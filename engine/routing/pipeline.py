@@ -15,6 +15,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine import tracing
 from engine.clock import Clock
 from engine.extraction.cache import LlmCache, cache_key
 from engine.extraction.keywords import Budget, Keywords, topped_up
@@ -187,7 +188,20 @@ class Pipeline:
         text = self.admitted(document_id, text) if read is None else read.text
         self.active += 1
         try:
-            return await self._extract(document_id, text, clean_line(title, TITLE_LIMIT), method, bulk, read)
+            with tracing.span("document", bulk=bulk) as span:
+                made = await self._extract(document_id, text, clean_line(title, TITLE_LIMIT), method, bulk, read)
+                span.note(
+                    arm=made.arm,
+                    method=made.method,
+                    stage=made.stage,
+                    epoch=made.epoch,
+                    cached=made.cached,
+                    fallback=made.fallback,
+                    keywords=len(made.keywords),
+                )
+                if made.error is not None:
+                    span.fail(made.error)
+            return made.extracted()
         finally:
             self.active -= 1
 
@@ -212,7 +226,7 @@ class Pipeline:
 
     async def _extract(
         self, document_id: str, text: str, title: str, method: MethodAsked, bulk: bool, read: Read | None
-    ) -> Extracted:
+    ) -> _Made:
         started = self._clock.real()
         made_here = read is None
         if read is None:
@@ -250,7 +264,7 @@ class Pipeline:
         await self._keep(made)
         if arm == "control" and method == "auto" and permit.shadow:
             self._maybe_shadow(made, state)
-        return made.extracted()
+        return made
 
     def route(self, document_id: str) -> Route:
         """The only place that assigns a document to an arm; a rollback's proof sends its probes through here too."""
@@ -279,9 +293,10 @@ class Pipeline:
 
     async def _read(self, document_id: str, text: str, title: str) -> Read:
         """The document in a text, and its keywords by frequency."""
-        if len(text) <= INLINE_CHARS:
-            return reading.read(document_id, text, title, self._budget)
-        return await asyncio.to_thread(reading.read, document_id, text, title, self._budget)
+        with tracing.span("frequency keywords", characters=len(text)):
+            if len(text) <= INLINE_CHARS:
+                return reading.read(document_id, text, title, self._budget)
+            return await asyncio.to_thread(reading.read, document_id, text, title, self._budget)
 
     async def _treat_or_fall_back(self, made: _Made, bucket: int | None) -> _Made:
         """Any failure in the LLM arm is counted and costs no document its keywords."""
@@ -303,7 +318,9 @@ class Pipeline:
             return made.serve("frequency", made.plain, skipped=True)
         await self._pool.known()
         key = cache_key(made.content, self._pool.model_digest, PROMPT_VERSION, self._plan.llm)
-        known = self.cache.look_up(self._conn, key, self._cached_since())
+        with tracing.span("cache look-up") as span:
+            known = self.cache.look_up(self._conn, key, self._cached_since())
+            span.note(hit=known is not None)
         if known is not None:
             now = self._clock.now()
             self._writer.later(lambda conn: self.cache.touch(conn, key, now))
@@ -388,8 +405,9 @@ class Pipeline:
         self._observe(record)
         stored = asyncio.wrap_future(self._writer.append(record, made.write(now)))
         try:
-            async with asyncio.timeout(KEPT_WITHIN_S):
-                await stored
+            with tracing.span("store commit"):
+                async with asyncio.timeout(KEPT_WITHIN_S):
+                    await stored
         except TimeoutError:
             why = self._writer.problem or f"the store has not committed it within {KEPT_WITHIN_S:g} s"
             raise OSError(f"{why}; send the document again") from None

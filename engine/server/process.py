@@ -191,7 +191,7 @@ def _last_word(sentence: str, apart: bool, error: BaseException | None = None) -
 
 
 async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attached: bool, scenario: str = "") -> int:
-    from engine.server import lifecycle
+    from engine.server import lifecycle, otlp
     from engine.service.engine import Engine
     from engine.service.loop import ControlLoop
 
@@ -240,6 +240,7 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
             await engine.open(address=_url(tcp))
             await ControlLoop(engine).start()
             await lifecycle.started(engine)
+            export = otlp.start(engine, os.environ)
             if world is not None:
                 _populate(world, engine)
             playing = asyncio.create_task(director.run(_Stage(engine))) if director is not None else None
@@ -250,6 +251,8 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
                     playing.cancel()
                 if world is not None:
                     await world.stop()
+                if export is not None:
+                    await export.stop()
                 await lifecycle.stopped(engine, engine.end_cause or (causes[0] if causes else "a listener ended"))
                 await engine.stop()
     return 0

@@ -7,8 +7,11 @@ import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from engine import tracing
 from engine.measures.origin import ORIGIN, Origin
 
+TRACED = "/v1/extract"
+CONTEXT = (b"traceparent", b"tracestate")
 _FIT = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
@@ -25,11 +28,21 @@ class NamedRequests:
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         name = given if _FIT.fullmatch(given) else uuid.uuid4().hex.encode()
 
-        ORIGIN.set(Origin(name.decode()))
+        if not scope["path"].startswith(TRACED):
+            ORIGIN.set(Origin(name.decode()))
+            await self._app(scope, receive, _named(send, name))
+            return
+        caller = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"] if key in CONTEXT}
+        with tracing.request(f"{scope['method']} {scope['path']}", caller) as span:
+            ORIGIN.set(Origin(name.decode(), span.trace_id))
+            span.note(request_id=name.decode())
+            await self._app(scope, receive, _named(send, name))
 
-        async def named(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", name)]}
-            await send(message)
 
-        await self._app(scope, receive, named)
+def _named(send: Send, name: bytes) -> Send:
+    async def named(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", name)]}
+        await send(message)
+
+    return named

@@ -291,6 +291,12 @@ def reason_of(conn: sqlite3.Connection, rev: int) -> str:
     return str(row[0] or "") if row is not None else ""
 
 
+def first_at(conn: sqlite3.Connection) -> float | None:
+    """When the log began; None while it is empty."""
+    (at,) = conn.execute("SELECT min(at) FROM decision").fetchone()
+    return None if at is None else float(at)
+
+
 def began(conn: sqlite3.Connection, epoch: int) -> float:
     """When this epoch began; 0 if that was before the log."""
     row = conn.execute("SELECT at FROM decision WHERE epoch = ? ORDER BY rev LIMIT 1", (epoch,)).fetchone()

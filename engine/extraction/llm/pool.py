@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import msgspec
 
+from engine import tracing
 from engine.clock import Clock
 from engine.extraction import chunks
 from engine.extraction.keywords import Keywords
@@ -262,7 +263,8 @@ class LlmPool:
         while True:
             slot: Slot | None = None
             try:
-                slot = await self._slot(avoid, last is not None, document)
+                with tracing.span("llm queue"):
+                    slot = await self._slot(avoid, last is not None, document)
                 reply = await self._call(slot, piece, document, tries.other_seed)
                 evidence = evidence or Evidence(piece)
                 keywords = judge(reply, evidence)
@@ -329,12 +331,16 @@ class LlmPool:
         return min((server.warming_s for server in self._servers), default=0.0)
 
     async def _call(self, slot: Slot, piece: str, document: DocumentProgress, other_seed: bool) -> Reply:
-        try:
-            reply = await call(
-                slot, piece, document, self._http(), self.config, self._share(slot.server, document), other_seed
-            )
-        finally:
-            self._queue.serve()
+        with tracing.span("llm request", server=slot.server.url, characters=len(piece)) as span:
+            try:
+                reply = await call(
+                    slot, piece, document, self._http(), self.config, self._share(slot.server, document), other_seed
+                )
+            except Fault as fault:
+                span.fail(fault.kind)
+                raise
+            finally:
+                self._queue.serve()
         await asyncio.sleep(0)  # the next call goes out before this answer is judged, so that the server does not idle
         document.read(reply)
         return reply

@@ -1,0 +1,210 @@
+"""Traces and metrics by OTLP over HTTP, if an endpoint is set and the extra `rollout-console[otel]` is installed.
+
+The metrics are those of /metrics, converted: one place computes them. A collector that is slow or gone costs documents
+nothing: spans are sent by a thread of the SDK, metrics by a worker thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from engine import VERSION, tracing
+from engine.extraction.llm import ErrorKind
+from engine.metrics import exposition
+from engine.plan.settings import Otel
+from engine.service.engine import Engine
+from engine.store import log
+from engine.tracing import Span, Value
+
+if TYPE_CHECKING:
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics.export import MetricsData
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from prometheus_client import Metric
+
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+SCOPE = "rollout-console"
+EXPORT_S = 3.0  # the longest that one export may take, so that the engine's end does not wait for a collector
+MISSING = (
+    "OpenTelemetry is configured but not installed: run `pip install 'rollout-console[otel]'` in the engine's "
+    "environment. The engine runs without it."
+)
+journal = logging.getLogger("rollout.engine")
+
+
+def endpoint(otel: Otel, environ: Mapping[str, str]) -> str:
+    """Where the collector listens; "" when OpenTelemetry is off."""
+    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return ""
+    return (otel.endpoint or environ.get(ENDPOINT, "")).rstrip("/")
+
+
+def start(engine: Engine, environ: Mapping[str, str]) -> Export | None:
+    """Export from now on. None when it is off, in a rehearsal, or not installed (which becomes a sentence for people)."""
+    url = endpoint(engine.plan.otel, environ)
+    if not url or engine.rehearsal:
+        return None
+    try:
+        export = Export(engine, url)
+    except ImportError:
+        engine.event(MISSING)
+        return None
+    engine.background(export.send_metrics())
+    journal.info("OpenTelemetry: traces and metrics go to %s", url)
+    return export
+
+
+class Export:
+    """ImportError when the SDK is not installed."""
+
+    def __init__(self, engine: Engine, url: str) -> None:
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+        from opentelemetry.sdk.resources import Resource
+
+        self._engine = engine
+        plan = engine.plan
+        named = {
+            "service.name": plan.service,
+            "deployment.environment.name": plan.environment,
+            "service.version": VERSION,
+        }
+        self._resource = Resource.create(named)
+        self._metrics: OTLPMetricExporter = OTLPMetricExporter(f"{url}/v1/metrics", timeout=EXPORT_S)
+        self._traces = _provider(self._resource, f"{url}/v1/traces")
+        self._since = log.first_at(engine.conn) or engine.clock.now()
+        tracing.use(_Tracer(self._traces).start)
+
+    async def send_metrics(self) -> None:
+        while True:
+            await asyncio.sleep(self._engine.plan.otel.every_s)
+            await self._send()
+
+    async def _send(self) -> None:
+        families = exposition.families(self._engine.measured(), tuple(ErrorKind))
+        data = converted(families, self._resource, self._since, self._engine.clock.now())
+        await asyncio.to_thread(self._metrics.export, data)
+
+    async def stop(self) -> None:
+        """Send what is left, within the time limit of an export."""
+        tracing.use(None)
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._send(), EXPORT_S)
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(asyncio.to_thread(self._traces.shutdown), EXPORT_S)
+
+
+# -- traces ------------------------------------------------------------------------------------------------------------
+
+
+def _provider(resource: Resource, url: str) -> TracerProvider:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(url, timeout=EXPORT_S)))
+    return provider
+
+
+class _Tracer:
+    def __init__(self, provider: TracerProvider) -> None:
+        self._tracer = provider.get_tracer(SCOPE, VERSION)
+
+    @contextlib.contextmanager
+    def start(self, name: str, attributes: Mapping[str, Value], headers: Mapping[str, str] | None) -> Iterator[Span]:
+        from opentelemetry.trace import SpanKind
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        parent = None if headers is None else TraceContextTextMapPropagator().extract(headers)
+        with self._tracer.start_as_current_span(
+            name,
+            context=parent,
+            kind=SpanKind.INTERNAL if headers is None else SpanKind.SERVER,
+            attributes=_named(attributes),
+            record_exception=False,  # its message may quote a document
+            set_status_on_exception=False,
+        ) as span:
+            made = _Live(span)
+            try:
+                yield made
+            except BaseException as error:
+                made.fail(type(error).__name__)
+                raise
+
+
+class _Live:
+    def __init__(self, span: Any) -> None:
+        self._span = span
+        self.trace_id = f"{span.get_span_context().trace_id:032x}"
+
+    def note(self, **attributes: Value) -> None:
+        self._span.set_attributes(_named(attributes))
+
+    def fail(self, kind: str) -> None:
+        from opentelemetry.trace import Status, StatusCode
+
+        self._span.set_attribute("error.type", kind)
+        self._span.set_status(Status(StatusCode.ERROR))
+
+
+def _named(attributes: Mapping[str, Value]) -> dict[str, Value]:
+    return {f"rollout.{name}": value for name, value in attributes.items()}
+
+
+# -- metrics -----------------------------------------------------------------------------------------------------------
+
+
+def converted(families: Iterable[Metric], resource: Resource, since: float, now: float) -> MetricsData:
+    """The families of /metrics as OTLP has them. Counters are cumulative since `since`, when the store began."""
+    from opentelemetry.sdk.metrics.export import MetricsData, ResourceMetrics, ScopeMetrics
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+    metrics = [made for family in families if (made := _metric(family, _nano(since), _nano(now))) is not None]
+    scope = ScopeMetrics(InstrumentationScope(SCOPE, VERSION), metrics, "")
+    return MetricsData([ResourceMetrics(resource, [scope], "")])
+
+
+def _metric(family: Metric, since: int, now: int) -> Any:
+    from opentelemetry.sdk.metrics import export
+
+    if not family.samples:
+        return None
+    data: Any
+    if family.type == "histogram":
+        data = export.Histogram(_histograms(family, since, now), export.AggregationTemporality.CUMULATIVE)
+    else:
+        points = [export.NumberDataPoint(dict(s.labels), since, now, float(s.value)) for s in family.samples]
+        counts = family.type == "counter"
+        data = export.Sum(points, export.AggregationTemporality.CUMULATIVE, True) if counts else export.Gauge(points)
+    return export.Metric(family.name, family.documentation, family.unit or "", data)
+
+
+def _histograms(family: Metric, since: int, now: int) -> list[Any]:
+    """Prometheus counts cumulatively over the buckets, OTLP in each of them."""
+    from opentelemetry.sdk.metrics.export import HistogramDataPoint
+
+    of: dict[tuple[tuple[str, str], ...], dict[str, Any]] = {}
+    for sample in family.samples:
+        labels = {name: value for name, value in sample.labels.items() if name != "le"}
+        one = of.setdefault(tuple(labels.items()), {"buckets": [], "sum": 0.0})
+        if sample.name.endswith("_bucket"):
+            one["buckets"].append((float(sample.labels["le"]), int(sample.value)))
+        elif sample.name.endswith("_sum"):
+            one["sum"] = sample.value
+    points = []
+    for labelled, one in of.items():
+        limits, sums = zip(*one["buckets"], strict=True)
+        counts = [total - before for total, before in zip(sums, (0, *sums), strict=False)]
+        points.append(
+            HistogramDataPoint(dict(labelled), since, now, sums[-1], one["sum"], counts, list(limits[:-1]), 0.0, 0.0)
+        )
+    return points
+
+
+def _nano(seconds: float) -> int:
+    return int(seconds * 1e9)

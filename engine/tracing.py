@@ -1,0 +1,64 @@
+"""Spans of a document's way, if a tracer is in use; else nothing, at the cost of a function call.
+
+engine/server/otlp.py supplies the tracer. A span carries arms, methods, counts and kinds of error: never a document's
+id, its text or its keywords.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Protocol
+
+Value = str | int | float | bool
+
+
+class Span(Protocol):
+    """`trace_id` is in hex, "" without a tracer."""
+
+    trace_id: str
+
+    def note(self, **attributes: Value) -> None:
+        """Facts that are known only at its end."""
+
+    def fail(self, kind: str) -> None:
+        """What it stands for failed."""
+
+
+Start = Callable[[str, Mapping[str, Value], Mapping[str, str] | None], AbstractContextManager[Span]]
+
+
+class _Nothing:
+    trace_id = ""
+
+    def note(self, **attributes: Value) -> None:
+        pass
+
+    def fail(self, kind: str) -> None:
+        pass
+
+    def __enter__(self) -> Span:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        pass
+
+
+_NOTHING = _Nothing()
+_start: Start | None = None
+
+
+def use(start: Start | None) -> None:
+    """From here on spans begin with `start`: (name, attributes, headers of the caller's trace or None)."""
+    global _start
+    _start = start
+
+
+def span(name: str, **attributes: Value) -> AbstractContextManager[Span]:
+    return _NOTHING if _start is None else _start(name, attributes, None)
+
+
+def request(name: str, headers: Mapping[str, str]) -> AbstractContextManager[Span]:
+    """The span of a request, within the caller's trace if its `traceparent` names one."""
+    return _NOTHING if _start is None else _start(name, {}, headers)

@@ -1,0 +1,205 @@
+"""OpenTelemetry: a real engine sends a document's spans and its figures to a collector over HTTP."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import json
+import threading
+import time
+import urllib.parse
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from engine import tracing
+from engine.plan.settings import Otel
+from engine.server import otlp
+from tests.engine.rehearsal.process import Process
+from tests.engine.service.stage import TEXT, Stage
+
+pytest.importorskip("opentelemetry.sdk", reason="the extra rollout-console[otel] is not installed")
+pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the extra rollout-console[otel] is not installed")
+
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+SECRET = "salaries-of-the-board.md"
+PARENT = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+class Collector(http.server.ThreadingHTTPServer):
+    """Takes what an OTLP exporter posts, and checks that it parses."""
+
+    def __init__(self) -> None:
+        self.spans: list[Any] = []
+        self.metrics: dict[str, Any] = {}
+        self.resources: list[dict[str, str]] = []
+        self.raw = b""
+        collector = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                body = gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body
+                collector.take(self.path, body)
+                self.send_response(200)
+                self.send_header("content-type", "application/x-protobuf")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+    def take(self, path: str, body: bytes) -> None:
+        self.raw += body
+        if path == "/v1/traces":
+            for of in ExportTraceServiceRequest.FromString(body).resource_spans:
+                self.resources.append({one.key: one.value.string_value for one in of.resource.attributes})
+                self.spans += [span for scope in of.scope_spans for span in scope.spans]
+        else:
+            assert path == "/v1/metrics"
+            for of in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+                self.metrics = {metric.name: metric for scope in of.scope_metrics for metric in scope.metrics}
+
+    def until(self, holds: Callable[[], bool], seconds: float = 20.0) -> None:
+        end = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < end, (len(self.spans), sorted(self.metrics))
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    made = Collector()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Stage]:
+    with Process() as llm, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")
+        settings = {"llm.url": llm.url, "otel.endpoint": collector.url, "otel.every": "1s"}
+        with Stage(tmp_path_factory.mktemp("otlp"), speed=None, settings=settings) as made:
+            made.engine()
+            made.climb(5)
+            yield made
+
+
+def post(stage: Stage, number: int, **headers: str) -> dict[str, Any]:
+    body = json.dumps({"id": f"{number}/{SECRET}", "text": f"{TEXT} Part {number}."}).encode()
+    url = f"{stage.view.engine.address}/v1/extract"
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        made: dict[str, Any] = json.loads(answer.read())
+        return made
+
+
+def facts(span: Any) -> dict[str, Any]:
+    return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in span.attributes}
+
+
+def test_a_document_s_way_is_one_trace_within_the_caller_s(stage: Stage, collector: Collector) -> None:
+    name = uuid.uuid4().hex
+    made = post(stage, 1, traceparent=f"00-{PARENT}-00f067aa0ba902b7-01", **{"X-Request-Id": name})
+    assert made["method"] == "llm"
+    wanted = {
+        "POST /v1/extract",
+        "document",
+        "frequency keywords",
+        "cache look-up",
+        "llm queue",
+        "llm request",
+        "store commit",
+    }
+
+    def mine() -> dict[str, Any]:
+        return {span.name: span for span in collector.spans if span.trace_id.hex() == PARENT}
+
+    collector.until(lambda: mine().keys() >= wanted)
+    spans = mine()
+    assert spans["POST /v1/extract"].parent_span_id.hex() == "00f067aa0ba902b7"
+    assert spans["document"].parent_span_id == spans["POST /v1/extract"].span_id
+    assert spans["llm queue"].parent_span_id == spans["document"].span_id
+    assert facts(spans["POST /v1/extract"])["rollout.request_id"] == name
+    of = facts(spans["document"])
+    assert (of["rollout.arm"], of["rollout.method"], of["rollout.stage"], of["rollout.cached"]) == (
+        "treatment",
+        "llm",
+        5,
+        False,
+    )
+    took = spans["llm request"].end_time_unix_nano - spans["llm request"].start_time_unix_nano
+    assert 5e6 < took <= spans["document"].end_time_unix_nano - spans["document"].start_time_unix_nano
+    resource = collector.resources[0]
+    assert (resource["service.name"], resource["deployment.environment.name"]) == (stage.plan.service, "test")
+
+
+def test_metrics_arrive_and_say_what_metrics_says(stage: Stage, collector: Collector) -> None:
+    post(stage, 2)
+
+    def treated() -> int:
+        family = collector.metrics.get("rollout_extraction_seconds")
+        points = family.histogram.data_points if family else []
+        return sum(point.count for point in points if facts(point).get("arm") == "treatment")
+
+    collector.until(lambda: treated() >= 2)
+    (point,) = collector.metrics["rollout_extraction_seconds"].histogram.data_points
+    assert sum(point.bucket_counts) == point.count
+    assert len(point.bucket_counts) == len(point.explicit_bounds) + 1
+    assert collector.metrics["keyword_extraction_attempts"].sum.is_monotonic
+    assert collector.metrics["current_rollout_percentage"].gauge.data_points[0].as_double == 100
+    documents = collector.metrics["rollout_documents"].sum.data_points
+    assert sum(int(one.as_double) for one in documents) >= 2
+    assert 0 < documents[0].start_time_unix_nano < documents[0].time_unix_nano
+
+
+def test_nothing_that_is_sent_names_a_document_or_quotes_it(stage: Stage, collector: Collector) -> None:
+    post(stage, 3)
+    collector.until(lambda: b"rollout.method" in collector.raw)
+    assert SECRET.encode() not in collector.raw
+    assert b"exponential backoff" not in collector.raw
+
+
+def test_a_collector_that_is_gone_costs_documents_nothing(tmp_path: Any) -> None:
+    with Stage(tmp_path, speed=None, settings={"otel.endpoint": "http://127.0.0.1:9", "otel.every": "1s"}) as stage:
+        process = stage.engine()
+        began = time.monotonic()
+        for number in range(20):
+            post(stage, number)
+        assert time.monotonic() - began < 5
+        time.sleep(1.5)  # an export of metrics has failed
+        assert stage.view.engine.problems == ()
+        began = time.monotonic()
+        process.terminate()
+        assert process.wait(20) == 0
+        assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("plan", "environ", "url"),
+    [
+        ("", {}, ""),
+        ("", {otlp.ENDPOINT: "http://a:4318/"}, "http://a:4318"),
+        ("http://b:4318", {otlp.ENDPOINT: "http://a:4318"}, "http://b:4318"),
+        ("http://b:4318", {"OTEL_SDK_DISABLED": "true"}, ""),
+    ],
+)
+def test_it_is_off_unless_a_collector_is_named(plan: str, environ: dict[str, str], url: str) -> None:
+    assert otlp.endpoint(Otel(plan), environ) == url
+
+
+def test_without_a_tracer_a_span_is_nothing() -> None:
+    with tracing.span("document", bulk=True) as span, tracing.request("POST /", {"traceparent": "x"}) as outer:
+        span.note(keywords=3)
+        span.fail("timeout")
+    assert span is outer
+    assert span.trace_id == ""
