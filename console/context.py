@@ -82,6 +82,14 @@ class CliContext:
             )
         return found
 
+    @property
+    def lacks_plan(self) -> bool:
+        """Whether no plan is named and none is found: nothing was set up here."""
+        from engine.plan.locate import find_plan
+
+        named = self._plan is not None or self._given is not None or bool(os.environ.get("ROLLOUT_PLAN"))
+        return not named and find_plan(Path.cwd()) is None
+
     @cached_property
     def file_plan(self) -> Plan:
         """The plan in the file now, which a new engine would read."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,30 @@ def open_console(context: CliContext) -> int:
     """Attach to the running engine, or start one, detached, if none holds the store."""
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise Failed("The console needs a terminal. For pipes and screen readers use `rollout status --watch`.")
+    if context.lacks_plan:
+        return _set_up(context)
+    return _attach(context)
+
+
+def _set_up(context: CliContext) -> int:
+    """The first time: a few questions, then the console; or a rehearsal, or nothing."""
+    from console.setup import run as setup
+
+    folder = Path.cwd()
+    chosen = setup.ask(folder, context.manner)
+    if chosen is None:
+        click.echo(
+            "Nothing was written. `rollout` asks again, `rollout init` asks in lines, `rollout rehearse` needs no plan."
+        )
+        return 0
+    if isinstance(chosen, str):
+        return _rehearse(context, 60.0, None)
+    plan = setup.write(chosen, folder)
+    return _attach(context, lambda: setup.load_beside(chosen, plan, context.folder.path))
+
+
+def _attach(context: CliContext, started: Callable[[], None] = lambda: None) -> int:
+    """`started` is called once an engine runs."""
     from engine.plan import memory
 
     folder, plan = context.folder, context.plan
@@ -33,6 +58,7 @@ def open_console(context: CliContext) -> int:
         process = spawn(context.plan_path.resolve(), folder)
         if trouble := wait_until_up(folder, process):
             raise Failed(trouble)
+    started()
     from console.session import run
 
     return run(folder.path, plan, context.manner)
@@ -64,20 +90,27 @@ def rehearse(ctx: click.Context, speed: float, no_console: bool, keep: Path | No
     """
     from engine.server.rehearse import Rehearsal
 
+    if not no_console:
+        ctx.exit(_rehearse(ctx.obj, speed, keep))
     with Rehearsal(speed=speed, keep=keep) as rehearsal:
         if trouble := rehearsal.start():
             raise Failed(trouble)
-        if no_console:
-            click.echo(f"rehearsal: store {rehearsal.folder.path}, plan {rehearsal.plan_path}; ends with this command")
-            with contextlib.suppress(KeyboardInterrupt):
-                rehearsal.wait()
-            _record_rehearsal(rehearsal, ctx.obj)
-            return
-        from console.session import run
-
-        code = run(rehearsal.folder.path, rehearsal.plan, ctx.obj.manner, rehearsal=True)
+        click.echo(f"rehearsal: store {rehearsal.folder.path}, plan {rehearsal.plan_path}; ends with this command")
+        with contextlib.suppress(KeyboardInterrupt):
+            rehearsal.wait()
         _record_rehearsal(rehearsal, ctx.obj)
-    ctx.exit(code)
+
+
+def _rehearse(context: CliContext, speed: float, keep: Path | None) -> int:
+    from console.session import run
+    from engine.server.rehearse import Rehearsal
+
+    with Rehearsal(speed=speed, keep=keep) as rehearsal:
+        if trouble := rehearsal.start():
+            raise Failed(trouble)
+        code = run(rehearsal.folder.path, rehearsal.plan, context.manner, rehearsal=True)
+        _record_rehearsal(rehearsal, context)
+    return code
 
 
 def _record_rehearsal(rehearsal: Rehearsal, context: CliContext) -> None:

@@ -1,0 +1,358 @@
+"""The first five minutes: a few questions, one a screen, and nothing is written before the last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from msgspec.structs import replace
+from textual import events, on
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import Input
+
+from console import themes
+from console.setup import draft as drafts
+from console.setup.draft import Draft
+from console.setup.probe import Probed, base, probe
+from console.widgets.canvas import Canvas
+from console.widgets.sheet import Sheet
+from engine.plan.problems import PlanError
+from engine.text import clean_line
+
+SETTLES_S = 0.5  # after the last key, before the address is asked
+WIDTH = 76
+
+REHEARSE = "rehearse"
+
+
+class Step(NamedTuple):
+    """`field` is the draft's, "" for a screen without a text. `lines` explain; no term is used before it is explained."""
+
+    name: str
+    title: str
+    lines: tuple[str, ...]
+    field: str = ""
+    default: str = ""
+
+
+STEPS = (
+    Step(
+        "welcome",
+        "Set up a rollout",
+        (
+            "There is no rollout.toml in this folder or above: the file that says what is rolled out, in which steps, and when to go back.",
+            "Five short questions write one. Nothing is written before the last, and nothing sends a document to the LLM "
+            "until a person takes the next step.",
+        ),
+    ),
+    Step(
+        "service",
+        "What is the service called?",
+        ("The name stands at the top of every screen and in every message.",),
+        "service",
+        drafts.SERVICE,
+    ),
+    Step(
+        "llm",
+        "Where is the LLM?",
+        ("The address of Ollama, or of any server with OpenAI's API. It is asked now, as you type, for its list of models.",),
+        "url",
+        drafts.URL,
+    ),
+    Step("model", "Which model?", ("It extracts the keywords. The rollout is for this one; another one later begins it again.",), "model", drafts.MODEL),
+    Step(
+        "documents",
+        "Some documents to try?",
+        (
+            "A folder or a file of texts. They get keywords by counting words, without the LLM, so that the first screens have "
+            "something to show. Empty: later, with `rollout load`.",
+        ),
+        "documents",
+    ),
+    Step(
+        "messages",
+        "Where do messages go?",
+        (
+            "An address for alarms and daily figures, such as slack://..., mailto://... or ntfy://...; kept in a file that "
+            "only you can read. Empty: nowhere for now.",
+        ),
+        "address",
+    ),
+    Step("review", "Write it?", (), ""),
+)  # fmt: skip
+
+
+class SetupScreen(Screen[None]):
+    """One question."""
+
+    AUTO_FOCUS = ""
+    DEFAULT_CSS = """
+    SetupScreen { layers: base over; }
+    SetupScreen Sheet { layer: base; }
+    SetupScreen Input, SetupScreen Input:focus { layer: over; height: 1; border: none; padding: 0 1; width: 74; display: none; background: $panel; }
+    SetupScreen Input.open { display: block; }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield Sheet(id="sheet")
+        yield Input(max_length=400)
+
+
+class Setup(App[str | Draft | None]):
+    """Returns the draft to write, `REHEARSE`, or None: nothing."""
+
+    ENABLE_COMMAND_PALETTE = False
+    CSS = "Screen { background: $background; color: $foreground; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,ctrl+c", "leave", "leave; nothing is written", priority=True),
+        Binding("enter", "next", "next"),
+        Binding("shift+tab", "before", "back", priority=True),
+        Binding("down,j", "choose(1)", "next model"),
+        Binding("up,k", "choose(-1)", "model before"),
+        Binding("r", "rehearse", "rehearse first"),
+    ]
+
+    def __init__(self, folder: Path, theme: str = "dark", ascii_only: bool = False) -> None:
+        super().__init__()
+        self.folder = folder
+        self.ascii_only = ascii_only
+        self.palette = themes.palette(theme)
+        self.draft = Draft(port=drafts.free_port() or drafts.PORT)
+        self.at = 0
+        self.chosen = 0
+        self.probed = Probed("", "none", "")
+        self.trouble = ""
+        for name in themes.NAMES:
+            self.register_theme(themes.theme(name))
+        self.theme = f"console-{theme}"
+        self.animation_level = "none"
+
+    def get_default_screen(self) -> Screen[None]:
+        return SetupScreen()
+
+    @property
+    def step(self) -> Step:
+        return STEPS[self.at]
+
+    @property
+    def lists_models(self) -> bool:
+        return self.step.name == "model" and bool(self.probed.models)
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._shown)
+
+    def on_resize(self, _: events.Resize) -> None:
+        self.call_after_refresh(self.repaint)
+
+    # -- keys ----------------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "choose":
+            return self.lists_models
+        return self.step.name == "welcome" if action == "rehearse" else True
+
+    def action_leave(self) -> None:
+        self.exit(None)
+
+    def action_rehearse(self) -> None:
+        self.exit(REHEARSE)
+
+    def action_choose(self, by: int) -> None:
+        self.chosen = max(0, min(len(self.probed.models) - 1, self.chosen + by))
+        self.repaint()
+
+    def action_before(self) -> None:
+        if self.at:
+            self._take()
+            self.at -= 1
+            self._shown()
+
+    def action_next(self) -> None:
+        self._take()
+        if self.trouble:
+            self.repaint()
+            return
+        if self.step.name == "review":
+            self._write()
+            return
+        self.at += 1
+        self._shown()
+
+    def _write(self) -> None:
+        try:
+            drafts.plan_text(self.draft, self.folder)
+        except (PlanError, KeyError, ValueError) as error:
+            self.trouble = f"Not written: {error}"
+            self.repaint()
+        else:
+            self.exit(self.draft)
+
+    def _take(self) -> None:
+        """What was typed or chosen, into the draft."""
+        self.trouble = ""
+        if not self.step.field:
+            return
+        line = self.screen.query_one(Input)
+        text = self.probed.models[self.chosen] if self.lists_models else clean_line(line.value, 400).strip()
+        if self.step.name == "llm":
+            text = base(text)
+            api = self.probed.api if self.probed.url == (text or self.step.default) else ""
+            self.draft = replace(self.draft, api=api)
+        elif self.step.name == "documents":
+            self.trouble = drafts.folder_trouble(text, self.folder)
+        elif self.step.name == "messages":
+            self.trouble = drafts.address_trouble(text)
+        self.draft = replace(self.draft, **{self.step.field: text})
+
+    def _shown(self) -> None:
+        """A step comes up."""
+        step, line = self.step, self.screen.query_one(Input)
+        typed = bool(step.field) and not self.lists_models
+        line.set_class(typed, "open")
+        line.password = step.name == "messages"
+        if typed:
+            line.value = getattr(self.draft, step.field)
+            line.placeholder = step.default
+            line.styles.offset = (2, self._field_row())
+            line.focus()
+        else:
+            self.set_focus(None)
+        if step.name == "llm":
+            self._ask()
+        if self.lists_models:
+            known = self.draft.model or drafts.MODEL
+            self.chosen = self.probed.models.index(known) if known in self.probed.models else 0
+        self.refresh_bindings()
+        self.repaint()
+
+    # -- the LLM service -----------------------------------------------------------------------------------------------
+
+    @on(Input.Submitted)
+    def _entered(self, _: Input.Submitted) -> None:
+        """In its turn behind what was typed, which a key of the app itself would overtake."""
+        self.action_next()
+
+    @on(Input.Changed)
+    def _typed(self, _: Input.Changed) -> None:
+        self.trouble = ""
+        if self.step.name == "llm":
+            self._ask()
+        self.repaint()
+
+    def _ask(self) -> None:
+        """Ask the address once typing has settled; a later one replaces it."""
+        url = base(self.screen.query_one(Input).value) or drafts.URL
+        if url == self.probed.url:
+            return
+        self.probed = Probed(url, "asking", f"Asking {url} ...")
+
+        async def ask() -> None:
+            import asyncio
+
+            await asyncio.sleep(SETTLES_S)
+            self.probed = await probe(url)
+            self.repaint()
+
+        self.run_worker(ask(), exit_on_error=False, group="probe", exclusive=True)
+
+    # -- painting ------------------------------------------------------------------------------------------------------
+
+    def _field_row(self) -> int:
+        """The row of the text: below what explains it."""
+        c = Canvas(*self.size, self.ascii_only) if self.size.width else Canvas(80, 24)
+        return self._top(c)
+
+    def _top(self, c: Canvas) -> int:
+        """Title and explanation; returns the row below."""
+        c.fill(0, 0, c.width, "bar")
+        c.put(1, 0, "rollout: set-up", "bar")
+        if self.at:
+            c.right(c.width - 1, 0, f"{self.at} of {len(STEPS) - 1}", "bar")
+        c.put(2, 2, self.step.title, "strong", c.width - 4)
+        y = 4
+        for line in self.step.lines:
+            y += c.block(2, y, min(WIDTH, c.width - 4), 6, line) + 1
+        return y
+
+    def repaint(self) -> None:
+        sheet = self.screen.query_one("#sheet", Sheet)
+        if not sheet.size.width:
+            return
+        c = Canvas(*sheet.size, self.ascii_only)
+        y = self._top(c)
+        if self.step.field and not self.lists_models:
+            c.put(1, y, ">", "accent")
+            y += 2
+        y = self._below(c, y)
+        if self.trouble:
+            c.block(2, y + 1, min(WIDTH, c.width - 4), max(1, c.height - y - 3), self.trouble, "bad")
+        self._keys(c)
+        sheet.show(c, self.palette)
+
+    def _below(self, c: Canvas, y: int) -> int:
+        match self.step.name:
+            case "llm":
+                style = {"ok": "ok", "asking": "dim", "key": "warn", "none": "warn"}[self.probed.state]
+                y += c.block(2, y, min(WIDTH, c.width - 4), 3, self.probed.sentence, style)
+                if self.probed.state == "none":
+                    y += c.block(
+                        2, y, min(WIDTH, c.width - 4), 2, "You can go on all the same and change it later.", "dim"
+                    )
+            case "model" if self.probed.models:
+                return self._models(c, y)
+            case "review":
+                return self._review(c, y)
+        return y
+
+    def _models(self, c: Canvas, y: int) -> int:
+        rows = max(1, c.height - y - 3)
+        first = max(0, min(self.chosen - rows // 2, len(self.probed.models) - rows))
+        for row, name in enumerate(self.probed.models[first : first + rows]):
+            chosen = first + row == self.chosen
+            c.put(2, y + row, f"{'>' if chosen else ' '} {name}", "tab" if chosen else "text", c.width - 4)
+        return y + rows
+
+    def _review(self, c: Canvas, y: int) -> int:
+        for name, value in summary(self.draft, self.folder):
+            c.put(2, y, name, "dim")
+            y += c.block(14, y, min(WIDTH, c.width - 16), 2, value)
+        y += 1
+        return y + c.block(
+            2, y, min(WIDTH, c.width - 4), 3,
+            "Then the engine starts, at 0 %, and the console opens. It shows what to do next; ? explains what it shows.",
+        )  # fmt: skip
+
+    def _keys(self, c: Canvas) -> None:
+        does = {"welcome": "begin", "review": "write it and open the console"}.get(self.step.name, "next")
+        keys: list[tuple[str, str]] = [("enter", does)]
+        if self.step.name == "welcome":
+            keys.append(("r", "rehearse first, simulated"))
+        if self.lists_models:
+            keys.append(("up down", "choose"))
+        if self.at:
+            keys.append(("shift+tab", "back"))
+        keys.append(("esc", "leave, writing nothing"))
+        spans = [part for name, what in keys for part in ((name, "key"), (f" {what}   ", "text"))]
+        c.spans(1, c.height - 1, spans, c.width - 2)
+
+
+def summary(draft: Draft, folder: Path) -> Sequence[tuple[str, str]]:
+    """What will be written, in words."""
+    rows = [
+        ("file", str(folder / "rollout.toml")),
+        ("service", draft.service or drafts.SERVICE),
+        ("LLM", f"{draft.url or drafts.URL}, {draft.model or drafts.MODEL}"),
+        ("documents", draft.documents or "none now"),
+        (
+            "messages",
+            f"to {draft.address.partition('://')[0]}://..., in {drafts.ADDRESSES}"
+            if draft.address
+            else "nowhere for now",
+        ),
+    ]
+    if draft.port != drafts.PORT:
+        rows.append(("port", f"{draft.port}, because {drafts.PORT} is taken"))
+    return rows

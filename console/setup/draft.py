@@ -1,0 +1,87 @@
+"""What the set-up has learnt so far, and the plan that comes of it. Nothing is written here."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import socket
+from pathlib import Path
+
+from msgspec import Struct
+
+from engine.plan.init import Answers, initial_plan, set_value
+from engine.plan.load import parse_plan
+from engine.text import clean_line
+
+SERVICE = "keyword-extraction"
+URL = "http://127.0.0.1:11434"
+MODEL = "llama3.2:3b"
+PORT = 8080
+PORTS = 20  # tried from PORT on
+ADDRESSES = "notify-urls"  # beside the plan, readable by its owner only
+LOAD = "stages[0].validation[3].run"  # "Load test documents manually"
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+
+
+class Draft(Struct, frozen=True):
+    """Empty means: not answered, the plan's own value stays."""
+
+    service: str = ""
+    url: str = ""
+    api: str = ""
+    model: str = ""
+    documents: str = ""
+    address: str = ""
+    port: int = PORT
+
+
+def plan_text(draft: Draft, folder: Path) -> str:
+    """The commented plan. PlanError when an answer has no place in one."""
+    text = initial_plan(
+        Answers(
+            service=draft.service or None,
+            llm_url=draft.url or None,
+            llm_model=draft.model or None,
+            llm_api=draft.api or None,
+            http_port=draft.port if draft.port != PORT else None,
+        )
+    )
+    if draft.documents:
+        text = set_value(text, LOAD, f"rollout load --verbose {shlex.quote(clean_line(draft.documents, 400))}")
+    if draft.address:
+        text = set_value(text, "notify.urls_file", str(folder / ADDRESSES))
+    parse_plan(text, str(folder / "rollout.toml"))
+    return text
+
+
+def address_trouble(address: str) -> str:
+    """Why this is no address for messages; "" if it may be one, and for none at all."""
+    if not address or _ADDRESS.fullmatch(address):
+        return ""
+    return "An address begins with a kind, such as slack:// or mailto://; leave it empty to send nothing."
+
+
+def folder_trouble(path: str, here: Path) -> str:
+    """Why there are no documents to try; "" if there may be some, and for no folder at all."""
+    if not path:
+        return ""
+    given = here / Path(path).expanduser()
+    try:
+        if given.exists():
+            return ""
+    except OSError as error:
+        return f"{given} cannot be read: {error.strerror}."
+    return f"There is no {given}. Leave it empty to load documents later."
+
+
+def free_port() -> int:
+    """The first free one from the plan's on."""
+    for port in range(PORT, PORT + PORTS):
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    return 0

@@ -1,0 +1,92 @@
+"""Asks an address whether an LLM service answers there, which API it speaks, and which models it has."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from engine.text import clean_line, counted
+
+TIMEOUT_S = 4.0
+MOST_BYTES = 1 << 20
+MOST_MODELS = 200
+
+State = Literal["asking", "ok", "key", "none"]
+
+
+class Probed(Struct, frozen=True):
+    """`key`: a service answers and wants an API key. `api` is "" where no service was recognized."""
+
+    url: str
+    state: State
+    sentence: str
+    api: str = ""
+    models: tuple[str, ...] = ()
+
+
+def base(url: str) -> str:
+    """The address as the plan has it: without the path of an API."""
+    text = clean_line(url, 400).strip().rstrip("/")
+    for path in ("/v1/chat/completions", "/v1/models", "/api/chat", "/api/tags", "/v1", "/api"):
+        text = text.removesuffix(path)
+    return text if "://" in text or not text else f"http://{text}"
+
+
+async def probe(url: str) -> Probed:
+    """Never raises."""
+    import httpx
+
+    if not url:
+        return Probed(url, "none", "")
+    try:
+        async with httpx.AsyncClient(timeout=TIMEOUT_S) as client:
+            status, tags = await _ask(client, f"{url}/api/tags")
+            if status == 200 and isinstance(tags.get("models"), list):
+                _, version = await _ask(client, f"{url}/api/version")
+                return found(
+                    url, "ollama", _names(tags["models"], "name"), clean_line(str(version.get("version") or ""), 20)
+                )
+            status, listed = await _ask(client, f"{url}/v1/models")
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        why = clean_line(str(error) or type(error).__name__, 100)
+        return Probed(url, "none", f"No answer: {why}.")
+    if status == 200 and isinstance(listed.get("data"), list):
+        return found(url, "openai", _names(listed["data"], "id"))
+    if status in (401, 403):
+        return Probed(
+            url,
+            "key",
+            f"A service answers and wants an API key ({status}): [llm] api_key_env names its variable.",
+            "openai",
+        )
+    return Probed(url, "none", f"Something answers ({status}), but no LLM service that is known here.")
+
+
+def found(url: str, api: str, models: tuple[str, ...], version: str = "") -> Probed:
+    name = "Ollama" if api == "ollama" else "An OpenAI-compatible server"
+    has = counted(len(models), "model") if models else "no model yet"
+    return Probed(url, "ok", f"{name}{f' {version}' if version else ''} answers; it has {has}.", api, models)
+
+
+async def _ask(client: Any, url: str) -> tuple[int, dict[str, Any]]:
+    """The status and the JSON object of an answer, {} for anything else."""
+    import msgspec
+
+    async with client.stream("GET", url) as answer:
+        body = b""
+        async for part in answer.aiter_bytes():
+            body += part
+            if len(body) > MOST_BYTES:
+                return answer.status_code, {}
+    try:
+        read = msgspec.json.decode(body)
+    except msgspec.MsgspecError:
+        return answer.status_code, {}
+    return answer.status_code, read if isinstance(read, dict) else {}
+
+
+def _names(rows: list[Any], field: str) -> tuple[str, ...]:
+    """Their names, each once, harmless to show."""
+    names = [clean_line(str(row.get(field) or ""), 100) for row in rows[:MOST_MODELS] if isinstance(row, dict)]
+    return tuple(dict.fromkeys(name for name in names if name))

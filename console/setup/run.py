@@ -1,0 +1,59 @@
+"""The set-up from the command line: asks, then writes all or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from console import themes
+from console.context import Failed, Manner
+from console.setup import draft as drafts
+from console.setup.draft import Draft
+from engine.files import write_whole
+
+
+def ask(folder: Path, manner: Manner) -> Draft | str | None:
+    """The draft, "rehearse", or None: the person left."""
+    from console.setup.app import Setup
+    from console.terminal import escape
+
+    if why := escape.unusable():
+        raise Failed(why)
+    with escape.left_as_found():
+        app = Setup(folder, themes.choose(manner.theme), manner.ascii_only or escape.ascii_only())
+        return app.run(mouse=False)
+
+
+def write(draft: Draft, folder: Path) -> Path:
+    """The plan, and the file of addresses if there is one. Nothing that exists is replaced."""
+    plan = folder / "rollout.toml"
+    text = drafts.plan_text(draft, folder)
+    try:
+        if draft.address:
+            addresses = folder / drafts.ADDRESSES
+            descriptor = os.open(addresses, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(f"{draft.address}\n")
+        if plan.exists():
+            raise FileExistsError(17, "it exists meanwhile", str(plan))
+        write_whole(plan, text.encode())
+    except OSError as error:
+        raise Failed(
+            f"{error.filename or plan} could not be written: {error.strerror}. There is no plan yet."
+        ) from None
+    return plan
+
+
+def load_beside(draft: Draft, plan: Path, store: Path) -> None:
+    """Load the documents to try, without waiting; what it says is kept in the store's folder."""
+    if not draft.documents:
+        return
+    run = ("-P", "-c", "from console.cli import main; main()")
+    command = [sys.executable, *run, "--plan", str(plan), "load", "--verbose", "--", draft.documents]
+    with contextlib.suppress(OSError), open(store / "first-load.log", "wb") as out:
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=plan.parent
+        )

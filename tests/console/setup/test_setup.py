@@ -1,0 +1,253 @@
+"""The first five minutes in a folder with nothing: a walk in a real terminal, what is written, and what is not."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.setup import draft as drafts
+from console.setup.app import STEPS
+from console.setup.draft import Draft, address_trouble, folder_trouble, plan_text
+from console.setup.probe import Probed, base, probe
+from console.setup.run import write
+from engine.plan.load import parse_plan
+from tests.terminal import ROLLOUT, ROOT, Terminal
+
+ENTER, ESC, BACK = "\r", "\x1b", "\x1b[Z"
+
+
+@pytest.fixture(scope="module")
+def llm() -> Iterator[str]:
+    """The address of a simulated LLM service, in a process of its own."""
+    command = [sys.executable, "-m", "engine.rehearsal.llm_server", "--port", "0"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as server:
+        assert server.stdout is not None
+        assert server.stdin is not None
+        yield f"http://127.0.0.1:{json.loads(server.stdout.readline())['port']}"
+        server.stdin.close()
+
+
+def opened(folder: Path) -> Terminal:
+    state = folder.parent / "state"
+    return Terminal(ROLLOUT, cwd=folder, environ={"XDG_STATE_HOME": str(state)})
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    return folder
+
+
+def test_a_walk_writes_the_plan_and_opens_the_console(empty: Path, llm: str) -> None:
+    (empty / "texts").mkdir()
+    text = "Backup policies for the platform team. Each restore is tested weekly, and the results are kept."
+    (empty / "texts" / "backup.md").write_text(text)
+    with opened(empty) as terminal:
+        terminal.until("Set up a rollout", "enter begin")
+        terminal.press(ENTER)
+        terminal.until("What is the service called?")
+        terminal.send("search-tags")
+        terminal.press(ENTER)
+        terminal.until("Where is the LLM?")
+        terminal.send(f"{llm}/v1")
+        terminal.until("Ollama 0.33.0 answers; it has 1 model")
+        terminal.press(ENTER)
+        terminal.until("Which model?", "> llama3.2:3b")
+        terminal.press(ENTER)
+        terminal.until("Some documents to try?")
+        terminal.send("nowhere")
+        terminal.press(ENTER)
+        terminal.until("There is no", "nowhere")
+        terminal.press(*(["\x7f"] * len("nowhere")))
+        terminal.send("texts")
+        terminal.press(ENTER)
+        terminal.until("Where do messages go?")
+        terminal.press(ENTER)
+        terminal.until("Write it?", "search-tags", "llama3.2:3b", "texts", "nowhere for now")
+        assert list(empty.iterdir()) == [empty / "texts"], "nothing is written before the last enter"
+        terminal.press(ENTER)
+        try:
+            terminal.until("STAGE 0", "search-tags", "waiting for you")
+            plan = parse_plan((empty / "rollout.toml").read_text())
+            assert plan.service == "search-tags"
+            assert plan.llm.urls == (llm,)
+            assert plan.llm.model == "llama3.2:3b"
+            assert plan.stages[0].validation[3].run == "rollout load --verbose texts"
+            terminal.press("7")
+            terminal.until("backup policies")
+            terminal.press("1", "q")
+            assert terminal.ended(10.0)
+        finally:
+            subprocess.run([*ROLLOUT, "stop"], cwd=empty, env={"PYTHONPATH": str(ROOT)}, check=False, timeout=30)
+
+
+def test_esc_leaves_at_every_step_and_nothing_is_written(empty: Path) -> None:
+    titles = [step.title for step in STEPS]
+    for steps in range(len(titles)):
+        with opened(empty) as terminal:
+            for title in titles[:steps]:
+                terminal.until(title)
+                terminal.press(ENTER)
+            terminal.until(titles[steps])
+            terminal.press(ESC)
+            assert terminal.ended(10.0), terminal.text
+            assert terminal.status == 0
+            assert "Nothing was written" in terminal.text
+        assert not list(empty.iterdir())
+
+
+def test_one_step_back_keeps_what_was_typed(empty: Path) -> None:
+    with opened(empty) as terminal:
+        terminal.until("enter begin")
+        terminal.press(ENTER)
+        terminal.until("What is the service called?")
+        terminal.send("tags-of-ours")
+        terminal.press(ENTER)
+        terminal.until("Where is the LLM?")
+        terminal.press(BACK)
+        terminal.until("What is the service called?", "tags-of-ours")
+        terminal.press(ESC)
+        assert terminal.ended(10.0)
+
+
+def test_without_a_terminal_all_is_as_before(empty: Path) -> None:
+    ran = subprocess.run(
+        [*ROLLOUT],
+        cwd=empty,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert ran.returncode == 1
+    assert "The console needs a terminal." in ran.stderr
+    assert not list(empty.iterdir())
+
+
+# -- what is written -------------------------------------------------------------------------------------------------
+
+
+def test_an_address_for_messages_is_kept_apart_and_closed(empty: Path) -> None:
+    write(Draft(service="x", address="ntfy://secret-topic"), empty)
+    assert "secret-topic" not in (empty / "rollout.toml").read_text()
+    kept = empty / drafts.ADDRESSES
+    assert kept.read_text() == "ntfy://secret-topic\n"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert parse_plan((empty / "rollout.toml").read_text()).notify.urls_file == str(kept)
+
+
+def test_nothing_that_exists_is_replaced(empty: Path) -> None:
+    from console.context import Failed
+
+    (empty / "rollout.toml").write_text("mine")
+    with pytest.raises(Failed, match="exists"):
+        write(Draft(), empty)
+    assert (empty / "rollout.toml").read_text() == "mine"
+
+
+def test_an_empty_draft_is_the_plan_that_comes_with_the_product(tmp_path: Path) -> None:
+    from engine.plan.load import default_plan_text
+
+    assert plan_text(Draft(), tmp_path) == default_plan_text()
+
+
+@pytest.mark.parametrize("name", ["it's", 'a "b"', "x\n[evil]", "\x1b[2J", "a;rm -rf /", "–"])
+def test_whatever_is_typed_is_one_value(name: str, tmp_path: Path) -> None:
+    text = plan_text(Draft(service=name, documents=name), tmp_path)
+    known, default = tomllib.loads(text), tomllib.loads(plan_text(Draft(), tmp_path))
+    assert known.keys() == default.keys()
+    assert "\x1b" not in text
+
+
+def test_what_is_no_address_and_no_folder_is_said() -> None:
+    assert address_trouble("") == address_trouble("slack://a/b") == ""
+    assert "kind" in address_trouble("me@example.org")
+    assert folder_trouble("", Path("/")) == folder_trouble("tmp", Path("/")) == ""
+    assert "There is no" in folder_trouble("nonsense-here", Path("/"))
+
+
+# -- the probe -------------------------------------------------------------------------------------------------------
+
+
+class _Listed(http.server.BaseHTTPRequestHandler):
+    answers: dict[str, tuple[int, object]] = {}  # noqa: RUF012, a test's server
+
+    def do_GET(self) -> None:
+        status, body = self.answers.get(self.path, (404, {}))
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, type[_Listed]]]:
+    kind = type("Kind", (_Listed,), {"answers": {}})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}", kind
+        running.shutdown()
+
+
+@pytest.mark.anyio
+async def test_an_openai_server_is_told_from_ollama(server: tuple[str, type[_Listed]]) -> None:
+    url, kind = server
+    kind.answers = {"/v1/models": (200, {"data": [{"id": "gpt-x"}, {"id": "gpt-y\x1b[2J"}, {"id": "gpt-x"}, 7]})}
+    found = await probe(url)
+    assert (found.state, found.api) == ("ok", "openai")
+    assert found.models[0] == "gpt-x"
+    assert len(found.models) == 2
+    assert "\x1b" not in "".join(found.models)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [((401, {}), "key"), ((200, []), "none"), ((200, {"data": "many"}), "none"), ((500, {}), "none")],
+)
+async def test_what_else_may_answer(server: tuple[str, type[_Listed]], answer: tuple[int, object], state: str) -> None:
+    url, kind = server
+    kind.answers = {"/v1/models": answer}
+    found = await probe(url)
+    assert found.state == state
+    assert found.sentence
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://", "http://[", "ftp://x", "http://no.such.host.invalid"])
+async def test_no_address_is_too_bad_to_ask(url: str) -> None:
+    found = await probe(url)
+    assert found.state == "none"
+    assert found.sentence.startswith("No answer")
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ("localhost:11434", "http://localhost:11434"),
+        ("https://llm.example/v1/", "https://llm.example"),
+        ("http://a/v1/chat/completions", "http://a"),
+        ("http://a/api/tags", "http://a"),
+        ("", ""),
+    ],
+)
+def test_an_address_is_taken_as_people_paste_it(typed: str, asked: str) -> None:
+    assert base(typed) == asked
+
+
+def test_a_probe_of_nothing_says_nothing() -> None:
+    assert Probed("", "none", "").sentence == ""
