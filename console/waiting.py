@@ -18,7 +18,7 @@ ACTIONS = {  # behind the key
 SLEEP = "nothing: go back to sleep"
 
 
-class Row(NamedTuple):
+class WaitingRow(NamedTuple):
     """One line of the inbox. `when` counts down, or says since when it is wanted."""
 
     key: str
@@ -32,12 +32,12 @@ class Row(NamedTuple):
         return f"{self.when} · {self.sentence}" if self.when else self.sentence
 
 
-def rows(sight: Sight, rehearsal: bool = False) -> list[Row]:
+def rows(sight: Sight, rehearsal: bool = False) -> list[WaitingRow]:
     """What waits for a person, most pressing first."""
     v = sight.view
-    out: list[Row] = []
+    out: list[WaitingRow] = []
     if sight.pulse.state == "dead" and not rehearsal:
-        out.append(Row("E", "start the engine: nothing is extracted, judged or sent", "", "app.start_engine"))
+        out.append(WaitingRow("E", "start the engine: nothing is extracted, judged or sent", "", "app.start_engine"))
     if v is not None:
         out += [_row(task, v) for task in v.inbox or ()]
     return out
@@ -68,9 +68,9 @@ def empty(sight: Sight) -> str:
     return SLEEP
 
 
-def _row(task: TaskView, v: View) -> Row:
+def _row(task: TaskView, v: View) -> WaitingRow:
     key = KEYS.get(task.kind, "")
-    return Row(key[:1], task.sentence, _when(task, v), ACTIONS.get(key, ""), task)
+    return WaitingRow(key[:1], task.sentence, _when(task, v), ACTIONS.get(key, ""), task)
 
 
 def _when(task: TaskView, v: View) -> str:

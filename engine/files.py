@@ -24,7 +24,7 @@ class NotAFile(OSError):
     """The name belongs to a folder, a pipe or a device. For a link the error is "Too many levels of symbolic links"."""
 
 
-class Read(Struct, frozen=True):
+class FileContent(Struct, frozen=True):
     """A file's content and the uid that owns it."""
 
     content: bytes
@@ -53,14 +53,14 @@ def is_open_as(descriptor: int, path: Path) -> bool:
         return False
 
 
-def read(path: Path, most: int = MOST_BYTES) -> Read:
+def read(path: Path, most: int = MOST_BYTES) -> FileContent:
     """A regular file of at most `most` bytes. OSError."""
     descriptor = open_regular(path, os.O_RDONLY)
     with os.fdopen(descriptor, "rb") as file:
         content = file.read(most + 1)
         if len(content) > most:
             raise OSError(errno.EFBIG, f"it is larger than {most} bytes", str(path))
-        return Read(content, os.fstat(descriptor).st_uid)
+        return FileContent(content, os.fstat(descriptor).st_uid)
 
 
 def tail(path: Path, most: int = 64 * 1024) -> bytes:

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from engine.rehearsal.api import BUSY, CRASHED, Api
+from engine.rehearsal.api import BUSY, CRASHED, SimulatedApi
 from engine.rehearsal.capacity import DIGEST, Counters, Service, SlotCall
 from engine.rehearsal.http_server import Call, HttpServer, send_json
 from engine.rehearsal.protocol import CHAT, OPENAI, Asked, Form, Usage, error
@@ -51,7 +51,7 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_+.-]{3,}")
 _fault: ContextVar[str] = ContextVar("fault", default="")  # of the call that this task answers
 
 
-class StubLlm(Api):
+class StubLlm(SimulatedApi):
     """Settings may be changed while it runs.
 
     `refuses`: request fields answered with 400, as some hosted services do. `only`: "ollama" or "openai", the paths of the other API

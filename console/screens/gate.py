@@ -13,7 +13,7 @@ from console.screens.rows import Rows, draw
 from console.widgets import blocks, checklist, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns
-from console.widgets.checklist import Line
+from console.widgets.checklist import ChecklistLine
 from engine.client.client import Reply
 from engine.plan.durations import clock
 from engine.view.model import ItemView, View
@@ -73,7 +73,7 @@ class Gate(Page):
         if self._stage != v.stage:
             self._stage, self.rows.at = v.stage, checklist.first_open(found)
         self.rows.at = checklist.selectable(found, min(self.rows.at, max(0, len(found) - 1)), 1)
-        chosen = found[self.rows.at] if found else Line()
+        chosen = found[self.rows.at] if found else ChecklistLine()
         about = checklist.detail(chosen, v.at, not self.console.read_only)
         if c.width < 120 or area.height < 20:
             detail_rows = min(7, max(2, area.height // 4, area.height - len(found)))
@@ -128,7 +128,7 @@ class Gate(Page):
                 y += c.block(3, y, c.width - 4, 3, text, "bad")
         return y - start
 
-    def _list(self, c: Canvas, area: Area, v: View, found: list[Line]) -> int:
+    def _list(self, c: Canvas, area: Area, v: View, found: list[ChecklistLine]) -> int:
         """The lines around the selected one, and how many are below."""
         acts = not self.console.read_only
         shown = draw(
@@ -150,7 +150,7 @@ class Gate(Page):
 
     # -- selection ---------------------------------------------------------------------------------------------------------
 
-    def _selected(self, v: View) -> Line | None:
+    def _selected(self, v: View) -> ChecklistLine | None:
         found = checklist.lines(v.gate)
         return found[checklist.selectable(found, min(self.rows.at, len(found) - 1), 1)] if found else None
 

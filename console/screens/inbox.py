@@ -9,7 +9,7 @@ from textual.binding import BindingType
 from console import waiting
 from console.screens.page import LIST_KEYS, Hint, Page, key
 from console.screens.rows import Rows
-from console.waiting import Row
+from console.waiting import WaitingRow
 from console.widgets import blocks, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, wrapped
@@ -33,7 +33,7 @@ class Inbox(Page):
     def rows(self) -> Rows:
         return self.console.places.setdefault(self.TITLE, Rows())
 
-    def _found(self) -> list[Row]:
+    def _found(self) -> list[WaitingRow]:
         found = waiting.rows(self.sight, self.console.rehearsal)
         self.rows.hold(
             [(row.action, row.task.kind, row.task.id) if row.task else (row.action, "", "") for row in found]
@@ -70,7 +70,7 @@ class Inbox(Page):
         if below:
             self._notices(c, lower, v)
 
-    def _list(self, c: Canvas, area: Area, found: list[Row]) -> None:
+    def _list(self, c: Canvas, area: Area, found: list[WaitingRow]) -> None:
         """One line per task; the selected one in full."""
         if not found or area.height < 1:
             return

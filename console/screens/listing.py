@@ -30,7 +30,7 @@ class Column(NamedTuple):
     right: bool = False
 
 
-class Line(NamedTuple):
+class ListRow(NamedTuple):
     """A row: its identity, a cell and a value to sort by for each column, and what is shown below while it is selected."""
 
     key: Hashable
@@ -56,7 +56,7 @@ class Listing(Searching):
         super().__init__()
         self.rows = Rows()
         self.sorted_by = -1  # a column; -1: as read
-        self.lines: Sequence[Line] = ()
+        self.lines: Sequence[ListRow] = ()
 
     # -- for subclasses ----------------------------------------------------------------------------------------------------
 
@@ -67,7 +67,7 @@ class Listing(Searching):
     def empty(self) -> str:
         return "nothing here"
 
-    def opened(self, line: Line) -> None:
+    def opened(self, line: ListRow) -> None:
         """Go deeper."""
 
     # -- painting ----------------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ class Listing(Searching):
             ("esc", "back", "app.back"),
         )
 
-    def shown(self) -> list[Line]:
+    def shown(self) -> list[ListRow]:
         """The rows that the filter leaves, in order."""
         wanted = self.text_wanted.lower()
         found = [
@@ -126,7 +126,7 @@ class Listing(Searching):
             c.zone(x, area.y, width, 1, f"sort_by({index})")
             x += width + 1
 
-    def _line(self, c: Canvas, area: Area, y: int, widths: Sequence[int], line: Line) -> None:
+    def _line(self, c: Canvas, area: Area, y: int, widths: Sequence[int], line: ListRow) -> None:
         x = area.x
         for column, width, (text, style) in zip(self.COLUMNS, widths, line.cells, strict=True):
             self._cell(c, x, y, width, column, text, style, area)

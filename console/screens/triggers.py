@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
-from console.screens.drill.evidence import Evidence
+from console.screens.drill.evidence import EvidencePage
 from console.screens.fetching import Searching
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rows import Rows, draw
@@ -165,7 +165,7 @@ class Triggers(Searching):
     def action_open(self) -> None:
         v = self.sight.view
         if v is not None and (chosen := self._chosen(self.triggers(v))):
-            self.console.push_screen(Evidence(chosen.id))
+            self.console.push_screen(EvidencePage(chosen.id))
 
     def action_move(self, by: int) -> None:
         v = self.sight.view

@@ -21,7 +21,7 @@ class Gone(Exception):
     """The engine no longer answers."""
 
 
-class Refused(Exception):
+class UploadRefused(Exception):
     """The engine refuses this document; the message is a sentence."""
 
 
@@ -38,7 +38,7 @@ class BoundedUploader:
     def send(self, source: Source) -> None:
         self._sent[self._threads.submit(self._extract, source)] = source, self._clock()
 
-    def ends(self, until_room: bool = False) -> Iterator[tuple[Source, Answer | Refused]]:
+    def ends(self, until_room: bool = False) -> Iterator[tuple[Source, Answer | UploadRefused]]:
         """Results as documents finish: of all, or only until another may be sent. Raises Gone."""
         while self._sent and not (until_room and self._room()):
             for future in concurrent.futures.wait(self._sent, return_when="FIRST_COMPLETED").done:
@@ -46,7 +46,7 @@ class BoundedUploader:
                 self._pace(self._clock() - since)
                 try:
                     yield source, future.result()
-                except Refused as refused:
+                except UploadRefused as refused:
                     yield source, refused
 
     def stop(self) -> None:

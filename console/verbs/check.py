@@ -22,7 +22,7 @@ ROOM = 200_000_000  # bytes: weeks of measures and a backup
 _WORD = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 
 
-class Finding(NamedTuple):
+class CheckOutcome(NamedTuple):
     """`state`: ok, warn (works, but could be better) or fail. `where`: which server, "" if there is only one."""
 
     what: str
@@ -41,7 +41,7 @@ class Finding(NamedTuple):
         return {"what": self.what, "ok": self.state != "fail", "state": self.state, "sentence": self.sentence, **more}
 
 
-Say = Callable[[Finding], None]
+Say = Callable[[CheckOutcome], None]
 
 
 @click.command()
@@ -54,9 +54,9 @@ def check(context: CliContext, as_json: bool, offline: bool) -> None:
 
     Exit code 1 if a check fails; a warning is not a failure.
     """
-    findings: list[Finding] = []
+    findings: list[CheckOutcome] = []
 
-    def report(finding: Finding) -> None:
+    def report(finding: CheckOutcome) -> None:
         findings.append(finding)
         if not as_json:
             click.echo(finding.line)
@@ -91,7 +91,7 @@ def _summary(failed: int, warned: int, offline: bool) -> str:
 def _plan(context: CliContext, report: Say) -> None:
     plan = context.file_plan
     report(
-        Finding(
+        CheckOutcome(
             "plan", "ok", f"{context.plan_path}: {len(plan.stages)} stages, {len(plan.triggers)} triggers, no mistakes."
         )
     )
@@ -99,7 +99,9 @@ def _plan(context: CliContext, report: Say) -> None:
     missing = [contact.role for contact in plan.contacts if contact.missing]
     if missing:
         report(
-            Finding("contacts", "warn", f"Placeholders instead of people: {', '.join(missing)}. Fill in [[contacts]].")
+            CheckOutcome(
+                "contacts", "warn", f"Placeholders instead of people: {', '.join(missing)}. Fill in [[contacts]]."
+            )
         )
 
 
@@ -116,7 +118,7 @@ def _since_read(context: CliContext, report: Say) -> None:
         return
     if digest and digest != context.file_plan.digest:
         report(
-            Finding(
+            CheckOutcome(
                 "plan",
                 "warn",
                 f"{context.plan_path.name} has changed since the engine read it: `rollout plan diff` shows the difference, a restart "
@@ -136,10 +138,10 @@ def _secrets(plan: Plan, report: Say) -> None:
         try:
             value = secret(os.environ, name)
         except EnvironmentProblem as error:
-            report(Finding(what, "fail", str(error)))
+            report(CheckOutcome(what, "fail", str(error)))
             continue
         if what == "key" and name and not value:
-            report(Finding(what, "warn", f"{table} names {name}, which is not set here: no key is sent."))
+            report(CheckOutcome(what, "warn", f"{table} names {name}, which is not set here: no key is sent."))
 
 
 def _environment(plan: Plan, report: Say) -> None:
@@ -151,10 +153,10 @@ def _environment(plan: Plan, report: Say) -> None:
         ceiling(os.environ)
     except EnvironmentProblem as error:
         for sentence in str(error).splitlines():
-            report(Finding("environment", "fail", sentence + "."))
+            report(CheckOutcome("environment", "fail", sentence + "."))
     why = exposed(plan.http, os.environ)
     if why:
-        report(Finding("token", "fail", why))
+        report(CheckOutcome("token", "fail", why))
 
 
 def _store(context: CliContext, report: Say) -> None:
@@ -164,11 +166,11 @@ def _store(context: CliContext, report: Say) -> None:
         context.folder.prepare()
         free = shutil.disk_usage(context.folder.path).free
     except (StoreError, OSError) as error:
-        report(Finding("store", "fail", str(error)))
+        report(CheckOutcome("store", "fail", str(error)))
         return
     enough = free > ROOM
     more = "." if enough else ": too little for weeks; free some space or set [store] path."
-    report(Finding("store", "ok" if enough else "fail", f"{context.folder.path}, {free / 1e9:.1f} GB free{more}"))
+    report(CheckOutcome("store", "ok" if enough else "fail", f"{context.folder.path}, {free / 1e9:.1f} GB free{more}"))
 
 
 def _port(context: CliContext, report: Say) -> None:
@@ -181,16 +183,16 @@ def _port(context: CliContext, report: Say) -> None:
             trial.bind((http.host, http.port))
         except OSError as error:
             if context.folder.path.is_dir() and context.folder.is_locked():
-                report(Finding("port", "ok", f"{http.host}:{http.port}, this store's engine is running."))
+                report(CheckOutcome("port", "ok", f"{http.host}:{http.port}, this store's engine is running."))
                 return
             why = error.strerror or str(error)
             report(
-                Finding(
+                CheckOutcome(
                     "port", "fail", f"{http.host}:{http.port} cannot be bound ({why}): set [http] port to a free one."
                 )
             )
             return
-    report(Finding("port", "ok", f"{http.host}:{http.port} is free."))
+    report(CheckOutcome("port", "ok", f"{http.host}:{http.port} is free."))
 
 
 def _messages(plan: Plan, report: Say) -> None:
@@ -199,9 +201,9 @@ def _messages(plan: Plan, report: Say) -> None:
     urls, trouble = addresses(plan.notify, os.environ)
     if urls and not trouble:
         kinds = ", ".join(sorted({address.kind for address in urls}))
-        report(Finding("messages", "ok", f"{len(urls)} addresses ({kinds}); `rollout notify test` tries them."))
+        report(CheckOutcome("messages", "ok", f"{len(urls)} addresses ({kinds}); `rollout notify test` tries them."))
     else:
-        report(Finding("messages", "warn", trouble[0].upper() + trouble[1:] + "."))
+        report(CheckOutcome("messages", "warn", trouble[0].upper() + trouble[1:] + "."))
 
 
 def _apply(plan: Plan, report: Say) -> None:
@@ -209,9 +211,11 @@ def _apply(plan: Plan, report: Say) -> None:
         return
     parent = Path(plan.apply.env_file).parent
     if os.access(parent, os.W_OK):
-        report(Finding("apply", "ok", f"{parent} is writable."))
+        report(CheckOutcome("apply", "ok", f"{parent} is writable."))
     else:
-        report(Finding("apply", "fail", f"{parent} is not writable: {plan.apply.env_file} cannot be replaced there."))
+        report(
+            CheckOutcome("apply", "fail", f"{parent} is not writable: {plan.apply.env_file} cannot be replaced there.")
+        )
 
 
 def _may_ask(context: CliContext) -> bool:
@@ -238,7 +242,7 @@ async def _llm(context: CliContext, report: Say) -> None:
     def one(line: CheckLine) -> None:
         text = line.text.removeprefix(f"{line.server}: ")
         sentence = text[0].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
-        report(Finding(f"llm {line.what}", line.state, sentence, line.server))
+        report(CheckOutcome(f"llm {line.what}", line.state, sentence, line.server))
 
     try:
         key = secret(os.environ, llm.api_key_env)

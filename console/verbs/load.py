@@ -20,7 +20,7 @@ from console.context import CliContext, fail, is_quiet, json_option, notice, raw
 from console.upload import sources
 from console.upload.progress import Progress
 from console.upload.root import id_under, outside, root_of
-from console.upload.uploader import Answer, BoundedUploader, Gone, Refused
+from console.upload.uploader import Answer, BoundedUploader, Gone, UploadRefused
 from engine.client.client import EXTRACT_S, EngineClient, broken, unanswered
 from engine.store.folder import Folder
 from engine.text import clean_block, clean_line, counted, digest, normal
@@ -204,8 +204,8 @@ def _send_all(
     stopped = ""
     uploader = BoundedUploader(lambda source: extract(context.client, source, method))
 
-    def account(source: sources.Source, end: Answer | Refused) -> None:
-        if isinstance(end, Refused):
+    def account(source: sources.Source, end: Answer | UploadRefused) -> None:
+        if isinstance(end, UploadRefused):
             tally.skip(source.id, str(end))
         else:
             tally.count(end)
@@ -300,7 +300,7 @@ def extract(client: EngineClient, source: sources.Source, method: str) -> Answer
         try:
             status, answer = client.extract(body)
         except TimeoutError:
-            raise Refused(f"no answer in {EXTRACT_S:.0f} s") from None
+            raise UploadRefused(f"no answer in {EXTRACT_S:.0f} s") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             if time.monotonic() > given_up:
                 raise Gone(f"The engine is gone ({broken(error)}).") from None
@@ -311,7 +311,7 @@ def extract(client: EngineClient, source: sources.Source, method: str) -> Answer
                 time.sleep(float(answer.get("retry_after_s") or 1.0))
                 continue
             if status != 503 or time.monotonic() > given_up:
-                raise Refused(str(answer.get("error") or answer.get("sentence") or f"HTTP {status}"))
+                raise UploadRefused(str(answer.get("error") or answer.get("sentence") or f"HTTP {status}"))
         given_up = min(given_up, time.monotonic() + PATIENCE_S)
         time.sleep(0.5)
 

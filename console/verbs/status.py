@@ -24,7 +24,7 @@ MOST_TASKS = 5
 QUIET_S = 900.0  # after this long without news, a line shows that it still watches
 
 
-class Line(NamedTuple):
+class StatusLine(NamedTuple):
     """A line about a topic. It is printed again only if `state` changes: jitter in a figure is not reported."""
 
     topic: str
@@ -163,34 +163,34 @@ def _where(view: View) -> str:
     return f"{view.environment}, {view.service}" + (", REHEARSAL" if view.rehearsal else "")
 
 
-def lines(view: View, alive: str) -> list[Line]:
+def lines(view: View, alive: str) -> list[StatusLine]:
     """The dashboard as plain lines, the most important first."""
     percent = f"{view.effective_bp / 100:g} %"
     if view.why_effective:
         percent += f" in force, {view.percent_bp / 100:g} % decided: {view.why_effective}"
     tripped = [t for t in view.triggers if t.verdict in ("breach", "firing")]
-    out = [Line("engine", alive, ENGINE[alive])] if alive in ENGINE else []
+    out = [StatusLine("engine", alive, ENGINE[alive])] if alive in ENGINE else []
     out += [
-        Line(
+        StatusLine(
             "stage",
             f"{view.stage} {view.effective_bp} {view.percent_bp}",
             f"{'Stable' if view.stage >= view.stages else f'Stage {view.stage} {view.stage_name}'}, {percent}. Epoch {view.epoch}.",
         ),
-        Line("health", f"{view.health} {[t.id for t in tripped]}", view.health_sentence),
+        StatusLine("health", f"{view.health} {[t.id for t in tripped]}", view.health_sentence),
     ]
     out += [
         # the first word is the topic that --json prints: the metric, whichever arm it is of
-        Line(f"{gauge.metric} {gauge.arm}", f"{gauge.ok} {gauge.value is None}", gauge.sentence)
+        StatusLine(f"{gauge.metric} {gauge.arm}", f"{gauge.ok} {gauge.value is None}", gauge.sentence)
         for gauge in (view.error_rate, view.latency, view.cache, *view.shadow)
     ]
-    out += [Line(f"limit {sentence}", "", f"Limited by the environment: {sentence}.") for sentence in view.limits]
+    out += [StatusLine(f"limit {sentence}", "", f"Limited by the environment: {sentence}.") for sentence in view.limits]
     if view.plan_changed:
-        out.append(Line("plan", view.plan_changed, f"{view.plan_changed[0].upper()}{view.plan_changed[1:]}."))
+        out.append(StatusLine("plan", view.plan_changed, f"{view.plan_changed[0].upper()}{view.plan_changed[1:]}."))
     if view.attribution:
         out.append(_ignoring_figures("attribution", view.attribution))
-    out += [Line(f"server {s.name}", str(s.up), f"LLM server {server_sentence(s)}") for s in view.servers]
-    out += [Line(f"worker {w.name}", w.state, f"Worker: {w.sentence}") for w in view.workers]
-    out += [Line(f"trigger {t.id}", t.verdict, f"{t.id}: {t.sentence}") for t in tripped]
+    out += [StatusLine(f"server {s.name}", str(s.up), f"LLM server {server_sentence(s)}") for s in view.servers]
+    out += [StatusLine(f"worker {w.name}", w.state, f"Worker: {w.sentence}") for w in view.workers]
+    out += [StatusLine(f"trigger {t.id}", t.verdict, f"{t.id}: {t.sentence}") for t in tripped]
     out += [_ignoring_figures("next", sentence, f"Next: {sentence}") for sentence in view.next]
     out += _waiting(view, alive)
     out += [_ignoring_figures("problem", problem, f"Problem: {problem}") for problem in view.engine.problems]
@@ -198,11 +198,11 @@ def lines(view: View, alive: str) -> list[Line]:
     if view.rollback is not None:
         proof = view.rollback
         state = f"{proof.rev} {proof.effective_ms is None} {proof.overdue}"
-        out.append(Line("rollback", state, f"Last rollback by {proof.actor}: {proof.sentence}"))
+        out.append(StatusLine("rollback", state, f"Last rollback by {proof.actor}: {proof.sentence}"))
     return out
 
 
-def _waiting(view: View, alive: str) -> list[Line]:
+def _waiting(view: View, alive: str) -> list[StatusLine]:
     """The inbox, with the key that leads to each task on the console; an engine of an older version has sentences alone."""
     if view.inbox is None:
         return [
@@ -215,21 +215,21 @@ def _waiting(view: View, alive: str) -> list[Line]:
         key = KEYS.get(task.kind, "")
         facts = ", ".join(filter(None, (f"possible in {clock(left)}" if left > 0 else "", f"key {key}" if key else "")))
         shown = f"Waits for you: {task.sentence}" + (f" ({facts})" if facts else "")
-        out.append(Line(f"waiting {task.kind} {task.id}", f"{task.kind} {task.id}", shown))
+        out.append(StatusLine(f"waiting {task.kind} {task.id}", f"{task.kind} {task.id}", shown))
     if (more := len(view.inbox) - MOST_TASKS) > 0:
-        out.append(Line("waiting more", str(more), f"Waits for you: {more} more; the key ! lists them."))
+        out.append(StatusLine("waiting more", str(more), f"Waits for you: {more} more; the key ! lists them."))
     if not view.inbox and alive == "running":
-        out.append(Line("waiting", "", "Waits for you: nothing."))
+        out.append(StatusLine("waiting", "", "Waits for you: nothing."))
     return out
 
 
-def _ignoring_figures(topic: str, sentence: str, shown: str = "") -> Line:
+def _ignoring_figures(topic: str, sentence: str, shown: str = "") -> StatusLine:
     """A line that counts as unchanged while only its figures change."""
     shape = re.sub(r"[\d.,:]+\s*(?:%|ms|[smhd]\b)?\s*", "#", sentence)
-    return Line(f"{topic} {shape}", shape, shown or sentence)
+    return StatusLine(f"{topic} {shape}", shape, shown or sentence)
 
 
-def news(before: dict[str, Line], now: list[Line]) -> Iterator[Line]:
+def news(before: dict[str, StatusLine], now: list[StatusLine]) -> Iterator[StatusLine]:
     """Lines that are new since `before` (by topic), and the triggers that have ended."""
     for line in now:
         known = before.get(line.topic)
@@ -238,11 +238,11 @@ def news(before: dict[str, Line], now: list[Line]) -> Iterator[Line]:
     topics = {line.topic for line in now}
     for topic in before.keys() - topics:
         if topic.startswith("trigger "):
-            yield Line(topic, "ended", f"{topic.removeprefix('trigger ')}: over, back within bounds.")
+            yield StatusLine(topic, "ended", f"{topic.removeprefix('trigger ')}: over, back within bounds.")
         elif topic == "engine":
-            yield Line(topic, "running", "The engine runs again.")
+            yield StatusLine(topic, "running", "The engine runs again.")
         elif topic == "store":
-            yield Line(topic, "back", "The store can be read again.")
+            yield StatusLine(topic, "back", "The store can be read again.")
 
 
 # -- watching ----------------------------------------------------------------------------------------------------------------
@@ -251,18 +251,18 @@ def news(before: dict[str, Line], now: list[Line]) -> Iterator[Line]:
 class Watcher:
     """Turns successive looks into lines for `tell(line, at)`; `at` is epoch seconds of this machine."""
 
-    def __init__(self, tell: Callable[[Line, float], None]) -> None:
+    def __init__(self, tell: Callable[[StatusLine, float], None]) -> None:
         self._tell = tell
-        self._before: dict[str, Line] = {}
+        self._before: dict[str, StatusLine] = {}
         self._rev = -1
         self._event = 0.0
         self._spoke_at = 0.0
 
     def see(self, glance: Glance | None, alive: str, trouble: str, now: float) -> None:
         if glance is None:
-            current = [*self._before.values(), Line("store", "gone", trouble)]
+            current = [*self._before.values(), StatusLine("store", "gone", trouble)]
         elif glance.view is None:
-            current = [Line("start", "", "The engine has published nothing yet.")]
+            current = [StatusLine("start", "", "The engine has published nothing yet.")]
         else:
             current = lines(glance.view, alive)
         new_lines = list(news(self._before, current))
@@ -274,14 +274,14 @@ class Watcher:
             self._spoke_at = now
         elif now - self._spoke_at > QUIET_S:
             self._spoke_at = now
-            self._tell(Line("quiet", "", "Nothing new; still watching."), now)
+            self._tell(StatusLine("quiet", "", "Nothing new; still watching."), now)
         self._before = {line.topic: line for line in current}
 
-    def _log(self, view: View) -> list[Line]:
+    def _log(self, view: View) -> list[StatusLine]:
         """Decisions and events since the last look; none at the first one, because they are history."""
         first = self._rev < 0
-        out = [Line("decision", str(d.rev), d.sentence) for d in reversed(view.log) if d.rev > self._rev]
-        out += [Line("event", str(at), sentence) for at, sentence in sorted(view.events) if at > self._event]
+        out = [StatusLine("decision", str(d.rev), d.sentence) for d in reversed(view.log) if d.rev > self._rev]
+        out += [StatusLine("event", str(at), sentence) for at, sentence in sorted(view.events) if at > self._event]
         self._rev = max([self._rev, view.rev, *(d.rev for d in view.log)])
         self._event = max([self._event, *(at for at, _ in view.events)])
         return [] if first else out
@@ -290,7 +290,7 @@ class Watcher:
 def _watch(context: CliContext, as_json: bool) -> None:
     import json
 
-    def tell(line: Line, now: float) -> None:
+    def tell(line: StatusLine, now: float) -> None:
         if as_json:
             click.echo(
                 json.dumps(

@@ -22,7 +22,7 @@ HOW = {  # conditions that people meet, by metric: what to do
 ITEM = {"done": ("✔", "ok"), "failed": ("✖", "bad")}
 
 
-class Line(NamedTuple):
+class ChecklistLine(NamedTuple):
     """A title, or a line below one."""
 
     title: str = ""
@@ -32,28 +32,28 @@ class Line(NamedTuple):
     done: bool = False
 
 
-def lines(gate: GateView) -> list[Line]:
+def lines(gate: GateView) -> list[ChecklistLine]:
     """In screen order: conditions, checklist, approvals, what else is missing."""
-    out: list[Line] = []
+    out: list[ChecklistLine] = []
     if gate.conditions:
         met = sum(c.met is True for c in gate.conditions)
-        out.append(Line(f"conditions · {met} of {len(gate.conditions)} met"))
-        out += [Line(condition=c) for c in gate.conditions]
+        out.append(ChecklistLine(f"conditions · {met} of {len(gate.conditions)} met"))
+        out += [ChecklistLine(condition=c) for c in gate.conditions]
     if gate.items:
         done = sum(i.state == "done" for i in gate.items)
-        out.append(Line(f"checklist · {done} of {len(gate.items)} done"))
-        out += [Line(item=i) for i in gate.items]
+        out.append(ChecklistLine(f"checklist · {done} of {len(gate.items)} done"))
+        out += [ChecklistLine(item=i) for i in gate.items]
     if gate.approvals_needed > 1 or gate.approvals:
-        out.append(Line(f"approvals · {len(gate.approvals)} of {gate.approvals_needed}"))
+        out.append(ChecklistLine(f"approvals · {len(gate.approvals)} of {gate.approvals_needed}"))
         by = ", ".join(gate.approvals) or "nobody yet: a approves"
-        out.append(Line(text=f"approved by {by}", done=len(gate.approvals) >= gate.approvals_needed))
+        out.append(ChecklistLine(text=f"approved by {by}", done=len(gate.approvals) >= gate.approvals_needed))
     if gate.others:
-        out.append(Line("also missing"))
-        out += [Line(text=m) for m in gate.others]
+        out.append(ChecklistLine("also missing"))
+        out += [ChecklistLine(text=m) for m in gate.others]
     return out
 
 
-def first_open(found: Sequence[Line]) -> int:
+def first_open(found: Sequence[ChecklistLine]) -> int:
     """The initial selection: the first unsigned item, else the first unmet condition."""
     items = (i for i, line in enumerate(found) if line.item is not None and line.item.state != "done")
     unmet = (i for i, line in enumerate(found) if line.condition is not None and line.condition.met is not True)
@@ -65,7 +65,7 @@ def sign(condition: ConditionView) -> tuple[str, str]:
     return ("○", "warn") if condition.met is False and condition.eta_s else words.mark(condition.met)
 
 
-def put(c: Canvas, area: Area, line: Line, now: float, acts: bool = True) -> None:
+def put(c: Canvas, area: Area, line: ChecklistLine, now: float, acts: bool = True) -> None:
     """One line in the first row of `area`: mark, text, and its state on the right; with `acts` also the key to press."""
     x, y, width, _ = area
     if line.title:
@@ -104,13 +104,13 @@ def _status(item: ItemView, now: float, room: int, acts: bool) -> str:
     return ("s signs" if item.kind == "manual" else "c checks · s signs") + optional
 
 
-def heading(line: Line) -> str:
+def heading(line: ChecklistLine) -> str:
     """A line's subject, in the plan's words."""
     of = line.condition or line.item
     return of.text if of is not None else line.text
 
 
-def detail(line: Line, now: float, acts: bool = True) -> list[tuple[str, str]]:
+def detail(line: ChecklistLine, now: float, acts: bool = True) -> list[tuple[str, str]]:
     """(text, style) about a line: the finding, then its state and what to do."""
     if line.condition is not None:
         of = line.condition
@@ -148,7 +148,7 @@ def paragraphs(c: Canvas, area: Area, texts: Sequence[tuple[str, str]]) -> int:
     return used
 
 
-def selectable(found: Sequence[Line], at: int, by: int) -> int:
+def selectable(found: Sequence[ChecklistLine], at: int, by: int) -> int:
     """The nearest line from `at` in direction `by` that isn't a title."""
     step: Callable[[int], int] = (lambda i: i + 1) if by >= 0 else (lambda i: i - 1)
     start = at

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from console.waiting import Row, heights
+from console.waiting import WaitingRow, heights
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, wrapped
 
 KEY_WIDTH = 2
 
 
-def tasks(c: Canvas, area: Area, found: Sequence[Row], empty: str) -> None:
+def tasks(c: Canvas, area: Area, found: Sequence[WaitingRow], empty: str) -> None:
     """As many rows as fit."""
     x, y, width, room = area
     if room < 1:

@@ -61,7 +61,7 @@ class Identity(Struct, frozen=True):
     model: str = ""
 
 
-class Report(Struct, frozen=True, forbid_unknown_fields=True):
+class LeaseRenewal(Struct, frozen=True, forbid_unknown_fields=True):
     """A worker's renewal. `acknowledged`: the version that it has carried out, which includes that calls in flight were
     cancelled if it lowers. `last_call_age_s`: since the last call was sent, None before the first."""
 
@@ -75,7 +75,7 @@ class Report(Struct, frozen=True, forbid_unknown_fields=True):
     leaving: bool = False
 
 
-class Watch(Struct, frozen=True, forbid_unknown_fields=True):
+class LeasePoll(Struct, frozen=True, forbid_unknown_fields=True):
     """A long poll: answered when the version is above `seen`, or after a while."""
 
     worker: Name
@@ -130,7 +130,7 @@ def _is_older(held: Held, grant: Grant) -> bool:
 # -- what the engine knows -------------------------------------------------------------------------------------------
 
 
-class Lease(Struct, frozen=True):
+class WorkerLease(Struct, frozen=True):
     """The engine's side of one worker's lease; times by the engine's boot clock.
 
     `since`: the version at the start of this unbroken lease. The worker obeyed nothing older: it held no permission.
@@ -155,11 +155,11 @@ class Lease(Struct, frozen=True):
         return self.acknowledged >= version or self.since >= version
 
 
-def granted(before: Lease | None, report: Report, grant: Grant, now: float) -> Lease:
+def granted(before: WorkerLease | None, report: LeaseRenewal, grant: Grant, now: float) -> WorkerLease:
     """The lease after a renewal received at `now`."""
     unbroken = before is not None and before.lives(now)
     called = None if report.last_call_age_s is None else now - report.last_call_age_s
-    return Lease(
+    return WorkerLease(
         report.worker,
         report.host,
         report.pid,
@@ -173,6 +173,6 @@ def granted(before: Lease | None, report: Report, grant: Grant, now: float) -> L
     )
 
 
-def pending(lease: Lease, version: Version, to_zero: bool, now: float) -> bool:
+def pending(lease: WorkerLease, version: Version, to_zero: bool, now: float) -> bool:
     """Whether this lease contradicts that `version` is in force there (`to_zero`: with nothing in flight)."""
     return lease.lives(now) and (not lease.obeys(version) or (to_zero and lease.in_flight > 0))

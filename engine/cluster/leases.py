@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from engine.clock import Clock
-from engine.cluster.lease import OUT_S, Grant, Lease, Report, Terms, Version, granted, pending
+from engine.cluster.lease import OUT_S, Grant, LeaseRenewal, Terms, Version, WorkerLease, granted, pending
 from engine.plan.durations import iso
 from engine.text import clean_line, counted
 
@@ -45,7 +45,7 @@ class Leases:
         self._remembered = False
         self._terms = Terms()
         self._version: Version = (token, 0)
-        self._leases: dict[str, Lease] = {}
+        self._leases: dict[str, WorkerLease] = {}
         self._waiting: dict[asyncio.Future[None], str] = {}
         self._inherited_until = clock.real() + OUT_S if inherited else 0.0
         self.closed = False
@@ -66,7 +66,7 @@ class Leases:
         self.refresh()
         return Grant(self._version, self._terms, salt)
 
-    async def renew(self, report: Report, salt: str) -> Grant:
+    async def renew(self, report: LeaseRenewal, salt: str) -> Grant:
         """TooMany, or OSError when the leases' mark in the store's folder cannot be made."""
         if report.leaving:
             self._leases.pop(report.worker, None)
@@ -161,36 +161,36 @@ class Leases:
         """Workers whose lease lasts and obeys it."""
         return sum(lease.obeys(version) for lease in self._live())
 
-    def shown(self) -> tuple[Lease, ...]:
+    def shown(self) -> tuple[WorkerLease, ...]:
         """Leases for the screen: those that last, and those that ended a moment ago."""
         now = self._clock.real()
         for name in [name for name, lease in self._leases.items() if now - lease.until > SHOWN_S]:
             del self._leases[name]
         return tuple(self._leases.values())
 
-    def sentence(self, lease: Lease) -> str:
+    def sentence(self, lease: WorkerLease) -> str:
         return f"{self._named(lease)} {self._state(lease)}"
 
-    def until(self, lease: Lease) -> float:
+    def until(self, lease: WorkerLease) -> float:
         """When it ends, epoch seconds."""
         return self._clock.now() + lease.until - self._clock.real()
 
-    def state(self, lease: Lease) -> State:
+    def state(self, lease: WorkerLease) -> State:
         if not lease.lives(self._clock.real()):
             return "ended"
         return "silent" if self._is_silent(lease) else "active"
 
-    def _live(self) -> list[Lease]:
+    def _live(self) -> list[WorkerLease]:
         now = self._clock.real()
         return [lease for lease in self._leases.values() if lease.lives(now)]
 
-    def _is_silent(self, lease: Lease) -> bool:
+    def _is_silent(self, lease: WorkerLease) -> bool:
         return self._clock.real() - lease.received > SILENT_S
 
-    def _named(self, lease: Lease) -> str:
+    def _named(self, lease: WorkerLease) -> str:
         return f"worker {lease.worker} on {lease.host}"
 
-    def _state(self, lease: Lease) -> str:
+    def _state(self, lease: WorkerLease) -> str:
         match self.state(lease):
             case "ended":
                 return f"is silent; its lease ended {self._iso(lease.until)}"

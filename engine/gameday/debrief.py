@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from engine.gameday import journal, scoring
 from engine.gameday.director import DAY_SHIFT
-from engine.gameday.journal import Moment
+from engine.gameday.journal import JournalEntry
 from engine.gameday.scenario import Scenario
-from engine.gameday.scoring import Act, Look, Score, Shift, Slice
+from engine.gameday.scoring import Act, Score, ScreenLook, Shift, Slice
 from engine.plan.durations import iso
 from engine.report import incident
 from engine.report.model import Happened
@@ -66,7 +66,7 @@ class Debrief(Struct, frozen=True):
         )
 
 
-def _of(part: scoring.Part) -> str:
+def _of(part: scoring.ScorePart) -> str:
     return f"{part.points}/{part.most}" if part.most else str(part.points)
 
 
@@ -75,7 +75,7 @@ def _clock(seconds: float, speed: float) -> str:
 
 
 def debrief(
-    conn: sqlite3.Connection, scenario: Scenario, moments: tuple[Moment, ...], speed: float, who: str
+    conn: sqlite3.Connection, scenario: Scenario, moments: tuple[JournalEntry, ...], speed: float, who: str
 ) -> Debrief | None:
     """None if the shift did not begin."""
     began = journal.first(moments, "begun")
@@ -89,7 +89,7 @@ def debrief(
         ended,
         speed,
         _acts(rows, moments, cast),
-        tuple(Look(moment.at, moment.text) for moment in moments if moment.kind == "look"),
+        tuple(ScreenLook(moment.at, moment.text) for moment in moments if moment.kind == "look"),
         slices(conn, scenario, began.at, ended),
     )
     return Debrief(
@@ -107,7 +107,7 @@ def debrief(
     )
 
 
-def _acts(rows: list[Row], moments: tuple[Moment, ...], cast: set[str]) -> tuple[Act, ...]:
+def _acts(rows: list[Row], moments: tuple[JournalEntry, ...], cast: set[str]) -> tuple[Act, ...]:
     found = [
         Act(m.at, "start" if m.kind == "back" else "room", "player") for m in moments if m.kind in ("back", "room")
     ]
@@ -172,7 +172,7 @@ def slices(conn: sqlite3.Connection, scenario: Scenario, began: float, ended: fl
 
 
 def _moments(
-    conn: sqlite3.Connection, scenario: Scenario, shift: Shift, rows: list[Row], moments: tuple[Moment, ...]
+    conn: sqlite3.Connection, scenario: Scenario, shift: Shift, rows: list[Row], moments: tuple[JournalEntry, ...]
 ) -> tuple[Happened, ...]:
     """Oldest first: what went wrong (hidden until now), what was seen, who looked, what was done."""
     decided = [row for row in rows if row.decision.kind != "message"]

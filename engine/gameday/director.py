@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from engine.clock import LapseClock
 from engine.gameday import journal
-from engine.gameday.journal import Kind, Moment
+from engine.gameday.journal import JournalEntry, Kind
 from engine.gameday.scenario import Scenario, Step
 from engine.rollout.control import Actor
 
@@ -35,7 +35,7 @@ CORE_BYTES = 4 << 20
 LOOK_S = 0.2
 
 
-class Stage(Protocol):
+class DirectedEngine(Protocol):
     """The engine, as the director sees it."""
 
     @property
@@ -81,7 +81,7 @@ class Director:
             self._clock.set_speed(self._speed)
             self._clock.not_before(begun.at + (time.time() - begun.real) * self._speed)
 
-    async def run(self, stage: Stage) -> None:
+    async def run(self, stage: DirectedEngine) -> None:
         begun = journal.first(self._past, "begun")
         if begun is None:
             await self._warm(stage)
@@ -105,7 +105,7 @@ class Director:
             self._note("step", step.fact, number)
             await self._do(step, stage)
 
-    async def _warm(self, stage: Stage) -> None:
+    async def _warm(self, stage: DirectedEngine) -> None:
         """Up to the scenario's stage, by the day shift, and some traffic there."""
         self._clock.set_speed(WARM_SPEED)
         for _ in range(TRIES):
@@ -118,7 +118,7 @@ class Director:
         self._clock.set_speed(PAUSED)
         self._note("ready")
 
-    async def _do(self, step: Step, stage: Stage) -> None:
+    async def _do(self, step: Step, stage: DirectedEngine) -> None:
         match step.deed:
             case "fault":
                 await self._set_fault(step.fault, step.value, step.server)
@@ -145,7 +145,7 @@ class Director:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         self._note("room", "The core dump is gone; there is room again.")
 
-    def _note(self, kind: Kind, text: str = "", step: int = -1) -> Moment:
-        moment = Moment(time.time(), self._clock.now(), kind, text, step)
+    def _note(self, kind: Kind, text: str = "", step: int = -1) -> JournalEntry:
+        moment = JournalEntry(time.time(), self._clock.now(), kind, text, step)
         journal.note(self._folder, moment)
         return moment

@@ -17,7 +17,7 @@ NAME = "gameday.jsonl"
 Kind = Literal["ready", "begun", "step", "back", "look", "room", "ended"]
 
 
-class Moment(Struct, frozen=True, omit_defaults=True):
+class JournalEntry(Struct, frozen=True, omit_defaults=True):
     """`at` is the calendar's, `real` the machine's epoch seconds. `step`: the number of a scenario's step."""
 
     real: float
@@ -27,7 +27,7 @@ class Moment(Struct, frozen=True, omit_defaults=True):
     step: int = -1
 
 
-def note(folder: Path, moment: Moment) -> None:
+def note(folder: Path, moment: JournalEntry) -> None:
     """Append; a disk that refuses loses the line and nothing else."""
     with contextlib.suppress(OSError):
         descriptor = files.open_regular(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -35,15 +35,15 @@ def note(folder: Path, moment: Moment) -> None:
             file.write(msgspec.json.encode(moment) + b"\n")
 
 
-def read(folder: Path) -> tuple[Moment, ...]:
+def read(folder: Path) -> tuple[JournalEntry, ...]:
     """Oldest first; () before there is one."""
-    found: list[Moment] = []
+    found: list[JournalEntry] = []
     with contextlib.suppress(OSError):
         for line in files.read(folder / NAME).content.splitlines():
             with contextlib.suppress(msgspec.MsgspecError):
-                found.append(msgspec.json.decode(line, type=Moment))
+                found.append(msgspec.json.decode(line, type=JournalEntry))
     return tuple(found)
 
 
-def first(moments: tuple[Moment, ...], kind: Kind) -> Moment | None:
+def first(moments: tuple[JournalEntry, ...], kind: Kind) -> JournalEntry | None:
     return next((moment for moment in moments if moment.kind == kind), None)

@@ -29,7 +29,7 @@ class Act(Struct, frozen=True):
     lowers: bool = False
 
 
-class Look(Struct, frozen=True):
+class ScreenLook(Struct, frozen=True):
     at: float
     screen: str
 
@@ -50,11 +50,11 @@ class Shift(Struct, frozen=True):
     ended: float
     speed: float
     acts: tuple[Act, ...] = ()
-    looks: tuple[Look, ...] = ()
+    looks: tuple[ScreenLook, ...] = ()
     slices: tuple[Slice, ...] = ()
 
 
-class Part(Struct, frozen=True):
+class ScorePart(Struct, frozen=True):
     """Points for one thing, with the reason."""
 
     name: str
@@ -69,7 +69,7 @@ class Score(Struct, frozen=True):
     total: int
     par: int
     passed: bool
-    parts: tuple[Part, ...]
+    parts: tuple[ScorePart, ...]
     right: bool
     noticed_s: float | None
     acted_s: float | None
@@ -97,8 +97,8 @@ def score(scenario: Scenario, shift: Shift) -> Score:
     acted_s = None if chosen is None else max(0.0, chosen.at - visible) / shift.speed
     early = shift.ended < shift.began + scenario.lasts_s - EARLY_S
     act, right = _act(scenario, chosen, machine, mine, wrong, noticed is not None, early)
-    parts: tuple[Part, ...] = (
-        Part("noticed", _timely(seen_s, scenario.par.notice_s, NOTICE), NOTICE, _noticed_words(seen_s)),
+    parts: tuple[ScorePart, ...] = (
+        ScorePart("noticed", _timely(seen_s, scenario.par.notice_s, NOTICE), NOTICE, _noticed_words(seen_s)),
         act,
         _time(scenario, acted_s, chosen, machine, wrong),
         _harm_part(scenario, (harmed, best, untouched), wrong),
@@ -107,7 +107,7 @@ def score(scenario: Scenario, shift: Shift) -> Score:
     total = max(0, sum(part.points for part in parts) - lost)
     if wrong:
         moves = ", ".join(dict.fromkeys(MOVES.get(kind, kind) for kind in wrong))
-        parts = (*parts, Part("wrong moves", -lost, 0, f"During the fault you {moves}."))
+        parts = (*parts, ScorePart("wrong moves", -lost, 0, f"During the fault you {moves}."))
     kind = chosen.kind if chosen is not None else ""
     par = NOTICE + ACT + TIME + _saved(at_par, best, untouched)
     passed = right and not wrong and total >= PASS
@@ -156,30 +156,30 @@ def _act(
     wrong: tuple[str, ...],
     noticed: bool,
     early: bool,
-) -> tuple[Part, bool]:
+) -> tuple[ScorePart, bool]:
     if not scenario.right:
         if wrong:
-            return Part("right act", 0, ACT, "There was nothing to do, and you did something."), False
+            return ScorePart("right act", 0, ACT, "There was nothing to do, and you did something."), False
         if early:
-            return Part("right act", 0, ACT, "You left before the end of the shift."), False
+            return ScorePart("right act", 0, ACT, "You left before the end of the shift."), False
         if chosen is not None:
-            return Part(
+            return ScorePart(
                 "right act", FINE, ACT, f"You {MOVES.get(chosen.kind, chosen.kind)}: safe, and not needed."
             ), True
-        return Part("right act", ACT, ACT, "You left it alone, which was right."), True
+        return ScorePart("right act", ACT, ACT, "You left it alone, which was right."), True
     if chosen is not None and (machine is None or chosen.at < machine.at or chosen.kind not in ("rollback", "hold")):
         done = MOVES_DONE.get(chosen.kind, chosen.kind)
         if chosen.kind in scenario.right:
-            return Part("right act", ACT, ACT, f"You {done}, which was right."), True
-        return Part("right act", FINE, ACT, f"You {done}: safe, but it did not end the fault."), True
+            return ScorePart("right act", ACT, ACT, f"You {done}, which was right."), True
+        return ScorePart("right act", FINE, ACT, f"You {done}: safe, but it did not end the fault."), True
     if early:
-        return Part("right act", 0, ACT, "You left the shift without having acted."), False
+        return ScorePart("right act", 0, ACT, "You left the shift without having acted."), False
     if machine is not None:
         points = AFTER_THE_MACHINE if noticed or chosen is not None else 0
-        return Part("right act", points, ACT, "A trigger acted before you did."), False
+        return ScorePart("right act", points, ACT, "A trigger acted before you did."), False
     if mine:
-        return Part("right act", 0, ACT, "What you did could not end the fault."), False
-    return Part("right act", 0, ACT, "You did nothing."), False
+        return ScorePart("right act", 0, ACT, "What you did could not end the fault."), False
+    return ScorePart("right act", 0, ACT, "You did nothing."), False
 
 
 MOVES_DONE = MOVES | {"rollback": "rolled back"}
@@ -187,16 +187,18 @@ MOVES_DONE = MOVES | {"rollback": "rolled back"}
 
 def _time(
     scenario: Scenario, acted_s: float | None, chosen: Act | None, machine: Act | None, wrong: tuple[str, ...]
-) -> Part:
+) -> ScorePart:
     if not scenario.right:
-        return Part("in time", 0 if wrong else TIME, TIME, "There was no hurry.")
+        return ScorePart("in time", 0 if wrong else TIME, TIME, "There was no hurry.")
     if acted_s is None:
-        return Part("in time", 0, TIME, f"Par is {scenario.par.act_s:.0f} s.")
+        return ScorePart("in time", 0, TIME, f"Par is {scenario.par.act_s:.0f} s.")
     late = (
         machine is not None and chosen is not None and machine.at <= chosen.at and chosen.kind in ("rollback", "hold")
     )
     points = 0 if late else _timely(acted_s, scenario.par.act_s, TIME)
-    return Part("in time", points, TIME, f"{acted_s:.0f} s after it could be seen; par is {scenario.par.act_s:.0f} s.")
+    return ScorePart(
+        "in time", points, TIME, f"{acted_s:.0f} s after it could be seen; par is {scenario.par.act_s:.0f} s."
+    )
 
 
 # -- documents -------------------------------------------------------------------------------------------------------
@@ -240,10 +242,10 @@ def _saved(harmed: int, best: int, untouched: int) -> int:
     return round(HARM * max(0.0, min(1.0, (untouched - harmed) / (untouched - best))))
 
 
-def _harm_part(scenario: Scenario, documents: tuple[int, int, int], wrong: tuple[str, ...]) -> Part:
+def _harm_part(scenario: Scenario, documents: tuple[int, int, int], wrong: tuple[str, ...]) -> ScorePart:
     harmed, best, untouched = documents
     if not scenario.right:
-        return Part("harm", 0 if wrong else HARM, HARM, "Nothing was harmed.")
+        return ScorePart("harm", 0 if wrong else HARM, HARM, "Nothing was harmed.")
     what = "complaints" if scenario.harm == "complaints" else "documents harmed"
     sentence = f"{harmed} {what}; {best} at best, {untouched} had nobody touched anything."
-    return Part("harm", _saved(harmed, best, untouched), HARM, sentence)
+    return ScorePart("harm", _saved(harmed, best, untouched), HARM, sentence)

@@ -9,7 +9,7 @@ from msgspec import Struct
 LOOK = "look"  # the kind of row in the table `measure`
 
 
-class Look(Struct, frozen=True):
+class Attendance(Struct, frozen=True):
     name: str
     terminal: str
     what: Literal["came", "left"]

@@ -16,10 +16,10 @@ from engine.plan.locate import NAME, find_plan
 from engine.plan.model import Plan
 from engine.plan.positions import Path as Place
 from engine.plan.positions import dotted, find_places
-from engine.plan.problems import PlanError, Problem
+from engine.plan.problems import PlanError, PlanProblem
 from engine.plan.validate import build
 
-__all__ = ["PlanError", "Problem", "default_plan_text", "find_plan", "load_plan", "parse_plan"]
+__all__ = ["PlanError", "PlanProblem", "default_plan_text", "find_plan", "load_plan", "parse_plan"]
 
 _DEFAULT = Path(__file__).with_name("default.toml")
 _LARGEST = 1024 * 1024
@@ -46,7 +46,7 @@ def load_plan(path: str | Path) -> Plan:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         message = f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        raise PlanError(source, [Problem("", line, message)]) from None
+        raise PlanError(source, [PlanProblem("", line, message)]) from None
     return replace(parse_plan(text, source), digest=hashlib.sha256(data).hexdigest())
 
 
@@ -76,7 +76,7 @@ def parse_plan(text: str, source: str = NAME) -> Plan:
                 (("llm", "url") if place[:2] == ("llm", "urls") else place, message) for place, message in mistakes
             ]
         places = find_places(text)
-        problems = [Problem(dotted(place), places.line(place), message) for place, message in mistakes]
+        problems = [PlanProblem(dotted(place), places.line(place), message) for place, message in mistakes]
         raise PlanError(source, sorted(problems, key=lambda problem: problem.line or 0))
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     return replace(plan, source=source, digest=digest, text=text)
@@ -88,10 +88,10 @@ def default_plan_text() -> str:
 
 
 def _whole(source: str, message: str) -> PlanError:
-    return PlanError(source, [Problem("", None, message)])
+    return PlanError(source, [PlanProblem("", None, message)])
 
 
-def _syntax(error: str, text: str) -> Problem:
+def _syntax(error: str, text: str) -> PlanProblem:
     at = _AT_LINE.search(error)
     line = None if at is None else int(at[1] or text.count("\n") + 1)
     reason = _AT_LINE.sub("", error)
@@ -99,7 +99,7 @@ def _syntax(error: str, text: str) -> Problem:
         reason = "this key appears twice in its table; remove one"
     elif "Cannot declare" in reason:
         reason = f"{reason}: the table appears twice, or a key already has its name"
-    return Problem("", line, f"not valid TOML: {reason}")
+    return PlanProblem("", line, f"not valid TOML: {reason}")
 
 
 def _one_url(data: dict[str, Any]) -> bool:

@@ -19,7 +19,7 @@ _ESCAPE = re.compile(r'\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[btnfr"\\])')
 _SIMPLE = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\": "\\"}
 
 
-class Span(NamedTuple):
+class SourceSpan(NamedTuple):
     """A value: its first line (counted from 1), and its start and end in the text."""
 
     line: int
@@ -31,8 +31,8 @@ class Span(NamedTuple):
 class Places:
     """`values`: each key and array element. `sections`: each `[header]`, its line and the end of its own keys."""
 
-    values: dict[Path, Span] = field(default_factory=dict)
-    sections: dict[Path, Span] = field(default_factory=dict)
+    values: dict[Path, SourceSpan] = field(default_factory=dict)
+    sections: dict[Path, SourceSpan] = field(default_factory=dict)
     dotted: dict[Path, tuple[Path, int]] = field(default_factory=dict)
     """Tables defined by dotted keys alone: the section they are in and the end of their last key."""
 
@@ -108,7 +108,7 @@ class _Scanner:
 
     def scan(self) -> Places:
         section: Path = ()
-        self.places.sections[()] = Span(1, 0, 0)
+        self.places.sections[()] = SourceSpan(1, 0, 0)
         while self._skip_blank():
             if self.text[self.at] == "[":
                 section = self._header()
@@ -128,10 +128,10 @@ class _Scanner:
         path = (*path, last)
         if array:
             self.arrays[path] = self.arrays.get(path, -1) + 1
-            self.places.values.setdefault(path, Span(self._line(start), start, start))
+            self.places.values.setdefault(path, SourceSpan(self._line(start), start, start))
             path = (*path, self.arrays[path])
         self.at += 2 if array else 1
-        self.places.sections[path] = Span(self._line(start), start, self.at)
+        self.places.sections[path] = SourceSpan(self._line(start), start, self.at)
         self._extend(path)
         return path
 
@@ -143,7 +143,7 @@ class _Scanner:
         keys = list(self._keys("="))
         self.at += 1
         for depth in range(1, len(keys)):
-            self.places.values.setdefault((*table, *keys[:depth]), Span(self._line(start), start, start))
+            self.places.values.setdefault((*table, *keys[:depth]), SourceSpan(self._line(start), start, start))
         path = (*table, *keys)
         self._value(path, self._line(start))
         for depth in range(1, len(keys)):
@@ -172,7 +172,7 @@ class _Scanner:
             while self.at < len(self.text) and self.text[self.at] not in ",]}#\r\n":
                 self.at += 1
             self.at = start + len(self.text[start : self.at].rstrip())
-        self.places.values[path] = Span(line or self._line(start), start, self.at)
+        self.places.values[path] = SourceSpan(line or self._line(start), start, self.at)
 
     def _array(self, path: Path) -> None:
         self.at += 1

@@ -12,7 +12,7 @@ Report = Callable[[Path, str], None]
 
 
 @dataclass(frozen=True)
-class Problem:
+class PlanProblem:
     """One mistake. `place` is "" and `line` None for the file as a whole."""
 
     place: str
@@ -23,7 +23,7 @@ class Problem:
 class PlanError(Exception):
     """Everything wrong with the plan at `source`; as text, one mistake per line, with file and line number."""
 
-    def __init__(self, source: str, problems: list[Problem]) -> None:
+    def __init__(self, source: str, problems: list[PlanProblem]) -> None:
         super().__init__(source, problems)
         self.source = source
         self.problems = problems

@@ -29,7 +29,7 @@ DRIP_S = 0.1  # between two bytes
 FORMS: dict[str, Form] = {"/api/chat": CHAT, "/api/generate": GENERATE, "/v1/chat/completions": OPENAI}
 
 
-class Api:
+class SimulatedApi:
     """The handler of an `HttpServer`."""
 
     def __init__(self, service: Service) -> None:

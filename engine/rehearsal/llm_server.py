@@ -24,7 +24,7 @@ import time
 
 import msgspec
 
-from engine.rehearsal.api import Api
+from engine.rehearsal.api import SimulatedApi
 from engine.rehearsal.capacity import SPREAD, Service
 from engine.rehearsal.faults import changed
 from engine.rehearsal.http_server import Call, Handler, HttpServer, send_json
@@ -65,7 +65,7 @@ async def run(service: Service, port: int, control_port: int) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, ended.set)
-    door = HttpServer(Api(service), port)
+    door = HttpServer(SimulatedApi(service), port)
     switch = HttpServer(control(service, door), control_port)
     await door.open()
     await switch.open()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from engine import bounds
-from engine.measures.look import LOOK, Look
+from engine.measures.look import LOOK, Attendance
 from engine.plan.durations import format_duration
 from engine.report.model import Happened, Incident
 from engine.store.log import Row
@@ -131,7 +131,7 @@ def _looks(conn: sqlite3.Connection, start: float, end: float) -> list[Happened]
     for at, body in conn.execute(
         "SELECT at, body FROM measure WHERE kind = ? AND at >= ? AND at <= ? ORDER BY at LIMIT 40", (LOOK, start, end)
     ).fetchall():
-        look = msgspec.json.decode(body, type=Look)
+        look = msgspec.json.decode(body, type=Attendance)
         where = f" ({clean_line(look.terminal, 40)})" if look.terminal else ""
         verb = "opened a console" if look.what == "came" else "closed a console"
         out.append(Happened(at, "look", f"{clean_line(look.name, 60)} {verb}{where}"))

@@ -25,7 +25,7 @@ from engine.parsing import parse
 from engine.plan.model import Plan
 from engine.rollout.control import State
 from engine.routing import buckets, reading
-from engine.routing.reading import TITLE_LIMIT, Read, Readers
+from engine.routing.reading import TITLE_LIMIT, ReadDocument, Readers
 from engine.routing.switch import Permit, Switch
 from engine.store.documents import DocumentWrite
 from engine.store.folder import StoreError
@@ -176,7 +176,7 @@ class Pipeline:
         title: str = "",
         method: MethodAsked = "auto",
         bulk: bool = False,
-        read: Read | None = None,
+        read: ReadDocument | None = None,
     ) -> Extracted:
         """Keywords for one document, stored. Refused when the id or text is not usable, or when `llm` is not allowed
         now; OSError when the store takes no writes (immediately when that is already known). `read`: already admitted
@@ -220,12 +220,12 @@ class Pipeline:
             raise OSError(f"{why}; send the document again when that is resolved")
         return clean_block(normal(text), TEXT_LIMIT)
 
-    async def read_many(self, documents: Sequence[tuple[str, str, str]]) -> list[Read]:
+    async def read_many(self, documents: Sequence[tuple[str, str, str]]) -> list[ReadDocument]:
         """(id, text, title) of admitted documents, read in other processes."""
         return await self.readers.read(documents, self._budget)
 
     async def _extract(
-        self, document_id: str, text: str, title: str, method: MethodAsked, bulk: bool, read: Read | None
+        self, document_id: str, text: str, title: str, method: MethodAsked, bulk: bool, read: ReadDocument | None
     ) -> _Made:
         started = self._clock.real()
         made_here = read is None
@@ -291,7 +291,7 @@ class Pipeline:
         llm = self._plan.llm
         return Budget(llm.max_total, llm.max_descriptive, llm.max_technical)
 
-    async def _read(self, document_id: str, text: str, title: str) -> Read:
+    async def _read(self, document_id: str, text: str, title: str) -> ReadDocument:
         """The document in a text, and its keywords by frequency."""
         with tracing.span("frequency keywords", characters=len(text)):
             if len(text) <= INLINE_CHARS:

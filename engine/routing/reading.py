@@ -30,7 +30,7 @@ MOST_WORKERS = 8
 PARENT_LOOK_S = 1.0
 
 
-class Read(Struct, frozen=True):
+class ReadDocument(Struct, frozen=True):
     """A document in a text, its keywords by frequency, and what counting them took."""
 
     text: str  # clean, as both methods read it
@@ -39,16 +39,16 @@ class Read(Struct, frozen=True):
     ms: float
 
 
-def read(name: str, text: str, title: str, budget: Budget) -> Read:
+def read(name: str, text: str, title: str, budget: Budget) -> ReadDocument:
     """A title that came with the document is its title; else the one in its text."""
     began = time.perf_counter()
     document = parse(text, name)
     document = replace(document, title=title or clean_line(document.title, TITLE_LIMIT))
     plain = frequency.extract(document, budget=budget)
-    return Read(text, document, plain, (time.perf_counter() - began) * 1000)
+    return ReadDocument(text, document, plain, (time.perf_counter() - began) * 1000)
 
 
-def _read_all(documents: Sequence[tuple[str, str, str]], budget: Budget) -> list[Read]:
+def _read_all(documents: Sequence[tuple[str, str, str]], budget: Budget) -> list[ReadDocument]:
     return [read(name, text, title, budget) for name, text, title in documents]
 
 
@@ -64,7 +64,7 @@ class Readers:
         self.workers = beside if workers is None else workers
         self._pool: ProcessPoolExecutor | None = None
 
-    async def read(self, documents: Sequence[tuple[str, str, str]], budget: Budget) -> list[Read]:
+    async def read(self, documents: Sequence[tuple[str, str, str]], budget: Budget) -> list[ReadDocument]:
         """(id, text, title) of each; the texts are clean."""
         if self.workers > 0:
             try:
@@ -79,7 +79,7 @@ class Readers:
 
     def _submit(
         self, documents: Sequence[tuple[str, str, str]], budget: Budget
-    ) -> concurrent.futures.Future[list[Read]]:
+    ) -> concurrent.futures.Future[list[ReadDocument]]:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.workers, context, _begin, (os.getpid(),))

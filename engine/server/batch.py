@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from engine.routing.pipeline import Busy, Refused, Unusable
-from engine.routing.reading import TITLE_LIMIT, Read
+from engine.routing.reading import TITLE_LIMIT, ReadDocument
 from engine.server.wire import DocumentLine, ExtractRequest, ProblemLine
 from engine.service.engine import Engine
 from engine.text import clean_line
@@ -24,7 +24,7 @@ Line = DocumentLine | ProblemLine
 _encoder = msgspec.json.Encoder()
 
 
-class Refusal(Struct, frozen=True):
+class HttpRefusal(Struct, frozen=True):
     """Why a document is not stored, as HTTP says it."""
 
     status: int
@@ -33,14 +33,14 @@ class Refusal(Struct, frozen=True):
     retry_after_s: float | None = None
 
 
-def refusal_of(error: Busy | Refused | OSError) -> Refusal:
+def refusal_of(error: Busy | Refused | OSError) -> HttpRefusal:
     if isinstance(error, Busy):
-        return Refusal(429, "busy", str(error), error.after_s)
+        return HttpRefusal(429, "busy", str(error), error.after_s)
     if isinstance(error, Unusable):
-        return Refusal(422, "document", str(error))
+        return HttpRefusal(422, "document", str(error))
     if isinstance(error, Refused):
-        return Refusal(409, "refused", str(error))
-    return Refusal(503, "store", f"Not stored: {error}.", STORE_AGAIN_S)
+        return HttpRefusal(409, "refused", str(error))
+    return HttpRefusal(503, "store", f"Not stored: {error}.", STORE_AGAIN_S)
 
 
 class Batch:
@@ -98,7 +98,7 @@ class Batch:
         made = (self._one(index, request, read) for (index, request), read in zip(asked, reads, strict=True))
         return lines + await asyncio.gather(*made)
 
-    async def _one(self, index: int, request: ExtractRequest, read: Read) -> Line:
+    async def _one(self, index: int, request: ExtractRequest, read: ReadDocument) -> Line:
         try:
             made = await self._engine.extract(
                 request.id, request.text, request.title, request.method, bulk=True, read=read
@@ -108,10 +108,10 @@ class Batch:
         except Exception as error:
             self._engine.trouble(error)
             sentence = "The engine failed at this document; the reason is in engine.log in the store folder."
-            return _problem(index, request.id, Refusal(500, "internal", sentence))
+            return _problem(index, request.id, HttpRefusal(500, "internal", sentence))
         return DocumentLine(**structs.asdict(made), index=index)
 
 
-def _problem(index: int, document_id: str | msgspec.UnsetType, why: Refusal) -> ProblemLine:
+def _problem(index: int, document_id: str | msgspec.UnsetType, why: HttpRefusal) -> ProblemLine:
     again = msgspec.UNSET if why.retry_after_s is None else why.retry_after_s
     return ProblemLine(index, why.status, why.sentence, why.code, document_id, retry_after_s=again)

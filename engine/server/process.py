@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,8 +38,6 @@ from engine.store.folder import Folder, StoreError
 from engine.text import reason_of
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
     from engine.gameday.director import Director
     from engine.rehearsal.environment import World
     from engine.service.engine import Engine
@@ -48,8 +46,6 @@ STANDBY_POLL_S = 0.05
 PORT_S = 5.0  # how long a standby waits for the previous engine's port: the lock may be free a moment earlier
 SOCKET_LOOK_S = 1.0
 SWITCH_S = 0.001  # thread switch interval: a rollback reaches the writer's thread in 1 ms, not in Python's default 5
-DRAIN_CALLS_S = 5.0  # at shutdown, LLM calls in flight get this long, then their documents are finished by frequency
-DRAIN_S = 9.0  # systemd gives up after 10 to 15 s, and the store needs its last commit
 LOG_BYTES = 1 << 20  # a longer engine.log is rotated when the next engine starts, replacing the previous one
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 NICE = 5  # below the console, whose keys must never wait for a document
@@ -384,52 +380,9 @@ def _url(tcp: socket.socket) -> str:
 
 async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket, ending: asyncio.Event) -> None:
     """Serve both addresses until asked to stop, then finish what is in flight, within `DRAIN_S`."""
-    import uvicorn
-
-    from engine.server.connections import ACCEPTED_AT_ONCE, IDLE_S, WAITING, Connection, outsider, rooms
+    from engine.server.connections import Connection, outsider, rooms
     from engine.server.http import application
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            for sock in sockets or ():
-                sock.listen(
-                    WAITING
-                )  # queued in the kernel; few are accepted at a time, so that a flood leaves the loop its turns
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield  # the process handles signals
-
-    running: dict[asyncio.Task[None], Server] = {}
-
-    def serve(app: ASGIApp, sock: socket.socket, protocol: Any) -> None:
-        config = uvicorn.Config(
-            app,
-            http=protocol,
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            loop="asyncio",
-            timeout_graceful_shutdown=int(DRAIN_S),
-            timeout_keep_alive=IDLE_S,
-            server_header=False,
-            backlog=ACCEPTED_AT_ONCE,
-            proxy_headers=False,  # a header must not override the peer's address
-        )
-        server = Server(config)
-        running[asyncio.create_task(server.serve(sockets=[sock]))] = server
-
-    async def listen_again() -> None:
-        """A clean-up job may remove the socket; without it consoles reach the engine only through files."""
-        while True:
-            await asyncio.sleep(SOCKET_LOOK_S)
-            repeated.flush([*logging.getLogger().handlers, *log.handlers])
-            if not engine.switch.shut and not folder.socket.exists():
-                engine.event("The engine's socket was removed; listening again.")
-                serve(private, folder.listen(), unix)
+    from engine.server.listeners import DRAIN_CALLS_S, DRAIN_S, Listeners
 
     def admits(transport: Any) -> str:
         return outsider(folder.path, transport.get_extra_info("socket"))
@@ -438,24 +391,33 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
     private = application(engine, unix_room)
     unix = partial(Connection, room=unix_room, admits=admits)
     guard = Guard(plan.http.host, secret(os.environ, plan.http.token_env), plan.http.metrics == "open")
-    serve(private, folder.listen(), unix)
-    serve(application(engine, tcp_room, guard), tcp, partial(Connection, room=tcp_room))
+    listeners = Listeners()
+    listen = partial(listeners.serve, private, protocol=unix)
+    listen(folder.listen())
+    listeners.serve(application(engine, tcp_room, guard), tcp, partial(Connection, room=tcp_room))
     log.info("engine up: %s and %s", folder.socket, engine.address)
     sd_notify.tell(sd_notify.READY, f"STATUS=engine up at {engine.address}")
-    looking = asyncio.create_task(listen_again())
+    looking = asyncio.create_task(_listen_again(engine, folder, listen))
     waiting = asyncio.create_task(ending.wait())
-    await asyncio.wait([waiting, looking, *running], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([waiting, looking, *listeners.running], return_when=asyncio.FIRST_COMPLETED)
     sd_notify.tell(sd_notify.ENDING)
     waiting.cancel()
     looking.cancel()
     engine.ends()
-    for server in running.values():
-        server.should_exit = True
-    _, unfinished = await asyncio.wait(running, timeout=DRAIN_CALLS_S)
-    if unfinished:
+    if unfinished := await listeners.stop(DRAIN_CALLS_S):
         engine.pipeline.cancel_calls("ended with the engine")  # their documents are finished by frequency
         await asyncio.wait(unfinished, timeout=DRAIN_S - DRAIN_CALLS_S)
     folder.stop_listening()
+
+
+async def _listen_again(engine: Engine, folder: Folder, listen: Callable[[socket.socket], None]) -> None:
+    """A clean-up job may remove the socket; without it consoles reach the engine only through files."""
+    while True:
+        await asyncio.sleep(SOCKET_LOOK_S)
+        repeated.flush([*logging.getLogger().handlers, *log.handlers])
+        if not engine.switch.shut and not folder.socket.exists():
+            engine.event("The engine's socket was removed; listening again.")
+            listen(folder.listen())
 
 
 def main() -> int:

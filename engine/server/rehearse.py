@@ -20,7 +20,7 @@ from engine.client.identity import whoami
 from engine.clock import SystemClock
 from engine.gameday import debrief, journal
 from engine.gameday.debrief import Debrief
-from engine.gameday.journal import Moment
+from engine.gameday.journal import JournalEntry
 from engine.gameday.scenario import SPEED, Scenario
 from engine.plan.init import set_value
 from engine.plan.load import PlanError, default_plan_text, load_plan
@@ -161,10 +161,10 @@ class GameDay(Rehearsal):
         began = self.began
         if began is not None:
             at = began.at + (time.time() - began.real) * self.speed
-            journal.note(self._root, Moment(time.time(), at, "look", screen))
+            journal.note(self._root, JournalEntry(time.time(), at, "look", screen))
 
     @property
-    def began(self) -> Moment | None:
+    def began(self) -> JournalEntry | None:
         return journal.first(journal.read(self._root), "begun")
 
     def left_s(self) -> float | None:

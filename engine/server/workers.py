@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.cluster.identity import mismatch
-from engine.cluster.lease import Report, Watch
+from engine.cluster.lease import LeasePoll, LeaseRenewal
 from engine.cluster.leases import TooMany
 from engine.server.answers import answer, refuse
 from engine.service.engine import Engine
@@ -39,7 +39,7 @@ class Workers:
             return refuse(400, "json", f"Invalid JSON: {clean_line(str(error))}.")
 
     async def _lease(self, body: bytes) -> Response:
-        engine, report = self._engine, msgspec.json.decode(body, type=Report)
+        engine, report = self._engine, msgspec.json.decode(body, type=LeaseRenewal)
         if not report.leaving and (why := mismatch(report.identity, engine.identity())) is not None:
             return refuse(409, why.code, why.sentence)
         try:
@@ -51,5 +51,5 @@ class Workers:
             return refuse(503, "store", why_not, retry_after_s=5.0)
 
     async def _watch(self, body: bytes) -> Response:
-        watch = msgspec.json.decode(body, type=Watch)
+        watch = msgspec.json.decode(body, type=LeasePoll)
         return answer(200, await self._engine.leases.watch(watch.worker, watch.seen, self._engine.plan.salt))

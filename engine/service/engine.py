@@ -39,7 +39,7 @@ from engine.plan.model import Plan
 from engine.plan.pins import misplaced
 from engine.rollout.control import ENGINE, Actor, Ask, Decision, Refusal, State, note
 from engine.routing.pipeline import Extracted, MethodAsked, Pipeline
-from engine.routing.reading import Read
+from engine.routing.reading import ReadDocument
 from engine.routing.switch import Switch
 from engine.service.apply import Applied, Applier
 from engine.service.feedback import RateLimiter
@@ -63,7 +63,7 @@ REPEAT_S = 60.0
 T = TypeVar("T")
 
 
-class Faults(Protocol):
+class FaultSwitches(Protocol):
     """Faults of a rehearsal that people can switch."""
 
     hidden: bool
@@ -90,7 +90,7 @@ class Engine:
         clock: Clock,
         environ: Mapping[str, str] | None = None,
         ending: asyncio.Event | None = None,
-        world: Faults | None = None,
+        world: FaultSwitches | None = None,
     ) -> None:
         self.plan = plan  # in force: with the pinned stages and salt
         self.file_plan = plan  # as its file defines it
@@ -286,7 +286,7 @@ class Engine:
         title: str = "",
         method: MethodAsked = "auto",
         bulk: bool = False,
-        read: Read | None = None,
+        read: ReadDocument | None = None,
     ) -> Extracted:
         """Keywords for one document; returns when they are stored. Refused, Busy, or OSError when the store refuses
         writes."""

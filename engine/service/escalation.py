@@ -19,7 +19,7 @@ TIMELINE_S = 900.0  # where the alarm has no trigger with a timeline: a lock, bl
 MESSAGE = "escalation"
 
 
-class Step(Struct, frozen=True):
+class EscalationStep(Struct, frozen=True):
     """The `number`th contact hears of the alarm at `at`."""
 
     number: int
@@ -36,15 +36,15 @@ def acknowledged(engine: Engine) -> AckView | None:
     return AckView(*row) if row is not None and row[1] >= since else None
 
 
-def steps(plan: Plan, since: float, timeline_s: float) -> list[Step]:
+def steps(plan: Plan, since: float, timeline_s: float) -> list[EscalationStep]:
     """Who hears when of an alarm that began at `since`. Pure."""
     contacts = {c.role: c for c in plan.contacts}
     after = plan.notify.escalate_after_s or timeline_s or TIMELINE_S
     named = [contacts[role] for role in plan.notify.escalate_to if role in contacts]
-    return [Step(n, contact, since + n * after) for n, contact in enumerate(named, 1)]
+    return [EscalationStep(n, contact, since + n * after) for n, contact in enumerate(named, 1)]
 
 
-def coming(engine: Engine) -> Step | None:
+def coming(engine: Engine) -> EscalationStep | None:
     """The next step while an alarm waits for someone; None if someone has it, or no contact is left."""
     monitor = engine.monitor
     if monitor.alarm_since is None or not engine.plan.notify.escalate_to or acknowledged(engine) is not None:
@@ -76,7 +76,7 @@ class Escalation:
         for step in due(steps(engine.plan, since, monitor.alarm_timeline_s), engine.clock.now()):
             await self._send(step, since, monitor.alarm)
 
-    async def _send(self, step: Step, since: float, alarm: str) -> None:
+    async def _send(self, step: EscalationStep, since: float, alarm: str) -> None:
         engine = self._engine
         key = f"{MESSAGE} {since:.0f} {step.number}"
         if engine.conn.execute("SELECT 1 FROM outbox WHERE request_id = ?", (key,)).fetchone() is not None:
@@ -93,11 +93,11 @@ class Escalation:
         await engine.commit(ask, lambda state: note(state, ask, "message", said, {"body": made.body}), within)
 
 
-def due(found: Sequence[Step], now: float) -> list[Step]:
+def due(found: Sequence[EscalationStep], now: float) -> list[EscalationStep]:
     return [step for step in found if step.at <= now]
 
 
-def draft(plan: Plan, step: Step, since: float, alarm: str, now: float) -> Draft:
+def draft(plan: Plan, step: EscalationStep, since: float, alarm: str, now: float) -> Draft:
     """Says whom to call, so that a channel that everyone reads can call them too. Its audience is the contact's role, so that an
     address can be theirs alone: technical_lead=..."""
     who = step.contact

@@ -25,7 +25,7 @@ from engine.gate.checklist import CheckResult
 from engine.gate.stability import Stability, stability
 from engine.measures import stored
 from engine.measures.bucket import Bucket, timed
-from engine.measures.look import LOOK, Look
+from engine.measures.look import LOOK, Attendance
 from engine.measures.origin import ORIGIN
 from engine.measures.record import Extraction
 from engine.metrics import snapshot
@@ -259,7 +259,7 @@ class Monitor:
 
     def _note_look(self, actor: Actor, what: Literal["came", "left"]) -> None:
         """Who looked, and when, for the timeline of an incident."""
-        at, look = self.clock.now(), Look(actor.name, actor.terminal, what)
+        at, look = self.clock.now(), Attendance(actor.name, actor.terminal, what)
         self.writer.later(lambda conn: stored.keep(conn, at, LOOK, look))
 
     def present(self) -> list[tuple[Actor, str, float]]:

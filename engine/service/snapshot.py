@@ -213,13 +213,13 @@ def _messages_waiting(due: tuple[Message, ...]) -> tuple[str, ...]:
 
 def _inbox_facts(
     engine: Engine, running: EngineView, proof: ProofView | None, messages: tuple[Message, ...], overruled: str
-) -> inbox.Facts:
+) -> inbox.InboxFacts:
     state, monitor = engine.state, engine.monitor
     complaints, complained_at = _unread_complaints(engine)
     to_review, review_of = _to_review(engine)
     # a rollback that was undone, or that the way up has passed since, needs no explanation any more
     unexplained = proof is not None and not proof.automatic and not proof.reason and proof.rev == state.last_rev
-    return inbox.Facts(
+    return inbox.InboxFacts(
         alarm="" if acknowledged(engine) else monitor.alarm, locked_by=_fired(engine),
         misplaced=engine.misplaced, plan_changed=engine.plan_watch.sentence, blind=monitor.verdict.blind, overruled=overruled,
         problems=running.problems, unexplained=proof.rev if proof is not None and unexplained and not state.percent_bp and not _explained(engine, proof.rev) else 0,

@@ -21,7 +21,7 @@ from engine.trial import ledger
 from engine.trial.ledger import Trial
 
 
-class People(Struct, frozen=True):
+class ArmFeedback(Struct, frozen=True):
     """User feedback on one arm's documents; rates are None without answers."""
 
     shown: int
@@ -43,7 +43,7 @@ class Standing(Struct, frozen=True):
 
     trial: Trial
     report: TrialReport
-    people: dict[str, People]
+    people: dict[str, ArmFeedback]
 
 
 def report_of(conn: sqlite3.Connection, trial: Trial, now: float) -> TrialReport:
@@ -65,10 +65,10 @@ def standing(conn: sqlite3.Connection, now: float) -> Standing | None:
     trial = ledger.last(conn)
     if trial is None:
         return None
-    people: dict[str, People] = {}
+    people: dict[str, ArmFeedback] = {}
     for arm, stats in zip(ledger.ARMS, ledger.stats(conn, trial.id), strict=True):
         clicks, ratings = (_answers(stats, name) for name in ("click_through", "satisfaction"))
-        people[arm] = People(clicks.asked, clicks.yes, ratings.asked, ratings.yes)
+        people[arm] = ArmFeedback(clicks.asked, clicks.yes, ratings.asked, ratings.yes)
     return Standing(trial, report_of(conn, trial, now), people)
 
 

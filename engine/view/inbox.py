@@ -16,7 +16,7 @@ from engine.text import counted
 from engine.view.model import GateView, ItemView, ReminderView, TaskView
 
 
-class Facts(Struct, frozen=True):
+class InboxFacts(Struct, frozen=True):
     """What the inbox needs beside the state, as the engine reads it from the store."""
 
     alarm: str = ""  # what no one has acknowledged yet
@@ -37,7 +37,7 @@ class Facts(Struct, frozen=True):
 
 
 def tasks(
-    state: State, plan: Plan, gate: GateView, reminders: Sequence[ReminderView], facts: Facts
+    state: State, plan: Plan, gate: GateView, reminders: Sequence[ReminderView], facts: InboxFacts
 ) -> tuple[TaskView, ...]:
     """Every task, in the order in which a tired person should take them."""
     return (
@@ -50,7 +50,7 @@ def tasks(
     )
 
 
-def _trouble(state: State, facts: Facts) -> list[TaskView]:
+def _trouble(state: State, facts: InboxFacts) -> list[TaskView]:
     """What keeps the rollout from running as decided."""
     out = []
     if facts.alarm:
@@ -71,7 +71,7 @@ def _trouble(state: State, facts: Facts) -> list[TaskView]:
     return out
 
 
-def _locks(state: State, facts: Facts) -> list[TaskView]:
+def _locks(state: State, facts: InboxFacts) -> list[TaskView]:
     out = []
     if state.locked:
         out.append(
@@ -90,19 +90,19 @@ def _locks(state: State, facts: Facts) -> list[TaskView]:
     return out
 
 
-def _what_fired(state: State, facts: Facts) -> str:
+def _what_fired(state: State, facts: InboxFacts) -> str:
     """The whole sentence is at the gate, where this task is done; a task is read at a glance."""
     return f"{facts.locked_by} fired" if facts.locked_by else state.locked
 
 
-def _users(facts: Facts) -> list[TaskView]:
+def _users(facts: InboxFacts) -> list[TaskView]:
     if not facts.complaints:
         return []
     sentence = f"read {counted(facts.complaints, 'complaint')} about search quality"
     return [TaskView("complaint", sentence, "log", "complaints", due=facts.complained_at)]
 
 
-def _gate(state: State, plan: Plan, gate: GateView, facts: Facts) -> list[TaskView]:
+def _gate(state: State, plan: Plan, gate: GateView, facts: InboxFacts) -> list[TaskView]:
     """What people contribute to the way up. A gate that something blocks is still worth preparing."""
     out = []
     if gate.open and state.stage <= plan.last_stage:

@@ -18,9 +18,9 @@ import msgspec
 
 from engine.clock import Clock
 from engine.cluster import lease
-from engine.cluster.lease import RENEW_S, SEND_S, Grant, Held, Identity, Report, Terms, Version, Watch
+from engine.cluster.lease import RENEW_S, SEND_S, Grant, Held, Identity, LeasePoll, LeaseRenewal, Terms, Version
 from engine.cluster.leases import WATCH_S
-from engine.worker.line import Line, Refused
+from engine.worker.line import EngineConnection, EngineRefused
 
 SETTLE_S = 0.02  # between two renewals while calls are ending: the engine waits for their end
 AGAIN_S = 0.1  # after a renewal without an answer
@@ -35,7 +35,7 @@ class Keeper:
     def __init__(
         self,
         name: str,
-        line: Callable[[], Line],
+        line: Callable[[], EngineConnection],
         clock: Clock,
         identity: Callable[[], Identity],
         calls: Callable[[], int],
@@ -74,7 +74,7 @@ class Keeper:
         report = msgspec.structs.replace(self._report(), leaving=not self._calls())
         try:
             self._line().post("/v1/worker/lease", msgspec.json.encode(report), RENEW_S)
-        except (OSError, Refused):
+        except (OSError, EngineRefused):
             return  # then it ends with time
 
     def wait_for_grant(self, timeout_s: float) -> bool:
@@ -97,12 +97,12 @@ class Keeper:
             self._soon.clear()
         line.close()
 
-    def _renew(self, line: Line, sent: float, timeout_s: float) -> float:
+    def _renew(self, line: EngineConnection, sent: float, timeout_s: float) -> float:
         """One renewal; return how long to wait for the next."""
         try:
             body = line.post("/v1/worker/lease", msgspec.json.encode(self._report()), timeout_s)
             grant = msgspec.json.decode(body, type=Grant)
-        except Refused as refused:
+        except EngineRefused as refused:
             if not refused.passing and not self._stopping:
                 self._stopping = True
                 self._in_loop(self._ended, str(refused))
@@ -115,10 +115,10 @@ class Keeper:
         unsettled = self._calls() and not self.held.terms.percent_bp
         return SETTLE_S if unsettled else RENEW_S - (self._clock.real() - sent)
 
-    def _report(self) -> Report:
+    def _report(self) -> LeaseRenewal:
         acknowledged = self._acknowledged  # before the calls are counted
         last = self._last_call()
-        return Report(
+        return LeaseRenewal(
             self._name,
             socket.gethostname(),
             os.getpid(),
@@ -141,11 +141,11 @@ class Keeper:
     def _watch_for_ever(self) -> None:
         line = self._line()
         while not self._stopping:
-            watch = Watch(self._name, self.held.version)
+            watch = LeasePoll(self._name, self.held.version)
             try:
                 body = line.post("/v1/worker/watch", msgspec.json.encode(watch), WATCH_S + 5.0)
                 grant = msgspec.json.decode(body, type=Grant)
-            except (OSError, Refused, msgspec.MsgspecError):
+            except (OSError, EngineRefused, msgspec.MsgspecError):
                 time.sleep(AGAIN_S)
                 continue
             if grant.version <= watch.seen:

@@ -16,7 +16,7 @@ from engine.text import clean_line
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-class Refused(Exception):
+class EngineRefused(Exception):
     """The engine answers and refuses. The message is a sentence; `code` is for programs."""
 
     def __init__(self, status: int, code: str, sentence: str, retry_after_s: float | None = None) -> None:
@@ -29,7 +29,7 @@ class Refused(Exception):
         return self.status in (408, 429) or self.status >= 500
 
 
-class Line:
+class EngineConnection:
     """One kept connection; not for use from several threads at once. `place`: a store's folder, or an http(s) URL."""
 
     def __init__(self, place: str, token: str = "") -> None:
@@ -109,14 +109,14 @@ def unfit(place: str, token: str) -> str:
     return ""
 
 
-def _refusal(status: int, body: bytes) -> Refused:
+def _refusal(status: int, body: bytes) -> EngineRefused:
     with contextlib.suppress(ValueError, AttributeError):
         fields: dict[str, Any] = json.loads(body)
         again = fields.get("retry_after_s")
-        return Refused(
+        return EngineRefused(
             status,
             clean_line(str(fields.get("code") or "refused"), 40),
             clean_line(str(fields.get("sentence") or f"HTTP {status}"), 500),
             again if isinstance(again, int | float) else None,
         )
-    return Refused(status, "refused", f"The engine's address answered with HTTP {status}.")
+    return EngineRefused(status, "refused", f"The engine's address answered with HTTP {status}.")

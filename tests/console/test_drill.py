@@ -12,7 +12,7 @@ from console.app import Console
 from console.screens.drill.counted import Counted
 from console.screens.drill.decision import OneDecision
 from console.screens.drill.error_kinds import ErrorKinds
-from console.screens.drill.evidence import Evidence
+from console.screens.drill.evidence import EvidencePage
 from console.screens.drill.request import OneRequest
 from console.screens.drill.requests import Requests
 from console.screens.drill.servers import Servers
@@ -105,7 +105,7 @@ async def test_from_a_trigger_to_its_evidence_to_the_requests_of_that_moment() -
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("3")
-        evidence = await deeper(pilot, "enter", Evidence)
+        evidence = await deeper(pilot, "enter", EvidencePage)
         assert len(evidence.shown()) == 5  # type: ignore[attr-defined]
         assert "error rate 50 % over 5 %" in evidence.text()
         requests = await deeper(pilot, "enter", Requests)

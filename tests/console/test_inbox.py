@@ -17,7 +17,7 @@ from console.verbs.status import lines
 from engine.rollout.control import ENGINE, Ask, State, act, transition
 from engine.service.monitor import Monitor
 from engine.view.headlines import what_next
-from engine.view.inbox import Facts, tasks
+from engine.view.inbox import InboxFacts, tasks
 from engine.view.model import AckView, TaskView, View
 from tests.console.samples import ALERT, FIRED, LOCKED, NORMAL, NOW, PLAN, SLEEP, FakeLink
 from tests.console.walking import console, pages, ready, until
@@ -197,7 +197,7 @@ def test_the_sample_of_a_lock_is_worded_as_the_engine_words_it() -> None:
     assert (state.locked, state.cooldown_until) == (LOCKED.locked, LOCKED.cooldown_until)
     assert LOCKED.next == what_next(state, (), LOCKED.gate, "", None, NOW)
     assert LOCKED.inbox is not None
-    assert LOCKED.inbox[0] == tasks(state, PLAN, LOCKED.gate, (), Facts(locked_by=trigger.id))[0]
+    assert LOCKED.inbox[0] == tasks(state, PLAN, LOCKED.gate, (), InboxFacts(locked_by=trigger.id))[0]
     held = SimpleNamespace(
         misplaced="", clock=SimpleNamespace(now=lambda: NOW), verdict=SimpleNamespace(blind="", quiet=""), plan=PLAN
     )

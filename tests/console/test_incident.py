@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from console.screens.dashboard import Dashboard
 from console.screens.incident import IncidentPage, grid_around, number, told
 from engine.measures import stored
-from engine.measures.look import LOOK, Look
+from engine.measures.look import LOOK, Attendance
 from engine.messages import outbox
 from engine.messages.draft import Draft
 from engine.report import timeline
@@ -34,7 +34,7 @@ def store() -> History:
     reading = Reading("error_critical", "breach", 0.2, 0.05, 100, 20, 0.0, 300.0, "literal", "20 % over 5 %", "", 300.0, "errors 20 % over 5 %")  # fmt: skip
     for after, verdict in ((120, "breach"), (180, "breach"), (600, "ok")):
         history.keep(h.conn, BEGAN + after, [replace(reading, verdict=verdict)])
-    stored.keep(h.conn, BEGAN + 200, LOOK, Look("bo", "pts/3", "came"))
+    stored.keep(h.conn, BEGAN + 200, LOOK, Attendance("bo", "pts/3", "came"))
     feedback.store(h.conn, Feedback("f", "complaint", BEGAN + 300, "d", text="nothing found", source="mail"))
     outbox.put(h.conn, Draft("rollback", "team", "s", "b"), BEGAN + 485, "k")
     outbox.took(h.conn, outbox.due(h.conn, BEGAN + 485)[0].id, "mail", ["mail"])

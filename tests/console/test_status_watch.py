@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from console.verbs.status import Line, Watcher
+from console.verbs.status import StatusLine, Watcher
 from engine.client.client import EngineClient
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text, load_plan
@@ -31,7 +31,7 @@ class Ear:
         self.at = 100.0
         self.watcher = Watcher(self._hear)
 
-    def _hear(self, line: Line, at: float) -> None:
+    def _hear(self, line: StatusLine, at: float) -> None:
         self.heard.append(line.sentence)
 
     def see(self, view: View | None, alive: str = "running", trouble: str = "", after: float = 1.0) -> list[str]:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
-from engine.extraction.llm.permit import Gate
+from engine.extraction.llm.permit import RequestGuard
 from engine.rollout import control
 from engine.routing.pipeline import Pipeline
 from engine.service import rollback
@@ -78,10 +78,10 @@ def raise_beats_rm() -> Iterator[None]:
 def preload_after_rollback() -> Iterator[None]:
     """Only documents ask for permission: a model is loaded for a promotion that was rolled back meanwhile."""
 
-    async def unasked(self: Gate, request: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    async def unasked(self: RequestGuard, request: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         return await request()
 
-    with mock.patch.object(Gate, "send", unasked):
+    with mock.patch.object(RequestGuard, "send", unasked):
         yield
 
 

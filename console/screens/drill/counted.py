@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from console.screens.drill.request import OneRequest
 from console.screens.drill.requests import Requests
-from console.screens.listing import Column, Line, Listing
+from console.screens.listing import Column, Listing, ListRow
 from console.screens.page import Page
 from console.widgets import words
 from engine.gate.samples import GateSample, has_samples, samples
@@ -54,7 +54,7 @@ class Counted(Listing):
 
         return put
 
-    def opened(self, line: Line) -> None:
+    def opened(self, line: ListRow) -> None:
         document = str(line.order[5])
         if document:
             self.console.push_screen(OneRequest(document=document))
@@ -62,11 +62,11 @@ class Counted(Listing):
             self.console.say("No document belongs to this row.", "caution")
 
 
-def _line(number: int, one: GateSample, until: float) -> Line:
+def _line(number: int, one: GateSample, until: float) -> ListRow:
     sign, style = words.mark(one.good)
     text = one.title or one.document
     cells = ((words.hour(one.at, until), "dim"), (sign, style), (one.text, "text"), (one.by, "dim"), (text, "text"))
-    return Line((one.at, number), cells, (one.at, sign, one.text, one.by, text, one.document), one.text)
+    return ListRow((one.at, number), cells, (one.at, sign, one.text, one.by, text, one.document), one.text)
 
 
 def behind(condition: ConditionView, v: View) -> Page | None:

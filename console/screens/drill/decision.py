@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
-from console.screens.drill.evidence import Evidence
+from console.screens.drill.evidence import EvidencePage
 from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
 from console.widgets import blocks, words
@@ -77,7 +77,7 @@ class OneDecision(FetchingPage):
 
     def action_open(self) -> None:
         if self.trigger:
-            self.console.push_screen(Evidence(self.trigger))
+            self.console.push_screen(EvidencePage(self.trigger))
         else:
             self.console.say("No trigger made this decision; t goes to that moment.", "caution")
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from textual.binding import BindingType
 
 from console.screens.drill.requests import Requests
-from console.screens.listing import Column, Line, Listing
+from console.screens.listing import Column, Listing, ListRow
 from console.screens.page import Hint, key
 from console.widgets import words
 from engine.metrics import requests
@@ -63,7 +63,7 @@ class ErrorKinds(Listing):
 
         return put
 
-    def opened(self, line: Line) -> None:
+    def opened(self, line: ListRow) -> None:
         kind = str(line.key)
         of = f" of {self.named}" if self.named else ""
         self.console.push_screen(Requests(f"{kind}{of}", lambda: self.scope(kind)))
@@ -73,9 +73,9 @@ class ErrorKinds(Listing):
         self.refreshed()
 
 
-def _line(one: requests.ErrorKindCount, until: float) -> Line:
+def _line(one: requests.ErrorKindCount, until: float) -> ListRow:
     cells = (
         (one.kind, "bad"), (words.count(one.count), "strong"), (words.count(one.documents), "text"), (words.hour(one.last, until), "text"),
         (words.hour(one.first, until), "dim"), (one.message, "dim"),
     )  # fmt: skip
-    return Line(one.kind, cells, (one.kind, one.count, one.documents, one.last, one.first, one.message), one.message)
+    return ListRow(one.kind, cells, (one.kind, one.count, one.documents, one.last, one.first, one.message), one.message)

@@ -9,7 +9,7 @@ from textual.binding import BindingType
 
 from console.screens.drill.counted import COUNTED, Counted
 from console.screens.drill.requests import Requests
-from console.screens.listing import Column, Line, Listing
+from console.screens.listing import Column, Listing, ListRow
 from console.screens.page import Hint, key
 from console.widgets import curves, words
 from console.widgets.blocks import Area
@@ -25,7 +25,7 @@ WINDOWS = (3600.0, 6 * 3600.0, 86400.0, 7 * 86400.0)
 LEAST_S = 300.0  # of requests behind one reading
 
 
-class Evidence(Listing):
+class EvidencePage(Listing):
     TITLE: ClassVar[str] = "Evidence"
     ABOUT: ClassVar[str] = "what a trigger saw, minute by minute; Enter: the requests it counted"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
@@ -87,7 +87,7 @@ class Evidence(Listing):
         self.curve(c, v, self.metric, Area(area.x, area.y, area.width, 12))
         super().paint(c, v, y + 12)
 
-    def opened(self, line: Line) -> None:
+    def opened(self, line: ListRow) -> None:
         """The requests of the window that the reading judged."""
         at, rule = float(line.order[0] or 0.0), self.rule
         span = max(LEAST_S, rule.for_s if rule is not None else LEAST_S)
@@ -110,7 +110,7 @@ class Evidence(Listing):
             await self.app.run_action(f"travel_to({lines[self.rows.at].order[0]})")
 
 
-def _line(one: StoredReading, metric: str, until: float) -> Line:
+def _line(one: StoredReading, metric: str, until: float) -> ListRow:
     r = one.reading
     sign, style = words.VERDICT.get(one.verdict, ("·", "dim"))
     timer = f"{clock(r.held_s)} of {clock(r.for_s)}" if r.held_s and r.for_s else ""
@@ -118,4 +118,4 @@ def _line(one: StoredReading, metric: str, until: float) -> Line:
         (words.hour(one.at, until), "dim"), (f"{sign} {one.verdict}", style), (words.figure(metric, r.value), "strong" if one.verdict == "breach" else "text"),
         (words.count(r.n), "text"), (timer, "bad" if timer else "dim"), (r.sentence, "dim"),
     )  # fmt: skip
-    return Line(one.at, cells, (one.at, one.verdict, r.value, r.n, r.held_s, r.sentence), r.sentence)
+    return ListRow(one.at, cells, (one.at, one.verdict, r.value, r.n, r.held_s, r.sentence), r.sentence)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from console.screens.drill.request import OneRequest
-from console.screens.listing import Column, Line, Listing
+from console.screens.listing import Column, Listing, ListRow
 from console.widgets import words
 from engine.metrics import requests
 from engine.metrics.requests import LISTED, Request, Scope
@@ -47,7 +47,7 @@ class Requests(Listing):
 
         return put
 
-    def opened(self, line: Line) -> None:
+    def opened(self, line: ListRow) -> None:
         if isinstance(line.key, int):
             self.console.push_screen(OneRequest(request=line.key))
 
@@ -61,11 +61,11 @@ def result(one: Request) -> tuple[str, str]:
     return ("shadow" if one.shadow else "answered", "ok") if one.method == "llm" else ("frequency", "dim")
 
 
-def _line(one: Request, until: float) -> Line:
+def _line(one: Request, until: float) -> ListRow:
     ended = result(one)
     cells = (
         (words.hour(one.at, until), "dim"), ended, (words.ms(one.ms) if one.ms else "-", "text"), (str(one.tries or "-"), "text"),
         (f"{one.ungrounded}/{one.proposed}" if one.proposed else "-", "text"), (one.title or one.document, "text"),
     )  # fmt: skip
     order = (one.at, ended[0], one.ms, one.tries, float(one.ungrounded), one.title or one.document)
-    return Line(one.id, cells, order, one.message or one.document)
+    return ListRow(one.id, cells, order, one.message or one.document)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from console.screens.drill.error_kinds import ErrorKinds
-from console.screens.listing import Column, Line, Listing
+from console.screens.listing import Column, Listing, ListRow
 from console.widgets import words
 from engine.metrics import requests
 from engine.view.model import ServerView, View
@@ -42,13 +42,13 @@ class Servers(Listing):
 
         return put
 
-    def opened(self, line: Line) -> None:
+    def opened(self, line: ListRow) -> None:
         url = str(line.key)
         name = line.cells[0][0]
         self.console.push_screen(ErrorKinds(name, url))
 
 
-def lines(v: View, found: list[requests.ServerRequests], until: float) -> list[Line]:
+def lines(v: View, found: list[requests.ServerRequests], until: float) -> list[ListRow]:
     """The servers as the view names them, then those that only the rows know, then what reached no server."""
     counted = {one.server: one for one in found}
     out = [_line(s.name, s.url, counted.pop(s.url, None), s, until) for s in v.servers]
@@ -56,7 +56,7 @@ def lines(v: View, found: list[requests.ServerRequests], until: float) -> list[L
     return out
 
 
-def _line(name: str, url: str, one: requests.ServerRequests | None, s: ServerView | None, until: float) -> Line:
+def _line(name: str, url: str, one: requests.ServerRequests | None, s: ServerView | None, until: float) -> ListRow:
     n, bad = (one.requests, one.errors) if one is not None else (0, 0)
     rate = bad / n if n else None
     now = ("-", "dim") if s is None else (s.state, "ok" if s.up else "bad" if s.up is False else "dim")
@@ -72,4 +72,4 @@ def _line(name: str, url: str, one: requests.ServerRequests | None, s: ServerVie
         (name, "strong"), now, (words.count(n), "text"), (words.count(bad), "bad" if bad else "dim"), (words.rate(rate), "bad" if bad else "dim"),
         (words.ms(mean), "text"), (words.hour(last, until) if last is not None else "none", "text" if last else "dim"),
     )  # fmt: skip
-    return Line(url, cells, (name, now[0], n, bad, rate, mean, last), about)
+    return ListRow(url, cells, (name, now[0], n, bad, rate, mean, last), about)

@@ -9,7 +9,7 @@ from engine.extraction.llm import prompt
 from engine.extraction.llm.deadline import DocumentProgress
 from engine.extraction.llm.failure import SERVICE, ErrorKind, Fault, NotPermitted
 from engine.extraction.llm.http import Http
-from engine.extraction.llm.protocol import Reply
+from engine.extraction.llm.protocol import ModelReply
 from engine.extraction.llm.queue import Slot
 from engine.extraction.llm.server import COLD_MS, Server
 from engine.plan.model import Llm
@@ -19,7 +19,7 @@ SHUT_MOST_S = 3600.0  # a quota may be raised meanwhile: one call an hour looks
 
 async def call(
     slot: Slot, piece: str, document: DocumentProgress, http: Http, config: Llm, limit_s: float | None, other_seed: bool
-) -> Reply:
+) -> ModelReply:
     """Send one piece to the slot's server and settle the slot, however it ends. Raises Fault, NotPermitted.
 
     `limit_s`: this server's share of the document's deadline; None = all of it.

@@ -12,8 +12,8 @@ import msgspec
 from engine.extraction.llm import prompt
 from engine.extraction.llm.failure import ErrorKind, Fault, NotPermitted
 from engine.extraction.llm.http import Http
-from engine.extraction.llm.judge import Evidence, judge
-from engine.extraction.llm.protocol import Reply
+from engine.extraction.llm.judge import PieceEvidence, judge
+from engine.extraction.llm.protocol import ModelReply
 from engine.extraction.llm.server import COLD_MS, Server
 from engine.plan.model import Llm
 
@@ -192,7 +192,7 @@ class _Examination:
         self._doing = "answer"
         config = self._config
         took, reply = await self._ask(_sample(config), 1)
-        keywords = judge(reply, Evidence(SAMPLE))
+        keywords = judge(reply, PieceEvidence(SAMPLE))
         kept = len(keywords.descriptive) + len(keywords.technical)
         flaw = keywords.flaw
         if flaw is None:
@@ -288,7 +288,7 @@ class _Examination:
             f"about {at_once}{more} at a time, {AT_ONCE / spent:.1f} short documents/s ({alone_s:.2f} s alone){hint}",
         )
 
-    async def _ask(self, asked: prompt.Prompt, seed: int, hot: bool = False) -> tuple[float, Reply]:
+    async def _ask(self, asked: prompt.Prompt, seed: int, hot: bool = False) -> tuple[float, ModelReply]:
         """Seconds and the answer. Raises Fault."""
         server, config = self._server, self._config
         began = server.now()

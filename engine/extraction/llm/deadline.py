@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.clock import Clock
 from engine.extraction.llm.failure import ErrorKind, Fault, LlmFailure
 from engine.extraction.llm.judge import PieceKeywords
-from engine.extraction.llm.protocol import Reply
+from engine.extraction.llm.protocol import ModelReply
 
 LOADING_LEAST_S = 2.0  # however short the deadline is
 
@@ -58,7 +58,7 @@ class DocumentProgress:
         self.last_send_at = self.clock.now()
         self.server = server
 
-    def read(self, reply: Reply) -> None:
+    def read(self, reply: ModelReply) -> None:
         self.prompt_tokens += reply.prompt_tokens or 0
         self.answer_tokens += reply.answer_tokens or 0
 

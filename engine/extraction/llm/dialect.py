@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from engine.extraction.llm import responses
-from engine.extraction.llm.http import Answer
+from engine.extraction.llm.http import HttpAnswer
 from engine.extraction.llm.server_info import Thinking
 
 NEEDED = frozenset({"model", "messages"})
@@ -73,7 +73,7 @@ class Dialect:
         return ", ".join([*parts, f"with {' and '.join(instead)}"] if instead else parts)
 
 
-def named(dialect: Dialect, answer: Answer, sent: dict[str, Any]) -> Dialect | None:
+def named(dialect: Dialect, answer: HttpAnswer, sent: dict[str, Any]) -> Dialect | None:
     """The dialect without the parameter that a refusal names; None when it names none."""
     if answer.status not in (400, 404, 422, 500, 501):
         return None
@@ -103,7 +103,7 @@ def named(dialect: Dialect, answer: Answer, sent: dict[str, Any]) -> Dialect | N
     return None
 
 
-def guesses(dialect: Dialect, answer: Answer, sent: dict[str, Any]) -> Iterator[Dialect]:
+def guesses(dialect: Dialect, answer: HttpAnswer, sent: dict[str, Any]) -> Iterator[Dialect]:
     """What an unnamed refusal may mean, likeliest first: each without one parameter, finally without all of them."""
     if answer.status not in (400, 422):
         return

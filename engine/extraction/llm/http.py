@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.extraction.llm.failure import ErrorKind, Fault, Retry
-from engine.extraction.llm.permit import Gate
+from engine.extraction.llm.permit import RequestGuard
 from engine.extraction.llm.redact import Redactor
 from engine.text import clean_line
 
@@ -28,7 +28,7 @@ ANSWER_BYTES = 1 << 20  # an answer is a few kB; a server that never stops must 
 CONNECT_S = 5.0
 
 
-class Answer(Struct, frozen=True):
+class HttpAnswer(Struct, frozen=True):
     """`retry_after`, `server`, `date`: the headers as received, "" without one."""
 
     status: int
@@ -50,7 +50,7 @@ class Http:
         redactor: Redactor | None = None,
         extra: Sequence[str] = (),
         key_header: str = "",
-        gate: Gate | None = None,
+        gate: RequestGuard | None = None,
     ) -> None:
         """`extra`: headers as "Name: value". `key_header`: the header for the key if it is not `Authorization:
         Bearer`."""
@@ -65,7 +65,7 @@ class Http:
         if api_key:
             bearer = not key_header or key_header.lower() == "authorization"
             headers[key_header.lower() or "authorization"] = f"Bearer {api_key}" if bearer else api_key
-        self._gate = gate or Gate(lambda: True)
+        self._gate = gate or RequestGuard(lambda: True)
         self._redactor = redactor or Redactor([api_key or ""])
         self._urls: dict[str, httpx.URL] = {}  # parsing one is a tenth of a call
         self._client = httpx.AsyncClient(
@@ -78,11 +78,11 @@ class Http:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def generate(self, url: str, body: bytes, user: str = "") -> Answer:
+    async def generate(self, url: str, body: bytes, user: str = "") -> HttpAnswer:
         """POST to a route that uses a model: through the gate. Raises Fault, NotPermitted."""
         return await self._gate.send(lambda: self.send("POST", url, body, user))
 
-    async def send(self, method: str, url: str, body: bytes | None = None, user: str = "") -> Answer:
+    async def send(self, method: str, url: str, body: bytes | None = None, user: str = "") -> HttpAnswer:
         """Raises Fault. No time limit except for connecting: the caller has an overall one.
 
         `user`: "name:password" for basic authentication. Cancelling it closes the connection, which ends the
@@ -98,7 +98,7 @@ class Http:
         body = self._redactor.body(answer.body)
         return replace(answer, body=body, retry_after=self._redactor.text(answer.retry_after))
 
-    async def _send(self, method: str, url: str, body: bytes | None, user: str) -> Answer:
+    async def _send(self, method: str, url: str, body: bytes | None, user: str) -> HttpAnswer:
         import httpx
 
         from engine.extraction.llm.transport import ProxyFailure, StaleConnection
@@ -126,7 +126,7 @@ class Http:
             raise _broken(error, url, self._redactor) from None
         head = response.headers
         after = head.get("retry-after") or _after_ms(head.get("retry-after-ms", ""))
-        return Answer(response.status_code, content, after, head.get("server", "")[:200], head.get("date", ""))
+        return HttpAnswer(response.status_code, content, after, head.get("server", "")[:200], head.get("date", ""))
 
 
 def _after_ms(header: str) -> str:

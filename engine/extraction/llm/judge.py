@@ -15,7 +15,7 @@ from engine.extraction import chunks, grounding
 from engine.extraction.keywords import Keywords, stem_phrase
 from engine.extraction.llm import answer
 from engine.extraction.llm.failure import ErrorKind, Fault
-from engine.extraction.llm.protocol import Reply
+from engine.extraction.llm.protocol import ModelReply
 from engine.extraction.llm.surface import Surface
 from engine.extraction.words import TECHNOLOGIES, TECHNOLOGIES_BY_NAME
 from engine.plan.model import Llm
@@ -26,7 +26,7 @@ ENOUGH = 10  # keywords of a truncated answer that are not worth a second call: 
 _IDENTIFIER = re.compile(r"[\d_/\\.:@#+]|[a-z][A-Z]|^-|^[A-Z]{2,}s?$|\b[A-Z]{2,}\b")
 
 
-class Evidence:
+class PieceEvidence:
     """One piece of a document as evidence: what it supports, and how it spells it."""
 
     def __init__(self, piece: str) -> None:
@@ -51,7 +51,7 @@ class PieceKeywords:
         return len(self.descriptive) + len(self.technical) >= SALVAGE_LEAST
 
 
-def judge(reply: Reply, evidence: Evidence) -> PieceKeywords:
+def judge(reply: ModelReply, evidence: PieceEvidence) -> PieceKeywords:
     proposal = answer.parse(reply.text)
     descriptive, technical = proposal.descriptive, proposal.technical
     surfaced = evidence.surface.read(descriptive), evidence.surface.read(technical)
@@ -74,7 +74,7 @@ def judge(reply: Reply, evidence: Evidence) -> PieceKeywords:
     return PieceKeywords(*lists, kept + dropped, dropped, flaw, cut)
 
 
-def _useless(reply: Reply, proposal: answer.Proposal, items: Sequence[str], dropped: int) -> Fault:
+def _useless(reply: ModelReply, proposal: answer.Proposal, items: Sequence[str], dropped: int) -> Fault:
     """Why an answer without a usable keyword has none."""
     begins = answer.first_words(reply.text)
     if not reply.text.strip() and reply.thought:
@@ -92,7 +92,7 @@ def _useless(reply: Reply, proposal: answer.Proposal, items: Sequence[str], drop
     return Fault(ErrorKind.no_keywords, f"the answer has no keyword; it begins {begins}")
 
 
-def _because(reply: Reply) -> str:
+def _because(reply: ModelReply) -> str:
     return f"; {reply.flaw}" if reply.flaw else ""
 
 

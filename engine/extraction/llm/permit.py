@@ -15,7 +15,7 @@ from engine.extraction.llm.failure import NotPermitted
 T = TypeVar("T")
 
 
-class Gate:
+class RequestGuard:
     """`allowed` returns whether any request may go out now."""
 
     def __init__(self, allowed: Callable[[], bool]) -> None:

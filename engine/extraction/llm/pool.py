@@ -26,9 +26,9 @@ from engine.extraction.llm.check import CheckReport, Say, check
 from engine.extraction.llm.deadline import DocumentProgress
 from engine.extraction.llm.failure import ANSWERS, UNSENT, ErrorKind, Fault, LlmFailure, NotPermitted
 from engine.extraction.llm.http import Http
-from engine.extraction.llm.judge import Evidence, PieceKeywords, judge, merged
-from engine.extraction.llm.permit import Gate
-from engine.extraction.llm.protocol import Reply
+from engine.extraction.llm.judge import PieceEvidence, PieceKeywords, judge, merged
+from engine.extraction.llm.permit import RequestGuard
+from engine.extraction.llm.protocol import ModelReply
 from engine.extraction.llm.queue import Slot, WaitQueue
 from engine.extraction.llm.redact import Redactor
 from engine.extraction.llm.retry import Accept, Again, Halve, Tries, next_step
@@ -68,7 +68,7 @@ class LlmPool:
     ) -> None:
         """`permit` is checked before every request that uses a model, whoever sends it."""
         self.config = config
-        self.gate = Gate(permit)
+        self.gate = RequestGuard(permit)
         self._clock = clock
         self._api_key = api_key
         self.redactor = Redactor(_secrets(config, api_key))
@@ -257,7 +257,7 @@ class LlmPool:
         tries = Tries(retries=self.config.retries, divisible=len(piece) >= 2 * SMALLEST_PIECE)
         avoid: set[Server] = set()
         saved: PieceKeywords | None = None
-        evidence: Evidence | None = None
+        evidence: PieceEvidence | None = None
         last: Fault | None = None
         pauses = 0
         while True:
@@ -266,7 +266,7 @@ class LlmPool:
                 with tracing.span("llm queue"):
                     slot = await self._slot(avoid, last is not None, document)
                 reply = await self._call(slot, piece, document, tries.other_seed)
-                evidence = evidence or Evidence(piece)
+                evidence = evidence or PieceEvidence(piece)
                 keywords = judge(reply, evidence)
                 slot.server.judged(keywords.flaw.kind if keywords.flaw else None)
                 document.count(keywords)
@@ -330,7 +330,7 @@ class LlmPool:
         answer."""
         return min((server.warming_s for server in self._servers), default=0.0)
 
-    async def _call(self, slot: Slot, piece: str, document: DocumentProgress, other_seed: bool) -> Reply:
+    async def _call(self, slot: Slot, piece: str, document: DocumentProgress, other_seed: bool) -> ModelReply:
         with tracing.span("llm request", server=slot.server.url, characters=len(piece)) as span:
             try:
                 reply = await call(

@@ -16,7 +16,7 @@ from engine.extraction.llm import refusals, responses, server_info
 from engine.extraction.llm.answer import first_words
 from engine.extraction.llm.dialect import Dialect
 from engine.extraction.llm.failure import ErrorKind, Fault
-from engine.extraction.llm.http import Answer
+from engine.extraction.llm.http import HttpAnswer
 from engine.extraction.llm.prompt import ANSWER_TOKENS, Prompt
 from engine.plan.model import Llm
 from engine.text import clean_line
@@ -25,7 +25,7 @@ KEEP_ALIVE_S = 1800  # how long an idle model stays loaded; Ollama's own 5m mean
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ModelReply:
     """What the model wrote. `kind` and `flaw` explain why it may not be whole (None and "" if it is); times in ms."""
 
     text: str
@@ -45,10 +45,10 @@ class Wire(Protocol):
     def ask(self, config: Llm, prompt: Prompt, *, seed: int, dialect: Dialect) -> dict[str, Any]:
         """The body of the request."""
 
-    def read(self, answer: Answer, config: Llm) -> Reply:
+    def read(self, answer: HttpAnswer, config: Llm) -> ModelReply:
         """What the model wrote. Raises Fault."""
 
-    def digest(self, models: Answer, config: Llm) -> str:
+    def digest(self, models: HttpAnswer, config: Llm) -> str:
         """The model's digest in the answer of `models_path`, "" where it is not given."""
 
 
@@ -62,7 +62,7 @@ class Ollama:
     ask_path = "/api/chat"
     models_path = loading_path = "/api/tags"
 
-    def digest(self, models: Answer, config: Llm) -> str:
+    def digest(self, models: HttpAnswer, config: Llm) -> str:
         return clean_line(str(server_info.entry(config.model, responses.body(models)).get("digest") or ""), 80)
 
     def ask(self, config: Llm, prompt: Prompt, *, seed: int, dialect: Dialect) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Ollama:
             }
         )
 
-    def read(self, answer: Answer, config: Llm) -> Reply:
+    def read(self, answer: HttpAnswer, config: Llm) -> ModelReply:
         parts, written = _written(answer, config, "Ollama's answer")
         last = parts[-1]
         flaw, kind = _end(written)
@@ -111,7 +111,7 @@ class Ollama:
             )
         elif len(parts) > 1 and last.get("done") is False:
             kind, flaw = ErrorKind.cut, "the stream ends in the middle of the answer"
-        return Reply(
+        return ModelReply(
             written.text,
             flaw,
             kind,
@@ -129,7 +129,7 @@ class OpenAi:
     models_path = "/v1/models"
     loading_path = "/health"  # llama.cpp's; a gateway asks all of its models here, which takes long
 
-    def digest(self, models: Answer, config: Llm) -> str:
+    def digest(self, models: HttpAnswer, config: Llm) -> str:
         return ""
 
     def ask(self, config: Llm, prompt: Prompt, *, seed: int, dialect: Dialect) -> dict[str, Any]:
@@ -151,10 +151,10 @@ class OpenAi:
             body["response_format"] = {"type": "json_object"}
         return dialect.trimmed(body)
 
-    def read(self, answer: Answer, config: Llm) -> Reply:
+    def read(self, answer: HttpAnswer, config: Llm) -> ModelReply:
         _, written = _written(answer, config, "a chat completion")
         flaw, kind = _end(written)
-        return Reply(
+        return ModelReply(
             written.text,
             flaw,
             kind,
@@ -164,7 +164,7 @@ class OpenAi:
         )
 
 
-def _written(answer: Answer, config: Llm, wanted: str) -> tuple[list[dict[str, Any]], responses.Written]:
+def _written(answer: HttpAnswer, config: Llm, wanted: str) -> tuple[list[dict[str, Any]], responses.Written]:
     """What the model wrote in an answer of 200. Raises Fault if it is an error, or not such an answer."""
     if answer.status != 200:
         raise refusals.fault(answer, config)
@@ -172,9 +172,9 @@ def _written(answer: Answer, config: Llm, wanted: str) -> tuple[list[dict[str, A
     written = responses.written(parts)
     failed = next((part for part in parts if part.get("error")), None)
     if failed is not None and not written.text.strip():
-        raise refusals.fault(Answer(_status_in(failed), msgspec.json.encode(failed), answer.retry_after), config)
+        raise refusals.fault(HttpAnswer(_status_in(failed), msgspec.json.encode(failed), answer.retry_after), config)
     if failed is not None:  # in the middle of a stream
-        raise refusals.fault(Answer(500, msgspec.json.encode(failed)), config)
+        raise refusals.fault(HttpAnswer(500, msgspec.json.encode(failed)), config)
     if not written.known:
         raise Fault(ErrorKind.not_chat, f"the server answered 200 with {responses.what(answer.body)}, not {wanted}")
     if not written.text.strip() and written.refusal:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from engine.extraction.llm import responses
 from engine.extraction.llm.failure import ErrorKind, Fault, Retry
-from engine.extraction.llm.http import Answer
+from engine.extraction.llm.http import HttpAnswer
 from engine.plan.model import Llm
 from engine.text import clean_line
 
@@ -60,7 +60,7 @@ _UPSTREAM = re.compile(
 _EDGE_STATUS = frozenset({502, 504, *range(520, 531)})
 
 
-def fault(answer: Answer, config: Llm) -> Fault:
+def fault(answer: HttpAnswer, config: Llm) -> Fault:
     """The meaning of an HTTP answer that is not 200."""
     status = answer.status
     if by_proxy(answer):
@@ -111,7 +111,7 @@ def _limited(status: int, tail: str, words: str, after: float) -> Fault:
 # -- a proxy in front --------------------------------------------------------------------------------------------------
 
 
-def by_proxy(answer: Answer) -> bool:
+def by_proxy(answer: HttpAnswer) -> bool:
     """Whether something in front of the server answers: a page of nginx, a status that only gateways send."""
     if responses.is_page(answer.body):
         return (
@@ -126,7 +126,7 @@ def by_proxy(answer: Answer) -> bool:
     return answer.status in _EDGE_STATUS or (answer.status >= 500 and bool(_UPSTREAM.search(answer.body[:400])))
 
 
-def _of_proxy(answer: Answer, config: Llm) -> Fault:
+def _of_proxy(answer: HttpAnswer, config: Llm) -> Fault:
     status = answer.status
     name = _PROXY.search(answer.server.encode()) or _PROXY.search(answer.body[-600:])
     called = f" ({clean_line(name[0].decode('ascii', 'replace'), 40)})" if name else ""
@@ -152,7 +152,7 @@ def _of_proxy(answer: Answer, config: Llm) -> Fault:
     return Fault(ErrorKind.proxy, text, after_s=wait_s(answer, ""))
 
 
-def _status_line(answer: Answer) -> str:
+def _status_line(answer: HttpAnswer) -> str:
     """ "502 Bad Gateway", with the proxy's own message if it has one."""
     if responses.is_page(answer.body):
         sentence = responses.page_title(answer.body)
@@ -169,7 +169,7 @@ def _status_line(answer: Answer) -> str:
 # -- how long to wait --------------------------------------------------------------------------------------------------
 
 
-def wait_s(answer: Answer, sentence: str = "") -> float:
+def wait_s(answer: HttpAnswer, sentence: str = "") -> float:
     """Seconds that the server asks for, in Retry-After (seconds or a date) or in its message; 0 without one."""
     header = answer.retry_after.strip()
     wait = _seconds(header, _sent(answer)) if header else 0.0
@@ -199,7 +199,7 @@ def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _sent(answer: Answer) -> datetime:
+def _sent(answer: HttpAnswer) -> datetime:
     """When the server sent the answer, by its own clock if it gives one."""
     try:
         return _aware(parsedate_to_datetime(answer.date))

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from engine.extraction.llm import listing
-from engine.extraction.llm.http import Answer
+from engine.extraction.llm.http import HttpAnswer
 from engine.text import clean_line
 
 _TITLE = re.compile(rb"<(?:title|h1)[^>]{0,200}>\s*([^<]{1,200}?)\s*</(?:title|h1)>", re.IGNORECASE)
@@ -94,7 +94,7 @@ class Written:
         return best
 
 
-def body(answer: Answer) -> dict[str, Any]:
+def body(answer: HttpAnswer) -> dict[str, Any]:
     """The JSON object of an answer of 200, else {}."""
     parts = objects(answer.body) if answer.status == 200 else []
     return parts[0] if parts else {}

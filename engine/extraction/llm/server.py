@@ -17,10 +17,10 @@ from engine.extraction.llm.breaker import Breaker
 from engine.extraction.llm.concurrency import Window
 from engine.extraction.llm.dialect import Dialect
 from engine.extraction.llm.failure import ErrorKind, Fault
-from engine.extraction.llm.http import Answer, Http
+from engine.extraction.llm.http import Http, HttpAnswer
 from engine.extraction.llm.prompt import SHORT, Prompt
-from engine.extraction.llm.protocol import KEEP_ALIVE_S, Reply
-from engine.extraction.llm.server_info import Facts, ollama_facts, openai_facts, thinking
+from engine.extraction.llm.protocol import KEEP_ALIVE_S, ModelReply
+from engine.extraction.llm.server_info import ServerInfo, ollama_facts, openai_facts, thinking
 from engine.plan.model import Llm
 
 ASIDE_S = 5.0  # for a question about the server itself
@@ -69,7 +69,7 @@ class Server:
         self.url = self._address.root
         self.window = Window(max(1, config.max_concurrency), config.timeout_s)
         self.breaker = Breaker(config.breaker_failures, config.breaker_open_s)
-        self.facts = Facts()
+        self.facts = ServerInfo()
         self.context = 0  # tokens that a prompt and its answer may have; 0 = unknown
         self.answers = 0
         self.last_ms: float | None = None
@@ -186,7 +186,7 @@ class Server:
         elif self.breaker.row:
             state = f"failing ({self.breaker.row} in a row)"
         else:
-            state = "up" if self.answers or self.facts != Facts() else "not tried yet"
+            state = "up" if self.answers or self.facts != ServerInfo() else "not tried yet"
         return ServerHealth(
             self.url,
             state,
@@ -208,7 +208,7 @@ class Server:
 
     async def ask(
         self, http: Http, prompt: Prompt, *, seed: int, hot: bool = False, resend: Callable[[], None] | None = None
-    ) -> Reply:
+    ) -> ModelReply:
         """One answer. Raises Fault. `hot`: a second try, with more chance in it. `resend` is called before the question
         goes out again in another dialect, and may raise."""
         config = self._config
@@ -227,13 +227,13 @@ class Server:
 
     async def _learn_to_ask(
         self, http: Http, config: Llm, prompt: Prompt, seed: int, hot: bool, resend: Callable[[], None] | None
-    ) -> Answer:
+    ) -> HttpAnswer:
         """The answer in the first dialect that the server accepts, which is remembered; else its first refusal."""
         used = self._dialect
         if hot and self._unthought and used.think is False:
             used = replace(used, think=None)
         guesses: Iterator[Dialect] | None = None
-        refusal: Answer | None = None
+        refusal: HttpAnswer | None = None
         for sent in range(MOST_DIALECTS):
             if sent and resend is not None:
                 resend()
@@ -265,11 +265,11 @@ class Server:
             used = other
         return refusal or answer
 
-    def _is_elsewhere(self, answer: Answer) -> bool:
+    def _is_elsewhere(self, answer: HttpAnswer) -> bool:
         """Whether the server lacks the path, and not the model."""
         return refusals.fault(answer, self._config).kind is not ErrorKind.model_missing
 
-    def _is_known_refusal(self, answer: Answer) -> bool:
+    def _is_known_refusal(self, answer: HttpAnswer) -> bool:
         """Whether it concerns something other than parameters, or no other dialect helped before."""
         known = refusals.fault(answer, self._config).kind is not ErrorKind.http
         return known or _signature(answer) in self._unnamed
@@ -309,7 +309,7 @@ class Server:
                 raise
         self.silent = False  # any answer shows that it responds
 
-    def _look_for_a_cut(self, reply: Reply, prompt: Prompt) -> None:
+    def _look_for_a_cut(self, reply: ModelReply, prompt: Prompt) -> None:
         """Some versions drop the head of a long prompt, the instructions with it, and answer 200.
 
         What is left fills the context or half of it; a count far below that is only of what the server's cache did not
@@ -397,7 +397,7 @@ class Server:
             self.note(fault)
             await asyncio.sleep(POLL_S)
 
-    async def survey(self, http: Http) -> Facts:
+    async def survey(self, http: Http) -> ServerInfo:
         """Learn version, model, digest, context. Raises Fault: unreachable, the other API, or the model is missing."""
         facts, there = await (self._ollama(http) if self._config.api == "ollama" else self._openai(http))
         self.facts = facts
@@ -405,7 +405,7 @@ class Server:
             raise Fault(ErrorKind.model_missing, refusals.missing(self._config))
         return facts
 
-    async def _ollama(self, http: Http) -> tuple[Facts, bool]:
+    async def _ollama(self, http: Http) -> tuple[ServerInfo, bool]:
         asked = msgspec.json.encode({"model": self._config.model})
         version, tags, show, loaded = await asyncio.gather(
             self._aside(http, "GET", "/api/version"),
@@ -420,7 +420,7 @@ class Server:
         lacks = show.status == 404 and refusals.fault(show, self._config).kind is ErrorKind.model_missing
         return facts, not lacks
 
-    async def _openai(self, http: Http) -> tuple[Facts, bool]:
+    async def _openai(self, http: Http) -> tuple[ServerInfo, bool]:
         models, props = await asyncio.gather(self._aside(http, "GET", "/v1/models"), self._aside(http, "GET", "/props"))
         facts, there = openai_facts(self._config.model, responses.body(models), responses.body(props))
         self.context = facts.context
@@ -482,10 +482,10 @@ class Server:
         news = fault.kind in (ErrorKind.transport, ErrorKind.proxy)
         return self._succeeded_at >= (began if news else self.now() - PROVEN_S)
 
-    async def _post(self, http: Http, body: bytes) -> Answer:
+    async def _post(self, http: Http, body: bytes) -> HttpAnswer:
         return await http.generate(self._address.to(self._wire.ask_path), body, self._address.user)
 
-    async def _aside(self, http: Http, method: str, path: str, body: bytes | None = None) -> Answer:
+    async def _aside(self, http: Http, method: str, path: str, body: bytes | None = None) -> HttpAnswer:
         """A question about the server itself."""
         try:
             async with asyncio.timeout(ASIDE_S):
@@ -500,7 +500,7 @@ def _overdue() -> str:
     return f"the model was not loaded within {LOAD_S:.0f} s"
 
 
-def _signature(answer: Answer) -> str:
+def _signature(answer: HttpAnswer) -> str:
     """A refusal without its variable parts, for recognition."""
     message = str(responses.error(answer.body).get("message") or "")
     return f"{answer.status} {re.sub(r'[0-9a-f]*[0-9][0-9a-f]*', '#', message)[:120]}"

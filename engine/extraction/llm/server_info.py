@@ -13,7 +13,7 @@ from engine.text import clean_line
 Thinking = bool | Literal["low"] | None  # what to send as `think`; None: do not send it
 
 
-class Facts(msgspec.Struct, frozen=True):
+class ServerInfo(msgspec.Struct, frozen=True):
     """A server's facts about itself and the model; "" and 0 where unknown."""
 
     version: str = ""
@@ -27,7 +27,7 @@ class Facts(msgspec.Struct, frozen=True):
 
 def ollama_facts(
     model: str, version: dict[str, Any], tags: dict[str, Any], show: dict[str, Any], loaded: dict[str, Any]
-) -> Facts:
+) -> ServerInfo:
     """What /api/version, /api/tags, /api/show and /api/ps report; {} for those without an answer."""
     info = show.get("model_info")
     info = info if isinstance(info, dict) else {}
@@ -35,7 +35,7 @@ def ollama_facts(
     details = show.get("details")
     family = str(details.get("family") or "") if isinstance(details, dict) else ""
     can = show.get("capabilities")
-    return Facts(
+    return ServerInfo(
         version=clean_line(str(version.get("version") or ""), 40),
         digest=clean_line(str(entry(model, tags).get("digest") or ""), 80),
         loaded=clean_line(", ".join(str(m.get("name") or "") for m in dicts(loaded, "models")), 200),
@@ -51,7 +51,7 @@ def entry(model: str, models: dict[str, Any]) -> dict[str, Any]:
     return next((m for m in dicts(models, "models") if {m.get("name"), m.get("model")} & wanted), {})
 
 
-def openai_facts(model: str, models: dict[str, Any], props: dict[str, Any]) -> tuple[Facts, bool]:
+def openai_facts(model: str, models: dict[str, Any], props: dict[str, Any]) -> tuple[ServerInfo, bool]:
     """What /v1/models and llama.cpp's /props report. A list without the model does not prove that it is missing
     (llama.cpp's server ignores the name), unless the server has several."""
     known = dicts(models, "data")
@@ -63,7 +63,7 @@ def openai_facts(model: str, models: dict[str, Any], props: dict[str, Any]) -> t
     meta = meta if isinstance(meta, dict) else {}
     mark = [str(first.get("id") or ""), *(f"{k}={meta[k]}" for k in ("n_params", "size") if k in meta)]
     return (
-        Facts(
+        ServerInfo(
             version=clean_line(str(props.get("build_info") or ""), 40),
             digest=clean_line(" ".join(m for m in mark if m), 120),
             loaded=clean_line(str(first.get("id") or ""), 100),
@@ -82,7 +82,7 @@ def _stands_for(listed: str, model: str) -> bool:
     return listed.rpartition("/")[2] == model.rpartition("/")[2] or listed.removesuffix(":latest") == model
 
 
-def thinking(facts: Facts) -> Thinking:
+def thinking(facts: ServerInfo) -> Thinking:
     """What to send as `think`: gpt-oss can only think less; for others thinking is disabled."""
     if not facts.thinking:
         return None

@@ -23,7 +23,7 @@ LISTED = 20
 FLUSH_S = 2.0
 
 
-class Window(Struct, frozen=True):
+class DocumentSelection(Struct, frozen=True):
     """Selects documents that serve LLM keywords: written since, until (epoch seconds), in a stage. None: any."""
 
     since: float | None = None
@@ -89,17 +89,17 @@ async def _flush(engine: Engine) -> None:
         await asyncio.wait([asyncio.wrap_future(waiting)], timeout=FLUSH_S)
 
 
-def _window(engine: Engine, fields: dict[str, Any]) -> Window | Reply:
+def _window(engine: Engine, fields: dict[str, Any]) -> DocumentSelection | Reply:
     since, until, stage = fields.get("since"), fields.get("until"), fields.get("stage")
     if any(isinstance(value, str | list | dict | bool) for value in (since, until, stage)):
         return Reply(False, "Not restored: `since` and `until` are epoch seconds, `stage` is a number.")
     if not fields.get("bad_window"):
-        return Window(since, until, stage)
+        return DocumentSelection(since, until, stage)
     bad = bad_window(engine.conn)
     return bad or Reply(False, "There has been no rollback, so there is no bad window. Use --since.")
 
 
-def bad_window(conn: sqlite3.Connection) -> Window | None:
+def bad_window(conn: sqlite3.Connection) -> DocumentSelection | None:
     """From the start of the problem to the last rollback.
 
     After a trigger: from the start of its breach (hold time plus its window); after a manual rollback: from the start
@@ -114,10 +114,10 @@ def bad_window(conn: sqlite3.Connection) -> Window | None:
     reading = down.decision.evidence.get("reading") or {}
     held = float(reading.get("held_s") or 0.0) + float(reading.get("for_s") or 0.0)
     since = max(began, down.decision.at - held) if held else began
-    return Window(since, down.decision.at)
+    return DocumentSelection(since, down.decision.at)
 
 
-def _preview(engine: Engine, window: Window, limit: int) -> Reply:
+def _preview(engine: Engine, window: DocumentSelection, limit: int) -> Reply:
     affected = window.affected(engine.conn)
     listed = documents.affected_documents(engine.conn, window.since, window.until, window.stage, limit=limit)
     shown = [

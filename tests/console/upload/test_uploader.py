@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from console.upload.sources import Source
-from console.upload.uploader import LEAST, MOST, MOST_CHARS, BoundedUploader, Refused
+from console.upload.uploader import LEAST, MOST, MOST_CHARS, BoundedUploader, UploadRefused
 
 
 class Engine:
@@ -30,7 +30,7 @@ class Engine:
         with self._lock:
             self.at_once -= 1
         if source.id == "bad":
-            raise Refused("not this one")
+            raise UploadRefused("not this one")
         return {"id": source.id}
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.cluster import lease
 from engine.cluster.identity import mismatch
-from engine.cluster.lease import LEASE_S, Grant, Held, Identity, Lease, Report, Terms
+from engine.cluster.lease import LEASE_S, Grant, Held, Identity, LeaseRenewal, Terms, WorkerLease
 
 WHO = Identity("1", "plan")
 
@@ -92,7 +92,7 @@ def test_the_engine_never_counts_a_lease_as_ended_or_obeying_while_its_worker_ma
         receive(now)
         if kind in ("renew", "lost"):
             sent = now + offset
-            report = Report("w", "h", 1, WHO, acknowledged)
+            report = LeaseRenewal("w", "h", 1, WHO, acknowledged)
             received = now + late / 2
             grant = Grant(version, terms(percent, epoch))
             book = lease.granted(book, report, grant, received)
@@ -119,7 +119,7 @@ def test_the_engine_never_counts_a_lease_as_ended_or_obeying_while_its_worker_ma
 
 
 def test_calls_in_flight_leave_a_lease_pending_whatever_it_acknowledged() -> None:
-    held = Lease("w", "h", 1, (1, 2), (1, 2), 3, 10.0, 11.05, None, 0)
+    held = WorkerLease("w", "h", 1, (1, 2), (1, 2), 3, 10.0, 11.05, None, 0)
     assert lease.pending(held, (1, 2), True, 10.5)
     assert not lease.pending(held, (1, 2), False, 10.5)
     assert not lease.pending(held, (1, 2), True, 11.05)

@@ -14,8 +14,8 @@ from engine.extraction.grounding import Ground
 from engine.extraction.keywords import Budget
 from engine.extraction.llm.answer import MOST_ITEMS, parse
 from engine.extraction.llm.failure import ErrorKind
-from engine.extraction.llm.judge import Evidence, PieceKeywords, judge, merged
-from engine.extraction.llm.protocol import Reply
+from engine.extraction.llm.judge import PieceEvidence, PieceKeywords, judge, merged
+from engine.extraction.llm.protocol import ModelReply
 from engine.plan.model import Llm
 
 words = st.text(min_size=1, max_size=30)
@@ -98,7 +98,7 @@ def test_an_answer_made_to_hurt_costs_little_and_stays_bounded(text: str) -> Non
 
 @given(anything.map(json.dumps) | st.text(max_size=200))
 def test_what_is_judged_usable_is_within_the_limits_and_in_the_document(text: str) -> None:
-    found = judge(Reply(text), Evidence(DOCUMENT))
+    found = judge(ModelReply(text), PieceEvidence(DOCUMENT))
     keywords = merged([found], Llm(urls=("http://a",), model="m"))
     assert found.flaw is not None or len(keywords) > 0
     assert len(keywords) <= 15
@@ -109,26 +109,28 @@ def test_what_is_judged_usable_is_within_the_limits_and_in_the_document(text: st
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [
-        (Reply(""), ErrorKind.empty),
-        (Reply(" \n\t"), ErrorKind.empty),
-        (Reply('{"descriptive": [], "technical": []}'), ErrorKind.no_keywords),
-        (Reply('{"descriptive": ["the", "42", "it is"], "technical": []}'), ErrorKind.unfit),
-        (Reply('{"descriptive": ["moonlight"], "technical": []}'), ErrorKind.ungrounded),
-        (Reply("gateway, requests, backoff", "the answer was cut", ErrorKind.cut), ErrorKind.cut),
-        (Reply('{"descriptive": ["gateway"'), ErrorKind.cut),
-        (Reply('{"descriptive": ["gate'), ErrorKind.cut),
-        (Reply('{"answer": 42}'), ErrorKind.shape),
+        (ModelReply(""), ErrorKind.empty),
+        (ModelReply(" \n\t"), ErrorKind.empty),
+        (ModelReply('{"descriptive": [], "technical": []}'), ErrorKind.no_keywords),
+        (ModelReply('{"descriptive": ["the", "42", "it is"], "technical": []}'), ErrorKind.unfit),
+        (ModelReply('{"descriptive": ["moonlight"], "technical": []}'), ErrorKind.ungrounded),
+        (ModelReply("gateway, requests, backoff", "the answer was cut", ErrorKind.cut), ErrorKind.cut),
+        (ModelReply('{"descriptive": ["gateway"'), ErrorKind.cut),
+        (ModelReply('{"descriptive": ["gate'), ErrorKind.cut),
+        (ModelReply('{"answer": 42}'), ErrorKind.shape),
     ],
 )
-def test_each_useless_answer_has_its_kind(reply: Reply, kind: ErrorKind) -> None:
-    flaw = judge(reply, Evidence(DOCUMENT)).flaw
+def test_each_useless_answer_has_its_kind(reply: ModelReply, kind: ErrorKind) -> None:
+    flaw = judge(reply, PieceEvidence(DOCUMENT)).flaw
     assert flaw is not None
     assert flaw.kind is kind
 
 
 def test_both_lists_share_the_ranking_and_a_keyword_in_both_is_technical() -> None:
     said = {"descriptive": ["failed requests", "pools", "backoff"], "technical": ["tokio", "pool"]}
-    keywords = merged([judge(Reply(json.dumps(said)), Evidence(DOCUMENT))], Llm(urls=("http://a",), model="m"))
+    keywords = merged(
+        [judge(ModelReply(json.dumps(said)), PieceEvidence(DOCUMENT))], Llm(urls=("http://a",), model="m")
+    )
     assert keywords.ranked == ("failed requests", "tokio", "backoff", "pool")
     assert keywords.technical == ("tokio", "pool")
 

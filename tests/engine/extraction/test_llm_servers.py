@@ -18,7 +18,7 @@ from engine.clock import SystemClock
 from engine.extraction.llm import CheckLine, ErrorKind, LlmFailure, LlmPool
 from engine.extraction.llm.address import address
 from engine.extraction.llm.failure import Fault
-from engine.extraction.llm.http import Answer
+from engine.extraction.llm.http import HttpAnswer
 from engine.extraction.llm.proxies import UnusableProxy, proxy_for
 from engine.extraction.llm.refusals import fault, wait_s
 from engine.extraction.llm.retry import Accept, Again, GiveUp, Halve, Step, Tries, next_step
@@ -176,30 +176,35 @@ async def test_where_think_false_switches_the_format_off_it_is_left_out() -> Non
 def test_a_wait_is_read_in_seconds_as_a_date_and_from_words() -> None:
     soon = datetime.now(UTC) + timedelta(seconds=90)
     told = "Wed, 21 Oct 2026 07:28:00 GMT"
-    assert wait_s(Answer(429, b"", "7")) == 7
-    assert wait_s(Answer(429, b"", "0.5")) == 0.5
-    assert 85 < wait_s(Answer(429, b"", format_datetime(soon, usegmt=True))) <= 91
-    assert wait_s(Answer(429, b"", "Wed, 21 Oct 2026 07:30:00 GMT", date=told)) == 120  # by the server's own clock
-    assert wait_s(Answer(429, b"", "Wed, 21 Oct 2015 07:28:00 GMT")) == 0
-    assert wait_s(Answer(429, b"", "soon")) == wait_s(Answer(429, b"", "nan")) == wait_s(Answer(429, b"", "-3")) == 0
-    assert wait_s(Answer(429, b"", "1m30s")) == 90
-    assert wait_s(Answer(429, b"", "1e12")) == 86_400
-    assert wait_s(Answer(429, b'{"error": {"message": "Please try again in 7m12s."}}')) == 432
-    assert wait_s(Answer(429, b'{"error": {"details": [{"retryDelay": "34s"}]}}')) == 34
+    assert wait_s(HttpAnswer(429, b"", "7")) == 7
+    assert wait_s(HttpAnswer(429, b"", "0.5")) == 0.5
+    assert 85 < wait_s(HttpAnswer(429, b"", format_datetime(soon, usegmt=True))) <= 91
+    assert wait_s(HttpAnswer(429, b"", "Wed, 21 Oct 2026 07:30:00 GMT", date=told)) == 120  # by the server's own clock
+    assert wait_s(HttpAnswer(429, b"", "Wed, 21 Oct 2015 07:28:00 GMT")) == 0
+    assert (
+        wait_s(HttpAnswer(429, b"", "soon"))
+        == wait_s(HttpAnswer(429, b"", "nan"))
+        == wait_s(HttpAnswer(429, b"", "-3"))
+        == 0
+    )
+    assert wait_s(HttpAnswer(429, b"", "1m30s")) == 90
+    assert wait_s(HttpAnswer(429, b"", "1e12")) == 86_400
+    assert wait_s(HttpAnswer(429, b'{"error": {"message": "Please try again in 7m12s."}}')) == 432
+    assert wait_s(HttpAnswer(429, b'{"error": {"details": [{"retryDelay": "34s"}]}}')) == 34
 
 
 @pytest.mark.parametrize(
     ("answer", "kind", "after"),
     [
-        (Answer(429, b'{"error": "slow down"}', "7"), ErrorKind.busy, 7),
-        (Answer(429, b'{"error": "slow down"}', "3600"), ErrorKind.quota, 3600),
-        (Answer(429, b'{"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}}'), ErrorKind.quota, 900),
-        (Answer(402, b'{"error": {"message": "Insufficient credits"}}'), ErrorKind.quota, 900),
-        (Answer(429, b'{"error": {"message": "Rate limit reached. Add a payment method at https://x/account/billing."}}'), ErrorKind.busy, 0),
-        (Answer(403, b'{"error": {"message": "Monthly limit exceeded: out of credits"}}'), ErrorKind.quota, 900),
+        (HttpAnswer(429, b'{"error": "slow down"}', "7"), ErrorKind.busy, 7),
+        (HttpAnswer(429, b'{"error": "slow down"}', "3600"), ErrorKind.quota, 3600),
+        (HttpAnswer(429, b'{"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}}'), ErrorKind.quota, 900),
+        (HttpAnswer(402, b'{"error": {"message": "Insufficient credits"}}'), ErrorKind.quota, 900),
+        (HttpAnswer(429, b'{"error": {"message": "Rate limit reached. Add a payment method at https://x/account/billing."}}'), ErrorKind.busy, 0),
+        (HttpAnswer(403, b'{"error": {"message": "Monthly limit exceeded: out of credits"}}'), ErrorKind.quota, 900),
     ],
 )  # fmt: skip
-def test_a_queue_is_waited_for_and_a_quota_is_not(answer: Answer, kind: ErrorKind, after: float) -> None:
+def test_a_queue_is_waited_for_and_a_quota_is_not(answer: HttpAnswer, kind: ErrorKind, after: float) -> None:
     found = fault(answer, CONFIG)
     assert (found.kind, found.after_s) == (kind, after)
 

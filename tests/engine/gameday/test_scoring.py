@@ -8,7 +8,7 @@ import pytest
 
 from engine.gameday import scenario as scenarios
 from engine.gameday.scenario import SPEED, Scenario
-from engine.gameday.scoring import ACT, FINE, HARM, NOTICE, TIME, WRONG_MOVE, Act, By, Look, Shift, Slice, score
+from engine.gameday.scoring import ACT, FINE, HARM, NOTICE, TIME, WRONG_MOVE, Act, By, ScreenLook, Shift, Slice, score
 from engine.rehearsal.faults import checked
 
 TEN = [scenarios.load(name) for name in scenarios.names()]
@@ -48,7 +48,7 @@ def played(
         ended,
         SPEED,
         tuple(Act(calendar(at), kind, by, lowers=kind in ("rollback", "trigger")) for at, kind, by in acts),
-        tuple(Look(calendar(at), scenario.screens[0]) for at in looks),
+        tuple(ScreenLook(calendar(at), scenario.screens[0]) for at in looks),
         tuple(slices),
     )
 
@@ -174,7 +174,7 @@ def test_only_a_look_at_what_shows_it_counts_and_only_once_it_can_be_seen() -> N
     for shift, noticed in (
         (played(one, looks=(-5.0,)), False),
         (played(one, looks=(2.0,)), True),
-        (Shift(0.0, one.lasts_s, SPEED, (), (Look(one.lasts_s - 60, "Help"),), ()), False),
+        (Shift(0.0, one.lasts_s, SPEED, (), (ScreenLook(one.lasts_s - 60, "Help"),), ()), False),
     ):
         assert (score(one, shift).noticed_s is not None) == noticed
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.plan.init import set_value
-from engine.plan.load import PlanError, Problem, default_plan_text, find_plan, load_plan, parse_plan
+from engine.plan.load import PlanError, PlanProblem, default_plan_text, find_plan, load_plan, parse_plan
 
 SMALL = """\
 name = "Plan"
@@ -505,7 +505,7 @@ def test_whatever_a_value_is_the_answer_is_a_plan_or_sentences(line: str, value:
         parse_plan(text)
     except PlanError as error:
         found = [*error.problems] or ["nothing sentence"]
-    assert all(isinstance(problem, Problem) and problem.message and problem.line for problem in found)
+    assert all(isinstance(problem, PlanProblem) and problem.message and problem.line for problem in found)
 
 
 def test_every_line_number_is_right_in_the_whole_plan() -> None:

@@ -14,7 +14,7 @@ from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action
 from engine.rollout import control
 from engine.rollout.control import ENGINE, Actor, Ask, Decision, State
-from engine.server.requests.data import Window, bad_window
+from engine.server.requests.data import DocumentSelection, bad_window
 from engine.store import database, log
 from engine.store.folder import Folder
 
@@ -56,14 +56,14 @@ def test_by_hand_it_is_the_time_of_the_percentage_that_was_ended(conn: sqlite3.C
     climb(conn, 2, 100.0)
     climb(conn, 3, 500.0)
     roll_back(conn, 900.0)
-    assert bad_window(conn) == Window(500.0, 900.0)
+    assert bad_window(conn) == DocumentSelection(500.0, 900.0)
 
 
 def test_pressing_again_at_zero_does_not_lose_it(conn: sqlite3.Connection) -> None:
     climb(conn, 3, 500.0)
     roll_back(conn, 900.0)
     roll_back(conn, 950.0)
-    assert bad_window(conn) == Window(500.0, 900.0)
+    assert bad_window(conn) == DocumentSelection(500.0, 900.0)
 
 
 def test_after_a_trigger_it_begins_with_the_breach_and_never_before_the_percentage(conn: sqlite3.Connection) -> None:
@@ -75,10 +75,10 @@ def test_after_a_trigger_it_begins_with_the_breach_and_never_before_the_percenta
         return control.act(PLAN, state, Action.to_zero, asked, "6 %", evidence)
 
     log.commit(conn, asked.request_id, act)
-    assert bad_window(conn) == Window(1400.0, 2000.0)
+    assert bad_window(conn) == DocumentSelection(1400.0, 2000.0)
     conn.execute("DROP TRIGGER decision_is_append_only_u")
     conn.execute("UPDATE decision SET body = replace(body, '300.0', '3000.0') WHERE kind = 'trigger'")
-    assert bad_window(conn) == Window(500.0, 2000.0)
+    assert bad_window(conn) == DocumentSelection(500.0, 2000.0)
 
 
 def test_the_cache_forgets_what_was_made_or_served_in_the_window(conn: sqlite3.Connection) -> None:

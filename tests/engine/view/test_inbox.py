@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from engine.rollout.control import State
 from engine.view import inbox
-from engine.view.inbox import Facts
+from engine.view.inbox import InboxFacts
 from engine.view.model import GateView, ItemView, ReminderView
 from tests.engine.triggers.scene import PLAN
 
-NONE = Facts()
+NONE = InboxFacts()
 CANARY = State(stage=2, percent_bp=1000)
 SHUT = GateView(
     False, 3, "Limited Rollout", 2500, "", ("Error rate < 1%: 120 more documents", "bake: 1d left of 2d"), (), (), 172_800.0,
@@ -23,7 +23,7 @@ def item(id: str, state: str = "open", kind: str = "manual", **more: bool) -> It
     return ItemView(id, id, kind, state, "", None, "", "", more.pop("required", True), **more)  # type: ignore[arg-type]
 
 
-def kinds(state: State = CANARY, gate: GateView = SHUT, facts: Facts = NONE, **more: object) -> list[str]:
+def kinds(state: State = CANARY, gate: GateView = SHUT, facts: InboxFacts = NONE, **more: object) -> list[str]:
     return [task.kind for task in inbox.tasks(state, PLAN, gate, more.get("reminders", ()), facts)]  # type: ignore[arg-type]
 
 
@@ -33,13 +33,13 @@ def test_documents_and_bake_wait_for_no_person() -> None:
 
 def test_a_lock_says_from_when_it_can_be_resumed() -> None:
     locked = replace(CANARY, locked="error_critical fired", cooldown_until=500.0)
-    (task,) = inbox.tasks(locked, PLAN, SHUT, (), Facts())
+    (task,) = inbox.tasks(locked, PLAN, SHUT, (), InboxFacts())
     assert (task.kind, task.screen, task.not_before) == ("resume", "gate", 500.0)
     assert "error_critical fired" in task.sentence
 
 
 def test_the_most_pressing_comes_first() -> None:
-    facts = Facts(
+    facts = InboxFacts(
         blind="blind for 2m", problems=("the disk is full",), unexplained=7, complaints=2, complained_at=5.0, to_review=8,
         review_of=20, rules_unproven=True, messages=(("weekly", "weekly"), ("daily", "daily")), plan_changed="rollout.toml changed",
         misplaced="two stages fit",
@@ -63,7 +63,7 @@ def test_the_most_pressing_comes_first() -> None:
     ],
 )
 def test_an_item_says_what_to_do_with_it(of: ItemView, verb: str) -> None:
-    (task,) = inbox.tasks(CANARY, PLAN, replace(SHUT, items=(of,)), (), Facts())
+    (task,) = inbox.tasks(CANARY, PLAN, replace(SHUT, items=(of,)), (), InboxFacts())
     assert task.sentence == verb + "x"
     assert task.id == "x"
 
@@ -75,6 +75,6 @@ def test_an_item_that_holds_no_gate_waits_only_after_the_rollout() -> None:
 
 
 def test_an_open_gate_waits_for_a_promotion() -> None:
-    (task,) = inbox.tasks(CANARY, PLAN, replace(SHUT, open=True, missing=()), (), Facts())
+    (task,) = inbox.tasks(CANARY, PLAN, replace(SHUT, open=True, missing=()), (), InboxFacts())
     assert task.kind == "promote"
     assert "Limited Rollout, 25 %" in task.sentence

@@ -11,7 +11,7 @@ from engine.clock import SystemClock
 from engine.cluster.identity import version
 from engine.cluster.lease import Identity
 from engine.worker.keeper import Keeper
-from engine.worker.line import Line
+from engine.worker.line import EngineConnection
 from engine.worker.switch import LeasedSwitch
 
 CALL_S = 0.03
@@ -28,7 +28,7 @@ async def work(place: str, token: str, name: str, plan_digest: str, out: TextIO)
 
     keeper = Keeper(
         name,
-        lambda: Line(place, token),
+        lambda: EngineConnection(place, token),
         SystemClock(),
         lambda: Identity(version(), plan_digest),
         lambda: len(calls),
