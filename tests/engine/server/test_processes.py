@@ -124,15 +124,19 @@ def test_after_the_key_no_call_is_sent_though_eight_workers_are_busy(stage: Stag
     assert later["documents_since"] > 0
     assert later["llm_since"] == 0
     assert not stage.folder.is_armed()
+    assert stage.until(lambda: stage.reader.state().percent_bp == 0)  # recorded, too
 
 
 def test_a_rollback_by_hand_can_be_undone_and_re_arms(stage: Stage) -> None:
-    stage.climb(3)
+    stage.climb(3)  # at least: after a rollback the way up returns to the stage that it left
+    before = stage.reader.state()
+    assert before.percent_bp >= 2500
     assert stage.client.rollback("by mistake").ok
     assert stage.until(lambda: stage.reader.state().percent_bp == 0)
     reply = stage.client.command("undo_rollback", epoch=stage.reader.state().epoch)
     assert reply.ok, reply.sentence
-    assert stage.reader.state().percent_bp == 2500
+    after = stage.reader.state()
+    assert (after.stage, after.percent_bp) == (before.stage, before.percent_bp)
     assert stage.folder.is_armed()
 
 
