@@ -43,7 +43,7 @@ class Reply(Struct, frozen=True):
 
 
 class RollbackResult(Struct, frozen=True):
-    """What was done, in which ways. `ok`: 0 % is in effect as far as this side can know; the proof follows in the view.
+    """What was done, and how. `ok`: 0 % is in effect as far as this side can tell; the proof follows in the view.
 
     `engine`: it answered, it holds the store but is silent, or it is not running (then nothing can call the LLM without
     the armed file).
@@ -56,7 +56,7 @@ class RollbackResult(Struct, frozen=True):
     rev: int | None = None
     engine: Literal["answered", "silent", "none"] = "silent"
     took_s: float = 0.0  # from the key to here
-    instead: str = ""  # why it went to 0 % and not to the stage that was asked for, " (...)"
+    instead: str = ""  # why it went to 0 % and not to the requested stage, " (...)"
     leases_end_s: float = 0.0  # without an engine: for so long after that workers outside it may still call
 
     @property
@@ -154,7 +154,7 @@ class EngineClient:
         response = connection.getresponse()
         return response.status, json.loads(response.read() or b"{}")
 
-    # -- rollback: nothing in its way ----------------------------------------------------------------------------------
+    # -- rollback: nothing blocks it ----------------------------------------------------------------------------------
 
     def rollback(
         self,
@@ -256,8 +256,8 @@ class EngineClient:
         )
 
     def _still_held(self) -> int:
-        """The process that holds a lock of this store which was removed or replaced; 0 for none. Its engine writes
-        still.
+        """The process that holds a removed or replaced lock file of this store; 0 for none. Its engine still
+        writes.
         """
         from engine.store.holders import holders
 
@@ -305,7 +305,7 @@ class EngineClient:
             except sqlite3.Error as error:
                 if attempt == 1 and not database.is_locked(error) and self.folder.drop_ballast():
                     continue
-                ways.append(f"the database did not take it ({error})")
+                ways.append(f"the database refused it ({error})")
                 return None
         return None
 

@@ -1,6 +1,6 @@
-"""Whether an engine runs for a store: asked of the process, never inferred from the store's files.
+"""Whether an engine runs for a store: determined from the process, never from the store's files.
 
-A lock file can be removed and a heartbeat can stop (a full disk) while the engine goes on calling the LLM.
+A lock file can be removed and a heartbeat can stop (a full disk) while the engine keeps calling the LLM.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ ASK_S = 0.5
 
 
 class Whereabouts(Struct, frozen=True):
-    """`running`: it answered, with `view` as it is at this moment (None while it starts). `silent`: a process is there
-    and does not answer. `none`: no process can be there. `unknown`: this user cannot tell; `why` says what stands in
-    the way.
+    """`running`: it answered, with its current `view` (None while it starts). `silent`: a process exists but does not
+    answer. `none`: no process can exist. `unknown`: this user cannot tell; `why` gives the obstacle.
     """
 
     state: Literal["running", "silent", "none", "unknown"]
@@ -32,7 +31,7 @@ class Whereabouts(Struct, frozen=True):
 
 
 def ask(folder: Folder, pid: int = 0, heartbeat: float = 0.0, timeout_s: float = ASK_S) -> Whereabouts:
-    """`pid` and `heartbeat` (epoch seconds) are the last that the store has of an engine, 0 when it cannot be read."""
+    """`pid` and `heartbeat` (epoch seconds) are the last ones the store has for an engine, 0 if it cannot be read."""
     why = ""
     try:
         status, answer = EngineClient(folder).request("GET", "/v1/status", timeout_s=timeout_s)
@@ -52,14 +51,15 @@ def ask(folder: Folder, pid: int = 0, heartbeat: float = 0.0, timeout_s: float =
     if pid and _is_still(pid, heartbeat):
         return Whereabouts("silent", pid=pid, why="it does not answer")
     if why or hidden:
-        return Whereabouts("unknown", why=why or f"what process {hidden[0]} holds open cannot be seen by this user")
+        return Whereabouts("unknown", why=why or f"this user cannot see which files process {hidden[0]} has open")
     if not os.path.isdir("/proc/self/fd"):
-        return Whereabouts("unknown", why="this system does not say which process holds a file open")
+        return Whereabouts("unknown", why="this system does not show which process has a file open")
     return Whereabouts("none")
 
 
 def _is_still(pid: int, heartbeat: float) -> bool:
-    """Whether the process of that number is the engine that beat then, and no later one under its number."""
+    """Whether the process with that number is the engine that wrote the heartbeat, not a later process with the same
+    number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

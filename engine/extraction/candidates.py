@@ -1,4 +1,4 @@
-"""What may be a keyword: phrases of a text, found by a grammar over one letter a word.
+"""Candidate keywords: phrases of a text, found by a grammar over one letter per word.
 
 Every token gets a letter for the kind of word it is: a dictionary look-up, so that a token costs less than a
 microsecond. The letters of a text make one string; regular expressions over it settle what is a verb here, and find the
@@ -36,7 +36,7 @@ from engine.extraction.languages import (
 MAX_WORDS = 5
 MAX_CHARS = 60  # of a keyword
 CACHED = 50_000  # tokens
-ASKED = 2_000  # tokens from which the language is read
+ASKED = 2_000  # tokens used to detect the language
 
 # Vowel marks of scripts from Hebrew to Khmer, which Python's re does not count as letters.
 _MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0981-\u0dff\u0e31-\u0e3a\u0e47-\u0e4e\u0eb1-\u0ebc\u0ec8-\u0ecd\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3"
@@ -180,7 +180,7 @@ def _folded(token: str) -> str:
 KINDS = Known(_kind)
 FOLDS = Known(_folded)
 
-# In place, letter for letter: what is a verb here.
+# In place, letter for letter: marks what is a verb here.
 _SETTLED = (
     # to use; the system supports the; Set max_tokens
     # that captures, which support
@@ -198,11 +198,10 @@ _SETTLED = (
     re.compile(r"(?<![ncigab])G|G(?![.xrf])"),
 )
 _PHRASE = re.compile(r"[awegGnsbBciP](?:[awegGnsbBciP#]*[gGnsbBcipP#])?|p")
-# of other languages; I: an identifier, which is a phrase by itself, since what stands beside it may be a verb; E: a
-# Korean word that
-# had a particle, which ends a phrase
+# of other languages; I: an identifier, which is a whole phrase, since the word next to it may be a verb; E: a Korean
+# word that had a particle, which ends a phrase
 _FOREIGN_PHRASE = re.compile(r"I|[nci](?:[nci#]*[nciE])?|E")
-# of Romance languages; j: what has the ending of an adjective, N: a noun that comes again behind the one before it
+# of Romance languages; j: a word with an adjective's ending, N: a noun that recurs after the one before it
 # (palabras clave), L: a link
 _ROMANCE_PHRASE = re.compile(r"I|(?:c{1,3}|i{1,3}|n)[iN#]?j{0,2}(?:L[ncij]N?j?){0,2}|j+")
 _ROMANCE_ADJECTIVE = re.compile(
@@ -223,8 +222,8 @@ def _verbs(match: re.Match[str]) -> str:
 
 
 def tokenise(text: str) -> list[str]:
-    """Words, identifiers, and breaks: punctuation, and lines that begin anew. What stands between two of them is white
-    space."""
+    """Words, identifiers, and breaks: punctuation, and lines that start a new block. Only white space
+    is between two tokens."""
     return (_PLAIN if text.isascii() or not _MARKED.search(text) else _WITH_MARKS).findall(text)
 
 
@@ -326,7 +325,7 @@ def _romance(
     """The noun phrase of Romance languages: a noun, its adjectives, and one or two more such by links: base de datos
     distribuida.
 
-    A noun behind a noun may be a verb, which no list has: it belongs to the phrase where the two come again.
+    A noun after a noun may be a verb that is in no list: it belongs to the phrase only if the pair recurs.
     """
     pairs = Counter(pair for pair in pairwise(map(str.lower, tokens)))
     letters = []

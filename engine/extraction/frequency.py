@@ -26,10 +26,13 @@ from engine.extraction.unspaced import CJK, Piece, pieces
 from engine.extraction.words import GENERAL, TECHNOLOGIES, TECHNOLOGIES_BY_NAME
 from engine.parsing import Parsed, content
 
-# stored and pinned with the model and the prompt: another ranking is another control arm
+# stored and pinned with the model and the prompt: a different ranking is a different control arm
 NAME = f"frequency {trees.VERSION}"
 RESCORED = 20  # candidates the trees correct
-FEW, FEW_OF_LITTLE = 5, 10  # keywords up to which vague words fill the list, and of a text that has little else
+FEW, FEW_OF_LITTLE = (
+    5,
+    10,
+)  # vague words fill the list up to this many keywords, and up to this many in a text with little else
 LITTLE = 60  # tokens of such a text
 
 _QUOTED = re.compile(r"`([^`\s]{2,60})`")
@@ -73,7 +76,7 @@ def best(read: Phrases, by: Traits, *, english: bool) -> tuple[list[Rated], list
     rivals, vague = candidates(read.spans, english=english)
     ranked = [(-score(rival, length, by), rival.at, rival.text, rival) for rival in rivals]
     ranked.sort()
-    vague.sort(key=lambda word: (-word.stands, word.at, word.text))
+    vague.sort(key=lambda word: (-word.alone, word.at, word.text))
     return ranked, vague
 
 
@@ -124,7 +127,7 @@ def _chosen(
         if len(chosen) >= (few if place >= first_vague and candidate.text not in quoted else budget.total):
             break
         key = tuple(map(_ROOTS.__getitem__, words)) if english else words
-        if key in keys or (candidate.stands < least and words in covered):
+        if key in keys or (candidate.alone < least and words in covered):
             continue
         if _is_technical(candidate.text, quoted):
             if technical >= budget.technical:
@@ -147,7 +150,7 @@ def _shown(best: list[Candidate], spans: list[Span], quoted: frozenset[str], eng
     ranked: dict[str, None] = {}
     technical: dict[str, None] = {}
     for candidate in best:
-        text = candidate.text if candidate.stands else _as_written(candidate, spans)
+        text = candidate.text if candidate.alone else _as_written(candidate, spans)
         keyword = _in_small_letters(text) if english and text not in quoted else text
         ranked[keyword] = None
         if _is_technical(text, quoted):
@@ -156,7 +159,7 @@ def _shown(best: list[Candidate], spans: list[Span], quoted: frozenset[str], eng
 
 
 def _as_written(part: Candidate, spans: list[Span]) -> str:
-    """The first spelling of a part of phrases, which is known only by its words as they are compared."""
+    """The first spelling of a part of phrases, of which only the compared form is known."""
     size = len(part.words)
     for words, text, at in spans:
         i = part.at - at

@@ -19,7 +19,8 @@ _EDGES = ".,;:!?\"'`()[]{}<>*“”‘’"
 
 
 class Budget(NamedTuple):
-    """Most keywords of a document: in all, and of each kind. One for both methods, or the A/B test would compare the budgets."""
+    """Maximum keywords of a document, in total and per kind. Both methods share it, or the A/B test would compare
+    budgets."""
 
     total: int = MAX_TOTAL
     descriptive: int = MAX_DESCRIPTIVE
@@ -42,7 +43,8 @@ class Keywords(Struct, frozen=True):
 
 
 class _Stemmer(threading.local):
-    """One a thread: a stemmer keeps the word that it works on, and long documents are counted beside the loop."""
+    """One per thread: a stemmer holds the word it is working on, and long documents are processed off the event
+    loop."""
 
     def __init__(self) -> None:
         self.of = snowballstemmer.stemmer("porter").stemWord
@@ -58,7 +60,7 @@ def stem(word: str) -> str:
 
 
 def topped_up(keywords: Keywords, spare: Keywords, least: int, budget: Budget) -> Keywords:
-    """With the best of `spare` behind them until there are `least`; what says the same by its stems is not taken twice."""
+    """Appends the best of `spare` until there are `least`; a keyword with the same stems is not added twice."""
     known = {stem_phrase(keyword) for keyword in keywords.ranked}
     more = [keyword for keyword in spare.ranked if stem_phrase(keyword) not in known][
         : max(0, min(least, budget.total) - len(keywords))
@@ -69,6 +71,7 @@ def topped_up(keywords: Keywords, spare: Keywords, least: int, budget: Budget) -
 
 
 def stem_phrase(text: str) -> str:
-    """What a phrase is compared by: lower case, split at spaces, hyphens, slashes and underscores, each word stemmed."""
+    """The form in which phrases are compared: lower case, split at spaces, hyphens, slashes and underscores, each word
+    stemmed."""
     words = (word.strip(_EDGES) for word in _WORD.findall(text.lower()))
     return " ".join(stem(word) for word in words if word)

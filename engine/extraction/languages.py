@@ -134,7 +134,7 @@ LINKS = {
     "italian": _set("di del della dei delle"),
 }
 
-# Where verbs end as hardly a noun does: they end a phrase as function words do.
+# Verb endings that nouns rarely have: such a word ends a phrase, as function words do.
 VERBS: dict[str, re.Pattern[str]] = {
     "spanish": re.compile(
         r"\w{2,}(?:ándose|iéndose|iendo|aron|ieron|aban?|ará[ns]?|erá[ns]?|irá[ns]?|arían?|erían?|irían?|arse|erse|irse|arlo|arla|ó)|\w{3,}(?<!m)ando"
@@ -149,12 +149,12 @@ VERBS: dict[str, re.Pattern[str]] = {
 }
 
 
-# no word of English: one in an English text is of a passage in another language
+# not English words: one in an English text belongs to a passage in another language
 NOT_ENGLISH = frozenset(word for listed in FUNCTION_WORDS.values() for word in listed if not word.isascii())
 
 
 def language(words: Sequence[str]) -> str | None:
-    """`english`, a key of FUNCTION_WORDS, or None when it is neither. `words` in any case."""
+    """`english`, a key of FUNCTION_WORDS, or None if it is neither. `words` in any case."""
     if len(words) > SAMPLED:
         words = words[:: len(words) // SAMPLED]
     total = len(words)

@@ -11,7 +11,7 @@ from engine.parsing import parse
 from engine.parsing.inline import unescaped
 from engine.parsing.sampling import SAMPLE_CHARS, sample
 
-# as one, or a look for the next line's first letter would go over all of them at each
+# treated as one, or the search for the next line's first letter would rescan all of them at each
 _EMPTY_LINES = re.compile(r"\n\s*\n")
 _FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,})[^\n]*$", re.M)
 _TAG = re.compile(r"</?[A-Za-z!][^<>]{0,400}>")
@@ -38,7 +38,7 @@ _FEW = 200  # characters of prose beside which code is read too
 
 
 def prose(text: str) -> str:
-    """The text without code blocks, tags, addresses and directives. If hardly anything else is left, with its code."""
+    """The text without code blocks, tags, addresses and directives. Keeps the code if hardly anything else is left."""
     text = text.replace("\r", "")
     if "```" in text or "~~~" in text:
         text = _unless_little(text, _unfenced(text))
@@ -61,7 +61,7 @@ def prose(text: str) -> str:
     if text.isupper():
         text = text.lower()
     if _LONG_WORD.search(text):
-        text = _SHOUTED.sub(lambda found: found[0].lower() if _LONG_WORD.search(found[0]) else found[0], text)
+        text = _SHOUTED.sub(lambda match: match[0].lower() if _LONG_WORD.search(match[0]) else match[0], text)
     return _EMPTY_LINES.sub("\n\n", text) if "\n" in text else text
 
 

@@ -17,9 +17,9 @@ from engine.extraction.candidates import KINDS, MAX_CHARS, Known, Span, Words
 from engine.extraction.languages import LINKS
 from engine.extraction.words import EMPTY, GENERAL, SOFT, WEAK
 
-SELDOM = 400  # candidates from which on one that comes once, and late, is not worth scoring
+SELDOM = 400  # with this many candidates, one that occurs once, and late, is not worth scoring
 EARLY = 400  # tokens
-SUBJECT = 8  # times from which on a general word says what a text is about
+SUBJECT = 8  # from this many times on, a general word is the subject of the text
 
 _LINKS = frozenset(chain.from_iterable(LINKS.values()))
 _NUMBERED = re.compile(r"(?<!\S)\d")
@@ -28,14 +28,15 @@ _NO_BEGINNING = frozenset("wv#")
 
 
 class Candidate(NamedTuple):
-    """`stands`: how often it is a phrase of the text; `within`: how often a part of one. `at`, `last`: first and last
-    token it begins at."""
+    """`alone`: how often it is a phrase on its own; `within`: how often it is part of one. `at`, `last`: the first and
+    last
+    token where it begins."""
 
     words: Words
     text: str
     at: int
     last: int
-    stands: int
+    alone: int
     within: int
 
 
@@ -47,7 +48,7 @@ class Traits(NamedTuple):
     three: float
     four: float
     five: float
-    stands: float  # log(times as a phrase + a third of the times inside one)
+    alone: float  # log(times as a phrase + a third of the times inside one)
     occurs: float  # log(all times)
     late: float  # log(1 + first token / 20)
     spread: float  # share of the text between first and last time
@@ -90,21 +91,21 @@ def candidates(spans: Sequence[Span], *, english: bool) -> tuple[list[Candidate]
     vague: list[Candidate] = []
     for words in chain(spellings, parts):
         forms = spellings.get(words, ())
-        stands, within, at = len(forms), inside.get(words, 0), first[words]
-        if many and stands + within < 2 and at > EARLY:
+        alone, within, at = len(forms), inside.get(words, 0), first[words]
+        if many and alone + within < 2 and at > EARLY:
             continue
-        text = _spelling(forms) if stands else " ".join(words)
+        text = _spelling(forms) if alone else " ".join(words)
         if len(text) > MAX_CHARS or not (text[0].isalpha() or any(map(str.isalpha, text))):
             continue
-        if not stands:
+        if not alone:
             if english:
                 surface = text.split()
                 if KINDS[surface[-1]] in _NO_END or KINDS[surface[0]] in _NO_BEGINNING:
                     continue
             elif words[0] in _LINKS or words[-1] in _LINKS:
                 continue
-        of_any_field = english and len(words) == 1 and words[0] in GENERAL and stands + within < SUBJECT
-        (vague if of_any_field else made).append(Candidate(words, text, at, last[words], stands, within))
+        of_any_field = english and len(words) == 1 and words[0] in GENERAL and alone + within < SUBJECT
+        (vague if of_any_field else made).append(Candidate(words, text, at, last[words], alone, within))
     return made, vague
 
 
@@ -113,7 +114,8 @@ def _inside(
 ) -> tuple[dict[Words, int], list[Words]]:
     """How often each part of a phrase occurs inside one, and the parts that do so in two places of the phrases.
 
-    A word that stands in one place only is in no such part, and ends no other phrase: what holds it is not counted.
+    A word that occurs in one place only is in no such part and ends no other phrase, so parts containing it are
+    skipped.
     Completes `first` and `last`, for parts too.
     """
     inside: dict[Words, int] = {}
@@ -154,10 +156,10 @@ def _spelling(forms: Sequence[str]) -> str:
 
 def score(candidate: Candidate, length: int, by: Traits) -> float:
     """The traits of a candidate in a text of `length` tokens, each times its weight."""
-    words, text, at, last, stands, within = candidate
+    words, text, at, last, alone, within = candidate
     size = len(words)
     head = words[-1]
-    total = by.stands * math.log(stands + 0.33 * within) + by.occurs * math.log(stands + within)
+    total = by.alone * math.log(alone + 0.33 * within) + by.occurs * math.log(alone + within)
     total += by.late * math.log1p(at / 20) + by.spread * (last - at) / length
     if size == 1:
         ends = KINDS[text]
@@ -188,7 +190,7 @@ def score(candidate: Candidate, length: int, by: Traits) -> float:
                 total += by.empty_last
     if ends in "bB":
         total += by.verb_last
-    if not stands:
+    if not alone:
         total += by.part
     if at and text[0].isupper() and text[1:2].islower():
         total += by.name
@@ -201,15 +203,15 @@ def score(candidate: Candidate, length: int, by: Traits) -> float:
 
 
 class Context(NamedTuple):
-    """What is known of one of the best candidates beside the others and in its place in the text.
+    """One of the best candidates, relative to the others and to its place in the text.
 
-    Neither the text's length nor the number of its candidates: with these, trees learn which set a text is from.
+    It excludes the text's length and its number of candidates: from those, trees learn which data set a text is from.
     """
 
     size: float  # words
     chars: float
     longest: float  # characters of its longest word
-    stands: float  # times
+    alone: float  # times as a phrase on its own as a phrase on its own
     late: float  # share of the text before it
     spread: float
     rarest: float  # times its rarest word occurs in phrases
@@ -239,7 +241,7 @@ def context(
     length = len(kinds)
     order, kind = _ORDER, KINDS
     made = []
-    for _, at, text, (words, _, _, last, stands, _) in best:
+    for _, at, text, (words, _, _, last, alone, _) in best:
         size = len(words)
         if size == 1:
             first = final = text
@@ -257,7 +259,7 @@ def context(
                 size,
                 len(text),
                 long,
-                stands,
+                alone,
                 at / length,
                 (last - at) / length,
                 rarest,

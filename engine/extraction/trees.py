@@ -17,7 +17,7 @@ from engine.extraction.traits import Context
 
 _FILE = json.loads(files("engine.extraction").joinpath("ranking.json").read_text("utf-8"))
 
-VERSION: str = _FILE["version"]  # raised with every file that ranks otherwise
+VERSION: str = _FILE["version"]  # raised with every file that changes the ranking
 
 
 def compiled(trees: list[Any]) -> Callable[[Context], float]:

@@ -1,6 +1,7 @@
-"""English word lists: what ends a phrase, and what says little in one. By hand, sorted; for English text only.
+"""English word lists: words that end a phrase, and words that add little to one. Curated manually, sorted; for English
+text only.
 
-They are kinds of words of general English, not of one field: what no keyword begins with, ends in or consists of.
+These are words of general English, not of one field: words that no keyword begins with, ends in or consists of.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ AUXILIARIES = _set(
     that's they're was wasn't we're we've were weren't"""
 )
 
-# what a program is written with; nobody searches for it
+# programming-language keywords; no one searches for them
 CODE = _set("bool const def elif endif enddef fn foo func impl mut printf pub str struct typeof var")
 
 # before a name in a program or a query
@@ -193,7 +194,7 @@ def _forms(verb: str) -> tuple[str, str, str]:
 
 EITHER_S = frozenset(_forms(verb)[0] for verb in _NOUNS_TOO)
 EITHER = _NOUNS_TOO | EITHER_S
-# of EITHER_S those that stand before a noun as nouns do: records management, results page
+# those of EITHER_S that precede a noun as nouns do: records management, results page
 MODIFYING = _set("records results rules states tests rights")
 # -ing forms that are as often nouns or adjectives of a term: programming by example, learning, processing
 _ING_NOUNS = _set(

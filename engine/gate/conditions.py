@@ -76,7 +76,7 @@ def assess(
         left = f"{format_duration(stage.bake_s - done)} left of {format_duration(stage.bake_s)}"
         stable = facts.stability
         others.append(f"stable within targets: {left}, {stable.sentence}" if stable else f"bake: {left}")
-    # whoever promotes approves too; where one approval is enough, the promotion is it
+    # whoever promotes also approves; if one approval is enough, the promotion is that approval
     if stage.approvals > 1 and approvals < stage.approvals:
         others.append(f"approvals: {approvals} of {stage.approvals}, {stage.approvals - approvals} to go")
     others += also
@@ -210,7 +210,7 @@ def _rate_to_go(condition: Condition, k: int, n: int, facts: GateFacts) -> tuple
     needed = _at_this_rate(lambda m: bounds.rate_lower(int(k / n * m), m, sure) > target, n)
     if not needed:
         return "", None
-    return _more("more look-ups" if condition.metric == "cache_hit_rate" else "more", needed - n, facts)
+    return _more("more lookups" if condition.metric == "cache_hit_rate" else "more", needed - n, facts)
 
 
 COUNTED = frozenset({"error_rate", "cache_hit_rate", "grounded_rate"})

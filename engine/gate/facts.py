@@ -1,4 +1,4 @@
-"""What a gate is judged on: what the buckets of a stage measured, and what its people judged up to a moment."""
+"""The evidence a gate is judged on: a stage's buckets, and its people's judgements up to a moment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STORED = ("search_improvement", *OF_THE_TEST)
 
 
 def measured(state: State, bucket: Bucket) -> dict[str, Sample]:
-    """From what was extracted since the last change of percentage; at 0 % from LLM answers that were not served."""
+    """From extractions since the last change of percentage; at 0 %, from LLM answers that were not served."""
     b = bucket
     if not state.percent_bp and not b.attempts and b.shadow_n:
         b = b.in_shadow()
@@ -33,7 +33,7 @@ def measured(state: State, bucket: Bucket) -> dict[str, Sample]:
 
 
 def incidents(conn: sqlite3.Connection, state: State) -> Sample:
-    """Triggers that acted and rollbacks that are in effect since the stage was entered."""
+    """Triggers that acted, and rollbacks in effect, since the stage was entered."""
     found = conn.execute(
         "SELECT count(*) FROM decision WHERE kind IN ('trigger', 'rollback') AND at >= ? AND rev <= ? AND rev > "
         "coalesce((SELECT max(rev) FROM decision WHERE kind = 'promote' AND stage = ? AND rev <= ?), 0)",
@@ -43,7 +43,7 @@ def incidents(conn: sqlite3.Connection, state: State) -> Sample:
 
 
 def negative(conn: sqlite3.Connection, state: State, until: float | None = None) -> tuple[Sample, str]:
-    """Incidents and what the stage's A/B test found worse, counted and in words."""
+    """Incidents and what the stage's A/B test found worse: the count, and in words."""
     happened = incidents(conn, state)
     verdict = _verdict(conn, state, until)
     worse, harmful = (verdict.worse, verdict.harmful) if verdict is not None else ((), ())
@@ -52,7 +52,7 @@ def negative(conn: sqlite3.Connection, state: State, until: float | None = None)
 
 
 def _verdict(conn: sqlite3.Connection, state: State, until: float | None) -> Verdict | None:
-    """What the test says so far; of a moment in the past, what it said at its last look."""
+    """The test's verdict so far; for a moment in the past, the verdict at its last look."""
     if until is None:
         row = conn.execute(
             (
@@ -69,7 +69,7 @@ def _verdict(conn: sqlite3.Connection, state: State, until: float | None) -> Ver
             ),
             (state.entered_at, until),
         ).fetchone()
-    with contextlib.suppress(msgspec.MsgspecError):  # of another version: as if it had not been
+    with contextlib.suppress(msgspec.MsgspecError):  # from another version: ignored
         return msgspec.json.decode(row[0], type=Verdict) if row is not None and row[0] is not None else None
     return None
 
@@ -87,7 +87,7 @@ def rated(conn: sqlite3.Connection, stage: int, since: float, until: float | Non
 
 
 def stored(conn: sqlite3.Connection, metric: str, since: float, until: float | None = None) -> Sample:
-    """The last measurement of a metric that is measured once in a while."""
+    """The last measurement of a metric that is measured only occasionally."""
     row = conn.execute(
         "SELECT body FROM measure WHERE kind = ? AND at >= ? AND at <= ? ORDER BY at DESC LIMIT 1",
         (metric, since, until if until is not None else 1e300),

@@ -8,8 +8,8 @@ from engine.text import counted
 
 
 def impacts(incidents: int, worse: Sequence[str], harmful: Sequence[str]) -> tuple[int, str]:
-    """How many there are, and all of them in words. `worse` are the A/B test's metrics that got worse; those of them
-    that are not `harmful` are within their limit or for people to judge: they are named and not counted.
+    """Their number, and all of them in words. `worse` are the A/B test's metrics that got worse; those that are not
+    `harmful` are within their limit or for people to judge: they are named but not counted.
     """
     found = [counted(incidents, "critical trigger or rollback", "critical triggers and rollbacks")] if incidents else []
     found += harmful

@@ -1,4 +1,4 @@
-"""What a stage asks people to look at from time to time, and when the next look is due. Reads, writes nothing."""
+"""What a stage asks people to check periodically, and when the next check is due. Read only."""
 
 from __future__ import annotations
 

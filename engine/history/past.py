@@ -1,7 +1,8 @@
-"""The view of a moment in the past, rebuilt from what the store keeps: decisions, roll-ups, what triggers saw, probes, feedback.
+"""The view of a moment in the past, rebuilt from the store: decisions, roll-ups, trigger evidence, probes, feedback.
 
-What was not kept is named in `View.not_kept` and shown as unknown, never worked out from what is known today. Reads, writes nothing.
-A moment costs the same wherever it is: some sixty buckets and a few rows, whatever the history.
+What was not kept is listed in `View.not_kept` and shown as unknown, never inferred from today's data. Read only. Every
+moment
+costs the same, some sixty buckets and a few rows, however long the history.
 """
 
 from __future__ import annotations
@@ -40,23 +41,24 @@ from engine.view.model import EngineView, GateView, ItemView, PresenceView, Proo
 
 WINDOW_S = headlines.WINDOW_S
 LOG_ROWS = 30
-MOST_CALLS = 4000  # of the window, newest first: what the servers are judged by
+MOST_CALLS = 4000  # of the window, newest first: the evidence for each server's state
 HOUR, DAY = 3600, 86400.0
 
 NOT_KEPT = (
     "calls in flight, queues and the servers' own state",
-    "the armed file and the lease: the percentage shown is what was decided",
-    "bake counts watched time only: shown is the most it can have been",
-    "messages of the engine that are not decisions",
+    "the armed file and the lease: the percentage shown is the decided one",
+    "bake counts only watched time: the figure shown is an upper bound",
+    "engine messages that are not decisions",
 )
 
 
 class NothingKept(Exception):
-    """The store knows nothing of that moment; the sentence says since when it does."""
+    """The store has nothing about that moment; the sentence says when its record starts."""
 
 
 def view_at(conn: sqlite3.Connection, plan: Plan, at: float) -> View:
-    """NothingKept before the first decision. The plan is the one of today: where the rollout ran under another, that one is used."""
+    """Raises NothingKept before the first decision. `plan` is today's; if the rollout ran under another, that one is
+    used."""
     with one_moment(conn):
         state, rows = _decided(conn, at)
         return _view(conn, _plan_then(conn, plan, state), state, rows, at)
@@ -86,7 +88,7 @@ def _view(conn: sqlite3.Connection, plan: Plan, state: State, rows: Sequence[log
     coarse = (
         ()
         if at - end < LEVELS[0]
-        else (f"figures by the minute: shown are those of {format_duration(window_s)} until {iso(end)}",)
+        else (f"figures by the minute: those shown cover {format_duration(window_s)} until {iso(end)}",)
     )
     shown = _shown(conn)
     return View(
@@ -114,33 +116,34 @@ def _view(conn: sqlite3.Connection, plan: Plan, state: State, rows: Sequence[log
 
 
 def _window(conn: sqlite3.Connection, at: float) -> tuple[float, float]:
-    """The five minutes up to the moment; where retention has taken the narrow buckets, the last whole one of those that are left."""
+    """The five minutes up to the moment; if retention has removed the narrow buckets, the last complete one of those
+    that remain."""
     for level in LEVELS:
         end = math.floor(at / level) * level
         start = end - max(WINDOW_S, level)
         if level >= HOUR or series.intact(conn, level, start, end):
             return float(start), float(end)
-    raise AssertionError("hours are kept for ever")
+    raise AssertionError("hourly buckets are kept forever")
 
 
 # -- what was decided ----------------------------------------------------------------------------------------------------
 
 
 def _decided(conn: sqlite3.Connection, at: float) -> tuple[State, list[log.Row]]:
-    """The state that the log led to at a moment, and its newest rows."""
+    """The state at a moment according to the log, and the newest rows up to it."""
     rev, first = conn.execute("SELECT max(rev) FILTER (WHERE at <= ?), min(at) FROM decision", (at,)).fetchone()
     if rev is None:
-        since = f"The store begins at {iso(first)}." if first is not None else "Nothing has been decided yet."
-        raise NothingKept(f"Nothing is kept of {iso(at)}. {since}")
+        since = f"The store's record starts at {iso(first)}." if first is not None else "Nothing has been decided yet."
+        raise NothingKept(f"There are no records for {iso(at)}. {since}")
     return _state(conn, rev), log.rows(conn, before=rev + 1, limit=LOG_ROWS)
 
 
 CHECKPOINT = 256
-_checkpoints: dict[str, State] = {}  # by the hash of the decision that leads to it, so that it cannot be stale
+_checkpoints: dict[str, State] = {}  # keyed by the hash of the decision that led to it, so that it cannot be stale
 
 
 def _state(conn: sqlite3.Connection, rev: int) -> State:
-    """By a replay, from the last checkpoint before."""
+    """Replays the log from the last checkpoint before it."""
     state, after = State(), 0
     for known in range(rev - rev % CHECKPOINT, 0, -CHECKPOINT):
         row = conn.execute("SELECT hash FROM decision WHERE rev = ?", (known,)).fetchone()
@@ -159,7 +162,7 @@ _decision = msgspec.json.Decoder(control.Decision)
 
 
 def _plan_then(conn: sqlite3.Connection, plan: Plan, state: State) -> Plan:
-    """The plan that the rollout ran under; today's where the store does not have it."""
+    """The plan that the rollout ran under; today's if the store does not have it."""
     pins = state.pins
     if pins is None or pins.digest == plan.digest:
         return plan
@@ -177,7 +180,7 @@ def _parsed(text: str, source: str) -> Plan | None:
 
 
 class _Shown(Struct, frozen=True):
-    """Of the engine's last view, what does not change with time."""
+    """The parts of the engine's last view that do not change over time."""
 
     rehearsal: bool = False
     speed: float = 1.0
@@ -207,7 +210,7 @@ def _proof(conn: sqlite3.Connection, state: State) -> ProofView | None:
 def _triggers(
     conn: sqlite3.Connection, plan: Plan, state: State, at: float
 ) -> tuple[tuple[TriggerView, ...], float | None]:
-    """Each rule as it was last seen, and how long before `at` the newest was; None where none ever was."""
+    """Each rule as last recorded, and how long before `at` the newest record was; None if there is none."""
     fired = _fired(conn, state)
     out, newest = [], None
     for rule in plan.triggers:
@@ -234,7 +237,7 @@ def _triggers(
 
 
 def _later(r: Reading, age: float) -> Reading:
-    """A rule in breach whose timer ran on since it was stored: a change of its verdict would have been stored."""
+    """A rule in breach whose timer has kept running since it was stored: a change of verdict would have been stored."""
     if r.verdict != "breach" or not r.for_s or r.fires_in_s is None:
         return r
     passed = min(age, r.fires_in_s)
@@ -243,8 +246,8 @@ def _later(r: Reading, age: float) -> Reading:
 
 def _unwatched(age_s: float | None) -> str:
     if age_s is None:
-        return "no engine had judged anything yet"
-    return f"no engine judged anything in the {format_duration(age_s)} before"
+        return "no engine had evaluated the triggers yet"
+    return f"no engine evaluated the triggers in the {format_duration(age_s)} before"
 
 
 def _fired(conn: sqlite3.Connection, state: State) -> str:
@@ -258,7 +261,7 @@ def _fired(conn: sqlite3.Connection, state: State) -> str:
 
 
 def _samples(conn: sqlite3.Connection, state: State, at: float) -> dict[str, Sample]:
-    """What was measured from the change of percentage up to the moment, and what people had judged by then."""
+    """Measurements from the last change of percentage up to the moment, and people's judgements by then."""
     began = log.began(conn, state.epoch) or state.changed_at
     bucket = series.between(conn, began - 10, at, since_epoch=state.epoch)
     since = state.entered_at
@@ -320,7 +323,7 @@ CHECKED = {"sign": "done", "revoke": "open"}
 
 
 def _items(conn: sqlite3.Connection, plan: Plan, state: State, at: float) -> tuple[ItemView, ...]:
-    """The checklist as it stood: the row of today where it is older than the moment, else what the log says of it."""
+    """The checklist at that moment: today's row if it is older than the moment, else what the log has."""
     now = checklist.signatures(conn, state.stage)
     since = checklist.doubt(conn, state)
     out = []
@@ -359,7 +362,7 @@ def _quality(bucket: Bucket, samples: dict[str, Sample]) -> dict[str, float | No
 
 
 def _servers(conn: sqlite3.Connection, plan: Plan, at: float) -> tuple[ServerView, ...]:
-    """By the calls of the window and the probes that failed: a server that was neither called nor failed a probe is not known."""
+    """From the window's calls and failed probes: a server that was neither called nor failed a probe is unknown."""
     calls = conn.execute(
         "SELECT server, count(*), sum(error IS NOT NULL), avg(CASE WHEN error IS NULL THEN ms - queue_ms END) FROM ("
         "SELECT server, error, ms, queue_ms FROM extraction WHERE at > ? AND at <= ? AND (attempted OR cached) AND attempted "
@@ -389,7 +392,7 @@ def _server(conn: sqlite3.Connection, plan: Plan, number: int, url: str, calls: 
 
 
 def _present(conn: sqlite3.Connection, at: float) -> tuple[PresenceView, ...]:
-    """Who had come to a console and not left it, of those of the day before."""
+    """Who had opened a console within the day before and not left it."""
     here: dict[tuple[str, str], float] = {}
     for when, body in conn.execute(
         "SELECT at, body FROM measure WHERE kind = 'look' AND at <= ? AND at > ? ORDER BY at", (at, at - DAY)
@@ -424,7 +427,8 @@ def _engine(bucket: Bucket, window_s: float, unwatched: str) -> EngineView:
 
 
 def events_around(conn: sqlite3.Connection, at: float) -> tuple[float | None, float | None]:
-    """When the last event before a moment was and the first after it: a decision, a complaint, a trigger that came into breach."""
+    """The time of the last event before a moment and of the first after it: a decision, a complaint, a trigger going
+    into breach."""
     before = [
         conn.execute("SELECT max(at) FROM decision WHERE at < ?", (at - NEAR_S,)).fetchone()[0],
         conn.execute("SELECT max(at) FROM feedback WHERE kind = 'complaint' AND at < ?", (at - NEAR_S,)).fetchone()[0],
@@ -441,11 +445,11 @@ def events_around(conn: sqlite3.Connection, at: float) -> tuple[float | None, fl
     )
 
 
-NEAR_S = 0.5  # a cursor that stands on an event has passed it
+NEAR_S = 0.5  # a cursor on an event has passed it
 
 
 def _breaches(conn: sqlite3.Connection, start: float, end: float) -> list[float]:
-    """When triggers came into breach between two moments, a day apart at most."""
+    """When triggers went into breach between two moments at most a day apart."""
     verdicts: dict[str, str] = {}
     found = []
     for trigger, when, verdict in conn.execute(

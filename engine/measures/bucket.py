@@ -2,10 +2,11 @@
 
 - Error rate = LLM attempts that ended without usable keywords / LLM attempts. A document turned away by an open breaker is an
   attempt; a cache hit, a document too short for the LLM and a call that a rollback cancelled are not.
-- Latency = fresh LLM calls, wall time seen by the document (see `timed`): our queue and the calls where somebody waits for it, the
+- Latency = fresh LLM calls, wall time seen by the document (see `timed`): our queue and the calls where a client waits
+for it, the
   calls alone for bulk work. The service's own latency, without the queue, is a second figure.
-- Cache hit rate = hits / look-ups.
-- Shadow calls count in fields of their own and in none of these.
+- Cache hit rate = hits / lookups.
+- Shadow calls have separate fields and count in none of these.
 - The same figures of the frequency arm are in the `plain` fields, for attribution and the A/B test.
 """
 

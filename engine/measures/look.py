@@ -1,4 +1,4 @@
-"""Someone who came to a console or left it: kept, so that an incident's timeline says who looked."""
+"""Someone who opened or left a console: kept so that an incident's timeline shows who was looking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes as text: by their mark, as UTF-8, as the document declares, otherwise by a guess that is marked as one."""
+"""Decodes bytes: by their byte-order mark, as UTF-8, as the document declares, or by a guess that is marked as one."""
 
 from __future__ import annotations
 

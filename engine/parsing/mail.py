@@ -50,7 +50,7 @@ def parse(text: str) -> Raw:
 
             html = page.parse(body)
             return Raw(Format.MAIL, html.blocks, _subject(subject) or html.title, language)
-    except (ValueError, LookupError, TypeError, AttributeError, IndexError):  # headers that the library does not take
+    except (ValueError, LookupError, TypeError, AttributeError, IndexError):  # headers that the library cannot parse
         subject, body = _by_lines(text)
         language = ""
     if not isinstance(body, str):

@@ -62,7 +62,7 @@ def parse(page: str) -> Raw:
 
     if (
         _depth(page) > DEEPEST
-    ):  # no page that people read: each look below an element would cost the whole rest of the page
+    ):  # not a page that people read: each search below an element would scan the rest of the page
         return Raw(Format.HTML, _blocks(page), "", "")
     tree = LexborHTMLParser(page.replace(_HEADING_MARK, " "))
     declared = _declared(tree)

@@ -1,4 +1,4 @@
-"""Manual pages: their source in man(7) or mdoc(7), and as `man` prints them."""
+"""Manual pages: their source in man(7) or mdoc(7), and the output of `man`."""
 
 from __future__ import annotations
 

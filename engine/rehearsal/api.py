@@ -22,7 +22,7 @@ SIZE = 2_019_393_189
 BUSY = "server busy, please try again.  maximum pending requests exceeded"
 USED_UP = "You exceeded your current quota, please check your plan and billing details."
 CRASHED = "llama runner process has terminated: exit status 2"
-PROMPT_PART = 0.25  # of the time is spent on reading the prompt
+PROMPT_PART = 0.25  # of the time goes into reading the prompt
 PIECES = 16  # of a streamed answer; a real server sends one per token
 DRIP_S = 0.1  # between two bytes
 
@@ -76,7 +76,7 @@ class SimulatedApi:
             async with service.slot() as work:
                 began = time.monotonic()
                 load_s = await service.load(asked.context, asked.keep_s)
-                work.due += time.monotonic() - began  # another's load, too
+                work.due += time.monotonic() - began  # another call's load, too
                 if await self.during(call, asked, form, work):
                     return
                 seconds = service.seconds(tokens)
@@ -125,7 +125,7 @@ class SimulatedApi:
         if reading.meets("invalid_rate", faults.invalid_rate):
             text = text[
                 : text.find("[") + 4
-            ]  # within the first keyword: a client that saves what is whole finds nothing
+            ]  # within the first keyword: a client that salvages complete items gets none
         if len(text) > 4 * asked.most_tokens:
             return text[: 4 * asked.most_tokens], replace(usage, reason="length")
         return text, usage

@@ -1,4 +1,4 @@
-"""What the simulated service is made of: slots, the queue before them, the loaded model, the latency, the faults."""
+"""The parts of the simulated service: slots, the queue for them, the loaded model, latency, faults."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Service:
         self._spread = spread
         self._chance = random.Random(f"{seed}/{number}")
         self._free = asyncio.Semaphore(slots)
-        self._left = 0.0  # when a slot was last done with
+        self._left = 0.0  # when a slot was last freed
         self._loading = asyncio.Lock()
         self._loaded_until = 0.0
         self._context = 0
@@ -75,7 +75,7 @@ class Service:
         return model.read(prompt, self._seed)
 
     def feels_busy(self) -> bool:
-        """Drawn for each call: a full queue is no matter of the text."""
+        """Drawn per call: a full queue does not depend on the text."""
         return self._chance.random() < self.faults.busy
 
     def seconds(self, tokens: int) -> float:
@@ -90,7 +90,7 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def slot(self) -> AsyncIterator[SlotCall]:
-        """A place to work in, first come first served. Raises Full when too many wait already."""
+        """A slot, first come first served. Raises Full when too many already wait."""
         counters = self.counters
         if counters.at_once >= self.slots and counters.waiting >= self.queue:
             raise Full
@@ -116,7 +116,7 @@ class Service:
         return self._context if time.monotonic() < self._loaded_until else 0
 
     async def load(self, context: int, keep_s: float) -> float:
-        """Have the model in memory with this context; seconds that it took. 0 seconds to keep unloads it."""
+        """Load the model with this context and return the seconds it took. Keeping it for 0 seconds unloads it."""
         async with self._loading:
             took = 0.0
             if keep_s > 0 and self.loaded != context:
@@ -128,13 +128,13 @@ class Service:
             return took
 
     def unload(self) -> None:
-        """Another model took its place."""
+        """Another model replaced it."""
         self._loaded_until = 0.0
 
 
 class SlotCall:
-    """A call in its slot. `due`: when it is done; the next one in line begins then, however late this process is to
-    notice.
+    """A call in its slot. `due`: when it is done; the next one in line starts then, however late this process
+    notices.
 
     A real server's slot does not wait for a Python loop: at 50 ms a call, a lag of 2 ms would make 8 slots look like
     7.7.

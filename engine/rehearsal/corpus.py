@@ -1,9 +1,9 @@
-"""Real text that a Python installation carries: the language reference, docstrings of the standard library (read, never
+"""Real text from the Python installation: the language reference, docstrings of the standard library (read, never
 imported), help texts, licences, the long descriptions of installed packages. Two thousand documents and more, then
-edited versions, without end.
+endless edited versions.
 
-Everything is lazy, because a rehearsal starts at once and its engine must not stand still: a file is read when its turn
-comes, and files that take long to parse are left out.
+Everything is lazy, because a rehearsal starts at once and its engine must never stall: a file is read when its turn
+comes, and files that take long to parse are skipped.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 LEAST_CHARS, MOST_CHARS = 50, 40_000
-REPEATS = 0.3  # share of the endless stream that is a document of late, unchanged: what a cache is for
+REPEATS = 0.3  # share of the endless stream that repeats a recent document unchanged: what a cache is for
 LATELY = 400  # how far back a repeat reaches
-MIXED = 12  # files that are read in turns, so that neighbours are not of one module
-PARSED_BYTES = 60_000  # parsing holds the interpreter; a larger source file would be felt as a pause
+MIXED = 12  # files read in turn, so that neighbours are not from one module
+PARSED_BYTES = 60_000  # parsing holds the interpreter; a larger source file would cause a noticeable pause
 LONG_DOCSTRING = 200  # of a class or function, in characters; a module's own is always taken
 
 _NOT_HERE = {"test", "tests", "idle_test", "__pycache__", "site-packages", "dist-packages", "_bundled", "encodings"}
@@ -47,7 +47,7 @@ Source = Callable[[], Iterator[SampleDocument]]
 
 
 def documents(seed: int = 7) -> Iterator[SampleDocument]:
-    """Each document once, 50 to 40,000 characters, in an order that the seed and the installation fix."""
+    """Every document once, 50 to 40,000 characters, in an order set by the seed and the installation."""
     chance = random.Random(seed)
     sources = _sources()
     chance.shuffle(sources)
@@ -60,20 +60,20 @@ def documents(seed: int = 7) -> Iterator[SampleDocument]:
         if not open_:
             return
         turn = open_.popleft()
-        found = next(turn, None)
-        if found is None:
+        document = next(turn, None)
+        if document is None:
             continue
         open_.append(turn)
-        text = found.text[:MOST_CHARS]
+        text = document.text[:MOST_CHARS]
         mark = hashlib.blake2b(" ".join(text.split()).encode("utf-8", "replace"), digest_size=16).digest()
         if len(text) >= LEAST_CHARS and mark not in seen:
             seen.add(mark)
-            yield replace(found, text=text)
+            yield replace(document, text=text)
 
 
 def stream(seed: int = 7, repeats: float = REPEATS) -> Iterator[SampleDocument]:
-    """Without end: `documents`, then edited versions of them ("#2", "#3", ...); a share `repeats` is one of the latest
-    again.
+    """Endless: `documents`, then edited versions of them ("#2", "#3", ...); a share `repeats` of them repeats a recent
+    one.
     """
     chance = random.Random(seed + 1)
     lately: deque[SampleDocument] = deque(maxlen=LATELY)
@@ -97,7 +97,8 @@ def _versions(seed: int, chance: random.Random) -> Iterator[SampleDocument]:
 
 
 def _edited(document: SampleDocument, version: int, chance: random.Random) -> SampleDocument:
-    """As after an edit: a new id, the paragraphs rotated below the first, one of many gone, a line that says so."""
+    """An edited version: a new id, the paragraphs below the first rotated, one of many removed, a line with the
+    revision."""
     head, *rest = document.text.split("\n\n")
     if rest:
         cut = chance.randrange(len(rest))
@@ -109,25 +110,25 @@ def _edited(document: SampleDocument, version: int, chance: random.Random) -> Sa
 
 
 def _sources() -> list[Source]:
-    """What there is, unread; sorted, because a file system's order is its own."""
+    """The sources, unread; sorted, because file system order is arbitrary."""
     places = sysconfig.get_paths()
     library, packages = Path(places["stdlib"]), Path(places["purelib"])
-    # the topics in parts, else they would come one after the other
-    found: list[tuple[str, Source]] = [(f"topics {part}", partial(_topics, part)) for part in range(8)]
+    # the topics in parts, or they would all come in a row
+    sources: list[tuple[str, Source]] = [(f"topics {part}", partial(_topics, part)) for part in range(8)]
     for path in _files(library):
         name = path.relative_to(library).as_posix()
         if path.suffix == ".py":
-            found.append((name, partial(_docstrings, path, name)))
+            sources.append((name, partial(_docstrings, path, name)))
         elif _is_text(path):
-            found.append((name, partial(_file, path, f"python/{name}")))
+            sources.append((name, partial(_file, path, f"python/{name}")))
     for path in _files(packages):
         name = path.relative_to(packages).as_posix()
         if path.name == "METADATA":
-            found.append((name, partial(_description, path)))
+            sources.append((name, partial(_description, path)))
         elif _is_text(path):
-            found.append((name, partial(_file, path, f"packages/{name}")))
-    found.sort(key=lambda entry: entry[0])
-    return [source for _, source in found]
+            sources.append((name, partial(_file, path, f"packages/{name}")))
+    sources.sort(key=lambda entry: entry[0])
+    return [source for _, source in sources]
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -155,7 +156,7 @@ def _read(path: Path) -> str:
 def _topics(part: int) -> Iterator[SampleDocument]:
     try:
         from pydoc_data import topics
-    except ImportError:  # some distributions leave it out
+    except ImportError:  # some distributions omit it
         return
     for name in sorted(topics.topics)[part::8]:
         text = topics.topics[name].strip()
@@ -183,7 +184,8 @@ def _file(path: Path, name: str) -> Iterator[SampleDocument]:
 
 
 def _docstrings(path: Path, name: str) -> Iterator[SampleDocument]:
-    """Of the module; of its public classes and functions where they are long; and a page of all, as a manual has it."""
+    """For the module, for its public classes and functions with long docstrings, and one page with all, as in a
+    manual."""
     module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     try:
         if path.stat().st_size > PARSED_BYTES:
@@ -205,7 +207,7 @@ def _docstrings(path: Path, name: str) -> Iterator[SampleDocument]:
 
 
 def _members(tree: ast.Module | ast.ClassDef, within: str) -> Iterator[tuple[str, str, str]]:
-    """(name, signature, docstring) of what is public and has more than a line to say."""
+    """(name, signature, docstring) of public definitions with more than a line of docstring."""
     for node in tree.body:
         if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
             continue
@@ -219,12 +221,12 @@ def _members(tree: ast.Module | ast.ClassDef, within: str) -> Iterator[tuple[str
 
 
 def _entry(name: str, call: str, text: str) -> SampleDocument:
-    """As a reference manual has it: the name with its signature on top."""
+    """As in a reference manual: name and signature on top."""
     return SampleDocument(f"python/{name}", _titled(name, text), f"{call}\n\n{_plain(text)}")
 
 
 def _titled(name: str, text: str) -> str:
-    """The name, and the first sentence of the text when it is short enough for a title."""
+    """The name, plus the first sentence of the text if it is short enough for a title."""
     summary = " ".join(text.split("\n\n", 1)[0].split()).rstrip(".")
     return f"{name}: {summary}" if summary not in ("", name) and len(summary) <= 80 else name
 

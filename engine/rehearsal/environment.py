@@ -1,4 +1,4 @@
-"""The world around a rehearsal's engine: simulated LLM servers, documents that arrive, users who react."""
+"""The environment of a rehearsal's engine: simulated LLM servers, arriving documents, users who react."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from engine.rehearsal.simulated_llm import SimulatedLlm, SimulatedLlmError
 from engine.rehearsal.users import Experience, Reaction, experience
 from engine.rollout.control import Actor
 
-PER_MINUTE = 60.0  # documents a minute of lapsed time, as long as the machine can
+PER_MINUTE = 60.0  # documents per minute of lapsed time, as far as the machine keeps up
 PER_REAL_SECOND = 40.0
 GAME_PER_MINUTE = 45.0  # a game day runs at a fixed speed, at which a small machine must keep latencies true
 GAME_PER_REAL_SECOND = 15.0
 GAME_REPEATS = 0.35  # enough for a healthy cache from the start
 LATENCY_MS = 700.0
-TIMEOUT_S = 8.0  # a rehearsal does not wait half a minute for a call that hangs
-TAKEN_OUT_S = 1.0  # nor hours of the calendar for a server that came back: the breaker counts the machine's own seconds
+TIMEOUT_S = 8.0  # a rehearsal does not wait half a minute for a hanging call
+TAKEN_OUT_S = 1.0  # nor calendar hours for a server that is back: the breaker counts the machine's own seconds
 VISITOR = Actor("visitor", kind="http")
 
 
 class World:
-    """Start it before the engine (its servers' addresses go into the plan), `attach` after.
+    """Start it before the engine (its servers' addresses go into the plan); `attach` after.
 
     `hidden`, on a game day: what goes wrong is not shown, and people can change neither it nor the calendar's speed.
     """
@@ -60,11 +60,11 @@ class World:
         return self._feeder.offered if self._feeder else 0
 
     async def start(self) -> None:
-        """OSError when a server does not come up."""
+        """Raises OSError if a server does not come up."""
         await self._llm.start()
 
     def plan(self, plan: Plan) -> Plan:
-        """The plan on the simulated service."""
+        """The plan, pointed at the simulated service."""
         llm = replace(
             plan.llm,
             urls=self.urls,
@@ -83,7 +83,7 @@ class World:
         served_by_llm: Callable[[str], bool],
         visit: str,
     ) -> None:
-        """Let documents arrive at `extract(id, text, title)` and users react through `feedback`. `visit` names this
+        """Send documents to `extract(id, text, title)` and users' reactions to `feedback`. `visit` names this
         run.
         """
 
@@ -93,7 +93,7 @@ class World:
         async def react(reaction: Reaction) -> None:
             await feedback(to_builtins(reaction), VISITOR)
 
-        def found(document: SampleDocument) -> Experience:
+        def experience_of(document: SampleDocument) -> Experience:
             return experience(served_by_llm(document.id), self._llm.current().hallucinate)
 
         self._feeder = Feeder(
@@ -104,7 +104,7 @@ class World:
             documents=stream(self._seed, GAME_REPEATS) if self.hidden else None,
             max_per_real_second=GAME_PER_REAL_SECOND if self.hidden else PER_REAL_SECOND,
             react=react,
-            experience=found,
+            experience=experience_of,
             visit=visit,
         )
         self._feeding = asyncio.create_task(self._feeder.run())
@@ -120,7 +120,8 @@ class World:
         await self._llm.set(name, value, server)
 
     async def set_fault(self, name: str, value: float) -> str:
-        """Set a fault on all servers (0 is off); returns the sentence for the log. ValueError is a sentence."""
+        """Set a fault on all servers (0 is off); returns the sentence for the log. The ValueError is a sentence for the
+        user."""
         if value == 0:
             value = checked(name, 1.0).off_value
         kind = checked(name, value)

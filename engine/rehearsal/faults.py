@@ -1,7 +1,7 @@
-"""What can be made to go wrong with the simulated LLM service, and what an operator should then see.
+"""Faults of the simulated LLM service, and what an operator should see when one is on.
 
-A rate is a share of *texts*, not of calls (but for `busy`): a text that fails once fails at every retry, on every
-server. A fault of 20 % of calls would vanish behind two retries (0.8 %), and a rehearsal is for seeing it.
+A rate is a share of *texts*, not of calls (except for `busy`): a text that fails once fails at every retry, on every
+server. A fault in 20 % of calls would vanish behind two retries (0.8 %), and a rehearsal exists to show it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta, Struct
 
-BASE_HALLUCINATE = 0.02  # no model is without
+BASE_HALLUCINATE = 0.02  # no model is free of it
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Factor = Annotated[float, Meta(ge=0.1, le=100.0)]
@@ -22,7 +22,7 @@ _UNITS: dict[object, Unit] = {Share: "share", Factor: "factor", OnOff: "on/off"}
 
 
 class ServerFaults(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is switched on at one server; the defaults are a healthy one."""
+    """The faults of one server; the defaults are a healthy one."""
 
     error_rate: Share = 0.0
     invalid_rate: Share = 0.0
@@ -38,7 +38,7 @@ class ServerFaults(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FaultKind(Struct, frozen=True):
-    """One fault as a console lists it. `explanation`: what it does, and what the operator should see."""
+    """One fault as the console lists it. `explanation`: what it does, and what the operator should see."""
 
     name: str
     title: str
@@ -58,71 +58,64 @@ FAULTS: tuple[FaultKind, ...] = (
         "error_rate",
         "Errors",
         0.2,
-        "This share of documents is answered with HTTP 500, as when the model's process crashes on them. "
-        "The error rate climbs to "
-        "it on the LLM arm only; above 5 % for 5 minutes error_critical takes the percentage to 0.",
+        "This share of documents is answered with HTTP 500, as when the model's process crashes on them. The error rate "
+        "climbs to it, on the LLM arm only; above 5 % for 5 minutes, error_critical takes the percentage to 0.",
     ),
     _kind(
         "invalid_rate",
         "Broken answers",
         0.2,
-        "This share of answers is JSON that stops in the middle. The server reports success; the error rate "
-        "shows the failures, "
+        "This share of answers is JSON that stops midway. The server reports success; the error rate shows the failures, "
         "with `invalid` as the reason.",
     ),
     _kind(
         "empty_rate",
         "Empty answers",
         0.2,
-        "This share of answers holds no text at all. The error rate rises, with `empty` as the reason.",
+        "This share of answers has no text at all. The error rate rises, with `empty` as the reason.",
     ),
     _kind(
         "slow",
         "Slow",
         5.0,
-        "Every answer takes this many times longer. Mean latency passes 2 s, then 3 s: latency_high goes "
-        "back a stage after 10 "
-        "minutes. Calls queue; far above, documents run into their deadline and count as errors.",
+        "Every answer takes this many times longer. Mean latency passes 2 s, then 3 s: latency_high rolls back one stage "
+        "after 10 minutes. Calls queue; far above that, documents run into their deadline and count as errors.",
     ),
     _kind(
         "hang",
         "Hanging calls",
         0.3,
-        "This share of documents is accepted and never answered, while the health check still passes. Slots "
-        "stay taken until the "
-        "client gives up: `timeout` as the reason, and after several in a row the server is taken out, `breaker_open`.",
+        "This share of documents is accepted and never answered, while the health check still passes. Slots stay taken "
+        "until the client gives up: `timeout` is the reason, and after several in a row the server is taken out, "
+        "`breaker_open`.",
     ),
     _kind(
         "down",
         "Down",
         1.0,
-        "The server refuses connections and resets those it had. With every server down llm_unavailable "
-        "takes the percentage to 0 "
-        "after 60 s; with one of several the others take over and only the server's line turns red.",
+        "The server refuses connections and resets those it had. With every server down, llm_unavailable takes the "
+        "percentage to 0 after 60 s; with one of several down, the others take over and only that server's line turns red.",
     ),
     _kind(
         "busy",
         "Queue full",
         0.5,
-        'This share of calls is turned away with 503, "server busy". The client sends fewer at once and '
-        "tries again: latency "
-        "grows, and hardly an error counts.",
+        'This share of calls is refused with 503, "server busy". The client lowers its concurrency and retries: latency '
+        "grows, with hardly an error.",
     ),
     _kind(
         "not_found",
         "Model missing",
         1.0,
-        "The server no longer has the model: 404 to every call, and it is gone from the list of models. "
-        "Every LLM document fails "
-        "at once, with `model_missing` as the reason and the command that mends it.",
+        "The server no longer has the model: 404 to every call, and it is gone from the list of models. Every LLM "
+        "document fails at once, with `model_missing` as the reason and the command that fixes it.",
     ),
     _kind(
         "drip",
         "Dripping answers",
         0.3,
-        "This share of answers comes a byte at a time, so that no single read ever times out. Only the "
-        "document's own deadline "
-        "ends them: `timeout` as the reason, and after several in a row the server is taken out.",
+        "This share of answers arrives one byte at a time, so that no single read ever times out. Only the document's own "
+        "deadline ends them: `timeout` is the reason, and after several in a row the server is taken out.",
     ),
     _kind(
         "hallucinate",
@@ -146,11 +139,11 @@ BY_NAME: dict[str, FaultKind] = {kind.name: kind for kind in FAULTS}
 
 
 def checked(name: str, value: float) -> FaultKind:
-    """The kind of this fault. ValueError, as a sentence, when there is none of this name or the value is out of its
+    """The kind of this fault. Raises ValueError, with a sentence, if the name is unknown or the value out of
     range.
     """
     if name not in BY_NAME:
-        raise ValueError(f"There is no fault {str(name)[:40]!r}; there are {', '.join(BY_NAME)}.")
+        raise ValueError(f"There is no fault {str(name)[:40]!r}. Known: {', '.join(BY_NAME)}.")
     try:
         msgspec.convert({name: value}, ServerFaults)
     except msgspec.ValidationError:
@@ -159,7 +152,8 @@ def checked(name: str, value: float) -> FaultKind:
 
 
 def changed(faults: ServerFaults, fields: object) -> ServerFaults:
-    """`faults` with the fields of a JSON object such as {"error_rate": 0.2}. ValueError is a sentence."""
+    """`faults` with the fields of a JSON object such as {"error_rate": 0.2}. The ValueError is a sentence for the
+    user."""
     if not isinstance(fields, dict):
         raise ValueError('Send a JSON object of faults and their values, such as {"error_rate": 0.2}.')
     for name, value in fields.items():
@@ -176,5 +170,5 @@ def _range(name: str) -> str:
 
 
 def active(faults: ServerFaults) -> tuple[FaultKind, ...]:
-    """Those that are not at their off value."""
+    """The faults that are on."""
     return tuple(kind for kind in FAULTS if getattr(faults, kind.name) != kind.off_value)

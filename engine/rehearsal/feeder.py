@@ -1,7 +1,7 @@
-"""Documents that arrive in accelerated time, with a limit on how many are under way.
+"""Feeds documents in accelerated time, with a limit on how many are in progress.
 
 Arrivals are a Poisson process of the calendar, capped per real second: a rehearsal at 600 times the speed does not need
-600 times the documents. When all places are taken the next arrival waits; it is neither dropped nor queued up.
+600 times the documents. When every slot is taken, the next arrival waits; it is neither dropped nor queued.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from engine.rehearsal.users import Experience, Reaction, Users
 
 LATELY = 400  # documents that users still look at
 DOCUMENTS_A_VISIT = 3
-OWED = 5  # arrivals that are made up for after a lull; those that the cap or full places held up are not
+OWED = 5  # arrivals made up for after a lull; those held up by the cap or by full slots are not
 
 
 class Pace(Protocol):
-    """What is needed of a clock: the calendar, which may run fast, and the machine's own seconds."""
+    """The clock it needs: the calendar, which may run fast, and the machine's own seconds."""
 
     def monotonic(self) -> float: ...
     def real(self) -> float: ...
@@ -34,7 +34,7 @@ class Arrivals:
 
     def __init__(self, clock: Pace, per_minute: float, most: float, seed: str) -> None:
         if not per_minute > 0 or not most > 0:
-            raise ValueError(f"documents arrive at a rate above 0, not at {min(per_minute, most):g}")
+            raise ValueError(f"the arrival rate must be above 0, not {min(per_minute, most):g}")
         self.per_minute = per_minute
         self._clock = clock
         self._gap = 1 / most
@@ -56,8 +56,8 @@ class Arrivals:
 class Feeder:
     """`run` until cancelled. `offered`, `served` and `failed` count documents, `reactions` what users did.
 
-    `extract` takes one document and returns when it is stored; what it raises is counted and does not end the feed.
-    `react`, when given, receives what users do about a document served lately; `experience` says how they find what
+    `extract` takes one document and returns when it is stored; its exceptions are counted and do not end the feed.
+    `react`, if given, receives what users do with a recently served document; `experience` is how well they find what
     they look for.
     """
 
@@ -99,11 +99,11 @@ class Feeder:
 
     @property
     def in_flight(self) -> int:
-        """Documents under way; at most `concurrency`."""
+        """Documents in progress; at most `concurrency`."""
         return len(self._running)
 
     async def run(self) -> None:
-        """Feed until cancelled; the documents under way are cancelled with it."""
+        """Feed until cancelled; the documents in progress are cancelled with it."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._feed())

@@ -1,7 +1,7 @@
 """HTTP/1.1 on a loopback port for a server that must misbehave: drip, stop midway, reset, send something other than
 HTTP, refuse connections and accept them again.
 
-No well-behaved library can do that, and this takes a tenth of the CPU, which the rehearsed engine needs.
+No well-behaved library does that, and this takes a tenth of the CPU, which the rehearsed engine needs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CLOSE = re.compile(rb"\r\nconnection:[ \t]*close[ \t]*\r\n", re.IGNORECASE)
 
 
 class Call:
-    """A request, and every way to answer it. A client that leaves cancels the handler."""
+    """A request, and every way to answer it. If the client leaves, the handler is cancelled."""
 
     def __init__(self, transport: asyncio.Transport, method: str, path: str, body: bytes) -> None:
         self.method = method
@@ -35,7 +35,7 @@ class Call:
         self.write(body)
 
     def begin(self, status: int, kind: str, length: int | None = None) -> None:
-        """The head; the body follows by `write`, or by `chunk` and `end` when its length is not known."""
+        """Send the head; the body follows with `write`, or with `chunk` and `end` if its length is unknown."""
         framing = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
         self.write(
             f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}\r\ncontent-type: {kind}\r\n{framing}\r\n\r\n".encode()
@@ -51,7 +51,7 @@ class Call:
         self.write(b"0\r\n\r\n")
 
     def close(self) -> None:
-        """What was written is still sent, then the connection ends."""
+        """Close the connection after sending what was written."""
         self._transport.close()
 
     def reset(self) -> None:
@@ -96,7 +96,7 @@ class HttpServer:
             connection.reset()
 
     def close(self) -> None:
-        """Shut for good."""
+        """Close permanently."""
         self.shut()
         self._held.close()
 
@@ -129,13 +129,13 @@ class _Connection(asyncio.Protocol):
             _reset(self._transport)
 
     def _next(self) -> None:
-        """Hand over the next whole request, once the one before is answered."""
+        """Hand over the next complete request once the previous one is answered."""
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0 or self._transport is None or (self._task is not None and not self._task.done()):
             return
         head = bytes(self._buffer[: end + 2])
-        found = _LENGTH.search(head)
-        length = int(found[1]) if found else 0
+        match = _LENGTH.search(head)
+        length = int(match[1]) if match else 0
         line = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
         if len(line) != 3 or length > BODY_BYTES:
             self._transport.close()

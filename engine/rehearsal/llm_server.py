@@ -1,9 +1,9 @@
-"""A simulated LLM service: a real HTTP server on loopback that speaks Ollama's API and OpenAI's, in a process of its
-own.
+"""A simulated LLM service: a real HTTP server on loopback that speaks Ollama's API and OpenAI's, in its own
+process.
 
 It answers with real keywords of the document in the prompt, at a realistic latency in real time, on a bounded number of
-slots; beyond the queue it answers 503 as Ollama does. Faults (`faults`) are switched while it runs, on a second port: a
-service that is down cannot be told to come back.
+slots; when the queue is full it answers 503, as Ollama does. Faults (`faults`) are switched while it runs, on a second
+port: a service that is down cannot take the request to come back.
 
     python -m engine.rehearsal.llm_server --port 0 --seed 7      prints {"port": ..., "control": ..., "pid": ...}
     curl -s localhost:CONTROL/faults -d '{"error_rate": 0.2}'    GET lists them; GET /counters shows what was served
@@ -33,7 +33,7 @@ PARENT_POLL_S = 0.5
 
 
 def control(service: Service, door: HttpServer) -> Handler:
-    """GET and POST /faults, GET /counters: on a port of their own."""
+    """GET and POST /faults, GET /counters: on a separate port."""
 
     async def handle(call: Call) -> None:
         match call.method, call.path:
@@ -60,7 +60,7 @@ def control(service: Service, door: HttpServer) -> Handler:
 
 
 async def run(service: Service, port: int, control_port: int) -> None:
-    """Serve until asked to end."""
+    """Serve until asked to stop."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -78,8 +78,8 @@ async def run(service: Service, port: int, control_port: int) -> None:
 
 
 async def _watch(ended: asyncio.Event, parent: int) -> None:
-    """End with the parent: its end of the pipe on standard input closes, or, without a pipe, another process inherits
-    this one.
+    """Exit with the parent: its end of the pipe on standard input closes or, without a pipe, this process is
+    re-parented.
     """
     loop = asyncio.get_running_loop()
     with contextlib.suppress(OSError):
@@ -95,14 +95,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="llm_server", description="A simulated LLM service on loopback.")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--control-port", type=int, default=0)
-    parser.add_argument("--seed", type=int, default=7, help="what fails and what is invented: the same on all servers")
-    parser.add_argument("--number", type=int, default=1, help="of this server; makes its latencies its own")
+    parser.add_argument(
+        "--seed", type=int, default=7, help="decides what fails and what is invented; the same on all servers"
+    )
+    parser.add_argument("--number", type=int, default=1, help="number of this server; varies its latencies")
     parser.add_argument("--slots", type=int, default=32)
     parser.add_argument("--queue", type=int, default=64)
     parser.add_argument("--latency-ms", type=float, default=900.0)
     parser.add_argument("--load-ms", type=float, default=1500.0)
     parser.add_argument("--model", default="llama3.2:3b")
-    parser.add_argument("--spread", type=float, default=SPREAD, help="of the latency's logarithm; 0: always the same")
+    parser.add_argument(
+        "--spread", type=float, default=SPREAD, help="standard deviation of the latency's logarithm; 0: constant"
+    )
     given = parser.parse_args()
     try:
         service = Service(
@@ -117,7 +121,7 @@ def main() -> int:
         )
         asyncio.run(run(service, given.port, given.control_port))
     except OSError as problem:
-        why = f"127.0.0.1:{given.port} cannot be listened on: {problem.strerror}"
+        why = f"127.0.0.1:{given.port} cannot be bound: {problem.strerror}"
         print(msgspec.json.encode({"error": why}).decode(), flush=True)
         return 1
     return 0

@@ -1,9 +1,10 @@
-"""The model behind the simulated service: real keywords of the text in the prompt, now and then one that is about
+"""The model behind the simulated service: real keywords of the text in the prompt, and now and then one about
 something else.
 
-Better for search than counting words: it reads titles, first sentences and headings as names, which is what people
-search for. What a text gets is drawn from a digest of the text, so that the same text always meets the same fate, at
-every retry and on every server.
+It is better for search than counting words: it reads titles, first sentences and headings as names, which is what
+people
+search for. A text's outcome is drawn from its digest, so that the same text always gets the same outcome, at every
+retry and on every server.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from engine.extraction import frequency
 from engine.extraction.keywords import MAX_DESCRIPTIVE, MAX_TECHNICAL, Keywords
 
 READ_CHARS = (
-    2000  # of the prose; headings are read to the end. A real model reads all of it, at a price this one cannot pay
+    2000  # of the prose; headings are read to the end. A real model reads all of it, which would cost too much here
 )
-HEAD_CHARS = 600  # in which title and first sentence are
+HEAD_CHARS = 600  # where title and first sentence are
 NAME_CHARS = 60
 FATES = ("error_rate", "invalid_rate", "empty_rate", "hang", "drip")
 
@@ -33,13 +34,13 @@ _HEADING = re.compile(
     r"|^(?P<ruled>[^\s=\-~*^#+].{2,70})\n(?:={3,}|-{3,}|~{3,}|\*{3,}|\^{3,})[ \t]*$",  # reStructuredText
     re.M,
 )
-_FENCE = re.compile(r"^(?=[^\w\s]{3})[^\n]{3,100}$", re.M)  # a line that begins with three signs
+_FENCE = re.compile(r"^(?=[^\w\s]{3})[^\n]{3,100}$", re.M)  # a line that starts with three signs
 _WORD = re.compile(r"\w")
 _SENTENCE = re.compile(r"(?<=[\w)])[.:](?:\s|$)")
 _CUT = re.compile(r"\s+[-–—|]\s+|[:;.](?:\s|$)")
 _EDGE = " \t#*`'\"=-_~<>|"
 
-# What a model says that has seen too much of the web. None is likely in a text about software by chance.
+# What a model with too much web in its training invents. None is likely to occur in a text about software.
 _ELSEWHERE = (
     "blockchain ledger", "quantum annealing", "kubernetes operator", "medieval poetry", "supply chain finance",
     "photosynthesis", "GraphQL federation", "monetary policy", "sourdough starter", "protein folding",
@@ -50,7 +51,7 @@ _ELSEWHERE = (
 
 
 class SeededText(Struct, frozen=True):
-    """A text and what is drawn for it: `draws` has a number in 0..1 for each of FATES, compared with a fault's
+    """A text and its draws: `draws` has a number in 0..1 for each of FATES, compared with a fault's
     share.
     """
 
@@ -63,7 +64,7 @@ class SeededText(Struct, frozen=True):
 
 
 def read(prompt: str, seed: int = 0) -> SeededText:
-    """The document in a user prompt: what stands between two equal lines (a fence), else all of it."""
+    """The document in a user prompt: the text between two equal lines (a fence), else all of it."""
     text = _between_fences(prompt)
     digest = hashlib.blake2b(text.encode("utf-8", "replace"), key=b"%d" % seed, digest_size=64).digest()
     draws = {fate: int.from_bytes(digest[8 * i : 8 * i + 8], "big") / 2**64 for i, fate in enumerate(FATES, start=1)}
@@ -79,7 +80,7 @@ def _between_fences(prompt: str) -> str:
 
 
 def keywords(reading: SeededText, hallucinate: float) -> tuple[list[str], list[str]]:
-    """(descriptive, technical), best first. `hallucinate`: share of them that is not of this text."""
+    """(descriptive, technical), best first. `hallucinate`: the share that is not from this text."""
     text = reading.text
     counted = _counted(text[:READ_CHARS])
     known: dict[str, str] = {}
@@ -91,28 +92,28 @@ def keywords(reading: SeededText, hallucinate: float) -> tuple[list[str], list[s
     low = text[:READ_CHARS].casefold()
     elsewhere = [name for name in _ELSEWHERE if name.casefold() not in low]
     chance.shuffle(elsewhere)
-    for found in (descriptive, technical):
-        for place in range(len(found)):
+    for keywords in (descriptive, technical):
+        for place in range(len(keywords)):
             if chance.random() < hallucinate and elsewhere:
-                found[place] = elsewhere.pop()
+                keywords[place] = elsewhere.pop()
     return descriptive, technical
 
 
-@lru_cache(maxsize=512)  # a retry and a repeat cost nothing
+@lru_cache(maxsize=512)  # retries and repeats cost nothing
 def _counted(text: str) -> Keywords:
     return frequency.extract(text)
 
 
 def names(text: str, most: int = 6) -> list[str]:
-    """The title (the first line that says something), the sentence after it and the headings, as phrases of at most six
+    """The title (the first line with content), the sentence after it and the headings, as phrases of at most six
     words.
     """
     head, _, body = text[:HEAD_CHARS].partition("\n\n")
     title = [line for line in f"{head}\n{body}".splitlines() if len(_WORD.findall(line)) > 2][:1]
     first = _SENTENCE.split(" ".join(body.partition("\n\n")[0].split()), maxsplit=1)[0]
-    found = [*title, first, *[m["hash"] or m["ruled"] for m in _HEADING.finditer(text)][: 2 * most]]
+    lines = [*title, first, *[m["hash"] or m["ruled"] for m in _HEADING.finditer(text)][: 2 * most]]
     phrases: dict[str, str] = {}
-    for line in found:
+    for line in lines:
         phrase = " ".join(_CUT.split(line.strip(_EDGE), maxsplit=1)[0].strip(_EDGE).split()[:6])
         if 3 <= len(phrase) <= NAME_CHARS:
             phrases.setdefault(phrase.casefold(), phrase)
@@ -120,31 +121,31 @@ def names(text: str, most: int = 6) -> list[str]:
 
 
 def answer(reading: SeededText, schema: Mapping[str, Any], hallucinate: float) -> str:
-    """The keywords as JSON in the schema that was asked for: its lists of strings, by name, within maxItems and
+    """The keywords as JSON in the requested schema: its lists of strings, by name, within maxItems and
     maxLength.
     """
     descriptive, technical = keywords(reading, hallucinate)
     lists = _lists(schema) or {"descriptive": (MAX_DESCRIPTIVE, NAME_CHARS), "technical": (MAX_TECHNICAL, NAME_CHARS)}
-    said: dict[str, list[str]] = {}
+    answer: dict[str, list[str]] = {}
     for name, (most, chars) in lists.items():
         known = descriptive + technical if len(lists) == 1 else technical if "tech" in name else descriptive
-        said[name] = [keyword[:chars] for keyword in known[:most]]
-    return msgspec.json.encode(said).decode()
+        answer[name] = [keyword[:chars] for keyword in known[:most]]
+    return msgspec.json.encode(answer).decode()
 
 
 def _lists(schema: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    """The schema's lists: (most items, most characters of each)."""
+    """The schema's lists: (maximum items, maximum characters per item)."""
     properties = schema.get("properties")
-    found: dict[str, tuple[int, int]] = {}
+    limits: dict[str, tuple[int, int]] = {}
     for name, shape in properties.items() if isinstance(properties, dict) else ():
         if isinstance(shape, dict) and shape.get("type") == "array":
             items = shape.get("items")
             chars = items.get("maxLength") if isinstance(items, dict) else None
             most = shape.get("maxItems")
-            found[str(name)] = (most if isinstance(most, int) else 15, chars if isinstance(chars, int) else NAME_CHARS)
-    return found
+            limits[str(name)] = (most if isinstance(most, int) else 15, chars if isinstance(chars, int) else NAME_CHARS)
+    return limits
 
 
 def tokens(texts: Sequence[str]) -> int:
-    """About what a tokenizer would count; never fewer than the words."""
+    """Roughly what a tokenizer would count; never fewer than the words."""
     return sum(max(len(text) // 4, int(1.15 * len(text.split()))) + 4 for text in texts)

@@ -1,5 +1,5 @@
-"""What goes over the wire of the simulated service: requests read leniently, answers in the forms of Ollama's API and
-of OpenAI's.
+"""The wire format of the simulated service: requests parsed leniently, answers in the formats of Ollama's API and
+OpenAI's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 DEFAULT_CONTEXT = 4096  # Ollama's, on a machine without a large GPU
 DEFAULT_KEEP_S = 300.0
-THERE_S = 0.001  # to find that the model is loaded; reported, not waited for
+THERE_S = 0.001  # to see that the model is loaded; reported, not waited for
 
 _KEEP = re.compile(r"^(-?\d+(?:\.\d+)?)(ms|s|m|h)?$")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
@@ -44,14 +44,14 @@ class Usage(Struct, frozen=True):
     prompt_s: float = 0.0
     answer_s: float = 0.0
     reason: str = "stop"
-    done: bool = True  # false: the server gave up in the middle
+    done: bool = True  # false: the server gave up midway
     thinking: str = ""
 
 
 class Form(Protocol):
     """The answer format of one API path."""
 
-    streams: bool  # what `stream` is when the request does not say
+    streams: bool  # the default of `stream`
     stream_type: str
 
     def whole(self, text: str, usage: Usage) -> bytes: ...
@@ -60,7 +60,7 @@ class Form(Protocol):
 
 
 class _Ollama:
-    """Of /api/chat (`field` "message") and /api/generate (`field` "response")."""
+    """For /api/chat (`field` "message") and /api/generate (`field` "response")."""
 
     streams = True
     stream_type = "application/x-ndjson"
@@ -68,12 +68,12 @@ class _Ollama:
     def __init__(self, field: str) -> None:
         self._field = field
 
-    def _said(self, text: str) -> Any:
+    def _message(self, text: str) -> Any:
         return {"role": "assistant", "content": text} if self._field == "message" else text
 
     def _head(self, text: str, usage: Usage) -> dict[str, Any]:
         at = datetime.fromtimestamp(time.time(), UTC).isoformat().replace("+00:00", "Z")
-        return {"model": usage.model, "created_at": at, self._field: self._said(text)}
+        return {"model": usage.model, "created_at": at, self._field: self._message(text)}
 
     def whole(self, text: str, usage: Usage) -> bytes:
         body = self._head(text, usage) | {"done": usage.done}
@@ -145,7 +145,7 @@ def error(form: Form, sentence: str, status: int, **more: Any) -> bytes:
 
 
 def parse(body: bytes, form: Form) -> Asked:
-    """The request. ValueError, as a sentence, when it is none."""
+    """The request. Raises ValueError, with a sentence, if it is malformed."""
     try:
         fields = msgspec.json.decode(body or b"{}")
     except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
@@ -153,9 +153,9 @@ def parse(body: bytes, form: Form) -> Asked:
     if not isinstance(fields, dict):
         raise ValueError("the request is not a JSON object")
     messages = [m for m in fields.get("messages") or () if isinstance(m, dict)]
-    said = [(m.get("role"), str(m.get("content") or "")) for m in messages]
+    turns = [(m.get("role"), str(m.get("content") or "")) for m in messages]
     if form is GENERATE:
-        said = [("system", str(fields.get("system") or "")), ("user", str(fields.get("prompt") or ""))]
+        turns = [("system", str(fields.get("system") or "")), ("user", str(fields.get("prompt") or ""))]
     options = fields.get("options")
     options = options if isinstance(options, dict) else {}
     most = (
@@ -165,8 +165,8 @@ def parse(body: bytes, form: Form) -> Asked:
     )
     return Asked(
         model=str(fields.get("model") or ""),
-        texts=tuple(text for _, text in said),
-        prompt=max((text for role, text in said if role == "user"), key=len, default=""),
+        texts=tuple(text for _, text in turns),
+        prompt=max((text for role, text in turns if role == "user"), key=len, default=""),
         stream=bool(fields.get("stream", form.streams)),
         schema=_schema(fields),
         context=_whole_number(options.get("num_ctx"), DEFAULT_CONTEXT if form is not OPENAI else 1 << 30),
@@ -177,7 +177,7 @@ def parse(body: bytes, form: Form) -> Asked:
 
 
 def _schema(fields: dict[str, Any]) -> dict[str, Any]:
-    """The JSON schema that is asked for, {} for none: Ollama's `format`, OpenAI's `response_format`."""
+    """The requested JSON schema, {} for none: Ollama's `format`, OpenAI's `response_format`."""
     asked = fields.get("format")
     if isinstance(fields.get("response_format"), dict):
         asked = fields["response_format"].get("json_schema")
@@ -190,9 +190,9 @@ def _whole_number(value: Any, otherwise: int) -> int:
 
 
 def _keep_s(value: Any) -> float:
-    """Seconds: a number of them, or Go's "30m"; negative is for ever."""
-    found = _KEEP.match(str(value)) if isinstance(value, str | int | float) else None
-    if found is None:
+    """Seconds: a number of them, or Go's "30m"; negative means forever."""
+    duration = _KEEP.match(str(value)) if isinstance(value, str | int | float) else None
+    if duration is None:
         return DEFAULT_KEEP_S
-    seconds = float(found[1]) * _UNIT_S[found[2]]
+    seconds = float(duration[1]) * _UNIT_S[duration[2]]
     return seconds if seconds >= 0 else float("inf")

@@ -1,9 +1,9 @@
-"""Rehearsals that were passed: a file of one line each, written when one ends, evidence for the checklist item that
-asks for one.
+"""Passed rehearsals: a file with one line each, written when a rehearsal ends, as evidence for the checklist item that
+requires one.
 
-Passed means: a trigger rolled back, a person rolled back manually, and 0 % was observed for both. The record lies in
-the store for which it was done (of the rollout.toml at which `rollout rehearse` was called), so that an engine of
-another user finds it; without one, with the user.
+Passed means: a trigger rolled back, a person rolled back manually, and 0 % was observed for both. The record goes into
+the store it was done for (that of the rollout.toml where `rollout rehearse` ran), so that another user's engine finds
+it; without a store, into the user's own state folder.
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ class Passed(Struct, frozen=True):
 
 
 def passed(conn: sqlite3.Connection, who: str, at: float) -> Passed | None:
-    """The record of a rehearsal's store; None while one of the two proofs is missing."""
+    """The record for a rehearsal's store; None while one of the two proofs is missing."""
     from engine.store import log
 
     lowered = {rev for (rev,) in conn.execute("SELECT rev FROM decision WHERE percent_from > percent_to").fetchall()}
-    found: dict[bool, str] = {}
+    proofs: dict[bool, str] = {}
     for row in log.every(conn):
         proof = row.decision.evidence
         if row.decision.kind == "proof" and proof.get("of") in lowered and proof.get("effective_ms") is not None:
-            found[bool(proof.get("automatic"))] = str(proof.get("sentence", ""))
-    if len(found) < 2:
+            proofs[bool(proof.get("automatic"))] = str(proof.get("sentence", ""))
+    if len(proofs) < 2:
         return None
     verified = log.verify(conn)
-    return Passed(at, who, found[True], found[False], verified.decisions, verified.head) if verified.ok else None
+    return Passed(at, who, proofs[True], proofs[False], verified.decisions, verified.head) if verified.ok else None
 
 
 def keep(folder: Path, record: Passed) -> bool:
-    """Append to the store's file; False when that cannot be written."""
+    """Append to the store's file; False if it cannot be written."""
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = files.open_regular(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -71,16 +71,16 @@ def keep(folder: Path, record: Passed) -> bool:
 
 
 def home() -> Path:
-    """Where a rehearsal is recorded that belongs to no store: with this user, on this machine."""
+    """The folder for rehearsals without a store: this user's, on this machine."""
     return Path(platformdirs.user_state_dir("rollout-console"))
 
 
 def last_passed(*folders: Path) -> Passed | None:
-    """The latest of the records in these folders; lines that are none are passed over."""
-    found: list[Passed] = []
+    """The latest record in these folders; malformed lines are skipped."""
+    passed: list[Passed] = []
     for folder in folders:
         with contextlib.suppress(OSError):
             for line in files.read(folder / NAME).content.splitlines():
                 with contextlib.suppress(msgspec.MsgspecError):
-                    found.append(msgspec.json.decode(line, type=Passed))
-    return max(found, key=lambda each: each.at, default=None)
+                    passed.append(msgspec.json.decode(line, type=Passed))
+    return max(passed, key=lambda record: record.at, default=None)

@@ -1,4 +1,4 @@
-"""The simulated LLM service as the rehearsal holds it: one or more server processes, and the switches of their
+"""The rehearsal's handle on the simulated LLM service: one or more server processes, and the switches for their
 faults.
 """
 
@@ -23,7 +23,7 @@ SWITCH_S = 3.0
 
 
 class SimulatedLlmError(OSError):
-    """The simulated service does not obey; the message is a sentence."""
+    """The simulated service does not respond as asked; the message is a sentence."""
 
 
 class _Where(Struct, frozen=True):
@@ -34,7 +34,7 @@ class _Where(Struct, frozen=True):
 
 
 class SimulatedLlm:
-    """`start`, then `urls`; `set` switches a fault; `stop`. The processes end with this one, however it ends.
+    """`start`, then `urls`; `set` switches a fault; `stop`. The processes exit with this one, however it exits.
 
     All servers share one seed: a text that fails on one fails on the other. `latency_ms` is the mean for a document of
     ordinary length.
@@ -72,7 +72,7 @@ class SimulatedLlm:
 
     @property
     def control_urls(self) -> tuple[str, ...]:
-        """Where each server's /faults and /counters are."""
+        """The address of each server's /faults and /counters."""
         return tuple(f"http://127.0.0.1:{where.control}" for where in self._where)
 
     @property
@@ -80,7 +80,7 @@ class SimulatedLlm:
         return tuple(where.pid for where in self._where)
 
     async def start(self) -> None:
-        """Start the servers and wait until they listen. SimulatedLlmError when one does not."""
+        """Start the servers and wait until they listen. Raises SimulatedLlmError if one does not."""
         import httpx
 
         self._client = httpx.AsyncClient(timeout=SWITCH_S, trust_env=False)
@@ -116,7 +116,7 @@ class SimulatedLlm:
         return where
 
     async def stop(self) -> None:
-        """End the servers; those that do not end in time are killed."""
+        """Stop the servers; kill those that do not exit in time."""
         for process in self._processes:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
@@ -127,7 +127,8 @@ class SimulatedLlm:
             self._client = None
 
     async def set(self, name: str, value: float, server: int | None = None) -> ServerFaults:
-        """Set a fault on one server (0 is the first) or on all; what is on now. ValueError or SimulatedLlmError, as a
+        """Set a fault on one server (0 is the first) or all; returns what is on now. Raises ValueError or
+        SimulatedLlmError, with a
         sentence.
         """
         checked(name, value)
@@ -137,12 +138,12 @@ class SimulatedLlm:
         return self._faults[every[0]]
 
     async def off(self, name: str | None = None, server: int | None = None) -> None:
-        """One fault off, or all of them."""
+        """Switch off one fault, or all of them."""
         for kind in [BY_NAME[name]] if name else BY_NAME.values():
             await self.set(kind.name, kind.off_value, server)
 
     def current(self, server: int = 0) -> ServerFaults:
-        """What is switched on at a server, as it confirmed."""
+        """The faults that are on at a server, as it confirmed."""
         return self._faults[server]
 
     async def _post(self, place: int, fields: dict[str, float]) -> ServerFaults:
@@ -154,7 +155,7 @@ class SimulatedLlm:
             reply = await self._client.post(f"{self.control_urls[place]}/faults", json=fields)
         except httpx.HTTPError as error:
             raise SimulatedLlmError(
-                f"Simulated LLM server {place + 1} does not answer its switch ({error}); start the rehearsal again."
+                f"Simulated LLM server {place + 1} does not answer its control port ({error}); restart the rehearsal."
             ) from None
         if reply.status_code != 200:
             raise SimulatedLlmError(f"Simulated LLM server {place + 1} refused: {reply.text[:200]}")

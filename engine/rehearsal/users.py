@@ -1,4 +1,4 @@
-"""What people do about search results: look, click, rate, and rarely complain."""
+"""How people use search results: look, click, rate, and rarely complain."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-VISITORS = 200  # enough that none of them is over the feedback door's limit
-RATES = 0.2  # of visits, are followed by a rating
-# of visits that found nothing, end in a complaint though nothing is wrong: less than one a week of the calendar
+VISITORS = 200  # enough that none exceeds the feedback rate limit
+RATES = 0.2  # of visits are followed by a rating
+# of visits without a hit end in a complaint though nothing is wrong: less than one per calendar week
 GRUMBLE = 2e-5
-ANGER = 0.5  # the same when all keywords are about something else
+ANGER = 0.5  # the same if all keywords are about something else
 
 COMPLAINTS = (
     "the search finds words that are not in the document",
@@ -24,14 +24,14 @@ COMPLAINTS = (
 
 
 class Experience(Struct, frozen=True):
-    """`liked`: share of visits that find what they look for. `bad`: share of keywords that are about something else."""
+    """`liked`: share of visits that find what they seek. `bad`: share of keywords that are about something else."""
 
     liked: float = 0.78
     bad: float = 0.0
 
 
 class Reaction(Struct, frozen=True, omit_defaults=True):
-    """In the fields of feedback. `value`: 1..5, of a rating."""
+    """The fields of one piece of feedback. `value`: a rating, 1..5."""
 
     id: str
     kind: Literal["impression", "click", "rating", "complaint"]
@@ -42,7 +42,7 @@ class Reaction(Struct, frozen=True, omit_defaults=True):
 
 
 def experience(by_llm: bool, hallucinate: float = 0.0) -> Experience:
-    """The LLM's keywords are liked more (0.88 against 0.78), unless it hallucinates."""
+    """The LLM's keywords satisfy more visits (0.88 against 0.78), unless it hallucinates."""
     if not by_llm:
         return Experience()
     return Experience(0.88 * (1 - 0.7 * hallucinate), hallucinate)
@@ -54,18 +54,18 @@ class Users:
         self._visit = visit
         self._number = count(1)
 
-    def visit(self, document: str, found: Experience) -> list[Reaction]:
-        """One person, one search that shows the document."""
+    def visit(self, document: str, experience: Experience) -> list[Reaction]:
+        """One person and one search that shows the document."""
         chance = self._chance
         name = f"{self._visit}-{next(self._number)}"
         source = f"visitor {chance.randrange(VISITORS)}"
-        liked = chance.random() < found.liked
+        liked = chance.random() < experience.liked
         did = [Reaction(name, "impression", document, source)]
         if liked:
             did.append(Reaction(f"{name}-click", "click", document, source))
         if chance.random() < RATES:
             value = float(chance.choice((4, 5, 5) if liked else (1, 2, 3)))
             did.append(Reaction(f"{name}-rating", "rating", document, source, value))
-        if not liked and chance.random() < GRUMBLE + ANGER * found.bad**2:
+        if not liked and chance.random() < GRUMBLE + ANGER * experience.bad**2:
             did.append(Reaction(f"{name}-complaint", "complaint", document, source, text=chance.choice(COMPLAINTS)))
         return did

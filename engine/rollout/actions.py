@@ -1,4 +1,4 @@
-"""Where an action leads. None of them raises the percentage."""
+"""The stage and percentage an action leads to. No action raises the percentage."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ class Result(Struct, frozen=True):
 
 
 def resulting(action: Action, stage: int, percent_bp: int, stages: tuple[int, ...], held: bool = False) -> Result:
-    """`stage` may be one past the end (*stable*). Total, whatever the figures.
+    """`stage` may be one past the end (*stable*). Total for any input.
 
-    to_zero lands on the highest stage that runs at 0 %, so that every gate is passed again. previous_stage lands on the
+    to_zero lands on the highest stage that runs at 0 %, so that every gate must be passed again. previous_stage lands
+    on the
     nearest earlier stage that has a lower percentage than now (from *stable* the one before the last); halve stays in its
-    stage, also where half is off every stage (50 -> 25, 10 -> 5).
+    stage, even if half matches no stage's percentage (50 -> 25, 10 -> 5).
     """
     percent_bp = max(0, percent_bp)
     here = max(0, min(stage, len(stages)))

@@ -1,4 +1,4 @@
-"""Quiet hours and freezes: they block the way up, never the way down, and say until when."""
+"""Quiet hours and freezes: they block promotion, never rollback, and state when they end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def zone(calendar: Calendar) -> tzinfo:
-    """The calendar's zone; UTC where this machine does not know it."""
+    """The calendar's zone; UTC if this machine does not know it."""
     try:
         return ZoneInfo(calendar.timezone)
     except (ZoneInfoNotFoundError, ValueError):
@@ -20,9 +20,10 @@ def zone(calendar: Calendar) -> tzinfo:
 
 
 def blocked_until(calendar: Calendar, now: float) -> tuple[float, str] | None:
-    """(end as epoch seconds, reason) of what blocks promotion now; None when nothing does.
+    """(end as epoch seconds, reason) of what blocks promotion now; None if nothing does.
 
-    What follows without a gap counts on, at most `_AHEAD` blocks of it: quiet hours that end inside a freeze end with the freeze.
+    Blocks that follow without a gap extend it, at most `_AHEAD` of them: quiet hours that end inside a freeze end with
+    the freeze.
     """
     block = _block(calendar, now)
     if block is None:
@@ -37,7 +38,7 @@ def blocked_until(calendar: Calendar, now: float) -> tuple[float, str] | None:
 
 
 def _block(calendar: Calendar, now: float) -> tuple[float, str] | None:
-    """The longest of the blocks that hold at a moment."""
+    """The longest block in force at a moment."""
     here = datetime.fromtimestamp(now, zone(calendar))
     ends = [end for freeze in calendar.freeze if (end := _frozen(freeze, here))]
     ends += [end for hours in calendar.quiet if (end := _quiet(hours, here))]
@@ -65,7 +66,7 @@ def _quiet(hours: Hours, here: datetime) -> tuple[float, str] | None:
             continue
         begins = datetime.combine(day, start, here.tzinfo)
         ends = datetime.combine(day if end > start else day + timedelta(days=1), end, here.tzinfo)
-        # as moments, not as wall times: a night in which the clocks are put back has an hour more
+        # as moments, not wall times: a night in which clocks go back is an hour longer
         if begins.timestamp() <= here.timestamp() < ends.timestamp():
             return ends.timestamp(), f"quiet hours {hours.start} to {hours.end}"
     return None

@@ -1,7 +1,7 @@
 """The state machine: who may change the percentage, when, and what follows. Pure: no clock, no database.
 
 A request becomes a `Decision` or a `Refusal`; `transition(state, decision)` is the only way from one state to the next, so that
-replaying the log gives the state. Two rules stand above the rest and each has one place:
+replaying the log gives the state. Two rules come first, and each lives in one place:
 
 - down is never refused: `roll_back` has no precondition, takes no gate and no epoch (`Refusal` is not in its type);
 - up is only by a person: `promote` and `undo_rollback` are the only functions that make a decision with a higher percentage.
@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from engine.plan.durations import format_duration
 from engine.plan.model import Action, Plan, Stage
 from engine.plan.pins import Pins, find_stage
 from engine.rollout import actions, way_back
-from engine.rollout.way_back import Stood
+from engine.rollout.way_back import Setback
 
 UNDO_S = 60.0
-CAUSE = 8  # fewest letters of a cause
+CAUSE = 8  # minimum characters of a cause
 ROOT = 0
 
 UP = frozenset({"promote", "undo_rollback"})
@@ -52,7 +52,7 @@ ENGINE = Actor("engine", kind="engine")
 
 
 class Undo(Struct, frozen=True):
-    """What a rollback by hand took away, and until when it may be given back."""
+    """What a manual rollback took away, and until when it can be undone."""
 
     stage: int
     percent_bp: int
@@ -60,7 +60,7 @@ class Undo(Struct, frozen=True):
     last_rev: int | None = None  # of the rollback before it; None in logs from before this was kept
     entered_at: float | None = None  # of the stage; None in logs from before this was kept, as the next one
     changed_at: float | None = None
-    stood: Stood | None = None  # what an earlier rollback had left
+    setback: Setback | None = field(name="stood", default=None)  # what an earlier rollback had left
 
 
 class State(Struct, frozen=True):
@@ -77,12 +77,12 @@ class State(Struct, frozen=True):
     cooldown_until: float | None = None
     undo: Undo | None = None
     approvals: tuple[str, ...] = ()
-    approvers: tuple[int, ...] = ()  # their uids: a name can be taken, a uid is the kernel's
+    approvers: tuple[int, ...] = ()  # their uids: a name can be faked, a uid comes from the kernel
     last_rev: int = 0  # the rev of the last rollback that is in effect
     restart_rev: int = 0  # the rev of the last change of model or plan that restarted evidence and bake
     ceiling_bp: int = 10_000  # no document beyond it goes to the LLM, whatever is decided
     pins: Pins | None = None  # what the rollout runs under; None in stores from before this was kept
-    stood: Stood | None = None  # what the last rollback left, until a person promotes
+    setback: Setback | None = field(name="stood", default=None)  # what the last rollback left, until a person promotes
 
     @property
     def doubt_rev(self) -> int:
@@ -95,7 +95,7 @@ class State(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """A row of the log before it has a number. `percent_bp` and `stage` are what holds after it."""
+    """A row of the log before it has a number. `percent_bp` and `stage` are what is in force after it."""
 
     kind: str
     actor: Actor
@@ -121,7 +121,9 @@ class Decision(Struct, frozen=True):
     changed_at: float | None = None
     request: str = ""  # digest of the request behind `request_id`: an id answers for no other
     ceiling_bp: int | None = None  # None: unchanged
-    stood: Stood | None = None  # what a rollback leaves; None in logs from before this was kept
+    setback: Setback | None = field(
+        name="stood", default=None
+    )  # what a rollback leaves; None in logs from before this was kept
 
 
 class Refusal(Struct, frozen=True):
@@ -181,33 +183,33 @@ def transition(state: State, decision: Decision) -> State:
         restart_rev=rev if decision.restarts else state.restart_rev,
         pins=decision.pins or state.pins,
         ceiling_bp=ceiling_bp,
-        stood=_stood(state, decision, rev),
+        setback=_setback(state, decision, rev),
     )
     if decision.right_time is not None:
         return _corrected(after, decision.clock_step_s, decision.right_time)
     return _stepped(after, decision.clock_step_s) if decision.clock_step_s else after
 
 
-def _stood(state: State, decision: Decision, rev: int) -> Stood | None:
+def _setback(state: State, decision: Decision, rev: int) -> Setback | None:
     """What the last rollback left, and whether a person has written why."""
     if decision.kind == "undo_rollback":
-        return state.undo.stood if state.undo else None
+        return state.undo.setback if state.undo else None
     if decision.kind == "promote" or decision.restarts:  # from here on the plan's own gates hold again
         return None
-    if decision.stood is not None:
-        return replace(decision.stood, rev=rev)
+    if decision.setback is not None:
+        return replace(decision.setback, rev=rev)
     if decision.percent_bp < state.percent_bp:  # a lower ceiling of the plan, or a log from before this was kept
         return None
-    stood = state.stood
-    if stood is None or stood.explained:
-        return stood
+    setback = state.setback
+    if setback is None or setback.explained:
+        return setback
     cause = decision.kind == "resume" and bool(state.locked) and decision.locked == ""
-    reason = decision.kind == "reason" and decision.evidence.get("of") == stood.rev
-    return replace(stood, explained=True) if cause or reason else stood
+    reason = decision.kind == "reason" and decision.evidence.get("of") == setback.rev
+    return replace(setback, explained=True) if cause or reason else setback
 
 
 def _corrected(state: State, by: float, now: float) -> State:
-    """After the wall clock was found wrong: what ends at a time ends after the same wait as before, and nothing began in the future."""
+    """After a wrong wall clock was corrected: deadlines keep their remaining wait, and nothing begins in the future."""
     undo = state.undo and replace(
         state.undo,
         until=min(state.undo.until + by, now + UNDO_S),
@@ -228,7 +230,7 @@ def _not_after(at: float | None, now: float) -> float | None:
 
 
 def _stepped(state: State, by: float) -> State:
-    """The same, as logs from before `right_time` mean it."""
+    """The same for logs from before `right_time`."""
     undo = state.undo and replace(state.undo, until=state.undo.until + by)
     back = min(0.0, by)
     return replace(
@@ -241,7 +243,7 @@ def _stepped(state: State, by: float) -> State:
 
 
 def unlawful(state: State, decision: Decision) -> Refusal | None:
-    """The last wall before the log: the percentage never rises by itself, whatever code made the decision."""
+    """The last check before the log: the percentage never rises without a person, whatever code made the decision."""
     raises = decision.percent_bp > state.percent_bp
     lifts = decision.ceiling_bp is not None and decision.ceiling_bp > state.ceiling_bp
     by_person = decision.actor.kind == "person"
@@ -265,14 +267,15 @@ def replay(decisions: list[Decision]) -> State:
 # -- up: only a person, only here ------------------------------------------------------------------------------------
 
 
-def returns(plan: Plan, state: State) -> Stood | None:
-    """What a promotion would return to by the short way after a rollback; None where the plan's own gates lead up."""
-    open_ = not state.locked and way_back.target(plan, state.stood, state.stage, state.percent_bp) is not None
-    return state.stood if open_ else None
+def returns(plan: Plan, state: State) -> Setback | None:
+    """What a promotion would return to by the short way after a rollback; None if the plan's own gates apply."""
+    open_ = not state.locked and way_back.target(plan, state.setback, state.stage, state.percent_bp) is not None
+    return state.setback if open_ else None
 
 
 def gate_stage(plan: Plan, state: State, short: bool = True) -> Stage | None:
-    """The stage whose gate leads up: the current one, after a rollback with its cause written the way back; None once stable."""
+    """The stage whose gate applies: the current one, or the way back after a rollback with a recorded cause; None once
+    stable."""
     back = returns(plan, state) if short else None
     if back is not None:
         return way_back.gate_stage(plan, back, state.stage)
@@ -282,7 +285,7 @@ def gate_stage(plan: Plan, state: State, short: bool = True) -> Stage | None:
 def next_step(plan: Plan, state: State, short: bool = True) -> tuple[int, int]:
     """(stage, percent_bp) that a promotion leads to: back to what a rollback left (unless not `short`), the stage's own percentage
     when reduced, else the next stage."""
-    back = way_back.target(plan, state.stood, state.stage, state.percent_bp) if short and not state.locked else None
+    back = way_back.target(plan, state.setback, state.stage, state.percent_bp) if short and not state.locked else None
     if back is not None:
         return back
     if state.stage < len(plan.stages) and state.percent_bp < plan.stages[state.stage].percent_bp:
@@ -314,14 +317,14 @@ def promote(
     short: bool = True,
 ) -> Decision | Refusal:
     """One step up. `missing` and `blocked` are the gate's, evaluated in the same transaction; `by` is the last decision's sentence.
-    `to_stage` is where the person who asks means to go.
+    `to_stage` is the stage the person expects to enter.
 
-    An override passes over `missing` with a typed reason, never over `blocked`: a lock, a hold, quiet hours, a blind monitor.
+    An override skips `missing` with a typed reason, never `blocked`: a lock, a hold, quiet hours, a blind monitor.
     """
     if epoch != state.epoch:
         return moved("promoted", by)
     if state.stage >= plan.stable:
-        return Refusal("Not promoted: the rollout is stable, there is no further stage.")
+        return Refusal("Not promoted: the rollout is stable; there are no further stages.")
     if to_stage is not None and to_stage != next_step(plan, state, short)[0]:
         next_stage, next_bp = next_step(plan, state, short)
         return Refusal(
@@ -351,23 +354,25 @@ def promote(
 
 
 def moved(not_done: str, by: str) -> Refusal:
-    """For a raise that was decided on another picture than the present one."""
-    return Refusal(f"Not {not_done}: the rollout moved while you looked. Last: {by}. Look again, then decide.", "moved")
+    """Refuses a raise that was decided on an outdated view."""
+    return Refusal(f"Not {not_done}: the rollout changed after you looked. Last: {by}. Look again, then decide.", "moved")
 
 
 def undo_rollback(plan: Plan, state: State, ask: Ask, epoch: int, by: str) -> Decision | Refusal:
-    """Give back what a manual rollback took, within 60 s, if nothing has tripped since and it is the one that was seen."""
+    """Undo a manual rollback within 60 s, if nothing has tripped since and it is the one the person saw."""
     if epoch != state.epoch:
         return moved("undone", by)
     if state.undo is None:
-        return Refusal("Not undone: there is no rollback by hand that could be taken back. The way up is the gate.")
+        return Refusal("Nothing to undo: the last rollback wasn't manual. Use the gate (2) to go back up.")
     if ask.at > state.undo.until:
-        return Refusal("Not undone: the 60 s in which a rollback can be taken back are over. The way up is the gate.")
+        return Refusal("Not undone: the 60 s for undoing a rollback are over. Use the gate (2) to go back up.")
     if state.held or state.locked:
-        return Refusal(f"Not undone: the way up is shut. {state.locked or state.held}. The way up is the gate.")
+        return Refusal(
+            f"Not undone: promotion is blocked. {state.locked or state.held}. Use the gate (2) to go back up."
+        )
     return Decision(
         "undo_rollback", ask.actor, ask.reason, state.undo.stage, state.undo.percent_bp, ask.at, ask.request_id,
-        f"{ask.actor.name} took the rollback back: stage {state.undo.stage}, {percent(state.undo.percent_bp)} again", seen=ask.seen,
+        f"{ask.actor.name} undid the rollback: stage {state.undo.stage}, {percent(state.undo.percent_bp)} again", seen=ask.seen,
         entered_at=state.undo.entered_at, changed_at=state.undo.changed_at,
     )  # fmt: skip
 
@@ -392,19 +397,19 @@ def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, h
             state.last_rev,
             state.entered_at,
             state.changed_at,
-            state.stood,
+            state.setback,
         )
     was = f" from {percent(state.percent_bp)}" if state.percent_bp else ""
     why = f": {ask.reason}" if ask.reason else ""
     return Decision(
         "rollback", ask.actor, ask.reason, stage, bp, ask.at, ask.request_id,
         f"{ask.actor.name} rolled back{was} to {percent(bp)}{how}{why}", seen=ask.seen, undo=held_back,
-        stood=Stood(state.stage, state.percent_bp, explained=len(ask.reason.strip()) >= CAUSE) if state.percent_bp > bp else None,
+        setback=Setback(state.stage, state.percent_bp, explained=len(ask.reason.strip()) >= CAUSE) if state.percent_bp > bp else None,
     )  # fmt: skip
 
 
 def not_below(plan: Plan, to_stage: int, stage: int | None) -> str:
-    """Why a rollback from `stage` (None: not known) to this one goes to 0 % instead; "" where it can land there."""
+    """Why a rollback from `stage` (None: unknown) to this one goes to 0 % instead; "" if it can land there."""
     if not 0 <= to_stage < len(plan.stages):
         return f"there is no stage {to_stage}; the stages are 0 to {plan.last_stage}"
     if stage is not None and to_stage >= stage:
@@ -413,20 +418,21 @@ def not_below(plan: Plan, to_stage: int, stage: int | None) -> str:
 
 
 def zero_instead(plan: Plan | None, to_stage: int | None, stage: int | None = None) -> str:
-    """Why a rollback that the engine did not answer went to 0 % and not to the stage that was asked for; "" where none was."""
+    """Why a rollback without the engine's answer went to 0 % and not to the requested stage; "" if none was
+    requested."""
     if to_stage is None:
         return ""
-    why = f"stage {to_stage} was asked for; only an engine that answers can stop there, so it is 0 %"
+    why = f"stage {to_stage} was requested; without an answer from the engine it goes to 0 %"
     return (plan and not_below(plan, to_stage, stage)) or why
 
 
 def first_after_zero(plan: Plan) -> int:
-    """The highest stage that runs at 0 %: where a rollback to zero lands, so that the way up passes every gate again."""
+    """The highest stage that runs at 0 %: where a rollback to zero lands, so that every gate must be passed again."""
     return max((s.number for s in plan.stages if s.percent_bp == 0), default=0)
 
 
 def act(plan: Plan, state: State, action: Action, ask: Ask, sentence: str, evidence: dict[str, Any]) -> Decision | None:
-    """A trigger's action; None when it would change nothing. Locks the way up unless it only pauses or investigates."""
+    """A trigger's action; None if it would change nothing. Locks promotion unless it only pauses or investigates."""
     stage, bp = resulting(plan, state, action)
     if action is Action.investigate:
         return None
@@ -444,19 +450,19 @@ def act(plan: Plan, state: State, action: Action, ask: Ask, sentence: str, evide
         "trigger", ask.actor, ask.reason, stage, bp, ask.at, ask.request_id,
         f"{ask.reason} took {percent(state.percent_bp)} to {percent(bp)}: {sentence}",
         locked=f"{ask.reason} fired: {sentence}", cooldown_until=until, evidence=evidence,
-        stood=_failed(plan, state, ask.reason, evidence),
+        setback=_failed(plan, state, ask.reason, evidence),
     )  # fmt: skip
 
 
-def _failed(plan: Plan, state: State, trigger: str, evidence: dict[str, Any]) -> Stood:
-    """What an automatic rollback leaves: everything that fired with the trigger that acted failed too."""
+def _failed(plan: Plan, state: State, trigger: str, evidence: dict[str, Any]) -> Setback:
+    """What an automatic rollback leaves behind; every trigger that fired with the acting one counts as failed."""
     firing = [str(name) for name in evidence.get("firing", ())]
     ids = list(dict.fromkeys([trigger, *firing]))
-    return Stood(state.stage, state.percent_bp, way_back.failed_metrics(plan, ids), ", ".join(ids))
+    return Setback(state.stage, state.percent_bp, way_back.failed_metrics(plan, ids), ", ".join(ids))
 
 
 def resulting(plan: Plan, state: State, action: Action) -> tuple[int, int]:
-    """(stage, percent_bp) after an action: what the triggers reckoned with when they chose it."""
+    """(stage, percent_bp) after an action: the outcome the triggers assumed when they chose it."""
     percents = tuple(stage.percent_bp for stage in plan.stages)
     result = actions.resulting(action, state.stage, state.percent_bp, percents)
     return result.stage, result.percent_bp
@@ -476,7 +482,8 @@ def hold(state: State, ask: Ask) -> Decision | Refusal:
 
 
 def set_ceiling(state: State, ask: Ask, ceiling_bp: int, epoch: int, by: str) -> Decision | Refusal:
-    """The most that may be in force. Lowering it is never refused; raising it is a person's decision on what is there now."""
+    """Set the highest percentage that may be in force. Lowering is never refused; raising is a person's decision on the
+    current view."""
     if ceiling_bp == state.ceiling_bp:
         return Refusal(f"Nothing to change: the ceiling is {percent(ceiling_bp)}.")
     lifts = ceiling_bp > state.ceiling_bp
@@ -508,7 +515,7 @@ def resume(state: State, ask: Ask, armed: bool = True, rolled_back: bool = False
     if state.locked:
         if len(ask.reason.strip()) < CAUSE:
             return Refusal(
-                "Not resumed: after an automatic rollback the way up opens only with a written cause (8 characters or more).",
+                "Not resumed: after an automatic rollback, promotion reopens only with a written cause (8 characters or more).",
                 "cause_missing",
             )
         if state.cooldown_until is not None and ask.at < state.cooldown_until:
@@ -525,7 +532,8 @@ def resume(state: State, ask: Ask, armed: bool = True, rolled_back: bool = False
 
 
 def people(state: State) -> int:
-    """How many people approved the next step. Root may be any of them (sudo, su), so beside a login of their own it is one of those."""
+    """How many people approved the next step. Root may be any of them (sudo, su), so alongside their own logins it is
+    not another."""
     logins = {uid for uid in state.approvers if uid != ROOT}
     return max(len(logins), min(1, len(state.approvers)))
 
@@ -536,13 +544,11 @@ def approve(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
     if ask.actor.uid in state.approvers:
         known = state.approvals[state.approvers.index(ask.actor.uid)]
         as_whom = "" if known == who else f" (as {known}: the same uid {ask.actor.uid})"
-        return Refusal(
-            f"{who} has approved this step already{as_whom}; another person has to, from a login of their own."
-        )
+        return Refusal(f"{who} has approved this step already{as_whom}; another person must, from their own login.")
     if ask.actor.uid == ROOT and state.approvers:
         return Refusal(
-            f"Not counted: this approval comes from root, who may be {' or '.join(state.approvals)} again (sudo). Another person has "
-            "to approve, from a login of their own and without sudo."
+            f"Not counted: this approval comes from root, who may be {' or '.join(state.approvals)} again (sudo). Another person must "
+            "approve, from their own login and without sudo."
         )
     stage, bp = next_step(plan, state)
     return Decision(
@@ -552,7 +558,7 @@ def approve(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
 
 
 def note(state: State, ask: Ask, kind: str, sentence: str, evidence: dict[str, Any] | None = None) -> Decision:
-    """A row of the log that changes nothing but is part of the story: a signature, a restore, a lease that came back."""
+    """A row of the log that changes no state but belongs in the record: a signature, a restore, a renewed lease."""
     return Decision(
         kind, ask.actor, ask.reason, state.stage, state.percent_bp, ask.at, ask.request_id, sentence,
         seen=ask.seen, evidence=evidence or {},
@@ -567,9 +573,10 @@ def clock_step(state: State, ask: Ask, by: float) -> Decision:
 
 
 def in_the_future(plan: Plan, state: State, ask: Ask, records: int) -> Decision | None:
-    """At a start: what the state and the store date later than now was written while the clock was wrong, and is brought back to now.
+    """At a start: dates later than now in the state or the store were written while the clock was wrong, and are moved
+    back to now.
 
-    None when nothing is. `records` were found in the store. A cool-down lasts at most as long as the plan's.
+    None if there are none. `records`: how many the store has. A cool-down lasts at most as long as the plan's.
     """
     ahead = max(state.entered_at, state.changed_at) - ask.at
     latest = ask.at + plan.trigger_settings.cooldown_s
@@ -579,7 +586,7 @@ def in_the_future(plan: Plan, state: State, ask: Ask, records: int) -> Decision 
     parts = [f"the state by {format_duration(ahead)}"] if ahead > 0 else []
     parts += ["the cool-down's end"] if too_long else []
     parts += [f"{records} records"] if records else []
-    sentence = f"the machine's clock had been ahead: {', '.join(parts)} in the future, brought back to now"
+    sentence = f"the machine's clock had been ahead: {', '.join(parts)} in the future, moved back to now"
     made = replace(note(state, ask, "clock", sentence, {"records": records}), right_time=ask.at)
     if state.locked and state.cooldown_until is not None:
         until = min(state.cooldown_until - max(0.0, ahead), latest)
@@ -598,8 +605,9 @@ def pin(
 
 
 def adopt(plan: Plan, state: State, ask: Ask, stage: int, pins: Pins, before: Pins) -> Decision | Refusal:
-    """A person says in which stage of a changed plan the rollout is. The percentage may fall to the stage's and never rises; a stage
-    above the percentage is reached by promotion alone, unless it is the same stage with another percentage."""
+    """A person names the stage of a changed plan that the rollout is in. The percentage may fall to the stage's and
+    never rises; a
+    stage above the percentage is reached only by promotion, unless it is the same stage with a new percentage."""
     stable = state.stage >= len(before.stages)
     if not 0 <= stage <= plan.last_stage and not (stable and stage == plan.stable):
         more = f", or {plan.stable} for stable" if stable else ""
@@ -617,7 +625,7 @@ def adopt(plan: Plan, state: State, ask: Ask, stage: int, pins: Pins, before: Pi
     less = f" (reduced; the stage's own is {percent(own)})" if bp < own else ""
     name = "stable" if stage >= plan.stable else f"stage {stage} {stage_name(plan, stage)}"
     why = f": {ask.reason}" if ask.reason else ""
-    sentence = f"{ask.actor.name} adopted the changed plan in {name}{fall}{less}; evidence and bake start again{why}"
+    sentence = f"{ask.actor.name} adopted the changed plan in {name}{fall}{less}; evidence and bake restart{why}"
     return Decision(
         "plan",
         ask.actor,

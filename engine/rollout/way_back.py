@@ -1,7 +1,8 @@
-"""The short way back up after a rollback: which stage was left, what failed, and what a person needs before returning to it. Pure.
+"""The short way back after a rollback: which stage it left, what failed, and what a person needs to return to it. Pure.
 
-A rollback whose cause is written does not send a rollout through every gate again. It asks for fresh evidence of what failed, by the
-bound that the stage itself asks for, and for a part of that stage's bake. A person still promotes.
+A rollback whose cause is recorded does not send the rollout through every gate again. Returning takes fresh evidence on
+what
+failed, against the stage's own bound, and a share of that stage's bake. A person still promotes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 from engine.plan.durations import format_duration
 from engine.plan.model import Condition, Plan, Stage
 
-# what a metric of a trigger is measured by where it cannot be measured afresh before documents are served again
+# the metrics that replace a trigger's metric when it cannot be measured before documents are served again
 MEASURED_BY = {
     "error_rate": ("error_rate",),
     "error_creep": ("error_rate",),
@@ -25,11 +26,12 @@ MEASURED_BY = {
     "cache_hit_rate": ("error_rate",),
     "grounded_rate": ("grounded_rate", "error_rate"),
 }
-ANYTHING = ("error_rate", "latency_mean")  # a person's rollback, complaints: what failed is in words alone
+ANYTHING = ("error_rate", "latency_mean")  # a person's rollback, complaints: only words describe what failed
 
 
-class Stood(Struct, frozen=True):
-    """What a rollback left. `rev`: the rollback's; `failed`: metrics; `explained`: a person has written the cause."""
+class Setback(Struct, frozen=True):
+    """The stage that a rollback left, and why. `rev`: the rollback's; `failed`: metrics; `explained`: a person recorded
+    the cause."""
 
     stage: int
     percent_bp: int
@@ -40,52 +42,53 @@ class Stood(Struct, frozen=True):
 
 
 def failed_metrics(plan: Plan, triggers: Iterable[str]) -> tuple[str, ...]:
-    """The metrics of the triggers with these ids, each once."""
+    """The metrics of the triggers with these ids, without repeats."""
     ids = set(triggers)
     return tuple(dict.fromkeys(t.metric for t in plan.triggers if t.id in ids))
 
 
-def evidence(plan: Plan, stood: Stood) -> tuple[Condition, ...]:
-    """The conditions of the stage that stood for what failed; where it has none, the first stage's that has."""
-    wanted = dict.fromkeys(m for metric in stood.failed for m in MEASURED_BY.get(metric, ANYTHING)) or dict.fromkeys(
+def evidence(plan: Plan, setback: Setback) -> tuple[Condition, ...]:
+    """The conditions on what failed: the left stage's own, else those of the first stage that has any."""
+    wanted = dict.fromkeys(m for metric in setback.failed for m in MEASURED_BY.get(metric, ANYTHING)) or dict.fromkeys(
         ANYTHING
     )
-    here = plan.stages[min(stood.stage, plan.last_stage)]
-    found: dict[str, Condition] = {}
+    here = plan.stages[min(setback.stage, plan.last_stage)]
+    conditions: dict[str, Condition] = {}
     for stage in (here, *plan.stages):
         for condition in stage.success:
             if condition.metric in wanted:
-                found.setdefault(condition.metric, replace(condition, required=True))
-    return tuple(found[metric] for metric in wanted if metric in found)
+                conditions.setdefault(condition.metric, replace(condition, required=True))
+    return tuple(conditions[metric] for metric in wanted if metric in conditions)
 
 
 def rebake_s(stage: Stage) -> float:
-    """Watched seconds that fresh evidence must last; never longer than the stage's own bake."""
+    """Watched seconds that fresh evidence must cover; never more than the stage's own bake."""
     return min(stage.bake_s, max(stage.rebake * stage.bake_s, stage.rebake_least_s))
 
 
-def target(plan: Plan, stood: Stood | None, stage: int, percent_bp: int) -> tuple[int, int] | None:
-    """(stage, percent_bp) to return to from where the rollout is now; None where only the ordinary way leads up: the cause is not
-    written, the plan asks for the whole way, or nothing would measure the LLM before it serves again."""
-    if stood is None or not stood.explained or stood.percent_bp <= percent_bp or stage >= len(plan.stages):
+def target(plan: Plan, setback: Setback | None, stage: int, percent_bp: int) -> tuple[int, int] | None:
+    """(stage, percent_bp) to return to from where the rollout is now; None if every gate must be passed: the cause is
+    not
+    recorded, the plan requires it, or nothing would measure the LLM before it serves again."""
+    if setback is None or not setback.explained or setback.percent_bp <= percent_bp or stage >= len(plan.stages):
         return None
-    to = min(stood.stage, plan.last_stage)
+    to = min(setback.stage, plan.last_stage)
     measured = percent_bp > 0 or plan.stages[stage].shadow_bp > 0
-    if to < stage or plan.stages[to].rebake >= 1 or not measured or not evidence(plan, stood):
+    if to < stage or plan.stages[to].rebake >= 1 or not measured or not evidence(plan, setback):
         return None
-    return to, stood.percent_bp
+    return to, setback.percent_bp
 
 
-def gate_stage(plan: Plan, stood: Stood, stage: int) -> Stage:
-    """The gate of the way back, as a stage: the checklist is the one of where the rollout is now, signatures in doubt included."""
-    to = plan.stages[min(stood.stage, plan.last_stage)]
+def gate_stage(plan: Plan, setback: Setback, stage: int) -> Stage:
+    """The gate of the way back, as a stage: its checklist is the current stage's, lapsed signatures included."""
+    to = plan.stages[min(setback.stage, plan.last_stage)]
     before = plan.stages[max(0, to.number - 1)]
     bake = rebake_s(to)
-    failed = stood.why or "the rollback"
+    failed = setback.why or "the rollback"
     sentence = f"Back to stage {to.number} {to.name}: fresh evidence for {failed}, watched for {format_duration(bake)} of its {format_duration(to.bake_s)} bake."
     return replace(
         plan.stages[stage],
-        success=evidence(plan, stood),
+        success=evidence(plan, setback),
         bake_s=bake,
         approvals=before.approvals,
         gate=sentence,

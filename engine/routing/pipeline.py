@@ -474,7 +474,7 @@ class _Made(Struct, frozen=True):
     plain: Keywords
     stage: int
     epoch: int
-    rev: int  # of the control state it was routed under
+    rev: int  # of the control state that routed it
     method: str = "frequency"
     keywords: Keywords = Keywords()
     attempted: bool = False

@@ -1,7 +1,7 @@
-"""Reading a document and counting its keywords, here or in processes beside the engine.
+"""Reads a document and extracts its frequency keywords, in this process or in workers beside the engine.
 
-Counting is what a document by frequency costs most: half a millisecond to a few. A batch's documents are counted in
-other processes, so that a second core works and a rollback never waits for a document.
+Counting is most of the cost of a frequency document: half a millisecond to a few. A batch's documents are counted in
+worker processes, so that a second core is used and a rollback never waits for a document.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PARENT_LOOK_S = 1.0
 
 
 class ReadDocument(Struct, frozen=True):
-    """A document in a text, its keywords by frequency, and what counting them took."""
+    """A parsed document, its frequency keywords, and how long counting took."""
 
     text: str  # clean, as both methods read it
     parsed: Parsed
@@ -40,7 +40,7 @@ class ReadDocument(Struct, frozen=True):
 
 
 def read(name: str, text: str, title: str, budget: Budget) -> ReadDocument:
-    """A title that came with the document is its title; else the one in its text."""
+    """The title sent with the document, else the one in its text."""
     began = time.perf_counter()
     document = parse(text, name)
     document = replace(document, title=title or clean_line(document.title, TITLE_LIMIT))
@@ -53,14 +53,14 @@ def _read_all(documents: Sequence[tuple[str, str, str]], budget: Budget) -> list
 
 
 class Readers:
-    """Processes that count keywords; they start with the first batch. Without a second core, or when one of them dies,
-    the engine counts itself."""
+    """Worker processes that count keywords, started with the first batch. Without a second core, or if a worker dies,
+    the engine does the counting."""
 
     def __init__(self, workers: int | None = None) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         beside = (
             min(MOST_WORKERS, cores) if cores > 1 else 0
-        )  # below the engine, so they take what it leaves of every core
+        )  # lower priority than the engine, so they only use what it leaves of each core
         self.workers = beside if workers is None else workers
         self._pool: ProcessPoolExecutor | None = None
 
@@ -74,7 +74,7 @@ class Readers:
         out = []
         for name, text, title in documents:
             out.append(read(name, text, title, budget))
-            await asyncio.sleep(0)  # a rollback between any two
+            await asyncio.sleep(0)  # a rollback can run between any two
         return out
 
     def _submit(
@@ -92,7 +92,7 @@ class Readers:
 
 
 def _begin(parent: int) -> None:
-    """In a worker: below everything else, and gone when the engine is gone, also when it was killed."""
+    """In a worker: run at the lowest priority, and exit with the engine, even if it was killed."""
     os.nice(NICE)
 
     def look() -> None:

@@ -1,4 +1,4 @@
-"""What routers obey now: checked before every LLM call, never cached.
+"""What routers obey: checked before every LLM call, never cached.
 
 A call is made only while all of this holds: no rollback is under way in this process, no other engine has taken over,
 the triggers were evaluated recently (the lease), the file `armed` is the one this engine created or accepted (a stat,
@@ -65,7 +65,7 @@ class Switch:
         # rollbacks in force and not yet in the control row: request id -> percent_bp
         self._caps: dict[str, int] = {}
         self.ceiling_bp = ceiling_bp
-        self.rollback_count = 0  # grows with every rollback, so that an arming in progress can see that it is too late
+        self.rollback_count = 0  # grows with every rollback, so that an arming in progress can tell it is too late
 
     def evaluated(self) -> None:
         self._evaluated = self._clock.real()
@@ -85,7 +85,7 @@ class Switch:
         self.rollback_count += 1
 
     def clear_cap(self, request_id: str) -> None:
-        """The rollback is in the control row now, which takes over."""
+        """The control row has the rollback now and takes over."""
         self._caps.pop(request_id, None)
 
     @property

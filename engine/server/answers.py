@@ -23,7 +23,7 @@ def answer(status: int, body: Any, headers: dict[str, str] | None = None) -> Res
 def refuse(
     status: int, code: str, sentence: str, headers: dict[str, str] | None = None, retry_after_s: float | None = None
 ) -> Response:
-    """An error. `retry_after_s`: when the same request may be sent again."""
+    """An error. `retry_after_s`: when to send the same request again."""
     body: dict[str, Any] = {"ok": False, "error": sentence, "sentence": sentence, "code": code}
     if retry_after_s is not None:
         body["retry_after_s"] = retry_after_s
@@ -32,7 +32,7 @@ def refuse(
 
 
 def of_reply(reply: Reply) -> Response:
-    """A command's answer; a refusal has its code and sentence where every error has them."""
+    """A command's answer; a refusal carries its code and sentence like any error."""
     if reply.ok:
         return answer(200, reply)
     code = str(reply.data.get("code") or "refused")

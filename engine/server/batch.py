@@ -1,5 +1,5 @@
-"""Many documents in one request: counted beside the engine a chunk at a time, stored together, answered as they are
-done."""
+"""Many documents in one request: processed off the event loop a chunk at a time, stored together, answered as they
+complete."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from engine.server.wire import DocumentLine, ExtractRequest, ProblemLine
 from engine.service.engine import Engine
 from engine.text import clean_line
 
-CHUNK = 20  # documents counted at once, and continued in one turn of the loop: a rollback waits for no more
-CHUNK_BYTES = 400_000  # and at most about so much of their texts
-CHUNKS_AHEAD = 16  # with their answers in memory; more wait until some are taken
+CHUNK = 20  # documents per step and per turn of the loop: a rollback never waits for more
+CHUNK_BYTES = 400_000  # and at most about this much text
+CHUNKS_AHEAD = 16  # with their answers in memory; more wait until the client reads some
 STORE_AGAIN_S = 5.0
 
 Line = DocumentLine | ProblemLine
@@ -25,7 +25,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class HttpRefusal(Struct, frozen=True):
-    """Why a document is not stored, as HTTP says it."""
+    """Why a document is not stored, with its HTTP status."""
 
     status: int
     code: str
@@ -44,14 +44,14 @@ def refusal_of(error: Busy | Refused | OSError) -> HttpRefusal:
 
 
 class Batch:
-    """The documents of one request, in raw JSON."""
+    """The documents of one request, as raw JSON."""
 
     def __init__(self, engine: Engine, raw: Sequence[msgspec.Raw]) -> None:
         self._engine = engine
         self._raw = raw
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """JSON lines as documents are done. When the client stops reading, the rest is given up."""
+        """Yields JSON lines as documents complete. If the client stops reading, the rest is abandoned."""
         work: set[asyncio.Task[list[Line]]] = set()
         chunks = self._chunks()
         more = True
@@ -107,7 +107,7 @@ class Batch:
             return _problem(index, request.id, refusal_of(error))
         except Exception as error:
             self._engine.trouble(error)
-            sentence = "The engine failed at this document; the reason is in engine.log in the store folder."
+            sentence = "The engine failed on this document; the reason is in engine.log in the store folder."
             return _problem(index, request.id, HttpRefusal(500, "internal", sentence))
         return DocumentLine(**structs.asdict(made), index=index)
 

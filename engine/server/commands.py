@@ -1,7 +1,7 @@
 """Requests people may make of the engine: `POST /v1/control/{kind}`. Every refusal and every failure is a sentence.
 
 Each request is a function in `requests` that takes the engine, the fields and the caller. Rollback is separate: no
-table, check or wait is in its way.
+table, check or wait delays it.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ async def carry_out(engine: Engine, kind: str, fields: dict[str, Any], actor: Ac
             return Reply(False, f"Not recorded: {error}. Nothing has changed.")
         why = error.strerror or str(error)
         return Reply(
-            False, f"Not done: the store's folder cannot be written ({why}). Nothing has changed; make room first."
+            False,
+            f"Not done: the store's folder cannot be written ({why}). Nothing has changed; free some space first.",
         )
 
 

@@ -60,7 +60,7 @@ class Guard(Struct, frozen=True):
 
     def _rebound(self, headers: Mapping[str, str]) -> Denial | None:
         """A page whose own name was pointed at this address still sends that name. A token is as good as a known name:
-        no page has it."""
+        no page has one."""
         name = host_name(headers.get("host", ""))
         if not name or name == self.host.lower() or name == os.uname().nodename.lower() or _is_local(name):
             return None

@@ -19,19 +19,19 @@ TYPES = (
 )  # fmt: skip
 
 ERRORS = {
-    400: "Not JSON, or a header that cannot be read",
+    400: "Not JSON, or an unreadable header",
     401: "The token is missing",
-    403: "Another site's web page, or something that takes the token",
-    404: "There is no such document",
-    408: "The body was not whole in time",
-    409: "Refused as things are now; the sentence says why",
+    403: "A web page of another site, or a request that needs the token",
+    404: "No such document",
+    408: "The body was not complete in time",
+    409: "Refused in the current state; `error` gives the reason",
     413: "More than 41 MB",
     415: "Not application/json",
-    421: "Another host's name",
-    422: "JSON, but not a usable request",
-    429: "Too much waits already; Retry-After says when to come again",
+    421: "Wrong Host header",
+    422: "Valid JSON, but not a valid request",
+    429: "Too many documents are waiting; Retry-After gives the time to retry",
     500: "The engine failed; engine.log has the reason",
-    503: "The store takes nothing now, or the engine starts; Retry-After says when to come again",
+    503: "The store accepts nothing now, or the engine is starting; Retry-After gives the time to retry",
 }
 AGAIN = (429, 503)
 COMMON = (401, 403, 421, 500, 503)
@@ -50,7 +50,7 @@ def described(service: str, environment: str) -> dict[str, Any]:
             "title": "Rollout engine",
             "version": VERSION,
             "description": f"Keyword extraction for {service} in {environment}. Errors are JSON with `code` and `error`; " "every answer has "
-            "X-Request-Id, the caller's where one was sent.",
+            "X-Request-Id, the caller's own if it sent one.",
         },
         "paths": _paths(),
         "security": [{}, {"token": []}],
@@ -65,12 +65,12 @@ def described(service: str, environment: str) -> dict[str, Any]:
                 "IdempotencyKey": {
                     "name": "Idempotency-Key", "in": "header", "required": False,
                     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
-                    "description": "The same request again gets the same answer for a day, while the engine runs.",
+                    "description": "A repeated request gets the same answer for a day, while the engine runs.",
                 },
                 "RequestId": {
                     "name": "X-Request-Id", "in": "header", "required": False,
                     "schema": {"type": "string"},
-                    "description": "Up to 128 of A-Z a-z 0-9 . _ : / + = @ -; another one is replaced by one that is made " "here.",
+                    "description": "Up to 128 characters of A-Z a-z 0-9 . _ : / + = @ -; otherwise the engine generates one.",
                 },
             },
         },
@@ -78,7 +78,7 @@ def described(service: str, environment: str) -> dict[str, Any]:
 
 
 def _with_moments(schema: dict[str, Any]) -> None:
-    """Times go outside in ISO 8601 (see engine/view/outward.py): the types say seconds."""
+    """Times are ISO 8601 on the outside (see engine/view/outward.py); the types have seconds."""
     for name, of in schema.get("properties", {}).items():
         kinds = of.get("anyOf", [of])
         if name in MOMENTS and any(kind.get("type") in ("number", "string") for kind in kinds):
@@ -93,7 +93,7 @@ def _paths() -> dict[str, Any]:
     document = [
         {
             "name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1},
-            "description": "The document's id; its slashes may stay as they are.",
+            "description": "The document's id; slashes need no escaping.",
         }
     ]  # fmt: skip
     text = _query("text", {"enum": ["0", "1"]}, "1: with its text.")
@@ -113,18 +113,18 @@ def _paths() -> dict[str, Any]:
             )
         },
         "/v1/feedback": {
-            "post": _operation("feedback", "What a user says or does", "Answer", (*SENT, 409, 429), "FeedbackRequest", once)
+            "post": _operation("feedback", "A user's click, rating or complaint", "Answer", (*SENT, 409, 429), "FeedbackRequest", once)
         },
         "/v1/documents/{id}": {
-            "get": _operation("document", "A document as it is stored", "StoredDocument", (404,), parameters=[*document, text], token=True),
-            "delete": _operation("deleteDocument", "Delete a document for good", "Answer", (404, 409), parameters=document, token=True),
+            "get": _operation("document", "A stored document", "StoredDocument", (404,), parameters=[*document, text], token=True),
+            "delete": _operation("deleteDocument", "Delete a document permanently", "Answer", (404, 409), parameters=document, token=True),
         },
         "/v1/worker/{kind}": {
             "post": _operation(
                 "worker", "For workers of the same version: lease, watch", "", (*SENT, 404, 409, 429), parameters=[kind], token=True
             )
         },
-        "/v1/status": {"get": _operation("status", "Where the rollout stands", "View", ())},
+        "/v1/status": {"get": _operation("status", "The state of the rollout", "View", ())},
         "/v1/decisions": {
             "get": _operation("decisions", "The log between two moments, newest first", "Decisions", (422,), parameters=[
                 _query("from", {"type": "string"}, "ISO 8601, or milliseconds since 1970."),
@@ -133,9 +133,9 @@ def _paths() -> dict[str, Any]:
                 _query("kind", {"type": "string"}, "Only these kinds, separated by commas: promote,rollback."),
             ])
         },
-        "/healthz": {"get": _operation("health", "Whether the engine works; open to everyone", "Health", ())},
+        "/healthz": {"get": _operation("health", "Whether the engine is healthy; open to everyone", "Health", ())},
         "/metrics": {
-            "get": _operation("metrics", "Figures: JSON, or Prometheus text where that is accepted", "", (), lines=("metrics",))
+            "get": _operation("metrics", "Figures as JSON, or as Prometheus text if the request accepts it", "", (), lines=("metrics",))
         },
         "/openapi.json": {"get": _operation("openapi", "This document", "", (), lines=("openapi",))},
     }  # fmt: skip

@@ -158,7 +158,7 @@ def run(
     except Exception as error:  # our own fault: no setting explains it
         sentence = (
             f"The engine has an internal fault ({type(error).__name__}); your settings are not the cause. "
-            f"Report it with {folder.engine_log}, which has the details."
+            f"Please report it and attach {folder.engine_log}, which has the details."
         )
         _last_word(sentence, apart, error)
     return 1
@@ -228,7 +228,7 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
             director = _director(scenario, folder, clock, world) if scenario else None
             await world.start()
             plan = world.plan(plan)
-        with await _port(plan, world is not None, patience_s) as tcp:  # free again before the lock is
+        with await _port(plan, world is not None, patience_s) as tcp:  # the port frees up before the lock does
             engine = Engine(plan, folder, clock, environ=dict(os.environ), ending=ending, world=world)
             engine.director = director
             if world is None:

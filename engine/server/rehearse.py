@@ -1,6 +1,7 @@
 """A rehearsal: a throw-away store, the plan on a simulated LLM service, an engine whose calendar runs faster.
 
-The engine is the real one, in its own process; it ends when this process does, however this ends, because its standard
+The engine is the real one, in its own process; it exits when this process does, however that happens, because its
+standard
 input closes.
 """
 
@@ -46,7 +47,8 @@ class Rehearsal:
         self.plan: Plan
 
     def start(self) -> str:
-        """Write the plan, or keep the one of an earlier rehearsal, and start the engine; "" or a sentence on why it did not start."""
+        """Write the plan, or keep an earlier rehearsal's, and start the engine. Returns "", or a sentence on why it did
+        not start."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self.plan_path.exists():
             text = default_plan_text()

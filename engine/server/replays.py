@@ -1,7 +1,8 @@
-"""`Idempotency-Key`: an answer is kept for a while, and given again to the same request instead of doing it twice.
+"""`Idempotency-Key`: an answer is kept for a while and returned for a repeat of the same request, instead of doing it
+twice.
 
-Kept in memory: after a restart of the engine a request is done again. A document is stored by its id and feedback
-counted by its id, so that is twice the work and once the effect.
+Kept in memory: after an engine restart, a repeated request is carried out again. Documents are stored and feedback is
+counted by id, so that costs twice the work but has the effect once.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class _Kept(Struct):
 
 
 class Replays:
-    """Of one listener; not for use from several event loops."""
+    """For one listener; not for use from several event loops."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -39,13 +40,16 @@ class Replays:
         self._bytes = 0
 
     async def once(self, key: str, body: bytes, do: Callable[[], Awaitable[Response]]) -> Response:
-        """The answer that was given to this key, or that of `do`. Answers to try again (429, 500 and above) are not
+        """The answer already given for this key, or that of `do`. Answers that invite a retry (429, 500 and above) are
+        not
         kept."""
         self._forget()
         digest = hashlib.blake2b(body, digest_size=16).digest()
         known = self._kept.get(key)
         if known is not None and known.digest != digest:
-            return refuse(422, "idempotency_key", "This Idempotency-Key was used with another body. Use a new one.")
+            return refuse(
+                422, "idempotency_key", "This Idempotency-Key was already used with a different body. Use a new one."
+            )
         if known is not None:
             made = await asyncio.shield(known.answer)
             return _again(made) if made is not None else await do()
@@ -66,7 +70,7 @@ class Replays:
     def _drop(self, key: str, mine: _Kept) -> None:
         if self._kept.get(key) is mine:
             del self._kept[key]
-        mine.answer.set_result(None)  # whoever waited for it does it
+        mine.answer.set_result(None)  # a request that waited for it carries it out
 
     def _forget(self) -> None:
         now = self._clock()

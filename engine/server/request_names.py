@@ -1,4 +1,4 @@
-"""`X-Request-Id`: the caller's own name for a request, or one that is made here, on every answer."""
+"""`X-Request-Id`: the caller's own name for a request, or a generated one, on every answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes over HTTP, as types: the requests and answers that engine/server/http.py takes and gives, and openapi.py
+"""The HTTP API as types: the requests and answers that engine/server/http.py handles and openapi.py
 describes."""
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ Text = Annotated[str, Meta(description="At most 10 million characters.", example
 
 
 class ExtractRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """A document. Sent again under the same id it replaces what is stored."""
+    """A document. Sending the same id again replaces it."""
 
     id: Id
     text: Text
     title: str = ""
-    method: Annotated[MethodAsked, Meta(description="auto goes by the rollout's percentage.")] = "auto"
+    method: Annotated[MethodAsked, Meta(description="auto follows the rollout's percentage.")] = "auto"
     bulk: Annotated[
-        bool, Meta(description="No client waits for it: others go first, and it may be answered with 429.")
+        bool, Meta(description="No client is waiting for it: others go first, and it may be refused with 429.")
     ] = False
 
 
 class BatchRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Up to 1,000 documents. Each is judged alone: one that is not usable costs the others nothing. All of them are
+    """Up to 1,000 documents. Each is validated separately: an invalid one does not affect the others. All of them are
     bulk work."""
 
     documents: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=MOST_DOCUMENTS)]
@@ -48,14 +48,14 @@ class DocumentLine(Extracted, frozen=True):
     """A line of the batch's answer for a document that is stored."""
 
     index: Annotated[
-        int, Meta(ge=0, description="Its place in the request, from 0; lines come as documents are done.")
+        int, Meta(ge=0, description="Its position in the request, counted from 0; lines arrive as documents complete.")
     ] = 0
     ok: Literal[True] = True
     status: Literal[200] = 200
 
 
 class Problem(Struct, frozen=True):
-    """Any answer that is an error: `code` is for programs and stays, `error` is a sentence for people."""
+    """Any error answer: `code` is stable, for programs; `error` is a sentence for people."""
 
     error: str
     code: str
@@ -78,18 +78,18 @@ class ProblemLine(Struct, frozen=True):
 
 
 class FeedbackRequest(Struct, frozen=True):
-    """What a user says or does. A complaint over TCP needs the token."""
+    """A user's click, rating or complaint. A complaint over TCP needs the token."""
 
     kind: Literal["complaint", "rating", "click", "impression"]
     document: str | None = None
     value: float | None = None
     text: str | None = None
     source: str | None = None
-    id: Annotated[str | None, Meta(description="The same id is counted once.")] = None
+    id: Annotated[str | None, Meta(description="Counted once per id.")] = None
 
 
 class Answer(Struct, frozen=True):
-    """Done, in a sentence; `data` holds what a program needs."""
+    """The outcome in a sentence; `data` has what a program needs."""
 
     ok: bool
     sentence: str
@@ -97,12 +97,12 @@ class Answer(Struct, frozen=True):
 
 
 class StoredDocument(Struct, frozen=True):
-    """A document as it is stored, with the keywords of both methods."""
+    """A stored document, with the keywords of both methods."""
 
     id: str
     title: str
     arm: str
-    method: Annotated[str, Meta(description="Whose keywords are served now.")]
+    method: Annotated[str, Meta(description="The method whose keywords are served now.")]
     keywords: tuple[str, ...]
     technical: tuple[str, ...]
     frequency: tuple[str, ...]

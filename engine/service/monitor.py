@@ -299,7 +299,7 @@ class Monitor:
             state.restart_rev,
             state.entered_at,
             left,
-            state.stood.rev if state.stood else 0,
+            state.setback.rev if state.setback else 0,
             rebaked,
         )
         self._alarmed(state, ask.at)
@@ -337,7 +337,7 @@ class Monitor:
 
     def _rebaked(self, state: State) -> float:
         """Watched seconds since the cause of the last rollback was written."""
-        return self.watch.rebaked_s if state.stood is not None and self.watch.rebake_rev == state.stood.rev else 0.0
+        return self.watch.rebaked_s if state.setback is not None and self.watch.rebake_rev == state.setback.rev else 0.0
 
     def _blindness(self, state: State, ask: Ask, blind_s: float, evidence: Evidence) -> Decision | None:
         """Log rows for the start of blindness and its end."""

@@ -1,6 +1,6 @@
-"""Headlines of the view: numbers and state in the words a tired person reads first. Pure.
+"""Headlines of the view: numbers and state in the words that a tired person reads first. Pure.
 
-One sentence each for: is it healthy, what will the system do next if no one acts, what is it waiting for from me.
+One sentence for each question: is it healthy, what will the system do next if no one acts, what does it need from me.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def cache_gauge(treatment: Bucket, target: float | None, window_s: float) -> Gau
 
 
 def gauges(b: Bucket, wanted: Mapping[str, float], window_s: float) -> tuple[Gauge, Gauge, Gauge]:
-    """Error rate, latency and cache hits beside what the stage wants of them."""
+    """Error rate, latency and cache hits next to the stage's targets."""
     bound = bounds.rate_upper(b.errors, b.attempts) if b.attempts else None
     return (
         error_gauge(b, wanted.get("error_rate"), bound, window_s),
@@ -83,7 +83,7 @@ def shadow_gauges(b: Bucket, wanted: Mapping[str, float], window_s: float) -> tu
 
 
 def targets(plan: Plan, state: State) -> dict[str, float]:
-    """The stage's own conditions; where it has none, the first stage's that has."""
+    """The stage's own conditions, else those of the first stage that has any."""
     found: dict[str, float] = {}
     here = plan.stages[min(state.stage, plan.last_stage)]
     for stage in (here, *plan.stages):
@@ -105,7 +105,7 @@ def _target(target: float | None, op: str, unit: Callable[[float], str]) -> str:
 
 
 class Situation(Struct, frozen=True):
-    """What the headline is made from. Texts are "" when there is nothing to report."""
+    """The input of the headline. Texts are "" if there is nothing to report."""
 
     state: State
     now: float
@@ -136,7 +136,7 @@ Headline = tuple[Health, str]
 def health(situation: Situation) -> Headline:
     """One word and one sentence: the first of `_HEADLINES` that applies.
 
-    80 columns leave the sentence about 45: what is wrong, by how much, what the system will do and when come first.
+    At 80 columns the sentence has about 45: what is wrong, by how much, and what the system will do when come first.
     """
     return next(answer for headline in _HEADLINES if (answer := headline(situation)) is not None)
 
@@ -337,7 +337,7 @@ def waiting_for(
 
 
 def matrix(plan: Plan, triggers: Sequence[TriggerView]) -> tuple[MatrixView, ...]:
-    """The decision matrix with live rows lit; `left_s` is the trigger's one clock, shown everywhere."""
+    """The decision matrix with active rows highlighted; `left_s` is the trigger's one timer, shown everywhere."""
     by_id = {t.id: t for t in triggers}
     out = []
     for row in plan.matrix:
@@ -349,7 +349,7 @@ def matrix(plan: Plan, triggers: Sequence[TriggerView]) -> tuple[MatrixView, ...
 
 
 def server_name(api: str, number: int, url: str) -> str:
-    """What a server is called on every screen: its host; of servers on this machine the kind and a number."""
+    """A server's name on every screen: its host, or for servers on this machine its kind and a number."""
     host = urlsplit(url).hostname or url
     return f"{api}-{number}" if host in ("127.0.0.1", "localhost", "::1") else host
 

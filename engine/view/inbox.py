@@ -1,6 +1,8 @@
-"""What waits for a person, most pressing first: one row a task, typed, so that every screen, verb and script shows the same list. Pure.
+"""The tasks that wait for a person, most urgent first, as typed rows, so that every screen, verb and script shows the
+same list. Pure.
 
-Only what a person can do is a task. What only time or more documents bring (a bake, a bound) is in the gate, not here: an empty
+A task is something a person can do. What only takes time or more documents (a bake, a bound) is in the gate, not here:
+an empty
 inbox means that no one has to stay awake.
 """
 
@@ -17,15 +19,15 @@ from engine.view.model import GateView, ItemView, ReminderView, TaskView
 
 
 class InboxFacts(Struct, frozen=True):
-    """What the inbox needs beside the state, as the engine reads it from the store."""
+    """What the inbox needs besides the state, read from the store by the engine."""
 
-    alarm: str = ""  # what no one has acknowledged yet
+    alarm: str = ""  # an alarm that no one has acknowledged yet
     locked_by: str = ""  # the trigger that locked promotion
     misplaced: str = ""
     plan_changed: str = ""
     blind: str = ""
     unarmed: bool = False  # no LLM call is made, so that a stage with shadow measures nothing
-    overruled: str = ""  # why less is in force than was decided
+    overruled: str = ""  # why less is in force than decided
     problems: tuple[str, ...] = ()
     unexplained: int = 0  # the rev of a rollback by a person that has no reason yet
     complaints: int = 0  # since a person last looked
@@ -54,17 +56,15 @@ def _trouble(state: State, facts: InboxFacts) -> list[TaskView]:
     """What keeps the rollout from running as decided."""
     out = []
     if facts.alarm:
-        out.append(TaskView("acknowledge", f"say that you have it: {facts.alarm}", "live"))
+        out.append(TaskView("acknowledge", f"acknowledge: {facts.alarm}", "live"))
     if facts.misplaced:
-        out.append(
-            TaskView("adopt", f"say which stage this is: rollout plan adopt --stage N ({facts.misplaced})", "", "")
-        )
+        out.append(TaskView("adopt", f"choose the stage: rollout plan adopt --stage N ({facts.misplaced})", "", ""))
     if facts.overruled and state.percent_bp:
         out.append(
             TaskView("overruled", f"0 % in force, decided {percent(state.percent_bp)}: {facts.overruled}", "gate")
         )
     if facts.blind:
-        out.append(TaskView("blind", f"find out why nothing is seen: {facts.blind}", "triggers"))
+        out.append(TaskView("blind", f"restore telemetry: {facts.blind}", "triggers"))
     out += [TaskView("problem", problem, "log") for problem in facts.problems]
     if facts.plan_changed:
         out.append(TaskView("plan", facts.plan_changed, "", ""))
@@ -82,11 +82,9 @@ def _locks(state: State, facts: InboxFacts) -> list[TaskView]:
     if state.held:
         out.append(TaskView("release", f"resume, or keep holding: {state.held}", "gate"))
     if facts.unarmed and not state.locked and not state.held:
-        out.append(
-            TaskView("resume", "resume: no LLM call is made until then, so nothing is measured", "gate", "armed")
-        )
+        out.append(TaskView("resume", "resume: no LLM calls until then, so nothing is measured", "gate", "armed"))
     if facts.unexplained:
-        out.append(TaskView("reason", "write why it was rolled back", "rollback", str(facts.unexplained)))
+        out.append(TaskView("reason", "record why it was rolled back", "rollback", str(facts.unexplained)))
     return out
 
 
@@ -103,7 +101,7 @@ def _users(facts: InboxFacts) -> list[TaskView]:
 
 
 def _gate(state: State, plan: Plan, gate: GateView, facts: InboxFacts) -> list[TaskView]:
-    """What people contribute to the way up. A gate that something blocks is still worth preparing."""
+    """What people contribute to a promotion. A blocked gate is still worth preparing."""
     out = []
     if gate.open and state.stage <= plan.last_stage:
         goal = gate.next_name or "stable"
@@ -114,9 +112,7 @@ def _gate(state: State, plan: Plan, gate: GateView, facts: InboxFacts) -> list[T
     ]
     approved = max(len(gate.approvals), 0)
     if gate.approvals_needed > 1 and approved < gate.approvals_needed:
-        out.append(
-            TaskView("approve", f"approve the next step: {approved} of {gate.approvals_needed} people did", "gate")
-        )
+        out.append(TaskView("approve", f"approve the next step: {approved} of {gate.approvals_needed} have", "gate"))
     if facts.to_review:
         done = facts.review_of - facts.to_review
         sentence = f"review {counted(facts.to_review, 'document')}: {done} of {facts.review_of} done"

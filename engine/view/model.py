@@ -202,7 +202,7 @@ TaskKind = Literal[
 
 
 class AckView(Struct, frozen=True):
-    """Who has the alarm that is on now, and since when."""
+    """Who acknowledged the active alarm, and when."""
 
     name: str
     at: float
@@ -217,14 +217,13 @@ class HandoverView(Struct, frozen=True):
 
 
 class TaskView(Struct, frozen=True):
-    """One thing that waits for a person. `sentence` holds no countdown: `not_before` says from when it is possible, `due` since
-    when it is wanted."""
+    """One task that waits for a person. `sentence` has no countdown: `not_before` is when it becomes possible, `due`
+    when it fell
+    due."""
 
     kind: TaskKind
     sentence: str
-    screen: (
-        str  # where it is done: gate, triggers, review, log, commands, messages, rollback; "" where no screen does it
-    )
+    screen: str  # the screen for it: gate, triggers, review, log, commands, messages, rollback; "" if no screen does it
     id: str = ""  # of the item, reminder, message or decision
     due: float | None = None
     not_before: float | None = None
@@ -251,7 +250,7 @@ class EngineView(Struct, frozen=True):
     queue: int
     address: str
     problems: tuple[str, ...]
-    notices: tuple[str, ...] = ()  # what may be on purpose: shown where it belongs, not on every screen
+    notices: tuple[str, ...] = ()  # possibly intentional: shown where it belongs, not on every screen
 
 
 class View(Struct, frozen=True):
@@ -322,11 +321,11 @@ class View(Struct, frozen=True):
     no_traffic: str = ""  # both arms are silent and the LLM service answers: promotion waits, nothing steps down
     measuring: float | None = None  # progress of a running measurement of search quality, 0..1
     as_of: bool = False  # of a moment in the past, read from the store
-    not_kept: tuple[str, ...] = ()  # of such a moment: what the store does not know, a sentence each
-    # what waits for a person; None from an engine of an older version and for a moment in the past
+    not_kept: tuple[str, ...] = ()  # for such a moment: what the store does not know, one sentence each
+    # tasks for a person; None from an older engine and for a moment in the past
     inbox: tuple[TaskView, ...] | None = None
-    alarm_since: float | None = None  # an alarm is on: a grave trigger, blindness, or a lock after a rollback
-    acknowledged: AckView | None = None  # the person who has it
+    alarm_since: float | None = None  # an alarm is active: a severe trigger, blindness, or a lock after a rollback
+    acknowledged: AckView | None = None  # the person who acknowledged it
     handover: HandoverView | None = None  # the last note for whoever comes next, while it is fresh
     resumes: bool = (
         False  # a resume would change something: release a hold or a lock, or allow LLM calls after a rollback

@@ -110,7 +110,7 @@ async def test_before_the_store_begins_it_says_since_when_it_knows() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         app.action_travel_to(NOW - 8000)
-        await until(pilot, lambda: "The store begins at" in shown(app))
+        await until(pilot, lambda: "The store's record starts at" in shown(app))
         await pilot.press("right_square_bracket")
         assert app.travel.at == NOW - 8000 + 60
 

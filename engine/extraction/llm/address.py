@@ -22,7 +22,7 @@ class Address:
     prefix: str
     query: str = ""
     user: str = ""
-    guessed: bool = False  # nobody wrote the /v1
+    guessed: bool = False  # the user did not write the /v1
 
     def to(self, path: str) -> str:
         """Address of an API path: "/v1/..." goes behind the prefix, any other behind the root."""
@@ -52,7 +52,7 @@ def address(url: str, api: str) -> Address:
     if api == "ollama":
         root = host + re.sub(r"/(?:api|v1)$", "", path)
         return Address(root, root + "/v1", query, user)
-    if path == "/api":  # Ollama's, which the other API does not have
+    if path == "/api":  # Ollama's; the other API has no such path
         path = ""
     root = host + _VERSION.sub("", path)
     if whole or _VERSION.search(path) or re.search(r"/openai(?:/|$)", path):

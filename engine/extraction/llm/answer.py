@@ -393,7 +393,7 @@ def _is_cut(text: str) -> bool:
 
 
 def _without(text: str) -> Proposal:
-    """What an answer without a keyword is, in words."""
+    """Describes an answer without a keyword."""
     begins = first_words(text)
 
     def flawed(kind: ErrorKind, why: str, cut: bool = False) -> Proposal:

@@ -1,6 +1,7 @@
-"""The circuit breaker of one server: after a run of failures nothing is sent for a while, then a single call tries.
+"""The circuit breaker of one server: after a run of failures nothing is sent for a while, then a single call probes.
 
-A run is long when each failure costs a whole deadline and calls go one at a time; then a confirmed doubt is enough.
+A run takes long when each failure costs a whole deadline and calls go one at a time; then one confirmed doubt is
+enough.
 
 Pure: the caller supplies the time, in seconds on a monotonic clock.
 """
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["closed", "open", "half-open"]
-LONGEST = 4  # an outage that lasts opens it for at most this many times `open_s`
+LONGEST = 4  # a long outage opens it for at most this many times `open_s`
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""One call to one server, and what its end teaches: the window its size, the breaker its state, the document its
+"""One call to one server. Its outcome updates the window's size, the breaker's state and the document's
 time."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from engine.extraction.llm.queue import Slot
 from engine.extraction.llm.server import COLD_MS, Server
 from engine.plan.model import Llm
 
-SHUT_MOST_S = 3600.0  # a quota may be raised meanwhile: one call an hour looks
+SHUT_MOST_S = 3600.0  # a quota may be raised meanwhile: one call per hour checks
 
 
 async def call(
@@ -138,10 +138,10 @@ def _learn_from(fault: Fault, slot: Slot, patience_s: float) -> None:
     if fault.retry == "at_once":  # an idle connection was closed: no evidence about the service
         server.breaker.undecided(slot.probe)
     elif fault.kind in SERVICE and not (fault.kind is ErrorKind.http and fault.retry == "other_seed"):
-        if fault.kind in (ErrorKind.not_loaded, ErrorKind.transport):  # it may come back as another one
+        if fault.kind in (ErrorKind.not_loaded, ErrorKind.transport):  # it may come back with another model
             server.cool()
         server.failed(fault, slot.probe)
     else:
         server.note(fault)
-        if slot.probe:  # it answered, which is what the probe asks
+        if slot.probe:  # it answered; that is all the probe tests
             server.breaker.succeeded()

@@ -1,4 +1,4 @@
-"""`rollout check` for the LLM service: tests now what could go wrong later, on a built-in sample text."""
+"""`rollout check` for the LLM service: tests on a built-in sample text what could go wrong later."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.plan.model import Llm
 
 AT_ONCE = 4
 SLOW_S = 10.0  # one slow answer is enough evidence; several in parallel would only make people wait
-TARGET_S = 2.0  # the plan's mean processing time
+TARGET_S = 2.0  # the plan's target for mean latency
 _State = Literal["ok", "warn", "fail"]
 SAMPLE = (
     "# Connection pooling in the gateway\n\nThe gateway keeps a connection pool per upstream server. Idle "
@@ -60,8 +60,8 @@ Say = Callable[[CheckLine], None]
 
 
 async def check(servers: tuple[Server, ...], http: Http, config: Llm, say: Say | None = None) -> CheckReport:
-    """All servers in parallel; takes about three answers of the slowest, plus loading its model. `say` receives each
-    finding as it is made."""
+    """All servers in parallel; takes about three answers from the slowest, plus loading its model. `say` receives each
+    finding as it comes."""
     lines: list[CheckLine] = []
 
     def report(line: CheckLine) -> None:
@@ -196,12 +196,12 @@ class _Examination:
         kept = len(keywords.descriptive) + len(keywords.technical)
         flaw = keywords.flaw
         if flaw is None:
-            self._say("ok", f"{kept} of {keywords.proposed} keywords of the sample's answer are in its text")
+            self._say("ok", f"{kept} of {keywords.proposed} keywords in the sample's answer occur in its text")
         elif flaw.kind in (ErrorKind.empty, ErrorKind.thinking):
             thinks = "; it thinks instead: use a model without thinking" if flaw.kind is ErrorKind.thinking else ""
             self._say("fail", f"the model's answer to the sample is empty{thinks}")
         elif flaw.kind is ErrorKind.ungrounded:
-            many = f"none of the {keywords.proposed} keywords of the sample's answer is in its text"
+            many = f"none of the {keywords.proposed} keywords in the sample's answer occur in its text"
             self._say("warn", f"{many}; a better model is needed")
         elif flaw.kind is ErrorKind.no_keywords:
             self._say("warn", "the sample's answer contains no keyword; a better model is needed")
@@ -223,12 +223,14 @@ class _Examination:
         """Whether the server enforces a JSON schema, lengths and counts included."""
         self._doing = "schema"
         if not self._config.schema:
-            self._say("ok", "[llm] schema = false: answers are asked for in words, without a JSON schema")
+            self._say("ok", "[llm] schema = false: the prompt asks for JSON in words, without a schema")
             return
         _, reply = await self._ask(ODD, 1)
         refused = self._server.structured != "schema"
         if refused:
-            self._say("warn", "the server refuses JSON schemas, so answers are asked for in words; more of them fail")
+            self._say(
+                "warn", "the server refuses JSON schemas, so the prompt asks for JSON in words; more answers fail"
+            )
             return
         items = _odd_items(reply.text)
         if items is None and self._server.may_unthink:
@@ -268,7 +270,7 @@ class _Examination:
         if alone_s > SLOW_S:
             self._say(
                 "warn",
-                f"not measured, because one answer takes {alone_s:.0f} s; the engine finds the size while it runs",
+                f"not measured, because one answer takes {alone_s:.0f} s; the engine determines it while it runs",
             )
             return
         began = server.now()

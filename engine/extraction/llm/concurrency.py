@@ -1,16 +1,17 @@
-"""How many calls one server gets at a time: found from what it does, since none of them says what it can.
+"""How many calls one server gets at a time: measured, because no server reports its capacity.
 
 The window holds the measured throughput by Little's law, X = calls in flight / mean latency, at two sizes and moves to
 the larger only while that pays. First it grows while X does, threefold while nothing waits in the server (seek), then
-settles at X times the unqueued latency, an eighth more and what is unsure of it, so that a slot never waits for the
-client. A search that met the server's size before it knew what an unqueued call takes goes down to learn that and looks
-again. From there small probes up and down, ever rarer. That needs no idea of what a "normal" latency is, so answers of
-very different length do not shrink it, and a batching server settles at the knee of its curve. 503 and timeouts halve
-it, once for all calls that were under way; after a 503 it climbs back to what was accepted and tries more only after
-200 answers, and so it does after a timeout of a size that was only tried where calls take long. Latency on an
-unsaturated window teaches nothing and is ignored.
+settles at X times the unqueued latency, plus an eighth and the uncertainty of both, so that a slot never waits for the
+client. A search that hits the server's size before it knows the latency of an unqueued call goes down to measure that,
+then searches again. From there it makes small probes up and down, ever rarer. This needs no notion of a "normal"
+latency, so answers of very different length do not shrink the window, and a batching server settles at the knee of its
+curve. 503 and timeouts halve it, once for all calls in flight; after a 503 it climbs back to what was accepted and
+tries
+more only after 200 answers. It does the same after a timeout at a trial size, where calls take long. Latency on an
+unsaturated window is uninformative and ignored.
 
-Pure: no clock, no waiting. The caller takes a ticket before a send and gives it back with how it ended.
+Pure: no clock, no waiting. The caller takes a ticket before a send and returns it with the outcome.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from typing import Literal
 
 Phase = Literal["seek", "climb", "hold", "up", "down"]
 START = 2
-ALIKE = 0.15  # relative error of the first answers; with more the second waited for the first, or the service is uneven
+ALIKE = 0.15  # relative error of the first answers; above it, the second waited for the first, or the service is uneven
 SEEK_GROWS = 0.72  # of the throughput expected; a new size's first round looks like 2/3 even where nothing was gained
 SEEK_PAYS = 0.65
-SEEK_FLAT = 1.15  # of what one call takes: nothing waits in the server, so the first answers at a new size say enough
+SEEK_FLAT = 1.15  # of what one call takes: nothing waits in the server, so the first answers at a new size are enough
 SEEK_TRIPLES = 1.08  # of what one call takes: the server has room for three times as many, its queue included
 PATIENCE = 0.6  # of the deadline, for a mean: some wait longer
 SEEK_DOUBT = 0.08  # of what one call takes: with more, or by fewer answers, the search does not end
@@ -36,7 +37,7 @@ PROBE_MOST_S = 120.0
 SMALL = 3
 SLOWER = 1.6  # than when the size was last examined: examine it again, downwards first
 AFTER_BUSY = 200  # answers before a size that was refused is tried again
-SELDOM_LATE = 50  # answers among which one timeout is no word about the size
+SELDOM_LATE = 50  # among this many answers, one timeout is not evidence about the size
 
 
 @dataclass(slots=True)

@@ -34,7 +34,7 @@ class ErrorKind(StrEnum):
     ungrounded = "ungrounded"  # keywords, none of which the document supports
     breaker_open = "breaker_open"  # every server's breaker is open; nothing was sent
     queue_full = "queue_full"  # the queue is full, or it waited too long; nothing was sent
-    internal = "internal"  # a fault in this program or its libraries
+    internal = "internal"  # a bug in this program or its libraries
 
 
 Retry = Literal["never", "soon", "other_seed", "at_once"]
@@ -53,9 +53,8 @@ UNSENT = frozenset({ErrorKind.breaker_open, ErrorKind.queue_full})  # nothing wa
 # Ends that are no attempt: the document falls back, and neither triggers nor gates nor breakers count it.
 NO_ATTEMPT = frozenset({ErrorKind.loading})
 
-# How an attempt that ended like this may succeed when it is made again: "soon" after a pause, "other_seed" once with
-# another
-# seed, "at_once" (an idle connection that the server had closed) once on a new connection and as if nothing had been.
+# How a retry of such an attempt may succeed: "soon" after a pause; "other_seed" once, with another seed; "at_once" (the
+# server had closed an idle connection) once, on a new connection and without counting as a failure.
 RETRY: dict[ErrorKind, Retry] = {
     ErrorKind.timeout: "soon",
     ErrorKind.transport: "soon",

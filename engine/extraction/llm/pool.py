@@ -1,4 +1,4 @@
-"""All LLM servers as one: a document goes to the least loaded, and returns with keywords it supports, or with a reason.
+"""All LLM servers as one: a document goes to the least loaded and returns with grounded keywords, or with a reason.
 
 Waiting happens in the pool's own queue, not in the HTTP client. A document has one deadline for all its calls; it runs
 from the first send and pauses while the document only queues or the model loads, so `ms` is the service's own latency
@@ -126,7 +126,7 @@ class LlmPool:
             raise RuntimeError("the LLM pool is not started")
         return self._client
 
-    # what the screen and the triggers read
+    # read by the screens and the triggers
 
     def servers(self) -> tuple[ServerHealth, ...]:
         return tuple(server.health() for server in self._servers)
@@ -169,7 +169,7 @@ class LlmPool:
 
     @property
     def waiting(self) -> int:
-        """Calls that wait for a free place on a server."""
+        """Calls waiting for a free slot on a server."""
         return len(self._queue)
 
     # one document
@@ -307,7 +307,7 @@ class LlmPool:
         return [keywords for half in halves.pieces for keywords in await self._piece(half, document)]
 
     async def _slot(self, avoid: set[Server], again: bool, document: DocumentProgress) -> Slot:
-        """A place on a server. A document with a waiting client waits no longer than `[llm] max_wait`. Raises Fault."""
+        """A slot on a server. A document with a waiting client waits no longer than `[llm] max_wait`. Raises Fault."""
         if again or document.background:
             return await self._queue.slot(avoid, again, document.background)
         limit = self.config.max_wait_s
@@ -341,7 +341,7 @@ class LlmPool:
                 raise
             finally:
                 self._queue.serve()
-        await asyncio.sleep(0)  # the next call goes out before this answer is judged, so that the server does not idle
+        await asyncio.sleep(0)  # the next call goes out before this answer is checked, so that the server does not idle
         document.read(reply)
         return reply
 
@@ -364,7 +364,7 @@ def _secrets(config: Llm, api_key: str | None) -> list[str]:
 
 
 def _foremost(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure to report when a document's pieces failed: a missing permit takes precedence."""
+    """The failure to report if a document's pieces failed: a missing permit takes precedence."""
     flat: list[BaseException] = []
     stack: list[BaseException] = [several]
     while stack:

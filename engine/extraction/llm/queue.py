@@ -18,7 +18,7 @@ from engine.extraction.llm.server import Server
 
 @dataclass(slots=True)
 class Slot:
-    """A place on a server. `probe`: it is the one call by which a half-open breaker decides."""
+    """A slot on a server. `probe`: it is the one call that decides a half-open breaker."""
 
     server: Server
     ticket: Ticket
@@ -32,7 +32,7 @@ class _Waiting:
 
 
 class WaitQueue:
-    """Two queues: calls no client waits for (`background`) get a place only when no other call wants it."""
+    """Two queues: calls that no client waits for (`background`) get a slot only when no other call wants it."""
 
     def __init__(self, servers: Sequence[Server], most: int = 1_000_000) -> None:
         self._servers = servers
@@ -52,12 +52,12 @@ class WaitQueue:
                     waiting.slot.set_exception(why)
 
     def elsewhere(self, avoid: set[Server]) -> bool:
-        """Whether a server outside `avoid` takes calls."""
+        """Whether a server outside `avoid` accepts calls."""
         return any(s not in avoid and s.breaker.admits(s.now()) for s in self._servers)
 
     async def slot(self, avoid: set[Server], again: bool, background: bool) -> Slot:
-        """A place on the least loaded server, when it is this call's turn; `again`: it was sent before, its time runs,
-        it goes first. Raises Fault: breaker_open when every server's breaker is open, queue_full when too many wait."""
+        """A slot on the least loaded server, in turn; `again`: it was sent before and its clock is running, so it
+        goes first. Raises Fault: breaker_open if every server's breaker is open, queue_full if too many wait."""
         line = self._background if background else self._served
         if not self._served and (again or not line):
             server = self._best(avoid)
@@ -90,7 +90,7 @@ class WaitQueue:
             raise
 
     def serve(self) -> None:
-        """Give free places to waiting calls, in order; reject all when no server is left."""
+        """Give free slots to waiting calls, in order; reject all of them when no server is left."""
         if not len(self):
             return
         if not self._admitted():
@@ -119,7 +119,7 @@ class WaitQueue:
         return any(s.breaker.admits(s.now()) for s in self._servers)
 
     def _best(self, avoid: set[Server]) -> Server | None:
-        """The least loaded server with a free place; one that failed this document only when there is no other."""
+        """The least loaded server with a free slot; one that failed this document only if there is no other."""
         admitting = [s for s in self._servers if s.breaker.admits(s.now())]
         wanted = [s for s in admitting if s not in avoid] or admitting
         free = [s for s in wanted if s.window.free]

@@ -94,7 +94,7 @@ class Server:
         # a deadline passed without any answer since: it may hang, or one document was slow
         self.silent = False
 
-    # what the pool decides by
+    # read by the pool
 
     def now(self) -> float:
         return self._clock.real()
@@ -280,7 +280,7 @@ class Server:
         return self._dialect.think is False and self._unthought is None
 
     def judged(self, kind: ErrorKind | None) -> None:
-        """What a model's answer turned out to be. Some versions of Ollama ignore `format` when they are told not to
+        """What a model's answer turned out to be. Some versions of Ollama ignore `format` when asked not to
         think: prose instead of JSON is asked for once more without `think`, and so from then on where that helps."""
         if self._dialect.think is not False or self._dialect.structured == "none":
             return
@@ -364,7 +364,9 @@ class Server:
             async with asyncio.timeout(LOAD_S):
                 await self._until_loaded(http)
                 await self.survey(http)
-                held = self.silent and self.facts.loaded  # it hangs: an order to load what is loaded would hang as long
+                held = (
+                    self.silent and self.facts.loaded
+                )  # it hangs: loading what is already loaded would hang just as long
                 if isinstance(self._wire, protocol.Ollama) and not held:
                     await self._preload(http, self._wire)
         except TimeoutError:
@@ -387,7 +389,7 @@ class Server:
             except Fault as slow:
                 if slow.kind is not ErrorKind.timeout:
                     raise
-                return  # a gateway that asks all of its models takes long: no sign that this one is not loaded
+                return  # a gateway that queries all of its models is slow: that does not mean this one is not loaded
             if answer.status != 503:
                 return
             fault = refusals.fault(answer, self._config)

@@ -70,11 +70,11 @@ def openai_facts(model: str, models: dict[str, Any], props: dict[str, Any]) -> t
             context=context or count(first.get("max_model_len")) or 0,
             slots=count(props.get("total_slots")) or 0,
         ),
-        entry is not None or len(known) < 2 or any(_stands_for(str(m.get("id") or ""), model) for m in known),
+        entry is not None or len(known) < 2 or any(_covers(str(m.get("id") or ""), model) for m in known),
     )
 
 
-def _stands_for(listed: str, model: str) -> bool:
+def _covers(listed: str, model: str) -> bool:
     """Whether an entry is a wildcard that covers the model (LiteLLM's "openai/*", "*"), or another spelling of its
     name."""
     if "*" in listed:

@@ -95,7 +95,8 @@ class Surfaced:
 
 
 class Surface:
-    """A text as the judge of spelling. `supports` returns whether it supports a keyword in any form of its words."""
+    """A text as the reference for spelling. `supports` returns whether it supports a keyword in any form of its
+    words."""
 
     def __init__(self, text: str, supports: Callable[[str], bool]) -> None:
         self._supports = supports

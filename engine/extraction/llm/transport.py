@@ -62,7 +62,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
             await self._close(lane)
             if used and self._now() - began < STALE_S:
-                while idle:  # those are as old
+                while idle:  # the rest are at least as old
                     await self._close(idle.pop()[1])
                 raise StaleConnection(str(error)) from None
             raise

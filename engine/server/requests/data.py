@@ -83,7 +83,7 @@ async def restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 
 async def _flush(engine: Engine) -> None:
-    """Documents the LLM has just written must be in the store before a restore."""
+    """Documents the LLM has just written must reach the store before a restore."""
     waiting = engine.writer.waiting()
     if waiting is not None:
         await asyncio.wait([asyncio.wrap_future(waiting)], timeout=FLUSH_S)
@@ -135,7 +135,8 @@ def _preview(engine: Engine, window: DocumentSelection, limit: int) -> Reply:
 
 
 async def delete_document(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """Remove one document permanently, for a person's request or one loaded by mistake. The log keeps its id and who
+    """Delete one document permanently, because a person asks for it or it was loaded by mistake. The log keeps its id
+    and who
     asked."""
     name = str(fields.get("document") or "")[:ID_LIMIT]
     if documents.get(engine.conn, name) is None:
@@ -156,7 +157,7 @@ async def delete_document(engine: Engine, fields: dict[str, Any], ask: Ask) -> R
 
 
 async def undo_restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """Serve the LLM's keywords of the last restore again."""
+    """Undo the last restore: its documents serve the LLM's keywords again."""
 
     def job(conn: sqlite3.Connection) -> Outcome:
         last = documents.last_restore(conn)

@@ -41,7 +41,7 @@ async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     await checklist_requests.recheck(engine, wanted.ask)
     outcome = await rollback.raised(engine, wanted.ask, _promoting(engine, wanted))
     if outcome.decision is not None and engine.switch.pending:
-        return Reply(False, "Promoted, and rolled back in the same moment: the rollback is in force.")
+        return Reply(False, "Promoted, but rolled back at the same moment: the rollback is in force.")
     return to_reply(outcome, percent_bp=outcome.state.percent_bp, stage=outcome.state.stage)
 
 
@@ -64,7 +64,7 @@ def _promoting(engine: Engine, wanted: Promotion) -> Decide:
 
     def decide(state: State, conn: sqlite3.Connection) -> Decision | Refusal:
         """The gate is evaluated inside the transaction, on the transaction's own connection."""
-        # who names the plan's next stage takes the plan's own gate, where there is a short way back too
+        # naming the plan's next stage uses the plan's own gate, even if there is a short way back
         short = wanted.to_stage is None or wanted.to_stage == control.next_step(engine.plan, state)[0]
         report = engine.monitor.gate(state, facts, conn, short)
         by = log.moved_by(conn, state.epoch)
@@ -157,7 +157,8 @@ def _undoing(engine: Engine, fields: dict[str, Any], ask: Ask) -> Decide | Reply
 
 
 async def ceiling(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """Set the most that may be in force. It is recorded, so that an engine started without its environment does not
+    """Set the highest percentage that may be in force. It is recorded, so that an engine started without its
+    environment does not
     exceed it."""
     epoch, percent_bp = fields.get("epoch"), fields.get("percent_bp")
     if type(epoch) is not int:
@@ -168,7 +169,7 @@ async def ceiling(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if percent_bp > max(environment_bp, engine.state.ceiling_bp):
         return Reply(
             False,
-            f"The ceiling is not raised: the engine was started with {PERCENTAGE}={environment_bp / 100:g}. Start "
+            f"The ceiling is not raised: the engine was started with {PERCENTAGE}={environment_bp / 100:g}. Restart "
             f"it with {percent_bp / 100:g}, then raise the ceiling.",
         )
 
@@ -203,7 +204,7 @@ async def adopt_plan(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 async def rollback_reason(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if not ask.reason:
-        return Reply(False, "No reason was given; nothing changed.")
+        return Reply(False, "No reason was given; nothing has changed.")
     rev = msgspec.convert(fields.get("rev") or engine.state.last_rev, int)
     sentence = f"{ask.actor.name} gave the reason of rollback {rev}: {ask.reason}"
     return to_reply(await engine.commit(ask, lambda state: note(state, ask, "reason", sentence, {"of": rev})))
@@ -212,6 +213,6 @@ async def rollback_reason(engine: Engine, fields: dict[str, Any], ask: Ask) -> R
 async def proof(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     proof = engine.proofs.get(str(fields.get("of")))
     if proof is None:
-        return Reply(False, "This engine does not know that rollback.")
+        return Reply(False, "This engine has no such rollback in its log.")
     proof.refresh()
     return Reply(True, proof.view.sentence, {"proof": msgspec.to_builtins(proof.view)})

@@ -51,13 +51,13 @@ async def give(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 
 def _origin(actor: Actor) -> str:
-    """Who the rate limit applies to: the kernel's uid, which no name changes, or the address on TCP."""
+    """Whom the rate limit applies to: the uid from the kernel, which cannot be faked, or the address on TCP."""
     return f"uid {actor.uid}" if actor.kind == "person" else actor.name
 
 
 DO = {
     "to_zero": "they roll it back",
-    "previous_stage": "they take it one stage back",
+    "previous_stage": "they roll it back one stage",
     "halve": "they halve the percentage",
     "pause": "they pause the rollout",
     "investigate": "someone should look",

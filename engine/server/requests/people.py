@@ -45,13 +45,13 @@ async def presence(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 
 async def acknowledge(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """A person has the alarm that is on: everyone sees it, the log keeps it, the team's channel hears it."""
+    """A person acknowledges the active alarm: every console shows it, the log keeps it, the team's channel gets it."""
     what = engine.monitor.alarm
     if not what:
-        return Reply(False, "Nothing to acknowledge: no alarm is on.")
+        return Reply(False, "Nothing to acknowledge: no alarm is active.")
     known = acknowledged(engine)
     if known is not None and known.name == ask.actor.name:
-        return Reply(True, f"You have it already, since {iso(known.at)}.")
+        return Reply(True, f"You already acknowledged it, at {iso(known.at)}.")
     after = f", after {known.name}" if known is not None else ""
     sentence = f"{ask.actor.name} has it{after}: {what}"
     draft = Draft("acknowledged", "team", f"{engine.plan.service}: {ask.actor.name} has it", f"{sentence}.")
@@ -113,7 +113,7 @@ async def ran(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
             (ask.at, stage, command, ask.actor.name, code, ms, output),
         )
 
-    how = ended if code is None else "worked" if code == 0 else f"ended with {code}"
+    how = ended if code is None else "succeeded" if code == 0 else f"exited with {code}"
     line = clean_line(str(fields.get("line") or command), 500)
     sentence = f"{ask.actor.name} ran “{clean_line(str(fields.get('text') or command), 120)}”: {how}"
     evidence = {"command": line, "exit": code, "ms": ms, "output": output[-2000:]}
@@ -149,7 +149,7 @@ async def preview(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 
 async def resend(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """Retry now what waits for its next try, and what was given up."""
+    """Retry now every message that waits for its next attempt or was given up."""
     count = 0
 
     def within(conn: sqlite3.Connection, rev: int) -> None:

@@ -16,7 +16,9 @@ async def stop(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     engine.event(f"{ask.actor.name} stopped the engine.")
     engine.end_cause = f"{ask.actor.name} asked for it"
     engine.ending.set()
-    return Reply(True, "The engine finishes what is in flight and stops. No document is extracted until it runs again.")
+    return Reply(
+        True, "The engine finishes what is in flight and stops. No documents are extracted until it runs again."
+    )
 
 
 async def speed(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:

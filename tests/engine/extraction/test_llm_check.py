@@ -37,7 +37,7 @@ async def test_a_healthy_service_is_told_with_version_model_context_and_capacity
     assert "version 0.33.0" in found["service"].text
     assert stub.service.digest[:19] in found["model"].text
     assert "8192 tokens" in found["context"].text
-    assert "keywords of the sample's answer are in its text" in found["answer"].text
+    assert "keywords in the sample's answer occur in its text" in found["answer"].text
     assert "at a time" in found["capacity"].text
 
 

@@ -15,9 +15,9 @@ from engine.extraction.traits import Candidate, Context, Traits, candidates, con
 NOTHING = Traits._make([0.0] * len(Traits._fields))
 
 
-def one(text: str, *, at: int = 0, last: int | None = None, stands: int = 1, within: int = 0) -> Candidate:
+def one(text: str, *, at: int = 0, last: int | None = None, alone: int = 1, within: int = 0) -> Candidate:
     words = tuple(text.lower().split())
-    return Candidate(words, text, at, at if last is None else last, stands, within)
+    return Candidate(words, text, at, at if last is None else last, alone, within)
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,8 @@ def one(text: str, *, at: int = 0, last: int | None = None, stands: int = 1, wit
         (one("index"), "one", 1.0),
         (one("inverted index"), "two", 1.0),
         (one("inverted index"), "one", 0.0),
-        (one("queue", stands=1), "stands", 0.0),
-        (one("queue", stands=0, within=3), "part", 1.0),
+        (one("queue", alone=1), "alone", 0.0),
+        (one("queue", alone=0, within=3), "part", 1.0),
         (one("queue", at=10, last=60), "spread", 0.5),
         (one("Ada Lovelace", at=3), "name", 1.0),
         (one("Ada Lovelace"), "name", 0.0),  # any sentence begins with a capital
@@ -74,11 +74,11 @@ def test_context_counts_what_is_beside_a_candidate() -> None:
 
 
 def test_trees_are_compiled_as_they_are_written_and_hold_nothing_but_traits_and_numbers() -> None:
-    logit = trees.compiled([["size", 1.5, 0.25, ["stands", 2, -1, 4]], 0.5])
+    logit = trees.compiled([["size", 1.5, 0.25, ["alone", 2, -1, 4]], 0.5])
     of = Context._make([0.0] * len(Context._fields))
     assert logit(of._replace(size=1)) == pytest.approx(0.75)
-    assert logit(of._replace(size=2, stands=2)) == pytest.approx(-0.5)
-    assert logit(of._replace(size=2, stands=3)) == pytest.approx(4.5)
+    assert logit(of._replace(size=2, alone=2)) == pytest.approx(-0.5)
+    assert logit(of._replace(size=2, alone=3)) == pytest.approx(4.5)
     with pytest.raises(ValueError, match="not in tuple"):
         trees.compiled([["__import__('os')", 1, 0, 0]])
     with pytest.raises((TypeError, ValueError)):

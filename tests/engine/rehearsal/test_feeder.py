@@ -85,7 +85,7 @@ async def test_however_fast_the_calendar_the_machine_is_spared() -> None:
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
 def test_a_rate_must_be_above_0(rate: float) -> None:
-    with pytest.raises(ValueError, match="rate above 0"):
+    with pytest.raises(ValueError, match="arrival rate must be above 0"):
         Feeder(documents, LapseClock(), rate)  # type: ignore[arg-type]
 
 

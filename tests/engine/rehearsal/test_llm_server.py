@@ -221,5 +221,5 @@ def test_a_taken_port_is_a_sentence() -> None:
         port = taken.getsockname()[1]
         ended = subprocess.run([*COMMAND, f"--port={port}"], capture_output=True, timeout=20, check=False)
     assert ended.returncode == 1
-    assert json.loads(ended.stdout)["error"] == f"127.0.0.1:{port} cannot be listened on: Address already in use"
+    assert json.loads(ended.stdout)["error"] == f"127.0.0.1:{port} cannot be bound: Address already in use"
     assert ended.stderr == b""

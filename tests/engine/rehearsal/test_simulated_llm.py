@@ -52,7 +52,7 @@ async def test_a_server_that_died_is_a_sentence() -> None:
     await llm.start()
     try:
         os.kill(llm.pids[0], signal.SIGKILL)
-        with pytest.raises(SimulatedLlmError, match="server 1 does not answer its switch"):
+        with pytest.raises(SimulatedLlmError, match="server 1 does not answer its control port"):
             await llm.set("slow", 2)
     finally:
         await llm.stop()

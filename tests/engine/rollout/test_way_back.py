@@ -1,4 +1,5 @@
-"""The short way back after a rollback: only with a written cause, only to what stood, through fresh evidence for what failed."""
+"""The short way back after a rollback: only with a written cause, only to what setback, through fresh evidence for what
+failed."""
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ def test_with_its_cause_written_a_person_returns_to_the_stage_that_stood() -> No
     assert isinstance(made, Decision)
     assert "returned to stage 3" in made.sentence
     after = transition(state, made)
-    assert (after.stage, after.percent_bp, after.stood) == (3, 2500, None)
+    assert (after.stage, after.percent_bp, after.setback) == (3, 2500, None)
 
 
 def test_the_engine_cannot_take_the_way_back() -> None:
@@ -71,7 +72,7 @@ def test_the_plans_own_next_stage_can_still_be_taken() -> None:
     made = control.promote(PLAN, state, ask(), state.epoch, (), (), False, "", 2, short=False)
     assert isinstance(made, Decision)
     assert (made.stage, made.percent_bp) == (2, 1000)
-    assert transition(state, made).stood is None  # from there on the plan's gates hold
+    assert transition(state, made).setback is None  # from there on the plan's gates hold
 
 
 def test_a_persons_rollback_is_explained_by_its_reason_or_later() -> None:
@@ -88,7 +89,7 @@ def test_a_persons_rollback_is_explained_by_its_reason_or_later() -> None:
 def test_rolling_back_again_at_zero_forgets_nothing() -> None:
     state = fired()
     again = done(state, control.roll_back(PLAN, state, ask()))
-    assert again.stood == state.stood
+    assert again.setback == state.setback
 
 
 def test_the_last_of_two_steps_down_is_what_is_returned_to() -> None:
@@ -102,38 +103,38 @@ def test_a_halved_stage_returns_to_its_own_percentage() -> None:
     state = resumed(fired(State(stage=4, percent_bp=5000, epoch=1, rev=1), Action.halve, "latency_medium"))
     assert state.percent_bp == 2500
     assert control.next_step(PLAN, state) == (4, 5000)
-    stood = control.returns(PLAN, state)
-    assert stood is not None
-    assert [c.metric for c in way_back.evidence(PLAN, stood)] == ["latency_mean"]
+    setback = control.returns(PLAN, state)
+    assert setback is not None
+    assert [c.metric for c in way_back.evidence(PLAN, setback)] == ["latency_mean"]
 
 
 def test_another_model_or_plan_closes_the_way_back() -> None:
     state = resumed(fired())
     made = replace(control.note(state, ask(), "model", ""), restarts=True)
-    assert transition(state, made).stood is None
+    assert transition(state, made).setback is None
 
 
 def test_an_undone_rollback_leaves_what_stood_before_it() -> None:
     state = resumed(fired(State(stage=4, percent_bp=5000, epoch=1, rev=1), Action.halve, "latency_medium"))
     down = done(state, control.roll_back(PLAN, state, ask()))
     up = done(down, control.undo_rollback(PLAN, down, ask(), down.epoch, ""))
-    assert up.stood == state.stood
+    assert up.setback == state.setback
 
 
 def test_a_log_from_before_this_was_kept_replays_as_it_did() -> None:
     """An old store's state has no way back, and its log must lead to exactly that state."""
     made = control.act(PLAN, LIMITED, Action.to_zero, ask("error_critical", ENGINE, 0.0), "", {})
     assert made is not None
-    old = msgspec.json.decode(msgspec.json.encode(replace(made, stood=None)), type=Decision)
+    old = msgspec.json.decode(msgspec.json.encode(replace(made, setback=None)), type=Decision)
     state = transition(LIMITED, old)
-    assert state.stood is None
-    assert resumed(state).stood is None
+    assert state.setback is None
+    assert resumed(state).setback is None
 
 
 def test_evidence_is_by_the_bound_of_the_stage_that_stood() -> None:
-    stood = control.returns(PLAN, resumed(fired()))
-    assert stood is not None
-    (condition,) = way_back.evidence(PLAN, stood)
+    setback = control.returns(PLAN, resumed(fired()))
+    assert setback is not None
+    (condition,) = way_back.evidence(PLAN, setback)
     own = next(c for c in PLAN.stages[3].success if c.metric == "error_rate")
     assert condition == replace(own, required=True)
 
@@ -143,8 +144,8 @@ def test_everything_that_fired_has_to_be_proven() -> None:
         PLAN, LIMITED, Action.to_zero, ask("error_critical", ENGINE), "", {"firing": ["error_critical", "latency_high"]}
     )
     assert made is not None
-    assert made.stood is not None
-    assert [c.metric for c in way_back.evidence(PLAN, made.stood)] == ["error_rate", "latency_mean"]
+    assert made.setback is not None
+    assert [c.metric for c in way_back.evidence(PLAN, made.setback)] == ["error_rate", "latency_mean"]
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_a_promotion_with_a_stale_epoch_is_refused(stage: Stage) -> None:
     epoch = stage.reader.state().epoch
     reply = stage.client.command("promote", epoch=epoch - 1, override=True, reason="an old screen")
     assert not reply.ok
-    assert "moved" in reply.sentence
+    assert "changed after you looked" in reply.sentence
 
 
 def test_ratings_count_in_the_gate_as_they_come(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_a_rollback_to_a_stage_that_is_not_there_goes_to_zero_and_says_so(tmp_pa
         assert "there is no stage 9" in stage.reader.log(5, kind="rollback")[0].sentence
 
 
-@pytest.mark.parametrize(("to_stage", "why"), [("9", "there is no stage 9"), ("2", "stage 2 was asked for")])
+@pytest.mark.parametrize(("to_stage", "why"), [("9", "there is no stage 9"), ("2", "stage 2 was requested")])
 def test_a_rollback_to_a_stage_that_the_engine_does_not_answer_says_why_it_is_zero(
     tmp_path: Path, to_stage: str, why: str
 ) -> None:
@@ -263,7 +263,7 @@ def test_a_rollback_to_a_stage_that_the_engine_does_not_answer_says_why_it_is_ze
         assert why in done[0].stdout
 
 
-@pytest.mark.parametrize(("to_stage", "why"), [("9", "there is no stage 9"), ("2", "stage 2 was asked for")])
+@pytest.mark.parametrize(("to_stage", "why"), [("9", "there is no stage 9"), ("2", "stage 2 was requested")])
 def test_a_rollback_to_a_stage_without_an_engine_says_why_it_is_zero(tmp_path: Path, to_stage: str, why: str) -> None:
     with Stage(tmp_path) as stage:
         process = stage.engine()

@@ -76,7 +76,7 @@ async def test_a_check_of_the_service_asks_no_model_while_a_rollback_is_in_force
     with stage_of(tmp_path, stub) as stage:
         await asyncio.to_thread(stage.engine)
         done = await asyncio.to_thread(stage.cli, "check")
-        assert "keywords of the sample's answer" in done.stdout  # in Preparation a person may ask
+        assert "keywords in the sample's answer" in done.stdout  # in Preparation a person may ask
         await asyncio.to_thread(stage.climb, 2)
         await rolled_back(stage)
         before = worked(stub)

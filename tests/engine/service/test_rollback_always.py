@@ -335,7 +335,7 @@ def test_the_database_cannot_be_opened_at_all(tmp_path: Path) -> None:
         result = stage.client.rollback("the store is damaged")
         assert result.ok
         assert not stage.folder.is_armed()
-        assert any("did not take it" in way for way in result.ways)
+        assert any("refused it" in way for way in result.ways)
         with pytest.raises(sqlite3.DatabaseError):
             database.open_writer(stage.folder, "FULL").execute("SELECT * FROM control")
 

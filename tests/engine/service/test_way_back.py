@@ -65,13 +65,13 @@ async def test_only_time_in_which_the_llm_is_measured_counts(tmp_path: Path) -> 
         await asyncio.sleep(0.02)
         monitor.evaluate(state, ask)
         assert monitor.watch.rebaked_s > 0.0
-        assert state.stood is not None
-        monitor.watch = replace(monitor.watch, rebake_rev=state.stood.rev, rebaked_s=18 * 3600.0)
+        assert state.setback is not None
+        monitor.watch = replace(monitor.watch, rebake_rev=state.setback.rev, rebaked_s=18 * 3600.0)
         report = monitor.gate(state, CLEAN, engine.conn)
         assert not any("bake" in m for m in report.missing)
         bad = GateFacts({"error_rate": rate(20, 400)})
         assert any("Error rate" in m for m in monitor.gate(state, bad, engine.conn).missing)
-        monitor.watch = replace(monitor.watch, rebake_rev=state.stood.rev - 1)  # of an earlier rollback
+        monitor.watch = replace(monitor.watch, rebake_rev=state.setback.rev - 1)  # of an earlier rollback
         assert any("18h left" in m for m in monitor.gate(state, CLEAN, engine.conn).missing)
 
 
