@@ -355,7 +355,9 @@ def promote(
 
 def moved(not_done: str, by: str) -> Refusal:
     """Refuses a raise that was decided on an outdated view."""
-    return Refusal(f"Not {not_done}: the rollout changed after you looked. Last: {by}. Look again, then decide.", "moved")
+    return Refusal(
+        f"Not {not_done}: the rollout changed after you looked. Last: {by}. Look again, then decide.", "moved"
+    )
 
 
 def undo_rollback(plan: Plan, state: State, ask: Ask, epoch: int, by: str) -> Decision | Refusal:
