@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from msgspec.structs import replace
 
 from engine.experiment.declaration import Declaration, MetricPlan
 from engine.experiment.report import FixedTestLock, Look, MetricReport, Signal, Verdict
 from engine.experiment.srm import SampleRatio
 from engine.experiment.words import number, percent, span, times
+
+
+class _Case(NamedTuple):
+    """Everything the verdict is decided from."""
+
+    declaration: Declaration
+    lock: FixedTestLock
+    ratio: SampleRatio
+    metrics: tuple[MetricReport, ...]
+    looks: tuple[Look, ...]
+
+    @property
+    def primary(self) -> MetricReport:
+        return next(metric for metric in self.metrics if metric.role == "primary")
+
+    @property
+    def by_looks(self) -> bool:
+        return self.declaration.decide_by == "daily"
+
+    @property
+    def early(self) -> Look | None:
+        """The look at which the primary metric passed its bound."""
+        return next((look for look in self.looks if _at(look, self.primary.name) == "better"), None)
+
+    @property
+    def better(self) -> bool:
+        return self.early is not None if self.by_looks else self.primary.signal == "better"
+
+    @property
+    def pairs(self) -> list[tuple[MetricReport, MetricPlan]]:
+        return list(zip(self.metrics, self.declaration.metrics, strict=True))
 
 
 def decide(
@@ -21,8 +55,9 @@ def decide(
 
     A metric that got worse and does not decide is named beside the word, whatever the word is.
     """
-    verdict = _word(declaration, lock, ratio, metrics, looks)
-    lost = [(metric, plan) for metric, plan in _pairs(declaration, metrics) if _got_worse(metric)]
+    case = _Case(declaration, lock, ratio, metrics, looks)
+    verdict = next(reached for rule in _RULES if (reached := rule(case)) is not None)
+    lost = [(metric, plan) for metric, plan in case.pairs if _got_worse(metric)]
     worse = tuple(_worse(metric, plan) for metric, plan in lost)
     harmful = tuple(_worse(metric, plan) for metric, plan in lost if _is_harm(metric, plan))
     verdict = replace(verdict, worse=worse, harmful=harmful)
@@ -32,59 +67,95 @@ def decide(
     return replace(verdict, sentence=f"{verdict.sentence} {named}")
 
 
-def _word(
-    declaration: Declaration,
-    lock: FixedTestLock,
-    ratio: SampleRatio,
-    metrics: tuple[MetricReport, ...],
-    looks: tuple[Look, ...],
-) -> Verdict:
-    if ratio.mismatch:
-        return Verdict("void", f"{ratio.sentence} Find the cause, then start a new test; don't use these results.")
-    harm = _harm(declaration, metrics, looks)
-    if harm:
-        return Verdict("worse", harm[0], harm[1:])
-    primary = next(metric for metric in metrics if metric.role == "primary")
-    early = next((look for look in looks if _at(look, primary.name) == "better"), None)
-    by_looks = declaration.decide_by == "daily"
-    if not lock.open and not (by_looks and early):
-        return Verdict("not yet", _waiting(lock, primary, early))
-    better = early is not None if by_looks else primary.signal == "better"
-    if primary.signal == "unknown" and not better:
-        return Verdict("not yet", f"The test is over, but {primary.label} could not be compared: {_absent(primary)}")
-    change = primary.change
-    if not better:
-        return Verdict("no difference", _no_difference(declaration, primary))
-    if change is None:
-        return Verdict(
-            "not yet", f"{primary.sentence} Its relative size is unknown: the control's mean is too close to 0."
-        )
-    target = declaration.primary.worthwhile
-    if change.estimate < target:
-        sentence = f"{primary.label} is better by {span(change)}, less than the {percent(target, signed=True)} the plan asks for."
-        return Verdict("short of target", _capital(sentence))
-    uncertain = [
+# -- the rules, in their order: the first that reaches a verdict has the word ------------------------------------------
+
+
+def _void(case: _Case) -> Verdict | None:
+    if not case.ratio.mismatch:
+        return None
+    return Verdict("void", f"{case.ratio.sentence} Find the cause, then start a new test; don't use these results.")
+
+
+def _harmed(case: _Case) -> Verdict | None:
+    harm = _harm(case)
+    return Verdict("worse", harm[0], harm[1:]) if harm else None
+
+
+def _not_over(case: _Case) -> Verdict | None:
+    if case.lock.open or (case.by_looks and case.early):
+        return None
+    return Verdict("not yet", _waiting(case.lock, case.primary, case.early))
+
+
+def _not_compared(case: _Case) -> Verdict | None:
+    primary = case.primary
+    if primary.signal != "unknown" or case.better:
+        return None
+    return Verdict("not yet", f"The test is over, but {primary.label} could not be compared: {_absent(primary)}")
+
+
+def _not_better(case: _Case) -> Verdict | None:
+    return None if case.better else Verdict("no difference", _no_difference(case.declaration, case.primary))
+
+
+def _of_unknown_size(case: _Case) -> Verdict | None:
+    if case.primary.change is not None:
+        return None
+    return Verdict(
+        "not yet", f"{case.primary.sentence} Its relative size is unknown: the control's mean is too close to 0."
+    )
+
+
+def _short_of_target(case: _Case) -> Verdict | None:
+    change, target = case.primary.change, case.declaration.primary.worthwhile
+    if change is None or change.estimate >= target:
+        return None
+    asked = percent(target, signed=True)
+    sentence = f"{case.primary.label} is better by {span(change)}, less than the {asked} the plan asks for."
+    return Verdict("short of target", _capital(sentence))
+
+
+def _limits_uncertain(case: _Case) -> Verdict | None:
+    uncertain = tuple(
         metric.guardrail.sentence
-        for metric, plan in zip(metrics, declaration.metrics, strict=True)
+        for metric, plan in case.pairs
         if metric.guardrail is not None and plan.decides and plan.required and metric.guardrail.state != "held"
-    ]
-    if uncertain:
-        sentence = (
-            f"{primary.label} is better by {span(change)}, but {len(uncertain)} of the limits are not certain to hold."
-        )
-        return Verdict("not yet", _capital(sentence), tuple(uncertain))
-    kept = tuple(metric.guardrail.sentence for metric in metrics if metric.guardrail is not None)
-    how = "a declared daily bound was passed" if by_looks and primary.fixed is None else _p(primary)
-    others = [metric for metric in metrics if metric.role != "primary"]
+    )
+    if not uncertain:
+        return None
+    better = f"{case.primary.label} is better by {span(case.primary.change)}"
+    return Verdict(
+        "not yet", _capital(f"{better}, but {len(uncertain)} of the limits are not certain to hold."), uncertain
+    )
+
+
+def _ship(case: _Case) -> Verdict:
+    primary = case.primary
+    kept = tuple(metric.guardrail.sentence for metric in case.metrics if metric.guardrail is not None)
+    how = "a declared daily bound was passed" if case.by_looks and primary.fixed is None else _p(primary)
+    others = [metric for metric in case.metrics if metric.role != "primary"]
     unknown = [metric.label for metric in others if _unknown(metric)]
     clean = not any(_got_worse(metric) for metric in others)
     rest = " and no metric that could be compared got worse" if clean else ""
     missing = f" Not compared, for want of data: {', '.join(unknown)}." if unknown else ""
-    return Verdict("ship", _capital(f"{primary.label} is better by {span(change)} ({how}){rest}.{missing}"), kept)
+    better = f"{primary.label} is better by {span(primary.change)} ({how}){rest}.{missing}"
+    return Verdict("ship", _capital(better), kept)
 
 
-def _pairs(declaration: Declaration, metrics: tuple[MetricReport, ...]) -> list[tuple[MetricReport, MetricPlan]]:
-    return list(zip(metrics, declaration.metrics, strict=True))
+_RULES: tuple[Callable[[_Case], Verdict | None], ...] = (
+    _void,
+    _harmed,
+    _not_over,
+    _not_compared,
+    _not_better,
+    _of_unknown_size,
+    _short_of_target,
+    _limits_uncertain,
+    _ship,
+)
+
+
+# -- what the rules ask ------------------------------------------------------------------------------------------------
 
 
 def _got_worse(metric: MetricReport) -> bool:
@@ -105,13 +176,13 @@ def _unknown(metric: MetricReport) -> bool:
 
 def _worse(metric: MetricReport, plan: MetricPlan) -> str:
     """ "processing time 129 times the control's, limit 2 (people judge it)"."""
-    found = metric.guardrail
-    if found is not None and plan.max_ratio is not None and found.value is not None:
-        figures = f"{times(found.value)} the control's, limit {found.limit:g}"
+    guardrail = metric.guardrail
+    if guardrail is not None and plan.max_ratio is not None and guardrail.value is not None:
+        figures = f"{times(guardrail.value)} the control's, limit {guardrail.limit:g}"
     else:
         arms = f"{number(metric.treatment.mean, metric.unit)} against {number(metric.control.mean, metric.unit)}"
         figures = f"{arms}, {span(metric.change)}" if metric.change is not None else arms
-    within = found is not None and found.state == "held"
+    within = guardrail is not None and guardrail.state == "held"
     how = ", within its limit" if within else " (people judge it)" if not plan.decides else ""
     return f"{metric.label} {figures}{how}"
 
@@ -121,23 +192,23 @@ def _at(look: Look, name: str) -> Signal:
     return "unknown" if reading is None else reading.signal
 
 
-def _harm(declaration: Declaration, metrics: tuple[MetricReport, ...], looks: tuple[Look, ...]) -> tuple[str, ...]:
+def _harm(case: _Case) -> tuple[str, ...]:
     """A broken guardrail, or the primary or a secondary metric worse. A guardrail's own difference is no harm: its limit
     allows it. The primary is judged by one reading, the declared one, so that no reading adds its errors to another's.
     """
-    found = [
+    harm = [
         metric.guardrail.sentence
-        for metric, plan in zip(metrics, declaration.metrics, strict=True)
+        for metric, plan in case.pairs
         if metric.guardrail is not None and plan.decides and metric.guardrail.state == "broken"
     ]
-    for metric in metrics:
-        if metric.role == "primary" and declaration.decide_by == "daily":
-            look = next((look for look in looks if _at(look, metric.name) == "worse"), None)
+    for metric in case.metrics:
+        if metric.role == "primary" and case.by_looks:
+            look = next((look for look in case.looks if _at(look, metric.name) == "worse"), None)
             if look is not None:
-                found.append(f"{_capital(metric.label)} was worse at declared look {look.number}, beyond its bound.")
+                harm.append(f"{_capital(metric.label)} was worse at declared look {look.number}, beyond its bound.")
         elif metric.role != "guardrail" and metric.signal == "worse":
-            found.append(metric.sentence)
-    return tuple(found)
+            harm.append(metric.sentence)
+    return tuple(harm)
 
 
 def _waiting(lock: FixedTestLock, primary: MetricReport, early: Look | None) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 
 from engine.metrics import figures
 from engine.plan.durations import format_duration, iso
 from engine.plan.model import Plan
-from engine.rollout.control import percent
+from engine.rollout.control import Decision, percent
 from engine.store import log
 from engine.store.reader import decision_view
-from engine.view.model import DecisionView, View
+from engine.view.model import DecisionView, ProofView, View
 
 INCIDENTS = ("trigger", "rollback", "hold")
 DECIDED = (*INCIDENTS, "promote", "resume", "undo_rollback")
@@ -97,28 +98,43 @@ def _decision(view: View, row: log.Row | None) -> dict[str, str]:
         return {**dict(unknown), "evidence": view.health_sentence, "effective": "not measured"}
     d, proof = row.decision, view.rollback
     proven = proof if proof is not None and proof.rev == row.rev else None
-    evidence = [str(d.evidence.get("sentence") or "")]
+    return {
+        "decision": d.sentence.removesuffix(f": {d.reason}") if d.reason else d.sentence,  # {why} has the reason
+        "who": _who(d),
+        "why": _why(d),
+        "when": iso(d.at),
+        "evidence": "\n".join(filter(None, _evidence(d, proven))) or view.health_sentence,
+        "effective": _effective(proven),
+    }
+
+
+def _who(d: Decision) -> str:
+    if d.actor.kind == "person":
+        return d.actor.name
+    return f"trigger {d.reason}" if d.reason else "the engine"
+
+
+def _why(d: Decision) -> str:
+    if d.actor.kind == "person" and d.reason:
+        return d.reason
+    return "" if d.actor.kind == "engine" else "No reason was given."
+
+
+def _evidence(d: Decision, proven: ProofView | None) -> Iterator[str]:
+    yield str(d.evidence.get("sentence") or "")
     reading = d.evidence.get("reading")
     if isinstance(reading, dict) and reading.get("value") is not None:
         held, wanted = (format_duration(float(reading.get(key) or 0.0)) for key in ("held_s", "for_s"))
-        evidence.append(
-            f"by the rule {reading.get('rule')}" + (f", true for {held} of {wanted}" if reading.get("for_s") else "")
-        )
-    if d.seen:
-        evidence.append(f"on screen: {d.seen}")
-    evidence.append(proven.sentence if proven else "")
-    return {
-        # {why} has the reason
-        "decision": d.sentence.removesuffix(f": {d.reason}") if d.reason else d.sentence,
-        "who": d.actor.name if d.actor.kind == "person" else f"trigger {d.reason}" if d.reason else "the engine",
-        "why": (d.reason if d.actor.kind == "person" else "")
-        or ("" if d.actor.kind == "engine" else "No reason was given."),
-        "when": iso(d.at),
-        "evidence": "\n".join(line for line in evidence if line) or view.health_sentence,
-        "effective": f"{proven.effective_ms / 1000:.2f} s"
-        if proven and proven.effective_ms is not None
-        else "an unknown time",
-    }
+        timer = f", true for {held} of {wanted}" if reading.get("for_s") else ""
+        yield f"by the rule {reading.get('rule')}{timer}"
+    yield f"on screen: {d.seen}" if d.seen else ""
+    yield proven.sentence if proven else ""
+
+
+def _effective(proven: ProofView | None) -> str:
+    if proven is None or proven.effective_ms is None:
+        return "an unknown time"
+    return f"{proven.effective_ms / 1000:.2f} s"
 
 
 def _incidents(rows: list[DecisionView], since: float) -> str:
