@@ -139,13 +139,12 @@ def rollback(
 
         rollback_would(context, to_stage, as_json)
         return
-    from engine.store.folder import Folder, disarm_for_rollback
+    _roll_back(context, to_stage, reason, as_json)
 
-    meant = context.meant
-    done = () if to_stage is not None else (disarm_for_rollback(context.store),)
-    if to_stage is None:
-        for other in meant.others:
-            disarm_for_rollback(Folder(other))
+
+def _roll_back(context: CliContext, to_stage: int | None, reason: str, as_json: bool) -> None:
+    """The armed files first, then the records, then the proof."""
+    done = (_disarm(context),) if to_stage is None else ()
     # the armed file is gone; slow imports come after it
     from msgspec import structs
 
@@ -154,32 +153,54 @@ def rollback(
 
     client = EngineClient(context.store, context.plan_or_none, goes_by=context.manner.goes_by)
     result = client.rollback(clean_line(reason, 500), "rollout rollback", to_stage, started_s(), done)
-    body: dict[str, Any] = {"ways": result.ways, "rev": result.rev, "store": str(context.store.path)}
-    result = structs.replace(result, sentence=f"{result.sentence}\nStore: {context.store.path}")
     elsewhere = _elsewhere(context, reason, to_stage)
-    body["other_stores"] = [{"store": store, "ok": ok, "sentence": sentence} for store, ok, sentence in elsewhere]
-    unsure = _unsure(meant, result, elsewhere)
-    if unsure:
-        fail("\n".join((unsure, result.sentence, *(f"Store: {s}: {w}" for s, _, w in elsewhere))), as_json, body)
-    if elsewhere:
-        result = structs.replace(
-            result, sentence="\n".join((result.sentence, *(f"Also in {s}: {w}" for s, _, w in elsewhere)))
-        )
+    sentence = f"{result.sentence}\nStore: {context.store.path}"
+    body: dict[str, Any] = {
+        "ways": result.ways,
+        "rev": result.rev,
+        "store": str(context.store.path),
+        "other_stores": [{"store": store, "ok": ok, "sentence": other} for store, ok, other in elsewhere],
+    }
+    if unsure := _unsure(context.meant, result, elsewhere):
+        fail("\n".join((unsure, sentence, *(f"Store: {s}: {w}" for s, _, w in elsewhere))), as_json, body)
+    result = structs.replace(result, sentence="\n".join((sentence, *(f"Also in {s}: {w}" for s, _, w in elsewhere))))
     if not result.ok:
         fail("\n".join((result.sentence, *result.ways)), as_json, body)
     if result.engine == "none":
-        proven = "No engine runs and the armed file is gone: nothing can call the LLM through it."
-        from console.beside import apply_beside
+        _without_engine(context, result, body, as_json)
+    else:
+        _with_engine(context, client, result, body, as_json)
 
-        state, applied = apply_beside(context.store, context.plan_or_none, context.plan_exists)
-        body["applied"] = {"state": state, "sentence": applied}
-        sentence = f"{result.sentence}\nEffective in {result.took_s * 1000:.0f} ms. {proven}"
-        if state == "failed":
-            fail(f"{sentence}\nThe neighbouring service may still use the LLM. {applied}", as_json, body)
-        if state:
-            sentence += f"\nNeighbouring service: {applied}."
-        say({"ok": True, "sentence": sentence, **body, "proof": None}, sentence, as_json)
-        return
+
+def _disarm(context: CliContext) -> str:
+    """Remove the armed file of every store that the plan may mean; the outcome in the one that is rolled back."""
+    from engine.store.folder import Folder, disarm_for_rollback
+
+    outcome = disarm_for_rollback(context.store)
+    for other in context.meant.others:
+        disarm_for_rollback(Folder(other))
+    return outcome
+
+
+def _without_engine(context: CliContext, result: RollbackResult, body: dict[str, Any], as_json: bool) -> None:
+    """Nothing runs that could prove it, or tell a neighbouring service."""
+    from console.beside import apply_beside
+
+    proven = "No engine runs and the armed file is gone: nothing can call the LLM through it."
+    state, applied = apply_beside(context.store, context.plan_or_none, context.plan_exists)
+    body["applied"] = {"state": state, "sentence": applied}
+    sentence = f"{result.sentence}\nEffective in {result.took_s * 1000:.0f} ms. {proven}"
+    if state == "failed":
+        fail(f"{sentence}\nThe neighbouring service may still use the LLM. {applied}", as_json, body)
+    if state:
+        sentence += f"\nNeighbouring service: {applied}."
+    say({"ok": True, "sentence": sentence, **body, "proof": None}, sentence, as_json)
+
+
+def _with_engine(
+    context: CliContext, client: EngineClient, result: RollbackResult, body: dict[str, Any], as_json: bool
+) -> None:
+    """Wait until 0 % is observed."""
     proof = _proof(client, result.request_id)
     body["proof"] = proof
     if proof is None or proof.get("effective_ms") is None:

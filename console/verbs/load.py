@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +186,53 @@ def _dry_run(files: list[str], root: Path | None, known: dict[str, str], tally: 
         raise SystemExit(1)
 
 
+class Load:
+    """One run: each source is sent, skipped or unchanged, and counted as its answer comes."""
+
+    def __init__(
+        self, context: CliContext, tally: Tally, known: dict[str, str], method: str, verbose: bool, progress: Progress
+    ) -> None:
+        self.tally = tally
+        self._known, self._verbose, self._progress = known, verbose, progress
+        self._uploader = BoundedUploader(lambda source: extract(context.client, source, method))
+
+    def run(self, documents: Iterable[sources.Source]) -> str:
+        """Why it stopped early; "" after the last document."""
+        try:
+            for source in documents:
+                self._take(source)
+            self._account()
+        except (KeyboardInterrupt, Gone) as reason:
+            self._uploader.stop()
+            return str(reason) or "Stopped."
+        finally:
+            self._progress.end()
+        return ""
+
+    def _take(self, source: sources.Source) -> None:
+        if source.encoding:
+            self.tally.guessed[clean_line(source.id)] = source.encoding
+        if source.trouble:
+            self.tally.skip(source.id, source.trouble)
+        elif self._known and self._known.get(clean_line(source.id, 512)) == _digest(source.text):
+            self.tally.unchanged += 1
+        else:
+            self._uploader.send(source)
+            self._account(until_room=True)
+            return
+        self._progress.step(source.size, self.tally.done)
+
+    def _account(self, until_room: bool = False) -> None:
+        for source, end in self._uploader.ends(until_room=until_room):
+            if isinstance(end, UploadRefused):
+                self.tally.skip(source.id, str(end))
+            else:
+                self.tally.count(end)
+                if self._verbose:
+                    click.echo(_line(source, end))
+            self._progress.step(source.size, self.tally.done)
+
+
 def _send_all(
     context: CliContext,
     files: list[str],
@@ -201,38 +248,9 @@ def _send_all(
         "load", sum(map(sources.weight, files)), raw_stream(sys.stderr), shown=not quiet and sys.stderr.isatty()
     )
     began = time.monotonic()
-    stopped = ""
-    uploader = BoundedUploader(lambda source: extract(context.client, source, method))
-
-    def account(source: sources.Source, end: Answer | UploadRefused) -> None:
-        if isinstance(end, UploadRefused):
-            tally.skip(source.id, str(end))
-        else:
-            tally.count(end)
-            if verbose:
-                click.echo(_line(source, end))
-        progress.step(source.size, tally.done)
-
-    try:
-        for source in (source for path in files for source in sources.documents(path, _called(root, path))):
-            if source.encoding:
-                tally.guessed[clean_line(source.id)] = source.encoding
-            if source.trouble:
-                tally.skip(source.id, source.trouble)
-                progress.step(source.size, tally.done)
-            elif known and known.get(clean_line(source.id, 512)) == _digest(source.text):
-                tally.unchanged += 1
-                progress.step(source.size, tally.done)
-            else:
-                uploader.send(source)
-                for end in uploader.ends(until_room=True):
-                    account(*end)
-        for end in uploader.ends():
-            account(*end)
-    except (KeyboardInterrupt, Gone) as reason:
-        stopped = str(reason) or "Stopped."
-        uploader.stop()
-    progress.end()
+    stopped = Load(context, tally, known, method, verbose, progress).run(
+        source for path in files for source in sources.documents(path, _called(root, path))
+    )
     took = max(time.monotonic() - began, 1e-9)
     for line in tally.remarks():
         notice(line)

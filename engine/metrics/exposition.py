@@ -155,9 +155,31 @@ def families(reading: MetricsSnapshot, kinds: Iterable[str] = ()) -> Iterator[Me
 def _gauges(reading: MetricsSnapshot) -> Iterator[Metric]:
     from prometheus_client.core import GaugeMetricFamily as Gauge
 
-    b, window = (reading.window, f"over the last {reading.window_s:g} s, since the last change of percentage at most")
-    absent = "absent while there are none"
-    families: list[tuple[str, str, float | None]] = [
+    for name, documentation, value in _single_gauges(reading):
+        gauge = Gauge(name, documentation)
+        if value is not None:
+            gauge.add_metric([], value)
+        yield gauge
+    methods = Gauge(
+        "keyword_extraction_method_breakdown",
+        f"Documents by how they got their keywords, {_window(reading)}.",
+        labels=["method"],
+    )
+    for method, count in reading.window.breakdown.items():
+        methods.add_metric([method], count)
+    yield methods
+    yield from _triggers(reading)
+    yield from _bulk(reading)
+
+
+def _window(reading: MetricsSnapshot) -> str:
+    return f"over the last {reading.window_s:g} s, since the last change of percentage at most"
+
+
+def _single_gauges(reading: MetricsSnapshot) -> list[tuple[str, str, float | None]]:
+    """(name, documentation, value) of each gauge without labels; None: not measured."""
+    b, window, absent = reading.window, _window(reading), "absent while there are none"
+    return [
         (
             "current_rollout_percentage",
             "Share of documents extracted by the LLM, 0..100, in effect now.",
@@ -205,19 +227,6 @@ def _gauges(reading: MetricsSnapshot) -> Iterator[Metric]:
             reading.window_s,
         ),
     ]
-    for name, documentation, value in families:
-        gauge = Gauge(name, documentation)
-        if value is not None:
-            gauge.add_metric([], value)
-        yield gauge
-    methods = Gauge(
-        "keyword_extraction_method_breakdown", f"Documents by how they got their keywords, {window}.", labels=["method"]
-    )
-    for method, count in b.breakdown.items():
-        methods.add_metric([method], count)
-    yield methods
-    yield from _triggers(reading)
-    yield from _bulk(reading)
 
 
 def _bulk(reading: MetricsSnapshot) -> Iterator[Metric]:

@@ -40,6 +40,9 @@ class Scores(Struct, frozen=True):
     success: Interval | None
 
 
+_NO_SCORES = Scores(None, None, None)
+
+
 class SearchQuality(Struct, frozen=True):
     """`improvement`: (LLM - frequency) / frequency, 0.1 = 10 %. The gate judges `improvement.mrr`."""
 
@@ -107,16 +110,6 @@ def search_quality(
     ids = {document.id for document in documents}
     asked = [(query, [answer for answer in query.relevant if answer in ids]) for query in queries]
     usable = [(query, answers) for query, answers in asked if answers and words(query.text)]
-    grades: list[list[tuple[float, float, float]]] = []
-    for keywords in ([(d.id, d.llm) for d in documents], [(d.id, d.frequency) for d in documents]):
-        index = Index(keywords)
-        graded = []
-        for query, answers in usable:
-            graded.append(grade(index.search(query.text), answers))
-            if len(graded) % 50 == 0:
-                progress((len(grades) + len(graded) / len(usable)) / 2)
-        index.close()
-        grades.append(graded)
     notes = []
     if len(usable) < len(queries):
         notes.append(
@@ -124,28 +117,15 @@ def search_quality(
             "documents and were skipped."
         )
     if not usable:
-        nothing = Scores(None, None, None)
         notes.append("There are no queries, so search quality is unknown.")
-        return SearchQuality(
-            0,
-            len(ids),
-            nothing,
-            nothing,
-            nothing,
-            seed,
-            resamples,
-            tuple(notes),
-            "Search quality is unknown: no queries.",
-        )
+        sentence = "Search quality is unknown: no queries."
+        return SearchQuality(0, len(ids), _NO_SCORES, _NO_SCORES, _NO_SCORES, seed, resamples, tuple(notes), sentence)
+    by_llm = _graded([(d.id, d.llm) for d in documents], usable, lambda done: progress(done / 2))
+    by_frequency = _graded([(d.id, d.frequency) for d in documents], usable, lambda done: progress((1 + done) / 2))
     clusters = [answers[0] if query.source != "file" else f"query {i}" for i, (query, answers) in enumerate(usable)]
-    llm, frequency, improvement = _bootstrap(grades[0], grades[1], clusters, seed, resamples)
     if len(set(clusters)) < 20:
         notes.append(f"The queries cover only {len(set(clusters))} documents, so the intervals are rough.")
-    sentence = (
-        f"MRR@10 {_short(llm.mrr)} by LLM keywords, {_short(frequency.mrr)} by frequency: {span(improvement.mrr)}."
-    )
-    if improvement.mrr is None:
-        sentence = "Frequency keywords find nothing, so the improvement cannot be computed."
+    llm, frequency, improvement = _bootstrap(by_llm, by_frequency, clusters, seed, resamples)
     return SearchQuality(
         len(usable),
         len(ids),
@@ -155,9 +135,31 @@ def search_quality(
         seed,
         resamples,
         tuple(notes),
-        sentence,
-        _differences(grades[0], grades[1], clusters),
+        _sentence(llm, frequency, improvement),
+        _differences(by_llm, by_frequency, clusters),
     )
+
+
+def _graded(
+    keywords: Iterable[tuple[str, Sequence[str]]],
+    queries: Sequence[tuple[Query, Sequence[str]]],
+    progress: Callable[[float], None],
+) -> list[tuple[float, float, float]]:
+    """The grade of each query (its text, its relevant documents) against an index of these keywords."""
+    index = Index(keywords)
+    graded = []
+    for query, answers in queries:
+        graded.append(grade(index.search(query.text), answers))
+        if len(graded) % 50 == 0:
+            progress(len(graded) / len(queries))
+    index.close()
+    return graded
+
+
+def _sentence(llm: Scores, frequency: Scores, improvement: Scores) -> str:
+    if improvement.mrr is None:
+        return "Frequency keywords find nothing, so the improvement cannot be computed."
+    return f"MRR@10 {_short(llm.mrr)} by LLM keywords, {_short(frequency.mrr)} by frequency: {span(improvement.mrr)}."
 
 
 def _differences(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from engine.clock import pace
@@ -32,6 +34,7 @@ from engine.view import attribution, headlines, inbox
 from engine.view.model import (
     EngineView,
     GateView,
+    Gauge,
     HandoverView,
     PresenceView,
     ProofView,
@@ -49,73 +52,26 @@ HANDOVER_S = 3 * 86400.0
 
 def view(engine: Engine) -> View:
     plan, state, monitor = engine.plan, engine.state, engine.monitor
-    now = engine.clock.now()
-    permit = engine.switch.read()
+    now, permit = engine.clock.now(), engine.switch.read()
     bucket = series.window(engine.conn, now, WINDOW_S, since_epoch=state.epoch)
     targets = headlines.targets(plan, state)
     gauges = headlines.gauges(bucket, targets, WINDOW_S)
     shadow = headlines.shadow_gauges(bucket, targets, WINDOW_S) if _shadows(engine) or bucket.shadow_n else ()
-    triggers = _triggers(engine)
-    servers = _servers(engine)
-    gate = _gate(engine)
+    triggers, gate, proof, running = _triggers(engine), _gate(engine), _proof(engine), _engine(engine)
     reminders = due(engine.conn, monitor.stage_of(state), state, now)
     messages = _messages_due(engine)
-    running = _engine(engine)
-    proof = _proof(engine)
     why = _why(engine, permit, state)
-    blind = monitor.verdict.blind
-    quiet = monitor.verdict.quiet
-    health, sentence = headlines.health(
-        headlines.Situation(
-            state=state,
-            now=now,
-            triggers=triggers,
-            documents=bucket.attempts,
-            gauges=gauges,
-            shadow=shadow,
-            effective_bp=permit.percent_bp,
-            why_effective=why,
-            locked_by=_fired(engine),
-            blind=monitor.verdict.blind_detail,
-            quiet=monitor.verdict.quiet_detail,
-            misplaced=engine.misplaced,
-        )
-    )
-    left = plan.trigger_settings.blind_step_down_s - monitor.watch.timers.blind_s if blind else None
-    stage = monitor.stage_of(state)
-    rows = log.rows(engine.conn, limit=LOG_ROWS)
-    undo = state.undo.until if state.undo and now < state.undo.until and not state.locked and not state.held else None
+    overruled = why if not permit.percent_bp else ""
+    health, sentence = _health(engine, permit, bucket, gauges, shadow, triggers)
     return View(
+        **_plan_fields(engine),
+        **_state_fields(engine),
+        **_people_fields(engine),
+        **_limit_fields(engine),
         at=now,
-        name=plan.name,
-        environment=plan.environment,
-        service=plan.service,
-        rehearsal=engine.rehearsal,
-        speed=pace(engine.clock),
-        plan_digest=plan.digest,
         engine=running,
-        stage=state.stage,
-        stages=len(plan.stages),
-        stage_name=stage_name(plan, state.stage),
-        stage_objective=stage.objective if stage else "The rollout is stable; the triggers stay armed.",
-        stage_percent_bp=stage.percent_bp if stage else plan.stages[-1].percent_bp,
-        percent_bp=state.percent_bp,
         effective_bp=permit.percent_bp,
         why_effective=why,
-        stable=state.stage >= plan.stable,
-        ab_test=bool(stage and stage.ab_test),
-        shadow_bp=stage.shadow_bp if stage else 0,
-        epoch=state.epoch,
-        rev=state.rev,
-        armed=engine.switch.armed_file == "in",
-        resumes=to_resume(state, engine.switch.armed_file == "in", state.stage == 0 and engine.rolled_back()),
-        entered_at=state.entered_at,
-        changed_at=state.changed_at,
-        held=state.held or (engine.misplaced and f"the changed rollout.toml: {engine.misplaced}"),
-        locked=state.locked,
-        blind=blind,
-        cooldown_until=state.cooldown_until,
-        undo_until=undo,
         health=health,
         health_sentence=sentence,
         attribution=_attribution(engine, bucket, triggers),
@@ -123,49 +79,133 @@ def view(engine: Engine) -> View:
         latency=gauges[1],
         cache=gauges[2],
         methods={"llm": bucket.llm, "frequency": bucket.frequency, "fallback": bucket.fallbacks, "cached": bucket.hits},
-        servers=servers,
+        servers=_servers(engine),
         triggers=triggers,
         matrix=headlines.matrix(plan, triggers),
-        next=(
-            *headlines.what_next(state, triggers, gate, blind, left, now),
-            *escalation.sentences(engine),
-            *engine.limits.sentences,
-        ),
+        next=_next(engine, triggers, gate),
         waiting=(
             *headlines.waiting_for(state, plan, gate, reminders, engine.misplaced, engine.plan_watch.sentence),
             *_messages_waiting(messages),
         ),
-        inbox=inbox.tasks(
-            state,
-            plan,
-            gate,
-            reminders,
-            _inbox_facts(engine, running, proof, messages, why if not permit.percent_bp else ""),
-        ),
+        inbox=inbox.tasks(state, plan, gate, reminders, _inbox_facts(engine, running, proof, messages, overruled)),
         gate=gate,
         reminders=reminders,
         rollback=proof,
         restore=_restore(engine),
-        alarm_since=monitor.alarm_since,
-        acknowledged=acknowledged(engine),
         workers=_workers(engine),
-        handover=_handover(engine),
-        operators=tuple(PresenceView(a.name, a.terminal, screen, since) for a, screen, since in monitor.present()),
-        log=tuple(decision_view(row) for row in rows),
-        events=tuple(engine.events)[-20:],
-        stage_percents=tuple(s.percent_bp for s in plan.stages),
-        stage_names=tuple(s.name for s in plan.stages),
         quality=_quality(engine, bucket),
-        faults=dict(engine.world.faults) if engine.world else {},
         shadow=shadow,
         judged=_judged(engine),
-        measuring=engine.measuring,
-        no_traffic=quiet,
-        limits=engine.limits.sentences,
-        may_test=engine.limits.may_test,
-        measures=engine.limits.measures,
-        misplaced=engine.misplaced,
-        plan_changed=engine.plan_watch.sentence,
+    )
+
+
+def _plan_fields(engine: Engine) -> dict[str, Any]:
+    """What is running, as the plan names it."""
+    plan, state = engine.plan, engine.state
+    stage = engine.monitor.stage_of(state)
+    return {
+        "name": plan.name,
+        "environment": plan.environment,
+        "service": plan.service,
+        "rehearsal": engine.rehearsal,
+        "speed": pace(engine.clock),
+        "plan_digest": plan.digest,
+        "stages": len(plan.stages),
+        "stage_name": stage_name(plan, state.stage),
+        "stage_objective": stage.objective if stage else "The rollout is stable; the triggers stay armed.",
+        "stage_percent_bp": stage.percent_bp if stage else plan.stages[-1].percent_bp,
+        "stable": state.stage >= plan.stable,
+        "ab_test": bool(stage and stage.ab_test),
+        "shadow_bp": stage.shadow_bp if stage else 0,
+        "stage_percents": tuple(s.percent_bp for s in plan.stages),
+        "stage_names": tuple(s.name for s in plan.stages),
+        "faults": dict(engine.world.faults) if engine.world else {},
+    }
+
+
+def _state_fields(engine: Engine) -> dict[str, Any]:
+    """What was decided, and what of it can still be changed."""
+    state, armed = engine.state, engine.switch.armed_file == "in"
+    undo = state.undo if state.undo and engine.clock.now() < state.undo.until else None
+    return {
+        "stage": state.stage,
+        "percent_bp": state.percent_bp,
+        "epoch": state.epoch,
+        "rev": state.rev,
+        "armed": armed,
+        "resumes": to_resume(state, armed, state.stage == 0 and engine.rolled_back()),
+        "entered_at": state.entered_at,
+        "changed_at": state.changed_at,
+        "held": state.held or (engine.misplaced and f"the changed rollout.toml: {engine.misplaced}"),
+        "locked": state.locked,
+        "cooldown_until": state.cooldown_until,
+        "undo_until": undo.until if undo and not state.locked and not state.held else None,
+    }
+
+
+def _people_fields(engine: Engine) -> dict[str, Any]:
+    """What people need of one another, and what happened while they were away."""
+    return {
+        "alarm_since": engine.monitor.alarm_since,
+        "acknowledged": acknowledged(engine),
+        "handover": _handover(engine),
+        "operators": tuple(
+            PresenceView(a.name, a.terminal, screen, since) for a, screen, since in engine.monitor.present()
+        ),
+        "log": tuple(decision_view(row) for row in log.rows(engine.conn, limit=LOG_ROWS)),
+        "events": tuple(engine.events)[-20:],
+    }
+
+
+def _limit_fields(engine: Engine) -> dict[str, Any]:
+    """What cannot be seen or done now."""
+    return {
+        "blind": engine.monitor.verdict.blind,
+        "no_traffic": engine.monitor.verdict.quiet,
+        "measuring": engine.measuring,
+        "limits": engine.limits.sentences,
+        "may_test": engine.limits.may_test,
+        "measures": engine.limits.measures,
+        "misplaced": engine.misplaced,
+        "plan_changed": engine.plan_watch.sentence,
+    }
+
+
+def _health(
+    engine: Engine,
+    permit: Permit,
+    bucket: Bucket,
+    gauges: tuple[Gauge, ...],
+    shadow: tuple[Gauge, ...],
+    triggers: tuple[TriggerView, ...],
+) -> headlines.Headline:
+    verdict = engine.monitor.verdict
+    return headlines.health(
+        headlines.Situation(
+            state=engine.state,
+            now=engine.clock.now(),
+            triggers=triggers,
+            documents=bucket.attempts,
+            gauges=gauges,
+            shadow=shadow,
+            effective_bp=permit.percent_bp,
+            why_effective=_why(engine, permit, engine.state),
+            locked_by=_fired(engine),
+            blind=verdict.blind_detail,
+            quiet=verdict.quiet_detail,
+            misplaced=engine.misplaced,
+        )
+    )
+
+
+def _next(engine: Engine, triggers: tuple[TriggerView, ...], gate: GateView) -> tuple[str, ...]:
+    """What happens if no one does anything."""
+    blind = engine.monitor.verdict.blind
+    left = engine.plan.trigger_settings.blind_step_down_s - engine.monitor.watch.timers.blind_s if blind else None
+    return (
+        *headlines.what_next(engine.state, triggers, gate, blind, left, engine.clock.now()),
+        *escalation.sentences(engine),
+        *engine.limits.sentences,
     )
 
 
