@@ -34,7 +34,7 @@ from engine.rollout.control import Actor
 from engine.server import repeated
 from engine.server.guard import LOOPBACK, Guard
 from engine.service import sd_notify
-from engine.store.folder import Folder, StoreError
+from engine.store.folder import Folder, Lock, StoreError
 from engine.text import reason_of
 
 if TYPE_CHECKING:
@@ -206,17 +206,9 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
     lock, patience_s = folder.try_lock(), 0.0
     if lock is None:
         patience_s = PORT_S
-        _load_all()
-        log.info("standby: another engine holds %s; waiting to take over", folder.lock)
-        sd_notify.tell(sd_notify.READY, "STATUS=standby: another engine holds the store")
-        while lock is None and not ending.is_set():
-            sd_notify.tell(sd_notify.ALIVE)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ending.wait(), STANDBY_POLL_S)
-            lock = folder.try_lock()
+        lock = await _stand_by(folder, ending)
         if lock is None:
             return 0
-        log.info("standby: the lock is free; taking over")
         with contextlib.suppress(PlanError):  # it may have been edited during the wait
             plan = load_plan(plan_path)
     with lock:
@@ -252,6 +244,22 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
                 await lifecycle.stopped(engine, engine.end_cause or (causes[0] if causes else "a listener ended"))
                 await engine.stop()
     return 0
+
+
+async def _stand_by(folder: Folder, ending: asyncio.Event) -> Lock | None:
+    """The store's lock as soon as the other engine releases it; None if this one ends first."""
+    _load_all()
+    log.info("standby: another engine holds %s; waiting to take over", folder.lock)
+    sd_notify.tell(sd_notify.READY, "STATUS=standby: another engine holds the store")
+    lock = None
+    while lock is None and not ending.is_set():
+        sd_notify.tell(sd_notify.ALIVE)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ending.wait(), STANDBY_POLL_S)
+        lock = folder.try_lock()
+    if lock is not None:
+        log.info("standby: the lock is free; taking over")
+    return lock
 
 
 def _load_all() -> None:
