@@ -6,9 +6,13 @@ import re
 from typing import NamedTuple
 
 CJK = re.compile("[\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f]+")
-_CJK_WORDS = re.compile(
-    "[\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]{2,40}|[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
-)
+_KATAKANA = "[\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]{2,40}"
+_IDEOGRAPHS = "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+_CJK_WORDS = re.compile(f"{_KATAKANA}|{_IDEOGRAPHS}+")
+# A Japanese compound of both scripts is one term: データ構造, データベース管理システム
+_MIXED = re.compile(f"(?:{_KATAKANA}|{_IDEOGRAPHS}+)+")
+_CLAUSE = re.compile(f"{_IDEOGRAPHS}{{3}}")
+LONGEST_COMPOUND = 4  # parts
 # What ends a Chinese or Japanese word: words that mean little alone, and Chinese particles, pronouns, prepositions and
 # conjunctions of one character, unless they are part of a content word (并 ends one, 并发 does not).
 _PARTICLES = re.compile(
@@ -63,5 +67,22 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
         for part, count in counts.items()
         if (count > 1 or part in whole) and inside.get(part, 0) < count
     ]
+    kept = _with_compounds(text, kept)
     kept.sort(key=lambda piece: (-piece.times * len(piece.text), piece.at))
     return kept[:most]
+
+
+def _with_compounds(text: str, kept: list[Piece]) -> list[Piece]:
+    """Compounds of katakana and ideographs, in place of parts that occur in them alone."""
+    compounds: dict[str, Piece] = {}
+    within: dict[str, int] = {}
+    for match in _MIXED.finditer(text):
+        parts = _CJK_WORDS.findall(match[0])
+        # three and more ideographs beside katakana may be a clause
+        if not 2 <= len(parts) <= LONGEST_COMPOUND or any(_CLAUSE.match(part) for part in parts):
+            continue
+        seen = compounds.get(match[0], Piece(match[0], 0, match.start()))
+        compounds[match[0]] = seen._replace(times=seen.times + 1)
+        for part in parts:
+            within[part] = within.get(part, 0) + 1
+    return [piece for piece in kept if piece.times > within.get(piece.text, 0)] + list(compounds.values())

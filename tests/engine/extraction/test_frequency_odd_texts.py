@@ -11,6 +11,7 @@ import pytest
 
 from engine.extraction import prose
 from engine.extraction.frequency import extract
+from engine.extraction.unspaced import pieces
 
 NAMES = {"Cargo.toml", "max_connections", "HTTP/2", "--verbose"}
 IN_LANGUAGES = {
@@ -172,3 +173,11 @@ def test_words_as_long_as_their_document_are_not_remembered() -> None:
     finally:
         tracemalloc.stop()
     assert kept < 2_000_000
+
+
+def test_a_japanese_compound_of_both_scripts_is_one_keyword() -> None:
+    text = "データ構造は、データを格納するための方法である。分散システムでは合意アルゴリズムが重要である。分散システムの障害検出。"
+    terms = [piece.text for piece in pieces(text)]
+    assert {"データ構造", "分散システム", "合意アルゴリズム"} <= set(terms)
+    assert not {"構造", "システム", "分散", "合意"} & set(terms)  # they occur inside a compound alone
+    assert "データ" in terms
