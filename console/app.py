@@ -178,7 +178,7 @@ class Console(App[int]):
             return next((s for s in reversed(self.screen_stack) if isinstance(s, Page)), None)
         return None
 
-    # -- start and end -----------------------------------------------------------------------------------------------------
+    # -- start and end -------------------------------------------------------------------------------------------------
 
     def get_default_screen(self) -> Screen[Any]:
         return Dashboard()
@@ -250,7 +250,8 @@ class Console(App[int]):
         self.write(escape.RESTORE_TITLE)
 
     def _handle_exception(self, error: Exception) -> None:
-        """A bug ends the console, not the engine: one sentence here, the details in a file that only this user can read."""
+        """A bug ends the console, not the engine: one sentence here, the details in a file that only this user can
+        read."""
         if self._exception is None:
             self._exception = error
             self._exception_event.set()
@@ -259,7 +260,10 @@ class Console(App[int]):
             return
         name = escape.write_traceback(error)
         where = f" Details, for a bug report: {name}" if name else ""
-        self.crash = f"The console stopped: {type(error).__name__}. The engine keeps running; `rollout` reattaches, `rollout rollback` rolls back.{where}"
+        self.crash = (
+            f"The console stopped: {type(error).__name__}. The engine keeps running; `rollout` reattaches, "
+            f"`rollout rollback` rolls back.{where}"
+        )
         self.panic(Text(self.crash))
 
     def write(self, sequence: str) -> None:
@@ -267,7 +271,7 @@ class Console(App[int]):
         if self.terminal is not None:
             self.terminal.write(in_ascii(sequence) if self.ascii_only else sequence)
 
-    # -- reading -----------------------------------------------------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------------------------------
 
     def _read_soon(self) -> None:
         """Not awaited by the key loop: a poll that hangs must not block R."""
@@ -314,8 +318,9 @@ class Console(App[int]):
             self._tell_presence()
 
     def _can_wait(self, old: Sight, new: Sight) -> bool:
-        """Whether only figures moved, within a second of the last change: they can wait for the next poll. In a time lapse the
-        engine publishes several times a second; painting each would multiply the load on a remote line and a core."""
+        """Whether only figures moved, within a second of the last change: they can wait for the next poll. In a time
+        lapse the engine publishes several times a second; painting each would multiply the load on a remote line and a
+        core."""
         if old.view is None or new.view is None or (self.attempt is not None and self.attempt.awaited()):
             return False
         alike = (old.view.rev, old.view.health, old.pulse.state) == (new.view.rev, new.view.health, new.pulse.state)
@@ -347,7 +352,7 @@ class Console(App[int]):
             group="presence",
         )
 
-    # -- keys --------------------------------------------------------------------------------------------------------------
+    # -- keys ----------------------------------------------------------------------------------------------------------
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key) and not event.is_forwarded:
@@ -397,7 +402,7 @@ class Console(App[int]):
         past = self.page is not None and self.page.cursor is not None
         return not (action in ACTING and (self.read_only or past))
 
-    # -- through time ------------------------------------------------------------------------------------------------------
+    # -- through time --------------------------------------------------------------------------------------------------
 
     def action_travel(self, by: int) -> None:
         v = self.live.view
@@ -510,7 +515,8 @@ class Console(App[int]):
             )
         else:
             self.say(
-                "Nothing to undo: a manual rollback can be undone for 60 s, a restore until the next one. Use the gate (2) to go back up.",
+                "Nothing to undo: a manual rollback can be undone for 60 s, a restore until the next one. "
+                "Use the gate (2) to go back up.",
                 "caution",
             )
 
@@ -710,7 +716,8 @@ class Console(App[int]):
             self.push_screen(IncidentPage())
 
     def _show_incident(self) -> None:
-        """A rollback that this console did not make opens its timeline, once; never over a question, a text or a proof."""
+        """A rollback that this console did not make opens its timeline, once; never over a question, a text or a
+        proof."""
         v = self.live.view
         if v is None:
             return
@@ -725,7 +732,7 @@ class Console(App[int]):
         if not isinstance(self.screen, ModalScreen | Rollback):
             self.push_screen(Rollback())
 
-    # -- what screens use --------------------------------------------------------------------------------------------------
+    # -- what screens use ----------------------------------------------------------------------------------------------
 
     def say(self, sentence: str, style: str = "bar", seconds: float = SAID_S) -> None:
         """A sentence above the footer for a few seconds."""
@@ -798,9 +805,15 @@ class Console(App[int]):
         done = running.done
         if done is not None:
             self.act(
-                "ran", command=running.command.run, text=running.command.text, line=running.line, exit=done.exit, ms=done.ms,
-                ended=done.ended, output=running.output,
-            )  # fmt: skip
+                "ran",
+                command=running.command.run,
+                text=running.command.text,
+                line=running.line,
+                exit=done.exit,
+                ms=done.ms,
+                ended=done.ended,
+                output=running.output,
+            )
 
     def restore(self) -> None:
         """Serve frequency keywords again where the LLM wrote. Reversible, so it doesn't ask."""
@@ -822,7 +835,8 @@ class Console(App[int]):
         return [
             (
                 value,
-                f"{words.figure(metric, value).replace('.0 ', ' ').replace('.00 ', ' ')} → {words.ACTION.get(action, action)}",
+                f"{words.figure(metric, value).replace('.0 ', ' ').replace('.00 ', ' ')} → "
+                f"{words.ACTION.get(action, action)}",
             )
             for value, action in sorted(found)
         ]

@@ -25,7 +25,8 @@ class Attention:
         self._due: set[tuple[str, float]] = set()  # announced monitoring
 
     def notice(self, sight: Sight) -> None:
-        """Set the title if it changed; ring for new serious trouble. Within the quiet time, ring later if the trouble lasts."""
+        """Set the title if it changed; ring for new serious trouble. Within the quiet time, ring later if the trouble
+        lasts."""
         v = sight.view
         if v is None:
             return

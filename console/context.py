@@ -50,8 +50,8 @@ def global_values(ctx: click.Context) -> dict[str, Any]:
 class CliContext:
     """Plan and store, resolved on first use, so that `rollout --help` works anywhere."""
 
-    def __init__(self, plan: Path | None = None, store: Path | None = None, manner: Manner = Manner()) -> None:  # noqa: B008
-        self.manner = manner
+    def __init__(self, plan: Path | None = None, store: Path | None = None, manner: Manner | None = None) -> None:
+        self.manner = manner or Manner()
         self._plan = plan
         self._store = store
 

@@ -98,7 +98,8 @@ def judge(
     rehearsal: bool = False,
     armed: bool = True,
 ) -> Pulse:
-    """The pulse, from the last heartbeat (epoch seconds of the machine), the process's state and the armed file. Pure."""
+    """The pulse, from the last heartbeat (epoch seconds of the machine), the process's state and the armed file.
+    Pure."""
     age = max(0.0, now - heartbeat)
     if not started:
         return Pulse("starting", "The engine has started; its first figures come in a moment.", age)
@@ -112,7 +113,8 @@ def judge(
         stops = _stops("LLM calls stop", lease_s - age, armed)
         return Pulse(
             "frozen",
-            f"Engine silent for {format_duration(age)} (process {pid} is {'stopped' if process == 'stopped' else 'frozen or busy'}); {stops}. R still works.",
+            f"Engine silent for {format_duration(age)} (process {pid} is "
+            f"{'stopped' if process == 'stopped' else 'frozen or busy'}); {stops}. R still works.",
             age,
         )
     if age > LATE_S:
@@ -128,8 +130,9 @@ def _stops(what: str, left: float, armed: bool) -> str:
 
 
 def corrected(view: View, state: State | None, armed: bool) -> View:
-    """The engine's last view, lowered by what the disk shows: a recorded decision holds and a missing armed file stops every call, even
-    if no engine has published it. `state` is None while the store can't be read. Never raises a percentage. Pure."""
+    """The engine's last view, lowered by what the disk shows: a recorded decision holds and a missing armed file stops
+    every call, even if no engine has published it. `state` is None while the store can't be read. Never raises a
+    percentage. Pure."""
     lower = state is not None and state.rev > view.rev and state.percent_bp < view.percent_bp
     out = view.armed and not armed and view.effective_bp > 0
     if not lower and not out:
@@ -155,12 +158,22 @@ def corrected(view: View, state: State | None, armed: bool) -> View:
         view.gate, open=False, blocked=("the percentage was lowered; the engine hasn't confirmed it yet",)
     )
     return structs.replace(
-        view, stage=stage, percent_bp=percent, effective_bp=0 if out else min(view.effective_bp, percent),
+        view,
+        stage=stage,
+        percent_bp=percent,
+        effective_bp=0 if out else min(view.effective_bp, percent),
         stage_name=view.stage_names[stage] if known else view.stage_name,
-        stage_percent_bp=view.stage_percents[stage] if known else view.stage_percent_bp, stable=view.stable and stage == view.stage,
-        shadow_bp=0 if out else view.shadow_bp, why_effective="the file `armed` is missing" if out and percent else "", health=health,
-        health_sentence=sentence, gate=gate, triggers=(), undo_until=None, armed=armed,
-    )  # fmt: skip
+        stage_percent_bp=view.stage_percents[stage] if known else view.stage_percent_bp,
+        stable=view.stable and stage == view.stage,
+        shadow_bp=0 if out else view.shadow_bp,
+        why_effective="the file `armed` is missing" if out and percent else "",
+        health=health,
+        health_sentence=sentence,
+        gate=gate,
+        triggers=(),
+        undo_until=None,
+        armed=armed,
+    )
 
 
 class StoreLink:
@@ -211,7 +224,8 @@ class StoreLink:
         return Sight(shown, pulse, now, shown is not self._last)
 
     def _said(self) -> View | None:
-        """Ask the engine itself: if only the store refuses writes (the view, the heartbeat), the engine isn't frozen."""
+        """Ask the engine itself: if only the store refuses writes (the view, the heartbeat), the engine isn't
+        frozen."""
         try:
             status, answer = self.client.request("GET", "/v1/status?times=epoch", timeout_s=ASK_S)
             return msgspec.convert(answer, View) if status == 200 else None
@@ -283,13 +297,16 @@ class StoreLink:
             return False
 
 
+PROCESS_STATES: dict[str, Process] = {"Z": "ended", "X": "ended", "T": "stopped", "t": "stopped"}  # else it runs
+
+
 def process(pid: int) -> Process:
     """A local process's state from the kernel; a zombie counts as ended."""
     if pid <= 0:
         return "ended"
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return {"Z": "ended", "X": "ended", "T": "stopped", "t": "stopped"}.get(state, "runs")  # type: ignore[return-value]
+        return PROCESS_STATES.get(state, "runs")
     except (OSError, IndexError):
         pass
     try:

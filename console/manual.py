@@ -37,8 +37,16 @@ def _page(root: click.Group) -> Iterator[str]:
         command = root.get_command(ctx, name)
         if command is not None:
             yield from _command(command, click.Context(command, parent=ctx, info_name=name))
-    yield from (".SH EXIT STATUS", *_terms((("0", "It worked."), ("1", "Refused or failed; the message gives the reason.")
-                                            , ("2", "The command line was not understood."))))  # fmt: skip
+    yield from (
+        ".SH EXIT STATUS",
+        *_terms(
+            (
+                ("0", "It worked."),
+                ("1", "Refused or failed; the message gives the reason."),
+                ("2", "The command line was not understood."),
+            )
+        ),
+    )
     yield from (".SH FILES", *_terms(FILES), ".SH ENVIRONMENT", *_terms(VARIABLES))
 
 

@@ -21,7 +21,7 @@ class People:
         here = self._link.terminal
         return bool(here) and any(o.name == self._link.who and o.terminal not in ("", here) for o in v.operators)
 
-    # -- the name: remembered for a suggestion only, because others come from the same machine ----------------------------
+    # -- the name: remembered for a suggestion only, because others come from the same machine -------------------------
 
     def last_name(self) -> str:
         return themes.recall(_name_key())
@@ -29,7 +29,7 @@ class People:
     def remember_name(self, name: str) -> None:
         themes.remember(_name_key(), name)
 
-    # -- the hand-over note -----------------------------------------------------------------------------------------------
+    # -- the hand-over note --------------------------------------------------------------------------------------------
 
     def handover(self, v: View) -> HandoverView | None:
         """The note that this person has not dismissed; not their own."""

@@ -1,4 +1,5 @@
-"""Polls a link, one look at a time, off the screen's loop. A look that hangs becomes a sentence, not a frozen screen."""
+"""Polls a link, one look at a time, off the screen's loop. A look that hangs becomes a sentence, not a frozen
+screen."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ class SeriesCache:
         return ZOOMS[self.zoom].name
 
     def due(self, now: float, at: float | None = None) -> bool:
-        """Whether there is something to read: a bucket closed since, or another window is wanted (`now` is the engine's time); in a
-        time lapse at most every 2 s."""
+        """Whether there is something to read: a bucket closed since, or another window is wanted (`now` is the engine's
+        time); in a time lapse at most every 2 s."""
         wanted = grid_of(ZOOMS[self.zoom], now, at)
         if self.busy or wanted == self._wanted:
             return False

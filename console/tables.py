@@ -17,8 +17,8 @@ def as_lines(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """RFC 4180 with a header, lines end in \\n. A list is one cell, separated by semicolons. A cell that a spreadsheet would run
-    as a formula starts with an apostrophe."""
+    """RFC 4180 with a header, lines end in \\n. A list is one cell, separated by semicolons. A cell that a spreadsheet
+    would run as a formula starts with an apostrophe."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -1,10 +1,10 @@
 """Themes: the colours of a canvas's named styles. A word and a mark always show state; colour only repeats it.
 
-`dark` and `light` for daily use, `contrast` for bright rooms and tired eyes, `colour-blind` (blue and orange instead of green and
-red), `terminal` for the terminal's own 16 colours, and `mono` without any (the default under NO_COLOR).
+`dark` and `light` for daily use, `contrast` for bright rooms and tired eyes, `colour-blind` (blue and orange instead of
+green and red), `terminal` for the terminal's own 16 colours, and `mono` without any (the default under NO_COLOR).
 
-Text has a contrast of at least 4.5 to its background (WCAG 2.1, AA); a test computes it. Only `line` is weaker: hairlines and
-empty tracks, which carry no text.
+Text has a contrast of at least 4.5 to its background (WCAG 2.1, AA); a test computes it. Only `line` is weaker:
+hairlines and empty tracks, which carry no text.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ class Tones(NamedTuple):
 
 TONES: dict[str, Tones] = {
     "dark": Tones(
-        True, "#0f1319", "#d8dfeb", "#98a3b7", "#3a4456", "#7fcf8f", "#edb95e", "#ff8078", "#79b8ff", "#c6a5ff", "#7da3cc",
-        "#22304a", ("#ffffff", "#a3263a"), ("#1b1033", "#b9a0ff"), ("#06231f", "#6fd0bd"), "#1a212d",
+        True, "#0f1319", "#d8dfeb", "#98a3b7", "#3a4456", "#7fcf8f", "#edb95e", "#ff8078", "#79b8ff", "#c6a5ff",
+        "#7da3cc", "#22304a", ("#ffffff", "#a3263a"), ("#1b1033", "#b9a0ff"), ("#06231f", "#6fd0bd"), "#1a212d",
     ),
     "light": Tones(
-        False, "#fbfaf7", "#1f242b", "#545d6a", "#c9c6bd", "#176a31", "#7d4f00", "#b3202a", "#17559f", "#6a2fae", "#34587d",
-        "#dce7f6", ("#ffffff", "#a31f33"), ("#ffffff", "#6a3fc4"), ("#ffffff", "#0d7565"), "#eceae3",
+        False, "#fbfaf7", "#1f242b", "#545d6a", "#c9c6bd", "#176a31", "#7d4f00", "#b3202a", "#17559f", "#6a2fae",
+        "#34587d", "#dce7f6", ("#ffffff", "#a31f33"), ("#ffffff", "#6a3fc4"), ("#ffffff", "#0d7565"), "#eceae3",
     ),
     "contrast": Tones(
-        True, "#000000", "#ffffff", "#e4e4e4", "#8a8a8a", "#5dff7f", "#ffd84d", "#ff9a9a", "#7fd7ff", "#ff9dff", "#8fd0ff",
-        "#00307a", ("#ffffff", "#c00020"), ("#000000", "#ffb0ff"), ("#000000", "#7fffe0"), "#202020",
+        True, "#000000", "#ffffff", "#e4e4e4", "#8a8a8a", "#5dff7f", "#ffd84d", "#ff9a9a", "#7fd7ff", "#ff9dff",
+        "#8fd0ff", "#00307a", ("#ffffff", "#c00020"), ("#000000", "#ffb0ff"), ("#000000", "#7fffe0"), "#202020",
     ),
     "colour-blind": Tones(
-        True, "#0f1319", "#d9dfe9", "#9aa4b6", "#3a4456", "#56b4e9", "#f0e442", "#ff9a2e", "#a9c8ff", "#e69fd0", "#86a7c8",
-        "#22304a", ("#10141b", "#ff9a2e"), ("#10141b", "#cfd8e6"), ("#10141b", "#56b4e9"), "#1a212d",
+        True, "#0f1319", "#d9dfe9", "#9aa4b6", "#3a4456", "#56b4e9", "#f0e442", "#ff9a2e", "#a9c8ff", "#e69fd0",
+        "#86a7c8", "#22304a", ("#10141b", "#ff9a2e"), ("#10141b", "#cfd8e6"), ("#10141b", "#56b4e9"), "#1a212d",
     ),
 }  # fmt: skip
 
@@ -85,16 +85,17 @@ def _coloured(t: Tones) -> dict[str, Style]:
 
     badge_text = t.back if t.dark else "#ffffff"
     styles = {
-        "text": on(t.text), "strong": on(t.text, bold=True), "dim": on(t.dim), "faint": on(t.dim), "line": on(t.line), "head": on(t.dim, bold=True),
-        "ok": on(t.ok), "warn": on(t.warn), "bad": on(t.bad), "info": on(t.accent), "accent": on(t.accent),
-        "ok+": on(t.ok, bold=True), "warn+": on(t.warn, bold=True), "bad+": on(t.bad, bold=True), "info+": on(t.accent, bold=True),
-        "key": on(t.accent, bold=True), "llm": on(t.llm), "freq": on(t.freq), "curve": on(t.accent), "over": on(t.bad), "limit": on(t.warn),
-        "bar": on(t.text, t.bar), "bar-dim": on(t.dim, t.bar), "bar-key": on(t.accent, t.bar, bold=True), "bar-bad": on(t.bad, t.bar, bold=True),
-        "tab": on(t.back, t.accent, bold=True),
-        "select": on(t.text, t.select), "select-dim": on(t.dim, t.select), "select-ok": on(t.ok, t.select), "select-warn": on(t.warn, t.select),
+        "text": on(t.text), "strong": on(t.text, bold=True), "dim": on(t.dim), "faint": on(t.dim), "line": on(t.line),
+        "head": on(t.dim, bold=True), "ok": on(t.ok), "warn": on(t.warn), "bad": on(t.bad), "info": on(t.accent),
+        "accent": on(t.accent), "ok+": on(t.ok, bold=True), "warn+": on(t.warn, bold=True),
+        "bad+": on(t.bad, bold=True), "info+": on(t.accent, bold=True), "key": on(t.accent, bold=True),
+        "llm": on(t.llm), "freq": on(t.freq), "curve": on(t.accent), "over": on(t.bad), "limit": on(t.warn),
+        "bar": on(t.text, t.bar), "bar-dim": on(t.dim, t.bar), "bar-key": on(t.accent, t.bar, bold=True),
+        "bar-bad": on(t.bad, t.bar, bold=True), "tab": on(t.back, t.accent, bold=True), "select": on(t.text, t.select),
+        "select-dim": on(t.dim, t.select), "select-ok": on(t.ok, t.select), "select-warn": on(t.warn, t.select),
         "select-bad": on(t.bad, t.select), "select-key": on(t.accent, t.select, bold=True),
-        "alarm": on(badge_text, t.bad, bold=True), "caution": on(badge_text, t.warn, bold=True), "fine": on(badge_text, t.ok, bold=True),
-        "calm": on(t.text, t.select, bold=True),
+        "alarm": on(badge_text, t.bad, bold=True), "caution": on(badge_text, t.warn, bold=True),
+        "fine": on(badge_text, t.ok, bold=True), "calm": on(t.text, t.select, bold=True),
     }  # fmt: skip
     for state, color in zip(STATES, (t.ok, t.warn, t.bad, t.dim), strict=True):
         tint = mixed(t.back, color, 0.14)
@@ -118,19 +119,60 @@ def mixed(one: str, other: str, share: float) -> str:
 def _terminal() -> dict[str, Style]:
     p = Style.parse
     return {
-        "text": p("default"), "strong": p("bold"), "dim": p("default"), "faint": p("default"), "line": p("dim"), "head": p("bold"),
-        "ok": p("green"), "warn": p("yellow"), "bad": p("red"), "info": p("cyan"), "accent": p("cyan"), "ok+": p("bold green"),
-        "warn+": p("bold yellow"), "bad+": p("bold red"), "info+": p("bold cyan"), "key": p("bold cyan"), "llm": p("magenta"), "freq": p("blue"),
-        "curve": p("cyan"), "over": p("red"), "limit": p("yellow"), "bar": p("reverse"), "bar-dim": p("reverse"), "bar-key": p("bold reverse"),
-        "bar-bad": p("bold red reverse"), "tab": p("bold black on cyan"), "select": p("reverse"), "select-dim": p("reverse"),
-        "select-ok": p("reverse"), "select-warn": p("bold reverse"), "select-bad": p("bold reverse"), "select-key": p("bold reverse"),
-        "alarm": p("bold white on red"), "caution": p("bold black on yellow"), "fine": p("bold black on green"), "calm": p("bold reverse"),
-        "band-ok": p("green"), "band-ok+": p("bold"), "band-warn": p("yellow"), "band-warn+": p("bold"), "band-bad": p("red"),
-        "band-bad+": p("bold"), "band-dim": p("default"), "band-dim+": p("bold"),
-        "production": p("bold white on red"), "production-bar": p("reverse"), "production-key": p("bold reverse"),
-        "rehearsal": p("bold black on magenta"), "rehearsal-bar": p("reverse"), "rehearsal-key": p("bold reverse"),
-        "other": p("bold black on cyan"), "other-bar": p("reverse"), "other-key": p("bold reverse"),
-    }  # fmt: skip
+        "text": p("default"),
+        "strong": p("bold"),
+        "dim": p("default"),
+        "faint": p("default"),
+        "line": p("dim"),
+        "head": p("bold"),
+        "ok": p("green"),
+        "warn": p("yellow"),
+        "bad": p("red"),
+        "info": p("cyan"),
+        "accent": p("cyan"),
+        "ok+": p("bold green"),
+        "warn+": p("bold yellow"),
+        "bad+": p("bold red"),
+        "info+": p("bold cyan"),
+        "key": p("bold cyan"),
+        "llm": p("magenta"),
+        "freq": p("blue"),
+        "curve": p("cyan"),
+        "over": p("red"),
+        "limit": p("yellow"),
+        "bar": p("reverse"),
+        "bar-dim": p("reverse"),
+        "bar-key": p("bold reverse"),
+        "bar-bad": p("bold red reverse"),
+        "tab": p("bold black on cyan"),
+        "select": p("reverse"),
+        "select-dim": p("reverse"),
+        "select-ok": p("reverse"),
+        "select-warn": p("bold reverse"),
+        "select-bad": p("bold reverse"),
+        "select-key": p("bold reverse"),
+        "alarm": p("bold white on red"),
+        "caution": p("bold black on yellow"),
+        "fine": p("bold black on green"),
+        "calm": p("bold reverse"),
+        "band-ok": p("green"),
+        "band-ok+": p("bold"),
+        "band-warn": p("yellow"),
+        "band-warn+": p("bold"),
+        "band-bad": p("red"),
+        "band-bad+": p("bold"),
+        "band-dim": p("default"),
+        "band-dim+": p("bold"),
+        "production": p("bold white on red"),
+        "production-bar": p("reverse"),
+        "production-key": p("bold reverse"),
+        "rehearsal": p("bold black on magenta"),
+        "rehearsal-bar": p("reverse"),
+        "rehearsal-key": p("bold reverse"),
+        "other": p("bold black on cyan"),
+        "other-bar": p("reverse"),
+        "other-key": p("bold reverse"),
+    }
 
 
 def _mono() -> dict[str, Style]:
@@ -138,7 +180,9 @@ def _mono() -> dict[str, Style]:
     plain, bold, dim, rev = p("default"), p("bold"), p("dim"), p("reverse")
     strong_rev = p("bold reverse")
     return {
-        **dict.fromkeys(("text", "dim", "faint", "ok", "info", "accent", "llm", "freq", "curve", "over", "bar", "bar-dim"), plain),
+        **dict.fromkeys(
+            ("text", "dim", "faint", "ok", "info", "accent", "llm", "freq", "curve", "over", "bar", "bar-dim"), plain
+        ),
         **dict.fromkeys(("strong", "head", "warn", "bad", "ok+", "info+", "key", "bar-key", "limit"), bold),
         **dict.fromkeys(("warn+", "bad+", "bar-bad"), bold),
         **dict.fromkeys(("tab", "select", "select-dim", "select-ok", "select-warn", "select-bad", "select-key"), rev),
@@ -146,7 +190,7 @@ def _mono() -> dict[str, Style]:
         **dict.fromkeys([f"band-{state}" for state in STATES] + [f"{place}-bar" for place in PLACES], plain),
         **dict.fromkeys([f"band-{state}+" for state in STATES] + [f"{place}-key" for place in PLACES], bold),
         "line": dim,
-    }  # fmt: skip
+    }
 
 
 def theme(name: str) -> Theme:
@@ -155,12 +199,23 @@ def theme(name: str) -> Theme:
         return replace(BUILTIN_THEMES["ansi-dark"], name=f"console-{name}")
     t = TONES[name]
     return Theme(
-        name=f"console-{name}", dark=t.dark, primary=t.accent, secondary=t.freq, warning=t.warn, error=t.bad, success=t.ok, accent=t.llm,
-        foreground=t.text, background=t.back, surface=t.back, panel=t.bar, boost=t.select,
-    )  # fmt: skip
+        name=f"console-{name}",
+        dark=t.dark,
+        primary=t.accent,
+        secondary=t.freq,
+        warning=t.warn,
+        error=t.bad,
+        success=t.ok,
+        accent=t.llm,
+        foreground=t.text,
+        background=t.back,
+        surface=t.back,
+        panel=t.bar,
+        boost=t.select,
+    )
 
 
-# -- the user's choice is remembered --------------------------------------------------------------------------------------
+# -- the user's choice is remembered -----------------------------------------------------------------------------------
 
 
 def _settings() -> Path:

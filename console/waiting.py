@@ -1,4 +1,5 @@
-"""The inbox as a console shows it: the engine's tasks with the key that leads to each, and what only a console can know."""
+"""The inbox as a console shows it: the engine's tasks with the key that leads to each, and what only a console can
+know."""
 
 from __future__ import annotations
 
@@ -12,8 +13,9 @@ from engine.plan.durations import clock
 from engine.view.model import TaskView, View
 
 ACTIONS = {  # behind the key
-    "e": "app.on_gate('resume')", "p": "app.on_gate('promote')", "2": "app.go(2)", "3": "app.go(3)", "5": "app.go(5)", "8": "app.go(8)",
-    "9": "app.go(9)", "9 tab": "app.work('commands')", "v": "app.proof", "K": "app.acknowledge",
+    "e": "app.on_gate('resume')", "p": "app.on_gate('promote')", "2": "app.go(2)", "3": "app.go(3)",
+    "5": "app.go(5)", "8": "app.go(8)", "9": "app.go(9)",
+    "9 tab": "app.work('commands')", "v": "app.proof", "K": "app.acknowledge",
 }  # fmt: skip
 SLEEP = "nothing: go back to sleep"
 
@@ -80,8 +82,9 @@ def _when(task: TaskView, v: View) -> str:
 
 
 def heights(rows: Sequence[int], room: int) -> list[int]:
-    """How many lines each of the first rows gets of `room`, when each wants as many as given: one each first, the most pressing are
-    shown whole with what is left. Fewer than `rows` when they do not all fit; the last line is then for "and N more"."""
+    """How many lines each of the first rows gets of `room`, when each wants as many as given: one each first, the most
+    pressing are shown whole with what is left. Fewer than `rows` when they do not all fit; the last line is then for
+    "and N more"."""
     shown = len(rows) if len(rows) <= room else max(0, room - 1)
     spare = room - shown - (1 if shown < len(rows) else 0)
     out = []

@@ -86,7 +86,8 @@ def difference(k: int, n: int, k_other: int, n_other: int, confidence: float = 0
 
 
 def documents_for_rate_below(k: int, rate: float, confidence: float = 0.95) -> int:
-    """The smallest n whose `rate_upper(k, n)` is below `rate`: 299 for k = 0 and 1 %. ValueError unless 0 < rate < 1."""
+    """The smallest n whose `rate_upper(k, n)` is below `rate`: 299 for k = 0 and 1 %. ValueError unless 0 < rate <
+    1."""
     if not 0 < rate < 1:
         raise ValueError(f"a rate of {rate} cannot be proven; give one between 0 and 1")
     if k == 0:

@@ -88,10 +88,16 @@ async def run(
     read_end, write_end = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
-            "/bin/sh", "-c", command,
-            stdin=asyncio.subprocess.DEVNULL, stdout=write_end, stderr=write_end,
-            start_new_session=True, cwd=cwd, env=dict(environ) if environ is not None else None,
-        )  # fmt: skip
+            "/bin/sh",
+            "-c",
+            command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=write_end,
+            stderr=write_end,
+            start_new_session=True,
+            cwd=cwd,
+            env=dict(environ) if environ is not None else None,
+        )
     except (OSError, ValueError) as error:
         os.close(read_end)
         return Run(127, took(), str(error))

@@ -1,5 +1,5 @@
-"""The A/B test: both groups' metrics, intervals that are valid at every look, the verdict; the final tests stay sealed until
-the declared end."""
+"""The A/B test: both groups' metrics, intervals that are valid at every look, the verdict; the final tests stay sealed
+until the declared end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from engine.view.model import View
 
 STYLE = {"better": "ok", "worse": "bad", "different": "warn", "none": "text", "unknown": "dim"}
 WORD = {
-    "better": "▲ better", "worse": "▼ worse", "different": "◆ different", "none": "· nothing yet", "unknown": "? no data",
+    "better": "▲ better", "worse": "▼ worse", "different": "◆ different", "none": "· nothing yet",
+    "unknown": "? no data",
 }  # fmt: skip
 GUARD = {"held": ("✔", "ok"), "broken": ("✖", "bad"), "open": ("·", "text"), "unknown": ("?", "dim")}
 VERDICT = {"ship": "fine", "worse": "alarm", "void": "alarm"}
@@ -74,7 +75,7 @@ class AbTest(FetchingPage):
 
         return put
 
-    # -- painting ----------------------------------------------------------------------------------------------------------
+    # -- painting ------------------------------------------------------------------------------------------------------
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, y)
@@ -105,11 +106,11 @@ class AbTest(FetchingPage):
         begins = f"The A/B test starts with stage {stage.number}, {stage.name}, at {words.percent(stage.percent_bp)}."
         used = c.block(area.x, area.y, area.width, 3, begins, "strong")
         for line in (
-            f"Declared in advance: search quality {e.uplift:+.0%}, {format_duration(e.duration_s)}, at least {e.documents} "
-            f"documents in each group, p < {e.alpha:g}.",
+            f"Declared in advance: search quality {e.uplift:+.0%}, {format_duration(e.duration_s)}, at least "
+            f"{e.documents} documents in each group, p < {e.alpha:g}.",
             f"Control: {e.control or 'frequency'}. Treatment: {e.treatment or 'LLM'}.",
-            "While it runs, this screen shows intervals that are valid however often you look. The t-test and chi-square are read once, "
-            "at the end.",
+            "While it runs, this screen shows intervals that are valid however often you look. The t-test "
+            "and chi-square are read once, at the end.",
         ):
             used += c.block(area.x, area.y + used, area.width, 3, line, "dim")
         return below(area, used + 1)
@@ -287,8 +288,8 @@ def _judged_how(found: Standing) -> Sequence[str]:
     if primary.needed is not None and not report.lock.open:
         chance = "" if primary.power is None else f"; power so far {percent(primary.power)}"
         lines.append(
-            f"{_capital(primary.label)}: {words.count(primary.needed)} more scored documents for {declared.power:.0%} power at "
-            f"{declared.primary.worthwhile:+.0%}{chance}."
+            f"{_capital(primary.label)}: {words.count(primary.needed)} more scored documents for "
+            f"{declared.power:.0%} power at {declared.primary.worthwhile:+.0%}{chance}."
         )
     for metric in report.metrics:
         if metric.fixed is not None:
@@ -297,8 +298,9 @@ def _judged_how(found: Standing) -> Sequence[str]:
             lines.append(f"{_capital(metric.label)}: {tested}. {metric.fixed.warning}".rstrip())
     for arm, said in found.people.items():
         lines.append(
-            f"{'LLM' if arm == 'treatment' else 'Control'}: {words.count(said.clicked)} clicks of {words.count(said.shown)} "
-            f"impressions, {words.count(said.liked)} of {words.count(said.rated)} ratings are 4 or 5."
+            f"{'LLM' if arm == 'treatment' else 'Control'}: {words.count(said.clicked)} clicks of "
+            f"{words.count(said.shown)} impressions, {words.count(said.liked)} of {words.count(said.rated)} "
+            "ratings are 4 or 5."
         )
     return [*lines, _capital(report.correction)]
 

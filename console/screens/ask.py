@@ -1,4 +1,5 @@
-"""Confirms what raises the percentage or sends something: the safe answer has the focus, and a different key confirms."""
+"""Confirms what raises the percentage or sends something: the safe answer has the focus, and a different key
+confirms."""
 
 from __future__ import annotations
 
@@ -36,7 +37,9 @@ class QuestionDialog(ModalScreen[str | None]):
     ]
     DEFAULT_CSS = """
     Ask { align: center middle; }
-    Ask > Vertical { width: 74; max-width: 96%; height: auto; background: $surface; border: round $accent; padding: 0 1; }
+    Ask > Vertical {
+        width: 74; max-width: 96%; height: auto; background: $surface; border: round $accent; padding: 0 1;
+    }
     Ask #answers { height: 1; }
     Ask Input { height: 3; }
     Ask.danger > Vertical { border: round $warning; }

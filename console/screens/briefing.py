@@ -48,10 +48,13 @@ class Briefing(Page):
         y += 2
         facts = (
             state,
-            f"Your shift lasts {lasts:.0f} s. The calendar runs {speed:g} times faster: the {5 * 60 / speed:.0f} s you spend "
-            "reading a screen are five minutes of the rollout. Latencies stay real.",
-            "Something may go wrong, or nothing. What it was you learn afterwards. Do what the rollout needs and no more.",
-            "It counts whether you notice, do the right thing, and in time; how many documents are harmed; wrong moves.",
+            f"Your shift lasts {lasts:.0f} s. The calendar runs {speed:g} times faster: the "
+            f"{5 * 60 / speed:.0f} s you spend reading a screen are five minutes of the rollout. Latencies "
+            "stay real.",
+            "Something may go wrong, or nothing. What it was you learn afterwards. Do what the rollout needs "
+            "and no more.",
+            "It counts whether you notice, do the right thing, and in time; how many documents are harmed; "
+            "wrong moves.",
         )
         for fact in facts:
             y += c.block(2, y, wide, 3, fact) + (1 if c.height >= 30 else 0)

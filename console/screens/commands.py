@@ -76,7 +76,8 @@ class Commands(Work):
     def fetch(self, wanted: Any) -> Callable[[], None]:
         found = self.console.link.read(
             lambda conn: conn.execute(
-                "SELECT command, at, actor, exit, ms, output FROM run WHERE id IN (SELECT max(id) FROM run GROUP BY command)"
+                "SELECT command, at, actor, exit, ms, output FROM run WHERE id IN (SELECT max(id) FROM run "
+                "GROUP BY command)"
             ).fetchall()
         )
 
@@ -85,7 +86,7 @@ class Commands(Work):
 
         return put
 
-    # -- painting ----------------------------------------------------------------------------------------------------------
+    # -- painting ------------------------------------------------------------------------------------------------------
 
     def hints(self) -> tuple[Hint, ...]:
         if self.console.runner.busy:
@@ -111,9 +112,12 @@ class Commands(Work):
                 inner.x, inner.y, inner.width, 2, "The plan has no commands and no reminders for this stage.", "dim"
             )
         draw(
-            c, inner, self.rows, len(found),
+            c,
+            inner,
+            self.rows,
+            len(found),
             lambda index, y: self._line(c, Area(inner.x, y, inner.width, 1), v, found[index]),
-        )  # fmt: skip
+        )
         self._detail(c, detail, v)
 
     def _line(self, c: Canvas, area: Area, v: View, line: Line) -> None:
@@ -169,7 +173,7 @@ class Commands(Work):
             for row, line in enumerate(text.splitlines()[-area.height :]):
                 c.put(area.x, area.y + row, line.replace("\t", "    "), "text", area.width)
 
-    # -- selection ---------------------------------------------------------------------------------------------------------
+    # -- selection -----------------------------------------------------------------------------------------------------
 
     def _selected(self) -> Line | None:
         v = self.sight.view
@@ -197,7 +201,7 @@ class Commands(Work):
             self.rows.move(1 if by > 0 or self.rows.at == 0 else -1, len(found))
         self.repaint()
 
-    # -- acting ------------------------------------------------------------------------------------------------------------
+    # -- acting --------------------------------------------------------------------------------------------------------
 
     def _command(self) -> MonitoringCommand | None:
         line = self._selected()

@@ -55,7 +55,7 @@ class Dashboard(Page):
     def old(self) -> bool:
         return not (self.sight.fresh or self.sight.corrected)
 
-    # -- 80x24 -------------------------------------------------------------------------------------------------------------
+    # -- 80x24 ---------------------------------------------------------------------------------------------------------
 
     def _normal(self, c: Canvas, v: View, y: int) -> None:
         y += blocks.percent_bar(c, y, v)
@@ -134,7 +134,7 @@ class Dashboard(Page):
         }[metric]
         self.curve(c, v, metric, area, now)
 
-    # -- 120x36 and up ---------------------------------------------------------------------------------------------------
+    # -- 120x36 and up -------------------------------------------------------------------------------------------------
 
     def _large(self, c: Canvas, v: View, y: int) -> None:
         y += blocks.percent_bar(c, y, v)
@@ -227,7 +227,7 @@ class Dashboard(Page):
         if len(fits) < len(lines) and rows > 0:
             c.put(x + 2, y + rows - 1, f"and {len(lines) - len(fits)} more", "dim", width)
 
-    # -- below 80x24: what matters, down to 40x10 ----------------------------------------------------------------------------
+    # -- below 80x24: what matters, down to 40x10 ----------------------------------------------------------------------
 
     def _small(self, c: Canvas, v: View, y: int) -> None:
         bottom = c.height - 1 - bool(self.hints())
@@ -253,8 +253,8 @@ class Dashboard(Page):
 
 
 def gate_lines(v: View) -> list[tuple[str, str, str]]:
-    """(mark, style, text): the conditions with what each lacks, then what else is missing. The checklist is only counted: its open
-    items are listed under what waits for you."""
+    """(mark, style, text): the conditions with what each lacks, then what else is missing. The checklist is only
+    counted: its open items are listed under what waits for you."""
     done = sum(i.state == "done" for i in v.gate.items)
     whole = done == len(v.gate.items)
     items = (

@@ -18,7 +18,8 @@ T = TypeVar("T")
 
 
 class FetchingPage(Page):
-    """A page that fetches data: when `wanted` changes, `fetch` runs in a thread and returns a function that stores the answer."""
+    """A page that fetches data: when `wanted` changes, `fetch` runs in a thread and returns a function that stores the
+    answer."""
 
     def __init__(self) -> None:
         super().__init__()

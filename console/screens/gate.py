@@ -64,7 +64,7 @@ class Gate(Page):
         out.append(("e", "resume", "resume") if v.held or v.locked or v.resumes else ("H", "hold", "hold"))
         return tuple(out)
 
-    # -- painting ----------------------------------------------------------------------------------------------------------
+    # -- painting ------------------------------------------------------------------------------------------------------
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         y += self._head(c, y, v)
@@ -97,7 +97,8 @@ class Gate(Page):
         logs.tail(c, blocks.panel(c, done, "log"), v)
 
     def _head(self, c: Canvas, y: int, v: View) -> int:
-        """Open or shut, the next stage, how much is met; the plan's words for the gate; blockers. Returns the rows used."""
+        """Open or shut, the next stage, how much is met; the plan's words for the gate; blockers. Returns the rows
+        used."""
         gate, start = v.gate, y
         if v.stable:
             return (
@@ -132,9 +133,12 @@ class Gate(Page):
         """The lines around the selected one, and how many are below."""
         acts = not self.console.read_only
         shown = draw(
-            c, area, self.rows, len(found),
+            c,
+            area,
+            self.rows,
+            len(found),
             lambda index, y: checklist.put(c, Area(area.x, y, area.width, 1), found[index], v.at, acts),
-        )  # fmt: skip
+        )
         return len(found) - shown.stop if shown else 0
 
     def _more(self, c: Canvas, area: Area, v: View) -> None:
@@ -148,7 +152,7 @@ class Gate(Page):
         for metric, spot in zip(shown, blocks.grid(curve, len(shown), 2), strict=True):
             self.curve(c, v, metric, spot)
 
-    # -- selection ---------------------------------------------------------------------------------------------------------
+    # -- selection -----------------------------------------------------------------------------------------------------
 
     def _selected(self, v: View) -> ChecklistLine | None:
         found = checklist.lines(v.gate)
@@ -174,7 +178,8 @@ class Gate(Page):
         self.repaint()
 
     def _go_on(self, done: ItemView) -> None:
-        """Move to the next open item, wrapping around; stay if the user has moved the cursor meanwhile or none is open."""
+        """Move to the next open item, wrapping around; stay if the user has moved the cursor meanwhile or none is
+        open."""
         v = self.sight.view
         found = checklist.lines(v.gate) if v else []
         here = found[self.rows.at].item if self.rows.at < len(found) else None
@@ -213,7 +218,7 @@ class Gate(Page):
         else:
             self.console.say(f"No list is kept behind this: {line.condition.sentence}", "caution")
 
-    # -- acting ------------------------------------------------------------------------------------------------------------
+    # -- acting --------------------------------------------------------------------------------------------------------
 
     def action_sign(self) -> None:
         item = self._item()
@@ -253,7 +258,8 @@ class Gate(Page):
         if v.gate.missing:
             more = f" (and {len(v.gate.missing) - 2} more)" if len(v.gate.missing) > 2 else ""
             self.console.say(
-                f"The gate is not open. Missing: {'; '.join(v.gate.missing[:2])}{more}. o overrides it with a written reason.",
+                f"The gate is not open. Missing: {'; '.join(v.gate.missing[:2])}{more}. o overrides it with a "
+                "written reason.",
                 "caution",
             )
             return

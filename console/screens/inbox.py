@@ -1,4 +1,5 @@
-"""The inbox: everything that waits for a person, in one list; Enter opens the right screen. Below: this console's notices."""
+"""The inbox: everything that waits for a person, in one list; Enter opens the right screen. Below: this console's
+notices."""
 
 from __future__ import annotations
 

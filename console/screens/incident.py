@@ -1,4 +1,5 @@
-"""The last incident, from the first bad document to proof, cause and resume: a chart, and each moment with its number on it."""
+"""The last incident, from the first bad document to proof, cause and resume: a chart, and each moment with its number
+on it."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ from engine.report.model import Happened, Incident
 from engine.view.model import View
 
 KIND = {
-    "first": "bad", "seen": "warn", "fired": "bad", "proof": "ok", "decision": "accent", "complaint": "warn", "look": "dim", "message": "dim",
+    "first": "bad", "seen": "warn", "fired": "bad", "proof": "ok", "decision": "accent", "complaint": "warn",
+    "look": "dim", "message": "dim",
 }  # fmt: skip
 AIR_S = 120.0  # of the chart before the beginning
 AFTER_S = 600.0  # what of the time after the decision is drawn
@@ -171,7 +173,7 @@ class IncidentPage(FetchingPage):
         """The whole timeline, for the incident channel, not only the rows that fit."""
         return super().text() if self.incident is None else told(self.incident)
 
-    # -- keys --------------------------------------------------------------------------------------------------------------
+    # -- keys ----------------------------------------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
         if self.incident is not None:

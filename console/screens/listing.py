@@ -1,4 +1,5 @@
-"""A table as a screen: a heading, rows in the order of any column, a filter in the title, a line about the selected row.
+"""A table as a screen: a heading, rows in the order of any column, a filter in the title, a line about the selected
+row.
 
 S sorts by the next column; a click on a heading sorts by it, a click on a row selects it, another opens it.
 """
@@ -31,7 +32,8 @@ class Column(NamedTuple):
 
 
 class ListRow(NamedTuple):
-    """A row: its identity, a cell and a value to sort by for each column, and what is shown below while it is selected."""
+    """A row: its identity, a cell and a value to sort by for each column, and what is shown below while it is
+    selected."""
 
     key: Hashable
     cells: Sequence[Span]
@@ -58,7 +60,7 @@ class Listing(Searching):
         self.sorted_by = -1  # a column; -1: as read
         self.lines: Sequence[ListRow] = ()
 
-    # -- for subclasses ----------------------------------------------------------------------------------------------------
+    # -- for subclasses ------------------------------------------------------------------------------------------------
 
     def heading(self) -> tuple[str, str]:
         """The panel's title and its note."""
@@ -70,7 +72,7 @@ class Listing(Searching):
     def opened(self, line: ListRow) -> None:
         """Go deeper."""
 
-    # -- painting ----------------------------------------------------------------------------------------------------------
+    # -- painting ------------------------------------------------------------------------------------------------------
 
     def hints(self) -> tuple[Hint, ...]:
         return (
@@ -91,7 +93,8 @@ class Listing(Searching):
             return found
         at = self.sorted_by
         known = [line for line in found if line.order[at] is not None]
-        known.sort(key=lambda line: line.order[at], reverse=self.COLUMNS[at].largest)  # type: ignore[arg-type,return-value]
+        largest = self.COLUMNS[at].largest
+        known.sort(key=lambda line: line.order[at], reverse=largest)  # type: ignore[arg-type,return-value]
         return known + [line for line in found if line.order[at] is None]
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
@@ -141,7 +144,7 @@ class Listing(Searching):
         else:
             c.put(x, y, text, style, room)
 
-    # -- keys --------------------------------------------------------------------------------------------------------------
+    # -- keys ----------------------------------------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
         self.rows.move(by, len(self.shown()))

@@ -94,9 +94,12 @@ class Log(Searching):
                 "bad" if self.trouble else "dim",
             )
         draw(
-            c, inner, self.rows, len(self.found),
+            c,
+            inner,
+            self.rows,
+            len(self.found),
             lambda index, y: c.spans(inner.x, y, logs.decision_spans(self.found[index], v.at), inner.width),
-        )  # fmt: skip
+        )
 
     def _detail(self, c: Canvas, area: Area) -> None:
         """Who, from where, why, what changed, and the evidence: everything the log keeps about a decision."""

@@ -1,4 +1,5 @@
-"""The communication plan: each message with current figures, what is due, delivery of what was sent, and whom to call."""
+"""The communication plan: each message with current figures, what is due, delivery of what was sent, and whom to
+call."""
 
 from __future__ import annotations
 
@@ -51,7 +52,7 @@ class Messages(Work):
         self.rows.hold([message.id for message in messages])
         return messages[self.rows.at] if messages else None
 
-    # -- reading -----------------------------------------------------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------------------------------
 
     def wanted(self) -> Any:
         v = self.sight.view
@@ -79,7 +80,7 @@ class Messages(Work):
 
         return put
 
-    # -- painting ----------------------------------------------------------------------------------------------------------
+    # -- painting ------------------------------------------------------------------------------------------------------
 
     def hints(self) -> tuple[Hint, ...]:
         out: list[Hint] = [("s", "send", "send")]
@@ -136,11 +137,16 @@ class Messages(Work):
             elif last.error and last.state != "sent":
                 said += f": {last.error}"
         c.spans(
-            area.x, y,
-            [(f"{sign} ", style), (f"{message.id:<17}", "text"), (f"{message.audience:<13}{message.when:<9}{how:<10}", "dim"),
-             (said or "not sent yet", "bad" if last and last.state == "failed" else "warn" if due else "dim")],
+            area.x,
+            y,
+            [
+                (f"{sign} ", style),
+                (f"{message.id:<17}", "text"),
+                (f"{message.audience:<13}{message.when:<9}{how:<10}", "dim"),
+                (said or "not sent yet", "bad" if last and last.state == "failed" else "warn" if due else "dim"),
+            ],
             area.width,
-        )  # fmt: skip
+        )
 
     def _preview(self, c: Canvas, area: Area, message: Message | None) -> None:
         """The message with current figures; f and b scroll it."""
@@ -159,7 +165,7 @@ class Messages(Work):
         for row, text in enumerate(body[self.top : self.top + rows]):
             c.put(x, y + row, text, "text", width)
 
-    # -- acting ------------------------------------------------------------------------------------------------------------
+    # -- acting --------------------------------------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
         v = self.sight.view

@@ -66,11 +66,12 @@ class Page(Screen[None]):
         ]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A read-only console does not bind what acts, nor does a moment in the past; its keys are hidden and ignored."""
+        """A read-only console does not bind what acts, nor does a moment in the past; its keys are hidden and
+        ignored."""
         acting = action.removeprefix("app.") in ACTING
         return not (acting and (self.console.read_only or self.cursor is not None))
 
-    # -- painting ----------------------------------------------------------------------------------------------------------
+    # -- painting ------------------------------------------------------------------------------------------------------
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         """Everything below row `y`; the last row is the footer's, the one above it the hints'."""
@@ -85,7 +86,8 @@ class Page(Screen[None]):
         return Area(1, y, c.width - 2, max(0, c.height - 2 - y))
 
     def curve(self, c: Canvas, v: View, metric: str, area: Area, now: str = "") -> None:
-        """A metric of the last hour (or what the window is), with the plan's thresholds and the changes of the percentage."""
+        """A metric of the last hour (or what the window is), with the plan's thresholds and the changes of the
+        percentage."""
         if area.height < 5:
             return
         history = self.console.series_cache
@@ -191,9 +193,9 @@ class Page(Screen[None]):
 
 
 SHOWN = {
-    "slash": "/", "question_mark": "?", "colon": ":", "left_square_bracket": "[", "right_square_bracket": "]", "plus": "+", "minus": "-",
-    "equals_sign": "=", "exclamation_mark": "!", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "f1": "F1", "f9": "F9", "left": "←", "right": "→", "up": "↑",
-    "down": "↓",
+    "slash": "/", "question_mark": "?", "colon": ":", "left_square_bracket": "[", "right_square_bracket": "]",
+    "plus": "+", "minus": "-", "equals_sign": "=", "exclamation_mark": "!", "escape": "esc", "pagedown": "pgdn",
+    "pageup": "pgup", "f1": "F1", "f9": "F9", "left": "←", "right": "→", "up": "↑", "down": "↓",
 }  # fmt: skip
 
 

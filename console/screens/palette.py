@@ -83,7 +83,10 @@ class Palette(ModalScreen[str | None]):
     ]
     DEFAULT_CSS = """
     Palette { align: center top; }
-    Palette > Vertical { width: 90; max-width: 100%; height: 80%; margin: 2 0 0 0; background: $surface; border: round $accent; padding: 0 1; }
+    Palette > Vertical {
+        width: 90; max-width: 100%; height: 80%; margin: 2 0 0 0; background: $surface; border: round $accent;
+        padding: 0 1;
+    }
     Palette.ascii > Vertical { border: ascii $accent; }
     """
 

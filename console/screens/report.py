@@ -64,7 +64,12 @@ class Report(Work):
         return put
 
     def hints(self) -> tuple[Hint, ...]:
-        keys = (("w", "well", "write('well')"), ("i", "improve", "write('improve')"), ("l", "lesson", "write('lesson')"), ("a", "action", "write('action')"))  # fmt: skip
+        keys = (
+            ("w", "well", "write('well')"),
+            ("i", "improve", "write('improve')"),
+            ("l", "lesson", "write('lesson')"),
+            ("a", "action", "write('action')"),
+        )
         return (
             *(() if self.console.read_only else keys),
             ("h", "save HTML", "save"),

@@ -1,7 +1,7 @@
 """Quality review: a seeded sample of LLM documents, both methods' keywords side by side, judged with single keys.
 
-In a blind sample the lists are A and B in a random order; keys refer to a side, and the engine maps it back to the method. No
-screen reveals the methods before the reviewer has judged the whole sample, and then only in totals.
+In a blind sample the lists are A and B in a random order; keys refer to a side, and the engine maps it back to the
+method. No screen reveals the methods before the reviewer has judged the whole sample, and then only in totals.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Review(FetchingPage):
         self._opened = ""  # the document the marks belong to
         self._placed = 0  # the sample whose starting position is known
 
-    # -- the subject -------------------------------------------------------------------------------------------------------
+    # -- the subject ---------------------------------------------------------------------------------------------------
 
     @property
     def shown(self) -> Shown | None:
@@ -124,7 +124,7 @@ class Review(FetchingPage):
             ("v", "so far", "verdict"),
         )
 
-    # -- reading -----------------------------------------------------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------------------------------
 
     def wanted(self) -> Any:
         v = self.sight.view
@@ -181,7 +181,7 @@ class Review(FetchingPage):
             few_or_many = {side: not WANTED[0] <= len(shown.side(side)) <= WANTED[1] for side in sides}
             self.flaws = {side: {"count"} if few_or_many[side] else set() for side in sides}
 
-    # -- painting ----------------------------------------------------------------------------------------------------------
+    # -- painting ------------------------------------------------------------------------------------------------------
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         if self.trouble:
@@ -329,7 +329,7 @@ class Review(FetchingPage):
             ]
         c.spans(1, y, parts)
 
-    # -- keys --------------------------------------------------------------------------------------------------------------
+    # -- keys ----------------------------------------------------------------------------------------------------------
 
     def action_step(self, by: int) -> None:
         if self.sample is None:
@@ -340,7 +340,8 @@ class Review(FetchingPage):
 
     @property
     def _flawed(self) -> list[int]:
-        """Documents whose LLM list this reviewer marked as bad. Empty when blind, because it would reveal the methods."""
+        """Documents whose LLM list this reviewer marked as bad. Empty when blind, because it would reveal the
+        methods."""
         if self.sample is None or self.sample.blind:
             return []
         mine = self.mine
@@ -396,7 +397,8 @@ class Review(FetchingPage):
             go()
             return
         facts = [
-            f"You have judged {len(self.mine)} of {len(self.sample.documents)} in this sample. Your judgements are kept and count."
+            f"You have judged {len(self.mine)} of {len(self.sample.documents)} in this sample. Your "
+            "judgements are kept and count."
         ]
         self.console.push_screen(
             QuestionDialog("Draw another sample?", facts, "draw", "continue with this sample"),

@@ -214,7 +214,7 @@ class Rollback(Page):
             return f"▲ It went up again: {where}.", "strong"
         return "Up again: by a person, through the gate (2).", "dim"
 
-    # -- keys --------------------------------------------------------------------------------------------------------------
+    # -- keys ----------------------------------------------------------------------------------------------------------
 
     def action_why(self) -> None:
         attempt, v = self.console.attempt, self.sight.view

@@ -24,7 +24,8 @@ class Rows:
         self._on = None
 
     def hold(self, keys: Sequence[Hashable]) -> None:
-        """Replace the list; the cursor follows its item. A key must never act on a line other than the one on screen."""
+        """Replace the list; the cursor follows its item. A key must never act on a line other than the one on
+        screen."""
         if self._on is not None and self._on in keys:
             self.at = keys.index(self._on)
         self.at = max(0, min(self.at, len(keys) - 1))
@@ -42,8 +43,8 @@ class Rows:
 
 
 def draw(c: Canvas, area: Area, rows: Rows, count: int, line: Callable[[int, int], object]) -> range:
-    """The visible rows of a list: `line(index, y)` paints one. The selected one is tinted; a click picks its row. Returns the
-    indexes drawn."""
+    """The visible rows of a list: `line(index, y)` paints one. The selected one is tinted; a click picks its row.
+    Returns the indexes drawn."""
     shown = rows.window(count, area.height) if count and area.height > 0 else range(0)
     for y, index in enumerate(shown, area.y):
         line(index, y)

@@ -21,7 +21,8 @@ WINDOWS = tuple(z for z in ZOOMS if z.name in ("1h", "24h", "7d", "30d"))
 HITS = ("h", "d", "w", "m")  # the key of each
 CHARTS = ("error_rate", "latency_mean", "cache_hit_rate", "llm_share", "documents", "latency_quantiles")
 PANELS = (
-    "error_rate", "latency_mean", "cache_hit_rate", "llm_share", "documents", "latency_p95", "latency_p50", "latency_p99",
+    "error_rate", "latency_mean", "cache_hit_rate", "llm_share", "documents", "latency_p95", "latency_p50",
+    "latency_p99",
 )  # fmt: skip
 ARMS = {"treatment": "LLM arm", "shadow": "shadow", "control": "frequency arm"}
 OF_ALL = ("llm_share", "documents")  # whatever the arm
@@ -111,9 +112,18 @@ class Trends(FetchingPage):
             else ()
         )
         chart = curves.Chart(
-            measure, self.series.get(metric, ()), self.grid, WINDOWS[self.at].name, limits, "", curves.marks(v.log),
-            "no data in this window" if self.series else "reading …", self.other.get(metric, ()), self.cursor, lines,
-        )  # fmt: skip
+            measure,
+            self.series.get(metric, ()),
+            self.grid,
+            WINDOWS[self.at].name,
+            limits,
+            "",
+            curves.marks(v.log),
+            "no data in this window" if self.series else "reading …",
+            self.other.get(metric, ()),
+            self.cursor,
+            lines,
+        )
         curves.curve(c, area, chart)
 
     def action_window(self, at: int) -> None:

@@ -29,7 +29,8 @@ REHEARSE = "rehearse"
 
 
 class Step(NamedTuple):
-    """`field` is the draft's, "" for a screen without a text. `lines` explain; no term is used before it is explained."""
+    """`field` is the draft's, "" for a screen without a text. `lines` explain; no term is used before it is
+    explained."""
 
     name: str
     title: str
@@ -43,9 +44,10 @@ STEPS = (
         "welcome",
         "Set up a rollout",
         (
-            "There is no rollout.toml in this folder or above: the file that says what is rolled out, in which steps, and when to go back.",
-            "Five short questions write one. Nothing is written before the last, and nothing sends a document to the LLM "
-            "until a person takes the next step.",
+            "There is no rollout.toml in this folder or above: the file that says what is rolled out, in "
+            "which steps, and when to go back.",
+            "Five short questions write one. Nothing is written before the last, and nothing sends a "
+            "document to the LLM until a person takes the next step.",
         ),
     ),
     Step(
@@ -58,17 +60,26 @@ STEPS = (
     Step(
         "llm",
         "Where is the LLM?",
-        ("The address of Ollama, or of any server with OpenAI's API. It is asked now, as you type, for its list of models.",),
+        (
+            "The address of Ollama, or of any server with OpenAI's API. It is asked now, as you type, for its "
+            "list of models.",
+        ),
         "url",
         drafts.URL,
     ),
-    Step("model", "Which model?", ("It extracts the keywords. The rollout is for this one; another one later begins it again.",), "model", drafts.MODEL),
+    Step(
+        "model",
+        "Which model?",
+        ("It extracts the keywords. The rollout is for this one; another one later begins it again.",),
+        "model",
+        drafts.MODEL,
+    ),
     Step(
         "documents",
         "Some documents to try?",
         (
-            "A folder or a file of texts. They get keywords by counting words, without the LLM, so that the first screens have "
-            "something to show. Empty: later, with `rollout load`.",
+            "A folder or a file of texts. They get keywords by counting words, without the LLM, so that the "
+            "first screens have something to show. Empty: later, with `rollout load`.",
         ),
         "documents",
     ),
@@ -76,13 +87,13 @@ STEPS = (
         "messages",
         "Where do messages go?",
         (
-            "An address for alarms and daily figures, such as slack://..., mailto://... or ntfy://...; kept in a file that "
-            "only you can read. Empty: nowhere for now.",
+            "An address for alarms and daily figures, such as slack://..., mailto://... or ntfy://...; kept "
+            "in a file that only you can read. Empty: nowhere for now.",
         ),
         "address",
     ),
     Step("review", "Write it?", (), ""),
-)  # fmt: skip
+)
 
 
 class SetupScreen(Screen[None]):
@@ -92,7 +103,9 @@ class SetupScreen(Screen[None]):
     DEFAULT_CSS = """
     SetupScreen { layers: base over; }
     SetupScreen Sheet { layer: base; }
-    SetupScreen Input, SetupScreen Input:focus { layer: over; height: 1; border: none; padding: 0 1; width: 74; display: none; background: $panel; }
+    SetupScreen Input, SetupScreen Input:focus {
+        layer: over; height: 1; border: none; padding: 0 1; width: 74; display: none; background: $panel;
+    }
     SetupScreen Input.open { display: block; }
     """
 
@@ -321,9 +334,13 @@ class Setup(App[str | Draft | None]):
             y += c.block(14, y, min(WIDTH, c.width - 16), 2, value)
         y += 1
         return y + c.block(
-            2, y, min(WIDTH, c.width - 4), 3,
-            "Then the engine starts, at 0 %, and the console opens. It shows what to do next; ? explains what it shows.",
-        )  # fmt: skip
+            2,
+            y,
+            min(WIDTH, c.width - 4),
+            3,
+            "Then the engine starts, at 0 %, and the console opens. It shows what to do next; ? explains "
+            "what it shows.",
+        )
 
     def _keys(self, c: Canvas) -> None:
         does = {"welcome": "begin", "review": "write it and open the console"}.get(self.step.name, "next")

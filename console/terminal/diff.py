@@ -1,8 +1,8 @@
 """The terminal's content, cell by cell, so that only differences are sent: over a slow line every byte costs time.
 
-Textual sends a widget's changed spans with full colours, and the whole screen when the screen changes (17 KB at 80x24). This
-module reads its output as text in cells, compares it with what the terminal already shows, and writes the difference with the
-fewest moves and colour changes. Everything else (titles, modes, answers) passes unchanged.
+Textual sends a widget's changed spans with full colours, and the whole screen when the screen changes (17 KB at 80x24).
+This module reads its output as text in cells, compares it with what the terminal already shows, and writes the
+difference with the fewest moves and colour changes. Everything else (titles, modes, answers) passes unchanged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _TOKENS = re.compile(
     r"|\x1b\[(?P<sgr>[\d;]*)m"
     r"|(?P<line>\r?\n)"
     r"|(?P<text>[^\x00-\x1f\x7f-\x9f]+)"
-    r"|(?P<mode>\x1b\[[?<=>][\d;$]*[A-Za-z]|\x1b\[[\d;]*t|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1bP(?:[^\x1b]|\x1b\x1b|\x1b[^\\])*\x1b\\|\x07)"
+    r"|(?P<mode>\x1b\[[?<=>][\d;$]*[A-Za-z]|\x1b\[[\d;]*t|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"
+    r"|\x1bP(?:[^\x1b]|\x1b\x1b|\x1b[^\\])*\x1b\\|\x07)"
     r"|(?P<other>\x1b.?|.)",
     re.DOTALL,
 )
@@ -164,8 +165,8 @@ class Frame:
 
 @lru_cache(512)  # a screen repeats a few texts: blanks, rules, labels
 def _cells(text: str, style: Style) -> tuple[tuple[Cell, ...], bool]:
-    """One pair per cell, and whether every cell is one character: a wide one is followed by an empty cell, combining marks join the
-    cell before."""
+    """One pair per cell, and whether every cell is one character: a wide one is followed by an empty cell, combining
+    marks join the cell before."""
     blank = (" ", _blank(style))
     if text.isascii():
         return tuple([blank if char == " " else (char, style) for char in text]), True

@@ -1,8 +1,9 @@
 """A Textual driver for lines that may be slow, stall or hang up: the event loop never waits for the terminal.
 
-Textual writes in a thread behind a queue of 30 frames; once that is full, the loop that reads the keys blocks (measured: 11 s
-for a terminal that was not read for 12 s), and quitting waits forever. This driver opens the terminal non-blocking: pending
-output waits in memory, excess output is dropped, and the screen is redrawn whole when the line accepts output again.
+Textual writes in a thread behind a queue of 30 frames; once that is full, the loop that reads the keys blocks
+(measured: 11 s for a terminal that was not read for 12 s), and quitting waits forever. This driver opens the terminal
+non-blocking: pending output waits in memory, excess output is dropped, and the screen is redrawn whole when the line
+accepts output again.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class PatientDriver(LinuxDriver):
         return bool(self._waiting)
 
     def forget(self) -> None:
-        """The terminal's content is unknown after a resize or another program's output. The next frames are sent whole."""
+        """The terminal's content is unknown after a resize or another program's output. The next frames are sent
+        whole."""
         with self._turn:
             self._frame.forget()
 
@@ -103,7 +105,7 @@ class PatientDriver(LinuxDriver):
         if lost:
             self.send_message(Redraw())
 
-    # -- what comes in -----------------------------------------------------------------------------------------------------
+    # -- what comes in -------------------------------------------------------------------------------------------------
 
     def run_input_thread(self) -> None:
         """Like Textual's, but it stops at end of file: a terminal that is gone yields empty reads forever."""
@@ -131,7 +133,7 @@ class PatientDriver(LinuxDriver):
         self.gone = True
         self.ended()
 
-    # -- stopped and continued ---------------------------------------------------------------------------------------------
+    # -- stopped and continued -----------------------------------------------------------------------------------------
 
     def _sigtstp_application(self, *_: object) -> None:
         """Never stop on a terminal that is gone: its SIGCONT has come already, and nothing would wake the process."""
@@ -148,8 +150,8 @@ class PatientDriver(LinuxDriver):
             self._hung_up()
 
     def _sigcont_application(self, *_: object) -> None:
-        """The kernel sends SIGCONT with a closed terminal's SIGHUP, and anyone may send one. Restart the screen only if it was
-        stopped; otherwise two threads would read the keys, and one would never end."""
+        """The kernel sends SIGCONT with a closed terminal's SIGHUP, and anyone may send one. Restart the screen only if
+        it was stopped; otherwise two threads would read the keys, and one would never end."""
         if self.gone:
             return
         if self._paused and self._auto_restart:
@@ -207,7 +209,8 @@ class PatientDriver(LinuxDriver):
 
 
 def _open_terminal() -> int:
-    """Our own descriptor of the terminal: O_NONBLOCK applies to the open file, and the shell shares the inherited one."""
+    """Our own descriptor of the terminal: O_NONBLOCK applies to the open file, and the shell shares the inherited
+    one."""
     error = sys.__stderr__
     assert error is not None
     names = ["/dev/tty"]

@@ -99,7 +99,8 @@ def ascii_only() -> bool:
 
 
 def erases_in_colour() -> bool:
-    """Whether erasing uses the current background (terminfo's `bce`). tmux does, though its entry omits it; screen doesn't."""
+    """Whether erasing uses the current background (terminfo's `bce`). tmux does, though its entry omits it; screen
+    doesn't."""
     name = os.environ.get("TERM", "")
     if name.startswith("tmux") or ("TMUX" in os.environ and "STY" not in os.environ):
         return True
@@ -117,7 +118,10 @@ def erases_in_colour() -> bool:
 def unusable() -> str:
     """Why the console can't run here, or ""."""
     if not sys.stdin.isatty() or not (sys.__stderr__ and sys.__stderr__.isatty()):
-        return "The console needs a terminal on standard input and standard error. `rollout status --watch` prints lines instead."
+        return (
+            "The console needs a terminal on standard input and standard error. `rollout status --watch` prints "
+            "lines instead."
+        )
     if os.environ.get("TERM", "") in ("", "dumb"):
         return "This terminal (TERM=dumb) cannot show a screen. `rollout status --watch` prints lines instead."
     return ""
@@ -126,8 +130,8 @@ def unusable() -> str:
 class Ending:
     """Ends the process within `LEAVES_S` of `begin`, whatever the loop, a thread or the terminal waits for.
 
-    Its thread waits on a pipe from the start: a signal handler must not start threads, because that takes locks which the
-    interrupted code may hold.
+    Its thread waits on a pipe from the start: a signal handler must not start threads, because that takes locks which
+    the interrupted code may hold.
     """
 
     def __init__(self, restore: Callable[[], None]) -> None:
@@ -135,8 +139,8 @@ class Ending:
         threading.Thread(target=self._watch, args=(restore,), name="ending", daemon=True).start()
 
     def begin(self, code: int) -> None:
-        """Start the countdown; `code` is the exit code if it runs out. The kernel's timer comes last: it also ends a process that
-        hangs in Python's own shutdown, when no thread runs any more."""
+        """Start the countdown; `code` is the exit code if it runs out. The kernel's timer comes last: it also ends a
+        process that hangs in Python's own shutdown, when no thread runs any more."""
         signal.setitimer(signal.ITIMER_REAL, KILLED_S)
         os.write(self._write, bytes([code]))
 
@@ -161,8 +165,8 @@ class Ending:
 def on_signals(loop: asyncio.AbstractEventLoop, leave: Callable[[int], None], ending: Ending) -> None:
     """SIGTERM and SIGHUP end the console and restore the terminal; the engine keeps running.
 
-    A hung-up terminal is first replaced by /dev/null, because reads and writes would spin or block on it. Python handles both
-    signals, not the event loop, which may be what hangs.
+    A hung-up terminal is first replaced by /dev/null, because reads and writes would spin or block on it. Python
+    handles both signals, not the event loop, which may be what hangs.
     """
 
     def end(number: int, _frame: object) -> None:

@@ -1,11 +1,14 @@
 """Decides whether a key press was meant. Type-ahead and pasted text must not act; a tired person's single key must.
 
 - Keys that were typed before the first paint are dropped: nobody saw what they would act on.
-- Outside of inputs a key of text (Enter and Tab too) that follows another within 30 ms is part of a paste and is dropped. j and k are
-  not: a held key over a slow line arrives in lumps. Neither are the keys that move through time, as long as they come among themselves.
-- R, u and y are *deliberate*: they wait 4 ms for what follows. R is refused only inside an evident paste: four or more keys, three of
-  them different, or two different ones right behind it. For over a slow line "2" and "R" may well arrive together, and a rollback
-  too many can be undone.
+- Outside of inputs a key of text (Enter and Tab too) that follows another within 30 ms is part of a paste and is
+dropped. j and k are
+  not: a held key over a slow line arrives in lumps. Neither are the keys that move through time, as long as they come
+  among themselves.
+- R, u and y are *deliberate*: they wait 4 ms for what follows. R is refused only inside an evident paste: four or more
+keys, three of
+  them different, or two different ones right behind it. For over a slow line "2" and "R" may well arrive together, and
+  a rollback too many can be undone.
 """
 
 from __future__ import annotations
@@ -24,11 +27,13 @@ FREE = frozenset("jk")
 TRAVEL = frozenset("[],.")
 TYPED = "\r\n\t"  # keys that a paste contains too
 
-# actions that change something; a read-only console doesn't bind them. R isn't among them: whoever may look may roll back
+# actions that change something; a read-only console doesn't bind them. R isn't among them: whoever may look may roll
+# back
 ACTING = frozenset((
     "undo", "promote", "override", "approve", "hold", "resume", "sign", "revoke", "check_item", "restore",
-    "restore_bad_window", "undo_restore", "why", "complaint", "draw", "better", "flaw", "judge", "measure", "send", "resend",
-    "remind", "tick", "write", "run", "fault", "calm", "speed", "start_engine", "on_gate", "acknowledge", "hand_over",
+    "restore_bad_window", "undo_restore", "why", "complaint", "draw", "better", "flaw", "judge", "measure", "send",
+    "resend", "remind", "tick", "write", "run", "fault", "calm", "speed", "start_engine", "on_gate", "acknowledge",
+    "hand_over",
 ))  # fmt: skip
 
 
@@ -47,7 +52,8 @@ def report_dropped(keys: Sequence[str]) -> tuple[str, str] | None:
     if "R" in keys or "f9" in keys:
         key = "R" if "R" in keys else "F9"
         return (
-            f"{key} was pressed before this screen was ready and IGNORED: nothing was rolled back. To roll back, press R now.",
+            f"{key} was pressed before this screen was ready and IGNORED: nothing was rolled back. To roll "
+            "back, press R now.",
             "alarm",
         )
     if any(len(key) == 1 for key in keys):
@@ -64,7 +70,8 @@ class KeyGuard:
         self._last = -1.0
 
     def take(self, character: str | None, at: float, typing: bool) -> Verdict:
-        """`typing`: an input has the focus and this key is text for it. After "wait", call `resolve_deliberate` once GRACE_S is over."""
+        """`typing`: an input has the focus and this key is text for it. After "wait", call `resolve_deliberate` once
+        GRACE_S is over."""
         if not self.ready:
             return "drop"
         if typing or character is None or not (character.isprintable() or character in TYPED):

@@ -10,8 +10,8 @@ from console.upload.sources import STDIN
 
 
 def root_of(paths: Sequence[str]) -> Path | None:
-    """The folder that ids are relative to: the top of the git repository that holds all paths given, else the folder given, or
-    the common parent of several. None if only standard input was given."""
+    """The folder that ids are relative to: the top of the git repository that holds all paths given, else the folder
+    given, or the common parent of several. None if only standard input was given."""
     places = [_folder(path) for path in paths if path != STDIN]
     if not places:
         return None

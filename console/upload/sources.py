@@ -1,4 +1,5 @@
-"""Documents from files, folders, globs and standard input. Bad content never raises: the document carries the trouble."""
+"""Documents from files, folders, globs and standard input. Bad content never raises: the document carries the
+trouble."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from engine.text import digest
 LINES = {".jsonl", ".ndjson"}
 PAGES = {".html", ".htm", ".xhtml", ".shtml"}
 KINDS = {
-    ".md", ".markdown", ".mdx", ".txt", ".text", ".rst", ".adoc", ".asciidoc", ".log", ".eml", ".man", *(f".{n}" for n in range(1, 10)), ".json", *PAGES, *LINES,
+    ".md", ".markdown", ".mdx", ".txt", ".text", ".rst", ".adoc", ".asciidoc", ".log", ".eml", ".man",
+    *(f".{n}" for n in range(1, 10)), ".json", *PAGES, *LINES,
 }  # fmt: skip
 SIZE_LIMIT = 40_000_000  # bytes of one document, and of a file that isn't read line by line
 STDIN = "-"
@@ -44,7 +46,7 @@ class Source(NamedTuple):
     encoding: str = ""
 
 
-# -- which files -----------------------------------------------------------------------------------------------------------------
+# -- which files -------------------------------------------------------------------------------------------------------
 
 
 def files(paths: tuple[str, ...], passed_over: dict[str, list[str]] | None = None) -> list[str]:
@@ -115,7 +117,7 @@ def weight(path: str) -> int:
     return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
-# -- what is in them -------------------------------------------------------------------------------------------------------------
+# -- what is in them ---------------------------------------------------------------------------------------------------
 
 
 def documents(path: str, called: str = "") -> Iterator[Source]:

@@ -66,7 +66,8 @@ def analyze(context: CliContext, output: Path, as_json: bool) -> None:
 )
 @json_option
 def script(output: Path, run: Path | None, as_json: bool) -> None:
-    """The plan's t-test as a Python script, corrected: the original fails at `treatment.mean()`, because JSON yields lists."""
+    """The plan's t-test as a Python script, corrected: the original fails at `treatment.mean()`, because JSON yields
+    lists."""
     from importlib.resources import files
 
     text = (files("engine.trial") / "script.txt").read_text("utf-8")

@@ -49,8 +49,8 @@ Say = Callable[[CheckOutcome], None]
 @click.option("--offline", is_flag=True, help="Validate the file only; probe nothing.")
 @click.pass_obj
 def check(context: CliContext, as_json: bool, offline: bool) -> None:
-    """Validate rollout.toml and probe everything it names: the LLM service (is it up, does it have the model, does it follow
-    a schema, what is its capacity), the store, the port, addresses, contacts.
+    """Validate rollout.toml and probe everything it names: the LLM service (is it up, does it have the model, does it
+    follow a schema, what is its capacity), the store, the port, addresses, contacts.
 
     Exit code 1 if a check fails; a warning is not a failure.
     """
@@ -121,8 +121,8 @@ def _since_read(context: CliContext, report: Say) -> None:
             CheckOutcome(
                 "plan",
                 "warn",
-                f"{context.plan_path.name} has changed since the engine read it: `rollout plan diff` shows the difference, a restart "
-                "takes it over.",
+                f"{context.plan_path.name} has changed since the engine read it: `rollout plan diff` shows "
+                "the difference, a restart takes it over.",
             )
         )
 

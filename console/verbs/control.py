@@ -104,8 +104,8 @@ def resume(context: CliContext, reason: str, epoch: int | None, as_json: bool) -
 @json_option
 @click.pass_obj
 def ceiling(context: CliContext, percentage: float, reason: str, epoch: int | None, as_json: bool) -> None:
-    """Cap the percentage in force, whatever is decided. Raising it stops at the engine's environment; restarting the engine
-    without that environment doesn't raise it."""
+    """Cap the percentage in force, whatever is decided. Raising it stops at the engine's environment; restarting the
+    engine without that environment doesn't raise it."""
     seen = context.reader.state()
     fields = {"percent_bp": round(percentage * 100), "epoch": seen.epoch if epoch is None else epoch, "reason": reason}
     _send(context, as_json, "ceiling", **fields)
@@ -241,8 +241,8 @@ def _unsure(meant: Meant, result: RollbackResult, elsewhere: list[tuple[str, boo
     else:
         why = "There is no record of the store it last ran with."
     return (
-        f"NOT CERTAIN that 0 % is in force: {meant.doubt}. {why} The likely stores were rolled back and their armed files removed; "
-        "name the store: rollout --store DIR rollback"
+        f"NOT CERTAIN that 0 % is in force: {meant.doubt}. {why} The likely stores were rolled back and their "
+        "armed files removed; name the store: rollout --store DIR rollback"
     )
 
 
@@ -252,7 +252,8 @@ def _own(context: CliContext, as_json: bool) -> int:
     last = next(iter(context.reader.log(1, kind="rollback")), None)
     if last is not None and last.actor != context.client.actor.name:
         fail(
-            f"Not undone: the last rollback isn't yours: {last.sentence}. To undo that one: --undo --epoch {last.epoch}.",
+            f"Not undone: the last rollback isn't yours: {last.sentence}. To undo that one: --undo --epoch "
+            f"{last.epoch}.",
             as_json,
         )
     return seen.epoch
@@ -304,7 +305,8 @@ def _offer(client: EngineClient) -> str:
     reply = client.command("restore", timeout_s=2.0, dry_run=True)
     count = reply.data.get("documents", 0) if reply.ok else 0
     return (
-        f"{counted(count, 'document still serves', 'documents still serve')} what the LLM wrote: `rollout restore` puts the frequency keywords back."
+        f"{counted(count, 'document still serves', 'documents still serve')} what the LLM wrote: `rollout "
+        "restore` puts the frequency keywords back."
         if count
         else ""
     )

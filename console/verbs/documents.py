@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 TITLE = 80  # characters shown; a document without a title has its first line, which may be its whole text
 
 
-# -- query -----------------------------------------------------------------------------------------------------------------------
+# -- query -------------------------------------------------------------------------------------------------------------
 
 
 MAKES = {
-    "llm": "from stage 1 on `rollout load --method llm PATH` makes some, from stage 2 on the rollout's share of all documents",
+    "llm": "from stage 1 on `rollout load --method llm PATH` makes some, from stage 2 on the rollout's share of all "
+    "documents",
     "frequency": "`rollout load PATH` makes some",
 }
 
@@ -50,7 +51,16 @@ def query(context: CliContext, text: tuple[str, ...], limit: int, as_json: bool)
         matched = [keyword for keyword in d.keywords if stems & _stems(keyword)]
         snippet = _snippet(stored.text if stored else "", [*matched, *(meant or asked).split()])
         lines.append(_found(d, matched, snippet))
-        rows.append({"file": d.id, "title": d.title, "method": d.method, "keywords": d.keywords, "matched": matched, "snippet": snippet})  # fmt: skip
+        rows.append(
+            {
+                "file": d.id,
+                "title": d.title,
+                "method": d.method,
+                "keywords": d.keywords,
+                "matched": matched,
+                "snippet": snippet,
+            }
+        )
     if as_json or not lines:
         nothing = f"No document has {asked!r} in its keywords, title or file name."
         say({"query": asked, "did_you_mean": meant or None, "results": rows}, nothing, as_json)
@@ -87,7 +97,7 @@ def _snippet(text: str, words: list[str], around: int = 60) -> str:
     return clean_line(("…" if begin else "") + text[begin:end] + ("…" if end < len(text) else ""), 4 * around)
 
 
-# -- one document ----------------------------------------------------------------------------------------------------------------
+# -- one document ------------------------------------------------------------------------------------------------------
 
 
 @click.group()
@@ -109,8 +119,8 @@ def show(context: CliContext, id: str, with_text: bool, as_json: bool) -> None:
         fail(f"There is no document {clean_line(id)!r}. `rollout query` finds ids.", as_json)
     assert d is not None
     row: dict[str, Any] = {
-        "id": d.id, "title": d.title, "arm": d.arm, "method": d.method, "keywords": d.keywords, "technical": d.technical,
-        "frequency": d.frequency, "llm": d.llm, "shadow": d.shadow, "updated": iso(d.updated),
+        "id": d.id, "title": d.title, "arm": d.arm, "method": d.method, "keywords": d.keywords,
+        "technical": d.technical, "frequency": d.frequency, "llm": d.llm, "shadow": d.shadow, "updated": iso(d.updated),
         "llm_at": None if d.llm_at is None else iso(d.llm_at), "llm_stage": d.llm_stage, "restored": d.restored,
         "text_kept": bool(d.text), **({"text": d.text} if with_text else {}),
     }  # fmt: skip
@@ -140,7 +150,7 @@ def delete(context: CliContext, id: str, yes: bool, as_json: bool) -> None:
     say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
 
 
-# -- export ----------------------------------------------------------------------------------------------------------------------
+# -- export ------------------------------------------------------------------------------------------------------------
 
 
 @click.command()
@@ -175,8 +185,8 @@ def export(
 ) -> None:
     """Documents as [{file, id, title, method, keywords, ...}].
 
-    `--method llm` exports documents that serve LLM keywords; `--method frequency` exports frequency keywords, starting with
-    the documents that serve them.
+    `--method llm` exports documents that serve LLM keywords; `--method frequency` exports frequency keywords, starting
+    with the documents that serve them.
     """
     from engine.plan.durations import iso
     from engine.store.documents import exported
@@ -186,12 +196,17 @@ def export(
         fail(f"No document serves {method} keywords yet: {MAKES[method]}.", as_json)
     rows = [
         {
-            "file": d.id, "id": d.id, "title": d.title, "method": method,
-            "keywords": list((d.llm or ()) if method == "llm" else d.frequency), "arm": d.arm, "updated": iso(d.updated),
+            "file": d.id,
+            "id": d.id,
+            "title": d.title,
+            "method": method,
+            "keywords": list((d.llm or ()) if method == "llm" else d.frequency),
+            "arm": d.arm,
+            "updated": iso(d.updated),
             **({"text": d.text} if text else {}),
         }
         for d in hits
-    ]  # fmt: skip
+    ]
     if kind == "json":
         write_json(output, rows)
     else:

@@ -24,7 +24,8 @@ def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> 
     target = 0 if to_stage is None else plan.stages[to_stage].percent_bp
     if to_stage is not None and target >= state.percent_bp:
         fail(
-            f"Stage {to_stage} is {percent(target)}, not below the {percent(state.percent_bp)} now: a rollback only lowers.",
+            f"Stage {to_stage} is {percent(target)}, not below the {percent(state.percent_bp)} now: a "
+            "rollback only lowers.",
             as_json,
         )
     where = percent(target) if to_stage is None else f"stage {to_stage} {stage_name(plan, to_stage)}, {percent(target)}"
@@ -35,7 +36,8 @@ def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> 
     if view.effective_bp != state.percent_bp:
         lines.append(f"In force now: {percent(view.effective_bp)}. {view.why_effective}".rstrip())
     lines.append(
-        f"The engine is running and would act immediately; LLM calls in flight, to be cancelled: {view.engine.in_flight}."
+        "The engine is running and would act immediately; LLM calls in flight, to be cancelled: "
+        f"{view.engine.in_flight}."
         if alive == "running"
         else f"{ENGINE[alive]}"
     )
@@ -46,8 +48,8 @@ def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> 
     restore = view.restore
     if restore is not None and restore.documents:
         lines.append(
-            f"{counted(restore.documents, 'document serves', 'documents serve')} LLM keywords and would keep serving them "
-            "until `rollout restore`."
+            f"{counted(restore.documents, 'document serves', 'documents serve')} LLM keywords and would keep "
+            "serving them until `rollout restore`."
         )
     body: dict[str, Any] = {
         "ok": True, "dry_run": True, "sentence": lines[0], "percent_from": state.percent_bp, "percent_to": target,

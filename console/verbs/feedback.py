@@ -20,7 +20,8 @@ FIELDS = ("kind", "document", "value", "text", "id", "source", "at")
 
 @click.group()
 def feedback() -> None:
-    """User feedback. Complaints feed the triggers: in the default plan, more than 5 in a stage pause it, more than 10 roll back."""
+    """User feedback. Complaints feed the triggers: in the default plan, more than 5 in a stage pause it, more than 10
+    roll back."""
 
 
 def common(command: Callable[..., None]) -> Callable[..., None]:
@@ -95,7 +96,8 @@ def import_(context: CliContext, file: Path, as_json: bool) -> None:
         )
         if not reply.ok:
             fail(
-                f"{reply.sentence} {begin} rows were sent before that; if you import again, rows with an id are not counted twice.",
+                f"{reply.sentence} {begin} rows were sent before that; if you import again, rows with an id "
+                "are not counted twice.",
                 as_json,
             )
         for name in counts:
@@ -105,7 +107,8 @@ def import_(context: CliContext, file: Path, as_json: bool) -> None:
         click.echo(f"skipped {trouble}", err=True)
     say(
         {"ok": not troubles, "rows": len(rows), **counts, "skipped": troubles},
-        f"{counted(len(rows), 'row')}, {counts['new']} new ({counted(counts['complaints'], 'complaint')}), {len(troubles)} skipped.",
+        f"{counted(len(rows), 'row')}, {counts['new']} new ({counted(counts['complaints'], 'complaint')}), "
+        f"{len(troubles)} skipped.",
         as_json,
     )
     if troubles:

@@ -32,8 +32,9 @@ def gate(context: CliContext, as_json: bool) -> None:
     is_open = view.gate.open and not old  # a gate that no engine judges now is not open
     head = headline(view, is_open)
     body = {
-        "ok": True, "open": is_open, "sentence": head, "engine_state": alive, "stage": view.stage, "stage_name": view.stage_name,
-        "percent_bp": view.percent_bp, "epoch": view.epoch, "at": view.at, "stable": view.stable, "gate": view.gate,
+        "ok": True, "open": is_open, "sentence": head, "engine_state": alive, "stage": view.stage,
+        "stage_name": view.stage_name, "percent_bp": view.percent_bp, "epoch": view.epoch, "at": view.at,
+        "stable": view.stable, "gate": view.gate,
     }  # fmt: skip
     say(body, "\n".join([*([old] if old else []), head, *gate_lines(view.gate)]), as_json)
     if not is_open:
@@ -46,8 +47,8 @@ def headline(view: View, is_open: bool) -> str:
         return "No gate: the rollout is stable and has no further stage."
     to = view.gate
     return (
-        f"Gate {'OPEN' if is_open else 'SHUT'}: stage {view.stage} {view.stage_name} to stage {to.next_stage} {to.next_name}, "
-        f"{to.next_percent_bp / 100:g} %. {to.met} of {to.total} met. Epoch {view.epoch}."
+        f"Gate {'OPEN' if is_open else 'SHUT'}: stage {view.stage} {view.stage_name} to stage {to.next_stage} "
+        f"{to.next_name}, {to.next_percent_bp / 100:g} %. {to.met} of {to.total} met. Epoch {view.epoch}."
     )
 
 
@@ -61,7 +62,8 @@ def gate_lines(of: GateView) -> list[str]:
         if line.condition is not None:
             met = bool(line.condition.met)
             out.append(
-                f"  {marks[met]} {line.condition.sentence if met else line.condition.missing or line.condition.sentence}"
+                f"  {marks[met]} "
+                f"{line.condition.sentence if met else line.condition.missing or line.condition.sentence}"
             )
         elif line.item is not None:
             out.append(f"  {marks[line.item.state == 'done']} {line.item.text} ({line.item.id})")
@@ -177,7 +179,15 @@ def wait(context: CliContext, goal: Goal, timeout_s: float, as_json: bool) -> No
 
 
 def _facts(goal: Goal, view: View | None, took: float) -> dict[str, Any]:
-    seen = {} if view is None else {
-        "stage": view.stage, "stable": view.stable, "effective_bp": view.effective_bp, "gate_open": view.gate.open, "epoch": view.epoch,
-    }  # fmt: skip
+    seen = (
+        {}
+        if view is None
+        else {
+            "stage": view.stage,
+            "stable": view.stable,
+            "effective_bp": view.effective_bp,
+            "gate_open": view.gate.open,
+            "epoch": view.epoch,
+        }
+    )
     return {"for": goal.text, "waited_s": round(took, 3), **seen}

@@ -93,10 +93,20 @@ class Tally:
 
     def data(self, took: float) -> dict[str, Any]:
         return {
-            "ok": not self.failed, "seconds": round(took, 3), "llm": self.llm, "frequency": self.frequency, "cached": self.cached,
-            "empty": self.empty, "guessed": self.guessed, "passed_over": self.passed_over, "fallback": self.fallback, "fallbacks": {why: times for why, times in self.fallbacks}, "unchanged": self.unchanged, "failed": self.failed,
+            "ok": not self.failed,
+            "seconds": round(took, 3),
+            "llm": self.llm,
+            "frequency": self.frequency,
+            "cached": self.cached,
+            "empty": self.empty,
+            "guessed": self.guessed,
+            "passed_over": self.passed_over,
+            "fallback": self.fallback,
+            "fallbacks": {why: times for why, times in self.fallbacks},
+            "unchanged": self.unchanged,
+            "failed": self.failed,
             "skipped": [f"{name}: {why}" for why, names in self.troubles.items() for name in names],
-        }  # fmt: skip
+        }
 
 
 def _named(names: list[str]) -> str:
@@ -129,13 +139,13 @@ def load(
 ) -> None:
     """Extract keywords from files, folders, globs, or `-` for standard input.
 
-    .md .mdx .txt .rst .adoc .asciidoc .html .log .eml, manual pages and files without an extension (README) are one document
-    each; .jsonl, .ndjson and .json hold {"id", "text", "title"}, one per line or in a list; standard input is JSON lines or one
-    text. Other files in a folder are skipped and listed; a file that you name is read whatever its extension. To continue an
-    interrupted load, run it again with --resume.
+    .md .mdx .txt .rst .adoc .asciidoc .html .log .eml, manual pages and files without an extension (README) are one
+    document each; .jsonl, .ndjson and .json hold {"id", "text", "title"}, one per line or in a list; standard input is
+    JSON lines or one text. Other files in a folder are skipped and listed; a file that you name is read whatever its
+    extension. To continue an interrupted load, run it again with --resume.
 
-    If no engine runs, one is started and stops with this command. A document's id is its path from --root, so it doesn't
-    depend on how you type the path; JSON rows carry their own ids.
+    If no engine runs, one is started and stops with this command. A document's id is its path from --root, so it
+    doesn't depend on how you type the path; JSON rows carry their own ids.
     """
     passed_over: dict[str, list[str]] = {}
     files = sources.files(paths, passed_over)
@@ -177,8 +187,8 @@ def _dry_run(files: list[str], root: Path | None, known: dict[str, str], tally: 
     for line in tally.remarks():
         notice(line)
     body = {
-        "ok": not tally.failed, "dry_run": True, "sentence": head, "documents": ids, "characters": size, "unchanged": tally.unchanged,
-        "failed": tally.failed, "empty": tally.empty, "passed_over": tally.passed_over,
+        "ok": not tally.failed, "dry_run": True, "sentence": head, "documents": ids, "characters": size,
+        "unchanged": tally.unchanged, "failed": tally.failed, "empty": tally.empty, "passed_over": tally.passed_over,
     }  # fmt: skip
     more = [f"  ... and {len(ids) - SHOWN} more (--json lists all)"] if len(ids) > SHOWN else []
     say(body, "\n".join([head, *(f"  {name}" for name in ids[:SHOWN]), *more]), as_json)
@@ -279,8 +289,8 @@ def _line(source: sources.Source, answer: Answer) -> str:
 
 @contextlib.contextmanager
 def engine_for(context: CliContext, as_json: bool) -> Iterator[None]:
-    """Ensure that an engine answers before the first document, so that a thousand files don't fail one by one. If none runs,
-    start one that stops with this command, even when this process is killed: its end of the pipe closes then."""
+    """Ensure that an engine answers before the first document, so that a thousand files don't fail one by one. If none
+    runs, start one that stops with this command, even when this process is killed: its end of the pipe closes then."""
     from engine.client import whereabouts
 
     if whereabouts.ask(context.folder).state != "none":

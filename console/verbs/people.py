@@ -118,7 +118,9 @@ def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
     result = view.reminders if view is not None else ()
     lines = [old] if old else []
     lines += [
-        f"{r.id:<14} {'DUE since ' + iso(r.due) if r.overdue else 'in ' + format_duration(max(60.0, r.due - view.at))}: {r.text}"
+        f"{r.id:<14} "
+        f"{'DUE since ' + iso(r.due) if r.overdue else 'in ' + format_duration(max(60.0, r.due - view.at))}: "
+        f"{r.text}"
         for r in result
         if view is not None
     ]

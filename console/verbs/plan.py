@@ -8,6 +8,8 @@ import click
 
 from console.context import CliContext, fail, json_option, say
 
+CHANGE = ("place", "before", "after", "sentence")
+
 
 @click.group()
 def plan() -> None:
@@ -59,7 +61,7 @@ def diff(context: CliContext, as_json: bool) -> None:
         lines += ["", f"A restart of the engine adopts this; the rollout stays in its stage.{_model(changes)}"]
     value: dict[str, Any] = {
         "same": same, "digest": pins.digest, "misplaced": why, "problem": trouble,
-        "changes": [{"place": c.place, "before": c.before, "after": c.after, "sentence": c.sentence} for c in changes or ()],
+        "changes": [{name: getattr(c, name) for name in CHANGE} for c in changes or ()],
     }  # fmt: skip
     say(value, "\n".join(lines), as_json)
     if not same:

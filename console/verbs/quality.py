@@ -30,8 +30,9 @@ METHODS = ("llm", "frequency")
 def quality(context: CliContext, gold: Path, method: str, folder: Path | None, as_json: bool) -> None:
     """Measure either method against a gold file: precision, recall, F1 with 95 % intervals.
 
-    With FOLDER, frequency keywords are computed from its files, whose ids are their paths in it; otherwise they come from the
-    store. LLM keywords, served or shadow, come from the store: load the documents first (rollout load --method llm FOLDER).
+    With FOLDER, frequency keywords are computed from its files, whose ids are their paths in it; otherwise they come
+    from the store. LLM keywords, served or shadow, come from the store: load the documents first (rollout load --method
+    llm FOLDER).
     """
     from engine.quality import gold as judged
 
@@ -47,7 +48,8 @@ def quality(context: CliContext, gold: Path, method: str, folder: Path | None, a
     measurements = [judged.measured(name, rows, of) for name, of in keywords.items()]
     if not any(one.figures for one in measurements):
         raise Failed(
-            f"None of the {len(rows)} documents of {gold} has keywords here. Its ids must match the documents' ids; {_first(rows[0].id)}"
+            f"None of the {len(rows)} documents of {gold} has keywords here. Its ids must match the "
+            f"documents' ids; {_first(rows[0].id)}"
         )
     apart = judged.difference(rows, keywords["llm"], keywords["frequency"]) if len(keywords) == 2 else None
     lines = [judged.sentence(one) for one in measurements]
@@ -117,7 +119,8 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, 
     with_llm = sum(name in keywords_by["llm"] for name in chosen)
     wrote(
         output,
-        f"Wrote {len(chosen)} documents to {output}, {with_llm} with LLM proposals. Edit each line: delete wrong keywords, add missing ones.",
+        f"Wrote {len(chosen)} documents to {output}, {with_llm} with LLM proposals. Edit each line: delete "
+        "wrong keywords, add missing ones.",
         as_json,
     )
 

@@ -74,7 +74,8 @@ def _contact(role: str) -> tuple[str, dict[str, str]]:
 @json_option
 @click.pass_obj
 def env(context: CliContext, as_json: bool) -> None:
-    """The export lines of the current stage, at the percentage decided now, within what the engine's environment allows."""
+    """The export lines of the current stage, at the percentage decided now, within what the engine's environment
+    allows."""
     from engine.plan.environment import NO_LIMIT, Ceiling, environment
     from engine.store.folder import StoreError
 

@@ -86,8 +86,8 @@ def _at(context: CliContext, when: str, as_json: bool) -> None:
 
 
 def look(context: CliContext) -> tuple[Glance | None, str, str]:
-    """(view, the engine's state, what is wrong with the store). The view comes from the engine if it answers, else it is the
-    last one in the store, corrected by any decrease since."""
+    """(view, the engine's state, what is wrong with the store). The view comes from the engine if it answers, else it
+    is the last one in the store, corrected by any decrease since."""
     import msgspec
     from msgspec.structs import replace
 
@@ -130,8 +130,9 @@ def _elsewhere(context: CliContext) -> str:
         if answer.state in ("running", "silent"):
             percent = "" if answer.view is None else f" at {answer.view.get('effective_bp', 0) / 100:g} %"
             return (
-                f"ANOTHER ENGINE of this plan runs{percent}: it last ran with the store {other}, which the plan no longer names. "
-                f"`rollout rollback` takes both to 0 %; `rollout --store {other} status` shows it."
+                f"ANOTHER ENGINE of this plan runs{percent}: it last ran with the store {other}, which the "
+                f"plan no longer names. `rollout rollback` takes both to 0 %; `rollout --store {other} "
+                "status` shows it."
             )
     return ""
 
@@ -142,10 +143,11 @@ def _plain(view: object) -> dict[str, object]:
     return msgspec.to_builtins(view)  # type: ignore[no-any-return]
 
 
-# -- the lines ---------------------------------------------------------------------------------------------------------------
+# -- the lines ---------------------------------------------------------------------------------------------------------
 
 ENGINE = {
-    "unknown": "NOT CERTAIN whether an engine runs: it can't be seen from here. Do not rely on 0 %: `rollout rollback` makes sure.",
+    "unknown": "NOT CERTAIN whether an engine runs: it can't be seen from here. Do not rely on 0 %: `rollout rollback` "
+    "makes sure.",
     "dead": "The engine is not running: no document is extracted, no LLM call is made.",
     "frozen": "The engine holds the store and does not answer: it is stopped or stuck. Rollback still works.",
 }
@@ -174,7 +176,8 @@ def lines(view: View, alive: str) -> list[StatusLine]:
         StatusLine(
             "stage",
             f"{view.stage} {view.effective_bp} {view.percent_bp}",
-            f"{'Stable' if view.stage >= view.stages else f'Stage {view.stage} {view.stage_name}'}, {percent}. Epoch {view.epoch}.",
+            f"{'Stable' if view.stage >= view.stages else f'Stage {view.stage} {view.stage_name}'}, "
+            f"{percent}. Epoch {view.epoch}.",
         ),
         StatusLine("health", f"{view.health} {[t.id for t in tripped]}", view.health_sentence),
     ]
@@ -203,7 +206,8 @@ def lines(view: View, alive: str) -> list[StatusLine]:
 
 
 def _waiting(view: View, alive: str) -> list[StatusLine]:
-    """The inbox, with the key that leads to each task on the console; an engine of an older version has sentences alone."""
+    """The inbox, with the key that leads to each task on the console; an engine of an older version has sentences
+    alone."""
     if view.inbox is None:
         return [
             _ignoring_figures("waiting", sentence, f"Waits for you: {sentence}")
@@ -245,7 +249,7 @@ def news(before: dict[str, StatusLine], now: list[StatusLine]) -> Iterator[Statu
             yield StatusLine(topic, "back", "The store can be read again.")
 
 
-# -- watching ----------------------------------------------------------------------------------------------------------------
+# -- watching ----------------------------------------------------------------------------------------------------------
 
 
 class Watcher:

@@ -36,7 +36,8 @@ MARK = {"breach": "!", "ok": " ", "insufficient": "?", "blind": "?", "muted": "-
 @json_option
 @click.pass_obj
 def list_(context: CliContext, as_json: bool) -> None:
-    """Every trigger: verdict, value, threshold, n, timer; in breach also the rule, what resets it, and when it fires."""
+    """Every trigger: verdict, value, threshold, n, timer; in breach also the rule, what resets it, and when it
+    fires."""
     from console.verbs.status import unseen
 
     glance = context.reader.glance()
@@ -107,7 +108,8 @@ def why(context: CliContext, trigger: str, when: str, as_json: bool) -> None:
     "--plan",
     "other",
     type=click.Path(path_type=Path),
-    help="Another plan's rules, compared with today's. After this verb --plan means the same; today's plan goes before `triggers`.",
+    help="Another plan's rules, compared with today's. After this verb --plan means the same; today's plan goes "
+    "before `triggers`.",
 )
 @click.option(
     "--inject",
@@ -198,7 +200,8 @@ def _listing(replayed: dict[str, list[Firing]], faults: list[Inject], span_s: fl
 
     late = [f for f in faults if f.after_s > span_s]
     unseen = [
-        f"a fault from t+{format_duration(f.after_s)} on had no effect: the stored attempts end at t+{format_duration(span_s)}"
+        f"a fault from t+{format_duration(f.after_s)} on had no effect: the stored attempts end at "
+        f"t+{format_duration(span_s)}"
         for f in late
     ]
     lines = ["", *unseen] if unseen else []

@@ -24,9 +24,10 @@ BADGE = {
     "dim": "calm",
 }  # the style of a state's label, by the state's colour
 SELECT = {
-    "text": "select", "strong": "select", "dim": "select-dim", "faint": "select-dim", "head": "select-dim", "line": "select-dim",
-    "ok": "select-ok", "ok+": "select-ok", "warn": "select-warn", "warn+": "select-warn", "bad": "select-bad", "bad+": "select-bad",
-    "key": "select-key", "llm": "select-key", "freq": "select-dim", "*": "select",
+    "text": "select", "strong": "select", "dim": "select-dim", "faint": "select-dim", "head": "select-dim",
+    "line": "select-dim", "ok": "select-ok", "ok+": "select-ok", "warn": "select-warn", "warn+": "select-warn",
+    "bad": "select-bad", "bad+": "select-bad", "key": "select-key", "llm": "select-key", "freq": "select-dim",
+    "*": "select",
 }  # fmt: skip
 BOXED = 110  # from this width on, panels are boxes; below it there is only room for a rule
 
@@ -40,7 +41,7 @@ class Area(NamedTuple):
     height: int
 
 
-# -- the frame ------------------------------------------------------------------------------------------------------------
+# -- the frame ---------------------------------------------------------------------------------------------------------
 
 
 def others(v: View, who: str, terminal: str) -> list[str]:
@@ -205,7 +206,8 @@ def _timer(c: Canvas, x: int, y: int, v: View, style: str) -> None:
 
 
 def percent_bar(c: Canvas, y: int, v: View, x: int = 1, width: int | None = None) -> int:
-    """0 to 100 % with the plan's stages marked; the LLM's share is drawn heavy and ends in a dot. Returns the rows used."""
+    """0 to 100 % with the plan's stages marked; the LLM's share is drawn heavy and ends in a dot. Returns the rows
+    used."""
     width = width if width is not None else c.width - x - 1
     left, right = x + 2, x + width - 4
     span = max(1, right - left - 1)
@@ -238,7 +240,8 @@ TABS = ("Live", "Gate", "Triggers", "Trends", "Review", "A/B", "Docs", "Log", "M
 
 
 def footer(c: Canvas, current: int, rehearsal: bool, hints: Sequence[Hint] = (), waiting: str = "") -> None:
-    """The last row: a digit for every screen, help and menu, and how much waits for a person. The row above: the keys of the screen."""
+    """The last row: a digit for every screen, help and menu, and how much waits for a person. The row above: the keys
+    of the screen."""
     y = c.height - 1
     c.fill(0, y, c.width, "bar")
     names = TABS if rehearsal else TABS[:-1]
@@ -296,7 +299,7 @@ def keys(c: Canvas, x: int, y: int, hints: Sequence[Hint]) -> None:
         x += size + gap
 
 
-# -- panels and lists -----------------------------------------------------------------------------------------------------
+# -- panels and lists --------------------------------------------------------------------------------------------------
 
 
 def panel(c: Canvas, area: Area, title: str, note: str = "", note_style: str = "text") -> Area:

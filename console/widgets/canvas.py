@@ -1,7 +1,7 @@
 """A grid of cells that a screen is painted on: text with the *names* of styles, no colours, no terminal.
 
-As plain data, canvases can be compared cell by cell (so that only changes go over a slow line), printed as a text screenshot, and
-tested without a terminal. Text is cleaned here again: nothing unprintable gets into a cell.
+As plain data, canvases can be compared cell by cell (so that only changes go over a slow line), printed as a text
+screenshot, and tested without a terminal. Text is cleaned here again: nothing unprintable gets into a cell.
 """
 
 from __future__ import annotations
@@ -18,13 +18,68 @@ STOPS = (",", ".", ";", ":", ")")
 
 ASCII = str.maketrans(
     {
-        "━": "=", "─": "-", "╌": "-", "┄": "-", "│": "|", "┃": "|", "┌": "+", "┐": "+", "└": "+", "┘": "+", "├": "+", "┤": "+",
-        "┊": ":", "╭": "+", "╮": "+", "╰": "+", "╯": "+", "┬": "+", "┴": "+", "╱": "/", "█": "#", "▇": "#", "▆": "#", "░": ".", "▒": ":",
-        "●": "@", "○": "o", "◆": "*", "◇": "o", "■": "#", "□": ".", "▲": "!", "▼": "v", "▸": ">", "▶": ">", "◂": "<", "▏": "|", "▌": "|",
-        "✔": "+", "✖": "x", "✗": "x", "‖": "=", "·": ".", "…": "~", "→": ">", "←": "<", "↑": "^", "↓": "v", "×": "x", "≤": "<",
-        "≥": ">", "±": "~", "–": "-", "—": "-", "“": '"', "”": '"', "‘": "'", "’": "'", "Σ": "S", "µ": "u",
+        "━": "=",
+        "─": "-",
+        "╌": "-",
+        "┄": "-",
+        "│": "|",
+        "┃": "|",
+        "┌": "+",
+        "┐": "+",
+        "└": "+",
+        "┘": "+",
+        "├": "+",
+        "┤": "+",
+        "┊": ":",
+        "╭": "+",
+        "╮": "+",
+        "╰": "+",
+        "╯": "+",
+        "┬": "+",
+        "┴": "+",
+        "╱": "/",
+        "█": "#",
+        "▇": "#",
+        "▆": "#",
+        "░": ".",
+        "▒": ":",
+        "●": "@",
+        "○": "o",
+        "◆": "*",
+        "◇": "o",
+        "■": "#",
+        "□": ".",
+        "▲": "!",
+        "▼": "v",
+        "▸": ">",
+        "▶": ">",
+        "◂": "<",
+        "▏": "|",
+        "▌": "|",
+        "✔": "+",
+        "✖": "x",
+        "✗": "x",
+        "‖": "=",
+        "·": ".",
+        "…": "~",
+        "→": ">",
+        "←": "<",
+        "↑": "^",
+        "↓": "v",
+        "×": "x",
+        "≤": "<",
+        "≥": ">",
+        "±": "~",
+        "–": "-",
+        "—": "-",
+        "“": '"',
+        "”": '"',
+        "‘": "'",
+        "’": "'",
+        "Σ": "S",
+        "µ": "u",
     }
-)  # fmt: skip
+)
 
 
 def in_ascii(text: str) -> str:
@@ -195,7 +250,8 @@ class Canvas:
 
 
 def changed(old: Canvas, new: Canvas, gap: int = 14) -> list[tuple[int, int, int]]:
-    """(y, first, last + 1) of each run of cells that differ; runs closer than `gap` are merged, because a cursor move costs bytes too."""
+    """(y, first, last + 1) of each run of cells that differ; runs closer than `gap` are merged, because a cursor move
+    costs bytes too."""
     runs: list[tuple[int, int, int]] = []
     for y in range(new.height):
         a, b, s, t = old.chars[y], new.chars[y], old.styles[y], new.styles[y]

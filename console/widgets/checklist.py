@@ -66,7 +66,8 @@ def sign(condition: ConditionView) -> tuple[str, str]:
 
 
 def put(c: Canvas, area: Area, line: ChecklistLine, now: float, acts: bool = True) -> None:
-    """One line in the first row of `area`: mark, text, and its state on the right; with `acts` also the key to press."""
+    """One line in the first row of `area`: mark, text, and its state on the right; with `acts` also the key to
+    press."""
     x, y, width, _ = area
     if line.title:
         c.rule(x, y, width, line.title)

@@ -47,8 +47,9 @@ MEASURES = {
 
 
 class Chart(NamedTuple):
-    """What is drawn. `limits` are (value, words), `marks` (moment, sign) decisions; `other` is the other arm, a thin line; `cursor` the
-    moment that the screen shows when it is not now; `lines` are several of one unit on a scale of powers of ten."""
+    """What is drawn. `limits` are (value, words), `marks` (moment, sign) decisions; `other` is the other arm, a thin
+    line; `cursor` the moment that the screen shows when it is not now; `lines` are several of one unit on a scale of
+    powers of ten."""
 
     measure: Measure
     series: Sequence[float | None]
@@ -185,7 +186,8 @@ def _over(c: Canvas, x: int, y: int, text: str, style: str) -> None:
 
 
 def _ink(c: Canvas, x: int, y: int, line: str, style: str) -> None:
-    """A row of a curve, whose blanks leave what is there. Cells are written as they are: this runs hundreds of times a paint."""
+    """A row of a curve, whose blanks leave what is there. Cells are written as they are: this runs hundreds of times a
+    paint."""
     if 0 <= y < c.height and line.strip():
         chars, styles = c.chars[y], c.styles[y]
         for column, char in enumerate(line[: c.width - x], x):
@@ -237,8 +239,14 @@ def _top(known: Sequence[float], limits: Sequence[float], least: float, most: fl
 
 
 def _draw(
-    c: Canvas, area: Area, series: Sequence[float | None], top: float, limits: Sequence[float], low_is_bad: bool, filled: bool
-) -> None:  # fmt: skip
+    c: Canvas,
+    area: Area,
+    series: Sequence[float | None],
+    top: float,
+    limits: Sequence[float],
+    low_is_bad: bool,
+    filled: bool,
+) -> None:
     """Draw the curve; the part beyond the first threshold in the alarm colour."""
     rows = plot.curve(series, area.width, area.height, 0.0, top, c.ascii, filled=filled)
     edge = round((1 - min(limits) / top) * (area.height - 1)) if limits else None

@@ -19,8 +19,8 @@ SMALL_ROWS = 3
 
 
 def gauges(c: Canvas, y: int, v: View, large: bool = False, old: bool = False) -> int:
-    """The four figures side by side. `large`: numerals readable across the room. `old`: the figures are stale, so none is judged.
-    Returns the rows used."""
+    """The four figures side by side. `large`: numerals readable across the room. `old`: the figures are stale, so none
+    is judged. Returns the rows used."""
     draw, rows = (_large, LARGE_ROWS) if large else (_small, SMALL_ROWS)
     spots = [Area(1 + x, y, width, rows) for x, width in columns(c.width - 2, (1, 1, 1, 1), 2)]
     error, latency = words.gauges(v)

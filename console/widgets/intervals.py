@@ -18,7 +18,8 @@ def span_of(found: Iterable[Interval | None]) -> float:
 
 
 def interval(c: Canvas, x: int, y: int, width: int, of: Interval | None, span: float, style: str) -> None:
-    """`of` between -span and +span; the part outside becomes an arrow at the edge. The zero line is drawn where nothing covers it."""
+    """`of` between -span and +span; the part outside becomes an arrow at the edge. The zero line is drawn where nothing
+    covers it."""
 
     def column(value: float) -> int:
         return round((min(span, max(-span, value)) + span) / (2 * span) * (width - 1))

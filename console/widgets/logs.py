@@ -8,15 +8,15 @@ from console.widgets.canvas import Canvas, Span
 from engine.view.model import DecisionView, View
 
 KIND: dict[str, tuple[str, str]] = {
-    "promote": ("▲", "ok"), "rollback": ("▼", "bad"), "trigger": ("▼", "bad"), "hold": ("‖", "warn"), "resume": ("▸", "ok"),
-    "undo_rollback": ("▲", "warn"), "approve": ("✔", "ok"), "sign": ("✔", "ok"), "revoke": ("✗", "warn"), "restore": ("◂", "warn"),
-    "proof": ("✔", "ok"), "ack": ("✔", "ok"), "event": ("·", "dim"),
+    "promote": ("▲", "ok"), "rollback": ("▼", "bad"), "trigger": ("▼", "bad"), "hold": ("‖", "warn"),
+    "resume": ("▸", "ok"), "undo_rollback": ("▲", "warn"), "approve": ("✔", "ok"), "sign": ("✔", "ok"),
+    "revoke": ("✗", "warn"), "restore": ("◂", "warn"), "proof": ("✔", "ok"), "ack": ("✔", "ok"), "event": ("·", "dim"),
 }  # fmt: skip
 
 
 def lines(v: View) -> list[tuple[float, str, str]]:
-    """(at, kind, sentence) of decisions and events together, newest first. Decisions keep the log's order, because a promotion's
-    own checks carry a later time than the promotion."""
+    """(at, kind, sentence) of decisions and events together, newest first. Decisions keep the log's order, because a
+    promotion's own checks carry a later time than the promotion."""
     rows = [(at, 0, (at, "event", text)) for at, text in v.events]
     latest = 0.0
     for d in sorted(v.log, key=lambda d: d.rev):

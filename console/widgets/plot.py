@@ -1,7 +1,8 @@
 """A curve as rows of text, drawn by plotext, guarded against input that makes its kernel abort.
 
-plotext 6 ends the whole process on one NaN or infinity in a line plot, and draws far outside its limits. So: runs of finite values
-only (a gap stays a gap), clamped to the limits, both rulers set, at least 8x3 cells, at most eight points a column, one thread.
+plotext 6 ends the whole process on one NaN or infinity in a line plot, and draws far outside its limits. So: runs of
+finite values only (a gap stays a gap), clamped to the limits, both rulers set, at least 8x3 cells, at most eight points
+a column, one thread.
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ HOUR = 1  # the zoom that a console begins with
 
 
 class Grid(NamedTuple):
-    """The one grid of time of a screen's charts: buckets of `span` seconds, at multiples of it, the same at every paint."""
+    """The one grid of time of a screen's charts: buckets of `span` seconds, at multiples of it, the same at every
+    paint."""
 
     start: float
     span: float
@@ -45,7 +46,8 @@ class Grid(NamedTuple):
 
 
 def grid_of(zoom: Zoom, now: float, at: float | None) -> Grid:
-    """The window up to now; around a cursor that is before it, in steps of half a window, so that it does not move with the cursor."""
+    """The window up to now; around a cursor that is before it, in steps of half a window, so that it does not move with
+    the cursor."""
     end = (math.floor(now / zoom.span) + 1) * zoom.span
     if at is not None and at < end - zoom.seconds * (1 - FUTURE):
         half = zoom.seconds / 2

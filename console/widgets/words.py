@@ -161,7 +161,8 @@ def worst(view: View) -> TriggerView | None:
 
 
 def acts(t: TriggerView, brief: bool = False) -> str:
-    """The countdown of a trigger in breach: "acts in 4:51: early rule", "acts now", "not sure yet"; in brief "in 4:51"."""
+    """The countdown of a trigger in breach: "acts in 4:51: early rule", "acts now", "not sure yet"; in brief "in
+    4:51"."""
     if t.fires_in_s is None:
         return "not sure yet"
     if not t.fires_in_s:

@@ -34,8 +34,9 @@ def mismatch(worker: Identity, engine: Identity) -> Mismatch | None:
     if worker.plan != engine.plan:
         return Mismatch(
             "worker_plan",
-            f"The worker's rollout.toml ({clean_line(worker.plan, 12)}) is not the engine's ({engine.plan[:12]}). Copy the "
-            "engine's file to the worker; if you changed the engine's, restart the engine.",
+            f"The worker's rollout.toml ({clean_line(worker.plan, 12)}) is not the engine's "
+            f"({engine.plan[:12]}). Copy the engine's file to the worker; if you changed the engine's, "
+            "restart the engine.",
         )
     if worker.model and engine.model and worker.model != engine.model:
         return Mismatch(

@@ -1,12 +1,13 @@
-"""The A/B test's three readings and its verdict, from two arms' sufficient statistics. Pure; cost does not grow with documents.
+"""The A/B test's three readings and its verdict, from two arms' sufficient statistics. Pure; cost does not grow with
+documents.
 
 - Any time: always-valid confidence sequences (`difference`, `uplift`, `p` of each metric).
 - At declared looks, once each: O'Brien-Fleming bounds.
 - At the declared end, once: Welch's t-test and chi-square.
 
-What may be read only once stays read: pass the stored report back as `previous`. The primary metric, declared in advance, is
-tested at the full alpha; all others share alpha by Holm's correction (at the looks, by Bonferroni's). For guardrails see
-`engine.experiment.guardrail`.
+What may be read only once stays read: pass the stored report back as `previous`. The primary metric, declared in
+advance, is tested at the full alpha; all others share alpha by Holm's correction (at the looks, by Bonferroni's). For
+guardrails see `engine.experiment.guardrail`.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ def analyse(
 
     With `read` False, nothing that may be read only once is read: for a report that is shown and not stored.
 
-    Looks and fixed tests in `previous` are kept, a final report is returned unchanged, and a sample-ratio mismatch is final:
-    it takes a new test.
+    Looks and fixed tests in `previous` are kept, a final report is returned unchanged, and a sample-ratio mismatch is
+    final: it takes a new test.
     """
     if previous is not None and previous.final:
         return previous
@@ -93,9 +94,10 @@ def analyse(
 def _correction(declaration: Declaration) -> str:
     others = declaration.others
     return (
-        f"{declaration.primary.label} is tested at {declaration.alpha:g} by itself, as declared; the other {others} share "
-        f"{declaration.alpha:g} by Holm's correction (at the daily bounds by Bonferroni's). Each guardrail must hold at "
-        f"{declaration.alpha:g}, one-sided; to be called broken it must pass {declaration.alpha:g}/{max(1, others)}."
+        f"{declaration.primary.label} is tested at {declaration.alpha:g} by itself, as declared; the other "
+        f"{others} share {declaration.alpha:g} by Holm's correction (at the daily bounds by Bonferroni's). "
+        f"Each guardrail must hold at {declaration.alpha:g}, one-sided; to be called broken it must pass "
+        f"{declaration.alpha:g}/{max(1, others)}."
     )
 
 
@@ -207,7 +209,8 @@ def _guardrail(
     lock: FixedTestLock,
     before: MetricReport | None,
 ) -> GuardrailReading | None:
-    """Any-time bounds until the end, then the fixed bounds, once. What was certain then stays; the rest continues live."""
+    """Any-time bounds until the end, then the fixed bounds, once. What was certain then stays; the rest continues
+    live."""
     if plan.role != "guardrail":
         return None
     kept = before.guardrail if before is not None else None

@@ -19,7 +19,8 @@ DAY = 86400.0
 
 
 class MetricPlan(Struct, frozen=True, forbid_unknown_fields=True):
-    """One metric. `worthwhile` is the relative change worth detecting; for the primary metric it is the target for shipping.
+    """One metric. `worthwhile` is the relative change worth detecting; for the primary metric it is the target for
+    shipping.
 
     A guardrail has one limit: `max_rate` for the treatment alone (0..1), `max_ratio` of treatment to control, or
     `margin`, the loss against the control that still counts as unchanged (in the metric's unit).
@@ -63,8 +64,9 @@ DEFAULT_METRICS = (
 
 
 class Declaration(Struct, frozen=True, forbid_unknown_fields=True):
-    """`started` is UTC epoch seconds. `decide_by` "end": the verdict is the fixed test's at the declared end, and the daily
-    bounds inform. "daily": the daily bounds decide, the last of them at the end, and a crossing ends the test early.
+    """`started` is UTC epoch seconds. `decide_by` "end": the verdict is the fixed test's at the declared end, and the
+    daily bounds inform. "daily": the daily bounds decide, the last of them at the end, and a crossing ends the test
+    early.
 
     700 documents an arm find +15 % with 80 % power when documents vary as much as their mean (cv 1).
     """
@@ -111,9 +113,10 @@ class Declaration(Struct, frozen=True, forbid_unknown_fields=True):
 def declare(plan: Experiment, started: float, share: float, expected: dict[str, int]) -> Declaration:
     """What the plan's `[stages.experiment]` declares, as of `started`; a look a day.
 
-    `expected`: documents of both arms by metric at the end, from the traffic before the start ("" for every metric not named);
-    it tunes the sequences and decides nothing. Extraction by frequency takes a millisecond, so the ratio of processing times
-    can be judged only when the plan says what else it takes to load a document (`load_time`); else people judge it.
+    `expected`: documents of both arms by metric at the end, from the traffic before the start ("" for every metric not
+    named); it tunes the sequences and decides nothing. Extraction by frequency takes a millisecond, so the ratio of
+    processing times can be judged only when the plan says what else it takes to load a document (`load_time`); else
+    people judge it.
     """
 
     def told(metric: MetricPlan) -> MetricPlan:

@@ -96,7 +96,8 @@ def ratio(control: Measure, treatment: Measure) -> float | None:
 
 
 def fixed_interval(of: Contrast, confidence: float = 0.95) -> Interval:
-    """Student's t with Welch's degrees of freedom; the same interval scipy's `ttest_ind(...).confidence_interval` gives."""
+    """Student's t with Welch's degrees of freedom; the same interval scipy's `ttest_ind(...).confidence_interval`
+    gives."""
     width = bounds.t_quantile(0.5 + confidence / 2.0, of.dof) * of.se
     return Interval(of.estimate, of.estimate - width, of.estimate + width)
 
@@ -104,8 +105,8 @@ def fixed_interval(of: Contrast, confidence: float = 0.95) -> Interval:
 def standardised(control: Measure, treatment: Measure, confidence: float = 0.95) -> Interval | None:
     """Effect size without unit: Cohen's d (pooled sd) for means, Cohen's h (arcsine) for rates.
 
-    Interval by the large-sample variance: (a+b)/ab + d^2/2(a+b) (Hedges and Olkin 1985, eq. 5.8) and 1/a + 1/b; for rates
-    with several answers a document the latter by the variance of their means.
+    Interval by the large-sample variance: (a+b)/ab + d^2/2(a+b) (Hedges and Olkin 1985, eq. 5.8) and 1/a + 1/b; for
+    rates with several answers a document the latter by the variance of their means.
     """
     first, second = control.mean, treatment.mean
     if first is None or second is None or control.n < 2 or treatment.n < 2:

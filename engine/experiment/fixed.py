@@ -18,7 +18,8 @@ _FEW = 5.0
 
 
 class Tested(Struct, frozen=True):
-    """`statistic` has scipy's sign. `warning` says when the p-value is not to be trusted and `exact_p` is there instead."""
+    """`statistic` has scipy's sign. `warning` says when the p-value is not to be trusted and `exact_p` is there
+    instead."""
 
     name: str
     statistic: float

@@ -1,8 +1,8 @@
 """A limit that must hold while something else gets better: one-sided, in three states.
 
-"Held" and "broken" are different claims with different errors. All guardrails must hold to ship, so each is tested at the full
-alpha (an intersection-union test needs no correction). Any single broken one means "worse", so that claim shares alpha among the
-metrics (Bonferroni).
+"Held" and "broken" are different claims with different errors. All guardrails must hold to ship, so each is tested at
+the full alpha (an intersection-union test needs no correction). Any single broken one means "worse", so that claim
+shares alpha among the metrics (Bonferroni).
 """
 
 from __future__ import annotations

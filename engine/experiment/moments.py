@@ -1,5 +1,5 @@
-"""Sufficient statistics of a metric: n, sum and sum of squares; n and k; or, where one document has many answers (clicks,
-ratings), sums over documents.
+"""Sufficient statistics of a metric: n, sum and sum of squares; n and k; or, where one document has many answers
+(clicks, ratings), sums over documents.
 
 All merge by addition, so roll-ups of any width give the same answer as the raw rows.
 An unknown number is None: no data, one value where two are needed, or a sum that is not finite.
@@ -88,14 +88,15 @@ class Counts(Struct, frozen=True, tag="counts"):
 
 
 class Ratio(Struct, frozen=True, tag="ratio"):
-    """A yes-or-no metric with several answers a document: `yes` of `asked`, summed over `n` documents, with their products.
+    """A yes-or-no metric with several answers a document: `yes` of `asked`, summed over `n` documents, with their
+    products.
 
     The arms are drawn by document, so a document is one observation however often it is clicked or rated: two hundred
-    ratings of one page are not two hundred pages. `variance` is that of the linearised ratio (delta method; Deng, Knoblich
-    and Lu 2018, arXiv 1803.06336, eq. 8), so that `variance / n` is the square of the ratio's standard error. A document with
-    a large share of the answers pulls the ratio towards itself and so hides its own error: the delta method is corrected to
-    the jackknife over documents (MacKinnon and White 1985, HC3), whose leverages are here by their mean over the squared
-    errors. With as many answers in each document that changes nothing.
+    ratings of one page are not two hundred pages. `variance` is that of the linearised ratio (delta method; Deng,
+    Knoblich and Lu 2018, arXiv 1803.06336, eq. 8), so that `variance / n` is the square of the ratio's standard error.
+    A document with a large share of the answers pulls the ratio towards itself and so hides its own error: the delta
+    method is corrected to the jackknife over documents (MacKinnon and White 1985, HC3), whose leverages are here by
+    their mean over the squared errors. With as many answers in each document that changes nothing.
     """
 
     n: int = 0
@@ -127,7 +128,8 @@ class Ratio(Struct, frozen=True, tag="ratio"):
 
     @property
     def dof(self) -> float:
-        """Documents that carry the ratio, less one: as many equal ones would share out the answers as unevenly (Kish)."""
+        """Documents that carry the ratio, less one: as many equal ones would share out the answers as unevenly
+        (Kish)."""
         return max(1.0, self.asked**2 / self.asked_sq - 1.0) if self.asked_sq > 0 else float(self.n - 1)
 
     @property

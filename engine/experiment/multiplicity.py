@@ -1,4 +1,5 @@
-"""Several metrics, several chances to be fooled: Holm's correction (1979), valid however the metrics depend on each other."""
+"""Several metrics, several chances to be fooled: Holm's correction (1979), valid however the metrics depend on each
+other."""
 
 from __future__ import annotations
 

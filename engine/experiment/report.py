@@ -15,7 +15,8 @@ Word = Literal["ship", "short of target", "no difference", "worse", "not yet", "
 
 
 class Side(Struct, frozen=True):
-    """One arm of one metric; `sd` for continuous metrics, `k` for rates: of `n`, or of `asked` where a document has many."""
+    """One arm of one metric; `sd` for continuous metrics, `k` for rates: of `n`, or of `asked` where a document has
+    many."""
 
     n: int
     mean: float | None
@@ -44,7 +45,8 @@ class Fixed(Struct, frozen=True):
 
 
 class GuardrailReading(Struct, frozen=True):
-    """`held`: surely inside the limit; `broken`: surely outside; `open`: cannot tell yet. `bound` is what `held` is judged by.
+    """`held`: surely inside the limit; `broken`: surely outside; `open`: cannot tell yet. `bound` is what `held` is
+    judged by.
 
     `at_end`: the fixed bounds were read at the declared end; what was still open then is followed by any-time bounds.
     """
@@ -58,7 +60,8 @@ class GuardrailReading(Struct, frozen=True):
 
 
 class MetricReport(Struct, frozen=True):
-    """One metric. `difference`, `uplift` and `p` hold at any look; `adjusted_p` is corrected for the number of metrics."""
+    """One metric. `difference`, `uplift` and `p` hold at any look; `adjusted_p` is corrected for the number of
+    metrics."""
 
     name: str
     label: str
@@ -84,8 +87,8 @@ class MetricReport(Struct, frozen=True):
     def change(self) -> Interval | None:
         """The interval that decides the signal, as a share of the control's mean; None where that mean is too near 0.
 
-        The relative effect has an interval of its own (`uplift`): it carries the control's uncertainty too and can contain 0
-        where the difference does not.
+        The relative effect has an interval of its own (`uplift`): it carries the control's uncertainty too and can
+        contain 0 where the difference does not.
         """
         relative = self.fixed.uplift if self.fixed is not None else self.uplift
         decides = self.fixed.difference if self.fixed is not None else self.difference
@@ -124,8 +127,8 @@ class FixedTestLock(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """`worse`: metrics that got worse, each in a few words. `harmful`: those of them that are beyond what the declaration allows;
-    the others are within their limit, or left to people."""
+    """`worse`: metrics that got worse, each in a few words. `harmful`: those of them that are beyond what the
+    declaration allows; the others are within their limit, or left to people."""
 
     word: Word
     sentence: str

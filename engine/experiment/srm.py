@@ -32,7 +32,8 @@ class SampleRatio(Struct, frozen=True):
 
 
 def sample_ratio(control: int, treatment: int, share: float = 0.5, *, final: bool = False) -> SampleRatio:
-    """`share` is the treatment's, 0 < share < 1. The e-value decides; with `final` (one look, at the end) chi-square does too."""
+    """`share` is the treatment's, 0 < share < 1. The e-value decides; with `final` (one look, at the end) chi-square
+    does too."""
     if not 0.0 < share < 1.0:
         raise ValueError(f"a treatment share of {share} leaves one arm empty; give a share between 0 and 1")
     total = control + treatment

@@ -1,4 +1,5 @@
-"""The verdict in one word, with its reason. Protection comes first: a wrong split, then harm, then time, then the question."""
+"""The verdict in one word, with its reason. Protection comes first: a wrong split, then harm, then time, then the
+question."""
 
 from __future__ import annotations
 
@@ -193,8 +194,9 @@ def _at(look: Look, name: str) -> Signal:
 
 
 def _harm(case: _Case) -> tuple[str, ...]:
-    """A broken guardrail, or the primary or a secondary metric worse. A guardrail's own difference is no harm: its limit
-    allows it. The primary is judged by one reading, the declared one, so that no reading adds its errors to another's.
+    """A broken guardrail, or the primary or a secondary metric worse. A guardrail's own difference is no harm: its
+    limit allows it. The primary is judged by one reading, the declared one, so that no reading adds its errors to
+    another's.
     """
     harm = [
         metric.guardrail.sentence

@@ -39,7 +39,10 @@ CACHED = 50_000  # tokens
 ASKED = 2_000  # tokens used to detect the language
 
 # Vowel marks of scripts from Hebrew to Khmer, which Python's re does not count as letters.
-_MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0981-\u0dff\u0e31-\u0e3a\u0e47-\u0e4e\u0eb1-\u0ebc\u0ec8-\u0ecd\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3"
+_MARKS = (
+    "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0981-\u0dff\u0e31-\u0e3a\u0e47-\u0e4e"
+    "\u0eb1-\u0ebc\u0ec8-\u0ecd\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3"
+)
 _MARKED = re.compile(f"[{_MARKS}]")
 
 
@@ -67,7 +70,8 @@ _PLAIN = _tokens(r"[^\W_]")
 _WITH_MARKS = _tokens(rf"(?:[^\W_]|[{_MARKS}])")
 
 IDENTIFIER = re.compile(
-    r"^--|^\.\w|_|::|->|\(\)$|\+\+$|#$|[a-z][A-Z]|^v?\d+(?:\.\d+)+\w*$|\w\.[A-Za-z]\w*$|^[A-Z]+\d*/|/\d|[A-Za-z]\d|\d[A-Za-z]"
+    r"^--|^\.\w|_|::|->|\(\)$|\+\+$|#$|[a-z][A-Z]|^v?\d+(?:\.\d+)+\w*$|\w\.[A-Za-z]\w*$|^[A-Z]+\d*/|/\d"
+    r"|[A-Za-z]\d|\d[A-Za-z]"
 )
 ACRONYM = re.compile(r"[A-Z][A-Z0-9]{1,5}s?(?:[-/&][A-Z0-9]{1,6})*")
 _NUMBER = re.compile(
@@ -187,12 +191,14 @@ _SETTLED = (
     # peers form; clusters overlap, but not: systems design
     # system mines answers; and supports business
     re.compile(
-        r"(?<=m)[dfr]?[bB]|(?<=[nsci])[bB](?=[tqm])|(?<![^.])[bB](?=[ti])|(?<=[nsbBcigp]q)d?[sbB]|(?<=[nsbBcigp]q)n(?=[tnscia])|(?<=d)[bB]"
+        r"(?<=m)[dfr]?[bB]|(?<=[nsci])[bB](?=[tqm])|(?<![^.])[bB](?=[ti])|(?<=[nsbBcigp]q)d?[sbB]"
+        r"|(?<=[nsbBcigp]q)n(?=[tnscia])|(?<=d)[bB]"
         r"|(?<=[sB])b(?![iE])|(?<=[ncigb])B(?=[taegGncisbBwd])|(?<=[.r])B(?=[taegncisbw])"
     ),
     # is growing; police arrested the; by reading the; nodes passing messages
     re.compile(
-        r"(?<=x)d?[egG]|(?<=[mx])e|(?<=[nsbBcigG])e(?=[tqfrm.xd#c])|(?<=[sB])e(?=[nsbg])|(?<=[.frdqv])[gG](?=t)|(?<=[sB])[gG](?=[tnsciab])"
+        r"(?<=x)d?[egG]|(?<=[mx])e|(?<=[nsbBcigG])e(?=[tqfrm.xd#c])|(?<=[sB])e(?=[nsbg])"
+        r"|(?<=[.frdqv])[gG](?=t)|(?<=[sB])[gG](?=[tnsciab])"
     ),
     # model checking is, message passing. but not: a method combining words
     re.compile(r"(?<![ncigab])G|G(?![.xrf])"),
@@ -205,8 +211,10 @@ _FOREIGN_PHRASE = re.compile(r"I|[nci](?:[nci#]*[nciE])?|E")
 # (palabras clave), L: a link
 _ROMANCE_PHRASE = re.compile(r"I|(?:c{1,3}|i{1,3}|n)[iN#]?j{0,2}(?:L[ncij]N?j?){0,2}|j+")
 _ROMANCE_ADJECTIVE = re.compile(
-    r"\w{2,}(?:[aiu]d[oa]s?|ai?l(?:es)?|ales|eis|[iíî]c[oa]s?|ich[ei]|iv[oaei]s?|[oei]s[oa]s|os[oa]|bles?|bili?|[aá]ri[oa]s?|i?entes?|antes?|antis?|entis?"
-    r"|ares?|iques?|[ée]es?|[ée]s|elles?|els|i[fv]e?s?|eux|euses?|aires?|istes?|istas?|[oô]n[ie]c[oa]s?|at[aoie]|it[aoie]|ut[aoie])"
+    r"\w{2,}(?:[aiu]d[oa]s?|ai?l(?:es)?|ales|eis|[iíî]c[oa]s?|ich[ei]|iv[oaei]s?|[oei]s[oa]s|os[oa]|bles?"
+    r"|bili?|[aá]ri[oa]s?|i?entes?|antes?|antis?|entis?"
+    r"|ares?|iques?|[ée]es?|[ée]s|elles?|els|i[fv]e?s?|eux|euses?|aires?|istes?|istas?|[oô]n[ie]c[oa]s?"
+    r"|at[aoie]|it[aoie]|ut[aoie])"
 )
 _GERMAN_PHRASE = re.compile(r"I|[nci]{0,2}[ci]")  # its nouns are capitalised
 _KOREAN_PARTICLE = re.compile(

@@ -8,16 +8,30 @@ from functools import lru_cache
 
 from engine.extraction.keywords import stem
 
-_PLURALS = """analyses:analysis appendices:appendix axes:axis bases:basis cacti:cactus children:child corpora:corpus crises:crisis
-criteria:criterion diagnoses:diagnosis feet:foot formulae:formula foci:focus geese:goose genera:genus halves:half hypotheses:hypothesis
-indices:index knives:knife leaves:leaf lives:life loci:locus matrices:matrix media:medium men:man mice:mouse nebulae:nebula
-nuclei:nucleus oxen:ox parentheses:parenthesis people:person phenomena:phenomenon quanta:quantum radii:radius schemata:schema
-shelves:shelf simplices:simplex spectra:spectrum stimuli:stimulus strata:stratum syllabi:syllabus syntheses:synthesis teeth:tooth
-theses:thesis thieves:thief vertices:vertex vortices:vortex wives:wife wolves:wolf women:woman"""
+_PLURALS = """
+analyses:analysis appendices:appendix axes:axis bases:basis cacti:cactus children:child corpora:corpus
+crises:crisis criteria:criterion diagnoses:diagnosis feet:foot formulae:formula foci:focus geese:goose
+genera:genus halves:half hypotheses:hypothesis indices:index knives:knife leaves:leaf lives:life loci:locus
+matrices:matrix media:medium men:man mice:mouse nebulae:nebula nuclei:nucleus oxen:ox parentheses:parenthesis
+people:person phenomena:phenomenon quanta:quantum radii:radius schemata:schema shelves:shelf
+simplices:simplex spectra:spectrum stimuli:stimulus strata:stratum syllabi:syllabus syntheses:synthesis
+teeth:tooth theses:thesis thieves:thief vertices:vertex vortices:vortex wives:wife wolves:wolf women:woman
+"""
 _IRREGULAR = dict(pair.split(":") for pair in _PLURALS.split())
 _ISE = re.compile(r"(?<=[a-z]{3})(i|y)s(?=(?:e[srd]?|ers|ing|ings|ations?|able)$)")
 _OUR = re.compile(r"(?<=[a-z]{3})our(?=(?:s|ed|ing|ings|al|ally|able|ite|ites|hood|hoods|ful|less)?$)")
-_PAIRS = {"centre": "center", "metre": "meter", "fibre": "fiber", "catalogue": "catalog", "dialogue": "dialog", "licence": "license", "defence": "defense", "programme": "program", "artefact": "artifact", "grey": "gray"}  # fmt: skip
+_PAIRS = {
+    "centre": "center",
+    "metre": "meter",
+    "fibre": "fiber",
+    "catalogue": "catalog",
+    "dialogue": "dialog",
+    "licence": "license",
+    "defence": "defense",
+    "programme": "program",
+    "artefact": "artifact",
+    "grey": "gray",
+}
 _DOUBLED = re.compile(r"(?<=[aeiou])ll(?=(?:ed|ing|er|ers)$)")
 
 

@@ -70,7 +70,8 @@ _SAYS = Known(lambda word: word not in GENERAL and word not in WEAK)
 
 
 def candidates(spans: Sequence[Span], *, english: bool) -> tuple[list[Candidate], list[Candidate]]:
-    """The phrases, and the parts that two places of the phrases share, in the order of the text's phrases; and the vague.
+    """The phrases, and the parts that two places of the phrases share, in the order of the text's phrases; and the
+    vague.
 
     A candidate is vague if it is a general single word that is not the text's subject: ability, details.
     """

@@ -35,8 +35,9 @@ CODE = _set("bool const def elif endif enddef fn foo func impl mut printf pub st
 
 # before a name in a program or a query
 DECLARING = _set(
-    """class const create enum extern final func function impl import index interface into join let module namespace new package
-    private protected public return select static struct table trait type typedef update use using val void"""
+    """class const create enum extern final func function impl import index interface into join let module
+    namespace new package private protected public return select static struct table trait type typedef update use
+    using val void"""
 )
 
 FUNCTION = (
@@ -80,69 +81,66 @@ AFTER_NEW = _set(
 
 # verbs only: they end a phrase in every form, participles too (proposed, using)
 _VERBS = _set(
-    """accumulate activate afford annotate appeal apprehend approximate ascertain automate bear bind browse buy cater circulate
-    combat commit communicate compose comprehend compress consume converge cooperate correlate corroborate cripple decrypt degrade
-    delineate demote diagnose dictate diffuse disambiguate discriminate disprove disregard disseminate distill disturb dominate
-    embrace encapsulate encode endanger enrich excel fabricate fade forget form fuse govern grasp hide hinge honour ignite illuminate
-    integrate interfere invalidate invest let manipulate mediate migrate mimic misrepresent miss navigate outsource overlook owe
-    permeate pick populate posit proliferate propagate prune pull purge reconstruct recur redefine redirect reformulate regulate
-    reign reinforce reorder replicate resonate resort restructure revise roll saturate shed shrink sleep spare speculate steer
-    streamline struggle subsume subvert supervise suppress sustain underestimate tailor teach thrive tolerate translate transmit tread truncate
-    uncover underpin unify volunteer weave widen abandon accelerate accept accommodate accompany accomplish account accuse achieve acknowledge acquire
-    acquit act adapt add address adjust admit admonish adopt affect agree aim allay allege alleviate
-    allocate allow alter amount analyse analyze announce anticipate apologise apologize appear apply
-    appoint appreciate approve argue arise arrange arrest arrive articulate ask assassinate assemble
-    assert assess assign assist associate assume assure attach attain attempt attend attract attribute
-    augment avoid await ban base batter beat become befall beget begin behave believe belong berate blame
-    blast blow boast bolster bomb borrow bound break bring broaden build burn calculate call capture
-    carry cause cease celebrate challenge chant characterise characterize check choose circumvent cite
-    claim clarify classify click climb coincide collaborate collapse collect combine come commence
-    comment compare compensate compete complain complement complete complicate comprise compute
-    concentrate concern conclude condemn conduct configure confirm conform confront conjecture connect
-    consider consist constitute constrain construct consult contain contend continue contradict
-    contribute convert convey convict convince cope correspond counter cover crash create criticize cross
-    cut damage dampen deal decide declare decline decompose decrease dedicate deduce deem defeat defend
-    define delay delete deliver demand demonstrate denote deny depart depend depict deploy derive
-    describe deserve designate desire destroy detain detect deteriorate determine detonate develop
-    deviate devise devote differ differentiate diminish direct disable disagree disappear discard
-    discover discuss dismiss dispatch display dispose distinguish distribute divide download downplay
-    draw drive drop dub earn ease echo elaborate elect elicit eliminate embed embody emerge emphasise
-    emphasize employ enable encompass encounter encourage endorse enforce engage enhance enjoy enlarge
-    ensure entail enter entitle enumerate envisage equip erupt escalate escape establish estimate
-    evacuate evade evaluate evict evolve examine exceed exclude execute exemplify exhibit exist expand
-    expect experience explain explode exploit explore export expose express extend extract face
-    facilitate fail fall favor favour feel fetch fight fill find finish fire fit flee flout fly focus
-    foil follow force formalise formalize formulate foster fulfil fulfill furnish gain gather generalise
-    generalize generate get give go grant grapple grow guarantee guard guide handle happen hear heed help
-    highlight hijack hinder hold hope host hurl hurt identify ignore illustrate imagine impede implement
-    imply import impose improve include incorporate increase incur indicate induce infer inflict inform
-    inherit inhibit initiate inject injure insert insist inspire install instantiate instruct intend
-    interact intercept interpret intervene introduce invade invent investigate invite invoke involve
-    isolate jail jeopardise jeopardize join justify keep kidnap kill know lack lament launch lay lead
-    learn leave lend leverage lie listen locate look loot lose maintain make manage mandate manifest
-    marry maximise maximize mean measure meet mention merge minimise minimize mitigate modify motivate
-    mourn move mull murder necessitate need neglect negotiate nominate note notice notify observe obtain
-    occupy occur offer omit operate oppose opt optimise optimize order originate oust outline outperform
-    overcome override oversee overturn overview own parse participate pass pay perceive perform permit
-    persist persuade pertain play plead pledge plunge point pose possess postulate precede predict prefer
-    prepare present preserve presume prevail prevent print proceed produce progress prohibit prolong
-    promise promote prompt propose prosecute protect protest prove provide provoke publish pursue push
-    put quantify quash question quit quote raid raise range reach react read realise realize reassure
-    rebuff rebuild rebuke recall receive recognise recognize recommend reconcile reconsider record
-    recover reduce refer refine reflect refuse regard reiterate reject rejoin relate relax relieve rely
-    remain remark remember remind remove render reopen repeat replace reply report represent reproduce
-    request require rescue resemble resent reside resign resolve respond rest restart restore restrict
-    result resume retain retaliate retire retrieve return reuse reveal review revisit revoke rise rule
-    run sack satisfy save say schedule scramble scuttle see seek seem seize select sell send sentence
-    separate serve set settle shake share shatter shoot show shrug shun sign simplify simulate sit skip
-    slam smash soar solve speak spearhead specify spend spread stand start state stave stay steal stem
-    stimulate stop storm strengthen strike strip strive study stun submit succeed sue suffer suffice
-    suggest suit summarise summarize supersede supply support suppose surge surpass surrender surround
-    survive suspect suspend sustain sway swear sweep swell tackle take talk tell tend terminate test
-    testify thank think threaten throw thwart topple touch transform trap travel treat trigger try turn
-    undergo underlie undermine understand undertake unveil update uphold upload urge use usher utilise
-    utilize vacate validate vary verify veto view violate visit vote vow wait wane want warn weaken weigh
-    wield wish withdraw witness wonder work worry worsen wound wrap write yield"""
+    """accumulate activate afford annotate appeal apprehend approximate ascertain automate bear bind browse buy
+    cater circulate combat commit communicate compose comprehend compress consume converge cooperate correlate
+    corroborate cripple decrypt degrade delineate demote diagnose dictate diffuse disambiguate discriminate
+    disprove disregard disseminate distill disturb dominate embrace encapsulate encode endanger enrich excel
+    fabricate fade forget form fuse govern grasp hide hinge honour ignite illuminate integrate interfere invalidate
+    invest let manipulate mediate migrate mimic misrepresent miss navigate outsource overlook owe permeate pick
+    populate posit proliferate propagate prune pull purge reconstruct recur redefine redirect reformulate regulate
+    reign reinforce reorder replicate resonate resort restructure revise roll saturate shed shrink sleep spare
+    speculate steer streamline struggle subsume subvert supervise suppress sustain underestimate tailor teach
+    thrive tolerate translate transmit tread truncate uncover underpin unify volunteer weave widen abandon
+    accelerate accept accommodate accompany accomplish account accuse achieve acknowledge acquire acquit act adapt
+    add address adjust admit admonish adopt affect agree aim allay allege alleviate allocate allow alter amount
+    analyse analyze announce anticipate apologise apologize appear apply appoint appreciate approve argue arise
+    arrange arrest arrive articulate ask assassinate assemble assert assess assign assist associate assume assure
+    attach attain attempt attend attract attribute augment avoid await ban base batter beat become befall beget
+    begin behave believe belong berate blame blast blow boast bolster bomb borrow bound break bring broaden build
+    burn calculate call capture carry cause cease celebrate challenge chant characterise characterize check choose
+    circumvent cite claim clarify classify click climb coincide collaborate collapse collect combine come commence
+    comment compare compensate compete complain complement complete complicate comprise compute concentrate concern
+    conclude condemn conduct configure confirm conform confront conjecture connect consider consist constitute
+    constrain construct consult contain contend continue contradict contribute convert convey convict convince cope
+    correspond counter cover crash create criticize cross cut damage dampen deal decide declare decline decompose
+    decrease dedicate deduce deem defeat defend define delay delete deliver demand demonstrate denote deny depart
+    depend depict deploy derive describe deserve designate desire destroy detain detect deteriorate determine
+    detonate develop deviate devise devote differ differentiate diminish direct disable disagree disappear discard
+    discover discuss dismiss dispatch display dispose distinguish distribute divide download downplay draw drive
+    drop dub earn ease echo elaborate elect elicit eliminate embed embody emerge emphasise emphasize employ enable
+    encompass encounter encourage endorse enforce engage enhance enjoy enlarge ensure entail enter entitle
+    enumerate envisage equip erupt escalate escape establish estimate evacuate evade evaluate evict evolve examine
+    exceed exclude execute exemplify exhibit exist expand expect experience explain explode exploit explore export
+    expose express extend extract face facilitate fail fall favor favour feel fetch fight fill find finish fire fit
+    flee flout fly focus foil follow force formalise formalize formulate foster fulfil fulfill furnish gain gather
+    generalise generalize generate get give go grant grapple grow guarantee guard guide handle happen hear heed
+    help highlight hijack hinder hold hope host hurl hurt identify ignore illustrate imagine impede implement imply
+    import impose improve include incorporate increase incur indicate induce infer inflict inform inherit inhibit
+    initiate inject injure insert insist inspire install instantiate instruct intend interact intercept interpret
+    intervene introduce invade invent investigate invite invoke involve isolate jail jeopardise jeopardize join
+    justify keep kidnap kill know lack lament launch lay lead learn leave lend leverage lie listen locate look loot
+    lose maintain make manage mandate manifest marry maximise maximize mean measure meet mention merge minimise
+    minimize mitigate modify motivate mourn move mull murder necessitate need neglect negotiate nominate note
+    notice notify observe obtain occupy occur offer omit operate oppose opt optimise optimize order originate oust
+    outline outperform overcome override oversee overturn overview own parse participate pass pay perceive perform
+    permit persist persuade pertain play plead pledge plunge point pose possess postulate precede predict prefer
+    prepare present preserve presume prevail prevent print proceed produce progress prohibit prolong promise
+    promote prompt propose prosecute protect protest prove provide provoke publish pursue push put quantify quash
+    question quit quote raid raise range reach react read realise realize reassure rebuff rebuild rebuke recall
+    receive recognise recognize recommend reconcile reconsider record recover reduce refer refine reflect refuse
+    regard reiterate reject rejoin relate relax relieve rely remain remark remember remind remove render reopen
+    repeat replace reply report represent reproduce request require rescue resemble resent reside resign resolve
+    respond rest restart restore restrict result resume retain retaliate retire retrieve return reuse reveal review
+    revisit revoke rise rule run sack satisfy save say schedule scramble scuttle see seek seem seize select sell
+    send sentence separate serve set settle shake share shatter shoot show shrug shun sign simplify simulate sit
+    skip slam smash soar solve speak spearhead specify spend spread stand start state stave stay steal stem
+    stimulate stop storm strengthen strike strip strive study stun submit succeed sue suffer suffice suggest suit
+    summarise summarize supersede supply support suppose surge surpass surrender surround survive suspect suspend
+    sustain sway swear sweep swell tackle take talk tell tend terminate test testify thank think threaten throw
+    thwart topple touch transform trap travel treat trigger try turn undergo underlie undermine understand
+    undertake unveil update uphold upload urge use usher utilise utilize vacate validate vary verify veto view
+    violate visit vote vow wait wane want warn weaken weigh wield wish withdraw witness wonder work worry worsen
+    wound wrap write yield"""
 )
 
 _IRREGULAR = _set(
@@ -159,20 +157,19 @@ _IRREGULAR = _set(
 # as often a noun: the base form and its plural stay in a phrase, unless to, we or will comes before
 _NOUNS_TOO = _set(
     """account address aim amount approach attempt attribute ban base blast blow bomb bound break build call
-    advocate aggregate aid aim plan answer balance benefit bid boost boot bridge bypass cast cluster compile compromise couple crawl
-    dump end exercise feed figure flow fold form harvest impact influence limit map match mine monitor overlap partition
-    rank register remedy scale search span spot store strain supplement switch threshold track train tune volunteer walk win
-    capture cause challenge check claim collapse comment compute concern contact counter cover crash
-    cross cut damage deal decline decrease defeat delay demand deploy design desire display download
-    drive drop ease echo escape estimate experience exploit export extract face fall favor favour fight
-    fire fit focus force gain grant guarantee guard guide handle help hold hope host import increase
-    install intercept interest join lack launch lead mandate measure merge move murder need note notice
-    offer order own pass pay play pledge plunge point present print progress promise prompt protest push
-    question quote raid range read record regard remark report request rescue rest result return reuse
-    review rise rule run sack schedule sell sentence set share shoot show sign spread stand start state
-    stem stop storm strike study supply support surge surrender suspect talk test touch transform trap
-    travel trigger try turn update upload urge use veto view visit vote wait wish witness work wound
-    yield"""
+    advocate aggregate aid aim plan answer balance benefit bid boost boot bridge bypass cast cluster compile
+    compromise couple crawl dump end exercise feed figure flow fold form harvest impact influence limit map match
+    mine monitor overlap partition rank register remedy scale search span spot store strain supplement switch
+    threshold track train tune volunteer walk win capture cause challenge check claim collapse comment compute
+    concern contact counter cover crash cross cut damage deal decline decrease defeat delay demand deploy design
+    desire display download drive drop ease echo escape estimate experience exploit export extract face fall favor
+    favour fight fire fit focus force gain grant guarantee guard guide handle help hold hope host import increase
+    install intercept interest join lack launch lead mandate measure merge move murder need note notice offer order
+    own pass pay play pledge plunge point present print progress promise prompt protest push question quote raid
+    range read record regard remark report request rescue rest result return reuse review rise rule run sack
+    schedule sell sentence set share shoot show sign spread stand start state stem stop storm strike study supply
+    support surge surrender suspect talk test touch transform trap travel trigger try turn update upload urge use
+    veto view visit vote wait wish witness work wound yield"""
 )
 
 
@@ -210,12 +207,13 @@ _ING_NOUNS = _set(
     wrapping writing"""
 )
 _ED_KEPT = _set(
-    "associated combined connected constrained directed distributed embedded estimated extended generalized isolated modified related restricted simulated tested weighted"
+    "associated combined connected constrained directed distributed embedded estimated extended generalized "
+    "isolated modified related restricted simulated tested weighted"
 )
 # of the forms that may be nouns, those that hardly ever are
 _SELDOM_NOUNS = _set(
-    """aims builds captures covers exploits extracts focuses helps holds leads offers opens plays present presents shares show shows spreads starts supports tries try turns uses
-    wish wishes works yields"""
+    """aims builds captures covers exploits extracts focuses helps holds leads offers opens plays present presents
+    shares show shows spreads starts supports tries try turns uses wish wishes works yields"""
 )
 EITHER -= _SELDOM_NOUNS
 VERBS = (
@@ -252,7 +250,8 @@ def is_verbal(word: str) -> bool:
 # adverbs without -ly; words in -ly that are none
 ADVERBS = _set("ad altogether et hoc perhaps quite today very")
 NOT_ADVERBS = _set(
-    "anomaly assembly butterfly daily early family friendly hourly italy july likely monopoly monthly multiply only rally reply supply weekly yearly"
+    "anomaly assembly butterfly daily early family friendly hourly italy july likely monopoly monthly "
+    "multiply only rally reply supply weekly yearly"
 )
 
 # adjectives and other words that say little: never at the left edge of a phrase, never a keyword

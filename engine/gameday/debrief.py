@@ -1,4 +1,5 @@
-"""A game day after its end: the shift as the store and the journal have it, its score, and each moment in plain words."""
+"""A game day after its end: the shift as the store and the journal have it, its score, and each moment in plain
+words."""
 
 from __future__ import annotations
 

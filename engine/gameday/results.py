@@ -1,4 +1,5 @@
-"""Played game days: a file of one line each, with the player; and beside a rollout's store, as evidence for its checklist."""
+"""Played game days: a file of one line each, with the player; and beside a rollout's store, as evidence for its
+checklist."""
 
 from __future__ import annotations
 

@@ -49,9 +49,11 @@ class Par(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
-    """`right`: what a good on-call does, any of them; empty: nothing. `fine`: safe, but not the best. `wrong`: costs points.
+    """`right`: what a good on-call does, any of them; empty: nothing. `fine`: safe, but not the best. `wrong`: costs
+    points.
 
-    They name kinds of decisions in the log, and two acts that are not in it: `start` (an engine) and `room` (on the disk).
+    They name kinds of decisions in the log, and two acts that are not in it: `start` (an engine) and `room` (on the
+    disk).
     """
 
     title: str

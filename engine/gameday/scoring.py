@@ -1,4 +1,5 @@
-"""How well a game day was played: a pure function over what happened, its decisions, and documents in slices of time."""
+"""How well a game day was played: a pure function over what happened, its decisions, and documents in slices of
+time."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ By = Literal["player", "trigger", "colleague", "engine"]
 
 
 class Act(Struct, frozen=True):
-    """A decision of the log, or another act: `start` of an engine, `room` on the disk. `lowers`: the percentage fell."""
+    """A decision of the log, or another act: `start` of an engine, `room` on the disk. `lowers`: the percentage
+    fell."""
 
     at: float
     kind: str

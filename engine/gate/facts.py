@@ -38,7 +38,7 @@ def incidents(conn: sqlite3.Connection, state: State) -> Sample:
         "SELECT count(*) FROM decision WHERE kind IN ('trigger', 'rollback') AND at >= ? AND rev <= ? AND rev > "
         "coalesce((SELECT max(rev) FROM decision WHERE kind = 'promote' AND stage = ? AND rev <= ?), 0)",
         (state.entered_at, state.last_rev, state.stage, state.rev),
-    ).fetchone()[0]  # fmt: skip
+    ).fetchone()[0]
     return Ok(float(found), found)
 
 

@@ -1,4 +1,5 @@
-"""What people and measurements gave a gate's condition to count, one by one; the LLM's requests are in `engine.metrics.requests`."""
+"""What people and measurements gave a gate's condition to count, one by one; the LLM's requests are in
+`engine.metrics.requests`."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ LISTED = 500
 
 
 class GateSample(Struct, frozen=True):
-    """One thing that was counted. `good` is None where it is neither, and in a blind sample, whose methods stay hidden."""
+    """One thing that was counted. `good` is None where it is neither, and in a blind sample, whose methods stay
+    hidden."""
 
     at: float
     document: str
@@ -21,22 +23,25 @@ class GateSample(Struct, frozen=True):
 
 
 _REVIEWS = (
-    "SELECT r.at AS at, r.document_id, coalesce(d.title, ''), CASE WHEN NOT s.blind THEN json_extract(r.body, '$.good') END "
-    "AS good, r.reviewer, CASE WHEN s.blind THEN 'in a blind sample' WHEN json_extract(r.body, '$.good') THEN 'good' "
-    "ELSE 'not good' END FROM review r JOIN review_sample s ON s.id = r.sample "
-    "LEFT JOIN document d ON d.id = r.document_id WHERE s.stage = :stage AND r.at BETWEEN :since AND :until"
+    "SELECT r.at AS at, r.document_id, coalesce(d.title, ''), CASE WHEN NOT s.blind THEN "
+    "json_extract(r.body, '$.good') END AS good, r.reviewer, CASE WHEN s.blind THEN 'in a blind sample' WHEN "
+    "json_extract(r.body, '$.good') THEN 'good' ELSE 'not good' END FROM review r JOIN review_sample s ON "
+    "s.id = r.sample LEFT JOIN document d ON d.id = r.document_id WHERE s.stage = :stage AND r.at BETWEEN "
+    ":since AND :until"
 )
 _FEEDBACK = (
     "SELECT f.at AS at, coalesce(f.document_id, ''), coalesce(d.title, ''), {} AS good, f.source, {} FROM feedback f "
-    "LEFT JOIN document d ON d.id = f.document_id WHERE f.kind = '{}' AND f.stage = :stage AND f.at BETWEEN :since AND :until"
+    "LEFT JOIN document d ON d.id = f.document_id WHERE f.kind = '{}' AND f.stage = :stage AND f.at BETWEEN "
+    ":since AND :until"
 )
 _MEASURED = (
-    "SELECT at, '' AS document, '' AS title, NULL AS good, 'the engine', coalesce(json_extract(body, '$.value'), '') || ' (n ' || "
-    "coalesce(json_extract(body, '$.n'), '?') || ')' FROM measure WHERE kind = :metric AND at BETWEEN :since AND :until"
+    "SELECT at, '' AS document, '' AS title, NULL AS good, 'the engine', coalesce(json_extract(body, "
+    "'$.value'), '') || ' (n ' || coalesce(json_extract(body, '$.n'), '?') || ')' FROM measure WHERE kind = "
+    ":metric AND at BETWEEN :since AND :until"
 )
 _INCIDENTS = (
-    "SELECT at, '' AS document, '' AS title, 0 AS good, actor, coalesce(json_extract(body, '$.sentence'), reason) FROM decision "
-    "WHERE kind IN ('trigger', 'rollback') AND at BETWEEN :since AND :until"
+    "SELECT at, '' AS document, '' AS title, 0 AS good, actor, coalesce(json_extract(body, '$.sentence'), "
+    "reason) FROM decision WHERE kind IN ('trigger', 'rollback') AND at BETWEEN :since AND :until"
 )
 _QUERY = {
     "quality_score": _REVIEWS,

@@ -80,10 +80,17 @@ def _view(conn: sqlite3.Connection, plan: Plan, state: State, rows: Sequence[log
     gate = _gate(conn, plan, stage, state, samples, blind, at)
     health, sentence = headlines.health(
         headlines.Situation(
-            state=state, now=at, triggers=triggers, documents=bucket.attempts, gauges=gauges, shadow=shadow,
-            effective_bp=state.in_force_bp, locked_by=_fired(conn, state), blind=blind,
+            state=state,
+            now=at,
+            triggers=triggers,
+            documents=bucket.attempts,
+            gauges=gauges,
+            shadow=shadow,
+            effective_bp=state.in_force_bp,
+            locked_by=_fired(conn, state),
+            blind=blind,
         )
-    )  # fmt: skip
+    )
     before = series.between(conn, start - DAY, start)
     coarse = (
         ()
@@ -92,27 +99,63 @@ def _view(conn: sqlite3.Connection, plan: Plan, state: State, rows: Sequence[log
     )
     shown = _shown(conn)
     return View(
-        at=at, name=plan.name, environment=plan.environment, service=plan.service, rehearsal=shown.rehearsal, speed=shown.speed,
-        plan_digest=state.pins.digest if state.pins else plan.digest, engine=_engine(bucket, window_s, unwatched), stage=state.stage,
-        stages=len(plan.stages), stage_name=stage_name(plan, state.stage),
+        at=at,
+        name=plan.name,
+        environment=plan.environment,
+        service=plan.service,
+        rehearsal=shown.rehearsal,
+        speed=shown.speed,
+        plan_digest=state.pins.digest if state.pins else plan.digest,
+        engine=_engine(bucket, window_s, unwatched),
+        stage=state.stage,
+        stages=len(plan.stages),
+        stage_name=stage_name(plan, state.stage),
         stage_objective=stage.objective if stage else "The rollout is stable; the triggers stay armed.",
-        stage_percent_bp=stage.percent_bp if stage else plan.stages[-1].percent_bp, percent_bp=state.percent_bp,
+        stage_percent_bp=stage.percent_bp if stage else plan.stages[-1].percent_bp,
+        percent_bp=state.percent_bp,
         effective_bp=state.in_force_bp,
-        why_effective="" if state.in_force_bp == state.percent_bp else f"the recorded ceiling was {control.percent(state.ceiling_bp)}",
-        stable=state.stage >= plan.stable, ab_test=bool(stage and stage.ab_test), shadow_bp=stage.shadow_bp if stage else 0,
-        epoch=state.epoch, rev=state.rev, armed=state.percent_bp > 0, entered_at=state.entered_at, changed_at=state.changed_at,
-        held=state.held, locked=state.locked, blind=blind, cooldown_until=state.cooldown_until, undo_until=None, health=health,
-        health_sentence=sentence, attribution=attribution.of_errors(bucket, before), error_rate=gauges[0], latency=gauges[1],
+        why_effective=""
+        if state.in_force_bp == state.percent_bp
+        else f"the recorded ceiling was {control.percent(state.ceiling_bp)}",
+        stable=state.stage >= plan.stable,
+        ab_test=bool(stage and stage.ab_test),
+        shadow_bp=stage.shadow_bp if stage else 0,
+        epoch=state.epoch,
+        rev=state.rev,
+        armed=state.percent_bp > 0,
+        entered_at=state.entered_at,
+        changed_at=state.changed_at,
+        held=state.held,
+        locked=state.locked,
+        blind=blind,
+        cooldown_until=state.cooldown_until,
+        undo_until=None,
+        health=health,
+        health_sentence=sentence,
+        attribution=attribution.of_errors(bucket, before),
+        error_rate=gauges[0],
+        latency=gauges[1],
         cache=gauges[2],
         methods={"llm": bucket.llm, "frequency": bucket.frequency, "fallback": bucket.fallbacks, "cached": bucket.hits},
-        servers=_servers(conn, plan, at), triggers=triggers, matrix=headlines.matrix(plan, triggers),
+        servers=_servers(conn, plan, at),
+        triggers=triggers,
+        matrix=headlines.matrix(plan, triggers),
         next=headlines.what_next(state, triggers, gate, blind, None, at),
-        waiting=headlines.waiting_for(state, plan, gate, reminders), gate=gate, reminders=reminders,
-        rollback=_proof(conn, state), restore=None, operators=_present(conn, at),
-        log=tuple(decision_view(row) for row in rows), events=(), stage_percents=tuple(s.percent_bp for s in plan.stages),
-        stage_names=tuple(s.name for s in plan.stages), quality=_quality(bucket, samples), shadow=shadow, as_of=True,
+        waiting=headlines.waiting_for(state, plan, gate, reminders),
+        gate=gate,
+        reminders=reminders,
+        rollback=_proof(conn, state),
+        restore=None,
+        operators=_present(conn, at),
+        log=tuple(decision_view(row) for row in rows),
+        events=(),
+        stage_percents=tuple(s.percent_bp for s in plan.stages),
+        stage_names=tuple(s.name for s in plan.stages),
+        quality=_quality(bucket, samples),
+        shadow=shadow,
+        as_of=True,
         not_kept=(*coarse, *NOT_KEPT),
-    )  # fmt: skip
+    )
 
 
 def _window(conn: sqlite3.Connection, at: float) -> tuple[float, float]:
@@ -126,7 +169,7 @@ def _window(conn: sqlite3.Connection, at: float) -> tuple[float, float]:
     raise AssertionError("hourly buckets are kept forever")
 
 
-# -- what was decided ----------------------------------------------------------------------------------------------------
+# -- what was decided --------------------------------------------------------------------------------------------------
 
 
 def _decided(conn: sqlite3.Connection, at: float) -> tuple[State, list[log.Row]]:
@@ -204,7 +247,7 @@ def _proof(conn: sqlite3.Connection, state: State) -> ProofView | None:
         return None
 
 
-# -- triggers ------------------------------------------------------------------------------------------------------------
+# -- triggers ----------------------------------------------------------------------------------------------------------
 
 
 def _triggers(
@@ -229,10 +272,28 @@ def _triggers(
             r, verdict = _later(r, age), r.verdict
         out.append(
             TriggerView(
-                rule.id, rule.text, str(rule.action), str(rule.severity), verdict, r.value, r.threshold, r.n, r.k, r.held_s, r.for_s,
-                r.rule, r.sentence, r.resets_when, r.fires_in_s, rule.timeline_s, r.headline, r.evidence, rule.id == fired, r.acts_by,
+                rule.id,
+                rule.text,
+                str(rule.action),
+                str(rule.severity),
+                verdict,
+                r.value,
+                r.threshold,
+                r.n,
+                r.k,
+                r.held_s,
+                r.for_s,
+                r.rule,
+                r.sentence,
+                r.resets_when,
+                r.fires_in_s,
+                rule.timeline_s,
+                r.headline,
+                r.evidence,
+                rule.id == fired,
+                r.acts_by,
             )
-        )  # fmt: skip
+        )
     return tuple(out), newest
 
 
@@ -257,7 +318,7 @@ def _fired(conn: sqlite3.Connection, state: State) -> str:
     return str(row.decision.evidence.get("trigger", "")) if row is not None else ""
 
 
-# -- the gate ------------------------------------------------------------------------------------------------------------
+# -- the gate ----------------------------------------------------------------------------------------------------------
 
 
 def _samples(conn: sqlite3.Connection, state: State, at: float) -> dict[str, Sample]:
@@ -281,8 +342,14 @@ def _samples(conn: sqlite3.Connection, state: State, at: float) -> dict[str, Sam
 
 
 def _gate(
-    conn: sqlite3.Connection, plan: Plan, stage: Stage | None, state: State, samples: dict[str, Sample], blind: str, at: float
-) -> GateView:  # fmt: skip
+    conn: sqlite3.Connection,
+    plan: Plan,
+    stage: Stage | None,
+    state: State,
+    samples: dict[str, Sample],
+    blind: str,
+    at: float,
+) -> GateView:
     items = _items(conn, plan, state, at)
     back = control.returns(plan, state)
     if back is not None:
@@ -303,11 +370,23 @@ def _gate(
     )
     next_stage, next_bp = control.next_step(plan, state)
     return GateView(
-        open=report.open and state.stage < plan.stable, next_stage=next_stage, next_name=stage_name(plan, next_stage),
-        next_percent_bp=next_bp, sentence=stage.gate if stage else "", missing=report.missing, conditions=report.conditions,
-        items=items, bake_s=asked, baked_s=baked, approvals_needed=stage.approvals if stage else 0, approvals=state.approvals,
-        blocked=report.blocked, met=report.met, total=report.total, returns=back is not None,
-    )  # fmt: skip
+        open=report.open and state.stage < plan.stable,
+        next_stage=next_stage,
+        next_name=stage_name(plan, next_stage),
+        next_percent_bp=next_bp,
+        sentence=stage.gate if stage else "",
+        missing=report.missing,
+        conditions=report.conditions,
+        items=items,
+        bake_s=asked,
+        baked_s=baked,
+        approvals_needed=stage.approvals if stage else 0,
+        approvals=state.approvals,
+        blocked=report.blocked,
+        met=report.met,
+        total=report.total,
+        returns=back is not None,
+    )
 
 
 def _blocked(plan: Plan, state: State, blind: str, at: float) -> tuple[str, ...]:
@@ -358,15 +437,15 @@ def _quality(bucket: Bucket, samples: dict[str, Sample]) -> dict[str, float | No
     return found
 
 
-# -- servers and people --------------------------------------------------------------------------------------------------
+# -- servers and people ------------------------------------------------------------------------------------------------
 
 
 def _servers(conn: sqlite3.Connection, plan: Plan, at: float) -> tuple[ServerView, ...]:
     """From the window's calls and failed probes: a server that was neither called nor failed a probe is unknown."""
     calls = conn.execute(
         "SELECT server, count(*), sum(error IS NOT NULL), avg(CASE WHEN error IS NULL THEN ms - queue_ms END) FROM ("
-        "SELECT server, error, ms, queue_ms FROM extraction WHERE at > ? AND at <= ? AND (attempted OR cached) AND attempted "
-        "ORDER BY at DESC LIMIT ?) WHERE server IS NOT NULL GROUP BY server",
+        "SELECT server, error, ms, queue_ms FROM extraction WHERE at > ? AND at <= ? AND (attempted OR "
+        "cached) AND attempted ORDER BY at DESC LIMIT ?) WHERE server IS NOT NULL GROUP BY server",
         (at - WINDOW_S, at, MOST_CALLS),
     ).fetchall()
     seen = {row[0]: row[1:] for row in calls}
@@ -423,7 +502,7 @@ def _engine(bucket: Bucket, window_s: float, unwatched: str) -> EngineView:
     )
 
 
-# -- what happened around it ---------------------------------------------------------------------------------------------
+# -- what happened around it -------------------------------------------------------------------------------------------
 
 
 def events_around(conn: sqlite3.Connection, at: float) -> tuple[float | None, float | None]:
@@ -453,8 +532,8 @@ def _breaches(conn: sqlite3.Connection, start: float, end: float) -> list[float]
     verdicts: dict[str, str] = {}
     found = []
     for trigger, when, verdict in conn.execute(
-        "SELECT trigger, at, verdict FROM trigger_evidence WHERE trigger IN (SELECT DISTINCT trigger FROM trigger_evidence) "
-        "AND at > ? AND at <= ? ORDER BY at",
+        "SELECT trigger, at, verdict FROM trigger_evidence WHERE trigger IN (SELECT DISTINCT trigger FROM "
+        "trigger_evidence) AND at > ? AND at <= ? ORDER BY at",
         (start - STALE_S, end),
     ).fetchall():
         if verdict == "breach" and verdicts.get(trigger) != "breach" and when > start:

@@ -1,6 +1,7 @@
 """Counts and sums of a set of extractions, mergeable by addition. This file alone decides what counts.
 
-- Error rate = LLM attempts that ended without usable keywords / LLM attempts. A document turned away by an open breaker is an
+- Error rate = LLM attempts that ended without usable keywords / LLM attempts. A document turned away by an open breaker
+is an
   attempt; a cache hit, a document too short for the LLM and a call that a rollback cancelled are not.
 - Latency = fresh LLM calls, wall time seen by the document (see `timed`): our queue and the calls where a client waits
 for it, the
@@ -24,9 +25,9 @@ from engine.measures.record import Arm, Extraction
 def timed(r: Extraction) -> float | None:
     """The milliseconds that a record adds to the LLM's latency, or None when it adds nothing.
 
-    Answered fresh calls count, and so do calls that hit their deadline: they took at least that long, and without them a
-    service would look faster the more of its answers are late. Other failures don't count: refused connections would make a
-    dead service look fast.
+    Answered fresh calls count, and so do calls that hit their deadline: they took at least that long, and without them
+    a service would look faster the more of its answers are late. Other failures don't count: refused connections would
+    make a dead service look fast.
     """
     if not r.attempted or r.shadow or not 0.0 <= r.ms < math.inf:
         return None
@@ -36,7 +37,8 @@ def timed(r: Extraction) -> float | None:
 
 
 class Bucket(msgspec.Struct, array_like=True):
-    """Counters, sums and histograms of milliseconds. The field order is the stored format: append new fields, with defaults."""
+    """Counters, sums and histograms of milliseconds. The field order is the stored format: append new fields, with
+    defaults."""
 
     n: int = 0  # documents; llm + frequency
     llm: int = 0  # served by the LLM, from its cache or fresh
@@ -204,12 +206,18 @@ class Bucket(msgspec.Struct, array_like=True):
     def in_shadow(self) -> Bucket:
         """The shadow calls as if they were an arm: the same figures, of answers that were not served."""
         return Bucket(
-            attempts=self.shadow_n, errors=self.shadow_errors, fresh=self.shadow_n - self.shadow_errors,
-            ms_sum=self.shadow_ms_sum, ms_sq=self.shadow_ms_sq, proposed=self.shadow_proposed,
-            ungrounded=self.shadow_ungrounded, kinds=self.shadow_kinds, histogram=self.shadow_histogram,
-        )  # fmt: skip
+            attempts=self.shadow_n,
+            errors=self.shadow_errors,
+            fresh=self.shadow_n - self.shadow_errors,
+            ms_sum=self.shadow_ms_sum,
+            ms_sq=self.shadow_ms_sq,
+            proposed=self.shadow_proposed,
+            ungrounded=self.shadow_ungrounded,
+            kinds=self.shadow_kinds,
+            histogram=self.shadow_histogram,
+        )
 
-    # -- derived; None where there is nothing to divide by ---------------------------------------------------------------
+    # -- derived; None where there is nothing to divide by -------------------------------------------------------------
 
     @property
     def error_rate(self) -> float | None:
@@ -264,7 +272,7 @@ class Bucket(msgspec.Struct, array_like=True):
             "fallback": self.fallbacks,
         }
 
-    # -- one blob ----------------------------------------------------------------------------------------------------------
+    # -- one blob ------------------------------------------------------------------------------------------------------
 
     def encode(self) -> bytes:
         return _encode(self)
@@ -276,7 +284,8 @@ class Bucket(msgspec.Struct, array_like=True):
 
 
 class Arms(msgspec.Struct, array_like=True):
-    """Both arms over one time span: one roll-up row, so the cost of a read depends on the span and not on the traffic."""
+    """Both arms over one time span: one roll-up row, so the cost of a read depends on the span and not on the
+    traffic."""
 
     treatment: Bucket = msgspec.field(default_factory=Bucket)
     control: Bucket = msgspec.field(default_factory=Bucket)

@@ -1,11 +1,11 @@
 """A mergeable histogram of latencies: logarithmic buckets, so that every quantile is right to 1 %.
 
-Key k holds values in (BASE * GAMMA^(k-1), BASE * GAMMA^k] milliseconds, and a quantile answers with the middle of its bucket:
-with GAMMA = 1.02 the relative error is at most (GAMMA - 1) / (GAMMA + 1) < 1 % (the bound of DDSketch, Masson et al. 2019).
-Merging adds counts, exactly, in any order. Values that are not finite are ignored.
+Key k holds values in (BASE * GAMMA^(k-1), BASE * GAMMA^k] milliseconds, and a quantile answers with the middle of its
+bucket: with GAMMA = 1.02 the relative error is at most (GAMMA - 1) / (GAMMA + 1) < 1 % (the bound of DDSketch, Masson
+et al. 2019). Merging adds counts, exactly, in any order. Values that are not finite are ignored.
 
-A few counts are kept by key. Many are kept as one big integer with 32 bits per key, so merging two full histograms is one addition
-and a refresh costs the same at any traffic.
+A few counts are kept by key. Many are kept as one big integer with 32 bits per key, so merging two full histograms is
+one addition and a refresh costs the same at any traffic.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def key_of(ms: float) -> int:
 
 
 class Histogram:
-    """Counts of milliseconds by bucket: the sum of `counts`, by key, and of `bulk`, 32 bits a key (up to 4 * 10^9 in each)."""
+    """Counts of milliseconds by bucket: the sum of `counts`, by key, and of `bulk`, 32 bits a key (up to 4 * 10^9 in
+    each)."""
 
     __slots__ = ("bulk", "counts")
 
@@ -101,8 +102,8 @@ class Histogram:
         return [sums[min(place, len(sums) - 1)] if place >= 0 else 0 for place in places]
 
     def encode(self) -> bytes:
-        """b"" without values; else 0 and (u16 key, u32 count) pairs; or one of WIDTHS, the first key (u16), and its count and each
-        after it as an unsigned integer of that width, the narrowest that holds them all."""
+        """b"" without values; else 0 and (u16 key, u32 count) pairs; or one of WIDTHS, the first key (u16), and its
+        count and each after it as an unsigned integer of that width, the narrowest that holds them all."""
         if not self.bulk and len(self.counts) <= FEW:
             if not self.counts:
                 return b""

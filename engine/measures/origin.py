@@ -8,7 +8,8 @@ from msgspec import Struct
 
 
 class Origin(Struct, frozen=True):
-    """`request_id` is the X-Request-Id of the answer, `trace_id` that of OpenTelemetry in hex; "" where there is none."""
+    """`request_id` is the X-Request-Id of the answer, `trace_id` that of OpenTelemetry in hex; "" where there is
+    none."""
 
     request_id: str = ""
     trace_id: str = ""

@@ -16,6 +16,7 @@ import sqlite3
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -165,7 +166,7 @@ class Post:
         for queued in waiting:
             wanted, why = _takers(queued.draft, destinations, trouble)
             if why:
-                await self._write(lambda conn, n=queued.id, why=why: outbox.refused(conn, n, why, now))  # type: ignore[misc]
+                await self._write(partial(outbox.refused, number=queued.id, why=why, now=now))
                 continue
             marks = {a.url: a.mark(queued.key) for a in wanted}
             for address in wanted:

@@ -25,14 +25,16 @@ _ENGINE = """\
         annotations:
           summary: 'No rollout engine answers at {{ $labels.instance }}.'
           description: >-
-            Without an engine every document goes to frequency and no trigger is evaluated. Run `rollout status` on its machine.
+            Without an engine every document goes to frequency and no trigger is evaluated. Run `rollout status` on its
+            machine.
       - alert: RolloutHeldBack
         expr: current_rollout_percentage < decided_rollout_percentage
         for: 1m
         labels:
           severity: high
         annotations:
-          summary: 'Effective rollout is {{ $value | printf "%.4g" }} %, below the decided percentage ({{ $labels.instance }}).'
+          summary: 'Effective rollout is {{ $value | printf "%.4g" }} %, below the decided percentage \
+({{ $labels.instance }}).'
           description: >-
             The armed file is missing, or the triggers were not evaluated for too long. `rollout status` shows which.
 """
@@ -42,10 +44,11 @@ _BLIND = """\
         labels:
           severity: high
         annotations:
-          summary: 'The triggers have had no figures for {{{{ $value | humanizeDuration }}}} ({{{{ $labels.instance }}}}).'
+          summary: 'The triggers have had no figures for {{{{ $value | humanizeDuration }}}} \
+({{{{ $labels.instance }}}}).'
           description: >-
-            No LLM document completes, or the store cannot be written, so nothing watches the LLM. After {step} the engine
-            steps down one stage.
+            No LLM document completes, or the store cannot be written, so nothing watches the LLM. After {step} the
+            engine steps down one stage.
 """
 
 

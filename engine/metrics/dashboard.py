@@ -1,8 +1,9 @@
 """A Grafana dashboard of the plan: its panels, its trends, the triggers, and the decisions as annotations.
 
-Plain dictionaries in the schema of Grafana's dashboards (https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/);
-tests read them into Grafana's own types. Pure: a plan in, JSON out. Figures come from Prometheus, the decisions from
-the engine's JSON API through the Infinity data source.
+Plain dictionaries in the schema of Grafana's dashboards
+(https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/); tests read them into
+Grafana's own types. Pure: a plan in, JSON out. Figures come from Prometheus, the decisions from the engine's JSON API
+through the Infinity data source.
 """
 
 from __future__ import annotations
@@ -149,12 +150,18 @@ def _trends() -> list[tuple[str, dict[str, Any]]]:
         (
             f"Performance trend ({WEEK_NAMED})",
             _panel(
-                "timeseries", "",
-                [_query(f"{time[0]} / {time[1]}", "mean, {{arm}}"), _query(p95, "p95, {{arm}}", exemplar=True)], "s", WEEK,
+                "timeseries",
+                "",
+                [_query(f"{time[0]} / {time[1]}", "mean, {{arm}}"), _query(p95, "p95, {{arm}}", exemplar=True)],
+                "s",
+                WEEK,
             ),
         ),
-        ("Cache efficiency trend", _panel("timeseries", "", [_query(f"{hits} / {lookups}", "hit rate")], "percentunit", WEEK)),
-    ]  # fmt: skip
+        (
+            "Cache efficiency trend",
+            _panel("timeseries", "", [_query(f"{hits} / {lookups}", "hit rate")], "percentunit", WEEK),
+        ),
+    ]
 
 
 def _stacked(queries: list[dict[str, Any]]) -> dict[str, Any]:

@@ -23,15 +23,17 @@ _NO_ATTEMPT = "error IS NOT NULL AND fallback AND NOT attempted"
 EXAMPLES = 3
 MOST = 200_000  # rows, the newest
 
+_NAMED_HOST = r"\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:local|internal|lan|svc|com|net|org|io|dev|example|test)\b"
 # Order matters: longer patterns first, so that an address is not split into numbers.
 _SHAPES = (
     (re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>)\]]*[^\s\"'<>)\].,:;]", re.I), "<url>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
     (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.I), "<id>"),
     (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"), "<host>"),
-    (re.compile(r"\[[0-9a-f]*:[0-9a-f:.]+\](?::\d+)?|(?<![\w:])(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}(?![\w:])", re.I), "<host>"),
+    (re.compile(r"\[[0-9a-f]*:[0-9a-f:.]+\](?::\d+)?", re.I), "<host>"),
+    (re.compile(r"(?<![\w:])(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}(?![\w:])", re.I), "<host>"),
     (re.compile(r"\blocalhost(?::\d+)?\b|\b[a-z][\w-]*(?:\.[\w-]+)*:(?:80|443|\d{4,5})\b", re.I), "<host>"),
-    (re.compile(r"\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:local|internal|lan|svc|com|net|org|io|dev|example|test)\b", re.I), "<host>"),
+    (re.compile(_NAMED_HOST, re.I), "<host>"),
     (re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|`[^`]*`"), "<text>"),
     (re.compile(r"(?<![\w.])(?:~|\.{1,2})?/[\w.@%+-]+(?:/[\w.@%+-]+)*/?"), "<path>"),
     (re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,}\b", re.I), "<id>"),
@@ -81,11 +83,12 @@ class _Group:
 def error_analysis(
     conn: sqlite3.Connection, since: float, until: float, level: Level = "error", filter: str = ""
 ) -> dict[str, Any]:
-    """Errors (or warnings: LLM-arm documents that fell back though the LLM had not failed) of since <= at <= until, grouped.
+    """Errors (or warnings: LLM-arm documents that fell back though the LLM had not failed) of since <= at <= until,
+    grouped.
 
-    `filter` matches kind, message, server or component, ignoring case; `keyword_extraction` matches everything. `groups`,
-    most frequent first: component, kind, shape, count, shadow (how many of them were shadow calls), servers, first_seen
-    and last_seen (epoch seconds; `first` and `last` in ISO 8601), and the latest distinct examples.
+    `filter` matches kind, message, server or component, ignoring case; `keyword_extraction` matches everything.
+    `groups`, most frequent first: component, kind, shape, count, shadow (how many of them were shadow calls), servers,
+    first_seen and last_seen (epoch seconds; `first` and `last` in ISO 8601), and the latest distinct examples.
     """
     wanted = "" if filter.lower() == EVERYTHING else filter.lower()
     groups: dict[tuple[str, str, str], _Group] = {}

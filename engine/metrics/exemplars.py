@@ -17,7 +17,8 @@ from engine.measures.record import Extraction, SeenArm
 
 # Seconds; 2 and 3 are the plan's limits. Frequency takes milliseconds, the LLM takes seconds.
 LIMITS = (
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0,
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 20.0,
+    30.0, 60.0,
 )  # fmt: skip
 _ANONYMOUS = re.compile(r"[0-9a-fA-F-]{16,64}")
 

@@ -2,8 +2,8 @@
 out.
 
 The plan's metric names are kept exactly, even `keyword_extraction_avg_time_ms`, although Prometheus prefers seconds;
-the histogram has seconds. `labelled` adds series with labels beside them. An unknown number is null in JSON and absent in the text (the family keeps its HELP and
-TYPE): a NaN would poison every avg_over_time that includes it.
+the histogram has seconds. `labelled` adds series with labels beside them. An unknown number is null in JSON and absent
+in the text (the family keeps its HELP and TYPE): a NaN would poison every avg_over_time that includes it.
 """
 
 from __future__ import annotations

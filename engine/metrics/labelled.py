@@ -115,7 +115,8 @@ def _times(reading: MetricsSnapshot, where: tuple[str, str]) -> Metric:
 
     family = HistogramMetricFamily(
         "rollout_extraction_seconds",
-        "Latency by stage and arm: of the treatment arm with our queue for interactive documents, of shadow calls without.",
+        "Latency by stage and arm: of the treatment arm with our queue for interactive documents, of shadow "
+        "calls without.",
         labels=(*WHERE, "stage", "arm"),
     )
     for stage, arm, bucket in _seen(reading.by_stage):

@@ -120,8 +120,8 @@ def error_kinds(conn: sqlite3.Connection, scope: Scope) -> list[ErrorKindCount]:
     newest = f"(SELECT error, document_id, at, message FROM extraction WHERE {where} ORDER BY at DESC LIMIT {MOST})"
     first = dict(conn.execute(f"SELECT error, min(at) FROM {newest} GROUP BY error", values))
     rows = conn.execute(  # beside a single max(), the message is that of its row
-        f"SELECT error, count(*), count(DISTINCT document_id), max(at), coalesce(message, '') FROM {newest} GROUP BY error "
-        "ORDER BY 2 DESC, error",
+        f"SELECT error, count(*), count(DISTINCT document_id), max(at), coalesce(message, '') FROM {newest} "
+        "GROUP BY error ORDER BY 2 DESC, error",
         values,
     )
     return [ErrorKindCount(kind, n, documents, first[kind], at, message) for kind, n, documents, at, message in rows]

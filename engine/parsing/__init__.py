@@ -20,7 +20,9 @@ TITLE_CHARS = 300
 MOST_HEADINGS = 400
 
 _GENERIC = re.compile(
-    r"(?:change[ -_]?logs?|changes|history|release[ -_]?notes?|releases|news|what'?s new|read[ -_]?me|index|introduction|overview|unreleased|home|documentation|contributing|.{0,30}\bv?\d+\.\d+(?:\.\d+)?\b.{0,40}|version history|release history)",
+    r"(?:change[ -_]?logs?|changes|history|release[ -_]?notes?|releases|news|what'?s new|read[ -_]?me|index"
+    r"|introduction|overview|unreleased|home|documentation|contributing|.{0,30}\bv?\d+\.\d+(?:\.\d+)?\b.{0,40}"
+    r"|version history|release history)",
     re.I,
 )
 _FILE = re.compile(r"(?:change|readme|read_me|history|release|news|contributing|index|todo|upgrad|install)", re.I)

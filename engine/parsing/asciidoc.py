@@ -20,19 +20,22 @@ _ITEM = re.compile(r"^[ \t]*(?:[*-]|\*{2,5}|\.{1,5}|\d{1,3}\.|<(?:\d+|\.)>)[ \t]
 _TERM = re.compile(r"^[ \t]*(\S.{0,200}?)(?:::{1,3}|;;)(?:[ \t]+(.*))?$")
 _BLOCK_TITLE = re.compile(r"^\.[^\s.].{0,120}$")
 _AUTHOR = re.compile(
-    r"^(?:[\w.'’-]+ ){1,3}[\w.'’-]+ <[^<>]+>|^v?\d+(?:\.\d+)+,? .*$|^\{?[\w-]+\}?, ?\d{4}-\d\d-\d\d|^<?[\w.+-]+@[\w.-]+>?$"
+    r"^(?:[\w.'’-]+ ){1,3}[\w.'’-]+ <[^<>]+>|^v?\d+(?:\.\d+)+,? .*$|^\{?[\w-]+\}?, ?\d{4}-\d\d-\d\d"
+    r"|^<?[\w.+-]+@[\w.-]+>?$"
 )
 _LINK = re.compile(r"(?:link:|mailto:|xref:|https?://|\{[\w-]{1,60}\})[^\s\[\]]{0,400}\[([^\[\]]{0,200})\]")
 _BARE_LINK = re.compile(r"\blink:\S{1,300}|https?://[^\s\[\]<>]{1,400}")
 _XREF = re.compile(r"<<[^<>,\n]{1,120}(?:,([^<>\n]{1,200}))?>>")
 _MACRO = re.compile(
-    r"\b(?:image|icon|kbd|btn|menu|footnote|indexterm2?|pass|stem|latexmath|anchor|xref|linkgit|linkcurl):[^\s\[\]]{0,200}\[([^\[\]]{0,300})\]"
+    r"\b(?:image|icon|kbd|btn|menu|footnote|indexterm2?|pass|stem|latexmath|anchor|xref|linkgit"
+    r"|linkcurl):[^\s\[\]]{0,200}\[([^\[\]]{0,300})\]"
 )
 _LINKGIT = re.compile(r"\blinkgit:([\w-]{1,40})\[\d?\]")
 _ATTRIBUTE_USE = re.compile(r"\{[\w-]{1,60}\}")
 _INLINE_ANCHOR = re.compile(r"\[\[[^\]\n]{1,200}\]\]|\(\(\(.{1,200}?\)\)\)|\[#[\w-]{1,100}\]|\[\.[\w-]{1,60}\]")
 _STRESS = re.compile(
-    r"(?<![\w*])\*{1,2}(?=[^\s*])|(?<=[^\s*])\*{1,2}(?![\w*])|(?<!\w)_(?=[A-Za-z][^_\n]{0,100}_(?!\w))|(?<=[^\s_])_(?![\w_])|(?<![\w#])#(?=[^\s#][^#\n]{0,100}#)"
+    r"(?<![\w*])\*{1,2}(?=[^\s*])|(?<=[^\s*])\*{1,2}(?![\w*])|(?<!\w)_(?=[A-Za-z][^_\n]{0,100}_(?!\w))"
+    r"|(?<=[^\s_])_(?![\w_])|(?<![\w#])#(?=[^\s#][^#\n]{0,100}#)"
 )
 _CODE_STYLES = ("source", "listing", "literal")
 _CODE_LISTS = (*_CODE_STYLES, "console", "plantuml", "mermaid", "stem", "latexmath")

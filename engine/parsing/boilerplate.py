@@ -11,37 +11,65 @@ FEW = 200  # characters of prose below which apparent boilerplate is kept
 
 # sections about the people and the money behind a project, or that repeat its headings
 _SECTION = re.compile(
-    r"(?:(?:our|the|project|all|core|current|past|former|active|main|top|code|other|technical|list of|thanks to(?: our| all)?|special)\s+){0,3}"
-    r"(?:(?:open ?collective|financial|github|gold|silver|platinum|bronze|diamond|generous|premium|corporate|monthly|special|individual|organi[sz]ational)\s+){0,2}"
-    r"(?:contributors?|collaborators?|maintainers?|team|(?:core |technical |steering |triage )?(?:team|committee|members?|collaborators?|captains?|group)"
-    r"|committers|tsc(?: \(.{1,60}\))?|tc(?: \(.{1,60}\))?|technical steering committee|emerit(?:us|i)(?: members?| contributors?| maintainers?| tc)?|triagers?"
-    r"|authors?|credits?|sponsors?(?:hip|ing)?|backers?|supporters?|donat(?:e|ions?|ors?)|funding|patrons?|partners?|people|stargazers?|star history"
-    r"|acknowledge?ments?|acknowledg?ements?|thanks?|special thanks|hall of fame|who(?:'s| is) using(?: (?:it|this))?|used by|see also|copyright|copying"
-    r"|licen[cs](?:e|es|ing|ing information)|legal|copyrights?(?: and licen[cs]e)?|reporting bugs|table of contents?|contents?|toc|badges|buy me a coffee|support (?:us|the project))"
-    r"(?:\s+(?:and|&|/)\s+(?:contributors?|licen[cs]e|copyright|sponsors?|backers?|thanks?|credits?|acknowledge?ments?|authors?|maintainers?|contributing|donations?|supporters?))*(?:\s(?:to|of|for|in|behind) (?:this|the|our|it)?\s?[\w -]{0,30})?[.:!]?",
+    r"(?:(?:our|the|project|all|core|current|past|former|active|main|top|code|other|technical|list of"
+    r"|thanks to(?: our| all)?|special)\s+){0,3}"
+    r"(?:(?:open ?collective|financial|github|gold|silver|platinum|bronze|diamond|generous|premium|corporate"
+    r"|monthly|special|individual|organi[sz]ational)\s+){0,2}"
+    r"(?:contributors?|collaborators?|maintainers?|team"
+    r"|(?:core |technical |steering |triage )?(?:team|committee|members?|collaborators?|captains?|group)"
+    r"|committers|tsc(?: \(.{1,60}\))?|tc(?: \(.{1,60}\))?|technical steering committee"
+    r"|emerit(?:us|i)(?: members?| contributors?| maintainers?| tc)?|triagers?"
+    r"|authors?|credits?|sponsors?(?:hip|ing)?|backers?|supporters?|donat(?:e|ions?|ors?)|funding|patrons?"
+    r"|partners?|people|stargazers?|star history"
+    r"|acknowledge?ments?|acknowledg?ements?|thanks?|special thanks|hall of fame"
+    r"|who(?:'s| is) using(?: (?:it|this))?|used by|see also|copyright|copying"
+    r"|licen[cs](?:e|es|ing|ing information)|legal|copyrights?(?: and licen[cs]e)?|reporting bugs"
+    r"|table of contents?|contents?|toc|badges|buy me a coffee|support (?:us|the project))"
+    r"(?:\s+(?:and|&|/)\s+(?:contributors?|licen[cs]e|copyright|sponsors?|backers?|thanks?|credits?"
+    r"|acknowledge?ments?|authors?|maintainers?|contributing|donations?|supporters?))*(?:\s(?:to|of|for|in"
+    r"|behind) (?:this|the|our|it)?\s?[\w -]{0,30})?[.:!]?",
     re.I,
 )
 _LICENCE = re.compile(
-    r"permission is hereby granted, free of charge|the software is provided [\"'“`]*as is|this software is provided by|in no event shall the|redistribution and use in source"
-    r"|redistributions (?:of source code|in binary form) must|neither the name of the? |licensed under the (?:apache|mit|bsd|gnu|mozilla|terms)"
-    r"|you may (?:not use this file except|obtain a copy of the license)|unless required by applicable law or agreed|distributed under the license is distributed|gnu (?:lesser |library |affero )?general public licen"
-    r"|this (?:program|library|file|package|page) is (?:free software|distributed in the hope|part of|licensed under|released under|copyrighted)|without even the implied warranty|the above copyright notice"
-    r"|creative commons attribution|all rights reserved|see (?:the )?\W?(?:licen[cs]e|copying)(?:\.\w+)?\W? (?:file )?for|spdx-(?:license-identifier|filecopyrighttext)|licen[cs]ed? under (?:the |an? )?\W?(?:\w+[ -]){0,3}(?:mit|bsd|apache|gpl|mpl|isc)"
-    r"|permission to use, copy, modify|this document has been placed in the public domain|you should have received a copy of the",
+    r"permission is hereby granted, free of charge|the software is provided [\"'“`]*as is"
+    r"|this software is provided by|in no event shall the|redistribution and use in source"
+    r"|redistributions (?:of source code|in binary form) must|neither the name of the? "
+    r"|licensed under the (?:apache|mit|bsd|gnu|mozilla|terms)"
+    r"|you may (?:not use this file except|obtain a copy of the license)"
+    r"|unless required by applicable law or agreed|distributed under the license is distributed"
+    r"|gnu (?:lesser |library |affero )?general public licen"
+    r"|this (?:program|library|file|package|page) is (?:free software|distributed in the hope|part of"
+    r"|licensed under|released under|copyrighted)|without even the implied warranty|the above copyright notice"
+    r"|creative commons attribution|all rights reserved"
+    r"|see (?:the )?\W?(?:licen[cs]e|copying)(?:\.\w+)?\W? (?:file )?for"
+    r"|spdx-(?:license-identifier|filecopyrighttext)"
+    r"|licen[cs]ed? under (?:the |an? )?\W?(?:\w+[ -]){0,3}(?:mit|bsd|apache|gpl|mpl|isc)"
+    r"|permission to use, copy, modify|this document has been placed in the public domain"
+    r"|you should have received a copy of the",
     re.I,
 )
 # every match contains one of these: searching for them is a hundred times faster
 _LEGAL_WORDS = (
-    "icen", "ICEN", "opyright", "OPYRIGHT", "ermission", "edistribut", "oftware", "OFTWARE", "arrant", "WARRANT", "ights", "RIGHTS", "(c)", "(C)", "©", "SPDX", "spdx", "ommons", "ublic domain", "NO EVENT", "endorse",
+    "icen", "ICEN", "opyright", "OPYRIGHT", "ermission", "edistribut", "oftware", "OFTWARE", "arrant", "WARRANT",
+    "ights", "RIGHTS", "(c)", "(C)", "©", "SPDX", "spdx", "ommons", "ublic domain", "NO EVENT", "endorse",
 )  # fmt: skip
 _COPYRIGHT = re.compile(r"\W{0,4}(?:(?:portions )?copyright\b|copyright ?©|\(c\) ?(?:19|20)\d\d|© ?)", re.I)
 _FURNITURE = re.compile(
-    r"(?:\W{0,3}(?:prev(?:ious)?|next|up|home|top|index|contents|back|back to top|show source|view (?:page )?source|edit (?:this page|on github|source|me on github)|report (?:a |this )?(?:bug|issue|problem)(?: on this page)?"
-    r"|cookie (?:settings|policy|preferences)|manage cookies|accept(?: all)?(?: cookies)?|reject(?: all)?|privacy(?: (?:policy|notice|statement))?|terms(?: of (?:use|service))?|legal(?: notice)?|imprint|sitemap|site map|contact(?: us)?|about(?: us)?"
-    r"|log ?in|log ?out|sign (?:in|up|out)|register|search|skip to (?:main )?content|skip to navigation|toggle (?:navigation|menu|sidebar|table of contents.*)|menu|navigation|quick search|table of contents|on this page|in this article"
-    r"|was this (?:page|article) helpful\??|yes|no|share(?: this page)?|tweet|print|feedback|send feedback|subscribe|follow us|trademarks?|careers?|blog|modules|this page|previous topic|next topic|previous page|next page|expand all|collapse all|available languages:?.*)\W{0,3})"
+    r"(?:\W{0,3}(?:prev(?:ious)?|next|up|home|top|index|contents|back|back to top|show source"
+    r"|view (?:page )?source|edit (?:this page|on github|source|me on github)"
+    r"|report (?:a |this )?(?:bug|issue|problem)(?: on this page)?"
+    r"|cookie (?:settings|policy|preferences)|manage cookies|accept(?: all)?(?: cookies)?|reject(?: all)?"
+    r"|privacy(?: (?:policy|notice|statement))?|terms(?: of (?:use|service))?|legal(?: notice)?|imprint"
+    r"|sitemap|site map|contact(?: us)?|about(?: us)?"
+    r"|log ?in|log ?out|sign (?:in|up|out)|register|search|skip to (?:main )?content|skip to navigation"
+    r"|toggle (?:navigation|menu|sidebar|table of contents.*)|menu|navigation|quick search|table of contents"
+    r"|on this page|in this article"
+    r"|was this (?:page|article) helpful\??|yes|no|share(?: this page)?|tweet|print|feedback|send feedback"
+    r"|subscribe|follow us|trademarks?|careers?|blog|modules|this page|previous topic|next topic|previous page"
+    r"|next page|expand all|collapse all|available languages:?.*)\W{0,3})"
     r"|(?:created|generated|built|made|powered|hosted|theme(?:d)?) (?:with|using|by|on) [^.]{0,60}\.?"
-    r"|(?:this page (?:was )?)?last (?:updated|modified|changed|edited|built|generated)\b.{0,80}|(?:we|this (?:web ?)?site) uses? cookies\b.{0,200}|copyright\b.{0,160}|©.{0,160}",
+    r"|(?:this page (?:was )?)?last (?:updated|modified|changed|edited|built|generated)\b.{0,80}"
+    r"|(?:we|this (?:web ?)?site) uses? cookies\b.{0,200}|copyright\b.{0,160}|©.{0,160}",
     re.I,
 )
 _NAMES = re.compile(

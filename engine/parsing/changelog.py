@@ -8,39 +8,70 @@ from collections.abc import Sequence
 from engine.parsing.model import Block, Format, Raw
 
 _TITLE = re.compile(
-    r"\b(?:change[ -]?logs?|changes|release notes?|history|what'?s new|news|releases|release history|version history|upgrade notes|changements|änderungen|journal des modifications)\b",
+    r"\b(?:change[ -]?logs?|changes|release notes?|history|what'?s new|news|releases|release history"
+    r"|version history|upgrade notes|changements|änderungen|journal des modifications)\b",
     re.I,
 )
 _VERSION = re.compile(
-    r"^\W{0,4}(?:(?:version|release|released|v|ver\.?|unreleased|next|upcoming|[\w.@/-]{1,40})\W{0,3}\s?)?(?:v|r)?\d+(?:\.\d+|\.x){1,3}[\w.+-]{0,20}\b.{0,60}$|^\W{0,3}(?:unreleased|next|upcoming|main|master|head|version \d+|\d{4}-\d\d-\d\d)\b.{0,50}$",
+    r"^\W{0,4}(?:(?:version|release|released|v|ver\.?|unreleased|next|upcoming|[\w.@/-]{1,40})\W{0,3}\s?)?(?:v"
+    r"|r)?\d+(?:\.\d+|\.x){1,3}[\w.+-]{0,20}\b.{0,60}$"
+    r"|^\W{0,3}(?:unreleased|next|upcoming|main|master|head|version \d+|\d{4}-\d\d-\d\d)\b.{0,50}$",
     re.I,
 )
 _KIND = re.compile(
-    r"^\W{0,6}(?:(?:new|breaking|notable|other|minor|major|internal|bug|all|more|misc(?:ellaneous)?|potentially|semver[- ](?:major|minor|patch)|patch|user[- ]visible|backwards?[- ]incompatible|api|ui|known|important|security|\d+)\s+){0,2}"
-    r"(?:added|adds?|additions?|new|changed?|changes|fixed|fix(?:es)?|bug ?fix(?:es)?|bugs(?: fixed)?|deprecat(?:ed|ions?)|removed?|removals?|security|features?|enhancements?|improvements?|improved|performance(?: improvements)?|breaking(?: changes)?|incompatib\w+(?: changes)?"
-    r"|refactor(?:ing|s)?|docs?|documentation|tests?|testing|chores?|build(?:s| system)?|ci|dependenc(?:y|ies)(?: updates)?|deps|reverts?|style|misc(?:ellaneous)?|other|housekeeping|maintenance|internals?|polish|notes?|highlights|contributors|thanks|authors|committers:? ?\d*|download|upgrade notes|migration|patch|minor|major|unreleased"
-    r"|trivial(?:/internal)? changes|packaging(?: updates and notes)?(?: for downstreams)?|contributor-facing changes|improved documentation|types?|examples|features and improvements|bugs? fixed|features added|incompatible changes|code refactoring|release summary|new contributors|full changelog|news?)\W{0,6}$",
+    r"^\W{0,6}(?:(?:new|breaking|notable|other|minor|major|internal|bug|all|more|misc(?:ellaneous)?"
+    r"|potentially|semver[- ](?:major|minor|patch)|patch|user[- ]visible|backwards?[- ]incompatible|api|ui"
+    r"|known|important|security|\d+)\s+){0,2}"
+    r"(?:added|adds?|additions?|new|changed?|changes|fixed|fix(?:es)?|bug ?fix(?:es)?|bugs(?: fixed)?"
+    r"|deprecat(?:ed|ions?)|removed?|removals?|security|features?|enhancements?|improvements?|improved"
+    r"|performance(?: improvements)?|breaking(?: changes)?|incompatib\w+(?: changes)?"
+    r"|refactor(?:ing|s)?|docs?|documentation|tests?|testing|chores?|build(?:s| system)?|ci"
+    r"|dependenc(?:y|ies)(?: updates)?|deps|reverts?|style|misc(?:ellaneous)?|other|housekeeping|maintenance"
+    r"|internals?|polish|notes?|highlights|contributors|thanks|authors|committers:? ?\d*|download"
+    r"|upgrade notes|migration|patch|minor|major|unreleased"
+    r"|trivial(?:/internal)? changes|packaging(?: updates and notes)?(?: for downstreams)?"
+    r"|contributor-facing changes|improved documentation|types?|examples|features and improvements|bugs? fixed"
+    r"|features added|incompatible changes|code refactoring|release summary|new contributors|full changelog"
+    r"|news?)\W{0,6}$",
     re.I,
 )
 _VERB = re.compile(
     r"^(?:(?:feat|fix|chore|docs?|perf|refactor|test|build|ci|style|revert|deps)(?:\([\w@/.,* -]{1,40}\))?!?:\s*)?"
     r"(?:\W{0,3}(?:#\d{1,6}|GH-?\d{1,6}|bpo-\d+|gh-\d+|bug ?#?\d+|issue ?#?\d+|PR ?#?\d+)\W{1,3}){0,2}"
-    r"(?:[*_]{0,2}\[?(?:breaking|security|fixed|new|feature|bugfix|bug|change|api|major|minor|internal|enhancement)\]?[*_]{0,2}:\s+)?"
+    r"(?:[*_]{0,2}\[?(?:breaking|security|fixed|new|feature|bugfix|bug|change|api|major|minor|internal"
+    r"|enhancement)\]?[*_]{0,2}:\s+)?"
     r"(?:(?:also|now|properly|correctly|no longer|don't|do not|a|an|the)\s+){0,2}"
-    r"(?:(?:fix(?:e[sd]|ing)?|add(?:s|ed|ing)?|change[sd]?|changing|remove[sd]?|removing|update[sd]?|updating|upgrade[sd]?|bump(?:s|ed)?|improve[sd]?|improving|support(?:s|ed)?|allow(?:s|ed)?|make|makes|made|use|uses|used|implement(?:s|ed)?|introduce[sd]?|rename[sd]?|refactor(?:s|ed)?|correct(?:s|ed)?"
-    r"|prevent(?:s|ed)?|avoid(?:s|ed)?|deprecate[sd]?|drop(?:s|ped)?|enable[sd]?|disable[sd]?|ensure[sd]?|handle[sd]?|move[sd]?|replace[sd]?|revert(?:s|ed)?|simplif(?:y|ies|ied)|clean(?:s|ed)?(?: up)?|document(?:s|ed)?|expose[sd]?|provide[sd]?|resolve[sd]?|restore[sd]?|set|sets|show|shows|stop(?:s|ped)?|switch(?:es|ed)?|tweak(?:s|ed)?|return(?:s|ed)?|include[sd]?|export(?:s|ed)?|extend(?:s|ed)?|increase[sd]?|reduce[sd]?|skip(?:s|ped)?|merge[sd]?|initial|various|minor|some|many|several)\b[:\s]+){0,2}",
+    r"(?:(?:fix(?:e[sd]|ing)?|add(?:s|ed|ing)?|change[sd]?|changing|remove[sd]?|removing|update[sd]?|updating"
+    r"|upgrade[sd]?|bump(?:s|ed)?|improve[sd]?|improving|support(?:s|ed)?|allow(?:s|ed)?|make|makes|made|use"
+    r"|uses|used|implement(?:s|ed)?|introduce[sd]?|rename[sd]?|refactor(?:s|ed)?|correct(?:s|ed)?"
+    r"|prevent(?:s|ed)?|avoid(?:s|ed)?|deprecate[sd]?|drop(?:s|ped)?|enable[sd]?|disable[sd]?|ensure[sd]?"
+    r"|handle[sd]?|move[sd]?|replace[sd]?|revert(?:s|ed)?|simplif(?:y|ies|ied)|clean(?:s|ed)?(?: up)?"
+    r"|document(?:s|ed)?|expose[sd]?|provide[sd]?|resolve[sd]?|restore[sd]?|set|sets|show|shows|stop(?:s|ped)?"
+    r"|switch(?:es|ed)?|tweak(?:s|ed)?|return(?:s|ed)?|include[sd]?|export(?:s|ed)?|extend(?:s|ed)?"
+    r"|increase[sd]?|reduce[sd]?|skip(?:s|ped)?|merge[sd]?|initial|various|minor|some|many"
+    r"|several)\b[:\s]+){0,2}",
     re.I,
 )
 _UPKEEP = re.compile(
-    r"(?:team|non-maintainer|qa|security|source-only|no-change)[ -]?(?:maintainer )?(?:upload|rebuild).*|(?:new|import(?:ed)?|update to|merge) (?:new )?upstream (?:stable |patch |bug ?fix )?(?:release|version|snapshot).{0,40}"
-    r"|(?:refresh|rebase|unfuzz|drop|remove|update)(?:ed)? (?:(?:the|all|obsolete|applied|upstream|quilt) )*patch(?:es)?\b.{0,60}|(?:bump|update|declare)?\W?standards-version.*|(?:bump|upgrade|update) debhelper.*|(?:un)?released?\b.{0,40}|release date.{0,40}"
-    r"|(?:no user-facing changes|version bump only for package).*|upload to unstable\W*|initial release.{0,60}|date: .{0,30}",
+    r"(?:team|non-maintainer|qa|security|source-only|no-change)[ -]?(?:maintainer )?(?:upload|rebuild).*"
+    r"|(?:new|import(?:ed)?|update to|merge) (?:new )?upstream (?:stable |patch |bug ?fix )?(?:release|version"
+    r"|snapshot).{0,40}"
+    r"|(?:refresh|rebase|unfuzz|drop|remove"
+    r"|update)(?:ed)? (?:(?:the|all|obsolete|applied|upstream|quilt) )*patch(?:es)?\b.{0,60}"
+    r"|(?:bump|update|declare)?\W?standards-version.*|(?:bump|upgrade|update) debhelper.*"
+    r"|(?:un)?released?\b.{0,40}|release date.{0,40}"
+    r"|(?:no user-facing changes|version bump only for package).*|upload to unstable\W*|initial release.{0,60}"
+    r"|date: .{0,30}",
     re.I,
 )
 _BY = re.compile(r"\s*\((?:[A-ZÀ-Þ][\w.'’-]+ ){1,3}[A-ZÀ-Þ][\w.'’-]+\)\s*$")
 _REFERENCE = re.compile(
-    r"^\W{0,3}\[*`?[0-9a-f]{7,40}`?\]*\s*-?\s*|\s*\((?:[^()]{0,60}?(?:#\d+|GH-?\d+|\b[0-9a-f]{7,40}\b|pull request|issue|closes:? )[^()]{0,80})\)|\[(?:#\d+|[0-9a-f]{7,40})\]|(?<!\w)(?:#|GH-|bpo-|gh-|PR-)\d{1,6}\b|\b[0-9a-f]{8,40}\b"
-    r"|\s*(?:\b(?:by|thanks(?: to)?|via|from|reported by|patch by|contributed by)\s+|[-–—(]\s*)(?:\[?@[\w-]{1,39}\]?(?:\([^()]{0,80}\))?(?:,? (?:and )?)?){1,6}(?:\s+in\s*)?\)?|\(?\b(?:closes|fixes|resolves|refs?|see):? (?:#\d+[, ]*)+\)?",
+    r"^\W{0,3}\[*`?[0-9a-f]{7,40}`?\]*\s*-?\s*"
+    r"|\s*\((?:[^()]{0,60}?(?:#\d+|GH-?\d+|\b[0-9a-f]{7,40}\b|pull request|issue|closes:? )[^()]{0,80})\)"
+    r"|\[(?:#\d+|[0-9a-f]{7,40})\]|(?<!\w)(?:#|GH-|bpo-|gh-|PR-)\d{1,6}\b|\b[0-9a-f]{8,40}\b"
+    r"|\s*(?:\b(?:by|thanks(?: to)?|via|from|reported by|patch by|contributed by)\s+"
+    r"|[-–—(]\s*)(?:\[?@[\w-]{1,39}\]?(?:\([^()]{0,80}\))?(?:,? (?:and )?)?){1,6}(?:\s+in\s*)?\)?"
+    r"|\(?\b(?:closes|fixes|resolves|refs?|see):? (?:#\d+[, ]*)+\)?",
     re.I,
 )
 _MOST_VERSIONS = 12
@@ -86,14 +117,16 @@ def change(text: str) -> str:
     bare = _BY.sub("", _REFERENCE.sub("", text).strip())
     if _UPKEEP.fullmatch(bare.rstrip(".")):
         return ""
-    return bare[_VERB.match(bare).end() :].strip() if len(bare) < 2000 and _VERB.match(bare) else bare  # type: ignore[union-attr]
+    verb = _VERB.match(bare) if len(bare) < 2000 else None
+    return bare[verb.end() :].strip() if verb else bare
 
 
 # -- Debian's and GNU's ------------------------------------------------------------------------------------------------
 
 DEBIAN = re.compile(r"^([a-z0-9][a-z0-9+.-]+) \(([^()\s]+)\)(?: [\w-]+)+; *\w+=", re.M)
 GNU = re.compile(
-    r"^(?:19|20)\d\d-\d\d-\d\d[ \t]+\S.{1,60}<[^<>\s]{3,80}>[ \t]*$|^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \w{3} [ \d]\d .{5,40}<?\S+@\S+>?[ \t]*$",
+    r"^(?:19|20)\d\d-\d\d-\d\d[ \t]+\S.{1,60}<[^<>\s]{3,80}>[ \t]*$"
+    r"|^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \w{3} [ \d]\d .{5,40}<?\S+@\S+>?[ \t]*$",
     re.M,
 )
 _SIGNED = re.compile(r"^ -- .{3,120}$")

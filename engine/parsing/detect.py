@@ -20,10 +20,12 @@ _SUFFIXES = {
 _BY_SUFFIX = {suffix: named for named, suffixes in _SUFFIXES.items() for suffix in suffixes}
 _MAN_SUFFIX = re.compile(r"\.[1-9n](?:[a-z]{1,4})?$")
 _ROFF = re.compile(
-    r"(?:['.]\\\"[^\n]*\n|\.\s*\n|\\\"[^\n]*\n|[ \t]*+\n){0,400}+[.'](?:TH|SH|Dd|Dt|so|de|if|ie|nr|ds|TS|mso|lf|ad|hy|nh|tr|B|I|EQ|Os|ig|do|PP|TP|Sh|SS|am|LP|RS|Nm|BR|IP|P)\b"
+    r"(?:['.]\\\"[^\n]*\n|\.\s*\n|\\\"[^\n]*\n|[ \t]*+\n){0,400}+[.'](?:TH|SH|Dd|Dt|so|de|if|ie|nr|ds|TS|mso"
+    r"|lf|ad|hy|nh|tr|B|I|EQ|Os|ig|do|PP|TP|Sh|SS|am|LP|RS|Nm|BR|IP|P)\b"
 )
 _HTML = re.compile(
-    r"\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--.{0,2000}?-->\s*)?<(?:!doctype\s+html|html|head|body|!doctype\s+\w+\s+public\s+\"-//w3c//dtd x?html)\b",
+    r"\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--.{0,2000}?-->\s*)?<(?:!doctype\s+html|html|head|body"
+    r"|!doctype\s+\w+\s+public\s+\"-//w3c//dtd x?html)\b",
     re.I | re.S,
 )
 _HTML_ANYWHERE = re.compile(r"<(?:html|body|head)\b[^<>]{0,300}>", re.I)
@@ -36,7 +38,8 @@ _MAIL_FIELDS = frozenset((
 ))  # fmt: skip
 _ONLY_IN_MAIL = frozenset(("from", "subject", "message-id", "received", "betreff", "mime-version"))
 _PEP = re.compile(
-    r"\s*(?:PEP|BIP|DEP|Title|TIP|XEP|NEP): ?\S.*\n(?:[A-Z][\w-]+:.*\n|[ \t]+\S.*\n){1,20}?(?:Title|Author|Status|Version|Type|Created)s?:"
+    r"\s*(?:PEP|BIP|DEP|Title|TIP|XEP|NEP): ?\S.*\n(?:[A-Z][\w-]+:.*\n|[ \t]+\S.*\n){1,20}?(?:Title|Author"
+    r"|Status|Version|Type|Created)s?:"
 )
 _ANY_MARK = re.compile(r"[#`[*|<=~^{]")
 _MARKS_OF_LINES = ("\n-", "\n:", "\n+", "\n.", "::", ".. ", "xref:", "\n  ", "\n\t")  # prose may contain some of them
@@ -48,22 +51,30 @@ _ASCIIDOC_HINTS = ("\n=", "\n[", "::", "\n:", "xref:", "linkgit:")
 _CODE_HINTS = ("\n#", "\n//", "\n *", "\nimport ", "\nfrom ", "\ndef ", "\nclass ", "{", ";\n", '"""', "'''", "SPDX-")
 _HASH_HEADING = re.compile(r"(?:^|\n) {0,3}#{1,6}[ \t]+\S")
 _MARKDOWN_MARK = re.compile(
-    r"(?:^|\n)[ >]*```|\]\([^)\s]|!\[|(?:^|\n)\[[^\]\n]{1,80}\]: \S|(?:^|\n)(?:import|export) [\w{*].{0,200}from ['\"]|(?:^|\n):::\w|(?:^|\n)\|[ :-]*-{3}|\*\*\w[^*\n]{0,200}\*\*|\{#[\w-]{1,80}\}"
+    r"(?:^|\n)[ >]*```|\]\([^)\s]|!\[|(?:^|\n)\[[^\]\n]{1,80}\]: \S"
+    r"|(?:^|\n)(?:import|export) [\w{*].{0,200}from ['\"]|(?:^|\n):::\w|(?:^|\n)\|[ :-]*-{3}"
+    r"|\*\*\w[^*\n]{0,200}\*\*|\{#[\w-]{1,80}\}"
 )
 _SETEXT = re.compile(r"(?:^|\n)\S[^\n]{0,120}\n(=+|-+|~{4,}|\^{4,})[ \t]*(?:\n|$)")
 _RST_MARK = re.compile(
-    r"(?:^|\n)[ \t]*\.\. (?:_[^\n:]{1,120}:|[\w:+-]{1,40}::|\|[^|\n]{1,80}\| [\w-]+::|\[[#\w]+\] )|:[\w+.:-]{2,40}:`[^`\n]|`[^`\n<]{1,120}<[^<>`\n]{1,300}>`_|\w`_\b|(?:^|\n)\.\. contents::|``[^`\n]{1,100}``"
+    r"(?:^|\n)[ \t]*\.\. (?:_[^\n:]{1,120}:|[\w:+-]{1,40}::|\|[^|\n]{1,80}\| [\w-]+::|\[[#\w]+\] )"
+    r"|:[\w+.:-]{2,40}:`[^`\n]|`[^`\n<]{1,120}<[^<>`\n]{1,300}>`_|\w`_\b|(?:^|\n)\.\. contents::"
+    r"|``[^`\n]{1,100}``"
 )
 _RST_FRAMED = re.compile(r"(?:^|\n)([=\-~*#^+`])\1{3,}[ \t]*\n[ \t]*\S[^\n]{0,160}\n\1{4,}[ \t]*(?:\n|$)")
 _RST_UNDER = re.compile(r"(?:^|\n)\S[^\n]{0,120}\n([~^\"'`*+.#:])\1{3,}[ \t]*(?:\n|$)")
 _ADOC_MARK = re.compile(
-    r"(?:^|\n)(?:= \S|={2,5} \S|:!?[\w-]{1,40}:(?: \S[^\n]*)?(?=\n)|\[\[[\w:.-]{1,100}\]\](?=\n)|\[(?:source|NOTE|TIP|WARNING|IMPORTANT|CAUTION|quote|verse|listing|horizontal|%|#|cols|options|appendix|abstract|role|\.)[^\]\n]{0,200}\](?=\n)"
-    r"|(?:ifdef|ifndef|ifeval|endif|include)::|image::?\S+\[|NOTE: |TIP: |\|={3,}(?=\n)|toc::\[\]|'''(?=\n))|\bxref:[\w./#-]{1,200}\[|\blinkgit:|\blink:\S{1,200}\["
+    r"(?:^|\n)(?:= \S|={2,5} \S|:!?[\w-]{1,40}:(?: \S[^\n]*)?(?=\n)|\[\[[\w:.-]{1,100}\]\](?=\n)"
+    r"|\[(?:source|NOTE|TIP|WARNING|IMPORTANT|CAUTION|quote|verse|listing|horizontal|%|#|cols|options|appendix"
+    r"|abstract|role|\.)[^\]\n]{0,200}\](?=\n)"
+    r"|(?:ifdef|ifndef|ifeval|endif|include)::|image::?\S+\[|NOTE: |TIP: |\|={3,}(?=\n)|toc::\[\]|'''(?=\n))"
+    r"|\bxref:[\w./#-]{1,200}\[|\blinkgit:|\blink:\S{1,200}\["
 )
 _ADOC_FENCE = re.compile(r"\n(-{4,}|\.{4,})\n(?:[^\n]*\n){1,200}?\1(?:\n|$)")
 _HTML_TAGS = re.compile(r"</(?:p|div|h[1-6]|ul|li|table|main|section|article|nav|footer|span)>", re.I)
 _SOURCE = re.compile(
-    r"\s*(?:<\?php|/\*[*!\s]|//[ /!]|#include\b|\"\"\"|'''|# -\*- coding|package [\w.]+;|\(\*\s|# SPDX-|// SPDX-|\"use strict\"|'use strict')"
+    r"\s*(?:<\?php|/\*[*!\s]|//[ /!]|#include\b|\"\"\"|'''|# -\*- coding|package [\w.]+;|\(\*\s|# SPDX-"
+    r"|// SPDX-|\"use strict\"|'use strict')"
 )
 _SETTINGS_LINES = re.compile(
     r"\s*(?:import \w|from \w+ import|const \w+ =|var \w+ =|using \w+;|module\.exports|def \w+\(|fn \w+\()"

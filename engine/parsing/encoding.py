@@ -10,17 +10,23 @@ SURE = 0.6  # likeness from which a guess is accepted
 SAMPLED = 40_000  # bytes that a guess examines
 DECLARED_IN = 4096  # bytes
 _BOMS = (
-    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 _DECLARED = re.compile(
-    rb"<meta[^<>]{0,200}?charset\s*=\s*[\"']?\s*([\w:.-]{2,40})|<\?xml[^<>]{0,100}?encoding\s*=\s*[\"']([\w:.-]{2,40})|^[^\n]{0,40}coding[:=][ "
+    rb"<meta[^<>]{0,200}?charset\s*=\s*[\"']?\s*([\w:.-]{2,40})"
+    rb"|<\?xml[^<>]{0,100}?encoding\s*=\s*[\"']([\w:.-]{2,40})|^[^\n]{0,40}coding[:=][ "
     rb"\t]*([\w.-]{2,40})|^content-type:[^\n]{0,100}(?:\n[ \t][^\n]{0,100})?charset=\"?([\w.-]{2,40})",
     re.I | re.M,
 )
 _ESCAPED = {b"\x1b$": "iso2022_jp", b"\x1b(": "iso2022_jp"}
 # as browsers read them: the wider of two that agree on the letters
-_WIDER = {"shift_jis": "cp932", "sjis": "cp932", "x-sjis": "cp932", "windows-31j": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "latin-1": "cp1252", "latin1": "cp1252",
-          "us-ascii": "cp1252", "ascii": "cp1252", "ks_c_5601-1987": "cp949", "euc-kr": "cp949", "iso-8859-9": "cp1254", "tis-620": "cp874", "x-gbk": "gb18030", "big5": "big5hkscs"}  # fmt: skip
+_WIDER = {
+    "shift_jis": "cp932", "sjis": "cp932", "x-sjis": "cp932", "windows-31j": "cp932", "gb2312": "gb18030",
+    "gbk": "gb18030", "iso-8859-1": "cp1252", "latin-1": "cp1252", "latin1": "cp1252", "us-ascii": "cp1252",
+    "ascii": "cp1252", "ks_c_5601-1987": "cp949", "euc-kr": "cp949", "iso-8859-9": "cp1254", "tis-620": "cp874",
+    "x-gbk": "gb18030", "big5": "big5hkscs",
+}  # fmt: skip
 # those that files actually use; the possible guesses
 _LIKELY = [
     "cp932",
@@ -48,12 +54,13 @@ _HANGUL = re.compile("[\uac00-\ud7a3]")
 _MIXED = re.compile("[A-Za-z][\x80-\xff]|[\x80-\xff][A-Za-z]")  # as Latin-1: letters of two alphabets in one word
 # the letters that make up more than half of a text
 _FREQUENT = {
-    "koi8_r": "оаеинтсрвлкмдпу", "koi8_u": "оаеинтсрвлкмдпуі", "cp1251": "оаеинтсрвлкмдпуі", "cp866": "оаеинтсрвлкмдпу", "iso8859_5": "оаеинтсрвлкмдпу",
-    "cp1253": "αοιετσνηυρπκμλςάίόέή", "cp1255": "יוהלאמרתבשנדםק", "cp1256": "اليمنوترهبعدفسقكة", "cp874": "านรอกเงมยลวดทสต่้ีัิ",
+    "koi8_r": "оаеинтсрвлкмдпу", "koi8_u": "оаеинтсрвлкмдпуі", "cp1251": "оаеинтсрвлкмдпуі", "cp866": "оаеинтсрвлкмдпу",
+    "iso8859_5": "оаеинтсрвлкмдпу", "cp1253": "αοιετσνηυρπκμλςάίόέή", "cp1255": "יוהלאמרתבשנדםק",
+    "cp1256": "اليمنوترهبعدفسقكة", "cp874": "านรอกเงมยลวดทสต่้ีัิ",
 }  # fmt: skip
 _ACCENTED = {
-    "cp1252": "äöüßéèêàçñáíóúâîôûåøæœëïãõÄÖÜÉÀÇÅØ“”‘’–—…€«»°©®·", "cp1250": "ąęłńśźżćóčřěšžýáíéůúőűöüđţşăťďňŁŚŻŹŠČŘŽ", "iso8859_2": "ąęłńśźżćóčřěšžýáíéůúőűöüđţşăťďňŁŚŻŹŠČŘŽ",
-    "cp1254": "şığçöüİŞĞÖÜÇâî",
+    "cp1252": "äöüßéèêàçñáíóúâîôûåøæœëïãõÄÖÜÉÀÇÅØ“”‘’–—…€«»°©®·", "cp1250": "ąęłńśźżćóčřěšžýáíéůúőűöüđţşăťďňŁŚŻŹŠČŘŽ",
+    "iso8859_2": "ąęłńśźżćóčřěšžýáíéůúőűöüđţşăťďňŁŚŻŹŠČŘŽ", "cp1254": "şığçöüİŞĞÖÜÇâî",
 }  # fmt: skip
 
 

@@ -7,12 +7,14 @@ import html
 import re
 
 _NUMBER = re.compile(
-    r"^(?:(?:chapter|section|appendix|part) [\dA-Z]{1,4}\.?\d{0,3}\s*[.:–—-]\s+|\d{1,2}(?:\.\d{1,3}){0,5}\.\s+|\d{1,2}(?:\.\d{1,3}){1,5}\s+(?=[^\W\d]))",
+    r"^(?:(?:chapter|section|appendix|part) [\dA-Z]{1,4}\.?\d{0,3}\s*[.:–—-]\s+|\d{1,2}(?:\.\d{1,3}){0,5}\.\s+"
+    r"|\d{1,2}(?:\.\d{1,3}){1,5}\s+(?=[^\W\d]))",
     re.I,
 )
 _LONG_NUMBER = re.compile(r"&#[0-9]{8,}|&#[xX][0-9A-Fa-f]{7,}")
 _LINKED_IMAGE = re.compile(
-    r"\[\s{0,4}!\[[^\[\]]{0,200}\](?:\([^()\s]{0,500}[^()]{0,100}\)|\[[^\[\]]{0,100}\])?\s{0,4}\](?:\([^()]{0,600}\)|\[[^\[\]]{0,100}\])?"
+    r"\[\s{0,4}!\[[^\[\]]{0,200}\](?:\([^()\s]{0,500}[^()]{0,100}\)"
+    r"|\[[^\[\]]{0,100}\])?\s{0,4}\](?:\([^()]{0,600}\)|\[[^\[\]]{0,100}\])?"
 )
 _IMAGE = re.compile(r"!\[([^\[\]]{0,200})\](?:\(((?:[^()]|\([^()]{0,100}\)){0,600})\)|\[[^\[\]]{0,100}\])")
 _LINK = re.compile(
@@ -31,12 +33,15 @@ _CODE_MARKS = re.compile(r"(`{1,2})[ ]?([^`\n]{1,200}?)[ ]?\1")
 _PICTURES = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\u20e3]+")
 _LOGO = re.compile(r"\s*\b(?:logo(?:type)?|banner|icon|image|header|screenshot|badge)\b.*$", re.I)
 _BADGE_ADDRESS = re.compile(
-    r"shields\.io|badge|workflows?/|/status|travis|circleci|codecov|coveralls|opencollective|avatars|sponsor|contrib\.rocks|star-history|githubusercontent\.com/u/",
+    r"shields\.io|badge|workflows?/|/status|travis|circleci|codecov|coveralls|opencollective|avatars|sponsor"
+    r"|contrib\.rocks|star-history|githubusercontent\.com/u/",
     re.I,
 )
 _BADGE = re.compile(
-    r"\b(?:build|status|downloads?|version|licen[cs]e|coverage|npm|pypi|ci|chat|discord|badge|sponsors?|backers|gitter|slack|tests?|"
-    r"codecov|coveralls|travis|circleci|appveyor|docs|documentation|release|code style|stars|maintenance|quality|dependenc\w+|python|node|size)\b",
+    r"\b(?:build|status|downloads?|version|licen[cs]e|coverage|npm|pypi|ci|chat|discord|badge|sponsors?"
+    r"|backers|gitter|slack|tests?|"
+    r"codecov|coveralls|travis|circleci|appveyor|docs|documentation|release|code style|stars|maintenance"
+    r"|quality|dependenc\w+|python|node|size)\b",
     re.I,
 )
 

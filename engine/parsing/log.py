@@ -8,20 +8,25 @@ from engine.parsing.model import Block, Format, Raw
 
 _TIME = (
     r"(?:\[?\d{4}[-/.]\d\d[-/.]\d\d[T _]\d\d:\d\d(?::\d\d)?(?:[.,]\d{1,9})?(?:Z|[ ]?[+-]\d\d:?\d\d|[ ]UTC)?\]?"
-    r"|\[?(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[, ]+\w{3} +\d{1,2} \d\d:\d\d:\d\d(?:\.\d+)?(?: \w{3,4})? \d{4}\]?|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d"
-    r"|\[?\d\d[/.]\w{2,3}[/.]\d{4}[: ]\d\d:\d\d:\d\d[^\]\s]{0,10}\]?|\[?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?\]?|\[ *\d{1,7}\.\d{6}\]|\d{10}(?:\.\d+)?|[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+|\d{4}-\d\d-\d\d|ts=\S+ |time=\"?[\dT:.Z+-]+\"?)"
+    r"|\[?(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[, ]+\w{3} +\d{1,2} \d\d:\d\d:\d\d(?:\.\d+)?(?: \w{3,4})? \d{4}\]?"
+    r"|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d"
+    r"|\[?\d\d[/.]\w{2,3}[/.]\d{4}[: ]\d\d:\d\d:\d\d[^\]\s]{0,10}\]?|\[?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?\]?"
+    r"|\[ *\d{1,7}\.\d{6}\]|\d{10}(?:\.\d+)?|[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+|\d{4}-\d\d-\d\d|ts=\S+ "
+    r"|time=\"?[\dT:.Z+-]+\"?)"
 )
 STAMPED = re.compile(rf"^\s{{0,4}}(?:\S{{1,60}} \S+ \S+ )?{_TIME}")
 _ACCESS = re.compile(r"^\S{1,60} \S+ \S+ \[[^\]]{10,40}\] \"(?:[A-Z]{3,8} )?([^\"\s]{0,300})[^\"]{0,300}\" \d{3}")
 _LEVEL = re.compile(
-    r"^[\s\[(<|:-]{0,4}(?:(?:level|lvl|severity)=)?(?:trace|debug|info|notice|warn(?:ing)?|error|err|crit(?:ical)?|fatal|panic|alert|emerg|severe|fine|[TDIWEF])(?=[\s\])>|:,])[\s\])>|:,-]{0,4}",
+    r"^[\s\[(<|:-]{0,4}(?:(?:level|lvl|severity)=)?(?:trace|debug|info|notice|warn(?:ing)?|error|err"
+    r"|crit(?:ical)?|fatal|panic|alert|emerg|severe|fine|[TDIWEF])(?=[\s\])>|:,])[\s\])>|:,-]{0,4}",
     re.I,
 )
 _HOST = re.compile(r"^\s{0,3}[\w.-]{1,60} (?=[\w./@-]{1,60}(?:\[\d+\])?:)")
 _PROCESS = re.compile(r"^\s{0,3}\[?(?:[\w./@-]{1,60}\[\d+\]:?|(?:pid|thread|tid)[ =:]?\d+|\d{1,7})\]?[\s:-]{1,3}")
 _MESSAGE = re.compile(r"^.{0,300}?\bmsg=\"?([^\"\n]{1,500})")
 _VARYING = re.compile(
-    r"0x[0-9a-fA-F]+|\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\b[0-9a-fA-F]{12,}\b|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\d+(?:\.\d+)?(?:ms|s|us|µs|[kKMG]i?B|B|%)?\b"
+    r"0x[0-9a-fA-F]+|\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\b[0-9a-fA-F]{12,}\b|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"
+    r"|\d+(?:\.\d+)?(?:ms|s|us|µs|[kKMG]i?B|B|%)?\b"
 )
 MOST = 2000  # messages
 

@@ -10,25 +10,32 @@ from engine.parsing.model import Block, Format, Raw
 
 _REPLY = re.compile(r"^(?:\s*(?:re|fwd?|aw|wg|sv|vs|antw|rv|tr|ynt|回复|答复|转发|返信)(?:\[\d+\])?\s*[:：]\s*)+", re.I)
 _ATTRIBUTION = re.compile(
-    r"^(?:on\b.{5,200}\bwrote:|am\b.{5,200}\bschrieb\b.{0,100}:|le\b.{5,200}\ba écrit\s?:|el\b.{5,200}\bescribió:|.{2,120}\b(?:wrote|writes|schrieb|said):|\d{4}[-/年].{5,160}:|.{0,80}于.{0,80}写道[:：])\s*$",
+    r"^(?:on\b.{5,200}\bwrote:|am\b.{5,200}\bschrieb\b.{0,100}:|le\b.{5,200}\ba écrit\s?:"
+    r"|el\b.{5,200}\bescribió:|.{2,120}\b(?:wrote|writes|schrieb|said):|\d{4}[-/年].{5,160}:"
+    r"|.{0,80}于.{0,80}写道[:：])\s*$",
     re.I,
 )
 _ATTRIBUTION_BEGINS = re.compile(r"^(?:on|am|le|el) .{8,100}(?:\d|,)", re.I)
 _SEPARATOR = re.compile(
-    r"^(?:-{2,}\s?(?:original message|forwarded message|begin forwarded).{0,60}|_{10,}|-{5,} ?.{0,40}-{5,}|begin forwarded message:?|from:\s.{3,120}|von:\s.{3,120}|de\s?:\s.{3,120})$",
+    r"^(?:-{2,}\s?(?:original message|forwarded message|begin forwarded).{0,60}|_{10,}|-{5,} ?.{0,40}-{5,}"
+    r"|begin forwarded message:?|from:\s.{3,120}|von:\s.{3,120}|de\s?:\s.{3,120})$",
     re.I,
 )
 _FIELD_BELOW = re.compile(r"(?:sent|to|date|subject|cc|gesendet|an|datum|envoyé|à|enviado|para)\s?:", re.I)
 _SIGNATURE = re.compile(
-    r"^(?:-- ?|—|sent from my .{2,40}|sent via .{2,40}|get outlook for .{2,20}|unsubscribe.{0,80}|you received this message because.{0,120}|to unsubscribe.{0,120})$",
+    r"^(?:-- ?|—|sent from my .{2,40}|sent via .{2,40}|get outlook for .{2,20}|unsubscribe.{0,80}"
+    r"|you received this message because.{0,120}|to unsubscribe.{0,120})$",
     re.I,
 )
 _GREETING = re.compile(
-    r"^(?:hi|hello|hey|dear|hallo|bonjour|good (?:morning|afternoon|evening)|liebe[r]?|guten tag)(?:[ ,][^.!?]{0,40})?[,!:.]?$",
+    r"^(?:hi|hello|hey|dear|hallo|bonjour|good (?:morning|afternoon|evening)|liebe[r]?"
+    r"|guten tag)(?:[ ,][^.!?]{0,40})?[,!:.]?$",
     re.I,
 )
 _CLOSING = re.compile(
-    r"^(?:(?:best|kind|warm|many)?\s?(?:regards|wishes|thanks)|thanks(?: (?:a lot|again|in advance|so much))?|cheers|sincerely(?: yours)?|yours(?: sincerely| truly)?|(?:mit )?(?:freundlichen|viele|besten?) gr(?:ü|ue)(?:ß|ss)en?|cordialement|thank you)[,.!]?$",
+    r"^(?:(?:best|kind|warm|many)?\s?(?:regards|wishes|thanks)|thanks(?: (?:a lot|again|in advance|so much))?"
+    r"|cheers|sincerely(?: yours)?|yours(?: sincerely| truly)?"
+    r"|(?:mit )?(?:freundlichen|viele|besten?) gr(?:ü|ue)(?:ß|ss)en?|cordialement|thank you)[,.!]?$",
     re.I,
 )
 _FROM_LINE = re.compile(r"^From \S+ .{10,60}\n")

@@ -21,7 +21,8 @@ _TABLE_RULE = re.compile(r"^[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*
 _ADMONITION = re.compile(r"^[ \t]*(?::::+|!!!|\?\?\?\+?)[ \t]*(\w*)[ \t]*(.*)$")
 _CALLOUT = re.compile(r"^\[!\w{1,20}\]")
 _MDX = re.compile(
-    r"^(?:import\s+(?:[\w*{].{0,300}\bfrom\s+)?['\"][^'\"]+['\"];?|export\s+(?:const|let|default|function|async|class|\{).*)\s*$"
+    r"^(?:import\s+(?:[\w*{].{0,300}\bfrom\s+)?['\"][^'\"]+['\"];?"
+    r"|export\s+(?:const|let|default|function|async|class|\{).*)\s*$"
 )
 _ONLY_MARKS = re.compile(
     r"^[ \t]*(?:\[\[?_?toc_?\]?\]|\[\[_TOC_\]\]|\{%.*%\}|\{\{.*\}\}|\{:.*\}|\{#.*\}|</?[A-Z][^<>]*/?>)[ \t]*$", re.I
@@ -41,7 +42,8 @@ _ANCHOR = re.compile(
 _HTML_HEADING = re.compile(r"<h([1-6])\b[^<>]{0,300}>((?:[^<]|<(?!/h)){0,800}?)</h\1>", re.I)
 _HTML_ITEM = re.compile(r"<(?:li|td|th|dt|dd)\b[^<>]{0,300}>", re.I)
 _HTML_BREAK = re.compile(
-    r"</?(?:p|div|ul|ol|dl|table|tbody|thead|tr|center|details|summary|section|figure|figcaption|picture|blockquote|align|hr)\b[^<>]{0,400}>",
+    r"</?(?:p|div|ul|ol|dl|table|tbody|thead|tr|center|details|summary|section|figure|figcaption|picture"
+    r"|blockquote|align|hr)\b[^<>]{0,400}>",
     re.I,
 )
 _HTML_PRE = re.compile(r"<(/?)pre\b[^<>]{0,300}>", re.I)
@@ -50,14 +52,17 @@ _BR = re.compile(r"<br\b[^<>]{0,100}>", re.I)
 
 # -- people
 _PERSON = re.compile(
-    r"^\W{0,6}\[[ \t]*(?:!\[[^\[\]]{0,100}\]\([^()]{0,400}\)\s*)?[*_]{0,3}(@?[^\[\]]{2,60}?)[*_]{0,3}[ \t]*\]\(([^()\s]{3,300})[^()]{0,80}\)[*_]{0,3}(?P<rest>.{0,160})$"
+    r"^\W{0,6}\[[ \t]*(?:!\[[^\[\]]{0,100}\]\([^()]{0,400}\)\s*)?[*_]{0,3}"
+    r"(@?[^\[\]]{2,60}?)[*_]{0,3}[ \t]*\]\(([^()\s]{3,300})[^()]{0,80}\)[*_]{0,3}(?P<rest>.{0,160})$"
 )
 _PROFILE = re.compile(
-    r"^(?:https?:)?//(?:www\.)?(?:github|gitlab|twitter|x|bsky|mastodon|opencollective|npmjs|patreon|liberapay)\.(?:com|org|social|app)/(?:@|~|in/|profile/)?[\w.-]+/?$|^mailto:",
+    r"^(?:https?:)?//(?:www\.)?(?:github|gitlab|twitter|x|bsky|mastodon|opencollective|npmjs|patreon"
+    r"|liberapay)\.(?:com|org|social|app)/(?:@|~|in/|profile/)?[\w.-]+/?$|^mailto:",
     re.I,
 )
 _WITH_MAIL = re.compile(
-    r"^\W{0,4}[*_]{0,2}\w[\w .,'’()-]{1,60}[*_]{0,2},?\s*<{1,2}(?:mailto:)?[^<>\s@]+(?:@|\[at\]| at )[^<>]{2,80}>{1,2}.{0,60}$"
+    r"^\W{0,4}[*_]{0,2}\w[\w .,'’()-]{1,60}[*_]{0,2},?\s*<{1,2}(?:mailto:)?[^<>\s@]+(?:@|\[at\]"
+    r"| at )[^<>]{2,80}>{1,2}.{0,60}$"
 )
 _HANDLE = re.compile(r"^\W{0,4}@[\w-]{2,40}\W{0,3}(?:\(.{0,60}\)|[-–:].{0,60})?$")
 _LINKED = re.compile(r"\[[^\[\]]{1,200}\]\([^()\s]{0,400}\)")

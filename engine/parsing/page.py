@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 MAIN = 250  # characters from which a page's <main> or <article> counts as its text
 _HIDDEN = "script,style,noscript,template,svg,iframe,object,canvas,button,select,dialog,[hidden]"
 _AROUND = (
-    "nav,footer,menu,[role=navigation],[role=contentinfo],[role=search],[role=banner],[role=dialog],[role=menu],[role=complementary],[aria-label=breadcrumb],"
-    ".headerlink,.header-anchor,.anchor-link,.skip-link,.skiplink,.sr-only,.visually-hidden,.sphinxsidebar,.related,.navheader,.navfooter,.toctree-wrapper~.related,"
-    ".breadcrumb,.breadcrumbs,.sidebar,.toc,.TOC,.table-of-contents,#toc,#sidebar,#menu,#navigation,#nav,#footer,#cookie,#cookies,.footer,.site-footer,.page-footer,.nav,.navbar,.navigation,"
-    ".pagination,.pager,.edit-this-page,.edit-link,.cookie,.cookies,.cookie-banner,.cookie-notice,.consent,.gdpr,.banner,.advert,.ads,.social,.share,.newsletter,.contentinfo,"
-    "#preamble,#page-header,#quickview,.toplang,.bottomlang,#path,#langbox,#comments_section,[class*=cookie-],[class*=CookieConsent],[id*=cookie-],[class*=breadcrumb]"
+    "nav,footer,menu,[role=navigation],[role=contentinfo],[role=search],[role=banner],[role=dialog],"
+    "[role=menu],[role=complementary],[aria-label=breadcrumb],"
+    ".headerlink,.header-anchor,.anchor-link,.skip-link,.skiplink,.sr-only,.visually-hidden,.sphinxsidebar,"
+    ".related,.navheader,.navfooter,.toctree-wrapper~.related,"
+    ".breadcrumb,.breadcrumbs,.sidebar,.toc,.TOC,.table-of-contents,#toc,#sidebar,#menu,#navigation,#nav,"
+    "#footer,#cookie,#cookies,.footer,.site-footer,.page-footer,.nav,.navbar,.navigation,"
+    ".pagination,.pager,.edit-this-page,.edit-link,.cookie,.cookies,.cookie-banner,.cookie-notice,.consent,"
+    ".gdpr,.banner,.advert,.ads,.social,.share,.newsletter,.contentinfo,"
+    "#preamble,#page-header,#quickview,.toplang,.bottomlang,#path,#langbox,#comments_section,[class*=cookie-],"
+    "[class*=CookieConsent],[id*=cookie-],[class*=breadcrumb]"
 )
 _MAINS = (
     "main",
@@ -36,7 +41,8 @@ _MAINS = (
 )
 _TITLE_END = re.compile(r"\s+(?:[-–—|·•»:]|&mdash;|::)\s+")
 _BLOCK_TAG = re.compile(
-    r"</?(?:address|article|aside|blockquote|body|br|center|dd|details|div|dl|dt|fieldset|figcaption|figure|footer|form|header|hr|li|main|menu|nav|ol|p|section"
+    r"</?(?:address|article|aside|blockquote|body|br|center|dd|details|div|dl|dt|fieldset|figcaption|figure"
+    r"|footer|form|header|hr|li|main|menu|nav|ol|p|section"
     r"|summary|table|tbody|td|tfoot|th|thead|title|tr|ul)\b[^<>]{0,5000}>",
     re.I,
 )
@@ -50,7 +56,8 @@ _NESTING_TAG = re.compile(
 DEEPEST = 500
 _HEADING_MARK = "\ue000"  # a private character, which no page's own text keeps
 _VAGUE = re.compile(
-    r"introduction|overview|examples?|usage|reference|description|options|notes|syntax|parameters|summary|general|basics|caveats",
+    r"introduction|overview|examples?|usage|reference|description|options|notes|syntax|parameters|summary"
+    r"|general|basics|caveats",
     re.I,
 )
 _BLANKS = re.compile(r"[ \t\r\n\f]+")

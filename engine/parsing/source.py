@@ -10,11 +10,15 @@ from engine.parsing.model import Block, Format, Raw
 
 _SHEBANG = re.compile(r"^#![^\n]*\n?")
 _EDITOR = re.compile(
-    r"^\W*(?:-\*-.*-\*-|vim?:.*|coding[:=].*|eslint[- ].*|@?ts-(?:check|nocheck).*|pylint:.*|noqa.*|type: ignore.*|prettier-ignore.*|usr/bin/.*|region\b.*|endregion\b.*|@(?:flow|jsx|file|format|preserve|license|author|copyright|version|since|date).*|[=*#/-]{3,}.*|use strict.*)$",
+    r"^\W*(?:-\*-.*-\*-|vim?:.*|coding[:=].*|eslint[- ].*|@?ts-(?:check|nocheck).*|pylint:.*|noqa.*"
+    r"|type: ignore.*|prettier-ignore.*|usr/bin/.*|region\b.*|endregion\b.*"
+    r"|@(?:flow|jsx|file|format|preserve|license|author|copyright|version|since|date).*|[=*#/-]{3,}.*"
+    r"|use strict.*)$",
     re.I,
 )
 _LEGAL = re.compile(
-    r"^\W*(?:spdx-|copyright\b|\(c\)|©|all rights reserved|licensed under|released under|(?:mit|bsd|apache|isc)[ -]licensed?\b)",
+    r"^\W*(?:spdx-|copyright\b|\(c\)|©|all rights reserved|licensed under|released under"
+    r"|(?:mit|bsd|apache|isc)[ -]licensed?\b)",
     re.I,
 )
 _ADDRESS = re.compile(r"\bhttps?://\S+")

@@ -1,4 +1,5 @@
-"""Rules across the parts of a plan, beyond what each value must satisfy on its own. One function per rule; all of them run."""
+"""Rules across the parts of a plan, beyond what each value must satisfy on its own. One function per rule; all of them
+run."""
 
 from __future__ import annotations
 

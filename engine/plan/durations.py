@@ -17,7 +17,8 @@ _LONGEST = 100 * 365 * 86400.0
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of "5m", "2d", "1h30m", "2d 4h", "90s", "1.5h", "250ms" or "0". The ValueError is a sentence for the user."""
+    """Seconds of "5m", "2d", "1h30m", "2d 4h", "90s", "1.5h", "250ms" or "0". The ValueError is a sentence for the
+    user."""
     wanted = text.strip().lower()
     if wanted == "0":
         return 0.0

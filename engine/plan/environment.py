@@ -44,8 +44,8 @@ class Ceiling:
         """Why no A/B test may be declared; "" when one may."""
         if self.metrics is False:
             return (
-                f"{METRICS}=false: search quality is not measured, no A/B test is declared, and triggers keep evidence only when "
-                "their verdict changes"
+                f"{METRICS}=false: search quality is not measured, no A/B test is declared, and triggers keep "
+                "evidence only when their verdict changes"
             )
         return f"{AB_TEST}=false: no A/B test is declared" if self.ab_test is False else ""
 
@@ -61,8 +61,8 @@ NO_LIMIT = Ceiling()
 
 
 def environment(plan: Plan, stage_number: int, percent_bp: int, limits: Ceiling = NO_LIMIT) -> list[str]:
-    """The `export` lines for a stage at a percentage (not always the stage's own: see `halve`). `limits` may turn the test and the
-    metrics off.
+    """The `export` lines for a stage at a percentage (not always the stage's own: see `halve`). `limits` may turn the
+    test and the metrics off.
 
     Past the last stage (*stable*, or a stage that the plan no longer has) there is no A/B test.
     """
@@ -102,14 +102,15 @@ def ceiling(environ: Mapping[str, str]) -> Ceiling:
 def secret(environ: Mapping[str, str], name: str) -> str:
     """The API key or token in the variable `name`; "" if unset. EnvironmentProblem if an HTTP header cannot carry it.
 
-    Surrounding white space is stripped: an EnvironmentFile, a file with Windows line endings and copy-paste all leave some.
+    Surrounding white space is stripped: an EnvironmentFile, a file with Windows line endings and copy-paste all leave
+    some.
     """
     value = environ.get(name, "").strip() if name else ""
     for place, character in enumerate(value, 1):
         if not "!" <= character <= "~":
             raise EnvironmentProblem(
-                f"{name} cannot be sent in an HTTP header: its character {place} of {len(value)} is {_kind(character)}. "
-                "Copy the key again, without quotes, spaces or line breaks in it."
+                f"{name} cannot be sent in an HTTP header: its character {place} of {len(value)} is "
+                f"{_kind(character)}. Copy the key again, without quotes, spaces or line breaks in it."
             )
     return value
 

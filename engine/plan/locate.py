@@ -1,4 +1,5 @@
-"""Finds the plan and its store without loading the plan: a rollback must not wait for a plan, or fail because it is broken."""
+"""Finds the plan and its store without loading the plan: a rollback must not wait for a plan, or fail because it is
+broken."""
 
 from __future__ import annotations
 

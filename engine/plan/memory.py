@@ -1,4 +1,5 @@
-"""Remembers which store a plan last ran with, beside the plan and in the user's state folder, so a rollback need not guess.
+"""Remembers which store a plan last ran with, beside the plan and in the user's state folder, so a rollback need not
+guess.
 
 A plan that is being edited may not parse, or may name a different store than the engine still running under it.
 """

@@ -144,8 +144,8 @@ class Item(Part, frozen=True):
     keeps: Annotated[
         bool,
         Doc(
-            "true: its signature or proof survives a rollback or a change of model, because neither can undo what it attests; "
-            "false: the item must be signed or proven again."
+            "true: its signature or proof survives a rollback or a change of model, because neither can undo "
+            "what it attests; false: the item must be signed or proven again."
         ),
     ] = False
 
@@ -223,8 +223,8 @@ class Experiment(Part, frozen=True):
     load_time_s: Annotated[
         Seconds,
         Doc(
-            "Time to load a document apart from extraction, the same on both arms, for the limit of twice the processing time; "
-            "0: unknown; a person signs the limit on the checklist.",
+            "Time to load a document apart from extraction, the same on both arms, for the limit of twice "
+            "the processing time; 0: unknown; a person signs the limit on the checklist.",
             example="4s",
         ),
     ] = 0.0
@@ -251,8 +251,9 @@ class Stage(Part, frozen=True):
     rebake: Annotated[
         Threshold,
         Doc(
-            "After a rollback from this stage, once its cause is recorded: the share of `bake` that fresh evidence must cover "
-            "before a person may return to it. 100 %: no shortcut; every gate below it must be passed again.",
+            "After a rollback from this stage, once its cause is recorded: the share of `bake` that fresh "
+            "evidence must cover before a person may return to it. 100 %: no shortcut; every gate below it "
+            "must be passed again.",
             example="25 %",
         ),
     ] = 0.25
@@ -262,8 +263,8 @@ class Stage(Part, frozen=True):
     shadow_bp: Annotated[
         BasisPoints,
         Doc(
-            "For this share of documents, the LLM's answer is stored beside the served one and never served: paired data before "
-            "any canary.",
+            "For this share of documents, the LLM's answer is stored beside the served one and never served: "
+            "paired data before any canary.",
             example="100",
         ),
     ] = 0
@@ -283,8 +284,8 @@ class Stage(Part, frozen=True):
     id: Annotated[
         str,
         Doc(
-            "Its identity, unique in the file: a running rollout identifies its stage by it (by the name if there is no id). "
-            "Change the name, not the id.",
+            "Its identity, unique in the file: a running rollout identifies its stage by it (by the name if "
+            "there is no id). Change the name, not the id.",
             pattern=r"^([a-z0-9][a-z0-9_-]*)?$",
             example="canary",
         ),

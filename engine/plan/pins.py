@@ -1,4 +1,5 @@
-"""What a rollout runs under, pinned: stages, salt, triggers, model. Compared with the plan whenever an engine starts. Pure."""
+"""What a rollout runs under, pinned: stages, salt, triggers, model. Compared with the plan whenever an engine starts.
+Pure."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ class PinnedStage(Struct, frozen=True):
 
 
 class PinnedModel(Struct, frozen=True):
-    """`settings`: the keys of [llm] that change a text's keywords. `digests`: of the model weights, as the servers report them;
-    empty until one does."""
+    """`settings`: the keys of [llm] that change a text's keywords. `digests`: of the model weights, as the servers
+    report them; empty until one does."""
 
     name: str
     prompt: str

@@ -32,7 +32,8 @@ class PlanError(Exception):
         return "\n".join(self.lines())
 
     def lines(self) -> list[str]:
-        """One line each: "rollout.toml:41, stages[2].percent: 150 is outside 0 to 100; give a percentage such as 25"."""
+        """One line each: "rollout.toml:41, stages[2].percent: 150 is outside 0 to 100; give a percentage such as
+        25"."""
         return [
             self.source
             + (f":{problem.line}" if problem.line else "")

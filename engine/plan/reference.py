@@ -12,8 +12,10 @@ _HEAD = """\
 # Configuration reference: rollout.toml
 
 `rollout check` lists everything wrong with the file, with line numbers. `rollout init` writes a commented one.
-Durations are strings such as `"5m"`, `"2d"`, `"1h30m"`; percentages are numbers from 0 to 100 with at most two decimals;
-thresholds are `"5 %"` or `0.05` for a rate, `"3 s"`, `"3000 ms"` or `3000` for a time, a plain number for a count. Never put
+Durations are strings such as `"5m"`, `"2d"`, `"1h30m"`; percentages are numbers from 0 to 100 with at most two \
+decimals;
+thresholds are `"5 %"` or `0.05` for a rate, `"3 s"`, `"3000 ms"` or `3000` for a time, a plain number for a count. \
+Never put
 secrets in the file: give the name of the environment variable or file that holds them.
 """
 

@@ -13,8 +13,9 @@ class TriggerSettings(Part, frozen=True):
     mode: Annotated[
         Mode,
         Doc(
-            "How a rate over a window is evaluated. guarded: needs enough documents, looks further back when there are few, and "
-            "adds an early detector; literal: the plan to the letter; early: guarded with more early detectors."
+            "How a rate over a window is evaluated. guarded: needs enough documents, looks further back when "
+            "there are few, and adds an early detector; literal: the plan to the letter; early: guarded with "
+            "more early detectors."
         ),
     ] = "guarded"
     min_n: Annotated[int, Doc("LLM documents needed in the window for a trigger to act on it.", least=1)] = 20
@@ -71,7 +72,8 @@ class Llm(Part, frozen=True):
     timeout_s: Annotated[
         Seconds,
         Doc(
-            "Deadline for all work on a document: calls, retries, pauses, parts. The queue has its own limit, `max_wait`.",
+            "Deadline for all work on a document: calls, retries, pauses, parts. The queue has its own "
+            "limit, `max_wait`.",
             least=0.1,
             example="30s",
         ),
@@ -92,8 +94,8 @@ class Llm(Part, frozen=True):
     min_total: Annotated[
         int,
         Doc(
-            "Minimum keywords per document; an answer with fewer is topped up by the frequency method and counted as short. "
-            "0: never.",
+            "Minimum keywords per document; an answer with fewer is topped up by the frequency method and "
+            "counted as short. 0: never.",
             least=0,
             most=100,
         ),
@@ -104,8 +106,8 @@ class Llm(Part, frozen=True):
     max_waiting: Annotated[
         int,
         Doc(
-            "Maximum documents waiting for a free slot on a server. Beyond it, interactive documents get frequency keywords and "
-            "bulk work is refused with 429.",
+            "Maximum documents waiting for a free slot on a server. Beyond it, interactive documents get "
+            "frequency keywords and bulk work is refused with 429.",
             least=1,
         ),
     ] = 1000
@@ -229,7 +231,8 @@ class StoreSettings(Part, frozen=True):
     away_s: Annotated[
         Seconds,
         Doc(
-            "After this long without an engine, the rollout restarts held, at its last percentage, until a person resumes.",
+            "After this long without an engine, the rollout restarts held, at its last percentage, until a "
+            "person resumes.",
             least=60,
             example="1d",
         ),
@@ -242,8 +245,9 @@ class StoreSettings(Part, frozen=True):
     text_days: Annotated[
         float,
         Doc(
-            "Days to keep a document's full text after its last extraction; 0: forever. Without the text there are no snippets, "
-            "and search quality and reviews leave the document out. Keywords and title stay.",
+            "Days to keep a document's full text after its last extraction; 0: forever. Without the text "
+            "there are no snippets, and search quality and reviews leave the document out. Keywords and "
+            "title stay.",
             least=0,
         ),
     ] = 0.0
@@ -262,7 +266,8 @@ class HttpSettings(Part, frozen=True):
     metrics: Annotated[
         Literal["token", "open"],
         Doc(
-            "Who may read /metrics from another machine. token: whoever has the token; open: anyone who reaches the address.",
+            "Who may read /metrics from another machine. token: whoever has the token; open: anyone who "
+            "reaches the address.",
             example="open",
         ),
     ] = "token"
@@ -274,7 +279,8 @@ class Otel(Part, frozen=True):
     endpoint: Annotated[
         str,
         Doc(
-            "Address of the collector; empty: that of the environment variable OTEL_EXPORTER_OTLP_ENDPOINT, off without it.",
+            "Address of the collector; empty: that of the environment variable OTEL_EXPORTER_OTLP_ENDPOINT, "
+            "off without it.",
             pattern=r"^$|^https?://[^\s/]+",
             example="http://127.0.0.1:4318",
         ),
@@ -292,7 +298,8 @@ class Notify(Part, frozen=True):
     daily_at: Annotated[
         str,
         Doc(
-            "Time of day (in the calendar's zone) for automatic daily and weekly messages; empty: only when a person sends them.",
+            "Time of day (in the calendar's zone) for automatic daily and weekly messages; empty: only when "
+            "a person sends them.",
             pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$",
             example="09:00",
         ),
@@ -300,8 +307,8 @@ class Notify(Part, frozen=True):
     escalate_to: Annotated[
         tuple[str, ...],
         Doc(
-            "Roles of [[contacts]], in order. If no one takes an alarm (K) in time, the first gets a message, then the next. "
-            "Empty: no one does.",
+            "Roles of [[contacts]], in order. If no one takes an alarm (K) in time, the first gets a "
+            "message, then the next. Empty: no one does.",
             example='["Technical Lead"]',
         ),
     ] = ()

@@ -58,15 +58,16 @@ FAULTS: tuple[FaultKind, ...] = (
         "error_rate",
         "Errors",
         0.2,
-        "This share of documents is answered with HTTP 500, as when the model's process crashes on them. The error rate "
-        "climbs to it, on the LLM arm only; above 5 % for 5 minutes, error_critical takes the percentage to 0.",
+        "This share of documents is answered with HTTP 500, as when the model's process crashes on them. The "
+        "error rate climbs to it, on the LLM arm only; above 5 % for 5 minutes, error_critical takes the "
+        "percentage to 0.",
     ),
     _kind(
         "invalid_rate",
         "Broken answers",
         0.2,
-        "This share of answers is JSON that stops midway. The server reports success; the error rate shows the failures, "
-        "with `invalid` as the reason.",
+        "This share of answers is JSON that stops midway. The server reports success; the error rate shows "
+        "the failures, with `invalid` as the reason.",
     ),
     _kind(
         "empty_rate",
@@ -78,8 +79,9 @@ FAULTS: tuple[FaultKind, ...] = (
         "slow",
         "Slow",
         5.0,
-        "Every answer takes this many times longer. Mean latency passes 2 s, then 3 s: latency_high rolls back one stage "
-        "after 10 minutes. Calls queue; far above that, documents run into their deadline and count as errors.",
+        "Every answer takes this many times longer. Mean latency passes 2 s, then 3 s: latency_high rolls "
+        "back one stage after 10 minutes. Calls queue; far above that, documents run into their deadline and "
+        "count as errors.",
     ),
     _kind(
         "hang",
@@ -94,13 +96,15 @@ FAULTS: tuple[FaultKind, ...] = (
         "Down",
         1.0,
         "The server refuses connections and resets those it had. With every server down, llm_unavailable takes the "
-        "percentage to 0 after 60 s; with one of several down, the others take over and only that server's line turns red.",
+        "percentage to 0 after 60 s; with one of several down, the others take over and only that server's "
+        "line turns red.",
     ),
     _kind(
         "busy",
         "Queue full",
         0.5,
-        'This share of calls is refused with 503, "server busy". The client lowers its concurrency and retries: latency '
+        'This share of calls is refused with 503, "server busy". The client lowers its concurrency and '
+        "retries: latency "
         "grows, with hardly an error.",
     ),
     _kind(
@@ -114,8 +118,9 @@ FAULTS: tuple[FaultKind, ...] = (
         "drip",
         "Dripping answers",
         0.3,
-        "This share of answers arrives one byte at a time, so that no single read ever times out. Only the document's own "
-        "deadline ends them: `timeout` is the reason, and after several in a row the server is taken out.",
+        "This share of answers arrives one byte at a time, so that no single read ever times out. Only the "
+        "document's own deadline ends them: `timeout` is the reason, and after several in a row the server "
+        "is taken out.",
     ),
     _kind(
         "hallucinate",
@@ -130,8 +135,9 @@ FAULTS: tuple[FaultKind, ...] = (
         "quota",
         "Quota used up",
         1.0,
-        "Every call is turned away with 429, quota exceeded, for the next hour. Documents get frequency keywords at once, "
-        "with `quota` as the reason; waiting does not help, so llm_unavailable takes the percentage to 0.",
+        "Every call is turned away with 429, quota exceeded, for the next hour. Documents get frequency "
+        "keywords at once, with `quota` as the reason; waiting does not help, so llm_unavailable takes the "
+        "percentage to 0.",
     ),
 )
 

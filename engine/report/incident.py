@@ -1,4 +1,5 @@
-"""What happened in an incident, moment by moment: from the first bad document to the proof, the cause and the way back. Reads only."""
+"""What happened in an incident, moment by moment: from the first bad document to the proof, the cause and the way back.
+Reads only."""
 
 from __future__ import annotations
 
@@ -72,8 +73,8 @@ def cost(conn: sqlite3.Connection, incident: Incident) -> str:
     ).fetchone()
     lasted = format_duration(max(0.0, until - start - 1))
     return (
-        f"In the {lasted} until it took effect, {failed:,.0f} of {attempts:,.0f} LLM calls failed and their documents got frequency "
-        f"keywords; {served:,.0f} documents got LLM keywords. {users}."
+        f"In the {lasted} until it took effect, {failed:,.0f} of {attempts:,.0f} LLM calls failed and their "
+        f"documents got frequency keywords; {served:,.0f} documents got LLM keywords. {users}."
     )
 
 

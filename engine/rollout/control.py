@@ -1,10 +1,11 @@
 """The state machine: who may change the percentage, when, and what follows. Pure: no clock, no database.
 
-A request becomes a `Decision` or a `Refusal`; `transition(state, decision)` is the only way from one state to the next, so that
-replaying the log gives the state. Two rules come first, and each lives in one place:
+A request becomes a `Decision` or a `Refusal`; `transition(state, decision)` is the only way from one state to the next,
+so that replaying the log gives the state. Two rules come first, and each lives in one place:
 
 - down is never refused: `roll_back` has no precondition, takes no gate and no epoch (`Refusal` is not in its type);
-- up is only by a person: `promote` and `undo_rollback` are the only functions that make a decision with a higher percentage.
+- up is only by a person: `promote` and `undo_rollback` are the only functions that make a decision with a higher
+percentage.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ DOWN = frozenset({"rollback", "trigger"})
 class Actor(Struct, frozen=True):
     """Who acted and from where. The engine itself acts as kind `engine`.
 
-    `name` is what people see. Where a person goes by a name of their own it carries the uid, and `account` is the account's name:
-    rights and approvals count by account and uid, never by a name that someone chose.
+    `name` is what people see. Where a person goes by a name of their own it carries the uid, and `account` is the
+    account's name: rights and approvals count by account and uid, never by a name that someone chose.
     """
 
     name: str
@@ -283,8 +284,8 @@ def gate_stage(plan: Plan, state: State, short: bool = True) -> Stage | None:
 
 
 def next_step(plan: Plan, state: State, short: bool = True) -> tuple[int, int]:
-    """(stage, percent_bp) that a promotion leads to: back to what a rollback left (unless not `short`), the stage's own percentage
-    when reduced, else the next stage."""
+    """(stage, percent_bp) that a promotion leads to: back to what a rollback left (unless not `short`), the stage's own
+    percentage when reduced, else the next stage."""
     back = way_back.target(plan, state.setback, state.stage, state.percent_bp) if short and not state.locked else None
     if back is not None:
         return back
@@ -316,8 +317,8 @@ def promote(
     to_stage: int | None = None,
     short: bool = True,
 ) -> Decision | Refusal:
-    """One step up. `missing` and `blocked` are the gate's, evaluated in the same transaction; `by` is the last decision's sentence.
-    `to_stage` is the stage the person expects to enter.
+    """One step up. `missing` and `blocked` are the gate's, evaluated in the same transaction; `by` is the last
+    decision's sentence. `to_stage` is the stage the person expects to enter.
 
     An override skips `missing` with a typed reason, never `blocked`: a lock, a hold, quiet hours, a blind monitor.
     """
@@ -348,9 +349,18 @@ def promote(
     what = "declared stable" if stage >= plan.stable else f"{verb} to stage {stage} {name}, {percent(bp)}{shadow}"
     how = f" overriding {len(missing)} missing: {ask.reason}" if missing else ""
     return Decision(
-        "promote", ask.actor, ask.reason, stage, bp, ask.at, ask.request_id, f"{ask.actor.name} {what}{how}",
-        seen=ask.seen, evidence={"missing": list(missing)}, override=bool(missing),
-    )  # fmt: skip
+        "promote",
+        ask.actor,
+        ask.reason,
+        stage,
+        bp,
+        ask.at,
+        ask.request_id,
+        f"{ask.actor.name} {what}{how}",
+        seen=ask.seen,
+        evidence={"missing": list(missing)},
+        override=bool(missing),
+    )
 
 
 def moved(not_done: str, by: str) -> Refusal:
@@ -373,17 +383,26 @@ def undo_rollback(plan: Plan, state: State, ask: Ask, epoch: int, by: str) -> De
             f"Not undone: promotion is blocked. {state.locked or state.held}. Use the gate (2) to go back up."
         )
     return Decision(
-        "undo_rollback", ask.actor, ask.reason, state.undo.stage, state.undo.percent_bp, ask.at, ask.request_id,
-        f"{ask.actor.name} undid the rollback: stage {state.undo.stage}, {percent(state.undo.percent_bp)} again", seen=ask.seen,
-        entered_at=state.undo.entered_at, changed_at=state.undo.changed_at,
-    )  # fmt: skip
+        "undo_rollback",
+        ask.actor,
+        ask.reason,
+        state.undo.stage,
+        state.undo.percent_bp,
+        ask.at,
+        ask.request_id,
+        f"{ask.actor.name} undid the rollback: stage {state.undo.stage}, {percent(state.undo.percent_bp)} again",
+        seen=ask.seen,
+        entered_at=state.undo.entered_at,
+        changed_at=state.undo.changed_at,
+    )
 
 
 # -- down: never refused ---------------------------------------------------------------------------------------------
 
 
 def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, how: str = "") -> Decision:
-    """To 0 % (stage Internal, or Preparation if still there), or to an earlier stage. Idempotent; never raises the percentage."""
+    """To 0 % (stage Internal, or Preparation if still there), or to an earlier stage. Idempotent; never raises the
+    percentage."""
     zero = min(state.stage, first_after_zero(plan))
     stage, bp = zero, 0
     if to_stage is not None and zero <= to_stage < min(state.stage, len(plan.stages)):
@@ -404,10 +423,20 @@ def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, h
     was = f" from {percent(state.percent_bp)}" if state.percent_bp else ""
     why = f": {ask.reason}" if ask.reason else ""
     return Decision(
-        "rollback", ask.actor, ask.reason, stage, bp, ask.at, ask.request_id,
-        f"{ask.actor.name} rolled back{was} to {percent(bp)}{how}{why}", seen=ask.seen, undo=held_back,
-        setback=Setback(state.stage, state.percent_bp, explained=len(ask.reason.strip()) >= CAUSE) if state.percent_bp > bp else None,
-    )  # fmt: skip
+        "rollback",
+        ask.actor,
+        ask.reason,
+        stage,
+        bp,
+        ask.at,
+        ask.request_id,
+        f"{ask.actor.name} rolled back{was} to {percent(bp)}{how}{why}",
+        seen=ask.seen,
+        undo=held_back,
+        setback=Setback(state.stage, state.percent_bp, explained=len(ask.reason.strip()) >= CAUSE)
+        if state.percent_bp > bp
+        else None,
+    )
 
 
 def not_below(plan: Plan, to_stage: int, stage: int | None) -> str:
@@ -442,18 +471,34 @@ def act(plan: Plan, state: State, action: Action, ask: Ask, sentence: str, evide
         if state.held:
             return None
         return Decision(
-            "hold", ask.actor, ask.reason, stage, bp, ask.at, ask.request_id, f"held by trigger: {sentence}",
-            held=f"{ask.reason}: {sentence}", evidence=evidence,
-        )  # fmt: skip
+            "hold",
+            ask.actor,
+            ask.reason,
+            stage,
+            bp,
+            ask.at,
+            ask.request_id,
+            f"held by trigger: {sentence}",
+            held=f"{ask.reason}: {sentence}",
+            evidence=evidence,
+        )
     if bp >= state.percent_bp and stage == state.stage:
         return None
     until = ask.at + plan.trigger_settings.cooldown_s
     return Decision(
-        "trigger", ask.actor, ask.reason, stage, bp, ask.at, ask.request_id,
+        "trigger",
+        ask.actor,
+        ask.reason,
+        stage,
+        bp,
+        ask.at,
+        ask.request_id,
         f"{ask.reason} took {percent(state.percent_bp)} to {percent(bp)}: {sentence}",
-        locked=f"{ask.reason} fired: {sentence}", cooldown_until=until, evidence=evidence,
+        locked=f"{ask.reason} fired: {sentence}",
+        cooldown_until=until,
+        evidence=evidence,
         setback=_failed(plan, state, ask.reason, evidence),
-    )  # fmt: skip
+    )
 
 
 def _failed(plan: Plan, state: State, trigger: str, evidence: dict[str, Any]) -> Setback:
@@ -478,9 +523,17 @@ def hold(state: State, ask: Ask) -> Decision | Refusal:
         return Refusal(f"Already held: {state.held}")
     why = ask.reason or "no reason given"
     return Decision(
-        "hold", ask.actor, ask.reason, state.stage, state.percent_bp, ask.at, ask.request_id,
-        f"{ask.actor.name} held promotion: {why}", held=f"{ask.actor.name}: {why}", seen=ask.seen,
-    )  # fmt: skip
+        "hold",
+        ask.actor,
+        ask.reason,
+        state.stage,
+        state.percent_bp,
+        ask.at,
+        ask.request_id,
+        f"{ask.actor.name} held promotion: {why}",
+        held=f"{ask.actor.name}: {why}",
+        seen=ask.seen,
+    )
 
 
 def set_ceiling(state: State, ask: Ask, ceiling_bp: int, epoch: int, by: str) -> Decision | Refusal:
@@ -500,8 +553,9 @@ def set_ceiling(state: State, ask: Ask, ceiling_bp: int, epoch: int, by: str) ->
 
 
 def to_resume(state: State, armed: bool, rolled_back: bool) -> bool:
-    """Whether a resume would change anything: it releases a hold or a lock, and after a rollback to 0 % it lets a person call
-    the LLM again. In Preparation there is no armed file, so `rolled_back` alone tells whether someone has resumed."""
+    """Whether a resume would change anything: it releases a hold or a lock, and after a rollback to 0 % it lets a
+    person call the LLM again. In Preparation there is no armed file, so `rolled_back` alone tells whether someone has
+    resumed."""
     out = rolled_back if state.stage == 0 else not armed
     return bool(state.held or state.locked or out)
 
@@ -509,15 +563,16 @@ def to_resume(state: State, armed: bool, rolled_back: bool) -> bool:
 def resume(state: State, ask: Ask, armed: bool = True, rolled_back: bool = False) -> Decision | Refusal:
     """Release a hold or, with a written cause and after the cool-down, the lock of an automatic rollback.
 
-    A rollback removes the armed file. A resume is also how a person puts it back, for LLM calls they start themselves and
-    for shadow calls, at the current percentage.
+    A rollback removes the armed file. A resume is also how a person puts it back, for LLM calls they start themselves
+    and for shadow calls, at the current percentage.
     """
     if not to_resume(state, armed, rolled_back):
         return Refusal("Nothing to resume: the rollout is neither held nor locked.", "nothing_to_resume")
     if state.locked:
         if len(ask.reason.strip()) < CAUSE:
             return Refusal(
-                "Not resumed: after an automatic rollback, promotion reopens only with a written cause (8 characters or more).",
+                "Not resumed: after an automatic rollback, promotion reopens only with a written cause (8 "
+                "characters or more).",
                 "cause_missing",
             )
         if state.cooldown_until is not None and ask.at < state.cooldown_until:
@@ -528,9 +583,18 @@ def resume(state: State, ask: Ask, armed: bool = True, rolled_back: bool = False
             )
     why = f": {ask.reason}" if ask.reason else ""
     return Decision(
-        "resume", ask.actor, ask.reason, state.stage, state.percent_bp, ask.at, ask.request_id,
-        f"{ask.actor.name} resumed{why}", held="", locked="", seen=ask.seen,
-    )  # fmt: skip
+        "resume",
+        ask.actor,
+        ask.reason,
+        state.stage,
+        state.percent_bp,
+        ask.at,
+        ask.request_id,
+        f"{ask.actor.name} resumed{why}",
+        held="",
+        locked="",
+        seen=ask.seen,
+    )
 
 
 def people(state: State) -> int:
@@ -549,22 +613,38 @@ def approve(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
         return Refusal(f"{who} has approved this step already{as_whom}; another person must, from their own login.")
     if ask.actor.uid == ROOT and state.approvers:
         return Refusal(
-            f"Not counted: this approval comes from root, who may be {' or '.join(state.approvals)} again (sudo). Another person must "
-            "approve, from their own login and without sudo."
+            f"Not counted: this approval comes from root, who may be {' or '.join(state.approvals)} again "
+            "(sudo). Another person must approve, from their own login and without sudo."
         )
     stage, bp = next_step(plan, state)
     return Decision(
-        "approve", ask.actor, ask.reason, state.stage, state.percent_bp, ask.at, ask.request_id,
-        f"{who} approved the step to {stage_name(plan, stage)}, {percent(bp)}", approval=who, seen=ask.seen,
-    )  # fmt: skip
+        "approve",
+        ask.actor,
+        ask.reason,
+        state.stage,
+        state.percent_bp,
+        ask.at,
+        ask.request_id,
+        f"{who} approved the step to {stage_name(plan, stage)}, {percent(bp)}",
+        approval=who,
+        seen=ask.seen,
+    )
 
 
 def note(state: State, ask: Ask, kind: str, sentence: str, evidence: dict[str, Any] | None = None) -> Decision:
     """A row of the log that changes no state but belongs in the record: a signature, a restore, a renewed lease."""
     return Decision(
-        kind, ask.actor, ask.reason, state.stage, state.percent_bp, ask.at, ask.request_id, sentence,
-        seen=ask.seen, evidence=evidence or {},
-    )  # fmt: skip
+        kind,
+        ask.actor,
+        ask.reason,
+        state.stage,
+        state.percent_bp,
+        ask.at,
+        ask.request_id,
+        sentence,
+        seen=ask.seen,
+        evidence=evidence or {},
+    )
 
 
 def clock_step(state: State, ask: Ask, by: float) -> Decision:
@@ -596,7 +676,7 @@ def in_the_future(plan: Plan, state: State, ask: Ask, records: int) -> Decision 
     return made
 
 
-# -- what the rollout runs under ---------------------------------------------------------------------------------------------
+# -- what the rollout runs under ---------------------------------------------------------------------------------------
 
 
 def pin(
@@ -618,8 +698,8 @@ def adopt(plan: Plan, state: State, ask: Ask, stage: int, pins: Pins, before: Pi
     if plan.stages[min(stage, plan.last_stage)].percent_bp > state.percent_bp and stage != same:
         above = percent(plan.stages[min(stage, plan.last_stage)].percent_bp)
         return Refusal(
-            f"Not adopted: stage {stage} is at {above}, above the {percent(state.percent_bp)} in effect. Adopt a stage at or below "
-            "that, then promote."
+            f"Not adopted: stage {stage} is at {above}, above the {percent(state.percent_bp)} in effect. "
+            "Adopt a stage at or below that, then promote."
         )
     own = plan.stages[min(stage, plan.last_stage)].percent_bp
     bp = min(state.percent_bp, own)

@@ -85,7 +85,10 @@ def gate_stage(plan: Plan, setback: Setback, stage: int) -> Stage:
     before = plan.stages[max(0, to.number - 1)]
     bake = rebake_s(to)
     failed = setback.why or "the rollback"
-    sentence = f"Back to stage {to.number} {to.name}: fresh evidence for {failed}, watched for {format_duration(bake)} of its {format_duration(to.bake_s)} bake."
+    sentence = (
+        f"Back to stage {to.number} {to.name}: fresh evidence for {failed}, watched for {format_duration(bake)} "
+        f"of its {format_duration(to.bake_s)} bake."
+    )
     return replace(
         plan.stages[stage],
         success=evidence(plan, setback),

@@ -275,9 +275,21 @@ async def _unknown(_: Request, error: Exception) -> Response:
 
 def stored_document(d: Document, with_text: bool) -> StoredDocument:
     return StoredDocument(
-        d.id, d.title, d.arm, d.method, d.keywords, d.technical, d.frequency, d.llm, d.shadow, iso(d.updated),
-        None if d.llm_at is None else iso(d.llm_at), d.llm_stage, d.restored, d.text if with_text else msgspec.UNSET,
-    )  # fmt: skip
+        d.id,
+        d.title,
+        d.arm,
+        d.method,
+        d.keywords,
+        d.technical,
+        d.frequency,
+        d.llm,
+        d.shadow,
+        iso(d.updated),
+        None if d.llm_at is None else iso(d.llm_at),
+        d.llm_stage,
+        d.restored,
+        d.text if with_text else msgspec.UNSET,
+    )
 
 
 def moment_of(text: str, now: float) -> float:

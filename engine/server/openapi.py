@@ -14,8 +14,8 @@ from engine.view.outward import MOMENTS
 VERSION = "1"
 REF = "#/components/schemas/{name}"
 TYPES = (
-    wire.ExtractRequest, wire.BatchRequest, wire.FeedbackRequest, Extracted, wire.DocumentLine, wire.ProblemLine, wire.Problem,
-    wire.Answer, wire.StoredDocument, wire.Decisions, wire.Health, View,
+    wire.ExtractRequest, wire.BatchRequest, wire.FeedbackRequest, Extracted, wire.DocumentLine, wire.ProblemLine,
+    wire.Problem, wire.Answer, wire.StoredDocument, wire.Decisions, wire.Health, View,
 )  # fmt: skip
 
 ERRORS = {
@@ -49,8 +49,8 @@ def described(service: str, environment: str) -> dict[str, Any]:
         "info": {
             "title": "Rollout engine",
             "version": VERSION,
-            "description": f"Keyword extraction for {service} in {environment}. Errors are JSON with `code` and `error`; " "every answer has "
-            "X-Request-Id, the caller's own if it sent one.",
+            "description": f"Keyword extraction for {service} in {environment}. Errors are JSON with `code` and "
+            "`error`; every answer has X-Request-Id, the caller's own if it sent one.",
         },
         "paths": _paths(),
         "security": [{}, {"token": []}],
@@ -63,18 +63,23 @@ def described(service: str, environment: str) -> dict[str, Any]:
             },
             "parameters": {
                 "IdempotencyKey": {
-                    "name": "Idempotency-Key", "in": "header", "required": False,
+                    "name": "Idempotency-Key",
+                    "in": "header",
+                    "required": False,
                     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
                     "description": "A repeated request gets the same answer for a day, while the engine runs.",
                 },
                 "RequestId": {
-                    "name": "X-Request-Id", "in": "header", "required": False,
+                    "name": "X-Request-Id",
+                    "in": "header",
+                    "required": False,
                     "schema": {"type": "string"},
-                    "description": "Up to 128 characters of A-Z a-z 0-9 . _ : / + = @ -; otherwise the engine generates one.",
+                    "description": "Up to 128 characters of A-Z a-z 0-9 . _ : / + = @ -; "
+                    "otherwise the engine generates one.",
                 },
             },
         },
-    }  # fmt: skip
+    }
 
 
 def _with_moments(schema: dict[str, Any]) -> None:
@@ -104,41 +109,70 @@ def _paths() -> dict[str, Any]:
     }
     return {
         "/v1/extract": {
-            "post": _operation("extract", "Keywords for one document, stored", "Extracted", (*SENT, 409, 429), "ExtractRequest", once)
+            "post": _operation(
+                "extract", "Keywords for one document, stored", "Extracted", (*SENT, 409, 429), "ExtractRequest", once
+            )
         },
         "/v1/extract:batch": {
             "post": _operation(
-                "extractBatch", "Up to 1,000 documents; a JSON line for each as it is done", "", SENT, "BatchRequest",
+                "extractBatch",
+                "Up to 1,000 documents; a JSON line for each as it is done",
+                "",
+                SENT,
+                "BatchRequest",
                 lines=("DocumentLine", "ProblemLine"),
             )
         },
         "/v1/feedback": {
-            "post": _operation("feedback", "A user's click, rating or complaint", "Answer", (*SENT, 409, 429), "FeedbackRequest", once)
+            "post": _operation(
+                "feedback", "A user's click, rating or complaint", "Answer", (*SENT, 409, 429), "FeedbackRequest", once
+            )
         },
         "/v1/documents/{id}": {
-            "get": _operation("document", "A stored document", "StoredDocument", (404,), parameters=[*document, text], token=True),
-            "delete": _operation("deleteDocument", "Delete a document permanently", "Answer", (404, 409), parameters=document, token=True),
+            "get": _operation(
+                "document", "A stored document", "StoredDocument", (404,), parameters=[*document, text], token=True
+            ),
+            "delete": _operation(
+                "deleteDocument", "Delete a document permanently", "Answer", (404, 409), parameters=document, token=True
+            ),
         },
         "/v1/worker/{kind}": {
             "post": _operation(
-                "worker", "For workers of the same version: lease, watch", "", (*SENT, 404, 409, 429), parameters=[kind], token=True
+                "worker",
+                "For workers of the same version: lease, watch",
+                "",
+                (*SENT, 404, 409, 429),
+                parameters=[kind],
+                token=True,
             )
         },
         "/v1/status": {"get": _operation("status", "The state of the rollout", "View", ())},
         "/v1/decisions": {
-            "get": _operation("decisions", "The log between two moments, newest first", "Decisions", (422,), parameters=[
-                _query("from", {"type": "string"}, "ISO 8601, or milliseconds since 1970."),
-                _query("to", {"type": "string"}, "The same, exclusive; now if left out."),
-                _query("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "100 if left out."),
-                _query("kind", {"type": "string"}, "Only these kinds, separated by commas: promote,rollback."),
-            ])
+            "get": _operation(
+                "decisions",
+                "The log between two moments, newest first",
+                "Decisions",
+                (422,),
+                parameters=[
+                    _query("from", {"type": "string"}, "ISO 8601, or milliseconds since 1970."),
+                    _query("to", {"type": "string"}, "The same, exclusive; now if left out."),
+                    _query("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "100 if left out."),
+                    _query("kind", {"type": "string"}, "Only these kinds, separated by commas: promote,rollback."),
+                ],
+            )
         },
         "/healthz": {"get": _operation("health", "Whether the engine is healthy; open to everyone", "Health", ())},
         "/metrics": {
-            "get": _operation("metrics", "Figures as JSON, or as Prometheus text if the request accepts it", "", (), lines=("metrics",))
+            "get": _operation(
+                "metrics",
+                "Figures as JSON, or as Prometheus text if the request accepts it",
+                "",
+                (),
+                lines=("metrics",),
+            )
         },
         "/openapi.json": {"get": _operation("openapi", "This document", "", (), lines=("openapi",))},
-    }  # fmt: skip
+    }
 
 
 def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:

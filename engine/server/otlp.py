@@ -45,7 +45,8 @@ def endpoint(otel: Otel, environ: Mapping[str, str]) -> str:
 
 
 def start(engine: Engine, environ: Mapping[str, str]) -> Export | None:
-    """Export from now on. None when it is off, in a rehearsal, or not installed (which becomes a sentence for people)."""
+    """Export from now on. None when it is off, in a rehearsal, or not installed (which becomes a sentence for
+    people)."""
     url = endpoint(engine.plan.otel, environ)
     if not url or engine.rehearsal:
         return None

@@ -1,4 +1,5 @@
-"""An alarm that no one takes (K) goes to the next contact, in the order that the plan names, each after the same time."""
+"""An alarm that no one takes (K) goes to the next contact, in the order that the plan names, each after the same
+time."""
 
 from __future__ import annotations
 
@@ -98,8 +99,8 @@ def due(found: Sequence[EscalationStep], now: float) -> list[EscalationStep]:
 
 
 def draft(plan: Plan, step: EscalationStep, since: float, alarm: str, now: float) -> Draft:
-    """Says whom to call, so that a channel that everyone reads can call them too. Its audience is the contact's role, so that an
-    address can be theirs alone: technical_lead=..."""
+    """Says whom to call, so that a channel that everyone reads can call them too. Its audience is the contact's role,
+    so that an address can be theirs alone: technical_lead=..."""
     who = step.contact
     reach = ", ".join(part for part in (who.name, who.phone, who.email) if part and not part.startswith("["))
     body = (

@@ -321,7 +321,8 @@ class Monitor:
         return self._alarm if self.alarm_since is not None else ""
 
     def _alarmed(self, state: State, now: float) -> None:
-        """An alarm begins with the first grave thing and ends when none is left: who had the last one does not have the next."""
+        """An alarm begins with the first grave thing and ends when none is left: who had the last one does not have the
+        next."""
         grave = {t.id for t in self.plan.triggers if t.severity in (Severity.critical, Severity.high)}
         breach = [r.headline or r.id for r in self.verdict.readings if r.id in grave and r.verdict == "breach"]
         what = state.locked or (breach[0] if breach and state.percent_bp else "") or self.verdict.blind
@@ -432,8 +433,9 @@ class Monitor:
         return self._facts
 
     def _evidence(self, state: State) -> Bucket:
-        """What a gate judges: everything since the last change of percentage. On the way back what is as old as the bake asks for at
-        most, so that the failures that a rollback answered do not count against what came after the mend."""
+        """What a gate judges: everything since the last change of percentage. On the way back what is as old as the
+        bake asks for at most, so that the failures that a rollback answered do not count against what came after the
+        mend."""
         back = control.returns(self.plan, state)
         if back is None:
             return series.since_change(self.conn, state.epoch)

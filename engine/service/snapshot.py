@@ -260,17 +260,29 @@ def _inbox_facts(
     # a rollback that was undone, or that the way up has passed since, needs no explanation any more
     unexplained = proof is not None and not proof.automatic and not proof.reason and proof.rev == state.last_rev
     return inbox.InboxFacts(
-        alarm="" if acknowledged(engine) else monitor.alarm, locked_by=_fired(engine),
-        misplaced=engine.misplaced, plan_changed=engine.plan_watch.sentence, blind=monitor.verdict.blind, overruled=overruled,
-        problems=running.problems, unexplained=proof.rev if proof is not None and unexplained and not state.percent_bp and not _explained(engine, proof.rev) else 0,
-        complaints=complaints, complained_at=complained_at, to_review=to_review, review_of=review_of,
-        unarmed=_unarmed(engine), rules_unproven=monitor.rules_unproven(state, engine.conn),
+        alarm="" if acknowledged(engine) else monitor.alarm,
+        locked_by=_fired(engine),
+        misplaced=engine.misplaced,
+        plan_changed=engine.plan_watch.sentence,
+        blind=monitor.verdict.blind,
+        overruled=overruled,
+        problems=running.problems,
+        unexplained=proof.rev
+        if proof is not None and unexplained and not state.percent_bp and not _explained(engine, proof.rev)
+        else 0,
+        complaints=complaints,
+        complained_at=complained_at,
+        to_review=to_review,
+        review_of=review_of,
+        unarmed=_unarmed(engine),
+        rules_unproven=monitor.rules_unproven(state, engine.conn),
         messages=tuple((m.id, m.id.replace("_", " ")) for m in messages),
-    )  # fmt: skip
+    )
 
 
 def _unarmed(engine: Engine) -> bool:
-    """After a rollback the armed file is out: the shadow of the stage where it landed waits for a person who puts it back."""
+    """After a rollback the armed file is out: the shadow of the stage where it landed waits for a person who puts it
+    back."""
     stage = engine.monitor.stage_of(engine.state)
     return bool(stage and stage.shadow_bp and engine.state.last_rev) and engine.switch.armed_file != "in"
 
@@ -305,7 +317,8 @@ def _unread_complaints(engine: Engine) -> tuple[int, float | None]:
 
 
 def _to_review(engine: Engine) -> tuple[int, int]:
-    """(documents still to be judged, documents that this stage asks for); none while the LLM has written nothing to review."""
+    """(documents still to be judged, documents that this stage asks for); none while the LLM has written nothing to
+    review."""
     stage = engine.monitor.stage_of(engine.state)
     if stage is None or stage.sampling is None:
         return 0, 0
@@ -416,12 +429,24 @@ def _gate(engine: Engine) -> GateView:
     next_stage, next_bp = control.next_step(plan, state)
     baked, asked = monitor.baked(state)
     return GateView(
-        open=report.open and state.stage < plan.stable, next_stage=next_stage, next_name=stage_name(plan, next_stage),
-        next_percent_bp=next_bp, sentence=stage.gate if stage else "", missing=report.missing, conditions=report.conditions,
-        items=checklist.read(engine.conn, plan, state), bake_s=asked, baked_s=baked,
-        approvals_needed=stage.approvals if stage else 0, approvals=state.approvals, blocked=report.blocked,
-        met=report.met, total=report.total, others=report.others, returns=control.returns(plan, state) is not None,
-    )  # fmt: skip
+        open=report.open and state.stage < plan.stable,
+        next_stage=next_stage,
+        next_name=stage_name(plan, next_stage),
+        next_percent_bp=next_bp,
+        sentence=stage.gate if stage else "",
+        missing=report.missing,
+        conditions=report.conditions,
+        items=checklist.read(engine.conn, plan, state),
+        bake_s=asked,
+        baked_s=baked,
+        approvals_needed=stage.approvals if stage else 0,
+        approvals=state.approvals,
+        blocked=report.blocked,
+        met=report.met,
+        total=report.total,
+        others=report.others,
+        returns=control.returns(plan, state) is not None,
+    )
 
 
 def _attribution(engine: Engine, now: Bucket, triggers: tuple[TriggerView, ...]) -> str:

@@ -102,8 +102,8 @@ def open_reader(folder: Folder) -> sqlite3.Connection:
         except OSError:
             pass
         raise StoreError(
-            f"There is no store in {folder.path}. `rollout load PATH` or the engine (`rollout`, `rollout serve`) makes one; "
-            "--store DIR names another."
+            f"There is no store in {folder.path}. `rollout load PATH` or the engine (`rollout`, `rollout "
+            "serve`) makes one; --store DIR names another."
         )
     try:
         _refuse_planted(folder)

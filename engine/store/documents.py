@@ -86,9 +86,12 @@ def write(conn: sqlite3.Connection, documents: Sequence[DocumentWrite]) -> None:
                 method = excluded.method, frequency = excluded.frequency, restore_id = NULL,
                 llm = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm WHEN digest = excluded.digest THEN llm END,
                 shadow = CASE WHEN digest = excluded.digest THEN shadow END,
-                llm_at = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm_at WHEN digest = excluded.digest THEN llm_at END,
-                llm_stage = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm_stage WHEN digest = excluded.digest THEN llm_stage END,
-                llm_epoch = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm_epoch WHEN digest = excluded.digest THEN llm_epoch END,
+                llm_at = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm_at
+                    WHEN digest = excluded.digest THEN llm_at END,
+                llm_stage = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm_stage
+                    WHEN digest = excluded.digest THEN llm_stage END,
+                llm_epoch = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm_epoch
+                    WHEN digest = excluded.digest THEN llm_epoch END,
                 digest = excluded.digest
             RETURNING rowid
             """,

@@ -20,8 +20,9 @@ def take(conn: sqlite3.Connection, pid: int, now: float, beat: float) -> Lease:
     row = conn.execute("SELECT token, clean, heartbeat FROM lease WHERE id = 1").fetchone()
     token = (row[0] if row else 0) + 1
     conn.execute(
-        "INSERT INTO lease VALUES (1,?,?,?,?,?,0) ON CONFLICT(id) DO UPDATE SET token = excluded.token, pid = excluded.pid, "
-        "started = excluded.started, heartbeat = excluded.heartbeat, evaluated = excluded.evaluated, clean = 0",
+        "INSERT INTO lease VALUES (1,?,?,?,?,?,0) ON CONFLICT(id) DO UPDATE SET token = excluded.token, pid "
+        "= excluded.pid, started = excluded.started, heartbeat = excluded.heartbeat, evaluated = "
+        "excluded.evaluated, clean = 0",
         (token, pid, now, beat, now),
     )
     return Lease(token, bool(row[1]) if row else True, row[2] if row else None)

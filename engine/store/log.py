@@ -276,7 +276,8 @@ def last(conn: sqlite3.Connection, kinds: tuple[str, ...], before: int = 1 << 60
 
 
 def rolled_back(conn: sqlite3.Connection) -> bool:
-    """Whether the last decision about the armed file was a rollback to 0 %, so that no person has allowed calls since."""
+    """Whether the last decision about the armed file was a rollback to 0 %, so that no person has allowed calls
+    since."""
     row = last(conn, (*DOWN, "promote", "undo_rollback", "resume"))
     return row is not None and row.decision.kind in DOWN and not row.decision.percent_bp
 

@@ -39,7 +39,8 @@ def control_and_log(db: Database) -> None:
         """
         CREATE TABLE control (
             id INTEGER PRIMARY KEY CHECK (id = 1),
-            epoch INTEGER NOT NULL, rev INTEGER NOT NULL, percent_bp INTEGER NOT NULL CHECK (percent_bp BETWEEN 0 AND 10000),
+            epoch INTEGER NOT NULL, rev INTEGER NOT NULL,
+                percent_bp INTEGER NOT NULL CHECK (percent_bp BETWEEN 0 AND 10000),
             state TEXT NOT NULL
         ) STRICT;
         CREATE TABLE decision (
@@ -51,11 +52,13 @@ def control_and_log(db: Database) -> None:
             BEGIN SELECT RAISE(ABORT, 'the decision log is append-only'); END;
         CREATE TRIGGER decision_is_append_only_d BEFORE DELETE ON decision
             BEGIN SELECT RAISE(ABORT, 'the decision log is append-only'); END;
-        CREATE TABLE proof (rev INTEGER PRIMARY KEY REFERENCES decision(rev), at REAL NOT NULL, body TEXT NOT NULL) STRICT;
+        CREATE TABLE proof (rev INTEGER PRIMARY KEY REFERENCES decision(rev), at REAL NOT NULL,
+            body TEXT NOT NULL) STRICT;
         CREATE TABLE lease (id INTEGER PRIMARY KEY CHECK (id = 1), token INTEGER NOT NULL, pid INTEGER NOT NULL,
             started REAL NOT NULL, heartbeat REAL NOT NULL, evaluated REAL NOT NULL, clean INTEGER NOT NULL) STRICT;
         CREATE TABLE live (id INTEGER PRIMARY KEY CHECK (id = 1), at REAL NOT NULL, body BLOB NOT NULL) STRICT;
-        CREATE TABLE presence (console TEXT PRIMARY KEY, name TEXT NOT NULL, terminal TEXT NOT NULL, screen TEXT NOT NULL,
+        CREATE TABLE presence (console TEXT PRIMARY KEY, name TEXT NOT NULL, terminal TEXT NOT NULL,
+            screen TEXT NOT NULL,
             since REAL NOT NULL, seen REAL NOT NULL) STRICT;
         """,
     )
@@ -72,7 +75,8 @@ def extractions(db: Database) -> None:
         db,
         """
         CREATE TABLE extraction (
-            id INTEGER PRIMARY KEY, at REAL NOT NULL, document_id TEXT NOT NULL, arm TEXT NOT NULL, method TEXT NOT NULL,
+            id INTEGER PRIMARY KEY, at REAL NOT NULL, document_id TEXT NOT NULL, arm TEXT NOT NULL,
+                method TEXT NOT NULL,
             stage INTEGER NOT NULL, epoch INTEGER NOT NULL, attempted INTEGER NOT NULL, cached INTEGER NOT NULL,
             lookup INTEGER NOT NULL, fallback INTEGER NOT NULL, skipped INTEGER NOT NULL, shadow INTEGER NOT NULL,
             error TEXT, message TEXT, ms REAL NOT NULL, queue_ms REAL NOT NULL, keywords INTEGER NOT NULL,
@@ -96,7 +100,8 @@ def extractions(db: Database) -> None:
         CREATE TABLE restore (id INTEGER PRIMARY KEY, at REAL NOT NULL, rev INTEGER NOT NULL, since REAL, until REAL,
             documents INTEGER NOT NULL, undone REAL) STRICT;
         CREATE VIRTUAL TABLE document_fts USING fts5(title, frequency, llm, tokenize='porter unicode61');
-        CREATE TABLE llm_cache (key TEXT PRIMARY KEY, body TEXT NOT NULL, bytes INTEGER NOT NULL, used REAL NOT NULL) STRICT;
+        CREATE TABLE llm_cache (key TEXT PRIMARY KEY, body TEXT NOT NULL, bytes INTEGER NOT NULL,
+            used REAL NOT NULL) STRICT;
         CREATE INDEX llm_cache_used ON llm_cache(used);
         """,
     )
@@ -112,25 +117,34 @@ def people(db: Database) -> None:
         CREATE TABLE checked (stage INTEGER NOT NULL, item TEXT NOT NULL, state TEXT NOT NULL, actor TEXT NOT NULL,
             at REAL NOT NULL, note TEXT NOT NULL, evidence TEXT NOT NULL, PRIMARY KEY (stage, item)) STRICT;
         CREATE TABLE trigger_state (id INTEGER PRIMARY KEY CHECK (id = 1), at REAL NOT NULL, body TEXT NOT NULL) STRICT;
-        CREATE TABLE trigger_evidence (at REAL NOT NULL, trigger TEXT NOT NULL, verdict TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+        CREATE TABLE trigger_evidence (at REAL NOT NULL, trigger TEXT NOT NULL, verdict TEXT NOT NULL,
+            body TEXT NOT NULL) STRICT;
         CREATE INDEX trigger_evidence_at ON trigger_evidence(trigger, at);
-        CREATE TABLE probe (at REAL NOT NULL, server TEXT NOT NULL, ok INTEGER NOT NULL, ms REAL, message TEXT NOT NULL) STRICT;
+        CREATE TABLE probe (at REAL NOT NULL, server TEXT NOT NULL, ok INTEGER NOT NULL, ms REAL,
+            message TEXT NOT NULL) STRICT;
         CREATE INDEX probe_at ON probe(at);
-        CREATE TABLE feedback (id TEXT PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, document_id TEXT, arm TEXT, stage INTEGER NOT NULL,
+        CREATE TABLE feedback (id TEXT PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, document_id TEXT, arm TEXT,
+            stage INTEGER NOT NULL,
             value REAL, text TEXT NOT NULL, source TEXT NOT NULL) STRICT;
         CREATE INDEX feedback_at ON feedback(kind, at);
-        CREATE TABLE review_sample (id INTEGER PRIMARY KEY, at REAL NOT NULL, stage INTEGER NOT NULL, seed INTEGER NOT NULL, size INTEGER NOT NULL,
+        CREATE TABLE review_sample (id INTEGER PRIMARY KEY, at REAL NOT NULL, stage INTEGER NOT NULL,
+            seed INTEGER NOT NULL, size INTEGER NOT NULL,
             blind INTEGER NOT NULL, documents TEXT NOT NULL, actor TEXT NOT NULL) STRICT;
-        CREATE TABLE review (sample INTEGER NOT NULL, document_id TEXT NOT NULL, reviewer TEXT NOT NULL, at REAL NOT NULL, body TEXT NOT NULL,
+        CREATE TABLE review (sample INTEGER NOT NULL, document_id TEXT NOT NULL, reviewer TEXT NOT NULL,
+            at REAL NOT NULL, body TEXT NOT NULL,
             PRIMARY KEY (sample, document_id, reviewer)) STRICT;
         CREATE TABLE measure (at REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL) STRICT;
         CREATE INDEX measure_kind ON measure(kind, at);
-        CREATE TABLE outbox (id INTEGER PRIMARY KEY, at REAL NOT NULL, message TEXT NOT NULL, subject TEXT NOT NULL, body TEXT NOT NULL,
-            state TEXT NOT NULL, tries INTEGER NOT NULL, next_try REAL NOT NULL, error TEXT NOT NULL, request_id TEXT NOT NULL UNIQUE) STRICT;
+        CREATE TABLE outbox (id INTEGER PRIMARY KEY, at REAL NOT NULL, message TEXT NOT NULL, subject TEXT NOT NULL,
+            body TEXT NOT NULL,
+            state TEXT NOT NULL, tries INTEGER NOT NULL, next_try REAL NOT NULL, error TEXT NOT NULL,
+                request_id TEXT NOT NULL UNIQUE) STRICT;
         CREATE TABLE reminder (id TEXT NOT NULL, stage INTEGER NOT NULL, due REAL NOT NULL, done REAL, actor TEXT,
             PRIMARY KEY (id, stage, due)) STRICT;
-        CREATE TABLE note (id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL, text TEXT NOT NULL) STRICT;
-        CREATE TABLE run (id INTEGER PRIMARY KEY, at REAL NOT NULL, stage INTEGER NOT NULL, command TEXT NOT NULL, actor TEXT NOT NULL, exit INTEGER,
+        CREATE TABLE note (id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL,
+            text TEXT NOT NULL) STRICT;
+        CREATE TABLE run (id INTEGER PRIMARY KEY, at REAL NOT NULL, stage INTEGER NOT NULL, command TEXT NOT NULL,
+            actor TEXT NOT NULL, exit INTEGER,
             ms REAL NOT NULL, output TEXT NOT NULL) STRICT;
         """,
     )
@@ -171,17 +185,22 @@ def trials_and_reviews(db: Database) -> None:
     _run(
         db,
         """
-        CREATE TABLE trial (id INTEGER PRIMARY KEY, started REAL NOT NULL, stage INTEGER NOT NULL, epoch INTEGER NOT NULL,
-            percent_bp INTEGER NOT NULL, salt TEXT NOT NULL, declaration TEXT NOT NULL, report TEXT, scored_until REAL NOT NULL,
+        CREATE TABLE trial (id INTEGER PRIMARY KEY, started REAL NOT NULL, stage INTEGER NOT NULL,
+            epoch INTEGER NOT NULL,
+            percent_bp INTEGER NOT NULL, salt TEXT NOT NULL, declaration TEXT NOT NULL, report TEXT,
+                scored_until REAL NOT NULL,
             ended REAL, why TEXT NOT NULL) STRICT;
         CREATE TABLE trial_arm (trial INTEGER NOT NULL, arm TEXT NOT NULL, bucket BLOB NOT NULL, measures TEXT NOT NULL,
             PRIMARY KEY (trial, arm)) STRICT;
-        CREATE TABLE trial_document (trial INTEGER NOT NULL, document_id TEXT NOT NULL, arm TEXT NOT NULL, at REAL NOT NULL,
+        CREATE TABLE trial_document (trial INTEGER NOT NULL, document_id TEXT NOT NULL, arm TEXT NOT NULL,
+            at REAL NOT NULL,
             search REAL, relevance REAL, shown INTEGER NOT NULL DEFAULT 0, clicked INTEGER NOT NULL DEFAULT 0,
-            rated INTEGER NOT NULL DEFAULT 0, liked INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (trial, document_id)) STRICT, WITHOUT ROWID;
+            rated INTEGER NOT NULL DEFAULT 0, liked INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (trial,
+                document_id)) STRICT, WITHOUT ROWID;
         CREATE INDEX trial_document_at ON trial_document(trial, at);
         CREATE INDEX trial_document_scored ON trial_document(trial, document_id, arm, search) WHERE search IS NOT NULL;
-        CREATE TABLE review_document (sample INTEGER NOT NULL, place INTEGER NOT NULL, document_id TEXT NOT NULL, title TEXT NOT NULL,
+        CREATE TABLE review_document (sample INTEGER NOT NULL, place INTEGER NOT NULL, document_id TEXT NOT NULL,
+            title TEXT NOT NULL,
             llm TEXT NOT NULL, frequency TEXT NOT NULL, first TEXT NOT NULL, PRIMARY KEY (sample, place)) STRICT;
         CREATE INDEX document_updated ON document(updated);
         CREATE INDEX document_by_method ON document(method, updated);
@@ -200,7 +219,8 @@ def one_bucket_for_both_arms(db: Database) -> None:
         db,
         """
         CREATE TABLE rollup (
-            level INTEGER NOT NULL, t INTEGER NOT NULL, stage INTEGER NOT NULL, epoch INTEGER NOT NULL, body BLOB NOT NULL,
+            level INTEGER NOT NULL, t INTEGER NOT NULL, stage INTEGER NOT NULL, epoch INTEGER NOT NULL,
+                body BLOB NOT NULL,
             PRIMARY KEY (level, t, stage, epoch)
         ) STRICT, WITHOUT ROWID;
         """,
@@ -223,7 +243,8 @@ def plans_and_lapses(db: Database) -> None:
     _run(
         db,
         """
-        CREATE TABLE plan_file (digest TEXT PRIMARY KEY, at REAL NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL) STRICT;
+        CREATE TABLE plan_file (digest TEXT PRIMARY KEY, at REAL NOT NULL, source TEXT NOT NULL,
+            text TEXT NOT NULL) STRICT;
         ALTER TABLE checked ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;
         UPDATE checked SET rev = coalesce((SELECT max(rev) FROM decision WHERE kind IN ('sign', 'check', 'revoke') AND
             decision.at = checked.at), 0);
@@ -268,8 +289,8 @@ def index_of_every_script(db: Database) -> None:
 
 @migrations()
 def words_and_tries(db: Database) -> None:
-    """The first words of an answer that could not be used, and how many calls a document took: for the way from a figure to
-    its documents."""
+    """The first words of an answer that could not be used, and how many calls a document took: for the way from a
+    figure to its documents."""
     _run(
         db,
         """

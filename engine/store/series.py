@@ -290,7 +290,8 @@ def began(conn: sqlite3.Connection) -> int | None:
 
 
 def intact(conn: sqlite3.Connection, level: int, start: float, end: float) -> bool:
-    """Whether retention has left the buckets of a level between two moments: they begin before, or no hour there had documents."""
+    """Whether retention has left the buckets of a level between two moments: they begin before, or no hour there had
+    documents."""
     kept = conn.execute("SELECT min(t) FROM rollup WHERE level = ?", (level,)).fetchone()[0]
     if kept is not None and kept <= start:
         return True

@@ -1,9 +1,9 @@
 """The A/B test's rows in the store: its declaration, its documents, and the counts of each arm.
 
-A test belongs to one epoch: it starts when its stage reaches its percentage and ends when the percentage changes, because figures
-from two splits must not be added up (Simpson's paradox). A document takes part once, by its first extraction since the test
-started, in the arm that routing drew; extractions with a forced method don't take part. Only sums are kept per arm, so an analysis
-costs the same for a million documents as for a thousand.
+A test belongs to one epoch: it starts when its stage reaches its percentage and ends when the percentage changes,
+because figures from two splits must not be added up (Simpson's paradox). A document takes part once, by its first
+extraction since the test started, in the arm that routing drew; extractions with a forced method don't take part. Only
+sums are kept per arm, so an analysis costs the same for a million documents as for a thousand.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _COLUMNS = "id, started, stage, epoch, percent_bp, salt, declaration, report, sc
 
 
 class Trial(Struct, frozen=True):
-    """One A/B test. `report` is the last one kept; documents that joined before `scored_until` are scored or passed over."""
+    """One A/B test. `report` is the last one kept; documents that joined before `scored_until` are scored or passed
+    over."""
 
     id: int
     started: float
@@ -91,7 +92,8 @@ def begin(
 ) -> None:
     at, body = declaration.started, _json(declaration)
     cursor = conn.execute(
-        "INSERT INTO trial (started, stage, epoch, percent_bp, salt, declaration, scored_until, why) VALUES (?,?,?,?,?,?,?,'')",
+        "INSERT INTO trial (started, stage, epoch, percent_bp, salt, declaration, scored_until, why) VALUES "
+        "(?,?,?,?,?,?,?,'')",
         (at, stage, epoch, percent_bp, salt, body, at),
     )
     for arm in ARMS:
@@ -141,7 +143,8 @@ def _bucket(conn: sqlite3.Connection, trial: int, arm: str) -> Bucket:
 
 
 class Scored(Struct, frozen=True):
-    """A document's search score (mean reciprocal rank, 0..1) and the share of its keywords found in its title or headings."""
+    """A document's search score (mean reciprocal rank, 0..1) and the share of its keywords found in its title or
+    headings."""
 
     document: str
     search: float | None
@@ -153,8 +156,8 @@ def scored(conn: sqlite3.Connection, trial: int, scores: Iterable[Scored], until
     sums: dict[str, dict[str, list[float]]] = {arm: {} for arm in ARMS}
     for one in scores:
         row = conn.execute(
-            "UPDATE trial_document SET search = ?, relevance = ? WHERE trial = ? AND document_id = ? AND search IS NULL AND "
-            "relevance IS NULL RETURNING arm",
+            "UPDATE trial_document SET search = ?, relevance = ? WHERE trial = ? AND document_id = ? AND "
+            "search IS NULL AND relevance IS NULL RETURNING arm",
             (one.search, one.relevance, trial, one.document),
         ).fetchone()
         if row is not None:
@@ -230,8 +233,8 @@ def stats(conn: sqlite3.Connection, trial: int) -> tuple[ArmStats, ArmStats]:
 
 
 def extraction_measures(arm: Arm, bucket: Bucket) -> dict[str, Measure]:
-    """Latency counts fresh calls on the LLM arm and all extractions on the frequency arm. LLM-arm documents that fell back to
-    frequency stay in the LLM arm: each arm is as routing drew it.
+    """Latency counts fresh calls on the LLM arm and all extractions on the frequency arm. LLM-arm documents that fell
+    back to frequency stay in the LLM arm: each arm is as routing drew it.
     """
     if arm == "treatment":
         ms = Moments(bucket.fresh, bucket.ms_sum, bucket.ms_sq)

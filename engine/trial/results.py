@@ -1,7 +1,7 @@
 """Current results of the A/B test, for the screen and `rollout ab-test`. Reads the store, writes nothing.
 
-Only the engine reads what may be read once (a declared look, the test at the end) and stores it. Everyone else sees the stored
-report with the any-time figures as of now.
+Only the engine reads what may be read once (a declared look, the test at the end) and stores it. Everyone else sees the
+stored report with the any-time figures as of now.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def _answers(stats: ArmStats, name: str) -> Ratio:
 
 
 def standing(conn: sqlite3.Connection, now: float) -> Standing | None:
-    """Of the running test, else of the last one; None when there was none. Reads two rows of sums, whatever the size."""
+    """Of the running test, else of the last one; None when there was none. Reads two rows of sums, whatever the
+    size."""
     trial = ledger.last(conn)
     if trial is None:
         return None
@@ -73,7 +74,8 @@ def standing(conn: sqlite3.Connection, now: float) -> Standing | None:
 
 
 def results(conn: sqlite3.Connection, now: float) -> dict[str, Any]:
-    """What `rollout ab-test analyze` writes: the report, and per arm the search quality scores that the plan's script reads."""
+    """What `rollout ab-test analyze` writes: the report, and per arm the search quality scores that the plan's script
+    reads."""
     current = standing(conn, now)
     if current is None:
         nothing = {"documents": 0, "search_quality_scores": []}

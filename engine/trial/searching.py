@@ -1,7 +1,8 @@
-"""Search quality from the store: the paired measurement of both methods, and the A/B test's scores, document by document.
+"""Search quality from the store: the paired measurement of both methods, and the A/B test's scores, document by
+document.
 
-Both read a bounded number of the latest documents, so their cost doesn't grow with the store. Both take seconds: run them in a
-thread with its own connection.
+Both read a bounded number of the latest documents, so their cost doesn't grow with the store. Both take seconds: run
+them in a thread with its own connection.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class Measured(Struct, frozen=True):
 
     @property
     def sample(self) -> Ok | None:
-        """The relative change of MRR as a sample for the gate, its variance from the interval; None without a comparison."""
+        """The relative change of MRR as a sample for the gate, its variance from the interval; None without a
+        comparison."""
         change = self.quality.improvement.mrr
         if change is None:
             return None
@@ -124,8 +126,8 @@ def score(
 ) -> list[Scored]:
     """Scores of the documents that joined since the last round, at most A_ROUND of them, drawn.
 
-    They are searched for among the latest documents of the store with the keywords that are served: both arms compete in one
-    index, as they do for users.
+    They are searched for among the latest documents of the store with the keywords that are served: both arms compete
+    in one index, as they do for users.
     """
     chosen = draw(ledger.joined(conn, trial.id, trial.scored_until, now), A_ROUND, trial.id)
     if not chosen:

@@ -47,7 +47,8 @@ class StoredReading(Struct, frozen=True):
 def readings(conn: sqlite3.Connection, trigger: str, since: float, until: float) -> list[StoredReading]:
     """A trigger's stored evidence of a time, newest first: once a minute, and whenever its verdict changed."""
     rows = conn.execute(
-        "SELECT at, verdict, body FROM trigger_evidence WHERE trigger = ? AND at BETWEEN ? AND ? ORDER BY at DESC LIMIT ?",
+        "SELECT at, verdict, body FROM trigger_evidence WHERE trigger = ? AND at BETWEEN ? AND ? ORDER BY at "
+        "DESC LIMIT ?",
         (trigger, since, until, READINGS),
     )
     return [StoredReading(at, verdict, msgspec.json.decode(body, type=Reading)) for at, verdict, body in rows]

@@ -196,9 +196,24 @@ class ReminderView(Struct, frozen=True):
 
 
 TaskKind = Literal[
-    "acknowledge", "adopt", "overruled", "blind", "problem", "plan", "resume", "release", "reason", "complaint", "monitoring", "promote", "item",
-    "approve", "review", "backtest", "message",
-]  # fmt: skip
+    "acknowledge",
+    "adopt",
+    "overruled",
+    "blind",
+    "problem",
+    "plan",
+    "resume",
+    "release",
+    "reason",
+    "complaint",
+    "monitoring",
+    "promote",
+    "item",
+    "approve",
+    "review",
+    "backtest",
+    "message",
+]
 
 
 class AckView(Struct, frozen=True):

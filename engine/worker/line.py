@@ -103,9 +103,15 @@ def unfit(place: str, token: str) -> str:
     if not where.hostname:
         return f"{clean_line(place, 200)!r} is not an address. Give https://HOST:PORT."
     if where.scheme == "http" and where.hostname not in LOOPBACK:
-        return f"The token would cross the network unencrypted. Put TLS before the engine and give https://{where.hostname}."
+        return (
+            "The token would cross the network unencrypted. Put TLS before the engine and give "
+            f"https://{where.hostname}."
+        )
     if not token:
-        return "A worker on TCP needs the engine's token: set the variable named by [http] token_env, ROLLOUT_TOKEN by default."
+        return (
+            "A worker on TCP needs the engine's token: set the variable named by [http] token_env, ROLLOUT_TOKEN "
+            "by default."
+        )
     return ""
 
 

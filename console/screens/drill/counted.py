@@ -1,4 +1,5 @@
-"""What a gate's condition counted: requests to the LLM, or what people and measurements said. Enter shows the document."""
+"""What a gate's condition counted: requests to the LLM, or what people and measurements said. Enter shows the
+document."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from engine.metrics.requests import Scope
 from engine.view.model import ConditionView, View
 
 COUNTED: dict[str, CountedRequests] = {
-    "error_rate": "attempts", "error_creep": "attempts", "latency_mean": "timed", "latency_p95": "timed", "cache_hit_rate": "lookups",
-    "grounded_rate": "grounding", "documents": "served",
+    "error_rate": "attempts", "error_creep": "attempts", "latency_mean": "timed", "latency_p95": "timed",
+    "cache_hit_rate": "lookups", "grounded_rate": "grounding", "documents": "served",
 }  # fmt: skip
 SHORTEST_S = 3600.0  # of evidence on the short way back
 

@@ -75,7 +75,7 @@ class ErrorKinds(Listing):
 
 def _line(one: requests.ErrorKindCount, until: float) -> ListRow:
     cells = (
-        (one.kind, "bad"), (words.count(one.count), "strong"), (words.count(one.documents), "text"), (words.hour(one.last, until), "text"),
-        (words.hour(one.first, until), "dim"), (one.message, "dim"),
+        (one.kind, "bad"), (words.count(one.count), "strong"), (words.count(one.documents), "text"),
+        (words.hour(one.last, until), "text"), (words.hour(one.first, until), "dim"), (one.message, "dim"),
     )  # fmt: skip
     return ListRow(one.kind, cells, (one.kind, one.count, one.documents, one.last, one.first, one.message), one.message)

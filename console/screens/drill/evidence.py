@@ -29,8 +29,8 @@ class EvidencePage(Listing):
     TITLE: ClassVar[str] = "Evidence"
     ABOUT: ClassVar[str] = "what a trigger saw, minute by minute; Enter: the requests it counted"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("time", 11, largest=True), Column("verdict", 12), Column("value", 9, largest=True, right=True), Column("n", 6, largest=True, right=True),
-        Column("timer", 13, largest=True), Column("what it saw", 0),
+        Column("time", 11, largest=True), Column("verdict", 12), Column("value", 9, largest=True, right=True),
+        Column("n", 6, largest=True, right=True), Column("timer", 13, largest=True), Column("what it saw", 0),
     )  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [
         key("w", "window", "an hour, 6 hours, a day, 7 days"),
@@ -115,7 +115,8 @@ def _line(one: StoredReading, metric: str, until: float) -> ListRow:
     sign, style = words.VERDICT.get(one.verdict, ("·", "dim"))
     timer = f"{clock(r.held_s)} of {clock(r.for_s)}" if r.held_s and r.for_s else ""
     cells = (
-        (words.hour(one.at, until), "dim"), (f"{sign} {one.verdict}", style), (words.figure(metric, r.value), "strong" if one.verdict == "breach" else "text"),
-        (words.count(r.n), "text"), (timer, "bad" if timer else "dim"), (r.sentence, "dim"),
+        (words.hour(one.at, until), "dim"), (f"{sign} {one.verdict}", style),
+        (words.figure(metric, r.value), "strong" if one.verdict == "breach" else "text"), (words.count(r.n), "text"),
+        (timer, "bad" if timer else "dim"), (r.sentence, "dim"),
     )  # fmt: skip
     return ListRow(one.at, cells, (one.at, one.verdict, r.value, r.n, r.held_s, r.sentence), r.sentence)

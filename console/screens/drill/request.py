@@ -1,5 +1,5 @@
-"""One document on its way through the LLM arm: what went wrong, how long each part took, the model's first words, both keyword
-lists, its text."""
+"""One document on its way through the LLM arm: what went wrong, how long each part took, the model's first words, both
+keyword lists, its text."""
 
 from __future__ import annotations
 

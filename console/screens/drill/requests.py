@@ -18,8 +18,9 @@ class Requests(Listing):
     TITLE: ClassVar[str] = "Requests"
     ABOUT: ClassVar[str] = "LLM requests behind a figure; Enter: one of them, with both keyword lists"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("time", 11, largest=True), Column("result", 14), Column("took", 8, largest=True, right=True), Column("tries", 5, largest=True, right=True),
-        Column("dropped", 7, largest=True, right=True), Column("document", 0),
+        Column("time", 11, largest=True), Column("result", 14), Column("took", 8, largest=True, right=True),
+        Column("tries", 5, largest=True, right=True), Column("dropped", 7, largest=True, right=True),
+        Column("document", 0),
     )  # fmt: skip
 
     def __init__(self, of: str, scope: Callable[[], Scope]) -> None:
@@ -64,8 +65,9 @@ def result(one: Request) -> tuple[str, str]:
 def _line(one: Request, until: float) -> ListRow:
     ended = result(one)
     cells = (
-        (words.hour(one.at, until), "dim"), ended, (words.ms(one.ms) if one.ms else "-", "text"), (str(one.tries or "-"), "text"),
-        (f"{one.ungrounded}/{one.proposed}" if one.proposed else "-", "text"), (one.title or one.document, "text"),
+        (words.hour(one.at, until), "dim"), ended, (words.ms(one.ms) if one.ms else "-", "text"),
+        (str(one.tries or "-"), "text"), (f"{one.ungrounded}/{one.proposed}" if one.proposed else "-", "text"),
+        (one.title or one.document, "text"),
     )  # fmt: skip
     order = (one.at, ended[0], one.ms, one.tries, float(one.ungrounded), one.title or one.document)
     return ListRow(one.id, cells, order, one.message or one.document)

@@ -18,8 +18,9 @@ class Servers(Listing):
     TITLE: ClassVar[str] = "Servers"
     ABOUT: ClassVar[str] = "the LLM servers; Enter: errors by kind, then documents, then one request"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("server", 12), Column("now", 18), Column("requests", 9, largest=True, right=True), Column("errors", 7, largest=True, right=True),
-        Column("rate", 7, largest=True, right=True), Column("latency", 8, largest=True, right=True), Column("last error", 0, largest=True),
+        Column("server", 12), Column("now", 18), Column("requests", 9, largest=True, right=True),
+        Column("errors", 7, largest=True, right=True), Column("rate", 7, largest=True, right=True),
+        Column("latency", 8, largest=True, right=True), Column("last error", 0, largest=True),
     )  # fmt: skip
 
     def heading(self) -> tuple[str, str]:
@@ -69,7 +70,8 @@ def _line(name: str, url: str, one: requests.ServerRequests | None, s: ServerVie
         else "Requests that never reached a server: the queue was full, or every breaker was open."
     )
     cells = (
-        (name, "strong"), now, (words.count(n), "text"), (words.count(bad), "bad" if bad else "dim"), (words.rate(rate), "bad" if bad else "dim"),
-        (words.ms(mean), "text"), (words.hour(last, until) if last is not None else "none", "text" if last else "dim"),
+        (name, "strong"), now, (words.count(n), "text"), (words.count(bad), "bad" if bad else "dim"),
+        (words.rate(rate), "bad" if bad else "dim"), (words.ms(mean), "text"),
+        (words.hour(last, until) if last is not None else "none", "text" if last else "dim"),
     )  # fmt: skip
     return ListRow(url, cells, (name, now[0], n, bad, rate, mean, last), about)

@@ -31,13 +31,15 @@ _LIST = re.compile(r'"(\w{1,40})"\s*:\s*\[')
 _STRING = re.compile(r'\s*("(?:[^"\\]|\\.){0,5000}")\s*([,\]])', re.DOTALL)
 _START = re.compile(r"[{\[]")
 _MENDABLE = re.compile(
-    r"\{\s*[\"'“‘`]?[\w -]{1,40}[\"'”’`]?\s*(?::|：|=)|\{\s*[\"'“‘]|\[\s*[\"'“‘`{\[]|\[[^\[\]{}]{2,2000},[^\[\]{}]{1,2000}\]"
+    r"\{\s*[\"'“‘`]?[\w -]{1,40}[\"'”’`]?\s*(?::|：|=)|\{\s*[\"'“‘]"
+    r"|\[\s*[\"'“‘`{\[]|\[[^\[\]{}]{2,2000},[^\[\]{}]{1,2000}\]"
 )
 _ESCAPED = re.compile(r'[^{\[]*[{\[]\s*\\+"')  # JSON whose quotes are escaped
 _EQUALS = re.compile(r"(?<=[\"'\w])\s*(?:=>|=|：)\s*(?=[\[{\"'])")
 _THINKING = r"(?:[\w-]{1,20}:)?(?:think|thinking|thought|thoughts|reasoning|reflection|analysis|scratchpad)"
 _MARK = re.compile(
-    rf"(?P<end></{_THINKING}>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>)|<{_THINKING}>|\[THINK\]|◁think▷|<\|begin_of_thought\|>",
+    rf"(?P<end></{_THINKING}>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>)|<{_THINKING}>|\[THINK\]|◁think▷"
+    r"|<\|begin_of_thought\|>",
     re.IGNORECASE,
 )
 _CHANNEL = re.compile(
@@ -46,8 +48,10 @@ _CHANNEL = re.compile(
 _LABEL = re.compile(r"([\w ]{2,40})[\"'*_]{0,3}\s{0,3}[:=]\s{0,10}$")
 _TOKEN = re.compile(r"<\|[^<>|]{1,40}\|>|</?s>|<(?:end|start)_of_turn>|<eos>|\[/?INST\]|\ufeff|\x00", re.IGNORECASE)
 _REFUSAL = re.compile(
-    r"\b(?:i['’]?m (?:very |so |really )?sorry|i am sorry|i apologi[sz]e|sorry,|i (?:can(?:no|['’])t|can not|won['’]t|will not|do not|don['’]t"
-    r" (?:have|feel)|am (?:not able|unable))|i['’]m (?:not able|unable)|unable to|as an ai\b|as a (?:large )?language model|against my"
+    r"\b(?:i['’]?m (?:very |so |really )?sorry|i am sorry|i apologi[sz]e|sorry,"
+    r"|i (?:can(?:no|['’])t|can not|won['’]t|will not|do not|don['’]t"
+    r" (?:have|feel)|am (?:not able|unable))|i['’]m (?:not able|unable)|unable to|as an ai\b"
+    r"|as a (?:large )?language model|against my"
     r"|es tut mir leid|je suis désolé|lo siento|抱歉|对不起)",
     re.IGNORECASE,
 )

@@ -19,16 +19,20 @@ NEEDED = frozenset({"model", "messages"})
 
 # What refusals call the format of the answer; and, for a 500, only what is about making it.
 _FORMAT = re.compile(
-    r"response_?format|json_?schema|json schema|json_object|json mode|structured[ _]outputs?|guided|grammar|xgrammar|outlines|llguidance"
-    r"|\bschema\b|invalid format|\bformat\b.{0,40}(?:not supported|unsupported|unknown|unexpected|invalid)|(?:unsupported|unknown|unexpected|extra).{0,60}\bformat\b",
+    r"response_?format|json_?schema|json schema|json_object|json mode|structured[ _]outputs?|guided|grammar"
+    r"|xgrammar|outlines|llguidance"
+    r"|\bschema\b|invalid format|\bformat\b.{0,40}(?:not supported|unsupported|unknown|unexpected|invalid)"
+    r"|(?:unsupported|unknown|unexpected|extra).{0,60}\bformat\b",
     re.IGNORECASE,
 )
 _MAKING = re.compile(
-    r"grammar|json_?schema|json schema|response_?format|guided|xgrammar|outlines|llguidance|structured[ _]output|\bschema\b",
+    r"grammar|json_?schema|json schema|response_?format|guided|xgrammar|outlines|llguidance"
+    r"|structured[ _]output|\bschema\b",
     re.IGNORECASE,
 )
 _UNKNOWN = re.compile(
-    r"unsupported|not support|unrecogni[sz]ed|unknown|unexpected|extra (?:inputs?|fields?)|not (?:permitted|allowed|accepted|implemented)|invalid (?:parameter|field|argument|option)"
+    r"unsupported|not support|unrecogni[sz]ed|unknown|unexpected|extra (?:inputs?|fields?)"
+    r"|not (?:permitted|allowed|accepted|implemented)|invalid (?:parameter|field|argument|option)"
     r"|got an unexpected keyword|only .{0,40}(?:supported|allowed)|additional propert",
     re.IGNORECASE,
 )

@@ -42,10 +42,10 @@ Retry = Literal["never", "soon", "other_seed", "at_once"]
 # Attempts that the server answered: the fault is in the model's output.
 ANSWERS = frozenset(
     {
-        ErrorKind.invalid, ErrorKind.not_chat, ErrorKind.bad_format, ErrorKind.empty, ErrorKind.thinking, ErrorKind.cut, ErrorKind.loop,
-        ErrorKind.filtered, ErrorKind.refused, ErrorKind.prose, ErrorKind.garbled, ErrorKind.shape, ErrorKind.no_keywords, ErrorKind.unfit,
-        ErrorKind.ungrounded,
-    }
+    ErrorKind.invalid, ErrorKind.not_chat, ErrorKind.bad_format, ErrorKind.empty, ErrorKind.thinking, ErrorKind.cut,
+    ErrorKind.loop, ErrorKind.filtered, ErrorKind.refused, ErrorKind.prose, ErrorKind.garbled, ErrorKind.shape,
+    ErrorKind.no_keywords, ErrorKind.unfit, ErrorKind.ungrounded,
+}
 )  # fmt: skip
 
 UNSENT = frozenset({ErrorKind.breaker_open, ErrorKind.queue_full})  # nothing was sent

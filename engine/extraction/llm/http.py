@@ -146,9 +146,11 @@ def _refuse_redirect(response: httpx.Response, redactor: Redactor) -> None:
     if response.is_redirect:
         target = clean_line(_shown(redactor.text(response.headers["location"])), 120)
         raise Fault(
-            ErrorKind.http, f"the server sends calls on to {target} ({response.status_code}); set [llm] url to the "
-            "address that answers itself", retry="never",
-        )  # fmt: skip
+            ErrorKind.http,
+            f"the server sends calls on to {target} ({response.status_code}); set [llm] url to the "
+            "address that answers itself",
+            retry="never",
+        )
 
 
 async def _read(response: httpx.Response, redactor: Redactor) -> bytes:
@@ -182,9 +184,10 @@ def _broken(error: Exception, url: str, redactor: Redactor) -> Fault:
         if isinstance(cause, ssl.SSLCertVerificationError):
             why = clean_line(cause.verify_message or str(cause), 120)
             return Fault(
-                ErrorKind.transport, f"{where}: its certificate is not trusted ({why}); name your authority's file in "
-                "SSL_CERT_FILE", retry="never",
-            )  # fmt: skip
+                ErrorKind.transport,
+                f"{where}: its certificate is not trusted ({why}); name your authority's file in SSL_CERT_FILE",
+                retry="never",
+            )
         if isinstance(cause, ssl.SSLError):
             why = clean_line(cause.reason or str(cause), 80)
             return Fault(

@@ -28,7 +28,8 @@ _ITEM_KEY = re.compile(
 )
 _STRICT = re.compile(r"^(?:key|term$|tag$)")
 _ASIDE = re.compile(
-    r"\b(?:thoughts?|thinking|reasoning|notes?|steps?|errors?|warnings?|questions?|sentences?|summary|explanations?|rejected|excluded|ignored|usage"
+    r"\b(?:thoughts?|thinking|reasoning|notes?|steps?|errors?|warnings?|questions?|sentences?|summary"
+    r"|explanations?|rejected|excluded|ignored|usage"
     r"|messages?|choices|examples?|sources?|logs?)\b"
 )
 _BULLETED = re.compile(r"\s*(?:[-*+•‣◦▪●○·–—]|\(?\d{1,3}[.)\]:]|\[[ xX]\])\s+\S")

@@ -18,36 +18,45 @@ QUOTA_S = 900.0  # a quota that does not state when it resets
 PATIENCE_S = 60.0  # a longer wait is not a queue but a quota
 
 _MODEL = re.compile(
-    r"model\b.{0,200}?\b(?:not found|does not exist|doesn't exist|not exist|no such|not available|not loaded|decommissioned|not supported here"
-    r"|is not a valid model)|\bpull(?:ing)? (?:it|the model)|no models? (?:is |are )?loaded|invalid model(?: name| id)?\b|unknown model"
-    r"|not a valid model|no such model|unable to access model|no (?:route|router|endpoints?|deployments?|healthy deployments?)"
+    r"model\b.{0,200}?\b(?:not found|does not exist|doesn't exist|not exist|no such|not available|not loaded"
+    r"|decommissioned|not supported here"
+    r"|is not a valid model)|\bpull(?:ing)? (?:it|the model)|no models? (?:is |are )?loaded"
+    r"|invalid model(?: name| id)?\b|unknown model"
+    r"|not a valid model|no such model|unable to access model"
+    r"|no (?:route|router|endpoints?|deployments?|healthy deployments?)"
     r" (?:found )?for (?:requested )?model|deployment .{0,80}does not exist|model_not_found|deploymentnotfound",
     re.IGNORECASE | re.DOTALL,
 )
 _LONG = re.compile(
     r"exceed_context_size|exceeds? the (?:available |maximum )?context|context (?:length|size|window)"
-    r"|(?:input|prompt)\b.{0,40}\b(?:too long|too large|exceeds)|maximum (?:input|prompt) length|too many (?:input )?tokens"
+    r"|(?:input|prompt)\b.{0,40}\b(?:too long|too large|exceeds)|maximum (?:input|prompt) length"
+    r"|too many (?:input )?tokens"
     r"|(?:inputs?|tokens).{0,60}must (?:have less|be less|be <=)",
     re.IGNORECASE,
 )
 _BUSY = re.compile(r"busy|pending requests|queue|overloaded|rate limit|too many requests|capacity", re.IGNORECASE)
 _QUOTA = re.compile(
-    r"insufficient_quota|exceeded your (?:current |monthly |daily )?(?:quota|limit)|quota (?:is |was |has been )?(?:exceeded|exhausted|used up)|out of credits?"
-    r"|insufficient (?:credits?|balance|funds)|billing (?:details|hard limit|limit)|(?:per|tokens|requests) (?:per )?(?:day|month)\b|daily (?:limit|quota)|monthly (?:limit|quota)"
+    r"insufficient_quota|exceeded your (?:current |monthly |daily )?(?:quota|limit)"
+    r"|quota (?:is |was |has been )?(?:exceeded|exhausted|used up)|out of credits?"
+    r"|insufficient (?:credits?|balance|funds)|billing (?:details|hard limit|limit)"
+    r"|(?:per|tokens|requests) (?:per )?(?:day|month)\b|daily (?:limit|quota)|monthly (?:limit|quota)"
     r"|budget (?:has been )?exceeded|exceeded.{0,20}budget|usage limit|credit balance",
     re.IGNORECASE,
 )
 _LOADING = re.compile(r"loading|starting up|warming|still being loaded", re.IGNORECASE)
 _FORMAT = re.compile(r"does not match the expected|failed to parse (?:the )?(?:output|input at pos)", re.IGNORECASE)
 _WAIT = re.compile(
-    r"(?:try again|retry|available again|resets?)\s*(?:in|after|at)?\s*[:=]?\s*((?:\d+(?:\.\d+)?\s*(?:ms|milliseconds?|s|sec|seconds?|m|min|minutes?|h|hours?)(?![a-z])\s*)+)"
+    r"(?:try again|retry|available again|resets?)\s*(?:in|after"
+    r"|at)?\s*[:=]?\s*((?:\d+(?:\.\d+)?\s*(?:ms|milliseconds?|s|sec|seconds?|m|min|minutes?|h"
+    r"|hours?)(?![a-z])\s*)+)"
     r"|\"retryDelay\":\s*\"(\d+(?:\.\d+)?s)\"",
     re.IGNORECASE,
 )
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|mill|s|m|h)", re.IGNORECASE)
 _UNITS = {"ms": 0.001, "mill": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PROXY = re.compile(
-    rb"nginx(?:/[\w.]+)?|openresty(?:/[\w.]+)?|cloudflare|envoy|haproxy|traefik|varnish|squid(?:/[\w.]+)?|caddy|awselb(?:/[\w.]+)?|akamai\w*"
+    rb"nginx(?:/[\w.]+)?|openresty(?:/[\w.]+)?|cloudflare|envoy|haproxy|traefik|varnish|squid(?:/[\w.]+)?|caddy"
+    rb"|awselb(?:/[\w.]+)?|akamai\w*"
     rb"|apache(?:/[\w.]+)?|microsoft-iis(?:/[\w.]+)?|microsoft-azure-application-gateway(?:/[\w.]+)?|google "
     rb"frontend|kong(?:/[\w.]+)?|istio-envoy",
     re.IGNORECASE,

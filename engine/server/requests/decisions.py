@@ -87,8 +87,8 @@ def _promoting(engine: Engine, wanted: Promotion) -> Decide:
 
 
 async def would(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """What `promote` or `undo_rollback` (field `of`) would do now. A separate request, so that an older engine refuses it
-    instead of carrying it out."""
+    """What `promote` or `undo_rollback` (field `of`) would do now. A separate request, so that an older engine refuses
+    it instead of carrying it out."""
     match fields.get("of"):
         case "promote":
             wanted = _promotion(fields, ask)
