@@ -15,7 +15,7 @@ from textual.widgets import Input
 
 from console import themes
 from console.setup import draft as drafts
-from console.setup.draft import Draft
+from console.setup.draft import PlanDraft
 from console.setup.probe import Probed, base, probe
 from console.widgets.canvas import Canvas
 from console.widgets.sheet import Sheet
@@ -28,7 +28,7 @@ WIDTH = 76
 REHEARSE = "rehearse"
 
 
-class Step(NamedTuple):
+class Question(NamedTuple):
     """`field` is the draft's, "" for a screen without a text. `lines` explain; no term is used before it is
     explained."""
 
@@ -40,7 +40,7 @@ class Step(NamedTuple):
 
 
 STEPS = (
-    Step(
+    Question(
         "welcome",
         "Set up a rollout",
         (
@@ -50,14 +50,14 @@ STEPS = (
             "document to the LLM until a person takes the next step.",
         ),
     ),
-    Step(
+    Question(
         "service",
         "What is the service called?",
         ("The name stands at the top of every screen and in every message.",),
         "service",
         drafts.SERVICE,
     ),
-    Step(
+    Question(
         "llm",
         "Where is the LLM?",
         (
@@ -67,14 +67,14 @@ STEPS = (
         "url",
         drafts.URL,
     ),
-    Step(
+    Question(
         "model",
         "Which model?",
         ("It extracts the keywords. The rollout is for this one; another one later begins it again.",),
         "model",
         drafts.MODEL,
     ),
-    Step(
+    Question(
         "documents",
         "Some documents to try?",
         (
@@ -83,7 +83,7 @@ STEPS = (
         ),
         "documents",
     ),
-    Step(
+    Question(
         "messages",
         "Where do messages go?",
         (
@@ -92,7 +92,7 @@ STEPS = (
         ),
         "address",
     ),
-    Step("review", "Write it?", (), ""),
+    Question("review", "Write it?", (), ""),
 )
 
 
@@ -114,7 +114,7 @@ class SetupScreen(Screen[None]):
         yield Input(max_length=400)
 
 
-class Setup(App[str | Draft | None]):
+class Setup(App[str | PlanDraft | None]):
     """Returns the draft to write, `REHEARSE`, or None: nothing."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -133,7 +133,7 @@ class Setup(App[str | Draft | None]):
         self.folder = folder
         self.ascii_only = ascii_only
         self.palette = themes.palette(theme)
-        self.draft = Draft(port=drafts.free_port() or drafts.PORT)
+        self.draft = PlanDraft(port=drafts.free_port() or drafts.PORT)
         self.at = 0
         self.chosen = 0
         self.probed = Probed("", "none", "")
@@ -147,7 +147,7 @@ class Setup(App[str | Draft | None]):
         return SetupScreen()
 
     @property
-    def step(self) -> Step:
+    def step(self) -> Question:
         return STEPS[self.at]
 
     @property
@@ -356,7 +356,7 @@ class Setup(App[str | Draft | None]):
         c.spans(1, c.height - 1, spans, c.width - 2)
 
 
-def summary(draft: Draft, folder: Path) -> Sequence[tuple[str, str]]:
+def summary(draft: PlanDraft, folder: Path) -> Sequence[tuple[str, str]]:
     """What will be written, in words."""
     rows = [
         ("file", str(folder / "rollout.toml")),

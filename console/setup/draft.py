@@ -23,7 +23,7 @@ LOAD = "stages[0].validation[3].run"  # "Load test documents manually"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
 
-class Draft(Struct, frozen=True):
+class PlanDraft(Struct, frozen=True):
     """Empty means: not answered, the plan's own value stays."""
 
     service: str = ""
@@ -35,7 +35,7 @@ class Draft(Struct, frozen=True):
     port: int = PORT
 
 
-def plan_text(draft: Draft, folder: Path) -> str:
+def plan_text(draft: PlanDraft, folder: Path) -> str:
     """The commented plan. PlanError when an answer has no place in one."""
     text = initial_plan(
         Answers(

@@ -11,11 +11,11 @@ from pathlib import Path
 from console import themes
 from console.context import Failed, Manner
 from console.setup import draft as drafts
-from console.setup.draft import Draft
+from console.setup.draft import PlanDraft
 from engine.files import write_whole
 
 
-def ask(folder: Path, manner: Manner) -> Draft | str | None:
+def ask(folder: Path, manner: Manner) -> PlanDraft | str | None:
     """The draft, "rehearse", or None: the person left."""
     from console.setup.app import Setup
     from console.terminal import escape
@@ -27,7 +27,7 @@ def ask(folder: Path, manner: Manner) -> Draft | str | None:
         return app.run(mouse=False)
 
 
-def write(draft: Draft, folder: Path) -> Path:
+def write(draft: PlanDraft, folder: Path) -> Path:
     """The plan, and the file of addresses if there is one. Nothing that exists is replaced."""
     plan = folder / "rollout.toml"
     text = drafts.plan_text(draft, folder)
@@ -47,7 +47,7 @@ def write(draft: Draft, folder: Path) -> Path:
     return plan
 
 
-def load_beside(draft: Draft, plan: Path, store: Path) -> None:
+def load_beside(draft: PlanDraft, plan: Path, store: Path) -> None:
     """Load the documents to try, without waiting; what it says is kept in the store's folder."""
     if not draft.documents:
         return

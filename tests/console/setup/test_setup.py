@@ -15,7 +15,7 @@ import pytest
 
 from console.setup import draft as drafts
 from console.setup.app import STEPS
-from console.setup.draft import Draft, address_trouble, folder_trouble, plan_text
+from console.setup.draft import PlanDraft, address_trouble, folder_trouble, plan_text
 from console.setup.probe import Probed, base, probe
 from console.setup.run import write
 from engine.plan.load import parse_plan
@@ -138,7 +138,7 @@ def test_without_a_terminal_all_is_as_before(empty: Path) -> None:
 
 
 def test_an_address_for_messages_is_kept_apart_and_closed(empty: Path) -> None:
-    write(Draft(service="x", address="ntfy://secret-topic"), empty)
+    write(PlanDraft(service="x", address="ntfy://secret-topic"), empty)
     assert "secret-topic" not in (empty / "rollout.toml").read_text()
     kept = empty / drafts.ADDRESSES
     assert kept.read_text() == "ntfy://secret-topic\n"
@@ -151,20 +151,20 @@ def test_nothing_that_exists_is_replaced(empty: Path) -> None:
 
     (empty / "rollout.toml").write_text("mine")
     with pytest.raises(Failed, match="exists"):
-        write(Draft(), empty)
+        write(PlanDraft(), empty)
     assert (empty / "rollout.toml").read_text() == "mine"
 
 
 def test_an_empty_draft_is_the_plan_that_comes_with_the_product(tmp_path: Path) -> None:
     from engine.plan.load import default_plan_text
 
-    assert plan_text(Draft(), tmp_path) == default_plan_text()
+    assert plan_text(PlanDraft(), tmp_path) == default_plan_text()
 
 
 @pytest.mark.parametrize("name", ["it's", 'a "b"', "x\n[evil]", "\x1b[2J", "a;rm -rf /", "–"])
 def test_whatever_is_typed_is_one_value(name: str, tmp_path: Path) -> None:
-    text = plan_text(Draft(service=name, documents=name), tmp_path)
-    known, default = tomllib.loads(text), tomllib.loads(plan_text(Draft(), tmp_path))
+    text = plan_text(PlanDraft(service=name, documents=name), tmp_path)
+    known, default = tomllib.loads(text), tomllib.loads(plan_text(PlanDraft(), tmp_path))
     assert known.keys() == default.keys()
     assert "\x1b" not in text
 
