@@ -16,13 +16,18 @@ from msgspec import Struct
 
 from engine.store import database
 from engine.store.folder import Folder
-from tests.simulate.invariants import Broken
-from tests.simulate.moves import WATCHED, Move, People, script
+from tests.simulate import records
+from tests.simulate.moves import do
+from tests.simulate.moves.nights import mend
+from tests.simulate.moves.registry import WEIGHTS
+from tests.simulate.observer import Broken
+from tests.simulate.people import Scene
+from tests.simulate.script import NIGHT, Move, script
 from tests.simulate.virtual import VirtualLoop, virtual_time
 from tests.simulate.world import World, in_place_of
 
-LENGTH = 60
 CHECK_EVERY = 12  # moves
+BESIDE_S = {"day": 5.0, "night": 15.0}  # how long a move is waited for
 ROOT = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 
 
@@ -47,7 +52,7 @@ def template() -> Path:
 def run(seed: int, moves: Sequence[Move] | None = None) -> Result:
     """Deterministic: the same seed and moves give the same trace."""
     random = Random(seed)
-    drawn = script(random, LENGTH)
+    drawn = script(random, WEIGHTS)
     moves = drawn if moves is None else moves
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
@@ -82,37 +87,40 @@ def run(seed: int, moves: Sequence[Move] | None = None) -> Result:
 
 
 async def _whole(world: World, moves: Sequence[Move]) -> None:
-    people = People(world)
-    world.clock.set_speed(WATCHED)
-    await world.start()
+    scene = Scene(world)
     beside: set[asyncio.Task[None]] = set()
     last = 0
+    await world.start()
     for number, move in enumerate(moves, 1):
         await asyncio.sleep(move.pause)
-        if move.name == "calm" and beside:  # half a second of a call would be hours of the calendar
-            await asyncio.wait(beside, timeout=12.0)
-        task = asyncio.create_task(people.do(move))
+        if move.name == NIGHT:
+            await mend(scene)
+            await _wait(beside, BESIDE_S["night"])
+        task = asyncio.create_task(do(scene, move))
         beside.add(task)
-        if move.alone or move.name == "calm":
-            await asyncio.wait([task], timeout=10.0 if move.name == "calm" else 5.0)
-        for done in [t for t in beside if t.done()]:
-            beside.discard(done)
-            done.result()
+        if move.alone or move.name == NIGHT:
+            await asyncio.wait([task], timeout=BESIDE_S["night" if move.name == NIGHT else "day"])
+        await _wait(beside, 0.0)
         world.observer.check()
         if number % CHECK_EVERY == 0:
-            last = world.read(lambda conn, last=last: world.observer.decided(conn, last))
-    world.servers.mood = "healthy"
-    world.disk.mood = "healthy"
-    if beside:
-        await asyncio.wait(beside, timeout=60.0)
-        for done in [t for t in beside if t.done()]:
-            done.result()
+            last = world.read(lambda conn, last=last: records.decided(world.observer, conn, last))
+    await mend(scene)
+    await _wait(beside, 90.0)
     await asyncio.sleep(1.0)
     await world.stop()
-    world.read(lambda conn: world.observer.decided(conn, 0))
-    world.read(world.observer.stored)
-    world.read(world.observer.arm_of)
+    world.read(lambda conn: records.decided(world.observer, conn))
+    world.read(lambda conn: records.stored(world.observer, conn))
+    world.read(lambda conn: records.arms(world.observer, conn))
     world.observer.check()
+
+
+async def _wait(beside: set[asyncio.Task[None]], seconds: float) -> None:
+    """For the moves beside, as long as this; then raise what went wrong in one."""
+    if beside and seconds:
+        await asyncio.wait(beside, timeout=seconds)
+    for done in sorted((task for task in beside if task.done()), key=hash):
+        beside.discard(done)
+        done.result()
 
 
 def _drain(loop: VirtualLoop) -> None:
@@ -136,7 +144,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 def shortest(result: Result, tries: int = 150) -> Result:
     """The failing rollout with as many moves left out as the same invariant allows."""
-    kept, best = script(Random(result.seed), LENGTH), result
+    kept, best = script(Random(result.seed), WEIGHTS), result
     size = len(kept) // 2
     while size and tries > 0:
         for start in _starts(len(kept), size):

@@ -20,8 +20,6 @@ class Request(Struct, frozen=True):
     """A request as the server got it. `document` is "" when it carries none (a preload)."""
 
     number: int
-    at: float
-    server: str
     path: str
     document: str
 
@@ -31,18 +29,17 @@ class Request(Struct, frozen=True):
 
 
 class Servers:
-    """`mood`: healthy | errors | down | hang | slow | empty | invalid. `seen` is called at each request, before it is answered."""
+    """`mood`: healthy | errors | down | hang | slow | empty | invalid. `seen` is called at each request, before it is answered;
+    `answered` when one that generates was not cut."""
 
-    def __init__(self, random: Random, now: Callable[[], float], seen: Callable[[Request], None]) -> None:
+    def __init__(
+        self, random: Random, seen: Callable[[Request], None], answered: Callable[[Request], None]
+    ) -> None:
         self._random = random
-        self._now = now
         self._seen = seen
+        self._answered = answered
         self.mood = "healthy"
         self.requests = 0
-
-    def note(self, server: str, path: str, document: str) -> None:
-        self.requests += 1
-        self._seen(Request(self.requests, self._now(), server, path, document))
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         body = request.content if hasattr(request, "_content") else await request.aread()
@@ -50,11 +47,15 @@ class Servers:
         mark = MARK.search(body.decode("utf-8", "replace")) if path in GENERATING else None
         if self.mood == "down":
             raise httpx.ConnectError("All connection attempts failed")
-        self.note(request.url.host, path, mark[1] if mark else "")
+        self.requests += 1
+        noted = Request(self.requests, path, mark[1] if mark else "")
+        self._seen(noted)
         await asyncio.sleep(self._random.uniform(0.002, 0.02))
         if path not in GENERATING:
             return _reply(_about(path))
-        return await self._generate(body)
+        reply = await self._generate(body)
+        self._answered(noted)
+        return reply
 
     async def _generate(self, body: bytes) -> httpx.Response:
         if self.mood == "hang":
@@ -64,20 +65,10 @@ class Servers:
             return _reply({"error": "llama runner process has terminated: exit status 2"}, 500)
         asked = json.loads(body)
         if not asked.get("messages"):
-            return _reply(
-                {"model": MODEL, "message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "load"}
-            )
-        text = (
-            ""
-            if self.mood == "empty"
-            else "{"
-            if self.mood == "invalid"
-            else _keywords(asked["messages"][-1]["content"])
-        )
-        return _reply({
-            "model": MODEL, "message": {"role": "assistant", "content": text}, "done": True, "done_reason": "stop",
-            "prompt_eval_count": 200, "eval_count": 60, "load_duration": 1000, "total_duration": 4 * 10**8,
-        })  # fmt: skip
+            return _reply(_message("", "load"))
+        bad = {"empty": "", "invalid": "{"}
+        text = bad[self.mood] if self.mood in bad else _keywords(asked["messages"][-1]["content"])
+        return _reply(_message(text, "stop"))
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -102,6 +93,12 @@ class _Body(httpx.AsyncByteStream):
 
 def _reply(body: object, status: int = 200) -> httpx.Response:
     return httpx.Response(status, headers={"content-type": "application/json"}, stream=_Body(json.dumps(body).encode()))
+
+
+def _message(text: str, reason: str) -> object:
+    message = {"role": "assistant", "content": text}
+    counts = {"prompt_eval_count": 200, "eval_count": 60, "load_duration": 1000, "total_duration": 4 * 10**8}
+    return {"model": MODEL, "message": message, "done": True, "done_reason": reason, **counts}
 
 
 def _keywords(prompt: str) -> str:

@@ -1,4 +1,4 @@
-"""One machine: a store, servers, at most one engine at a time, and what an observer outside of it all has seen."""
+"""One machine: a store, servers, a plan file, and at most one engine at a time."""
 
 from __future__ import annotations
 
@@ -8,97 +8,70 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
 from unittest import mock
 
-from msgspec.structs import replace
-
 from engine.client.client import Reply
 from engine.clock import LapseClock
-from engine.plan.load import default_plan_text, parse_plan
+from engine.plan.load import PlanError
 from engine.plan.model import Plan
 from engine.rollout.control import Actor
-from engine.routing import buckets
 from engine.server.commands import carry_out
 from engine.service.engine import Engine
 from engine.service.loop import ControlLoop
-from engine.store import database, log
-from engine.store.folder import Folder, Lock
-from tests.simulate.disk import Disk, EngineFolder, SimulatedWriter
-from tests.simulate.invariants import Observer
-from tests.simulate.servers import MODEL, Request, Servers, Transport
+from engine.store import database
+from engine.store.folder import Folder, Lock, StoreError
+from tests.simulate import plans
+from tests.simulate.disk import Disk, SimulatedWriter
+from tests.simulate.folder import EngineFolder
+from tests.simulate.observer import Observer, Request as Seen
+from tests.simulate.servers import Request, Servers, Transport
 from tests.simulate.virtual import VirtualLoop
 
-URL = "http://llm-1.test:11434"
-WORDS = [
-    "cache",
-    "worker",
-    "queue",
-    "shard",
-    "index",
-    "token",
-    "ledger",
-    "broker",
-    "socket",
-    "buffer",
-    "kernel",
-    "parser",
-    "schema",
-    "router",
-    "packet",
-    "thread",
-    "vector",
-    "cursor",
-    "bucket",
-    "signal",
-    "replica",
-    "segment",
-    "channel",
-    "digest",
-    "lookup",
-    "daemon",
-]
-
-
-@lru_cache
-def plan_of() -> Plan:
-    plan = parse_plan(default_plan_text())
-    return replace(plan, llm=replace(plan.llm, urls=(URL,), model=MODEL, timeout_s=8.0, breaker_open_s=1.0))
-
-
-def text_of(number: int, version: int = 0) -> str:
-    """A document whose phrases a server can find again; `number` is its mark."""
-    draw = Random(number * 7919 + version)
-    phrases = [" ".join(draw.sample(WORDS, 2)) for _ in range(14)]
-    body = " ".join(f"In part {place} the {phrase} keeps its place." for place, phrase in enumerate(phrases))
-    return f"{body} See reference d{number}."
+WATCHED, NIGHT = 40.0, 43_200.0  # calendar seconds a second
+TICK_S = 0.5  # of the engine; a second of it, at the watched speed, is 40 s of the calendar
 
 
 class World:
     def __init__(self, root: Path, loop: VirtualLoop, random: Random, template: Path) -> None:
         self.loop = loop
         self.random = random
-        self.plan = plan_of()
-        self.clock = LapseClock(1.0)
+        self.clock = LapseClock(WATCHED)
         self.path = root / "store"
         shutil.copytree(template, self.path)
         self.folder = Folder(self.path)  # as people's commands see it
-        self.disk = Disk()
-        self.servers = Servers(random, loop.time, self._requested)
+        self.plan_file = root / "rollout.toml"
+        self.plan_file.write_text(plans.base_text())
+        self.observer = Observer(plans.load(self.plan_file), self.read, loop.time)
+        self.disk = Disk(self.folder.database, self.observer.synced)
+        loop.stalled = lambda: self.disk.mood == "stalled"
+        self.servers = Servers(random, self._requested, self._answered)
         self.engine: Engine | None = None
-        self._lock: Lock | None = None
-        self._owner = ""
-        self.observer = Observer(self.plan)
+        self._process: Engine | None = None  # also while it starts or stops
         self.starts = 0
         self.counts: Counter[str] = Counter()
         self.trace: list[str] = []
+        self._lock: Lock | None = None
+        self._owner = ""
         self._ids: dict[str, str] = {}  # mark of a document -> its id
+        self._reader: sqlite3.Connection | None = None
 
     def say(self, sentence: str) -> None:
         self.trace.append(f"{self.loop.time() - 1000:9.2f} s  {sentence}")
+
+    def trouble(self, sentence: str) -> None:
+        """From here on triggers have a reason."""
+        self.observer.troubled_at = self.clock.now()
+        self.say(sentence)
+
+    def plan(self) -> Plan | None:
+        """As a person's command reads it now; None with a mistake in it."""
+        try:
+            return plans.load(self.plan_file)
+        except PlanError:
+            return None
 
     # -- the engine --------------------------------------------------------------------------------------------------------
 
@@ -106,14 +79,22 @@ class World:
         """A new engine where none runs; waits until it serves."""
         if self.engine is not None or (lock := self.folder.try_lock()) is None:
             return
+        if (plan := self.plan()) is None:
+            lock.release()
+            self.say("no engine could start: rollout.toml has a mistake")
+            return
         self.starts += 1
         self._lock, self._owner = lock, f"engine-{self.starts}"
-        engine = Engine(self.plan, EngineFolder(self.path), self.clock, environ={})
+        engine = Engine(plan, EngineFolder(self.path, self.disk), self.clock, environ={})
+        self._process = engine
         try:
             await self.loop.start_as(self._owner, self._open(engine))
-        except (OSError, sqlite3.Error) as error:
-            self.say(f"engine {self.starts} could not start: {error}")
+        except asyncio.CancelledError:
+            self._not_mine()
+            return
+        except (OSError, sqlite3.Error, StoreError) as error:
             self._bury(engine)
+            self.say(f"engine {self.starts} could not start: {error}")
             return
         self.engine = engine
         self.say(f"engine {self.starts} started")
@@ -121,25 +102,46 @@ class World:
     async def _open(self, engine: Engine) -> None:
         await engine.open()
         engine.pool._random = self.random  # pauses before a retry are drawn too
-        await ControlLoop(engine).start()
+        await _Loop(engine, self).start()
 
     async def stop(self) -> None:
         """As SIGTERM does."""
         engine, self.engine = self.engine, None
-        if engine is not None:
-            with contextlib.suppress(asyncio.CancelledError, sqlite3.Error):
-                await self.loop.start_as(self._owner, engine.stop())
+        if engine is None:
+            return
+        try:
+            await self.loop.start_as(self._owner, engine.stop())
+        except asyncio.CancelledError:
+            self._not_mine()
+        except sqlite3.Error as error:
+            self.say(f"the engine did not stop cleanly: {error}")
+        if self._process is engine:
             self._bury(engine)
             self.say("engine stopped")
 
     def kill(self) -> None:
-        """As kill -9 does, wherever each of its tasks waits."""
-        engine, self.engine = self.engine, None
-        if engine is not None:
-            self._bury(engine)
+        """As kill -9 does, wherever each of its tasks waits: also one that is starting or stopping."""
+        if self._process is not None:
+            self._leave_reader()
+            with self.disk.as_it_is():
+                self._bury(self._process)
             self.say("engine killed")
 
+    def lose_power(self) -> None:
+        """The machine stops at once; what was not synced may be gone."""
+        self.kill()
+        self.disk.lose_power(self.random)
+        self.observer.power_lost()
+        self.say("the power went")
+
+    def freeze(self) -> None:
+        """As SIGSTOP does to the engine."""
+        self.loop.freeze(self._owner)
+        self.trouble("engine frozen")
+
     def _bury(self, engine: Engine) -> None:
+        self.engine = self._process = None
+        self._leave_reader()
         if isinstance(engine.folder, EngineFolder):
             engine.folder.dead = True
         writer = getattr(engine, "writer", None)
@@ -154,8 +156,6 @@ class World:
 
     def swap_store(self) -> None:
         """Put an older copy of the database where the engine's is, as a restore under its feet would."""
-        if not self.folder.exists:
-            return
         backup = self.path / "backup.db"
         if not backup.exists():
             source = database.open_reader(self.folder)
@@ -163,12 +163,14 @@ class World:
             source.backup(target)
             target.close()
             source.close()
+            self.say("a backup was taken")
             return
+        self._leave_reader()
         for path in self.path.glob("store.db*"):
             path.rename(self.path / f"old-{self.starts}-{path.name}")
         shutil.copy(backup, self.folder.database)
-        self.observer.swapped(self.read)
-        self.say("the database was replaced by a backup")
+        self.observer.swapped()
+        self.trouble("the database was replaced by a backup")
 
     # -- what reaches it ---------------------------------------------------------------------------------------------------
 
@@ -212,25 +214,39 @@ class World:
         self._ids[f"d{number}"] = document_id
 
     def _requested(self, request: Request) -> None:
-        if not request.generates:
-            return
-        self.counts["LLM requests"] += 1
-        document_id = self._ids.get(request.document, "")
-        bucket = buckets.bucket(self.plan.salt, document_id) if document_id else None
-        self.observer.requested(self, request, bucket)
+        if request.generates:
+            self.counts["LLM requests"] += 1
+            view = self.engine.view if self.engine is not None else None
+            self.observer.requested(Seen(request.number, request.path, self._ids.get(request.document, "")), view)
+
+    def _answered(self, request: Request) -> None:
+        self.observer.llm_answered(request.number)
 
     # -- what an observer reads ----------------------------------------------------------------------------------------------
 
-    def rows(self) -> list[log.Row]:
-        """The log as it is on the disk."""
-        return self.read(lambda conn: list(log.every(conn)))
-
     def read(self, query: Callable[[sqlite3.Connection], Any]) -> Any:
-        conn = database.open_reader(self.folder)
-        try:
-            return query(conn)
-        finally:
-            conn.close()
+        """From the store as it is on the disk."""
+        if self._reader is None:
+            self._reader = database.open_reader(self.folder)
+        return query(self._reader)
+
+    def _leave_reader(self) -> None:
+        """The files are about to be closed for good, or replaced."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+class _Loop(ControlLoop):
+    """Reports each whole tick to the observer."""
+
+    def __init__(self, engine: Engine, world: World) -> None:
+        super().__init__(engine)
+        self._world = world
+
+    async def tick(self) -> None:
+        await super().tick()
+        self._world.observer.ticked_at = self._world.loop.time()
 
 
 @contextlib.contextmanager
@@ -241,5 +257,7 @@ def in_place_of(world: World) -> Iterator[None]:
     with (
         mock.patch("engine.service.engine.Writer", writer),
         mock.patch("engine.extraction.llm.transport.ConnectionPool", transport),
+        mock.patch("engine.service.plan_watch.load_plan", plans.load),
+        mock.patch("engine.service.loop.LAPSED_TICK_S", TICK_S),
     ):
         yield

@@ -1,0 +1,179 @@
+"""What must hold in every rollout, checked from outside the engine: by requests on the wire, answers and files.
+
+The log and the documents are checked in `records`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from engine.plan.model import Plan
+from engine.rollout.control import DOWN
+from engine.routing import buckets
+from engine.store import log
+from engine.text import normal
+from engine.view.model import View
+
+FULL_BP = 10_000
+Read = Callable[[Callable[[sqlite3.Connection], Any]], Any]
+
+
+class Broken(AssertionError):
+    """An invariant does not hold: its name and what was seen."""
+
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(f"{name}: {what}")
+        self.name = name
+
+
+class Request(Struct, frozen=True):
+    """A request that generates, as it arrived at a server. `document` is the id; "" for one that carries none (a preload)."""
+
+    number: int
+    path: str
+    document: str
+
+
+class Observer:
+    """`limit_bp` is the most that may be in force by what people did and were answered."""
+
+    def __init__(self, plan: Plan, read: Read, now: Callable[[], float]) -> None:
+        self.checked: Counter[str] = Counter()
+        self.broken: Broken | None = None
+        self.raises = 0  # asked for so far
+        self.asked: dict[str, tuple[str, int]] = {}  # request id -> (kind, epoch seen)
+        self.removals: list[int] = []  # revs at which a person removed the armed file while the LLM was on
+        self.troubled_at = -1e12  # calendar seconds: when something was last wrong with servers, disk, engine or users
+        self.ticked_at = 0.0  # the machine's seconds: when the engine's last tick ended
+        self.documents: dict[str, str] = {}  # document id -> digest of the text last acknowledged
+        self.unanswered: dict[str, set[str]] = {}  # digests of texts that were sent and not acknowledged
+        self._read = read
+        self._now = now
+        self._lease_s = plan.trigger_settings.lease_s
+        self._shadowed = {stage.number for stage in plan.stages if stage.shadow_bp}
+        self._limit_bp = FULL_BP
+        self._silent = False  # a rollback to 0 % is in force, and no one has asked for more since
+        self._raised_from = -1  # the latest epoch from which a raise was made
+        self._raising: dict[str, int] = {}  # request id of a raise under way -> the epoch its person saw
+        self._last_request = 0
+        self._cut = 0  # LLM requests up to this number were cut by a rollback
+        self._unsynced: set[str] = set()  # documents acknowledged since the disk was last synced
+
+    def holds(self, name: str, fact: bool, what: str) -> None:
+        """Note the first that does not hold; the rollout's driver raises it, for the engine would catch it here."""
+        self.checked[name] += 1
+        if not fact and self.broken is None:
+            self.broken = Broken(name, what)
+
+    def check(self) -> None:
+        if self.broken is not None:
+            raise self.broken
+
+    # -- what people do and are answered -----------------------------------------------------------------------------------
+
+    def asks_up(self, request_id: str, kind: str, epoch: int) -> None:
+        self.raises += 1
+        self.asked[request_id] = (kind, epoch)
+        self._raising[request_id] = epoch
+
+    def answered_up(self, request_id: str, done: bool) -> None:
+        """The raise ended. A rollback that came while it was under way has taken it out of `_raising`."""
+        epoch = self._raising.pop(request_id, None)
+        if epoch is not None and done:
+            self._silent = False
+            self._limit_bp = FULL_BP
+            self._raised_from = max(self._raised_from, epoch)
+
+    def answered_down(self, request_id: str, recorded: bool, to_zero: bool, asked_at: int) -> None:
+        """An engine answered that a rollback is in force. `asked_at` is the epoch when it was asked."""
+        query = "SELECT kind, percent_to, epoch FROM decision WHERE request_id = ?"
+        row = self._read(lambda conn: conn.execute(query, (request_id,)).fetchone())
+        self.holds("a recorded rollback is in the log", row is not None or not recorded, request_id)
+        if row is None and not to_zero:
+            return  # where it landed is known once it is recorded
+        kind, to_bp, epoch = row or ("rollback", 0, None)
+        self.holds("a rollback is answered by a rollback", kind in DOWN, f"the answer's request {request_id} is a {kind}")
+        self.lowered(to_bp, None if epoch is None else max(epoch, asked_at))
+        if self._silent:
+            self._cut = self._last_request
+
+    def lowered(self, to_bp: int, epoch: int | None = None) -> None:
+        """A rollback is in force. `epoch`: what its record led to; who saw that one has decided after it, though the answer may be
+        slower."""
+        if epoch is not None and self._raised_from >= epoch:
+            return
+        self._raising = {name: seen for name, seen in self._raising.items() if epoch is not None and seen >= epoch}
+        self._limit_bp = min(self._limit_bp, to_bp)
+        self._silent = to_bp == 0
+
+    def armed_removed(self) -> None:
+        state = self._read(log.read_state)
+        if state.percent_bp:
+            self.removals.append(state.rev)
+        self.lowered(0)
+
+    # -- what the servers see ------------------------------------------------------------------------------------------------
+
+    def requested(self, request: Request, view: View | None) -> None:
+        self._last_request = request.number
+        asked = bool(self._raising)
+        what = f"{request.path} for {request.document or 'no document'}"
+        self.holds("no LLM request after a rollback is in force", not self._silent or asked, what)
+        age_s = self._now() - self.ticked_at
+        self.holds("no LLM request without a live monitor", age_s <= self._lease_s, f"{what}: {age_s:.0f} s")
+        state = self._read(log.read_state)
+        self.holds("no LLM request in Preparation", state.stage > 0, what)
+        if not request.document or state.stage in self._shadowed:
+            return
+        bucket = buckets.bucket(state.pins.salt, request.document)
+        limit = FULL_BP if asked else min(state.percent_bp, self._limit_bp)
+        over = f"{what}: bucket {bucket}, {limit / 100:g} %"
+        self.holds("no document beyond the percentage reaches the LLM", bucket < limit, over)
+        if view is not None and view.rev == state.rev:
+            self.holds(
+                "a screen never shows less exposure than there is",
+                asked or bucket < view.effective_bp,
+                f"{over}, shown {view.effective_bp / 100:g} %",
+            )
+
+    def llm_answered(self, number: int) -> None:
+        self.holds("a rollback cuts the calls in flight", number > self._cut, f"request {number} was answered")
+
+    # -- documents -----------------------------------------------------------------------------------------------------------
+
+    def sent(self, document_id: str, text: str) -> None:
+        """It may be stored though its answer never comes."""
+        self.unanswered.setdefault(document_id, set()).add(digest(text))
+
+    def acknowledged(self, document_id: str, text: str) -> None:
+        self.documents[document_id] = digest(text)
+        self.unanswered[document_id].discard(digest(text))
+        self._unsynced.add(document_id)
+
+    # -- the disk --------------------------------------------------------------------------------------------------------------
+
+    def synced(self) -> None:
+        self._unsynced.clear()
+
+    def power_lost(self) -> None:
+        """Documents since the last sync may be gone, or be what they were; decisions may not."""
+        self._forget(self._unsynced)
+
+    def swapped(self) -> None:
+        """What the backup has is all that can be asked of it; what is acknowledged from now on must be in it."""
+        there = self._read(lambda conn: {row[0] for row in conn.execute("SELECT id FROM document")})
+        self._forget(self.documents.keys() - there)
+        self.removals.clear()
+
+    def _forget(self, gone: set[str]) -> None:
+        self.documents = {name: kept for name, kept in self.documents.items() if name not in gone}
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(normal(text).encode()).hexdigest()
