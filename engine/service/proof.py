@@ -28,6 +28,7 @@ LIMIT_S = 5.0
 PROBE_AFTER_S = 0.02
 PROBES = 20
 STEP_S = 0.002
+FAST_S, SLOW_STEP_S = 0.2, 0.01  # a slow proof must not take the loop's time, which documents need
 
 
 class Proof:
@@ -102,32 +103,39 @@ class Proof:
         late = self._clock.real() + LIMIT_S
         while True:
             elapsed = self._clock.real() - self._began
-            probes = self._probe() if elapsed > PROBE_AFTER_S and not self._since().frequency else 0
+            asks = elapsed > PROBE_AFTER_S and not self._since().frequency and not self._contradicted()
+            probes = self._probe() if asks else 0
             own = self._unproven_here(probes)
             why = own or self._workers()
             if not why or self._clock.real() > late:
                 return self._conclude(None if why else elapsed, probes, why)
             if not own:
                 self.view = replace(self.view, sentence=_waits(why))
-            await asyncio.sleep(STEP_S)
+            await asyncio.sleep(STEP_S if elapsed < FAST_S else SLOW_STEP_S)
 
     def _since(self) -> Routed:
         now = self._pipeline.routed
         return Routed(now.llm - self._before.llm, now.frequency - self._before.frequency)
 
     def _unproven(self, probes: int) -> str:
-        """What contradicts it; "" when it is observed."""
+        """What is missing; "" when it is observed."""
         return self._unproven_here(probes) or self._workers()
 
     def _unproven_here(self, probes: int) -> str:
         """The same for the engine alone."""
+        why = self._contradicted()
+        if why or self.target_bp or self._since().frequency or probes >= PROBES:
+            return why
+        return f"only {probes} of {PROBES} probe documents went to frequency"
+
+    def _contradicted(self) -> str:
+        """What contradicts it here; "" when only documents are missing."""
         if self._switch.read().percent_bp > self.target_bp:
             return f"routers still obey {self._switch.read().percent_bp / 100:g} %"
         if self.target_bp:
             return ""
-        since = self._since()
-        if since.llm:
-            return f"{counted(since.llm, 'document was', 'documents were')} routed to the LLM since"
+        if llm := self._since().llm:
+            return f"{counted(llm, 'document was', 'documents were')} routed to the LLM since"
         if sent := self._pipeline.requests_sent - self._requests:
             return f"{counted(sent, 'request was', 'requests were')} sent to the LLM service since"
         if self._pipeline.requests_open:
@@ -136,8 +144,6 @@ class Proof:
             return f"{counted(self._pipeline.in_flight, 'LLM call is', 'LLM calls are')} still in flight"
         if self._switch.may_call():
             return "LLM calls may still be sent"
-        if not since.frequency and probes < PROBES:
-            return f"only {probes} of {PROBES} probe documents went to frequency"
         return ""
 
     def _workers(self) -> str:

@@ -29,7 +29,7 @@ class Files:
     """Create when the database is open. `check` is for the writer's thread, `differs` for the control loop."""
 
     def __init__(self, folder: Folder) -> None:
-        self._folder = folder.path
+        self._paths = {name: os.path.join(folder.path, name) if name else str(folder.path) for name in WHAT}
         self._known = {name: self._stamp(name) for name in WHAT}
         self._written = self._content()
         self.overwritten = ""
@@ -48,7 +48,7 @@ class Files:
         """The same, and also that no other program wrote the database file since this engine's last transaction."""
         self.check()
         if self._content() != self._written:
-            self.overwritten = f"the database {self._path('store.db')} was overwritten by another program"
+            self.overwritten = f"the database {self._paths['store.db']} was overwritten by another program"
             raise Replaced(self.overwritten)
 
     def wrote(self) -> None:
@@ -58,7 +58,7 @@ class Files:
     def set_aside(self) -> Path | None:
         """At shutdown: move our log away when the database beside it is another one, or SQLite would replay it
         there."""
-        log = self._path("store.db-wal")
+        log = Path(self._paths["store.db-wal"])
         if self._known["store.db-wal"] is None or self._stamp("store.db-wal") != self._known["store.db-wal"]:
             return None
         if not self.overwritten and self._stamp("store.db") in (self._known["store.db"], None):
@@ -73,22 +73,19 @@ class Files:
         for name in names:
             known = self._known[name]
             if known is not None and self._stamp(name) != known:
-                return WHAT[name].format(path=self._path(name))
+                return WHAT[name].format(path=self._paths[name])
         return ""
-
-    def _path(self, name: str) -> Path:
-        return self._folder / name if name else self._folder
 
     def _stamp(self, name: str) -> Stamp:
         try:
-            status = os.stat(self._path(name), follow_symlinks=not name)
+            status = os.stat(self._paths[name], follow_symlinks=not name)
         except OSError:
             return None
         return status.st_dev, status.st_ino
 
     def _content(self) -> Stamp:
         try:
-            status = os.stat(self._path("store.db"))
+            status = os.stat(self._paths["store.db"])
         except OSError:
             return None
         return status.st_size, status.st_mtime_ns

@@ -138,7 +138,7 @@ class SimulatedWriter(Writer):
     async def _disk_answers(self) -> None:
         self._began = time.monotonic()
         await asyncio.sleep(COMMIT_S)
-        while self.disk.mood == "stalled":
+        while self.disk.mood == "stalled":  # noqa: ASYNC110
             await asyncio.sleep(STALL_STEP_S)
 
     def stop(self, timeout_s: float = 10.0) -> None:

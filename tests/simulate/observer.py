@@ -98,7 +98,9 @@ class Observer:
         if row is None and not to_zero:
             return  # where it landed is known once it is recorded
         kind, to_bp, epoch = row or ("rollback", 0, None)
-        self.holds("a rollback is answered by a rollback", kind in DOWN, f"the answer's request {request_id} is a {kind}")
+        self.holds(
+            "a rollback is answered by a rollback", kind in DOWN, f"the answer's request {request_id} is a {kind}"
+        )
         self.lowered(to_bp, None if epoch is None else max(epoch, asked_at))
         if self._silent:
             self._cut = self._last_request

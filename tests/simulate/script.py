@@ -25,6 +25,10 @@ def script(random: Random, weights: dict[str, int]) -> list[Move]:
     names = random.choices(list(weights), list(weights.values()), k=LENGTH)
     # at the beginning a team goes up, as teams do
     names[:4] = ["look", "promote", "documents", "promote"]
-    for _ in range(NIGHTS):
-        names.insert(random.randint(2, len(names)), NIGHT)
+    left = NIGHTS
+    while left:
+        quiet = min(left, random.randint(1, 4))  # days without a move
+        place = random.randint(4, len(names))
+        names[place:place] = [NIGHT] * quiet
+        left -= quiet
     return [Move(name, random.choice(PAUSES), random.randrange(1 << 20), random.random() < 0.5) for name in names]

@@ -26,7 +26,8 @@ from engine.store.folder import Folder, Lock, StoreError
 from tests.simulate import plans
 from tests.simulate.disk import Disk, SimulatedWriter
 from tests.simulate.folder import EngineFolder
-from tests.simulate.observer import Observer, Request as Seen
+from tests.simulate.observer import Observer
+from tests.simulate.observer import Request as Seen
 from tests.simulate.servers import Request, Servers, Transport
 from tests.simulate.virtual import VirtualLoop
 
@@ -122,7 +123,6 @@ class World:
     def kill(self) -> None:
         """As kill -9 does, wherever each of its tasks waits: also one that is starting or stopping."""
         if self._process is not None:
-            self._leave_reader()
             with self.disk.as_it_is():
                 self._bury(self._process)
             self.say("engine killed")
@@ -130,6 +130,8 @@ class World:
     def lose_power(self) -> None:
         """The machine stops at once; what was not synced may be gone."""
         self.kill()
+        with self.disk.as_it_is():
+            self._leave_reader()
         self.disk.lose_power(self.random)
         self.observer.power_lost()
         self.say("the power went")

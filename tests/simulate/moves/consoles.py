@@ -14,7 +14,14 @@ async def look(scene: Scene, draw: Random) -> None:
     scene.look(draw.choice(scene.consoles))
 
 
-@move(14)
+@move(8)
+async def way_up(scene: Scene, draw: Random) -> None:
+    """What a team does after a rollback: someone resumes with the cause, then promotes."""
+    await resume(scene, draw)
+    await promote(scene, draw)
+
+
+@move(8)
 async def promote(scene: Scene, draw: Random) -> None:
     """By someone who has just looked."""
     await scene.up("promote", {"override_reason": "simulated"}, scene.epoch(), draw.choice(PEOPLE))
@@ -37,7 +44,7 @@ async def undo(scene: Scene, draw: Random) -> None:
     await scene.up("undo_rollback", {}, epoch, console.who)
 
 
-@move(7)
+@move(3)
 async def resume(scene: Scene, draw: Random) -> None:
     """Lets people promote again; the percentage stays."""
     await scene.up("resume", {"cause": "simulated: mended"}, scene.epoch(), draw.choice(PEOPLE))

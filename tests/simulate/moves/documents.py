@@ -9,10 +9,10 @@ from random import Random
 from tests.simulate.moves.registry import move
 from tests.simulate.people import Scene
 
-WORDS = (
-    "cache worker queue shard index token ledger broker socket buffer kernel parser schema router packet thread vector cursor bucket "
-    "signal replica segment channel digest lookup daemon"
-).split()
+WORDS = tuple(
+    "cache worker queue shard index token ledger broker socket buffer kernel parser schema router packet thread vector cursor bucket "  # noqa: SIM905
+    "signal replica segment channel digest lookup daemon".split()
+)
 ODD_IDS = ("a  b", "a b", "a\u200db", "ab", "x\u00ady", "xy", "z" * 600, "z" * 512, "n\u0303", "\u00f1")
 ODD_FROM = 900_000  # the first number of a document with an odd id
 AGAIN_FROM, AGAIN_SHARE = 40, 0.3  # once there are 40 documents, some are sent again
@@ -27,7 +27,7 @@ def text_of(number: int, version: int = 0) -> str:
     return f"{body} See reference d{number}."
 
 
-@move(16)
+@move(24)
 async def documents(scene: Scene, draw: Random) -> None:
     await send(scene, draw, draw.randint(2, 12))
 

@@ -8,19 +8,25 @@ from random import Random
 from tests.simulate import plans
 from tests.simulate.moves.registry import move
 from tests.simulate.people import Scene
+from tests.simulate.records import RECENT_S
 from tests.simulate.world import NIGHT, WATCHED
 
 NIGHT_S = 2.0  # of the machine's time: a day of the calendar
-QUIET_S = 15.0  # longer than a document may be on its way
+EVENING, EVENING_S = 5400.0, 2.5  # after trouble some hours pass slower, so that the timers of triggers end near to it
+QUIET_STEPS = 150  # tenths of a second: longer than a document may be on its way
 
 
 @move(0)
 async def night(scene: Scene, draw: Random) -> None:
     world = scene.world
     await mend(scene)
-    deadline = world.loop.time() + QUIET_S
-    while world.engine is not None and world.engine.pipeline.in_flight and world.loop.time() < deadline:
-        await asyncio.sleep(0.1)  # half a second of a call would be hours of the calendar
+    for _ in range(QUIET_STEPS):  # half a second of a call would be hours of the calendar
+        if world.engine is None or not world.engine.pipeline.in_flight:
+            break
+        await asyncio.sleep(0.1)
+    if world.clock.now() - world.observer.troubled_at < RECENT_S:
+        world.clock.set_speed(EVENING)
+        await asyncio.sleep(EVENING_S)
     world.clock.set_speed(NIGHT)
     await asyncio.sleep(NIGHT_S)
     world.clock.set_speed(WATCHED)
@@ -30,11 +36,14 @@ async def night(scene: Scene, draw: Random) -> None:
 async def mend(scene: Scene) -> None:
     """On-call ends what is wrong with the machine; decisions stay as they are."""
     world = scene.world
-    if world.servers.mood == world.disk.mood == "healthy" and world.engine is not None:
+    engine = world.engine
+    if world.servers.mood == world.disk.mood == "healthy" and engine is not None and not engine.switch.shut:
         return
     world.servers.mood = world.disk.mood = "healthy"
     world.loop.thaw()
     world.trouble("on-call mends the machine")
+    if engine is not None and engine.switch.shut:  # the store was replaced under it
+        await world.stop()
     if world.plan() is None:
         world.plan_file.write_text(plans.base_text())
     await world.start()

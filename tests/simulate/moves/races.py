@@ -40,5 +40,7 @@ async def two_raises(scene: Scene, draw: Random) -> None:
 @move(3)
 async def crash_in_a_command(scene: Scene, draw: Random) -> None:
     """The engine dies, or the power goes, while it decides."""
-    first = draw.choice((consoles.promote, consoles.roll_back, consoles.undo, consoles.resume, machine.start, machine.stop))
+    first = draw.choice(
+        (consoles.promote, consoles.roll_back, consoles.undo, consoles.resume, machine.start, machine.stop)
+    )
     await _meet(scene, draw, first, draw.choice((machine.kill, machine.kill, machine.power_loss)))
