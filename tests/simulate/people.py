@@ -90,8 +90,9 @@ class Scene:
         """The command line's rollback where no engine answers: it commits itself, or leaves an intent."""
         world = self.world
         result = EngineClient(world.folder, world.plan(), who).rollback("simulated, no answer")
-        world.disk.sync()
-        world.disk.unsynced.clear()
+        world.disk.unsynced.clear()  # it syncs the folder
+        if result.rev is not None:
+            world.disk.sync()
         if result.ok:
             world.observer.lowered(0)
         world.say(f"{who.name} rollback without an answer: {result.sentence}")

@@ -182,10 +182,11 @@ class World:
         if engine is None:
             return None
         try:
-            return await self.loop.start_as(self._owner, carry_out(engine, kind, fields, actor))
+            reply = await self.loop.start_as(self._owner, carry_out(engine, kind, fields, actor))
         except asyncio.CancelledError:
             self._not_mine()
             return None
+        return reply if self._process is engine else None  # its process ended before the answer left
 
     async def extract(self, document_id: str, text: str) -> bool:
         """Whether the document was acknowledged."""
@@ -200,6 +201,8 @@ class World:
             return False
         except Exception as error:
             self.counts[f"document refused: {type(error).__name__}"] += 1
+            return False
+        if self._process is not engine:
             return False
         self.observer.acknowledged(document_id, text)
         self.counts["documents"] += 1
