@@ -47,7 +47,7 @@ from console.widgets.sheet import Sheet
 from console.widgets.timegrid import ZOOMS
 from engine.client.client import Reply
 from engine.plan.model import Plan
-from engine.rollout.control import DOWN
+from engine.rollout.state import DOWN
 from engine.text import clean_line
 from engine.view.model import HandoverView
 

@@ -21,7 +21,7 @@ from engine.client.client import EngineClient, Reply, RollbackResult
 from engine.measures.record import SeenArm
 from engine.plan.durations import format_duration
 from engine.plan.model import Plan
-from engine.rollout.control import State
+from engine.rollout.state import State
 from engine.store.documents import Document
 from engine.store.folder import Folder, StoreError
 from engine.store.reader import Glance, Reader

@@ -93,7 +93,7 @@ def look(context: CliContext) -> tuple[Glance | None, str, str]:
 
     from console.link import corrected
     from engine.client import whereabouts
-    from engine.rollout.control import State
+    from engine.rollout.state import State
     from engine.store.reader import Glance
     from engine.view.model import View
 

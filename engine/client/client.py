@@ -22,7 +22,8 @@ from engine.client.identity import going_by, whoami
 from engine.clock import SystemClock
 from engine.cluster.lease import OUT_S
 from engine.plan.model import Plan
-from engine.rollout.control import Actor, Ask, Decision, State, roll_back, zero_instead
+from engine.rollout.control import roll_back, zero_instead
+from engine.rollout.state import Actor, Ask, Decision, State
 from engine.store import ownership
 from engine.store.folder import Folder, Intent, disarm_for_rollback
 from engine.text import clean_line

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from engine.rollout.control import Actor
+from engine.rollout.state import Actor
 from engine.text import clean_line
 
 NO_LOGIN = 2**32 - 1

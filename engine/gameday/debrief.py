@@ -17,7 +17,7 @@ from engine.gameday.scoring import Act, Score, ScreenLook, Shift, Slice
 from engine.plan.durations import iso
 from engine.report import incident
 from engine.report.model import Happened
-from engine.rollout.control import DOWN
+from engine.rollout.state import DOWN
 from engine.store import log
 from engine.store.log import Row
 

@@ -20,7 +20,7 @@ from engine.clock import LapseClock
 from engine.gameday import journal
 from engine.gameday.journal import JournalEntry, Kind
 from engine.gameday.scenario import Scenario, Step
-from engine.rollout.control import Actor
+from engine.rollout.state import Actor
 
 WARM_SPEED = 60.0
 WARM_S = 600.0  # of the calendar before the shift, so that every gauge has figures

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from engine.plan.durations import iso
 from engine.plan.model import Item, Plan
-from engine.rollout.control import State
+from engine.rollout.state import State
 from engine.view.model import ItemView
 
 

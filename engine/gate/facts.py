@@ -10,7 +10,7 @@ import msgspec
 from engine.experiment.report import Verdict
 from engine.gate.impacts import impacts
 from engine.measures.bucket import Bucket
-from engine.rollout.control import State
+from engine.rollout.state import State
 from engine.triggers.measurement import NoData, Ok, Sample, mean, rate
 
 OF_THE_TEST = ("ab_verdict", "ab_improvement")  # read once, at the declared end of the A/B test

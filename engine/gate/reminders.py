@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from engine.plan.model import Stage
-from engine.rollout.control import State
+from engine.rollout.state import State
 from engine.view.model import ReminderView
 
 

@@ -15,7 +15,7 @@ from engine import bounds
 from engine.measures.bucket import Bucket
 from engine.plan.durations import iso
 from engine.plan.model import Condition, Plan, Stage
-from engine.rollout.control import State, percent
+from engine.rollout.state import State, percent
 from engine.store import series
 from engine.triggers import words
 

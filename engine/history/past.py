@@ -28,7 +28,7 @@ from engine.plan.problems import PlanError
 from engine.quality import review
 from engine.rollout import control
 from engine.rollout.calendar import blocked_until
-from engine.rollout.control import State, stage_name, transition
+from engine.rollout.state import Decision, State, percent, stage_name, transition
 from engine.store import log, plans, series
 from engine.store.database import one_moment
 from engine.store.reader import decision_view
@@ -116,7 +116,7 @@ def _view(conn: sqlite3.Connection, plan: Plan, state: State, rows: Sequence[log
         effective_bp=state.in_force_bp,
         why_effective=""
         if state.in_force_bp == state.percent_bp
-        else f"the recorded ceiling was {control.percent(state.ceiling_bp)}",
+        else f"the recorded ceiling was {percent(state.ceiling_bp)}",
         stable=state.stage >= plan.stable,
         ab_test=bool(stage and stage.ab_test),
         shadow_bp=stage.shadow_bp if stage else 0,
@@ -201,7 +201,7 @@ def _state(conn: sqlite3.Connection, rev: int) -> State:
     return state
 
 
-_decision = msgspec.json.Decoder(control.Decision)
+_decision = msgspec.json.Decoder(Decision)
 
 
 def _plan_then(conn: sqlite3.Connection, plan: Plan, state: State) -> Plan:

@@ -16,7 +16,7 @@ from engine.rehearsal.faults import active, checked
 from engine.rehearsal.feeder import Feeder
 from engine.rehearsal.simulated_llm import SimulatedLlm, SimulatedLlmError
 from engine.rehearsal.users import Experience, Reaction, experience
-from engine.rollout.control import Actor
+from engine.rollout.state import Actor
 
 PER_MINUTE = 60.0  # documents per minute of lapsed time, as far as the machine keeps up
 PER_REAL_SECOND = 40.0

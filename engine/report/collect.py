@@ -32,7 +32,7 @@ from engine.report.model import (
     WrittenNote,
 )
 from engine.report.timeline import Spent, Visit
-from engine.rollout.control import percent, stage_name
+from engine.rollout.state import percent, stage_name
 from engine.store import log, series
 from engine.store.database import one_moment
 from engine.store.log import Row
@@ -306,7 +306,7 @@ def _span(length: float) -> float:
 def _headline(plan: Plan, rows: list[Row], at: float) -> str:
     if not rows:
         return "Nothing has been decided yet."
-    from engine.rollout.control import replay
+    from engine.rollout.state import replay
 
     state = replay([row.decision for row in rows])
     if state.stage >= plan.stable:

@@ -1,7 +1,6 @@
-"""The state machine: who may change the percentage, when, and what follows. Pure: no clock, no database.
+"""Who may change the percentage, when, and what follows. Pure: no clock, no database.
 
-A request becomes a `Decision` or a `Refusal`; `transition(state, decision)` is the only way from one state to the next,
-so that replaying the log gives the state. Two rules come first, and each lives in one place:
+A request becomes a `Decision` or a `Refusal`. Two rules come first, and each lives in one place:
 
 - down is never refused: `roll_back` has no precondition, takes no gate and no epoch (`Refusal` is not in its type);
 - up is only by a person: `promote` and `undo_rollback` are the only functions that make a decision with a higher
@@ -12,260 +11,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct, field
 from msgspec.structs import replace
 
-from engine.plan.durations import format_duration
 from engine.plan.model import Action, Plan, Stage
-from engine.plan.pins import Pins, find_stage
 from engine.rollout import actions, way_back
+from engine.rollout.state import ROOT, UNDO_S, Ask, Decision, Refusal, State, Undo, percent, stage_name
 from engine.rollout.way_back import Setback
 
-UNDO_S = 60.0
 CAUSE = 8  # minimum characters of a cause
-ROOT = 0
-
-UP = frozenset({"promote", "undo_rollback"})
-DOWN = frozenset({"rollback", "trigger"})
 
 
-class Actor(Struct, frozen=True):
-    """Who acted and from where. The engine itself acts as kind `engine`.
-
-    `name` is what people see. Where a person goes by a name of their own it carries the uid, and `account` is the
-    account's name: rights and approvals count by account and uid, never by a name that someone chose.
-    """
-
-    name: str
-    uid: int = -1
-    kind: str = "person"
-    ssh: str = ""
-    terminal: str = ""
-    account: str = ""  # "" where it is `name`
-
-    @property
-    def where(self) -> str:
-        parts = [part for part in (self.terminal, self.ssh and f"ssh {self.ssh.split()[0]}") if part]
-        return ", ".join(parts) or ("the engine" if self.kind == "engine" else "this machine")
-
-
-ENGINE = Actor("engine", kind="engine")
-
-
-class Undo(Struct, frozen=True):
-    """What a manual rollback took away, and until when it can be undone."""
-
-    stage: int
-    percent_bp: int
-    until: float
-    last_rev: int | None = None  # of the rollback before it; None in logs from before this was kept
-    entered_at: float | None = None  # of the stage; None in logs from before this was kept, as the next one
-    changed_at: float | None = None
-    setback: Setback | None = field(name="stood", default=None)  # what an earlier rollback had left
-
-
-class State(Struct, frozen=True):
-    """The whole control state. `stage` is an index into the plan, or one past the end: *stable*."""
-
-    epoch: int = 0  # grows at every change of percentage and at every rollback
-    rev: int = 0  # decisions so far
-    stage: int = 0
-    percent_bp: int = 0
-    entered_at: float = 0.0
-    changed_at: float = 0.0
-    held: str = ""
-    locked: str = ""
-    cooldown_until: float | None = None
-    undo: Undo | None = None
-    approvals: tuple[str, ...] = ()
-    approvers: tuple[int, ...] = ()  # their uids: a name can be faked, a uid comes from the kernel
-    last_rev: int = 0  # the rev of the last rollback that is in effect
-    restart_rev: int = 0  # the rev of the last change of model or plan that restarted evidence and bake
-    ceiling_bp: int = 10_000  # no document beyond it goes to the LLM, whatever is decided
-    pins: Pins | None = None  # what the rollout runs under; None in stores from before this was kept
-    setback: Setback | None = field(name="stood", default=None)  # what the last rollback left, until a person promotes
-
-    @property
-    def doubt_rev(self) -> int:
-        """What was signed or proven before this rev has to be signed or proven again."""
-        return max(self.last_rev, self.restart_rev)
-
-    @property
-    def in_force_bp(self) -> int:
-        return min(self.percent_bp, self.ceiling_bp)
-
-
-class Decision(Struct, frozen=True):
-    """A row of the log before it has a number. `percent_bp` and `stage` are what is in force after it."""
-
-    kind: str
-    actor: Actor
-    reason: str
-    stage: int
-    percent_bp: int
-    at: float
-    request_id: str
-    sentence: str
-    held: str | None = None  # None: unchanged
-    locked: str | None = None
-    cooldown_until: float | None = None
-    undo: Undo | None = None
-    approval: str = ""
-    seen: str = ""  # what was on the screen of the one who decided
-    evidence: dict[str, Any] = {}
-    override: bool = False
-    clock_step_s: float = 0.0  # the wall clock was set by this much
-    right_time: float | None = None  # what the wall clock reads, corrected: nothing in the state is later
-    pins: Pins | None = None  # None: unchanged
-    restarts: bool = False  # evidence, bake and trial start again; signatures that a rollback would lapse, too
-    entered_at: float | None = None  # of the stage, given back by an undo, as the next one
-    changed_at: float | None = None
-    request: str = ""  # digest of the request behind `request_id`: an id answers for no other
-    ceiling_bp: int | None = None  # None: unchanged
-    setback: Setback | None = field(
-        name="stood", default=None
-    )  # what a rollback leaves; None in logs from before this was kept
-
-
-class Refusal(Struct, frozen=True):
-    """Why not, and what to do: a sentence for the person who asked, and a code for a program."""
-
-    sentence: str
-    code: str = ""
-
-
-class Ask(Struct, frozen=True):
-    """What every request carries."""
-
-    actor: Actor
-    at: float
-    request_id: str
-    reason: str = ""
-    seen: str = ""
-    pace: float = 1.0  # calendar seconds a second: in a time lapse a person's 60 s are still 60 s
-    request: str = ""  # digest of the whole request; "" for the engine's own, whose ids are never used twice
-
-
-def transition(state: State, decision: Decision) -> State:
-    """The state after a decision; total, and all that a replay needs."""
-    moved = decision.stage != state.stage
-    ceiling_bp = state.ceiling_bp if decision.ceiling_bp is None else decision.ceiling_bp
-    in_force_bp = min(decision.percent_bp, ceiling_bp)
-    changed = decision.percent_bp != state.percent_bp or in_force_bp != state.in_force_bp
-    down = decision.kind in DOWN
-    fresh = moved or changed or down or decision.restarts
-    entered_at = decision.at if moved or decision.restarts else state.entered_at
-    rev = state.rev + 1
-    approvals, approvers = state.approvals, state.approvers
-    if fresh:
-        approvals, approvers = (), ()
-    elif decision.approval:
-        approvals, approvers = (*approvals, decision.approval), (*approvers, decision.actor.uid)
-    undo = state.undo
-    if fresh or decision.locked:
-        undo = decision.undo
-    last_rev = rev if down else state.last_rev
-    if decision.kind == "undo_rollback" and state.undo and state.undo.last_rev is not None:
-        last_rev = state.undo.last_rev
-    after = State(
-        epoch=state.epoch + 1 if fresh else state.epoch,
-        rev=rev,
-        stage=decision.stage,
-        percent_bp=decision.percent_bp,
-        entered_at=entered_at if decision.entered_at is None else decision.entered_at,
-        changed_at=decision.changed_at or (decision.at if fresh else state.changed_at),
-        held=state.held if decision.held is None else decision.held,
-        locked=state.locked if decision.locked is None else decision.locked,
-        cooldown_until=decision.cooldown_until if decision.locked is not None else state.cooldown_until,
-        undo=undo,
-        approvals=approvals,
-        approvers=approvers,
-        last_rev=last_rev,
-        restart_rev=rev if decision.restarts else state.restart_rev,
-        pins=decision.pins or state.pins,
-        ceiling_bp=ceiling_bp,
-        setback=_setback(state, decision, rev),
-    )
-    if decision.right_time is not None:
-        return _corrected(after, decision.clock_step_s, decision.right_time)
-    return _stepped(after, decision.clock_step_s) if decision.clock_step_s else after
-
-
-def _setback(state: State, decision: Decision, rev: int) -> Setback | None:
-    """What the last rollback left, and whether a person has written why."""
-    if decision.kind == "undo_rollback":
-        return state.undo.setback if state.undo else None
-    if decision.kind == "promote" or decision.restarts:  # from here on the plan's own gates hold again
-        return None
-    if decision.setback is not None:
-        return replace(decision.setback, rev=rev)
-    if decision.percent_bp < state.percent_bp:  # a lower ceiling of the plan, or a log from before this was kept
-        return None
-    setback = state.setback
-    if setback is None or setback.explained:
-        return setback
-    cause = decision.kind == "resume" and bool(state.locked) and decision.locked == ""
-    reason = decision.kind == "reason" and decision.evidence.get("of") == setback.rev
-    return replace(setback, explained=True) if cause or reason else setback
-
-
-def _corrected(state: State, by: float, now: float) -> State:
-    """After a wrong wall clock was corrected: deadlines keep their remaining wait, and nothing begins in the future."""
-    undo = state.undo and replace(
-        state.undo,
-        until=min(state.undo.until + by, now + UNDO_S),
-        entered_at=_not_after(state.undo.entered_at, now),
-        changed_at=_not_after(state.undo.changed_at, now),
-    )
-    return replace(
-        state,
-        undo=undo,
-        cooldown_until=None if state.cooldown_until is None else state.cooldown_until + by,
-        entered_at=min(state.entered_at, now),
-        changed_at=min(state.changed_at, now),
-    )
-
-
-def _not_after(at: float | None, now: float) -> float | None:
-    return None if at is None else min(at, now)
-
-
-def _stepped(state: State, by: float) -> State:
-    """The same for logs from before `right_time`."""
-    undo = state.undo and replace(state.undo, until=state.undo.until + by)
-    back = min(0.0, by)
-    return replace(
-        state,
-        undo=undo,
-        cooldown_until=None if state.cooldown_until is None else state.cooldown_until + by,
-        entered_at=state.entered_at + back,
-        changed_at=state.changed_at + back,
-    )
-
-
-def unlawful(state: State, decision: Decision) -> Refusal | None:
-    """The last check before the log: the percentage never rises without a person, whatever code made the decision."""
-    raises = decision.percent_bp > state.percent_bp
-    lifts = decision.ceiling_bp is not None and decision.ceiling_bp > state.ceiling_bp
-    by_person = decision.actor.kind == "person"
-    if (not raises or (decision.kind in UP and by_person)) and (
-        not lifts or (decision.kind == "ceiling" and by_person)
-    ):
-        return None
-    return Refusal(
-        f"Not done: {decision.kind} by {decision.actor.name} would raise the percentage, and only a person may."
-    )
-
-
-def replay(decisions: list[Decision]) -> State:
-    """The state that a log leads to."""
-    state = State()
-    for decision in decisions:
-        state = transition(state, decision)
-    return state
-
-
-# -- up: only a person, only here ------------------------------------------------------------------------------------
+# -- up: only a person, only here --------------------------------------------------------------------------------------
 
 
 def returns(plan: Plan, state: State) -> Setback | None:
@@ -294,15 +50,6 @@ def next_step(plan: Plan, state: State, short: bool = True) -> tuple[int, int]:
     if state.stage >= plan.last_stage:
         return plan.stable, state.percent_bp
     return state.stage + 1, plan.stages[state.stage + 1].percent_bp
-
-
-def stage_name(plan: Plan, stage: int) -> str:
-    return plan.stages[stage].name if stage < len(plan.stages) else "stable"
-
-
-def percent(bp: int) -> str:
-    """10000 -> "100 %", 1250 -> "12.5 %"."""
-    return f"{bp / 100:g} %"
 
 
 def promote(
@@ -397,7 +144,7 @@ def undo_rollback(plan: Plan, state: State, ask: Ask, epoch: int, by: str) -> De
     )
 
 
-# -- down: never refused ---------------------------------------------------------------------------------------------
+# -- down: never refused -----------------------------------------------------------------------------------------------
 
 
 def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, how: str = "") -> Decision:
@@ -644,80 +391,4 @@ def note(state: State, ask: Ask, kind: str, sentence: str, evidence: dict[str, A
         sentence,
         seen=ask.seen,
         evidence=evidence or {},
-    )
-
-
-def clock_step(state: State, ask: Ask, by: float) -> Decision:
-    """The wall clock was set: a row of the log, because it moves the ends of the cool-down and of the undo."""
-    way = "forward" if by > 0 else "back"
-    sentence = f"the machine's clock was set {way} by {format_duration(abs(by))}; cool-down and undo keep their length"
-    return replace(note(state, ask, "clock", sentence), clock_step_s=by, right_time=ask.at)
-
-
-def in_the_future(plan: Plan, state: State, ask: Ask, records: int) -> Decision | None:
-    """At a start: dates later than now in the state or the store were written while the clock was wrong, and are moved
-    back to now.
-
-    None if there are none. `records`: how many the store has. A cool-down lasts at most as long as the plan's.
-    """
-    ahead = max(state.entered_at, state.changed_at) - ask.at
-    latest = ask.at + plan.trigger_settings.cooldown_s
-    too_long = bool(state.locked) and state.cooldown_until is not None and state.cooldown_until > latest
-    if ahead <= 0 and not too_long and not records:
-        return None
-    parts = [f"the state by {format_duration(ahead)}"] if ahead > 0 else []
-    parts += ["the cool-down's end"] if too_long else []
-    parts += [f"{records} records"] if records else []
-    sentence = f"the machine's clock had been ahead: {', '.join(parts)} in the future, moved back to now"
-    made = replace(note(state, ask, "clock", sentence, {"records": records}), right_time=ask.at)
-    if state.locked and state.cooldown_until is not None:
-        until = min(state.cooldown_until - max(0.0, ahead), latest)
-        made = replace(made, locked=state.locked, cooldown_until=until, undo=state.undo)
-    return made
-
-
-# -- what the rollout runs under ---------------------------------------------------------------------------------------
-
-
-def pin(
-    state: State, ask: Ask, kind: str, sentence: str, pins: Pins, restarts: bool, evidence: dict[str, Any]
-) -> Decision:
-    """The rollout runs under other pins from here on; the percentage and the stage stay."""
-    return replace(note(state, ask, kind, sentence, evidence), pins=pins, restarts=restarts)
-
-
-def adopt(plan: Plan, state: State, ask: Ask, stage: int, pins: Pins, before: Pins) -> Decision | Refusal:
-    """A person names the stage of a changed plan that the rollout is in. The percentage may fall to the stage's and
-    never rises; a
-    stage above the percentage is reached only by promotion, unless it is the same stage with a new percentage."""
-    stable = state.stage >= len(before.stages)
-    if not 0 <= stage <= plan.last_stage and not (stable and stage == plan.stable):
-        more = f", or {plan.stable} for stable" if stable else ""
-        return Refusal(f"Not adopted: the plan has no stage {stage}; its stages are 0 to {plan.last_stage}{more}.")
-    same = None if stable else find_stage(plan, before.stages[state.stage])
-    if plan.stages[min(stage, plan.last_stage)].percent_bp > state.percent_bp and stage != same:
-        above = percent(plan.stages[min(stage, plan.last_stage)].percent_bp)
-        return Refusal(
-            f"Not adopted: stage {stage} is at {above}, above the {percent(state.percent_bp)} in effect. "
-            "Adopt a stage at or below that, then promote."
-        )
-    own = plan.stages[min(stage, plan.last_stage)].percent_bp
-    bp = min(state.percent_bp, own)
-    fall = f", {percent(state.percent_bp)} falls to {percent(bp)}" if bp < state.percent_bp else f", {percent(bp)}"
-    less = f" (reduced; the stage's own is {percent(own)})" if bp < own else ""
-    name = "stable" if stage >= plan.stable else f"stage {stage} {stage_name(plan, stage)}"
-    why = f": {ask.reason}" if ask.reason else ""
-    sentence = f"{ask.actor.name} adopted the changed plan in {name}{fall}{less}; evidence and bake restart{why}"
-    return Decision(
-        "plan",
-        ask.actor,
-        ask.reason,
-        stage,
-        bp,
-        ask.at,
-        ask.request_id,
-        sentence,
-        seen=ask.seen,
-        pins=pins,
-        restarts=True,
     )

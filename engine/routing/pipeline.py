@@ -23,7 +23,7 @@ from engine.extraction.llm import NO_ATTEMPT, PROMPT_VERSION, ErrorKind, LlmAnsw
 from engine.measures.record import Extraction
 from engine.parsing import parse
 from engine.plan.model import Plan
-from engine.rollout.control import State
+from engine.rollout.state import State
 from engine.routing import buckets, reading
 from engine.routing.reading import TITLE_LIMIT, ReadDocument, Readers
 from engine.routing.switch import Permit, Switch

@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from engine.client.client import Reply
-from engine.rollout.control import Actor, Ask, not_below, percent
+from engine.rollout.control import not_below
+from engine.rollout.state import Actor, Ask, percent
 from engine.server.requests import data, decisions, evidence, feedback, people, process
 from engine.service import rollback
 from engine.service.engine import REASON_LIMIT, Engine

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 from engine.client.client import Reply
 from engine.client.identity import going_by, peer
 from engine.plan.durations import iso, parse_when
-from engine.rollout.control import Actor
+from engine.rollout.state import Actor
 from engine.routing.pipeline import Busy, Refused
 from engine.server import commands
 from engine.server.answers import CLOSE, answer, of_reply, refuse

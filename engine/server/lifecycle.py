@@ -7,7 +7,8 @@ import contextlib
 import os
 
 from engine.plan.durations import format_duration, iso
-from engine.rollout.control import Decision, Refusal, State, hold, note, percent
+from engine.rollout.control import hold, note
+from engine.rollout.state import Decision, Refusal, State, percent
 from engine.service.engine import Engine, machine_time
 
 STOP_S = 2.0  # a store that refuses writes must not keep the engine from stopping

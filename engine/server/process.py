@@ -30,7 +30,7 @@ from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
 from engine.plan.model import Plan
 from engine.plan.settings import HttpSettings as HttpApi
-from engine.rollout.control import Actor
+from engine.rollout.state import Actor
 from engine.server import repeated
 from engine.server.guard import LOOPBACK, Guard
 from engine.service import sd_notify

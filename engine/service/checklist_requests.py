@@ -12,7 +12,8 @@ import sqlite3
 from engine.client.client import Reply
 from engine.gate.checklist import Signature, items, read, write
 from engine.plan.model import Item
-from engine.rollout.control import Ask, note
+from engine.rollout.control import note
+from engine.rollout.state import Ask
 from engine.service.checks import again_before_promotion, examine
 from engine.service.engine import Engine
 from engine.text import clean_line, spoken

@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from engine.clock import SystemClock
 from engine.plan.model import Plan
-from engine.rollout.control import Actor, Ask, Decision, State, roll_back
+from engine.rollout.control import roll_back
+from engine.rollout.state import Actor, Ask, Decision, State
 from engine.routing.switch import Switch
 from engine.store import database, lease, log
 from engine.store.folder import Folder

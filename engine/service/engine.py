@@ -37,7 +37,8 @@ from engine.metrics.snapshot import About, MetricsSnapshot
 from engine.plan.environment import ceiling, environment, secret
 from engine.plan.model import Plan
 from engine.plan.pins import misplaced
-from engine.rollout.control import ENGINE, Actor, Ask, Decision, Refusal, State, note
+from engine.rollout.control import note
+from engine.rollout.state import ENGINE, Actor, Ask, Decision, Refusal, State
 from engine.routing.pipeline import Extracted, MethodAsked, Pipeline
 from engine.routing.reading import ReadDocument
 from engine.routing.switch import Switch

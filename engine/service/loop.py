@@ -12,7 +12,9 @@ import msgspec
 
 from engine.client.identity import whoami
 from engine.plan.environment import PERCENTAGE, ceiling
-from engine.rollout.control import Ask, Decision, State, clock_step, in_the_future, note, percent, set_ceiling
+from engine.rollout.control import note, set_ceiling
+from engine.rollout.corrections import clock_step, in_the_future
+from engine.rollout.state import Ask, Decision, State, percent
 from engine.routing.switch import TAKEN_OVER
 from engine.service import pinning, retention, rollback, sd_notify, snapshot
 from engine.service.engine import REASON_LIMIT, Engine, machine_time

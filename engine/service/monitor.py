@@ -37,7 +37,7 @@ from engine.plan.model import Action, Metric, Plan, Severity, Stage
 from engine.quality import review
 from engine.rollout import control, way_back
 from engine.rollout.calendar import blocked_until
-from engine.rollout.control import ENGINE, Actor, Ask, Decision, State
+from engine.rollout.state import ENGINE, Actor, Ask, Decision, State
 from engine.service.blindness import SilenceDetector, Unseen
 from engine.service.probes import ProbeLog, writes
 from engine.store import documents, series

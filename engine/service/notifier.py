@@ -12,7 +12,8 @@ from engine.clock import pace
 from engine.messages import outbox, overview, schedule
 from engine.messages.draft import Draft
 from engine.plan.model import Message
-from engine.rollout.control import DOWN, Ask, Decision, State, note
+from engine.rollout.control import note
+from engine.rollout.state import DOWN, Ask, Decision, State
 from engine.service.engine import Engine
 from engine.store import log
 from engine.text import spoken

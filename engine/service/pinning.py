@@ -15,7 +15,9 @@ from engine.extraction import frequency
 from engine.extraction.llm import PROMPT_VERSION
 from engine.plan.model import Llm
 from engine.plan.pins import Change, PinnedModel, Pins, pins_of
-from engine.rollout.control import Ask, Decision, State, note, pin
+from engine.rollout.control import note
+from engine.rollout.pinned import pin
+from engine.rollout.state import Ask, Decision, State
 from engine.service.engine import Engine
 from engine.store import log, plans
 

@@ -20,7 +20,8 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.rollout import control
-from engine.rollout.control import Actor, Ask, Decision, Refusal, State, note
+from engine.rollout.control import note
+from engine.rollout.state import DOWN, Actor, Ask, Decision, Refusal, State
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
 from engine.service.proof import Proof
 from engine.store import log
@@ -313,7 +314,7 @@ def _remove(engine: Engine, path: Path) -> bool:
 def _is_of(recorded: Decision, actor: Actor, intent: Intent) -> bool:
     """Whether the log has exactly this rollback; an id used for another request does not count."""
     reason = clean_line(intent.reason, REASON_LIMIT)
-    return recorded.kind in control.DOWN and recorded.actor.uid == actor.uid and recorded.reason in (reason, LEFT)
+    return recorded.kind in DOWN and recorded.actor.uid == actor.uid and recorded.reason in (reason, LEFT)
 
 
 def _owned(owner: int, actor: Actor) -> Actor:

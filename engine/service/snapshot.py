@@ -17,7 +17,8 @@ from engine.plan.durations import iso
 from engine.plan.environment import PERCENTAGE
 from engine.plan.model import Message
 from engine.rollout import control
-from engine.rollout.control import State, percent, stage_name, to_resume
+from engine.rollout.control import to_resume
+from engine.rollout.state import State, percent, stage_name
 from engine.routing.switch import Permit
 from engine.service import escalation
 from engine.service.engine import COMPLAINTS, Engine

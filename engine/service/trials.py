@@ -21,7 +21,8 @@ from engine.experiment.report import TrialReport
 from engine.measures import stored
 from engine.plan.durations import format_duration
 from engine.plan.model import Stage
-from engine.rollout.control import Ask, State, note
+from engine.rollout.control import note
+from engine.rollout.state import Ask, State
 from engine.service.engine import Engine
 from engine.store import database, log
 from engine.trial import ledger, searching

@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.plan.durations import iso
-from engine.rollout.control import DOWN, Decision, Refusal, State, transition, unlawful
+from engine.rollout.state import DOWN, Decision, Refusal, State, transition, unlawful
 from engine.store.database import one_moment
 from engine.store.trust import Head, Trust
 

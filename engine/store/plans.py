@@ -15,7 +15,7 @@ from engine.plan.load import parse_plan
 from engine.plan.model import Plan
 from engine.plan.pins import Change, PinnedModel, PinnedStage, Pins, differences, misplaced, stage_id, under
 from engine.plan.problems import PlanError
-from engine.rollout.control import State
+from engine.rollout.state import State
 from engine.store import log
 
 

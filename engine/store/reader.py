@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.measures.record import SeenArm
-from engine.rollout.control import State
+from engine.rollout.state import State
 from engine.store import database, documents, log
 from engine.store.documents import Document
 from engine.store.folder import Folder, StoreError

@@ -11,7 +11,7 @@ import sqlite3
 
 from msgspec import Struct
 
-from engine.rollout.control import State
+from engine.rollout.state import State
 
 QUERY = (
     "SELECT percent_bp, epoch, rev, state, (SELECT max(rev) FROM decision), (SELECT token FROM lease WHERE id = 1) "

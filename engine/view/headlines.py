@@ -16,7 +16,7 @@ from engine.measures.bucket import Bucket
 from engine.plan.durations import clock as timer
 from engine.plan.durations import format_duration
 from engine.plan.model import Plan, Severity
-from engine.rollout.control import State, percent, stage_name
+from engine.rollout.state import State, percent, stage_name
 from engine.text import counted
 from engine.view.model import GateView, Gauge, Health, MatrixView, ReminderView, ServerView, TriggerView
 

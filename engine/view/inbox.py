@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from engine.plan.model import Plan
-from engine.rollout.control import State, percent
+from engine.rollout.state import State, percent
 from engine.text import counted
 from engine.view.model import GateView, ItemView, ReminderView, TaskView
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.rollout.control import State
+from engine.rollout.state import State
 from engine.routing.switch import Permit
 from engine.worker.keeper import Keeper
 

@@ -34,6 +34,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CORES: dict[str, tuple[str, ...]] = {
     "engine/rollout/control.py": ("tests/engine/rollout", "tests/engine/store/test_log.py"),
+    "engine/rollout/state.py": ("tests/engine/rollout", "tests/engine/store/test_log.py"),
     "engine/rollout/actions.py": ("tests/engine/rollout", "tests/engine/triggers"),
     "engine/rollout/calendar.py": ("tests/engine/rollout",),
     "engine/rollout/way_back.py": ("tests/engine/rollout",),

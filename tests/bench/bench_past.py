@@ -21,7 +21,8 @@ from pathlib import Path
 
 from engine.history.past import view_at
 from engine.plan.load import default_plan_text, parse_plan
-from engine.rollout.control import ENGINE, Actor, Ask, State, note, promote
+from engine.rollout.control import note, promote
+from engine.rollout.state import ENGINE, Actor, Ask, State
 from engine.service import feedback
 from engine.service.feedback import Feedback
 from engine.store import log

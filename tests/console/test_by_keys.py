@@ -18,7 +18,7 @@ from console.widgets.canvas import Canvas, wrapped
 from console.widgets.sheet import Sheet
 from console.widgets.timegrid import Grid
 from engine.client.client import Reply
-from engine.rollout.control import State
+from engine.rollout.state import State
 from tests.console.samples import ALERT, IDLE, LOG, NORMAL, FakeLink
 from tests.console.walking import console, ready, until
 

@@ -21,7 +21,7 @@ from console.screens.page import Page
 from console.screens.triggers import Triggers
 from console.widgets.sheet import Sheet
 from engine.measures.record import Extraction
-from engine.rollout.control import ENGINE, Decision, State
+from engine.rollout.state import ENGINE, Decision, State
 from engine.service import feedback
 from engine.service.feedback import Feedback
 from engine.store import log

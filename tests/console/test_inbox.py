@@ -14,7 +14,8 @@ from console.screens.ask import QuestionDialog
 from console.screens.inbox import Inbox
 from console.tasks import KEYS
 from console.verbs.status import lines
-from engine.rollout.control import ENGINE, Ask, State, act, transition
+from engine.rollout.control import act
+from engine.rollout.state import ENGINE, Ask, State, transition
 from engine.service.monitor import Monitor
 from engine.view.headlines import what_next
 from engine.view.inbox import InboxFacts, tasks

@@ -7,7 +7,7 @@ import re
 import pytest
 from msgspec.structs import replace
 
-from engine.rollout.control import State
+from engine.rollout.state import State
 from engine.view import headlines
 from tests.console.samples import ALERT, PLAN, FakeLink, trigger
 from tests.console.walking import console, ready, until

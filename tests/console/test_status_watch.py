@@ -15,7 +15,7 @@ from console.verbs.status import StatusLine, Watcher
 from engine.client.client import EngineClient
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text, load_plan
-from engine.rollout.control import State
+from engine.rollout.state import State
 from engine.server.process import spawn, wait_until_up
 from engine.store.folder import Folder
 from engine.store.reader import Glance

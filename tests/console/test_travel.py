@@ -11,7 +11,8 @@ from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
 from console.widgets.timegrid import HOUR, ZOOMS, Grid, grid_of, ticks
 from engine.measures.record import Extraction
-from engine.rollout.control import ENGINE, Ask, State, note
+from engine.rollout.control import note
+from engine.rollout.state import ENGINE, Ask, State
 from engine.store import log
 from engine.store.rollup import insert_and_fold
 from engine.view.model import View

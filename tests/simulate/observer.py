@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from engine.plan.model import Plan
-from engine.rollout.control import DOWN
+from engine.rollout.state import DOWN
 from engine.routing import buckets
 from engine.store import log
 from engine.text import normal

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from engine.client.client import EngineClient, Reply
-from engine.rollout.control import Actor
+from engine.rollout.state import Actor
 from engine.store import log
 from engine.view.model import View
 from tests.simulate.world import World

@@ -7,7 +7,7 @@ import sqlite3
 from itertools import pairwise
 from typing import Any
 
-from engine.rollout.control import DOWN, UP, replay
+from engine.rollout.state import DOWN, UP, replay
 from engine.store import documents, log
 from tests.simulate.observer import Observer
 

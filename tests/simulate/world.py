@@ -17,7 +17,7 @@ from engine.client.client import Reply
 from engine.clock import LapseClock
 from engine.plan.load import PlanError
 from engine.plan.model import Plan
-from engine.rollout.control import Actor
+from engine.rollout.state import Actor
 from engine.server.commands import carry_out
 from engine.service.engine import Engine
 from engine.service.loop import ControlLoop

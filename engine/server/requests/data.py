@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from engine.client.client import Reply
 from engine.plan.durations import iso
-from engine.rollout.control import Ask, Decision, Refusal, State, note
+from engine.rollout.control import note
+from engine.rollout.state import Ask, Decision, Refusal, State
 from engine.routing.pipeline import ID_LIMIT
 from engine.service.engine import Engine, to_reply
 from engine.store import documents, log

@@ -11,8 +11,9 @@ from msgspec import Struct
 
 from engine.client.client import Reply
 from engine.plan.environment import PERCENTAGE
-from engine.rollout import control
-from engine.rollout.control import Ask, Decision, Refusal, State, note
+from engine.rollout import control, pinned
+from engine.rollout.control import note
+from engine.rollout.state import Ask, Decision, Refusal, State, percent, stage_name
 from engine.service import checklist_requests, pinning, rollback
 from engine.service.engine import REASON_LIMIT, Engine, refusal_reply, to_reply
 from engine.store import log
@@ -104,8 +105,8 @@ async def would(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         return refusal_reply(made)
     state = engine.state
     sentence = (
-        f"Would go from stage {state.stage}, {control.percent(state.percent_bp)} to stage {made.stage} "
-        f"{control.stage_name(engine.plan, made.stage)}, {control.percent(made.percent_bp)}. Nothing has changed."
+        f"Would go from stage {state.stage}, {percent(state.percent_bp)} to stage {made.stage} "
+        f"{stage_name(engine.plan, made.stage)}, {percent(made.percent_bp)}. Nothing has changed."
     )
     missing = [str(one) for one in made.evidence.get("missing") or ()]
     data = {"stage": made.stage, "percent_bp": made.percent_bp, "epoch": state.epoch, "overrides": missing}
@@ -194,7 +195,7 @@ async def adopt_plan(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
             False,
             "Not adopted: rollout.toml has changed again since the engine read it. Restart the engine and check again.",
         )
-    outcome = await engine.commit(ask, lambda state: control.adopt(plan, state, ask, stage, now, pins))
+    outcome = await engine.commit(ask, lambda state: pinned.adopt(plan, state, ask, stage, now, pins))
     if outcome.decision is not None:
         engine.run_under(plan)
         if not outcome.state.percent_bp:

@@ -11,7 +11,8 @@ import msgspec
 from engine.client.client import Reply
 from engine.quality import review
 from engine.quality.review import Better, Flaw, Side
-from engine.rollout.control import Ask, note
+from engine.rollout.control import note
+from engine.rollout.state import Ask
 from engine.service.engine import Engine, to_reply
 from engine.text import clean_line
 from engine.triggers import attempts

@@ -9,7 +9,8 @@ import msgspec
 
 from engine.client.client import Reply
 from engine.plan.model import Plan
-from engine.rollout.control import Actor, Ask, note
+from engine.rollout.control import note
+from engine.rollout.state import Actor, Ask
 from engine.service import feedback
 from engine.service.engine import Engine
 from engine.service.feedback import Feedback

@@ -11,7 +11,8 @@ from engine.client.client import Reply
 from engine.messages import outbox, schedule
 from engine.messages.draft import Draft
 from engine.plan.durations import iso
-from engine.rollout.control import Ask, note
+from engine.rollout.control import note
+from engine.rollout.state import Ask
 from engine.service import checklist_requests, notifier
 from engine.service.engine import COMPLAINTS, REASON_LIMIT, Engine, to_reply
 from engine.service.escalation import acknowledged

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.client.client import Reply
 from engine.clock import LapseClock
-from engine.rollout.control import Ask
+from engine.rollout.state import Ask
 from engine.service.engine import Engine
 
 GAME = "Not on a game day: what goes wrong is hidden, and the calendar's speed is fixed until it ends."

@@ -17,7 +17,7 @@ from engine.client import identity
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Access
 from engine.rollout import control
-from engine.rollout.control import Actor, Ask, Decision, Refusal, State, transition
+from engine.rollout.state import Actor, Ask, Decision, Refusal, State, transition
 from engine.server import commands
 
 PLAN = parse_plan(default_plan_text())

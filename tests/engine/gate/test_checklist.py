@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.gate import checklist
 from engine.gate.checklist import Signature
 from engine.plan.load import default_plan_text, parse_plan
-from engine.rollout.control import State
+from engine.rollout.state import State
 from engine.store import database
 from engine.store.folder import Folder
 

@@ -11,7 +11,8 @@ from engine.gate import conditions
 from engine.gate.stability import stability
 from engine.measures.record import Extraction
 from engine.plan.load import default_plan_text, parse_plan
-from engine.rollout.control import ENGINE, Actor, Ask, Decision, State, hold, roll_back, transition
+from engine.rollout.control import hold, roll_back
+from engine.rollout.state import ENGINE, Actor, Ask, Decision, State, transition
 from engine.store import log
 from engine.store.rollup import insert_and_fold
 from engine.store.schema import migrate

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.history.past import NothingKept, view_at
-from engine.rollout.control import ENGINE
+from engine.rollout.state import ENGINE
 from engine.service import probes
 from engine.store.rollup import retain
 from engine.triggers import history

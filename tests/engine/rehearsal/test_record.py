@@ -7,7 +7,8 @@ from pathlib import Path
 
 from engine.plan.load import default_plan_text, parse_plan
 from engine.rehearsal.record import Passed, keep, last_passed, passed
-from engine.rollout.control import ENGINE, Actor, Ask, Decision, State, note, roll_back
+from engine.rollout.control import note, roll_back
+from engine.rollout.state import ENGINE, Actor, Ask, Decision, State
 from engine.store import log
 from engine.store.schema import migrate
 

@@ -13,7 +13,8 @@ from engine.messages import outbox
 from engine.messages.draft import Draft
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action, Plan
-from engine.rollout.control import ENGINE, Actor, Ask, Decision, State, act, note, promote, resume
+from engine.rollout.control import act, note, promote, resume
+from engine.rollout.state import ENGINE, Actor, Ask, Decision, State
 from engine.store import log, notes
 from engine.store.rollup import insert_and_fold
 from engine.store.schema import migrate

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action
 from engine.rollout import control
-from engine.rollout.control import ENGINE, Actor, Ask, Decision, Refusal, State, replay, transition
+from engine.rollout.state import ENGINE, UP, Actor, Ask, Decision, Refusal, State, replay, transition, unlawful
 from engine.routing import buckets as routing
 
 PLAN = parse_plan(default_plan_text())
@@ -195,9 +195,9 @@ def test_approvals_are_spent_by_the_step_they_were_for() -> None:
 
 def test_the_engine_cannot_raise_the_percentage() -> None:
     rising = Decision("promote", ENGINE, "", 3, 2500, 0.0, "r", "by itself")
-    assert control.unlawful(at_stage(2), rising) is not None
+    assert unlawful(at_stage(2), rising) is not None
     noted = Decision("hold", ALICE, "", 3, 2500, 0.0, "r", "in passing")
-    assert control.unlawful(at_stage(2), noted) is not None
+    assert unlawful(at_stage(2), noted) is not None
 
 
 class Requests(RuleBasedStateMachine):
@@ -213,10 +213,10 @@ class Requests(RuleBasedStateMachine):
         if not isinstance(result, Decision):
             return
         before = self.state
-        assert control.unlawful(before, result) is None
+        assert unlawful(before, result) is None
         after = transition(before, result)
         if after.percent_bp > before.percent_bp:
-            assert result.kind in control.UP
+            assert result.kind in UP
             assert result.actor.kind == "person"
         if result.kind == "rollback":
             assert after.percent_bp <= before.percent_bp
@@ -305,6 +305,6 @@ def test_a_rollback_to_a_stage_that_is_not_below_goes_to_zero_and_says_why() -> 
 
 def test_the_promotion_to_a_stage_with_shadow_names_its_share() -> None:
     said = control.promote(PLAN, State(), ask(), 0, (), (), False, "")
-    assert isinstance(said, control.Decision)
+    assert isinstance(said, Decision)
     assert "promoted to stage 1" in said.sentence
     assert "0 % (shadow 100 %)" in said.sentence

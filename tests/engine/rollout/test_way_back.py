@@ -11,7 +11,7 @@ from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action, Plan
 from engine.plan.problems import PlanError
 from engine.rollout import control, way_back
-from engine.rollout.control import ENGINE, Actor, Ask, Decision, Refusal, State, transition
+from engine.rollout.state import ENGINE, Actor, Ask, Decision, Refusal, State, transition, unlawful
 
 PLAN = parse_plan(default_plan_text())
 LIMITED = State(stage=3, percent_bp=2500, epoch=7, rev=20)
@@ -64,7 +64,7 @@ def test_the_engine_cannot_take_the_way_back() -> None:
     state = resumed(fired())
     made = control.promote(PLAN, state, ask(actor=ENGINE), state.epoch, (), (), False, "")
     assert isinstance(made, Decision)
-    assert control.unlawful(state, made) is not None
+    assert unlawful(state, made) is not None
 
 
 def test_the_plans_own_next_stage_can_still_be_taken() -> None:

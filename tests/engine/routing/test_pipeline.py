@@ -19,7 +19,7 @@ from engine.extraction.cache import cache_key
 from engine.measures.bucket import Bucket
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Llm, Plan
-from engine.rollout.control import Actor
+from engine.rollout.state import Actor
 from engine.routing.pipeline import Busy, Extracted
 from engine.server.commands import carry_out
 from engine.server.connections import Room

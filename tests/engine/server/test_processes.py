@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from engine.client.client import EngineClient
-from engine.rollout.control import Actor
+from engine.rollout.state import Actor
 from engine.store import log
 from engine.store.folder import Intent
 from tests.engine.service.stage import TEXT, Stage, kill_mid_write

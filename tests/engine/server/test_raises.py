@@ -11,7 +11,7 @@ import pytest
 
 from engine.client.client import EngineClient
 from engine.plan.environment import PERCENTAGE
-from engine.rollout.control import Actor
+from engine.rollout.state import Actor
 from tests.engine.service.stage import COMMAND, Stage
 
 

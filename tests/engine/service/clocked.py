@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine.clock import ManualClock
-from engine.rollout.control import Actor
+from engine.rollout.state import Actor
 from engine.server import commands
 from engine.service.engine import Engine
 from engine.service.loop import ControlLoop

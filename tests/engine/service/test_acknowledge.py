@@ -8,7 +8,7 @@ import pytest
 
 from engine.plan.model import Action
 from engine.rollout import control
-from engine.rollout.control import ENGINE, Actor, Ask
+from engine.rollout.state import ENGINE, Actor, Ask
 from engine.server.requests import people
 from engine.service import snapshot
 from tests.engine.service.test_checks import PLAN, opened

@@ -14,7 +14,7 @@ from engine.clock import SystemClock
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Check, Item, Plan
 from engine.rehearsal import record
-from engine.rollout.control import Actor, Decision
+from engine.rollout.state import Actor, Decision
 from engine.server import commands
 from engine.service.checks import examine
 from engine.service.engine import Engine

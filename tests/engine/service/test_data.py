@@ -13,7 +13,7 @@ from engine.extraction.keywords import Keywords
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action
 from engine.rollout import control
-from engine.rollout.control import ENGINE, Actor, Ask, Decision, State
+from engine.rollout.state import ENGINE, Actor, Ask, Decision, State
 from engine.server.requests.data import DocumentSelection, bad_window
 from engine.store import database, log
 from engine.store.folder import Folder

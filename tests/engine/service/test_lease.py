@@ -17,7 +17,8 @@ import pytest
 
 import console.link
 from engine.plan.durations import format_duration
-from engine.rollout.control import DOWN, Ask, Decision, State, roll_back
+from engine.rollout.control import roll_back
+from engine.rollout.state import DOWN, Ask, Decision, State
 from engine.server.process import wait_until_up
 from engine.service import rollback
 from engine.store import database, log

@@ -14,7 +14,8 @@ from engine.client.client import Reply
 from engine.messages import outbox
 from engine.plan.init import set_value
 from engine.plan.load import load_plan
-from engine.rollout.control import Decision, note
+from engine.rollout.control import note
+from engine.rollout.state import Decision
 from engine.service import pinning
 from engine.store import log, plans
 from engine.trial import ledger

@@ -20,7 +20,7 @@ from msgspec import structs
 
 from engine.client.client import EngineClient
 from engine.client.identity import whoami
-from engine.rollout.control import Actor
+from engine.rollout.state import Actor
 from engine.store import database, log
 from engine.store.folder import Folder
 from tests.engine.service.stage import TEXT, Stage, as_nobody

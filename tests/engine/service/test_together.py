@@ -13,7 +13,7 @@ from engine.client.identity import going_by, name_of
 from engine.plan.load import load_plan
 from engine.plan.model import Access, Contact, Notify, Plan
 from engine.plan.problems import PlanError
-from engine.rollout.control import ENGINE, Actor
+from engine.rollout.state import ENGINE, Actor
 from engine.service import escalation
 from engine.service.escalation import audience_of, draft, steps
 from tests.console.samples import PLAN

@@ -12,7 +12,7 @@ from engine.gate.conditions import GateFacts
 from engine.measures.record import Extraction
 from engine.plan.model import Action
 from engine.rollout import control
-from engine.rollout.control import ENGINE, Actor, Ask, State
+from engine.rollout.state import ENGINE, Actor, Ask, State
 from engine.service import snapshot
 from engine.store.rollup import insert_and_fold
 from engine.triggers.measurement import rate

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.rollout.control import Actor, Ask, note
+from engine.rollout.control import note
+from engine.rollout.state import Actor, Ask
 from engine.store import backup, database, log
 from engine.store.folder import Folder
 

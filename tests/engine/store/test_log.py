@@ -16,8 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action
-from engine.rollout import control
-from engine.rollout.control import ENGINE, Actor, Ask, Decision, Refusal, State, note
+from engine.rollout import control, corrections
+from engine.rollout.control import note
+from engine.rollout.state import ENGINE, UP, Actor, Ask, Decision, Refusal, State, replay
 from engine.store import database, lease, log
 from engine.store.folder import Folder
 
@@ -97,7 +98,7 @@ def test_a_log_that_was_cut_off_with_its_state_is_found_by_a_head_noted_before(c
     head = log.verify(conn).head
     assert log.verify(conn, head[:16]).ok
     behind_the_triggers(conn, "DELETE FROM decision WHERE rev >= 5")
-    state = control.replay([row.decision for row in log.every(conn)])
+    state = replay([row.decision for row in log.every(conn)])
     conn.execute("UPDATE control SET rev = 4, state = ?", (log.json_body(state),))
     assert log.verify(conn).ok  # a chain by itself cannot know its end
     found = log.verify(conn, head[:16])
@@ -143,7 +144,7 @@ class Requests(RuleBasedStateMachine):
         if outcome.decision is None:
             assert after == before
         elif after.percent_bp > before.percent_bp:
-            assert outcome.decision.kind in control.UP
+            assert outcome.decision.kind in UP
             assert outcome.decision.actor.kind == "person"
         if outcome.decision is not None:
             self.known[ask.request_id] = outcome.decision
@@ -199,7 +200,7 @@ class Requests(RuleBasedStateMachine):
     def the_clock_is_set(self, by: float) -> None:
         self.now += by
         ask = self.ask(ENGINE)
-        self.commit(ask, lambda state: control.clock_step(state, ask, by))
+        self.commit(ask, lambda state: corrections.clock_step(state, ask, by))
 
     @rule(up=st.integers(1, 10_000))
     def something_unlawful(self, up: int) -> None:
@@ -248,7 +249,7 @@ class Requests(RuleBasedStateMachine):
     def the_log_is_whole_and_leads_to_the_state(self) -> None:
         found = log.verify(self.conn)
         assert found.ok, found.sentence
-        assert control.replay([row.decision for row in log.every(self.conn)]) == log.read_state(self.conn)
+        assert replay([row.decision for row in log.every(self.conn)]) == log.read_state(self.conn)
 
 
 TestRequests = Requests.TestCase

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.rollout.control import Actor, Ask, Decision, State, note
+from engine.rollout.control import note
+from engine.rollout.state import Actor, Ask, Decision, State
 from engine.store import database, documents, lease, log
 from engine.store.documents import DocumentWrite
 from engine.store.folder import Folder, Intent, StoreError, file_system

@@ -24,7 +24,7 @@ from engine.clock import ManualClock
 from engine.measures.record import Extraction
 from engine.plan.load import load_plan
 from engine.plan.model import Plan
-from engine.rollout.control import Actor, Ask, Decision, State
+from engine.rollout.state import Actor, Ask, Decision, State
 from engine.routing import buckets
 from engine.service.engine import Engine
 from engine.service.trials import Trials

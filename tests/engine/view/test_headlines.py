@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.measures.bucket import Bucket
-from engine.rollout.control import State, Undo
+from engine.rollout.state import State, Undo
 from engine.triggers.measurement import Ok
 from engine.view import headlines
 from engine.view.headlines import Situation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from engine.rollout.control import State
+from engine.rollout.state import State
 from engine.view import inbox
 from engine.view.inbox import InboxFacts
 from engine.view.model import GateView, ItemView, ReminderView
