@@ -52,7 +52,8 @@ def fetch(folder: Path, packages: dict[str, list[str]]) -> None:
     for archive in [*folder.glob("deb/*.deb")]:
         run(archive.parent, "dpkg-deb", "-x", archive.name, archive.name.split("_")[0])
     for packed in folder.glob("deb/**/*.gz"):
-        run(packed.parent, "gunzip", "-f", packed.name)
+        if packed.is_file():  # a link's target may be in another package
+            run(packed.parent, "gunzip", "-f", packed.name)
 
 
 def run(folder: Path, *command: str) -> None:
