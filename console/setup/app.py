@@ -351,7 +351,7 @@ class Setup(App[str | PlanDraft | None]):
             keys.append(("up down", "choose"))
         if self.at:
             keys.append(("shift+tab", "back"))
-        keys.append(("esc", "leave, writing nothing"))
+        keys.append(("esc", "leave"))  # the first step says that nothing is written before the last
         spans = [part for name, what in keys for part in ((name, "key"), (f" {what}   ", "text"))]
         c.spans(1, c.height - 1, spans, c.width - 2)
 
