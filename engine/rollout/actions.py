@@ -19,9 +19,8 @@ def resulting(action: Action, stage: int, percent_bp: int, stages: tuple[int, ..
     """`stage` may be one past the end (*stable*). Total for any input.
 
     to_zero lands on the highest stage that runs at 0 %, so that every gate must be passed again. previous_stage lands
-    on the
-    nearest earlier stage that has a lower percentage than now (from *stable* the one before the last); halve stays in
-    its stage, even if half matches no stage's percentage (50 -> 25, 10 -> 5).
+    on the nearest earlier stage that has a lower percentage than now (from *stable* the one before the last); halve
+    stays in its stage, even if half matches no stage's percentage (50 -> 25, 10 -> 5).
     """
     percent_bp = max(0, percent_bp)
     here = max(0, min(stage, len(stages)))

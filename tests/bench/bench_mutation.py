@@ -32,15 +32,16 @@ from typing import Any, NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CORES: dict[str, tuple[str, ...]] = {
-    "engine/rollout/control.py": ("tests/engine/rollout", "tests/engine/store/test_log.py"),
-    "engine/rollout/state.py": ("tests/engine/rollout", "tests/engine/store/test_log.py"),
-    "engine/rollout/actions.py": ("tests/engine/rollout", "tests/engine/triggers"),
+CORES: dict[str, tuple[str, ...]] = {  # module -> its near tests: quick ones, each start costs half a second
+    "engine/rollout/control.py": ("tests/engine/rollout",),
+    "engine/rollout/state.py": ("tests/engine/rollout",),
+    "engine/rollout/corrections.py": ("tests/engine/rollout", "tests/engine/store/test_log.py"),
+    "engine/rollout/actions.py": ("tests/engine/rollout",),
     "engine/rollout/calendar.py": ("tests/engine/rollout",),
     "engine/rollout/way_back.py": ("tests/engine/rollout",),
     "engine/triggers/evaluate.py": ("tests/engine/triggers",),
     "engine/triggers/rules.py": ("tests/engine/triggers",),
-    "engine/routing/switch.py": ("tests/engine/routing", "tests/engine/service/test_lease.py"),
+    "engine/routing/switch.py": ("tests/engine/routing/test_switch.py",),
     "engine/gate/conditions.py": ("tests/engine/gate",),
     "engine/gate/stability.py": ("tests/engine/gate",),
     "engine/experiment/sequence.py": ("tests/engine/experiment",),
