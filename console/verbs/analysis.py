@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from console.context import CliContext, Failed, fail, json_option, say, write_json, write_prose, wrote
-from console.verbs.quality import draft_gold, quality
+from console.verbs.quality import draft_gold, mark_gold, quality
 
 if TYPE_CHECKING:
     from engine.quality.compare import ComparedDocument, ExportRow
@@ -29,6 +29,7 @@ def analyze() -> None:
 
 analyze.add_command(quality)
 analyze.add_command(draft_gold)
+analyze.add_command(mark_gold)
 
 
 @analyze.command("compare-keywords")

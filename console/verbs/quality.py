@@ -1,4 +1,4 @@
-"""`rollout analyze quality` and `draft-gold`: keywords against people's own choice."""
+"""`rollout analyze quality`, `draft-gold` and `mark-gold`: keywords against people's own choice."""
 
 from __future__ import annotations
 
@@ -119,10 +119,54 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, 
     with_llm = sum(name in keywords_by["llm"] for name in chosen)
     wrote(
         output,
-        f"Wrote {len(chosen)} documents to {output}, {with_llm} with LLM proposals. Edit each line: delete "
-        "wrong keywords, add missing ones.",
+        f"Wrote {len(chosen)} documents to {output}, {with_llm} with LLM proposals. Mark the right ones with: "
+        f"rollout analyze mark-gold --draft {output} --gold gold.jsonl {folder}",
         as_json,
     )
+
+
+@click.command("mark-gold")
+@click.option("--draft", type=click.Path(path_type=Path), required=True, help="What draft-gold wrote.")
+@click.option("--gold", type=click.Path(path_type=Path), required=True, help="The gold file to write, or go on with.")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.pass_obj
+def mark_gold(context: CliContext, draft: Path, gold: Path, folder: Path) -> None:
+    """Mark on a screen which proposed keywords are right, and add the missing ones.
+
+    Shows each document of FOLDER beside the draft's proposals. The gold file is saved at each key; leave and come back
+    at any time.
+    """
+    from console import themes
+    from console.marking.app import Marking
+    from console.terminal import escape
+    from engine.files import write_whole
+    from engine.quality.marking import Marked, gold_lines, started
+
+    try:
+        known = gold.read_bytes() if gold.exists() else b""
+        documents = started(draft.read_bytes(), str(draft), known, str(gold))
+    except OSError as error:
+        raise Failed(
+            f"{error.filename} cannot be read: {error.strerror}. `rollout analyze draft-gold` writes a draft."
+        ) from None
+    except ValueError as error:
+        raise Failed(str(error)) from None
+
+    def save(marked: tuple[Marked, ...]) -> str:
+        try:
+            write_whole(gold, gold_lines(marked).encode())
+        except OSError as error:
+            return f"NOT SAVED: {gold} cannot be written: {error.strerror}."
+        return ""
+
+    texts = _texts(folder)
+    if why := escape.unusable():
+        raise Failed(why)
+    manner = context.manner
+    with escape.left_as_found():
+        app = Marking(documents, texts, save, themes.choose(manner.theme), manner.ascii_only or escape.ascii_only())
+        app.run(mouse=False)
+    click.echo(f"{app.done} of {len(documents)} documents are done in {gold}.")
 
 
 def _texts(folder: Path) -> dict[str, str]:

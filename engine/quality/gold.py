@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.extraction.keywords import stem_phrase
@@ -59,9 +59,17 @@ class MethodQuality(NamedTuple):
     figures: tuple[CutFigure, ...]
 
 
-def read_gold(body: bytes, name: str) -> tuple[Gold, ...]:
-    """The documents that have keywords. Raises ValueError with file and line."""
-    found: dict[str, Gold] = {}
+class Row(NamedTuple):
+    """A line of a gold file. A document that a person has only begun to mark says `"done": false`."""
+
+    id: str
+    keywords: tuple[str, ...]
+    done: bool
+
+
+def read_rows(body: bytes, name: str) -> Iterator[Row]:
+    """Each line as written. Raises ValueError with file and line."""
+    seen: set[str] = set()
     for number, line in enumerate(body.decode("utf-8-sig", "replace").splitlines(), 1):
         if not line.strip():
             continue
@@ -76,10 +84,16 @@ def read_gold(body: bytes, name: str) -> tuple[Gold, ...]:
         if not isinstance(listed, list) or not all(isinstance(keyword, str) for keyword in listed):
             raise ValueError(f'{where}: "keywords" must be a list of strings.')
         key = str(row["id"])
-        if key in found:
+        if key in seen:
             raise ValueError(f"{where}: the document {clean_line(key, 80)!r} is in the file twice; keep one line.")
-        found[key] = Gold(key, frozenset(distinct(listed)))
-    rows = tuple(gold for gold in found.values() if gold.keywords)
+        seen.add(key)
+        yield Row(key, tuple(listed), row.get("done", True) is not False)
+
+
+def read_gold(body: bytes, name: str) -> tuple[Gold, ...]:
+    """The documents that are done and have keywords. Raises ValueError with file and line."""
+    found = (Gold(row.id, frozenset(distinct(row.keywords))) for row in read_rows(body, name) if row.done)
+    rows = tuple(gold for gold in found if gold.keywords)
     if not rows:
         raise ValueError(f"{name} has no document with keywords.")
     return rows

@@ -1,0 +1,208 @@
+"""Mark gold keywords: a document's text, what both methods propose in no order, and a person's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import Input
+
+from console import themes
+from console.widgets import blocks
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas, columns, wrapped
+from console.widgets.sheet import Sheet
+from engine.quality.marking import Marked, added, first_open, toggled
+from engine.text import counted
+
+COLUMN = 38  # cells of a keyword, at least
+FEW, MANY = 5, 15  # keywords that a document should have
+
+
+class MarkingScreen(Screen[None]):
+    AUTO_FOCUS = ""
+    DEFAULT_CSS = """
+    MarkingScreen { layers: base over; }
+    MarkingScreen Sheet { layer: base; }
+    MarkingScreen Input, MarkingScreen Input:focus {
+        layer: over; height: 1; border: none; padding: 0 1; width: 1fr; dock: bottom; display: none; background: $panel;
+    }
+    MarkingScreen Input.open { display: block; }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield Sheet(id="sheet")
+        yield Input(max_length=200, placeholder="a keyword in the document's own words, then enter")
+
+
+class Marking(App[None]):
+    """`save` is called with all documents after each change that counts; it returns what went wrong, or ""."""
+
+    ENABLE_COMMAND_PALETTE = False
+    CSS = "Screen { background: $background; color: $foreground; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "move(1)", "next keyword"),
+        Binding("k,up", "move(-1)", "keyword before"),
+        Binding("space,x", "keep", "keep it, or not"),
+        Binding("a", "add", "add a keyword of your own"),
+        Binding("enter", "done", "done: the next document"),
+        Binding("n,right", "step(1)", "next document"),
+        Binding("p,left", "step(-1)", "document before"),
+        Binding("pagedown,ctrl+d", "scroll(1)", "further in the text"),
+        Binding("pageup,ctrl+u", "scroll(-1)", "back in the text"),
+        Binding("q,escape,ctrl+c", "leave", "leave; everything is saved"),
+    ]
+
+    def __init__(
+        self,
+        documents: tuple[Marked, ...],
+        texts: Mapping[str, str],
+        save: Callable[[tuple[Marked, ...]], str],
+        theme: str = "dark",
+        ascii_only: bool = False,
+    ) -> None:
+        super().__init__()
+        self.documents = documents
+        self.texts = texts
+        self.save = save
+        self.at = first_open(documents)
+        self.cursor = 0
+        self.top = 0
+        self.text_rows = 1
+        self.trouble = ""
+        self.ascii_only = ascii_only
+        self.palette = themes.palette(theme)
+        for name in themes.NAMES:
+            self.register_theme(themes.theme(name))
+        self.theme = f"console-{theme}"
+        self.animation_level = "none"
+
+    def get_default_screen(self) -> Screen[None]:
+        return MarkingScreen()
+
+    @property
+    def document(self) -> Marked:
+        return self.documents[self.at]
+
+    @property
+    def done(self) -> int:
+        return sum(d.done for d in self.documents)
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self.repaint)
+
+    def on_resize(self, _: events.Resize) -> None:
+        self.call_after_refresh(self.repaint)
+
+    # -- keys ----------------------------------------------------------------------------------------------------------
+
+    def action_move(self, by: int) -> None:
+        self.cursor = max(0, min(len(self.document.proposals) - 1, self.cursor + by))
+        self.repaint()
+
+    def action_scroll(self, pages: int) -> None:
+        self.top = max(0, self.top + pages * max(1, self.text_rows - 1))
+        self.repaint()
+
+    def action_step(self, by: int) -> None:
+        self.at = max(0, min(len(self.documents) - 1, self.at + by))
+        self.cursor = self.top = 0
+        self.repaint()
+
+    def action_keep(self) -> None:
+        if self.document.proposals:
+            self._put(toggled(self.document, self.document.proposals[self.cursor]))
+
+    def action_done(self) -> None:
+        self._put(Marked(self.document.id, self.document.proposals, self.document.kept, True))
+        self.action_step(1)
+
+    def action_add(self) -> None:
+        line = self.screen.query_one(Input)
+        line.value = ""
+        line.add_class("open")
+        line.focus()
+        self.repaint()
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        self._close()
+        self._put(added(self.document, event.value))
+        self.cursor = max(0, len(self.document.proposals) - 1)
+        self.repaint()
+
+    def action_leave(self) -> None:
+        """Esc leaves an open input first."""
+        if self.screen.query_one(Input).has_class("open"):
+            self._close()
+            self.repaint()
+        else:
+            self.exit()
+
+    def _close(self) -> None:
+        self.screen.query_one(Input).remove_class("open")
+        self.set_focus(None)
+
+    def _put(self, document: Marked) -> None:
+        self.documents = (*self.documents[: self.at], document, *self.documents[self.at + 1 :])
+        self.trouble = self.save(self.documents)
+        self.repaint()
+
+    # -- painting ------------------------------------------------------------------------------------------------------
+
+    def repaint(self) -> None:
+        sheet = self.screen.query_one("#sheet", Sheet)
+        if not sheet.size.width:
+            return
+        c = Canvas(*sheet.size, self.ascii_only)
+        c.fill(0, 0, c.width, "bar")
+        c.put(1, 0, f"mark gold keywords   {self.at + 1} of {len(self.documents)}", "bar")
+        c.right(c.width - 1, 0, f"{self.done} done", "bar")
+        area = Area(1, 1, c.width - 2, c.height - 3)
+        across = max(1, area.width // COLUMN)
+        rows = -(-len(self.document.proposals) // across)
+        frame = 2 if c.width >= blocks.BOXED else 1
+        lists = min(max(3, rows + frame), max(3, area.height * 3 // 5))
+        self._text(c, Area(area.x, area.y, area.width, area.height - lists))
+        self._keywords(c, Area(area.x, area.y + area.height - lists, area.width, lists), across)
+        c.put(1, c.height - 2, self.trouble or self._count(), "bad" if self.trouble else "dim", c.width - 2)
+        keys = (
+            ("space", "keep"), ("a", "add"), ("enter", "done"), ("n p", "documents"), ("pgdn", "text"), ("q", "leave")
+        )  # fmt: skip
+        c.spans(1, c.height - 1, [part for key, what in keys for part in ((key, "key"), (f" {what}   ", "text"))])
+        sheet.show(c, self.palette)
+
+    def _count(self) -> str:
+        kept = len(self.document.kept)
+        advice = "" if FEW <= kept <= MANY else f"; keep {FEW} to {MANY}"
+        done = ", done" if self.document.done else ""
+        return f"{counted(kept, 'keyword')} kept{done}{advice}"
+
+    def _text(self, c: Canvas, area: Area) -> None:
+        text = self.texts.get(self.document.id)
+        inner_width = area.width - (4 if c.width >= blocks.BOXED else 0)
+        lines = [line for part in (text or "").splitlines() for line in wrapped(part.rstrip(), inner_width)]
+        self.text_rows = max(1, area.height - (2 if c.width >= blocks.BOXED else 1))
+        self.top = max(0, min(self.top, len(lines) - self.text_rows))
+        last = min(len(lines), self.top + self.text_rows)
+        place = f"{self.top + 1}-{last} of {len(lines)}" if len(lines) > self.text_rows else ""
+        inner = blocks.panel(c, area, self.document.id, place, "dim")
+        if text is None:
+            c.put(inner.x, inner.y, "This document is not in the folder: only its proposals are known.", "warn")
+        for row, line in enumerate(lines[self.top : last]):
+            c.put(inner.x, inner.y + row, line, "text", inner.width)
+
+    def _keywords(self, c: Canvas, area: Area, across: int) -> None:
+        inner = blocks.panel(c, area, "keywords you would search by", "proposals of both methods, mixed", "dim")
+        places = columns(inner.width, (1,) * across)
+        first = max(0, self.cursor // across - inner.height + 1) * across
+        for n, keyword in enumerate(self.document.proposals[first : first + across * inner.height]):
+            x, width = places[n % across]
+            kept = keyword in self.document.kept
+            sign, style = ("✔", "ok") if kept else ("·", "text")
+            here = first + n == self.cursor
+            c.put(inner.x + x, inner.y + n // across, f"{sign} {keyword}", "tab" if here else style, width)

@@ -1,0 +1,88 @@
+"""Gold keywords are marked with single keys, and nothing that a person marked is lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from console.marking.app import Marking
+from console.widgets.sheet import Sheet
+from engine.quality.gold import read_gold
+from engine.quality.marking import Marked, added, gold_lines, started, toggled
+from tests.terminal import ROLLOUT, Terminal
+
+pytestmark = pytest.mark.anyio
+
+DRAFT = b"".join(
+    json.dumps({"id": name, "keywords": words}).encode() + b"\n"
+    for name, words in (("a.md", ["worker pool", "the system", "retry"]), ("b.md", ["queue"]))
+)
+TEXTS = {"a.md": "A worker pool retries.\n" * 40, "b.md": "A bounded queue."}
+
+
+def text(app: Marking) -> str:
+    return app.screen.query_one(Sheet).canvas.text()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+async def test_keywords_are_kept_added_and_saved_at_each_key(size: tuple[int, int]) -> None:
+    saved: list[str] = []
+    app = Marking(started(DRAFT, "draft", b"", "gold"), TEXTS, lambda d: (saved.append(gold_lines(d)), "")[1])
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(0.1)
+        assert "1 of 2" in text(app)
+        await pilot.press("space", "j", "j", "space", "a", *"pool size", "enter")
+        await pilot.pause(0.1)
+        assert "3 keywords kept; keep 5 to 15" in text(app)
+        assert json.loads(saved[-1]) == {"id": "a.md", "keywords": ["worker pool", "retry", "pool size"], "done": False}
+        await pilot.press("enter")
+        await pilot.pause(0.1)
+        assert "2 of 2" in text(app)
+        assert "1 done" in text(app)
+    gold = started(DRAFT, "draft", saved[-1].encode(), "gold")
+    assert gold[0] == Marked(
+        "a.md", ("worker pool", "the system", "retry", "pool size"), ("worker pool", "retry", "pool size"), True
+    )
+    assert [row.id for row in read_gold(saved[-1].encode(), "gold")] == ["a.md"]
+
+
+async def test_a_file_that_takes_no_writes_is_said_on_the_screen() -> None:
+    app = Marking(started(DRAFT, "draft", b"", "gold"), TEXTS, lambda d: "NOT SAVED: the disk is full.")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("space")
+        await pilot.pause(0.1)
+        assert "NOT SAVED: the disk is full." in text(app)
+
+
+def test_a_phrase_that_is_proposed_already_is_kept_and_not_doubled() -> None:
+    document = added(Marked("a", ("Worker pool",)), "  worker   POOL ")
+    assert document == Marked("a", ("Worker pool",), ("Worker pool",))
+    assert toggled(document, "Worker pool").kept == ()
+    assert added(document, " ") == document
+
+
+def test_a_gold_file_with_documents_that_the_draft_has_not_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"gold has documents that draft has not, such as 'c\.md'"):
+        started(DRAFT, "draft", b'{"id": "c.md", "keywords": ["x"]}', "gold")
+
+
+def test_on_a_terminal_it_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    (tmp_path / "draft.jsonl").write_bytes(DRAFT)
+    (tmp_path / "docs").mkdir()
+    for name, body in TEXTS.items():
+        (tmp_path / "docs" / name).write_text(body)
+    verb = [*ROLLOUT, "analyze", "mark-gold", "--draft", "draft.jsonl", "--gold", "gold.jsonl", "docs"]
+    with Terminal(verb, cwd=tmp_path) as terminal:
+        terminal.until("1 of 2", "worker pool")
+        terminal.send(" ")
+        terminal.until("1 keyword kept")
+        terminal.send("\r")
+        terminal.until("2 of 2", "1 done")
+        terminal.send("q")
+        assert terminal.shows("1 of 2 documents are done in gold.jsonl.")
+    assert json.loads((tmp_path / "gold.jsonl").read_text()) == {"id": "a.md", "keywords": ["worker pool"]}
+    with Terminal(verb, cwd=tmp_path) as terminal:
+        terminal.until("2 of 2", "1 done")
+        terminal.send("q")
