@@ -9,7 +9,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from engine import shell
-from engine.gameday import results
 from engine.gate.checklist import CheckResult
 from engine.messages import outbox
 from engine.plan.durations import format_duration, iso
@@ -148,6 +147,8 @@ async def _rehearsal(engine: Engine, check: Check) -> CheckResult:
     if engine.rehearsal:
         return CheckResult(True, "this is one")
     passed = record.last_passed(engine.folder.path, record.home())
+    from engine.gameday import results  # it reads reports; no engine waits for that at its start
+
     games = results.evidence(results.read(engine.folder.path, record.home()))
     played = f"; {games}" if games else ""
     if passed is None:
