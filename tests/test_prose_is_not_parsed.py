@@ -33,7 +33,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "engine/service/apply.py": ("export ",),  # lines of a shell file
     "console/verbs/setup.py": ("export ",),
     "engine/server/http.py": ("uid:",),  # the name of a peer on the unix socket
-    "console/app.py": ("app.",),  # names of Textual actions
+    "console/app/keys.py": ("app.",),  # names of Textual actions
+    "console/app/going.py": ("app.",),
     "console/screens/page.py": ("app.",),
     "console/screens/palette.py": ("app.", "go(", "move("),
     "console/verbs/status.py": ("trigger ",),  # a topic, which the verb itself composes as a key

@@ -69,19 +69,6 @@ class AppApi(Protocol):
     def act(self, kind: str, then: Callable[[Reply], None] | None = None, /, **fields: Any) -> None:
         """Send a command and show its answer; `then` gets it."""
 
-    def ask_text(
-        self,
-        title: str,
-        facts: Sequence[str],
-        field: str,
-        then: Callable[[str], None],
-        *,
-        least: int = 0,
-        yes: str = "send",
-        typed: str = "",
-    ) -> None:
-        """Ask for a text; leaving the question does nothing."""
-
     def open_item(self, item: str) -> None:
         """The gate with the cursor on this item of its checklist."""
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
-from console.screens.complaint import complain
+from console.screens.asking import complain
 from console.screens.drill.request import OneRequest, keywords
 from console.screens.fetching import Searching
 from console.screens.page import LIST_KEYS, Hint, key

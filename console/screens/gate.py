@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from console.screens.ask import QuestionDialog
+from console.screens.asking import ask_text
 from console.screens.drill.counted import behind
 from console.screens.page import LIST_KEYS, Hint, Page, key
 from console.screens.rows import Rows, draw
@@ -223,7 +224,8 @@ class Gate(Page):
     def action_sign(self) -> None:
         item = self._item()
         if item is not None:
-            self.console.ask_text(
+            ask_text(
+                self.console,
                 "Sign with your name",
                 [item.text],
                 "note (optional), then enter",
@@ -332,7 +334,8 @@ class Gate(Page):
         )
 
     def action_hold(self) -> None:
-        self.console.ask_text(
+        ask_text(
+            self.console,
             "Hold: block promotion until someone resumes",
             [],
             "why",

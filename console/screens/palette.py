@@ -69,8 +69,8 @@ def _screens(rehearsal: bool) -> Iterator[Command]:
     yield Command(f"go to {Rollback.TITLE}: {Rollback.ABOUT}", "v", "screens", "app.proof")
 
 
-class Palette(ModalScreen[str | None]):
-    """Dismissed with the chosen action, or None."""
+class Palette(ModalScreen[Command | None]):
+    """Dismissed with the chosen command, or None."""
 
     AUTO_FOCUS = "Input"
     ESCAPE_TO_MINIMIZE = False
@@ -90,16 +90,21 @@ class Palette(ModalScreen[str | None]):
     Palette.ascii > Vertical { border: ascii $accent; }
     """
 
-    def __init__(self, found: list[Command]) -> None:
+    def __init__(self, found: list[Command], history: Sequence[str] = ()) -> None:
+        """`history`: what was chosen before, in words, the newest last."""
         super().__init__()
         self.all = found
         self.found = found
         self.rows = Rows()
+        known = {command.words for command in found}
+        self.history = [words for words in history if words in known]
+        self.back = 0  # how far into the history; 0: what is typed
+        self._typed = ""
 
     def compose(self) -> ComposeResult:
         self.set_class(cast(AppApi, self.app).ascii_only, "ascii")
         with Vertical():
-            yield Input(placeholder="what do you want to do? type a few letters", max_length=60)
+            yield Input(placeholder="what do you want to do? type a few letters", max_length=120)
             yield Sheet(id="found")
 
     def on_mount(self) -> None:
@@ -126,7 +131,12 @@ class Palette(ModalScreen[str | None]):
             c,
             0,
             c.height - 1,
-            (("enter", "do it", ""), ("↑ ↓", "move", ""), ("esc", "close", ""), ("F9", "rollback to 0 %", "")),
+            (
+                ("enter", "do it", ""),
+                ("↑ ↓", "move, earlier ones", "") if self.history else ("↑ ↓", "move", ""),
+                ("esc", "close", ""),
+                ("F9", "rollback to 0 %", ""),
+            ),
         )
         sheet.show(c, app.palette)
 
@@ -138,24 +148,43 @@ class Palette(ModalScreen[str | None]):
         c.put(c.width - place, y, command.place, "dim", place) if place else None
 
     def action_move(self, by: int) -> None:
+        """Through the list; up from its top, or from within the history, goes through what was chosen before."""
+        if self.back or (by < 0 and self.rows.at == 0):
+            self._recall(1 if by < 0 else -1)
+            return
         self.rows.move(by, len(self.found))
         self.repaint()
+
+    def _recall(self, by: int) -> None:
+        line = self.query_one(Input)
+        if not self.back:
+            self._typed = line.value
+        self.back = max(0, min(len(self.history), self.back + by))
+        with line.prevent(Input.Changed):
+            line.value = self.history[-self.back] if self.back else self._typed
+        line.cursor_position = len(line.value)
+        self._narrow(line.value)
 
     def action_leave(self) -> None:
         self.dismiss(None)
 
     @on(Input.Changed)
     def narrow(self, event: Input.Changed) -> None:
+        self.back = 0
+        self._narrow(event.value)
+
+    def _narrow(self, typed: str) -> None:
         """Every typed word must start a word of the command, in any order; earlier matches come first."""
-        wanted = WORD.findall(event.value.lower())
+        wanted = WORD.findall(typed.lower())
         placed = [(_place(wanted, f"{c.words} {c.place} {c.key}".lower()), c) for c in self.all]
-        self.found = [c for at, c in sorted(placed, key=lambda pair: pair[0]) if at < NOWHERE]
+        exact = [c for c in self.all if c.words == typed]  # from the history
+        self.found = exact or [c for at, c in sorted(placed, key=lambda pair: pair[0]) if at < NOWHERE]
         self.rows = Rows()
         self.repaint()
 
     @on(Input.Submitted)
     def chosen(self) -> None:
-        self.dismiss(self.found[self.rows.at].action if self.found else None)
+        self.dismiss(self.found[self.rows.at] if self.found else None)
 
 
 def _place(wanted: Sequence[str], text: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console.screens.asking import ask_text
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.work import Work
 from console.widgets import blocks, words
@@ -117,7 +118,8 @@ class Report(Work):
         self.repaint()
 
     def action_write(self, kind: str) -> None:
-        self.console.ask_text(
+        ask_text(
+            self.console,
             ASKS[kind],
             [QUESTIONS[kind]],
             "text, then enter",

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
-from console.screens.complaint import complain
+from console.screens.asking import ask_text, complain
 from console.screens.page import Hint, Page, key
 from console.widgets import blocks, contacts, numerals, words
 from console.widgets.blocks import Area
@@ -228,7 +228,8 @@ class Rollback(Page):
         if rev is None:
             self.console.say("The log has no rollback yet to give a reason for.", "caution")
             return
-        self.console.ask_text(
+        ask_text(
+            self.console,
             "Why was it rolled back?",
             ["It is done; this only adds to the log."],
             "reason",

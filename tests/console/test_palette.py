@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from console import themes
 from console.screens.gate import Gate
 from console.screens.log import Log
 from console.screens.palette import Palette, commands
@@ -37,6 +42,37 @@ async def test_letters_narrow_it_and_enter_does_it() -> None:
         await until(pilot, lambda: isinstance(app.screen, Palette))
         await pilot.press(*"to log", "enter")
         await until(pilot, lambda: isinstance(app.screen, Log))
+
+
+async def menu(pilot: Pilot[int], *keys: str) -> Input:
+    """The menu's line, after these keys in it."""
+    await pilot.press("colon")
+    await until(pilot, lambda: isinstance(pilot.app.screen, Palette))
+    await pilot.press(*keys)
+    return pilot.app.screen.query_one(Input)
+
+
+async def test_up_brings_back_what_was_chosen_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in the next console; what was typed comes back with down."""
+    monkeypatch.setattr(themes, "_settings", lambda: tmp_path / "console.json")
+    async with console("ready").run_test(size=(80, 24)) as pilot:
+        app = await ready(pilot)
+        await menu(pilot, *"to log")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Log))
+        await menu(pilot, *"to gate")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Gate))
+    async with console("ready").run_test(size=(80, 24)) as pilot:
+        later = await ready(pilot)
+        line = await menu(pilot, "r", "up")
+        assert line.value.startswith("go to Gate")
+        await pilot.press("up")
+        assert line.value.startswith("go to Log")
+        await pilot.press("down", "down")
+        assert line.value == "r"
+        await pilot.press("up", "up", "enter")
+        await until(pilot, lambda: isinstance(later.screen, Log))
 
 
 async def test_read_only_lists_nothing_that_acts_but_the_rollback() -> None:

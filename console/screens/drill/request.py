@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
-from console.screens.complaint import complain
+from console.screens.asking import complain
 from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
 from console.widgets import blocks, words

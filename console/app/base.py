@@ -1,0 +1,215 @@
+"""What every part of the console knows: its link, what it shows, what it says. See `console.app`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from textual import on
+from textual.app import App
+from textual.filter import LineFilter, NoColor
+from textual.timer import Timer
+from textual.worker import Worker
+
+from console import themes
+from console.attention import Attention
+from console.chosen import ChosenBefore
+from console.link import Link, Sight
+from console.people import People
+from console.plan_commands import CommandRun, CommandRunner, surroundings
+from console.poller import Poller
+from console.rollback_attempt import RollbackAttempt
+from console.screens.page import Page
+from console.screens.rows import Rows
+from console.series_cache import SeriesCache
+from console.terminal import escape
+from console.terminal.driver import PatientDriver, Redraw
+from console.terminal.output_filter import OutputFilter
+from console.terminal.type_ahead import KeyGuard
+from console.travel import Travel
+from console.widgets import words
+from console.widgets.canvas import in_ascii
+from console.widgets.sheet import Sheet
+from engine.plan.model import Plan
+from engine.text import clean_line
+
+NOTICES = 50
+SAID_S = 7.0
+_FIGURE = re.compile(r"\d+")
+_COLOURLESS = NoColor()
+
+
+class Base(App[int]):
+    """State, notices and painting. The parts build on each other, from here up to `Console`."""
+
+    ENABLE_COMMAND_PALETTE = False  # ours shows keys, works in ASCII, and lists the screen's own actions first
+    CSS_PATH = Path(__file__).parents[1] / "styles" / "console.tcss"
+    ESCAPE_TO_MINIMIZE = False
+    _loop_here: asyncio.AbstractEventLoop  # once it is mounted
+
+    def __init__(
+        self,
+        link: Link,
+        plan: Plan,
+        *,
+        rehearsal: bool = False,
+        read_only: bool = False,
+        ascii_only: bool = False,
+        theme: str = "dark",
+        typed_before: Sequence[str] = (),
+    ) -> None:
+        """`typed_before`: keys typed before the first paint, by Textual's names; they are reported, not acted on."""
+        super().__init__(driver_class=PatientDriver)
+        self.link = link
+        self.plan = plan
+        self.rehearsal = rehearsal
+        self.throwaway = rehearsal  # a store that ends with this console
+        self.read_only = read_only
+        self.ascii_only = ascii_only
+        self.palette = themes.palette(theme)
+        self.terminal: PatientDriver | None = None
+        self.ending: escape.Ending | None = None  # once there is a screen
+        self._sanitizer = OutputFilter(ascii_only)
+        self.key_guard = KeyGuard()
+        self._unheard = [*typed_before]
+        self.poller = Poller(link)
+        self.series_cache = SeriesCache(link)
+        self.travel = Travel(link, plan)
+        self.attention = Attention(self.write)
+        self.people = People(link)
+        self.said: tuple[str, str] | None = None
+        self.notices: Sequence[tuple[float, str, str]] = ()
+        self.since = 0.0
+        self.attempt: RollbackAttempt | None = None
+        self.runner = CommandRunner(lambda: surroundings(plan, link.folder.path), self._changed_soon, self._ran)
+        self.chosen = ChosenBefore()  # in the menu
+        self.texts: dict[str, str] = {}
+        self.places: dict[str, Rows] = {}
+        self.crash = ""
+        self._said_until = 0.0
+        self._shown = self.poller.sight
+        self._present_at = 0.0
+        self._painted_at = 0.0
+        self._fast: Timer | None = None  # polls more often until a rollback is proven
+        self._asked: Worker[None] | None = None  # the command in progress
+        self._repaint_due = False
+        for name in themes.NAMES:
+            self.register_theme(themes.theme(name))
+        self.theme = f"console-{theme}"
+        self.animation_level = "none"
+
+    @property
+    def who(self) -> str:
+        return self.link.who
+
+    @property
+    def shows_faults(self) -> bool:
+        v = self.live.view
+        return self.rehearsal or bool(v and v.rehearsal)
+
+    @property
+    def briefing(self) -> tuple[float, float, bool]:
+        """Of a game day: how long the shift lasts, how fast the calendar runs, whether it can begin."""
+        return 0.0, 1.0, False
+
+    def looked(self, screen: str) -> None:
+        """A screen is shown; only a game day notes it."""
+
+    @property
+    def live(self) -> Sight:
+        return self.poller.sight
+
+    @property
+    def sight(self) -> Sight:
+        """Of the moment that the screens show."""
+        return self.live if self.travel.at is None else self.travel.sight
+
+    @property
+    def page(self) -> Page | None:
+        """The topmost screen that is not a question."""
+        with contextlib.suppress(KeyError):  # before the first screen
+            return next((s for s in reversed(self.screen_stack) if isinstance(s, Page)), None)
+        return None
+
+    def _leave_by_signal(self, code: int) -> None:
+        self.exit(code, return_code=code)
+
+    # -- painting ----------------------------------------------------------------------------------------------------------
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        if self.theme == "console-mono":
+            return [_COLOURLESS, self._sanitizer]
+        if self.current_theme.ansi:  # dimmed against an unknown background, text could become black on black
+            return [self._sanitizer]
+        return [*super().get_line_filters(), self._sanitizer]
+
+    def write(self, sequence: str) -> None:
+        """Write a sequence to the terminal itself: a title, a bell."""
+        if self.terminal is not None:
+            self.terminal.write(in_ascii(sequence) if self.ascii_only else sequence)
+
+    @on(Redraw)
+    def action_redraw(self) -> None:
+        """Repaint everything: the line dropped output, or another program wrote over the screen."""
+        if self.terminal is not None:
+            self.terminal.forget()
+        for each in self.screen_stack:
+            each.refresh(layout=True)
+            for sheet in each.query(Sheet):
+                sheet.refresh()
+
+    def _page_refreshed(self) -> None:
+        self._painted_at = time.monotonic()
+        page = self.page
+        if page is not None and page.is_mounted:
+            page.refreshed()
+
+    def _changed_soon(self) -> None:
+        """The page's content has changed: repaint soon, once for any number of calls."""
+        if not self._repaint_due:
+            self._repaint_due = True
+            self.set_timer(0.1, self._repaint)
+
+    def _repaint(self) -> None:
+        self._repaint_due = False
+        if self.page is not None and self.page.is_mounted:
+            self.page.repaint()
+
+    # -- what screens use --------------------------------------------------------------------------------------------------
+
+    def say(self, sentence: str, style: str = "bar", seconds: float = SAID_S) -> None:
+        """A sentence above the footer for a few seconds."""
+        text, before = clean_line(sentence, 400), self.notices[-1][1] if self.notices else ""
+        self.said, self._said_until = (text, style), time.monotonic() + seconds
+        if _FIGURE.sub("", before) != _FIGURE.sub("", text):  # one that counts up is one notice
+            self.notices = (*self.notices, (time.time(), text, style))[-NOTICES:]
+        if self.page is not None:
+            self.page.repaint()
+
+    def copy(self, text: str) -> str:
+        """Copy to the clipboard; returns a sentence that names the way used."""
+        return escape.copy(text, self.write)
+
+    def limits(self, metric: str) -> list[tuple[float, str]]:
+        """Trigger thresholds on a metric, with labels for the plot."""
+        found = [
+            (value, t.action.value)
+            for t in self.plan.triggers
+            if t.metric == metric and t.enabled
+            for value in (t.above, t.below)
+            if value is not None
+        ]
+        return [
+            (
+                value,
+                f"{words.figure(metric, value).replace('.0 ', ' ').replace('.00 ', ' ')} → {words.ACTION.get(action, action)}",
+            )
+            for value, action in sorted(found)
+        ]
+
+    def _ran(self, running: CommandRun) -> None:
+        """A plan command has ended."""

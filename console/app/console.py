@@ -1,0 +1,114 @@
+"""The console: a Textual app over a link. It polls once a second, paints changes, and turns keys into commands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from console import themes
+from console.app.keys import Keys
+from console.daemon_call import in_background
+from console.poller import READ_EVERY_S
+from console.screens.dashboard import Dashboard
+from console.terminal import escape
+from console.terminal.type_ahead import report_dropped
+from console.widgets import plot
+
+UNHEARD_S = 20.0
+
+
+class Console(Keys):
+    """Attaches to a link; quitting detaches. The engine notices neither."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("R", "roll_back", "roll back to 0 % now, from every screen", priority=True),
+        Binding("f9", "roll_back", "the same, in a text field too", priority=True),
+        Binding("u", "undo", "undo a manual rollback (60 s)"),
+        *[Binding(str(d), f"go({d})", f"screen {d}", show=False) for d in range(10)],
+        Binding("question_mark,f1", "help", "help for this screen, and the runbooks"),
+        Binding("colon,ctrl+p", "command_palette", "menu of every action, in words"),
+        Binding("exclamation_mark", "inbox", "inbox: everything that waits for you"),
+        Binding("E", "start_engine", "start the engine if none runs"),
+        Binding("backspace", "dismiss", "dismiss the notice (the inbox keeps it)"),
+        Binding("K", "acknowledge", "I have it: take the alarm, for all to see"),
+        Binding("N", "hand_over", "hand over: a note for the next on-call"),
+        Binding("i", "incident", "the last incident, moment by moment"),
+        Binding("v", "proof", "the proof of the last rollback, and the way back"),
+        Binding("q", "back_or_quit", "back; on Live: quit (the engine keeps running)"),
+        Binding("escape", "back", "back"),
+        Binding("ctrl+c,ctrl+q", "leave", "quit", show=False),
+        Binding("ctrl+l", "redraw", "redraw the screen", show=False),
+        Binding("left_square_bracket", "travel(-1)", "back in time: this screen as it stood then"),
+        Binding("right_square_bracket", "travel(1)", "forward in time; at the end is now"),
+        Binding("comma", "event(-1)", "to the event before: a decision, a complaint, a trigger"),
+        Binding("full_stop", "event(1)", "to the event after"),
+        Binding("plus,equals_sign", "zoom(-1)", "a shorter window of time, and shorter steps"),
+        Binding("minus", "zoom(1)", "a longer window of time, and longer steps"),
+        Binding("Y", "copy_screen", "copy this screen as text, to clipboard and file"),
+    ]
+
+    def get_default_screen(self) -> Screen[Any]:
+        return Dashboard()
+
+    def on_load(self) -> None:
+        """Poll once before the first paint, so that it shows live figures."""
+        if self.poller.look_now().view is not None and not self.throwaway:
+            key = f"seen {self.link.folder.path.resolve()}"
+            with contextlib.suppress(ValueError):
+                self.since = float(themes.recall(key, "0") or 0)
+
+    def on_mount(self) -> None:
+        self._loop_here = asyncio.get_running_loop()
+        if self.terminal is not None:
+            self.ending = escape.Ending(self.terminal.restore_now)
+            self.terminal.ended = self._hung_up
+            escape.on_signals(self._loop_here, self._leave_by_signal, self.ending)
+        self.write(escape.SAVE_TITLE)
+        self.set_interval(READ_EVERY_S, self._read_soon)
+        self.call_after_refresh(self._first_painted)
+
+    def _first_painted(self) -> None:
+        self.key_guard.ready = True
+        if told := report_dropped(self._unheard):
+            self.say(*told, seconds=UNHEARD_S)
+        self.attention.notice(self.live)
+        self.run_worker(self._after_paint(), exit_on_error=False)
+        self._ask_name()
+
+    async def _after_paint(self) -> None:
+        await in_background(plot.load)
+        await self._read_history()
+
+    def _hung_up(self) -> None:
+        """The terminal is gone; its SIGHUP may be missing or ignored. Called in any thread."""
+        code = 128 + signal.SIGHUP
+        if self.ending is not None:
+            self.ending.begin(code)
+        with contextlib.suppress(RuntimeError):
+            self._loop_here.call_soon_threadsafe(self._leave_by_signal, code)
+
+    def on_unmount(self) -> None:
+        self.runner.cancel()
+        v = self.live.view
+        if v is not None and not self.throwaway:
+            themes.remember(f"seen {self.link.folder.path.resolve()}", str(v.at))
+        self.write(escape.RESTORE_TITLE)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A bug ends the console, not the engine: one sentence here, the details in a file that only this user can read."""
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._return_code = 1
+        if self.crash:  # later errors while it ends add nothing
+            return
+        name = escape.write_traceback(error)
+        where = f" Details, for a bug report: {name}" if name else ""
+        self.crash = f"The console stopped: {type(error).__name__}. The engine keeps running; `rollout` reattaches, `rollout rollback` rolls back.{where}"
+        self.panic(Text(self.crash))

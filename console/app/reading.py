@@ -1,0 +1,79 @@
+"""The part that polls the link and shows what is new."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from console.app.base import Base
+from console.daemon_call import in_background
+from console.link import Sight
+from console.widgets import plot
+
+PRESENCE_EVERY_S = 10.0
+CALM_S = 0.8
+
+
+class Reading(Base):
+    """Nothing here waits in the key loop: a store that hangs must not block R."""
+
+    def _read_soon(self) -> None:
+        """Not awaited by the key loop: a poll that hangs must not block R."""
+        self.run_worker(self._read(), exit_on_error=False, group="reading")
+
+    async def _read(self) -> None:
+        if self.terminal is not None:
+            if self.terminal.gone:
+                self._leave_by_signal(128 + signal.SIGHUP)
+                return
+            if self.terminal.stalled:
+                return
+        self._see(await self.poller.look())
+        v = self.live.view
+        if v is not None and plot.loaded() and self.series_cache.due(v.at, self.travel.at):
+            await self._read_history()
+
+    async def _read_history(self) -> None:
+        v = self.live.view
+        if v is None:
+            return
+        self.series_cache.busy = True
+        try:
+            await in_background(lambda: self.series_cache.read(v.at, self.travel.at))
+        finally:
+            self.series_cache.busy = False
+        self._page_refreshed()
+
+    def _see(self, sight: Sight) -> None:
+        old = self._shown
+        expired = self.said is not None and time.monotonic() > self._said_until
+        if expired:
+            self.said = None
+        attempt = self.attempt
+        if attempt is not None and attempt.proven_s is None and attempt.result is not None and not sight.fresh:
+            attempt.unreachable = self.link.out_of_reach()
+        same = old.view is not None and old.view == sight.view and old.pulse == sight.pulse
+        if expired or (not same and not self._can_wait(old, sight)):
+            self._shown = sight
+            self._page_refreshed()
+        self.attention.notice(sight)
+        if sight.fresh and time.monotonic() - self._present_at > PRESENCE_EVERY_S:
+            self._tell_presence()
+
+    def _can_wait(self, old: Sight, new: Sight) -> bool:
+        """Whether only figures moved, within a second of the last change: they can wait for the next poll. In a time lapse the
+        engine publishes several times a second; painting each would multiply the load on a remote line and a core."""
+        if old.view is None or new.view is None or (self.attempt is not None and self.attempt.awaited()):
+            return False
+        alike = (old.view.rev, old.view.health, old.pulse.state) == (new.view.rev, new.view.health, new.pulse.state)
+        return alike and time.monotonic() - self._painted_at < CALM_S
+
+    def _tell_presence(self) -> None:
+        """Report this console's presence, which every console shows."""
+        self._present_at = time.monotonic()
+        title = self.page.TITLE if self.page is not None else ""
+        self.run_worker(
+            in_background(lambda: self.link.command("presence", timeout_s=1.0, screen=title)),
+            exit_on_error=False,
+            group="presence",
+        )

@@ -1,0 +1,102 @@
+"""The part that rolls back, proves it, takes it back, and shows what happened."""
+
+from __future__ import annotations
+
+import contextlib
+
+from textual.screen import ModalScreen
+
+from console.app.time import Travelling
+from console.link import Sight
+from console.rollback_attempt import RollbackAttempt
+from console.screens.rollback import Rollback
+from engine.rollout.state import DOWN
+from engine.text import clean_line
+
+
+class RollingBack(Travelling):
+    """R from anywhere; see `console.rollback_attempt` for what the key does."""
+
+    _newest_rollback: int | None = None  # of the log; None before the first sight
+
+    def action_roll_back(self) -> None:
+        """Nothing may delay it: start the thread that removes the armed file, then show the screen."""
+        v = self.live.view
+        page = self.page
+        seen = f"{page.TITLE if page else ''}: {v.health_sentence}" if v else ""
+        attempt = RollbackAttempt(self.link, clean_line(seen, 300), v.rev if v else -1, self._rolled_in_thread)
+        attempt.start()
+        self.attempt = attempt
+        self.travel.leave()
+        while isinstance(self.screen, ModalScreen):
+            self.pop_screen()
+        if not isinstance(self.screen, Rollback):
+            self.push_screen(Rollback())
+        else:
+            self.screen.repaint()
+        if self._fast is not None:
+            self._fast.stop()
+        self._fast = self.set_interval(0.2, self._read_until_proven)
+
+    def _rolled_in_thread(self) -> None:
+        """Unlike call_from_thread, this doesn't wait for a screen that may be busy or gone."""
+        with contextlib.suppress(RuntimeError):
+            self._loop_here.call_soon_threadsafe(self._rolled)
+
+    def _rolled(self) -> None:
+        page = self.page
+        if page is not None:
+            page.repaint()
+
+    def _read_until_proven(self) -> None:
+        attempt = self.attempt
+        if attempt is None or attempt.state(self.live) == "proven" or not attempt.awaited():
+            if self._fast is not None:
+                self._fast.stop()
+            self._page_refreshed()
+            return
+        self._read_soon()
+
+    def action_undo(self) -> None:
+        v = self.live.view
+        if v is not None and v.undo_until is not None and v.undo_until > v.at:
+            self.act("undo_rollback", epoch=v.epoch)
+        elif v is not None and v.restore is not None and v.restore.undoable:
+            self.act("undo_restore")
+        elif v is not None and v.rollback is not None and v.health == "rolled_back" and (v.locked or v.held):
+            self.say(
+                f"Too late for u: {v.locked or f'held by {v.held}'}. Use the gate (2) to go back up; e resumes there.",
+                "caution",
+            )
+        else:
+            self.say(
+                "Nothing to undo: a manual rollback can be undone for 60 s, a restore until the next one. Use the gate (2) to go back up.",
+                "caution",
+            )
+
+    def action_proof(self) -> None:
+        if not isinstance(self.screen, ModalScreen | Rollback):
+            self.push_screen(Rollback())
+
+    def action_incident(self) -> None:
+        from console.screens.incident import IncidentPage
+
+        if not isinstance(self.screen, ModalScreen | IncidentPage):
+            self.action_now()
+            self.push_screen(IncidentPage())
+
+    def _see(self, sight: Sight) -> None:
+        super()._see(sight)
+        self._show_incident()
+
+    def _show_incident(self) -> None:
+        """A rollback that this console did not make opens its timeline, once; never over a question, a text or a proof."""
+        v = self.live.view
+        if v is None:
+            return
+        newest = max((d.rev for d in v.log if d.kind in DOWN and d.percent_to < d.percent_from), default=0)
+        known, self._newest_rollback = self._newest_rollback, newest
+        if known is None or newest <= known or self.attempt is not None or self.focused is not None:
+            return
+        if not isinstance(self.screen, ModalScreen | Rollback):
+            self.action_incident()

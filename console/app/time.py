@@ -1,0 +1,71 @@
+"""The part that moves the screens through time."""
+
+from __future__ import annotations
+
+from console.app.commands import Commanding
+from console.daemon_call import in_background
+from console.widgets.timegrid import ZOOMS
+
+
+class Travelling(Commanding):
+    """One cursor for all screens; esc or the end of time is now."""
+
+    def action_travel(self, by: int) -> None:
+        v = self.live.view
+        page = self.page
+        if v is None or page is None:
+            return
+        self._travel_to((self.travel.at if self.travel.at is not None else v.at) + by * page.step_s)
+
+    def action_travel_to(self, at: float) -> None:
+        self._travel_to(at)
+
+    def action_now(self) -> None:
+        self._travel_to(float("inf"))
+
+    def _travel_to(self, at: float) -> None:
+        v = self.live.view
+        if v is None:
+            return
+        self.travel.move(at, v.at)
+        self._page_refreshed()
+        if not self.travel.busy:
+            self.run_worker(self._read_past(), exit_on_error=False, group="past")
+
+    async def _read_past(self) -> None:
+        """The last moment that was asked for; those that a held key passed over are not read."""
+        travel = self.travel
+        travel.busy = True
+        try:
+            while travel.at is not None and travel.read_at != travel.at:
+                at = travel.at
+                sight = await in_background(lambda at=at: travel.read(at))  # type: ignore[misc]
+                if travel.at is not None:
+                    travel.sight, travel.read_at = sight, at
+                self._page_refreshed()
+        finally:
+            travel.busy = False
+        v = self.live.view
+        if v is not None and self.series_cache.due(v.at, travel.at):
+            await self._read_history()
+        self._page_refreshed()
+
+    def action_event(self, direction: int) -> None:
+        v = self.live.view
+        at = self.travel.at if self.travel.at is not None else v.at if v is not None else None
+        if at is not None:
+            self.run_worker(self._to_event(at, direction), exit_on_error=False, group="event")
+
+    async def _to_event(self, at: float, direction: int) -> None:
+        found = await in_background(lambda: self.travel.event(at, direction))
+        if found is not None:
+            self._travel_to(found)
+        elif direction > 0:
+            self.action_now()
+        else:
+            self.say("There is no earlier event in the store.", "caution")
+
+    def action_zoom(self, by: int) -> None:
+        self.series_cache.zoom = max(0, min(len(ZOOMS) - 1, self.series_cache.zoom + by))
+        self._read_soon()
+        self._page_refreshed()

@@ -1,0 +1,70 @@
+"""The part about people: whose console this is, what the last on-call left."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from console.app.going import Going
+from console.screens.app_api import AppApi
+from console.screens.asking import ask_text
+from engine.view.model import HandoverView
+
+
+class Together(Going):
+    """A name is asked for once, never over something worse."""
+
+    def _ask_name(self) -> None:
+        """Once, where another console of the same account is open; never while there is something worse to read."""
+        v = self.live.view
+        asks = v is not None and not (self.link.goes_by or self.read_only or self.rehearsal)
+        if (
+            v is not None
+            and asks
+            and self.people.shares_account(v)
+            and v.health not in ("alert", "rolled_back", "blind")
+        ):
+            self.action_go_by()
+
+    def action_go_by(self) -> None:
+        """Ask for the name of the person at this console."""
+        ask_text(
+            cast(AppApi, self),
+            "Your name",
+            [f"It stands beside this account: {self.link.who}. Approvals still count by account."],
+            "a name",
+            self._named,
+            least=1,
+            yes="use it",
+            typed=self.people.last_name(),
+        )
+
+    def _named(self, name: str) -> None:
+        self.link.go_by(name)
+        self.people.remember_name(name)
+        self._tell_presence()
+        self.say(f"You are {self.link.who} now, in the log and for the others.")
+
+    def action_hand_over(self) -> None:
+        """Write a note for the next on-call."""
+        ask_text(
+            cast(AppApi, self),
+            "Hand over: a note for whoever looks next",
+            ["The console shows it to each of them until they dismiss it, for 3 days; the log keeps it."],
+            "what they should know",
+            lambda text: self.act("note", kind="handover", text=text),
+            least=3,
+            yes="leave it",
+        )
+
+    @property
+    def handover(self) -> HandoverView | None:
+        v = self.live.view
+        return self.people.handover(v) if v is not None else None
+
+    def action_dismiss(self) -> None:
+        """Take the notice away before its time, else the hand-over note; both stay in the inbox."""
+        if self.said is not None:
+            self.said = None
+        elif (note := self.handover) is not None:
+            self.people.dismiss(note)
+        self._page_refreshed()

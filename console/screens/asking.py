@@ -1,0 +1,42 @@
+"""Ask for a text: the same small question on every screen that wants one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from console.screens.app_api import AppApi
+from console.screens.ask import QuestionDialog
+
+
+def ask_text(
+    console: AppApi,
+    title: str,
+    facts: Sequence[str],
+    field: str,
+    then: Callable[[str], None],
+    *,
+    least: int = 0,
+    yes: str = "send",
+    typed: str = "",
+) -> None:
+    """`then` gets the text; leaving the question does nothing."""
+    if console.read_only:
+        console.say("This console is read-only; only R acts.", "caution")
+        return
+    console.push_screen(
+        QuestionDialog(title, facts, yes, "leave", field=field, least=least, typed=typed),
+        lambda answer: then(answer) if answer is not None else None,
+    )
+
+
+def complain(console: AppApi, document: str = "", title: str = "") -> None:
+    """Record a complaint about search quality; `document` is its id, "" for none in particular."""
+    ask_text(
+        console,
+        "A complaint about search quality",
+        [title or document or "no document in particular", "More than 5 pause the rollout, more than 10 roll it back."],
+        "the complaint in their words",
+        lambda text: console.act("complaint", text=text, document=document),
+        least=1,
+        yes="record",
+    )
