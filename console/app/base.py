@@ -138,7 +138,7 @@ class Base(App[int]):
     def _leave_by_signal(self, code: int) -> None:
         self.exit(code, return_code=code)
 
-    # -- painting ----------------------------------------------------------------------------------------------------------
+    # -- painting ------------------------------------------------------------------------------------------------------
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         if self.theme == "console-mono":
@@ -179,7 +179,7 @@ class Base(App[int]):
         if self.page is not None and self.page.is_mounted:
             self.page.repaint()
 
-    # -- what screens use --------------------------------------------------------------------------------------------------
+    # -- what screens use ----------------------------------------------------------------------------------------------
 
     def say(self, sentence: str, style: str = "bar", seconds: float = SAID_S) -> None:
         """A sentence above the footer for a few seconds."""
@@ -206,7 +206,8 @@ class Base(App[int]):
         return [
             (
                 value,
-                f"{words.figure(metric, value).replace('.0 ', ' ').replace('.00 ', ' ')} → {words.ACTION.get(action, action)}",
+                f"{words.figure(metric, value).replace('.0 ', ' ').replace('.00 ', ' ')} → "
+                f"{words.ACTION.get(action, action)}",
             )
             for value, action in sorted(found)
         ]

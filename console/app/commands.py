@@ -76,6 +76,12 @@ class Commanding(Reading):
         done = running.done
         if done is not None:
             self.act(
-                "ran", command=running.command.run, text=running.command.text, line=running.line, exit=done.exit, ms=done.ms,
-                ended=done.ended, output=running.output,
-            )  # fmt: skip
+                "ran",
+                command=running.command.run,
+                text=running.command.text,
+                line=running.line,
+                exit=done.exit,
+                ms=done.ms,
+                ended=done.ended,
+                output=running.output,
+            )

@@ -101,7 +101,8 @@ class Console(Keys):
         self.write(escape.RESTORE_TITLE)
 
     def _handle_exception(self, error: Exception) -> None:
-        """A bug ends the console, not the engine: one sentence here, the details in a file that only this user can read."""
+        """A bug ends the console, not the engine: one sentence here, the details in a file that only this user can
+        read."""
         if self._exception is None:
             self._exception = error
             self._exception_event.set()
@@ -110,5 +111,8 @@ class Console(Keys):
             return
         name = escape.write_traceback(error)
         where = f" Details, for a bug report: {name}" if name else ""
-        self.crash = f"The console stopped: {type(error).__name__}. The engine keeps running; `rollout` reattaches, `rollout rollback` rolls back.{where}"
+        self.crash = (
+            f"The console stopped: {type(error).__name__}. The engine keeps running; `rollout` reattaches, "
+            f"`rollout rollback` rolls back.{where}"
+        )
         self.panic(Text(self.crash))

@@ -61,8 +61,9 @@ class Reading(Base):
             self._tell_presence()
 
     def _can_wait(self, old: Sight, new: Sight) -> bool:
-        """Whether only figures moved, within a second of the last change: they can wait for the next poll. In a time lapse the
-        engine publishes several times a second; painting each would multiply the load on a remote line and a core."""
+        """Whether only figures moved, within a second of the last change: they can wait for the next poll. In a time
+        lapse the engine publishes several times a second; painting each would multiply the load on a remote line and a
+        core."""
         if old.view is None or new.view is None or (self.attempt is not None and self.attempt.awaited()):
             return False
         alike = (old.view.rev, old.view.health, old.pulse.state) == (new.view.rev, new.view.health, new.pulse.state)

@@ -70,7 +70,8 @@ class RollingBack(Travelling):
             )
         else:
             self.say(
-                "Nothing to undo: a manual rollback can be undone for 60 s, a restore until the next one. Use the gate (2) to go back up.",
+                "Nothing to undo: a manual rollback can be undone for 60 s, a restore until the next one. "
+                "Use the gate (2) to go back up.",
                 "caution",
             )
 
@@ -90,7 +91,8 @@ class RollingBack(Travelling):
         self._show_incident()
 
     def _show_incident(self) -> None:
-        """A rollback that this console did not make opens its timeline, once; never over a question, a text or a proof."""
+        """A rollback that this console did not make opens its timeline, once; never over a question, a text or a
+        proof."""
         v = self.live.view
         if v is None:
             return
