@@ -35,10 +35,10 @@ def completes(pairs: Callable[[CliContext], Pairs]) -> Complete:
         from click.shell_completion import CompletionItem
 
         try:
-            found = list(pairs(place_of(ctx)))
+            entries = list(pairs(place_of(ctx)))
         except Exception:  # no plan, a broken one, a store closed to this user: the shell can't show a reason
             return []
-        return [CompletionItem(name, help=_line(text)) for name, text in found if name.startswith(incomplete)]
+        return [CompletionItem(name, help=_line(text)) for name, text in entries if name.startswith(incomplete)]
 
     return complete
 
@@ -66,7 +66,7 @@ def items(context: CliContext) -> Pairs:
     except StoreError:
         stage = 0
     of = context.plan.stages[stage : stage + 1]
-    return [(item.id, item.text) for each in of for item in each.checklist]
+    return [(item.id, item.text) for item_stage in of for item in item_stage.checklist]
 
 
 def messages(context: CliContext) -> Pairs:

@@ -74,13 +74,13 @@ class CliContext:
             return self._plan
         if os.environ.get("ROLLOUT_PLAN"):
             return Path(os.environ["ROLLOUT_PLAN"])
-        found = find_plan(Path.cwd())
-        if found is None:
+        nearest = find_plan(Path.cwd())
+        if nearest is None:
             raise Failed(
                 "No rollout.toml in this folder or above. `rollout init` writes one, `rollout rehearse` needs none, "
                 "--plan FILE names another."
             )
-        return found
+        return nearest
 
     @property
     def lacks_plan(self) -> bool:

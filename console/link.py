@@ -216,14 +216,14 @@ class StoreLink:
         else:
             self._last = glance.view or self._last
             state, pulse = glance.state, self._judge(glance, now, armed)
-            if pulse.state == "frozen" and (said := self._said()) is not None:
-                self._last, pulse = said, Pulse("well")
+            if pulse.state == "frozen" and (view := self._engine_view()) is not None:
+                self._last, pulse = view, Pulse("well")
         if self._last is None:
             return Sight(None, pulse, now)
         shown = corrected(self._last, state, armed)
         return Sight(shown, pulse, now, shown is not self._last)
 
-    def _said(self) -> View | None:
+    def _engine_view(self) -> View | None:
         """Ask the engine itself: if only the store refuses writes (the view, the heartbeat), the engine isn't
         frozen."""
         try:

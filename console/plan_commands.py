@@ -37,14 +37,14 @@ def localized(command: str, plan: Plan, address: str) -> str:
 
 def surroundings(plan: Plan, store: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a command: `rollout` is this installation, with this plan and this store."""
-    found = dict(os.environ if environ is None else environ)
+    variables = dict(os.environ if environ is None else environ)
     here = shutil.which("rollout", path=str(Path(sys.executable).parent))
     if here is not None:
-        found["PATH"] = f"{Path(here).parent}{os.pathsep}{found.get('PATH', os.defpath)}"
+        variables["PATH"] = f"{Path(here).parent}{os.pathsep}{variables.get('PATH', os.defpath)}"
     if plan.source:
-        found["ROLLOUT_PLAN"] = str(Path(plan.source).resolve())
-    found["ROLLOUT_STORE"] = str(store.resolve())
-    return found
+        variables["ROLLOUT_PLAN"] = str(Path(plan.source).resolve())
+    variables["ROLLOUT_STORE"] = str(store.resolve())
+    return variables
 
 
 class CommandRun:

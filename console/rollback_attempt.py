@@ -33,7 +33,9 @@ class RollbackAttempt:
         self.unreachable = False
         self.beside = ""  # without an engine: "done" or "failed" for the neighbouring service
         self.proven_s: float | None = None
-        self.told: ProofView | None = None  # the engine's own answer, which works even if the store takes no writes
+        self.engine_proof: ProofView | None = (
+            None  # the engine's own answer, which works even if the store takes no writes
+        )
         self._changed = changed
 
     def start(self) -> None:
@@ -70,13 +72,14 @@ class RollbackAttempt:
         until = time.monotonic() + OVERDUE_S
         while time.monotonic() < until:
             reply = self.link.command("proof", timeout_s=1.0, of=request_id)
-            found = reply.data.get("proof")
-            if found is not None:
-                self.told = msgspec.convert(found, ProofView)
+            proof = reply.data.get("proof")
+            if proof is not None:
+                self.engine_proof = msgspec.convert(proof, ProofView)
                 self._changed()
-            if (self.told is not None and (self.told.effective_ms is not None or self.told.overdue)) or (
-                reply.ok and found is None
-            ):
+            if (
+                self.engine_proof is not None
+                and (self.engine_proof.effective_ms is not None or self.engine_proof.overdue)
+            ) or (reply.ok and proof is None):
                 return
             time.sleep(ASK_EVERY_S)
 
@@ -84,7 +87,7 @@ class RollbackAttempt:
         """The engine's proof for this press: a rollback newer than the last decision known then."""
         proof = sight.view.rollback if sight.view else None
         known = self.rev + 1 if self.result is None or self.result.rev is None else self.result.rev
-        return proof if proof is not None and proof.rev >= known else self.told
+        return proof if proof is not None and proof.rev >= known else self.engine_proof
 
     def sentence(self, sight: Sight) -> str:
         """The sentence to show now: the proof, or the progress and what blocks it."""

@@ -52,8 +52,8 @@ def listed(sight: Sight) -> bool:
 
 def badge(sight: Sight, rehearsal: bool = False) -> str:
     """The count for the footer; "?" while no one knows."""
-    found = rows(sight, rehearsal)
-    return str(len(found)) if found or listed(sight) else "?"
+    waiting = rows(sight, rehearsal)
+    return str(len(waiting)) if waiting or listed(sight) else "?"
 
 
 def empty(sight: Sight) -> str:

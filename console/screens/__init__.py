@@ -32,7 +32,7 @@ WORK: tuple[tuple[str, str, str], ...] = (
 
 def working(module: str) -> type[Page]:
     """The class of one of the screens under 9."""
-    (name,) = (name for found, name, _ in WORK if found == module)
+    (name,) = (name for other, name, _ in WORK if other == module)
     return getattr(importlib.import_module(f"console.screens.{module}"), name)  # type: ignore[no-any-return]
 
 

@@ -50,7 +50,7 @@ class AbTest(FetchingPage):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: Standing | None = None
+        self.standing: Standing | None = None
         self.pairs: tuple[PairedReport, ...] = ()
         self.read_once = False
 
@@ -67,11 +67,11 @@ class AbTest(FetchingPage):
     def fetch(self, wanted: Any) -> Callable[[], None]:
         v = self.sight.view
         now = v.at if v is not None else 0.0
-        found = self.console.link.read(lambda conn: standing(conn, now))
+        current = self.console.link.read(lambda conn: standing(conn, now))
         pairs = self.console.link.read(last_pairs)
 
         def put() -> None:
-            self.found, self.pairs, self.read_once = found, tuple(p for p in pairs if p.n), True
+            self.standing, self.pairs, self.read_once = current, tuple(p for p in pairs if p.n), True
 
         return put
 
@@ -83,18 +83,18 @@ class AbTest(FetchingPage):
             text, style = (self.trouble, "bad") if self.trouble else ("Reading both groups ...", "dim")
             c.block(area.x, area.y, area.width, 3, text, style)
             return
-        if self.found is None:
+        if self.standing is None:
             area = self._before(c, area)
         else:
-            area = self._head(c, area, self.found, v)
-            area = self._metrics(c, area, self.found.report)
-            area = self._limits(c, area, self.found.report)
+            area = self._head(c, area, self.standing, v)
+            area = self._metrics(c, area, self.standing.report)
+            area = self._limits(c, area, self.standing.report)
             if c.width >= ROOMY and self.pairs:
                 (left, lw), (right, rw) = columns(area.width, (3, 2), 1)
-                self._details(c, Area(area.x + left, area.y, lw, area.height), self.found)
+                self._details(c, Area(area.x + left, area.y, lw, area.height), self.standing)
                 self._pairs(c, Area(area.x + right, area.y, rw, area.height))
                 return
-            area = self._details(c, area, self.found)
+            area = self._details(c, area, self.standing)
         self._pairs(c, area)
 
     def _before(self, c: Canvas, area: Area) -> Area:
@@ -115,14 +115,14 @@ class AbTest(FetchingPage):
             used += c.block(area.x, area.y + used, area.width, 3, line, "dim")
         return below(area, used + 1)
 
-    def _head(self, c: Canvas, area: Area, found: Standing, v: View) -> Area:
+    def _head(self, c: Canvas, area: Area, standing: Standing, v: View) -> Area:
         """The verdict, the progress, the split, and what is still sealed."""
-        report, declared = found.report, found.trial.declaration
+        report, declared = standing.report, standing.trial.declaration
         x, y, width, _ = area
         end = c.put(x, y, f" {report.verdict.word.upper()} ", VERDICT.get(report.verdict.word, "calm"))
         used = max(1, c.block(end + 1, y, width - (end + 1 - x), 5, report.verdict.sentence, "strong"))
-        if found.trial.ended is not None:
-            c.put(x, y + used, f"Ended {words.hour(found.trial.ended, v.at)}: {found.trial.why}.", "warn", width)
+        if standing.trial.ended is not None:
+            c.put(x, y + used, f"Ended {words.hour(standing.trial.ended, v.at)}: {standing.trial.why}.", "warn", width)
             used += 1
         passed = min(declared.days, max(0.0, (report.at - declared.started) / DAY))
         at = c.put(x, y + used, f"day {passed:.1f} of {declared.days:g} ", "text")
@@ -203,23 +203,23 @@ class AbTest(FetchingPage):
 
     def _brief(self, metric: MetricReport) -> str:
         """Value, bound and limit, without prose."""
-        found = metric.guardrail
-        assert found is not None
-        if found.value is None:
+        reading = metric.guardrail
+        assert reading is not None
+        if reading.value is None:
             return f"{_capital(metric.label)}: unknown, no data"
-        plans = self.found.trial.declaration.metrics if self.found is not None else ()
+        plans = self.standing.trial.declaration.metrics if self.standing is not None else ()
         plan = next(plan for plan in plans if plan.name == metric.name)
         people = "" if plan.decides else "; for people to judge"
         if plan.max_ratio is not None:
-            return f"{_capital(metric.label)} {times(found.value)} the control's, limit {found.limit:g}{people}"
+            return f"{_capital(metric.label)} {times(reading.value)} the control's, limit {reading.limit:g}{people}"
         loss = "loss " if plan.margin is not None else ""
-        value, bound, limit = (number(each, metric.unit) for each in (found.value, found.bound, found.limit))
+        value, bound, limit = (number(amount, metric.unit) for amount in (reading.value, reading.bound, reading.limit))
         return f"{_capital(metric.label)}: {loss}{value}, at most {bound}, limit {limit}{people}"
 
-    def _details(self, c: Canvas, area: Area, found: Standing) -> Area:
+    def _details(self, c: Canvas, area: Area, standing: Standing) -> Area:
         if area.height < 5:
             return area
-        lines = _judged_how(found)
+        lines = _judged_how(standing)
         wanted = sum(min(3, len(wrapped(line, area.width - 4))) for line in lines) + 2
         inner = blocks.panel(c, Area(area.x, area.y, area.width, min(area.height, wanted)), "how it is judged")
         used = 0
@@ -281,8 +281,8 @@ def _word(metric: MetricReport) -> str:
     return WORD[metric.signal]
 
 
-def _judged_how(found: Standing) -> Sequence[str]:
-    report, declared = found.report, found.trial.declaration
+def _judged_how(standing: Standing) -> Sequence[str]:
+    report, declared = standing.report, standing.trial.declaration
     lines = []
     primary = next(metric for metric in report.metrics if metric.role == "primary")
     if primary.needed is not None and not report.lock.open:
@@ -296,10 +296,10 @@ def _judged_how(found: Standing) -> Sequence[str]:
             letter = "" if metric.fixed.plan_p is None else f", the plan's own test {_p(metric.fixed.plan_p)}"
             tested = f"{metric.fixed.test} {_p(metric.fixed.judged_p)}{letter}"
             lines.append(f"{_capital(metric.label)}: {tested}. {metric.fixed.warning}".rstrip())
-    for arm, said in found.people.items():
+    for arm, feedback in standing.people.items():
         lines.append(
-            f"{'LLM' if arm == 'treatment' else 'Control'}: {words.count(said.clicked)} clicks of "
-            f"{words.count(said.shown)} impressions, {words.count(said.liked)} of {words.count(said.rated)} "
+            f"{'LLM' if arm == 'treatment' else 'Control'}: {words.count(feedback.clicked)} clicks of "
+            f"{words.count(feedback.shown)} impressions, {words.count(feedback.liked)} of {words.count(feedback.rated)} "
             "ratings are 4 or 5."
         )
     return [*lines, _capital(report.correction)]

@@ -31,7 +31,7 @@ class AppApi(Protocol):
     read_only: bool
     ascii_only: bool
     palette: dict[str, Style]
-    said: tuple[str, str] | None  # a sentence above the footer and its style
+    notice: tuple[str, str] | None  # a sentence above the footer and its style
     notices: Sequence[tuple[float, str, str]]  # recent notices: time, sentence, style
     since: float  # when the user last looked, in the engine's epoch seconds; 0 = never
     attempt: RollbackAttempt | None  # the last rollback by this console

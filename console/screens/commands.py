@@ -74,7 +74,7 @@ class Commands(Work):
         return (v.stage, v.rev) if v else None
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
-        found = self.console.link.read(
+        rows = self.console.link.read(
             lambda conn: conn.execute(
                 "SELECT command, at, actor, exit, ms, output FROM run WHERE id IN (SELECT max(id) FROM run "
                 "GROUP BY command)"
@@ -82,7 +82,7 @@ class Commands(Work):
         )
 
         def put() -> None:
-            self.ran = {row[0]: Ran(*row[1:]) for row in found}
+            self.ran = {row[0]: Ran(*row[1:]) for row in rows}
 
         return put
 
@@ -98,16 +98,16 @@ class Commands(Work):
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         y = self.tabs(c, y)
-        found = lines(self.console.plan, v)
-        self._hold(found)
+        entries = lines(self.console.plan, v)
+        self._hold(entries)
         area = self.area(c, y)
         if c.width >= 140:
             (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
             listed, detail = Area(area.x + left, y, lw, area.height), Area(area.x + right, y, rw, area.height)
         else:
-            listed, detail = blocks.stack(area, (max(min(5, area.height), min(len(found) + 1, area.height // 2)), 0))
+            listed, detail = blocks.stack(area, (max(min(5, area.height), min(len(entries) + 1, area.height // 2)), 0))
         inner = blocks.panel(c, listed, "the plan's commands for this stage")
-        if not found:
+        if not entries:
             c.block(
                 inner.x, inner.y, inner.width, 2, "The plan has no commands and no reminders for this stage.", "dim"
             )
@@ -115,8 +115,8 @@ class Commands(Work):
             c,
             inner,
             self.rows,
-            len(found),
-            lambda index, y: self._line(c, Area(inner.x, y, inner.width, 1), v, found[index]),
+            len(entries),
+            lambda index, y: self._line(c, Area(inner.x, y, inner.width, 1), v, entries[index]),
         )
         self._detail(c, detail, v)
 
@@ -177,28 +177,28 @@ class Commands(Work):
 
     def _selected(self) -> Line | None:
         v = self.sight.view
-        found = lines(self.console.plan, v) if v else []
-        self._hold(found)
-        return found[self.rows.at] if found and found[self.rows.at][0] != "title" else None
+        entries = lines(self.console.plan, v) if v else []
+        self._hold(entries)
+        return entries[self.rows.at] if entries and entries[self.rows.at][0] != "title" else None
 
     @staticmethod
     def _of(line: Line | None) -> str:
         return line[1].run if line is not None and isinstance(line[1], MonitoringCommand) else ""
 
-    def _hold(self, found: list[Line]) -> None:
+    def _hold(self, entries: list[Line]) -> None:
         """Keep the cursor on its line when a reminder appears or disappears above it, and never on a title."""
-        keys = [_key(line) for line in found]
+        keys = [_key(line) for line in entries]
         self.rows.hold(keys)
-        if found and found[self.rows.at][0] == "title":
-            self.rows.place(min(len(found) - 1, self.rows.at + 1))
+        if entries and entries[self.rows.at][0] == "title":
+            self.rows.place(min(len(entries) - 1, self.rows.at + 1))
             self.rows.hold(keys)
 
     def action_move(self, by: int) -> None:
         v = self.sight.view
-        found = lines(self.console.plan, v) if v else []
-        self.rows.move(by, len(found))
-        if found and found[self.rows.at][0] == "title":
-            self.rows.move(1 if by > 0 or self.rows.at == 0 else -1, len(found))
+        entries = lines(self.console.plan, v) if v else []
+        self.rows.move(by, len(entries))
+        if entries and entries[self.rows.at][0] == "title":
+            self.rows.move(1 if by > 0 or self.rows.at == 0 else -1, len(entries))
         self.repaint()
 
     # -- acting --------------------------------------------------------------------------------------------------------

@@ -111,12 +111,12 @@ class Dashboard(Page):
 
     def _waiting(self, c: Canvas, v: View, area: Area) -> None:
         """What must I do, with its key: the same list as the inbox (!)."""
-        found = waiting.rows(self.sight, self.console.rehearsal)
-        inner = blocks.panel(c, area, WAITING, f"{len(found)}" if found else "", "warn+")
-        if not found and not waiting.listed(self.sight):
+        todo = waiting.rows(self.sight, self.console.rehearsal)
+        inner = blocks.panel(c, area, WAITING, f"{len(todo)}" if todo else "", "warn+")
+        if not todo and not waiting.listed(self.sight):
             blocks.bullets(c, inner, v.waiting, "○", "warn", waiting.empty(self.sight))
             return
-        tasks(c, inner, found, waiting.empty(self.sight))
+        tasks(c, inner, todo, waiting.empty(self.sight))
 
     def _log(self, c: Canvas, v: View, area: Area) -> None:
         title, since = "log", self.console.since
@@ -171,8 +171,8 @@ class Dashboard(Page):
             self._curve(c, v, metric, spot)
 
     def _side(self, c: Canvas, v: View, area: Area, triggers: bool, inbox: bool) -> None:
-        found = waiting.rows(self.sight, self.console.rehearsal)
-        lines = sum(len(wrapped(row.text, area.width - 4 - KEY_WIDTH)) for row in found) or 1
+        todo = waiting.rows(self.sight, self.console.rehearsal)
+        lines = sum(len(wrapped(row.text, area.width - 4 - KEY_WIDTH)) for row in todo) or 1
         wanted = [
             len(v.next) + 3,
             min(lines + 2, area.height // 2) if inbox else 0,
@@ -204,10 +204,10 @@ class Dashboard(Page):
                 sign, style = "▼", "bad"
             c.spans(x, y + row, [(f"{sign} ", style), (t.id, "strong" if live else "text")], 18)
             timer = f"{words.acts(t, brief=True)}  " if live and t.for_s else ""
-            said = f"FIRED: {t.sentence}" if t.fired else "locked" if t.verdict == "locked" else t.sentence
+            text = f"FIRED: {t.sentence}" if t.fired else "locked" if t.verdict == "locked" else t.sentence
             for cut in (": ", " ("):  # the rest is secondary, and useless if cut
-                said = said if cell_len(said) <= width - 19 or live else said.split(cut)[0]
-            c.spans(x + 19, y + row, [(timer, "bad+"), (said, "text" if live else "dim")], width - 19)
+                text = text if cell_len(text) <= width - 19 or live else text.split(cut)[0]
+            c.spans(x + 19, y + row, [(timer, "bad+"), (text, "text" if live else "dim")], width - 19)
 
     def _gate(self, c: Canvas, v: View, area: Area) -> None:
         """What the next stage still needs, in the gate screen's order."""

@@ -48,7 +48,7 @@ class Documents(Searching):
     def __init__(self) -> None:
         super().__init__()
         self.rows = Rows()
-        self.found: list[Document] = []
+        self.documents: list[Document] = []
         self.chosen: Document | None = None
         self.method = 0
         self.order = 0  # of ORDERS
@@ -69,7 +69,7 @@ class Documents(Searching):
         return tuple(out)
 
     def wanted(self) -> Any:
-        at = self.found[self.rows.at].id if self.rows.at < len(self.found) else ""
+        at = self.documents[self.rows.at].id if self.rows.at < len(self.documents) else ""
         v = self.sight.view
         # a list must not jump under the cursor: reread it for other words, after a restore, or every 10 s at its top
         beat = int(v.at // max(10.0, 10 * v.speed)) if v and self.rows.at == 0 else 0
@@ -85,22 +85,22 @@ class Documents(Searching):
         before = self._listed
         same = before is not None and before[0] == (text, method, order)
         if same and before[2] == restored and beat in (0, before[1]):
-            found = self.found
+            matches = self.documents
         else:
-            found = self.console.link.documents(text, 200, method)
+            matches = self.console.link.documents(text, 200, method)
             if method and text.strip():
-                found = [d for d in found if d.method == method]
+                matches = [d for d in matches if d.method == method]
             if order:
                 _, by, largest = ORDERS[order]
-                found = sorted(found, key=by, reverse=largest)
+                matches = sorted(matches, key=by, reverse=largest)
         # keep the cursor on its document, or at the top of a growing list
-        place = next((i for i, d in enumerate(found) if d.id == at), 0) if same and not beat else 0
-        chosen = self.console.link.document(found[place].id) if found else None
+        place = next((i for i, d in enumerate(matches) if d.id == at), 0) if same and not beat else 0
+        chosen = self.console.link.document(matches[place].id) if matches else None
 
         def put() -> None:
-            moved = self.found[self.rows.at].id != at if self.rows.at < len(self.found) else False
-            self.found, self.chosen, self._listed = (
-                found,
+            moved = self.documents[self.rows.at].id != at if self.rows.at < len(self.documents) else False
+            self.documents, self.chosen, self._listed = (
+                matches,
                 chosen,
                 ((text, method, order), beat or (before[1] if same else 0), restored),
             )
@@ -130,17 +130,17 @@ class Documents(Searching):
         served = {None: "all", "llm": "served by LLM", "frequency": "served by frequency"}[FILTERS[self.method]]
         order = ORDERS[self.order][0]
         inner = blocks.panel(c, area, self.titled(f"documents · {served}{order}"), self._restorable(v), "dim")
-        if self.trouble or not self.found:
+        if self.trouble or not self.documents:
             self._none(c, inner)
 
         def line(index: int, y: int) -> None:
-            d = self.found[index]
+            d = self.documents[index]
             method = ("llm ", "llm") if d.method == "llm" else ("freq", "freq")
             stamp = (f"{words.hour(d.updated, v.at):<11} ", "dim")
             restored = ("◂ " if d.restored else "  ", "warn")
             c.spans(inner.x, y, [stamp, method, restored, (d.title or d.id, "text")], inner.width)
 
-        draw(c, inner, self.rows, len(self.found), line)
+        draw(c, inner, self.rows, len(self.documents), line)
 
     def _none(self, c: Canvas, area: Area) -> None:
         if self.trouble:
@@ -196,7 +196,7 @@ class Documents(Searching):
             self.console.push_screen(OneRequest(document=self.chosen.id))
 
     def action_move(self, by: int) -> None:
-        self.rows.move(by, len(self.found))
+        self.rows.move(by, len(self.documents))
         self.refreshed()
 
     def action_sort(self) -> None:

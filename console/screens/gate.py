@@ -70,23 +70,23 @@ class Gate(Page):
     def paint(self, c: Canvas, v: View, y: int) -> None:
         y += self._head(c, y, v)
         area = self.area(c, y)
-        found = checklist.lines(v.gate)
+        items = checklist.lines(v.gate)
         if self._stage != v.stage:
-            self._stage, self.rows.at = v.stage, checklist.first_open(found)
-        self.rows.at = checklist.selectable(found, min(self.rows.at, max(0, len(found) - 1)), 1)
-        chosen = found[self.rows.at] if found else ChecklistLine()
+            self._stage, self.rows.at = v.stage, checklist.first_open(items)
+        self.rows.at = checklist.selectable(items, min(self.rows.at, max(0, len(items) - 1)), 1)
+        chosen = items[self.rows.at] if items else ChecklistLine()
         about = checklist.detail(chosen, v.at, not self.console.read_only)
         if c.width < 120 or area.height < 20:
-            detail_rows = min(7, max(2, area.height // 4, area.height - len(found)))
-            below = self._list(c, Area(area.x, y, area.width, area.height - detail_rows), v, found)
+            detail_rows = min(7, max(2, area.height // 4, area.height - len(items)))
+            below = self._list(c, Area(area.x, y, area.width, area.height - detail_rows), v, items)
             detail = Area(area.x, y + area.height - detail_rows, area.width, detail_rows)
             inner = blocks.panel(c, detail, checklist.heading(chosen), f"{below} more below" if below else "", "dim")
             checklist.paragraphs(c, inner, about)
             return
         (left, lw), (right, rw) = columns(area.width, (12, 7), 1)  # at 120 columns the plan's items fit whole
-        up = len(found) + 2 if area.height >= len(found) + 14 else area.height  # below it there is room for more
+        up = len(items) + 2 if area.height >= len(items) + 14 else area.height  # below it there is room for more
         inner = blocks.panel(c, Area(area.x + left, y, lw, up), "the way up", f"{v.gate.met} of {v.gate.total} met")
-        self._list(c, inner, v, found)
+        self._list(c, inner, v, items)
         self._more(c, Area(area.x + left, y + up, lw, area.height - up), v)
         selected, missing, done = blocks.stack(
             Area(area.x + right, y, rw, area.height), (8, len(v.gate.missing) + len(v.gate.blocked) + 5, 0)
@@ -130,17 +130,17 @@ class Gate(Page):
                 y += c.block(3, y, c.width - 4, 3, text, "bad")
         return y - start
 
-    def _list(self, c: Canvas, area: Area, v: View, found: list[ChecklistLine]) -> int:
+    def _list(self, c: Canvas, area: Area, v: View, items: list[ChecklistLine]) -> int:
         """The lines around the selected one, and how many are below."""
         acts = not self.console.read_only
         shown = draw(
             c,
             area,
             self.rows,
-            len(found),
-            lambda index, y: checklist.put(c, Area(area.x, y, area.width, 1), found[index], v.at, acts),
+            len(items),
+            lambda index, y: checklist.put(c, Area(area.x, y, area.width, 1), items[index], v.at, acts),
         )
-        return len(found) - shown.stop if shown else 0
+        return len(items) - shown.stop if shown else 0
 
     def _more(self, c: Canvas, area: Area, v: View) -> None:
         """On a tall screen: the stage's purpose, and the course of its figures."""
@@ -156,14 +156,14 @@ class Gate(Page):
     # -- selection -----------------------------------------------------------------------------------------------------
 
     def _selected(self, v: View) -> ChecklistLine | None:
-        found = checklist.lines(v.gate)
-        return found[checklist.selectable(found, min(self.rows.at, len(found) - 1), 1)] if found else None
+        items = checklist.lines(v.gate)
+        return items[checklist.selectable(items, min(self.rows.at, len(items) - 1), 1)] if items else None
 
     def choose(self, item: str) -> None:
         """Put the cursor on an item of the checklist."""
         v = self.sight.view
-        found = checklist.lines(v.gate) if v else []
-        at = next((i for i, line in enumerate(found) if line.item is not None and line.item.id == item), None)
+        items = checklist.lines(v.gate) if v else []
+        at = next((i for i, line in enumerate(items) if line.item is not None and line.item.id == item), None)
         if at is not None and v is not None:
             self._stage = v.stage
             self.rows.place(at)
@@ -173,21 +173,21 @@ class Gate(Page):
         v = self.sight.view
         if v is None:
             return
-        found = checklist.lines(v.gate)
-        self.rows.move(by, len(found))
-        self.rows.at = checklist.selectable(found, self.rows.at, by)
+        items = checklist.lines(v.gate)
+        self.rows.move(by, len(items))
+        self.rows.at = checklist.selectable(items, self.rows.at, by)
         self.repaint()
 
     def _go_on(self, done: ItemView) -> None:
         """Move to the next open item, wrapping around; stay if the user has moved the cursor meanwhile or none is
         open."""
         v = self.sight.view
-        found = checklist.lines(v.gate) if v else []
-        here = found[self.rows.at].item if self.rows.at < len(found) else None
+        items = checklist.lines(v.gate) if v else []
+        here = items[self.rows.at].item if self.rows.at < len(items) else None
         if here is None or here.id != done.id:
             return
-        order = [*range(self.rows.at + 1, len(found)), *range(self.rows.at)]
-        still = ((i, found[i].item) for i in order)
+        order = [*range(self.rows.at + 1, len(items)), *range(self.rows.at)]
+        still = ((i, items[i].item) for i in order)
         self.rows.at = next(
             (i for i, item in still if item and item.state != "done" and item.id != done.id), self.rows.at
         )

@@ -83,9 +83,9 @@ class Help(Searching):
         out: list[tuple[str, str]] = []
         for at in (self.book, *(i for i in range(len(RUNBOOKS)) if i != self.book)):  # search the open page first
             name, title = RUNBOOKS[at]
-            found = [line for line in self._page(name, width) if wanted in line[0].lower()]
-            if found:
-                out += [(f"{title} · {len(found)}", "head"), *found, ("", "text")]
+            matches = [line for line in self._page(name, width) if wanted in line[0].lower()]
+            if matches:
+                out += [(f"{title} · {len(matches)}", "head"), *matches, ("", "text")]
         return out
 
     def _page(self, name: str, width: int) -> list[tuple[str, str]]:

@@ -34,18 +34,18 @@ class Inbox(Page):
     def rows(self) -> Rows:
         return self.console.places.setdefault(self.TITLE, Rows())
 
-    def _found(self) -> list[WaitingRow]:
-        found = waiting.rows(self.sight, self.console.rehearsal)
+    def _tasks(self) -> list[WaitingRow]:
+        tasks = waiting.rows(self.sight, self.console.rehearsal)
         self.rows.hold(
-            [(row.action, row.task.kind, row.task.id) if row.task else (row.action, "", "") for row in found]
+            [(row.action, row.task.kind, row.task.id) if row.task else (row.action, "", "") for row in tasks]
         )
-        return found
+        return tasks
 
     def hints(self) -> tuple[Hint, ...]:
-        found = self._found()
+        tasks = self._tasks()
         out: list[Hint] = []
-        if found:
-            chosen = found[self.rows.at]
+        if tasks:
+            chosen = tasks[self.rows.at]
             if chosen.action:
                 out.append(("enter", "go there", "open"))
             if chosen.task is not None and chosen.task.kind in TICKED:
@@ -55,31 +55,31 @@ class Inbox(Page):
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, y)
-        found = self._found()
+        tasks = self._tasks()
         notices = self.console.notices
         below = min(len(notices) + 2, max(4, area.height // 3)) if notices else 0
         left = wrapped(v.handover.text, area.width - 4) if v.handover is not None else []
-        said = min(len(left) + 2, max(4, area.height // 3)) if left else 0
-        upper, middle, lower = blocks.stack(area, (area.height - below - said, said, 0))
-        note = f"{len(found)}" if found else ""
+        list_height = min(len(left) + 2, max(4, area.height // 3)) if left else 0
+        upper, middle, lower = blocks.stack(area, (area.height - below - list_height, list_height, 0))
+        note = f"{len(tasks)}" if tasks else ""
         inner = blocks.panel(c, upper, "waiting for you", note)
-        if not found:
+        if not tasks:
             c.block(inner.x, inner.y, inner.width, inner.height, waiting.empty(self.sight), "ok")
-        self._list(c, inner, found)
+        self._list(c, inner, tasks)
         if v.handover is not None:
             self._handover(c, middle, v.handover, v)
         if below:
             self._notices(c, lower, v)
 
-    def _list(self, c: Canvas, area: Area, found: list[WaitingRow]) -> None:
+    def _list(self, c: Canvas, area: Area, tasks: list[WaitingRow]) -> None:
         """One line per task; the selected one in full."""
-        if not found or area.height < 1:
+        if not tasks or area.height < 1:
             return
-        whole = wrapped(found[self.rows.at].text, area.width - 3)
+        whole = wrapped(tasks[self.rows.at].text, area.width - 3)
         extra = min(len(whole) - 1, max(0, area.height - 1))
         y = area.y
-        for index in self.rows.window(len(found), max(1, area.height - extra)):
-            row = found[index]
+        for index in self.rows.window(len(tasks), max(1, area.height - extra)):
+            row = tasks[index]
             height = 1 + extra if index == self.rows.at else 1
             c.put(area.x, y, row.key or "○", "key" if row.key else "warn")
             c.block(area.x + 3, y, area.width - 3, height, row.text, "text")
@@ -107,15 +107,15 @@ class Inbox(Page):
             )
 
     def action_move(self, by: int) -> None:
-        self.rows.move(by, len(self._found()))
+        self.rows.move(by, len(self._tasks()))
         self.repaint()
 
     async def action_open(self) -> None:
-        found = self._found()
-        if not found:
+        tasks = self._tasks()
+        if not tasks:
             self.console.say(waiting.empty(self.sight))
             return
-        row = found[self.rows.at]
+        row = tasks[self.rows.at]
         if not row.action:
             self.console.say(f"No screen for this: {row.sentence}", "caution")
         elif row.task is not None and row.task.kind == "item":
@@ -124,8 +124,8 @@ class Inbox(Page):
             await self.app.run_action(row.action)
 
     def action_tick(self) -> None:
-        found = self._found()
-        task = found[self.rows.at].task if found else None
+        tasks = self._tasks()
+        task = tasks[self.rows.at].task if tasks else None
         if task is None or task.kind not in TICKED:
             self.console.say(
                 "Only monitoring and complaints are ticked off here; Enter opens the screen for the rest.", "caution"

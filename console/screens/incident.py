@@ -80,15 +80,15 @@ class IncidentPage(FetchingPage):
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
         plan, v = self.console.plan, self.sight.view
-        found = self.console.link.read(lambda conn: timeline.latest(conn, plan))
+        last = self.console.link.read(lambda conn: timeline.latest(conn, plan))
         grid, series = self.grid, self.series
-        if found is not None and v is not None:
-            grid = grid_around(found, v.at)
-            metrics = list(dict.fromkeys([self._metric(found), "error_rate"]))
+        if last is not None and v is not None:
+            grid = grid_around(last, v.at)
+            metrics = list(dict.fromkeys([self._metric(last), "error_rate"]))
             series = self.console.link.curves(metrics, grid.seconds, grid.points, grid.end)
 
         def put() -> None:
-            self.incident, self.grid, self.series, self.known = found, grid, series, True
+            self.incident, self.grid, self.series, self.known = last, grid, series, True
 
         return put
 
@@ -171,7 +171,7 @@ class IncidentPage(FetchingPage):
 
     def text(self) -> str:
         """The whole timeline, for the incident channel, not only the rows that fit."""
-        return super().text() if self.incident is None else told(self.incident)
+        return super().text() if self.incident is None else as_text(self.incident)
 
     # -- keys ----------------------------------------------------------------------------------------------------------
 
@@ -190,7 +190,7 @@ class IncidentPage(FetchingPage):
         self.console.restore()
 
 
-def told(incident: Incident) -> str:
+def as_text(incident: Incident) -> str:
     """As plain text: what, each moment, what it cost, why."""
     cause = f"Cause: {incident.cause}" if incident.cause else "No cause is written yet."
     return "\n".join(

@@ -86,16 +86,16 @@ class Listing(Searching):
     def shown(self) -> list[ListRow]:
         """The rows that the filter leaves, in order."""
         wanted = self.text_wanted.lower()
-        found = [
+        matching = [
             line for line in self.lines if not wanted or wanted in " ".join(text for text, _ in line.cells).lower()
         ]
         if self.sorted_by < 0:
-            return found
+            return matching
         at = self.sorted_by
-        known = [line for line in found if line.order[at] is not None]
+        known = [line for line in matching if line.order[at] is not None]
         largest = self.COLUMNS[at].largest
         known.sort(key=lambda line: line.order[at], reverse=largest)  # type: ignore[arg-type,return-value]
-        return known + [line for line in found if line.order[at] is None]
+        return known + [line for line in matching if line.order[at] is None]
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, y)
@@ -109,8 +109,8 @@ class Listing(Searching):
         self._head(c, inner, widths)
         body = blocks.below(inner, 1)
         if self.trouble or not lines:
-            said = "nothing matches the filter; esc clears it" if self.text_wanted and self.lines else self.empty()
-            text = self.trouble or ("Reading …" if self.busy and not self.lines else said)
+            message = "nothing matches the filter; esc clears it" if self.text_wanted and self.lines else self.empty()
+            text = self.trouble or ("Reading …" if self.busy and not self.lines else message)
             c.block(body.x, body.y, body.width, body.height, text, "bad" if self.trouble else "dim")
         draw(c, body, self.rows, len(lines), lambda index, y: self._line(c, body, y, widths, lines[index]))
         if about and chosen is not None:

@@ -36,7 +36,7 @@ class Log(Searching):
     def __init__(self) -> None:
         super().__init__()
         self.rows = Rows()
-        self.found: list[DecisionView] = []
+        self.decisions: list[DecisionView] = []
         self.evidence: tuple[int, dict[str, Any]] = (-1, {})
         self.limit = PAGE
 
@@ -51,20 +51,20 @@ class Log(Searching):
 
     def wanted(self) -> Any:
         v = self.sight.view
-        at = self.found[self.rows.at].rev if self.rows.at < len(self.found) else -1
+        at = self.decisions[self.rows.at].rev if self.rows.at < len(self.decisions) else -1
         return (v.rev if v else -1, self.text_wanted, self.limit, at)
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
         rev, text, limit, at = wanted
-        found = self.console.link.log(limit, before=rev + 1 if self.cursor is not None else None, text=text)
+        decisions = self.console.link.log(limit, before=rev + 1 if self.cursor is not None else None, text=text)
         evidence = self.console.link.evidence(at) if at >= 0 else {}
 
         def put() -> None:
             if (
-                self.rows.at and self.found[min(self.rows.at, len(self.found) - 1)].rev == at
+                self.rows.at and self.decisions[min(self.rows.at, len(self.decisions) - 1)].rev == at
             ):  # a new decision must not move the cursor
-                self.rows.at = next((i for i, d in enumerate(found) if d.rev == at), self.rows.at)
-            self.found, self.evidence = found, (at, evidence)
+                self.rows.at = next((i for i, d in enumerate(decisions) if d.rev == at), self.rows.at)
+            self.decisions, self.evidence = decisions, (at, evidence)
 
         return put
 
@@ -81,31 +81,35 @@ class Log(Searching):
             self._detail(c, Area(area.x, y + area.height - detail, area.width, detail))
 
     def _list(self, c: Canvas, area: Area, v: View) -> None:
-        more = "+" if len(self.found) == self.limit else ""
-        inner = blocks.panel(c, area, self.titled("decisions"), f"{len(self.found)}{more}" if self.found else "", "dim")
-        if self.trouble or not self.found:
-            said = "No decision matches; esc in the filter (/) shows all." if self.text_wanted else "No decision yet."
+        more = "+" if len(self.decisions) == self.limit else ""
+        inner = blocks.panel(
+            c, area, self.titled("decisions"), f"{len(self.decisions)}{more}" if self.decisions else "", "dim"
+        )
+        if self.trouble or not self.decisions:
+            message = (
+                "No decision matches; esc in the filter (/) shows all." if self.text_wanted else "No decision yet."
+            )
             c.block(
                 inner.x,
                 inner.y,
                 inner.width,
                 3,
-                self.trouble or ("Reading the log …" if self.busy else said),
+                self.trouble or ("Reading the log …" if self.busy else message),
                 "bad" if self.trouble else "dim",
             )
         draw(
             c,
             inner,
             self.rows,
-            len(self.found),
-            lambda index, y: c.spans(inner.x, y, logs.decision_spans(self.found[index], v.at), inner.width),
+            len(self.decisions),
+            lambda index, y: c.spans(inner.x, y, logs.decision_spans(self.decisions[index], v.at), inner.width),
         )
 
     def _detail(self, c: Canvas, area: Area) -> None:
         """Who, from where, why, what changed, and the evidence: everything the log keeps about a decision."""
-        if not self.found:
+        if not self.decisions:
             return
-        d = self.found[min(self.rows.at, len(self.found) - 1)]
+        d = self.decisions[min(self.rows.at, len(self.decisions) - 1)]
         inner = blocks.panel(c, area, f"decision {d.rev}", iso(d.at), "dim")
         rev, evidence = self.evidence
         rows = facts_of(d)
@@ -116,16 +120,16 @@ class Log(Searching):
         blocks.facts(c, rest, rows)
 
     def action_move(self, by: int) -> None:
-        self.rows.move(by, len(self.found))
-        if self.rows.at >= len(self.found) - 2 and len(self.found) == self.limit:
+        self.rows.move(by, len(self.decisions))
+        if self.rows.at >= len(self.decisions) - 2 and len(self.decisions) == self.limit:
             self.limit += PAGE
         self.refreshed()
 
     def action_open(self) -> None:
-        if self.found:
-            self.console.push_screen(OneDecision(self.found[min(self.rows.at, len(self.found) - 1)]))
+        if self.decisions:
+            self.console.push_screen(OneDecision(self.decisions[min(self.rows.at, len(self.decisions) - 1)]))
 
     def action_copy_line(self) -> None:
-        if self.found:
-            d = self.found[self.rows.at]
+        if self.decisions:
+            d = self.decisions[self.rows.at]
             self.console.say(self.console.copy(f"{iso(d.at)} {d.sentence}\n"))

@@ -129,13 +129,13 @@ class Messages(Work):
             sign, style = "●", "warn"
         timed = message.when in ("daily", "weekly") and not self.console.plan.notify.daily_at
         how = "by itself" if message.automatic and not timed else "by a key"
-        said = "due" if due else ""
+        status = "due" if due else ""
         if last is not None:
-            said = f"{said + ', last ' if said else ''}{last.state} {words.hour(last.at, v.at)}"
+            status = f"{status + ', last ' if status else ''}{last.state} {words.hour(last.at, v.at)}"
             if last.state == "kept":
-                said += ": a rehearsal sends nothing" if v.rehearsal else ": no address to send it to"
+                status += ": a rehearsal sends nothing" if v.rehearsal else ": no address to send it to"
             elif last.error and last.state != "sent":
-                said += f": {last.error}"
+                status += f": {last.error}"
         c.spans(
             area.x,
             y,
@@ -143,7 +143,7 @@ class Messages(Work):
                 (f"{sign} ", style),
                 (f"{message.id:<17}", "text"),
                 (f"{message.audience:<13}{message.when:<9}{how:<10}", "dim"),
-                (said or "not sent yet", "bad" if last and last.state == "failed" else "warn" if due else "dim"),
+                (status or "not sent yet", "bad" if last and last.state == "failed" else "warn" if due else "dim"),
             ],
             area.width,
         )

@@ -140,8 +140,8 @@ class Page(Screen[None]):
             self.paint(c, v, y + blocks.band(c, y, v, not (self.sight.fresh or self.sight.corrected)))
         hints = tuple(hint for hint in self.hints() if self.check_action(hint[2].partition("(")[0], ()))
         blocks.footer(c, self.NUMBER, app.shows_faults, hints, waiting.badge(self.sight, app.rehearsal))
-        if app.said:
-            self._say(c, *app.said, bool(hints))
+        if app.notice:
+            self._say(c, *app.notice, bool(hints))
         return c
 
     def nothing(self, c: Canvas, y: int) -> None:

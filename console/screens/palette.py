@@ -41,13 +41,13 @@ class Command(NamedTuple):
 
 def commands(app: AppApi, page: Page | None, everywhere: Iterable[BindingType]) -> list[Command]:
     """This screen's actions first, then the screens, the global actions, and the colours."""
-    found = [
+    listed = [
         *_bound(type(page).bindings() if page else (), page.TITLE if page else "", ""),
         *_screens(app.shows_faults),
     ]
-    found += _bound(everywhere, "everywhere", "app.")
-    found += [Command(f"colours: {name}", "", "remembered", f"app.look('{name}')") for name in themes.NAMES]
-    return [c for c in found if not (app.read_only and c.action.removeprefix("app.").partition("(")[0] in ACTING)]
+    listed += _bound(everywhere, "everywhere", "app.")
+    listed += [Command(f"colours: {name}", "", "remembered", f"app.look('{name}')") for name in themes.NAMES]
+    return [c for c in listed if not (app.read_only and c.action.removeprefix("app.").partition("(")[0] in ACTING)]
 
 
 def _bound(bindings: Iterable[BindingType], place: str, prefix: str) -> Iterator[Command]:
@@ -90,13 +90,13 @@ class Palette(ModalScreen[Command | None]):
     Palette.ascii > Vertical { border: ascii $accent; }
     """
 
-    def __init__(self, found: list[Command], history: Sequence[str] = ()) -> None:
+    def __init__(self, commands: list[Command], history: Sequence[str] = ()) -> None:
         """`history`: what was chosen before, in words, the newest last."""
         super().__init__()
-        self.all = found
-        self.found = found
+        self.all = commands
+        self.matching = commands
         self.rows = Rows()
-        known = {command.words for command in found}
+        known = {command.words for command in commands}
         self.history = [words for words in history if words in known]
         self.back = 0  # how far into the history; 0: what is typed
         self._typed = ""
@@ -121,10 +121,10 @@ class Palette(ModalScreen[Command | None]):
         c = Canvas(*sheet.size, app.ascii_only)
         room = c.height - 2
         c.rule(0, 0, c.width)
-        if not self.found:
+        if not self.matching:
             c.put(0, 1, "No match; type fewer letters.", "dim")
-        for row, index in enumerate(self.rows.window(len(self.found), room) if self.found else ()):
-            self._line(c, row + 1, self.found[index])
+        for row, index in enumerate(self.rows.window(len(self.matching), room) if self.matching else ()):
+            self._line(c, row + 1, self.matching[index])
             if index == self.rows.at:
                 blocks.tinted(c, row + 1)
         blocks.keys(
@@ -152,7 +152,7 @@ class Palette(ModalScreen[Command | None]):
         if self.back or (by < 0 and self.rows.at == 0):
             self._recall(1 if by < 0 else -1)
             return
-        self.rows.move(by, len(self.found))
+        self.rows.move(by, len(self.matching))
         self.repaint()
 
     def _recall(self, by: int) -> None:
@@ -178,13 +178,13 @@ class Palette(ModalScreen[Command | None]):
         wanted = WORD.findall(typed.lower())
         placed = [(_place(wanted, f"{c.words} {c.place} {c.key}".lower()), c) for c in self.all]
         exact = [c for c in self.all if c.words == typed]  # from the history
-        self.found = exact or [c for at, c in sorted(placed, key=lambda pair: pair[0]) if at < NOWHERE]
+        self.matching = exact or [c for at, c in sorted(placed, key=lambda pair: pair[0]) if at < NOWHERE]
         self.rows = Rows()
         self.repaint()
 
     @on(Input.Submitted)
     def chosen(self) -> None:
-        self.dismiss(self.found[self.rows.at] if self.found else None)
+        self.dismiss(self.matching[self.rows.at] if self.matching else None)
 
 
 def _place(wanted: Sequence[str], text: str) -> int:

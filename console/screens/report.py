@@ -89,27 +89,27 @@ class Report(Work):
             return
         (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
         inner = blocks.panel(c, Area(area.x + left, y, lw, area.height), "the report so far")
-        self._scrolled(c, inner, area.x + left + lw - 2, y, told(self.story, min(inner.width, 110)))
+        self._scrolled(c, inner, area.x + left + lw - 2, y, as_lines(self.story, min(inner.width, 110)))
         figures = measured(self.story, rw - 4)
         table, incidents = blocks.stack(Area(area.x + right, y, rw, area.height), (len(figures) + 2, 0))
         inner = blocks.panel(c, table, "metrics by stage")
         _put(c, inner, figures or [("No stage has had LLM documents yet.", "dim")])
         if incidents.height >= 4:
-            found = happened(self.story, rw - 4)
-            _put(c, blocks.panel(c, incidents, "incidents"), found or [("none", "ok")])
+            lines = happened(self.story, rw - 4)
+            _put(c, blocks.panel(c, incidents, "incidents"), lines or [("none", "ok")])
 
     @staticmethod
     def _whole(story: RolloutReport, width: int) -> Lines:
         """Everything in one column."""
         blank, incidents = ("", "text"), happened(story, width)
-        out = [*told(story, width), blank, ("Metrics by stage", "head"), *measured(story, width)]
+        out = [*as_lines(story, width), blank, ("Metrics by stage", "head"), *measured(story, width)]
         return [*out, blank, ("Incidents", "head"), *incidents] if incidents else out
 
-    def _scrolled(self, c: Canvas, area: Area, end: int, noted: int, found: Lines) -> None:
+    def _scrolled(self, c: Canvas, area: Area, end: int, noted: int, lines: Lines) -> None:
         """The lines that fit from `top`, and a count of the rest at the right of row `noted`."""
-        self.top = max(0, min(self.top, len(found) - area.height))
-        _put(c, area, found[self.top :])
-        left = len(found) - self.top - area.height
+        self.top = max(0, min(self.top, len(lines) - area.height))
+        _put(c, area, lines[self.top :])
+        left = len(lines) - self.top - area.height
         if left > 0 and c.width >= 50:
             c.right(end, noted, f" {left} lines more ", "dim")
 
@@ -148,16 +148,16 @@ class Report(Work):
         self.run_worker(save(), exit_on_error=False)
 
 
-def _put(c: Canvas, area: Area, found: Lines) -> None:
-    for row, (text, style) in enumerate(found[: area.height]):
+def _put(c: Canvas, area: Area, lines: Lines) -> None:
+    for row, (text, style) in enumerate(lines[: area.height]):
         c.put(area.x, area.y + row, text, style, area.width)
 
 
-def told(story: RolloutReport, width: int) -> Lines:
+def as_lines(story: RolloutReport, width: int) -> Lines:
     """Headline, summary, and what people wrote or still have to write."""
     out = _lines(story.headline, width, "strong")
-    for each in story.summary:
-        first, *rest = wrapped(each, width - 2) or [""]
+    for sentence in story.summary:
+        first, *rest = wrapped(sentence, width - 2) or [""]
         out += [(f"· {first}", "text"), *((f"  {part}", "text") for part in rest)]
     for chapter in story.review:
         out += [("", "text"), (chapter.heading, "head")]

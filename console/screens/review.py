@@ -234,8 +234,8 @@ class Review(FetchingPage):
         if area.height < 3:
             return
         x, y, width, rows = blocks.panel(c, area, "search quality, measured automatically")
-        said = v.judged.get("search_improvement", "Not measured yet; runs automatically, or now with m.")
-        used = c.block(x, y, width, min(3, rows), said, "strong" if "search_improvement" in v.judged else "text")
+        measured = v.judged.get("search_improvement", "Not measured yet; runs automatically, or now with m.")
+        used = c.block(x, y, width, min(3, rows), measured, "strong" if "search_improvement" in v.judged else "text")
         asked = "Searches each method's keywords for titles and headings; MRR is the mean of 1 / the document's rank."
         used += c.block(x, y + used, width, max(0, min(3, rows - used - 1)), asked, "dim")
         if v.measuring is not None and used < rows:
@@ -267,12 +267,12 @@ class Review(FetchingPage):
         blocks.meter(c, x, y, 10, len(self.mine) / many, "accent")
         end = c.width - 1
         if known is not None:
-            end = c.right(end, y, self._said(known), "ok" if known.marks.good or sample.blind else "warn")
+            end = c.right(end, y, self._summary(known), "ok" if known.marks.good or sample.blind else "warn")
         how = "blind" if sample.blind else "open"
         drawn = f"{len(self.mine)} judged by you · {how}, drawn by {sample.actor}, seed {sample.seed}"
         c.put(x + 11, y, drawn, "dim", end - x - 13)
 
-    def _said(self, known: Judged) -> str:
+    def _summary(self, known: Judged) -> str:
         marks = known.marks
         if self.sample is not None and self.sample.blind:
             side = {"first": "A better", "second": "B better", "same": "equal"}[marks.better]
@@ -298,12 +298,12 @@ class Review(FetchingPage):
         keywords = shown.side(side)
         if self.sample is not None and not self.sample.blind:
             name = "LLM" if side == self.left else "frequency"
-        found = self._automatic(side)
+        grounding = self._automatic(side)
         facts = [f"{len(keywords)} keywords"]
-        if found is not None and found.grounded is not None:
-            facts.append(f"{found.grounded * 100:.0f} % grounded")
-        if found is not None and found.duplicates:
-            facts.append(f"{found.duplicates} twice")
+        if grounding is not None and grounding.grounded is not None:
+            facts.append(f"{grounding.grounded * 100:.0f} % grounded")
+        if grounding is not None and grounding.duplicates:
+            facts.append(f"{grounding.duplicates} twice")
         if side == self.right and self.compared is not None and self.compared.overlap is not None:
             facts.append(f"{self.compared.overlap * 100:.0f} % alike")
         while len(name) + len(", ".join(facts)) + 9 > area.width and len(facts) > 1:
@@ -413,9 +413,9 @@ class Review(FetchingPage):
         if self.summing or shown.document != self._opened:
             return
         better: Better = "same" if which == "same" else self.left if which == "left" else self.right
-        flaws = {side: sorted(found) for side, found in self.flaws.items() if found}
+        flaws = {side: sorted(names) for side, names in self.flaws.items() if names}
         if not self.sample.blind:
-            flaws = {side: found for side, found in flaws.items() if side == self.left}
+            flaws = {side: names for side, names in flaws.items() if side == self.left}
         at = self.at
 
         def judged(reply: Reply) -> None:

@@ -203,12 +203,12 @@ class Rollback(Page):
             if attempt.result is None or not attempt.result.ok:  # promise only what is known
                 return "The figures are older than the rollback.", "dim"
             recorded = attempt.result.rev is not None
-            stands = (
+            reading = (
                 "It is in the log; the engine hasn't confirmed it yet"
                 if recorded
                 else "The store has not recorded it yet"
             )
-            return f"{stands}: the figures are older. 0 % is in force anyway.", "strong"
+            return f"{reading}: the figures are older. 0 % is in force anyway.", "strong"
         if v.percent_bp and v.rollback is not None:
             where = f"{words.percent(v.percent_bp)}, {words.stage(v, brief=True).replace('STAGE', 'stage')}"
             return f"▲ It went up again: {where}.", "strong"

@@ -79,12 +79,12 @@ class Trends(FetchingPage):
         arm, grid, _ = wanted
         if grid is None:
             return lambda: None
-        found = self.console.link.curves(PANELS, grid.seconds, grid.points, grid.end, arm)
+        curves = self.console.link.curves(PANELS, grid.seconds, grid.points, grid.end, arm)
         other = "treatment" if arm == "control" else "control"
         compared = self.console.link.curves(COMPARED, grid.seconds, grid.points, grid.end, other)
 
         def put() -> None:
-            self.series, self.other, self.grid = found, compared, grid
+            self.series, self.other, self.grid = curves, compared, grid
 
         return put
 

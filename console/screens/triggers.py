@@ -58,8 +58,8 @@ class Triggers(Searching):
 
     def triggers(self, v: View) -> list[TriggerView]:
         wanted = self.text_wanted.lower()
-        found = [t for t in v.triggers if wanted in f"{t.id} {t.text} {t.action} {t.severity} {t.verdict}".lower()]
-        return sorted(found, key=ORDERS[self.order][1]) if self.order else found
+        matching = [t for t in v.triggers if wanted in f"{t.id} {t.text} {t.action} {t.severity} {t.verdict}".lower()]
+        return sorted(matching, key=ORDERS[self.order][1]) if self.order else matching
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, y)
@@ -94,10 +94,10 @@ class Triggers(Searching):
         if area.height < 4:
             return
         x, y, width, rows = blocks.panel(c, area, "changes of the percentage, and by whom")
-        found = [d for d in v.log if d.percent_from != d.percent_to or d.kind == "trigger"]
-        if not found:
+        acted = [d for d in v.log if d.percent_from != d.percent_to or d.kind == "trigger"]
+        if not acted:
             c.put(x, y, "none recently; the log (8) has all", "dim", width)
-        for row, d in enumerate(found[:rows]):
+        for row, d in enumerate(acted[:rows]):
             c.spans(x, y + row, logs.decision_spans(d, v.at), width)
 
     def _narrow(self, c: Canvas, v: View, area: Area, triggers: Sequence[TriggerView]) -> None:
@@ -186,12 +186,12 @@ def _line(c: Canvas, area: Area, y: int, t: TriggerView) -> None:
         cells = 8 if area.width < 100 else 12
         blocks.meter(c, x, y, cells, words.passed(t), "bad")
         x = c.put(x + cells + 1, y, f"{words.acts(t, brief=True)}  ", "bad+")
-    said = t.sentence or t.text
+    sentence = t.sentence or t.text
     if t.fired:
-        said = "FIRED: locked; e on the gate (2) resumes"
+        sentence = "FIRED: locked; e on the gate (2) resumes"
     elif t.verdict == "locked":
-        said = "locked"
-    c.put(x, y, said, "text" if live else "dim", area.x + area.width - x)
+        sentence = "locked"
+    c.put(x, y, sentence, "text" if live else "dim", area.x + area.width - x)
 
 
 def _matrix(c: Canvas, area: Area, rows: Sequence[MatrixView]) -> None:

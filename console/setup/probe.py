@@ -44,7 +44,7 @@ async def probe(url: str) -> Probed:
             status, tags = await _ask(client, f"{url}/api/tags")
             if status == 200 and isinstance(tags.get("models"), list):
                 _, version = await _ask(client, f"{url}/api/version")
-                return found(
+                return answered(
                     url, "ollama", _names(tags["models"], "name"), clean_line(str(version.get("version") or ""), 20)
                 )
             status, listed = await _ask(client, f"{url}/v1/models")
@@ -52,7 +52,7 @@ async def probe(url: str) -> Probed:
         why = clean_line(str(error) or type(error).__name__, 100)
         return Probed(url, "none", f"No answer: {why}.")
     if status == 200 and isinstance(listed.get("data"), list):
-        return found(url, "openai", _names(listed["data"], "id"))
+        return answered(url, "openai", _names(listed["data"], "id"))
     if status in (401, 403):
         return Probed(
             url,
@@ -63,7 +63,7 @@ async def probe(url: str) -> Probed:
     return Probed(url, "none", f"Something answers ({status}), but no LLM service that is known here.")
 
 
-def found(url: str, api: str, models: tuple[str, ...], version: str = "") -> Probed:
+def answered(url: str, api: str, models: tuple[str, ...], version: str = "") -> Probed:
     name = "Ollama" if api == "ollama" else "An OpenAI-compatible server"
     has = counted(len(models), "model") if models else "no model yet"
     return Probed(url, "ok", f"{name}{f' {version}' if version else ''} answers; it has {has}.", api, models)

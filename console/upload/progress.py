@@ -35,13 +35,13 @@ class Progress:
 
     def line(self, now: float) -> str:
         took = max(now - self._began, 1e-9)
-        said = f"{self._done:,} documents, {self._done / took:,.0f}/s"
+        text = f"{self._done:,} documents, {self._done / took:,.0f}/s"
         if not self._total:
-            return f"{self._label}  {said}"
+            return f"{self._label}  {text}"
         share = min(1.0, self._bytes / self._total)
         full = round(share * WIDTH)
         left = f", {_clock_time(took / share - took)} left" if share > 0 else ""
-        return f"{self._label} [{'#' * full}{'-' * (WIDTH - full)}] {share:4.0%}  {said}{left}"
+        return f"{self._label} [{'#' * full}{'-' * (WIDTH - full)}] {share:4.0%}  {text}{left}"
 
     def _write(self, line: str) -> None:
         self._out.write("\r\x1b[K" + line[: shutil.get_terminal_size().columns - 1])

@@ -55,23 +55,23 @@ def files(paths: tuple[str, ...], passed_over: dict[str, list[str]] | None = Non
     `passed_over` collects skipped files in folders, by ending.
     """
     skipped = passed_over if passed_over is not None else {}
-    found: dict[str, None] = {}
+    chosen: dict[str, None] = {}
     for path in paths:
         if path == STDIN:
-            found[STDIN] = None
+            chosen[STDIN] = None
         elif os.path.isdir(path):
-            found.update(dict.fromkeys(_walked(path, skipped)))
+            chosen.update(dict.fromkeys(_walked(path, skipped)))
         elif os.path.lexists(path):
-            found[os.path.normpath(path)] = None
+            chosen[os.path.normpath(path)] = None
         else:
             matches = sorted(glob.glob(path, recursive=True))
             for match in matches:
-                found.update(
+                chosen.update(
                     dict.fromkeys(_walked(match, skipped) if os.path.isdir(match) else [os.path.normpath(match)])
                 )
             if not matches:
-                found[path] = None  # reading it reports that it is missing
-    return list(found)
+                chosen[path] = None  # reading it reports that it is missing
+    return list(chosen)
 
 
 def _walked(top: str, skipped: dict[str, list[str]]) -> Iterator[str]:
@@ -92,8 +92,8 @@ def _walked(top: str, skipped: dict[str, list[str]]) -> Iterator[str]:
 
 def suffix(path: str) -> str:
     """ ".md"; "" for README, and for a name whose last part isn't an ending."""
-    found = _ENDING.search(os.path.basename(path).lstrip("."))
-    return found[0].lower() if found else ""
+    match = _ENDING.search(os.path.basename(path).lstrip("."))
+    return match[0].lower() if match else ""
 
 
 def _is_binary(path: str) -> bool:
@@ -111,10 +111,10 @@ def _is_binary(path: str) -> bool:
 def weight(path: str) -> int:
     """Size in bytes, 0 if unknown before reading."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError):
         return 0
-    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 # -- what is in them ---------------------------------------------------------------------------------------------------
@@ -222,16 +222,16 @@ def _guess(read: Decoded) -> str:
 def _of_json(path: str, text: str, raw: bytes) -> Iterator[Source]:
     """An object, a list of objects, or JSON lines, whatever the file's name."""
     try:
-        found = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError):
         yield from _of_lines(path, io.BytesIO(raw))
         return
-    if isinstance(found, list):
-        size = len(raw) // max(len(found), 1)
-        for number, row in enumerate(found, 1):
+    if isinstance(parsed, list):
+        size = len(raw) // max(len(parsed), 1)
+        for number, row in enumerate(parsed, 1):
             yield of_row(f"{path}:{number}", row)._replace(size=size)
     else:
-        yield of_row(path, found)._replace(size=len(raw))
+        yield of_row(path, parsed)._replace(size=len(raw))
 
 
 def of_row(name: str, row: Any) -> Source:

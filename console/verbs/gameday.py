@@ -101,9 +101,9 @@ def scenarios(as_json: bool) -> None:
     """The scenarios. Reading their titles spoils the surprise."""
     from engine.gameday import scenario
 
-    found = [scenario.load(name) for name in scenario.names()]
-    lines = [f"{one.name:<12} {one.title:<28} {one.minutes / scenario.SPEED * 60:4.0f} s" for one in found]
-    rows = [{"name": one.name, "title": one.title, "minutes": one.minutes} for one in found]
+    listed = [scenario.load(name) for name in scenario.names()]
+    lines = [f"{one.name:<12} {one.title:<28} {one.minutes / scenario.SPEED * 60:4.0f} s" for one in listed]
+    rows = [{"name": one.name, "title": one.title, "minutes": one.minutes} for one in listed]
     say_text("\n".join(lines), as_json, scenarios=rows)
 
 

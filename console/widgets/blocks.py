@@ -137,13 +137,13 @@ def banner(c: Canvas, y: int, sight: Sight) -> int:
 
 def problems(c: Canvas, y: int, v: View) -> int:
     """Problems that don't stop the rollout, on every screen; the first in full. Returns the rows used."""
-    found = v.engine.problems
-    if not found:
+    troubles = v.engine.problems
+    if not troubles:
         return 0
-    more = f" (and {len(found) - 1} more: rollout status)" if len(found) > 1 else ""
+    more = f" (and {len(troubles) - 1} more: rollout status)" if len(troubles) > 1 else ""
     c.fill(0, y, c.width, "caution")
     x = c.put(1, y, "PROBLEM  ", "caution")
-    c.put(x, y, fit(found[0], max(8, c.width - x - 1 - cell_len(more))) + more, "caution")
+    c.put(x, y, fit(troubles[0], max(8, c.width - x - 1 - cell_len(more))) + more, "caution")
     return 1
 
 

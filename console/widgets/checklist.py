@@ -53,10 +53,10 @@ def lines(gate: GateView) -> list[ChecklistLine]:
     return out
 
 
-def first_open(found: Sequence[ChecklistLine]) -> int:
+def first_open(lines: Sequence[ChecklistLine]) -> int:
     """The initial selection: the first unsigned item, else the first unmet condition."""
-    items = (i for i, line in enumerate(found) if line.item is not None and line.item.state != "done")
-    unmet = (i for i, line in enumerate(found) if line.condition is not None and line.condition.met is not True)
+    items = (i for i, line in enumerate(lines) if line.item is not None and line.item.state != "done")
+    unmet = (i for i, line in enumerate(lines) if line.condition is not None and line.condition.met is not True)
     return next(items, next(unmet, 0))
 
 
@@ -127,7 +127,7 @@ def detail(line: ChecklistLine, now: float, acts: bool = True) -> list[tuple[str
 
 def _item_detail(item: ItemView, now: float, acts: bool) -> list[tuple[str, str]]:
     known = " · ".join(text for text in (item.evidence, item.note and f"note: {item.note}") if text)
-    stands = f"{item.state}, {item.by} at {words.hour(item.at, now)}" if item.at and item.by else item.state
+    signed = f"{item.state}, {item.by} at {words.hour(item.at, now)}" if item.at and item.by else item.state
     if item.state == "done":
         how = "x takes it back"
     elif item.kind == "manual":
@@ -136,7 +136,7 @@ def _item_detail(item: ItemView, now: float, acts: bool) -> list[tuple[str, str]
         how = f"c has the machine check it ({item.kind.replace('_', ' ')}), or a person signs: s"
     if not acts:
         how = "this console is read-only"
-    state = (f"{stands}; {how}{'' if item.required else '; not required'}", "dim")
+    state = (f"{signed}; {how}{'' if item.required else '; not required'}", "dim")
     return [(known, "bad" if item.state == "failed" else "text"), state] if known else [state]
 
 
@@ -149,12 +149,12 @@ def paragraphs(c: Canvas, area: Area, texts: Sequence[tuple[str, str]]) -> int:
     return used
 
 
-def selectable(found: Sequence[ChecklistLine], at: int, by: int) -> int:
+def selectable(lines: Sequence[ChecklistLine], at: int, by: int) -> int:
     """The nearest line from `at` in direction `by` that isn't a title."""
     step: Callable[[int], int] = (lambda i: i + 1) if by >= 0 else (lambda i: i - 1)
     start = at
-    while 0 <= at < len(found) and found[at].title:
+    while 0 <= at < len(lines) and lines[at].title:
         at = step(at)
-    if 0 <= at < len(found):
+    if 0 <= at < len(lines):
         return at
-    return selectable(found, start, -by or -1) if any(not line.title for line in found) else 0
+    return selectable(lines, start, -by or -1) if any(not line.title for line in lines) else 0

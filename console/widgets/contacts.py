@@ -19,7 +19,7 @@ def known(contact: Contact, detail: str) -> str:
 
 def reachable(contacts: Sequence[Contact]) -> list[Contact]:
     """Contacts with a phone number or an address."""
-    return [each for each in contacts if known(each, "phone") or known(each, "email")]
+    return [contact for contact in contacts if known(contact, "phone") or known(contact, "email")]
 
 
 def rows(c: Canvas, contacts: Sequence[Contact]) -> int:
@@ -30,12 +30,17 @@ def rows(c: Canvas, contacts: Sequence[Contact]) -> int:
 def panel(c: Canvas, area: Area, contacts: Sequence[Contact]) -> None:
     if area.height < 2 or not contacts:
         return
-    found = reachable(contacts)
-    absent = len(contacts) - len(found)
-    note = f"{absent} of {len(contacts)} not filled in" if found and absent else ""
+    shown = reachable(contacts)
+    absent = len(contacts) - len(shown)
+    note = f"{absent} of {len(contacts)} not filled in" if shown and absent else ""
     x, y, width, height = blocks.panel(c, area, "whom to call", note, "warn")
-    if not found:
+    if not shown:
         c.block(x, y, width, height, NOBODY, "warn")
-    for row, each in enumerate(found[:height]):
-        reach = "  ".join(filter(None, (known(each, "phone"), known(each, "email"))))
-        c.spans(x, y + row, [(f"{each.role}  ", "dim"), (f"{known(each, 'name')}  ", "text"), (reach, "strong")], width)
+    for row, contact in enumerate(shown[:height]):
+        reach = "  ".join(filter(None, (known(contact, "phone"), known(contact, "email"))))
+        c.spans(
+            x,
+            y + row,
+            [(f"{contact.role}  ", "dim"), (f"{known(contact, 'name')}  ", "text"), (reach, "strong")],
+            width,
+        )

@@ -109,13 +109,13 @@ def _notes(chart: Chart) -> list[str]:
     """At the right of the title: the value at the cursor, with its time where there is room, else the value of now."""
     if chart.cursor is None:
         last = next((v for v in reversed(chart.series) if v is not None), None)
-        return [chart.now or ("" if last is None else said(chart, last))]
+        return [chart.now or ("" if last is None else in_unit(chart, last))]
     place = int((chart.cursor - chart.grid.start) // chart.grid.span)
     if chart.lines:
         shown = " ".join(words.ms(line[place]) for _, line in chart.lines if 0 <= place < len(line))
     else:
         value = chart.series[place] if 0 <= place < len(chart.series) else None
-        shown = words.NO_DATA if value is None else said(chart, value)
+        shown = words.NO_DATA if value is None else in_unit(chart, value)
     return [f"{shown} at {words.moment(chart.cursor)[:5]}", shown]
 
 
@@ -223,7 +223,7 @@ def _cursor(c: Canvas, area: Area, chart: Chart) -> None:
         c.zone(area.x + column, area.y, 1, area.height, f"app.travel_to({at:.0f})")
 
 
-def said(chart: Chart, value: float) -> str:
+def in_unit(chart: Chart, value: float) -> str:
     """A value in words: those of its metric; of documents how many a minute."""
     if not chart.measure.counted:
         return words.figure(chart.measure.metric, value)

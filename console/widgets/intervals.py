@@ -10,9 +10,9 @@ from engine.experiment.effects import Interval
 SPANS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # half an axis, as a relative change
 
 
-def span_of(found: Iterable[Interval | None]) -> float:
+def span_of(intervals: Iterable[Interval | None]) -> float:
     """The narrowest axis that fits most intervals; the others end in an arrow."""
-    reach = sorted(max(abs(i.low or 0.0), abs(i.high or 0.0)) for i in found if i is not None)
+    reach = sorted(max(abs(i.low or 0.0), abs(i.high or 0.0)) for i in intervals if i is not None)
     wanted = reach[int(0.8 * (len(reach) - 1))] if reach else 0.25
     return next((span for span in SPANS if span >= wanted), SPANS[-1])
 

@@ -35,20 +35,20 @@ def load() -> None:
 
 def runs(values: Sequence[float | None], low: float, high: float) -> list[tuple[list[float], list[float]]]:
     """(xs, ys) of each run of finite values, clamped to the limits; x counts from 0."""
-    found: list[tuple[list[float], list[float]]] = []
+    stretches: list[tuple[list[float], list[float]]] = []
     xs: list[float] = []
     ys: list[float] = []
     for x, y in enumerate(values):
         if y is None or not isfinite(y):
             if xs:
-                found.append((xs, ys))
+                stretches.append((xs, ys))
                 xs, ys = [], []
             continue
         xs.append(float(x))
         ys.append(min(max(float(y), low), high))
     if xs:
-        found.append((xs, ys))
-    return found
+        stretches.append((xs, ys))
+    return stretches
 
 
 def thinned(values: Sequence[float | None], most: int) -> list[float | None]:

@@ -17,35 +17,37 @@ FLAW_KEYS: tuple[tuple[str, Flaw, str, str], ...] = (
 MARKS = {"winner": "which is better", "relevant": "relevance", "grounded": "invention", "count": "number"}
 
 
-def together(c: Canvas, area: Area, sample: Sample, found: Summary, done: bool) -> None:
+def together(c: Canvas, area: Area, sample: Sample, summary: Summary, done: bool) -> None:
     """`done`: this reviewer has judged all; a blind sample hides the methods until then."""
     many, frame = len(sample.documents), 2 if c.width >= blocks.BOXED else 1
     title = f"sample of {many}, seed {sample.seed}, {'blind' if sample.blind else 'open'}"
-    rows = max(1, len(found.reviewers)) + frame
+    rows = max(1, len(summary.reviewers)) + frame
     inner = blocks.panel(c, Area(area.x, area.y, area.width, min(rows, area.height)), title)
-    for row, (name, count) in enumerate(sorted(found.reviewers.items())[: inner.height]):
+    for row, (name, count) in enumerate(sorted(summary.reviewers.items())[: inner.height]):
         c.put(inner.x, inner.y + row, name, "text", 20)
         blocks.meter(c, inner.x + 21, inner.y + row, 20, count / many, "accent")
         c.put(inner.x + 42, inner.y + row, f"{count}/{many}", "dim")
-    if not found.reviewers:
+    if not summary.reviewers:
         c.put(inner.x, inner.y, "No judgements yet.", "dim")
     area = below(area, rows)
     if sample.blind and not done:
-        told = (
+        note = (
             "Once you have judged all documents, this shows which method made which list, and the others' judgements."
         )
-        c.block(area.x, area.y, area.width, 3, told, "dim")
+        c.block(area.x, area.y, area.width, 3, note, "dim")
         return
-    lines: list[Span] = [(found.verdict.sentence, "strong")]
-    if found.winners:
-        won = found.winners
+    lines: list[Span] = [(summary.verdict.sentence, "strong")]
+    if summary.winners:
+        won = summary.winners
         better = (
             f"LLM better {won.get('llm', 0)}, frequency better {won.get('frequency', 0)}, equal {won.get('same', 0)}. "
         )
-        lines.append((better + ", ".join(f"{found.flaws[flaw]} {bad}" for _, flaw, _, bad in FLAW_KEYS) + ".", "text"))
+        lines.append(
+            (better + ", ".join(f"{summary.flaws[flaw]} {bad}" for _, flaw, _, bad in FLAW_KEYS) + ".", "text")
+        )
     area = _sentences(c, area, "what they say", lines)
-    agreed: list[Span] = [(found.agreement.sentence, "text")]
-    agreed += [(f"{MARKS[name]}: {each.sentence}", "dim") for name, each in found.by_mark.items() if each.documents]
+    agreed: list[Span] = [(summary.agreement.sentence, "text")]
+    agreed += [(f"{MARKS[name]}: {mark.sentence}", "dim") for name, mark in summary.by_mark.items() if mark.documents]
     _sentences(c, area, "do they agree", agreed)
 
 

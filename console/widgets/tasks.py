@@ -11,17 +11,17 @@ from console.widgets.canvas import Canvas, wrapped
 KEY_WIDTH = 2
 
 
-def tasks(c: Canvas, area: Area, found: Sequence[WaitingRow], empty: str) -> None:
+def tasks(c: Canvas, area: Area, rows: Sequence[WaitingRow], empty: str) -> None:
     """As many rows as fit."""
     x, y, width, room = area
     if room < 1:
         return
-    if not found:
+    if not rows:
         c.block(x, y, width, room, empty, "ok")
         return
-    texts = [wrapped(row.text, width - KEY_WIDTH) for row in found]
+    texts = [wrapped(row.text, width - KEY_WIDTH) for row in rows]
     given = heights([len(lines) for lines in texts], room)
-    for row, height in zip(found, given, strict=False):
+    for row, height in zip(rows, given, strict=False):
         c.put(x, y, row.key or "○", "key" if row.key else "warn")
         text, style = row.text, "text"
         used = c.block(x + KEY_WIDTH, y, width - KEY_WIDTH, height, text, style)
@@ -30,6 +30,6 @@ def tasks(c: Canvas, area: Area, found: Sequence[WaitingRow], empty: str) -> Non
         if row.action:
             c.zone(x, y, width, used, row.action)
         y += used
-    if left := len(found) - len(given):
+    if left := len(rows) - len(given):
         c.spans(x, y, [("! ", "key"), (f"and {left} more", "dim")], width)
         c.zone(x, y, width, 1, "app.inbox")

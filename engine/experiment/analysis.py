@@ -218,8 +218,8 @@ def _guardrail(
     if kept is not None and read and kept.state in ("held", "broken"):
         return kept
     bounds = guardrail.once if lock.open and not read else guardrail.any_time(declaration.expected_n(plan))
-    found = guardrail.judge(plan, control, treatment, declaration.alpha, max(1, declaration.others), bounds)
-    return replace(found, at_end=lock.open)
+    judged = guardrail.judge(plan, control, treatment, declaration.alpha, max(1, declaration.others), bounds)
+    return replace(judged, at_end=lock.open)
 
 
 def _signal(better: str, estimate: float, significant: bool) -> Signal:
@@ -235,7 +235,7 @@ def _correct(declaration: Declaration, metrics: list[MetricReport]) -> tuple[Met
     others = [metric for metric in metrics if metric.role != "primary"]
     live = holm({metric.name: metric.p for metric in others})
     ended = holm({metric.name: metric.fixed.judged_p if metric.fixed else None for metric in others})
-    found = []
+    corrected = []
     for metric in metrics:
         alone = metric.role == "primary"
         adjusted = metric.p if alone else live[metric.name]
@@ -247,8 +247,8 @@ def _correct(declaration: Declaration, metrics: list[MetricReport]) -> tuple[Met
         else:
             signal = "unknown"
         complete = replace(metric, adjusted_p=adjusted, fixed_adjusted_p=at_end, signal=signal)
-        found.append(replace(complete, sentence=_sentence(complete)))
-    return tuple(found)
+        corrected.append(replace(complete, sentence=_sentence(complete)))
+    return tuple(corrected)
 
 
 def _sentence(metric: MetricReport) -> str:
@@ -287,9 +287,13 @@ def _looks(
     readings = {}
     for plan in declaration.metrics:
         measures = _measures(plan, control, treatment)
-        found = effects.difference(*measures) if _comparable(*measures) else None
-        if found is None or found.n < sequence.START:
+        measured_difference = effects.difference(*measures) if _comparable(*measures) else None
+        if measured_difference is None or measured_difference.n < sequence.START:
             continue
         bound = (alone if plan.role == "primary" else shared).z
-        readings[plan.name] = LookMetric(found.z, bound, _signal(plan.better, found.z, abs(found.z) >= bound))
+        readings[plan.name] = LookMetric(
+            measured_difference.z,
+            bound,
+            _signal(plan.better, measured_difference.z, abs(measured_difference.z) >= bound),
+        )
     return (*taken, Look(due, now, control.documents, treatment.documents, alone.p, readings))

@@ -119,7 +119,7 @@ def declare(plan: Experiment, started: float, share: float, expected: dict[str, 
     people judge it.
     """
 
-    def told(metric: MetricPlan) -> MetricPlan:
+    def with_expected(metric: MetricPlan) -> MetricPlan:
         n = max(2 * plan.documents, expected.get(metric.name, expected.get("", 0)))
         metric = replace(metric, expected_n=n)
         if metric.role == "primary":
@@ -138,7 +138,7 @@ def declare(plan: Experiment, started: float, share: float, expected: dict[str, 
         plan.power,
         max(1, min(100, round(days))),
         plan.decide_by,
-        tuple(told(metric) for metric in DEFAULT_METRICS),
+        tuple(with_expected(metric) for metric in DEFAULT_METRICS),
     )
 
 

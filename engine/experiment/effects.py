@@ -82,10 +82,10 @@ def uplift(control: Measure, treatment: Measure) -> Contrast | None:
         return None
     if base <= 3.0 * math.sqrt(spread / control.n):
         return None
-    found = contrast(control, treatment, weight=mean / base / base, scale=1.0 / base)
-    if found is None:
+    change = contrast(control, treatment, weight=mean / base / base, scale=1.0 / base)
+    if change is None:
         return None
-    return Contrast(mean / base - 1.0, found.se, found.n, found.dof)
+    return Contrast(mean / base - 1.0, change.se, change.n, change.dof)
 
 
 def ratio(control: Measure, treatment: Measure) -> float | None:

@@ -50,7 +50,7 @@ def _t_test(name: str, control: Moments, treatment: Moments, *, equal_var: bool)
         return None
     from scipy import stats
 
-    found = stats.ttest_ind_from_stats(
+    result = stats.ttest_ind_from_stats(
         control.mean,
         math.sqrt(control.variance),
         control.n,
@@ -60,7 +60,7 @@ def _t_test(name: str, control: Moments, treatment: Moments, *, equal_var: bool)
         equal_var=equal_var,
     )
     dof = float(control.n + treatment.n - 2) if equal_var else of.dof
-    return _tested(name, float(found.statistic), dof, float(found.pvalue))
+    return _tested(name, float(result.statistic), dof, float(result.pvalue))
 
 
 def paired(differences: Moments) -> Tested | None:
@@ -86,8 +86,8 @@ def chi_square(control: Counts, treatment: Counts) -> Tested | None:
     from scipy import stats
 
     table = [[control.k, control.n - control.k], [treatment.k, treatment.n - treatment.k]]
-    found = stats.chi2_contingency(table, correction=False)
-    tested = _tested("chi-square test", float(found.statistic), 1.0, float(found.pvalue))
+    result = stats.chi2_contingency(table, correction=False)
+    tested = _tested("chi-square test", float(result.statistic), 1.0, float(result.pvalue))
     least = min(control.n, treatment.n) * min(hits, total - hits) / total
     if tested is None or least >= _FEW:
         return tested

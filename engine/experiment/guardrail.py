@@ -66,13 +66,13 @@ def _rate(
     """One arm, exact: a normal interval around 0 of 20 errors would call 0 % certain."""
     if not isinstance(treatment, Counts):
         alone = single(treatment)
-        found = _state(bounds(alone, alpha), limit, bounds(alone, harm), limit)
+        outcome = _state(bounds(alone, alpha), limit, bounds(alone, harm), limit)
     elif bounds is once:
-        found = _state(exact_bounds(treatment, alpha), limit, exact_bounds(treatment, harm), limit)
+        outcome = _state(exact_bounds(treatment, alpha), limit, exact_bounds(treatment, harm), limit)
     else:
         live = [sequence.rate_bounds(treatment, error, limit) for error in (alpha, harm)]
-        found = _state(live[0], limit, live[1], limit)
-    return _say(plan, found, limit, f"limit {number(limit, plan.unit)}")
+        outcome = _state(live[0], limit, live[1], limit)
+    return _say(plan, outcome, limit, f"limit {number(limit, plan.unit)}")
 
 
 def _ratio(
@@ -80,9 +80,9 @@ def _ratio(
 ) -> GuardrailReading:
     """treatment - limit * control against 0 needs no division; inverting that test gives the bound of the ratio."""
     at_limit = contrast(control, treatment, weight=limit)
-    found = _state(bounds(at_limit, alpha), 0.0, bounds(at_limit, harm), 0.0)
+    outcome = _state(bounds(at_limit, alpha), 0.0, bounds(at_limit, harm), 0.0)
     value, bound = ratio(control, treatment), None
-    if value is not None and found.state != "unknown":
+    if value is not None and outcome.state != "unknown":
         low, high = value, 1000.0 * max(value, limit)
         for _ in range(60):
             middle = (low + high) / 2.0
@@ -91,7 +91,7 @@ def _ratio(
                 low = middle
             else:
                 bound = high = middle
-    return _say(plan, _Found(found.state, value, bound), limit, f"limit {limit:g} times the control's")
+    return _say(plan, _Found(outcome.state, value, bound), limit, f"limit {limit:g} times the control's")
 
 
 def _margin(
@@ -104,11 +104,11 @@ def _margin(
         enough = sequence.normal_enough(control, treatment)
     arms = (treatment, control) if plan.better == "higher" else (control, treatment)
     loss = difference(*arms) if enough else None
-    found = _state(bounds(loss, alpha), margin, bounds(loss, harm), 0.0)
-    return _say(plan, found, margin, f"up to {number(margin, plan.unit)} lost counts as unchanged")
+    outcome = _state(bounds(loss, alpha), margin, bounds(loss, harm), 0.0)
+    return _say(plan, outcome, margin, f"up to {number(margin, plan.unit)} lost counts as unchanged")
 
 
-def _say(plan: MetricPlan, found: _Found, limit: float, rule: str) -> GuardrailReading:
+def _say(plan: MetricPlan, outcome: _Found, limit: float, rule: str) -> GuardrailReading:
     def shown(amount: float | None) -> str:
         if plan.max_ratio is None:
             return number(amount, plan.unit)
@@ -119,9 +119,9 @@ def _say(plan: MetricPlan, found: _Found, limit: float, rule: str) -> GuardrailR
         "broken": "is broken",
         "open": "is not certain yet",
         "unknown": "is unknown, for want of data or of variation",
-    }[found.state]
+    }[outcome.state]
     loss = "loss " if plan.margin is not None else ""
-    seen = "" if found.value is None else f": {loss}{shown(found.value)}, at most {shown(found.bound)}"
+    seen = "" if outcome.value is None else f": {loss}{shown(outcome.value)}, at most {shown(outcome.bound)}"
     left = "" if plan.decides else " It is extraction alone, so it decides nothing here: people judge it at the gate."
     sentence = f"{plan.label[0].upper()}{plan.label[1:]} {what}{seen} ({rule}).{left}"
-    return GuardrailReading(found.state, limit, found.value, found.bound, sentence)
+    return GuardrailReading(outcome.state, limit, outcome.value, outcome.bound, sentence)

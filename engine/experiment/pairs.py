@@ -43,14 +43,14 @@ def analyse_pairs(
     `expected_n` is the number of pairs expected at the end, declared before; `final` reads the paired t-test, once.
     The p-values share alpha by Holm's correction.
     """
-    found = []
+    reports = []
     for name, moments in differences.items():
         spread = moments.variance
         sd = None if spread is None else math.sqrt(spread)
         of = single(moments)
         live = sequence.sequence(of, alpha, expected_n)
         tested = fixed.paired(moments) if final else None
-        found.append(
+        reports.append(
             PairedReport(
                 name,
                 moments.n,
@@ -64,5 +64,5 @@ def analyse_pairs(
                 fixed_interval(of, 1.0 - alpha) if tested is not None and of is not None else None,
             )
         )
-    adjusted = holm({report.name: report.p for report in found})
-    return tuple(replace(report, adjusted_p=adjusted[report.name]) for report in found)
+    adjusted = holm({report.name: report.p for report in reports})
+    return tuple(replace(report, adjusted_p=adjusted[report.name]) for report in reports)

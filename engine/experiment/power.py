@@ -48,7 +48,7 @@ def needed_per_arm(
 
 def power_now(control: Measure, treatment: Measure, relative: float, alpha: float = 0.05) -> float | None:
     """Power, with the documents at hand, for a change of `relative` of the control's mean (not for the change seen)."""
-    found = contrast(control, treatment)
-    if found is None or control.mean is None:
+    difference = contrast(control, treatment)
+    if difference is None or control.mean is None:
         return None
-    return power(relative * control.mean, found.se, alpha)
+    return power(relative * control.mean, difference.se, alpha)

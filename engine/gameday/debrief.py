@@ -109,9 +109,7 @@ def debrief(
 
 
 def _acts(rows: list[Row], moments: tuple[JournalEntry, ...], cast: set[str]) -> tuple[Act, ...]:
-    found = [
-        Act(m.at, "start" if m.kind == "back" else "room", "player") for m in moments if m.kind in ("back", "room")
-    ]
+    acts = [Act(m.at, "start" if m.kind == "back" else "room", "player") for m in moments if m.kind in ("back", "room")]
     for row in rows:
         d = row.decision
         if d.kind not in ACTS:
@@ -122,8 +120,8 @@ def _acts(rows: list[Row], moments: tuple[JournalEntry, ...], cast: set[str]) ->
         elif d.actor.name in cast or d.actor.kind != "person":
             by = "colleague"
         lowers = d.kind in DOWN and d.percent_bp < row.percent_from
-        found.append(Act(d.at, d.kind, by, lowers))
-    return tuple(sorted(found, key=lambda act: act.at))
+        acts.append(Act(d.at, d.kind, by, lowers))
+    return tuple(sorted(acts, key=lambda act: act.at))
 
 
 # -- documents -------------------------------------------------------------------------------------------------------
@@ -150,10 +148,10 @@ def slices(conn: sqlite3.Connection, scenario: Scenario, began: float, ended: fl
     }
     complaints: dict[int, int] = {}
     if scenario.harm == "complaints":
-        found = conn.execute(
+        rows = conn.execute(
             "SELECT at FROM feedback WHERE kind = 'complaint' AND at >= ? AND at < ?", (began, ended)
         ).fetchall()
-        for (at,) in found:
+        for (at,) in rows:
             place = int((at - began) / SLICE_S)
             complaints[place] = complaints.get(place, 0) + 1
     calm = int(scenario.fault_after_s / SLICE_S)
@@ -189,4 +187,4 @@ def _moments(
             out.append(Happened(moment.at, "decision", "a new engine runs"))
         elif moment.kind == "room":
             out.append(Happened(moment.at, "decision", "the core dump is removed: there is room again"))
-    return tuple(sorted(out, key=lambda each: each.at)[:MOST])
+    return tuple(sorted(out, key=lambda moment: moment.at)[:MOST])

@@ -37,12 +37,12 @@ def note(folder: Path, moment: JournalEntry) -> None:
 
 def read(folder: Path) -> tuple[JournalEntry, ...]:
     """Oldest first; () before there is one."""
-    found: list[JournalEntry] = []
+    entries: list[JournalEntry] = []
     with contextlib.suppress(OSError):
         for line in files.read(folder / NAME).content.splitlines():
             with contextlib.suppress(msgspec.MsgspecError):
-                found.append(msgspec.json.decode(line, type=JournalEntry))
-    return tuple(found)
+                entries.append(msgspec.json.decode(line, type=JournalEntry))
+    return tuple(entries)
 
 
 def first(moments: tuple[JournalEntry, ...], kind: Kind) -> JournalEntry | None:

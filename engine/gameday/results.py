@@ -32,14 +32,14 @@ def keep(folder: Path, debrief: Debrief) -> bool:
 
 def read(*folders: Path) -> list[Debrief]:
     """All of them, each once, oldest first; lines that cannot be read are passed over."""
-    found: dict[str, Debrief] = {}
+    best: dict[str, Debrief] = {}
     for folder in folders or (record.home(),):
         with contextlib.suppress(OSError):
             for line in files.read(folder / NAME).content.splitlines():
                 with contextlib.suppress(msgspec.MsgspecError):
                     one = msgspec.json.decode(line, type=Debrief)
-                    found[one.id] = one
-    return sorted(found.values(), key=lambda one: one.at)
+                    best[one.id] = one
+    return sorted(best.values(), key=lambda one: one.at)
 
 
 def evidence(played: Iterable[Debrief]) -> str:

@@ -34,12 +34,12 @@ def measured(state: State, bucket: Bucket) -> dict[str, Sample]:
 
 def incidents(conn: sqlite3.Connection, state: State) -> Sample:
     """Triggers that acted, and rollbacks in effect, since the stage was entered."""
-    found = conn.execute(
+    count = conn.execute(
         "SELECT count(*) FROM decision WHERE kind IN ('trigger', 'rollback') AND at >= ? AND rev <= ? AND rev > "
         "coalesce((SELECT max(rev) FROM decision WHERE kind = 'promote' AND stage = ? AND rev <= ?), 0)",
         (state.entered_at, state.last_rev, state.stage, state.rev),
     ).fetchone()[0]
-    return Ok(float(found), found)
+    return Ok(float(count), count)
 
 
 def negative(conn: sqlite3.Connection, state: State, until: float | None = None) -> tuple[Sample, str]:

@@ -11,8 +11,10 @@ def impacts(incidents: int, worse: Sequence[str], harmful: Sequence[str]) -> tup
     """Their number, and all of them in words. `worse` are the A/B test's metrics that got worse; those that are not
     `harmful` are within their limit or for people to judge: they are named but not counted.
     """
-    found = [counted(incidents, "critical trigger or rollback", "critical triggers and rollbacks")] if incidents else []
-    found += harmful
-    named = [each for each in worse if each not in harmful]
-    head = "; ".join(found) or "none"
+    counted_ones = (
+        [counted(incidents, "critical trigger or rollback", "critical triggers and rollbacks")] if incidents else []
+    )
+    counted_ones += harmful
+    named = [metric for metric in worse if metric not in harmful]
+    head = "; ".join(counted_ones) or "none"
     return incidents + len(harmful), f"{head}. Worse, not counted: {'; '.join(named)}" if named else head

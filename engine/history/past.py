@@ -425,16 +425,16 @@ def _logged(conn: sqlite3.Connection, state: State, item: str) -> Signature:
     d = _decision.decode(row[1])
     result = d.evidence.get("state") or CHECKED.get(d.kind)
     note = "" if result else "checked; the result was not kept"
-    found, manually = str(d.evidence.get("evidence", "")), bool(d.evidence.get("manually"))
-    return Signature(state.stage, item, str(result or "open"), d.actor.name, d.at, note, found, row[0], manually)
+    proof, manually = str(d.evidence.get("evidence", "")), bool(d.evidence.get("manually"))
+    return Signature(state.stage, item, str(result or "open"), d.actor.name, d.at, note, proof, row[0], manually)
 
 
 def _quality(bucket: Bucket, samples: dict[str, Sample]) -> dict[str, float | None]:
-    found: dict[str, float | None] = {"grounded_rate": bucket.grounded_rate, "keywords_mean": bucket.keywords_mean}
+    values: dict[str, float | None] = {"grounded_rate": bucket.grounded_rate, "keywords_mean": bucket.keywords_mean}
     for metric in ("quality_score", "satisfaction", "search_improvement", "ab_verdict"):
         sample = samples.get(metric, NoData())
-        found[metric] = sample.value if isinstance(sample, Ok) else None
-    return found
+        values[metric] = sample.value if isinstance(sample, Ok) else None
+    return values
 
 
 # -- servers and people ------------------------------------------------------------------------------------------------
@@ -530,13 +530,13 @@ NEAR_S = 0.5  # a cursor on an event has passed it
 def _breaches(conn: sqlite3.Connection, start: float, end: float) -> list[float]:
     """When triggers went into breach between two moments at most a day apart."""
     verdicts: dict[str, str] = {}
-    found = []
+    moments = []
     for trigger, when, verdict in conn.execute(
         "SELECT trigger, at, verdict FROM trigger_evidence WHERE trigger IN (SELECT DISTINCT trigger FROM "
         "trigger_evidence) AND at > ? AND at <= ? ORDER BY at",
         (start - STALE_S, end),
     ).fetchall():
         if verdict == "breach" and verdicts.get(trigger) != "breach" and when > start:
-            found.append(when)
+            moments.append(when)
         verdicts[trigger] = verdict
-    return found
+    return moments

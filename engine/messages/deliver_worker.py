@@ -74,7 +74,7 @@ def deliver(order: dict[str, Any], took: Callable[[str], None]) -> str:
     if "format=" not in order["url"].lower():  # spam filters dislike HTML-only mail, and pagers cut it
         service.notify_format = apprise.NotifyFormat.TEXT
     refused = []
-    every = [*_each(service)]
+    every = [*_recipients(service)]
     for number, (name, choose) in enumerate(every, 1):
         mark = mark_of(order["url"], name, order.get("salt", ""))
         if mark in order.get("skip", ()):
@@ -96,7 +96,7 @@ def deliver(order: dict[str, Any], took: Callable[[str], None]) -> str:
     return "; ".join(refused)
 
 
-def _each(service: Any) -> Iterator[tuple[str, Callable[[], None]]]:
+def _recipients(service: Any) -> Iterator[tuple[str, Callable[[], None]]]:
     """Each recipient of an address: its name, and a call that selects only it. One nameless entry if it has one or
     none.
     """

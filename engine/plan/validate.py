@@ -84,11 +84,11 @@ def _value(shape: Shape, raw: Any, here: Path, table: Table, report: Report) -> 
     if shape.kind == "list" and isinstance(raw, list):
         assert shape.of is not None
         if shape.of.kind == "table":
-            tables = [(index, each) for index, each in enumerate(raw) if isinstance(each, dict)]
+            tables = [(index, element) for index, element in enumerate(raw) if isinstance(element, dict)]
             if len(tables) == len(raw):
-                return tuple(_value(shape.of, each, (*here, at), table, report) for at, each in tables)
+                return tuple(_value(shape.of, element, (*here, at), table, report) for at, element in tables)
         else:
-            return tuple(_value(shape.of, each, (*here, at), table, report) for at, each in enumerate(raw))
+            return tuple(_value(shape.of, element, (*here, at), table, report) for at, element in enumerate(raw))
     if shape.kind == "table" and isinstance(raw, dict):
         assert shape.table is not None
         return build(shape.table, raw, here, report)

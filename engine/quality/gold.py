@@ -92,8 +92,8 @@ def read_rows(body: bytes, name: str) -> Iterator[Row]:
 
 def read_gold(body: bytes, name: str) -> tuple[Gold, ...]:
     """The documents that are done and have keywords. Raises ValueError with file and line."""
-    found = (Gold(row.id, frozenset(distinct(row.keywords))) for row in read_rows(body, name) if row.done)
-    rows = tuple(gold for gold in found if gold.keywords)
+    read = (Gold(row.id, frozenset(distinct(row.keywords))) for row in read_rows(body, name) if row.done)
+    rows = tuple(gold for gold in read if gold.keywords)
     if not rows:
         raise ValueError(f"{name} has no document with keywords.")
     return rows
@@ -114,14 +114,14 @@ def f1(of: Sequence[KeywordCounts]) -> float:
     return 2 * right / (given + wanted) if given + wanted else 0.0
 
 
-def resampled(of: Sequence[KeywordCounts], also: Sequence[KeywordCounts] | None = None) -> Bounds:
+def resampled(of: Sequence[KeywordCounts], other: Sequence[KeywordCounts] | None = None) -> Bounds:
     """95 % of F1 over redrawn documents, or of its difference to `also` on the same documents."""
     draw, values = random.Random(SEED), []
     size = len(of)
     for _ in range(DRAWS):
         chosen = draw.choices(range(size), k=size)
         value = f1([of[n] for n in chosen])
-        values.append(value - f1([also[n] for n in chosen]) if also is not None else value)
+        values.append(value - f1([other[n] for n in chosen]) if other is not None else value)
     values.sort()
     return Bounds(values[int(0.025 * DRAWS)], values[int(0.975 * DRAWS)])
 
@@ -131,9 +131,9 @@ def measured(method: str, gold: Sequence[Gold], keywords: Mapping[str, Sequence[
     rows = [(row.keywords, distinct(keywords[row.id])) for row in gold if row.id in keywords]
     figures = []
     for k in CUTS if rows else ():
-        each = [counts(wanted, ranked, k) for wanted, ranked in rows]
-        right, given, wanted = (sum(column) for column in zip(*each, strict=True))
-        figures.append(CutFigure(k, right / given if given else 0.0, right / wanted, f1(each), resampled(each)))
+        counted = [counts(wanted, ranked, k) for wanted, ranked in rows]
+        right, given, wanted = (sum(column) for column in zip(*counted, strict=True))
+        figures.append(CutFigure(k, right / given if given else 0.0, right / wanted, f1(counted), resampled(counted)))
     mean = sum(len(ranked) for _, ranked in rows) / len(rows) if rows else 0.0
     return MethodQuality(method, len(rows), mean, tuple(figures))
 
@@ -182,10 +182,10 @@ def sentence(quality: MethodQuality) -> str:
 
 def draft(lists: Iterable[Sequence[str]], seed: str) -> list[str]:
     """Proposals for a person to choose from: of all methods, each once, in an order that favours none."""
-    found: dict[str, str] = {}
+    proposals: dict[str, str] = {}
     for keywords in lists:
         for keyword in keywords:
-            found.setdefault(stem_phrase(keyword), keyword)
-    proposed = sorted(found.values())
+            proposals.setdefault(stem_phrase(keyword), keyword)
+    proposed = sorted(proposals.values())
     random.Random(seed).shuffle(proposed)
     return proposed

@@ -36,8 +36,8 @@ def drawing(height: float, title: str, about: str, *children: Element | None) ->
     )
 
 
-def text(x: float, y: float, said: str, kind: str = "label", anchor: str = "start") -> Element:
-    return el("text", said, x=x, y=y, class_=kind, text_anchor=anchor)
+def text(x: float, y: float, content: str, kind: str = "label", anchor: str = "start") -> Element:
+    return el("text", content, x=x, y=y, class_=kind, text_anchor=anchor)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Element:
@@ -91,10 +91,10 @@ def _stage_names(curves: Curves, stages: Sequence[StageStory], stable: int, x: S
     for (begin, number), end in zip(curves.stages, ends, strict=True):
         at, wide = x(max(begin, curves.start)), x(end) - x(max(begin, curves.start))
         name = "stable" if number >= stable else stages[number].name.split()[0] if number < len(stages) else ""
-        for said in (name, *(() if number >= stable else (str(number),))):
-            if wide >= 6.4 * len(said) + 6 and at >= free:
-                out += [line(at, y + 4, at, y - 8, "tick"), text(at + 4, y, said, "stage")]
-                free = at + 6.4 * len(said) + 6
+        for label in (name, *(() if number >= stable else (str(number),))):
+            if wide >= 6.4 * len(label) + 6 and at >= free:
+                out += [line(at, y + 4, at, y - 8, "tick"), text(at + 4, y, label, "stage")]
+                free = at + 6.4 * len(label) + 6
                 break
     return out
 
@@ -165,15 +165,15 @@ def usual(values: Sequence[float]) -> float:
 def _about(
     lines: Sequence[tuple[str, str, Sequence[Point]]], unit: Callable[[float], str], target: float | None
 ) -> str:
-    said = []
+    parts = []
     for name, _, points in lines:
         known = [value for _, value in points if value is not None]
-        said.append(
+        parts.append(
             f"{name}: from {unit(min(known))} to {unit(max(known))}, at the end {unit(known[-1])}"
             if known
             else f"{name}: nothing was measured"
         )
-    return "; ".join(said) + (f". The target is {unit(target)}." if target is not None else ".")
+    return "; ".join(parts) + (f". The target is {unit(target)}." if target is not None else ".")
 
 
 def curve(points: Sequence[Point], span: float, x: Scale, y: Scale, kind: str) -> Element:
@@ -309,8 +309,8 @@ def _time_axis(curves: Curves, x: Scale, bottom: float) -> list[Element | None]:
     out: list[Element | None] = [line(LEFT, bottom, WIDTH - RIGHT, bottom, "axis")]
     at = curves.start // step * step + step
     while at < curves.end:
-        said = _day(at) if step >= DAY else _clock(at)[:5] if at % DAY else _day(at)
-        out += [line(x(at), bottom, x(at), bottom + 4, "axis"), text(x(at), bottom + 17, said, anchor="middle")]
+        label = _day(at) if step >= DAY else _clock(at)[:5] if at % DAY else _day(at)
+        out += [line(x(at), bottom, x(at), bottom + 4, "axis"), text(x(at), bottom + 17, label, anchor="middle")]
         at += step
     return out
 

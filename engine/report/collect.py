@@ -63,9 +63,9 @@ def _gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
     state = log.read_state(conn)
     stays = timeline.visits(rows, at)
     stages = stage_stories(conn, plan, stays)
-    told = tuple(timeline.verdict(row) for row in rows if row.decision.kind in timeline.DECIDED)
+    decided = tuple(timeline.verdict(row) for row in rows if row.decision.kind in timeline.DECIDED)
     incidents = timeline.incidents(conn, plan, rows)
-    overrides = tuple(entry for entry in told if entry.override)
+    overrides = tuple(entry for entry in decided if entry.override)
     experiment = _experiment(conn)
     began = rows[0].decision.at if rows else None
     story = RolloutReport(
@@ -86,7 +86,7 @@ def _gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
         stages=stages,
         after=_after(conn, plan, stays),
         timeline=timeline.timeline(rows),
-        verdicts=told,
+        verdicts=decided,
         incidents=incidents,
         overrides=overrides,
         quality=_quality(conn, plan, stages),
@@ -118,11 +118,11 @@ def stage_stories(conn: sqlite3.Connection, plan: Plan, stays: list[Visit]) -> t
 
 def _after(conn: sqlite3.Connection, plan: Plan, stays: list[Visit]) -> StageStory | None:
     """Figures since the rollout was declared stable, against the last stage's targets. No time is spent waiting."""
-    found = [v for v in stays if v.stage >= plan.stable]
-    if not found:
+    after = [v for v in stays if v.stage >= plan.stable]
+    if not after:
         return None
-    told = _stage(conn, replace(plan.stages[-1], bake_s=0.0, checklist=()), plan.stable, found)
-    return replace(told, name="after it was declared", waited_s=0.0, stable=True)
+    story = _stage(conn, replace(plan.stages[-1], bake_s=0.0, checklist=()), plan.stable, after)
+    return replace(story, name="after it was declared", waited_s=0.0, stable=True)
 
 
 def _stage(conn: sqlite3.Connection, stage: Stage, number: int, stays: list[Visit]) -> StageStory:
@@ -163,12 +163,12 @@ def _stage(conn: sqlite3.Connection, stage: Stage, number: int, stays: list[Visi
 
 
 def _signed(conn: sqlite3.Connection, items: tuple[Item, ...], stage: int) -> tuple[Signed, ...]:
-    found = signatures(conn, stage)
+    signed = signatures(conn, stage)
     out = []
     for item in items:
-        kept = found.get(item.id) or Signature(stage, item.id)
-        said = "; ".join(part for part in (clean_line(kept.written, 300), clean_line(kept.evidence, 300)) if part)
-        out.append(Signed(item.text, kept.state, clean_line(kept.actor, 60), kept.at, said))
+        kept = signed.get(item.id) or Signature(stage, item.id)
+        note = "; ".join(part for part in (clean_line(kept.written, 300), clean_line(kept.evidence, 300)) if part)
+        out.append(Signed(item.text, kept.state, clean_line(kept.actor, 60), kept.at, note))
     return tuple(out)
 
 
@@ -202,10 +202,10 @@ def _quality(conn: sqlite3.Connection, plan: Plan, stages: tuple[StageStory, ...
 
 def _experiment(conn: sqlite3.Connection) -> tuple[MeasuredResult, ...]:
     """The last stored reading of the A/B test, metric by metric."""
-    found = figures.measures(conn, figures.EXPERIMENT)
-    if not found:
+    readings = figures.measures(conn, figures.EXPERIMENT)
+    if not readings:
         return ()
-    at, _, body = found[-1]
+    at, _, body = readings[-1]
     metrics = body.get("metrics")
     details: list[str] = []
     for entry in metrics if isinstance(metrics, list) else []:
@@ -229,10 +229,10 @@ def _review(conn: sqlite3.Connection, plan: Plan) -> tuple[Chapter, ...]:
     """The review's headings, the plan's own if it has them."""
     out = []
     for number, (kind, heading) in enumerate(HEADINGS):
-        found = conn.execute("SELECT at, actor, text FROM note WHERE kind = ? ORDER BY at, id", (kind,)).fetchall()
+        notes = conn.execute("SELECT at, actor, text FROM note WHERE kind = ? ORDER BY at, id", (kind,)).fetchall()
         name = plan.review[number] if len(plan.review) == len(HEADINGS) else heading
         written = tuple(
-            WrittenNote(at, clean_line(actor, 60), clean_block(text, 4000).strip()) for at, actor, text in found
+            WrittenNote(at, clean_line(actor, 60), clean_block(text, 4000).strip()) for at, actor, text in notes
         )
         out.append(Chapter(name, kind, written))
     return tuple(out)
@@ -240,7 +240,7 @@ def _review(conn: sqlite3.Connection, plan: Plan) -> tuple[Chapter, ...]:
 
 def _messages(conn: sqlite3.Connection, plan: Plan) -> tuple[Sent, ...]:
     audience = {message.id: message.audience for message in plan.messages}
-    found = conn.execute("SELECT at, message, subject, state, tries, error FROM outbox ORDER BY id").fetchall()
+    rows = conn.execute("SELECT at, message, subject, state, tries, error FROM outbox ORDER BY id").fetchall()
     return tuple(
         Sent(
             at,
@@ -251,7 +251,7 @@ def _messages(conn: sqlite3.Connection, plan: Plan) -> tuple[Sent, ...]:
             tries,
             clean_line(error, 300),
         )
-        for at, message, subject, state, tries, error in found
+        for at, message, subject, state, tries, error in rows
     )
 
 

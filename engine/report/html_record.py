@@ -56,7 +56,7 @@ def _incident(number: int, i: Incident) -> Element:
         charts.moments(i),
         el("p", *facts) if facts else None,
         el("p", i.cost) if i.cost else None,
-        el("ol", *(el("li", when(each.at), f" {each.sentence}") for each in i.happened)) if i.happened else None,
+        el("ol", *(el("li", when(moment.at), f" {moment.sentence}") for moment in i.happened)) if i.happened else None,
         el("p", el("strong", "Cause: "), i.cause)
         if i.cause
         else el("p", "No cause has been recorded yet.", class_="prompt"),

@@ -28,7 +28,7 @@ def happened(conn: sqlite3.Connection, incident: Incident, rows: Sequence[Row]) 
     out = [*_first_failure(conn, incident), *between(conn, start, end, rows, incident.decided)]
     if incident.effective is not None:
         out.append(Happened(incident.effective, "proof", incident.proof or "0 % was observed"))
-    return tuple(sorted(out, key=lambda each: each.at)[:MOST])
+    return tuple(sorted(out, key=lambda moment: moment.at)[:MOST])
 
 
 def between(
@@ -119,11 +119,11 @@ def _reading(body: str) -> str:
 
 
 def _complaints(conn: sqlite3.Connection, start: float, end: float) -> list[Happened]:
-    found = conn.execute(
+    rows = conn.execute(
         "SELECT at, text FROM feedback WHERE kind = 'complaint' AND at >= ? AND at <= ? ORDER BY at LIMIT 20",
         (start, end),
     ).fetchall()
-    return [Happened(at, "complaint", f"complaint: {clean_line(text, 160) or 'no text'}") for at, text in found]
+    return [Happened(at, "complaint", f"complaint: {clean_line(text, 160) or 'no text'}") for at, text in rows]
 
 
 def _looks(conn: sqlite3.Connection, start: float, end: float) -> list[Happened]:
@@ -140,7 +140,7 @@ def _looks(conn: sqlite3.Connection, start: float, end: float) -> list[Happened]
 
 
 def _messages(conn: sqlite3.Connection, start: float, end: float) -> list[Happened]:
-    found = conn.execute(
+    rows = conn.execute(
         "SELECT at, message, state FROM outbox WHERE at >= ? AND at <= ? ORDER BY at LIMIT 20", (start, end)
     ).fetchall()
-    return [Happened(at, "message", f"message {clean_line(name, 40)}: {state}") for at, name, state in found]
+    return [Happened(at, "message", f"message {clean_line(name, 40)}: {state}") for at, name, state in rows]

@@ -27,7 +27,7 @@ PROMPTS = {kind: f"Nothing was written yet. {question}" for kind, question in QU
 
 def escape(text: str) -> str:
     """Escape text so that Markdown shows it unchanged."""
-    return _ACTS.sub(lambda found: "\\" + found[0], text)
+    return _ACTS.sub(lambda match: "\\" + match[0], text)
 
 
 def block(text: str, indent: str = "  ") -> str:
@@ -169,9 +169,9 @@ def _incident(i: Incident) -> str:
         )
     if i.cost:
         facts.append(escape(i.cost))
-    told = [f"{number}. {iso(each.at)} {escape(each.sentence)}" for number, each in enumerate(i.happened, 1)]
+    moments = [f"{number}. {iso(moment.at)} {escape(moment.sentence)}" for number, moment in enumerate(i.happened, 1)]
     return "\n\n".join(
-        ["\n".join([*lines]), "\n".join(f"- {fact}" for fact in facts), *(["\n".join(told)] if told else [])]
+        ["\n".join([*lines]), "\n".join(f"- {fact}" for fact in facts), *(["\n".join(moments)] if moments else [])]
     )
 
 
@@ -204,11 +204,11 @@ def _overrides(story: RolloutReport) -> str:
 
 
 def _findings(story: RolloutReport) -> str:
-    found = [*story.quality, *story.experiment]
-    if not found:
+    findings = [*story.quality, *story.experiment]
+    if not findings:
         return "There is no review, search measurement or A/B reading."
     lines = []
-    for entry in found:
+    for entry in findings:
         lines.append(f"- {iso(entry.at)} {escape(entry.what)}: {escape(entry.sentence)}")
         lines += [f"  - {escape(detail)}" for detail in entry.details]
     return "\n".join(lines)

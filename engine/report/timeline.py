@@ -44,27 +44,27 @@ class Visit(Struct):
 
 
 def visits(rows: Sequence[Row], at: float) -> list[Visit]:
-    found: list[Visit] = []
+    stays: list[Visit] = []
     state = State()
     shut: float | None = None  # since when promotion is held or locked
     for row in rows:
         before, state = state, transition(state, row.decision)
         moment = row.decision.at
-        if not found or state.stage != before.stage:
-            if found:
-                _close(found[-1], moment, state.epoch, shut)
-            found.append(Visit(state.stage, moment, at, True, (state.epoch, 1 << 60), []))
+        if not stays or state.stage != before.stage:
+            if stays:
+                _close(stays[-1], moment, state.epoch, shut)
+            stays.append(Visit(state.stage, moment, at, True, (state.epoch, 1 << 60), []))
             if shut is not None:
                 shut = moment
         closed = bool(state.held or state.locked)
         if closed and shut is None:
             shut = moment
         elif not closed and shut is not None:
-            found[-1].held.append((shut, moment))
+            stays[-1].held.append((shut, moment))
             shut = None
-    if found and shut is not None:
-        found[-1].held.append((shut, max(at, shut)))
-    return found
+    if stays and shut is not None:
+        stays[-1].held.append((shut, max(at, shut)))
+    return stays
 
 
 def _close(visit: Visit, moment: float, epoch: int, shut: float | None) -> None:
@@ -213,9 +213,9 @@ def moved(row: Row) -> str:
 
 def incidents(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row]) -> tuple[Incident, ...]:
     """Rollbacks that lowered the percentage, triggers that acted, holds by triggers; oldest first."""
-    found = [row for row in rows if is_incident(row)]
-    ends = [*(row.rev for row in found[1:]), *([1 << 60] if found else [])]
-    return tuple(_incident(conn, plan, rows, row, end) for row, end in zip(found, ends, strict=True))
+    starts = [row for row in rows if is_incident(row)]
+    ends = [*(row.rev for row in starts[1:]), *([1 << 60] if starts else [])]
+    return tuple(_incident(conn, plan, rows, row, end) for row, end in zip(starts, ends, strict=True))
 
 
 def is_incident(row: Row) -> bool:
@@ -243,7 +243,7 @@ def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Ro
     restored = conn.execute(
         "SELECT total(documents) FROM restore WHERE at >= ? AND at < ? AND undone IS NULL", (d.at, until)
     ).fetchone()[0]
-    found = Incident(
+    event = Incident(
         row.rev,
         clean_line(d.sentence, 600),
         before,
@@ -260,20 +260,20 @@ def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Ro
         resumed.decision.at if resumed else None,
         int(restored),
     )
-    return replace(found, happened=incident.happened(conn, found, rows), cost=incident.cost(conn, found))
+    return replace(event, happened=incident.happened(conn, event, rows), cost=incident.cost(conn, event))
 
 
 def latest(conn: sqlite3.Connection, plan: Plan) -> Incident | None:
     """The last incident alone."""
     rows = list(log.every(conn))
-    found = next((row for row in reversed(rows) if is_incident(row)), None)
-    return None if found is None else _incident(conn, plan, rows, found, 1 << 60)
+    last = next((row for row in reversed(rows) if is_incident(row)), None)
+    return None if last is None else _incident(conn, plan, rows, last, 1 << 60)
 
 
 def proof_of(rev: int, after: Sequence[Row]) -> dict[str, Any]:
     """The observation of a rollback; {} until there is one."""
-    found = (row.decision.evidence for row in after if row.decision.kind == "proof")
-    return next((evidence for evidence in found if evidence.get("of") == rev), {})
+    proofs = (row.decision.evidence for row in after if row.decision.kind == "proof")
+    return next((evidence for evidence in proofs if evidence.get("of") == rev), {})
 
 
 def cause(row: Row, after: Sequence[Row]) -> str:
@@ -323,10 +323,10 @@ def _onset(conn: sqlite3.Connection, plan: Plan, name: str, detected: float, sta
     if trigger is None:
         return None
     if trigger.metric == "complaints":
-        found = conn.execute(
+        first_bad = conn.execute(
             "SELECT min(at) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at <= ?", (stage, detected)
         ).fetchone()[0]
-        return float(found) if found is not None else None
+        return float(first_bad) if first_bad is not None else None
     if trigger.metric in ("error_rate", "error_creep", "llm_available"):
         limit = trigger.above if trigger.metric == "error_rate" and trigger.above is not None else 0.03
         value, bad = "total(error IS NOT NULL) / count(*)", "error IS NOT NULL"

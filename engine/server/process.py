@@ -309,8 +309,8 @@ class _Stage:
         """One that serves LLM keywords; "" if none does."""
         from engine.store import documents
 
-        found = documents.recent(self._engine.conn, "llm", 1)
-        return found[0].id if found else ""
+        latest = documents.recent(self._engine.conn, "llm", 1)
+        return latest[0].id if latest else ""
 
 
 def _populate(world: World, engine: Engine) -> None:

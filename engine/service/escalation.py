@@ -51,8 +51,8 @@ def coming(engine: Engine) -> EscalationStep | None:
     if monitor.alarm_since is None or not engine.plan.notify.escalate_to or acknowledged(engine) is not None:
         return None
     now = engine.clock.now()
-    found = steps(engine.plan, monitor.alarm_since, monitor.alarm_timeline_s)
-    return next((step for step in found if step.at > now), None)
+    planned = steps(engine.plan, monitor.alarm_since, monitor.alarm_timeline_s)
+    return next((step for step in planned if step.at > now), None)
 
 
 def sentences(engine: Engine) -> tuple[str, ...]:
@@ -90,12 +90,12 @@ class Escalation:
         def within(conn: sqlite3.Connection, _: int) -> None:
             engine.post.queue(conn, made, key)
 
-        said = f"{text}{f'; it waits: {waits}' if waits else ''}"
-        await engine.commit(ask, lambda state: note(state, ask, "message", said, {"body": made.body}), within)
+        sentence = f"{text}{f'; it waits: {waits}' if waits else ''}"
+        await engine.commit(ask, lambda state: note(state, ask, "message", sentence, {"body": made.body}), within)
 
 
-def due(found: Sequence[EscalationStep], now: float) -> list[EscalationStep]:
-    return [step for step in found if step.at <= now]
+def due(pending: Sequence[EscalationStep], now: float) -> list[EscalationStep]:
+    return [step for step in pending if step.at <= now]
 
 
 def draft(plan: Plan, step: EscalationStep, since: float, alarm: str, now: float) -> Draft:

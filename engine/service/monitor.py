@@ -492,12 +492,12 @@ class Monitor:
         self, state: State, facts: conditions.GateFacts, conn: sqlite3.Connection, short: bool = True
     ) -> conditions.GateReport:
         items = checklist.read(conn, self.plan, state)
-        also = self._unproven_rules(state, conn)
+        unproven = self._unproven_rules(state, conn)
         baked = self._baked(state)
         if short and control.returns(self.plan, state) is not None:
             baked, facts = self._rebaked(state), msgspec.structs.replace(facts, stability=None)
         stage = control.gate_stage(self.plan, state, short)
-        return conditions.assess(stage, facts, items, baked, control.people(state), self.blocked(state), also)
+        return conditions.assess(stage, facts, items, baked, control.people(state), self.blocked(state), unproven)
 
     def _unproven_rules(self, state: State, conn: sqlite3.Connection) -> tuple[str, ...]:
         """Triggers that differ from those the rollout began with need a backtest before many documents depend on

@@ -507,8 +507,8 @@ def _engine(engine: Engine) -> EngineView:
     problems = [p for p in (engine.writer.problem, held_back(engine.folder), engine.applier.problem) if p]
     notices = []
     if not engine.rehearsal and any(m.automatic for m in engine.plan.messages):
-        problems += [each for each in (engine.post.trouble,) if each]
-        notices += [each for each in (engine.post.notice,) if each]
+        problems += [sentence for sentence in (engine.post.trouble,) if sentence]
+        notices += [sentence for sentence in (engine.post.notice,) if sentence]
     return EngineView(
         os.getpid(),
         engine.started,

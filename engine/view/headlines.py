@@ -84,12 +84,12 @@ def shadow_gauges(b: Bucket, wanted: Mapping[str, float], window_s: float) -> tu
 
 def targets(plan: Plan, state: State) -> dict[str, float]:
     """The stage's own conditions, else those of the first stage that has any."""
-    found: dict[str, float] = {}
+    by_metric: dict[str, float] = {}
     here = plan.stages[min(state.stage, plan.last_stage)]
     for stage in (here, *plan.stages):
         for condition in stage.success:
-            found.setdefault(condition.metric, condition.value)
-    return found
+            by_metric.setdefault(condition.metric, condition.value)
+    return by_metric
 
 
 def percent_unit(value: float) -> str:

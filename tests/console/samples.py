@@ -63,14 +63,14 @@ def trigger(
     sentence: str = "",
 ) -> TriggerView:
     t = next(t for t in PLAN.triggers if t.id == id)
-    said = sentence or {
+    output = sentence or {
         "ok": "within bounds",
         "insufficient": f"n = {n} of 20, about 13 min to go",
         "blind": "no figures since 14:01:02, the timer waits",
         "muted": "error_critical acts first",
     }.get(verdict, "")
     return TriggerView(
-        t.id, t.text, t.action.value, t.severity.value, verdict, value, t.above, n, None, held, t.for_s, "literal", said,
+        t.id, t.text, t.action.value, t.severity.value, verdict, value, t.above, n, None, held, t.for_s, "literal", output,
         "falls below the threshold", fires, t.timeline_s,
     )  # fmt: skip
 

@@ -74,10 +74,10 @@ def test_a_watch_and_a_lower_alert_ring_for_nobody() -> None:
 
 def test_in_tmux_a_notice_is_wrapped_so_that_it_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMUX", "/tmp/tmux-0/default,1,0")
-    said = escape.notification("error rate; 20 %")
-    assert said.startswith("\x07\x1bPtmux;\x1b\x1b]9;")
-    assert said.endswith("\x1b\\")
-    assert ";20" not in said.replace("; 20", "")
+    output = escape.notification("error rate; 20 %")
+    assert output.startswith("\x07\x1bPtmux;\x1b\x1b]9;")
+    assert output.endswith("\x1b\\")
+    assert ";20" not in output.replace("; 20", "")
 
 
 def test_vte_terminals_get_their_own_kind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ async def test_after_signing_the_cursor_goes_to_the_next_open_item(ok: bool, mov
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, QuestionDialog))
         await pilot.press("enter")
-        await until(pilot, lambda: app.said is not None)
+        await until(pilot, lambda: app.notice is not None)
         await pilot.pause(0.05)
         assert gate.rows.at == before + moved
 
@@ -71,8 +71,8 @@ def test_the_newest_decision_stands_first_whatever_its_clock_said() -> None:
     """A promotion is stamped before the checks that it has run."""
     late = replace(LOG[0], rev=50, at=LOG[0].at + 5, sentence="checked")
     promoted = replace(LOG[0], rev=51, at=LOG[0].at + 4, kind="promote", sentence="promoted")
-    found = logs.lines(replace(NORMAL, log=(promoted, late, *LOG), events=((LOG[0].at + 9, "event"),)))
-    assert [text for _, _, text in found][:3] == ["event", "promoted", "checked"]
+    result = logs.lines(replace(NORMAL, log=(promoted, late, *LOG), events=((LOG[0].at + 9, "event"),)))
+    assert [text for _, _, text in result][:3] == ["event", "promoted", "checked"]
 
 
 def test_a_condition_that_only_takes_time_is_no_failure() -> None:
@@ -105,8 +105,8 @@ def test_nothing_on_the_disk_raises_what_is_shown(newer: int, percent_bp: int, a
 
 
 def test_a_silent_engine_without_its_key_is_not_said_to_call_on() -> None:
-    for armed, said in ((True, "LLM calls stop in 20s"), (False, "no LLM call can start")):
-        assert said in judge(100.0, 1, True, 110.0, 30.0, "stopped", armed=armed).sentence
+    for armed, output in ((True, "LLM calls stop in 20s"), (False, "no LLM call can start")):
+        assert output in judge(100.0, 1, True, 110.0, 30.0, "stopped", armed=armed).sentence
 
 
 def test_at_zero_percent_no_timer_threatens_to_go_there() -> None:
@@ -127,7 +127,7 @@ async def test_what_is_marked_in_a_list_that_goes_on_is_what_is_shown(key: str) 
         page = app.screen
         assert isinstance(page, Documents)
         await until(pilot, lambda: page.chosen is not None and not page.busy)
-        seen = page.found[1]
+        seen = page.documents[1]
         link.docs = (replace(link.docs[0], id="new", title="just in"), *link.docs)
         view = link.view
         assert view is not None
@@ -139,7 +139,7 @@ async def test_what_is_marked_in_a_list_that_goes_on_is_what_is_shown(key: str) 
         await until(
             pilot, lambda: page.chosen is not None and page.chosen.id == (seen.id if key else "new") and not page.busy
         )
-        assert page.chosen == page.found[page.rows.at]
+        assert page.chosen == page.documents[page.rows.at]
 
 
 async def test_a_new_decision_moves_no_cursor_in_the_log() -> None:
@@ -156,8 +156,8 @@ async def test_a_new_decision_moves_no_cursor_in_the_log() -> None:
         assert view is not None
         link.view = replace(view, at=view.at + 1, rev=99, log=(replace(LOG[0], rev=99), *view.log))
         await app._read()
-        await until(pilot, lambda: len(page.found) == len(view.log) + 1 and not page.busy)
-        assert page.found[page.rows.at].rev == LOG[1].rev
+        await until(pilot, lambda: len(page.decisions) == len(view.log) + 1 and not page.busy)
+        assert page.decisions[page.rows.at].rev == LOG[1].rev
 
 
 def test_a_spike_does_not_press_the_thresholds_off_the_curve() -> None:

@@ -34,7 +34,7 @@ def check(tmp_path: Path) -> Check:
 def test_a_service_in_order_passes_with_a_line_for_each_thing(check: Check) -> None:
     with Process() as server:
         done = check(server.url)
-        told = json.loads(check(server.url, "--json").stdout)
+        answer = json.loads(check(server.url, "--json").stdout)
     assert done.exit_code == 0, done.output
     for what in (
         "plan",
@@ -48,9 +48,9 @@ def test_a_service_in_order_passes_with_a_line_for_each_thing(check: Check) -> N
         "llm capacity",
     ):
         assert f"ok   {what}" in done.stdout
-    assert told["ok"]
+    assert answer["ok"]
     assert {"what": "llm schema", "ok": True, "state": "ok", "server": server.url} in [
-        {key: row.get(key) for key in ("what", "ok", "state", "server")} for row in told["findings"]
+        {key: row.get(key) for key in ("what", "ok", "state", "server")} for row in answer["findings"]
     ]
 
 

@@ -130,7 +130,7 @@ async def test_a_running_engine_is_not_started_again() -> None:
         await pilot.press("E")
         await pilot.pause(0.1)
         assert link.asked == []
-        assert app.said is not None
+        assert app.notice is not None
 
 
 @pytest.mark.anyio

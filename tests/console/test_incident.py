@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from console.screens.dashboard import Dashboard
-from console.screens.incident import IncidentPage, grid_around, number, told
+from console.screens.incident import IncidentPage, as_text, grid_around, number
 from engine.measures import stored
 from engine.measures.look import LOOK, Attendance
 from engine.messages import outbox
@@ -89,8 +89,8 @@ def test_the_report_and_the_screen_tell_the_same() -> None:
     for text in (markdown(story), html(story)):
         assert "bo opened a console" in text
         assert "24 of 120 LLM calls failed" in text
-    for each in last.happened:
-        assert each.sentence in told(last)
+    for one in last.happened:
+        assert one.sentence in as_text(last)
 
 
 def test_marks_are_one_cell_each() -> None:

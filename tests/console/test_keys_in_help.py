@@ -62,8 +62,8 @@ def on_screen(number: int) -> set[str]:
 
 
 def anywhere() -> set[str]:
-    for found in pkgutil.walk_packages(console.screens.__path__, "console.screens."):
-        importlib.import_module(found.name)
+    for result in pkgutil.walk_packages(console.screens.__path__, "console.screens."):
+        importlib.import_module(result.name)
     kinds, found_keys = [Page], set(EVERYWHERE)
     while kinds:
         kind = kinds.pop()
@@ -109,11 +109,11 @@ def test_every_key_that_a_page_names_is_bound_where_it_says(page: str) -> None:
 
 
 def test_the_pages_name_keys() -> None:
-    found = {page: [key for passage in passages(text) for key in named(passage)] for page, text in PAGES.items()}
-    assert len(found["README"]) >= 30
-    assert sum(map(len, found.values())) >= 50
-    assert {"R", "F9"} <= set(found["rollback"])
-    assert {"c", "s", "p", "d", "m", "h"} <= set(found["plan"])
+    by_name = {page: [key for passage in passages(text) for key in named(passage)] for page, text in PAGES.items()}
+    assert len(by_name["README"]) >= 30
+    assert sum(map(len, by_name.values())) >= 50
+    assert {"R", "F9"} <= set(by_name["rollback"])
+    assert {"c", "s", "p", "d", "m", "h"} <= set(by_name["plan"])
 
 
 def test_a_key_on_the_wrong_screen_and_a_key_that_is_none_are_seen() -> None:

@@ -74,10 +74,10 @@ def test_documents_share_connections_that_stay_open_and_an_engine_started_anew_i
             assert client.extract({"id": f"kept/{worker}/{n}", "text": TEXT})[0] == 200
 
     workers = [threading.Thread(target=extract, args=(worker,)) for worker in range(4)]
-    for each in workers:
-        each.start()
-    for each in workers:
-        each.join()
+    for one in workers:
+        one.start()
+    for one in workers:
+        one.join()
     assert folder.opened <= 4
 
     os.kill(stage.pid, signal.SIGKILL)
@@ -132,35 +132,35 @@ def on_a_terminal(stage: Stage, *words: str) -> str:
     command = [*COMMAND, "--store", str(stage.folder.path), "--plan", str(stage.plan_path), *words]
     process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, cwd=stage.root)
     os.close(slave)
-    said = b""
+    output = b""
     with contextlib.suppress(OSError):  # as reading ends when the other side has closed
         while part := os.read(master, 65536):
-            said += part
+            output += part
     os.close(master)
-    assert process.wait(20) == 0, said
-    return said.decode()
+    assert process.wait(20) == 0, output
+    return output.decode()
 
 
 def test_on_a_terminal_the_progress_is_one_line_drawn_over_itself(stage: Stage) -> None:
     rows = [{"id": f"bar/{n}", "text": f"{TEXT} {n}"} for n in range(400)]
     (stage.root / "bar.jsonl").write_text("\n".join(map(json.dumps, rows)))
 
-    said = on_a_terminal(stage, "load", "--method", "frequency", "bar.jsonl")
+    output = on_a_terminal(stage, "load", "--method", "frequency", "bar.jsonl")
 
-    assert "\r\x1b[Kload [#" in said
-    assert "documents, " in said
-    assert "·" not in said
-    assert said.count("\n") == 1
+    assert "\r\x1b[Kload [#" in output
+    assert "documents, " in output
+    assert "·" not in output
+    assert output.count("\n") == 1
 
 
 def test_on_a_terminal_a_query_emphasises_what_matched_and_nothing_of_a_document_acts(stage: Stage) -> None:
     (stage.root / "bold.jsonl").write_text(json.dumps({"id": "bold", "title": "\x1b[31mred", "text": TEXT}))
     assert stage.cli("load", "bold.jsonl").returncode == 0
 
-    said = on_a_terminal(stage, "query", "worker pool red")
+    output = on_a_terminal(stage, "query", "worker pool red")
 
-    assert "\x1b[1mworker pool\x1b[0m" in said
-    assert not {"\x1b[2J", "\x1b[31m"} & set(re.findall(r"\x1b\[\w+", said))
+    assert "\x1b[1mworker pool\x1b[0m" in output
+    assert not {"\x1b[2J", "\x1b[31m"} & set(re.findall(r"\x1b\[\w+", output))
 
 
 def test_a_document_is_shown_and_deleted_and_the_log_says_by_whom(stage: Stage, tmp_path: Path) -> None:

@@ -191,14 +191,14 @@ def test_a_terminal_of_16_colours_gets_its_own(
 
 
 def test_every_curve_is_told_in_its_own_unit() -> None:
-    told = {
+    by_name = {
         metric: figure(metric, 700.0 if measure.unit == " s" else 0.25)
         for metric, measure in MEASURES.items()
         if not measure.counted
     }
-    assert {metric for metric, figure in told.items() if figure.endswith("ms")} == {
+    assert {metric for metric, figure in by_name.items() if figure.endswith("ms")} == {
         metric for metric, measure in MEASURES.items() if measure.unit == " s"
     }
-    assert {metric for metric, figure in told.items() if figure.endswith("%")} == {
+    assert {metric for metric, figure in by_name.items() if figure.endswith("%")} == {
         metric for metric, measure in MEASURES.items() if measure.unit == " %"
     }

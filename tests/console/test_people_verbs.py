@@ -78,8 +78,8 @@ def test_init_writes_what_check_accepts_asking_or_not(tmp_path: Path) -> None:
 
 
 def test_init_writes_nothing_when_an_answer_does_not_fit(tmp_path: Path) -> None:
-    said = Shell(tmp_path)("init", typed="\n".join(["a", "b", "not a url", *[""] * 20]) + "\n", code=1)
-    assert "llm.url" in said
+    output = Shell(tmp_path)("init", typed="\n".join(["a", "b", "not a url", *[""] * 20]) + "\n", code=1)
+    assert "llm.url" in output
     assert not list(tmp_path.iterdir())
 
 
@@ -94,7 +94,7 @@ def test_a_machine_s_edit_keeps_what_a_person_wrote() -> None:
 
 def test_run_lists_the_stage_s_commands_and_keeps_the_output_of_one(shell: Shell) -> None:
     listed = json.loads(shell("run", "--json"))
-    assert [each["text"] for each in listed][:2] == ["Restart service", "Error rate (target: < 1%)"]
+    assert [one["text"] for one in listed][:2] == ["Restart service", "Error rate (target: < 1%)"]
     assert "Not run" in shell("run", "1", typed="n\n", code=1)
     assert "Not run" in shell("run", "1", code=1)  # nobody answers
     assert "restarted" in shell("run", "1", "--yes")
@@ -103,11 +103,11 @@ def test_run_lists_the_stage_s_commands_and_keeps_the_output_of_one(shell: Shell
 
 
 def test_run_reads_this_engine_s_metrics_whatever_its_port(shell: Shell) -> None:
-    said = shell("run", "2", "--yes", "--json")
-    done = json.loads(said[: said.rindex("}") + 1])
+    output = shell("run", "2", "--yes", "--json")
+    done = json.loads(output[: output.rindex("}") + 1])
     assert (done["exit"], done["kept"]) == (0, True)
-    assert "curl -s http://127.0.0.1:" in said
-    assert "localhost:8080" not in said
+    assert "curl -s http://127.0.0.1:" in output
+    assert "localhost:8080" not in output
 
 
 def test_due_lists_monitoring_and_ticks_it_off(shell: Shell) -> None:
@@ -117,8 +117,8 @@ def test_due_lists_monitoring_and_ticks_it_off(shell: Shell) -> None:
 
 
 def test_a_complaint_says_what_this_plan_does_about_complaints(shell: Shell) -> None:
-    said = shell("feedback", "complaint", "cannot find it")
-    assert said.endswith(" in this stage. Above 7 they pause the rollout, above 10 they roll it back.\n")
+    output = shell("feedback", "complaint", "cannot find it")
+    assert output.endswith(" in this stage. Above 7 they pause the rollout, above 10 they roll it back.\n")
 
 
 def test_messages_are_previewed_with_real_numbers_and_their_delivery_is_told(shell: Shell) -> None:

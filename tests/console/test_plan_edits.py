@@ -37,9 +37,9 @@ def test_a_change_is_named_by_status_check_and_plan_diff(stage: Stage) -> None:
     assert done.returncode == 1
     assert "stages[canary].percent: 10 -> 12" in done.stdout
     assert "A restart holds the rollout" in done.stdout
-    said = json.loads(stage.cli("plan", "diff", "--json").stdout)
-    assert said["changes"][0]["after"] == 12
-    assert "12 % instead of 10 %" in said["misplaced"]
+    answer = json.loads(stage.cli("plan", "diff", "--json").stdout)
+    assert answer["changes"][0]["after"] == 12
+    assert "12 % instead of 10 %" in answer["misplaced"]
 
 
 def test_a_plan_broken_half_way_through_an_edit_blocks_nothing_of_a_running_engine(stage: Stage) -> None:

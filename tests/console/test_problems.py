@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from console.screens.ask import QuestionDialog
-from console.screens.log import _short
+from console.screens.drill.decision import short
 from console.screens.rollback import _facts
 from console.verbs import status
 from engine.client.client import Reply
@@ -33,8 +33,8 @@ async def test_a_problem_is_on_every_screen_at_80x24() -> None:
 
 
 def test_a_problem_is_in_status() -> None:
-    said = [line.sentence for line in status.lines(BROKEN, "")]
-    assert f"Problem: {FAILED}" in said
+    results = [line.sentence for line in status.lines(BROKEN, "")]
+    assert f"Problem: {FAILED}" in results
 
 
 def test_the_proof_says_what_became_of_the_service_beside_the_engine() -> None:
@@ -83,7 +83,7 @@ async def test_figures_that_no_engine_keeps_up_to_date_are_not_judged(state: str
 
 
 def test_evidence_reads_as_words() -> None:
-    shown = _short({"since": 1_796_010_000.0, "firing": ["error_critical", "error_high"], "armed": True, "rate": 0.056})
+    shown = short({"since": 1_796_010_000.0, "firing": ["error_critical", "error_high"], "armed": True, "rate": 0.056})
     assert "2026-" in shown
     assert "error_critical, error_high" in shown
     assert "[" not in shown

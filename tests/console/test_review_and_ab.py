@@ -63,7 +63,7 @@ def with_sample(link: FakeLink, blind: bool, size: int = 5) -> review.Sample:
         if kind == "judge":
             shown = next(one for one in sample.documents if one.document == fields["document"])
             marks = review.marks(
-                shown, fields["better"], {side: tuple(found) for side, found in fields["flaws"].items()}
+                shown, fields["better"], {side: tuple(result) for side, result in fields["flaws"].items()}
             )
             link.read(lambda conn: review.keep_judgement(conn, sample.id, shown.document, link.who, NOW, marks))
         return answer(kind, **fields)

@@ -228,9 +228,9 @@ async def test_proof_comes_from_the_engine_itself_when_the_store_takes_no_view()
         view = STATES["rolled_back"][0]
         assert view is not None
         assert view.rollback is not None
-        told = structs.replace(view.rollback, rev=0, effective_ms=31.0, overdue=False, sentence="Effective in 31 ms.")
+        shown = structs.replace(view.rollback, rev=0, effective_ms=31.0, overdue=False, sentence="Effective in 31 ms.")
         link.result = RollbackResult(True, "In force.", ("armed file removed",), "r1", None, "answered")
-        answer = Reply(True, "", {"proof": to_builtins(told)})
+        answer = Reply(True, "", {"proof": to_builtins(shown)})
         command = link.command
         link.command = lambda kind, **fields: answer if kind == "proof" else command(kind, **fields)  # type: ignore[method-assign]
         await pilot.press("R")

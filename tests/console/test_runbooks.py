@@ -60,13 +60,13 @@ def commands(text: str) -> list[str]:
     """`rollout ...` in backticks, and in lines of code; a unit's ExecStart too."""
     spans = re.findall(r"`([^`\n]*)`", text)
     lines = re.findall(r"^(?: {4,}|\$ )(.*)$", text, re.M) + re.findall(r"^```\w*\n(.*?)^```", text, re.S | re.M)
-    found = []
+    results = []
     for line in "\n".join([*spans, *lines]).splitlines():
         line = line.split("  #")[0].removeprefix("ExecStart=").strip()
         match = re.match(r"(?:sudo (?:-u \S+ )?)?(?:\S*/)?rollout((?: .*)?)$", line)
         if match and "rollout-console" not in line:
-            found.append(re.split(r"\s*(?:&&|\||;|>)\s*", match[1].strip())[0])
-    return found
+            results.append(re.split(r"\s*(?:&&|\||;|>)\s*", match[1].strip())[0])
+    return results
 
 
 def parse(words: str) -> None:

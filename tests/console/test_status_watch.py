@@ -65,15 +65,15 @@ def test_an_alert_a_rollback_and_their_end_are_said() -> None:
     ear.see(NORMAL)
     alert = ear.see(ALERT)
     assert ALERT.health_sentence in alert
-    assert any(said.startswith("error_critical:") for said in alert)
+    assert any(output.startswith("error_critical:") for output in alert)
     assert ROLLED_BACK.health_sentence in ear.see(ROLLED_BACK)
-    assert any("back within bounds" in said for said in ear.heard)
+    assert any("back within bounds" in output for output in ear.heard)
 
 
 def test_a_frozen_engine_and_a_store_that_is_away_are_said_once_and_their_return_too() -> None:
     ear = Ear()
     ear.see(NORMAL)
-    assert any("does not answer" in said for said in ear.see(NORMAL, "frozen"))
+    assert any("does not answer" in output for output in ear.see(NORMAL, "frozen"))
     assert ear.see(NORMAL, "frozen") == []
     assert ear.see(NORMAL) == ["The engine runs again."]
     assert ear.see(None, trouble="There is no store.") == ["There is no store."]

@@ -52,8 +52,8 @@ async def test_the_name_is_asked_for_once_where_an_account_is_shared_and_R_still
         await pilot.press(*"anna", "enter")
         await until(pilot, lambda: not isinstance(app.screen, QuestionDialog))
         assert link.who == "anna (uid 1000)"
-        assert app.said is not None
-        assert "anna (uid 1000)" in app.said[0]
+        assert app.notice is not None
+        assert "anna (uid 1000)" in app.notice[0]
         assert themes.recall("name here") == "anna" or "anna" in (themes._settings().read_text())
         await until(pilot, lambda: "anna (uid 10" in app.page.text())  # type: ignore[union-attr]
     again = app_of(link_with(operators=SHARED))
@@ -106,7 +106,7 @@ async def test_a_note_goes_first_and_the_hand_over_after_it() -> None:
         await ready(pilot)
         app.say("A notice.")
         await pilot.press("backspace")
-        assert app.said is None
+        assert app.notice is None
         assert app.handover is not None
         await pilot.press("backspace")
         assert app.handover is None

@@ -92,11 +92,11 @@ async def test_only_rollback_acts_from_the_past_and_it_acts_now() -> None:
         await ready(pilot)
         await pilot.press("left_square_bracket")
         app.action_on_gate("promote")
-        await until(pilot, lambda: "only R acts" in (app.said or ("",))[0])
+        await until(pilot, lambda: "only R acts" in (app.notice or ("",))[0])
         await pilot.press("2")
         await until(pilot, lambda: "AS OF" in shown(app))
         app.act("hold", reason="x")
-        assert "only R acts" in (app.said or ("",))[0]
+        assert "only R acts" in (app.notice or ("",))[0]
         await pilot.press("R")
         await until(pilot, lambda: app.attempt is not None)
         assert app.travel.at is None
@@ -169,9 +169,9 @@ def test_the_quantiles_are_all_seen_on_one_scale() -> None:
 def test_ticks_are_round_moments_inside_the_window() -> None:
     for zoom in ZOOMS:
         grid = grid_of(zoom, NOW, None)
-        found = ticks(grid, 5)
-        assert 1 <= len(found) <= 6
-        assert all(grid.start <= at <= grid.end for at, _ in found)
+        result = ticks(grid, 5)
+        assert 1 <= len(result) <= 6
+        assert all(grid.start <= at <= grid.end for at, _ in result)
 
 
 def test_the_sight_of_a_moment_is_a_view() -> None:

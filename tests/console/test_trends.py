@@ -24,9 +24,11 @@ async def test_every_trend_of_the_plan_is_within_reach_at_80x24() -> None:
         def all_read() -> bool:
             page = app.page
             assert page is not None
-            found = {title for title in titles if any(f"{title}{arm} · 1h" in page.text() for arm in ("", ", LLM arm"))}
-            seen.update(found)
-            return bool(found)
+            result = {
+                title for title in titles if any(f"{title}{arm} · 1h" in page.text() for arm in ("", ", LLM arm"))
+            }
+            seen.update(result)
+            return bool(result)
 
         await until(pilot, all_read)
         await pilot.press("n")

@@ -34,8 +34,8 @@ def root(tmp_path: Path) -> Path:
     ]
     insert_and_fold(conn, made)
     for at, held in ((BEGAN + 290.0, 290.0), (BEGAN + 300.4, 300.4)):
-        said = Reading("error_critical", "breach", 0.06, 0.05, 50, 3, held, 300.0, "literal", "errors", "", max(0.0, 300.0 - held))  # fmt: skip
-        history.keep(conn, at, [said])
+        output = Reading("error_critical", "breach", 0.06, 0.05, 50, 3, held, 300.0, "literal", "errors", "", max(0.0, 300.0 - held))  # fmt: skip
+        history.keep(conn, at, [output])
     conn.execute("COMMIT")
     conn.close()
     return tmp_path

@@ -24,9 +24,9 @@ PROGRAM = (sys.executable, "-m", "tests.console.hostile")
 def harmless(raw: bytes) -> str:
     """The text that was shown; fails when anything in it could act."""
     text = raw.decode()
-    for said in ALLOWED.finditer(text):
-        words = said["words"] or ""
-        assert words.isprintable(), said[0]
+    for answer in ALLOWED.finditer(text):
+        words = answer["words"] or ""
+        assert words.isprintable(), answer[0]
         assert "\x1b" not in words
     shown = ALLOWED.sub("", text)
     acting = {char for char in shown if not char.isprintable()}

@@ -84,20 +84,20 @@ def test_load_stopped_half_way_says_so_and_resume_takes_only_the_rest(shell: She
     assert "to continue, run the same command with --resume" in err
     stored = int(out.splitlines()[-1].split()[0])
 
-    found = json.loads(shell("load", "--resume", "--json", "half.jsonl"))
+    answer = json.loads(shell("load", "--resume", "--json", "half.jsonl"))
 
-    assert found["unchanged"] >= stored > 0
-    assert (found["unchanged"] + found["frequency"], found["failed"]) == (400, 0)
+    assert answer["unchanged"] >= stored > 0
+    assert (answer["unchanged"] + answer["frequency"], answer["failed"]) == (400, 0)
     assert json.loads(shell("load", "--resume", "--json", "half.jsonl"))["unchanged"] == 400
 
 
 def test_load_says_once_that_no_engine_can_be_started_and_not_for_each_file(shell: Shell) -> None:
     plan = set_value((shell.folder / "rollout.toml").read_text(), "http.host", "0.0.0.0")  # which takes a token
     (shell.folder / "open.toml").write_text(plan)
-    said = shell("--store", "elsewhere", "load", "--plan", "open.toml", "docs/", "half.jsonl", code=1)
+    output = shell("--store", "elsewhere", "load", "--plan", "open.toml", "docs/", "half.jsonl", code=1)
 
-    assert said.count("ROLLOUT_TOKEN") == 1
-    assert said.count("\n") == 2  # that one is started, and why it was not
+    assert output.count("ROLLOUT_TOKEN") == 1
+    assert output.count("\n") == 2  # that one is started, and why it was not
 
 
 def test_documents_reach_query_and_export_as_text_only(shell: Shell) -> None:
@@ -137,13 +137,13 @@ def test_query_finds_by_keyword_and_export_gives_what_the_plan_s_jq_reads(shell:
 
 def test_status_and_its_json(shell: Shell) -> None:
     assert "Stage 0" in shell("status")
-    found = json.loads(shell("status", "--json"))
-    assert (found["stage"], found["engine_state"]) == (0, "running")
+    answer = json.loads(shell("status", "--json"))
+    assert (answer["stage"], answer["engine_state"]) == (0, "running")
 
 
 def test_a_rollback_prints_its_proof(shell: Shell) -> None:
-    found = json.loads(shell("rollback", "--reason", "drill", "--json"))
-    assert found["proof"]["effective_ms"] is not None
+    answer = json.loads(shell("rollback", "--reason", "drill", "--json"))
+    assert answer["proof"]["effective_ms"] is not None
 
 
 def test_feedback_is_counted_once_an_id(shell: Shell) -> None:
@@ -245,9 +245,9 @@ def test_mistakes_are_sentences_with_the_right_exit_code(shell: Shell) -> None:
 
 @pytest.mark.parametrize("words", [("promote",), ("triggers", "list"), ("log",), ("due",), ("metrics", "snapshot")])
 def test_a_program_that_asked_for_json_gets_it_when_there_is_no_store(shell: Shell, words: tuple[str, ...]) -> None:
-    said = json.loads(shell("--store", "no-such-store", *words, "--json", code=1))
-    assert said["ok"] is False
-    assert "There is no store in no-such-store" in said["sentence"]
+    answer = json.loads(shell("--store", "no-such-store", *words, "--json", code=1))
+    assert answer["ok"] is False
+    assert "There is no store in no-such-store" in answer["sentence"]
 
 
 def test_nothing_found_is_said_of_what_was_asked_for(shell: Shell) -> None:
@@ -261,7 +261,7 @@ def test_env_prints_the_plan_s_three_lines(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "output"),
     [
         (("--plan", ""), "it is empty"),
         (("--store", ""), "it is empty"),
@@ -270,9 +270,9 @@ def test_env_prints_the_plan_s_three_lines(shell: Shell) -> None:
     ],
 )
 def test_a_place_that_is_none_is_a_usage_error_and_no_other_store_is_touched(
-    shell: Shell, words: tuple[str, str], said: str
+    shell: Shell, words: tuple[str, str], output: str
 ) -> None:
-    assert said in shell(*words, "rollback", "--reason", "of which store?", code=2)
+    assert output in shell(*words, "rollback", "--reason", "of which store?", code=2)
 
 
 def test_what_the_system_refuses_is_told_without_its_numbers() -> None:
@@ -290,9 +290,9 @@ def test_a_damaged_store_says_so_and_what_to_do(tmp_path: Path, words: tuple[str
     (tmp_path / "rollout.toml").write_text(default_plan_text())
     (tmp_path / ".rollout").mkdir(0o700)
     (tmp_path / ".rollout" / "store.db").write_text("no database, but a text that is long enough to be taken for one")
-    said = Shell(tmp_path)(*words, code=1)
-    assert "is damaged (file is not a database)" in said
-    assert "restore the last `rollout backup`" in said
+    output = Shell(tmp_path)(*words, code=1)
+    assert "is damaged (file is not a database)" in output
+    assert "restore the last `rollout backup`" in output
 
 
 def test_an_engine_that_is_another_user_s_is_not_said_to_be_down(tmp_path: Path) -> None:

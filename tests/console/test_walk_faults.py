@@ -26,7 +26,7 @@ async def test_the_menu_finds_every_line_by_its_own_words() -> None:
         for command in menu.all:
             menu.query_one(Input).value = command.words[:60]
             await pilot.pause(0)
-            assert command in menu.found, command.words
+            assert command in menu.matching, command.words
 
 
 async def test_help_is_searched_on_all_pages() -> None:
@@ -36,8 +36,8 @@ async def test_help_is_searched_on_all_pages() -> None:
         page = app.page
         assert isinstance(page, Help)
         page.text_wanted = "systemctl"
-        found = [text for text, style in page.lines(78) if style == "head"]
-        assert any(title.startswith("systemd · ") for title in found)
+        results = [text for text, style in page.lines(78) if style == "head"]
+        assert any(title.startswith("systemd · ") for title in results)
         page.text_wanted = ""
         assert not any("systemctl" in text for text, _ in page.lines(78))  # the page that is open is the keys
 
@@ -48,8 +48,8 @@ async def test_a_read_only_console_says_why_a_key_does_nothing(keys: list[str]) 
         app = await ready(pilot)
         await pilot.press(*keys)
         await pilot.pause(0.05)
-        assert app.said is not None
-        assert "read-only" in app.said[0]
+        assert app.notice is not None
+        assert "read-only" in app.notice[0]
 
 
 async def test_enter_shows_the_whole_document() -> None:
@@ -83,9 +83,9 @@ async def test_marks_that_are_not_sent_survive_a_step_away_and_back() -> None:
         page = app.page
         assert isinstance(page, Review)
         await until(pilot, lambda: page.document is not None and not page.busy)
-        before = {side: set(found) for side, found in page.flaws.items()}
+        before = {side: set(result) for side, result in page.flaws.items()}
         await pilot.press("r")
-        marked = {side: set(found) for side, found in page.flaws.items()}
+        marked = {side: set(result) for side, result in page.flaws.items()}
         assert marked != before
         first = page.shown
         await pilot.press("j")

@@ -136,10 +136,10 @@ async def test_a_console_that_may_only_look_runs_and_sends_nothing() -> None:
 def test_a_command_means_this_engine_this_plan_and_this_store(tmp_path: Path) -> None:
     line = "curl -s http://localhost:8080/metrics | jq .x"
     assert localized(line, PLAN, "http://127.0.0.1:40001") == "curl -s http://127.0.0.1:40001/metrics | jq .x"
-    found = surroundings(PLAN, tmp_path, {"PATH": "/bin"})
-    assert found["ROLLOUT_STORE"] == str(tmp_path)
-    assert Path(found["ROLLOUT_PLAN"]).name == "rollout.toml"
-    assert found["PATH"].endswith(":/bin")
+    result = surroundings(PLAN, tmp_path, {"PATH": "/bin"})
+    assert result["ROLLOUT_STORE"] == str(tmp_path)
+    assert Path(result["ROLLOUT_PLAN"]).name == "rollout.toml"
+    assert result["PATH"].endswith(":/bin")
 
 
 DUE = ReminderView("daily", "daily look", NORMAL.at - 60, True)

@@ -49,9 +49,9 @@ async def test_past_its_limit_the_whole_group_is_ended_even_if_it_will_not_liste
 
 
 async def test_cancelling_ends_it() -> None:
-    said: asyncio.Queue[str] = asyncio.Queue()
-    task = asyncio.create_task(shell.run("echo $$; sleep 60", 60, heard=said.put_nowait))
-    pid = int(await said.get())
+    output: asyncio.Queue[str] = asyncio.Queue()
+    task = asyncio.create_task(shell.run("echo $$; sleep 60", 60, heard=output.put_nowait))
+    pid = int(await output.get())
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

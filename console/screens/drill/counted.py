@@ -48,10 +48,10 @@ class Counted(Listing):
         if v is None:
             return lambda: None
         until = self.ends if self.ends is not None else self.until()
-        found = self.console.link.read(lambda conn: samples(conn, self.metric, v.stage, v.entered_at, until))
+        sample = self.console.link.read(lambda conn: samples(conn, self.metric, v.stage, v.entered_at, until))
 
         def put() -> None:
-            self.lines = [_line(number, one, until) for number, one in enumerate(found)]
+            self.lines = [_line(number, one, until) for number, one in enumerate(sample)]
 
         return put
 

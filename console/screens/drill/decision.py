@@ -52,10 +52,10 @@ class OneDecision(FetchingPage):
         return self.decision.rev
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
-        found = self.console.link.evidence(wanted)
+        latest = self.console.link.evidence(wanted)
 
         def put() -> None:
-            self.evidence = found
+            self.evidence = latest
 
         return put
 
@@ -113,7 +113,7 @@ def short(value: Any) -> str:
     if isinstance(value, int | float):
         return iso(value) if value > EPOCH else f"{value:,.6g}"
     if isinstance(value, list | tuple):
-        return ", ".join(short(each) for each in value)[:120] or "none"
+        return ", ".join(short(part) for part in value)[:120] or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {short(each)}" for key, each in value.items())[:300]
+        return ", ".join(f"{key} {short(part)}" for key, part in value.items())[:300]
     return str(value)[:120]

@@ -56,10 +56,10 @@ class ErrorKinds(Listing):
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
         scope = self.scope()
-        found = self.console.link.read(lambda conn: requests.error_kinds(conn, scope))
+        kinds = self.console.link.read(lambda conn: requests.error_kinds(conn, scope))
 
         def put() -> None:
-            self.lines = [_line(one, scope.until) for one in found]
+            self.lines = [_line(one, scope.until) for one in kinds]
 
         return put
 

@@ -71,10 +71,10 @@ class EvidencePage(Listing):
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
         until = self.until()
-        found = self.console.link.read(lambda conn: readings(conn, self.trigger, until - WINDOWS[self.window], until))
+        rows = self.console.link.read(lambda conn: readings(conn, self.trigger, until - WINDOWS[self.window], until))
 
         def put() -> None:
-            self.lines = [_line(one, self.metric, until) for one in found]
+            self.lines = [_line(one, self.metric, until) for one in rows]
 
         return put
 

@@ -40,10 +40,10 @@ class Requests(Listing):
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
         scope = self.scope()
-        found = self.console.link.read(lambda conn: requests.requests(conn, scope))
+        rows = self.console.link.read(lambda conn: requests.requests(conn, scope))
 
         def put() -> None:
-            self.lines = [_line(one, scope.until) for one in found]
+            self.lines = [_line(one, scope.until) for one in rows]
             self.counted = scope
 
         return put

@@ -34,12 +34,12 @@ class Servers(Listing):
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
         until = self.until()
-        found = self.console.link.read(lambda conn: requests.servers(conn, until - WINDOW_S, until))
+        counts = self.console.link.read(lambda conn: requests.servers(conn, until - WINDOW_S, until))
 
         def put() -> None:
             v = self.sight.view
             if v is not None:
-                self.lines = lines(v, found, until)
+                self.lines = lines(v, counts, until)
 
         return put
 
@@ -49,9 +49,9 @@ class Servers(Listing):
         self.console.push_screen(ErrorKinds(name, url))
 
 
-def lines(v: View, found: list[requests.ServerRequests], until: float) -> list[ListRow]:
+def lines(v: View, counts: list[requests.ServerRequests], until: float) -> list[ListRow]:
     """The servers as the view names them, then those that only the rows know, then what reached no server."""
-    counted = {one.server: one for one in found}
+    counted = {one.server: one for one in counts}
     out = [_line(s.name, s.url, counted.pop(s.url, None), s, until) for s in v.servers]
     out += [_line(url or "none reached", url, one, None, until) for url, one in sorted(counted.items(), reverse=True)]
     return out

@@ -109,12 +109,12 @@ class LlmPool:
 
     async def preload(self) -> None:
         """Load the model on every server now, so that no document waits for it. `servers()` shows failures."""
-        await self._each(Server.warm_up)
+        await self._on_every_server(Server.warm_up)
 
     async def _learn(self) -> None:
-        await self._each(Server.survey)
+        await self._on_every_server(Server.survey)
 
-    async def _each(self, does: Callable[[Server, Http], Awaitable[object]]) -> None:
+    async def _on_every_server(self, does: Callable[[Server, Http], Awaitable[object]]) -> None:
         http = self._http()
         ends = await asyncio.gather(*(does(server, http) for server in self._servers), return_exceptions=True)
         for server, end in zip(self._servers, ends, strict=True):

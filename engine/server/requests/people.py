@@ -57,10 +57,10 @@ async def acknowledge(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply
     sentence = f"{ask.actor.name} has it{after}: {what}"
     draft = Draft("acknowledged", "team", f"{engine.plan.service}: {ask.actor.name} has it", f"{sentence}.")
 
-    def also(conn: sqlite3.Connection, rev: int) -> None:
+    def within(conn: sqlite3.Connection, rev: int) -> None:
         engine.post.queue(conn, draft)
 
-    return to_reply(await engine.commit(ask, lambda state: note(state, ask, "ack", sentence, {"of": what}), also))
+    return to_reply(await engine.commit(ask, lambda state: note(state, ask, "ack", sentence, {"of": what}), within))
 
 
 async def write_note(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:

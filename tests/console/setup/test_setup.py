@@ -207,11 +207,11 @@ def server() -> Iterator[tuple[str, type[_Listed]]]:
 async def test_an_openai_server_is_told_from_ollama(server: tuple[str, type[_Listed]]) -> None:
     url, kind = server
     kind.answers = {"/v1/models": (200, {"data": [{"id": "gpt-x"}, {"id": "gpt-y\x1b[2J"}, {"id": "gpt-x"}, 7]})}
-    found = await probe(url)
-    assert (found.state, found.api) == ("ok", "openai")
-    assert found.models[0] == "gpt-x"
-    assert len(found.models) == 2
-    assert "\x1b" not in "".join(found.models)
+    probed = await probe(url)
+    assert (probed.state, probed.api) == ("ok", "openai")
+    assert probed.models[0] == "gpt-x"
+    assert len(probed.models) == 2
+    assert "\x1b" not in "".join(probed.models)
 
 
 @pytest.mark.anyio
@@ -222,17 +222,17 @@ async def test_an_openai_server_is_told_from_ollama(server: tuple[str, type[_Lis
 async def test_what_else_may_answer(server: tuple[str, type[_Listed]], answer: tuple[int, object], state: str) -> None:
     url, kind = server
     kind.answers = {"/v1/models": answer}
-    found = await probe(url)
-    assert found.state == state
-    assert found.sentence
+    probed = await probe(url)
+    assert probed.state == state
+    assert probed.sentence
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://", "http://[", "ftp://x", "http://no.such.host.invalid"])
 async def test_no_address_is_too_bad_to_ask(url: str) -> None:
-    found = await probe(url)
-    assert found.state == "none"
-    assert found.sentence.startswith("No answer")
+    probed = await probe(url)
+    assert probed.state == "none"
+    assert probed.sentence.startswith("No answer")
 
 
 @pytest.mark.parametrize(

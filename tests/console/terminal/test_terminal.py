@@ -93,13 +93,13 @@ def attached(terminal: Terminal) -> None:
 
 def left_on(raw: bytes) -> list[str]:
     """The modes that were set and not reset after that."""
-    found = []
+    results = []
     for name, (on, off) in MODES.items():
         last_on = [m.end() for m in re.finditer(on, raw)]
         last_off = [m.end() for m in re.finditer(off, raw)]
         if last_on and (not last_off or last_off[-1] < last_on[-1]):
-            found.append(name)
-    return found
+            results.append(name)
+    return results
 
 
 def modes_set(raw: bytes) -> set[str]:

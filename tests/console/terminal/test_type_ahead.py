@@ -87,18 +87,18 @@ def test_of_what_was_typed_before_only_keys_of_text_and_f9_count(line: bytes, ke
 # -- in the app --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("typed", "told"), [("lsR", "R was pressed before"), ("ls", "were ignored"), ("", "")])
-async def test_keys_typed_before_the_first_paint_are_told_and_r_above_all(typed: str, told: str) -> None:
+@pytest.mark.parametrize(("typed", "answer"), [("lsR", "R was pressed before"), ("ls", "were ignored"), ("", "")])
+async def test_keys_typed_before_the_first_paint_are_told_and_r_above_all(typed: str, answer: str) -> None:
     link = FakeLink("normal")
     app = Console(link, PLAN, typed_before=typed)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: app.key_guard.ready)
         await pilot.pause()
         assert link.rollbacks == []
-        if told:
-            assert told in app.screen.query_one(Sheet).canvas.text()
+        if answer:
+            assert answer in app.screen.query_one(Sheet).canvas.text()
         else:
-            assert app.said is None
+            assert app.notice is None
 
 
 Steps = Callable[[Console, FakeLink, Pilot[int]], Awaitable[None]]
@@ -130,8 +130,8 @@ async def test_a_paste_with_an_r_in_it_is_refused_and_said() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         for char in "LONG RANT":
             app.post_message(events.Key(char, char))
-        await settled(pilot, lambda: app.said is not None)
-        assert "press R once" in str(app.said)
+        await settled(pilot, lambda: app.notice is not None)
+        assert "press R once" in str(app.notice)
         assert link.rollbacks == []
         assert link.asked == []
 
@@ -186,24 +186,24 @@ async def test_long_work_shows_its_seconds_and_can_be_left() -> None:
         gate, done = threading.Event(), link.command
         link.command = lambda kind, **fields: (gate.wait(10), done(kind, **fields))[1]  # type: ignore[method-assign]
         app.act("measure")
-        await settled(pilot, lambda: "Working..." in str(app.said))
+        await settled(pilot, lambda: "Working..." in str(app.notice))
         await pilot.press("escape")
-        assert "Stopped waiting" in str(app.said)
+        assert "Stopped waiting" in str(app.notice)
         gate.set()
         await pilot.pause(0.1)
-        assert "Stopped waiting" in str(app.said)
+        assert "Stopped waiting" in str(app.notice)
 
     await walk(steps)
 
 
 def acting_keys(number: int) -> list[str]:
     """Keys of a screen that change something, the app's own among them."""
-    found = []
+    results = []
     for binding in [*screen(number).BINDINGS, *Console.BINDINGS]:
         assert isinstance(binding, Binding)
         if binding.action.partition("(")[0] in ACTING:
-            found += binding.key.split(",")
-    return found
+            results += binding.key.split(",")
+    return results
 
 
 @pytest.mark.parametrize("number", sorted(SCREENS))
@@ -213,9 +213,9 @@ async def test_read_only_says_why_what_acts_does_nothing_and_r_works(number: int
         await pilot.pause(0.1)
         for key in acting_keys(number):
             await pilot.pause(BURST_S * 2)
-            app.said = None
+            app.notice = None
             await pilot.press(key)
-            assert "read-only" in str(app.said).lower(), f"{key} does not say why it does nothing"
+            assert "read-only" in str(app.notice).lower(), f"{key} does not say why it does nothing"
         assert link.asked == []
         assert not isinstance(app.screen, QuestionDialog)
         await pilot.pause(BURST_S * 2)

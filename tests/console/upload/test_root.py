@@ -37,7 +37,7 @@ def test_relative_absolute_linked_and_from_within_is_one_id(
     spelt = [ids("docs"), ids("./docs/"), ids("more/../docs"), ids(str(tree / "docs")), ids("link"), ids("docs/**")]
     monkeypatch.chdir(tree / "docs")
     spelt += [ids("."), ids("../docs"), ids(str(tree / "docs"))]
-    assert all(found == wanted for found in spelt), spelt
+    assert all(result == wanted for result in spelt), spelt
     assert ids("a.md") == ids(str(tree / "docs" / "a.md")) == wanted[:1]
 
 

@@ -54,11 +54,11 @@ def test_every_bad_file_is_named_with_its_reason(here: Path, monkeypatch: pytest
     os.mkfifo(here / "pipe.txt")
     (here / "blank.html").write_text("<script>x</script>")
 
-    found = {source.id: source.trouble for source in all_of(".", "missing.txt", "nul\0name")}
+    by_name = {source.id: source.trouble for source in all_of(".", "missing.txt", "nul\0name")}
 
-    assert found.pop("large.md").startswith("larger than")
-    assert found.pop("nul\0name")
-    assert found == {
+    assert by_name.pop("large.md").startswith("larger than")
+    assert by_name.pop("nul\0name")
+    assert by_name == {
         "binary.txt": "not a text file",
         "empty.md": "empty",
         "gone.md": "No such file or directory",
@@ -97,13 +97,13 @@ def test_json_lines_lists_and_objects_give_documents_and_name_each_bad_row(here:
     (here / "object.json").write_text(json.dumps(rows[0]))
     (here / "lines.json").write_text(f"{json.dumps(rows[0])}\n{json.dumps(rows[1])}\n")
 
-    found = all_of("rows.jsonl")
+    result = all_of("rows.jsonl")
 
-    assert [source.id for source in found if not source.trouble] == ["a", "7", "rows.jsonl:3", "f.md"]
-    assert [source.id for source in found if source.trouble] == [
+    assert [source.id for source in result if not source.trouble] == ["a", "7", "rows.jsonl:3", "f.md"]
+    assert [source.id for source in result if source.trouble] == [
         "rows.jsonl:5", "rows.jsonl:6", "a3", "half ?", "rows.jsonl:10", "rows.jsonl:11",
     ]  # fmt: skip
-    assert [found[0].title, found[-3].text] == ["T", "? five"]
+    assert [result[0].title, result[-3].text] == ["T", "? five"]
     assert [source.id for source in all_of("list.json")] == ["a", "7"]
     assert [source.id for source in all_of("object.json")] == ["a"]
     assert [source.id for source in all_of("lines.json")] == ["a", "7"]
@@ -179,9 +179,9 @@ def test_files_that_are_passed_over_are_named_by_their_ending(here: Path) -> Non
     (here / "wide").write_bytes("text in UTF-16".encode("utf-16-le"))
     passed_over: dict[str, list[str]] = {}
 
-    found = sources.files((".",), passed_over)
+    result = sources.files((".",), passed_over)
 
-    assert found == ["README", "a.mdx", "b.adoc", "c.asciidoc", "d.log", "e.1", "release-1.2", "wide"]
+    assert result == ["README", "a.mdx", "b.adoc", "c.asciidoc", "d.log", "e.1", "release-1.2", "wide"]
     assert passed_over == {".png": ["f.png", "h.PNG"], ".py": ["g.py"], sources.BINARY: ["program"]}
 
 

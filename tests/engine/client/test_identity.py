@@ -46,8 +46,8 @@ def test_root_without_a_login_is_called_what_it_says_and_stays_root(monkeypatch:
 
 
 def test_the_kernel_s_own_record_is_read() -> None:
-    found = identity.login_uid(os.getpid())
-    assert found is None or found >= 0
+    result = identity.login_uid(os.getpid())
+    assert result is None or result >= 0
     assert identity.login_uid(2**22 + 1) is None
 
 
@@ -88,8 +88,8 @@ def engine(access: Access) -> Any:
 @pytest.fixture
 def group() -> Iterator[tuple[str, str]]:
     """(a group, a member of it) of this machine."""
-    for each in pwd.getpwall():
-        yield grp.getgrgid(each.pw_gid).gr_name, each.pw_name
+    for one in pwd.getpwall():
+        yield grp.getgrgid(one.pw_gid).gr_name, one.pw_name
         return
 
 

@@ -54,9 +54,9 @@ def test_another_version_plan_or_model_is_refused_by_name() -> None:
         (Identity("1", "else", "model"), "worker_plan"),
         (Identity("1", "plan", "else"), "worker_model"),
     ):
-        found = mismatch(other, mine)
-        assert found is not None
-        assert found.code == code
+        result = mismatch(other, mine)
+        assert result is not None
+        assert result.code == code
 
 
 @st.composite

@@ -29,11 +29,13 @@ def moments(values: np.ndarray) -> Moments:
 @pytest.mark.parametrize(("control", "treatment"), ARMS)
 def test_t_tests_from_sums_are_those_of_the_plans_script_on_the_values(control, treatment):
     plan = stats.ttest_ind(control, treatment)
-    found = fixed.student(moments(control), moments(treatment))
-    assert (found.statistic, found.p) == pytest.approx((plan.statistic, plan.pvalue), **exactly)
+    result = fixed.student(moments(control), moments(treatment))
+    assert (result.statistic, result.p) == pytest.approx((plan.statistic, plan.pvalue), **exactly)
     other = stats.ttest_ind(control, treatment, equal_var=False)
-    found = fixed.welch(moments(control), moments(treatment))
-    assert (found.statistic, found.p, found.dof) == pytest.approx((other.statistic, other.pvalue, other.df), **exactly)
+    result = fixed.welch(moments(control), moments(treatment))
+    assert (result.statistic, result.p, result.dof) == pytest.approx(
+        (other.statistic, other.pvalue, other.df), **exactly
+    )
     interval = other.confidence_interval(0.95)
     ours = effects.fixed_interval(effects.difference(moments(control), moments(treatment)))
     # scipy's is control - treatment; ours is treatment - control.
@@ -45,25 +47,25 @@ def test_paired_test_from_the_sums_of_differences():
     first = rng.normal(10.0, 3.0, 80)
     second = first + rng.normal(0.2, 0.5, 80)
     oracle = stats.ttest_rel(second, first)
-    found = fixed.paired(moments(second - first))
-    assert (found.statistic, found.p) == pytest.approx((oracle.statistic, oracle.pvalue), rel=1e-9)
+    result = fixed.paired(moments(second - first))
+    assert (result.statistic, result.p) == pytest.approx((oracle.statistic, oracle.pvalue), rel=1e-9)
 
 
 @pytest.mark.parametrize(("n", "k", "m", "j"), RATES)
 def test_chi_square(n, k, m, j):
     oracle = stats.chi2_contingency([[k, n - k], [j, m - j]], correction=False)
-    found = fixed.chi_square(Counts(n, k), Counts(m, j))
-    assert (found.statistic, found.p) == pytest.approx((oracle.statistic, oracle.pvalue), **exactly)
-    assert found.exact_p is None
-    assert found.warning == ""
+    result = fixed.chi_square(Counts(n, k), Counts(m, j))
+    assert (result.statistic, result.p) == pytest.approx((oracle.statistic, oracle.pvalue), **exactly)
+    assert result.exact_p is None
+    assert result.warning == ""
 
 
 def test_few_expected_counts_warn_and_are_judged_by_fishers_exact_test():
-    found = fixed.chi_square(Counts(200, 1), Counts(180, 6))
-    assert "under 5" in found.warning
+    result = fixed.chi_square(Counts(200, 1), Counts(180, 6))
+    assert "under 5" in result.warning
     oracle = stats.fisher_exact([[1, 199], [6, 174]]).pvalue
-    assert found.judged_p == found.exact_p == pytest.approx(oracle, rel=1e-9)
-    assert found.judged_p > found.p
+    assert result.judged_p == result.exact_p == pytest.approx(oracle, rel=1e-9)
+    assert result.judged_p > result.p
 
 
 def test_effect_sizes():
@@ -71,15 +73,15 @@ def test_effect_sizes():
     a, b = len(control), len(treatment)
     pooled = ((a - 1) * control.var(ddof=1) + (b - 1) * treatment.var(ddof=1)) / (a + b - 2)
     d = (treatment.mean() - control.mean()) / math.sqrt(pooled)
-    found = effects.standardised(moments(control), moments(treatment))
-    assert found.estimate == pytest.approx(d, rel=1e-9)
+    result = effects.standardised(moments(control), moments(treatment))
+    assert result.estimate == pytest.approx(d, rel=1e-9)
     # Near the exact interval, by the noncentral t, for arms of hundreds.
     t, root = d / math.sqrt(1 / a + 1 / b), math.sqrt(1 / a + 1 / b)
     from scipy.optimize import brentq
 
     low = brentq(lambda shift: stats.nct.sf(t, a + b - 2, shift) - 0.025, t - 6, t + 6) * root
     high = brentq(lambda shift: stats.nct.cdf(t, a + b - 2, shift) - 0.025, t - 6, t + 6) * root
-    assert (found.low, found.high) == pytest.approx((low, high), abs=2e-3)
+    assert (result.low, result.high) == pytest.approx((low, high), abs=2e-3)
     h = effects.standardised(Counts(400, 100), Counts(400, 140))
     assert h.estimate == pytest.approx(2 * math.asin(math.sqrt(0.35)) - 2 * math.asin(math.sqrt(0.25)))
 
@@ -88,8 +90,8 @@ def test_uplift_interval_covers_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(8)
     covered = 0
     for _ in range(1500):
-        found = effects.uplift(moments(rng.exponential(2.0, 300)), moments(rng.exponential(2.0 * 1.15, 300)))
-        interval = effects.fixed_interval(found)
+        result = effects.uplift(moments(rng.exponential(2.0, 300)), moments(rng.exponential(2.0 * 1.15, 300)))
+        interval = effects.fixed_interval(result)
         covered += interval.low < 0.15 < interval.high
     assert 0.935 < covered / 1500 < 0.965
 
@@ -97,11 +99,11 @@ def test_uplift_interval_covers_the_truth_as_often_as_it_says():
 @pytest.mark.parametrize(("n", "k"), [(20, 0), (20, 20), (20, 7), (5000, 40), (1, 1)])
 def test_proportion_intervals(n, k):
     oracle = stats.binomtest(k, n).proportion_ci(method="wilson")
-    found = effects.wilson(Counts(n, k))
-    assert (found.low, found.high) == pytest.approx((oracle.low, oracle.high), abs=1e-9)
+    result = effects.wilson(Counts(n, k))
+    assert (result.low, result.high) == pytest.approx((oracle.low, oracle.high), abs=1e-9)
     exact = stats.binomtest(k, n).proportion_ci(confidence_level=0.9, method="exact")
-    found = effects.exact_bounds(Counts(n, k), 0.05)
-    assert (found.low, found.high) == pytest.approx((exact.low, exact.high), abs=1e-9)
+    result = effects.exact_bounds(Counts(n, k), 0.05)
+    assert (result.low, result.high) == pytest.approx((exact.low, exact.high), abs=1e-9)
 
 
 def test_three_hundred_clean_documents_certify_one_percent_and_299_need_luck():
@@ -121,9 +123,9 @@ def test_sequence_gives_the_numbers_of_the_published_implementation():
     estimate = treatment.mean / control.mean - 1.0
     assert (estimate, of.se) == pytest.approx((0.50336, 0.33341), abs=6e-6)
     assert (estimate - width, estimate + width) == pytest.approx((-0.55844, 1.56516), abs=6e-6)
-    found = sequence.sequence(effects.uplift(Counts(3000, 1396), Counts(3461, 2422)), 0.05, 5000)
-    assert (found.low, found.estimate, found.high) == pytest.approx((0.40098, 0.50386, 0.60675), abs=6e-6)
-    assert found.p == pytest.approx(0.0, abs=6e-6)
+    result = sequence.sequence(effects.uplift(Counts(3000, 1396), Counts(3461, 2422)), 0.05, 5000)
+    assert (result.low, result.estimate, result.high) == pytest.approx((0.40098, 0.50386, 0.60675), abs=6e-6)
+    assert result.p == pytest.approx(0.0, abs=6e-6)
 
 
 def test_sequence_agrees_with_the_papers_formulas_to_1e_6():
@@ -171,12 +173,12 @@ def test_width_against_a_fixed_interval_at_the_tuning_that_others_ship_and_at_ou
 
 
 def test_rate_bounds_are_where_the_mixture_passes_one_over_alpha():
-    found = sequence.rate_bounds(Counts(800, 3), 0.05, 0.01)
+    result = sequence.rate_bounds(Counts(800, 3), 0.05, 0.01)
     a, b = 1.0, 99.0
-    for edge in (found.low, found.high):
+    for edge in (result.low, result.high):
         oracle = stats.betabinom(800, a, b).pmf(3) / stats.binom(800, edge).pmf(3)
         assert oracle == pytest.approx(20.0, rel=1e-6)
-    assert found.low < 3 / 800 < found.high
+    assert result.low < 3 / 800 < result.high
 
 
 # O'Brien-Fleming constants C_B(K, 0.05): Jennison and Turnbull 2000, table 2.3.
@@ -185,10 +187,10 @@ TABLE = {1: 1.960, 2: 1.977, 3: 2.004, 4: 2.024, 5: 2.040, 6: 2.053, 7: 2.063, 8
 
 @pytest.mark.parametrize(("looks", "constant"), TABLE.items())
 def test_obrien_fleming_constants_are_the_published_ones(looks, constant):
-    found = group_sequential.bounds(looks)
-    assert found[-1].z == pytest.approx(constant, abs=6e-4)
-    for bound in found:
-        assert bound.z == pytest.approx(found[-1].z * math.sqrt(looks / bound.number), rel=1e-12)
+    result = group_sequential.bounds(looks)
+    assert result[-1].z == pytest.approx(constant, abs=6e-4)
+    for bound in result:
+        assert bound.z == pytest.approx(result[-1].z * math.sqrt(looks / bound.number), rel=1e-12)
         assert bound.p == pytest.approx(2 * stats.norm.sf(bound.z), rel=1e-9)
 
 
@@ -211,9 +213,9 @@ def test_split_p_is_scipys_chisquare(control, treatment, share):
 
 
 def test_split_e_value_is_the_beta_binomial_over_the_binomial():
-    found = srm.sample_ratio(2350, 2650, 0.5)
+    result = srm.sample_ratio(2350, 2650, 0.5)
     oracle = stats.betabinom(5000, 150, 150).pmf(2650) / stats.binom(5000, 0.5).pmf(2650)
-    assert found.e_value == pytest.approx(oracle, rel=1e-6)
+    assert result.e_value == pytest.approx(oracle, rel=1e-6)
 
 
 def test_documents_needed_for_fifteen_percent_at_eighty_percent_power():
@@ -286,7 +288,7 @@ def test_rates_by_document_are_tested_as_scipy_tests_their_linearised_values_whe
         arms.append(by_documents(yes, asked))
         linear.append((yes - yes.sum() / asked.sum() * asked) / asked.mean() + yes.sum() / asked.sum())
     oracle = stats.ttest_ind(*linear, equal_var=False)
-    found = fixed.by_document(*arms)
-    assert (found.statistic, found.p) == pytest.approx((oracle.statistic, oracle.pvalue), rel=1e-9)
+    result = fixed.by_document(*arms)
+    assert (result.statistic, result.p) == pytest.approx((oracle.statistic, oracle.pvalue), rel=1e-9)
     plain = stats.chi2_contingency([[a.yes, a.asked - a.yes] for a in arms], correction=False)
     assert fixed.plan_p(*arms) == pytest.approx(plain.pvalue, rel=1e-9)

@@ -59,10 +59,10 @@ def finite(value: Any) -> None:
 def test_effects_tests_and_power(control: Measure, treatment: Measure) -> None:
     difference, uplift = effects.difference(control, treatment), effects.uplift(control, treatment)
     finite([difference, uplift, effects.ratio(control, treatment), effects.standardised(control, treatment)])
-    for found in (difference, uplift, effects.single(treatment)):
-        finite([sequence.sequence(found, 0.05, 1400), sequence.bounds(found, 0.05, 1400)])
-        if found is not None:
-            finite([effects.fixed_interval(found), found.z])
+    for result in (difference, uplift, effects.single(treatment)):
+        finite([sequence.sequence(result, 0.05, 1400), sequence.bounds(result, 0.05, 1400)])
+        if result is not None:
+            finite([effects.fixed_interval(result), result.z])
     finite(fixed.test_for(control, treatment))
     if isinstance(control, Moments) and isinstance(treatment, Moments):
         finite([fixed.student(control, treatment), fixed.paired(control)])

@@ -19,10 +19,10 @@ def sizes(pieces: tuple[str, ...]) -> list[int]:
 
 @given(st.text(alphabet="abc .\n#é数", min_size=1, max_size=3000), st.integers(200, 900))
 def test_nothing_is_lost_and_no_piece_is_too_long(text: str, most: int) -> None:
-    found = split(text, max_chars=most, max_tokens=MUCH, max_pieces=10_000)
-    assert found.of == len(found.pieces)
-    assert max(sizes(found.pieces), default=0) <= most
-    together = re.sub(r"\s", "", "".join(found.pieces))
+    result = split(text, max_chars=most, max_tokens=MUCH, max_pieces=10_000)
+    assert result.of == len(result.pieces)
+    assert max(sizes(result.pieces), default=0) <= most
+    together = re.sub(r"\s", "", "".join(result.pieces))
     rest = iter(together)
     assert all(letter in rest for letter in re.sub(r"\s", "", text))  # in order, though titles are repeated between
 
@@ -61,10 +61,10 @@ def test_a_script_that_takes_more_tokens_a_letter_is_cut_into_smaller_pieces() -
 
 def test_too_many_pieces_are_sampled_evenly_with_the_first_and_the_last() -> None:
     text = "\n\n".join(f"# Part {i}\n\n" + "x" * 300 for i in range(100))
-    found = split(text, max_chars=400, max_tokens=MUCH, max_pieces=5)
-    assert found.of > 90
-    numbers = [int(re.findall(r"# Part (\d+)", piece)[0]) for piece in found.pieces[1:]]
-    assert len(found.pieces) == 5
+    result = split(text, max_chars=400, max_tokens=MUCH, max_pieces=5)
+    assert result.of > 90
+    numbers = [int(re.findall(r"# Part (\d+)", piece)[0]) for piece in result.pieces[1:]]
+    assert len(result.pieces) == 5
     assert numbers[-1] == 99
     assert all(15 < b - a < 35 for a, b in pairwise(numbers))
 
@@ -78,11 +78,11 @@ def test_a_keyword_comes_once_in_its_first_spelling(lists: list[list[str]]) -> N
     def same(word: str) -> str:
         return word.lower().rstrip("s")
 
-    found = merge(lists, same)
-    assert len({same(word) for word in found}) == len(found)
-    assert {same(word) for word in found} == {same(word) for words in lists for word in words}
+    merged_list = merge(lists, same)
+    assert len({same(word) for word in merged_list}) == len(merged_list)
+    assert {same(word) for word in merged_list} == {same(word) for words in lists for word in words}
     first = {}
     for words in lists:
         for word in words:
             first.setdefault(same(word), word)
-    assert all(first[same(word)] == word for word in found)
+    assert all(first[same(word)] == word for word in merged_list)

@@ -99,14 +99,14 @@ def flat(text: str) -> str:
 @example("this is the thing that we have and it is New")
 @example("İstanbul İSTANBUL ﬁx ẞ ǅ")
 def test_any_text_gives_few_distinct_keywords_always_the_same(text: str) -> None:
-    found = extract(text)
+    keywords = extract(text)
 
-    assert found == extract(text)
-    assert len(found.ranked) <= MAX_TOTAL
-    assert len(found.technical) <= MAX_TECHNICAL
-    assert set(found.technical) <= set(found.ranked)
-    assert len({keyword.casefold() for keyword in found.ranked}) == len(found.ranked)
-    assert all(keyword.strip() == keyword and 0 < len(keyword) <= MAX_CHARS for keyword in found.ranked)
+    assert keywords == extract(text)
+    assert len(keywords.ranked) <= MAX_TOTAL
+    assert len(keywords.technical) <= MAX_TECHNICAL
+    assert set(keywords.technical) <= set(keywords.ranked)
+    assert len({keyword.casefold() for keyword in keywords.ranked}) == len(keywords.ranked)
+    assert all(keyword.strip() == keyword and 0 < len(keyword) <= MAX_CHARS for keyword in keywords.ranked)
 
 
 @given(TEXTS)
@@ -165,20 +165,20 @@ def test_no_text_of_ten_megabytes_takes_more_than_in_proportion(unit: str) -> No
     ],
 )
 def test_identifiers_survive(text: str, identifier: str) -> None:
-    found = extract(text).ranked
+    keywords = extract(text).ranked
 
-    assert any(identifier in keyword for keyword in found), found
+    assert any(identifier in keyword for keyword in keywords), keywords
 
 
 def test_identifiers_and_names_of_the_craft_are_technical_and_ideas_are_descriptive() -> None:
-    found = extract(
+    keywords = extract(
         "The staged rollout raises the percentage of documents. Set max_retries in config.toml, and call Ollama with --verbose. "
         "Error budgets protect search quality. PostgreSQL stores the audit trail; the staged rollout waits for the error budgets."
     )
 
-    assert {"max_retries", "config.toml"} <= set(found.technical)
-    assert any("postgresql" in keyword.lower() for keyword in found.technical)
-    assert {"staged rollout", "error budgets", "audit trail"} <= set(found.descriptive)
+    assert {"max_retries", "config.toml"} <= set(keywords.technical)
+    assert any("postgresql" in keyword.lower() for keyword in keywords.technical)
+    assert {"staged rollout", "error budgets", "audit trail"} <= set(keywords.descriptive)
 
 
 def test_markup_code_and_addresses_are_no_keywords() -> None:
@@ -197,12 +197,12 @@ def frobnicate(zork):
 
 <script>var hidden = 1;</script><p class="fancy">Traversal queries follow relationships &amp; edges.</p>
 """
-    found = " ".join(extract(text).ranked)
+    result = " ".join(extract(text).ranked)
 
-    assert "graph databases" in found
-    assert "traversal queries" in found
+    assert "graph databases" in result
+    assert "traversal queries" in result
     for noise in ("frobnicate", "zork", "secret-path", "example.net", "hidden", "fancy", "amp", "|", "*", "#", "<"):
-        assert noise not in found
+        assert noise not in result
 
 
 def test_a_text_that_is_all_code_still_has_keywords() -> None:
@@ -210,13 +210,13 @@ def test_a_text_that_is_all_code_still_has_keywords() -> None:
 
 
 def test_owners_and_titles_are_left_off_and_names_stay_whole() -> None:
-    found = extract(
+    keywords = extract(
         "The company's pay offer was refused. Mr Downer met Australia's envoy, and Australia sent an observer. Zipf's law "
         "describes the counts; Zipf's law was tested again."
     ).ranked
 
-    assert {"pay offer", "downer", "envoy", "zipf's law"} <= set(found)
-    assert not any(keyword.startswith("mr ") for keyword in found)
+    assert {"pay offer", "downer", "envoy", "zipf's law"} <= set(keywords)
+    assert not any(keyword.startswith("mr ") for keyword in keywords)
 
 
 def test_the_choice_of_spelling_and_every_tie_is_by_rule() -> None:
@@ -227,13 +227,13 @@ def test_the_choice_of_spelling_and_every_tie_is_by_rule() -> None:
 
 
 def test_lines_in_capitals_are_words_and_not_acronyms() -> None:
-    found = extract(
+    keywords = extract(
         "THE ROLE OF TRUST IN A SUCCESSFUL SCHOOL\n\nTrust grows where a school listens. HTTP requests carry it."
     )
 
-    assert "trust" in found.ranked
-    assert not {"ROLE", "TRUST", "SCHOOL"} & set(" ".join(found.ranked).split())
-    assert any("HTTP" in keyword for keyword in found.technical)
+    assert "trust" in keywords.ranked
+    assert not {"ROLE", "TRUST", "SCHOOL"} & set(" ".join(keywords.ranked).split())
+    assert any("HTTP" in keyword for keyword in keywords.technical)
 
 
 def test_an_acronym_is_kept_as_written() -> None:
@@ -270,10 +270,10 @@ def test_an_acronym_is_kept_as_written() -> None:
     ],
 )  # fmt: skip
 def test_other_languages_find_their_words_and_no_function_words(text: str, expected: str, function_words: str) -> None:
-    found = extract(text).ranked
+    keywords = extract(text).ranked
 
-    assert any(expected in keyword for keyword in found), found
-    assert not set(found) & set(function_words.split())
+    assert any(expected in keyword for keyword in keywords), keywords
+    assert not set(keywords) & set(function_words.split())
 
 
 @pytest.mark.parametrize(
@@ -297,34 +297,34 @@ def test_other_languages_find_their_words_and_no_function_words(text: str, expec
     ],
 )  # fmt: skip
 def test_a_noun_phrase_of_a_romance_language_is_whole_though_it_comes_once(text: str, terms: set[str]) -> None:
-    found = extract(text).ranked
+    keywords = extract(text).ranked
 
-    assert terms <= set(found), found
+    assert terms <= set(keywords), keywords
     assert not {"de", "del", "do", "des", "du"} & {
-        part for keyword in found for part in (keyword.split()[0], keyword.split()[-1])
+        part for keyword in keywords for part in (keyword.split()[0], keyword.split()[-1])
     }
 
 
 def test_hindi_has_no_function_words() -> None:
-    found = extract(
+    keywords = extract(
         "मशीन लर्निंग कृत्रिम बुद्धिमत्ता की एक शाखा है जिसमें कंप्यूटर डेटा से सीखते हैं। डेटाबेस सर्वर पर प्रशिक्षण डेटा सुरक्षित रखा जाता है और यदि सर्वर बंद हो जाए तो बैकअप "
         "से डेटा वापस लाया जा सकता है।"
     ).ranked
 
-    assert any("डेटाबेस" in keyword for keyword in found)
+    assert any("डेटाबेस" in keyword for keyword in keywords)
     assert not {"की", "एक", "है", "से", "पर", "और", "यदि", "तो", "जिसमें", "रखा", "हैं"} & {
-        word for k in found for word in k.split()
+        word for k in keywords for word in k.split()
     }
 
 
 def test_a_text_with_many_words_that_english_shares_is_in_its_own_language() -> None:
-    found = extract(
+    keywords = extract(
         "To jest program do kopiowania plików na dysku. Na końcu jest lista opcji, a plik do zapisu jest podany po nazwie katalogu. "
         "Nie ma on opcji do usuwania plików, lub jest ona ukryta."
     ).ranked
 
     assert not {"jest", "do", "na", "lub", "nie", "a", "to", "po", "on"} & {
-        word for k in found for word in k.lower().split()
+        word for k in keywords for word in k.lower().split()
     }
 
 

@@ -36,17 +36,17 @@ IN_LANGUAGES = {
 
 @pytest.mark.parametrize("spoken", sorted(IN_LANGUAGES))
 def test_identifiers_stand_alone_and_whole_among_the_words_of_any_language(spoken: str) -> None:
-    found = extract(IN_LANGUAGES[spoken])
+    keywords = extract(IN_LANGUAGES[spoken])
 
-    assert set(found.ranked) >= NAMES
-    assert set(found.technical) >= NAMES
+    assert set(keywords.ranked) >= NAMES
+    assert set(keywords.technical) >= NAMES
 
 
 def test_chinese_words_end_at_particles_unless_these_are_part_of_a_word() -> None:
-    found = extract(IN_LANGUAGES["chinese"] + "并发请求通过重定向到达节点。").ranked
+    keywords = extract(IN_LANGUAGES["chinese"] + "并发请求通过重定向到达节点。").ranked
 
-    assert not any(keyword.startswith(("如果", "通过", "发请求")) or keyword.endswith("通") for keyword in found)
-    assert any("并发" in keyword for keyword in found)
+    assert not any(keyword.startswith(("如果", "通过", "发请求")) or keyword.endswith("通") for keyword in keywords)
+    assert any("并发" in keyword for keyword in keywords)
     again = extract("本文提出一种基于检索增强生成的方法。检索增强生成能够减少模型的幻觉。").ranked
     assert "检索增强生成" in again
     assert not any(keyword in "检索增强生成" for keyword in again if keyword != "检索增强生成")
@@ -68,10 +68,10 @@ def test_a_passage_in_english_does_not_run_its_function_words_into_keywords() ->
     french = "Le serveur de bases de données utilise un pool de connexions pour limiter le nombre de requêtes. Chaque requête attend. "
     english = "The connection pool is bounded by max_connections. "
 
-    found = extract(french * 2 + english * 2).ranked
+    keywords = extract(french * 2 + english * 2).ranked
 
-    assert "connection pool" in found
-    assert not any(f" {word} " in f" {keyword} " for keyword in found for word in ("The", "is", "by", "un"))
+    assert "connection pool" in keywords
+    assert not any(f" {word} " in f" {keyword} " for keyword in keywords for word in ("The", "is", "by", "un"))
 
 
 def test_encoded_bytes_digests_and_times_are_no_keywords() -> None:
@@ -84,25 +84,25 @@ def test_encoded_bytes_digests_and_times_are_no_keywords() -> None:
         for n in range(60)
     )
 
-    found = extract(log).ranked
+    keywords = extract(log).ranked
 
-    assert {"gateway", "scheduler"} <= set(" ".join(found).split())
-    assert not any(sum(c.isdigit() for c in keyword) > 3 for keyword in found), found
+    assert {"gateway", "scheduler"} <= set(" ".join(keywords).split())
+    assert not any(sum(c.isdigit() for c in keyword) > 3 for keyword in keywords), keywords
 
 
 def test_a_flag_keeps_its_dashes_after_a_quote_or_a_bar() -> None:
-    found = extract(
+    keywords = extract(
         "| option | meaning |\n|---|---|\n| `--max-retries` | most retries |\n| (.gitignore) | ignored files |\n"
     )
 
-    assert {"--max-retries", ".gitignore"} <= set(found.ranked)
+    assert {"--max-retries", ".gitignore"} <= set(keywords.ranked)
 
 
 def test_settings_a_line_each_do_not_run_together() -> None:
-    found = extract("kind: Deployment\nmetadata:\n  name: gateway\nspec:\n  replicas: 3\n  image: registry\n").ranked
+    keywords = extract("kind: Deployment\nmetadata:\n  name: gateway\nspec:\n  replicas: 3\n  image: registry\n").ranked
 
-    assert {"deployment", "gateway"} <= set(found)
-    assert not any("metadata" in keyword and " " in keyword for keyword in found)
+    assert {"deployment", "gateway"} <= set(keywords)
+    assert not any("metadata" in keyword and " " in keyword for keyword in keywords)
 
 
 def test_cells_of_a_table_and_lines_of_code_do_not_run_together() -> None:
@@ -152,10 +152,10 @@ def test_a_long_line_is_sampled_without_cutting_words_in_two() -> None:
     ],
 )  # fmt: skip
 def test_two_nouns_with_a_link_that_come_again_are_a_term_and_its_parts_are_none(text: str, terms: set[str]) -> None:
-    found = set(extract(text).ranked)
+    result = set(extract(text).ranked)
 
-    assert found >= terms
-    assert not found & {"de", "base", "datos", "charge"}
+    assert result >= terms
+    assert not result & {"de", "base", "datos", "charge"}
 
 
 def test_what_long_runs_of_another_language_share_is_a_keyword() -> None:

@@ -109,17 +109,17 @@ def test_what_is_no_keyword(raw: str) -> None:
 
 
 def test_keywords_are_tidied_and_the_same_one_counts_once() -> None:
-    found = ground(['"Gateway".', "gateway", "• tokio,", "moonlight", "x"], Ground(ENGLISH))
-    assert found.kept == ("Gateway", "tokio")
-    assert (found.dropped, found.unfit) == (1, 1)
+    grounded = ground(['"Gateway".', "gateway", "• tokio,", "moonlight", "x"], Ground(ENGLISH))
+    assert grounded.kept == ("Gateway", "tokio")
+    assert (grounded.dropped, grounded.unfit) == (1, 1)
 
 
 @given(st.text(max_size=400), st.lists(st.text(max_size=100), max_size=20))
 def test_whatever_is_proposed_what_stays_is_short_printable_and_in_the_text(text: str, proposed: list[str]) -> None:
     evidence = Ground(text)
-    found = ground(proposed, evidence)
-    assert len(found.kept) + found.dropped + found.unfit <= len(proposed)
-    for keyword in found.kept:
+    grounded = ground(proposed, evidence)
+    assert len(grounded.kept) + grounded.dropped + grounded.unfit <= len(proposed)
+    for keyword in grounded.kept:
         assert 1 <= len(keyword) <= KEYWORD_CHARS
         assert keyword.isprintable()
         assert evidence.supports(keyword)

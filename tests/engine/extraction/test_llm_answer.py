@@ -38,10 +38,10 @@ def test_what_was_asked_for_is_read_whole_with_or_without_words_around_it(
     descriptive: list[str], technical: list[str], before: str, after: str
 ) -> None:
     text = before + json.dumps({"descriptive": descriptive, "technical": technical}) + after
-    found = parse(text)
-    assert found.flaw == "" or not "".join(descriptive + technical).strip()
+    proposal = parse(text)
+    assert proposal.flaw == "" or not "".join(descriptive + technical).strip()
     wanted = [[word for word in listed if word.strip()] for listed in (descriptive, technical)]
-    assert [list(found.descriptive), list(found.technical)] == wanted
+    assert [list(proposal.descriptive), list(proposal.technical)] == wanted
 
 
 @given(lists, lists, st.booleans(), st.data())
@@ -50,30 +50,30 @@ def test_of_a_cut_answer_every_complete_item_is_saved_and_no_other(
 ) -> None:
     whole = json.dumps({"descriptive": descriptive, "technical": technical}, ensure_ascii=ascii_only)
     cut = data.draw(st.integers(0, len(whole) - 1))
-    found = parse(whole[:cut])
-    assert found.flaw or (cut == len(whole) - 1 and descriptive and technical)
+    proposal = parse(whole[:cut])
+    assert proposal.flaw or (cut == len(whole) - 1 and descriptive and technical)
     descriptive, technical = ([word for word in listed if word.strip()] for listed in (descriptive, technical))
-    assert list(found.descriptive) == descriptive[: len(found.descriptive)]
-    assert list(found.technical) == technical[: len(found.technical)]
+    assert list(proposal.descriptive) == descriptive[: len(proposal.descriptive)]
+    assert list(proposal.technical) == technical[: len(proposal.technical)]
     if cut > whole.index('], "technical": ['):  # within a string the quotes are escaped
-        assert list(found.descriptive) == descriptive
+        assert list(proposal.descriptive) == descriptive
 
 
 @given(st.text(max_size=300) | st.binary(max_size=300).map(lambda b: b.decode("latin-1")) | anything.map(json.dumps))
 def test_nothing_that_a_model_writes_raises(text: str) -> None:
-    found = parse(text)
-    for item in (*found.descriptive, *found.technical):
+    proposal = parse(text)
+    for item in (*proposal.descriptive, *proposal.technical):
         assert isinstance(item, str)
-    assert found.count or found.flaw or "[" in text
+    assert proposal.count or proposal.flaw or "[" in text
 
 
 @given(anything)
 def test_items_of_any_other_kind_cost_no_keyword_and_do_not_raise(value: object) -> None:
-    found = parse(json.dumps({"descriptive": [value, "gateway"], "technical": value}))
-    assert "gateway" in found.descriptive
+    proposal = parse(json.dumps({"descriptive": [value, "gateway"], "technical": value}))
+    assert "gateway" in proposal.descriptive
     if isinstance(value, int | float | None):
-        assert found.descriptive == ("gateway",)
-        assert found.strange >= 1
+        assert proposal.descriptive == ("gateway",)
+        assert proposal.strange >= 1
 
 
 @pytest.mark.parametrize(
@@ -90,17 +90,17 @@ def test_items_of_any_other_kind_cost_no_keyword_and_do_not_raise(value: object)
 )
 def test_an_answer_made_to_hurt_costs_little_and_stays_bounded(text: str) -> None:
     began = time.process_time()
-    found = parse(text)
+    proposal = parse(text)
     assert time.process_time() - began < 0.5
-    assert len(found.descriptive) <= MOST_ITEMS
-    assert len(found.technical) <= MOST_ITEMS
+    assert len(proposal.descriptive) <= MOST_ITEMS
+    assert len(proposal.technical) <= MOST_ITEMS
 
 
 @given(anything.map(json.dumps) | st.text(max_size=200))
 def test_what_is_judged_usable_is_within_the_limits_and_in_the_document(text: str) -> None:
-    found = judge(ModelReply(text), PieceEvidence(DOCUMENT))
-    keywords = merged([found], Llm(urls=("http://a",), model="m"))
-    assert found.flaw is not None or len(keywords) > 0
+    verdict = judge(ModelReply(text), PieceEvidence(DOCUMENT))
+    keywords = merged([verdict], Llm(urls=("http://a",), model="m"))
+    assert verdict.flaw is not None or len(keywords) > 0
     assert len(keywords) <= 15
     assert set(keywords.technical) <= set(keywords.ranked)
     assert all(Ground(DOCUMENT).supports(keyword) for keyword in keywords.ranked)
@@ -127,9 +127,9 @@ def test_each_useless_answer_has_its_kind(reply: ModelReply, kind: ErrorKind) ->
 
 
 def test_both_lists_share_the_ranking_and_a_keyword_in_both_is_technical() -> None:
-    said = {"descriptive": ["failed requests", "pools", "backoff"], "technical": ["tokio", "pool"]}
+    by_name = {"descriptive": ["failed requests", "pools", "backoff"], "technical": ["tokio", "pool"]}
     keywords = merged(
-        [judge(ModelReply(json.dumps(said)), PieceEvidence(DOCUMENT))], Llm(urls=("http://a",), model="m")
+        [judge(ModelReply(json.dumps(by_name)), PieceEvidence(DOCUMENT))], Llm(urls=("http://a",), model="m")
     )
     assert keywords.ranked == ("failed requests", "tokio", "backoff", "pool")
     assert keywords.technical == ("tokio", "pool")
@@ -138,11 +138,11 @@ def test_both_lists_share_the_ranking_and_a_keyword_in_both_is_technical() -> No
 def test_many_ideas_and_few_names_are_ranked_by_weight_and_not_in_turn() -> None:
     ideas = tuple(f"idea {letter}" for letter in "abcdefghijkl")
     piece = PieceKeywords(ideas, ("kafka", "etcd"), 14, 0, None)
-    found = merged([piece], Llm(urls=("http://127.0.0.1:1",), model="m"))
-    assert len(found.ranked) == 14
-    assert found.ranked[:3] == ideas[:3]
-    assert found.ranked.index("kafka") == 3
-    assert found.ranked.index("etcd") == 10
+    result = merged([piece], Llm(urls=("http://127.0.0.1:1",), model="m"))
+    assert len(result.ranked) == 14
+    assert result.ranked[:3] == ideas[:3]
+    assert result.ranked.index("kafka") == 3
+    assert result.ranked.index("etcd") == 10
 
 
 def test_a_document_without_names_has_the_whole_budget_of_ideas() -> None:
@@ -158,7 +158,7 @@ def test_both_methods_have_one_budget() -> None:
         "Deep queues, warm caches, cold starts, slow disks, hot shards, dead letters, lost writes and torn pages follow. "
         * 2
     )
-    found = extract(text, budget=Budget(total=6, descriptive=4, technical=2))
-    assert len(found.descriptive) == 4
+    result = extract(text, budget=Budget(total=6, descriptive=4, technical=2))
+    assert len(result.descriptive) == 4
     limits = Llm(urls=("http://127.0.0.1:1",), model="m")
     assert Budget() == Budget(limits.max_total, limits.max_descriptive, limits.max_technical)

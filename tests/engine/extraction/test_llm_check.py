@@ -33,34 +33,34 @@ async def findings(*urls: str, **settings: Any) -> dict[str, CheckLine]:
 
 async def test_a_healthy_service_is_told_with_version_model_context_and_capacity() -> None:
     async with StubLlm(latency_s=0.02) as stub:
-        found = await findings(stub.url)
-    assert "version 0.33.0" in found["service"].text
-    assert stub.service.digest[:19] in found["model"].text
-    assert "8192 tokens" in found["context"].text
-    assert "keywords in the sample's answer occur in its text" in found["answer"].text
-    assert "at a time" in found["capacity"].text
+        checks = await findings(stub.url)
+    assert "version 0.33.0" in checks["service"].text
+    assert stub.service.digest[:19] in checks["model"].text
+    assert "8192 tokens" in checks["context"].text
+    assert "keywords in the sample's answer occur in its text" in checks["answer"].text
+    assert "at a time" in checks["capacity"].text
 
 
 async def test_a_service_with_one_slot_is_measured_as_one_and_named_the_variable() -> None:
     async with StubLlm(slots=1, latency_s=0.1) as stub:
-        found = await findings(stub.url)
-    assert "about 1 at a time" in found["capacity"].text
-    assert "OLLAMA_NUM_PARALLEL" in found["capacity"].text
+        checks = await findings(stub.url)
+    assert "about 1 at a time" in checks["capacity"].text
+    assert "OLLAMA_NUM_PARALLEL" in checks["capacity"].text
 
 
 async def test_a_missing_model_fails_with_the_command_that_mends_it() -> None:
     async with StubLlm() as stub:
-        found = await findings(stub.url, model="qwen3:8b")
-    assert found["service"].state == "ok"
-    assert found["model"].state == "fail"
-    assert "ollama pull qwen3:8b" in found["model"].text
+        checks = await findings(stub.url, model="qwen3:8b")
+    assert checks["service"].state == "ok"
+    assert checks["model"].state == "fail"
+    assert "ollama pull qwen3:8b" in checks["model"].text
 
 
 async def test_ollama_chosen_for_an_openai_compatible_server_fails_with_the_line_to_write() -> None:
     async with StubLlm(only="openai") as stub:
-        found = await findings(stub.url, api="ollama")
-    assert found["service"].state == "fail"
-    assert '[llm] api = "openai"' in found["service"].text
+        checks = await findings(stub.url, api="ollama")
+    assert checks["service"].state == "fail"
+    assert '[llm] api = "openai"' in checks["service"].text
 
 
 async def test_openai_chosen_for_ollama_works_with_a_warning() -> None:
@@ -82,7 +82,7 @@ async def test_a_schema_that_the_server_does_not_hold_to_or_refuses_is_a_warning
 
 
 @pytest.mark.parametrize(
-    ("fault", "state", "says"),
+    ("fault", "state", "sentence"),
     [
         ("empty", "fail", "empty"),
         ("thinking_only", "fail", "use a model without thinking"),
@@ -91,40 +91,40 @@ async def test_a_schema_that_the_server_does_not_hold_to_or_refuses_is_a_warning
         ("http_500", "fail", "exit status 2"),
     ],
 )
-async def test_what_the_sample_s_answer_shows(fault: str, state: str, says: str) -> None:
+async def test_what_the_sample_s_answer_shows(fault: str, state: str, sentence: str) -> None:
     async with StubLlm(fault=fault) as stub:
         line = (await findings(stub.url))["answer"]
     assert line.state == state
-    assert says in line.text
+    assert sentence in line.text
 
 
 async def test_a_slow_service_is_a_warning_with_the_plan_s_target(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "TARGET_S", 0.05)
     monkeypatch.setattr(checking, "SLOW_S", 0.05)
     async with StubLlm(latency_s=0.1) as stub:
-        found = await findings(stub.url)
-    assert found["latency"].state == "warn"
-    assert "not measured" in found["capacity"].text
+        checks = await findings(stub.url)
+    assert checks["latency"].state == "warn"
+    assert "not measured" in checks["capacity"].text
 
 
 async def test_a_service_that_hangs_ends_with_the_deadline_of_a_document() -> None:
     async with StubLlm(fault="drip") as stub:
         began = asyncio.get_running_loop().time()
-        found = await findings(stub.url, timeout_s=0.3)
+        checks = await findings(stub.url, timeout_s=0.3)
         assert asyncio.get_running_loop().time() - began < 2.0
-    assert found["answer"].state == "fail"
-    assert "within 0.3 s" in found["answer"].text
+    assert checks["answer"].state == "fail"
+    assert "within 0.3 s" in checks["answer"].text
 
 
 async def test_an_answer_without_a_keyword_is_told_from_keywords_that_are_not_in_the_text() -> None:
-    for fault, said in (("no_keywords", "contains no keyword"), ("ungrounded", "none of the 3 keywords")):
+    for fault, output in (("no_keywords", "contains no keyword"), ("ungrounded", "none of the 3 keywords")):
         async with StubLlm(fault=fault) as stub:
-            found = await findings(stub.url)
-            assert found["answer"].state == "warn"
-            assert said in found["answer"].text
+            checks = await findings(stub.url)
+            assert checks["answer"].state == "warn"
+            assert output in checks["answer"].text
 
 
 async def test_servers_with_different_weights_under_one_name_are_noticed() -> None:
     async with StubLlm() as one, StubLlm(digest="sha256:ffff") as other:
-        found = await findings(one.url, other.url)
-    assert "different weights" in found["model"].text
+        checks = await findings(one.url, other.url)
+    assert "different weights" in checks["model"].text

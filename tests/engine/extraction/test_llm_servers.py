@@ -175,11 +175,11 @@ async def test_where_think_false_switches_the_format_off_it_is_left_out() -> Non
 
 def test_a_wait_is_read_in_seconds_as_a_date_and_from_words() -> None:
     soon = datetime.now(UTC) + timedelta(seconds=90)
-    told = "Wed, 21 Oct 2026 07:28:00 GMT"
+    shown = "Wed, 21 Oct 2026 07:28:00 GMT"
     assert wait_s(HttpAnswer(429, b"", "7")) == 7
     assert wait_s(HttpAnswer(429, b"", "0.5")) == 0.5
     assert 85 < wait_s(HttpAnswer(429, b"", format_datetime(soon, usegmt=True))) <= 91
-    assert wait_s(HttpAnswer(429, b"", "Wed, 21 Oct 2026 07:30:00 GMT", date=told)) == 120  # by the server's own clock
+    assert wait_s(HttpAnswer(429, b"", "Wed, 21 Oct 2026 07:30:00 GMT", date=shown)) == 120  # by the server's own clock
     assert wait_s(HttpAnswer(429, b"", "Wed, 21 Oct 2015 07:28:00 GMT")) == 0
     assert (
         wait_s(HttpAnswer(429, b"", "soon"))
@@ -205,8 +205,8 @@ def test_a_wait_is_read_in_seconds_as_a_date_and_from_words() -> None:
     ],
 )  # fmt: skip
 def test_a_queue_is_waited_for_and_a_quota_is_not(answer: HttpAnswer, kind: ErrorKind, after: float) -> None:
-    found = fault(answer, CONFIG)
-    assert (found.kind, found.after_s) == (kind, after)
+    mapped = fault(answer, CONFIG)
+    assert (mapped.kind, mapped.after_s) == (kind, after)
 
 
 async def test_a_quota_gone_for_an_hour_takes_the_server_out_at_once_in_its_own_words() -> None:
@@ -237,8 +237,8 @@ async def test_with_a_second_server_a_quota_costs_no_document() -> None:
 
 
 async def test_a_short_wait_is_kept_and_the_document_gets_its_keywords() -> None:
-    said = [body({"error": "slow down"}, 429, "retry-after: 1"), content(GOOD)]
-    async with FaultServer("openai", lambda api, asked: said.pop(0)(api, asked)) as server, pool_of(server) as pool:
+    results = [body({"error": "slow down"}, 429, "retry-after: 1"), content(GOOD)]
+    async with FaultServer("openai", lambda api, asked: results.pop(0)(api, asked)) as server, pool_of(server) as pool:
         began = time.monotonic()
         assert await keywords(pool)
         assert time.monotonic() - began >= 1.0
@@ -318,9 +318,9 @@ async def test_a_wildcard_in_the_list_of_models_is_no_missing_model(listed: list
     ],
 )  # fmt: skip
 def test_a_path_and_a_query_keep_their_places(url: str, api: str, ask: str, root: str) -> None:
-    found = address(url, api)
-    assert found.to("/api/chat" if api == "ollama" else "/v1/chat/completions") == ask
-    assert found.root == root
+    parsed = address(url, api)
+    assert parsed.to("/api/chat" if api == "ollama" else "/v1/chat/completions") == ask
+    assert parsed.root == root
 
 
 async def test_a_gateway_without_v1_is_found_by_its_404() -> None:

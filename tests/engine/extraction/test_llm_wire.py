@@ -160,8 +160,8 @@ async def test_a_new_connection_that_breaks_is_a_failure_of_the_server() -> None
 
 @pytest.mark.parametrize("api", ["ollama", "openai"])
 async def test_a_server_that_knows_only_the_path_of_its_api_is_used_all_the_same(api: str) -> None:
-    said = json.dumps({"descriptive": ["connection pool"], "technical": ["tokio"]})
-    ollama = json.dumps({"message": {"content": said}, "done": True, "prompt_eval_count": 42}).encode()
+    output = json.dumps({"descriptive": ["connection pool"], "technical": ["tokio"]})
+    ollama = json.dumps({"message": {"content": output}, "done": True, "prompt_eval_count": 42}).encode()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()

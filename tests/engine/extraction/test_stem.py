@@ -19,7 +19,7 @@ def test_four_threads_at_once_find_what_one_finds() -> None:
     sys.setswitchinterval(1e-5)
     try:
         with ThreadPoolExecutor(4) as pool:
-            found = list(pool.map(lambda _: [uncached(word) for word in words], range(4)))
+            result = list(pool.map(lambda _: [uncached(word) for word in words], range(4)))
     finally:
         sys.setswitchinterval(before)
-    assert all(each == alone for each in found)
+    assert all(one == alone for one in result)

@@ -21,7 +21,7 @@ def one(text: str, *, at: int = 0, last: int | None = None, alone: int = 1, with
 
 
 @pytest.mark.parametrize(
-    ("found", "trait", "value"),
+    ("result", "trait", "value"),
     [
         (one("index"), "one", 1.0),
         (one("inverted index"), "two", 1.0),
@@ -43,8 +43,8 @@ def one(text: str, *, at: int = 0, last: int | None = None, alone: int = 1, with
         (one("hash method"), "weight", 0.5),
     ],
 )
-def test_each_trait_is_read_from_the_candidate(found: Candidate, trait: str, value: float) -> None:
-    assert score(found, 100, NOTHING._replace(**{trait: 1.0})) == pytest.approx(value)
+def test_each_trait_is_read_from_the_candidate(result: Candidate, trait: str, value: float) -> None:
+    assert score(result, 100, NOTHING._replace(**{trait: 1.0})) == pytest.approx(value)
 
 
 def test_weights_lie_between_those_of_short_and_long_texts() -> None:
@@ -119,7 +119,7 @@ def test_a_word_of_any_field_is_no_keyword_unless_the_text_is_about_it() -> None
         "read repair, hinted handoff, gossip rounds, Merkle trees and anti-entropy sessions follow below, with the partition "
         "tolerance, the tombstone compaction and the consistency levels of each query."
     )
-    found = extract(prose).ranked
-    assert len(found) >= 8
-    assert not {"ability", "details", "detail"} & set(found)
+    keywords = extract(prose).ranked
+    assert len(keywords) >= 8
+    assert not {"ability", "details", "detail"} & set(keywords)
     assert "schedule" in extract(" ".join(f"The schedule {n} waits for a tape drive." for n in "abcdefghijkl")).ranked

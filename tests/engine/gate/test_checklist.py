@@ -45,8 +45,8 @@ def test_in_a_store_of_an_older_version_the_note_s_first_words_become_the_field(
     conn.close()
     database.create(folder)
     conn = database.open_reader(folder)
-    found = {item: (kept.manually, kept.note) for item, kept in checklist.signatures(conn, 0).items()}
-    assert found == {
+    by_name = {item: (kept.manually, kept.note) for item, kept in checklist.signatures(conn, 0).items()}
+    assert by_name == {
         "against": (True, "the disk is checked"),
         "own_words": (False, "by hand: I counted them"),
         "plain": (False, "merged"),

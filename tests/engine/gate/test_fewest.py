@@ -21,9 +21,9 @@ from engine.triggers.measurement import Ok
 @pytest.mark.parametrize("confidence", [0.5, 0.95])
 def test_a_few_samples_meet_no_condition(metric: str, op: str, value: float, sample: Ok, confidence: float) -> None:
     condition = Condition(id="c", text="It is good", metric=metric, op=op, value=value, confidence=confidence)  # type: ignore[arg-type]
-    found = judge(condition, GateFacts({metric: sample}))
-    assert not found.met
-    assert found.met is False or f"n = {sample.n} of {FEWEST}" in found.missing
+    verdict = judge(condition, GateFacts({metric: sample}))
+    assert not verdict.met
+    assert verdict.met is False or f"n = {sample.n} of {FEWEST}" in verdict.missing
 
 
 def test_a_count_is_judged_at_once() -> None:

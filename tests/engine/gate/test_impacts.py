@@ -14,10 +14,10 @@ NONE = Condition(id="i", text="No negative impacts", metric="negative_impacts", 
 
 def judged(incidents: int, worse: tuple[str, ...], harmful: tuple[str, ...]) -> tuple[bool | None, str]:
     count, sentence = impacts(incidents, worse, harmful)
-    found = judge(
+    verdict = judge(
         NONE, GateFacts({"negative_impacts": Ok(float(count), count)}, sentences={"negative_impacts": sentence})
     )
-    return found.met, found.sentence
+    return verdict.met, verdict.sentence
 
 
 def test_nothing_happened() -> None:

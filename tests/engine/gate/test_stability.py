@@ -51,9 +51,9 @@ class Rollout:
 
     def at(self, days: float) -> tuple[float, str]:
         """(clean days, what reset them)."""
-        found = stability(self.conn, PLAN, self.state, START + days * DAY)
-        assert found is not None
-        return found.clean_s / DAY, found.reset
+        stable = stability(self.conn, PLAN, self.state, START + days * DAY)
+        assert stable is not None
+        return stable.clean_s / DAY, stable.reset
 
 
 @pytest.fixture
@@ -118,8 +118,8 @@ def test_in_other_stages_the_bake_is_a_bake(rollout: Rollout) -> None:
 
 def test_the_gate_counts_clean_days_and_says_what_reset_them(rollout: Rollout) -> None:
     rollout.documents(START + 2 * DAY, 300, failed=30)
-    found = stability(rollout.conn, PLAN, rollout.state, START + 8 * DAY)
-    report = conditions.assess(PLAN.stages[-1], conditions.GateFacts({}, 0.0, found), (), 8 * DAY, 0, ())
-    (said,) = (missing for missing in report.missing if missing.startswith("stable within targets"))
-    assert "of 7d" in said
-    assert "error rate 10 % (n 300)" in said
+    stable = stability(rollout.conn, PLAN, rollout.state, START + 8 * DAY)
+    report = conditions.assess(PLAN.stages[-1], conditions.GateFacts({}, 0.0, stable), (), 8 * DAY, 0, ())
+    (output,) = (missing for missing in report.missing if missing.startswith("stable within targets"))
+    assert "of 7d" in output
+    assert "error rate 10 % (n 300)" in output

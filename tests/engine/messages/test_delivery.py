@@ -58,8 +58,8 @@ class Place:
     @property
     def marks(self) -> int:
         """Addresses that are known to have the first message."""
-        (found,) = self.conn.execute("SELECT json_array_length(delivered) FROM outbox").fetchone()
-        return int(found)
+        (result,) = self.conn.execute("SELECT json_array_length(delivered) FROM outbox").fetchone()
+        return int(result)
 
     async def all_sent(self) -> bool:
         return await self.until(lambda: all(d.state == "sent" for d in self.deliveries))
@@ -224,11 +224,11 @@ def test_a_file_of_addresses_that_others_may_read_is_not_used(tmp_path: Path) ->
     file.write_text("# who gets what\nteam=json://127.0.0.1:1/\nmailto://127.0.0.1\n")
     notify = replace(PLAN.notify, urls_file=str(file))
     file.chmod(0o644)
-    found, trouble = addresses(notify, {})
-    assert (found, "chmod 600" in trouble) == ([], True)
+    result, trouble = addresses(notify, {})
+    assert (result, "chmod 600" in trouble) == ([], True)
     file.chmod(0o600)
-    found, trouble = addresses(notify, {})
-    assert ([a.kind for a in found], trouble) == (["json", "mailto"], "")
+    result, trouble = addresses(notify, {})
+    assert ([a.kind for a in result], trouble) == (["json", "mailto"], "")
 
 
 async def test_no_address_is_a_notice_and_a_wrong_one_is_trouble(tmp_path: Path) -> None:

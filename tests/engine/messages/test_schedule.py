@@ -28,8 +28,8 @@ PLAN = plan()
 MONDAY_9 = datetime(2026, 11, 23, 9, tzinfo=UTC).timestamp()
 
 
-def ids(found: list[tuple[Message, str]]) -> list[str]:
-    return [message.id for message, _ in found]
+def ids(result: list[tuple[Message, str]]) -> list[str]:
+    return [message.id for message, _ in result]
 
 
 def test_a_daily_message_goes_out_once_a_day_at_its_time() -> None:

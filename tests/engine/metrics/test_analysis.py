@@ -25,9 +25,9 @@ NOON = T0 - T0 % DAY + DAY / 2
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    found = Folder(tmp_path_factory.mktemp("metrics") / "store")
-    database.create(found)
-    return found
+    store = Folder(tmp_path_factory.mktemp("metrics") / "store")
+    database.create(store)
+    return store
 
 
 @pytest.fixture
@@ -58,15 +58,15 @@ def week(before: float, after: float, ms: float = 0.0) -> list[Extraction]:
 
 def test_the_days_add_up_to_the_whole(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, week(0.02, 0.02))
-    found = performance_report(conn, NOON, 7)
-    days = found["by_day"]
+    result = performance_report(conn, NOON, 7)
+    days = result["by_day"]
     assert [day["partial"] for day in days] == [True, *[False] * 6, True]
     for name in ("documents", "llm_attempts", "llm_errors", "cache_hits", "fallbacks", "timed_calls"):
-        assert sum(day[name] for day in days) == found["total"][name], name
-    assert found["total"]["documents"] == found["documents_ever"] == 4200
-    assert found["total"]["errors_by_kind"] == {"http": found["total"]["llm_errors"]}
-    assert found["total"]["llm_share"] + found["total"]["frequency_share"] == 1
-    json.dumps(found, allow_nan=False)
+        assert sum(day[name] for day in days) == result["total"][name], name
+    assert result["total"]["documents"] == result["documents_ever"] == 4200
+    assert result["total"]["errors_by_kind"] == {"http": result["total"]["llm_errors"]}
+    assert result["total"]["llm_share"] + result["total"]["frequency_share"] == 1
+    json.dumps(result, allow_nan=False)
 
 
 def test_the_report_survives_retention_but_for_the_ragged_first_hour(conn: sqlite3.Connection) -> None:
@@ -84,10 +84,10 @@ def test_days_before_the_store_began_are_not_in_the_report(conn: sqlite3.Connect
 
 
 def test_an_empty_store_has_a_report_that_claims_nothing(conn: sqlite3.Connection) -> None:
-    found = performance_report(conn, NOON, 7)
-    assert found["by_day"] == []
-    assert found["total"]["error_rate"] is None
-    assert {each["direction"] for each in found["trend"].values()} == {"unknown"}
+    result = performance_report(conn, NOON, 7)
+    assert result["by_day"] == []
+    assert result["total"]["error_rate"] is None
+    assert {entry["direction"] for entry in result["trend"].values()} == {"unknown"}
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_a_slower_service_is_a_rising_latency(conn: sqlite3.Connection) -> None:
 
 def test_a_trend_of_a_handful_is_too_few_to_tell(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, [record(NOON - 6 * DAY), failed("http", NOON - DAY)])
-    found = performance_report(conn, NOON, 7)["trend"]["error_rate"]
-    assert found["direction"] == "unknown"
-    assert "not enough data" in found["sentence"]
+    result = performance_report(conn, NOON, 7)["trend"]["error_rate"]
+    assert result["direction"] == "unknown"
+    assert "not enough data" in result["sentence"]
 
 
 # -- metrics snapshot --------------------------------------------------------------------------------------------------------
@@ -122,12 +122,12 @@ def test_a_trend_of_a_handful_is_too_few_to_tell(conn: sqlite3.Connection) -> No
 
 def test_a_snapshot_has_the_shape_of_metrics_and_needs_no_engine(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, [record(NOON), failed("http", NOON), plain(NOON)])
-    found = snapshot(conn, NOON)
-    assert found["engine"] == "not running"
-    assert found["current_rollout_percentage"] == 0
-    assert found["keyword_extraction"]["error_rate"] == 0.5
+    result = snapshot(conn, NOON)
+    assert result["engine"] == "not running"
+    assert result["current_rollout_percentage"] == 0
+    assert result["keyword_extraction"]["error_rate"] == 0.5
     taken = reading.take(conn, NOON, percent_bp=0, decided_bp=0, stage=0, epoch=0)
-    assert found.keys() - {"engine"} == exposition.plain(taken).keys()
+    assert result.keys() - {"engine"} == exposition.plain(taken).keys()
 
 
 def test_the_percentage_in_force_is_the_living_engine_s_word(conn: sqlite3.Connection) -> None:
@@ -138,9 +138,9 @@ def test_the_percentage_in_force_is_the_living_engine_s_word(conn: sqlite3.Conne
 
 def test_a_reading_s_window_ends_at_the_change_of_percentage(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, [failed("http", NOON - 60, epoch=3), record(NOON, epoch=4), record(NOON - HOUR, epoch=4)])
-    found = reading.take(conn, NOON, percent_bp=0, decided_bp=0, stage=2, epoch=4)
-    assert (found.window.attempts, found.since_change.attempts, found.ever.attempts) == (1, 2, 3)
-    assert found.window.error_rate == 0.0
+    result = reading.take(conn, NOON, percent_bp=0, decided_bp=0, stage=2, epoch=4)
+    assert (result.window.attempts, result.since_change.attempts, result.ever.attempts) == (1, 2, 3)
+    assert result.window.error_rate == 0.0
 
 
 # -- logs analyze ------------------------------------------------------------------------------------------------------------
@@ -178,15 +178,15 @@ def test_errors_are_grouped_by_kind_and_shape_with_first_last_and_examples(conn:
 
     odd = failed("invalid", T0 + 3.5, message="not JSON", server="ollama-2")
     insert_and_fold(conn, [*(refused(n) for n in range(1, 8)), odd, record(), plain()])
-    found = error_analysis(conn, T0, T0 + 60)
-    first, second = found["groups"]
+    result = error_analysis(conn, T0, T0 + 60)
+    first, second = result["groups"]
     assert (first["kind"], first["shape"], first["count"]) == ("transport", "<host> refused the connection", 7)
     assert (first["first_seen"], first["last_seen"]) == (T0 + 1, T0 + 7)
     assert [e["document"] for e in first["examples"]] == ["doc-7", "doc-6", "doc-5"]
     assert (second["kind"], second["count"], second["servers"]) == ("invalid", 1, {"ollama-2": 1})
-    assert (found["total"], found["llm_attempts"], found["error_rate"]) == (8, 9, 8 / 9)
-    assert sum(group["share"] for group in found["groups"]) == 1
-    json.dumps(found, allow_nan=False)
+    assert (result["total"], result["llm_attempts"], result["error_rate"]) == (8, 9, 8 / 9)
+    assert sum(group["share"] for group in result["groups"]) == 1
+    json.dumps(result, allow_nan=False)
 
 
 def test_an_example_is_the_latest_of_its_kind(conn: sqlite3.Connection) -> None:
@@ -238,5 +238,5 @@ def test_a_failed_shadow_call_is_told_from_one_that_someone_waited_for(conn: sql
 
 
 def test_without_errors_there_are_no_groups(conn: sqlite3.Connection) -> None:
-    found = error_analysis(conn, T0, T0 + 1)
-    assert (found["total"], found["groups"], found["error_rate"]) == (0, [], None)
+    result = error_analysis(conn, T0, T0 + 1)
+    assert (result["total"], result["groups"], result["error_rate"]) == (0, [], None)

@@ -51,12 +51,12 @@ def reading(bucket: Bucket = BUSY, percent_bp: int = 1000) -> MetricsSnapshot:
 
 
 def samples(body: bytes) -> dict[str, float]:
-    found = {}
+    by_name = {}
     for family in text_parser.text_string_to_metric_families(body.decode()):
         for sample in family.samples:
             labels = ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items()))
-            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
-    return found
+            by_name[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+    return by_name
 
 
 def text(of: MetricsSnapshot) -> bytes:
@@ -92,10 +92,10 @@ def test_json_unless_a_scraper_asks(accept: str, is_text: bool) -> None:
 
 def test_the_plan_s_jq_paths_are_there() -> None:
     body, kind = render(reading(), "*/*")
-    found = json.loads(body)
+    answer = json.loads(body)
     assert kind == "application/json"
-    assert found["current_rollout_percentage"] == 10
-    of = found["keyword_extraction"]
+    assert answer["current_rollout_percentage"] == 10
+    of = answer["keyword_extraction"]
     assert of["error_rate"] == 2 / 4
     assert of["avg_extraction_time_ms"] == pytest.approx((500 + 1999 + 8000) / 3, abs=0.001)
     assert of["cache_hit_rate"] == 2 / 6
@@ -120,19 +120,19 @@ def test_the_percentage_is_a_plain_number(basis_points: int, shown: float) -> No
 
 
 def test_the_text_reads_back_as_what_was_measured() -> None:
-    found = samples(text(reading()))
-    assert found["current_rollout_percentage"] == 10
-    assert found["keyword_extraction_error_rate"] == 0.5
-    assert found["keyword_extraction_avg_time_ms"] == pytest.approx(BUSY.mean_ms)
-    assert found["keyword_extraction_cache_hit_rate"] == pytest.approx(1 / 3)
-    assert found["keyword_extraction_method_breakdown{method=fallback}"] == 2
-    assert found["keyword_extraction_total{method=cached}"] == 2
-    assert found["keyword_extraction_errors_total{kind=timeout}"] == 1
-    assert found["keyword_extraction_attempts_total"] == 4
-    assert found["keyword_extraction_duration_seconds_count{method=llm}"] == 3
-    assert found["keyword_extraction_duration_seconds_sum{method=llm}"] == pytest.approx(10.499)
-    assert found["keyword_extraction_duration_seconds_bucket{le=2.0,method=llm}"] == 2
-    assert found["keyword_extraction_duration_seconds_bucket{le=0.005,method=frequency}"] == 2
+    result = samples(text(reading()))
+    assert result["current_rollout_percentage"] == 10
+    assert result["keyword_extraction_error_rate"] == 0.5
+    assert result["keyword_extraction_avg_time_ms"] == pytest.approx(BUSY.mean_ms)
+    assert result["keyword_extraction_cache_hit_rate"] == pytest.approx(1 / 3)
+    assert result["keyword_extraction_method_breakdown{method=fallback}"] == 2
+    assert result["keyword_extraction_total{method=cached}"] == 2
+    assert result["keyword_extraction_errors_total{kind=timeout}"] == 1
+    assert result["keyword_extraction_attempts_total"] == 4
+    assert result["keyword_extraction_duration_seconds_count{method=llm}"] == 3
+    assert result["keyword_extraction_duration_seconds_sum{method=llm}"] == pytest.approx(10.499)
+    assert result["keyword_extraction_duration_seconds_bucket{le=2.0,method=llm}"] == 2
+    assert result["keyword_extraction_duration_seconds_bucket{le=0.005,method=frequency}"] == 2
 
 
 def test_openmetrics_reads_back_strictly_and_says_the_same() -> None:
@@ -148,31 +148,31 @@ def test_openmetrics_reads_back_strictly_and_says_the_same() -> None:
 
 def test_what_is_not_known_is_absent_and_nothing_is_nan() -> None:
     body = text(reading(Bucket()))
-    found = samples(body)
-    assert "keyword_extraction_error_rate" not in found
+    result = samples(body)
+    assert "keyword_extraction_error_rate" not in result
     assert b"# TYPE keyword_extraction_error_rate gauge" in body
-    assert not any(math.isnan(value) for value in found.values())
+    assert not any(math.isnan(value) for value in result.values())
 
 
 def test_every_kind_of_error_is_counted_from_zero_on() -> None:
-    found = samples(text(reading()))
-    assert {kind for kind in ErrorKind if f"keyword_extraction_errors_total{{kind={kind}}}" in found} == set(ErrorKind)
+    result = samples(text(reading()))
+    assert {kind for kind in ErrorKind if f"keyword_extraction_errors_total{{kind={kind}}}" in result} == set(ErrorKind)
 
 
 def test_a_histogram_never_falls_and_ends_at_its_count() -> None:
-    found = samples(text(reading()))
+    result = samples(text(reading()))
     for method in ("llm", "frequency"):
         name = "keyword_extraction_duration_seconds"
-        counts = [found[f"{name}_bucket{{le={limit},method={method}}}"] for limit in (*LIMITS, "+Inf")]
+        counts = [result[f"{name}_bucket{{le={limit},method={method}}}"] for limit in (*LIMITS, "+Inf")]
         assert counts == sorted(counts)
-        assert counts[-1] == found[f"{name}_count{{method={method}}}"]
+        assert counts[-1] == result[f"{name}_count{{method={method}}}"]
 
 
 def test_a_hostile_label_stays_a_label() -> None:
     kind = 'x"} 1\nevil_total 1\\'
-    found = samples(text(reading(Bucket.of([failed(kind)]))))
-    assert "evil_total" not in found
-    assert found[f"keyword_extraction_errors_total{{kind={kind}}}"] == 1
+    result = samples(text(reading(Bucket.of([failed(kind)]))))
+    assert "evil_total" not in result
+    assert result[f"keyword_extraction_errors_total{{kind={kind}}}"] == 1
 
 
 # promlint's rules (github.com/prometheus/client_golang/prometheus/testutil/promlint). Of its rule on abbreviated units the plan's
@@ -239,8 +239,8 @@ def test_alerts_show_rates_in_percent_and_keep_engines_apart() -> None:
 
 
 def with_triggers() -> MetricsSnapshot:
-    found = tuple(TriggerReading(trigger.id, 1.0, False) for trigger in PLAN.triggers)
-    return replace(reading(), triggers=found, llm_available=True)
+    result = tuple(TriggerReading(trigger.id, 1.0, False) for trigger in PLAN.triggers)
+    return replace(reading(), triggers=result, llm_available=True)
 
 
 SCENES = """

@@ -53,39 +53,39 @@ def samples(of: MetricsSnapshot) -> list[Sample]:
     return [sample for family in families for sample in family.samples]
 
 
-def value(found: list[Sample], name: str, **labels: str) -> float:
+def value(result: list[Sample], name: str, **labels: str) -> float:
     wanted = {**WHERE, **labels}
-    (one,) = [sample.value for sample in found if sample.name == name and sample.labels == wanted]
+    (one,) = [sample.value for sample in result if sample.name == name and sample.labels == wanted]
     return one
 
 
 def test_what_documents_did_by_stage_arm_and_kind() -> None:
-    found = samples(taken())
+    result = samples(taken())
     here = {"stage": "2", "arm": "treatment"}
-    assert value(found, "rollout_documents_total", **here, method="llm") == 2
-    assert value(found, "rollout_documents_total", **here, method="cached") == 1
-    assert value(found, "rollout_documents_total", stage="1", arm="control", method="frequency") == 1
-    assert value(found, "rollout_attempts_total", **here) == 3
-    assert value(found, "rollout_errors_total", **here, kind="timeout") == 1
-    assert value(found, "rollout_errors_total", **here, kind="http") == 0
-    assert value(found, "rollout_attempts_total", stage="2", arm="shadow") == 1
-    assert value(found, "rollout_errors_total", stage="2", arm="control", kind="frequency") == 0
-    assert value(found, "rollout_cache_lookups_total", **here) == 4
-    assert value(found, "rollout_extraction_seconds_count", **here) == 3
-    assert value(found, "rollout_extraction_seconds_sum", **here) == pytest.approx(10.499)
-    assert value(found, "rollout_extraction_seconds_bucket", **here, le="2.0") == 2
-    assert value(found, "rollout_extraction_seconds_count", stage="2", arm="shadow") == 1
-    assert value(found, "rollout_ratio", stage="2", state="effective") == 0.05
-    assert value(found, "rollout_ratio", stage="2", state="decided") == 0.1
-    assert value(found, "rollout_gate_open", stage="2") == 0
-    assert value(found, "rollout_info", version="1.2.3", stage="2", stage_name='Canary "10"\n', health="watch") == 1
+    assert value(result, "rollout_documents_total", **here, method="llm") == 2
+    assert value(result, "rollout_documents_total", **here, method="cached") == 1
+    assert value(result, "rollout_documents_total", stage="1", arm="control", method="frequency") == 1
+    assert value(result, "rollout_attempts_total", **here) == 3
+    assert value(result, "rollout_errors_total", **here, kind="timeout") == 1
+    assert value(result, "rollout_errors_total", **here, kind="http") == 0
+    assert value(result, "rollout_attempts_total", stage="2", arm="shadow") == 1
+    assert value(result, "rollout_errors_total", stage="2", arm="control", kind="frequency") == 0
+    assert value(result, "rollout_cache_lookups_total", **here) == 4
+    assert value(result, "rollout_extraction_seconds_count", **here) == 3
+    assert value(result, "rollout_extraction_seconds_sum", **here) == pytest.approx(10.499)
+    assert value(result, "rollout_extraction_seconds_bucket", **here, le="2.0") == 2
+    assert value(result, "rollout_extraction_seconds_count", stage="2", arm="shadow") == 1
+    assert value(result, "rollout_ratio", stage="2", state="effective") == 0.05
+    assert value(result, "rollout_ratio", stage="2", state="decided") == 0.1
+    assert value(result, "rollout_gate_open", stage="2") == 0
+    assert value(result, "rollout_info", version="1.2.3", stage="2", stage_name='Canary "10"\n', health="watch") == 1
 
 
 def test_the_labelled_series_add_up_to_the_unlabelled_ones() -> None:
-    found = samples(taken())
+    result = samples(taken())
 
     def total(name: str, **labels: str) -> float:
-        return sum(s.value for s in found if s.name == name and labels.items() <= s.labels.items())
+        return sum(s.value for s in result if s.name == name and labels.items() <= s.labels.items())
 
     for method in ("llm", "cached", "frequency", "fallback"):
         assert total("rollout_documents_total", method=method) == total("keyword_extraction_total", method=method)
@@ -100,35 +100,35 @@ def test_the_labelled_series_add_up_to_the_unlabelled_ones() -> None:
 
 
 def test_every_trigger_has_its_state_threshold_and_countdown() -> None:
-    found = samples(taken())
+    result = samples(taken())
     for trigger in PLAN.triggers:
         of = {"trigger": trigger.id}
         states = {
             s.labels["state"]: s.value
-            for s in found
+            for s in result
             if s.name == "rollout_trigger_state" and of.items() <= s.labels.items()
         }
         assert states == {verdict: float(verdict == "breach") for verdict in VERDICTS}
-        assert value(found, "rollout_trigger_threshold", **of) == 0.05
-        assert value(found, "rollout_trigger_fires_in_seconds", **of) == 240
-        assert value(found, "rollout_trigger_held_seconds", **of) == 60
-        assert value(found, "rollout_trigger_for_seconds", **of) == 300
-        assert value(found, "rollout_trigger_samples", **of) == 40
+        assert value(result, "rollout_trigger_threshold", **of) == 0.05
+        assert value(result, "rollout_trigger_fires_in_seconds", **of) == 240
+        assert value(result, "rollout_trigger_held_seconds", **of) == 60
+        assert value(result, "rollout_trigger_for_seconds", **of) == 300
+        assert value(result, "rollout_trigger_samples", **of) == 40
 
 
 def test_an_exemplar_leads_to_the_request_and_lies_in_its_bucket() -> None:
     exemplars = Exemplars()
     for one in [*TREATED, *OTHERS]:
         exemplars.see(one, Origin(UUID))
-    found = samples(taken(exemplars))
-    seen = {(s.labels["arm"], s.labels.get("le")): s for s in found if s.exemplar is not None and "le" in s.labels}
+    result = samples(taken(exemplars))
+    seen = {(s.labels["arm"], s.labels.get("le")): s for s in result if s.exemplar is not None and "le" in s.labels}
     assert {arm for arm, _ in seen} == {"treatment", "control", "shadow"}
     limits = ["0", *map(str, LIMITS), "+Inf"]
     for (_, le), sample in seen.items():
         assert sample.exemplar is not None
         assert sample.exemplar.labels == {"request_id": UUID, "epoch": "3"}
         assert float(limits[limits.index(str(le)) - 1]) < sample.exemplar.value <= float(str(le))
-    (error,) = [s for s in found if s.name == "rollout_errors_total" and s.exemplar is not None]
+    (error,) = [s for s in result if s.name == "rollout_errors_total" and s.exemplar is not None]
     assert (error.labels["kind"], error.labels["stage"]) == ("timeout", "2")
 
 

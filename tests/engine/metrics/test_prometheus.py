@@ -78,8 +78,8 @@ class Prometheus:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             with contextlib.suppress(OSError):
-                if found := self.query(expr):
-                    return found
+                if results := self.query(expr):
+                    return results
             time.sleep(0.2)
         raise AssertionError(f"{expr} has no result after {seconds:g} s")
 
@@ -154,18 +154,18 @@ def test_prometheus_keeps_the_exemplars_of_requests(stage: Stage, target: str, p
         assert answer.headers["x-request-id"] == name
     end = time.monotonic() + 20
     while time.monotonic() < end:
-        found = prometheus.get(
+        results = prometheus.get(
             "query_exemplars",
             query="rollout_extraction_seconds_bucket",
             start=str(time.time() - 600),
             end=str(time.time() + 60),
         )
-        if any(one["labels"].get("request_id") == name for series in found for one in series["exemplars"]):
+        if any(one["labels"].get("request_id") == name for series in results for one in series["exemplars"]):
             break
         time.sleep(0.3)
     else:
-        raise AssertionError(found)
-    assert "salaries" not in json.dumps(found)
+        raise AssertionError(results)
+    assert "salaries" not in json.dumps(results)
 
 
 def test_the_alert_rules_are_loaded_and_healthy(prometheus: Prometheus) -> None:

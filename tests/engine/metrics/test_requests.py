@@ -41,10 +41,14 @@ ROWS = (
 
 def test_servers_and_their_errors(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, ROWS)
-    found = {one.server: one for one in requests.servers(conn, T0 - 1, T0 + 60)}
-    assert (found["http://one"].requests, found["http://one"].errors, found["http://one"].mean_ms) == (3, 2, 1000.0)
-    assert found["http://one"].last_error == T0 + 10
-    assert (found[""].requests, found[""].errors) == (1, 1)
+    by_name = {one.server: one for one in requests.servers(conn, T0 - 1, T0 + 60)}
+    assert (by_name["http://one"].requests, by_name["http://one"].errors, by_name["http://one"].mean_ms) == (
+        3,
+        2,
+        1000.0,
+    )
+    assert by_name["http://one"].last_error == T0 + 10
+    assert (by_name[""].requests, by_name[""].errors) == (1, 1)
 
 
 def test_errors_by_kind_with_the_newest_message(conn: sqlite3.Connection) -> None:

@@ -163,8 +163,8 @@ def test_the_plan_at_the_top_is_the_one_in_the_package() -> None:
 @pytest.mark.parametrize("number", range(6))
 def test_each_stage_is_as_in_the_document(number: int) -> None:
     stage = PLAN.stage(number)
-    said = (stage.name, stage.percent_bp / 100, stage.ab_test, stage.duration_text, stage.bake_s / 86_400)
-    assert (*said, stage.objective) == STAGES[number]
+    output = (stage.name, stage.percent_bp / 100, stage.ab_test, stage.duration_text, stage.bake_s / 86_400)
+    assert (*output, stage.objective) == STAGES[number]
     assert stage.gate == GATES[number]
 
 
@@ -200,9 +200,9 @@ SCRIPT = "rollout ab-test script --run ab_test_results.json"
 def test_every_command_line_is_there_with_rollout_for_xze(number: int) -> None:
     stage = PLAN.stage(number)
     sampling = stage.sampling.commands if stage.sampling else ()
-    found = [command.run for command in (*stage.validation, *stage.monitoring, *sampling)]
+    results = [command.run for command in (*stage.validation, *stage.monitoring, *sampling)]
     script = [SCRIPT] if number == 4 else []  # for the plan's block of Python, whose last line fails on lists
-    assert found == [*(re.sub(r"^xze ", "rollout ", command) for command in COMMANDS[number]), *script]
+    assert results == [*(re.sub(r"^xze ", "rollout ", command) for command in COMMANDS[number]), *script]
 
 
 def test_every_matrix_row_is_there_and_its_trigger_has_its_severity_and_timeline() -> None:
@@ -245,15 +245,15 @@ def test_each_trigger_has_its_defaults(
     severity: str,
 ) -> None:
     (t,) = (trigger for trigger in PLAN.triggers if trigger.id == name)
-    found = (t.metric, t.above, t.below, t.for_s, t.inclusive, t.action, t.severity)
-    assert found == (metric, above, below, for_s, inclusive, Action(action), Severity(severity))
+    result = (t.metric, t.above, t.below, t.for_s, t.inclusive, t.action, t.severity)
+    assert result == (metric, above, below, for_s, inclusive, Action(action), Severity(severity))
 
 
 def test_gate_conditions_are_the_documents_numbers() -> None:
-    found = {(stage.number, c.metric, c.op, c.value) for stage in PLAN.stages for c in stage.success}
+    result = {(stage.number, c.metric, c.op, c.value) for stage in PLAN.stages for c in stage.success}
     core = {("error_rate", "<", 0.01), ("latency_mean", "<", 2000.0), ("cache_hit_rate", ">", 0.2)}
     for number in (2, 3, 5):
-        assert {(number, *c) for c in core} <= found
+        assert {(number, *c) for c in core} <= result
     assert {
         (3, "search_improvement", ">=", 0.1),
         (3, "satisfaction", ">", 0.8),
@@ -261,8 +261,8 @@ def test_gate_conditions_are_the_documents_numbers() -> None:
         (4, "error_rate", "<", 0.01),
         (4, "ab_verdict", ">=", 1.0),
         (5, "critical_incidents", "<=", 0.0),
-    } <= found
-    assert not any(number < 2 for number, *_ in found)
+    } <= result
+    assert not any(number < 2 for number, *_ in result)
 
 
 def test_reminders_every_four_hours_for_the_first_day_then_daily() -> None:

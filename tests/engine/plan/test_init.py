@@ -137,9 +137,9 @@ def test_a_value_that_is_set_reads_back_and_leaves_the_rest(text: str, path: Pat
     before = tomllib.loads(text)
     changed = set_value(text, dotted(path), value)
     after = tomllib.loads(changed)
-    found = at(after, path)
-    assert found == value
-    assert type(found) is type(value)
+    result = at(after, path)
+    assert result == value
+    assert type(result) is type(value)
     assert set_value(changed, dotted(path), at(before, path)) is not None
     assert tomllib.loads(set_value(changed, dotted(path), at(before, path))) == before
     for comment in ("# top", "# one", '# "q"', "# table", "# c", "# after"):

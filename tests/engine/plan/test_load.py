@@ -500,12 +500,12 @@ def test_whatever_a_value_is_the_answer_is_a_plan_or_sentences(line: str, value:
     key = line.split(" = ")[0]
     written = tomli_w.dumps({key: [value]}).removeprefix(f"{key} = [").rstrip().removesuffix("]").strip()
     text = SMALL.replace(line, f"{key} = {written.removesuffix(',')}", 1)
-    found = []
+    results = []
     try:
         parse_plan(text)
     except PlanError as error:
-        found = [*error.problems] or ["nothing sentence"]
-    assert all(isinstance(problem, PlanProblem) and problem.message and problem.line for problem in found)
+        results = [*error.problems] or ["nothing sentence"]
+    assert all(isinstance(problem, PlanProblem) and problem.message and problem.line for problem in results)
 
 
 def test_every_line_number_is_right_in_the_whole_plan() -> None:

@@ -25,8 +25,8 @@ STRUCTS = [
 def section(struct: type[Part]) -> str:
     about = " ".join((struct.__doc__ or "").split())
     mark = "The top of the file\n" if struct is Plan else f"\n\n{about}\n\n"
-    (found,) = (part for part in TEXT.split("\n## ") if mark in part)
-    return found
+    (result,) = (part for part in TEXT.split("\n## ") if mark in part)
+    return result
 
 
 def test_it_names_every_field_of_every_struct_with_its_meaning() -> None:

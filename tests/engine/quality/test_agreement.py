@@ -35,33 +35,33 @@ def pairs(both_yes: int, first_only: int, second_only: int, both_no: int) -> tup
 
 
 def test_cohens_kappa_of_the_textbook_table():
-    found = cohen(*pairs(20, 5, 10, 15))
-    assert found.estimate == pytest.approx(0.4)
+    result = cohen(*pairs(20, 5, 10, 15))
+    assert result.estimate == pytest.approx(0.4)
 
 
 def test_cohens_interval_covers_as_the_bootstrap_does():
     first, second = pairs(60, 15, 25, 100)
-    found, rng = cohen(first, second), random.Random(1)
+    result, rng = cohen(first, second), random.Random(1)
     rows = list(zip(first, second, strict=True))
     again = []
     for _ in range(2000):
         resampled = rng.choices(rows, k=len(rows))
         again.append(cohen([a for a, _ in resampled], [b for _, b in resampled]).estimate)
     again.sort()
-    assert found.low == pytest.approx(again[50], abs=0.02)
-    assert found.high == pytest.approx(again[1950], abs=0.02)
+    assert result.low == pytest.approx(again[50], abs=0.02)
+    assert result.high == pytest.approx(again[1950], abs=0.02)
 
 
 def test_fleiss_kappa_of_the_worked_example():
-    found = fleiss([{str(i): count for i, count in enumerate(row)} for row in FLEISS])
-    assert found.estimate == pytest.approx(0.210, abs=5e-4)
-    assert found.low < 0.21 < found.high
+    result = fleiss([{str(i): count for i, count in enumerate(row)} for row in FLEISS])
+    assert result.estimate == pytest.approx(0.210, abs=5e-4)
+    assert result.low < 0.21 < result.high
 
 
 def test_kappa_is_unknown_when_everyone_says_the_same():
     assert cohen(["yes"] * 9, ["yes"] * 9) is None
-    found = agreement([Judgement(f"d{i}", who, "yes") for i in range(9) for who in "ab"])
-    assert (found.kappa, found.observed, found.word) == (None, 1.0, "unknown")
+    result = agreement([Judgement(f"d{i}", who, "yes") for i in range(9) for who in "ab"])
+    assert (result.kappa, result.observed, result.word) == (None, 1.0, "unknown")
     assert agreement([Judgement("d", "a", "yes")]).observed is None
 
 
@@ -70,20 +70,20 @@ def test_two_reviewers_give_cohen_three_give_fleiss_and_the_last_answer_counts()
     judged = [Judgement(f"d{i}", "alice", a) for i, a in enumerate(first)]
     judged += [Judgement(f"d{i}", "bo", "no" if b == "yes" else "yes") for i, b in enumerate(second)]
     judged += [Judgement(f"d{i}", "bo", b) for i, b in enumerate(second)]
-    found = agreement(judged)
-    assert found.method == "Cohen's kappa"
-    assert found.kappa.estimate == pytest.approx(0.4)
-    assert found.word == "fair"
-    found = agreement([*judged, Judgement("d0", "cy", "no"), Judgement("alone", "cy", "no")])
-    assert (found.method, found.reviewers, found.documents) == ("Fleiss' kappa", 3, 50)
+    result = agreement(judged)
+    assert result.method == "Cohen's kappa"
+    assert result.kappa.estimate == pytest.approx(0.4)
+    assert result.word == "fair"
+    result = agreement([*judged, Judgement("d0", "cy", "no"), Judgement("alone", "cy", "no")])
+    assert (result.method, result.reviewers, result.documents) == ("Fleiss' kappa", 3, 50)
 
 
 def test_the_verdict_counts_documents_not_reviewers():
     judged = [Judgement(f"d{i}", who, "yes" if i < 15 or who == "c" else "no") for i in range(20) for who in "abc"]
-    found = review_verdict(judged)
-    assert (found.documents, found.good) == (20, 15)
-    assert found.interval.low == pytest.approx(0.531, abs=1e-3)  # Wilson, 15 of 20
-    assert found.interval.high == pytest.approx(0.888, abs=1e-3)
+    result = review_verdict(judged)
+    assert (result.documents, result.good) == (20, 15)
+    assert result.interval.low == pytest.approx(0.531, abs=1e-3)  # Wilson, 15 of 20
+    assert result.interval.high == pytest.approx(0.888, abs=1e-3)
     assert review_verdict([]).interval is None
     tie = review_verdict([Judgement("d", "a", "yes"), Judgement("d", "b", "no")])
     assert (tie.good, tie.ties) == (0, 1)

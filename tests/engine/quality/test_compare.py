@@ -24,27 +24,27 @@ def test_overlap_is_by_stem_and_duplicates_are_counted():
 
 
 def test_made_up_keywords_are_counted_and_shown():
-    found = compare(
+    result = compare(
         [ExportRow(("harbor crane", "blockchain"), "a", "a.md", TEXT)], [ExportRow(("containers",), "a", "a.md")]
     )
-    assert found.documents[0].llm.ungrounded == ("blockchain",)
-    assert found.overall.llm.grounded.estimate == 0.5
-    assert found.overall.frequency.grounded.estimate == 1.0  # the other export's text serves both
-    assert ("ungrounded", ("blockchain",)) in [(example.kind, example.llm) for example in found.examples]
+    assert result.documents[0].llm.ungrounded == ("blockchain",)
+    assert result.overall.llm.grounded.estimate == 0.5
+    assert result.overall.frequency.grounded.estimate == 1.0  # the other export's text serves both
+    assert ("ungrounded", ("blockchain",)) in [(example.kind, example.llm) for example in result.examples]
 
 
 def test_without_text_grounding_is_unknown_not_perfect():
-    found = compare([ExportRow(("x1",), "a")], [ExportRow(("x1",), "a")])
-    assert found.overall.llm.grounded is None
-    assert found.documents[0].llm.ungrounded is None
-    assert "1 of 1 documents have no text" in found.notes[0]
+    result = compare([ExportRow(("x1",), "a")], [ExportRow(("x1",), "a")])
+    assert result.overall.llm.grounded is None
+    assert result.documents[0].llm.ungrounded is None
+    assert "1 of 1 documents have no text" in result.notes[0]
 
 
 def test_exports_of_different_documents_say_so():
-    found = compare([ExportRow(("x1",), "a")], [ExportRow(("x1",), "b")])
-    assert (found.overall.both, found.overall.overlap) == (0, None)
-    assert found.notes[0].startswith("No document is in both exports")
-    assert found.documents[0].only_llm == ()
+    result = compare([ExportRow(("x1",), "a")], [ExportRow(("x1",), "b")])
+    assert (result.overall.both, result.overall.overlap) == (0, None)
+    assert result.notes[0].startswith("No document is in both exports")
+    assert result.documents[0].only_llm == ()
     assert compare([], []).overall.llm.mean_count is None
 
 
@@ -62,8 +62,8 @@ def test_overall_numbers():
 
 
 def test_rows_are_matched_by_id_else_by_file_and_the_first_of_a_document_counts():
-    found = compare([ExportRow(("x1",), "", "a.md"), ExportRow(("y1",), "", "a.md")], [ExportRow(("x1",), "", "a.md")])
-    assert [document.overlap for document in found.documents] == [1.0]
+    result = compare([ExportRow(("x1",), "", "a.md"), ExportRow(("y1",), "", "a.md")], [ExportRow(("x1",), "", "a.md")])
+    assert [document.overlap for document in result.documents] == [1.0]
 
 
 def test_exports_are_read_as_the_plan_writes_them():
@@ -89,11 +89,11 @@ rows = st.lists(
 
 @given(rows, rows)
 def test_any_rows_give_printable_json_without_nan(llm, frequency):
-    found = compare(llm, frequency)
-    text = msgspec.json.encode(found)
+    result = compare(llm, frequency)
+    text = msgspec.json.encode(result)
     assert b":NaN" not in text  # a keyword may be that word
     assert b"\\u001b" not in text
-    for document in found.documents:
+    for document in result.documents:
         assert document.overlap is None or 0.0 <= document.overlap <= 1.0
         for side in (document.llm, document.frequency):
             assert side is None or side.duplicates >= 0
@@ -108,11 +108,11 @@ def test_the_store_completes_two_exports_of_different_documents_and_says_so() ->
         "b": ComparedDocument(None, ("queue",), "A queue."),
     }
     rows, others, notes = complete(llm, frequency, kept)
-    found = compare(rows, others, notes)
-    assert found.overall.both == 1
-    first = next(document for document in found.documents if document.id == "a")
+    result = compare(rows, others, notes)
+    assert result.overall.both == 1
+    first = next(document for document in result.documents if document.id == "a")
     assert first.llm is not None
     assert (first.shared, first.llm.ungrounded) == (("worker pool",), ("made up",))
-    assert found.overall.frequency.documents == 2
-    assert any("frequency keywords for 1 documents" in note for note in found.notes)
+    assert result.overall.frequency.documents == 2
+    assert any("frequency keywords for 1 documents" in note for note in result.notes)
     assert compare(*complete(llm, frequency, {})).overall.both == 0

@@ -38,9 +38,9 @@ def test_what_is_wrong_with_a_gold_file_is_named_with_its_line(body: bytes, mess
 
 def test_figures_pool_the_counts_of_all_documents() -> None:
     rows = gold.read_gold(BODY, "g.jsonl")
-    found = gold.measured("llm", rows, {"a": ["neural network", "Neural networks", "noise", "graph theory"], "2": []})
-    five = found.figures[0]
-    assert (found.documents, five.k) == (2, 5)
+    result = gold.measured("llm", rows, {"a": ["neural network", "Neural networks", "noise", "graph theory"], "2": []})
+    five = result.figures[0]
+    assert (result.documents, five.k) == (2, 5)
     assert five.precision == pytest.approx(2 / 3)
     assert five.recall == pytest.approx(2 / 3)
     assert five.f1 == pytest.approx(2 / 3)
@@ -64,6 +64,6 @@ def test_a_difference_is_of_the_same_documents() -> None:
 
 
 def test_a_draft_has_each_proposal_once_in_an_order_that_says_nothing() -> None:
-    found = gold.draft([["b", "a", "Queues"], ["c", "queue"]], "doc-1")
-    assert sorted(found) == ["Queues", "a", "b", "c"]
-    assert found == gold.draft([["c", "Queues"], ["a", "b"]], "doc-1")
+    result = gold.draft([["b", "a", "Queues"], ["c", "queue"]], "doc-1")
+    assert sorted(result) == ["Queues", "a", "b", "c"]
+    assert result == gold.draft([["c", "Queues"], ["a", "b"]], "doc-1")

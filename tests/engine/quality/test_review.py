@@ -62,12 +62,12 @@ flaws = st.dictionaries(sides, st.lists(st.sampled_from(review.FLAWS), unique=Tr
 
 
 @given(st.sampled_from(("llm", "frequency")), st.sampled_from(("first", "second", "same")), flaws)
-def test_sides_are_read_back_to_methods(first: str, better: Better, found: dict[Side, tuple[Flaw, ...]]) -> None:
+def test_sides_are_read_back_to_methods(first: str, better: Better, result: dict[Side, tuple[Flaw, ...]]) -> None:
     shown = Shown("d", "t", ("a",), ("b",), first)  # type: ignore[arg-type]
-    marks = review.marks(shown, better, found)
+    marks = review.marks(shown, better, result)
     llm_stands: Side = "first" if first == "llm" else "second"
     assert marks.winner == ("same" if better == "same" else "llm" if better == llm_stands else "frequency")
-    said_of_llm = set(found.get(llm_stands, ()))
+    said_of_llm = set(result.get(llm_stands, ()))
     assert {name for name in review.FLAWS if not getattr(marks, name)} == said_of_llm
     assert marks.good == (not said_of_llm and marks.winner != "frequency")
     assert shown.side(llm_stands) == shown.llm
@@ -84,8 +84,8 @@ def test_two_reviewers_of_twenty_documents_are_twenty_documents_in_the_gate(conn
     sample = keep(conn)
     judge(conn, sample, "ann", bad={0, 1})
     judge(conn, sample, "bo", bad={1, 2})
-    found = review.verdict(conn, 2, NOW)
-    assert (found.documents, found.good, found.ties) == (20, 17, 2)
+    result = review.verdict(conn, 2, NOW)
+    assert (result.documents, result.good, result.ties) == (20, 17, 2)
     assert review.verdict(conn, 3, NOW).documents == 0
     assert review.verdict(conn, 2, NOW + 2000).documents == 0
 
@@ -94,9 +94,9 @@ def test_a_reviewer_s_last_word_counts(conn: sqlite3.Connection) -> None:
     sample = keep(conn)
     judge(conn, sample, "ann", bad=set(range(20)))
     judge(conn, sample, "ann", bad=set(), at=NOW + 1001)
-    found = review.summary(review.judgements(conn, sample.id))
-    assert (found.verdict.documents, found.verdict.good) == (20, 20)
-    assert found.reviewers == {"ann": 20}
+    result = review.summary(review.judgements(conn, sample.id))
+    assert (result.verdict.documents, result.verdict.good) == (20, 20)
+    assert result.reviewers == {"ann": 20}
 
 
 def test_the_summary_has_kappa_in_words_for_two_and_for_more(conn: sqlite3.Connection) -> None:

@@ -21,7 +21,7 @@ TOPICS = [
 def corpus(size: int = 60, llm: float = 0.9, frequency: float = 0.6, seed: int = 1) -> list[SearchedDocument]:
     """Documents about two topics each; a method keeps each topic word with the given chance, among common words."""
     rng = random.Random(seed)
-    found = []
+    results = []
     for i in range(size):
         title = f"{TOPICS[i % 20]} number{i}"
         noise = ("system", "report", "data")
@@ -29,8 +29,8 @@ def corpus(size: int = 60, llm: float = 0.9, frequency: float = 0.6, seed: int =
         def kept(chance: float, title: str = title, noise: tuple[str, ...] = noise) -> tuple[str, ...]:
             return tuple(word for word in title.split() if rng.random() < chance) + noise
 
-        found.append(SearchedDocument(f"d{i:03}", title, f"# {title}\n\nText.", kept(llm), kept(frequency)))
-    return found
+        results.append(SearchedDocument(f"d{i:03}", title, f"# {title}\n\nText.", kept(llm), kept(frequency)))
+    return results
 
 
 def test_grades_by_hand():
@@ -45,11 +45,11 @@ def test_ndcg_is_scikit_learns():
     metrics = pytest.importorskip("sklearn.metrics")
     rng = random.Random(2)
     for _ in range(50):
-        found = rng.sample([f"d{i}" for i in range(14)], 10)
-        relevant = rng.sample(found, rng.randint(1, 4))
-        truth = [[float(d in relevant) for d in found]]
+        result = rng.sample([f"d{i}" for i in range(14)], 10)
+        relevant = rng.sample(result, rng.randint(1, 4))
+        truth = [[float(d in relevant) for d in result]]
         oracle = metrics.ndcg_score(truth, [[10 - i for i in range(10)]])
-        assert grade(found, relevant)[1] == pytest.approx(oracle)
+        assert grade(result, relevant)[1] == pytest.approx(oracle)
 
 
 def test_queries_come_from_titles_and_headings_but_not_from_code_or_boilerplate():
@@ -58,10 +58,10 @@ def test_queries_come_from_titles_and_headings_but_not_from_code_or_boilerplate(
         SearchedDocument(f"d{i}", "" if i else "Harbor manual", text if i == 0 else "## Introduction", (), ())
         for i in range(5)
     ]
-    found = {query.text: query for query in known_items(documents)}
-    assert set(found) == {"Harbor manual", "Tuning the harbor crane", "Wind limits"}
-    assert found["Harbor manual"].source == "title"
-    assert found["Wind limits"].relevant == ("d0",)
+    by_name = {query.text: query for query in known_items(documents)}
+    assert set(by_name) == {"Harbor manual", "Tuning the harbor crane", "Wind limits"}
+    assert by_name["Harbor manual"].source == "title"
+    assert by_name["Wind limits"].relevant == ("d0",)
 
 
 def test_a_heading_of_two_documents_has_two_answers():
@@ -95,8 +95,8 @@ def test_queries_file():
 @example("الكلمات 关键词")
 def test_no_query_text_is_syntax(text):
     index = Index([("a", ("harbor crane", text)), ("b", ("wind",))])
-    found = index.search(text)
-    assert set(found) <= {"a", "b"}
+    match = index.search(text)
+    assert set(match) <= {"a", "b"}
     index.close()
 
 
@@ -110,21 +110,21 @@ def test_stems_find_each_other_and_ties_do_not_follow_listing_order():
 def test_the_better_method_is_found_with_an_interval_and_the_same_again():
     documents = corpus(200)
     queries = known_items(documents)
-    found = search_quality(documents, queries, seed=5, resamples=500)
-    assert found == search_quality(documents, queries, seed=5, resamples=500)
-    assert found.queries == 200
-    assert found.improvement.mrr.low > 0.0
-    assert found.llm.mrr.low < found.llm.mrr.estimate < found.llm.mrr.high
-    mean = found.llm.mrr.estimate / found.frequency.mrr.estimate - 1.0
-    assert found.improvement.mrr.estimate == pytest.approx(mean)
+    result = search_quality(documents, queries, seed=5, resamples=500)
+    assert result == search_quality(documents, queries, seed=5, resamples=500)
+    assert result.queries == 200
+    assert result.improvement.mrr.low > 0.0
+    assert result.llm.mrr.low < result.llm.mrr.estimate < result.llm.mrr.high
+    mean = result.llm.mrr.estimate / result.frequency.mrr.estimate - 1.0
+    assert result.improvement.mrr.estimate == pytest.approx(mean)
     swapped = [SearchedDocument(d.id, d.title, d.text, d.frequency, d.llm) for d in documents]
     assert search_quality(swapped, queries, resamples=500).improvement.mrr.high < 0.0
 
 
 def test_the_same_keywords_are_no_improvement_exactly():
     documents = [SearchedDocument(d.id, d.title, d.text, d.llm, d.llm) for d in corpus(50)]
-    found = search_quality(documents, known_items(documents), resamples=200)
-    assert (found.improvement.mrr.estimate, found.improvement.mrr.low, found.improvement.mrr.high) == (0.0, 0.0, 0.0)
+    result = search_quality(documents, known_items(documents), resamples=200)
+    assert (result.improvement.mrr.estimate, result.improvement.mrr.low, result.improvement.mrr.high) == (0.0, 0.0, 0.0)
 
 
 def test_interval_covers_the_truth_as_often_as_it_says():
@@ -137,8 +137,8 @@ def test_interval_covers_the_truth_as_often_as_it_says():
             )
             for i in range(100)
         ]
-        found = search_quality(documents, known_items(documents), seed=seed, resamples=300).improvement.mrr
-        covered += found.low <= 0.5 <= found.high
+        result = search_quality(documents, known_items(documents), seed=seed, resamples=300).improvement.mrr
+        covered += result.low <= 0.5 <= result.high
     assert 0.90 < covered / 200 < 0.99
 
 
@@ -148,8 +148,8 @@ def test_headings_of_one_document_stand_or_fall_together():
     def asked(copies: int) -> float:
         documents = corpus(100)
         queries = [Query(f"{d.title} part{c}", (d.id,), "heading") for d in documents for c in range(copies)]
-        found = search_quality(documents, queries, resamples=500).improvement.mrr
-        return found.high - found.low
+        result = search_quality(documents, queries, resamples=500).improvement.mrr
+        return result.high - result.low
 
     assert asked(5) == pytest.approx(asked(1), rel=0.15)
 
@@ -159,12 +159,12 @@ def test_nothing_to_ask_and_nothing_found_are_unknown():
     assert (empty.queries, empty.improvement.mrr) == (0, None)
     assert "unknown" in empty.sentence
     blind = [SearchedDocument("a", "harbor", "", ("harbor",), ())]
-    found = search_quality(blind, known_items(blind), resamples=50)
-    assert found.frequency.mrr.estimate == 0.0
-    assert found.improvement.mrr is None
+    result = search_quality(blind, known_items(blind), resamples=50)
+    assert result.frequency.mrr.estimate == 0.0
+    assert result.improvement.mrr is None
     lost = search_quality(blind, [Query("crane", ("gone",), "file"), Query("?!", ("a",), "file")])
     assert (lost.queries, lost.notes[0][:6]) == (0, "2 of 2")
-    assert b"NaN" not in msgspec.json.encode([empty, found, lost])
+    assert b"NaN" not in msgspec.json.encode([empty, result, lost])
 
 
 def test_served_scores_are_per_document():

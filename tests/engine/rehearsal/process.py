@@ -47,12 +47,12 @@ class Process:
     def faults(self, **values: float) -> dict[str, float]:
         reply = self.client.post(f"{self.control}/faults", json=values)
         assert reply.status_code == 200, reply.text
-        found: dict[str, float] = reply.json()
-        return found
+        result: dict[str, float] = reply.json()
+        return result
 
     def counters(self) -> dict[str, float]:
-        found: dict[str, float] = self.client.get(f"{self.control}/counters").json()
-        return found
+        result: dict[str, float] = self.client.get(f"{self.control}/counters").json()
+        return result
 
     def end(self) -> None:
         self.client.close()
@@ -71,5 +71,5 @@ def user_prompt(text: str) -> str:
 
 
 def content(reply: httpx.Response) -> str:
-    said: str = reply.json()["message"]["content"]
-    return said
+    output: str = reply.json()["message"]["content"]
+    return output

@@ -28,9 +28,9 @@ def test_documents_are_distinct_and_of_bounded_length() -> None:
 
 def test_the_seed_fixes_the_order() -> None:
     program = "from itertools import islice; from engine.rehearsal import corpus\nfor d in islice(corpus.documents(3), 200): print(d.id, len(d.text))"
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     here = [f"{document.id} {len(document.text)}" for document in islice(corpus.documents(3), 200)]
-    assert said.splitlines() == here
+    assert output.splitlines() == here
     assert {d.id for d in islice(corpus.documents(4), 50)} != {d.id for d in islice(corpus.documents(3), 50)}
 
 
@@ -42,8 +42,8 @@ def test_neighbours_are_not_of_one_module() -> None:
 
 def test_nothing_is_imported_to_read_its_docstrings() -> None:
     program = "import sys; from engine.rehearsal import corpus; list(corpus.documents()); print(sorted({'this', 'antigravity', 'tkinter', 'turtle', 'idlelib'} & set(sys.modules)))"
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert said == "[]\n"
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert output == "[]\n"
 
 
 def test_the_stream_repeats_a_share_unchanged_and_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:

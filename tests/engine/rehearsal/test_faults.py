@@ -50,7 +50,7 @@ def test_explanations_name_triggers_and_reasons_that_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "says"),
+    ("fields", "sentence"),
     [
         ({"error_rate": 1.5}, "error_rate is a share from 0 to 1; 1.5 is not."),
         ({"slow": 0}, "slow is a factor from 0.1 to 100; 0 is not."),
@@ -60,11 +60,11 @@ def test_explanations_name_triggers_and_reasons_that_exist() -> None:
         ([1], "Send a JSON object"),
     ],
 )
-def test_a_wrong_value_is_a_sentence_and_changes_nothing(server: Process, fields: object, says: str) -> None:
+def test_a_wrong_value_is_a_sentence_and_changes_nothing(server: Process, fields: object, sentence: str) -> None:
     before = server.client.get(f"{server.control}/faults").json()
     reply = server.client.post(f"{server.control}/faults", json=fields)
     assert reply.status_code == 400
-    assert says in reply.json()["error"]
+    assert sentence in reply.json()["error"]
     assert server.client.get(f"{server.control}/faults").json() == before
 
 

@@ -163,9 +163,9 @@ async def test_users_react_to_documents_that_were_served() -> None:
     assert not any(reaction.kind == "complaint" for reaction in seen)
 
 
-def _visits(found: Experience, times: int = 10_000) -> tuple[Counter[str], list[Reaction]]:
+def _visits(result: Experience, times: int = 10_000) -> tuple[Counter[str], list[Reaction]]:
     users = Users(seed=1)
-    reactions = [reaction for _ in range(times) for reaction in users.visit("d", found)]
+    reactions = [reaction for _ in range(times) for reaction in users.visit("d", result)]
     return Counter(reaction.kind for reaction in reactions), reactions
 
 
@@ -182,6 +182,6 @@ def test_reactions_pass_the_door_for_feedback() -> None:
     _, reactions = _visits(experience(by_llm=True, hallucinate=1.0), 200)
     assert {reaction.kind for reaction in reactions} == {"impression", "click", "rating", "complaint"}
     for reaction in reactions:
-        found = read(msgspec.to_builtins(reaction), "visitor", 0.0)
-        assert isinstance(found, Feedback), found
-        assert (found.id, found.kind, found.document) == (reaction.id, reaction.kind, "d")
+        content = read(msgspec.to_builtins(reaction), "visitor", 0.0)
+        assert isinstance(content, Feedback), content
+        assert (content.id, content.kind, content.document) == (reaction.id, reaction.kind, "d")

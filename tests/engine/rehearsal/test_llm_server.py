@@ -40,29 +40,29 @@ def test_keywords_are_json_in_the_schema_and_stand_in_the_text(server: Process) 
     server.faults(hallucinate=0)
     kept = dropped = 0
     for text, reply in zip(TEXTS, server.ask_all(TEXTS), strict=True):
-        said = json.loads(content(reply))
-        assert set(said) == {"descriptive", "technical"}
-        assert len(said["descriptive"]) <= 8
-        assert len(said["technical"]) <= 10
-        found = ground(said["descriptive"] + said["technical"], Ground(text))
-        assert found.kept, text[:200]
-        kept += len(found.kept)
-        dropped += found.dropped + found.unfit
+        answer = json.loads(content(reply))
+        assert set(answer) == {"descriptive", "technical"}
+        assert len(answer["descriptive"]) <= 8
+        assert len(answer["technical"]) <= 10
+        grounded = ground(answer["descriptive"] + answer["technical"], Ground(text))
+        assert grounded.kept, text[:200]
+        kept += len(grounded.kept)
+        dropped += grounded.dropped + grounded.unfit
     assert dropped <= 0.05 * kept
 
 
 def test_hallucinated_keywords_do_not_stand_in_the_text(server: Process) -> None:
     server.faults(hallucinate=1)
     for text in TEXTS[:10]:
-        said = json.loads(content(server.ask(text)))
-        assert ground(said["descriptive"] + said["technical"], Ground(text)).kept == ()
+        answer = json.loads(content(server.ask(text)))
+        assert ground(answer["descriptive"] + answer["technical"], Ground(text)).kept == ()
 
 
 def test_a_schema_of_another_shape_is_answered_in_that_shape(server: Process) -> None:
     schema = {"type": "object", "properties": {"tags": {"type": "array", "maxItems": 3, "items": {"type": "string"}}}}
-    said = json.loads(content(server.ask(TEXTS[0], format=schema)))
-    assert list(said) == ["tags"]
-    assert 1 <= len(said["tags"]) <= 3
+    answer = json.loads(content(server.ask(TEXTS[0], format=schema)))
+    assert list(answer) == ["tags"]
+    assert 1 <= len(answer["tags"]) <= 3
 
 
 def test_it_streams_lines_of_json_unless_told_not_to(server: Process) -> None:
@@ -175,7 +175,7 @@ def test_the_same_seed_gives_the_same_answers_and_latencies() -> None:
 
     first = run("--seed=3")
     assert run("--seed=3") == first
-    assert [said for said, _ in run("--seed=3", "--number=2")] == [said for said, _ in first]
+    assert [output for output, _ in run("--seed=3", "--number=2")] == [output for output, _ in first]
     assert [took for _, took in run("--seed=3", "--number=2")] != [took for _, took in first]
 
 

@@ -51,6 +51,6 @@ def test_the_latest_record_counts_and_a_damaged_line_is_passed_over(tmp_path: Pa
     keep(store, Passed(40.0, "alice", "a", "b", 3, "h"))
     with (store / "rehearsals.jsonl").open("a") as file:
         file.write("not a record\n")
-    found = last_passed(store, home)
-    assert found is not None
-    assert found.who == "bo"
+    result = last_passed(store, home)
+    assert result is not None
+    assert result.who == "bo"

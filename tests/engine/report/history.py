@@ -113,8 +113,8 @@ def whole() -> History:
     """From the first checkbox to stable: an override, an incident in Canary, an A/B report, notes, messages, a checklist."""
     h = History()
     h.tell("start", "the rollout begins", actor=ENGINE)
-    for name, said in (("code_deployed", "merged"), ("tests_pass", HOSTILE)):
-        h.signs(name, written=said)
+    for name, output in (("code_deployed", "merged"), ("tests_pass", HOSTILE)):
+        h.signs(name, written=output)
     h.wait(1.5 * DAY)
     h.up()
     h.wait(1 * DAY)

@@ -82,9 +82,9 @@ def test_a_report_is_of_one_moment_though_an_engine_writes_meanwhile(history: Hi
             other.execute("DELETE FROM rollup")
 
     stored.set_trace_callback(forget)
-    told = gather(stored, history.plan)
-    assert told.appendix.decisions == count
-    assert told.stages[2].documents > 0
+    answer = gather(stored, history.plan)
+    assert answer.appendix.decisions == count
+    assert answer.stages[2].documents > 0
     assert not stored.in_transaction
     other.close()
     stored.close()
@@ -124,10 +124,10 @@ def test_the_same_store_gives_the_same_report(history: History, story: RolloutRe
 
 def test_a_store_in_which_nothing_happened_has_a_report_too() -> None:
     empty = History()
-    found = gather(empty.conn, empty.plan)
-    assert found.headline == "Nothing has been decided yet."
-    assert "# Staged Rollout Plan" in markdown(found)
-    assert "</html>" in html(found)
+    result = gather(empty.conn, empty.plan)
+    assert result.headline == "Nothing has been decided yet."
+    assert "# Staged Rollout Plan" in markdown(result)
+    assert "</html>" in html(result)
     empty.conn.close()
 
 

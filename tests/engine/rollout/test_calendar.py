@@ -21,8 +21,8 @@ def at(text: str, zone: str = BERLIN) -> float:
 
 
 def until(calendar: Calendar, text: str) -> str:
-    found = blocked_until(calendar, at(text))
-    return "" if found is None else datetime.fromtimestamp(found[0], ZoneInfo(BERLIN)).isoformat()[:16]
+    result = blocked_until(calendar, at(text))
+    return "" if result is None else datetime.fromtimestamp(result[0], ZoneInfo(BERLIN)).isoformat()[:16]
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,10 @@ def test_the_hour_that_comes_twice_is_quiet_both_times() -> None:
     first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC).timestamp()  # 02:30 summer time
     second = first + 3600  # 02:30 again, winter time
     assert blocked_until(quiet, first) is not None
-    found = blocked_until(quiet, second)
-    assert found is not None
-    assert found[0] == datetime(2026, 10, 25, 2, 0, tzinfo=UTC).timestamp()
-    assert blocked_until(quiet, found[0]) is None
+    result = blocked_until(quiet, second)
+    assert result is not None
+    assert result[0] == datetime(2026, 10, 25, 2, 0, tzinfo=UTC).timestamp()
+    assert blocked_until(quiet, result[0]) is None
 
 
 def test_days_are_those_on_which_the_quiet_hours_begin() -> None:
@@ -69,16 +69,16 @@ def test_quiet_hours_that_run_into_a_freeze_end_with_the_freeze() -> None:
         BERLIN, quiet=(Hours("22:00", "07:00"),), freeze=(Freeze("2026-12-23", "2026-12-24", "holidays"),)
     )
     assert until(calendar, "2026-12-22T23:00") == "2026-12-25T07:00"
-    found = blocked_until(calendar, at("2026-12-22T23:00"))
-    assert found is not None
-    assert "holidays" in found[1]
-    assert "quiet hours" in found[1]
+    result = blocked_until(calendar, at("2026-12-22T23:00"))
+    assert result is not None
+    assert "holidays" in result[1]
+    assert "quiet hours" in result[1]
 
 
 def test_hours_that_never_end_are_said_to_end_later_and_do_not_hang() -> None:
-    found = blocked_until(Calendar("UTC", quiet=(Hours("08:00", "08:00"),)), at("2026-11-24T12:00"))
-    assert found is not None
-    assert found[0] > at("2026-12-24T12:00")
+    result = blocked_until(Calendar("UTC", quiet=(Hours("08:00", "08:00"),)), at("2026-11-24T12:00"))
+    assert result is not None
+    assert result[0] > at("2026-12-24T12:00")
 
 
 HOURS = st.builds(
@@ -98,10 +98,10 @@ def test_it_is_blocked_up_to_the_moment_that_is_said_and_free_then(
 ) -> None:
     calendar = Calendar(zone, tuple(quiet))
     moment = now.replace(tzinfo=UTC)
-    found = blocked_until(calendar, moment.timestamp())
-    if found is None:
+    result = blocked_until(calendar, moment.timestamp())
+    if result is None:
         return
-    end = datetime.fromtimestamp(found[0], UTC)
+    end = datetime.fromtimestamp(result[0], UTC)
     assert end > moment
     for share in (0.25, 0.5, 0.999):
         assert blocked_until(calendar, (moment + (end - moment) * share).timestamp()) is not None

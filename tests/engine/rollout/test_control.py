@@ -304,7 +304,7 @@ def test_a_rollback_to_a_stage_that_is_not_below_goes_to_zero_and_says_why() -> 
 
 
 def test_the_promotion_to_a_stage_with_shadow_names_its_share() -> None:
-    said = control.promote(PLAN, State(), ask(), 0, (), (), False, "")
-    assert isinstance(said, Decision)
-    assert "promoted to stage 1" in said.sentence
-    assert "0 % (shadow 100 %)" in said.sentence
+    made = control.promote(PLAN, State(), ask(), 0, (), (), False, "")
+    assert isinstance(made, Decision)
+    assert "promoted to stage 1" in made.sentence
+    assert "0 % (shadow 100 %)" in made.sentence

@@ -38,9 +38,9 @@ def test_ids_that_cleaning_would_make_one_stay_two_or_are_refused(tmp_path: Path
                     assert "Nothing was stored" in answer["error"]
             assert plain in taken
             for name in taken:
-                found = stage.reader.document(name)
-                assert found is not None
-                assert found.id == name
+                result = stage.reader.document(name)
+                assert result is not None
+                assert result.id == name
 
 
 @given(st.text(max_size=700))

@@ -74,9 +74,9 @@ class Place:
         await asyncio.sleep(0.12)  # two batches
 
     def stored(self, name: str) -> documents.Document:
-        found = documents.get(self.engine.conn, name)
-        assert found is not None
-        return found
+        result = documents.get(self.engine.conn, name)
+        assert result is not None
+        return result
 
     def records(self, columns: str, where: str = "1") -> list[tuple[Any, ...]]:
         return self.engine.conn.execute(f"SELECT {columns} FROM extraction WHERE {where} ORDER BY id").fetchall()
@@ -152,16 +152,16 @@ async def test_latency_is_what_somebody_waited_and_the_service_s_own_is_a_second
         took_ms = (time.monotonic() - began) * 1000
         assert 700 < max(answer.ms for answer in answers) <= took_ms
         await place.written()
-        found = json.loads(place.engine.metrics("application/json")[0])["keyword_extraction"]
-        assert found["avg_extraction_time_ms"] > 350
-        assert 90 < found["avg_service_time_ms"] < 200
-        assert found["avg_extraction_time_ms"] == pytest.approx(
-            found["avg_service_time_ms"] + found["avg_queue_time_ms"], rel=0.01
+        parsed = json.loads(place.engine.metrics("application/json")[0])["keyword_extraction"]
+        assert parsed["avg_extraction_time_ms"] > 350
+        assert 90 < parsed["avg_service_time_ms"] < 200
+        assert parsed["avg_extraction_time_ms"] == pytest.approx(
+            parsed["avg_service_time_ms"] + parsed["avg_queue_time_ms"], rel=0.01
         )
         window = place.engine.monitor.recent.at(place.engine.clock.monotonic()).windows[600.0]
         assert window.ms / window.fresh > 350  # the triggers judge the same
-        said = attribution.of_times(series.window(place.engine.conn, place.engine.clock.now(), 300.0), Bucket())
-        assert said.startswith("our queue, not the LLM service: queue 0.")
+        output = attribution.of_times(series.window(place.engine.conn, place.engine.clock.now(), 300.0), Bucket())
+        assert output.startswith("our queue, not the LLM service: queue 0.")
 
 
 async def test_bulk_work_counts_from_its_send_and_yields_to_what_somebody_waits_for(tmp_path: Path) -> None:
@@ -185,9 +185,9 @@ async def test_a_full_queue_sends_what_is_waited_for_to_frequency_and_counts_it(
         assert all(answer.method == "frequency" and answer.keywords for answer in refused)
         assert "3 documents wait for the LLM" in refused[0].note
         await place.written()
-        found = json.loads(place.engine.metrics("application/json")[0])["keyword_extraction"]
-        assert found["errors_by_kind"] == {"queue_full": 6}
-        assert found["fallbacks"] == 6
+        parsed = json.loads(place.engine.metrics("application/json")[0])["keyword_extraction"]
+        assert parsed["errors_by_kind"] == {"queue_full": 6}
+        assert parsed["fallbacks"] == 6
 
 
 async def test_nobody_waits_in_the_queue_for_longer_than_the_plan_allows(tmp_path: Path) -> None:

@@ -45,14 +45,14 @@ def ask(
     stage: Stage, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
 ) -> tuple[int, dict[str, Any]]:
     """Over TCP, with exactly these headers."""
-    found = urlsplit(stage.view.engine.address)
-    connection = http.client.HTTPConnection(found.hostname or "", found.port, timeout=20)
+    results = urlsplit(stage.view.engine.address)
+    connection = http.client.HTTPConnection(results.hostname or "", results.port, timeout=20)
     raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     connection.request(method, path, raw, {**({} if body is None else JSON), **(headers or {})})
     response = connection.getresponse()
-    status, said = response.status, response.read()
+    status, output = response.status, response.read()
     connection.close()
-    return status, json.loads(said) if said.startswith(b"{") else {}
+    return status, json.loads(output) if output.startswith(b"{") else {}
 
 
 # -- web pages ---------------------------------------------------------------------------------------------------------------
@@ -80,11 +80,11 @@ def ask(
     ],
 )
 def test_a_web_page_stores_no_document(stage: Stage, headers: dict[str, str], status: int) -> None:
-    found, said = ask(stage, "POST", "/v1/extract", DOCUMENT, headers)
-    assert found == status, said
+    results, output = ask(stage, "POST", "/v1/extract", DOCUMENT, headers)
+    assert results == status, output
     if status != 200:
-        assert said["code"] in ("host", "origin", "content_type")
-        assert said["error"].endswith(".")
+        assert output["code"] in ("host", "origin", "content_type")
+        assert output["error"].endswith(".")
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/v1/status"])
@@ -98,8 +98,8 @@ def test_a_page_that_points_its_name_here_reads_nothing(stage: Stage, path: str)
 
 
 def test_without_a_token_nobody_complains_over_tcp_and_other_feedback_is_taken(stage: Stage) -> None:
-    status, said = ask(stage, "POST", "/v1/feedback", COMPLAINT)
-    assert (status, said["code"]) == (403, "token")
+    status, output = ask(stage, "POST", "/v1/feedback", COMPLAINT)
+    assert (status, output["code"]) == (403, "token")
     assert "complaint" not in stage.kinds()
     assert ask(stage, "POST", "/v1/feedback", {"kind": "rating", "value": 4, "document": "one"})[0] == 200
     assert stage.client.command("feedback", **COMPLAINT).ok
@@ -121,8 +121,8 @@ def test_a_token_holds_on_loopback_too(guarded: Stage) -> None:
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     for path, body in (("/v1/extract", DOCUMENT), ("/v1/feedback", COMPLAINT)):
         for wrong in ({}, {"Authorization": "Bearer x"}, {"Authorization": f"Bearer {TOKEN}é"}):
-            status, said = ask(guarded, "POST", path, body, wrong)
-            assert (status, said["code"]) == (401, "token")
+            status, output = ask(guarded, "POST", path, body, wrong)
+            assert (status, output["code"]) == (401, "token")
         assert ask(guarded, "POST", path, body, bearer)[0] == 200
         assert ask(guarded, "POST", path, body, {**bearer, "Host": "rollout.corp.example"})[0] == 200
     pretending = {**bearer, "X-Forwarded-For": "uid:0", "X-Rollout-Actor": json.dumps(["root", "", ""])}
@@ -283,15 +283,15 @@ def rubbish(number: int) -> bytes:
     return raw
 
 
-def fits(status: int, said: bytes) -> bool:
-    return status < 500 and b"Traceback" not in said and b"\x1b" not in said and b"\\u001b" not in said
+def fits(status: int, output: bytes) -> bool:
+    return status < 500 and b"Traceback" not in output and b"\x1b" not in output and b"\\u001b" not in output
 
 
 def test_rubbish_on_tcp_is_refused_with_a_sentence(stage: Stage) -> None:
-    found = urlsplit(stage.view.engine.address)
+    results = urlsplit(stage.view.engine.address)
     for path in ("/v1/extract", "/v1/feedback"):
         for body in [*BODIES, *map(rubbish, range(60))]:
-            connection = http.client.HTTPConnection(found.hostname or "", found.port, timeout=20)
+            connection = http.client.HTTPConnection(results.hostname or "", results.port, timeout=20)
             connection.request("POST", path, body, JSON)
             answer = connection.getresponse()
             assert fits(answer.status, answer.read()), (path, body[:300])
@@ -342,15 +342,15 @@ def test_what_a_rollback_says_in_its_reason_does_not_keep_it_from_acting(tmp_pat
     ],
 )
 def test_what_is_no_http_is_answered_once_and_closed(stage: Stage, raw: bytes) -> None:
-    found = urlsplit(stage.view.engine.address)
-    with socket.create_connection((found.hostname, found.port), timeout=20) as client:
-        said = b""
+    results = urlsplit(stage.view.engine.address)
+    with socket.create_connection((results.hostname, results.port), timeout=20) as client:
+        output = b""
         try:
             client.sendall(raw)
             while more := client.recv(65536):
-                said += more
+                output += more
         except ConnectionError:
             pass  # closed while it still sent
-    assert said == b"" or said.startswith((b"HTTP/1.1 4", b"HTTP/1.1 421")), said
-    assert b"Traceback" not in said
+    assert output == b"" or output.startswith((b"HTTP/1.1 4", b"HTTP/1.1 421")), output
+    assert b"Traceback" not in output
     assert stage.client.request("GET", "/healthz")[0] == 200

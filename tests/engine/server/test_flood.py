@@ -51,18 +51,18 @@ def stage(tmp_path: Path, many_files: None) -> Iterator[Stage]:
 
 class Flood:
     def __init__(self, stage: Stage) -> None:
-        found = urlsplit(stage.view.engine.address)
-        self._address = (found.hostname or "", found.port or 0)
+        result = urlsplit(stage.view.engine.address)
+        self._address = (result.hostname or "", result.port or 0)
         self.open: list[socket.socket] = []
 
-    def connect(self, count: int, says: bytes = b"", patience_s: float = 3.0) -> None:
+    def connect(self, count: int, sentence: bytes = b"", patience_s: float = 3.0) -> None:
         for _ in range(count):
             client = socket.socket()
             client.settimeout(patience_s)
             with contextlib.suppress(OSError):
                 client.connect(self._address)
-                if says:
-                    client.sendall(says)
+                if sentence:
+                    client.sendall(sentence)
             self.open.append(client)
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ def rolls_back(stage: Stage) -> float:
         took.append(time.monotonic() - began)
         assert status == 200, answer
     assert stage.until(lambda: stage.percent_bp == 0, 5)
-    print(f"answered in {', '.join(f'{each * 1000:.0f}' for each in took)} ms")
+    print(f"answered in {', '.join(f'{one * 1000:.0f}' for one in took)} ms")
     return min(took)
 
 
@@ -176,8 +176,8 @@ class Fake:
 def test_a_full_room_gives_up_what_waits_longest_and_never_what_is_served() -> None:
     room = Room(3, 100)
     served, old, new = Fake("answer"), Fake("request"), Fake("request")
-    for each in (served, old, new):
-        assert room.enter(each)  # type: ignore[arg-type]
+    for one in (served, old, new):
+        assert room.enter(one)  # type: ignore[arg-type]
     assert room.enter(Fake("answer"))  # type: ignore[arg-type]
     assert (served.aborted, old.aborted, new.aborted) == (False, True, False)
     assert room.enter(Fake("answer"))  # type: ignore[arg-type]

@@ -58,9 +58,9 @@ def ask(stage: Stage, method: str, path: str, body: Any = None, headers: Mapping
     raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     connection.request(method, path, raw, {"Content-Type": "application/json", **headers})
     response = connection.getresponse()
-    said = Said(response.status, dict(response.getheaders()), response.read())
+    output = Said(response.status, dict(response.getheaders()), response.read())
     connection.close()
-    return said
+    return output
 
 
 # -- batches ---------------------------------------------------------------------------------------------------------------
@@ -72,23 +72,23 @@ def test_a_batch_answers_every_document_once_and_a_bad_one_costs_the_others_noth
     documents[50] = {"id": "no text"}
     documents[51] = {"id": "x", "text": TEXT, "method": "guess"}
     documents[129] = "a word"
-    said = ask(stage, "POST", "/v1/extract:batch", {"documents": documents})
-    assert (said.status, said.headers["content-type"]) == (200, "application/x-ndjson")
-    assert [line["index"] for line in said.lines] == list(range(130))
-    bad = {line["index"]: (line["status"], line["code"]) for line in said.lines if not line["ok"]}
+    output = ask(stage, "POST", "/v1/extract:batch", {"documents": documents})
+    assert (output.status, output.headers["content-type"]) == (200, "application/x-ndjson")
+    assert [line["index"] for line in output.lines] == list(range(130))
+    bad = {line["index"]: (line["status"], line["code"]) for line in output.lines if not line["ok"]}
     assert bad == {3: (422, "document"), 50: (422, "fields"), 51: (422, "fields"), 129: (422, "fields")}
     alone = ask(stage, "POST", "/v1/extract", {**documents[7], "id": "alone/7"}).json
-    assert said.lines[7]["keywords"] == alone["keywords"]
-    assert said.lines[7]["ms"] > 0
-    for line in said.raw.splitlines():
+    assert output.lines[7]["keywords"] == alone["keywords"]
+    assert output.lines[7]["ms"] > 0
+    for line in output.raw.splitlines():
         msgspec.json.decode(line, type=wire.DocumentLine if b'"ok":true' in line else wire.ProblemLine)
     assert ask(stage, "GET", "/v1/documents/batch/7").json["keywords"] == alone["keywords"]
 
 
 @pytest.mark.parametrize("documents", [[], [{"id": "a", "text": "b"}] * 1001, "x", None, {"a": 1}])
 def test_a_batch_of_none_of_too_many_or_of_another_shape_is_422(stage: Stage, documents: Any) -> None:
-    said = ask(stage, "POST", "/v1/extract:batch", {"documents": documents})
-    assert (said.status, said.json["code"]) == (422, "fields")
+    output = ask(stage, "POST", "/v1/extract:batch", {"documents": documents})
+    assert (output.status, output.json["code"]) == (422, "fields")
 
 
 def test_a_client_that_leaves_a_batch_leaves_an_engine_that_works(stage: Stage) -> None:
@@ -199,10 +199,10 @@ def test_without_a_token_set_documents_are_not_read_over_tcp(tmp_path: Path, mon
 def test_every_error_is_json_with_a_code_and_the_request_s_name(
     stage: Stage, method: str, path: str, body: bytes | None, status: int, code: str
 ) -> None:
-    said = ask(stage, method, path, body, {**BEARER, "X-Request-Id": "mine-1"})
-    assert (said.status, said.json["code"], said.headers["x-request-id"]) == (status, code, "mine-1")
-    assert said.json["error"].rstrip().endswith((".", "...", "]"))
-    msgspec.json.decode(said.raw, type=wire.Problem)
+    output = ask(stage, method, path, body, {**BEARER, "X-Request-Id": "mine-1"})
+    assert (output.status, output.json["code"], output.headers["x-request-id"]) == (status, code, "mine-1")
+    assert output.json["error"].rstrip().endswith((".", "...", "]"))
+    msgspec.json.decode(output.raw, type=wire.Problem)
 
 
 def test_a_name_that_could_act_is_replaced(stage: Stage) -> None:
@@ -214,8 +214,8 @@ def test_a_name_that_could_act_is_replaced(stage: Stage) -> None:
 
 
 def test_health_names_service_and_environment(stage: Stage) -> None:
-    said = ask(stage, "GET", "/healthz", headers={}).json
-    assert (said["ok"], said["service"], said["environment"]) == (True, stage.plan.service, "test")
+    output = ask(stage, "GET", "/healthz", headers={}).json
+    assert (output["ok"], output["service"], output["environment"]) == (True, stage.plan.service, "test")
 
 
 def test_the_same_key_and_request_is_done_once_and_another_body_is_refused(stage: Stage) -> None:
@@ -302,11 +302,11 @@ def test_answers_have_the_types_that_the_document_says(stage: Stage) -> None:
     for name, (method, path, body) in asked.items():
         schema = by_id[name]["responses"]["200"]["content"]["application/json"]["schema"]
         assert schema["$ref"].endswith(f"/{ANSWERS[name].__name__}")
-        said = ask(stage, method, path, body)
-        assert said.status == 200, said.raw
-        msgspec.json.decode(said.raw, type=ANSWERS[name])
+        output = ask(stage, method, path, body)
+        assert output.status == 200, output.raw
+        msgspec.json.decode(output.raw, type=ANSWERS[name])
         declared = document["components"]["schemas"][ANSWERS[name].__name__]["properties"]
-        assert set(said.json) <= set(declared)
+        assert set(output.json) <= set(declared)
     view = document["components"]["schemas"]["View"]["properties"]
     status = ask(stage, "GET", "/v1/status").json
     assert set(status) <= set(view)

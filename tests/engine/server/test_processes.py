@@ -40,11 +40,11 @@ def test_the_plan_s_own_metrics_lines_work(stage: Stage) -> None:
     stage.climb(4)
     assert stage.until(lambda: stage.view.error_rate.n > 3)
     with urllib.request.urlopen(f"{stage.view.engine.address}/metrics") as answer:
-        found = json.load(answer)["keyword_extraction"]
-    assert 0 <= found["error_rate"] <= 1
-    assert found["avg_extraction_time_ms"] > 0
-    assert found["cache_hit_rate"] is None or 0 <= found["cache_hit_rate"] <= 1
-    assert found["method_breakdown"]["llm"] > 0
+        results = json.load(answer)["keyword_extraction"]
+    assert 0 <= results["error_rate"] <= 1
+    assert results["avg_extraction_time_ms"] > 0
+    assert results["cache_hit_rate"] is None or 0 <= results["cache_hit_rate"] <= 1
+    assert results["method_breakdown"]["llm"] > 0
     request = urllib.request.Request(
         f"{stage.view.engine.address}/metrics", headers={"Accept": "text/plain;version=0.0.4"}
     )
@@ -58,10 +58,10 @@ def test_on_tcp_there_is_no_control_and_nobody_can_pretend_to_be_a_user(stage: S
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(urllib.request.Request(f"{address}/v1/control/{kind}", b"{}"))
         assert refused.value.code in (404, 405)
-    said = {"kind": "complaint", "text": "from afar", "id": "afar-1"}
+    by_name = {"kind": "complaint", "text": "from afar", "id": "afar-1"}
     who = {"X-Forwarded-For": "uid:0", "X-Rollout-Actor": json.dumps(["root", "", ""])}
     request = urllib.request.Request(
-        f"{address}/v1/feedback", json.dumps(said).encode(), {**who, "Content-Type": "application/json"}
+        f"{address}/v1/feedback", json.dumps(by_name).encode(), {**who, "Content-Type": "application/json"}
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request)
@@ -153,11 +153,11 @@ def test_an_intent_is_by_the_owner_of_its_file_and_says_nothing_that_acts(tmp_pa
         assert stage.until(lambda: stage.reader.state().percent_bp == 0 and not stage.folder.has_intents(), 20)
         query = "SELECT body FROM decision WHERE kind = 'rollback'"
         (body,) = stage.reader.read(lambda conn: conn.execute(query).fetchone())
-        found = json.loads(body)
-        assert found["actor"]["uid"] == 65534
-        assert found["request_id"] == "planted"
-        assert "\x1b" not in found["actor"]["name"] + found["reason"]
-        assert "\n" not in found["reason"]
+        parsed = json.loads(body)
+        assert parsed["actor"]["uid"] == 65534
+        assert parsed["request_id"] == "planted"
+        assert "\x1b" not in parsed["actor"]["name"] + parsed["reason"]
+        assert "\n" not in parsed["reason"]
 
 
 def test_removing_the_file_by_hand_is_a_rollback(stage: Stage) -> None:

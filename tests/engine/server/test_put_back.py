@@ -42,9 +42,9 @@ def test_a_backup_that_is_put_back_is_at_zero_and_unarmed_until_a_person_goes_up
 
 def numbers_that_look_like_moments(value: Any, where: str = "") -> list[str]:
     if isinstance(value, dict):
-        return [each for key, item in value.items() for each in numbers_that_look_like_moments(item, f"{where}.{key}")]
+        return [one for key, item in value.items() for one in numbers_that_look_like_moments(item, f"{where}.{key}")]
     if isinstance(value, list):
-        return [each for item in value for each in numbers_that_look_like_moments(item, f"{where}[]")]
+        return [one for item in value for one in numbers_that_look_like_moments(item, f"{where}[]")]
     is_moment = isinstance(value, float | int) and 1.5e9 < value < 4e9
     return [where] if is_moment else []
 
@@ -73,5 +73,5 @@ def test_every_json_has_its_moments_in_iso(tmp_path: Path) -> None:
             bodies[verb] = json.loads(written.read_text())
         _, bodies["GET /v1/status"] = stage.client.request("GET", "/v1/status")
         _, bodies["GET /metrics"] = stage.client.request("GET", "/metrics")
-        assert {name: found for name, body in bodies.items() if (found := numbers_that_look_like_moments(body))} == {}
+        assert {name: result for name, body in bodies.items() if (result := numbers_that_look_like_moments(body))} == {}
         assert bodies["status"]["at"].endswith("Z")

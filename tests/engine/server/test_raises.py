@@ -60,7 +60,7 @@ def test_two_promotions_from_two_shells_climb_one_stage(stage: Stage, named: boo
         to = ["--to", str(target)] if named else []
         command = [*COMMAND, *words, "promote", *to, "--override", "--reason", "both of us pressed"]
         both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
-        assert sorted(each.wait(60) for each in both) == [0, 1]
+        assert sorted(one.wait(60) for one in both) == [0, 1]
         assert stage.reader.state().stage == target
 
 

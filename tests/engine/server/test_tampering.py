@@ -58,9 +58,9 @@ def test_verify_covers_the_rows_columns(stage: Stage) -> None:
     for column, value in (("percent_bp", 10_000), ("epoch", 99), ("rev", 99)):
         (was,) = stage.reader.read(lambda conn, c=column: conn.execute(f"SELECT {c} FROM control").fetchone())
         change(stage, f"UPDATE control SET {column} = ?", value)
-        found = stage.reader.read(log.verify)
-        assert not found.ok, column
-        assert found.chain
+        content = stage.reader.read(log.verify)
+        assert not content.ok, column
+        assert content.chain
         done = stage.cli("log", "--verify")
         assert done.returncode == 1
         change(stage, f"UPDATE control SET {column} = ?", was)

@@ -108,9 +108,9 @@ class Stage:
 
     @property
     def view(self) -> View:
-        found = self.reader.glance().view
-        assert found is not None
-        return found
+        result = self.reader.glance().view
+        assert result is not None
+        return result
 
     @property
     def pid(self) -> int:
@@ -156,16 +156,16 @@ class Stage:
 
     def proof(self, request_id: str, recorded: bool = False) -> dict[str, Any]:
         """When it is proven or overdue, and where asked for recorded too."""
-        found: dict[str, Any] = {}
+        by_name: dict[str, Any] = {}
 
         def proven() -> bool:
-            nonlocal found
-            found = self.client.command("proof", of=request_id).data.get("proof") or {}
-            done = found.get("effective_ms") is not None or bool(found.get("overdue"))
-            return done and (not recorded or found["recorded_ms"] is not None)
+            nonlocal by_name
+            by_name = self.client.command("proof", of=request_id).data.get("proof") or {}
+            done = by_name.get("effective_ms") is not None or bool(by_name.get("overdue"))
+            return done and (not recorded or by_name["recorded_ms"] is not None)
 
         assert self.until(proven, 8)
-        return found
+        return by_name
 
 
 def kill_mid_write(stage: Stage) -> int:
@@ -192,13 +192,13 @@ def kill_mid_write(stage: Stage) -> int:
                 decided.append(name)
 
     clients = [threading.Thread(target=extract, args=(n,)) for n in range(4)] + [threading.Thread(target=decide)]
-    for each in clients:
-        each.start()
+    for one in clients:
+        one.start()
     assert stage.until(lambda: len(kept) > 20 and len(decided) > 5)
     os.kill(stage.pid, signal.SIGKILL)
     going.clear()
-    for each in clients:
-        each.join()
+    for one in clients:
+        one.join()
     assert stage.until(lambda: not stage.folder.is_locked(), 5)
 
     def check(conn: sqlite3.Connection) -> None:
@@ -240,5 +240,5 @@ def as_nobody(work: Callable[[], dict[str, Any]], groups: tuple[int, ...] = ()) 
     with os.fdopen(read, "rb") as answer:
         body = answer.read()
     os.waitpid(child, 0)
-    found: dict[str, Any] = json.loads(body)
-    return found
+    parsed: dict[str, Any] = json.loads(body)
+    return parsed

@@ -45,8 +45,8 @@ async def test_the_file_has_the_lines_as_systemd_reads_them_and_the_command_runs
 
 async def test_a_command_that_takes_too_long_ends_with_its_children(tmp_path: Path) -> None:
     note = tmp_path / "child"
-    said = await run_command(Apply(command=f"sh -c 'sleep 60 & echo $! > {note}; wait'", timeout_s=0.5))
-    assert "0.5 s" in said
+    output = await run_command(Apply(command=f"sh -c 'sleep 60 & echo $! > {note}; wait'", timeout_s=0.5))
+    assert "0.5 s" in output
     child = int(note.read_text())
     await until(lambda: not alive(child))
 
@@ -106,8 +106,8 @@ async def test_a_place_that_takes_no_file_is_a_sentence(tmp_path: Path) -> None:
 
 async def test_what_became_of_it_is_known_and_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apply, "RETRY_S", (0.02,))
-    works, told = tmp_path / "works", []
-    applier = Applier(Apply("", f"test -e {works} || {{ echo no unit; exit 3; }}"), tmp_path / "applied", told.append)
+    works, answer = tmp_path / "works", []
+    applier = Applier(Apply("", f"test -e {works} || {{ echo no unit; exit 3; }}"), tmp_path / "applied", answer.append)
     applier.start(ZERO)
     assert applier.applied.state == "waiting"
     await until(lambda: applier.applied.state == "failed")
@@ -115,11 +115,11 @@ async def test_what_became_of_it_is_known_and_told_once(tmp_path: Path, monkeypa
     assert "no unit" in applier.problem
     assert "may still run with the previous percentage" in applier.problem
     await asyncio.sleep(0.2)
-    assert [each.state for each in told] == ["failed"], "tried again, told once"
+    assert [one.state for one in answer] == ["failed"], "tried again, told once"
     works.touch()
     await until(lambda: applier.applied.state == "done")
     assert applier.problem == ""
-    assert [each.state for each in told] == ["failed", "done"]
+    assert [one.state for one in answer] == ["failed", "done"]
     await applier.stop()
 
 

@@ -41,8 +41,8 @@ def hanging_service(port: int = 0) -> Iterator[str]:
                 ended.wait(30)
             self.answer({})
 
-        def answer(self, said: object) -> None:
-            body = json.dumps(said).encode()
+        def answer(self, output: object) -> None:
+            body = json.dumps(output).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

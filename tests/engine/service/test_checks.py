@@ -57,43 +57,43 @@ async def opened(
 
 
 async def finding(engine: Engine, check: Check) -> tuple[bool, str]:
-    found = await examine(engine, check)
-    return found.ok, found.evidence
+    result = await examine(engine, check)
+    return result.ok, result.evidence
 
 
 async def test_command_by_its_status_in_a_shell_with_a_limit(tmp_path: Path) -> None:
     async with opened(tmp_path) as engine:
-        ok, said = await finding(engine, Check("command", command="echo a b | grep -q b && echo fine"))
+        ok, output = await finding(engine, Check("command", command="echo a b | grep -q b && echo fine"))
         assert ok
-        assert said.endswith("fine")
-        ok, said = await finding(engine, Check("command", command="echo broken; exit 4"))
+        assert output.endswith("fine")
+        ok, output = await finding(engine, Check("command", command="echo broken; exit 4"))
         assert not ok
-        assert "ended with 4" in said
-        assert "broken" in said
-        ok, said = await finding(engine, Check("command", command="sleep 60", timeout_s=0.2))
+        assert "ended with 4" in output
+        assert "broken" in output
+        ok, output = await finding(engine, Check("command", command="sleep 60", timeout_s=0.2))
         assert not ok
-        assert "not finished within 0.2 s" in said
+        assert "not finished within 0.2 s" in output
 
 
 async def test_http_by_status_and_content(tmp_path: Path) -> None:
     with http_server() as (url, _):
         web = url.replace("json", "http")
         async with opened(tmp_path, address=web.rstrip("/")) as engine:
-            ok, said = await finding(engine, Check("http", url="/metrics", status=501))
-            assert ok, said
-            ok, said = await finding(engine, Check("http", url=web, status=200))
-            assert (ok, "answered 501, expected 200" in said) == (False, True)
-            ok, said = await finding(engine, Check("http", url=web, status=501, contains="keyword_extraction"))
-            assert (ok, "without 'keyword_extraction'" in said) == (False, True)
-            ok, said = await finding(engine, Check("http", url=f"http://127.0.0.1:{free_port()}/"))
-            assert (ok, "did not answer" in said) == (False, True)
+            ok, output = await finding(engine, Check("http", url="/metrics", status=501))
+            assert ok, output
+            ok, output = await finding(engine, Check("http", url=web, status=200))
+            assert (ok, "answered 501, expected 200" in output) == (False, True)
+            ok, output = await finding(engine, Check("http", url=web, status=501, contains="keyword_extraction"))
+            assert (ok, "without 'keyword_extraction'" in output) == (False, True)
+            ok, output = await finding(engine, Check("http", url=f"http://127.0.0.1:{free_port()}/"))
+            assert (ok, "did not answer" in output) == (False, True)
 
 
 async def test_metric_is_measured_now(tmp_path: Path) -> None:
     async with opened(tmp_path) as engine:
         assert (await finding(engine, Check("metric", metric="complaints", op="<=", value=0)))[0]
-        ok, said = await finding(engine, Check("metric", metric="error_rate", op="<", value=0.01))
-        assert (ok, said) == (False, "error_rate: nothing measured yet")
+        ok, output = await finding(engine, Check("metric", metric="error_rate", op="<", value=0.01))
+        assert (ok, output) == (False, "error_rate: nothing measured yet")
 
 
 async def test_backup_takes_one_verifies_it_and_keeps_three(tmp_path: Path) -> None:
@@ -102,34 +102,34 @@ async def test_backup_takes_one_verifies_it_and_keeps_three(tmp_path: Path) -> N
         folder.mkdir()
         for day in range(1, 6):
             (folder / f"store-2026-01-0{day}T000000Z.db").touch()
-        ok, said = await finding(engine, Check("backup"))
-        assert ok, said
+        ok, output = await finding(engine, Check("backup"))
+        assert ok, output
         kept = sorted(path.name for path in folder.glob("store-*.db"))
         assert kept[:2] == ["store-2026-01-04T000000Z.db", "store-2026-01-05T000000Z.db"]
         assert len(kept) == 3
-        assert "verified" in said
+        assert "verified" in output
 
 
 async def test_notify_by_a_test_message_that_arrived_or_a_message_that_was_delivered(tmp_path: Path) -> None:
     with mail_server() as mail:
         async with opened(tmp_path, urls=mail.url) as engine:
-            ok, said = await finding(engine, Check("notify"))
-            assert ok, said
+            ok, output = await finding(engine, Check("notify"))
+            assert ok, output
             assert mail.box.mails[0]["Subject"].startswith("Test message")
             about = Check("notify", message="before_rollout")
-            ok, said = await finding(engine, about)
-            assert (ok, "was not sent yet" in said) == (False, True)
+            ok, output = await finding(engine, about)
+            assert (ok, "was not sent yet" in output) == (False, True)
             reply = await commands.carry_out(engine, "message", {"id": "before_rollout"}, ALICE)
             assert reply.ok, reply.sentence
-            ok, said = await finding(engine, about)
-            assert (ok, "waiting" in said) == (False, True)
+            ok, output = await finding(engine, about)
+            assert (ok, "waiting" in output) == (False, True)
             engine.post.start()
             for _ in range(500):
-                ok, said = await finding(engine, about)
+                ok, output = await finding(engine, about)
                 if ok:
                     break
                 await asyncio.sleep(0.02)
-            assert ok, said
+            assert ok, output
             assert "rollout plan and timeline" in mail.box.mails[-1]["Subject"]
 
 
@@ -143,10 +143,10 @@ async def test_the_drill_leaves_a_live_percentage_alone(tmp_path: Path) -> None:
         engine.switch.armed = engine.folder.armed_stamp()
         before = engine.state, engine.switch.read()
         assert before[1].percent_bp == 1000
-        ok, said = await finding(engine, Check("rollback_drill"))
-        assert ok, said
-        assert "a router read 0 % after" in said
-        assert said.endswith("stays at 10 %")
+        ok, output = await finding(engine, Check("rollback_drill"))
+        assert ok, output
+        assert "a router read 0 % after" in output
+        assert output.endswith("stays at 10 %")
         assert (engine.state, engine.switch.read()) == before
         assert not [path for path in engine.folder.path.iterdir() if "drill" in path.name]
 
@@ -157,38 +157,38 @@ async def test_a_rehearsal_counts_when_it_was_passed_not_too_long_ago(
     monkeypatch.setattr(record, "home", lambda: tmp_path / "home")
     async with opened(tmp_path) as engine:
         asked = Check("rehearsal", within_s=30 * 86400)
-        ok, said = await finding(engine, asked)
-        assert (ok, "run `rollout rehearse`" in said) == (False, True)
+        ok, output = await finding(engine, asked)
+        assert (ok, "run `rollout rehearse`" in output) == (False, True)
         now = engine.clock.now()
         record.keep(engine.folder.path, record.Passed(now - 40 * 86400, "bo", "auto", "hand", 9, "head"))
         assert not (await finding(engine, asked))[0]
         record.keep(engine.folder.path, record.Passed(now - 5 * 86400, "alice", "auto", "hand", 9, "head"))
-        ok, said = await finding(engine, asked)
+        ok, output = await finding(engine, asked)
         assert ok
-        assert said.startswith("alice passed a rehearsal on ")
+        assert output.startswith("alice passed a rehearsal on ")
 
 
 async def test_triggers_are_armed_and_find_a_fault_in_a_backtest(tmp_path: Path) -> None:
     async with opened(tmp_path) as engine:
-        ok, said = await finding(engine, Check("triggers"))
-        assert ok, said
-        assert "an error rate of 20 % triggers error_critical after" in said
+        ok, output = await finding(engine, Check("triggers"))
+        assert ok, output
+        assert "an error rate of 20 % triggers error_critical after" in output
     off = tuple(replace(t, enabled=t.id != "error_critical") for t in PLAN.triggers)
     async with opened(tmp_path / "off", plan=replace(PLAN, triggers=off)) as engine:
         assert await finding(engine, Check("triggers")) == (False, "switched off in the plan: error_critical")
     blunt = tuple(t for t in PLAN.triggers if t.metric not in ("error_rate", "error_creep", "llm_available"))
     async with opened(tmp_path / "blunt", plan=replace(PLAN, triggers=blunt)) as engine:
-        ok, said = await finding(engine, Check("triggers"))
-        assert (ok, "no trigger acts" in said) == (False, True)
+        ok, output = await finding(engine, Check("triggers"))
+        assert (ok, "no trigger acts" in output) == (False, True)
 
 
 async def test_the_llm_check_fails_in_words_when_nobody_listens(tmp_path: Path) -> None:
     async with opened(tmp_path) as engine:
         await engine.pool.start()
-        ok, said = await finding(engine, Check("llm"))
+        ok, output = await finding(engine, Check("llm"))
         assert not ok
-        assert "http://127.0.0.1:9" in said
-        assert "connect" in said.lower() or "refused" in said.lower()
+        assert "http://127.0.0.1:9" in output
+        assert "connect" in output.lower() or "refused" in output.lower()
 
 
 async def test_the_llm_check_names_the_one_of_several_servers_that_fails_and_says_once_what_all_do(
@@ -196,15 +196,15 @@ async def test_the_llm_check_names_the_one_of_several_servers_that_fails_and_say
 ) -> None:
     async with StubLlm() as good, opened(tmp_path, llm=(good.url, "http://127.0.0.1:9")) as engine:
         await engine.pool.start()
-        ok, said = await finding(engine, Check("llm"))
+        ok, output = await finding(engine, Check("llm"))
         assert not ok
-        assert said.startswith("http://127.0.0.1:9: ")
-        assert good.url not in said
+        assert output.startswith("http://127.0.0.1:9: ")
+        assert good.url not in output
     async with StubLlm() as one, StubLlm() as two, opened(tmp_path / "two", llm=(one.url, two.url)) as engine:
         await engine.pool.start()
-        ok, said = await finding(engine, Check("llm"))
-        assert ok, said
-        assert said.count("the server has llama3.2:3b") == 1
+        ok, output = await finding(engine, Check("llm"))
+        assert ok, output
+        assert output.count("the server has llama3.2:3b") == 1
 
 
 async def test_a_promotion_checks_again_and_what_fails_now_shuts_the_gate(

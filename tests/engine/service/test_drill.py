@@ -18,10 +18,10 @@ def test_it_measures_from_the_key_to_a_router_and_to_the_disk_and_leaves_nothing
     store = Folder(tmp_path / "store")
     store.prepare()
     store.armed.write_text("live\n")
-    found = drill.drill(store, PLAN)
-    assert found.ok, found.trouble
-    assert found.effective_ms is not None
-    assert found.recorded_ms is not None
+    result = drill.drill(store, PLAN)
+    assert result.ok, result.trouble
+    assert result.effective_ms is not None
+    assert result.recorded_ms is not None
     assert [path.name for path in store.path.iterdir()] == ["armed"]
     assert store.armed.read_text() == "live\n"
 
@@ -30,9 +30,9 @@ def test_a_switch_that_cannot_be_taken_out_fails_it(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(Folder, "disarm", lambda self: False)
     monkeypatch.setattr(drill.log, "commit", lambda *_, **__: None)
     monkeypatch.setattr(drill, "LIMIT_S", 0.2)
-    found = drill.drill(Folder(tmp_path / "store"), PLAN)
-    assert not found.ok
-    assert "did not read 0 %" in found.trouble
+    result = drill.drill(Folder(tmp_path / "store"), PLAN)
+    assert not result.ok
+    assert "did not read 0 %" in result.trouble
 
 
 def test_when_it_fails_half_way_nothing_still_reads_what_is_closed(
@@ -43,13 +43,13 @@ def test_when_it_fails_half_way_nothing_still_reads_what_is_closed(
 
     monkeypatch.setattr(Folder, "disarm", fails)
     before = threading.active_count()
-    found = drill.drill(Folder(tmp_path / "store"), PLAN)
-    assert "the disk is gone" in found.trouble
+    result = drill.drill(Folder(tmp_path / "store"), PLAN)
+    assert "the disk is gone" in result.trouble
     assert threading.active_count() == before
 
 
 def test_a_folder_that_takes_no_file_fails_it_in_words(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file where the folder should be")
-    found = drill.drill(Folder(tmp_path / "store"), PLAN)
-    assert not found.ok
-    assert found.trouble
+    result = drill.drill(Folder(tmp_path / "store"), PLAN)
+    assert not result.ok
+    assert result.trouble

@@ -44,9 +44,9 @@ async def test_two_troubles_that_come_with_every_beat_do_not_drive_out_what_else
             except RuntimeError as error:
                 engine.trouble(error)
             clocked.clock.advance(1.0)
-        said = [sentence for _, sentence in engine.events]
-    assert "The rollback is in force and not yet recorded." in said
-    assert len(said) <= 6
+        results = [sentence for _, sentence in engine.events]
+    assert "The rollback is in force and not yet recorded." in results
+    assert len(results) <= 6
 
 
 def test_a_long_engine_log_is_put_aside_when_the_next_engine_starts(

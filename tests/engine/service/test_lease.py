@@ -41,8 +41,8 @@ def ask_four(stage: Stage, tag: str) -> tuple[list[threading.Thread], list[dict[
     answers: list[dict[str, Any]] = []
     text = f"{TEXT} {tag}"  # not known to the cache
     asking = [threading.Thread(target=lambda n=n: answers.append(stage.extract(f"{tag}-{n}", text))) for n in range(4)]  # type: ignore[misc]
-    for each in asking:
-        each.start()
+    for one in asking:
+        one.start()
     return asking, answers
 
 
@@ -98,8 +98,8 @@ def test_stopped_for_longer_than_the_lease_it_wakes_at_zero_and_logs_that(stage:
     asking, _ = ask_four(stage, "asleep")
     time.sleep(2.6)
     os.kill(process.pid, signal.SIGCONT)
-    for each in asking:
-        each.join()
+    for one in asking:
+        one.join()
     assert stage.until(lambda: "lease" in stage.kinds(), 5)
     assert "every router was at 0 %" in stage.reader.log(20, kind="lease")[0].sentence
     assert stage.percent_bp == 10_000  # it is no rollback
@@ -116,12 +116,12 @@ def test_while_the_store_takes_no_writes_a_console_is_shown_the_engine_s_own_vie
         other.execute("BEGIN IMMEDIATE")
         assert stage.until(lambda: time.time() - stage.reader.glance().heartbeat > 2.0)
 
-        def told() -> bool:
+        def shown() -> bool:
             sight = watching.look()
             problems = sight.view.engine.problems if sight.view is not None else ()
             return sight.fresh and any("database is locked" in problem for problem in problems)
 
-        assert stage.until(told)
+        assert stage.until(shown)
     watching.reader.close()
 
 
@@ -137,8 +137,8 @@ def test_sigterm_finishes_what_is_in_flight_within_ten_seconds(stage: Stage) -> 
     process.terminate()
     assert process.wait(12) == 0
     took = time.monotonic() - began
-    for each in asking:
-        each.join()
+    for one in asking:
+        one.join()
     assert took < 10
     assert [answer["method"] for answer in answers] == ["frequency"] * 4
     assert stage.reader.read(lambda conn: conn.execute("SELECT clean FROM lease").fetchone()) == (1,)
@@ -186,17 +186,17 @@ async def test_triggers_are_said_to_be_evaluated_again_once_and_only_when_they_a
                 with pytest.raises(ValueError, match="no figure"):
                     await c.loop.tick()
 
-        def said() -> list[str]:
-            found = log.rows(c.engine.conn)
-            return [row.decision.sentence for row in found if row.decision.kind == "lease"]
+        def output() -> list[str]:
+            result = log.rows(c.engine.conn)
+            return [row.decision.sentence for row in result if row.decision.kind == "lease"]
 
         await asyncio.sleep(0.2)  # what was owed is written beside the beat
-        assert said() == []
+        assert output() == []
         await c.loop.tick()
         await c.loop.tick()
-        await c.settled(said)
-        assert len(said()) == 1
-        assert "for 155 s" in said()[0]
+        await c.settled(output)
+        assert len(output()) == 1
+        assert "for 155 s" in output()[0]
 
 
 @pytest.mark.parametrize("step", [3600.0, -3600.0])
@@ -227,8 +227,8 @@ async def test_a_step_back_loses_no_complaint_of_the_stage(tmp_path: Path) -> No
         await c.loop.tick()
         assert (await c.command("complaint", text="two", document="b")).ok
         await c.loop.tick()
-        found = next(t for t in c.engine.monitor.verdict.readings if t.id == "complaints_many")
-        assert found.value == 2
+        result = next(t for t in c.engine.monitor.verdict.readings if t.id == "complaints_many")
+        assert result.value == 2
 
 
 async def test_a_trigger_s_rollback_beats_a_promotion_that_lands_in_between(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_the_error_analysis_shows_an_outage_without_traffic() -> None:
     conn = sqlite3.connect(":memory:", isolation_level=None)
     migrate(conn)
     writes(ProbeLog().rows([server(1)], T0, 0.0))(conn)
-    found = error_analysis(conn, T0 - 60, T0 + 60)
-    assert found["total"] == 1
-    assert found["groups"][0]["component"] == "llm_service"
-    assert "refused" in found["groups"][0]["examples"][0]["message"]
+    result = error_analysis(conn, T0 - 60, T0 + 60)
+    assert result["total"] == 1
+    assert result["groups"][0]["component"] == "llm_service"
+    assert "refused" in result["groups"][0]["examples"][0]["message"]

@@ -74,8 +74,8 @@ def test_at_100_percent_cpu(stage: Stage) -> None:
             )
 
     floods = [threading.Thread(target=flood, args=(n,)) for n in range(8)]
-    for each in floods:
-        each.start()
+    for one in floods:
+        one.start()
     time.sleep(0.7)
     pressed = time.monotonic()
     result = stage.client.rollback("busy")
@@ -83,8 +83,8 @@ def test_at_100_percent_cpu(stage: Stage) -> None:
     gone = not stage.folder.is_armed()
     recorded = stage.until(lambda: stage.percent_bp == 0, 5)
     going.clear()
-    for each in floods:
-        each.join()
+    for one in floods:
+        one.join()
     assert gone
     assert result.ok
     assert took < 1.0
@@ -139,10 +139,10 @@ def test_another_user_without_rights_gets_a_sentence(stage: Stage) -> None:
     stage.climb(2)
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
-    found = as_nobody(lambda: {"result": structs.asdict(EngineClient(stage.folder, stage.plan).rollback())})
-    assert "result" in found, found
-    assert not found["result"]["ok"]
-    assert f"rm {stage.folder.armed}" in " ".join(found["result"]["ways"])
+    results = as_nobody(lambda: {"result": structs.asdict(EngineClient(stage.folder, stage.plan).rollback())})
+    assert "result" in results, results
+    assert not results["result"]["ok"]
+    assert f"rm {stage.folder.armed}" in " ".join(results["result"]["ways"])
     assert stage.percent_bp > 0
 
 
@@ -171,10 +171,10 @@ def test_two_consoles_at_once_a_hundred_times_never_both_and_never_lost(stage: S
             replies["down"] = bo.rollback("a race in a test")
 
         both = [threading.Thread(target=up), threading.Thread(target=down)]
-        for each in both:
-            each.start()
-        for each in both:
-            each.join()
+        for one in both:
+            one.start()
+        for one in both:
+            one.join()
         assert replies["down"].ok
         pressed.append(replies["down"].request_id)
         won += replies["up"].ok
@@ -183,7 +183,7 @@ def test_two_consoles_at_once_a_hundred_times_never_both_and_never_lost(stage: S
         if state.stage == 0:
             stage.climb(1)
     rows = {row.decision.request_id: row for row in stage.reader.read(lambda conn: list(log.every(conn)))}
-    assert all(each in rows for each in pressed)
+    assert all(one in rows for one in pressed)
     assert 0 < won < 100, "both orders must have occurred for this test to say anything"
     assert stage.reader.read(log.verify).ok
 
@@ -312,14 +312,14 @@ def test_a_group_shares_the_store_and_its_members_roll_back_under_their_own_name
             os.chmod(base, 0o755)
             process = stage.engine()
             stage.climb(2)
-            found = as_nobody(press, (group.gr_gid,))
-            assert found["result"]["ok"], found
+            results = as_nobody(press, (group.gr_gid,))
+            assert results["result"]["ok"], results
             assert stage.until(lambda: stage.percent_bp == 0, 3)
             assert stage.reader.log(5, kind="rollback")[0].actor == as_nobody(lambda: {"name": whoami().name})["name"]
             process.kill()
             process.wait()
-            found = as_nobody(press, (group.gr_gid,))
-            assert "committed by this console" in found["result"]["ways"], found
+            results = as_nobody(press, (group.gr_gid,))
+            assert "committed by this console" in results["result"]["ways"], results
             assert not stage.folder.is_armed()
     finally:
         os.umask(before)

@@ -17,10 +17,10 @@ from tests.engine.service.stage import Stage
 
 def heard(manager: socket.socket, wanted: str) -> list[str]:
     """What it says until it says this."""
-    said: list[str] = []
-    while wanted not in said:
-        said += manager.recv(4096).decode().splitlines()
-    return said
+    results: list[str] = []
+    while wanted not in results:
+        results += manager.recv(4096).decode().splitlines()
+    return results
 
 
 def test_it_is_told_up_alive_only_while_the_triggers_are_evaluated_and_ending(

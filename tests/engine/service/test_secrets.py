@@ -122,8 +122,8 @@ def test_a_key_that_every_failure_repeats_is_in_no_output_no_file_and_no_write_a
             assert MARKER in server.keys  # it was sent, whole and stripped
             for words in (["status"], ["status", "--json"], ["check"], ["check", "--json"], ["log", "show"]):
                 outputs.append("".join(stage.cli(*words).stdout.split("\x00")))
-            found = stage.cli("logs", "analyze", "--level", "error", "--filter", "keyword_extraction")
-            outputs += [found.stdout, found.stderr, str(stage.client.request("GET", "/v1/status"))]
+            result = stage.cli("logs", "analyze", "--level", "error", "--filter", "keyword_extraction")
+            outputs += [result.stdout, result.stderr, str(stage.client.request("GET", "/v1/status"))]
             outputs.append(str(stage.client.request("GET", "/metrics")))
             assert "(secret)" in "".join(outputs)  # there was something to hide
             for path in tmp_path.rglob("*"):

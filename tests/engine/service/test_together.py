@@ -87,8 +87,8 @@ def test_access_of_the_account_holds_under_any_name(tmp_path: Path) -> None:
 
 
 def test_each_contact_hears_after_the_same_time() -> None:
-    found = steps(escalating(), 1000.0, 300.0)
-    assert [(s.contact.name, s.at) for s in found] == [("Ann", 1300.0), ("Ben", 1600.0)]
+    result = steps(escalating(), 1000.0, 300.0)
+    assert [(s.contact.name, s.at) for s in result] == [("Ann", 1300.0), ("Ben", 1600.0)]
     assert [s.at for s in steps(escalating(after=60.0), 1000.0, 300.0)] == [1060.0, 1120.0]
     assert [s.at for s in steps(escalating(), 1000.0, 0.0)] == [1900.0, 2800.0]
     assert steps(escalating(to=()), 1000.0, 300.0) == []

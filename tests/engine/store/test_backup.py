@@ -18,9 +18,9 @@ from engine.store.folder import Folder
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    found = Folder(tmp_path / "store")
-    database.create(found)
-    return found
+    store = Folder(tmp_path / "store")
+    database.create(store)
+    return store
 
 
 def say(conn: sqlite3.Connection, number: int) -> None:
@@ -46,18 +46,18 @@ def test_while_it_is_written_all_the_time(folder: Folder, tmp_path: Path) -> Non
     while written < 300:
         time.sleep(0.01)
     before = written
-    found = backup.take(folder, tmp_path / "copies" / "one.db")
+    result = backup.take(folder, tmp_path / "copies" / "one.db")
     going.clear()
     writer.join()
-    assert found.ok, found.sentence
-    assert before <= found.decisions + 1
+    assert result.ok, result.sentence
+    assert before <= result.decisions + 1
     assert sorted(path.name for path in (tmp_path / "copies").iterdir()) == ["one.db"]
     assert stat.S_IMODE((tmp_path / "copies" / "one.db").stat().st_mode) == 0o600
-    copy = sqlite3.connect(f"file:{found.path}?mode=ro&immutable=1", uri=True)
+    copy = sqlite3.connect(f"file:{result.path}?mode=ro&immutable=1", uri=True)
     verified = log.verify(copy)
     copy.close()
     assert verified.ok
-    assert verified.head[:16] in found.sentence  # to be noted: it shows later whether the log was cut off
+    assert verified.head[:16] in result.sentence  # to be noted: it shows later whether the log was cut off
 
 
 def test_a_copy_that_does_not_verify_is_no_backup(folder: Folder, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_copy_that_does_not_verify_is_no_backup(folder: Folder, tmp_path: Path
     conn.execute("DROP TRIGGER decision_is_append_only_u")
     conn.execute("UPDATE decision SET body = replace(body, 'alice', 'alive') WHERE rev = 2")
     conn.close()
-    found = backup.take(folder, tmp_path / "copy.db")
-    assert not found.ok
-    assert "decision 2" in found.sentence
+    result = backup.take(folder, tmp_path / "copy.db")
+    assert not result.ok
+    assert "decision 2" in result.sentence
     assert not list(tmp_path.glob("copy*"))

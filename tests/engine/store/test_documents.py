@@ -43,8 +43,8 @@ def conn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connectio
     connection.close()
 
 
-def ids(found: list[documents.Document]) -> list[str]:
-    return [document.id for document in found]
+def ids(result: list[documents.Document]) -> list[str]:
+    return [document.id for document in result]
 
 
 def test_documents_with_every_word_come_before_those_with_some(conn: sqlite3.Connection) -> None:

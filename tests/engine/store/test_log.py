@@ -66,7 +66,7 @@ def test_a_row_is_neither_changed_nor_taken_away_nor_put_in_between(conn: sqlite
 
 
 @pytest.mark.parametrize(
-    ("done", "said"),
+    ("done", "output"),
     [
         (["UPDATE decision SET body = replace(body, 'said r2', 'sang r2') WHERE rev = 3"], "decision 3 was changed or moved"),
         (["UPDATE decision SET kind = 'rollback' WHERE rev = 4"], "decision 4's columns do not match its body"),
@@ -86,12 +86,12 @@ def test_a_row_is_neither_changed_nor_taken_away_nor_put_in_between(conn: sqlite
     ],
 )  # fmt: skip
 def test_what_is_done_behind_the_triggers_is_found_and_named(
-    conn: sqlite3.Connection, done: list[str], said: str
+    conn: sqlite3.Connection, done: list[str], output: str
 ) -> None:
     behind_the_triggers(conn, *done)
-    found = log.verify(conn)
-    assert not found.ok
-    assert said in found.sentence
+    result = log.verify(conn)
+    assert not result.ok
+    assert output in result.sentence
 
 
 def test_a_log_that_was_cut_off_with_its_state_is_found_by_a_head_noted_before(conn: sqlite3.Connection) -> None:
@@ -101,9 +101,9 @@ def test_a_log_that_was_cut_off_with_its_state_is_found_by_a_head_noted_before(c
     state = replay([row.decision for row in log.every(conn)])
     conn.execute("UPDATE control SET rev = 4, state = ?", (log.json_body(state),))
     assert log.verify(conn).ok  # a chain by itself cannot know its end
-    found = log.verify(conn, head[:16])
-    assert not found.ok
-    assert "truncated" in found.sentence
+    result = log.verify(conn, head[:16])
+    assert not result.ok
+    assert "truncated" in result.sentence
 
 
 @functools.cache
@@ -247,8 +247,8 @@ class Requests(RuleBasedStateMachine):
 
     @invariant()
     def the_log_is_whole_and_leads_to_the_state(self) -> None:
-        found = log.verify(self.conn)
-        assert found.ok, found.sentence
+        verified = log.verify(self.conn)
+        assert verified.ok, verified.sentence
         assert replay([row.decision for row in log.every(self.conn)]) == log.read_state(self.conn)
 
 

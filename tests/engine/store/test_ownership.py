@@ -112,8 +112,8 @@ def test_a_stranger_is_told_whose_the_store_is(tmp_path: Path, home: Path) -> No
     folder = Folder(tmp_path / "roots")
     folder.prepare()
     database.create(folder)
-    told = as_nobody(lambda: {"why": ownership.why_closed(folder.path, folder.database)})
-    assert told["why"].startswith(
+    answer = as_nobody(lambda: {"why": ownership.why_closed(folder.path, folder.database)})
+    assert answer["why"].startswith(
         f"The store in {folder.path} belongs to root: run this as root (`sudo -u root rollout ...`)"
     )
 

@@ -25,9 +25,9 @@ from tests.engine.metrics.samples import DAY, T0, cached, failed, fallen_back, p
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    found = Folder(tmp_path_factory.mktemp("metrics") / "store")
-    database.create(found)
-    return found
+    store = Folder(tmp_path_factory.mktemp("metrics") / "store")
+    database.create(store)
+    return store
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def conn(folder: Folder) -> Iterator[sqlite3.Connection]:
 
 def parts(bucket: Bucket) -> dict[str, object]:
     """Its fields; sums of floats to the precision that survives another order of adding."""
-    found = {name: getattr(bucket, name) for name in Bucket.__struct_fields__}
-    return {name: pytest.approx(value) if isinstance(value, float) else value for name, value in found.items()}
+    by_name = {name: getattr(bucket, name) for name in Bucket.__struct_fields__}
+    return {name: pytest.approx(value) if isinstance(value, float) else value for name, value in by_name.items()}
 
 
 # -- the fold --------------------------------------------------------------------------------------------------------------
@@ -78,7 +78,7 @@ def test_every_level_sums_to_the_raw_rows_however_they_were_batched(
 def test_merging_is_associative_and_commutative(
     one: list[Extraction], two: list[Extraction], three: list[Extraction]
 ) -> None:
-    a, b, c = (Bucket.of(found) for found in (one, two, three))
+    a, b, c = (Bucket.of(result) for result in (one, two, three))
     left = Bucket.merged([Bucket.merged([a, b]), c])
     right = Bucket.merged([c, Bucket.merged([b, a])])
     assert parts(left) == parts(right) == parts(Bucket.of([*one, *two, *three]))
@@ -86,8 +86,8 @@ def test_merging_is_associative_and_commutative(
 
 @given(records)
 @settings(max_examples=30, deadline=None)
-def test_a_bucket_comes_back_from_its_blob(found: list[Extraction]) -> None:
-    bucket = Bucket.of(found)
+def test_a_bucket_comes_back_from_its_blob(result: list[Extraction]) -> None:
+    bucket = Bucket.of(result)
     assert Bucket.decode(bucket.encode()) == bucket
 
 
@@ -108,16 +108,16 @@ def test_merging_leaves_its_argument_alone() -> None:
 
 def test_a_time_that_is_no_number_costs_neither_the_batch_nor_the_mean(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, [record(ms=math.nan), record(ms=math.inf, queue_ms=math.nan), record(ms=1000.0)])
-    found = series.window(conn, T0, 60)
-    assert (found.n, found.attempts, found.fresh, found.mean_ms, found.queue_mean_ms) == (3, 3, 1, 1000.0, 0.0)
+    result = series.window(conn, T0, 60)
+    assert (result.n, result.attempts, result.fresh, result.mean_ms, result.queue_mean_ms) == (3, 3, 1, 1000.0, 0.0)
 
 
 # -- what counts -------------------------------------------------------------------------------------------------------------
 
 
 def test_error_rate_is_failed_llm_attempts_of_llm_attempts() -> None:
-    found = [record(), record(), record(), failed(), cached(), cached(), skipped(), fallen_back(), plain(), plain()]
-    bucket = Bucket.of(found)
+    results = [record(), record(), record(), failed(), cached(), cached(), skipped(), fallen_back(), plain(), plain()]
+    bucket = Bucket.of(results)
     assert (bucket.attempts, bucket.errors, bucket.error_rate) == (4, 1, 1 / 4)
 
 
@@ -182,8 +182,8 @@ def test_the_frequency_arm_is_counted_beside_the_llm_and_never_mixed_in() -> Non
 
 @given(records)
 @settings(max_examples=30, deadline=None)
-def test_the_methods_add_up_to_the_documents(found: list[Extraction]) -> None:
-    bucket = Bucket.of(found)
+def test_the_methods_add_up_to_the_documents(result: list[Extraction]) -> None:
+    bucket = Bucket.of(result)
     assert sum(bucket.breakdown.values()) == bucket.n == bucket.llm + bucket.frequency
     assert min(bucket.breakdown.values()) >= 0
 
@@ -215,14 +215,14 @@ def test_merging_histograms_is_adding_their_values(one: list[float], other: list
 
 @given(st.lists(st.floats(0, 1e6), max_size=100), st.floats(0, 1e6))
 def test_how_many_are_at_most_x_counts_all_of_them_and_none_two_percent_above(values: list[float], x: float) -> None:
-    found = Histogram.of(values).cumulative([x])[0]
-    assert sum(v <= x for v in values) <= found <= sum(v <= max(x * 1.0201, 0.01) for v in values)
+    result = Histogram.of(values).cumulative([x])[0]
+    assert sum(v <= x for v in values) <= result <= sum(v <= max(x * 1.0201, 0.01) for v in values)
 
 
 def test_counts_at_most_x_grow_with_x_and_end_at_all() -> None:
     histogram = Histogram.of([0.0, 0.5, 3.0, 2000.0, 3000.0, 1e12])
-    found = histogram.cumulative([0.01, 1, 1900, 2000, 2900, 3000, math.inf])
-    assert found == [1, 2, 3, 4, 4, 5, 6]
+    result = histogram.cumulative([0.01, 1, 1900, 2000, 2900, 3000, math.inf])
+    assert result == [1, 2, 3, 4, 4, 5, 6]
 
 
 def test_no_number_is_never_a_value() -> None:
@@ -321,16 +321,16 @@ def test_retention_takes_old_probes_and_old_evidence_with_the_raw_rows(conn: sql
 
 
 def test_the_store_is_where_the_schema_says(tmp_path: Path) -> None:
-    found = Folder(tmp_path)
-    database.create(found)
-    database.create(found)  # a second start changes nothing
-    assert found.exists
+    store = Folder(tmp_path)
+    database.create(store)
+    database.create(store)  # a second start changes nothing
+    assert store.exists
 
 
 def test_a_store_with_buckets_by_arm_and_method_is_brought_up_to_date_and_says_the_same(tmp_path: Path) -> None:
-    found = Folder(tmp_path)
-    database.create(found)
-    conn = database.open_writer(found, "NORMAL")
+    store = Folder(tmp_path)
+    database.create(store)
+    conn = database.open_writer(store, "NORMAL")
     records = [
         make(at=T0 + n * 700, stage=2, epoch=3 + n // 20) for n in range(40) for make in (record, failed, cached, plain)
     ]
@@ -350,8 +350,8 @@ def test_a_store_with_buckets_by_arm_and_method_is_brought_up_to_date_and_says_t
     conn.executemany("INSERT INTO rollup VALUES (?,?,?,?,?,?,?)", [(*key, b.encode()) for key, b in older.items()])
     conn.execute("DELETE FROM _sqlite_migrations WHERE name = 'one_bucket_for_both_arms'")
     conn.close()
-    database.create(found)
-    conn = database.open_writer(found, "NORMAL")
+    database.create(store)
+    conn = database.open_writer(store, "NORMAL")
     now = conn.execute("SELECT * FROM rollup ORDER BY level, t, stage, epoch").fetchall()
     conn.close()
     assert [row[:4] for row in now] == [row[:4] for row in expected]

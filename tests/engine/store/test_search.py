@@ -37,7 +37,7 @@ def ids(conn: sqlite3.Connection, query: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "result"),
     [
         ("结构", ["zh.md"]), ("数据结构", ["zh.md"]), ("データ構造", ["ja.md"]), ("木構造", ["ja.md"]), ("काम", ["hi.md"]), ("कम", ["hi2.md"]), ("ตรวจสอบ", ["th.md"]), ("연결", ["ko.md"]),
         ("соединение", ["ru.md"]), ("--onto", ["git-rebase.txt"]), ("max_tokens", ["git-rebase.txt"]), ("C", ["c.md"]), ("C++", ["cpp.md"]), ("c#", ["cs.md"]), ("pool", ["pool.md"]),
@@ -45,9 +45,9 @@ def ids(conn: sqlite3.Connection, query: str) -> list[str]:
     ],
 )  # fmt: skip
 def test_a_word_finds_its_document_first_and_no_other_that_only_looks_like_it(
-    conn: sqlite3.Connection, query: str, found: list[str]
+    conn: sqlite3.Connection, query: str, result: list[str]
 ) -> None:
-    assert ids(conn, query) == found
+    assert ids(conn, query) == result
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from tests.engine.metrics.samples import DAY, HOUR, T0, cached, failed, plain, r
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    found = Folder(tmp_path_factory.mktemp("metrics") / "store")
-    database.create(found)
-    return found
+    store = Folder(tmp_path_factory.mktemp("metrics") / "store")
+    database.create(store)
+    return store
 
 
 @pytest.fixture
@@ -91,9 +91,9 @@ def test_a_long_window_reads_few_buckets(conn: sqlite3.Connection) -> None:
             read_rows += len(sqlite3_rows(conn, statement))
 
     conn.set_trace_callback(count)
-    found = series.window(conn, T0 + 3 * DAY - 5, 2.5 * DAY)
+    result = series.window(conn, T0 + 3 * DAY - 5, 2.5 * DAY)
     conn.set_trace_callback(None)
-    assert found.n == 2.5 * 8640
+    assert result.n == 2.5 * 8640
     assert 0 < read_rows <= 60 + 2 * (59 + 6)
 
 
@@ -106,8 +106,8 @@ def test_what_retention_took_is_left_out_of_the_oldest_end_and_not_guessed(conn:
     insert_and_fold(conn, [record(T0 - n * 600.0) for n in range(288)])  # two days
     while retain(conn, T0, 30 * DAY, HOUR, 2 * HOUR):
         pass
-    found = series.window(conn, T0 + 1800, DAY)
-    assert found.n == 24 * 6 - 6 + 1 + 3 - 3  # hours whole, the ragged half hour at the old end is gone
+    result = series.window(conn, T0 + 1800, DAY)
+    assert result.n == 24 * 6 - 6 + 1 + 3 - 3  # hours whole, the ragged half hour at the old end is gone
     assert series.window(conn, T0, HOUR).n == 7
 
 
@@ -124,15 +124,15 @@ def test_a_stage_is_summed_over_its_visits_or_since_the_last(conn: sqlite3.Conne
 # -- curves ------------------------------------------------------------------------------------------------------------------
 
 
-def values(found: list[tuple[float, float | None]]) -> list[float | None]:
-    return [value for _, value in found]
+def values(result: list[tuple[float, float | None]]) -> list[float | None]:
+    return [value for _, value in result]
 
 
 def test_a_curve_has_gaps_where_nothing_was_measured(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, [record(T0 + 5), failed("http", T0 + 35)])
-    found = series.series(conn, "error_rate", T0, T0 + 60, 6)
-    assert values(found) == [0.0, None, None, 1.0, None, None]
-    assert [t for t, _ in found] == [T0 + n * 10 for n in range(6)]
+    result = series.series(conn, "error_rate", T0, T0 + 60, 6)
+    assert values(result) == [0.0, None, None, 1.0, None, None]
+    assert [t for t, _ in result] == [T0 + n * 10 for n in range(6)]
 
 
 def test_no_documents_are_zero_once_the_store_has_begun_and_unknown_before(conn: sqlite3.Connection) -> None:
@@ -144,8 +144,8 @@ def test_no_documents_are_zero_once_the_store_has_begun_and_unknown_before(conn:
 def test_steady_traffic_is_a_flat_line_however_points_and_buckets_fall(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, [record(T0 + n) for n in range(3600)])
     for points in (240, 100, 720, 7):
-        found = values(series.series(conn, "documents", T0, T0 + 3600, points))
-        assert found == pytest.approx([3600 / points] * points)
+        result = values(series.series(conn, "documents", T0, T0 + 3600, points))
+        assert result == pytest.approx([3600 / points] * points)
 
 
 def test_a_bucket_wider_than_a_point_leaves_no_gap_in_a_rate(conn: sqlite3.Connection) -> None:

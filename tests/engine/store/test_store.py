@@ -26,9 +26,9 @@ ALICE = Actor("alice", 1000)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    found = Folder(tmp_path / "store")
-    database.create(found)
-    return found
+    store = Folder(tmp_path / "store")
+    database.create(store)
+    return store
 
 
 @pytest.fixture
@@ -96,9 +96,9 @@ def test_a_document_extracted_anew_after_a_restore_is_not_touched_by_its_undo(co
     documents.restore(conn, 20, 1)
     documents.write(conn, [document("a", 30, None)])
     assert documents.undo_restore(conn, 40)[1] == 0
-    found = documents.get(conn, "a")
-    assert found is not None
-    assert found.method == "frequency"
+    result = documents.get(conn, "a")
+    assert result is not None
+    assert result.method == "frequency"
 
 
 @pytest.mark.parametrize(
@@ -176,9 +176,9 @@ def test_a_store_put_back_under_an_open_console_is_said_to_be_held(folder: Folde
 def test_an_intent_that_cannot_be_read_still_asks_for_zero(folder: Folder) -> None:
     folder.leave_intent(Intent("one", 5.0, {"name": "alice"}, "search is broken"))
     (folder.path / "rollback-two.intent").write_bytes(b"\xff\xff")
-    found = folder.intents()
-    assert len(found) == 2
-    assert found[1][1].reason == "search is broken"
+    result = folder.intents()
+    assert len(result) == 2
+    assert result[1][1].reason == "search is broken"
 
 
 def test_which_request_an_intent_is_its_file_s_name_says(folder: Folder) -> None:
@@ -209,10 +209,10 @@ def test_no_file_of_the_store_is_written_through_a_link(folder: Folder, tmp_path
 
 def test_a_socket_works_in_a_folder_deeper_than_its_address_can_hold(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 60) / ("e" * 60)
-    found = Folder(deep)
-    found.prepare()
-    server = found.listen()
-    client = found.connect(1.0)
+    store = Folder(deep)
+    store.prepare()
+    server = store.listen()
+    client = store.connect(1.0)
     client.close()
     server.close()
 
@@ -223,11 +223,11 @@ def test_a_group_that_does_not_exist_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_files_of_a_damaged_store_are_a_sentence(tmp_path: Path) -> None:
-    found = Folder(tmp_path / "s")
-    found.prepare()
-    found.database.write_bytes(os.urandom(8192))
+    store = Folder(tmp_path / "s")
+    store.prepare()
+    store.database.write_bytes(os.urandom(8192))
     with pytest.raises(StoreError, match="backup"):
-        database.create(found)
+        database.create(store)
 
 
 MOUNTS = """\
@@ -267,29 +267,29 @@ def test_a_store_on_a_network_file_system_is_refused_with_the_reason(
 def test_a_store_behind_a_link_is_judged_and_used_where_it_really_is(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    found = Folder(tmp_path / "link")
-    database.create(found)
-    found.prepare_armed_file("")
-    found.arm()
+    store = Folder(tmp_path / "link")
+    database.create(store)
+    store.prepare_armed_file("")
+    store.arm()
     assert Folder(tmp_path / "real").is_armed()
     assert Folder(tmp_path / "real").disarm()
-    assert not found.is_armed()
+    assert not store.is_armed()
 
 
 def test_files_keep_their_mode_under_any_umask(tmp_path: Path) -> None:
     for umask in (0o000, 0o077):
         before = os.umask(umask)
         try:
-            found = Folder(tmp_path / f"s{umask}")
-            database.create(found)
-            found.prepare_armed_file("")
-            found.arm()
-            found.lay_ballast()
+            store = Folder(tmp_path / f"s{umask}")
+            database.create(store)
+            store.prepare_armed_file("")
+            store.arm()
+            store.lay_ballast()
         finally:
             os.umask(before)
-        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in found.path.iterdir()}
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in store.path.iterdir()}
         assert set(modes.values()) == {0o600}, modes
-        assert stat.S_IMODE(found.path.stat().st_mode) == 0o700
+        assert stat.S_IMODE(store.path.stat().st_mode) == 0o700
 
 
 def test_the_socket_of_a_dead_engine_is_replaced_and_that_of_a_new_one_left_alone(tmp_path: Path) -> None:

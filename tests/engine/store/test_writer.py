@@ -19,12 +19,12 @@ from engine.store.writer import Writer
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    found = Folder(tmp_path / "store")
-    database.create(found)
-    conn = database.open_writer(found, "FULL")
+    store = Folder(tmp_path / "store")
+    database.create(store)
+    conn = database.open_writer(store, "FULL")
     lease.take(conn, 1, 0.0, 0.0)
     conn.close()
-    return found
+    return store
 
 
 @pytest.fixture

@@ -116,10 +116,10 @@ def test_a_fallback_is_a_document_of_the_arm_it_was_drawn_into(conn: sqlite3.Con
     st.lists(st.tuples(st.integers(0, 40), st.integers(0, 20), st.floats(0.0, 5000.0)), max_size=60), st.integers(1, 7)
 )
 def test_sums_are_those_of_the_first_extractions_however_they_are_batched(
-    found: list[tuple[int, int, float]], batch: int
+    result: list[tuple[int, int, float]], batch: int
 ) -> None:
     conn = store()
-    records = [extraction(f"d{i}", keywords=keywords, ms=ms) for i, keywords, ms in found]
+    records = [extraction(f"d{i}", keywords=keywords, ms=ms) for i, keywords, ms in result]
     for begin in range(0, len(records), batch):
         ledger.fold(conn, records[begin : begin + batch])
     first: dict[str, Extraction] = {}
@@ -176,9 +176,9 @@ def test_a_document_is_scored_once(conn: sqlite3.Connection) -> None:
 
 
 def say(conn: sqlite3.Connection, kind: str, document: str, at: float = START + 30, **more: object) -> bool:
-    found = feedback.read({"kind": kind, "document": document, **more}, "a server", at)
-    assert not isinstance(found, str), found
-    return feedback.store(conn, found)
+    content = feedback.read({"kind": kind, "document": document, **more}, "a server", at)
+    assert not isinstance(content, str), content
+    return feedback.store(conn, content)
 
 
 def test_clicks_are_counted_by_document_and_only_after_an_impression(conn: sqlite3.Connection) -> None:

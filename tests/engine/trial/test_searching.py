@@ -46,13 +46,13 @@ def fill(conn: sqlite3.Connection, count: int, shadow: bool = False) -> None:
 def test_the_gate_s_sample_is_the_change_with_the_variance_of_its_interval(conn: sqlite3.Connection) -> None:
     fill(conn, 200)
     shares: list[float] = []
-    found = searching.measure(conn, 1.0, progress=shares.append)
-    assert found.quality.queries == found.quality.documents == 200
-    change = found.quality.improvement.mrr
+    result = searching.measure(conn, 1.0, progress=shares.append)
+    assert result.quality.queries == result.quality.documents == 200
+    change = result.quality.improvement.mrr
     assert change is not None
     assert change.low is not None
     assert 0.5 < change.low < change.estimate
-    sample = found.sample
+    sample = result.sample
     assert sample is not None
     assert sample.variance is not None
     assert (sample.value, sample.n) == (change.estimate, 200)
@@ -90,9 +90,9 @@ def test_queries_that_people_wrote_are_asked_too_and_a_bad_file_is_a_sentence(
     )
     written, trouble = searching.written_queries(plan)
     assert (len(written), trouble) == (2, "")
-    found = searching.measure(conn, 1.0, written)
-    assert found.quality.queries == 101
-    assert any("1 of 102 queries" in note for note in found.quality.notes)
+    result = searching.measure(conn, 1.0, written)
+    assert result.quality.queries == 101
+    assert any("1 of 102 queries" in note for note in result.quality.notes)
     path.write_text('{"queries": 5}')
     written, trouble = searching.written_queries(plan)
     assert written == ()

@@ -157,11 +157,11 @@ async def test_declared_watched_read_once_and_ended(lab: Lab, tmp_path: Path) ->
     assert "documents_per_arm" in declared
 
     await lab.days(6)
-    found = standing(lab.engine.conn, lab.clock.now())
-    assert found is not None
-    assert [look.number for look in found.report.looks] == [1, 2, 3, 4, 5, 6]
-    assert found.report.verdict.word == "not yet"
-    assert all(metric.fixed is None for metric in found.report.metrics)
+    result = standing(lab.engine.conn, lab.clock.now())
+    assert result is not None
+    assert [look.number for look in result.report.looks] == [1, 2, 3, 4, 5, 6]
+    assert result.report.verdict.word == "not yet"
+    assert all(metric.fixed is None for metric in result.report.metrics)
     lab.engine.monitor._facts = None
     for metric in ("ab_verdict", "ab_improvement"):
         waits = lab.engine.monitor.gate_facts(lab.engine.state).samples[metric]
@@ -169,11 +169,11 @@ async def test_declared_watched_read_once_and_ended(lab: Lab, tmp_path: Path) ->
         assert "to go" in waits.sentence
 
     await lab.days(1)
-    found = standing(lab.engine.conn, lab.clock.now())
-    assert found is not None
-    quality = found.report.metric("search_quality")
+    result = standing(lab.engine.conn, lab.clock.now())
+    assert result is not None
+    quality = result.report.metric("search_quality")
     assert quality.fixed is not None
-    assert found.report.verdict.word == "ship", found.report.verdict
+    assert result.report.verdict.word == "ship", result.report.verdict
     lab.engine.monitor._facts, lab.engine.monitor._facts_at = None, -math.inf
     facts = lab.engine.monitor.gate_facts(lab.engine.state)
     assert facts.samples["ab_verdict"] == Ok(1.0, 1)
@@ -181,16 +181,16 @@ async def test_declared_watched_read_once_and_ended(lab: Lab, tmp_path: Path) ->
     assert isinstance(improved, Ok)
     assert quality.change is not None
     assert improved.value == quality.change.estimate
-    worse = found.report.verdict.worse
+    worse = result.report.verdict.worse
     assert worse
-    assert all(each in facts.sentences["negative_impacts"] for each in worse)
+    assert all(one in facts.sentences["negative_impacts"] for one in worse)
 
-    read = found.report
+    read = result.report
     await lab.days(2, better=-1.0)  # worse from here on, and it counts no more
-    found = standing(lab.engine.conn, lab.clock.now())
-    assert found is not None
-    assert found.report == read
-    assert found.trial.why == "it was read"
+    result = standing(lab.engine.conn, lab.clock.now())
+    assert result is not None
+    assert result.report == read
+    assert result.trial.why == "it was read"
     drawn = assignments(lab.engine.conn, "unused", 0)
     assert drawn["summary"]["total"] == read.ratio.control + read.ratio.treatment == 7 * 250
     assert all(buckets.arm(PLAN.salt, name, 5000) == arm for name, arm in drawn["assignments"].items())
@@ -282,9 +282,9 @@ async def test_a_router_that_loses_documents_of_one_arm_is_found_and_voids_the_t
     await lab.at(4, 5000)
     await lab.beat()
     await lab.days(2, documents=1200, wrong_split=True)
-    found = standing(lab.engine.conn, lab.clock.now())
-    assert found is not None
-    assert found.report.verdict.word == "void"
+    result = standing(lab.engine.conn, lab.clock.now())
+    assert result is not None
+    assert result.report.verdict.word == "void"
     assert "void" in lab.engine.judged["ab_test"]
 
 
@@ -311,11 +311,11 @@ async def test_who_only_looks_reads_nothing_that_is_read_once(lab: Lab) -> None:
     await lab.beat()
     await lab.load(2000)
     lab.clock.advance(8 * DAY)  # the end is past, and no engine has beaten since
-    found = standing(lab.engine.conn, lab.clock.now())
-    assert found is not None
-    assert found.report.looks == ()
-    assert all(metric.fixed is None for metric in found.report.metrics)
-    assert "has not read the test yet" in found.report.verdict.sentence
+    result = standing(lab.engine.conn, lab.clock.now())
+    assert result is not None
+    assert result.report.looks == ()
+    assert all(metric.fixed is None for metric in result.report.metrics)
+    assert "has not read the test yet" in result.report.verdict.sentence
 
 
 async def test_measuring_on_request_fills_the_scores_that_the_script_reads(lab: Lab) -> None:
@@ -326,14 +326,14 @@ async def test_measuring_on_request_fills_the_scores_that_the_script_reads(lab: 
     assert results(lab.engine.conn, lab.clock.now())["control"]["search_quality_scores"] == []
     lab.engine.search_asked = lab.engine.ask("a person presses m in the first hour")
     await lab.beat()
-    found = results(lab.engine.conn, lab.clock.now())
-    assert len(found["control"]["search_quality_scores"]) > 10
-    assert len(found["treatment"]["search_quality_scores"]) > 10
+    result = results(lab.engine.conn, lab.clock.now())
+    assert len(result["control"]["search_quality_scores"]) > 10
+    assert len(result["treatment"]["search_quality_scores"]) > 10
     assert "measure" in kinds(lab)
 
 
 @pytest.mark.parametrize(
-    ("control", "treatment", "says", "code"),
+    ("control", "treatment", "sentence", "code"),
     [
         ([0.1, 0.2, 0.1, 0.2] * 10, [0.8, 0.9, 0.8, 0.9] * 10, "LLM extraction shows statistically significant improvement", 0),
         ([0.8, 0.9, 0.8, 0.9] * 10, [0.1, 0.2, 0.1, 0.2] * 10, "LLM extraction is significantly worse", 0),
@@ -342,15 +342,15 @@ async def test_measuring_on_request_fills_the_scores_that_the_script_reads(lab: 
     ],
 )  # fmt: skip
 def test_the_corrected_script_runs_to_its_end_on_lists(
-    control: list[float], treatment: list[float], says: str, code: int, tmp_path: Path
+    control: list[float], treatment: list[float], sentence: str, code: int, tmp_path: Path
 ) -> None:
     body = {"control": {"search_quality_scores": control}, "treatment": {"search_quality_scores": treatment}}
     (tmp_path / "ab_test_results.json").write_text(json.dumps(body))
     made = CliRunner().invoke(rollout, ["ab-test", "script", "--output", str(tmp_path / "analysis.py")])
     assert made.exit_code == 0, made.output
     ended = subprocess.run([sys.executable, "analysis.py"], cwd=tmp_path, capture_output=True, text=True)
-    assert says in ended.stdout + ended.stderr
+    assert sentence in ended.stdout + ended.stderr
     assert ended.returncode == code
     run = CliRunner().invoke(rollout, ["ab-test", "script", "--run", str(tmp_path / "ab_test_results.json")])
     assert run.exit_code == code
-    assert says in run.output
+    assert sentence in run.output

@@ -30,8 +30,8 @@ def test_a_healthy_day_fires_nothing() -> None:
 
 
 def test_an_injected_fault_is_found_and_the_delay_told() -> None:
-    found = backtest(PLAN.triggers, PLAN.trigger_settings, healthy(3), (Inject(3600.0, math.inf, 0.3),))
-    first = next(f for f in found if f.trigger == "error_critical")
+    result = backtest(PLAN.triggers, PLAN.trigger_settings, healthy(3), (Inject(3600.0, math.inf, 0.3),))
+    first = next(f for f in result if f.trigger == "error_critical")
     assert first.delay_s is not None
     assert first.delay_s <= 15 * 60
 
@@ -56,16 +56,16 @@ def test_a_fault_may_end_and_may_be_slow_answers() -> None:
 
 
 def test_slow_answers_are_found() -> None:
-    found = backtest(PLAN.triggers, PLAN.trigger_settings, healthy(3), (Inject(3600.0, math.inf, ms=4000.0),))
-    first = next(f for f in found if f.trigger == "latency_high")
+    result = backtest(PLAN.triggers, PLAN.trigger_settings, healthy(3), (Inject(3600.0, math.inf, ms=4000.0),))
+    first = next(f for f in result if f.trigger == "latency_high")
     assert first.delay_s is not None
     assert first.delay_s < 15 * 60
 
 
 def test_complaints_are_replayed() -> None:
     came = [Complaints(2000.0 + n, n + 1) for n in range(11)]
-    found = backtest(PLAN.triggers, PLAN.trigger_settings, healthy(1), complaints=came)
-    assert [f.trigger for f in found if f.trigger.startswith("complaints")] == ["complaints_many", "complaints"]
+    result = backtest(PLAN.triggers, PLAN.trigger_settings, healthy(1), complaints=came)
+    assert [f.trigger for f in result if f.trigger.startswith("complaints")] == ["complaints_many", "complaints"]
 
 
 def test_a_change_of_percentage_starts_afresh() -> None:
@@ -108,11 +108,11 @@ def test_changed_rules_ask_for_a_backtest_until_one_is_kept(conn: sqlite3.Connec
 def test_the_store_gives_attempts_page_by_page_and_none_twice(conn: sqlite3.Connection) -> None:
     same_second = [record(at=T0 + n // 7, ms=float(n)) for n in range(50)]
     insert_and_fold(conn, [*same_second, plain(at=T0), failed("timeout", at=T0 + 9, ms=8000.0), cached(at=T0 + 10)])
-    found, after = [], (T0, 0)
+    result, after = [], (T0, 0)
     while after is not None:
         page = attempts.page(conn, after, limit=8)
-        found += page.attempts
+        result += page.attempts
         after = page.after
-    assert [a.ms for a in found[:50]] == [float(n) for n in range(50)]
-    assert len(found) == 52
-    assert (found[-2].ok, found[-2].ms, found[-1].hit, found[-1].attempted) == (False, 8000.0, True, False)
+    assert [a.ms for a in result[:50]] == [float(n) for n in range(50)]
+    assert len(result) == 52
+    assert (result[-2].ok, result[-2].ms, result[-1].hit, result[-1].attempted) == (False, 8000.0, True, False)

@@ -48,7 +48,7 @@ def test_error_high_between_three_and_five_percent_for_ten_minutes_goes_back_one
     scene = Scene().run(2400, failing=0.04)
     assert {rule for _, rule in scene.winners} <= {"error_high", "error_creep"}
     assert 600 < scene.first("error_high") <= 1500
-    winner = next(each for each in [scene.last.winner] if each)  # type: ignore[union-attr]
+    winner = next(one for one in [scene.last.winner] if one)  # type: ignore[union-attr]
     assert (winner.id, winner.percent_bp) == ("error_high", 2500)
 
 

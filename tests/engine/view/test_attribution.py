@@ -20,8 +20,8 @@ def test_errors_on_the_llm_arm_only_are_its_own_with_an_interval() -> None:
 
 
 def test_errors_that_rose_on_both_arms_are_not_the_rollout() -> None:
-    said = of_errors(now(60, 1200, 58, 1200), CALM)
-    assert said == "both arms rose: not the rollout (5.0 % LLM, 4.8 % frequency)"
+    output = of_errors(now(60, 1200, 58, 1200), CALM)
+    assert output == "both arms rose: not the rollout (5.0 % LLM, 4.8 % frequency)"
 
 
 def test_when_both_rose_and_the_llm_arm_by_more_it_says_by_how_much() -> None:

@@ -48,8 +48,8 @@ def headline(scene: Scene, state: State | None = None, **more: str) -> tuple[str
     ],
 )
 def test_what_matters_stands_first(service: dict[str, float], seconds: float, health: str, begins: str) -> None:
-    found, sentence = headline(Scene().run(seconds, **service))  # type: ignore[arg-type]
-    assert found == health
+    result, sentence = headline(Scene().run(seconds, **service))  # type: ignore[arg-type]
+    assert result == health
     assert sentence.startswith(begins)
     assert len(begins) + len("9:59") <= ROOM
     assert sentence.endswith(")")  # the evidence follows, where there is room
@@ -110,7 +110,7 @@ def test_healthy_promises_no_more_than_was_measured() -> None:
     state = State(stage=2, percent_bp=1000)
     few, many = Bucket(attempts=3, lookups=3, fresh=3, ms_sum=150.0), Bucket(attempts=90, fresh=90, ms_sum=4500.0)
 
-    def said(bucket: Bucket) -> str:
+    def output(bucket: Bucket) -> str:
         gauges = (
             headlines.error_gauge(bucket, 0.01, None, 300.0),
             headlines.latency_gauge(bucket, 2000.0, 300.0),
@@ -119,9 +119,9 @@ def test_healthy_promises_no_more_than_was_measured() -> None:
         situation = Situation(state, 1000.0, documents=bucket.attempts, gauges=gauges, effective_bp=1000)
         return headlines.health(situation)[1]
 
-    assert said(few) == "HEALTHY so far: 3 LLM documents in 5 minutes"
-    assert said(many) == "HEALTHY: every metric with enough data is within its target"
-    assert said(replace(many, lookups=90, hits=60)) == "HEALTHY: every metric is within its target"
+    assert output(few) == "HEALTHY so far: 3 LLM documents in 5 minutes"
+    assert output(many) == "HEALTHY: every metric with enough data is within its target"
+    assert output(replace(many, lookups=90, hits=60)) == "HEALTHY: every metric is within its target"
 
 
 def test_after_an_automatic_rollback_the_lock_comes_next_and_not_a_bake() -> None:

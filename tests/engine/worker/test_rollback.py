@@ -87,15 +87,15 @@ def test_both_workers_stop_at_once_and_the_proof_counts_them(stage: Stage, two: 
         assert stage.until(lambda: all(caller.busy() for caller in two))
         made = stage.client.rollback("a test")
         committed = time.time()
-        found = proof(stage, made.request_id)
+        result = proof(stage, made.request_id)
         time.sleep(0.1)
         late += [caller.last - committed for caller in two]
-        assert found["workers"] == 2, found
-        assert found["silent"] == []
-        assert found["effective_ms"] < 500
-        assert "acknowledged by 2 workers" in found["sentence"]
-        assert found["last_call"] == pytest.approx(max(caller.last for caller in two), abs=0.2)
-        assert found["last_call"] > committed - 1, "a worker's call is a call"
+        assert result["workers"] == 2, result
+        assert result["silent"] == []
+        assert result["effective_ms"] < 500
+        assert "acknowledged by 2 workers" in result["sentence"]
+        assert result["last_call"] == pytest.approx(max(caller.last for caller in two), abs=0.2)
+        assert result["last_call"] > committed - 1, "a worker's call is a call"
     assert statistics.median(late) < 0.05, late
 
 
@@ -110,17 +110,17 @@ def test_a_stopped_worker_is_named_until_its_lease_ends_and_makes_no_call_when_i
     seen: list[str] = []
 
     def proven() -> bool:
-        found = stage.client.command("proof", of=made.request_id).data["proof"]
-        seen.append(found["sentence"])
-        return found["effective_ms"] is not None
+        result = stage.client.command("proof", of=made.request_id).data["proof"]
+        seen.append(result["sentence"])
+        return result["effective_ms"] is not None
 
     assert stage.until(proven, 5.0)
     took = time.time() - began
-    found = proof(stage, made.request_id)
+    result = proof(stage, made.request_id)
     assert any(stopped.name in sentence and "its lease ends" in sentence for sentence in seen[:-1]), seen
     assert LEASE_S - 0.5 < took < LEASE_S + 0.5
-    assert found["workers"] == 1
-    assert any(stopped.name in phrase for phrase in found["silent"])
+    assert result["workers"] == 1
+    assert any(stopped.name in phrase for phrase in result["silent"])
     assert other.last < began + 0.2
     before = len(stopped.calls)
     stopped.process.send_signal(signal.SIGCONT)
