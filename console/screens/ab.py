@@ -296,10 +296,10 @@ def _judged_how(standing: Standing) -> Sequence[str]:
             letter = "" if metric.fixed.plan_p is None else f", the plan's own test {_p(metric.fixed.plan_p)}"
             tested = f"{metric.fixed.test} {_p(metric.fixed.judged_p)}{letter}"
             lines.append(f"{_capital(metric.label)}: {tested}. {metric.fixed.warning}".rstrip())
-    for arm, feedback in standing.people.items():
+    for arm, given in standing.people.items():
         lines.append(
-            f"{'LLM' if arm == 'treatment' else 'Control'}: {words.count(feedback.clicked)} clicks of "
-            f"{words.count(feedback.shown)} impressions, {words.count(feedback.liked)} of {words.count(feedback.rated)} "
+            f"{'LLM' if arm == 'treatment' else 'Control'}: {words.count(given.clicked)} clicks of "
+            f"{words.count(given.shown)} impressions, {words.count(given.liked)} of {words.count(given.rated)} "
             "ratings are 4 or 5."
         )
     return [*lines, _capital(report.correction)]

@@ -50,7 +50,7 @@ def query(context: CliContext, text: tuple[str, ...], limit: int, as_json: bool)
         stored = context.reader.document(d.id)
         matched = [keyword for keyword in d.keywords if stems & _stems(keyword)]
         snippet = _snippet(stored.text if stored else "", [*matched, *(meant or asked).split()])
-        lines.append(_found(d, matched, snippet))
+        lines.append(_result_line(d, matched, snippet))
         rows.append(
             {
                 "file": d.id,
@@ -72,7 +72,7 @@ def query(context: CliContext, text: tuple[str, ...], limit: int, as_json: bool)
         click.echo("\n".join(lines), file=raw_stream(sys.stdout))
 
 
-def _found(d: Document, matched: list[str], snippet: str) -> str:
+def _result_line(d: Document, matched: list[str], snippet: str) -> str:
     words = [click.style(keyword, bold=True) for keyword in matched] + [k for k in d.keywords if k not in matched]
     return f"{d.id}  [{d.method}]  {clean_line(d.title, TITLE)}\n    {', '.join(words[:12])}" + (
         f"\n    {snippet}" if snippet else ""

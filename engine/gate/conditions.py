@@ -60,9 +60,9 @@ def assess(
     baked_s: float,
     approvals: int,
     blocked: tuple[str, ...],
-    also: tuple[str, ...] = (),
+    other_needs: tuple[str, ...] = (),
 ) -> GateReport:
-    """`stage` is None once stable: there is no gate. `also`: what else is missing."""
+    """`stage` is None once stable: there is no gate. `other_needs`: what else is missing."""
     if stage is None:
         return GateReport((), (), blocked, 0, 0)
     conditions = tuple(judge(condition, facts) for condition in stage.success)
@@ -76,12 +76,12 @@ def assess(
         left = f"{format_duration(stage.bake_s - done)} left of {format_duration(stage.bake_s)}"
         stable = facts.stability
         others.append(f"stable within targets: {left}, {stable.sentence}" if stable else f"bake: {left}")
-    # whoever promotes also approves; if one approval is enough, the promotion is that approval
+    # whoever promotes other_needs approves; if one approval is enough, the promotion is that approval
     if stage.approvals > 1 and approvals < stage.approvals:
         others.append(f"approvals: {approvals} of {stage.approvals}, {stage.approvals - approvals} to go")
-    others += also
+    others += other_needs
     missing += others
-    total = len(also) + len(conditions) + (1 if items else 0) + 1 + (1 if stage.approvals > 1 else 0)
+    total = len(other_needs) + len(conditions) + (1 if items else 0) + 1 + (1 if stage.approvals > 1 else 0)
     return GateReport(conditions, tuple(missing), blocked, max(0, total - len(missing)), total, tuple(others))
 
 
