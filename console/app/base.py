@@ -81,7 +81,7 @@ class Base(App[int]):
         self.travel = Travel(link, plan)
         self.attention = Attention(self.write)
         self.people = People(link)
-        self.said: tuple[str, str] | None = None
+        self.notice: tuple[str, str] | None = None
         self.notices: Sequence[tuple[float, str, str]] = ()
         self.since = 0.0
         self.attempt: RollbackAttempt | None = None
@@ -90,7 +90,7 @@ class Base(App[int]):
         self.texts: dict[str, str] = {}
         self.places: dict[str, Rows] = {}
         self.crash = ""
-        self._said_until = 0.0
+        self._notice_until = 0.0
         self._shown = self.poller.sight
         self._present_at = 0.0
         self._painted_at = 0.0
@@ -184,7 +184,7 @@ class Base(App[int]):
     def say(self, sentence: str, style: str = "bar", seconds: float = SAID_S) -> None:
         """A sentence above the footer for a few seconds."""
         text, before = clean_line(sentence, 400), self.notices[-1][1] if self.notices else ""
-        self.said, self._said_until = (text, style), time.monotonic() + seconds
+        self.notice, self._notice_until = (text, style), time.monotonic() + seconds
         if _FIGURE.sub("", before) != _FIGURE.sub("", text):  # one that counts up is one notice
             self.notices = (*self.notices, (time.time(), text, style))[-NOTICES:]
         if self.page is not None:

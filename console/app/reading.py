@@ -46,9 +46,9 @@ class Reading(Base):
 
     def _see(self, sight: Sight) -> None:
         old = self._shown
-        expired = self.said is not None and time.monotonic() > self._said_until
+        expired = self.notice is not None and time.monotonic() > self._notice_until
         if expired:
-            self.said = None
+            self.notice = None
         attempt = self.attempt
         if attempt is not None and attempt.proven_s is None and attempt.result is not None and not sight.fresh:
             attempt.unreachable = self.link.out_of_reach()

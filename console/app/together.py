@@ -63,8 +63,8 @@ class Together(Going):
 
     def action_dismiss(self) -> None:
         """Take the notice away before its time, else the hand-over note; both stay in the inbox."""
-        if self.said is not None:
-            self.said = None
+        if self.notice is not None:
+            self.notice = None
         elif (note := self.handover) is not None:
             self.people.dismiss(note)
         self._page_refreshed()
