@@ -21,6 +21,7 @@ RUNBOOKS = (
     ("gameday", "Game day"),
     ("systemd", "systemd"),
     ("monitoring", "Monitoring"),
+    ("client", "Client"),
     ("quality", "Quality"),
     ("upgrading", "Upgrading"),
     ("configuration", "Config"),

@@ -271,6 +271,14 @@ class HttpSettings(Part, frozen=True):
             example="open",
         ),
     ] = "token"
+    page: Annotated[
+        Literal["loopback", "token", "open", "off"],
+        Doc(
+            "Who may see the read-only page at /: loopback: users of this machine; token: also other machines, with the token as "
+            "the browser's password; open: everyone who can reach the address; off: nobody.",
+            example="token",
+        ),
+    ] = "loopback"
 
 
 class Otel(Part, frozen=True):

@@ -6,6 +6,7 @@ own name (DNS rebinding) or send what a form can send. Everyone else needs the t
 
 from __future__ import annotations
 
+import base64
 import hmac
 import ipaddress
 import os
@@ -15,6 +16,7 @@ from msgspec import Struct
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 READING = ("GET", "HEAD")
+PAGE = ("/", "/live")
 
 
 class Denial(Struct, frozen=True):
@@ -25,13 +27,18 @@ class Denial(Struct, frozen=True):
     sentence: str
 
 
+TOKEN_WANTED = Denial(401, "token", "This address needs the token: send `Authorization: Bearer ...`.")
+
+
 class Guard(Struct, frozen=True):
     """For one TCP listener: `host` is where it listens, `token` is required unless it is "". `open_metrics`: /metrics
-    is open to everyone who reaches the address, under any name, except web pages of other sites."""
+    is open to everyone who reaches the address, under any name, except web pages of other sites; `open_page`: so is the
+    page."""
 
     host: str
     token: str = ""
     open_metrics: bool = False
+    open_page: bool = False
 
     @property
     def public(self) -> bool:
@@ -44,13 +51,26 @@ class Guard(Struct, frozen=True):
         )  # as bytes: compare_digest accepts only ASCII text
         return bool(self.token) and hmac.compare_digest(given, f"Bearer {self.token}".encode())
 
+    def _knows_password(self, headers: Mapping[str, str]) -> bool:
+        """Whether a browser sends the token as its password. Only the page takes it: browsers send it unasked."""
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        try:
+            _, colon, password = base64.b64decode(given, validate=True).partition(b":")
+        except ValueError:
+            return False
+        known = hmac.compare_digest(password, self.token.encode())
+        return bool(self.token) and kind.lower() == "basic" and bool(colon) and known
+
     def denies(self, method: str, path: str, headers: Mapping[str, str]) -> Denial | None:
         """Why this request is refused, before its body is read; None when it may pass."""
         if path == "/healthz" and method in READING:
             return None
-        if self.open_metrics and path == "/metrics" and method in READING:
+        page = path in PAGE and method in READING
+        if (self.open_metrics and path == "/metrics" and method in READING) or (self.open_page and page):
             return self._foreign(method, headers)
-        known = self.knows(headers)
+        known = self.knows(headers) or (page and self._knows_password(headers))
+        if page and self.token and not known and (self.public or self._rebound(headers) is not None):
+            return TOKEN_WANTED  # a browser asks for the password, under whatever name it came
         return (
             (None if known else self._rebound(headers))
             or self._foreign(method, headers)
@@ -86,7 +106,7 @@ class Guard(Struct, frozen=True):
         """On loopback, reading is open and writing needs the token where one is set. Elsewhere everything needs it."""
         if not self.token or (method in READING and not self.public):
             return None
-        return Denial(401, "token", "This address needs the token: send `Authorization: Bearer ...`.")
+        return TOKEN_WANTED
 
 
 def _unfit(method: str, headers: Mapping[str, str]) -> Denial | None:

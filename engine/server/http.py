@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -28,7 +29,7 @@ from engine.server import commands
 from engine.server.answers import CLOSE, answer, of_reply, refuse
 from engine.server.batch import Batch, refusal_of
 from engine.server.connections import BODY_S, SMALL_BODY, Room
-from engine.server.guard import Guard
+from engine.server.guard import PAGE, Guard
 from engine.server.replays import KEY_LIMIT, Replays
 from engine.server.request_names import NamedRequests
 from engine.server.wire import BatchRequest, ExtractRequest, Health, StoredDocument
@@ -40,6 +41,9 @@ from engine.store.reader import decision_view
 from engine.text import clean_block, clean_line
 from engine.view.outward import outward
 
+if TYPE_CHECKING:
+    from engine.server.page import Page
+
 BODY_LIMIT = 41_000_000  # 10 million characters of four bytes, plus the JSON around them
 DEEPEST = 32
 LARGEST = 1 << 53  # larger integers are not counts, and neither SQLite nor JavaScript represents them exactly
@@ -49,6 +53,13 @@ SHAPE = 'Send {"id": "...", "text": "..."}.'
 DECISIONS_SHAPE = "Use from and to (ISO 8601, or milliseconds since 1970), limit, and kind (promote,rollback,...)."
 MOST_DECISIONS = 1000
 MOST_KINDS = 50
+PAGE_HEADERS = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "x-accel-buffering": "no",  # nginx would collect the events
+}
 BATCH_SHAPE = 'Send {"documents": [{"id": "...", "text": "..."}, ...]}, at most 1,000.'
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -80,6 +91,8 @@ class Api:
             self._route("/v1/status", GET=self.status),
             self._route("/v1/decisions", GET=self.decisions),
             self._route("/metrics", GET=self.metrics),
+            self._route("/", GET=self.page_document),
+            self._route("/live", GET=self.page_stream),
             self._route("/healthz", GET=self.health),
             self._route("/openapi.json", GET=self.openapi),
             self._route("/v1/worker/{kind}", POST=self._with_body(self.worker)),
@@ -99,7 +112,10 @@ class Api:
             denial = self.guard.denies(request.method, path, request.headers) if self.guard is not None else None
             if denial is None:
                 return await handlers.get(request.method, handlers.get("GET", _nothing))(request)
-            return refuse(denial.status, denial.code, denial.sentence, None if _is_small(request) else CLOSE)
+            headers = {} if _is_small(request) else dict(CLOSE)
+            if denial.status == 401 and path in PAGE:
+                headers["www-authenticate"] = 'Basic realm="rollout, the token is the password", charset="UTF-8"'
+            return refuse(denial.status, denial.code, denial.sentence, headers)
 
         return Route(path, guard_first, methods=list(handlers))
 
@@ -234,6 +250,43 @@ class Api:
     async def metrics(self, request: Request) -> Response:
         body, kind = self.engine.metrics(request.headers.get("accept", "*/*"))
         return Response(body, media_type=kind)
+
+    # -- the page ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def page(self) -> Page:
+        from engine.server.page import Page  # 60 ms to import, needed only when someone looks
+
+        return Page(self.engine)
+
+    async def page_document(self, request: Request) -> Response:
+        view = self.engine.view
+        if (closed := self._page_closed()) is not None:
+            return closed
+        if view is None:
+            return refuse(503, "starting", "starting", retry_after_s=1.0)
+        return Response(
+            self.page.document(view),
+            media_type="text/html",
+            headers={**PAGE_HEADERS, "content-security-policy": self.page.policy},
+        )
+
+    async def page_stream(self, request: Request) -> Response:
+        if (closed := self._page_closed()) is not None:
+            return closed
+        if self.page.full:
+            return refuse(503, "busy", self.page.full, retry_after_s=30.0)
+        return StreamingResponse(self.page.stream(), media_type="text/event-stream", headers=PAGE_HEADERS)
+
+    def _page_closed(self) -> Response | None:
+        """Why the page is not shown at this address."""
+        page = self.engine.plan.http.page
+        if page == "off":
+            return refuse(404, "route", 'There is no page here: it is switched off ([http] page = "off").')
+        if page == "loopback" and self.guard is not None and self.guard.public:
+            why = 'The page is for this machine only: set [http] page = "token" or "open" to show it elsewhere.'
+            return refuse(403, "page", why)
+        return None
 
     async def openapi(self, _: Request) -> Response:
         from engine.server.openapi import described

@@ -398,7 +398,8 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
     tcp_room, unix_room = rooms()
     private = application(engine, unix_room)
     unix = partial(Connection, room=unix_room, admits=admits)
-    guard = Guard(plan.http.host, secret(os.environ, plan.http.token_env), plan.http.metrics == "open")
+    http = plan.http
+    guard = Guard(http.host, secret(os.environ, http.token_env), http.metrics == "open", http.page == "open")
     listeners = Listeners()
     listen = partial(listeners.serve, private, protocol=unix)
     listen(folder.listen())

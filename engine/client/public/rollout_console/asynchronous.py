@@ -1,0 +1,201 @@
+"""The client for asyncio. Its time limit covers the whole exchange: connecting, sending, waiting, reading."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from rollout_console.answers import Document, Extraction, Failure, Method, Rejected, RolloutError, Unavailable
+
+BATCH = 1000  # the engine takes as many at once
+BATCH_TIMEOUT_S = 60.0
+MISSES, PAUSE_S = 3, 5.0  # after so many misses in a row, calls fail at once for so long
+LATER = (408, 425, 429)
+
+
+T = TypeVar("T")
+journal = logging.getLogger("rollout_console")
+
+
+class _Line(msgspec.Struct):
+    """What every line and every error has."""
+
+    index: int = 0
+    ok: bool = True
+    status: int = 200
+    code: str = ""
+    error: str = ""
+    retry_after_s: float | None = None
+
+
+class AsyncClient:
+    """Use it from one event loop. `url` is "http://host:8080" or "unix:/path/of/the/store/engine.sock".
+
+    `token` is that of [http] token_env. After three misses in a row, calls fail immediately for five seconds, so that
+    an engine that hangs does not cost every request of yours its time limit.
+    """
+
+    def __init__(self, url: str = "http://127.0.0.1:8080", *, token: str = "", timeout_s: float = 1.0) -> None:
+        self.timeout_s = timeout_s
+        self._misses = 0
+        self._until = 0.0
+        path = url.removeprefix("unix:") if url.startswith("unix:") else None
+        self._http = httpx.AsyncClient(
+            base_url="http://engine" if path is not None else url.rstrip("/"),
+            transport=httpx.AsyncHTTPTransport(uds=path) if path is not None else None,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=None,
+            trust_env=False,
+        )
+
+    async def extract(
+        self, id: str, text: str, *, title: str = "", method: Method = "auto", timeout_s: float | None = None
+    ) -> Extraction:
+        """Keywords for one document. Unavailable, Rejected."""
+        answer = await self._post("/v1/extract", Document(id, text, title, method), timeout_s or self.timeout_s)
+        return _decoded(answer.content, Extraction)
+
+    async def extract_or_none(
+        self, id: str, text: str, *, title: str = "", method: Method = "auto", timeout_s: float | None = None
+    ) -> Extraction | None:
+        """The same; None instead of an error, which is logged by the logger `rollout_console`."""
+        try:
+            return await self.extract(id, text, title=title, method=method, timeout_s=timeout_s)
+        except RolloutError as error:
+            journal.warning("No keywords from the engine: %s", error)
+            return None
+
+    async def batch(
+        self, documents: Iterable[Document], *, timeout_s: float = BATCH_TIMEOUT_S
+    ) -> list[Extraction | Failure]:
+        """An answer for each document, in their order; never raises. `timeout_s` is for each 1,000 documents."""
+        given = list(documents)
+        made: list[Extraction | Failure] = []
+        for start in range(0, len(given), BATCH):
+            made += await self._batch(given[start : start + BATCH], timeout_s)
+        return made
+
+    async def _batch(self, documents: Sequence[Document], timeout_s: float) -> list[Extraction | Failure]:
+        answers: dict[int, Extraction | Failure] = {}
+        try:
+            # lines that came before the time was up are kept
+            await self._post("/v1/extract:batch", {"documents": documents}, timeout_s, documents, answers)
+            lost: RolloutError = Unavailable("The engine's answer ended early.", "ended")
+        except RolloutError as error:
+            lost = error
+        return [
+            answers.get(i) or Failure(document.id, lost.status, lost.code, str(lost), lost.retry_after_s)
+            for i, document in enumerate(documents)
+        ]
+
+    async def _post(
+        self,
+        path: str,
+        body: Any,
+        timeout_s: float,
+        documents: Sequence[Document] = (),
+        lines: dict[int, Extraction | Failure] | None = None,
+    ) -> httpx.Response:
+        """With `lines`, each line of the answer goes there as it comes."""
+        if time.monotonic() < self._until:
+            raise Unavailable(f"The engine did not answer {MISSES} times in a row; asking again soon.", "paused")
+        answer = await self._sent(path, body, timeout_s, documents, lines)
+        self._misses = 0
+        if answer.status_code != 200:
+            raise _refusal(answer)
+        return answer
+
+    async def _sent(
+        self,
+        path: str,
+        body: Any,
+        timeout_s: float,
+        documents: Sequence[Document],
+        lines: dict[int, Extraction | Failure] | None,
+    ) -> httpx.Response:
+        headers = {"Content-Type": "application/json", "X-Request-Id": uuid.uuid4().hex}
+        content = msgspec.json.encode(body)
+        try:
+            async with asyncio.timeout(timeout_s):
+                try:
+                    return await self._exchange(path, content, headers, documents, lines)
+                except (
+                    httpx.RemoteProtocolError
+                ):  # a kept connection that the engine has closed: it stores by id, so again
+                    return await self._exchange(path, content, headers, documents, lines)
+        except TimeoutError:
+            self._miss()
+            raise Unavailable(f"The engine did not answer within {timeout_s:g} s.", "timeout") from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            self._miss()
+            raise Unavailable(
+                f"The engine cannot be reached: {error or type(error).__name__}.", "unreachable"
+            ) from None
+
+    async def _exchange(
+        self,
+        path: str,
+        content: bytes,
+        headers: dict[str, str],
+        documents: Sequence[Document],
+        lines: dict[int, Extraction | Failure] | None,
+    ) -> httpx.Response:
+        async with self._http.stream("POST", path, content=content, headers=headers) as answer:
+            if lines is None or answer.status_code != 200:
+                await answer.aread()
+            else:
+                async for line in answer.aiter_lines():
+                    _take(line, documents, lines)
+        return answer
+
+    def _miss(self) -> None:
+        self._misses += 1
+        if self._misses >= MISSES:
+            self._until = time.monotonic() + PAUSE_S
+            self._misses = MISSES - 1  # one more miss after the pause is enough
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self.close()
+
+
+def _take(line: str, documents: Sequence[Document], lines: dict[int, Extraction | Failure]) -> None:
+    if not line.strip():
+        return
+    known = _decoded(line.encode(), _Line)
+    if known.ok:
+        lines[known.index] = _decoded(line.encode(), Extraction)
+    elif 0 <= known.index < len(documents):
+        of = documents[known.index].id
+        lines[known.index] = Failure(of, known.status, known.code, known.error, known.retry_after_s)
+
+
+def _decoded(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise Unavailable("What answered at this address is not a rollout engine.", "not_an_engine") from None
+
+
+def _refusal(answer: httpx.Response) -> RolloutError:
+    try:
+        said = msgspec.json.decode(answer.content, type=_Line)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        said = _Line()
+    status = answer.status_code
+    sentence, code = said.error or f"The engine answered with HTTP {status}.", said.code or "http"
+    kind = Unavailable if status >= 500 or status in LATER else Rejected
+    return kind(sentence, code, status, said.retry_after_s)

@@ -1,0 +1,316 @@
+"""The rollout as one read-only page for people without a shell: where it is, how it is, what comes next.
+
+Pure: a view and its trends in, HTML out. The script replaces `main` by what the engine sends; without script the page
+reloads every 15 s. No request leaves for another host, and the Content-Security-Policy names the one script and the one
+style sheet by hash. It shows nothing that `/v1/status` does not: no address, no terminal, no document.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.resources import files
+from xml.etree import ElementTree as ET
+
+from msgspec import Struct
+
+from engine.plan.durations import iso
+from engine.report import charts
+from engine.report.elements import Child, Element, el, page
+from engine.report.html_parts import when
+from engine.report.model import Point
+from engine.rollout.control import percent
+from engine.triggers import words
+from engine.view.model import ConditionView, DecisionView, GateView, Gauge, View
+
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 340.0, 118.0, 46.0, 10.0, 96.0
+DECISIONS = 12
+RELOAD_S = 15
+GOOD, QUIET = ("ok",), ("idle", "no_traffic")
+
+
+class Trend(Struct, frozen=True):
+    """One small chart. `second` is drawn beside `first`; `unit` words a value."""
+
+    title: str
+    names: tuple[str, str]
+    first: tuple[Point, ...]
+    second: tuple[Point, ...]
+    target: float | None
+    least: float
+    unit: Callable[[float], str]
+    most: float | None = None  # the end of the scale
+
+
+class Trends(Struct, frozen=True):
+    start: float
+    end: float
+    of: tuple[Trend, ...] = ()
+
+
+@cache
+def _asset(name: str) -> str:
+    return (files("engine.report") / name).read_text(encoding="utf-8")
+
+
+@cache
+def _style() -> str:
+    return _asset("page.css") + _asset("live.css")
+
+
+def _hash(text: str) -> str:
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+
+
+@cache
+def policy() -> str:
+    """The Content-Security-Policy of the page: nothing but its own script, style and event stream."""
+    return (
+        f"default-src 'none'; script-src {_hash(_asset('live.js'))}; style-src {_hash(_style())}; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def document(view: View, trends: Trends) -> str:
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", name="color-scheme", content="light dark"),
+        el("meta", name="robots", content="noindex"),
+        el("title", f"{view.service}: {percent(view.effective_bp)}"),
+        el("link", rel="icon", href="data:,"),
+        el("style", _style()),
+        el("noscript", el("meta", http_equiv="refresh", content=str(RELOAD_S))),
+    )
+    lost = el("p", "No connection to the engine. What you see may be old.", id="lost", role="alert", hidden="hidden")
+    body = el("body", lost, el("main", *_parts(view, trends), id="live"), el("script", _asset("live.js")))
+    return page(el("html", head, body, lang="en"))
+
+
+def fragment(view: View, trends: Trends) -> str:
+    """The inside of `main`, in one line, as the event stream sends it."""
+    parts = (ET.tostring(part, encoding="unicode", method="html") for part in _parts(view, trends))
+    return "".join(parts).replace("\r", " ").replace("\n", " ")
+
+
+def _parts(view: View, trends: Trends) -> list[Element]:
+    parts = [
+        _head(view),
+        _ladder(view),
+        _gauges(view),
+        _next(view),
+        _charts(trends),
+        _gate(view),
+        _log(view),
+        _foot(view),
+    ]
+    return [part for part in parts if part is not None]
+
+
+# -- at a glance -------------------------------------------------------------------------------------------------------
+
+
+def _head(view: View) -> Element:
+    kind = "good" if view.health in GOOD else "quiet" if view.health in QUIET else "bad"
+    share = percent(view.effective_bp)
+    below = "" if view.effective_bp == view.percent_bp else f" ({percent(view.percent_bp)} decided)"
+    stage = "stable" if view.stable else f"stage {view.stage}"
+    rehearsal = el("p", "A rehearsal: simulated service, sample documents, accelerated time.", class_="rehearsal")
+    rollback = view.rollback.sentence if view.rollback is not None and not view.effective_bp else ""
+    return el(
+        "header",
+        el("p", f"{view.service} · {view.environment}", class_="kicker"),
+        el("h1", f"{share} by LLM{below}"),
+        el("p", f"{stage}, {view.stage_name}. {view.stage_objective}", class_="where"),
+        el("p", view.health_sentence, class_=f"health {kind}", role="status"),
+        el("p", view.attribution, class_="note") if view.attribution else None,
+        el("p", rollback, class_="note") if rollback else None,
+        rehearsal if view.rehearsal else None,
+    )
+
+
+def _ladder(view: View) -> Element | None:
+    """The stages in order, the current one marked."""
+    if not view.stage_names:
+        return None
+    steps = []
+    for number, (name, bp) in enumerate(zip(view.stage_names, view.stage_percents, strict=False)):
+        here = number == view.stage
+        kind = "here" if here else "done" if number < view.stage else "ahead"
+        current = "step" if here else None
+        steps.append(el("li", el("b", percent(bp)), f" {name}", class_=kind, aria_current=current))
+    return el("ol", *steps, class_="ladder", aria_label="Stages")
+
+
+def _gauges(view: View) -> Element:
+    tiles = [
+        _tile("Error rate", view.error_rate, words.percent),
+        _tile("Latency", view.latency, milliseconds),
+        _tile("Cache hits", view.cache, words.percent),
+        el(
+            "div",
+            el("dt", "Documents"),
+            el("dd", f"{view.engine.documents_per_min:.3g}/min", el("small", _methods(view).replace(" %", "\u00a0%"))),
+        ),
+    ]
+    return el("dl", *tiles, class_="figures")
+
+
+def _tile(title: str, gauge: Gauge, unit: Callable[[float], str]) -> Element:
+    mark = "" if gauge.ok is None else "✔ " if gauge.ok else "✖ "
+    kind = None if gauge.ok is None else "good" if gauge.ok else "bad"
+    value = "no data" if gauge.value is None else unit(gauge.value)
+    target = f"target {gauge.op} {unit(gauge.target)}, " if gauge.target is not None else ""
+    return el(
+        "div",
+        el("dt", title),
+        el(
+            "dd",
+            el("span", mark + value, class_=kind),
+            el("small", f"{target}n = {gauge.n:,}".replace(" %", "\u00a0%")),
+        ),
+    )
+
+
+def milliseconds(value: float) -> str:
+    return words.measure("latency_mean", value)
+
+
+def count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _methods(view: View) -> str:
+    """Which method served what share in the gauges' window."""
+    counts = {name: view.methods.get(name, 0) for name in ("llm", "frequency")}
+    total = sum(counts.values())
+    return (
+        ", ".join(f"{name} {words.percent(share / total)}" for name, share in counts.items()) if total else "none now"
+    )
+
+
+# -- what follows ------------------------------------------------------------------------------------------------------
+
+
+def _section(title: str, *content: Child, name: str = "") -> Element:
+    return el("section", el("h2", title), *content, class_=name or None)
+
+
+def _next(view: View) -> Element | None:
+    if not view.next and not view.waiting:
+        return None
+    people = [el("h3", "Waits for a person"), _list(view.waiting)] if view.waiting else []
+    return _section("What happens next", _list(view.next) if view.next else None, *people, name="next")
+
+
+def _list(lines: Sequence[str]) -> Element:
+    return el("ul", *(el("li", line) for line in lines))
+
+
+def _gate(view: View) -> Element | None:
+    gate = view.gate
+    if view.stable:
+        return None
+    state = "open" if gate.open else "not open yet"
+    title = f"Gate to stage {gate.next_stage} {gate.next_name}, {percent(gate.next_percent_bp)}"
+    return _section(
+        title,
+        el(
+            "p",
+            el("b", f"{state}, {gate.met} of {gate.total} met. "),
+            gate.sentence,
+            class_="good" if gate.open else None,
+        ),
+        _bake(gate),
+        el("ul", *(_condition(one) for one in gate.conditions), class_="ticks") if gate.conditions else None,
+        el("ul", *(el("li", f"{line}") for line in (*gate.blocked, *gate.missing)), class_="missing"),
+        name="gate",
+    )
+
+
+def _bake(gate: GateView) -> Element | None:
+    if not gate.bake_s:
+        return None
+    done = min(gate.baked_s, gate.bake_s)
+    of = f"Bake time: {words.duration(done)} of {words.duration(gate.bake_s)}. "
+    return el("p", of, el("progress", max=str(round(gate.bake_s)), value=str(round(done)), aria_label="Bake time"))
+
+
+def _condition(one: ConditionView) -> Element:
+    mark, kind = ("✔", "good") if one.met else ("✖", "bad") if one.met is False else ("…", "quiet")
+    return el("li", el("span", mark, class_=f"tick {kind}"), one.text, el("small", one.sentence))
+
+
+def _log(view: View) -> Element | None:
+    if not view.log:
+        return None
+    return _section("Decisions", el("ol", *(_decision(one) for one in view.log[:DECISIONS]), class_="log"))
+
+
+def _decision(one: DecisionView) -> Element:
+    return el("li", when(one.at), " ", one.sentence)
+
+
+def _foot(view: View) -> Element:
+    more = "Read-only; the console (ssh, rollout) decides."
+    return el("footer", el("p", "As of ", el("time", iso(view.at), datetime=iso(view.at)), f". {more}"))
+
+
+# -- trends ------------------------------------------------------------------------------------------------------------
+
+
+def _charts(trends: Trends) -> Element | None:
+    drawn = [_chart(trends, trend) for trend in trends.of]
+    span = words.duration(trends.end - trends.start)
+    return _section(f"Trends, {span}", el("div", *drawn, class_="charts")) if drawn else None
+
+
+def _chart(trends: Trends, trend: Trend) -> Element:
+    known = [value for _, value in (*trend.first, *trend.second) if value is not None]
+    high = trend.most or charts.round_up(max([charts.usual(known), trend.least, (trend.target or 0.0) * 1.25]))
+
+    def x(at: float) -> float:
+        return LEFT + (WIDTH - LEFT - 4) * (at - trends.start) / max(trends.end - trends.start, 1.0)
+
+    def y(value: float) -> float:
+        return BOTTOM - (BOTTOM - TOP) * min(max(value, 0.0), high) / high
+
+    parts: list[Element | None] = []
+    for value in (0.0, high / 2, high):
+        parts += [
+            charts.line(LEFT, y(value), WIDTH - 4, y(value), "grid"),
+            charts.text(LEFT - 5, y(value) + 4, trend.unit(value), anchor="end"),
+        ]
+    if trend.target is not None:
+        parts.append(charts.line(LEFT, y(trend.target), WIDTH - 4, y(trend.target), "target"))
+    span = (trends.end - trends.start) / max(len(trend.first), 1)
+    parts += [
+        charts.curve(points, span, x, y, kind)
+        for points, kind in ((trend.second, "second"), (trend.first, "first"))
+        if points
+    ]
+    parts += [
+        charts.text(LEFT, HEIGHT - 6, iso(trends.start)[11:16]),
+        charts.text(WIDTH - 4, HEIGHT - 6, f"{iso(trends.end)[11:16]} UTC", anchor="end"),
+    ]
+    legend = ", ".join(_named(trend.names, (trend.first, trend.second), trend.unit))
+    target = f"; target {trend.unit(trend.target)}" if trend.target is not None else ""
+    about = f"{legend or 'nothing was measured'}{target}"
+    drawing = el(
+        "svg", el("title", trend.title), el("desc", about), *parts,
+        viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}", role="img", aria_label=f"{trend.title}: {about}", class_="chart",
+    )  # fmt: skip
+    return el("figure", el("figcaption", el("b", trend.title), f" {about}"), drawing)
+
+
+def _named(names: Sequence[str], curves: Sequence[Sequence[Point]], unit: Callable[[float], str]) -> list[str]:
+    """Each curve with its last value."""
+    said = []
+    for name, points in zip(names, curves, strict=True):
+        last = next((value for _, value in reversed(points) if value is not None), None)
+        if last is not None:
+            said.append(f"{name} {unit(last)}".strip())
+    return said

@@ -1,0 +1,185 @@
+"""The client that other services import, against a real engine, a dead one, a slow one, and one that is something else."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rollout_console import AsyncClient, Client, Document, Extraction, Failure, Rejected, Unavailable
+
+from tests.engine.service.stage import TEXT, Stage
+
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with Stage(tmp_path_factory.mktemp("client"), speed=None) as made:
+        made.engine()
+        yield made
+
+
+@pytest.fixture(params=["tcp", "socket"])
+def url(stage: Stage, request: pytest.FixtureRequest) -> str:
+    return stage.view.engine.address if request.param == "tcp" else f"unix:{stage.folder.socket}"
+
+
+class Listener:
+    """A server that takes connections and answers `reply`, a byte every `drip_s`."""
+
+    def __init__(self, reply: bytes = b"", drip_s: float = 0.0) -> None:
+        self.sock = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.sock.getsockname()[1]}"
+        self.taken: list[socket.socket] = []
+        threading.Thread(target=self._serve, args=(reply, drip_s), daemon=True).start()
+
+    def _serve(self, reply: bytes, drip_s: float) -> None:
+        while True:
+            try:
+                connection, _ = self.sock.accept()
+            except OSError:
+                return
+            self.taken.append(connection)
+            threading.Thread(target=self._answer, args=(connection, reply, drip_s), daemon=True).start()
+
+    @staticmethod
+    def _answer(connection: socket.socket, reply: bytes, drip_s: float) -> None:
+        try:
+            connection.recv(65536)
+            for i in range(len(reply)):
+                connection.sendall(reply[i : i + 1])
+                time.sleep(drip_s)
+        except OSError:
+            pass
+
+
+def test_a_document_gets_its_keywords(url: str) -> None:
+    with Client(url, timeout_s=10) as client:
+        made = client.extract("client/a.md", TEXT, title="A")
+    assert isinstance(made, Extraction)
+    assert (made.id, made.method, made.fallback) == ("client/a.md", "frequency", False)
+    assert made.keywords
+    assert set(made.keywords) == {*made.descriptive, *made.technical}
+
+
+def test_a_batch_keeps_the_order_and_one_bad_document_costs_the_others_nothing(url: str) -> None:
+    documents = [Document(f"b/{n}", f"{TEXT} {n}") for n in range(1100)]
+    documents[7] = Document("bad\x1b", TEXT)
+    with Client(url) as client:
+        made = client.batch(documents)
+    assert [one.id for one in made] == [one.id for one in documents]
+    bad = [one for one in made if isinstance(one, Failure)]
+    assert [(one.id, one.status, one.code) for one in bad] == [("bad\x1b", 422, "document")]
+
+
+def test_what_cannot_succeed_is_rejected(url: str) -> None:
+    with Client(url, timeout_s=10) as client:
+        with pytest.raises(Rejected, match="one line of visible text") as refused:
+            client.extract("bad\x1bid", TEXT)
+        assert (refused.value.code, refused.value.status) == ("document", 422)
+        assert client.extract_or_none("bad\x1bid", TEXT) is None
+
+
+def test_an_engine_that_is_gone_is_noticed_at_once_and_asked_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rollout_console.asynchronous.PAUSE_S", 0.3)
+    with Client("http://127.0.0.1:9", timeout_s=5) as client:
+        codes = []
+        for _ in range(5):
+            with pytest.raises(Unavailable) as lost:
+                client.extract("a", TEXT)
+            codes.append(lost.value.code)
+        assert codes == ["unreachable"] * 3 + ["paused"] * 2
+        time.sleep(0.35)
+        with pytest.raises(Unavailable, match="cannot be reached"):
+            client.extract("a", TEXT)
+        made = client.batch([Document("a", TEXT), Document("b", TEXT)])
+        assert [(one.id, one.status) for one in made if isinstance(one, Failure)] == [("a", 0), ("b", 0)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "drip_s"),
+    [(b"", 0.0), (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 5000, 0.01), (b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 5000, 0.01)],
+    ids=["silent", "headers drip", "body drips"],
+)
+def test_the_time_limit_holds_however_the_engine_hangs(reply: bytes, drip_s: float) -> None:
+    listener = Listener(reply, drip_s)
+    with Client(listener.url, timeout_s=0.4) as client:
+        began = time.monotonic()
+        assert client.extract_or_none("a", TEXT) is None
+        assert 0.3 < time.monotonic() - began < 1.5
+    listener.sock.close()
+
+
+@pytest.mark.parametrize("body", [b"<html>hello</html>", b'{"ok": true}', b"[]", b"\xff"])
+def test_something_else_at_the_address_is_not_taken_for_an_engine(body: bytes) -> None:
+    listener = Listener(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    with Client(listener.url, timeout_s=5) as client:
+        with pytest.raises(Unavailable, match="not a rollout engine"):
+            client.extract("a", TEXT)
+        (one,) = client.batch([Document("a", TEXT)])
+        assert isinstance(one, Failure)
+    listener.sock.close()
+
+
+def test_a_kept_connection_that_the_engine_closed_costs_nothing(stage: Stage) -> None:
+    with Client(stage.view.engine.address, timeout_s=20) as client:
+        client.extract("kept", TEXT)
+        stage.running().terminate()
+        stage.running().wait(20)
+        assert client.extract_or_none("kept", TEXT) is None
+        stage.engine()
+    with Client(stage.view.engine.address, timeout_s=20) as client:
+        assert client.extract("kept", TEXT).keywords
+
+
+async def _both(url: str) -> list[Any]:
+    async with AsyncClient(url, timeout_s=10) as client:
+        return await asyncio.gather(*(client.extract(f"async/{n}", TEXT) for n in range(20)), client.batch([]))
+
+
+def test_the_asynchronous_client_asks_many_at_once(stage: Stage) -> None:
+    *made, none = asyncio.run(_both(stage.view.engine.address))
+    assert [one.id for one in made] == [f"async/{n}" for n in range(20)]
+    assert none == []
+
+
+def test_a_forked_process_has_connections_of_its_own(stage: Stage) -> None:
+    script = (
+        "import os, sys\nfrom rollout_console import Client\n"
+        f"client = Client({stage.view.engine.address!r}, timeout_s=10)\nclient.extract('fork', {TEXT!r})\n"
+        "child = os.fork()\nmade = client.extract('fork', 'worker pool scheduler ' * 9)\n"
+        "os._exit(0) if child == 0 else sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_s_ten_lines_work_with_an_engine_and_without(stage: Stage) -> None:
+    match = re.search(r"<!-- client -->\n```python\n(.*?)```", README, re.S)
+    assert match is not None
+    code = match.group(1)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    here: dict[str, Any] = {}
+    exec(code.replace("http://127.0.0.1:8080", stage.view.engine.address).replace("0.5", "10"), here)
+    assert "worker pool" in here["keywords_of"]("readme/a.md", TEXT)
+    gone: dict[str, Any] = {}
+    exec(code.replace("127.0.0.1:8080", "127.0.0.1:9"), gone)
+    assert "exponential" in gone["keywords_of"]("readme/a.md", TEXT)
+
+
+def test_it_is_typed_and_imports_nothing_of_the_engine() -> None:
+    import rollout_console
+
+    assert (Path(rollout_console.__file__).parent / "py.typed").exists()
+    script = "import sys, rollout_console; print([m for m in sys.modules if m.split('.')[0] in ('engine', 'console', 'textual')])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
