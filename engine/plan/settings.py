@@ -274,8 +274,8 @@ class HttpSettings(Part, frozen=True):
     page: Annotated[
         Literal["loopback", "token", "open", "off"],
         Doc(
-            "Who may see the read-only page at /: loopback: users of this machine; token: also other machines, with the token as "
-            "the browser's password; open: everyone who can reach the address; off: nobody.",
+            "Who may see the page at /: loopback: users of this machine; token: other machines too, with the "
+            "token as the browser's password; open: everyone who can reach the address; off: nobody.",
             example="token",
         ),
     ] = "loopback"

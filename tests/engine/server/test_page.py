@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from engine.report import live
 from engine.report.live import Trends
-from engine.rollout.control import percent
+from engine.rollout.state import percent
 from engine.server.guard import Guard
 from engine.view.model import DecisionView
 from tests.chromium import PROGRAM, Chromium

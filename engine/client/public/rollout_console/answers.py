@@ -34,7 +34,7 @@ class Extraction(Struct, frozen=True):
 
 
 class Failure(Struct, frozen=True):
-    """A document of a batch without keywords. `code` is for programs, `error` for people; `status` 0: no answer came."""
+    """A document of a batch without keywords. `code` is for programs, `error` for people; `status` 0: no answer."""
 
     id: str
     status: int
