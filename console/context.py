@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 import time
 import traceback
@@ -89,6 +90,13 @@ class CliContext:
 
         named = self._plan is not None or self._given is not None or bool(os.environ.get("ROLLOUT_PLAN"))
         return not named and find_plan(Path.cwd()) is None
+
+    @property
+    def again(self) -> str:
+        """The command that names the same rollout again, from this folder."""
+        plan = f" --plan {shlex.quote(str(self._plan))}" if self._plan is not None else ""
+        store = f" --store {shlex.quote(str(self._store))}" if self._store is not None else ""
+        return f"rollout{plan}{store}"
 
     @cached_property
     def file_plan(self) -> Plan:

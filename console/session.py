@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 SIGNALLED = 128  # higher exit codes: ended by a signal
 
 
-def run(folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False, game: Game | None = None) -> int:
-    """Run the console until the user quits; return the exit code. The engine keeps running."""
+def run(
+    folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False, game: Game | None = None, again: str = "rollout"
+) -> int:
+    """Run the console until the user quits; return the exit code. The engine keeps running; `again` reattaches."""
     why = escape.unusable()
     if why:
         print(why)
@@ -49,9 +51,10 @@ def run(folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False, game:
         os._exit(code)  # the terminal is restored; Python's own shutdown can hang on waiting threads
     v = app.sight.view
     if code == 0 and not passing and v is not None:
+        ends = "It ends with its rehearsal." if v.rehearsal else f"`{again} stop` ends it."
         print(
             f"The engine keeps running: {words.stage(v)}, {words.percent(v.effective_bp)}, process {v.engine.pid}. "
-            "`rollout` reattaches, `rollout stop` ends it."
+            f"`{again}` reattaches. {ends}"
             if app.sight.fresh
             else app.sight.pulse.sentence
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -61,7 +62,7 @@ def _attach(context: CliContext, started: Callable[[], None] = lambda: None) -> 
     started()
     from console.session import run
 
-    return run(folder.path, plan, context.manner)
+    return run(folder.path, plan, context.manner, again=context.again)
 
 
 def _runs(folder: Folder) -> bool:
@@ -96,9 +97,10 @@ def rehearse(ctx: click.Context, speed: float, no_console: bool, keep: Path | No
         if trouble := rehearsal.start():
             raise Failed(trouble)
         click.echo(f"rehearsal: store {rehearsal.folder.path}, plan {rehearsal.plan_path}; ends with this command")
+        click.echo(f"attach from another terminal: rollout --plan {shlex.quote(str(rehearsal.plan_path.resolve()))}")
         with contextlib.suppress(KeyboardInterrupt):
             rehearsal.wait()
-        _record_rehearsal(rehearsal, ctx.obj)
+        _over(rehearsal, ctx.obj)
 
 
 def _rehearse(context: CliContext, speed: float, keep: Path | None) -> int:
@@ -109,8 +111,14 @@ def _rehearse(context: CliContext, speed: float, keep: Path | None) -> int:
         if trouble := rehearsal.start():
             raise Failed(trouble)
         code = run(rehearsal.folder.path, rehearsal.plan, context.manner, rehearsal=True)
-        _record_rehearsal(rehearsal, context)
+        _over(rehearsal, context)
     return code
+
+
+def _over(rehearsal: Rehearsal, context: CliContext) -> None:
+    _record_rehearsal(rehearsal, context)
+    if rehearsal.again:
+        click.echo(f"Kept: {rehearsal.again}")
 
 
 def _record_rehearsal(rehearsal: Rehearsal, context: CliContext) -> None:

@@ -17,7 +17,7 @@ STOP_S = 2.0  # a store that refuses writes must not keep the engine from stoppi
 async def started(engine: Engine) -> None:
     """Log the start. After a long time without an engine people may have forgotten the rollout, so promotion is held,
     which notifies them, until one of them resumes."""
-    before, away_s = engine.seen_before, _away_s(engine)
+    before, away_s = engine.evaluated_before, _away_s(engine)
     how = "" if before is None else f"; the previous one {_end(engine.clean_start)} at {iso(before)}"
     sentence = f"the engine started (process {os.getpid()}){how}"
     evidence = {"pid": os.getpid(), "clean": engine.clean_start, "before": before, "away_s": away_s}

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shlex
 import signal
 import socket
 import sqlite3
@@ -35,6 +36,7 @@ from engine.server import repeated
 from engine.server.guard import LOOPBACK, Guard
 from engine.service import sd_notify
 from engine.store.folder import Folder, Lock, StoreError
+from engine.store.reader import Reader
 from engine.text import reason_of
 
 if TYPE_CHECKING:
@@ -220,6 +222,11 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
             director = _director(scenario, folder, clock, world) if scenario else None
             await world.start()
             plan = world.plan(plan)
+        elif _is_of_a_rehearsal(folder):
+            raise StoreError(
+                f"{folder.path} is the store of a rehearsal, with its own calendar and a simulated LLM. "
+                f"`rollout rehearse --keep {shlex.quote(str(folder.path.absolute().parent))}` continues it."
+            )
         with await _port(plan, world is not None, patience_s) as tcp:  # the port frees up before the lock does
             engine = Engine(plan, folder, clock, environ=dict(os.environ), ending=ending, world=world)
             engine.director = director
@@ -260,6 +267,18 @@ async def _stand_by(folder: Folder, ending: asyncio.Event) -> Lock | None:
     if lock is not None:
         log.info("standby: the lock is free; taking over")
     return lock
+
+
+def _is_of_a_rehearsal(folder: Folder) -> bool:
+    """Whether the last engine on this store was a rehearsal's."""
+    reader = Reader(folder)
+    try:
+        view = reader.glance().view
+    except StoreError:  # none yet, or of another version
+        return False
+    finally:
+        reader.close()
+    return view is not None and view.rehearsal
 
 
 def _load_all() -> None:

@@ -8,6 +8,7 @@ input closes.
 from __future__ import annotations
 
 import contextlib
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -25,6 +26,7 @@ from engine.gameday.journal import JournalEntry
 from engine.gameday.scenario import SPEED, Scenario
 from engine.plan.init import set_value
 from engine.plan.load import PlanError, default_plan_text, load_plan
+from engine.plan.locate import store_of
 from engine.plan.model import Plan
 from engine.rehearsal.record import Passed, passed
 from engine.server.process import spawn, wait_until_up
@@ -55,6 +57,7 @@ class Rehearsal:
             text = set_value(text, "environment", "rehearsal")
             # the addresses in the real variable are for real messages only
             text = set_value(text, "notify.urls_env", "ROLLOUT_REHEARSAL_NOTIFY_URLS")
+            text = self._with_its_store(text)
             self.plan_path.write_text(self._adapted(text))
         try:
             self.plan = load_plan(self.plan_path)
@@ -62,7 +65,24 @@ class Rehearsal:
             return str(error)
         if self.plan.environment != "rehearsal":
             return f"{self.plan_path} is the plan of a real rollout; give --keep another folder."
+        if store_of(self.plan_path).resolve() != self.folder.path.resolve():  # kept by an older version
+            self.plan_path.write_text(self._with_its_store(self.plan_path.read_text()))
+            self.plan = load_plan(self.plan_path)
         return self._start_engine()
+
+    def _with_its_store(self, text: str) -> str:
+        """The plan names the store beside it: `rollout --plan` finds it from any folder."""
+        return set_value(text, "store.path", self.folder.path.name)
+
+    @property
+    def again(self) -> str:
+        """How to look at a kept rehearsal, and how to continue it; "" for one that is not kept."""
+        if self._keep is None:
+            return ""
+        plan, root = shlex.quote(str(self.plan_path.resolve())), shlex.quote(str(self._root.resolve()))
+        return (
+            f"`rollout --plan {plan} status` reads it (log, report too), `rollout rehearse --keep {root}` continues it."
+        )
 
     def _start_engine(self) -> str:
         options = ("--speed", str(self._speed), *self._options())

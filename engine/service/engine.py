@@ -111,6 +111,7 @@ class Engine:
         self.token = 0
         self.clean_start = True  # the previous engine ended cleanly
         self.seen_before: float | None = None  # when the previous engine was last alive, by the machine's clock
+        self.evaluated_before: float | None = None  # the same by its calendar, as the log has it
         self.from_backup = False  # the store is a restored backup
         self.end_cause = ""  # why a person or another engine ends this one
         self.started = clock.now()
@@ -211,7 +212,7 @@ class Engine:
             log.begin(conn, None)
             taken = lease.take(conn, os.getpid(), self.clock.now(), machine_time())
             conn.execute("COMMIT")
-            self.token, self.seen_before = taken.token, taken.heartbeat
+            self.token, self.seen_before, self.evaluated_before = taken.token, taken.heartbeat, taken.evaluated
             return taken.clean
         finally:
             conn.close()

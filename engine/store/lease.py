@@ -8,16 +8,18 @@ from msgspec import Struct
 
 
 class Lease(Struct, frozen=True):
-    """`clean` and `heartbeat` are of the engine before; None for a new store."""
+    """All but `token` are of the engine before; None for a new store. `heartbeat` is by the machine's wall clock,
+    `evaluated` by the engine's calendar, which runs ahead in a rehearsal."""
 
     token: int
     clean: bool
     heartbeat: float | None
+    evaluated: float | None
 
 
 def take(conn: sqlite3.Connection, pid: int, now: float, beat: float) -> Lease:
     """Bump the fencing token in the caller's transaction: the engine before can write nothing any more."""
-    row = conn.execute("SELECT token, clean, heartbeat FROM lease WHERE id = 1").fetchone()
+    row = conn.execute("SELECT token, clean, heartbeat, evaluated FROM lease WHERE id = 1").fetchone()
     token = (row[0] if row else 0) + 1
     conn.execute(
         "INSERT INTO lease VALUES (1,?,?,?,?,?,0) ON CONFLICT(id) DO UPDATE SET token = excluded.token, pid "
@@ -25,7 +27,7 @@ def take(conn: sqlite3.Connection, pid: int, now: float, beat: float) -> Lease:
         "excluded.evaluated, clean = 0",
         (token, pid, now, beat, now),
     )
-    return Lease(token, bool(row[1]) if row else True, row[2] if row else None)
+    return Lease(token, bool(row[1]), row[2], row[3]) if row else Lease(token, True, None, None)
 
 
 def beat(conn: sqlite3.Connection, at: float, evaluated: float) -> None:
