@@ -20,6 +20,8 @@ RUNBOOKS = (
     ("troubleshooting", "Trouble"),
     ("gameday", "Game day"),
     ("systemd", "systemd"),
+    ("container", "Container"),
+    ("proxy", "Proxy"),
     ("monitoring", "Monitoring"),
     ("client", "Client"),
     ("quality", "Quality"),

@@ -1,0 +1,108 @@
+"""The files of .deploy and the help's copies of them; the unit by systemd's own rating, the health check by a real engine."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.engine.service.stage import Stage
+
+ROOT = Path(__file__).parents[2]
+DEPLOY, HELP = ROOT / ".deploy", ROOT / "console" / "help"
+CONTAINER = (DEPLOY / "Containerfile").read_text()
+
+
+def blocks(name: str) -> str:
+    """The indented blocks of a help page, without their indentation."""
+    lines = (HELP / name).read_text().splitlines(keepends=True)
+    return textwrap.dedent("".join(line for line in lines if line.startswith("    ") or not line.strip()))
+
+
+def squeezed(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize(
+    ("file", "page"),
+    [
+        ("rollout.service", "systemd.md"),
+        ("50-rollout.rules", "systemd.md"),
+        ("nginx.conf", "proxy.md"),
+        ("Caddyfile", "proxy.md"),
+    ],
+)
+def test_the_help_shows_the_file_as_it_is(file: str, page: str) -> None:
+    wanted, shown = squeezed((DEPLOY / file).read_text()), squeezed((HELP / page).read_text())
+    assert any(shown[at : at + len(wanted)] == wanted for at in range(len(shown)))
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_rates_the_unit_at_most_3() -> None:
+    rated = subprocess.run(
+        ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(DEPLOY / "rollout.service")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    level = re.search(r"Overall exposure level for rollout.service: ([\d.]+)", rated.stdout)
+    assert level is not None, rated.stderr
+    assert float(level.group(1)) <= 3
+    assert level.group(1) in (HELP / "systemd.md").read_text()
+
+
+def test_the_image_runs_as_a_user_with_a_volume_and_only_needs_what_it_copies() -> None:
+    user = re.findall(r"^USER (\S+)", CONTAINER, re.M)
+    assert user
+    assert user[-1] not in ("root", "0")
+    assert "VOLUME /var/lib/rollout" in CONTAINER
+    copied = {
+        name.rstrip("/") for line in re.findall(r"^COPY (?!--from)(.+) \S+$", CONTAINER, re.M) for name in line.split()
+    }
+    assert all((ROOT / name).exists() for name in copied)
+    needed = {"pyproject.toml", "README.md", "LICENSE", "engine", "console"}
+    assert copied == needed
+
+
+def test_the_health_check_follows_the_engine(tmp_path: Path) -> None:
+    match = re.search(r"HEALTHCHECK.*?CMD (\[.*?\])\n", CONTAINER, re.S)
+    assert match is not None
+    command = json.loads(match.group(1))
+    assert command[0] == "python"
+    with Stage(tmp_path, speed=None) as stage:
+        process = stage.engine()
+        script = command[-1].replace("http://127.0.0.1:8080", stage.view.engine.address)
+        checked = [sys.executable, *command[1:-1], script]
+        assert subprocess.run(checked, capture_output=True, check=False).returncode == 0
+        process.terminate()
+        process.wait(20)
+        assert subprocess.run(checked, capture_output=True, check=False).returncode == 1
+
+
+def test_the_compose_file_gives_prometheus_and_grafana_what_they_need(tmp_path: Path) -> None:
+    made: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    assert set(made["services"]) == {"engine", "dashboard", "prometheus", "grafana"}
+    engine = made["services"]["engine"]
+    assert engine["read_only"] is True
+    assert engine["cap_drop"] == ["ALL"]
+    for service in made["services"].values():
+        assert {one["source"] for one in service.get("configs", ())} <= set(made["configs"])
+        named = [volume.partition(":")[0] for volume in service.get("volumes", ())]
+        assert {name for name in named if not name.startswith(".")} <= set(made["volumes"])
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+    for config in ("prometheus", "sources", "provider"):
+        assert isinstance(yaml.safe_load(made["configs"][config]["content"]), dict)
+    if shutil.which("promtool"):
+        (tmp_path / "p.yml").write_text(made["configs"]["prometheus"]["content"])
+        done = subprocess.run(
+            ["promtool", "check", "config", "--syntax-only", str(tmp_path / "p.yml")], capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
