@@ -157,9 +157,9 @@ class Base(App[int]):
         """Repaint everything: the line dropped output, or another program wrote over the screen."""
         if self.terminal is not None:
             self.terminal.forget()
-        for each in self.screen_stack:
-            each.refresh(layout=True)
-            for sheet in each.query(Sheet):
+        for shown in self.screen_stack:
+            shown.refresh(layout=True)
+            for sheet in shown.query(Sheet):
                 sheet.refresh()
 
     def _page_refreshed(self) -> None:
@@ -196,7 +196,7 @@ class Base(App[int]):
 
     def limits(self, metric: str) -> list[tuple[float, str]]:
         """Trigger thresholds on a metric, with labels for the plot."""
-        found = [
+        pairs = [
             (value, t.action.value)
             for t in self.plan.triggers
             if t.metric == metric and t.enabled
@@ -209,7 +209,7 @@ class Base(App[int]):
                 f"{words.figure(metric, value).replace('.0 ', ' ').replace('.00 ', ' ')} → "
                 f"{words.ACTION.get(action, action)}",
             )
-            for value, action in sorted(found)
+            for value, action in sorted(pairs)
         ]
 
     def _ran(self, running: CommandRun) -> None:

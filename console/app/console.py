@@ -75,8 +75,8 @@ class Console(Keys):
 
     def _first_painted(self) -> None:
         self.key_guard.ready = True
-        if told := report_dropped(self._unheard):
-            self.say(*told, seconds=UNHEARD_S)
+        if dropped := report_dropped(self._unheard):
+            self.say(*dropped, seconds=UNHEARD_S)
         self.attention.notice(self.live)
         self.run_worker(self._after_paint(), exit_on_error=False)
         self._ask_name()

@@ -144,6 +144,6 @@ class Going(RollingBack):
         self.palette = themes.palette(name)
         self.theme = f"console-{name}"
         themes.remember("theme", name)
-        for each in self.screen_stack:
-            if isinstance(each, Page):
-                each.repaint()
+        for page in self.screen_stack:
+            if isinstance(page, Page):
+                page.repaint()

@@ -57,9 +57,9 @@ class Travelling(Commanding):
             self.run_worker(self._to_event(at, direction), exit_on_error=False, group="event")
 
     async def _to_event(self, at: float, direction: int) -> None:
-        found = await in_background(lambda: self.travel.event(at, direction))
-        if found is not None:
-            self._travel_to(found)
+        moment = await in_background(lambda: self.travel.event(at, direction))
+        if moment is not None:
+            self._travel_to(moment)
         elif direction > 0:
             self.action_now()
         else:
