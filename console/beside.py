@@ -9,7 +9,7 @@ from engine.store.folder import Folder
 def apply_beside(folder: Folder, plan: Plan | None, plan_exists: bool = True) -> tuple[str, str]:
     """(state, sentence): "done", "failed", or "" if no service is known. Never raises: the rollback is already done.
 
-    Without a plan the store tells whether a percentage was ever applied to a service beside this one.
+    Without a plan, the store shows whether a percentage was ever applied to a neighbouring service.
     """
     if plan is None and not plan_exists and not (folder.path / "applied").exists():
         return "", ""

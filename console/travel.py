@@ -37,7 +37,7 @@ class Travel:
         self.at = self.read_at = None
 
     def read(self, at: float) -> Sight:
-        """The screens as of then; a sight without a view says why there is none."""
+        """The screens as of then; a sight without a view gives the reason."""
         from engine.history.past import NothingKept  # not for the first paint
 
         try:

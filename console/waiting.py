@@ -21,7 +21,7 @@ SLEEP = "nothing: go back to sleep"
 
 
 class WaitingRow(NamedTuple):
-    """One line of the inbox. `when` counts down, or says since when it is wanted."""
+    """One line of the inbox. `when` counts down, or shows when it fell due."""
 
     key: str
     sentence: str
@@ -57,7 +57,7 @@ def badge(sight: Sight, rehearsal: bool = False) -> str:
 
 
 def empty(sight: Sight) -> str:
-    """What an empty inbox says. Sleep is offered only while an engine watches and nothing is on its way."""
+    """The text of an empty inbox. It suggests sleep only while an engine is watching and nothing is pending."""
     v = sight.view
     if v is not None and v.as_of:
         return "not kept for a moment in the past"

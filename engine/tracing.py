@@ -1,4 +1,4 @@
-"""Spans of a document's way, if a tracer is in use; else nothing, at the cost of a function call.
+"""Spans along a document's path, if a tracer is in use; otherwise nothing, at the cost of a function call.
 
 engine/server/otlp.py supplies the tracer. A span carries arms, methods, counts and kinds of error: never a document's
 id, its text or its keywords.
@@ -20,10 +20,10 @@ class Span(Protocol):
     trace_id: str
 
     def note(self, **attributes: Value) -> None:
-        """Facts that are known only at its end."""
+        """Add facts that are known only at its end."""
 
     def fail(self, kind: str) -> None:
-        """What it stands for failed."""
+        """Mark the operation as failed."""
 
 
 Start = Callable[[str, Mapping[str, Value], Mapping[str, str] | None], AbstractContextManager[Span]]
@@ -50,7 +50,7 @@ _start: Start | None = None
 
 
 def use(start: Start | None) -> None:
-    """From here on spans begin with `start`: (name, attributes, headers of the caller's trace or None)."""
+    """From now on, spans start with `start`: (name, attributes, headers of the caller's trace or None)."""
     global _start
     _start = start
 

@@ -1,4 +1,4 @@
-"""What every part of the console knows: its link, what it shows, what it says. See `console.app`."""
+"""What every part of the console shares: its link, its view, its notice. See `console.app`."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Console(Keys):
         Binding("escape", "back", "back"),
         Binding("ctrl+c,ctrl+q", "leave", "quit", show=False),
         Binding("ctrl+l", "redraw", "redraw the screen", show=False),
-        Binding("left_square_bracket", "travel(-1)", "back in time: this screen as it stood then"),
+        Binding("left_square_bracket", "travel(-1)", "back in time: this screen as it was then"),
         Binding("right_square_bracket", "travel(1)", "forward in time; at the end is now"),
         Binding("comma", "event(-1)", "to the event before: a decision, a complaint, a trigger"),
         Binding("full_stop", "event(1)", "to the event after"),

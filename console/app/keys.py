@@ -45,7 +45,7 @@ class Keys(Together):
                 )
 
     def _refused_as_read_only(self, name: str) -> bool:
-        """Whether a read-only console leaves this key out because of what it would do; it says so."""
+        """Whether a read-only console disables this key because of what it does; it then shows why."""
         page = self.page
         if not self.read_only or page is None or isinstance(self.screen, ModalScreen):
             return False

@@ -1,4 +1,4 @@
-"""The part that rolls back, proves it, takes it back, and shows what happened."""
+"""The part that rolls back, proves and undoes it, and shows what happened."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Together(Going):
         ask_text(
             cast(AppApi, self),
             "Your name",
-            [f"It stands beside this account: {self.link.who}. Approvals still count by account."],
+            [f"It is shown next to this account: {self.link.who}. Approvals still count by account."],
             "a name",
             self._named,
             least=1,

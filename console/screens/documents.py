@@ -19,7 +19,7 @@ from engine.store.documents import Document
 from engine.text import clean_block, clean_line
 from engine.view.model import View
 
-# what S cycles through: as the title says it, and how to sort
+# what S cycles through: the words in the title, and how to sort
 ORDERS: tuple[tuple[str, Callable[[Document], Any], bool], ...] = (
     ("", lambda d: 0, False),
     (" · title ▲", lambda d: (d.title or d.id).lower(), False),

@@ -53,7 +53,7 @@ class IncidentPage(FetchingPage):
     ABOUT: ClassVar[str] = "the last incident, from the first bad document to proof, cause and resume"
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
-        key("enter", "go_there", "all screens as they stood at that moment"),
+        key("enter", "go_there", "all screens as they were at that moment"),
         key("t", "restore", "serve frequency keywords again for what the LLM wrote"),
     ]
 

@@ -42,7 +42,7 @@ class ListRow(NamedTuple):
 
 
 class Listing(Searching):
-    """Subclasses set COLUMNS, read `lines` and say what they are."""
+    """Subclasses set COLUMNS, fetch `lines` and describe themselves."""
 
     NUMBER: ClassVar[int] = 12
     TRAVELS: ClassVar[bool] = True

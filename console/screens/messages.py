@@ -128,7 +128,7 @@ class Messages(Work):
         if due:
             sign, style = "●", "warn"
         timed = message.when in ("daily", "weekly") and not self.console.plan.notify.daily_at
-        how = "by itself" if message.automatic and not timed else "by a key"
+        how = "automatic" if message.automatic and not timed else "by key"
         status = "due" if due else ""
         if last is not None:
             status = f"{status + ', last ' if status else ''}{last.state} {words.hour(last.at, v.at)}"

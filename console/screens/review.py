@@ -276,7 +276,7 @@ class Review(FetchingPage):
         marks = known.marks
         if self.sample is not None and self.sample.blind:
             side = {"first": "A better", "second": "B better", "same": "equal"}[marks.better]
-            return f"you said: {side}"
+            return f"your answer: {side}"
         return f"your verdict: {'good' if marks.good else 'not good'}"
 
     def _text(self, c: Canvas, area: Area, shown: Shown) -> None:

@@ -17,7 +17,7 @@ from console.widgets.canvas import Canvas, Span, columns
 from engine.plan.durations import clock, format_duration
 from engine.view.model import MatrixView, TriggerView, View
 
-# what S cycles through: as the title says it, and the key to sort by
+# what S cycles through: the words in the title, and the key to sort by
 ORDERS: tuple[tuple[str, Callable[[TriggerView], Any]], ...] = (
     ("", lambda t: 0),
     (" · first to act ▲", lambda t: (t.verdict != "breach", t.fires_in_s if t.fires_in_s is not None else 1e9)),
@@ -149,7 +149,7 @@ class Triggers(Searching):
             ("severity", t.severity, "warn" if t.severity == "critical" else "text"),
             ("value", words.figure(metric, t.value), "strong"),
             ("threshold", words.figure(metric, t.threshold) if t.threshold is not None else "", "text"),
-            ("stands on", f"n {t.n}{of}", "text"),
+            ("based on", f"n {t.n}{of}", "text"),
             ("rule", t.rule, "text"),
             ("clock", words.acts(t) if t.verdict in ("breach", "muted") else "", "bad+"),
             ("held", f"{clock(t.held_s)} of {clock(t.for_s)}" if t.for_s and t.held_s else "", "text"),

@@ -1,4 +1,4 @@
-"""The first five minutes: a few questions, one a screen, and nothing is written before the last."""
+"""The first five minutes: a few questions, one per screen, and nothing is written before the last."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from console.widgets.sheet import Sheet
 from engine.plan.problems import PlanError
 from engine.text import clean_line
 
-SETTLES_S = 0.5  # after the last key, before the address is asked
+SETTLES_S = 0.5  # after the last key, before the address is probed
 WIDTH = 76
 
 REHEARSE = "rehearse"
@@ -44,33 +44,30 @@ STEPS = (
         "welcome",
         "Set up a rollout",
         (
-            "There is no rollout.toml in this folder or above: the file that says what is rolled out, in "
-            "which steps, and when to go back.",
-            "Five short questions write one. Nothing is written before the last, and nothing sends a "
-            "document to the LLM until a person takes the next step.",
+            "There is no rollout.toml in this folder or above: the file that defines what is rolled out, in "
+            "which stages, and when to roll back.",
+            "Five short questions create one. Nothing is written before the last, and no document goes to "
+            "the LLM until a person takes the next step.",
         ),
     ),
     Question(
         "service",
         "What is the service called?",
-        ("The name stands at the top of every screen and in every message.",),
+        ("The name appears at the top of every screen and in every message.",),
         "service",
         drafts.SERVICE,
     ),
     Question(
         "llm",
         "Where is the LLM?",
-        (
-            "The address of Ollama, or of any server with OpenAI's API. It is asked now, as you type, for its "
-            "list of models.",
-        ),
+        ("The address of Ollama, or of any server with OpenAI's API. Its list of models is fetched as you type.",),
         "url",
         drafts.URL,
     ),
     Question(
         "model",
         "Which model?",
-        ("It extracts the keywords. The rollout is for this one; another one later begins it again.",),
+        ("It extracts the keywords. The rollout is for this model; changing it later restarts the evidence.",),
         "model",
         drafts.MODEL,
     ),
@@ -78,8 +75,8 @@ STEPS = (
         "documents",
         "Some documents to try?",
         (
-            "A folder or a file of texts. They get keywords by counting words, without the LLM, so that the "
-            "first screens have something to show. Empty: later, with `rollout load`.",
+            "A folder or a file of texts. They get frequency keywords, without the LLM, so that the first "
+            "screens have something to show. Empty: load some later, with `rollout load`.",
         ),
         "documents",
     ),
@@ -204,7 +201,7 @@ class Setup(App[str | PlanDraft | None]):
             self.exit(self.draft)
 
     def _take(self) -> None:
-        """What was typed or chosen, into the draft."""
+        """Put what was typed or chosen into the draft."""
         self.trouble = ""
         if not self.step.field:
             return
@@ -221,7 +218,7 @@ class Setup(App[str | PlanDraft | None]):
         self.draft = replace(self.draft, **{self.step.field: text})
 
     def _shown(self) -> None:
-        """A step comes up."""
+        """Show a step."""
         step, line = self.step, self.screen.query_one(Input)
         typed = bool(step.field) and not self.lists_models
         line.set_class(typed, "open")
@@ -245,7 +242,7 @@ class Setup(App[str | PlanDraft | None]):
 
     @on(Input.Submitted)
     def _entered(self, _: Input.Submitted) -> None:
-        """In its turn behind what was typed, which a key of the app itself would overtake."""
+        """Queued behind the typed text, which a key handled by the app itself would overtake."""
         self.action_next()
 
     @on(Input.Changed)
@@ -256,7 +253,7 @@ class Setup(App[str | PlanDraft | None]):
         self.repaint()
 
     def _ask(self) -> None:
-        """Ask the address once typing has settled; a later one replaces it."""
+        """Probe the address once typing has stopped; a later one replaces it."""
         url = base(self.screen.query_one(Input).value) or drafts.URL
         if url == self.probed.url:
             return
@@ -274,7 +271,7 @@ class Setup(App[str | PlanDraft | None]):
     # -- painting ------------------------------------------------------------------------------------------------------
 
     def _field_row(self) -> int:
-        """The row of the text: below what explains it."""
+        """The row of the input: below its explanation."""
         c = Canvas(*self.size, self.ascii_only) if self.size.width else Canvas(80, 24)
         return self._top(c)
 
@@ -312,7 +309,7 @@ class Setup(App[str | PlanDraft | None]):
                 y += c.block(2, y, min(WIDTH, c.width - 4), 3, self.probed.sentence, style)
                 if self.probed.state == "none":
                     y += c.block(
-                        2, y, min(WIDTH, c.width - 4), 2, "You can go on all the same and change it later.", "dim"
+                        2, y, min(WIDTH, c.width - 4), 2, "You can continue anyway and change it later.", "dim"
                     )
             case "model" if self.probed.models:
                 return self._models(c, y)
@@ -351,13 +348,13 @@ class Setup(App[str | PlanDraft | None]):
             keys.append(("up down", "choose"))
         if self.at:
             keys.append(("shift+tab", "back"))
-        keys.append(("esc", "leave"))  # the first step says that nothing is written before the last
+        keys.append(("esc", "leave"))  # the first step explains that nothing is written before the last
         spans = [part for name, what in keys for part in ((name, "key"), (f" {what}   ", "text"))]
         c.spans(1, c.height - 1, spans, c.width - 2)
 
 
 def summary(draft: PlanDraft, folder: Path) -> Sequence[tuple[str, str]]:
-    """What will be written, in words."""
+    """A summary of what will be written."""
     rows = [
         ("file", str(folder / "rollout.toml")),
         ("service", draft.service or drafts.SERVICE),

@@ -1,4 +1,4 @@
-"""What the set-up has learnt so far, and the plan that comes of it. Nothing is written here."""
+"""The answers so far, and the plan made from them. Nothing is written here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
 
 class PlanDraft(Struct, frozen=True):
-    """Empty means: not answered, the plan's own value stays."""
+    """Empty means not answered: the default plan's value stays."""
 
     service: str = ""
     url: str = ""
@@ -36,7 +36,7 @@ class PlanDraft(Struct, frozen=True):
 
 
 def plan_text(draft: PlanDraft, folder: Path) -> str:
-    """The commented plan. PlanError when an answer has no place in one."""
+    """The commented plan. Raises PlanError if an answer does not fit in a plan."""
     text = initial_plan(
         Answers(
             service=draft.service or None,
@@ -55,14 +55,14 @@ def plan_text(draft: PlanDraft, folder: Path) -> str:
 
 
 def address_trouble(address: str) -> str:
-    """Why this is no address for messages; "" if it may be one, and for none at all."""
+    """Why this is not an address for messages; "" if it may be one or is empty."""
     if not address or _ADDRESS.fullmatch(address):
         return ""
-    return "An address begins with a kind, such as slack:// or mailto://; leave it empty to send nothing."
+    return "An address starts with a kind, such as slack:// or mailto://; leave it empty to send nothing."
 
 
 def folder_trouble(path: str, here: Path) -> str:
-    """Why there are no documents to try; "" if there may be some, and for no folder at all."""
+    """Why there are no documents to try; "" if there may be some or the answer is empty."""
     if not path:
         return ""
     given = here / Path(path).expanduser()
@@ -71,11 +71,11 @@ def folder_trouble(path: str, here: Path) -> str:
             return ""
     except OSError as error:
         return f"{given} cannot be read: {error.strerror}."
-    return f"There is no {given}. Leave it empty to load documents later."
+    return f"{given} does not exist. Leave it empty to load documents later."
 
 
 def free_port() -> int:
-    """The first free one from the plan's on."""
+    """The first free port, starting at the plan's."""
     for port in range(PORT, PORT + PORTS):
         with socket.socket() as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

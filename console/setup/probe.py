@@ -1,4 +1,4 @@
-"""Asks an address whether an LLM service answers there, which API it speaks, and which models it has."""
+"""Probes an address: whether an LLM service answers, which API it speaks, and which models it has."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Probed(Struct, frozen=True):
 
 
 def base(url: str) -> str:
-    """The address as the plan has it: without the path of an API."""
+    """The address as written in a plan: without an API path."""
     text = clean_line(url, 400).strip().rstrip("/")
     for path in ("/v1/chat/completions", "/v1/models", "/api/chat", "/api/tags", "/v1", "/api"):
         text = text.removesuffix(path)
@@ -60,7 +60,7 @@ async def probe(url: str) -> Probed:
             f"A service answers and wants an API key ({status}): [llm] api_key_env names its variable.",
             "openai",
         )
-    return Probed(url, "none", f"Something answers ({status}), but no LLM service that is known here.")
+    return Probed(url, "none", f"Something answers ({status}), but it is not a known LLM service.")
 
 
 def answered(url: str, api: str, models: tuple[str, ...], version: str = "") -> Probed:
@@ -87,6 +87,6 @@ async def _ask(client: Any, url: str) -> tuple[int, dict[str, Any]]:
 
 
 def _names(rows: list[Any], field: str) -> tuple[str, ...]:
-    """Their names, each once, harmless to show."""
+    """Their names, without repeats, safe to show."""
     names = [clean_line(str(row.get(field) or ""), 100) for row in rows[:MOST_MODELS] if isinstance(row, dict)]
     return tuple(dict.fromkeys(name for name in names if name))

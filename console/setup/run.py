@@ -1,4 +1,4 @@
-"""The set-up from the command line: asks, then writes all or nothing."""
+"""Setup from the command line: asks, then writes everything or nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.files import write_whole
 
 
 def ask(folder: Path, manner: Manner) -> PlanDraft | str | None:
-    """The draft, "rehearse", or None: the person left."""
+    """The draft, "rehearse", or None if the person left."""
     from console.setup.app import Setup
     from console.terminal import escape
 
@@ -28,7 +28,7 @@ def ask(folder: Path, manner: Manner) -> PlanDraft | str | None:
 
 
 def write(draft: PlanDraft, folder: Path) -> Path:
-    """The plan, and the file of addresses if there is one. Nothing that exists is replaced."""
+    """The plan, and the file of addresses if there is one. Never replaces an existing file."""
     plan = folder / "rollout.toml"
     text = drafts.plan_text(draft, folder)
     try:
@@ -38,7 +38,7 @@ def write(draft: PlanDraft, folder: Path) -> Path:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(f"{draft.address}\n")
         if plan.exists():
-            raise FileExistsError(17, "it exists meanwhile", str(plan))
+            raise FileExistsError(17, "it exists now", str(plan))
         write_whole(plan, text.encode())
     except OSError as error:
         raise Failed(
@@ -48,7 +48,7 @@ def write(draft: PlanDraft, folder: Path) -> Path:
 
 
 def load_beside(draft: PlanDraft, plan: Path, store: Path) -> None:
-    """Load the documents to try, without waiting; what it says is kept in the store's folder."""
+    """Load the documents to try, in the background; its output goes to a file in the store's folder."""
     if not draft.documents:
         return
     run = ("-P", "-c", "from console.cli import main; main()")

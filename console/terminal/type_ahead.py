@@ -1,6 +1,6 @@
 """Decides whether a key press was meant. Type-ahead and pasted text must not act; a tired person's single key must.
 
-- Keys that were typed before the first paint are dropped: nobody saw what they would act on.
+- Keys that were typed before the first paint are dropped: they were typed without seeing what they act on.
 - Outside of inputs a key of text (Enter and Tab too) that follows another within 30 ms is part of a paste and is
 dropped. j and k are
   not: a held key over a slow line arrives in lumps. Neither are the keys that move through time, as long as they come

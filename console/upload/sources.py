@@ -27,7 +27,7 @@ STDIN = "-"
 
 
 EMPTY = "empty"  # the trouble of an empty file: skipped, not a failure
-BINARY = "binary"  # stands in for the ending of a binary file without one
+BINARY = "binary"  # the ending assumed for a binary file without one
 _ENDING = re.compile(
     r"\.[A-Za-z][A-Za-z0-9]{0,7}$|\.[1-9]$|\.[0-9][A-Za-z][A-Za-z0-9]{0,6}$"
 )  # README.old-1.2 has none

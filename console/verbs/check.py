@@ -122,7 +122,7 @@ def _since_read(context: CliContext, report: Say) -> None:
                 "plan",
                 "warn",
                 f"{context.plan_path.name} has changed since the engine read it: `rollout plan diff` shows "
-                "the difference, a restart takes it over.",
+                "the difference; a restart applies it.",
             )
         )
 

@@ -183,7 +183,7 @@ def _disarm(context: CliContext) -> str:
 
 
 def _without_engine(context: CliContext, result: RollbackResult, body: dict[str, Any], as_json: bool) -> None:
-    """Nothing runs that could prove it, or tell a neighbouring service."""
+    """No process runs that could prove it or update a neighbouring service."""
     from console.beside import apply_beside
 
     proven = "No engine runs and the armed file is gone: nothing can call the LLM through it."
@@ -239,7 +239,7 @@ def _unsure(meant: Meant, result: RollbackResult, elsewhere: list[tuple[str, boo
     if meant.remembered:
         why = f"It last ran with {meant.first}, and no engine answers there."
     else:
-        why = "There is no record of the store it last ran with."
+        why = "The store it last ran with is unknown."
     return (
         f"NOT CERTAIN that 0 % is in force: {meant.doubt}. {why} The likely stores were rolled back and their "
         "armed files removed; name the store: rollout --store DIR rollback"

@@ -127,7 +127,7 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, 
 
 @click.command("mark-gold")
 @click.option("--draft", type=click.Path(path_type=Path), required=True, help="What draft-gold wrote.")
-@click.option("--gold", type=click.Path(path_type=Path), required=True, help="The gold file to write, or go on with.")
+@click.option("--gold", type=click.Path(path_type=Path), required=True, help="The gold file to write or continue.")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.pass_obj
 def mark_gold(context: CliContext, draft: Path, gold: Path, folder: Path) -> None:

@@ -154,7 +154,7 @@ ENGINE = {
 
 
 def unseen(context: CliContext, glance: Glance) -> str:
-    """What stands above a view that no engine renews: "" while one does."""
+    """The line above a view that no engine is updating; "" while one does."""
     _, alive, _ = look(context)
     if alive == "running" or glance.view is None:
         return ""

@@ -88,7 +88,7 @@ def header(c: Canvas, sight: Sight, who: str, read_only: bool = False, terminal:
 
 
 def as_of(c: Canvas, y: int, at: float, live: Sight, travels: bool, reading: bool) -> int:
-    """A line that nobody overlooks: this is the past. How many rows it took."""
+    """A line that is hard to miss: this is the past. Returns the rows it took."""
     now = live.view.at if live.view is not None else live.at
     ago = words.ago(at, now)
     c.fill(0, y, c.width, "alarm")

@@ -45,7 +45,7 @@ def lines(gate: GateView) -> list[ChecklistLine]:
         out += [ChecklistLine(item=i) for i in gate.items]
     if gate.approvals_needed > 1 or gate.approvals:
         out.append(ChecklistLine(f"approvals · {len(gate.approvals)} of {gate.approvals_needed}"))
-        by = ", ".join(gate.approvals) or "nobody yet: a approves"
+        by = ", ".join(gate.approvals) or "no approvals yet: a approves"
         out.append(ChecklistLine(text=f"approved by {by}", done=len(gate.approvals) >= gate.approvals_needed))
     if gate.others:
         out.append(ChecklistLine("also missing"))
@@ -129,7 +129,7 @@ def _item_detail(item: ItemView, now: float, acts: bool) -> list[tuple[str, str]
     known = " · ".join(text for text in (item.evidence, item.note and f"note: {item.note}") if text)
     signed = f"{item.state}, {item.by} at {words.hour(item.at, now)}" if item.at and item.by else item.state
     if item.state == "done":
-        how = "x takes it back"
+        how = "x revokes it"
     elif item.kind == "manual":
         how = "a person signs it: s"
     else:

@@ -87,7 +87,7 @@ def _curve(
     blank = (" " * width,) * height
     if width < 8 or height < 3 or not isfinite(low) or not isfinite(high) or not low < high:
         return blank
-    points = thinned(values, width * 8)  # several in a column are all drawn: nothing is grouped anew as time goes on
+    points = thinned(values, width * 8)  # several in a column are all drawn: points are not regrouped as time passes
     parts = runs(points, low, high)
     if not parts:
         return blank

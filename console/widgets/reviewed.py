@@ -45,7 +45,7 @@ def together(c: Canvas, area: Area, sample: Sample, summary: Summary, done: bool
         lines.append(
             (better + ", ".join(f"{summary.flaws[flaw]} {bad}" for _, flaw, _, bad in FLAW_KEYS) + ".", "text")
         )
-    area = _sentences(c, area, "what they say", lines)
+    area = _sentences(c, area, "their answers", lines)
     agreed: list[Span] = [(summary.agreement.sentence, "text")]
     agreed += [(f"{MARKS[name]}: {mark.sentence}", "dim") for name, mark in summary.by_mark.items() if mark.documents]
     _sentences(c, area, "do they agree", agreed)

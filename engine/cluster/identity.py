@@ -1,4 +1,4 @@
-"""Whether a worker runs what the engine runs. A worker of another version, plan or model does not start."""
+"""Whether a worker matches its engine. A worker with another version, plan or model does not start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROTOCOL = 1  # of the messages between engine and worker
 
 
 class Mismatch(Struct, frozen=True):
-    """`code` is for programs and stays, `sentence` for people."""
+    """`code` is stable, for programs; `sentence` is for people."""
 
     code: str
     sentence: str

@@ -1,4 +1,4 @@
-"""Every lease of this engine, and the workers that wait to hear of a change. Owned by the engine's loop."""
+"""Every lease of this engine, and the workers that wait for a change. Owned by the engine's loop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ State = Literal["active", "silent", "ended"]
 
 
 class TooMany(Exception):
-    """No more workers can be watched over. The message is a sentence."""
+    """The limit of workers is reached. The message is a sentence."""
 
 
 class Leases:

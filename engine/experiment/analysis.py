@@ -94,7 +94,7 @@ def analyse(
 def _correction(declaration: Declaration) -> str:
     others = declaration.others
     return (
-        f"{declaration.primary.label} is tested at {declaration.alpha:g} by itself, as declared; the other "
+        f"{declaration.primary.label} is tested at {declaration.alpha:g} alone, as declared; the other "
         f"{others} share {declaration.alpha:g} by Holm's correction (at the daily bounds by Bonferroni's). "
         f"Each guardrail must hold at {declaration.alpha:g}, one-sided; to be called broken it must pass "
         f"{declaration.alpha:g}/{max(1, others)}."

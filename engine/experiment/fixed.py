@@ -18,8 +18,8 @@ _FEW = 5.0
 
 
 class Tested(Struct, frozen=True):
-    """`statistic` has scipy's sign. `warning` says when the p-value is not to be trusted and `exact_p` is there
-    instead."""
+    """`statistic` has scipy's sign. If the p-value is unreliable, `warning` explains why and `exact_p` replaces
+    it."""
 
     name: str
     statistic: float
@@ -30,7 +30,7 @@ class Tested(Struct, frozen=True):
 
     @property
     def judged_p(self) -> float:
-        """The p-value that a verdict may use."""
+        """The p-value for the verdict."""
         return self.p if self.exact_p is None else self.exact_p
 
 

@@ -1,6 +1,6 @@
 """Candidate keywords: phrases of a text, found by a grammar over one letter per word.
 
-Every token gets a letter for the kind of word it is: a dictionary look-up, so that a token costs less than a
+Every token gets a letter for the kind of word it is: a dictionary lookup, so that a token costs less than a
 microsecond. The letters of a text make one string; regular expressions over it settle what is a verb here, and find the
 noun phrases.
 
@@ -60,7 +60,7 @@ def _tokens(letter: str) -> re.Pattern[str]:
         r"|\.(?<![^\s(\"'`]\.)[A-Za-z]\w+(?:[./-]\w+)*"  # .NET, .venv/bin
         # a line of code, an empty one, one that does
         r"|\n(?:\t\s*+|[ \t]*+\n\s*+|\s*+(?=[^\sa-z]|[a-z][\w.-]*+(?::|\s*+=| {3})\s))"
-        # not go on in small letters, or is a setting of a file of such; the next column of a table
+        # not continue in lower case, or is a setting in a config file; the next column of a table
         r"|\t\s*+|   (?<=\S   )\s*+"
         r"|[^\w\s](?:(?!--[A-Za-z]|(?<=[(\"'`])\.[A-Za-z]\w)[^\w\s])*|_+"
     )

@@ -1,4 +1,4 @@
-"""A game day after its end: the shift as the store and the journal have it, its score, and each moment in plain
+"""The debrief of a game day: the shift according to store and journal, its score, and every moment in plain
 words."""
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from engine.store.log import Row
 
 SLICE_S = 10.0
 ACTS = frozenset({"rollback", "trigger", "hold", "resume", "promote", "ack", "undo_rollback", "restore"})
-THIN = 0.5  # a slice with less than this share of the usual documents has lost the others
+THIN = 0.5  # a slice with less than this share of the usual documents lost the rest
 MOST = 80
 
 
 class Debrief(Struct, frozen=True):
-    """One played game day; what is kept of it. `at` is the machine's time."""
+    """The record of one played game day. `at` is machine time."""
 
     id: str
     at: float
@@ -49,7 +49,7 @@ class Debrief(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """All of it, for a terminal or a chat."""
+        """The whole debrief, for a terminal or a chat."""
         parts = [f"  {part.name:<12} {_of(part):>8}  {part.sentence}" for part in self.score.parts]
         moments = [f"  {_clock(m.at - self.began, self.speed):>6}  {m.sentence}" for m in self.moments]
         return "\n".join(
@@ -61,7 +61,7 @@ class Debrief(Struct, frozen=True):
                 f"What it was: {self.truth}",
                 f"The best:    {self.best}",
                 "",
-                "What happened, in seconds of yours:",
+                "What happened, in your own seconds:",
                 *moments,
             ]
         )
@@ -78,7 +78,7 @@ def _clock(seconds: float, speed: float) -> str:
 def debrief(
     conn: sqlite3.Connection, scenario: Scenario, moments: tuple[JournalEntry, ...], speed: float, who: str
 ) -> Debrief | None:
-    """None if the shift did not begin."""
+    """None if the shift did not start."""
     began = journal.first(moments, "begun")
     if began is None:
         return None
@@ -136,7 +136,7 @@ _HARMED = {
 
 
 def slices(conn: sqlite3.Connection, scenario: Scenario, began: float, ended: float) -> tuple[Slice, ...]:
-    """The whole shift in equal parts."""
+    """The whole shift in equal slices."""
     bad = _HARMED[scenario.harm]
     counted = {
         int(part): (int(n), int(k))
@@ -173,7 +173,7 @@ def slices(conn: sqlite3.Connection, scenario: Scenario, began: float, ended: fl
 def _moments(
     conn: sqlite3.Connection, scenario: Scenario, shift: Shift, rows: list[Row], moments: tuple[JournalEntry, ...]
 ) -> tuple[Happened, ...]:
-    """Oldest first: what went wrong (hidden until now), what was seen, who looked, what was done."""
+    """Oldest first: what went wrong (hidden until now), what became visible, who looked, what was done."""
     decided = [row for row in rows if row.decision.kind != "message"]
     out = [h for h in incident.between(conn, shift.began, shift.ended, decided) if h.kind != "message"]
     screens = ""
@@ -186,5 +186,5 @@ def _moments(
         elif moment.kind == "back":
             out.append(Happened(moment.at, "decision", "a new engine runs"))
         elif moment.kind == "room":
-            out.append(Happened(moment.at, "decision", "the core dump is removed: there is room again"))
+            out.append(Happened(moment.at, "decision", "the core dump is removed: there is space again"))
     return tuple(sorted(out, key=lambda moment: moment.at)[:MOST])

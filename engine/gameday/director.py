@@ -1,7 +1,7 @@
-"""Plays a scenario inside a game day's engine: brings the rollout to its stage, waits for the player, and lets things
-go wrong on the real servers, the real process and the real disk.
+"""Plays a scenario inside a game day's engine: brings the rollout to its stage, waits for the player, and breaks the real
+servers, the real process and the real disk.
 
-A new engine after a killed one continues where the calendar is by then; what was switched on is switched on again.
+The engine after a killed one continues at the current calendar time; active faults are switched on again.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from engine.gameday.scenario import Scenario, Step
 from engine.rollout.state import Actor
 
 WARM_SPEED = 60.0
-WARM_S = 600.0  # of the calendar before the shift, so that every gauge has figures
+WARM_S = 600.0  # calendar time before the shift, so that every gauge has figures
 PAUSED = 1.0  # speed while the player reads the briefing
 RETRY_S = 0.3
 TRIES = 40
 DAY_SHIFT = Actor("mara", kind="person", terminal="day shift")
 USER = Actor("visitor", kind="http")
-FULL_AT = 4096  # bytes at which every file of the engine ends while the disk is full
+FULL_AT = 4096  # size limit of every file the engine writes while the disk is full
 CORE = "core.4711"
 CORE_BYTES = 4 << 20
 LOOK_S = 0.2
 
 
 class DirectedEngine(Protocol):
-    """The engine, as the director sees it."""
+    """What the director needs of the engine."""
 
     @property
     def stage(self) -> int: ...
@@ -49,7 +49,7 @@ class DirectedEngine(Protocol):
 
 
 class Director:
-    """`resume` before the engine opens, `run` as a task; `begin` when the player is ready."""
+    """Call `resume` before the engine opens, `run` as a task, and `begin` when the player is ready."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Director:
         return True
 
     def resume(self) -> None:
-        """In the engine that follows a killed one: the calendar did not stop meanwhile."""
+        """In the engine after a killed one: the calendar kept running."""
         begun = journal.first(self._past, "begun")
         if begun is not None:
             self._clock.set_speed(self._speed)
@@ -106,7 +106,7 @@ class Director:
             await self._do(step, stage)
 
     async def _warm(self, stage: DirectedEngine) -> None:
-        """Up to the scenario's stage, by the day shift, and some traffic there."""
+        """Climb to the scenario's stage, as the day shift, and run some traffic there."""
         self._clock.set_speed(WARM_SPEED)
         for _ in range(TRIES):
             if stage.stage >= self.scenario.stage:
@@ -135,7 +135,7 @@ class Director:
                 await self._fill()
 
     async def _fill(self) -> None:
-        """No file of this process may grow, until someone removes the core dump that takes the room."""
+        """Stop every file of this process from growing until someone removes the core dump that fills the disk."""
         core = self._folder / CORE
         await asyncio.to_thread(core.write_bytes, bytes(CORE_BYTES))
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -143,7 +143,7 @@ class Director:
         while core.exists():  # noqa: ASYNC110, the kernel's own event would need a library
             await asyncio.sleep(LOOK_S)
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        self._note("room", "The core dump is gone; there is room again.")
+        self._note("room", "The core dump is gone; there is space again.")
 
     def _note(self, kind: Kind, text: str = "", step: int = -1) -> JournalEntry:
         moment = JournalEntry(time.time(), self._clock.now(), kind, text, step)

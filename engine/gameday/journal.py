@@ -1,4 +1,4 @@
-"""What a game day notes beside its store: one line a moment. The store's own records are read from the store."""
+"""A game day's own notes, next to its store: one line per moment. Everything else is read from the store."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class JournalEntry(Struct, frozen=True, omit_defaults=True):
 
 
 def note(folder: Path, moment: JournalEntry) -> None:
-    """Append; a disk that refuses loses the line and nothing else."""
+    """Append; if the disk refuses, only the line is lost."""
     with contextlib.suppress(OSError):
         descriptor = files.open_regular(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         with os.fdopen(descriptor, "wb") as file:
@@ -36,7 +36,7 @@ def note(folder: Path, moment: JournalEntry) -> None:
 
 
 def read(folder: Path) -> tuple[JournalEntry, ...]:
-    """Oldest first; () before there is one."""
+    """Oldest first; () if there are none."""
     entries: list[JournalEntry] = []
     with contextlib.suppress(OSError):
         for line in files.read(folder / NAME).content.splitlines():

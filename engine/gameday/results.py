@@ -1,4 +1,4 @@
-"""Played game days: a file of one line each, with the player; and beside a rollout's store, as evidence for its
+"""Played game days: a file with one line each, in the player's state folder and in a rollout's store, as evidence for its
 checklist."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NAME = "gamedays.jsonl"
 
 
 def keep(folder: Path, debrief: Debrief) -> bool:
-    """Append to the folder's file; False when that cannot be written."""
+    """Append to the folder's file; False if it cannot be written."""
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = files.open_regular(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -31,7 +31,7 @@ def keep(folder: Path, debrief: Debrief) -> bool:
 
 
 def read(*folders: Path) -> list[Debrief]:
-    """All of them, each once, oldest first; lines that cannot be read are passed over."""
+    """All of them without repeats, oldest first; unreadable lines are skipped."""
     best: dict[str, Debrief] = {}
     for folder in folders or (record.home(),):
         with contextlib.suppress(OSError):
@@ -43,7 +43,7 @@ def read(*folders: Path) -> list[Debrief]:
 
 
 def evidence(played: Iterable[Debrief]) -> str:
-    """For a checklist: "game days: 3 people passed (alice, bo, carol), last 2026-11-29T02:10:00Z"; "" if nobody did."""
+    """For a checklist: "game days: 3 people passed (alice, bo, carol), last 2026-11-29T02:10:00Z"; "" if no one did."""
     passed = [one for one in played if one.score.passed]
     if not passed:
         return ""

@@ -1,6 +1,6 @@
-"""A game day's scenario, as its file in `scenarios/` describes it: what goes wrong when, what is right, and the par.
+"""A game day's scenario, from its file in `scenarios/`: what goes wrong and when, the right response, and the par.
 
-Times ending in `_s` are seconds of the calendar after the fault begins, except a par's, which are the player's own.
+Times ending in `_s` are calendar seconds after the fault begins, except in a par, where they are the player's own.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Share(Struct, frozen=True, forbid_unknown_fields=True):
-    """From `after_s` on, this share of all documents is harmed while no person acts; the triggers do act."""
+    """From `after_s` on, this share of all documents is harmed while no person acts; triggers do act."""
 
     after_s: float
     share: float
@@ -52,13 +52,13 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     """`right`: what a good on-call does, any of them; empty: nothing. `fine`: safe, but not the best. `wrong`: costs
     points.
 
-    They name kinds of decisions in the log, and two acts that are not in it: `start` (an engine) and `room` (on the
-    disk).
+    They name kinds of decisions in the log, plus two acts that are not in it: `start` (an engine) and `room` (freeing disk
+    space).
     """
 
     title: str
-    minutes: float  # of the calendar: how long the shift lasts
-    fault_after_s: float  # of the calendar: how long the shift is quiet
+    minutes: float  # calendar minutes: how long the shift lasts
+    fault_after_s: float  # calendar seconds: how long the shift is quiet
     visible_s: float  # how long it takes until the screens can show it
     harm: Harm
     truth: str
@@ -86,8 +86,8 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> Scenario:
-    """ValueError, as a sentence, when there is none of this name."""
+    """Raises ValueError, with a sentence, if the name is unknown."""
     if name not in names():
-        raise ValueError(f"There is no scenario {name[:40]!r}; there are {', '.join(names())}.")
+        raise ValueError(f"There is no scenario {name[:40]!r}; known: {', '.join(names())}.")
     text = (files("engine.gameday") / "scenarios" / f"{name}.toml").read_text(encoding="utf-8")
     return msgspec.structs.replace(msgspec.convert(tomllib.loads(text), Scenario), name=name)

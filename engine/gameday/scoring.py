@@ -1,4 +1,4 @@
-"""How well a game day was played: a pure function over what happened, its decisions, and documents in slices of
+"""The score of a game day: a pure function over its events, its decisions, and documents in slices of
 time."""
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from msgspec import Struct
 from engine.gameday.scenario import Scenario, Share
 
 ACT, NOTICE, TIME, HARM = 40, 15, 15, 30  # points
-FINE = 25  # of ACT, for what is safe but not the best
-AFTER_THE_MACHINE = 10  # of ACT, for someone who was there when a trigger did it
-WRONG_MOVE = 15  # points that each costs
+FINE = 25  # of ACT, for a safe act that is not the best
+AFTER_THE_MACHINE = 10  # of ACT, for a player who was watching when a trigger did it
+WRONG_MOVE = 15  # points lost for each
 PASS = 60
-EARLY_S = 30.0  # of the calendar: who leaves this long before the end has left before it
-LATE = 4.0  # times par: from here on a time earns nothing
+EARLY_S = 30.0  # calendar seconds: leaving this long before the end counts as leaving early
+LATE = 4.0  # times par: a slower time earns nothing
 
 By = Literal["player", "trigger", "colleague", "engine"]
 
@@ -46,7 +46,7 @@ class Slice(Struct, frozen=True):
 
 
 class Shift(Struct, frozen=True):
-    """All that is scored. Moments are the calendar's; `speed` calendar seconds pass in one of the player's."""
+    """The input of the score. Moments are calendar time; `speed` calendar seconds pass per player second."""
 
     began: float
     ended: float
@@ -84,7 +84,7 @@ class Score(Struct, frozen=True):
 
 
 def score(scenario: Scenario, shift: Shift) -> Score:
-    """The points of one shift; the same shift always gets the same."""
+    """The points of one shift; deterministic."""
     fault_at = shift.began + scenario.fault_after_s
     visible = fault_at + scenario.visible_s
     after = [act for act in shift.acts if act.at >= fault_at]
@@ -118,19 +118,19 @@ def score(scenario: Scenario, shift: Shift) -> Score:
 
 MOVES = {
     "promote": "promoted",
-    "undo_rollback": "took the rollback back",
-    "resume": "opened the way up again",
+    "undo_rollback": "undid the rollback",
+    "resume": "reopened promotion",
     "rollback": "rolled back a healthy service",
     "hold": "held promotion",
     "start": "started the engine",
-    "room": "made room on the disk",
+    "room": "freed disk space",
 }
 
 
 def _noticed(
     scenario: Scenario, shift: Shift, mine: Iterable[Act], fault_at: float, chosen: Act | None
 ) -> float | None:
-    """When the player first showed that they see it: a look at a screen that shows it, "I have it", or the act."""
+    """When the player first noticed it: a look at a screen that shows it, an acknowledgement, or the act."""
     seen_at = fault_at + scenario.visible_s
     looks = [look.at for look in shift.looks if look.at >= seen_at and look.screen in scenario.screens]
     acks = [act.at for act in mine if act.kind == "ack"]
@@ -139,8 +139,8 @@ def _noticed(
 
 def _noticed_words(seconds: float | None) -> str:
     if seconds is None:
-        return "You never looked at a screen that shows it, and never took the alarm."
-    return f"You looked closer {seconds:.0f} s after it could be seen."
+        return "You never looked at a screen that shows it, and never acknowledged the alarm."
+    return f"You noticed it {seconds:.0f} s after it became visible."
 
 
 def _timely(seconds: float | None, par_s: float, most: int) -> int:
@@ -161,12 +161,12 @@ def _act(
 ) -> tuple[ScorePart, bool]:
     if not scenario.right:
         if wrong:
-            return ScorePart("right act", 0, ACT, "There was nothing to do, and you did something."), False
+            return ScorePart("right act", 0, ACT, "There was nothing to do, and you acted."), False
         if early:
             return ScorePart("right act", 0, ACT, "You left before the end of the shift."), False
         if chosen is not None:
             return ScorePart(
-                "right act", FINE, ACT, f"You {MOVES.get(chosen.kind, chosen.kind)}: safe, and not needed."
+                "right act", FINE, ACT, f"You {MOVES.get(chosen.kind, chosen.kind)}: safe, but not needed."
             ), True
         return ScorePart("right act", ACT, ACT, "You left it alone, which was right."), True
     if chosen is not None and (machine is None or chosen.at < machine.at or chosen.kind not in ("rollback", "hold")):
@@ -175,7 +175,7 @@ def _act(
             return ScorePart("right act", ACT, ACT, f"You {done}, which was right."), True
         return ScorePart("right act", FINE, ACT, f"You {done}: safe, but it did not end the fault."), True
     if early:
-        return ScorePart("right act", 0, ACT, "You left the shift without having acted."), False
+        return ScorePart("right act", 0, ACT, "You left the shift without acting."), False
     if machine is not None:
         points = AFTER_THE_MACHINE if noticed or chosen is not None else 0
         return ScorePart("right act", points, ACT, "A trigger acted before you did."), False
@@ -199,7 +199,7 @@ def _time(
     )
     points = 0 if late else _timely(acted_s, scenario.par.act_s, TIME)
     return ScorePart(
-        "in time", points, TIME, f"{acted_s:.0f} s after it could be seen; par is {scenario.par.act_s:.0f} s."
+        "in time", points, TIME, f"{acted_s:.0f} s after it became visible; par is {scenario.par.act_s:.0f} s."
     )
 
 
@@ -209,7 +209,7 @@ def _time(
 def _harm(
     scenario: Scenario, shift: Shift, fault_at: float, mine: list[Act], machine: Act | None
 ) -> tuple[int, int, int, int]:
-    """Documents harmed: in fact, at best, at par, and had nobody touched anything."""
+    """Documents harmed: actually, at best, at par, and if no one had acted."""
     harmed = sum(part.harmed for part in shift.slices if part.at + part.seconds > fault_at)
     rate = _rate(shift.slices, fault_at)
     best = _expected(scenario.untouched, rate, scenario.visible_s)
@@ -219,26 +219,26 @@ def _harm(
     if over and not [act for act in mine if act.kind not in ("ack", "resume")]:
         untouched = harmed  # this is what happened
     elif not over and not [act for act in mine if act.kind in scenario.right]:
-        harmed = max(harmed, untouched)  # what the shift would still have brought
+        harmed = max(harmed, untouched)  # what the rest of the shift would have harmed
     return harmed, min(best, untouched), min(at_par, untouched), untouched
 
 
 def _rate(slices: Iterable[Slice], until: float) -> float:
-    """Documents a second of the calendar while all was well."""
+    """Documents per calendar second while all was well."""
     calm = [part for part in slices if part.at + part.seconds <= until]
     seconds = sum(part.seconds for part in calm)
     return sum(part.documents for part in calm) / seconds if seconds else 0.0
 
 
 def _expected(shares: tuple[Share, ...], rate: float, until_s: float) -> int:
-    """Documents that the untouched course harms in its first `until_s` seconds."""
+    """Documents harmed in the first `until_s` seconds if no one acts."""
     ends = [*(share.after_s for share in shares[1:]), float("inf")]
     spans = ((share.share, min(end, until_s) - share.after_s) for share, end in zip(shares, ends, strict=False))
     return round(sum(rate * share * max(0.0, seconds) for share, seconds in spans))
 
 
 def _saved(harmed: int, best: int, untouched: int) -> int:
-    """Points: all for the best possible, none for as many as without anyone."""
+    """Points: all for the best possible outcome, none for the outcome without anyone."""
     if untouched <= best:
         return HARM
     return round(HARM * max(0.0, min(1.0, (untouched - harmed) / (untouched - best))))
@@ -249,5 +249,5 @@ def _harm_part(scenario: Scenario, documents: tuple[int, int, int], wrong: tuple
     if not scenario.right:
         return ScorePart("harm", 0 if wrong else HARM, HARM, "Nothing was harmed.")
     what = "complaints" if scenario.harm == "complaints" else "documents harmed"
-    sentence = f"{harmed} {what}; {best} at best, {untouched} had nobody touched anything."
+    sentence = f"{harmed} {what}; {best} at best, {untouched} if no one had acted."
     return ScorePart("harm", _saved(harmed, best, untouched), HARM, sentence)

@@ -53,7 +53,7 @@ NOT_KEPT = (
 
 
 class NothingKept(Exception):
-    """The store has nothing about that moment; the sentence says when its record starts."""
+    """The store has nothing about that moment; the sentence gives the start of its record."""
 
 
 def view_at(conn: sqlite3.Connection, plan: Plan, at: float) -> View:

@@ -220,7 +220,7 @@ def _single_gauges(reading: MetricsSnapshot) -> list[tuple[str, str, float | Non
             f"Mean latency of the LLM service in seconds, without our queue, {window}; {absent}.",
             None if b.service_mean_ms is None else b.service_mean_ms / 1000,
         ),
-        ("keyword_extraction_cache_hit_rate", f"Hits of cache look-ups, 0..1, {window}; {absent}.", b.hit_rate),
+        ("keyword_extraction_cache_hit_rate", f"Hits of cache lookups, 0..1, {window}; {absent}.", b.hit_rate),
         (
             "keyword_extraction_window_seconds",
             "Length of the window of the rates, the mean and the method breakdown.",

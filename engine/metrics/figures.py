@@ -73,7 +73,7 @@ def latency_p95(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Figu
 def cache(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Figure:
     n, k = bucket.lookups, bucket.hits
     if not n:
-        return Figure(None, "no cache look-ups")
+        return Figure(None, "no cache lookups")
     return Figure.of(k / n, words.percent(k / n), f"{k} of {n}", judge(k / n, wanted))
 
 

@@ -1,7 +1,7 @@
 """The series of /metrics that carry labels: service and environment on all of them, stage and arm on what documents
 did, one series a trigger on what the triggers see.
 
-They stand beside the plan's own unlabelled series, which dashboards and alert rules rely on and which stay as they
+They complement the plan's own unlabelled series, which dashboards and alert rules rely on and which stay as they
 are. A stage or an arm without documents has no series; a number that is not known is absent.
 """
 

@@ -166,6 +166,6 @@ def _conditions(scope: Scope) -> tuple[str, Sequence[Any]]:
         if value is not None:
             parts.append(clause)
             values.append(value)  # type: ignore[arg-type]
-    if scope.counted not in ("served", "lookups"):  # a rollback can end a call after its look-up
+    if scope.counted not in ("served", "lookups"):  # a rollback can end a call after its lookup
         parts.append("(attempted OR cached)")  # the partial index
     return " AND ".join(parts), values

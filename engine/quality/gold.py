@@ -19,7 +19,7 @@ from engine.text import clean_line
 CUTS = (5, 10, 15)
 DRAWS = 1_000
 SEED = 7
-FEW_DOCUMENTS = 30  # below them an interval says little
+FEW_DOCUMENTS = 30  # with fewer, an interval is uninformative
 
 
 class Gold(NamedTuple):
@@ -60,7 +60,7 @@ class MethodQuality(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of a gold file. A document that a person has only begun to mark says `"done": false`."""
+    """A line of a gold file. A document that a person has only started to mark has `"done": false`."""
 
     id: str
     keywords: tuple[str, ...]

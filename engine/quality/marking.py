@@ -15,7 +15,7 @@ LONGEST = 200  # characters of a keyword
 
 
 class Marked(Struct, frozen=True):
-    """`kept` is in the order in which it was chosen. `done`: the person went on to the next document."""
+    """`kept` is in the order in which it was chosen. `done`: the person moved on to the next document."""
 
     id: str
     proposals: tuple[str, ...]
@@ -24,7 +24,7 @@ class Marked(Struct, frozen=True):
 
 
 def started(draft: bytes, draft_name: str, gold: bytes, gold_name: str) -> tuple[Marked, ...]:
-    """The draft's documents with what the gold file holds of them; b"" is no gold file yet.
+    """The draft's documents with what the gold file holds of them; b"": no gold file yet.
 
     Raises ValueError with file and line; also for a gold file that has documents which the draft has not, because they
     would be lost.
@@ -63,7 +63,7 @@ def added(document: Marked, phrase: str) -> Marked:
 
 
 def gold_lines(documents: Sequence[Marked]) -> str:
-    """The gold file: a JSON line for each document that is done, or begun, which its line says."""
+    """The gold file: a JSON line for each document that is done or started (its line says which)."""
     begun = {"done": False}
     rows = ({"id": d.id, "keywords": list(d.kept)} | ({} if d.done else begun) for d in documents if d.done or d.kept)
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

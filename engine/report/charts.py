@@ -44,7 +44,7 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Element:
     return el("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=kind)
 
 
-# -- the way of the percentage -----------------------------------------------------------------------------------------
+# -- the percentage over time -----------------------------------------------------------------------------------------
 
 
 def percentage(curves: Curves, stages: Sequence[StageStory], stable: int) -> Element:
@@ -147,7 +147,7 @@ def measured(
         ]
     parts += [curve(points, curves.span_s, x, y, kind) for _, kind, points in lines]
     if highest > high:
-        parts.append(text(WIDTH - RIGHT, 15.5, f"cut at the top: the highest is {unit(highest)}", anchor="end"))
+        parts.append(text(WIDTH - RIGHT, 15.5, f"cut off at the top: the maximum is {unit(highest)}", anchor="end"))
     at = LEFT
     for name, kind, _ in lines:
         parts += [line(at, 12, at + 16, 12, kind), text(at + 21, 15.5, name, "stage")]
@@ -195,14 +195,14 @@ def curve(points: Sequence[Point], span: float, x: Scale, y: Scale, kind: str) -
 
 SPENT = (
     ("bake", "bake"),
-    ("until the figures sufficed", "figures"),
+    ("until the figures met the gate", "figures"),
     ("waiting for people", "people"),
     ("held or locked", "held"),
 )
 
 
 def spent(stages: Sequence[StageStory]) -> Element:
-    """One bar a stage: bake, figures, people, holds."""
+    """One bar per stage: bake, figures, people, holds."""
     entered = [s for s in stages if s.entered is not None]
     row, top, left = 24.0, 30.0, 150.0
     height = top + row * len(entered) + 6
@@ -267,7 +267,7 @@ def moments(incident: Incident) -> Element | None:
     start, end = known[0][0], max(at for at, _ in known)
     left, right, y = 70.0, WIDTH - 70.0, 26.0
     places: list[float] = []
-    for at, _ in known:  # to scale, but never so close that two names touch
+    for at, _ in known:  # to scale, but never so close that names overlap
         exact = left + (right - left) * (at - start) / (end - start or 1.0)
         places.append(max(exact, places[-1] + 120.0) if places else exact)
     over = places[-1] - right

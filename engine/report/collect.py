@@ -201,7 +201,7 @@ def _quality(conn: sqlite3.Connection, plan: Plan, stages: tuple[StageStory, ...
 
 
 def _experiment(conn: sqlite3.Connection) -> tuple[MeasuredResult, ...]:
-    """The last stored reading of the A/B test, metric by metric."""
+    """The last stored result of the A/B test, by metric."""
     readings = figures.measures(conn, figures.EXPERIMENT)
     if not readings:
         return ()

@@ -21,7 +21,7 @@ def el(tag: str, *children: Child, **attributes: str | float | None) -> Element:
 
 
 def add(parent: Element, child: Child) -> None:
-    """Append an element, or a text at the end."""
+    """Append an element, or text at the end."""
     if child is None:
         return
     if isinstance(child, str):

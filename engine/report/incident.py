@@ -1,5 +1,4 @@
-"""What happened in an incident, moment by moment: from the first bad document to the proof, the cause and the way back.
-Reads only."""
+"""An incident moment by moment: from the first bad document to the proof, the cause and the resume. Read only."""
 
 from __future__ import annotations
 
@@ -17,8 +16,8 @@ from engine.text import clean_line, counted
 from engine.triggers.wording import Reading
 
 MOST = 60  # rows
-AFTER_S = 3600.0  # how long one that nobody resumed is followed
-BEFORE_S = 600.0  # what came before it is looked at where its beginning is not known
+AFTER_S = 3600.0  # how long an incident that no one resumed is followed
+BEFORE_S = 600.0  # how far back to look if its beginning is unknown
 SKIPPED = frozenset({"proof", "check", "sign", "start", "stop"})
 
 
@@ -47,25 +46,25 @@ def between(
 
 
 def span(incident: Incident) -> tuple[float, float]:
-    """From its beginning, as far as that is known, until it was resumed."""
+    """From its beginning, if known, until it was resumed."""
     known = [at for at in (incident.onset, incident.detected) if at is not None]
     start = min([*known, incident.decided]) if known else incident.decided - BEFORE_S
     return start - 1, (incident.resumed or incident.decided + AFTER_S) + 1
 
 
 def cost(conn: sqlite3.Connection, incident: Incident) -> str:
-    """What it did to documents and people; nothing is said of a beginning that is not known."""
+    """Its effect on documents and people; no figures if its beginning is unknown."""
     start, end = span(incident)
     complained = conn.execute(
         "SELECT count(*) FROM feedback WHERE kind = 'complaint' AND at >= ? AND at <= ?", (start, end)
     ).fetchone()[0]
     users = f"{counted(complained, 'complaint')} from users"
     if incident.onset is None and incident.detected is None:
-        return f"When it began is not known. {users}."
+        return f"Its beginning is unknown. {users}."
     until = incident.effective if incident.effective is not None else incident.decided
     oldest = conn.execute("SELECT min(at) FROM extraction").fetchone()[0]
     if oldest is None or oldest > start + 1:
-        return f"The documents of that time are no longer kept one by one. {users}."
+        return f"Single documents from that time are no longer kept. {users}."
     attempts, failed, served = conn.execute(
         "SELECT total(attempted), total(attempted AND error IS NOT NULL), total(method = 'llm') FROM extraction "
         "WHERE arm = 'treatment' AND NOT shadow AND at >= ? AND at <= ?",
@@ -87,14 +86,14 @@ def _first_failure(conn: sqlite3.Connection, incident: Incident) -> list[Happene
         (incident.onset - 0.001, incident.onset + 1),
     ).fetchone()
     if row is None:
-        return [Happened(incident.onset, "first", "the first bad one; its row is no longer kept")]
+        return [Happened(incident.onset, "first", "first bad document; its row is no longer kept")]
     at, document, error, message, ms = row
     what = f"{error}{f', {clean_line(message, 120)}' if message else ''}" if error else f"took {ms / 1000:.2f} s"
     return [Happened(at, "first", f"first bad document {clean_line(document, 80)}: {what}")]
 
 
 def _breaches(conn: sqlite3.Connection, start: float, end: float) -> list[Happened]:
-    """When each trigger came into breach: value, n and bound as they were."""
+    """When each trigger went into breach, with value, n and bound at that time."""
     was: dict[str, str] = {}
     out = []
     for at, trigger, verdict, body in conn.execute(
@@ -112,7 +111,7 @@ def _reading(body: str) -> str:
     try:
         r = msgspec.json.decode(body, type=Reading)
     except msgspec.MsgspecError:
-        return "what it saw cannot be read"
+        return "its evidence is unreadable"
     rate = r.k is not None and r.n
     bound = f", at most {bounds.rate_upper(r.k, r.n) * 100:.1f} %" if rate and r.k is not None else ""
     return f"{clean_line(r.headline or r.sentence, 200)} (n {r.n}{bound})"
@@ -127,7 +126,7 @@ def _complaints(conn: sqlite3.Connection, start: float, end: float) -> list[Happ
 
 
 def _looks(conn: sqlite3.Connection, start: float, end: float) -> list[Happened]:
-    """Who came to a console and who left it."""
+    """Who opened a console and who closed it."""
     out = []
     for at, body in conn.execute(
         "SELECT at, body FROM measure WHERE kind = ? AND at >= ? AND at <= ? ORDER BY at LIMIT 40", (LOOK, start, end)

@@ -141,9 +141,9 @@ def by(incident: Incident) -> str:
     return escape(
         f"trigger {incident.trigger}"
         if incident.automatic and incident.trigger
-        else "by itself"
+        else "automatic"
         if incident.automatic
-        else "by hand"
+        else "manual"
     )
 
 

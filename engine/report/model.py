@@ -15,7 +15,7 @@ Point = tuple[float, float | None]
 
 class StageStory(Struct, frozen=True):
     """A stage, all its visits together. `waited_s`: waiting for people, after the bake and once the figures
-    sufficed.
+    met the gate.
     """
 
     number: int
@@ -116,7 +116,7 @@ class Incident(Struct, frozen=True):
     proof: str
     cause: str  # as written by a person
     resumed: float | None
-    restored: int  # documents that were given their frequency keywords back
+    restored: int  # documents whose frequency keywords were restored
     happened: tuple[Happened, ...] = ()
     cost: str = ""
 
@@ -208,7 +208,7 @@ class RolloutReport(Struct, frozen=True):
     service: str
     environment: str
     rehearsal: bool
-    at: float  # as of: the last thing that the store knows
+    at: float  # the time of the store's latest entry
     began: float | None
     headline: str
     summary: tuple[str, ...]

@@ -28,7 +28,7 @@ from engine.triggers import words
 DECIDED = frozenset(
     {"promote", "approve", "hold", "resume", "rollback", "trigger", "undo_rollback", "restore", "undo_restore"}
 )
-RUN = 3  # from here on equal lines in a row are told as one
+RUN = 3  # this many equal lines in a row become one
 HOUR = 3600.0
 
 
@@ -46,7 +46,7 @@ class Visit(Struct):
 def visits(rows: Sequence[Row], at: float) -> list[Visit]:
     stays: list[Visit] = []
     state = State()
-    shut: float | None = None  # since when promotion is held or locked
+    shut: float | None = None  # when promotion was held or locked
     for row in rows:
         before, state = state, transition(state, row.decision)
         moment = row.decision.at
@@ -74,7 +74,7 @@ def _close(visit: Visit, moment: float, epoch: int, shut: float | None) -> None:
 
 
 class Spent(Struct, frozen=True):
-    """Where a stage's time went, in seconds: bake, until the figures sufficed, held or locked, waiting for people."""
+    """Where a stage's time went, in seconds: bake, until figures met the gate, held or locked, waiting for people."""
 
     baked: float
     figures: float
@@ -288,7 +288,7 @@ def cause(row: Row, after: Sequence[Row]) -> str:
 
 
 def _detected(conn: sqlite3.Connection, plan: Plan, row: Row, since: float) -> tuple[str, float | None]:
-    """(trigger, when it was first in breach, after the change at `since`, without a break up to the decision)."""
+    """(trigger, start of its unbroken breach up to the decision, after the change at `since`)."""
     d = row.decision
     known = {t.id for t in plan.triggers}
     names = [d.reason] if d.actor.kind == "engine" and d.reason in known else sorted(known)

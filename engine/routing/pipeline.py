@@ -318,7 +318,7 @@ class Pipeline:
             return made.serve("frequency", made.plain, skipped=True)
         await self._pool.known()
         key = cache_key(made.content, self._pool.model_digest, PROMPT_VERSION, self._plan.llm)
-        with tracing.span("cache look-up") as span:
+        with tracing.span("cache lookup") as span:
             known = self.cache.look_up(self._conn, key, self._cached_since())
             span.note(hit=known is not None)
         if known is not None:
@@ -516,7 +516,7 @@ class _Made(Struct, frozen=True):
 
     def failed(self, method: str, keywords: Keywords, failure: LlmFailure, **facts: object) -> _Made:
         """The LLM was asked, or would have been without its open breakers, and returned nothing usable. A document that
-        gave up waiting for the model to load is no attempt."""
+        gave up waiting for the model to load is not an attempt."""
         return self.serve(
             method,
             keywords,

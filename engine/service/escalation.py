@@ -1,4 +1,4 @@
-"""An alarm that no one takes (K) goes to the next contact, in the order that the plan names, each after the same
+"""An alarm that no one acknowledges (K) goes to the next contact, in the plan's order, each after the same
 time."""
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from engine.rollout.control import note
 from engine.service.engine import Engine
 from engine.view.model import AckView
 
-TIMELINE_S = 900.0  # where the alarm has no trigger with a timeline: a lock, blindness
+TIMELINE_S = 900.0  # for an alarm without a trigger's timeline: a lock, blindness
 MESSAGE = "escalation"
 
 
 class EscalationStep(Struct, frozen=True):
-    """The `number`th contact hears of the alarm at `at`."""
+    """The `number`th contact is notified of the alarm at `at`."""
 
     number: int
     contact: Contact
@@ -29,7 +29,7 @@ class EscalationStep(Struct, frozen=True):
 
 
 def acknowledged(engine: Engine) -> AckView | None:
-    """Who took the alarm that is on now."""
+    """Who acknowledged the active alarm."""
     since = engine.monitor.alarm_since
     if since is None:
         return None
@@ -38,7 +38,7 @@ def acknowledged(engine: Engine) -> AckView | None:
 
 
 def steps(plan: Plan, since: float, timeline_s: float) -> list[EscalationStep]:
-    """Who hears when of an alarm that began at `since`. Pure."""
+    """Who is notified when of an alarm that began at `since`. Pure."""
     contacts = {c.role: c for c in plan.contacts}
     after = plan.notify.escalate_after_s or timeline_s or TIMELINE_S
     named = [contacts[role] for role in plan.notify.escalate_to if role in contacts]
@@ -46,7 +46,7 @@ def steps(plan: Plan, since: float, timeline_s: float) -> list[EscalationStep]:
 
 
 def coming(engine: Engine) -> EscalationStep | None:
-    """The next step while an alarm waits for someone; None if someone has it, or no contact is left."""
+    """The next step while an alarm is unacknowledged; None if someone has it or no contact is left."""
     monitor = engine.monitor
     if monitor.alarm_since is None or not engine.plan.notify.escalate_to or acknowledged(engine) is not None:
         return None
@@ -56,15 +56,15 @@ def coming(engine: Engine) -> EscalationStep | None:
 
 
 def sentences(engine: Engine) -> tuple[str, ...]:
-    """What happens next if no one takes the alarm."""
+    """What happens next if no one acknowledges the alarm."""
     step = coming(engine)
     if step is None:
         return ()
-    return (f"if no one takes the alarm (K): message to {step.contact.role} in {clock(step.at - engine.clock.now())}",)
+    return (f"if no one acknowledges (K): message to {step.contact.role} in {clock(step.at - engine.clock.now())}",)
 
 
 class Escalation:
-    """Looks after each tick; the outbox takes each step once."""
+    """Checks after each tick; the outbox takes each step once."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -84,7 +84,7 @@ class Escalation:
             return
         made = draft(engine.plan, step, since, alarm, engine.clock.now())
         waits = engine.post.unreachable(made)
-        text = f"no one took the alarm in {format_duration(step.at - since)}: message to {step.contact.role}"
+        text = f"no one acknowledged the alarm in {format_duration(step.at - since)}: message to {step.contact.role}"
         ask = engine.ask(MESSAGE, request_id=f"message {key}")
 
         def within(conn: sqlite3.Connection, _: int) -> None:
@@ -99,15 +99,15 @@ def due(pending: Sequence[EscalationStep], now: float) -> list[EscalationStep]:
 
 
 def draft(plan: Plan, step: EscalationStep, since: float, alarm: str, now: float) -> Draft:
-    """Says whom to call, so that a channel that everyone reads can call them too. Its audience is the contact's role,
-    so that an address can be theirs alone: technical_lead=..."""
+    """Names the person to call, so that a channel that everyone reads can call them too. Its audience is the
+    contact's role, so that an address can be theirs alone: technical_lead=..."""
     who = step.contact
     reach = ", ".join(part for part in (who.name, who.phone, who.email) if part and not part.startswith("["))
     body = (
-        f"{alarm}\n\nSince {iso(since)}, {format_duration(now - since)} ago, and no one has taken it.\n"
-        f"Next: {who.role}{f' ({reach})' if reach else ''}. `rollout`, then K takes it; R rolls back to 0 %."
+        f"{alarm}\n\nSince {iso(since)}, {format_duration(now - since)} ago, and no one has acknowledged it.\n"
+        f"Next: {who.role}{f' ({reach})' if reach else ''}. `rollout`, then K acknowledges it; R rolls back to 0 %."
     )
-    return Draft(MESSAGE, audience_of(who), f"{plan.service}: no one has the alarm; {who.role}, please take it", body)
+    return Draft(MESSAGE, audience_of(who), f"{plan.service}: alarm not acknowledged; {who.role}, please take it", body)
 
 
 def audience_of(contact: Contact) -> str:

@@ -113,7 +113,7 @@ class Monitor:
         self.watch = Watch()
         self._alarm = ""
         self.alarm_since: float | None = None  # after a start: since the start, so that someone looks again
-        self.alarm_timeline_s = 0.0  # how soon the plan wants people to act; 0 where it does not say
+        self.alarm_timeline_s = 0.0  # how soon the plan wants people to act; 0 if it gives none
         self.verdict = Evaluation((), Timers())
         self.rules = rules_digest(plan.triggers, plan.trigger_settings)
         self.recent = RecentAttempts(plan.triggers, plan.trigger_settings, clock.monotonic())

@@ -93,7 +93,7 @@ def open_writer(folder: Folder, durability: Literal["FULL", "NORMAL"], busy_s: f
 
 
 def open_reader(folder: Folder) -> sqlite3.Connection:
-    """A read-only connection. StoreError when there is no store, or when its log is not open and cannot be read."""
+    """A read-only connection. Raises StoreError if the store is missing, or if its log is closed and unreadable."""
     if not folder.exists:
         try:
             os.stat(folder.database)

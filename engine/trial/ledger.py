@@ -24,7 +24,7 @@ from engine.measures.record import Arm, Extraction
 from engine.routing import buckets
 
 ARMS: tuple[Arm, Arm] = ("control", "treatment")
-LIKED = 4.0  # of 5: a rating from here on is a satisfied user's
+LIKED = 4.0  # of 5: this rating or higher means a satisfied user
 
 _declaration = msgspec.json.Decoder(Declaration)
 _report = msgspec.json.Decoder(TrialReport)
@@ -62,7 +62,7 @@ def _one(conn: sqlite3.Connection, where: str) -> Trial | None:
     row = conn.execute(f"SELECT {_COLUMNS} FROM trial {where} ORDER BY id DESC LIMIT 1").fetchone()
     if row is None:
         return None
-    with contextlib.suppress(msgspec.MsgspecError):  # of another version: as if it had not been
+    with contextlib.suppress(msgspec.MsgspecError):  # from another version: ignored
         return _trial(row)
     return None
 

@@ -33,7 +33,7 @@ QUERIES = "queries.json"  # beside rollout.toml: queries that people wrote
 
 _pairs_of = msgspec.json.Decoder(tuple[PairedReport, ...])
 
-Progress = Callable[[float], None]  # told a share of the work that is done, 0..1
+Progress = Callable[[float], None]  # receives the share of the work done, 0..1
 
 
 class Measured(Struct, frozen=True):

@@ -22,7 +22,7 @@ class Probes(Struct, frozen=True):
 class Evidence(Struct, frozen=True):
     """`samples`: metrics without a window here, such as complaints, quality_score and latency_p95.
 
-    `unseen`: why there are no figures right now ("no look-ups for 40 s", "the store cannot be written"), "" while there
+    `unseen`: why there are no figures right now ("no lookups for 40 s", "the store cannot be written"), "" while there
     are. `unseen_s`: for how long. `idle`: no documents arrive although the service answers.
     """
 
@@ -76,7 +76,7 @@ GAPS = 7.0
 
 
 def silence(quiet_s: float, per_min: float, waiting: int = 0) -> str:
-    """The text for `Evidence.unseen` after `quiet_s` without a look-up, at `per_min` documents a minute before that.
+    """The text for `Evidence.unseen` after `quiet_s` without a lookup, at `per_min` documents a minute before that.
 
     "" while the silence may be chance: at one document a minute, two minutes without one are normal. `waiting` calls
     show that documents do arrive.
@@ -87,4 +87,4 @@ def silence(quiet_s: float, per_min: float, waiting: int = 0) -> str:
         return ""
     if waiting:
         return f"no answer from the LLM service for {int(quiet_s)} s, {counted(waiting, 'call waits', 'calls wait')}"
-    return f"no look-ups for {int(quiet_s)} s"
+    return f"no lookups for {int(quiet_s)} s"

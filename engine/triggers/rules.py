@@ -307,7 +307,7 @@ def _cache(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attem
     window = attempts.windows.get(rule.for_s) or WindowTotals(0.0, 0, 0)
     fewest = 1 if mode == "literal" else settings.min_n
     if window.lookups < fewest:
-        return _too_few(rule, window.lookups, fewest, attempts.per_min, "look-ups")
+        return _too_few(rule, window.lookups, fewest, attempts.per_min, "lookups")
     value = window.hits / window.lookups
     return Finding(
         beyond(rule, value),

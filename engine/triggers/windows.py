@@ -24,7 +24,7 @@ SECONDS_KEPT = 21_600  # the most steps a running total keeps
 
 
 class WindowTotals(Struct, frozen=True):
-    """Attempts and look-ups of the last `span_s` seconds. `ms`, `ms_squares`: sums over the `fresh` calls only."""
+    """Attempts and lookups of the last `span_s` seconds. `ms`, `ms_squares`: sums over the `fresh` calls only."""
 
     span_s: float
     n: int
@@ -56,7 +56,7 @@ class Attempts(Struct, frozen=True):
 
 
 class RecentAttempts:
-    """Takes every LLM attempt and look-up; read at each evaluation; `reset` when the percentage changes."""
+    """Takes every LLM attempt and lookup; read at each evaluation; `reset` when the percentage changes."""
 
     def __init__(self, rules: Iterable[Trigger], settings: TriggerSettings, start: float = 0.0) -> None:
         rules = tuple(rules)
@@ -125,7 +125,7 @@ class RecentAttempts:
         return self._per_min
 
     def look_up(self, t: float, hits: int, lookups: int = 1) -> None:
-        """Cache look-ups on the LLM arm."""
+        """Cache lookups on the LLM arm."""
         self._lookups.add(t, lookups, hits, 0, 0.0, 0.0)
 
     def _retune(self, t: float) -> None:

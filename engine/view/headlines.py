@@ -58,7 +58,7 @@ def cache_gauge(treatment: Bucket, target: float | None, window_s: float) -> Gau
     rate = k / n if n else None
     ok = None if rate is None or target is None or n < FEWEST else rate > target
     if rate is None:
-        sentence = f"cache: no look-up in the last {format_duration(window_s)}"
+        sentence = f"cache: no lookups in the last {format_duration(window_s)}"
     else:
         figures = f"{k} of {n} in {format_duration(window_s)}"
         sentence = f"cache hits {rate * 100:.0f} % ({figures}){_target(target, '>', percent_unit)}"

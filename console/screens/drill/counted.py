@@ -1,4 +1,4 @@
-"""What a gate's condition counted: requests to the LLM, or what people and measurements said. Enter shows the
+"""What a gate's condition counted: requests to the LLM, or people's answers and measurements. Enter shows the
 document."""
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class OneDecision(FetchingPage):
     ABOUT: ClassVar[str] = "one decision with its evidence"
     BINDINGS: ClassVar[list[BindingType]] = [
         key("enter", "open", "the trigger's evidence over time"),
-        key("t", "go_there", "all screens as they stood at that moment"),
+        key("t", "go_there", "all screens as they were at that moment"),
         key("j,down", "scroll(1)", "further in the evidence"),
         key("k,up", "scroll(-1)", "back in the evidence"),
     ]

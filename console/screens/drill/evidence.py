@@ -34,7 +34,7 @@ class EvidencePage(Listing):
     )  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [
         key("w", "window", "an hour, 6 hours, a day, 7 days"),
-        key("t", "go_there", "all screens as they stood at that moment"),
+        key("t", "go_there", "all screens as they were at that moment"),
     ]
 
     def __init__(self, trigger: str) -> None:

@@ -130,7 +130,7 @@ class OneRequest(FetchingPage):
 
 
 def request_facts(r: Request, now: float) -> Facts:
-    """What a request's row tells, as names and values."""
+    """The facts in a request's row, as names and values."""
     ended = "answered" if r.error is None else f"{r.error}: {r.message}" if r.message else r.error
     if r.cached:
         ended = "answered from the cache; no call was made"

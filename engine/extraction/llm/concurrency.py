@@ -240,7 +240,7 @@ class Window:
 
     def _sought(self, now: float) -> None:
         """One size of the search is known. Below the server's size latency is what one call takes, whatever the size,
-        so all those samples together say what throughput to expect: `_unqueued`."""
+        so all those samples together predict the throughput: `_unqueued`."""
         mean, known = self._sample.mean, self._unqueued
         if not known.n and self.limit > 1 and self._sample.relative_error > ALIKE:
             self._move(1, "seek")

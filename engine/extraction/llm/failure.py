@@ -50,7 +50,7 @@ ANSWERS = frozenset(
 
 UNSENT = frozenset({ErrorKind.breaker_open, ErrorKind.queue_full})  # nothing was sent
 
-# Ends that are no attempt: the document falls back, and neither triggers nor gates nor breakers count it.
+# Outcomes that are not attempts: the document falls back, and no trigger, gate or breaker counts it.
 NO_ATTEMPT = frozenset({ErrorKind.loading})
 
 # How a retry of such an attempt may succeed: "soon" after a pause; "other_seed" once, with another seed; "at_once" (the

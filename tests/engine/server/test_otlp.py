@@ -115,7 +115,7 @@ def test_a_document_s_way_is_one_trace_within_the_caller_s(stage: Stage, collect
         "POST /v1/extract",
         "document",
         "frequency keywords",
-        "cache look-up",
+        "cache lookup",
         "llm queue",
         "llm request",
         "store commit",

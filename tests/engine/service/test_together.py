@@ -97,7 +97,7 @@ def test_each_contact_hears_after_the_same_time() -> None:
 def test_the_message_says_what_is_on_and_whom_to_call() -> None:
     made = draft(escalating(), steps(escalating(), 1000.0, 300.0)[0], 1000.0, "errors 12 % over 5 %", 1300.0)
     assert made.audience == "technical_lead" == audience_of(CONTACTS[0])
-    for part in ("errors 12 % over 5 %", "Ann", "+49 1", "K takes it"):
+    for part in ("errors 12 % over 5 %", "Ann", "+49 1", "K acknowledges it"):
         assert part in made.body
     assert "[Email]" not in made.body
 
@@ -120,7 +120,7 @@ def test_an_alarm_goes_up_until_a_person_takes_it(tmp_path: Path) -> None:
         assert any("message to Technical Lead in" in line for line in stage.view.next)
 
         def sent() -> list[str]:
-            return [d.sentence for d in stage.reader.log(200) if "no one took the alarm" in d.sentence]
+            return [d.sentence for d in stage.reader.log(200) if "no one acknowledged the alarm" in d.sentence]
 
         assert stage.until(lambda: len(sent()) == 1, 60)
         assert "Technical Lead" in sent()[0]
