@@ -138,7 +138,7 @@ class Verdict(Struct, frozen=True):
 
 
 class TrialReport(Struct, frozen=True):
-    """`final`: the verdict is fixed and not computed again. `correction` explains how several metrics were corrected."""
+    """`final`: the verdict is fixed and never recomputed. `correction` explains how several metrics were corrected."""
 
     at: float
     verdict: Verdict

@@ -1,5 +1,5 @@
-"""Plays a scenario inside a game day's engine: brings the rollout to its stage, waits for the player, and breaks the real
-servers, the real process and the real disk.
+"""Plays a scenario inside a game day's engine: brings the rollout to its stage, waits for the player, and breaks
+the real servers, the real process and the real disk.
 
 The engine after a killed one continues at the current calendar time; active faults are switched on again.
 """

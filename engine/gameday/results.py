@@ -1,5 +1,5 @@
-"""Played game days: a file with one line each, in the player's state folder and in a rollout's store, as evidence for its
-checklist."""
+"""Played game days: a file with one line each, in the player's state folder and in a rollout's store, as evidence
+for its checklist."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     """`right`: what a good on-call does, any of them; empty: nothing. `fine`: safe, but not the best. `wrong`: costs
     points.
 
-    They name kinds of decisions in the log, plus two acts that are not in it: `start` (an engine) and `room` (freeing disk
-    space).
+    They name kinds of decisions in the log, plus two acts that are not in it: `start` (an engine) and `room`
+    (freeing disk space).
     """
 
     title: str

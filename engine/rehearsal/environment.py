@@ -116,7 +116,7 @@ class World:
         await self._llm.stop()
 
     async def switch(self, name: str, value: float, server: int | None = None) -> None:
-        """Set a fault on one server or on all, without a log line. Raises SimulatedLlmError if a server does not respond."""
+        """Set a fault on one server or on all, without a log line. Raises SimulatedLlmError if one does not respond."""
         await self._llm.set(name, value, server)
 
     async def set_fault(self, name: str, value: float) -> str:
