@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "restore": ("control", "Serve frequency keywords again where the LLM wrote."),
     "sign": ("control", "Sign a checklist item, or run its check."),
     "load": ("load", "Extract keywords from files, folders, globs or standard input."),
+    "jobs": ("jobs", "Loads by worker processes: list them, stop one."),
     "query": ("documents", "Search documents by keywords and title."),
     "documents": ("documents", "Show a stored document, or delete it permanently."),
     "export": ("documents", "Write documents with their keywords as JSON."),

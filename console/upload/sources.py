@@ -120,14 +120,18 @@ def weight(path: str) -> int:
 # -- what is in them ---------------------------------------------------------------------------------------------------
 
 
-def documents(path: str, called: str = "") -> Iterator[Source]:
-    """The documents of one file; never raises. `called` replaces its path in the ids of documents without one."""
+Span = tuple[int, int, int]  # of a file of JSON lines: from byte, to before byte, the number of its first line
+
+
+def documents(path: str, called: str = "", span: Span | None = None) -> Iterator[Source]:
+    """The documents of one file, or of a span of its lines; never raises. `called` replaces its path in the ids of
+    documents without one."""
     name = (called or path).encode("utf-8", "backslashreplace").decode()  # undecodable names still identify the file
-    for source in _documents(path):
+    for source in _documents(path, span):
         yield source._replace(id=name + source.id.removeprefix(path)) if name != path and not source.named else source
 
 
-def _documents(path: str) -> Iterator[Source]:
+def _documents(path: str, span: Span | None = None) -> Iterator[Source]:
     try:
         if path == STDIN:
             yield from _of_stdin(sys.stdin.buffer)
@@ -137,7 +141,7 @@ def _documents(path: str) -> Iterator[Source]:
             return
         with open(path, "rb") as file:
             if suffix(path) in LINES:
-                yield from _of_lines(path, file)
+                yield from _of_lines(path, file, span=span)
                 return
             raw = file.read(SIZE_LIMIT + 1)
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL
@@ -171,8 +175,11 @@ def _out_of(stdin: BinaryIO) -> Iterator[Source]:
     yield from _of_bytes("stdin", raw, ".json" if raw.lstrip().startswith(b"[{") else "")
 
 
-def _of_lines(path: str, file: BinaryIO, first: bytes = b"") -> Iterator[Source]:
+def _of_lines(path: str, file: BinaryIO, first: bytes = b"", span: Span | None = None) -> Iterator[Source]:
     number = 0
+    if span is not None:
+        file.seek(span[0])
+        number = span[2] - 1
     line = first or file.readline(SIZE_LIMIT + 1)
     while line:
         number += 1
@@ -189,6 +196,8 @@ def _of_lines(path: str, file: BinaryIO, first: bytes = b"") -> Iterator[Source]
                 yield Source(name, trouble=_broken(error), size=len(line))
             else:
                 yield of_row(name, row)._replace(size=len(line), encoding=_guess(read))
+        if span is not None and file.tell() >= span[1]:
+            return
         line = file.readline(SIZE_LIMIT + 1)
 
 

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -23,6 +23,7 @@ from console.upload.root import id_under, outside, root_of
 from console.upload.uploader import Answer, BoundedUploader, Gone, UploadRefused
 from engine.client.client import EXTRACT_S, EngineClient, broken, unanswered
 from engine.store.folder import Folder
+from engine.store.jobs import JobTally
 from engine.text import clean_block, clean_line, counted, digest, normal
 
 PATIENCE_S = 10.0  # how long to retry while an engine restarts
@@ -30,6 +31,7 @@ NAMED = 10  # documents listed per problem
 SHOWN = 20  # documents that --dry-run lists
 END_S = 15.0  # for an engine of our own to stop
 REASONS = 5  # listed causes of fallback
+UNCHANGED = "(unchanged)"  # --resume without a job
 _FIGURE = re.compile(r"\d+")
 
 
@@ -115,7 +117,7 @@ def _named(names: list[str]) -> str:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True)
+@click.argument("paths", nargs=-1)
 @click.option("--method", type=click.Choice(["auto", "llm", "frequency"]), default="auto", show_default=True)
 @click.option("--verbose", is_flag=True, help="One line per document.")
 @click.option(
@@ -123,7 +125,21 @@ def _named(names: list[str]) -> str:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Ids are paths from this folder. Default: the top of the git repository, else the folder given.",
 )
-@click.option("--resume", is_flag=True, help="Skip documents that the store has unchanged.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value=UNCHANGED,
+    metavar="[JOB]",
+    help="Skip documents that the store has unchanged. With the number of a job: continue it.",
+)
+@click.option("--on", metavar="local:N", help="Extract in N worker processes of this machine, as a job.")
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["live", "backfill"]),
+    help="With --on. backfill: its failures still trip triggers, but it is no evidence for a gate, a bake or the A/B "
+    "test. Default: live.",
+)
 @click.option("--dry-run", is_flag=True, help="List the documents that would be sent; send none. Needs no engine.")
 @json_option
 @click.pass_obj
@@ -133,7 +149,9 @@ def load(
     method: str,
     verbose: bool,
     root: Path | None,
-    resume: bool,
+    resume: str | None,
+    on: str | None,
+    kind: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -146,7 +164,21 @@ def load(
 
     If no engine runs, one is started and stops with this command. A document's id is its path from --root, so it
     doesn't depend on how you type the path; JSON rows carry their own ids.
+
+    With --on, worker processes read and extract the documents; the engine stores them and keeps all authority. The
+    load is a job: `rollout jobs` lists it, `rollout load --on local:4 --resume JOB` continues it after whatever ended
+    it.
     """
+    job, paths = _resumed(resume, paths)
+    if job is None and not paths:
+        raise click.UsageError("Missing argument 'PATHS...'.")
+    if on is None and (job is not None or kind is not None):
+        raise click.UsageError("Jobs run on workers: add --on local:4.")
+    if job is not None:
+        if paths or kind is not None or method != "auto" or root is not None:
+            raise click.UsageError("A job continues with its own paths and options: give --on and --resume JOB alone.")
+        _carry_out(context, on or "", as_json, job=job)
+        return
     passed_over: dict[str, list[str]] = {}
     files = sources.files(paths, passed_over)
     if not files:
@@ -157,6 +189,14 @@ def load(
     root = root.resolve() if root is not None else root_of(paths)
     if root is not None and (stray := outside(root, files)):
         fail(f"{clean_line(stray)} is not under the root {root}. Give another --root.", as_json)
+    if on is not None:
+        if resume or dry_run or verbose or sources.STDIN in files:
+            raise click.UsageError(
+                "--on reads files in other processes: not with --resume alone, --dry-run, --verbose or `-`."
+            )
+        begun = _Begun(files, " ".join(paths), root or Path.cwd(), method, kind or "live", passed_over)
+        _carry_out(context, on, as_json, begun)
+        return
     known = _known(context, method) if resume else {}
     tally = Tally()
     tally.passed_over = {
@@ -167,6 +207,71 @@ def load(
         return
     with engine_for(context, as_json):
         _send_all(context, files, root, known, tally, method, verbose, as_json)
+
+
+def _resumed(resume: str | None, paths: tuple[str, ...]) -> tuple[int | None, tuple[str, ...]]:
+    """(the job to continue, the paths). `--resume docs/` is the flag before a path."""
+    if resume is None or resume == UNCHANGED:
+        return None, paths
+    if resume.isascii() and resume.isdigit() and not paths:
+        return int(resume), ()
+    return None, (resume, *paths)
+
+
+class _Begun(NamedTuple):
+    """A job that is not in the store yet."""
+
+    files: list[str]
+    sources: str
+    root: Path
+    method: str
+    kind: str
+    passed_over: dict[str, list[str]]
+
+
+def _carry_out(context: CliContext, on: str, as_json: bool, begun: _Begun | None = None, job: int = 0) -> None:
+    """A load as a job, by worker processes."""
+    from console.upload import driver
+
+    try:
+        workers = driver.workers_of(on)
+    except driver.JobTrouble as error:
+        raise click.UsageError(str(error)) from None
+    for ending, names in (begun.passed_over if begun is not None else {}).items():
+        skipped = _named([clean_line(name) for name in names])
+        notice(f"passed over {skipped}: load skips {clean_line(ending)} files in a folder")
+    shown = not as_json and not is_quiet() and sys.stderr.isatty()
+    with engine_for(context, as_json):
+        began = time.monotonic()
+        try:
+            if begun is not None:
+                job = driver.begin(context.client, begun.files, begun.sources, begun.root, begun.method, begun.kind)
+            progress: list[Progress] = []
+            done = [0]
+
+            def watch(tally: JobTally) -> None:
+                if not progress:
+                    progress.append(Progress(f"job {job}", tally.parts, raw_stream(sys.stderr), shown=shown))
+                progress[0].step(tally.done - done[0], tally.documents)
+                done[0] = tally.done
+
+            result = driver.carry_out(context.client, context.reader, job, workers, context.plan_path.resolve(), watch)
+        except driver.JobTrouble as error:
+            fail(str(error), as_json)
+        except KeyboardInterrupt:
+            fail(f"Stopped. What is stored stays; to continue: rollout load --on {on} --resume {job}", as_json)
+    for bar in progress:
+        bar.end()
+    sentence = driver.sentence(result, time.monotonic() - began)
+    for why, names in result.troubles.items():
+        notice(f"skipped {_named(names)}: {why}")
+    if result.why:
+        fail(
+            f"{result.why} {sentence} To continue: rollout load --on {on} --resume {job}", as_json, driver.data(result)
+        )
+    say({"ok": not result.tally.failed, "sentence": sentence, **driver.data(result)}, sentence, as_json)
+    if result.tally.failed:
+        raise SystemExit(1)
 
 
 def _dry_run(files: list[str], root: Path | None, known: dict[str, str], tally: Tally, as_json: bool) -> None:

@@ -16,6 +16,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from engine.cluster.lending import WindowUse
+
 LEASE_S = 1.0
 RENEW_S = 0.3
 SEND_S = 0.05  # from a worker's last check to the first byte of its call
@@ -51,6 +53,7 @@ class Grant(Struct, frozen=True):
     version: Version
     terms: Terms
     salt: str = ""
+    shares: dict[str, int] = {}  # calls this worker may have in flight, by LLM server
 
 
 class Identity(Struct, frozen=True):
@@ -72,7 +75,9 @@ class LeaseRenewal(Struct, frozen=True, forbid_unknown_fields=True):
     acknowledged: Version = (0, 0)
     in_flight: Count = 0
     last_call_age_s: Age | None = None
+    backfill: bool = False  # nobody sent these documents just now: their calls are no sign of traffic
     leaving: bool = False
+    servers: Annotated[list[WindowUse], Meta(max_length=100)] = []
 
 
 class LeasePoll(Struct, frozen=True, forbid_unknown_fields=True):
@@ -146,6 +151,7 @@ class WorkerLease(Struct, frozen=True):
     until: float
     last_call: float | None
     percent_bp: int
+    backfill: bool = False
 
     def lives(self, now: float) -> bool:
         return now < self.until
@@ -170,6 +176,7 @@ def granted(before: WorkerLease | None, report: LeaseRenewal, grant: Grant, now:
         now + OUT_S,
         called if called is not None else before.last_call if before is not None else None,
         grant.terms.percent_bp,
+        report.backfill,
     )
 
 

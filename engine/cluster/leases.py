@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from engine.clock import Clock
 from engine.cluster.lease import OUT_S, Grant, LeaseRenewal, Terms, Version, WorkerLease, granted, pending
+from engine.cluster.lending import Lender
 from engine.plan.durations import iso
 from engine.text import clean_line, counted
 
@@ -37,11 +38,13 @@ class Leases:
         token: int,
         obeyed: Callable[[], Terms],
         remember: Callable[[], None],
+        lender: Lender,
         inherited: bool = False,
     ) -> None:
         self._clock = clock
         self._obeyed = obeyed
         self._remember = remember
+        self._lender = lender
         self._remembered = False
         self._terms = Terms()
         self._version: Version = (token, 0)
@@ -60,6 +63,7 @@ class Leases:
         if changed:
             self._version = (self._version[0], self._version[1] + 1)
             self._wake()
+        self._lender.end(self.lives)
         return self._version
 
     def grant(self, salt: str) -> Grant:
@@ -79,7 +83,7 @@ class Leases:
         grant = self.grant(salt)
         clean = replace(report, worker=clean_line(report.worker, 100), host=clean_line(report.host, 100))
         self._leases[report.worker] = granted(self._leases.get(report.worker), clean, grant, self._clock.real())
-        return grant
+        return replace(grant, shares=self._lender.settle(report.worker, report.servers))
 
     async def watch(self, worker: str, seen: Version, salt: str) -> Grant:
         """The grant as soon as its version is above `seen`, or after a while."""
@@ -122,8 +126,9 @@ class Leases:
         return bool(self._live())
 
     @property
-    def in_flight(self) -> int:
-        return sum(lease.in_flight for lease in self._live())
+    def live_in_flight(self) -> int:
+        """Calls for documents that arrive now; a back-fill's say nothing about traffic."""
+        return sum(lease.in_flight for lease in self._live() if not lease.backfill)
 
     @property
     def last_call(self) -> float | None:

@@ -10,7 +10,8 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from concurrent.futures import Future
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,10 +27,9 @@ from engine.plan.model import Plan
 from engine.rollout.state import State
 from engine.routing import buckets, reading
 from engine.routing.reading import TITLE_LIMIT, ReadDocument, Readers
-from engine.routing.switch import Permit, Switch
+from engine.routing.switch import Permit
 from engine.store.documents import DocumentWrite
 from engine.store.folder import StoreError
-from engine.store.writer import Writer
 from engine.text import clean_block, clean_line, counted, digest, normal, unfit_id
 
 journal = logging.getLogger("rollout.engine")
@@ -92,6 +92,24 @@ class Unusable(Refused):
     """A document that cannot be accepted as it is, because of its id or its text."""
 
 
+class Store(Protocol):
+    """Where a pipeline's documents go: the store's writer, or a worker's batches."""
+
+    @property
+    def refusing(self) -> str: ...
+    @property
+    def problem(self) -> str: ...
+    def append(self, record: Extraction, document: DocumentWrite | None = None) -> Future[None]: ...
+    def later(self, job: Callable[[sqlite3.Connection], Any]) -> None: ...
+
+
+class Obeyed(Protocol):
+    """What a pipeline obeys: the store's switch, or a worker's lease."""
+
+    def read(self) -> Permit: ...
+    def may_call(self, bucket: int | None = None, epoch: int | None = None) -> bool: ...
+
+
 class Pipeline:
     """`state` returns the control state; `observe` receives each record for the triggers' evidence, `trouble` each
     internal error."""
@@ -100,13 +118,14 @@ class Pipeline:
         self,
         plan: Plan,
         clock: Clock,
-        writer: Writer,
-        switch: Switch,
+        writer: Store,
+        switch: Obeyed,
         conn: sqlite3.Connection,
         pool: LlmPool,
         state: Callable[[], State],
         observe: Callable[[Extraction], None],
         trouble: Callable[[BaseException], None],
+        kept_within_s: float = KEPT_WITHIN_S,
     ) -> None:
         self._plan = plan
         self._clock = clock
@@ -117,6 +136,7 @@ class Pipeline:
         self._state = state
         self._observe = observe
         self._trouble = trouble
+        self._kept_within_s = kept_within_s
         self.cache = LlmCache(plan.llm.cache_bytes)
         self._calls: set[asyncio.Task[object]] = set()
         self._shadows: set[asyncio.Task[None]] = set()
@@ -406,10 +426,10 @@ class Pipeline:
         stored = asyncio.wrap_future(self._writer.append(record, made.write(now)))
         try:
             with tracing.span("store commit"):
-                async with asyncio.timeout(KEPT_WITHIN_S):
+                async with asyncio.timeout(self._kept_within_s):
                     await stored
         except TimeoutError:
-            why = self._writer.problem or f"the store has not committed it within {KEPT_WITHIN_S:g} s"
+            why = self._writer.problem or f"the store has not committed it within {self._kept_within_s:g} s"
             raise OSError(f"{why}; send the document again") from None
 
     # -- shadow: stored, never served ----------------------------------------------------------------------------------

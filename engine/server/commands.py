@@ -17,7 +17,7 @@ import msgspec
 from engine.client.client import Reply
 from engine.rollout.control import not_below
 from engine.rollout.state import Actor, Ask, percent
-from engine.server.requests import data, decisions, evidence, feedback, people, process
+from engine.server.requests import data, decisions, evidence, feedback, jobs, people, process
 from engine.service import rollback
 from engine.service.engine import REASON_LIMIT, Engine
 from engine.store import log
@@ -59,6 +59,10 @@ REQUESTS: Mapping[str, Handler] = {
     "judge": evidence.judge,
     "measure": evidence.measure,
     "backtest": evidence.backtest,
+    "job_begin": jobs.begin,
+    "job_parts": jobs.add_parts,
+    "job_run": jobs.run,
+    "job_stop": jobs.stop,
     "stop": process.stop,
     "speed": process.speed,
     "fault": process.fault,

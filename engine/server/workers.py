@@ -5,7 +5,9 @@ A worker gets a lease and nothing that decides: control is on another route, and
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import sqlite3
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -16,7 +18,11 @@ from engine.cluster.lease import LeasePoll, LeaseRenewal
 from engine.cluster.leases import TooMany
 from engine.server.answers import answer, refuse
 from engine.service.engine import Engine
+from engine.service.jobs import NoJob
+from engine.store.jobs import PartEnded
+from engine.store.log import Fenced
 from engine.text import clean_line, reason_of
+from engine.worker.messages import BatchReceipt, PartRequest, WorkerBatch
 
 Handler = Callable[[bytes], Awaitable[Response]]
 
@@ -24,7 +30,13 @@ Handler = Callable[[bytes], Awaitable[Response]]
 class Workers:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._kinds: Mapping[str, Handler] = {"lease": self._lease, "watch": self._watch}
+        self._kinds: Mapping[str, Handler] = {
+            "lease": self._lease,
+            "watch": self._watch,
+            "part": self._part,
+            "batch": self._batch,
+            "part-ended": self._part_ended,
+        }
 
     async def answer(self, request: Request, body: bytes) -> Response:
         kind = request.path_params["kind"]
@@ -37,6 +49,8 @@ class Workers:
             return refuse(422, "fields", f"Not usable: {clean_line(str(error))}.")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             return refuse(400, "json", f"Invalid JSON: {clean_line(str(error))}.")
+        except NoJob as error:
+            return refuse(409, error.code, str(error))
 
     async def _lease(self, body: bytes) -> Response:
         engine, report = self._engine, msgspec.json.decode(body, type=LeaseRenewal)
@@ -53,3 +67,21 @@ class Workers:
     async def _watch(self, body: bytes) -> Response:
         watch = msgspec.json.decode(body, type=LeasePoll)
         return answer(200, await self._engine.leases.watch(watch.worker, watch.seen, self._engine.plan.salt))
+
+    async def _part(self, body: bytes) -> Response:
+        return answer(200, self._engine.jobs.next_part(msgspec.json.decode(body, type=PartRequest)))
+
+    async def _batch(self, body: bytes) -> Response:
+        return await self._stored(self._engine.jobs.take(_batches.decode(body)))
+
+    async def _part_ended(self, body: bytes) -> Response:
+        return await self._stored(self._engine.jobs.end_part(msgspec.json.decode(body, type=PartEnded)))
+
+    async def _stored(self, work: Coroutine[Any, Any, BatchReceipt | None]) -> Response:
+        try:
+            return answer(200, await work or {"ok": True})
+        except (OSError, sqlite3.Error, Fenced) as error:
+            return refuse(503, "store", f"Not stored: {error}.", retry_after_s=1.0)
+
+
+_batches = msgspec.json.Decoder(WorkerBatch)

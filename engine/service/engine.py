@@ -30,6 +30,7 @@ from engine.clock import Clock, LapseClock, SystemClock, pace
 from engine.cluster.identity import version
 from engine.cluster.lease import Identity, Terms
 from engine.cluster.leases import Leases
+from engine.cluster.lending import Lender
 from engine.extraction.llm import ErrorKind, LlmPool
 from engine.messages.dispatcher import Post
 from engine.metrics import exposition
@@ -44,6 +45,7 @@ from engine.routing.reading import ReadDocument
 from engine.routing.switch import Switch
 from engine.service.apply import Applied, Applier
 from engine.service.feedback import RateLimiter
+from engine.service.jobs import JobDesk
 from engine.service.monitor import Monitor
 from engine.service.plan_watch import PlanWatch
 from engine.service.proof import Proof
@@ -118,6 +120,7 @@ class Engine:
         self.events: deque[tuple[float, str]] = deque(maxlen=50)
         self._troubles: Counter[str] = Counter()  # by where they come from
         self._recent_events: dict[str, float] = {}  # events of the last minute, and when
+        self.jobs = JobDesk(self)
         self.proof: Proof | None = None  # of the last rollback
         self.calls_ended = 0  # because the armed file was removed, before the rollback request arrived
         self.last_proof: ProofView | None = None  # of a rollback before this engine
@@ -166,13 +169,18 @@ class Engine:
             self.token,
             self.trust,
         )
-        self.leases = Leases(
-            self.clock, self.token, self.terms, self.folder.mark_workers, inherited=self.folder.has_workers()
-        )
         self.writer = Writer(self.folder, self.token, ledger.fold)
         self.writer.start()
         key = secret(self.environ, self.plan.llm.api_key_env)
         self.pool = LlmPool(self.plan.llm, self.clock, api_key=key or None, permit=self.may_generate)
+        self.leases = Leases(
+            self.clock,
+            self.token,
+            self.terms,
+            self.folder.mark_workers,
+            Lender(lambda: self.pool.windows, lambda: self.pool.waiting, self.clock.real),
+            inherited=self.folder.has_workers(),
+        )
         self.applier = Applier(self.plan.apply, self.folder.path / "applied", self._applied)
         self.post = Post(self.plan, self.clock, self.conn, self.writer, self.environ, self.rehearsal)
         self.monitor = Monitor(
@@ -181,7 +189,7 @@ class Engine:
             self.conn,
             self.writer,
             self.pool,
-            lambda: self.pipeline.in_flight + self.leases.in_flight,
+            lambda: self.pipeline.in_flight + self.leases.live_in_flight,
             lambda: self.switch.read().percent_bp,
             self.limits,
             lambda: self.pipeline.bulk_refused,

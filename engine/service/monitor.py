@@ -117,6 +117,7 @@ class Monitor:
         self.verdict = Evaluation((), Timers())
         self.rules = rules_digest(plan.triggers, plan.trigger_settings)
         self.recent = RecentAttempts(plan.triggers, plan.trigger_settings, clock.monotonic())
+        self._live = RecentAttempts(plan.triggers, plan.trigger_settings, clock.monotonic())  # without back-fills
         self.documents: deque[float] = deque(maxlen=4000)
         self._percents = tuple(stage.percent_bp for stage in plan.stages)
         self._failed_probes = 0
@@ -155,21 +156,24 @@ class Monitor:
         now, mono = self.clock.now(), self.clock.monotonic()
         since = max(state.changed_at, now - REBUILD_S)
         rows = self.conn.execute(
-            "SELECT at, error, ms, attempted, lookup, cached FROM extraction WHERE at >= ? AND arm = "
+            "SELECT at, error, ms, attempted, lookup, cached, backfill FROM extraction WHERE at >= ? AND arm = "
             "'treatment' AND shadow = 0 "
             "AND epoch >= ? ORDER BY at DESC LIMIT ?",
             (since, state.epoch, REBUILD_ROWS),
         ).fetchall()
         self.recent.reset(mono - (now - since))
-        for at, error, ms, attempted, lookup, cached in reversed(rows):
+        self._live.reset(mono - (now - since))
+        for at, error, ms, attempted, lookup, cached, backfill in reversed(rows):
             t = mono - max(0.0, now - at)
             if lookup:
                 self.recent.look_up(t, cached)
             if attempted:
                 answered = error is None or (error == "timeout" and ms > 0)
                 self.recent.add(t, error is None, ms if answered else None, answered)
+                if not backfill:
+                    self._live.add(t, error is None, ms if answered else None, answered)
         if rows:
-            self._silence.sees(self.recent.per_min)
+            self._silence.sees(self._live.per_min)
         self.writer.later(lambda conn: attempts.rules_in_force(conn, now, self.rules))
         self._blind_reported = self.watch.timers.blind_s >= self.plan.trigger_settings.blind_after_s
         self.complained(state)
@@ -202,6 +206,11 @@ class Monitor:
         """Receives every record as it is made."""
         t = self.clock.monotonic()
         self._exemplars.see(record, ORIGIN.get())
+        if record.backfill:  # protects, and says nothing of the documents that people send
+            if record.attempted:
+                ms = timed(record)
+                self.recent.add(t, record.error is None, ms, ms is not None)
+            return
         if not record.shadow:
             self.documents.append(t)
         if record.shadow:
@@ -216,12 +225,14 @@ class Monitor:
         if record.attempted:
             ms = timed(record)
             self.recent.add(t, record.error is None, ms, ms is not None)
+            self._live.add(t, record.error is None, ms, ms is not None)
         if record.lookup or record.attempted:
-            self._silence.sees(self.recent.per_min)
+            self._silence.sees(self._live.per_min)
 
     def changed(self, state: State) -> None:
         """The percentage or the stage changed: only later evidence counts."""
         self.recent.reset(self.clock.monotonic())
+        self._live.reset(self.clock.monotonic())
         self.shadow.reset(self.clock.monotonic())
         self._silence.sees(self.documents_per_min() * state.percent_bp / 10_000)
         self._blind_reported = False  # blindness restarts; this does not mean documents are seen again
@@ -231,8 +242,9 @@ class Monitor:
     def unwatched(self) -> None:
         """The triggers were not evaluated for a while, for example while the machine was suspended: earlier failures no
         longer count. Timers keep their values; only new evidence moves them."""
-        per_min = self.recent.per_min
+        per_min = self._live.per_min
         self.recent.reset(self.clock.monotonic())
+        self._live.reset(self.clock.monotonic())
         self._silence.sees(per_min)
         self._failed_probes = 0
 
@@ -423,7 +435,7 @@ class Monitor:
         if self._facts is not None and self.clock.real() - self._facts_at < FACTS_EVERY_S:
             return self._facts
         bucket = self._evidence(state)
-        per_min = self.recent.at(self.clock.monotonic()).per_min
+        per_min = self._live.at(self.clock.monotonic()).per_min
         samples = self._samples(state, bucket)
         samples["negative_impacts"], impacts = facts.negative(self.conn, state)
         self._facts = conditions.GateFacts(

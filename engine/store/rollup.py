@@ -25,8 +25,8 @@ Key = tuple[int, int, int, int]  # level, t, stage, epoch
 _INSERT = (
     "INSERT INTO extraction (at, document_id, arm, method, stage, epoch, attempted, cached, lookup, "
     "fallback, skipped, shadow, "
-    "error, message, ms, queue_ms, keywords, proposed, ungrounded, server, short, answer, tries) VALUES "
-    "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "error, message, ms, queue_ms, keywords, proposed, ungrounded, server, short, answer, tries, backfill) VALUES "
+    "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _READ = "SELECT body FROM rollup WHERE level = ? AND t = ? AND stage = ? AND epoch = ?"
 _WRITE = "INSERT OR REPLACE INTO rollup VALUES (?,?,?,?,?)"
@@ -34,6 +34,12 @@ _WRITE = "INSERT OR REPLACE INTO rollup VALUES (?,?,?,?,?)"
 
 def insert_and_fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
     """Inside the caller's transaction; reads and writes each affected bucket once per call."""
+    insert(conn, records)
+    fold(conn, records)
+
+
+def insert(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
+    """The raw rows alone."""
     conn.executemany(
         _INSERT,
         [
@@ -61,11 +67,11 @@ def insert_and_fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> 
                 r.short,
                 r.answer,
                 r.tries,
+                r.backfill,
             )
             for r in records
         ],
     )
-    fold(conn, records)
 
 
 def fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:

@@ -313,6 +313,29 @@ def signed_manually(db: Database) -> None:
     )
 
 
+@migrations()
+def jobs(db: Database) -> None:
+    """Loads that workers outside the engine carry out: where they began, their parts, and what of an open part is
+    written."""
+    _run(
+        db,
+        """
+        CREATE TABLE job (id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, state TEXT NOT NULL,
+            actor TEXT NOT NULL, sources TEXT NOT NULL, root TEXT NOT NULL, method TEXT NOT NULL, kind TEXT NOT NULL,
+            ended REAL) STRICT;
+        CREATE TABLE job_part (job INTEGER NOT NULL, part INTEGER NOT NULL, body TEXT NOT NULL,
+            done INTEGER NOT NULL DEFAULT 0, llm INTEGER NOT NULL DEFAULT 0, frequency INTEGER NOT NULL DEFAULT 0,
+            cached INTEGER NOT NULL DEFAULT 0, fallback INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,
+            empty INTEGER NOT NULL DEFAULT 0, troubles TEXT NOT NULL DEFAULT '{}',
+            PRIMARY KEY (job, part)) STRICT, WITHOUT ROWID;
+        CREATE INDEX job_part_open ON job_part(job, part) WHERE NOT done;
+        CREATE TABLE job_key (job INTEGER NOT NULL, part INTEGER NOT NULL, key TEXT NOT NULL,
+            PRIMARY KEY (job, part, key)) STRICT, WITHOUT ROWID;
+        ALTER TABLE extraction ADD COLUMN backfill INTEGER NOT NULL DEFAULT 0;
+        """,
+    )
+
+
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring the database up to date, one transaction per step. StoreError when a newer version wrote it."""
     db = Database(conn)

@@ -35,6 +35,7 @@ RETRY_S = 0.1
 STUCK_S = 20.0  # no single change takes this long
 REFUSING_S = 2.0  # after refusing writes for this long, the store takes no new documents either
 STALLED_S = 5.0  # nor after one change has been running this long
+BULK_MAX = 16  # batches of workers that wait; more are refused until some are written
 JOBS_MAX = 20_000  # while the store refuses writes; then the oldest are dropped
 
 
@@ -48,6 +49,7 @@ class Writer:
         self._counted = counted
         self._control: deque[tuple[Job, Future[Any], bool]] = deque()
         self._records: deque[Waiting] = deque()
+        self._bulk: deque[tuple[Job, Future[Any]]] = deque()
         self._jobs: deque[Job] = deque(maxlen=JOBS_MAX)
         self._wake = threading.Condition()
         self._stopping = False
@@ -139,6 +141,18 @@ class Writer:
                 self._wake.notify()
         return future
 
+    def bulk(self, change: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Run `change(conn)` in a transaction of its own after control jobs and due extractions: a worker's batch. Not
+        retried; OSError when too many wait already."""
+        future: Future[T] = Future()
+        with self._wake:
+            if len(self._bulk) >= BULK_MAX:
+                future.set_exception(OSError(f"the store is not keeping up ({len(self._bulk)} batches wait)"))
+                return future
+            self._bulk.append((change, future))
+            self._wake.notify()
+        return future
+
     def later(self, job: Job) -> None:
         """Run `job(conn)` inside the next batch's transaction: the live view, evidence, presence."""
         with self._wake:
@@ -166,6 +180,8 @@ class Writer:
         now = time.monotonic()
         if self._control:
             return max(0.0, self._retry_at - now)
+        if self._bulk:
+            return 0.0
         if not (self._records or self._jobs) or self._given_up:
             return None
         if self._stopping or len(self._records) >= BATCH_MAX:
@@ -176,14 +192,38 @@ class Writer:
         """Do what is due: one control job, else one batch."""
         with self._wake:
             job = self._control.popleft() if self._control else None
+            first = self._stopping or len(self._records) >= BATCH_MAX or time.monotonic() >= self._batch_at
+            waits = bool(self._records or self._jobs) and first and not self._given_up
+            bulk = self._bulk.popleft() if job is None and self._bulk and not waits else None
         self._began = time.monotonic()
         if job is not None:
             self._run_control(self._durable, *job)
+        elif bulk is not None:
+            self._run_bulk(self._fast, *bulk)
         else:
             ok = self._run_batch(self._fast)
             self._batch_at = time.monotonic() + (BATCH_S if ok else RETRY_S)
             self._given_up = not ok and self._stopping
         self._began = None
+
+    def _run_bulk(self, conn: sqlite3.Connection, change: Job, future: Future[Any]) -> None:
+        def job(conn: sqlite3.Connection) -> Any:
+            begin(conn, self._token)
+            result = change(conn)
+            conn.execute("COMMIT")
+            return result
+
+        try:
+            result = self._here(conn, job)
+        except Fenced as error:
+            self.fenced, self._problem = True, str(error)
+            _fail(future, OSError(str(error)))
+        except (sqlite3.OperationalError, Replaced) as error:
+            _fail(future, OSError(f"the store is refusing writes: {error}"))
+        except BaseException as error:
+            _fail(future, error)
+        else:
+            _done(future, result)
 
     def _close(self) -> None:
         for conn in (self._fast, self._durable):

@@ -20,6 +20,7 @@ from engine.clock import Clock
 from engine.cluster import lease
 from engine.cluster.lease import RENEW_S, SEND_S, Grant, Held, Identity, LeasePoll, LeaseRenewal, Terms, Version
 from engine.cluster.leases import WATCH_S
+from engine.cluster.lending import WindowUse
 from engine.worker.line import EngineConnection, EngineRefused
 
 SETTLE_S = 0.02  # between two renewals while calls are ending: the engine waits for their end
@@ -28,7 +29,8 @@ LEAST_S = 0.05  # for an answer, when the lease has ended
 
 
 class Keeper:
-    """`calls`: LLM requests in flight; `last_call`: when the last was sent, by the clock's epoch; `cancel` ends calls
+    """`uses` and `lent`: what the LLM servers' windows learn from, and this worker's shares of them.
+    `calls`: LLM requests in flight; `last_call`: when the last was sent, by the clock's epoch; `cancel` ends calls
     in flight, in the loop. `ended` is called once, in the loop, when the engine will never grant this worker a lease.
     """
 
@@ -42,6 +44,9 @@ class Keeper:
         last_call: Callable[[], float | None],
         cancel: Callable[[str], object],
         ended: Callable[[str], object],
+        uses: Callable[[], list[WindowUse]] = list,
+        lent: Callable[[dict[str, int]], object] = lambda shares: None,
+        backfill: bool = False,
     ) -> None:
         self.held = Held()
         self.salt = ""
@@ -53,6 +58,9 @@ class Keeper:
         self._last_call = last_call
         self._cancel = cancel
         self._ended = ended
+        self._uses = uses
+        self._lent = lent
+        self._backfill = backfill
         self._acknowledged: Version = (0, 0)
         self._lock = threading.Lock()  # over the replacement of `held`
         self._soon = threading.Event()
@@ -112,6 +120,7 @@ class Keeper:
         self._apply(lambda held: lease.renewed(held, grant, sent))
         self.salt = grant.salt
         self._granted.set()
+        self._in_loop(self._lent, grant.shares)
         unsettled = self._calls() and not self.held.terms.percent_bp
         return SETTLE_S if unsettled else RENEW_S - (self._clock.real() - sent)
 
@@ -126,6 +135,8 @@ class Keeper:
             acknowledged,
             self._calls(),
             None if last is None else max(0.0, self._clock.now() - last),
+            self._backfill,
+            servers=self._uses(),
         )
 
     def _lapse(self) -> None:

@@ -23,10 +23,12 @@ from engine.extraction.llm import prompt
 from engine.extraction.llm.address import address
 from engine.extraction.llm.call import call
 from engine.extraction.llm.check import CheckReport, Say, check
+from engine.extraction.llm.concurrency import Window
 from engine.extraction.llm.deadline import DocumentProgress
 from engine.extraction.llm.failure import ANSWERS, UNSENT, ErrorKind, Fault, LlmFailure, NotPermitted
 from engine.extraction.llm.http import Http
 from engine.extraction.llm.judge import PieceEvidence, PieceKeywords, judge, merged
+from engine.extraction.llm.lent import LentWindow
 from engine.extraction.llm.permit import RequestGuard
 from engine.extraction.llm.protocol import ModelReply
 from engine.extraction.llm.queue import Slot, WaitQueue
@@ -166,6 +168,23 @@ class LlmPool:
     def all_known(self) -> bool:
         """Whether every server has reported its digest."""
         return all(s.facts.digest for s in self._servers)
+
+    @property
+    def windows(self) -> dict[str, Window]:
+        """The window of each server, by its address."""
+        return {server.url: server.window for server in self._servers}
+
+    def borrow_windows(self) -> dict[str, LentWindow]:
+        """From here on another process says how many calls each server gets from this one; call `serve` after it
+        did."""
+        lent = {server.url: LentWindow(self.config.max_concurrency, self.config.timeout_s) for server in self._servers}
+        for server in self._servers:
+            server.window = lent[server.url]
+        return lent
+
+    def serve(self) -> None:
+        """Give free places to waiting calls."""
+        self._queue.serve()
 
     @property
     def waiting(self) -> int:

@@ -1,0 +1,160 @@
+"""Carries out a job with worker processes of this machine. They end with this process, however it ends; the job
+stays."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct, to_builtins
+
+from console.upload.parts import parts
+from engine.client.client import EngineClient
+from engine.store import jobs
+from engine.store.jobs import Job, JobPart, JobTally
+from engine.store.reader import Reader
+from engine.text import counted
+
+MOST_WORKERS = 64
+PARTS_AT_ONCE = 100
+LOOK_S = 0.3
+RESTARTS = 3  # of each worker that dies; its part goes to another meanwhile
+END_S = 5.0
+_ON = re.compile(r"local:(\d{1,3})")
+
+
+class JobTrouble(Exception):
+    """The message is a sentence."""
+
+
+class JobResult(Struct, frozen=True):
+    """`why`: what kept the job from its end; "" when it is done."""
+
+    job: Job
+    tally: JobTally
+    troubles: dict[str, list[str]]
+    why: str = ""
+
+
+def workers_of(on: str) -> int:
+    """How many processes "local:8" means. JobTrouble for anything else."""
+    match = _ON.fullmatch(on)
+    if match is None or not 1 <= int(match[1]) <= MOST_WORKERS:
+        raise JobTrouble(
+            f"--on takes local:N, N worker processes of this machine, at most {MOST_WORKERS}: --on local:4."
+        )
+    return int(match[1])
+
+
+def begin(client: EngineClient, files: Iterable[str], sources: str, root: Path, method: str, kind: str) -> int:
+    """Enter a job and its parts into the store; nothing is read yet. JobTrouble."""
+    job = int(_ask(client, "job_begin", sources=sources, root=str(root), method=method, kind=kind)["job"])
+    some: list[JobPart] = []
+    first = 0
+    for part in parts(files):
+        some.append(part)
+        if len(some) == PARTS_AT_ONCE:
+            _ask(client, "job_parts", job=job, first=first, parts=to_builtins(some))
+            first, some = first + len(some), []
+    if some:
+        _ask(client, "job_parts", job=job, first=first, parts=to_builtins(some))
+    return job
+
+
+def carry_out(
+    client: EngineClient, reader: Reader, job: int, workers: int, plan_path: Path, watch: Callable[[JobTally], None]
+) -> JobResult:
+    """Run the job to its end, its stop, or until no worker is left. JobTrouble when it cannot start."""
+    _ask(client, "job_run", job=job)
+    crew = [_Process(reader.folder.path, job, plan_path) for _ in range(workers)]
+    try:
+        while True:
+            known, tally = reader.read(lambda conn: (jobs.find(conn, job), jobs.tally(conn, job)))
+            assert known is not None
+            watch(tally)
+            if known.state in ("done", "stopped"):
+                why = "" if known.state == "done" else f"Job {job} was stopped."
+                break
+            alive = [process for process in crew if process.keep_alive()]
+            if not alive:
+                why = next((process.why for process in crew if process.why), "") or "Every worker has ended."
+                known, tally = reader.read(lambda conn: (jobs.find(conn, job), jobs.tally(conn, job)))
+                assert known is not None
+                if known.state == "done":
+                    why = ""
+                break
+            time.sleep(LOOK_S)
+    finally:
+        for process in crew:
+            process.end()
+        for process in crew:
+            process.wait()
+    return JobResult(known, tally, reader.read(lambda conn: jobs.troubles(conn, job)), why)
+
+
+def sentence(result: JobResult, took: float) -> str:
+    t = result.tally
+    per_s = t.documents / max(took, 1e-9)
+    return (
+        f"Job {result.job.id}: {counted(t.documents, 'document')} in {took:.1f} s ({per_s:.0f}/s): "
+        f"{t.llm} by LLM, {t.frequency} by frequency ({t.fallback} as fallback), "
+        f"{f'{t.empty} empty, ' if t.empty else ''}{t.failed} failed; {t.done} of {counted(t.parts, 'part')} done."
+    )
+
+
+def data(result: JobResult) -> dict[str, Any]:
+    """The same for programs."""
+    troubles = [f"{name}: {why}" for why, names in result.troubles.items() for name in names]
+    return {"job": result.job.id, "state": result.job.state, **to_builtins(result.tally), "skipped": troubles}
+
+
+def _ask(client: EngineClient, kind: str, /, **fields: object) -> dict[str, Any]:
+    reply = client.command(kind, timeout_s=60.0, **fields)
+    if not reply.ok:
+        raise JobTrouble(reply.sentence)
+    return reply.data
+
+
+class _Process:
+    """One worker, started again when it is killed."""
+
+    def __init__(self, store: Path, job: int, plan_path: Path) -> None:
+        self._command = [
+            sys.executable, "-P", "-m", "console.upload.worker", str(store.absolute()), str(job), str(plan_path),
+        ]  # fmt: skip
+        self._starts = 0
+        self.why = ""
+        self._start()
+
+    def _start(self) -> None:
+        self._starts += 1
+        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def keep_alive(self) -> bool:
+        """Whether it runs. One that was killed starts again; one that gave up, or has nothing left, does not."""
+        code = self._process.poll()
+        if code is None:
+            return True
+        if code >= 0 or self._starts > RESTARTS:
+            lines = self._process.stdout.read().strip().splitlines() if self._process.stdout and not self.why else []
+            self.why = self.why or (lines[-1] if code and lines else "")
+            return False
+        self._start()
+        return True
+
+    def end(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+
+    def wait(self) -> None:
+        try:
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()

@@ -1,0 +1,49 @@
+"""A worker process of `rollout load --on local:N`: it ends with the process that started it, and holds no control.
+
+Run as `python -P -m console.upload.worker STORE JOB PLAN`; its line on stdout says why it failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import uuid
+from pathlib import Path
+
+from console.upload.parts import documents
+from engine.plan.environment import EnvironmentProblem, secret
+from engine.plan.load import PlanError, load_plan
+from engine.worker.core import Worker, WorkerFailed, explained
+from engine.worker.line import EngineConnection
+
+NICE = 5  # below the engine
+
+
+def main(store: str, job: str, plan_path: str) -> int:
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    os.nice(NICE)
+    try:
+        plan = load_plan(Path(plan_path))
+        key = secret(os.environ, plan.llm.api_key_env)
+        with explained():
+            name = f"{os.getpid()}-{uuid.uuid4().hex[:6]}"
+            asyncio.run(Worker(name, plan, int(job), lambda: EngineConnection(store), documents, key or "").run())
+    except (WorkerFailed, PlanError, EnvironmentProblem) as error:
+        print(error, flush=True)
+        return 1
+    except KeyboardInterrupt:
+        return 1
+    return 0
+
+
+def _end_with_parent() -> None:
+    """The other end of stdin closes when the process that started this one ends, however it ends."""
+    while os.read(0, 1024):
+        pass
+    os._exit(1)  # what is not stored is not lost: its part is still open
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:4]))

@@ -1,0 +1,65 @@
+"""`rollout jobs`: loads that worker processes carry out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import msgspec
+
+from console.context import CliContext, fail, json_option, say
+from engine.plan.durations import iso
+from engine.store.jobs import Job, JobTally
+from engine.text import counted
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def jobs(ctx: click.Context, as_json: bool) -> None:
+    """The loads that ran with --on, newest first: how far each is, and how to continue it."""
+    if ctx.invoked_subcommand is None:
+        _list(ctx.obj, as_json)
+
+
+def _list(context: CliContext, as_json: bool) -> None:
+    from engine.store.folder import StoreError
+    from engine.store.jobs import listed
+
+    try:
+        found = context.reader.read(listed)
+    except StoreError as error:
+        fail(str(error), as_json)
+    body = {"ok": True, "jobs": [_plain(job, tally) for job, tally in found]}
+    printed = (
+        "\n".join(_line(job, tally) for job, tally in found)
+        or "No job yet: `rollout load --on local:4 docs/` makes one."
+    )
+    say(body, printed, as_json)
+
+
+def _plain(job: Job, tally: JobTally) -> dict[str, Any]:
+    times = {"at": iso(job.at), "ended": None if job.ended is None else iso(job.ended)}
+    return {**msgspec.to_builtins(job), **times, **msgspec.to_builtins(tally)}
+
+
+def _line(job: Job, tally: JobTally) -> str:
+    how = f"; continue it: rollout load --on local:4 --resume {job.id}" if job.state in ("running", "stopped") else ""
+    return (
+        f"{job.id}  {iso(job.at)}  {job.state}, {job.kind}, {job.method}  "
+        f"{tally.done} of {counted(tally.parts, 'part')}, "
+        f"{counted(tally.documents, 'document')} ({tally.llm} by LLM), {tally.failed} failed  "
+        f"{job.actor}: {job.sources}{how}"
+    )
+
+
+@jobs.command()
+@click.argument("job", type=int)
+@json_option
+@click.pass_obj
+def stop(context: CliContext, job: int, as_json: bool) -> None:
+    """Stop a job: its workers end, what is stored stays."""
+    reply = context.client.command("job_stop", job=job)
+    if not reply.ok:
+        fail(reply.sentence, as_json, {"code": reply.data.get("code", "refused")})
+    say({"ok": True, "sentence": reply.sentence, "job": job}, reply.sentence, as_json)

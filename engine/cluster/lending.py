@@ -1,0 +1,107 @@
+"""One window per LLM server, the engine's: places in it are lent to workers with their leases.
+
+Windows that each worker finds alone add up: eight of them on one server of 8 slots summed to 123. So a worker has no
+window of its own. It reports what it wants and how its calls ended; the engine's window learns from that as from its
+own calls, and a share of its size goes back with the lease. A lent place counts as a call in flight.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Protocol
+
+from msgspec import Meta, Struct
+
+MOST_ANSWERS = 2000
+
+Few = Annotated[int, Meta(ge=0, le=100_000)]
+
+
+class WindowUse(Struct, frozen=True):
+    """A worker's calls to one server since its last report. `wanted`: calls in flight or waiting for a place;
+    `answered`: seconds each took."""
+
+    url: str
+    wanted: Few = 0
+    answered: Annotated[list[float], Meta(max_length=MOST_ANSWERS)] = []
+    late: Few = 0
+    busy: Few = 0
+
+
+class LendableWindow(Protocol):
+    limit: int
+    in_flight: int
+
+    def take(self) -> Any: ...
+    def drop(self, ticket: Any) -> None: ...
+    def answered(self, ticket: Any, seconds: float, now: float) -> None: ...
+    def late(self, ticket: Any, now: float) -> None: ...
+    def busy(self, ticket: Any, now: float) -> None: ...
+
+
+class Lender:
+    """`windows` by server; `waiting`: documents of the engine itself that wait for a place, which come first."""
+
+    def __init__(
+        self, windows: Callable[[], Mapping[str, LendableWindow]], waiting: Callable[[], int], now: Callable[[], float]
+    ) -> None:
+        self._windows = windows
+        self._waiting = waiting
+        self._now = now
+        self._lent: dict[str, dict[str, deque[Any]]] = {}  # worker -> server -> tickets
+        self._wanted: dict[str, dict[str, int]] = {}
+
+    def settle(self, worker: str, uses: Iterable[WindowUse]) -> dict[str, int]:
+        """Learn from a worker's report; return how many calls it may have in flight, by server."""
+        windows = self._windows()
+        wanted = self._wanted[worker] = {}
+        lent = self._lent.setdefault(worker, {})
+        for use in uses:
+            if (window := windows.get(use.url)) is not None:
+                wanted[use.url] = use.wanted
+                self._learn(window, lent.setdefault(use.url, deque()), use)
+        for url, window in windows.items():
+            self._resize(window, lent.setdefault(url, deque()), self._share(worker, url, window))
+        return {url: len(tickets) for url, tickets in lent.items()}
+
+    def end(self, living: Callable[[str], bool]) -> None:
+        """Take back the places of workers without a lease."""
+        windows = self._windows()
+        for worker in [worker for worker in self._lent if not living(worker)]:
+            self._wanted.pop(worker, None)
+            for url, tickets in self._lent.pop(worker).items():
+                for ticket in tickets:
+                    windows[url].drop(ticket)
+
+    def _learn(self, window: LendableWindow, tickets: deque[Any], use: WindowUse) -> None:
+        """Each end gives a place back and takes it again: the worker has used it for its next call already."""
+        now = self._now()
+        for seconds in use.answered:
+            if tickets and 0 <= seconds < 1e6:
+                window.answered(tickets.popleft(), seconds, now)
+                tickets.append(window.take())
+        for times, end in ((use.busy, window.busy), (use.late, window.late)):
+            for _ in range(min(times, len(tickets))):
+                end(tickets.popleft(), now)
+                tickets.append(window.take())
+
+    def _share(self, worker: str, url: str, window: LendableWindow) -> int:
+        """An equal part of what the engine leaves, and what others do not want of theirs."""
+        out = sum(len(lent.get(url, ())) for lent in self._lent.values())
+        left = max(0, window.limit - (window.in_flight - out) - min(self._waiting(), window.limit // 2))
+        askers = sorted((wanted.get(url, 0), name) for name, wanted in self._wanted.items())
+        for place, (wanted, name) in enumerate(askers):
+            share = min(wanted, -(-left // (len(askers) - place)))
+            if name == worker:
+                mine = len(self._lent[worker][url])
+                return max(0, min(share, window.limit - window.in_flight + mine))
+            left -= share
+        return 0
+
+    @staticmethod
+    def _resize(window: LendableWindow, tickets: deque[Any], share: int) -> None:
+        while len(tickets) < share:
+            tickets.append(window.take())
+        while len(tickets) > share:
+            window.drop(tickets.pop())

@@ -1,0 +1,78 @@
+"""Jobs that workers outside the engine carry out: begin, parts, run, stop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from engine.client.client import Reply
+from engine.rollout.state import Ask
+from engine.service.engine import Engine
+from engine.service.jobs import NoJob
+from engine.store import jobs
+from engine.store.jobs import JobPart
+from engine.text import clean_line, counted
+
+NO_REHEARSAL = (
+    "A rehearsal has no workers: its LLM service is simulated beside its engine. Use `rollout load` without --on."
+)
+
+
+class _Begin(Struct, frozen=True):
+    sources: str
+    root: str
+    method: jobs.Method = "auto"
+    kind: jobs.Kind = "live"
+
+
+class _Parts(Struct, frozen=True):
+    job: int
+    first: int
+    parts: list[JobPart]
+
+
+class _Named(Struct, frozen=True):
+    job: int
+
+
+async def begin(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    if engine.rehearsal:
+        return Reply(False, NO_REHEARSAL, {"code": "rehearsal"})
+    asked = msgspec.convert(fields, _Begin)
+    sources = clean_line(asked.sources, 2000)
+    number = await engine.jobs.begin(ask.actor.name, sources, asked.root, asked.method, asked.kind)
+    return Reply(True, f"Job {number} begins.", {"job": number})
+
+
+async def add_parts(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    asked = msgspec.convert(fields, _Parts)
+    try:
+        await engine.jobs.add_parts(asked.job, asked.first, asked.parts)
+    except NoJob as error:
+        return Reply(False, str(error), {"code": error.code})
+    return Reply(True, f"Job {asked.job} has {counted(len(asked.parts), 'more part')}.")
+
+
+async def run(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    if engine.rehearsal:
+        return Reply(False, NO_REHEARSAL, {"code": "rehearsal"})
+    number = msgspec.convert(fields, _Named).job
+    try:
+        await engine.jobs.run(number)
+    except NoJob as error:
+        return Reply(False, str(error), {"code": error.code})
+    engine.event(f"{ask.actor.name} runs job {number}.")
+    return Reply(True, f"Job {number} runs.", {"job": number})
+
+
+async def stop(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+    number = msgspec.convert(fields, _Named).job
+    try:
+        await engine.jobs.stop(number)
+    except NoJob as error:
+        return Reply(False, str(error), {"code": error.code})
+    engine.event(f"{ask.actor.name} stopped job {number}.")
+    resume = f"`rollout load --on local:2 --resume {number}` continues it."
+    return Reply(True, f"Job {number} is stopped: its workers end. {resume}", {"job": number})

@@ -1,0 +1,166 @@
+"""The engine's side of jobs: which worker has which part, and what happens to the documents it sends.
+
+A claim lasts as long as its worker's lease, so the part of a killed or cut-off worker goes to another one. Two workers
+at one part cost calls and no document: the store counts each once (`engine.store.jobs`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from engine.measures.record import Extraction
+from engine.routing import buckets
+from engine.routing.pipeline import ID_LIMIT, TEXT_LIMIT
+from engine.routing.switch import Permit
+from engine.store import jobs
+from engine.store.documents import DocumentWrite
+from engine.store.jobs import ExtractedItem, Job, JobPart, PartEnded
+from engine.text import unfit_id
+from engine.trial import ledger
+from engine.worker.messages import BatchReceipt, PartGrant, PartRequest, WorkerBatch
+
+if TYPE_CHECKING:
+    from engine.service.engine import Engine
+
+BATCHES_KNOWN = 64  # of each worker
+OVERTAKEN = "the percentage was lowered before the answer arrived"
+
+
+class NoJob(Exception):
+    """There is no such job, or it takes no more work. The message is a sentence; `code` is for programs."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class JobDesk:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._claims: dict[tuple[int, int], str] = {}
+        self._seen: dict[str, deque[int]] = {}  # batches whose attempts the triggers have
+
+    # -- people's side -------------------------------------------------------------------------------------------------
+
+    async def begin(self, actor: str, sources: str, root: str, method: jobs.Method, kind: jobs.Kind) -> int:
+        now = self._engine.clock.now()
+        return int(await self._write(lambda conn: jobs.begin(conn, now, actor, sources, root, method, kind)))
+
+    async def add_parts(self, job: int, first: int, parts: list[JobPart]) -> None:
+        self._known(job, ("filling",))
+        await self._write(lambda conn: jobs.add_parts(conn, job, first, parts))
+
+    async def run(self, job: int) -> None:
+        """All its parts are known, or it is continued."""
+        known = self._known(job, ("filling", "running", "stopped"))
+        if known.state != "running":
+            await self._write(lambda conn: jobs.move(conn, job, "running", None))
+
+    async def stop(self, job: int) -> None:
+        now, known = self._engine.clock.now(), self._known(job, ("filling", "running", "stopped"))
+        if known.state != "stopped":
+            await self._write(lambda conn: jobs.move(conn, job, "stopped", now))
+
+    # -- the workers' side ---------------------------------------------------------------------------------------------
+
+    def next_part(self, asks: PartRequest) -> PartGrant:
+        """A part that no living worker has. The worker's own open claim counts as given up: it asks for the next."""
+        engine = self._engine
+        job = self._known(asks.job, None)
+        if job.state != "running":
+            return PartGrant(job)
+        leases = engine.leases
+        self._claims = {
+            at: worker for at, worker in self._claims.items() if worker != asks.worker and leases.lives(worker)
+        }
+        left = jobs.open_parts(engine.conn, job.id, 1 + len(self._claims))
+        for number in left:
+            if (job.id, number) not in self._claims:
+                self._claims[job.id, number] = asks.worker
+                part = jobs.part(engine.conn, job.id, number)
+                return PartGrant(job, False, number, part, jobs.written(engine.conn, job.id, number))
+        return PartGrant(job, bool(left))
+
+    async def take(self, batch: WorkerBatch) -> BatchReceipt:
+        """Store a worker's documents and show its attempts to the triggers; returns when they are committed."""
+        engine = self._engine
+        job = self._known(batch.job, ("running",))
+        now, permit = engine.clock.now(), engine.switch.read()
+        items = [self._stamped(item, job, now) for item in batch.items]
+        known = self._seen.setdefault(batch.worker, deque(maxlen=BATCHES_KNOWN))
+        if batch.number not in known:
+            known.append(batch.number)
+            for item in items:
+                engine.monitor.observe(item.record)
+        items = [self._overtaken(item, job, permit) for item in items]
+
+        def change(conn: Any) -> int:
+            new = jobs.keep(conn, job, items)
+            if job.kind == "live" and new:
+                ledger.fold(conn, [item.record for item in new])
+            return len(new)
+
+        written = await asyncio.wrap_future(engine.writer.bulk(change))
+        return BatchReceipt(written, len(items) - written)
+
+    async def end_part(self, ended: PartEnded) -> None:
+        self._known(ended.job, None)
+        now = self._engine.clock.now()
+        await self._write(lambda conn: jobs.end_part(conn, ended.job, ended, now))
+        self._claims.pop((ended.job, ended.part), None)
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _known(self, job: int, states: tuple[jobs.JobState, ...] | None) -> Job:
+        known = jobs.find(self._engine.conn, job)
+        if known is None:
+            raise NoJob("no_job", f"There is no job {job}. `rollout jobs` lists them.")
+        if states is not None and known.state not in states:
+            raise NoJob("job_state", f"Job {job} is {known.state}.")
+        return known
+
+    async def _write(self, change: Any) -> Any:
+        return await asyncio.wrap_future(self._engine.writer.write(change))
+
+    def _stamped(self, item: ExtractedItem, job: Job, now: float) -> ExtractedItem:
+        """By the engine's clock. NoJob for what no worker of this version sends."""
+        record, document = item.record, item.document
+        if not _is_sound(record, document):
+            raise NoJob("document", f"A document of part {item.part} is not usable: its id, text or figures are not.")
+        at = now - min(item.age_s, max(0.0, now - job.at))
+        return replace(
+            item,
+            record=replace(record, at=at, backfill=job.kind == "backfill"),
+            document=None if document is None else replace(document, at=at),
+        )
+
+    def _overtaken(self, item: ExtractedItem, job: Job, permit: Permit) -> ExtractedItem:
+        """An LLM answer that arrives after the fall is stored as frequency."""
+        document = item.document
+        if document is None or document.method != "llm":
+            return item
+        arm = (
+            "treatment" if job.method == "llm" else buckets.arm(self._engine.plan.salt, document.id, permit.percent_bp)
+        )
+        if permit.open and arm == "treatment":
+            return item
+        served = len(document.frequency)
+        return replace(
+            item,
+            record=replace(item.record, method="frequency", fallback=True, message=OVERTAKEN, keywords=served),
+            document=replace(document, method="frequency", llm=None, llm_technical=()),
+        )
+
+
+def _is_sound(record: Extraction, document: DocumentWrite | None) -> bool:
+    if not all(math.isfinite(figure) for figure in (record.ms, record.queue_ms)) or record.shadow:
+        return False
+    if document is None:
+        return True
+    text_fits = len(document.text) <= TEXT_LIMIT
+    return document.id == record.document_id and text_fits and not unfit_id(document.id, ID_LIMIT)

@@ -1,0 +1,218 @@
+"""Jobs in the store: where one began, its parts, and what of an open part is written.
+
+A document counts once a job: its key (id and text) is inserted in the same transaction as the document itself, so a
+batch that arrives twice, late, or from two workers at the same part writes nothing twice. The keys of a part go when
+the part is done; a batch for a part that is done is known as a whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from engine.measures.record import Extraction
+from engine.store import documents
+from engine.store.documents import DocumentWrite
+from engine.store.rollup import insert, insert_and_fold
+
+KEY_BYTES = 12
+
+Kind = Literal["live", "backfill"]
+Method = Literal["auto", "llm", "frequency"]
+JobState = Literal["filling", "running", "done", "stopped"]
+Count = Annotated[int, Meta(ge=0, le=1 << 40)]
+
+
+class FilePiece(Struct, frozen=True):
+    """A file, or the lines of one: from byte `start` to before `end` (0: the whole file), the first being line
+    number `line`."""
+
+    path: str
+    start: int = 0
+    end: int = 0
+    line: int = 1
+
+
+class JobPart(Struct, frozen=True):
+    """What one worker reads at a time: some hundred documents."""
+
+    pieces: tuple[FilePiece, ...]
+
+
+class Job(Struct, frozen=True):
+    """`root`: ids are paths from there. `kind`: back-fills protect like live work, but are no evidence for a gate, a
+    bake or the A/B test."""
+
+    id: int
+    at: float
+    state: JobState
+    actor: str
+    sources: str
+    root: str
+    method: Method
+    kind: Kind
+    ended: float | None = None
+
+
+class ExtractedItem(Struct, frozen=True):
+    """One extracted document. Its times are ages: the engine stamps them. `key` names the document and its text."""
+
+    part: Count
+    key: str
+    age_s: Annotated[float, Meta(ge=0, le=1e9)]
+    record: Extraction
+    document: DocumentWrite | None = None
+
+
+class PartEnded(Struct, frozen=True, forbid_unknown_fields=True):
+    """A worker has finished a part. `failed` and `empty` documents have no keywords; `troubles` names some of them,
+    by reason."""
+
+    worker: Annotated[str, Meta(max_length=100)]
+    job: Count
+    part: Count
+    failed: Count = 0
+    empty: Count = 0
+    troubles: dict[str, list[str]] = {}
+
+
+class JobTally(Struct, frozen=True):
+    """What a job has done so far."""
+
+    parts: int = 0
+    done: int = 0
+    llm: int = 0
+    frequency: int = 0
+    cached: int = 0
+    fallback: int = 0
+    failed: int = 0
+    empty: int = 0
+
+    @property
+    def documents(self) -> int:
+        return self.llm + self.frequency
+
+
+_parts = msgspec.json.Decoder(JobPart)
+_COLUMNS = "id, at, state, actor, sources, root, method, kind, ended"
+
+
+def key(document_id: str, digest: str) -> str:
+    """Names a document and its text."""
+    whole = f"{document_id}\0{digest}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(whole, digest_size=KEY_BYTES).hexdigest()
+
+
+def begin(conn: sqlite3.Connection, at: float, actor: str, sources: str, root: str, method: str, kind: str) -> int:
+    return int(
+        conn.execute(
+            "INSERT INTO job (at, state, actor, sources, root, method, kind) VALUES (?,'filling',?,?,?,?,?)",
+            (at, actor, sources, root, method, kind),
+        ).lastrowid
+        or 0
+    )
+
+
+def add_parts(conn: sqlite3.Connection, job: int, first: int, parts: Sequence[JobPart]) -> None:
+    """Numbered from `first`; the same parts again change nothing."""
+    conn.executemany(
+        "INSERT OR IGNORE INTO job_part (job, part, body) VALUES (?,?,?)",
+        [(job, number, msgspec.json.encode(part).decode()) for number, part in enumerate(parts, first)],
+    )
+
+
+def move(conn: sqlite3.Connection, job: int, state: str, at: float | None) -> None:
+    conn.execute("UPDATE job SET state = ?, ended = ? WHERE id = ?", (state, at, job))
+
+
+def find(conn: sqlite3.Connection, job: int) -> Job | None:
+    row = conn.execute(f"SELECT {_COLUMNS} FROM job WHERE id = ?", (job,)).fetchone()
+    return Job(*row) if row is not None else None
+
+
+def listed(conn: sqlite3.Connection, limit: int = 50) -> list[tuple[Job, JobTally]]:
+    """The latest jobs, newest first."""
+    rows = conn.execute(f"SELECT {_COLUMNS} FROM job ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
+    return [(Job(*row), tally(conn, row[0])) for row in rows]
+
+
+def tally(conn: sqlite3.Connection, job: int) -> JobTally:
+    row = conn.execute(
+        "SELECT count(*), coalesce(sum(done), 0), coalesce(sum(llm), 0), coalesce(sum(frequency), 0), "
+        "coalesce(sum(cached), 0), coalesce(sum(fallback), 0), coalesce(sum(failed), 0), coalesce(sum(empty), 0) "
+        "FROM job_part WHERE job = ?",
+        (job,),
+    ).fetchone()
+    return JobTally(*row)
+
+
+def troubles(conn: sqlite3.Connection, job: int, limit: int = 200) -> dict[str, list[str]]:
+    """Named documents without keywords, by reason."""
+    out: dict[str, list[str]] = {}
+    for (body,) in conn.execute(
+        "SELECT troubles FROM job_part WHERE job = ? AND troubles <> '{}' ORDER BY part LIMIT ?", (job, limit)
+    ):
+        for why, names in msgspec.json.decode(body, type=dict[str, list[str]]).items():
+            out.setdefault(why, []).extend(names)
+    return out
+
+
+def open_parts(conn: sqlite3.Connection, job: int, limit: int) -> list[int]:
+    rows = conn.execute("SELECT part FROM job_part WHERE job = ? AND NOT done ORDER BY part LIMIT ?", (job, limit))
+    return [number for (number,) in rows]
+
+
+def part(conn: sqlite3.Connection, job: int, number: int) -> JobPart:
+    (body,) = conn.execute("SELECT body FROM job_part WHERE job = ? AND part = ?", (job, number)).fetchone()
+    return _parts.decode(body)
+
+
+def written(conn: sqlite3.Connection, job: int, number: int) -> tuple[str, ...]:
+    rows = conn.execute("SELECT key FROM job_key WHERE job = ? AND part = ?", (job, number))
+    return tuple(key for (key,) in rows)
+
+
+def keep(conn: sqlite3.Connection, job: Job, items: Iterable[ExtractedItem]) -> list[ExtractedItem]:
+    """Store what is new of them, inside the caller's transaction; return it. A back-fill's records are kept raw and
+    are in no bucket, so no gate, bake or figure counts them."""
+    new: list[ExtractedItem] = []
+    closed: dict[int, bool] = {}
+    for item in items:
+        if item.part not in closed:
+            row = conn.execute("SELECT done FROM job_part WHERE job = ? AND part = ?", (job.id, item.part)).fetchone()
+            closed[item.part] = row is None or bool(row[0])
+        if closed[item.part]:
+            continue
+        if conn.execute("INSERT OR IGNORE INTO job_key VALUES (?,?,?)", (job.id, item.part, item.key)).rowcount:
+            new.append(item)
+    if new:
+        records = [item.record for item in new]
+        (insert_and_fold if job.kind == "live" else insert)(conn, records)
+        documents.write(conn, [item.document for item in new if item.document is not None])
+        for number in {item.part for item in new}:
+            mine = [item.record for item in new if item.part == number]
+            llm = sum(record.method == "llm" for record in mine)
+            conn.execute(
+                "UPDATE job_part SET llm = llm + ?, frequency = frequency + ?, cached = cached + ?, "
+                "fallback = fallback + ? WHERE job = ? AND part = ?",
+                (llm, len(mine) - llm, sum(r.cached for r in mine), sum(r.fallback for r in mine), job.id, number),
+            )
+    return new
+
+
+def end_part(conn: sqlite3.Connection, job: int, ended: PartEnded, at: float) -> bool:
+    """Close a part; return whether it was the job's last."""
+    conn.execute(
+        "UPDATE job_part SET done = 1, failed = ?, empty = ?, troubles = ? WHERE job = ? AND part = ?",
+        (ended.failed, ended.empty, msgspec.json.encode(ended.troubles).decode(), job, ended.part),
+    )
+    conn.execute("DELETE FROM job_key WHERE job = ? AND part = ?", (job, ended.part))
+    if open_parts(conn, job, 1):
+        return False
+    conn.execute("UPDATE job SET state = 'done', ended = ? WHERE id = ? AND state = 'running'", (at, job))
+    return True

@@ -1,0 +1,108 @@
+"""A worker's store: documents go to the engine in batches, and count as stored when the engine has committed them.
+
+While the engine does not answer they wait, `KEPT_S` at most; then they fail, and so does their part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from engine.clock import Clock
+from engine.measures.record import Extraction
+from engine.store.documents import DocumentWrite
+from engine.store.jobs import ExtractedItem
+from engine.worker.line import EngineConnection, EngineRefused
+from engine.worker.messages import BATCH_CHARS, BATCH_DOCUMENTS, WorkerBatch
+
+KEPT_S = 600.0  # how long results wait for an engine that does not answer
+GATHER_S = 0.2  # how long a document waits for others to travel with
+AGAIN_S = 0.3
+POST_S = 30.0  # for the engine to commit a batch
+
+PLACE: contextvars.ContextVar[tuple[int, str]] = contextvars.ContextVar("place")  # (part, key) of the document
+
+
+class Batches:
+    """Used by a pipeline like `engine.store.writer.Writer`, from the loop. `line` is used in a thread."""
+
+    def __init__(self, worker: str, job: int, line: EngineConnection, clock: Clock) -> None:
+        self._worker = worker
+        self._job = job
+        self._line = line
+        self._clock = clock
+        self._waiting: deque[tuple[ExtractedItem, float, Future[None]]] = deque()
+        self._more = asyncio.Event()
+        self._number = time.time_ns() >> 26  # differs from those of an earlier process of the same name
+        self.refusing = ""
+        self.problem = ""
+
+    def append(self, record: Extraction, document: DocumentWrite | None = None) -> Future[None]:
+        """The cache is the engine's: a worker has none, so it was not asked."""
+        part, key = PLACE.get()
+        future: Future[None] = Future()
+        item = ExtractedItem(part, key, 0.0, replace(record, lookup=False), document)
+        self._waiting.append((item, self._clock.real(), future))
+        self._more.set()
+        return future
+
+    def later(self, job: Callable[[sqlite3.Connection], Any]) -> None:
+        """Jobs beside documents are the engine's own: the cache."""
+
+    async def send_for_ever(self) -> None:
+        """Send what there is, a batch at a time, until cancelled."""
+        while True:
+            await self._more.wait()
+            if len(self._waiting) < BATCH_DOCUMENTS:
+                await asyncio.sleep(GATHER_S)
+            batch = self._next()
+            if not self._waiting:
+                self._more.clear()
+            if batch:
+                await self._send(batch)
+
+    def _next(self) -> list[tuple[ExtractedItem, float, Future[None]]]:
+        batch: list[tuple[ExtractedItem, float, Future[None]]] = []
+        chars = 0
+        while self._waiting and len(batch) < BATCH_DOCUMENTS:
+            document = self._waiting[0][0].document
+            chars += len(document.text) if document is not None else 0
+            if batch and chars > BATCH_CHARS:
+                break
+            batch.append(self._waiting.popleft())
+        return batch
+
+    async def _send(self, batch: list[tuple[ExtractedItem, float, Future[None]]]) -> None:
+        self._number += 1
+        until = self._clock.real() + KEPT_S
+        while True:
+            now = self._clock.real()
+            items = [replace(item, age_s=max(0.0, now - made)) for item, made, _ in batch]
+            body = msgspec.json.encode(WorkerBatch(self._worker, self._job, self._number, items))
+            try:
+                await asyncio.to_thread(self._line.post, "/v1/worker/batch", body, POST_S)
+            except EngineRefused as refused:
+                self.problem = str(refused)
+                if not refused.passing:
+                    self.refusing = str(refused)
+            except OSError as error:
+                self.problem = f"the engine does not answer ({error})"
+            else:
+                self.problem = ""
+                for _, _, future in batch:
+                    future.set_result(None)
+                return
+            if self.refusing or self._clock.real() > until:
+                for _, _, future in batch:
+                    future.set_exception(OSError(self.problem))
+                return
+            await asyncio.sleep(AGAIN_S)

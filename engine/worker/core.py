@@ -1,0 +1,243 @@
+"""A worker's work: parts of a job, one after the other, through the product's own pipeline under a lease."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from engine.clock import SystemClock
+from engine.cluster.identity import version
+from engine.cluster.lease import Identity
+from engine.cluster.lending import MOST_ANSWERS, WindowUse
+from engine.extraction.llm import LlmPool
+from engine.plan.model import Plan
+from engine.routing.pipeline import Pipeline, Refused
+from engine.store.jobs import Job, JobPart, PartEnded, key
+from engine.text import clean_line, digest
+from engine.worker.batches import KEPT_S, PLACE, Batches
+from engine.worker.keeper import Keeper
+from engine.worker.line import EngineConnection, EngineRefused
+from engine.worker.messages import PartGrant, PartRequest
+from engine.worker.switch import LeasedSwitch
+
+GRANT_S = 10.0  # for the engine's first answer
+AT_ONCE = 250  # documents in progress: each waits for its commit
+WAIT_S = 0.5  # while other workers have the rest of the job
+ASK_S = 10.0
+TROUBLES = 50  # named documents that a part reports
+EMPTY = "empty"
+
+
+class PartDocument(NamedTuple):
+    """A document as it is read, or why it cannot be."""
+
+    id: str
+    text: str
+    title: str = ""
+    trouble: str = ""
+
+
+class SteadyClock(SystemClock):
+    """Wall time that no one sets: from the start on it runs with the machine's, so ages are true."""
+
+    def __init__(self) -> None:
+        self._began = time.time() - self.real()
+
+    def now(self) -> float:
+        return self._began + self.real()
+
+
+class WorkerFailed(Exception):
+    """The worker cannot go on. The message is a sentence."""
+
+
+class Worker:
+    """`read` gives the documents of a part; it runs in a thread. `line` opens a connection to the engine."""
+
+    def __init__(
+        self,
+        name: str,
+        plan: Plan,
+        job: int,
+        line: Callable[[], EngineConnection],
+        read: Callable[[Job, JobPart], Iterator[PartDocument]],
+        api_key: str = "",
+    ) -> None:
+        self.name = name
+        self._plan = plan
+        self._job = job
+        self._line = line
+        self._read = read
+        self._clock = SteadyClock()
+        self._asking = line()
+        self._batches = Batches(name, job, line(), self._clock)
+        self._pool = LlmPool(plan.llm, self._clock, api_key=api_key or None, permit=lambda: self._switch.may_call())
+        self._windows = self._pool.borrow_windows()
+        self._room = asyncio.Semaphore(max(1, min(AT_ONCE, plan.llm.max_waiting)))
+        self._why_ended = ""
+
+    async def run(self) -> None:
+        """Work until the job has nothing left for this worker. WorkerFailed when it cannot go on."""
+        job = (await self._next()).job
+        self._keeper = Keeper(
+            self.name,
+            self._line,
+            self._clock,
+            lambda: Identity(version(), self._plan.digest, self._pool.model_digest if self._pool.all_known else ""),
+            lambda: max(self._pipeline.in_flight, self._pipeline.requests_open),
+            lambda: self._pipeline.last_call,
+            lambda why: self._pipeline.cancel_calls(why),
+            self._end,
+            self._uses,
+            self._lend,
+            job.kind == "backfill",
+        )
+        self._switch = LeasedSwitch(self._keeper)
+        self._pipeline = Pipeline(
+            self._plan,
+            self._clock,
+            self._batches,
+            self._switch,
+            sqlite3.connect(":memory:"),
+            self._pool,
+            self._switch.state,
+            lambda record: None,  # the engine's triggers see it with its batch
+            self._trouble,
+            KEPT_S + 60.0,
+        )
+        self._current = asyncio.current_task()
+        self._keeper.start(asyncio.get_running_loop())
+        sending = asyncio.create_task(self._batches.send_for_ever())
+        try:
+            if not await asyncio.to_thread(self._keeper.wait_for_grant, GRANT_S):
+                raise WorkerFailed(self._why_ended or f"The engine granted no lease within {GRANT_S:g} s.")
+            self._pipeline.use(msgspec.structs.replace(self._plan, salt=self._keeper.salt))
+            await self._pool.start()
+            while (given := await self._next()).job.state == "running":
+                if given.part is None or given.number is None:
+                    if not given.waits:
+                        break
+                    await asyncio.sleep(WAIT_S)
+                    continue
+                await self._do(given.job, given.number, given.part, frozenset(given.written))
+        except asyncio.CancelledError:
+            if self._why_ended:
+                raise WorkerFailed(self._why_ended) from None
+            raise
+        finally:
+            await asyncio.to_thread(self._keeper.stop)
+            sending.cancel()
+            await self._pool.close()
+
+    # -- one part ------------------------------------------------------------------------------------------------------
+
+    async def _do(self, job: Job, number: int, part: JobPart, written: frozenset[str]) -> None:
+        tally = _Tally()
+        async with asyncio.TaskGroup() as group:
+            documents = self._read(job, part)
+            while (source := await asyncio.to_thread(next, documents, None)) is not None:
+                if source.trouble:
+                    tally.skip(source.id, source.trouble)
+                    continue
+                try:
+                    text = self._pipeline.admitted(source.id, source.text)
+                except Refused as refused:
+                    tally.skip(source.id, str(refused))
+                    continue
+                name = key(source.id, digest(text))
+                if name not in written:
+                    await self._room.acquire()
+                    group.create_task(self._extract(job, number, name, source, tally))
+        ended = PartEnded(self.name, self._job, number, tally.failed, tally.empty, tally.troubles)
+        await self._post("part-ended", msgspec.json.encode(ended))
+
+    async def _extract(self, job: Job, number: int, name: str, source: PartDocument, tally: _Tally) -> None:
+        PLACE.set((number, name))  # of this task
+        try:
+            await self._pipeline.extract(source.id, source.text, source.title, job.method, bulk=True)
+        except Refused as refused:
+            tally.skip(source.id, str(refused))
+        finally:
+            self._room.release()
+
+    async def _next(self) -> PartGrant:
+        return msgspec.json.decode(
+            await self._post("part", msgspec.json.encode(PartRequest(self.name, self._job))), type=PartGrant
+        )
+
+    async def _post(self, kind: str, body: bytes) -> bytes:
+        """Ask the engine; wait for one that does not answer. WorkerFailed when it refuses."""
+        until = self._clock.real() + KEPT_S
+        while True:
+            try:
+                return await asyncio.to_thread(self._asking.post, f"/v1/worker/{kind}", body, ASK_S)
+            except EngineRefused as refused:
+                if not refused.passing:
+                    raise WorkerFailed(str(refused)) from None
+                why = str(refused)
+            except OSError as error:
+                why = f"The engine does not answer ({error})."
+            if self._clock.real() > until:
+                raise WorkerFailed(why)
+            await asyncio.sleep(WAIT_S)
+
+    # -- what the lease brings -----------------------------------------------------------------------------------------
+
+    def _uses(self) -> list[WindowUse]:
+        waiting, uses = self._pool.waiting, []
+        for url, window in self._windows.items():
+            answers, lates, refusals = window.collect()
+            uses.append(WindowUse(url, window.in_flight + waiting, answers[-MOST_ANSWERS:], lates, refusals))
+        return uses
+
+    def _lend(self, shares: dict[str, int]) -> None:
+        for url, window in self._windows.items():
+            window.limit = shares.get(url, 0)
+        self._pool.serve()
+
+    def _end(self, why: str) -> None:
+        """The engine will never grant this worker a lease."""
+        self._why_ended = why
+        if self._current is not None:
+            self._current.cancel()
+
+    def _trouble(self, error: BaseException) -> None:
+        print(f"trouble: {type(error).__name__}: {clean_line(str(error), 500)}", flush=True)
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self.failed = self.empty = 0
+        self.troubles: dict[str, list[str]] = {}
+
+    def skip(self, name: str, why: str) -> None:
+        if why == EMPTY:
+            self.empty += 1
+        else:
+            self.failed += 1
+        if sum(map(len, self.troubles.values())) < TROUBLES:
+            self.troubles.setdefault(clean_line(why, 300), []).append(clean_line(name, 300))
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """What ends a worker, as WorkerFailed with a sentence."""
+    try:
+        yield
+    except* WorkerFailed as several:
+        raise WorkerFailed(str(_first(several))) from None
+    except* OSError as several:
+        raise WorkerFailed(f"Results could not be stored: {_first(several)}.") from None
+
+
+def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    one: BaseException = several
+    while isinstance(one, BaseExceptionGroup):
+        one = one.exceptions[0]
+    return one

@@ -1,0 +1,47 @@
+"""What engine and worker exchange about a job."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from engine.cluster.lease import Count, Name
+from engine.store.jobs import ExtractedItem, Job, JobPart
+
+BATCH_DOCUMENTS = 100
+BATCH_CHARS = 2_000_000  # of texts in one batch; a longer document travels alone
+
+
+class PartRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A worker asks for its next part."""
+
+    worker: Name
+    job: Count
+
+
+class PartGrant(Struct, frozen=True):
+    """The next part and what of it is stored already. Without a part: others are at the rest of it (`waits`), or
+    nothing is left."""
+
+    job: Job
+    waits: bool = False
+    number: int | None = None
+    part: JobPart | None = None
+    written: tuple[str, ...] = ()
+
+
+class WorkerBatch(Struct, frozen=True, forbid_unknown_fields=True):
+    """`number` grows with each batch of a worker: the same batch sent again is no further evidence."""
+
+    worker: Name
+    job: Count
+    number: Count
+    items: Annotated[list[ExtractedItem], Meta(min_length=1, max_length=BATCH_DOCUMENTS)]
+
+
+class BatchReceipt(Struct, frozen=True):
+    """`known`: documents of the batch that were stored already."""
+
+    written: int
+    known: int

@@ -1,0 +1,71 @@
+"""A job's parts hold every document of its files once, with the ids that a plain load gives them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from console.upload import parts, sources
+from console.upload.root import id_under
+from engine.store.jobs import Job
+
+
+def whole(files: list[str], root: Path) -> list[tuple[str, str, str]]:
+    found = [source for name in files for source in sources.documents(name, id_under(root, name))]
+    return [(source.id, source.text, source.trouble) for source in found]
+
+
+def cut(files: list[str], root: Path) -> list[tuple[str, str, str]]:
+    job = Job(1, 0.0, "running", "a", "docs", str(root), "auto", "live")
+    found = [source for part in parts.parts(files) for source in parts.documents(job, part)]
+    return [(source.id, source.text, source.trouble) for source in found]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    lines=st.lists(st.sampled_from(["", "   ", "row", "named", "broken", "long"]), max_size=30),
+    end=st.sampled_from([b"", b"\n", b"\r\n"]),
+    size=st.integers(1, 7),
+    block=st.integers(1, 64),
+)
+def test_lines_are_cut_without_losing_or_renaming_any(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], end: bytes, size: int, block: int
+) -> None:
+    root = tmp_path_factory.mktemp("cut")
+    row = {
+        "row": lambda n: json.dumps({"text": f"text {n}"}),
+        "named": lambda n: json.dumps({"id": f"id-{n}", "text": "é" * n}),
+        "broken": lambda n: "{not json",
+        "long": lambda n: json.dumps({"text": "x" * 200}),
+    }
+    body = "\n".join(row[kind](n) if kind in row else kind for n, kind in enumerate(lines)).encode() + end
+    path = root / "rows.jsonl"
+    path.write_bytes(body)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "PART_DOCUMENTS", size)
+        patch.setattr(parts, "READ_BYTES", block)
+        assert cut([str(path)], root) == whole([str(path)], root)
+        assert all(len(part.pieces) == 1 for part in parts.parts([str(path)]))
+
+
+def test_files_are_collected_and_an_unreadable_one_says_why(tmp_path: Path) -> None:
+    for number in range(7):
+        (tmp_path / f"{number}.md").write_text(f"# {number}\n\ntext")
+    (tmp_path / "none.md").write_bytes(b"")
+    files = [*sources.files((str(tmp_path),)), str(tmp_path / "missing.jsonl"), str(tmp_path / "missing.md")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "PART_DOCUMENTS", 3)
+        assert cut(files, tmp_path) == whole(files, tmp_path)
+        assert [len(part.pieces) for part in parts.parts(files)] == [3, 3, 3, 1]
+
+
+def test_a_relative_path_is_the_same_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text("text")
+    monkeypatch.chdir(tmp_path)
+    assert [source[0] for source in cut([os.path.join("docs", "a.md")], tmp_path)] == ["docs/a.md"]

@@ -1,0 +1,69 @@
+"""One window per server: what is lent never sums to more than it, and it learns from every worker."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.cluster.lending import Lender, WindowUse
+from engine.extraction.llm.concurrency import Window
+
+URL = "http://llm"
+
+
+def test_a_window_is_shared_equally_and_what_one_does_not_want_goes_to_others() -> None:
+    window = Window(64, limit=8)
+    lender = Lender(lambda: {URL: window}, lambda: 0, lambda: 0.0)
+    assert lender.settle("a", [WindowUse(URL, wanted=50)]) == {URL: 8}, "alone, all of it"
+    lender.settle("b", [WindowUse(URL, wanted=2)])
+    assert lender.settle("a", [WindowUse(URL, wanted=50)]) == {URL: 6}
+    assert lender.settle("b", [WindowUse(URL, wanted=2)]) == {URL: 2}
+    lender.end(lambda worker: worker == "b")
+    assert window.in_flight == 2
+    assert lender.settle("b", [WindowUse(URL, wanted=50)]) == {URL: 8}
+
+
+def test_documents_that_somebody_waits_for_come_first() -> None:
+    waiting = [0]
+    window = Window(64, limit=8)
+    lender = Lender(lambda: {URL: window}, lambda: waiting[0], lambda: 0.0)
+    assert lender.settle("a", [WindowUse(URL, wanted=50)]) == {URL: 8}
+    waiting[0] = 3
+    assert lender.settle("a", [WindowUse(URL, wanted=50)]) == {URL: 5}
+    waiting[0] = 100
+    assert lender.settle("a", [WindowUse(URL, wanted=50)]) == {URL: 4}, "but a back-fill never stops"
+
+
+def test_the_window_learns_from_workers_and_grows() -> None:
+    now = [0.0]
+    window = Window(64)
+    lender = Lender(lambda: {URL: window}, lambda: 0, lambda: now[0])
+    shares = {"a": 0, "b": 0}
+    for _ in range(40):  # a server on which nothing ever waits
+        for name in shares:
+            now[0] += 0.15
+            shares[name] = lender.settle(name, [WindowUse(URL, 100, [0.1] * shares[name] * 3)])[URL]
+            assert sum(shares.values()) <= window.limit + shares[name]
+    assert window.limit >= 32
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.integers(0, 30), st.integers(0, 5), st.integers(0, 2), st.integers(0, 2)),
+        max_size=60,
+    )
+)
+def test_whatever_workers_report_places_are_neither_lost_nor_lent_twice(
+    reports: list[tuple[str, int, int, int, int]],
+) -> None:
+    window = Window(16, limit=4)
+    lender = Lender(lambda: {URL: window}, lambda: 0, lambda: 0.0)
+    shares: dict[str, int] = {}
+    for name, wanted, answers, late, busy in reports:
+        before = window.limit
+        shares[name] = lender.settle(name, [WindowUse(URL, wanted, [0.1] * answers, late, busy)])[URL]
+        assert window.in_flight == sum(shares.values())
+        assert shares[name] <= max(before, window.limit)
+    lender.end(lambda worker: False)
+    assert window.in_flight == 0

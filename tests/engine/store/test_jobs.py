@@ -1,0 +1,96 @@
+"""A job's documents count once, whatever arrives twice, late, or from two workers."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from engine.measures.record import Extraction
+from engine.store import database, jobs, series
+from engine.store.documents import DocumentWrite
+from engine.store.folder import Folder
+from engine.store.jobs import ExtractedItem, FilePiece, JobPart, PartEnded
+
+
+@pytest.fixture
+def conn(tmp_path: Path) -> sqlite3.Connection:
+    folder = Folder(tmp_path / "store")
+    folder.prepare()
+    database.create(folder)
+    return database.open_writer(folder, "NORMAL")
+
+
+def item(number: int, part: int, text: str = "") -> ExtractedItem:
+    name, digest = f"d{number}", f"digest {number} {text}"
+    record = Extraction(1000.0 + number, name, "treatment", "llm", 4, 9, attempted=True, ms=10.0)
+    document = DocumentWrite(
+        name, name, "text", digest, 1000.0 + number, "treatment", "llm", ("a",), (), ("b",), (), 4, 9
+    )
+    return ExtractedItem(part, jobs.key(name, digest), 0.0, record, document)
+
+
+def counts(conn: sqlite3.Connection) -> tuple[int, int, int]:
+    (documents,) = conn.execute("SELECT count(*) FROM document").fetchone()
+    (records,) = conn.execute("SELECT count(*) FROM extraction").fetchone()
+    return documents, records, series.since_change(conn, 9).attempts
+
+
+def begun(conn: sqlite3.Connection, kind: str = "live", parts: int = 4) -> jobs.Job:
+    number = jobs.begin(conn, 1.0, "a", "docs", "/", "auto", kind)
+    jobs.add_parts(conn, number, 0, [JobPart((FilePiece(f"/{n}"),)) for n in range(parts)])
+    jobs.move(conn, number, "running", None)
+    found = jobs.find(conn, number)
+    assert found is not None
+    return found
+
+
+def test_batches_that_repeat_overlap_and_arrive_in_any_order_write_each_document_once(conn: sqlite3.Connection) -> None:
+    job = begun(conn)
+    draw = random.Random(4)
+    items = [item(number, number % 4) for number in range(200)]
+    new = 0
+    for _ in range(60):
+        new += len(jobs.keep(conn, job, draw.sample(items, 20)))
+    new += len(jobs.keep(conn, job, items))
+    assert new == 200
+    assert counts(conn) == (200, 200, 200)
+    assert jobs.tally(conn, job.id).llm == 200
+    assert len(jobs.written(conn, job.id, 0)) == 50
+
+
+def test_a_late_batch_for_a_part_that_is_done_is_known(conn: sqlite3.Connection) -> None:
+    job = begun(conn)
+    assert len(jobs.keep(conn, job, [item(1, 0)])) == 1
+    assert not jobs.end_part(conn, job.id, PartEnded("w", job.id, 0), 2.0)
+    assert jobs.keep(conn, job, [item(1, 0), item(2, 0), item(3, 99)]) == []
+    assert jobs.written(conn, job.id, 0) == (), "its keys are gone"
+    assert counts(conn) == (1, 1, 1)
+
+
+def test_another_text_of_the_same_document_is_another_one(conn: sqlite3.Connection) -> None:
+    job = begun(conn)
+    assert len(jobs.keep(conn, job, [item(1, 0), item(1, 0, "edited")])) == 2
+    assert counts(conn) == (1, 2, 2)
+
+
+def test_the_last_part_ends_the_job_and_a_stopped_job_stays_stopped(conn: sqlite3.Connection) -> None:
+    job = begun(conn, parts=2)
+    assert not jobs.end_part(conn, job.id, PartEnded("w", job.id, 1, failed=2, troubles={"why": ["a"]}), 2.0)
+    assert jobs.end_part(conn, job.id, PartEnded("w", job.id, 0), 3.0)
+    found = jobs.find(conn, job.id)
+    assert found is not None
+    assert (found.state, found.ended) == ("done", 3.0)
+    assert (jobs.tally(conn, job.id).failed, jobs.troubles(conn, job.id)) == (2, {"why": ["a"]})
+    other = begun(conn, parts=1)
+    jobs.move(conn, other.id, "stopped", 4.0)
+    jobs.end_part(conn, other.id, PartEnded("w", other.id, 0), 5.0)
+    assert jobs.find(conn, other.id).state == "stopped"  # type: ignore[union-attr]
+
+
+def test_a_back_fill_is_stored_raw_and_in_no_figure(conn: sqlite3.Connection) -> None:
+    job = begun(conn, "backfill")
+    jobs.keep(conn, job, [item(number, 0) for number in range(10)])
+    assert counts(conn) == (10, 10, 0)

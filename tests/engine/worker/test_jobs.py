@@ -1,0 +1,217 @@
+"""Loads by worker processes, end to end on real processes: every document once, whoever is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.service.stage import COMMAND, Stage
+
+DOCUMENTS = 600
+TEXT = (
+    "The scheduler assigns each task to a worker pool and retries failed tasks with exponential backoff. "
+    "The broker keeps an offset for partition {0} and compacts segment {0} of the commit log. "
+) * 3
+
+
+class Llm:
+    """A simulated LLM service in a process of its own."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "engine.rehearsal.llm_server",
+                "--seed",
+                "7",
+                "--slots",
+                "8",
+                "--latency-ms",
+                "120",
+                "--load-ms",
+                "200",
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        where = json.loads(self.process.stdout.readline())
+        self.url, self._control = f"http://127.0.0.1:{where['port']}", f"http://127.0.0.1:{where['control']}"
+
+    @property
+    def counters(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self._control}/counters") as answer:
+            return dict(json.load(answer))
+
+
+@pytest.fixture(scope="module")
+def llm() -> Iterator[Llm]:
+    made = Llm()
+    yield made
+    made.process.kill()
+    made.process.wait()
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[Stage]:
+    settings = {"http.port": 0, "environment": "test", "llm.url": llm.url}
+    with Stage(tmp_path_factory.mktemp("jobs"), speed=None, settings=settings) as made:
+        made.engine()
+        made.climb(4)
+        yield made
+
+
+class Load:
+    """`rollout load --on local:2` in the background."""
+
+    def __init__(self, stage: Stage, *words: str) -> None:
+        self.process = subprocess.Popen(
+            [*COMMAND, *stage._where, "load", "--json", "--on", "local:2", *words],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def end(self, timeout: float = 60.0) -> dict[str, Any]:
+        out, error = self.process.communicate(timeout=timeout)
+        assert out, error
+        return dict(json.loads(out))
+
+    @property
+    def workers(self) -> list[int]:
+        pid = self.process.pid
+        found = Path(f"/proc/{pid}/task/{pid}/children")
+        return [int(child) for child in found.read_text().split()] if found.exists() else []
+
+
+def written(stage: Stage, name: str) -> Path:
+    """Half of the documents as JSON lines, half as files; their ids begin with the name."""
+    folder = stage.root / name
+    folder.mkdir()
+    rows = [json.dumps({"id": f"{name}/row-{n}", "text": TEXT.format(n)}) for n in range(DOCUMENTS // 2)]
+    (folder / "rows.jsonl").write_text("\n".join(rows))
+    for n in range(DOCUMENTS // 2):
+        (folder / f"file-{n}.md").write_text(TEXT.format(n + 10_000))
+    return folder
+
+
+def stored(stage: Stage, name: str) -> tuple[int, int]:
+    """(documents, extractions) of a load."""
+
+    def count(conn: sqlite3.Connection) -> tuple[int, int]:
+        begin, end = f"{name}/", f"{name}0"
+        (documents,) = conn.execute("SELECT count(*) FROM document WHERE id >= ? AND id < ?", (begin, end)).fetchone()
+        (records,) = conn.execute(
+            "SELECT count(*) FROM extraction WHERE document_id >= ? AND document_id < ?", (begin, end)
+        ).fetchone()
+        return documents, records
+
+    return stage.reader.read(count)
+
+
+def latest(stage: Stage) -> int:
+    return int(json.loads(stage.cli("jobs", "--json").stdout)["jobs"][0]["id"])
+
+
+def test_a_load_stores_every_document_once_and_both_methods_take_part(stage: Stage, llm: Llm) -> None:
+    folder = written(stage, "plain")
+    load = Load(stage, "--root", str(stage.root), str(folder))
+    found = load.end()
+    assert found["ok"], found
+    assert found["llm"] + found["frequency"] == DOCUMENTS
+    assert 0.3 * DOCUMENTS < found["llm"] < 0.7 * DOCUMENTS, "half of them are on the LLM arm"
+    assert found["fallback"] == 0
+    assert stored(stage, "plain") == (DOCUMENTS, DOCUMENTS)
+    assert stage.until(lambda: stage.view.error_rate.n >= found["llm"]), "live work is evidence"
+    assert llm.counters["most_at_once"] <= 3 * 8, "the workers share one window"
+    assert llm.counters["turned_away"] == 0
+
+
+def test_a_back_fill_protects_and_is_no_evidence(stage: Stage) -> None:
+    folder = written(stage, "old")
+    assert stage.until(lambda: stage.view.error_rate.n > 0)
+    n, methods = stage.view.error_rate.n, dict(stage.view.methods)
+    found = Load(stage, "--as", "backfill", "--root", str(stage.root), str(folder)).end()
+    assert found["ok"], found
+    assert stored(stage, "old") == (DOCUMENTS, DOCUMENTS)
+    time.sleep(2.2)
+    assert stage.view.error_rate.n <= n
+    assert stage.view.methods["llm"] <= methods["llm"]
+    flagged = stage.reader.read(lambda conn: conn.execute("SELECT count(*) FROM extraction WHERE backfill").fetchone())
+    assert flagged == (DOCUMENTS,)
+
+
+def test_kill_nine_of_a_worker_and_of_the_engine_costs_no_document_and_doubles_none(stage: Stage) -> None:
+    folder = written(stage, "killed")
+    load = Load(stage, "--root", str(stage.root), str(folder))
+    assert stage.until(lambda: stored(stage, "killed")[0] > 50)
+    os.kill(load.workers[0], signal.SIGKILL)
+    count = stored(stage, "killed")[0]
+    assert stage.until(lambda: stored(stage, "killed")[0] > count + 50)
+    engine = stage.running()
+    engine.kill()
+    engine.wait()
+    stage.engine()
+    found = load.end()
+    assert found["state"] == "done", found
+    assert stored(stage, "killed") == (DOCUMENTS, DOCUMENTS)
+
+
+def test_a_killed_driver_takes_its_workers_with_it_and_the_job_resumes(stage: Stage) -> None:
+    folder = written(stage, "driver")
+    load = Load(stage, "--root", str(stage.root), str(folder))
+    assert stage.until(lambda: stored(stage, "driver")[0] > 50)
+    workers = load.workers
+    load.process.kill()
+    load.process.communicate()
+    assert stage.until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in workers), 5.0)
+    assert stored(stage, "driver")[0] < DOCUMENTS
+    found = Load(stage, "--resume", str(latest(stage))).end()
+    assert found["ok"], found
+    assert stored(stage, "driver") == (DOCUMENTS, DOCUMENTS)
+
+
+def test_a_rollback_ends_every_worker_s_calls_and_the_rest_goes_by_frequency(stage: Stage, llm: Llm) -> None:
+    stage.climb(4)
+    folder = written(stage, "fallen")
+    load = Load(stage, "--method", "auto", "--root", str(stage.root), str(folder))
+    assert stage.until(lambda: len(stage.view.workers) >= 2 and stored(stage, "fallen")[0] > 20)
+    made = stage.client.rollback("a test")
+    proof = stage.proof(made.request_id, recorded=True)
+    assert proof["effective_ms"] is not None, proof
+    assert proof["workers"] >= 2
+    calls = llm.counters["calls"]
+    by_llm = stage.reader.read(
+        lambda conn: conn.execute(
+            "SELECT count(*) FROM document WHERE id LIKE 'fallen/%' AND method = 'llm'"
+        ).fetchone()
+    )
+    found = load.end()
+    assert found["ok"], found
+    assert stored(stage, "fallen") == (DOCUMENTS, DOCUMENTS)
+    assert llm.counters["calls"] == calls, "no call after the proof"
+    assert found["llm"] == by_llm[0], "an answer that arrives after the fall is stored as frequency"
+
+
+def test_a_stopped_job_ends_its_workers(stage: Stage) -> None:
+    folder = written(stage, "halted")
+    load = Load(stage, "--method", "frequency", "--root", str(stage.root), str(folder))
+    assert stage.until(lambda: stored(stage, "halted")[0] > 0)
+    number = stage.reader.read(lambda conn: conn.execute("SELECT max(id) FROM job").fetchone()[0])
+    assert stage.client.command("job_stop", job=number).ok
+    assert stage.cli("jobs", "stop", str(number)).returncode == 0, "once more changes nothing"
+    found = load.end(20.0)
+    assert not found["ok"]
+    assert "was stopped" in found["sentence"]
+    assert stage.cli("jobs", "stop", "4711").returncode == 1
