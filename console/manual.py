@@ -14,6 +14,7 @@ FILES = (
 )
 VARIABLES = (
     ("ROLLOUT_PLAN", "The plan, where --plan is not given."),
+    ("ROLLOUT_AS", "Your name, where several people share an account and --as is not given."),
     ("ROLLOUT_STORE", "The store, where --store is not given."),
     ("ROLLOUT_NOTIFY_URLS", "Where messages go, as apprise URLs."),
     ("NO_COLOR", "No colours."),

@@ -36,14 +36,14 @@ class QuestionDialog(ModalScreen[str | None]):
         key("tab,left,right,shift+tab,h,l", "turn", "other answer"),
     ]
     DEFAULT_CSS = """
-    Ask { align: center middle; }
-    Ask > Vertical {
+    QuestionDialog { align: center middle; }
+    QuestionDialog > Vertical {
         width: 74; max-width: 96%; height: auto; background: $surface; border: round $accent; padding: 0 1;
     }
-    Ask #answers { height: 1; }
-    Ask Input { height: 3; }
-    Ask.danger > Vertical { border: round $warning; }
-    Ask.ascii > Vertical { border: ascii $accent; }
+    QuestionDialog #answers { height: 1; }
+    QuestionDialog Input { height: 3; }
+    QuestionDialog.danger > Vertical { border: round $warning; }
+    QuestionDialog.ascii > Vertical { border: ascii $accent; }
     """
 
     def __init__(

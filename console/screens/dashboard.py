@@ -10,7 +10,7 @@ from textual.binding import BindingType
 
 from console import waiting
 from console.screens.page import Hint, Page, key
-from console.widgets import blocks, checklist, gauges, logs, words
+from console.widgets import blocks, checklist, curves, gauges, logs, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns, wrapped
 from console.widgets.tasks import KEY_WIDTH, tasks
@@ -66,6 +66,9 @@ class Dashboard(Page):
         log_rows = 4 if c.height < 28 else 6
         next_rows = 5 if c.height < 28 else 7
         plot_rows = bottom - y - log_rows - next_rows
+        if plot_rows < curves.LEAST_ROWS:  # a banner or a note above takes from the log, not the curves
+            taken = min(curves.LEAST_ROWS - plot_rows, log_rows - 2)
+            log_rows, plot_rows = log_rows - taken, plot_rows + taken
         (left, lw), (right, rw) = columns(c.width - 2, (1, 1))
         if self._has_curves(v):
             self._curve(c, v, "error_rate", Area(1 + left, y, lw, plot_rows))

@@ -59,6 +59,7 @@ class Documents(Searching):
         out: list[Hint] = [
             ("enter", "open", "open"),
             ("/", "search", "search"),
+            ("S", "sort", "sort"),
             ("m", f"show {FILTERS[self.method] or 'all'}", "method"),
             ("c", "complaint", "complaint"),
         ]

@@ -88,13 +88,9 @@ class Gate(Page):
         inner = blocks.panel(c, Area(area.x + left, y, lw, up), "the way up", f"{v.gate.met} of {v.gate.total} met")
         self._list(c, inner, v, items)
         self._more(c, Area(area.x + left, y + up, lw, area.height - up), v)
-        selected, missing, done = blocks.stack(
-            Area(area.x + right, y, rw, area.height), (8, len(v.gate.missing) + len(v.gate.blocked) + 5, 0)
-        )
+        selected, done = blocks.stack(Area(area.x + right, y, rw, area.height), (12, 0))
         inner = blocks.panel(c, selected, "selected")
         checklist.paragraphs(c, inner, [(checklist.heading(chosen), "strong"), *about])
-        lacking = [*v.gate.blocked, *v.gate.missing]
-        blocks.bullets(c, blocks.panel(c, missing, "missing"), lacking, "○", "warn", "nothing: p promotes")
         logs.tail(c, blocks.panel(c, done, "log"), v)
 
     def _head(self, c: Canvas, y: int, v: View) -> int:

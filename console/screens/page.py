@@ -88,7 +88,7 @@ class Page(Screen[None]):
     def curve(self, c: Canvas, v: View, metric: str, area: Area, now: str = "") -> None:
         """A metric of the last hour (or what the window is), with the plan's thresholds and the changes of the
         percentage."""
-        if area.height < 5:
+        if area.height < curves.LEAST_ROWS:
             return
         history = self.console.series_cache
         curves.curve(

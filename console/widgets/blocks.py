@@ -106,11 +106,13 @@ def as_of(c: Canvas, y: int, at: float, live: Sight, travels: bool, reading: boo
 def handover(c: Canvas, y: int, note: HandoverView, live: Sight) -> int:
     """What the last on-call left, until it is dismissed. Returns the rows used."""
     now = live.view.at if live.view is not None else live.at
-    text = f"HAND-OVER  {note.name}, {words.ago(note.at, now)}: {note.text}"
-    keys = "  backspace: read, dismiss"
+    since = f", {words.ago(note.at, now)}" if c.width >= BOXED else ""
+    text = f"HAND-OVER  {note.name}{since}: {note.text}"
+    keys = "  ! all  bksp dismiss"
     lines = wrapped(text, c.width - 2)
-    if len(lines) > 2:
-        lines = [lines[0], fit(f"{lines[1]} …", c.width - 2)]
+    most = 1 if c.height < 30 else 2
+    if len(lines) > most:
+        lines = [*lines[: most - 1], fit(f"{lines[most - 1]} …", c.width - 2)]
     if cell_len(lines[-1]) + cell_len(keys) > c.width - 2:
         lines[-1] = fit(lines[-1], c.width - 2 - cell_len(keys))
     for row, line in enumerate(lines):

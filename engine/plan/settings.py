@@ -317,7 +317,7 @@ class Notify(Part, frozen=True):
         Doc(
             "Roles of [[contacts]], in order. If no one takes an alarm (K) in time, the first gets a "
             "message, then the next. Empty: no one does.",
-            example='["Technical Lead"]',
+            example="Technical Lead",
         ),
     ] = ()
     escalate_after_s: Annotated[

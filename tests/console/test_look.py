@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
+import pkgutil
 import random
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple, cast
 
 import pytest
 from msgspec.structs import replace
 from rich.color import Color
+from textual.containers import Vertical
+from textual.dom import DOMNode
 
 from console import themes
 from console.screens import page as page_module
+from console.screens.ask import QuestionDialog
 from console.widgets import blocks, words
 from console.widgets.blocks import Hint
 from console.widgets.canvas import Canvas
 from console.widgets.curves import MEASURES
 from console.widgets.words import figure
 from tests.console.samples import IDLE, STATES
-from tests.console.walking import console, pages
+from tests.console.walking import console, pages, ready, until
 
 pytestmark = pytest.mark.anyio
 CORNERS = [(40, 10), (60, 20), (80, 24), (160, 48), (300, 80)]
@@ -202,3 +209,35 @@ def test_every_curve_is_told_in_its_own_unit() -> None:
     assert {metric for metric, figure in by_name.items() if figure.endswith("%")} == {
         metric for metric, measure in MEASURES.items() if measure.unit == " %"
     }
+
+
+def test_every_style_names_a_class_that_exists() -> None:
+    """A rule for a class that was renamed styles nothing, and no error says so: a question without its frame, over an empty
+    screen."""
+    import console.screens as package
+    from console.app import Console
+
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
+
+    def below(kind: type) -> set[type]:
+        return {kind}.union(*(below(one) for one in kind.__subclasses__()))
+
+    kinds = below(DOMNode)
+    sheets = [Path(Console.CSS_PATH).read_text()]  # type: ignore[arg-type]
+    sheets += [kind.__dict__.get("DEFAULT_CSS", "") for kind in kinds if kind.__module__.startswith("console.")]
+    rules = re.sub(r"\{.*?\}|/\*.*?\*/", " ", "\n".join(sheets), flags=re.S)
+    named = set(re.findall(r"(?<![\w.#$-])[A-Z]\w+", rules))
+    assert named >= {"QuestionDialog", "Palette", "Searching"}
+    assert not named - {kind.__name__ for kind in kinds}
+
+
+async def test_a_question_stands_in_its_frame_over_the_screen() -> None:
+    async with console("ready").run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("2", "p")
+        await until(pilot, lambda: isinstance(pilot.app.screen, QuestionDialog))
+        frame = pilot.app.screen.query_one(Vertical)
+        await until(pilot, lambda: frame.region.y > 2)
+        assert frame.region.width == 74
+        assert frame.styles.border_top[0] == "round"

@@ -92,7 +92,7 @@ class OneRequest(FetchingPage):
         name = d.title or d.id if d is not None else r.document if r is not None else self.named
         c.put(area.x, area.y, name or "no document", "strong", area.width)
         area = below(area, 1)
-        rows = request_facts(r, v.at) if r is not None else [("request", "none is kept of this document", "dim")]
+        rows = request_facts(r, v.at) if r is not None else [("request", _none(d), "dim")]
         used = blocks.facts(c, Area(area.x, area.y, area.width, min(8, area.height // 2)), rows)
         area = below(area, used)
         if d is None:
@@ -127,6 +127,12 @@ class OneRequest(FetchingPage):
         d = self.document
         if d is not None:
             complain(self.console, d.id, d.title)
+
+
+def _none(d: Document | None) -> str:
+    if d is not None and d.arm == "control":
+        return "none: this document is on the frequency arm"
+    return "none is kept of this document"
 
 
 def request_facts(r: Request, now: float) -> Facts:
