@@ -29,7 +29,7 @@ def override(terminal: Terminal) -> None:
     terminal.press("\r", "y")
 
 
-def test_from_preparation_to_a_rollback_by_itself_and_one_by_hand(terminal: Terminal) -> None:
+def test_from_preparation_to_an_automatic_and_a_manual_rollback(terminal: Terminal) -> None:
     terminal.until("REHEARSAL", "STAGE 0", "IDLE")
     terminal.read(1.0)  # nobody presses a key in the instant of the first paint; those are dropped as typed ahead
     terminal.press("2")

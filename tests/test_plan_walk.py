@@ -244,7 +244,7 @@ def test_the_triggers_stay_armed_once_stable(walk: Walk) -> None:
     assert not [t for t in walk.view.triggers if t.verdict == "disabled"]
 
 
-def test_the_last_box_is_ticked_and_the_report_tells_it_all(walk: Walk) -> None:
+def test_the_last_item_is_done_and_the_report_has_everything(walk: Walk) -> None:
     assert [(item.text, item.state) for item in walk.view.gate.items][-1] == ("Celebrate success with team", "done")
     done = walk.shell("rollout report --output report.html && rollout report")
     assert done.code == 0, done.err

@@ -66,7 +66,7 @@ def test_an_engine_that_is_gone_rings(state: str) -> None:
     assert "\x1b]9;" in Line().see(state)
 
 
-def test_a_watch_and_a_lower_alert_ring_for_nobody() -> None:
+def test_a_watch_and_a_lower_alert_do_not_ring() -> None:
     line = Line()
     for state in ("watch", "held", "blind", "idle", "ready"):
         assert "\x1b]9;" not in line.see(state, QUIET_S)

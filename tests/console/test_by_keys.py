@@ -67,7 +67,7 @@ def test_no_line_of_a_list_begins_with_a_comma(keywords: list[str], width: int) 
     assert "".join(lines).replace(" ", "") == ", ".join(keywords).replace(" ", "")
 
 
-def test_the_newest_decision_stands_first_whatever_its_clock_said() -> None:
+def test_the_newest_decision_comes_first_whatever_its_clock() -> None:
     """A promotion is stamped before the checks that it has run."""
     late = replace(LOG[0], rev=50, at=LOG[0].at + 5, sentence="checked")
     promoted = replace(LOG[0], rev=51, at=LOG[0].at + 4, kind="promote", sentence="promoted")
@@ -75,7 +75,7 @@ def test_the_newest_decision_stands_first_whatever_its_clock_said() -> None:
     assert [text for _, _, text in result][:3] == ["event", "promoted", "checked"]
 
 
-def test_a_condition_that_only_takes_time_is_no_failure() -> None:
+def test_a_condition_that_only_takes_time_is_not_a_failure() -> None:
     waiting = next(c for c in NORMAL.gate.conditions if c.met is False and c.eta_s)
     assert checklist.sign(waiting)[0] == "○"
     assert checklist.sign(replace(waiting, eta_s=None))[0] == "✖"
@@ -104,7 +104,7 @@ def test_nothing_on_the_disk_raises_what_is_shown(newer: int, percent_bp: int, a
         assert seen.effective_bp <= min(view.effective_bp, seen.percent_bp)
 
 
-def test_a_silent_engine_without_its_key_is_not_said_to_call_on() -> None:
+def test_a_silent_engine_without_the_armed_file_is_not_shown_as_calling() -> None:
     for armed, output in ((True, "LLM calls stop in 20s"), (False, "no LLM call can start")):
         assert output in judge(100.0, 1, True, 110.0, 30.0, "stopped", armed=armed).sentence
 
@@ -116,7 +116,7 @@ def test_at_zero_percent_no_timer_threatens_to_go_there() -> None:
 
 
 @pytest.mark.parametrize("key", ["j", ""])
-async def test_what_is_marked_in_a_list_that_goes_on_is_what_is_shown(key: str) -> None:
+async def test_the_selection_in_a_growing_list_is_what_is_shown(key: str) -> None:
     """A key goes to the document that stood there when it was pressed; at the top what is newest is shown."""
     app = console("normal")
     async with app.run_test(size=(80, 24)) as pilot:

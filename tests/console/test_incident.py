@@ -48,7 +48,7 @@ def found(h: History) -> Incident:
     return last
 
 
-def test_it_tells_all_of_it_in_order() -> None:
+def test_the_timeline_has_everything_in_order() -> None:
     last = found(store())
     kinds = [h.kind for h in last.happened]
     assert kinds[:4] == ["first", "seen", "look", "complaint"]
@@ -70,7 +70,7 @@ def test_what_it_cost_is_counted_from_its_documents() -> None:
     assert "1 complaint from users" in last.cost
 
 
-def test_a_cost_that_is_no_longer_kept_is_not_said_to_be_nothing() -> None:
+def test_a_cost_that_was_not_kept_is_not_shown_as_zero() -> None:
     h = store()
     h.conn.execute("DELETE FROM extraction")
     last = found(h)

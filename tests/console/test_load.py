@@ -65,7 +65,7 @@ def test_a_load_says_why_the_llm_gave_nothing_and_that_resume_asks_again(stage: 
     assert sum(again["fallbacks"].values()) == again["fallback"] == 30
 
 
-def test_documents_share_connections_that_stay_open_and_an_engine_started_anew_is_met_by_new_ones(stage: Stage) -> None:
+def test_documents_share_open_connections_and_a_restarted_engine_gets_new_ones(stage: Stage) -> None:
     folder = Counted(stage.folder.path)
     client = EngineClient(folder, stage.plan)
 

@@ -101,7 +101,7 @@ async def test_no_screen_fails_or_paints_over_itself_at_any_size(state: str, mon
 
 
 @pytest.mark.parametrize("state", [state for state, (view, _) in STATES.items() if view is not None])
-async def test_every_screen_says_how_it_stands_at_80x24(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_screen_shows_the_state_at_80x24(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stage, percentage, the health in a word and a sentence, the trigger that acts first and its timer."""
     view = STATES[state][0]
     assert view is not None
@@ -153,7 +153,7 @@ def luminance(color: Color) -> float:
 
 
 @pytest.mark.parametrize("look", themes.TONES)
-def test_every_text_stands_out_from_its_background(look: str) -> None:
+def test_every_text_contrasts_with_its_background(look: str) -> None:
     for name, style in themes.palette(look).items():
         assert style.color is not None
         assert style.bgcolor is not None
@@ -197,7 +197,7 @@ def test_a_terminal_of_16_colours_gets_its_own(
     assert themes.choose("dark") == "dark"
 
 
-def test_every_curve_is_told_in_its_own_unit() -> None:
+def test_every_curve_is_shown_in_its_own_unit() -> None:
     by_name = {
         metric: figure(metric, 700.0 if measure.unit == " s" else 0.25)
         for metric, measure in MEASURES.items()

@@ -48,7 +48,7 @@ async def test_keywords_are_kept_added_and_saved_at_each_key(size: tuple[int, in
     assert [row.id for row in read_gold(saved[-1].encode(), "gold")] == ["a.md"]
 
 
-async def test_a_file_that_takes_no_writes_is_said_on_the_screen() -> None:
+async def test_a_file_that_takes_no_writes_is_reported_on_the_screen() -> None:
     app = Marking(started(DRAFT, "draft", b"", "gold"), TEXTS, lambda d: "NOT SAVED: the disk is full.")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("space")
@@ -68,7 +68,7 @@ def test_a_gold_file_with_documents_that_the_draft_has_not_is_refused() -> None:
         started(DRAFT, "draft", b'{"id": "c.md", "keywords": ["x"]}', "gold")
 
 
-def test_on_a_terminal_it_goes_on_where_it_was_left(tmp_path: Path) -> None:
+def test_on_a_terminal_it_resumes_where_it_was_left(tmp_path: Path) -> None:
     (tmp_path / "draft.jsonl").write_bytes(DRAFT)
     (tmp_path / "docs").mkdir()
     for name, body in TEXTS.items():

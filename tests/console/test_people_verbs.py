@@ -121,7 +121,7 @@ def test_a_complaint_says_what_this_plan_does_about_complaints(shell: Shell) -> 
     assert output.endswith(" in this stage. Above 7 they pause the rollout, above 10 they roll it back.\n")
 
 
-def test_messages_are_previewed_with_real_numbers_and_their_delivery_is_told(shell: Shell) -> None:
+def test_messages_are_previewed_with_real_numbers_and_their_delivery_is_reported(shell: Shell) -> None:
     assert "stage 2 Canary Rollout, 10 %" in shell("notify", "preview", "daily_summary")
     shell("notify", "send", "users_canary")
     assert "kept     users_canary" in shell("notify", "queue")
@@ -135,7 +135,7 @@ def test_messages_are_previewed_with_real_numbers_and_their_delivery_is_told(she
     assert "no such message" in shell("notify", "send", "nonsense", code=1)
 
 
-def test_notes_stand_in_the_report_in_both_forms(shell: Shell) -> None:
+def test_notes_appear_in_both_forms_of_the_report(shell: Shell) -> None:
     assert shell("note", "lesson", "Approve <b>early</b>.").endswith("early</b>.\n")
     assert json.loads(shell("log", "--kind", "note", "--json"))[-1]["at"].endswith("Z")
     shell("note", "action", typed="two\nlines\n")

@@ -121,7 +121,7 @@ async def test_a_blind_review_names_no_method_until_all_is_judged_and_is_read_ba
     assert {j.marks.winner for j in judged} == {"llm"}
 
 
-async def test_a_review_goes_on_where_it_was_left_and_a_judgement_can_be_changed() -> None:
+async def test_a_review_resumes_where_it_was_left_and_a_judgement_can_be_changed() -> None:
     link = FakeLink()
     sample = with_sample(link, blind=False)
 

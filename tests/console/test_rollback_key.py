@@ -131,7 +131,7 @@ async def test_after_the_proof_numbers_are_painted_calmly_again(monkeypatch: pyt
     await walk("normal", steps)
 
 
-async def test_unproven_for_five_seconds_is_said_loudly_with_what_to_do() -> None:
+async def test_unproven_for_five_seconds_is_loud_and_shows_what_to_do() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         await pilot.press("R")
         await settled(pilot, lambda: isinstance(app.screen, Rollback) and app.screen.is_mounted)
@@ -186,7 +186,7 @@ async def test_what_was_on_the_screen_goes_into_the_log() -> None:
     await walk("alert", steps)
 
 
-async def test_a_store_that_hangs_keeps_no_key_from_working_and_is_said() -> None:
+async def test_a_hanging_store_blocks_no_key_and_is_reported() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         import threading
 

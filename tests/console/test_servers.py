@@ -34,7 +34,7 @@ def line(v: View, width: int = 80) -> str:
 
 @pytest.mark.parametrize("width", [80, 120, 200])
 @pytest.mark.parametrize("server", [REFUSED, IDLE_CLOSED], ids=["refused", "idle"])
-def test_the_reason_stands_beside_a_server_that_is_down(server: ServerView, width: int) -> None:
+def test_the_reason_is_next_to_a_server_that_is_down(server: ServerView, width: int) -> None:
     v = replace(NORMAL, servers=(NORMAL.servers[0], server), attribution="")
     reason = server.error.removeprefix(server.url).lstrip(": ")
     assert reason[:20] in line(v, width)

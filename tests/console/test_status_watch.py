@@ -41,14 +41,14 @@ class Ear:
         return list(self.heard)
 
 
-def test_the_first_look_says_where_it_stands_and_the_second_nothing() -> None:
+def test_the_first_look_prints_the_state_and_the_second_nothing() -> None:
     ear = Ear()
     first = ear.see(NORMAL)
     assert first[0].startswith("Stage 2")
     assert ear.see(NORMAL) == []
 
 
-def test_a_figure_that_trembles_and_a_timer_that_runs_are_not_said_again() -> None:
+def test_jitter_and_a_running_timer_are_not_printed_again() -> None:
     ear = Ear()
     ear.see(ALERT)
     trembling = replace(
@@ -60,7 +60,7 @@ def test_a_figure_that_trembles_and_a_timer_that_runs_are_not_said_again() -> No
     assert ear.see(trembling) == []
 
 
-def test_an_alert_a_rollback_and_their_end_are_said() -> None:
+def test_an_alert_a_rollback_and_their_end_are_printed() -> None:
     ear = Ear()
     ear.see(NORMAL)
     alert = ear.see(ALERT)
@@ -70,7 +70,7 @@ def test_an_alert_a_rollback_and_their_end_are_said() -> None:
     assert any("back within bounds" in output for output in ear.heard)
 
 
-def test_a_frozen_engine_and_a_store_that_is_away_are_said_once_and_their_return_too() -> None:
+def test_a_frozen_engine_and_a_missing_store_are_printed_once_and_so_is_their_return() -> None:
     ear = Ear()
     ear.see(NORMAL)
     assert any("does not answer" in output for output in ear.see(NORMAL, "frozen"))
@@ -81,7 +81,7 @@ def test_a_frozen_engine_and_a_store_that_is_away_are_said_once_and_their_return
     assert ear.see(NORMAL) == ["The store can be read again."]
 
 
-def test_after_a_quarter_of_an_hour_without_news_it_says_that_it_still_watches() -> None:
+def test_after_a_quarter_of_an_hour_without_news_it_prints_that_it_is_still_watching() -> None:
     ear = Ear()
     ear.see(NORMAL)
     assert ear.see(NORMAL, after=901.0) == ["Nothing new; still watching."]

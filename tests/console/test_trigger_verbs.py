@@ -48,7 +48,7 @@ def triggers(root: Path, *words: str) -> str:
     return done.output
 
 
-def test_why_at_the_second_that_the_log_shows_tells_of_what_happened_within_it(root: Path) -> None:
+def test_why_at_a_second_of_the_log_covers_that_whole_second(root: Path) -> None:
     assert "it fired" in triggers(root, "why", "error_critical", "--at", iso(BEGAN + 300))
     assert "it had not fired yet" in triggers(root, "why", "error_critical", "--at", iso(BEGAN + 299))
 

@@ -275,7 +275,7 @@ def test_a_place_that_is_none_is_a_usage_error_and_no_other_store_is_touched(
     assert output in shell(*words, "rollback", "--reason", "of which store?", code=2)
 
 
-def test_what_the_system_refuses_is_told_without_its_numbers() -> None:
+def test_an_error_of_the_system_is_reported_without_its_number() -> None:
     refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/srv/store/lock")
     assert sentence_of(refused).startswith("/srv/store/lock: Permission denied. Run this as")
     assert sentence_of(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) == "No space left on device."
@@ -295,7 +295,7 @@ def test_a_damaged_store_says_so_and_what_to_do(tmp_path: Path, words: tuple[str
     assert "restore the last `rollout backup`" in output
 
 
-def test_an_engine_that_is_another_user_s_is_not_said_to_be_down(tmp_path: Path) -> None:
+def test_another_user_s_engine_is_not_reported_as_down(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "store")
     refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     assert "not open to this user" in unanswered(folder, refused)

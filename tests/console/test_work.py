@@ -72,7 +72,7 @@ async def test_a_command_runs_after_a_question_and_its_output_goes_into_the_log(
         await until(pilot, lambda: "ended with 3" in screen(pilot) and "two" in screen(pilot))
 
 
-async def test_a_command_that_runs_can_be_ended_and_goes_on_behind_another_screen() -> None:
+async def test_a_running_command_can_be_ended_and_continues_behind_another_screen() -> None:
     link = FakeLink()
     async with Console(link, SMALL).run_test(size=(100, 30)) as pilot:
         await started(pilot, "9", "tab", "j", "j", "r", "y")

@@ -136,7 +136,7 @@ def test_without_the_token_nothing_is_open_and_a_browser_is_asked(nginx: Nginx) 
     assert headers["www-authenticate"].startswith("Basic ")
 
 
-def test_nobody_decides_through_the_proxy(nginx: Nginx, stage: Stage) -> None:
+def test_no_one_can_decide_through_the_proxy(nginx: Nginx, stage: Stage) -> None:
     before = stage.reader.state().rev
     for path in (
         "/v1/control/rollback",

@@ -87,6 +87,6 @@ def test_bounds_enclose_the_figure_and_tighten_with_documents(k: int, extra: int
 
 
 @pytest.mark.parametrize(("k", "n", "confidence"), [(-1, 3, 0.95), (4, 3, 0.95), (1, 3, 1.0)])
-def test_what_is_no_rate_is_refused(k: int, n: int, confidence: float) -> None:
+def test_an_invalid_rate_is_refused(k: int, n: int, confidence: float) -> None:
     with pytest.raises(ValueError, match="is not a rate"):
         bounds.rate_upper(k, n, confidence)

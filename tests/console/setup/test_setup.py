@@ -169,7 +169,7 @@ def test_whatever_is_typed_is_one_value(name: str, tmp_path: Path) -> None:
     assert "\x1b" not in text
 
 
-def test_what_is_no_address_and_no_folder_is_said() -> None:
+def test_an_invalid_address_or_folder_is_reported() -> None:
     assert address_trouble("") == address_trouble("slack://a/b") == ""
     assert "kind" in address_trouble("me@example.org")
     assert folder_trouble("", Path("/")) == folder_trouble("tmp", Path("/")) == ""
@@ -204,7 +204,7 @@ def server() -> Iterator[tuple[str, type[_Listed]]]:
 
 
 @pytest.mark.anyio
-async def test_an_openai_server_is_told_from_ollama(server: tuple[str, type[_Listed]]) -> None:
+async def test_an_openai_server_is_distinguished_from_ollama(server: tuple[str, type[_Listed]]) -> None:
     url, kind = server
     kind.answers = {"/v1/models": (200, {"data": [{"id": "gpt-x"}, {"id": "gpt-y\x1b[2J"}, {"id": "gpt-x"}, 7]})}
     probed = await probe(url)

@@ -125,7 +125,7 @@ def test_a_signal_restores_the_terminal_and_leaves_the_engine(place: Place, numb
     assert place.engine_lives()
 
 
-def test_quitting_restores_the_terminal_and_says_that_the_engine_goes_on(place: Place) -> None:
+def test_quitting_restores_the_terminal_and_states_that_the_engine_keeps_running(place: Place) -> None:
     with place.console() as terminal:
         attached(terminal)
         began = time.monotonic()
@@ -136,7 +136,7 @@ def test_quitting_restores_the_terminal_and_says_that_the_engine_goes_on(place: 
     assert place.engine_lives()
 
 
-def test_keys_typed_while_it_starts_are_told_and_not_taken(place: Place) -> None:
+def test_keys_typed_while_it_starts_are_reported_and_dropped(place: Place) -> None:
     """On the line itself, before anybody reads it: the unfinished line too."""
     with place.console() as terminal:
         terminal.send("ls\nR")
@@ -195,7 +195,7 @@ def test_a_console_ends_with_its_terminal_whatever_the_order_of_signals(
     assert place.engine_lives()
 
 
-def test_a_stopped_console_gives_the_terminal_back_and_goes_on_where_it_was(place: Place) -> None:
+def test_a_stopped_console_returns_the_terminal_and_resumes_where_it_was(place: Place) -> None:
     with place.console() as terminal:
         attached(terminal)
         os.kill(terminal.pid, signal.SIGTSTP)
@@ -359,7 +359,7 @@ def test_the_c_locale_gets_ascii(place: Place) -> None:
 
 
 @pytest.mark.parametrize("environ", [{"TERM": "dumb"}, {"TERM": ""}], ids=["dumb", "unset"])
-def test_a_terminal_without_a_screen_is_told_the_other_way(place: Place, environ: dict[str, str]) -> None:
+def test_a_terminal_without_a_screen_is_pointed_to_the_verbs(place: Place, environ: dict[str, str]) -> None:
     with place.console(environ=environ) as terminal:
         assert terminal.ended(5)
         assert "rollout status --watch" in terminal.raw.decode()
@@ -367,7 +367,7 @@ def test_a_terminal_without_a_screen_is_told_the_other_way(place: Place, environ
         assert os.waitstatus_to_exitcode(terminal.status or 0) == 1
 
 
-def test_standard_error_in_a_file_is_no_reason_to_show_nothing(place: Place, tmp_path: Path) -> None:
+def test_standard_error_in_a_file_does_not_blank_the_screen(place: Place, tmp_path: Path) -> None:
     with place.console(stderr=tmp_path / "log") as terminal:
         assert terminal.ended(5)
         assert "standard error" in terminal.raw.decode() + (tmp_path / "log").read_text()

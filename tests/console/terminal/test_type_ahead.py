@@ -88,7 +88,7 @@ def test_of_what_was_typed_before_only_keys_of_text_and_f9_count(line: bytes, ke
 
 
 @pytest.mark.parametrize(("typed", "answer"), [("lsR", "R was pressed before"), ("ls", "were ignored"), ("", "")])
-async def test_keys_typed_before_the_first_paint_are_told_and_r_above_all(typed: str, answer: str) -> None:
+async def test_keys_typed_before_the_first_paint_are_reported_r_loudest(typed: str, answer: str) -> None:
     link = FakeLink("normal")
     app = Console(link, PLAN, typed_before=typed)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -126,7 +126,7 @@ async def test_the_wait_for_what_follows_costs_a_key_next_to_nothing() -> None:
     await walk(steps)
 
 
-async def test_a_paste_with_an_r_in_it_is_refused_and_said() -> None:
+async def test_a_paste_with_an_r_in_it_is_refused_and_reported() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         for char in "LONG RANT":
             app.post_message(events.Key(char, char))

@@ -56,7 +56,7 @@ def test_a_row_that_brings_its_id_keeps_it_and_one_without_is_named_by_its_line(
     assert ids(str(tree / "docs" / "rows.jsonl")) == ["ticket-7", "rows.jsonl:2"]
 
 
-def test_a_file_name_that_is_no_text_still_names_its_document(tree: Path) -> None:
+def test_an_undecodable_file_name_still_names_its_document(tree: Path) -> None:
     name = os.fsdecode(b"docs/bad-\xff.md")
     (tree / name).write_text("text")
     assert "bad-\\udcff.md" in "".join(ids("docs"))

@@ -81,7 +81,7 @@ def test_text_is_read_in_the_encodings_that_files_have(here: Path, raw: bytes) -
     assert all_of("a.txt")[0].text == "Größe"
 
 
-def test_a_name_of_bytes_that_are_no_text_still_names_its_document(here: Path) -> None:
+def test_a_name_of_undecodable_bytes_still_names_its_document(here: Path) -> None:
     (here / os.fsdecode(b"b\xffd.txt")).write_text("text")
 
     assert [source.id for source in all_of(".")] == ["b\\udcffd.txt"]
@@ -139,7 +139,7 @@ def test_no_file_is_an_exception(tmp_path_factory: pytest.TempPathFactory, raw: 
         assert source.trouble or source.text.encode("utf-8").strip()
 
 
-def test_progress_says_how_fast_and_how_long_and_nothing_where_nobody_looks() -> None:
+def test_progress_shows_speed_and_time_left_only_on_a_terminal() -> None:
     seconds = iter([0.0, 10.0, 20.0])
     out = io.StringIO()
     progress = Progress("load", 1000, out, shown=True, clock=lambda: next(seconds))
@@ -163,7 +163,7 @@ def test_an_id_that_was_given_stays_though_it_looks_like_a_place_in_the_input(mo
     assert stdin(monkeypatch, b'{"id": "stdin:3", "text": "exported from an older store"}')[0].id == "stdin:3"
 
 
-def test_broken_json_is_told_from_json_without_a_text(here: Path) -> None:
+def test_broken_json_differs_from_json_without_a_text(here: Path) -> None:
     (here / "rows.jsonl").write_text('{"id": "a", "text": "cut\n{"id": "b"}\n')
 
     cut, bare = all_of("rows.jsonl")

@@ -26,7 +26,7 @@ PLAN = parse_plan(default_plan_text())
 # -- who ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_user_is_who_the_kernel_says_whatever_they_say() -> None:
+def test_a_user_is_who_the_kernel_reports_whatever_they_claim() -> None:
     actor = identity.peer(65534, os.getpid(), "root", "10.0.0.7 5022 10.0.0.1 22", "/dev/pts/3")
     assert actor.uid == 65534
     assert actor.name == identity.name_of(65534)
@@ -34,7 +34,7 @@ def test_a_user_is_who_the_kernel_says_whatever_they_say() -> None:
     assert "/dev/pts/3" in actor.where
 
 
-def test_behind_root_stands_the_login_that_the_kernel_remembers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_behind_root_is_the_login_that_the_kernel_remembers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identity, "login_uid", lambda pid: 65534)
     actor = identity.peer(0, 1, "somebody-else", "", "")
     assert (actor.name, actor.uid) == (identity.name_of(65534), 65534)

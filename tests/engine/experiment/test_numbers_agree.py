@@ -234,7 +234,7 @@ def test_power_is_that_of_the_noncentral_t_for_large_arms():
     assert power.power(shift, math.sqrt(2 / n)) == pytest.approx(oracle, abs=1e-3)
 
 
-def test_holm_is_scipys_step_down_by_hand():
+def test_holm_matches_scipys_step_down_computed_manually():
     assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": None}) == pytest.approx(
         {"a": 0.04, "b": 0.09, "c": 0.09, "d": None}
     )

@@ -111,7 +111,7 @@ def test_any_text_gives_few_distinct_keywords_always_the_same(text: str) -> None
 
 @given(TEXTS)
 @example("Deep neural networks. Graph neural networks train. Deep neural networks learn.")
-def test_every_keyword_stands_in_the_text(text: str) -> None:
+def test_every_keyword_occurs_in_the_text(text: str) -> None:
     standing = flat(parse(text).content) + flat(html.unescape(parse(text).content))
 
     assert [keyword for keyword in extract(text).ranked if flat(keyword) not in standing] == []
@@ -181,7 +181,7 @@ def test_identifiers_and_names_of_the_craft_are_technical_and_ideas_are_descript
     assert {"staged rollout", "error budgets", "audit trail"} <= set(keywords.descriptive)
 
 
-def test_markup_code_and_addresses_are_no_keywords() -> None:
+def test_markup_code_and_addresses_are_not_keywords() -> None:
     text = """# Graph databases
 
 Graph databases store *relationships* beside the records. See [the manual](https://example.org/secret-path) or www.example.net.

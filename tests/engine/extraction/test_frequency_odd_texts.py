@@ -35,7 +35,7 @@ IN_LANGUAGES = {
 
 
 @pytest.mark.parametrize("spoken", sorted(IN_LANGUAGES))
-def test_identifiers_stand_alone_and_whole_among_the_words_of_any_language(spoken: str) -> None:
+def test_identifiers_are_kept_whole_and_separate_in_any_language(spoken: str) -> None:
     keywords = extract(IN_LANGUAGES[spoken])
 
     assert set(keywords.ranked) >= NAMES
@@ -74,7 +74,7 @@ def test_a_passage_in_english_does_not_run_its_function_words_into_keywords() ->
     assert not any(f" {word} " in f" {keyword} " for keyword in keywords for word in ("The", "is", "by", "un"))
 
 
-def test_encoded_bytes_digests_and_times_are_no_keywords() -> None:
+def test_encoded_bytes_digests_and_times_are_not_keywords() -> None:
     noise = random.Random(1).randbytes(6000)
     assert not extract(base64.b64encode(noise).decode()).ranked
     assert not extract(base64.encodebytes(noise).decode()).ranked

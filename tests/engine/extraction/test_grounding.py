@@ -104,7 +104,7 @@ def test_in_a_long_text_the_words_of_a_keyword_must_be_closer() -> None:
         "pool pool", "a a a a a", "\ud800lone",
     ],
 )  # fmt: skip
-def test_what_is_no_keyword(raw: str) -> None:
+def test_what_is_not_a_keyword(raw: str) -> None:
     assert tidy(raw) is None
 
 

@@ -31,7 +31,7 @@ async def findings(*urls: str, **settings: Any) -> dict[str, CheckLine]:
     return {line.what: line for line in heard}
 
 
-async def test_a_healthy_service_is_told_with_version_model_context_and_capacity() -> None:
+async def test_a_healthy_service_is_reported_with_version_model_context_and_capacity() -> None:
     async with StubLlm(latency_s=0.02) as stub:
         checks = await findings(stub.url)
     assert "version 0.33.0" in checks["service"].text
@@ -116,7 +116,7 @@ async def test_a_service_that_hangs_ends_with_the_deadline_of_a_document() -> No
     assert "within 0.3 s" in checks["answer"].text
 
 
-async def test_an_answer_without_a_keyword_is_told_from_keywords_that_are_not_in_the_text() -> None:
+async def test_an_answer_without_a_keyword_differs_from_keywords_that_are_not_in_the_text() -> None:
     for fault, output in (("no_keywords", "contains no keyword"), ("ungrounded", "none of the 3 keywords")):
         async with StubLlm(fault=fault) as stub:
             checks = await findings(stub.url)

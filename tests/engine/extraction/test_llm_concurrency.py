@@ -239,7 +239,7 @@ def test_whatever_happens_it_stays_within_its_bounds_and_loses_no_ticket(
 # the breaker
 
 
-def test_it_opens_at_the_failure_that_completes_the_row_and_a_success_begins_it_anew() -> None:
+def test_it_opens_at_the_failure_that_completes_the_row_and_a_success_resets_the_row() -> None:
     breaker = Breaker(3, 15.0)
     assert not breaker.failed(0.0)
     breaker.succeeded()

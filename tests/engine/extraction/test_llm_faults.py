@@ -313,7 +313,7 @@ async def _counted(place: Place) -> series.Bucket:
 
 
 @pytest.mark.parametrize("api", APIS)
-async def test_a_document_that_gives_up_on_a_loading_model_is_no_failure_of_the_service(
+async def test_a_document_that_gives_up_on_a_loading_model_is_not_a_failure_of_the_service(
     api: Api, tmp_path: Path
 ) -> None:
     async with FaultServer(api) as server:

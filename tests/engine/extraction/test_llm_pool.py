@@ -94,7 +94,7 @@ async def test_the_deadline_is_over_all_pieces_of_a_long_document() -> None:
         assert now() - began < 1.5
 
 
-async def test_waiting_in_the_pool_s_own_line_is_no_latency_and_costs_no_deadline() -> None:
+async def test_waiting_in_the_pool_s_queue_counts_as_neither_latency_nor_deadline() -> None:
     async with StubLlm(slots=1, latency_s=0.2) as stub, pool_of(stub, timeout_s=1.0, max_concurrency=1) as pool:
         answers = await several(pool, 8)
         assert all(isinstance(answer, LlmAnswer) for answer in answers)
@@ -103,7 +103,7 @@ async def test_waiting_in_the_pool_s_own_line_is_no_latency_and_costs_no_deadlin
         assert max(answer.queue_ms for answer in took) > 1000
 
 
-async def test_reading_the_model_into_memory_is_no_latency_and_costs_no_deadline() -> None:
+async def test_loading_the_model_counts_as_neither_latency_nor_deadline() -> None:
     async with StubLlm(load_s=0.6) as stub, pool_of(stub, timeout_s=0.5) as pool:
         answer = await ask(pool)
         assert answer.ms < 300
@@ -232,7 +232,7 @@ async def test_a_half_open_breaker_sends_one_call_at_a_time() -> None:
         await trying
 
 
-async def test_answers_that_are_no_fault_of_the_service_leave_the_breaker_closed() -> None:
+async def test_answers_that_are_not_the_service_s_fault_leave_the_breaker_closed() -> None:
     async with StubLlm(fault="ungrounded") as stub, pool_of(stub, breaker_failures=2) as pool:
         for _ in range(4):
             assert (await failure(pool)).kind is ErrorKind.ungrounded

@@ -50,7 +50,7 @@ def asked(text: str) -> prompt.Prompt:
     return prompt.build(text, max_descriptive=8, max_technical=10, max_total=15)
 
 
-async def test_it_tells_its_context_and_its_slots() -> None:
+async def test_it_reports_its_context_and_its_slots() -> None:
     async with server() as (real, http):
         facts = await real.survey(http)
         assert facts.slots >= 1

@@ -137,7 +137,7 @@ async def test_permission_is_asked_before_every_dialect() -> None:
         assert len(asked) >= len(server.calls) == 3
 
 
-async def test_a_text_that_is_too_long_is_no_refused_parameter() -> None:
+async def test_a_text_that_is_too_long_is_not_a_refused_parameter() -> None:
     sentence = "max_tokens is too large: 512. This model's maximum context length is 1024 tokens."
     async with FaultServer("openai", refusal(400, sentence)) as server, pool_of(server) as pool:
         assert (await failure(pool)).kind is ErrorKind.too_long
@@ -290,7 +290,7 @@ async def test_health_that_answers_slowly_keeps_no_document_waiting(monkeypatch:
 
 
 @pytest.mark.parametrize("listed", [["openai/*", "x"], ["*", "y"], [f"hosted/{MODEL}", "z"]])
-async def test_a_wildcard_in_the_list_of_models_is_no_missing_model(listed: list[str]) -> None:
+async def test_a_wildcard_in_the_list_of_models_is_not_a_missing_model(listed: list[str]) -> None:
     models = Response(json.dumps({"data": [{"id": name} for name in listed]}).encode())
     async with FaultServer("openai", content(GOOD), {"/v1/models": models}) as server:
         model = f"openai/{MODEL}" if listed[0] == "openai/*" else MODEL

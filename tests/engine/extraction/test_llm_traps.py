@@ -50,7 +50,7 @@ APIS = ("ollama", "openai")
 # Ollama's defaults
 
 
-async def test_ollama_streams_unless_told_not_to() -> None:
+async def test_ollama_streams_unless_asked_not_to() -> None:
     async with StubLlm() as stub, started(stub) as pool:
         assert await keywords(pool)
         assert stub.documents[0]["stream"] is False
@@ -68,7 +68,7 @@ async def test_an_error_inside_a_stream_of_200_is_an_error() -> None:
         assert "unexpected EOF" in failed.message
 
 
-async def test_a_thinking_model_is_told_not_to_think_else_its_answer_is_empty() -> None:
+async def test_a_thinking_model_is_asked_not_to_think_or_its_answer_is_empty() -> None:
     async with StubLlm(thinking=True) as stub, started(stub) as pool:
         assert await keywords(pool)
         assert stub.documents[0]["think"] is False
@@ -94,7 +94,7 @@ async def test_an_answer_that_is_all_thinking_is_empty_and_says_so(api: str) -> 
         assert "thinking" in failed.message
 
 
-async def test_ollama_drops_the_head_of_a_long_prompt_unless_told_not_to() -> None:
+async def test_ollama_drops_the_head_of_a_long_prompt_unless_asked_not_to() -> None:
     async with StubLlm() as stub, started(stub) as pool:
         await keywords(pool)
         assert stub.documents[0]["truncate"] is False

@@ -289,7 +289,7 @@ def tls() -> ssl.SSLContext:
     return context
 
 
-async def test_a_certificate_that_is_not_trusted_is_said_once_and_ssl_cert_file_mends_it(
+async def test_an_untrusted_certificate_is_reported_once_and_ssl_cert_file_fixes_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with raw(http(GOOD), tls=tls()) as server:

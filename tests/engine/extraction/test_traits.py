@@ -97,7 +97,7 @@ def test_trees_are_compiled_as_they_are_written_and_hold_nothing_but_traits_and_
         ("The controller automates failover of the primary.", "automates"),
     ],
 )
-def test_a_clause_is_no_keyword(text: str, clause: str) -> None:
+def test_a_clause_is_not_a_keyword(text: str, clause: str) -> None:
     assert not [keyword for keyword in extract(text).ranked if clause in keyword.lower().split()]
 
 
@@ -113,7 +113,7 @@ def test_a_gerund_that_is_a_term_is_whole(term: str) -> None:
     )
 
 
-def test_a_word_of_any_field_is_no_keyword_unless_the_text_is_about_it() -> None:
+def test_a_general_word_is_not_a_keyword_unless_the_text_is_about_it() -> None:
     prose = (
         "The ability of the replica to serve stale reads depends on the write quorum and the clock skew. The details of vector clocks, "
         "read repair, hinted handoff, gossip rounds, Merkle trees and anti-entropy sessions follow below, with the partition "

@@ -107,7 +107,7 @@ def test_to_leave_early_without_having_acted_gains_nothing(one: Scenario) -> Non
 
 
 @pytest.mark.parametrize("one", [one for one in WITH_FAULT if one.fine], ids=lambda one: one.name)
-def test_what_is_safe_but_not_the_best_earns_part_of_the_points_and_is_no_pass(one: Scenario) -> None:
+def test_a_safe_act_that_is_not_the_best_earns_part_of_the_points_and_does_not_pass(one: Scenario) -> None:
     made = score(one, played(one, (0.0, one.fine[0], "player")))
     act = next(part for part in made.parts if part.name == "right act")
     assert act.points == FINE

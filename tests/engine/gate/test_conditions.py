@@ -46,7 +46,7 @@ def test_no_data_never_meets_a_condition(sample: Sample) -> None:
     assert view.missing
 
 
-def test_a_condition_that_is_not_required_waits_for_nobody_but_a_miss_holds() -> None:
+def test_an_optional_condition_blocks_only_on_a_miss() -> None:
     condition = Condition("s", "Satisfaction > 80 %", "satisfaction", ">", 0.8, 0.5, required=False)
     assert judged(NoData(), condition).missing == ""
     assert judged(rate(5, 10), condition).missing

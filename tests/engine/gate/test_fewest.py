@@ -31,7 +31,7 @@ def test_a_count_is_judged_at_once() -> None:
     assert judge(condition, GateFacts({"critical_incidents": Ok(0.0, 0)})).met is True
 
 
-def test_a_condition_that_judges_the_figure_itself_says_that_there_is_no_bound() -> None:
+def test_a_condition_that_judges_the_figure_itself_states_that_it_has_no_bound() -> None:
     condition = Condition(id="c", text="Users are content", metric="satisfaction", op=">", value=0.8, confidence=0.5)
     assert (
         judge(condition, GateFacts({"satisfaction": Ok(0.825, 40, 33)})).sentence

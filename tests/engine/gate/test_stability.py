@@ -70,7 +70,7 @@ def test_clean_days_count_from_the_beginning_of_the_stage(rollout: Rollout) -> N
     assert rollout.at(6.5) == (6.5, "")
 
 
-def test_an_incident_begins_the_count_anew_and_is_named(rollout: Rollout) -> None:
+def test_an_incident_resets_the_count_and_is_named(rollout: Rollout) -> None:
     asked = Ask(ENGINE, START + 3 * DAY, "h", "error_creep")
     decision = hold(rollout.state, asked)
     assert isinstance(decision, Decision)
@@ -80,7 +80,7 @@ def test_an_incident_begins_the_count_anew_and_is_named(rollout: Rollout) -> Non
     assert "incident" in reset
 
 
-def test_a_person_s_hold_is_no_incident(rollout: Rollout) -> None:
+def test_a_person_s_hold_is_not_an_incident(rollout: Rollout) -> None:
     decision = hold(rollout.state, Ask(ALICE, START + 3 * DAY, "h", "holidays"))
     assert isinstance(decision, Decision)
     rollout.decide(decision)
@@ -88,7 +88,7 @@ def test_a_person_s_hold_is_no_incident(rollout: Rollout) -> None:
 
 
 @pytest.mark.parametrize(("failed", "ms", "word"), [(6, 700.0, "error rate"), (0, 2500.0, "mean latency")])
-def test_a_day_outside_its_targets_begins_the_count_anew_at_its_end(
+def test_a_day_outside_its_targets_resets_the_count_at_its_end(
     rollout: Rollout, failed: int, ms: float, word: str
 ) -> None:
     rollout.documents(START, 300)

@@ -168,7 +168,7 @@ async def test_what_waits_survives_a_restart_and_spares_who_has_it(tmp_path: Pat
                 assert len(at.deliveries) == len(mail.box.mails) == len(posted) == 1
 
 
-async def test_it_gives_up_in_the_end_says_so_and_can_be_told_to_try_again(tmp_path: Path) -> None:
+async def test_it_gives_up_eventually_reports_it_and_can_be_retried(tmp_path: Path) -> None:
     async with place(tmp_path) as at:  # no address: refused at once, without a process
         await at.queue(DAILY)
         for _ in range(outbox.TRIES):

@@ -62,7 +62,7 @@ def test_stages_without_the_message_get_none() -> None:
     assert ids(regular(PLAN, PLAN.stable, 0.0, MONDAY_9, {})) == []
 
 
-def test_without_a_time_nothing_goes_out_by_itself() -> None:
+def test_without_a_time_nothing_goes_out_automatically() -> None:
     assert regular(plan(at=""), 2, 0.0, MONDAY_9, {}) == []
 
 

@@ -231,7 +231,7 @@ def test_failed_probes_are_errors_of_the_service(conn: sqlite3.Connection) -> No
     )
 
 
-def test_a_failed_shadow_call_is_told_from_one_that_someone_waited_for(conn: sqlite3.Connection) -> None:
+def test_a_failed_shadow_call_differs_from_one_that_a_client_waited_for(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, [failed("http", message="x"), failed("http", message="x", shadow=True, arm="control")])
     (group,) = error_analysis(conn, T0, T0 + 1)["groups"]
     assert (group["count"], group["shadow"]) == (2, 1)

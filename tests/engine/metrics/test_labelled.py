@@ -133,7 +133,7 @@ def test_an_exemplar_leads_to_the_request_and_lies_in_its_bucket() -> None:
 
 
 @pytest.mark.parametrize("name", ["docs/salaries.md", "customer-4711", "a" * 65, "x" * 20, ""])
-def test_a_request_id_that_may_say_something_is_no_exemplar(name: str) -> None:
+def test_a_request_id_that_may_reveal_something_is_not_an_exemplar(name: str) -> None:
     exemplars = Exemplars()
     exemplars.see(failed(document_id="docs/salaries.md"), Origin(name))
     assert not [s for s in samples(taken(exemplars)) if s.exemplar is not None]

@@ -54,7 +54,7 @@ def test_a_reader_that_holds_on_delays_the_log_and_not_for_longer_than_itself(tm
     assert log.stat().st_size <= grown
 
 
-def test_a_log_that_a_reader_has_let_grow_is_told_with_how_to_find_the_reader(tmp_path: Path) -> None:
+def test_a_log_that_a_reader_holds_up_is_reported_with_how_to_find_the_reader(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     database.create(folder)
     log = Path(f"{folder.database}-wal")

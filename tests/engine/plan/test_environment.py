@@ -45,7 +45,7 @@ def test_what_is_printed_is_read_back(percent_bp: int) -> None:
     assert ceiling(lines) == Ceiling(percent_bp, True, True)
 
 
-def test_nothing_set_is_no_ceiling() -> None:
+def test_no_variable_means_no_ceiling() -> None:
     assert ceiling({"PATH": "/bin"}) == Ceiling(None, None, None)
 
 

@@ -33,7 +33,7 @@ def corpus(size: int = 60, llm: float = 0.9, frequency: float = 0.6, seed: int =
     return results
 
 
-def test_grades_by_hand():
+def test_grades_computed_manually():
     assert grade(["a", "b", "c"], ["b"]) == (0.5, pytest.approx(1 / math.log2(3)), 1.0)
     both = (1 + 1 / math.log2(4)) / (1 + 1 / math.log2(3))
     assert grade(["a", "b", "c"], ["a", "c"]) == (1.0, pytest.approx(both), 1.0)
@@ -121,7 +121,7 @@ def test_the_better_method_is_found_with_an_interval_and_the_same_again():
     assert search_quality(swapped, queries, resamples=500).improvement.mrr.high < 0.0
 
 
-def test_the_same_keywords_are_no_improvement_exactly():
+def test_identical_keywords_are_exactly_zero_improvement():
     documents = [SearchedDocument(d.id, d.title, d.text, d.llm, d.llm) for d in corpus(50)]
     result = search_quality(documents, known_items(documents), resamples=200)
     assert (result.improvement.mrr.estimate, result.improvement.mrr.low, result.improvement.mrr.high) == (0.0, 0.0, 0.0)
@@ -142,7 +142,7 @@ def test_interval_covers_the_truth_as_often_as_it_says():
     assert 0.90 < covered / 200 < 0.99
 
 
-def test_headings_of_one_document_stand_or_fall_together():
+def test_headings_of_one_document_succeed_or_fail_together():
     """Five queries about each document carry no more than its one: the interval must not shrink by root five."""
 
     def asked(copies: int) -> float:

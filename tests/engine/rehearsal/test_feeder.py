@@ -109,7 +109,7 @@ async def test_full_places_hold_arrivals_and_none_is_dropped() -> None:
     assert feeder.in_flight == 0
 
 
-async def test_a_document_that_fails_is_counted_and_the_rest_go_on() -> None:
+async def test_a_document_that_fails_is_counted_and_the_rest_continue() -> None:
     async def extract(document: SampleDocument) -> None:
         if document.id.endswith("3"):
             raise OSError("the store takes nothing")

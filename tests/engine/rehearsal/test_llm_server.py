@@ -36,7 +36,7 @@ def _healthy(server: Process) -> Iterator[None]:
     )  # fmt: skip
 
 
-def test_keywords_are_json_in_the_schema_and_stand_in_the_text(server: Process) -> None:
+def test_keywords_are_json_in_the_schema_and_occur_in_the_text(server: Process) -> None:
     server.faults(hallucinate=0)
     kept = dropped = 0
     for text, reply in zip(TEXTS, server.ask_all(TEXTS), strict=True):
@@ -51,7 +51,7 @@ def test_keywords_are_json_in_the_schema_and_stand_in_the_text(server: Process) 
     assert dropped <= 0.05 * kept
 
 
-def test_hallucinated_keywords_do_not_stand_in_the_text(server: Process) -> None:
+def test_hallucinated_keywords_do_not_occur_in_the_text(server: Process) -> None:
     server.faults(hallucinate=1)
     for text in TEXTS[:10]:
         answer = json.loads(content(server.ask(text)))
@@ -65,7 +65,7 @@ def test_a_schema_of_another_shape_is_answered_in_that_shape(server: Process) ->
     assert 1 <= len(answer["tags"]) <= 3
 
 
-def test_it_streams_lines_of_json_unless_told_not_to(server: Process) -> None:
+def test_it_streams_lines_of_json_unless_asked_not_to(server: Process) -> None:
     whole = server.ask(TEXTS[0])
     body = {key: value for key, value in server.body(TEXTS[0]).items() if key != "stream"}
     streamed = server.client.post(f"{server.url}/api/chat", json=body)

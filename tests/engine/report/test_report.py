@@ -110,7 +110,7 @@ def test_bake_and_waiting_for_people_are_apart(story: RolloutReport) -> None:
     assert (preparation.baked_s, preparation.waited_s) == (pytest.approx(DAY), pytest.approx(DAY / 2))
 
 
-def test_an_override_stands_out_with_its_reason_and_what_was_missing(story: RolloutReport) -> None:
+def test_an_override_is_prominent_with_its_reason_and_what_was_missing(story: RolloutReport) -> None:
     (override,) = story.overrides
     assert override.reason.startswith("the drill was done by hand")
     assert "rollback_works" in dict(override.evidence)["missing"]

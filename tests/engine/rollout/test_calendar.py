@@ -75,7 +75,7 @@ def test_quiet_hours_that_run_into_a_freeze_end_with_the_freeze() -> None:
     assert "quiet hours" in result[1]
 
 
-def test_hours_that_never_end_are_said_to_end_later_and_do_not_hang() -> None:
+def test_endless_quiet_hours_do_not_hang() -> None:
     result = blocked_until(Calendar("UTC", quiet=(Hours("08:00", "08:00"),)), at("2026-11-24T12:00"))
     assert result is not None
     assert result[0] > at("2026-12-24T12:00")

@@ -95,7 +95,7 @@ def test_rollback_to_a_stage_never_raises() -> None:
     assert above.percent_bp == 0
 
 
-def test_a_rollback_by_hand_can_be_taken_back_within_60_s() -> None:
+def test_a_manual_rollback_can_be_undone_within_60_s() -> None:
     state = transition(at_stage(3), control.roll_back(PLAN, at_stage(3), ask(at=1000.0)))
     back = control.undo_rollback(PLAN, state, ask(at=1059.0), state.epoch, "")
     assert isinstance(back, Decision)
@@ -168,7 +168,7 @@ def test_after_an_automatic_rollback_the_way_up_opens_only_with_a_cause_and_afte
     assert not transition(state, done).locked
 
 
-def test_after_a_rollback_a_person_puts_the_key_back_in_where_calls_by_hand_are_made() -> None:
+def test_after_a_rollback_a_person_restores_the_armed_file_where_manual_calls_are_made() -> None:
     assert isinstance(control.resume(at_stage(1), ask(), armed=True), Refusal)
     assert isinstance(control.resume(at_stage(1), ask(), armed=False), Decision)
     assert isinstance(control.resume(at_stage(0), ask(), armed=False), Refusal)
@@ -178,7 +178,7 @@ def test_after_a_rollback_a_person_puts_the_key_back_in_where_calls_by_hand_are_
     assert refused.code == "nothing_to_resume"
 
 
-def test_nobody_approves_twice() -> None:
+def test_no_one_approves_twice() -> None:
     first = control.approve(PLAN, at_stage(3), ask())
     assert isinstance(first, Decision)
     state = transition(at_stage(3), first)

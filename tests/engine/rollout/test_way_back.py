@@ -50,7 +50,7 @@ def test_without_a_cause_there_is_no_short_way() -> None:
     assert control.next_step(PLAN, state) == (2, 1000)
 
 
-def test_with_its_cause_written_a_person_returns_to_the_stage_that_stood() -> None:
+def test_with_its_cause_recorded_a_person_returns_to_the_stage_that_was_left() -> None:
     state = resumed(fired())
     assert control.next_step(PLAN, state) == (3, 2500)
     made = promoted(state)
@@ -114,7 +114,7 @@ def test_another_model_or_plan_closes_the_way_back() -> None:
     assert transition(state, made).setback is None
 
 
-def test_an_undone_rollback_leaves_what_stood_before_it() -> None:
+def test_an_undone_rollback_restores_the_earlier_setback() -> None:
     state = resumed(fired(State(stage=4, percent_bp=5000, epoch=1, rev=1), Action.halve, "latency_medium"))
     down = done(state, control.roll_back(PLAN, state, ask()))
     up = done(down, control.undo_rollback(PLAN, down, ask(), down.epoch, ""))
@@ -131,7 +131,7 @@ def test_a_log_from_before_this_was_kept_replays_as_it_did() -> None:
     assert resumed(state).setback is None
 
 
-def test_evidence_is_by_the_bound_of_the_stage_that_stood() -> None:
+def test_evidence_uses_the_bound_of_the_stage_that_was_left() -> None:
     setback = control.returns(PLAN, resumed(fired()))
     assert setback is not None
     (condition,) = way_back.evidence(PLAN, setback)

@@ -145,7 +145,7 @@ async def test_a_short_document_is_skipped_and_is_neither_attempt_nor_failure(tm
         assert len(stub.documents) == 1
 
 
-async def test_latency_is_what_somebody_waited_and_the_service_s_own_is_a_second_figure(tmp_path: Path) -> None:
+async def test_latency_is_what_a_client_waited_and_the_service_s_own_is_a_second_figure(tmp_path: Path) -> None:
     async with StubLlm(slots=1, latency_s=0.1) as stub, running(tmp_path, stub, FULL, max_concurrency=1) as place:
         began = time.monotonic()
         answers = await asyncio.gather(*(place.extract(f"d{i}") for i in range(8)))
@@ -164,7 +164,7 @@ async def test_latency_is_what_somebody_waited_and_the_service_s_own_is_a_second
         assert output.startswith("our queue, not the LLM service: queue 0.")
 
 
-async def test_bulk_work_counts_from_its_send_and_yields_to_what_somebody_waits_for(tmp_path: Path) -> None:
+async def test_bulk_work_counts_from_its_send_and_yields_to_interactive_documents(tmp_path: Path) -> None:
     async with StubLlm(slots=1, latency_s=0.1) as stub, running(tmp_path, stub, FULL, max_concurrency=1) as place:
         bulk = [asyncio.create_task(place.engine.extract(f"bulk{i}", text(f"bulk{i}"), bulk=True)) for i in range(8)]
         await place.until(lambda: place.engine.pool.waiting >= 7)
@@ -190,7 +190,7 @@ async def test_a_full_queue_sends_what_is_waited_for_to_frequency_and_counts_it(
         assert parsed["fallbacks"] == 6
 
 
-async def test_nobody_waits_in_the_queue_for_longer_than_the_plan_allows(tmp_path: Path) -> None:
+async def test_no_document_waits_in_the_queue_longer_than_the_plan_allows(tmp_path: Path) -> None:
     settings = {"max_concurrency": 1, "max_wait_s": 0.3}
     async with StubLlm(slots=1, latency_s=0.2) as stub, running(tmp_path, stub, FULL, **settings) as place:
         began = time.monotonic()
@@ -200,7 +200,7 @@ async def test_nobody_waits_in_the_queue_for_longer_than_the_plan_allows(tmp_pat
         assert place.records("DISTINCT error", "error IS NOT NULL") == [("queue_full",)]
 
 
-async def test_too_much_bulk_work_is_told_when_to_come_again_and_is_stored_by_no_method(tmp_path: Path) -> None:
+async def test_excess_bulk_work_is_refused_with_a_retry_time_and_not_stored(tmp_path: Path) -> None:
     settings = {"max_concurrency": 1, "max_waiting": 3}
     async with StubLlm(slots=1, latency_s=0.2) as stub, running(tmp_path, stub, FULL, **settings) as place:
         work = [place.engine.extract(f"bulk{i}", text(f"bulk{i}"), bulk=True) for i in range(5)]
@@ -240,7 +240,7 @@ INJECTION = (
 )
 
 
-async def test_nothing_that_the_document_does_not_say_reaches_the_store(tmp_path: Path) -> None:
+async def test_only_what_the_document_supports_reaches_the_store(tmp_path: Path) -> None:
     async with StubLlm() as stub, running(tmp_path, stub, FULL, min_total=0) as place:
         for stub.fault in HOSTILE:
             name = stub.fault
@@ -503,7 +503,7 @@ async def test_shadow_calls_obey_the_breaker_and_count_for_no_trigger(tmp_path: 
         assert place.engine.monitor.evaluate(place.engine.state, place.engine.ask()) is None
 
 
-async def test_documents_that_somebody_waits_for_go_before_shadow_calls(tmp_path: Path) -> None:
+async def test_interactive_documents_go_before_shadow_calls(tmp_path: Path) -> None:
     async with StubLlm(slots=1, latency_s=0.05) as stub, running(tmp_path, stub, INTERNAL, max_concurrency=1) as place:
         await asyncio.gather(*(place.extract(f"s{i}") for i in range(12)))
         await place.until(lambda: stub.counters.at_once == 1)

@@ -97,7 +97,7 @@ def test_a_page_that_points_its_name_here_reads_nothing(stage: Stage, path: str)
 # -- complaints --------------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_token_nobody_complains_over_tcp_and_other_feedback_is_taken(stage: Stage) -> None:
+def test_without_a_token_complaints_over_tcp_are_refused_and_other_feedback_is_accepted(stage: Stage) -> None:
     status, output = ask(stage, "POST", "/v1/feedback", COMPLAINT)
     assert (status, output["code"]) == (403, "token")
     assert "complaint" not in stage.kinds()
@@ -341,7 +341,7 @@ def test_what_a_rollback_says_in_its_reason_does_not_keep_it_from_acting(tmp_pat
         b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_answered_once_and_closed(stage: Stage, raw: bytes) -> None:
+def test_invalid_http_is_answered_once_and_closed(stage: Stage, raw: bytes) -> None:
     results = urlsplit(stage.view.engine.address)
     with socket.create_connection((results.hostname, results.port), timeout=20) as client:
         output = b""

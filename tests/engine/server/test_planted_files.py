@@ -47,7 +47,7 @@ Plant = Callable[[Path, Path], None]
 
 
 @pytest.mark.parametrize("plant", PLANTED)
-def test_an_intent_that_is_no_file_neither_stops_the_engine_nor_the_way_up(
+def test_an_intent_that_is_not_a_file_stops_neither_the_engine_nor_promotion(
     tmp_path: Path, target: Path, plant: Plant
 ) -> None:
     with Stage(tmp_path / "stage") as stage:

@@ -52,7 +52,7 @@ def test_the_plan_s_own_metrics_lines_work(stage: Stage) -> None:
         assert b"keyword_extraction_error_rate" in answer.read()
 
 
-def test_on_tcp_there_is_no_control_and_nobody_can_pretend_to_be_a_user(stage: Stage) -> None:
+def test_tcp_has_no_control_routes_and_no_one_can_impersonate_a_user(stage: Stage) -> None:
     address = stage.view.engine.address
     for kind in ("promote", "rollback", "stop"):
         with pytest.raises(urllib.error.HTTPError) as refused:
@@ -127,7 +127,7 @@ def test_after_the_key_no_call_is_sent_though_eight_workers_are_busy(stage: Stag
     assert stage.until(lambda: stage.reader.state().percent_bp == 0)  # recorded, too
 
 
-def test_a_rollback_by_hand_can_be_undone_and_re_arms(stage: Stage) -> None:
+def test_a_manual_rollback_can_be_undone_and_re_arms(stage: Stage) -> None:
     stage.climb(3)  # at least: after a rollback the way up returns to the stage that it left
     before = stage.reader.state()
     assert before.percent_bp >= 2500
@@ -160,7 +160,7 @@ def test_an_intent_is_by_the_owner_of_its_file_and_says_nothing_that_acts(tmp_pa
         assert "\n" not in parsed["reason"]
 
 
-def test_removing_the_file_by_hand_is_a_rollback(stage: Stage) -> None:
+def test_removing_the_file_manually_is_a_rollback(stage: Stage) -> None:
     stage.climb(3)
     subprocess.run(["rm", str(stage.folder.armed)], check=True)
     assert stage.until(lambda: stage.reader.state().percent_bp == 0)
@@ -193,7 +193,7 @@ def test_restore_serves_frequency_keywords_at_once_and_can_be_undone(stage: Stag
     assert stage.client.command("undo_restore").data["documents"] <= before
 
 
-def test_a_trigger_rolls_back_by_itself_and_locks_the_way_up(stage: Stage) -> None:
+def test_a_trigger_rolls_back_automatically_and_locks_promotion(stage: Stage) -> None:
     stage.climb(4)
     assert stage.client.command("fault", name="error_rate", value=0.5).ok
     try:

@@ -51,7 +51,7 @@ async def test_a_command_that_takes_too_long_ends_with_its_children(tmp_path: Pa
     await until(lambda: not alive(child))
 
 
-async def test_a_failure_is_told_in_a_sentence_and_tried_again_until_it_works(
+async def test_a_failure_is_reported_in_a_sentence_and_retried_until_it_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apply, "RETRY_S", (0.05,))
@@ -104,7 +104,7 @@ async def test_a_place_that_takes_no_file_is_a_sentence(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-async def test_what_became_of_it_is_known_and_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_its_outcome_is_known_and_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apply, "RETRY_S", (0.02,))
     works, answer = tmp_path / "works", []
     applier = Applier(Apply("", f"test -e {works} || {{ echo no unit; exit 3; }}"), tmp_path / "applied", answer.append)

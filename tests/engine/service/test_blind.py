@@ -110,7 +110,7 @@ async def test_a_service_that_says_nothing_while_calls_wait_is_blind_by_that_nam
             assert {made.method for made in await asyncio.gather(*waiting)} == {"frequency"}
 
 
-async def test_a_store_that_takes_no_writes_is_blind_and_is_told_past_the_queue_once(tmp_path: Path) -> None:
+async def test_a_store_that_takes_no_writes_is_blind_and_notified_once_without_the_queue(tmp_path: Path) -> None:
     with http_server() as (url, posted):
         async with Clocked(tmp_path, environ={"ROLLOUT_NOTIFY_URLS": url}) as c:
             await c.climb(3)
@@ -140,7 +140,7 @@ async def test_a_store_that_takes_no_writes_is_blind_and_is_told_past_the_queue_
             assert "BLIND" not in posted[-1]["title"]
 
 
-async def test_silence_does_not_end_by_itself_when_the_last_hour_has_run_empty(tmp_path: Path) -> None:
+async def test_silence_does_not_end_when_the_last_hour_has_run_empty(tmp_path: Path) -> None:
     """What silence is compared with is the traffic before it, not what is left of that in the last hour."""
     async with Clocked(tmp_path, {"trigger_settings.blind_step_down": "2h"}) as c:
         await c.climb(2)
@@ -153,7 +153,7 @@ async def test_silence_does_not_end_by_itself_when_the_last_hour_has_run_empty(t
         assert "no lookups for 54" in shown(c)
 
 
-async def test_in_a_time_lapse_one_answer_on_its_way_is_no_silence() -> None:
+async def test_in_a_time_lapse_one_answer_in_flight_is_not_silence() -> None:
     """At 2000 times the speed a tenth of a second is three minutes of the calendar: the network does not hurry."""
     clock = LapseClock(2000.0)
     sight = SilenceDetector(clock)

@@ -182,7 +182,7 @@ async def test_triggers_are_armed_and_find_a_fault_in_a_backtest(tmp_path: Path)
         assert (ok, "no trigger acts" in output) == (False, True)
 
 
-async def test_the_llm_check_fails_in_words_when_nobody_listens(tmp_path: Path) -> None:
+async def test_the_llm_check_fails_with_a_sentence_when_no_server_listens(tmp_path: Path) -> None:
     async with opened(tmp_path) as engine:
         await engine.pool.start()
         ok, output = await finding(engine, Check("llm"))

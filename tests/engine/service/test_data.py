@@ -52,7 +52,7 @@ def test_without_a_rollback_there_is_no_bad_window(conn: sqlite3.Connection) -> 
     assert bad_window(conn) is None
 
 
-def test_by_hand_it_is_the_time_of_the_percentage_that_was_ended(conn: sqlite3.Connection) -> None:
+def test_after_a_manual_rollback_it_is_the_time_of_the_percentage_that_ended(conn: sqlite3.Connection) -> None:
     climb(conn, 2, 100.0)
     climb(conn, 3, 500.0)
     roll_back(conn, 900.0)

@@ -53,7 +53,7 @@ async def test_documents_by_frequency_alone_at_a_quarter_are_blindness(tmp_path:
             assert c.engine.state.percent_bp == 1000
 
 
-async def test_a_night_is_no_part_of_the_blindness_of_the_morning(tmp_path: Path) -> None:
+async def test_a_quiet_night_does_not_count_towards_blindness_in_the_morning(tmp_path: Path) -> None:
     with hanging_service() as url:
         async with Clocked(tmp_path, {"llm.url": url}) as c:
             await answered(c)
@@ -84,7 +84,7 @@ def test_a_call_that_hangs_after_a_quiet_night_has_not_hung_all_night() -> None:
     assert seen.since_s == 100
 
 
-def test_few_documents_of_a_small_share_are_no_proof_of_blindness() -> None:
+def test_few_documents_of_a_small_share_do_not_prove_blindness() -> None:
     clock = ManualClock()
     sight = SilenceDetector(clock)
     sight.sees(10.0)

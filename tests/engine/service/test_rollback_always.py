@@ -91,7 +91,7 @@ def test_at_100_percent_cpu(stage: Stage) -> None:
     assert recorded
 
 
-def test_without_the_socket_file_which_comes_back_by_itself(stage: Stage) -> None:
+def test_without_the_socket_file_which_is_recreated(stage: Stage) -> None:
     stage.climb(3)
     stage.folder.socket.unlink()
     result = stage.client.rollback("no socket")
@@ -258,7 +258,7 @@ def test_on_a_full_disk_the_ballast_lets_it_be_recorded_and_without_it_that_wait
 # -- from the command line, cold ------------------------------------------------------------------------------------------------
 
 
-def test_the_key_is_out_before_the_command_has_loaded_what_is_slow(tmp_path: Path) -> None:
+def test_the_armed_file_is_gone_before_the_command_loads_anything_slow(tmp_path: Path) -> None:
     """Neither the plan's parser nor HTTP, SQLite or the engine stand between the start of the command and the unlink."""
     script = (
         "import os, sys\n"

@@ -23,7 +23,7 @@ def heard(manager: socket.socket, wanted: str) -> list[str]:
     return results
 
 
-def test_it_is_told_up_alive_only_while_the_triggers_are_evaluated_and_ending(
+def test_systemd_hears_ready_then_watchdog_while_triggers_are_evaluated_then_stopping(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, Stage(tmp_path, speed=None) as stage:

@@ -60,7 +60,7 @@ def test_while_it_is_written_all_the_time(folder: Folder, tmp_path: Path) -> Non
     assert verified.head[:16] in result.sentence  # to be noted: it shows later whether the log was cut off
 
 
-def test_a_copy_that_does_not_verify_is_no_backup(folder: Folder, tmp_path: Path) -> None:
+def test_a_copy_that_does_not_verify_is_not_a_backup(folder: Folder, tmp_path: Path) -> None:
     conn = database.open_writer(folder, "NORMAL")
     for number in range(3):
         say(conn, number)

@@ -84,7 +84,7 @@ def test_files_that_root_left_before_are_given_back_and_other_files_of_root_are_
 
 
 @root_only
-def test_an_owner_who_is_locked_out_is_told_whose_the_files_are_and_what_to_do(home: Path) -> None:
+def test_a_locked_out_owner_learns_whose_the_files_are_and_what_to_do(home: Path) -> None:
     folder = Folder(home / "store")
     folder.path.mkdir()
     folder.path.chmod(0o700)
@@ -108,7 +108,7 @@ def test_an_owner_who_is_locked_out_is_told_whose_the_files_are_and_what_to_do(h
 
 
 @root_only
-def test_a_stranger_is_told_whose_the_store_is(tmp_path: Path, home: Path) -> None:
+def test_a_stranger_learns_whose_the_store_is(tmp_path: Path, home: Path) -> None:
     folder = Folder(tmp_path / "roots")
     folder.prepare()
     database.create(folder)

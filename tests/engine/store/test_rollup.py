@@ -106,7 +106,7 @@ def test_merging_leaves_its_argument_alone() -> None:
     assert (one.kinds, one.errors, merged.kinds) == ({"timeout": 1}, 1, {"timeout": 2})
 
 
-def test_a_time_that_is_no_number_costs_neither_the_batch_nor_the_mean(conn: sqlite3.Connection) -> None:
+def test_a_time_that_is_not_a_number_costs_neither_the_batch_nor_the_mean(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, [record(ms=math.nan), record(ms=math.inf, queue_ms=math.nan), record(ms=1000.0)])
     result = series.window(conn, T0, 60)
     assert (result.n, result.attempts, result.fresh, result.mean_ms, result.queue_mean_ms) == (3, 3, 1, 1000.0, 0.0)

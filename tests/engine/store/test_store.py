@@ -91,7 +91,7 @@ def test_restore_serves_frequency_keywords_of_the_window_and_undo_brings_them_ba
     assert documents.affected(conn).documents == 3
 
 
-def test_a_document_extracted_anew_after_a_restore_is_not_touched_by_its_undo(conn: sqlite3.Connection) -> None:
+def test_a_document_extracted_again_after_a_restore_is_not_touched_by_its_undo(conn: sqlite3.Connection) -> None:
     documents.write(conn, [document("a", 10)])
     documents.restore(conn, 20, 1)
     documents.write(conn, [document("a", 30, None)])

@@ -217,7 +217,7 @@ def test_what_was_said_before_the_test_or_of_other_documents_changes_nothing(con
     assert measure(conn, 0, "satisfaction") is None
 
 
-def test_the_same_id_counts_once_and_nobody_s_clicks_are_all_different(conn: sqlite3.Connection) -> None:
+def test_the_same_id_counts_once_and_anonymous_clicks_are_all_different(conn: sqlite3.Connection) -> None:
     (a,) = names("control", 1)
     ledger.fold(conn, [extraction(a)])
     assert say(conn, "impression", a, id="i1")

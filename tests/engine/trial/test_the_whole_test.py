@@ -288,7 +288,7 @@ async def test_a_router_that_loses_documents_of_one_arm_is_found_and_voids_the_t
     assert "void" in lab.engine.judged["ab_test"]
 
 
-async def test_an_engine_that_starts_again_goes_on_with_the_test(lab: Lab) -> None:
+async def test_an_engine_that_restarts_continues_the_test(lab: Lab) -> None:
     await lab.at(4, 5000)
     await lab.beat()
     await lab.days(2)

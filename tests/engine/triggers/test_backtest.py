@@ -29,7 +29,7 @@ def test_a_healthy_day_fires_nothing() -> None:
     assert backtest(PLAN.triggers, PLAN.trigger_settings, healthy(12)) == []
 
 
-def test_an_injected_fault_is_found_and_the_delay_told() -> None:
+def test_an_injected_fault_is_found_and_the_delay_reported() -> None:
     result = backtest(PLAN.triggers, PLAN.trigger_settings, healthy(3), (Inject(3600.0, math.inf, 0.3),))
     first = next(f for f in result if f.trigger == "error_critical")
     assert first.delay_s is not None

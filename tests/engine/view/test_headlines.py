@@ -47,7 +47,7 @@ def headline(scene: Scene, state: State | None = None, **more: str) -> tuple[str
         ({"ms": 2310.0}, 300, "watch", "latency 2.31 s over 2 s, halves in "),
     ],
 )
-def test_what_matters_stands_first(service: dict[str, float], seconds: float, health: str, begins: str) -> None:
+def test_what_matters_comes_first(service: dict[str, float], seconds: float, health: str, begins: str) -> None:
     result, sentence = headline(Scene().run(seconds, **service))  # type: ignore[arg-type]
     assert result == health
     assert sentence.startswith(begins)
@@ -101,7 +101,7 @@ def test_a_percentage_that_is_capped_is_watched_and_0_percent_against_a_decision
     assert headlines.health(replace(capped, effective_bp=0))[0] == "alert"
 
 
-def test_a_rollback_by_hand_stands_in_the_head_after_other_decisions_too() -> None:
+def test_a_manual_rollback_stays_in_the_header_after_other_decisions() -> None:
     state = State(stage=1, rev=9, last_rev=7, undo=Undo(stage=2, percent_bp=1000, until=500.0))
     assert headlines.health(Situation(state, 1000.0))[0] == "rolled_back"
 
