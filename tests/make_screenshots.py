@@ -23,7 +23,7 @@ SMALL, LARGE = (80, 24), (160, 48)
 
 
 class Tour:
-    """Somebody at the keys, and a camera."""
+    """A person at the keyboard, and a camera."""
 
     def __init__(self, app: Console, pilot: Pilot[int]) -> None:
         self.app = app
@@ -45,7 +45,7 @@ class Tour:
             )
 
     async def calm(self) -> None:
-        """Enough documents for numbers that stand; the cache needs a while to warm up, which is worth waiting for."""
+        """Enough documents for stable numbers; the cache needs a while to warm up, which is worth the wait."""
         await self.until(lambda v: v.error_rate.n > 20)
         await self.hope(lambda v: v.health == "ok", 60)
 

@@ -226,7 +226,7 @@ class StubLlm(SimulatedApi):
     async def deliver(self, call: Call, asked: Asked, form: Form, text: str, usage: Usage, work: SlotCall) -> None:
         body = json.loads(call.body)
         thinks = self.service.thinking and form is CHAT and body.get("think", True) is True and body.get("format")
-        if thinks:  # what a thinking model leaves within the format, unless it is told not to think
+        if thinks:  # what a thinking model leaves within the format, unless it is asked not to think
             text, usage = "", replace(usage, thinking="The user wants keywords. Let me think...")
         fault = _fault.get()
         await work.lasts(usage.prompt_s + usage.answer_s)
@@ -256,7 +256,7 @@ def _content(fault: str, document: str) -> str:
         return good[: len(good) * 2 // 3]
     if fault == "done_false":
         return good[: len(good) // 3] + "a " * 40
-    if fault == "obey":  # a model that does what the document tells it to
+    if fault == "obey":  # a model that obeys the document
         asked = re.findall(r"add the keywords? \"([^\"]+)\"", document)
         words = [w[::-1] for w in asked] + ["approved by the security team"]
         return json.dumps({"descriptive": words + descriptive[:3], "technical": []})

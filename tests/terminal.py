@@ -64,7 +64,7 @@ class Terminal:
         self._fed = 0
         line, child_line = pty.openpty()
         fcntl.ioctl(child_line, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self.found = termios.tcgetattr(child_line)  # how the line was, for who asks whether it is so again
+        self.found = termios.tcgetattr(child_line)  # the line's settings, to compare with afterwards
         env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(ROOT)}
         env |= {"TERM": "xterm-256color", "LANG": "C.UTF-8", **(environ or {})}
         self.began = time.monotonic()
@@ -118,14 +118,14 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What stands on the screen."""
+        """The text on the screen."""
         for chunk in self.chunks[self._fed :]:
             self._stream.feed(chunk.data)
         self._fed = len(self.chunks)
         return "\n".join(self._screen.display)
 
     def shows(self, *words: str, seconds: float = 30.0) -> bool:
-        """Whether all the words stand on the screen, at the latest after `seconds`."""
+        """Whether all the words are on the screen within `seconds`."""
         end = time.monotonic() + seconds
         while not all(word in self.text for word in words):
             if time.monotonic() > end:

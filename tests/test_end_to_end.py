@@ -31,7 +31,7 @@ def override(terminal: Terminal) -> None:
 
 def test_from_preparation_to_an_automatic_and_a_manual_rollback(terminal: Terminal) -> None:
     terminal.until("REHEARSAL", "STAGE 0", "IDLE")
-    terminal.read(1.0)  # nobody presses a key in the instant of the first paint; those are dropped as typed ahead
+    terminal.read(1.0)  # no one presses a key at the instant of the first paint; such keys are dropped as typed ahead
     terminal.press("2")
     terminal.until("GATE SHUT", "checklist")
     override(terminal)
@@ -64,7 +64,7 @@ def test_a_line_that_stalls_and_a_console_that_is_stopped_delay_no_trigger() -> 
                 terminal.until("STAGE 2")
                 terminal.read(0.5)
             os.kill(stopped.pid, signal.SIGSTOP)
-            for number in range(40):  # more than a pseudo-terminal holds, and nobody reads it
+            for number in range(40):  # more than a pseudo-terminal holds, and nothing reads it
                 stalled.send("3" if number % 2 else "8")
                 time.sleep(0.035)
             assert client.command("fault", name="error_rate", value=1.0).ok

@@ -51,7 +51,7 @@ class Line:
 
 
 def lines_of(plan: str) -> list[Line]:
-    """Each command of each fenced block below a stage's heading; a line that ends in a backslash goes on."""
+    """Each command of each fenced block below a stage's heading; a line that ends in a backslash continues."""
     found: list[Line] = []
     for number, section in re.findall(r"^### Stage (\d):.*?\n(.*?)(?=^### Stage|^## )", plan, re.S | re.M):
         for kind, block in re.findall(r"^```(bash|python)\n(.*?)^```", section, re.S | re.M):
@@ -224,7 +224,7 @@ def test_the_files_that_the_plan_names_have_the_keys_it_reads(walk: Walk) -> Non
 
 
 def test_the_plan_s_script_reads_the_results(walk: Walk) -> None:
-    """To the letter; where p < 0.05 it goes on to call .mean() on a list, which no JSON could answer."""
+    """To the letter; where p < 0.05 it then calls .mean() on a list, which no JSON could answer."""
     (result,) = (walk.results[line] for line in LINES if line.python)
     assert result.out.startswith("T-statistic: ")
     assert result.code == 0 or "'list' object has no attribute 'mean'" in result.err

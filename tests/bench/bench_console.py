@@ -6,8 +6,8 @@ A real engine in rehearsal at stage 2, its calendar at 1x so that it publishes o
 that answers queries as a modern terminal does. Peers: Textual's hello-world (the floor) and demo, and `DIR/bin/posting` where it is
 installed. Medians of the runs.
 
-first paint   until the program's first words stand on the screen; live: until the gauges show measured numbers
-live CPU      processor time of the process over 8 s while nobody touches it; bytes: what it writes meanwhile
+first paint   until the program's first words are on the screen; live: until the gauges show measured numbers
+live CPU      processor time of the process over 8 s without input; bytes: what it writes meanwhile
 switch        from a digit to the last byte of the new screen; echo: from j or k in a list to the first byte
 """
 
@@ -90,7 +90,7 @@ def load(address: str) -> None:
 
 
 def first_time(terminal: Terminal, pattern: str) -> float | None:
-    """Milliseconds from the start until the pattern stands on the screen, replayed chunk by chunk."""
+    """Milliseconds from the start until the pattern is on the screen, replayed chunk by chunk."""
     import pyte
 
     screen = pyte.Screen(terminal.columns, terminal.rows)

@@ -194,7 +194,7 @@ def merged(one: ArmStats, other: ArmStats) -> ArmStats:
 
 
 def verdicts(runs: int) -> Rows:
-    """The whole analysis, report after report, as the console runs it: which words came up, and which stood at the end."""
+    """The whole analysis, report after report, as the console runs it: which verdicts appeared, and which was final."""
     rng, rows = np.random.default_rng(4), []
     for uplift in (0.0, 0.25):
         ever: dict[str, int] = {}

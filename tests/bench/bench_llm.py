@@ -1,9 +1,9 @@
-"""Throughput of the LLM pool against services whose capacity it is not told.
+"""Throughput of the LLM pool against services whose capacity it does not know.
 
     python -m tests.bench.bench_llm [--seconds 12] [--rounds 3]
 
 Each service is a process of its own with S slots and latency L, so S/L documents a second is the most it can do. The peer is `ollama`'s
-AsyncClient behind a semaphore of exactly S (it is told what the pool has to find out), on the same documents in the same run;
+AsyncClient behind a semaphore of exactly S (it is given what the pool has to discover), on the same documents in the same run;
 it needs `pip install ollama`. Every run counts from the first document to the last, the pool's search for the size included.
 """
 

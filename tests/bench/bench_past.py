@@ -1,4 +1,4 @@
-"""What it costs to read any moment of a month: the state, gauges, triggers, gate and servers as they stood, from the store alone.
+"""The cost of reading any moment of a month: the state, gauges, triggers, gate and servers at that time, from the store alone.
 
     python -m tests.bench.bench_past [--rows 10000000] [--moments 200] [--folder DIR]
 

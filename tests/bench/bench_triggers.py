@@ -6,7 +6,7 @@
 A virtual clock, seeded Poisson traffic, an evaluation every 10 s, and the product's own rules: `RecentAttempts` holds the attempts and
 `evaluate` judges the whole default plan, as the monitor and `rollout triggers backtest` do. *Naive* rolls back as soon as any rule of
 the literal plan is in breach, without its `for`. A *rollback* is any lowering of the percentage, whatever rule does it; holds (by
-`error_creep`) stand by themselves. After either everything starts afresh, as after a change of percentage.
+`error_creep`) are reported separately. After either everything starts afresh, as after a change of percentage.
 
 False rollbacks a week come with their exact 95 % Poisson interval. Minutes are medians from the fault to the rollback, after hours at
 0.8 %. A *blip* is a minute in which every call fails, and which is over; it should take nothing down. The same seed draws the same

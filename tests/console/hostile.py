@@ -36,7 +36,7 @@ ATTACKS = (
     "\x1b]0;PWNED\x07\x1b[2J\x1b[?1049l\x1bc",  # title, clear, out of the alternate screen, reset
     "\x9b2J\x9d0;PWNED\x9c\x90q\x9c",  # the same in C1
     "\x1b]52;c;UFdORUQ=\x07\x1b[6n\x1b]8;;http://evil\x1b\\",  # clipboard, an answer typed for us, a link
-    "\u202edrowssap\u2066\u200b\u2060\ufeff\U000e0041",  # what is read is not what stands there
+    "\u202edrowssap\u2066\u200b\u2060\ufeff\U000e0041",  # the text shown differs from the bytes
     "[@click=app.leave]x[/] [/] [/b] [b $x [[ \\[",  # Textual's markup: acts, or ends the app
     "a\rb\x08c\x0bd\x0ce\x00f\x7fg",  # overwrites its own line
     "日本e\u0301\u0301\u0301👩\u200d👩\u200d👧🏳️‍🌈",  # wide, combining, joined

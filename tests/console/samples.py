@@ -1,4 +1,4 @@
-"""Views of a rollout in every state a screen must be able to tell, and a link that serves them without an engine."""
+"""Views of a rollout in every state a screen must show, and a link that serves them without an engine."""
 
 from __future__ import annotations
 

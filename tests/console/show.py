@@ -1,4 +1,4 @@
-"""Show a sample on this terminal, by hand: `python -m tests.console.show alert [theme]`."""
+"""Show a sample on this terminal: `python -m tests.console.show alert [theme]`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Where a person stands after a key: on the next thing to do, with the words there as soon as the screen is."""
+"""What is selected after a key: the next thing to do, with its text there as soon as the screen is."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_after_signing_the_cursor_goes_to_the_next_open_item(ok: bool, mov
 
 
 async def test_a_question_is_painted_with_its_words() -> None:
-    """Its first frame, not its second: over a slow line an empty box would stand there."""
+    """The first frame, not the second: a slow line would show an empty box."""
     app = console("ready")
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
@@ -117,7 +117,7 @@ def test_at_zero_percent_no_timer_threatens_to_go_there() -> None:
 
 @pytest.mark.parametrize("key", ["j", ""])
 async def test_the_selection_in_a_growing_list_is_what_is_shown(key: str) -> None:
-    """A key goes to the document that stood there when it was pressed; at the top what is newest is shown."""
+    """A key acts on the document selected when it was pressed; at the top, the newest is shown."""
     app = console("normal")
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)

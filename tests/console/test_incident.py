@@ -1,4 +1,4 @@
-"""The incident's timeline: what it tells, when it opens, and that nothing of it stands in the way."""
+"""The incident's timeline: its content, when it opens, and that it never blocks anything."""
 
 from __future__ import annotations
 

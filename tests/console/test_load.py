@@ -106,7 +106,7 @@ def test_an_engine_that_ends_while_a_document_has_been_waiting_longer_than_the_p
             time.sleep(1.2)
         with listening.accept()[0] as anew:
             asked = b""
-            while not asked.endswith(b"}"):  # headers and body come by themselves
+            while not asked.endswith(b"}"):  # headers and body arrive separately
                 asked += anew.recv(1 << 16)
             anew.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 

@@ -112,7 +112,7 @@ async def test_a_blind_review_names_no_method_until_all_is_judged_and_is_read_ba
             assert "frequency" not in body
             left = body[body.index("10 keywords") :]
             assert (LLM[0] in left) == (PLAIN[3] in left)  # both lists are there
-            await pilot.press("a" if one.first == "llm" else "b")  # always for the LLM's list, wherever it stands
+            await pilot.press("a" if one.first == "llm" else "b")  # always for the LLM's list, on whichever side
         await until(pilot, lambda: "LLM better 5, frequency better 0" in text(app))
         assert "5 of 5 reviewed documents are good" in text(app)
 

@@ -222,7 +222,7 @@ async def test_the_screen_does_not_wait_for_a_slow_engine() -> None:
 
 
 async def test_proof_comes_from_the_engine_itself_when_the_store_takes_no_view() -> None:
-    """Locked or full: the view stands still, and rev 0 says that nothing is recorded yet."""
+    """Locked or full: the view does not change, and rev 0 means that nothing is recorded yet."""
 
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         view = STATES["rolled_back"][0]

@@ -1,6 +1,6 @@
-"""Every screen as it stands in the states that matter, as text with its styles; a few as pictures with the real colours.
+"""Every screen in the states that matter, as text with its styles; a few as pictures with the real colours.
 
-The text files are read in a review as they are: the screen first, then the styles of each row. `--snapshot-update` writes them anew.
+The text files are read in a review as they are: the screen first, then the styles of each row. `--snapshot-update` rewrites them.
 """
 
 from __future__ import annotations

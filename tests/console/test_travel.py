@@ -1,4 +1,4 @@
-"""Through time: every screen as it stood then, marked so that nobody takes it for now."""
+"""Time travel: every screen as it was then, clearly marked as the past."""
 
 from __future__ import annotations
 

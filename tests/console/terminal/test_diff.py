@@ -39,7 +39,7 @@ def writes(draw: st.DrawFn, spans: int = 5) -> str:
 class Shown:
     def __init__(self) -> None:
         self.screen = pyte.Screen(COLUMNS, ROWS)
-        self.screen.reset_mode(pyte.modes.DECAWM)  # as Textual sets it: no line wraps by itself
+        self.screen.reset_mode(pyte.modes.DECAWM)  # as Textual sets it: lines do not wrap automatically
         self.stream = pyte.Stream(self.screen)
 
     def cells(self) -> list[list[object]]:

@@ -1,4 +1,4 @@
-"""However the console ends, the terminal is left as it was found and the engine goes on; and what a terminal can do to it.
+"""However the console ends, the terminal is restored and the engine keeps running; and what a terminal can do to it.
 
 Real processes on real pseudo-terminals, one engine for all.
 """

@@ -1,4 +1,4 @@
-"""Keys that nobody meant do nothing; the one key that must work works; what acts upward asks, by another key."""
+"""Accidental keys do nothing; the one key that must work works; anything that raises asks first, with a different key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who acted, by what the kernel says; and who may: the way up can be limited, the way down cannot."""
+"""Who acted, according to the kernel; and who may: promotion can be restricted, rollback cannot."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ def test_last_look_waits_for_the_documents():
 
 def test_holm_spares_the_primary_and_corrects_the_rest():
     n = 1000
-    nudge = with_mean(n, 0.7 + 2.3 * 0.2 * math.sqrt(2 / n), 0.2)  # p about 0.02 by itself
+    nudge = with_mean(n, 0.7 + 2.3 * 0.2 * math.sqrt(2 / n), 0.2)  # p about 0.02 uncorrected
     report = at(7.0, *arms(n, relevance=nudge))
     relevance, quality = report.metric("relevance"), report.metric("search_quality")
     assert relevance.fixed.p < 0.05 < relevance.fixed_adjusted_p

@@ -1,4 +1,4 @@
-"""Long texts are cut where their structure allows and nothing of them is lost; the keywords of the pieces are merged by rank and spread."""
+"""Long texts are split where their structure allows, without loss; the pieces' keywords are merged by rank and spread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frequency method on what is no English prose: other languages about technical things, logs, settings, encoded bytes, slices."""
+"""The frequency method on text that is not English prose: other languages about technical things, logs, settings, encoded bytes, slices."""
 
 from __future__ import annotations
 

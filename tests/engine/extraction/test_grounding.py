@@ -1,4 +1,4 @@
-"""A keyword stays only if its document supports it, in any language; what is no keyword at all goes too."""
+"""A keyword stays only if its document supports it, in any language; anything that is not a keyword is dropped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENGLISH = (
 @pytest.mark.parametrize(
     ("text", "keyword", "supported"),
     [
-        # as it stands, in any case
+        # verbatim, in any case
         (ENGLISH, "Cargo.toml", True),
         (ENGLISH, "HTTP/2", True),
         (ENGLISH, "--verbose", True),

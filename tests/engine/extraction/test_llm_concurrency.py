@@ -1,4 +1,4 @@
-"""The window finds a server's size without being told; the breaker takes a server out and lets one call try. Both pure, on a clock of the test's."""
+"""The window discovers a server's size; the breaker takes a server out and lets one call probe it. Both pure, on the test's clock."""
 
 from __future__ import annotations
 

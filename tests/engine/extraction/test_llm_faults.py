@@ -1,4 +1,4 @@
-"""One row a fault that users of Ollama, llama.cpp, vLLM, LiteLLM, LM Studio, TGI and gateways report: what is stored, what is counted,
+"""One row per fault that users of Ollama, llama.cpp, vLLM, LiteLLM, LM Studio, TGI and gateways report: what is stored, what is counted,
 what is shown. Through a real engine, over real sockets, by both APIs."""
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ HOLDS = [
 
 
 class Lacks(NamedTuple):
-    """An answer without keywords: what it is counted as, and what of its message tells it from all others."""
+    """An answer without keywords: how it is counted, and the part of its message that identifies it."""
 
     name: str
     say: Say

@@ -154,7 +154,7 @@ async def test_schema_and_seed_can_be_turned_off() -> None:
 
 
 def ignores_format(api: Api, asked: dict[str, Any]) -> Response:
-    """Some versions of Ollama, of a model that is told not to think."""
+    """Some versions of Ollama, with a model that is asked not to think."""
     return content("Of course. This text is about how a gateway pools connections." if "think" in asked else GOOD)(
         api, asked
     )

@@ -253,7 +253,7 @@ async def test_llama_server_still_loading_is_waited_for_outside_the_deadline() -
 async def test_llama_server_refuses_a_long_prompt_and_the_text_is_split_finer() -> None:
     words = " ".join(f"gateway{i} retries" for i in range(400))
     async with StubLlm(context=700) as stub, started(stub, api="openai", num_ctx=65_536) as pool:
-        # The context is not told beforehand, as by hosted services.
+        # The context is not known beforehand, as with hosted services.
         stub.service.trained_context = 700
         pool._servers[0].survey = lambda client: _nothing()  # type: ignore[method-assign,assignment,return-value]
         answer = await pool.extract(words, permit=lambda: True)

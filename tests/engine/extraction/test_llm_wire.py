@@ -1,4 +1,4 @@
-"""What a connection can do to a call: each way over real sockets, against servers that answer byte for byte as told."""
+"""What a connection can do to a call, over real sockets, against servers that answer with the exact bytes given."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ async def test_a_new_connection_that_breaks_is_a_failure_of_the_server() -> None
         assert pool.servers()[0].consecutive_failures == 1
 
 
-# servers that tell little of themselves
+# servers that report little about themselves
 
 
 @pytest.mark.parametrize("api", ["ollama", "openai"])

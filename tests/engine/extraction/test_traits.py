@@ -1,4 +1,4 @@
-"""Each trait of a candidate by itself; what the trees of the ranking file may hold."""
+"""Each trait of a candidate separately; what the trees of the ranking file may contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gate is judged by confidence bounds and says the exact missing fact; the calendar blocks up and says until when."""
+"""A gate is judged by confidence bounds and states exactly what is missing; the calendar blocks it and states until when."""
 
 from __future__ import annotations
 

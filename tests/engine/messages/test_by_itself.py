@@ -1,4 +1,4 @@
-"""What goes out by itself from a real engine: a rollback and a hold with their evidence, once each, also over a kill -9."""
+"""What a real engine sends automatically: a rollback and a hold with their evidence, once each, even across a kill -9."""
 
 from __future__ import annotations
 

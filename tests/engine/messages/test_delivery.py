@@ -1,4 +1,4 @@
-"""Messages arrive: over real mail and HTTP servers, once each, whatever is down meanwhile, and without telling an address."""
+"""Messages arrive: over real mail and HTTP servers, once each, whatever is down meanwhile, and without revealing an address."""
 
 from __future__ import annotations
 
@@ -105,7 +105,10 @@ async def test_a_mail_server_that_never_answers_delays_nothing_else(tmp_path: Pa
             await at.queue(Draft("hold", "team", "HOLD", "why"))
             assert await at.until(lambda: len(posted) == 2)
             assert [body["title"] for body in posted] == ["metrics summary", "HOLD"]
-            assert [d.tries for d in at.deliveries] == [0, 0]  # the mail is still being tried, and nobody waits for it
+            assert [d.tries for d in at.deliveries] == [
+                0,
+                0,
+            ]  # the mail is still being retried, and nothing waits for it
 
 
 async def test_a_round_that_fails_ends_no_carrier_and_is_written_down_once(

@@ -1,4 +1,4 @@
-"""When messages go out by themselves, and what a template may say."""
+"""When messages go out automatically, and what a template may contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What bytes say: by their mark, by themselves, as declared, by a guess that is named."""
+"""Decoding bytes: by their mark, by their content, as declared, by a guess that is marked as one."""
 
 from __future__ import annotations
 

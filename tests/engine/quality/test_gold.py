@@ -1,4 +1,4 @@
-"""Keywords against a gold file, by hand-counted figures."""
+"""Keywords against a gold file, with manually counted figures."""
 
 from __future__ import annotations
 

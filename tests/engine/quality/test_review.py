@@ -1,4 +1,4 @@
-"""A review sample is the same for everyone, and what is said of a side is said of the method that stood there."""
+"""A review sample is the same for everyone, and a judgement of a side counts for the method shown there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search quality: known answers, hostile queries, metrics by hand, intervals that cover and are the same again."""
+"""Search quality: known answers, hostile queries, manually computed metrics, intervals that cover and are reproducible."""
 
 from __future__ import annotations
 

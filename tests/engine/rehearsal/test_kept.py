@@ -1,4 +1,4 @@
-"""A rehearsal that is kept and opened again goes on where it was."""
+"""A rehearsal that is kept and reopened resumes where it was."""
 
 from __future__ import annotations
 

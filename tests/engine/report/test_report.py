@@ -1,4 +1,4 @@
-"""The report says what the store says: figures by stage, incidents with their times, decisions with evidence, people's words as text."""
+"""The report matches the store: figures by stage, incidents with their times, decisions with evidence, people's words as text."""
 
 from __future__ import annotations
 

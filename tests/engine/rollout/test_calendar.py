@@ -1,4 +1,4 @@
-"""Quiet hours and freezes block the way up, say until when, and mean moments: nights in which the clocks are set included."""
+"""Quiet hours and freezes block promotion, state their end, and are moments: nights with a clock change included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state machine's rules, one test a rule, and its promises as properties over every sequence of requests."""
+"""The state machine's rules, one test per rule, and its promises as properties over every sequence of requests."""
 
 from __future__ import annotations
 

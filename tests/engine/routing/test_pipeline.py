@@ -367,7 +367,7 @@ async def test_a_rollback_ends_calls_in_flight_and_their_documents_get_frequency
         assert asyncio.get_running_loop().time() - began < 1.0
         assert {answer.method for answer in answers} == {"frequency"}
         assert place.records("attempted, error") == [(0, None)] * 5  # the LLM did not fail them
-        await place.until(lambda: stub.counters.at_once == 0)  # the servers were told by the closed connections
+        await place.until(lambda: stub.counters.at_once == 0)  # the closed connections told the servers
 
 
 async def test_a_document_that_waited_does_not_outrun_a_percentage_that_was_lowered(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What routers obey: every veto alone is 0 %, and nothing but the decided percentage is more than the least of its caps."""
+"""What routers obey: any single veto means 0 %, and the percentage in force never exceeds its lowest cap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A flood on TCP keeps nobody from rolling back: idle connections, bodies that never end, rubbish, with few descriptors and a real
+"""A flood on TCP never blocks a rollback: idle connections, bodies that never end, rubbish, with few descriptors and a real
 engine; what a rollback takes on the unix socket meanwhile, what memory and the log grow by."""
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ async def test_an_armed_file_that_could_not_be_removed_permits_no_shadow_call_af
         await rolled_back(stage)
         engine.kill()
         engine.wait()
-        stage.folder.armed.write_bytes(kept)  # as if nobody could have removed it
+        stage.folder.armed.write_bytes(kept)  # as if no one could have removed it
         before = worked(stub)
         await asyncio.to_thread(stage.engine)
         for n in range(10):

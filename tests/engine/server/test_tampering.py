@@ -86,7 +86,7 @@ def test_a_row_changed_while_no_engine_ran_is_rolled_back_at_the_start(stage: St
 
 
 def test_a_whole_decision_forged_into_the_log_is_not_in_force(stage: Stage) -> None:
-    """Its chain is right and the row agrees with it: only that this engine did not record it tells it."""
+    """Its chain is valid and the row agrees with it: the only sign is that this engine did not record it."""
     stage.climb(2)
     conn = database.open_writer(stage.folder, "NORMAL", 10.0)
     with contextlib.closing(conn):

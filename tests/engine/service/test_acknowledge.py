@@ -1,4 +1,4 @@
-"""Taking an alarm: only while one is on, seen by all, kept in the log; who had the last one does not have the next."""
+"""Acknowledging an alarm: only while one is active, visible to all, kept in the log; the next alarm needs a new acknowledgement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service beside the engine: its file is whole, its command has a limit, its failure is told and tried again."""
+"""The neighbouring service: its file is complete, its command has a time limit, its failure is reported and retried."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ async def test_a_store_that_takes_no_writes_is_blind_and_notified_once_without_t
                 await c.passes(BLIND_S + 10)
                 assert "database is locked" in shown(c)
                 assert "database is locked" in c.engine.events[-1][1]
-                assert c.engine.switch.lease_valid  # the beat goes on
+                assert c.engine.switch.lease_valid  # the loop keeps running
                 assert c.engine.view is not None
                 assert "blind" in str(c.engine.view.gate.blocked)
                 assert await refused_as(c, "database is locked")

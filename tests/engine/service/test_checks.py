@@ -39,7 +39,7 @@ async def opened(
     plan: Plan = PLAN,
     llm: tuple[str, ...] = ("http://127.0.0.1:9",),
 ) -> AsyncIterator[Engine]:
-    """An engine in this process, its parts made and its heart beaten once by hand."""
+    """An engine in this process, its parts created and its loop run once manually."""
     first = replace(plan.stages[0], checklist=items, bake_s=0.0, success=())
     made = replace(plan, stages=(first, *plan.stages[1:]), llm=replace(plan.llm, urls=llm))
     folder = Folder(tmp_path / "store")

@@ -1,4 +1,4 @@
-"""A wall clock that is wrong for a while, and a machine that sleeps: nothing is deleted, deaf, locked for years or fired by old failures."""
+"""A wrong wall clock and a sleeping machine: nothing is deleted, silenced, locked for years or fired by old failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""engine.log tells each trouble once and never fills the disk."""
+"""engine.log reports each problem once and never fills the disk."""
 
 from __future__ import annotations
 

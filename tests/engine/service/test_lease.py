@@ -74,7 +74,7 @@ def test_an_engine_that_wakes_after_it_was_replaced_writes_nothing_says_so_and_e
     old = stage.running()
     stage.climb(2)
     os.kill(old.pid, signal.SIGSTOP)
-    stage.folder.lock.unlink()  # what somebody desperate does instead of kill -9
+    stage.folder.lock.unlink()  # what a desperate person does instead of kill -9
     new = stage.engine()
     rev = stage.reader.state().rev
     os.kill(old.pid, signal.SIGCONT)
@@ -126,7 +126,7 @@ def test_while_the_store_takes_no_writes_a_console_is_shown_the_engine_s_own_vie
 
 
 def test_sigterm_finishes_what_is_in_flight_within_ten_seconds(stage: Stage) -> None:
-    """Calls that hang are given up after a while and their documents finished by frequency: nobody's document is dropped."""
+    """Hanging calls are given up after a while and their documents finished by frequency: no document is dropped."""
     process = stage.running()
     stage.climb(5)
     assert stage.client.command("fault", name="hang", value=1).ok

@@ -1,4 +1,4 @@
-"""A night without documents is no blindness: both arms silent and a healthy LLM service hold promotion and step nothing down."""
+"""A night without documents is not blindness: two silent arms and a healthy LLM service hold promotion and roll nothing back."""
 
 from __future__ import annotations
 

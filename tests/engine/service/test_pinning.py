@@ -161,7 +161,7 @@ async def test_a_stage_inserted_below_is_held_and_one_changed_above_only_recorde
         assert c.engine.view.stage_name == "Limited Rollout"
         rows = len(c.stage.kinds())
     async with restarted(tmp_path, inserted) as c:
-        assert len(c.stage.kinds()) == rows  # told once
+        assert len(c.stage.kinds()) == rows  # reported once
         assert c.engine.misplaced
     async with restarted(tmp_path, set_to("stages[5].bake", "9d"), set_to("triggers[1].for", "11m")) as c:
         assert not c.engine.misplaced

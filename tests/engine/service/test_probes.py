@@ -1,4 +1,4 @@
-"""A probe's own result is the measurement: a breaker that no document closes is no failed probe."""
+"""A probe's own result is the measurement: a breaker that no document closes is not a failed probe."""
 
 from __future__ import annotations
 

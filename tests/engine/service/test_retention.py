@@ -1,4 +1,4 @@
-"""What is older than the plan keeps goes in small steps, one a beat, for as long as there is more."""
+"""Expired data is removed in small steps, one per tick, until none is left."""
 
 from __future__ import annotations
 

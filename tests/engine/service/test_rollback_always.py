@@ -150,7 +150,7 @@ def test_another_user_without_rights_gets_a_sentence(stage: Stage) -> None:
 
 
 def test_two_consoles_at_once_a_hundred_times_never_both_and_never_lost(stage: Stage) -> None:
-    """Whoever comes first, it ends at 0 % with the key out, and every press that was answered is in the log."""
+    """Whoever comes first, it ends at 0 % without the armed file, and every press that was answered is in the log."""
     stage.climb(1)
     bo = EngineClient(stage.folder, stage.plan, Actor("bo", os.getuid()))
     stage.client.rollback("from the start")
@@ -259,7 +259,7 @@ def test_on_a_full_disk_the_ballast_lets_it_be_recorded_and_without_it_that_wait
 
 
 def test_the_armed_file_is_gone_before_the_command_loads_anything_slow(tmp_path: Path) -> None:
-    """Neither the plan's parser nor HTTP, SQLite or the engine stand between the start of the command and the unlink."""
+    """No plan parser, HTTP, SQLite or engine code runs between the start of the command and the unlink."""
     script = (
         "import os, sys\n"
         "unlink = os.unlink\n"

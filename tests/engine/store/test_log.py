@@ -100,7 +100,7 @@ def test_a_log_that_was_cut_off_with_its_state_is_found_by_a_head_noted_before(c
     behind_the_triggers(conn, "DELETE FROM decision WHERE rev >= 5")
     state = replay([row.decision for row in log.every(conn)])
     conn.execute("UPDATE control SET rev = 4, state = ?", (log.json_body(state),))
-    assert log.verify(conn).ok  # a chain by itself cannot know its end
+    assert log.verify(conn).ok  # a chain alone cannot know its end
     result = log.verify(conn, head[:16])
     assert not result.ok
     assert "truncated" in result.sentence
@@ -204,7 +204,7 @@ class Requests(RuleBasedStateMachine):
 
     @rule(up=st.integers(1, 10_000))
     def something_unlawful(self, up: int) -> None:
-        """Code that would raise the percentage by itself, or under the name of something else."""
+        """Code that would raise the percentage without a person, or under another kind's name."""
         for kind, actor in (("promote", ENGINE), ("hold", ALICE), ("note", ALICE), ("trigger", ENGINE)):
             ask = self.ask(actor)
 

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.anyio
 PLAN = load_plan(Path(__file__).parents[3] / "rollout.toml")
 DAY = 86400.0
 
-# The rollout plan's example analysis script, as it stands there.
+# The rollout plan's example analysis script, verbatim.
 SCRIPT = """
 # Example analysis script
 import json

@@ -39,7 +39,7 @@ class Scene:
     def run(
         self, seconds: float, per_min: float = 60.0, failing: float = 0.0, ms: float = 1000.0, hits: float = 0.3
     ) -> Scene:
-        """Evenly spread attempts, of which every so many fails; a winner is noted and the scene goes on."""
+        """Evenly spread attempts, of which every so many fails; a winner is recorded and the scene continues."""
         end, due, failed = self.t + seconds, self.t, 0.0
         while self.t < end:
             self.t += TICK

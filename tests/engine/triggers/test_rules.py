@@ -1,4 +1,4 @@
-"""One test a rule of the triggers' table, each named after it; boundaries exactly at the threshold; pairs that fire together."""
+"""One test per rule of the trigger table, named after it; boundaries exactly at the threshold; pairs that fire together."""
 
 from __future__ import annotations
 

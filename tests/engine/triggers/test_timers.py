@@ -187,7 +187,7 @@ def test_the_sentence_names_the_rule_that_acts() -> None:
 
 
 def test_a_silence_counts_from_its_first_second_and_not_from_when_it_stopped_to_be_chance() -> None:
-    """At ten documents a minute it is told after 42 s; two minutes are two minutes all the same."""
+    """At ten documents a minute it is reported after 42 s; two minutes are still two minutes."""
     scene = Scene().run(200, per_min=60)
     scene.unseen, scene.unseen_s = silence(110, per_min=10.0), 110
     assert scene.evaluate().blind == ""

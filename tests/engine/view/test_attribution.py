@@ -1,4 +1,4 @@
-"""Whose fault it is, with an interval: what only the LLM arm does a rollback cures, what both do it does not."""
+"""Which part is at fault, with an interval: a rollback cures what only the LLM arm does, not what both arms do."""
 
 from __future__ import annotations
 

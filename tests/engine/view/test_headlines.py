@@ -1,4 +1,4 @@
-"""The headline at 80 columns: who is in trouble, by how much, what the system does and when, in the first forty-five characters."""
+"""The headline at 80 columns: what is wrong, by how much, what the system does and when, in the first 45 characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inbox: what only a person can do, most pressing first; what time or documents bring is not in it."""
+"""The inbox: what only a person can do, most urgent first; nothing that merely takes time or documents."""
 
 from __future__ import annotations
 
