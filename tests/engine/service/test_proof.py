@@ -1,0 +1,65 @@
+"""A proof that cannot conclude costs little: documents need the loop it runs in."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from engine.clock import ManualClock
+from engine.routing.pipeline import Routed
+from engine.service.proof import PROBES, Proof
+from engine.view.model import ProofView
+
+
+class _Clock(ManualClock):
+    """Time passes where the proof sleeps."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
+
+
+def _proof(monkeypatch: Any, open_requests: int) -> tuple[ProofView, int, int]:
+    """(the result, how often the proof looked, how many probe documents it routed), with this many requests not closed."""
+    clock, looks, probes = _Clock(), [0], [0]
+
+    def read() -> SimpleNamespace:
+        looks[0] += 1
+        return SimpleNamespace(percent_bp=0)
+
+    def route(document_id: str) -> SimpleNamespace:
+        probes[0] += 1
+        return SimpleNamespace(arm="control")
+
+    pipeline = SimpleNamespace(
+        routed=Routed(0, 0), requests_sent=0, requests_open=open_requests, in_flight=0, last_call=None, last_call_ended=None,
+        cancel_calls=lambda: 0, route=route,
+    )  # fmt: skip
+    switch = SimpleNamespace(read=read, may_call=lambda: False)
+    leases = SimpleNamespace(
+        refresh=lambda: (0, 0),
+        unproven=lambda *_: "",
+        last_call=None,
+        acknowledged=lambda _: 0,
+        ended_since=lambda *_: (),
+    )
+    fakes: Any = (pipeline, switch, leases, clock, "armed")
+    proof = Proof(*fakes, actor="alice", reason="", automatic=False, target_bp=0)
+    proof.effect()
+    monkeypatch.setattr("engine.service.proof.asyncio", SimpleNamespace(sleep=clock.sleep))
+    return asyncio.run(proof.run()), looks[0], probes[0]
+
+
+def test_an_open_request_contradicts_without_probe_documents_and_at_a_slow_pace(monkeypatch: Any) -> None:
+    view, looks, probes = _proof(monkeypatch, open_requests=1)
+    assert view.overdue
+    assert "not closed yet" in view.sentence
+    assert probes == 0
+    assert looks < 2500  # 5 s
+
+
+def test_without_traffic_probe_documents_prove_it_at_once(monkeypatch: Any) -> None:
+    view, _, probes = _proof(monkeypatch, open_requests=0)
+    assert view.effective_ms is not None
+    assert view.effective_ms < 40
+    assert probes == view.probes == PROBES
