@@ -9,6 +9,6 @@ runs it on a virtual clock and event loop; an observer outside the engine checks
 - `observer`: what people know and what the wire shows; `records`: what the log and the store must say.
 - `rollout`: runs one seed and shortens a failing one; `faults`: mended faults, put back to prove that they are found.
 
-Not modelled: HTTP and the unix socket (requests enter at `carry_out` and `Engine.extract`), two engines at once, steps of the wall
+Not modelled: HTTP and the unix socket (requests enter at `carry_out` and `Engine.extract`), workers, two engines at once, steps of the wall
 clock, the screen's drawing, and the truth of keywords. `tests/engine/server` and `tests/engine/service` test those.
 """

@@ -11,6 +11,7 @@ from unittest import mock
 from engine.extraction.llm.permit import RequestGuard
 from engine.rollout import control
 from engine.routing.pipeline import Pipeline
+from engine.routing.switch import Switch
 from engine.service import rollback
 from engine.store.files import Files
 from engine.text import clean_line
@@ -85,9 +86,32 @@ def preload_after_rollback() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def lease_without_end() -> Iterator[None]:
+    """Routers go on although the triggers were not evaluated for longer than the lease."""
+    with mock.patch.object(Switch, "lease_valid", True):
+        yield
+
+
+@contextlib.contextmanager
+def calls_outlast_rollback() -> Iterator[None]:
+    """A rollback lets the calls in flight end in their own time."""
+    with mock.patch.object(Pipeline, "cancel_calls", return_value=0), mock.patch.object(RequestGuard, "cut"):
+        yield
+
+
 FAULTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     made.__name__: made
-    for made in (many_to_one_ids, used_request_ids, swapped_store, stale_undo, raise_beats_rm, preload_after_rollback)
+    for made in (
+        many_to_one_ids,
+        used_request_ids,
+        swapped_store,
+        stale_undo,
+        raise_beats_rm,
+        preload_after_rollback,
+        lease_without_end,
+        calls_outlast_rollback,
+    )
 }
 
 

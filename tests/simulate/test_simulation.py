@@ -22,6 +22,8 @@ FOUND_BY = {
     "stale_undo": 1_000_002,
     "raise_beats_rm": 1_000_005,
     "preload_after_rollback": 1_000_001,
+    "lease_without_end": 1_000_022,
+    "calls_outlast_rollback": 1_000_003,
 }
 
 

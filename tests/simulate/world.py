@@ -31,7 +31,7 @@ from tests.simulate.observer import Request as Seen
 from tests.simulate.servers import Request, Servers, Transport
 from tests.simulate.virtual import VirtualLoop
 
-WATCHED, NIGHT = 40.0, 43_200.0  # calendar seconds a second
+WATCHED, NIGHT = 40.0, 86_400.0  # calendar seconds a second
 TICK_S = 0.5  # of the engine; a second of it, at the watched speed, is 40 s of the calendar
 
 

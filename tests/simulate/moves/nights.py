@@ -11,7 +11,7 @@ from tests.simulate.people import Scene
 from tests.simulate.records import RECENT_S
 from tests.simulate.world import NIGHT, WATCHED
 
-NIGHT_S = 2.0  # of the machine's time: a day of the calendar
+NIGHT_S = 1.0  # of the machine's time: a day of the calendar
 EVENING, EVENING_S = 5400.0, 2.5  # after trouble some hours pass slower, so that the timers of triggers end near to it
 QUIET_STEPS = 150  # tenths of a second: longer than a document may be on its way
 
