@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.cells import cell_len
 from textual.binding import BindingType
 
-from console import waiting
+from console import explain, waiting
 from console.screens.page import Hint, Page, key
 from console.widgets import blocks, checklist, curves, gauges, logs, words
 from console.widgets.blocks import Area
@@ -50,6 +50,9 @@ class Dashboard(Page):
         if self.app.size.height >= 36:
             out += [("Y", "copy this screen for the incident channel", "app.copy_screen")]
         return tuple(out)
+
+    def explained(self) -> list[explain.Explained]:
+        return explain.gauges()
 
     @property
     def old(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console import explain
 from console.screens.asking import complain
 from console.screens.drill.request import OneRequest, keywords
 from console.screens.fetching import Searching
@@ -53,6 +54,9 @@ class Documents(Searching):
         self.method = 0
         self.order = 0  # of ORDERS
         self._listed: Any = None  # the query of the current list
+
+    def explained(self) -> list[explain.Explained]:
+        return explain.terms("document", "keywords", "arm", "grounding")
 
     def hints(self) -> tuple[Hint, ...]:
         v = self.sight.view

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
+from console import explain
 from console.screens.page import LIST_KEYS, Hint, Page, key
 from console.screens.rows import Rows, draw
 from console.widgets import blocks
@@ -88,6 +89,10 @@ class Faults(Page):
         if not v.percent_bp and not v.shadow and used < inner.height:
             idle = "At 0 % no document goes to the LLM: faults show once you pass the gate (2) to Canary."
             c.block(inner.x, inner.y + used, inner.width, inner.height - used, idle, "warn")
+
+    def explained(self) -> list[explain.Explained]:
+        fault = FAULTS[self.rows.at]
+        return [(fault.title, fault.explanation), *explain.terms("rehearsal")]
 
     def action_move(self, by: int) -> None:
         self.rows.move(by, len(FAULTS))

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
+from console import explain
 from console.screens.ask import QuestionDialog
 from console.screens.asking import ask_text
 from console.screens.drill.counted import behind
@@ -65,7 +66,15 @@ class Gate(Page):
         out.append(("e", "resume", "resume") if v.held or v.locked or v.resumes else ("H", "hold", "hold"))
         return tuple(out)
 
-    # -- painting ------------------------------------------------------------------------------------------------------
+    def explained(self) -> list[explain.Explained]:
+        v = self.sight.view
+        found = checklist.lines(v.gate) if v is not None else []
+        chosen = found[min(self.rows.at, len(found) - 1)] if found else Line()
+        if chosen.condition is not None:
+            return explain.condition(chosen.condition)
+        return explain.item(chosen.item) if chosen.item is not None else explain.terms("gate", "bake")
+
+    # -- painting ----------------------------------------------------------------------------------------------------------
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         y += self._head(c, y, v)

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from console.screens.fetching import Searching
 from console.screens.page import LIST_KEYS, Hint, Page, key, shown
 from console.widgets.canvas import Canvas, wrapped
+from engine.text import clean_line
 from engine.view.model import View
 
 RUNBOOKS = (
@@ -92,7 +93,16 @@ class Help(Searching):
         return out
 
     def _page(self, name: str, width: int) -> list[tuple[str, str]]:
-        return self._keys() if name == "keys" else _text(book(name), width)
+        return [*self._selected(width), *self._keys()] if name == "keys" else _text(book(name), width)
+
+    def _selected(self, width: int) -> list[tuple[str, str]]:
+        """What the row is from which help was opened, first of all."""
+        rows = self.about.explained() if self.about is not None else []
+        out: list[tuple[str, str]] = []
+        for name, meaning in rows:
+            first, *rest = wrapped(f"{clean_line(name, 100)}: {clean_line(meaning, 400)}", width - 2)
+            out += [(f" {first}", "accent"), *((f"   {line}", "accent") for line in rest)]
+        return [("What this is", "head"), *out, ("", "text")] if out else []
 
     def _keys(self) -> list[tuple[str, str]]:
         """Generated from the bindings, so the list matches what works."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
-from console import waiting
+from console import explain, waiting
 from console.screens.page import LIST_KEYS, Hint, Page, key
 from console.screens.rows import Rows
 from console.waiting import WaitingRow
@@ -52,6 +52,11 @@ class Inbox(Page):
                 out.append(("d", "done", "tick"))
             out.append(("j k", "move", ""))
         return (*out, ("esc", "back", "app.back"))
+
+    def explained(self) -> list[explain.Explained]:
+        found = self._found()
+        task = found[self.rows.at].task if found else None
+        return [] if task is None else explain.task(task.kind)
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, y)

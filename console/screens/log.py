@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console import explain
 from console.screens.drill.decision import OneDecision, facts_of, short
 from console.screens.fetching import Searching
 from console.screens.page import LIST_KEYS, Hint, key
@@ -39,6 +40,11 @@ class Log(Searching):
         self.decisions: list[DecisionView] = []
         self.evidence: tuple[int, dict[str, Any]] = (-1, {})
         self.limit = PAGE
+
+    def explained(self) -> list[explain.Explained]:
+        return (
+            explain.decision(self.found[min(self.rows.at, len(self.found) - 1)]) if self.found else explain.terms("log")
+        )
 
     def hints(self) -> tuple[Hint, ...]:
         return (

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from console import waiting
+from console.explain import Explained
 from console.link import Sight
 from console.screens.app_api import AppApi
 from console.terminal.type_ahead import ACTING
@@ -143,6 +144,10 @@ class Page(Screen[None]):
         if app.notice:
             self._say(c, *app.notice, bool(hints))
         return c
+
+    def explained(self) -> list[Explained]:
+        """What the selected row is, for the top of the help; [] where there is nothing to say."""
+        return []
 
     def nothing(self, c: Canvas, y: int) -> None:
         sentence = self.sight.pulse.sentence or "Waiting for the engine's first figures."

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console import explain
 from console.screens.drill.evidence import EvidencePage
 from console.screens.fetching import Searching
 from console.screens.page import LIST_KEYS, Hint, key
@@ -122,6 +123,11 @@ class Triggers(Searching):
 
     def _chosen(self, triggers: Sequence[TriggerView]) -> TriggerView | None:
         return triggers[min(self.rows.at, len(triggers) - 1)] if triggers else None
+
+    def explained(self) -> list[explain.Explained]:
+        v = self.sight.view
+        chosen = self._chosen(self.triggers(v)) if v is not None else None
+        return [] if chosen is None else explain.trigger(chosen, self._metric(chosen))
 
     def _metric(self, t: TriggerView) -> str:
         return next((p.metric for p in self.console.plan.triggers if p.id == t.id), "error_rate")

@@ -25,6 +25,8 @@ SLICE_S = 10.0
 ACTS = frozenset({"rollback", "trigger", "hold", "resume", "promote", "ack", "undo_rollback", "restore"})
 THIN = 0.5  # a slice with less than this share of the usual documents lost the rest
 MOST = 80
+HIDDEN = frozenset({"fault", "kill", "fill"})  # what no record of the store shows
+SHOWN_OTHERWISE = frozenset({"message", "complaint"})
 
 
 class Debrief(Struct, frozen=True):
@@ -174,11 +176,11 @@ def _moments(
     conn: sqlite3.Connection, scenario: Scenario, shift: Shift, rows: list[Row], moments: tuple[JournalEntry, ...]
 ) -> tuple[Happened, ...]:
     """Oldest first: what went wrong (hidden until now), what became visible, who looked, what was done."""
-    decided = [row for row in rows if row.decision.kind != "message"]
+    decided = [row for row in rows if row.decision.kind not in SHOWN_OTHERWISE]
     out = [h for h in incident.between(conn, shift.began, shift.ended, decided) if h.kind != "message"]
     screens = ""
     for moment in moments:
-        if moment.kind == "step":
+        if moment.kind == "step" and scenario.steps[moment.step].deed in HIDDEN:
             out.append(Happened(moment.at, "first", f"HIDDEN: {moment.text}"))
         elif moment.kind == "look" and moment.text != screens:
             screens = moment.text

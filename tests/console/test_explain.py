@@ -1,0 +1,92 @@
+"""`?` says first what the selected row is, in two lines, in the glossary's words."""
+
+from __future__ import annotations
+
+from typing import get_args, get_type_hints
+
+import pytest
+from msgspec.structs import replace
+
+from console import explain
+from console.screens.help import Help
+from console.widgets.canvas import wrapped
+from engine.plan.model import Check
+from engine.plan.vocabulary import METRICS, Action
+from engine.rehearsal.faults import FAULTS
+from engine.view.model import TaskKind
+from tests.console.samples import ALERT, LOG, NORMAL
+from tests.console.walking import console, ready, until
+
+WIDTH = 76
+
+
+def test_the_glossary_is_the_one_in_the_engine_s_readme() -> None:
+    known = explain.glossary()
+    assert {"bake", "gate", "trigger", "armed file", "lease", "game day"} <= known.keys()
+    assert "term" not in known
+    assert known["document"] == "a text with an id; the unit of extraction"
+
+
+def test_what_the_engine_can_name_is_explained() -> None:
+    assert {action.value for action in Action} == explain.ACTIONS.keys()
+    assert set(get_args(get_type_hints(Check)["kind"])) == explain.CHECKS.keys()
+    assert explain.TASKS.keys() <= set(get_args(TaskKind))
+    assert all(name in explain.glossary() for name in explain.DECISIONS.values())
+
+
+def test_each_explanation_takes_two_lines() -> None:
+    rows = [*explain.terms(*explain.glossary()), *explain.gauges()]
+    for c in NORMAL.gate.conditions:
+        for metric in METRICS:
+            rows += explain.condition(replace(c, metric=metric))
+    for trigger in ALERT.triggers:
+        for verdict in explain.VERDICTS:
+            rows += explain.trigger(replace(trigger, verdict=verdict), "error_rate")
+    for i in NORMAL.gate.items:
+        for kind in explain.CHECKS:
+            rows += explain.item(replace(i, kind=kind))
+    for kind in explain.TASKS:
+        rows += explain.task(kind)
+    for d in LOG:
+        rows += explain.decision(d)
+    for name, meaning in rows:
+        assert len(wrapped(f"{name}: {meaning}", WIDTH)) <= 3, (name, meaning)
+        assert len(wrapped(meaning, WIDTH)) <= 2 or len(name) > 30, (name, meaning)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("screen", "moves", "words"),
+    [
+        ("1", "", ["error rate: LLM attempts", "latency: ", "cache hits: "]),
+        ("3", "", ["A trigger: while its condition holds", "its figure: "]),
+        ("2", "", ["condition"]),
+        ("7", "", ["grounding"]),
+    ],
+)
+async def test_help_begins_with_what_is_selected(screen: str, moves: str, words: list[str]) -> None:
+    app = console("alert")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press(screen, *moves, "question_mark")
+        await until(pilot, lambda: isinstance(app.screen, Help) and app.screen.is_mounted)
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, Help)
+        text = app.screen.text()
+        assert "What this is" in text
+        for word in words:
+            assert word.lower() in text.lower(), text
+
+
+@pytest.mark.anyio
+async def test_another_row_has_another_explanation() -> None:
+    app = console("rehearsal")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        for place in (0, 2):
+            await pilot.press("0", *["j"] * place, "question_mark")
+            await until(pilot, lambda: isinstance(app.screen, Help))
+            await pilot.pause(0.1)
+            assert isinstance(app.screen, Help)
+            assert f"{FAULTS[place].title}: " in app.screen.text()
+            await pilot.press("escape", "1")
