@@ -42,9 +42,17 @@ CHECKS = {
     "triggers": "the machine checks (c) that the triggers are armed, and how they would have acted",
 }
 DECISIONS = {
-    "promote": "promote", "hold": "hold, resume", "resume": "hold, resume", "rollback": "roll back", "trigger": "trigger",
-    "restore": "restore", "proof": "proof", "sign": "checklist item", "check": "checklist item", "lease": "lease",
-}  # fmt: skip
+    "promote": "promote",
+    "hold": "hold, resume",
+    "resume": "hold, resume",
+    "rollback": "roll back",
+    "trigger": "trigger",
+    "restore": "restore",
+    "proof": "proof",
+    "sign": "checklist item",
+    "check": "checklist item",
+    "lease": "lease",
+}
 TASKS: dict[TaskKind, str] = {
     "acknowledge": "an alarm is on: K tells everyone that you have it",
     "resume": "a rollback locked the way up: a person writes the cause and resumes",
@@ -61,6 +69,7 @@ TASKS: dict[TaskKind, str] = {
     "message": "a message of the plan is due, or was not delivered",
     "monitoring": "the plan asks for a look at the figures, at set times",
 }
+WORST = "The bound beside it is the worst value these documents do not rule out."
 BOUND = "Judged by the bound, the worst value that these documents do not rule out: few documents rarely pass."
 
 
@@ -103,11 +112,11 @@ def trigger(t: TriggerView, metric: str) -> list[Explained]:
 
 def gauges() -> list[Explained]:
     return [
-        ("error rate", f"{_sentence(glossary()['error rate'])} The bound beside it is the worst value these documents do not rule out."),
+        ("error rate", f"{_sentence(glossary()['error rate'])} {WORST}"),
         ("latency", _sentence(METRICS["latency_mean"].meaning)),
         ("cache hits", _sentence(METRICS["cache_hit_rate"].meaning)),
-("methods", "Which keywords documents got: the LLM's, or by frequency, which counts words."),
-    ]  # fmt: skip
+        ("methods", "Which keywords documents got: the LLM's, or by frequency, which counts words."),
+    ]
 
 
 def decision(d: DecisionView) -> list[Explained]:

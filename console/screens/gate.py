@@ -69,12 +69,12 @@ class Gate(Page):
     def explained(self) -> list[explain.Explained]:
         v = self.sight.view
         found = checklist.lines(v.gate) if v is not None else []
-        chosen = found[min(self.rows.at, len(found) - 1)] if found else Line()
+        chosen = found[min(self.rows.at, len(found) - 1)] if found else ChecklistLine()
         if chosen.condition is not None:
             return explain.condition(chosen.condition)
         return explain.item(chosen.item) if chosen.item is not None else explain.terms("gate", "bake")
 
-    # -- painting ----------------------------------------------------------------------------------------------------------
+    # -- painting ------------------------------------------------------------------------------------------------------
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         y += self._head(c, y, v)
