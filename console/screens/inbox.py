@@ -54,7 +54,7 @@ class Inbox(Page):
         return (*out, ("esc", "back", "app.back"))
 
     def explained(self) -> list[explain.Explained]:
-        found = self._found()
+        found = self._tasks()
         task = found[self.rows.at].task if found else None
         return [] if task is None else explain.task(task.kind)
 

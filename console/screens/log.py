@@ -43,7 +43,9 @@ class Log(Searching):
 
     def explained(self) -> list[explain.Explained]:
         return (
-            explain.decision(self.found[min(self.rows.at, len(self.found) - 1)]) if self.found else explain.terms("log")
+            explain.decision(self.decisions[min(self.rows.at, len(self.decisions) - 1)])
+            if self.decisions
+            else explain.terms("log")
         )
 
     def hints(self) -> tuple[Hint, ...]:
