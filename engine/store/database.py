@@ -1,7 +1,8 @@
 """Connections to the one SQLite file, and the settings each needs.
 
 Two connections write, both in the writer's thread: control commits reach the disk before they return
-(`synchronous=FULL`); metrics do not wait for it (`NORMAL`: a power cut loses at most the last batch, a kill nothing).
+(`synchronous=FULL`); documents and metrics do not wait for it (`NORMAL`: a kill loses nothing; a power cut may lose
+what was committed since the last control commit, checkpoint or write-back by the kernel, on Linux about 30 s).
 Everyone else opens read-only.
 """
 

@@ -1,4 +1,4 @@
-"""`python -m tests.simulate --rollouts 1000 --seed N`: whole rollouts, the invariants checked, and the first one that broke."""
+"""`python -m tests.simulate --rollouts 1000`: whole rollouts, the invariants checked, and the first one that broke."""
 
 from __future__ import annotations
 

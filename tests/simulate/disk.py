@@ -1,7 +1,8 @@
 """The disk behind a seam: it can fill, lock, stall, and lose what was not synced when the power goes.
 
-SQLite's files are real. What a power cut takes is the tail of the write-ahead log after the last synced commit, and changes of the
-folder's entries that no `sync` made durable. A checkpoint syncs the log first, so after one nothing is taken.
+SQLite's files are real. What a power cut takes is the tail of the write-ahead log after the last synced commit, and
+changes of the folder's entries that no `sync` made durable. A checkpoint syncs the log first, so after one nothing is
+taken.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class _Mark(NamedTuple):
 
 
 class Disk:
-    """One for the machine: every engine's writer asks it. `synced` is called when everything written so far is durable."""
+    """One for the machine: every engine's writer asks it. `synced` is called when all that was written is durable."""
 
     def __init__(self, database: Path, synced: Callable[[], None]) -> None:
         self.mood: Mood = "healthy"
@@ -44,7 +45,7 @@ class Disk:
         self._synced = synced
         self._mark: _Mark | None = None
 
-    # -- what a connection meets ---------------------------------------------------------------------------------------------
+    # -- what a connection meets ---------------------------------------------------------------------------------------
 
     def begins(self) -> None:
         if self.mood == "locked":
@@ -61,7 +62,7 @@ class Disk:
         dropped, self.ballast = self.ballast, False
         return dropped
 
-    # -- power ---------------------------------------------------------------------------------------------------------------
+    # -- power ---------------------------------------------------------------------------------------------------------
 
     def sync(self) -> None:
         """Everything written so far is durable."""

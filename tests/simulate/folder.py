@@ -1,4 +1,4 @@
-"""The store's folder as one engine sees it: its changes end with the engine, and a power cut may take the ones that were not synced."""
+"""The store's folder as one engine sees it: its changes end with the engine, and a power cut may take unsynced ones."""
 
 from __future__ import annotations
 

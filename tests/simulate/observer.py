@@ -33,7 +33,7 @@ class Broken(AssertionError):
 
 
 class Request(Struct, frozen=True):
-    """A request that generates, as it arrived at a server. `document` is the id; "" for one that carries none (a preload)."""
+    """A request that generates, as it arrived at a server. `document` is the id; "" for a preload, which has none."""
 
     number: int
     path: str
@@ -75,7 +75,7 @@ class Observer:
         if self.broken is not None:
             raise self.broken
 
-    # -- what people do and are answered -----------------------------------------------------------------------------------
+    # -- what people do and are answered -------------------------------------------------------------------------------
 
     def asks_up(self, request_id: str, kind: str, epoch: int) -> None:
         self.raises += 1
@@ -106,8 +106,8 @@ class Observer:
             self._cut = self._last_request
 
     def lowered(self, to_bp: int, epoch: int | None = None) -> None:
-        """A rollback is in force. `epoch`: what its record led to; who saw that one has decided after it, though the answer may be
-        slower."""
+        """A rollback is in force. `epoch`: what its record led to; who saw that one has decided after it, though the
+        answer may be slower."""
         if epoch is not None and self._raised_from >= epoch:
             return
         self._raising = {name: seen for name, seen in self._raising.items() if epoch is not None and seen >= epoch}
@@ -120,7 +120,7 @@ class Observer:
             self.removals.append(state.rev)
         self.lowered(0)
 
-    # -- what the servers see ------------------------------------------------------------------------------------------------
+    # -- what the servers see ------------------------------------------------------------------------------------------
 
     def requested(self, request: Request, view: View | None) -> None:
         self._last_request = request.number
@@ -147,7 +147,7 @@ class Observer:
     def llm_answered(self, number: int) -> None:
         self.holds("a rollback cuts the calls in flight", number > self._cut, f"request {number} was answered")
 
-    # -- documents -----------------------------------------------------------------------------------------------------------
+    # -- documents -----------------------------------------------------------------------------------------------------
 
     def sent(self, document_id: str, text: str) -> None:
         """It may be stored though its answer never comes."""
@@ -158,7 +158,7 @@ class Observer:
         self.unanswered[document_id].discard(digest(text))
         self._unsynced.add(document_id)
 
-    # -- the disk --------------------------------------------------------------------------------------------------------------
+    # -- the disk ------------------------------------------------------------------------------------------------------
 
     def synced(self) -> None:
         self._unsynced.clear()

@@ -40,7 +40,7 @@ class Scene:
         self.sent: list[tuple[str, dict[str, Any], Actor]] = []
         self.documents = 0
 
-    # -- looking -------------------------------------------------------------------------------------------------------------
+    # -- looking -------------------------------------------------------------------------------------------------------
 
     def epoch(self) -> int:
         return int(self.world.read(log.read_state).epoch)
@@ -51,7 +51,7 @@ class Scene:
         if row is not None:
             console.view = _view.decode(row[0])
 
-    # -- up ------------------------------------------------------------------------------------------------------------------
+    # -- up ------------------------------------------------------------------------------------------------------------
 
     async def up(self, kind: str, fields: dict[str, Any], epoch: int, who: Actor) -> None:
         world = self.world
@@ -71,7 +71,7 @@ class Scene:
         query = "SELECT 1 FROM decision WHERE request_id = ?"
         return bool(self.world.read(lambda conn: conn.execute(query, (request_id,)).fetchone()))
 
-    # -- down ----------------------------------------------------------------------------------------------------------------
+    # -- down ----------------------------------------------------------------------------------------------------------
 
     async def down(self, fields: dict[str, Any], who: Actor) -> None:
         fields = {"request_id": f"rollback-{len(self.sent)}", "reason": "simulated", **fields}

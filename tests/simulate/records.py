@@ -83,7 +83,8 @@ def stored(observer: Observer, conn: sqlite3.Connection) -> None:
 
 
 def arms(observer: Observer, conn: sqlite3.Connection) -> None:
-    """Between two changes of the percentage a document may fall back to frequency (the armed file is gone), never move to the LLM."""
+    """Between two changes of the percentage a document may fall back to frequency (the armed file is gone), but never
+    move to the LLM."""
     query = "SELECT document_id, arm, epoch FROM extraction WHERE shadow = 0 ORDER BY id"
     known: dict[tuple[str, int], str] = {}
     for document, arm, epoch in conn.execute(query):

@@ -13,7 +13,8 @@ NIGHT = "night"
 
 
 class Move(Struct, frozen=True):
-    """`pause` seconds of the machine's time, then `name` with `number`; `alone` moves are waited for, others run beside."""
+    """`pause` seconds of the machine's time, then `name` with `number`. `alone` moves are waited for; others run
+    beside."""
 
     name: str
     pause: float

@@ -29,8 +29,8 @@ class Request(Struct, frozen=True):
 
 
 class Servers:
-    """`mood`: healthy | errors | down | hang | slow | empty | invalid. `seen` is called at each request, before it is answered;
-    `answered` when one that generates was not cut."""
+    """`mood`: healthy | errors | down | hang | slow | empty | invalid. `seen` is called at each request, before its
+    answer; `answered` when one that generates was not cut."""
 
     def __init__(self, random: Random, seen: Callable[[Request], None], answered: Callable[[Request], None]) -> None:
         self._random = random

@@ -1,8 +1,8 @@
 """An event loop whose time is virtual, and a `time` module that agrees with it.
 
-Waiting costs nothing: when nothing is ready, time jumps to the next timer. Threads become calls: what the code hands to an executor runs
-in the loop, so two runs with one seed take the same steps. Tasks belong to the actor that made them, so one actor can be killed or
-frozen.
+Waiting costs nothing: when nothing is ready, time jumps to the next timer. Threads become calls: what the code hands to
+an executor runs in the loop, so two runs with one seed take the same steps. Tasks belong to the actor that made them,
+so one actor can be killed or frozen.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._seconds += seconds
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
-        """In the loop, a moment later: a thread's work is one step, and what comes meanwhile comes before or after it."""
+        """In the loop, a moment later: a thread's work is one step, with everything else before or after it."""
         done = self.create_future()
 
         def step() -> None:
@@ -97,7 +97,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _write_to_self(self) -> None:
         """There is no other thread to wake this one."""
 
-    # -- actors ------------------------------------------------------------------------------------------------------------
+    # -- actors --------------------------------------------------------------------------------------------------------
 
     def _make(self, loop: Any, coro: Coroutine[Any, Any, Any], context: Any = None, **more: Any) -> _Task:
         self._tasks_made += 1

@@ -74,7 +74,7 @@ class World:
         except PlanError:
             return None
 
-    # -- the engine --------------------------------------------------------------------------------------------------------
+    # -- the engine ----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """A new engine where none runs; waits until it serves."""
@@ -174,7 +174,7 @@ class World:
         self.observer.swapped()
         self.trouble("the database was replaced by a backup")
 
-    # -- what reaches it ---------------------------------------------------------------------------------------------------
+    # -- what reaches it -----------------------------------------------------------------------------------------------
 
     async def command(self, kind: str, fields: dict[str, Any], actor: Actor) -> Reply | None:
         """A person's request; None when the engine ends before it answers."""
@@ -227,7 +227,7 @@ class World:
     def _answered(self, request: Request) -> None:
         self.observer.llm_answered(request.number)
 
-    # -- what an observer reads ----------------------------------------------------------------------------------------------
+    # -- what an observer reads ----------------------------------------------------------------------------------------
 
     def read(self, query: Callable[[sqlite3.Connection], Any]) -> Any:
         """From the store as it is on the disk."""

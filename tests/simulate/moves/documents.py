@@ -10,8 +10,8 @@ from tests.simulate.moves.registry import move
 from tests.simulate.people import Scene
 
 WORDS = tuple(
-    "cache worker queue shard index token ledger broker socket buffer kernel parser schema router packet thread vector cursor bucket "  # noqa: SIM905
-    "signal replica segment channel digest lookup daemon".split()
+    "cache worker queue shard index token ledger broker socket buffer kernel parser schema router "  # noqa: SIM905
+    "packet thread vector cursor bucket signal replica segment channel digest lookup daemon".split()
 )
 ODD_IDS = ("a  b", "a b", "a\u200db", "ab", "x\u00ady", "xy", "z" * 600, "z" * 512, "n\u0303", "\u00f1")
 ODD_FROM = 900_000  # the first number of a document with an odd id

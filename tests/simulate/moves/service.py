@@ -30,7 +30,8 @@ async def healthy(scene: Scene, draw: Random) -> None:
 
 @move(3)
 async def incident(scene: Scene, draw: Random) -> None:
-    """The service fails for half an hour of traffic, watched by an engine that nothing else disturbs: the triggers must have acted."""
+    """The service fails for half an hour of traffic, watched by an engine that nothing else disturbs: the triggers must
+    have acted."""
     world, engine = scene.world, scene.world.engine
     state = engine.state if engine is not None else None
     if engine is None or state is None or not state.percent_bp or world.disk.mood != "healthy":
@@ -53,5 +54,5 @@ async def incident(scene: Scene, draw: Random) -> None:
     world.observer.holds(
         "a failing service is rolled back within its time",
         failed < ENOUGH_FAILURES,
-        f"{failed} documents failed in {INCIDENT_S / 60:.0f} min ({mood}), {engine.state.percent_bp / 100:g} % is in force",
+        f"{failed} documents failed in {INCIDENT_S / 60:.0f} min ({mood}) at {engine.state.percent_bp / 100:g} %",
     )
