@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from console.gameday import Game
 
 SIGNALLED = 128  # higher exit codes: ended by a signal
+GONE_S = 0.3  # a busy engine forgets the console 15 s after its last sign of life
 
 
 def run(
@@ -46,6 +47,8 @@ def run(
     passing = rehearsal or game is not None
     if passing and app.ending is not None:
         app.ending.call_off()  # its engine and store end after the screen, which takes a moment
+    if not passing:  # or whoever attaches after a dropped line is asked for a name, beside a console that has ended
+        app.link.command("presence", timeout_s=GONE_S, gone=True)
     code = app.return_code or 0
     if code > SIGNALLED and not passing:
         os._exit(code)  # the terminal is restored; Python's own shutdown can hang on waiting threads
