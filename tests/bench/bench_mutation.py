@@ -2,9 +2,9 @@
 
     python -m tests.bench.bench_mutation [--only control] [--most 40] [--seed 1] [--budget 400]
 
-A mutant is the module with one comparison, connective, arithmetic sign, constant or `not` changed. The near tests of a module run once
-with a tracer, which shows the tests that reach each line; a mutant then runs in a fork of this process, against the tests that reach its
-line (`-x`). It is killed when one of them fails. EQUIVALENT lists the mutants that no test can kill, with the reason; they are left out
+A mutant is the module with one comparison, connective, arithmetic sign, constant or `not` changed. The near tests of a module are
+collected once and run once with a tracer, which shows the tests that reach each line. Each mutant then runs in a fork: the functions get
+its code, and the tests that reach its line run until one fails, which kills it. What runs at import is imported anew. EQUIVALENT lists the mutants that no test can kill, with the reason; they are left out
 of the share. A function that no near test calls leaves its mutants alive. Aim: 95 % killed.
 """
 
@@ -16,6 +16,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import inspect
 import json
 import os
 import random
@@ -24,9 +25,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -46,7 +47,15 @@ CORES: dict[str, tuple[str, ...]] = {  # module -> its near tests: quick ones, e
     "engine/gate/stability.py": ("tests/engine/gate",),
     "engine/experiment/sequence.py": ("tests/engine/experiment",),
 }
-EQUIVALENT: dict[tuple[str, str], str] = {}  # (module, mutant) -> why no test can notice
+# (module, its line, mutant) -> why no test can notice
+EQUIVALENT: dict[tuple[str, str, str], str] = {
+    ("engine/rollout/calendar.py", "_AHEAD = 60", "60 -> 61"): "a bound on a loop that ends long before, or never",
+    (
+        "engine/rollout/calendar.py",
+        "if len(freeze.end) <= 10:",
+        "10 -> 11",
+    ): "no date or moment in ISO 8601 has 11 characters",
+}
 
 _COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Is: ast.IsNot,
@@ -67,18 +76,20 @@ _SLOW_IMPORTS = (
     "tomli_w",
 )
 MUTANT_S = 60
+REACH_S = 300
 _PYTEST = ("-q", "-n", "0", "-p", "no:cacheprovider", "-p", "no:randomly", "--no-header")
 
 
 class Mutant(NamedTuple):
     line: int
+    text: str  # of that line
     change: str  # "a < b -> a <= b"
     source: str
 
 
 def mutants(source: str) -> Iterator[Mutant]:
     """Every mutant of a module, in the order of its syntax tree."""
-    original = ast.parse(source)
+    original, written = ast.parse(source), source.splitlines()
     ignored = set(_ignored(original))
     for number, node in enumerate(ast.walk(original)):
         if node in ignored:
@@ -87,7 +98,8 @@ def mutants(source: str) -> Iterator[Mutant]:
         twin = next(other for place, other in enumerate(ast.walk(tree)) if place == number)
         before = ast.unparse(twin) if isinstance(twin, ast.expr) else ""
         if _mutated(tree, twin):
-            yield Mutant(node.lineno, f"{before} -> {ast.unparse(twin)}"[:160], ast.unparse(tree))  # type: ignore[attr-defined]
+            line: int = node.lineno  # type: ignore[attr-defined]
+            yield Mutant(line, written[line - 1].strip(), f"{before} -> {ast.unparse(twin)}"[:160], ast.unparse(tree))
 
 
 def _ignored(tree: ast.AST) -> Iterator[ast.AST]:
@@ -148,35 +160,26 @@ class Replaced(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class Reach:
-    """A pytest plugin: which tests run which lines of the module, and how long each takes."""
+    """Which lines of the module run, while it is on."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.tests: dict[str, set[int]] = {}
-        self.seconds: dict[str, float] = {}
-        self.unfit: set[str] = set()  # failed or skipped without a mutant
-        self._lines: set[int] = set()
+        self.lines: set[int] = set()
 
     def _trace(self, frame: FrameType, event: str, arg: object) -> Callable[..., Any] | None:
         if frame.f_code.co_filename != self.path:
             return None
-        self._lines.add(frame.f_lineno)
+        self.lines.add(frame.f_lineno)
         return self._trace
 
-    def pytest_runtest_logstart(self) -> None:
-        self._lines = set()
+    def __enter__(self) -> Reach:
         threading.settrace(self._trace)
         sys.settrace(self._trace)
+        return self
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
-        if not report.passed:
-            self.unfit.add(report.nodeid)
-
-    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+    def __exit__(self, *_: object) -> None:
         sys.settrace(None)
         threading.settrace(None)  # type: ignore[arg-type]
-        self.tests[nodeid] = self._lines
 
 
 def forked(work: Callable[[], int], limit_s: float) -> int:
@@ -197,34 +200,97 @@ def forked(work: Callable[[], int], limit_s: float) -> int:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
+        time.sleep(0.005)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return 1
 
 
-def reached(module: str) -> dict[int, list[str]]:
-    """The tests that run each line, the quickest first."""
-    with tempfile.NamedTemporaryFile("r", suffix=".json") as answer:
+def functions(scope: Mapping[str, object], module: str, prefix: str = "") -> Iterator[tuple[str, FunctionType]]:
+    """Every function and method that the module defines, by its path."""
+    for name, value in scope.items():
+        bare = inspect.unwrap(value) if callable(value) else value
+        parts = [bare.fget, bare.fset] if isinstance(bare, property) else [getattr(bare, "__func__", bare)]
+        for part in parts:
+            if isinstance(part, FunctionType) and part.__module__ == module:
+                yield f"{prefix}{name}", part
+        if isinstance(bare, type) and bare.__module__ == module:
+            yield from functions(vars(bare), module, f"{prefix}{name}.")
 
-        def work() -> int:
-            plugin = Reach(str(ROOT / module))
-            code = int(pytest.main([*_PYTEST, *CORES[module]], plugins=[plugin]))
-            fit = sorted(plugin.tests.keys() - plugin.unfit, key=lambda test: plugin.seconds.get(test, 0.0))
-            reach = [(test, sorted(plugin.tests[test])) for test in fit]
-            Path(answer.name).write_text(json.dumps([reach, sorted(plugin.unfit)]))
-            return code
 
-        if forked(work, 400) not in (0, 1):
-            raise SystemExit(f"{module}: its tests cannot be collected.")
-        reach, unfit = json.loads(answer.read())
-        for test in unfit:
-            print(f"    left out, fails without a mutant: {test}", flush=True)
-        by_line: dict[int, list[str]] = {}
-        for test, lines in reach:
-            for line in lines:
-                by_line.setdefault(line, []).append(test)
-        return by_line
+def swap(module: ModuleType, source: str) -> None:
+    """Give every function of an imported module its mutated code; whoever holds the function sees the mutant."""
+    twin = ModuleType(module.__name__)
+    twin.__file__ = module.__file__
+    exec(compile(source, module.__file__ or "", "exec"), twin.__dict__)
+    changed = dict(functions(vars(twin), module.__name__))
+    for path, function in functions(vars(module), module.__name__):
+        if path in changed:
+            function.__code__ = changed[path].__code__
+            function.__defaults__, function.__kwdefaults__ = changed[path].__defaults__, changed[path].__kwdefaults__
+
+
+class Trial:
+    """A pytest plugin: instead of one run of the collected tests, a run for each mutant, in a fork."""
+
+    def __init__(self, module: str, tried: Sequence[Mutant], until: float, answer: Path) -> None:
+        self.module, self.tried, self.until, self.answer = module, tried, until, answer
+        self._failed = False
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._failed = self._failed or report.failed or (report.skipped and hasattr(report, "wasxfail"))
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        by_line = self._reached(session)
+        name = self.module.removesuffix(".py").replace("/", ".")
+        target = sys.modules[name]
+        spans = statements((ROOT / self.module).read_text(encoding="utf-8"))
+        outcome: list[tuple[int, str]] = []
+        for number, mutant in enumerate(self.tried):
+            if time.monotonic() > self.until:
+                break
+            lines = spans.get(mutant.line, ())
+            if not lines:  # runs at import
+                outcome.append((number, "at import"))
+                continue
+            near = list(dict.fromkeys(place for line in lines for place in by_line.get(line, ())))
+
+            def work(mutant: Mutant = mutant, near: list[int] = near) -> int:
+                swap(target, mutant.source)
+                return int(any(self._fails(session, place) for place in near))
+
+            outcome.append((number, "killed" if near and forked(work, MUTANT_S) else "alive"))
+        self.answer.write_text(json.dumps(outcome))
+        return True
+
+    def _fails(self, session: pytest.Session, place: int) -> bool:
+        self._failed = False
+        item = session.items[place]
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        return self._failed
+
+    def _reached(self, session: pytest.Session) -> dict[int, list[int]]:
+        """The tests that run each line, the quickest first; without those that fail as the module is."""
+        with tempfile.NamedTemporaryFile("r", suffix=".json") as answer:
+
+            def work() -> int:
+                took: list[tuple[float, int, list[int]]] = []
+                for place in range(len(session.items)):
+                    began = time.monotonic()
+                    with Reach(str(ROOT / self.module)) as reach:
+                        failed = self._fails(session, place)
+                    if not failed:
+                        took.append((time.monotonic() - began, place, sorted(reach.lines)))
+                Path(answer.name).write_text(json.dumps(sorted(took)))
+                return 0
+
+            if forked(work, REACH_S):
+                raise SystemExit(f"{self.module}: its tests did not run.")
+            by_line: dict[int, list[int]] = {}
+            for _, place, lines in json.loads(answer.read()):
+                for line in lines:
+                    by_line.setdefault(line, []).append(place)
+            return by_line
 
 
 def statements(source: str) -> dict[int, tuple[int, ...]]:
@@ -244,21 +310,42 @@ def statements(source: str) -> dict[int, tuple[int, ...]]:
     return spans
 
 
-def killed(module: str, mutant: Mutant, tests: Sequence[str]) -> bool:
-    """Whether one of the tests notices it; one that hangs is noticed."""
+def judged(module: str, tried: Sequence[Mutant], until: float) -> tuple[list[Mutant], int]:
+    """The mutants that live, and how many were tried before the time was over."""
+    with tempfile.NamedTemporaryFile("r", suffix=".json") as answer:
+
+        def work() -> int:
+            name = module.removesuffix(".py").replace("/", ".")
+            importlib.import_module(name)
+            plugin = Trial(module, tried, until, Path(answer.name))
+            pytest.main([*_PYTEST, *CORES[module]], plugins=[plugin])
+            return 0
+
+        if forked(work, 1e6):
+            raise SystemExit(f"{module}: its tests cannot be collected.")
+        outcome = json.loads(answer.read())
+    alive, done = [], 0
+    for number, state in outcome:
+        mutant = tried[number]
+        if state == "at import":
+            if time.monotonic() > until:
+                break
+            state = "killed" if killed_at_import(module, mutant) else "alive"
+        if state == "alive":
+            alive.append(mutant)
+            print(f"    alive  {module}:{mutant.line}: {mutant.text}   {mutant.change}", flush=True)
+        done += 1
+    return alive, done
+
+
+def killed_at_import(module: str, mutant: Mutant) -> bool:
+    """Whether the near tests notice a constant; the module is imported anew."""
 
     def work() -> int:
         sys.meta_path.insert(0, Replaced(module, mutant.source))
-        return int(pytest.main(["-x", *_PYTEST, *tests]))
+        return int(pytest.main(["-x", *_PYTEST, *CORES[module]]))
 
-    return bool(tests) and forked(work, MUTANT_S) != 0
-
-
-def tests_of(
-    mutant: Mutant, spans: dict[int, tuple[int, ...]], by_line: dict[int, list[str]], near: Iterable[str]
-) -> list[str]:
-    lines = spans.get(mutant.line, ())
-    return list(dict.fromkeys(test for line in lines for test in by_line.get(line, ()))) if lines else list(near)
+    return forked(work, MUTANT_S) != 0
 
 
 def main() -> None:
@@ -276,19 +363,12 @@ def main() -> None:
     all_killed = all_tried = 0
     for module in (name for name in CORES if options.only in name):
         source = (ROOT / module).read_text(encoding="utf-8")
-        by_line, spans = reached(module), statements(source)
-        drawn = [m for m in mutants(source) if (module, m.change) not in EQUIVALENT]
+        drawn = [m for m in mutants(source) if (module, m.text, m.change) not in EQUIVALENT]
         if options.most:
             drawn = random.Random(options.seed).sample(drawn, min(options.most, len(drawn)))
-        alive, tried = [], 0
-        for mutant in drawn[options.skip :]:
-            if time.monotonic() > until:
-                print(f"out of time: continue with --only {module} --skip {options.skip + tried} (of {len(drawn)})")
-                break
-            tried += 1
-            if not killed(module, mutant, tests_of(mutant, spans, by_line, CORES[module])):
-                alive.append(mutant)
-                print(f"    alive  {module}:{mutant.line}: {mutant.change}", flush=True)
+        alive, tried = judged(module, drawn[options.skip :], until)
+        if options.skip + tried < len(drawn):
+            print(f"out of time: continue with --only {module} --skip {options.skip + tried} (of {len(drawn)})")
         all_killed, all_tried = all_killed + tried - len(alive), all_tried + tried
         print(f"{module:34} {tried - len(alive):4} of {tried:3}", flush=True)
     if all_tried:

@@ -130,7 +130,7 @@ def test_the_documents_that_are_said_to_be_missing_are_enough_and_one_less_is_no
         (rate(25, 100), " more lookups"),
         (rate(10, 100), ", not > 20 %"),
         (rate(20, 100), ", not > 20 %"),
-        (rate(0, 0), ""),
+        (rate(0, 0), ", not > 20 %"),
     ],
 )
 def test_a_hit_rate_says_how_many_more_look_ups_or_that_it_is_too_low(sample: Ok, missing: str) -> None:
@@ -171,6 +171,25 @@ def test_a_mean_says_how_many_more_fresh_calls() -> None:
 )
 def test_a_mean_that_is_too_high_needs_no_count(sample: Ok, missing: str) -> None:
     assert missing in judged(LATENCY, sample).missing
+
+
+def test_a_single_call_that_is_missing_is_one() -> None:
+    sd = 100.0 * 30.5**0.5 / bounds.t_quantile(0.95, 29)
+    assert "; 1 more fresh calls" in judged(LATENCY, Ok(1900.0, 30, None, sd * sd)).missing
+
+
+@pytest.mark.parametrize(
+    ("of", "sample", "missing"),
+    [
+        (ERRORS, Ok(0.05, 100), ", not < 1 %"),  # without a count
+        (condition("satisfaction", ">", 0.8, confidence=0.5), rate(20, 40), ", not > 80 %"),  # people's, not documents
+        (condition("error_rate", "<", 1.0), rate(20, 20), ", not < 100 %"),
+    ],
+)
+def test_what_more_documents_cannot_mend_only_names_the_target(of: Condition, sample: Ok, missing: str) -> None:
+    view = judged(of, sample)
+    assert view.missing.endswith(missing)
+    assert "more" not in view.missing
 
 
 def test_without_a_forecast_only_the_figure_is_shown() -> None:
@@ -257,6 +276,7 @@ def test_an_optional_condition_with_too_few_samples_is_not_waited_for() -> None:
         (LATENCY, Ok(1234.0, 40, None, 1.0), 1300.0, "1.23 s (n 40): at most 1.30 s"),
         (LATENCY, Ok(1234.0, 40), None, "1.23 s (n 40), no bound"),
         (LATENCY, Ok(1234.0, 0), None, "1.23 s"),
+        (LATENCY, Ok(123_456.0, 0), None, "123.46 s"),
         (condition("complaints", "<", 5.0), Ok(0.0, 0), None, "none"),
         (condition("complaints", "<", 5.0), Ok(3.0, 0), None, "3"),
         (condition("ab_verdict", ">=", 1.0), Ok(1.0, 0), None, "yes"),
