@@ -19,6 +19,7 @@ from engine.routing.switch import TAKEN_OVER
 from engine.service import pinning, retention, rollback, sd_notify, snapshot
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
 from engine.service.escalation import Escalation
+from engine.service.lag import BEAT_S
 from engine.service.notifier import Mailing
 from engine.service.trials import Trials
 from engine.store import future, lease, live, log, ownership, plans
@@ -73,6 +74,7 @@ class ControlLoop:
         engine.background(self._mail())
         engine.background(self._watch_plan())
         engine.background(self._watch_leases())
+        engine.background(self._beat())
 
     def _recall_proof(self) -> None:
         """The last rollback's proof, shown until there is another."""
@@ -188,6 +190,13 @@ class ControlLoop:
         while True:
             await asyncio.to_thread(self._engine.plan_watch.look)
             await asyncio.sleep(PLAN_S)
+
+    async def _beat(self) -> None:
+        """Measures how late this loop runs."""
+        engine = self._engine
+        while True:
+            engine.monitor.lag.beat(engine.clock.real())
+            await asyncio.sleep(BEAT_S)
 
     async def _watch_leases(self) -> None:
         """While workers hold leases, see at once when routers obey something else: the armed file removed, a lapsed

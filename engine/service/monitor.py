@@ -39,6 +39,7 @@ from engine.rollout import control, way_back
 from engine.rollout.calendar import blocked_until
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, State
 from engine.service.blindness import SilenceDetector, Unseen
+from engine.service.lag import BY_CLOCK, LoopLag
 from engine.service.probes import ProbeLog, writes
 from engine.store import documents, series
 from engine.store.rollup import retain
@@ -125,6 +126,8 @@ class Monitor:
         self._exemplars = Exemplars(dated=not isinstance(clock, LapseClock))
         self.shadow = RecentAttempts(plan.triggers, plan.trigger_settings, clock.monotonic())
         self._silence = SilenceDetector(clock)
+        self.lag = LoopLag()
+        self.unjudged = 0  # measurements that were no evidence because the engine's loop was late
         self._complaints = 0
         self._rated: tuple[object, Sample] | None = None  # what it was counted from, and the count
         self._evidence_at = -math.inf
@@ -190,20 +193,30 @@ class Monitor:
     async def _probe_for_ever(self) -> None:
         """Probes the LLM service in the machine's time: a time lapse does not speed up the network."""
         while True:
+            began = self.clock.real()
             try:
                 self.servers = await self.pool.probe()
                 answered = any(server.answers_probes for server in self.servers)
-                self._failed_probes = 0 if answered else self._failed_probes + 1
+                self._probed(answered, began)
                 if rows := self._probe_log.rows(self.servers, self.clock.now(), self.clock.real()):
                     self.writer.later(writes(rows))
             except Exception:
-                self._failed_probes += 1
+                self._probed(False, began)
             await asyncio.sleep(self.plan.trigger_settings.probe_every_s)
+
+    def _probed(self, answered: bool, began: float) -> None:
+        """A probe has ended. One that failed while the engine's loop was late is no evidence."""
+        if answered:
+            self._failed_probes = 0
+        elif self.lag.starved(began, self.clock.real()):
+            self.unjudged += 1
+        else:
+            self._failed_probes += 1
 
     # -- what happens --------------------------------------------------------------------------------------------------
 
-    def observe(self, record: Extraction) -> None:
-        """Receives every record as it is made."""
+    def observe(self, record: Extraction, here: bool = True) -> None:
+        """Receives every record as it is made; `here`: this process made its calls, by its own clock."""
         t = self.clock.monotonic()
         self._exemplars.see(record, ORIGIN.get())
         if record.backfill:  # protects, and says nothing of the documents that people send
@@ -213,9 +226,14 @@ class Monitor:
             return
         if not record.shadow:
             self.documents.append(t)
+        starved = here and record.attempted and self._starved(record)
+        if starved and record.error in BY_CLOCK:
+            self.unjudged += 1
+            self._silence.passes(record.arm == "treatment" and not record.shadow)
+            return
         if record.shadow:
-            ms = record.ms if record.error is None else None
-            self.shadow.add(t, record.error is None, ms, ms is not None)
+            ms = record.ms if record.error is None and not starved else None
+            self.shadow.add(t, record.error is None, ms, record.error is None)
             return
         if record.arm != "treatment" or not (record.lookup or record.attempted or record.skipped):
             self._silence.passes(record.arm == "treatment")
@@ -224,10 +242,18 @@ class Monitor:
             self.recent.look_up(t, record.cached)
         if record.attempted:
             ms = timed(record)
-            self.recent.add(t, record.error is None, ms, ms is not None)
-            self._live.add(t, record.error is None, ms, ms is not None)
+            answered = ms is not None
+            if starved and answered:
+                ms, self.unjudged = None, self.unjudged + 1
+            self.recent.add(t, record.error is None, ms, answered)
+            self._live.add(t, record.error is None, ms, answered)
         if record.lookup or record.attempted:
             self._silence.sees(self._live.per_min)
+
+    def _starved(self, record: Extraction) -> bool:
+        """Whether the engine's loop was late for much of what this record took."""
+        now = self.clock.real()
+        return self.lag.starved(now - max(1.0, (record.ms + record.queue_ms) / 1000), now)
 
     def changed(self, state: State) -> None:
         """The percentage or the stage changed: only later evidence counts."""

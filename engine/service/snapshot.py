@@ -23,6 +23,7 @@ from engine.routing.switch import Permit
 from engine.service import escalation
 from engine.service.engine import COMPLAINTS, Engine
 from engine.service.escalation import acknowledged
+from engine.service.lag import SHOWN_S
 from engine.store import log, series
 from engine.store.database import held_back
 from engine.store.reader import decision_view
@@ -504,7 +505,9 @@ def _judged(engine: Engine) -> dict[str, str]:
 def _engine(engine: Engine) -> EngineView:
     import os
 
-    problems = [p for p in (engine.writer.problem, held_back(engine.folder), engine.applier.problem) if p]
+    real, lag = engine.clock.real(), engine.monitor.lag
+    standing = (engine.writer.problem, held_back(engine.folder), engine.applier.problem, lag.sentence(real))
+    problems = [problem for problem in standing if problem]
     notices = []
     if not engine.rehearsal and any(m.automatic for m in engine.plan.messages):
         problems += [sentence for sentence in (engine.post.trouble,) if sentence]
@@ -520,5 +523,7 @@ def _engine(engine: Engine) -> EngineView:
         engine.writer.pending,
         engine.address,
         tuple(problems),
+        round(lag.late_s(real - SHOWN_S, real), 2),
+        engine.monitor.unjudged,
         tuple(notices),
     )

@@ -1,0 +1,132 @@
+"""A starved engine never blames the LLM: what it measured while its own loop was late is no evidence, and it shows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.clock import ManualClock
+from engine.measures.record import Extraction
+from engine.service.lag import BEAT_S, LoopLag
+from engine.service.monitor import Monitor
+from engine.store import database
+from engine.store.folder import Folder
+from engine.store.writer import Writer
+from tests.engine.service.stage import Stage
+
+
+def beats(lag: LoopLag, start: float, count: int, late: float) -> float:
+    for _ in range(count):
+        lag.beat(start)
+        start += BEAT_S + late
+    lag.beat(start)
+    return start
+
+
+def test_an_even_loop_is_never_late_and_one_that_is_not_measured_is_trusted() -> None:
+    lag = LoopLag()
+    assert not lag.starved(0.0, 1000.0)
+    end = beats(lag, 0.0, 400, 0.002)
+    assert lag.late_s(0.0, end) == 0.0
+    assert lag.sentence(end) == ""
+
+
+def test_a_loop_that_gets_a_tenth_of_a_core_is_starved_while_it_lasts() -> None:
+    lag = LoopLag()
+    end = beats(lag, 0.0, 100, 0.09)
+    assert lag.starved(end - 5.0, end)
+    assert "was late for" in lag.sentence(end)
+    calm = beats(lag, end, 400, 0.0)
+    assert not lag.starved(calm - 5.0, calm)
+    assert lag.sentence(calm) == ""
+
+
+def test_one_long_pause_is_late_before_the_next_beat_tells() -> None:
+    lag = LoopLag()
+    end = beats(lag, 0.0, 10, 0.0)
+    assert lag.late_s(0.0, end + 3.0) == pytest.approx(3.0 - BEAT_S)
+    assert lag.starved(end, end + 3.0)
+
+
+@pytest.fixture
+def monitor(tmp_path: Path) -> Monitor:
+    from engine.extraction.llm import LlmPool
+    from engine.plan.load import default_plan_text, parse_plan
+
+    folder = Folder(tmp_path / "store")
+    folder.prepare()
+    database.create(folder)
+    clock, plan = ManualClock(), parse_plan(default_plan_text())
+    return Monitor(plan, clock, database.open_reader(folder), Writer(folder, 1), LlmPool(plan.llm, clock))
+
+
+def attempt(error: str | None, ms: float = 5000.0) -> Extraction:
+    return Extraction(0.0, "a", "treatment", "llm", 2, 1, attempted=True, lookup=True, error=error, ms=ms)
+
+
+def test_timeouts_and_latencies_of_a_starved_engine_are_no_evidence_but_refusals_by_the_service_are(
+    monitor: Monitor,
+) -> None:
+    clock = monitor.clock
+    assert isinstance(clock, ManualClock)
+
+    def window() -> tuple[int, int, int]:
+        found = monitor.recent.at(clock.monotonic()).windows[600.0]
+        return found.n, found.k, found.fresh
+
+    monitor.observe(attempt("timeout"))
+    assert window() == (1, 1, 1), "an engine that keeps up believes its clock"
+    for _ in range(60):
+        monitor.lag.beat(clock.real())
+        clock.advance(BEAT_S + 0.09)
+    monitor.observe(attempt("timeout"))
+    monitor.observe(attempt("transport"))
+    monitor.observe(attempt("breaker_open", 0.0))
+    assert window() == (1, 1, 1)
+    monitor.observe(attempt("http"))
+    monitor.observe(attempt(None))
+    assert window() == (3, 2, 1), "they count, their latency does not"
+    assert monitor.unjudged == 4
+    began = clock.real() - 5.0
+    for _ in range(5):
+        monitor._probed(False, began)
+    assert monitor._failed_probes == 0
+    for _ in range(200):
+        clock.advance(BEAT_S)
+        monitor.lag.beat(clock.real())
+    monitor._probed(False, clock.real() - 5.0)
+    assert monitor._failed_probes == 1, "once it keeps up again, a failed probe counts"
+
+
+def test_a_worker_s_own_clock_is_not_the_engine_s(monitor: Monitor) -> None:
+    clock = monitor.clock
+    assert isinstance(clock, ManualClock)
+    for _ in range(60):
+        monitor.lag.beat(clock.real())
+        clock.advance(BEAT_S + 0.09)
+    monitor.observe(attempt("timeout"), here=False)
+    assert monitor.recent.at(clock.monotonic()).windows[600.0].k == 1
+
+
+def test_an_engine_that_gets_a_tenth_of_its_time_rolls_nothing_back_and_says_so(tmp_path: Path) -> None:
+    """SIGSTOP and SIGCONT in turn, as a cgroup's quota does it."""
+    with Stage(tmp_path / "starved", speed=1.0) as stage:
+        engine = stage.engine()
+        stage.climb(4)
+        assert stage.until(lambda: stage.percent_bp == 5000)
+        until = time.monotonic() + 8.0
+        seen: list[str] = []
+        while time.monotonic() < until:
+            for _ in range(8):
+                os.kill(engine.pid, signal.SIGSTOP)
+                time.sleep(0.18)
+                os.kill(engine.pid, signal.SIGCONT)
+                time.sleep(0.02)
+            seen += stage.view.engine.problems
+        assert any("own loop was late" in problem for problem in seen)
+        assert stage.percent_bp == 5000
+        assert "trigger" not in stage.kinds()
