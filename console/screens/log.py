@@ -19,6 +19,12 @@ from engine.plan.durations import iso
 from engine.view.model import DecisionView, View
 
 PAGE = 200
+# what S cycles through: as the title says it, and the key to sort by; of what is read, which is the newest
+ORDERS: tuple[tuple[str, Callable[[DecisionView], Any]], ...] = (
+    ("", lambda d: -d.rev),
+    (" · who ▲", lambda d: (d.actor, -d.rev)),
+    (" · kind ▲", lambda d: (d.kind, -d.rev)),
+)
 
 
 class Log(Searching):
@@ -31,6 +37,7 @@ class Log(Searching):
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
         key("enter", "open", "all that the log keeps of this decision"),
+        key("S", "sort", "sort: newest, who, kind"),
         key("y", "copy_line", "copy the line"),
     ]
 
@@ -40,6 +47,7 @@ class Log(Searching):
         self.decisions: list[DecisionView] = []
         self.evidence: tuple[int, dict[str, Any]] = (-1, {})
         self.limit = PAGE
+        self.order = 0  # of ORDERS
 
     def explained(self) -> list[explain.Explained]:
         return (
@@ -52,19 +60,22 @@ class Log(Searching):
         return (
             ("enter", "open", "open"),
             ("/", "filter", "search"),
+            ("S", "sort", "sort"),
             ("j k", "move", ""),
-            ("g G", "newest, oldest", ""),
+            ("g G", "first, last", ""),
             ("y", "copy the line", "copy_line"),
         )
 
     def wanted(self) -> Any:
         v = self.sight.view
         at = self.decisions[self.rows.at].rev if self.rows.at < len(self.decisions) else -1
-        return (v.rev if v else -1, self.text_wanted, self.limit, at)
+        return (v.rev if v else -1, self.text_wanted, self.limit, at, self.order)
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
-        rev, text, limit, at = wanted
+        rev, text, limit, at, order = wanted
         decisions = self.console.link.log(limit, before=rev + 1 if self.cursor is not None else None, text=text)
+        if order:
+            decisions = sorted(decisions, key=ORDERS[order][1])
         evidence = self.console.link.evidence(at) if at >= 0 else {}
 
         def put() -> None:
@@ -91,7 +102,11 @@ class Log(Searching):
     def _list(self, c: Canvas, area: Area, v: View) -> None:
         more = "+" if len(self.decisions) == self.limit else ""
         inner = blocks.panel(
-            c, area, self.titled("decisions"), f"{len(self.decisions)}{more}" if self.decisions else "", "dim"
+            c,
+            area,
+            self.titled(f"decisions{ORDERS[self.order][0]}"),
+            f"{len(self.decisions)}{more}" if self.decisions else "",
+            "dim",
         )
         if self.trouble or not self.decisions:
             message = (
@@ -131,6 +146,11 @@ class Log(Searching):
         self.rows.move(by, len(self.decisions))
         if self.rows.at >= len(self.decisions) - 2 and len(self.decisions) == self.limit:
             self.limit += PAGE
+        self.refreshed()
+
+    def action_sort(self) -> None:
+        self.order = (self.order + 1) % len(ORDERS)
+        self.rows.place(0)
         self.refreshed()
 
     def action_open(self) -> None:

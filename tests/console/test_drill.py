@@ -147,7 +147,7 @@ async def test_from_a_decision_to_all_that_is_kept_of_it() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("8")
-        await until(pilot, lambda: bool(getattr(app.screen, "found", ())))
+        await until(pilot, lambda: bool(getattr(app.screen, "decisions", ())))
         one = await deeper(pilot, "enter", OneDecision)
         await until(pilot, lambda: "20.4" in one.text() or "0.204" in one.text())
         assert "pts/3, ssh 10.1.2.3" in one.text()
@@ -168,6 +168,32 @@ async def test_a_table_sorts_by_each_column_and_marks_it_in_the_heading() -> Non
         await pilot.press("S")
         assert page.sorted_by == 0
         assert {first} <= {line.key for line in page.shown()}
+
+
+@pytest.mark.parametrize(("key", "titles"), [("3", 4), ("7", 4), ("8", 3)])
+async def test_the_lists_sort_too_and_say_so_in_their_title(key: str, titles: int) -> None:
+    """One key cycles through the orders and comes back to the first."""
+    app = filled("alert")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press(key)
+        page = app.page
+        assert page is not None
+
+        def title() -> str:
+            text = page.text().splitlines()
+            return next(line for line in text if line.startswith((" triggers", " documents", " decisions")))
+
+        await until(pilot, lambda: page.is_mounted and not getattr(page, "busy", False))
+        seen = [title()]
+        for _ in range(titles):
+            await pilot.press("S")
+            await until(pilot, lambda: not getattr(page, "busy", False))
+            await pilot.pause()
+            seen.append(title())
+        assert len({line.split("──")[0] for line in seen}) == titles
+        assert seen[0].split("──")[0] == seen[-1].split("──")[0]
+        assert all("▲" in line or "▼" in line for line in seen[1:-1])
 
 
 async def test_a_filter_stays_is_shown_in_the_title_and_esc_clears_it_before_it_leaves() -> None:
