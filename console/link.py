@@ -109,12 +109,23 @@ def judge(
         return Pulse(
             "dead", f"No engine: process {pid} ended, last heartbeat {format_duration(age)} ago; {stops}. {again}", age
         )
-    if age > SILENT_S or process == "stopped":
+    if process == "stopped":
         stops = _stops("LLM calls stop", lease_s - age, armed)
         return Pulse(
             "frozen",
-            f"Engine silent for {format_duration(age)} (process {pid} is "
-            f"{'stopped' if process == 'stopped' else 'frozen or busy'}); {stops}. R still works.",
+            f"Engine silent for {format_duration(age)} (process {pid} is stopped); {stops}. R still works.",
+            age,
+        )
+    if age > SILENT_S:
+        # the heartbeat is a row of the store: a store that takes no writes stops it, and not the engine
+        stops = (
+            f"NOT CERTAIN what is in force; without evaluated triggers LLM calls end after {format_duration(lease_s)}"
+            if armed
+            else _stops("", 0.0, armed)
+        )
+        return Pulse(
+            "frozen",
+            f"Engine silent for {format_duration(age)} (process {pid} is frozen or busy); {stops}. R still works.",
             age,
         )
     if age > LATE_S:
@@ -211,8 +222,10 @@ class StoreLink:
         try:
             glance = self.reader.glance()
         except StoreError as error:
-            state = None
-            pulse = Pulse("gone", f"{error} Retrying. You see the last figures that could be read.")
+            state, asked = None, self._engine_view()
+            self._last = asked or self._last
+            seen = "The figures are the engine's own answer" if asked else "You see the last figures that could be read"
+            pulse = Pulse("gone", f"{error} Retrying. {seen}.")
         else:
             self._last = glance.view or self._last
             state, pulse = glance.state, self._judge(glance, now, armed)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.view.model import View
 
 MOST_TASKS = 5
+PATIENCE_S = 2.0  # for an engine that is there and busy, before its last figures in the store are shown instead
 QUIET_S = 900.0  # after this long without news, a line shows that it still watches
 
 
@@ -53,10 +54,18 @@ def status(context: CliContext, watch: bool, when: str | None, as_json: bool) ->
         what = trouble or ("The engine has published nothing yet." if alive == "running" else ENGINE[alive])
         fail("\n".join(filter(None, (what, ENGINE[alive] if trouble and alive in ENGINE else "", elsewhere))), as_json)
     printed = [f"{iso(glance.view.at)} {_where(glance.view)}", *(line.sentence for line in lines(glance.view, alive))]
+    if uncertain := _recorded(glance, alive):
+        printed.insert(1, uncertain)
     if elsewhere:
         printed.insert(1, elsewhere)
     say(
-        {"engine_state": alive, "store": str(context.folder.path), "elsewhere": elsewhere, **_plain(glance.view)},
+        {
+            "engine_state": alive,
+            "recorded_bp": glance.state.percent_bp,
+            "store": str(context.folder.path),
+            "elsewhere": elsewhere,
+            **_plain(glance.view),
+        },
         "\n".join(printed),
         as_json,
     )
@@ -103,7 +112,7 @@ def look(context: CliContext) -> tuple[Glance | None, str, str]:
     except StoreError as error:
         trouble = str(error)
     known = (glance.pid, glance.heartbeat) if glance is not None else (0, 0.0)
-    answer = whereabouts.ask(context.folder, *known)
+    answer = whereabouts.ask(context.folder, *known, timeout_s=PATIENCE_S)
     if answer.view is not None:
         try:
             view = msgspec.convert(answer.view, View)
@@ -115,6 +124,17 @@ def look(context: CliContext) -> tuple[Glance | None, str, str]:
     if glance is not None and glance.view is not None:
         glance = replace(glance, view=corrected(glance.view, glance.state, not context.folder.is_surely_out()))
     return glance, STATES[answer.state], trouble
+
+
+def _recorded(glance: Glance, alive: str) -> str:
+    """The log has a higher percentage than the last figures of an engine that does not answer: they are too low."""
+    state, view = glance.state, glance.view
+    if alive in ("running", "dead") or view is None or state.rev <= view.rev or state.percent_bp <= view.percent_bp:
+        return ""
+    return (
+        f"NOT CERTAIN: the log has {state.percent_bp / 100:g} % (decision {state.rev}); the engine's last figures, "
+        f"{view.percent_bp / 100:g} %, are older. `rollout rollback` makes sure."
+    )
 
 
 STATES = {"running": "running", "silent": "frozen", "none": "dead", "unknown": "unknown"}
@@ -188,7 +208,7 @@ def lines(view: View, alive: str) -> list[StatusLine]:
     ]
     out += [StatusLine(f"limit {sentence}", "", f"Limited by the environment: {sentence}.") for sentence in view.limits]
     if view.plan_changed:
-        out.append(StatusLine("plan", view.plan_changed, f"{view.plan_changed[0].upper()}{view.plan_changed[1:]}."))
+        out.append(StatusLine("plan", view.plan_changed, f"{view.plan_changed}."))
     if view.attribution:
         out.append(_ignoring_figures("attribution", view.attribution))
     out += [StatusLine(f"server {s.name}", str(s.up), f"LLM server {server_sentence(s)}") for s in view.servers]

@@ -357,11 +357,13 @@ def approve(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
     if ask.actor.uid in state.approvers:
         known = state.approvals[state.approvers.index(ask.actor.uid)]
         as_whom = "" if known == who else f" (as {known}: the same uid {ask.actor.uid})"
-        return Refusal(f"{who} has approved this step already{as_whom}; another person must, from their own login.")
+        sentence = f"{who} has approved this step already{as_whom}; another person must, from their own login."
+        return Refusal(sentence, "same_person")
     if ask.actor.uid == ROOT and state.approvers:
         return Refusal(
             f"Not counted: this approval comes from root, who may be {' or '.join(state.approvals)} again "
-            "(sudo). Another person must approve, from their own login and without sudo."
+            "(sudo). Another person must approve, from their own login and without sudo.",
+            "same_person",
         )
     stage, bp = next_step(plan, state)
     return Decision(

@@ -50,7 +50,10 @@ async def run_command(apply: Apply) -> str:
     if not apply.command:
         return ""
     done = await shell.run(apply.command, apply.timeout_s)
-    return "" if done.ok else f"The apply command `{apply.command}` {done.sentence}: {done.last_line}"
+    if done.ok:
+        return ""
+    last = f": {done.last_line.rstrip('.')}." if done.last_line else ", without output."
+    return f"The apply command `{apply.command}` {done.sentence}{last}"
 
 
 async def _to_the_end(writing: asyncio.Task[None]) -> None:

@@ -81,7 +81,8 @@ async def _http(engine: Engine, check: Check) -> CheckResult:
 async def _command(engine: Engine, check: Check) -> CheckResult:
     done = await shell.run(check.command, check.timeout_s)
     command = clean_line(check.command, 120)
-    return CheckResult(done.ok, f"`{command}` {done.sentence}: {clean_line(done.output[-OUTPUT:], OUTPUT)}")
+    output = clean_line(done.output[-OUTPUT:], OUTPUT)
+    return CheckResult(done.ok, f"`{command}` {done.sentence}" + (f": {output}" if output else ", without output"))
 
 
 async def _metric(engine: Engine, check: Check) -> CheckResult:

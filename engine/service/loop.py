@@ -22,7 +22,7 @@ from engine.service.escalation import Escalation
 from engine.service.lag import BEAT_S
 from engine.service.notifier import Mailing
 from engine.service.trials import Trials
-from engine.store import future, lease, live, log, ownership, plans
+from engine.store import future, head_memory, lease, live, log, ownership, plans
 from engine.text import clean_line, spoken
 from engine.view.model import ProofView
 
@@ -48,6 +48,7 @@ class ControlLoop:
         self._more_to_retain = False
         self._removed_at: float | None = None
         self._wall_s: float | None = None  # offset of the wall clock from the machine's, as last seen
+        self._remembered = -1  # rev of the last head kept outside the store
         self._trials = Trials(engine)
         self._pending: deque[tuple[Ask, Callable[[State], Decision | None]]] = deque()
         self._flushing: asyncio.Task[None] | None = None
@@ -90,6 +91,7 @@ class ControlLoop:
         self._accept_armed_file()
         if not engine.verified.ok:
             await self._alarm(engine.verified.sentence)
+        cut = "" if engine.rehearsal else head_memory.lacks(engine.conn, engine.folder.path)
         if engine.state.rev == 0:
             ask = engine.ask()
             await engine.commit(ask, lambda state: pinning.begins(engine, ask))
@@ -99,9 +101,13 @@ class ControlLoop:
             await rollback.roll_back(engine, engine.ask("the engine ended uncleanly and [store] resume is safe"))
         elif engine.state.percent_bp and engine.from_backup:
             await rollback.roll_back(engine, engine.ask("a restored backup carries an old percentage"))
+        elif engine.state.percent_bp and cut:
+            await rollback.roll_back(engine, engine.ask(cut))
         elif engine.state.percent_bp and engine.switch.armed is None:
             await rollback.roll_back(engine, engine.ask("the armed file was removed while no engine ran"))
         await self._pin()
+        if cut:
+            engine.event(f"{cut[0].upper()}{cut[1:]}. A restored backup and a new store look the same.")
         if not engine.clean_start:
             engine.event("The previous engine ended uncleanly; nothing acknowledged is lost.")
         await self._record_ceiling()
@@ -185,6 +191,7 @@ class ControlLoop:
         sd_notify.tell(sd_notify.ALIVE)
         self._trials.tick()
         self._publish()
+        self._remember_head()
 
     async def _watch_plan(self) -> None:
         while True:
@@ -372,6 +379,13 @@ class ControlLoop:
         self._trials.clock_was_set(ask.at)
         engine.writer.later(lambda conn: future.bring_back(conn, ask.at))
         engine.monitor.complained(engine.state)
+
+    def _remember_head(self) -> None:
+        """Outside the store, so that the next start sees a log that was cut or replaced."""
+        engine, head = self._engine, self._engine.trust.head
+        if head.rev != self._remembered and not engine.rehearsal and not engine.trust.broken:
+            self._remembered = head.rev
+            engine.background(asyncio.to_thread(head_memory.keep, engine.folder.path, head.rev, head.hash))
 
     def _publish(self) -> None:
         engine = self._engine

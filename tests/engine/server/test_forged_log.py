@@ -1,0 +1,79 @@
+"""A log that is replaced while no engine runs is a valid chain: the head kept in the user's state folder gives it away."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+from engine.rollout.state import Actor, Decision, State
+from engine.store import database, head_memory, lease, log
+from engine.store.folder import Folder
+from engine.store.reader import Reader
+from tests.engine.service.stage import Stage
+
+QUIET = {"llm.url": "http://127.0.0.1:9"}
+
+
+def forged(stage: Stage, percent_bp: int) -> None:
+    """Another database in the store's place, whose chain verifies, at a percentage that nobody decided."""
+    other = Folder(stage.root / "other")
+    database.create(other)
+    conn = database.open_writer(other, "FULL")
+    lease.take(conn, 1, time.time(), time.time())
+    lease.ended(conn)
+    state = log.append(
+        conn, State(), Decision("start", Actor("alice"), "", 0, 0, time.time(), "r1", "the rollout begins")
+    )
+    log.append(
+        conn,
+        state,
+        Decision("promote", Actor("alice"), "", 3, percent_bp, time.time(), "r2", "alice promoted to Limited"),
+    )
+    assert log.verify(conn).ok
+    conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    conn.close()
+    for name in ("-wal", "-shm"):
+        stage.folder.database.with_name(stage.folder.database.name + name).unlink(missing_ok=True)
+    shutil.copy(other.database, stage.folder.database)
+    stage.folder.prepare_armed_file("forged")
+    stage.folder.arm()
+    stage.reader.close()
+    stage.reader = Reader(stage.folder)
+
+
+def stopped(stage: Stage) -> None:
+    assert stage.cli("stop").returncode == 0
+    assert stage.until(lambda: not stage.folder.is_locked())
+
+
+def test_a_chain_forged_while_no_engine_runs_goes_to_zero(tmp_path: Path) -> None:
+    with Stage(tmp_path, speed=None, settings=QUIET) as stage:
+        stage.engine()
+        stage.climb(2)
+        time.sleep(1.0)
+        stopped(stage)
+        stage.engine()  # an ordinary start comes back as it was
+        assert stage.percent_bp == 1000
+        time.sleep(1.0)
+        stopped(stage)
+        forged(stage, 2500)
+        stage.engine()
+        assert stage.until(lambda: stage.percent_bp == 0)
+        (row,) = stage.reader.log(1, kind="rollback")
+        assert "the log was cut or replaced while no engine ran" in row.reason
+        assert stage.until(lambda: any("cut or replaced" in text for _, text in stage.view.events))
+        assert not stage.folder.is_armed()
+
+
+def test_without_a_memory_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    """The test above would pass for another reason if this one did not come up at the forged percentage."""
+    with Stage(tmp_path, speed=None, settings=QUIET) as stage:
+        stage.engine()
+        stage.climb(2)
+        time.sleep(1.0)
+        stopped(stage)
+        head_memory._place(stage.folder.path).unlink()
+        forged(stage, 2500)
+        stage.engine()
+        assert stage.percent_bp == 2500

@@ -1,0 +1,115 @@
+"""The machine's wall clock is set forward and back under a real engine: nothing is deleted, and complaints are heard.
+
+The engine process runs with libfaketime, whose offset is a file that the test rewrites; the monotonic clock stays real.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from glob import glob
+from pathlib import Path
+
+import pytest
+
+from tests.engine.service.stage import Stage
+
+FAKETIME = next(iter(glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), "")
+DAY = 86400
+QUIET = {"llm.url": "http://127.0.0.1:9", "trigger_settings.probe_every": "1h"}
+
+
+class WallClock:
+    """The offset of the wall clock of engines started under it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.set(0)
+
+    @contextmanager
+    def for_engines(self) -> Iterator[None]:
+        """Processes started meanwhile have this clock; the test's own commands have the machine's."""
+        with pytest.MonkeyPatch.context() as environ:
+            environ.setenv("LD_PRELOAD", FAKETIME)
+            environ.setenv("FAKETIME_TIMESTAMP_FILE", str(self._path))
+            environ.setenv("FAKETIME_NO_CACHE", "1")
+            environ.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            yield
+
+    def engine(self, stage: Stage) -> None:
+        with self.for_engines():
+            stage.engine()
+
+    def set(self, seconds: int) -> None:
+        part = self._path.with_suffix(".part")
+        part.write_text(f"{seconds:+d}s\n")
+        part.replace(self._path)
+
+
+@pytest.fixture
+def wall(tmp_path: Path) -> WallClock:
+    if not FAKETIME:
+        pytest.skip("libfaketime is not installed (Debian: faketime); test_clocks.py tests the same in one process")
+    return WallClock(tmp_path / "offset")
+
+
+def count(stage: Stage, table: str) -> int:
+    with sqlite3.connect(f"file:{stage.folder.database}?mode=ro", uri=True) as conn:
+        return int(conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def says(stage: Stage) -> float:
+    """What the engine's wall clock reads."""
+    return stage.view.at
+
+
+def complain(stage: Stage, count: int, name: str) -> None:
+    for n in range(count):
+        fields = {"kind": "complaint", "text": "nothing is found", "id": f"{name}-{n}"}
+        status, answer = stage.client.request("POST", "/v1/feedback", fields, 10.0)
+        assert status == 200, answer
+
+
+def test_a_machine_s_clock_two_months_ahead_deletes_nothing_and_is_logged(tmp_path: Path, wall: WallClock) -> None:
+    with Stage(tmp_path, speed=None, settings=QUIET) as stage:
+        wall.engine(stage)
+        for n in range(20):
+            stage.extract(f"d{n}")
+        assert stage.until(lambda: count(stage, "extraction") == 20)
+        raw, rolled = count(stage, "extraction"), count(stage, "rollup")
+        wall.set(60 * DAY)
+        assert stage.until(lambda: says(stage) > time.time() + 59 * DAY)
+        stage.extract("while the clock is wrong")
+        time.sleep(12)  # several rounds of retention
+        assert count(stage, "extraction") == raw + 1
+        assert count(stage, "rollup") >= rolled
+        wall.set(0)
+        assert stage.until(lambda: says(stage) < time.time() + 60)
+        time.sleep(3)
+        assert count(stage, "extraction") == raw + 1
+        assert stage.kinds().count("clock") == 2
+        with sqlite3.connect(f"file:{stage.folder.database}?mode=ro", uri=True) as conn:
+            (latest,) = conn.execute("SELECT max(at) FROM extraction").fetchone()
+        assert latest < time.time() + 60
+
+
+def test_complaints_count_after_a_clock_that_was_two_hours_ahead(tmp_path: Path, wall: WallClock) -> None:
+    """The engine entered its stage in what is the future now, was stopped, and starts with the right time."""
+    with Stage(tmp_path, speed=None, settings=QUIET) as stage:
+        wall.set(7200)
+        wall.engine(stage)
+        stage.climb(2)
+        assert stage.reader.state().entered_at > time.time() + 7000
+        assert stage.cli("stop").returncode == 0
+        assert stage.until(lambda: not stage.folder.is_locked())
+        wall.set(0)
+        wall.engine(stage)
+        assert stage.until(lambda: stage.reader.state().entered_at < time.time() + 5)
+        complain(stage, 11, "heard")
+        assert stage.until(lambda: stage.percent_bp == 0)
+        assert "trigger" in stage.kinds()
+        cooled = stage.reader.state().cooldown_until
+        assert cooled is not None
+        assert cooled < time.time() + 1800 + 60
