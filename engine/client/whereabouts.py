@@ -34,7 +34,7 @@ def ask(folder: Folder, pid: int = 0, heartbeat: float = 0.0, timeout_s: float =
     """`pid` and `heartbeat` (epoch seconds) are the last ones the store has for an engine, 0 if it cannot be read."""
     why = ""
     try:
-        status, answer = EngineClient(folder).request("GET", "/v1/status", timeout_s=timeout_s)
+        status, answer = EngineClient(folder).request("GET", "/v1/status?times=epoch", timeout_s=timeout_s)
         return Whereabouts("running", answer if status == 200 else None)
     except TimeoutError:
         return Whereabouts("silent", pid=pid, why="it does not answer")
