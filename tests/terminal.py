@@ -66,6 +66,9 @@ class Terminal:
         fcntl.ioctl(child_line, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.found = termios.tcgetattr(child_line)  # the line's settings, to compare with afterwards
         env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(ROOT)}
+        env |= {
+            name: os.environ[name] for name in ("XDG_CONFIG_HOME",) if name in os.environ
+        }  # of the test, not the user's
         env |= {"TERM": "xterm-256color", "LANG": "C.UTF-8", **(environ or {})}
         self.began = time.monotonic()
         self.pid = os.fork()
