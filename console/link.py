@@ -25,6 +25,7 @@ from engine.rollout.state import State
 from engine.store.documents import Document
 from engine.store.folder import Folder, StoreError
 from engine.store.reader import Glance, Reader
+from engine.text import percent
 from engine.view.model import DecisionView, Health, View
 
 T = TypeVar("T")
@@ -154,16 +155,16 @@ def corrected(view: View, state: State | None, armed: bool) -> View:
     elif out:
         health = "alert"
         sentence = (
-            f"0 % IN FORCE, {view.percent_bp / 100:g} % decided: the file `armed` is missing; figures may be stale"
+            f"0 % IN FORCE, {percent(view.percent_bp)} decided: the file `armed` is missing; figures may be stale"
         )
     else:
         health, sentence = (
             "alert",
             "ALERT: lowered, recorded in the log; the engine hasn't confirmed yet, figures may be stale",
         )
-    percent, stage = view.percent_bp, view.stage
+    percent_bp, stage = view.percent_bp, view.stage
     if state is not None and lower:
-        percent, stage = state.percent_bp, state.stage
+        percent_bp, stage = state.percent_bp, state.stage
     known = stage < len(view.stage_names)
     gate = structs.replace(
         view.gate, open=False, blocked=("the percentage was lowered; the engine hasn't confirmed it yet",)
@@ -171,8 +172,8 @@ def corrected(view: View, state: State | None, armed: bool) -> View:
     return structs.replace(
         view,
         stage=stage,
-        percent_bp=percent,
-        effective_bp=0 if out else min(view.effective_bp, percent),
+        percent_bp=percent_bp,
+        effective_bp=0 if out else min(view.effective_bp, percent_bp),
         stage_name=view.stage_names[stage] if known else view.stage_name,
         stage_percent_bp=view.stage_percents[stage] if known else view.stage_percent_bp,
         stable=view.stable and stage == view.stage,

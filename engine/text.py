@@ -64,6 +64,16 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def percent(bp: int) -> str:
+    """Basis points as decided or planned: 10000 -> "100 %", 1250 -> "12.5 %". Exact: no rounding, no trailing zeros."""
+    return f"{bp / 100:g} %"
+
+
+def rate_percent(rate: float, places: int = 1) -> str:
+    """A measured share: 0.056 -> "5.6 %". Rounded half to even at `places` decimals, zeros kept, so columns line up."""
+    return f"{rate * 100:.{places}f} %"
+
+
 def took(ms: float) -> str:
     """ "38 ms", "0.4 ms", "12.3 s": one way to write how long something took, wherever it is shown."""
     return f"{ms / 1000:.1f} s" if ms >= 10_000 else f"{ms:.0f} ms" if ms >= 1 else f"{ms:.1f} ms"

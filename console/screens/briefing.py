@@ -8,6 +8,7 @@ from textual.binding import BindingType
 
 from console.screens.page import Hint, Page, key
 from console.widgets.canvas import Canvas
+from engine.text import percent
 from engine.view.model import View
 
 KEYS = (
@@ -34,7 +35,7 @@ class Briefing(Page):
         return (("enter", "begin your shift", "app.begin"), ("q", "leave", "app.leave"), ("?", "help", "app.help"))
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
-        stage = f"stage {v.stage} of {v.stages - 1}, {v.stage_name}, {v.percent_bp / 100:g} % of documents"
+        stage = f"stage {v.stage} of {v.stages - 1}, {v.stage_name}, {percent(v.percent_bp)} of documents"
         self._paint(c, y, f"mara's day shift leaves you {v.service} in {stage}.")
 
     def nothing(self, c: Canvas, y: int) -> None:

@@ -19,7 +19,7 @@ from engine.plan.durations import iso
 from engine.report import RolloutReport, gather, html
 from engine.report.markdown import METRICS, PROMPTS, QUESTIONS
 from engine.report.timeline import duration
-from engine.rollout.state import percent
+from engine.text import percent
 from engine.view.model import View
 
 Lines = list[tuple[str, str]]  # text, style

@@ -11,7 +11,8 @@ from engine.text import counted
 def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> None:
     """Print from where to where, in which stores, and whether an engine would carry it out."""
     from console.verbs.status import ENGINE, look
-    from engine.rollout.state import percent, stage_name
+    from engine.rollout.state import stage_name
+    from engine.text import percent
 
     plan = context.plan
     if to_stage is not None and to_stage >= len(plan.stages):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from console.context import CliContext, fail, json_option, notice, say
+from engine.text import percent
 
 if TYPE_CHECKING:
     from engine.view.model import GateView, View
@@ -48,7 +49,7 @@ def headline(view: View, is_open: bool) -> str:
     to = view.gate
     return (
         f"Gate {'OPEN' if is_open else 'SHUT'}: stage {view.stage} {view.stage_name} to stage {to.next_stage} "
-        f"{to.next_name}, {to.next_percent_bp / 100:g} %. {to.met} of {to.total} met. Epoch {view.epoch}."
+        f"{to.next_name}, {percent(to.next_percent_bp)}. {to.met} of {to.total} met. Epoch {view.epoch}."
     )
 
 
@@ -88,7 +89,7 @@ class Goal(NamedTuple):
 
 
 def _stage(view: View) -> str:
-    return f"stage {view.stage} {view.stage_name}, {view.effective_bp / 100:g} %"
+    return f"stage {view.stage} {view.stage_name}, {percent(view.effective_bp)}"
 
 
 def parse_goal(text: str) -> Goal:

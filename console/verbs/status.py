@@ -14,6 +14,7 @@ from console.context import CliContext, fail, json_option, say
 from console.tasks import KEYS
 from engine.plan.durations import clock, format_duration, iso
 from engine.store.folder import StoreError
+from engine.text import percent
 from engine.view.headlines import server_sentence
 
 if TYPE_CHECKING:
@@ -148,9 +149,9 @@ def _elsewhere(context: CliContext) -> str:
     for other in context.meant.others:
         answer = whereabouts.ask(Folder(other))
         if answer.state in ("running", "silent"):
-            percent = "" if answer.view is None else f" at {answer.view.get('effective_bp', 0) / 100:g} %"
+            at = "" if answer.view is None else f" at {percent(answer.view.get('effective_bp', 0))}"
             return (
-                f"ANOTHER ENGINE of this plan runs{percent}: it last ran with the store {other}, which the "
+                f"ANOTHER ENGINE of this plan runs{at}: it last ran with the store {other}, which the "
                 f"plan no longer names. `rollout rollback` takes both to 0 %; `rollout --store {other} "
                 "status` shows it."
             )
@@ -187,9 +188,9 @@ def _where(view: View) -> str:
 
 def lines(view: View, alive: str) -> list[StatusLine]:
     """The dashboard as plain lines, the most important first."""
-    percent = f"{view.effective_bp / 100:g} %"
+    shown = percent(view.effective_bp)
     if view.why_effective:
-        percent += f" in force, {view.percent_bp / 100:g} % decided: {view.why_effective}"
+        shown += f" in force, {percent(view.percent_bp)} decided: {view.why_effective}"
     tripped = [t for t in view.triggers if t.verdict in ("breach", "firing")]
     out = [StatusLine("engine", alive, ENGINE[alive])] if alive in ENGINE else []
     out += [
@@ -197,7 +198,7 @@ def lines(view: View, alive: str) -> list[StatusLine]:
             "stage",
             f"{view.stage} {view.effective_bp} {view.percent_bp}",
             f"{'Stable' if view.stage >= view.stages else f'Stage {view.stage} {view.stage_name}'}, "
-            f"{percent}. Epoch {view.epoch}.",
+            f"{shown}. Epoch {view.epoch}.",
         ),
         StatusLine("health", f"{view.health} {[t.id for t in tripped]}", view.health_sentence),
     ]

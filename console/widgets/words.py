@@ -6,9 +6,10 @@ from math import isfinite
 
 from engine.plan.durations import clock, format_duration, iso
 from engine.plan.vocabulary import METRICS
+from engine.text import percent, rate_percent
 from engine.view.model import GateView, Gauge, Health, ServerView, TriggerView, View
 
-__all__ = ["ago", "clock", "format_duration", "hour", "minute", "moment"]
+__all__ = ["ago", "clock", "format_duration", "hour", "minute", "moment", "percent"]
 
 NO_DATA = "no data"
 
@@ -36,14 +37,9 @@ VERDICT: dict[str, tuple[str, str]] = {  # sign, style
 }
 
 
-def percent(bp: int) -> str:
-    """Basis points: 1000 -> "10 %"."""
-    return f"{bp / 100:g} %"
-
-
 def rate(value: float | None, digits: int = 1) -> str:
     """0.056 -> "5.6 %"."""
-    return NO_DATA if value is None or not isfinite(value) else f"{value * 100:.{digits}f} %"
+    return NO_DATA if value is None or not isfinite(value) else rate_percent(value, digits)
 
 
 def ms(value: float | None) -> str:

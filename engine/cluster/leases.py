@@ -12,7 +12,7 @@ from engine.clock import Clock
 from engine.cluster.lease import OUT_S, Grant, LeaseRenewal, Terms, Version, WorkerLease, granted, pending
 from engine.cluster.lending import Lender
 from engine.plan.durations import iso
-from engine.text import clean_line, counted
+from engine.text import clean_line, counted, percent
 
 WATCH_S = 20.0  # how long a watch without news stays open
 SILENT_S = 0.7  # without a renewal for this long, a worker is silent: two renewals are missing
@@ -203,8 +203,8 @@ class Leases:
                 return f"is silent; its lease ends {self._iso(lease.until)}"
         calls = f"{counted(lease.in_flight, 'LLM call')} in flight" if lease.in_flight else ""
         if not lease.obeys(self._version):
-            return f"has not acknowledged {lease.percent_bp / 100:g} % yet{f', {calls}' if calls else ''}"
-        return f"has {calls}" if calls else f"obeys {lease.percent_bp / 100:g} %, nothing in flight"
+            return f"has not acknowledged {percent(lease.percent_bp)} yet{f', {calls}' if calls else ''}"
+        return f"has {calls}" if calls else f"obeys {percent(lease.percent_bp)}, nothing in flight"
 
     def _iso(self, at: float) -> str:
         return iso(self._clock.now() + at - self._clock.real(), ms=True)

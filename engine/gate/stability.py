@@ -15,8 +15,9 @@ from engine import bounds
 from engine.measures.bucket import Bucket
 from engine.plan.durations import iso
 from engine.plan.model import Condition, Plan, Stage
-from engine.rollout.state import State, percent
+from engine.rollout.state import State
 from engine.store import series
+from engine.text import percent
 from engine.triggers import words
 
 DAY = 86400

@@ -28,11 +28,12 @@ from engine.plan.problems import PlanError
 from engine.quality import review
 from engine.rollout import control
 from engine.rollout.calendar import blocked_until
-from engine.rollout.state import Decision, State, percent, stage_name, transition
+from engine.rollout.state import Decision, State, stage_name, transition
 from engine.store import log, plans, series
 from engine.store.database import one_moment
 from engine.store.reader import decision_view
 from engine.store.rollup import LEVELS
+from engine.text import percent
 from engine.triggers.history import STALE_S
 from engine.triggers.measurement import NoData, Ok, Sample, rate
 from engine.triggers.wording import Reading

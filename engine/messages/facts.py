@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from engine.metrics import figures
 from engine.plan.durations import format_duration, iso
 from engine.plan.model import Plan
-from engine.rollout.state import Decision, percent
+from engine.rollout.state import Decision
 from engine.store import log
 from engine.store.reader import decision_view
+from engine.text import percent
 from engine.view.model import DecisionView, ProofView, View
 
 INCIDENTS = ("trigger", "rollback", "hold")

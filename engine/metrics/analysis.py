@@ -19,6 +19,7 @@ from engine.metrics.errors import error_analysis
 from engine.metrics.snapshot import take
 from engine.plan.durations import format_duration, iso
 from engine.store import log, series
+from engine.text import rate_percent
 
 __all__ = ["error_analysis", "performance_report", "snapshot"]
 
@@ -142,7 +143,7 @@ def _volume(a: int, b: int, half_s: float) -> dict[str, Any]:
 
 
 def _percent(value: float | None) -> str:
-    return "none" if value is None else f"{value * 100:.1f} %"
+    return "none" if value is None else rate_percent(value)
 
 
 def _ms(value: float | None) -> str:

@@ -11,15 +11,12 @@ from engine.plan.model import Item, Plan
 from engine.plan.positions import Path, dotted
 from engine.plan.validate import closest
 from engine.plan.vocabulary import PLACEHOLDERS, Id
+from engine.text import percent
 
 Mistake = tuple[Path, str]
 
 # These two have their own rule (consecutive calls and probes; a CUSUM), set in trigger_settings.
 _OWN_RULE = ("llm_available", "error_creep")
-
-
-def _percent(bp: int) -> str:
-    return f"{bp / 100:g} %"
 
 
 def stages_in_order(plan: Plan) -> Iterator[Mistake]:
@@ -38,7 +35,7 @@ def percentages_never_fall(plan: Plan) -> Iterator[Mistake]:
         if stage.percent_bp < before.percent_bp:
             yield (
                 ("stages", index, "percent"),
-                f"{_percent(stage.percent_bp)} is less than the {_percent(before.percent_bp)} of the stage before; "
+                f"{percent(stage.percent_bp)} is less than the {percent(before.percent_bp)} of the stage before; "
                 "percentages never decrease from stage to stage",
             )
 
@@ -135,7 +132,7 @@ def ab_test_has_two_arms(plan: Plan) -> Iterator[Mistake]:
         if stage.ab_test and not 0 < stage.percent_bp < 10_000:
             yield (
                 (*here, "percent"),
-                f"{_percent(stage.percent_bp)} leaves an A/B test with one arm; give a percentage between 0 and 100",
+                f"{percent(stage.percent_bp)} leaves an A/B test with one arm; give a percentage between 0 and 100",
             )
         if stage.ab_test and stage.experiment is None:
             yield (

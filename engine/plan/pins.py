@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.plan.model import Plan, Stage
+from engine.text import percent
 
 
 class PinnedStage(Struct, frozen=True):
@@ -89,7 +90,7 @@ def misplaced(plan: Plan, pins: Pins, stage: int) -> str:
     if there != stage:
         return f"{label} is now stage {there}"
     if plan.stages[there].percent_bp != here.percent_bp:
-        return f"{label} has {plan.stages[there].percent_bp / 100:g} % instead of {here.percent_bp / 100:g} %"
+        return f"{label} has {percent(plan.stages[there].percent_bp)} instead of {percent(here.percent_bp)}"
     return ""
 
 

@@ -12,8 +12,7 @@ from datetime import UTC, datetime
 from engine.report.elements import Element, el
 from engine.report.model import Curves, Incident, Point, StageStory
 from engine.report.timeline import moment_of
-from engine.rollout.state import percent
-from engine.text import counted
+from engine.text import counted, percent
 from engine.triggers import words
 
 WIDTH, LEFT, RIGHT = 760.0, 58.0, 12.0

@@ -32,11 +32,11 @@ from engine.report.model import (
     WrittenNote,
 )
 from engine.report.timeline import Spent, Visit
-from engine.rollout.state import percent, stage_name
+from engine.rollout.state import stage_name
 from engine.store import log, series
 from engine.store.database import one_moment
 from engine.store.log import Row
-from engine.text import clean_block, clean_line
+from engine.text import clean_block, clean_line, percent
 from engine.triggers import words
 
 HEADINGS = (

@@ -16,7 +16,7 @@ from engine.report.html_parts import Section, figure_of, section, table, when
 from engine.report.markdown import METRICS
 from engine.report.model import RolloutReport, StageStory
 from engine.report.timeline import span
-from engine.rollout.state import percent
+from engine.text import percent
 from engine.triggers import words
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

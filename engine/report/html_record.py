@@ -7,8 +7,7 @@ from engine.report.elements import Child, Element, el
 from engine.report.html_parts import Section, table, when
 from engine.report.markdown import PROMPTS, delivery, times
 from engine.report.model import Chapter, Incident, LoggedDecision, MeasuredResult, RolloutReport, Signed
-from engine.rollout.state import percent
-from engine.text import counted
+from engine.text import counted, percent
 
 TICKS = {"done": ("✓", "good", "done"), "failed": ("✗", "bad", "failed"), "open": ("○", "quiet", "open")}
 

@@ -12,7 +12,7 @@ from engine.measures.look import LOOK, Attendance
 from engine.plan.durations import format_duration
 from engine.report.model import Happened, Incident
 from engine.store.log import Row
-from engine.text import clean_line, counted
+from engine.text import clean_line, counted, rate_percent
 from engine.triggers.wording import Reading
 
 MOST = 60  # rows
@@ -113,7 +113,7 @@ def _reading(body: str) -> str:
     except msgspec.MsgspecError:
         return "its evidence is unreadable"
     rate = r.k is not None and r.n
-    bound = f", at most {bounds.rate_upper(r.k, r.n) * 100:.1f} %" if rate and r.k is not None else ""
+    bound = f", at most {rate_percent(bounds.rate_upper(r.k, r.n))}" if rate and r.k is not None else ""
     return f"{clean_line(r.headline or r.sentence, 200)} (n {r.n}{bound})"
 
 

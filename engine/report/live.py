@@ -21,7 +21,7 @@ from engine.report import charts
 from engine.report.elements import Child, Element, el, page
 from engine.report.html_parts import when
 from engine.report.model import Point
-from engine.rollout.state import percent
+from engine.text import percent
 from engine.triggers import words
 from engine.view.model import ConditionView, DecisionView, GateView, Gauge, View
 

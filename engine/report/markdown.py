@@ -9,8 +9,7 @@ from engine.measures.figure import Figure
 from engine.plan.durations import iso
 from engine.report.model import Chapter, Incident, LoggedDecision, RolloutReport, Sent, Signed, StageStory
 from engine.report.timeline import duration, span
-from engine.rollout.state import percent
-from engine.text import counted
+from engine.text import counted, percent
 
 _ACTS = re.compile(r"([\\`*\[\]<>|~])|(?<!\w)(_)|(_)(?!\w)|(&)(?=#?\w+;)|(!)(?=\[)")
 _STARTS = re.compile(r"^(\s*)([#+\-=>]|\d+[.)])")

@@ -19,10 +19,10 @@ from engine.plan.durations import iso
 from engine.plan.model import Plan, Stage
 from engine.report import incident
 from engine.report.model import Entry, Incident, LoggedDecision
-from engine.rollout.state import State, percent, transition
+from engine.rollout.state import State, transition
 from engine.store import log, series
 from engine.store.log import Row
-from engine.text import clean_line
+from engine.text import clean_line, percent
 from engine.triggers import words
 
 DECIDED = frozenset(

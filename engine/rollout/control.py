@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from engine.plan.model import Action, Plan, Stage
 from engine.rollout import actions, way_back
-from engine.rollout.state import ROOT, UNDO_S, Ask, Decision, Refusal, State, Undo, percent, stage_name
+from engine.rollout.state import ROOT, UNDO_S, Ask, Decision, Refusal, State, Undo, stage_name
 from engine.rollout.way_back import Setback
+from engine.text import percent
 
 CAUSE = 8  # minimum characters of a cause
 

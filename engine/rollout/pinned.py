@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from engine.plan.model import Plan
 from engine.plan.pins import Pins, find_stage
 from engine.rollout.control import note
-from engine.rollout.state import Ask, Decision, Refusal, State, percent, stage_name
+from engine.rollout.state import Ask, Decision, Refusal, State, stage_name
+from engine.text import percent
 
 
 def pin(

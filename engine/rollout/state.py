@@ -258,8 +258,3 @@ def replay(decisions: list[Decision]) -> State:
 
 def stage_name(plan: Plan, stage: int) -> str:
     return plan.stages[stage].name if stage < len(plan.stages) else "stable"
-
-
-def percent(bp: int) -> str:
-    """10000 -> "100 %", 1250 -> "12.5 %"."""
-    return f"{bp / 100:g} %"

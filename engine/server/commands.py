@@ -16,12 +16,12 @@ import msgspec
 
 from engine.client.client import Reply
 from engine.rollout.control import not_below
-from engine.rollout.state import Actor, Ask, percent
+from engine.rollout.state import Actor, Ask
 from engine.server.requests import data, decisions, evidence, feedback, jobs, people, process
 from engine.service import rollback
 from engine.service.engine import REASON_LIMIT, Engine
 from engine.store import log
-from engine.text import clean_line, digest
+from engine.text import clean_line, digest, percent
 
 REQUEST_ID = 64  # characters
 Handler = Callable[[Engine, dict[str, Any], Ask], Awaitable[Reply]]

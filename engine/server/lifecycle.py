@@ -8,8 +8,9 @@ import os
 
 from engine.plan.durations import format_duration, iso
 from engine.rollout.control import hold, note
-from engine.rollout.state import Decision, Refusal, State, percent
+from engine.rollout.state import Decision, Refusal, State
 from engine.service.engine import Engine, machine_time
+from engine.text import percent
 
 STOP_S = 2.0  # a store that refuses writes must not keep the engine from stopping
 

@@ -17,7 +17,7 @@ from engine.rehearsal import record
 from engine.service import drill
 from engine.service.engine import Engine
 from engine.store import backup, database
-from engine.text import clean_line
+from engine.text import clean_line, percent
 from engine.triggers.attempts import changed_and_not_replayed, latest
 from engine.triggers.backtest import Attempt, Inject, backtest
 
@@ -140,7 +140,7 @@ async def _drill(engine: Engine, check: Check) -> CheckResult:
         True,
         f"dry run on this disk: from 100 % a router read 0 % after {result.effective_ms:.2f} ms, the decision was "
         f"on the disk after {result.recorded_ms:.1f} ms; the live store takes a decision in {commit_ms:.1f} ms and "
-        f"stays at {engine.state.percent_bp / 100:g} %",
+        f"stays at {percent(engine.state.percent_bp)}",
     )
 
 

@@ -54,7 +54,7 @@ from engine.store.documents import Affected
 from engine.store.folder import Folder
 from engine.store.log import Outcome
 from engine.store.writer import Writer
-from engine.text import spoken
+from engine.text import percent, spoken
 from engine.trial import ledger
 from engine.view.model import ProofView, View
 
@@ -384,7 +384,7 @@ class Engine:
     def _applied(self, applied: Applied) -> None:
         """Log that the service beside the engine did not follow, or follows again."""
         ask = self.ask()
-        of = f"{self.state.percent_bp / 100:g} %"
+        of = percent(self.state.percent_bp)
         sentence = (
             f"apply failed at {of}: {applied.sentence} Retrying."
             if applied.state == "failed"

@@ -14,7 +14,7 @@ from engine.client.identity import whoami
 from engine.plan.environment import PERCENTAGE, ceiling
 from engine.rollout.control import note, set_ceiling
 from engine.rollout.corrections import clock_step, in_the_future
-from engine.rollout.state import Ask, Decision, State, percent
+from engine.rollout.state import Ask, Decision, State
 from engine.routing.switch import TAKEN_OVER
 from engine.service import pinning, retention, rollback, sd_notify, snapshot
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
@@ -23,7 +23,7 @@ from engine.service.lag import BEAT_S
 from engine.service.notifier import Mailing
 from engine.service.trials import Trials
 from engine.store import future, head_memory, lease, live, log, ownership, plans
-from engine.text import clean_line, spoken
+from engine.text import clean_line, percent, spoken
 from engine.view.model import ProofView
 
 TICK_S = 1.0

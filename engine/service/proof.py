@@ -21,7 +21,7 @@ from engine.cluster.leases import Leases
 from engine.plan.durations import iso
 from engine.routing.pipeline import Pipeline, Routed
 from engine.routing.switch import Switch
-from engine.text import counted, took
+from engine.text import counted, percent, took
 from engine.view.model import ProofView
 
 LIMIT_S = 5.0
@@ -131,7 +131,7 @@ class Proof:
     def _contradicted(self) -> str:
         """What contradicts it here; "" when only documents are missing."""
         if self._switch.read().percent_bp > self.target_bp:
-            return f"routers still obey {self._switch.read().percent_bp / 100:g} %"
+            return f"routers still obey {percent(self._switch.read().percent_bp)}"
         if self.target_bp:
             return ""
         if llm := self._since().llm:
@@ -197,7 +197,7 @@ def sentence(view: ProofView, target_bp: int, armed_path: str, why: str = "") ->
         return _waits("waiting for the first document routed since")
     if target_bp:
         return (
-            "; ".join([f"Effective in {took(view.effective_ms)}: routers obey {target_bp / 100:g} %", *_outside(view)])
+            "; ".join([f"Effective in {took(view.effective_ms)}: routers obey {percent(target_bp)}", *_outside(view)])
             + "."
         )
     parts = [

@@ -18,7 +18,7 @@ from engine.plan.environment import PERCENTAGE
 from engine.plan.model import Message
 from engine.rollout import control
 from engine.rollout.control import to_resume
-from engine.rollout.state import State, percent, stage_name
+from engine.rollout.state import State, stage_name
 from engine.routing.switch import Permit
 from engine.service import escalation
 from engine.service.engine import COMPLAINTS, Engine
@@ -27,7 +27,7 @@ from engine.service.lag import SHOWN_S
 from engine.store import log, series
 from engine.store.database import held_back
 from engine.store.reader import decision_view
-from engine.text import counted
+from engine.text import counted, percent
 from engine.triggers.evidence import Evidence
 from engine.triggers.measurement import Ok
 from engine.triggers.rules import find

@@ -21,6 +21,7 @@ from engine.plan.durations import iso
 from engine.rollout.state import DOWN, Decision, Refusal, State, transition, unlawful
 from engine.store.database import one_moment
 from engine.store.trust import Head, Trust
+from engine.text import percent
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _state = msgspec.json.Decoder(State)
@@ -393,8 +394,8 @@ def _verify(conn: sqlite3.Connection, head: str) -> Verification:
             count,
             prev,
             f"The log is a chain of {count} decisions, but the stored state does not match it (the row has "
-            f"revision {row[0]}, epoch {row[1]}, {row[2] / 100:g} %; the log leads to {state.rev}, {state.epoch}, "
-            f"{state.percent_bp / 100:g} %): rows are missing at its end, or the state was changed.",
+            f"revision {row[0]}, epoch {row[1]}, {percent(row[2])}; the log leads to {state.rev}, {state.epoch}, "
+            f"{percent(state.percent_bp)}): rows are missing at its end, or the state was changed.",
         )
     return Verification(
         True, count, prev, f"{count} decisions, every hash follows, a replay gives the stored state. Head {prev[:16]}."

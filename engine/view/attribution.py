@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from engine import bounds
 from engine.measures.bucket import Bucket
+from engine.text import rate_percent
 
 SLOWER = 1.5  # if the frequency arm is slower by this factor, the machine is slow, not the LLM
 FEWEST = 20
@@ -90,8 +91,8 @@ def _points(change: float, low: float, high: float) -> str:
 
 
 def _share(b: Bucket) -> str:
-    return f"{b.errors / b.attempts * 100:.1f} %"
+    return rate_percent(b.errors / b.attempts)
 
 
 def _plain_share(b: Bucket) -> str:
-    return f"{b.plain_errors / b.plain_n * 100:.1f} %"
+    return rate_percent(b.plain_errors / b.plain_n)

@@ -16,8 +16,8 @@ from engine.measures.bucket import Bucket
 from engine.plan.durations import clock as timer
 from engine.plan.durations import format_duration
 from engine.plan.model import Plan, Severity
-from engine.rollout.state import State, percent, stage_name
-from engine.text import counted
+from engine.rollout.state import State, stage_name
+from engine.text import counted, percent, rate_percent
 from engine.view.model import GateView, Gauge, Health, MatrixView, ReminderView, ServerView, TriggerView
 
 WINDOW_S = 300.0
@@ -31,9 +31,9 @@ def error_gauge(treatment: Bucket, target: float | None, bound: float | None, wi
     if rate is None:
         sentence = f"error rate: no LLM documents in the last {format_duration(window_s)}"
     else:
-        limit = f", bound {bound * 100:.1f} %" if bound is not None else ""
+        limit = f", bound {rate_percent(bound)}" if bound is not None else ""
         figures = f"{k} of {n} in {format_duration(window_s)}{limit}"
-        sentence = f"error rate {rate * 100:.1f} % ({figures}){_target(target, '<', percent_unit)}"
+        sentence = f"error rate {rate_percent(rate)} ({figures}){_target(target, '<', percent_unit)}"
     return Gauge(
         "error_rate", rate, n, k, window_s, target, "<", ok, sentence, bound=bound, control=treatment.plain_error_rate
     )
@@ -61,7 +61,7 @@ def cache_gauge(treatment: Bucket, target: float | None, window_s: float) -> Gau
         sentence = f"cache: no lookups in the last {format_duration(window_s)}"
     else:
         figures = f"{k} of {n} in {format_duration(window_s)}"
-        sentence = f"cache hits {rate * 100:.0f} % ({figures}){_target(target, '>', percent_unit)}"
+        sentence = f"cache hits {rate_percent(rate, 0)} ({figures}){_target(target, '>', percent_unit)}"
     return Gauge("cache_hit_rate", rate, n, k, window_s, target, ">", ok, sentence)
 
 
@@ -245,11 +245,11 @@ def _beside_target(gauge: Gauge) -> str:
     assert gauge.value is not None
     match gauge.metric:
         case "error_rate":
-            figures, of = f"errors {gauge.value * 100:.1f} %", f"{gauge.k} of {gauge.n}"
+            figures, of = f"errors {rate_percent(gauge.value)}", f"{gauge.k} of {gauge.n}"
         case "latency_mean":
             figures, of = f"latency {gauge.value / 1000:.2f} s", f"n {gauge.n}"
         case _:
-            figures, of = f"cache hits {gauge.value * 100:.0f} %", f"{gauge.k} of {gauge.n}"
+            figures, of = f"cache hits {rate_percent(gauge.value, 0)}", f"{gauge.k} of {gauge.n}"
     unit = seconds_unit if gauge.metric == "latency_mean" else percent_unit
     return f"{figures}{_target(gauge.target, gauge.op, unit)} ({of})"
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from engine.plan.model import Plan
-from engine.rollout.state import State, percent
-from engine.text import counted
+from engine.rollout.state import State
+from engine.text import counted, percent
 from engine.view.model import GateView, ItemView, ReminderView, TaskView
 
 

@@ -13,11 +13,11 @@ from engine.client.client import Reply
 from engine.plan.environment import PERCENTAGE
 from engine.rollout import control, pinned
 from engine.rollout.control import note
-from engine.rollout.state import Ask, Decision, Refusal, State, percent, stage_name
+from engine.rollout.state import Ask, Decision, Refusal, State, stage_name
 from engine.service import checklist_requests, pinning, rollback
 from engine.service.engine import REASON_LIMIT, Engine, refusal_reply, to_reply
 from engine.store import log
-from engine.text import clean_line
+from engine.text import clean_line, percent
 
 Decide = Callable[[State, sqlite3.Connection], Decision | Refusal]
 

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from engine.report import live
 from engine.report.live import Trends
-from engine.rollout.state import percent
 from engine.server.guard import Guard
+from engine.text import percent
 from engine.view.model import DecisionView
 from tests.chromium import PROGRAM, Chromium
 from tests.engine.service.stage import Stage
