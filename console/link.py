@@ -178,7 +178,7 @@ def corrected(view: View, state: State | None, armed: bool) -> View:
         stage_percent_bp=view.stage_percents[stage] if known else view.stage_percent_bp,
         stable=view.stable and stage == view.stage,
         shadow_bp=0 if out else view.shadow_bp,
-        why_effective="the file `armed` is missing" if out and percent else "",
+        why_effective="the file `armed` is missing" if out and percent_bp else "",
         health=health,
         health_sentence=sentence,
         gate=gate,
