@@ -1,0 +1,114 @@
+"""Two game days on real processes: one with a fault and the right act, by a verb; and a false alarm that is left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.client.client import EngineClient
+from engine.gameday import journal
+from engine.gameday.scenario import load
+from engine.server.rehearse import GameDay
+from tests.terminal import ROLLOUT, ROOT
+
+
+def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def empty_answers(tmp_path: Path) -> Iterator[GameDay]:
+    with GameDay(load("empty"), speed=30.0, keep=tmp_path / "game") as game:
+        assert game.start() == ""
+        yield game
+
+
+def ran(*verbs: str, cwd: Path, state: Path) -> subprocess.CompletedProcess[str]:
+    env = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "XDG_STATE_HOME": str(state)}
+    return subprocess.run(
+        [*ROLLOUT, *verbs], cwd=cwd, env=env, capture_output=True, text=True, timeout=110, check=False
+    )
+
+
+def test_a_fault_is_seen_and_rolled_back_by_a_verb(empty_answers: GameDay, tmp_path: Path) -> None:
+    game = empty_answers
+    assert game.left_s() is None
+    until(lambda: game.begin()[0], 60.0, "the day shift never got the rollout to its stage")
+    client = EngineClient(game.folder)
+    refused = client.command("fault", name="error_rate", value=0.5)
+    assert not refused.ok
+    assert "game day" in refused.sentence
+    assert not client.command("speed", value=1.0).ok
+    status = ran(
+        "--plan",
+        str(game.plan_path),
+        "--store",
+        str(game.folder.path),
+        "status",
+        "--json",
+        cwd=tmp_path,
+        state=tmp_path,
+    )
+    assert json.loads(status.stdout)["stage"] == 3
+
+    def failing() -> bool:
+        begun = any(entry.kind == "step" for entry in journal.read(tmp_path / "game"))
+        rate = client.request("GET", "/v1/status")[1]["error_rate"]["value"]
+        return begun and rate is not None and rate > 0.05
+
+    until(failing, 60.0, "no document was harmed by the fault")
+    shown = client.request("GET", "/v1/status")[1]
+    assert shown.get("faults") in ({}, None), "what goes wrong is hidden"
+    game.looked("Triggers")
+    rolled = ran(
+        "--plan", str(game.plan_path), "--store", str(game.folder.path), "rollback", cwd=tmp_path, state=tmp_path
+    )
+    assert rolled.returncode == 0
+    made = game.finish()
+    assert made is not None
+    score = made.score
+    assert score.acted == "rollback", made.text
+    assert score.noticed_s is not None
+    assert score.wrong == ()
+    assert score.right, made.text
+    assert 60 <= score.total <= 100
+    assert score.passed
+    assert any(moment.sentence.startswith("HIDDEN: 40 %") for moment in made.moments)
+    kinds = [entry.kind for entry in journal.read(tmp_path / "game")]
+    assert kinds.index("ready") < kinds.index("begun") < kinds.index("step") < kinds.index("look")
+
+
+def test_a_false_alarm_left_alone_is_passed_and_kept(tmp_path: Path) -> None:
+    here, state = tmp_path / "here", tmp_path / "state"
+    here.mkdir()
+    nothing = ran("gameday", "results", cwd=here, state=state)
+    assert nothing.returncode == 1
+    assert "No game day" in nothing.stderr
+    played = ran("gameday", "--scenario", "false-alarm", "--speed", "100", "--no-console", cwd=here, state=state)
+    assert played.returncode == 0, played.stderr
+    assert "85 of 100 points" in played.stdout, played.stdout
+    assert ": passed" in played.stdout
+    assert "HIDDEN: the second LLM server goes down" in played.stdout
+    kept = json.loads(ran("gameday", "results", "--json", cwd=here, state=state).stdout)
+    (result,) = kept["results"]
+    assert result["scenario"] == "false-alarm"
+    assert result["score"]["passed"] is True
+    assert "1 person passed" in ran("gameday", "results", cwd=here, state=state).stdout
+    assert "GAME DAY" in ran("gameday", "results", "--last", cwd=here, state=state).stdout
+
+
+def test_an_unknown_scenario_names_the_ten(tmp_path: Path) -> None:
+    refused = ran("gameday", "--scenario", "nonsense", "--no-console", cwd=tmp_path, state=tmp_path)
+    assert refused.returncode == 1
+    assert "false-alarm" in refused.stderr
+    both = ran("gameday", "--scenario", "dead", "--surprise", cwd=tmp_path, state=tmp_path)
+    assert both.returncode == 2
