@@ -63,6 +63,18 @@ def stale_undo() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def stale_promotion() -> Iterator[None]:
+    """A promotion is carried out whatever its person saw: two people who promote at once climb two stages."""
+    original = control.promote
+
+    def unseen(plan: Any, state: Any, ask: Any, epoch: int, *more: Any, **named: Any) -> Any:
+        return original(plan, state, ask, state.epoch, *more, **named)
+
+    with mock.patch.object(control, "promote", unseen):
+        yield
+
+
+@contextlib.contextmanager
 def raise_beats_rm() -> Iterator[None]:
     """A promotion puts the armed file back that a person removed while it was under way."""
     original = rollback._raised
@@ -107,6 +119,7 @@ FAULTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
         used_request_ids,
         swapped_store,
         stale_undo,
+        stale_promotion,
         raise_beats_rm,
         preload_after_rollback,
         lease_without_end,

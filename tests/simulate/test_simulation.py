@@ -14,12 +14,13 @@ import pytest
 from tests.simulate.faults import FAULTS, reintroduced
 from tests.simulate.rollout import run
 
-# the first seed that finds the fault
+# the first seed that finds the fault; `.ci/run` runs all of these without it
 FOUND_BY = {
     "many_to_one_ids": 1_000_001,
     "used_request_ids": 1_000_000,
     "swapped_store": 1_000_007,
     "stale_undo": 1_000_002,
+    "stale_promotion": 1_000_000,
     "raise_beats_rm": 1_000_005,
     "preload_after_rollback": 1_000_001,
     "lease_without_end": 1_000_022,
@@ -27,7 +28,7 @@ FOUND_BY = {
 }
 
 
-@pytest.mark.parametrize("seed", range(1_000_000, 1_000_012))
+@pytest.mark.parametrize("seed", range(1_000_000, 1_000_003))
 def test_a_rollout_holds_every_invariant(seed: int) -> None:
     result = run(seed)
     assert result.broken == "", "\n".join([result.what, *result.trace])
