@@ -54,18 +54,23 @@ class Scene:
     # -- up ------------------------------------------------------------------------------------------------------------
 
     async def up(self, kind: str, fields: dict[str, Any], epoch: int, who: Actor) -> None:
-        world = self.world
-        if world.engine is None:
+        if self.world.engine is None:
             return
-        request_id = f"{kind}-{len(self.sent)}"
-        fields = {"request_id": request_id, "epoch": epoch, **fields}
+        fields = {"request_id": f"{kind}-{len(self.sent)}", "epoch": epoch, **fields}
         self.sent.append((kind, fields, who))
-        world.observer.asks_up(request_id, kind, epoch)
-        reply = await world.command(kind, fields, who)
-        # an engine that died may have recorded it: the next one obeys what is on the disk
-        done = reply.ok if reply is not None else self._is_logged(request_id)
-        world.observer.answered_up(request_id, done)
-        world.say(f"{who.name} {kind} at epoch {epoch}: {_sentence(reply)}")
+        await self.send_up(kind, fields, who)
+
+    async def send_up(self, kind: str, fields: dict[str, Any], who: Actor) -> None:
+        """A request that was carried out before only gets its answer again."""
+        request_id, observer = fields["request_id"], self.world.observer
+        new = not self._is_logged(request_id)
+        if new:
+            observer.asks_up(request_id, kind, fields["epoch"])
+        reply = await self.world.command(kind, fields, who)
+        if new:
+            # an engine that died may have recorded it: the next one obeys what is on the disk
+            observer.answered_up(request_id, reply.ok if reply is not None else self._is_logged(request_id))
+        self.world.say(f"{who.name} {kind} at epoch {fields['epoch']}: {_sentence(reply)}")
 
     def _is_logged(self, request_id: str) -> bool:
         query = "SELECT 1 FROM decision WHERE request_id = ?"

@@ -90,7 +90,7 @@ async def repeat_request(scene: Scene, draw: Random) -> None:
         if kind == "rollback":
             await scene.send_down(fields, whose)
         else:
-            await scene.world.command(kind, fields, whose)
+            await scene.send_up(kind, fields, whose)
 
 
 @move(4)
