@@ -130,7 +130,7 @@ def test_the_documents_that_are_said_to_be_missing_are_enough_and_one_less_is_no
         (rate(25, 100), " more lookups"),
         (rate(10, 100), ", not > 20 %"),
         (rate(20, 100), ", not > 20 %"),
-        (rate(0, 0), ", not > 20 %"),
+        (Ok(0.0, 0, 0), ", not > 20 %"),
     ],
 )
 def test_a_hit_rate_says_how_many_more_look_ups_or_that_it_is_too_low(sample: Ok, missing: str) -> None:
@@ -353,7 +353,7 @@ def test_one_approval_is_the_promotion_itself(needed: int, given: int, missing: 
 
 
 def test_what_else_is_missing_counts_as_one_thing_each() -> None:
-    report = assessed(also=("a backtest", "a plan"))
+    report = assessed(other_needs=("a backtest", "a plan"))
     assert report.others == report.missing == ("a backtest", "a plan")
     assert report.total == len(CANARY.success) + 3
     assert report.met == len(CANARY.success) + 1

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action
-from engine.rollout import control
+from engine.rollout import control, way_back
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, Refusal, State, Undo, transition
 from engine.rollout.way_back import Setback
 
@@ -101,6 +101,21 @@ def test_a_stable_rollout_has_no_step_up(stage: int) -> None:
 @pytest.mark.parametrize(("stage", "words"), [(4, "promoted to stage 5 Full"), (5, "declared stable")])
 def test_the_last_stage_is_entered_before_the_rollout_is_declared_stable(stage: int, words: str) -> None:
     assert words in sentence(promote(at_stage(stage)))
+
+
+def test_after_an_explained_rollback_the_gate_is_the_way_backs_unless_the_whole_way_is_asked_for() -> None:
+    setback = Setback(3, 2500, explained=True)
+    state = at_stage(1, setback=setback)
+    assert control.gate_stage(PLAN, state) == way_back.gate_stage(PLAN, setback, 1)
+    assert control.gate_stage(PLAN, state) != PLAN.stages[1]
+    assert control.gate_stage(PLAN, state, short=False) == PLAN.stages[1]
+
+
+def test_the_shadow_of_the_last_stage_is_named_too() -> None:
+    last = replace(PLAN.stages[-1], shadow_bp=500)
+    plan = replace(PLAN, stages=(*PLAN.stages[:-1], last))
+    outcome = control.promote(plan, at_stage(4), ask(), 7, (), (), False, "")
+    assert "(shadow 5 %)" in sentence(outcome)
 
 
 # -- undo --------------------------------------------------------------------------------------------------------------
@@ -346,6 +361,18 @@ def test_a_lock_opens_with_a_cause_of_8_characters_and_after_the_cool_down(
     if isinstance(outcome, Refusal):
         assert outcome.code == code
         assert words in outcome.sentence
+
+
+def test_what_keeps_a_ceiling_down_is_named() -> None:
+    def refused(**changes: str) -> str:
+        return sentence(control.set_ceiling(at_stage(2, ceiling_bp=100, **changes), ask(), 200, 7, ""))
+
+    assert "held by bo" in refused(held="bo")
+    assert "error_high fired" in refused(held="bo", locked="error_high fired")
+
+
+def test_a_running_rollout_has_nothing_to_resume() -> None:
+    assert isinstance(control.resume(at_stage(2), ask()), Refusal)
 
 
 def test_a_hold_is_released_without_a_cause_and_during_a_cool_down() -> None:
