@@ -188,6 +188,14 @@ def corrected(view: View, state: State | None, armed: bool) -> View:
     )
 
 
+def _newer(asked: View | None, kept: View | None) -> View | None:
+    """Of the engine's last answer and its last view in the store, which is older on a full disk. Pure."""
+    if asked is None or kept is None:
+        return kept or asked
+    same = asked.engine.pid == kept.engine.pid
+    return asked if same and (asked.rev, asked.at) >= (kept.rev, kept.at) else kept
+
+
 class StoreLink:
     """A store folder on this machine."""
 
@@ -197,6 +205,7 @@ class StoreLink:
         self.reader = Reader(self.folder)
         self.client = EngineClient(self.folder, plan, goes_by=goes_by)
         self._last: View | None = None
+        self._asked: View | None = None  # the engine's own answer, while its store took no writes
 
     @property
     def who(self) -> str:
@@ -231,7 +240,9 @@ class StoreLink:
             self._last = glance.view or self._last
             state, pulse = glance.state, self._judge(glance, now, armed)
             if pulse.state == "frozen" and (view := self._engine_view()) is not None:
-                self._last, pulse = view, Pulse("well")
+                self._last, self._asked, pulse = view, view, Pulse("well")
+            elif pulse.state == "frozen":
+                self._last = _newer(self._asked, self._last)
         if self._last is None:
             return Sight(None, pulse, now)
         shown = corrected(self._last, state, armed)

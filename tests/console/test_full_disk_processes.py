@@ -1,0 +1,62 @@
+"""On a full disk the store stands still and the engine does not: what is shown is asked of the process, and nothing lowers it on a guess."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from console.link import StoreLink
+from tests.engine.service.stage import Stage
+from tests.engine.service.test_rollback_always import fill, small_disk
+from tests.stub_llm import StubLlm
+
+__all__ = ["small_disk"]
+pytestmark = pytest.mark.anyio
+
+
+async def test_what_is_in_force_is_asked_of_the_engine(small_disk: Path) -> None:
+    async with StubLlm() as stub:
+        settings = {"llm.url": stub.url, "llm.model": stub.model}
+        with Stage(small_disk / "s", speed=None, settings=settings) as stage:
+            await asyncio.to_thread(seen, stage, small_disk)
+
+
+def seen(stage: Stage, disk: Path) -> None:
+    engine = stage.engine()
+    stage.climb(2)
+    stage.folder.drop_ballast()
+    filler = fill(disk)
+    link = StoreLink(stage.folder, stage.plan)
+    still = stage.reader.glance().heartbeat
+    time.sleep(7)  # longer than an engine may be silent
+    fill(disk)
+    assert stage.reader.glance().heartbeat - still < 7  # the store stands still
+    sight = link.look()
+    assert sight.view is not None
+    assert (sight.pulse.state, sight.view.effective_bp) == ("well", 1000)
+    shown = json.loads(stage.cli("status", "--json").stdout)
+    assert (shown["engine_state"], shown["effective_bp"]) == ("running", 1000)
+    assert "no LLM call is made" not in stage.cli("status").stdout
+
+    os.kill(engine.pid, signal.SIGSTOP)
+    try:
+        done = stage.cli("status")
+        assert "does not answer" in done.stdout
+        assert "no LLM call is made" not in done.stdout
+        sight = link.look()
+        assert sight.view is not None
+        assert sight.view.effective_bp == 1000  # as it was last known, and said to be
+        assert sight.pulse.state == "frozen"
+    finally:
+        os.kill(engine.pid, signal.SIGCONT)
+    filler.unlink()
+    stage.folder.lock.unlink()  # whoever infers from files sees no engine now; the engine goes to 0 % by itself
+    shown = json.loads(stage.cli("status", "--json").stdout)
+    assert shown["engine_state"] == "running"
+    assert "not running" not in stage.cli("status").stdout
