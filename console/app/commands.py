@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from console.app.reading import Reading
+from console.app.reading import ViewReading
 from console.daemon_call import in_background
 from console.plan_commands import CommandRun
 from engine.client.client import Reply
@@ -14,7 +14,7 @@ from engine.client.client import Reply
 PAST = "This screen shows the past: esc returns to now, and only R acts from here."
 
 
-class Commanding(Reading):
+class Commanding(ViewReading):
     """Each command runs in a thread; esc stops waiting for it."""
 
     def act(self, kind: str, then: Callable[[Reply], None] | None = None, /, **fields: Any) -> None:

@@ -14,7 +14,7 @@ PRESENCE_EVERY_S = 10.0
 CALM_S = 0.8
 
 
-class Reading(Base):
+class ViewReading(Base):
     """Nothing here waits in the key loop: a store that hangs must not block R."""
 
     def _read_soon(self) -> None:

@@ -59,7 +59,7 @@ class MethodQuality(NamedTuple):
     figures: tuple[CutFigure, ...]
 
 
-class Row(NamedTuple):
+class GoldRow(NamedTuple):
     """A line of a gold file. A document that a person has only started to mark has `"done": false`."""
 
     id: str
@@ -67,7 +67,7 @@ class Row(NamedTuple):
     done: bool
 
 
-def read_rows(body: bytes, name: str) -> Iterator[Row]:
+def read_rows(body: bytes, name: str) -> Iterator[GoldRow]:
     """Each line as written. Raises ValueError with file and line."""
     seen: set[str] = set()
     for number, line in enumerate(body.decode("utf-8-sig", "replace").splitlines(), 1):
@@ -87,7 +87,7 @@ def read_rows(body: bytes, name: str) -> Iterator[Row]:
         if key in seen:
             raise ValueError(f"{where}: the document {clean_line(key, 80)!r} is in the file twice; keep one line.")
         seen.add(key)
-        yield Row(key, tuple(listed), row.get("done", True) is not False)
+        yield GoldRow(key, tuple(listed), row.get("done", True) is not False)
 
 
 def read_gold(body: bytes, name: str) -> tuple[Gold, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.quality.gold import Row, read_rows
+from engine.quality.gold import GoldRow, read_rows
 from engine.text import clean_line
 
 LONGEST = 200  # characters of a keyword
@@ -41,7 +41,7 @@ def started(draft: bytes, draft_name: str, gold: bytes, gold_name: str) -> tuple
     return tuple(_marked(row.id, row.keywords, known.get(row.id)) for row in rows)
 
 
-def _marked(name: str, proposals: Sequence[str], known: Row | None) -> Marked:
+def _marked(name: str, proposals: Sequence[str], known: GoldRow | None) -> Marked:
     kept = tuple(dict.fromkeys(known.keywords)) if known is not None else ()
     return Marked(name, tuple(dict.fromkeys((*proposals, *kept))), kept, known is not None and known.done)
 

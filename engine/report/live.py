@@ -44,7 +44,7 @@ class Trend(Struct, frozen=True):
     most: float | None = None  # the end of the scale
 
 
-class Trends(Struct, frozen=True):
+class LiveTrends(Struct, frozen=True):
     start: float
     end: float
     of: tuple[Trend, ...] = ()
@@ -73,7 +73,7 @@ def policy() -> str:
     )
 
 
-def document(view: View, trends: Trends) -> str:
+def document(view: View, trends: LiveTrends) -> str:
     head = el(
         "head",
         el("meta", charset="utf-8"),
@@ -90,13 +90,13 @@ def document(view: View, trends: Trends) -> str:
     return page(el("html", head, body, lang="en"))
 
 
-def fragment(view: View, trends: Trends) -> str:
+def fragment(view: View, trends: LiveTrends) -> str:
     """The inside of `main`, in one line, as the event stream sends it."""
     parts = (ET.tostring(part, encoding="unicode", method="html") for part in _parts(view, trends))
     return "".join(parts).replace("\r", " ").replace("\n", " ")
 
 
-def _parts(view: View, trends: Trends) -> list[Element]:
+def _parts(view: View, trends: LiveTrends) -> list[Element]:
     parts = [
         _head(view),
         _ladder(view),
@@ -262,13 +262,13 @@ def _foot(view: View) -> Element:
 # -- trends ------------------------------------------------------------------------------------------------------------
 
 
-def _charts(trends: Trends) -> Element | None:
+def _charts(trends: LiveTrends) -> Element | None:
     drawn = [_chart(trends, trend) for trend in trends.of]
     span = words.duration(trends.end - trends.start)
     return _section(f"Trends, {span}", el("div", *drawn, class_="charts")) if drawn else None
 
 
-def _chart(trends: Trends, trend: Trend) -> Element:
+def _chart(trends: LiveTrends, trend: Trend) -> Element:
     known = [value for _, value in (*trend.first, *trend.second) if value is not None]
     high = trend.most or charts.round_up(max([charts.usual(known), trend.least, (trend.target or 0.0) * 1.25]))
 

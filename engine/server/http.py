@@ -42,7 +42,7 @@ from engine.text import clean_block, clean_line
 from engine.view.outward import outward
 
 if TYPE_CHECKING:
-    from engine.server.page import Page
+    from engine.server.page import StatusPage
 
 BODY_LIMIT = 41_000_000  # 10 million characters of four bytes, plus the JSON around them
 DEEPEST = 32
@@ -254,10 +254,10 @@ class Api:
     # -- the page ------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def page(self) -> Page:
-        from engine.server.page import Page  # 60 ms to import, needed only when someone looks
+    def page(self) -> StatusPage:
+        from engine.server.page import StatusPage  # 60 ms to import, needed only when someone looks
 
-        return Page(self.engine)
+        return StatusPage(self.engine)
 
     async def page_document(self, request: Request) -> Response:
         view = self.engine.view

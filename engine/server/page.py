@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from engine.report import live
-from engine.report.live import Trend, Trends
+from engine.report.live import LiveTrends, Trend
 from engine.service.engine import Engine
 from engine.store import series
 from engine.triggers import words
@@ -22,13 +22,13 @@ LONGEST_S, SHORTEST_S, POINTS = 7 * 86_400.0, 3600.0, 84
 METRICS = ("error_rate", "latency_mean", "latency_p95", "llm_share", "cache_hit_rate", "documents")
 
 
-class Page:
+class StatusPage:
     """Renders once for all who look."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.viewers = 0
-        self._trends: tuple[float, Trends] | None = None
+        self._trends: tuple[float, LiveTrends] | None = None
         self._made: tuple[View, str] | None = None
 
     @property
@@ -66,18 +66,18 @@ class Page:
             self._made = view, live.fragment(view, self._curves(view))
         return self._made[1]
 
-    def _curves(self, view: View) -> Trends:
+    def _curves(self, view: View) -> LiveTrends:
         now = self._engine.clock.real()
         if self._trends is None or now - self._trends[0] >= TRENDS_S:
             self._trends = now, self._read(view)
         return self._trends[1]
 
-    def _read(self, view: View) -> Trends:
+    def _read(self, view: View) -> LiveTrends:
         """The plan's five trends, over a week at most."""
         conn, end = self._engine.conn, view.at
         began = series.began(conn)
         if began is None:
-            return Trends(end, end)
+            return LiveTrends(end, end)
         start = end - min(LONGEST_S, max(SHORTEST_S, end - began))
         of = {name: tuple(curve) for name, curve in series.series_of(conn, METRICS, start, end, POINTS).items()}
         plain = tuple(series.series(conn, "error_rate", start, end, POINTS, "control"))
@@ -85,7 +85,7 @@ class Page:
         wanted = targets(self._engine.plan, self._engine.state)
         rate, time = words.percent, live.milliseconds
         error, latency = ("LLM", "frequency"), ("mean", "p95")
-        return Trends(
+        return LiveTrends(
             start,
             end,
             (

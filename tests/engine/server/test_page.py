@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.report import live
-from engine.report.live import Trends
+from engine.report.live import LiveTrends
 from engine.server.guard import Guard
 from engine.text import percent
 from engine.view.model import DecisionView
@@ -130,11 +130,11 @@ def test_hostile_text_stays_text(stage: Stage) -> None:
     view = replace(
         view, log=(hostile,), service=EVIL, stage_name=EVIL, health_sentence=EVIL, next=(EVIL,), waiting=(EVIL,)
     )
-    for made in (live.document(view, Trends(0, 0)), live.fragment(view, Trends(0, 0))):
+    for made in (live.document(view, LiveTrends(0, 0)), live.fragment(view, LiveTrends(0, 0))):
         assert "<img" not in made
         assert made.count("<script>") == (1 if made.startswith("<!DOCTYPE") else 0)
         assert "&lt;img src=x" in made
-    assert "\n" not in live.fragment(replace(view, health_sentence="a\nevent: evil\rb"), Trends(0, 0))
+    assert "\n" not in live.fragment(replace(view, health_sentence="a\nevent: evil\rb"), LiveTrends(0, 0))
 
 
 def test_what_it_shows_is_in_status_and_no_terminal_address_or_document_is_shown(stage: Stage) -> None:
