@@ -21,6 +21,7 @@ RUNBOOKS = (
     ("troubleshooting", "Trouble"),
     ("gameday", "Game day"),
     ("systemd", "systemd"),
+    ("cluster", "Workers"),
     ("container", "Container"),
     ("proxy", "Proxy"),
     ("monitoring", "Monitoring"),

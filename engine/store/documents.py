@@ -296,10 +296,14 @@ def _matching(conn: sqlite3.Connection, terms: str, limit: int) -> list[Document
     return [_document(row) for row in rows]
 
 
-def digests(conn: sqlite3.Connection, method: str | None = None) -> dict[str, str]:
-    """Digest of the text by document id, for one served method or for all."""
-    where, given = ("WHERE method = ?", (method,)) if method else ("", ())
-    return dict(conn.execute(f"SELECT id, digest FROM document {where}", given).fetchall())
+def digests(conn: sqlite3.Connection, method: str | None = None, ids: Sequence[str] | None = None) -> dict[str, str]:
+    """Digest of the text by document id, for one served method or for all; `ids`: of these documents only."""
+    where, given = ["TRUE"], []
+    if method:
+        where, given = ["method = ?"], [method]
+    if ids is not None:
+        where, given = [*where, f"id IN ({','.join('?' * len(ids))})"], [*given, *ids]
+    return dict(conn.execute(f"SELECT id, digest FROM document WHERE {' AND '.join(where)}", given).fetchall())
 
 
 def exported(

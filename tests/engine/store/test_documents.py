@@ -99,6 +99,8 @@ def test_a_random_export_draws_the_same_for_the_same_seed_and_another_for_anothe
 def test_digests_are_of_all_documents_or_of_those_that_serve_a_method(conn: sqlite3.Connection) -> None:
     assert set(documents.digests(conn)) == {"both", "title", "one", "llm"}
     assert documents.digests(conn, "llm") == {"llm": "digest of llm"}
+    assert documents.digests(conn, None, ["one", "none"]) == {"one": "digest of one"}
+    assert documents.digests(conn, "llm", ["one"]) == {}
 
 
 def test_full_texts_expire_a_few_at_a_time_and_keywords_stay(tmp_path: Path) -> None:
