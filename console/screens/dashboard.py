@@ -8,9 +8,9 @@ from typing import ClassVar
 from rich.cells import cell_len
 from textual.binding import BindingType
 
-from console import explain, waiting
+from console import explain
 from console.screens.page import Hint, Page, key
-from console.widgets import blocks, checklist, curves, gauges, logs, words
+from console.widgets import blocks, checklist, curves, gauges, logs, waiting, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns, wrapped
 from console.widgets.tasks import KEY_WIDTH, tasks

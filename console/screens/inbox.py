@@ -7,13 +7,13 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
-from console import explain, waiting
+from console import explain
 from console.screens.page import LIST_KEYS, Hint, Page, key
 from console.screens.rows import Rows
-from console.waiting import WaitingRow
-from console.widgets import blocks, words
+from console.widgets import blocks, waiting, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, wrapped
+from console.widgets.waiting import WaitingRow
 from engine.view.model import HandoverView, View
 
 TICKED = ("monitoring", "complaint")

@@ -9,13 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from console import waiting
 from console.explain import Explained
 from console.link import Sight
 from console.screens.app_api import AppApi
 from console.terminal.type_ahead import ACTING
 from console.travel import STEPS
-from console.widgets import blocks, curves
+from console.widgets import blocks, curves, waiting
 from console.widgets.blocks import Area, Hint
 from console.widgets.canvas import Canvas, fit, wrapped
 from console.widgets.sheet import Sheet

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from console.waiting import WaitingRow, heights
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, wrapped
+from console.widgets.waiting import WaitingRow, heights
 
 KEY_WIDTH = 2
 

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 from msgspec.structs import replace
 
-from console import waiting
 from console.app import Console
 from console.link import Pulse, Sight
 from console.screens.ask import QuestionDialog
 from console.screens.inbox import Inbox
 from console.tasks import KEYS
 from console.verbs.status import lines
+from console.widgets import waiting
 from engine.rollout.control import act
 from engine.rollout.state import ENGINE, Ask, State, transition
 from engine.service.monitor import Monitor

@@ -1,0 +1,40 @@
+"""The contract of imports covers every module, and what a rollback needs at once loads no screen."""
+
+from __future__ import annotations
+
+import configparser
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_every_module_has_its_layer() -> None:
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    layers = contracts["importlinter:contract:floors"]["layers"]
+    named = {name.strip() for line in layers.splitlines() for name in line.split("|") if name.strip()}
+    modules = {
+        f"{package}.{path.stem}"
+        for package in ("engine", "console")
+        for path in (ROOT / package).iterdir()
+        if (path.suffix == ".py" and path.stem != "__init__") or any(path.glob("*.py"))
+    }
+    assert modules == named
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["status", "--help"], ["rollback", "--help"]])
+def test_what_has_to_answer_at_once_loads_neither_textual_nor_httpx(words: list[str]) -> None:
+    code = (
+        "import sys; from console.cli import main\n"
+        f"sys.argv = ['rollout', *{words!r}]\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'textual', 'httpx', 'numpy', 'scipy'} & sys.modules.keys()\n"
+        "sys.exit(f'loaded: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
