@@ -215,6 +215,7 @@ def _gate(view: View) -> Element | None:
     if view.stable:
         return None
     state = "open" if gate.open else "not open yet"
+    unsigned = [f"Checklist: {item.text}" for item in gate.items if item.required and item.state != "done"]
     title = f"Gate to stage {gate.next_stage} {gate.next_name}, {percent(gate.next_percent_bp)}"
     return _section(
         title,
@@ -226,7 +227,7 @@ def _gate(view: View) -> Element | None:
         ),
         _bake(gate),
         el("ul", *(_condition(one) for one in gate.conditions), class_="ticks") if gate.conditions else None,
-        el("ul", *(el("li", f"{line}") for line in (*gate.blocked, *gate.missing)), class_="missing"),
+        el("ul", *(el("li", line) for line in (*gate.blocked, *gate.others, *unsigned)), class_="missing"),
         name="gate",
     )
 

@@ -171,6 +171,12 @@ def _paths() -> dict[str, Any]:
                 lines=("metrics",),
             )
         },
+        "/": {"get": _operation("page", "The rollout as a read-only page", "", (404,), media="text/html")},
+        "/live": {
+            "get": _operation(
+                "live", "The page's changes, as server-sent events", "", (404,), media="text/event-stream"
+            )
+        },
         "/openapi.json": {"get": _operation("openapi", "This document", "", (), lines=("openapi",))},
     }
 
@@ -188,9 +194,12 @@ def _operation(
     parameters: list[dict[str, Any]] | None = None,
     lines: tuple[str, ...] = (),
     token: bool = False,
+    media: str = "",
 ) -> dict[str, Any]:
     content: dict[str, Any] = {"application/json": {"schema": {"$ref": REF.format(name=result)} if result else {}}}
-    if lines == ("metrics",):
+    if media:
+        content = {media: {"schema": {"type": "string"}}}
+    elif lines == ("metrics",):
         content = {"application/json": {"schema": {"type": "object"}}, "text/plain": {"schema": {"type": "string"}}}
     elif lines == ("openapi",):
         content = {"application/json": {"schema": {"type": "object"}}}
