@@ -32,8 +32,8 @@ VERDICTS = {
 CHECKS = {
     "manual": "a person signs it (s), with a note",
     "llm": "the machine checks (c) that the LLM service is healthy, has the model and answers in time",
-    "http": "the machine checks (c) that an address answers as the plan says",
-    "command": "the machine runs a command (c), which must end well",
+    "http": "the machine checks (c) that an address answers as the plan requires",
+    "command": "the machine runs a command (c), which must exit with 0",
     "metric": "the machine compares a figure (c) with the plan's",
     "backup": "the machine takes a backup (c) and verifies it",
     "notify": "the machine checks (c) that a message was delivered",
@@ -54,20 +54,20 @@ DECISIONS = {
     "lease": "lease",
 }
 TASKS: dict[TaskKind, str] = {
-    "acknowledge": "an alarm is on: K tells everyone that you have it",
-    "resume": "a rollback locked the way up: a person writes the cause and resumes",
-    "release": "someone holds promotion: it stays shut until a person resumes",
+    "acknowledge": "an alarm is active: K shows everyone that you have it",
+    "resume": "a rollback locked promotion: a person records the cause and resumes",
+    "release": "someone holds promotion: it stays blocked until a person resumes",
     "promote": "the gate is open: a person may take the next step",
-    "approve": "the next step needs more people than one",
+    "approve": "the next step needs more than one person",
     "item": "a checklist item of this stage is open",
     "overruled": "an item was signed although its check failed",
-    "reason": "a rollback has no written reason yet",
+    "reason": "a rollback has no recorded reason yet",
     "blind": "documents go to the LLM and nothing is observed",
-    "backtest": "the triggers changed and were not tried on past data",
-    "review": "a sample of documents waits for people's judgement",
+    "backtest": "the triggers changed and have no backtest yet",
+    "review": "a sample of documents waits for review",
     "complaint": "users complained: read what they wrote",
     "message": "a message of the plan is due, or was not delivered",
-    "monitoring": "the plan asks for a look at the figures, at set times",
+    "monitoring": "the plan asks people to check the figures at set times",
 }
 WORST = "The bound beside it is the worst value these documents do not rule out."
 BOUND = "Judged by the bound, the worst value that these documents do not rule out: few documents rarely pass."

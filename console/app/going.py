@@ -68,7 +68,7 @@ class Going(RollingBack):
             return
         facts = ["The simulated service, the engine and the throw-away store end with the console."]
         self.push_screen(
-            QuestionDialog("End the rehearsal?", facts, "end it", "go on"),
+            QuestionDialog("End the rehearsal?", facts, "end it", "continue"),
             lambda typed: self.exit(0) if typed is not None else None,
         )
 

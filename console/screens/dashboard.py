@@ -86,7 +86,7 @@ class Dashboard(Page):
         self._log(c, v, Area(1, y, c.width - 2, bottom - y))
 
     def _has_curves(self, v: View) -> bool:
-        """Before the first LLM document there is nothing to plot, and people look for the way up."""
+        """Before the first LLM document there is nothing to plot, and people look for the gate."""
         series = self.console.series_cache.series.get("error_rate", ())
         return v.percent_bp > 0 or any(value is not None for value in series)
 

@@ -1,4 +1,4 @@
-"""The way up: checklist, conditions, bake time, approvals, and blockers. Promoting asks, and another key confirms."""
+"""The gate: checklist, conditions, bake time, approvals, and blockers. Promoting asks, and another key confirms."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ class Gate(Page):
 
     def explained(self) -> list[explain.Explained]:
         v = self.sight.view
-        found = checklist.lines(v.gate) if v is not None else []
-        chosen = found[min(self.rows.at, len(found) - 1)] if found else ChecklistLine()
+        items = checklist.lines(v.gate) if v is not None else []
+        chosen = items[min(self.rows.at, len(items) - 1)] if items else ChecklistLine()
         if chosen.condition is not None:
             return explain.condition(chosen.condition)
         return explain.item(chosen.item) if chosen.item is not None else explain.terms("gate", "bake")

@@ -54,8 +54,8 @@ class Inbox(Page):
         return (*out, ("esc", "back", "app.back"))
 
     def explained(self) -> list[explain.Explained]:
-        found = self._tasks()
-        task = found[self.rows.at].task if found else None
+        tasks = self._tasks()
+        task = tasks[self.rows.at].task if tasks else None
         return [] if task is None else explain.task(task.kind)
 
     def paint(self, c: Canvas, v: View, y: int) -> None:

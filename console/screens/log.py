@@ -19,7 +19,7 @@ from engine.plan.durations import iso
 from engine.view.model import DecisionView, View
 
 PAGE = 200
-# what S cycles through: as the title says it, and the key to sort by; of what is read, which is the newest
+# what S cycles through: the words in the title, and the key to sort by
 ORDERS: tuple[tuple[str, Callable[[DecisionView], Any]], ...] = (
     ("", lambda d: -d.rev),
     (" · who ▲", lambda d: (d.actor, -d.rev)),

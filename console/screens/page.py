@@ -145,7 +145,7 @@ class Page(Screen[None]):
         return c
 
     def explained(self) -> list[Explained]:
-        """What the selected row is, for the top of the help; [] where there is nothing to say."""
+        """What the selected row is, for the top of the help; [] if it needs no explanation."""
         return []
 
     def nothing(self, c: Canvas, y: int) -> None:

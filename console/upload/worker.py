@@ -1,6 +1,6 @@
 """A worker process of `rollout load --on local:N`: it ends with the process that started it, and holds no control.
 
-Run as `python -P -m console.upload.worker STORE JOB PLAN`; its line on stdout says why it failed.
+Run as `python -P -m console.upload.worker STORE JOB PLAN`; a line on stdout gives the reason if it fails.
 """
 
 from __future__ import annotations

@@ -27,12 +27,12 @@ def _list(context: CliContext, as_json: bool) -> None:
     from engine.store.jobs import listed
 
     try:
-        found = context.reader.read(listed)
+        jobs = context.reader.read(listed)
     except StoreError as error:
         fail(str(error), as_json)
-    body = {"ok": True, "jobs": [_plain(job, tally) for job, tally in found]}
+    body = {"ok": True, "jobs": [_plain(job, tally) for job, tally in jobs]}
     printed = (
-        "\n".join(_line(job, tally) for job, tally in found)
+        "\n".join(_line(job, tally) for job, tally in jobs)
         or "No job yet: `rollout load --on local:4 docs/` makes one."
     )
     say(body, printed, as_json)

@@ -137,7 +137,7 @@ def _named(names: list[str]) -> str:
     "--as",
     "kind",
     type=click.Choice(["live", "backfill"]),
-    help="With --on. backfill: its failures still trip triggers, but it is no evidence for a gate, a bake or the A/B "
+    help="With --on. backfill: its failures still trip triggers, but it does not count for a gate, a bake or the A/B "
     "test. Default: live.",
 )
 @click.option("--dry-run", is_flag=True, help="List the documents that would be sent; send none. Needs no engine.")

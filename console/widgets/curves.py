@@ -14,7 +14,7 @@ from console.widgets.canvas import Canvas
 from console.widgets.timegrid import Grid, ticks
 from engine.view.model import DecisionView
 
-LEAST_ROWS = 5  # a curve with fewer says nothing
+LEAST_ROWS = 5  # a curve with fewer is uninformative
 MARKED = {"promote": "▲", "undo_rollback": "▲", "rollback": "▼", "trigger": "▼"}
 CLIPPED = 4.0  # times the highest threshold: values above are clipped, and the edge shows it
 AXIS_ROWS = 5  # from this height on a curve has a time axis

@@ -75,7 +75,7 @@ class LeaseRenewal(Struct, frozen=True, forbid_unknown_fields=True):
     acknowledged: Version = (0, 0)
     in_flight: Count = 0
     last_call_age_s: Age | None = None
-    backfill: bool = False  # nobody sent these documents just now: their calls are no sign of traffic
+    backfill: bool = False  # these documents were not sent just now: their calls are not traffic
     leaving: bool = False
     servers: Annotated[list[WindowUse], Meta(max_length=100)] = []
 

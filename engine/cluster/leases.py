@@ -127,7 +127,7 @@ class Leases:
 
     @property
     def live_in_flight(self) -> int:
-        """Calls for documents that arrive now; a back-fill's say nothing about traffic."""
+        """Calls for documents that arrive now; a back-fill's calls are not traffic."""
         return sum(lease.in_flight for lease in self._live() if not lease.backfill)
 
     @property

@@ -194,7 +194,7 @@ def _at(look: Look, name: str) -> Signal:
 
 
 def _harm(case: _Case) -> tuple[str, ...]:
-    """A broken guardrail, or the primary or a secondary metric worse. A guardrail's own difference is no harm: its
+    """A broken guardrail, or the primary or a secondary metric worse. A guardrail's own difference is not harm: its
     limit allows it. The primary is judged by one reading, the declared one, so that no reading adds its errors to
     another's.
     """

@@ -369,7 +369,7 @@ GENERAL = _set(
     word work worker workshop world writer year yield"""
 )
 
-# of those, what is no keyword even at the end of a phrase: number of users, way, first part
+# of those, words that never end a keyword: number of users, way, first part
 EMPTY = _set(
     """abstract account addition advantage afternoon aim amount anyone april article aspect attention august
     author basis benefit bit case category chance claim comment comparison conclusion contact couple day

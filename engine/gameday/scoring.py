@@ -191,7 +191,7 @@ def _time(
     scenario: Scenario, acted_s: float | None, chosen: Act | None, machine: Act | None, wrong: tuple[str, ...]
 ) -> ScorePart:
     if not scenario.right:
-        return ScorePart("in time", 0 if wrong else TIME, TIME, "There was no hurry.")
+        return ScorePart("in time", 0 if wrong else TIME, TIME, "No rush was needed.")
     if acted_s is None:
         return ScorePart("in time", 0, TIME, f"Par is {scenario.par.act_s:.0f} s.")
     late = (

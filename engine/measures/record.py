@@ -46,4 +46,4 @@ class Extraction(Struct, frozen=True):
     short: bool = False  # the LLM gave fewer keywords than the plan's minimum, and frequency topped them up
     answer: str | None = None  # the model's first words, of an answer that could not be used
     tries: int = 0  # calls to the LLM; 0 where none was made, and in rows of an older version
-    backfill: bool = False  # of a job that is no evidence for a gate, a bake or the A/B test
+    backfill: bool = False  # from a job that does not count for a gate, a bake or the A/B test

@@ -275,7 +275,7 @@ class HttpSettings(Part, frozen=True):
         Literal["loopback", "token", "open", "off"],
         Doc(
             "Who may see the page at /: loopback: users of this machine; token: other machines too, with the "
-            "token as the browser's password; open: everyone who can reach the address; off: nobody.",
+            "token as the browser's password; open: everyone who can reach the address; off: no one.",
             example="token",
         ),
     ] = "loopback"

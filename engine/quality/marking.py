@@ -63,7 +63,7 @@ def added(document: Marked, phrase: str) -> Marked:
 
 
 def gold_lines(documents: Sequence[Marked]) -> str:
-    """The gold file: a JSON line for each document that is done or started (its line says which)."""
+    """The gold file: a JSON line for each document that is done or started (its line has which)."""
     begun = {"done": False}
     rows = ({"id": d.id, "keywords": list(d.kept)} | ({} if d.done else begun) for d in documents if d.done or d.kept)
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -134,7 +134,7 @@ def quality(story: RolloutReport) -> Section:
             part for entry in story.quality for part in (el("h4", entry.what, class_="kicker"), *_finding(entry))
         ]
     if not content:
-        content = [el("p", "There is no review, search measurement or A/B reading.", class_="prompt")]
+        content = [el("p", "No review, search measurement or A/B result yet.", class_="prompt")]
     return "quality", "Quality and the A/B test", content
 
 

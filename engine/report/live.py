@@ -309,9 +309,9 @@ def _chart(trends: LiveTrends, trend: Trend) -> Element:
 
 def _named(names: Sequence[str], curves: Sequence[Sequence[Point]], unit: Callable[[float], str]) -> list[str]:
     """Each curve with its last value."""
-    said = []
+    named = []
     for name, points in zip(names, curves, strict=True):
         last = next((value for _, value in reversed(points) if value is not None), None)
         if last is not None:
-            said.append(f"{name} {unit(last)}".strip())
-    return said
+            named.append(f"{name} {unit(last)}".strip())
+    return named

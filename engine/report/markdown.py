@@ -205,7 +205,7 @@ def _overrides(story: RolloutReport) -> str:
 def _findings(story: RolloutReport) -> str:
     findings = [*story.quality, *story.experiment]
     if not findings:
-        return "There is no review, search measurement or A/B reading."
+        return "No review, search measurement or A/B result yet."
     lines = []
     for entry in findings:
         lines.append(f"- {iso(entry.at)} {escape(entry.what)}: {escape(entry.sentence)}")

@@ -32,7 +32,7 @@ OVERTAKEN = "the percentage was lowered before the answer arrived"
 
 
 class NoJob(Exception):
-    """There is no such job, or it takes no more work. The message is a sentence; `code` is for programs."""
+    """No such job, or it accepts no more work. The message is a sentence; `code` is for programs."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)

@@ -47,7 +47,7 @@ class LoopLag:
         return total
 
     def starved(self, since: float, now: float) -> bool:
-        """Whether a measurement between the two is no evidence."""
+        """Whether a measurement between the two must be discarded as evidence."""
         late = self.late_s(since, now)
         return late >= LEAST_S and late >= SHARE * (now - since)
 

@@ -127,7 +127,7 @@ class Monitor:
         self.shadow = RecentAttempts(plan.triggers, plan.trigger_settings, clock.monotonic())
         self._silence = SilenceDetector(clock)
         self.lag = LoopLag()
-        self.unjudged = 0  # measurements that were no evidence because the engine's loop was late
+        self.unjudged = 0  # measurements discarded because the engine's loop was late
         self._complaints = 0
         self._rated: tuple[object, Sample] | None = None  # what it was counted from, and the count
         self._evidence_at = -math.inf
@@ -205,7 +205,7 @@ class Monitor:
             await asyncio.sleep(self.plan.trigger_settings.probe_every_s)
 
     def _probed(self, answered: bool, began: float) -> None:
-        """A probe has ended. One that failed while the engine's loop was late is no evidence."""
+        """A probe has ended. One that failed while the engine's loop was late is not evidence."""
         if answered:
             self._failed_probes = 0
         elif self.lag.starved(began, self.clock.real()):
@@ -219,7 +219,7 @@ class Monitor:
         """Receives every record as it is made; `here`: this process made its calls, by its own clock."""
         t = self.clock.monotonic()
         self._exemplars.see(record, ORIGIN.get())
-        if record.backfill:  # protects, and says nothing of the documents that people send
+        if record.backfill:  # protects, but is not evidence about the documents that people send
             if record.attempted:
                 ms = timed(record)
                 self.recent.add(t, record.error is None, ms, ms is not None)

@@ -259,7 +259,7 @@ def _inbox_facts(
     state, monitor = engine.state, engine.monitor
     complaints, complained_at = _unread_complaints(engine)
     to_review, review_of = _to_review(engine)
-    # a rollback that was undone, or that the way up has passed since, needs no explanation any more
+    # a rollback that was undone, or that later promotions have passed, needs no explanation any more
     unexplained = proof is not None and not proof.automatic and not proof.reason and proof.rev == state.last_rev
     return inbox.InboxFacts(
         alarm="" if acknowledged(engine) else monitor.alarm,

@@ -45,7 +45,7 @@ class JobPart(Struct, frozen=True):
 
 
 class Job(Struct, frozen=True):
-    """`root`: ids are paths from there. `kind`: back-fills protect like live work, but are no evidence for a gate, a
+    """`root`: ids are paths from there. `kind`: back-fills protect like live work, but do not count for a gate, a
     bake or the A/B test."""
 
     id: int

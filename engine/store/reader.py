@@ -146,7 +146,7 @@ class Reader:
     def curves(
         self, metrics: Sequence[str], window_s: float, points: int, end: float, arm: SeenArm = "treatment"
     ) -> dict[str, list[float | None]]:
-        """`points` values of each metric over the last `window_s`, oldest first; None where there is no data. One read
+        """`points` values of each metric over the last `window_s`, oldest first; None without data. One read
         for all."""
         from engine.store.series import series_of
 

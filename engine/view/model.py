@@ -266,7 +266,7 @@ class EngineView(Struct, frozen=True):
     address: str
     problems: tuple[str, ...]
     late_s: float = 0.0  # how late the engine's own loop was in the last 10 s, in all
-    unjudged: int = 0  # timeouts and latencies since the start that were no evidence because of that
+    unjudged: int = 0  # timeouts and latencies since the start discarded because of that
     notices: tuple[str, ...] = ()  # possibly intentional: shown where it belongs, not on every screen
 
 

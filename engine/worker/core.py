@@ -54,7 +54,7 @@ class SteadyClock(SystemClock):
 
 
 class WorkerFailed(Exception):
-    """The worker cannot go on. The message is a sentence."""
+    """The worker cannot continue. The message is a sentence."""
 
 
 class Worker:
@@ -83,7 +83,7 @@ class Worker:
         self._why_ended = ""
 
     async def run(self) -> None:
-        """Work until the job has nothing left for this worker. WorkerFailed when it cannot go on."""
+        """Work until the job has nothing left for this worker. Raises WorkerFailed if it cannot continue."""
         job = (await self._next()).job
         self._keeper = Keeper(
             self.name,

@@ -32,7 +32,7 @@ class PartGrant(Struct, frozen=True):
 
 
 class WorkerBatch(Struct, frozen=True, forbid_unknown_fields=True):
-    """`number` grows with each batch of a worker: the same batch sent again is no further evidence."""
+    """`number` grows with each batch of a worker: a batch that is resent is not counted again."""
 
     worker: Name
     job: Count

@@ -394,7 +394,7 @@ def stored(sizes: tuple[int, ...]) -> Rows:
                 (f"A/B test with {size:,} documents, analysed from the store", f"{times[size]:.2f} ms", "< 100 ms")
             )
             rows.append((f"what taking part costs a document, at {size:,}", joins, ""))
-            rows.append((f"what an impression costs, committed by itself, at {size:,}", f"{median(clicks):.0f} us", ""))
+            rows.append((f"what an impression costs, committed alone, at {size:,}", f"{median(clicks):.0f} us", ""))
     if len(sizes) > 1:
         rows.append(
             (

@@ -4,7 +4,7 @@
 
 A mutant is the module with one comparison, connective, arithmetic sign, constant or `not` changed. The near tests of a module are
 collected once and run once with a tracer, which shows the tests that reach each line. Each mutant then runs in a fork: the functions get
-its code, and the tests that reach its line run until one fails, which kills it. What runs at import is imported anew. EQUIVALENT lists the mutants that no test can kill, with the reason; they are left out
+its code, and the tests that reach its line run until one fails, which kills it. What runs at import is reimported. EQUIVALENT lists the mutants that no test can kill, with the reason; they are left out
 of the share. A function that no near test calls leaves its mutants alive. Aim: 95 % killed.
 """
 
@@ -339,7 +339,7 @@ def judged(module: str, tried: Sequence[Mutant], until: float) -> tuple[list[Mut
 
 
 def killed_at_import(module: str, mutant: Mutant) -> bool:
-    """Whether the near tests notice a constant; the module is imported anew."""
+    """Whether the near tests notice a constant; the module is reimported."""
 
     def work() -> int:
         sys.meta_path.insert(0, Replaced(module, mutant.source))

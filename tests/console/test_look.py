@@ -52,7 +52,7 @@ class Recording(Canvas):
         return end
 
     def fill(self, x: int, y: int, width: int, style: str, char: str = " ") -> None:
-        """A ground: what is painted on it later is no clash."""
+        """A background: text painted on it later does not clash."""
         super().fill(x, y, width, style, char)
         if 0 <= y < self.height:
             for column in range(max(0, x), min(self.width, x + width)):

@@ -1,4 +1,4 @@
-"""`status --watch` says what changed, in words, once; figures that tremble are no news."""
+"""`status --watch` prints what changed, in words, once; jitter in a figure is not reported."""
 
 from __future__ import annotations
 

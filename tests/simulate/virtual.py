@@ -95,7 +95,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return done
 
     def _write_to_self(self) -> None:
-        """There is no other thread to wake this one."""
+        """No other thread exists to wake this one."""
 
     # -- actors --------------------------------------------------------------------------------------------------------
 

@@ -144,7 +144,7 @@ class LlmPool:
         """Version, model, context, thinking, schema and capacity of every server, by a few calls on a built-in sample
         text.
 
-        `say` receives each finding as it is made.
+        `say` receives each finding as it comes.
         """
         return await check(self._servers, self._http(), self.config, say)
 
@@ -175,7 +175,7 @@ class LlmPool:
         return {server.url: server.window for server in self._servers}
 
     def borrow_windows(self) -> dict[str, LentWindow]:
-        """From here on another process says how many calls each server gets from this one; call `serve` after it
+        """From now on, another process decides how many calls each server gets from this one; call `serve` after it
         did."""
         lent = {server.url: LentWindow(self.config.max_concurrency, self.config.timeout_s) for server in self._servers}
         for server in self._servers:

@@ -285,7 +285,7 @@ async def test_of_answers_without_keywords_none_is_stored_and_each_has_its_own_t
         now = place.engine.clock.now()
         counted = series.between(place.engine.conn, now - 600, now + 10, "treatment").kinds
     assert not wrong, "\n".join(wrong)
-    assert counted == dict(Counter(row.kind for row in LACKS if row.kind != "loading"))  # which is no attempt
+    assert counted == dict(Counter(row.kind for row in LACKS if row.kind != "loading"))  # which is not an attempt
     same = len(LACKS) - len(heard)
     assert same <= 2, heard  # nothing, white space and null are one
     assert all("<" not in message or "<think>" in message for message in heard)

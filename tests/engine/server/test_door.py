@@ -179,7 +179,7 @@ def test_the_name_in_a_host_header(host: str, name: str) -> None:
 # -- the unix socket ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 def test_another_user_is_refused_on_the_socket_though_its_modes_were_opened(tmp_path: Path) -> None:
     with Stage(tmp_path / "open") as stage:
         stage.engine()

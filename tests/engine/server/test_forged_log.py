@@ -16,7 +16,7 @@ QUIET = {"llm.url": "http://127.0.0.1:9"}
 
 
 def forged(stage: Stage, percent_bp: int) -> None:
-    """Another database in the store's place, whose chain verifies, at a percentage that nobody decided."""
+    """Another database in the store's place, whose chain verifies, at a percentage that no one decided."""
     other = Folder(stage.root / "other")
     database.create(other)
     conn = database.open_writer(other, "FULL")

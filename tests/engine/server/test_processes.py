@@ -140,7 +140,7 @@ def test_a_manual_rollback_can_be_undone_and_re_arms(stage: Stage) -> None:
     assert stage.folder.is_armed()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to another user")
 def test_an_intent_is_by_the_owner_of_its_file_and_says_nothing_that_acts(tmp_path: Path) -> None:
     with Stage(tmp_path) as stage:
         engine = stage.engine()

@@ -63,7 +63,7 @@ def hanging_service(port: int = 0) -> Iterator[str]:
 
 
 async def refused_as(c: Clocked, why: str) -> bool:
-    reply = await c.command("promote", epoch=c.engine.state.epoch, override=True, reason="nobody sees anything now")
+    reply = await c.command("promote", epoch=c.engine.state.epoch, override=True, reason="no one sees anything now")
     return not reply.ok and why in reply.sentence
 
 
@@ -93,7 +93,7 @@ async def test_no_look_ups_for_two_minutes_is_blind_shown_logged_notified_and_on
         await c.settled(lambda: c.engine.state.percent_bp == 1000)
         assert c.engine.switch.read().percent_bp == 1000
         await c.passes(20)
-        assert log.last(c.engine.conn, ("seen",)) is None  # a step down is no sight
+        assert log.last(c.engine.conn, ("seen",)) is None  # a step down does not end blindness
 
 
 async def test_a_service_that_says_nothing_while_calls_wait_is_blind_by_that_name(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A starved engine never blames the LLM: what it measured while its own loop was late is no evidence, and it shows."""
+"""A starved engine never blames the LLM: what it measured while its own loop was late is not evidence, and it shows."""
 
 from __future__ import annotations
 

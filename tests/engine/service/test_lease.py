@@ -102,7 +102,7 @@ def test_stopped_for_longer_than_the_lease_it_wakes_at_zero_and_logs_that(stage:
         one.join()
     assert stage.until(lambda: "lease" in stage.kinds(), 5)
     assert "every router was at 0 %" in stage.reader.log(20, kind="lease")[0].sentence
-    assert stage.percent_bp == 10_000  # it is no rollback
+    assert stage.percent_bp == 10_000  # it is not a rollback
     assert stage.until(lambda: stage.view.effective_bp == 10_000, 5)
 
 
@@ -163,7 +163,7 @@ async def test_the_lease_runs_out_by_the_machine_s_own_clock_and_not_by_the_wall
         assert permit.percent_bp == 0
         assert "not evaluated for 30 s" in permit.why or "not evaluated for 31 s" in permit.why
         assert not c.engine.switch.may_call()
-        refused = await c.command("promote", epoch=c.engine.state.epoch, override=True, reason="nobody watches now")
+        refused = await c.command("promote", epoch=c.engine.state.epoch, override=True, reason="no one watches now")
         assert not refused.ok
         await c.loop.tick()
         assert c.engine.switch.read().percent_bp == 1000

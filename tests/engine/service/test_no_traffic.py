@@ -40,7 +40,7 @@ async def test_both_arms_silent_and_a_healthy_service_hold_promotion_and_step_no
 
 
 async def test_documents_by_frequency_alone_at_a_quarter_are_blindness(tmp_path: Path) -> None:
-    """Thirty documents of which none reaches the LLM, where a quarter should, are no quiet night."""
+    """Thirty documents, none of which reaches the LLM though a quarter should, are not a quiet night."""
     with hanging_service() as url:
         async with Clocked(tmp_path, {"llm.url": url}) as c:
             await answered(c)

@@ -194,7 +194,7 @@ def test_while_another_program_holds_the_database_nothing_is_lost_even_by_a_kill
     blocker = database.open_writer(stage.folder, "NORMAL", 5.0)
     blocker.execute("BEGIN EXCLUSIVE")
     began = time.monotonic()
-    result = stage.client.rollback("somebody holds the database")
+    result = stage.client.rollback("another process holds the database")
     assert time.monotonic() - began < 1.0
     assert result.ok
     assert result.rev is None
@@ -212,7 +212,7 @@ def test_while_another_program_holds_the_database_nothing_is_lost_even_by_a_kill
     assert stage.percent_bp == 0
     assert stage.until(lambda: not stage.folder.has_intents())  # a file goes when its row is there
     rows = {row.decision.request_id: row.decision.reason for row in stage.reader.read(lambda c: list(log.every(c)))}
-    assert rows[result.request_id] == "somebody holds the database"
+    assert rows[result.request_id] == "another process holds the database"
     assert rows[second.request_id] == "and now the engine is dead too"
 
 

@@ -192,10 +192,10 @@ def _decoded(body: bytes, kind: type[T]) -> T:
 
 def _refusal(answer: httpx.Response) -> RolloutError:
     try:
-        said = msgspec.json.decode(answer.content, type=_Line)
+        body = msgspec.json.decode(answer.content, type=_Line)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        said = _Line()
+        body = _Line()
     status = answer.status_code
-    sentence, code = said.error or f"The engine answered with HTTP {status}.", said.code or "http"
+    sentence, code = body.error or f"The engine answered with HTTP {status}.", body.code or "http"
     kind = Unavailable if status >= 500 or status in LATER else Rejected
-    return kind(sentence, code, status, said.retry_after_s)
+    return kind(sentence, code, status, body.retry_after_s)
