@@ -133,7 +133,7 @@ class Rehearsal:
 RUNBOOK = """
     [[stages.monitoring]]
     text = "When the disk is full: remove old core dumps"
-    run = "rm -f core.* ../core.*"
+    run = "rm -f {folder}/core.*"
 
 """
 LIMITED = '    [[stages.monitoring]]\n    text = "Daily metrics snapshot: the date"'
@@ -154,8 +154,10 @@ class GameDay(Rehearsal):
         return ("--scenario", self.scenario.name)
 
     def _adapted(self, plan: str) -> str:
+        """With the runbook's command; it names this game's folder, because it runs in the player's."""
         assert LIMITED in plan
-        return plan.replace(LIMITED, RUNBOOK.lstrip("\n") + LIMITED)
+        folder = shlex.quote(str(self._root.absolute())).replace("\\", "\\\\").replace('"', '\\"')
+        return plan.replace(LIMITED, RUNBOOK.lstrip("\n").format(folder=folder) + LIMITED)
 
     @property
     def lasts_s(self) -> float:

@@ -14,6 +14,7 @@ import pytest
 from engine.client.client import EngineClient
 from engine.gameday import journal
 from engine.gameday.scenario import load
+from engine.plan.load import default_plan_text, parse_plan
 from engine.server.rehearse import GameDay
 from tests.terminal import ROLLOUT, ROOT
 
@@ -112,3 +113,17 @@ def test_an_unknown_scenario_names_the_ten(tmp_path: Path) -> None:
     assert "false-alarm" in refused.stderr
     both = ran("gameday", "--scenario", "dead", "--surprise", cwd=tmp_path, state=tmp_path)
     assert both.returncode == 2
+
+
+def test_the_runbook_s_command_removes_the_game_s_own_core_dump_and_no_other(tmp_path: Path) -> None:
+    """It runs in the folder of whoever plays."""
+    game = GameDay(load("disk"), keep=tmp_path / 'a "game')
+    plan = parse_plan(game._adapted(default_plan_text()))
+    (command,) = (c.run for stage in plan.stages for c in stage.monitoring if c.run.startswith("rm "))
+    here = tmp_path / "here"
+    for folder in (here, tmp_path / 'a "game'):
+        folder.mkdir()
+        (folder / "core.4711").touch()
+    subprocess.run(command, shell=True, cwd=here, check=True)
+    assert (here / "core.4711").exists()
+    assert not (tmp_path / 'a "game' / "core.4711").exists()
