@@ -16,7 +16,7 @@ def keyword_list(
     number = f" · {len(keywords)}" if keywords else ""
     c.spans(x, y, [(name, style), (number, "dim"), (" ● served" if served else "", style)], width)
     if keywords is None:
-        c.put(x, y + 1, "none: never sent to the LLM", "dim", width)
+        c.put(x, y + 1, "none: no LLM answer is stored", "dim", width)
         return 2
     shown = keywords[: rows - 1]
     for row, keyword in enumerate(shown):

@@ -100,6 +100,19 @@ async def test_from_a_server_to_its_errors_to_a_document_and_back() -> None:
             await until(pilot, lambda kind=kind: isinstance(app.screen, kind))  # type: ignore[misc]
 
 
+async def test_a_document_whose_request_failed_is_not_called_one_that_was_never_sent() -> None:
+    app = filled()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await deeper(pilot, "s", Servers)
+        await pilot.press("j")
+        await deeper(pilot, "enter", ErrorKinds)
+        await deeper(pilot, "enter", Requests)
+        one = await deeper(pilot, "enter", OneRequest)
+        assert "not JSON, again" in one.text()
+        assert "none: no LLM answer is stored" in one.text()
+
+
 async def test_from_a_trigger_to_its_evidence_to_the_requests_of_that_moment() -> None:
     app = filled("alert")
     async with app.run_test(size=(80, 24)) as pilot:
