@@ -13,6 +13,7 @@ import pytest
 
 from tests.simulate.faults import FAULTS, reintroduced
 from tests.simulate.rollout import run
+from tests.simulate.script import Move
 
 # the first seed that finds the fault; `.ci/run` runs all of these without it
 FOUND_BY = {
@@ -50,3 +51,12 @@ def test_a_seed_decides_everything_in_any_process() -> None:
 def test_a_mended_fault_that_is_put_back_is_found(fault: str) -> None:
     with reintroduced(fault):
         assert run(FOUND_BY[fault]).broken != ""
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_an_incident_that_no_one_disturbs_is_rolled_back_within_its_time(number: int) -> None:
+    names = ["documents", "promote", "documents", "promote", "promote", "promote", "incident"]
+    moves = [Move(name, 0.5, number, True) for name in names]
+    result = run(number, [*moves, Move("look", 50.0, 0, True)])
+    assert result.broken == ""
+    assert result.checked["a failing service is rolled back within its time"] == 1

@@ -44,15 +44,16 @@ async def incident(scene: Scene, draw: Random) -> None:
         await asyncio.sleep(EVERY_S)
         world.observer.troubled_at = world.clock.now()
         now = (world.engine, world.servers.mood, world.disk.mood, world.observer.raises)
-        if now != undisturbed or engine.state.percent_bp < state.percent_bp or engine.state.locked:
-            return
-    failed = world.read(
-        lambda conn: conn.execute(
-            "SELECT count(*) FROM extraction WHERE at > ? AND attempted AND error IS NOT NULL", (began,)
-        ).fetchone()[0]
-    )
-    world.observer.holds(
-        "a failing service is rolled back within its time",
-        failed < ENOUGH_FAILURES,
-        f"{failed} documents failed in {INCIDENT_S / 60:.0f} min ({mood}) at {engine.state.percent_bp / 100:g} %",
-    )
+        acted = engine.state.percent_bp < state.percent_bp or engine.state.locked != state.locked
+        if acted or now != undisturbed:
+            break
+    else:
+        acted = _failures(scene, began) < ENOUGH_FAILURES  # too few to act on
+    if acted or now == undisturbed:
+        at = f"{mood} for {INCIDENT_S / 60:.0f} min, {engine.state.percent_bp / 100:g} % is in force"
+        world.observer.holds("a failing service is rolled back within its time", acted, at)
+
+
+def _failures(scene: Scene, began: float) -> int:
+    query = "SELECT count(*) FROM extraction WHERE at > ? AND attempted AND error IS NOT NULL"
+    return int(scene.world.read(lambda conn: conn.execute(query, (began,)).fetchone()[0]))
