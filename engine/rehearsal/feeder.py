@@ -78,7 +78,6 @@ class Feeder:
         self.offered = 0
         self.served = 0
         self.failed = 0
-        self.reactions = 0
         self._extract = extract
         self._arrivals = Arrivals(clock, per_minute, max_per_real_second, f"{seed}/documents")
         self._visits = Arrivals(
@@ -144,6 +143,5 @@ class Feeder:
                 continue
             document = self._chance.choice(self._lately)
             for reaction in self._users.visit(document.id, self._experience(document)):
-                self.reactions += 1
                 with contextlib.suppress(Exception):  # as with documents
                     await react(reaction)

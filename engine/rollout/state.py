@@ -77,11 +77,6 @@ class State(Struct, frozen=True):
     setback: Setback | None = field(name="stood", default=None)  # what the last rollback left, until a person promotes
 
     @property
-    def doubt_rev(self) -> int:
-        """What was signed or proven before this rev has to be signed or proven again."""
-        return max(self.last_rev, self.restart_rev)
-
-    @property
     def in_force_bp(self) -> int:
         return min(self.percent_bp, self.ceiling_bp)
 

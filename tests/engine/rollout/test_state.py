@@ -91,7 +91,6 @@ def test_a_lock_takes_the_undo_with_it() -> None:
 def test_a_way_down_is_the_last_rollback_until_it_is_undone(kind: str) -> None:
     down = transition(STATE, decision(kind, percent_bp=0, undo=Undo(3, 2500, NOW + 60, last_rev=4)))
     assert down.last_rev == 21
-    assert down.doubt_rev == 21
     assert transition(down, decision("undo_rollback")).last_rev == 4
     assert transition(replace(down, undo=Undo(3, 2500, NOW)), decision("undo_rollback")).last_rev == 21
     assert transition(replace(down, undo=None), decision("undo_rollback")).last_rev == 21
