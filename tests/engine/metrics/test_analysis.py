@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,28 +14,11 @@ from engine.metrics import snapshot as reading
 from engine.metrics.analysis import performance_report, snapshot
 from engine.metrics.errors import error_analysis, shape
 from engine.service import probes
-from engine.store import database, live
-from engine.store.folder import Folder
+from engine.store import live
 from engine.store.rollup import insert_and_fold, retain
 from tests.engine.metrics.samples import DAY, HOUR, T0, cached, failed, fallen_back, plain, record
 
 NOON = T0 - T0 % DAY + DAY / 2
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    store = Folder(tmp_path_factory.mktemp("metrics") / "store")
-    database.create(store)
-    return store
-
-
-@pytest.fixture
-def conn(folder: Folder) -> Iterator[sqlite3.Connection]:
-    connection = database.open_writer(folder, "NORMAL")
-    connection.execute("BEGIN IMMEDIATE")
-    yield connection
-    connection.execute("ROLLBACK")
-    connection.close()
 
 
 def week(before: float, after: float, ms: float = 0.0) -> list[Extraction]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -21,23 +20,6 @@ from engine.store.rollup import ALL, LEVELS, insert_and_fold, retain
 from engine.triggers import history
 from engine.triggers.wording import Reading
 from tests.engine.metrics.samples import DAY, T0, cached, failed, fallen_back, plain, record, records, skipped
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    store = Folder(tmp_path_factory.mktemp("metrics") / "store")
-    database.create(store)
-    return store
-
-
-@pytest.fixture
-def conn(folder: Folder) -> Iterator[sqlite3.Connection]:
-    """The store, emptied again after each test: everything happens in a transaction that is rolled back."""
-    connection = database.open_writer(folder, "NORMAL")
-    connection.execute("BEGIN IMMEDIATE")
-    yield connection
-    connection.execute("ROLLBACK")
-    connection.close()
 
 
 def parts(bucket: Bucket) -> dict[str, object]:

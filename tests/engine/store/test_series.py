@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 
 import hypothesis.strategies as st
 import pytest
@@ -14,23 +13,6 @@ from engine.store import database, series
 from engine.store.folder import Folder
 from engine.store.rollup import insert_and_fold, retain
 from tests.engine.metrics.samples import DAY, HOUR, T0, cached, failed, plain, record
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    store = Folder(tmp_path_factory.mktemp("metrics") / "store")
-    database.create(store)
-    return store
-
-
-@pytest.fixture
-def conn(folder: Folder) -> Iterator[sqlite3.Connection]:
-    connection = database.open_writer(folder, "NORMAL")
-    connection.execute("BEGIN IMMEDIATE")
-    yield connection
-    connection.execute("ROLLBACK")
-    connection.close()
-
 
 # -- windows -----------------------------------------------------------------------------------------------------------------
 
