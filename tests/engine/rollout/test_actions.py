@@ -52,3 +52,7 @@ def test_zero_is_the_highest_stage_below_that_runs_at_it(stages: tuple[int, ...]
 
 def test_without_a_lower_stage_a_step_down_is_zero() -> None:
     assert resulting(Action.previous_stage, 1, 500, (1000, 5000)) == Result(1, 0, False)
+
+
+def test_below_the_first_stage_there_is_none_not_even_the_last() -> None:
+    assert resulting(Action.previous_stage, 0, 500, (1000, 100)) == Result(0, 500, False)
