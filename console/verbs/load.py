@@ -197,7 +197,7 @@ def load(
         begun = _Begun(files, " ".join(paths), root or Path.cwd(), method, kind or "live", passed_over)
         _carry_out(context, on, as_json, begun)
         return
-    known = Known(context, method) if resume else None
+    known = KnownDocuments(context, method) if resume else None
     tally = Tally()
     tally.passed_over = {
         clean_line(ending): [clean_line(name) for name in names] for ending, names in passed_over.items()
@@ -274,7 +274,7 @@ def _carry_out(context: CliContext, on: str, as_json: bool, begun: _Begun | None
         raise SystemExit(1)
 
 
-def _dry_run(files: list[str], root: Path | None, known: Known | None, tally: Tally, as_json: bool) -> None:
+def _dry_run(files: list[str], root: Path | None, known: KnownDocuments | None, tally: Tally, as_json: bool) -> None:
     """Print what would be sent and what would be skipped."""
     ids, size = [], 0
     for source in (source for path in files for source in sources.documents(path, _called(root, path))):
@@ -305,7 +305,13 @@ class Load:
     """One run: each source is sent, skipped or unchanged, and counted as its answer comes."""
 
     def __init__(
-        self, context: CliContext, tally: Tally, known: Known | None, method: str, verbose: bool, progress: Progress
+        self,
+        context: CliContext,
+        tally: Tally,
+        known: KnownDocuments | None,
+        method: str,
+        verbose: bool,
+        progress: Progress,
     ) -> None:
         self.tally = tally
         self._known, self._verbose, self._progress = known, verbose, progress
@@ -352,7 +358,7 @@ def _send_all(
     context: CliContext,
     files: list[str],
     root: Path | None,
-    known: Known | None,
+    known: KnownDocuments | None,
     tally: Tally,
     method: str,
     verbose: bool,
@@ -449,7 +455,7 @@ def extract(client: EngineClient, source: sources.Source, method: str) -> Answer
         time.sleep(0.5)
 
 
-class Known:
+class KnownDocuments:
     """What the store has of a load already; for the method llm, only documents that serve LLM keywords. Asked document
     by document: the digests of two million take 13 s and 700 MB."""
 
