@@ -55,6 +55,31 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "if len(freeze.end) <= 10:",
         "10 -> 11",
     ): "no date or moment in ISO 8601 has 11 characters",
+    (
+        "engine/rollout/control.py",
+        "lifts = ceiling_bp > state.ceiling_bp",
+        "ceiling_bp > state.ceiling_bp -> ceiling_bp >= state.ceiling_bp",
+    ): "an equal ceiling was refused before",
+    (
+        "engine/rollout/control.py",
+        "shadowed = plan.stages[stage].shadow_bp if stage <= plan.last_stage else 0",
+        "0 -> 1",
+    ): "the sentence of a stable rollout names no shadow",
+    (
+        "engine/routing/switch.py",
+        "return percent_bp < min(self._caps.values(), default=10_001)",
+        "10001 -> 10002",
+    ): "no percentage is above 10 000",
+    (
+        "engine/gate/conditions.py",
+        "return bounds.first_true(holds, max(1, n), 1 << 24)",
+        "1 -> 2",
+    ): "at the present n it does not hold, else the condition were met; no rollout reaches the end",
+    (
+        "engine/gate/conditions.py",
+        "return bounds.first_true(holds, max(1, n), 1 << 24)",
+        "24 -> 25",
+    ): "no rollout reaches the end",
 }
 
 _COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
