@@ -129,8 +129,9 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, 
 @click.option("--draft", type=click.Path(path_type=Path), required=True, help="What draft-gold wrote.")
 @click.option("--gold", type=click.Path(path_type=Path), required=True, help="The gold file to write or continue.")
 @click.argument("folder", type=click.Path(path_type=Path))
+@json_option
 @click.pass_obj
-def mark_gold(context: CliContext, draft: Path, gold: Path, folder: Path) -> None:
+def mark_gold(context: CliContext, draft: Path, gold: Path, folder: Path, as_json: bool) -> None:
     """Mark on a screen which proposed keywords are right, and add the missing ones.
 
     Shows each document of FOLDER beside the draft's proposals. The gold file is saved at each key; leave and come back
@@ -166,7 +167,8 @@ def mark_gold(context: CliContext, draft: Path, gold: Path, folder: Path) -> Non
     with escape.left_as_found():
         app = Marking(documents, texts, save, themes.choose(manner.theme), manner.ascii_only or escape.ascii_only())
         app.run(mouse=False)
-    click.echo(f"{app.done} of {len(documents)} documents are done in {gold}.")
+    body = {"gold": str(gold), "done": app.done, "documents": len(documents)}
+    say(body, f"{app.done} of {len(documents)} documents are done in {gold}.", as_json)
 
 
 def _texts(folder: Path) -> dict[str, str]:
