@@ -131,9 +131,10 @@ def disarm(engine: Engine) -> None:
 
 def own_id(engine: Engine, ask: Ask, to_stage: int | None) -> Ask:
     """The same rollback sent again keeps its id while it is in force. Otherwise it gets a new id and is carried out: an
-    id used for another request must not answer for it."""
+    id used for another request must not answer for it, nor one whose record is not in the store that is there now."""
     known = engine.proofs.get(ask.request_id)
-    if known is not None and known.request == ask.request and engine.state.percent_bp <= known.target_bp:
+    same = known is not None and known.request == ask.request and engine.state.percent_bp <= known.target_bp
+    if same and not engine.switch.shut:
         return ask
     used = engine.conn.execute("SELECT 1 FROM decision WHERE request_id = ?", (ask.request_id,)).fetchone()
     return ask if known is None and used is None else replace(ask, request_id=uuid.uuid4().hex)
