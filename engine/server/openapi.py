@@ -198,7 +198,7 @@ def _operation(
 ) -> dict[str, Any]:
     content: dict[str, Any] = {"application/json": {"schema": {"$ref": REF.format(name=result)} if result else {}}}
     if media:
-        content = {media: {"schema": {"type": "string"}}}
+        content = {media: {} if media == "text/event-stream" else {"schema": {"type": "string"}}}
     elif lines == ("metrics",):
         content = {"application/json": {"schema": {"type": "object"}}, "text/plain": {"schema": {"type": "string"}}}
     elif lines == ("openapi",):

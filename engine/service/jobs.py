@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
@@ -25,7 +25,14 @@ from engine.trial import ledger
 from engine.worker.messages import BatchReceipt, PartGrant, PartRequest, WorkerBatch
 
 if TYPE_CHECKING:
-    from engine.service.engine import Engine
+    import sqlite3
+
+    from engine.clock import Clock
+    from engine.cluster.leases import Leases
+    from engine.plan.model import Plan
+    from engine.routing.switch import Switch
+    from engine.service.monitor import Monitor
+    from engine.store.writer import Writer
 
 BATCHES_KNOWN = 64  # of each worker
 OVERTAKEN = "the percentage was lowered before the answer arrived"
@@ -39,8 +46,27 @@ class NoJob(Exception):
         self.code = code
 
 
+class JobHost(Protocol):
+    """What the desk needs of its engine."""
+
+    @property
+    def plan(self) -> Plan: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def conn(self) -> sqlite3.Connection: ...
+    @property
+    def leases(self) -> Leases: ...
+    @property
+    def switch(self) -> Switch: ...
+    @property
+    def monitor(self) -> Monitor: ...
+    @property
+    def writer(self) -> Writer: ...
+
+
 class JobDesk:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: JobHost) -> None:
         self._engine = engine
         self._claims: dict[tuple[int, int], str] = {}
         self._seen: dict[str, deque[int]] = {}  # batches whose attempts the triggers have

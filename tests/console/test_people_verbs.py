@@ -98,7 +98,7 @@ def test_run_lists_the_stage_s_commands_and_keeps_the_output_of_one(shell: Shell
     assert "Not run" in shell("run", "1", typed="n\n", code=1)
     assert "Not run" in shell("run", "1", code=1)  # no one answers
     assert "restarted" in shell("run", "1", "--yes")
-    assert "ran “Restart service”: worked" in shell("log", "--kind", "run")
+    assert "ran “Restart service”: succeeded" in shell("log", "--kind", "run")
     assert "There is no command 99" in shell("run", "99", code=1)
 
 

@@ -66,7 +66,7 @@ def test_a_walk_writes_the_plan_and_opens_the_console(empty: Path, llm: str) -> 
         terminal.until("Some documents to try?")
         terminal.send("nowhere")
         terminal.press(ENTER)
-        terminal.until("There is no", "nowhere")
+        terminal.until("does not exist", "nowhere")
         terminal.press(*(["\x7f"] * len("nowhere")))
         terminal.send("texts")
         terminal.press(ENTER)
@@ -173,7 +173,7 @@ def test_an_invalid_address_or_folder_is_reported() -> None:
     assert address_trouble("") == address_trouble("slack://a/b") == ""
     assert "kind" in address_trouble("me@example.org")
     assert folder_trouble("", Path("/")) == folder_trouble("tmp", Path("/")) == ""
-    assert "There is no" in folder_trouble("nonsense-here", Path("/"))
+    assert "does not exist" in folder_trouble("nonsense-here", Path("/"))
 
 
 # -- the probe -------------------------------------------------------------------------------------------------------

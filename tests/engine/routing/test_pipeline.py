@@ -178,7 +178,7 @@ async def test_bulk_work_counts_from_its_send_and_yields_to_interactive_document
 
 async def test_a_full_queue_sends_what_is_waited_for_to_frequency_and_counts_it(tmp_path: Path) -> None:
     settings = {"max_concurrency": 1, "max_waiting": 3}
-    async with StubLlm(slots=1, latency_s=0.2) as stub, running(tmp_path, stub, FULL, **settings) as place:
+    async with StubLlm(slots=1, latency_s=1.0) as stub, running(tmp_path, stub, FULL, **settings) as place:
         answers = await asyncio.gather(*(place.extract(f"d{i}") for i in range(10)))
         refused = [answer for answer in answers if answer.fallback]
         assert len(refused) == 6  # one is under way, three wait

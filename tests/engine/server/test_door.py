@@ -194,16 +194,16 @@ def test_another_user_is_refused_on_the_socket_though_its_modes_were_opened(tmp_
                 client.settimeout(5)
                 client.connect(str(stage.folder.socket))
                 client.sendall(b"POST /v1/control/rollback HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
-                return {"said": client.recv(4096).decode()}
+                return {"answer": client.recv(4096).decode()}
 
             return as_nobody(work, groups)
 
-        assert " 403 " in connects()["said"], connects()
+        assert " 403 " in connects()["answer"], connects()
         assert "rollback" not in stage.kinds()
         stage.folder.path.chmod(0o2775)
-        assert " 403 " in connects()["said"]  # the group's store, and not of the group
+        assert " 403 " in connects()["answer"]  # the group's store, and not of the group
         os.chown(stage.folder.path, -1, 4242)
-        assert " 200 " in connects((4242,))["said"]
+        assert " 200 " in connects((4242,))["answer"]
         assert "rollback" in stage.kinds()
 
 

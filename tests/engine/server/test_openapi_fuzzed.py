@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,5 +28,5 @@ def test_no_generated_request_gets_an_answer_that_the_document_does_not_promise(
         ]  # fmt: skip
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-        assert "9 passed" in done.stdout
+        assert re.search(r"Tested: 1\d", done.stdout), done.stdout[-4000:]
         assert stage.extract("after")["keywords"]

@@ -104,7 +104,7 @@ async def test_a_deleted_stage_makes_nothing_stable_and_holds_until_a_person_say
         assert view is not None
         assert not view.stable
         assert (view.stage_name, view.percent_bp, view.health) == ("Full Rollout", 10_000, "held")
-        assert "stage 5 Full Rollout is stage 4 now" in view.misplaced
+        assert "stage 5 Full Rollout is now stage 4" in view.misplaced
         assert "stages[ab_test] removed" in last_plan(c).sentence
         refused = await promoted(c)
         assert "rollout.toml changed" in refused.sentence
@@ -156,7 +156,7 @@ async def test_another_salt_moves_no_document_before_a_person_agrees(tmp_path: P
 async def test_a_stage_inserted_below_is_held_and_one_changed_above_only_recorded(tmp_path: Path) -> None:
     await at_stage(tmp_path, 3)
     async with restarted(tmp_path, inserted) as c:
-        assert "stage 3 Limited Rollout is stage 4 now" in c.engine.misplaced
+        assert "stage 3 Limited Rollout is now stage 4" in c.engine.misplaced
         assert c.engine.view is not None
         assert c.engine.view.stage_name == "Limited Rollout"
         rows = len(c.stage.kinds())
@@ -240,7 +240,7 @@ async def test_a_store_from_before_pins_opens_and_is_pinned_by_what_its_engine_s
         before.setattr(plans, "keep", lambda conn, plan, at: None)
         await at_stage(tmp_path, 3)
     async with restarted(tmp_path, without_stage(2)) as c:
-        assert "stage 3 Limited Rollout is stage 2 now" in c.engine.misplaced
+        assert "stage 3 Limited Rollout is now stage 2" in c.engine.misplaced
         assert c.engine.state.pins is not None
         assert c.engine.view is not None
         assert c.engine.view.stage_name == "Limited Rollout"
