@@ -112,7 +112,7 @@ def test_a_role_that_no_contact_has_is_a_mistake_of_the_plan(tmp_path: Path) -> 
 def test_an_alarm_goes_up_until_a_person_takes_it(tmp_path: Path) -> None:
     """A real engine on a rehearsal's clock: one message to the first contact, none after K."""
     settings = {**SETTINGS, "notify.escalate_to": ["Technical Lead", "Product Owner"], "notify.escalate_after": "20m"}
-    with Stage(tmp_path, speed=60.0, settings=settings) as stage:
+    with Stage(tmp_path, speed=240.0, settings=settings) as stage:
         stage.engine()
         stage.climb(2)
         stage.client.command("fault", name="error_rate", value=1.0)
