@@ -56,7 +56,9 @@ def run(seed: int, moves: Sequence[Move] | None = None) -> Result:
     moves = drawn if moves is None else moves
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
-    logging.getLogger("rollout.engine").setLevel(logging.CRITICAL + 1)
+    engine_log = logging.getLogger("rollout.engine")
+    level = engine_log.level
+    engine_log.setLevel(logging.CRITICAL + 1)
     source = template()
     root = Path(tempfile.mkdtemp(prefix="rollout-simulation-", dir=ROOT))
     broken = what = ""
@@ -81,6 +83,7 @@ def run(seed: int, moves: Sequence[Move] | None = None) -> Result:
                 world.clock.now() - began,
             )  # fmt: skip
     finally:
+        engine_log.setLevel(level)
         loop.close()
         asyncio.set_event_loop(None)
         shutil.rmtree(root, ignore_errors=True)

@@ -122,10 +122,9 @@ def test_a_stopped_worker_is_named_until_its_lease_ends_and_makes_no_call_when_i
     assert result["workers"] == 1
     assert any(stopped.name in phrase for phrase in result["silent"])
     assert other.last < began + 0.2
-    before = len(stopped.calls)
     stopped.process.send_signal(signal.SIGCONT)
     time.sleep(0.7)
-    assert len(stopped.calls) == before
+    assert stopped.last < began  # a line that the stop held up may be written now, of a call from before
 
 
 def test_removing_the_armed_file_is_a_rollback_for_workers_too(stage: Stage, two: tuple[Caller, Caller]) -> None:
