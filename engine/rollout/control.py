@@ -96,14 +96,10 @@ def promote(
     verb = "returned" if short and returns(plan, state) is not None else "promoted"
     what = "declared stable" if stage >= plan.stable else f"{verb} to stage {stage} {name}, {percent(bp)}{shadow}"
     how = f" overriding {len(missing)} missing: {ask.reason}" if missing else ""
-    return Decision(
+    return ask.decision(
         "promote",
-        ask.actor,
-        ask.reason,
         stage,
         bp,
-        ask.at,
-        ask.request_id,
         f"{ask.actor.name} {what}{how}",
         seen=ask.seen,
         evidence={"missing": list(missing)},
@@ -130,14 +126,10 @@ def undo_rollback(plan: Plan, state: State, ask: Ask, epoch: int, by: str) -> De
         return Refusal(
             f"Not undone: promotion is blocked. {state.locked or state.held}. Use the gate (2) to go back up."
         )
-    return Decision(
+    return ask.decision(
         "undo_rollback",
-        ask.actor,
-        ask.reason,
         state.undo.stage,
         state.undo.percent_bp,
-        ask.at,
-        ask.request_id,
         f"{ask.actor.name} undid the rollback: stage {state.undo.stage}, {percent(state.undo.percent_bp)} again",
         seen=ask.seen,
         entered_at=state.undo.entered_at,
@@ -170,14 +162,10 @@ def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, h
         )
     was = f" from {percent(state.percent_bp)}" if state.percent_bp else ""
     why = f": {ask.reason}" if ask.reason else ""
-    return Decision(
+    return ask.decision(
         "rollback",
-        ask.actor,
-        ask.reason,
         stage,
         bp,
-        ask.at,
-        ask.request_id,
         f"{ask.actor.name} rolled back{was} to {percent(bp)}{how}{why}",
         seen=ask.seen,
         undo=held_back,
@@ -218,29 +206,16 @@ def act(plan: Plan, state: State, action: Action, ask: Ask, sentence: str, evide
     if action is Action.pause:
         if state.held:
             return None
-        return Decision(
-            "hold",
-            ask.actor,
-            ask.reason,
-            stage,
-            bp,
-            ask.at,
-            ask.request_id,
-            f"held by trigger: {sentence}",
-            held=f"{ask.reason}: {sentence}",
-            evidence=evidence,
+        return ask.decision(
+            "hold", stage, bp, f"held by trigger: {sentence}", held=f"{ask.reason}: {sentence}", evidence=evidence
         )
     if bp >= state.percent_bp and stage == state.stage:
         return None
     until = ask.at + plan.trigger_settings.cooldown_s
-    return Decision(
+    return ask.decision(
         "trigger",
-        ask.actor,
-        ask.reason,
         stage,
         bp,
-        ask.at,
-        ask.request_id,
         f"{ask.reason} took {percent(state.percent_bp)} to {percent(bp)}: {sentence}",
         locked=f"{ask.reason} fired: {sentence}",
         cooldown_until=until,
@@ -270,14 +245,10 @@ def hold(state: State, ask: Ask) -> Decision | Refusal:
     if state.held:
         return Refusal(f"Already held: {state.held}")
     why = ask.reason or "no reason given"
-    return Decision(
+    return ask.decision(
         "hold",
-        ask.actor,
-        ask.reason,
         state.stage,
         state.percent_bp,
-        ask.at,
-        ask.request_id,
         f"{ask.actor.name} held promotion: {why}",
         held=f"{ask.actor.name}: {why}",
         seen=ask.seen,
@@ -330,18 +301,8 @@ def resume(state: State, ask: Ask, armed: bool = True, rolled_back: bool = False
                 "cooldown",
             )
     why = f": {ask.reason}" if ask.reason else ""
-    return Decision(
-        "resume",
-        ask.actor,
-        ask.reason,
-        state.stage,
-        state.percent_bp,
-        ask.at,
-        ask.request_id,
-        f"{ask.actor.name} resumed{why}",
-        held="",
-        locked="",
-        seen=ask.seen,
+    return ask.decision(
+        "resume", state.stage, state.percent_bp, f"{ask.actor.name} resumed{why}", held="", locked="", seen=ask.seen
     )
 
 
@@ -367,14 +328,10 @@ def approve(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
             "same_person",
         )
     stage, bp = next_step(plan, state)
-    return Decision(
+    return ask.decision(
         "approve",
-        ask.actor,
-        ask.reason,
         state.stage,
         state.percent_bp,
-        ask.at,
-        ask.request_id,
         f"{who} approved the step to {stage_name(plan, stage)}, {percent(bp)}",
         approval=who,
         seen=ask.seen,
@@ -383,15 +340,4 @@ def approve(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
 
 def note(state: State, ask: Ask, kind: str, sentence: str, evidence: dict[str, Any] | None = None) -> Decision:
     """A row of the log that changes no state but belongs in the record: a signature, a restore, a renewed lease."""
-    return Decision(
-        kind,
-        ask.actor,
-        ask.reason,
-        state.stage,
-        state.percent_bp,
-        ask.at,
-        ask.request_id,
-        sentence,
-        seen=ask.seen,
-        evidence=evidence or {},
-    )
+    return ask.decision(kind, state.stage, state.percent_bp, sentence, seen=ask.seen, evidence=evidence or {})

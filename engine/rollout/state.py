@@ -131,6 +131,10 @@ class Ask(Struct, frozen=True):
     pace: float = 1.0  # calendar seconds a second: in a time lapse a person's 60 s are still 60 s
     request: str = ""  # digest of the whole request; "" for the engine's own, whose ids are never used twice
 
+    def decision(self, kind: str, stage: int, percent_bp: int, sentence: str, **more: Any) -> Decision:
+        """The decision that answers this request; `more` are fields of Decision."""
+        return Decision(kind, self.actor, self.reason, stage, percent_bp, self.at, self.request_id, sentence, **more)
+
 
 def transition(state: State, decision: Decision) -> State:
     """The state after a decision; total, and all that a replay needs."""
