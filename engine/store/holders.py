@@ -12,9 +12,10 @@ WORDS = (b"engine.server.process", b"rollout")
 
 def holders(folder: Folder) -> tuple[list[int], list[int]]:
     """(processes that hold the store's lock file open, even an unlinked one; processes of this product that cannot be
-    inspected)."""
+    inspected and may hold it). A colleague's console holds no lock."""
     lock = os.path.realpath(folder.lock)
     wanted = {lock, f"{lock} (deleted)"}
+    lockers = _lockers()
     held: list[int] = []
     hidden: list[int] = []
     with contextlib.suppress(OSError):
@@ -28,11 +29,21 @@ def holders(folder: Folder) -> tuple[list[int], list[int]]:
                             held.append(int(name))
                             break
             except PermissionError:
-                if is_ours(int(name)):
+                if (lockers is None or int(name) in lockers) and is_ours(int(name)):
                     hidden.append(int(name))
             except OSError:
                 continue
     return held, hidden
+
+
+def _lockers() -> frozenset[int] | None:
+    """Every process that holds a lock on a whole file; None when the kernel does not list them."""
+    try:
+        with open("/proc/locks") as file:
+            rows = [line.split() for line in file]
+        return frozenset(int(row[4]) for row in rows if row[1] == "FLOCK")
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def is_ours(pid: int) -> bool:

@@ -7,6 +7,7 @@ else.
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
 import pwd
 import stat
@@ -71,15 +72,22 @@ def _is_to_give(status: os.stat_result) -> bool:
 def why_closed(folder: Path, *files: Path) -> str:
     """Why this user cannot use the store, and how to fix it; "" when it can."""
     try:
-        owner = os.stat(folder).st_uid
+        status = os.stat(folder)
     except OSError:
         return ""
+    owner = status.st_uid
     me = os.geteuid()
     closed = [file for file in files if _is_closed(file)]
     if not closed and os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         return ""
     if me != owner:
         name = name_of(owner)
+        if status.st_mode & stat.S_IWGRP and status.st_gid not in (os.getegid(), *os.getgroups()):
+            group, mine = _name_of_group(status.st_gid), name_of(me)
+            return (
+                f"The store in {folder} belongs to {name} and is open to the group {group}, which {mine} is not in: "
+                f"ask for `sudo usermod -aG {group} {mine}`, then log in again."
+            )
         return (
             f"The store in {folder} belongs to {name}: run this as {name} (`sudo -u {name} rollout ...`), or ask for "
             "[store] group, which opens it to a group."
@@ -99,6 +107,13 @@ def _is_closed(file: Path) -> bool:
     except OSError:
         return False
     return not os.access(file, os.R_OK | os.W_OK)
+
+
+def _name_of_group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
 
 
 def name_of(uid: int) -> str:

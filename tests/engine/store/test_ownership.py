@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import sqlite3
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from msgspec import structs
 from engine.client.client import EngineClient
 from engine.store import database, ownership, schema
 from engine.store.folder import Folder, StoreError
+from engine.store.holders import holders
 from tests.engine.service.stage import NOBODY, Stage, as_nobody
 
 assert schema  # loaded before a child process drops its rights: it may not read this machine's modules
@@ -116,6 +119,39 @@ def test_a_stranger_learns_whose_the_store_is(tmp_path: Path, home: Path) -> Non
     assert answer["why"].startswith(
         f"The store in {folder.path} belongs to root: run this as root (`sudo -u root rollout ...`)"
     )
+    group = grp.getgrgid(0).gr_name
+    folder.path.chmod(0o2770)
+    answer = as_nobody(lambda: {"why": ownership.why_closed(folder.path, folder.database)})
+    assert (
+        f"is open to the group {group}, which nobody is not in: ask for `sudo usermod -aG {group} nobody`"
+        in answer["why"]
+    )
+
+
+@root_only
+def test_a_colleague_s_process_may_be_the_engine_only_if_it_holds_a_lock(home: Path) -> None:
+    folder = Folder(home)
+    hold = "import fcntl, sys; kept = open(sys.argv[1], 'w'); fcntl.flock(kept, 2) if sys.argv[2] == 'hold' else None"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", f"{hold}; print(1, flush=True); input()", str(home / f"{how}-rollout"), how],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for how in ("look", "hold")
+    ]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            process.stdout.readline()
+        looker, holder = (process.pid for process in processes)
+        hidden = as_nobody(lambda: {"pids": holders(folder)[1]})["pids"]
+        assert holder in hidden
+        assert looker not in hidden
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
 
 
 @root_only
