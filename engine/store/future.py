@@ -9,6 +9,8 @@ from engine.store import rollup
 
 TOLERANCE_S = 2.0  # NTP's own corrections are smaller
 
+# Records by their columns of times. At millions of rows a scan takes seconds, at every start: large tables name what
+# finds the latest by an index, a column that leads it or the condition of a partial one.
 _TIMES: dict[str, tuple[str, ...]] = {
     "extraction": ("at",),
     "document": ("updated", "llm_at"),
@@ -28,6 +30,8 @@ _TIMES: dict[str, tuple[str, ...]] = {
     "trial_document": ("at",),
     "plan_file": ("at",),
 }
+_LEADING = {"trigger_evidence": "trigger", "feedback": "kind", "measure": "kind", "trial_document": "trial"}
+_PARTIAL = {("document", "llm_at"): "llm IS NOT NULL"}  # where it is null, so is the time
 
 
 def bring_back(conn: sqlite3.Connection, now: float) -> int:
@@ -36,12 +40,26 @@ def bring_back(conn: sqlite3.Connection, now: float) -> int:
     latest, moved = now + TOLERANCE_S, 0
     for table, columns in _TIMES.items():
         for column in columns:
-            moved += conn.execute(
-                f"UPDATE OR REPLACE {table} SET {column} = ? WHERE {column} > ?", (now, latest)
-            ).rowcount
+            also = _PARTIAL.get((table, column), "TRUE")
+            change = f"UPDATE OR REPLACE {table} SET {column} = ? WHERE {column} > ? AND {also}"
+            if leading := _LEADING.get(table):
+                for value in _values(conn, table, leading):
+                    moved += conn.execute(f"{change} AND {leading} = ?", (now, latest, value)).rowcount
+            else:
+                moved += conn.execute(change, (now, latest)).rowcount
     rollup.bring_back(conn, now, latest)
     conn.execute("UPDATE llm_cache SET used = ? WHERE used > ?", (now, latest))
     conn.execute(
         "UPDATE outbox SET next_try = ? WHERE state = 'waiting' AND next_try > ?", (now, latest)
     )  # at worst one retry too many
     return moved
+
+
+def _values(conn: sqlite3.Connection, table: str, column: str) -> list[object]:
+    """The different values of a column that leads an index, one search each."""
+    rows = conn.execute(
+        f"WITH RECURSIVE each_value(v) AS (SELECT min({column}) FROM {table} UNION ALL "
+        f"SELECT (SELECT min({column}) FROM {table} WHERE {column} > v) FROM each_value WHERE v IS NOT NULL) "
+        "SELECT v FROM each_value WHERE v IS NOT NULL"
+    )
+    return [value for (value,) in rows.fetchall()]

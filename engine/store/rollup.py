@@ -106,9 +106,13 @@ def _with(conn: sqlite3.Connection, key: Key, more: Arms) -> bytes:
 
 def bring_back(conn: sqlite3.Connection, now: float, latest: float) -> None:
     """Merge buckets that begin after `latest` into the current ones."""
-    rows = conn.execute(
-        "SELECT level, t, stage, epoch, body FROM rollup WHERE level > 0 AND t > ?", (latest,)
-    ).fetchall()
+    rows = [
+        row
+        for level in LEVELS
+        for row in conn.execute(
+            "SELECT level, t, stage, epoch, body FROM rollup WHERE level = ? AND t > ?", (level, latest)
+        ).fetchall()
+    ]
     for level, t, stage, epoch, body in rows:
         conn.execute(
             "DELETE FROM rollup WHERE level = ? AND t = ? AND stage = ? AND epoch = ?", (level, t, stage, epoch)

@@ -336,6 +336,18 @@ def jobs(db: Database) -> None:
     )
 
 
+@migrations()
+def served_documents_are_counted_in_the_index(db: Database) -> None:
+    """SQLite 3.40 looked up each row for the condition of the partial index: seconds for a million documents."""
+    _run(
+        db,
+        """
+        DROP INDEX document_served;
+        CREATE INDEX document_served ON document(method, llm_at, llm_stage) WHERE llm_at IS NOT NULL;
+        """,
+    )
+
+
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring the database up to date, one transaction per step. StoreError when a newer version wrote it."""
     db = Database(conn)
