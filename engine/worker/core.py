@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -12,19 +11,14 @@ from typing import NamedTuple
 import msgspec
 
 from engine.clock import SystemClock
-from engine.cluster.identity import version
-from engine.cluster.lease import Identity
-from engine.cluster.lending import MOST_ANSWERS, WindowUse
-from engine.extraction.llm import LlmPool
 from engine.plan.model import Plan
-from engine.routing.pipeline import Pipeline, Refused
+from engine.routing.pipeline import Refused
 from engine.store.jobs import Job, JobPart, PartEnded, key
 from engine.text import clean_line, digest
 from engine.worker.batches import KEPT_S, PLACE, Batches
-from engine.worker.keeper import Keeper
+from engine.worker.leased import LeasedPipeline
 from engine.worker.line import EngineConnection, EngineRefused
 from engine.worker.messages import PartGrant, PartRequest
-from engine.worker.switch import LeasedSwitch
 
 GRANT_S = 10.0  # for the engine's first answer
 AT_ONCE = 250  # documents in progress: each waits for its commit
@@ -77,48 +71,32 @@ class Worker:
         self._clock = SteadyClock()
         self._asking = line()
         self._batches = Batches(name, job, line(), self._clock)
-        self._pool = LlmPool(plan.llm, self._clock, api_key=api_key or None, permit=lambda: self._switch.may_call())
-        self._windows = self._pool.borrow_windows()
+        self._api_key = api_key
         self._room = asyncio.Semaphore(max(1, min(AT_ONCE, plan.llm.max_waiting)))
         self._why_ended = ""
 
     async def run(self) -> None:
         """Work until the job has nothing left for this worker. Raises WorkerFailed if it cannot continue."""
         job = (await self._next()).job
-        self._keeper = Keeper(
+        leased = LeasedPipeline(
             self.name,
+            self._plan,
             self._line,
             self._clock,
-            lambda: Identity(version(), self._plan.digest, self._pool.model_digest if self._pool.all_known else ""),
-            lambda: max(self._pipeline.in_flight, self._pipeline.requests_open),
-            lambda: self._pipeline.last_call,
-            lambda why: self._pipeline.cancel_calls(why),
+            self._batches,
+            KEPT_S + 60.0,
             self._end,
-            self._uses,
-            self._lend,
+            self._trouble,
+            self._api_key,
             job.kind == "backfill",
         )
-        self._switch = LeasedSwitch(self._keeper)
-        self._pipeline = Pipeline(
-            self._plan,
-            self._clock,
-            self._batches,
-            self._switch,
-            sqlite3.connect(":memory:"),
-            self._pool,
-            self._switch.state,
-            lambda record: None,  # the engine's triggers see it with its batch
-            self._trouble,
-            KEPT_S + 60.0,
-        )
+        self._pipeline = leased.pipeline
         self._current = asyncio.current_task()
-        self._keeper.start(asyncio.get_running_loop())
+        leased.start()
         sending = asyncio.create_task(self._batches.send_for_ever())
         try:
-            if not await asyncio.to_thread(self._keeper.wait_for_grant, GRANT_S):
+            if not await leased.granted(GRANT_S):
                 raise WorkerFailed(self._why_ended or f"The engine granted no lease within {GRANT_S:g} s.")
-            self._pipeline.use(msgspec.structs.replace(self._plan, salt=self._keeper.salt))
-            await self._pool.start()
             while (given := await self._next()).job.state == "running":
                 if given.part is None or given.number is None:
                     if not given.waits:
@@ -131,9 +109,8 @@ class Worker:
                 raise WorkerFailed(self._why_ended) from None
             raise
         finally:
-            await asyncio.to_thread(self._keeper.stop)
+            await leased.stop()
             sending.cancel()
-            await self._pool.close()
 
     # -- one part ------------------------------------------------------------------------------------------------------
 
@@ -188,18 +165,6 @@ class Worker:
             await asyncio.sleep(WAIT_S)
 
     # -- what the lease brings -----------------------------------------------------------------------------------------
-
-    def _uses(self) -> list[WindowUse]:
-        waiting, uses = self._pool.waiting, []
-        for url, window in self._windows.items():
-            answers, lates, refusals = window.collect()
-            uses.append(WindowUse(url, window.in_flight + waiting, answers[-MOST_ANSWERS:], lates, refusals))
-        return uses
-
-    def _lend(self, shares: dict[str, int]) -> None:
-        for url, window in self._windows.items():
-            window.limit = shares.get(url, 0)
-        self._pool.serve()
 
     def _end(self, why: str) -> None:
         """The engine will never grant this worker a lease."""

@@ -1,0 +1,103 @@
+"""What makes a process a worker: the product's own pipeline with a lease for a switch, and a store of the caller's."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+
+import msgspec
+
+from engine.clock import Clock
+from engine.cluster.identity import version
+from engine.cluster.lease import Identity
+from engine.cluster.lending import MOST_ANSWERS, WindowUse
+from engine.extraction.llm import LlmPool
+from engine.plan.model import Plan
+from engine.routing.pipeline import Pipeline, Store
+from engine.worker.keeper import Keeper
+from engine.worker.line import EngineConnection
+from engine.worker.switch import LeasedSwitch
+
+
+class LeasedPipeline:
+    """`ended` is called once, in the loop, when the engine will never grant this worker a lease. Its servers' windows
+    are the engine's, which lends places."""
+
+    def __init__(
+        self,
+        name: str,
+        plan: Plan,
+        line: Callable[[], EngineConnection],
+        clock: Clock,
+        store: Store,
+        kept_within_s: float,
+        ended: Callable[[str], object],
+        trouble: Callable[[BaseException], None],
+        api_key: str = "",
+        backfill: bool = False,
+    ) -> None:
+        self._plan = plan
+        self._salt = plan.salt
+        self.pool = LlmPool(plan.llm, clock, api_key=api_key or None, permit=lambda: self.switch.may_call())
+        self._windows = self.pool.borrow_windows()
+        self.keeper = Keeper(
+            name,
+            line,
+            clock,
+            lambda: Identity(version(), plan.digest, self.pool.model_digest if self.pool.all_known else ""),
+            lambda: max(self.pipeline.in_flight, self.pipeline.requests_open),
+            lambda: self.pipeline.last_call,
+            lambda why: self.pipeline.cancel_calls(why),
+            ended,
+            self._uses,
+            self._lend,
+            backfill,
+        )
+        self.switch = LeasedSwitch(self.keeper)
+        self.pipeline = Pipeline(
+            plan,
+            clock,
+            store,
+            self.switch,
+            sqlite3.connect(":memory:"),
+            self.pool,
+            self.switch.state,
+            lambda record: None,  # the engine's triggers see it with its batch
+            trouble,
+            kept_within_s,
+        )
+
+    def start(self) -> None:
+        """Ask for a lease, from now on; in the loop."""
+        self.keeper.start(asyncio.get_running_loop())
+
+    async def granted(self, timeout_s: float) -> bool:
+        """Whether the engine has answered a renewal. With the first, the LLM client starts."""
+        if not await asyncio.to_thread(self.keeper.wait_for_grant, timeout_s):
+            return False
+        self.follow_salt()
+        await self.pool.start()
+        return True
+
+    def follow_salt(self) -> None:
+        """Draw buckets as the engine does, also one on another store than the engine before it."""
+        if self.keeper.salt and self.keeper.salt != self._salt:
+            self._salt = self.keeper.salt
+            self.pipeline.use(msgspec.structs.replace(self._plan, salt=self._salt))
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self.keeper.stop)
+        await self.pool.close()
+
+    def _uses(self) -> list[WindowUse]:
+        waiting, uses = self.pool.waiting, []
+        for url, window in self._windows.items():
+            answers, lates, refusals = window.collect()
+            uses.append(WindowUse(url, window.in_flight + waiting, answers[-MOST_ANSWERS:], lates, refusals))
+        return uses
+
+    def _lend(self, shares: dict[str, int]) -> None:
+        for url, window in self._windows.items():
+            window.limit = shares.get(url, 0)
+        self.pool.serve()
