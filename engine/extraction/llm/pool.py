@@ -298,9 +298,9 @@ class LlmPool:
                 if fault.kind not in UNSENT:
                     last = document.last = fault
                 failed = {*avoid, slot.server} if slot is not None else avoid
-                tries = replace(
-                    tries, saved=saved is not None, elsewhere=self._queue.elsewhere(failed), left_s=document.left()
-                )
+                # a document turned away from the queue had no server: none is "elsewhere", and it does not come back
+                elsewhere = slot is not None and self._queue.elsewhere(failed)
+                tries = replace(tries, saved=saved is not None, elsewhere=elsewhere, left_s=document.left())
                 step = next_step(fault, tries)
                 if isinstance(step, Halve):
                     return await self._halves(piece, document)
