@@ -68,6 +68,7 @@ class ControlLoop:
         self._trials.restore()
         self._mailing = Mailing(engine)
         self._escalation = Escalation(engine)
+        self._heed_writer()
         await self.tick()
         if engine.switch.read().open:
             engine.background(engine.pool.preload())
@@ -297,14 +298,36 @@ class ControlLoop:
         """Whether the files under this engine are not the ones it opened. If so it stays at 0 % and writes nothing
         until it is restarted: the files there now are not its own."""
         engine = self._engine
-        if not engine.switch.shut:
-            why = engine.writer.files.differs()
-            if not why or engine.switch.read().why == TAKEN_OVER:
-                return False
-            engine.switch.shut = f"{why}: nothing is recorded and 0 % is in force until the engine is restarted"
-            engine.calls_ended += engine.pipeline.cancel_calls()
-        engine.event(f"ALARM: {engine.switch.shut}. `rollout stop`, repair the store, then start it.")
-        return True
+        if not engine.switch.shut and (why := engine.writer.files.differs()):
+            self._shut(why)
+        if engine.switch.shut:
+            engine.event(f"ALARM: {engine.switch.shut}. `rollout stop`, repair the store, then start it.")
+        return bool(engine.switch.shut)
+
+    def _shut(self, why: str) -> None:
+        engine = self._engine
+        if engine.switch.shut or engine.switch.read().why == TAKEN_OVER:
+            return
+        engine.switch.shut = f"{why}: nothing is recorded and 0 % is in force until the engine is restarted"
+        engine.calls_ended += engine.pipeline.cancel_calls()
+
+    def _heed_writer(self) -> None:
+        """The writer may see replaced files before the next tick does. What it then refuses is answered after this, so
+        0 % is in force and shown before anyone reads the reason."""
+        running = asyncio.get_running_loop()
+
+        def shut(why: str) -> None:
+            if self._engine.switch.shut:
+                return
+            self._shut(why)
+            if self._is_replaced():
+                self._engine.view = snapshot.view(self._engine)
+
+        def replaced(why: str) -> None:  # in the writer's thread
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                running.call_soon_threadsafe(shut, why)
+
+        self._engine.writer.replaced = replaced
 
     async def _watch_row(self) -> None:
         """If the control row or the last decision is not what this engine recorded, go to 0 % and log why."""

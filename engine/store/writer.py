@@ -41,12 +41,14 @@ JOBS_MAX = 20_000  # while the store refuses writes; then the oldest are dropped
 
 class Writer:
     """`token` is this engine's fencing token; every transaction checks it. `counted` receives each batch in its
-    transaction."""
+    transaction. `replaced`, once set, receives the reason in the writer's thread when the store's files are not the
+    ones that were opened, before anything is refused for it."""
 
     def __init__(self, folder: Folder, token: int, counted: Callable[..., None] = lambda conn, records: None) -> None:
         self._folder = folder
         self._token = token
         self._counted = counted
+        self.replaced: Callable[[str], None] = lambda why: None
         self._control: deque[tuple[Job, Future[Any], bool]] = deque()
         self._records: deque[Waiting] = deque()
         self._bulk: deque[tuple[Job, Future[Any]]] = deque()
@@ -256,12 +258,16 @@ class Writer:
 
     def _here(self, conn: sqlite3.Connection, job: Callable[[sqlite3.Connection], T]) -> T:
         """Run a job on the store that was opened: check the files before it writes, and again before acknowledging."""
-        self.files.check_content()
         try:
-            result = _alone(conn, job)
-        finally:
-            self.files.wrote()
-        self.files.check()
+            self.files.check_content()
+            try:
+                result = _alone(conn, job)
+            finally:
+                self.files.wrote()
+            self.files.check()
+        except Replaced as error:
+            self.replaced(str(error))
+            raise
         return result
 
     def _run_batch(self, conn: sqlite3.Connection) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import shutil
 from collections.abc import Callable
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.service import loop, snapshot
+from tests.engine.routing.test_pipeline import FULL, running
 from tests.engine.service.stage import TEXT, Stage
+from tests.stub_llm import StubLlm
 
 
 def restored_backup(store: Path, copy: Path) -> Path:
@@ -76,6 +80,22 @@ def test_a_store_that_is_not_the_one_that_was_opened_takes_nothing(
             shutil.rmtree(tmp_path / "store-before")
         elif there:
             assert "store.db-wal" not in left  # it would be replayed into the other database
+
+
+@pytest.mark.anyio
+async def test_whoever_is_refused_by_the_writer_sees_0_percent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "TICK_S", 60.0)  # the writer sees it first
+    async with StubLlm() as stub, running(tmp_path, stub, FULL) as place:
+        place.engine.view = snapshot.view(place.engine)
+        assert place.engine.view.effective_bp == 10_000
+        path = place.engine.folder.path
+        path.rename(path.with_name("store-before"))
+        path.mkdir(0o700)
+        with pytest.raises(OSError, match="was replaced"):
+            await asyncio.wrap_future(place.engine.writer.write(lambda conn: None))
+        assert (place.engine.view.effective_bp, place.engine.switch.read().percent_bp) == (0, 0)
+        assert "was replaced" in place.engine.switch.shut
+        assert any("ALARM" in sentence for _, sentence in place.engine.events)
 
 
 def _post(address: str, body: dict[str, str]) -> tuple[int, str]:
