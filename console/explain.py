@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
+from engine.plan.durations import format_duration
 from engine.plan.vocabulary import METRICS
 from engine.view.model import ConditionView, DecisionView, ItemView, TaskKind, TriggerView
 
@@ -102,7 +103,7 @@ def item(i: ItemView) -> list[Explained]:
 
 
 def trigger(t: TriggerView, metric: str) -> list[Explained]:
-    after = f" for {t.for_s / 60:g} min" if t.for_s else ""
+    after = f" for {format_duration(t.for_s)}" if t.for_s else ""
     does = ACTIONS.get(t.action, t.action)
     rows = [(t.id, f"A trigger: while its condition holds{after}, it {does}. {VERDICTS.get(t.verdict, '')}".strip())]
     if metric in METRICS:

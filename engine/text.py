@@ -69,9 +69,17 @@ def percent(bp: int) -> str:
     return f"{bp / 100:g} %"
 
 
-def rate_percent(rate: float, places: int = 1) -> str:
-    """A measured share: 0.056 -> "5.6 %". Rounded half to even at `places` decimals, zeros kept, so columns line up."""
-    return f"{rate * 100:.{places}f} %"
+def rate_percent(rate: float, places: int | None = None, *, signed: bool = False) -> str:
+    """A measured share in three significant digits, at most two decimals: "5.6 %", "0.83 %", "16.2 %", "100 %".
+
+    With `places`, exactly that many decimals, so that columns line up. Rounded half to even.
+    """
+    value, sign = rate * 100, "+" if signed else ""
+    if places is not None:
+        return f"{value:{sign}.{places}f} %"
+    digits = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
+    figure = f"{value:{sign}.{digits}f}"
+    return f"{figure.rstrip('0').rstrip('.') if digits else figure} %"
 
 
 def took(ms: float) -> str:

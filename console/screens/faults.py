@@ -12,6 +12,7 @@ from console.screens.rows import Rows, draw
 from console.widgets import blocks
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
+from engine.plan.durations import format_duration
 from engine.rehearsal.faults import FAULTS, FaultKind
 from engine.view.model import View
 
@@ -47,7 +48,7 @@ class Faults(Page):
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, y)
         day = 86400 / v.speed
-        lasts = f"a day lasts {day:.0f} s" if day < 120 else f"a day lasts {day / 60:.0f} min"
+        lasts = f"a day lasts {format_duration(day)}"
         c.spans(
             1,
             y,

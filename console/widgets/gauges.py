@@ -74,7 +74,7 @@ def evidence(g: Gauge) -> str:
     if g.metric.startswith("latency"):
         return (f"p95 {words.ms(g.p95)} · " if g.p95 is not None else "") + f"n {words.count(g.n)}"
     of = f"{words.count(g.k)}/{words.count(g.n)}" if g.k is not None else f"n {words.count(g.n)}"
-    return of + (f" · ≤ {rate_percent(g.bound)}" if g.bound is not None else "")
+    return of + (f" · ≤ {rate_percent(g.bound, 1)}" if g.bound is not None else "")
 
 
 def _methods(c: Canvas, area: Area, v: View) -> None:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from engine.experiment.effects import Interval
+from engine.text import rate_percent
 
 Unit = Literal["ms", "rate", "count", "score"]
 
 
 def percent(value: float | None, *, signed: bool = False) -> str:
-    """Three significant digits: "0.83 %", "+16.2 %", "100 %"."""
-    if value is None:
-        return "–"
-    scaled = value * 100.0
-    digits = 0 if abs(scaled) >= 99.95 else 1 if abs(scaled) >= 9.995 else 2
-    return f"{scaled:{'+' if signed else ''}.{digits}f} %"
+    return "–" if value is None else rate_percent(value, signed=signed)
 
 
 def number(value: float | None, unit: Unit, *, signed: bool = False) -> str:
@@ -30,7 +26,7 @@ def number(value: float | None, unit: Unit, *, signed: bool = False) -> str:
 
 
 def span(of: Interval | None) -> str:
-    """A relative change with its interval: "+16.2 % [+8.10 %, +24.0 %]"."""
+    """A relative change with its interval: "+16.2 % [+8.1 %, +24 %]"."""
     if of is None:
         return "–"
     low, high = percent(of.low, signed=True), percent(of.high, signed=True)

@@ -143,7 +143,7 @@ def _volume(a: int, b: int, half_s: float) -> dict[str, Any]:
 
 
 def _percent(value: float | None) -> str:
-    return "none" if value is None else rate_percent(value)
+    return "none" if value is None else rate_percent(value, 1)
 
 
 def _ms(value: float | None) -> str:

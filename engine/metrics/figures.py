@@ -14,7 +14,7 @@ from engine.measures.figure import Figure
 from engine.plan.model import Metric, Plan, Stage
 from engine.quality import review
 from engine.store import series
-from engine.text import clean_line
+from engine.text import clean_line, rate_percent
 from engine.triggers import words
 
 SATISFIED = 4.0  # of 5: this rating and higher ones are positive
@@ -52,8 +52,8 @@ def error_rate(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Figur
     n, k = bucket.attempts, bucket.errors
     if not n:
         return Figure(None, "no LLM documents")
-    upper = words.percent(bounds.rate_upper(k, n))
-    return Figure.of(k / n, words.percent(k / n), f"{k} of {n}, at most {upper}", judge(k / n, wanted))
+    upper = rate_percent(bounds.rate_upper(k, n))
+    return Figure.of(k / n, rate_percent(k / n), f"{k} of {n}, at most {upper}", judge(k / n, wanted))
 
 
 def latency(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Figure:
@@ -74,7 +74,7 @@ def cache(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Figure:
     n, k = bucket.lookups, bucket.hits
     if not n:
         return Figure(None, "no cache lookups")
-    return Figure.of(k / n, words.percent(k / n), f"{k} of {n}", judge(k / n, wanted))
+    return Figure.of(k / n, rate_percent(k / n), f"{k} of {n}", judge(k / n, wanted))
 
 
 def methods(bucket: Bucket) -> str:
@@ -103,7 +103,7 @@ def satisfaction(
     n, k = int(row[0]), int(row[1])
     if not n:
         return Figure(None, "no ratings")
-    return Figure.of(k / n, words.percent(k / n), f"{k} of {n} ratings", judge(k / n, wanted))
+    return Figure.of(k / n, rate_percent(k / n), f"{k} of {n} ratings", judge(k / n, wanted))
 
 
 def complaints(conn: sqlite3.Connection, stage: int, since: float = 0.0) -> int:
@@ -120,7 +120,7 @@ def quality(conn: sqlite3.Connection, stage: int, wanted: tuple[str, float] | No
         return Figure(None, "no review")
     share = verdict.good / verdict.documents
     evidence = f"{verdict.good} of {verdict.documents} documents"
-    return Figure.of(share, f"{words.percent(share)} judged good", evidence, judge(share, wanted))
+    return Figure.of(share, f"{rate_percent(share)} judged good", evidence, judge(share, wanted))
 
 
 # -- what was computed -------------------------------------------------------------------------------------------------

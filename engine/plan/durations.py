@@ -42,7 +42,10 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """At most two units, truncated rather than rounded: "2d 4h", "1h 5m", "1m 40s", "12s", "2.5s", "38ms", "0s"."""
+    """How long something takes, as people read it everywhere: "2d 4h", "1h 5m", "1m 40s", "12s", "2.5s", "38ms", "0s".
+
+    At most two units, truncated rather than rounded.
+    """
     if seconds < 0:
         return f"-{format_duration(-seconds)}"
     if seconds < 1:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from engine.plan.durations import format_duration
 from engine.report.elements import Element, el
 from engine.report.model import Curves, Incident, Point, StageStory
 from engine.report.timeline import moment_of
 from engine.text import counted, percent
-from engine.triggers import words
 
 WIDTH, LEFT, RIGHT = 760.0, 58.0, 12.0
 HOUR, DAY = 3600.0, 86400.0
@@ -221,11 +221,11 @@ def spent(stages: Sequence[StageStory]) -> Element:
             if wide > 0.2:
                 parts.append(el("rect", x=at, y=y + 2, width=wide, height=row - 9, class_=f"{kind} bar"))
             at += wide
-        parts.append(text(at + 6, y + 13, words.duration(sum(_parts(stage)))))
+        parts.append(text(at + 6, y + 13, format_duration(sum(_parts(stage)))))
     about = "; ".join(
         f"stage {s.number} {s.name}: "
         + ", ".join(
-            f"{name} {words.duration(value)}" for value, (name, _) in zip(_parts(s), SPENT, strict=True) if value >= 1
+            f"{name} {format_duration(value)}" for value, (name, _) in zip(_parts(s), SPENT, strict=True) if value >= 1
         )
         for s in entered
     )
@@ -282,13 +282,9 @@ def moments(incident: Incident) -> Element | None:
             text(x, y + 19, _clock(at), anchor="middle"),
         ]
     for (a, _), (b, _), left_x, right_x in zip(known, known[1:], places, places[1:], strict=False):
-        parts.append(text((left_x + right_x) / 2, y - 4, _between(b - a), "span", "middle"))
+        parts.append(text((left_x + right_x) / 2, y - 4, format_duration(b - a), "span", "middle"))
     about = "; ".join(f"{name} at {moment_of(at, seconds=True)}" for at, name in known)
     return drawing(54, f"Incident of decision {incident.rev}", f"{about}.", *parts)
-
-
-def _between(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds < 10 else words.duration(seconds)
 
 
 # -- axes --------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from engine.gate.checklist import Signature, signatures
 from engine.measures.figure import Figure
 from engine.metrics import figures
+from engine.plan.durations import format_duration
 from engine.plan.model import Item, Metric, Plan, Stage
 from engine.report import timeline
 from engine.report.model import (
@@ -37,7 +38,6 @@ from engine.store import log, series
 from engine.store.database import one_moment
 from engine.store.log import Row
 from engine.text import clean_block, clean_line, percent
-from engine.triggers import words
 
 HEADINGS = (
     ("well", "What Went Well"),
@@ -340,7 +340,7 @@ def _with_summary(conn: sqlite3.Connection, story: RolloutReport) -> RolloutRepo
     out.append(_incident_words(story.incidents))
     baked, waited = sum(s.baked_s for s in story.stages), sum(s.waited_s for s in story.stages)
     if baked or waited:
-        out.append(f"The bakes took {words.duration(baked)} in total; people took another {words.duration(waited)}.")
+        out.append(f"The bakes took {format_duration(baked)} in total; people took another {format_duration(waited)}.")
     if story.overrides:
         out.append(
             f"{_many(len(story.overrides), 'gate was', 'gates were')} overridden; each is marked below with its reason."

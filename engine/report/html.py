@@ -10,13 +10,14 @@ from collections.abc import Callable
 from importlib.resources import files
 
 from engine.measures.figure import Figure
+from engine.plan.durations import format_duration
 from engine.report import charts, html_record
 from engine.report.elements import Child, Element, el, page
 from engine.report.html_parts import Section, figure_of, section, table, when
 from engine.report.markdown import METRICS
 from engine.report.model import RolloutReport, StageStory
 from engine.report.timeline import span
-from engine.text import percent
+from engine.text import percent, rate_percent
 from engine.triggers import words
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -52,7 +53,7 @@ def html(story: RolloutReport) -> str:
 def _header(story: RolloutReport) -> Element:
     dates: list[Child] = ["As of ", when(story.at)]
     if story.began is not None:
-        dates += [", begun ", when(story.began), f", {words.duration(story.at - story.began)} in total"]
+        dates += [", begun ", when(story.began), f", {format_duration(story.at - story.began)} in total"]
     return el(
         "header",
         el("p", f"{story.service} · {story.environment} · report", class_="kicker"),
@@ -110,7 +111,7 @@ def _course(story: RolloutReport) -> Section | None:
     if curves is None:
         return None
     target = story.target
-    rate: Callable[[float], str] = words.percent
+    rate: Callable[[float], str] = rate_percent
 
     def time(value: float) -> str:
         return words.measure("latency_mean", value)

@@ -113,7 +113,7 @@ def _reading(body: str) -> str:
     except msgspec.MsgspecError:
         return "its evidence is unreadable"
     rate = r.k is not None and r.n
-    bound = f", at most {rate_percent(bounds.rate_upper(r.k, r.n))}" if rate and r.k is not None else ""
+    bound = f", at most {rate_percent(bounds.rate_upper(r.k, r.n), 1)}" if rate and r.k is not None else ""
     return f"{clean_line(r.headline or r.sentence, 200)} (n {r.n}{bound})"
 
 

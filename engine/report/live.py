@@ -16,12 +16,12 @@ from xml.etree import ElementTree as ET
 
 from msgspec import Struct
 
-from engine.plan.durations import iso
+from engine.plan.durations import format_duration, iso
 from engine.report import charts
 from engine.report.elements import Child, Element, el, page
 from engine.report.html_parts import when
 from engine.report.model import Point
-from engine.text import percent
+from engine.text import percent, rate_percent
 from engine.triggers import words
 from engine.view.model import ConditionView, DecisionView, GateView, Gauge, View
 
@@ -147,9 +147,9 @@ def _ladder(view: View) -> Element | None:
 
 def _gauges(view: View) -> Element:
     tiles = [
-        _tile("Error rate", view.error_rate, words.percent),
+        _tile("Error rate", view.error_rate, rate_percent),
         _tile("Latency", view.latency, milliseconds),
-        _tile("Cache hits", view.cache, words.percent),
+        _tile("Cache hits", view.cache, rate_percent),
         el(
             "div",
             el("dt", "Documents"),
@@ -187,9 +187,7 @@ def _methods(view: View) -> str:
     """Which method served what share in the gauges' window."""
     counts = {name: view.methods.get(name, 0) for name in ("llm", "frequency")}
     total = sum(counts.values())
-    return (
-        ", ".join(f"{name} {words.percent(share / total)}" for name, share in counts.items()) if total else "none now"
-    )
+    return ", ".join(f"{name} {rate_percent(share / total)}" for name, share in counts.items()) if total else "none now"
 
 
 # -- what follows ------------------------------------------------------------------------------------------------------
@@ -236,7 +234,7 @@ def _bake(gate: GateView) -> Element | None:
     if not gate.bake_s:
         return None
     done = min(gate.baked_s, gate.bake_s)
-    of = f"Bake time: {words.duration(done)} of {words.duration(gate.bake_s)}. "
+    of = f"Bake time: {format_duration(done)} of {format_duration(gate.bake_s)}. "
     return el("p", of, el("progress", max=str(round(gate.bake_s)), value=str(round(done)), aria_label="Bake time"))
 
 
@@ -265,7 +263,7 @@ def _foot(view: View) -> Element:
 
 def _charts(trends: LiveTrends) -> Element | None:
     drawn = [_chart(trends, trend) for trend in trends.of]
-    span = words.duration(trends.end - trends.start)
+    span = format_duration(trends.end - trends.start)
     return _section(f"Trends, {span}", el("div", *drawn, class_="charts")) if drawn else None
 
 

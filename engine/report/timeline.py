@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from engine import bounds
 from engine.measures.bucket import Bucket
 from engine.metrics import figures
-from engine.plan.durations import iso
+from engine.plan.durations import format_duration, iso
 from engine.plan.model import Plan, Stage
 from engine.report import incident
 from engine.report.model import Entry, Incident, LoggedDecision
@@ -23,7 +23,6 @@ from engine.rollout.state import State, transition
 from engine.store import log, series
 from engine.store.log import Row
 from engine.text import clean_line, percent
-from engine.triggers import words
 
 DECIDED = frozenset(
     {"promote", "approve", "hold", "resume", "rollback", "trigger", "undo_rollback", "restore", "undo_restore"}
@@ -351,15 +350,13 @@ def _onset(conn: sqlite3.Connection, plan: Plan, name: str, detected: float, sta
 
 
 def duration(seconds: float | None) -> str:
-    """For the report's tables: "0.04 s", "3 min", "1 d 4 h"; a text for None."""
-    if seconds is None:
-        return "not known"
-    return f"{seconds:.2f} s" if seconds < 10 else words.duration(seconds)
+    """For the report's tables; a text for None."""
+    return "not known" if seconds is None else format_duration(seconds)
 
 
 def span(seconds: float) -> str:
     """A part of a stage's time; under a second counts as none."""
-    return words.duration(seconds) if seconds >= 1 else "none"
+    return format_duration(seconds) if seconds >= 1 else "none"
 
 
 def moment_of(at: float, seconds: bool = False) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from engine.plan.durations import format_duration
 from engine.plan.model import Action, Plan, Stage
 from engine.rollout import actions, way_back
 from engine.rollout.state import ROOT, UNDO_S, Ask, Decision, Refusal, State, Undo, stage_name
@@ -295,11 +296,8 @@ def resume(state: State, ask: Ask, armed: bool = True, rolled_back: bool = False
                 "cause_missing",
             )
         if state.cooldown_until is not None and ask.at < state.cooldown_until:
-            left = int(state.cooldown_until - ask.at)
-            return Refusal(
-                f"Not resumed: the cool-down after an automatic rollback lasts another {left // 60}:{left % 60:02d}.",
-                "cooldown",
-            )
+            left = format_duration(state.cooldown_until - ask.at)
+            return Refusal(f"Not resumed: the cool-down after an automatic rollback lasts another {left}.", "cooldown")
     why = f": {ask.reason}" if ask.reason else ""
     return ask.decision(
         "resume", state.stage, state.percent_bp, f"{ask.actor.name} resumed{why}", held="", locked="", seen=ask.seen

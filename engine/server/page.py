@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from engine.plan.durations import format_duration
 from engine.report import live
 from engine.report.live import LiveTrends, Trend
 from engine.service.engine import Engine
 from engine.store import series
-from engine.triggers import words
+from engine.text import rate_percent
 from engine.view.headlines import targets
 from engine.view.model import View
 
@@ -83,14 +84,14 @@ class StatusPage:
         plain = tuple(series.series(conn, "error_rate", start, end, POINTS, "control"))
         share = tuple((at, None if value is None else 1 - value) for at, value in of["llm_share"])
         wanted = targets(self._engine.plan, self._engine.state)
-        rate, time = words.percent, live.milliseconds
+        rate, time = rate_percent, live.milliseconds
         error, latency = ("LLM", "frequency"), ("mean", "p95")
         return LiveTrends(
             start,
             end,
             (
                 Trend(
-                    f"Documents per {words.duration((end - start) / POINTS)}",
+                    f"Documents per {format_duration((end - start) / POINTS)}",
                     ("now", ""),
                     of["documents"],
                     (),

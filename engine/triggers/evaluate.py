@@ -7,10 +7,9 @@ neither advances nor resets. A change of percentage (a new epoch) resets all tim
 
 from __future__ import annotations
 
-from engine.plan.durations import clock
+from engine.plan.durations import clock, format_duration
 from engine.plan.model import Action, Severity, Trigger, TriggerSettings
 from engine.rollout.actions import STRENGTH, resulting
-from engine.triggers import words
 from engine.triggers.decision import BLIND, Evaluation, ProposedAction
 from engine.triggers.evidence import Evidence, Moment, Timer, Timers
 from engine.triggers.measurement import Stale
@@ -171,7 +170,7 @@ def _blind_detail(evidence: Evidence, blind_s: float, settings: TriggerSettings)
     if evidence.unseen:
         why = evidence.unseen
     elif isinstance(evidence.attempts, Stale):
-        why = f"the latest figure is {words.duration(evidence.attempts.age_s)} old"
+        why = f"the latest figure is {format_duration(evidence.attempts.age_s)} old"
     else:
         why = "no figures"
     left = settings.blind_step_down_s - blind_s

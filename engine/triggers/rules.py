@@ -14,8 +14,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from engine.plan.durations import format_duration
 from engine.plan.model import Mode, Trigger, TriggerSettings
 from engine.plan.vocabulary import METRICS
+from engine.text import rate_percent
 from engine.triggers import words
 from engine.triggers.cusum import Detectors, Level, detectors, early_threshold, proof_threshold, target_threshold
 from engine.triggers.evidence import Evidence
@@ -95,7 +97,7 @@ def limit(rule: Trigger) -> float | None:
 def _nothing(rule: Trigger, sample: NoData | Stale | Error) -> Finding:
     match sample:
         case Stale():
-            why = f"the latest figure is {words.duration(sample.age_s)} old"
+            why = f"the latest figure is {format_duration(sample.age_s)} old"
         case Error():
             why = sample.sentence or "it cannot be measured"
         case _:
@@ -144,7 +146,7 @@ def _windowed_errors(rule: Trigger, settings: TriggerSettings, attempts: Attempt
         rule,
         last,
         f"fallback-{settings.fallback_n}",
-        lambda: f"the last {last.n} documents, {words.duration(last.span_s)}",
+        lambda: f"the last {last.n} documents, {format_duration(last.span_s)}",
     )
     return finding._replace(breach=bool(finding.breach) and last.k >= FEWEST_FAILURES)
 
@@ -164,7 +166,7 @@ def _rate(rule: Trigger, window: WindowTotals, name: str, where: Text) -> Findin
 
 
 def _span(window: WindowTotals) -> str:
-    return words.duration(window.span_s)
+    return format_duration(window.span_s)
 
 
 def _early(rule: Trigger, listens: Detectors, mode: Mode, attempts: Attempts, few: bool) -> Finding:
@@ -185,7 +187,7 @@ def _early(rule: Trigger, listens: Detectors, mode: Mode, attempts: Attempts, fe
 
 
 def _evidence(level: Level, least: float) -> str:
-    return f"{level.k} of {level.n} in {words.duration(level.span_s)}, CUSUM {level.value:.1f} over {least:.1f}"
+    return f"{level.k} of {level.n} in {format_duration(level.span_s)}, CUSUM {level.value:.1f} over {least:.1f}"
 
 
 def _proven(finding: Finding, level: Level | None, least: float) -> Finding:
@@ -215,14 +217,14 @@ def _healed(rule: Trigger, attempts: Attempts, window: WindowTotals) -> str:
     if beyond(rule, others / rest):
         return ""
     return (
-        f"{burst} failures in a row ended {words.duration(ended)} ago, otherwise {others} of {rest}: waits for another"
+        f"{burst} failures in a row ended {format_duration(ended)} ago, otherwise {others} of {rest}: waits for another"
     )
 
 
 def _too_few(rule: Trigger, n: int, need: int, per_min: float, what: str = "LLM documents") -> Finding:
     left = need - n
     if per_min > 0:
-        why = f"n = {n} of {need}, about {words.duration(left / per_min * 60)} to go at {per_min:.1f} {what}/min"
+        why = f"n = {n} of {need}, about {format_duration(left / per_min * 60)} to go at {per_min:.1f} {what}/min"
     else:
         why = f"n = {n} of {need}"
     return Finding(None, threshold=limit(rule), n=n, why=why)
@@ -236,7 +238,7 @@ def _creep(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attem
     least = target_threshold(attempts.per_min)
 
     def text() -> str:
-        of = f", {level.k} of {level.n} in {words.duration(level.span_s)}" if level.n else ""
+        of = f", {level.k} of {level.n} in {format_duration(level.span_s)}" if level.n else ""
         return f"CUSUM {level.value:.1f} of {least:.1f}{of}"
 
     return Finding(
@@ -266,7 +268,7 @@ def _latency(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Att
             rule,
             slow,
             f"fallback-{settings.latency_fallback_n}",
-            lambda: f"the last {slow.fresh} fresh calls, {words.duration(slow.span_s)}",
+            lambda: f"the last {slow.fresh} fresh calls, {format_duration(slow.span_s)}",
         )
     else:
         return _too_few(rule, slow.fresh, fewest, attempts.per_min, "fresh calls")
@@ -317,7 +319,7 @@ def _cache(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attem
         window.lookups,
         window.hits,
         lambda: f"{window.hits} of {window.lookups} in {_span(window)}",
-        resets=lambda: f"the rate is {words.percent(limit(rule) or 0.0)} or more",
+        resets=lambda: f"the rate is {rate_percent(limit(rule) or 0.0)} or more",
     )
 
 
@@ -336,11 +338,11 @@ def _available(settings: TriggerSettings, evidence: Evidence) -> Finding:
     attempts, probes = evidence.attempts, evidence.probes
     known = attempts if isinstance(attempts, Attempts) and attempts.n else None
     calls, span = (known.failures_in_row, known.failures_span_s) if known else (0, 0.0)
-    text = f"{calls} failed calls in a row over {words.duration(span)}" if calls else "calls succeed"
+    text = f"{calls} failed calls in a row over {format_duration(span)}" if calls else "calls succeed"
     if calls >= settings.unavailable_calls and span >= settings.unavailable_span_s:
         return Finding(True, "calls", 0.0, None, calls, calls, text, resets="one call succeeds")
     if probes.failed_in_row >= settings.unavailable_probes:
-        every = words.duration(settings.probe_every_s)
+        every = format_duration(settings.probe_every_s)
         text = f"{probes.failed_in_row} failed probes in a row, one each {every}"
         return Finding(
             True, "probes", 0.0, None, probes.failed_in_row, probes.failed_in_row, text, resets="one probe succeeds"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.plan.model import Metric
 from engine.plan.vocabulary import METRICS
+from engine.text import rate_percent
 
 NAMES: dict[str, str] = {
     "error_rate": "error rate",
@@ -26,35 +27,13 @@ NAMES: dict[str, str] = {
 }
 
 
-def percent(rate: float) -> str:
-    """0.056 -> "5.6 %", 0.0165 -> "1.65 %", 1 -> "100 %"."""
-    value = 100 * rate
-    digits = 2 if abs(value) < 2 else 1
-    text = f"{value:.{digits}f}"
-    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
-
-
-def duration(seconds: float) -> str:
-    """ "45 s", "5 min", "1 h 35", "2 d 4 h"; rounded to the smaller unit."""
-    if seconds < 59.5:
-        return f"{max(0, round(seconds))} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, rest = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {rest:02}" if rest else f"{hours} h"
-    days, hours = divmod(round(seconds / 3600), 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"
-
-
 def measure(metric: Metric, value: float) -> str:
     """A value in the metric's own unit."""
     match METRICS[metric].unit:
         case "rate":
-            return percent(value)
+            return rate_percent(value)
         case "change":
-            return f"{'+' if value >= 0 else ''}{percent(value)}"
+            return rate_percent(value, signed=True)
         case "ms":
             return f"{value / 1000:.2f} s" if abs(value) >= 1000 else f"{value:.0f} ms"
         case "ratio":

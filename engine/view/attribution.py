@@ -91,8 +91,8 @@ def _points(change: float, low: float, high: float) -> str:
 
 
 def _share(b: Bucket) -> str:
-    return rate_percent(b.errors / b.attempts)
+    return rate_percent(b.errors / b.attempts, 1)
 
 
 def _plain_share(b: Bucket) -> str:
-    return rate_percent(b.plain_errors / b.plain_n)
+    return rate_percent(b.plain_errors / b.plain_n, 1)

@@ -31,9 +31,9 @@ def error_gauge(treatment: Bucket, target: float | None, bound: float | None, wi
     if rate is None:
         sentence = f"error rate: no LLM documents in the last {format_duration(window_s)}"
     else:
-        limit = f", bound {rate_percent(bound)}" if bound is not None else ""
+        limit = f", bound {rate_percent(bound, 1)}" if bound is not None else ""
         figures = f"{k} of {n} in {format_duration(window_s)}{limit}"
-        sentence = f"error rate {rate_percent(rate)} ({figures}){_target(target, '<', percent_unit)}"
+        sentence = f"error rate {rate_percent(rate, 1)} ({figures}){_target(target, '<', percent_unit)}"
     return Gauge(
         "error_rate", rate, n, k, window_s, target, "<", ok, sentence, bound=bound, control=treatment.plain_error_rate
     )
@@ -245,7 +245,7 @@ def _beside_target(gauge: Gauge) -> str:
     assert gauge.value is not None
     match gauge.metric:
         case "error_rate":
-            figures, of = f"errors {rate_percent(gauge.value)}", f"{gauge.k} of {gauge.n}"
+            figures, of = f"errors {rate_percent(gauge.value, 1)}", f"{gauge.k} of {gauge.n}"
         case "latency_mean":
             figures, of = f"latency {gauge.value / 1000:.2f} s", f"n {gauge.n}"
         case _:

@@ -65,7 +65,7 @@ def trigger(
     t = next(t for t in PLAN.triggers if t.id == id)
     output = sentence or {
         "ok": "within bounds",
-        "insufficient": f"n = {n} of 20, about 13 min to go",
+        "insufficient": f"n = {n} of 20, about 13m 20s to go",
         "blind": "no figures since 14:01:02, the timer waits",
         "muted": "error_critical acts first",
     }.get(verdict, "")
@@ -221,7 +221,7 @@ OVERDUE = replace(
     ),
 )
 # what the engine makes of it: `control.act`, `Monitor.blocked`, `headlines.what_next` and `wording.read`
-FIRED = "error_critical fired: error rate 20.4 % over 5 % for 5:00 of 5:00 (62 of 304 in 5 min)"
+FIRED = "error_critical fired: error rate 20.4 % over 5 % for 5:00 of 5:00 (62 of 304 in 5m)"
 LOCKED = replace(
     ROLLED, health="rolled_back", health_sentence="ROLLED BACK: error_critical, locked 18:00 more", locked=FIRED, undo_until=None,
     triggers=tuple(replace(t, verdict="locked", sentence=f"locked: {FIRED}", fired=t.id == "error_critical") for t in CALM), next=("locked 18:00, then e (resume)", "only a person raises the percentage"),

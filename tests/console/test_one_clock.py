@@ -18,7 +18,7 @@ EARLY = replace(
     trigger("latency_medium", "breach", 2310.0, held=33.0, fires=87.0),
     for_s=120.0,
     acts_by="early rule",
-    sentence="mean latency 2.31 s over 2 s for 0:33 of 2:00, early rule (n = 290 in 30 min)",
+    sentence="mean latency 2.31 s over 2 s for 0:33 of 2:00, early rule (n = 290 in 30m)",
 )
 VIEW = replace(
     ALERT,

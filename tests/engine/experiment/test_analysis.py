@@ -66,7 +66,7 @@ def test_ship_when_better_by_enough_and_all_limits_hold():
     report = at(7.0, *arms())
     assert report.verdict.word == "ship", report.verdict
     assert report.final
-    assert "+20.0 %" in report.verdict.sentence
+    assert "+20 %" in report.verdict.sentence
     quality = report.metric("search_quality")
     assert quality.fixed is not None
     assert quality.fixed.test == "Welch's t-test"

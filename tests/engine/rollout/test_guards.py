@@ -347,9 +347,9 @@ def test_there_is_something_to_resume(state: State, armed: bool, was_rolled_back
         ("  123456  ", None, "cause_missing", ""),
         ("12345678", None, "", ""),
         ("12345678", NOW, "", ""),
-        ("12345678", NOW + 1, "cooldown", "another 0:01"),
-        ("12345678", NOW + 61, "cooldown", "another 1:01"),
-        ("12345678", NOW + 3600, "cooldown", "another 60:00"),
+        ("12345678", NOW + 1, "cooldown", "another 1s"),
+        ("12345678", NOW + 61, "cooldown", "another 1m 1s"),
+        ("12345678", NOW + 3600, "cooldown", "another 1h."),
     ],
 )
 def test_a_lock_opens_with_a_cause_of_8_characters_and_after_the_cool_down(

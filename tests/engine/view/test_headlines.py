@@ -42,7 +42,7 @@ def headline(scene: Scene, state: State | None = None, **more: str) -> tuple[str
     ("service", "seconds", "health", "begins"),
     [
         ({"failing": 0.2, "per_min": 30}, 200, "alert", "errors 20 % over 5 %, rolls back in "),
-        ({"failing": 0.04}, 560, "alert", "errors 3.9 % over 3 %, stage back in "),
+        ({"failing": 0.04}, 560, "alert", "errors 3.93 % over 3 %, stage back in "),
         ({"ms": 4120.0}, 110, "alert", "latency 4.12 s over 3 s, stage back in "),
         ({"ms": 2310.0}, 300, "watch", "latency 2.31 s over 2 s, halves in "),
     ],

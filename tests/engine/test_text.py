@@ -1,0 +1,28 @@
+import pytest
+
+from engine.text import rate_percent
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        (0.0, "0 %"),
+        (0.0083, "0.83 %"),
+        (0.0165, "1.65 %"),
+        (0.056, "5.6 %"),
+        (0.0393, "3.93 %"),
+        (0.09995, "10 %"),
+        (0.1619, "16.2 %"),
+        (0.9996, "100 %"),
+        (1.0, "100 %"),
+        (-0.0425, "-4.25 %"),
+    ],
+)
+def test_a_share_has_three_significant_digits(rate: float, text: str) -> None:
+    assert rate_percent(rate) == text
+
+
+def test_a_column_keeps_its_zeros_and_a_change_its_sign() -> None:
+    assert rate_percent(0.05, 1) == "5.0 %"
+    assert rate_percent(0.162, signed=True) == "+16.2 %"
+    assert rate_percent(-0.5, 0, signed=True) == "-50 %"
