@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from engine.plan.durations import format_duration
+from engine.plan.model import Message
 from engine.plan.vocabulary import METRICS
 from engine.view.model import ConditionView, DecisionView, ItemView, TaskKind, TriggerView
 
@@ -70,6 +71,72 @@ TASKS: dict[TaskKind, str] = {
     "message": "a message of the plan is due, or was not delivered",
     "monitoring": "the plan asks people to check the figures at set times",
 }
+DUE = {
+    "daily": "every day during its stages",
+    "weekly": "every week during its stages",
+    "before": "before the rollout",
+    "gate": "at each stage gate",
+    "rollback": "after a rollback",
+    "hold": "when promotion is held",
+    "after": "when the rollout is complete",
+    "stage": "when one of its stages begins",
+}
+CURVES = {
+    "error_rate": METRICS["error_rate"].meaning,
+    "latency_mean": METRICS["latency_mean"].meaning,
+    "cache_hit_rate": METRICS["cache_hit_rate"].meaning,
+    "llm_share": "share of all documents that went to the LLM",
+    "documents": "documents enriched in each step of time, by either method",
+    "latency_quantiles": "half, 95 % and 99 % of the documents took at most this long; each line on the left is ten "
+    "times the one below",
+}
+CHART = (
+    ("dashed line", "A trigger's threshold and what it does. The trigger also needs time and data before it acts."),
+    ("thin line", "The other arm at the same time. If both rise, the cause is not the LLM."),
+    ("▲ ▼", "The percentage was raised or lowered here."),
+)
+MOMENTS = {
+    "first": "the first document that failed or was too slow; the incident began here at the latest",
+    "seen": "a trigger began to count; its figure then, with n and the worst value the data does not rule out",
+    "fired": "a trigger's time ran out and it acted, without a person",
+    "decision": "a decision from the log: who did what, and why",
+    "proof": "0 % was observed, not only decided: no LLM call started after it",
+    "complaint": "a user complained",
+    "look": "someone opened or closed a console",
+    "message": "a message went to people, or could not be delivered",
+}
+REVIEWED = (
+    ("which list is better", "Your judgement of the whole list: a, b or e. It counts once for each reviewer."),
+    ("relevant", "Marks (r) that keywords miss what the document is about."),
+    ("nothing invented", "Marks (i) that a keyword is not supported by the document."),
+    ("number fits", "Marks (n) that there are not 10 to 15 keywords; the machine counts, you may correct it."),
+)
+DRAWN = (
+    ("sample", "LLM documents of this stage, drawn by a seed: every reviewer judges the same ones."),
+    ("blind", "Both lists in random order and without names, until you have judged all of them."),
+    ("search quality", "Whether searches find a document by its keywords; MRR is the mean of 1 / its rank."),
+)
+TRIAL = (
+    ("control, LLM", "The mean of each group. A document counts once, by its first extraction."),
+    ("interval", "The true change lies in it with the declared certainty, however often you look."),
+    ("p", "Read once, at the declared end: looking earlier finds differences that are not there."),
+    ("limits", "What must not get worse, whatever improves: a broken one stops the test from passing."),
+)
+WRITTEN = (
+    ("report", "What happened so far, from the log and the figures; w, i, l and a add what only people know."),
+    ("metrics by stage", "Each stage's figures against the target of its gate: ✔ met, ✖ missed, · unknown."),
+)
+REQUEST = (
+    ("request", "One document's way to the LLM: how it ended, how long it took, after how many tries."),
+    ("dropped", "Keywords that the LLM answered and the document does not support; they were not served."),
+)
+DEEPER = {  # the screens that Enter opens, by title
+    "Servers": (("server", "An address of the plan's LLM service; its requests and errors are of the last hour."),),
+    "Errors by kind": (("kind", "Errors of one cause, counted together. Docs: how many documents they hit."),),
+    "Requests": REQUEST,
+    "Request": REQUEST,
+    "Counted": (("counted", "What this condition of the gate is computed from, since the stage began."),),
+}
 WORST = "The bound beside it is the worst value these documents do not rule out."
 BOUND = "Judged by the bound, the worst value that these documents do not rule out: few documents rarely pass."
 
@@ -120,12 +187,52 @@ def gauges() -> list[Explained]:
     ]
 
 
+def evidence(verdict: str) -> list[Explained]:
+    """One line of what a trigger saw."""
+    seen = "What the trigger saw at that minute: its figure, n documents, and how far its timer had run."
+    return [("evidence", seen), *([(verdict, VERDICTS[verdict])] if verdict in VERDICTS else [])]
+
+
+def deeper(title: str) -> list[Explained]:
+    return [*DEEPER.get(title, ())]
+
+
 def decision(d: DecisionView) -> list[Explained]:
     return [*terms(DECISIONS.get(d.kind, "")), *terms("decision")]
 
 
 def task(kind: TaskKind) -> list[Explained]:
     return [("waits for you", _sentence(TASKS[kind]))] if kind in TASKS else []
+
+
+def message(m: Message) -> list[Explained]:
+    sender = "The engine sends it" if m.automatic else "A person sends it (s)"
+    about = f"A message for {m.audience}, due {DUE[m.when]}. {sender}; below is its text with current figures."
+    return [(m.id, about)]
+
+
+def command(text: str) -> list[Explained]:
+    about = "A command line of the plan for this stage. r asks, runs it on this machine as you, and keeps its output."
+    return [(text, about)]
+
+
+def chart(titles: Iterable[tuple[str, str]]) -> list[Explained]:
+    """Each curve, given as metric and title, then what every chart has."""
+    return [*((title, _sentence(CURVES[metric])) for metric, title in titles if metric in CURVES), *CHART]
+
+
+def moment(kind: str) -> list[Explained]:
+    return [("this moment", _sentence(MOMENTS[kind]))] if kind in MOMENTS else []
+
+
+def judgement(drawn: bool) -> list[Explained]:
+    return [*(REVIEWED if drawn else DRAWN)]
+
+
+def trial(primary: str = "") -> list[Explained]:
+    """The rows and columns of an A/B test."""
+    decides = "The primary metric: it alone decides the test; the others are read beside it."
+    return [*([(primary, decides)] if primary else []), *TRIAL]
 
 
 def joined(rows: Iterable[Explained]) -> list[str]:

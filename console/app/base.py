@@ -89,6 +89,7 @@ class Base(App[int]):
         self.chosen = ChosenBefore()  # in the menu
         self.texts: dict[str, str] = {}
         self.places: dict[str, Rows] = {}
+        self.orders: dict[str, int] = {}
         self.crash = ""
         self._notice_until = 0.0
         self._shown = self.poller.sight

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console import explain
 from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
 from console.widgets import blocks, words
@@ -59,6 +60,10 @@ class AbTest(FetchingPage):
         if v is not None and v.measuring is not None:
             return (("", f"measuring search quality: {v.measuring:.0%}", ""),)
         return (("m", "measure search quality", "measure"),)
+
+    def explained(self) -> list[explain.Explained]:
+        metrics = self.standing.report.metrics if self.standing is not None else ()
+        return explain.trial(next((_capital(m.label) for m in metrics if m.role == "primary"), ""))
 
     def wanted(self) -> Any:
         v = self.sight.view

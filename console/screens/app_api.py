@@ -38,6 +38,7 @@ class AppApi(Protocol):
     runner: CommandRunner  # of the plan's commands
     texts: dict[str, str]  # drafts, by purpose
     places: dict[str, Rows]  # cursors of lists, kept while their screens are closed
+    orders: dict[str, int]  # how each list is sorted, by screen
 
     travel: Travel
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 from msgspec import Struct
 from textual.binding import BindingType
 
+from console import explain
 from console.plan_commands import localized
 from console.screens.ask import QuestionDialog
+from console.screens.ordering import Order, Ordered, matches
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rows import draw
 from console.screens.work import Work
@@ -20,6 +22,9 @@ from engine.plan.durations import format_duration
 from engine.plan.model import MonitoringCommand, Plan
 from engine.text import clean_block, clean_line
 from engine.view.model import ReminderView, View
+
+NO_MATCH = "No command matches; esc shows all."
+LISTED: tuple[Hint, ...] = (("S", "sort", "sort"), ("/", "filter", "search"), ("j k", "move", ""))
 
 
 class Ran(Struct, frozen=True):
@@ -35,11 +40,18 @@ class Ran(Struct, frozen=True):
 Line = tuple[str, MonitoringCommand | ReminderView | str]  # title, command or reminder
 
 
+class LastRun(NamedTuple):
+    """A line with its command's last run, to sort by."""
+
+    line: Line
+    ran: Ran | None
+
+
 def lines(plan: Plan, v: View) -> list[Line]:
     """What is due, then the stage's validation, monitoring and sampling commands."""
     out: list[Line] = []
     if v.reminders:
-        out += [("title", "monitoring that is due"), *(("reminder", r) for r in v.reminders)]
+        out += [("title", "monitoring to tick off"), *(("reminder", r) for r in v.reminders)]
     if v.stage < len(plan.stages):
         stage = plan.stages[v.stage]
         sampling = stage.sampling.commands if stage.sampling else ()
@@ -53,10 +65,34 @@ def lines(plan: Plan, v: View) -> list[Line]:
     return out
 
 
-class Commands(Work):
+def listed(plan: Plan, v: View, ran: Mapping[str, Ran], wanted: str, order: Order) -> list[Line]:
+    """What the filter leaves, in groups with their titles, or in one list if it is sorted. Pure."""
+    left: list[Line] = []
+    for line in lines(plan, v):
+        kind, of = line
+        if kind == "title" or matches(wanted, _name(line), of.run if isinstance(of, MonitoringCommand) else ""):
+            if kind == "title" and left and left[-1][0] == "title":
+                left.pop()  # a group that the filter leaves empty
+            left.append(line)
+    if left and left[-1][0] == "title":
+        left.pop()
+    if order.by is None:
+        return left
+    rows = [LastRun(line, ran.get(_run(line))) for line in left if line[0] != "title"]
+    return [row.line for row in order.sort(rows)]
+
+
+class Commands(Ordered, Work):
     TAB: ClassVar[int] = 1
     TITLE: ClassVar[str] = "Commands"
     ABOUT: ClassVar[str] = "the plan's commands: copy or run; monitoring that is due"
+    PROMPT: ClassVar[str] = "filter the commands"
+    ORDERS: ClassVar[tuple[Order, ...]] = (
+        Order(),  # in the plan's groups
+        Order("name", lambda row: _name(row.line).lower()),
+        Order("last run", lambda row: row.ran.at if row.ran is not None else 0.0, largest=True),
+        Order("failed first", lambda row: row.ran is None or row.ran.exit == 0),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
         key("r,enter", "run", "run the command (asks; y confirms)"),
@@ -86,6 +122,15 @@ class Commands(Work):
 
         return put
 
+    def explained(self) -> list[explain.Explained]:
+        line = self._selected()
+        if line is not None and isinstance(line[1], ReminderView):
+            return explain.task("monitoring")
+        return [] if line is None else explain.command(_name(line))
+
+    def entries(self, v: View | None) -> list[Line]:
+        return listed(self.console.plan, v, self.ran, self.text_wanted, self.sorted_by) if v is not None else []
+
     # -- painting ------------------------------------------------------------------------------------------------------
 
     def hints(self) -> tuple[Hint, ...]:
@@ -93,24 +138,23 @@ class Commands(Work):
             return (("x", "end it", "cancel"), ("c", "copy", "copy"), self.turn_hint())
         line = self._selected()
         if line is not None and line[0] == "reminder":
-            return (("d", "done", "tick"), self.turn_hint(), ("j k", "move", ""))
-        return (("r", "run", "run"), ("c", "copy", "copy"), self.turn_hint(), ("j k", "move", ""))
+            return (("d", "done", "tick"), self.turn_hint(), *LISTED)
+        return (("r", "run", "run"), ("c", "copy", "copy"), self.turn_hint(), *LISTED)
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         y = self.tabs(c, y)
-        entries = lines(self.console.plan, v)
+        entries = self.entries(v)
         self._hold(entries)
         area = self.area(c, y)
         if c.width >= 140:
             (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
-            listed, detail = Area(area.x + left, y, lw, area.height), Area(area.x + right, y, rw, area.height)
+            upper, detail = Area(area.x + left, y, lw, area.height), Area(area.x + right, y, rw, area.height)
         else:
-            listed, detail = blocks.stack(area, (max(min(5, area.height), min(len(entries) + 1, area.height // 2)), 0))
-        inner = blocks.panel(c, listed, "the plan's commands for this stage")
+            upper, detail = blocks.stack(area, (max(min(5, area.height), min(len(entries) + 1, area.height // 2)), 0))
+        inner = blocks.panel(c, upper, self.titled("the plan's commands for this stage"))
         if not entries:
-            c.block(
-                inner.x, inner.y, inner.width, 2, "The plan has no commands and no reminders for this stage.", "dim"
-            )
+            none = "The plan has no commands and no reminders for this stage."
+            c.block(inner.x, inner.y, inner.width, 2, NO_MATCH if self.text_wanted else none, "dim")
         draw(
             c,
             inner,
@@ -145,7 +189,7 @@ class Commands(Work):
         if area.height < 2:
             return
         running, line = self.console.runner.last, self._selected()
-        if running is not None and (running.done is None or self._of(line) == running.command.run):
+        if running is not None and (running.done is None or _run(line) == running.command.run):
             limit = f"runs for {running.seconds:.0f} s of at most {running.command.timeout_s:.0f} s; x ends it"
             x, y, width, rows = blocks.panel(c, area, clean_line(running.done.sentence if running.done else limit, 200))
             c.put(x, y, f"$ {clean_line(running.line, 300)}", "strong", width)
@@ -177,13 +221,9 @@ class Commands(Work):
 
     def _selected(self) -> Line | None:
         v = self.sight.view
-        entries = lines(self.console.plan, v) if v else []
+        entries = self.entries(v)
         self._hold(entries)
         return entries[self.rows.at] if entries and entries[self.rows.at][0] != "title" else None
-
-    @staticmethod
-    def _of(line: Line | None) -> str:
-        return line[1].run if line is not None and isinstance(line[1], MonitoringCommand) else ""
 
     def _hold(self, entries: list[Line]) -> None:
         """Keep the cursor on its line when a reminder appears or disappears above it, and never on a title."""
@@ -195,7 +235,7 @@ class Commands(Work):
 
     def action_move(self, by: int) -> None:
         v = self.sight.view
-        entries = lines(self.console.plan, v) if v else []
+        entries = self.entries(v)
         self.rows.move(by, len(entries))
         if entries and entries[self.rows.at][0] == "title":
             self.rows.move(1 if by > 0 or self.rows.at == 0 else -1, len(entries))
@@ -256,6 +296,14 @@ class Commands(Work):
             self.console.act("remind", id=line[1].id)
         else:
             self.console.say("Select what is due first (j, k).", "caution")
+
+
+def _run(line: Line | None) -> str:
+    return line[1].run if line is not None and isinstance(line[1], MonitoringCommand) else ""
+
+
+def _name(line: Line) -> str:
+    return line[1] if isinstance(line[1], str) else line[1].text
 
 
 def _key(line: Line) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from console import explain
 from console.screens.asking import complain
 from console.screens.drill.request import OneRequest, keywords
-from console.screens.fetching import Searching
+from console.screens.ordering import Order, Ordered
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rows import Rows, draw
 from console.widgets import blocks, words
@@ -20,26 +20,24 @@ from engine.store.documents import Document
 from engine.text import clean_block, clean_line
 from engine.view.model import View
 
-# what S cycles through: the words in the title, and how to sort
-ORDERS: tuple[tuple[str, Callable[[Document], Any], bool], ...] = (
-    ("", lambda d: 0, False),
-    (" · title ▲", lambda d: (d.title or d.id).lower(), False),
-    (" · most LLM keywords ▼", lambda d: len(d.llm or d.shadow or ()), True),
-    (" · served by ▲", lambda d: (d.method, d.title), False),
-)
 FILTERS: tuple[str | None, ...] = (None, "llm", "frequency")
 
 
-class Documents(Searching):
+class Documents(Ordered):
     NUMBER: ClassVar[int] = 7
     TITLE: ClassVar[str] = "Docs"
     ABOUT: ClassVar[str] = "search documents, compare both methods' keywords, restore"
     PROMPT: ClassVar[str] = "search titles and keywords"
     ENTER: ClassVar[str] = "open"
+    ORDERS: ClassVar[tuple[Order, ...]] = (
+        Order(),  # newest first
+        Order("title", lambda d: (d.title or d.id).lower()),
+        Order("most LLM keywords", lambda d: len(d.llm or d.shadow or ()), largest=True),
+        Order("served by", lambda d: (d.method, d.title)),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
         key("enter", "open", "the document: both lists, its request, its text"),
-        key("S", "sort", "sort: newest, title, LLM keywords, method"),
         key("m", "method", "all, served by LLM, served by frequency"),
         key("t", "restore", "restore frequency keywords wherever the LLM wrote"),
         key("T", "undo_restore", "undo the last restore"),
@@ -52,7 +50,6 @@ class Documents(Searching):
         self.documents: list[Document] = []
         self.chosen: Document | None = None
         self.method = 0
-        self.order = 0  # of ORDERS
         self._listed: Any = None  # the query of the current list
 
     def explained(self) -> list[explain.Explained]:
@@ -95,9 +92,7 @@ class Documents(Searching):
             matches = self.console.link.documents(text, 200, method)
             if method and text.strip():
                 matches = [d for d in matches if d.method == method]
-            if order:
-                _, by, largest = ORDERS[order]
-                matches = sorted(matches, key=by, reverse=largest)
+            matches = self.ORDERS[order].sort(matches)
         # keep the cursor on its document, or at the top of a growing list
         place = next((i for i, d in enumerate(matches) if d.id == at), 0) if same and not beat else 0
         chosen = self.console.link.document(matches[place].id) if matches else None
@@ -133,8 +128,7 @@ class Documents(Searching):
 
     def _list(self, c: Canvas, area: Area, v: View) -> None:
         served = {None: "all", "llm": "served by LLM", "frequency": "served by frequency"}[FILTERS[self.method]]
-        order = ORDERS[self.order][0]
-        inner = blocks.panel(c, area, self.titled(f"documents · {served}{order}"), self._restorable(v), "dim")
+        inner = blocks.panel(c, area, self.titled(f"documents · {served}"), self._restorable(v), "dim")
         if self.trouble or not self.documents:
             self._none(c, inner)
 
@@ -202,11 +196,6 @@ class Documents(Searching):
 
     def action_move(self, by: int) -> None:
         self.rows.move(by, len(self.documents))
-        self.refreshed()
-
-    def action_sort(self) -> None:
-        self.order = (self.order + 1) % len(ORDERS)
-        self.rows = Rows()
         self.refreshed()
 
     def action_method(self) -> None:

@@ -31,6 +31,8 @@ RUNBOOKS = (
     ("configuration", "Config"),
 )
 
+KEYS = 20  # columns for the keys of a list of keys
+
 
 class Help(Searching):
     TITLE: ClassVar[str] = "Help"
@@ -94,7 +96,7 @@ class Help(Searching):
         return out
 
     def _page(self, name: str, width: int) -> list[tuple[str, str]]:
-        return [*self._selected(width), *self._keys()] if name == "keys" else _text(book(name), width)
+        return [*self._selected(width), *self._keys(width)] if name == "keys" else _text(book(name), width)
 
     def _selected(self, width: int) -> list[tuple[str, str]]:
         """What the row is from which help was opened, first of all."""
@@ -105,15 +107,18 @@ class Help(Searching):
             out += [(f" {first}", "accent"), *((f"   {line}", "accent") for line in rest)]
         return [("What this is", "head"), *out, ("", "text")] if out else []
 
-    def _keys(self) -> list[tuple[str, str]]:
+    def _keys(self, width: int) -> list[tuple[str, str]]:
         """Generated from the bindings, so the list matches what works."""
         groups = [("Everywhere", _everywhere(type(self.app).BINDINGS))]
         if self.about is not None:
             groups.insert(0, (f"{self.about.TITLE}: {self.about.ABOUT}", self.about.bindings()))
         out: list[tuple[str, str]] = []
         for title, bindings in groups:
-            out.append((title, "head"))
-            out += [(f"  {shown(binding.key):<22} {binding.description}", "text") for binding in bindings]
+            out += [(line, "head") for line in wrapped(title, width)]
+            for binding in bindings:
+                first, *rest = wrapped(binding.description, max(10, width - KEYS)) or [""]
+                out.append((f"  {shown(binding.key):<{KEYS - 3}} {first}", "text"))
+                out += [(f"{'':<{KEYS}}{line}", "text") for line in rest]
             if not bindings:
                 out.append(("  no keys of its own", "dim"))
             out.append(("", "text"))

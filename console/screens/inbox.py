@@ -8,7 +8,8 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from console import explain
-from console.screens.page import LIST_KEYS, Hint, Page, key
+from console.screens.ordering import Order, Ordered, matches
+from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rows import Rows
 from console.widgets import blocks, waiting, words
 from console.widgets.blocks import Area
@@ -19,11 +20,18 @@ from engine.view.model import HandoverView, View
 TICKED = ("monitoring", "complaint")
 
 
-class Inbox(Page):
+class Inbox(Ordered):
     NUMBER: ClassVar[int] = 12
     ENTER: ClassVar[str] = "open"
     TITLE: ClassVar[str] = "Inbox"
     ABOUT: ClassVar[str] = "everything that waits for you, and where to do it; earlier notices"
+    PROMPT: ClassVar[str] = "filter what waits"
+    ORDERS: ClassVar[tuple[Order, ...]] = (
+        Order(),  # most pressing first
+        Order("screen", lambda row: (row.key, row.sentence)),
+        Order("due first", lambda row: row.task.due if row.task is not None and row.task.due is not None else 1e12),
+        Order("words", lambda row: row.sentence.lower()),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
         key("enter", "open", "open the screen for it"),
@@ -35,7 +43,8 @@ class Inbox(Page):
         return self.console.places.setdefault(self.TITLE, Rows())
 
     def _tasks(self) -> list[WaitingRow]:
-        tasks = waiting.rows(self.sight, self.console.rehearsal)
+        every = waiting.rows(self.sight, self.console.rehearsal)
+        tasks = self.sorted_by.sort([row for row in every if matches(self.text_wanted, row.text)])
         self.rows.hold(
             [(row.action, row.task.kind, row.task.id) if row.task else (row.action, "", "") for row in tasks]
         )
@@ -50,7 +59,8 @@ class Inbox(Page):
                 out.append(("enter", "go there", "open"))
             if chosen.task is not None and chosen.task.kind in TICKED:
                 out.append(("d", "done", "tick"))
-            out.append(("j k", "move", ""))
+        out += [("S", "sort", "sort"), ("/", "filter", "search")]
+        out += [("j k", "move", "")] if tasks else []
         return (*out, ("esc", "back", "app.back"))
 
     def explained(self) -> list[explain.Explained]:
@@ -66,15 +76,24 @@ class Inbox(Page):
         left = wrapped(v.handover.text, area.width - 4) if v.handover is not None else []
         list_height = min(len(left) + 2, max(4, area.height // 3)) if left else 0
         upper, middle, lower = blocks.stack(area, (area.height - below - list_height, list_height, 0))
-        note = f"{len(tasks)}" if tasks else ""
-        inner = blocks.panel(c, upper, "waiting for you", note)
+        hidden = self._hidden(tasks)
+        note = f"{len(tasks)}{f', {hidden} filtered out' if hidden else ''}" if tasks or hidden else ""
+        inner = blocks.panel(c, upper, self.titled("waiting for you"), note)
         if not tasks:
-            c.block(inner.x, inner.y, inner.width, inner.height, waiting.empty(self.sight), "ok")
+            c.block(inner.x, inner.y, inner.width, inner.height, self._empty(hidden), "warn" if hidden else "ok")
         self._list(c, inner, tasks)
         if v.handover is not None:
             self._handover(c, middle, v.handover, v)
         if below:
             self._notices(c, lower, v)
+
+    def _hidden(self, tasks: list[WaitingRow]) -> int:
+        """How many the filter hides."""
+        return len(waiting.rows(self.sight, self.console.rehearsal)) - len(tasks)
+
+    def _empty(self, hidden: int) -> str:
+        """Never "go back to sleep" because of a filter."""
+        return f"Nothing matches the filter; {hidden} wait. esc shows all." if hidden else waiting.empty(self.sight)
 
     def _list(self, c: Canvas, area: Area, tasks: list[WaitingRow]) -> None:
         """One line per task; the selected one in full."""
@@ -118,7 +137,7 @@ class Inbox(Page):
     async def action_open(self) -> None:
         tasks = self._tasks()
         if not tasks:
-            self.console.say(waiting.empty(self.sight))
+            self.console.say(self._empty(self._hidden(tasks)))
             return
         row = tasks[self.rows.at]
         if not row.action:

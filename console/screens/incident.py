@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console import explain
 from console.screens.fetching import FetchingPage
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rollback import ways_back
@@ -73,6 +74,10 @@ class IncidentPage(FetchingPage):
             ("Y", "copy", "app.copy_screen"),
             ("esc", "leave", "app.back"),
         )
+
+    def explained(self) -> list[explain.Explained]:
+        moments = self.incident.happened if self.incident is not None else ()
+        return explain.moment(moments[self.rows.at].kind) if self.rows.at < len(moments) else []
 
     def wanted(self) -> Any:
         v = self.sight.view

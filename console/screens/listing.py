@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from textual.binding import BindingType
 
+from console import explain
 from console.screens.fetching import Searching
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rows import Rows, draw
@@ -71,6 +72,9 @@ class Listing(Searching):
 
     def opened(self, line: ListRow) -> None:
         """Go deeper."""
+
+    def explained(self) -> list[explain.Explained]:
+        return explain.deeper(self.TITLE)
 
     # -- painting ------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from textual.binding import BindingType
 
 from console import explain
 from console.screens.drill.decision import OneDecision, facts_of, short
-from console.screens.fetching import Searching
+from console.screens.ordering import Order, Ordered
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rows import Rows, draw
 from console.widgets import blocks, logs
@@ -19,25 +19,23 @@ from engine.plan.durations import iso
 from engine.view.model import DecisionView, View
 
 PAGE = 200
-# what S cycles through: the words in the title, and the key to sort by
-ORDERS: tuple[tuple[str, Callable[[DecisionView], Any]], ...] = (
-    ("", lambda d: -d.rev),
-    (" · who ▲", lambda d: (d.actor, -d.rev)),
-    (" · kind ▲", lambda d: (d.kind, -d.rev)),
-)
 
 
-class Log(Searching):
+class Log(Ordered):
     NUMBER: ClassVar[int] = 8
     TITLE: ClassVar[str] = "Log"
     TRAVELS: ClassVar[bool] = True
     ABOUT: ClassVar[str] = "every decision with who, why and evidence; filter with /"
     PROMPT: ClassVar[str] = "filter the log"
     ENTER: ClassVar[str] = "open"
+    ORDERS: ClassVar[tuple[Order, ...]] = (
+        Order(),  # newest first
+        Order("who", lambda d: (d.actor, -d.rev)),
+        Order("kind", lambda d: (d.kind, -d.rev)),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
         key("enter", "open", "all that the log keeps of this decision"),
-        key("S", "sort", "sort: newest, who, kind"),
         key("y", "copy_line", "copy the line"),
     ]
 
@@ -47,7 +45,6 @@ class Log(Searching):
         self.decisions: list[DecisionView] = []
         self.evidence: tuple[int, dict[str, Any]] = (-1, {})
         self.limit = PAGE
-        self.order = 0  # of ORDERS
 
     def explained(self) -> list[explain.Explained]:
         return (
@@ -74,8 +71,7 @@ class Log(Searching):
     def fetch(self, wanted: Any) -> Callable[[], None]:
         rev, text, limit, at, order = wanted
         decisions = self.console.link.log(limit, before=rev + 1 if self.cursor is not None else None, text=text)
-        if order:
-            decisions = sorted(decisions, key=ORDERS[order][1])
+        decisions = self.ORDERS[order].sort(decisions)
         evidence = self.console.link.evidence(at) if at >= 0 else {}
 
         def put() -> None:
@@ -102,11 +98,7 @@ class Log(Searching):
     def _list(self, c: Canvas, area: Area, v: View) -> None:
         more = "+" if len(self.decisions) == self.limit else ""
         inner = blocks.panel(
-            c,
-            area,
-            self.titled(f"decisions{ORDERS[self.order][0]}"),
-            f"{len(self.decisions)}{more}" if self.decisions else "",
-            "dim",
+            c, area, self.titled("decisions"), f"{len(self.decisions)}{more}" if self.decisions else "", "dim"
         )
         if self.trouble or not self.decisions:
             message = (
@@ -146,11 +138,6 @@ class Log(Searching):
         self.rows.move(by, len(self.decisions))
         if self.rows.at >= len(self.decisions) - 2 and len(self.decisions) == self.limit:
             self.limit += PAGE
-        self.refreshed()
-
-    def action_sort(self) -> None:
-        self.order = (self.order + 1) % len(ORDERS)
-        self.rows.place(0)
         self.refreshed()
 
     def action_open(self) -> None:

@@ -4,11 +4,13 @@ call."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from textual.binding import BindingType
 
+from console import explain
 from console.screens.ask import QuestionDialog
+from console.screens.ordering import Order, Ordered, matches
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rows import draw
 from console.screens.work import Work
@@ -16,17 +18,37 @@ from console.widgets import blocks, contacts, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns, paragraphs
 from engine.messages.draft import Draft
+from engine.messages.outbox import Delivery
 from engine.messages.overview import Overview, draft, overview
 from engine.plan.model import Message
 from engine.view.model import View
 
+NO_MATCH = "No message matches; esc shows all."
 SIGNS = {"sent": ("✔", "ok"), "kept": ("✔", "dim"), "waiting": ("…", "warn"), "failed": ("✖", "bad")}
 
 
-class Messages(Work):
+class MessageRow(NamedTuple):
+    """A message of the plan, its last delivery, and what its row shows beside the name."""
+
+    message: Message
+    last: Delivery | None
+    due: bool
+    how: str
+    status: str
+
+
+class Messages(Ordered, Work):
     TAB: ClassVar[int] = 0
     TITLE: ClassVar[str] = "Messages"
     ABOUT: ClassVar[str] = "messages to send, their delivery, contacts"
+    PROMPT: ClassVar[str] = "filter the messages"
+    ORDERS: ClassVar[tuple[Order, ...]] = (
+        Order(),  # this stage's first
+        Order("due first", lambda row: not row.due),
+        Order("name", lambda row: row.message.id),
+        Order("audience", lambda row: (row.message.audience, row.message.id)),
+        Order("last sent", lambda row: row.last.at if row.last is not None else 0.0, largest=True),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
         key("s,enter", "send", "send the message (asks; y confirms)"),
@@ -43,14 +65,36 @@ class Messages(Work):
         self.seen: Overview | None = None
         self.drafts: dict[str, Draft] = {}
 
-    def messages(self, v: View) -> list[Message]:
-        """This stage's messages first. Sending one keeps the order, so nothing moves under the cursor."""
-        return sorted(self.console.plan.messages, key=lambda m: bool(m.stages) and v.stage not in m.stages)
+    def explained(self) -> list[explain.Explained]:
+        v = self.sight.view
+        message = self._selected(v) if v is not None else None
+        return [] if message is None else explain.message(message)
+
+    def messages(self, v: View) -> list[MessageRow]:
+        """Those that the filter leaves; this stage's first, unless sorted otherwise. Sending one keeps the order, so
+        nothing moves under the cursor."""
+        plan = sorted(self.console.plan.messages, key=lambda m: bool(m.stages) and v.stage not in m.stages)
+        rows = [self._row(message, v) for message in plan]
+        return self.sorted_by.sort([row for row in rows if matches(self.text_wanted, *_cells(row), row.status)])
+
+    def _row(self, message: Message, v: View) -> MessageRow:
+        last = self.seen.latest.get(message.id) if self.seen else None
+        due = self.seen is not None and message.id in self.seen.due
+        timed = message.when in ("daily", "weekly") and not self.console.plan.notify.daily_at
+        status = "due" if due else ""
+        if last is not None:
+            status = f"{status + ', last ' if status else ''}{last.state} {words.hour(last.at, v.at)}"
+            if last.state == "kept":
+                status += ": a rehearsal sends nothing" if v.rehearsal else ": no address to send it to"
+            elif last.error and last.state != "sent":
+                status += f": {last.error}"
+        how = "automatic" if message.automatic and not timed else "by key"
+        return MessageRow(message, last, due, how, status or "not sent yet")
 
     def _selected(self, v: View) -> Message | None:
-        messages = self.messages(v)
-        self.rows.hold([message.id for message in messages])
-        return messages[self.rows.at] if messages else None
+        rows = self.messages(v)
+        self.rows.hold([row.message.id for row in rows])
+        return rows[self.rows.at].message if rows else None
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -73,7 +117,7 @@ class Messages(Work):
             self.seen = seen
             if not self._placed:
                 self._placed = True
-                due = (i for i, m in enumerate(self.messages(v)) if m.id in seen.due)
+                due = (i for i, row in enumerate(self.messages(v)) if row.due)
                 self.rows.place(self.rows.at or next(due, 0))
             if made is not None:
                 self.drafts[made.message] = made
@@ -89,11 +133,12 @@ class Messages(Work):
         v = self.sight.view
         if v and any(r.overdue for r in v.reminders):
             out.append(("d", "monitoring done", "remind"))
-        return (*out, self.turn_hint(), ("j k", "move", ""))
+        return (*out, self.turn_hint(), ("S", "sort", "sort"), ("/", "filter", "search"), ("j k", "move", ""))
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, self.tabs(c, y))
         messages = self.messages(v)
+        self.rows.hold([row.message.id for row in messages])
         people = contacts.rows(c, self.console.plan.contacts)
         if c.width >= 140:
             (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
@@ -111,42 +156,18 @@ class Messages(Work):
         self._preview(c, preview, self._selected(v))
         contacts.panel(c, called, self.console.plan.contacts)
 
-    def _list(self, c: Canvas, area: Area, v: View, messages: list[Message]) -> None:
+    def _list(self, c: Canvas, area: Area, v: View, messages: list[MessageRow]) -> None:
         due = len(self.seen.due) if self.seen else 0
-        inner = blocks.panel(c, area, "messages", f"{due} due" if due else "none due", "warn" if due else "dim")
+        inner = blocks.panel(
+            c, area, self.titled("messages"), f"{due} due" if due else "none due", "warn" if due else "dim"
+        )
         for notice in v.engine.notices if inner.height > 2 else ():
             used = c.block(inner.x, inner.y, inner.width, 2, f"○ {notice}", "warn")
             inner = blocks.below(inner, used)
         if not messages:
-            c.block(inner.x, inner.y, inner.width, 2, "The plan has no messages: [[messages]] in rollout.toml.", "dim")
-        draw(c, inner, self.rows, len(messages), lambda index, y: self._line(c, inner, y, v, messages[index]))
-
-    def _line(self, c: Canvas, area: Area, y: int, v: View, message: Message) -> None:
-        last = self.seen.latest.get(message.id) if self.seen else None
-        due = self.seen is not None and message.id in self.seen.due
-        sign, style = SIGNS.get(last.state, ("·", "dim")) if last else ("·", "dim")
-        if due:
-            sign, style = "●", "warn"
-        timed = message.when in ("daily", "weekly") and not self.console.plan.notify.daily_at
-        how = "automatic" if message.automatic and not timed else "by key"
-        status = "due" if due else ""
-        if last is not None:
-            status = f"{status + ', last ' if status else ''}{last.state} {words.hour(last.at, v.at)}"
-            if last.state == "kept":
-                status += ": a rehearsal sends nothing" if v.rehearsal else ": no address to send it to"
-            elif last.error and last.state != "sent":
-                status += f": {last.error}"
-        c.spans(
-            area.x,
-            y,
-            [
-                (f"{sign} ", style),
-                (f"{message.id:<17}", "text"),
-                (f"{message.audience:<13}{message.when:<9}{how:<10}", "dim"),
-                (status or "not sent yet", "bad" if last and last.state == "failed" else "warn" if due else "dim"),
-            ],
-            area.width,
-        )
+            none = "The plan has no messages: [[messages]] in rollout.toml."
+            c.block(inner.x, inner.y, inner.width, 2, NO_MATCH if self.text_wanted else none, "dim")
+        draw(c, inner, self.rows, len(messages), lambda index, y: _line(c, inner, y, messages[index]))
 
     def _preview(self, c: Canvas, area: Area, message: Message | None) -> None:
         """The message with current figures; f and b scroll it."""
@@ -177,6 +198,10 @@ class Messages(Work):
         self.top += by
         self.repaint()
 
+    def first(self) -> None:
+        super().first()
+        self.top = 0
+
     def action_send(self) -> None:
         v = self.sight.view
         message = self._selected(v) if v else None
@@ -205,3 +230,22 @@ class Messages(Work):
             self.console.act("remind", id=due[0].id)
         else:
             self.console.say("No monitoring is due.", "bar")
+
+
+def _cells(row: MessageRow) -> tuple[str, str, str, str]:
+    return row.message.id, row.message.audience, row.message.when, row.how
+
+
+def _line(c: Canvas, area: Area, y: int, row: MessageRow) -> None:
+    last, (name, audience, when, how) = row.last, _cells(row)
+    sign, style = SIGNS.get(last.state, ("·", "dim")) if last is not None else ("·", "dim")
+    if row.due:
+        sign, style = "●", "warn"
+    failed = last is not None and last.state == "failed"
+    parts = [
+        (f"{sign} ", style),
+        (f"{name:<17}", "text"),
+        (f"{audience:<13}{when:<9}{how:<10}", "dim"),
+        (row.status, "bad" if failed else "warn" if row.due else "dim"),
+    ]
+    c.spans(area.x, y, parts, area.width)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console import explain
 from console.screens.asking import ask_text
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.work import Work
@@ -63,6 +64,9 @@ class Report(Work):
             self.story = made
 
         return put
+
+    def explained(self) -> list[explain.Explained]:
+        return [*explain.WRITTEN]
 
     def hints(self) -> tuple[Hint, ...]:
         keys = (

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console import explain
 from console.screens.ask import QuestionDialog
 from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
@@ -123,6 +124,9 @@ class Review(FetchingPage):
             ("space", "text", "scroll(1)"),
             ("v", "so far", "verdict"),
         )
+
+    def explained(self) -> list[explain.Explained]:
+        return explain.judgement(self.sample is not None and not self.summing)
 
     # -- reading -------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
+from console import explain
 from console.screens.asking import ask_text, complain
 from console.screens.page import Hint, Page, key
 from console.widgets import blocks, contacts, numerals, words
@@ -46,6 +47,9 @@ class Rollback(Page):
         attempt = self.console.attempt
         if self.is_current and attempt is not None and attempt.proven_s is None:
             self.repaint()
+
+    def explained(self) -> list[explain.Explained]:
+        return explain.terms("proof", "armed file", "restore", "roll back")
 
     def hints(self) -> tuple[Hint, ...]:
         v, out = self.sight.view, ways_back(self.sight.view)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console import explain
 from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
 from console.series_cache import COMPARED
@@ -59,6 +60,10 @@ class Trends(FetchingPage):
             for i, (hit, z) in enumerate(zip(HITS, WINDOWS, strict=True))
         ]
         return (*windows, ("f", f"show {ARMS[self._other()]}", "arm"), ("n", "more", "more"))
+
+    def explained(self) -> list[explain.Explained]:
+        metrics = CHARTS[self.first : self.first + self.shown]
+        return explain.chart((metric, curves.MEASURES[metric].title) for metric in metrics)
 
     def _other(self) -> str:
         """The next arm; shadow only if it has data."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 from textual.binding import BindingType
 
 from console import explain
 from console.screens.drill.evidence import EvidencePage
-from console.screens.fetching import Searching
+from console.screens.ordering import Order, Ordered
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rows import Rows, draw
 from console.widgets import blocks, logs, words
@@ -18,33 +18,29 @@ from console.widgets.canvas import Canvas, Span, columns
 from engine.plan.durations import clock, format_duration
 from engine.view.model import MatrixView, TriggerView, View
 
-# what S cycles through: the words in the title, and the key to sort by
-ORDERS: tuple[tuple[str, Callable[[TriggerView], Any]], ...] = (
-    ("", lambda t: 0),
-    (" · first to act ▲", lambda t: (t.verdict != "breach", t.fires_in_s if t.fires_in_s is not None else 1e9)),
-    (" · name ▲", lambda t: t.id),
-    (" · action ▲", lambda t: (t.action, t.id)),
-)
 
-
-class Triggers(Searching):
+class Triggers(Ordered):
     NUMBER: ClassVar[int] = 3
     TITLE: ClassVar[str] = "Triggers"
     TRAVELS: ClassVar[bool] = True
     ABOUT: ClassVar[str] = "what triggers automatic action, and the decision matrix"
     PROMPT: ClassVar[str] = "filter the triggers"
     ENTER: ClassVar[str] = "open"
+    ORDERS: ClassVar[tuple[Order, ...]] = (
+        Order(),  # as the plan lists them
+        Order("first to act", lambda t: (t.verdict != "breach", t.fires_in_s if t.fires_in_s is not None else 1e9)),
+        Order("name", lambda t: t.id),
+        Order("action", lambda t: (t.action, t.id)),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
         key("enter", "open", "its evidence over time"),
-        key("S", "sort", "sort: the plan's order, by timer, by name"),
         key("s", "app.servers", "the LLM servers and their errors"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self.rows = Rows()
-        self.order = 0  # of ORDERS
 
     def hints(self) -> tuple[Hint, ...]:
         return (
@@ -60,7 +56,7 @@ class Triggers(Searching):
     def triggers(self, v: View) -> list[TriggerView]:
         wanted = self.text_wanted.lower()
         matching = [t for t in v.triggers if wanted in f"{t.id} {t.text} {t.action} {t.severity} {t.verdict}".lower()]
-        return sorted(matching, key=ORDERS[self.order][1]) if self.order else matching
+        return self.sorted_by.sort(matching)
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, y)
@@ -113,7 +109,7 @@ class Triggers(Searching):
 
     def _list(self, c: Canvas, area: Area, v: View, triggers: Sequence[TriggerView]) -> None:
         running = sum(t.verdict == "breach" for t in v.triggers)
-        title = self.titled(f"triggers{ORDERS[self.order][0]}")
+        title = self.titled("triggers")
         inner = blocks.panel(
             c, area, title, f"{running} running" if running else "none running", "bad+" if running else "dim"
         )
@@ -164,10 +160,6 @@ class Triggers(Searching):
             ("now", t.sentence, "text"),
         ]
         return [row for row in rows if row[1]]
-
-    def action_sort(self) -> None:
-        self.order = (self.order + 1) % len(ORDERS)
-        self.repaint()
 
     def action_open(self) -> None:
         v = self.sight.view

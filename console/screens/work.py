@@ -19,8 +19,8 @@ class Work(FetchingPage):
     NUMBER: ClassVar[int] = 9
     TAB: ClassVar[int] = 0
     BINDINGS: ClassVar[list[BindingType]] = [
-        key("tab,right_square_bracket", "turn(1)", "messages, commands, report: the next one"),
-        key("shift+tab,left_square_bracket", "turn(-1)", "the one before"),
+        key("tab", "turn(1)", "messages, commands, report: the next one"),
+        key("shift+tab", "turn(-1)", "the one before"),
     ]
 
     @property

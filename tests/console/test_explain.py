@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import pkgutil
+from importlib import import_module
 from typing import get_args, get_type_hints
 
 import pytest
 from msgspec.structs import replace
 
-from console import explain
+from console import explain, screens
 from console.screens.help import Help
+from console.screens.page import Page
+from console.screens.trends import CHARTS
 from console.widgets.canvas import wrapped
-from engine.plan.model import Check
+from engine.plan.model import Check, Message
 from engine.plan.vocabulary import METRICS, Action
 from engine.rehearsal.faults import FAULTS
 from engine.view.model import TaskKind
-from tests.console.samples import ALERT, LOG, NORMAL
+from tests.console.samples import ALERT, LOG, NORMAL, PLAN
 from tests.console.walking import console, ready, until
 
 WIDTH = 76
+OF_KEYS = {"Help", "Briefing", "DebriefPage"}  # pages of text without rows
+
+
+def every_page() -> list[type[Page]]:
+    """Each screen's class, the base classes left out."""
+    modules = [import_module(m.name) for m in pkgutil.walk_packages(screens.__path__, "console.screens.")]
+    kinds = {kind for module in modules for kind in vars(module).values() if isinstance(kind, type)}
+    return [kind for kind in kinds if issubclass(kind, Page) and kind.TITLE]
 
 
 def test_the_glossary_is_the_one_in_the_engine_s_readme() -> None:
@@ -31,6 +43,9 @@ def test_what_the_engine_can_name_is_explained() -> None:
     assert {action.value for action in Action} == explain.ACTIONS.keys()
     assert set(get_args(get_type_hints(Check)["kind"])) == explain.CHECKS.keys()
     assert explain.TASKS.keys() <= set(get_args(TaskKind))
+    assert set(get_args(get_type_hints(Message)["when"])) == explain.DUE.keys()
+    assert set(CHARTS) == explain.CURVES.keys()
+    assert explain.DEEPER.keys() <= {page.TITLE for page in every_page()}
     assert all(name in explain.glossary() for name in explain.DECISIONS.values())
 
 
@@ -49,9 +64,22 @@ def test_each_explanation_takes_two_lines() -> None:
         rows += explain.task(kind)
     for d in LOG:
         rows += explain.decision(d)
+    for message in PLAN.messages:
+        rows += explain.message(message)
+    for kind in explain.MOMENTS:
+        rows += explain.moment(kind)
+    rows += [*explain.command("Error rate (target: < 1%)"), *explain.chart((m, m) for m in explain.CURVES)]
+    rows += [*explain.judgement(True), *explain.judgement(False), *explain.trial("Search quality"), *explain.WRITTEN]
+    for title in explain.DEEPER:
+        rows += explain.deeper(title)
     for name, meaning in rows:
         assert len(wrapped(f"{name}: {meaning}", WIDTH)) <= 3, (name, meaning)
         assert len(wrapped(meaning, WIDTH)) <= 2 or len(name) > 30, (name, meaning)
+
+
+def test_every_screen_explains_its_rows() -> None:
+    silent = {kind.__name__ for kind in every_page() if kind.explained is Page.explained}
+    assert silent <= OF_KEYS, "? on a row of these says nothing about it"
 
 
 @pytest.mark.anyio
@@ -62,13 +90,18 @@ def test_each_explanation_takes_two_lines() -> None:
         ("3", "", ["A trigger: while its condition holds", "its figure: "]),
         ("2", "", ["condition"]),
         ("7", "", ["grounding"]),
+        ("4", "", ["error rate: LLM attempts", "dashed line: ", "thin line: "]),
+        ("5", "", ["sample: ", "blind: ", "search quality: "]),
+        ("6", "", ["interval: ", "limits: "]),
+        ("9", "", ["a message for ", "below is its text"]),
+        ("9", "tab", ["the plan asks people to check"]),
     ],
 )
 async def test_help_begins_with_what_is_selected(screen: str, moves: str, words: list[str]) -> None:
     app = console("alert")
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
-        await pilot.press(screen, *moves, "question_mark")
+        await pilot.press(screen, *moves.split(), "question_mark")
         await until(pilot, lambda: isinstance(app.screen, Help) and app.screen.is_mounted)
         await pilot.pause(0.1)
         assert isinstance(app.screen, Help)

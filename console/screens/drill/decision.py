@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console import explain
 from console.screens.drill.evidence import EvidencePage
 from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
@@ -43,6 +44,9 @@ class OneDecision(FetchingPage):
         """The rule that acted; "" for a person."""
         named = str(self.evidence.get("trigger") or self.decision.reason)
         return named if any(t.id == named for t in self.console.plan.triggers) else ""
+
+    def explained(self) -> list[explain.Explained]:
+        return explain.decision(self.decision)
 
     def hints(self) -> tuple[Hint, ...]:
         deeper: tuple[Hint, ...] = (("enter", f"evidence of {self.trigger}", "open"),) if self.trigger else ()

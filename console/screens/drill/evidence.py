@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console import explain
 from console.screens.drill.counted import COUNTED, Counted
 from console.screens.drill.requests import Requests
 from console.screens.listing import Column, Listing, ListRow
@@ -55,6 +56,10 @@ class EvidencePage(Listing):
 
     def empty(self) -> str:
         return "no evidence in this time: no engine ran, or retention has deleted it; w takes a longer time"
+
+    def explained(self) -> list[explain.Explained]:
+        lines = self.shown()
+        return explain.evidence(lines[min(self.rows.at, len(lines) - 1)].cells[1][0].strip("‖✖✔· ") if lines else "")
 
     def hints(self) -> tuple[Hint, ...]:
         longer = format_duration(WINDOWS[(self.window + 1) % len(WINDOWS)])

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
+from console import explain
 from console.screens.asking import complain
 from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
@@ -52,6 +53,9 @@ class OneRequest(FetchingPage):
         self.read_once = False
         self.whole = False  # the text alone
         self.top = 0
+
+    def explained(self) -> list[explain.Explained]:
+        return explain.deeper(self.TITLE)
 
     def hints(self) -> tuple[Hint, ...]:
         return (
