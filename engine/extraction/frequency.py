@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from itertools import chain
+from itertools import chain, starmap
 
 from engine.extraction import trees
 from engine.extraction.candidates import ACRONYM, IDENTIFIER, KINDS, Known, Phrases, Span, Words, phrases, tokenise
@@ -86,9 +86,9 @@ def _scored(read: Phrases, *, english: bool) -> tuple[list[Rated], list[Candidat
     if english and ranked:
         top = ranked[:RESCORED]
         known = context(top, ranked, read.spans, read.kinds)
-        logit = trees.logit
         ranked[:RESCORED] = [
-            (loss - logit(one), at, text, rival) for (loss, at, text, rival), one in zip(top, known, strict=True)
+            (loss - logit, at, text, rival)
+            for (loss, at, text, rival), logit in zip(top, starmap(trees.logit, known), strict=True)
         ]
         ranked.sort()
     return ranked, vague
@@ -98,7 +98,7 @@ def _of_piece(piece: Piece) -> Rated:
     """A single occurrence is weak evidence that a run of characters is a word; an identifier between them is a word."""
     once = 0.4 if piece.times == 1 else 0.0
     loss = once - math.log(piece.times) - 0.3 * min(len(piece.text), 4) + 0.45 * math.log1p(piece.at / 40)
-    one = Candidate(tuple(piece.text), piece.text, piece.at, piece.at, piece.times, 0)
+    one = Candidate(tuple(piece.text), piece.text, piece.at, piece.at, piece.times, 0, "c", "c", 1.0)
     return loss, piece.at, piece.text, one
 
 
@@ -113,23 +113,26 @@ def _chosen(
     quoted: frozenset[str],
     english: bool,
     least: int,
-) -> list[Candidate]:
+) -> list[tuple[Candidate, bool]]:
     """The best, without repeats: other spellings, or a part of a better keyword that occurs alone fewer than `least`
-    times. Vague words come last and only fill the list up to `few`.
+    times; and whether each is technical. Vague words come last and only fill the list up to `few`.
     """
-    chosen: list[Candidate] = []
+    chosen: list[tuple[Candidate, bool]] = []
     keys: set[Words] = set()
     covered: set[Words] = set()  # every part of what is chosen
     technical = descriptive = 0
     first_vague = len(ranked)
-    for place, candidate in enumerate(chain((rated[3] for rated in ranked), vague)):
+    root = _ROOTS.__getitem__
+    for place, candidate in enumerate(chain([rated[3] for rated in ranked], vague)):
         words = candidate.words
         if len(chosen) >= (few if place >= first_vague and candidate.text not in quoted else budget.total):
             break
-        key = tuple(map(_ROOTS.__getitem__, words)) if english else words
-        if key in keys or (candidate.alone < least and words in covered):
+        if candidate.alone < least and words in covered:
             continue
-        if _is_technical(candidate.text, quoted):
+        key = tuple(map(root, words)) if english else words
+        if key in keys:
+            continue
+        if is_technical := _is_technical(candidate.text, quoted):
             if technical >= budget.technical:
                 continue
             technical += 1
@@ -138,22 +141,27 @@ def _chosen(
         else:
             descriptive += 1
         keys.add(key)
-        if len(words) == 1:
-            covered.add(words)
-        else:
-            covered.update(words[i:j] for i in range(len(words)) for j in range(i + 1, len(words) + 1))
-        chosen.append(candidate)
+        size = len(words)
+        if size == 2:
+            covered.add(words[:1])
+            covered.add(words[1:])
+        elif size > 2:
+            covered.update([words[i:j] for i in range(size) for j in range(i + 1, size + 1)])
+        chosen.append((candidate, is_technical))
     return chosen
 
 
-def _shown(best: list[Candidate], spans: list[Span], quoted: frozenset[str], english: bool) -> Keywords:
+def _shown(best: list[tuple[Candidate, bool]], spans: list[Span], quoted: frozenset[str], english: bool) -> Keywords:
     ranked: dict[str, None] = {}
     technical: dict[str, None] = {}
-    for candidate in best:
-        text = candidate.text if candidate.alone else _as_written(candidate, spans)
-        keyword = _in_small_letters(text) if english and text not in quoted else text
+    for candidate, is_technical in best:
+        text = candidate.text
+        if not candidate.alone:
+            text = _as_written(candidate, spans)
+            is_technical = _is_technical(text, quoted)
+        keyword = text if not english or text.islower() or text in quoted else _in_small_letters(text)
         ranked[keyword] = None
-        if _is_technical(text, quoted):
+        if is_technical:
             technical[keyword] = None
     return Keywords(tuple(ranked), tuple(technical))
 

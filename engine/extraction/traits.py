@@ -29,8 +29,7 @@ _NO_BEGINNING = frozenset("wv#")
 
 class Candidate(NamedTuple):
     """`alone`: how often it is a phrase on its own; `within`: how often it is part of one. `at`, `last`: the first and
-    last
-    token where it begins."""
+    last token where it begins. The rest follows from its words: see `candidate`."""
 
     words: Words
     text: str
@@ -38,6 +37,9 @@ class Candidate(NamedTuple):
     last: int
     alone: int
     within: int
+    begins: str  # the kind of its first word
+    ends: str  # of its last
+    weight: float  # share of content words
 
 
 class Traits(NamedTuple):
@@ -69,6 +71,16 @@ class Traits(NamedTuple):
 _SAYS = Known(lambda word: word not in GENERAL and word not in WEAK)
 
 
+def candidate(words: Words, text: str, at: int, last: int, alone: int, within: int) -> Candidate:
+    size = len(words)
+    if size == 1:
+        kind = KINDS[text]
+        return Candidate(words, text, at, last, alone, within, kind, kind, _SAYS[words[0]])
+    begins, ends = KINDS[text[: text.index(" ")]], KINDS[text[text.rindex(" ") + 1 :]]
+    weight = (_SAYS[words[0]] + _SAYS[words[1]] if size == 2 else sum(map(_SAYS.__getitem__, words))) / size
+    return Candidate(words, text, at, last, alone, within, begins, ends, weight)
+
+
 def candidates(spans: Sequence[Span], *, english: bool) -> tuple[list[Candidate], list[Candidate]]:
     """The phrases, and the parts that two places of the phrases share, in the order of the text's phrases; and the
     vague.
@@ -91,22 +103,20 @@ def candidates(spans: Sequence[Span], *, english: bool) -> tuple[list[Candidate]
     made: list[Candidate] = []
     vague: list[Candidate] = []
     for words in chain(spellings, parts):
-        forms = spellings.get(words, ())
-        alone, within, at = len(forms), inside.get(words, 0), first[words]
+        forms = spellings.get(words)
+        alone, within, at = len(forms) if forms else 0, inside.get(words, 0), first[words]
         if many and alone + within < 2 and at > EARLY:
             continue
-        text = _spelling(forms) if alone else " ".join(words)
+        text = (forms[0] if alone == 1 else _spelling(forms)) if forms else " ".join(words)
         if len(text) > MAX_CHARS or not (text[0].isalpha() or any(map(str.isalpha, text))):
             continue
-        if not alone:
-            if english:
-                surface = text.split()
-                if KINDS[surface[-1]] in _NO_END or KINDS[surface[0]] in _NO_BEGINNING:
-                    continue
-            elif words[0] in _LINKS or words[-1] in _LINKS:
-                continue
+        if not forms and not english and (words[0] in _LINKS or words[-1] in _LINKS):
+            continue
+        one = candidate(words, text, at, last[words], alone, within)
+        if not forms and english and (one.ends in _NO_END or one.begins in _NO_BEGINNING):
+            continue
         of_any_field = english and len(words) == 1 and words[0] in GENERAL and alone + within < SUBJECT
-        (vague if of_any_field else made).append(Candidate(words, text, at, last[words], alone, within))
+        (vague if of_any_field else made).append(one)
     return made, vague
 
 
@@ -155,27 +165,23 @@ def _spelling(forms: Sequence[str]) -> str:
     return min(times, key=lambda text: (-times[text], sum(map(str.isupper, text)), len(text), text))
 
 
-def score(candidate: Candidate, length: int, by: Traits) -> float:
+def score(of: Candidate, length: int, by: Traits) -> float:
     """The traits of a candidate in a text of `length` tokens, each times its weight."""
-    words, text, at, last, alone, within = candidate
+    words, text, at, last, alone, within, begins, ends, weight = of
     size = len(words)
     head = words[-1]
-    total = by.alone * math.log(alone + 0.33 * within) + by.occurs * math.log(alone + within)
-    total += by.late * math.log1p(at / 20) + by.spread * (last - at) / length
+    total = by.late * math.log1p(at / 20) + by.spread * (last - at) / length + by.weight * weight
+    if within or alone > 1:
+        total += by.alone * math.log(alone + 0.33 * within) + by.occurs * math.log(alone + within)
     if size == 1:
-        ends = KINDS[text]
         if ends == "i":
             total += by.identifier_alone
         total += by.one
-        if _SAYS[head]:
-            total += by.weight
         if head in GENERAL:
             total += by.general_alone
             if head in EMPTY:
                 total += by.empty_last
     else:
-        begins, ends = KINDS[text[: text.index(" ")]], KINDS[text[text.rindex(" ") + 1 :]]
-        total += by.weight * sum(map(_SAYS.__getitem__, words)) / size
         if size > 2 and not _LINKS.isdisjoint(words):
             size -= sum(map(_LINKS.__contains__, words))  # base de datos is a term of two words
         total += by[size - 1]
@@ -195,7 +201,7 @@ def score(candidate: Candidate, length: int, by: Traits) -> float:
         total += by.part
     if at and text[0].isupper() and text[1:2].islower():
         total += by.name
-    if not text.isalpha() and _NUMBERED.search(text):
+    if not text.replace(" ", "").isalpha() and _NUMBERED.search(text):
         total += by.number
     return total
 
@@ -235,30 +241,31 @@ def context(
     rivals: Sequence[tuple[float, int, str, Candidate]],
     spans: Iterable[Span],
     kinds: str,
-) -> list[Context]:
-    """One for each of `best` (loss, place, text and candidate), among `rivals`, all of the text's candidates."""
+) -> list[tuple[float, ...]]:
+    """The fields of a Context for each of `best` (loss, place, text and candidate), among `rivals`, all of the text's
+    candidates. Plain tuples: to make twenty named ones takes as long as a tree."""
     counts = Counter(chain.from_iterable([words for words, _, _ in spans]))
     heads = Counter([rated[3].words[-1] for rated in rivals])
     length = len(kinds)
-    order, kind = _ORDER, KINDS
-    made = []
-    for _, at, text, (words, _, _, last, alone, _) in best:
+    order = _ORDER
+    made: list[tuple[float, ...]] = []
+    for _, at, text, (words, _, _, last, alone, _, begins, ends, weight) in best:
         size = len(words)
+        chars = len(text)
         if size == 1:
-            first = final = text
-            long, name = len(text), float(text[0].isupper())
+            long, name = chars, 1.0 if text[0].isupper() else 0.0
             rarest = commonest = counts[words[0]]
         else:
             surface = text.split()
-            first, final, long = surface[0], surface[-1], max(map(len, surface))
+            long = max(map(len, surface))
             name = 0.0 if text.islower() else sum([word[0].isupper() for word in surface]) / size
             times = [counts[word] for word in words]
             rarest, commonest = min(times), max(times)
         end = at + size
         made.append(
-            Context(
+            (
                 size,
-                len(text),
+                chars,
                 long,
                 alone,
                 at / length,
@@ -266,11 +273,11 @@ def context(
                 rarest,
                 commonest,
                 heads[words[-1]],
-                order[kind[first]],
-                order[kind[final]],
+                order[begins],
+                order[ends],
                 order[kinds[at - 1]] if at else 0.0,
                 order[kinds[end]] if end < length else 0.0,
-                sum(map(_SAYS.__getitem__, words)) / size,
+                weight,
                 name,
             )
         )

@@ -20,8 +20,10 @@ _FILE = json.loads(files("engine.extraction").joinpath("ranking.json").read_text
 VERSION: str = _FILE["version"]  # raised with every file that changes the ranking
 
 
-def compiled(trees: list[Any]) -> Callable[[Context], float]:
-    """The sum of the trees as one function, built only from trait names and numbers, whatever the file contains."""
+def compiled(trees: list[Any]) -> Callable[..., float]:
+    """The sum of the trees as one function of the fields of a Context.
+
+    It is built only from trait names and numbers, whatever the file contains."""
     used: set[str] = set()
 
     def node(tree: Any) -> ast.expr:
@@ -41,7 +43,7 @@ def compiled(trees: list[Any]) -> Callable[[Context], float]:
     made: Callable[..., float] = eval(
         compile(ast.fix_missing_locations(ast.Expression(body)), "ranking.json", "eval"), scope
     )
-    return lambda known: made(*known)
+    return made
 
 
 logit = compiled(_FILE["trees"])

@@ -10,14 +10,14 @@ from engine.extraction import trees
 from engine.extraction.candidates import phrases, tokenise
 from engine.extraction.frequency import extract
 from engine.extraction.ranking import LONG, SHORT, weights
-from engine.extraction.traits import Candidate, Context, Traits, candidates, context, score
+from engine.extraction.traits import Candidate, Context, Traits, candidate, candidates, context, score
 
 NOTHING = Traits._make([0.0] * len(Traits._fields))
 
 
 def one(text: str, *, at: int = 0, last: int | None = None, alone: int = 1, within: int = 0) -> Candidate:
     words = tuple(text.lower().split())
-    return Candidate(words, text, at, at if last is None else last, alone, within)
+    return candidate(words, text, at, at if last is None else last, alone, within)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,8 @@ def known(text: str) -> dict[str, Context]:
     read = phrases(tokenise(text))
     rivals, _ = candidates(read.spans, english=True)
     best = [(0.0, rival.at, rival.text, rival) for rival in rivals]
-    return {rival.text: seen for rival, seen in zip(rivals, context(best, best, read.spans, read.kinds), strict=True)}
+    seen = map(Context._make, context(best, best, read.spans, read.kinds))
+    return dict(zip([rival.text for rival in rivals], seen, strict=True))
 
 
 def test_context_counts_what_is_beside_a_candidate() -> None:
@@ -76,9 +77,9 @@ def test_context_counts_what_is_beside_a_candidate() -> None:
 def test_trees_are_compiled_as_they_are_written_and_hold_nothing_but_traits_and_numbers() -> None:
     logit = trees.compiled([["size", 1.5, 0.25, ["alone", 2, -1, 4]], 0.5])
     of = Context._make([0.0] * len(Context._fields))
-    assert logit(of._replace(size=1)) == pytest.approx(0.75)
-    assert logit(of._replace(size=2, alone=2)) == pytest.approx(-0.5)
-    assert logit(of._replace(size=2, alone=3)) == pytest.approx(4.5)
+    assert logit(*of._replace(size=1)) == pytest.approx(0.75)
+    assert logit(*of._replace(size=2, alone=2)) == pytest.approx(-0.5)
+    assert logit(*of._replace(size=2, alone=3)) == pytest.approx(4.5)
     with pytest.raises(ValueError, match="not in tuple"):
         trees.compiled([["__import__('os')", 1, 0, 0]])
     with pytest.raises((TypeError, ValueError)):
