@@ -38,7 +38,7 @@ class Travel:
 
     def read(self, at: float) -> Sight:
         """The screens as of then; a sight without a view gives the reason."""
-        from engine.history.past import NothingKept  # not for the first paint
+        from engine.history.decided import NothingKept  # not for the first paint
 
         try:
             view = self._link.read(lambda conn: self._view(conn, at))
@@ -53,7 +53,7 @@ class Travel:
 
     def event(self, at: float, direction: int) -> float | None:
         """The moment of the event before or after; None where there is none or the store cannot be read."""
-        from engine.history.past import events_around
+        from engine.history.events import events_around
 
         try:
             before, after = self._link.read(lambda conn: events_around(conn, at))

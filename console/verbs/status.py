@@ -76,7 +76,8 @@ def status(context: CliContext, watch: bool, when: str | None, as_json: bool) ->
 
 def _at(context: CliContext, when: str, as_json: bool) -> None:
     """A moment in the past, from the store alone. Exit code 1 when something had tripped."""
-    from engine.history.past import NothingKept, view_at
+    from engine.history.decided import NothingKept
+    from engine.history.past import view_at
     from engine.plan.durations import parse_when
 
     now = time.time()

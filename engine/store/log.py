@@ -283,6 +283,12 @@ def rolled_back(conn: sqlite3.Connection) -> bool:
     return row is not None and row.decision.kind in DOWN and not row.decision.percent_bp
 
 
+def locked_by(conn: sqlite3.Connection, state: State) -> str:
+    """The trigger whose rollback locked promotion in this state; "" while it is not locked."""
+    row = last(conn, ("trigger",), before=state.rev + 1) if state.locked else None
+    return str(row.decision.evidence.get("trigger", "")) if row is not None else ""
+
+
 def reason_of(conn: sqlite3.Connection, rev: int) -> str:
     """The reason that was given for a decision after it, the newest one; "" for none."""
     row = conn.execute(

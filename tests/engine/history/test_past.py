@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.history.past import NothingKept, view_at
+from engine.history.decided import NothingKept
+from engine.history.past import view_at
 from engine.rollout.state import ENGINE
 from engine.service import probes
 from engine.store.rollup import retain

@@ -1,0 +1,45 @@
+"""The LLM servers at a moment, from the calls they answered and the probes they failed."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from engine.plan.durations import format_duration, iso
+from engine.plan.model import Plan
+from engine.view import headlines
+from engine.view.model import ServerView
+
+WINDOW_S = headlines.WINDOW_S
+MOST_CALLS = 4000  # of the window, newest first: the evidence for each server's state
+PROBED_S = 86400.0  # an older probe says nothing
+
+
+def servers_at(conn: sqlite3.Connection, plan: Plan, at: float) -> tuple[ServerView, ...]:
+    """From the window's calls and failed probes: a server that was neither called nor failed a probe is unknown."""
+    calls = conn.execute(
+        "SELECT server, count(*), sum(error IS NOT NULL), avg(CASE WHEN error IS NULL THEN ms - queue_ms END) FROM ("
+        "SELECT server, error, ms, queue_ms FROM extraction WHERE at > ? AND at <= ? AND (attempted OR "
+        "cached) AND attempted ORDER BY at DESC LIMIT ?) WHERE server IS NOT NULL GROUP BY server",
+        (at - WINDOW_S, at, MOST_CALLS),
+    ).fetchall()
+    seen = {row[0]: row[1:] for row in calls}
+    urls = list(dict.fromkeys([*plan.llm.urls, *seen]))
+    return tuple(_server(conn, plan, number, url, seen.get(url), at) for number, url in enumerate(urls, 1))
+
+
+def _server(conn: sqlite3.Connection, plan: Plan, number: int, url: str, calls: Any, at: float) -> ServerView:
+    name = headlines.server_name(plan.llm.api, number, url)
+    probe = conn.execute(
+        "SELECT at, ok, message FROM probe WHERE server = ? AND at <= ? AND at > ? ORDER BY at DESC LIMIT 1",
+        (url, at, at - PROBED_S),
+    ).fetchone()
+    n, failed, mean = calls or (0, 0, None)
+    if probe is not None and not probe[1]:
+        return ServerView(
+            name, url, False, f"failed its probe at {iso(probe[0])[11:19]}", 0, 0.0, mean, failed, probe[2]
+        )
+    if not n:
+        return ServerView(name, url, None, "not called", 0, 0.0, None, 0, "")
+    state = f"answered {n - failed} of {n} calls in {format_duration(WINDOW_S)}"
+    return ServerView(name, url, n > failed or None, state, 0, 0.0, mean, failed, "")

@@ -1,0 +1,64 @@
+"""The triggers as last recorded before a moment."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from engine.plan.durations import format_duration
+from engine.plan.model import Plan
+from engine.triggers.history import STALE_S
+from engine.triggers.wording import Reading
+from engine.view.fields import trigger_view
+from engine.view.model import TriggerView
+
+
+class Recorded(Struct, frozen=True):
+    """Each rule as last recorded. `unwatched`: why they were not evaluated at that moment; "" if they were."""
+
+    triggers: tuple[TriggerView, ...]
+    unwatched: str
+
+    @property
+    def blind(self) -> str:
+        """Why the triggers saw nothing; "" if they did."""
+        return next((t.sentence for t in self.triggers if t.verdict == "blind"), "") or self.unwatched
+
+
+def recorded(conn: sqlite3.Connection, plan: Plan, fired: str, at: float) -> Recorded:
+    """`fired`: the rule whose rollback locked promotion."""
+    out = []
+    newest = math.inf
+    for rule in plan.triggers:
+        row = conn.execute(
+            "SELECT at, body FROM trigger_evidence WHERE trigger = ? AND at <= ? ORDER BY at DESC LIMIT 1",
+            (rule.id, at),
+        ).fetchone()
+        age = at - row[0] if row is not None else math.inf
+        newest = min(newest, age)
+        if age > STALE_S:
+            nothing = Reading(
+                rule.id, "insufficient", None, None, 0, None, 0.0, rule.for_s, "", _unwatched(age), "", None
+            )
+            out.append(trigger_view(rule, nothing, fired, verdict="unknown"))
+        else:
+            out.append(trigger_view(rule, _later(msgspec.json.decode(row[1], type=Reading), age), fired))
+    return Recorded(tuple(out), "" if newest <= STALE_S else _unwatched(newest))
+
+
+def _later(r: Reading, age: float) -> Reading:
+    """A rule in breach whose timer has kept running since it was stored: a change of verdict would have been stored."""
+    if r.verdict != "breach" or not r.for_s or r.fires_in_s is None:
+        return r
+    passed = min(age, r.fires_in_s)
+    return replace(r, held_s=r.held_s + passed, fires_in_s=r.fires_in_s - passed)
+
+
+def _unwatched(age_s: float) -> str:
+    if age_s == math.inf:
+        return "no engine had evaluated the triggers yet"
+    return f"no engine evaluated the triggers in the {format_duration(age_s)} before"

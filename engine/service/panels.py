@@ -1,0 +1,181 @@
+"""The parts of the view that the engine's own objects give: triggers, gate, servers, workers, rollback, restore, the
+process itself. Reads, writes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+
+from msgspec.structs import replace
+
+from engine.experiment.effects import wilson
+from engine.experiment.moments import Counts
+from engine.gate import checklist
+from engine.gate.report import gate_view
+from engine.plan.durations import iso
+from engine.service.engine import Engine
+from engine.service.lag import SHOWN_S
+from engine.store import log
+from engine.store.database import held_back
+from engine.text import counted
+from engine.triggers.evidence import Evidence
+from engine.triggers.measurement import Ok
+from engine.triggers.rules import find
+from engine.triggers.wording import in_shadow
+from engine.view import headlines
+from engine.view.fields import trigger_view
+from engine.view.model import (
+    EngineView,
+    GateView,
+    HandoverView,
+    ProofView,
+    RestoreView,
+    ServerView,
+    TriggerView,
+    WorkerView,
+)
+
+HANDOVER_S = 3 * 86400.0
+
+
+def shadows(engine: Engine) -> bool:
+    stage = engine.monitor.stage_of(engine.state)
+    return bool(stage and stage.shadow_bp and engine.folder.is_armed())
+
+
+def _shadow_sentences(engine: Engine) -> dict[str, str]:
+    """At 0 % the rules have no data to act on, so show what they would see in shadow."""
+    monitor = engine.monitor
+    if engine.state.percent_bp or engine.state.locked or not shadows(engine):
+        return {}
+    evidence = Evidence(attempts=monitor.shadow.at(engine.clock.monotonic()))
+    settings = engine.plan.trigger_settings
+    return {rule.id: in_shadow(rule, find(rule, settings, evidence)) for rule in engine.plan.triggers if rule.enabled}
+
+
+def proof(engine: Engine) -> ProofView | None:
+    """The last rollback's proof, with the current state of the service beside the engine added."""
+    proof = engine.proof.view if engine.proof else engine.last_proof
+    if proof is None:
+        return None
+    applied = engine.applier.applied
+    if proof.rev and (reason := log.reason_of(engine.conn, proof.rev)):
+        proof = replace(proof, reason=reason)
+    return replace(proof, applied=applied.state, applied_sentence=applied.sentence)
+
+
+def triggers(engine: Engine) -> tuple[TriggerView, ...]:
+    rules = {rule.id: rule for rule in engine.plan.triggers}
+    fired = log.locked_by(engine.conn, engine.state)
+    shadow = _shadow_sentences(engine)
+    readings = engine.monitor.verdict.readings
+    return tuple(trigger_view(rules[r.id], r, fired, sentence=shadow.get(r.id, "")) for r in readings)
+
+
+def servers(engine: Engine) -> tuple[ServerView, ...]:
+    out = []
+    for number, s in enumerate(engine.pool.servers(), 1):
+        out.append(
+            ServerView(
+                headlines.server_name(engine.plan.llm.api, number, s.url),
+                s.url,
+                s.up,
+                s.state,
+                s.in_flight,
+                s.window,
+                s.latency_ms,
+                s.consecutive_failures,
+                s.last_error,
+                s.learnt,
+            )
+        )
+    return tuple(out)
+
+
+def workers(engine: Engine) -> tuple[WorkerView, ...]:
+    leases = engine.leases
+    return tuple(
+        WorkerView(
+            lease.worker,
+            lease.host,
+            lease.pid,
+            leases.state(lease),
+            lease.percent_bp,
+            lease.in_flight,
+            leases.until(lease),
+            leases.sentence(lease),
+        )
+        for lease in leases.shown()
+    )
+
+
+def gate(engine: Engine) -> GateView:
+    plan, state, monitor = engine.plan, engine.state, engine.monitor
+    report = monitor.gate(state, monitor.gate_facts(state), engine.conn)
+    return gate_view(plan, state, report, checklist.read(engine.conn, plan, state), *monitor.baked(state))
+
+
+def restore(engine: Engine) -> RestoreView | None:
+    restorable = engine.restorable()
+    every, last = restorable.every, restorable.last
+    if not every.documents and last is None:
+        return None
+    done = f"; the last restore changed {last[1]}, and can be undone" if last else ""
+    since = f", first written {iso(every.since)}" if every.since else ""
+    return RestoreView(
+        every.documents,
+        every.since,
+        every.until,
+        restorable.before_change,
+        last[0] if last else None,
+        last[1] if last else 0,
+        last is not None,
+        f"{counted(every.documents, 'document serves', 'documents serve')} LLM keywords{since}{done}",
+    )
+
+
+def judged(engine: Engine) -> dict[str, str]:
+    judged = dict(engine.judged)
+    samples = engine.monitor.gate_facts(engine.state).samples
+    for metric, what in (("quality_score", "reviewed documents are good"), ("satisfaction", "ratings are 4 or 5")):
+        sample = samples.get(metric)
+        if isinstance(sample, Ok) and sample.n:
+            judged[metric] = f"{sample.k} of {sample.n} {what}: {sample.value * 100:.0f} %"
+            between = wilson(Counts(sample.n, sample.k or 0))
+            if between is not None and between.low is not None and between.high is not None:
+                judged[metric] += f", between {between.low * 100:.0f} % and {between.high * 100:.0f} %"
+    return judged
+
+
+def process(engine: Engine) -> EngineView:
+    real, lag = engine.clock.real(), engine.monitor.lag
+    standing = (engine.writer.problem, held_back(engine.folder), engine.applier.problem, lag.sentence(real))
+    problems = [problem for problem in standing if problem]
+    notices = []
+    if not engine.rehearsal and any(m.automatic for m in engine.plan.messages):
+        problems += [sentence for sentence in (engine.post.trouble,) if sentence]
+        notices += [sentence for sentence in (engine.post.notice,) if sentence]
+    return EngineView(
+        os.getpid(),
+        engine.started,
+        engine.token,
+        "stopping" if engine.stopping else "active",
+        engine.monitor.documents_per_min(),
+        engine.monitor.recent.at(engine.clock.monotonic()).per_min,
+        engine.pipeline.in_flight,
+        engine.writer.pending,
+        engine.address,
+        tuple(problems),
+        round(lag.late_s(real - SHOWN_S, real), 2),
+        engine.monitor.unjudged,
+        tuple(notices),
+    )
+
+
+def handover(engine: Engine) -> HandoverView | None:
+    """The last hand-over note, as long as a shift or two may ask for it."""
+    row = engine.conn.execute(
+        "SELECT at, actor, text FROM note WHERE kind = 'handover' AND at >= ? ORDER BY id DESC LIMIT 1",
+        (engine.clock.now() - HANDOVER_S,),
+    ).fetchone()
+    return HandoverView(*row) if row is not None else None

@@ -1,0 +1,90 @@
+"""The fields of a view that follow from the plan, the state, a bucket or a rule alone: one answer for now and for a
+moment in the past. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.measures.bucket import Bucket
+from engine.plan.model import Plan, Trigger
+from engine.rollout.state import State, stage_name
+from engine.triggers.wording import Reading
+from engine.view.model import Gauge, TriggerView
+
+
+def of_plan(plan: Plan, state: State) -> dict[str, Any]:
+    """What is running, as the plan names it."""
+    stage = plan.stages[state.stage] if state.stage < len(plan.stages) else None
+    return {
+        "name": plan.name,
+        "environment": plan.environment,
+        "service": plan.service,
+        "stages": len(plan.stages),
+        "stage_name": stage_name(plan, state.stage),
+        "stage_objective": stage.objective if stage else "The rollout is stable; the triggers stay armed.",
+        "stage_percent_bp": stage.percent_bp if stage else plan.stages[-1].percent_bp,
+        "stable": state.stage >= plan.stable,
+        "ab_test": bool(stage and stage.ab_test),
+        "shadow_bp": stage.shadow_bp if stage else 0,
+        "stage_percents": tuple(s.percent_bp for s in plan.stages),
+        "stage_names": tuple(s.name for s in plan.stages),
+    }
+
+
+def of_state(state: State) -> dict[str, Any]:
+    """What was decided."""
+    return {
+        "stage": state.stage,
+        "percent_bp": state.percent_bp,
+        "epoch": state.epoch,
+        "rev": state.rev,
+        "entered_at": state.entered_at,
+        "changed_at": state.changed_at,
+        "locked": state.locked,
+        "cooldown_until": state.cooldown_until,
+    }
+
+
+def of_window(bucket: Bucket, gauges: tuple[Gauge, Gauge, Gauge], shadow: tuple[Gauge, ...]) -> dict[str, Any]:
+    """What was measured in the window."""
+    error_rate, latency, cache = gauges
+    return {
+        "error_rate": error_rate,
+        "latency": latency,
+        "cache": cache,
+        "methods": {
+            "llm": bucket.llm,
+            "frequency": bucket.frequency,
+            "fallback": bucket.fallbacks,
+            "cached": bucket.hits,
+        },
+        "shadow": shadow,
+    }
+
+
+def trigger_view(rule: Trigger, r: Reading, fired: str, *, verdict: str = "", sentence: str = "") -> TriggerView:
+    """A rule of the plan with its reading. `fired`: the rule whose rollback locked promotion; `verdict`, `sentence`:
+    shown instead of the reading's."""
+    return TriggerView(
+        rule.id,
+        rule.text,
+        str(rule.action),
+        str(rule.severity),
+        verdict or r.verdict,
+        r.value,
+        r.threshold,
+        r.n,
+        r.k,
+        r.held_s,
+        r.for_s,
+        r.rule,
+        sentence or r.sentence,
+        r.resets_when,
+        r.fires_in_s,
+        rule.timeline_s,
+        r.headline,
+        r.evidence,
+        rule.id == fired,
+        r.acts_by,
+    )
