@@ -110,16 +110,23 @@ async def carry_out(engine: Engine, kind: str, fields: dict[str, Any], actor: Ac
         return await handler(engine, fields, ask)
     except msgspec.ValidationError as error:
         return Reply(False, f"Invalid request: {error}. Nothing has changed.", {"status": 400})
-    except (sqlite3.Error, log.Fenced) as error:
-        return Reply(False, f"Not recorded: {error}. Nothing has changed; try again.")
+    except log.Fenced as error:
+        return _uncertain(engine, f"Not recorded: {error}")
+    except sqlite3.Error as error:
+        return _uncertain(engine, f'Not confirmed: the store answered "{error}"')
     except OSError as error:
         if error.errno is None:  # the store under this engine is not the one it opened
-            return Reply(False, f"Not recorded: {error}. Nothing has changed.")
+            return _uncertain(engine, f"Not recorded: {error}")
         why = error.strerror or str(error)
-        return Reply(
-            False,
-            f"Not done: the store's folder cannot be written ({why}). Nothing has changed; free some space first.",
-        )
+        return _uncertain(engine, f"Not confirmed: the store's folder cannot be written ({why}); free some space")
+
+
+def _uncertain(engine: Engine, what: str) -> Reply:
+    """A part of the request may have taken effect: say what is in force, not that nothing happened."""
+    permit = engine.switch.read()
+    why = f" ({permit.why})" if permit.why else ""
+    sentence = f"{what}. In force now: {percent(permit.percent_bp)}{why}. Check the log (8) before you try again."
+    return Reply(False, sentence, {"code": "unconfirmed", "effective_bp": permit.percent_bp})
 
 
 def _ask_of(engine: Engine, kind: str, fields: dict[str, Any], actor: Actor) -> Ask:
