@@ -11,7 +11,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from console import themes
+from console import last_look
 from console.app.keys import Keys
 from console.daemon_call import in_background
 from console.poller import READ_EVERY_S
@@ -59,9 +59,7 @@ class Console(Keys):
     def on_load(self) -> None:
         """Poll once before the first paint, so that it shows live figures."""
         if self.poller.look_now().view is not None and not self.throwaway:
-            key = f"seen {self.link.folder.path.resolve()}"
-            with contextlib.suppress(ValueError):
-                self.since = float(themes.recall(key, "0") or 0)
+            self.since = last_look.recall(self.link)
 
     def on_mount(self) -> None:
         self._loop_here = asyncio.get_running_loop()
@@ -97,7 +95,7 @@ class Console(Keys):
         self.runner.cancel()
         v = self.live.view
         if v is not None and not self.throwaway:
-            themes.remember(f"seen {self.link.folder.path.resolve()}", str(v.at))
+            last_look.remember(self.link, v.at)
         self.write(escape.RESTORE_TITLE)
 
     def _handle_exception(self, error: Exception) -> None:

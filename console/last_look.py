@@ -1,0 +1,38 @@
+"""When this person last looked at a store, kept beside the theme. A path is not a store: one made anew there, or a
+rehearsal on its own calendar, begins with another first decision."""
+
+from __future__ import annotations
+
+from console import themes
+from console.link import Link
+from engine.store import log
+from engine.store.folder import StoreError
+
+
+def recall(link: Link) -> float:
+    """In the engine's epoch seconds; 0 if this person never looked at this store."""
+    began, _, looked = themes.recall(_key(link)).partition(" ")
+    if not looked or began != _began(link):
+        return 0.0
+    try:
+        return float(looked)
+    except ValueError:
+        return 0.0
+
+
+def remember(link: Link, at: float) -> None:
+    began = _began(link)
+    if began:
+        themes.remember(_key(link), f"{began} {at}")
+
+
+def _key(link: Link) -> str:
+    return f"seen {link.folder.path.resolve()}"
+
+
+def _began(link: Link) -> str:
+    """The time of the store's first decision, which no other store shares; "" if it can't be read or has none."""
+    try:
+        return str(link.read(log.first_at) or "")
+    except StoreError:
+        return ""
