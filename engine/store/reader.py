@@ -79,11 +79,13 @@ class Reader:
                     "works."
                 ) from None
             except sqlite3.Error as error:
+                other = _of_another_version(self._conn, error)
                 if self._conn is not None:
                     self._conn.close()
                     self._conn = None
                 raise StoreError(
-                    database.damaged(self.folder, error)
+                    other
+                    or database.damaged(self.folder, error)
                     or f"The store {self.folder.database} cannot be read now: {error}."
                 ) from None
 
@@ -182,3 +184,15 @@ def decision_view(row: log.Row) -> DecisionView:
         row.epoch,
         d.sentence,
     )
+
+
+def _of_another_version(conn: sqlite3.Connection | None, error: sqlite3.Error) -> str:
+    """The sentence for a table or column that the store of a running engine does not have; "" for any other error."""
+    if conn is None or getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_ERROR:
+        return ""
+    from engine.store import schema  # slow to import
+
+    try:
+        return schema.of_another_version(conn)
+    except sqlite3.Error:
+        return ""

@@ -360,3 +360,21 @@ def migrate(conn: sqlite3.Connection) -> None:
             "Rollback still works."
         )
     migrations.apply(db)
+
+
+def of_another_version(conn: sqlite3.Connection) -> str:
+    """Why a query of this version fails on the store of a running engine; "" if both have the same tables. Read
+    only."""
+    known = {step.name for step in migrations._migrations}
+    applied = {step.name for step in migrations.applied(Database(conn))}
+    if known == applied:
+        return ""
+    if applied - known:
+        return (
+            "The running engine is of a newer version than this console and keeps this in another form. Install that "
+            "version here, or use its console. R works in both."
+        )
+    return (
+        "The running engine is of an older version than this console, and its store does not have this yet. R works "
+        "in both. When the rollout can pause: `rollout stop`, then `rollout` starts this version, which adds it."
+    )

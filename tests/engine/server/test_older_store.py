@@ -5,8 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from engine.metrics import requests
+from engine.metrics.requests import Scope
+from engine.store.folder import Folder, StoreError
+from engine.store.reader import Reader
+from engine.store.schema import migrate
 from tests.engine.service.stage import Stage
 
 STORE = Path(__file__).parents[2] / "data" / "store-0.1.0.db.gz"
@@ -35,3 +44,36 @@ def _a_document(root: Path) -> Path:
     path = root / "new.md"
     path.write_text("# New\n\nA bounded queue applies back-pressure to the producers of a connection pool.\n")
     return path
+
+
+def test_what_an_older_store_does_not_have_yet_is_a_sentence(tmp_path: Path) -> None:
+    """A console may be newer than the engine that runs: the engine's own store is then read as it is."""
+    folder = Folder(tmp_path / "s")
+    folder.prepare()
+    folder.database.write_bytes(gzip.decompress(STORE.read_bytes()))
+    os.chmod(folder.database, 0o600)
+    reader = Reader(folder)
+    since, until = 0.0, 4e9
+    queries: list[Callable[[sqlite3.Connection], object]] = [
+        lambda conn: requests.requests(conn, Scope(since, until)),
+        lambda conn: requests.of_document(conn, "docs/d1.md", until),
+        lambda conn: conn.execute("SELECT * FROM job").fetchall(),
+    ]
+    for query in queries:
+        with pytest.raises(StoreError, match="of an older version than this console") as refused:
+            reader.read(query)
+        assert "`rollout stop`" in str(refused.value)
+        assert "no such" not in str(refused.value)
+    assert reader.log(3)  # the rest of the store is read as before
+
+    conn = sqlite3.connect(folder.database, isolation_level=None)
+    migrate(conn)
+    with pytest.raises(StoreError, match="no such column: nonsense"):  # a bug is not blamed on a version
+        reader.read(lambda conn: conn.execute("SELECT nonsense FROM extraction"))
+    conn.execute(
+        "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('rollout', 'of_next_year', '2030')"
+    )
+    with pytest.raises(StoreError, match="of a newer version than this console"):
+        reader.read(lambda conn: conn.execute("SELECT nonsense FROM extraction"))
+    conn.close()
+    reader.close()
