@@ -7,58 +7,38 @@ restore serves again. A document is acknowledged when its record is committed.
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from engine import tracing
 from engine.clock import Clock
 from engine.extraction.cache import LlmCache, cache_key
 from engine.extraction.keywords import Budget, Keywords, topped_up
-from engine.extraction.llm import NO_ATTEMPT, PROMPT_VERSION, ErrorKind, LlmAnswer, LlmFailure, LlmPool, NotPermitted
+from engine.extraction.llm import PROMPT_VERSION, ErrorKind, LlmAnswer, LlmFailure, LlmPool, NotPermitted
 from engine.measures.record import Extraction
-from engine.parsing import parse
 from engine.plan.model import Plan
 from engine.rollout.state import State
 from engine.routing import buckets, reading
+from engine.routing.calls import Calls, Cancelled
+from engine.routing.made import Extracted, Made
+from engine.routing.ports import Obeyed, Store
 from engine.routing.reading import TITLE_LIMIT, ReadDocument, Readers
+from engine.routing.shadow import ShadowCalls
 from engine.routing.switch import Permit
-from engine.store.documents import DocumentWrite
 from engine.store.folder import StoreError
-from engine.text import clean_block, clean_line, counted, digest, normal, unfit_id
-
-journal = logging.getLogger("rollout.engine")
+from engine.text import clean_block, clean_line, counted, normal, unfit_id
 
 ID_LIMIT = 512
 TEXT_LIMIT = 10_000_000
 KEPT_WITHIN_S = 5.0  # a document the store has not committed by then is refused, not stored
 INLINE_CHARS = 20_000  # longer documents are processed in a thread, so that they never delay a key press or a rollback
-SHADOW_WAITING = 2000  # documents queued for their shadow call; more are skipped and counted
-SHADOW_CHARS = 50_000_000  # total length of their texts
 
 BULK_AGAIN_S = 5.0  # when rejected bulk work may be retried
 
 MethodAsked = Literal["auto", "llm", "frequency"]
-
-
-class Extracted(Struct, frozen=True):
-    """The answer for one document, as POST /v1/extract returns it."""
-
-    id: str
-    keywords: tuple[str, ...]
-    descriptive: tuple[str, ...]
-    technical: tuple[str, ...]
-    method: str
-    cached: bool
-    fallback: bool
-    epoch: int
-    ms: float
-    note: str = ""
 
 
 class Route(Struct, frozen=True):
@@ -92,24 +72,6 @@ class Unusable(Refused):
     """A document that cannot be accepted as it is, because of its id or its text."""
 
 
-class Store(Protocol):
-    """Where a pipeline's documents go: the store's writer, or a worker's batches."""
-
-    @property
-    def refusing(self) -> str: ...
-    @property
-    def problem(self) -> str: ...
-    def append(self, record: Extraction, document: DocumentWrite | None = None) -> Future[None]: ...
-    def later(self, job: Callable[[sqlite3.Connection], Any]) -> None: ...
-
-
-class Obeyed(Protocol):
-    """What a pipeline obeys: the store's switch, or a worker's lease."""
-
-    def read(self) -> Permit: ...
-    def may_call(self, bucket: int | None = None, epoch: int | None = None) -> bool: ...
-
-
 class Pipeline:
     """`state` returns the control state; `observe` receives each record for the triggers' evidence, `trouble` each
     internal error."""
@@ -138,16 +100,18 @@ class Pipeline:
         self._trouble = trouble
         self._kept_within_s = kept_within_s
         self.cache = LlmCache(plan.llm.cache_bytes)
-        self._calls: set[asyncio.Task[object]] = set()
-        self._shadows: set[asyncio.Task[None]] = set()
-        self._shadow_chars = 0
+        self.calls = Calls(pool, switch, clock)
+        self.shadows = ShadowCalls(
+            self.calls,
+            clock,
+            writer,
+            observe,
+            lambda made, answer: self._answered(made, answer, shadow=True),
+            self._our_fault,
+        )
         self._bulk = 0  # bulk documents on their way to the LLM
         self.bulk_refused = 0
-        self.shadows_passed_over = 0  # documents of the shadow share that got no call because the queue was full
         self.readers = Readers()
-        self._cancelled_for = ""  # why calls in flight were last ended
-        self.last_call: float | None = None  # when the last LLM call was sent, epoch seconds
-        self.last_call_ended: float | None = None
         self.routed = Routed()
         self.active = 0
 
@@ -155,36 +119,18 @@ class Pipeline:
         """Use this plan's stages and salt from the next document on."""
         self._plan = plan
 
-    # -- calls in flight -----------------------------------------------------------------------------------------------
-
     @property
     def in_flight(self) -> int:
-        return len(self._calls)
+        """LLM calls."""
+        return self.calls.in_flight
 
     def cancel_calls(self, why: str = "ended by a rollback") -> int:
         """End every LLM call in flight; their documents are finished by frequency. Return how many there were."""
-        self._cancelled_for = why
-        calls = [task for task in self._calls if not task.done()]
-        for task in calls:
-            task.cancel()
-        self._pool.gate.cut()  # every other use of a model: loading it, a test request
-        return len(calls)
-
-    @property
-    def requests_open(self) -> int:
-        """Requests of any kind that use a model and are still open, as counted at the sockets."""
-        return self._pool.gate.open
-
-    @property
-    def requests_sent(self) -> int:
-        return self._pool.gate.sent
+        return self.calls.cancel(why)
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for shadow work, then cancel it."""
-        if self._shadows:
-            await asyncio.wait(self._shadows, timeout=timeout_s)
-        for task in self._shadows:
-            task.cancel()
+        await self.shadows.drain(timeout_s)
         self.readers.close()
 
     # -- one document --------------------------------------------------------------------------------------------------
@@ -246,7 +192,7 @@ class Pipeline:
 
     async def _extract(
         self, document_id: str, text: str, title: str, method: MethodAsked, bulk: bool, read: ReadDocument | None
-    ) -> _Made:
+    ) -> Made:
         started = self._clock.real()
         made_here = read is None
         if read is None:
@@ -270,7 +216,7 @@ class Pipeline:
             self._count(arm)
         bucket = route.bucket if method == "auto" else None
         title = document.title or document_id
-        made = _Made(
+        made = Made(
             document_id, text, document.content, title, arm, plain, state.stage, permit.epoch, state.rev, bulk=bulk
         )
         if arm == "treatment":
@@ -282,8 +228,8 @@ class Pipeline:
         else:
             made = made.serve("frequency", plain, ms=frequency_ms)
         await self._keep(made)
-        if arm == "control" and method == "auto" and permit.shadow:
-            self._maybe_shadow(made, state)
+        if arm == "control" and method == "auto" and permit.shadow and self._in_shadow(made, state):
+            self.shadows.start(made)
         return made
 
     def route(self, document_id: str) -> Route:
@@ -318,7 +264,7 @@ class Pipeline:
                 return reading.read(document_id, text, title, self._budget)
             return await asyncio.to_thread(reading.read, document_id, text, title, self._budget)
 
-    async def _treat_or_fall_back(self, made: _Made, bucket: int | None) -> _Made:
+    async def _treat_or_fall_back(self, made: Made, bucket: int | None) -> Made:
         """Any failure in the LLM arm is counted and costs no document its keywords."""
         try:
             return await self._treat(made, bucket)
@@ -332,7 +278,7 @@ class Pipeline:
         why = f"the engine's LLM arm has a fault ({type(error).__name__}); engine.log has the details"
         return LlmFailure(ErrorKind.internal, why, sent=False, ms=0.0)
 
-    async def _treat(self, made: _Made, bucket: int | None) -> _Made:
+    async def _treat(self, made: Made, bucket: int | None) -> Made:
         """The LLM arm: cache, call, or fall back and give the reason."""
         if self._too_short(made.content):
             return made.serve("frequency", made.plain, skipped=True)
@@ -347,8 +293,8 @@ class Pipeline:
             full, _ = self._full(known, made)
             return made.serve("llm", full, lookup=True, cached=True)
         try:
-            answer = await self._call(made.content, bucket, background=made.bulk)
-        except _Cancelled as ended:
+            answer = await self.calls.extract(made.content, bucket, background=made.bulk)
+        except Cancelled as ended:
             return made.serve("frequency", made.plain, lookup=True, fallback=True, message=str(ended))
         except NotPermitted:
             return made.serve(
@@ -360,11 +306,11 @@ class Pipeline:
         self._writer.later(lambda conn: self.cache.keep(conn, key, answer.keywords, made.rev, now))
         return self._answered(made, answer, lookup=True)
 
-    def _answered(self, made: _Made, answer: LlmAnswer, **facts: bool) -> _Made:
+    def _answered(self, made: Made, answer: LlmAnswer, **facts: bool) -> Made:
         keywords, short = self._full(answer.keywords, made)
         return made.answered(answer, keywords, short, **facts)
 
-    def _full(self, keywords: Keywords, made: _Made) -> tuple[Keywords, str]:
+    def _full(self, keywords: Keywords, made: Made) -> tuple[Keywords, str]:
         """Top the keywords up by frequency to the plan's minimum, and describe the shortfall. A second call would
         double the wait, and a model that returns few keywords returns few again."""
         least = self._plan.llm.min_total
@@ -385,41 +331,11 @@ class Pipeline:
     def _too_short(self, text: str) -> bool:
         return len(text.strip()) < self._plan.llm.min_length
 
-    async def _call(
-        self, text: str, bucket: int | None = None, *, background: bool = False, epoch: int | None = None
-    ) -> LlmAnswer:
-        """One LLM extraction as its own task, so that a rollback can cancel it without ending the document.
+    def _in_shadow(self, made: Made, state: State) -> bool:
+        shadow_bp = self._plan.stages[state.stage].shadow_bp if state.stage < len(self._plan.stages) else 0
+        return buckets.in_shadow(self._plan.salt, made.id, shadow_bp) and not self._too_short(made.content)
 
-        `epoch`: that of a shadow call. The next stage may have no shadow, or a smaller one.
-        """
-        call = self._pool.extract(text, permit=lambda: self._granted(bucket, epoch), background=background)
-        task = asyncio.create_task(call)
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
-        try:
-            answer = await task
-            if not self._switch.may_call(bucket):  # a suspended engine may wake up with the answer after a rollback
-                raise _Cancelled("the percentage fell while the call was in flight")
-            return answer
-        except asyncio.CancelledError:
-            if not task.cancelled():  # the document's own task was cancelled, not the call
-                task.cancel()
-                raise
-            current = asyncio.current_task()
-            if current is not None and current.cancelling():
-                raise
-            raise _Cancelled(self._cancelled_for) from None
-        finally:
-            self.last_call_ended = self._clock.now()
-
-    def _granted(self, bucket: int | None, epoch: int | None) -> bool:
-        """Asked right before every send; the proof's "last LLM call" time comes from here."""
-        if not self._switch.may_call(bucket, epoch):
-            return False
-        self.last_call = self._clock.now()
-        return True
-
-    async def _keep(self, made: _Made) -> None:
+    async def _keep(self, made: Made) -> None:
         now = self._clock.now()
         record = made.record(now)
         self._observe(record)
@@ -432,195 +348,5 @@ class Pipeline:
             why = self._writer.problem or f"the store has not committed it within {self._kept_within_s:g} s"
             raise OSError(f"{why}; send the document again") from None
 
-    # -- shadow: stored, never served ----------------------------------------------------------------------------------
 
-    def _maybe_shadow(self, made: _Made, state: State) -> None:
-        shadow_bp = self._plan.stages[state.stage].shadow_bp if state.stage < len(self._plan.stages) else 0
-        if not buckets.in_shadow(self._plan.salt, made.id, shadow_bp) or self._too_short(made.content):
-            return
-        if len(self._shadows) >= SHADOW_WAITING or self._shadow_chars + len(made.content) > SHADOW_CHARS:
-            if self.shadows_passed_over % SHADOW_WAITING == 0:
-                journal.warning(
-                    "%d documents are queued for a shadow call because the LLM is slower than they arrive: "
-                    "more are skipped",
-                    len(self._shadows),
-                )
-            self.shadows_passed_over += 1
-            return
-        task = asyncio.create_task(self._shadow(made))
-        self._shadows.add(task)
-        self._shadow_chars += len(made.content)
-
-        def ended(task: asyncio.Task[None]) -> None:
-            self._shadows.discard(task)
-            self._shadow_chars -= len(made.content)
-
-        task.add_done_callback(ended)
-
-    async def _shadow(self, made: _Made) -> None:
-        """The LLM's answer for a document served by frequency: stored, never served, never cached."""
-        try:
-            answer = await self._call(made.content, background=True, epoch=made.epoch)
-            done = self._answered(made, answer, shadow=True)
-        except (_Cancelled, NotPermitted):
-            return
-        except Exception as error:
-            failure = error if isinstance(error, LlmFailure) else self._our_fault(error)
-            if failure.kind in NO_ATTEMPT:
-                return
-            failed = made.failed("llm", Keywords(), failure, shadow=True)
-            record = failed.record(self._clock.now())
-            self._observe(record)
-            self._writer.append(record)
-            return
-        now = self._clock.now()
-        record = done.record(now)
-        self._observe(record)
-        self._writer.append(record, done.write(now))
-
-
-class _Cancelled(Exception):
-    """The LLM call was ended, by a rollback or the engine's shutdown. The message is a phrase."""
-
-
-class _Made(Struct, frozen=True):
-    """A document in progress, and its results so far."""
-
-    id: str
-    text: str  # as it came
-    content: str  # what both methods read
-    title: str
-    arm: str
-    plain: Keywords
-    stage: int
-    epoch: int
-    rev: int  # of the control state that routed it
-    method: str = "frequency"
-    keywords: Keywords = Keywords()
-    attempted: bool = False
-    cached: bool = False
-    lookup: bool = False
-    fallback: bool = False
-    skipped: bool = False
-    shadow: bool = False
-    bulk: bool = False  # no client is waiting for it
-    error: str | None = None
-    message: str | None = None
-    ms: float = 0.0
-    queue_ms: float = 0.0
-    proposed: int = 0
-    ungrounded: int = 0
-    server: str | None = None
-    short: bool = False
-    answer: str | None = None
-    tries: int = 0
-
-    def serve(self, method: str, keywords: Keywords, **facts: object) -> _Made:
-        return replace(self, method=method, keywords=keywords, **facts)
-
-    def answered(self, answer: LlmAnswer, keywords: Keywords, short: str, **facts: object) -> _Made:
-        """By the LLM, in a fresh call. `short` describes a shortfall in its answer, "" if none."""
-        return self.serve(
-            "llm",
-            keywords,
-            attempted=True,
-            short=bool(short),
-            message=short or None,
-            proposed=answer.proposed,
-            ungrounded=answer.dropped_ungrounded,
-            server=answer.server,
-            tries=answer.attempts,
-            **self._times(answer.ms, answer.queue_ms, facts),
-            **facts,
-        )
-
-    def failed(self, method: str, keywords: Keywords, failure: LlmFailure, **facts: object) -> _Made:
-        """The LLM was asked, or would have been without its open breakers, and returned nothing usable. A document that
-        gave up waiting for the model to load is not an attempt."""
-        return self.serve(
-            method,
-            keywords,
-            attempted=failure.kind not in NO_ATTEMPT,
-            error=str(failure.kind),
-            message=clean_line(failure.message, 300),
-            server=failure.server or None,
-            answer=failure.answer or None,
-            tries=failure.attempts,
-            **self._times(failure.ms, failure.queue_ms, facts),
-            **facts,
-        )
-
-    def _times(self, service_ms: float, queue_ms: float, facts: Mapping[str, object]) -> dict[str, float]:
-        """Its latency: with our queue when a client is waiting for the document, from the send otherwise."""
-        waited = 0.0 if self.bulk or facts.get("shadow") else queue_ms
-        return {"ms": service_ms + waited if service_ms else 0.0, "queue_ms": waited}
-
-    def record(self, at: float) -> Extraction:
-        return Extraction(
-            at,
-            self.id,
-            self.arm,  # type: ignore[arg-type]
-            self.method,  # type: ignore[arg-type]
-            self.stage,
-            self.epoch,
-            self.attempted,
-            self.cached,
-            self.lookup,
-            self.fallback,
-            self.skipped,
-            self.shadow,
-            self.error,
-            self.message,
-            self.ms,
-            self.queue_ms,
-            len(self.keywords),
-            self.proposed,
-            self.ungrounded,
-            self.server,
-            self.short,
-            self.answer,
-            self.tries,
-        )
-
-    def write(self, at: float) -> DocumentWrite:
-        by_llm = self.method == "llm"
-        return DocumentWrite(
-            self.id,
-            self.title,
-            self.text,
-            digest(self.text),
-            at,
-            self.arm,
-            "frequency" if self.shadow else self.method,
-            self.plain.ranked,
-            self.plain.technical,
-            self.keywords.ranked if by_llm else None,
-            self.keywords.technical if by_llm else (),
-            self.stage,
-            self.epoch,
-            self.shadow,
-        )
-
-    def extracted(self) -> Extracted:
-        k = self.keywords
-        note = self.message or ("too short for the LLM" if self.skipped else "")
-        return Extracted(
-            self.id,
-            k.ranked,
-            k.descriptive,
-            k.technical,
-            self.method,
-            self.cached,
-            self.fallback,
-            self.epoch,
-            round(self.ms, 3),
-            note,
-        )
-
-
-def first_line(text: str) -> str:
-    """A title for a document sent without one: the one its format declares, else the first meaningful line."""
-    return clean_line(parse(text).title, TITLE_LIMIT)
-
-
-__all__ = ["Busy", "ErrorKind", "Extracted", "Pipeline", "Refused", "Unusable", "first_line"]
+__all__ = ["Busy", "Extracted", "Pipeline", "Refused", "Store", "Unusable"]

@@ -62,7 +62,7 @@ class Proof:
         self._armed_path = armed_path
         self._began = clock.real() if pressed is None else pressed
         self._before: Routed = pipeline.routed
-        self._requests = pipeline.requests_sent
+        self._requests = pipeline.calls.requests_sent
         self.target_bp = target_bp
         self.request = request  # digest of the request that it proves
         self.view = ProofView(
@@ -72,8 +72,8 @@ class Proof:
             reason=reason,
             automatic=automatic,
             effective_ms=None,
-            last_call=pipeline.last_call,
-            last_call_ended=pipeline.last_call_ended,
+            last_call=pipeline.calls.last_sent,
+            last_call_ended=pipeline.calls.last_ended,
             cancelled=0,
             documents_since=0,
             llm_since=0,
@@ -88,7 +88,7 @@ class Proof:
         `ended_before`: calls that already ended because the armed file was found removed.
         """
         self._before = self._pipeline.routed
-        self._requests = self._pipeline.requests_sent
+        self._requests = self._pipeline.calls.requests_sent
         self._effect_at = self._clock.real()
         self._version = self._leases.refresh()  # wakes the workers
         if self.target_bp == 0:
@@ -136,10 +136,10 @@ class Proof:
             return ""
         if llm := self._since().llm:
             return f"{counted(llm, 'document was', 'documents were')} routed to the LLM since"
-        if sent := self._pipeline.requests_sent - self._requests:
+        if sent := self._pipeline.calls.requests_sent - self._requests:
             return f"{counted(sent, 'request was', 'requests were')} sent to the LLM service since"
-        if self._pipeline.requests_open:
-            return f"{counted(self._pipeline.requests_open, 'request')} to the LLM service not closed yet"
+        if self._pipeline.calls.requests_open:
+            return f"{counted(self._pipeline.calls.requests_open, 'request')} to the LLM service not closed yet"
         if self._pipeline.in_flight:
             return f"{counted(self._pipeline.in_flight, 'LLM call is', 'LLM calls are')} still in flight"
         if self._switch.may_call():
@@ -153,7 +153,7 @@ class Proof:
     @property
     def _last_call(self) -> float | None:
         """The last LLM call of the engine or of a worker."""
-        calls = (self._pipeline.last_call, self._leases.last_call)
+        calls = (self._pipeline.calls.last_sent, self._leases.last_call)
         return max((at for at in calls if at is not None), default=None)
 
     def _probe(self) -> int:
@@ -166,7 +166,7 @@ class Proof:
             self.view,
             effective_ms=None if elapsed is None else round(elapsed * 1000, 2),
             last_call=self._last_call,
-            last_call_ended=self._pipeline.last_call_ended,
+            last_call_ended=self._pipeline.calls.last_ended,
             probes=probes,
             overdue=elapsed is None,
             workers=self._leases.acknowledged(self._version),

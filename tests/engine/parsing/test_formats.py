@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from engine.extraction.frequency import extract
 from engine.extraction.prose import plain
 from engine.parsing import Format, parse
-from engine.routing.pipeline import first_line
 
 PAGE_BREAK = "\n\nSmith & Lee                 Standards Track                    [Page {}]\n\f\nRFC 9999                  Widget Protocol                    June 1999\n\n"
 RFC = (
@@ -105,7 +104,7 @@ def test_both_methods_read_a_raw_text_by_its_format(name: str) -> None:
     ranked = " ; ".join(extract(kind.text).ranked)
 
     assert [words for words in kind.dropped if words.lower() in ranked] == []
-    assert first_line(kind.text) == kind.title
+    assert parse(kind.text).title == kind.title
 
 
 def test_headings_are_in_order_and_without_marks() -> None:

@@ -31,10 +31,8 @@ def _proof(monkeypatch: Any, open_requests: int) -> tuple[ProofView, int, int]:
         probes[0] += 1
         return SimpleNamespace(arm="control")
 
-    pipeline = SimpleNamespace(
-        routed=Routed(0, 0), requests_sent=0, requests_open=open_requests, in_flight=0, last_call=None, last_call_ended=None,
-        cancel_calls=lambda: 0, route=route,
-    )  # fmt: skip
+    calls = SimpleNamespace(requests_sent=0, requests_open=open_requests, last_sent=None, last_ended=None)
+    pipeline = SimpleNamespace(routed=Routed(0, 0), calls=calls, in_flight=0, cancel_calls=lambda: 0, route=route)
     switch = SimpleNamespace(read=read, may_call=lambda: False)
     leases = SimpleNamespace(
         refresh=lambda: (0, 0),

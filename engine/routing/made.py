@@ -1,0 +1,164 @@
+"""A document in progress, from its route to its record, and the answer that its client gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from engine.extraction.keywords import Keywords
+from engine.extraction.llm import NO_ATTEMPT, LlmAnswer, LlmFailure
+from engine.measures.record import Extraction
+from engine.store.documents import DocumentWrite
+from engine.text import clean_line, digest
+
+
+class Extracted(Struct, frozen=True):
+    """The answer for one document, as POST /v1/extract returns it."""
+
+    id: str
+    keywords: tuple[str, ...]
+    descriptive: tuple[str, ...]
+    technical: tuple[str, ...]
+    method: str
+    cached: bool
+    fallback: bool
+    epoch: int
+    ms: float
+    note: str = ""
+
+
+class Made(Struct, frozen=True):
+    """A document in progress, and its results so far."""
+
+    id: str
+    text: str  # as it came
+    content: str  # what both methods read
+    title: str
+    arm: str
+    plain: Keywords
+    stage: int
+    epoch: int
+    rev: int  # of the control state that routed it
+    method: str = "frequency"
+    keywords: Keywords = Keywords()
+    attempted: bool = False
+    cached: bool = False
+    lookup: bool = False
+    fallback: bool = False
+    skipped: bool = False
+    shadow: bool = False
+    bulk: bool = False  # no client is waiting for it
+    error: str | None = None
+    message: str | None = None
+    ms: float = 0.0
+    queue_ms: float = 0.0
+    proposed: int = 0
+    ungrounded: int = 0
+    server: str | None = None
+    short: bool = False
+    answer: str | None = None
+    tries: int = 0
+
+    def serve(self, method: str, keywords: Keywords, **facts: object) -> Made:
+        return replace(self, method=method, keywords=keywords, **facts)
+
+    def answered(self, answer: LlmAnswer, keywords: Keywords, short: str, **facts: object) -> Made:
+        """By the LLM, in a fresh call. `short` describes a shortfall in its answer, "" if none."""
+        return self.serve(
+            "llm",
+            keywords,
+            attempted=True,
+            short=bool(short),
+            message=short or None,
+            proposed=answer.proposed,
+            ungrounded=answer.dropped_ungrounded,
+            server=answer.server,
+            tries=answer.attempts,
+            **self._times(answer.ms, answer.queue_ms, facts),
+            **facts,
+        )
+
+    def failed(self, method: str, keywords: Keywords, failure: LlmFailure, **facts: object) -> Made:
+        """The LLM was asked, or would have been without its open breakers, and returned nothing usable. A document that
+        gave up waiting for the model to load is not an attempt."""
+        return self.serve(
+            method,
+            keywords,
+            attempted=failure.kind not in NO_ATTEMPT,
+            error=str(failure.kind),
+            message=clean_line(failure.message, 300),
+            server=failure.server or None,
+            answer=failure.answer or None,
+            tries=failure.attempts,
+            **self._times(failure.ms, failure.queue_ms, facts),
+            **facts,
+        )
+
+    def _times(self, service_ms: float, queue_ms: float, facts: Mapping[str, object]) -> dict[str, float]:
+        """Its latency: with our queue when a client is waiting for the document, from the send otherwise."""
+        waited = 0.0 if self.bulk or facts.get("shadow") else queue_ms
+        return {"ms": service_ms + waited if service_ms else 0.0, "queue_ms": waited}
+
+    def record(self, at: float) -> Extraction:
+        return Extraction(
+            at,
+            self.id,
+            self.arm,  # type: ignore[arg-type]
+            self.method,  # type: ignore[arg-type]
+            self.stage,
+            self.epoch,
+            self.attempted,
+            self.cached,
+            self.lookup,
+            self.fallback,
+            self.skipped,
+            self.shadow,
+            self.error,
+            self.message,
+            self.ms,
+            self.queue_ms,
+            len(self.keywords),
+            self.proposed,
+            self.ungrounded,
+            self.server,
+            self.short,
+            self.answer,
+            self.tries,
+        )
+
+    def write(self, at: float) -> DocumentWrite:
+        by_llm = self.method == "llm"
+        return DocumentWrite(
+            self.id,
+            self.title,
+            self.text,
+            digest(self.text),
+            at,
+            self.arm,
+            "frequency" if self.shadow else self.method,
+            self.plain.ranked,
+            self.plain.technical,
+            self.keywords.ranked if by_llm else None,
+            self.keywords.technical if by_llm else (),
+            self.stage,
+            self.epoch,
+            self.shadow,
+        )
+
+    def extracted(self) -> Extracted:
+        k = self.keywords
+        note = self.message or ("too short for the LLM" if self.skipped else "")
+        return Extracted(
+            self.id,
+            k.ranked,
+            k.descriptive,
+            k.technical,
+            self.method,
+            self.cached,
+            self.fallback,
+            self.epoch,
+            round(self.ms, 3),
+            note,
+        )

@@ -1,0 +1,89 @@
+"""Shadow calls: the LLM's answer for a document that frequency served, stored, never served, never cached."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from engine.clock import Clock
+from engine.extraction.keywords import Keywords
+from engine.extraction.llm import NO_ATTEMPT, LlmAnswer, LlmFailure, NotPermitted
+from engine.measures.record import Extraction
+from engine.routing.calls import Calls, Cancelled
+from engine.routing.made import Made
+from engine.routing.ports import Store
+
+journal = logging.getLogger("rollout.engine")
+
+MOST_WAITING = 2000  # documents queued for their shadow call; more are skipped and counted
+MOST_CHARS = 50_000_000  # total length of their texts
+
+
+class ShadowCalls:
+    def __init__(
+        self,
+        calls: Calls,
+        clock: Clock,
+        store: Store,
+        observe: Callable[[Extraction], None],
+        answered: Callable[[Made, LlmAnswer], Made],
+        our_fault: Callable[[Exception], LlmFailure],
+    ) -> None:
+        """`answered` makes the document's result from the LLM's answer; `our_fault` reports an internal error."""
+        self._calls = calls
+        self._clock = clock
+        self._store = store
+        self._observe = observe
+        self._answered = answered
+        self._our_fault = our_fault
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._chars = 0
+        self.passed_over = 0  # documents that got no call because the queue was full
+
+    def start(self, made: Made) -> None:
+        if len(self._tasks) >= MOST_WAITING or self._chars + len(made.content) > MOST_CHARS:
+            if self.passed_over % MOST_WAITING == 0:
+                journal.warning(
+                    "%d documents are queued for a shadow call because the LLM is slower than they arrive: "
+                    "more are skipped",
+                    len(self._tasks),
+                )
+            self.passed_over += 1
+            return
+        task = asyncio.create_task(self._call(made))
+        self._tasks.add(task)
+        self._chars += len(made.content)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            self._chars -= len(made.content)
+
+        task.add_done_callback(ended)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait for calls under way, then cancel them."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+        for task in self._tasks:
+            task.cancel()
+
+    async def _call(self, made: Made) -> None:
+        try:
+            answer = await self._calls.extract(made.content, background=True, epoch=made.epoch)
+            done = self._answered(made, answer)
+        except (Cancelled, NotPermitted):
+            return
+        except Exception as error:
+            failure = error if isinstance(error, LlmFailure) else self._our_fault(error)
+            if failure.kind in NO_ATTEMPT:
+                return
+            self._keep(made.failed("llm", Keywords(), failure, shadow=True))
+            return
+        self._keep(done, document=True)
+
+    def _keep(self, made: Made, document: bool = False) -> None:
+        now = self._clock.now()
+        record = made.record(now)
+        self._observe(record)
+        self._store.append(record, made.write(now) if document else None)
