@@ -22,8 +22,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
-from msgspec import Struct
-
 from engine import VERSION
 from engine.client.client import Reply
 from engine.clock import Clock, LapseClock, SystemClock, pace
@@ -49,8 +47,8 @@ from engine.service.jobs import JobDesk
 from engine.service.monitor import Monitor
 from engine.service.plan_watch import PlanWatch
 from engine.service.proof import Proof
-from engine.store import database, documents, lease, log, ownership, plans
-from engine.store.documents import Affected
+from engine.service.restorable import Restorable, RestorableCount
+from engine.store import database, lease, log, ownership, plans
 from engine.store.folder import Folder
 from engine.store.log import Outcome
 from engine.store.writer import Writer
@@ -128,9 +126,7 @@ class Engine:
         self.stopping = False
         self.moved_at = 0.0  # when the epoch last changed under this engine, on the machine's clock
         self.view: View | None = None  # as last shown
-        self._restorable: tuple[Restorable, int, float] | None = (
-            None  # with the rev it was counted at, and when it expires
-        )
+        self._restorable = RestorableCount(folder, clock, self.background)
         self.judged: dict[str, str] = {}  # results of measurements and judgements, in sentences, by the gate's metric
         self.measuring: float | None = None  # the share of a search-quality measurement that is done
         self.search_asked: Ask | None = None  # a request to measure search quality at the next tick
@@ -425,28 +421,8 @@ class Engine:
         return self.monitor.measured(self.state, self.switch.read().percent_bp, of)
 
     def restorable(self) -> Restorable:
-        """What a restore would serve again. Counting is slow on large stores, so it takes at most a fiftieth of the
-        time."""
-        now, state = self.clock.real(), self.state
-        kept = self._restorable
-        if kept is None or kept[1] != state.rev or now >= kept[2]:
-            restorable = Restorable(
-                documents.affected(self.conn),
-                documents.affected(self.conn, until=state.changed_at).documents,
-                documents.last_restore(self.conn),
-            )
-            took = self.clock.real() - now
-            kept = self._restorable = (restorable, state.rev, now + 50 * took)
-        return kept[0]
-
-
-class Restorable(Struct, frozen=True):
-    """Documents that serve LLM keywords: all, those from before the last change, and the last restore (id,
-    documents)."""
-
-    every: Affected
-    before_change: int
-    last: tuple[int, int] | None
+        """What a restore would serve again."""
+        return self._restorable.get(self.conn, self.state)
 
 
 def machine_time() -> float:

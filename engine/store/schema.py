@@ -1,6 +1,6 @@
 """The database schema, as a list of small steps. A landed step is never edited: add another.
 
-sqlite-utils runs them (0.2 s to import), so only the holder of the lock imports this file.
+sqlite-utils runs them; it takes 0.2 s to import, so it is imported only where a step is missing.
 """
 
 from __future__ import annotations
@@ -8,17 +8,31 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
 
 from engine.measures.bucket import Arms, Bucket
 from engine.store import documents
 from engine.store.folder import StoreError
 
-migrations = Migrations("rollout")
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+Step = Callable[["Database"], None]
+NAME = "rollout"
+steps: list[Step] = []
+
+
+def migrations() -> Callable[[Step], Step]:
+    """Marks the next step."""
+
+    def mark(step: Step) -> Step:
+        steps.append(step)
+        return step
+
+    return mark
 
 
 def _run(db: Database, script: str) -> None:
@@ -350,23 +364,29 @@ def served_documents_are_counted_in_the_index(db: Database) -> None:
 
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring the database up to date, one transaction per step. StoreError when a newer version wrote it."""
-    db = Database(conn)
-    known = {step.name for step in migrations._migrations}
-    unknown = [step.name for step in migrations.applied(db) if step.name not in known]
-    if unknown:
+    applied = _applied(conn)
+    known = [step.__name__ for step in steps]
+    if unknown := [name for name in applied if name not in known]:
         raise StoreError(
             f"The store was written by a newer version of the rollout console (it has {', '.join(unknown)}, which "
             "this version does not support). Install that version again, or restore a backup from before it. "
             "Rollback still works."
         )
-    migrations.apply(db)
+    if set(applied) == set(known):
+        return
+    from sqlite_utils import Database
+    from sqlite_utils.migrations import Migrations
+
+    runner = Migrations(NAME)
+    for step in steps:
+        runner()(step)
+    runner.apply(Database(conn))
 
 
 def of_another_version(conn: sqlite3.Connection) -> str:
     """Why a query of this version fails on the store of a running engine; "" if both have the same tables. Read
     only."""
-    known = {step.name for step in migrations._migrations}
-    applied = {step.name for step in migrations.applied(Database(conn))}
+    known, applied = {step.__name__ for step in steps}, set(_applied(conn))
     if known == applied:
         return ""
     if applied - known:
@@ -378,3 +398,12 @@ def of_another_version(conn: sqlite3.Connection) -> str:
         "The running engine is of an older version than this console, and its store does not have this yet. R works "
         "in both. When the rollout can pause: `rollout stop`, then `rollout` starts this version, which adds it."
     )
+
+
+def _applied(conn: sqlite3.Connection) -> list[str]:
+    """The names of the steps that the database has, as sqlite-utils keeps them."""
+    table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlite_migrations'"
+    if conn.execute(table).fetchone() is None:
+        return []
+    rows = conn.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = ? ORDER BY id", (NAME,))
+    return [name for (name,) in rows.fetchall()]

@@ -8,6 +8,7 @@ it matches the same pairs in sequence.
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 
 # marks that `\w` does not match, with which scripts from Hebrew to Khmer write vowels
@@ -67,6 +68,24 @@ def _spelled(word: str) -> str:
     if word.isascii() or not any(unicodedata.category(letter)[0] == "M" for letter in word):
         return word
     return "".join(f"{ord(letter):x}" if unicodedata.category(letter)[0] == "M" else letter for letter in word)
+
+
+def one_error_from(word: str) -> set[str]:
+    """Every spelling that is one typing error away: of Latin letters and those of the word's own script."""
+    letters = _alphabet(word)
+    cuts = [(word[:at], word[at:]) for at in range(len(word) + 1)]
+    spellings = {start + rest[1:] for start, rest in cuts if rest}
+    spellings |= {start + rest[1] + rest[0] + rest[2:] for start, rest in cuts if len(rest) > 1}
+    spellings |= {start + letter + rest[1:] for start, rest in cuts if rest for letter in letters}
+    spellings |= {start + letter + rest for start, rest in cuts for letter in letters}
+    return spellings - {word}
+
+
+def _alphabet(word: str) -> set[str]:
+    """Scripts lie in blocks of 128 characters."""
+    blocks = {ord(letter) // 128 for letter in word} - {0}
+    own = (chr(code) for block in blocks for code in range(block * 128, block * 128 + 128))
+    return set(string.ascii_lowercase) | {letter for letter in own if letter.isalpha() and letter == letter.lower()}
 
 
 def one_error_apart(one: str, other: str) -> bool:

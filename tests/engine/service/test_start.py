@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from engine.store import future
+from engine.store.folder import Folder
 from engine.store.rollup import insert_and_fold
 from tests.engine.metrics.samples import record
 from tests.engine.service.clocked import Clocked
@@ -72,3 +75,11 @@ def test_records_of_the_future_come_back_in_every_table(conn: sqlite3.Connection
     assert moved == 7
     assert {at for (at,) in times} == {now}
     assert conn.execute("SELECT count(*) FROM rollup WHERE t > ?", (now,)).fetchone() == (0,)
+
+
+def test_a_store_of_this_version_is_opened_without_the_library_that_migrates(folder: Folder) -> None:
+    program = (
+        "import pathlib, sys; from engine.store import database; from engine.store.folder import Folder; "
+        f"database.create(Folder(pathlib.Path({str(folder.path)!r}))); sys.exit('sqlite_utils' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

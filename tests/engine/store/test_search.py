@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ import pytest
 
 from engine.store import documents, schema
 from engine.store.documents import DocumentWrite
-from engine.store.terms import one_error_apart
+from engine.store.terms import one_error_apart, one_error_from
 
 STORED = {
     "zh.md": ("数据结构", ("计算机", "数据结构")), "ja.md": ("データ構造の基礎", ("配列", "木構造")), "hi.md": ("काम की सूची", ("गेटवे",)), "hi2.md": ("कम मेमोरी", ("मेमोरी",)),
@@ -79,3 +80,22 @@ def test_an_index_of_before_is_built_again_with_every_document(conn: sqlite3.Con
 
     assert ids(conn, "结构") == ["zh.md"]
     assert ids(conn, "circuit breakers") == ["pool.md"]
+
+
+@pytest.mark.parametrize("word", ["cache", "пул", "a", "grüße"])
+def test_the_spellings_one_error_from_a_word_are_those_that_are_one_error_apart(word: str) -> None:
+    near = one_error_from(word)
+    assert all(one_error_apart(word, other) for other in near)
+    for at, letter in itertools.product(range(len(word)), "eлü"):
+        others = (word[:at] + letter + word[at:], word[:at] + letter + word[at + 1 :], word[:at] + word[at + 1 :])
+        same_script = letter == "e" or any(ord(letter) // 128 == ord(own) // 128 for own in word)
+        assert all(other in near for other in others if other != word and (same_script or letter not in other))
+
+
+def test_a_search_for_a_misspelt_word_does_not_read_all_words_of_the_index(conn: sqlite3.Connection) -> None:
+    asked: list[str] = []
+    conn.set_trace_callback(asked.append)
+    assert documents.did_you_mean(conn, "kuberntes") == "kubernetes"
+    of_words = [sql for sql in asked if "FROM document_vocabulary" in sql]
+    assert of_words
+    assert all("WHERE term = '" in sql for sql in of_words)
