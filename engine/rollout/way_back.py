@@ -47,11 +47,15 @@ def failed_metrics(plan: Plan, triggers: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(t.metric for t in plan.triggers if t.id in ids))
 
 
+def _wanted(setback: Setback) -> dict[str, None]:
+    """The metrics that must be measured again, in order."""
+    wanted = dict.fromkeys(m for metric in setback.failed for m in MEASURED_BY.get(metric, ANYTHING))
+    return wanted or dict.fromkeys(ANYTHING)
+
+
 def evidence(plan: Plan, setback: Setback) -> tuple[Condition, ...]:
     """The conditions on what failed: the left stage's own, else those of the first stage that has any."""
-    wanted = dict.fromkeys(m for metric in setback.failed for m in MEASURED_BY.get(metric, ANYTHING)) or dict.fromkeys(
-        ANYTHING
-    )
+    wanted = _wanted(setback)
     here = plan.stages[min(setback.stage, plan.last_stage)]
     conditions: dict[str, Condition] = {}
     for stage in (here, *plan.stages):
@@ -74,7 +78,10 @@ def target(plan: Plan, setback: Setback | None, stage: int, percent_bp: int) -> 
         return None
     to = min(setback.stage, plan.last_stage)
     measured = percent_bp > 0 or plan.stages[stage].shadow_bp > 0
-    if to < stage or plan.stages[to].rebake >= 1 or not measured or not evidence(plan, setback):
+    if to < stage or plan.stages[to].rebake >= 1 or not measured:
+        return None
+    wanted = _wanted(setback)
+    if not any(condition.metric in wanted for stage_ in plan.stages for condition in stage_.success):
         return None
     return to, setback.percent_bp
 

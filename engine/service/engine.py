@@ -51,6 +51,7 @@ from engine.service.restorable import Restorable, RestorableCount
 from engine.store import database, lease, log, ownership, plans
 from engine.store.folder import Folder
 from engine.store.log import Outcome
+from engine.store.reader import decision_view
 from engine.store.writer import Writer
 from engine.text import percent, spoken
 from engine.trial import ledger
@@ -61,6 +62,7 @@ journal = logging.getLogger("rollout.engine")
 REASON_LIMIT = 500
 COMPLAINTS = "complaints"  # the id under which people tick off that they read the complaints
 REPEAT_S = 60.0
+LOG_ROWS = 30  # of a view
 T = TypeVar("T")
 
 
@@ -116,6 +118,7 @@ class Engine:
         self.end_cause = ""  # why a person or another engine ends this one
         self.started = clock.now()
         self.events: deque[tuple[float, str]] = deque(maxlen=50)
+        self.newest = log.Newest(LOG_ROWS, decision_view)
         self._troubles: Counter[str] = Counter()  # by where they come from
         self._recent_events: dict[str, float] = {}  # events of the last minute, and when
         self.jobs = JobDesk(self)

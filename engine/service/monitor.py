@@ -51,6 +51,7 @@ from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Probes, Timers
 from engine.triggers.measurement import Error, NoData, Ok, Sample, rate
 from engine.triggers.windows import RecentAttempts
+from engine.view.model import ItemView
 
 MISPLACED = "held since rollout.toml changed: {}; confirm the current stage: rollout plan adopt --stage N"
 PRESENT_S = 15.0
@@ -527,9 +528,15 @@ class Monitor:
         return self.plan.stages[state.stage] if state.stage < len(self.plan.stages) else None
 
     def gate(
-        self, state: State, facts: conditions.GateFacts, conn: sqlite3.Connection, short: bool = True
+        self,
+        state: State,
+        facts: conditions.GateFacts,
+        conn: sqlite3.Connection,
+        short: bool = True,
+        items: tuple[ItemView, ...] | None = None,
     ) -> conditions.GateReport:
-        items = checklist.read(conn, self.plan, state)
+        """`items`: the checklist, if it was just read."""
+        items = checklist.read(conn, self.plan, state) if items is None else items
         unproven = self._unproven_rules(state, conn)
         baked = self._baked(state)
         if short and control.returns(self.plan, state) is not None:

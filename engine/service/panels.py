@@ -111,8 +111,9 @@ def workers(engine: Engine) -> tuple[WorkerView, ...]:
 
 def gate(engine: Engine) -> GateView:
     plan, state, monitor = engine.plan, engine.state, engine.monitor
-    report = monitor.gate(state, monitor.gate_facts(state), engine.conn)
-    return gate_view(plan, state, report, checklist.read(engine.conn, plan, state), *monitor.baked(state))
+    items = checklist.read(engine.conn, plan, state)
+    report = monitor.gate(state, monitor.gate_facts(state), engine.conn, items=items)
+    return gate_view(plan, state, report, items, *monitor.baked(state))
 
 
 def restore(engine: Engine) -> RestoreView | None:

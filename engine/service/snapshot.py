@@ -17,13 +17,11 @@ from engine.service.engine import Engine
 from engine.service.escalation import acknowledged
 from engine.service.inbox_facts import inbox_facts, messages_due, messages_waiting
 from engine.store import log, series
-from engine.store.reader import decision_view
 from engine.text import percent
 from engine.view import attribution, fields, headlines, inbox
 from engine.view.model import GateView, Gauge, PresenceView, TriggerView, View
 
 WINDOW_S = headlines.WINDOW_S
-LOG_ROWS = 30
 
 
 def view(engine: Engine) -> View:
@@ -105,7 +103,7 @@ def _people_fields(engine: Engine) -> dict[str, Any]:
         "operators": tuple(
             PresenceView(a.name, a.terminal, screen, since) for a, screen, since in engine.monitor.present()
         ),
-        "log": tuple(decision_view(row) for row in log.rows(engine.conn, limit=LOG_ROWS)),
+        "log": engine.newest.read(engine.conn),
         "events": tuple(engine.events)[-20:],
     }
 

@@ -55,6 +55,7 @@ class Trials:
         self._analysed = (-math.inf, -math.inf)  # (calendar, machine)
         self._scored = -math.inf
         self._measured = -math.inf
+        self._last = searching.Last()
         self._rests = {"score": 0.0, "measure": 0.0}  # until when, by the machine's clock
         self._work: asyncio.Task[None] | None = None
 
@@ -289,7 +290,8 @@ class Trials:
         if trouble:
             engine.event(f"{trouble} The known-item queries run without it.")
         measured = await self._searching(
-            "measure", lambda conn: searching.measure(conn, at, written, trouble, progress=self._progress)
+            "measure",
+            lambda conn: searching.measure(conn, at, written, trouble, progress=self._progress, last=self._last),
         )
         quality = replace(measured.quality, differences=())
 

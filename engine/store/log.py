@@ -11,7 +11,7 @@ import hashlib
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -22,6 +22,8 @@ from engine.rollout.state import DOWN, Decision, Refusal, State, transition, unl
 from engine.store.database import one_moment
 from engine.store.trust import Head, Trust
 from engine.text import percent
+
+T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _state = msgspec.json.Decoder(State)
@@ -249,6 +251,24 @@ def rows(
     order = "DESC" if newest else "ASC"
     where = f"rev > ? AND rev < ? ORDER BY rev {order} LIMIT ?"
     return _rows(conn, where, (after, before if before is not None else 1 << 60, limit))
+
+
+class Newest(Generic[T]):
+    """The newest decisions, each read and shown once: the log only grows, and a view is made every second."""
+
+    def __init__(self, limit: int, show: Callable[[Row], T]) -> None:
+        self._limit = limit
+        self._show = show
+        self._heads: list[tuple[int, str]] = []
+        self._shown: tuple[T, ...] = ()
+
+    def read(self, conn: sqlite3.Connection) -> tuple[T, ...]:
+        """Newest first."""
+        heads = conn.execute("SELECT rev, hash FROM decision ORDER BY rev DESC LIMIT ?", (self._limit,)).fetchall()
+        if heads != self._heads:
+            self._shown = tuple(self._show(row) for row in rows(conn, limit=self._limit))
+            self._heads = heads
+        return self._shown
 
 
 def during(conn: sqlite3.Connection, since: float, until: float, limit: int, kinds: tuple[str, ...] = ()) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import shutil
 import tempfile
@@ -49,6 +50,17 @@ def template() -> Path:
     return folder.path
 
 
+@contextlib.contextmanager
+def _no_collections() -> Iterator[None]:
+    """A rollout makes little garbage with cycles, and looking for it again and again is a fifth of its time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.collect(1)
+
+
 def run(seed: int, moves: Sequence[Move] | None = None) -> Result:
     """Deterministic: the same seed and moves give the same trace."""
     random = Random(seed)
@@ -63,7 +75,7 @@ def run(seed: int, moves: Sequence[Move] | None = None) -> Result:
     root = Path(tempfile.mkdtemp(prefix="rollout-simulation-", dir=ROOT))
     broken = what = ""
     try:
-        with virtual_time(loop, Random(seed + 1)):
+        with _no_collections(), virtual_time(loop, Random(seed + 1)):
             world = World(root, loop, Random(seed + 2), source)
             began = world.clock.now()
             with in_place_of(world):

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,10 +19,11 @@ from engine.clock import LapseClock
 from engine.plan.load import PlanError
 from engine.plan.model import Plan
 from engine.rollout.state import Actor
+from engine.routing import reading
 from engine.server.commands import carry_out
 from engine.service.engine import Engine
 from engine.service.loop import ControlLoop
-from engine.store import database
+from engine.store import database, terms
 from engine.store.folder import Folder, Lock, StoreError
 from tests.simulate import plans
 from tests.simulate.disk import Disk, SimulatedWriter
@@ -32,7 +34,8 @@ from tests.simulate.servers import Request, Servers, Transport
 from tests.simulate.virtual import VirtualLoop
 
 WATCHED, NIGHT = 40.0, 86_400.0  # calendar seconds a second
-TICK_S = 0.5  # of the engine; a second of it, at the watched speed, is 40 s of the calendar
+BEAT_S = 0.25  # of the engine's measure of its own lateness: late is only what was frozen
+TICK_S = 1.0  # of the engine, as in production; at the watched speed it is 40 s of the calendar
 
 
 class World:
@@ -254,6 +257,11 @@ class _Loop(ControlLoop):
         self._world.observer.ticked_at = self._world.loop.time()
 
 
+# pure, and the documents of every rollout have the same texts
+_read = lru_cache(maxsize=4096)(reading.read)
+_indexed = lru_cache(maxsize=16_384)(terms.indexed)
+
+
 @contextlib.contextmanager
 def in_place_of(world: World) -> Iterator[None]:
     """Put the simulated connections and writer where the engine makes its own."""
@@ -263,6 +271,11 @@ def in_place_of(world: World) -> Iterator[None]:
         mock.patch("engine.service.engine.Writer", writer),
         mock.patch("engine.extraction.llm.transport.ConnectionPool", transport),
         mock.patch("engine.service.plan_watch.load_plan", plans.load),
+        mock.patch("engine.routing.reading.read", _read),
+        mock.patch("engine.store.documents.indexed", _indexed),
+        mock.patch("engine.quality.search.indexed", _indexed),
         mock.patch("engine.service.loop.LAPSED_TICK_S", TICK_S),
+        mock.patch("engine.service.loop.BEAT_S", BEAT_S),
+        mock.patch("engine.service.lag.BEAT_S", BEAT_S),
     ):
         yield

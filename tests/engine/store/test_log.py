@@ -41,6 +41,15 @@ def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
+def test_the_newest_decisions_are_read_once_until_there_is_another(conn: sqlite3.Connection) -> None:
+    shown: list[int] = []
+    newest = log.Newest(3, lambda row: (shown.append(row.rev), row.decision.sentence)[1])
+    assert newest.read(conn) == newest.read(conn) == ("said r5", "said r4", "said r3")
+    assert shown == [6, 5, 4]
+    log.commit(conn, "r6", lambda state: note(state, Ask(ALICE, 6.0, "r6"), "note", "said r6"))
+    assert newest.read(conn) == ("said r6", "said r5", "said r4")
+
+
 def behind_the_triggers(conn: sqlite3.Connection, *statements: str) -> None:
     for name in ("i", "u", "d"):
         conn.execute(f"DROP TRIGGER decision_is_append_only_{name}")

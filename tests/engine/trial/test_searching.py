@@ -107,3 +107,24 @@ def test_keywords_are_relevant_when_a_title_or_heading_bears_them_out() -> None:
     assert searching._relevance(document, keywords) == pytest.approx(0.5)
     assert searching._relevance(document, ()) is None
     assert searching._relevance(replace(document, title="", text="plain"), keywords) is None
+
+
+def test_what_has_not_changed_is_not_measured_again(conn: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(conn, 60)
+    measured: list[int] = []
+    original = searching.search.search_quality
+    monkeypatch.setattr(
+        searching.search,
+        "search_quality",
+        lambda both, *more, **named: (measured.append(len(both)), original(both, *more, **named))[1],
+    )
+    last = searching.Last()
+    first = searching.measure(conn, 1.0, last=last)
+    again = searching.measure(conn, 2.0, last=last)
+    assert (again.at, again.quality, again.pairs) == (2.0, first.quality, first.pairs)
+    assert measured == [60]
+    conn.execute("UPDATE document SET llm = '[[\"words\"],[]]' WHERE id = 'd3'")
+    assert searching.measure(conn, 3.0, last=last).quality != first.quality
+    written = (queries.Query("subject5q", ("d5",), "file"),)
+    assert searching.measure(conn, 4.0, written, last=last).quality.queries == 61
+    assert measured == [60, 60, 60]

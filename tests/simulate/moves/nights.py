@@ -9,7 +9,7 @@ from tests.simulate import plans
 from tests.simulate.moves.registry import move
 from tests.simulate.people import Scene
 from tests.simulate.records import RECENT_S
-from tests.simulate.world import NIGHT, WATCHED
+from tests.simulate.world import NIGHT, TICK_S, WATCHED
 
 NIGHT_S = 1.0  # of the machine's time: a day of the calendar
 EVENING, EVENING_S = 5400.0, 2.5  # after trouble some hours pass slower, so that the timers of triggers end near to it
@@ -30,7 +30,7 @@ async def night(scene: Scene, draw: Random) -> None:
     world.clock.set_speed(NIGHT)
     await asyncio.sleep(NIGHT_S)
     world.clock.set_speed(WATCHED)
-    await asyncio.sleep(0.6)  # a tick: the hours before it are not a wait for what comes next
+    await asyncio.sleep(TICK_S + 0.1)  # a tick: the hours before it are not a wait for what comes next
 
 
 async def mend(scene: Scene) -> None:
