@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import hypothesis
 import pytest
@@ -10,6 +11,10 @@ import pytest
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
 hypothesis.settings.register_profile("search", deadline=None)
 hypothesis.settings.load_profile("same")
+
+# containers often set this; each of the many processes below would then compile the whole engine again
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None) is not None:
+    sys.dont_write_bytecode = False
 
 # a shell ignores SIGINT for what it starts with `&`, and every process below inherits that: tests that press Ctrl-C must not
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
