@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, cast
 
-import msgspec
 from msgspec import Struct, structs
 
 from engine.client import whereabouts
@@ -33,6 +32,10 @@ T = TypeVar("T")
 LATE_S = 1.6  # the engine's heartbeat comes about once a second
 SILENT_S = 5.0
 ASK_S = 0.3
+OTHER_VERSION = (
+    "NOT CERTAIN what is in force: the engine runs and answers in a format that this version does not know; use the "
+    "version that it was started with"
+)
 
 
 class Pulse(Struct, frozen=True):
@@ -111,27 +114,21 @@ def judge(
             "dead", f"No engine: process {pid} ended, last heartbeat {format_duration(age)} ago; {stops}. {again}", age
         )
     if process == "stopped":
-        stops = _stops("LLM calls stop", lease_s - age, armed)
-        return Pulse(
-            "frozen",
-            f"Engine silent for {format_duration(age)} (process {pid} is stopped); {stops}. R still works.",
-            age,
-        )
+        # the heartbeat is a row of the store: on a full disk it ended before the engine was stopped
+        stops = f"NOT CERTAIN what is in force; LLM calls end within {format_duration(lease_s)} of the stop"
+        return _silent(age, f"process {pid} is stopped", stops, armed)
     if age > SILENT_S:
-        # the heartbeat is a row of the store: a store that takes no writes stops it, and not the engine
-        stops = (
-            f"NOT CERTAIN what is in force; without evaluated triggers LLM calls end after {format_duration(lease_s)}"
-            if armed
-            else _stops("", 0.0, armed)
-        )
-        return Pulse(
-            "frozen",
-            f"Engine silent for {format_duration(age)} (process {pid} is frozen or busy); {stops}. R still works.",
-            age,
-        )
+        ends = f"without evaluated triggers LLM calls end after {format_duration(lease_s)}"
+        stops = f"NOT CERTAIN what is in force; {ends}"
+        return _silent(age, f"process {pid} is frozen or busy", stops, armed)
     if age > LATE_S:
         return Pulse("late", f"no heartbeat for {format_duration(age)}", age)
     return Pulse("well", "", age)
+
+
+def _silent(age: float, process: str, stops: str, armed: bool) -> Pulse:
+    stops = stops if armed else _stops("", 0.0, armed)
+    return Pulse("frozen", f"Engine silent for {format_duration(age)} ({process}); {stops}. R still works.", age)
 
 
 def _stops(what: str, left: float, armed: bool) -> str:
@@ -188,6 +185,32 @@ def corrected(view: View, state: State | None, armed: bool) -> View:
     )
 
 
+def uncertain(view: View, state: State | None, armed: bool) -> View:
+    """The last view of an engine that does not answer, never below what may be in force: what was recorded, whatever
+    held it down when the view was made. `armed`: whether the armed file may exist. Pure."""
+    most = view.percent_bp if state is None else min(max(view.percent_bp, state.percent_bp), state.ceiling_bp)
+    if not armed or most <= view.effective_bp:
+        return view
+    recorded = f" (decision {state.rev})" if state is not None and state.rev else ""
+    sentence = (
+        f"NOT CERTAIN: {percent(most)} may be in force, as recorded{recorded}; the engine's last figures, "
+        f"{percent(view.effective_bp)}, may be older. R makes sure"
+    )
+    stage = state.stage if state is not None and state.rev > view.rev else view.stage
+    known = stage < len(view.stage_names)
+    return structs.replace(
+        view,
+        stage=stage,
+        stage_name=view.stage_names[stage] if known else view.stage_name,
+        stage_percent_bp=view.stage_percents[stage] if known else view.stage_percent_bp,
+        percent_bp=most,
+        effective_bp=most,
+        why_effective="",
+        health="alert",
+        health_sentence=sentence,
+    )
+
+
 def _newer(asked: View | None, kept: View | None) -> View | None:
     """Of the engine's last answer and its last view in the store, which is older on a full disk. Pure."""
     if asked is None or kept is None:
@@ -229,33 +252,40 @@ class StoreLink:
             armed = not self.folder.is_surely_out()  # a file that can't be checked may exist
         except OSError:
             armed = True  # unknown: no basis for a correction
+        silent = False
         try:
             glance = self.reader.glance()
         except StoreError as error:
-            state, asked = None, self._engine_view()
-            self._last = asked or self._last
+            state, (asked, other) = None, self._engine_view()
+            self._last, silent = asked or self._last, asked is None
             seen = "The figures are the engine's own answer" if asked else "You see the last figures that could be read"
-            pulse = Pulse("gone", f"{error} Retrying. {seen}.")
+            pulse = Pulse("gone", f"{error} Retrying. {other or seen}.")
         else:
             self._last = glance.view or self._last
             state, pulse = glance.state, self._judge(glance, now, armed)
-            if pulse.state == "frozen" and (view := self._engine_view()) is not None:
-                self._last, self._asked, pulse = view, view, Pulse("well")
-            elif pulse.state == "frozen":
-                self._last = _newer(self._asked, self._last)
+            if pulse.state == "frozen":
+                view, other = self._engine_view()
+                silent = view is None
+                if view is not None:
+                    self._last, self._asked, pulse = view, view, Pulse("well")
+                else:
+                    self._last = _newer(self._asked, self._last)
+                    pulse = structs.replace(pulse, sentence=f"{other}. R still works.") if other else pulse
         if self._last is None:
             return Sight(None, pulse, now)
         shown = corrected(self._last, state, armed)
+        shown = uncertain(shown, state, armed) if silent else shown
         return Sight(shown, pulse, now, shown is not self._last)
 
-    def _engine_view(self) -> View | None:
+    def _engine_view(self) -> tuple[View | None, str]:
         """Ask the engine itself: if only the store refuses writes (the view, the heartbeat), the engine isn't
-        frozen."""
+        frozen. Without a view, the second is what its answer says; "" for no answer."""
         try:
-            status, answer = self.client.request("GET", "/v1/status?times=epoch", timeout_s=ASK_S)
-            return msgspec.convert(answer, View) if status == 200 else None
-        except (OSError, ValueError, http.client.HTTPException):
-            return None
+            return whereabouts.view_of(self.client, ASK_S), ""
+        except (OSError, http.client.IncompleteRead):
+            return None, ""
+        except (ValueError, http.client.HTTPException):
+            return None, OTHER_VERSION
 
     def _judge(self, glance: Glance, now: float, armed: bool) -> Pulse:
         return judge(

@@ -55,8 +55,6 @@ def status(context: CliContext, watch: bool, when: str | None, as_json: bool) ->
         what = trouble or ("The engine has published nothing yet." if alive == "running" else ENGINE[alive])
         fail("\n".join(filter(None, (what, ENGINE[alive] if trouble and alive in ENGINE else "", elsewhere))), as_json)
     printed = [f"{iso(glance.view.at)} {_where(glance.view)}", *(line.sentence for line in lines(glance.view, alive))]
-    if uncertain := _recorded(glance, alive):
-        printed.insert(1, uncertain)
     if elsewhere:
         printed.insert(1, elsewhere)
     say(
@@ -99,14 +97,12 @@ def _at(context: CliContext, when: str, as_json: bool) -> None:
 def look(context: CliContext) -> tuple[Glance | None, str, str]:
     """(view, the engine's state, what is wrong with the store). The view comes from the engine if it answers, else it
     is the last one in the store, corrected by any decrease since."""
-    import msgspec
     from msgspec.structs import replace
 
-    from console.link import corrected
+    from console.link import corrected, uncertain
     from engine.client import whereabouts
     from engine.rollout.state import State
     from engine.store.reader import Glance
-    from engine.view.model import View
 
     glance, trouble = None, ""
     try:
@@ -115,31 +111,25 @@ def look(context: CliContext) -> tuple[Glance | None, str, str]:
         trouble = str(error)
     known = (glance.pid, glance.heartbeat) if glance is not None else (0, 0.0)
     answer = whereabouts.ask(context.folder, *known, timeout_s=PATIENCE_S)
-    if answer.view is not None:
-        try:
-            view = msgspec.convert(answer.view, View)
-        except msgspec.ValidationError:
-            pass  # an engine of another version: fall back to its last view in the store
-        else:
-            state = glance.state if glance is not None else State()
-            return Glance(view, time.time(), view.engine.token, view.engine.pid, state), "running", trouble
+    if (view := answer.view) is not None:
+        state = glance.state if glance is not None else State()
+        return Glance(view, time.time(), view.engine.token, view.engine.pid, state), "running", trouble
     if glance is not None and glance.view is not None:
-        glance = replace(glance, view=corrected(glance.view, glance.state, not context.folder.is_surely_out()))
+        armed = not context.folder.is_surely_out()
+        shown = corrected(glance.view, glance.state, armed)
+        if answer.state not in ("running", "none"):
+            shown = uncertain(shown, glance.state, armed)
+        glance = replace(glance, view=shown)
     return glance, STATES[answer.state], trouble
 
 
-def _recorded(glance: Glance, alive: str) -> str:
-    """The log has a higher percentage than the last figures of an engine that does not answer: they are too low."""
-    state, view = glance.state, glance.view
-    if alive in ("running", "dead") or view is None or state.rev <= view.rev or state.percent_bp <= view.percent_bp:
-        return ""
-    return (
-        f"NOT CERTAIN: the log has {state.percent_bp / 100:g} % (decision {state.rev}); the engine's last figures, "
-        f"{view.percent_bp / 100:g} %, are older. `rollout rollback` makes sure."
-    )
-
-
-STATES = {"running": "running", "silent": "frozen", "none": "dead", "unknown": "unknown"}
+STATES = {
+    "running": "running",
+    "other_version": "other_version",
+    "silent": "frozen",
+    "none": "dead",
+    "unknown": "unknown",
+}
 
 
 def _elsewhere(context: CliContext) -> str:
@@ -149,8 +139,8 @@ def _elsewhere(context: CliContext) -> str:
 
     for other in context.meant.others:
         answer = whereabouts.ask(Folder(other))
-        if answer.state in ("running", "silent"):
-            at = "" if answer.view is None else f" at {percent(answer.view.get('effective_bp', 0))}"
+        if answer.state in ("running", "other_version", "silent"):
+            at = "" if answer.view is None else f" at {percent(answer.view.effective_bp)}"
             return (
                 f"ANOTHER ENGINE of this plan runs{at}: it last ran with the store {other}, which the "
                 f"plan no longer names. `rollout rollback` takes both to 0 %; `rollout --store {other} "
@@ -168,6 +158,8 @@ def _plain(view: object) -> dict[str, object]:
 # -- the lines ---------------------------------------------------------------------------------------------------------
 
 ENGINE = {
+    "other_version": "NOT CERTAIN what is in force: the engine runs and answers in a format that this version does not "
+    "know. Use the version that it was started with. `rollout rollback` works with both.",
     "unknown": "NOT CERTAIN whether an engine runs: it can't be seen from here. Do not rely on 0 %: `rollout rollback` "
     "makes sure.",
     "dead": "The engine is not running: no document is extracted, no LLM call is made.",

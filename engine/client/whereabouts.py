@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
@@ -16,16 +16,21 @@ from engine.client.client import EngineClient
 from engine.store.folder import Folder
 from engine.store.holders import holders, is_ours
 
+if TYPE_CHECKING:
+    from engine.view.model import View
+
 ASK_S = 0.5
+STARTING = (503,)  # what an engine without a view answers
 
 
 class Whereabouts(Struct, frozen=True):
-    """`running`: it answered, with its current `view` (None while it starts). `silent`: a process exists but does not
-    answer. `none`: no process can exist. `unknown`: this user cannot tell; `why` gives the obstacle.
+    """`running`: it answered, with its current `view` (None while it starts). `other_version`: it answered in a format
+    that this version does not know. `silent`: a process exists but does not answer. `none`: no process can exist.
+    `unknown`: this user cannot tell; `why` gives the obstacle.
     """
 
-    state: Literal["running", "silent", "none", "unknown"]
-    view: dict[str, Any] | None = None
+    state: Literal["running", "other_version", "silent", "none", "unknown"]
+    view: View | None = None
     pid: int = 0
     why: str = ""
 
@@ -34,14 +39,15 @@ def ask(folder: Folder, pid: int = 0, heartbeat: float = 0.0, timeout_s: float =
     """`pid` and `heartbeat` (epoch seconds) are the last ones the store has for an engine, 0 if it cannot be read."""
     why = ""
     try:
-        status, answer = EngineClient(folder).request("GET", "/v1/status?times=epoch", timeout_s=timeout_s)
-        return Whereabouts("running", answer if status == 200 else None)
+        return Whereabouts("running", view_of(EngineClient(folder), timeout_s))
     except TimeoutError:
         return Whereabouts("silent", pid=pid, why="it does not answer")
     except PermissionError:
         why = f"the engine's socket in {folder.path} is not open to this user"
-    except (OSError, ValueError, http.client.HTTPException):
+    except (OSError, http.client.IncompleteRead):  # it ends now, or has ended
         pass
+    except (ValueError, http.client.HTTPException):
+        return Whereabouts("other_version", pid=pid, why="it answers in a format that this version does not know")
     held, hidden = holders(folder)
     if held:
         return Whereabouts("silent", pid=held[0], why="it does not answer")
@@ -55,6 +61,20 @@ def ask(folder: Folder, pid: int = 0, heartbeat: float = 0.0, timeout_s: float =
     if not os.path.isdir("/proc/self/fd"):
         return Whereabouts("unknown", why="this system does not show which process has a file open")
     return Whereabouts("none")
+
+
+def view_of(client: EngineClient, timeout_s: float = ASK_S) -> View | None:
+    """The engine's own answer; None while it starts. ValueError or HTTPException when it is in another format."""
+    import msgspec
+
+    from engine.view.model import View
+
+    status, answer = client.request("GET", "/v1/status?times=epoch", timeout_s=timeout_s)
+    if status == 200:
+        return msgspec.convert(answer, View)
+    if status in STARTING:
+        return None
+    raise ValueError(f"HTTP {status}")
 
 
 def _is_still(pid: int, heartbeat: float) -> bool:

@@ -105,7 +105,7 @@ def test_nothing_on_the_disk_raises_what_is_shown(newer: int, percent_bp: int, a
 
 
 def test_a_silent_engine_without_the_armed_file_is_not_shown_as_calling() -> None:
-    for armed, output in ((True, "LLM calls stop in 20s"), (False, "no LLM call can start")):
+    for armed, output in ((True, "LLM calls end within 30s of the stop"), (False, "no LLM call can start")):
         assert output in judge(100.0, 1, True, 110.0, 30.0, "stopped", armed=armed).sentence
 
 

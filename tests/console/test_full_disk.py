@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from console.link import judge
-from console.verbs.status import _recorded
+from console.link import judge, uncertain
 from engine.rollout.state import State
-from engine.store.reader import Glance
 from tests.console.samples import NORMAL
 
 
-def test_a_recorded_percentage_above_the_last_figures_is_named() -> None:
-    older = replace(NORMAL, percent_bp=0, effective_bp=0, rev=40)
-    glance = Glance(older, 0.0, 1, 7, State(rev=41, percent_bp=1000))
-    for alive in ("frozen", "unknown"):
-        assert "NOT CERTAIN: the log has 10 % (decision 41)" in _recorded(glance, alive)
-    for alive in ("running", "dead"):
-        assert not _recorded(glance, alive)
-    assert not _recorded(Glance(NORMAL, 0.0, 1, 7, State(rev=NORMAL.rev, percent_bp=1000)), "frozen")
+def test_an_engine_that_does_not_answer_is_never_shown_below_what_may_be_in_force() -> None:
+    older = replace(NORMAL, stage=1, percent_bp=0, effective_bp=0, rev=40)
+    seen = uncertain(older, State(rev=41, stage=2, percent_bp=1000), armed=True)
+    assert (seen.stage, seen.stage_name, seen.percent_bp, seen.effective_bp) == (2, NORMAL.stage_names[2], 1000, 1000)
+    assert "NOT CERTAIN: 10 % may be in force, as recorded (decision 41)" in seen.health_sentence
+    held_down = replace(NORMAL, effective_bp=0, why_effective="the triggers were not evaluated for 31 s")
+    seen = uncertain(held_down, State(rev=NORMAL.rev, percent_bp=1000), armed=True)
+    assert (seen.effective_bp, seen.why_effective, seen.health) == (1000, "", "alert")
+    assert uncertain(held_down, None, armed=True).effective_bp == 1000  # nor while the store cannot be read
+    assert uncertain(held_down, State(rev=41, percent_bp=1000), armed=False) is held_down
+    assert uncertain(held_down, State(rev=41, percent_bp=1000, ceiling_bp=0), armed=True) is held_down
+    assert uncertain(NORMAL, State(rev=NORMAL.rev, percent_bp=1000), armed=True) is NORMAL
 
 
 def test_a_silent_engine_that_is_not_stopped_is_not_certified_to_be_at_zero() -> None:
@@ -27,6 +29,7 @@ def test_a_silent_engine_that_is_not_stopped_is_not_certified_to_be_at_zero() ->
     assert "NOT CERTAIN" in silent.sentence
     assert "every router is at 0 %" not in silent.sentence
     stopped = judge(1000.0, 7, True, 1060.0, 30.0, "stopped")
-    assert "every router is at 0 %" in stopped.sentence
+    assert "NOT CERTAIN" in stopped.sentence
+    assert "every router is at 0 %" not in stopped.sentence
     out = judge(1000.0, 7, True, 1060.0, 30.0, "runs", armed=False)
     assert "no LLM call can start" in out.sentence

@@ -53,6 +53,10 @@ def seen(stage: Stage, disk: Path) -> None:
         assert sight.view is not None
         assert sight.view.effective_bp == 1000  # as it was last known, and said to be
         assert sight.pulse.state == "frozen"
+        new = StoreLink(stage.folder, stage.plan).look()  # of a console opened now, which has the store's figures alone
+        assert new.view is not None
+        assert (new.pulse.state, new.view.effective_bp) == ("frozen", 1000)
+        assert "NOT CERTAIN" in new.pulse.sentence
     finally:
         os.kill(engine.pid, signal.SIGCONT)
     filler.unlink()
