@@ -112,42 +112,44 @@ def _edited(document: SampleDocument, version: int, chance: random.Random) -> Sa
 def _sources() -> list[Source]:
     """The sources, unread; sorted, because file system order is arbitrary."""
     places = sysconfig.get_paths()
-    library, packages = Path(places["stdlib"]), Path(places["purelib"])
+    library, packages = places["stdlib"], places["purelib"]
     # the topics in parts, or they would all come in a row
     sources: list[tuple[str, Source]] = [(f"topics {part}", partial(_topics, part)) for part in range(8)]
-    for path in _files(library):
-        name = path.relative_to(library).as_posix()
-        if path.suffix == ".py":
+    for name in _files(library):
+        path = f"{library}/{name}"
+        if name.endswith(".py"):
             sources.append((name, partial(_docstrings, path, name)))
-        elif _is_text(path):
+        elif _is_text(name):
             sources.append((name, partial(_file, path, f"python/{name}")))
-    for path in _files(packages):
-        name = path.relative_to(packages).as_posix()
-        if path.name == "METADATA":
+    for name in _files(packages):
+        path = f"{packages}/{name}"
+        if name.endswith("/METADATA"):
             sources.append((name, partial(_description, path)))
-        elif _is_text(path):
+        elif _is_text(name):
             sources.append((name, partial(_file, path, f"packages/{name}")))
     sources.sort(key=lambda entry: entry[0])
     return [source for _, source in sources]
 
 
-def _files(root: Path) -> Iterator[Path]:
+def _files(root: str) -> Iterator[str]:
+    """Paths below `root`. Strings: tens of thousands of Path objects would take a third of an engine's start."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if name not in _NOT_HERE and not name.startswith("config-"))
+        within = folder[len(root) :].replace(os.sep, "/").lstrip("/")
         for name in names:
-            yield Path(folder, name)
+            yield f"{within}/{name}" if within else name
 
 
-def _is_text(path: Path) -> bool:
-    name = path.name.lower()
+def _is_text(path: str) -> bool:
+    name = path.rpartition("/")[2].lower()
     if name in _LISTS:
         return False
     return name.endswith((*_TEXTS, ".html")) or name.startswith(("license", "copying", "readme", "news", "changelog"))
 
 
-def _read(path: Path) -> str:
+def _read(path: str) -> str:
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(4 * MOST_CHARS)
     except OSError:
         return ""
@@ -164,33 +166,34 @@ def _topics(part: int) -> Iterator[SampleDocument]:
         yield SampleDocument(f"python/reference/{name}", title.strip(" *\"'")[:100], text)
 
 
-def _description(path: Path) -> Iterator[SampleDocument]:
+def _description(path: str) -> Iterator[SampleDocument]:
     """A package's long description: what follows the headers."""
     headers, _, text = _read(path).partition("\n\n")
     facts = dict(line.split(": ", 1) for line in headers.splitlines() if ": " in line)
-    name = facts.get("Name", path.parent.name)
+    name = facts.get("Name", Path(path).parent.name)
     summary = facts.get("Summary", "").strip()
     yield SampleDocument(f"packages/{name}", f"{name}: {summary}"[:100] if summary else name, _plain(text))
 
 
-def _file(path: Path, name: str) -> Iterator[SampleDocument]:
-    text = _read(path)
-    if path.suffix == ".html":
+def _file(path: str, name: str) -> Iterator[SampleDocument]:
+    text, where = _read(path), Path(path)
+    if where.suffix == ".html":
         text = html.unescape(_TAG.sub(" ", text))
     text = _plain(text)
-    first = next((line.strip(" #=*-~\t") for line in text.splitlines() if line.strip(" #=*-~\t")), path.stem)
-    owner = next((p for p in reversed(path.parts[:-1]) if p.endswith("-info")), path.parent.name)
+    first = next((line.strip(" #=*-~\t") for line in text.splitlines() if line.strip(" #=*-~\t")), where.stem)
+    owner = next((p for p in reversed(where.parts[:-1]) if p.endswith("-info")), where.parent.name)
     yield SampleDocument(name, f"{owner.split('-')[0]}: {first}"[:100], text)
 
 
-def _docstrings(path: Path, name: str) -> Iterator[SampleDocument]:
+def _docstrings(path: str, name: str) -> Iterator[SampleDocument]:
     """For the module, for its public classes and functions with long docstrings, and one page with all, as in a
     manual."""
     module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     try:
-        if path.stat().st_size > PARSED_BYTES:
+        if os.path.getsize(path) > PARSED_BYTES:
             return
-        tree = ast.parse(path.read_bytes())
+        with open(path, "rb") as file:
+            tree = ast.parse(file.read())
     except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
         return
     own = ast.get_docstring(tree) or ""
