@@ -22,7 +22,7 @@ from engine.history.triggers import Recorded, recorded
 from engine.measures.bucket import Bucket
 from engine.plan.durations import format_duration, iso
 from engine.plan.model import Plan
-from engine.rollout.state import State
+from engine.rollout.state import State, stage_of
 from engine.store import log, series
 from engine.store.database import one_moment
 from engine.store.reader import decision_view
@@ -51,7 +51,7 @@ def view_at(conn: sqlite3.Connection, plan: Plan, at: float) -> View:
 
 
 def _view(conn: sqlite3.Connection, plan: Plan, state: State, rows: Sequence[log.Row], at: float) -> View:
-    stage = plan.stages[state.stage] if state.stage < len(plan.stages) else None
+    stage = stage_of(plan, state)
     start, end = _window(conn, at)
     window_s = end - start
     bucket = series.between(conn, start, end, since_epoch=state.epoch)

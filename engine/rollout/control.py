@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from engine.plan.durations import format_duration
 from engine.plan.model import Action, Plan, Stage
 from engine.rollout import actions, way_back
-from engine.rollout.state import ROOT, UNDO_S, Ask, Decision, Refusal, State, Undo, stage_name
+from engine.rollout.state import ROOT, UNDO_S, Ask, Decision, Refusal, State, Undo, stage_name, stage_of
 from engine.rollout.way_back import Setback
 from engine.text import percent
 
@@ -38,7 +38,7 @@ def gate_stage(plan: Plan, state: State, short: bool = True) -> Stage | None:
     back = returns(plan, state) if short else None
     if back is not None:
         return way_back.gate_stage(plan, back, state.stage)
-    return plan.stages[state.stage] if state.stage < len(plan.stages) else None
+    return stage_of(plan, state)
 
 
 def next_step(plan: Plan, state: State, short: bool = True) -> tuple[int, int]:

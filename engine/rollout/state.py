@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from engine.plan.model import Plan
+from engine.plan.model import Plan, Stage
 from engine.plan.pins import Pins
 from engine.rollout.way_back import Setback
 
@@ -253,6 +253,11 @@ def replay(decisions: list[Decision]) -> State:
     for decision in decisions:
         state = transition(state, decision)
     return state
+
+
+def stage_of(plan: Plan, state: State) -> Stage | None:
+    """The stage that the rollout is at; None once it is stable."""
+    return plan.stages[state.stage] if state.stage < len(plan.stages) else None
 
 
 def stage_name(plan: Plan, stage: int) -> str:

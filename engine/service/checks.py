@@ -86,8 +86,8 @@ async def _command(engine: Engine, check: Check) -> CheckResult:
 
 
 async def _metric(engine: Engine, check: Check) -> CheckResult:
-    engine.monitor.gate_facts(engine.state)  # measured again when the figures are old
-    return engine.monitor.judge(check.metric, check.op, check.value)
+    engine.monitor.gatekeeper.facts(engine.state)  # measured again when the figures are old
+    return engine.monitor.gatekeeper.judge(check.metric, check.op, check.value)
 
 
 async def _backup(engine: Engine, check: Check) -> CheckResult:

@@ -193,7 +193,7 @@ class Engine:
             self.limits,
             lambda: self.pipeline.bulk_refused,
         )
-        self.monitor.misplaced = self.misplaced
+        self.monitor.gatekeeper.misplaced = self.misplaced
         self.pipeline = Pipeline(
             self.plan,
             self.clock,
@@ -202,7 +202,7 @@ class Engine:
             self.conn,
             self.pool,
             lambda: self.state,
-            self.monitor.observe,
+            self.monitor.observations.add,
             self.trouble,
         )
 
@@ -236,7 +236,7 @@ class Engine:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.monitor.stop()
+        await self.monitor.probing.stop()
         await self.applier.stop()
         await self.post.stop()
         await self.pool.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.messages import outbox, schedule
 from engine.plan.model import Message
+from engine.rollout.state import stage_of
 from engine.service.engine import COMPLAINTS, Engine
 from engine.service.escalation import acknowledged
 from engine.store import log
@@ -53,7 +54,7 @@ def inbox_facts(
         to_review=to_review,
         review_of=review_of,
         unarmed=_unarmed(engine),
-        rules_unproven=monitor.rules_unproven(state, engine.conn),
+        rules_unproven=monitor.gatekeeper.rules_unproven(state, engine.conn),
         messages=tuple((m.id, m.id.replace("_", " ")) for m in messages),
     )
 
@@ -61,7 +62,7 @@ def inbox_facts(
 def _unarmed(engine: Engine) -> bool:
     """After a rollback the armed file is out: the shadow of the stage where it landed waits for a person who puts it
     back."""
-    stage = engine.monitor.stage_of(engine.state)
+    stage = stage_of(engine.plan, engine.state)
     return bool(stage and stage.shadow_bp and engine.state.last_rev) and engine.switch.armed_file != "in"
 
 
@@ -88,10 +89,10 @@ def _unread_complaints(engine: Engine) -> tuple[int, float | None]:
 def _to_review(engine: Engine) -> tuple[int, int]:
     """(documents still to be judged, documents that this stage asks for); none while the LLM has written nothing to
     review."""
-    stage = engine.monitor.stage_of(engine.state)
+    stage = stage_of(engine.plan, engine.state)
     if stage is None or stage.sampling is None:
         return 0, 0
-    sample = engine.monitor.gate_facts(engine.state).samples.get("quality_score")
+    sample = engine.monitor.gatekeeper.facts(engine.state).samples.get("quality_score")
     judged = sample.n if isinstance(sample, Ok) else 0
     wanted = stage.sampling.documents
     if judged >= wanted or not engine.restorable().every.documents:

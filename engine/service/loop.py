@@ -63,7 +63,7 @@ class ControlLoop:
         self._retention = retention.Retention(engine.clock, engine.conn)
         engine.monitor.restore(engine.state)
         await engine.pool.start()
-        engine.monitor.start()
+        engine.monitor.probing.start()
         engine.post.start()
         self._trials.restore()
         self._mailing = Mailing(engine)
@@ -401,7 +401,7 @@ class ControlLoop:
         engine.monitor.clock_was_set(ask.at)
         self._trials.clock_was_set(ask.at)
         engine.writer.later(lambda conn: future.bring_back(conn, ask.at))
-        engine.monitor.complained(engine.state)
+        engine.monitor.observations.complained(engine.state)
 
     def _remember_head(self) -> None:
         """Outside the store, so that the next start sees a log that was cut or replaced."""

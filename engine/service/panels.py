@@ -13,6 +13,7 @@ from engine.experiment.moments import Counts
 from engine.gate import checklist
 from engine.gate.report import gate_view
 from engine.plan.durations import iso
+from engine.rollout.state import stage_of
 from engine.service.engine import Engine
 from engine.service.lag import SHOWN_S
 from engine.store import log
@@ -39,7 +40,7 @@ HANDOVER_S = 3 * 86400.0
 
 
 def shadows(engine: Engine) -> bool:
-    stage = engine.monitor.stage_of(engine.state)
+    stage = stage_of(engine.plan, engine.state)
     return bool(stage and stage.shadow_bp and engine.folder.is_armed())
 
 
@@ -48,7 +49,7 @@ def _shadow_sentences(engine: Engine) -> dict[str, str]:
     monitor = engine.monitor
     if engine.state.percent_bp or engine.state.locked or not shadows(engine):
         return {}
-    evidence = Evidence(attempts=monitor.shadow.at(engine.clock.monotonic()))
+    evidence = Evidence(attempts=monitor.observations.shadow.at(engine.clock.monotonic()))
     settings = engine.plan.trigger_settings
     return {rule.id: in_shadow(rule, find(rule, settings, evidence)) for rule in engine.plan.triggers if rule.enabled}
 
@@ -110,10 +111,10 @@ def workers(engine: Engine) -> tuple[WorkerView, ...]:
 
 
 def gate(engine: Engine) -> GateView:
-    plan, state, monitor = engine.plan, engine.state, engine.monitor
+    plan, state, keeper = engine.plan, engine.state, engine.monitor.gatekeeper
     items = checklist.read(engine.conn, plan, state)
-    report = monitor.gate(state, monitor.gate_facts(state), engine.conn, items=items)
-    return gate_view(plan, state, report, items, *monitor.baked(state))
+    report = keeper.report(state, keeper.facts(state), engine.conn, items=items)
+    return gate_view(plan, state, report, items, *keeper.baked(state))
 
 
 def restore(engine: Engine) -> RestoreView | None:
@@ -137,7 +138,7 @@ def restore(engine: Engine) -> RestoreView | None:
 
 def judged(engine: Engine) -> dict[str, str]:
     judged = dict(engine.judged)
-    samples = engine.monitor.gate_facts(engine.state).samples
+    samples = engine.monitor.gatekeeper.facts(engine.state).samples
     for metric, what in (("quality_score", "reviewed documents are good"), ("satisfaction", "ratings are 4 or 5")):
         sample = samples.get(metric)
         if isinstance(sample, Ok) and sample.n:
@@ -161,8 +162,8 @@ def process(engine: Engine) -> EngineView:
         engine.started,
         engine.token,
         "stopping" if engine.stopping else "active",
-        engine.monitor.documents_per_min(),
-        engine.monitor.recent.at(engine.clock.monotonic()).per_min,
+        engine.monitor.observations.documents_per_min(),
+        engine.monitor.observations.recent.at(engine.clock.monotonic()).per_min,
         engine.pipeline.in_flight,
         engine.writer.pending,
         engine.address,

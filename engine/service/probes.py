@@ -1,12 +1,16 @@
-"""Probes of the LLM servers as rows of the store. Failures are kept, so that an outage without traffic leaves its
-reason."""
+"""Probes of the LLM servers. Failures are kept in the store, so that an outage without traffic leaves its reason."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from engine.extraction.llm import ServerHealth
+from engine.clock import Clock
+from engine.extraction.llm import LlmPool, ServerHealth
+from engine.service.lag import LoopLag
+from engine.store.writer import Writer
 
 EVERY_S = 60.0  # interval between rows for a server that stays down (machine time)
 
@@ -38,3 +42,51 @@ def writes(rows: Sequence[Row]) -> Callable[[sqlite3.Connection], None]:
         conn.executemany("INSERT INTO probe VALUES (?,?,?,?,?)", rows)
 
     return write
+
+
+class Probing:
+    """Probes the LLM service for as long as the engine runs."""
+
+    def __init__(self, pool: LlmPool, clock: Clock, writer: Writer, lag: LoopLag, every_s: float) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._writer = writer
+        self._lag = lag
+        self._every_s = every_s
+        self._log = ProbeLog()
+        self._task: asyncio.Task[None] | None = None
+        self.servers: tuple[ServerHealth, ...] = ()
+        self.failed = 0  # in a row
+        self.unjudged = 0  # failures discarded because the engine's loop was late
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._for_ever())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _for_ever(self) -> None:
+        """Probes the LLM service in the machine's time: a time lapse does not speed up the network."""
+        while True:
+            began = self._clock.real()
+            try:
+                self.servers = await self._pool.probe()
+                answered = any(server.answers_probes for server in self.servers)
+                self.probed(answered, began)
+                if rows := self._log.rows(self.servers, self._clock.now(), self._clock.real()):
+                    self._writer.later(writes(rows))
+            except Exception:
+                self.probed(False, began)
+            await asyncio.sleep(self._every_s)
+
+    def probed(self, answered: bool, began: float) -> None:
+        """A probe has ended. One that failed while the engine's loop was late is not evidence."""
+        if answered:
+            self.failed = 0
+        elif self._lag.starved(began, self._clock.real()):
+            self.unjudged += 1
+        else:
+            self.failed += 1

@@ -10,7 +10,7 @@ from engine.gate.report import quality
 from engine.measures.bucket import Bucket
 from engine.plan.environment import PERCENTAGE
 from engine.rollout.control import to_resume
-from engine.rollout.state import State
+from engine.rollout.state import State, stage_of
 from engine.routing.switch import Permit
 from engine.service import escalation, panels
 from engine.service.engine import Engine
@@ -33,7 +33,7 @@ def view(engine: Engine) -> View:
     shadow = headlines.shadow_gauges(bucket, targets, WINDOW_S) if panels.shadows(engine) or bucket.shadow_n else ()
     triggers, gate = panels.triggers(engine), panels.gate(engine)
     proof, running = panels.proof(engine), panels.process(engine)
-    reminders = due(engine.conn, monitor.stage_of(state), state, now)
+    reminders = due(engine.conn, stage_of(plan, state), state, now)
     messages = messages_due(engine)
     why = _why(engine, permit, state)
     overruled = why if not permit.percent_bp else ""
@@ -65,7 +65,7 @@ def view(engine: Engine) -> View:
         rollback=proof,
         restore=panels.restore(engine),
         workers=panels.workers(engine),
-        quality=quality(bucket, monitor.gate_facts(state).samples),
+        quality=quality(bucket, monitor.gatekeeper.facts(state).samples),
         judged=panels.judged(engine),
     )
 
@@ -101,7 +101,7 @@ def _people_fields(engine: Engine) -> dict[str, Any]:
         "acknowledged": acknowledged(engine),
         "handover": panels.handover(engine),
         "operators": tuple(
-            PresenceView(a.name, a.terminal, screen, since) for a, screen, since in engine.monitor.present()
+            PresenceView(a.name, a.terminal, screen, since) for a, screen, since in engine.monitor.presence.now()
         ),
         "log": engine.newest.read(engine.conn),
         "events": tuple(engine.events)[-20:],

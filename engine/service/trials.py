@@ -22,7 +22,7 @@ from engine.measures import stored
 from engine.plan.durations import format_duration
 from engine.plan.model import Stage
 from engine.rollout.control import note
-from engine.rollout.state import Ask, State
+from engine.rollout.state import Ask, State, stage_of
 from engine.service.engine import Engine
 from engine.store import database, log
 from engine.trial import ledger, searching
@@ -90,7 +90,7 @@ class Trials:
     def _turn(self, state: State) -> Coroutine[Any, Any, None] | None:
         """The end or the beginning that the state requires."""
         trial = self._trial
-        stage = self._engine.monitor.stage_of(state)
+        stage = stage_of(self._engine.plan, state)
         here = stage is not None and stage.ab_test and 0 < state.percent_bp < 10_000 and self._engine.limits.may_test
         if trial is not None and (not here or (trial.epoch, trial.salt) != (state.epoch, self._engine.plan.salt)):
             if self._may_be_undone(trial, state):
@@ -161,7 +161,7 @@ class Trials:
         """Documents of both arms expected at the end, by metric, from the traffic so far."""
         engine = self._engine
         days = seconds / DAY
-        documents = round(engine.monitor.documents_per_min() * 1440 * days)
+        documents = round(engine.monitor.observations.documents_per_min() * 1440 * days)
         scored = min(documents, round(searching.A_ROUND * seconds / SCORE_EVERY_S))
         since = engine.clock.now() - DAY
         declared = {}
@@ -214,7 +214,7 @@ class Trials:
     def _measure_due(self) -> float:
         if not self._engine.limits.measures:
             return math.inf
-        state, stage = self._engine.state, self._engine.monitor.stage_of(self._engine.state)
+        state, stage = self._engine.state, stage_of(self._engine.plan, self._engine.state)
         if not state.percent_bp and (stage is None or not stage.shadow_bp):
             return math.inf
         fresh = self._measured < state.entered_at

@@ -8,14 +8,14 @@ from typing import Any
 
 from engine.measures.bucket import Bucket
 from engine.plan.model import Plan, Trigger
-from engine.rollout.state import State, stage_name
+from engine.rollout.state import State, stage_name, stage_of
 from engine.triggers.wording import Reading
 from engine.view.model import Gauge, TriggerView
 
 
 def of_plan(plan: Plan, state: State) -> dict[str, Any]:
     """What is running, as the plan names it."""
-    stage = plan.stages[state.stage] if state.stage < len(plan.stages) else None
+    stage = stage_of(plan, state)
     return {
         "name": plan.name,
         "environment": plan.environment,

@@ -16,7 +16,7 @@ from console.verbs.status import lines
 from console.widgets import waiting
 from engine.rollout.control import act
 from engine.rollout.state import ENGINE, Ask, State, transition
-from engine.service.monitor import Monitor
+from engine.service.gatekeeper import GateKeeper
 from engine.view.headlines import what_next
 from engine.view.inbox import InboxFacts, tasks
 from engine.view.model import AckView, TaskView, View
@@ -200,6 +200,9 @@ def test_the_sample_of_a_lock_is_worded_as_the_engine_words_it() -> None:
     assert LOCKED.inbox is not None
     assert LOCKED.inbox[0] == tasks(state, PLAN, LOCKED.gate, (), InboxFacts(locked_by=trigger.id))[0]
     held = SimpleNamespace(
-        misplaced="", clock=SimpleNamespace(now=lambda: NOW), verdict=SimpleNamespace(blind="", quiet=""), plan=PLAN
+        misplaced="",
+        _clock=SimpleNamespace(now=lambda: NOW),
+        _verdict=lambda: SimpleNamespace(blind="", quiet=""),
+        _plan=PLAN,
     )
-    assert LOCKED.gate.blocked[0] == Monitor.blocked(held, state)[0]  # type: ignore[arg-type]
+    assert LOCKED.gate.blocked[0] == GateKeeper.blocked(held, state)[0]  # type: ignore[arg-type]

@@ -59,7 +59,7 @@ def _promotion(fields: dict[str, Any], ask: Ask) -> Promotion | Reply:
 
 
 def _promoting(engine: Engine, wanted: Promotion) -> Decide:
-    facts = engine.monitor.gate_facts(engine.state)  # measurements; people's part is read again inside
+    facts = engine.monitor.gatekeeper.facts(engine.state)  # measurements; people's part is read again inside
     known = pinning.identified(engine, engine.state)
     unwatched = () if engine.switch.lease_valid else ("the triggers are not being evaluated",)
 
@@ -67,7 +67,7 @@ def _promoting(engine: Engine, wanted: Promotion) -> Decide:
         """The gate is evaluated inside the transaction, on the transaction's own connection."""
         # naming the plan's next stage uses the plan's own gate, even if there is a short way back
         short = wanted.to_stage is None or wanted.to_stage == control.next_step(engine.plan, state)[0]
-        report = engine.monitor.gate(state, facts, conn, short)
+        report = engine.monitor.gatekeeper.report(state, facts, conn, short)
         by = log.moved_by(conn, state.epoch)
         blocked = (*report.blocked, *unwatched)
         made = control.promote(

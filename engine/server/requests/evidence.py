@@ -12,7 +12,7 @@ from engine.client.client import Reply
 from engine.quality import review
 from engine.quality.review import Better, Flaw, Side
 from engine.rollout.control import note
-from engine.rollout.state import Ask
+from engine.rollout.state import Ask, stage_of
 from engine.service.engine import Engine, to_reply
 from engine.text import clean_line
 from engine.triggers import attempts
@@ -45,7 +45,7 @@ async def draw_sample(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply
     except msgspec.ValidationError as error:
         return Reply(False, f"Not drawn: {error}. A sample has a size, a seed (numbers) and blind (true or false).")
     state = engine.state
-    stage = engine.monitor.stage_of(state)
+    stage = stage_of(engine.plan, state)
     size = asked.size or (stage.sampling.documents if stage and stage.sampling else 20)
     seed = state.rev if asked.seed is None else asked.seed
     shown = review.draw_sample(engine.conn, size, seed)

@@ -42,7 +42,7 @@ async def give(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         feedback.store(conn, given)
 
     await engine.commit(ask, lambda state: note(state, ask, "complaint", _complaint(given)), within)
-    engine.monitor.complained(engine.state)
+    engine.monitor.observations.complained(engine.state)
     count = engine.conn.execute(
         "SELECT count(*) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at >= ?",
         (engine.state.stage, engine.state.entered_at),
@@ -110,6 +110,6 @@ async def take_many(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         name = clean_line(str(fields.get("file") or "a file"), 100)
         sentence = f"{ask.actor.name} imported {counted(len(taken), 'piece')} of feedback from {name}"
         await engine.commit(ask, lambda state: note(state, ask, "import", sentence), within)
-        engine.monitor.complained(engine.state)
+        engine.monitor.observations.complained(engine.state)
     sentence = f"{counted(len(rows), 'row')}, {new} new ({counted(complaints, 'complaint')}), {len(troubles)} skipped."
     return Reply(True, sentence, {"new": new, "complaints": complaints, "skipped": troubles})

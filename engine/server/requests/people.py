@@ -39,7 +39,7 @@ async def check(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 async def presence(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     """A console reports its presence and its screen; it expires 15 s after the last report."""
     console = clean_line(str(fields.get("console") or ask.actor.terminal or ask.actor.name), 100)
-    engine.monitor.presence(
+    engine.monitor.presence.seen(
         console, ask.actor, clean_line(str(fields.get("screen") or ""), 40), bool(fields.get("gone"))
     )
     return Reply(True, "Noted.")

@@ -162,7 +162,7 @@ async def test_latency_is_what_a_client_waited_and_the_service_s_own_is_a_second
         assert parsed["avg_extraction_time_ms"] == pytest.approx(
             parsed["avg_service_time_ms"] + parsed["avg_queue_time_ms"], rel=0.01
         )
-        window = place.engine.monitor.recent.at(place.engine.clock.monotonic()).windows[600.0]
+        window = place.engine.monitor.observations.recent.at(place.engine.clock.monotonic()).windows[600.0]
         assert window.ms / window.fresh > 350  # the triggers judge the same
         output = attribution.of_times(series.window(place.engine.conn, place.engine.clock.now(), 300.0), Bucket())
         assert output.startswith("our queue, not the LLM service: queue 0.")

@@ -18,7 +18,9 @@ TWO = {"stages[preparation].approvals": 2}
 
 
 def missing(c: Clocked) -> list[str]:
-    report = c.engine.monitor.gate(c.engine.state, c.engine.monitor.gate_facts(c.engine.state), c.engine.conn)
+    report = c.engine.monitor.gatekeeper.report(
+        c.engine.state, c.engine.monitor.gatekeeper.facts(c.engine.state), c.engine.conn
+    )
     return [sentence for sentence in report.missing if "approval" in sentence]
 
 

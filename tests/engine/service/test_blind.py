@@ -145,8 +145,8 @@ async def test_silence_does_not_end_when_the_last_hour_has_run_empty(tmp_path: P
     async with Clocked(tmp_path, {"trigger_settings.blind_step_down": "2h"}) as c:
         await c.climb(2)
         for _ in range(60):
-            c.engine.monitor.recent.add(c.clock.monotonic(), True, 900.0)
-            c.engine.monitor._silence.sees(c.engine.monitor.recent.per_min)
+            c.engine.monitor.observations.recent.add(c.clock.monotonic(), True, 900.0)
+            c.engine.monitor.observations.silence.sees(c.engine.monitor.observations.recent.per_min)
             await c.passes(60, step=20.0)
         assert not shown(c)
         await c.passes(5400, step=20.0)

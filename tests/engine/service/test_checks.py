@@ -223,7 +223,7 @@ async def test_a_promotion_checks_again_and_what_fails_now_shuts_the_gate(
             )  # the world changes: the page answers otherwise
             first = replace(engine.plan.stages[0], checklist=(broken, manual))
             engine.plan = replace(engine.plan, stages=(first, *engine.plan.stages[1:]))
-            engine.monitor.plan = engine.plan
+            engine.monitor.use(engine.plan)
             reply = await commands.carry_out(engine, "promote", {"epoch": engine.state.epoch}, ALICE)
             assert (reply.ok, "1 of 2 checklist items open: The page answers" in reply.sentence) == (False, True)
             kinds = [row.decision.kind for row in log.rows(engine.conn, limit=10)]

@@ -33,7 +33,7 @@ def attempt(c: Clocked, name: str, error: str | None = None) -> Extraction:
 async def happen(c: Clocked, count: int, error: str | None = None) -> None:
     for n in range(count):
         record = attempt(c, f"d{c.clock.now()}-{n}", error)
-        c.engine.monitor.observe(record)
+        c.engine.monitor.observations.add(record)
         c.engine.writer.append(record).result(5)
 
 
@@ -93,7 +93,7 @@ async def test_complaints_count_after_a_clock_that_was_ahead_is_corrected_betwee
         assert row is not None
         assert "had been ahead" in row.decision.sentence
         assert c.engine.state.entered_at <= c.clock.now()
-        assert c.engine.monitor._complaints == 3
+        assert c.engine.monitor.observations.complaints == 3
         bucket = series.window(c.engine.conn, c.clock.now(), 300, since_epoch=c.engine.state.epoch)
         assert bucket.attempts == 30
         for n in range(8):
@@ -144,7 +144,7 @@ async def test_the_ends_of_cool_down_and_undo_keep_their_length_over_a_step_and_
 async def test_failures_from_before_eight_hours_of_sleep_do_not_fire(tmp_path: Path) -> None:
     with hanging_service() as url:
         async with Clocked(tmp_path, {**LONG, "llm.url": url}) as c:
-            await c.settled(lambda: c.engine.monitor.servers)
+            await c.settled(lambda: c.engine.monitor.probing.servers)
             await c.climb(3)
             await happen(c, 60)
             for _ in range(8):

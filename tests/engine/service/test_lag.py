@@ -75,31 +75,31 @@ def test_timeouts_and_latencies_of_a_starved_engine_are_no_evidence_but_refusals
     assert isinstance(clock, ManualClock)
 
     def window() -> tuple[int, int, int]:
-        found = monitor.recent.at(clock.monotonic()).windows[600.0]
+        found = monitor.observations.recent.at(clock.monotonic()).windows[600.0]
         return found.n, found.k, found.fresh
 
-    monitor.observe(attempt("timeout"))
+    monitor.observations.add(attempt("timeout"))
     assert window() == (1, 1, 1), "an engine that keeps up believes its clock"
     for _ in range(60):
         monitor.lag.beat(clock.real())
         clock.advance(BEAT_S + 0.09)
-    monitor.observe(attempt("timeout"))
-    monitor.observe(attempt("transport"))
-    monitor.observe(attempt("breaker_open", 0.0))
+    monitor.observations.add(attempt("timeout"))
+    monitor.observations.add(attempt("transport"))
+    monitor.observations.add(attempt("breaker_open", 0.0))
     assert window() == (1, 1, 1)
-    monitor.observe(attempt("http"))
-    monitor.observe(attempt(None))
+    monitor.observations.add(attempt("http"))
+    monitor.observations.add(attempt(None))
     assert window() == (3, 2, 1), "they count, their latency does not"
     assert monitor.unjudged == 4
     began = clock.real() - 5.0
     for _ in range(5):
-        monitor._probed(False, began)
-    assert monitor._failed_probes == 0
+        monitor.probing.probed(False, began)
+    assert monitor.probing.failed == 0
     for _ in range(200):
         clock.advance(BEAT_S)
         monitor.lag.beat(clock.real())
-    monitor._probed(False, clock.real() - 5.0)
-    assert monitor._failed_probes == 1, "once it keeps up again, a failed probe counts"
+    monitor.probing.probed(False, clock.real() - 5.0)
+    assert monitor.probing.failed == 1, "once it keeps up again, a failed probe counts"
 
 
 def test_a_worker_s_own_clock_is_not_the_engine_s(monitor: Monitor) -> None:
@@ -108,8 +108,8 @@ def test_a_worker_s_own_clock_is_not_the_engine_s(monitor: Monitor) -> None:
     for _ in range(60):
         monitor.lag.beat(clock.real())
         clock.advance(BEAT_S + 0.09)
-    monitor.observe(attempt("timeout"), here=False)
-    assert monitor.recent.at(clock.monotonic()).windows[600.0].k == 1
+    monitor.observations.add(attempt("timeout"), here=False)
+    assert monitor.observations.recent.at(clock.monotonic()).windows[600.0].k == 1
 
 
 def test_an_engine_that_gets_a_tenth_of_its_time_rolls_nothing_back_and_says_so(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ async def test_an_undo_gives_back_the_signatures_the_bake_and_since_when_without
             await c.command("rollback", reason="the wrong window")
             await c.passes(30)
             assert (await c.command("undo_rollback", epoch=c.engine.state.epoch)).ok
-            assert c.engine.monitor.baked(c.engine.state)[0] == baked
+            assert c.engine.monitor.gatekeeper.baked(c.engine.state)[0] == baked
             await c.passes(20)
             assert c.engine.state.entered_at == entered
             assert baked <= c.engine.monitor.watch.baked_s <= baked + 20

@@ -261,7 +261,9 @@ async def test_a_trigger_s_to_zero_waits_for_no_smaller_rollback_that_the_store_
         blocker.execute("BEGIN IMMEDIATE")
         await rollback.roll_back(c.engine, c.engine.ask("one stage down", ALICE), to_stage=2)
         assert c.engine.switch.read().percent_bp == 1000
-        await c.settled(lambda: c.engine.monitor.servers and c.engine.monitor.servers[0].failed_probes > 3)
+        await c.settled(
+            lambda: c.engine.monitor.probing.servers and c.engine.monitor.probing.servers[0].failed_probes > 3
+        )
         await c.passes(120.0)  # llm_unavailable, which takes 60 s
         assert c.engine.switch.read().percent_bp == 0
         assert not c.stage.folder.is_armed()

@@ -116,7 +116,7 @@ async def test_a_deleted_stage_makes_nothing_stable_and_holds_until_a_person_say
         view = c.engine.view
         assert (view.stage, view.stage_name, view.percent_bp, view.misplaced) == (4, "Full Rollout", 10_000, "")
         assert not view.stable
-        assert c.engine.monitor.baked(c.engine.state)[0] <= 20
+        assert c.engine.monitor.gatekeeper.baked(c.engine.state)[0] <= 20
         assert c.stage.reader.read(log.verify).ok
     async with restarted(tmp_path, without_stage(4)) as c:  # and it stays adopted
         assert not c.engine.misplaced
@@ -193,7 +193,7 @@ async def test_another_model_restarts_evidence_bake_and_test(tmp_path: Path, edi
         await c.climb(4)
         await c.passes(120)
         await c.settled(lambda: ledger.running(c.engine.conn))
-        assert c.engine.monitor.baked(c.engine.state)[0] > 60
+        assert c.engine.monitor.gatekeeper.baked(c.engine.state)[0] > 60
         before = c.engine.state
     async with restarted(tmp_path, edit) as c:
         row = log.last(c.engine.conn, ("model",))
@@ -203,7 +203,7 @@ async def test_another_model_restarts_evidence_bake_and_test(tmp_path: Path, edi
         assert (after.stage, after.percent_bp) == (before.stage, before.percent_bp)
         assert after.epoch > before.epoch
         assert after.entered_at > before.entered_at
-        assert c.engine.monitor.baked(after)[0] < 60
+        assert c.engine.monitor.gatekeeper.baked(after)[0] < 60
         await c.passes(20)
         await c.settled(lambda: log.last(c.engine.conn, ("ab_end",)))
         assert "the model changed before it was read" in log.last(c.engine.conn, ("ab_end",)).decision.sentence  # type: ignore[union-attr]
@@ -228,7 +228,7 @@ async def test_other_weights_behind_the_same_name_are_another_model(tmp_path: Pa
         assert "aaaaaaaaaaaa" in row.decision.sentence
         assert "bbbbbbbbbbbb" in row.decision.sentence
         assert row.decision.restarts
-        assert c.engine.monitor.baked(c.engine.state)[0] <= 20
+        assert c.engine.monitor.gatekeeper.baked(c.engine.state)[0] <= 20
 
 
 async def test_a_store_from_before_pins_opens_and_is_pinned_by_what_its_engine_showed(

@@ -43,14 +43,14 @@ async def test_the_gate_asks_for_what_failed_and_part_of_the_bake(tmp_path: Path
     async with opened(tmp_path) as engine:
         state = await rolled_back(engine)
         assert (state.stage, state.percent_bp) == (1, 0)
-        report = engine.monitor.gate(state, CLEAN, engine.conn)
+        report = engine.monitor.gatekeeper.report(state, CLEAN, engine.conn)
         assert [c.id for c in report.conditions] == ["error_rate"]
         assert any("18h left of 18h" in m for m in report.missing)
         view = snapshot.view(engine)
         assert view.gate.returns
         assert (view.gate.next_stage, view.gate.next_percent_bp) == (3, 2500)
         assert "fresh evidence for error_critical" in view.gate.sentence
-        plain = engine.monitor.gate(state, CLEAN, engine.conn, short=False)
+        plain = engine.monitor.gatekeeper.report(state, CLEAN, engine.conn, short=False)
         assert any("of 1d" in m for m in plain.missing)  # the stage's own bake
 
 
@@ -61,18 +61,18 @@ async def test_only_time_in_which_the_llm_is_measured_counts(tmp_path: Path) -> 
         ask = Ask(ENGINE, engine.clock.now(), "m")
         monitor.evaluate(state, ask)
         assert monitor.watch.rebaked_s == 0.0
-        monitor.shadow.add(engine.clock.monotonic(), True, 900.0)
+        monitor.observations.shadow.add(engine.clock.monotonic(), True, 900.0)
         await asyncio.sleep(0.02)
         monitor.evaluate(state, ask)
         assert monitor.watch.rebaked_s > 0.0
         assert state.setback is not None
         monitor.watch = replace(monitor.watch, rebake_rev=state.setback.rev, rebaked_s=18 * 3600.0)
-        report = monitor.gate(state, CLEAN, engine.conn)
+        report = monitor.gatekeeper.report(state, CLEAN, engine.conn)
         assert not any("bake" in m for m in report.missing)
         bad = GateFacts({"error_rate": rate(20, 400)})
-        assert any("Error rate" in m for m in monitor.gate(state, bad, engine.conn).missing)
+        assert any("Error rate" in m for m in monitor.gatekeeper.report(state, bad, engine.conn).missing)
         monitor.watch = replace(monitor.watch, rebake_rev=state.setback.rev - 1)  # of an earlier rollback
-        assert any("18h left" in m for m in monitor.gate(state, CLEAN, engine.conn).missing)
+        assert any("18h left" in m for m in monitor.gatekeeper.report(state, CLEAN, engine.conn).missing)
 
 
 async def test_failures_older_than_the_bake_asks_for_do_not_count(tmp_path: Path) -> None:
@@ -91,8 +91,8 @@ async def test_failures_older_than_the_bake_asks_for_do_not_count(tmp_path: Path
 
         records = [*shadowed(30, "http", 44), *shadowed(2, None, 400)]
         engine.writer.write(lambda conn: insert_and_fold(conn, records)).result()
-        engine.monitor._facts = None
-        facts = engine.monitor.gate_facts(state)
+        engine.monitor.gatekeeper._facts = None
+        facts = engine.monitor.gatekeeper.facts(state)
         assert facts.samples["error_rate"] == rate(0, 400)
-        report = engine.monitor.gate(state, facts, engine.conn)
+        report = engine.monitor.gatekeeper.report(state, facts, engine.conn)
         assert [c.met for c in report.conditions] == [True]

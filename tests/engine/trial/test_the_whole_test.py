@@ -162,9 +162,9 @@ async def test_declared_watched_read_once_and_ended(lab: Lab, tmp_path: Path) ->
     assert [look.number for look in result.report.looks] == [1, 2, 3, 4, 5, 6]
     assert result.report.verdict.word == "not yet"
     assert all(metric.fixed is None for metric in result.report.metrics)
-    lab.engine.monitor._facts = None
+    lab.engine.monitor.gatekeeper._facts = None
     for metric in ("ab_verdict", "ab_improvement"):
-        waits = lab.engine.monitor.gate_facts(lab.engine.state).samples[metric]
+        waits = lab.engine.monitor.gatekeeper.facts(lab.engine.state).samples[metric]
         assert isinstance(waits, Error)
         assert "to go" in waits.sentence
 
@@ -174,8 +174,8 @@ async def test_declared_watched_read_once_and_ended(lab: Lab, tmp_path: Path) ->
     quality = result.report.metric("search_quality")
     assert quality.fixed is not None
     assert result.report.verdict.word == "ship", result.report.verdict
-    lab.engine.monitor._facts, lab.engine.monitor._facts_at = None, -math.inf
-    facts = lab.engine.monitor.gate_facts(lab.engine.state)
+    lab.engine.monitor.gatekeeper._facts, lab.engine.monitor.gatekeeper._facts_at = None, -math.inf
+    facts = lab.engine.monitor.gatekeeper.facts(lab.engine.state)
     assert facts.samples["ab_verdict"] == Ok(1.0, 1)
     improved = facts.samples["ab_improvement"]  # what screen 6 shows is what the gate judges
     assert isinstance(improved, Ok)

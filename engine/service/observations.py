@@ -1,0 +1,133 @@
+"""What is observed of the documents: recent attempts in memory, and complaints in the store. The triggers' evidence."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+
+from engine.clock import Clock, LapseClock
+from engine.measures.bucket import timed
+from engine.measures.origin import ORIGIN
+from engine.measures.record import Extraction
+from engine.metrics.exemplars import Exemplars
+from engine.plan.model import Plan
+from engine.rollout.state import State
+from engine.service.blindness import SilenceDetector
+from engine.service.lag import BY_CLOCK, LoopLag
+from engine.triggers.windows import RecentAttempts
+
+REBUILD_S = 7 * 3600.0  # raw rows from which memory is rebuilt after a restart
+REBUILD_ROWS = 200_000
+
+
+class Observations:
+    def __init__(self, plan: Plan, clock: Clock, conn: sqlite3.Connection, lag: LoopLag) -> None:
+        self._clock = clock
+        self._conn = conn
+        self._lag = lag
+
+        def attempts() -> RecentAttempts:
+            return RecentAttempts(plan.triggers, plan.trigger_settings, clock.monotonic())
+
+        self.recent = attempts()
+        self.shadow = attempts()
+        self.live = attempts()  # without back-fills
+        self.silence = SilenceDetector(clock)
+        self.exemplars = Exemplars(dated=not isinstance(clock, LapseClock))
+        self.complaints = 0  # in the current stage
+        self.unjudged = 0  # measurements discarded because the engine's loop was late
+        self._documents: deque[float] = deque(maxlen=4000)
+
+    def restore(self, state: State) -> None:
+        """Rebuild the attempts since the last change of percentage from the raw rows."""
+        now, mono = self._clock.now(), self._clock.monotonic()
+        since = max(state.changed_at, now - REBUILD_S)
+        rows = self._conn.execute(
+            "SELECT at, error, ms, attempted, lookup, cached, backfill FROM extraction WHERE at >= ? AND arm = "
+            "'treatment' AND shadow = 0 "
+            "AND epoch >= ? ORDER BY at DESC LIMIT ?",
+            (since, state.epoch, REBUILD_ROWS),
+        ).fetchall()
+        self.recent.reset(mono - (now - since))
+        self.live.reset(mono - (now - since))
+        for at, error, ms, attempted, lookup, cached, backfill in reversed(rows):
+            t = mono - max(0.0, now - at)
+            if lookup:
+                self.recent.look_up(t, cached)
+            if attempted:
+                answered = error is None or (error == "timeout" and ms > 0)
+                self.recent.add(t, error is None, ms if answered else None, answered)
+                if not backfill:
+                    self.live.add(t, error is None, ms if answered else None, answered)
+        if rows:
+            self.silence.sees(self.live.per_min)
+        self.complained(state)
+
+    def add(self, record: Extraction, here: bool = True) -> None:
+        """Receives every record as it is made; `here`: this process made its calls, by its own clock."""
+        t = self._clock.monotonic()
+        self.exemplars.see(record, ORIGIN.get())
+        if record.backfill:  # protects, but is not evidence about the documents that people send
+            if record.attempted:
+                ms = timed(record)
+                self.recent.add(t, record.error is None, ms, ms is not None)
+            return
+        if not record.shadow:
+            self._documents.append(t)
+        starved = here and record.attempted and self._starved(record)
+        if starved and record.error in BY_CLOCK:
+            self.unjudged += 1
+            self.silence.passes(record.arm == "treatment" and not record.shadow)
+            return
+        if record.shadow:
+            ms = record.ms if record.error is None and not starved else None
+            self.shadow.add(t, record.error is None, ms, record.error is None)
+            return
+        if record.arm != "treatment" or not (record.lookup or record.attempted or record.skipped):
+            self.silence.passes(record.arm == "treatment")
+            return
+        if record.lookup:
+            self.recent.look_up(t, record.cached)
+        if record.attempted:
+            ms = timed(record)
+            answered = ms is not None
+            if starved and answered:
+                ms, self.unjudged = None, self.unjudged + 1
+            self.recent.add(t, record.error is None, ms, answered)
+            self.live.add(t, record.error is None, ms, answered)
+        if record.lookup or record.attempted:
+            self.silence.sees(self.live.per_min)
+
+    def _starved(self, record: Extraction) -> bool:
+        """Whether the engine's loop was late for much of what this record took."""
+        now = self._clock.real()
+        return self._lag.starved(now - max(1.0, (record.ms + record.queue_ms) / 1000), now)
+
+    def changed(self, state: State) -> None:
+        """The percentage or the stage changed: only later evidence counts."""
+        self.recent.reset(self._clock.monotonic())
+        self.live.reset(self._clock.monotonic())
+        self.shadow.reset(self._clock.monotonic())
+        self.silence.sees(self.documents_per_min() * state.percent_bp / 10_000)
+        self.complained(state)
+
+    def unwatched(self) -> None:
+        """The triggers were not evaluated for a while: earlier failures no longer count."""
+        per_min = self.live.per_min
+        self.recent.reset(self._clock.monotonic())
+        self.live.reset(self._clock.monotonic())
+        self.silence.sees(per_min)
+
+    def complained(self, state: State) -> None:
+        row = self._conn.execute(
+            "SELECT count(*) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at >= ?",
+            (state.stage, state.entered_at),
+        ).fetchone()
+        self.complaints = row[0]
+
+    def documents_per_min(self) -> float:
+        mono = self._clock.monotonic()
+        while self._documents and mono - self._documents[0] > 600:
+            self._documents.popleft()
+        span = min(600.0, mono - self._documents[0]) if self._documents else 0.0
+        return len(self._documents) / max(span, 30.0) * 60 if self._documents else 0.0
