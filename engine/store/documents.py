@@ -6,18 +6,19 @@ column, as is undoing it; neither touches texts or the search index (which has o
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from engine.store.terms import MOST_TERMS, indexed, one_error_apart, one_error_from, queried
 
 TEXT_LIMIT = 100_000
+SOUGHT = 200  # ids in one query
 
 
 class DocumentWrite(Struct, frozen=True):
@@ -58,67 +59,109 @@ class Document(Struct, frozen=True):
     text: str = ""
 
 
+_packed = msgspec.json.Decoder(tuple[tuple[str, ...], tuple[str, ...]])
+
+
 def _pack(ranked: Sequence[str], technical: Sequence[str]) -> str:
-    return json.dumps([list(ranked), list(technical)], ensure_ascii=False, separators=(",", ":"))
+    return msgspec.json.encode((ranked, technical)).decode()
 
 
 def _unpack(body: str | None) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     if body is None:
         return None
-    ranked, technical = json.loads(body)
-    return tuple(ranked), tuple(technical)
+    return _packed.decode(body)
+
+
+_INSERT = (
+    "INSERT INTO document (rowid, id, title, digest, updated, arm, method, frequency, llm, llm_at, llm_stage, "
+    "llm_epoch) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+)
+_UPDATE = """
+    UPDATE document SET title = ?, updated = ?, arm = ?, method = ?, frequency = ?, restore_id = NULL,
+        llm = CASE WHEN ? THEN ? WHEN digest = ? THEN llm END,
+        shadow = CASE WHEN digest = ? THEN shadow END,
+        llm_at = CASE WHEN ? THEN ? WHEN digest = ? THEN llm_at END,
+        llm_stage = CASE WHEN ? THEN ? WHEN digest = ? THEN llm_stage END,
+        llm_epoch = CASE WHEN ? THEN ? WHEN digest = ? THEN llm_epoch END,
+        digest = ?
+    WHERE id = ?
+"""
+_INDEX = "INSERT INTO document_fts (rowid, title, name, frequency, llm) VALUES (?,?,?,?,?)"
+_TEXT = (
+    "INSERT INTO document_text VALUES (?, ?) ON CONFLICT(document_id) DO UPDATE SET text = excluded.text "
+    "WHERE text <> excluded.text"
+)
 
 
 def write(conn: sqlite3.Connection, documents: Sequence[DocumentWrite]) -> None:
-    """Insert or update inside the caller's transaction."""
+    """Insert or update inside the caller's transaction. New documents, of which a load has most, go in together: a
+    statement each takes twice the time."""
+    rowids = _rowids(conn, [d.id for d in documents])
+    (last,) = conn.execute("SELECT coalesce(max(rowid), 0) FROM document").fetchone()
+    new: dict[int, DocumentWrite] = {}
     for d in documents:
-        llm = _pack(d.llm, d.llm_technical) if d.llm is not None else None
         if d.shadow:  # only for the same version: the document may have been extracted again meanwhile
+            _insert(conn, new)
+            llm = _pack(d.llm, d.llm_technical) if d.llm is not None else None
             conn.execute("UPDATE document SET shadow = ? WHERE id = ? AND digest = ?", (llm, d.id, d.digest))
-            continue
-        frequency = _pack(d.frequency, d.frequency_technical)
-        served = d.at if llm is not None else None
-        (rowid,) = conn.execute(
-            """
-            INSERT INTO document (id, title, digest, updated, arm, method, frequency, llm, llm_at, llm_stage, llm_epoch)
-            VALUES (?,?,?,?,?,?,?,?,?,?,?)
-            ON CONFLICT(id) DO UPDATE SET title = excluded.title, updated = excluded.updated, arm = excluded.arm,
-                method = excluded.method, frequency = excluded.frequency, restore_id = NULL,
-                llm = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm WHEN digest = excluded.digest THEN llm END,
-                shadow = CASE WHEN digest = excluded.digest THEN shadow END,
-                llm_at = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm_at
-                    WHEN digest = excluded.digest THEN llm_at END,
-                llm_stage = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm_stage
-                    WHEN digest = excluded.digest THEN llm_stage END,
-                llm_epoch = CASE WHEN excluded.llm IS NOT NULL THEN excluded.llm_epoch
-                    WHEN digest = excluded.digest THEN llm_epoch END,
-                digest = excluded.digest
-            RETURNING rowid
-            """,
+        elif d.id in rowids:
+            _insert(conn, new)
+            _update(conn, rowids[d.id], d)
+        else:
+            rowids[d.id] = last = last + 1
+            new[last] = d
+    _insert(conn, new)
+
+
+def _rowids(conn: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for first in range(0, len(ids), SOUGHT):
+        some = ids[first : first + SOUGHT]
+        found.update(conn.execute(f"SELECT id, rowid FROM document WHERE id IN ({','.join('?' * len(some))})", some))
+    return found
+
+
+def _insert(conn: sqlite3.Connection, new: dict[int, DocumentWrite]) -> None:
+    """Empties `new`."""
+    if not new:
+        return
+    conn.executemany(
+        _INSERT,
+        [
             (
+                rowid,
                 d.id,
                 d.title,
                 d.digest,
                 d.at,
                 d.arm,
                 d.method,
-                frequency,
-                llm,
-                served,
-                d.stage if served is not None else None,
-                d.epoch if served is not None else None,
-            ),
-        ).fetchone()
-        conn.execute(
-            "INSERT INTO document_text VALUES (?, ?) ON CONFLICT(document_id) DO UPDATE SET text = "
-            "excluded.text WHERE text <> excluded.text",
-            (d.id, d.text[:TEXT_LIMIT]),
-        )
-        conn.execute("DELETE FROM document_fts WHERE rowid = ?", (rowid,))
-        conn.execute(
-            "INSERT INTO document_fts (rowid, title, name, frequency, llm) VALUES (?,?,?,?,?)",
-            (rowid, indexed(d.title), indexed(d.id), _listed(d.frequency), _listed(d.llm or ())),
-        )
+                _pack(d.frequency, d.frequency_technical),
+                *((None,) * 4 if d.llm is None else (_pack(d.llm, d.llm_technical), d.at, d.stage, d.epoch)),
+            )
+            for rowid, d in new.items()
+        ],
+    )
+    conn.executemany(_TEXT, [(d.id, d.text[:TEXT_LIMIT]) for d in new.values()])
+    conn.executemany(_INDEX, [_entry(rowid, d) for rowid, d in new.items()])
+    new.clear()
+
+
+def _update(conn: sqlite3.Connection, rowid: int, d: DocumentWrite) -> None:
+    by_llm = d.llm is not None
+    llm = _pack(d.llm, d.llm_technical) if d.llm is not None else None
+    kept = ((value, d.digest) for value in (llm, d.at, d.stage, d.epoch))
+    first, *others = [(by_llm, value, digest) for value, digest in kept]
+    values = (*first, d.digest, *(value for other in others for value in other))
+    frequency = _pack(d.frequency, d.frequency_technical)
+    conn.execute(_UPDATE, (d.title, d.at, d.arm, d.method, frequency, *values, d.digest, d.id))
+    conn.execute(_TEXT, (d.id, d.text[:TEXT_LIMIT]))
+    conn.execute("DELETE FROM document_fts WHERE rowid = ?", (rowid,))
+    conn.execute(_INDEX, _entry(rowid, d))
+
+
+def _entry(rowid: int, d: DocumentWrite) -> tuple[int, str, str, str, str]:
+    return rowid, indexed(d.title), indexed(d.id), _listed(d.frequency), _listed(d.llm or ())
 
 
 def delete(conn: sqlite3.Connection, id: str) -> bool:
@@ -146,7 +189,7 @@ def expire_texts(conn: sqlite3.Connection, before: float, limit: int = 500) -> i
 
 def _listed(keywords: Sequence[str]) -> str:
     """Keywords for the index, separated by a word that no query contains, so a phrase never spans two."""
-    return " zzzz ".join(map(indexed, keywords))
+    return indexed(" zzzz ".join(keywords))
 
 
 def index_again(conn: sqlite3.Connection) -> None:
@@ -155,7 +198,7 @@ def index_again(conn: sqlite3.Connection) -> None:
         "SELECT rowid, id, title, frequency, llm FROM document"
     ).fetchall():
         conn.execute(
-            "INSERT INTO document_fts (rowid, title, name, frequency, llm) VALUES (?,?,?,?,?)",
+            _INDEX,
             (
                 rowid,
                 indexed(title),

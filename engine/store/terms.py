@@ -27,6 +27,8 @@ _TERM = re.compile(
     rf"|(?P<word>(?:(?![{_UNSPACED}])[^\W_][{_MARKS}]*)+)"
 )
 _SIGNS = {"c++": "cplusplus", "c#": "csharp", "f#": "fsharp", "j#": "jsharp", ".net": "dotnet"}
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
+_ASCII_SIGN = re.compile(r"c\+\+|[cfj]#|\.net")
 MOST_TERMS = 32  # of a query
 
 
@@ -43,6 +45,10 @@ def terms(text: str) -> list[str]:
 
 def indexed(text: str) -> str:
     """A text as it is stored in the index."""
+    if text.isascii():  # most are, and no rule below for other scripts applies
+        lower = text.lower()
+        if not _ASCII_SIGN.search(lower):
+            return " ".join(_ASCII_WORD.findall(lower))
     return " ".join(terms(text))
 
 

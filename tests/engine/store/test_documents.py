@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from engine.store import database, documents
+from engine.store import database, documents, schema
 from engine.store.documents import DocumentWrite
 from engine.store.folder import Folder
 
@@ -122,3 +124,26 @@ def test_full_texts_expire_a_few_at_a_time_and_keywords_stay(tmp_path: Path) -> 
         ("a text", ("word",)),
     ]
     conn.close()
+
+
+def test_a_batch_stores_what_its_documents_store_one_by_one() -> None:
+    draw = random.Random(1)
+    for _ in range(20):
+        stores = [sqlite3.connect(":memory:", isolation_level=None) for _ in range(2)]
+        for store in stores:
+            schema.migrate(store)
+        for batch in range(4):
+            made = [_drawn(draw, batch) for _ in range(draw.randint(1, 9))]
+            documents.write(stores[0], made)
+            for document in made:
+                documents.write(stores[1], [document])
+        for table in ("document", "document_text", "document_fts"):
+            whole, single = (store.execute(f"SELECT rowid, * FROM {table} ORDER BY 1").fetchall() for store in stores)
+            assert whole == single != []
+
+
+def _drawn(draw: random.Random, batch: int) -> DocumentWrite:
+    """One of a few documents, in one of two versions."""
+    made = written(f"d{draw.randint(0, 6)}", draw.choice("ab"), draw.choice("xy"), draw.choice([None, "l", "m"]), batch)
+    shadow = made.llm is not None and draw.random() < 0.3
+    return replace(made, digest=draw.choice("vw"), text=draw.choice("st"), shadow=shadow)
