@@ -16,6 +16,7 @@ from msgspec import Struct
 from engine.plan.model import Plan
 from engine.rollout.state import DOWN
 from engine.routing import buckets
+from engine.routing.switch import Permit
 from engine.store import log
 from engine.text import normal
 from engine.view.model import View
@@ -63,6 +64,7 @@ class Observer:
         self._raising: dict[str, int] = {}  # request id of a raise under way -> the epoch its person saw
         self._last_request = 0
         self._cut = 0  # LLM requests up to this number were cut by a rollback
+        self._arms: dict[tuple[str, int], str] = {}  # of a document in an epoch, as it was last routed
         self._unsynced: set[str] = set()  # documents acknowledged since the disk was last synced
 
     def holds(self, name: str, fact: bool, what: str) -> None:
@@ -158,6 +160,19 @@ class Observer:
         self.unanswered[document_id].discard(digest(text))
         self._unsynced.add(document_id)
 
+    def routed(self, document_id: str, arm: str, permit: Permit) -> None:
+        """Between two changes of the percentage a document may fall back to frequency (the armed file is gone), but
+        never move to the LLM. After a lapse of the lease it returns: that is no change."""
+        if permit.decided_bp and not permit.percent_bp and "not evaluated" in permit.why:
+            return
+        was = self._arms.get((document_id, permit.epoch), arm)
+        self._arms[document_id, permit.epoch] = arm
+        self.holds(
+            "a document moves to the LLM only with the percentage",
+            (was, arm) != ("control", "treatment"),
+            f"{document_id!r} in epoch {permit.epoch}",
+        )
+
     # -- the disk ------------------------------------------------------------------------------------------------------
 
     def synced(self) -> None:
@@ -171,6 +186,7 @@ class Observer:
         """What the backup has is all that can be asked of it; what is acknowledged from now on must be in it."""
         there = self._read(lambda conn: {row[0] for row in conn.execute("SELECT id FROM document")})
         self._forget(self.documents.keys() - there)
+        self._arms.clear()  # epochs of the backup may have been used before
         self.removals.clear()
 
     def _forget(self, gone: set[str]) -> None:

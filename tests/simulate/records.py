@@ -80,18 +80,3 @@ def stored(observer: Observer, conn: sqlite3.Connection) -> None:
         own = {acknowledged, *observer.unanswered.get(document_id, ())}
         theirs = hashlib.sha256(kept.text.encode()).hexdigest()
         observer.holds("a document keeps its own text", theirs in own, f"document {document_id!r} has another's text")
-
-
-def arms(observer: Observer, conn: sqlite3.Connection) -> None:
-    """Between two changes of the percentage a document may fall back to frequency (the armed file is gone), but never
-    move to the LLM."""
-    query = "SELECT document_id, arm, epoch FROM extraction WHERE shadow = 0 ORDER BY id"
-    known: dict[tuple[str, int], str] = {}
-    for document, arm, epoch in conn.execute(query):
-        was = known.get((document, epoch), arm)
-        known[document, epoch] = arm
-        observer.holds(
-            "a document moves to the LLM only with the percentage",
-            (was, arm) != ("control", "treatment"),
-            f"{document!r} in epoch {epoch}",
-        )

@@ -125,7 +125,6 @@ async def _whole(world: World, moves: Sequence[Move]) -> None:
     await world.stop()
     world.read(lambda conn: records.decided(world.observer, conn))
     world.read(lambda conn: records.stored(world.observer, conn))
-    world.read(lambda conn: records.arms(world.observer, conn))
     world.observer.check()
 
 

@@ -30,9 +30,12 @@ FOUND_BY = {
 
 
 AFTER_A_SWAP = 3_000_097  # a rollback is sent again after the store that has its record was replaced
+TWICE_AT_ONCE = (
+    7_000_113  # a document is sent again, and stored, before its first answer: the later request is stored first
+)
 
 
-@pytest.mark.parametrize("seed", [*range(1_000_000, 1_000_003), AFTER_A_SWAP])
+@pytest.mark.parametrize("seed", [*range(1_000_000, 1_000_003), AFTER_A_SWAP, TWICE_AT_ONCE])
 def test_a_rollout_holds_every_invariant(seed: int) -> None:
     result = run(seed)
     assert result.broken == "", "\n".join([result.what, *result.trace])

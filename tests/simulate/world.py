@@ -20,6 +20,7 @@ from engine.plan.load import PlanError
 from engine.plan.model import Plan
 from engine.rollout.state import Actor
 from engine.routing import reading
+from engine.routing.pipeline import Pipeline, Route
 from engine.server.commands import carry_out
 from engine.service.engine import Engine
 from engine.service.loop import ControlLoop
@@ -265,12 +266,20 @@ _indexed = lru_cache(maxsize=16_384)(terms.indexed)
 @contextlib.contextmanager
 def in_place_of(world: World) -> Iterator[None]:
     """Put the simulated connections and writer where the engine makes its own."""
+    assign = Pipeline.route
+
+    def route(pipeline: Pipeline, document_id: str) -> Route:
+        made = assign(pipeline, document_id)
+        world.observer.routed(document_id, made.arm, made.permit)
+        return made
+
     writer = type("WorldWriter", (SimulatedWriter,), {"disk": world.disk})
     transport = type("WorldTransport", (Transport,), {"servers": world.servers})
     with (
         mock.patch("engine.service.engine.Writer", writer),
         mock.patch("engine.extraction.llm.transport.ConnectionPool", transport),
         mock.patch("engine.service.plan_watch.load_plan", plans.load),
+        mock.patch.object(Pipeline, "route", route),
         mock.patch("engine.routing.reading.read", _read),
         mock.patch("engine.store.documents.indexed", _indexed),
         mock.patch("engine.quality.search.indexed", _indexed),
